@@ -1,0 +1,27 @@
+# What we link. scripts/setup has put DuckDB and yyjson into FRESHET_DEPS; the rest is Debian's.
+
+if(DEFINED ENV{FRESHET_DEPS})
+    set(default_deps $ENV{FRESHET_DEPS})
+else()
+    set(default_deps ${CMAKE_CURRENT_SOURCE_DIR}/.deps)
+endif()
+set(FRESHET_DEPS ${default_deps} CACHE PATH "Where scripts/setup has put DuckDB and yyjson")
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(zlib REQUIRED IMPORTED_TARGET zlib)
+pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(edit REQUIRED IMPORTED_TARGET libedit)
+find_package(DuckDB 1.5.6 EXACT REQUIRED)
+
+# yyjson: two C files, compiled as they are, with the warnings of their own authors.
+set(yyjson_dir ${FRESHET_DEPS}/src/yyjson)
+if(NOT EXISTS ${yyjson_dir}/yyjson.c)
+    message(FATAL_ERROR "No yyjson in ${yyjson_dir}: run scripts/setup build")
+endif()
+add_library(yyjson STATIC ${yyjson_dir}/yyjson.c)
+target_include_directories(yyjson SYSTEM PUBLIC ${yyjson_dir})
+target_compile_options(yyjson PRIVATE -w -fvisibility=hidden)
+target_link_libraries(yyjson PRIVATE freshet_sanitize)
