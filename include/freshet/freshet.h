@@ -1,0 +1,281 @@
+/* freshet.h - streaming feature sets: the public interface of libfreshet, and its manual.
+ *
+ * A feature set is declared once, in YAML or by the calls below, and the same declaration runs as
+ * a batch over history or as a job that never ends:
+ *
+ *     readers --> source (one SQL query) --> feature set (features per key) --> writers
+ *
+ * THE LEGAL ORDER OF CALLS
+ *
+ *     freshet_declaration_load()     or  freshet_declaration_new() + the builder + _finish()
+ *     freshet_pipeline_open()        resolves schemas, prepares the query; nothing is read yet
+ *     freshet_run()                  until the end of a batch, or until freshet_stop()
+ *       or freshet_step()            again and again, one micro-batch a call
+ *     freshet_query()                at any time between open and close, from any thread
+ *     freshet_pipeline_close()
+ *     freshet_declaration_close()    after the pipelines made from it
+ *
+ * ERRORS. A function that can fail returns a freshet_code and takes `freshet_error *err` last: NULL
+ * or caller-owned, untouched on success. Its text is one complete sentence that names the thing,
+ * and says what to do instead. Reporting an error allocates nothing; out of memory is an error
+ * (FRESHET_NO_MEMORY), never an abort.
+ *
+ * OWNERSHIP. What a function gives through an out-parameter belongs to the caller, who closes it
+ * with the matching _close; closing NULL is fine. Strings given in are copied. Strings that a
+ * handle returns live as long as the handle (or as said there).
+ *
+ * THREADS. A pipeline belongs to one thread, except for the functions that say "any thread". Two
+ * pipelines share nothing.
+ *
+ * UNITS. Times are int64_t microseconds since 1970-01-01 00:00:00 UTC and end in `_us`. Sizes are bytes.
+ */
+#ifndef FRESHET_H
+#define FRESHET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define FRESHET_API __attribute__((visibility("default")))
+#else
+#define FRESHET_API
+#endif
+
+#define FRESHET_VERSION "0.1.0"
+
+/* The version of the library that runs, as "0.1.0". Any thread. */
+FRESHET_API const char *freshet_version(void);
+
+/* ---- results and errors -------------------------------------------------------------------- */
+
+/* The values double as exit codes of the command `freshet`. */
+typedef enum freshet_code {
+    FRESHET_OK = 0,
+    FRESHET_FAILED = 1,           /* cannot go on; the text says why */
+    FRESHET_USAGE = 2,            /* called wrongly: bad argument, wrong order of calls */
+    FRESHET_NO_MEMORY = 3,        /* the system gave no memory */
+    FRESHET_LIMIT = 4,            /* a named limit (time, memory, size) was passed */
+    FRESHET_END = 5,              /* not an error: there is nothing more */
+    FRESHET_TRY_AGAIN = 75,       /* a passing condition: the same call may succeed later */
+    FRESHET_BAD_DECLARATION = 78  /* the declaration, or what it names, must be changed first */
+} freshet_code;
+
+/* What the caller should do, decided where the error arose. */
+typedef enum freshet_then {
+    FRESHET_STOP,    /* the run cannot go on */
+    FRESHET_RETRY,   /* the same call may succeed later */
+    FRESHET_SKIP_ROW /* one row is bad: it goes to the dead letters and the run goes on */
+} freshet_then;
+
+typedef struct freshet_error {
+    freshet_code code;
+    freshet_then then;
+    char at[232];   /* the place: "flights.yaml:14:9", a file, a reader; "" where there is none */
+    char text[768]; /* one sentence */
+} freshet_error;
+
+/* ---- the declaration ----------------------------------------------------------------------- */
+
+typedef struct freshet_declaration freshet_declaration;
+
+/* Called once for each problem found in a declaration, in the order of their places. */
+typedef void freshet_problem_fn(void *context, const freshet_error *problem);
+
+/* Reads a declaration in YAML (docs/declaration.md is its reference). All mistakes are found in one
+ * go: each is given to `problem` (may be NULL), and FRESHET_BAD_DECLARATION is returned with the
+ * first of them in `err`. `${VAR}` and `${VAR:default}` in any scalar are replaced from the
+ * environment. Relative paths in it are relative to the file's folder. */
+FRESHET_API freshet_code freshet_declaration_load(const char *path, freshet_problem_fn *problem,
+                                                  void *context, freshet_declaration **out,
+                                                  freshet_error *err);
+
+/* The same for text in memory; `name` stands for the file in messages, relative paths are relative
+ * to the working directory. */
+FRESHET_API freshet_code freshet_declaration_parse(const char *text, size_t length, const char *name,
+                                                   freshet_problem_fn *problem, void *context,
+                                                   freshet_declaration **out, freshet_error *err);
+
+FRESHET_API void freshet_declaration_close(freshet_declaration *declaration);
+
+/* The declaration's `pipeline` name and its feature set's name; live as long as the handle. */
+FRESHET_API const char *freshet_declaration_pipeline(const freshet_declaration *declaration);
+FRESHET_API const char *freshet_declaration_feature_set(const freshet_declaration *declaration);
+
+/* True if at least one reader says `stream: true`. */
+FRESHET_API bool freshet_declaration_is_stream(const freshet_declaration *declaration);
+
+/* The builder: the same declaration by calls. Blocks are maps of the YAML form; what a key means and
+ * which there are is docs/declaration.md. Calls that fail (out of memory, a value where a block is)
+ * are remembered by the declaration and reported by _finish, so that a chain of calls needs one
+ * check. A block lives as long as its declaration. NULL blocks are accepted and do nothing.
+ *
+ *     freshet_declaration_new("airport_delays", &d, &err);
+ *     freshet_block *flights = freshet_add_reader(d, "flights");
+ *     freshet_set(freshet_block_in(flights, "file"), "path", "data/flights");
+ *     freshet_set(flights, "stream", "true");
+ *     freshet_set_query(d, "select origin, sched_dep, dep_delay from flights");
+ *     freshet_set_feature_set(d, "airport_delays", "airport");
+ *     freshet_add_key(d, "origin", "string");
+ *     freshet_set_timestamp(d, "sched_dep");
+ *     freshet_add_feature(d, "dep_delay", "double", NULL);
+ *     freshet_add_sql_feature(d, "is_late", "boolean", "dep_delay > 15");
+ *     freshet_set(freshet_block_in(freshet_add_writer(d), "online"), "debug", "true");
+ *     freshet_declaration_finish(d, NULL, NULL, &err);
+ */
+typedef struct freshet_block freshet_block;
+
+FRESHET_API freshet_code freshet_declaration_new(const char *pipeline, freshet_declaration **out,
+                                                 freshet_error *err);
+FRESHET_API freshet_block *freshet_declaration_root(freshet_declaration *declaration);
+/* The block under `key`, made when it is not there. */
+FRESHET_API freshet_block *freshet_block_in(freshet_block *block, const char *key);
+/* A new block at the end of the list under `key`. */
+FRESHET_API freshet_block *freshet_block_add(freshet_block *block, const char *key);
+/* Sets a scalar, replacing an earlier one. The value is the text YAML would have; `${...}` is
+ * taken as it is. */
+FRESHET_API void freshet_set(freshet_block *block, const char *key, const char *value);
+/* Appends a scalar to the list under `key`. */
+FRESHET_API void freshet_set_add(freshet_block *block, const char *key, const char *value);
+
+FRESHET_API freshet_block *freshet_add_reader(freshet_declaration *declaration, const char *id);
+FRESHET_API void freshet_set_query(freshet_declaration *declaration, const char *sql);
+FRESHET_API void freshet_set_feature_set(freshet_declaration *declaration, const char *name,
+                                         const char *entity);
+FRESHET_API freshet_block *freshet_add_key(freshet_declaration *declaration, const char *name,
+                                           const char *type);
+/* `from` NULL: the column named "timestamp". Returns the timestamp block (unit, mask). */
+FRESHET_API freshet_block *freshet_set_timestamp(freshet_declaration *declaration, const char *from);
+/* `from` NULL: the column of the feature's own name. */
+FRESHET_API freshet_block *freshet_add_feature(freshet_declaration *declaration, const char *name,
+                                               const char *type, const char *from);
+FRESHET_API freshet_block *freshet_add_sql_feature(freshet_declaration *declaration,
+                                                   const char *name, const char *type,
+                                                   const char *sql);
+FRESHET_API freshet_block *freshet_add_writer(freshet_declaration *declaration);
+
+/* Checks the built declaration as _load does; after OK it can be opened and no longer changed. */
+FRESHET_API freshet_code freshet_declaration_finish(freshet_declaration *declaration,
+                                                    freshet_problem_fn *problem, void *context,
+                                                    freshet_error *err);
+
+/* Text output of the functions below: called with pieces of text, in order; returning false ends the
+ * output early (the function then returns FRESHET_FAILED). */
+typedef bool freshet_write_fn(void *context, const char *bytes, size_t length);
+
+/* The normalised declaration as YAML: defaults filled in, variables replaced (secrets hidden). */
+FRESHET_API freshet_code freshet_declaration_show(const freshet_declaration *declaration,
+                                                  freshet_write_fn *write, void *context,
+                                                  freshet_error *err);
+
+/* The JSON Schema (draft 2020-12) of declarations, and their reference page (Markdown); both are
+ * generated from the tables that the parser uses. */
+FRESHET_API freshet_code freshet_declaration_schema(freshet_write_fn *write, void *context,
+                                                    freshet_error *err);
+FRESHET_API freshet_code freshet_declaration_reference(freshet_write_fn *write, void *context,
+                                                       freshet_error *err);
+
+/* ---- the pipeline -------------------------------------------------------------------------- */
+
+typedef struct freshet_pipeline freshet_pipeline;
+
+/* How to run; zero-initialise, then set. May grow at its end: `size` is sizeof(freshet_run_options). */
+typedef struct freshet_run_options {
+    size_t size;
+    bool debug; /* writers are replaced by the debug table, whatever the declaration says */
+    bool once;  /* a stream takes all that is there at open, then ends */
+    bool serve; /* answer `freshet query` on the pipeline's private socket */
+    bool check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
+} freshet_run_options;
+
+/* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.
+ * Problems of the declaration that show only now (unknown columns, bad SQL) are given to `problem`,
+ * all of them, with their places in the YAML file. `options` may be NULL. The declaration must
+ * outlive the pipeline. */
+FRESHET_API freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
+                                               const freshet_run_options *options,
+                                               freshet_problem_fn *problem, void *context,
+                                               freshet_pipeline **out, freshet_error *err);
+FRESHET_API void freshet_pipeline_close(freshet_pipeline *pipeline);
+
+/* One step: takes what the readers have, up to one micro-batch, computes it and writes it. Waits for
+ * input until `deadline_us` (monotonic clock; 0 = do not wait). Returns FRESHET_OK whether there were rows or
+ * not, FRESHET_END when everything has been taken (batch, or `once`), or an error; one with
+ * FRESHET_RETRY leaves the pipeline as it was before the step, and the step may be called again. */
+FRESHET_API freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us,
+                                      freshet_error *err);
+
+/* Steps until the end, or until freshet_stop(); retries what can be retried, with growing pauses.
+ * OK at the end of a batch and after a stop: everything taken has been written. */
+FRESHET_API freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Asks freshet_run to finish the micro-batch and return. Any thread; safe in a signal handler. */
+FRESHET_API void freshet_stop(freshet_pipeline *pipeline);
+
+typedef enum freshet_count {
+    FRESHET_ROWS_READ,      /* rows that readers gave, bad ones included */
+    FRESHET_ROWS_WRITTEN,   /* feature rows given to the writers */
+    FRESHET_DEAD_LETTERS,   /* rows refused */
+    FRESHET_BATCHES,        /* micro-batches that had rows */
+    FRESHET_NEWEST_EVENT_US,/* the largest event time seen; INT64_MIN before the first row */
+    FRESHET_LAG_BYTES,      /* bytes known to wait in the stream readers; -1 where unknown */
+    FRESHET_TABLE_ROWS,     /* rows in the debug table now; 0 without one */
+    FRESHET_TABLE_TRIMMED   /* rows that the debug table's limit has removed */
+} freshet_count;
+
+/* A counter of the run so far. Any thread. */
+FRESHET_API int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which);
+
+/* The output schema, as text: column i's name and type name; NULL past the last. Keys first, then
+ * "timestamp", then the features in their order. */
+FRESHET_API const char *freshet_output_name(const freshet_pipeline *pipeline, uint32_t column);
+FRESHET_API const char *freshet_output_type(const freshet_pipeline *pipeline, uint32_t column);
+
+/* ---- queries over the debug table ---------------------------------------------------------- */
+
+/* In debug mode rows are appended to the table `online_feature_store__<feature set>`; the view
+ * `online_feature_store__<feature set>_latest` has the newest row of each key by event time. A query sees a
+ * consistent snapshot: whole micro-batches. It is read-only and cannot reach files or the network. */
+typedef struct freshet_result freshet_result;
+
+typedef struct freshet_query_options {
+    size_t size;
+    int64_t timeout_us;  /* 0: ten seconds */
+} freshet_query_options;
+
+/* Runs one SELECT. FRESHET_USAGE for bad SQL or anything that is no read-only query (the text has the SQL
+ * engine's own message), FRESHET_LIMIT for one that took too long or too much memory,
+ * FRESHET_FAILED without a debug table. Any thread; `options` may be NULL. */
+FRESHET_API freshet_code freshet_query(freshet_pipeline *pipeline, const char *sql,
+                                       const freshet_query_options *options, freshet_result **out,
+                                       freshet_error *err);
+
+FRESHET_API uint32_t freshet_result_columns(const freshet_result *result);
+FRESHET_API const char *freshet_result_name(const freshet_result *result, uint32_t column);
+/* Moves to the next row (at first: to the first). FRESHET_END after the last. */
+FRESHET_API freshet_code freshet_result_next(freshet_result *result, freshet_error *err);
+/* The cells of the current row. Numbers are converted as C does (0 where a cell is null or no number). _text gives
+ * the cell as `freshet query --format csv` would print it, NULL for null, valid until _next. */
+FRESHET_API bool freshet_result_is_null(const freshet_result *result, uint32_t column);
+FRESHET_API int64_t freshet_result_int64(const freshet_result *result, uint32_t column);
+FRESHET_API double freshet_result_double(const freshet_result *result, uint32_t column);
+FRESHET_API const char *freshet_result_text(freshet_result *result, uint32_t column);
+FRESHET_API void freshet_result_close(freshet_result *result);
+
+typedef enum freshet_format { FRESHET_TABLE, FRESHET_JSON, FRESHET_CSV } freshet_format;
+
+/* Writes the remaining rows: an aligned table, one JSON object a line, or CSV with a header.
+ * Timestamps are ISO 8601 UTC with six decimals in all three. */
+FRESHET_API freshet_code freshet_result_print(freshet_result *result, freshet_format format,
+                                              freshet_write_fn *write, void *context,
+                                              freshet_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,162 @@
+/* batch.h - rows on their way: columns, where each row came from, and the rows that were refused.
+ *
+ * A batch is what one stage of a step hands to the next. All of it lives in the micro-batch arena
+ * and is gone at the next step. A column is an array of cells of the type's C form (type.h) and a
+ * bitmap of validity; the layouts of text, lists and bitmaps are those of DuckDB's vectors, so
+ * that the SQL engine takes and gives whole columns by memcpy:
+ *
+ *   valid     one bit a row, 1 = not null; NULL = every row is valid
+ *   text      16 bytes: length, then 12 bytes inline (zero-padded) or 4 bytes of prefix + pointer
+ *   span      offset and length of the elements in children[0] (arrays)
+ *   struct    no data; children[i] is field i, with as many rows as the struct
+ *
+ * Two rules hold everywhere: the cell of a null is zero bytes (so that no garbage pointer is ever
+ * followed), and the children of a null struct are null.
+ *
+ * A batch made by a reader has `origins`: for each row its place and raw record. A batch made by
+ * the source or the feature set has `rows` instead: for each row, which reader's row it was made
+ * from (ROW_OF), or is NULL where a row has no single origin (a batch query that aggregates).
+ */
+#ifndef FRESHET_BASE_BATCH_H
+#define FRESHET_BASE_BATCH_H
+
+#include <freshet/freshet.h>
+
+#include "base/arena.h"
+#include "base/type.h"
+
+__extension__ typedef __int128 int128;
+
+#define TEXT_INLINE_MAX 12u
+
+typedef struct cell_text {
+    uint32_t length;
+    union {
+        char inlined[12];
+        struct {
+            char prefix[4];
+            const char *pointer;
+        } outside;
+    } as;
+} cell_text;
+
+typedef struct cell_span {
+    uint64_t offset;
+    uint64_t length;
+} cell_span;
+
+typedef struct column column;
+struct column {
+    const type *type;
+    uint64_t *valid;
+    void *data;
+    column *children;    /* array: 1, the elements; struct: one a field */
+    uint64_t n_elements; /* array: rows used in children[0] */
+    uint64_t capacity;   /* rows that data and valid have room for */
+};
+
+/* Where a reader's row came from. `partition` indexes the reader's partitions (reader.h), `offset`
+ * is the place in it: the first byte of the record in a file, the row of a Parquet file, the offset
+ * of a Kafka message. `raw` is the record as read (no NUL behind it), valid for the step; NULL where
+ * the record has no text of its own (Parquet, tables). `lane` is the watermark's partition. */
+typedef struct origin {
+    const char *raw;
+    uint32_t raw_length;
+    uint32_t partition;
+    int64_t offset;
+    uint32_t lane;
+    uint32_t length; /* bytes or rows that this record takes: the next one is at offset + length */
+} origin;
+
+/* A row that was refused: what the dead letters get. All texts live in the step's arena. */
+typedef struct reject {
+    const char *reader;   /* id, or NULL for a row of a batch query that has no single reader */
+    const char *partition;/* file or topic/partition; NULL where reader is NULL */
+    int64_t offset;       /* -1 where reader is NULL */
+    const char *reason;   /* one sentence */
+    const char *raw;
+    size_t raw_length;
+} reject;
+
+typedef struct rejects {
+    arena *arena;
+    reject *items;
+    uint32_t n;
+    uint32_t capacity;
+} rejects;
+
+typedef struct batch {
+    arena *arena;
+    schema schema;
+    column *columns; /* schema.n_fields of them */
+    uint32_t n_rows;
+    origin *origins; /* reader batches: n_rows of them */
+    uint64_t *rows;  /* other batches: ROW_OF values, ascending; or NULL */
+} batch;
+
+/* The origin of a row of the source: the reader's index and the row in that reader's batch. */
+#define ROW_OF(reader, row) (((uint64_t)(reader) << 32) | (uint32_t)(row))
+#define ROW_READER(value) ((uint32_t)((value) >> 32))
+#define ROW_INDEX(value) ((uint32_t)(value))
+
+#define BATCH_ROWS_MAX (1u << 20)
+
+/* Gives `batch` columns of that schema with room for `capacity` rows and no rows yet. The schema is
+ * referred to, not copied. */
+freshet_code batch_init(batch *batch, arena *arena, const schema *schema, uint32_t capacity,
+                        freshet_error *err);
+
+/* Room for at least `rows` rows in a column (and its struct children), keeping what is there. */
+freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet_error *err);
+freshet_code column_init(arena *arena, column *column, const type *type, uint64_t capacity,
+                         freshet_error *err);
+
+/* Marks row null, zeroes its cell, and (structs) its children. The bitmap is made at the first
+ * null; false where memory is out. */
+bool column_set_null(arena *arena, column *column, uint64_t row);
+
+static inline bool column_is_valid(const column *column, uint64_t row)
+{
+    return column->valid == NULL || (column->valid[row >> 6] >> (row & 63) & 1) != 0;
+}
+
+/* A new batch of the rows whose `keep` byte is not 0, in order: columns are copied, except when all
+ * are kept, which gives the same columns. Used after rows were rejected. */
+freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, freshet_error *err);
+
+/* A cell for `length` bytes at `bytes`, which must outlive the cell when longer than 12. */
+static inline cell_text text_of(const char *bytes, uint32_t length)
+{
+    cell_text cell = {.length = length};
+    if (length <= TEXT_INLINE_MAX) {
+        if (length > 0)
+            __builtin_memcpy(cell.as.inlined, bytes, length);
+    } else {
+        __builtin_memcpy(cell.as.outside.prefix, bytes, 4);
+        cell.as.outside.pointer = bytes;
+    }
+    return cell;
+}
+
+/* The cell's bytes: no NUL behind them; points into the cell itself when 12 bytes or fewer. */
+static inline const char *text_bytes(const cell_text *cell)
+{
+    return cell->length <= TEXT_INLINE_MAX ? cell->as.inlined : cell->as.outside.pointer;
+}
+
+/* Appends one JSON value for the cell (timestamps ISO 8601 UTC with six decimals, decimals as
+ * numbers in plain notation, binary as base64, NaN and infinities as strings, as the golden files
+ * have them) to a growing text. */
+struct text_buffer;
+freshet_code column_to_json(const column *column, uint64_t row, struct text_buffer *into,
+                            freshet_error *err);
+
+/* The whole row as one JSON object. */
+freshet_code batch_row_to_json(const batch *batch, uint64_t row, struct text_buffer *into,
+                               freshet_error *err);
+
+/* Adds a reject; `reason` is formatted into the arena. False where memory is out. */
+bool rejects_add(rejects *rejects, const reject *where, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,39 @@
+/* os.h - every way out of the process: clock, files, sockets, randomness, in one table.
+ *
+ * All of Freshet calls the system through `os`, so that a test can put a failing or faking function
+ * in place of any one (a full disk, a clock of its own). The table is filled with the real calls;
+ * tests change it before they start threads and put it back with os_restore(). The semantics are
+ * exactly those of the calls named (errno and all), except as said here.
+ */
+#ifndef FRESHET_BASE_OS_H
+#define FRESHET_BASE_OS_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+typedef struct os_table {
+    int64_t (*now_us)(void);       /* wall clock, microseconds since 1970 UTC */
+    int64_t (*monotonic_us)(void); /* never goes back */
+    int (*open)(const char *path, int flags, mode_t mode); /* always with O_CLOEXEC */
+    int (*close)(int fd);
+    ssize_t (*read)(int fd, void *into, size_t size);
+    ssize_t (*pread)(int fd, void *into, size_t size, off_t offset);
+    ssize_t (*write)(int fd, const void *from, size_t size);
+    int (*fsync)(int fd);
+    int (*ftruncate)(int fd, off_t length);
+    int (*rename)(const char *from, const char *to);
+    int (*unlink)(const char *path);
+    int (*stat)(const char *path, struct stat *into);
+    int (*fstat)(int fd, struct stat *into);
+    int (*poll)(struct pollfd *fds, nfds_t n, int timeout_ms);
+} os_table;
+
+extern os_table os;
+
+/* Puts the real calls back. */
+void os_restore(void);
+
+#endif

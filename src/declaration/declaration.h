@@ -1,0 +1,143 @@
+/* declaration.h - a parsed declaration in memory, as the rest of the engine uses it.
+ *
+ * Made from YAML (yaml.c) or from builder calls (builder.c): both give a tree of nodes (tree.h),
+ * and one function reads the tree by the option tables (blocks.c) into these structs. Everything
+ * lives in the declaration's arena; nothing changes after it was read.
+ */
+#ifndef FRESHET_DECLARATION_DECLARATION_H
+#define FRESHET_DECLARATION_DECLARATION_H
+
+#include <freshet/freshet.h>
+
+#include "declaration/option.h"
+
+#define DECLARATION_BYTES_MAX ((size_t)16 << 20)
+#define DECLARATION_DEPTH_MAX 64
+#define DECLARATION_PROBLEMS_MAX 100 /* then: "... and more problems" */
+
+typedef enum on_cast_error { ON_CAST_ERROR_DEAD_LETTER, ON_CAST_ERROR_NULL } on_cast_error;
+
+typedef struct reader_block {
+    declared_text id;
+    bool stream;
+    int on_cast_error;  /* enum on_cast_error */
+    declared_kind kind; /* file, table, ... */
+} reader_block;
+
+typedef struct source_block {
+    declared_blocks readers; /* of reader_block */
+    declared_text query;
+} source_block;
+
+typedef struct key_block {
+    declared_text name;
+    declared_type type;
+    declared_text description;
+    declared_text from; /* the source's column; by default that of the key's own name */
+} key_block;
+
+/* What a number in the timestamp's column means. NONE: timestamps, dates and text as they are,
+ * numbers as seconds (as Butterfree). */
+typedef enum timestamp_unit {
+    UNIT_NONE,
+    UNIT_SECONDS,
+    UNIT_MILLISECONDS,
+    UNIT_MICROSECONDS
+} timestamp_unit;
+
+typedef struct timestamp_block {
+    declared_text from; /* default "timestamp" */
+    int unit;           /* enum timestamp_unit */
+    declared_text mask; /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
+} timestamp_block;
+
+typedef struct feature_block {
+    declared_text name;
+    declared_type type;
+    declared_text from; /* a source column or an earlier feature */
+    declared_text sql;  /* instead of from */
+    declared_text description;
+} feature_block;
+
+typedef struct feature_set_block {
+    declared_text name;
+    declared_text entity;
+    declared_text description;
+    declared_blocks keys; /* of key_block, at least one */
+    timestamp_block timestamp;
+    bool has_timestamp;
+    declared_blocks features; /* of feature_block, at least one */
+    int on_cast_error;
+} feature_set_block;
+
+typedef struct writer_block {
+    declared_kind kind; /* online, ... */
+} writer_block;
+
+typedef struct sink_block {
+    declared_blocks writers;
+} sink_block;
+
+typedef struct dead_letters_block {
+    declared_text path; /* default "<pipeline>.dead_letters.jsonl" beside the declaration's file */
+} dead_letters_block;
+
+typedef struct declaration {
+    int64_t version;
+    declared_text pipeline;
+    source_block source;
+    feature_set_block feature_set;
+    sink_block sink;
+    dead_letters_block dead_letters;
+    /* not options: */
+    const char *folder; /* relative paths are relative to this; "." for builder and parse */
+    const char *file;   /* the name in messages; NULL for the builder */
+    bool is_stream;
+} declaration;
+
+/* Where the problems of a declaration are collected: in order of place, at most
+ * DECLARATION_PROBLEMS_MAX. Shared by parsing and by opening (unknown columns, bad SQL). */
+typedef struct problems problems;
+
+problems *problems_open(arena *arena);
+/* `hint` (may be NULL) is appended as a second clause: "; did you mean \"brokers\"?". */
+void problem_add(problems *problems, const place *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+uint32_t problems_count(const problems *problems);
+/* Gives all to `fn` sorted by place and writes the first to err; OK where there are none, else
+ * FRESHET_BAD_DECLARATION. */
+freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *context,
+                             freshet_error *err);
+
+/* The internal view of the public handle. */
+const declaration *declaration_of(const freshet_declaration *handle);
+
+/* The public freshet_declaration_load, _parse, _finish, _schema and _reference are thin calls in
+ * pipeline/registry.c of the functions below, with the engine's registry of readers and writers.
+ * `folder` is what relative paths are relative to; `name` stands for the file in messages. */
+freshet_code declaration_read(const char *text, size_t length, const char *name, const char *folder,
+                              const registry *registry, freshet_problem_fn *problem, void *context,
+                              freshet_declaration **out, freshet_error *err);
+freshet_code declaration_read_file(const char *path, const registry *registry,
+                                   freshet_problem_fn *problem, void *context,
+                                   freshet_declaration **out, freshet_error *err);
+freshet_code declaration_finish(freshet_declaration *handle, const registry *registry,
+                                freshet_problem_fn *problem, void *context, freshet_error *err);
+freshet_code declaration_write_schema(const registry *registry, freshet_write_fn *write,
+                                      void *context, freshet_error *err);
+freshet_code declaration_write_reference(const registry *registry, freshet_write_fn *write,
+                                         void *context, freshet_error *err);
+
+/* The place of byte `offset` of a scalar's value in the YAML file (exact for literal block scalars `|` and plain or
+ * quoted scalars on one line; else the scalar's own place). For errors inside SQL. */
+place declaration_place_in(const freshet_declaration *handle, const declared_text *text,
+                           size_t offset);
+
+/* A path of the declaration made absolute or relative to the working directory: absolute paths and those of
+ * builders stay, others get the declaration's folder in front. */
+const char *declaration_path(const declaration *declaration, arena *arena, const char *path);
+
+/* "file:line:col", or the path of a built one, for error_set's `at`. */
+const char *place_text(const place *at, char *into, size_t size);
+
+#endif

@@ -1,0 +1,122 @@
+/* option.h - option tables: one row an option, from which everything else follows.
+ *
+ * Each block of the declaration (a reader's `file`, the `feature_set`, a key ...) has one table
+ * and one C struct. The table gives parsing into the struct by offset, defaults, checks and their messages,
+ * the JSON Schema (`freshet schema`) and the reference page (docs/declaration.md). There is no
+ * second description of an option anywhere.
+ *
+ * Blocks that the engine does not know by itself, the kinds of readers and writers, come in a
+ * `registry` that the pipeline fills: a reader's or writer's one file owns its table.
+ */
+#ifndef FRESHET_DECLARATION_OPTION_H
+#define FRESHET_DECLARATION_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/type.h"
+
+/* A place in the declaration, for messages. line 0: built by calls; `path` then says where
+ * ("feature_set.keys[0].type"). Lines and columns count from 1. */
+typedef struct place {
+    const char *file;
+    const char *path;
+    uint32_t line;
+    uint32_t column;
+} place;
+
+/* A scalar and where it stands. `value` is NULL where an optional one was not given and has no
+ * default. */
+typedef struct declared_text {
+    const char *value;
+    place at;
+} declared_text;
+
+typedef struct declared_list {
+    declared_text *items;
+    uint32_t n;
+} declared_list;
+
+typedef struct declared_type {
+    const type *value; /* NULL where not given */
+    place at;
+} declared_type;
+
+/* `schema: {name: type, nested: {a: type}}`; n_fields 0 where not given. places[i] is field i's. */
+typedef struct declared_schema {
+    schema value;
+    place *places;
+    place at;
+} declared_schema;
+
+typedef enum option_kind {
+    OPTION_TEXT,     /* declared_text */
+    OPTION_NAME,     /* declared_text: letters, digits, _; not beginning with a digit */
+    OPTION_SQL,      /* declared_text: kept to the letter */
+    OPTION_BOOLEAN,  /* bool: true/false (yes/no/on/off are refused with a hint) */
+    OPTION_INTEGER,  /* int64_t, within minimum..maximum */
+    OPTION_DURATION, /* int64_t microseconds: "10 minutes", "1 second", "500 ms" */
+    OPTION_BYTES,    /* int64_t: "100 MB" (10^6), "64 MiB", "4096" */
+    OPTION_CHOICE,   /* int (index into choices) */
+    OPTION_TYPE,     /* declared_type */
+    OPTION_SCHEMA,   /* declared_schema */
+    OPTION_TEXTS,    /* declared_list: a scalar or a list of scalars */
+    OPTION_BLOCK,    /* a nested struct at the offset itself; with_flag: bool before it, see `given` */
+    OPTION_BLOCKS,   /* declared_blocks: a list of blocks of `block` */
+    OPTION_KIND      /* declared_kind: exactly one of the kinds of a registry list is a key here */
+} option_kind;
+
+struct block_kind;
+
+/* A list of parsed structs, each block->size bytes, one after the other; places[i] is item i's. */
+typedef struct declared_blocks {
+    void *items;
+    place *places;
+    uint32_t n;
+} declared_blocks;
+
+/* The one chosen kind of a reader or writer and its parsed options (a struct of kind->size bytes). */
+typedef struct declared_kind {
+    const struct block_kind *kind; /* NULL only after a reported problem */
+    void *options;
+    place at;
+} declared_kind;
+
+typedef struct option {
+    const char *name; /* NULL ends a table */
+    option_kind kind;
+    size_t offset;
+    const char *standard;       /* the default, as YAML text; NULL: none */
+    bool required;
+    const char *doc;            /* one or two sentences, Markdown, for the reference page and schema */
+    int64_t minimum, maximum;   /* OPTION_INTEGER, DURATION, BYTES: 0,0 = no bounds */
+    const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+    const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
+    const char *kinds;          /* OPTION_KIND: "readers" or "writers", a list of the registry */
+    size_t given_offset;        /* OPTION_BLOCK: offset + 1 of a bool set when the block is there; or 0 */
+    bool secret;                /* hidden by `freshet show` and in messages */
+    const char *example;        /* for the reference page; NULL: none */
+} option;
+
+struct declaration;
+struct problems;
+
+/* A block: its name, table, struct size, and an optional check across its options that the table
+ * cannot say (called after parsing; reports to `problems` with problem_add). */
+typedef struct block_kind {
+    const char *name;
+    const char *title; /* of its section in the reference page */
+    const char *doc;
+    const option *options;
+    size_t size;
+    void (*check)(void *options, const place *at, struct problems *problems);
+} block_kind;
+
+/* The kinds of readers and writers there are: NULL-terminated lists. Filled by pipeline/registry.c. */
+typedef struct registry {
+    const block_kind *const *readers;
+    const block_kind *const *writers;
+} registry;
+
+#endif

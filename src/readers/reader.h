@@ -1,0 +1,100 @@
+/* reader.h - the contract between the loop and a reader.
+ *
+ * A reader is one file with one struct of operations; adding one touches one line of
+ * pipeline/registry.c. The loop pulls: readers have no say in when they run. All calls of one reader come
+ * from the pipeline's thread. The loop allocates `size` bytes, zeroed, the base struct first, and
+ * fills the base in before describe().
+ *
+ * The legal order: describe, open, {poll, ack}*, close. close comes after any failure, too, and
+ * exactly once.
+ *
+ * POSITIONS. A reader's input is divided into partitions: files, or partitions of a topic. The
+ * place reached in each is a number (reader_position); what the numbers mean is the
+ * reader's own business, but they and the partition's name must let it go on exactly there
+ * after a restart. The loop keeps them (with the state, in one checkpoint) and gives all of them back at open.
+ */
+#ifndef FRESHET_READERS_READER_H
+#define FRESHET_READERS_READER_H
+
+#include <freshet/freshet.h>
+
+#include "base/batch.h"
+#include "declaration/declaration.h"
+
+/* Where reading of a partition goes on. `name` identifies the partition for ever (a file: device,
+ * inode and a fingerprint of its beginning, so that a renamed file is known again); `label` is
+ * what messages and dead letters show (the path); `offset` is the place of the next record. */
+typedef struct reader_position {
+    const char *name;
+    const char *label;
+    int64_t offset;
+} reader_position;
+
+typedef struct reader_positions {
+    reader_position *items;
+    uint32_t n;
+} reader_positions;
+
+typedef enum reader_mode {
+    READ_ALL,   /* what is there at open, then FRESHET_END: batch runs and `--once` */
+    READ_FOLLOW /* for ever */
+} reader_mode;
+
+typedef struct freshet_reader freshet_reader;
+
+typedef struct reader_ops {
+    block_kind block; /* its key in the declaration ("file"), option table, struct of options */
+    size_t size;      /* of the reader's own struct, which begins with struct freshet_reader */
+
+    /* Works out the columns: the declared schema, or one inferred from what is there. May read files
+     * and connect, and may block for seconds; changes nothing. Sets reader->schema (in reader->arena). */
+    freshet_code (*describe)(freshet_reader *reader, freshet_error *err);
+
+    /* Starts reading at `from` (n = 0: at the beginning, or where the options say). */
+    freshet_code (*open)(freshet_reader *reader, const reader_positions *from, freshet_error *err);
+
+    /* Appends what is there now to `into`, a batch of reader->schema with origins, until it has max_rows rows, or
+     * about max_bytes of raw records; never waits. Sets *more when it stopped for these limits rather than for want of
+     * input. Bad records are added to `rejects`, and are not in the batch. Columns with
+     * reader->used[i] false may be left null. FRESHET_END: nothing is left and nothing will come (READ_ALL only; rows may come with it).
+     * FRESHET_RETRY errors leave the reader at the place where it was. The records' bytes (origin.raw, long
+     * texts) live until the next poll. */
+    freshet_code (*poll)(freshet_reader *reader, batch *into, uint32_t max_rows, size_t max_bytes,
+                         rejects *rejects, bool *more, freshet_error *err);
+
+    /* A descriptor that poll(2) finds readable when there may be input; -1 where there is none: the loop then looks every
+     * reader->idle_us. Reading the descriptor empty is done by the reader's own poll. NULL = -1. */
+    int (*wake_fd)(freshet_reader *reader);
+
+    /* The positions reached by the polls so far, in `arena`: only the partitions that moved since the last call
+     * of positions with all = false; every partition with all = true. */
+    freshet_code (*positions)(freshet_reader *reader, arena *arena, bool all,
+                              reader_positions *out, freshet_error *err);
+
+    /* The name to show for an origin's partition (a path, "orders/3"). */
+    const char *(*partition_label)(const freshet_reader *reader, uint32_t partition);
+
+    /* Bytes known to wait, -1 where unknown. NULL = -1. */
+    int64_t (*lag)(const freshet_reader *reader);
+
+    /* Static readers: true when what is read would differ from what was read at the last open (files
+     * changed, came or went). Cheap: stat at most. The loop then closes, opens and reads again. NULL = never. */
+    bool (*changed)(freshet_reader *reader);
+
+    void (*close)(freshet_reader *reader);
+} reader_ops;
+
+struct freshet_reader {
+    const reader_ops *ops;
+    const declaration *declaration;
+    const reader_block *block; /* id, on_cast_error; block->kind.options is the parsed struct */
+    const void *options;
+    reader_mode mode;
+    arena *arena;       /* the pipeline's lifetime */
+    uint32_t index;     /* among the source's readers */
+    schema schema;      /* set by describe */
+    const bool *used;   /* per column, set by the loop before open; NULL = all */
+    int64_t idle_us;    /* how often to poll without a wake_fd; default 1 s */
+};
+
+#endif
