@@ -1,19 +1,38 @@
 # The verbs. Everything behind them is CMake (CMakePresets.json) and the programs in scripts/.
 
-.DEFAULT_GOAL := help
-.PHONY: demo build test bench lint format install clean help setup
-
 PREFIX ?= /usr/local
 
-help:   ## show this list
-	@sed -n 's/^\([a-z]*\):.*## /    make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+.PHONY: help demo build test bench lint format install clean
 
-setup:  ## install what building and testing need
-	@scripts/setup test
+help:     ## show this list (the default)
+	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 16
 
-build:  ## build the release binary: build/freshet
+demo:     ## set up, build, and watch features of real flights being computed
+	@scripts/setup build
+	@$(MAKE) --no-print-directory build
+	@examples/flights/demo
+
+build:    ## build the release binary, build/freshet
 	@scripts/build release
 	@ln -sfn release/freshet build/freshet
 
-clean:  ## remove everything that was built (what scripts/setup installed stays)
+test:     ## set up, build with sanitizers, run every test (under 15 minutes)
+	@scripts/test
+
+bench:    ## measure, on this machine
+	@scripts/setup build
+	@$(MAKE) --no-print-directory build
+	@bench/run
+
+lint:     ## check layout, C by clang-tidy, shell by shellcheck
+	@scripts/lint
+
+format:   ## lay out the C sources as clang-format says
+	@scripts/format
+
+install:  ## install into PREFIX (/usr/local), staged below DESTDIR
+	@$(MAKE) --no-print-directory build
+	@DESTDIR="$(DESTDIR)" cmake --install build/release --prefix "$(PREFIX)"
+
+clean:    ## remove what was built; what scripts/setup installed stays
 	@rm -rf build

@@ -1,1 +1,143 @@
-# Tests.
+# Tests. A file is a test by its name and place:
+#
+#   src/FOLDER/X_test.c          cmocka program, label unit
+#   tests/KIND/X_test.c          cmocka program, label KIND (golden, sim, ...)
+#   tests/KIND/X_test.py         Python unittest (standard library only), label KIND (e2e, ...)
+#   tests/fuzz/fuzz_X.c          libFuzzer target, label fuzz, corpus in tests/fuzz/corpus/X
+#
+# Each preset registers those it is good for (FRESHET_TESTS): dev, asan and cov all but the fuzz
+# targets; fuzz only these; tsan and release those that ask for it in their first lines, by a comment
+# that holds nothing but such words (in Python after a #):
+#
+#   /* tsan */            run under ThreadSanitizer too
+#   /* release */         run with the release build too
+#   /* release only */    ... and nowhere else: what measures time or memory
+#   /* serial */          run while no other test runs
+#
+# A test is run in the source folder, with FRESHET (the binary), FRESHET_SOURCE (this checkout) and
+# FRESHET_PRESET (dev, asan, ...) in its environment. Its name is PRESET/FOLDER/X.
+
+if(FRESHET_TESTS STREQUAL "none")
+    return()
+endif()
+find_program(PYTHON3 python3 REQUIRED)
+
+set(test_environment
+    FRESHET=${CMAKE_CURRENT_BINARY_DIR}/freshet
+    FRESHET_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}
+    FRESHET_PRESET=${FRESHET_TESTS}
+    PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/tests/e2e
+    PYTHONDONTWRITEBYTECODE=1
+    ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
+    LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/lsan.supp:print_suppressions=0
+    UBSAN_OPTIONS=print_stacktrace=1
+    TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/tsan.supp:halt_on_error=1:second_deadlock_stack=1)
+
+# The marks of a test file, and whether this preset is to run it.
+function(read_marks file marks_out wanted_out)
+    file(STRINGS ${file} lines LIMIT_COUNT 10 LIMIT_INPUT 2000)
+    set(marks "")
+    foreach(line IN LISTS lines)
+        if(line MATCHES "^(/\\*|#) *((tsan|release|only|serial)[ ,]*)+(\\*/)?$")
+            string(REGEX MATCHALL "[a-z]+" words "${line}")
+            list(APPEND marks ${words})
+        endif()
+    endforeach()
+    set(wanted FALSE)
+    if(FRESHET_TESTS IN_LIST marks)
+        set(wanted TRUE)
+    elseif(FRESHET_TESTS MATCHES "^(dev|asan|cov)$" AND NOT only IN_LIST marks)
+        set(wanted TRUE)
+    endif()
+    set(${marks_out} "${marks}" PARENT_SCOPE)
+    set(${wanted_out} ${wanted} PARENT_SCOPE)
+endfunction()
+
+# Register what is in the list: FOLDER is the middle of the name, LABEL the label.
+function(add_tests folder label timeout)
+    foreach(file IN LISTS ARGN)
+        read_marks(${file} marks wanted)
+        # A change of the marks changes what is registered.
+        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+        if(NOT wanted)
+            continue()
+        endif()
+        cmake_path(GET file STEM stem)
+        string(REGEX REPLACE "_test$" "" short ${stem})
+        set(name ${FRESHET_TESTS}/${folder}/${short})
+        if(file MATCHES "\\.c$")
+            set(target ${stem})
+            if(TARGET ${target})
+                set(target ${folder}_${stem})
+            endif()
+            add_executable(${target} ${file})
+            set_target_properties(${target} PROPERTIES
+                RUNTIME_OUTPUT_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/tests/${folder})
+            target_link_libraries(${target} PRIVATE freshet_internal PkgConfig::cmocka)
+            if(folder STREQUAL cli AND TARGET freshet_cli)
+                target_link_libraries(${target} PRIVATE freshet_cli)
+            endif()
+            add_test(NAME ${name} COMMAND ${target}
+                WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+        else()
+            add_test(NAME ${name}
+                COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/run-unittest ${file}
+                WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+        endif()
+        set_tests_properties(${name} PROPERTIES
+            LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "${test_environment}")
+        if(serial IN_LIST marks)
+            set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+        endif()
+    endforeach()
+endfunction()
+
+if(NOT FRESHET_FUZZ)
+    pkg_check_modules(cmocka IMPORTED_TARGET cmocka)
+    if(NOT cmocka_FOUND)
+        message(STATUS "No cmocka, so no tests: scripts/setup test installs it")
+        return()
+    endif()
+
+    file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true src/*)
+    foreach(path IN LISTS folders)
+        if(IS_DIRECTORY ${path})
+            cmake_path(GET path FILENAME folder)
+            file(GLOB files CONFIGURE_DEPENDS ${path}/*_test.c)
+            add_tests(${folder} unit 120 ${files})
+        endif()
+    endforeach()
+
+    file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true tests/*)
+    foreach(path IN LISTS folders)
+        if(IS_DIRECTORY ${path})
+            cmake_path(GET path FILENAME folder)
+            file(GLOB files CONFIGURE_DEPENDS ${path}/*_test.c ${path}/*_test.py)
+            add_tests(${folder} ${folder} 300 ${files})
+        endif()
+    endforeach()
+endif()
+
+if(FRESHET_TESTS STREQUAL release)
+    add_test(NAME release/install
+        COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check-install ${CMAKE_CURRENT_BINARY_DIR})
+    set_tests_properties(release/install PROPERTIES LABELS install TIMEOUT 300)
+endif()
+
+if(FRESHET_FUZZ)
+    file(GLOB files CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
+    foreach(file IN LISTS files)
+        cmake_path(GET file STEM target)
+        string(REGEX REPLACE "^fuzz_" "" short ${target})
+        add_executable(${target} ${file})
+        set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS -Wno-missing-prototypes)
+        target_link_libraries(${target} PRIVATE freshet_internal)
+        target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+        add_test(NAME fuzz/${short}
+            COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/fuzz $<TARGET_FILE:${target}>
+            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+        # The time to run is FRESHET_FUZZ_S of the environment, so there is no limit here to speak of.
+        set_tests_properties(fuzz/${short} PROPERTIES
+            LABELS fuzz TIMEOUT 100000 ENVIRONMENT "${test_environment}")
+    endforeach()
+endif()
