@@ -23,6 +23,8 @@ add_library(freshet_compile INTERFACE)
 target_link_libraries(freshet_compile INTERFACE freshet_sanitize)
 target_compile_definitions(freshet_compile INTERFACE _GNU_SOURCE)
 target_compile_options(freshet_compile INTERFACE
-    -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
+    # A variable is named as its type (batch *batch): gcc's -Wshadow would call that shadowing.
+    $<IF:$<C_COMPILER_ID:GNU>,-Wshadow=local,-Wshadow>
+    -Wall -Wextra -Wpedantic -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
     -fvisibility=hidden -fno-common -fstack-protector-strong)
 target_link_options(freshet_compile INTERFACE LINKER:-z,relro,-z,now)

@@ -26,6 +26,7 @@
 #include "base/type.h"
 
 __extension__ typedef __int128 int128;
+__extension__ typedef unsigned __int128 uint128;
 
 #define TEXT_INLINE_MAX 12u
 
@@ -144,9 +145,9 @@ static inline const char *text_bytes(const cell_text *cell)
     return cell->length <= TEXT_INLINE_MAX ? cell->as.inlined : cell->as.outside.pointer;
 }
 
-/* Appends one JSON value for the cell (timestamps ISO 8601 UTC with six decimals, decimals as
- * numbers in plain notation, binary as base64, NaN and infinities as strings, as the golden files
- * have them) to a growing text. */
+/* Appends one JSON value for the cell to a growing text: timestamps as ISO 8601 UTC with six
+ * decimals, decimals as strings in plain notation (a JSON number would lose digits), binary as
+ * base64, NaN and infinities as strings. */
 struct text_buffer;
 freshet_code column_to_json(const column *column, uint64_t row, struct text_buffer *into,
                             freshet_error *err);

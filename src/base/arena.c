@@ -1,0 +1,207 @@
+/* arena.c - see arena.h.
+ *
+ * Blocks form a list, the newest first; allocation moves `used` of the newest block forward. A
+ * block that is too small for a request is left as it is and a larger one put before it. Reset
+ * frees all but the largest block. Under AddressSanitizer the unused part of a block is poisoned,
+ * so that reading past an allocation, or after a reset, is found as with malloc.
+ */
+#include "base/arena.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_POISON 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_POISON 1
+#endif
+#endif
+
+#ifdef ARENA_POISON
+#include <sanitizer/asan_interface.h>
+#define poison(at, size) ASAN_POISON_MEMORY_REGION(at, size)
+#define unpoison(at, size) ASAN_UNPOISON_MEMORY_REGION(at, size)
+#define ARENA_GAP 16u
+#else
+#define poison(at, size) ((void)(at), (void)(size))
+#define unpoison(at, size) ((void)(at), (void)(size))
+#define ARENA_GAP 0u
+#endif
+
+#define ARENA_ALIGN 16u
+#define ARENA_BLOCK_FIRST ((size_t)16 << 10)
+#define ARENA_BLOCK_MAX ((size_t)16 << 20)
+
+typedef struct block block;
+struct block {
+    block *older;
+    size_t size; /* of bytes */
+    size_t used;
+    size_t last; /* where the last allocation begins */
+    _Alignas(16) unsigned char bytes[];
+};
+
+struct arena {
+    block *newest;
+    size_t held;
+};
+
+static size_t round_up(size_t size)
+{
+    return (size + ARENA_ALIGN - 1) & ~(size_t)(ARENA_ALIGN - 1);
+}
+
+arena *arena_open(void)
+{
+    return calloc(1, sizeof(arena));
+}
+
+static void block_free(arena *arena, block *block)
+{
+    arena->held -= sizeof *block + block->size;
+    unpoison(block->bytes, block->size);
+    free(block);
+}
+
+void arena_close(arena *arena)
+{
+    if (arena == NULL)
+        return;
+    while (arena->newest != NULL) {
+        block *next = arena->newest->older;
+        block_free(arena, arena->newest);
+        arena->newest = next;
+    }
+    free(arena);
+}
+
+void arena_reset(arena *arena)
+{
+    block *largest = arena->newest;
+    for (block *each = arena->newest; each != NULL; each = each->older)
+        if (each->size > largest->size)
+            largest = each;
+    while (arena->newest != NULL) {
+        block *next = arena->newest->older;
+        if (arena->newest != largest)
+            block_free(arena, arena->newest);
+        arena->newest = next;
+    }
+    if (largest != NULL) {
+        largest->older = NULL;
+        largest->used = 0;
+        largest->last = 0;
+        poison(largest->bytes, largest->size);
+    }
+    arena->newest = largest;
+}
+
+static block *block_add(arena *arena, size_t at_least)
+{
+    size_t size = ARENA_BLOCK_FIRST;
+    if (arena->newest != NULL)
+        size = arena->newest->size * 2;
+    if (size > ARENA_BLOCK_MAX)
+        size = ARENA_BLOCK_MAX;
+    if (size < at_least)
+        size = at_least;
+    block *added = malloc(sizeof *added + size);
+    if (added == NULL)
+        return NULL;
+    *added = (block){.older = arena->newest, .size = size};
+    poison(added->bytes, size);
+    arena->newest = added;
+    arena->held += sizeof *added + size;
+    return added;
+}
+
+void *arena_alloc(arena *arena, size_t size)
+{
+    if (size > SIZE_MAX / 4)
+        return NULL;
+    size_t need = round_up(size + ARENA_GAP);
+    block *block = arena->newest;
+    if (block == NULL || block->size - block->used < need) {
+        block = block_add(arena, need);
+        if (block == NULL)
+            return NULL;
+    }
+    block->last = block->used;
+    block->used += need;
+    void *at = block->bytes + block->last;
+    unpoison(at, size);
+    return at;
+}
+
+void *arena_zero(arena *arena, size_t count, size_t size)
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes))
+        return NULL;
+    void *at = arena_alloc(arena, bytes);
+    if (at != NULL)
+        memset(at, 0, bytes);
+    return at;
+}
+
+void *arena_grow(arena *arena, void *old, size_t old_size, size_t new_size)
+{
+    block *block = arena->newest;
+    if (old != NULL && block != NULL && old == block->bytes + block->last && new_size >= old_size &&
+        new_size <= SIZE_MAX / 4 && round_up(new_size + ARENA_GAP) <= block->size - block->last) {
+        block->used = block->last + round_up(new_size + ARENA_GAP);
+        unpoison(old, new_size);
+        return old;
+    }
+    void *at = arena_alloc(arena, new_size);
+    if (at != NULL && old_size > 0)
+        memcpy(at, old, old_size < new_size ? old_size : new_size);
+    return at;
+}
+
+char *arena_copy(arena *arena, const void *bytes, size_t length)
+{
+    char *copy = arena_alloc(arena, length + 1);
+    if (copy == NULL)
+        return NULL;
+    if (length > 0)
+        memcpy(copy, bytes, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+char *arena_text(arena *arena, const char *text)
+{
+    return text == NULL ? NULL : arena_copy(arena, text, strlen(text));
+}
+
+char *arena_vformat(arena *arena, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    int length = vsnprintf(NULL, 0, format, again);
+    va_end(again);
+    if (length < 0)
+        return NULL;
+    char *text = arena_alloc(arena, (size_t)length + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)length + 1, format, args);
+    return text;
+}
+
+char *arena_format(arena *arena, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vformat(arena, format, args);
+    va_end(args);
+    return text;
+}
+
+size_t arena_held(const arena *arena)
+{
+    return arena->held;
+}

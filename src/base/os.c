@@ -1,0 +1,78 @@
+/* os.c - see os.h. */
+#include "base/os.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t clock_us(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static int64_t real_now_us(void)
+{
+    return clock_us(CLOCK_REALTIME);
+}
+
+static int64_t real_monotonic_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
+}
+
+static int real_open(const char *path, int flags, mode_t mode)
+{
+    return open(path, flags | O_CLOEXEC, mode);
+}
+
+static int real_stat(const char *path, struct stat *into)
+{
+    return stat(path, into);
+}
+
+static int real_fstat(int fd, struct stat *into)
+{
+    return fstat(fd, into);
+}
+
+static const os_table real = {
+    .now_us = real_now_us,
+    .monotonic_us = real_monotonic_us,
+    .open = real_open,
+    .close = close,
+    .read = read,
+    .pread = pread,
+    .write = write,
+    .fsync = fsync,
+    .ftruncate = ftruncate,
+    .rename = rename,
+    .unlink = unlink,
+    .stat = real_stat,
+    .fstat = real_fstat,
+    .poll = poll,
+};
+
+os_table os = {
+    .now_us = real_now_us,
+    .monotonic_us = real_monotonic_us,
+    .open = real_open,
+    .close = close,
+    .read = read,
+    .pread = pread,
+    .write = write,
+    .fsync = fsync,
+    .ftruncate = ftruncate,
+    .rename = rename,
+    .unlink = unlink,
+    .stat = real_stat,
+    .fstat = real_fstat,
+    .poll = poll,
+};
+
+void os_restore(void)
+{
+    os = real;
+}
