@@ -1,0 +1,245 @@
+/* timestamp.c - dates and times from text; the forms are in timestamp.h.
+ *
+ * The common form, 2024-05-01T12:00:00 with any tail, has its digits at fixed places and is read
+ * from there in one go; all else is read by a cursor, a part at a time.
+ */
+#include "base/timestamp.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "base/zone.h"
+
+#define SECONDS_A_DAY 86400
+
+typedef struct cursor {
+    const char *at;
+    const char *end;
+} cursor;
+
+typedef struct clock_time {
+    int64_t day;      /* since 1970-01-01 */
+    int32_t second;   /* of the day */
+    int32_t fraction; /* microseconds */
+    const char *zone; /* what stands behind the time */
+    size_t zone_length;
+} clock_time;
+
+static bool is_blank(char c)
+{
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* Between least and most digits, as a number. */
+static bool take_number(cursor *in, int least, int most, int32_t *value)
+{
+    int digits = 0;
+    int32_t sum = 0;
+
+    while (in->at < in->end && is_digit(*in->at) && digits < most) {
+        sum = sum * 10 + (*in->at++ - '0');
+        digits++;
+    }
+    if (digits < least || (in->at < in->end && is_digit(*in->at)))
+        return false;
+    *value = sum;
+    return true;
+}
+
+static bool take_char(cursor *in, char c)
+{
+    if (in->at == in->end || *in->at != c)
+        return false;
+    in->at++;
+    return true;
+}
+
+static cursor trimmed(const char *text, size_t length)
+{
+    cursor in = {text, text + length};
+
+    while (in.at < in.end && is_blank(*in.at))
+        in.at++;
+    while (in.end > in.at && is_blank(in.end[-1]))
+        in.end--;
+    return in;
+}
+
+static bool is_leap(int64_t year)
+{
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static bool civil_to_day(int64_t year, int32_t month, int32_t day, int64_t *out)
+{
+    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+    if (month < 1 || month > 12 || day < 1)
+        return false;
+    if (day > lengths[month - 1] + (month == 2 && is_leap(year)))
+        return false;
+    *out = date_days(year, (unsigned)month, (unsigned)day);
+    return true;
+}
+
+/* [+-]yyyy, yyyy-M or yyyy-M-d; *whole is set when the day was there. */
+static bool take_date(cursor *in, int64_t *day, bool *whole)
+{
+    int32_t year = 0;
+    int32_t month = 1;
+    int32_t month_day = 1;
+    bool negative = false;
+
+    *whole = false;
+    if (in->at < in->end && (*in->at == '-' || *in->at == '+'))
+        negative = *in->at++ == '-';
+    if (!take_number(in, 4, TIMESTAMP_YEAR_DIGITS_MAX, &year))
+        return false;
+    if (take_char(in, '-')) {
+        if (!take_number(in, 1, 2, &month))
+            return false;
+        if (take_char(in, '-')) {
+            if (!take_number(in, 1, 2, &month_day))
+                return false;
+            *whole = true;
+        }
+    }
+    return civil_to_day(negative ? -(int64_t)year : year, month, month_day, day);
+}
+
+static bool take_fraction(cursor *in, int32_t *fraction)
+{
+    int32_t sum = 0;
+    int digits = 0;
+
+    for (; in->at < in->end && is_digit(*in->at); in->at++, digits++)
+        if (digits < 6)
+            sum = sum * 10 + (*in->at - '0');
+    if (digits == 0)
+        return false;
+    for (; digits < 6; digits++)
+        sum *= 10;
+    *fraction = sum;
+    return true;
+}
+
+static bool take_time(cursor *in, int32_t *second, int32_t *fraction)
+{
+    int32_t h = 0;
+    int32_t m = 0;
+    int32_t s = 0;
+
+    *fraction = 0;
+    if (!take_number(in, 1, 2, &h) || !take_char(in, ':') || !take_number(in, 1, 2, &m))
+        return false;
+    if (take_char(in, ':')) {
+        if (!take_number(in, 1, 2, &s))
+            return false;
+        if (take_char(in, '.') && !take_fraction(in, fraction))
+            return false;
+    }
+    if (h > 23 || m > 59 || s > 59)
+        return false;
+    *second = h * 3600 + m * 60 + s;
+    return true;
+}
+
+static bool read_by_parts(cursor in, clock_time *out)
+{
+    bool whole = false;
+
+    *out = (clock_time){0};
+    if (!take_date(&in, &out->day, &whole))
+        return false;
+    if (in.at == in.end)
+        return true;
+    if (!whole || (*in.at != 'T' && *in.at != ' '))
+        return false;
+    in.at++;
+    if (!take_time(&in, &out->second, &out->fraction))
+        return false;
+    out->zone = in.at;
+    out->zone_length = (size_t)(in.end - in.at);
+    return true;
+}
+
+/* Two digits at p, or a number above 99. */
+static inline unsigned pair(const char *p)
+{
+    unsigned tens = (unsigned char)p[0] - (unsigned)'0';
+    unsigned ones = (unsigned char)p[1] - (unsigned)'0';
+
+    return tens > 9 || ones > 9 ? 1000 : tens * 10 + ones;
+}
+
+/* yyyy-MM-ddThh:mm:ss and what follows; false: not of this form, or wrong. */
+static bool read_fixed(cursor in, clock_time *out)
+{
+    const char *p = in.at;
+    unsigned century, year, month, day, h, m, s;
+
+    if (in.end - p < 19 || p[4] != '-' || p[7] != '-' || (p[10] != 'T' && p[10] != ' ') ||
+        p[13] != ':' || p[16] != ':')
+        return false;
+    century = pair(p);
+    year = pair(p + 2);
+    month = pair(p + 5);
+    day = pair(p + 8);
+    h = pair(p + 11);
+    m = pair(p + 14);
+    s = pair(p + 17);
+    if (century > 99 || year > 99 || h > 23 || m > 59 || s > 59)
+        return false;
+    if (!civil_to_day(century * 100 + year, (int32_t)month, (int32_t)day, &out->day))
+        return false;
+    out->second = (int32_t)(h * 3600 + m * 60 + s);
+    out->fraction = 0;
+    in.at = p + 19;
+    if (in.at < in.end && is_digit(*in.at))
+        return false;
+    if (take_char(&in, '.') && !take_fraction(&in, &out->fraction))
+        return false;
+    out->zone = in.at;
+    out->zone_length = (size_t)(in.end - in.at);
+    return true;
+}
+
+bool timestamp_parse(const char *text, size_t length, int64_t *us)
+{
+    cursor in = trimmed(text, length);
+    clock_time time = {0};
+    int32_t offset_s = 0;
+    int64_t seconds;
+    int64_t value;
+
+    if (!read_fixed(in, &time) && !read_by_parts(in, &time))
+        return false;
+    seconds = time.day * SECONDS_A_DAY + time.second;
+    if (time.zone_length > 0 && !(time.zone_length == 1 && *time.zone == 'Z') &&
+        !zone_offset(time.zone, time.zone_length, seconds, &offset_s))
+        return false;
+    if (__builtin_mul_overflow(seconds - offset_s, (int64_t)1000000, &value) ||
+        __builtin_add_overflow(value, (int64_t)time.fraction, &value))
+        return false;
+    *us = value;
+    return true;
+}
+
+bool date_parse(const char *text, size_t length, int32_t *days)
+{
+    clock_time time = {0};
+    int32_t offset_s = 0;
+
+    if (!read_by_parts(trimmed(text, length), &time))
+        return false;
+    if (time.zone_length > 0 &&
+        !zone_offset(time.zone, time.zone_length, time.day * SECONDS_A_DAY, &offset_s))
+        return false;
+    *days = (int32_t)time.day;
+    return true;
+}
