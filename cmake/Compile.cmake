@@ -21,7 +21,8 @@ endif()
 
 add_library(freshet_compile INTERFACE)
 target_link_libraries(freshet_compile INTERFACE freshet_sanitize)
-target_compile_definitions(freshet_compile INTERFACE _GNU_SOURCE)
+# POSIX 2008. A file that needs more of Linux says #define _GNU_SOURCE before its first #include.
+target_compile_definitions(freshet_compile INTERFACE _DEFAULT_SOURCE)
 target_compile_options(freshet_compile INTERFACE
     # A variable is named as its type (batch *batch): gcc's -Wshadow would call that shadowing.
     $<IF:$<C_COMPILER_ID:GNU>,-Wshadow=local,-Wshadow>
