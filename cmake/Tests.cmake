@@ -29,7 +29,6 @@ set(test_environment
     PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/tests/e2e
     PYTHONDONTWRITEBYTECODE=1
     ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
-    LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/lsan.supp:print_suppressions=0
     UBSAN_OPTIONS=print_stacktrace=1
     TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/tsan.supp:halt_on_error=1:second_deadlock_stack=1)
 
