@@ -117,7 +117,7 @@ if(NOT FRESHET_FUZZ)
     endforeach()
 endif()
 
-if(FRESHET_TESTS STREQUAL release)
+if(FRESHET_TESTS STREQUAL release AND TARGET freshet_binary)
     add_test(NAME release/install
         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check-install ${CMAKE_CURRENT_BINARY_DIR})
     set_tests_properties(release/install PROPERTIES LABELS install TIMEOUT 300)
