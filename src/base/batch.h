@@ -30,16 +30,17 @@ __extension__ typedef unsigned __int128 uint128;
 
 #define TEXT_INLINE_MAX 12u
 
+/* 16 bytes with the pointer at the eighth, as DuckDB has it: hence packed. */
 typedef struct cell_text {
     uint32_t length;
     union {
         char inlined[12];
-        struct {
+        struct __attribute__((packed, aligned(4))) {
             char prefix[4];
             const char *pointer;
         } outside;
     } as;
-} cell_text;
+} __attribute__((aligned(8))) cell_text;
 
 typedef struct cell_span {
     uint64_t offset;

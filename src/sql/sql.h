@@ -27,9 +27,9 @@ typedef struct sql_input sql_input;
 typedef struct sql_statement sql_statement;
 
 typedef struct sql_options {
-    uint32_t threads;        /* 0 = 1 */
-    int64_t memory;          /* bytes, DuckDB's memory_limit; 0 = 1 GiB */
-    bool external_access;    /* may read files (Parquet, DuckDB files); only for engines that never see
+    uint32_t threads;     /* 0 = 1 */
+    int64_t memory;       /* bytes, DuckDB's memory_limit; 0 = 1 GiB */
+    bool external_access; /* may read files (Parquet, DuckDB files); only for engines that never see
                                 a user's SQL */
 } sql_options;
 
@@ -46,11 +46,13 @@ void sql_session_close(sql_session *session);
 
 /* Runs statements of our own (DDL, BEGIN, COMMIT, DELETE); `changed` (may be NULL) gets the number of rows
  * changed. Never for a user's text. */
-freshet_code sql_execute(sql_session *session, const char *sql, int64_t *changed, freshet_error *err);
+freshet_code sql_execute(sql_session *session, const char *sql, int64_t *changed,
+                         freshet_error *err);
 
-/* A table function `name` (quoted as needed) with these columns, as a view of that name; with
- * row_column not NULL one more UBIGINT column of that name: batch->rows[i] if there are, else ROW_OF(reader, i). The schema is
- * copied. Only the columns that a statement uses are copied at run time. */
+/* A table function with these columns, as a view `name` (quoted as needed) that this session alone
+ * sees; with row_column not NULL one more BIGINT column of that name: batch->rows[i] if there are,
+ * else ROW_OF(reader, i). The schema is copied. Only the columns that a statement uses are copied at
+ * run time. Statements over the input are closed before it. */
 freshet_code sql_input_add(sql_session *session, const char *name, const schema *schema,
                            const char *row_column, uint32_t reader, sql_input **out,
                            freshet_error *err);
@@ -80,6 +82,16 @@ void sql_statement_close(sql_statement *statement);
 /* The columns it gives; lives as long as the statement. */
 const schema *sql_statement_schema(const sql_statement *statement);
 
+/* Prepares one statement of our own that gives no rows, as `INSERT INTO t SELECT * FROM input`, and runs it;
+ * `changed` (may be NULL) gets the number of rows changed. Never for a user's text. Closed by
+ * sql_statement_close. */
+freshet_code sql_command_prepare(sql_session *session, const char *sql, sql_statement **out,
+                                 freshet_error *err);
+freshet_code sql_command_run(sql_statement *statement, int64_t *changed, freshet_error *err);
+
+/* What one sql_run may give; FRESHET_LIMIT beyond. A cursor has no such limit. */
+#define SQL_RUN_ROWS_MAX (1u << 23)
+
 /* Runs it to the end and gives all rows as one batch in `arena` (origins and rows NULL). An error of a row (a failing cast, an
  * overflow) is FRESHET_FAILED with FRESHET_SKIP_ROW: the caller finds the row by running parts. */
 freshet_code sql_run(sql_statement *statement, arena *arena, batch *out, freshet_error *err);
@@ -92,11 +104,12 @@ freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet
 freshet_code sql_next(sql_cursor *cursor, arena *arena, batch *out, freshet_error *err);
 void sql_cursor_close(sql_cursor *cursor);
 
-/* Stops what the session is running (its call returns FRESHET_LIMIT, "interrupted"). Any thread. */
+/* Stops what the session is running at the moment (its call returns FRESHET_LIMIT, "interrupted"); does nothing where
+ * nothing runs, so a watchdog calls it until the call has returned. Any thread. */
 void sql_interrupt(sql_session *session);
 
 /* A table of that schema in the engine, and appending a batch to it: fastest through
- * `INSERT INTO table SELECT * FROM input`, prepared once (see sql_appender). */
+ * `INSERT INTO table SELECT * FROM input`, prepared once (sql_command_prepare). */
 freshet_code sql_table_create(sql_session *session, const char *name, const schema *schema,
                               freshet_error *err);
 
