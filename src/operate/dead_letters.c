@@ -1,0 +1,305 @@
+/* dead_letters.c - see dead_letters.h.
+ *
+ * A batch's lines go out in writes of about LINES_PIECE bytes to a file opened with O_APPEND, whose length
+ * before the first of them was noted. When a write fails, the file is cut back to that length; when
+ * even that fails, the length stays noted and the cut is tried again before anything else is added. A lock
+ * on the file keeps two pipelines that share it from cutting each other's lines.
+ *
+ * A process that was killed between two writes leaves half a line: the next add finds that the file does not end
+ * in a newline and takes the half line away if it is one of ours; it ends a foreign one.
+ */
+#define _GNU_SOURCE /* flock */
+#include "operate/dead_letters.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "base/text.h"
+
+#define LINES_PIECE ((size_t)4 << 20)
+#define LINE_START "{\"at\":\""
+#define TAIL_PIECE 4096 /* bytes read at once, backwards, to find the last newline */
+
+struct dead_letters {
+    char *path;
+    text_buffer lines;
+    off_t cut_to;         /* a length that the file must be cut back to; -1: none */
+    struct stat cut_file; /* ... which file that was */
+};
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static freshet_code check_path(const char *path, freshet_error *err)
+{
+    struct stat found;
+    if (os.stat(path, &found) == 0 && S_ISDIR(found.st_mode))
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                         "the dead-letter file \"%s\" is a folder; name a file", path);
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || slash == path)
+        return FRESHET_OK;
+    char *folder = strndup(path, (size_t)(slash - path));
+    if (folder == NULL)
+        return error_memory(err, "opening the dead letters");
+    freshet_code code = FRESHET_OK;
+    if (os.stat(folder, &found) != 0 || !S_ISDIR(found.st_mode))
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                         "the dead-letter file \"%s\" cannot be made: there is no folder \"%s\"; "
+                         "make it, or name another path",
+                         path, folder);
+    free(folder);
+    return code;
+}
+
+freshet_code dead_letters_open(const char *path, dead_letters **out, freshet_error *err)
+{
+    freshet_code code = check_path(path, err);
+    if (code != FRESHET_OK)
+        return code;
+    dead_letters *letters = calloc(1, sizeof *letters);
+    char *copy = strdup(path);
+    if (letters == NULL || copy == NULL) {
+        free(letters);
+        free(copy);
+        return error_memory(err, "opening the dead letters");
+    }
+    letters->path = copy;
+    letters->cut_to = -1;
+    text_init(&letters->lines, TEXT_LIMIT_DEFAULT);
+    *out = letters;
+    return FRESHET_OK;
+}
+
+void dead_letters_close(dead_letters *letters)
+{
+    if (letters == NULL)
+        return;
+    text_release(&letters->lines);
+    free(letters->path);
+    free(letters);
+}
+
+/* ---- one line ------------------------------------------------------------------------------ */
+
+static void append_text(text_buffer *line, const char *name, const char *text)
+{
+    text_format(line, ",\"%s\":", name);
+    if (text == NULL)
+        text_append_c(line, "null");
+    else
+        text_append_json(line, text, strlen(text));
+}
+
+/* Bytes of `raw` to keep: at most the limit, and no half character. */
+static size_t raw_kept(const char *raw, size_t length)
+{
+    if (length <= DEAD_LETTER_RAW_MAX)
+        return length;
+    size_t end = DEAD_LETTER_RAW_MAX;
+    while (end > DEAD_LETTER_RAW_MAX - 4 && ((unsigned char)raw[end] & 0xC0) == 0x80)
+        end--;
+    return end;
+}
+
+static void append_raw(text_buffer *line, const char *raw, size_t length)
+{
+    if (raw == NULL) {
+        text_append_c(line, ",\"raw\":null");
+        return;
+    }
+    size_t kept = raw_kept(raw, length);
+    if (text_is_utf8(raw, kept)) {
+        text_append_c(line, ",\"raw\":");
+        text_append_json(line, raw, kept);
+    } else {
+        text_append_c(line, ",\"raw_base64\":\"");
+        text_append_base64(line, raw, kept);
+        text_append_char(line, '"');
+    }
+    if (kept < length)
+        text_format(line, ",\"raw_bytes\":%zu", length);
+}
+
+static void append_line(text_buffer *line, int64_t now_us, const char *pipeline,
+                        const reject *reject)
+{
+    text_append_c(line, LINE_START);
+    text_append_timestamp(line, now_us);
+    text_append_char(line, '"');
+    append_text(line, "pipeline", pipeline);
+    append_text(line, "reader", reject->reader);
+    append_text(line, "partition", reject->partition);
+    if (reject->reader == NULL || reject->offset < 0)
+        text_append_c(line, ",\"offset\":null");
+    else
+        text_format(line, ",\"offset\":%lld", (long long)reject->offset);
+    append_text(line, "reason", reject->reason);
+    append_raw(line, reject->raw, reject->raw_length);
+    text_append_c(line, "}\n");
+}
+
+/* ---- the file ------------------------------------------------------------------------------ */
+
+/* errno says why. Whatever the reason, the letters are not lost: the batch is given again. */
+static freshet_code failed(const dead_letters *letters, const char *doing, freshet_error *err)
+{
+    freshet_error system = {0};
+    error_system(&system, doing, letters->path);
+    return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, letters->path,
+                     "cannot keep the refused rows: %s", system.text);
+}
+
+static bool write_all(int file, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = os.write(file, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            errno = ENOSPC;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return true;
+}
+
+static bool truncate_to(int file, off_t length)
+{
+    int done;
+    do
+        done = os.ftruncate(file, length);
+    while (done != 0 && errno == EINTR);
+    return done == 0;
+}
+
+static bool same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+/* Does what an earlier failure left to do. */
+static bool cut_back(dead_letters *letters, int file, struct stat *now)
+{
+    if (letters->cut_to < 0)
+        return true;
+    if (same_file(&letters->cut_file, now) && now->st_size > letters->cut_to) {
+        if (!truncate_to(file, letters->cut_to))
+            return false;
+        now->st_size = letters->cut_to;
+    }
+    letters->cut_to = -1;
+    return true;
+}
+
+/* The length of the file up to and with its last newline. */
+static off_t whole_lines(int file, off_t size)
+{
+    char piece[TAIL_PIECE];
+    while (size > 0) {
+        off_t start = size > TAIL_PIECE ? size - TAIL_PIECE : 0;
+        ssize_t n = os.pread(file, piece, (size_t)(size - start), start);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        while (n > 0 && piece[n - 1] != '\n')
+            n--;
+        if (n > 0)
+            return start + n;
+        size = start;
+    }
+    return 0;
+}
+
+static bool is_ours(int file, off_t at)
+{
+    char start[sizeof LINE_START - 1];
+    ssize_t n = os.pread(file, start, sizeof start, at);
+    return n > 0 && memcmp(start, LINE_START, (size_t)n) == 0;
+}
+
+/* Removes the half line of a process that was killed, or ends one that is not ours. */
+static bool end_half_line(int file, struct stat *now)
+{
+    off_t whole = whole_lines(file, now->st_size);
+    if (whole == now->st_size)
+        return true;
+    if (whole < 0)
+        return false;
+    if (is_ours(file, whole)) {
+        now->st_size = whole;
+        return truncate_to(file, whole);
+    }
+    now->st_size++;
+    return write_all(file, "\n", 1);
+}
+
+static freshet_code open_file(dead_letters *letters, int *file, struct stat *now,
+                              freshet_error *err)
+{
+    *file = os.open(letters->path, O_RDWR | O_APPEND | O_CREAT | O_NOCTTY, 0600);
+    if (*file < 0)
+        return failed(letters, "cannot open", err);
+    int locked;
+    do
+        locked = flock(*file, LOCK_EX);
+    while (locked != 0 && errno == EINTR);
+    /* Some file systems have no locks: then two pipelines must not share the file. */
+    if (os.fstat(*file, now) != 0)
+        return failed(letters, "cannot look at", err);
+    if (!S_ISREG(now->st_mode))
+        return FRESHET_OK;
+    if (!cut_back(letters, *file, now) || !end_half_line(*file, now))
+        return failed(letters, "cannot remove a half-written line from", err);
+    return FRESHET_OK;
+}
+
+static freshet_code add_lines(dead_letters *letters, int file, const char *pipeline,
+                              const rejects *rejects, freshet_error *err)
+{
+    text_buffer *lines = &letters->lines;
+    text_reset(lines);
+    int64_t now_us = os.now_us();
+    for (uint32_t i = 0; i < rejects->n; i++) {
+        append_line(lines, now_us, pipeline, &rejects->items[i]);
+        if (lines->failed)
+            return error_memory(err, "writing the dead letters");
+        if (lines->length < LINES_PIECE && i + 1 < rejects->n)
+            continue;
+        if (!write_all(file, lines->bytes, lines->length))
+            return failed(letters, "cannot write to", err);
+        text_reset(lines);
+    }
+    return FRESHET_OK;
+}
+
+freshet_code dead_letters_add(dead_letters *letters, const char *pipeline, const rejects *rejects,
+                              freshet_error *err)
+{
+    if (rejects->n == 0)
+        return FRESHET_OK;
+    int file = -1;
+    struct stat before;
+    freshet_code code = open_file(letters, &file, &before, err);
+    if (code == FRESHET_OK) {
+        code = add_lines(letters, file, pipeline, rejects, err);
+        if (code != FRESHET_OK && S_ISREG(before.st_mode)) {
+            letters->cut_to = before.st_size;
+            letters->cut_file = before;
+            if (truncate_to(file, before.st_size))
+                letters->cut_to = -1;
+        }
+    }
+    if (file >= 0)
+        os.close(file);
+    if (letters->lines.capacity > LINES_PIECE * 4)
+        text_release(&letters->lines);
+    return code;
+}

@@ -1,0 +1,422 @@
+/* Tests of dead_letters.c: the lines, and that a failing disk leaves nothing half, lost or doubled. */
+#define _GNU_SOURCE
+#include "operate/dead_letters.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+#include "base/os.h"
+
+static char folder[] = "/tmp/freshet-dead-letters-XXXXXX";
+static char path[64];
+static arena *memory;
+
+static int64_t fixed_now_us(void)
+{
+    return 1357016400000001;
+}
+
+static char *file_text(void)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return NULL;
+    fseek(file, 0, SEEK_END);
+    size_t length = (size_t)ftell(file);
+    rewind(file);
+    char *text = arena_alloc(memory, length + 1);
+    assert_int_equal(fread(text, 1, length, file), length);
+    text[length] = '\0';
+    fclose(file);
+    return text;
+}
+
+static void put_file(const char *text)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static dead_letters *letters_open(void)
+{
+    dead_letters *letters = NULL;
+    assert_int_equal(dead_letters_open(path, &letters, NULL), FRESHET_OK);
+    return letters;
+}
+
+static rejects some(uint32_t n, const char *raw)
+{
+    rejects rejects = {.arena = memory};
+    for (uint32_t i = 0; i < n; i++) {
+        reject where = {"flights", "data/01.jsonl", 100 + i, NULL, raw, strlen(raw)};
+        assert_true(rejects_add(&rejects, &where, "row %u: \"x\" is no double", i));
+    }
+    return rejects;
+}
+
+static void add(dead_letters *letters, const rejects *rejects)
+{
+    freshet_error err = {0};
+    assert_int_equal(dead_letters_add(letters, "demo", rejects, &err), FRESHET_OK);
+    assert_int_equal(err.code, FRESHET_OK);
+}
+
+/* The file's lines, each parsed as JSON; checks that there are n. */
+static yyjson_doc **parsed(uint32_t n)
+{
+    yyjson_doc **docs = arena_zero(memory, n + 1, sizeof *docs);
+    char *text = file_text();
+    assert_non_null(text);
+    for (uint32_t i = 0; i < n; i++) {
+        char *end = strchr(text, '\n');
+        assert_non_null(end);
+        docs[i] = yyjson_read(text, (size_t)(end - text), 0);
+        assert_non_null(docs[i]);
+        text = end + 1;
+    }
+    assert_string_equal(text, "");
+    return docs;
+}
+
+static void free_docs(yyjson_doc **docs)
+{
+    for (; *docs != NULL; docs++)
+        yyjson_doc_free(*docs);
+}
+
+static void test_nothing_before_first(void **state)
+{
+    (void)state;
+    dead_letters *letters = letters_open();
+    rejects none = {0};
+    add(letters, &none);
+    assert_null(file_text());
+    dead_letters_close(letters);
+    dead_letters_close(NULL);
+}
+
+static void test_line_to_the_letter(void **state)
+{
+    (void)state;
+    dead_letters *letters = letters_open();
+    rejects one = some(1, "{\"a\": \"x\"}");
+    add(letters, &one);
+    assert_string_equal(
+        file_text(),
+        "{\"at\":\"2013-01-01T05:00:00.000001Z\",\"pipeline\":\"demo\","
+        "\"reader\":\"flights\",\"partition\":\"data/01.jsonl\",\"offset\":100,"
+        "\"reason\":\"row 0: \\\"x\\\" is no double\",\"raw\":\"{\\\"a\\\": \\\"x\\\"}\"}\n");
+    struct stat found;
+    assert_int_equal(stat(path, &found), 0);
+    assert_int_equal(found.st_mode & 0777, 0600);
+    dead_letters_close(letters);
+}
+
+static void test_row_without_origin(void **state)
+{
+    (void)state;
+    dead_letters *letters = letters_open();
+    rejects rejects = {.arena = memory};
+    reject where = {.offset = -1};
+    assert_true(rejects_add(&rejects, &where, "the key is null"));
+    add(letters, &rejects);
+    assert_non_null(strstr(file_text(), "\"reader\":null,\"partition\":null,\"offset\":null,"
+                                        "\"reason\":\"the key is null\",\"raw\":null}\n"));
+    dead_letters_close(letters);
+}
+
+static void test_bytes_that_are_no_text(void **state)
+{
+    (void)state;
+    dead_letters *letters = letters_open();
+    rejects rejects = {.arena = memory};
+    reject where = {"r", "p", 0, NULL, "\xFF\x00\x01", 3};
+    assert_true(rejects_add(&rejects, &where, "not UTF-8"));
+    add(letters, &rejects);
+    assert_non_null(strstr(file_text(), "\"raw_base64\":\"/wAB\"}\n"));
+    dead_letters_close(letters);
+}
+
+/* A raw record at the limit, one past it, and one whose limit falls into a character. */
+static void test_long_records_are_cut(void **state)
+{
+    (void)state;
+    dead_letters *letters = letters_open();
+    size_t limit = DEAD_LETTER_RAW_MAX;
+    char *raw = arena_alloc(memory, limit + 2);
+    memset(raw, 'a', limit + 2);
+    rejects rejects = {.arena = memory};
+    reject where = {"r", "p", 0, NULL, raw, limit};
+    assert_true(rejects_add(&rejects, &where, "long"));
+    where.raw_length = limit + 1;
+    assert_true(rejects_add(&rejects, &where, "long"));
+    char *split = arena_copy(memory, raw, limit + 2);
+    memcpy(split + limit - 1, "\xC3\xA3", 2);
+    where.raw = split;
+    assert_true(rejects_add(&rejects, &where, "long"));
+    add(letters, &rejects);
+    yyjson_doc **docs = parsed(3);
+    size_t kept[] = {limit, limit, limit - 1};
+    for (int i = 0; i < 3; i++) {
+        yyjson_val *root = yyjson_doc_get_root(docs[i]);
+        assert_int_equal(yyjson_get_len(yyjson_obj_get(root, "raw")), kept[i]);
+        yyjson_val *bytes = yyjson_obj_get(root, "raw_bytes");
+        if (i == 0)
+            assert_null(bytes);
+        else
+            assert_int_equal(yyjson_get_uint(bytes), limit + 1);
+    }
+    free_docs(docs);
+    dead_letters_close(letters);
+}
+
+static void test_follows_a_moved_file(void **state)
+{
+    (void)state;
+    dead_letters *letters = letters_open();
+    rejects one = some(1, "x");
+    add(letters, &one);
+    char moved[80];
+    snprintf(moved, sizeof moved, "%s.1", path);
+    assert_int_equal(rename(path, moved), 0);
+    add(letters, &one);
+    free_docs(parsed(1));
+    unlink(moved);
+    dead_letters_close(letters);
+}
+
+/* ---- a failing disk ------------------------------------------------------------------------ */
+
+static size_t room;           /* bytes the disk still takes */
+static int truncate_failures; /* ftruncate calls that fail */
+
+static ssize_t full_write(int file, const void *from, size_t size)
+{
+    if (room == 0) {
+        errno = ENOSPC;
+        return -1;
+    }
+    ssize_t n = write(file, from, size < room ? size : room);
+    if (n > 0)
+        room -= (size_t)n;
+    return n;
+}
+
+static int failing_truncate(int file, off_t length)
+{
+    if (truncate_failures > 0) {
+        truncate_failures--;
+        errno = EIO;
+        return -1;
+    }
+    return ftruncate(file, length);
+}
+
+/* Whatever number of bytes fits, the file has the first batch only; the retry completes it. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    rejects first = some(2, "first"), second = some(3, "second");
+    for (size_t fits = 0; fits < 600; fits += 37) {
+        unlink(path);
+        dead_letters *letters = letters_open();
+        add(letters, &first);
+        char *before = file_text();
+        os.write = full_write;
+        room = fits;
+        freshet_error err = {0};
+        freshet_code code = dead_letters_add(letters, "demo", &second, &err);
+        os_restore();
+        os.now_us = fixed_now_us;
+        if (code == FRESHET_OK) {
+            assert_true(fits > 400);
+        } else {
+            assert_int_equal(code, FRESHET_TRY_AGAIN);
+            assert_int_equal(err.then, FRESHET_RETRY);
+            assert_string_equal(err.at, path);
+            assert_non_null(strstr(err.text, path));
+            assert_non_null(strstr(err.text, "No space left"));
+            assert_string_equal(file_text(), before);
+            add(letters, &second);
+        }
+        free_docs(parsed(5));
+        dead_letters_close(letters);
+    }
+}
+
+/* The cut itself fails: it is done before anything else is added. */
+static void test_full_disk_and_failing_cut(void **state)
+{
+    (void)state;
+    rejects first = some(1, "first"), second = some(3, "second");
+    dead_letters *letters = letters_open();
+    add(letters, &first);
+    os.write = full_write;
+    os.ftruncate = failing_truncate;
+    room = 250;
+    truncate_failures = 2;
+    assert_int_equal(dead_letters_add(letters, "demo", &second, NULL), FRESHET_TRY_AGAIN);
+    freshet_error err = {0};
+    room = 10000;
+    assert_int_equal(dead_letters_add(letters, "demo", &second, &err), FRESHET_TRY_AGAIN);
+    assert_non_null(strstr(err.text, "half-written"));
+    add(letters, &second);
+    os_restore();
+    free_docs(parsed(4));
+    dead_letters_close(letters);
+}
+
+static int failing_open(const char *name, int flags, mode_t mode)
+{
+    (void)name;
+    (void)flags;
+    (void)mode;
+    errno = EMFILE;
+    return -1;
+}
+
+static void test_file_cannot_be_opened(void **state)
+{
+    (void)state;
+    rejects one = some(1, "x");
+    dead_letters *letters = letters_open();
+    os.open = failing_open;
+    freshet_error err = {0};
+    assert_int_equal(dead_letters_add(letters, "demo", &one, &err), FRESHET_TRY_AGAIN);
+    assert_int_equal(err.then, FRESHET_RETRY);
+    os_restore();
+    add(letters, &one);
+    free_docs(parsed(1));
+    dead_letters_close(letters);
+}
+
+static void test_half_line_of_a_killed_process(void **state)
+{
+    (void)state;
+    rejects one = some(1, "x");
+    dead_letters *letters = letters_open();
+    add(letters, &one);
+    char *whole = file_text();
+    char *half = arena_format(memory, "%s{\"at\":\"2013-01-01T05:00", whole);
+    put_file(half);
+    add(letters, &one);
+    free_docs(parsed(2));
+    put_file("{\"a");
+    add(letters, &one);
+    free_docs(parsed(1));
+    put_file("somebody's notes");
+    add(letters, &one);
+    assert_non_null(strstr(file_text(), "somebody's notes\n{\"at\""));
+    dead_letters_close(letters);
+}
+
+/* A half line longer than what is read at once. */
+static void test_long_half_line(void **state)
+{
+    (void)state;
+    rejects one = some(1, "x");
+    dead_letters *letters = letters_open();
+    char *half = arena_zero(memory, 1, 10001);
+    memset(half, 'a', 10000);
+    memcpy(half, "{}\n{\"at\":\"", 10);
+    put_file(half);
+    add(letters, &one);
+    free_docs(parsed(2));
+    dead_letters_close(letters);
+}
+
+static void test_refuses_bad_paths(void **state)
+{
+    (void)state;
+    dead_letters *letters = NULL;
+    freshet_error err = {0};
+    assert_int_equal(dead_letters_open(folder, &letters, &err), FRESHET_BAD_DECLARATION);
+    assert_non_null(strstr(err.text, "is a folder"));
+    char *inside = arena_format(memory, "%s/no/where.jsonl", folder);
+    assert_int_equal(dead_letters_open(inside, &letters, &err), FRESHET_BAD_DECLARATION);
+    assert_non_null(strstr(err.text, "there is no folder"));
+    assert_null(letters);
+}
+
+static void test_takes_a_device(void **state)
+{
+    (void)state;
+    dead_letters *letters = NULL;
+    assert_int_equal(dead_letters_open("/dev/null", &letters, NULL), FRESHET_OK);
+    rejects one = some(1, "x");
+    add(letters, &one);
+    dead_letters_close(letters);
+}
+
+static void test_many_letters(void **state)
+{
+    (void)state;
+    char raw[1000];
+    memset(raw, 'r', sizeof raw - 1);
+    raw[sizeof raw - 1] = '\0';
+    rejects many = some(12000, raw);
+    dead_letters *letters = letters_open();
+    add(letters, &many);
+    free_docs(parsed(12000));
+    dead_letters_close(letters);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memory = arena_open();
+    os.now_us = fixed_now_us;
+    unlink(path);
+    return memory == NULL;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_close(memory);
+    os_restore();
+    unlink(path);
+    return 0;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_nothing_before_first),
+        TEST(test_line_to_the_letter),
+        TEST(test_row_without_origin),
+        TEST(test_bytes_that_are_no_text),
+        TEST(test_long_records_are_cut),
+        TEST(test_follows_a_moved_file),
+        TEST(test_full_disk),
+        TEST(test_full_disk_and_failing_cut),
+        TEST(test_file_cannot_be_opened),
+        TEST(test_half_line_of_a_killed_process),
+        TEST(test_long_half_line),
+        TEST(test_refuses_bad_paths),
+        TEST(test_takes_a_device),
+        TEST(test_many_letters),
+    };
+    if (mkdtemp(folder) == NULL)
+        return 1;
+    snprintf(path, sizeof path, "%s/dead.jsonl", folder);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    rmdir(folder);
+    return failed;
+}
