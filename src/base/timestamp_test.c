@@ -77,16 +77,49 @@ static void each_form_is_read(void **state)
 static void what_is_no_time_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "2020-01-01 13:01:00+000", "1714564800", "", " ", "2024-13-01", "2024-05-01T25:00:00",
-        "12:30", "T12:30", "2023-02-29", "1900-02-29", "2024-04-31", "2024-00-01", "2024-01-00",
-        "2024-05-01T", "2024-05-01T12", "2024-05-01T12:60", "2024-05-01T12:00:60",
-        "2024-05-01T12:00:00.", "2024-05-01X12:00:00", "2024-05-01T12:00:00 Mars/Base",
-        "2024-05-01T12:00:00+18:01", "2024-05-01T12:00:00+1:60", "2024-05-01T12:00:00+",
-        "2024-05-01T12:00:00+03:", "2024-05-01T12:00:00 ../UTC", "2024-05-01T12:00:00/etc/passwd",
-        "2024-05-01T12:00:00America", "2024-05-01T12:00:00ZZ", "2024-05-01T12:00:000", "24-05-01",
-        "2024-05-012", "2024/05/01", "1234567-01-01", "294247-01-10T04:00:54.775808Z",
-        "-290308-12-21T19:59:05.224191Z", "2024-05-01Z", "2024-05Z", "null", "+", "2024-",
-        "2024-05-01T12:0a:00", "2024-05-01T1a:00:00", "-2024-05-01T12:00:00 localtime",
+        "2020-01-01 13:01:00+000",
+        "1714564800",
+        "",
+        " ",
+        "2024-13-01",
+        "2024-05-01T25:00:00",
+        "12:30",
+        "T12:30",
+        "2023-02-29",
+        "1900-02-29",
+        "2024-04-31",
+        "2024-00-01",
+        "2024-01-00",
+        "2024-05-01T",
+        "2024-05-01T12",
+        "2024-05-01T12:60",
+        "2024-05-01T12:00:60",
+        "2024-05-01T12:00:00.",
+        "2024-05-01X12:00:00",
+        "2024-05-01T12:00:00 Mars/Base",
+        "2024-05-01T12:00:00+18:01",
+        "2024-05-01T12:00:00+1:60",
+        "2024-05-01T12:00:00+",
+        "2024-05-01T12:00:00+03:",
+        "2024-05-01T12:00:00 ../UTC",
+        "2024-05-01T12:00:00/etc/passwd",
+        "2024-05-01T12:00:00America",
+        "2024-05-01T12:00:00ZZ",
+        "2024-05-01T12:00:000",
+        "24-05-01",
+        "2024-05-012",
+        "2024/05/01",
+        "1234567-01-01",
+        "294247-01-10T04:00:54.775808Z",
+        "-290308-12-21T19:59:05.224191Z",
+        "2024-05-01Z",
+        "2024-05Z",
+        "null",
+        "+",
+        "2024-",
+        "2024-05-01T12:0a:00",
+        "2024-05-01T1a:00:00",
+        "-2024-05-01T12:00:00 localtime",
     };
 
     (void)state;
@@ -120,9 +153,10 @@ static void a_date_ignores_time_and_zone_but_checks_them(void **state)
 /* The offset that libc has for a time of TZ, where that time is there once. */
 static void zones_agree_with_libc(void **state)
 {
-    static const char *const names[] = {"America/New_York", "Europe/Berlin",   "Australia/Lord_Howe",
-                                        "America/Sao_Paulo", "Asia/Kathmandu",  "Africa/Casablanca",
-                                        "Asia/Gaza",         "America/Asuncion", "Pacific/Apia"};
+    static const char *const names[] = {
+        "America/New_York",  "Europe/Berlin",    "Australia/Lord_Howe",
+        "America/Sao_Paulo", "Asia/Kathmandu",   "Africa/Casablanca",
+        "Asia/Gaza",         "America/Asuncion", "Pacific/Apia"};
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
