@@ -56,13 +56,13 @@ FRESHET_API const char *freshet_version(void);
 /* The values double as exit codes of the command `freshet`. */
 typedef enum freshet_code {
     FRESHET_OK = 0,
-    FRESHET_FAILED = 1,           /* cannot go on; the text says why */
-    FRESHET_USAGE = 2,            /* called wrongly: bad argument, wrong order of calls */
-    FRESHET_NO_MEMORY = 3,        /* the system gave no memory */
-    FRESHET_LIMIT = 4,            /* a named limit (time, memory, size) was passed */
-    FRESHET_END = 5,              /* not an error: there is nothing more */
-    FRESHET_TRY_AGAIN = 75,       /* a passing condition: the same call may succeed later */
-    FRESHET_BAD_DECLARATION = 78  /* the declaration, or what it names, must be changed first */
+    FRESHET_FAILED = 1,          /* cannot go on; the text says why */
+    FRESHET_USAGE = 2,           /* called wrongly: bad argument, wrong order of calls */
+    FRESHET_NO_MEMORY = 3,       /* the system gave no memory */
+    FRESHET_LIMIT = 4,           /* a named limit (time, memory, size) was passed */
+    FRESHET_END = 5,             /* not an error: there is nothing more */
+    FRESHET_TRY_AGAIN = 75,      /* a passing condition: the same call may succeed later */
+    FRESHET_BAD_DECLARATION = 78 /* the declaration, or what it names, must be changed first */
 } freshet_code;
 
 /* What the caller should do, decided where the error arose. */
@@ -96,9 +96,10 @@ FRESHET_API freshet_code freshet_declaration_load(const char *path, freshet_prob
 
 /* The same for text in memory; `name` stands for the file in messages, relative paths are relative
  * to the working directory. */
-FRESHET_API freshet_code freshet_declaration_parse(const char *text, size_t length, const char *name,
-                                                   freshet_problem_fn *problem, void *context,
-                                                   freshet_declaration **out, freshet_error *err);
+FRESHET_API freshet_code freshet_declaration_parse(const char *text, size_t length,
+                                                   const char *name, freshet_problem_fn *problem,
+                                                   void *context, freshet_declaration **out,
+                                                   freshet_error *err);
 
 FRESHET_API void freshet_declaration_close(freshet_declaration *declaration);
 
@@ -149,7 +150,8 @@ FRESHET_API void freshet_set_feature_set(freshet_declaration *declaration, const
 FRESHET_API freshet_block *freshet_add_key(freshet_declaration *declaration, const char *name,
                                            const char *type);
 /* `from` NULL: the column named "timestamp". Returns the timestamp block (unit, mask). */
-FRESHET_API freshet_block *freshet_set_timestamp(freshet_declaration *declaration, const char *from);
+FRESHET_API freshet_block *freshet_set_timestamp(freshet_declaration *declaration,
+                                                 const char *from);
 /* `from` NULL: the column of the feature's own name. */
 FRESHET_API freshet_block *freshet_add_feature(freshet_declaration *declaration, const char *name,
                                                const char *type, const char *from);
@@ -189,7 +191,8 @@ typedef struct freshet_run_options {
     bool debug; /* writers are replaced by the debug table, whatever the declaration says */
     bool once;  /* a stream takes all that is there at open, then ends */
     bool serve; /* answer `freshet query` on the pipeline's private socket */
-    bool check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
+    bool
+        check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.
@@ -217,14 +220,14 @@ FRESHET_API freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *
 FRESHET_API void freshet_stop(freshet_pipeline *pipeline);
 
 typedef enum freshet_count {
-    FRESHET_ROWS_READ,      /* rows that readers gave, bad ones included */
-    FRESHET_ROWS_WRITTEN,   /* feature rows given to the writers */
-    FRESHET_DEAD_LETTERS,   /* rows refused */
-    FRESHET_BATCHES,        /* micro-batches that had rows */
-    FRESHET_NEWEST_EVENT_US,/* the largest event time seen; INT64_MIN before the first row */
-    FRESHET_LAG_BYTES,      /* bytes known to wait in the stream readers; -1 where unknown */
-    FRESHET_TABLE_ROWS,     /* rows in the debug table now; 0 without one */
-    FRESHET_TABLE_TRIMMED   /* rows that the debug table's limit has removed */
+    FRESHET_ROWS_READ,       /* rows that readers gave, bad ones included */
+    FRESHET_ROWS_WRITTEN,    /* feature rows given to the writers */
+    FRESHET_DEAD_LETTERS,    /* rows refused */
+    FRESHET_BATCHES,         /* micro-batches that had rows */
+    FRESHET_NEWEST_EVENT_US, /* the largest event time seen; INT64_MIN before the first row */
+    FRESHET_LAG_BYTES,       /* bytes known to wait in the stream readers; -1 where unknown */
+    FRESHET_TABLE_ROWS,      /* rows in the debug table now; 0 without one */
+    FRESHET_TABLE_TRIMMED    /* rows that the debug table's limit has removed */
 } freshet_count;
 
 /* A counter of the run so far. Any thread. */
@@ -244,7 +247,7 @@ typedef struct freshet_result freshet_result;
 
 typedef struct freshet_query_options {
     size_t size;
-    int64_t timeout_us;  /* 0: ten seconds */
+    int64_t timeout_us; /* 0: ten seconds */
 } freshet_query_options;
 
 /* Runs one SELECT. FRESHET_USAGE for bad SQL or anything that is no read-only query (the text has the SQL

@@ -93,8 +93,8 @@ freshet_code batch_init(batch *batch, arena *arena, const schema *schema, uint32
                         freshet_error *err)
 {
     *batch = (struct batch){.arena = arena, .schema = *schema};
-    batch->columns = arena_zero(arena, schema->n_fields == 0 ? 1 : schema->n_fields,
-                                sizeof *batch->columns);
+    batch->columns =
+        arena_zero(arena, schema->n_fields == 0 ? 1 : schema->n_fields, sizeof *batch->columns);
     if (batch->columns == NULL)
         return error_memory(err, "making a batch");
     for (uint32_t i = 0; i < schema->n_fields; i++) {

@@ -72,10 +72,10 @@ typedef struct origin {
 
 /* A row that was refused: what the dead letters get. All texts live in the step's arena. */
 typedef struct reject {
-    const char *reader;   /* id, or NULL for a row of a batch query that has no single reader */
-    const char *partition;/* file or topic/partition; NULL where reader is NULL */
-    int64_t offset;       /* -1 where reader is NULL */
-    const char *reason;   /* one sentence */
+    const char *reader;    /* id, or NULL for a row of a batch query that has no single reader */
+    const char *partition; /* file or topic/partition; NULL where reader is NULL */
+    int64_t offset;        /* -1 where reader is NULL */
+    const char *reason;    /* one sentence */
     const char *raw;
     size_t raw_length;
 } reject;

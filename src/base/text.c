@@ -40,7 +40,8 @@ static bool make_room(text_buffer *buffer, size_t more)
     size_t need = buffer->length + more + 1;
     if (need <= buffer->capacity)
         return true;
-    size_t capacity = buffer->capacity < TEXT_CAPACITY_FIRST ? TEXT_CAPACITY_FIRST : buffer->capacity;
+    size_t capacity =
+        buffer->capacity < TEXT_CAPACITY_FIRST ? TEXT_CAPACITY_FIRST : buffer->capacity;
     while (capacity < need)
         capacity *= 2;
     char *bytes = realloc(buffer->bytes, capacity);
@@ -177,7 +178,8 @@ bool text_append_base64(text_buffer *buffer, const void *bytes, size_t length)
         uint32_t three = (uint32_t)at[i] << 16 | (left > 1 ? (uint32_t)at[i + 1] << 8 : 0) |
                          (left > 2 ? at[i + 2] : 0);
         char four[4] = {digits[three >> 18], digits[three >> 12 & 63],
-                        left > 1 ? digits[three >> 6 & 63] : '=', left > 2 ? digits[three & 63] : '='};
+                        left > 1 ? digits[three >> 6 & 63] : '=',
+                        left > 2 ? digits[three & 63] : '='};
         text_append(buffer, four, 4);
     }
     return !buffer->failed;
@@ -188,7 +190,8 @@ int64_t date_days(int64_t year, unsigned month, unsigned day)
     year -= month <= 2;
     int64_t era = (year >= 0 ? year : year - 399) / 400;
     int64_t year_of_era = year - era * 400;
-    int64_t day_of_year = (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + (int64_t)day - 1;
+    int64_t day_of_year =
+        (153 * ((int64_t)month + (month > 2 ? -3 : 9)) + 2) / 5 + (int64_t)day - 1;
     int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
@@ -234,8 +237,8 @@ bool text_append_timestamp(text_buffer *buffer, int64_t time_us)
     }
     append_civil(buffer, days);
     int second = (int)(rest / 1000000), fraction = (int)(rest % 1000000);
-    return text_format(buffer, "T%02d:%02d:%02d.%06dZ", second / 3600, second / 60 % 60, second % 60,
-                       fraction);
+    return text_format(buffer, "T%02d:%02d:%02d.%06dZ", second / 3600, second / 60 % 60,
+                       second % 60, fraction);
 }
 
 bool text_append_double(text_buffer *buffer, double value)

@@ -125,9 +125,12 @@ static void errors_are_cut_at_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_limit_holds),   cmocka_unit_test(json_strings),
-        cmocka_unit_test(utf8),              cmocka_unit_test(times_and_numbers),
-        cmocka_unit_test(days_and_back),     cmocka_unit_test(near_words),
+        cmocka_unit_test(the_limit_holds),
+        cmocka_unit_test(json_strings),
+        cmocka_unit_test(utf8),
+        cmocka_unit_test(times_and_numbers),
+        cmocka_unit_test(days_and_back),
+        cmocka_unit_test(near_words),
         cmocka_unit_test(errors_are_cut_at_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,12 +30,12 @@ static const struct {
     const char *name;
     type_kind kind;
 } type_names[] = {
-    {"boolean", TYPE_BOOLEAN},     {"bool", TYPE_BOOLEAN},  {"integer", TYPE_INTEGER},
-    {"int", TYPE_INTEGER},         {"bigint", TYPE_BIGINT}, {"long", TYPE_BIGINT},
-    {"float", TYPE_FLOAT},         {"real", TYPE_FLOAT},    {"double", TYPE_DOUBLE},
+    {"boolean", TYPE_BOOLEAN},     {"bool", TYPE_BOOLEAN},    {"integer", TYPE_INTEGER},
+    {"int", TYPE_INTEGER},         {"bigint", TYPE_BIGINT},   {"long", TYPE_BIGINT},
+    {"float", TYPE_FLOAT},         {"real", TYPE_FLOAT},      {"double", TYPE_DOUBLE},
     {"decimal", TYPE_DECIMAL},     {"numeric", TYPE_DECIMAL}, {"string", TYPE_STRING},
-    {"text", TYPE_STRING},         {"varchar", TYPE_STRING}, {"binary", TYPE_BINARY},
-    {"blob", TYPE_BINARY},         {"bytes", TYPE_BINARY},  {"date", TYPE_DATE},
+    {"text", TYPE_STRING},         {"varchar", TYPE_STRING},  {"binary", TYPE_BINARY},
+    {"blob", TYPE_BINARY},         {"bytes", TYPE_BINARY},    {"date", TYPE_DATE},
     {"timestamp", TYPE_TIMESTAMP},
 };
 

@@ -31,8 +31,8 @@ typedef enum type_kind {
 
 #define TYPE_KINDS 12
 #define TYPE_DECIMAL_WIDTH_MAX 38
-#define TYPE_DEPTH_MAX 16      /* nesting of arrays and structs */
-#define TYPE_FIELDS_MAX 10000  /* fields of one struct, columns of one batch */
+#define TYPE_DEPTH_MAX 16     /* nesting of arrays and structs */
+#define TYPE_FIELDS_MAX 10000 /* fields of one struct, columns of one batch */
 
 typedef struct type type;
 
@@ -46,7 +46,7 @@ struct type {
     type_kind kind;
     uint8_t width; /* decimals */
     uint8_t scale;
-    uint32_t n_fields;   /* TYPE_STRUCT: its fields; TYPE_ARRAY: 1, the element, named "element" */
+    uint32_t n_fields; /* TYPE_STRUCT: its fields; TYPE_ARRAY: 1, the element, named "element" */
     const field *fields;
 };
 

@@ -43,9 +43,9 @@ static void what_is_no_type(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "",           "strnig",        "array",           "array<>",      "array<int",
-        "int x",      "decimal(0)",    "decimal(39)",     "decimal(4,5)", "decimal(4",
-        "struct<>",   "struct<a int>", "struct<a: int,>", "decimal(-1)",  "array<int>>",
+        "",         "strnig",        "array",           "array<>",      "array<int",
+        "int x",    "decimal(0)",    "decimal(39)",     "decimal(4,5)", "decimal(4",
+        "struct<>", "struct<a int>", "struct<a: int,>", "decimal(-1)",  "array<int>>",
     };
     arena *arena = arena_open();
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
