@@ -16,6 +16,7 @@ static struct sigaction before[N_HANDLED], before_pipe;
 static void (*stop_fn)(void *context);
 static void *stop_context;
 static atomic_int caught;
+static void (*_Atomic last_fn)(void);
 
 static void on_signal(int number)
 {
@@ -24,6 +25,9 @@ static void on_signal(int number)
     int saved_errno = errno;
     int none = 0;
     if (!atomic_compare_exchange_strong(&caught, &none, number)) {
+        void (*last)(void) = atomic_load(&last_fn);
+        if (last != NULL)
+            last();
         ssize_t n = write(STDERR_FILENO, line, sizeof line - 1);
         (void)n; /* nothing can be done about it here */
         _exit(128 + number);
@@ -48,6 +52,11 @@ freshet_code signals_install(void (*stop)(void *context), void *context, freshet
         if (sigaction(handled[i], &action, &before[i]) != 0)
             return error_system(err, "cannot handle", "SIGTERM and SIGINT");
     return FRESHET_OK;
+}
+
+void signals_on_abort(void (*last)(void))
+{
+    atomic_store(&last_fn, last);
 }
 
 void signals_remove(void)

@@ -13,6 +13,10 @@
 
 freshet_code signals_install(void (*stop)(void *context), void *context, freshet_error *err);
 
+/* What the second signal calls before it leaves (NULL: nothing), safe in a signal handler: to give a
+ * terminal back. */
+void signals_on_abort(void (*last)(void));
+
 /* Puts the handlers back that were there before. */
 void signals_remove(void);
 

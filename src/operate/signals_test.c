@@ -68,10 +68,17 @@ static void test_first_signal_stops(void **state)
     assert_string_equal(said, "");
 }
 
+static void last_words(void)
+{
+    ssize_t n = write(STDERR_FILENO, "last words\n", 11);
+    (void)n;
+}
+
 static void second_signal_body(void)
 {
     int one = 1;
     signals_install(count_stop, &one, NULL);
+    signals_on_abort(last_words);
     raise(SIGTERM);
     raise(SIGINT);
 }
@@ -81,6 +88,7 @@ static void test_second_signal_ends(void **state)
     (void)state;
     char said[256];
     assert_int_equal(run_child(second_signal_body, said, sizeof said), 128 + SIGINT);
+    assert_memory_equal(said, "last words\n", 11);
     assert_non_null(strstr(said, "second signal"));
 }
 
