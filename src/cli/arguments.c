@@ -1,0 +1,237 @@
+/* arguments.c - see arguments.h. One pass over the words; each is an option, the value that the
+ * option before it asks for, or the operand.
+ */
+#include "cli/arguments.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+#define OPTIONS_MAX 32
+#define HELP_COLUMN 28
+
+typedef struct parse {
+    const verb *verb;
+    char *into;
+    const char *operand;
+    freshet_error *err;
+} parse;
+
+bool arguments_duration(const char *text, int64_t *duration_us)
+{
+    static const struct {
+        const char *name;
+        int64_t us;
+    } units[] = {
+        {"", 1000000},     {"s", 1000000},       {"second", 1000000},   {"seconds", 1000000},
+        {"ms", 1000},      {"m", 60000000},      {"minute", 60000000},  {"minutes", 60000000},
+        {"h", 3600000000}, {"hour", 3600000000}, {"hours", 3600000000},
+    };
+    char *rest;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    double number = strtod(text, &rest);
+    while (*rest == ' ')
+        rest++;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(rest, units[i].name) != 0)
+            continue;
+        double us = number * (double)units[i].us;
+        if (!(us >= 1.0 && us <= (double)ARGUMENT_DURATION_MAX_US))
+            return false;
+        *duration_us = (int64_t)us;
+        return true;
+    }
+    return false;
+}
+
+static freshet_code set_choice(parse *parse, const argument *argument, const char *value)
+{
+    uint32_t n = 0;
+    for (; argument->choices[n] != NULL; n++) {
+        if (strcmp(argument->choices[n], value) == 0) {
+            *(int *)(void *)(parse->into + argument->offset) = (int)n;
+            return FRESHET_OK;
+        }
+    }
+    text_buffer list;
+    text_init(&list, 256);
+    for (uint32_t i = 0; i < n; i++)
+        text_format(&list, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", argument->choices[i]);
+    freshet_code code =
+        error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL, "--%s must be %s, not \"%s\"",
+                  argument->name, list.bytes == NULL ? "one of its choices" : list.bytes, value);
+    text_release(&list);
+    return code;
+}
+
+static freshet_code set_value(parse *parse, const argument *argument, const char *value)
+{
+    char *field = parse->into + argument->offset;
+    switch (argument->kind) {
+    case ARGUMENT_FLAG: *(bool *)(void *)field = true; return FRESHET_OK;
+    case ARGUMENT_TEXT: *(const char **)(void *)field = value; return FRESHET_OK;
+    case ARGUMENT_CHOICE: return set_choice(parse, argument, value);
+    case ARGUMENT_DURATION: break;
+    }
+    if (arguments_duration(value, (int64_t *)(void *)field))
+        return FRESHET_OK;
+    return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                     "--%s must be a time such as 10s, 500ms or 2m (at most 24h), not \"%s\"",
+                     argument->name, value);
+}
+
+static freshet_code set_standards(parse *parse)
+{
+    for (const argument *argument = parse->verb->arguments; argument->name != NULL; argument++) {
+        if (argument->standard != NULL) {
+            freshet_code code = set_value(parse, argument, argument->standard);
+            if (code != FRESHET_OK)
+                return code;
+        } else if (argument->kind == ARGUMENT_CHOICE) {
+            *(int *)(void *)(parse->into + argument->offset) = -1;
+        }
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code unknown_option(const parse *parse, const char *name, size_t length)
+{
+    const char *names[OPTIONS_MAX];
+    size_t n = 0;
+    for (const argument *argument = parse->verb->arguments;
+         argument->name != NULL && n < OPTIONS_MAX - 1; argument++)
+        names[n++] = argument->name;
+    names[n++] = "help";
+    char given[64];
+    if (length >= sizeof given)
+        length = sizeof given - 1;
+    memcpy(given, name, length);
+    given[length] = '\0';
+    const char *nearest = text_nearest(given, names, n);
+    return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                     "freshet %s has no option --%s%s%s%s; see \"freshet %s --help\"",
+                     parse->verb->name, given, nearest == NULL ? "" : "; did you mean --",
+                     nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?", parse->verb->name);
+}
+
+static const argument *find_option(const parse *parse, const char *name, size_t length)
+{
+    for (const argument *argument = parse->verb->arguments; argument->name != NULL; argument++) {
+        if (strlen(argument->name) == length && memcmp(argument->name, name, length) == 0)
+            return argument;
+    }
+    return NULL;
+}
+
+/* `next` is the word behind, or NULL; *used_next says that it was the option's value. */
+static freshet_code parse_option(parse *parse, const char *word, const char *next, bool *used_next)
+{
+    const char *name = word + 2;
+    const char *equals = strchr(name, '=');
+    size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
+    const argument *argument = find_option(parse, name, length);
+    if (argument == NULL)
+        return unknown_option(parse, name, length);
+    if (argument->kind == ARGUMENT_FLAG) {
+        if (equals == NULL)
+            return set_value(parse, argument, NULL);
+        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "--%s takes no value; leave \"%s\" away", argument->name, equals);
+    }
+    if (equals != NULL)
+        return set_value(parse, argument, equals + 1);
+    if (next == NULL)
+        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "--%s needs a value behind it; see \"freshet %s --help\"", argument->name,
+                         parse->verb->name);
+    *used_next = true;
+    return set_value(parse, argument, next);
+}
+
+static freshet_code parse_operand(parse *parse, const char *word)
+{
+    if (parse->verb->operand == NULL)
+        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "freshet %s takes options only, and no \"%s\"; see \"freshet %s --help\"",
+                         parse->verb->name, word, parse->verb->name);
+    if (parse->operand != NULL)
+        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "freshet %s takes one %s, and \"%s\" is one too many; put quotes around "
+                         "one that has blanks in it",
+                         parse->verb->name, parse->verb->operand, word);
+    parse->operand = word;
+    return FRESHET_OK;
+}
+
+freshet_code arguments_parse(const verb *verb, int n_words, char *const *words, void *into,
+                             freshet_error *err)
+{
+    parse parse = {.verb = verb, .into = into, .err = err};
+    for (int i = 0; i < n_words && strcmp(words[i], "--") != 0; i++) {
+        if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0)
+            return FRESHET_END;
+    }
+    freshet_code code = set_standards(&parse);
+    bool options_end = false;
+    for (int i = 0; i < n_words && code == FRESHET_OK; i++) {
+        const char *word = words[i];
+        bool used_next = false;
+        if (!options_end && strcmp(word, "--") == 0)
+            options_end = true;
+        else if (!options_end && strncmp(word, "--", 2) == 0)
+            code = parse_option(&parse, word, i + 1 < n_words ? words[i + 1] : NULL, &used_next);
+        else if (!options_end && word[0] == '-' && word[1] != '\0')
+            code = unknown_option(&parse, word + 1, strlen(word + 1));
+        else
+            code = parse_operand(&parse, word);
+        i += used_next ? 1 : 0;
+    }
+    if (code != FRESHET_OK)
+        return code;
+    if (verb->operand != NULL) {
+        if (parse.operand == NULL)
+            return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                             "freshet %s needs %s; see \"freshet %s --help\"", verb->name,
+                             verb->operand, verb->name);
+        *(const char **)(void *)(parse.into + verb->operand_offset) = parse.operand;
+    }
+    return FRESHET_OK;
+}
+
+static void help_option(const argument *argument, text_buffer *into)
+{
+    size_t start = into->length;
+    text_format(into, "    --%s", argument->name);
+    if (argument->kind == ARGUMENT_CHOICE) {
+        for (uint32_t i = 0; argument->choices[i] != NULL; i++)
+            text_format(into, "%c%s", i == 0 ? ' ' : '|', argument->choices[i]);
+    } else if (argument->kind != ARGUMENT_FLAG) {
+        text_format(into, " %s", argument->value);
+    }
+    size_t length = into->length - start;
+    if (length + 2 > HELP_COLUMN) {
+        text_append_char(into, '\n');
+        length = 0;
+    }
+    text_format(into, "%*s%s", (int)(HELP_COLUMN - length), "", argument->doc);
+    if (argument->standard != NULL)
+        text_format(into, " (default: %s)", argument->standard);
+    text_append_char(into, '\n');
+}
+
+void arguments_help(const verb *verb, text_buffer *into)
+{
+    text_format(into, "freshet %s", verb->name);
+    if (verb->operand != NULL)
+        text_format(into, " %s", verb->operand);
+    if (verb->arguments[0].name != NULL)
+        text_append_c(into, " [OPTIONS]");
+    text_format(into, "\n\n%s\n", verb->doc);
+    if (verb->arguments[0].name != NULL)
+        text_append_c(into, "\nOptions:\n");
+    for (const argument *argument = verb->arguments; argument->name != NULL; argument++)
+        help_option(argument, into);
+    text_format(into, "\nExamples:\n%s", verb->examples);
+}

@@ -1,0 +1,60 @@
+/* arguments.h - a small declarative parser of command lines, which all verbs use.
+ *
+ * A verb is described by a table of options, one row each, and a struct that they are parsed into
+ * by offset. The table also gives the verb's --help and the "did you mean" of a misspelt option.
+ * Accepted forms: --name value, --name=value, --flag, --help and -h, and `--` before operands that
+ * begin with a dash; a lone `-` is an operand. Of an option given twice the last one counts.
+ *
+ * Order of calls: arguments_parse() into zeroed memory of verb.size bytes, in which options that
+ * are not given keep their `standard`.
+ */
+#ifndef FRESHET_CLI_ARGUMENTS_H
+#define FRESHET_CLI_ARGUMENTS_H
+
+#include <freshet/freshet.h>
+
+#include "base/text.h"
+
+#define ARGUMENT_DURATION_MAX_US (INT64_C(24) * 3600 * 1000000)
+
+typedef enum argument_kind {
+    ARGUMENT_FLAG,    /* bool */
+    ARGUMENT_TEXT,    /* const char *, into argv */
+    ARGUMENT_CHOICE,  /* int, an index into choices; -1 where not given and no standard */
+    ARGUMENT_DURATION /* int64_t microseconds: 500ms, 10s, 2m, "3 seconds"; 10 is 10 seconds */
+} argument_kind;
+
+typedef struct argument {
+    const char *name; /* without the dashes; NULL ends a table */
+    argument_kind kind;
+    size_t offset;
+    const char *value;    /* what --help calls the value; NULL: NAME in capitals, or choices */
+    const char *doc;      /* one line */
+    const char *standard; /* the default, as it would be typed; NULL: none */
+    const char *const *choices; /* ARGUMENT_CHOICE: NULL-terminated */
+} argument;
+
+typedef struct verb {
+    const char *name;
+    const char *operand;   /* the one operand, as --help shows it; NULL: takes none */
+    size_t operand_offset; /* of its const char *; it is required */
+    const char *summary;   /* one line, for `freshet --help` */
+    const char *doc;       /* paragraphs, for `freshet VERB --help` */
+    const char *examples;  /* lines, each a command */
+    const argument *arguments;
+    size_t size; /* of the struct that is parsed into */
+    freshet_code (*run)(const void *arguments);
+} verb;
+
+/* Parses the words after the verb. FRESHET_USAGE with a sentence in err; FRESHET_END where --help
+ * was asked for. */
+freshet_code arguments_parse(const verb *verb, int n_words, char *const *words, void *into,
+                             freshet_error *err);
+
+/* "10s", "500 ms", "2 minutes", or a number of seconds; false where it is none or too long. */
+bool arguments_duration(const char *text, int64_t *duration_us);
+
+/* The text of `freshet VERB --help`. */
+void arguments_help(const verb *verb, text_buffer *into);
+
+#endif

@@ -1,0 +1,72 @@
+/* cli.h - what the verbs of the command `freshet` share: how a verb is described, and printing.
+ *
+ * A verb is one file with one table of options and one function; main.c lists the verbs. The
+ * function gets its parsed options and returns a freshet_code, which main turns into the
+ * process's exit code. It has printed its own errors by then. Data goes to stdout, through
+ * output_write() and output_finish(); everything else goes to stderr.
+ */
+#ifndef FRESHET_CLI_CLI_H
+#define FRESHET_CLI_CLI_H
+
+#include <freshet/freshet.h>
+
+#include "base/text.h"
+#include "cli/arguments.h"
+
+extern const verb verb_check;
+extern const verb verb_run;
+extern const verb verb_query;
+extern const verb verb_shell;
+extern const verb verb_show;
+extern const verb verb_schema;
+extern const verb verb_version;
+
+/* FRESHET_OK, FAILED, USAGE, TRY_AGAIN and BAD_DECLARATION are exit codes as they are; the others,
+ * which tell callers of the library more, are 1. */
+int exit_code(freshet_code code);
+
+/* "<place>: error: <sentence>" on stderr; "freshet: error: <sentence>" where there is no place. */
+void report_error(const freshet_error *err);
+
+/* From now on report_error() goes through the log, for a stderr that is to hold JSON lines only. */
+void report_errors_to_log(void);
+
+/* A problem function for loading and opening: prints each problem as report_error does and counts
+ * it in the uint32_t behind `context`. */
+void report_problem(void *context, const freshet_error *problem);
+
+/* Loads a declaration and prints its problems; `n_problems` counts them. */
+freshet_code load_declaration(const char *path, uint32_t *n_problems, freshet_declaration **out);
+
+/* Opens a pipeline and prints its problems, or the one error where there are none. */
+freshet_code open_pipeline(const freshet_declaration *declaration,
+                           const freshet_run_options *options, uint32_t *n_problems,
+                           freshet_pipeline **out);
+
+/* A freshet_write_fn onto stdout, buffered; `context` is not used. */
+bool output_write(void *context, const char *bytes, size_t length);
+
+/* The same by printf. */
+void output_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Flushes stdout. False, and a message, where not all could be written; a reader that went away
+ * (`| head`) is told nothing. */
+bool output_finish(void);
+
+/* The output columns, one a line: `before`, the name, padded, the type. */
+void print_output_schema(const freshet_pipeline *pipeline, const char *before);
+
+/* The choices of --format, in the order of freshet_format. */
+extern const char *const format_choices[];
+
+/* The value of --format: `chosen`, or where it was not given (-1) a table on a terminal and JSON
+ * lines elsewhere. */
+freshet_format format_or_default(int chosen);
+
+/* "1,234,567". */
+void text_append_count(text_buffer *buffer, int64_t count);
+
+/* "812 B", "3.1 MB" (powers of 1000). */
+void text_append_bytes(text_buffer *buffer, int64_t bytes);
+
+#endif

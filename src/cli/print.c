@@ -1,0 +1,141 @@
+/* print.c - printing that the verbs share: errors, counts, stdout. See cli.h. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/cli.h"
+
+const char *const format_choices[] = {"table", "json", "csv", NULL};
+
+int exit_code(freshet_code code)
+{
+    switch (code) {
+    case FRESHET_OK:
+    case FRESHET_FAILED:
+    case FRESHET_USAGE:
+    case FRESHET_TRY_AGAIN:
+    case FRESHET_BAD_DECLARATION: return (int)code;
+    case FRESHET_NO_MEMORY:
+    case FRESHET_LIMIT:
+    case FRESHET_END: break;
+    }
+    return (int)FRESHET_FAILED;
+}
+
+static bool errors_to_log;
+
+void report_errors_to_log(void)
+{
+    errors_to_log = true;
+}
+
+void report_error(const freshet_error *err)
+{
+    if (errors_to_log) {
+        log_say(LOG_ERROR, NULL, "%s%s%s", err->at, err->at[0] == '\0' ? "" : ": ", err->text);
+        return;
+    }
+    fprintf(stderr, "%s: error: %s\n", err->at[0] == '\0' ? "freshet" : err->at, err->text);
+}
+
+void report_problem(void *context, const freshet_error *problem)
+{
+    uint32_t *n_problems = context;
+    *n_problems += 1;
+    report_error(problem);
+}
+
+freshet_code load_declaration(const char *path, uint32_t *n_problems, freshet_declaration **out)
+{
+    freshet_error err;
+    freshet_code code = freshet_declaration_load(path, report_problem, n_problems, out, &err);
+    if (code != FRESHET_OK && *n_problems == 0)
+        report_error(&err);
+    return code;
+}
+
+freshet_code open_pipeline(const freshet_declaration *declaration,
+                           const freshet_run_options *options, uint32_t *n_problems,
+                           freshet_pipeline **out)
+{
+    freshet_error err;
+    freshet_code code =
+        freshet_pipeline_open(declaration, options, report_problem, n_problems, out, &err);
+    if (code != FRESHET_OK && *n_problems == 0)
+        report_error(&err);
+    return code;
+}
+
+bool output_write(void *context, const char *bytes, size_t length)
+{
+    (void)context;
+    return length == 0 || fwrite(bytes, 1, length, stdout) == length;
+}
+
+void output_format(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vprintf(format, args);
+    va_end(args);
+}
+
+bool output_finish(void)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    if (errno != EPIPE && errno != 0)
+        fprintf(stderr, "freshet: error: cannot write the output: %s\n", strerror(errno));
+    else if (errno == 0)
+        fprintf(stderr, "freshet: error: cannot write all of the output\n");
+    return false;
+}
+
+freshet_format format_or_default(int chosen)
+{
+    if (chosen >= 0)
+        return (freshet_format)chosen;
+    return isatty(STDOUT_FILENO) ? FRESHET_TABLE : FRESHET_JSON;
+}
+
+void print_output_schema(const freshet_pipeline *pipeline, const char *before)
+{
+    size_t width = 0;
+    for (uint32_t i = 0; freshet_output_name(pipeline, i) != NULL; i++) {
+        size_t length = strlen(freshet_output_name(pipeline, i));
+        width = length > width ? length : width;
+    }
+    for (uint32_t i = 0; freshet_output_name(pipeline, i) != NULL; i++)
+        output_format("%s%-*s  %s\n", before, (int)width, freshet_output_name(pipeline, i),
+                      freshet_output_type(pipeline, i));
+}
+
+void text_append_count(text_buffer *buffer, int64_t count)
+{
+    char digits[32];
+    int length = snprintf(digits, sizeof digits, "%" PRId64, count);
+    for (int i = 0; i < length; i++) {
+        text_append_char(buffer, digits[i]);
+        int behind = length - i - 1;
+        if (behind > 0 && behind % 3 == 0 && digits[i] != '-')
+            text_append_char(buffer, ',');
+    }
+}
+
+void text_append_bytes(text_buffer *buffer, int64_t bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    while (value >= 999.95 && unit + 1 < sizeof units / sizeof units[0]) {
+        value /= 1000.0;
+        unit++;
+    }
+    text_format(buffer, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}

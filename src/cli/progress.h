@@ -1,0 +1,59 @@
+/* progress.h - tells how a run gets on: the live view, plain lines, or nothing.
+ *
+ * Order of calls: progress_start after the pipeline is open, progress_stop before it is closed.
+ */
+#ifndef FRESHET_CLI_PROGRESS_H
+#define FRESHET_CLI_PROGRESS_H
+
+#include <freshet/freshet.h>
+
+#include <pthread.h>
+
+#include "base/text.h"
+
+#define PROGRESS_INTERVAL_US 3000000 /* between plain lines */
+#define RATE_SAMPLES 12u
+
+typedef enum progress_mode { PROGRESS_LIVE, PROGRESS_PLAIN, PROGRESS_NONE } progress_mode;
+
+typedef struct progress progress;
+
+freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, const char *name,
+                            const char *feature_set, progress **out, freshet_error *err);
+/* `keep_view`: leave the last frame of a live view on the terminal. NULL is fine. */
+void progress_stop(progress *progress, bool keep_view);
+
+/* pthread_create for a thread in which no signal handler runs; 0 or an errno. */
+int start_quiet_thread(pthread_t *thread, void *(*function)(void *context), void *context);
+
+/* The counters at a moment. */
+typedef struct counts {
+    int64_t at_us; /* monotonic */
+    int64_t read;
+    int64_t written;
+    int64_t dead;
+    int64_t newest_event_us;
+    int64_t lag_bytes;
+    int64_t table_rows;
+    int64_t table_trimmed;
+} counts;
+
+void counts_take(const freshet_pipeline *pipeline, counts *into);
+
+/* Rows a second over the last RATE_SAMPLES samples. */
+typedef struct rate {
+    int64_t at_us[RATE_SAMPLES];
+    int64_t rows[RATE_SAMPLES];
+    uint32_t n;
+} rate;
+
+void rate_add(rate *rate, int64_t at_us, int64_t rows);
+double rate_per_second(const rate *rate);
+
+/* "12,345 rows read, 4,100 rows/s, newest event ..., lag 3.1 MB, 2 dead letters" */
+void progress_line(const counts *counts, double per_second, text_buffer *into);
+
+/* The pieces of the live view's status line, one after the other, each ended by a NUL byte. */
+void progress_parts(const counts *counts, double per_second, text_buffer *into);
+
+#endif
