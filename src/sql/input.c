@@ -340,6 +340,8 @@ void sql_input_set(sql_input *input, const batch *batch, uint32_t first, uint32_
 
 void sql_input_used(const sql_input *input, bool *used)
 {
-    for (uint32_t i = 0; i < input->schema.n_fields; i++)
+    for (uint32_t i = 0; i < input->schema.n_fields; i++) {
         used[i] |= input->used[i];
+        input->used[i] = false;
+    }
 }

@@ -5,8 +5,9 @@
  * of rows, copies the columns into one batch. The chunks go at the next run of the statement.
  * A cursor keeps one chunk.
  *
- * A stream that is given up before its end leaves its work behind in the connection until the next
- * statement, so the cursor's close runs an empty one.
+ * A stream that is given up before its end leaves its transaction open in the connection: what is
+ * done next would be part of it, and rolled back with it. So letting go of one runs an empty
+ * statement, which ends it.
  */
 #include "sql/internal.h"
 
@@ -18,6 +19,7 @@ struct sql_statement {
     result_column *columns;
     duckdb_result result;
     bool has_result;
+    bool is_streaming; /* and neither at its end nor failed */
     duckdb_data_chunk *chunks;
     uint32_t n_chunks, capacity;
 };
@@ -158,6 +160,9 @@ static void let_go(sql_statement *statement)
     if (statement->has_result)
         duckdb_destroy_result(&statement->result);
     statement->has_result = false;
+    if (statement->is_streaming)
+        sql_execute(statement->session, "SELECT 0 WHERE false", NULL, NULL);
+    statement->is_streaming = false;
 }
 
 void sql_statement_close(sql_statement *statement)
@@ -212,6 +217,7 @@ static freshet_code start(sql_statement *statement, freshet_error *err)
     statement->has_result = true;
     if (duckdb_execute_prepared_streaming(statement->prepared, &statement->result) == DuckDBError)
         return problem_of_result(&statement->result, err);
+    statement->is_streaming = true;
     if (!same_columns(statement))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the columns of a prepared query have changed: prepare it again");
@@ -235,6 +241,7 @@ static freshet_code fetch(sql_statement *statement, freshet_error *err)
         statement->chunks[statement->n_chunks++] = chunk;
         return FRESHET_OK;
     }
+    statement->is_streaming = false;
     if (duckdb_result_error(&statement->result) != NULL)
         return problem_of_result(&statement->result, err);
     return FRESHET_END;
@@ -316,7 +323,5 @@ void sql_cursor_close(sql_cursor *cursor)
     if (cursor == NULL)
         return;
     let_go(cursor->statement);
-    if (!cursor->at_end)
-        sql_execute(cursor->statement->session, "SELECT 0 WHERE false", NULL, NULL);
     free(cursor);
 }
