@@ -100,16 +100,18 @@ typedef struct declaration {
 typedef struct problems problems;
 
 problems *problems_open(arena *arena);
-/* `hint` (may be NULL) is appended as a second clause: "; did you mean \"brokers\"?". */
+/* One complete sentence; `at` may be NULL. */
 void problem_add(problems *problems, const place *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 uint32_t problems_count(const problems *problems);
+/* Adds to `into` what `from` holds. */
+void problems_join(problems *into, const problems *from);
 /* Gives all to `fn` sorted by place and writes the first to err; OK where there are none, else
  * FRESHET_BAD_DECLARATION. */
 freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *context,
                              freshet_error *err);
 
-/* The internal view of the public handle. */
+/* The internal view of the public handle; NULL for a built one that is not finished. */
 const declaration *declaration_of(const freshet_declaration *handle);
 
 /* The public freshet_declaration_load, _parse, _finish, _schema and _reference are thin calls in

@@ -1,0 +1,564 @@
+/* blocks.c - the tables of the declaration's blocks: parsing, schema and reference page all come from here.
+ *
+ * The doc strings are the user's manual. Kinds of readers and writers have their tables beside
+ * their code and come in by the registry.
+ */
+#include "declaration/blocks.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define PIPELINE_NAME_MAX 64
+
+static const char *const cast_choices[] = {"dead_letter", "null", NULL};
+static const char *const unit_choices[] = {"none", "s", "ms", "us", NULL};
+
+/* ---- checks that a table cannot say ---------------------------------------------------------- */
+
+static bool is_reserved(const declared_text *name)
+{
+    return name->value != NULL && strncasecmp(name->value, "__freshet", 9) == 0;
+}
+
+static void check_reserved(const declared_text *name, problems *problems)
+{
+    if (is_reserved(name))
+        problem_add(problems, &name->at,
+                    "the name \"%s\" cannot be used: names that begin with __freshet are Freshet's own",
+                    name->value);
+}
+
+static void check_column_name(const declared_text *name, problems *problems)
+{
+    check_reserved(name, problems);
+    if (name->value != NULL && strcasecmp(name->value, "timestamp") == 0)
+        problem_add(problems, &name->at,
+                    "\"%s\" is the name of the feature set's own time column: choose another name",
+                    name->value);
+}
+
+static void check_root(void *options, const place *at, problems *problems)
+{
+    const declaration *declaration = options;
+    const declared_text *name = &declaration->pipeline;
+    (void)at;
+    if (name->value == NULL)
+        return;
+    size_t length = strlen(name->value);
+    size_t plain = strspn(name->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                       "0123456789_.-");
+    if (length > PIPELINE_NAME_MAX || plain != length)
+        problem_add(problems, &name->at,
+                    "\"pipeline\" must be a name of 1 to %d letters (a to z), digits, \"_\", \".\" and "
+                    "\"-\"",
+                    PIPELINE_NAME_MAX);
+    else if (strspn(name->value, ".") == length)
+        problem_add(problems, &name->at, "\"pipeline\" must have a letter or digit in its name");
+}
+
+static void check_reader(void *options, const place *at, problems *problems)
+{
+    const reader_block *reader = options;
+    (void)at;
+    check_reserved(&reader->id, problems);
+}
+
+static void check_key(void *options, const place *at, problems *problems)
+{
+    key_block *key = options;
+    (void)at;
+    check_column_name(&key->name, problems);
+    const type *type = key->type.value;
+    if (type != NULL && (type->kind == TYPE_ARRAY || type->kind == TYPE_STRUCT))
+        problem_add(problems, &key->type.at,
+                    "a key cannot be %s: use a single value, such as a string or a bigint",
+                    type->kind == TYPE_ARRAY ? "an array" : "a struct");
+    if (key->from.value == NULL)
+        key->from = key->name;
+}
+
+static void check_feature(void *options, const place *at, problems *problems)
+{
+    feature_block *feature = options;
+    (void)at;
+    check_column_name(&feature->name, problems);
+    const type *type = feature->type.value;
+    if (type != NULL && type->kind == TYPE_STRUCT) {
+        problem_add(problems, &feature->type.at,
+                    "a feature cannot be a struct: make one feature of each field, as in sql: "
+                    "customer.city");
+    } else if (type != NULL && type->kind == TYPE_ARRAY) {
+        type_kind element = type->fields[0].type->kind;
+        if (element == TYPE_ARRAY || element == TYPE_STRUCT)
+            problem_add(problems, &feature->type.at,
+                        "a feature cannot be an array of %s: its elements must be single values",
+                        element == TYPE_ARRAY ? "arrays" : "structs");
+    }
+    if (feature->from.value != NULL && feature->sql.value != NULL)
+        problem_add(problems, &feature->sql.at,
+                    "\"from\" and \"sql\" exclude each other: a feature is a column or an expression");
+    else if (feature->from.value == NULL && feature->sql.value == NULL)
+        feature->from = feature->name;
+}
+
+/* ---- tables --------------------------------------------------------------------------------- */
+
+static const option key_options[] = {
+    {.name = "name",
+     .kind = OPTION_NAME,
+     .offset = offsetof(key_block, name),
+     .required = true,
+     .doc = "The key's column in the output.",
+     .example = "origin"},
+    {.name = "type",
+     .kind = OPTION_TYPE,
+     .offset = offsetof(key_block, type),
+     .required = true,
+     .doc = "The type it is cast to. A key is a single value: no array.",
+     .example = "string"},
+    {.name = "from",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(key_block, from),
+     .doc = "The query's column it is taken from; the column of the key's own name unless said.",
+     .example = "airport_code"},
+    {.name = "description",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(key_block, description),
+     .doc = "What the key is, for people.",
+     .example = "IATA code of the airport"},
+    {0},
+};
+
+static const block_kind key_kind = {
+    .name = "key",
+    .title = "Key",
+    .doc = "What a feature row is about. A row whose key is null, or does not cast, goes to the dead "
+           "letters.",
+    .options = key_options,
+    .size = sizeof(key_block),
+    .check = check_key,
+};
+
+static const option timestamp_options[] = {
+    {.name = "from",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(timestamp_block, from),
+     .standard = "timestamp",
+     .doc = "The query's column that holds the time of the event: a timestamp, a date, a number or a "
+            "text.",
+     .example = "sched_dep"},
+    {.name = "unit",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(timestamp_block, unit),
+     .standard = "none",
+     .choices = unit_choices,
+     .doc = "What a number means: seconds (`s`), milliseconds (`ms`) or microseconds (`us`) since "
+            "1970-01-01 UTC. `none` takes timestamps, dates and texts as they are, and numbers as "
+            "seconds.",
+     .example = "ms"},
+    {.name = "mask",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(timestamp_block, mask),
+     .doc = "How a text is written, in the letters of strptime (`%Y-%m-%d %H:%M`) or of Java "
+            "(`yyyy-MM-dd HH:mm`). Without it ISO 8601 is read.",
+     .example = "\"%d/%m/%Y\""},
+    {0},
+};
+
+static const block_kind timestamp_kind = {
+    .name = "timestamp",
+    .title = "Timestamp",
+    .doc = "The time of the event, in the output as the column `timestamp` (UTC, microseconds). A row "
+           "whose time is null, or does not cast, goes to the dead letters. `timestamp: {}` takes the "
+           "column named `timestamp`.",
+    .options = timestamp_options,
+    .size = sizeof(timestamp_block),
+};
+
+static const option feature_options[] = {
+    {.name = "name",
+     .kind = OPTION_NAME,
+     .offset = offsetof(feature_block, name),
+     .required = true,
+     .doc = "The feature's column in the output.",
+     .example = "dep_delay"},
+    {.name = "type",
+     .kind = OPTION_TYPE,
+     .offset = offsetof(feature_block, type),
+     .required = true,
+     .doc = "The type it is cast to; arrays of single values are allowed.",
+     .example = "double"},
+    {.name = "from",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(feature_block, from),
+     .doc = "The column it is taken from: one of the query's, a key, or a feature above. The column of "
+            "the feature's own name unless said.",
+     .example = "departure_delay"},
+    {.name = "sql",
+     .kind = OPTION_SQL,
+     .offset = offsetof(feature_block, sql),
+     .doc = "An SQL expression over one row instead of `from`. It sees the query's columns, `timestamp`, "
+            "the keys and the features above.",
+     .example = "\"dep_delay > 15\""},
+    {.name = "description",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(feature_block, description),
+     .doc = "What the feature is, for people.",
+     .example = "minutes behind the schedule"},
+    {0},
+};
+
+static const block_kind feature_kind = {
+    .name = "feature",
+    .title = "Feature",
+    .doc = "One value of a feature row. Features are computed in their order, so a later one can use an "
+           "earlier one.",
+    .options = feature_options,
+    .size = sizeof(feature_block),
+    .check = check_feature,
+};
+
+static const option feature_set_options[] = {
+    {.name = "name",
+     .kind = OPTION_NAME,
+     .offset = offsetof(feature_set_block, name),
+     .required = true,
+     .doc = "The feature set's name. Its tables are named after it: the debug table is "
+            "`online_feature_store__NAME`.",
+     .example = "airport_delays"},
+    {.name = "entity",
+     .kind = OPTION_NAME,
+     .offset = offsetof(feature_set_block, entity),
+     .doc = "What the features are about.",
+     .example = "airport"},
+    {.name = "description",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(feature_set_block, description),
+     .doc = "What the feature set is for, for people.",
+     .example = "Departure delays by airport"},
+    {.name = "keys",
+     .kind = OPTION_BLOCKS,
+     .offset = offsetof(feature_set_block, keys),
+     .required = true,
+     .block = &key_kind,
+     .doc = "The columns that tell whose features a row holds; at least one.",
+     .example = "[{name: origin, type: string}]"},
+    {.name = "timestamp",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(feature_set_block, timestamp),
+     .given_offset = offsetof(feature_set_block, has_timestamp) + 1,
+     .required = true,
+     .block = &timestamp_kind,
+     .doc = "When the event happened.",
+     .example = "{from: sched_dep}"},
+    {.name = "features",
+     .kind = OPTION_BLOCKS,
+     .offset = offsetof(feature_set_block, features),
+     .required = true,
+     .block = &feature_kind,
+     .doc = "The features, in the order of the output's columns; at least one.",
+     .example = "[{name: dep_delay, type: double}]"},
+    {.name = "on_cast_error",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(feature_set_block, on_cast_error),
+     .standard = "dead_letter",
+     .choices = cast_choices,
+     .doc = "What becomes of a feature that does not cast to its type: its row goes to the dead letters "
+            "(`dead_letter`), or the feature is null (`null`). Keys and the timestamp must always cast.",
+     .example = "\"null\""},
+    {0},
+};
+
+static const block_kind feature_set_kind = {
+    .name = "feature_set",
+    .title = "Feature set",
+    .doc = "What is computed from each row of the query. The output has the keys, then `timestamp`, then "
+           "the features.",
+    .options = feature_set_options,
+    .size = sizeof(feature_set_block),
+};
+
+static const option reader_options[] = {
+    {.name = "id",
+     .kind = OPTION_NAME,
+     .offset = offsetof(reader_block, id),
+     .required = true,
+     .doc = "The table name that the query uses for this reader's rows.",
+     .example = "flights"},
+    {.name = "(kind)",
+     .kind = OPTION_KIND,
+     .offset = offsetof(reader_block, kind),
+     .required = true,
+     .kinds = "readers",
+     .doc = "Where the rows come from: exactly one of these."},
+    {.name = "stream",
+     .kind = OPTION_BOOLEAN,
+     .offset = offsetof(reader_block, stream),
+     .standard = "false",
+     .doc = "`true`: read what is there, then follow what comes, for ever. `false`: read what is there, "
+            "once. A pipeline streams if one of its readers does; the others are then loaded whole and "
+            "joined with each row of the stream.",
+     .example = "true"},
+    {.name = "on_cast_error",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(reader_block, on_cast_error),
+     .standard = "dead_letter",
+     .choices = cast_choices,
+     .doc = "What becomes of a record with a field that does not have its column's type: the record goes "
+            "to the dead letters (`dead_letter`), or the field is null (`null`).",
+     .example = "\"null\""},
+    {0},
+};
+
+static const block_kind reader_kind = {
+    .name = "reader",
+    .title = "Reader",
+    .doc = "Where rows come from.",
+    .options = reader_options,
+    .size = sizeof(reader_block),
+    .check = check_reader,
+};
+
+static const option source_options[] = {
+    {.name = "readers",
+     .kind = OPTION_BLOCKS,
+     .offset = offsetof(source_block, readers),
+     .required = true,
+     .block = &reader_kind,
+     .doc = "The readers, at least one."},
+    {.name = "query",
+     .kind = OPTION_SQL,
+     .offset = offsetof(source_block, query),
+     .required = true,
+     .doc = "One SELECT over the readers' ids, in DuckDB's SQL: projections, filters, joins with readers "
+            "that do not stream, UNION ALL of several that do. It runs on each micro-batch, row by row; "
+            "what needs to see many rows of a stream (aggregates, windows, DISTINCT, ORDER BY) is "
+            "refused.",
+     .example = "select origin, sched_dep, dep_delay from flights"},
+    {0},
+};
+
+static const block_kind source_kind = {
+    .name = "source",
+    .title = "Source",
+    .doc = "The rows that features are made from: readers, and one SQL query over them.",
+    .options = source_options,
+    .size = sizeof(source_block),
+};
+
+static const option writer_options[] = {
+    {.name = "(kind)",
+     .kind = OPTION_KIND,
+     .offset = offsetof(writer_block, kind),
+     .required = true,
+     .kinds = "writers",
+     .doc = "Where feature rows go: exactly one of these."},
+    {0},
+};
+
+static const block_kind writer_kind = {
+    .name = "writer",
+    .title = "Writer",
+    .doc = "One place that feature rows go to.",
+    .options = writer_options,
+    .size = sizeof(writer_block),
+};
+
+static const option sink_options[] = {
+    {.name = "writers",
+     .kind = OPTION_BLOCKS,
+     .offset = offsetof(sink_block, writers),
+     .required = true,
+     .block = &writer_kind,
+     .doc = "The writers, at least one. Each gets every feature row.",
+     .example = "[{online: {debug: true}}]"},
+    {0},
+};
+
+static const block_kind sink_kind = {
+    .name = "sink",
+    .title = "Sink",
+    .doc = "Where the feature rows go. `freshet run --debug` puts the debug table in the place of all "
+           "writers.",
+    .options = sink_options,
+    .size = sizeof(sink_block),
+};
+
+static const option dead_letters_options[] = {
+    {.name = "path",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(dead_letters_block, path),
+     .doc = "The file they are appended to, one JSON object a line. `PIPELINE.dead_letters.jsonl` beside "
+            "the declaration unless said.",
+     .example = "out/refused.jsonl"},
+    {0},
+};
+
+static const block_kind dead_letters_kind = {
+    .name = "dead_letters",
+    .title = "Dead letters",
+    .doc = "Rows that were refused (broken records, values that do not cast, a null key or time), with "
+           "the reader, the position, the reason and the raw record. They never stop a run.",
+    .options = dead_letters_options,
+    .size = sizeof(dead_letters_block),
+};
+
+static const option declaration_options[] = {
+    {.name = "version",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(declaration, version),
+     .required = true,
+     .minimum = 1,
+     .maximum = 1,
+     .doc = "The version of this form of declaration.",
+     .example = "1"},
+    {.name = "pipeline",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(declaration, pipeline),
+     .required = true,
+     .doc = "The pipeline's name: letters, digits, `_`, `.` and `-`, at most 64. It names the run that "
+            "`freshet query` finds.",
+     .example = "airport_delays"},
+    {.name = "source",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(declaration, source),
+     .required = true,
+     .block = &source_kind,
+     .doc = "The rows that features are made from."},
+    {.name = "feature_set",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(declaration, feature_set),
+     .required = true,
+     .block = &feature_set_kind,
+     .doc = "What is computed from them."},
+    {.name = "sink",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(declaration, sink),
+     .required = true,
+     .block = &sink_kind,
+     .doc = "Where the feature rows go.",
+     .example = "{writers: [{online: {debug: true}}]}"},
+    {.name = "dead_letters",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(declaration, dead_letters),
+     .block = &dead_letters_kind,
+     .doc = "Where refused rows go."},
+    {0},
+};
+
+const block_kind declaration_block = {
+    .name = "declaration",
+    .title = "Declaration",
+    .doc = "The whole file.",
+    .options = declaration_options,
+    .size = sizeof(declaration),
+    .check = check_root,
+};
+
+const char declaration_example[] =
+    "version: 1\n"
+    "pipeline: airport_delays\n"
+    "source:\n"
+    "  readers:\n"
+    "    - id: flights\n"
+    "      file: {path: data/flights, format: json}\n"
+    "      stream: true\n"
+    "    - id: airports\n"
+    "      file: {path: data/airports.csv, format: csv}\n"
+    "  query: |\n"
+    "    select f.origin, a.name as airport, f.sched_dep, f.dep_delay\n"
+    "    from flights f join airports a on a.faa = f.origin\n"
+    "feature_set:\n"
+    "  name: airport_delays\n"
+    "  entity: airport\n"
+    "  description: Departure delays by airport\n"
+    "  keys:\n"
+    "    - {name: origin, type: string, description: IATA code}\n"
+    "  timestamp: {from: sched_dep}\n"
+    "  features:\n"
+    "    - {name: airport, type: string}\n"
+    "    - {name: dep_delay, type: double, description: minutes}\n"
+    "    - {name: is_late, type: boolean, sql: \"dep_delay > 15\"}\n"
+    "sink:\n"
+    "  writers:\n"
+    "    - online: {debug: true}\n";
+
+/* ---- all options together ------------------------------------------------------------------- */
+
+typedef struct used_name {
+    const declared_text *name;
+    const char *what;
+    uint32_t order;
+} used_name;
+
+static int compare_names(const void *a, const void *b)
+{
+    const used_name *left = a;
+    const used_name *right = b;
+    int order = strcasecmp(left->name->value, right->name->value);
+    return order != 0 ? order : left->order < right->order ? -1 : 1;
+}
+
+/* Reports each name that an earlier one has already; SQL knows no capital letters. */
+static void check_names(used_name *names, uint32_t n, problems *problems)
+{
+    if (n > 1)
+        qsort(names, n, sizeof *names, compare_names);
+    uint32_t first = 0;
+    for (uint32_t i = 1; i < n; i++) {
+        if (strcasecmp(names[first].name->value, names[i].name->value) != 0) {
+            first = i;
+            continue;
+        }
+        char where[200];
+        problem_add(problems, &names[i].name->at,
+                    "the %s \"%s\" has the name of the %s at %s: choose another name", names[i].what,
+                    names[i].name->value, names[first].what,
+                    place_text(&names[first].name->at, where, sizeof where));
+    }
+}
+
+/* Appends the names in a list of blocks whose struct has its name at `offset`. */
+static uint32_t add_names(const declared_blocks *blocks, size_t size, size_t offset,
+                          const char *what, used_name *names, uint32_t n)
+{
+    for (uint32_t i = 0; i < blocks->n; i++) {
+        const char *item = (const char *)blocks->items + i * size;
+        const declared_text *name = (const declared_text *)(item + offset);
+        if (name->value != NULL) {
+            names[n] = (used_name){name, what, n};
+            n++;
+        }
+    }
+    return n;
+}
+
+bool declaration_settle(declaration *declaration, arena *arena, problems *problems)
+{
+    const declared_blocks *readers = &declaration->source.readers;
+    const feature_set_block *set = &declaration->feature_set;
+    used_name *names =
+        arena_zero(arena, (size_t)readers->n + set->keys.n + set->features.n, sizeof *names);
+    if (names == NULL)
+        return false;
+    uint32_t n =
+        add_names(readers, sizeof(reader_block), offsetof(reader_block, id), "reader", names, 0);
+    check_names(names, n, problems);
+    n = add_names(&set->keys, sizeof(key_block), offsetof(key_block, name), "key", names, 0);
+    n = add_names(&set->features, sizeof(feature_block), offsetof(feature_block, name), "feature",
+                  names, n);
+    check_names(names, n, problems);
+
+    for (uint32_t i = 0; i < readers->n; i++)
+        declaration->is_stream =
+            declaration->is_stream || ((const reader_block *)readers->items)[i].stream;
+
+    declared_text *path = &declaration->dead_letters.path;
+    if (path->value == NULL && declaration->pipeline.value != NULL) {
+        path->at = declaration->pipeline.at;
+        path->value = arena_format(arena, "%s.dead_letters.jsonl", declaration->pipeline.value);
+        return path->value != NULL;
+    }
+    return true;
+}

@@ -1,0 +1,207 @@
+/* declaration.c - the handle: YAML or builder calls in, a checked struct declaration out.
+ *
+ * Both ways give a tree; handle_finish() reads it by the tables, settles what follows from all options
+ * together, and reports every problem in one go.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "base/text.h"
+#include "declaration/blocks.h"
+#include "declaration/handle.h"
+#include "declaration/read.h"
+
+freshet_code handle_open(freshet_declaration **out, freshet_error *err)
+{
+    freshet_declaration *handle = calloc(1, sizeof *handle);
+    arena *arena = handle == NULL ? NULL : arena_open();
+    problems *problems = arena == NULL ? NULL : problems_open(arena);
+    if (problems == NULL) {
+        arena_close(arena);
+        free(handle);
+        return error_memory(err, "making a declaration");
+    }
+    handle->arena = arena;
+    tree_init(&handle->tree, arena, problems);
+    *out = handle;
+    return FRESHET_OK;
+}
+
+void freshet_declaration_close(freshet_declaration *declaration)
+{
+    if (declaration == NULL)
+        return;
+    arena_close(declaration->arena);
+    free(declaration);
+}
+
+/* Reads the tree into handle->parsed, which is zero. */
+static freshet_code handle_finish(freshet_declaration *handle, const registry *registry,
+                                  freshet_problem_fn *problem, void *context, freshet_error *err)
+{
+    problems *found = problems_open(handle->arena);
+    if (found == NULL)
+        return error_memory(err, "reading the declaration");
+    problems_join(found, handle->tree.problems);
+    bool ok = handle->tree.root == NULL ||
+              (read_block_tree(handle->tree.root, &declaration_block, registry, handle->arena, found,
+                               &handle->parsed) &&
+               declaration_settle(&handle->parsed, handle->arena, found));
+    if (!ok || handle->tree.no_memory)
+        return error_memory(err, "reading the declaration");
+    freshet_code code = problems_report(found, problem, context, err);
+    handle->finished = code == FRESHET_OK;
+    return code;
+}
+
+freshet_code declaration_read(const char *text, size_t length, const char *name, const char *folder,
+                              const registry *registry, freshet_problem_fn *problem, void *context,
+                              freshet_declaration **out, freshet_error *err)
+{
+    freshet_declaration *handle;
+    freshet_code code = handle_open(&handle, err);
+    if (code != FRESHET_OK)
+        return code;
+    handle->parsed.file = arena_text(handle->arena, name);
+    handle->parsed.folder = arena_text(handle->arena, folder);
+    if (handle->parsed.file == NULL || handle->parsed.folder == NULL)
+        handle->tree.no_memory = true;
+    else if (!yaml_read(&handle->tree, text, length, handle->parsed.file))
+        handle->tree.root = NULL; /* half a tree would only give problems that are none */
+    code = handle_finish(handle, registry, problem, context, err);
+    if (code == FRESHET_OK)
+        *out = handle;
+    else
+        freshet_declaration_close(handle);
+    return code;
+}
+
+freshet_code declaration_finish(freshet_declaration *handle, const registry *registry,
+                                freshet_problem_fn *problem, void *context, freshet_error *err)
+{
+    if (handle == NULL)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "freshet_declaration_finish needs a declaration, and got NULL");
+    if (handle->finished)
+        return FRESHET_OK;
+    memset(&handle->parsed, 0, sizeof handle->parsed);
+    handle->parsed.folder = ".";
+    freshet_code code = handle_finish(handle, registry, problem, context, err);
+    handle->tree.frozen = handle->finished;
+    return code;
+}
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static freshet_code read_all(int fd, const char *path, text_buffer *into, freshet_error *err)
+{
+    char piece[16384];
+    for (;;) {
+        ssize_t n = os.read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EISDIR)
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                             "%s is a folder: name the file of the declaration in it", path);
+        if (n < 0)
+            return error_system(err, "cannot read the declaration", path);
+        if (n == 0)
+            return FRESHET_OK;
+        text_append(into, piece, (size_t)n);
+        if (into->length > DECLARATION_BYTES_MAX)
+            return FRESHET_OK; /* declaration_read says that it is too long */
+        if (into->failed)
+            return error_memory(err, "reading the declaration");
+    }
+}
+
+/* The folder part of a path: "." where there is none. */
+static const char *folder_of(const char *path, char *into, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : slash == path ? 1 : (size_t)(slash - path);
+    if (slash == NULL || length >= size)
+        return ".";
+    memcpy(into, path, length);
+    into[length] = '\0';
+    return into;
+}
+
+freshet_code declaration_read_file(const char *path, const registry *registry,
+                                   freshet_problem_fn *problem, void *context,
+                                   freshet_declaration **out, freshet_error *err)
+{
+    char folder[4096];
+    if (strlen(path) >= sizeof folder) {
+        errno = ENAMETOOLONG;
+        return error_system(err, "cannot open the declaration", path);
+    }
+    int fd = os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return error_system(err, "cannot open the declaration", path);
+    text_buffer text;
+    text_init(&text, DECLARATION_BYTES_MAX + 65536);
+    freshet_code code = read_all(fd, path, &text, err);
+    os.close(fd);
+    if (code == FRESHET_OK)
+        code = declaration_read(text.bytes == NULL ? "" : text.bytes, text.length, path,
+                                folder_of(path, folder, sizeof folder), registry, problem, context,
+                                out, err);
+    text_release(&text);
+    return code;
+}
+
+const char *declaration_path(const declaration *declaration, arena *arena, const char *path)
+{
+    if (path[0] == '/' || strcmp(declaration->folder, ".") == 0)
+        return arena_text(arena, path);
+    bool closed = declaration->folder[strlen(declaration->folder) - 1] == '/';
+    return arena_format(arena, "%s%s%s", declaration->folder, closed ? "" : "/", path);
+}
+
+/* ---- looking at a declaration ---------------------------------------------------------------- */
+
+const declaration *declaration_of(const freshet_declaration *handle)
+{
+    return handle != NULL && handle->finished ? &handle->parsed : NULL;
+}
+
+const char *freshet_declaration_pipeline(const freshet_declaration *declaration)
+{
+    return declaration == NULL ? NULL : declaration->parsed.pipeline.value;
+}
+
+const char *freshet_declaration_feature_set(const freshet_declaration *declaration)
+{
+    return declaration == NULL ? NULL : declaration->parsed.feature_set.name.value;
+}
+
+bool freshet_declaration_is_stream(const freshet_declaration *declaration)
+{
+    return declaration != NULL && declaration->parsed.is_stream;
+}
+
+/* The node whose value this is. Values are not copied from the tree, so that the pointer tells. */
+static const node *find_value(const node *from, const char *value)
+{
+    if (from->kind == NODE_SCALAR)
+        return from->value == value ? from : NULL;
+    const node *found = NULL;
+    for (const node *child = from->first; child != NULL && found == NULL; child = child->next)
+        found = find_value(child, value); /* as deep as DECLARATION_DEPTH_MAX */
+    return found;
+}
+
+place declaration_place_in(const freshet_declaration *handle, const declared_text *text,
+                           size_t offset)
+{
+    const node *found = NULL;
+    if (handle != NULL && handle->tree.root != NULL && text->value != NULL)
+        found = find_value(handle->tree.root, text->value);
+    return found == NULL ? text->at : node_place(found, offset);
+}

@@ -1,0 +1,17 @@
+/* handle.h - what is behind the public freshet_declaration; for this folder only. */
+#ifndef FRESHET_DECLARATION_HANDLE_H
+#define FRESHET_DECLARATION_HANDLE_H
+
+#include "declaration/tree.h"
+
+struct freshet_declaration {
+    arena *arena;       /* everything below, and this struct's own texts */
+    tree tree;          /* tree.problems: what was wrong before the tables came into play */
+    declaration parsed; /* once finished */
+    bool finished;
+};
+
+/* A new handle with an empty tree. */
+freshet_code handle_open(freshet_declaration **out, freshet_error *err);
+
+#endif

@@ -1,0 +1,776 @@
+/* read.c - one generic reader of trees by option tables.
+ *
+ * A block is read in four passes over its table and its node: keys that no option has (with the
+ * nearest that one has), then each option in the table's order, from its node or from its default, then
+ * what is missing, then the block's own check. A mistake never ends the reading; it leaves the field at its
+ * default, so that all mistakes of a declaration are found in one go. One mistake gives one problem: an option is
+ * not called missing when a misspelt key near it was just reported.
+ *
+ * The reading nests as deep as the tables do (BLOCK_DEPTH_MAX); only a schema nests on input, as deep as
+ * TYPE_DEPTH_MAX.
+ */
+#include "declaration/read.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/text.h"
+#include "declaration/value.h"
+
+#define QUOTED_BYTES_MAX 60 /* of a value, in a message */
+#define OPTIONS_MAX 64      /* in one table: one bit each */
+#define COLUMN_NAME_MAX 256 /* bytes of a column's name in a schema */
+
+typedef struct reading {
+    arena *arena;
+    problems *problems;
+    const registry *registry;
+    uint32_t depth;
+    bool no_memory;
+} reading;
+
+/* What is being read: a block's table, the node (NULL: it is not there, defaults only), its place. */
+typedef struct block_reading {
+    const block_kind *block;
+    const node *map;
+    const place *at;
+    char *into;
+    uint64_t suggested; /* options that a misspelt key was near to */
+    bool unknown;       /* a key was unknown */
+} block_reading;
+
+static void read_block(reading *reading, const block_kind *block, const node *map, const place *at,
+                       void *into);
+
+const block_kind *const *registry_kinds(const registry *registry, const char *kinds)
+{
+    static const block_kind *const none[] = {NULL};
+    const block_kind *const *list =
+        strcmp(kinds, "readers") == 0 ? registry->readers : registry->writers;
+    return list == NULL ? none : list;
+}
+
+/* ---- words for messages --------------------------------------------------------------------- */
+
+/* printf into the arena; "" where memory is out. */
+#define formatted(reading, ...) or_empty(reading, arena_format((reading)->arena, __VA_ARGS__))
+
+static const char *or_empty(reading *reading, const char *text)
+{
+    if (text != NULL)
+        return text;
+    reading->no_memory = true;
+    return "";
+}
+
+/* A value as a message shows it: in quotes, cut, without control characters. */
+static const char *quoted(reading *reading, const option *option, const char *value)
+{
+    if (option->secret)
+        return "what was given";
+    size_t length = strlen(value);
+    bool cut = length > QUOTED_BYTES_MAX;
+    if (cut) {
+        length = QUOTED_BYTES_MAX;
+        while (length > 0 && ((unsigned char)value[length] & 0xC0) == 0x80)
+            length--;
+    }
+    const char *text = formatted(reading, "\"%.*s%s\"", (int)length, value, cut ? "..." : "");
+    for (char *c = (char *)text; *c != '\0'; c++)
+        if ((unsigned char)*c < ' ')
+            *c = ' ';
+    return text;
+}
+
+/* The nearest of `candidates`; what differs by case only is nearest. */
+static const char *nearest(const char *word, const char *const *candidates, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(word, candidates[i]) == 0)
+            return candidates[i];
+    return text_nearest(word, candidates, n);
+}
+
+static const char *did_you_mean(reading *reading, const char *near)
+{
+    return near == NULL ? "" : formatted(reading, "; did you mean \"%s\"?", near);
+}
+
+/* "json, csv or parquet" */
+static const char *enumerate(reading *reading, const char *const *words, size_t n)
+{
+    const char *text = n == 0 ? "" : words[0];
+    for (size_t i = 1; i < n; i++)
+        text = formatted(reading, "%s%s%s", text, i + 1 == n ? " or " : ", ", words[i]);
+    return text;
+}
+
+/* The problem of a value: "<name>" cannot be "<value>": it <what>. */
+static void wrong_value(reading *reading, const option *option, const place *at, const char *value,
+                        const char *what)
+{
+    problem_add(reading->problems, at, "\"%s\" cannot be %s: it %s", option->name,
+                quoted(reading, option, value), what);
+}
+
+/* ---- scalars -------------------------------------------------------------------------------- */
+
+static void read_choice(reading *reading, const option *option, const char *value, const place *at,
+                        int *into)
+{
+    size_t n = 0;
+    for (; option->choices[n] != NULL; n++) {
+        if (strcmp(option->choices[n], value) == 0) {
+            *into = (int)n;
+            return;
+        }
+    }
+    const char *near = option->secret ? NULL : nearest(value, option->choices, n);
+    wrong_value(reading, option, at, value,
+                formatted(reading, "must be %s%s", enumerate(reading, option->choices, n),
+                          did_you_mean(reading, near)));
+}
+
+/* A type in { } that was cut at a comma: {type: decimal(10,2)}. */
+static bool is_cut(const char *value)
+{
+    const char *open = strpbrk(value, "(<");
+    return open != NULL && strpbrk(open, ")>") == NULL;
+}
+
+static const type *read_type(reading *reading, const char *what, const char *value, const place *at)
+{
+    const type *type = type_parse(reading->arena, value);
+    if (type != NULL)
+        return type;
+    option named = {.name = what};
+    const char *near = type_suggest(value);
+    if (is_cut(value))
+        wrong_value(reading, &named, at, value,
+                    "is cut at a comma: put the whole type in quotes, as in \"decimal(10,2)\"");
+    else
+        wrong_value(
+            reading, &named, at, value,
+            formatted(reading,
+                      "must be boolean, integer, bigint, float, double, decimal(width,scale), string, "
+                      "binary, date, timestamp or array<type>%s",
+                      did_you_mean(reading, near)));
+    return NULL;
+}
+
+static void format_number(const option *option, int64_t value, char into[VALUE_TEXT_MAX])
+{
+    if (option->kind == OPTION_DURATION)
+        value_format_duration(value, into);
+    else if (option->kind == OPTION_BYTES)
+        value_format_bytes(value, into);
+    else
+        snprintf(into, VALUE_TEXT_MAX, "%" PRId64, value);
+}
+
+static void read_number(reading *reading, const option *option, const char *value, const place *at,
+                        int64_t *into)
+{
+    int64_t number = 0;
+    const char *wrong = option->kind == OPTION_DURATION ? value_duration(value, &number)
+                        : option->kind == OPTION_BYTES  ? value_bytes(value, &number)
+                                                        : value_integer(value, &number);
+    bool bounded = option->minimum != 0 || option->maximum != 0;
+    if (wrong == NULL && bounded && (number < option->minimum || number > option->maximum)) {
+        char least[VALUE_TEXT_MAX];
+        char most[VALUE_TEXT_MAX];
+        format_number(option, option->minimum, least);
+        format_number(option, option->maximum, most);
+        if (option->minimum == option->maximum)
+            wrong = formatted(reading, "must be %s", least);
+        else if (option->maximum == INT64_MAX)
+            wrong = formatted(reading, "must be at least %s", least);
+        else
+            wrong = formatted(reading, "must be from %s to %s", least, most);
+    }
+    if (wrong != NULL)
+        wrong_value(reading, option, at, value, wrong);
+    else
+        *into = number;
+}
+
+static void read_text(reading *reading, const option *option, const char *value, const place *at,
+                      declared_text *into)
+{
+    into->at = *at;
+    const char *wrong = NULL;
+    if (option->kind == OPTION_NAME)
+        wrong = value_name(value);
+    else if (value[0] == '\0' && (option->required || option->kind == OPTION_SQL))
+        wrong = "must not be empty";
+    else if (option->kind == OPTION_SQL && value[strspn(value, " \t\r\n")] == '\0')
+        wrong = "must not be empty";
+    if (wrong != NULL)
+        wrong_value(reading, option, at, value, wrong);
+    else
+        into->value = value;
+}
+
+/* A scalar option's value, from a node or from the table's default. */
+static void read_scalar(reading *reading, const option *option, const char *value, const place *at,
+                        void *into)
+{
+    switch (option->kind) {
+    case OPTION_TEXT:
+    case OPTION_NAME:
+    case OPTION_SQL:
+        read_text(reading, option, value, at, into);
+        return;
+    case OPTION_BOOLEAN: {
+        const char *wrong = value_boolean(value, into);
+        if (wrong != NULL)
+            wrong_value(reading, option, at, value, wrong);
+        return;
+    }
+    case OPTION_INTEGER:
+    case OPTION_DURATION:
+    case OPTION_BYTES:
+        read_number(reading, option, value, at, into);
+        return;
+    case OPTION_CHOICE:
+        read_choice(reading, option, value, at, into);
+        return;
+    case OPTION_TYPE: {
+        declared_type *type = into;
+        type->at = *at;
+        type->value = read_type(reading, option->name, value, at);
+        return;
+    }
+    default:
+        return;
+    }
+}
+
+/* ---- lists of texts ------------------------------------------------------------------------- */
+
+static void read_texts(reading *reading, const option *option, const node *given,
+                       declared_list *into)
+{
+    if (given->kind == NODE_MAP) {
+        problem_add(reading->problems, &given->at,
+                    "\"%s\" must be a value or a list of values, not a map of options",
+                    option->name);
+        return;
+    }
+    uint32_t n = given->kind == NODE_LIST ? given->n : 1;
+    if (n == 0 && option->required) {
+        problem_add(reading->problems, &given->at, "\"%s\" needs at least one value", option->name);
+        return;
+    }
+    into->items = arena_zero(reading->arena, n, sizeof *into->items);
+    if (into->items == NULL) {
+        reading->no_memory = true;
+        return;
+    }
+    const node *item = given->kind == NODE_LIST ? given->first : given;
+    for (uint32_t i = 0; i < n; i++, item = item->next) {
+        if (item->broken)
+            continue;
+        if (item->kind != NODE_SCALAR || node_is_null(item))
+            problem_add(reading->problems, &item->at, "an item of \"%s\" must be a single value",
+                        option->name);
+        else
+            into->items[into->n++] = (declared_text){item->value, item->at};
+    }
+}
+
+/* ---- schemas -------------------------------------------------------------------------------- */
+
+typedef struct named_field {
+    const char *name;
+    const node *node; /* NULL: a field of a type written as text */
+    uint32_t order;
+} named_field;
+
+static int compare_fields(const void *a, const void *b)
+{
+    const named_field *left = a;
+    const named_field *right = b;
+    int order = strcasecmp(left->name, right->name);
+    return order != 0 ? order : left->order < right->order ? -1 : 1;
+}
+
+/* Columns are told apart without regard to case. Equal keys of a map were reported with the YAML. */
+static void report_clashes(reading *reading, named_field *all, uint32_t n, const place *at)
+{
+    if (n > 1)
+        qsort(all, n, sizeof *all, compare_fields);
+    for (uint32_t i = 1; i < n; i++) {
+        const named_field *before = &all[i - 1];
+        const named_field *each = &all[i];
+        bool twice = each->node != NULL && strcmp(before->name, each->name) == 0;
+        if (strcasecmp(before->name, each->name) == 0 && !twice)
+            problem_add(reading->problems, each->node != NULL ? &each->node->key_at : at,
+                        "the column \"%.60s\" has the name of the column \"%.60s\", since SQL does not "
+                        "tell capital letters apart: remove one",
+                        each->name, before->name);
+    }
+}
+
+static void check_map_names(reading *reading, const node *map)
+{
+    named_field *all = calloc(map->n + 1u, sizeof *all);
+    if (all == NULL) {
+        reading->no_memory = true;
+        return;
+    }
+    uint32_t n = 0;
+    for (const node *child = map->first; child != NULL; child = child->next, n++)
+        all[n] = (named_field){child->key, child, n};
+    report_clashes(reading, all, n, NULL);
+    free(all);
+}
+
+static bool check_name(reading *reading, const char *name, const place *at)
+{
+    if (name[0] == '\0')
+        problem_add(reading->problems, at, "a column must have a name");
+    else if (strlen(name) > COLUMN_NAME_MAX)
+        problem_add(reading->problems, at, "the name of a column can have %d bytes, and this one has more",
+                    COLUMN_NAME_MAX);
+    else if (strncasecmp(name, "__freshet", 9) == 0)
+        problem_add(reading->problems, at,
+                    "the column \"%.60s\" cannot be used: names that begin with __freshet are Freshet's "
+                    "own",
+                    name);
+    else
+        return true;
+    return false;
+}
+
+/* The names inside of a type that was written as text; as deep as TYPE_DEPTH_MAX. */
+static void check_type_names(reading *reading, const type *type, const place *at)
+{
+    if (type->n_fields == 0)
+        return;
+    named_field *all = calloc(type->n_fields, sizeof *all);
+    if (all == NULL) {
+        reading->no_memory = true;
+        return;
+    }
+    bool ok = true;
+    for (uint32_t i = 0; i < type->n_fields; i++) {
+        all[i] = (named_field){type->fields[i].name, NULL, i};
+        ok = ok && check_name(reading, type->fields[i].name, at);
+        check_type_names(reading, type->fields[i].type, at);
+    }
+    report_clashes(reading, all, type->n_fields, at);
+    free(all);
+}
+
+static uint32_t type_depth(const type *type)
+{
+    uint32_t depth = 0;
+    for (uint32_t i = 0; i < type->n_fields; i++) {
+        uint32_t below = type_depth(type->fields[i].type) + 1; /* bounded by TYPE_DEPTH_MAX twice */
+        if (below > depth)
+            depth = below;
+    }
+    return depth;
+}
+
+static bool read_fields(reading *reading, const node *map, uint32_t depth, field *fields,
+                        place *places, uint32_t *n);
+
+static const type *read_field_type(reading *reading, const node *given, uint32_t depth)
+{
+    if (given->broken)
+        return NULL;
+    if (given->kind == NODE_LIST || node_is_null(given)) {
+        problem_add(reading->problems, &given->at,
+                    "the column \"%.60s\" must have a type, such as bigint, or a map of its fields; an "
+                    "array is written array<type>",
+                    given->key);
+        return NULL;
+    }
+    const type *type = NULL;
+    if (given->kind == NODE_SCALAR) {
+        const char *what = formatted(reading, "%.60s", given->key);
+        type = read_type(reading, what, given->value, &given->at);
+        if (type != NULL)
+            check_type_names(reading, type, &given->at);
+    } else if (depth < TYPE_DEPTH_MAX) {
+        field *fields = arena_zero(reading->arena, given->n, sizeof *fields);
+        uint32_t n = 0;
+        if (fields == NULL)
+            reading->no_memory = true;
+        else if (read_fields(reading, given, depth + 1, fields, NULL, &n))
+            type = type_struct(reading->arena, fields, n);
+    }
+    if ((type == NULL && depth >= TYPE_DEPTH_MAX) ||
+        (type != NULL && depth + type_depth(type) > TYPE_DEPTH_MAX)) {
+        problem_add(reading->problems, &given->at, "types can be nested %d deep, no further",
+                    TYPE_DEPTH_MAX);
+        return NULL;
+    }
+    return type;
+}
+
+/* Reads the fields of a map; false where one has a problem. `depth`: of the fields' own types. */
+static bool read_fields(reading *reading, const node *map, uint32_t depth, field *fields,
+                        place *places, uint32_t *n)
+{
+    if (map->n == 0 || map->n > TYPE_FIELDS_MAX) {
+        problem_add(reading->problems, &map->at,
+                    "a schema must name from 1 to %d columns, each with its type, as in {id: bigint}",
+                    TYPE_FIELDS_MAX);
+        return false;
+    }
+    check_map_names(reading, map);
+    bool ok = true;
+    for (const node *child = map->first; child != NULL; child = child->next) {
+        const type *type = read_field_type(reading, child, depth);
+        ok = check_name(reading, child->key, &child->key_at) && type != NULL && ok;
+        if (places != NULL)
+            places[*n] = child->at;
+        fields[(*n)++] = (field){child->key, type};
+    }
+    return ok;
+}
+
+static void read_schema(reading *reading, const option *option, const node *given,
+                        declared_schema *into)
+{
+    if (given->kind != NODE_MAP) {
+        problem_add(reading->problems, &given->at,
+                    "\"%s\" must be a map of columns and their types, as in {id: bigint, name: string}",
+                    option->name);
+        return;
+    }
+    field *fields = arena_zero(reading->arena, given->n, sizeof *fields);
+    place *places = arena_zero(reading->arena, given->n, sizeof *places);
+    uint32_t n = 0;
+    if (fields == NULL || places == NULL)
+        reading->no_memory = true;
+    else if (read_fields(reading, given, 0, fields, places, &n))
+        *into = (declared_schema){{n, fields}, places, given->at};
+}
+
+/* ---- blocks in blocks ----------------------------------------------------------------------- */
+
+/* A scalar or list where a map of options is wanted: says how to write it. */
+static void wrong_shape(reading *reading, const node *given, const char *name,
+                        const block_kind *block)
+{
+    const option *first = block->options;
+    bool hint = given->kind == NODE_SCALAR && !given->broken && first->name != NULL && first->kind <= OPTION_TYPE && !first->secret &&
+                strlen(given->raw) <= QUOTED_BYTES_MAX && strchr(given->raw, '\n') == NULL;
+    if (hint)
+        problem_add(reading->problems, &given->at,
+                    "\"%s\" must be a map of options: write {%s: \"%s\"}", name, first->name,
+                    given->raw);
+    else
+        problem_add(reading->problems, &given->at,
+                    "\"%s\" must be a map of options, each \"key: value\" on a line of its own%s", name,
+                    given->kind == NODE_LIST ? ", not a list: remove the \"- \"" : "");
+}
+
+/* Reads a node as a block; null is a block without options. */
+static void read_block_node(reading *reading, const block_kind *block, const node *given,
+                            const char *name, void *into)
+{
+    if (given->broken)
+        return;
+    if (given->kind == NODE_MAP || node_is_null(given))
+        read_block(reading, block, given, &given->at, into);
+    else
+        wrong_shape(reading, given, name, block);
+}
+
+static void read_blocks(reading *reading, const option *option, const node *given,
+                        declared_blocks *into)
+{
+    if (given->kind != NODE_LIST) {
+        problem_add(reading->problems, &given->at, "\"%s\" must be a list: begin each item with \"- \"",
+                    option->name);
+        return;
+    }
+    if (given->n == 0 && option->required) {
+        problem_add(reading->problems, &given->at, "\"%s\" needs at least one item", option->name);
+        return;
+    }
+    char *items = arena_zero(reading->arena, given->n, option->block->size);
+    into->places = arena_zero(reading->arena, given->n, sizeof *into->places);
+    if (items == NULL || into->places == NULL) {
+        reading->no_memory = true;
+        return;
+    }
+    into->items = items;
+    const char *name = formatted(reading, "an item of %s", option->name);
+    for (const node *item = given->first; item != NULL; item = item->next) {
+        into->places[into->n] = item->at;
+        read_block_node(reading, option->block, item, name,
+                        items + (size_t)into->n * option->block->size);
+        into->n++;
+    }
+}
+
+/* The names of the kinds there are, as a list of words. */
+static size_t kind_names(const block_kind *const *kinds, const char **names, size_t limit)
+{
+    size_t n = 0;
+    for (; kinds[n] != NULL && n < limit; n++)
+        names[n] = kinds[n]->name;
+    return n;
+}
+
+static void read_kind(reading *reading, block_reading *in, const option *option,
+                      declared_kind *into)
+{
+    const block_kind *const *kinds = registry_kinds(reading->registry, option->kinds);
+    const char *names[OPTIONS_MAX];
+    size_t n = kind_names(kinds, names, OPTIONS_MAX);
+    const node *given = NULL;
+    for (const node *child = in->map->first; child != NULL; child = child->next) {
+        size_t i = 0;
+        while (i < n && strcmp(names[i], child->key) != 0)
+            i++;
+        if (i == n || (given != NULL && strcmp(given->key, child->key) == 0))
+            continue;
+        if (given != NULL) {
+            problem_add(reading->problems, &child->key_at,
+                        "\"%s\" and \"%s\" exclude each other: each %s has one only", child->key,
+                        given->key, in->block->name);
+            continue;
+        }
+        given = child;
+        into->kind = kinds[i];
+    }
+    if (given == NULL) {
+        if (!in->unknown)
+            problem_add(reading->problems, in->at, "this %s does not say its kind: add %s",
+                        in->block->name, n == 0 ? "one" : enumerate(reading, names, n));
+        return;
+    }
+    into->at = given->at;
+    into->options = arena_zero(reading->arena, 1, into->kind->size);
+    if (into->options == NULL)
+        reading->no_memory = true;
+    else
+        read_block_node(reading, into->kind, given, given->key, into->options);
+}
+
+/* ---- one block ------------------------------------------------------------------------------ */
+
+/* Words of the design that a later version will know. */
+typedef struct later {
+    const char *name;
+    const char *sentence;
+} later;
+
+static const later later_options[] = {
+    {"window", "windowed features are not in this version of Freshet: a feature is a column or an SQL "
+               "expression over one row"},
+    {"aggregated", "aggregated feature sets are not in this version of Freshet: features are made row "
+                   "by row"},
+    {"aggregate", "aggregated feature sets are not in this version of Freshet: features are made row "
+                  "by row"},
+    {"preprocess", "steps before the query are not in this version of Freshet: filter and replace in "
+                   "the query itself"},
+    {"kafka", "the Kafka reader is not in this version of Freshet: read files or a table"},
+    {"history", "the historical store is not in this version of Freshet: write to \"online: {debug: "
+                "true}\""},
+    {"cassandra", "the Cassandra writer is not in this version of Freshet: write to \"debug: true\""},
+    {"checkpoint", "checkpoints are not in this version of Freshet: a run begins with what is there"},
+    {"deduplicate_rows", "deduplicate_rows is not in this version of Freshet: remove it"},
+    {"lateness", "lateness is not in this version of Freshet: every row is taken, however late"},
+    {"max_future", "max_future is not in this version of Freshet: every row is taken"},
+};
+
+static const char *find_later(const char *key)
+{
+    for (size_t i = 0; i < sizeof later_options / sizeof later_options[0]; i++)
+        if (strcmp(later_options[i].name, key) == 0)
+            return later_options[i].sentence;
+    return NULL;
+}
+
+/* The keys that a block can have; option_of[i] is the option's index, or OPTIONS_MAX for a kind. */
+static size_t known_keys(const reading *reading, const block_kind *block, const char **names,
+                         uint32_t *option_of, size_t limit)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; block->options[i].name != NULL && n < limit; i++) {
+        const option *option = &block->options[i];
+        if (option->kind != OPTION_KIND) {
+            names[n] = option->name;
+            option_of[n++] = i;
+            continue;
+        }
+        size_t first = n;
+        n += kind_names(registry_kinds(reading->registry, option->kinds), names + n, limit - n);
+        for (size_t k = first; k < n; k++)
+            option_of[k] = OPTIONS_MAX;
+    }
+    return n;
+}
+
+static void report_unknown(reading *reading, block_reading *in, const node *child,
+                           const char *const *names, const uint32_t *option_of, size_t n)
+{
+    in->unknown = true;
+    const char *sentence = find_later(child->key);
+    if (sentence != NULL) {
+        problem_add(reading->problems, &child->key_at, "%s", sentence);
+        return;
+    }
+    const option shown = {.name = child->key};
+    const char *near = nearest(child->key, names, n);
+    if (near == NULL) {
+        problem_add(reading->problems, &child->key_at, "unknown option %s in \"%s\", which has %s",
+                    quoted(reading, &shown, child->key), in->block->name,
+                    n == 0 ? "none" : enumerate(reading, names, n));
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (names[i] == near && option_of[i] < OPTIONS_MAX)
+            in->suggested |= UINT64_C(1) << option_of[i];
+    problem_add(reading->problems, &child->key_at, "unknown option %s in \"%s\"%s",
+                quoted(reading, &shown, child->key), in->block->name, did_you_mean(reading, near));
+}
+
+static void report_unknown_keys(reading *reading, block_reading *in)
+{
+    const char *names[2 * OPTIONS_MAX];
+    uint32_t option_of[2 * OPTIONS_MAX];
+    size_t n = known_keys(reading, in->block, names, option_of, 2 * OPTIONS_MAX);
+    bool after_cut = false; /* the rest of a type that was cut at a comma is no key of its own */
+    for (const node *child = in->map->first; child != NULL; child = child->next) {
+        bool known = false;
+        for (size_t i = 0; i < n && !known; i++)
+            known = strcmp(names[i], child->key) == 0;
+        if (!known && !(after_cut && node_is_null(child)))
+            report_unknown(reading, in, child, names, option_of, n);
+        if (known)
+            after_cut = child->kind == NODE_SCALAR && child->style == SCALAR_PLAIN &&
+                        child->value != NULL && is_cut(child->value);
+    }
+}
+
+/* The option's default, read like any value. */
+static void read_standard(reading *reading, const block_reading *in, const option *option)
+{
+    void *into = in->into + option->offset;
+    if (option->kind == OPTION_BLOCK) {
+        read_block(reading, option->block, NULL, in->at, into);
+    } else if (option->kind == OPTION_TEXTS && option->standard != NULL) {
+        declared_list *list = into;
+        list->items = arena_zero(reading->arena, 1, sizeof *list->items);
+        if (list->items == NULL) {
+            reading->no_memory = true;
+            return;
+        }
+        list->items[0] = (declared_text){option->standard, *in->at};
+        list->n = 1;
+    } else if (option->standard != NULL) {
+        read_scalar(reading, option, option->standard, in->at, into);
+    }
+}
+
+static bool is_choice(const option *option, const char *value)
+{
+    if (option->kind != OPTION_CHOICE)
+        return false;
+    for (size_t i = 0; option->choices[i] != NULL; i++)
+        if (strcmp(option->choices[i], value) == 0)
+            return true;
+    return false;
+}
+
+/* An option that was given. The default comes first, so that a wrong value leaves it. */
+static void read_given(reading *reading, const block_reading *in, const option *option,
+                       const node *given)
+{
+    void *into = in->into + option->offset;
+    bool is_null = node_is_null(given);
+    if (option->kind == OPTION_BLOCK) {
+        if (option->given_offset != 0)
+            *(bool *)(in->into + option->given_offset - 1) = true;
+        read_block_node(reading, option->block, given, option->name, into);
+        return;
+    }
+    read_standard(reading, in, option);
+    if (given->broken)
+        return;
+    if (is_null && !is_choice(option, given->value))
+        problem_add(reading->problems, &given->at,
+                    "\"%s\" has no value: write one behind the colon, or remove the option",
+                    option->name);
+    else if (option->kind == OPTION_BLOCKS)
+        read_blocks(reading, option, given, into);
+    else if (option->kind == OPTION_SCHEMA)
+        read_schema(reading, option, given, into);
+    else if (option->kind == OPTION_TEXTS)
+        read_texts(reading, option, given, into);
+    else if (given->kind != NODE_SCALAR)
+        problem_add(reading->problems, &given->at, "\"%s\" must be a single value, not a %s",
+                    option->name, given->kind == NODE_MAP ? "map of options" : "list");
+    else
+        read_scalar(reading, option, given->value, &given->at, into);
+}
+
+static void report_missing(reading *reading, const block_reading *in, const option *option)
+{
+    const char *example = option->example;
+    if (example != NULL && strchr(example, '\n') == NULL)
+        problem_add(reading->problems, in->at,
+                    "\"%s\" is missing in \"%s\": write for example %s: %s", option->name,
+                    in->block->name, option->name, example);
+    else
+        problem_add(reading->problems, in->at, "\"%s\" is missing in \"%s\"", option->name,
+                    in->block->name);
+}
+
+/* `map` NULL: only defaults are filled in, nothing is reported. A null node has no children, and so
+ * reads as an empty map. */
+static void read_block(reading *reading, const block_kind *block, const node *map, const place *at,
+                       void *into)
+{
+    assert(block->options != NULL && reading->depth < BLOCK_DEPTH_MAX);
+    reading->depth++;
+    block_reading in = {.block = block, .map = map, .at = at, .into = into};
+    if (map != NULL)
+        report_unknown_keys(reading, &in);
+    for (uint32_t i = 0; block->options[i].name != NULL; i++) {
+        const option *option = &block->options[i];
+        if (option->kind == OPTION_KIND) {
+            if (map != NULL)
+                read_kind(reading, &in, option, (declared_kind *)(in.into + option->offset));
+            continue;
+        }
+        const node *given = map == NULL ? NULL : node_find(map, option->name);
+        if (given != NULL) {
+            read_given(reading, &in, option, given);
+            continue;
+        }
+        read_standard(reading, &in, option);
+        if (map != NULL && option->required && (in.suggested >> i & 1) == 0)
+            report_missing(reading, &in, option);
+    }
+    if (map != NULL && block->check != NULL)
+        block->check(into, at, reading->problems);
+    reading->depth--;
+}
+
+bool read_block_tree(const node *root, const block_kind *block, const registry *registry,
+                     arena *arena, problems *problems, void *into)
+{
+    reading reading = {.arena = arena, .problems = problems, .registry = registry};
+    if (root->kind != NODE_MAP && !root->broken)
+        problem_add(problems, &root->at,
+                    "a declaration is a map of options, each \"key: value\" on a line of its own, not a "
+                    "%s",
+                    root->kind == NODE_LIST ? "list" : "single value");
+    else
+        read_block_node(&reading, block, root, block->name, into);
+    return !reading.no_memory;
+}
