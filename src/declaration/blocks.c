@@ -24,9 +24,10 @@ static bool is_reserved(const declared_text *name)
 static void check_reserved(const declared_text *name, problems *problems)
 {
     if (is_reserved(name))
-        problem_add(problems, &name->at,
-                    "the name \"%s\" cannot be used: names that begin with __freshet are Freshet's own",
-                    name->value);
+        problem_add(
+            problems, &name->at,
+            "the name \"%s\" cannot be used: names that begin with __freshet are Freshet's own",
+            name->value);
 }
 
 static void check_column_name(const declared_text *name, problems *problems)
@@ -49,10 +50,11 @@ static void check_root(void *options, const place *at, problems *problems)
     size_t plain = strspn(name->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                        "0123456789_.-");
     if (length > PIPELINE_NAME_MAX || plain != length)
-        problem_add(problems, &name->at,
-                    "\"pipeline\" must be a name of 1 to %d letters (a to z), digits, \"_\", \".\" and "
-                    "\"-\"",
-                    PIPELINE_NAME_MAX);
+        problem_add(
+            problems, &name->at,
+            "\"pipeline\" must be a name of 1 to %d letters (a to z), digits, \"_\", \".\" and "
+            "\"-\"",
+            PIPELINE_NAME_MAX);
     else if (strspn(name->value, ".") == length)
         problem_add(problems, &name->at, "\"pipeline\" must have a letter or digit in its name");
 }
@@ -96,8 +98,9 @@ static void check_feature(void *options, const place *at, problems *problems)
                         element == TYPE_ARRAY ? "arrays" : "structs");
     }
     if (feature->from.value != NULL && feature->sql.value != NULL)
-        problem_add(problems, &feature->sql.at,
-                    "\"from\" and \"sql\" exclude each other: a feature is a column or an expression");
+        problem_add(
+            problems, &feature->sql.at,
+            "\"from\" and \"sql\" exclude each other: a feature is a column or an expression");
     else if (feature->from.value == NULL && feature->sql.value == NULL)
         feature->from = feature->name;
 }
@@ -133,8 +136,9 @@ static const option key_options[] = {
 static const block_kind key_kind = {
     .name = "key",
     .title = "Key",
-    .doc = "What a feature row is about. A row whose key is null, or does not cast, goes to the dead "
-           "letters.",
+    .doc =
+        "What a feature row is about. A row whose key is null, or does not cast, goes to the dead "
+        "letters.",
     .options = key_options,
     .size = sizeof(key_block),
     .check = check_key,
@@ -145,8 +149,9 @@ static const option timestamp_options[] = {
      .kind = OPTION_TEXT,
      .offset = offsetof(timestamp_block, from),
      .standard = "timestamp",
-     .doc = "The query's column that holds the time of the event: a timestamp, a date, a number or a "
-            "text.",
+     .doc =
+         "The query's column that holds the time of the event: a timestamp, a date, a number or a "
+         "text.",
      .example = "sched_dep"},
     {.name = "unit",
      .kind = OPTION_CHOICE,
@@ -169,9 +174,10 @@ static const option timestamp_options[] = {
 static const block_kind timestamp_kind = {
     .name = "timestamp",
     .title = "Timestamp",
-    .doc = "The time of the event, in the output as the column `timestamp` (UTC, microseconds). A row "
-           "whose time is null, or does not cast, goes to the dead letters. `timestamp: {}` takes the "
-           "column named `timestamp`.",
+    .doc =
+        "The time of the event, in the output as the column `timestamp` (UTC, microseconds). A row "
+        "whose time is null, or does not cast, goes to the dead letters. `timestamp: {}` takes the "
+        "column named `timestamp`.",
     .options = timestamp_options,
     .size = sizeof(timestamp_block),
 };
@@ -192,13 +198,15 @@ static const option feature_options[] = {
     {.name = "from",
      .kind = OPTION_TEXT,
      .offset = offsetof(feature_block, from),
-     .doc = "The column it is taken from: one of the query's, a key, or a feature above. The column of "
+     .doc = "The column it is taken from: one of the query's, a key, or a feature above. The "
+            "column of "
             "the feature's own name unless said.",
      .example = "departure_delay"},
     {.name = "sql",
      .kind = OPTION_SQL,
      .offset = offsetof(feature_block, sql),
-     .doc = "An SQL expression over one row instead of `from`. It sees the query's columns, `timestamp`, "
+     .doc = "An SQL expression over one row instead of `from`. It sees the query's columns, "
+            "`timestamp`, "
             "the keys and the features above.",
      .example = "\"dep_delay > 15\""},
     {.name = "description",
@@ -212,7 +220,8 @@ static const option feature_options[] = {
 static const block_kind feature_kind = {
     .name = "feature",
     .title = "Feature",
-    .doc = "One value of a feature row. Features are computed in their order, so a later one can use an "
+    .doc = "One value of a feature row. Features are computed in their order, so a later one can "
+           "use an "
            "earlier one.",
     .options = feature_options,
     .size = sizeof(feature_block),
@@ -264,8 +273,10 @@ static const option feature_set_options[] = {
      .offset = offsetof(feature_set_block, on_cast_error),
      .standard = "dead_letter",
      .choices = cast_choices,
-     .doc = "What becomes of a feature that does not cast to its type: its row goes to the dead letters "
-            "(`dead_letter`), or the feature is null (`null`). Keys and the timestamp must always cast.",
+     .doc = "What becomes of a feature that does not cast to its type: its row goes to the dead "
+            "letters "
+            "(`dead_letter`), or the feature is null (`null`). Keys and the timestamp must always "
+            "cast.",
      .example = "\"null\""},
     {0},
 };
@@ -273,7 +284,8 @@ static const option feature_set_options[] = {
 static const block_kind feature_set_kind = {
     .name = "feature_set",
     .title = "Feature set",
-    .doc = "What is computed from each row of the query. The output has the keys, then `timestamp`, then "
+    .doc = "What is computed from each row of the query. The output has the keys, then "
+           "`timestamp`, then "
            "the features.",
     .options = feature_set_options,
     .size = sizeof(feature_set_block),
@@ -296,8 +308,10 @@ static const option reader_options[] = {
      .kind = OPTION_BOOLEAN,
      .offset = offsetof(reader_block, stream),
      .standard = "false",
-     .doc = "`true`: read what is there, then follow what comes, for ever. `false`: read what is there, "
-            "once. A pipeline streams if one of its readers does; the others are then loaded whole and "
+     .doc = "`true`: read what is there, then follow what comes, for ever. `false`: read what is "
+            "there, "
+            "once. A pipeline streams if one of its readers does; the others are then loaded whole "
+            "and "
             "joined with each row of the stream.",
      .example = "true"},
     {.name = "on_cast_error",
@@ -305,7 +319,8 @@ static const option reader_options[] = {
      .offset = offsetof(reader_block, on_cast_error),
      .standard = "dead_letter",
      .choices = cast_choices,
-     .doc = "What becomes of a record with a field that does not have its column's type: the record goes "
+     .doc = "What becomes of a record with a field that does not have its column's type: the "
+            "record goes "
             "to the dead letters (`dead_letter`), or the field is null (`null`).",
      .example = "\"null\""},
     {0},
@@ -331,8 +346,10 @@ static const option source_options[] = {
      .kind = OPTION_SQL,
      .offset = offsetof(source_block, query),
      .required = true,
-     .doc = "One SELECT over the readers' ids, in DuckDB's SQL: projections, filters, joins with readers "
-            "that do not stream, UNION ALL of several that do. It runs on each micro-batch, row by row; "
+     .doc = "One SELECT over the readers' ids, in DuckDB's SQL: projections, filters, joins with "
+            "readers "
+            "that do not stream, UNION ALL of several that do. It runs on each micro-batch, row by "
+            "row; "
             "what needs to see many rows of a stream (aggregates, windows, DISTINCT, ORDER BY) is "
             "refused.",
      .example = "select origin, sched_dep, dep_delay from flights"},
@@ -379,8 +396,9 @@ static const option sink_options[] = {
 static const block_kind sink_kind = {
     .name = "sink",
     .title = "Sink",
-    .doc = "Where the feature rows go. `freshet run --debug` puts the debug table in the place of all "
-           "writers.",
+    .doc =
+        "Where the feature rows go. `freshet run --debug` puts the debug table in the place of all "
+        "writers.",
     .options = sink_options,
     .size = sizeof(sink_block),
 };
@@ -389,7 +407,8 @@ static const option dead_letters_options[] = {
     {.name = "path",
      .kind = OPTION_TEXT,
      .offset = offsetof(dead_letters_block, path),
-     .doc = "The file they are appended to, one JSON object a line. `PIPELINE.dead_letters.jsonl` beside "
+     .doc = "The file they are appended to, one JSON object a line. `PIPELINE.dead_letters.jsonl` "
+            "beside "
             "the declaration unless said.",
      .example = "out/refused.jsonl"},
     {0},
@@ -398,7 +417,8 @@ static const option dead_letters_options[] = {
 static const block_kind dead_letters_kind = {
     .name = "dead_letters",
     .title = "Dead letters",
-    .doc = "Rows that were refused (broken records, values that do not cast, a null key or time), with "
+    .doc = "Rows that were refused (broken records, values that do not cast, a null key or time), "
+           "with "
            "the reader, the position, the reason and the raw record. They never stop a run.",
     .options = dead_letters_options,
     .size = sizeof(dead_letters_block),
@@ -417,7 +437,8 @@ static const option declaration_options[] = {
      .kind = OPTION_TEXT,
      .offset = offsetof(declaration, pipeline),
      .required = true,
-     .doc = "The pipeline's name: letters, digits, `_`, `.` and `-`, at most 64. It names the run that "
+     .doc = "The pipeline's name: letters, digits, `_`, `.` and `-`, at most 64. It names the run "
+            "that "
             "`freshet query` finds.",
      .example = "airport_delays"},
     {.name = "source",
@@ -513,8 +534,8 @@ static void check_names(used_name *names, uint32_t n, problems *problems)
         }
         char where[200];
         problem_add(problems, &names[i].name->at,
-                    "the %s \"%s\" has the name of the %s at %s: choose another name", names[i].what,
-                    names[i].name->value, names[first].what,
+                    "the %s \"%s\" has the name of the %s at %s: choose another name",
+                    names[i].what, names[i].name->value, names[first].what,
                     place_text(&names[first].name->at, where, sizeof where));
     }
 }

@@ -71,8 +71,9 @@ static node *get(node *block, node_kind kind, const char *key)
         return append(block, kind, key);
     if (found->kind == kind)
         return found;
-    problem_add(block->tree->problems, &found->at, "\"%.60s\" is %s here, but a call wants %s there",
-                key, words[found->kind], words[kind]);
+    problem_add(block->tree->problems, &found->at,
+                "\"%.60s\" is %s here, but a call wants %s there", key, words[found->kind],
+                words[kind]);
     return NULL;
 }
 
@@ -119,7 +120,8 @@ freshet_code freshet_declaration_new(const char *pipeline, freshet_declaration *
 
 freshet_block *freshet_declaration_root(freshet_declaration *declaration)
 {
-    return declaration == NULL || declaration->tree.frozen ? NULL : block_of(declaration->tree.root);
+    return declaration == NULL || declaration->tree.frozen ? NULL
+                                                           : block_of(declaration->tree.root);
 }
 
 freshet_block *freshet_block_in(freshet_block *block, const char *key)

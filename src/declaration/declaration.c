@@ -49,8 +49,8 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
         return error_memory(err, "reading the declaration");
     problems_join(found, handle->tree.problems);
     bool ok = handle->tree.root == NULL ||
-              (read_block_tree(handle->tree.root, &declaration_block, registry, handle->arena, found,
-                               &handle->parsed) &&
+              (read_block_tree(handle->tree.root, &declaration_block, registry, handle->arena,
+                               found, &handle->parsed) &&
                declaration_settle(&handle->parsed, handle->arena, found));
     if (!ok || handle->tree.no_memory)
         return error_memory(err, "reading the declaration");

@@ -62,9 +62,9 @@ typedef enum option_kind {
     OPTION_TYPE,     /* declared_type */
     OPTION_SCHEMA,   /* declared_schema */
     OPTION_TEXTS,    /* declared_list: a scalar or a list of scalars */
-    OPTION_BLOCK,    /* a nested struct at the offset itself; with_flag: bool before it, see `given` */
-    OPTION_BLOCKS,   /* declared_blocks: a list of blocks of `block` */
-    OPTION_KIND      /* declared_kind: exactly one of the kinds of a registry list is a key here */
+    OPTION_BLOCK, /* a nested struct at the offset itself; with_flag: bool before it, see `given` */
+    OPTION_BLOCKS, /* declared_blocks: a list of blocks of `block` */
+    OPTION_KIND    /* declared_kind: exactly one of the kinds of a registry list is a key here */
 } option_kind;
 
 struct block_kind;
@@ -87,16 +87,16 @@ typedef struct option {
     const char *name; /* NULL ends a table */
     option_kind kind;
     size_t offset;
-    const char *standard;       /* the default, as YAML text; NULL: none */
+    const char *standard; /* the default, as YAML text; NULL: none */
     bool required;
-    const char *doc;            /* one or two sentences, Markdown, for the reference page and schema */
-    int64_t minimum, maximum;   /* OPTION_INTEGER, DURATION, BYTES: 0,0 = no bounds */
-    const char *const *choices; /* OPTION_CHOICE: NULL-terminated */
+    const char *doc; /* one or two sentences, Markdown, for the reference page and schema */
+    int64_t minimum, maximum;       /* OPTION_INTEGER, DURATION, BYTES: 0,0 = no bounds */
+    const char *const *choices;     /* OPTION_CHOICE: NULL-terminated */
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
-    const char *kinds;          /* OPTION_KIND: "readers" or "writers", a list of the registry */
-    size_t given_offset;        /* OPTION_BLOCK: offset + 1 of a bool set when the block is there; or 0 */
-    bool secret;                /* hidden by `freshet show` and in messages */
-    const char *example;        /* for the reference page; NULL: none */
+    const char *kinds;   /* OPTION_KIND: "readers" or "writers", a list of the registry */
+    size_t given_offset; /* OPTION_BLOCK: offset + 1 of a bool set when the block is there; or 0 */
+    bool secret;         /* hidden by `freshet show` and in messages */
+    const char *example; /* for the reference page; NULL: none */
 } option;
 
 struct declaration;

@@ -155,10 +155,11 @@ static const type *read_type(reading *reading, const char *what, const char *val
     else
         wrong_value(
             reading, &named, at, value,
-            formatted(reading,
-                      "must be boolean, integer, bigint, float, double, decimal(width,scale), string, "
-                      "binary, date, timestamp or array<type>%s",
-                      did_you_mean(reading, near)));
+            formatted(
+                reading,
+                "must be boolean, integer, bigint, float, double, decimal(width,scale), string, "
+                "binary, date, timestamp or array<type>%s",
+                did_you_mean(reading, near)));
     return NULL;
 }
 
@@ -222,9 +223,7 @@ static void read_scalar(reading *reading, const option *option, const char *valu
     switch (option->kind) {
     case OPTION_TEXT:
     case OPTION_NAME:
-    case OPTION_SQL:
-        read_text(reading, option, value, at, into);
-        return;
+    case OPTION_SQL: read_text(reading, option, value, at, into); return;
     case OPTION_BOOLEAN: {
         const char *wrong = value_boolean(value, into);
         if (wrong != NULL)
@@ -233,20 +232,15 @@ static void read_scalar(reading *reading, const option *option, const char *valu
     }
     case OPTION_INTEGER:
     case OPTION_DURATION:
-    case OPTION_BYTES:
-        read_number(reading, option, value, at, into);
-        return;
-    case OPTION_CHOICE:
-        read_choice(reading, option, value, at, into);
-        return;
+    case OPTION_BYTES: read_number(reading, option, value, at, into); return;
+    case OPTION_CHOICE: read_choice(reading, option, value, at, into); return;
     case OPTION_TYPE: {
         declared_type *type = into;
         type->at = *at;
         type->value = read_type(reading, option->name, value, at);
         return;
     }
-    default:
-        return;
+    default: return;
     }
 }
 
@@ -309,10 +303,11 @@ static void report_clashes(reading *reading, named_field *all, uint32_t n, const
         const named_field *each = &all[i];
         bool twice = each->node != NULL && strcmp(before->name, each->name) == 0;
         if (strcasecmp(before->name, each->name) == 0 && !twice)
-            problem_add(reading->problems, each->node != NULL ? &each->node->key_at : at,
-                        "the column \"%.60s\" has the name of the column \"%.60s\", since SQL does not "
-                        "tell capital letters apart: remove one",
-                        each->name, before->name);
+            problem_add(
+                reading->problems, each->node != NULL ? &each->node->key_at : at,
+                "the column \"%.60s\" has the name of the column \"%.60s\", since SQL does not "
+                "tell capital letters apart: remove one",
+                each->name, before->name);
     }
 }
 
@@ -335,13 +330,15 @@ static bool check_name(reading *reading, const char *name, const place *at)
     if (name[0] == '\0')
         problem_add(reading->problems, at, "a column must have a name");
     else if (strlen(name) > COLUMN_NAME_MAX)
-        problem_add(reading->problems, at, "the name of a column can have %d bytes, and this one has more",
+        problem_add(reading->problems, at,
+                    "the name of a column can have %d bytes, and this one has more",
                     COLUMN_NAME_MAX);
     else if (strncasecmp(name, "__freshet", 9) == 0)
-        problem_add(reading->problems, at,
-                    "the column \"%.60s\" cannot be used: names that begin with __freshet are Freshet's "
-                    "own",
-                    name);
+        problem_add(
+            reading->problems, at,
+            "the column \"%.60s\" cannot be used: names that begin with __freshet are Freshet's "
+            "own",
+            name);
     else
         return true;
     return false;
@@ -386,10 +383,11 @@ static const type *read_field_type(reading *reading, const node *given, uint32_t
     if (given->broken)
         return NULL;
     if (given->kind == NODE_LIST || node_is_null(given)) {
-        problem_add(reading->problems, &given->at,
-                    "the column \"%.60s\" must have a type, such as bigint, or a map of its fields; an "
-                    "array is written array<type>",
-                    given->key);
+        problem_add(
+            reading->problems, &given->at,
+            "the column \"%.60s\" must have a type, such as bigint, or a map of its fields; an "
+            "array is written array<type>",
+            given->key);
         return NULL;
     }
     const type *type = NULL;
@@ -420,9 +418,10 @@ static bool read_fields(reading *reading, const node *map, uint32_t depth, field
                         place *places, uint32_t *n)
 {
     if (map->n == 0 || map->n > TYPE_FIELDS_MAX) {
-        problem_add(reading->problems, &map->at,
-                    "a schema must name from 1 to %d columns, each with its type, as in {id: bigint}",
-                    TYPE_FIELDS_MAX);
+        problem_add(
+            reading->problems, &map->at,
+            "a schema must name from 1 to %d columns, each with its type, as in {id: bigint}",
+            TYPE_FIELDS_MAX);
         return false;
     }
     check_map_names(reading, map);
@@ -441,9 +440,10 @@ static void read_schema(reading *reading, const option *option, const node *give
                         declared_schema *into)
 {
     if (given->kind != NODE_MAP) {
-        problem_add(reading->problems, &given->at,
-                    "\"%s\" must be a map of columns and their types, as in {id: bigint, name: string}",
-                    option->name);
+        problem_add(
+            reading->problems, &given->at,
+            "\"%s\" must be a map of columns and their types, as in {id: bigint, name: string}",
+            option->name);
         return;
     }
     field *fields = arena_zero(reading->arena, given->n, sizeof *fields);
@@ -462,7 +462,8 @@ static void wrong_shape(reading *reading, const node *given, const char *name,
                         const block_kind *block)
 {
     const option *first = block->options;
-    bool hint = given->kind == NODE_SCALAR && !given->broken && first->name != NULL && first->kind <= OPTION_TYPE && !first->secret &&
+    bool hint = given->kind == NODE_SCALAR && !given->broken && first->name != NULL &&
+                first->kind <= OPTION_TYPE && !first->secret &&
                 strlen(given->raw) <= QUOTED_BYTES_MAX && strchr(given->raw, '\n') == NULL;
     if (hint)
         problem_add(reading->problems, &given->at,
@@ -470,8 +471,8 @@ static void wrong_shape(reading *reading, const node *given, const char *name,
                     given->raw);
     else
         problem_add(reading->problems, &given->at,
-                    "\"%s\" must be a map of options, each \"key: value\" on a line of its own%s", name,
-                    given->kind == NODE_LIST ? ", not a list: remove the \"- \"" : "");
+                    "\"%s\" must be a map of options, each \"key: value\" on a line of its own%s",
+                    name, given->kind == NODE_LIST ? ", not a list: remove the \"- \"" : "");
 }
 
 /* Reads a node as a block; null is a block without options. */
@@ -490,8 +491,8 @@ static void read_blocks(reading *reading, const option *option, const node *give
                         declared_blocks *into)
 {
     if (given->kind != NODE_LIST) {
-        problem_add(reading->problems, &given->at, "\"%s\" must be a list: begin each item with \"- \"",
-                    option->name);
+        problem_add(reading->problems, &given->at,
+                    "\"%s\" must be a list: begin each item with \"- \"", option->name);
         return;
     }
     if (given->n == 0 && option->required) {
@@ -568,19 +569,26 @@ typedef struct later {
 } later;
 
 static const later later_options[] = {
-    {"window", "windowed features are not in this version of Freshet: a feature is a column or an SQL "
-               "expression over one row"},
-    {"aggregated", "aggregated feature sets are not in this version of Freshet: features are made row "
-                   "by row"},
-    {"aggregate", "aggregated feature sets are not in this version of Freshet: features are made row "
-                  "by row"},
-    {"preprocess", "steps before the query are not in this version of Freshet: filter and replace in "
-                   "the query itself"},
+    {"window",
+     "windowed features are not in this version of Freshet: a feature is a column or an SQL "
+     "expression over one row"},
+    {"aggregated",
+     "aggregated feature sets are not in this version of Freshet: features are made row "
+     "by row"},
+    {"aggregate",
+     "aggregated feature sets are not in this version of Freshet: features are made row "
+     "by row"},
+    {"preprocess",
+     "steps before the query are not in this version of Freshet: filter and replace in "
+     "the query itself"},
     {"kafka", "the Kafka reader is not in this version of Freshet: read files or a table"},
-    {"history", "the historical store is not in this version of Freshet: write to \"online: {debug: "
-                "true}\""},
-    {"cassandra", "the Cassandra writer is not in this version of Freshet: write to \"debug: true\""},
-    {"checkpoint", "checkpoints are not in this version of Freshet: a run begins with what is there"},
+    {"history",
+     "the historical store is not in this version of Freshet: write to \"online: {debug: "
+     "true}\""},
+    {"cassandra",
+     "the Cassandra writer is not in this version of Freshet: write to \"debug: true\""},
+    {"checkpoint",
+     "checkpoints are not in this version of Freshet: a run begins with what is there"},
     {"deduplicate_rows", "deduplicate_rows is not in this version of Freshet: remove it"},
     {"lateness", "lateness is not in this version of Freshet: every row is taken, however late"},
     {"max_future", "max_future is not in this version of Freshet: every row is taken"},
@@ -766,10 +774,11 @@ bool read_block_tree(const node *root, const block_kind *block, const registry *
 {
     reading reading = {.arena = arena, .problems = problems, .registry = registry};
     if (root->kind != NODE_MAP && !root->broken)
-        problem_add(problems, &root->at,
-                    "a declaration is a map of options, each \"key: value\" on a line of its own, not a "
-                    "%s",
-                    root->kind == NODE_LIST ? "list" : "single value");
+        problem_add(
+            problems, &root->at,
+            "a declaration is a map of options, each \"key: value\" on a line of its own, not a "
+            "%s",
+            root->kind == NODE_LIST ? "list" : "single value");
     else
         read_block_node(&reading, block, root, block->name, into);
     return !reading.no_memory;

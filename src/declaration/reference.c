@@ -4,6 +4,7 @@
  * options. Sections of readers' and writers' kinds come where the kind is chosen.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -19,10 +20,13 @@ static const char introduction[] =
     "\n"
     "<!-- Made from the option tables by `freshet schema --reference`: do not edit. -->\n"
     "\n"
-    "A declaration is one YAML file: where rows come from, what is computed from each, and where the "
-    "results go. `freshet check FILE` reads it and says everything that is wrong with it, each mistake "
+    "A declaration is one YAML file: where rows come from, what is computed from each, and where "
+    "the "
+    "results go. `freshet check FILE` reads it and says everything that is wrong with it, each "
+    "mistake "
     "with its line and column; `freshet show FILE` prints it with all defaults filled in; `freshet "
-    "schema` prints its JSON Schema, for editors. The C calls of `freshet.h` make the same declaration.\n"
+    "schema` prints its JSON Schema, for editors. The C calls of `freshet.h` make the same "
+    "declaration.\n"
     "\n"
     "```yaml\n";
 
@@ -36,24 +40,31 @@ static const char values[] =
     "| text | any YAML scalar, with or without quotes; several lines behind <code>&#124;</code> |\n"
     "| name | letters (a to z), digits and `_`, not beginning with a digit, at most 128 |\n"
     "| true/false | `true` or `false`, nothing else |\n"
-    "| duration | a whole number and a unit: `us`, `ms`, `second`, `minute`, `hour`, `day`, `week` (or "
+    "| duration | a whole number and a unit: `us`, `ms`, `second`, `minute`, `hour`, `day`, `week` "
+    "(or "
     "their plurals), as in `10 minutes` |\n"
-    "| size | a whole number of bytes, or with a unit: `kB`, `MB`, `GB`, `TB` (powers of 1000), `KiB`, "
+    "| size | a whole number of bytes, or with a unit: `kB`, `MB`, `GB`, `TB` (powers of 1000), "
+    "`KiB`, "
     "`MiB`, `GiB`, `TiB` (of 1024) |\n"
-    "| type | `boolean`, `integer`, `bigint`, `float`, `double`, `decimal` (which is `decimal(10,0)`), "
-    "`decimal(width,scale)`, `string`, `binary`, `date`, `timestamp`, `array<type>`; inside of `{ }` a "
+    "| type | `boolean`, `integer`, `bigint`, `float`, `double`, `decimal` (which is "
+    "`decimal(10,0)`), "
+    "`decimal(width,scale)`, `string`, `binary`, `date`, `timestamp`, `array<type>`; inside of `{ "
+    "}` a "
     "type with a comma must be in quotes |\n"
-    "| schema | a map of columns and their types; a map in the place of a type is a nested object: `{id: "
+    "| schema | a map of columns and their types; a map in the place of a type is a nested object: "
+    "`{id: "
     "bigint, customer: {city: string}}` |\n"
     "\n"
     "**Variables.** `${VAR}` in any value is replaced by that variable of the environment, and "
-    "`${VAR:default}` by the default where it is not set. A variable that is not set and has no default "
+    "`${VAR:default}` by the default where it is not set. A variable that is not set and has no "
+    "default "
     "is a mistake. `$${` stands for the characters `${`. Inside of `{ }` and `[ ]` a value with a "
     "variable must be in quotes: `{path: \"${DATA}/flights\"}`.\n"
     "\n"
     "**Paths** are relative to the folder of the declaration's file.\n"
     "\n"
-    "**YAML.** One document a file; maps, lists and scalars, and aliases (`*name`) of what an anchor "
+    "**YAML.** One document a file; maps, lists and scalars, and aliases (`*name`) of what an "
+    "anchor "
     "(`&name`) marks. A key stands once in its map. Tags and merge keys (`<<`) are not used.\n";
 
 typedef struct page {
@@ -116,11 +127,16 @@ static void write_bounds(page *page, const option *option)
 static void write_type(page *page, const option *option)
 {
     static const char *const words[] = {
-        [OPTION_TEXT] = "text",         [OPTION_NAME] = "name",
-        [OPTION_SQL] = "SQL",           [OPTION_BOOLEAN] = "true/false",
-        [OPTION_INTEGER] = "whole number", [OPTION_DURATION] = "duration",
-        [OPTION_BYTES] = "size",        [OPTION_TYPE] = "type",
-        [OPTION_SCHEMA] = "schema",     [OPTION_TEXTS] = "text, or list of texts",
+        [OPTION_TEXT] = "text",
+        [OPTION_NAME] = "name",
+        [OPTION_SQL] = "SQL",
+        [OPTION_BOOLEAN] = "true/false",
+        [OPTION_INTEGER] = "whole number",
+        [OPTION_DURATION] = "duration",
+        [OPTION_BYTES] = "size",
+        [OPTION_TYPE] = "type",
+        [OPTION_SCHEMA] = "schema",
+        [OPTION_TEXTS] = "text, or list of texts",
     };
     switch (option->kind) {
     case OPTION_CHOICE:
@@ -131,12 +147,8 @@ static void write_type(page *page, const option *option)
         text_append_c(&page->out, "list of ");
         write_link(page, option->block);
         return;
-    case OPTION_BLOCK:
-        write_link(page, option->block);
-        return;
-    default:
-        text_append_c(&page->out, words[option->kind]);
-        write_bounds(page, option);
+    case OPTION_BLOCK: write_link(page, option->block); return;
+    default: text_append_c(&page->out, words[option->kind]); write_bounds(page, option);
     }
 }
 
@@ -168,7 +180,8 @@ static void write_kind_rows(page *page, const option *option)
     for (size_t i = 0; kinds[i] != NULL; i++) {
         text_format(&page->out, "| `%s` | ", kinds[i]->name);
         write_link(page, kinds[i]);
-        text_append_c(&page->out, kinds[1] == NULL ? " | **required** | " : " | **exactly one** | ");
+        text_append_c(&page->out,
+                      kinds[1] == NULL ? " | **required** | " : " | **exactly one** | ");
         write_cell(page, kinds[i]->doc);
         text_append_c(&page->out, " |\n");
     }

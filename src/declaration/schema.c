@@ -59,8 +59,8 @@ static yyjson_mut_val *patterned(drawing *drawing, const char *pattern)
 static yyjson_mut_val *any_of(drawing *drawing, yyjson_mut_val *first, yyjson_mut_val *second)
 {
     yyjson_mut_val *array = yyjson_mut_arr(drawing->doc);
-    drawing->ok = yyjson_mut_arr_append(array, first) && yyjson_mut_arr_append(array, second) &&
-                  drawing->ok;
+    drawing->ok =
+        yyjson_mut_arr_append(array, first) && yyjson_mut_arr_append(array, second) && drawing->ok;
     yyjson_mut_val *made = yyjson_mut_obj(drawing->doc);
     put(drawing, made, "anyOf", array);
     return made;
@@ -102,9 +102,10 @@ static yyjson_mut_val *draw_choice(drawing *drawing, const option *option)
 
 static yyjson_mut_val *draw_type(drawing *drawing)
 {
-    static const char *const names[] = {"boolean", "integer", "bigint", "float",     "double",
-                                        "decimal", "string",  "binary", "date",      "timestamp",
-                                        "array<bigint>", "array<string>", "array<double>"};
+    static const char *const names[] = {
+        "boolean",       "integer",       "bigint",       "float", "double",
+        "decimal",       "string",        "binary",       "date",  "timestamp",
+        "array<bigint>", "array<string>", "array<double>"};
     yyjson_mut_val *usual = yyjson_mut_obj(drawing->doc);
     put(drawing, usual, "enum", texts(drawing, names, sizeof names / sizeof names[0]));
     return any_of(drawing, usual, typed(drawing, "string"));
@@ -130,23 +131,18 @@ static yyjson_mut_val *draw_bytes(drawing *drawing)
 static yyjson_mut_val *draw_value(drawing *drawing, const option *option, uint32_t depth)
 {
     switch (option->kind) {
-    case OPTION_NAME:
-        return patterned(drawing, "^[A-Za-z_][A-Za-z0-9_]*$|" VARIABLE_PATTERN);
+    case OPTION_NAME: return patterned(drawing, "^[A-Za-z_][A-Za-z0-9_]*$|" VARIABLE_PATTERN);
     case OPTION_BOOLEAN:
         return any_of(drawing, typed(drawing, "boolean"),
                       patterned(drawing, "^(true|false)$|" VARIABLE_PATTERN));
-    case OPTION_INTEGER:
-        return draw_integer(drawing, option);
+    case OPTION_INTEGER: return draw_integer(drawing, option);
     case OPTION_DURATION:
         return patterned(drawing,
                          "^[0-9]+ *(us|ms|microseconds?|milliseconds?|seconds?|minutes?|hours?|"
                          "days?|weeks?)$|" VARIABLE_PATTERN);
-    case OPTION_BYTES:
-        return draw_bytes(drawing);
-    case OPTION_CHOICE:
-        return draw_choice(drawing, option);
-    case OPTION_TYPE:
-        return draw_type(drawing);
+    case OPTION_BYTES: return draw_bytes(drawing);
+    case OPTION_CHOICE: return draw_choice(drawing, option);
+    case OPTION_TYPE: return draw_type(drawing);
     case OPTION_SCHEMA: {
         yyjson_mut_val *made = yyjson_mut_obj(drawing->doc);
         put_text(drawing, made, "$ref", "#/$defs/columns");
@@ -155,12 +151,10 @@ static yyjson_mut_val *draw_value(drawing *drawing, const option *option, uint32
     case OPTION_TEXTS:
         return any_of(drawing, draw_scalar(drawing),
                       draw_list(drawing, draw_scalar(drawing), option->required));
-    case OPTION_BLOCK:
-        return draw_block(drawing, option->block, depth + 1);
+    case OPTION_BLOCK: return draw_block(drawing, option->block, depth + 1);
     case OPTION_BLOCKS:
         return draw_list(drawing, draw_block(drawing, option->block, depth + 1), option->required);
-    default:
-        return draw_scalar(drawing);
+    default: return draw_scalar(drawing);
     }
 }
 
@@ -220,8 +214,8 @@ static yyjson_mut_val *draw_block(drawing *drawing, const block_kind *block, uin
             drawing->ok =
                 yyjson_mut_arr_add_str(drawing->doc, required, option->name) && drawing->ok;
     }
-    bool may_be_empty = yyjson_mut_arr_size(required) == 0 &&
-                        yyjson_mut_obj_get(made, "oneOf") == NULL;
+    bool may_be_empty =
+        yyjson_mut_arr_size(required) == 0 && yyjson_mut_obj_get(made, "oneOf") == NULL;
     if (may_be_empty)
         put(drawing, made, "type", texts(drawing, types, 2));
     else
@@ -273,7 +267,8 @@ freshet_code declaration_write_schema(const registry *registry, freshet_write_fn
     size_t length = 0;
     char *text = NULL;
     if (drawing.ok)
-        text = yyjson_mut_write(drawing.doc, YYJSON_WRITE_PRETTY | YYJSON_WRITE_NEWLINE_AT_END, &length);
+        text = yyjson_mut_write(drawing.doc, YYJSON_WRITE_PRETTY | YYJSON_WRITE_NEWLINE_AT_END,
+                                &length);
     freshet_code code = FRESHET_OK;
     if (text == NULL)
         code = error_memory(err, "writing the JSON Schema");

@@ -6,6 +6,7 @@
  * can hold them so, all else in double quotes; "${" is written "$${".
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,7 +22,8 @@ typedef struct showing {
     bool dash;    /* the next line begins an item of a list */
 } showing;
 
-static void show_block(showing *showing, const block_kind *block, const char *from, uint32_t indent);
+static void show_block(showing *showing, const block_kind *block, const char *from,
+                       uint32_t indent);
 
 /* ---- texts ---------------------------------------------------------------------------------- */
 
@@ -32,7 +34,8 @@ static bool is_alphanumeric(char c)
 
 static bool is_plain(const char *text)
 {
-    static const char *const words[] = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"};
+    static const char *const words[] = {"null", "true", "false", "yes", "no",
+                                        "on",   "off",  "y",     "n"};
     size_t length = strlen(text);
     if (length == 0 || (text[0] >= '0' && text[0] <= '9') ||
         (!is_alphanumeric(text[0]) && text[0] != '/') || text[length - 1] == ' ')
@@ -299,15 +302,9 @@ static void show_option(showing *showing, const option *option, const char *bloc
         return;
     case OPTION_INTEGER:
     case OPTION_DURATION:
-    case OPTION_BYTES:
-        show_number(showing, option, *(const int64_t *)from, indent);
-        return;
-    case OPTION_CHOICE:
-        show_choice(showing, option, *(const int *)from, indent);
-        return;
-    case OPTION_TYPE:
-        show_type(showing, option, from, indent);
-        return;
+    case OPTION_BYTES: show_number(showing, option, *(const int64_t *)from, indent); return;
+    case OPTION_CHOICE: show_choice(showing, option, *(const int *)from, indent); return;
+    case OPTION_TYPE: show_type(showing, option, from, indent); return;
     case OPTION_SCHEMA: {
         const declared_schema *schema = from;
         if (schema->value.n_fields == 0)
@@ -317,16 +314,12 @@ static void show_option(showing *showing, const option *option, const char *bloc
         show_schema(showing, schema->value.fields, schema->value.n_fields, indent + 2);
         return;
     }
-    case OPTION_TEXTS:
-        show_texts(showing, option, from, indent);
-        return;
+    case OPTION_TEXTS: show_texts(showing, option, from, indent); return;
     case OPTION_BLOCK:
         if (option->given_offset == 0 || *(const bool *)(block + option->given_offset - 1))
             show_nested(showing, option->name, option->block, from, indent);
         return;
-    case OPTION_BLOCKS:
-        show_blocks(showing, option, from, indent);
-        return;
+    case OPTION_BLOCKS: show_blocks(showing, option, from, indent); return;
     case OPTION_KIND: {
         const declared_kind *kind = from;
         if (kind->kind != NULL)

@@ -1,6 +1,7 @@
 /* tree.c - see tree.h. */
 #include "declaration/tree.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,7 +142,8 @@ static const char *variable_read(const char *raw, size_t length, size_t start, v
                    "\"${\"";
     }
     if (i >= length || raw[i] != '}')
-        return "\"${\" is not closed: write ${VAR} or ${VAR:default}, or \"$${\" for the characters "
+        return "\"${\" is not closed: write ${VAR} or ${VAR:default}, or \"$${\" for the "
+               "characters "
                "\"${\" themselves";
     into->end = i + 1;
     return NULL;
@@ -187,17 +189,19 @@ static bool variable_append(node *scalar, size_t start, const variable *variable
     const char *found = getenv(name);
     if (found == NULL && bytes == NULL) {
         char sentence[400];
-        snprintf(sentence, sizeof sentence,
-                 "the environment variable \"%.100s\" is not set: set it, or write a default, as in "
-                 "${%.100s:default}",
-                 name, name);
+        snprintf(
+            sentence, sizeof sentence,
+            "the environment variable \"%.100s\" is not set: set it, or write a default, as in "
+            "${%.100s:default}",
+            name, name);
         return refuse(scalar, start, sentence);
     }
     if (found != NULL) {
         bytes = found;
         length = strlen(found);
         if (!text_is_utf8(bytes, length))
-            return refuse(scalar, start, "the value of this environment variable is not valid UTF-8");
+            return refuse(scalar, start,
+                          "the value of this environment variable is not valid UTF-8");
     }
     text_append(value, bytes, length);
     return true;

@@ -135,10 +135,11 @@ const char *value_bytes(const char *text, int64_t *into)
         return "must be a whole number of a unit: write for example \"1500 MB\" for 1.5 GB";
     while (*at == ' ')
         at++;
-    const unit *unit = *at == '\0' ? &byte_units[0]
-                                   : find_unit(at, byte_units, COUNT(byte_units), true);
+    const unit *unit =
+        *at == '\0' ? &byte_units[0] : find_unit(at, byte_units, COUNT(byte_units), true);
     if (unit == NULL)
-        return "has no known unit: it must be kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB "
+        return "has no known unit: it must be kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, "
+               "TiB "
                "(of 1024)";
     int64_t value;
     if (__builtin_mul_overflow(number, unit->size, &value))

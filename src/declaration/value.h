@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define VALUE_TEXT_MAX 40 /* bytes that value_format needs at most */
+#define VALUE_TEXT_MAX 40        /* bytes that value_format needs at most */
 #define DECLARATION_NAME_MAX 128 /* bytes of a name */
 
 /* true or false. */

@@ -59,29 +59,30 @@ typedef struct explanation {
 } explanation;
 
 static const explanation explanations[] = {
-    {"could not find expected ':'",
-     "this line is not closed by a colon: write \"key: value\", or indent the line so that it belongs to "
-     "the text above it"},
+    {"could not find expected ':'", "this line is not closed by a colon: write \"key: value\", or "
+                                    "indent the line so that it belongs to "
+                                    "the text above it"},
     {"mapping values are not allowed in this context",
-     "a colon stands where no key can be: put the value in quotes if it holds \": \", else check the "
+     "a colon stands where no key can be: put the value in quotes if it holds \": \", else check "
+     "the "
      "indentation"},
     {"did not find expected key",
      "this does not line up with the keys above it: keys of one map begin in the same column"},
-    {"did not find expected '-' indicator",
-     "this does not line up with the list above it: the items of one list begin with \"- \" in the same "
-     "column"},
+    {"did not find expected '-' indicator", "this does not line up with the list above it: the "
+                                            "items of one list begin with \"- \" in the same "
+                                            "column"},
     {"block sequence entries are not allowed in this context",
      "a list item (\"- \") cannot begin here: put the list on the lines below its key"},
-    {"did not find expected ',' or '}'",
-     "the { ... } is not closed, or a comma is missing; inside of { } a value that holds any of { } [ ] , "
-     "must be in quotes, as in \"${VAR}\""},
-    {"did not find expected ',' or ']'",
-     "the [ ... ] is not closed, or a comma is missing; inside of [ ] a value that holds any of { } [ ] , "
-     "must be in quotes, as in \"${VAR}\""},
+    {"did not find expected ',' or '}'", "the { ... } is not closed, or a comma is missing; inside "
+                                         "of { } a value that holds any of { } [ ] , "
+                                         "must be in quotes, as in \"${VAR}\""},
+    {"did not find expected ',' or ']'", "the [ ... ] is not closed, or a comma is missing; inside "
+                                         "of [ ] a value that holds any of { } [ ] , "
+                                         "must be in quotes, as in \"${VAR}\""},
     {"found unexpected end of stream", "a quote that was opened is not closed"},
-    {"found unknown escape character",
-     "in double quotes a backslash begins an escape such as \\n: write \\\\ for a backslash, or use single "
-     "quotes"},
+    {"found unknown escape character", "in double quotes a backslash begins an escape such as \\n: "
+                                       "write \\\\ for a backslash, or use single "
+                                       "quotes"},
     {"did not find expected hexdecimal number",
      "\\x, \\u and \\U in double quotes need 2, 4 and 8 hexadecimal digits"},
     {"found a tab character that violates indentation",
@@ -200,10 +201,11 @@ static bool place_node(yaml_reading *reading, node *made)
 static bool refuse_tag(yaml_reading *reading, const yaml_char_t *tag, const place *at)
 {
     if (tag != NULL)
-        problem_add(reading->tree->problems, at,
-                    "the tag \"%.60s\" has no meaning here: remove it; a value gets its type from its "
-                    "option",
-                    (const char *)tag);
+        problem_add(
+            reading->tree->problems, at,
+            "the tag \"%.60s\" has no meaning here: remove it; a value gets its type from its "
+            "option",
+            (const char *)tag);
     return tag != NULL;
 }
 
@@ -223,9 +225,10 @@ static bool on_key(yaml_reading *reading, const yaml_event_t *event, const place
         return false;
     }
     if (strcmp(text, "<<") == 0) {
-        problem_add(reading->tree->problems, at,
-                    "merge keys (<<) are not used in declarations: write the options out, or use an "
-                    "alias (*name) for the whole map");
+        problem_add(
+            reading->tree->problems, at,
+            "merge keys (<<) are not used in declarations: write the options out, or use an "
+            "alias (*name) for the whole map");
         return false;
     }
     refuse_tag(reading, event->data.scalar.tag, at);
@@ -237,16 +240,11 @@ static bool on_key(yaml_reading *reading, const yaml_event_t *event, const place
 static scalar_style style_of(yaml_scalar_style_t style)
 {
     switch (style) {
-    case YAML_SINGLE_QUOTED_SCALAR_STYLE:
-        return SCALAR_SINGLE_QUOTED;
-    case YAML_DOUBLE_QUOTED_SCALAR_STYLE:
-        return SCALAR_DOUBLE_QUOTED;
-    case YAML_LITERAL_SCALAR_STYLE:
-        return SCALAR_LITERAL;
-    case YAML_FOLDED_SCALAR_STYLE:
-        return SCALAR_FOLDED;
-    default:
-        return SCALAR_PLAIN;
+    case YAML_SINGLE_QUOTED_SCALAR_STYLE: return SCALAR_SINGLE_QUOTED;
+    case YAML_DOUBLE_QUOTED_SCALAR_STYLE: return SCALAR_DOUBLE_QUOTED;
+    case YAML_LITERAL_SCALAR_STYLE: return SCALAR_LITERAL;
+    case YAML_FOLDED_SCALAR_STYLE: return SCALAR_FOLDED;
+    default: return SCALAR_PLAIN;
     }
 }
 
@@ -277,10 +275,11 @@ static bool on_begin(yaml_reading *reading, node_kind kind, const place *at,
                      const yaml_char_t *anchor, const yaml_char_t *tag)
 {
     if (wants_key(reading)) {
-        problem_add(reading->tree->problems, at,
-                    "a key must be a single word, but here a %s begins; inside of quotes { and [ are "
-                    "taken as they are",
-                    kind == NODE_MAP ? "map ({)" : "list ([ or -)");
+        problem_add(
+            reading->tree->problems, at,
+            "a key must be a single word, but here a %s begins; inside of quotes { and [ are "
+            "taken as they are",
+            kind == NODE_MAP ? "map ({)" : "list ([ or -)");
         return false;
     }
     if (reading->depth == DECLARATION_DEPTH_MAX) {
@@ -360,15 +359,16 @@ static bool on_alias(yaml_reading *reading, const yaml_event_t *event)
         if (strcmp(reading->anchors[i].name, name) == 0)
             marked = reading->anchors[i].node;
     if (marked == NULL) {
-        problem_add(reading->tree->problems, &at,
-                    "nothing before this place is marked \"&%.60s\"; put a value that begins with \"*\" "
-                    "in quotes",
-                    name);
+        problem_add(
+            reading->tree->problems, &at,
+            "nothing before this place is marked \"&%.60s\"; put a value that begins with \"*\" "
+            "in quotes",
+            name);
         return false;
     }
     if (reading->depth + node_height(marked) > DECLARATION_DEPTH_MAX) {
-        problem_add(reading->tree->problems, &at, "maps and lists can be nested %d deep, no further",
-                    DECLARATION_DEPTH_MAX);
+        problem_add(reading->tree->problems, &at,
+                    "maps and lists can be nested %d deep, no further", DECLARATION_DEPTH_MAX);
         return false;
     }
     node *copy = tree_copy(marked, reading->depth);
@@ -380,9 +380,10 @@ static bool on_document(yaml_reading *reading, const yaml_event_t *event)
     if (++reading->n_documents == 1)
         return true;
     place at = place_of(reading, &event->start_mark);
-    problem_add(reading->tree->problems, &at,
-                "a second document begins here: a file holds one declaration, so remove \"---\" and what "
-                "follows, or make it a file of its own");
+    problem_add(
+        reading->tree->problems, &at,
+        "a second document begins here: a file holds one declaration, so remove \"---\" and what "
+        "follows, or make it a file of its own");
     return false;
 }
 
@@ -390,12 +391,9 @@ static bool on_event(yaml_reading *reading, const yaml_event_t *event)
 {
     place at = place_of(reading, &event->start_mark);
     switch (event->type) {
-    case YAML_DOCUMENT_START_EVENT:
-        return on_document(reading, event);
-    case YAML_SCALAR_EVENT:
-        return on_scalar(reading, event);
-    case YAML_ALIAS_EVENT:
-        return on_alias(reading, event);
+    case YAML_DOCUMENT_START_EVENT: return on_document(reading, event);
+    case YAML_SCALAR_EVENT: return on_scalar(reading, event);
+    case YAML_ALIAS_EVENT: return on_alias(reading, event);
     case YAML_MAPPING_START_EVENT:
         return on_begin(reading, NODE_MAP, &at, event->data.mapping_start.anchor,
                         event->data.mapping_start.tag);
@@ -403,13 +401,9 @@ static bool on_event(yaml_reading *reading, const yaml_event_t *event)
         return on_begin(reading, NODE_LIST, &at, event->data.sequence_start.anchor,
                         event->data.sequence_start.tag);
     case YAML_MAPPING_END_EVENT:
-    case YAML_SEQUENCE_END_EVENT:
-        return on_end(reading);
-    case YAML_STREAM_END_EVENT:
-        reading->done = true;
-        return true;
-    default:
-        return true;
+    case YAML_SEQUENCE_END_EVENT: return on_end(reading);
+    case YAML_STREAM_END_EVENT: reading->done = true; return true;
+    default: return true;
     }
 }
 
@@ -439,9 +433,10 @@ static bool take_source(tree *tree, const char *text, size_t length)
 {
     place start = {.file = tree->file, .line = 1, .column = 1};
     if (length > DECLARATION_BYTES_MAX) {
-        problem_add(tree->problems, &start,
-                    "a declaration can have %zu bytes, and this one has more: is it the right file?",
-                    DECLARATION_BYTES_MAX);
+        problem_add(
+            tree->problems, &start,
+            "a declaration can have %zu bytes, and this one has more: is it the right file?",
+            DECLARATION_BYTES_MAX);
         return false;
     }
     if (length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
@@ -472,8 +467,9 @@ static bool has_root(tree *tree)
 {
     place start = {.file = tree->file, .line = 1, .column = 1};
     if (tree->root == NULL || node_is_null(tree->root))
-        problem_add(tree->problems, &start,
-                    "the declaration is empty: it begins with \"version: 1\" and \"pipeline: NAME\"");
+        problem_add(
+            tree->problems, &start,
+            "the declaration is empty: it begins with \"version: 1\" and \"pipeline: NAME\"");
     else
         return true;
     return false;
