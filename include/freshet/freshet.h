@@ -247,7 +247,11 @@ typedef struct freshet_result freshet_result;
 
 typedef struct freshet_query_options {
     size_t size;
-    int64_t timeout_us; /* 0: ten seconds */
+    int64_t timeout_us; /* 0: ten seconds; an hour at most; fetching the rows counts, too */
+    /* Called now and then, from another thread, while the query is open; true ends it with
+     * FRESHET_LIMIT. Must not block, nor call the pipeline. May be NULL. */
+    bool (*cancelled)(void *context);
+    void *context;
 } freshet_query_options;
 
 /* Runs one SELECT. FRESHET_USAGE for bad SQL or anything that is no read-only query (the text has the SQL
