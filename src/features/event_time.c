@@ -1,0 +1,197 @@
+/* event_time.c - see event_time.h.
+ *
+ * Timestamps, dates and plain text are cast. Numbers are brought to microseconds by a loop here.
+ * Text with a unit goes through decimal(38,9), so that no digit is lost.
+ */
+#include "features/event_time.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "features/cast.h"
+
+#define TEXT_WIDTH 38 /* of the decimal that holds a number given as text */
+#define TEXT_SCALE 9
+
+static const char *const unit_names[] = {"", "s", "ms", "us"};
+static const int64_t unit_us[] = {1000000, 1000000, 1000, 1};
+
+static bool is_number(const type *type)
+{
+    switch (type->kind) {
+    case TYPE_INTEGER:
+    case TYPE_BIGINT:
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE:
+    case TYPE_DECIMAL: return true;
+    default: return false;
+    }
+}
+
+freshet_code event_time_compile(arena *arena, const timestamp_block *block, const type *from,
+                                event_time *into, freshet_error *err)
+{
+    const char *mask_text = block->mask.value;
+    const char *name = type_name(arena, from);
+    if (name == NULL)
+        return error_memory(err, "reading the timestamp's declaration");
+    *into = (event_time){.from = from, .unit = block->unit};
+    bool is_time = from->kind == TYPE_TIMESTAMP || from->kind == TYPE_DATE;
+    if (!is_time && from->kind != TYPE_STRING && !is_number(from))
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "column \"%s\" is %s, which is no time: it must be a timestamp, a date, "
+                         "text or a number",
+                         block->from.value, name);
+    if (mask_text != NULL && block->unit != UNIT_NONE)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "the timestamp has both a mask (for text) and a unit (for numbers): leave "
+                         "one out");
+    if (mask_text != NULL && from->kind != TYPE_STRING)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "a mask is for text, but column \"%s\" is %s: leave the mask out",
+                         block->from.value, name);
+    if (block->unit != UNIT_NONE && is_time)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "a unit is for numbers, but column \"%s\" is %s: leave the unit out",
+                         block->from.value, name);
+    if (mask_text == NULL)
+        return FRESHET_OK;
+    mask *mask;
+    freshet_code code = mask_compile(arena, mask_text, &mask, err);
+    if (code == FRESHET_OK) {
+        into->mask = mask;
+        into->mask_text = mask_text;
+    }
+    return code;
+}
+
+/* Null in `into`, and failed. */
+static bool fail(arena *arena, column *into, uint64_t row, uint64_t n_rows, uint64_t **failed)
+{
+    if (*failed == NULL)
+        *failed = arena_zero(arena, (n_rows + 63) / 64, sizeof **failed);
+    if (*failed == NULL || !column_set_null(arena, into, row))
+        return false;
+    (*failed)[row >> 6] |= UINT64_C(1) << (row & 63);
+    return true;
+}
+
+/* A number in units of `us` microseconds. Decimals are whole multiples of 1 / `one`. */
+static bool to_us(const column *from, uint64_t row, int64_t us, int128 one, int64_t *into)
+{
+    const void *data = from->data;
+    switch (from->type->kind) {
+    case TYPE_INTEGER: *into = ((const int32_t *)data)[row] * us; return true;
+    case TYPE_BIGINT: return !__builtin_mul_overflow(((const int64_t *)data)[row], us, into);
+    case TYPE_DECIMAL: {
+        int128 value = ((const int128 *)data)[row], whole = value / one;
+        /* The last digits of a long fraction are nothing beside a microsecond. */
+        int128 part = one > ((int128)1 << 96) ? value % one / 10000000 * us / (one / 10000000)
+                                              : value % one * us / one;
+        if (whole > INT64_MAX || whole < INT64_MIN)
+            return false;
+        whole = whole * us + part;
+        *into = (int64_t)whole;
+        return whole <= INT64_MAX && whole >= INT64_MIN;
+    }
+    default: {
+        double value = from->type->kind == TYPE_FLOAT ? (double)((const float *)data)[row]
+                                                      : ((const double *)data)[row];
+        value *= (double)us;
+        if (!(value >= -9223372036854775808.0 && value < 9223372036854775808.0))
+            return false;
+        *into = (int64_t)value;
+        return true;
+    }
+    }
+}
+
+static freshet_code from_numbers(int64_t us, arena *arena, const column *from, uint64_t n_rows,
+                                 column *into, uint64_t **failed, freshet_error *err)
+{
+    int64_t *times = into->data;
+    int128 one = 1;
+    for (unsigned i = 0; i < from->type->scale; i++)
+        one *= 10;
+    for (uint64_t row = 0; row < n_rows; row++) {
+        bool done = true;
+        if (!column_is_valid(from, row))
+            done = column_set_null(arena, into, row);
+        else if (!to_us(from, row, us, one, &times[row]))
+            done = fail(arena, into, row, n_rows, failed);
+        if (!done)
+            return error_memory(err, "computing timestamps");
+    }
+    return FRESHET_OK;
+}
+
+/* Text that holds numbers: failed is where it does not, or where the number is out of range. */
+static freshet_code from_number_texts(int64_t us, arena *arena, const column *from, uint64_t n_rows,
+                                      column *into, uint64_t **failed, freshet_error *err)
+{
+    const type *decimal = type_decimal(arena, TEXT_WIDTH, TEXT_SCALE);
+    if (decimal == NULL)
+        return error_memory(err, "computing timestamps");
+    column numbers;
+    uint64_t *no_numbers, *too_large = NULL;
+    freshet_code code = cast_column(arena, from, n_rows, decimal, &numbers, &no_numbers, err);
+    if (code == FRESHET_OK)
+        code = from_numbers(us, arena, &numbers, n_rows, into, &too_large, err);
+    for (uint64_t i = 0; too_large != NULL && no_numbers != NULL && i < (n_rows + 63) / 64; i++)
+        too_large[i] |= no_numbers[i];
+    *failed = too_large != NULL ? too_large : no_numbers;
+    return code;
+}
+
+static freshet_code from_masked_texts(const mask *mask, arena *arena, const column *from,
+                                      uint64_t n_rows, column *into, uint64_t **failed,
+                                      freshet_error *err)
+{
+    const cell_text *texts = from->data;
+    int64_t *times = into->data;
+    for (uint64_t row = 0; row < n_rows; row++) {
+        bool done = true;
+        if (!column_is_valid(from, row))
+            done = column_set_null(arena, into, row);
+        else if (!mask_read(mask, text_bytes(&texts[row]), texts[row].length, &times[row]))
+            done = fail(arena, into, row, n_rows, failed);
+        if (!done)
+            return error_memory(err, "computing timestamps");
+    }
+    return FRESHET_OK;
+}
+
+freshet_code event_time_column(const event_time *event_time, arena *arena, const column *from,
+                               uint64_t n_rows, column *into, uint64_t **failed, freshet_error *err)
+{
+    const type *timestamp = type_simple(TYPE_TIMESTAMP);
+    bool is_text = event_time->from->kind == TYPE_STRING;
+    *failed = NULL;
+    if (event_time->mask == NULL && (!is_text || event_time->unit == UNIT_NONE) &&
+        !is_number(event_time->from))
+        return cast_column(arena, from, n_rows, timestamp, into, failed, err);
+    freshet_code code = column_init(arena, into, timestamp, n_rows, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (event_time->mask != NULL)
+        return from_masked_texts(event_time->mask, arena, from, n_rows, into, failed, err);
+    int64_t us = unit_us[event_time->unit];
+    if (is_text)
+        return from_number_texts(us, arena, from, n_rows, into, failed, err);
+    return from_numbers(us, arena, from, n_rows, into, failed, err);
+}
+
+const char *event_time_reason(const event_time *event_time, arena *arena, const column *from,
+                              uint64_t row)
+{
+    const char *shown = cast_shown(arena, from, row);
+    if (shown == NULL)
+        return NULL;
+    if (event_time->mask != NULL)
+        return arena_format(arena, "%s does not match the mask \"%s\"", shown,
+                            event_time->mask_text);
+    if (event_time->unit != UNIT_NONE)
+        return arena_format(arena, "%s is no time in the unit %s", shown,
+                            unit_names[event_time->unit]);
+    return arena_format(arena, "cannot cast %s to timestamp", shown);
+}
