@@ -1,0 +1,351 @@
+/* expression.c - see expression.h.
+ *
+ * `SELECT <expression>` is parsed by DuckDB (sql_tree); the tree must be one plain SELECT of one
+ * item without a name. Thus the text cannot break out of the statement it is put into later. Then
+ * the tree is walked: every node of an expression is an object with a "class".
+ */
+#include "features/expression.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <yyjson.h>
+
+#include "base/error.h"
+
+#define SELECT "SELECT "
+#define SELECT_LENGTH 7
+
+/* Functions whose answer is not made of their arguments alone, by the reason. Those that DuckDB
+ * says are not "CONSISTENT", and those it does not know to be (macros over the clock, settings). */
+static const char by_clock[] =
+    "gives another answer each time it is run, and a replayed row must give what it gave before: "
+    "use the row's own timestamp";
+static const char by_chance[] =
+    "gives another answer each time it is run, and a replayed row must give what it gave before: "
+    "hash() of the row's own columns spreads rows alike";
+static const char by_session[] = "asks about the SQL engine, not about the row";
+static const char to_rows[] =
+    "makes several rows out of one: do that in the source's query, a feature has one value a row";
+
+static const struct {
+    const char *name;
+    const char *reason;
+} refused_functions[] = {
+    {"ago", by_clock},
+    {"current_catalog", by_session},
+    {"current_connection_id", by_session},
+    {"current_database", by_session},
+    {"current_date", by_clock},
+    {"current_localtime", by_clock},
+    {"current_localtimestamp", by_clock},
+    {"current_query", by_session},
+    {"current_query_id", by_session},
+    {"current_role", by_session},
+    {"current_schema", by_session},
+    {"current_schemas", by_session},
+    {"current_setting", by_session},
+    {"current_time", by_clock},
+    {"current_timestamp", by_clock},
+    {"current_transaction_id", by_session},
+    {"current_user", by_session},
+    {"currval", by_chance},
+    {"gen_random_uuid", by_chance},
+    {"generate_subscripts", to_rows},
+    {"get_current_time", by_clock},
+    {"get_current_timestamp", by_clock},
+    {"getvariable", by_session},
+    {"in_search_path", by_session},
+    {"localtime", by_clock},
+    {"localtimestamp", by_clock},
+    {"nextval", by_chance},
+    {"now", by_clock},
+    {"pg_conf_load_time", by_clock},
+    {"pg_postmaster_start_time", by_clock},
+    {"pg_sleep", by_clock},
+    {"random", by_chance},
+    {"regexp_split_to_table", to_rows},
+    {"session_user", by_session},
+    {"setseed", by_chance},
+    {"sleep_ms", by_clock},
+    {"stats", by_session},
+    {"today", by_clock},
+    {"transaction_timestamp", by_clock},
+    {"txid_current", by_session},
+    {"unnest", to_rows},
+    {"user", by_session},
+    {"uuid", by_chance},
+    {"uuidv4", by_chance},
+    {"uuidv7", by_chance},
+    {"write_log", by_session},
+};
+
+const char *expression_refused_name(const char *name)
+{
+    for (size_t i = 0; i < sizeof refused_functions / sizeof *refused_functions; i++)
+        if (strcasecmp(refused_functions[i].name, name) == 0)
+            return refused_functions[i].reason;
+    return NULL;
+}
+
+typedef struct walk {
+    arena *arena;
+    expression *expression;
+    uint32_t mentions_capacity, functions_capacity;
+    sql_problem *problem;
+    freshet_error *err;
+} walk;
+
+/* Where a node stands in the expression; -1 where DuckDB does not say. */
+static int64_t position_of(yyjson_val *node)
+{
+    uint64_t place = yyjson_get_uint(yyjson_obj_get(node, "query_location"));
+    return place >= SELECT_LENGTH && place < INT32_MAX ? (int64_t)place - SELECT_LENGTH : -1;
+}
+
+static freshet_code refuse(walk *walk, int64_t position, const char *what, const char *reason)
+{
+    walk->problem->position = position;
+    snprintf(walk->problem->text, sizeof walk->problem->text, "%s %s", what, reason);
+    return error_set(walk->err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", walk->problem->text);
+}
+
+static freshet_code note_mention(walk *walk, const char *name, int64_t position, bool is_parameter)
+{
+    expression *expression = walk->expression;
+    if (expression->n_mentions == walk->mentions_capacity) {
+        uint32_t capacity = walk->mentions_capacity == 0 ? 16 : 2 * walk->mentions_capacity;
+        mention *longer =
+            arena_grow(walk->arena, expression->mentions, expression->n_mentions * sizeof *longer,
+                       capacity * sizeof *longer);
+        if (longer == NULL)
+            return error_memory(walk->err, "reading an SQL expression");
+        expression->mentions = longer;
+        walk->mentions_capacity = capacity;
+    }
+    const char *copy = arena_text(walk->arena, name);
+    if (copy == NULL)
+        return error_memory(walk->err, "reading an SQL expression");
+    expression->mentions[expression->n_mentions++] =
+        (mention){.name = copy, .position = position, .is_parameter = is_parameter};
+    return FRESHET_OK;
+}
+
+static freshet_code note_function(walk *walk, const char *name)
+{
+    expression *expression = walk->expression;
+    if (expression->n_functions == walk->functions_capacity) {
+        uint32_t capacity = walk->functions_capacity == 0 ? 16 : 2 * walk->functions_capacity;
+        const char **longer =
+            arena_grow(walk->arena, expression->functions, expression->n_functions * sizeof *longer,
+                       capacity * sizeof *longer);
+        if (longer == NULL)
+            return error_memory(walk->err, "reading an SQL expression");
+        expression->functions = longer;
+        walk->functions_capacity = capacity;
+    }
+    const char *copy = arena_text(walk->arena, name);
+    if (copy == NULL)
+        return error_memory(walk->err, "reading an SQL expression");
+    expression->functions[expression->n_functions++] = copy;
+    return FRESHET_OK;
+}
+
+static freshet_code visit_function(walk *walk, yyjson_val *node)
+{
+    const char *name = yyjson_get_str(yyjson_obj_get(node, "function_name"));
+    if (name == NULL)
+        return FRESHET_OK;
+    const char *reason = expression_refused_name(name);
+    bool ages = strcasecmp(name, "age") == 0 &&
+                yyjson_arr_size(yyjson_obj_get(node, "children")) == 1; /* from today */
+    if (reason == NULL && !ages)
+        return note_function(walk, name);
+    char what[160];
+    snprintf(what, sizeof what, "%.120s()", name);
+    return refuse(walk, position_of(node), what, ages ? by_clock : reason);
+}
+
+/* The names before the arrow: a column reference, or row(x, y). DuckDB parses j -> '$.a' alike, so
+ * what seems to be a parameter may be a column. */
+static freshet_code visit_parameters(walk *walk, yyjson_val *node)
+{
+    const char *name = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(node, "column_names")));
+    if (name != NULL)
+        return note_mention(walk, name, position_of(node), true);
+    yyjson_val *child;
+    yyjson_arr_iter children = yyjson_arr_iter_with(yyjson_obj_get(node, "children"));
+    while ((child = yyjson_arr_iter_next(&children)) != NULL) {
+        name = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(child, "column_names")));
+        freshet_code code =
+            name != NULL ? note_mention(walk, name, position_of(child), true) : FRESHET_OK;
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+/* What one node of the expression says. */
+static freshet_code visit(walk *walk, yyjson_val *node, const char *class)
+{
+    int64_t position = position_of(node);
+    if (strcmp(class, "COLUMN_REF") == 0) {
+        const char *name =
+            yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(node, "column_names")));
+        return name == NULL ? FRESHET_OK : note_mention(walk, name, position, false);
+    }
+    if (strcmp(class, "FUNCTION") == 0)
+        return visit_function(walk, node);
+    if (strcmp(class, "LAMBDA") == 0)
+        return visit_parameters(walk, yyjson_obj_get(node, "lhs"));
+    if (strcmp(class, "WINDOW") == 0)
+        return refuse(walk, position, "OVER (...)",
+                      "is a window over many rows, and a feature's SQL sees one row at a time: "
+                      "windowed features come by `window` in a later version");
+    if (strcmp(class, "SUBQUERY") == 0)
+        return refuse(walk, position, "a subquery",
+                      "cannot stand in a feature: join in the source's query, and take the column");
+    if (strcmp(class, "STAR") == 0)
+        return refuse(walk, position, "* and COLUMNS(...)",
+                      "stand for several columns, and a feature is one value: name the column");
+    if (strcmp(class, "POSITIONAL_REFERENCE") == 0)
+        return refuse(walk, position, "#1", "names no column here: write the column's name");
+    if (strcmp(class, "PARAMETER") == 0)
+        return refuse(walk, position, "a parameter ($1, ?)",
+                      "has no value here: write the value, or ${NAME} for one of the environment");
+    return FRESHET_OK;
+}
+
+static freshet_code walk_node(walk *walk, yyjson_val *node, unsigned depth)
+{
+    if (depth > EXPRESSION_DEPTH_MAX)
+        return refuse(walk, -1, "the expression",
+                      "is nested too deeply: split it into several features");
+    freshet_code code = FRESHET_OK;
+    yyjson_val *child;
+    if (yyjson_is_arr(node)) {
+        yyjson_arr_iter children = yyjson_arr_iter_with(node);
+        while (code == FRESHET_OK && (child = yyjson_arr_iter_next(&children)) != NULL)
+            code = walk_node(walk, child, depth + 1);
+        return code;
+    }
+    if (!yyjson_is_obj(node))
+        return FRESHET_OK;
+    const char *class = yyjson_get_str(yyjson_obj_get(node, "class"));
+    if (class != NULL)
+        code = visit(walk, node, class);
+    yyjson_val *key;
+    yyjson_obj_iter members = yyjson_obj_iter_with(node);
+    while (code == FRESHET_OK && (key = yyjson_obj_iter_next(&members)) != NULL)
+        code = walk_node(walk, yyjson_obj_iter_get_val(key), depth + 1);
+    return code;
+}
+
+static bool is_empty(yyjson_val *list)
+{
+    return yyjson_arr_size(list) == 0;
+}
+
+/* One SELECT of one item and nothing else: gives the item. */
+static freshet_code find_item(walk *walk, yyjson_val *root, yyjson_val **item)
+{
+    static const char whole[] = "a feature's SQL is one expression, such as \"a + b\"";
+    yyjson_val *statements = yyjson_obj_get(root, "statements");
+    yyjson_val *node = yyjson_obj_get(yyjson_arr_get_first(statements), "node");
+    yyjson_val *items = yyjson_obj_get(node, "select_list");
+    yyjson_val *from = yyjson_obj_get(yyjson_obj_get(node, "from_table"), "type");
+    if (yyjson_arr_size(statements) != 1)
+        return refuse(walk, -1, whole, "and this text has several statements");
+    if (!yyjson_equals_str(yyjson_obj_get(node, "type"), "SELECT_NODE") ||
+        !yyjson_equals_str(from, "EMPTY") || !is_empty(yyjson_obj_get(node, "modifiers")) ||
+        !yyjson_is_null(yyjson_obj_get(node, "where_clause")) ||
+        !is_empty(yyjson_obj_get(node, "group_expressions")) ||
+        !is_empty(yyjson_obj_get(node, "group_sets")) ||
+        !yyjson_is_null(yyjson_obj_get(node, "having")) ||
+        !yyjson_is_null(yyjson_obj_get(node, "sample")) ||
+        !yyjson_is_null(yyjson_obj_get(node, "qualify")))
+        return refuse(
+            walk, -1, whole,
+            "without SELECT, FROM, WHERE and the like: those belong in the source's query");
+    if (yyjson_arr_size(items) != 1)
+        return refuse(walk, -1, whole, "and this text has several, with commas between them");
+    *item = yyjson_arr_get_first(items);
+    if (yyjson_get_len(yyjson_obj_get(*item, "alias")) > 0)
+        return refuse(walk, -1, whole, "without AS: the feature's name is its `name`");
+    return FRESHET_OK;
+}
+
+/* A mention of a name that is also a lambda's parameter may be either. */
+static void mark_parameters(expression *expression)
+{
+    for (uint32_t i = 0; i < expression->n_mentions; i++)
+        for (uint32_t j = 0; expression->mentions[i].is_parameter && j < expression->n_mentions;
+             j++)
+            if (strcasecmp(expression->mentions[i].name, expression->mentions[j].name) == 0)
+                expression->mentions[j].is_parameter = true;
+}
+
+freshet_code expression_read(sql_session *session, arena *arena, const char *sql, expression *out,
+                             sql_problem *problem, freshet_error *err)
+{
+    *out = (expression){.sql = sql};
+    *problem = (sql_problem){.position = -1};
+    const char *select = arena_format(arena, SELECT "%s", sql);
+    if (select == NULL)
+        return error_memory(err, "reading an SQL expression");
+    const char *json;
+    size_t length;
+    freshet_code code = sql_tree(session, arena, select, &json, &length, problem, err);
+    if (code != FRESHET_OK) {
+        problem->position =
+            problem->position >= SELECT_LENGTH ? problem->position - SELECT_LENGTH : -1;
+        return code;
+    }
+    yyjson_doc *document = yyjson_read(json, length, 0);
+    if (document == NULL)
+        return error_memory(err, "reading an SQL expression");
+    walk walk = {.arena = arena, .expression = out, .problem = problem, .err = err};
+    yyjson_val *item = NULL;
+    code = find_item(&walk, yyjson_doc_get_root(document), &item);
+    if (code == FRESHET_OK)
+        code = walk_node(&walk, item, 0);
+    yyjson_doc_free(document);
+    if (code == FRESHET_OK)
+        mark_parameters(out);
+    return code;
+}
+
+bool expression_mentions(const expression *expression, const char *name)
+{
+    for (uint32_t i = 0; i < expression->n_mentions; i++)
+        if (strcasecmp(expression->mentions[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+freshet_code expression_find_aggregate(sql_session *session, arena *arena,
+                                       const expression *expression, const char **name,
+                                       freshet_error *err)
+{
+    sql_statement *statement;
+    batch rows;
+    *name = NULL;
+    freshet_code code = sql_prepare(session,
+                                    "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
+                                    "function_type = 'aggregate'",
+                                    &statement, NULL, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = sql_run(statement, arena, &rows, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < expression->n_functions; i++)
+        for (uint32_t row = 0; row < rows.n_rows && *name == NULL; row++) {
+            const cell_text *cell = &((const cell_text *)rows.columns[0].data)[row];
+            const char *function = expression->functions[i];
+            if (strlen(function) == cell->length &&
+                strncasecmp(function, text_bytes(cell), cell->length) == 0)
+                *name = function;
+        }
+    sql_statement_close(statement);
+    return code;
+}
