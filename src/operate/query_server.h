@@ -3,7 +3,7 @@
  * The socket is <runtime folder>/<pipeline>.sock; the runtime folder is $FRESHET_RUN_DIR, else
  * $XDG_RUNTIME_DIR/freshet, else /tmp/freshet-<uid>; it is made with mode 0700, and refused when it belongs to someone else
  * or others can enter it. One thread accepts; each connection has a thread of its own, at most QUERY_CONNECTIONS_MAX.
- * The protocol is written at the head of query_server.c; query_client.h speaks it.
+ * The protocol is written at the head of protocol.h; query_client.h speaks it.
  */
 #ifndef FRESHET_OPERATE_QUERY_SERVER_H
 #define FRESHET_OPERATE_QUERY_SERVER_H
@@ -18,6 +18,18 @@ typedef struct query_server query_server;
  * is FRESHET_FAILED, "a pipeline named ... is already running (process N)". */
 freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, query_server **out,
                                 freshet_error *err);
+
+/* The same for anything that can be asked, from any thread, as a pipeline can. */
+typedef struct query_backend {
+    void *context;
+    freshet_code (*query)(void *context, const char *sql, const freshet_query_options *options,
+                          freshet_result **out, freshet_error *err);
+    int64_t (*counter)(void *context, freshet_count which);
+} query_backend;
+
+freshet_code query_server_start_for(const query_backend *backend, const char *name,
+                                    query_server **out, freshet_error *err);
+
 /* Stops accepting, ends running queries, joins the threads, removes the socket. NULL is fine. */
 void query_server_stop(query_server *server);
 

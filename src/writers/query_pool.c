@@ -18,7 +18,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +27,7 @@
 
 #include "base/error.h"
 #include "base/os.h"
+#include "base/thread.h"
 #include "writers/query_check.h"
 
 #define WATCH_US INT64_C(5000)
@@ -244,17 +244,6 @@ static void *watchdog_main(void *context)
 
 /* ---- opening and closing ------------------------------------------------------------------- */
 
-/* A thread without signals: handlers run in the program's own threads. */
-static int start_thread(pthread_t *thread, void *(*run)(void *), void *context)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(thread, NULL, run, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
 static void free_pool(query_pool *pool)
 {
     pthread_cond_destroy(&pool->wake);
@@ -281,7 +270,7 @@ freshet_code query_pool_open(sql_engine *engine, int64_t memory, query_pool **ou
     pthread_cond_init(&pool->wake, &monotonic);
     pthread_cond_init(&pool->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (start_thread(&pool->watchdog, watchdog_main, pool) != 0) {
+    if (!thread_start(&pool->watchdog, watchdog_main, pool)) {
         free_pool(pool);
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
                          "the system gives no thread to watch over the debug table's queries");
