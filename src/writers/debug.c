@@ -221,8 +221,10 @@ static freshet_code trim_oldest(debug_table *table, int64_t n, freshet_error *er
     contents *now = &table->now;
     segment *oldest = &now->segments[0];
     text_reset(&table->sql);
-    text_format(&table->sql, "DELETE FROM \"__freshet\".s%" PRId64 " WHERE rowid < %" PRId64,
-                oldest->number, oldest->trimmed + n);
+    text_format(&table->sql,
+                "DELETE FROM \"__freshet\".s%" PRId64 " WHERE rowid < (SELECT min(rowid) FROM "
+                "\"__freshet\".s%" PRId64 ") + %" PRId64,
+                oldest->number, oldest->number, n);
     int64_t changed = 0;
     freshet_code code = execute(table, &changed, err);
     if (code != FRESHET_OK)
