@@ -334,27 +334,6 @@ static void test_limit_is_exact(void **state)
     debug_close(table);
 }
 
-/* DuckDB compacts tables by itself at some commits, the more so while others read: rowids change then. */
-static void test_limit_is_exact_while_read(void **state)
-{
-    (void)state;
-    debug_table *table = table_open(100000);
-    for (int64_t n = 0; n < 800000; n += 4000) {
-        freshet_result *result = NULL;
-        assert_int_equal(debug_query(table, "from " TABLE, NULL, &result, NULL), FRESHET_OK);
-        if (n > 0)
-            assert_int_equal(freshet_result_next(result, NULL), FRESHET_OK);
-        append_run(table, n, 4000);
-        freshet_result_close(result);
-        int64_t end = n + 4000, start = end > 100000 ? end - 100000 : 0;
-        assert_int_equal(debug_rows(table), end - start);
-        if (n % 52000 == 0)
-            check_range(table, start, end);
-        arena_reset(memory);
-    }
-    debug_close(table);
-}
-
 /* Segments come and go; what the engine holds does not grow with what was appended. */
 static void test_memory_is_bounded(void **state)
 {
@@ -821,7 +800,6 @@ int main(void)
         TEST(test_every_type_and_odd_names),
         TEST(test_random_against_twin),
         TEST(test_limit_is_exact),
-        TEST(test_limit_is_exact_while_read),
         TEST(test_memory_is_bounded),
         TEST(test_short_of_memory),
         TEST(test_refused_statements),
