@@ -1,0 +1,129 @@
+/* events.h - the live events of one key: kept in order, walked backwards, evicted from the front.
+ *
+ * keyed_state.c tells the whole idea. Here is the structure of one key: a single block of up to
+ * EVENT_BLOCK_MAX events, or a directory of groups of blocks:
+ *
+ *   events.root --> block                                      up to 64 events
+ *   events.root --> directory --> groups --> blocks            more: 64 blocks a group
+ *
+ * Events stand in the order of (second, arrival): an insert goes behind all events of its second,
+ * so that the arrival number is the place itself and takes no room.
+ *
+ * Order of calls: zero bytes are a key without events; events_insert, _evict, _answer in any order;
+ * events_release. Functions return false where memory is out; the key is then as it was before, except
+ * that an insert may have split a block.
+ */
+#ifndef FRESHET_WINDOWS_EVENTS_H
+#define FRESHET_WINDOWS_EVENTS_H
+
+#include "windows/window.h"
+
+#define EVENT_BLOCK_MAX 64u /* the bits of a word: the nulls of a slot in a block are one word */
+#define EVENT_GROUP_MAX 64u /* blocks in a group: which partials are fresh is one word */
+
+/* Memory of the keyed state: malloc with a count, and a way for tests to fail. */
+typedef struct windows_memory {
+    size_t bytes;       /* asked for and not given back */
+    int64_t fail_after; /* allocations until one fails; -1: never */
+} windows_memory;
+
+void *memory_take(windows_memory *memory, size_t size);
+void memory_give(windows_memory *memory, void *at, size_t size);
+
+typedef struct event_block {
+    int64_t base_s; /* second i is base_s + seconds[i] */
+    uint32_t n;
+    uint32_t capacity; /* a multiple of 4, so that arrays of smaller cells stay aligned */
+    uint64_t valid[];  /* one word a slot; behind them the arrays of cells and of seconds */
+} event_block;
+
+typedef struct event_group {
+    uint32_t n_blocks;
+    uint32_t capacity;
+    uint32_t n_events;
+    bool whole;     /* the group's own partial is fresh */
+    uint64_t fresh; /* bit i: the partial of block i is fresh */
+    event_block **blocks;
+    unsigned char *partials; /* one a block, and at [capacity] that of the group */
+} event_group;
+
+typedef struct event_directory {
+    uint32_t n_groups;
+    uint32_t capacity;
+    event_group *groups[];
+} event_directory;
+
+typedef struct events {
+    void *root; /* NULL, a block or a directory */
+    uint32_t n;
+    bool is_directory;
+} events;
+
+/* What a walk needs; one of a state, or of a thread. */
+typedef struct walker {
+    const windows_plan *plan;
+    windows_memory *memory;
+    uint32_t header_bytes; /* of a block, before its arrays */
+    unsigned char *frame;  /* the plan's frame_bytes */
+    aggregate_scratch scratch;
+} walker;
+
+freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memory *memory,
+                         freshet_error *err);
+void walker_release(walker *walker);
+
+/* Between two events: behind `event` events of block `block` of group `group`. */
+typedef struct event_place {
+    uint32_t group;
+    uint32_t block;
+    uint32_t event;
+} event_place;
+
+/* Adds an event. cells[i] is the cell of slot i, or NULL for null; texts are copied. `at` gets the place
+ * behind it, `behind` how many events stand behind that. */
+bool events_insert(walker *walker, events *events, int64_t second, const void *const *cells,
+                   event_place *at, uint32_t *behind);
+
+/* True when the newest block has no room: the moment to evict. */
+bool events_full(const events *events);
+
+/* Forgets events that no row of second `horizon_s` or later will see: of a single block all of them,
+ * of a directory whole blocks. What a walk from such a row finds is the same before and after. */
+void events_evict(walker *walker, events *events, int64_t horizon_s);
+
+/* Where answers go: row `row` of the plan's output columns. */
+typedef struct answer_row {
+    arena *arena;
+    column *columns;
+    uint64_t row;
+    bool overflow; /* set when an output could not hold its value: it is null then */
+} answer_row;
+
+/* Walks back from `fixed_end` (behind the last event of second `second`) for the fixed windows, and
+ * from `rows_end` for the row windows, and writes all outputs. */
+bool events_answer(walker *walker, const events *events, int64_t second, event_place fixed_end,
+                   event_place rows_end, answer_row *into);
+
+/* The place behind the last event but `back`; `back` at most events.n. */
+event_place events_end(const events *events, uint32_t back);
+
+/* Moves a place forward by n events, which must be there. */
+event_place events_advance(const events *events, event_place at, uint32_t n);
+
+/* Block number i from the front, NULL past the last; cells of a block, and the seconds. */
+const event_block *events_block(const events *events, event_place *cursor);
+static inline const void *block_cells(const walker *walker, const event_block *block,
+                                      const window_slot *slot)
+{
+    return (const unsigned char *)block + walker->header_bytes +
+           (size_t)block->capacity * slot->before;
+}
+static inline const uint32_t *block_seconds(const walker *walker, const event_block *block)
+{
+    return (const uint32_t *)((const unsigned char *)block + walker->header_bytes +
+                              (size_t)block->capacity * walker->plan->seconds_before);
+}
+
+void events_release(walker *walker, events *events);
+
+#endif

@@ -1,0 +1,462 @@
+/* window.c - reading windows and making the plan; see window.h.
+ *
+ * The plan is made in three passes: slots and measures are collected while the features are read;
+ * then the slots are laid out, the largest cells first so that every array in a block is aligned
+ * whatever its capacity, and the measures, those that are kept beside blocks first; last the answers
+ * are sorted into the walks.
+ */
+#include "windows/window.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "windows/hash.h"
+
+#define PARTIAL_ALIGN 16u
+#define WINDOW_DIGITS_MAX 18u
+
+/* ---- windows ------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    int64_t seconds;
+} units[] = {{"second", 1},  {"minute", 60},   {"hour", 3600},
+             {"day", 86400}, {"week", 604800}, {"year", INT64_C(336) * 86400}};
+
+#define N_UNITS (sizeof units / sizeof *units)
+
+static bool is_unit(const char *word, size_t length, const char *unit)
+{
+    size_t n = strlen(unit);
+    return strncmp(word, unit, n) == 0 && (length == n || (length == n + 1 && word[n] == 's'));
+}
+
+static freshet_code bad_window(freshet_error *err, const char *text, const char *why)
+{
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL, "window \"%s\": %s", text,
+                     why);
+}
+
+/* Seconds, or rows, of one unit; 0 where it is none. */
+static int64_t unit_length(const char *word, size_t length, window_mode mode)
+{
+    if (mode == WINDOW_ROWS)
+        return is_unit(word, length, "event") ? 1 : 0;
+    for (size_t i = 0; i < N_UNITS; i++)
+        if (is_unit(word, length, units[i].name))
+            return units[i].seconds;
+    return 0;
+}
+
+freshet_code window_parse(arena *arena, const char *text, window_mode mode, int64_t *length,
+                          const char **name, freshet_error *err)
+{
+    const char *number = text + strspn(text, " ");
+    size_t digits = strspn(number, "0123456789");
+    const char *word = number + digits + strspn(number + digits, " ");
+    size_t letters = strcspn(word, " ");
+    if (digits == 0 || digits > WINDOW_DIGITS_MAX || letters == 0 ||
+        word[letters + strspn(word + letters, " ")] != '\0')
+        return bad_window(err, text,
+                          mode == WINDOW_FIXED ? "write a number and a unit, as in \"2 hours\""
+                                               : "write a number of events, as in \"5 events\"");
+    if (mode == WINDOW_FIXED && is_unit(word, letters, "month"))
+        return bad_window(err, text, "months differ in length: say it in days or weeks");
+    int64_t unit = unit_length(word, letters, mode), n = strtoll(number, NULL, 10);
+    if (unit == 0)
+        return bad_window(err, text,
+                          mode == WINDOW_FIXED
+                              ? "the unit must be second, minute, hour, day, week or year"
+                              : "row windows are counted in events, as in \"5 events\"");
+    if (n == 0)
+        return bad_window(err, text, "it is empty: the number must be at least 1");
+    if (n > (mode == WINDOW_ROWS ? WINDOW_ROWS_MAX : WINDOW_SECONDS_MAX / unit))
+        return bad_window(err, text,
+                          mode == WINDOW_ROWS ? "the longest is 1000000 events"
+                                              : "the longest is 100 years of 365 days");
+    *length = n * unit;
+    *name = arena_format(arena, "%.*s_%.*s", (int)digits, number, (int)letters, word);
+    return *name == NULL ? error_memory(err, "reading a window") : FRESHET_OK;
+}
+
+/* ---- names --------------------------------------------------------------------------------- */
+
+static freshet_code in_feature(const windows_feature *feature, freshet_code code,
+                               freshet_error *err)
+{
+    if (err != NULL && code == FRESHET_BAD_DECLARATION) {
+        freshet_error cause = *err;
+        return error_set(err, code, FRESHET_STOP, NULL, "feature %s: %s", feature->name,
+                         cause.text);
+    }
+    return code;
+}
+
+static const char *output_name(arena *arena, const windows_feature *feature,
+                               const windows_function *function, const aggregate *aggregate,
+                               const char *window)
+{
+    return arena_format(arena, "%s__%s_over_%s_%s", feature->name,
+                        function->as != NULL ? function->as : aggregate->name, window,
+                        feature->mode == WINDOW_FIXED ? "fixed_windows" : "row_windows");
+}
+
+static freshet_code feature_outputs(arena *arena, const windows_feature *feature,
+                                    const aggregate *aggregates, field *into, int64_t *lengths,
+                                    freshet_error *err)
+{
+    for (uint32_t f = 0; f < feature->n_functions; f++)
+        for (uint32_t w = 0; w < feature->n_windows; w++) {
+            const char *window;
+            field *output = &into[f * feature->n_windows + w];
+            freshet_code code =
+                window_parse(arena, feature->windows[w], feature->mode, &lengths[w], &window, err);
+            if (code != FRESHET_OK)
+                return code;
+            output->type = aggregates[f].output;
+            output->name =
+                output_name(arena, feature, &feature->functions[f], &aggregates[f], window);
+            if (output->name == NULL)
+                return error_memory(err, "naming the columns of a feature");
+        }
+    return FRESHET_OK;
+}
+
+static freshet_code prepare_functions(arena *arena, const windows_feature *feature,
+                                      const type *input, aggregate **out, freshet_error *err)
+{
+    aggregate *made = arena_zero(arena, feature->n_functions + 1, sizeof *made);
+    if (made == NULL)
+        return error_memory(err, "preparing the functions of a feature");
+    for (uint32_t f = 0; f < feature->n_functions; f++) {
+        freshet_code code =
+            aggregate_prepare(arena, feature->functions[f].text, input, &made[f], err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    *out = made;
+    return FRESHET_OK;
+}
+
+freshet_code windows_feature_outputs(arena *arena, const windows_feature *feature,
+                                     const type *input, field *into, freshet_error *err)
+{
+    aggregate *aggregates = NULL;
+    int64_t *lengths = arena_zero(arena, feature->n_windows + 1, sizeof *lengths);
+    if (lengths == NULL)
+        return error_memory(err, "naming the columns of a feature");
+    freshet_code code = prepare_functions(arena, feature, input, &aggregates, err);
+    if (code == FRESHET_OK)
+        code = feature_outputs(arena, feature, aggregates, into, lengths, err);
+    return in_feature(feature, code, err);
+}
+
+/* ---- collecting ---------------------------------------------------------------------------- */
+
+/* An output before it is sorted into its walk. */
+typedef struct wish {
+    window_mode mode;
+    int64_t length;
+    const aggregate *aggregate;
+    uint32_t measure;
+} wish;
+
+typedef struct maker {
+    arena *arena;
+    const windows_declaration *declaration;
+    windows_plan *plan;
+    window_slot *slots;
+    window_measure *measures;
+    wish *wishes; /* one an output */
+    field *outputs;
+    uint32_t n_outputs;
+} maker;
+
+static uint32_t find_slot(maker *maker, uint32_t values, uint32_t filter)
+{
+    windows_plan *plan = maker->plan;
+    for (uint32_t i = 0; i < plan->n_slots; i++)
+        if (maker->slots[i].values == values && maker->slots[i].filter == filter)
+            return i;
+    if (plan->n_slots == WINDOWS_SLOTS_MAX)
+        return UINT32_MAX;
+    const type *type = maker->declaration->columns[values].type;
+    maker->slots[plan->n_slots] = (window_slot){
+        .values = values,
+        .filter = filter,
+        .type = type,
+        .is_text = type->kind == TYPE_STRING || type->kind == TYPE_BINARY,
+    };
+    return plan->n_slots++;
+}
+
+static uint32_t find_measure(maker *maker, uint32_t slot, const aggregate_family *family)
+{
+    windows_plan *plan = maker->plan;
+    for (uint32_t i = 0; i < plan->n_measures; i++)
+        if (maker->measures[i].slot == slot && maker->measures[i].family == family)
+            return i;
+    maker->measures[plan->n_measures] = (window_measure){.slot = slot, .family = family};
+    if (family->reads_values)
+        maker->slots[slot].cell = (uint32_t)type_cell_size(maker->slots[slot].type);
+    return plan->n_measures++;
+}
+
+static freshet_code check_columns(const windows_declaration *declaration,
+                                  const windows_feature *feature, freshet_error *err)
+{
+    if (feature->values >= declaration->n_columns ||
+        (feature->filter != WINDOWS_NO_FILTER && feature->filter >= declaration->n_columns))
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "feature %s: there is no such value column", feature->name);
+    if (feature->filter != WINDOWS_NO_FILTER &&
+        declaration->columns[feature->filter].type->kind != TYPE_BOOLEAN)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the filter of a window must give a boolean");
+    if (feature->n_functions == 0 || feature->n_windows == 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "a windowed feature needs at least one function and one window");
+    return FRESHET_OK;
+}
+
+static freshet_code collect_feature(maker *maker, const windows_feature *feature,
+                                    freshet_error *err)
+{
+    freshet_code code = check_columns(maker->declaration, feature, err);
+    if (code != FRESHET_OK)
+        return code;
+    const type *input = maker->declaration->columns[feature->values].type;
+    aggregate *aggregates;
+    int64_t *lengths = arena_zero(maker->arena, feature->n_windows, sizeof *lengths);
+    if (lengths == NULL)
+        return error_memory(err, "planning the windows");
+    code = prepare_functions(maker->arena, feature, input, &aggregates, err);
+    if (code == FRESHET_OK)
+        code = feature_outputs(maker->arena, feature, aggregates, maker->outputs + maker->n_outputs,
+                               lengths, err);
+    if (code != FRESHET_OK)
+        return code;
+    uint32_t slot = find_slot(maker, feature->values, feature->filter);
+    if (slot == UINT32_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "windows over more than %u columns and filters", WINDOWS_SLOTS_MAX);
+    for (uint32_t f = 0; f < feature->n_functions; f++) {
+        uint32_t measure = find_measure(maker, slot, aggregates[f].family);
+        for (uint32_t w = 0; w < feature->n_windows; w++)
+            maker->wishes[maker->n_outputs++] =
+                (wish){feature->mode, lengths[w], &aggregates[f], measure};
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code count_outputs(const windows_declaration *declaration, uint32_t *n,
+                                  freshet_error *err)
+{
+    uint64_t total = 0;
+    for (uint32_t i = 0; i < declaration->n_features; i++)
+        total +=
+            (uint64_t)declaration->features[i].n_functions * declaration->features[i].n_windows;
+    if (total > WINDOWS_OUTPUTS_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the windows make %llu columns; at most %u are possible",
+                         (unsigned long long)total, WINDOWS_OUTPUTS_MAX);
+    if (declaration->n_keys > WINDOWS_KEYS_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "a feature set can have at most %u keys", WINDOWS_KEYS_MAX);
+    for (uint32_t i = 0; i < declaration->n_keys; i++)
+        if (declaration->keys[i]->n_fields > 0)
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                             "a key must be a single value, not an array or a struct");
+    *n = (uint32_t)total;
+    return FRESHET_OK;
+}
+
+/* ---- laying out ---------------------------------------------------------------------------- */
+
+/* In a block: the cells of 16 bytes, of 8, the seconds, then 4, 1 and 0. */
+static void lay_out_slots(maker *maker)
+{
+    static const uint32_t sizes[] = {16, 8, 4, 1, 0};
+    windows_plan *plan = maker->plan;
+    uint32_t before = 0;
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        if (sizes[s] == 4) {
+            plan->seconds_before = before;
+            before += (uint32_t)sizeof(uint32_t);
+        }
+        for (uint32_t i = 0; i < plan->n_slots; i++) {
+            window_slot *slot = &maker->slots[i];
+            if (slot->cell != sizes[s])
+                continue;
+            slot->before = before;
+            before += slot->cell;
+            slot->is_text = slot->is_text && slot->cell > 0;
+            plan->has_texts = plan->has_texts || slot->is_text;
+        }
+    }
+    plan->event_bytes = before;
+}
+
+static void lay_out_measures(maker *maker)
+{
+    windows_plan *plan = maker->plan;
+    uint32_t at = 0;
+    for (int held = 0; held < 2; held++) {
+        for (uint32_t i = 0; i < plan->n_measures; i++) {
+            window_measure *measure = &maker->measures[i];
+            if ((measure->family->merge == NULL) != (held != 0))
+                continue;
+            measure->offset = at;
+            at += ((uint32_t)measure->family->size + PARTIAL_ALIGN - 1) & ~(PARTIAL_ALIGN - 1);
+            plan->holds = plan->holds || held;
+        }
+        if (!held)
+            plan->kept_bytes = at;
+    }
+    plan->frame_bytes = at;
+}
+
+static int compare_lengths(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* The distinct lengths of the mode's windows, ascending; returns how many. */
+static uint32_t distinct_lengths(const maker *maker, window_mode mode, int64_t *lengths)
+{
+    uint32_t n = 0, distinct = 0;
+    for (uint32_t i = 0; i < maker->n_outputs; i++)
+        if (maker->wishes[i].mode == mode)
+            lengths[n++] = maker->wishes[i].length;
+    if (n > 1)
+        qsort(lengths, n, sizeof *lengths, compare_lengths);
+    for (uint32_t i = 0; i < n; i++)
+        if (distinct == 0 || lengths[distinct - 1] != lengths[i])
+            lengths[distinct++] = lengths[i];
+    return distinct;
+}
+
+static bool fill_stop(maker *maker, window_mode mode, uint32_t index, window_stop *stop)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < maker->n_outputs; i++)
+        n += maker->wishes[i].mode == mode && maker->wishes[i].length == stop->length;
+    window_answer *answers = arena_zero(maker->arena, n, sizeof *answers);
+    if (answers == NULL)
+        return false;
+    for (uint32_t i = 0; i < maker->n_outputs; i++) {
+        const wish *wish = &maker->wishes[i];
+        if (wish->mode != mode || wish->length != stop->length)
+            continue;
+        window_measure *measure = &maker->measures[wish->measure];
+        answers[stop->n_answers++] = (window_answer){wish->aggregate, measure->offset, i};
+        measure->n_windows[mode] = index + 1;
+    }
+    stop->answers = answers;
+    return true;
+}
+
+static bool make_walk(maker *maker, window_mode mode)
+{
+    window_walk *walk = &maker->plan->walks[mode];
+    int64_t *lengths = arena_alloc(maker->arena, (maker->n_outputs + 1) * sizeof *lengths);
+    uint32_t *measures =
+        arena_alloc(maker->arena, (maker->plan->n_measures + 1) * sizeof *measures);
+    if (lengths == NULL || measures == NULL)
+        return false;
+    walk->n_stops = distinct_lengths(maker, mode, lengths);
+    window_stop *stops = arena_zero(maker->arena, walk->n_stops + 1, sizeof *stops);
+    if (stops == NULL)
+        return false;
+    for (uint32_t i = 0; i < walk->n_stops; i++) {
+        stops[i].length = lengths[i];
+        if (!fill_stop(maker, mode, i, &stops[i]))
+            return false;
+    }
+    for (uint32_t i = 0; i < maker->plan->n_measures; i++)
+        if (maker->measures[i].n_windows[mode] > 0)
+            measures[walk->n_measures++] = i;
+    walk->stops = stops;
+    walk->measures = measures;
+    return true;
+}
+
+static uint64_t hash_type(uint64_t hash, const type *type)
+{
+    uint32_t words[3] = {(uint32_t)type->kind, type->width, type->scale};
+    hash = hash_bytes(words, sizeof words, hash);
+    for (uint32_t i = 0; i < type->n_fields; i++)
+        hash = hash_type(hash, type->fields[i].type);
+    return hash;
+}
+
+static uint64_t plan_fingerprint(const windows_plan *plan)
+{
+    uint64_t hash = 0;
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        hash = hash_type(hash, plan->keys[i]);
+    for (uint32_t i = 0; i < plan->n_slots; i++) {
+        hash = hash_type(hash, plan->slots[i].type);
+        hash = hash_bytes(&plan->slots[i].cell, sizeof plan->slots[i].cell, hash);
+    }
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        hash = hash_type(hash + 1, plan->columns.fields[plan->carried[i]].type);
+    return hash;
+}
+
+static void finish_plan(maker *maker)
+{
+    windows_plan *plan = maker->plan;
+    const window_walk *walks = plan->walks;
+    plan->longest_s = walks[WINDOW_FIXED].n_stops == 0
+                          ? -1
+                          : walks[WINDOW_FIXED].stops[walks[WINDOW_FIXED].n_stops - 1].length;
+    plan->longest_rows = walks[WINDOW_ROWS].n_stops == 0
+                             ? 0
+                             : walks[WINDOW_ROWS].stops[walks[WINDOW_ROWS].n_stops - 1].length;
+    plan->outputs = (schema){maker->n_outputs, maker->outputs};
+    plan->slots = maker->slots;
+    plan->measures = maker->measures;
+    plan->fingerprint = plan_fingerprint(plan);
+}
+
+freshet_code windows_plan_make(arena *arena, const windows_declaration *declaration,
+                               windows_plan **out, freshet_error *err)
+{
+    uint32_t n_outputs = 0;
+    freshet_code code = count_outputs(declaration, &n_outputs, err);
+    if (code != FRESHET_OK)
+        return code;
+    maker maker = {.arena = arena, .declaration = declaration};
+    maker.plan = arena_zero(arena, 1, sizeof *maker.plan);
+    maker.slots = arena_zero(arena, WINDOWS_SLOTS_MAX, sizeof *maker.slots);
+    maker.measures = arena_zero(arena, n_outputs + 1, sizeof *maker.measures);
+    maker.wishes = arena_zero(arena, n_outputs + 1, sizeof *maker.wishes);
+    maker.outputs = arena_zero(arena, n_outputs + 1, sizeof *maker.outputs);
+    if (maker.plan == NULL || maker.slots == NULL || maker.measures == NULL ||
+        maker.wishes == NULL || maker.outputs == NULL)
+        return error_memory(err, "planning the windows");
+    *maker.plan = (windows_plan){
+        .n_keys = declaration->n_keys,
+        .keys = declaration->keys,
+        .columns = {declaration->n_columns, declaration->columns},
+        .carried = declaration->carried,
+        .n_carried = declaration->n_carried,
+    };
+    for (uint32_t i = 0; i < declaration->n_features; i++) {
+        code = collect_feature(&maker, &declaration->features[i], err);
+        if (code != FRESHET_OK)
+            return in_feature(&declaration->features[i], code, err);
+    }
+    lay_out_slots(&maker);
+    lay_out_measures(&maker);
+    if (!make_walk(&maker, WINDOW_FIXED) || !make_walk(&maker, WINDOW_ROWS))
+        return error_memory(err, "planning the windows");
+    finish_plan(&maker);
+    *out = maker.plan;
+    return FRESHET_OK;
+}

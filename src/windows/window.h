@@ -1,0 +1,150 @@
+/* window.h - the plan of a feature set's windows: what is kept of an event, and what is asked of it.
+ *
+ * A feature says: of this column, where this filter holds, compute these functions over these
+ * windows. Two kinds of window stand behind each row:
+ *
+ *   fixed   the last W seconds: all events of the key whose second lies in [s - W, s], where s is
+ *           the row's own time in whole seconds, floored. Both ends are in, and so are all events
+ *           of second s itself, also those that come later.
+ *   rows    the last N events up to the row, in the order of (second, arrival). An event with a
+ *           null value takes a place.
+ *
+ * Windows here are row by row and end at a row's own event. (The rolling windows of aggregated
+ * feature sets end at fixed times, and are planned elsewhere.)
+ *
+ * The plan takes all features together and removes what they have in common:
+ *
+ *   slot       one value kept of each event: a column under a filter. Where the filter is not true the
+ *              value is null, as in Butterfree's `case when filter then column end`. A slot of which only
+ *              counts are asked keeps no value, only whether there is one.
+ *   measure    one partial to compute: a family of aggregates over a slot. avg, sum and all windows of
+ *              a feature share it.
+ *   walk       per kind of window: the distinct lengths, the shortest first, and at each the values
+ *              to finish there. One walk over a key's events, newest to oldest, answers it.
+ *
+ * A plan is immutable once made, and lives in the arena it was made in.
+ */
+#ifndef FRESHET_WINDOWS_WINDOW_H
+#define FRESHET_WINDOWS_WINDOW_H
+
+#include "windows/aggregate.h"
+
+#define WINDOW_SECONDS_MAX INT64_C(3153600000) /* 100 years */
+#define WINDOW_ROWS_MAX 1000000
+#define WINDOWS_SLOTS_MAX 1024u
+#define WINDOWS_OUTPUTS_MAX 10000u /* TYPE_FIELDS_MAX */
+#define WINDOWS_KEYS_MAX 64u
+
+typedef enum window_mode { WINDOW_FIXED, WINDOW_ROWS } window_mode;
+#define WINDOW_MODES 2
+
+/* Reads a window as a declaration has it, "2 hours" or "5 events": seconds or rows into `length`, and
+ * its form in column names ("2_hours") into `name`. Years have 336 days, as in Butterfree; months
+ * and empty windows are refused. FRESHET_BAD_DECLARATION with a sentence. */
+freshet_code window_parse(arena *arena, const char *text, window_mode mode, int64_t *length,
+                          const char **name, freshet_error *err);
+
+/* What is declared. Columns are indexes into the value columns that windows_apply is given. */
+typedef struct windows_function {
+    const char *text; /* "avg", "percentile(0.9)" */
+    const char *as;   /* its word in the column's name; NULL: as aggregate_prepare says */
+} windows_function;
+
+#define WINDOWS_NO_FILTER UINT32_MAX
+
+typedef struct windows_feature {
+    const char *name;
+    uint32_t values;
+    uint32_t filter; /* a boolean column, or WINDOWS_NO_FILTER */
+    window_mode mode;
+    const windows_function *functions;
+    uint32_t n_functions;
+    const char *const *windows; /* their texts */
+    uint32_t n_windows;
+} windows_feature;
+
+typedef struct windows_declaration {
+    const type *const *keys; /* types of the key columns */
+    uint32_t n_keys;
+    const field *columns; /* the value columns; names are used in messages */
+    uint32_t n_columns;
+    const windows_feature *features;
+    uint32_t n_features;
+    const uint32_t
+        *carried; /* value columns of which a key's newest row is kept, to output it again */
+    uint32_t n_carried;
+} windows_declaration;
+
+typedef struct window_slot {
+    uint32_t values;
+    uint32_t filter;
+    const type *type;
+    uint32_t cell; /* bytes kept of each event; 0: only whether it is null */
+    uint32_t
+        before; /* sum of the cells of the slots that lie before it in a block, seconds included */
+    bool is_text;
+} window_slot;
+
+typedef struct window_measure {
+    uint32_t slot;
+    const aggregate_family *family;
+    uint32_t offset;                  /* of its partial in a frame, and beside a block */
+    uint32_t n_windows[WINDOW_MODES]; /* it is asked for in the first n of the walk's windows */
+} window_measure;
+
+/* One value to finish: a function of a measure into an output column. */
+typedef struct window_answer {
+    const aggregate *aggregate;
+    uint32_t offset; /* of the measure's partial */
+    uint32_t output;
+} window_answer;
+
+typedef struct window_stop {
+    int64_t length; /* seconds or rows */
+    const window_answer *answers;
+    uint32_t n_answers;
+} window_stop;
+
+typedef struct window_walk {
+    const window_stop *stops; /* the shortest first */
+    uint32_t n_stops;
+    const uint32_t *measures; /* those asked for */
+    uint32_t n_measures;
+} window_walk;
+
+typedef struct windows_plan {
+    schema outputs; /* one field a feature, function and window, in this order: Butterfree's */
+    uint32_t n_keys;
+    const type *const *keys;
+    schema columns;
+    const uint32_t *carried;
+    uint32_t n_carried;
+
+    uint32_t n_slots;
+    const window_slot *slots;
+    uint32_t event_bytes;    /* of one event: its second and all cells */
+    uint32_t seconds_before; /* as window_slot.before, for the seconds */
+    bool has_texts;
+
+    uint32_t n_measures;
+    const window_measure *measures;
+    uint32_t kept_bytes;  /* of the partials beside a block; these come first in a frame */
+    uint32_t frame_bytes; /* of all partials of a walk */
+    bool holds;           /* some measure holds values, and needs scratch memory */
+
+    window_walk walks[WINDOW_MODES];
+    int64_t longest_s; /* the longest fixed window; -1 where there is none */
+    int64_t longest_rows;
+    uint64_t fingerprint; /* of the keys, slots and carried columns: what saved state depends on */
+} windows_plan;
+
+/* Makes the plan. What is referred to by the declaration must live as long as the arena.
+ * FRESHET_BAD_DECLARATION with the feature's name in the sentence where something does not fit. */
+freshet_code windows_plan_make(arena *arena, const windows_declaration *declaration,
+                               windows_plan **out, freshet_error *err);
+
+/* The columns of one feature, as windows_plan_make would name and type them. */
+freshet_code windows_feature_outputs(arena *arena, const windows_feature *feature,
+                                     const type *input, field *into, freshet_error *err);
+
+#endif
