@@ -47,7 +47,8 @@ const bool *source_used(const source *source, uint32_t reader);
 /* Gives the table of a static reader new content. Call begin, any number of add, then commit, which swaps the content in
  * at once; or abort. Statements see the old content until commit. */
 freshet_code source_load_begin(source *source, uint32_t reader, freshet_error *err);
-freshet_code source_load_add(source *source, uint32_t reader, const batch *rows, freshet_error *err);
+freshet_code source_load_add(source *source, uint32_t reader, const batch *rows,
+                             freshet_error *err);
 freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *err);
 void source_load_abort(source *source, uint32_t reader);
 

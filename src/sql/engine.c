@@ -139,6 +139,11 @@ void sql_session_close(sql_session *session)
     free(session);
 }
 
+sql_engine *sql_session_engine(const sql_session *session)
+{
+    return session->engine;
+}
+
 freshet_code sql_execute(sql_session *session, const char *sql, int64_t *changed,
                          freshet_error *err)
 {

@@ -43,6 +43,7 @@ freshet_code sql_lock(sql_engine *engine, freshet_error *err);
 
 freshet_code sql_session_open(sql_engine *engine, sql_session **out, freshet_error *err);
 void sql_session_close(sql_session *session);
+sql_engine *sql_session_engine(const sql_session *session);
 
 /* Runs statements of our own (DDL, BEGIN, COMMIT, DELETE); `changed` (may be NULL) gets the number of rows
  * changed. Never for a user's text. */

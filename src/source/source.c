@@ -1,0 +1,694 @@
+/* source.c - see source.h.
+ *
+ * OPENING. A table with each reader's id and columns is made, empty, and the user's own text is
+ * prepared over these: DuckDB's messages then speak of the user's names, and point into the user's
+ * text. The plan (plan.h) gives the query that is run, over names of our own: for reader 3 the
+ * input `__freshet_rows_3` where it drives, the table `__freshet_table_3` where it does not. Its
+ * columns must be those of the user's text, or following rows has changed what the query means.
+ * At the end the tables with the readers' ids go, and the engine is locked.
+ *
+ * BAD ROWS. A run that fails says which value it did not like, but not which row it was of. The rows of
+ * the driving batches, one batch after the other, are halved until the rows that fail by
+ * themselves are found, each by about 2 log2(n) runs, and left out.
+ *
+ * LOADING. New content goes into a table of its own, which takes the old one's name at commit; the
+ * query is prepared again, so that it is planned for the new content.
+ */
+#include "source/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "source/plan.h"
+#include "source/rows.h"
+#include "source/spark_macros.h"
+
+#define HALVING_DEPTH_MAX 64
+
+typedef struct slot {
+    freshet_reader *reader;
+    sql_input *input; /* where it drives */
+    sql_input *load_input;
+    sql_statement *load; /* while loading */
+} slot;
+
+struct source {
+    const freshet_declaration *handle;
+    const declared_text *query;
+    problems *problems; /* while opening */
+    uint32_t n_problems_before;
+    arena *arena;
+    arena *scratch; /* of the runs that look for bad rows */
+    sql_session *session;
+    slot *slots;
+    uint32_t n_readers;
+    plan_reader *plan_readers;
+    plan plan;
+    schema schema;
+    sql_statement *statement;
+    sql_cursor *cursor;
+    bool at_end;
+};
+
+/* ---- opening ---- */
+
+static void report(void *context, int64_t position, const char *text)
+{
+    source *source = context;
+    place at = source->query->at;
+    if (position >= 0)
+        at = declaration_place_in(source->handle, source->query, (size_t)position);
+    problem_add(source->problems, &at, "%s", text);
+}
+
+static bool has_problems(const source *source)
+{
+    return problems_count(source->problems) > source->n_problems_before;
+}
+
+static void check_reader(source *source, uint32_t i)
+{
+    const freshet_reader *reader = source->slots[i].reader;
+    const declared_text *id = &reader->block->id;
+    for (uint32_t other = 0; other < i; other++) {
+        if (strcasecmp(source->slots[other].reader->block->id.value, id->value) == 0)
+            problem_add(source->problems, &id->at,
+                        "there are two readers \"%s\" (SQL takes capital and small letters for the "
+                        "same): give one of them another id",
+                        id->value);
+    }
+    if (strncasecmp(id->value, "__freshet", 9) == 0)
+        problem_add(
+            source->problems, &id->at,
+            "the reader's id \"%s\" begins with __freshet, which is kept for internal names",
+            id->value);
+    if (reader->schema.n_fields == 0)
+        problem_add(source->problems, &id->at, "the reader \"%s\" has no columns", id->value);
+    if (schema_find(&reader->schema, SOURCE_ROW_COLUMN) >= 0)
+        problem_add(source->problems, &id->at,
+                    "the reader \"%s\" has a column " SOURCE_ROW_COLUMN
+                    ", a name kept for internal use: rename it",
+                    id->value);
+}
+
+static freshet_code describe_readers(source *source, freshet_error *err)
+{
+    arena *arena = source->arena;
+    source->plan_readers = arena_zero(arena, source->n_readers, sizeof *source->plan_readers);
+    if (source->plan_readers == NULL)
+        return error_memory(err, "opening the source");
+    for (uint32_t i = 0; i < source->n_readers; i++) {
+        const freshet_reader *reader = source->slots[i].reader;
+        plan_reader *described = &source->plan_readers[i];
+        check_reader(source, i);
+        *described = (plan_reader){.id = reader->block->id.value,
+                                   .is_stream = reader->block->stream,
+                                   .schema = &reader->schema,
+                                   .driving = arena_format(arena, "__freshet_rows_%u", i),
+                                   .table = arena_format(arena, "__freshet_table_%u", i)};
+        if (described->driving == NULL || described->table == NULL)
+            return error_memory(err, "opening the source");
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code make_check_tables(source *source, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < source->n_readers && code == FRESHET_OK; i++) {
+        const plan_reader *reader = &source->plan_readers[i];
+        code = sql_table_create(source->session, reader->id, reader->schema, err);
+    }
+    return code;
+}
+
+static freshet_code drop_check_tables(source *source, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < source->n_readers && code == FRESHET_OK; i++) {
+        const char *name = sql_quote(source->arena, source->plan_readers[i].id);
+        const char *sql =
+            name == NULL ? NULL : arena_format(source->arena, "DROP TABLE IF EXISTS main.%s", name);
+        code = sql == NULL ? error_memory(err, "opening the source")
+                           : sql_execute(source->session, sql, NULL, err);
+    }
+    return code;
+}
+
+static void check_result_names(source *source, const schema *columns)
+{
+    for (uint32_t i = 0; i < columns->n_fields; i++) {
+        const char *name = columns->fields[i].name;
+        schema before = {i, columns->fields};
+        if (schema_find(&before, name) >= 0)
+            problem_add(source->problems, &source->query->at,
+                        "the query gives two columns named \"%s\": give one of them another name "
+                        "with AS",
+                        name);
+        if (strcasecmp(name, SOURCE_ROW_COLUMN) == 0)
+            problem_add(source->problems, &source->query->at,
+                        "the query gives a column named " SOURCE_ROW_COLUMN
+                        ", which is kept for internal use: give it another name with AS");
+    }
+}
+
+/* The user's own text, for DuckDB's messages and for the columns. */
+static freshet_code check_text(source *source, freshet_error *err)
+{
+    sql_statement *statement = NULL;
+    sql_problem problem;
+    freshet_code code =
+        sql_prepare(source->session, source->query->value, &statement, &problem, err);
+    if (code == FRESHET_USAGE) {
+        report(source, problem.position, problem.text);
+        return FRESHET_BAD_DECLARATION;
+    }
+    if (code != FRESHET_OK)
+        return code;
+    check_result_names(source, sql_statement_schema(statement));
+    source->schema = schema_keep(source->arena, sql_statement_schema(statement));
+    sql_statement_close(statement);
+    if (source->schema.fields == NULL)
+        return error_memory(err, "opening the source");
+    return has_problems(source) ? FRESHET_BAD_DECLARATION : FRESHET_OK;
+}
+
+static freshet_code make_inputs(source *source, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < source->n_readers && code == FRESHET_OK; i++) {
+        const plan_reader *reader = &source->plan_readers[i];
+        slot *slot = &source->slots[i];
+        if (source->plan.drives[i]) {
+            code = sql_input_add(source->session, reader->driving, reader->schema,
+                                 SOURCE_ROW_COLUMN, i, &slot->input, err);
+            continue;
+        }
+        const char *name = arena_format(source->arena, "__freshet_load_%u", i);
+        if (name == NULL)
+            return error_memory(err, "opening the source");
+        code = sql_table_create(source->session, reader->table, reader->schema, err);
+        if (code == FRESHET_OK)
+            code = sql_input_add(source->session, name, reader->schema, NULL, i, &slot->load_input,
+                                 err);
+    }
+    return code;
+}
+
+static void drop_inputs(source *source)
+{
+    for (uint32_t i = 0; i < source->n_readers; i++) {
+        slot *slot = &source->slots[i];
+        if (slot->load_input != NULL) {
+            char sql[80];
+            snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS __freshet_table_%u", i);
+            sql_execute(source->session, sql, NULL, NULL);
+        }
+        sql_input_close(slot->input);
+        sql_input_close(slot->load_input);
+        slot->input = slot->load_input = NULL;
+    }
+}
+
+/* Are these the columns of the user's text, and behind them the hidden one where it runs by rows? */
+static bool is_as_written(const source *source, const schema *columns)
+{
+    uint32_t n = source->schema.n_fields;
+    if (columns->n_fields != n + source->plan.by_rows)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!type_equal(columns->fields[i].type, source->schema.fields[i].type))
+            return false;
+    }
+    return !source->plan.by_rows || (strcmp(columns->fields[n].name, SOURCE_ROW_COLUMN) == 0 &&
+                                     columns->fields[n].type->kind == TYPE_BIGINT);
+}
+
+/* The query that is run. FRESHET_USAGE where planning has changed what it means. */
+static freshet_code prepare_planned(source *source, sql_statement **out, freshet_error *err)
+{
+    sql_statement *statement = NULL;
+    freshet_code code = sql_prepare(source->session, source->plan.sql, &statement, NULL, err);
+    if (code == FRESHET_OK && !is_as_written(source, sql_statement_schema(statement))) {
+        sql_statement_close(statement);
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "columns chosen by a pattern, or a whole row taken as one value, would "
+                         "hold more than the query says: name the columns");
+    }
+    if (code == FRESHET_OK)
+        *out = statement;
+    return code;
+}
+
+static freshet_code plan_and_prepare(source *source, bool as_a_whole, freshet_error *err)
+{
+    freshet_code code =
+        plan_query(source->arena, source->session, source->query->value, source->plan_readers,
+                   source->n_readers, as_a_whole, report, source, &source->plan, err);
+    bool is_planned = code == FRESHET_OK, is_checked = source->schema.fields != NULL;
+    if (source->plan.is_resolved && !is_checked) {
+        freshet_code text_code = check_text(source, err);
+        code = is_planned ? text_code : code;
+    }
+    if (code == FRESHET_OK)
+        code = make_inputs(source, err);
+    return code == FRESHET_OK ? prepare_planned(source, &source->statement, err) : code;
+}
+
+static freshet_code open_query(source *source, freshet_error *err)
+{
+    freshet_error reason = {0};
+    freshet_code code = plan_and_prepare(source, false, &reason);
+    if (code == FRESHET_USAGE && source->plan.by_rows) {
+        bool is_stream = declaration_of(source->handle)->is_stream;
+        drop_inputs(source);
+        if (!is_stream)
+            code = plan_and_prepare(source, true, &reason);
+        else
+            problem_add(source->problems, &source->query->at,
+                        "the query cannot be followed row by row, as a stream needs it: %s",
+                        reason.text);
+    }
+    if (code == FRESHET_USAGE && !has_problems(source))
+        problem_add(source->problems, &source->query->at, "the query cannot be run: %s",
+                    reason.text);
+    if (has_problems(source))
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the source's query cannot be run");
+    if (code != FRESHET_OK && err != NULL)
+        *err = reason;
+    return code;
+}
+
+static freshet_code open_source(source *source, freshet_error *err)
+{
+    freshet_code code = describe_readers(source, err);
+    if (code == FRESHET_OK && has_problems(source))
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the source's readers cannot be used");
+    if (code == FRESHET_OK)
+        code = spark_macros_create(source->session, err);
+    if (code == FRESHET_OK)
+        code = make_check_tables(source, err);
+    if (code == FRESHET_OK)
+        code = open_query(source, err);
+    return code;
+}
+
+static source *source_new(const freshet_declaration *handle, sql_session *session,
+                          freshet_reader *const *readers, uint32_t n_readers)
+{
+    source *source = calloc(1, sizeof *source);
+    if (source == NULL)
+        return NULL;
+    source->handle = handle;
+    source->query = &declaration_of(handle)->source.query;
+    source->session = session;
+    source->n_readers = n_readers;
+    source->arena = arena_open();
+    source->scratch = arena_open();
+    if (source->arena != NULL)
+        source->slots = arena_zero(source->arena, n_readers, sizeof *source->slots);
+    if (source->scratch == NULL || source->slots == NULL) {
+        arena_close(source->arena);
+        arena_close(source->scratch);
+        free(source);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n_readers; i++)
+        source->slots[i].reader = readers[i];
+    return source;
+}
+
+freshet_code source_open(const freshet_declaration *declaration, sql_session *session,
+                         freshet_reader *const *readers, uint32_t n_readers, problems *problems,
+                         source **out, freshet_error *err)
+{
+    *out = NULL;
+    source *source = source_new(declaration, session, readers, n_readers);
+    if (source == NULL)
+        return error_memory(err, "opening the source");
+    source->problems = problems;
+    source->n_problems_before = problems_count(problems);
+    freshet_code code = open_source(source, err);
+    if (source->plan_readers != NULL) {
+        freshet_code dropped = drop_check_tables(source, code == FRESHET_OK ? err : NULL);
+        code = code == FRESHET_OK ? dropped : code;
+    }
+    if (code == FRESHET_OK)
+        code = sql_lock(sql_session_engine(session), err);
+    if (code != FRESHET_OK) {
+        source_close(source);
+        return code;
+    }
+    source->problems = NULL;
+    *out = source;
+    return FRESHET_OK;
+}
+
+void source_close(source *source)
+{
+    if (source == NULL)
+        return;
+    for (uint32_t i = 0; i < source->n_readers; i++)
+        source_load_abort(source, i);
+    sql_cursor_close(source->cursor);
+    sql_statement_close(source->statement);
+    drop_inputs(source);
+    arena_close(source->arena);
+    arena_close(source->scratch);
+    free(source);
+}
+
+const schema *source_schema(const source *source)
+{
+    return &source->schema;
+}
+
+bool source_is_by_rows(const source *source)
+{
+    return source->plan.by_rows;
+}
+
+bool source_drives(const source *source, uint32_t reader)
+{
+    return source->plan.drives[reader];
+}
+
+const bool *source_used(const source *source, uint32_t reader)
+{
+    return source->plan.columns[reader];
+}
+
+/* ---- loading ---- */
+
+/* Runs a statement of our own with the reader's number in it, any number of times. */
+static freshet_code execute_for(source *source, uint32_t reader, const char *format,
+                                freshet_error *err)
+{
+    char sql[240];
+    snprintf(sql, sizeof sql, format, reader, reader, reader);
+    return sql_execute(source->session, sql, NULL, err);
+}
+
+freshet_code source_load_begin(source *source, uint32_t reader, freshet_error *err)
+{
+    slot *slot = &source->slots[reader];
+    char name[40], insert[100];
+    source_load_abort(source, reader);
+    snprintf(name, sizeof name, "__freshet_new_%u", reader);
+    snprintf(insert, sizeof insert, "INSERT INTO %s SELECT * FROM __freshet_load_%u", name, reader);
+    freshet_code code =
+        sql_table_create(source->session, name, source->plan_readers[reader].schema, err);
+    if (code == FRESHET_OK)
+        code = sql_command_prepare(source->session, insert, &slot->load, err);
+    return code;
+}
+
+freshet_code source_load_add(source *source, uint32_t reader, const batch *rows, freshet_error *err)
+{
+    slot *slot = &source->slots[reader];
+    sql_input_set(slot->load_input, rows, 0, rows->n_rows);
+    freshet_code code = sql_command_run(slot->load, NULL, err);
+    sql_input_set(slot->load_input, NULL, 0, 0);
+    return code;
+}
+
+freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *err)
+{
+    slot *slot = &source->slots[reader];
+    sql_statement_close(slot->load);
+    slot->load = NULL;
+    freshet_code code = execute_for(source, reader,
+                                    "BEGIN; DROP TABLE IF EXISTS __freshet_table_%u; "
+                                    "ALTER TABLE __freshet_new_%u RENAME TO __freshet_table_%u; "
+                                    "COMMIT",
+                                    err);
+    if (code != FRESHET_OK) {
+        sql_execute(source->session, "ROLLBACK", NULL, NULL);
+        execute_for(source, reader, "DROP TABLE IF EXISTS __freshet_new_%u", NULL);
+        return code;
+    }
+    sql_statement *statement = NULL;
+    code = prepare_planned(source, &statement, err);
+    if (code == FRESHET_OK) {
+        sql_statement_close(source->statement);
+        source->statement = statement;
+    }
+    return code;
+}
+
+void source_load_abort(source *source, uint32_t reader)
+{
+    slot *slot = &source->slots[reader];
+    if (slot->load == NULL)
+        return;
+    sql_statement_close(slot->load);
+    slot->load = NULL;
+    execute_for(source, reader, "DROP TABLE IF EXISTS __freshet_new_%u", NULL);
+}
+
+/* ---- by rows ---- */
+
+/* The driving batches of one run, seen as one row of rows: first[i] is reader i's first. */
+typedef struct run {
+    source *source;
+    const batch **batches; /* NULL: none */
+    uint64_t *first;       /* n_readers + 1 of them */
+    rejects *rejects;
+    uint8_t *is_bad; /* per row; NULL while none is known */
+    uint32_t n_bad;
+} run;
+
+static uint32_t rows_of(const batch *batch)
+{
+    return batch == NULL ? 0 : batch->n_rows;
+}
+
+static void set_inputs(const run *run, uint64_t from, uint64_t to)
+{
+    const source *source = run->source;
+    for (uint32_t i = 0; i < source->n_readers; i++) {
+        if (source->slots[i].input == NULL)
+            continue;
+        uint64_t low = run->first[i] < from ? from : run->first[i];
+        uint64_t high = run->first[i + 1] > to ? to : run->first[i + 1];
+        if (low < high)
+            sql_input_set(source->slots[i].input, run->batches[i], (uint32_t)(low - run->first[i]),
+                          (uint32_t)(high - low));
+        else
+            sql_input_set(source->slots[i].input, NULL, 0, 0);
+    }
+}
+
+static bool is_of_row(freshet_code code, const freshet_error *err)
+{
+    return code == FRESHET_FAILED && err->then == FRESHET_SKIP_ROW;
+}
+
+/* Runs rows [from, to) for nothing but to see whether they fail. */
+static freshet_code try_rows(const run *run, uint64_t from, uint64_t to, freshet_error *err)
+{
+    batch ignored;
+    set_inputs(run, from, to);
+    arena_reset(run->source->scratch);
+    return sql_run(run->source->statement, run->source->scratch, &ignored, err);
+}
+
+static freshet_code reject_row(run *run, uint64_t row, const char *reason, freshet_error *err)
+{
+    uint32_t which = 0;
+    while (row >= run->first[which + 1])
+        which++;
+    const freshet_reader *reader = run->source->slots[which].reader;
+    const batch *batch = run->batches[which];
+    reject where = {.reader = reader->block->id.value, .offset = -1};
+    if (batch->origins != NULL) {
+        const origin *origin = &batch->origins[row - run->first[which]];
+        if (reader->ops != NULL && reader->ops->partition_label != NULL)
+            where.partition = reader->ops->partition_label(reader, origin->partition);
+        where.offset = origin->offset;
+        where.raw = origin->raw;
+        where.raw_length = origin->raw_length;
+    }
+    run->is_bad[row] = 1;
+    run->n_bad++;
+    if (!rejects_add(run->rejects, &where, "the source's query fails for this row: %s", reason))
+        return error_memory(err, "noting a refused row");
+    return FRESHET_OK;
+}
+
+typedef struct range {
+    uint64_t from, to;
+} range;
+
+/* Finds every row of [0, n) that fails by itself. A range on the stack is known to fail, or, where its
+ * other half did not, must. */
+static freshet_code find_bad_rows(run *run, uint64_t n, freshet_error *err)
+{
+    range stack[HALVING_DEPTH_MAX];
+    uint32_t depth = 0;
+    freshet_error reason = {0};
+    stack[depth++] = (range){0, n};
+    while (depth > 0) {
+        range range = stack[--depth];
+        uint64_t middle = range.from + (range.to - range.from) / 2;
+        bool is_one = range.to - range.from == 1;
+        freshet_code code = try_rows(run, range.from, is_one ? range.to : middle, &reason);
+        bool is_bad = is_of_row(code, &reason);
+        if (code != FRESHET_OK && !is_bad) {
+            if (err != NULL)
+                *err = reason;
+            return code;
+        }
+        if (is_one) {
+            code = is_bad ? reject_row(run, range.from, reason.text, err) : FRESHET_OK;
+            if (code != FRESHET_OK)
+                return code;
+            continue;
+        }
+        bool right_is_bad = !is_bad;
+        if (is_bad) {
+            code = try_rows(run, middle, range.to, &reason);
+            right_is_bad = is_of_row(code, &reason);
+            if (code != FRESHET_OK && !right_is_bad) {
+                if (err != NULL)
+                    *err = reason;
+                return code;
+            }
+        }
+        if (right_is_bad)
+            stack[depth++] = (struct range){middle, range.to};
+        if (is_bad)
+            stack[depth++] = (struct range){range.from, middle};
+    }
+    return FRESHET_OK;
+}
+
+/* Gives every input its batch without the bad rows, which keep their numbers by rows[]. */
+static freshet_code leave_out_bad_rows(run *run, arena *arena, freshet_error *err)
+{
+    source *source = run->source;
+    for (uint32_t i = 0; i < source->n_readers; i++) {
+        uint32_t n = rows_of(run->batches[i]);
+        if (n == 0)
+            continue;
+        batch all = *run->batches[i];
+        batch *good = arena_alloc(arena, sizeof *good);
+        uint8_t *keep = arena_zero(arena, n, sizeof *keep);
+        all.arena = arena;
+        all.origins = NULL;
+        all.rows = arena_zero(arena, n, sizeof *all.rows);
+        if (good == NULL || keep == NULL || all.rows == NULL)
+            return error_memory(err, "leaving refused rows out of a batch");
+        for (uint32_t row = 0; row < n; row++) {
+            keep[row] = !run->is_bad[run->first[i] + row];
+            all.rows[row] = ROW_OF(i, row);
+        }
+        freshet_code code = batch_select(&all, keep, good, err);
+        if (code != FRESHET_OK)
+            return code;
+        sql_input_set(source->slots[i].input, good, 0, good->n_rows);
+    }
+    return FRESHET_OK;
+}
+
+/* The run has failed: finds the rows that it fails for, and runs the others. */
+static freshet_code run_without_bad_rows(run *run, arena *arena, uint64_t n,
+                                         const freshet_error *first, batch *out, freshet_error *err)
+{
+    freshet_error reason = {0};
+    run->is_bad = arena_zero(arena, n, sizeof *run->is_bad);
+    if (run->is_bad == NULL)
+        return error_memory(err, "looking for the rows that fail");
+    freshet_code code = try_rows(run, 0, 0, &reason);
+    if (is_of_row(code, &reason))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, "source.query",
+                         "the source's query fails whatever rows come: %s", reason.text);
+    if (code == FRESHET_OK)
+        code = find_bad_rows(run, n, &reason);
+    if (code == FRESHET_OK)
+        code = leave_out_bad_rows(run, arena, &reason);
+    if (code == FRESHET_OK)
+        code = sql_run(run->source->statement, arena, out, &reason);
+    if (is_of_row(code, &reason))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, "source.query",
+                         "the source's query fails, but for none of the rows by itself: %s",
+                         first->text);
+    if (code != FRESHET_OK && err != NULL)
+        *err = reason;
+    return code;
+}
+
+/* Takes the hidden column off and orders the rows by it. */
+static freshet_code take_rows(const run *run, batch *out, freshet_error *err)
+{
+    source *source = run->source;
+    const column *hidden = &out->columns[source->schema.n_fields];
+    uint32_t *n_rows = arena_zero(out->arena, source->n_readers, sizeof *n_rows);
+    if (n_rows == NULL)
+        return error_memory(err, "ordering rows");
+    for (uint32_t i = 0; i < source->n_readers; i++)
+        n_rows[i] = rows_of(run->batches[i]);
+    if (hidden->valid != NULL)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, "source.query",
+                         "the source's query gives rows that come from no row of a stream");
+    out->rows = hidden->data;
+    out->schema = source->schema;
+    return rows_order(out, n_rows, source->n_readers, err);
+}
+
+freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,
+                        rejects *rejects, freshet_error *err)
+{
+    uint32_t n_readers = source->n_readers;
+    run run = {.source = source, .rejects = rejects};
+    freshet_error reason = {0};
+    run.batches = arena_zero(arena, n_readers, sizeof *run.batches);
+    run.first = arena_zero(arena, n_readers + 1, sizeof *run.first);
+    if (run.batches == NULL || run.first == NULL)
+        return error_memory(err, "running the source's query");
+    for (uint32_t i = 0; i < n_readers; i++) {
+        run.batches[i] = source->slots[i].input == NULL ? NULL : batches[i];
+        run.first[i + 1] = run.first[i] + rows_of(run.batches[i]);
+    }
+    uint64_t n = run.first[n_readers];
+    set_inputs(&run, 0, n);
+    freshet_code code = sql_run(source->statement, arena, out, &reason);
+    if (is_of_row(code, &reason)) {
+        freshet_error first = reason;
+        code = run_without_bad_rows(&run, arena, n, &first, out, &reason);
+    }
+    set_inputs(&run, 0, 0);
+    if (code == FRESHET_OK)
+        code = take_rows(&run, out, &reason);
+    if (code != FRESHET_OK && err != NULL)
+        *err = reason;
+    return code;
+}
+
+/* ---- as a whole ---- */
+
+freshet_code source_next(source *source, arena *arena, batch *out, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    if (source->at_end)
+        return FRESHET_END;
+    if (source->cursor == NULL)
+        code = sql_cursor_open(source->statement, &source->cursor, err);
+    if (code == FRESHET_OK)
+        code = sql_next(source->cursor, arena, out, err);
+    if (code != FRESHET_OK) {
+        sql_cursor_close(source->cursor);
+        source->cursor = NULL;
+        source->at_end = code == FRESHET_END;
+    }
+    if (code == FRESHET_FAILED && err != NULL)
+        err->then = FRESHET_STOP;
+    if (code == FRESHET_OK)
+        out->schema = source->schema;
+    return code;
+}

@@ -1,0 +1,79 @@
+/* spark_macros.c - see spark_macros.h.
+ *
+ * Only names that DuckDB leaves free: where both have a function of one name and differ
+ * (dayofweek, date_add, datediff, size of a null), DuckDB's stays. Masks are Java's and are
+ * translated to strftime's letter by letter.
+ */
+#include "source/spark_macros.h"
+
+#include "base/error.h"
+
+/* yyyy-MM-dd HH:mm:ss.SSS to %Y-%m-%d %H:%M:%S.%g. Longer runs of a letter come first; a letter
+ * that strftime's codes have, too (a, d, y ...), before the codes that contain it. */
+#define MASK(m)                                                                                \
+    "replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(" \
+    "replace(replace(replace(replace(" m ", 'a', '%p'), 'EEEE', '%A'), 'EEE', '%a'), "         \
+    "'SSSSSS', '%f'), 'SSS', '%g'), 'yyyy', '%Y'), 'yy', '%y'), 'MMMM', '%B'), 'MMM', '%b'), " \
+    "'MM', '%m'), 'dd', '%d'), 'HH', '%H'), 'hh', '%I'), 'mm', '%M'), 'ss', '%S')"
+
+const spark_macro spark_macros[] = {
+    {"nvl", "(a, b) AS coalesce(a, b)", false},
+    {"nvl2", "(a, b, c) AS CASE WHEN a IS NOT NULL THEN b ELSE c END", false},
+    {"isnull", "(a) AS a IS NULL", false},
+    {"isnotnull", "(a) AS a IS NOT NULL", false},
+    {"date_format", "(t, mask) AS strftime(CAST(t AS TIMESTAMP), " MASK("mask") ")", false},
+    {"from_unixtime",
+     "(seconds) AS strftime(make_timestamp(CAST(seconds AS BIGINT) * 1000000), "
+     "'%Y-%m-%d %H:%M:%S'), "
+     "(seconds, mask) AS strftime(make_timestamp(CAST(seconds AS BIGINT) * 1000000), " MASK(
+         "mask") ")",
+     false},
+    {"unix_timestamp",
+     "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT), "
+     "(t, mask) AS CAST(floor(epoch_us(strptime(t, " MASK("mask") ")) / 1000000) AS BIGINT)",
+     false},
+    {"unix_seconds", "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT)",
+     false},
+    {"unix_millis", "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000) AS BIGINT)", false},
+    {"unix_micros", "(t) AS epoch_us(CAST(t AS TIMESTAMP))", false},
+    {"timestamp_seconds", "(n) AS make_timestamp(CAST(n * 1000000 AS BIGINT))", false},
+    {"timestamp_millis", "(n) AS make_timestamp(CAST(n AS BIGINT) * 1000)", false},
+    {"timestamp_micros", "(n) AS make_timestamp(CAST(n AS BIGINT))", false},
+    {"to_date", "(t) AS CAST(t AS DATE), (t, mask) AS CAST(strptime(t, " MASK("mask") ") AS DATE)",
+     false},
+    {"add_months", "(d, n) AS CAST(CAST(d AS DATE) + to_months(CAST(n AS INTEGER)) AS DATE)",
+     false},
+    {"get_json_object", "(j, path) AS json_extract_string(j, path)", false},
+    {"rlike", "(s, pattern) AS regexp_matches(s, pattern)", false},
+    {"startswith", "(s, start) AS starts_with(s, start)", false},
+    {"endswith", "(s, ending) AS ends_with(s, ending)", false},
+    {"locate", "(part, s) AS instr(s, part)", false},
+    {"initcap",
+     "(s) AS array_to_string(list_transform(string_split(s, ' '), lambda w: "
+     "upper(left(w, 1)) || lower(substr(w, 2))), ' ')",
+     false},
+    {"substring_index",
+     "(s, part, n) AS CASE WHEN n >= 0 THEN array_to_string(string_split(s, part)[1:n], part) "
+     "ELSE array_to_string(string_split(s, part)[n:], part) END",
+     false},
+    {"pmod", "(a, b) AS ((a % b) + b) % b", false},
+    {"explode", "(list) AS unnest(list)", false},
+    {"collect_list", "(x) AS coalesce(list(x) FILTER (WHERE x IS NOT NULL), [])", true},
+    {"collect_set", "(x) AS coalesce(list(DISTINCT x) FILTER (WHERE x IS NOT NULL), [])", true},
+    {"percentile_approx", "(x, p) AS approx_quantile(x, p)", true},
+};
+
+const uint32_t spark_macros_n = sizeof spark_macros / sizeof spark_macros[0];
+
+freshet_code spark_macros_create(sql_session *session, freshet_error *err)
+{
+    arena *scratch = arena_open();
+    const char *all = scratch == NULL ? NULL : "";
+    for (uint32_t i = 0; all != NULL && i < spark_macros_n; i++)
+        all = arena_format(scratch, "%sCREATE OR REPLACE MACRO %s%s;\n", all, spark_macros[i].name,
+                           spark_macros[i].definition);
+    freshet_code code = all == NULL ? error_memory(err, "making the functions of Spark's SQL")
+                                    : sql_execute(session, all, NULL, err);
+    arena_close(scratch);
+    return code;
+}
