@@ -73,18 +73,6 @@ static void check_reader(source *source, uint32_t i)
 {
     const freshet_reader *reader = source->slots[i].reader;
     const declared_text *id = &reader->block->id;
-    for (uint32_t other = 0; other < i; other++) {
-        if (strcasecmp(source->slots[other].reader->block->id.value, id->value) == 0)
-            problem_add(source->problems, &id->at,
-                        "there are two readers \"%s\" (SQL takes capital and small letters for the "
-                        "same): give one of them another id",
-                        id->value);
-    }
-    if (strncasecmp(id->value, "__freshet", 9) == 0)
-        problem_add(
-            source->problems, &id->at,
-            "the reader's id \"%s\" begins with __freshet, which is kept for internal names",
-            id->value);
     if (reader->schema.n_fields == 0)
         problem_add(source->problems, &id->at, "the reader \"%s\" has no columns", id->value);
     if (schema_find(&reader->schema, SOURCE_ROW_COLUMN) >= 0)

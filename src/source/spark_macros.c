@@ -2,7 +2,9 @@
  *
  * Only names that DuckDB leaves free: where both have a function of one name and differ
  * (dayofweek, date_add, datediff, size of a null), DuckDB's stays. Masks are Java's and are
- * translated to strftime's letter by letter.
+ * translated to strftime's letter by letter. A format must be a constant, which a macro's parameter
+ * is not when the macro is made: DuckDB puts that check off as long as the other argument has no
+ * type either, so the first argument is not cast there.
  */
 #include "source/spark_macros.h"
 
@@ -19,18 +21,16 @@
 const spark_macro spark_macros[] = {
     {"nvl", "(a, b) AS coalesce(a, b)", false},
     {"nvl2", "(a, b, c) AS CASE WHEN a IS NOT NULL THEN b ELSE c END", false},
-    {"isnull", "(a) AS a IS NULL", false},
-    {"isnotnull", "(a) AS a IS NOT NULL", false},
-    {"date_format", "(t, mask) AS strftime(CAST(t AS TIMESTAMP), " MASK("mask") ")", false},
+    {"date_format", "(t, mask) AS strftime(t, " MASK("mask") ")", false},
     {"from_unixtime",
      "(seconds) AS strftime(make_timestamp(CAST(seconds AS BIGINT) * 1000000), "
      "'%Y-%m-%d %H:%M:%S'), "
-     "(seconds, mask) AS strftime(make_timestamp(CAST(seconds AS BIGINT) * 1000000), " MASK(
+     "(seconds, mask) AS strftime(make_timestamp(seconds * 1000000), " MASK(
          "mask") ")",
      false},
     {"unix_timestamp",
      "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT), "
-     "(t, mask) AS CAST(floor(epoch_us(strptime(t, " MASK("mask") ")) / 1000000) AS BIGINT)",
+     "(t, mask) AS CAST(floor(epoch_us(strptime(t || '', " MASK("mask") ")) / 1000000) AS BIGINT)",
      false},
     {"unix_seconds", "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT)",
      false},
@@ -39,7 +39,7 @@ const spark_macro spark_macros[] = {
     {"timestamp_seconds", "(n) AS make_timestamp(CAST(n * 1000000 AS BIGINT))", false},
     {"timestamp_millis", "(n) AS make_timestamp(CAST(n AS BIGINT) * 1000)", false},
     {"timestamp_micros", "(n) AS make_timestamp(CAST(n AS BIGINT))", false},
-    {"to_date", "(t) AS CAST(t AS DATE), (t, mask) AS CAST(strptime(t, " MASK("mask") ") AS DATE)",
+    {"to_date", "(t) AS CAST(t AS DATE), (t, mask) AS CAST(strptime(t || '', " MASK("mask") ") AS DATE)",
      false},
     {"add_months", "(d, n) AS CAST(CAST(d AS DATE) + to_months(CAST(n AS INTEGER)) AS DATE)",
      false},
