@@ -30,13 +30,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <yyjson.h>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "source/plan_tree.h"
 #include "source/spark_macros.h"
-
-typedef yyjson_mut_val node;
 
 /* A name in a FROM clause. */
 typedef struct item {
@@ -140,58 +138,7 @@ static bool too_deep(planner *planner, uint32_t depth)
     return true;
 }
 
-/* ---- reading the tree ---- */
-
-static const char *text_in(node *object, const char *key)
-{
-    const char *text = yyjson_mut_get_str(yyjson_mut_obj_get(object, key));
-    return text == NULL ? "" : text;
-}
-
-static bool is_type(node *object, const char *type)
-{
-    return strcmp(text_in(object, "type"), type) == 0;
-}
-
-/* The byte offset in the query; DuckDB writes "none" as the largest number. */
-static int64_t position_of(node *object)
-{
-    node *position = yyjson_mut_obj_get(object, "query_location");
-    if (!yyjson_mut_is_uint(position) || yyjson_mut_get_uint(position) > INT32_MAX)
-        return -1;
-    return (int64_t)yyjson_mut_get_uint(position);
-}
-
-/* The first place that something inside `any` has. */
-static int64_t first_position(node *any, uint32_t depth)
-{
-    if (any == NULL || depth > 20 || !yyjson_mut_is_ctn(any))
-        return -1;
-    int64_t position = yyjson_mut_is_obj(any) ? position_of(any) : -1;
-    size_t index, n;
-    node *key, *value;
-    if (position >= 0)
-        return position;
-    if (yyjson_mut_is_arr(any)) {
-        yyjson_mut_arr_foreach(any, index, n, value)
-        {
-            if (position < 0)
-                position = first_position(value, depth + 1);
-        }
-    } else {
-        yyjson_mut_obj_foreach(any, index, n, key, value)
-        {
-            if (position < 0)
-                position = first_position(value, depth + 1);
-        }
-    }
-    return position;
-}
-
-static bool is_empty(node *list)
-{
-    return yyjson_mut_get_len(list) == 0;
-}
+/* ---- changing the tree ---- */
 
 static void put_text(planner *planner, node *object, const char *key, const char *text)
 {
@@ -336,7 +283,7 @@ static void complain_of_table(planner *planner, node *table, const char *name)
     for (uint32_t i = 0; i < planner->n_readers; i++)
         ids[i] = planner->readers[i].id;
     const char *nearest = text_nearest(name, ids, planner->n_readers);
-    int64_t position = position_of(table);
+    int64_t position = tree_position(table);
     if (strpbrk(name, "./:*?") != NULL)
         complain_of_name(
             planner, position,
@@ -354,9 +301,9 @@ static void complain_of_table(planner *planner, node *table, const char *name)
 
 static from walk_table(planner *planner, node *table, const cte *ctes)
 {
-    const char *name = text_in(table, "table_name"), *alias = text_in(table, "alias");
+    const char *name = tree_text(table, "table_name"), *alias = tree_text(table, "alias");
     bool is_bare =
-        *text_in(table, "schema_name") == '\0' && *text_in(table, "catalog_name") == '\0';
+        *tree_text(table, "schema_name") == '\0' && *tree_text(table, "catalog_name") == '\0';
     if (*alias == '\0')
         alias = name;
     for (const cte *known = ctes; is_bare && known != NULL; known = known->outer) {
@@ -370,7 +317,7 @@ static from walk_table(planner *planner, node *table, const cte *ctes)
             complain_of_table(planner, table, name);
         else
             complain_of_name(
-                planner, position_of(table),
+                planner, tree_position(table),
                 "\"%s\" has a schema in front: the query can read the source's readers only, "
                 "by their ids",
                 name);
@@ -380,7 +327,7 @@ static from walk_table(planner *planner, node *table, const cte *ctes)
     put_text(planner, table, "alias", alias);
     put_text(planner, table, "table_name", planner->drives[reader] ? known->driving : known->table);
     planner->out->is_used[reader] = true;
-    if (!is_empty(yyjson_mut_obj_get(table, "column_name_alias")))
+    if (!tree_is_empty(yyjson_mut_obj_get(table, "column_name_alias")))
         use_all(planner, reader);
     return one_item(planner, alias, reader, planner->drives[reader]);
 }
@@ -402,10 +349,10 @@ static const char *lost_side(const char *type, bool left_carries)
 
 static void check_join(planner *planner, node *join, const item *left, const item *right)
 {
-    int64_t position = position_of(join);
+    int64_t position = tree_position(join);
     if (position < 0)
-        position = first_position(yyjson_mut_obj_get(join, "right"), 0);
-    const char *kind = text_in(join, "ref_type");
+        position = tree_first_position(yyjson_mut_obj_get(join, "right"), 0);
+    const char *kind = tree_text(join, "ref_type");
     if (left != NULL && right != NULL) {
         refuse(
             planner, position,
@@ -418,7 +365,7 @@ static void check_join(planner *planner, node *join, const item *left, const ite
     const item *carrier = left != NULL ? left : right;
     if (carrier == NULL)
         return;
-    const char *side = lost_side(text_in(join, "join_type"), left != NULL);
+    const char *side = lost_side(tree_text(join, "join_type"), left != NULL);
     if (strcmp(kind, "POSITIONAL") == 0)
         refuse(planner, position,
                "a POSITIONAL JOIN with the stream \"%s\" is not possible: its rows have no fixed "
@@ -465,7 +412,7 @@ static from walk_join(planner *planner, node *join, const cte *ctes, uint32_t de
         if (yyjson_mut_is_str(column))
             add_mention(planner, yyjson_mut_get_str(column), false);
     }
-    if (strcmp(text_in(join, "ref_type"), "NATURAL") == 0)
+    if (strcmp(tree_text(join, "ref_type"), "NATURAL") == 0)
         use_everything(planner);
     return (from){append(left.items, right.items), carrier};
 }
@@ -475,10 +422,10 @@ static from walk_function(planner *planner, node *reference, const cte *ctes, ui
     static const char *const harmless[] = {"unnest",    "range",     "generate_series",
                                            "json_each", "json_tree", NULL};
     node *function = yyjson_mut_obj_get(reference, "function");
-    const char *name = text_in(function, "function_name"), *alias = text_in(reference, "alias");
+    const char *name = tree_text(function, "function_name"), *alias = tree_text(reference, "alias");
     if (!is_one_of(name, harmless))
         complain_of_name(
-            planner, position_of(reference),
+            planner, tree_position(reference),
             "the query cannot use the table function %s(): declare a reader instead and name "
             "its id here (unnest, range, generate_series and json_each are possible)",
             name);
@@ -490,39 +437,39 @@ static from walk_subquery(planner *planner, node *reference, const cte *ctes, ui
 {
     node *query = yyjson_mut_obj_get(yyjson_mut_obj_get(reference, "subquery"), "node");
     const item *carrier = walk_query(planner, query, ctes, depth + 1);
-    return named_after(one_item(planner, text_in(reference, "alias"), -1, carrier != NULL),
+    return named_after(one_item(planner, tree_text(reference, "alias"), -1, carrier != NULL),
                        carrier);
 }
 
 static from walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth)
 {
     from from = {NULL, NULL};
-    if (too_deep(planner, depth) || is_type(reference, "EMPTY"))
+    if (too_deep(planner, depth) || tree_is(reference, "EMPTY"))
         return from;
-    if (is_type(reference, "BASE_TABLE")) {
+    if (tree_is(reference, "BASE_TABLE")) {
         from = walk_table(planner, reference, ctes);
-    } else if (is_type(reference, "SUBQUERY")) {
+    } else if (tree_is(reference, "SUBQUERY")) {
         from = walk_subquery(planner, reference, ctes, depth);
-    } else if (is_type(reference, "JOIN")) {
+    } else if (tree_is(reference, "JOIN")) {
         from = walk_join(planner, reference, ctes, depth);
-    } else if (is_type(reference, "TABLE_FUNCTION")) {
+    } else if (tree_is(reference, "TABLE_FUNCTION")) {
         from = walk_function(planner, reference, ctes, depth);
-    } else if (is_type(reference, "EXPRESSION_LIST")) {
+    } else if (tree_is(reference, "EXPRESSION_LIST")) {
         walk_expressions(planner, yyjson_mut_obj_get(reference, "values"), ctes, NULL, depth + 1);
-        from = one_item(planner, text_in(reference, "alias"), -1, false);
-    } else if (is_type(reference, "PIVOT")) {
+        from = one_item(planner, tree_text(reference, "alias"), -1, false);
+    } else if (tree_is(reference, "PIVOT")) {
         from = walk_from(planner, yyjson_mut_obj_get(reference, "source"), ctes, depth + 1);
         use_everything(planner);
         if (from.carrier != NULL)
-            refuse(planner, position_of(reference),
+            refuse(planner, tree_position(reference),
                    "PIVOT and UNPIVOT of the stream \"%s\" are not possible: write the columns as "
                    "CASE expressions, or use a feature of the feature set",
                    stream_name(planner, from.carrier));
     } else {
-        complain(planner, position_of(reference),
+        complain(planner, tree_position(reference),
                  "DESCRIBE, SUMMARIZE and SHOW are not possible in the query");
     }
-    refuse_sample(planner, reference, from.carrier, position_of(reference));
+    refuse_sample(planner, reference, from.carrier, tree_position(reference));
     return from;
 }
 
@@ -530,8 +477,8 @@ static from walk_from(planner *planner, node *reference, const cte *ctes, uint32
 
 static void check_function(planner *planner, node *function, const item *carrier)
 {
-    const char *name = text_in(function, "function_name");
-    int64_t position = position_of(function);
+    const char *name = tree_text(function, "function_name");
+    int64_t position = tree_position(function);
     bool is_clock = is_among(planner->clocks, planner->n_clocks, name) ||
                     (strcasecmp(name, "age") == 0 &&
                      yyjson_mut_get_len(yyjson_mut_obj_get(function, "children")) == 1);
@@ -562,8 +509,9 @@ static void check_column(planner *planner, node *column)
     }
     const char *first = yyjson_mut_get_str(yyjson_mut_arr_get_first(names));
     if (planner->is_stream && first != NULL && yyjson_mut_arr_size(names) == 1 &&
-        is_one_of(first, clocks) && !is_column(planner, first))
-        complain(planner, position_of(column),
+        is_one_of(first, clocks) && !is_column(planner, first) &&
+        !tree_has_alias(yyjson_mut_doc_get_root(planner->document), first, 0))
+        complain(planner, tree_position(column),
                  "%s is not possible on a stream: a replay would give another value; use the "
                  "event's own time, or compute it where the feature is read",
                  first);
@@ -576,31 +524,26 @@ static void walk_nested_query(planner *planner, node *expression, const cte *cte
     const item *carrier = walk_query(planner, query, ctes, depth + 1);
     if (carrier != NULL)
         refuse(
-            planner, position_of(expression),
+            planner, tree_position(expression),
             "the stream \"%s\" cannot be read inside an expression: the answer would change with "
             "every row that comes; join with a reader without stream: true instead",
             stream_name(planner, carrier));
 }
 
-static bool has_class(node *object, const char *class)
-{
-    return strcmp(text_in(object, "class"), class) == 0;
-}
-
 static void check_expression(planner *planner, node *object, const cte *ctes, const item *carrier,
                              uint32_t depth)
 {
-    if (has_class(object, "FUNCTION"))
+    if (tree_has_class(object, "FUNCTION"))
         check_function(planner, object, carrier);
-    else if (has_class(object, "COLUMN_REF"))
+    else if (tree_has_class(object, "COLUMN_REF"))
         check_column(planner, object);
-    else if (has_class(object, "SUBQUERY"))
+    else if (tree_has_class(object, "SUBQUERY"))
         walk_nested_query(planner, object, ctes, depth);
-    else if (has_class(object, "WINDOW") && carrier != NULL)
-        refuse(planner, position_of(object),
+    else if (tree_has_class(object, "WINDOW") && carrier != NULL)
+        refuse(planner, tree_position(object),
                "%s() OVER the stream \"%s\" is not possible: a window function looks at rows that "
                "have not come yet, or are gone; use a windowed feature of the feature set",
-               text_in(object, "function_name"), stream_name(planner, carrier));
+               tree_text(object, "function_name"), stream_name(planner, carrier));
 }
 
 /* All expressions in any part of the tree that holds no table reference. */
@@ -635,7 +578,7 @@ static void exclude_hidden(planner *planner, node *star)
 
 static void fix_star(planner *planner, node *star, const item *items, bool carries)
 {
-    const char *relation = text_in(star, "relation_name");
+    const char *relation = tree_text(star, "relation_name");
     bool is_all = *relation == '\0', has_hidden = carries && is_all;
     for (const item *item = items; item != NULL; item = item->next) {
         if (!is_all && strcasecmp(item->alias, relation) != 0)
@@ -661,7 +604,7 @@ static void fix_stars(planner *planner, node *any, const item *items, bool carri
             fix_stars(planner, value, items, carries, depth + 1);
         return;
     }
-    if (has_class(any, "STAR"))
+    if (tree_has_class(any, "STAR"))
         fix_star(planner, any, items, carries);
     yyjson_mut_obj_foreach(any, index, n, key, value)
     {
@@ -695,15 +638,15 @@ static void check_modifiers(planner *planner, node *query, const item *carrier)
     const char *stream = stream_name(planner, carrier);
     yyjson_mut_arr_foreach(yyjson_mut_obj_get(query, "modifiers"), index, n, modifier)
     {
-        int64_t position = first_position(modifier, 0);
-        if (is_type(modifier, "DISTINCT_MODIFIER"))
+        int64_t position = tree_first_position(modifier, 0);
+        if (tree_is(modifier, "DISTINCT_MODIFIER"))
             refuse(planner,
                    position >= 0 ? position
-                                 : first_position(yyjson_mut_obj_get(query, "select_list"), 0),
+                                 : tree_first_position(yyjson_mut_obj_get(query, "select_list"), 0),
                    "DISTINCT over the stream \"%s\" is not possible: every row would have to be "
                    "remembered for ever; the feature set gives the newest row of each key anyway",
                    stream);
-        else if (is_type(modifier, "ORDER_MODIFIER"))
+        else if (tree_is(modifier, "ORDER_MODIFIER"))
             refuse(planner, position,
                    "ORDER BY over the stream \"%s\" is not possible: there is no last row to wait "
                    "for; the rows keep the order in which they are read",
@@ -722,18 +665,19 @@ static void check_groups(planner *planner, node *select, const item *carrier)
     node *having = yyjson_mut_obj_get(select, "having");
     node *qualify = yyjson_mut_obj_get(select, "qualify");
     const char *stream = stream_name(planner, carrier);
-    if (!is_empty(groups) || strcmp(text_in(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0)
-        refuse(planner, first_position(groups, 0),
+    if (!tree_is_empty(groups) ||
+        strcmp(tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0)
+        refuse(planner, tree_first_position(groups, 0),
                "GROUP BY over the stream \"%s\" is not possible: no group would ever be complete; "
                "use a windowed feature of the feature set",
                stream);
     if (yyjson_mut_is_obj(having))
-        refuse(planner, first_position(having, 0),
+        refuse(planner, tree_first_position(having, 0),
                "HAVING over the stream \"%s\" is not possible: no group would ever be complete; "
                "choose rows by WHERE",
                stream);
     if (yyjson_mut_is_obj(qualify))
-        refuse(planner, first_position(qualify, 0),
+        refuse(planner, tree_first_position(qualify, 0),
                "QUALIFY over the stream \"%s\" is not possible: a window function looks at rows "
                "that have not come yet, or are gone; use a windowed feature of the feature set",
                stream);
@@ -754,7 +698,7 @@ static const item *walk_select(planner *planner, node *select, const cte *ctes, 
         return NULL;
     check_groups(planner, select, from.carrier);
     check_modifiers(planner, select, from.carrier);
-    refuse_sample(planner, select, from.carrier, first_position(from_table, 0));
+    refuse_sample(planner, select, from.carrier, tree_first_position(from_table, 0));
     add_hidden(planner, select);
     return from.carrier;
 }
@@ -768,10 +712,10 @@ static const item *walk_set_operation(planner *planner, node *set, const cte *ct
     walk_expressions(planner, yyjson_mut_obj_get(set, "modifiers"), ctes, carrier, depth + 1);
     if (carrier == NULL)
         return NULL;
-    const char *type = text_in(set, "setop_type");
+    const char *type = tree_text(set, "setop_type");
     bool is_union = strncmp(type, "UNION", 5) == 0;
     bool is_all = yyjson_mut_get_bool(yyjson_mut_obj_get(set, "setop_all"));
-    int64_t position = first_position(yyjson_mut_obj_get(sides[1], "select_list"), 0);
+    int64_t position = tree_first_position(yyjson_mut_obj_get(sides[1], "select_list"), 0);
     if (!is_union)
         refuse(
             planner, position,
@@ -786,7 +730,7 @@ static const item *walk_set_operation(planner *planner, node *set, const cte *ct
             stream_name(planner, carrier));
     else if (left == NULL || right == NULL)
         refuse(
-            planner, first_position(yyjson_mut_obj_get(sides[left != NULL], "select_list"), 0),
+            planner, tree_first_position(yyjson_mut_obj_get(sides[left != NULL], "select_list"), 0),
             "one side of UNION ALL reads the stream \"%s\", and this one reads no stream: its rows "
             "would come again with each micro-batch; make its reader stream: true",
             stream_name(planner, carrier));
@@ -796,13 +740,13 @@ static const item *walk_set_operation(planner *planner, node *set, const cte *ct
 
 static const item *walk_recursive(planner *planner, node *query, const cte *ctes, uint32_t depth)
 {
-    const cte self = {ctes, text_in(query, "cte_name"), NULL};
+    const cte self = {ctes, tree_text(query, "cte_name"), NULL};
     const item *left = walk_query(planner, yyjson_mut_obj_get(query, "left"), ctes, depth + 1);
     const item *right = walk_query(planner, yyjson_mut_obj_get(query, "right"), &self, depth + 1);
     const item *carrier = left != NULL ? left : right;
     if (carrier != NULL)
         refuse(
-            planner, first_position(query, 0),
+            planner, tree_first_position(query, 0),
             "WITH RECURSIVE over the stream \"%s\" is not possible: the recursion would never see "
             "all rows; use a reader without stream: true",
             stream_name(planner, carrier));
@@ -817,14 +761,13 @@ static const cte *walk_ctes(planner *planner, node *query, const cte *ctes, uint
     node *map = yyjson_mut_obj_get(yyjson_mut_obj_get(query, "cte_map"), "map");
     yyjson_mut_arr_foreach(map, index, n, entry)
     {
-        node *body = yyjson_mut_obj_get(
-            yyjson_mut_obj_get(yyjson_mut_obj_get(entry, "value"), "query"), "node");
         cte *new = arena_alloc(planner->arena, sizeof *new);
         if (new == NULL) {
             planner->no_memory = true;
             return ctes;
         }
-        *new = (cte){ctes, text_in(entry, "key"), walk_query(planner, body, ctes, depth + 1)};
+        *new = (cte){ctes, tree_text(entry, "key"),
+                     walk_query(planner, tree_cte_body(entry), ctes, depth + 1)};
         ctes = new;
     }
     return ctes;
@@ -836,67 +779,25 @@ static const item *walk_query(planner *planner, node *query, const cte *ctes, ui
     if (query == NULL || too_deep(planner, depth))
         return NULL;
     ctes = walk_ctes(planner, query, ctes, depth);
-    if (is_type(query, "SELECT_NODE"))
+    if (tree_is(query, "SELECT_NODE"))
         return walk_select(planner, query, ctes, depth);
-    if (is_type(query, "SET_OPERATION_NODE"))
+    if (tree_is(query, "SET_OPERATION_NODE"))
         return walk_set_operation(planner, query, ctes, depth);
-    if (is_type(query, "RECURSIVE_CTE_NODE"))
+    if (tree_is(query, "RECURSIVE_CTE_NODE"))
         return walk_recursive(planner, query, ctes, depth);
-    complain(planner, -1, "this form of query (%s) is not possible", text_in(query, "type"));
+    complain(planner, -1, "this form of query (%s) is not possible", tree_text(query, "type"));
     return NULL;
-}
-
-/* ---- which readers drive ---- */
-
-static node *find_cte(node *query, const char *name)
-{
-    size_t index, n;
-    node *entry;
-    node *map = yyjson_mut_obj_get(yyjson_mut_obj_get(query, "cte_map"), "map");
-    yyjson_mut_arr_foreach(map, index, n, entry)
-    {
-        if (strcasecmp(text_in(entry, "key"), name) == 0)
-            return yyjson_mut_obj_get(
-                yyjson_mut_obj_get(yyjson_mut_obj_get(entry, "value"), "query"), "node");
-    }
-    return NULL;
-}
-
-/* Marks the leftmost reader of each UNION ALL branch. CTEs are looked for in `outer`, the query
- * around, and in the query itself; deeper scopes are left alone: the query then runs as a whole. */
-static void find_drivers(const planner *planner, node *query, node *outer, bool *drives,
-                         uint32_t depth)
-{
-    if (query == NULL || depth > PLAN_DEPTH_MAX)
-        return;
-    if (is_type(query, "SET_OPERATION_NODE")) {
-        node *scope = is_empty(yyjson_mut_obj_get(yyjson_mut_obj_get(query, "cte_map"), "map"))
-                          ? outer
-                          : query;
-        find_drivers(planner, yyjson_mut_obj_get(query, "left"), scope, drives, depth + 1);
-        find_drivers(planner, yyjson_mut_obj_get(query, "right"), scope, drives, depth + 1);
-        return;
-    }
-    node *reference = yyjson_mut_obj_get(query, "from_table");
-    while (is_type(reference, "JOIN"))
-        reference = yyjson_mut_obj_get(reference, "left");
-    if (is_type(reference, "SUBQUERY")) {
-        query = yyjson_mut_obj_get(yyjson_mut_obj_get(reference, "subquery"), "node");
-        find_drivers(planner, query, outer, drives, depth + 1);
-    } else if (is_type(reference, "BASE_TABLE")) {
-        const char *name = text_in(reference, "table_name");
-        node *body = find_cte(query, name);
-        if (body == NULL && outer != NULL)
-            body = find_cte(outer, name);
-        int64_t reader = find_reader(planner, name);
-        if (body != NULL)
-            find_drivers(planner, body, query, drives, depth + 1);
-        else if (reader >= 0)
-            drives[reader] = true;
-    }
 }
 
 /* ---- the whole ---- */
+
+static void note_driver(void *context, const char *table)
+{
+    planner *planner = context;
+    int64_t reader = find_reader(planner, table);
+    if (reader >= 0)
+        planner->out->drives[reader] = true;
+}
 
 /* The names that DuckDB gives for `sql`, sorted; NULL where that fails. */
 static freshet_code ask_names(arena *arena, sql_session *session, const char *sql,
@@ -993,6 +894,7 @@ static bool walk(planner *planner, yyjson_doc *tree, bool *drives)
     planner->out->is_resolved = true;
     planner->n_refusals = 0;
     planner->items = NULL;
+    planner->mentions = NULL;
     yyjson_mut_doc_free(planner->document);
     const item *carrier = walk_query(planner, copy_tree(planner, tree), NULL, 1);
     use_mentioned(planner);
@@ -1009,7 +911,7 @@ static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *s
     for (uint32_t i = 0; i < planner->n_readers; i++)
         out->drives[i] = planner->readers[i].is_stream;
     if (!planner->is_stream)
-        find_drivers(planner, query, NULL, out->drives, 1);
+        tree_leftmost(query, note_driver, planner);
     out->by_rows = walk(planner, tree, out->drives) && !as_a_whole;
     if (planner->n_problems > 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,

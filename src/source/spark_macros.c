@@ -25,8 +25,7 @@ const spark_macro spark_macros[] = {
     {"from_unixtime",
      "(seconds) AS strftime(make_timestamp(CAST(seconds AS BIGINT) * 1000000), "
      "'%Y-%m-%d %H:%M:%S'), "
-     "(seconds, mask) AS strftime(make_timestamp(seconds * 1000000), " MASK(
-         "mask") ")",
+     "(seconds, mask) AS strftime(make_timestamp(seconds * 1000000), " MASK("mask") ")",
      false},
     {"unix_timestamp",
      "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT), "
@@ -39,7 +38,8 @@ const spark_macro spark_macros[] = {
     {"timestamp_seconds", "(n) AS make_timestamp(CAST(n * 1000000 AS BIGINT))", false},
     {"timestamp_millis", "(n) AS make_timestamp(CAST(n AS BIGINT) * 1000)", false},
     {"timestamp_micros", "(n) AS make_timestamp(CAST(n AS BIGINT))", false},
-    {"to_date", "(t) AS CAST(t AS DATE), (t, mask) AS CAST(strptime(t || '', " MASK("mask") ") AS DATE)",
+    {"to_date",
+     "(t) AS CAST(t AS DATE), (t, mask) AS CAST(strptime(t || '', " MASK("mask") ") AS DATE)",
      false},
     {"add_months", "(d, n) AS CAST(CAST(d AS DATE) + to_months(CAST(n AS INTEGER)) AS DATE)",
      false},
