@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,6 +39,11 @@ static int real_fstat(int fd, struct stat *into)
     return fstat(fd, into);
 }
 
+static int real_inotify(void)
+{
+    return inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+}
+
 static const os_table real = {
     .now_us = real_now_us,
     .monotonic_us = real_monotonic_us,
@@ -53,6 +59,7 @@ static const os_table real = {
     .stat = real_stat,
     .fstat = real_fstat,
     .poll = poll,
+    .inotify = real_inotify,
 };
 
 os_table os = {
@@ -70,6 +77,7 @@ os_table os = {
     .stat = real_stat,
     .fstat = real_fstat,
     .poll = poll,
+    .inotify = real_inotify,
 };
 
 void os_restore(void)

@@ -29,6 +29,7 @@ typedef struct os_table {
     int (*stat)(const char *path, struct stat *into);
     int (*fstat)(int fd, struct stat *into);
     int (*poll)(struct pollfd *fds, nfds_t n, int timeout_ms);
+    int (*inotify)(void); /* inotify_init1, non-blocking and close-on-exec */
 } os_table;
 
 extern os_table os;

@@ -259,6 +259,18 @@ bool cell_float(double value, float *out)
     return true;
 }
 
+int cell_shown(const char *text, size_t length)
+{
+    size_t n = length;
+
+    if (n > CELL_SHOWN_MAX) {
+        n = CELL_SHOWN_MAX;
+        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
+            n--;
+    }
+    return (int)n;
+}
+
 bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n)
 {
     for (uint64_t row = first; row < first + n; row++) {

@@ -32,13 +32,18 @@ bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out);
 /* A double as a float; false where it is finite and too large. */
 bool cell_float(double value, float *out);
 
+#define CELL_SHOWN_MAX 60
+
+/* How many bytes of a value's text a message shows: at most CELL_SHOWN_MAX, whole characters. */
+int cell_shown(const char *text, size_t length);
+
 static inline void cell_set_valid(column *column, uint64_t row)
 {
     if (column->valid != NULL)
         column->valid[row >> 6] |= UINT64_C(1) << (row & 63);
 }
 
-/* Marks rows [first, first + n) of the column null; false where memory is out. */
+/* Marks rows [first, first + n) of the column null, whose cells have never been written; false where memory is out. */
 bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n);
 
 #endif

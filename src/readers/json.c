@@ -22,7 +22,6 @@
 #define SCRATCH_KEEP_BYTES ((size_t)1 << 20)
 #define PLACES_MAX 128
 #define PLACE_KEY_MAX 31
-#define SHOWN_BYTES_MAX 60 /* of a value, in a reason */
 #define PATH_BYTES_MAX 256
 
 enum { FIELD_IGNORED = -1 };
@@ -529,24 +528,11 @@ static outcome decode_object(json_decoder *decoder, shape *it, column *columns, 
 
 /* ---- records --------------------------------------------------------------------------------- */
 
-/* `text` cut to what a reason shows of it, at the edge of a character. */
-static int shown_length(const char *text, size_t length)
-{
-    size_t n = length;
-
-    if (n > SHOWN_BYTES_MAX) {
-        n = SHOWN_BYTES_MAX;
-        while (n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80)
-            n--;
-    }
-    return (int)n;
-}
-
 static void describe_value(yyjson_val *value, char *into, size_t size)
 {
     if (yyjson_is_str(value) || yyjson_is_raw(value)) {
         size_t length = unsafe_yyjson_get_len(value);
-        int n = shown_length(value->uni.str, length);
+        int n = cell_shown(value->uni.str, length);
         const char *more = (size_t)n < length ? "..." : "";
         if (yyjson_is_str(value))
             snprintf(into, size, "the string \"%.*s%s\"", n, value->uni.str, more);
@@ -569,7 +555,7 @@ static freshet_code refuse_misfit(json_decoder *decoder, freshet_error *err)
 {
     const misfit *misfit = &decoder->misfit;
     const char *wanted = type_name(decoder->into->arena, misfit->type);
-    char found[SHOWN_BYTES_MAX + 64];
+    char found[CELL_SHOWN_MAX + 64];
 
     if (wanted == NULL)
         return error_memory(err, "describing a bad record");
@@ -663,7 +649,7 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
     if (doc == NULL)
         return refuse_text(&problem, err);
     if (!yyjson_is_obj(doc->root)) {
-        char found[SHOWN_BYTES_MAX + 64] = "null";
+        char found[CELL_SHOWN_MAX + 64] = "null";
         if (!yyjson_is_null(doc->root))
             describe_value(doc->root, found, sizeof(found));
         code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
