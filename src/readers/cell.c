@@ -284,3 +284,63 @@ bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n)
     }
     return true;
 }
+
+static bool copy_texts(arena *arena, cell_text *cells, uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        if (cells[i].length > TEXT_INLINE_MAX) {
+            cells[i].as.outside.pointer =
+                arena_copy(arena, cells[i].as.outside.pointer, cells[i].length);
+            if (cells[i].as.outside.pointer == NULL)
+                return false;
+        }
+    return true;
+}
+
+static bool copy_elements(arena *arena, column *into, uint64_t at, const column *from,
+                          uint64_t first, uint64_t n)
+{
+    cell_span *spans = (cell_span *)into->data + at;
+    const cell_span *source = (const cell_span *)from->data + first;
+
+    for (uint64_t i = 0; i < n; i++) {
+        uint64_t offset = into->n_elements;
+        spans[i] = (cell_span){.offset = offset, .length = source[i].length};
+        if (source[i].length == 0)
+            continue;
+        if (column_reserve(arena, &into->children[0], offset + source[i].length, NULL) !=
+                FRESHET_OK ||
+            !cell_copy(arena, &into->children[0], offset, &from->children[0], source[i].offset,
+                       source[i].length))
+            return false;
+        into->n_elements += source[i].length;
+    }
+    return true;
+}
+
+bool cell_copy(arena *arena, column *into, uint64_t at, const column *from, uint64_t first,
+               uint64_t n)
+{
+    size_t size = type_cell_size(into->type);
+
+    if (into->type->kind == TYPE_ARRAY) {
+        if (!copy_elements(arena, into, at, from, first, n))
+            return false;
+    } else if (into->type->kind == TYPE_STRUCT) {
+        for (uint32_t i = 0; i < into->type->n_fields; i++)
+            if (!cell_copy(arena, &into->children[i], at, &from->children[i], first, n))
+                return false;
+    } else {
+        memcpy((char *)into->data + at * size, (const char *)from->data + first * size, n * size);
+    }
+    if ((into->type->kind == TYPE_STRING || into->type->kind == TYPE_BINARY) &&
+        !copy_texts(arena, (cell_text *)into->data + at, n))
+        return false;
+    for (uint64_t i = 0; i < n; i++) {
+        if (column_is_valid(from, first + i))
+            cell_set_valid(into, at + i);
+        else if (!column_set_null(arena, into, at + i))
+            return false;
+    }
+    return true;
+}

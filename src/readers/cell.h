@@ -32,6 +32,11 @@ bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out);
 /* A double as a float; false where it is finite and too large. */
 bool cell_float(double value, float *out);
 
+/* Copies cells [first, first + n) of `from` to rows [at, at + n) of `into`, a column of the same type
+ * with room for them. Long texts and elements are copied, too, into the arena. False where memory is out. */
+bool cell_copy(arena *arena, column *into, uint64_t at, const column *from, uint64_t first,
+               uint64_t n);
+
 #define CELL_SHOWN_MAX 60
 
 /* How many bytes of a value's text a message shows: at most CELL_SHOWN_MAX, whole characters. */

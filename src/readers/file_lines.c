@@ -336,16 +336,19 @@ static freshet_code next_buffered(lines *lines, record *out, freshet_error *err)
     size_t most = (size_t)lines->options.record_bytes_max;
     size_t size = lines->current == NULL ? 0 : find_end(lines);
 
-    if (size > 0) {
-        bool too_long = lines->skipping || size > most;
-        give(lines, size, too_long ? RECORD_TOO_LONG : RECORD_WHOLE, out);
+    if (size > 0 && !lines->skipping && size <= most) {
+        give(lines, size, RECORD_WHOLE, out);
         return FRESHET_OK;
     }
-    if (!lines->skipping && lines->filled - lines->start <= most)
+    if (size == 0 && !lines->skipping && lines->filled - lines->start <= most)
         return FRESHET_END;
-    size = lines->current == NULL ? 0 : first_line(lines);
-    if (size > 0) {
+    if (lines->current != NULL && first_line(lines) > 0 && first_line(lines) != size) {
+        size = first_line(lines);
         give(lines, size, size > most ? RECORD_TOO_LONG : RECORD_OPEN_QUOTE, out);
+        return FRESHET_OK;
+    }
+    if (size > 0) {
+        give(lines, size, RECORD_TOO_LONG, out);
         return FRESHET_OK;
     }
     return skip_on(lines) ? FRESHET_END : error_memory(err, "reading a file");
