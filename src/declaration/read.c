@@ -101,11 +101,11 @@ static const char *did_you_mean(reading *reading, const char *near)
 }
 
 /* "json, csv or parquet" */
-static const char *enumerate(reading *reading, const char *const *words, size_t n)
+static const char *enumerate(reading *reading, const char *const *words, size_t n, const char *last)
 {
     const char *text = n == 0 ? "" : words[0];
     for (size_t i = 1; i < n; i++)
-        text = formatted(reading, "%s%s%s", text, i + 1 == n ? " or " : ", ", words[i]);
+        text = formatted(reading, "%s%s%s", text, i + 1 == n ? last : ", ", words[i]);
     return text;
 }
 
@@ -131,7 +131,7 @@ static void read_choice(reading *reading, const option *option, const char *valu
     }
     const char *near = option->secret ? NULL : nearest(value, option->choices, n);
     wrong_value(reading, option, at, value,
-                formatted(reading, "must be %s%s", enumerate(reading, option->choices, n),
+                formatted(reading, "must be %s%s", enumerate(reading, option->choices, n, " or "),
                           did_you_mean(reading, near)));
 }
 
@@ -210,7 +210,9 @@ static void read_text(reading *reading, const option *option, const char *value,
         wrong = "must not be empty";
     else if (option->kind == OPTION_SQL && value[strspn(value, " \t\r\n")] == '\0')
         wrong = "must not be empty";
-    if (wrong != NULL)
+    if (wrong != NULL && value[0] == '\0')
+        problem_add(reading->problems, at, "\"%s\" must not be empty", option->name);
+    else if (wrong != NULL)
         wrong_value(reading, option, at, value, wrong);
     else
         into->value = value;
@@ -413,6 +415,13 @@ static const type *read_field_type(reading *reading, const node *given, uint32_t
     return type;
 }
 
+/* The rest of a type in { } that was cut at a comma: {a: decimal(10,2)} has the keys "a" and "2)". */
+static bool is_rest_of_cut(const node *before, const node *child)
+{
+    return before != NULL && node_is_null(child) && before->kind == NODE_SCALAR &&
+           before->style == SCALAR_PLAIN && is_cut(before->raw);
+}
+
 /* Reads the fields of a map; false where one has a problem. `depth`: of the fields' own types. */
 static bool read_fields(reading *reading, const node *map, uint32_t depth, field *fields,
                         place *places, uint32_t *n)
@@ -426,7 +435,10 @@ static bool read_fields(reading *reading, const node *map, uint32_t depth, field
     }
     check_map_names(reading, map);
     bool ok = true;
-    for (const node *child = map->first; child != NULL; child = child->next) {
+    const node *before = NULL;
+    for (const node *child = map->first; child != NULL; before = child, child = child->next) {
+        if (is_rest_of_cut(before, child))
+            continue;
         const type *type = read_field_type(reading, child, depth);
         ok = check_name(reading, child->key, &child->key_at) && type != NULL && ok;
         if (places != NULL)
@@ -457,34 +469,35 @@ static void read_schema(reading *reading, const option *option, const node *give
 
 /* ---- blocks in blocks ----------------------------------------------------------------------- */
 
-/* A scalar or list where a map of options is wanted: says how to write it. */
-static void wrong_shape(reading *reading, const node *given, const char *name,
+/* A scalar or list where a map of options is wanted: says how to write it. `what` has its quotes. */
+static void wrong_shape(reading *reading, const node *given, const char *what,
                         const block_kind *block)
 {
     const option *first = block->options;
-    bool hint = given->kind == NODE_SCALAR && !given->broken && first->name != NULL &&
-                first->kind <= OPTION_TYPE && !first->secret &&
-                strlen(given->raw) <= QUOTED_BYTES_MAX && strchr(given->raw, '\n') == NULL;
+    bool hint = given->kind == NODE_SCALAR && first->name != NULL && first->kind <= OPTION_TYPE &&
+                !first->secret && strlen(given->raw) <= QUOTED_BYTES_MAX &&
+                strpbrk(given->raw, "\"\\\n") == NULL;
     if (hint)
         problem_add(reading->problems, &given->at,
-                    "\"%s\" must be a map of options: write {%s: \"%s\"}", name, first->name,
+                    "%s must be a map of options: write {%s: \"%s\"}", what, first->name,
                     given->raw);
     else
-        problem_add(reading->problems, &given->at,
-                    "\"%s\" must be a map of options, each \"key: value\" on a line of its own%s",
-                    name, given->kind == NODE_LIST ? ", not a list: remove the \"- \"" : "");
+        problem_add(
+            reading->problems, &given->at,
+            "%s must be a map of options, each \"key: value\" on a line of its own, not a %s", what,
+            given->kind == NODE_LIST ? "list" : "single value");
 }
 
 /* Reads a node as a block; null is a block without options. */
 static void read_block_node(reading *reading, const block_kind *block, const node *given,
-                            const char *name, void *into)
+                            const char *what, void *into)
 {
     if (given->broken)
         return;
     if (given->kind == NODE_MAP || node_is_null(given))
         read_block(reading, block, given, &given->at, into);
     else
-        wrong_shape(reading, given, name, block);
+        wrong_shape(reading, given, what, block);
 }
 
 static void read_blocks(reading *reading, const option *option, const node *given,
@@ -506,10 +519,10 @@ static void read_blocks(reading *reading, const option *option, const node *give
         return;
     }
     into->items = items;
-    const char *name = formatted(reading, "an item of %s", option->name);
+    const char *what = formatted(reading, "an item of \"%s\"", option->name);
     for (const node *item = given->first; item != NULL; item = item->next) {
         into->places[into->n] = item->at;
-        read_block_node(reading, option->block, item, name,
+        read_block_node(reading, option->block, item, what,
                         items + (size_t)into->n * option->block->size);
         into->n++;
     }
@@ -549,7 +562,7 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
     if (given == NULL) {
         if (!in->unknown)
             problem_add(reading->problems, in->at, "this %s does not say its kind: add %s",
-                        in->block->name, n == 0 ? "one" : enumerate(reading, names, n));
+                        in->block->name, n == 0 ? "one" : enumerate(reading, names, n, " or "));
         return;
     }
     into->at = given->at;
@@ -557,7 +570,8 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
     if (into->options == NULL)
         reading->no_memory = true;
     else
-        read_block_node(reading, into->kind, given, given->key, into->options);
+        read_block_node(reading, into->kind, given, formatted(reading, "\"%s\"", given->key),
+                        into->options);
 }
 
 /* ---- one block ------------------------------------------------------------------------------ */
@@ -636,7 +650,7 @@ static void report_unknown(reading *reading, block_reading *in, const node *chil
     if (near == NULL) {
         problem_add(reading->problems, &child->key_at, "unknown option %s in \"%s\", which has %s",
                     quoted(reading, &shown, child->key), in->block->name,
-                    n == 0 ? "none" : enumerate(reading, names, n));
+                    n == 0 ? "none" : enumerate(reading, names, n, " and "));
         return;
     }
     for (size_t i = 0; i < n; i++)
@@ -651,16 +665,13 @@ static void report_unknown_keys(reading *reading, block_reading *in)
     const char *names[2 * OPTIONS_MAX];
     uint32_t option_of[2 * OPTIONS_MAX];
     size_t n = known_keys(reading, in->block, names, option_of, 2 * OPTIONS_MAX);
-    bool after_cut = false; /* the rest of a type that was cut at a comma is no key of its own */
-    for (const node *child = in->map->first; child != NULL; child = child->next) {
+    const node *before = NULL;
+    for (const node *child = in->map->first; child != NULL; before = child, child = child->next) {
         bool known = false;
         for (size_t i = 0; i < n && !known; i++)
             known = strcmp(names[i], child->key) == 0;
-        if (!known && !(after_cut && node_is_null(child)))
+        if (!known && !is_rest_of_cut(before, child))
             report_unknown(reading, in, child, names, option_of, n);
-        if (known)
-            after_cut = child->kind == NODE_SCALAR && child->style == SCALAR_PLAIN &&
-                        child->value != NULL && is_cut(child->value);
     }
 }
 
@@ -703,7 +714,8 @@ static void read_given(reading *reading, const block_reading *in, const option *
     if (option->kind == OPTION_BLOCK) {
         if (option->given_offset != 0)
             *(bool *)(in->into + option->given_offset - 1) = true;
-        read_block_node(reading, option->block, given, option->name, into);
+        read_block_node(reading, option->block, given, formatted(reading, "\"%s\"", option->name),
+                        into);
         return;
     }
     read_standard(reading, in, option);

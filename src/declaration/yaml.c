@@ -11,6 +11,7 @@
  *
  * libyaml's own messages are about its grammar; `explanations` says the same to the writer of the file.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
@@ -53,52 +54,65 @@ static place place_of(const yaml_reading *reading, const yaml_mark_t *mark)
 
 /* ---- what libyaml says, in other words ------------------------------------------------------ */
 
+/* libyaml says where it noticed, and where what it was reading (the "context") began. */
+typedef enum explained_at {
+    AT_PROBLEM,
+    AT_CONTEXT,            /* the mistake is where the context began */
+    AT_PROBLEM_AND_CONTEXT /* the sentence ends with the context's line */
+} explained_at;
+
 typedef struct explanation {
     const char *problem; /* libyaml's words */
+    explained_at at;
     const char *sentence;
 } explanation;
 
 static const explanation explanations[] = {
-    {"could not find expected ':'", "this line is not closed by a colon: write \"key: value\", or "
-                                    "indent the line so that it belongs to "
-                                    "the text above it"},
-    {"mapping values are not allowed in this context",
+    {"could not find expected ':'", AT_CONTEXT,
+     "this line has no colon: write \"key: value\", or "
+     "indent the line so that it belongs to "
+     "the text above it"},
+    {"mapping values are not allowed in this context", AT_PROBLEM,
      "a colon stands where no key can be: put the value in quotes if it holds \": \", else check "
      "the "
      "indentation"},
-    {"did not find expected key",
+    {"did not find expected key", AT_PROBLEM_AND_CONTEXT,
      "this does not line up with the keys above it: keys of one map begin in the same column"},
-    {"did not find expected '-' indicator", "this does not line up with the list above it: the "
-                                            "items of one list begin with \"- \" in the same "
-                                            "column"},
-    {"block sequence entries are not allowed in this context",
+    {"did not find expected '-' indicator", AT_PROBLEM_AND_CONTEXT,
+     "this does not line up with the list above it: the "
+     "items of one list begin with \"- \" in the same "
+     "column"},
+    {"block sequence entries are not allowed in this context", AT_PROBLEM,
      "a list item (\"- \") cannot begin here: put the list on the lines below its key"},
-    {"did not find expected ',' or '}'", "the { ... } is not closed, or a comma is missing; inside "
-                                         "of { } a value that holds any of { } [ ] , "
-                                         "must be in quotes, as in \"${VAR}\""},
-    {"did not find expected ',' or ']'", "the [ ... ] is not closed, or a comma is missing; inside "
-                                         "of [ ] a value that holds any of { } [ ] , "
-                                         "must be in quotes, as in \"${VAR}\""},
-    {"found unexpected end of stream", "a quote that was opened is not closed"},
-    {"found unknown escape character", "in double quotes a backslash begins an escape such as \\n: "
-                                       "write \\\\ for a backslash, or use single "
-                                       "quotes"},
-    {"did not find expected hexdecimal number",
+    {"did not find expected ',' or '}'", AT_PROBLEM_AND_CONTEXT,
+     "the { ... } is not closed, or a comma is missing; inside "
+     "of { } a value that holds any of { } [ ] , "
+     "must be in quotes, as in \"${VAR}\""},
+    {"did not find expected ',' or ']'", AT_PROBLEM_AND_CONTEXT,
+     "the [ ... ] is not closed, or a comma is missing; inside "
+     "of [ ] a value that holds any of { } [ ] , "
+     "must be in quotes, as in \"${VAR}\""},
+    {"found unexpected end of stream", AT_CONTEXT, "a quote that was opened is not closed"},
+    {"found unknown escape character", AT_PROBLEM,
+     "in double quotes a backslash begins an escape such as \\n: "
+     "write \\\\ for a backslash, or use single "
+     "quotes"},
+    {"did not find expected hexdecimal number", AT_PROBLEM,
      "\\x, \\u and \\U in double quotes need 2, 4 and 8 hexadecimal digits"},
-    {"found a tab character that violates indentation",
+    {"found a tab character that violates indentation", AT_PROBLEM,
      "a tab stands where YAML wants blanks: indent with blanks only"},
-    {"found a tab character where an indentation space is expected",
+    {"found a tab character where an indentation space is expected", AT_PROBLEM,
      "a tab stands where YAML wants blanks: indent with blanks only"},
-    {"control characters are not allowed",
+    {"control characters are not allowed", AT_PROBLEM,
      "a control character stands here: remove it, or write it as an escape in double quotes"},
-    {"found incompatible YAML document", "this is not YAML 1.1 or 1.2"},
-    {"did not find expected node content", "a value is missing here"},
-    {"did not find expected <document start>",
+    {"found incompatible YAML document", AT_PROBLEM, "this is not YAML 1.1 or 1.2"},
+    {"did not find expected node content", AT_PROBLEM, "a value is missing here"},
+    {"did not find expected <document start>", AT_PROBLEM,
      "this is neither part of the declaration above nor a new document: check the indentation"},
-    {"found unexpected document indicator", "a quote that was opened is not closed"},
-    {"did not find expected alphabetic or numeric character",
+    {"found unexpected document indicator", AT_CONTEXT, "a quote that was opened is not closed"},
+    {"did not find expected alphabetic or numeric character", AT_PROBLEM,
      "a value that begins with \"*\" or \"&\" must be in quotes"},
-    {"did not find expected comment or line break",
+    {"did not find expected comment or line break", AT_PROBLEM,
      "behind \"|\" or \">\" the line must end: the text begins on the next line"},
 };
 
@@ -113,14 +127,14 @@ static const char *explain_character(tree *tree, const place *at)
     return "a value that begins with \"@\" or \"`\" must be in quotes";
 }
 
-static const char *explain(const yaml_reading *reading, const char *problem, const place *at)
+static explanation explain(const yaml_reading *reading, const char *problem, const place *at)
 {
     if (strcmp(problem, "found character that cannot start any token") == 0)
-        return explain_character(reading->tree, at);
+        return (explanation){problem, AT_PROBLEM, explain_character(reading->tree, at)};
     for (size_t i = 0; i < sizeof explanations / sizeof explanations[0]; i++)
         if (strcmp(explanations[i].problem, problem) == 0)
-            return explanations[i].sentence;
-    return NULL;
+            return explanations[i];
+    return (explanation){problem, AT_PROBLEM, NULL};
 }
 
 /* Lines and columns of a byte of the text. */
@@ -146,21 +160,23 @@ static bool report_libyaml(yaml_reading *reading)
         reading->tree->no_memory = true;
         return false;
     }
-    const char *problem = parser->problem == NULL ? "cannot be read" : parser->problem;
-    place at = parser->error == YAML_READER_ERROR
-                   ? place_of_byte(reading->tree, parser->problem_offset)
-                   : place_of(reading, &parser->problem_mark);
-    const char *sentence = explain(reading, problem, &at);
+    const char *problem = parser->problem == NULL ? "it cannot be read" : parser->problem;
+    bool by_byte = parser->error == YAML_READER_ERROR;
+    place at = by_byte ? place_of_byte(reading->tree, parser->problem_offset)
+                       : place_of(reading, &parser->problem_mark);
+    explanation found = explain(reading, problem, &at);
+    bool has_context = parser->context != NULL && !by_byte;
     char since[64] = "";
-    bool far = parser->context != NULL && parser->context_mark.line + 1 < at.line;
-    if (far && parser->error != YAML_READER_ERROR)
+    if (has_context && found.at == AT_CONTEXT)
+        at = place_of(reading, &parser->context_mark);
+    if (has_context && found.at == AT_PROBLEM_AND_CONTEXT &&
+        parser->context_mark.line + 1 < at.line)
         snprintf(since, sizeof since, " (it began at line %zu)", parser->context_mark.line + 1);
-    if (sentence != NULL)
-        problem_add(reading->tree->problems, &at, "%s%s", sentence, since);
+    if (found.sentence != NULL)
+        problem_add(reading->tree->problems, &at, "%s%s", found.sentence, since);
     else
-        problem_add(reading->tree->problems, &at, "this is not YAML: %s%s%s%s",
-                    parser->context == NULL ? "" : parser->context,
-                    parser->context == NULL ? "" : ", ", problem, since);
+        problem_add(reading->tree->problems, &at, "this is not YAML: %s%s%s",
+                    has_context ? parser->context : "", has_context ? ", " : "", problem);
     return false;
 }
 
@@ -327,12 +343,14 @@ static bool check_duplicates(tree *tree, node *map)
     const node *first = all[0].node;
     for (uint32_t i = 1; i < n; i++) {
         const node *next = all[i].node;
-        if (strcmp(first->key, next->key) != 0)
+        if (strcmp(first->key, next->key) != 0) {
             first = next;
-        else
-            problem_add(tree->problems, &next->key_at,
-                        "\"%.60s\" was already given at line %u, column %u: remove one of the two",
-                        next->key, first->key_at.line, first->key_at.column);
+            continue;
+        }
+        char where[200];
+        problem_add(tree->problems, &next->key_at,
+                    "\"%.60s\" was already given at %s: remove one of the two", next->key,
+                    place_text(&first->key_at, where, sizeof where));
     }
     free(all);
     return true;
