@@ -167,12 +167,17 @@ static bool substitution_add(node *scalar, size_t raw, size_t raw_length, size_t
     return true;
 }
 
-static bool refuse(node *scalar, size_t raw_offset, const char *sentence)
+static bool refuse(node *scalar, const place *at, const char *sentence)
 {
     scalar->broken = true;
-    place at = node_place_raw(scalar, raw_offset);
-    problem_add(scalar->tree->problems, &at, "%s", sentence);
+    problem_add(scalar->tree->problems, at, "%s", sentence);
     return false;
+}
+
+static bool refuse_inside(node *scalar, size_t raw_offset, const char *sentence)
+{
+    place at = node_place_raw(scalar, raw_offset);
+    return refuse(scalar, &at, sentence);
 }
 
 /* Appends the value of the variable at raw[start]. */
@@ -194,14 +199,14 @@ static bool variable_append(node *scalar, size_t start, const variable *variable
             "the environment variable \"%.100s\" is not set: set it, or write a default, as in "
             "${%.100s:default}",
             name, name);
-        return refuse(scalar, start, sentence);
+        return refuse_inside(scalar, start, sentence);
     }
     if (found != NULL) {
         bytes = found;
         length = strlen(found);
         if (!text_is_utf8(bytes, length))
-            return refuse(scalar, start,
-                          "the value of this environment variable is not valid UTF-8");
+            return refuse_inside(scalar, start,
+                                 "the value of this environment variable is not valid UTF-8");
     }
     text_append(value, bytes, length);
     return true;
@@ -229,7 +234,7 @@ static bool expand(node *scalar, size_t length, text_buffer *value)
         } else if (length - i >= 2 && raw[i + 1] == '{') {
             const char *wrong = variable_read(raw, length, i, &variable);
             if (wrong != NULL)
-                return refuse(scalar, i, wrong);
+                return refuse_inside(scalar, i, wrong);
             ok = variable_append(scalar, i, &variable, value) && ok;
             i = variable.end;
         } else {
@@ -254,7 +259,7 @@ bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables)
     }
     scalar->value = scalar->raw;
     if (memchr(raw, '\0', length) != NULL)
-        return refuse(scalar, 0, "a value cannot hold a NUL character");
+        return refuse(scalar, &scalar->at, "a value cannot hold a NUL character");
     if (!variables || memchr(raw, '$', length) == NULL)
         return true;
 
@@ -262,7 +267,7 @@ bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables)
     text_init(&value, DECLARATION_BYTES_MAX - tree->n_value_bytes);
     bool ok = expand(scalar, length, &value);
     if (ok && value.failed) {
-        ok = refuse(scalar, 0,
+        ok = refuse(scalar, &scalar->at,
                     "the values of the environment variables make this declaration too large");
     } else if (ok) {
         tree->n_value_bytes += value.length;

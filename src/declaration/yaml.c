@@ -85,13 +85,11 @@ static const explanation explanations[] = {
     {"block sequence entries are not allowed in this context", AT_PROBLEM,
      "a list item (\"- \") cannot begin here: put the list on the lines below its key"},
     {"did not find expected ',' or '}'", AT_PROBLEM_AND_CONTEXT,
-     "the { ... } is not closed, or a comma is missing; inside "
-     "of { } a value that holds any of { } [ ] , "
-     "must be in quotes, as in \"${VAR}\""},
+     "the { ... } is not closed, or a comma is missing; inside of { } a value that holds { } [ ] , "
+     "or \": \" must be in quotes, as in \"${VAR}\""},
     {"did not find expected ',' or ']'", AT_PROBLEM_AND_CONTEXT,
-     "the [ ... ] is not closed, or a comma is missing; inside "
-     "of [ ] a value that holds any of { } [ ] , "
-     "must be in quotes, as in \"${VAR}\""},
+     "the [ ... ] is not closed, or a comma is missing; inside of [ ] a value that holds { } [ ] , "
+     "or \": \" must be in quotes, as in \"${VAR}\""},
     {"found unexpected end of stream", AT_CONTEXT, "a quote that was opened is not closed"},
     {"found unknown escape character", AT_PROBLEM,
      "in double quotes a backslash begins an escape such as \\n: "
@@ -122,6 +120,10 @@ static const char *explain_character(tree *tree, const place *at)
     char here = *tree_byte_at(tree, at);
     if (here == '\t')
         return "a tab stands where YAML wants blanks: indent with blanks only";
+    if (here == '|' || here == '>')
+        return "\"|\" and \">\" begin a text of several lines only outside of { } and [ ]: use "
+               "quotes "
+               "here";
     if (here == '%')
         return "a value that begins with \"%\" must be in quotes";
     return "a value that begins with \"@\" or \"`\" must be in quotes";
@@ -216,13 +218,17 @@ static bool place_node(yaml_reading *reading, node *made)
 
 static bool refuse_tag(yaml_reading *reading, const yaml_char_t *tag, const place *at)
 {
-    if (tag != NULL)
-        problem_add(
-            reading->tree->problems, at,
-            "the tag \"%.60s\" has no meaning here: remove it; a value gets its type from its "
-            "option",
-            (const char *)tag);
-    return tag != NULL;
+    static const char usual[] = "tag:yaml.org,2002:"; /* what libyaml makes of !! */
+    if (tag == NULL)
+        return false;
+    const char *name = (const char *)tag;
+    bool is_usual = strncmp(name, usual, strlen(usual)) == 0;
+    problem_add(
+        reading->tree->problems, at,
+        "the tag \"%s%.60s\" has no meaning here: remove it; a value gets its type from its "
+        "option",
+        is_usual ? "!!" : "", is_usual ? name + strlen(usual) : name);
+    return true;
 }
 
 /* Whether the innermost open node is a map that waits for a key. */
