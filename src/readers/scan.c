@@ -196,8 +196,11 @@ static freshet_code no_such_column(const scan_options *options, const schema *th
     freshet_code code;
 
     text_init(&names, 400);
-    for (uint32_t i = 0; i < there->n_fields; i++)
-        text_format(&names, "%s%s", i > 0 ? ", " : "", there->fields[i].name);
+    for (uint32_t i = 0; i < there->n_fields; i++) {
+        const char *each = there->fields[i].name;
+        if (options->row_number == NULL || strcmp(each, options->row_number) != 0)
+            text_format(&names, "%s%s", names.length > 0 ? ", " : "", each);
+    }
     code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, options->at,
                      "There is no column \"%s\"; there are %s%s.", name,
                      names.length == 0 ? "none" : names.bytes, names.failed ? ", ..." : "");

@@ -1,0 +1,108 @@
+/* fuzz_csv.c - any bytes as a CSV file, by a schema of all types.
+ *
+ * The first byte chooses the size of the pieces in which the records' ends are looked for: they must be
+ * the same as in one piece. Every record is decoded strictly and leniently, as in fuzz_json.c.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "readers/csv.h"
+#include "readers/infer.h"
+
+#define ROWS 64u
+
+static const char types[] =
+    "struct<b: boolean, i: integer, l: bigint, f: float, d: double, s: string,"
+    "x: binary, y: date, t: timestamp, m: decimal(12,3)>";
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+static bool decode(csv_decoder *decoder, batch *batch, const char *record, size_t length,
+                   text_buffer *text)
+{
+    freshet_error err = {0};
+    uint32_t before = batch->n_rows;
+
+    text_reset(text);
+    if (csv_decode(decoder, record, length, &err) == FRESHET_OK) {
+        check(batch->n_rows == before + 1);
+        check(batch_row_to_json(batch, before, text, NULL) == FRESHET_OK);
+        check(text_is_utf8(text->bytes, text->length));
+        return true;
+    }
+    check(batch->n_rows == before);
+    check(err.then == FRESHET_SKIP_ROW && err.text[0] != '\0' &&
+          text_is_utf8(err.text, strlen(err.text)));
+    return false;
+}
+
+/* The end of the first record, in pieces of `step`. */
+static size_t end_in_pieces(const char *bytes, size_t length, size_t step)
+{
+    csv_progress progress = {0};
+
+    for (size_t at = step; at < length; at += step) {
+        size_t n = csv_record_end(&progress, ',', bytes, at);
+        if (n > 0)
+            return n;
+    }
+    return csv_record_end(&progress, ',', bytes, length);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const csv_dialect dialect = {.delimiter = ',', .null_text = "NA"};
+    arena *arena = arena_open();
+    const type *type = type_parse(arena, types);
+    schema schema = {.n_fields = type->n_fields, .fields = type->fields};
+    csv_decoder *strict, *lenient;
+    batch rows, loose;
+    text_buffer text, other;
+    infer *infer;
+    size_t step = size == 0 ? 1 : 1 + data[0] % 16;
+
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    text_init(&other, TEXT_LIMIT_DEFAULT);
+    check(csv_open(&schema, NULL, false, &dialect, &strict, NULL) == FRESHET_OK);
+    check(csv_open(&schema, NULL, true, &dialect, &lenient, NULL) == FRESHET_OK);
+    check(infer_open(&infer, NULL) == FRESHET_OK);
+    check(batch_init(&rows, arena, &schema, ROWS, NULL) == FRESHET_OK);
+    check(batch_init(&loose, arena, &schema, ROWS, NULL) == FRESHET_OK);
+    csv_begin(strict, &rows);
+    csv_begin(lenient, &loose);
+    for (size_t at = 1, n = 0; at < size && n < ROWS; n++) {
+        size_t left = size - at;
+        char *record = malloc(left);
+        csv_progress progress = {0};
+        size_t length;
+        bool taken;
+        memcpy(record, data + at, left);
+        length = csv_record_end(&progress, ',', record, left);
+        check(length == end_in_pieces(record, left, step));
+        at += length == 0 ? left : length;
+        length = length == 0 ? left : length - 1;
+        taken = decode(strict, &rows, record, length, &text);
+        check(decode(lenient, &loose, record, length, &other) || !taken);
+        check(!taken || strcmp(text.bytes, other.bytes) == 0);
+        if (n == 0 &&
+            infer_csv_header(infer, &dialect, true, record, length, "fuzz", NULL) != FRESHET_OK)
+            csv_header(lenient, record, length, "fuzz", NULL);
+        check(infer_csv(infer, &dialect, record, length, NULL) == FRESHET_OK);
+        csv_no_header(lenient);
+        free(record);
+    }
+    infer_schema(infer, arena, "fuzz", &schema, NULL);
+    infer_close(infer);
+    csv_close(strict);
+    csv_close(lenient);
+    text_release(&text);
+    text_release(&other);
+    arena_close(arena);
+    return 0;
+}

@@ -1,0 +1,90 @@
+/* fuzz_json.c - any bytes as JSON records, by a schema of all types.
+ *
+ * The input's lines are the records. Each is decoded twice, strictly and with nulls for what does not
+ * fit: what is taken strictly is taken the same leniently, what is refused gives a reason, the record itself is not
+ * touched, and every row can be written as JSON.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "readers/infer.h"
+#include "readers/json.h"
+
+#define ROWS 64u
+
+static const char types[] =
+    "struct<b: boolean, i: integer, l: bigint, f: float, d: double, s: string, x: binary, y: date,"
+    "t: timestamp, m: decimal(12,3), al: array<bigint>, as: array<string>, am: "
+    "array<array<decimal>>,"
+    "o: struct<p: string, l: bigint, q: array<struct<r: double, t: timestamp>>>>";
+
+static void check(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* Decodes the record; the row as JSON in `text`, or false. */
+static bool decode(json_decoder *decoder, batch *batch, const char *record, size_t length,
+                   text_buffer *text)
+{
+    freshet_error err = {0};
+    uint32_t before = batch->n_rows;
+
+    text_reset(text);
+    if (json_decode(decoder, record, length, &err) == FRESHET_OK) {
+        check(batch->n_rows == before + 1);
+        check(batch_row_to_json(batch, before, text, NULL) == FRESHET_OK);
+        check(text_is_utf8(text->bytes, text->length));
+        return true;
+    }
+    check(batch->n_rows == before);
+    check(err.then == FRESHET_SKIP_ROW && err.text[0] != '\0' &&
+          text_is_utf8(err.text, strlen(err.text)));
+    return false;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    arena *arena = arena_open();
+    const type *type = type_parse(arena, types);
+    schema schema = {.n_fields = type->n_fields, .fields = type->fields};
+    json_decoder *strict, *lenient;
+    batch rows, loose;
+    text_buffer text, other;
+    infer *infer;
+
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    text_init(&other, TEXT_LIMIT_DEFAULT);
+    check(json_open(&schema, NULL, false, &strict, NULL) == FRESHET_OK);
+    check(json_open(&schema, NULL, true, &lenient, NULL) == FRESHET_OK);
+    check(infer_open(&infer, NULL) == FRESHET_OK);
+    check(batch_init(&rows, arena, &schema, ROWS, NULL) == FRESHET_OK);
+    check(batch_init(&loose, arena, &schema, ROWS, NULL) == FRESHET_OK);
+    json_begin(strict, &rows);
+    json_begin(lenient, &loose);
+    for (size_t at = 0, n = 0; at < size && n < ROWS; n++) {
+        const uint8_t *newline = memchr(data + at, '\n', size - at);
+        size_t length = newline == NULL ? size - at : (size_t)(newline - data) - at;
+        char *record = malloc(length + (length == 0));
+        bool taken;
+        memcpy(record, data + at, length);
+        taken = decode(strict, &rows, record, length, &text);
+        check(decode(lenient, &loose, record, length, &other) || !taken);
+        check(!taken || strcmp(text.bytes, other.bytes) == 0);
+        check(infer_json(infer, record, length, NULL) == FRESHET_OK);
+        check(memcmp(record, data + at, length) == 0);
+        free(record);
+        at += length + 1;
+    }
+    infer_schema(infer, arena, "fuzz", &schema, NULL);
+    infer_close(infer);
+    json_close(strict);
+    json_close(lenient);
+    text_release(&text);
+    text_release(&other);
+    arena_close(arena);
+    return 0;
+}
