@@ -15,6 +15,8 @@
 
 #include "declaration/tree.h"
 
+#define PLACE_TEXT_MAX 65536u /* bytes of a text that is worth walking through */
+
 /* Bytes of the line break at `at` as YAML 1.1 has them (libyaml counts lines by these), or 0. */
 static size_t break_length(const char *at, const char *end)
 {
@@ -176,6 +178,8 @@ place node_place_raw(const node *scalar, size_t offset)
     if (scalar->tree->source == NULL || scalar->at.line == 0 || scalar->raw == NULL)
         return scalar->at;
     size_t length = strlen(scalar->raw);
+    if (length > PLACE_TEXT_MAX)
+        return scalar->at;
     if (offset > length)
         offset = length;
     if (scalar->style == SCALAR_LITERAL) {

@@ -641,6 +641,8 @@ static void report_unknown(reading *reading, block_reading *in, const node *chil
 {
     in->unknown = true;
     const char *sentence = find_later(child->key);
+    if (sentence == NULL && problems_count(reading->problems) >= DECLARATION_PROBLEMS_MAX)
+        sentence = "unknown option"; /* only counted: not worth a search for each of thousands */
     if (sentence != NULL) {
         problem_add(reading->problems, &child->key_at, "%s", sentence);
         return;

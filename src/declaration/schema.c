@@ -191,7 +191,8 @@ static void draw_kinds(drawing *drawing, const option *option, uint32_t depth,
         put(drawing, each, "required", texts(drawing, &kinds[i]->name, 1));
         drawing->ok = yyjson_mut_arr_append(one_of, each) && drawing->ok;
     }
-    put(drawing, made, "oneOf", one_of);
+    if (kinds[0] != NULL) /* an empty oneOf is no JSON Schema */
+        put(drawing, made, "oneOf", one_of);
 }
 
 static yyjson_mut_val *draw_block(drawing *drawing, const block_kind *block, uint32_t depth)

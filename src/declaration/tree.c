@@ -176,7 +176,8 @@ static bool refuse(node *scalar, const place *at, const char *sentence)
 
 static bool refuse_inside(node *scalar, size_t raw_offset, const char *sentence)
 {
-    place at = node_place_raw(scalar, raw_offset);
+    bool full = problems_count(scalar->tree->problems) >= DECLARATION_PROBLEMS_MAX;
+    place at = full ? scalar->at : node_place_raw(scalar, raw_offset); /* which walks the source */
     return refuse(scalar, &at, sentence);
 }
 

@@ -350,6 +350,22 @@ static void places_that_cannot_be_told(void **state)
     assert_place("  query: &q select here\n", "here", 10, 10);
 }
 
+/* Texts of 64 KiB have exact places, longer ones have their own. */
+static void places_in_long_texts(void **state)
+{
+    (void)state;
+    for (int extra = 0; extra < 2; extra++) {
+        text_buffer query;
+        text_init(&query, TEXT_LIMIT_DEFAULT);
+        text_append_c(&query, "  query: |-\n    ");
+        for (int i = 0; i < 65536 - 4 + extra; i++)
+            text_append_char(&query, 'x');
+        text_append_c(&query, "here\n");
+        assert_place(query.bytes, "here", extra == 0 ? 11 : 10, extra == 0 ? 65537 : 10);
+        text_release(&query);
+    }
+}
+
 static void places_at_the_end(void **state)
 {
     (void)state;
@@ -388,6 +404,7 @@ int main(void)
         cmocka_unit_test(places_in_literals),
         cmocka_unit_test(places_on_one_line),
         cmocka_unit_test(places_that_cannot_be_told),
+        cmocka_unit_test(places_in_long_texts),
         cmocka_unit_test(places_at_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
