@@ -13,6 +13,7 @@
 #include <yyjson.h>
 
 #include "base/error.h"
+#include "source/spark_macros.h"
 
 #define SELECT "SELECT "
 #define SELECT_LENGTH 7
@@ -51,6 +52,7 @@ static const struct {
     {"current_transaction_id", by_session},
     {"current_user", by_session},
     {"currval", by_chance},
+    {"explode", to_rows},
     {"gen_random_uuid", by_chance},
     {"generate_subscripts", to_rows},
     {"get_current_time", by_clock},
@@ -324,13 +326,25 @@ bool expression_mentions(const expression *expression, const char *name)
     return false;
 }
 
+static const char *find_spark_aggregate(const expression *expression)
+{
+    for (uint32_t i = 0; i < expression->n_functions; i++)
+        for (uint32_t j = 0; j < spark_macros_n; j++)
+            if (spark_macros[j].is_aggregate &&
+                strcasecmp(expression->functions[i], spark_macros[j].name) == 0)
+                return expression->functions[i];
+    return NULL;
+}
+
 freshet_code expression_find_aggregate(sql_session *session, arena *arena,
                                        const expression *expression, const char **name,
                                        freshet_error *err)
 {
     sql_statement *statement;
     batch rows;
-    *name = NULL;
+    *name = find_spark_aggregate(expression);
+    if (*name != NULL)
+        return FRESHET_OK;
     freshet_code code = sql_prepare(session,
                                     "SELECT DISTINCT function_name FROM duckdb_functions() WHERE "
                                     "function_type = 'aggregate'",

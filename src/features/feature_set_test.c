@@ -16,6 +16,7 @@
 #include "declaration/fake_registry.h"
 #include "features/cast.h"
 #include "features/feature_set.h"
+#include "source/spark_macros.h"
 
 typedef struct world {
     sql_engine *engine;
@@ -34,6 +35,7 @@ static int set_up(void **state)
     memset(&world, 0, sizeof world);
     assert_int_equal(sql_open(NULL, &world.engine, NULL), FRESHET_OK);
     assert_int_equal(sql_session_open(world.engine, &world.session, NULL), FRESHET_OK);
+    assert_int_equal(spark_macros_create(world.session, NULL), FRESHET_OK);
     world.arena = arena_open();
     assert_non_null(world.arena);
     text_init(&world.said, TEXT_LIMIT_DEFAULT);
@@ -543,6 +545,8 @@ static void test_refused_sql(void **state)
         {"UUID()", "gives another answer"},
         {"current_setting('threads')", "asks about the SQL engine"},
         {"unnest(arr)", "unnest() makes several rows out of one"},
+        {"explode(arr)", "explode() makes several rows out of one"},
+        {"collect_list(a)", "collect_list() is an aggregate of many rows"},
         {"*", "* and COLUMNS(...) stand for several columns"},
         {"st.*", "stand for several columns"},
         {"columns('a')", "stand for several columns"},
