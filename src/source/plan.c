@@ -58,17 +58,20 @@ typedef struct mention {
     bool is_alone;
 } mention;
 
+/* One of DuckDB's that aggregates; or else one whose result depends on more than its arguments. */
+typedef struct function {
+    const char *name;
+    bool is_aggregate;
+} function;
+
 typedef struct planner {
     arena *arena;
     const plan_reader *readers;
     uint32_t n_readers;
     const bool *drives;
     bool is_stream;
-    const char *const *aggregates; /* sorted */
-    uint32_t n_aggregates;
-    const char *const
-        *clocks; /* functions whose result depends on more than the arguments; sorted */
-    uint32_t n_clocks;
+    function *functions; /* sorted by name */
+    uint32_t n_functions;
     plan_report_fn *report;
     void *context;
     bool is_quiet; /* the problems have been reported */
@@ -149,16 +152,6 @@ static void put_text(planner *planner, node *object, const char *key, const char
 }
 
 /* ---- names ---- */
-
-static int compare_names(const void *key, const void *element)
-{
-    return strcasecmp(key, *(const char *const *)element);
-}
-
-static bool is_among(const char *const *names, uint32_t n, const char *name)
-{
-    return n > 0 && bsearch(name, names, n, sizeof *names, compare_names) != NULL;
-}
 
 static bool is_one_of(const char *name, const char *const *names)
 {
@@ -475,11 +468,38 @@ static from walk_from(planner *planner, node *reference, const cte *ctes, uint32
 
 /* ---- expressions ---- */
 
+static int compare_name(const void *name, const void *element)
+{
+    return strcasecmp(name, ((const function *)element)->name);
+}
+
+static const function *find_function(const planner *planner, const char *name)
+{
+    if (planner->n_functions == 0)
+        return NULL;
+    return bsearch(name, planner->functions, planner->n_functions, sizeof *planner->functions,
+                   compare_name);
+}
+
+/* Macros hide what they do: those of DuckDB and ours that aggregate are told by name. */
+static bool is_aggregate(const planner *planner, const char *name)
+{
+    static const char *const hidden[] = {"count_star", "geomean",      "geometric_mean",
+                                         "wavg",       "weighted_avg", NULL};
+    const function *function = find_function(planner, name);
+    for (uint32_t i = 0; i < spark_macros_n; i++) {
+        if (spark_macros[i].is_aggregate && strcasecmp(spark_macros[i].name, name) == 0)
+            return true;
+    }
+    return (function != NULL && function->is_aggregate) || is_one_of(name, hidden);
+}
+
 static void check_function(planner *planner, node *function, const item *carrier)
 {
     const char *name = tree_text(function, "function_name");
     int64_t position = tree_position(function);
-    bool is_clock = is_among(planner->clocks, planner->n_clocks, name) ||
+    const struct function *known = find_function(planner, name);
+    bool is_clock = (known != NULL && !known->is_aggregate) ||
                     (strcasecmp(name, "age") == 0 &&
                      yyjson_mut_get_len(yyjson_mut_obj_get(function, "children")) == 1);
     if (is_clock && planner->is_stream)
@@ -487,7 +507,7 @@ static void check_function(planner *planner, node *function, const item *carrier
                  "%s() is not possible on a stream: a replay would give another value; use the "
                  "event's own time, or compute it where the feature is read",
                  name);
-    if (carrier != NULL && is_among(planner->aggregates, planner->n_aggregates, name))
+    if (carrier != NULL && is_aggregate(planner, name))
         refuse(planner, position,
                "%s() over the stream \"%s\" is not possible: an aggregate needs all rows, and a "
                "stream has no last one; use a windowed feature of the feature set",
@@ -799,57 +819,43 @@ static void note_driver(void *context, const char *table)
         planner->out->drives[reader] = true;
 }
 
-/* The names that DuckDB gives for `sql`, sorted; NULL where that fails. */
-static freshet_code ask_names(arena *arena, sql_session *session, const char *sql,
-                              const char *const **names, uint32_t *n, freshet_error *err)
+static int compare_functions(const void *a, const void *b)
 {
-    sql_statement *statement = NULL;
-    batch rows;
-    freshet_code code = sql_prepare(session, sql, &statement, NULL, err);
-    if (code == FRESHET_OK)
-        code = sql_run(statement, arena, &rows, err);
-    if (code == FRESHET_OK) {
-        const char **list = arena_zero(arena, rows.n_rows, sizeof *list);
-        const cell_text *cells = rows.columns[0].data;
-        for (uint32_t i = 0; list != NULL && i < rows.n_rows; i++) {
-            list[i] = arena_copy(arena, text_bytes(&cells[i]), cells[i].length);
-            if (list[i] == NULL)
-                list = NULL;
-        }
-        code = list == NULL ? error_memory(err, "planning the query") : FRESHET_OK;
-        *names = list;
-        *n = rows.n_rows;
-    }
-    sql_statement_close(statement);
-    return code;
+    return strcasecmp(((const function *)a)->name, ((const function *)b)->name);
 }
 
-/* Macros hide what they do: those of DuckDB and ours that aggregate are told by name. */
-static freshet_code ask_functions(planner *planner, sql_session *session, freshet_error *err)
+/* DuckDB's aggregates, and its functions whose result depends on more than the arguments. It takes
+ * DuckDB some 20 ms to list its functions: a query that calls none does without. */
+static freshet_code ask_functions(planner *planner, sql_session *session, const char *json,
+                                  freshet_error *err)
 {
-    const char *hidden = "('count_star'), ('geomean'), ('geometric_mean'), ('wavg'), "
-                         "('weighted_avg')";
-    for (uint32_t i = 0; hidden != NULL && i < spark_macros_n; i++)
-        if (spark_macros[i].is_aggregate)
-            hidden = arena_format(planner->arena, "%s, ('%s')", hidden, spark_macros[i].name);
-    const char *sql =
-        hidden == NULL
-            ? NULL
-            : arena_format(planner->arena,
-                           "SELECT DISTINCT lower(name) AS n FROM (SELECT function_name AS name "
-                           "FROM duckdb_functions() WHERE function_type = 'aggregate' "
-                           "UNION ALL FROM (VALUES %s)) ORDER BY n",
-                           hidden);
-    if (sql == NULL)
-        return error_memory(err, "planning the query");
-    freshet_code code =
-        ask_names(planner->arena, session, sql, &planner->aggregates, &planner->n_aggregates, err);
-    if (code != FRESHET_OK)
-        return code;
-    return ask_names(planner->arena, session,
-                     "SELECT DISTINCT lower(function_name) AS n FROM duckdb_functions() "
-                     "WHERE stability <> 'CONSISTENT' AND function_name <> 'error' ORDER BY n",
-                     &planner->clocks, &planner->n_clocks, err);
+    static const char *const sql =
+        "SELECT function_name, function_type = 'aggregate' FROM duckdb_functions() WHERE "
+        "function_type = 'aggregate' OR (stability <> 'CONSISTENT' AND function_name <> 'error')";
+    sql_statement *statement = NULL;
+    batch rows;
+    if (strstr(json, "\"is_operator\":false") == NULL)
+        return FRESHET_OK;
+    freshet_code code = sql_prepare(session, sql, &statement, NULL, err);
+    if (code == FRESHET_OK)
+        code = sql_run(statement, planner->arena, &rows, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < rows.n_rows; i++) {
+        if (i == 0)
+            planner->functions =
+                arena_zero(planner->arena, rows.n_rows, sizeof *planner->functions);
+        const cell_text *name = &((const cell_text *)rows.columns[0].data)[i];
+        const char *copy = arena_copy(planner->arena, text_bytes(name), name->length);
+        if (planner->functions == NULL || copy == NULL)
+            code = error_memory(err, "planning the query");
+        else
+            planner->functions[planner->n_functions++] =
+                (function){copy, ((const uint8_t *)rows.columns[1].data)[i]};
+    }
+    sql_statement_close(statement);
+    if (planner->n_functions > 0)
+        qsort(planner->functions, planner->n_functions, sizeof *planner->functions,
+              compare_functions);
+    return code;
 }
 
 static node *copy_tree(planner *planner, yyjson_doc *tree)
@@ -964,7 +970,7 @@ freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
         return FRESHET_BAD_DECLARATION;
     }
     if (code == FRESHET_OK)
-        code = ask_functions(&planner, session, err);
+        code = ask_functions(&planner, session, json, err);
     yyjson_doc *tree = code == FRESHET_OK ? yyjson_read(json, length, 0) : NULL;
     if (code == FRESHET_OK)
         code = tree == NULL ? error_memory(err, "planning the query")

@@ -624,7 +624,9 @@ static freshet_code take_rows(const run *run, batch *out, freshet_error *err)
     if (hidden->valid != NULL)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, "source.query",
                          "the source's query gives rows that come from no row of a stream");
-    out->rows = hidden->data;
+    out->rows = out->n_rows > 0 ? hidden->data : arena_zero(out->arena, 1, sizeof *out->rows);
+    if (out->rows == NULL)
+        return error_memory(err, "ordering rows");
     out->schema = source->schema;
     return rows_order(out, n_rows, source->n_readers, err);
 }

@@ -33,9 +33,16 @@ static const struct {
     {"airports", "struct<faa: string, name: string, lat: double>"},
     {"airlines", "struct<carrier: string, title: string>"}};
 
+/* One engine for all fixtures of a program: opening it takes longest. */
+static sql_engine *fixture_engine;
+
+static void fixture_close_engine(void)
+{
+    sql_close(fixture_engine);
+}
+
 typedef struct fixture {
     arena *arena;
-    sql_engine *engine;
     sql_session *session;
     freshet_declaration *declaration;
     problems *problems;
@@ -100,14 +107,17 @@ static void fixture_describe(fixture *here)
     }
 }
 
-/* Opens engine, declaration and source; gives what source_open gives. */
+/* Opens a session, a declaration and a source; gives what source_open gives. */
 __attribute__((unused)) static freshet_code fixture_open(fixture *here, const char *readers,
                                                          const char *query)
 {
     *here = (fixture){.arena = arena_open()};
     const char *yaml = fixture_yaml(here->arena, readers, query);
-    must(sql_open(NULL, &here->engine, &here->err), &here->err);
-    must(sql_session_open(here->engine, &here->session, &here->err), &here->err);
+    if (fixture_engine == NULL) {
+        must(sql_open(NULL, &fixture_engine, &here->err), &here->err);
+        atexit(fixture_close_engine);
+    }
+    must(sql_session_open(fixture_engine, &here->session, &here->err), &here->err);
     must(declaration_read(yaml, strlen(yaml), "p.yaml", ".", &fake_registry, fixture_say, NULL,
                           &here->declaration, &here->err),
          &here->err);
@@ -131,7 +141,6 @@ __attribute__((unused)) static void fixture_close(fixture *here)
 {
     source_close(here->source);
     sql_session_close(here->session);
-    sql_close(here->engine);
     freshet_declaration_close(here->declaration);
     arena_close(here->arena);
 }

@@ -25,7 +25,8 @@ const spark_macro spark_macros[] = {
     {"from_unixtime",
      "(seconds) AS strftime(make_timestamp(CAST(seconds AS BIGINT) * 1000000), "
      "'%Y-%m-%d %H:%M:%S'), "
-     "(seconds, mask) AS strftime(make_timestamp(seconds * 1000000), " MASK("mask") ")",
+     "(seconds, mask) AS strftime(make_timestamp(seconds * CAST(1000000 AS BIGINT)), " MASK(
+         "mask") ")",
      false},
     {"unix_timestamp",
      "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT), "

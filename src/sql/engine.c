@@ -108,8 +108,13 @@ void sql_close(sql_engine *engine)
 
 freshet_code sql_lock(sql_engine *engine, freshet_error *err)
 {
-    return execute_once(engine, "SET enable_external_access = false; SET lock_configuration = true",
-                        err);
+    if (atomic_load(&engine->is_locked))
+        return FRESHET_OK;
+    freshet_code code = execute_once(
+        engine, "SET enable_external_access = false; SET lock_configuration = true", err);
+    if (code == FRESHET_OK)
+        atomic_store(&engine->is_locked, true);
+    return code;
 }
 
 freshet_code sql_session_open(sql_engine *engine, sql_session **out, freshet_error *err)

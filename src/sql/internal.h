@@ -33,6 +33,7 @@ static_assert(sizeof(int128) == sizeof(duckdb_hugeint), "int128 is DuckDB's huge
 struct sql_engine {
     duckdb_database database;
     atomic_uint n_inputs; /* ever made: numbers the table functions */
+    atomic_bool is_locked;
 };
 
 struct sql_session {
