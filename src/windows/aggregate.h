@@ -26,8 +26,8 @@
  *                        equal results to 1e-12, however they were grouped. NaN and infinities give
  *                        what plain addition gives. A sum that leaves the range of double on its way is
  *                        an infinity.
- *   variances            n, a centre, and the sums of powers of the distance to it, the distance to
- *                        the true mean included: no digits are lost when the mean is large.
+ *   variances            n, a centre, and the sums of powers of the distance to it: no digits are lost
+ *                        when the mean is large against the spread (moments.c).
  *   order                of float and double: NaN is greater than all, -0.0 smaller than 0.0 (min, max) or
  *                        equal to it (sets, mode).
  *
@@ -68,7 +68,8 @@ typedef struct aggregate_family {
     bool reads_values; /* false: asks only which cells are null */
     void (*update)(void *partial, const aggregate_run *older, const type *input,
                    aggregate_scratch *scratch);
-    void (*merge)(void *partial, const void *older, const type *input); /* NULL: holds values */
+    /* `n` partials, `stride` bytes apart, the oldest first, all older. NULL: it holds values. */
+    void (*merge)(void *partial, const void *older, size_t stride, uint32_t n, const type *input);
 } aggregate_family;
 
 typedef union aggregate_value {

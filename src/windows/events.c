@@ -13,8 +13,12 @@
  * the key an empty block is put behind it instead, so that in-order events fill blocks completely. A
  * full group likewise. So blocks are at least half full, except beside a full one.
  *
- * WALKS hold a place and go back from it: by whole groups where the rest of the window covers
- * them, by whole blocks, and by runs of events at the window's beginning.
+ * WALKS hold a place and go back from it, window by window: through the rest of the block in which the
+ * shorter window began, over the MIDDLE, which is whole blocks and groups, and into the block in which
+ * this window begins. A middle is collected apart, and then put in front of the rest in one merge. So
+ * it can be remembered: as events come, the ends of a middle move by one block for about 64 events,
+ * and until then a walk over a million events is a few runs and one merge for each window. A change
+ * inside a middle, or one that moves the places of its ends, makes it invalid (forget_middles).
  */
 #include "windows/events.h"
 
@@ -60,19 +64,21 @@ freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memor
     *walker = (struct walker){.plan = plan, .memory = memory};
     walker->header_bytes = (uint32_t)((header + 15) & ~(size_t)15);
     walker->frame = memory_take(memory, plan->frame_bytes + 16);
+    walker->middle = memory_take(memory, plan->kept_bytes + 16);
     walker->scratch.arena = arena_open();
-    if (walker->frame == NULL || walker->scratch.arena == NULL)
+    if (walker->frame == NULL || walker->middle == NULL || walker->scratch.arena == NULL)
         return error_memory(err, "opening the windows");
     return FRESHET_OK;
 }
 
 void walker_release(walker *walker)
 {
-    if (walker->frame != NULL)
-        memory_give(walker->memory, walker->frame, walker->plan->frame_bytes + 16);
+    if (walker->plan == NULL)
+        return;
+    memory_give(walker->memory, walker->frame, walker->plan->frame_bytes + 16);
+    memory_give(walker->memory, walker->middle, walker->plan->kept_bytes + 16);
     arena_close(walker->scratch.arena);
-    walker->frame = NULL;
-    walker->scratch.arena = NULL;
+    *walker = (struct walker){0};
 }
 
 /* ---- blocks -------------------------------------------------------------------------------- */
@@ -385,12 +391,44 @@ static size_t directory_bytes(uint32_t capacity)
     return sizeof(event_directory) + capacity * sizeof(event_group *);
 }
 
+static size_t middles_bytes(const walker *walker)
+{
+    const windows_plan *plan = walker->plan;
+    size_t n = plan->walks[WINDOW_FIXED].n_stops + plan->walks[WINDOW_ROWS].n_stops;
+    return n * sizeof(event_middle) + n * plan->kept_bytes + 16;
+}
+
+static uint32_t n_middles(const walker *walker)
+{
+    const windows_plan *plan = walker->plan;
+    return plan->walks[WINDOW_FIXED].n_stops + plan->walks[WINDOW_ROWS].n_stops;
+}
+
+/* Blocks have changed in group g from block b on: the one block only, or also the places behind it. */
+static void forget_middles(const walker *walker, const event_directory *directory, uint32_t g,
+                           uint32_t b, bool moved)
+{
+    for (uint32_t i = 0; directory->middles != NULL && i < n_middles(walker); i++) {
+        event_middle *middle = &directory->middles[i];
+        bool newer = middle->from.group > g || (middle->from.group == g && middle->from.block > b);
+        bool above = middle->to.group > g || (middle->to.group == g && middle->to.block > b);
+        if (newer && (moved || !above))
+            middle->valid = false;
+    }
+}
+
 static event_directory *directory_open(walker *walker, uint32_t capacity)
 {
     event_directory *directory = memory_take(walker->memory, directory_bytes(capacity));
     if (directory != NULL)
         *directory = (event_directory){.capacity = capacity};
     return directory;
+}
+
+static void directory_free(walker *walker, event_directory *directory)
+{
+    memory_give(walker->memory, directory->middles, middles_bytes(walker));
+    memory_give(walker->memory, directory, directory_bytes(directory->capacity));
 }
 
 /* Puts an empty group at index i of the key's directory. */
@@ -402,6 +440,7 @@ static event_group *directory_insert(walker *walker, events *events, uint32_t i)
         if (larger == NULL)
             return NULL;
         larger->n_groups = directory->n_groups;
+        larger->middles = directory->middles;
         memcpy(larger->groups, directory->groups, directory->n_groups * sizeof *larger->groups);
         memory_give(walker->memory, directory, directory_bytes(directory->capacity));
         events->root = directory = larger;
@@ -423,7 +462,7 @@ static bool become_directory(walker *walker, events *events)
     event_group *group = directory == NULL ? NULL : group_open(walker, GROUPS_FIRST);
     if (group == NULL) {
         if (directory != NULL)
-            memory_give(walker->memory, directory, directory_bytes(GROUPS_FIRST));
+            directory_free(walker, directory);
         return false;
     }
     event_block *block = events->root;
@@ -444,7 +483,7 @@ static void become_block(walker *walker, events *events)
     events->root = group->blocks[0];
     events->is_directory = false;
     group_free(walker, group);
-    memory_give(walker->memory, directory, directory_bytes(directory->capacity));
+    directory_free(walker, directory);
 }
 
 /* Cuts a full group in half: the later half becomes the group behind it. */
@@ -455,6 +494,7 @@ static bool split_group(walker *walker, events *events, uint32_t g)
         return false;
     event_group *left = ((event_directory *)events->root)->groups[g];
     uint32_t cut = left->n_blocks / 2, moved = left->n_blocks - cut;
+    forget_middles(walker, events->root, g, 0, true);
     if (right->capacity < moved && !group_reserve(walker, right, EVENT_GROUP_MAX)) {
         event_directory *directory = events->root;
         directory->n_groups--;
@@ -519,6 +559,7 @@ static event_block *add_block(walker *walker, events *events, event_place *at, i
         block_free(walker, block);
         return NULL;
     }
+    forget_middles(walker, directory, at->group, at->block, true);
     return block;
 }
 
@@ -527,6 +568,7 @@ static bool empty_block_gone(walker *walker, events *events, event_place at)
     event_directory *directory = events->root;
     event_group *group = directory->groups[at.group];
     event_block *block = group->blocks[at.block];
+    forget_middles(walker, directory, at.group, 0, true);
     size_t behind = group->n_blocks - at.block - 1;
     memmove(&group->blocks[at.block], &group->blocks[at.block + 1], behind * sizeof block);
     if (behind > 0)
@@ -570,6 +612,7 @@ static bool split_block(walker *walker, events *events, event_place *at)
     before.block--;
     directory->groups[before.group]->fresh &= ~(UINT64_C(1) << before.block);
     directory->groups[before.group]->whole = false;
+    forget_middles(walker, directory, before.group, before.block, true);
     uint32_t p = at->event;
     *at = p > cut ? behind : before;
     at->event = p > cut ? p - cut : p;
@@ -634,10 +677,12 @@ static bool insert_in_directory(walker *walker, events *events, int64_t second,
     }
     if (!block_insert(walker, block, at->event, second, cells))
         return opened ? empty_block_gone(walker, events, *at) : false;
-    event_group *group = ((event_directory *)events->root)->groups[at->group];
+    directory = events->root;
+    event_group *group = directory->groups[at->group];
     group->fresh &= ~(UINT64_C(1) << at->block);
     group->whole = false;
     group->n_events++;
+    forget_middles(walker, directory, at->group, at->block, false);
     at->event++;
     return true;
 }
@@ -747,6 +792,8 @@ static void evict_blocks(walker *walker, events *events, uint32_t n)
 {
     event_directory *directory = events->root;
     event_group *group = directory->groups[0];
+    for (uint32_t i = 0; directory->middles != NULL && i < n_middles(walker); i++)
+        directory->middles[i].valid = false;
     while (group->blocks[0]->n <= n && events->n > group->blocks[0]->n) {
         event_block *block = group->blocks[0];
         n -= block->n;
@@ -801,72 +848,60 @@ static void take_run(walker *walker, const window_walk *walk, window_mode mode, 
     }
 }
 
-static const unsigned char *block_partial(walker *walker, event_group *group, uint32_t b)
+/* Makes the partials of blocks [from, to) fresh. */
+static void refresh_blocks(walker *walker, event_group *group, uint32_t from, uint32_t to)
 {
     const windows_plan *plan = walker->plan;
-    unsigned char *partial = partial_at(walker, group, b);
-    if (group->fresh >> b & 1)
-        return partial;
-    const event_block *block = group->blocks[b];
-    memset(partial, 0, plan->kept_bytes);
-    for (uint32_t i = 0; i < plan->n_measures; i++) {
-        const window_measure *measure = &plan->measures[i];
-        const window_slot *slot = &plan->slots[measure->slot];
-        if (measure->family->merge == NULL)
-            continue;
-        aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
-                             block->n};
-        measure->family->update(partial + measure->offset, &run, slot->type, &walker->scratch);
-    }
-    group->fresh |= UINT64_C(1) << b;
-    return partial;
-}
-
-static const unsigned char *group_partial(walker *walker, event_group *group)
-{
-    const windows_plan *plan = walker->plan;
-    unsigned char *partial = partial_at(walker, group, group->capacity);
-    if (group->whole)
-        return partial;
-    memset(partial, 0, plan->kept_bytes);
-    for (uint32_t b = group->n_blocks; b > 0; b--) {
-        const unsigned char *older = block_partial(walker, group, b - 1);
+    uint64_t stale = ~group->fresh & bits_below(to) & ~bits_below(from);
+    for (; stale != 0; stale &= stale - 1) {
+        uint32_t b = (uint32_t)__builtin_ctzll(stale);
+        const event_block *block = group->blocks[b];
+        unsigned char *partial = partial_at(walker, group, b);
+        memset(partial, 0, plan->kept_bytes);
         for (uint32_t i = 0; i < plan->n_measures; i++) {
             const window_measure *measure = &plan->measures[i];
-            if (measure->family->merge != NULL)
-                measure->family->merge(partial + measure->offset, older + measure->offset,
-                                       plan->slots[measure->slot].type);
-        }
-    }
-    group->whole = true;
-    return partial;
-}
-
-/* Puts a whole block (b) or group (b == group->n_blocks) in front. */
-static void take_whole(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
-                       event_group *group, uint32_t b)
-{
-    const windows_plan *plan = walker->plan;
-    bool all = b == group->n_blocks;
-    const unsigned char *older =
-        all ? group_partial(walker, group) : block_partial(walker, group, b);
-    for (uint32_t i = 0; i < walk->n_measures; i++) {
-        const window_measure *measure = &plan->measures[walk->measures[i]];
-        const window_slot *slot = &plan->slots[measure->slot];
-        if (measure->n_windows[mode] <= stop)
-            continue;
-        unsigned char *partial = walker->frame + measure->offset;
-        if (measure->family->merge != NULL) {
-            measure->family->merge(partial, older + measure->offset, slot->type);
-            continue;
-        }
-        for (uint32_t at = all ? group->n_blocks : b + 1; at > (all ? 0 : b); at--) {
-            const event_block *block = group->blocks[at - 1];
+            const window_slot *slot = &plan->slots[measure->slot];
+            if (measure->family->merge == NULL)
+                continue;
             aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
                                  block->n};
-            measure->family->update(partial, &run, slot->type, &walker->scratch);
+            measure->family->update(partial + measure->offset, &run, slot->type, &walker->scratch);
         }
+        group->fresh |= UINT64_C(1) << b;
     }
+}
+
+/* Puts n partials in front of `partial`: all measures that are kept. */
+static void merge_kept(const walker *walker, unsigned char *partial, const unsigned char *older,
+                       uint32_t n)
+{
+    const windows_plan *plan = walker->plan;
+    for (uint32_t i = 0; i < plan->n_measures; i++) {
+        const window_measure *measure = &plan->measures[i];
+        if (measure->family->merge != NULL)
+            measure->family->merge(partial + measure->offset, older + measure->offset,
+                                   plan->kept_bytes, n, plan->slots[measure->slot].type);
+    }
+}
+
+/* Puts blocks [from, to) of a group in front of `partial`; the group's own partial serves for all. */
+static void merge_blocks(walker *walker, event_group *group, uint32_t from, uint32_t to,
+                         unsigned char *partial)
+{
+    if (from == to)
+        return;
+    refresh_blocks(walker, group, from, to);
+    if (from > 0 || to < group->n_blocks || to == 1) {
+        merge_kept(walker, partial, partial_at(walker, group, from), to - from);
+        return;
+    }
+    unsigned char *whole = partial_at(walker, group, group->capacity);
+    if (!group->whole) {
+        memset(whole, 0, walker->plan->kept_bytes);
+        merge_kept(walker, whole, partial_at(walker, group, 0), to);
+        group->whole = true;
+    }
+    merge_kept(walker, partial, whole, 1);
 }
 
 /* The beginning of a window: a second, or how many rows are still to be taken. */
@@ -891,51 +926,222 @@ static uint32_t begin_in_block(const walker *walker, const window_begin *begin,
     return block_lower(walker, block, end, begin->second);
 }
 
+/* The blocks behind `middle->from` that the window covers whole: sets `to` and `n_events`. */
+static void find_middle(const walker *walker, const event_directory *directory,
+                        const window_begin *begin, event_middle *middle)
+{
+    event_place to = middle->from;
+    window_begin rest = *begin;
+    for (;;) {
+        const event_group *group = directory->groups[to.group];
+        if (to.block == 0) {
+            if (to.group == 0)
+                break;
+            group = directory->groups[--to.group];
+            to.block = group->n_blocks;
+        }
+        if (to.block == group->n_blocks &&
+            covers(walker, &rest, group->blocks[0], group->n_events)) {
+            rest.rows -= group->n_events;
+            to.block = 0;
+            continue;
+        }
+        while (to.block > 0 &&
+               covers(walker, &rest, group->blocks[to.block - 1], group->blocks[to.block - 1]->n))
+            rest.rows -= group->blocks[--to.block]->n;
+        if (to.block > 0)
+            break;
+    }
+    middle->to = to;
+    middle->n_events = (uint32_t)(begin->rows - rest.rows);
+}
+
+static bool same_place(event_place a, event_place b)
+{
+    return a.group == b.group && a.block == b.block;
+}
+
+/* The block before a place between blocks, or NULL at the front. */
+static const event_block *block_before(const event_directory *directory, event_place at)
+{
+    if (at.block == 0 && at.group == 0)
+        return NULL;
+    if (at.block > 0)
+        return directory->groups[at.group]->blocks[at.block - 1];
+    const event_group *group = directory->groups[at.group - 1];
+    return group->blocks[group->n_blocks - 1];
+}
+
+/* True if what is remembered is what find_middle would find. */
+static bool still_fits(const walker *walker, const event_directory *directory,
+                       const window_begin *begin, const event_middle *middle, event_place from)
+{
+    if (!middle->valid || !same_place(middle->from, from))
+        return false;
+    const event_block *before = block_before(directory, middle->to);
+    window_begin rest = *begin;
+    rest.rows -= middle->n_events;
+    if (middle->n_events > 0) {
+        event_place to = middle->to;
+        if (to.block == directory->groups[to.group]->n_blocks)
+            to = (event_place){to.group + 1, 0, 0};
+        if (!covers(walker, begin, directory->groups[to.group]->blocks[to.block], middle->n_events))
+            return false;
+    }
+    return before == NULL || !covers(walker, &rest, before, before->n);
+}
+
+/* Collects the middle's partials of all kept measures. */
+static void collect_middle(walker *walker, const event_directory *directory,
+                           const event_middle *middle, unsigned char *partial)
+{
+    memset(partial, 0, walker->plan->kept_bytes);
+    for (uint32_t g = middle->from.group + 1; g-- > middle->to.group;) {
+        event_group *group = directory->groups[g];
+        uint32_t to = g == middle->from.group ? middle->from.block : group->n_blocks;
+        merge_blocks(walker, group, g == middle->to.group ? middle->to.block : 0, to, partial);
+    }
+}
+
+/* The middle as it is kept for stop `index` of all, or NULL. Made when a directory has two groups: below,
+ * it would cost more than it spares. */
+static event_middle *kept_middle(walker *walker, event_directory *directory, uint32_t index)
+{
+    if (!walker->remember || directory->n_groups < 2)
+        return NULL;
+    if (directory->middles == NULL) {
+        directory->middles = memory_take(walker->memory, middles_bytes(walker));
+        if (directory->middles == NULL)
+            return NULL; /* it goes without */
+        memset(directory->middles, 0, n_middles(walker) * sizeof *directory->middles);
+    }
+    return &directory->middles[index];
+}
+
+static unsigned char *middle_partial(const walker *walker, const event_directory *directory,
+                                     uint32_t index)
+{
+    uintptr_t partials = (uintptr_t)(directory->middles + n_middles(walker));
+    unsigned char *first =
+        (unsigned char *)(directory->middles + n_middles(walker)) + (16 - partials % 16) % 16;
+    return first + (size_t)index * walker->plan->kept_bytes;
+}
+
+/* Puts the events of a middle in front of the measures that hold values. */
+static void hold_middle(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
+                        const event_directory *directory, const event_middle *middle)
+{
+    const windows_plan *plan = walker->plan;
+    for (uint32_t i = 0; i < walk->n_measures; i++) {
+        const window_measure *measure = &plan->measures[walk->measures[i]];
+        const window_slot *slot = &plan->slots[measure->slot];
+        if (measure->family->merge != NULL || measure->n_windows[mode] <= stop)
+            continue;
+        event_place at = middle->from;
+        while (!same_place(at, middle->to)) {
+            if (at.block == 0) {
+                at.group--;
+                at.block = directory->groups[at.group]->n_blocks;
+                continue;
+            }
+            const event_block *block = directory->groups[at.group]->blocks[--at.block];
+            aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
+                                 block->n};
+            measure->family->update(walker->frame + measure->offset, &run, slot->type,
+                                    &walker->scratch);
+        }
+    }
+}
+
+/* Goes back over whole blocks, from a place between blocks. */
+static void take_middle(walker *walker, const window_walk *walk, event_directory *directory,
+                        uint32_t stop, window_begin *begin, event_place *at)
+{
+    const windows_plan *plan = walker->plan;
+    window_mode mode = begin->mode;
+    uint32_t index = stop + (mode == WINDOW_ROWS ? plan->walks[WINDOW_FIXED].n_stops : 0);
+    event_middle *kept = kept_middle(walker, directory, index), found = {.from = *at};
+    unsigned char *partial =
+        kept != NULL ? middle_partial(walker, directory, index) : walker->middle;
+    if (kept != NULL && still_fits(walker, directory, begin, kept, *at)) {
+        found = *kept;
+    } else {
+        find_middle(walker, directory, begin, &found);
+        if (plan->kept_bytes > 0 && found.n_events > 0)
+            collect_middle(walker, directory, &found, partial);
+        found.valid = true;
+        if (kept != NULL)
+            *kept = found;
+    }
+    *at = found.to;
+    begin->rows -= found.n_events;
+    if (found.n_events == 0)
+        return;
+    for (uint32_t i = 0; i < walk->n_measures; i++) {
+        const window_measure *measure = &plan->measures[walk->measures[i]];
+        if (measure->family->merge != NULL && measure->n_windows[mode] > stop)
+            measure->family->merge(walker->frame + measure->offset, partial + measure->offset,
+                                   plan->kept_bytes, 1, plan->slots[measure->slot].type);
+    }
+    if (plan->holds)
+        hold_middle(walker, walk, mode, stop, directory, &found);
+}
+
 /* Goes back from a place to where the window begins. */
-static void walk_back(walker *walker, const window_walk *walk, const event_directory *directory,
+static void walk_back(walker *walker, const window_walk *walk, event_directory *directory,
                       uint32_t stop, window_begin *begin, event_place *at)
 {
-    for (;;) {
-        event_group *group = directory->groups[at->group];
+    for (int side = 0; side < 2; side++) { /* the newer end of the middle, and the older */
         if (at->event > 0) {
-            const event_block *block = group->blocks[at->block];
+            const event_block *block = directory->groups[at->group]->blocks[at->block];
             uint32_t from = begin_in_block(walker, begin, block, at->event);
             if (from < at->event)
                 take_run(walker, walk, begin->mode, stop, block, from, at->event);
             begin->rows -= at->event - from;
             at->event = from;
-            if (from > 0)
+            if (from > 0 || side == 1)
                 return;
-        } else if (at->block == 0) {
+        }
+        if (side == 1)
+            return;
+        take_middle(walker, walk, directory, stop, begin, at);
+        if (at->block == 0) {
             if (at->group == 0)
                 return;
             at->group--;
             at->block = directory->groups[at->group]->n_blocks;
-        } else if (at->block == group->n_blocks && group->n_blocks > 1 &&
-                   covers(walker, begin, group->blocks[0], group->n_events)) {
-            take_whole(walker, walk, begin->mode, stop, group, group->n_blocks);
-            begin->rows -= group->n_events;
-            at->block = 0;
-        } else {
-            const event_block *block = group->blocks[at->block - 1];
-            at->block--;
-            if (covers(walker, begin, block, block->n)) {
-                take_whole(walker, walk, begin->mode, stop, group, at->block);
-                begin->rows -= block->n;
-            } else {
-                at->event = block->n;
-                if (begin_in_block(walker, begin, block, block->n) == block->n)
-                    return;
-            }
         }
+        at->block--;
+        at->event = directory->groups[at->group]->blocks[at->block]->n;
     }
 }
 
-static bool finish_stop(walker *walker, const window_stop *stop, answer_row *into)
+/* No event lies between this stop and the one before: the value is the same. */
+static bool copy_shorter(const window_answer *answer, answer_row *into)
+{
+    column *column = &into->columns[answer->output];
+    const struct column *from = &into->columns[answer->shorter];
+    size_t size = type_cell_size(column->type);
+    if (!column_is_valid(from, into->row))
+        return column_set_null(into->arena, column, into->row);
+    if (size == sizeof(int64_t))
+        ((int64_t *)column->data)[into->row] = ((const int64_t *)from->data)[into->row];
+    else
+        memcpy((char *)column->data + into->row * size, (const char *)from->data + into->row * size,
+               size);
+    return true;
+}
+
+static bool finish_stop(walker *walker, const window_stop *stop, bool moved, answer_row *into)
 {
     for (uint32_t i = 0; i < stop->n_answers; i++) {
         const window_answer *answer = &stop->answers[i];
         column *column = &into->columns[answer->output];
+        if (!moved && answer->shorter != WINDOWS_NONE) {
+            if (!copy_shorter(answer, into))
+                return false;
+            continue;
+        }
         aggregate_value value;
         aggregate_outcome outcome = answer->aggregate->finish(
             walker->frame + answer->offset, answer->aggregate, &walker->scratch, &value);
@@ -970,6 +1176,7 @@ static bool answer_walk(walker *walker, const events *events, window_mode mode, 
     for (uint32_t i = 0; i < walk->n_stops; i++) {
         const window_stop *stop = &walk->stops[i];
         window_begin begin = {.mode = mode, .rows = stop->length - taken};
+        event_place before = at;
         if (__builtin_sub_overflow(second, stop->length, &begin.second))
             begin.second = INT64_MIN;
         if (events->is_directory) {
@@ -982,7 +1189,8 @@ static bool answer_walk(walker *walker, const events *events, window_mode mode, 
             taken += at.event - from;
             at.event = from;
         }
-        if (walker->scratch.failed || !finish_stop(walker, stop, into))
+        bool moved = !same_place(at, before) || at.event != before.event;
+        if (walker->scratch.failed || !finish_stop(walker, stop, moved, into))
             return false;
     }
     return true;
@@ -1067,7 +1275,7 @@ void events_release(walker *walker, events *events)
             }
             group_free(walker, group);
         }
-        memory_give(walker->memory, directory, directory_bytes(directory->capacity));
+        directory_free(walker, directory);
     }
     *events = (struct events){0};
 }

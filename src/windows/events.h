@@ -47,7 +47,24 @@ typedef struct event_group {
     unsigned char *partials; /* one a block, and at [capacity] that of the group */
 } event_group;
 
+/* Between two events: behind `event` events of block `block` of group `group`. */
+typedef struct event_place {
+    uint32_t group;
+    uint32_t block;
+    uint32_t event;
+} event_place;
+
+/* What a walk collected between the blocks in which two windows begin: whole blocks, from `to` up to
+ * `from` (places between blocks). As long as these stay, the next walk takes it at once. Its partial lies behind all middles. */
+typedef struct event_middle {
+    event_place from;
+    event_place to;
+    uint32_t n_events;
+    bool valid;
+} event_middle;
+
 typedef struct event_directory {
+    event_middle *middles; /* one a stop of each walk, the fixed ones first; NULL: not yet needed */
     uint32_t n_groups;
     uint32_t capacity;
     event_group *groups[];
@@ -65,19 +82,14 @@ typedef struct walker {
     windows_memory *memory;
     uint32_t header_bytes; /* of a block, before its arrays */
     unsigned char *frame;  /* the plan's frame_bytes */
+    unsigned char *middle; /* the plan's kept_bytes: a middle that is not remembered */
+    bool remember;         /* keep and use middles: for walks that end where the next will end */
     aggregate_scratch scratch;
 } walker;
 
 freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memory *memory,
                          freshet_error *err);
 void walker_release(walker *walker);
-
-/* Between two events: behind `event` events of block `block` of group `group`. */
-typedef struct event_place {
-    uint32_t group;
-    uint32_t block;
-    uint32_t event;
-} event_place;
 
 /* Adds an event. cells[i] is the cell of slot i, or NULL for null; texts are copied. `at` gets the place
  * behind it, `behind` how many events stand behind that. */

@@ -60,6 +60,16 @@ static inline uint64_t run_bits(const aggregate_run *run)
     return run->from >= 64 ? 0 : run->valid >> run->from & low_bits(run->to - run->from);
 }
 
+/* Defines the `merge` of a family from a function that merges one partial. */
+#define MERGE_EACH(name, merge_one)                                               \
+    static void name(void *partial, const void *older, size_t stride, uint32_t n, \
+                     const type *input)                                           \
+    {                                                                             \
+        (void)input;                                                              \
+        for (const char *from = (const char *)older + n * stride; n > 0; n--)     \
+            merge_one(partial, (const void *)(from -= stride));                   \
+    }
+
 /* ---- numbers ------------------------------------------------------------------------------- */
 
 /* Adds `value` to high + low, exactly but for the last digits of `low`. */

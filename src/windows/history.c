@@ -143,6 +143,7 @@ static void mark_newest(history *history, const timed_row *rows, uint32_t n)
 static bool answer_rows(history *history, const events *events, const timed_row *rows, uint32_t n)
 {
     event_place at = {0}, fixed_end = {0};
+    history->walker.remember = true;
     uint32_t peers_end = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (i == peers_end) {

@@ -470,6 +470,7 @@ static freshet_code refresh(application *application, const key_entry *entry, ui
     int64_t second = second_of(entry->newest_us);
     uint32_t n = result->n_refreshed;
     answer_row into = {application->arena, result->refreshed_outputs, n, false};
+    state->walker.remember = true;
     if (!events_answer(&state->walker, &entry->events, second, events_end(&entry->events, 0),
                        events_end(&entry->events, entry->newest_back), &into))
         return apply_memory(err);
@@ -552,6 +553,7 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     if (!mark_dirty(state, entry, index))
         return apply_memory(err);
     answer_row into = {application->arena, result->outputs, row, false};
+    state->walker.remember = newest;
     if (!events_answer(&state->walker, &entry->events, second, at, at, &into))
         return apply_memory(err);
     if (into.overflow)

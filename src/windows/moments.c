@@ -1,20 +1,30 @@
 /* moments.c - variances, standard deviations, skewness and kurtosis.
  *
- * A partial holds, for its n values, a centre c near their mean, and s1..s4, the sums of the first
- * to fourth powers of (value - c). The usual merging of (n, mean, M2) loses digits when the mean is large
- * against the spread, because the mean itself is rounded. Here the rounded mean is only a point of
- * reference: its distance to the true mean is s1 / n, and is kept. The difference of two centres
- * that lie close together is exact, so a partial can be moved to another centre without loss:
+ * A partial holds, for its n values, a centre c, and s1..s4, the sums of the first to fourth powers of
+ * (value - c). The usual (n, mean, M2) loses digits when the mean is large against the spread, because
+ * the mean itself is rounded. Here c is only a point of reference, and need not be the mean: it begins as
+ * one of the values. Then
+ *
+ *     M2 = s2 - s1^2 / n
+ *
+ * loses digits only when s1^2 / n is nearly all of s2, that is, when the mean lies many deviations away
+ * from c. When it gets so (RECENTER), c is moved to the mean. Two numbers that lie close together
+ * differ by an exact amount, so a partial can be moved without loss:
  *
  *     with d = c - c':   s1' = s1 + n d
  *                        s2' = s2 + 2 d s1 + n d^2
  *                        s3' = s3 + 3 d s2 + 3 d^2 s1 + n d^3
  *                        s4' = s4 + 4 d s3 + 6 d^2 s2 + 4 d^3 s1 + n d^4
  *
- * To merge, both partials are moved to the mean of all. To finish, to the exact mean: d = -s1 / n.
+ * The mean of n values is at most sqrt(n) deviations away from any one of them, so what a run adds before
+ * c is moved costs a factor of AGGREGATE_RUN_MAX in the last digit at worst. To merge, the partial of
+ * fewer values is moved to the centre of the other. Most updates divide nothing.
+ *
  * Equal values give exactly 0. Any NaN or infinity gives NaN, as in Spark.
  */
 #include "windows/families.h"
+
+#define RECENTER 0.9 /* the share of s1^2 / n in s2 at which the centre is moved */
 
 typedef struct moments {
     uint64_t n;
@@ -25,11 +35,10 @@ typedef struct moments {
 
 #define VARIANCE_SIZE offsetof(moments, s3)
 
+/* Makes the sums those of the distances to center - d. */
 static inline void move_by(moments *m, double d, bool shape)
 {
     double n = (double)m->n;
-    if (d == 0)
-        return;
     if (shape) {
         m->s4 += d * (4 * m->s3 + d * (6 * m->s2 + d * (4 * m->s1 + d * n)));
         m->s3 += d * (3 * m->s2 + d * (3 * m->s1 + d * n));
@@ -38,46 +47,16 @@ static inline void move_by(moments *m, double d, bool shape)
     m->s1 += d * n;
 }
 
-static inline void moments_of(const double *values, uint32_t n, moments *into, bool shape)
+static inline void recenter(moments *m, bool shape)
 {
-    double sum = 0;
-    for (uint32_t i = 0; i < n; i++)
-        sum += values[i] - values[0];
-    *into = (moments){.n = n, .center = values[0] + sum / n};
-    for (uint32_t i = 0; i < n; i++) {
-        double d = values[i] - into->center, square = d * d;
-        into->s1 += d;
-        into->s2 += square;
-        if (shape) {
-            into->s3 += square * d;
-            into->s4 += square * square;
-        }
-    }
+    if (!(m->s1 * m->s1 > RECENTER * (double)m->n * m->s2))
+        return;
+    double center = m->center + m->s1 / (double)m->n;
+    move_by(m, m->center - center, shape);
+    m->center = center;
 }
 
-static inline void merge_moments(void *partial, const moments *older, bool shape)
-{
-    size_t size = shape ? sizeof(moments) : VARIANCE_SIZE;
-    moments into = {0}, from = {0};
-    memcpy(&into, partial, size);
-    memcpy(&from, older, size);
-    if (from.n == 0)
-        return;
-    if (into.n == 0) {
-        memcpy(partial, &from, size);
-        return;
-    }
-    double n = (double)(into.n + from.n);
-    double apart = from.center - into.center;
-    double center = into.center + ((double)from.n * apart + into.s1 + from.s1) / n;
-    move_by(&into, into.center - center, shape);
-    move_by(&from, from.center - center, shape);
-    into = (moments){into.n + from.n,   center,           into.s1 + from.s1, into.s2 + from.s2,
-                     into.s3 + from.s3, into.s4 + from.s4};
-    memcpy(partial, &into, size);
-}
-
-static inline void update_moments(void *partial, const aggregate_run *older, const type *input,
+static inline void update_moments(moments *m, const aggregate_run *older, const type *input,
                                   bool shape)
 {
     double buffer[AGGREGATE_RUN_MAX];
@@ -85,9 +64,52 @@ static inline void update_moments(void *partial, const aggregate_run *older, con
     const double *values = run_reals(older, input, buffer, &n);
     if (n == 0)
         return;
-    moments added;
-    moments_of(values, n, &added, shape);
-    merge_moments(partial, &added, shape);
+    if (m->n == 0)
+        m->center = values[0];
+    double center = m->center, s1 = 0, s2 = 0, s3 = 0, s4 = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        double d = values[i] - center, square = d * d;
+        s1 += d;
+        s2 += square;
+        if (shape) {
+            s3 += square * d;
+            s4 += square * square;
+        }
+    }
+    m->n += n;
+    m->s1 += s1;
+    m->s2 += s2;
+    if (shape) {
+        m->s3 += s3;
+        m->s4 += s4;
+    }
+    recenter(m, shape);
+}
+
+static inline void merge_moments(moments *into, const moments *older, bool shape)
+{
+    moments from = {.n = older->n, .center = older->center, .s1 = older->s1, .s2 = older->s2};
+    if (shape) {
+        from.s3 = older->s3;
+        from.s4 = older->s4;
+    }
+    if (from.n == 0)
+        return;
+    if (from.n > into->n) {
+        if (into->n > 0)
+            move_by(into, into->center - from.center, shape);
+        into->center = from.center;
+    } else {
+        move_by(&from, from.center - into->center, shape);
+    }
+    into->n += from.n;
+    into->s1 += from.s1;
+    into->s2 += from.s2;
+    if (shape) {
+        into->s3 += from.s3;
+        into->s4 += from.s4;
+    }
+    recenter(into, shape);
 }
 
 static void variance_update(void *partial, const aggregate_run *older, const type *input,
@@ -97,12 +119,6 @@ static void variance_update(void *partial, const aggregate_run *older, const typ
     update_moments(partial, older, input, false);
 }
 
-static void variance_merge(void *partial, const void *older, const type *input)
-{
-    (void)input;
-    merge_moments(partial, older, false);
-}
-
 static void shape_update(void *partial, const aggregate_run *older, const type *input,
                          aggregate_scratch *scratch)
 {
@@ -110,20 +126,27 @@ static void shape_update(void *partial, const aggregate_run *older, const type *
     update_moments(partial, older, input, true);
 }
 
-static void shape_merge(void *partial, const void *older, const type *input)
+static inline void variance_merge_one(void *partial, const void *older)
 {
-    (void)input;
+    merge_moments(partial, older, false);
+}
+
+static inline void shape_merge_one(void *partial, const void *older)
+{
     merge_moments(partial, older, true);
 }
+
+MERGE_EACH(variance_merge, variance_merge_one)
+MERGE_EACH(shape_merge, shape_merge_one)
 
 const aggregate_family family_variance = {"variance", VARIANCE_SIZE, true, variance_update,
                                           variance_merge};
 const aggregate_family family_shape = {"shape", sizeof(moments), true, shape_update, shape_merge};
 
-/* The sum of the squared distances to the mean. */
-static double sum_of_squares(const moments *m)
+/* The sum of the squared distances to the mean; `part` is 1 / n. */
+static double sum_of_squares(const moments *m, double part)
 {
-    double sum = m->s2 - m->s1 * (m->s1 / (double)m->n);
+    double sum = m->s2 - m->s1 * m->s1 * part;
     return sum < 0 ? 0 : sum;
 }
 
@@ -134,7 +157,8 @@ aggregate_outcome finish_var_pop(const void *partial, const aggregate *aggregate
     const moments *m = partial;
     if (m->n == 0)
         return AGGREGATE_NULL;
-    out->real = sum_of_squares(m) / (double)m->n;
+    double part = 1 / (double)m->n;
+    out->real = sum_of_squares(m, part) * part;
     return AGGREGATE_VALUE;
 }
 
@@ -145,7 +169,7 @@ aggregate_outcome finish_var_samp(const void *partial, const aggregate *aggregat
     const moments *m = partial;
     if (m->n < 2)
         return AGGREGATE_NULL;
-    out->real = sum_of_squares(m) / (double)(m->n - 1);
+    out->real = sum_of_squares(m, 1 / (double)m->n) / (double)(m->n - 1);
     return AGGREGATE_VALUE;
 }
 

@@ -97,11 +97,12 @@ static void count_update(void *partial, const aggregate_run *older, const type *
     *(uint64_t *)partial += (uint64_t)__builtin_popcountll(run_bits(older));
 }
 
-static void count_merge(void *partial, const void *older, const type *input)
+static inline void count_merge_one(void *partial, const void *older)
 {
-    (void)input;
     *(uint64_t *)partial += *(const uint64_t *)older;
 }
+
+MERGE_EACH(count_merge, count_merge_one)
 
 const aggregate_family family_count = {"count", sizeof(uint64_t), false, count_update, count_merge};
 
@@ -149,15 +150,16 @@ static void sum_exact_update(void *partial, const aggregate_run *older, const ty
     sum_exact_add(into, sum);
 }
 
-static void sum_exact_merge(void *partial, const void *older, const type *input)
+static inline void sum_exact_merge_one(void *partial, const void *older)
 {
-    (void)input;
     sum_exact *into = partial;
     const sum_exact *from = older;
     sum_exact_add(into, from->sum);
     into->carry += from->carry;
     into->n += from->n;
 }
+
+MERGE_EACH(sum_exact_merge, sum_exact_merge_one)
 
 const aggregate_family family_sum_exact = {"sum_exact", sizeof(sum_exact), true, sum_exact_update,
                                            sum_exact_merge};
@@ -252,9 +254,8 @@ static void sum_real_update(void *partial, const aggregate_run *older, const typ
         sum_real_add(into, values[i]);
 }
 
-static void sum_real_merge(void *partial, const void *older, const type *input)
+static inline void sum_real_merge_one(void *partial, const void *older)
 {
-    (void)input;
     sum_real *into = partial;
     const sum_real *from = older;
     sum_real_add(into, from->high);
@@ -262,6 +263,8 @@ static void sum_real_merge(void *partial, const void *older, const type *input)
     into->special += from->special;
     into->n += from->n;
 }
+
+MERGE_EACH(sum_real_merge, sum_real_merge_one)
 
 const aggregate_family family_sum_real = {"sum_real", sizeof(sum_real), true, sum_real_update,
                                           sum_real_merge};
@@ -316,9 +319,8 @@ static void product_update(void *partial, const aggregate_run *older, const type
     into->n += n;
 }
 
-static void product_merge(void *partial, const void *older, const type *input)
+static inline void product_merge_one(void *partial, const void *older)
 {
-    (void)input;
     product *into = partial;
     const product *from = older;
     if (from->n == 0)
@@ -328,6 +330,8 @@ static void product_merge(void *partial, const void *older, const type *input)
     product_multiply(into, from->mantissa, from->exponent);
     into->n += from->n;
 }
+
+MERGE_EACH(product_merge, product_merge_one)
 
 const aggregate_family family_product = {"product", sizeof(product), true, product_update,
                                          product_merge};
@@ -362,14 +366,15 @@ static void bit_and_update(void *partial, const aggregate_run *older, const type
     into->n += n;
 }
 
-static void bit_and_merge(void *partial, const void *older, const type *input)
+static inline void bit_and_merge_one(void *partial, const void *older)
 {
-    (void)input;
     bit_and *into = partial;
     const bit_and *from = older;
     into->absent |= from->absent;
     into->n += from->n;
 }
+
+MERGE_EACH(bit_and_merge, bit_and_merge_one)
 
 const aggregate_family family_bit_and = {"bit_and", sizeof(bit_and), true, bit_and_update,
                                          bit_and_merge};

@@ -24,9 +24,8 @@ typedef struct extremes_text {
     uint64_t n;
 } extremes_text;
 
-static void extremes_key_merge(void *partial, const void *older, const type *input)
+static inline void extremes_key_merge_one(void *partial, const void *older)
 {
-    (void)input;
     extremes_key *into = partial;
     const extremes_key *from = older;
     if (from->n == 0)
@@ -52,12 +51,11 @@ static void extremes_key_update(void *partial, const aggregate_run *older, const
         added.min = keys[i] < added.min ? keys[i] : added.min;
         added.max = keys[i] > added.max ? keys[i] : added.max;
     }
-    extremes_key_merge(partial, &added, input);
+    extremes_key_merge_one(partial, &added);
 }
 
-static void extremes_decimal_merge(void *partial, const void *older, const type *input)
+static inline void extremes_decimal_merge_one(void *partial, const void *older)
 {
-    (void)input;
     extremes_decimal *into = partial;
     const extremes_decimal *from = older;
     if (from->n == 0)
@@ -72,17 +70,16 @@ static void extremes_decimal_merge(void *partial, const void *older, const type 
 static void extremes_decimal_update(void *partial, const aggregate_run *older, const type *input,
                                     aggregate_scratch *scratch)
 {
-    (void)scratch;
+    (void)input, (void)scratch;
     const int128 *cells = (const int128 *)older->values + older->from;
     for (uint64_t bits = run_bits(older); bits != 0; bits &= bits - 1) {
         int128 value = cells[__builtin_ctzll(bits)];
-        extremes_decimal_merge(partial, &(extremes_decimal){value, value, 1}, input);
+        extremes_decimal_merge_one(partial, &(extremes_decimal){value, value, 1});
     }
 }
 
-static void extremes_text_merge(void *partial, const void *older, const type *input)
+static inline void extremes_text_merge_one(void *partial, const void *older)
 {
-    (void)input;
     extremes_text *into = partial;
     const extremes_text *from = older;
     if (from->n == 0)
@@ -97,13 +94,17 @@ static void extremes_text_merge(void *partial, const void *older, const type *in
 static void extremes_text_update(void *partial, const aggregate_run *older, const type *input,
                                  aggregate_scratch *scratch)
 {
-    (void)scratch;
+    (void)input, (void)scratch;
     const cell_text *cells = (const cell_text *)older->values + older->from;
     for (uint64_t bits = run_bits(older); bits != 0; bits &= bits - 1) {
         cell_text value = cells[__builtin_ctzll(bits)];
-        extremes_text_merge(partial, &(extremes_text){value, value, 1}, input);
+        extremes_text_merge_one(partial, &(extremes_text){value, value, 1});
     }
 }
+
+MERGE_EACH(extremes_key_merge, extremes_key_merge_one)
+MERGE_EACH(extremes_decimal_merge, extremes_decimal_merge_one)
+MERGE_EACH(extremes_text_merge, extremes_text_merge_one)
 
 const aggregate_family family_extremes_key = {"extremes", sizeof(extremes_key), true,
                                               extremes_key_update, extremes_key_merge};
@@ -187,9 +188,8 @@ static void ends_nonnull_update(void *partial, const aggregate_run *older, const
                   older->from + 63 - (uint32_t)__builtin_clzll(bits));
 }
 
-static void ends_merge(void *partial, const void *older, const type *input)
+static inline void ends_merge_one(void *partial, const void *older)
 {
-    (void)input;
     ends *into = partial;
     const ends *from = older;
     if (!from->any)
@@ -201,6 +201,8 @@ static void ends_merge(void *partial, const void *older, const type *input)
     memcpy(into->first, from->first, sizeof into->first);
     into->first_valid = from->first_valid;
 }
+
+MERGE_EACH(ends_merge, ends_merge_one)
 
 const aggregate_family family_ends = {"ends", sizeof(ends), true, ends_update, ends_merge};
 const aggregate_family family_ends_nonnull = {"ends_nonnull", sizeof(ends), true,

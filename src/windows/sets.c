@@ -272,14 +272,15 @@ static void registers_update(void *partial, const aggregate_run *older, const ty
     }
 }
 
-static void registers_merge(void *partial, const void *older, const type *input)
+static inline void registers_merge_one(void *partial, const void *older)
 {
-    (void)input;
     unsigned char *into = partial;
     const unsigned char *from = older;
     for (uint32_t i = 0; i < REGISTERS; i++)
         into[i] = from[i] > into[i] ? from[i] : into[i];
 }
+
+MERGE_EACH(registers_merge, registers_merge_one)
 
 const aggregate_family family_registers = {"registers", REGISTERS, true, registers_update,
                                            registers_merge};

@@ -340,6 +340,17 @@ static uint32_t distinct_lengths(const maker *maker, window_mode mode, int64_t *
     return distinct;
 }
 
+/* Arrays are not linked: their elements lie in each column. */
+static void link_answers(window_answer *answers, uint32_t n, const window_stop *before)
+{
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t j = 0; j < before->n_answers; j++)
+            if (answers[i].aggregate == before->answers[j].aggregate &&
+                answers[i].offset == before->answers[j].offset &&
+                answers[i].aggregate->output->kind != TYPE_ARRAY)
+                answers[i].shorter = before->answers[j].output;
+}
+
 static bool fill_stop(maker *maker, window_mode mode, uint32_t index, window_stop *stop)
 {
     uint32_t n = 0;
@@ -353,10 +364,13 @@ static bool fill_stop(maker *maker, window_mode mode, uint32_t index, window_sto
         if (wish->mode != mode || wish->length != stop->length)
             continue;
         window_measure *measure = &maker->measures[wish->measure];
-        answers[stop->n_answers++] = (window_answer){wish->aggregate, measure->offset, i};
+        answers[stop->n_answers++] =
+            (window_answer){wish->aggregate, measure->offset, i, WINDOWS_NONE};
         measure->n_windows[mode] = index + 1;
     }
     stop->answers = answers;
+    if (index > 0)
+        link_answers(answers, n, stop - 1);
     return true;
 }
 

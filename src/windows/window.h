@@ -51,6 +51,7 @@ typedef struct windows_function {
 } windows_function;
 
 #define WINDOWS_NO_FILTER UINT32_MAX
+#define WINDOWS_NONE UINT32_MAX
 
 typedef struct windows_feature {
     const char *name;
@@ -97,6 +98,9 @@ typedef struct window_answer {
     const aggregate *aggregate;
     uint32_t offset; /* of the measure's partial */
     uint32_t output;
+    uint32_t
+        shorter; /* the output of the same function at the stop before, or WINDOWS_NONE: where no
+                         event lies between the two, the value is the same and is copied */
 } window_answer;
 
 typedef struct window_stop {

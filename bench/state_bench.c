@@ -1,0 +1,157 @@
+/* state_bench.c - the windows' state alone: events a second, and bytes.
+ *
+ *   1 M keys of 20 live events, 5 windows x 5 functions, 5 % of the events late
+ *   10 k keys of the same, which fit the cache
+ *   one key of 20, of 1,000, of 100,000 and of 1,000,000 live events
+ *
+ * Only windows_apply is timed; events are made in batches of BATCH_ROWS before it. State is measured
+ * as what the keyed state has asked of malloc, and as what the process holds.
+ *
+ *   cmake --preset release && ninja -C build/release freshet_internal
+ *   cc -O2 -std=c11 -D_DEFAULT_SOURCE -Isrc -Iinclude bench/state_bench.c \
+ *      build/release/libfreshet_internal.a -lm -o build/state_bench && build/state_bench
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "windows/keyed_state.h"
+
+#define BATCH_ROWS 4096u
+#define SPAN_S (7.0 * 86400)
+
+static uint64_t random_state = 88172645463325252u;
+
+static uint64_t draw(void)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    return random_state ^= random_state << 17;
+}
+
+static double now_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static double resident_bytes(void)
+{
+    long pages = 0, resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%ld %ld", &pages, &resident) != 2)
+        resident = 0;
+    if (file != NULL)
+        fclose(file);
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void stop(const freshet_error *err)
+{
+    fprintf(stderr, "state_bench: %s\n", err->text);
+    exit(1);
+}
+
+static windows_plan *make_plan(arena *arena)
+{
+    static const windows_function functions[] = {
+        {"avg", NULL}, {"stddev_pop", NULL}, {"count", NULL}, {"min", NULL}, {"max", NULL}};
+    static const char *const windows[] = {"1 hour", "6 hours", "1 day", "3 days", "7 days"};
+    static const windows_feature feature = {
+        .name = "delay",
+        .values = 0,
+        .filter = WINDOWS_NO_FILTER,
+        .mode = WINDOW_FIXED,
+        .functions = functions,
+        .n_functions = 5,
+        .windows = windows,
+        .n_windows = 5,
+    };
+    static const type *keys[1];
+    static field columns[1];
+    keys[0] = type_simple(TYPE_BIGINT);
+    columns[0] = (field){"delay", type_simple(TYPE_DOUBLE)};
+    windows_declaration declaration = {
+        .keys = keys,
+        .n_keys = 1,
+        .columns = columns,
+        .n_columns = 1,
+        .features = &feature,
+        .n_features = 1,
+    };
+    windows_plan *plan;
+    freshet_error err;
+    if (windows_plan_make(arena, &declaration, &plan, &err) != FRESHET_OK)
+        stop(&err);
+    return plan;
+}
+
+/* `live` events of each of `keys` keys in seven days; `late` of them up to ten minutes late. */
+static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
+{
+    static int64_t key[BATCH_ROWS], event_us[BATCH_ROWS];
+    static double value[BATCH_ROWS];
+    arena *made = arena_open(), *step = arena_open();
+    windows_plan *plan = make_plan(made);
+    windows_options options = {.lateness_s = 600};
+    windows_state *state;
+    freshet_error err;
+    double resident = resident_bytes();
+    if (windows_open(plan, &options, &state, &err) != FRESHET_OK)
+        stop(&err);
+    column key_column = {.type = type_simple(TYPE_BIGINT), .data = key, .capacity = BATCH_ROWS};
+    column value_column = {.type = type_simple(TYPE_DOUBLE), .data = value, .capacity = BATCH_ROWS};
+    windows_input input = {BATCH_ROWS, &key_column, &value_column, event_us};
+    uint64_t warm = keys * live + keys * live / 10, done = 0;
+    double pace_us = SPAN_S * 1e6 / (double)(keys * live), clock_us = 1.7e15, spent = 0;
+    double refreshed = 0;
+    for (uint64_t n = 0; n < warm + events; n += BATCH_ROWS) {
+        for (uint32_t i = 0; i < BATCH_ROWS; i++) {
+            clock_us += pace_us;
+            bool is_late = (double)(draw() >> 11) * 0x1p-53 < late;
+            event_us[i] = (int64_t)clock_us - (is_late ? (int64_t)(draw() % 590000000) : 0);
+            key[i] = (int64_t)(draw() % keys);
+            value[i] = (double)(draw() % 100000) / 100;
+        }
+        windows_result result;
+        arena_reset(step);
+        double began = now_s();
+        if (windows_apply(state, &input, step, &result, &err) != FRESHET_OK)
+            stop(&err);
+        if (n >= warm) {
+            spent += now_s() - began;
+            done += BATCH_ROWS;
+            refreshed += result.n_refreshed;
+        }
+    }
+    windows_figures figures = windows_measure(state);
+    double per_event = (double)(figures.bytes - figures.table_bytes) / (double)figures.events;
+    printf("%8llu keys x %8.1f live, %2.0f %% late (%.0f %% refreshed): %6.0f ns/event, %5.2f M "
+           "events/s; %.1f B/event + %.1f B/key; process %.0f B/key\n",
+           (unsigned long long)figures.keys, (double)figures.events / (double)figures.keys,
+           late * 100, refreshed / (double)done * 100, spent / (double)done * 1e9,
+           (double)done / spent / 1e6, per_event, (double)figures.table_bytes / (double)figures.keys,
+           (resident_bytes() - resident) / (double)figures.keys);
+    windows_close(state);
+    arena_close(step);
+    arena_close(made);
+}
+
+int main(int n, char **arguments)
+{
+    if (n > 1) {
+        measure((uint64_t)atoll(arguments[1]), (uint64_t)atoll(arguments[2]), atof(arguments[3]), 3000000);
+        return 0;
+    }
+    measure(1, 20, 0.05, 2000000);
+    measure(10000, 20, 0.05, 2000000);
+    measure(1000000, 20, 0.05, 3000000);
+    measure(1, 1000, 0.05, 1000000);
+    measure(1, 100000, 0.05, 500000);
+    measure(1, 1000000, 0, 500000);
+    measure(1, 1000000, 0.05, 500000);
+    return 0;
+}
