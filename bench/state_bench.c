@@ -133,7 +133,8 @@ static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
            "events/s; %.1f B/event + %.1f B/key; process %.0f B/key\n",
            (unsigned long long)figures.keys, (double)figures.events / (double)figures.keys,
            late * 100, refreshed / (double)done * 100, spent / (double)done * 1e9,
-           (double)done / spent / 1e6, per_event, (double)figures.table_bytes / (double)figures.keys,
+           (double)done / spent / 1e6, per_event,
+           (double)figures.table_bytes / (double)figures.keys,
            (resident_bytes() - resident) / (double)figures.keys);
     windows_close(state);
     arena_close(step);
@@ -143,7 +144,8 @@ static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
 int main(int n, char **arguments)
 {
     if (n > 1) {
-        measure((uint64_t)atoll(arguments[1]), (uint64_t)atoll(arguments[2]), atof(arguments[3]), 3000000);
+        measure((uint64_t)atoll(arguments[1]), (uint64_t)atoll(arguments[2]), atof(arguments[3]),
+                3000000);
         return 0;
     }
     measure(1, 20, 0.05, 2000000);

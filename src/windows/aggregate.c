@@ -55,6 +55,8 @@ static const aggregate_row table[] = {
      &family_sum_real, finish_sum_real, 0},
     {"avg", "the mean", NUMBER_TYPES, GIVES_AVG, &family_sum_exact, finish_avg_exact,
      &family_sum_real, finish_avg_real, 0},
+    {"mean", "avg", NUMBER_TYPES, GIVES_AVG, &family_sum_exact, finish_avg_exact, &family_sum_real,
+     finish_avg_real, 0},
     {"min", "the smallest value", CELL_TYPES, GIVES_INPUT, &family_extremes_key, finish_min, NULL,
      NULL, 0},
     {"max", "the greatest value", CELL_TYPES, GIVES_INPUT, &family_extremes_key, finish_max, NULL,

@@ -48,13 +48,13 @@ void *memory_take(windows_memory *memory, size_t size)
     return at;
 }
 
-void memory_give(windows_memory *memory, void *at, size_t size)
+void memory_give(windows_memory *memory, const void *at, size_t size)
 {
     if (at == NULL)
         return;
     assert(memory->bytes >= size);
     memory->bytes -= size;
-    free(at);
+    free((void *)at);
 }
 
 freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memory *memory,
@@ -117,7 +117,7 @@ static event_block *block_open(walker *walker, uint32_t capacity, int64_t base_s
 static void text_release_cell(walker *walker, const cell_text *cell)
 {
     if (cell->length > TEXT_INLINE_MAX)
-        memory_give(walker->memory, (void *)(uintptr_t)cell->as.outside.pointer, cell->length);
+        memory_give(walker->memory, cell->as.outside.pointer, cell->length);
 }
 
 /* The long texts of events [0, n). */
@@ -318,7 +318,7 @@ static bool group_reserve(walker *walker, event_group *group, uint32_t capacity)
     event_block **blocks = (event_block **)(void *)(bytes + (capacity + 1) * kept);
     if (group->n_blocks > 0) {
         memcpy(bytes, group->partials, group->n_blocks * kept);
-        memcpy(blocks, group->blocks, group->n_blocks * sizeof *blocks);
+        memcpy(blocks, group->blocks, group->n_blocks * sizeof(event_block *));
     }
     if (group->partials != NULL)
         memory_give(walker->memory, group->partials, group_bytes(walker, group->capacity) + 16);
@@ -362,7 +362,7 @@ static bool group_insert(walker *walker, event_group *group, uint32_t i, event_b
                                                              : group->capacity * 4))
         return false;
     size_t behind = group->n_blocks - i;
-    memmove(&group->blocks[i + 1], &group->blocks[i], behind * sizeof *group->blocks);
+    memmove(&group->blocks[i + 1], &group->blocks[i], behind * sizeof(event_block *));
     if (behind > 0)
         memmove(partial_at(walker, group, i + 1), partial_at(walker, group, i),
                 behind * walker->plan->kept_bytes);
@@ -376,7 +376,7 @@ static bool group_insert(walker *walker, event_group *group, uint32_t i, event_b
 static void group_remove_first(walker *walker, event_group *group)
 {
     group->n_blocks--;
-    memmove(&group->blocks[0], &group->blocks[1], group->n_blocks * sizeof *group->blocks);
+    memmove(&group->blocks[0], &group->blocks[1], group->n_blocks * sizeof(event_block *));
     if (group->n_blocks > 0)
         memmove(partial_at(walker, group, 0), partial_at(walker, group, 1),
                 (size_t)group->n_blocks * walker->plan->kept_bytes);
@@ -441,7 +441,7 @@ static event_group *directory_insert(walker *walker, events *events, uint32_t i)
             return NULL;
         larger->n_groups = directory->n_groups;
         larger->middles = directory->middles;
-        memcpy(larger->groups, directory->groups, directory->n_groups * sizeof *larger->groups);
+        memcpy(larger->groups, directory->groups, directory->n_groups * sizeof(event_group *));
         memory_give(walker->memory, directory, directory_bytes(directory->capacity));
         events->root = directory = larger;
     }
@@ -449,7 +449,7 @@ static event_group *directory_insert(walker *walker, events *events, uint32_t i)
     if (group == NULL)
         return NULL;
     memmove(&directory->groups[i + 1], &directory->groups[i],
-            (directory->n_groups - i) * sizeof *directory->groups);
+            (directory->n_groups - i) * sizeof(event_group *));
     directory->groups[i] = group;
     directory->n_groups++;
     return group;
@@ -499,11 +499,11 @@ static bool split_group(walker *walker, events *events, uint32_t g)
         event_directory *directory = events->root;
         directory->n_groups--;
         memmove(&directory->groups[g + 1], &directory->groups[g + 2],
-                (directory->n_groups - g - 1) * sizeof *directory->groups);
+                (directory->n_groups - g - 1) * sizeof(event_group *));
         group_free(walker, right);
         return false;
     }
-    memcpy(right->blocks, left->blocks + cut, moved * sizeof *right->blocks);
+    memcpy(right->blocks, left->blocks + cut, moved * sizeof(event_block *));
     memcpy(right->partials, partial_at(walker, left, cut),
            (size_t)moved * walker->plan->kept_bytes);
     right->fresh = left->fresh >> cut;
@@ -570,7 +570,7 @@ static bool empty_block_gone(walker *walker, events *events, event_place at)
     event_block *block = group->blocks[at.block];
     forget_middles(walker, directory, at.group, 0, true);
     size_t behind = group->n_blocks - at.block - 1;
-    memmove(&group->blocks[at.block], &group->blocks[at.block + 1], behind * sizeof block);
+    memmove(&group->blocks[at.block], &group->blocks[at.block + 1], behind * sizeof(event_block *));
     if (behind > 0)
         memmove(partial_at(walker, group, at.block), partial_at(walker, group, at.block + 1),
                 behind * walker->plan->kept_bytes);
@@ -581,7 +581,7 @@ static bool empty_block_gone(walker *walker, events *events, event_place at)
     if (group->n_blocks == 0) {
         directory->n_groups--;
         memmove(&directory->groups[at.group], &directory->groups[at.group + 1],
-                (directory->n_groups - at.group) * sizeof group);
+                (directory->n_groups - at.group) * sizeof(event_group *));
         group_free(walker, group);
     }
     return false;
@@ -609,6 +609,7 @@ static bool split_block(walker *walker, events *events, event_place *at)
         directory->groups[before.group]->n_events -= moved;
         directory->groups[behind.group]->n_events += moved;
     }
+    assert(before.block > 0);
     before.block--;
     directory->groups[before.group]->fresh &= ~(UINT64_C(1) << before.block);
     directory->groups[before.group]->whole = false;
@@ -807,7 +808,8 @@ static void evict_blocks(walker *walker, events *events, uint32_t n)
         group_free(walker, group);
         directory->n_groups--;
         memmove(&directory->groups[0], &directory->groups[1],
-                directory->n_groups * sizeof *directory->groups);
+                directory->n_groups * sizeof(event_group *));
+        assert(directory->n_groups > 0); /* events are left, so there is a block */
         group = directory->groups[0];
     }
     if (directory->n_groups == 1 && group->n_blocks == 1)

@@ -28,7 +28,7 @@ typedef struct windows_memory {
 } windows_memory;
 
 void *memory_take(windows_memory *memory, size_t size);
-void memory_give(windows_memory *memory, void *at, size_t size);
+void memory_give(windows_memory *memory, const void *at, size_t size);
 
 typedef struct event_block {
     int64_t base_s; /* second i is base_s + seconds[i] */

@@ -124,9 +124,9 @@ struct windows_state {
 
 static key_entry *entry_at(const windows_state *state, uint32_t index)
 {
-    uintptr_t page = (uintptr_t)state->pages[index / PAGE_ENTRIES];
-    page = (page + LINE - 1) & ~(uintptr_t)(LINE - 1);
-    return (key_entry *)page + index % PAGE_ENTRIES;
+    unsigned char *page = state->pages[index / PAGE_ENTRIES];
+    page += (LINE - (uintptr_t)page % LINE) % LINE;
+    return (key_entry *)(void *)page + index % PAGE_ENTRIES;
 }
 
 static bool grow_slots(windows_state *state)

@@ -188,7 +188,7 @@ static bool divide_decimal(int128 sum, uint64_t n, uint8_t digits, int128 *out)
     for (uint8_t i = 0; i < digits; i++)
         scale *= 10;
     int128 whole = sum / (int128)n, rest = sum % (int128)n * scale;
-    int128 half = (int128)(n / 2 + n % 2);
+    int128 half = (int128)n / 2 + (int128)n % 2;
     int128 part = rest / (int128)n, left = rest % (int128)n;
     if (left >= half)
         part++;

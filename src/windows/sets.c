@@ -223,13 +223,13 @@ aggregate_outcome finish_most_frequent_set(const void *partial, const aggregate 
                                            aggregate_scratch *scratch, aggregate_value *out)
 {
     const bag *bag = partial;
-    const bag_entry **order = arena_alloc(scratch->arena, bag->n * sizeof *order);
+    const bag_entry **order = arena_alloc(scratch->arena, bag->n * sizeof(bag_entry *));
     if (order == NULL)
         return AGGREGATE_NO_MEMORY;
     for (uint64_t i = 0; i < bag->n; i++)
         order[i] = &bag->entries[i];
     if (bag->n > 1)
-        qsort(order, bag->n, sizeof *order, compare_frequency);
+        qsort(order, bag->n, sizeof(bag_entry *), compare_frequency);
     return list_entries(bag, order, aggregate->input, scratch, out);
 }
 

@@ -269,7 +269,7 @@ freshet_code entry_restore(walker *walker, key_entry *entry, const void *bytes, 
     code = slots == NULL || (carried_length > 0 && carried == NULL)
                ? error_memory(err, "restoring a key")
                : FRESHET_OK;
-    if (code == FRESHET_OK) {
+    if (slots != NULL && code == FRESHET_OK) {
         for (uint32_t i = 1; i < n && !reader.bad; i++)
             take_varint(&reader);
         find_slots(plan, &reader, n, slots);
@@ -277,7 +277,7 @@ freshet_code entry_restore(walker *walker, key_entry *entry, const void *bytes, 
         if (reader.bad || reader.at != reader.end || newest_back > n)
             code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                              "the saved state of a key has the wrong length");
-        else if (carried_length > 0)
+        else if (carried != NULL)
             memcpy(carried, carried_at, carried_length);
     }
     if (code == FRESHET_OK && !restore_events(walker, entry, n, first_s, seconds, slots,

@@ -110,7 +110,7 @@ static freshet_code feature_outputs(arena *arena, const windows_feature *feature
 {
     for (uint32_t f = 0; f < feature->n_functions; f++)
         for (uint32_t w = 0; w < feature->n_windows; w++) {
-            const char *window;
+            const char *window = NULL;
             field *output = &into[f * feature->n_windows + w];
             freshet_code code =
                 window_parse(arena, feature->windows[w], feature->mode, &lengths[w], &window, err);
@@ -229,7 +229,7 @@ static freshet_code collect_feature(maker *maker, const windows_feature *feature
     if (code != FRESHET_OK)
         return code;
     const type *input = maker->declaration->columns[feature->values].type;
-    aggregate *aggregates;
+    aggregate *aggregates = NULL;
     int64_t *lengths = arena_zero(maker->arena, feature->n_windows, sizeof *lengths);
     if (lengths == NULL)
         return error_memory(err, "planning the windows");

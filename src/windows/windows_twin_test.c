@@ -156,7 +156,7 @@ static answer quantile_answer(const char *function, const cell *cells, uint32_t 
 {
     memcpy(sorted, cells, n * sizeof *cells);
     qsort(sorted, n, sizeof *sorted, compare_cells);
-    double p = !strcmp(function, "median") ? 0.5 : atof(strchr(function, '(') + 1);
+    double p = !strcmp(function, "median") ? 0.5 : strtod(strchr(function, '(') + 1, NULL);
     if (!strncmp(function, "percentile_approx", 17)) {
         double rank = ceil(p * n);
         return n == 0 ? (answer){.null = true} : cell_answer(&sorted[rank < 1 ? 0 : (int)rank - 1]);
