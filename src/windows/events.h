@@ -136,6 +136,9 @@ static inline const uint32_t *block_seconds(const walker *walker, const event_bl
                               (size_t)block->capacity * walker->plan->seconds_before);
 }
 
+/* What is wrong with the structure, in a few words; NULL where all is well. Recomputes what is kept. */
+const char *events_check(walker *walker, const events *events);
+
 void events_release(walker *walker, events *events);
 
 #endif

@@ -786,6 +786,32 @@ windows_figures windows_measure(const windows_state *state)
     };
 }
 
+freshet_code windows_check(windows_state *state, freshet_error *err)
+{
+    uint64_t n_keys = 0, n_events = 0;
+    for (uint32_t i = 0; i < state->n_entries; i++) {
+        const key_entry *entry = entry_at(state, i);
+        if (!(entry->flags & KEY_USED))
+            continue;
+        const char *wrong = events_check(&state->walker, &entry->events);
+        uint32_t tag = tag_of(key_bytes(entry), entry->key_length);
+        if (wrong == NULL && entry->newest_back > entry->events.n)
+            wrong = "the place of the newest row";
+        if (wrong == NULL &&
+            state->slots[find_slot(state, tag, key_bytes(entry), entry->key_length)].entry != i + 1)
+            wrong = "the slot of the key";
+        if (wrong != NULL)
+            return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                             "the state of a key is inconsistent: %s", wrong);
+        n_keys++;
+        n_events += entry->events.n;
+    }
+    if (n_keys != state->n_keys || n_events != state->n_events)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the counts of keys or events are inconsistent");
+    return FRESHET_OK;
+}
+
 void windows_fail_after(windows_state *state, int64_t n)
 {
     state->memory.fail_after = n;

@@ -152,6 +152,10 @@ typedef struct windows_figures {
 
 windows_figures windows_measure(const windows_state *state);
 
+/* Checks the structure of all keys' events, and recomputes every partial that is kept: FRESHET_FAILED with
+ * what is wrong. For `freshet state verify`, and for tests. */
+freshet_code windows_check(windows_state *state, freshet_error *err);
+
 /* For tests: the n-th allocation from now fails; -1 for none. */
 void windows_fail_after(windows_state *state, int64_t n);
 

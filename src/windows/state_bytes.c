@@ -200,6 +200,7 @@ static void find_slots(const windows_plan *plan, byte_reader *reader, uint32_t n
 
 static const void *next_cell(const window_slot *slot, slot_reader *reader, uint32_t i)
 {
+    assert(reader->valid != NULL);
     if (!(reader->valid[i / 8] >> (i % 8) & 1))
         return NULL;
     if (!slot->is_text)

@@ -7,7 +7,7 @@
  */
 #include "windows/window.h"
 
-#include <ctype.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,6 +108,7 @@ static freshet_code feature_outputs(arena *arena, const windows_feature *feature
                                     const aggregate *aggregates, field *into, int64_t *lengths,
                                     freshet_error *err)
 {
+    assert(aggregates != NULL);
     for (uint32_t f = 0; f < feature->n_functions; f++)
         for (uint32_t w = 0; w < feature->n_windows; w++) {
             const char *window = NULL;

@@ -1,0 +1,95 @@
+/* events_internal.h - between blocks.c, events.c and walks.c: blocks, and the insides of groups. */
+#ifndef FRESHET_WINDOWS_EVENTS_INTERNAL_H
+#define FRESHET_WINDOWS_EVENTS_INTERNAL_H
+
+#include "windows/events.h"
+
+#define EVENT_BLOCK_FIRST 4u /* the capacity that a block begins with */
+
+/* A block that an event of this second begins: its base lies 2^31 below. */
+#define BLOCK_BASE(second) ((second) - (INT64_C(1) << 31))
+
+event_block *block_open(walker *walker, uint32_t capacity, int64_t base_s);
+void block_free(walker *walker, event_block *block);
+
+/* Gives back the long texts of the first n events. */
+void block_release_texts(walker *walker, event_block *block, uint32_t n);
+
+/* Copies n events from `first` on behind those of `into`, which has room and the same base. The texts
+ * belong to the copy then. */
+void block_copy(const walker *walker, const event_block *from, uint32_t first, uint32_t n,
+                event_block *into);
+
+/* The block in a larger one; the old is freed. NULL where memory is out: nothing has happened. */
+event_block *block_grow(walker *walker, event_block *block);
+
+/* Forgets the first n events. */
+void block_drop(walker *walker, event_block *block, uint32_t n);
+
+/* True if the block can hold an event of that second. */
+bool block_fits(const event_block *block, int64_t second);
+
+/* How many of the first `end` events lie before `second`. Searched from the end, where the answer
+ * mostly is. */
+static inline uint32_t block_lower(const walker *walker, const event_block *block, uint32_t end,
+                                   int64_t second)
+{
+    const uint32_t *seconds = block_seconds(walker, block);
+    if (second <= block->base_s)
+        return 0;
+    if (second - block->base_s > UINT32_MAX)
+        return end;
+    uint32_t offset = (uint32_t)(second - block->base_s);
+    while (end > 0 && seconds[end - 1] >= offset)
+        end--;
+    return end;
+}
+
+/* Puts an event at place p of a block that has room and fits. */
+bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t second,
+                  const void *const *cells);
+
+static inline int64_t second_at(const walker *walker, const event_block *block, uint32_t i)
+{
+    return block->base_s + block_seconds(walker, block)[i];
+}
+
+static inline uint64_t bits_below(uint32_t n)
+{
+    return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1;
+}
+
+/* The partial of block i, at [capacity] that of the group. */
+static inline unsigned char *partial_at(const walker *walker, const event_group *group, uint32_t i)
+{
+    return group->partials + (size_t)i * walker->plan->kept_bytes;
+}
+
+static inline uint32_t n_middles(const walker *walker)
+{
+    const windows_plan *plan = walker->plan;
+    return plan->walks[WINDOW_FIXED].n_stops + plan->walks[WINDOW_ROWS].n_stops;
+}
+
+static inline size_t middles_bytes(const walker *walker)
+{
+    size_t n = n_middles(walker);
+    return n * sizeof(event_middle) + n * walker->plan->kept_bytes + 16;
+}
+
+/* walks.c: the partials of a block; the n partials merged in front of `partial`; the whole of a
+ * middle; and where that of middle `index` is kept. */
+void partial_of_block(walker *walker, const event_block *block, unsigned char *partial);
+void merge_kept(const walker *walker, unsigned char *partial, const unsigned char *older,
+                uint32_t n);
+void collect_middle(walker *walker, const event_directory *directory, const event_middle *middle,
+                    unsigned char *partial);
+unsigned char *middle_partial(const walker *walker, const event_directory *directory,
+                              uint32_t index);
+
+static inline bool same_place(event_place a, event_place b)
+{
+    return a.group == b.group && a.block == b.block;
+}
+
+#endif

@@ -1,0 +1,416 @@
+/* walks.c - from a place in a key's events back through all windows that end there; see events.h.
+ *
+ * A walk goes back window by window, the shortest first: through the rest of the block in which the
+ * shorter window began, over the MIDDLE, which is whole blocks and groups, and into the block in which
+ * this window begins. A middle is collected apart, from the partials of groups and blocks, and then
+ * put in front of the rest in one merge. So it can be remembered: as events come, the ends of a middle
+ * move by one block for about 64 events, and until then a walk over a million events is a few runs
+ * and one merge for each window. Only walks that end at the key's newest row remember: the next
+ * walk is mostly such a one.
+ *
+ * That a middle is always merged as one, remembered or not, keeps results free of the road to them: for
+ * equal blocks the same numbers are added in the same order.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "windows/events_internal.h"
+
+/* ---- walkers ------------------------------------------------------------------------------- */
+
+freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memory *memory,
+                         freshet_error *err)
+{
+    size_t header = sizeof(event_block) + plan->n_slots * sizeof(uint64_t);
+    *walker = (struct walker){.plan = plan, .memory = memory};
+    walker->header_bytes = (uint32_t)((header + 15) & ~(size_t)15);
+    walker->frame = memory_take(memory, plan->frame_bytes + 16);
+    walker->middle = memory_take(memory, plan->kept_bytes + 16);
+    walker->scratch.arena = arena_open();
+    if (walker->frame == NULL || walker->middle == NULL || walker->scratch.arena == NULL)
+        return error_memory(err, "opening the windows");
+    return FRESHET_OK;
+}
+
+void walker_release(walker *walker)
+{
+    if (walker->plan == NULL)
+        return;
+    memory_give(walker->memory, walker->frame, walker->plan->frame_bytes + 16);
+    memory_give(walker->memory, walker->middle, walker->plan->kept_bytes + 16);
+    arena_close(walker->scratch.arena);
+    *walker = (struct walker){0};
+}
+
+/* ---- answering ----------------------------------------------------------------------------- */
+
+/* Puts a run of a block in front of the partials of the walk's measures that go on past stop `stop`. */
+static void take_run(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
+                     const event_block *block, uint32_t from, uint32_t to)
+{
+    const windows_plan *plan = walker->plan;
+    for (uint32_t i = 0; i < walk->n_measures; i++) {
+        const window_measure *measure = &plan->measures[walk->measures[i]];
+        if (measure->n_windows[mode] <= stop)
+            continue;
+        const window_slot *slot = &plan->slots[measure->slot];
+        aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], from,
+                             to};
+        measure->family->update(walker->frame + measure->offset, &run, slot->type,
+                                &walker->scratch);
+    }
+}
+
+void partial_of_block(walker *walker, const event_block *block, unsigned char *partial)
+{
+    const windows_plan *plan = walker->plan;
+    memset(partial, 0, plan->kept_bytes);
+    for (uint32_t i = 0; i < plan->n_measures; i++) {
+        const window_measure *measure = &plan->measures[i];
+        const window_slot *slot = &plan->slots[measure->slot];
+        if (measure->family->merge == NULL)
+            continue;
+        aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
+                             block->n};
+        measure->family->update(partial + measure->offset, &run, slot->type, &walker->scratch);
+    }
+}
+
+/* Makes the partials of blocks [from, to) fresh. */
+static void refresh_blocks(walker *walker, event_group *group, uint32_t from, uint32_t to)
+{
+    uint64_t stale = ~group->fresh & bits_below(to) & ~bits_below(from);
+    for (; stale != 0; stale &= stale - 1) {
+        uint32_t b = (uint32_t)__builtin_ctzll(stale);
+        partial_of_block(walker, group->blocks[b], partial_at(walker, group, b));
+        group->fresh |= UINT64_C(1) << b;
+    }
+}
+
+/* Puts n partials in front of `partial`: all measures that are kept. */
+void merge_kept(const walker *walker, unsigned char *partial, const unsigned char *older,
+                uint32_t n)
+{
+    const windows_plan *plan = walker->plan;
+    for (uint32_t i = 0; i < plan->n_measures; i++) {
+        const window_measure *measure = &plan->measures[i];
+        if (measure->family->merge != NULL)
+            measure->family->merge(partial + measure->offset, older + measure->offset,
+                                   plan->kept_bytes, n, plan->slots[measure->slot].type);
+    }
+}
+
+/* Puts blocks [from, to) of a group in front of `partial`; the group's own partial serves for all. */
+static void merge_blocks(walker *walker, event_group *group, uint32_t from, uint32_t to,
+                         unsigned char *partial)
+{
+    if (from == to)
+        return;
+    refresh_blocks(walker, group, from, to);
+    if (from > 0 || to < group->n_blocks || to == 1) {
+        merge_kept(walker, partial, partial_at(walker, group, from), to - from);
+        return;
+    }
+    unsigned char *whole = partial_at(walker, group, group->capacity);
+    if (!group->whole) {
+        memset(whole, 0, walker->plan->kept_bytes);
+        merge_kept(walker, whole, partial_at(walker, group, 0), to);
+        group->whole = true;
+    }
+    merge_kept(walker, partial, whole, 1);
+}
+
+/* The beginning of a window: a second, or how many rows are still to be taken. */
+typedef struct window_begin {
+    window_mode mode;
+    int64_t second;
+    int64_t rows;
+} window_begin;
+
+static bool covers(const walker *walker, const window_begin *begin, const event_block *first,
+                   uint32_t n_events)
+{
+    return begin->mode == WINDOW_ROWS ? n_events <= begin->rows
+                                      : second_at(walker, first, 0) >= begin->second;
+}
+
+static uint32_t begin_in_block(const walker *walker, const window_begin *begin,
+                               const event_block *block, uint32_t end)
+{
+    if (begin->mode == WINDOW_ROWS)
+        return begin->rows >= end ? 0 : end - (uint32_t)begin->rows;
+    return block_lower(walker, block, end, begin->second);
+}
+
+/* The blocks behind `middle->from` that the window covers whole: sets `to` and `n_events`. */
+static void find_middle(const walker *walker, const event_directory *directory,
+                        const window_begin *begin, event_middle *middle)
+{
+    event_place to = middle->from;
+    window_begin rest = *begin;
+    for (;;) {
+        const event_group *group = directory->groups[to.group];
+        if (to.block == 0) {
+            if (to.group == 0)
+                break;
+            group = directory->groups[--to.group];
+            to.block = group->n_blocks;
+        }
+        if (to.block == group->n_blocks &&
+            covers(walker, &rest, group->blocks[0], group->n_events)) {
+            rest.rows -= group->n_events;
+            to.block = 0;
+            continue;
+        }
+        while (to.block > 0 &&
+               covers(walker, &rest, group->blocks[to.block - 1], group->blocks[to.block - 1]->n))
+            rest.rows -= group->blocks[--to.block]->n;
+        if (to.block > 0)
+            break;
+    }
+    middle->to = to;
+    middle->n_events = (uint32_t)(begin->rows - rest.rows);
+}
+
+/* The block before a place between blocks, or NULL at the front. */
+static const event_block *block_before(const event_directory *directory, event_place at)
+{
+    if (at.block == 0 && at.group == 0)
+        return NULL;
+    if (at.block > 0)
+        return directory->groups[at.group]->blocks[at.block - 1];
+    const event_group *group = directory->groups[at.group - 1];
+    return group->blocks[group->n_blocks - 1];
+}
+
+/* True if what is remembered is what find_middle would find. */
+static bool still_fits(const walker *walker, const event_directory *directory,
+                       const window_begin *begin, const event_middle *middle, event_place from)
+{
+    if (!middle->valid || !same_place(middle->from, from))
+        return false;
+    const event_block *before = block_before(directory, middle->to);
+    window_begin rest = *begin;
+    rest.rows -= middle->n_events;
+    if (middle->n_events > 0) {
+        event_place to = middle->to;
+        if (to.block == directory->groups[to.group]->n_blocks)
+            to = (event_place){to.group + 1, 0, 0};
+        if (!covers(walker, begin, directory->groups[to.group]->blocks[to.block], middle->n_events))
+            return false;
+    }
+    return before == NULL || !covers(walker, &rest, before, before->n);
+}
+
+/* Collects the middle's partials of all kept measures. */
+void collect_middle(walker *walker, const event_directory *directory, const event_middle *middle,
+                    unsigned char *partial)
+{
+    memset(partial, 0, walker->plan->kept_bytes);
+    for (uint32_t g = middle->from.group + 1; g-- > middle->to.group;) {
+        event_group *group = directory->groups[g];
+        uint32_t to = g == middle->from.group ? middle->from.block : group->n_blocks;
+        merge_blocks(walker, group, g == middle->to.group ? middle->to.block : 0, to, partial);
+    }
+}
+
+/* The middle as it is kept for stop `index` of all, or NULL. Made when a directory has two groups: below,
+ * it would cost more than it spares. */
+static event_middle *kept_middle(walker *walker, event_directory *directory, uint32_t index)
+{
+    if (!walker->remember || directory->n_groups < 2)
+        return NULL;
+    if (directory->middles == NULL) {
+        directory->middles = memory_take(walker->memory, middles_bytes(walker));
+        if (directory->middles == NULL)
+            return NULL; /* it goes without */
+        memset(directory->middles, 0, n_middles(walker) * sizeof *directory->middles);
+    }
+    return &directory->middles[index];
+}
+
+unsigned char *middle_partial(const walker *walker, const event_directory *directory,
+                              uint32_t index)
+{
+    uintptr_t partials = (uintptr_t)(directory->middles + n_middles(walker));
+    unsigned char *first =
+        (unsigned char *)(directory->middles + n_middles(walker)) + (16 - partials % 16) % 16;
+    return first + (size_t)index * walker->plan->kept_bytes;
+}
+
+/* Puts the events of a middle in front of the measures that hold values. */
+static void hold_middle(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
+                        const event_directory *directory, const event_middle *middle)
+{
+    const windows_plan *plan = walker->plan;
+    for (uint32_t i = 0; i < walk->n_measures; i++) {
+        const window_measure *measure = &plan->measures[walk->measures[i]];
+        const window_slot *slot = &plan->slots[measure->slot];
+        if (measure->family->merge != NULL || measure->n_windows[mode] <= stop)
+            continue;
+        event_place at = middle->from;
+        while (!same_place(at, middle->to)) {
+            if (at.block == 0) {
+                at.group--;
+                at.block = directory->groups[at.group]->n_blocks;
+                continue;
+            }
+            const event_block *block = directory->groups[at.group]->blocks[--at.block];
+            aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
+                                 block->n};
+            measure->family->update(walker->frame + measure->offset, &run, slot->type,
+                                    &walker->scratch);
+        }
+    }
+}
+
+/* Goes back over whole blocks, from a place between blocks. */
+static void take_middle(walker *walker, const window_walk *walk, event_directory *directory,
+                        uint32_t stop, window_begin *begin, event_place *at)
+{
+    const windows_plan *plan = walker->plan;
+    window_mode mode = begin->mode;
+    uint32_t index = stop + (mode == WINDOW_ROWS ? plan->walks[WINDOW_FIXED].n_stops : 0);
+    event_middle *kept = kept_middle(walker, directory, index), found = {.from = *at};
+    unsigned char *partial =
+        kept != NULL ? middle_partial(walker, directory, index) : walker->middle;
+    if (kept != NULL && still_fits(walker, directory, begin, kept, *at)) {
+        found = *kept;
+    } else {
+        find_middle(walker, directory, begin, &found);
+        if (plan->kept_bytes > 0 && found.n_events > 0)
+            collect_middle(walker, directory, &found, partial);
+        found.valid = true;
+        if (kept != NULL)
+            *kept = found;
+    }
+    *at = found.to;
+    begin->rows -= found.n_events;
+    if (found.n_events == 0)
+        return;
+    for (uint32_t i = 0; i < walk->n_measures; i++) {
+        const window_measure *measure = &plan->measures[walk->measures[i]];
+        if (measure->family->merge != NULL && measure->n_windows[mode] > stop)
+            measure->family->merge(walker->frame + measure->offset, partial + measure->offset,
+                                   plan->kept_bytes, 1, plan->slots[measure->slot].type);
+    }
+    if (plan->holds)
+        hold_middle(walker, walk, mode, stop, directory, &found);
+}
+
+/* Goes back from a place to where the window begins. */
+static void walk_back(walker *walker, const window_walk *walk, event_directory *directory,
+                      uint32_t stop, window_begin *begin, event_place *at)
+{
+    for (int side = 0; side < 2; side++) { /* the newer end of the middle, and the older */
+        if (at->event > 0) {
+            const event_block *block = directory->groups[at->group]->blocks[at->block];
+            uint32_t from = begin_in_block(walker, begin, block, at->event);
+            if (from < at->event)
+                take_run(walker, walk, begin->mode, stop, block, from, at->event);
+            begin->rows -= at->event - from;
+            at->event = from;
+            if (from > 0 || side == 1)
+                return;
+        }
+        if (side == 1)
+            return;
+        take_middle(walker, walk, directory, stop, begin, at);
+        if (at->block == 0) {
+            if (at->group == 0)
+                return;
+            at->group--;
+            at->block = directory->groups[at->group]->n_blocks;
+        }
+        at->block--;
+        at->event = directory->groups[at->group]->blocks[at->block]->n;
+    }
+}
+
+/* No event lies between this stop and the one before: the value is the same. */
+static bool copy_shorter(const window_answer *answer, answer_row *into)
+{
+    column *column = &into->columns[answer->output];
+    const struct column *from = &into->columns[answer->shorter];
+    size_t size = type_cell_size(column->type);
+    if (!column_is_valid(from, into->row))
+        return column_set_null(into->arena, column, into->row);
+    if (size == sizeof(int64_t))
+        ((int64_t *)column->data)[into->row] = ((const int64_t *)from->data)[into->row];
+    else
+        memcpy((char *)column->data + into->row * size, (const char *)from->data + into->row * size,
+               size);
+    return true;
+}
+
+static bool finish_stop(walker *walker, const window_stop *stop, bool moved, answer_row *into)
+{
+    for (uint32_t i = 0; i < stop->n_answers; i++) {
+        const window_answer *answer = &stop->answers[i];
+        column *column = &into->columns[answer->output];
+        if (!moved && answer->shorter != WINDOWS_NONE) {
+            if (!copy_shorter(answer, into))
+                return false;
+            continue;
+        }
+        aggregate_value value;
+        aggregate_outcome outcome = answer->aggregate->finish(
+            walker->frame + answer->offset, answer->aggregate, &walker->scratch, &value);
+        bool done;
+        if (outcome == AGGREGATE_VALUE && column->type->kind == TYPE_DOUBLE) {
+            ((double *)column->data)[into->row] = value.real;
+            continue;
+        }
+        if (outcome == AGGREGATE_VALUE) {
+            done = aggregate_store(into->arena, column, into->row, &value);
+        } else {
+            done =
+                outcome != AGGREGATE_NO_MEMORY && column_set_null(into->arena, column, into->row);
+            into->overflow = into->overflow || outcome == AGGREGATE_OVERFLOW;
+        }
+        if (!done)
+            return false;
+    }
+    return true;
+}
+
+static bool answer_walk(walker *walker, const events *events, window_mode mode, int64_t second,
+                        event_place at, answer_row *into)
+{
+    const window_walk *walk = &walker->plan->walks[mode];
+    if (walk->n_stops == 0)
+        return true;
+    memset(walker->frame, 0, walker->plan->frame_bytes);
+    if (walker->plan->holds)
+        arena_reset(walker->scratch.arena);
+    int64_t taken = 0;
+    for (uint32_t i = 0; i < walk->n_stops; i++) {
+        const window_stop *stop = &walk->stops[i];
+        window_begin begin = {.mode = mode, .rows = stop->length - taken};
+        event_place before = at;
+        if (__builtin_sub_overflow(second, stop->length, &begin.second))
+            begin.second = INT64_MIN;
+        if (events->is_directory) {
+            walk_back(walker, walk, events->root, i, &begin, &at);
+            taken = stop->length - begin.rows;
+        } else {
+            uint32_t from = begin_in_block(walker, &begin, events->root, at.event);
+            if (from < at.event)
+                take_run(walker, walk, mode, i, events->root, from, at.event);
+            taken += at.event - from;
+            at.event = from;
+        }
+        bool moved = !same_place(at, before) || at.event != before.event;
+        if (walker->scratch.failed || !finish_stop(walker, stop, moved, into))
+            return false;
+    }
+    return true;
+}
+
+bool events_answer(walker *walker, const events *events, int64_t second, event_place fixed_end,
+                   event_place rows_end, answer_row *into)
+{
+    return answer_walk(walker, events, WINDOW_FIXED, second, fixed_end, into) &&
+           answer_walk(walker, events, WINDOW_ROWS, second, rows_end, into);
+}
