@@ -661,6 +661,25 @@ static void test_round_trips(void **state)
     }
 }
 
+/* Short decimals are written without a detour by snprintf, with the digits that it would give. */
+static void test_short_decimals(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 100000; i++) {
+        char short_text[64], text[CAST_TEXT_MAX + 1], layout[64];
+        int decimals = (int)(chance() % 16);
+        uint64_t digits = chance() % 1000000000000000 >> (chance() % 50);
+        snprintf(short_text, sizeof short_text, "%" PRIu64 "e-%d", digits, decimals);
+        double value = strtod(short_text, NULL);
+        text[cast_write_double(text, value)] = '\0';
+        assert_true(strtod(text, NULL) == value);
+        if (value >= 1e-3 && value < 1e7 && value != floor(value)) {
+            snprintf(layout, sizeof layout, "%.15g", value);
+            assert_string_equal(text, layout);
+        }
+    }
+}
+
 /* The fast way to read doubles (one multiplication) gives what strtod gives. */
 static void test_doubles_are_nearest(void **state)
 {
@@ -736,6 +755,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_messages, set_up, tear_down),
         cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_short_decimals),
         cmocka_unit_test(test_doubles_are_nearest),
         cmocka_unit_test(test_rescale_against_digits),
         cmocka_unit_test(test_decimals_to_reals),

@@ -322,9 +322,9 @@ bool cast_rescale(int128 value, unsigned from_scale, unsigned width, unsigned sc
     }
     int128 divisor = cast_power_of_ten(from_scale - scale);
     int128 result = value / divisor, rest = value % divisor;
-    if (rest >= divisor - rest && rest > 0)
+    if (rest > 0 && rest >= divisor - rest)
         result++;
-    else if (-rest >= divisor + rest && rest < 0)
+    else if (rest < 0 && -rest >= divisor + rest)
         result--;
     if (result >= limit || result <= -limit)
         return false;
@@ -390,11 +390,35 @@ size_t cast_write_bigint(char *into, int64_t value)
     return sizeof digits - at;
 }
 
+/* As shortest_digits for numbers that are whole multiples of a power of ten, written with at most 15
+ * digits: prices, percentages. Such a number is m / 10^k, and that division is exact but for one
+ * rounding. 0 where it is none. */
+static int short_digits(double value, char *digits, int *point)
+{
+    for (int k = 0; k <= 22; k++) {
+        double scaled = value * double_powers_of_ten[k];
+        if (scaled >= 1e15)
+            return 0;
+        int64_t whole = (int64_t)(scaled + 0.5);
+        if ((double)whole / double_powers_of_ten[k] == value) {
+            int n = (int)cast_write_bigint(digits, whole);
+            *point = n - k;
+            while (n > 1 && digits[n - 1] == '0')
+                n--;
+            return n;
+        }
+    }
+    return 0;
+}
+
 /* The fewest digits that read back as the same finite, positive number, without zeros at their
  * end, and the place of the first: 10^(point - 1). */
 static int shortest_digits(double value, bool as_float, char *digits, int *point)
 {
     char text[CAST_TEXT_MAX];
+    int n_digits = as_float ? 0 : short_digits(value, digits, point);
+    if (n_digits > 0)
+        return n_digits;
     int most = as_float ? 9 : 17;
     int least = as_float ? 6 : 15;
     if (value < (as_float ? (double)FLT_MIN : DBL_MIN))
@@ -405,7 +429,6 @@ static int shortest_digits(double value, bool as_float, char *digits, int *point
         if (back == value)
             break;
     }
-    int n_digits = 0;
     const char *at = text;
     for (; *at != 'e';
          at++) /* the decimal point is the locale's: whatever is no digit is skipped */
