@@ -2,9 +2,9 @@
  *
  * The tree is DuckDB's (json_serialize_sql): query nodes (SELECT_NODE, SET_OPERATION_NODE,
  * RECURSIVE_CTE_NODE) with a map of their CTEs, table references (BASE_TABLE, SUBQUERY, JOIN,
- * TABLE_FUNCTION ...) and expressions (objects with a "class"). The walk goes through all of it once,
- * from the inside out, and asks of every query node and table reference one thing: does it CARRY, that
- * is, is each of its rows made from exactly one row of a driving reader?
+ * TABLE_FUNCTION ...) and expressions (objects with a "class"). The walk goes through all of it
+ * once, from the inside out, and asks of every query node and table reference one thing: does it
+ * CARRY, that is, is each of its rows made from exactly one row of a driving reader?
  *
  *     a table        carries if it is a driving reader, or a CTE that carries
  *     a subquery     as its query
@@ -902,7 +902,12 @@ static bool walk(planner *planner, yyjson_doc *tree, bool *drives)
     planner->items = NULL;
     planner->mentions = NULL;
     yyjson_mut_doc_free(planner->document);
-    const item *carrier = walk_query(planner, copy_tree(planner, tree), NULL, 1);
+    node *query = copy_tree(planner, tree);
+    if (query == NULL) {
+        planner->no_memory = true;
+        return false;
+    }
+    const item *carrier = walk_query(planner, query, NULL, 1);
     use_mentioned(planner);
     if (planner->is_stream && !planner->is_quiet)
         complain_of_unread(planner, carrier);

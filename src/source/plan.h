@@ -34,8 +34,9 @@ typedef struct plan {
     const char *sql; /* to be run */
 } plan;
 
-/* Plans `sql`, which DuckDB's parser accepts or not; as_a_whole: not by rows, even where it could be. Each problem is given to `report`, and then
- * FRESHET_BAD_DECLARATION is returned. What goes wrong inside (memory, the engine) is in err. */
+/* Plans `sql`, which DuckDB's parser accepts or not; as_a_whole: not by rows, even where it
+ * could be. Each problem is given to `report`, and then FRESHET_BAD_DECLARATION is returned.
+ * What goes wrong inside (memory, the engine) is in err. */
 freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
                         const plan_reader *readers, uint32_t n_readers, bool as_a_whole,
                         plan_report_fn *report, void *context, plan *out, freshet_error *err);

@@ -28,7 +28,8 @@ static void place_of(fixture *here, const char *query, const char *mark, char *i
     assert_non_null(found);
     uint32_t line = at.line + 1, column = 5;
     for (const char *c = query; c < found; c++) {
-        column = *c == '\n' ? 5 : column + 1;
+        bool is_first_byte = ((unsigned char)*c & 0xC0) != 0x80;
+        column = *c == '\n' ? 5 : column + is_first_byte;
         line += *c == '\n';
     }
     snprintf(into, size, "p.yaml:%u:%u", line, column);
@@ -123,6 +124,8 @@ static void test_messages_of_the_binder(void **state)
     (void)state;
     refused("flights*", "select origin,\n  delai\nfrom flights", "delai",
             "Referenced column \"delai\" not found", END);
+    refused("flights*", "select '\303\251\303\251' as e, delai from flights", "delai",
+            "Referenced column", END);
     refused("flights", "select f.oops from flights f", "f.oops", "oops", END);
     refused("flights*", "select origin + nosuchfunction(delay) from flights", "nosuchfunction",
             "nosuchfunction", END);

@@ -7,8 +7,8 @@
  * columns must be those of the user's text, or following rows has changed what the query means.
  * At the end the tables with the readers' ids go, and the engine is locked.
  *
- * BAD ROWS. A run that fails says which value it did not like, but not which row it was of. The rows of
- * the driving batches, one batch after the other, are halved until the rows that fail by
+ * BAD ROWS. A run that fails says which value it did not like, but not which row it was of. The
+ * rows of the driving batches, one batch after the other, are halved until the rows that fail by
  * themselves are found, each by about 2 log2(n) runs, and left out.
  *
  * LOADING. New content goes into a table of its own, which takes the old one's name at commit; the
@@ -16,6 +16,7 @@
  */
 #include "source/source.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,7 +202,7 @@ static void drop_inputs(source *source)
     }
 }
 
-/* Are these the columns of the user's text, and behind them the hidden one where it runs by rows? */
+/* Are these the columns of the user's text, and by rows the hidden one behind them? */
 static bool is_as_written(const source *source, const schema *columns)
 {
     uint32_t n = source->schema.n_fields;
@@ -408,6 +409,7 @@ freshet_code source_load_add(source *source, uint32_t reader, const batch *rows,
 freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *err)
 {
     slot *slot = &source->slots[reader];
+    assert(slot->load != NULL && source->cursor == NULL);
     sql_statement_close(slot->load);
     slot->load = NULL;
     freshet_code code = execute_for(source, reader,
@@ -513,8 +515,8 @@ typedef struct range {
     uint64_t from, to;
 } range;
 
-/* Finds every row of [0, n) that fails by itself. A range on the stack is known to fail, or, where its
- * other half did not, must. */
+/* Finds every row of [0, n) that fails by itself. A range on the stack is known to fail, or,
+ * where its other half did not, must. */
 static freshet_code find_bad_rows(run *run, uint64_t n, freshet_error *err)
 {
     range stack[HALVING_DEPTH_MAX];

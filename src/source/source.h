@@ -2,18 +2,19 @@
  *
  * Two ways to run the query:
  *
- *   by rows    each row of the driving readers (those that stream; in a batch, the first reader of each FROM) gives its output
- *              rows by itself: projection, filter, joins with static readers, UNION ALL. The query runs on each
- *              micro-batch, and each output row knows the row it came from. A stream must be of this kind; a batch
- *              query of this kind runs in the same way, so that stream and batch give the same rows
- *              in the same order.
+ *   by rows    each row of the driving readers (those that stream; in a batch, the first reader of
+ *              each FROM) gives its output rows by itself: projection, filter, joins with static
+ *              readers, UNION ALL. The query runs on each micro-batch, and each output row knows
+ *              the row it came from. A stream must be of this kind; a batch query of this kind runs
+ *              in the same way, so that stream and batch give the same rows in the same order.
  *   as a whole batch only: anything else (aggregates, ORDER BY ...). All readers are loaded into
  *              tables, the query runs once; its rows have no single origin.
  *
- * source_plan() decides from the query's syntax tree (json_serialize_sql) and, for the first way, adds the hidden column
- * `__freshet_row` to every SELECT over a driving reader.
+ * plan.c decides from the query's syntax tree (json_serialize_sql) and, for the first way,
+ * adds the hidden column `__freshet_row` to every SELECT over a driving reader.
  *
- * A row whose evaluation fails (a cast in the query) is found by running halves, and goes to the rejects.
+ * A row whose evaluation fails (a cast in the query) is found by running halves, and goes to the
+ * rejects.
  */
 #ifndef FRESHET_SOURCE_SOURCE_H
 #define FRESHET_SOURCE_SOURCE_H
@@ -25,11 +26,12 @@
 
 typedef struct source source;
 
-/* Plans and prepares the query over described readers (source->readers[i].schema is set). Mistakes
- * of the declaration (unknown table or column, bad SQL, a query that cannot run on a stream, functions that read
- * files, the network or the clock) are added to `problems` at their places in the YAML file; then *out is NULL and
- * FRESHET_BAD_DECLARATION is returned. `session` belongs to the transforming engine. The source learns
- * here which readers drive (source_drives). */
+/* Plans and prepares the query over described readers (source->readers[i].schema is set).
+ * Mistakes of the declaration (unknown table or column, bad SQL, a query that cannot run on a
+ * stream, functions that read files, the network or the clock) are added to `problems` at their
+ * places in the YAML file; then *out is NULL and FRESHET_BAD_DECLARATION is returned. `session`
+ * belongs to the transforming engine. The source learns here which readers drive
+ * (source_drives). */
 freshet_code source_open(const freshet_declaration *declaration, sql_session *session,
                          freshet_reader *const *readers, uint32_t n_readers, problems *problems,
                          source **out, freshet_error *err);
@@ -44,17 +46,20 @@ bool source_drives(const source *source, uint32_t reader);
 /* Columns of that reader that the query uses. */
 const bool *source_used(const source *source, uint32_t reader);
 
-/* Gives the table of a static reader new content. Call begin, any number of add, then commit, which swaps the content in
- * at once; or abort. Statements see the old content until commit. */
+/* Gives the table of a reader that does not drive new content. Call begin, any number of add, then
+ * commit, which swaps the content in at once; or abort. The query sees the old content until then,
+ * and is then prepared again (which makes the last source_run's texts invalid). As a whole: all
+ * readers are loaded before the first source_next. */
 freshet_code source_load_begin(source *source, uint32_t reader, freshet_error *err);
 freshet_code source_load_add(source *source, uint32_t reader, const batch *rows,
                              freshet_error *err);
 freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *err);
 void source_load_abort(source *source, uint32_t reader);
 
-/* By rows: batches[i] is driving reader i's batch (NULL or empty: none); gives the query's rows with out->rows ascending by
- * reader, then row, several output rows of one input row in the query's order. Rows that fail are added to
- * rejects with their reader's origin. `out` lives in `arena` and until the next source_run. */
+/* By rows: batches[i] is driving reader i's batch (NULL or empty: none); gives the query's rows
+ * with out->rows ascending by reader, then row, several output rows of one input row in the
+ * query's order. Rows that fail are added to rejects with their reader's origin. `out` lives in
+ * `arena` and until the next source_run. */
 freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,
                         rejects *rejects, freshet_error *err);
 

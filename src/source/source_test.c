@@ -498,8 +498,8 @@ static void test_as_a_whole(void **state)
         "select origin, sum(delay) over (partition by origin) as s from flights",
         "select flights as f from flights",
         "select * from flights pivot (sum(delay) for carrier in ('K1', 'K2') group by origin)",
-        "with recursive r as (select 1 as i union all select i + 1 from r where i < 10) "
-        "select i, count(*) as n from r, airports group by i",
+        ("with recursive r as (select 1 as i union all select i + 1 from r where i < 10) "
+         "select i, count(*) as n from r, airports group by i"),
         "select origin, list_sort(collect_list(delay)) as l from flights group by origin",
     };
     for (size_t i = 0; i < sizeof queries / sizeof queries[0]; i++)

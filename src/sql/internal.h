@@ -68,7 +68,7 @@ struct result_column {
     result_column *children;
 };
 
-/* Works out the conversion of column `name`; FRESHET_USAGE for a type that Freshet does not have. */
+/* Works out the conversion of column `name`; FRESHET_USAGE for a type that Freshet has not. */
 freshet_code result_plan(arena *arena, const char *name, duckdb_logical_type from,
                          result_column *into, freshet_error *err);
 

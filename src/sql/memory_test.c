@@ -86,7 +86,7 @@ static void test_projection(void **state)
               2000);
 }
 
-/* DuckDB's buffer pool grows by some 50 MB over the first 50,000 runs with a hash join, no further. */
+/* DuckDB's buffer pool grows by some 50 MB over the first 50,000 runs of a join, no further. */
 static void test_join(void **state)
 {
     (void)state;

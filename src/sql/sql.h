@@ -1,10 +1,10 @@
 /* sql.h - the SQL engine: the only folder that knows DuckDB.
  *
  * An `sql_engine` is one in-memory DuckDB instance; an `sql_session` one connection to it, used by
- * one thread at a time. Batches of ours go in through inputs: named table functions with a view of the
- * same name over them, whose rows are whatever batch is set at the moment of execution (no copy
- * is staged). A statement is prepared once and run per micro-batch (about 45 us fixed cost); its result
- * comes out as a batch of ours in a caller's arena, columns copied by memcpy, long texts
+ * one thread at a time. Batches of ours go in through inputs: named table functions with a view of
+ * the same name over them, whose rows are whatever batch is set at the moment of execution (no copy
+ * is staged). A statement is prepared once and run per micro-batch (about 45 us fixed cost); its
+ * result comes out as a batch of ours in a caller's arena, columns copied by memcpy, long texts
  * referred to: they stay valid until the next sql_run of the same statement or its close.
  *
  * Recipes and traps that this folder must keep: opened with threads=1 unless said,
@@ -37,34 +37,34 @@ typedef struct sql_options {
 freshet_code sql_open(const sql_options *options, sql_engine **out, freshet_error *err);
 void sql_close(sql_engine *engine);
 
-/* Locks the configuration (lock_configuration, no external access): after it no SQL can change a setting. Call it
- * before any user's SQL runs, after inputs and macros are there. */
+/* Locks the configuration (lock_configuration, no external access): after it no SQL can change a
+ * setting. Call it before any user's SQL runs, after inputs and macros are there. */
 freshet_code sql_lock(sql_engine *engine, freshet_error *err);
 
 freshet_code sql_session_open(sql_engine *engine, sql_session **out, freshet_error *err);
 void sql_session_close(sql_session *session);
 sql_engine *sql_session_engine(const sql_session *session);
 
-/* Runs statements of our own (DDL, BEGIN, COMMIT, DELETE); `changed` (may be NULL) gets the number of rows
- * changed. Never for a user's text. */
+/* Runs statements of our own (DDL, BEGIN, COMMIT, DELETE); `changed` (may be NULL) gets the
+ * number of rows changed. Never for a user's text. */
 freshet_code sql_execute(sql_session *session, const char *sql, int64_t *changed,
                          freshet_error *err);
 
-/* A table function with these columns, as a view `name` (quoted as needed) that this session alone
- * sees; with row_column not NULL one more BIGINT column of that name: batch->rows[i] if there are,
- * else ROW_OF(reader, i). The schema is copied. Only the columns that a statement uses are copied at
- * run time. Statements over the input are closed before it. */
+/* A table function with these columns, as a view `name` (quoted as needed) that this session
+ * alone sees; with row_column not NULL one more BIGINT column of that name: batch->rows[i] if
+ * there are, else ROW_OF(reader, i). The schema is copied. Only the columns that a statement
+ * uses are copied at run time. Statements over the input are closed before it. */
 freshet_code sql_input_add(sql_session *session, const char *name, const schema *schema,
                            const char *row_column, uint32_t reader, sql_input **out,
                            freshet_error *err);
 void sql_input_close(sql_input *input);
 
-/* The rows [first, first + n) of `batch` are what the next runs read; NULL = no rows. The batch must
- * live until the run is over. Its schema is the input's. */
+/* The rows [first, first + n) of `batch` are what the next runs read; NULL = no rows. The batch
+ * must live until the run is over. Its schema is the input's. */
 void sql_input_set(sql_input *input, const batch *batch, uint32_t first, uint32_t n);
 
-/* Which columns the statements run since the last call have read: used[i] of the schema is set to true, never to
- * false. Run a statement once on no rows to learn it. */
+/* Which columns the statements run since the last call have read: used[i] of the schema is set
+ * to true, never to false. Run a statement once on no rows to learn it. */
 void sql_input_used(const sql_input *input, bool *used);
 
 /* A problem of SQL text: position is the byte offset in the text, or -1. */
@@ -73,9 +73,9 @@ typedef struct sql_problem {
     char text[640];
 } sql_problem;
 
-/* Prepares one SELECT. On bad SQL: FRESHET_USAGE with DuckDB's own message (without its "LINE 1:" drawing) in err and, if
- * `problem` is not NULL, there with its position. Column types that Freshet does not have are refused
- * with the way out (cast it in the query). */
+/* Prepares one SELECT. On bad SQL: FRESHET_USAGE with DuckDB's own message (without its "LINE
+ * 1:" drawing) in err and, if `problem` is not NULL, there with its position. Column types that
+ * Freshet does not have are refused with the way out (cast it in the query). */
 freshet_code sql_prepare(sql_session *session, const char *sql, sql_statement **out,
                          sql_problem *problem, freshet_error *err);
 void sql_statement_close(sql_statement *statement);
@@ -83,9 +83,9 @@ void sql_statement_close(sql_statement *statement);
 /* The columns it gives; lives as long as the statement. */
 const schema *sql_statement_schema(const sql_statement *statement);
 
-/* Prepares one statement of our own that gives no rows, as `INSERT INTO t SELECT * FROM input`, and runs it;
- * `changed` (may be NULL) gets the number of rows changed. Never for a user's text. Closed by
- * sql_statement_close. */
+/* Prepares one statement of our own that gives no rows, as `INSERT INTO t SELECT * FROM input`,
+ * and runs it; `changed` (may be NULL) gets the number of rows changed. Never for a user's text.
+ * Closed by sql_statement_close. */
 freshet_code sql_command_prepare(sql_session *session, const char *sql, sql_statement **out,
                                  freshet_error *err);
 freshet_code sql_command_run(sql_statement *statement, int64_t *changed, freshet_error *err);
@@ -93,20 +93,22 @@ freshet_code sql_command_run(sql_statement *statement, int64_t *changed, freshet
 /* What one sql_run may give; FRESHET_LIMIT beyond. A cursor has no such limit. */
 #define SQL_RUN_ROWS_MAX (1u << 23)
 
-/* Runs it to the end and gives all rows as one batch in `arena` (origins and rows NULL). An error of a row (a failing cast, an
- * overflow) is FRESHET_FAILED with FRESHET_SKIP_ROW: the caller finds the row by running parts. */
+/* Runs it to the end and gives all rows as one batch in `arena` (origins and rows NULL). An
+ * error of a row (a failing cast, an overflow) is FRESHET_FAILED with FRESHET_SKIP_ROW: the
+ * caller finds the row by running parts. */
 freshet_code sql_run(sql_statement *statement, arena *arena, batch *out, freshet_error *err);
 
-/* A running statement read piece by piece: for batch queries, files and users' queries. A
- * piece is at most 2,048 rows; it is valid until the next sql_next or sql_cursor_close. FRESHET_END after the last.
- * One cursor a session at a time. */
+/* A running statement read piece by piece: for batch queries, files and users' queries. A piece
+ * is at most 2,048 rows; it is valid until the next sql_next or sql_cursor_close. FRESHET_END
+ * after the last. One cursor a session at a time. */
 typedef struct sql_cursor sql_cursor;
 freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet_error *err);
 freshet_code sql_next(sql_cursor *cursor, arena *arena, batch *out, freshet_error *err);
 void sql_cursor_close(sql_cursor *cursor);
 
-/* Stops what the session is running at the moment (its call returns FRESHET_LIMIT, "interrupted"); does nothing where
- * nothing runs, so a watchdog calls it until the call has returned. Any thread. */
+/* Stops what the session is running at the moment (its call returns FRESHET_LIMIT,
+ * "interrupted"); does nothing where nothing runs, so a watchdog calls it until the call has
+ * returned. Any thread. */
 void sql_interrupt(sql_session *session);
 
 /* A table of that schema in the engine, and appending a batch to it: fastest through
@@ -114,14 +116,15 @@ void sql_interrupt(sql_session *session);
 freshet_code sql_table_create(sql_session *session, const char *name, const schema *schema,
                               freshet_error *err);
 
-/* The SQL type name of a type of ours ("BIGINT", "DECIMAL(10,0)", "STRUCT(a BIGINT)"), in the arena. */
+/* The SQL type name of a type of ours ("BIGINT", "DECIMAL(10,0)", "STRUCT(a BIGINT)"), in the
+ * arena. */
 const char *sql_type_name(arena *arena, const type *type);
 
 /* The name as an SQL identifier in double quotes. */
 const char *sql_quote(arena *arena, const char *name);
 
-/* json_serialize_sql of a user's text: the syntax tree as JSON (malloc'd into arena), for looking at and changing
- * a query; problem as in sql_prepare. And back: a tree as SQL text. */
+/* json_serialize_sql of a user's text: the syntax tree as JSON (malloc'd into arena), for
+ * looking at and changing a query; problem as in sql_prepare. And back: a tree as SQL text. */
 freshet_code sql_tree(sql_session *session, arena *arena, const char *sql, const char **json,
                       size_t *length, sql_problem *problem, freshet_error *err);
 freshet_code sql_from_tree(sql_session *session, arena *arena, const char *json, size_t length,

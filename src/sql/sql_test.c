@@ -1,3 +1,4 @@
+/* tsan */
 /* The SQL engine behind sql.h: sessions, statements, errors, limits. What batches and results look
  * like is in roundtrip_test.c. */
 #define _GNU_SOURCE
