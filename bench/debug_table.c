@@ -31,7 +31,7 @@
 #define BATCH_ROWS 10000u
 #define BATCHES 50u /* made beforehand, and used again and again */
 #define TABLE "online_feature_store__bench"
-#define SOME_KEY "'user00000042'"
+#define SOME_KEY "'user00000007'"
 
 static int64_t keys;
 static schema columns;

@@ -3,19 +3,20 @@
  * The rows lie in segments: tables "__freshet".s0, s1, ... with the columns c0, c1, ..., each for about a tenth
  * of the row limit. What users see are two views over the segments there are, `_latest` and the table
  * itself, made again in the transaction that adds or drops a segment. Measured against one table that is
- * trimmed by DELETE and CHECKPOINT, this appends twice as fast, never stands still for a checkpoint, and gives
+ * trimmed by DELETE and CHECKPOINT, this appends nearly twice as fast, never stands still for a checkpoint, and gives
  * memory back at once (bench/debug_table.c).
  *
- *     s7 (trimmed up to row 41,200)   s8   s9   ...   s17 (being filled)
+ *     s7 (being trimmed)   s8 d8   s9 d9   ...   s17 (being filled)
  *
- * The limit is kept exactly: the oldest segment loses the rows that are too many by a DELETE of a rowid
- * range, which costs next to nothing, and goes by DROP TABLE when none is left. In a segment the rowid is the row's place in order
- * of arrival, since nothing but this DELETE ever changes a segment; base + rowid is its place in the whole.
+ * The limit is kept exactly: the oldest segment loses the rows that are too many by a DELETE of its first rowids, and goes
+ * by DROP TABLE when none is left. In a segment rowids ascend in order of arrival; since DuckDB compacts tables by itself they may
+ * become smaller, but never leave their order, nor reach the base of the next segment. So base + rowid orders all rows.
  *
  * `_latest` groups by the keys and takes each column by arg_max_null over one number made of the event
- * time and the place: of equal times the later arrival. Of the forms measured (row_number, arg_max of a
+ * time and that place: of equal times the later arrival. Of the forms measured (row_number, arg_max of a
  * struct, semi joins) this is the fastest for a key, a count and a scan; columns that a query does not
- * use cost nothing.
+ * use cost nothing. A full segment with few keys gets a digest, d8: its newest row of each key, with that number.
+ * `_latest` reads it instead of the segment, until the first row of the segment is trimmed.
  *
  * An append is one transaction: rows, trimming, views. Queries see all of it or nothing. When memory runs short the queries
  * are ended first, then the oldest segments go before their time: a debug table never stops the stream. After a
@@ -38,8 +39,11 @@
 
 #define SEGMENTS 10u /* about so many hold the row limit */
 #define SEGMENT_ROWS_MIN INT64_C(10000)
+#define DIGEST_SHARE 8     /* a digest has at most one row for so many of its segment */
+#define DIGEST_SAMPLE 8192 /* rows looked at to guess that */
 #define SEGMENTS_MAX \
     (SEGMENTS + 3) /* the one that is filled, the one that is trimmed, and one to spare */
+#define PLACES "1152921504606846976" /* 2 to the 60: a place is less */
 #define INPUT "__freshet_rows"
 #define VIEW_PREFIX "online_feature_store__"
 #define VIEW_SQL_MAX ((size_t)16 << 20)
@@ -49,6 +53,7 @@ typedef struct segment {
     int64_t base;    /* rows of all segments before it */
     int64_t rows;    /* ever appended */
     int64_t trimmed; /* rows at its beginning that are gone */
+    bool has_digest;
 } segment;
 
 /* What a transaction may change; put back when it fails. */
@@ -109,49 +114,62 @@ static void append_names(debug_table *table, const char *view)
     arena_close(scratch);
 }
 
-static void append_segments(debug_table *table, bool with_place)
+/* The rows of a segment with the number that tells which row of a key is the newest. epoch_us() of an infinite
+ * time is null. */
+static void append_placed(debug_table *table, const segment *segment)
 {
-    for (uint32_t i = 0; i < table->now.n; i++) {
-        const segment *segment = &table->now.segments[i];
-        text_append_c(&table->sql, i == 0 ? "SELECT *" : " UNION ALL SELECT *");
-        if (with_place)
-            text_format(&table->sql, ", rowid + %" PRId64 " AS place", segment->base);
-        text_format(&table->sql, " FROM \"__freshet\".s%" PRId64, segment->number);
-    }
+    text_format(&table->sql,
+                "SELECT *, coalesce(epoch_us(c%u), CASE WHEN c%u > '1970-01-01'::TIMESTAMP THEN "
+                "9223372036854775807 ELSE -9223372036854775808 END)::HUGEINT * "
+                "1152921504606846976 + rowid + %" PRId64 " AS newest FROM \"__freshet\".s%" PRId64,
+                table->n_keys, table->n_keys, segment->base, segment->number);
 }
 
-/* epoch_us() of an infinite timestamp is null. */
+static void append_keys(debug_table *table)
+{
+    for (uint32_t i = 0; i < table->n_keys; i++)
+        text_format(&table->sql, "%sc%u", i == 0 ? "" : ", ", i);
+}
+
+static void append_newest_columns(debug_table *table)
+{
+    append_keys(table);
+    text_format(&table->sql, ", max(c%u) AS c%u", table->n_keys, table->n_keys);
+    for (uint32_t i = table->n_keys + 1; i < table->schema.n_fields; i++)
+        text_format(&table->sql, ", arg_max_null(c%u, newest) AS c%u", i, i);
+}
+
+static void append_table(debug_table *table)
+{
+    append_names(table, table->view);
+    for (uint32_t i = 0; i < table->now.n; i++)
+        text_format(&table->sql, "%sSELECT * FROM \"__freshet\".s%" PRId64,
+                    i == 0 ? "" : " UNION ALL ", table->now.segments[i].number);
+}
+
 static void append_latest(debug_table *table)
 {
-    text_buffer *sql = &table->sql;
-    uint32_t time = table->n_keys;
     append_names(table, table->latest);
-    text_append_c(sql, "SELECT ");
-    for (uint32_t i = 0; i < table->schema.n_fields; i++) {
-        const char *comma = i == 0 ? "" : ", ";
-        if (i < time)
-            text_format(sql, "%sc%u", comma, i);
-        else if (i == time)
-            text_format(sql, "%smax(c%u)", comma, i);
+    text_append_c(&table->sql, "SELECT ");
+    append_newest_columns(table);
+    text_append_c(&table->sql, " FROM (");
+    for (uint32_t i = 0; i < table->now.n; i++) {
+        const segment *segment = &table->now.segments[i];
+        if (i > 0)
+            text_append_c(&table->sql, " UNION ALL ");
+        if (segment->has_digest)
+            text_format(&table->sql, "SELECT * FROM \"__freshet\".d%" PRId64, segment->number);
         else
-            text_format(sql, "%sarg_max_null(c%u, newest)", comma, i);
+            append_placed(table, segment);
     }
-    text_format(sql,
-                " FROM (SELECT *, coalesce(epoch_us(c%u), CASE WHEN c%u > '1970-01-01'::TIMESTAMP "
-                "THEN 9223372036854775807 ELSE -9223372036854775808 END)::HUGEINT "
-                "* 1152921504606846976 + place AS newest FROM (",
-                time, time);
-    append_segments(table, true);
-    text_append_c(sql, ")) GROUP BY ");
-    for (uint32_t i = 0; i < time; i++)
-        text_format(sql, "%sc%u", i == 0 ? "" : ", ", i);
+    text_append_c(&table->sql, ") GROUP BY ");
+    append_keys(table);
 }
 
 static freshet_code make_views(debug_table *table, freshet_error *err)
 {
     text_reset(&table->sql);
-    append_names(table, table->view);
-    append_segments(table, false);
+    append_table(table);
     freshet_code code = execute(table, NULL, err);
     if (code != FRESHET_OK)
         return code;
@@ -163,6 +181,94 @@ static freshet_code make_views(debug_table *table, freshet_error *err)
     return code;
 }
 
+/* ---- digests ------------------------------------------------------------------------------- */
+
+static freshet_code remove_digest(debug_table *table, const segment *segment, freshet_error *err)
+{
+    text_reset(&table->sql);
+    text_format(&table->sql, "DROP TABLE \"__freshet\".d%" PRId64, segment->number);
+    return execute(table, NULL, err);
+}
+
+/* The one number that the query in table->sql gives. */
+static freshet_code ask_count(debug_table *table, int64_t *count, freshet_error *err)
+{
+    if (table->sql.failed)
+        return error_memory(err, "changing the debug table");
+    arena *scratch = arena_open();
+    if (scratch == NULL)
+        return error_memory(err, "changing the debug table");
+    sql_statement *statement = NULL;
+    batch result;
+    freshet_code code = sql_prepare(table->session, table->sql.bytes, &statement, NULL, err);
+    if (code == FRESHET_OK)
+        code = sql_run(statement, scratch, &result, err);
+    if (code == FRESHET_OK)
+        *count = ((const int64_t *)result.columns[0].data)[0];
+    sql_statement_close(statement);
+    arena_close(scratch);
+    return code;
+}
+
+/* Have the first rows of the segment so few keys that its digest may be worth while? */
+static freshet_code has_few_keys(debug_table *table, const segment *segment, bool *few,
+                                 freshet_error *err)
+{
+    text_reset(&table->sql);
+    text_append_c(&table->sql, "SELECT count(*) FROM (SELECT DISTINCT ");
+    append_keys(table);
+    text_format(&table->sql, " FROM (SELECT * FROM \"__freshet\".s%" PRId64 " LIMIT %d))",
+                segment->number, DIGEST_SAMPLE);
+    int64_t n_keys = 0;
+    freshet_code code = ask_count(table, &n_keys, err);
+    *few = n_keys <= DIGEST_SAMPLE / DIGEST_SHARE;
+    return code;
+}
+
+/* Of a segment that is full and of which nothing has been trimmed: the newest number of each key says where
+ * its row is, so the columns of all others are never read. */
+static freshet_code make_digest(debug_table *table, segment *segment, freshet_error *err)
+{
+    bool few = false;
+    freshet_code code = has_few_keys(table, segment, &few, err);
+    if (code != FRESHET_OK || !few)
+        return code;
+    text_reset(&table->sql);
+    text_format(&table->sql,
+                "CREATE TABLE \"__freshet\".d%" PRId64 " AS SELECT s.*, m.newest FROM "
+                "\"__freshet\".s%" PRId64 " s JOIN (SELECT max(newest) AS newest FROM (",
+                segment->number, segment->number);
+    append_placed(table, segment);
+    text_append_c(&table->sql, ") GROUP BY ");
+    append_keys(table);
+    text_format(&table->sql, ") m ON s.rowid = (m.newest & (" PLACES " - 1))::BIGINT - %" PRId64,
+                segment->base);
+    code = execute(table, NULL, err);
+    if (code != FRESHET_OK)
+        return code;
+    int64_t n_keys = 0;
+    text_reset(&table->sql);
+    text_format(&table->sql, "SELECT count(*) FROM \"__freshet\".d%" PRId64, segment->number);
+    code = ask_count(table, &n_keys, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (n_keys > segment->rows / DIGEST_SHARE) /* the first rows did not show it */
+        return remove_digest(table, segment, err);
+    segment->has_digest = true;
+    return FRESHET_OK;
+}
+
+static freshet_code drop_digest(debug_table *table, segment *segment, freshet_error *err)
+{
+    if (!segment->has_digest)
+        return FRESHET_OK;
+    freshet_code code = remove_digest(table, segment, err);
+    if (code == FRESHET_OK)
+        segment->has_digest = false;
+    table->now.views_are_old = true;
+    return code;
+}
+
 /* ---- segments ------------------------------------------------------------------------------ */
 
 static freshet_code add_segment(debug_table *table, freshet_error *err)
@@ -171,6 +277,12 @@ static freshet_code add_segment(debug_table *table, freshet_error *err)
     assert(now->n < SEGMENTS_MAX);
     sql_statement_close(table->insert);
     table->insert = NULL;
+    segment *full = now->n == 0 ? NULL : &now->segments[now->n - 1];
+    if (full != NULL && full->trimmed == 0 && full->rows >= table->segment_rows) {
+        freshet_code code = make_digest(table, full, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
     segment *added = &now->segments[now->n];
     *added = (segment){.number = now->next_number, .base = now->next_base};
     text_reset(&table->sql);
@@ -204,9 +316,12 @@ static freshet_code drop_oldest(debug_table *table, freshet_error *err)
 {
     contents *now = &table->now;
     segment *oldest = &now->segments[0];
+    freshet_code code = drop_digest(table, oldest, err);
+    if (code != FRESHET_OK)
+        return code;
     text_reset(&table->sql);
     text_format(&table->sql, "DROP TABLE \"__freshet\".s%" PRId64, oldest->number);
-    freshet_code code = execute(table, NULL, err);
+    code = execute(table, NULL, err);
     if (code != FRESHET_OK)
         return code;
     now->rows -= rows_left(oldest);
@@ -216,23 +331,31 @@ static freshet_code drop_oldest(debug_table *table, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* The rows of a segment are in order of their rowids, but these change when DuckDB compacts it. */
 static freshet_code trim_oldest(debug_table *table, int64_t n, freshet_error *err)
 {
     contents *now = &table->now;
     segment *oldest = &now->segments[0];
+    freshet_code code = drop_digest(table, oldest, err);
+    if (code != FRESHET_OK)
+        return code;
     text_reset(&table->sql);
     text_format(&table->sql,
                 "DELETE FROM \"__freshet\".s%" PRId64 " WHERE rowid < (SELECT min(rowid) FROM "
                 "\"__freshet\".s%" PRId64 ") + %" PRId64,
                 oldest->number, oldest->number, n);
     int64_t changed = 0;
-    freshet_code code = execute(table, &changed, err);
+    code = execute(table, &changed, err);
     if (code != FRESHET_OK)
         return code;
-    assert(changed == n);
-    oldest->trimmed += n;
-    now->rows -= n;
-    now->trimmed += n;
+    if (changed <= 0 || changed > n)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, table->view,
+                         "the SQL engine removed %" PRId64 " rows of the debug table where %" PRId64
+                         " were asked for",
+                         changed, n);
+    oldest->trimmed += changed;
+    now->rows -= changed;
+    now->trimmed += changed;
     return FRESHET_OK;
 }
 
