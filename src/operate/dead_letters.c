@@ -1,12 +1,14 @@
 /* dead_letters.c - see dead_letters.h.
  *
- * A batch's lines go out in writes of about LINES_PIECE bytes to a file opened with O_APPEND, whose length
- * before the first of them was noted. When a write fails, the file is cut back to that length; when
- * even that fails, the length stays noted and the cut is tried again before anything else is added. A lock
- * on the file keeps two pipelines that share it from cutting each other's lines.
+ * A batch's lines go out in writes of about LINES_PIECE bytes to a file opened with O_APPEND, whose
+ * length before the first of them was noted. When a write fails, the file is cut back to that
+ * length; when even that fails, the length stays noted and the cut is tried again before anything
+ * else is added. A lock on the file keeps two pipelines that share it from cutting each other's
+ * lines.
  *
- * A process that was killed between two writes leaves half a line: the next add finds that the file does not end
- * in a newline and takes the half line away if it is one of ours; it ends a foreign one.
+ * A process that was killed between two writes leaves half a line: the next add finds that the file
+ * does not end in a newline and takes the half line away if it is one of ours; it ends a foreign
+ * one.
  */
 #define _GNU_SOURCE /* flock */
 #include "operate/dead_letters.h"

@@ -3,13 +3,13 @@
  *     {"at":"2013-01-01T05:00:00.000000Z","pipeline":"airport_delays","reader":"flights",
  *      "partition":"data/flights/01.jsonl","offset":8131,"reason":"...","raw":"{\"origin\": 1"}
  *
- * `at` is when the line was written. `raw` is the record as it was read; one that is not UTF-8 is in `raw_base64`
- * instead, and one longer than DEAD_LETTER_RAW_MAX is cut, with its full length in `raw_bytes`. reader,
- * partition, offset and raw are null for a row that has none.
+ * `at` is when the line was written. `raw` is the record as it was read; one that is not UTF-8 is
+ * in `raw_base64` instead, and one longer than DEAD_LETTER_RAW_MAX is cut, with its full length in
+ * `raw_bytes`. reader, partition, offset and raw are null for a row that has none.
  *
  * All letters of a batch are there, or none: a write that fails half-way is taken back, so that the
- * same batch can be given again and nothing is lost or doubled. The file is opened for each batch (it may be moved
- * away at any time) and made, readable by its owner only, with the first letter.
+ * same batch can be given again and nothing is lost or doubled. The file is opened for each batch
+ * (it may be moved away at any time) and made, readable by its owner only, with the first letter.
  *
  * Order of calls: open, add as often as wanted, close. One thread at a time.
  */
@@ -24,7 +24,8 @@
 
 typedef struct dead_letters dead_letters;
 
-/* Creates nothing. FRESHET_BAD_DECLARATION where the path's folder is not there, or the path is a folder. */
+/* Creates nothing. FRESHET_BAD_DECLARATION where the path's folder is not there, or the path is a
+ * folder. */
 freshet_code dead_letters_open(const char *path, dead_letters **out, freshet_error *err);
 
 /* Appends one line a reject. On failure nothing of it is in the file, and the error is

@@ -1,4 +1,5 @@
-/* Tests of dead_letters.c: the lines, and that a failing disk leaves nothing half, lost or doubled. */
+/* Tests of dead_letters.c: the lines, and that a failing disk leaves nothing half, lost or doubled.
+ */
 #define _GNU_SOURCE
 #include "operate/dead_letters.h"
 

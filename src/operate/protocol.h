@@ -1,22 +1,22 @@
 /* protocol.h - what the query server and its clients say to each other, on a private Unix socket.
  *
- * Both sides send frames: one byte of kind, four bytes of length (little-endian), and so many bytes.
- * Numbers in them are little-endian, too.
+ * Both sides send frames: one byte of kind, four bytes of length (little-endian), and so many
+ * bytes. Numbers in them are little-endian, too.
  *
  *     from the server, first:
  *       H  version u32, process u32, name of the pipeline      it listens
  *       E  (as below)                                          it does not: too many connections
  *     from the client:
- *       Q  format u8, timeout_us i64, SQL                      freshet_query and freshet_result_print
+ *       Q  format u8, timeout_us i64, SQL                      freshet_query, printed
  *       S  -                                                   the status
  *     from the server, for each of these:
  *       D  bytes of the answer                                 any number of times, and then one of
  *       Z  -                                                   that was all
  *       E  code u32, then u32, length u32 of `at`, at, text    a freshet_error
  *
- * The client does not send again before Z or E. A request is at most PROTOCOL_REQUEST_MAX bytes; a longer
- * one, or one that is none of these, is answered by E and the end of the connection. A frame that was begun
- * must arrive within PROTOCOL_FRAME_US.
+ * The client does not send again before Z or E. A request is at most PROTOCOL_REQUEST_MAX bytes; a
+ * longer one, or one that is none of these, is answered by E and the end of the connection. A frame
+ * that was begun must arrive within PROTOCOL_FRAME_US.
  */
 #ifndef FRESHET_OPERATE_PROTOCOL_H
 #define FRESHET_OPERATE_PROTOCOL_H
@@ -65,8 +65,8 @@ uint32_t get_u32(const char *from);
 void put_i64(char *into, int64_t value);
 int64_t get_i64(const char *from);
 
-/* The folder of the sockets (query_server.h); with `make` it is made where it is missing. It is refused when it is not
- * the user's own. FRESHET_END where it is missing and not made. */
+/* The folder of the sockets (query_server.h); with `make` it is made where it is missing. It is
+ * refused when it is not the user's own. FRESHET_END where it is missing and not made. */
 #define RUNTIME_FOLDER_MAX 256
 freshet_code runtime_folder(char folder[RUNTIME_FOLDER_MAX], bool make, freshet_error *err);
 

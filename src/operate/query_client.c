@@ -1,8 +1,8 @@
 /* query_client.c - see query_client.h; what is said on the socket: protocol.h.
  *
- * An answer is held until it is whole, and only then given to the receiver: the pipeline is never held up by a slow
- * one (a pager), and an error leaves no half result. Only what goes beyond CLIENT_HELD_MAX is passed on as
- * it comes.
+ * An answer is held until it is whole, and only then given to the receiver: the pipeline is never
+ * held up by a slow one (a pager), and an error leaves no half result. Only what goes beyond
+ * CLIENT_HELD_MAX is passed on as it comes.
  */
 #include "operate/query_client.h"
 
@@ -35,7 +35,8 @@ struct query_client {
 
 /* ---- finding ------------------------------------------------------------------------------- */
 
-/* A connected socket; -1 where nobody listens (errno says why). Waits a little where many connect at once. */
+/* A connected socket; -1 where nobody listens (errno says why). Waits a little where many connect
+ * at once. */
 static int connect_to(const struct sockaddr_un *address)
 {
     int made = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -230,7 +231,8 @@ void query_client_close(query_client *client)
 
 /* ---- asking -------------------------------------------------------------------------------- */
 
-/* Gives what is held to the receiver. One that takes no more ends the connection when the answer is not over. */
+/* Gives what is held to the receiver. One that takes no more ends the connection when the answer is
+ * not over. */
 static freshet_code pass_on(query_client *client, freshet_write_fn *write, void *context,
                             bool is_over, freshet_error *err)
 {

@@ -1,15 +1,17 @@
 /* query_server.c - see query_server.h; what is said on the socket: protocol.h.
  *
- * The threads never touch the pipeline but by its any-thread functions, so nothing a client does holds the stream.
- * A client that reads too slowly is given up after PROTOCOL_FRAME_US without a whole frame taken; a query whose
- * client has gone is cancelled: the query itself asks now and then (freshet_query_options.cancelled).
+ * The threads never touch the pipeline but by its any-thread functions, so nothing a client does
+ * holds the stream. A client that reads too slowly is given up after PROTOCOL_FRAME_US without a
+ * whole frame taken; a query whose client has gone is cancelled: the query itself asks now and then
+ * (freshet_query_options.cancelled).
  *
- * Stopping: the stop pipe becomes readable for ever, which every waiting thread sees; sockets are shut down, which
- * ends sends; queries are cancelled. A connection's socket is closed by the accepting thread only, after it has joined
- * the connection's thread, so that no number of a socket is used by two.
+ * Stopping: the stop pipe becomes readable for ever, which every waiting thread sees; sockets are
+ * shut down, which ends sends; queries are cancelled. A connection's socket is closed by the
+ * accepting thread only, after it has joined the connection's thread, so that no number of a socket
+ * is used by two.
  *
- * The socket file is looked at, removed and bound under a lock on the folder, so that of two processes that start
- * at once under one name, one is told that the other runs.
+ * The socket file is looked at, removed and bound under a lock on the folder, so that of two
+ * processes that start at once under one name, one is told that the other runs.
  */
 #define _GNU_SOURCE /* accept4, POLLRDHUP, struct ucred */
 #include "operate/query_server.h"

@@ -6,8 +6,8 @@
  * json and csv go out row by row. A table needs the widths of its columns before its first line:
  * they are taken from the first TABLE_SAMPLE_ROWS rows, which are kept rendered until then; a later
  * cell that is wider stands out of its column, but is whole. Texts and nested values are cut at
- * TABLE_CELL_MAX columns of the terminal with an ellipsis; numbers and times never are. Control characters, which could
- * steer the terminal, are shown as \n or \x1b.
+ * TABLE_CELL_MAX columns of the terminal with an ellipsis; numbers and times never are. Control
+ * characters, which could steer the terminal, are shown as \n or \x1b.
  */
 
 #include <math.h>
@@ -217,7 +217,8 @@ static freshet_code json_row(printer *printer, freshet_error *err)
     return send_when_full(printer, err);
 }
 
-/* RFC 4180, with a plain newline: quoted where it must be; an empty text is "" and a null is nothing. */
+/* RFC 4180, with a plain newline: quoted where it must be; an empty text is "" and a null is
+ * nothing. */
 static void append_csv(text_buffer *out, const char *bytes, size_t length)
 {
     bool quoted = length == 0;

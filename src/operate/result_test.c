@@ -1,4 +1,5 @@
-/* Tests of result.c, on a result made by hand: walking, conversions, and the three printed forms. */
+/* Tests of result.c, on a result made by hand: walking, conversions, and the three printed forms.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,8 @@
 #include "base/error.h"
 #include "writers/result.h"
 
-/* A maker that gives one batch in pieces of `piece_rows`, then END, or fails after `fail_after` pieces. */
+/* A maker that gives one batch in pieces of `piece_rows`, then END, or fails after `fail_after`
+ * pieces. */
 typedef struct made_result {
     freshet_result base;
     const batch *all;

@@ -1,4 +1,5 @@
-/* signals.c - see signals.h. The handler touches atomics, calls stop and write(2), and nothing else. */
+/* signals.c - see signals.h. The handler touches atomics, calls stop and write(2), and nothing
+ * else. */
 #include "operate/signals.h"
 
 #include <errno.h>

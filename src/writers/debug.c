@@ -1,27 +1,30 @@
 /* debug.c - see debug.h.
  *
- * The rows lie in segments: tables "__freshet".s0, s1, ... with the columns c0, c1, ..., each for about a tenth
- * of the row limit. What users see are two views over the segments there are, `_latest` and the table
- * itself, made again in the transaction that adds or drops a segment. Measured against one table that is
- * trimmed by DELETE and CHECKPOINT, this appends nearly twice as fast, never stands still for a checkpoint, and gives
- * memory back at once (bench/debug_table.c).
+ * The rows lie in segments: tables "__freshet".s0, s1, ... with the columns c0, c1, ..., each for
+ * about a tenth of the row limit. What users see are two views over the segments there are,
+ * `_latest` and the table itself, made again in the transaction that adds or drops a segment.
+ * Measured against one table that is trimmed by DELETE and CHECKPOINT, this appends nearly twice as
+ * fast, never stands still for a checkpoint, and gives memory back at once (bench/debug_table.c).
  *
  *     s7 (being trimmed)   s8 d8   s9 d9   ...   s17 (being filled)
  *
- * The limit is kept exactly: the oldest segment loses the rows that are too many by a DELETE of its first rowids, and goes
- * by DROP TABLE when none is left. In a segment rowids ascend in order of arrival; since DuckDB compacts tables by itself they may
- * become smaller, but never leave their order, nor reach the base of the next segment. So base + rowid orders all rows.
+ * The limit is kept exactly: the oldest segment loses the rows that are too many by a DELETE of its
+ * first rowids, and goes by DROP TABLE when none is left. In a segment rowids ascend in order of
+ * arrival; since DuckDB compacts tables by itself they may become smaller, but never leave their
+ * order, nor reach the base of the next segment. So base + rowid orders all rows.
  *
- * `_latest` groups by the keys and takes each column by arg_max_null over one number made of the event
- * time and that place: of equal times the later arrival. Of the forms measured (row_number, arg_max of a
- * struct, semi joins) this is the fastest for a key, a count and a scan; columns that a query does not
- * use cost nothing. A full segment with few keys gets a digest, d8: its newest row of each key, with that number.
- * `_latest` reads it instead of the segment, until the first row of the segment is trimmed.
+ * `_latest` groups by the keys and takes each column by arg_max_null over one number made of the
+ * event time and that place: of equal times the later arrival. Of the forms measured (row_number,
+ * arg_max of a struct, semi joins) this is the fastest for a key, a count and a scan; columns that
+ * a query does not use cost nothing. A full segment with few keys gets a digest, d8: its newest row
+ * of each key, with that number. `_latest` reads it instead of the segment, until the first row of
+ * the segment is trimmed.
  *
- * An append is one transaction: rows, trimming, views. Queries see all of it or nothing. When memory runs short the queries
- * are ended first, then the oldest segments go before their time: a debug table never stops the stream. After a
- * transaction that failed at its commit, DuckDB 1.5 leaves the rows it had appended behind the end of the table, and later
- * appends come out misplaced: so nothing is ever appended to a segment after a failure.
+ * An append is one transaction: rows, trimming, views. Queries see all of it or nothing. When
+ * memory runs short the queries are ended first, then the oldest segments go before their time: a
+ * debug table never stops the stream. After a transaction that failed at its commit, DuckDB 1.5
+ * leaves the rows it had appended behind the end of the table, and later appends come out
+ * misplaced: so nothing is ever appended to a segment after a failure.
  */
 #include "writers/debug.h"
 
@@ -114,8 +117,8 @@ static void append_names(debug_table *table, const char *view)
     arena_close(scratch);
 }
 
-/* The rows of a segment with the number that tells which row of a key is the newest. epoch_us() of an infinite
- * time is null. */
+/* The rows of a segment with the number that tells which row of a key is the newest. epoch_us() of
+ * an infinite time is null. */
 static void append_placed(debug_table *table, const segment *segment)
 {
     text_format(&table->sql,
@@ -225,8 +228,8 @@ static freshet_code has_few_keys(debug_table *table, const segment *segment, boo
     return code;
 }
 
-/* Of a segment that is full and of which nothing has been trimmed: the newest number of each key says where
- * its row is, so the columns of all others are never read. */
+/* Of a segment that is full and of which nothing has been trimmed: the newest number of each key
+ * says where its row is, so the columns of all others are never read. */
 static freshet_code make_digest(debug_table *table, segment *segment, freshet_error *err)
 {
     bool few = false;

@@ -1,8 +1,9 @@
 /* debug.h - the debug table: feature rows appended in memory, queried by SQL while they come.
  *
- * The table `online_feature_store__<feature set>` gets every row in order; the view `..._latest` holds the newest row of each
- * key by event time, of equal times the later arrival. The table keeps at most `rows` rows
- * (default 1,000,000): the oldest go first. The engine is locked: queries are read-only and reach neither files nor network.
+ * The table `online_feature_store__<feature set>` gets every row in order; the view `..._latest`
+ * holds the newest row of each key by event time, of equal times the later arrival. The table keeps
+ * at most `rows` rows (default 1,000,000): the oldest go first. The engine is locked: queries are
+ * read-only and reach neither files nor network.
  */
 #ifndef FRESHET_WRITERS_DEBUG_H
 #define FRESHET_WRITERS_DEBUG_H

@@ -1,6 +1,7 @@
-/* Tests of what lies under the debug table: segments, their digests, and what happens when DuckDB compacts
- * a segment, which it does by itself now and then at the end of a transaction while others read, and
- * which changes rowids. Here it is told to, through the table's own session; hence this test includes the file that it tests. */
+/* Tests of what lies under the debug table: segments, their digests, and what happens when DuckDB
+ * compacts a segment, which it does by itself now and then at the end of a transaction while others
+ * read, and which changes rowids. Here it is told to, through the table's own session; hence this
+ * test includes the file that it tests. */
 #include "writers/debug.c"
 
 #include <setjmp.h>
@@ -62,7 +63,8 @@ static void check(debug_table *table, const char *sql, int64_t expected)
     freshet_result_close(result);
 }
 
-/* All event times are equal, so the newest row is the last arrival: the order must outlive compaction. */
+/* All event times are equal, so the newest row is the last arrival: the order must outlive
+ * compaction. */
 static void test_compaction(void **state)
 {
     (void)state;
@@ -82,10 +84,11 @@ static void test_compaction(void **state)
     debug_close(table);
 }
 
-/* Digests of all segments but the one being trimmed and the one being filled, where keys are few. */
+/* Digests of all segments but the one being trimmed and the one being filled, where keys are few.
+ */
 static void check_digests(int64_t n_keys, bool expected)
 {
-    debug_table *table = table_open(105000);
+    debug_table *table = table_open(95000);
     int64_t end = 0;
     for (; end < 240000; end += BATCH)
         append_rows(table, end, n_keys);

@@ -1,5 +1,6 @@
-/* Tests of debug.c, query_pool.c and query_check.c: what is in the table and its view of newest rows, the
- * limits of table and queries, and that queries from other threads see whole micro-batches. */
+/* Tests of debug.c, query_pool.c and query_check.c: what is in the table and its view of newest
+ * rows, the limits of table and queries, and that queries from other threads see whole
+ * micro-batches. */
 /* tsan */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,7 +27,8 @@
 
 static arena *memory;
 
-/* ---- tables and batches of (key string, timestamp, n bigint, label string) --------------------- */
+/* ---- tables and batches of (key string, timestamp, n bigint, label string) ---------------------
+ */
 
 static const schema *plain_schema(void)
 {
@@ -257,7 +259,8 @@ static uint32_t random_below(uint32_t n)
     return (uint32_t)(random_state >> 33) % n;
 }
 
-/* A plain array of all rows is the twin: the table is its last `limit` rows, _latest the best of each key. */
+/* A plain array of all rows is the twin: the table is its last `limit` rows, _latest the best of
+ * each key. */
 static void test_random_against_twin(void **state)
 {
     (void)state;
@@ -686,8 +689,8 @@ typedef struct reading {
     char wrong[800];
 } reading;
 
-/* Batches of WHOLE_ROWS rows with n = number of the batch: a whole one has all its rows, and no batch
- * between the first and the last is missing. */
+/* Batches of WHOLE_ROWS rows with n = number of the batch: a whole one has all its rows, and no
+ * batch between the first and the last is missing. */
 static void *read_whole_batches(void *context)
 {
     reading *reading = context;

@@ -10,8 +10,8 @@ extern const writer_ops online_writer_ops;
 /* The table of an open online writer, for queries. */
 debug_table *online_debug_table(freshet_writer *writer);
 
-/* For `--debug`: the options of a declared online writer (NULL: the defaults) with debug on; in the arena,
- * NULL where memory is out. */
+/* For `--debug`: the options of a declared online writer (NULL: the defaults) with debug on; in the
+ * arena, NULL where memory is out. */
 const void *online_debug_options(arena *arena, const void *declared);
 
 #endif

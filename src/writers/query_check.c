@@ -6,13 +6,14 @@
  *   - Only one statement that is a query: the engine gives a syntax tree of nothing else.
  *   - Functions in FROM come from a list of harmless ones. Others run SQL from a text that was not
  *     checked, force a checkpoint, switch logging on, or read memory by address.
- *   - Long texts and lists are not counted by the engine's memory limit. A function that makes them from a
- *     number (repeat, lpad, range ...) must be given that number literally, and all such numbers of a query
- *     multiplied may not be above QUERY_GROWTH_MAX, which keeps one step of the engine (2,048 rows)
- *     within about 200 MB. What grows step by step is seen and ended by the watchdog of query_pool.c.
+ *   - Long texts and lists are not counted by the engine's memory limit. A function that makes them
+ *     from a number (repeat, lpad, range ...) must be given that number literally, and all such
+ *     numbers of a query multiplied may not be above QUERY_GROWTH_MAX, which keeps one step of the
+ *     engine (2,048 rows) within about 200 MB. What grows step by step is seen and ended by the
+ *     watchdog of query_pool.c.
  *
- * The tree is JSON of the engine's own form: an object with "function_name" is a call, and a call under an object of type
- * TABLE_FUNCTION stands in FROM.
+ * The tree is JSON of the engine's own form: an object with "function_name" is a call, and a call
+ * under an object of type TABLE_FUNCTION stands in FROM.
  */
 #include "writers/query_check.h"
 
@@ -50,7 +51,8 @@ static const char *const table_functions[] = {
     "unnest",
 };
 
-/* Calls whose result is as long as the number in argument `number`; -1: as the distance of the numbers. */
+/* Calls whose result is as long as the number in argument `number`; -1: as the distance of the
+ * numbers. */
 static const struct {
     const char *name;
     int number;

@@ -10,9 +10,9 @@
 #define QUERY_DEPTH_MAX 5000u            /* nesting of its syntax tree, as JSON */
 #define QUERY_GROWTH_MAX INT64_C(100000) /* see query_check.c */
 
-/* OK for one SELECT (DESCRIBE, SHOW TABLES, SUMMARIZE count as such) that reads nothing but tables, and cannot make huge
- * values out of small ones; else FRESHET_USAGE (FRESHET_LIMIT where one of the limits above is passed),
- * with a sentence that says what is not possible. */
+/* OK for one SELECT (DESCRIBE, SHOW TABLES, SUMMARIZE count as such) that reads nothing but tables,
+ * and cannot make huge values out of small ones; else FRESHET_USAGE (FRESHET_LIMIT where one of the
+ * limits above is passed), with a sentence that says what is not possible. */
 freshet_code query_check(sql_session *session, const char *sql, freshet_error *err);
 
 #endif

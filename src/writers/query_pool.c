@@ -1,18 +1,19 @@
 /* query_pool.c - see query_pool.h.
  *
- * A query that holds something in the engine is in the pool's list. One watchdog thread looks at the list every WATCH_US
- * (and sleeps while it is empty): a query whose time is over, that was cancelled, or during which the process
- * grew too much is marked, and from then on interrupted each time until it is off the list. A query that is running
- * notices the interrupt, and its own thread gives everything back; one that is not (its caller reads slowly, or
- * has forgotten it) is given back by the watchdog.
+ * A query that holds something in the engine is in the pool's list. One watchdog thread looks at
+ * the list every WATCH_US (and sleeps while it is empty): a query whose time is over, that was
+ * cancelled, or during which the process grew too much is marked, and from then on interrupted each
+ * time until it is off the list. A query that is running notices the interrupt, and its own thread
+ * gives everything back; one that is not (its caller reads slowly, or has forgotten it) is given
+ * back by the watchdog.
  *
- * Two locks. result->lock is held during each call into the engine. pool->lock guards the list and the counts, and
- * whatever the watchdog looks at: a result is taken off the list before its session is closed, so the watchdog never
- * interrupts a closed one. The owner takes pool->lock while it holds result->lock; the watchdog, the
- * other way round, only tries.
+ * Two locks. result->lock is held during each call into the engine. pool->lock guards the list and
+ * the counts, and whatever the watchdog looks at: a result is taken off the list before its session
+ * is closed, so the watchdog never interrupts a closed one. The owner takes pool->lock while it
+ * holds result->lock; the watchdog, the other way round, only tries.
  *
- * The rows given out are copies in the result's own arena, so they stay whole when the watchdog closes the
- * engine's side under them.
+ * The rows given out are copies in the result's own arena, so they stay whole when the watchdog
+ * closes the engine's side under them.
  */
 #include "writers/query_pool.h"
 

@@ -1,8 +1,9 @@
 /* writer.h - the contract between the loop and a writer.
  *
- * A writer is one file with one struct of operations; adding one touches one line of pipeline/registry.c.
- * The loop allocates `size` bytes, zeroed, base struct first. All calls come from the pipeline's thread except where
- * said. The legal order: open, {write*, flush}*, close; close comes exactly once, after failures too.
+ * A writer is one file with one struct of operations; adding one touches one line of
+ * pipeline/registry.c. The loop allocates `size` bytes, zeroed, base struct first. All calls come
+ * from the pipeline's thread except where said. The legal order: open, {write*, flush}*, close;
+ * close comes exactly once, after failures too.
  */
 #ifndef FRESHET_WRITERS_WRITER_H
 #define FRESHET_WRITERS_WRITER_H
@@ -21,10 +22,12 @@ typedef struct writer_ops {
     /* `schema`: keys (n_keys first columns), timestamp, features. Lives as long as the writer. */
     freshet_code (*open)(freshet_writer *writer, const schema *schema, uint32_t n_keys,
                          freshet_error *err);
-    /* Takes the rows of one micro-batch; they are gone after the call. May keep work in flight until flush. All or
-     * nothing for the caller: an error with FRESHET_RETRY means that the same batch may be given again. */
+    /* Takes the rows of one micro-batch; they are gone after the call. May keep work in flight
+     * until flush. All or nothing for the caller: an error with FRESHET_RETRY means that the same
+     * batch may be given again. */
     freshet_code (*write)(freshet_writer *writer, const batch *rows, freshet_error *err);
-    /* Everything written so far is durable (or visible, for the debug table) when this returns OK. */
+    /* Everything written so far is durable (or visible, for the debug table) when this returns OK.
+     */
     freshet_code (*flush)(freshet_writer *writer, freshet_error *err);
     void (*close)(freshet_writer *writer);
 } writer_ops;
