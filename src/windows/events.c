@@ -384,6 +384,7 @@ static bool insert_in_directory(walker *walker, events *events, int64_t second,
         return opened ? empty_block_gone(walker, events, *at) : false;
     directory = events->root;
     event_group *group = directory->groups[at->group];
+    assert(at->block < group->n_blocks && group->n_blocks <= EVENT_GROUP_MAX);
     group->fresh &= ~(UINT64_C(1) << at->block);
     group->whole = false;
     group->n_events++;

@@ -200,7 +200,6 @@ static void find_slots(const windows_plan *plan, byte_reader *reader, uint32_t n
 
 static const void *next_cell(const window_slot *slot, slot_reader *reader, uint32_t i)
 {
-    assert(reader->valid != NULL);
     if (!(reader->valid[i / 8] >> (i % 8) & 1))
         return NULL;
     if (!slot->is_text)
@@ -208,23 +207,6 @@ static const void *next_cell(const window_slot *slot, slot_reader *reader, uint3
     uint32_t length = (uint32_t)take_varint(&reader->cells);
     reader->text = text_of((const char *)take(&reader->cells, length), length);
     return &reader->text;
-}
-
-static bool restore_events(walker *walker, key_entry *entry, uint32_t n, int64_t second,
-                           byte_reader seconds, slot_reader *slots, const void **cells)
-{
-    const windows_plan *plan = walker->plan;
-    for (uint32_t i = 0; i < n; i++) {
-        event_place at;
-        uint32_t behind;
-        if (i > 0)
-            second = (int64_t)((uint64_t)second + take_varint(&seconds));
-        for (uint32_t s = 0; s < plan->n_slots; s++)
-            cells[s] = next_cell(&plan->slots[s], &slots[s], i);
-        if (!events_insert(walker, &entry->events, second, cells, &at, &behind))
-            return false;
-    }
-    return true;
 }
 
 static freshet_code check_bytes(const walker *walker, const unsigned char *bytes, size_t length,
@@ -246,55 +228,93 @@ static freshet_code check_bytes(const walker *walker, const unsigned char *bytes
     return FRESHET_OK;
 }
 
+/* What lies where in the saved bytes. */
+typedef struct saved_key {
+    uint32_t n;
+    uint32_t carried_length;
+    uint32_t newest_back;
+    int64_t first_s;
+    byte_reader seconds;
+    const unsigned char *carried;
+} saved_key;
+
+/* Reads the head and finds the parts; false where they are not as long as they say. */
+static bool find_parts(const windows_plan *plan, const unsigned char *at, size_t length,
+                       slot_reader *slots, saved_key *saved)
+{
+    memcpy(&saved->newest_back, at + 32, 4);
+    memcpy(&saved->n, at + 36, 4);
+    memcpy(&saved->carried_length, at + 40, 4);
+    memcpy(&saved->first_s, at + 44, 8);
+    byte_reader reader = {at + HEAD_BYTES, at + length, false};
+    saved->seconds = reader;
+    for (uint32_t i = 1; i < saved->n && !reader.bad; i++)
+        take_varint(&reader);
+    find_slots(plan, &reader, saved->n, slots);
+    saved->carried = take(&reader, saved->carried_length);
+    return !reader.bad && reader.at == reader.end && saved->newest_back <= saved->n;
+}
+
+static bool restore_events(walker *walker, key_entry *entry, const saved_key *saved,
+                           slot_reader *slots, const void **cells)
+{
+    const windows_plan *plan = walker->plan;
+    byte_reader seconds = saved->seconds;
+    int64_t second = saved->first_s;
+    for (uint32_t i = 0; i < saved->n; i++) {
+        event_place at;
+        uint32_t behind;
+        if (i > 0)
+            second = (int64_t)((uint64_t)second + take_varint(&seconds));
+        for (uint32_t k = 0; k < plan->n_slots; k++)
+            cells[k] = next_cell(&plan->slots[k], &slots[k], i);
+        if (!events_insert(walker, &entry->events, second, cells, &at, &behind))
+            return false;
+    }
+    return true;
+}
+
+static bool restore_carried(walker *walker, key_entry *entry, const saved_key *saved)
+{
+    if (saved->carried_length == 0)
+        return true;
+    entry->carried = memory_take(walker->memory, saved->carried_length);
+    if (entry->carried == NULL)
+        return false;
+    memcpy(entry->carried, saved->carried, saved->carried_length);
+    entry->carried_length = saved->carried_length;
+    return true;
+}
+
 freshet_code entry_restore(walker *walker, key_entry *entry, const void *bytes, size_t length,
                            freshet_error *err)
 {
-    const unsigned char *at = bytes;
     const windows_plan *plan = walker->plan;
+    const unsigned char *at = bytes;
+    saved_key saved;
     freshet_code code = check_bytes(walker, at, length, err);
     if (code != FRESHET_OK)
         return code;
-    assert(entry->events.n == 0 && entry->events.root == NULL && entry->carried == NULL);
-    uint32_t n, carried_length, newest_back;
-    int64_t first_s;
-    memcpy(&newest_back, at + 32, 4);
-    memcpy(&n, at + 36, 4);
-    memcpy(&carried_length, at + 40, 4);
-    memcpy(&first_s, at + 44, 8);
-    size_t scratch_bytes = plan->n_slots * (sizeof(slot_reader) + sizeof(void *)) + 1;
-    slot_reader *slots = memory_take(walker->memory, scratch_bytes);
-    unsigned char *carried =
-        carried_length == 0 ? NULL : memory_take(walker->memory, carried_length);
-    byte_reader reader = {at + HEAD_BYTES, at + length, false};
-    byte_reader seconds = reader;
-    code = slots == NULL || (carried_length > 0 && carried == NULL)
-               ? error_memory(err, "restoring a key")
-               : FRESHET_OK;
-    if (slots != NULL && code == FRESHET_OK) {
-        for (uint32_t i = 1; i < n && !reader.bad; i++)
-            take_varint(&reader);
-        find_slots(plan, &reader, n, slots);
-        const unsigned char *carried_at = take(&reader, carried_length);
-        if (reader.bad || reader.at != reader.end || newest_back > n)
-            code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                             "the saved state of a key has the wrong length");
-        else if (carried != NULL)
-            memcpy(carried, carried_at, carried_length);
-    }
-    if (code == FRESHET_OK && !restore_events(walker, entry, n, first_s, seconds, slots,
-                                              (const void **)(void *)(slots + plan->n_slots)))
+    assert(entry->events.root == NULL && entry->carried == NULL);
+    size_t slots_bytes = plan->n_slots * sizeof(slot_reader) + 1;
+    size_t cells_bytes = plan->n_slots * sizeof(void *) + 1;
+    slot_reader *slots = memory_take(walker->memory, slots_bytes);
+    const void **cells = memory_take(walker->memory, cells_bytes);
+    if (slots == NULL || cells == NULL) {
         code = error_memory(err, "restoring a key");
-    if (slots != NULL)
-        memory_give(walker->memory, slots, scratch_bytes);
-    if (code != FRESHET_OK) {
-        memory_give(walker->memory, carried, carried_length);
+    } else if (!find_parts(plan, at, length, slots, &saved)) {
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved state of a key has the wrong length");
+    } else if (!restore_events(walker, entry, &saved, slots, cells) ||
+               !restore_carried(walker, entry, &saved)) {
         events_release(walker, &entry->events);
-        return code;
+        code = error_memory(err, "restoring a key");
+    } else {
+        memcpy(&entry->newest_us, at + 20, 8);
+        memcpy(&entry->revision, at + 28, 4);
+        entry->newest_back = saved.newest_back;
     }
-    memcpy(&entry->newest_us, at + 20, 8);
-    memcpy(&entry->revision, at + 28, 4);
-    entry->newest_back = newest_back;
-    entry->carried = carried;
-    entry->carried_length = carried_length;
-    return FRESHET_OK;
+    memory_give(walker->memory, slots, slots_bytes);
+    memory_give(walker->memory, cells, cells_bytes);
+    return code;
 }
