@@ -100,13 +100,12 @@ freshet_code freshet_declaration_new(const char *pipeline, freshet_declaration *
                                      freshet_error *err)
 {
     static const place top = {.path = ""};
-    freshet_declaration *handle;
     if (pipeline == NULL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "freshet_declaration_new needs the pipeline's name, and got NULL");
-    freshet_code code = handle_open(&handle, err);
-    if (code != FRESHET_OK)
-        return code;
+    freshet_declaration *handle = handle_open();
+    if (handle == NULL)
+        return error_memory(err, "making a declaration");
     handle->tree.root = tree_node(&handle->tree, NODE_MAP, &top);
     freshet_set(block_of(handle->tree.root), "version", "1");
     freshet_set(block_of(handle->tree.root), "pipeline", pipeline);

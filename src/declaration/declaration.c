@@ -16,7 +16,7 @@
 #include "declaration/handle.h"
 #include "declaration/read.h"
 
-freshet_code handle_open(freshet_declaration **out, freshet_error *err)
+freshet_declaration *handle_open(void)
 {
     freshet_declaration *handle = calloc(1, sizeof *handle);
     arena *arena = handle == NULL ? NULL : arena_open();
@@ -24,12 +24,11 @@ freshet_code handle_open(freshet_declaration **out, freshet_error *err)
     if (problems == NULL) {
         arena_close(arena);
         free(handle);
-        return error_memory(err, "making a declaration");
+        return NULL;
     }
     handle->arena = arena;
     tree_init(&handle->tree, arena, problems);
-    *out = handle;
-    return FRESHET_OK;
+    return handle;
 }
 
 void freshet_declaration_close(freshet_declaration *declaration)
@@ -59,21 +58,21 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
     return code;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): as many parameters as a declaration has origins */
 freshet_code declaration_read(const char *text, size_t length, const char *name, const char *folder,
                               const registry *registry, freshet_problem_fn *problem, void *context,
                               freshet_declaration **out, freshet_error *err)
 {
-    freshet_declaration *handle;
-    freshet_code code = handle_open(&handle, err);
-    if (code != FRESHET_OK)
-        return code;
+    freshet_declaration *handle = handle_open();
+    if (handle == NULL)
+        return error_memory(err, "making a declaration");
     handle->parsed.file = arena_text(handle->arena, name);
     handle->parsed.folder = arena_text(handle->arena, folder);
     if (handle->parsed.file == NULL || handle->parsed.folder == NULL)
         handle->tree.no_memory = true;
     else if (!yaml_read(&handle->tree, text, length, handle->parsed.file))
         handle->tree.root = NULL; /* half a tree would only give problems that are none */
-    code = handle_finish(handle, registry, problem, context, err);
+    freshet_code code = handle_finish(handle, registry, problem, context, err);
     if (code == FRESHET_OK)
         *out = handle;
     else

@@ -11,7 +11,7 @@ struct freshet_declaration {
     bool finished;
 };
 
-/* A new handle with an empty tree. */
-freshet_code handle_open(freshet_declaration **out, freshet_error *err);
+/* A new handle with an empty tree; NULL where memory is out. */
+freshet_declaration *handle_open(void);
 
 #endif

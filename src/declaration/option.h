@@ -86,16 +86,16 @@ typedef struct declared_kind {
 typedef struct option {
     const char *name; /* NULL ends a table */
     option_kind kind;
+    bool required;
+    bool secret; /* hidden by `freshet show` and in messages */
     size_t offset;
     const char *standard; /* the default, as YAML text; NULL: none */
-    bool required;
-    const char *doc; /* one or two sentences, Markdown, for the reference page and schema */
+    const char *doc;      /* one or two sentences, Markdown, for the reference page and schema */
     int64_t minimum, maximum;       /* OPTION_INTEGER, DURATION, BYTES: 0,0 = no bounds */
     const char *const *choices;     /* OPTION_CHOICE: NULL-terminated */
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
     const char *kinds;   /* OPTION_KIND: "readers" or "writers", a list of the registry */
     size_t given_offset; /* OPTION_BLOCK: offset + 1 of a bool set when the block is there; or 0 */
-    bool secret;         /* hidden by `freshet show` and in messages */
     const char *example; /* for the reference page; NULL: none */
 } option;
 

@@ -118,7 +118,7 @@ freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *c
     if (problems->n_kept == 0)
         return FRESHET_OK;
 
-    qsort(problems->kept, problems->n_kept, sizeof *problems->kept, compare);
+    qsort(problems->kept, problems->n_kept, sizeof(void *), compare);
     for (uint32_t i = 0; fn != NULL && i < problems->n_kept; i++)
         if (i == 0 || !is_same(problems->kept[i - 1], problems->kept[i]))
             fn(context, &problems->kept[i]->error);

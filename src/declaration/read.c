@@ -203,14 +203,10 @@ static void read_text(reading *reading, const option *option, const char *value,
                       declared_text *into)
 {
     into->at = *at;
-    const char *wrong = NULL;
-    if (option->kind == OPTION_NAME)
-        wrong = value_name(value);
-    else if (value[0] == '\0' && (option->required || option->kind == OPTION_SQL))
-        wrong = "must not be empty";
-    else if (option->kind == OPTION_SQL && value[strspn(value, " \t\r\n")] == '\0')
-        wrong = "must not be empty";
-    if (wrong != NULL && value[0] == '\0')
+    bool empty = value[option->kind == OPTION_SQL ? strspn(value, " \t\r\n") : 0] == '\0';
+    bool may_be_empty = option->kind == OPTION_TEXT && !option->required;
+    const char *wrong = option->kind == OPTION_NAME ? value_name(value) : NULL;
+    if (empty && !may_be_empty)
         problem_add(reading->problems, at, "\"%s\" must not be empty", option->name);
     else if (wrong != NULL)
         wrong_value(reading, option, at, value, wrong);
@@ -541,14 +537,15 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
                       declared_kind *into)
 {
     const block_kind *const *kinds = registry_kinds(reading->registry, option->kinds);
-    const char *names[OPTIONS_MAX];
+    const char *names[OPTIONS_MAX] = {NULL};
     size_t n = kind_names(kinds, names, OPTIONS_MAX);
     const node *given = NULL;
+    const block_kind *kind = NULL;
     for (const node *child = in->map->first; child != NULL; child = child->next) {
         size_t i = 0;
-        while (i < n && strcmp(names[i], child->key) != 0)
+        while (kinds[i] != NULL && strcmp(kinds[i]->name, child->key) != 0)
             i++;
-        if (i == n || (given != NULL && strcmp(given->key, child->key) == 0))
+        if (kinds[i] == NULL || (given != NULL && strcmp(given->key, child->key) == 0))
             continue;
         if (given != NULL) {
             problem_add(reading->problems, &child->key_at,
@@ -557,20 +554,21 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
             continue;
         }
         given = child;
-        into->kind = kinds[i];
+        kind = kinds[i];
     }
-    if (given == NULL) {
+    if (kind == NULL) {
         if (!in->unknown)
             problem_add(reading->problems, in->at, "this %s does not say its kind: add %s",
                         in->block->name, n == 0 ? "one" : enumerate(reading, names, n, " or "));
         return;
     }
+    into->kind = kind;
     into->at = given->at;
-    into->options = arena_zero(reading->arena, 1, into->kind->size);
+    into->options = arena_zero(reading->arena, 1, kind->size);
     if (into->options == NULL)
         reading->no_memory = true;
     else
-        read_block_node(reading, into->kind, given, formatted(reading, "\"%s\"", given->key),
+        read_block_node(reading, kind, given, formatted(reading, "\"%s\"", given->key),
                         into->options);
 }
 

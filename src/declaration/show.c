@@ -41,7 +41,7 @@ static bool is_plain(const char *text)
         (!is_alphanumeric(text[0]) && text[0] != '/') || text[length - 1] == ' ')
         return false;
     for (size_t i = 0; i < length; i++)
-        if (!is_alphanumeric(text[i]) && strchr(" ./-+*=(),<>", text[i]) == NULL)
+        if (!is_alphanumeric(text[i]) && strchr(" ./-+*=(),<>;'?", text[i]) == NULL)
             return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcasecmp(words[i], text) == 0)

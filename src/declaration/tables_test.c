@@ -95,13 +95,14 @@ static void examples_are_right(void **state)
         {"timestamp: {from: sched_dep}", "timestamp: %s"},
         {"sink:\n  writers:\n    - online: {debug: true}", "sink: %s"},
     };
-    const option *set = NULL;
-    const option *sink = NULL;
+    const option *set = declaration_block.options;
+    const option *sink = set;
     for (const option *each = declaration_block.options; each->name != NULL; each++) {
         set = strcmp(each->name, "feature_set") == 0 ? each->block->options : set;
         sink = strcmp(each->name, "sink") == 0 ? each : sink;
     }
-    assert_non_null(set);
+    assert_string_equal(sink->name, "sink");
+    assert_string_equal(set->name, "name");
     for (size_t i = 0; i < 4; i++) {
         const option *named = sink;
         for (const option *each = set; i < 3 && each->name != NULL; each++)
@@ -168,8 +169,7 @@ static void reference_has_every_option_and_a_sound_example(void **state)
     (void)state;
     char *text = written(declaration_write_reference, &fake_registry);
     static const char *const rows[] = {
-        "| `path` | text | **required** | A file, a folder, or a glob. Example: `path: "
-        "data/flights` |\n",
+        "| `path` | text | **required** | A file, a folder, or a glob. Example: `path: data/flight",
         "| `format` | `auto`, `json`, `csv`, `parquet` | `auto` | How it is written. |\n",
         "| `delimiter` | text | `,` | Between fields: `\\|`, for example. |\n",
         "| `sample` | whole number, 1 to 1000 |  | Records to infer from. |\n",

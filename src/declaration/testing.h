@@ -105,6 +105,13 @@ static inline char *sound_with(const char *from, const char *to)
     return changed;
 }
 
+/* Puts a text over what is there, without its NUL. */
+static inline void overwrite(char *at, const char *with)
+{
+    for (; *with != '\0'; with++)
+        *at++ = *with;
+}
+
 static inline char *show_text_of(const freshet_declaration *handle)
 {
     text_buffer shown;

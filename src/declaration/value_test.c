@@ -19,7 +19,7 @@ static void assert_samples(const char *read(const char *, int64_t *), const samp
             print_error("of \"%s\": %s\n", samples[i].text, wrong == NULL ? "nothing" : wrong);
         assert_int_equal(wrong == NULL, samples[i].wrong == NULL);
         assert_int_equal(value, wrong == NULL ? samples[i].value : -77);
-        if (wrong != NULL)
+        if (wrong != NULL && samples[i].wrong != NULL)
             assert_memory_equal(wrong, samples[i].wrong, strlen(samples[i].wrong));
     }
 }

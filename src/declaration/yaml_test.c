@@ -16,91 +16,81 @@ static void assert_samples(const sample *samples, size_t n)
 #define EMPTY "1:1 the declaration is empty: it begins with \"version: 1\" and \"pipeline: NAME\"\n"
 #define DEEP "maps and lists can be nested 64 deep, no further\n"
 
+static const sample mistaken[] = {
+    {"", EMPTY},
+    {"# only a comment\n", EMPTY},
+    {"---\n...\n", EMPTY},
+    {"null\n", EMPTY},
+    {"a: 1\n---\nb: 2\n", "2:1 a second document begins here: a file holds one declaration, so "
+                          "remove \"---\" and what "
+                          "follows, or make it a file of its own\n"},
+    {"version: 1\nsource:\n\treaders: 1\n",
+     "3:1 a tab stands where YAML wants blanks: indent with blanks only\n"},
+    {"a:\n  b: 1\n\tc: 2\n", "3:1 a tab stands where YAML wants blanks: indent with blanks only\n"},
+    {"a: |\n\tb\n", "2:1 a tab stands where YAML wants blanks: indent with blanks only\n"},
+    {"a: b: c\n", "1:5 a colon stands where no key can be: put the value in quotes if it holds "
+                  "\": \", else check the indentation\n"},
+    {"a:\n    b: 1\n  c: 2\n", "3:3 this does not line up with the keys above it: keys of one map "
+                               "begin in the same column (it began at line 1)\n"},
+    {"- a\nb: c\n", "2:1 this does not line up with the list above it: the items of one list begin "
+                    "with \"- \" in the same column (it began at line 1)\n"},
+    {"a: - b\n", "1:4 a list item (\"- \") cannot begin here: put the list on the lines below its "
+                 "key\n"},
+    {"a: {b: ${X}}\n",
+     "1:9 the { ... } is not closed, or a comma is missing; inside of { } a value "
+     "that holds { } [ ] , or \": \" must be in quotes, as in \"${VAR}\"\n"},
+    {"a: {b: struct<c: date>}\n", "1:16 the { ... } is not closed, or a comma is missing; "
+                                  "inside of { } a value that holds { } [ "
+                                  "] , or \": \" must be in quotes, as in \"${VAR}\"\n"},
+    {"a: {b: 1\nc: 2\n",
+     "2:2 the { ... } is not closed, or a comma is missing; inside of { } a "
+     "value that holds { } [ ] , or \": \" must be in quotes, as in \"${VAR}\" (it "
+     "began at line 1)\n"},
+    {"a: [1, 2\nb: 3\n",
+     "2:2 the [ ... ] is not closed, or a comma is missing; inside of [ ] a "
+     "value that holds { } [ ] , or \": \" must be in quotes, as in \"${VAR}\" (it "
+     "began at line 1)\n"},
+    {"x: 1\na: \"x\nb: 2\n", "2:4 a quote that was opened is not closed\n"},
+    {"a: \"\\d\"\n",
+     "1:5 in double quotes a backslash begins an escape such as \\n: write \\\\ for "
+     "a backslash, or use single quotes\n"},
+    {"a: @x\n", "1:4 a value that begins with \"@\" or \"`\" must be in quotes\n"},
+    {"a: %x\n", "1:4 a value that begins with \"%\" must be in quotes\n"},
+    {"a: {b: |\n x}\n", "1:8 \"|\" and \">\" begin a text of several lines only outside of { } and "
+                        "[ ]: use quotes here\n"},
+    {"a: 1\nfoo\nb: 2\n", "2:1 this line has no colon: write \"key: value\", or indent the line so "
+                          "that it belongs to the text above it\n"},
+    {"a: *x\n",
+     "1:4 nothing before this place is marked \"&x\"; put a value that begins with \"*\" "
+     "in quotes\n"},
+    {"a: &a [*a]\n", "1:8 nothing before this place is marked \"&a\"; put a value that begins with "
+                     "\"*\" in quotes\n"},
+    {"a: *.json\n", "1:5 a value that begins with \"*\" or \"&\" must be in quotes\n"},
+    {"a: | x\n b\n",
+     "1:6 behind \"|\" or \">\" the line must end: the text begins on the next line\n"},
+    {"x: &x {a: 1}\ny:\n  <<: *x\n",
+     "3:3 merge keys (<<) are not used in declarations: write the options out, or use an alias "
+     "(*name) for the whole map\n"},
+    {"a: &x b\n*x : 1\n", "2:1 a key cannot be an alias: write it out\n"},
+    {"? [a]\n: b\n", "1:3 a key must be a single word, but here a list ([ or -) begins; inside of "
+                     "quotes { and [ are taken as they are\n"},
+    {"a: {{x}}\n", "1:5 a key must be a single word, but here a map ({) begins; inside of quotes { "
+                   "and [ are taken as they are\n"},
+    {"a: \x01\n", "1:4 a control character stands here: remove it, or write it as an escape in "
+                  "double quotes\n"},
+    {"%YAML 3.0\n---\na: 1\n", "1:1 this is not YAML 1.1 or 1.2\n"},
+    {"\"a\\0b\": 1\n", "1:1 a key cannot hold a NUL character\n"},
+    {"a: !<\n", "1:6 this is not YAML: while parsing a tag, did not find expected tag URI\n"},
+    {"a: caf\xe9\n", "1:7 this byte is not valid UTF-8: save the file with the encoding UTF-8\n"},
+    {"a: \xc3\xa9\xc3\xa9 \xff\n",
+     "1:7 this byte is not valid UTF-8: save the file with the encoding UTF-8\n"},
+    {"a: x\n\xe2\x82", "2:1 this byte is not valid UTF-8: save the file with the encoding UTF-8\n"},
+};
+
 static void mistakes_of_form(void **state)
 {
     (void)state;
-    static const sample samples[] = {
-        {"", EMPTY},
-        {"# only a comment\n", EMPTY},
-        {"---\n...\n", EMPTY},
-        {"null\n", EMPTY},
-        {"a: 1\n---\nb: 2\n", "2:1 a second document begins here: a file holds one declaration, so "
-                              "remove \"---\" and what "
-                              "follows, or make it a file of its own\n"},
-        {"version: 1\nsource:\n\treaders: 1\n",
-         "3:1 a tab stands where YAML wants blanks: indent with blanks only\n"},
-        {"a:\n  b: 1\n\tc: 2\n",
-         "3:1 a tab stands where YAML wants blanks: indent with blanks only\n"},
-        {"a: |\n\tb\n", "2:1 a tab stands where YAML wants blanks: indent with blanks only\n"},
-        {"a: b: c\n", "1:5 a colon stands where no key can be: put the value in quotes if it holds "
-                      "\": \", else check the indentation\n"},
-        {"a:\n    b: 1\n  c: 2\n",
-         "3:3 this does not line up with the keys above it: keys of one map "
-         "begin in the same column (it began at line 1)\n"},
-        {"- a\nb: c\n",
-         "2:1 this does not line up with the list above it: the items of one list begin "
-         "with \"- \" in the same column (it began at line 1)\n"},
-        {"a: - b\n",
-         "1:4 a list item (\"- \") cannot begin here: put the list on the lines below its "
-         "key\n"},
-        {"a: {b: ${X}}\n",
-         "1:9 the { ... } is not closed, or a comma is missing; inside of { } a value "
-         "that holds { } [ ] , or \": \" must be in quotes, as in \"${VAR}\"\n"},
-        {"a: {b: struct<c: date>}\n", "1:16 the { ... } is not closed, or a comma is missing; "
-                                      "inside of { } a value that holds { } [ "
-                                      "] , or \": \" must be in quotes, as in \"${VAR}\"\n"},
-        {"a: {b: 1\nc: 2\n",
-         "2:2 the { ... } is not closed, or a comma is missing; inside of { } a "
-         "value that holds { } [ ] , or \": \" must be in quotes, as in \"${VAR}\" (it "
-         "began at line 1)\n"},
-        {"a: [1, 2\nb: 3\n",
-         "2:2 the [ ... ] is not closed, or a comma is missing; inside of [ ] a "
-         "value that holds { } [ ] , or \": \" must be in quotes, as in \"${VAR}\" (it "
-         "began at line 1)\n"},
-        {"x: 1\na: \"x\nb: 2\n", "2:4 a quote that was opened is not closed\n"},
-        {"a: \"\\d\"\n",
-         "1:5 in double quotes a backslash begins an escape such as \\n: write \\\\ for "
-         "a backslash, or use single quotes\n"},
-        {"a: @x\n", "1:4 a value that begins with \"@\" or \"`\" must be in quotes\n"},
-        {"a: %x\n", "1:4 a value that begins with \"%\" must be in quotes\n"},
-        {"a: {b: |\n x}\n",
-         "1:8 \"|\" and \">\" begin a text of several lines only outside of { } and "
-         "[ ]: use quotes here\n"},
-        {"a: 1\nfoo\nb: 2\n",
-         "2:1 this line has no colon: write \"key: value\", or indent the line so "
-         "that it belongs to the text above it\n"},
-        {"a: *x\n",
-         "1:4 nothing before this place is marked \"&x\"; put a value that begins with \"*\" "
-         "in quotes\n"},
-        {"a: &a [*a]\n",
-         "1:8 nothing before this place is marked \"&a\"; put a value that begins with "
-         "\"*\" in quotes\n"},
-        {"a: *.json\n", "1:5 a value that begins with \"*\" or \"&\" must be in quotes\n"},
-        {"a: | x\n b\n",
-         "1:6 behind \"|\" or \">\" the line must end: the text begins on the next line\n"},
-        {"x: &x {a: 1}\ny:\n  <<: *x\n",
-         "3:3 merge keys (<<) are not used in declarations: write the options out, or use an alias "
-         "(*name) for the whole map\n"},
-        {"a: &x b\n*x : 1\n", "2:1 a key cannot be an alias: write it out\n"},
-        {"? [a]\n: b\n",
-         "1:3 a key must be a single word, but here a list ([ or -) begins; inside of "
-         "quotes { and [ are taken as they are\n"},
-        {"a: {{x}}\n",
-         "1:5 a key must be a single word, but here a map ({) begins; inside of quotes { "
-         "and [ are taken as they are\n"},
-        {"a: \x01\n", "1:4 a control character stands here: remove it, or write it as an escape in "
-                      "double quotes\n"},
-        {"%YAML 3.0\n---\na: 1\n", "1:1 this is not YAML 1.1 or 1.2\n"},
-        {"\"a\\0b\": 1\n", "1:1 a key cannot hold a NUL character\n"},
-        {"a: !<\n", "1:6 this is not YAML: while parsing a tag, did not find expected tag URI\n"},
-        {"a: caf\xe9\n",
-         "1:7 this byte is not valid UTF-8: save the file with the encoding UTF-8\n"},
-        {"a: \xc3\xa9\xc3\xa9 \xff\n",
-         "1:7 this byte is not valid UTF-8: save the file with the encoding UTF-8\n"},
-        {"a: x\n\xe2\x82",
-         "2:1 this byte is not valid UTF-8: save the file with the encoding UTF-8\n"},
-    };
-    assert_samples(samples, sizeof samples / sizeof samples[0]);
+    assert_samples(mistaken, sizeof mistaken / sizeof mistaken[0]);
     assert_problems("a: \0\n", 5,
                     "1:4 a control character stands here: remove it, or write it as an "
                     "escape in double quotes\n");
@@ -133,7 +123,7 @@ static void byte_order_mark(void **state)
     char text[sizeof sound + 3] = "\xEF\xBB\xBF";
     memcpy(text + 3, sound, sizeof sound);
     assert_problems(text, strlen(text), "");
-    memcpy(text + 3, "Version", 7);
+    overwrite(text + 3, "Version");
     assert_problems(
         text, strlen(text),
         "1:1 unknown option \"Version\" in \"declaration\"; did you mean \"version\"?\n");
@@ -145,7 +135,7 @@ static char *repeated(const char *what, size_t n)
     char *text = malloc(n * length + 1);
     assert_non_null(text);
     for (size_t i = 0; i < n; i++)
-        memcpy(text + i * length, what, length);
+        overwrite(text + i * length, what);
     text[n * length] = '\0';
     return text;
 }
@@ -234,7 +224,7 @@ static void aliases_are_copies(void **state)
 
     /* One mistake in what is marked is one problem, however often it is used. */
     char *json = strstr(whole.bytes, "format: json");
-    memcpy(json, "format: jsn ", 12);
+    overwrite(json, "format: jsn ");
     assert_problems(
         whole.bytes, whole.length,
         "6:54 \"format\" cannot be \"jsn\": it must be auto, json, csv or parquet; did you "
@@ -249,7 +239,7 @@ static void aliases_of_aliases_are_limited(void **state)
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     text_append_c(&text, "a: &a [x,x,x,x,x,x,x,x,x,x]\n");
-    for (char c = 'b'; c < 'j'; c++)
+    for (int c = 'b'; c < 'j'; c++)
         text_format(&text, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c - 1,
                     c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
     text_buffer problems;
