@@ -6,7 +6,7 @@
  *
  * Only windows_apply is timed, by the time of the thread on its core; events are made in batches of
  * BATCH_ROWS before it. State is measured as what the keyed state has asked of malloc, and as what the
- * process holds. With arguments KEYS LIVE LATE (1000000 20 0.05), that one case.
+ * process holds. With arguments KEYS LIVE LATE [FUNCTION] (1000000 20 0.05), that one case.
  *
  *   cmake --preset release && ninja -C build/release freshet_internal
  *   cc -O2 -std=c11 -D_DEFAULT_SOURCE -Isrc -Iinclude bench/state_bench.c \
@@ -56,18 +56,21 @@ static void stop(const freshet_error *err)
     exit(1);
 }
 
+static const char *only; /* one function in the place of the five */
+
 static windows_plan *make_plan(arena *arena)
 {
     static const windows_function functions[] = {
         {"avg", NULL}, {"stddev_pop", NULL}, {"count", NULL}, {"min", NULL}, {"max", NULL}};
     static const char *const windows[] = {"1 hour", "6 hours", "1 day", "3 days", "7 days"};
-    static const windows_feature feature = {
+    windows_function one = {only, NULL};
+    windows_feature feature = {
         .name = "delay",
         .values = 0,
         .filter = WINDOWS_NO_FILTER,
         .mode = WINDOW_FIXED,
-        .functions = functions,
-        .n_functions = 5,
+        .functions = only != NULL ? &one : functions,
+        .n_functions = only != NULL ? 1 : 5,
         .windows = windows,
         .n_windows = 5,
     };
@@ -144,9 +147,10 @@ static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
 
 int main(int n, char **arguments)
 {
-    if (n > 1) {
+    only = n > 4 ? arguments[4] : NULL;
+    if (n > 3) {
         measure((uint64_t)atoll(arguments[1]), (uint64_t)atoll(arguments[2]), atof(arguments[3]),
-                3000000);
+                n > 4 ? 50000 : 3000000);
         return 0;
     }
     measure(1, 20, 0.05, 2000000);
