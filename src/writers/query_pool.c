@@ -20,7 +20,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -84,10 +83,8 @@ static int64_t process_memory(const query_pool *pool)
     if (n <= 0)
         return 0;
     text[n] = '\0';
-    long long all, resident;
-    if (sscanf(text, "%lld %lld", &all, &resident) != 2)
-        return 0;
-    return (int64_t)resident * sysconf(_SC_PAGESIZE);
+    const char *second = strchr(text, ' '); /* all pages, resident pages, ... */
+    return second == NULL ? 0 : strtoll(second, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
 
 static ended_by reason_to_end(const query_pool *pool, const pooled_result *result, int64_t now_us,
@@ -457,18 +454,18 @@ static freshet_code start(pooled_result *result, const char *sql, freshet_error 
     return sql_cursor_open(result->statement, &result->cursor, err);
 }
 
-freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_query_options *given,
+freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_query_options *options,
                             freshet_result **out, freshet_error *err)
 {
-    freshet_query_options options;
-    freshet_code code = read_options(given, &options, err);
+    freshet_query_options read;
+    freshet_code code = read_options(options, &read, err);
     if (code == FRESHET_OK)
         code = enter(pool, err);
     if (code != FRESHET_OK)
         return code;
     pooled_result *result = NULL;
-    code = make_result(pool, &options, &result, err);
-    if (code != FRESHET_OK) {
+    code = make_result(pool, &read, &result, err);
+    if (result == NULL) {
         pthread_mutex_lock(&pool->lock);
         leave(pool, false);
         pthread_mutex_unlock(&pool->lock);
