@@ -1,0 +1,162 @@
+"""What the benchmarks share: where things are, running a process and measuring it, tables."""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+WORK = os.path.join(ROOT, "build", "bench")
+FRESHET = os.environ.get("FRESHET", os.path.join(ROOT, "build", "freshet"))
+DECLARATION = os.path.join(HERE, "events.yaml")
+TABLE = "online_feature_store__bench_events"
+
+EVENTS = int(os.environ.get("FRESHET_BENCH_EVENTS", "2000000"))
+ROUNDS = int(os.environ.get("FRESHET_BENCH_ROUNDS", "3"))
+CORES = sorted(os.sched_getaffinity(0))
+
+QUIET_SHARE = 0.10
+QUIET_WAIT_S = 20
+
+
+class Failed(Exception):
+    """A benchmark that cannot be trusted: a process failed, or its check is not the others'."""
+
+
+class Run:
+    """What one process did and cost."""
+
+    def __init__(self, output, wall_s, cpu_s, peak_mib, others):
+        self.output = output
+        self.wall_s = wall_s
+        self.cpu_s = cpu_s
+        self.peak_mib = peak_mib
+        self.others = others  # the share of the machine that other processes used meanwhile
+
+
+def work_path(*names):
+    """A path in build/bench, whose folder is made."""
+    path = os.path.join(WORK, *names)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return path
+
+
+def new_folder(name):
+    """An empty folder in build/bench."""
+    path = work_path(name)
+    shutil.rmtree(path, ignore_errors=True)
+    os.mkdir(path)
+    return path
+
+
+def busy_s():
+    """Seconds that the machine's cores have worked since it started."""
+    with open("/proc/stat", encoding="ascii") as file:
+        fields = [int(field) for field in file.readline().split()[1:9]]
+    idle = fields[3] + fields[4]
+    return (sum(fields) - idle) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_quiet():
+    """Waits until others leave the machine alone, for a while at most."""
+    deadline = time.monotonic() + QUIET_WAIT_S
+    while time.monotonic() < deadline:
+        before = busy_s()
+        time.sleep(0.5)
+        if (busy_s() - before) / 0.5 < QUIET_SHARE * os.cpu_count():
+            return
+
+
+def environment(files):
+    """The environment of a freshet whose declaration reads `files`, and whose socket is our own."""
+    return dict(os.environ, BENCH_FILES=files, FRESHET_RUN_DIR=os.path.join(WORK, "run"))
+
+
+def start(command, name, cores=None, env=None):
+    """Starts a process on these cores (None: all), its messages in build/bench/NAME.log."""
+    if cores is not None:
+        command = ["taskset", "-c", ",".join(map(str, cores)), *command]
+    os.makedirs(os.path.join(WORK, "run"), mode=0o700, exist_ok=True)
+    with open(work_path(name + ".log"), "w", encoding="utf-8") as log:
+        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=log, cwd=WORK)
+
+
+def finish(process, name, began, busy_before):
+    """Reads the process's output to its end, waits for it, and gives what it cost."""
+    output = process.stdout.read().decode()
+    process.stdout.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall_s = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        log = os.path.join(WORK, name + ".log")
+        with open(log, encoding="utf-8", errors="replace") as file:
+            said = file.read().strip()
+        raise Failed("%s ended with %d: %s" % (name, process.returncode, said[-500:] or "no message"))
+    cpu_s = usage.ru_utime + usage.ru_stime
+    others = max(0.0, busy_s() - busy_before - cpu_s) / wall_s / os.cpu_count()
+    return Run(output, wall_s, cpu_s, usage.ru_maxrss / 1024, others)
+
+
+def run(command, name, cores=None, env=None):
+    """Runs a process to its end."""
+    busy_before, began = busy_s(), time.monotonic()
+    return finish(start(command, name, cores, env), name, began, busy_before)
+
+
+def resident_mib(pid):
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        for line in file:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+    raise Failed("process %d has no VmRSS" % pid)
+
+
+def stop(process, name):
+    """Ends a stream as a user does, and takes its exit code seriously."""
+    process.terminate()
+    try:
+        process.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise Failed("%s did not stop within 30 s" % name) from None
+    finally:
+        process.stdout.close()
+    if process.returncode != 0:
+        raise Failed("%s ended with %d; see build/bench/%s.log" % (name, process.returncode, name))
+
+
+def same_check(expected, found, name):
+    """Counts must be equal, sums nearly so: their order differs."""
+    for key, value in expected.items():
+        other = found.get(key)
+        if other is None or abs(other - value) > 1e-9 * abs(value):
+            raise Failed("CHECK of %s: %s is %s, and %s was expected" % (name, key, other, value))
+
+
+def check_line(text):
+    return json.loads(text.strip().splitlines()[-1])
+
+
+median = statistics.median
+
+
+def percentile(values, percent):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * percent / 100))]
+
+
+def show(title, header, rows):
+    """Prints an aligned table: the first column to the left, the others to the right."""
+    rows = [[str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+    print("\n%s\n" % title)
+    for row in [header, *rows]:
+        cells = [row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        print("  " + "   ".join(cells).rstrip())
+    sys.stdout.flush()
