@@ -1,21 +1,18 @@
 /* debug_table.c - measures the debug table: what src/writers/debug.c was decided by.
  *
- *     scripts/build release
- *     cc -std=c11 -O2 -D_DEFAULT_SOURCE -Iinclude -Isrc bench/debug_table.c \
- *         build/release/libfreshet_internal.a build/release/libyyjson.a \
- *         -L"$FRESHET_DEPS/lib" -Wl,-rpath,"$FRESHET_DEPS/lib" -lduckdb -lpthread -lm \
- *         -o build/debug_table
- *     build/debug_table append KEYS
+ *     cmake --build build/release --target debug_table, and then in build/release/bench:
+ *
+ *     debug_table append KEYS
  *         3,000,000 rows in batches of 10,000, the row limit at 1,000,000: rows/s of the table, and
  *         of one table that is trimmed by DELETE and CHECKPOINT
- *     build/debug_table memory KEYS
+ *     debug_table memory KEYS
  *         the same with 10,000,000 rows: memory of the process on the way
- *     build/debug_table query KEYS
+ *     debug_table query KEYS
  *         the usual queries over a full table, at rest
- *     build/debug_table busy KEYS MS
+ *     debug_table busy KEYS MS
  *         each of them every MS milliseconds from another thread while rows are appended at full
  *         speed; and what that costs the appending
- *     build/debug_table forms KEYS
+ *     debug_table forms KEYS
  *         ways to write the view of the newest rows
  *
  * Rows: key string, timestamp, two doubles, a bigint, a string of 20 to 25 bytes. KEYS is 100 or

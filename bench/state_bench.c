@@ -8,9 +8,7 @@
  * BATCH_ROWS before it. State is measured as what the keyed state has asked of malloc, and as what the
  * process holds. With arguments KEYS LIVE LATE [FUNCTION] (1000000 20 0.05), that one case.
  *
- *   cmake --preset release && ninja -C build/release freshet_internal
- *   cc -O2 -std=c11 -D_DEFAULT_SOURCE -Isrc -Iinclude bench/state_bench.c \
- *      build/release/libfreshet_internal.a -lm -o build/state_bench && build/state_bench
+ *   cmake --build build/release --target state_bench && build/release/bench/state_bench
  */
 #include <stdio.h>
 #include <stdlib.h>
