@@ -5,9 +5,9 @@
  *
  *     [+-]yyyy[y[y]] [-M[M] [-d[d] [(T| )h[h]:m[m][:s[s][.f...]] [zone]]]]
  *
- *   zone: Z, an offset (+h, +hh, +hh:mm, +hhmm, also with seconds; up to 18 hours), UTC, GMT or UT with or
- *   without an offset, or a region of the time zone database (America/Sao_Paulo), after blanks or
- *   not. Without one the time is UTC.
+ *   zone: Z, an offset (+h, +hh, +hh:mm, +hhmm, also with seconds; up to 18 hours), UTC, GMT or UT
+ *   with or without an offset, or a region of the time zone database (America/Sao_Paulo), after
+ *   blanks or not. Without one the time is UTC.
  *
  * Blanks around the text are skipped. The fraction is cut (not rounded) to microseconds. Text of
  * digits only is a year if it has four to six of them, never a number of seconds. What is no date
@@ -29,8 +29,8 @@
  * untouched, where it is none or does not fit. */
 bool timestamp_parse(const char *text, size_t length, int64_t *us);
 
-/* Reads a whole text as a date, days since 1970-01-01. A time of day and a zone may follow; they must be
- * right, and change nothing: the date is the one that is written. */
+/* Reads a whole text as a date, days since 1970-01-01. A time of day and a zone may follow; they
+ * must be right, and change nothing: the date is the one that is written. */
 bool date_parse(const char *text, size_t length, int32_t *days);
 
 #endif

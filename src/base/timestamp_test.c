@@ -1,4 +1,5 @@
-/* timestamp_test.c - texts to times: Spark's forms, the ends of the calendar, zones against libc. */
+/* timestamp_test.c - texts to times: Spark's forms, the ends of the calendar, zones against
+ * libc. */
 #include "base/timestamp.h"
 
 #include <setjmp.h>

@@ -1,10 +1,10 @@
 /* zone.c - time zones: offsets as written, and regions from the system's time zone database.
  *
  * A region is a TZif file (RFC 8536) below /usr/share/zoneinfo, or below $TZDIR. Of it we take the
- * block with 64-bit times: the instants at which the offset changes, the offset from each of them on,
- * and the rule in the footer (a POSIX TZ string such as "EST5EDT,M3.2.0,M11.1.0") for all time after
- * the last of them. A region's offset at a local time is found by trying the offset of a day before
- * and that of a day after: if both are the same, that is it.
+ * block with 64-bit times: the instants at which the offset changes, the offset from each of them
+ * on, and the rule in the footer (a POSIX TZ string such as "EST5EDT,M3.2.0,M11.1.0") for all time
+ * after the last of them. A region's offset at a local time is found by trying the offset of a day
+ * before and that of a day after: if both are the same, that is it.
  */
 #include "base/zone.h"
 
@@ -20,8 +20,9 @@
 #define SECONDS_A_DAY 86400
 #define OFFSET_MAX_S (18 * 3600)
 
-/* When a clock is set: day `day` (Sunday is 0) of week `week` (5 is the last) of `month`; with month
- * 0 day `day` of the year, counting from 0; with month -1 from 1 and never counting February 29. */
+/* When a clock is set: day `day` (Sunday is 0) of week `week` (5 is the last) of `month`; with
+ * month 0 day `day` of the year, counting from 0; with month -1 from 1 and never counting
+ * February 29. */
 typedef struct zone_switch {
     int month, week, day;
     int32_t second; /* after midnight, local time */

@@ -13,8 +13,8 @@
 /* An optional sign and digits; a fraction may follow if it is zero ("3.0"). */
 bool cell_integer(const char *text, size_t length, int64_t minimum, int64_t maximum, int64_t *out);
 
-/* A decimal number with optional sign, fraction and exponent; NaN, Infinity, -Infinity. A number too
- * large for a double is refused. */
+/* A decimal number with optional sign, fraction and exponent; NaN, Infinity, -Infinity. A number
+ * too large for a double is refused. */
 bool cell_double(const char *text, size_t length, double *out);
 
 /* A decimal number as above, exactly, rounded half up (away from zero) to the scale. */
@@ -23,7 +23,8 @@ bool cell_decimal(const char *text, size_t length, unsigned width, unsigned scal
 /* true or false, in any case. */
 bool cell_boolean(const char *text, size_t length, uint8_t *out);
 
-/* Base64 (RFC 4648, section 4), with padding or without. `into` has room for length / 4 * 3 + 3 bytes. */
+/* Base64 (RFC 4648, section 4), with padding or without. `into` has room for length / 4 * 3 + 3
+ * bytes. */
 bool cell_base64(const char *text, size_t length, unsigned char *into, size_t *n);
 
 /* A double that is a whole number within 2^53 as an integer. */
@@ -32,8 +33,9 @@ bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out);
 /* A double as a float; false where it is finite and too large. */
 bool cell_float(double value, float *out);
 
-/* Copies cells [first, first + n) of `from` to rows [at, at + n) of `into`, a column of the same type
- * with room for them. Long texts and elements are copied, too, into the arena. False where memory is out. */
+/* Copies cells [first, first + n) of `from` to rows [at, at + n) of `into`, a column of the same
+ * type with room for them. Long texts and elements are copied, too, into the arena. False where
+ * memory is out. */
 bool cell_copy(arena *arena, column *into, uint64_t at, const column *from, uint64_t first,
                uint64_t n);
 
@@ -48,7 +50,8 @@ static inline void cell_set_valid(column *column, uint64_t row)
         column->valid[row >> 6] |= UINT64_C(1) << (row & 63);
 }
 
-/* Marks rows [first, first + n) of the column null, whose cells have never been written; false where memory is out. */
+/* Marks rows [first, first + n) of the column null, whose cells have never been written; false
+ * where memory is out. */
 bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n);
 
 #endif

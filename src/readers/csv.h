@@ -1,9 +1,9 @@
 /* csv.h - CSV records (RFC 4180) into the columns of a batch.
  *
- * A record ends at a newline outside of quotes, LF or CRLF. A field that begins with a quote ends at
- * the next single one; "" in it is a quote, and newlines and delimiters are text. A quote anywhere
- * else is text as it stands. Blanks around a field belong to it (those around numbers, dates and
- * booleans are skipped).
+ * A record ends at a newline outside of quotes, LF or CRLF. A field that begins with a quote ends
+ * at the next single one; "" in it is a quote, and newlines and delimiters are text. A quote
+ * anywhere else is text as it stands. Blanks around a field belong to it (those around numbers,
+ * dates and booleans are skipped).
  *
  *   null       an unquoted field that is the null text (by default the empty one); also an empty
  *              unquoted field of a column that is no string
@@ -39,8 +39,8 @@ typedef struct csv_progress {
     int state;
 } csv_progress;
 
-/* The length of the record that begins at bytes[0], its newline included; 0 where its end is not there
- * yet. Call again with more bytes behind the same ones. */
+/* The length of the record that begins at bytes[0], its newline included; 0 where its end is not
+ * there yet. Call again with more bytes behind the same ones. */
 size_t csv_record_end(csv_progress *progress, char delimiter, const char *bytes, size_t length);
 
 /* True where the record, as far as it was looked at, is within quotes. */
@@ -55,8 +55,9 @@ typedef struct csv_field {
     bool escaped;
 } csv_field;
 
-/* Splits a record without its newline into at most `most` fields. *n is the number of all of them, which may be
- * more. False: a quoted field is not closed, or text follows it; *problem says so. */
+/* Splits a record without its newline into at most `most` fields. *n is the number of all of
+ * them, which may be more. False: a quoted field is not closed, or text follows it; *problem
+ * says so. */
 bool csv_split(const csv_dialect *dialect, const char *record, size_t length, csv_field *fields,
                uint32_t most, uint32_t *n, const char **problem);
 
@@ -67,7 +68,8 @@ bool csv_is_null(const csv_dialect *dialect, const csv_field *field);
 
 typedef struct csv_decoder csv_decoder;
 
-/* `used[i]` false: column i is left null (NULL: all are used). Schema and dialect's text must outlive the decoder. */
+/* `used[i]` false: column i is left null (NULL: all are used). Schema and dialect's text must
+ * outlive the decoder. */
 freshet_code csv_open(const schema *schema, const bool *used, bool cast_error_null,
                       const csv_dialect *dialect, csv_decoder **out, freshet_error *err);
 void csv_close(csv_decoder *decoder);
@@ -82,8 +84,9 @@ void csv_no_header(csv_decoder *decoder);
 /* The batch that the next records go to. */
 void csv_begin(csv_decoder *decoder, batch *into);
 
-/* Decodes a record (without its newline) into row into->n_rows, for which the columns have room, and makes n_rows one
- * more. Cells may point into the record. An error with FRESHET_SKIP_ROW says why the record is bad. */
+/* Decodes a record (without its newline) into row into->n_rows, for which the columns have room,
+ * and makes n_rows one more. Cells may point into the record. An error with FRESHET_SKIP_ROW
+ * says why the record is bad. */
 freshet_code csv_decode(csv_decoder *decoder, const char *record, size_t length,
                         freshet_error *err);
 

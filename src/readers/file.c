@@ -269,9 +269,7 @@ static freshet_code infer_from_text(file_reader *reader, const file_listing *lis
 static freshet_code infer_from_parquet(file_reader *reader, const char *path, freshet_error *err)
 {
     arena *arena = reader->base.arena;
-    const char *literal = scan_literal(arena, path);
-    const char *relation =
-        literal == NULL ? NULL : arena_format(arena, "read_parquet(%s)", literal);
+    const char *relation = scan_parquet(arena, path, false);
     freshet_error problem = {0};
     freshet_code code = FRESHET_OK;
 
@@ -300,7 +298,8 @@ static freshet_code infer_columns(file_reader *reader, const file_listing *listi
     return infer_from_text(reader, listing, err);
 }
 
-/* A batch needs its files; an empty folder or pattern is an empty table where the schema is declared. */
+/* A batch needs its files; an empty folder or pattern is an empty table where the schema is
+ * declared. */
 static freshet_code check_there(file_reader *reader, const file_listing *listing,
                                 freshet_error *err)
 {
@@ -357,6 +356,10 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         reader->dialect.delimiter =
             strcmp(options->delimiter.value, "\\t") == 0 ? '\t' : options->delimiter.value[0];
     code = file_list(scratch, reader->path, NULL, &listing, err);
+    if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream)
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
+                         "The folder \"%s\" cannot be read: %s.", listing.unreadable,
+                         strerror(listing.problem));
     if (code == FRESHET_OK)
         code = check_there(reader, &listing, err);
     if (code == FRESHET_OK)
@@ -516,7 +519,7 @@ static bool file_changed(freshet_reader *base)
     arena_reset(reader->scratch);
     if (file_list_wanted(reader, reader->scratch, NULL, &listing, NULL) != FRESHET_OK)
         return false;
-    if (listing.missing && listing.n == 0)
+    if (listing.unreadable != NULL || (listing.missing && listing.n == 0))
         return false; /* what was read stays until it is there again */
     return file_list_signature(&listing) != reader->signature;
 }

@@ -1,4 +1,5 @@
-/* file_discover.c - which files there are, and which have something to read; see file_internal.h. */
+/* file_discover.c - which files there are, and which have something to read; see
+ * file_internal.h. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -77,6 +78,19 @@ void file_descriptor_close(file_reader *reader, uint32_t index)
         reader->lines_of = FILE_NONE;
 }
 
+/* Is what was opened by the path the file that was meant? A batch that has read nothing of it takes
+ * what is there. */
+static bool is_the_one(const file_reader *reader, tracked_file *file, const struct stat *info)
+{
+    if (info->st_ino == file->identity.inode && info->st_dev == file->identity.device)
+        return true;
+    if (reader->base.mode != READ_ALL || file->offset > 0)
+        return false;
+    file->identity = (file_identity){.device = info->st_dev, .inode = info->st_ino};
+    file->open_size = info->st_size;
+    return true;
+}
+
 freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error *err)
 {
     tracked_file *file = track_file(reader->track, index);
@@ -89,11 +103,12 @@ freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error 
         file->fd = os.open(file->path, O_RDONLY, 0);
         if (file->fd < 0)
             return error_system(err, "cannot open", file->path);
-        if (os.fstat(file->fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        if (os.fstat(file->fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+            !is_the_one(reader, file, &info)) {
             os.close(file->fd);
             file->fd = -1;
             return error_set(err, FRESHET_FAILED, FRESHET_STOP, file->path,
-                             "This is no regular file.");
+                             "Another file has taken the place of this one before it was read.");
         }
         file->is_gzip = file_is_gzip(reader, file->fd);
     }
@@ -101,12 +116,14 @@ freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error 
     return FRESHET_OK;
 }
 
-/* Is there no such file at its path any more? Then its directory entry was removed or renamed. */
+/* Is the file no longer at its path? Then it was removed, renamed or replaced. */
 static bool is_gone(const tracked_file *file)
 {
     struct stat info;
 
-    return os.stat(file->path, &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    if (os.stat(file->path, &info) != 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    return info.st_ino != file->identity.inode || info.st_dev != file->identity.device;
 }
 
 void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *problem)
@@ -197,8 +214,8 @@ static freshet_code note(file_reader *reader, const listed_file *listed, bool is
     return queue_if_changed(reader, index, err);
 }
 
-/* Open files that the listing has not: removed, or renamed to where we do not look. What is still written to
- * them is read until nothing has come for a while. */
+/* Open files that the listing has not: removed, or renamed to where we do not look. What is
+ * still written to them is read until nothing has come for a while. */
 static freshet_code note_strays(file_reader *reader, freshet_error *err)
 {
     int64_t now_us = os.monotonic_us();
@@ -238,6 +255,22 @@ static void say_missing(file_reader *reader, bool missing)
     reader->said_missing = missing;
 }
 
+/* A folder that may not be read fails a batch; a stream goes on with the others and looks again. */
+static freshet_code say_unreadable(file_reader *reader, const file_listing *listing,
+                                   freshet_error *err)
+{
+    if (reader->base.mode == READ_ALL)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, listing->unreadable,
+                         "The folder cannot be read: %s.", strerror(listing->problem));
+    if (!reader->said_failed)
+        log_say(LOG_WARNING, id_of(reader),
+                "The folder %s cannot be read: %s. It is tried again; other files go on.",
+                listing->unreadable, strerror(listing->problem));
+    reader->said_failed = true;
+    reader->needs_listing = true;
+    return FRESHET_OK;
+}
+
 freshet_code file_discover_all(file_reader *reader, freshet_error *err)
 {
     file_listing listing;
@@ -266,7 +299,10 @@ freshet_code file_discover_all(file_reader *reader, freshet_error *err)
     if (reader->base.mode == READ_FOLLOW)
         say_missing(reader, listing.missing);
     reader->signature = file_list_signature(&listing);
-    reader->said_failed = false;
+    if (listing.unreadable == NULL)
+        reader->said_failed = false;
+    else
+        code = say_unreadable(reader, &listing, err);
     reader->n_retry = 0;
     for (uint32_t i = 0; i < listing.n && code == FRESHET_OK; i++)
         code = note(reader, &listing.items[i], true, err);

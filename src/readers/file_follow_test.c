@@ -1,4 +1,5 @@
-/* file_follow_test.c - the file reader as a stream: growing, renamed, cut, removed and unreadable files. */
+/* file_follow_test.c - the file reader as a stream: growing, renamed, cut, removed and
+ * unreadable files. */
 #include "readers/file_rig.h"
 
 #include <poll.h>
@@ -408,6 +409,54 @@ static void an_unreadable_file_holds_nobody_back(void **state)
     rig_free(rig);
 }
 
+static void a_replaced_file_is_not_read_twice(void **state)
+{
+    rig *rig = follow("", "n: bigint");
+
+    (void)state;
+    rig_write(rig, "a", "{\"n\":1}\n{\"n\":2}\n");
+    rig_open(rig); /* queued, not opened */
+    rig_write(rig, ".new", "{\"n\":3}\n");
+    rename(rig_path(rig, ".new"), rig_path(rig, "a"));
+    settle(rig);
+    rig_expect(rig, "{\"n\":3}\n"); /* the other one is gone, which is logged */
+    rig_write(rig, ".new", "{\"n\":4}\n");
+    rename(rig_path(rig, ".new"), rig_path(rig, "a"));
+    settle(rig);
+    rig_expect(rig, "{\"n\":3}\n{\"n\":4}\n");
+    rig_free(rig);
+}
+
+static void an_unreadable_folder_holds_nobody_back(void **state)
+{
+    rig *rig = follow("**/*.jsonl", "n: bigint");
+
+    (void)state;
+    os.monotonic_us = rig_clock;
+    real_open = os.open;
+    os.open = refusing_open;
+    refused = "b";
+    mkdir(rig_path(rig, "a"), 0700);
+    mkdir(rig_path(rig, "b"), 0700);
+    rig_write(rig, "a/x.jsonl", "{\"n\":1}\n");
+    rig_write(rig, "b/x.jsonl", "{\"n\":2}\n");
+    rig_open(rig);
+    settle(rig);
+    rig_expect(rig, "{\"n\":1}\n");
+    assert_int_equal(rig->ops->wake_fd(rig->reader), -1);
+    refused = NULL;
+    wait_and_settle(rig);
+    rig_expect(rig, "{\"n\":1}\n{\"n\":2}\n");
+    rig_close(rig);
+    refused = "b";
+    rig->mode = READ_ALL;
+    rig->block.stream = false;
+    assert_int_equal(rig_try_open(rig), FRESHET_FAILED);
+    assert_non_null(strstr(rig->err.text, "cannot be read: Permission denied"));
+    refused = NULL;
+    rig_free(rig);
+}
+
 static void a_gzip_file_that_is_still_written_is_waited_for(void **state)
 {
     char command[700];
@@ -487,6 +536,8 @@ int main(void)
         cmocka_unit_test(folders_of_a_pattern_come_and_go),
         cmocka_unit_test(without_inotify_files_are_looked_at_each_second),
         cmocka_unit_test(an_unreadable_file_holds_nobody_back),
+        cmocka_unit_test(a_replaced_file_is_not_read_twice),
+        cmocka_unit_test(an_unreadable_folder_holds_nobody_back),
         cmocka_unit_test(a_gzip_file_that_is_still_written_is_waited_for),
         cmocka_unit_test(a_csv_header_may_come_late),
         cmocka_unit_test(more_growing_files_than_descriptors),

@@ -1,13 +1,13 @@
 /* file_internal.h - what the parts of the file reader share.
  *
  *   file.c           options, describe, open and close, positions
- *   file_discover.c  which files there are: listing, watching, the queue of files with something to read
+ *   file_discover.c  which files there are: listing, watching, the queue of files to read
  *   file_read.c      poll: records of the file at the head of the queue into the batch
  *
- * THE QUEUE. At open all files are queued in their order. Following, a file is queued again when there is news
- * of it. poll reads the file at the head to its end (or until the batch is full) and takes it off. So
- * files are read one after the other, and what is added to an earlier one while a later one is
- * read comes when that is done.
+ * THE QUEUE. At open all files are queued in their order. Following, a file is queued again when
+ * there is news of it. poll reads the file at the head to its end (or until the batch is full) and
+ * takes it off. So files are read one after the other, and what is added to an earlier one while a
+ * later one is read comes when that is done.
  */
 #ifndef FRESHET_READERS_FILE_INTERNAL_H
 #define FRESHET_READERS_FILE_INTERNAL_H
@@ -40,10 +40,9 @@ typedef struct file_reader {
     file_watch *watch;
     bool needs_listing;
     int64_t next_listing_us;
-    int64_t listed_us; /* when the last listing ended, */
-    int64_t
-        listing_took_us; /* and how long it took: a folder with much coming and going is not listed all the time */
-    uint64_t listing; /* counts them */
+    int64_t listed_us;       /* when the last listing ended, */
+    int64_t listing_took_us; /* and how long it took */
+    uint64_t listing;        /* counts them */
     uint64_t signature;
     bool said_missing, said_ignored, said_failed;
     uint32_t n_retry; /* files that have failed */
@@ -85,12 +84,13 @@ freshet_code file_queue_add(file_reader *reader, uint32_t index, freshet_error *
 uint32_t file_queue_head(const file_reader *reader); /* FILE_NONE: empty */
 void file_queue_take(file_reader *reader);
 
-/* The descriptor of the file, opening it where it is not open. Closes the one least lately used when there are
- * FILE_DESCRIPTORS_MAX. */
+/* The descriptor of the file, opening it where it is not open. Closes the one least lately used
+ * when there are FILE_DESCRIPTORS_MAX. */
 freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error *err);
 void file_descriptor_close(file_reader *reader, uint32_t index);
 
-/* The file at the head of the queue could not be read: it is taken off, and tried again later (READ_FOLLOW). */
+/* The file at the head of the queue could not be read: it is taken off, and tried again later
+ * (READ_FOLLOW). */
 void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *problem);
 
 /* ---- file_read.c ---- */

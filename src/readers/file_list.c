@@ -1,8 +1,10 @@
-/* file_list.c - see file_list.h. The path is cut into names; walk() goes down one name at a time. */
+/* file_list.c - see file_list.h. The path is cut into names; walk() goes down one name at a
+ * time. */
 #include "readers/file_list.h"
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,20 +101,35 @@ static const char *join(const walker *walker, const char *folder, const char *na
 typedef freshet_code entry_fn(walker *walker, const char *path, const struct dirent *entry,
                               uint32_t at, uint32_t depth);
 
+/* The folder did not open, as errno says. */
+static freshet_code no_entries(walker *walker, const char *folder)
+{
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EINTR)
+        return error_system(walker->err, "cannot read the folder", folder);
+    if (errno == ENOENT || errno == ENOTDIR) {
+        walker->out->missing = true;
+    } else if (walker->out->unreadable == NULL) {
+        walker->out->problem = errno;
+        walker->out->unreadable = folder;
+    }
+    return FRESHET_OK;
+}
+
 /* Calls `fn` for each entry of the folder that matches. */
 static freshet_code each_entry(walker *walker, const char *folder, const char *pattern, uint32_t at,
                                uint32_t depth, entry_fn *fn)
 {
-    DIR *stream = opendir(folder[0] == '\0' ? "." : folder);
+    int fd = os.open(folder[0] == '\0' ? "." : folder, O_RDONLY | O_DIRECTORY, 0);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
     freshet_code code = FRESHET_OK;
     struct dirent *entry;
 
     if (stream == NULL) {
-        if (errno == ENOENT || errno == ENOTDIR) {
-            walker->out->missing = true;
-            return FRESHET_OK;
-        }
-        return error_system(walker->err, "cannot read the folder", folder);
+        int problem = errno;
+        if (fd >= 0)
+            os.close(fd);
+        errno = problem;
+        return no_entries(walker, folder);
     }
     while (code == FRESHET_OK && (errno = 0, entry = readdir(stream)) != NULL) {
         const char *path;

@@ -7,10 +7,11 @@ static void write_parquet(rig *rig, const char *name, const char *select)
 {
     freshet_error err;
     scan *scan = NULL;
+    const char *path = scan_literal(rig->arena, rig_path(rig, name));
     char sql[4096];
 
     assert_int_equal(scan_open(&scan, &err), FRESHET_OK);
-    snprintf(sql, sizeof(sql), "COPY (%s) TO '%s' (FORMAT parquet)", select, rig_path(rig, name));
+    snprintf(sql, sizeof(sql), "COPY (%s) TO %s (FORMAT parquet)", select, path);
     if (scan_execute(scan, sql, &err) != FRESHET_OK)
         fail_msg("%s", err.text);
     scan_close(scan);
@@ -107,6 +108,19 @@ static void positions_are_rows(void **state)
     rig_free(rig);
 }
 
+static void a_name_is_no_pattern(void **state)
+{
+    rig *rig = rig_make("");
+
+    (void)state;
+    write_parquet(rig, "a[1]*?'.parquet", "select 1 as n");
+    write_parquet(rig, "a1xx'.parquet", "select 2 as n");
+    rig_age(rig, "a1xx'.parquet", 1);
+    rig_read(rig);
+    rig_expect(rig, "{\"n\":2}\n{\"n\":1}\n");
+    rig_free(rig);
+}
+
 static void a_stream_takes_new_files_when_they_are_complete(void **state)
 {
     rig *rig = rig_make("*.parquet");
@@ -155,6 +169,7 @@ int main(void)
         cmocka_unit_test(types_come_from_the_file),
         cmocka_unit_test(a_declared_schema_casts),
         cmocka_unit_test(positions_are_rows),
+        cmocka_unit_test(a_name_is_no_pattern),
         cmocka_unit_test(a_stream_takes_new_files_when_they_are_complete),
         cmocka_unit_test(what_is_no_parquet_is_said),
     };

@@ -1,9 +1,9 @@
 /* file_read.c - poll: records of the file at the head of the queue into the batch.
  *
  * turn() is one file's turn: it is opened, recognised, and its reading set up where it was left;
- * then its records are decoded one by one until it ends or the batch is full. Whatever fails before the
- * batch has a row is the poll's error; with rows in it the batch goes out first, and the same thing fails
- * again at the next poll.
+ * then its records are decoded one by one until it ends or the batch is full. Whatever fails before
+ * the batch has a row is the poll's error; with rows in it the batch goes out first, and the same
+ * thing fails again at the next poll.
  */
 #include <stdio.h>
 
@@ -91,8 +91,11 @@ static freshet_code add_reject(polling *polling, uint32_t index, const record *r
     return FRESHET_OK;
 }
 
-static bool is_blank(const record *record)
+/* Blank lines are no records. In CSV blanks may be fields. */
+static bool is_blank(const record *record, file_format format)
 {
+    if (format == FORMAT_CSV)
+        return record->length == 0;
     for (size_t i = 0; i < record->length; i++)
         if (record->bytes[i] != ' ' && record->bytes[i] != '\t' && record->bytes[i] != '\r')
             return false;
@@ -122,7 +125,8 @@ static freshet_code reject_state(polling *polling, uint32_t index, const record 
     return add_reject(polling, index, record, reason);
 }
 
-/* One record into the batch, or to the rejects. With `lenient` a bad record is FRESHET_END and nothing else. */
+/* One record into the batch, or to the rejects. With `lenient` a bad record is FRESHET_END and
+ * nothing else. */
 static freshet_code take_record(polling *polling, uint32_t index, const record *record,
                                 bool lenient)
 {
@@ -132,7 +136,7 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
 
     if (record->state != RECORD_WHOLE)
         return lenient ? FRESHET_END : reject_state(polling, index, record);
-    if (is_blank(record))
+    if (is_blank(record, polling->reader->format))
         return FRESHET_OK;
     code = reserve(polling);
     if (code != FRESHET_OK)
@@ -155,7 +159,8 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
 
 /* ---- a file's turn --------------------------------------------------------------------------- */
 
-/* READ_ALL: the last record, which has no newline. In a stream one that is not whole is left where it is. */
+/* READ_ALL: the last record, which has no newline. In a stream one that is not whole is left
+ * where it is. */
 static freshet_code take_last(polling *polling, uint32_t index, tracked_file *file)
 {
     file_reader *reader = polling->reader;
@@ -193,6 +198,12 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
     return code;
 }
 
+/* READ_ALL: what was there at open has been read; what has come since is not part of it. */
+static bool is_past_open(const file_reader *reader, const tracked_file *file)
+{
+    return reader->base.mode == READ_ALL && !file->is_gzip && file->offset >= file->open_size;
+}
+
 /* Decodes records until the file ends (FRESHET_END) or the batch is full (FRESHET_OK). */
 static freshet_code read_records(polling *polling, uint32_t index, tracked_file *file)
 {
@@ -200,7 +211,10 @@ static freshet_code read_records(polling *polling, uint32_t index, tracked_file 
 
     while (!is_full(polling)) {
         record record;
-        freshet_code code = lines_next(reader->lines, &record, polling->err);
+        freshet_code code;
+        if (is_past_open(reader, file))
+            return FRESHET_END;
+        code = lines_next(reader->lines, &record, polling->err);
         if (code == FRESHET_OK)
             code = take_record(polling, index, &record, false);
         if (code != FRESHET_OK)
@@ -280,7 +294,8 @@ static freshet_code read_text(polling *polling, uint32_t index, tracked_file *fi
         return code;
     if (polling->reader->base.mode != READ_ALL || polling->reader->lines_of != index)
         return FRESHET_END;
-    for (;;) { /* a tail that was several lines is read anew behind the first */
+    while (!is_past_open(polling->reader,
+                         file)) { /* a tail that was several lines is read anew behind the first */
         int64_t before = file->offset;
         code = take_last(polling, index, file);
         if (code != FRESHET_OK || is_full(polling))
@@ -291,6 +306,7 @@ static freshet_code read_text(polling *polling, uint32_t index, tracked_file *fi
         if (code != FRESHET_END)
             return code;
     }
+    return FRESHET_END;
 }
 
 static freshet_code read_parquet(polling *polling, uint32_t index, tracked_file *file)
@@ -301,19 +317,14 @@ static freshet_code read_parquet(polling *polling, uint32_t index, tracked_file 
 
     if (reader->scan_of != index) {
         arena *scratch = arena_open();
-        const char *path = scratch == NULL ? NULL : scan_literal(scratch, file->path);
-        scan_options options = {.relation = path == NULL ? NULL
-                                                         : arena_format(scratch,
-                                                                        "read_parquet(%s, "
-                                                                        "file_row_number=true)",
-                                                                        path),
-                                .row_number = "file_row_number",
-                                .first = file->offset,
-                                .schema = &reader->base.schema,
-                                .used = reader->base.used,
-                                .cast_error_null =
-                                    reader->base.block->on_cast_error == ON_CAST_ERROR_NULL,
-                                .at = file->path};
+        scan_options options = {
+            .relation = scratch == NULL ? NULL : scan_parquet(scratch, file->path, true),
+            .row_number = "file_row_number",
+            .first = file->offset,
+            .schema = &reader->base.schema,
+            .used = reader->base.used,
+            .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL,
+            .at = file->path};
         scan_stop(reader->scan);
         reader->scan_of = FILE_NONE;
         code = options.relation == NULL ? error_memory(polling->err, "reading a Parquet file")
@@ -463,8 +474,7 @@ freshet_code file_poll(freshet_reader *base, batch *into, uint32_t max_rows, siz
     if (code != FRESHET_OK)
         return code;
     code = read_queue(&polling);
-    if (code == FRESHET_OK)
-        *more = true;
+    *more = code == FRESHET_OK || (code == FRESHET_END && file_watch_has_kept(reader->watch));
     if (code == FRESHET_OK || code == FRESHET_END) {
         freshet_code nulls = null_unused(&polling);
         if (nulls != FRESHET_OK)

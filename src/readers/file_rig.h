@@ -1,4 +1,5 @@
-/* file_rig.h - for tests of readers: a folder of its own, a reader over it, and what it has given. */
+/* file_rig.h - for tests of readers: a folder of its own, a reader over it, and what it has
+ * given. */
 #ifndef FRESHET_READERS_FILE_RIG_H
 #define FRESHET_READERS_FILE_RIG_H
 
@@ -211,8 +212,8 @@ static inline void rig_forget(rig *rig)
     rig->n_rows = rig->n_rejects = 0;
 }
 
-/* One poll; rows and reasons are taken down. Text in cells and raw records is read after the poll, so a
- * block let go too early is found. */
+/* One poll; rows and reasons are taken down. Text in cells and raw records is read after the
+ * poll, so a block let go too early is found. */
 static inline freshet_code rig_poll(rig *rig, uint32_t max_rows, size_t max_bytes)
 {
     batch batch;

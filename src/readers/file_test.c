@@ -1,4 +1,5 @@
-/* file_test.c - the file reader over what is there: order, formats, limits, bad input, positions. */
+/* file_test.c - the file reader over what is there: order, formats, limits, bad input,
+ * positions. */
 #include "readers/file_rig.h"
 
 #include <zlib.h>
@@ -287,7 +288,8 @@ static void a_damaged_or_cut_gzip_file_fails_a_batch(void **state)
     }
 }
 
-/* Stopping after each record and opening again gives each row once, in JSON and in CSV with a header. */
+/* Stopping after each record and opening again gives each row once, in JSON and in CSV with a
+ * header. */
 static void positions_go_on_exactly_there(void **state)
 {
     (void)state;
@@ -550,6 +552,40 @@ static void a_failing_read_leaves_the_place(void **state)
     rig_free(rig);
 }
 
+/* What a writer adds while a file is read belongs to the next run; a record begun before is
+ * whole. */
+static void no_further_than_what_was_there_at_open(void **state)
+{
+    rig *rig = rig_make("a.jsonl");
+
+    (void)state;
+    rig_write(rig, "a.jsonl", "{\"n\":1}\n{\"n\":2}\n{\"n\":");
+    rig_schema(rig, "n: bigint");
+    rig->block.stream = true;
+    rig_open(rig);
+    rig_append(rig, "a.jsonl", "3}\n{\"n\":4}\n{\"n\":5");
+    rig_drain(rig, RIG_ROWS);
+    rig_expect(rig, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n");
+    rig_append(rig, "a.jsonl", "}\n");
+    rig_reopen(rig);
+    rig_drain(rig, RIG_ROWS);
+    rig_expect(rig, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n{\"n\":5}\n");
+    rig_free(rig);
+}
+
+static void tabs_alone_are_fields(void **state)
+{
+    rig *rig = rig_make("a.csv");
+
+    (void)state;
+    rig->options.delimiter.value = "\\t";
+    rig_schema(rig, "a: string, b: string");
+    rig_write(rig, "a.csv", "a\tb\n\t\n\n \t\n");
+    rig_read(rig);
+    rig_expect(rig, "{\"a\":null,\"b\":null}\n{\"a\":\" \",\"b\":null}\n");
+    rig_free(rig);
+}
+
 static void a_static_reader_sees_changes(void **state)
 {
     rig *rig = rig_make("");
@@ -637,6 +673,8 @@ int main(void)
         cmocka_unit_test(a_csv_file_without_a_column_is_named),
         cmocka_unit_test(an_unreadable_file_fails_a_batch_by_name),
         cmocka_unit_test(a_failing_read_leaves_the_place),
+        cmocka_unit_test(no_further_than_what_was_there_at_open),
+        cmocka_unit_test(tabs_alone_are_fields),
         cmocka_unit_test(a_static_reader_sees_changes),
         cmocka_unit_test(more_files_than_descriptors),
         cmocka_unit_test(a_thousand_columns),

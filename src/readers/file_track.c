@@ -1,4 +1,5 @@
-/* file_track.c - see file_track.h. Files are found by their inode in an open hash table of chains. */
+/* file_track.c - see file_track.h. Files are found by their inode in an open hash table of
+ * chains. */
 #define _GNU_SOURCE /* statx */
 #include "readers/file_track.h"
 
@@ -113,6 +114,7 @@ static freshet_code add(file_track *track, const char *path, const file_identity
     file->identity = *identity;
     file->fd = -1;
     file->read_size = -1;
+    file->open_size = -1;
     slot = slot_of(track, identity->inode);
     file->next = *slot;
     *index = track->n;
@@ -238,7 +240,7 @@ static bool is_same(const tracked_file *known, const listed_file *file, int64_t 
             return true;
     } else if (!known->absent && known->identity.device == file->device &&
                strcmp(known->path, file->path) == 0 && file->size >= known->offset) {
-        return true; /* without births: as long as it lies where it lay and has not become shorter */
+        return true; /* without births: it lies where it lay, no shorter */
     }
     return begins_alike(file->path, &known->identity);
 }
@@ -254,6 +256,8 @@ static freshet_code take_down(tracked_file *known, const listed_file *file, fres
     }
     known->identity.device = file->device;
     known->size = file->size;
+    if (known->open_size < 0)
+        known->open_size = file->size;
     known->modified_ns = file->modified_ns;
     known->absent = false;
     known->stray_since_us = 0;

@@ -1,14 +1,15 @@
 /* file_track.h - the files that a reader has met: who they are, and how far they have been read.
  *
- * A file is known again, under any path, by what does not change while it lives: the inode, the time
- * it was made (where the file system tells), and a fingerprint, the hash of its first bytes, as many as
- * were there when it was first read, at most TRACK_FINGERPRINT_BYTES. These make the partition's name
- * in a position:
+ * A file is known again, under any path, by what does not change while it lives: the inode, the
+ * time it was made (where the file system tells), and a fingerprint, the hash of its first bytes,
+ * as many as were there when it was first read, at most TRACK_FINGERPRINT_BYTES. These make the
+ * partition's name in a position:
  *
  *     device:inode:birth:length:hash      all in hexadecimal
  *
- * The device is in it to tell equal inodes apart, but a file of another device whose inode, birth and fingerprint fit
- * is taken for the same, since device numbers may change when a machine starts again.
+ * The device is in it to tell equal inodes apart, but a file of another device whose inode, birth
+ * and fingerprint fit is taken for the same, since device numbers may change when a machine starts
+ * again.
  *
  * A file never leaves the list, so that an index stays good, and a file that comes back is not read
  * twice; TRACK_FILES_MAX is the limit.
@@ -35,10 +36,11 @@ typedef struct file_identity {
 typedef struct tracked_file {
     char *path;
     file_identity identity;
-    uint32_t next;  /* index + 1 of another one with the same inode; newest first */
-    int fd;         /* -1: not open */
-    int64_t offset; /* of the next record (row, for Parquet) */
-    int64_t size;   /* when looked at last */
+    uint32_t next;     /* index + 1 of another one with the same inode; newest first */
+    int fd;            /* -1: not open */
+    int64_t offset;    /* of the next record (row, for Parquet) */
+    int64_t size;      /* when looked at last */
+    int64_t open_size; /* when first listed: READ_ALL reads no further; -1: not yet */
     int64_t modified_ns;
     int64_t read_size; /* the size, and the time, when it was last read to its end; -1: never */
     int64_t read_modified_ns;
@@ -69,8 +71,9 @@ freshet_code track_note(file_track *track, const listed_file *file, uint32_t *in
 uint32_t track_count(const file_track *track);
 tracked_file *track_file(const file_track *track, uint32_t index);
 
-/* Call with the open file before reading at its offset: takes the fingerprint when there is none. *replaced is set, and
- * the offset is 0, where the file has become shorter than what was read of it or begins otherwise: its content is new. */
+/* Call with the open file before reading at its offset: takes the fingerprint when there is
+ * none. *replaced is set, and the offset is 0, where the file has become shorter than what was
+ * read of it or begins otherwise: its content is new. */
 freshet_code track_check(tracked_file *file, bool in_bytes, bool *replaced, freshet_error *err);
 
 /* The partition's name, in the arena; NULL where memory is out. */

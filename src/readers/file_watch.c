@@ -238,6 +238,11 @@ watch_news file_watch_next(file_watch *watch, const char **path)
     }
 }
 
+bool file_watch_has_kept(const file_watch *watch)
+{
+    return watch != NULL && watch->at < watch->filled;
+}
+
 int file_watch_fd(const file_watch *watch)
 {
     return watch == NULL ? -1 : watch->fd;

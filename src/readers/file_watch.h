@@ -2,8 +2,8 @@
  *
  * file_list() says which folders matter, each time it lists: between file_watch_begin and
  * file_watch_end each folder is named by file_watch_folder; those no longer named are let go. Then
- * file_watch_next tells what has happened since: one file came or was written to, or something that makes
- * a new listing necessary.
+ * file_watch_next tells what has happened since: one file came or was written to, or something that
+ * makes a new listing necessary.
  *
  * Where inotify is not to be had, or not for every folder (a limit of the system, a folder that is
  * not there), file_watch_is_complete is false, and the reader has to list again from time to time.
@@ -36,6 +36,10 @@ void file_watch_end(file_watch *watch);
 
 /* What news there is; never waits. `path` holds the path of a WATCH_FILE until the next call. */
 watch_news file_watch_next(file_watch *watch, const char **path);
+
+/* True where file_watch_next would have news that poll(2) on the descriptor does not show any
+ * more. */
+bool file_watch_has_kept(const file_watch *watch);
 
 /* Readable when there is news; -1 without inotify. */
 int file_watch_fd(const file_watch *watch);

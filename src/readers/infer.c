@@ -325,7 +325,8 @@ static const type *node_type(arena *arena, const node *it)
         const type *element = node_type(arena, it->element);
         return element == NULL ? NULL : type_array(arena, element);
     }
-    case SEEN_STRUCT: return it->n_fields == 0 || it->n_fields > TYPE_FIELDS_MAX ? type_simple(TYPE_STRING)
+    case SEEN_STRUCT:
+        return it->n_fields == 0 || it->n_fields > TYPE_FIELDS_MAX ? type_simple(TYPE_STRING)
                                                                    : struct_type(arena, it);
     default: return type_simple(TYPE_STRING);
     }

@@ -3,14 +3,15 @@
  * Each record adds to what is known of each field; the narrowest type that holds all values seen is
  * the field's type. A field that only held nulls is a string.
  *
- *   JSON  boolean, bigint, double (with a fraction, an exponent, or beyond 64 bits), string, array<...>,
- *         struct<...>; values of different kinds in one field (and structs or arrays nested deeper than
- *         TYPE_DEPTH_MAX): string, which takes any value as its JSON text. Text stays text: a timestamp is declared,
- *         or cast in the query.
- *   CSV   boolean, bigint, double, date (yyyy-MM-dd), timestamp (with a time of day), string. Digits
- *         with a leading zero (a postal code) are a string.
+ *   JSON  boolean, bigint, double (with a fraction, an exponent, or beyond 64 bits), string,
+ *         array<...>, struct<...>; values of different kinds in one field (and structs or arrays
+ *         nested deeper than TYPE_DEPTH_MAX): string, which takes any value as its JSON text. Text
+ *         stays text: a timestamp is declared, or cast in the query.
+ *   CSV   boolean, bigint, double, date (yyyy-MM-dd), timestamp (with a time of day), string.
+ *         Digits with a leading zero (a postal code) are a string.
  *
- * Order of calls: infer_open, infer_json or (infer_csv_header, infer_csv), infer_schema, infer_close.
+ * Order of calls: infer_open, infer_json or (infer_csv_header, infer_csv), infer_schema,
+ * infer_close.
  */
 #ifndef FRESHET_READERS_INFER_H
 #define FRESHET_READERS_INFER_H

@@ -1,9 +1,10 @@
 /* json.c - see json.h.
  *
- * A `shape` is what the decoder knows of one kind of object: the record itself, or a struct within it.
- * It finds the column of a key: first by `places`, what the same place of the object before held, then
- * in an open hash table of the names. Each shape belongs to one type in the tree of types, so it is
- * never in use twice at a time. Recursion follows the schema, which is at most TYPE_DEPTH_MAX deep.
+ * A `shape` is what the decoder knows of one kind of object: the record itself, or a struct within
+ * it. It finds the column of a key: first by `places`, what the same place of the object before
+ * held, then in an open hash table of the names. Each shape belongs to one type in the tree of
+ * types, so it is never in use twice at a time. Recursion follows the schema, which is at most
+ * TYPE_DEPTH_MAX deep.
  */
 #include "readers/json.h"
 
@@ -202,7 +203,8 @@ static inline int32_t shape_find(shape *it, size_t place, const char *key, size_
     return hint->field;
 }
 
-/* ---- yyjson's memory: one block, used again for each record ------------------------------------ */
+/* ---- yyjson's memory: one block, used again for each record
+ * ------------------------------------ */
 
 static void *scratch_malloc(void *context, size_t size)
 {

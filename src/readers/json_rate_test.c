@@ -1,5 +1,6 @@
 /* release only, serial */
-/* json_rate_test.c - how many events a second one core decodes; fails far below what it should be. */
+/* json_rate_test.c - how many events a second one core decodes; fails far below what it should
+ * be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* json_test.c - records to columns: every rule of json.h, and what is said of a record that breaks one. */
+/* json_test.c - records to columns: every rule of json.h, and what is said of a record that
+ * breaks one. */
 #include "readers/json.h"
 
 #include <math.h>

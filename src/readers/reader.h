@@ -62,7 +62,8 @@ typedef struct reader_ops {
     freshet_code (*poll)(freshet_reader *reader, batch *into, uint32_t max_rows, size_t max_bytes,
                          rejects *rejects, bool *more, freshet_error *err);
 
-    /* A descriptor that poll(2) finds readable when there may be input; -1 where there is none: the loop then looks every
+    /* A descriptor that poll(2) finds readable when there may be input; -1 where there is none (this may change: ask
+     * before each wait): the loop then looks every
      * reader->idle_us. Reading the descriptor empty is done by the reader's own poll. NULL = -1. */
     int (*wake_fd)(freshet_reader *reader);
 

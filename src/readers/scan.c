@@ -6,8 +6,9 @@
  *            CASE WHEN "b" IS NOT NULL AND TRY_CAST("b" AS DOUBLE) IS NULL THEN 'b' END
  *     FROM read_parquet('...') WHERE file_row_number >= 17
  *
- * so that a row with a value that cannot be cast comes with the name of the column. DuckDB gives pieces of
- * up to 2,048 rows; what a batch has no room for stays in the piece until the next scan_read.
+ * so that a row with a value that cannot be cast comes with the name of the column. DuckDB gives
+ * pieces of up to 2,048 rows; what a batch has no room for stays in the piece until the next
+ * scan_read.
  */
 #include "readers/scan.h"
 
@@ -109,6 +110,29 @@ const char *scan_literal(arena *arena, const char *text)
     out[n++] = '\'';
     out[n] = '\0';
     return out;
+}
+
+/* DuckDB takes the path for a pattern: what would be one in it stands in brackets. */
+const char *scan_parquet(arena *arena, const char *path, bool row_number)
+{
+    char *plain = arena_alloc(arena, 3 * strlen(path) + 1);
+    size_t n = 0;
+
+    if (plain == NULL)
+        return NULL;
+    for (const char *c = path; *c != '\0'; c++) {
+        bool special = strchr("*?[", *c) != NULL;
+        if (special)
+            plain[n++] = '[';
+        plain[n++] = *c;
+        if (special)
+            plain[n++] = ']';
+    }
+    plain[n] = '\0';
+    path = scan_literal(arena, plain);
+    return path == NULL ? NULL
+                        : arena_format(arena, "read_parquet(%s%s)", path,
+                                       row_number ? ", file_row_number=true" : "");
 }
 
 /* ---- describing ------------------------------------------------------------------------------ */

@@ -1,7 +1,8 @@
 /* table_sqlite.h - a table or view of a SQLite file; see table.h for types.
  *
- * Order of calls: table_sqlite_open, then table_sqlite_describe, or table_sqlite_start and table_sqlite_read until
- * FRESHET_END, table_sqlite_close. All rows of one start are of one snapshot.
+ * Order of calls: table_sqlite_open, then table_sqlite_describe, or table_sqlite_start and
+ * table_sqlite_read until FRESHET_END, table_sqlite_close. All rows of one start are of one
+ * snapshot.
  */
 #ifndef FRESHET_READERS_TABLE_SQLITE_H
 #define FRESHET_READERS_TABLE_SQLITE_H

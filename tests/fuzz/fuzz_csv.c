@@ -1,7 +1,8 @@
 /* fuzz_csv.c - any bytes as a CSV file, by a schema of all types.
  *
- * The first byte chooses the size of the pieces in which the records' ends are looked for: they must be
- * the same as in one piece. Every record is decoded strictly and leniently, as in fuzz_json.c.
+ * The first byte chooses the size of the pieces in which the records' ends are looked for: they
+ * must be the same as in one piece. Every record is decoded strictly and leniently, as in
+ * fuzz_json.c.
  */
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 /* fuzz_json.c - any bytes as JSON records, by a schema of all types.
  *
- * The input's lines are the records. Each is decoded twice, strictly and with nulls for what does not
- * fit: what is taken strictly is taken the same leniently, what is refused gives a reason, the record itself is not
- * touched, and every row can be written as JSON.
+ * The input's lines are the records. Each is decoded twice, strictly and with nulls for what does
+ * not fit: what is taken strictly is taken the same leniently, what is refused gives a reason, the
+ * record itself is not touched, and every row can be written as JSON.
  */
 #include <stdint.h>
 #include <stdlib.h>
