@@ -358,7 +358,7 @@ static int refusing_open(const char *path, int flags, mode_t mode)
 {
     size_t n = strlen(path);
 
-    if (refused != NULL && path[n - 1] == refused[0]) {
+    if (refused != NULL && n > 1 && path[n - 2] == '/' && path[n - 1] == refused[0]) {
         errno = EACCES;
         return -1;
     }

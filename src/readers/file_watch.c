@@ -27,6 +27,7 @@ typedef struct folder {
     char *path;
     char *name;   /* NULL: any */
     bool files;   /* files that match belong to the list */
+    bool folders; /* any folder in it matters */
     bool unclear; /* several names: any news means a new listing */
     bool seen;    /* by the present listing */
 } folder;
@@ -135,9 +136,11 @@ static bool describe(folder *it, const char *path, const char *name, bool files)
     }
     if (!it->seen) {
         it->files = false;
+        it->folders = false;
         it->unclear = false;
     }
     it->seen = true;
+    it->folders = it->folders || !files;
     if (files && it->files && !same_text(it->name, name)) {
         it->unclear = true;
     } else if (files) {
@@ -197,8 +200,12 @@ static watch_news news_of(file_watch *watch, const struct inotify_event *event, 
         watch->incomplete = true;
         return WATCH_LIST;
     }
-    if (event->mask & IN_ISDIR)
-        return name[0] == '\0' || (event->mask & IN_ATTRIB) ? WATCH_NOTHING : WATCH_LIST;
+    if (event->mask & IN_ISDIR) {
+        bool matters = it->folders || it->unclear ||
+                       (it->files && it->name != NULL && file_list_matches(it->name, name));
+        return !matters || name[0] == '\0' || (event->mask & IN_ATTRIB) ? WATCH_NOTHING
+                                                                        : WATCH_LIST;
+    }
     if (!it->files || name[0] == '\0')
         return WATCH_NOTHING;
     if (it->unclear)

@@ -7,7 +7,7 @@
  *   not in the schema ignored; also columns that the query does not use
  *   twice            the last one counts
  *   boolean          true, false
- *   integer, bigint  a JSON number without a fraction and in range (3, -7; 3.0 and 1e3 too; not "3")
+ *   integer, bigint  a JSON number without a fraction, in range (3, -7; 3.0 and 1e3 too; not "3")
  *   float, double    any JSON number that fits; the strings "NaN", "Infinity", "-Infinity"
  *   decimal          a number, or a string that holds one; exact, rounded half up to the scale
  *   string           a string; any other value as its JSON text

@@ -69,8 +69,8 @@ typedef struct reader_ops {
 
     /* The positions reached by the polls so far, in `arena`: only the partitions that moved since the last call
      * of positions with all = false; every partition with all = true. */
-    freshet_code (*positions)(freshet_reader *reader, arena *arena, bool all,
-                              reader_positions *out, freshet_error *err);
+    freshet_code (*positions)(freshet_reader *reader, arena *arena, bool all, reader_positions *out,
+                              freshet_error *err);
 
     /* The name to show for an origin's partition (a path, "orders/3"). */
     const char *(*partition_label)(const freshet_reader *reader, uint32_t partition);
@@ -91,11 +91,11 @@ struct freshet_reader {
     const reader_block *block; /* id, on_cast_error; block->kind.options is the parsed struct */
     const void *options;
     reader_mode mode;
-    arena *arena;       /* the pipeline's lifetime */
-    uint32_t index;     /* among the source's readers */
-    schema schema;      /* set by describe */
-    const bool *used;   /* per column, set by the loop before open; NULL = all */
-    int64_t idle_us;    /* how often to poll without a wake_fd; default 1 s */
+    arena *arena;     /* the pipeline's lifetime */
+    uint32_t index;   /* among the source's readers */
+    schema schema;    /* set by describe */
+    const bool *used; /* per column, set by the loop before open; NULL = all */
+    int64_t idle_us;  /* how often to poll without a wake_fd; default 1 s */
 };
 
 #endif
