@@ -515,45 +515,42 @@ typedef struct range {
     uint64_t from, to;
 } range;
 
-/* Finds every row of [0, n) that fails by itself. A range on the stack is known to fail, or,
- * where its other half did not, must. */
+/* Runs a range. Where it fails: one row is rejected at once, more than one are still to be looked
+ * through. */
+static freshet_code look_at(run *run, range range, bool *failed, freshet_error *err)
+{
+    freshet_error reason = {0};
+    freshet_code code = try_rows(run, range.from, range.to, &reason);
+    *failed = is_of_row(code, &reason);
+    if (*failed)
+        return range.to - range.from > 1 ? FRESHET_OK
+                                         : reject_row(run, range.from, reason.text, err);
+    if (code != FRESHET_OK && err != NULL)
+        *err = reason;
+    return code;
+}
+
+/* Finds every row of [0, n) that fails by itself. A range on the stack is known to fail: it was
+ * seen to, or its other half did not. Left halves come first, so rows are rejected in order. */
 static freshet_code find_bad_rows(run *run, uint64_t n, freshet_error *err)
 {
     range stack[HALVING_DEPTH_MAX];
     uint32_t depth = 0;
-    freshet_error reason = {0};
     stack[depth++] = (range){0, n};
     while (depth > 0) {
-        range range = stack[--depth];
-        uint64_t middle = range.from + (range.to - range.from) / 2;
-        bool is_one = range.to - range.from == 1;
-        freshet_code code = try_rows(run, range.from, is_one ? range.to : middle, &reason);
-        bool is_bad = is_of_row(code, &reason);
-        if (code != FRESHET_OK && !is_bad) {
-            if (err != NULL)
-                *err = reason;
+        range whole = stack[--depth], left = whole, right = whole;
+        bool left_failed = false, right_failed = true, is_one = whole.to - whole.from == 1;
+        if (!is_one)
+            left.to = right.from = whole.from + (whole.to - whole.from) / 2;
+        freshet_code code = look_at(run, left, &left_failed, err);
+        if (code == FRESHET_OK && left_failed && !is_one)
+            code = look_at(run, right, &right_failed, err);
+        if (code != FRESHET_OK)
             return code;
-        }
-        if (is_one) {
-            code = is_bad ? reject_row(run, range.from, reason.text, err) : FRESHET_OK;
-            if (code != FRESHET_OK)
-                return code;
-            continue;
-        }
-        bool right_is_bad = !is_bad;
-        if (is_bad) {
-            code = try_rows(run, middle, range.to, &reason);
-            right_is_bad = is_of_row(code, &reason);
-            if (code != FRESHET_OK && !right_is_bad) {
-                if (err != NULL)
-                    *err = reason;
-                return code;
-            }
-        }
-        if (right_is_bad)
-            stack[depth++] = (struct range){middle, range.to};
-        if (is_bad)
-            stack[depth++] = (struct range){range.from, middle};
+        if (!is_one && right_failed && (!left_failed || right.to - right.from > 1))
+            stack[depth++] = right;
+        if (left_failed && left.to - left.from > 1)
+            stack[depth++] = left;
     }
     return FRESHET_OK;
 }

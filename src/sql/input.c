@@ -21,6 +21,11 @@
 
 #include "sql/internal.h"
 
+/* What DuckDB's planner takes for the number of rows: a join with a table of fewer builds its hash
+ * table from that table, one with a larger table from the batch. Measured with batches of 10,000: a
+ * quarter to a half faster than without an estimate, which hashes the wide rows of the batch. */
+#define ROWS_ESTIMATE 10000
+
 struct sql_input {
     sql_session *session;
     uint64_t session_id;
@@ -181,6 +186,7 @@ static void bind(duckdb_bind_info info)
         duckdb_bind_set_error(info, "an input can be read by its own session only");
         return;
     }
+    duckdb_bind_set_cardinality(info, ROWS_ESTIMATE, false);
     uint32_t n = input->schema.n_fields;
     for (uint32_t i = 0; i <= n; i++) {
         if (i == n && input->row_column == NULL)
