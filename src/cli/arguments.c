@@ -78,7 +78,7 @@ static freshet_code set_value(parse *parse, const argument *argument, const char
     if (arguments_duration(value, (int64_t *)(void *)field))
         return FRESHET_OK;
     return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                     "--%s must be a time such as 10s, 500ms or 2m (at most 24h), not \"%s\"",
+                     "--%s must be a time such as 10s, 500ms or 2m (at most 1h), not \"%s\"",
                      argument->name, value);
 }
 
@@ -110,10 +110,13 @@ static freshet_code unknown_option(const parse *parse, const char *name, size_t 
     memcpy(given, name, length);
     given[length] = '\0';
     const char *nearest = text_nearest(given, names, n);
+    if (nearest == NULL)
+        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "freshet %s has no option --%s; see \"freshet %s --help\"",
+                         parse->verb->name, given, parse->verb->name);
     return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                     "freshet %s has no option --%s%s%s%s; see \"freshet %s --help\"",
-                     parse->verb->name, given, nearest == NULL ? "" : "; did you mean --",
-                     nearest == NULL ? "" : nearest, nearest == NULL ? "" : "?", parse->verb->name);
+                     "freshet %s has no option --%s; did you mean --%s? See \"freshet %s --help\"",
+                     parse->verb->name, given, nearest, parse->verb->name);
 }
 
 static const argument *find_option(const parse *parse, const char *name, size_t length)

@@ -15,7 +15,7 @@
 
 #include "base/text.h"
 
-#define ARGUMENT_DURATION_MAX_US (INT64_C(24) * 3600 * 1000000)
+#define ARGUMENT_DURATION_MAX_US (INT64_C(3600) * 1000000)
 
 typedef enum argument_kind {
     ARGUMENT_FLAG,    /* bool */

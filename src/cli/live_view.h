@@ -14,7 +14,7 @@
  * live_view_restore() in whatever handler ends the process.
  *
  * So that it takes less than 10 % from the stream, it waits LIVE_VIEW_REST times as long as the
- * last query took, and where the table is large it looks at the last LIVE_VIEW_TAIL rows only.
+ * last query took, and asks cheaply (newest.h).
  *
  * Order of calls: live_view_start, live_view_stop. One at a time in a process.
  */
@@ -25,9 +25,6 @@
 
 #define LIVE_VIEW_INTERVAL_US 250000
 #define LIVE_VIEW_REST 20
-#define LIVE_VIEW_TAIL 20000
-#define LIVE_VIEW_COLUMNS_MAX 64u
-#define LIVE_VIEW_ROWS_MAX 200u
 
 typedef struct live_view live_view;
 

@@ -3,7 +3,6 @@
 #include "cli/progress.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/layout.h"
 #include "cli/live_view.h"
@@ -119,13 +119,8 @@ void progress_parts(const counts *counts, double per_second, text_buffer *into)
     }
     append_dead(into, counts->dead);
     text_append_char(into, '\0');
-    text_append_c(into, "table ");
+    text_append_c(into, counts->table_trimmed > 0 ? "table full at " : "table ");
     append_rows(into, counts->table_rows, "");
-    if (counts->table_trimmed > 0) {
-        text_append_c(into, ", its limit (");
-        text_append_count(into, counts->table_trimmed);
-        text_append_c(into, " older ones gone)");
-    }
     text_append_char(into, '\0');
 }
 
@@ -173,24 +168,11 @@ static void *plain_thread(void *context)
     return NULL;
 }
 
-int start_quiet_thread(pthread_t *thread, void *(*function)(void *context), void *context)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(thread, NULL, function, context);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
 static freshet_code start_plain(progress *progress, freshet_error *err)
 {
-    int failed = start_quiet_thread(&progress->thread, plain_thread, progress);
-    if (failed != 0)
+    if (!thread_start(&progress->thread, plain_thread, progress))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "cannot start the thread that reports progress: %s; try --progress none",
-                         strerror(failed));
+                         "cannot start the thread that reports progress; try --progress none");
     progress->has_thread = true;
     return FRESHET_OK;
 }

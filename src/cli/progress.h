@@ -7,8 +7,6 @@
 
 #include <freshet/freshet.h>
 
-#include <pthread.h>
-
 #include "base/text.h"
 
 #define PROGRESS_INTERVAL_US 3000000 /* between plain lines */
@@ -22,9 +20,6 @@ freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, cons
                             const char *feature_set, progress **out, freshet_error *err);
 /* `keep_view`: leave the last frame of a live view on the terminal. NULL is fine. */
 void progress_stop(progress *progress, bool keep_view);
-
-/* pthread_create for a thread in which no signal handler runs; 0 or an errno. */
-int start_quiet_thread(pthread_t *thread, void *(*function)(void *context), void *context);
 
 /* The counters at a moment. */
 typedef struct counts {

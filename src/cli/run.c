@@ -148,6 +148,11 @@ static void say_summary(const run *run)
     text_format(&line, ", in %.2f s (", seconds);
     text_append_count(&line, seconds > 0 ? (int64_t)((double)counts.read / seconds) : 0);
     text_append_c(&line, " rows/s)");
+    if (counts.table_trimmed > 0) {
+        text_append_c(&line, "; the debug table holds the last ");
+        text_append_count(&line, counts.table_rows);
+        text_append_c(&line, " of them, its limit");
+    }
     if (!line.failed)
         log_say(LOG_INFO, run->name, "%s", line.bytes);
     text_release(&line);

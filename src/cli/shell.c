@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include "base/error.h"
 #include "cli/cli.h"
@@ -88,7 +89,7 @@ static char *editor_prompt(EditLine *editor)
     return statement_is_empty(&editor_shell(editor)->statements) ? first : more;
 }
 
-static unsigned char editor_cancel(EditLine *editor, int key)
+static unsigned char editor_cancel(EditLine *editor, wint_t key)
 {
     (void)key;
     editor_shell(editor)->interrupted = true;
@@ -136,7 +137,7 @@ static bool editor_open(shell *shell)
     el_set(shell->editor, EL_PROMPT, editor_prompt);
     el_set(shell->editor, EL_EDITOR, "emacs");
     el_set(shell->editor, EL_HIST, history, shell->history);
-    el_set(shell->editor, EL_ADDFN, "freshet-cancel", "Drop what was typed", editor_cancel);
+    el_wset(shell->editor, EL_ADDFN, L"freshet-cancel", L"Drop what was typed", editor_cancel);
     el_set(shell->editor, EL_BIND, "^C", "freshet-cancel", NULL);
     el_set(shell->editor, EL_BIND, "^R", "em-inc-search-prev", NULL);
     el_set(shell->editor, EL_SETTY, "-d", "-isig", NULL);
@@ -305,7 +306,7 @@ static void take_line(shell *shell, const char *line, size_t length)
 
 static void converse(shell *shell)
 {
-    size_t length;
+    size_t length = 0;
     const char *line;
     while (!shell->quit && (line = read_line(shell, &length)) != NULL) {
         if (shell->interrupted)

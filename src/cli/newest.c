@@ -1,0 +1,268 @@
+/* newest.c - see newest.h. */
+#include "cli/newest.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/os.h"
+
+#define ASK_TIMEOUT_US 2000000
+#define MATCHED "rows of the span" /* the column behind the shown ones */
+
+struct newest {
+    freshet_pipeline *pipeline;
+    char *whole_query;
+    char *span_query; /* with %s for the beginning of the span */
+    arena *lasting;   /* the texts above and the columns' names */
+    arena *rows;      /* the cells of the last good answer */
+    arena *spare;     /* of the answer that is being read */
+    view_table table;
+    uint32_t n_left_out;
+    int64_t whole_us; /* what the last query of `..._latest` took; 0 before */
+    int64_t span_us;
+};
+
+/* ---- the two queries ---- */
+
+/* `"name"` with quotes in it doubled. */
+static void append_name(text_buffer *into, const char *name)
+{
+    text_append_char(into, '"');
+    for (; *name != '\0'; name++) {
+        if (*name == '"')
+            text_append_char(into, '"');
+        text_append_char(into, *name);
+    }
+    text_append_char(into, '"');
+}
+
+static void append_names(text_buffer *into, const freshet_pipeline *pipeline, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        text_append_c(into, i == 0 ? "" : ", ");
+        append_name(into, freshet_output_name(pipeline, i));
+    }
+}
+
+static uint32_t count_keys(const freshet_pipeline *pipeline)
+{
+    uint32_t n = 0;
+    while (freshet_output_name(pipeline, n) != NULL &&
+           strcmp(freshet_output_name(pipeline, n), "timestamp") != 0)
+        n++;
+    return n;
+}
+
+static void append_order(text_buffer *into, const freshet_pipeline *pipeline)
+{
+    text_append_c(into, " order by \"timestamp\" desc, ");
+    append_names(into, pipeline, count_keys(pipeline));
+    text_format(into, " limit %u", NEWEST_ROWS_MAX);
+}
+
+static char *make_whole_query(const newest *newest, const char *feature_set)
+{
+    text_buffer sql;
+    text_init(&sql, TEXT_LIMIT_DEFAULT);
+    text_append_c(&sql, "select ");
+    append_names(&sql, newest->pipeline, newest->table.n_columns);
+    text_format(&sql, " from \"online_feature_store__%s_latest\"", feature_set);
+    append_order(&sql, newest->pipeline);
+    char *kept = sql.failed ? NULL : arena_text(newest->lasting, sql.bytes);
+    text_release(&sql);
+    return kept;
+}
+
+/* Everything before the beginning of the span, and everything behind it, with a NUL byte between. */
+static char *make_span_query(const newest *newest, const char *feature_set)
+{
+    text_buffer sql;
+    text_init(&sql, TEXT_LIMIT_DEFAULT);
+    text_append_c(&sql, "select ");
+    append_names(&sql, newest->pipeline, newest->table.n_columns);
+    text_format(&sql,
+                ", \"" MATCHED "\" from (select *, count(*) over () as \"" MATCHED
+                "\" from \"online_feature_store__%s\" where \"timestamp\" >= make_timestamp(",
+                feature_set);
+    text_append_char(&sql, '\0');
+    text_append_c(&sql, ") qualify row_number() over (partition by ");
+    append_names(&sql, newest->pipeline, count_keys(newest->pipeline));
+    text_append_c(&sql, " order by \"timestamp\" desc) = 1)");
+    append_order(&sql, newest->pipeline);
+    char *kept = sql.failed ? NULL : arena_copy(newest->lasting, sql.bytes, sql.length);
+    text_release(&sql);
+    return kept;
+}
+
+/* ---- asking ---- */
+
+int64_t newest_next_span(int64_t span_us, uint32_t n_keys, uint32_t wanted, int64_t matched,
+                         int64_t table_rows, bool *good)
+{
+    *good = n_keys >= wanted || matched >= table_rows || span_us == NEWEST_SPAN_MAX_US;
+    if (!*good)
+        return span_us > NEWEST_SPAN_MAX_US / 16 ? NEWEST_SPAN_MAX_US : span_us * 16;
+    if (matched > NEWEST_SPAN_ROWS && n_keys >= 2 * wanted && span_us > 1)
+        return span_us / 2;
+    return span_us;
+}
+
+/* The rows of an answer, in newest->spare. */
+static view_table read_rows(newest *newest, freshet_result *result, int64_t *matched)
+{
+    view_table table = newest->table;
+    const char **cells =
+        arena_zero(newest->spare, (size_t)NEWEST_ROWS_MAX * table.n_columns, sizeof *cells);
+    table.cells = cells;
+    table.n_rows = 0;
+    while (cells != NULL && table.n_rows < NEWEST_ROWS_MAX &&
+           freshet_result_next(result, NULL) == FRESHET_OK) {
+        for (uint32_t i = 0; i < table.n_columns; i++) {
+            char *cell = arena_text(newest->spare, freshet_result_text(result, i));
+            if (cell != NULL)
+                layout_shorten_time(cell);
+            *cells++ = cell;
+        }
+        if (freshet_result_columns(result) > table.n_columns)
+            *matched = freshet_result_int64(result, table.n_columns);
+        table.n_rows++;
+    }
+    return table;
+}
+
+static void take(newest *newest, const view_table *table)
+{
+    arena *old = newest->rows;
+    newest->table = *table;
+    newest->rows = newest->spare;
+    newest->spare = old;
+}
+
+/* False where the query failed. */
+static bool query(newest *newest, const char *sql, view_table *table, int64_t *matched)
+{
+    freshet_query_options options = {.size = sizeof options, .timeout_us = ASK_TIMEOUT_US};
+    freshet_result *result = NULL;
+    arena_reset(newest->spare);
+    bool good = freshet_query(newest->pipeline, sql, &options, &result, NULL) == FRESHET_OK;
+    if (good)
+        *table = read_rows(newest, result, matched);
+    freshet_result_close(result);
+    return good;
+}
+
+static void ask_whole(newest *newest)
+{
+    view_table table;
+    int64_t matched = 0;
+    int64_t start_us = os.monotonic_us();
+    if (query(newest, newest->whole_query, &table, &matched))
+        take(newest, &table);
+    newest->whole_us = os.monotonic_us() - start_us;
+}
+
+static void ask_span(newest *newest, const counts *now, uint32_t wanted)
+{
+    view_table table;
+    int64_t matched = 0;
+    int64_t from_us = now->newest_event_us < INT64_MIN + newest->span_us
+                          ? INT64_MIN
+                          : now->newest_event_us - newest->span_us;
+    text_buffer sql;
+    text_init(&sql, TEXT_LIMIT_DEFAULT);
+    text_format(&sql, "%s%" PRId64 "%s", newest->span_query, from_us,
+                newest->span_query + strlen(newest->span_query) + 1);
+    if (!sql.failed && query(newest, sql.bytes, &table, &matched)) {
+        bool good = false;
+        newest->span_us = newest_next_span(newest->span_us, table.n_rows, wanted, matched,
+                                           now->table_rows, &good);
+        if (good)
+            take(newest, &table);
+    }
+    text_release(&sql);
+}
+
+void newest_ask(newest *newest, const counts *now, uint32_t wanted)
+{
+    if (newest->whole_us <= NEWEST_SLOW_US || now->table_rows <= NEWEST_FEW_ROWS)
+        ask_whole(newest);
+    else
+        ask_span(newest, now, wanted < NEWEST_ROWS_MAX / 2 ? wanted : NEWEST_ROWS_MAX / 2);
+}
+
+const view_table *newest_table(const newest *newest)
+{
+    return &newest->table;
+}
+
+uint32_t newest_left_out(const newest *newest)
+{
+    return newest->n_left_out;
+}
+
+/* ---- opening and closing ---- */
+
+static bool is_numeric(const char *type)
+{
+    static const char *const types[] = {"integer", "bigint", "float", "double", "decimal"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        if (strncmp(type, types[i], strlen(types[i])) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool prepare(newest *newest, const char *feature_set)
+{
+    const freshet_pipeline *pipeline = newest->pipeline;
+    uint32_t n = 0;
+    while (freshet_output_name(pipeline, n) != NULL)
+        n++;
+    uint32_t n_columns = n < NEWEST_COLUMNS_MAX ? n : NEWEST_COLUMNS_MAX;
+    newest->n_left_out = n - n_columns;
+    const char **names = arena_zero(newest->lasting, n_columns, sizeof *names);
+    bool *numeric = arena_zero(newest->lasting, n_columns, sizeof *numeric);
+    for (uint32_t i = 0; names != NULL && numeric != NULL && i < n_columns; i++) {
+        names[i] = freshet_output_name(pipeline, i);
+        numeric[i] = is_numeric(freshet_output_type(pipeline, i));
+    }
+    newest->table = (view_table){.n_columns = n_columns, .names = names, .numeric = numeric};
+    newest->whole_query = make_whole_query(newest, feature_set);
+    newest->span_query = make_span_query(newest, feature_set);
+    return names != NULL && numeric != NULL && newest->whole_query != NULL &&
+           newest->span_query != NULL;
+}
+
+void newest_close(newest *newest)
+{
+    if (newest == NULL)
+        return;
+    arena_close(newest->lasting);
+    arena_close(newest->rows);
+    arena_close(newest->spare);
+    free(newest);
+}
+
+freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, newest **out,
+                         freshet_error *err)
+{
+    newest *newest = calloc(1, sizeof *newest);
+    if (newest == NULL)
+        return error_memory(err, "starting the live view");
+    newest->pipeline = pipeline;
+    newest->span_us = NEWEST_SPAN_US;
+    newest->lasting = arena_open();
+    newest->rows = arena_open();
+    newest->spare = arena_open();
+    if (newest->lasting == NULL || newest->rows == NULL || newest->spare == NULL ||
+        !prepare(newest, feature_set)) {
+        newest_close(newest);
+        return error_memory(err, "starting the live view");
+    }
+    *out = newest;
+    return FRESHET_OK;
+}
