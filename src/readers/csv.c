@@ -5,6 +5,7 @@
  */
 #include "readers/csv.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,6 +211,7 @@ static freshet_code header_find(const schema *header, const char *column, const 
     text_buffer names;
     freshet_code code;
 
+    assert(header->fields != NULL);
     for (uint32_t each = 0; each < header->n_fields && i < 0; each++)
         if (strcmp(header->fields[each].name, column) == 0)
             i = each;

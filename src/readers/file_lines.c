@@ -1,6 +1,7 @@
 /* file_lines.c - see file_lines.h. */
 #include "readers/file_lines.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +119,7 @@ static bool make_room(lines *lines)
     next = block_take(lines, size);
     if (next == NULL)
         return false;
-    if (part > 0)
+    if (lines->current != NULL && part > 0)
         memcpy(next->bytes, lines->current->bytes + lines->start, part);
     if (lines->current != NULL && lines->current_has_given) {
         lines->current->next = lines->held;
@@ -260,9 +261,11 @@ static void forget_record(lines *lines)
 /* Gives the record of `size` bytes (newline included where there is one) at start, and moves on. */
 static void give(lines *lines, size_t size, record_state state, record *out)
 {
-    const char *bytes = lines->current->bytes + lines->start;
+    const char *bytes;
     size_t length = size;
 
+    assert(lines->current != NULL && size <= lines->filled - lines->start);
+    bytes = lines->current->bytes + lines->start;
     if (length > 0 && bytes[length - 1] == '\n')
         length--;
     if (length > 0 && length < size && bytes[length - 1] == '\r')
@@ -289,6 +292,7 @@ static bool skip_on(lines *lines)
 {
     size_t part = lines->filled - lines->start;
 
+    assert(lines->current != NULL);
     if (!lines->skipping) {
         block *kept = block_take(lines, LINES_SHOWN_BYTES_MAX);
         if (kept == NULL)

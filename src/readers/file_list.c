@@ -2,6 +2,7 @@
  * time. */
 #include "readers/file_list.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -212,6 +213,7 @@ static freshet_code walk(walker *walker, const char *folder, uint32_t at, uint32
     const char *name = walker->names[at];
     bool last = at + 1 == walker->n_names;
 
+    assert(name != NULL);
     if (depth > LIST_DEPTH_MAX)
         return FRESHET_OK;
     if (strcmp(name, "**") == 0) {

@@ -16,6 +16,9 @@
 
 #include <cmocka.h>
 
+#define ZLIB_CONST
+#include <zlib.h>
+
 #include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
@@ -92,6 +95,36 @@ static inline void rig_write(rig *rig, const char *name, const char *text)
 static inline void rig_append(rig *rig, const char *name, const char *text)
 {
     rig_write_bytes(rig, name, "a", text, strlen(text));
+}
+
+/* The text as one gzip member. *n is the room, then the size. */
+static inline void rig_gzip(const char *text, unsigned char *into, size_t *n)
+{
+    z_stream stream = {0};
+
+    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    stream.next_in = (const Bytef *)text;
+    stream.avail_in = (uInt)strlen(text);
+    stream.next_out = into;
+    stream.avail_out = (uInt)*n;
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    *n = stream.total_out;
+    deflateEnd(&stream);
+}
+
+/* Copies bytes [first, first + n) of one file, or as many as there are, to the end of another. */
+static inline void rig_copy(rig *rig, const char *from, long first, size_t n, const char *to)
+{
+    FILE *file = fopen(rig_path(rig, from), "r");
+    char *bytes = malloc(n);
+
+    assert_non_null(file);
+    assert_non_null(bytes);
+    assert_int_equal(fseek(file, first, SEEK_SET), 0);
+    n = fread(bytes, 1, n, file);
+    fclose(file);
+    rig_write_bytes(rig, to, "a", bytes, n);
+    free(bytes);
 }
 
 /* Sets a file's modification time, in seconds. */

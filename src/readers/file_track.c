@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +76,7 @@ static freshet_code make_room(file_track *track, freshet_error *err)
                          TRACK_FILES_MAX);
     if (track->n == track->capacity) {
         uint32_t capacity = track->capacity == 0 ? 64 : track->capacity * 2;
-        tracked_file **files = realloc(track->files, capacity * sizeof(*files));
+        tracked_file **files = realloc(track->files, capacity * sizeof(tracked_file *));
         if (files == NULL)
             return error_memory(err, "opening files");
         track->files = files;
@@ -174,15 +173,23 @@ const char *track_name(arena *arena, const tracked_file *file)
 
 static bool read_name(const char *name, file_identity *out)
 {
-    uint64_t birth;
-    int end = 0;
+    uint64_t parts[5];
+    const char *at = name;
 
-    if (sscanf(name, "%" SCNx64 ":%" SCNx64 ":%" SCNx64 ":%" SCNx32 ":%" SCNx64 "%n", &out->device,
-               &out->inode, &birth, &out->length, &out->hash, &end) != 5 ||
-        name[end] != '\0' || out->length > TRACK_FINGERPRINT_BYTES)
-        return false;
-    out->birth_ns = (int64_t)birth;
-    return true;
+    for (int i = 0; i < 5; i++) {
+        char *end = NULL;
+        errno = 0;
+        parts[i] = strtoull(at, &end, 16);
+        if (end == at || errno != 0 || *end != (i < 4 ? ':' : '\0'))
+            return false;
+        at = end + 1;
+    }
+    *out = (file_identity){.device = parts[0],
+                           .inode = parts[1],
+                           .birth_ns = (int64_t)parts[2],
+                           .length = (uint32_t)parts[3],
+                           .hash = parts[4]};
+    return parts[3] <= TRACK_FINGERPRINT_BYTES;
 }
 
 freshet_code track_restore(file_track *track, const reader_positions *from, freshet_error *err)
@@ -190,7 +197,7 @@ freshet_code track_restore(file_track *track, const reader_positions *from, fres
     for (uint32_t i = 0; i < from->n; i++) {
         const reader_position *position = &from->items[i];
         file_identity identity = {0};
-        uint32_t index;
+        uint32_t index = 0;
         freshet_code code;
         if (!read_name(position->name, &identity) || position->offset < 0)
             return error_set(

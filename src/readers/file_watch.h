@@ -29,9 +29,9 @@ file_watch *file_watch_open(void);
 void file_watch_close(file_watch *watch);
 
 void file_watch_begin(file_watch *watch);
-/* `name`: files directly in the folder whose name matches it (file_list_matches) belong to the
+/* The folder at `path`. `name`: files directly in the folder whose name matches it (file_list_matches) belong to the
  * list, if `files`; otherwise only folders in it matter. */
-void file_watch_folder(file_watch *watch, const char *folder, const char *name, bool files);
+void file_watch_folder(file_watch *watch, const char *path, const char *name, bool files);
 void file_watch_end(file_watch *watch);
 
 /* What news there is; never waits. `path` holds the path of a WATCH_FILE until the next call. */

@@ -67,15 +67,14 @@ static void what_sql_cannot_name_is_said(void **state)
 static void deep_values_are_strings(void **state)
 {
     rig *rig = rig_make("");
-    char line[512] = "{\"a\":";
+    char open[41], close[41], line[128];
     const char *type;
 
     (void)state;
-    for (int i = 0; i < 40; i++)
-        strcat(line, "[");
-    for (int i = 0; i < 40; i++)
-        strcat(line, "]");
-    strcat(line, "}\n");
+    memset(open, '[', 40);
+    memset(close, ']', 40);
+    open[40] = close[40] = '\0';
+    snprintf(line, sizeof(line), "{\"a\":%s%s}\n", open, close);
     type = inferred(rig, "a.jsonl", line);
     assert_non_null(strstr(type, "array<array<string"));
     rig_write(rig, "a.jsonl", line); /* and it can be read */

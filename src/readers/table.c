@@ -4,6 +4,7 @@
 #include "readers/table.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -128,7 +129,7 @@ static freshet_code set_names(table_reader *reader, freshet_error *err)
         reader->label = arena_format(arena, "%s: %s", reader->path, options->table.value);
     if (name != NULL)
         reader->relation = arena_format(arena, "attached.%s", name);
-    if (reader->label == NULL || reader->relation == NULL)
+    if (reader->path == NULL || reader->label == NULL || reader->relation == NULL)
         return error_memory(err, "describing a table");
     if (options->path.at.file != NULL || options->path.at.path != NULL)
         place_text(&options->path.at, reader->at, sizeof(reader->at));
@@ -173,11 +174,9 @@ static void sign(const table_reader *reader, int64_t signature[4])
     for (int i = 0; i < 2; i++) {
         const char *path = reader->path;
         if (i == 1) { /* SQLite has file-wal, DuckDB file.wal */
-            size_t n = strlen(path);
-            if (n + 5 > sizeof(log))
+            int n = snprintf(log, sizeof(log), "%s%s", path, reader->is_sqlite ? "-wal" : ".wal");
+            if (n < 0 || (size_t)n >= sizeof(log))
                 break;
-            memcpy(log, path, n);
-            memcpy(log + n, reader->is_sqlite ? "-wal" : ".wal", 5);
             path = log;
         }
         if (os.stat(path, &info) == 0) {

@@ -108,14 +108,19 @@ static bool has_word(const char *declared, const char *word)
     return false;
 }
 
+/* DECIMAL(w) or DECIMAL(w, s), whatever it is called; without a width a double. */
 static const type *decimal_of(arena *arena, const char *declared)
 {
-    const char *parenthesis = strchr(declared, '(');
-    unsigned width = 0;
-    unsigned scale = 0;
+    const char *at = strchr(declared, '(');
+    char *end = NULL;
+    unsigned long width, scale = 0;
 
-    if (parenthesis == NULL || sscanf(parenthesis, "(%u , %u", &width, &scale) < 1 || width == 0 ||
-        width > TYPE_DECIMAL_WIDTH_MAX || scale > width)
+    if (at == NULL)
+        return type_simple(TYPE_DOUBLE);
+    width = strtoul(at + 1, &end, 10);
+    if (*end == ',')
+        scale = strtoul(end + 1, NULL, 10);
+    if (width == 0 || width > TYPE_DECIMAL_WIDTH_MAX || scale > width)
         return type_simple(TYPE_DOUBLE);
     return type_decimal(arena, (uint8_t)width, (uint8_t)scale);
 }
