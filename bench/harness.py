@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("FRESHET_BENCH_ROUNDS", "3"))
 CORES = sorted(os.sched_getaffinity(0))
 
 QUIET_SHARE = 0.10
-QUIET_WAIT_S = 20
+QUIET_WAIT_S = 10
 
 
 class Failed(Exception):

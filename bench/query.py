@@ -5,17 +5,17 @@ for each. Then the events of the throughput benchmark go through a following str
 query each 100 ms, turn by turn; the stream has all cores, as it would.
 """
 
+import json
 import os
-import random
 import subprocess
 import threading
 import time
 
 from client import Client
 from following import COUNT, Following
-from generate import KEYS, generate
-from harness import (EVENTS, FRESHET, ROUNDS, TABLE, WORK, Failed, environment, median, new_folder,
-                     percentile, show, wait_until_quiet)
+from generate import KEYS, generate, lines
+from harness import (EVENTS, FRESHET, ROUNDS, TABLE, WORK, Failed, environment, median, percentile, show,
+                     wait_until_quiet)
 
 GOAL_MS = 20
 GOAL_SLOWER = 0.10
@@ -34,8 +34,8 @@ def newest(key):
 
 
 def keys():
-    rnd = random.Random(7)
-    return [rnd.randrange(1, min(KEYS, ROWS) + 1) for _ in range(TIMES)]
+    """Keys of the first events, so that there is a row for each."""
+    return [json.loads(line)["id"] for line in lines(0, TIMES, min(KEYS, ROWS))]
 
 
 QUERIES = {
