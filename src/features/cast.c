@@ -53,18 +53,18 @@ static void fail(casting *casting, uint64_t row)
 
 /* A kernel over all cells: `value` is the cell, FITS says whether it can be cast, RESULT is what
  * it becomes. */
-#define KERNEL(NAME, FROM, TO, FITS, RESULT)              \
-    static void NAME(casting *casting)                    \
-    {                                                     \
-        const FROM *from = casting->from->data;           \
-        TO *into = casting->into->data;                   \
-        for (uint64_t row = 0; row < casting->n; row++) { \
-            const FROM value = from[row];                 \
-            if (FITS)                                     \
-                into[row] = (TO)(RESULT);                 \
-            else                                          \
-                fail(casting, row);                       \
-        }                                                 \
+#define KERNEL(NAME, FROM, TO, FITS, RESULT)                                     \
+    static void NAME(casting *casting)                                           \
+    {                                                                            \
+        const FROM *from = casting->from->data;                                  \
+        TO *into = casting->into->data; /* NOLINT(bugprone-macro-parentheses) */ \
+        for (uint64_t row = 0; row < casting->n; row++) {                        \
+            const FROM value = from[row];                                        \
+            if (FITS)                                                            \
+                into[row] = (TO)(RESULT);                                        \
+            else                                                                 \
+                fail(casting, row);                                              \
+        }                                                                        \
     }
 
 #define FITS_INTEGER(value) ((value) >= INT32_MIN && (value) <= INT32_MAX)
@@ -232,17 +232,17 @@ static void double_to_decimal(casting *casting)
 
 /* ---- from text ------------------------------------------------------------------------------- */
 
-#define FROM_TEXT(NAME, TO, READ)                               \
-    static void NAME(casting *casting)                          \
-    {                                                           \
-        const cell_text *from = casting->from->data;            \
-        TO *into = casting->into->data;                         \
-        for (uint64_t row = 0; row < casting->n; row++) {       \
-            const char *text = text_bytes(&from[row]);          \
-            size_t length = from[row].length;                   \
-            if (column_is_valid(casting->from, row) && !(READ)) \
-                fail(casting, row);                             \
-        }                                                       \
+#define FROM_TEXT(NAME, TO, READ)                                                \
+    static void NAME(casting *casting)                                           \
+    {                                                                            \
+        const cell_text *from = casting->from->data;                             \
+        TO *into = casting->into->data; /* NOLINT(bugprone-macro-parentheses) */ \
+        for (uint64_t row = 0; row < casting->n; row++) {                        \
+            const char *text = text_bytes(&from[row]);                           \
+            size_t length = from[row].length;                                    \
+            if (column_is_valid(casting->from, row) && !(READ))                  \
+                fail(casting, row);                                              \
+        }                                                                        \
     }
 
 static bool read_integer(const char *text, size_t length, int32_t *into)

@@ -130,7 +130,7 @@ static void check_all(void **state, const example *examples, size_t n)
         check(*state, &examples[i]);
 }
 
-#define CHECK(examples) check_all(state, examples, sizeof examples / sizeof *(examples))
+#define CHECK(examples) check_all(state, examples, sizeof(examples) / sizeof *(examples))
 
 static void test_from_boolean(void **state)
 {

@@ -465,9 +465,8 @@ static size_t lay_out(char *into, const char *digits, int n, int point)
     return (size_t)(at - into);
 }
 
-static size_t put(char *into, const char *text)
+static size_t put(char *into, const char *text, size_t length)
 {
-    size_t length = strlen(text);
     memcpy(into, text, length);
     return length;
 }
@@ -475,16 +474,16 @@ static size_t put(char *into, const char *text)
 static size_t write_real(char *into, double value, bool as_float)
 {
     if (isnan(value))
-        return put(into, "NaN");
+        return put(into, "NaN", 3);
     if (isinf(value))
-        return put(into, value > 0 ? "Infinity" : "-Infinity");
+        return value > 0 ? put(into, "Infinity", 8) : put(into, "-Infinity", 9);
     size_t sign = 0;
     if (signbit(value))
-        sign = put(into, "-");
+        sign = put(into, "-", 1);
     value = fabs(value);
     if (value < 1e7 && value == floor(value)) {
         size_t length = sign + cast_write_bigint(into + sign, (int64_t)value);
-        return length + put(into + length, ".0");
+        return length + put(into + length, ".0", 2);
     }
     char digits[CAST_TEXT_MAX];
     int point;

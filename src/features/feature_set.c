@@ -371,16 +371,17 @@ static freshet_code begin(run *run)
 static freshet_code finish(const run *run, batch *out)
 {
     const plan *plan = run->plan;
+    const uint64_t *rows = run->in->rows;
     *out = (batch){.arena = run->arena, .schema = plan->output, .n_rows = run->n_rows};
     out->columns = arena_alloc(run->arena, plan->output.n_fields * sizeof *out->columns);
-    if (run->in->rows != NULL)
+    if (rows != NULL)
         out->rows = arena_alloc(run->arena, (run->n_rows + 1) * sizeof *out->rows);
-    if (out->columns == NULL || (run->in->rows != NULL && out->rows == NULL))
+    if (out->columns == NULL || (rows != NULL && out->rows == NULL))
         return error_memory(run->err, COMPUTING);
     for (uint32_t i = 0; i < plan->output.n_fields; i++)
         out->columns[i] = run->columns[plan->output_slots[i]];
-    for (uint32_t row = 0; out->rows != NULL && row < run->n_rows; row++)
-        out->rows[row] = run->in->rows[run->index == NULL ? row : run->index[row]];
+    for (uint32_t row = 0; rows != NULL && row < run->n_rows; row++)
+        out->rows[row] = rows[run->index == NULL ? row : run->index[row]];
     return FRESHET_OK;
 }
 

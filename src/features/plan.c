@@ -1,6 +1,7 @@
 /* plan.c - see plan.h. */
 #include "features/plan.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -20,8 +21,8 @@ typedef struct planner {
     freshet_error *err;
     uint32_t *seen; /* the newest slot of each name, in the order in which the names came up */
     uint32_t n_seen;
-    const stage **stage_of; /* by slot: the newest stage that has it in its input */
-    uint32_t n_inputs;
+    uint32_t *stage_of; /* by slot: the newest stage that has it in its input, counted from 1 */
+    uint32_t n_stages;
     stage *open; /* the stage that takes more features, or NULL */
 } planner;
 
@@ -213,7 +214,7 @@ static freshet_code begin_stage(planner *planner)
     if (stage == NULL)
         return error_memory(planner->err, PLANNING);
     snprintf(stage->input_name, sizeof stage->input_name, "__freshet_features_%u",
-             planner->n_inputs++);
+             planner->n_stages++);
     stage->begun_at = plan->n_slots;
     plan->steps[plan->n_steps++].stage = stage;
     planner->open = stage;
@@ -233,16 +234,17 @@ static freshet_code add_to_stage(planner *planner, const sql_feature *feature)
 {
     arena *arena = planner->plan->arena;
     stage *stage = planner->open;
+    assert(stage != NULL);
     stage->features = make_room(arena, stage->features, stage->n_features, sizeof *feature);
     if (stage->features == NULL)
         return error_memory(planner->err, PLANNING);
     stage->features[stage->n_features++] = *feature;
     for (uint32_t i = 0; i < feature->expression.n_mentions; i++) {
         uint32_t seen = find_seen(planner, feature->expression.mentions[i].name);
-        if (seen == NO_SLOT || planner->stage_of[planner->seen[seen]] == stage)
+        if (seen == NO_SLOT || planner->stage_of[planner->seen[seen]] == planner->n_stages)
             continue;
         uint32_t slot = planner->seen[seen];
-        planner->stage_of[slot] = stage;
+        planner->stage_of[slot] = planner->n_stages;
         stage->slots = make_room(arena, stage->slots, stage->n_slots, sizeof *stage->slots);
         if (stage->slots == NULL)
             return error_memory(planner->err, PLANNING);
@@ -484,6 +486,7 @@ static freshet_code plan_columns(planner *planner)
 {
     plan *plan = planner->plan;
     const feature_block *features = planner->block->features.items;
+    assert(planner->seen != NULL);
     freshet_code code = plan_timestamp(planner);
     if (code == FRESHET_OK)
         code = plan_keys(planner);
