@@ -1,0 +1,183 @@
+"""Golden cases: declarations of ours against what real Butterfree (1.8.0 on Spark 3.5.1) gave.
+
+A case is a folder with the input files and, for each variant:
+
+    VARIANT.yaml               our declaration
+    expected.VARIANT.jsonl     what Butterfree gave, rows in any order
+    VARIANT.differences.json   where we differ on purpose, if anywhere:
+        why      the reason
+        without  columns of Butterfree's that ours does not have
+        rows     [{at: {key: value}, column: our value, ...}]: cells that differ
+        refused  [{key: value}]: rows that are dead letters here
+
+The comments at the head of a declaration say what is special about it:
+
+    # fails: TEXT              it is refused (exit code 78), and TEXT is in the message
+    # batch only: ...          with `stream: true` it is refused
+    # expected: OTHER          it gives what variant OTHER gave
+
+Each variant is run as a batch and, with `stream: true` put in, as a stream that takes what is there;
+both must give Butterfree's rows: doubles within 1e-9, without the rows that have a null key or
+timestamp (these are dead letters here), in any order.
+
+`tests/golden/golden_test.py -k mask` runs those with "mask" in the name.
+"""
+
+import base64
+import glob
+import json
+import math
+import os
+import re
+import shutil
+import struct
+import subprocess
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FRESHET = os.environ.get("FRESHET", "build/freshet")
+TIMESTAMP = re.compile(r"^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$")
+BAD_DECLARATION = 78
+
+
+def plain(value):
+    """Butterfree's way to write a value, as ours."""
+    if isinstance(value, str) and value.startswith("hex:"):
+        return base64.b64encode(bytes.fromhex(value[4:])).decode()
+    if isinstance(value, str) and TIMESTAMP.match(value):
+        return value + "Z"
+    return value
+
+
+def as_float(value):
+    """The float nearest to it: Butterfree's output has floats as doubles, ours with fewest digits."""
+    return struct.unpack("f", struct.pack("f", value))[0] if isinstance(value, float) else value
+
+
+def is_same(a, b):
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(is_same, a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+    return type(a) is type(b) and a == b
+
+
+def is_same_row(a, b):
+    return list(a) == list(b) and all(is_same(a[name], b[name]) for name in a)
+
+
+def is_at(row, place):
+    return all(row[name] == value for name, value in place.items())
+
+
+class Variant:
+    def __init__(self, path):
+        self.path = path
+        self.folder = os.path.dirname(path)
+        self.name = os.path.basename(path)[: -len(".yaml")]
+        with open(path) as file:
+            self.text = file.read()
+
+    def head(self, word):
+        found = re.search(r"^# %s: (.*)$" % word, self.text, re.M)
+        return found.group(1) if found else None
+
+    def differences(self):
+        path = self.path.replace(".yaml", ".differences.json")
+        if not os.path.exists(path):
+            return {}
+        with open(path) as file:
+            return json.load(file)
+
+    def expected(self):
+        path = "%s/expected.%s.jsonl" % (self.folder, self.head("expected") or self.name)
+        with open(path) as file:
+            rows = [json.loads(line) for line in file]
+        differences = self.differences()
+        for column in differences.get("without", []):
+            for row in rows:
+                del row[column]
+        for change in differences.get("rows", []):
+            cells = {name: value for name, value in change.items() if name != "at"}
+            (row,) = [row for row in rows if is_at(row, change["at"])]
+            for name, value in cells.items():
+                if is_same(row[name], value):
+                    raise AssertionError("%s: %s does not differ at all" % (self.path, name))
+                row[name] = value
+        for place in differences.get("refused", []):
+            (row,) = [row for row in rows if is_at(row, place)]
+            rows.remove(row)
+        rows = [{name: plain(value) for name, value in row.items()} for row in rows if is_served(row)]
+        return self.with_floats(rows)
+
+    def run(self, stream):
+        """Runs it in a folder of its own; gives exit code, rows and messages."""
+        text = self.text
+        if stream:
+            text = text.replace("    - id: events\n", "    - id: events\n      stream: true\n", 1)
+        with tempfile.TemporaryDirectory() as folder:
+            for path in glob.glob(self.folder + "/*.jsonl"):
+                if not os.path.basename(path).startswith("expected."):
+                    shutil.copy(path, folder)
+            with open(folder + "/declaration.yaml", "w") as file:
+                file.write(text)
+            done = subprocess.run(
+                [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--progress", "none",
+                 "--query", "select * from online_feature_store__g", "--format", "json"],
+                capture_output=True, text=True, timeout=60)
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        return done.returncode, self.with_floats(rows), done.stderr
+
+    def with_floats(self, rows):
+        for column in re.findall(r"name: (\w+), type: float", self.text):
+            for row in rows:
+                row[column] = as_float(row[column])
+        return rows
+
+
+def is_served(row):
+    """Keys come before the timestamp; a row without any of them is a dead letter."""
+    names = list(row)
+    return all(row[name] is not None for name in names[: names.index("timestamp") + 1])
+
+
+class Golden(unittest.TestCase):
+    maxDiff = None
+
+    def check(self, variant, stream):
+        code, rows, messages = variant.run(stream)
+        refusal = variant.head("fails")
+        if refusal is not None or (stream and variant.head("batch only") is not None):
+            self.assertEqual(code, BAD_DECLARATION, messages)
+            self.assertIn(refusal or "", messages)
+            self.assertEqual(rows, [])
+            return
+        self.assertEqual(code, 0, messages)
+        left = list(rows)
+        missing = []
+        for expected in variant.expected():
+            same = [row for row in left if is_same_row(row, expected)]
+            if same:
+                left.remove(same[0])
+            else:
+                missing.append(expected)
+        if missing or left:
+            self.fail("%s\nnot there:\n%s\nthere instead:\n%s\n%s" % (
+                variant.path, "\n".join(map(json.dumps, missing)), "\n".join(map(json.dumps, left)),
+                messages))
+
+
+def add_tests():
+    for path in sorted(glob.glob(HERE + "/*/*.yaml")):
+        variant = Variant(path)
+        for kind in ("batch", "stream"):
+            name = "test_%s_%s_%s" % (os.path.basename(variant.folder), variant.name, kind)
+            setattr(Golden, name,
+                    lambda self, variant=variant, kind=kind: self.check(variant, kind == "stream"))
+
+
+add_tests()
+
+if __name__ == "__main__":
+    unittest.main()
