@@ -1,0 +1,234 @@
+"""Queries to running pipelines: formats, several and no pipelines, refusals, limits, the shell."""
+
+import json
+import os
+import signal
+import time
+import unittest
+
+from freshet_testing import Case, Terminal, lines
+
+
+class QueryTest(Case):
+
+    def setUp(self):
+        super().setUp()
+        self.declare()
+        self.write("in/0.jsonl", lines(0, 100))
+        self.run_events = self.start_run("events.yaml")
+        self.until_count(100, self.run_events)
+
+    def refused(self, code, says, sql, *args):
+        finished = self.freshet("query", *args, sql)
+        self.assertEqual(finished.code, code, finished)
+        self.assertEqual(finished.out, "")
+        self.assertIn(says.lower(), finished.err.lower())
+        return finished.err
+
+    def test_formats(self):
+        sql = "select key, id from online_feature_store__events where id < 2 order by id"
+        self.assertEqual(self.good("query", sql, "--format", "json"),
+                         '{"key":"k0","id":0}\n{"key":"k1","id":1}\n')
+        self.assertEqual(self.good("query", sql), self.good("query", sql, "--format", "json"))
+        self.assertEqual(self.good("query", sql, "--format=csv"), "key,id\nk0,0\nk1,1\n")
+        shown = self.good("query", sql, "--format", "table")
+        self.assertEqual(shown, " key | id\n-----+----\n k0  |  0\n k1  |  1\n(2 rows)\n")
+        terminal = Terminal(self, "query", sql)
+        self.assertEqual(terminal.wait(), 0)
+        self.assertTrue(terminal.screen.shown().startswith(" key | id\n"), terminal.screen.shown())
+
+    def test_sql_from_stdin(self):
+        out = self.good("query", "-", input=b"select count(*) as n\nfrom online_feature_store__events\n")
+        self.assertEqual(out, '{"n":100}\n')
+        finished = self.freshet("query", "-", input=b"")
+        self.assertEqual(finished.code, 2)
+        self.assertIn("standard input holds no query", finished.err)
+        finished = self.freshet("query", "-", input=b" " * (1 << 20) + b"x")
+        self.assertEqual(finished.code, 2)
+        self.assertIn("longer than 1048576 bytes", finished.err)
+
+    def test_bad_sql(self):
+        self.refused(2, "not_there", "select not_there from online_feature_store__events")
+        self.refused(2, "syntax", "select from where")
+        self.refused(2, "", "")
+
+    def test_read_only(self):
+        for sql in ("insert into online_feature_store__events select * from online_feature_store__events",
+                    "delete from online_feature_store__events",
+                    "drop view online_feature_store__events_latest",
+                    "create table x as select 1", "update online_feature_store__events set id = 0",
+                    "set memory_limit = '100GB'", "pragma threads = 8", "attach 'x.db'", "checkpoint",
+                    "copy online_feature_store__events to 'out.csv'", "install json", "load json",
+                    "select 1; drop table online_feature_store__events", "call pragma_version()",
+                    "begin transaction", "export database 'x'"):
+            with self.subTest(sql=sql):
+                self.refused(2, "", sql)
+        self.assertEqual(self.count(), 100)
+        self.assertEqual(sorted(os.listdir(self.folder)), sorted(
+            ["in", "run", "events.yaml", "process0.out", "process0.err"]))
+
+    def test_no_files(self):
+        secret = self.write("secret.csv", "a\nsecret-content\n")
+        for sql in (f"select * from read_csv('{secret}')", f"select * from '{secret}'",
+                    f"select * from read_text('{secret}')", f"select * from glob('{self.folder}/*')",
+                    f"select * from read_blob('{secret}')", f"select * from sniff_csv('{secret}')",
+                    f"select * from parquet_scan('{secret}')",
+                    "select * from read_csv('http://127.0.0.1:9/x.csv')", "select getenv('HOME')"):
+            with self.subTest(sql=sql):
+                finished = self.freshet("query", sql)
+                self.assertIn(finished.code, (1, 2))
+                self.assertEqual(finished.out, "")
+                self.assertNotIn("secret-content", finished.err)
+        self.assertEqual(self.count(), 100)
+
+    def test_time_limit(self):
+        begin = time.monotonic()
+        said = self.refused(1, "", "select count(*) from range(100000000000) a, range(1000) b",
+                            "--timeout", "300ms")
+        self.assertLess(time.monotonic() - begin, 30)
+        self.assertRegex(said, r"took|time|long")
+        self.assertEqual(self.count(), 100)
+
+    def test_memory_limit(self):
+        self.refused(1, "memory", "select list(a.range || repeat('x', 1000)) as l from range(100000000) a",
+                     "--timeout", "60s")
+        self.assertEqual(self.count(), 100)
+
+    def test_several_pipelines(self):
+        self.declare("others.yaml", pipeline="others", path="others/*.jsonl")
+        self.write("others/0.jsonl", lines(0, 7))
+        others = self.start_run("others.yaml", pipeline="others")
+        self.until_count(7, others, "others")
+        self.assertEqual(self.count("events"), 100)
+        said = self.refused(1, "--pipeline", "select 1")
+        self.assertIn("events", said)
+        self.assertIn("others", said)
+        said = self.refused(1, "other", "select 1", "--pipeline", "othres")
+        others.stop()
+        self.assertEqual(self.good("query", "select 1 as one"), '{"one":1}\n')
+
+    def test_none_running(self):
+        self.run_events.stop()
+        self.refused(1, "no pipeline", "select 1")
+        self.refused(1, "events", "select 1", "--pipeline", "events")
+
+    def test_socket_of_a_dead_process(self):
+        """After kill -9 a query says that nothing runs, and a new run takes the name."""
+        self.run_events.end()
+        self.refused(1, "", "select 1")
+        run = self.start_run("events.yaml")
+        self.until_count(100, run)
+
+    def test_socket_is_private(self):
+        self.assertEqual(os.stat(self.path("run")).st_mode & 0o777, 0o700)
+
+    def test_large_result(self):
+        self.append("in/0.jsonl", lines(100, 20000))
+        self.until_count(20000, self.run_events)
+        rows = self.query("select a.id, repeat('x', 100) as text from online_feature_store__events a order by id")
+        self.assertEqual([row["id"] for row in rows], list(range(20000)))
+
+    def test_client_that_goes_away(self):
+        """A client that ends in the middle of a large result harms nobody."""
+        client = self.start("query", "--format", "csv",
+                            "select repeat('x', 1000) as x from range(1000000)")
+        self.until(lambda: len(client.out()) > 10000, "the first rows", client)
+        client.end()
+        self.assertEqual(self.count(), 100)
+
+    def test_many_clients(self):
+        """Many clients at once get the same answer."""
+        clients = [self.start("query", "select count(*) as n from online_feature_store__events")
+                   for _ in range(10)]
+        for client in clients:
+            finished = client.wait()
+            self.assertEqual((finished.code, finished.out), (0, '{"n":100}\n'), finished.err)
+
+
+class ShellTest(Case):
+
+    def setUp(self):
+        super().setUp()
+        self.declare()
+        self.write("in/0.jsonl", lines(0, 100))
+        self.run_events = self.start_run("events.yaml")
+        self.until_count(100, self.run_events)
+
+    def test_piped(self):
+        finished = self.freshet("shell", input=b"select count(*) as n\nfrom online_feature_store__events; "
+                                b"select ';' as a;\n.format csv\nselect 1 as one;\n-- nothing;\nselect 2 as two")
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertEqual(finished.out, '{"n":100}\n{"a":";"}\none\n1\ntwo\n2\n')
+        self.assertEqual(finished.err, "")
+
+    def test_commands(self):
+        finished = self.freshet("shell", input=b".tables\n.status\n.help\n.quit\nselect 1;\n")
+        self.assertEqual(finished.code, 0, finished.err)
+        out = finished.out.splitlines()
+        self.assertEqual([json.loads(text)["name"] for text in out[:2]],
+                         ["online_feature_store__events", "online_feature_store__events_latest"])
+        self.assertIsInstance(json.loads(out[2]), dict)
+        self.assertIn(".tables", finished.out)
+        self.assertNotIn('{"1"', finished.out)
+
+    def test_errors_go_on(self):
+        finished = self.freshet("shell", "--format", "csv",
+                                input=b"select nothing;\nselect 1 as one;\n.frmat\n.format xml\n")
+        self.assertEqual(finished.code, 2)
+        self.assertEqual(finished.out, "one\n1\n")
+        self.assertIn("nothing", finished.err)
+        self.assertIn("there is no command .frmat", finished.err)
+        self.assertIn("the format must be table, json or csv", finished.err)
+
+    def test_terminal(self):
+        shell = Terminal(self, "shell")
+        shell.until_shown("freshet>")
+        shell.type("select count(*) as n\n")
+        shell.until_shown("     ...>")
+        shell.type("from online_feature_store__events;\n")
+        shell.until_shown("100")
+        # Ctrl-C drops what was typed, of this line and of those before
+        shell.type("select broken\n")
+        shell.until(lambda: shell.screen.shown().endswith("...>"), "the prompt for more")
+        shell.type("and more of it\x03")
+        shell.until(lambda: shell.screen.shown().endswith("freshet>"), "a new prompt")
+        shell.type("select 6 * 7 as answer;\n")
+        shell.until_shown("42")
+        self.assertNotIn("error", shell.screen.shown())
+        # the line before comes back
+        shell.type("\x1b[A")
+        shell.until(lambda: shell.screen.shown().endswith("select 6 * 7 as answer;"), "history")
+        shell.type("\x03\x04")
+        self.assertEqual(shell.wait(), 0)
+        shell.assert_restored()
+        with open(self.path("state", "freshet", "history"), encoding="utf-8") as file:
+            self.assertIn("answer", file.read())
+        self.assertEqual(os.stat(self.path("state", "freshet")).st_mode & 0o077, 0)
+        # and in the next session
+        shell = Terminal(self, "shell")
+        shell.until_shown("freshet>")
+        shell.type("\x1b[A")
+        shell.until(lambda: shell.screen.shown().endswith("select 6 * 7 as answer;"), "history")
+        shell.type("\x03.quit\n")
+        self.assertEqual(shell.wait(), 0)
+
+    def test_pipeline_ends(self):
+        shell = Terminal(self, "shell")
+        shell.until_shown("freshet>")
+        shell.type("select 6 * 7 as answer;\n")
+        shell.until_shown("42")
+        self.run_events.stop()
+        shell.type("select 1;\n")
+        self.assertEqual(shell.wait(), 1)
+        self.assertIn("the pipeline events has ended", shell.screen.shown())
+        shell.assert_restored()
+
+    def test_none_running(self):
+        self.run_events.stop()
+        finished = self.freshet("shell", input=b"")
+        self.assertEqual(finished.code, 1)
+        self.assertIn("no pipeline", finished.err.lower())
+
+
+if __name__ == "__main__":
+    unittest.main()
