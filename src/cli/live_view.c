@@ -287,7 +287,8 @@ freshet_code live_view_start(freshet_pipeline *pipeline, const char *feature_set
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&view->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    freshet_code code = newest_open(pipeline, feature_set, &view->newest, err);
+    freshet_code code =
+        newest_open(pipeline, feature_set, NEWEST_SLOW_US, NEWEST_FEW_ROWS, &view->newest, err);
     if (code != FRESHET_OK) {
         view_free(view);
         return code;

@@ -22,6 +22,8 @@ struct newest {
     arena *spare;     /* of the answer that is being read */
     view_table table;
     uint32_t n_left_out;
+    int64_t slow_us;
+    int64_t few_rows;
     int64_t whole_us; /* what the last query of `..._latest` took; 0 before */
     int64_t span_us;
 };
@@ -188,7 +190,7 @@ static void ask_span(newest *newest, const counts *now, uint32_t wanted)
 
 void newest_ask(newest *newest, const counts *now, uint32_t wanted)
 {
-    if (newest->whole_us <= NEWEST_SLOW_US || now->table_rows <= NEWEST_FEW_ROWS)
+    if (newest->whole_us <= newest->slow_us || now->table_rows <= newest->few_rows)
         ask_whole(newest);
     else
         ask_span(newest, now, wanted < NEWEST_ROWS_MAX / 2 ? wanted : NEWEST_ROWS_MAX / 2);
@@ -247,13 +249,15 @@ void newest_close(newest *newest)
     free(newest);
 }
 
-freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, newest **out,
-                         freshet_error *err)
+freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, int64_t slow_us,
+                         int64_t few_rows, newest **out, freshet_error *err)
 {
     newest *newest = calloc(1, sizeof *newest);
     if (newest == NULL)
         return error_memory(err, "starting the live view");
     newest->pipeline = pipeline;
+    newest->slow_us = slow_us;
+    newest->few_rows = few_rows;
     newest->span_us = NEWEST_SPAN_US;
     newest->lasting = arena_open();
     newest->rows = arena_open();

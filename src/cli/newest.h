@@ -27,8 +27,9 @@
 
 typedef struct newest newest;
 
-freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, newest **out,
-                         freshet_error *err);
+/* `slow_us` and `few_rows`: NEWEST_SLOW_US and NEWEST_FEW_ROWS, but for tests. */
+freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, int64_t slow_us,
+                         int64_t few_rows, newest **out, freshet_error *err);
 /* Asks again, for at least `wanted` rows where there are so many. What the query finds replaces the
  * rows of newest_table(); when it fails or finds too few, the old ones stay. */
 void newest_ask(newest *newest, const counts *now, uint32_t wanted);
