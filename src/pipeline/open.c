@@ -1,0 +1,263 @@
+/* open.c - from a declaration to a pipeline that can step.
+ *
+ * In order: the transforming SQL engine; every reader described (its columns known); the source's query planned
+ * and prepared; the feature set resolved; the writers opened; dead letters and, where asked for, the query
+ * socket. Mistakes of the declaration are collected on the way and reported together, with their places.
+ * With `check` it ends before anything is opened for writing.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "pipeline/pipeline.h"
+#include "writers/online.h"
+
+#define READER_IDLE_US INT64_C(1000000)
+#define ENGINE_MEMORY_BYTES ((int64_t)4 << 30)
+
+static freshet_code make_reader(freshet_pipeline *pipeline, const reader_block *block,
+                                uint32_t index, freshet_error *err)
+{
+    const reader_ops *ops = registry_reader(block->kind.kind);
+    freshet_reader *reader = arena_zero(pipeline->arena, 1, ops->size);
+    if (reader == NULL)
+        return error_memory(err, "opening the readers");
+    bool follow = block->stream && !pipeline->options.once;
+    *reader = (freshet_reader){
+        .ops = ops,
+        .declaration = pipeline->declaration,
+        .block = block,
+        .options = block->kind.options,
+        .mode = follow ? READ_FOLLOW : READ_ALL,
+        .arena = pipeline->arena,
+        .index = index,
+        .idle_us = READER_IDLE_US,
+    };
+    pipeline->readers[index] = (reader_state){.reader = reader};
+    pipeline->n_readers = index + 1;
+    return FRESHET_OK;
+}
+
+/* Every reader's columns. What is wrong with one does not hide what is wrong with the next. */
+static freshet_code describe_readers(freshet_pipeline *pipeline, problems *problems,
+                                     freshet_error *err)
+{
+    const declared_blocks *blocks = &pipeline->declaration->source.readers;
+    freshet_code worst = FRESHET_OK;
+    if (blocks->n > PIPELINE_READERS_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+                         "a pipeline can have %u readers at most, and this one declares %u",
+                         PIPELINE_READERS_MAX, blocks->n);
+    for (uint32_t i = 0; i < blocks->n; i++) {
+        const reader_block *block = &((const reader_block *)blocks->items)[i];
+        freshet_code code = make_reader(pipeline, block, i, err);
+        if (code != FRESHET_OK)
+            return code;
+        freshet_error problem = {0};
+        freshet_reader *reader = pipeline->readers[i].reader;
+        code = reader->ops->describe(reader, &problem);
+        if (code == FRESHET_BAD_DECLARATION) {
+            problem_add(problems, &block->kind.at, "reader \"%s\": %s", block->id.value,
+                        problem.text);
+            worst = code;
+        } else if (code != FRESHET_OK) {
+            if (err != NULL)
+                *err = problem;
+            return code;
+        }
+    }
+    return worst;
+}
+
+static freshet_code open_source(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
+{
+    const sql_options options = {.threads = 1, .memory = ENGINE_MEMORY_BYTES};
+    freshet_code code = sql_open(&options, &pipeline->engine, err);
+    if (code == FRESHET_OK)
+        code = sql_session_open(pipeline->engine, &pipeline->session, err);
+    if (code == FRESHET_OK)
+        code = describe_readers(pipeline, problems, err);
+    if (code != FRESHET_OK)
+        return code;
+    freshet_reader *readers[PIPELINE_READERS_MAX];
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        readers[i] = pipeline->readers[i].reader;
+    code = source_open(pipeline->handle, pipeline->session, readers, pipeline->n_readers, problems,
+                       &pipeline->source, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++)
+        readers[i]->used = source_used(pipeline->source, i);
+    return code;
+}
+
+static freshet_code keep_output_types(freshet_pipeline *pipeline, freshet_error *err)
+{
+    const schema *schema = feature_set_schema(pipeline->features);
+    pipeline->output_types =
+        arena_zero(pipeline->arena, schema->n_fields, sizeof *pipeline->output_types);
+    for (uint32_t i = 0; pipeline->output_types != NULL && i < schema->n_fields; i++) {
+        pipeline->output_types[i] = type_name(pipeline->arena, schema->fields[i].type);
+        if (pipeline->output_types[i] == NULL)
+            return error_memory(err, "opening the feature set");
+    }
+    return pipeline->output_types == NULL ? error_memory(err, "opening the feature set")
+                                          : FRESHET_OK;
+}
+
+/* Resolves everything that the declaration names; its mistakes are all in `problems` afterwards. */
+static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
+{
+    freshet_code code = open_source(pipeline, problems, err);
+    if (code == FRESHET_OK)
+        code =
+            feature_set_open(pipeline->handle, pipeline->session, source_schema(pipeline->source),
+                             problems, &pipeline->features, err);
+    if (code == FRESHET_OK)
+        code = keep_output_types(pipeline, err);
+    return code;
+}
+
+static freshet_code open_writer(freshet_pipeline *pipeline, const writer_ops *ops,
+                                const void *options, freshet_error *err)
+{
+    freshet_writer *writer = arena_zero(pipeline->arena, 1, ops->size);
+    if (writer == NULL)
+        return error_memory(err, "opening the writers");
+    *writer = (freshet_writer){.ops = ops,
+                               .declaration = pipeline->declaration,
+                               .options = options,
+                               .arena = pipeline->arena};
+    pipeline->writers[pipeline->n_writers++] = writer;
+    freshet_code code = ops->open(writer, feature_set_schema(pipeline->features),
+                                  feature_set_n_keys(pipeline->features), err);
+    if (code == FRESHET_OK && ops == &online_writer_ops && pipeline->debug == NULL)
+        pipeline->debug = online_debug_table(writer);
+    return code;
+}
+
+/* `--debug`: one online writer in debug mode, with the limits declared for it, if any. */
+static freshet_code open_debug_writer(freshet_pipeline *pipeline, freshet_error *err)
+{
+    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
+    const void *declared = NULL;
+    for (uint32_t i = 0; i < blocks->n && declared == NULL; i++) {
+        const writer_block *block = &((const writer_block *)blocks->items)[i];
+        if (block->kind.kind == &online_writer_ops.block)
+            declared = block->kind.options;
+    }
+    const void *options = online_debug_options(pipeline->arena, declared);
+    if (options == NULL)
+        return error_memory(err, "opening the debug table");
+    return open_writer(pipeline, &online_writer_ops, options, err);
+}
+
+static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)
+{
+    if (pipeline->options.debug)
+        return open_debug_writer(pipeline, err);
+    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
+    if (blocks->n == 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+                         "the declaration has no writer: add one under sink.writers, "
+                         "or run in debug mode (--debug) to see the rows in a table");
+    if (blocks->n > PIPELINE_WRITERS_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+                         "a pipeline can have %u writers at most, and this one declares %u",
+                         PIPELINE_WRITERS_MAX, blocks->n);
+    for (uint32_t i = 0; i < blocks->n; i++) {
+        const writer_block *block = &((const writer_block *)blocks->items)[i];
+        freshet_code code =
+            open_writer(pipeline, registry_writer(block->kind.kind), block->kind.options, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = open_writers(pipeline, err);
+    if (code != FRESHET_OK)
+        return code;
+    const char *letters = declaration_path(pipeline->declaration, pipeline->arena,
+                                           pipeline->declaration->dead_letters.path.value);
+    if (letters == NULL)
+        return error_memory(err, "opening the dead letters");
+    code = dead_letters_open(letters, &pipeline->letters, err);
+    if (code == FRESHET_OK && pipeline->options.serve && pipeline->debug != NULL)
+        code = query_server_start(pipeline, pipeline->declaration->pipeline.value,
+                                  &pipeline->server, err);
+    return code;
+}
+
+static freshet_pipeline *allocate(const freshet_declaration *declaration,
+                                  const freshet_run_options *options)
+{
+    freshet_pipeline *pipeline = calloc(1, sizeof *pipeline);
+    if (pipeline == NULL)
+        return NULL;
+    pipeline->wake_fd = -1;
+    pipeline->handle = declaration;
+    pipeline->declaration = declaration_of(declaration);
+    if (options != NULL)
+        memcpy(&pipeline->options, options,
+               options->size < sizeof *options ? options->size : sizeof *options);
+    atomic_store(&pipeline->counters[FRESHET_NEWEST_EVENT_US], INT64_MIN);
+    pipeline->arena = arena_open();
+    pipeline->step_arena = arena_open();
+    if (pipeline->arena == NULL || pipeline->step_arena == NULL) {
+        freshet_pipeline_close(pipeline);
+        return NULL;
+    }
+    return pipeline;
+}
+
+freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
+                                   const freshet_run_options *options, freshet_problem_fn *problem,
+                                   void *context, freshet_pipeline **out, freshet_error *err)
+{
+    if (declaration == NULL || declaration_of(declaration) == NULL)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "freshet_pipeline_open() needs a declaration that was loaded or finished");
+    freshet_pipeline *pipeline = allocate(declaration, options);
+    if (pipeline == NULL)
+        return error_memory(err, "opening the pipeline");
+    problems *problems = problems_open(pipeline->arena);
+    freshet_code code = problems == NULL ? error_memory(err, "opening the pipeline")
+                                         : resolve(pipeline, problems, err);
+    if (problems != NULL && problems_count(problems) > 0)
+        code = problems_report(problems, problem, context, err);
+    if (code == FRESHET_OK && !pipeline->options.check) {
+        pipeline->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        code = pipeline->wake_fd < 0 ? error_system(err, "cannot make", "an eventfd")
+                                     : open_ends(pipeline, err);
+    }
+    if (code != FRESHET_OK) {
+        freshet_pipeline_close(pipeline);
+        return code;
+    }
+    *out = pipeline;
+    return FRESHET_OK;
+}
+
+void freshet_pipeline_close(freshet_pipeline *pipeline)
+{
+    if (pipeline == NULL)
+        return;
+    query_server_stop(pipeline->server);
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        pipeline->writers[i]->ops->close(pipeline->writers[i]);
+    feature_set_close(pipeline->features);
+    source_close(pipeline->source);
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        pipeline->readers[i].reader->ops->close(pipeline->readers[i].reader);
+    dead_letters_close(pipeline->letters);
+    sql_session_close(pipeline->session);
+    sql_close(pipeline->engine);
+    if (pipeline->wake_fd >= 0)
+        close(pipeline->wake_fd);
+    arena_close(pipeline->step_arena);
+    arena_close(pipeline->arena);
+    free(pipeline);
+}

@@ -1,0 +1,113 @@
+/* pipeline.h - the loop's own structures, shared by the files of this folder.
+ *
+ *   registry.c   which readers and writers there are; the public calls on declarations
+ *   open.c       declaration -> readers, source, feature set, writers
+ *   load.c       static readers into tables, and again when their files change
+ *   step.c       one micro-batch: poll, query, features, write
+ *   run.c        steps until the end: waiting, retries, stop, counters, queries
+ *
+ * A step has two halves. The first takes rows from the readers and computes feature rows and rejects;
+ * all that lives in the step's arena. The second delivers them: rows to each writer, rejects to the
+ * dead letters. When delivery fails with FRESHET_RETRY, the step's results stay where they are, with a note
+ * of who has them already (`delivery`), and the next step begins by delivering them: nothing is
+ * lost, nothing goes out twice, and the readers rest meanwhile.
+ */
+#ifndef FRESHET_PIPELINE_PIPELINE_H
+#define FRESHET_PIPELINE_PIPELINE_H
+
+#include <stdatomic.h>
+
+#include "base/batch.h"
+#include "declaration/declaration.h"
+#include "features/feature_set.h"
+#include "operate/dead_letters.h"
+#include "operate/query_server.h"
+#include "readers/reader.h"
+#include "source/source.h"
+#include "writers/debug.h"
+#include "writers/writer.h"
+
+#define PIPELINE_READERS_MAX 256u
+#define PIPELINE_WRITERS_MAX 16u
+
+/* One micro-batch: at most so many rows and bytes of each driving reader. Larger ones gain nothing
+ * (bench/run shows it), and leave the processor's caches. */
+#define STEP_ROWS_MAX 16384u
+#define STEP_BYTES_MAX ((size_t)4 << 20)
+
+/* Static readers are looked at for changes this often while streaming. */
+#define STATIC_CHECK_US INT64_C(1000000)
+
+/* How long the second half of a step may go on failing before a run that has an end gives up with
+ * FRESHET_TRY_AGAIN. A run without an end never does. */
+#define RETRY_GIVE_UP_US INT64_C(10000000)
+#define RETRY_PAUSE_FIRST_US INT64_C(100000)
+#define RETRY_PAUSE_MAX_US INT64_C(30000000)
+
+typedef struct reader_state {
+    freshet_reader *reader;
+    batch *batch;           /* what it gave in this step, or NULL */
+    uint32_t expected_rows; /* of the next micro-batch: so many were in the last one */
+    bool opened;
+    bool ended;
+    bool more; /* it stopped at a limit: do not wait before the next poll */
+    int64_t next_check_us;
+} reader_state;
+
+typedef struct delivery {
+    bool pending;
+    batch rows;
+    uint32_t writers_done;
+} delivery;
+
+struct freshet_pipeline {
+    const freshet_declaration *handle;
+    const declaration *declaration;
+    freshet_run_options options;
+    arena *arena;      /* the pipeline's lifetime */
+    arena *step_arena; /* the micro-batch's */
+    sql_engine *engine;
+    sql_session *session;
+    source *source;
+    feature_set *features;
+    reader_state readers[PIPELINE_READERS_MAX];
+    uint32_t n_readers;
+    freshet_writer *writers[PIPELINE_WRITERS_MAX];
+    uint32_t n_writers;
+    debug_table *debug; /* of the online writer in debug mode, or NULL */
+    dead_letters *letters;
+    query_server *server;
+    const char **output_types;
+    bool loaded;     /* the static readers are in their tables */
+    bool whole_done; /* the one result of a query that runs as a whole has been read */
+    delivery delivery;
+    rejects rejects;
+    int wake_fd; /* an eventfd that freshet_stop writes to */
+    atomic_bool stop;
+    atomic_llong counters[FRESHET_TABLE_TRIMMED + 1];
+};
+
+/* The engine's readers and writers, for the declaration and for opening. */
+const registry *registry_of_engine(void);
+const reader_ops *registry_reader(const block_kind *kind);
+const writer_ops *registry_writer(const block_kind *kind);
+
+/* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
+freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Loads again the static readers whose files changed. What cannot be read now keeps its old
+ * content, with a warning. */
+freshet_code load_changed(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Writes the rejects of the step to the dead letters and counts them. */
+freshet_code pipeline_write_letters(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Fills in the origin of an output row: reader, partition, offset and raw record. */
+void pipeline_locate(const freshet_pipeline *pipeline, uint64_t row, reject *into);
+
+static inline void pipeline_count(freshet_pipeline *pipeline, freshet_count which, int64_t more)
+{
+    atomic_fetch_add_explicit(&pipeline->counters[which], more, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,92 @@
+/* registry.c - which readers and writers there are. Adding one is one line in a table here.
+ *
+ * The public calls on declarations stand here too, since a declaration is read by the tables of the
+ * readers and writers that the engine has.
+ */
+#include <pthread.h>
+#include <stddef.h>
+
+#include "pipeline/pipeline.h"
+#include "readers/file.h"
+#include "readers/table.h"
+#include "writers/online.h"
+
+static const reader_ops *const readers[] = {
+    &file_reader_ops,
+    &table_reader_ops,
+};
+
+static const writer_ops *const writers[] = {
+    &online_writer_ops,
+};
+
+#define N_READERS (sizeof readers / sizeof *readers)
+#define N_WRITERS (sizeof writers / sizeof *writers)
+
+/* The declaration wants the blocks of the tables above as NULL-terminated lists. */
+static const block_kind *reader_kinds[N_READERS + 1];
+static const block_kind *writer_kinds[N_WRITERS + 1];
+
+static void fill_kinds(void)
+{
+    for (size_t i = 0; i < N_READERS; i++)
+        reader_kinds[i] = &readers[i]->block;
+    for (size_t i = 0; i < N_WRITERS; i++)
+        writer_kinds[i] = &writers[i]->block;
+}
+
+const registry *registry_of_engine(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static const registry registry = {.readers = reader_kinds, .writers = writer_kinds};
+    pthread_once(&once, fill_kinds);
+    return &registry;
+}
+
+const reader_ops *registry_reader(const block_kind *kind)
+{
+    for (size_t i = 0; i < N_READERS; i++)
+        if (&readers[i]->block == kind)
+            return readers[i];
+    return NULL;
+}
+
+const writer_ops *registry_writer(const block_kind *kind)
+{
+    for (size_t i = 0; i < N_WRITERS; i++)
+        if (&writers[i]->block == kind)
+            return writers[i];
+    return NULL;
+}
+
+freshet_code freshet_declaration_load(const char *path, freshet_problem_fn *problem, void *context,
+                                      freshet_declaration **out, freshet_error *err)
+{
+    return declaration_read_file(path, registry_of_engine(), problem, context, out, err);
+}
+
+freshet_code freshet_declaration_parse(const char *text, size_t length, const char *name,
+                                       freshet_problem_fn *problem, void *context,
+                                       freshet_declaration **out, freshet_error *err)
+{
+    return declaration_read(text, length, name, ".", registry_of_engine(), problem, context, out,
+                            err);
+}
+
+freshet_code freshet_declaration_finish(freshet_declaration *declaration,
+                                        freshet_problem_fn *problem, void *context,
+                                        freshet_error *err)
+{
+    return declaration_finish(declaration, registry_of_engine(), problem, context, err);
+}
+
+freshet_code freshet_declaration_schema(freshet_write_fn *write, void *context, freshet_error *err)
+{
+    return declaration_write_schema(registry_of_engine(), write, context, err);
+}
+
+freshet_code freshet_declaration_reference(freshet_write_fn *write, void *context,
+                                           freshet_error *err)
+{
+    return declaration_write_reference(registry_of_engine(), write, context, err);
+}

@@ -1,0 +1,127 @@
+/* run.c - steps until the end; what may be asked of a pipeline from any thread. */
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "pipeline/pipeline.h"
+
+/* A step returns at least this often, so that lag and static readers are looked at. */
+#define STEP_WAIT_US INT64_C(500000)
+
+const char *freshet_version(void)
+{
+    return FRESHET_VERSION;
+}
+
+static bool has_end(const freshet_pipeline *pipeline)
+{
+    return pipeline->options.once || !pipeline->declaration->is_stream;
+}
+
+void freshet_stop(freshet_pipeline *pipeline)
+{
+    atomic_store(&pipeline->stop, true);
+    uint64_t one = 1;
+    ssize_t ignored = write(pipeline->wake_fd, &one, sizeof one); /* full: it is readable already */
+    (void)ignored;
+}
+
+static void pause_for(const freshet_pipeline *pipeline, int64_t pause_us)
+{
+    struct pollfd wake = {.fd = pipeline->wake_fd, .events = POLLIN};
+    os.poll(&wake, 1, (int)(pause_us / 1000));
+}
+
+typedef struct retry {
+    int64_t since_us; /* of the first failure in a row; 0: the last step went well */
+    int64_t pause_us;
+} retry;
+
+/* After a failed step: true when the run should step again, having waited. */
+static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet_error *problem)
+{
+    int64_t now_us = os.monotonic_us();
+    if (problem->then != FRESHET_RETRY || atomic_load(&pipeline->stop))
+        return false;
+    if (retry->since_us == 0)
+        *retry = (struct retry){.since_us = now_us, .pause_us = RETRY_PAUSE_FIRST_US};
+    if (has_end(pipeline) && now_us - retry->since_us > RETRY_GIVE_UP_US)
+        return false;
+    log_say(LOG_ERROR, pipeline->declaration->pipeline.value,
+            "%s; nothing is lost, trying again in %.1f s", problem->text,
+            (double)retry->pause_us / 1e6);
+    pause_for(pipeline, retry->pause_us);
+    retry->pause_us *= 2;
+    if (retry->pause_us > RETRY_PAUSE_MAX_US)
+        retry->pause_us = RETRY_PAUSE_MAX_US;
+    return true;
+}
+
+static freshet_code flush_writers(freshet_pipeline *pipeline, freshet_error *err)
+{
+    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        freshet_code code = writer->ops->flush(writer, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
+{
+    retry retry = {0};
+    for (;;) {
+        freshet_error problem = {0};
+        freshet_code code = freshet_step(pipeline, os.monotonic_us() + STEP_WAIT_US, &problem);
+        if (code == FRESHET_END)
+            return flush_writers(pipeline, err);
+        if (code == FRESHET_OK) {
+            if (retry.since_us != 0)
+                log_say(LOG_INFO, pipeline->declaration->pipeline.value, "the run goes on");
+            retry.since_us = 0;
+            if (atomic_load(&pipeline->stop))
+                return flush_writers(pipeline, err);
+        } else if (!should_retry(pipeline, &retry, &problem)) {
+            if (err != NULL)
+                *err = problem;
+            return code;
+        }
+    }
+}
+
+int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which)
+{
+    if (which == FRESHET_TABLE_ROWS)
+        return pipeline->debug == NULL ? 0 : debug_rows(pipeline->debug);
+    if (which == FRESHET_TABLE_TRIMMED)
+        return pipeline->debug == NULL ? 0 : debug_trimmed(pipeline->debug);
+    return atomic_load_explicit(&pipeline->counters[which], memory_order_relaxed);
+}
+
+const char *freshet_output_name(const freshet_pipeline *pipeline, uint32_t column)
+{
+    const schema *schema = feature_set_schema(pipeline->features);
+    return column < schema->n_fields ? schema->fields[column].name : NULL;
+}
+
+const char *freshet_output_type(const freshet_pipeline *pipeline, uint32_t column)
+{
+    const schema *schema = feature_set_schema(pipeline->features);
+    return column < schema->n_fields ? pipeline->output_types[column] : NULL;
+}
+
+freshet_code freshet_query(freshet_pipeline *pipeline, const char *sql,
+                           const freshet_query_options *options, freshet_result **out,
+                           freshet_error *err)
+{
+    if (pipeline->debug == NULL)
+        return error_set(
+            err, FRESHET_FAILED, FRESHET_STOP, NULL,
+            "this pipeline has no debug table to query: run it with --debug, or declare "
+            "`- online: {debug: true}` under sink.writers");
+    return debug_query(pipeline->debug, sql, options, out, err);
+}

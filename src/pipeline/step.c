@@ -1,0 +1,304 @@
+/* step.c - one micro-batch: poll the readers, run the query, compute the features, deliver.
+ *
+ *   freshet_step()
+ *     deliver what an earlier step could not                  (delivery.pending)
+ *     take()      rows of the driving readers, or a piece of the whole query's result
+ *     compute()   source -> feature set; refused rows become rejects
+ *     deliver()   writers, then dead letters, then counters
+ *
+ * The step's arena is reset only when nothing is pending. Waiting happens in one place, wait_input():
+ * poll(2) on the readers' descriptors and on the eventfd of freshet_stop().
+ */
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/text.h"
+#include "pipeline/pipeline.h"
+
+#define EXPECTED_ROWS_FIRST 64u
+
+static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state, freshet_error *err)
+{
+    freshet_reader *reader = state->reader;
+    if (!state->opened) {
+        freshet_code code = reader->ops->open(reader, NULL, err);
+        if (code != FRESHET_OK)
+            return code;
+        state->opened = true;
+    }
+    batch *taken = arena_zero(pipeline->step_arena, 1, sizeof *taken);
+    if (taken == NULL)
+        return error_memory(err, "taking rows from a reader");
+    uint32_t expected =
+        state->expected_rows < EXPECTED_ROWS_FIRST ? EXPECTED_ROWS_FIRST : state->expected_rows;
+    freshet_code code = batch_init(taken, pipeline->step_arena, &reader->schema, expected, err);
+    if (code != FRESHET_OK)
+        return code;
+    uint32_t rejects_before = pipeline->rejects.n;
+    code = reader->ops->poll(reader, taken, STEP_ROWS_MAX, STEP_BYTES_MAX, &pipeline->rejects,
+                             &state->more, err);
+    if (code == FRESHET_END) {
+        state->ended = true;
+        state->more = false;
+    } else if (code != FRESHET_OK) {
+        return code;
+    }
+    state->batch = taken;
+    state->expected_rows = taken->n_rows;
+    pipeline_count(pipeline, FRESHET_ROWS_READ,
+                   (int64_t)taken->n_rows + (pipeline->rejects.n - rejects_before));
+    return FRESHET_OK;
+}
+
+/* Polls each driving reader once. *rows: how many rows and rejects there are; *ended: all ended. */
+static freshet_code poll_readers(freshet_pipeline *pipeline, uint32_t *rows, bool *ended,
+                                 freshet_error *err)
+{
+    *rows = 0;
+    *ended = true;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        reader_state *state = &pipeline->readers[i];
+        state->batch = NULL;
+        if (!source_drives(pipeline->source, i) || state->ended)
+            continue;
+        freshet_error problem = {0};
+        freshet_code code = poll_reader(pipeline, state, &problem);
+        if (code != FRESHET_OK) {
+            /* What other readers gave already must not be lost: go on with it, fail the next time. */
+            if (*rows > 0 && problem.then == FRESHET_RETRY) {
+                *ended = false;
+                continue;
+            }
+            if (err != NULL)
+                *err = problem;
+            return code;
+        }
+        *rows += state->batch->n_rows;
+        *ended &= state->ended;
+    }
+    *rows += pipeline->rejects.n;
+    return FRESHET_OK;
+}
+
+/* Waits until a reader may have something, a stop is asked for, or the deadline. */
+static void wait_input(freshet_pipeline *pipeline, int64_t deadline_us)
+{
+    struct pollfd fds[PIPELINE_READERS_MAX + 1] = {{.fd = pipeline->wake_fd, .events = POLLIN}};
+    nfds_t n = 1;
+    int64_t wait_us = deadline_us - os.monotonic_us();
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        const reader_state *state = &pipeline->readers[i];
+        if (!state->opened || state->ended || !source_drives(pipeline->source, i))
+            continue;
+        freshet_reader *reader = state->reader;
+        int fd = reader->ops->wake_fd == NULL ? -1 : reader->ops->wake_fd(reader);
+        if (fd >= 0)
+            fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        if (reader->idle_us < wait_us)
+            wait_us = reader->idle_us;
+    }
+    if (wait_us > 0)
+        os.poll(fds, n, (int)((wait_us + 999) / 1000));
+}
+
+static bool any_more(const freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        if (pipeline->readers[i].more)
+            return true;
+    return false;
+}
+
+/* By rows: the next micro-batch of source rows; FRESHET_END when all readers have ended. */
+static freshet_code take_rows(freshet_pipeline *pipeline, int64_t deadline_us, batch *rows,
+                              freshet_error *err)
+{
+    uint32_t n = 0;
+    bool ended = false;
+    freshet_code code = poll_readers(pipeline, &n, &ended, err);
+    while (code == FRESHET_OK && n == 0 && !ended && !any_more(pipeline) &&
+           os.monotonic_us() < deadline_us && !atomic_load(&pipeline->stop)) {
+        wait_input(pipeline, deadline_us);
+        arena_reset(pipeline->step_arena);
+        pipeline->rejects = (rejects){.arena = pipeline->step_arena};
+        code = poll_readers(pipeline, &n, &ended, err);
+    }
+    if (code != FRESHET_OK)
+        return code;
+    if (n == 0)
+        return ended ? FRESHET_END : FRESHET_OK;
+    batch *batches[PIPELINE_READERS_MAX];
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        batches[i] = pipeline->readers[i].batch;
+    return source_run(pipeline->source, pipeline->step_arena, batches, rows, &pipeline->rejects,
+                      err);
+}
+
+/* As a whole: the next piece of the one result. */
+static freshet_code take_piece(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
+{
+    if (pipeline->whole_done)
+        return FRESHET_END;
+    freshet_code code = source_next(pipeline->source, pipeline->step_arena, rows, err);
+    if (code == FRESHET_END)
+        pipeline->whole_done = true;
+    return code;
+}
+
+void pipeline_locate(const freshet_pipeline *pipeline, uint64_t row, reject *into)
+{
+    const reader_state *state = &pipeline->readers[ROW_READER(row)];
+    freshet_reader *reader = state->reader;
+    const origin *origin = &state->batch->origins[ROW_INDEX(row)];
+    into->reader = reader->block->id.value;
+    into->partition = reader->ops->partition_label == NULL
+                          ? NULL
+                          : reader->ops->partition_label(reader, origin->partition);
+    into->offset = origin->offset;
+    into->raw = origin->raw;
+    into->raw_length = origin->raw_length;
+}
+
+/* A record that has no text of its own (Parquet, a table, a whole query's row) as JSON. */
+static freshet_code describe_row(freshet_pipeline *pipeline, const batch *from, uint32_t row,
+                                 reject *into, freshet_error *err)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    freshet_code code = batch_row_to_json(from, row, &text, err);
+    if (code == FRESHET_OK) {
+        into->raw = arena_copy(pipeline->step_arena, text.bytes, text.length);
+        into->raw_length = text.length;
+        if (into->raw == NULL)
+            code = error_memory(err, "describing a refused row");
+    }
+    text_release(&text);
+    return code;
+}
+
+static freshet_code refuse_row(void *context, const batch *in, uint32_t row, const char *reason,
+                               freshet_error *err)
+{
+    freshet_pipeline *pipeline = context;
+    reject reject = {.offset = -1};
+    const batch *from = in;
+    uint32_t from_row = row;
+    if (in->rows != NULL) {
+        pipeline_locate(pipeline, in->rows[row], &reject);
+        from = pipeline->readers[ROW_READER(in->rows[row])].batch;
+        from_row = ROW_INDEX(in->rows[row]);
+    }
+    if (reject.raw == NULL) {
+        freshet_code code = describe_row(pipeline, from, from_row, &reject, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    if (!rejects_add(&pipeline->rejects, &reject, "%s", reason))
+        return error_memory(err, "refusing a row");
+    return FRESHET_OK;
+}
+
+static void note_newest(freshet_pipeline *pipeline, const batch *rows)
+{
+    const column *times = &rows->columns[feature_set_n_keys(pipeline->features)];
+    const int64_t *time_us = times->data;
+    int64_t newest = atomic_load(&pipeline->counters[FRESHET_NEWEST_EVENT_US]);
+    for (uint32_t i = 0; i < rows->n_rows; i++)
+        if (time_us[i] > newest)
+            newest = time_us[i];
+    atomic_store(&pipeline->counters[FRESHET_NEWEST_EVENT_US], newest);
+}
+
+freshet_code pipeline_write_letters(freshet_pipeline *pipeline, freshet_error *err)
+{
+    if (pipeline->rejects.n == 0)
+        return FRESHET_OK;
+    freshet_code code = dead_letters_add(pipeline->letters, pipeline->declaration->pipeline.value,
+                                         &pipeline->rejects, err);
+    if (code != FRESHET_OK)
+        return code;
+    pipeline_count(pipeline, FRESHET_DEAD_LETTERS, pipeline->rejects.n);
+    pipeline->rejects.n = 0;
+    return FRESHET_OK;
+}
+
+static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
+{
+    delivery *delivery = &pipeline->delivery;
+    const batch *rows = &delivery->rows;
+    for (; rows->n_rows > 0 && delivery->writers_done < pipeline->n_writers;
+         delivery->writers_done++) {
+        freshet_writer *writer = pipeline->writers[delivery->writers_done];
+        freshet_code code = writer->ops->write(writer, rows, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    freshet_code code = pipeline_write_letters(pipeline, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (rows->n_rows > 0) {
+        note_newest(pipeline, rows);
+        pipeline_count(pipeline, FRESHET_ROWS_WRITTEN, rows->n_rows);
+    }
+    pipeline_count(pipeline, FRESHET_BATCHES, 1);
+    delivery->pending = false;
+    return FRESHET_OK;
+}
+
+static void note_lag(freshet_pipeline *pipeline)
+{
+    int64_t lag = 0;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        const reader_state *state = &pipeline->readers[i];
+        if (!state->opened || !source_drives(pipeline->source, i))
+            continue;
+        int64_t one = state->reader->ops->lag == NULL ? -1 : state->reader->ops->lag(state->reader);
+        lag = one < 0 || lag < 0 ? -1 : lag + one;
+    }
+    atomic_store(&pipeline->counters[FRESHET_LAG_BYTES], lag);
+}
+
+/* The first half of a step; on FRESHET_OK with rows or rejects the delivery is pending. */
+static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadline_us,
+                                     freshet_error *err)
+{
+    arena_reset(pipeline->step_arena);
+    pipeline->rejects = (rejects){.arena = pipeline->step_arena};
+    batch rows = {.arena = pipeline->step_arena};
+    freshet_code code = source_is_by_rows(pipeline->source)
+                            ? take_rows(pipeline, deadline_us, &rows, err)
+                            : take_piece(pipeline, &rows, err);
+    if (code != FRESHET_OK)
+        return code;
+    pipeline->delivery = (delivery){0};
+    if (rows.n_rows > 0) {
+        code = feature_set_run(pipeline->features, pipeline->step_arena, &rows,
+                               &pipeline->delivery.rows, refuse_row, pipeline, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    pipeline->delivery.pending = rows.n_rows > 0 || pipeline->rejects.n > 0;
+    return FRESHET_OK;
+}
+
+freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
+{
+    if (pipeline == NULL || pipeline->options.check)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "freshet_step() needs a pipeline that was opened to run, not to check");
+    freshet_code code = FRESHET_OK;
+    if (!pipeline->delivery.pending) {
+        code = pipeline->loaded ? load_changed(pipeline, err) : load_all(pipeline, err);
+        if (code == FRESHET_OK)
+            code = take_and_compute(pipeline, deadline_us, err);
+    }
+    if (code == FRESHET_OK && pipeline->delivery.pending)
+        code = deliver(pipeline, err);
+    note_lag(pipeline);
+    return code;
+}
