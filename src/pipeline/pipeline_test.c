@@ -356,9 +356,9 @@ static void a_whole_query_runs_in_batch_only(void **state)
         "pipeline: whole\n"
         "source:\n"
         "  readers: [{id: events, stream: %s, file: {path: '%s/events.jsonl'}}]\n"
-        "  query: select count(*) as n, max(\"at\") as \"at\", 1 as one from events\n"
+        "  query: select count(*) as n, max(\"at\") as \"at\", 1 as one from events e\n"
         "feature_set: {name: w, entity: e, keys: [{name: one, type: integer}],\n"
-        "              timestamp: {from: at}, features: [{name: n, type: bigint}]}\n"
+        "              timestamp: {from: last_at}, features: [{name: n, type: bigint}]}\n"
         "sink: {writers: [{online: {debug: true}}]}\n";
     for (int stream = 0; stream < 2; stream++) {
         char text[2048];
