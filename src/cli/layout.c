@@ -1,6 +1,7 @@
 /* layout.c - see layout.h. Columns get the width of their widest cell, up to LAYOUT_CELL_MAX; where
  * they do not fit side by side the last ones are left out, as far as needed with every column at
- * its narrowest; then the widest are narrowed until the rest fits. */
+ * its narrowest: whole cells where they must not be cut, else LAYOUT_CELL_MIN. Then the widest of
+ * those that may be narrowed are, until the rest fits. */
 #define _GNU_SOURCE
 #include "cli/layout.h"
 
@@ -92,41 +93,70 @@ uint32_t layout_rows(uint32_t height)
     return height > LINES_BESIDE_ROWS ? height - LINES_BESIDE_ROWS : 0;
 }
 
-static uint32_t natural_width(const view_table *table, uint32_t column)
+static uint32_t least(uint32_t a, uint32_t b)
 {
-    uint32_t width = layout_width(table->names[column]);
-    for (uint32_t row = 0; row < table->n_rows && width < LAYOUT_CELL_MAX; row++) {
-        const char *cell = table->cells[(size_t)row * table->n_columns + column];
-        uint32_t cell_width = cell == NULL ? 1 : layout_width(cell);
-        width = cell_width > width ? cell_width : width;
-    }
-    return width < LAYOUT_CELL_MAX ? width : LAYOUT_CELL_MAX;
+    return a < b ? a : b;
 }
 
-/* Fills widths[] and returns how many columns are shown. */
-static uint32_t choose_widths(const view_table *table, uint32_t width, uint32_t *widths)
+static uint32_t most(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The width of the widest cell, up to LAYOUT_CELL_MAX. */
+static uint32_t cells_width(const view_table *table, uint32_t column)
+{
+    uint32_t width = 1;
+    for (uint32_t row = 0; row < table->n_rows && width < LAYOUT_CELL_MAX; row++) {
+        const char *cell = table->cells[(size_t)row * table->n_columns + column];
+        width = most(width, cell == NULL ? 1 : layout_width(cell));
+    }
+    return least(width, LAYOUT_CELL_MAX);
+}
+
+typedef struct widths {
+    uint32_t now[COLUMNS_MAX];
+    uint32_t narrowest[COLUMNS_MAX];
+} widths;
+
+/* Narrows the widest column that may be; false where none may. */
+static bool narrow_one(widths *widths, uint32_t n)
+{
+    uint32_t widest = n;
+    for (uint32_t i = 0; i < n; i++) {
+        if (widths->now[i] > widths->narrowest[i] &&
+            (widest == n || widths->now[i] > widths->now[widest]))
+            widest = i;
+    }
+    if (widest == n)
+        return false;
+    widths->now[widest]--;
+    return true;
+}
+
+/* Fills in the widths and returns how many columns are shown. */
+static uint32_t choose_widths(const view_table *table, uint32_t width, widths *widths)
 {
     uint32_t n = 0;
     uint32_t narrowest = 0;
     uint32_t total = 0;
     while (n < table->n_columns && n < COLUMNS_MAX) {
-        uint32_t natural = natural_width(table, n);
-        uint32_t least = natural < LAYOUT_CELL_MIN ? natural : LAYOUT_CELL_MIN;
-        if (n > 0 && narrowest + GAP + least > width)
+        uint32_t name = least(layout_width(table->names[n]), LAYOUT_CELL_MAX);
+        uint32_t cells = cells_width(table, n);
+        uint32_t cut = table->whole[n] ? cells : least(cells, LAYOUT_CELL_MIN);
+        uint32_t gap = n > 0 ? GAP : 0;
+        widths->now[n] = most(name, cells);
+        widths->narrowest[n] = most(cut, least(name, LAYOUT_NAME_MIN));
+        if (n > 0 && narrowest + gap + widths->narrowest[n] > width)
             break;
-        narrowest += least + (n > 0 ? GAP : 0);
-        total += natural + (n > 0 ? GAP : 0);
-        widths[n++] = natural;
+        narrowest += gap + widths->narrowest[n];
+        total += gap + widths->now[n];
+        n++;
     }
-    while (n > 0 && total > width) {
-        uint32_t widest = 0;
-        for (uint32_t i = 1; i < n; i++)
-            widest = widths[i] > widths[widest] ? i : widest;
-        if (widths[widest] <= 1)
-            break;
-        widths[widest]--;
+    while (total > width && narrow_one(widths, n))
         total--;
-    }
+    if (n == 1)
+        widths->now[0] = least(widths->now[0], width);
     return n;
 }
 
@@ -181,21 +211,21 @@ static void append_status(const view_frame *frame, text_buffer *into)
 
 uint32_t layout_frame(const view_frame *frame, text_buffer *into)
 {
-    uint32_t widths[COLUMNS_MAX];
+    widths widths;
     const view_table *table = &frame->table;
     uint32_t n_lines = 0;
     if (frame->height == 0 || frame->width == 0)
         return 0;
     if (frame->height > LINES_BESIDE_ROWS && table->n_columns > 0) {
-        uint32_t n_shown = choose_widths(table, frame->width, widths);
+        uint32_t n_shown = choose_widths(table, frame->width, &widths);
         uint32_t n_rows = layout_rows(frame->height);
         n_rows = table->n_rows < n_rows ? table->n_rows : n_rows;
         append_title(frame, table->n_columns - n_shown + frame->n_left_out, into);
         style(frame, "\x1b[2m", into);
-        append_line(frame, table->names, widths, n_shown, into);
+        append_line(frame, table->names, widths.now, n_shown, into);
         style(frame, "\x1b[0m", into);
         for (uint32_t row = 0; row < n_rows; row++)
-            append_line(frame, table->cells + (size_t)row * table->n_columns, widths, n_shown,
+            append_line(frame, table->cells + (size_t)row * table->n_columns, widths.now, n_shown,
                         into);
         n_lines = n_rows + 2;
     }

@@ -11,7 +11,8 @@
 #include "base/text.h"
 
 #define LAYOUT_CELL_MAX 40u /* a cell is never wider than this */
-#define LAYOUT_CELL_MIN 6u  /* columns are left out rather than made narrower than this */
+#define LAYOUT_CELL_MIN 8u  /* texts are not cut to less than this: columns are left out instead */
+#define LAYOUT_NAME_MIN 6u  /* nor are the names of columns */
 #define LAYOUT_PARTS_MAX 10u
 
 typedef struct view_table {
@@ -20,6 +21,7 @@ typedef struct view_table {
     const char *const *names;
     const char *const *cells; /* row after row; NULL is a null */
     const bool *numeric;      /* per column: to the right */
+    const bool *whole; /* per column: its cells are not cut, as half a number or time is none */
 } view_table;
 
 typedef struct view_frame {

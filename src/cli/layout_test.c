@@ -11,6 +11,7 @@
 
 static const char *const names[] = {"origin", "carrier", "timestamp", "dep_delay"};
 static const bool numeric[] = {false, false, false, true};
+static const bool whole[] = {true, true, false, true};
 static const char *const cells[] = {"EWR", "UA", "2013-01-01 05:00:00", "12.5",
                                     "JFK", "B6", "2013-01-01 04:59:00", NULL,
                                     "LGA", "DL", "2013-01-01 04:58:00", "-3.0"};
@@ -18,7 +19,7 @@ static const char *const cells[] = {"EWR", "UA", "2013-01-01 05:00:00", "12.5",
 static view_frame example(uint32_t width, uint32_t height)
 {
     return (view_frame){.title = "departures",
-                        .table = {4, 3, names, cells, numeric},
+                        .table = {4, 3, names, cells, numeric, whole},
                         .parts = {"3 rows", "10 rows/s", "no dead letters"},
                         .n_parts = 3,
                         .width = width,
@@ -115,9 +116,16 @@ static void test_left_out(void **state)
     view_frame frame = example(22, 4);
     frame.n_left_out = 10;
     frame.table.n_rows = 1;
-    assert_frame(&frame, "departures  (+11 colu\xe2\x80\xa6\n"
-                         "origin  carri\xe2\x80\xa6  times\xe2\x80\xa6\n"
-                         "EWR     UA      2013-\xe2\x80\xa6\n"
+    assert_frame(&frame, "departures  (+12 colu\xe2\x80\xa6\n"
+                         "origin  carrier\n"
+                         "EWR     UA\n"
+                         "3 rows \xc2\xb7 10 rows/s\n");
+    /* a name may be cut, a text to LAYOUT_CELL_MIN, a number not at all */
+    frame = example(32, 4);
+    frame.table.n_rows = 1;
+    assert_frame(&frame, "departures\n"
+                         "origin  carri\xe2\x80\xa6  timesta\xe2\x80\xa6  dep_d\xe2\x80\xa6\n"
+                         "EWR     UA      2013-01\xe2\x80\xa6    12.5\n"
                          "3 rows \xc2\xb7 10 rows/s\n");
 }
 

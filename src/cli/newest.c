@@ -208,15 +208,17 @@ uint32_t newest_left_out(const newest *newest)
 
 /* ---- opening and closing ---- */
 
-static bool is_numeric(const char *type)
+static bool is_one_of(const char *type, const char *const *types)
 {
-    static const char *const types[] = {"integer", "bigint", "float", "double", "decimal"};
-    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-        if (strncmp(type, types[i], strlen(types[i])) == 0)
+    for (; *types != NULL; types++) {
+        if (strncmp(type, *types, strlen(*types)) == 0)
             return true;
     }
     return false;
 }
+
+static const char *const numbers[] = {"integer", "bigint", "float", "double", "decimal", NULL};
+static const char *const texts[] = {"string", "binary", "array", NULL};
 
 static bool prepare(newest *newest, const char *feature_set)
 {
@@ -228,15 +230,20 @@ static bool prepare(newest *newest, const char *feature_set)
     newest->n_left_out = n - n_columns;
     const char **names = arena_zero(newest->lasting, n_columns, sizeof *names);
     bool *numeric = arena_zero(newest->lasting, n_columns, sizeof *numeric);
-    for (uint32_t i = 0; names != NULL && numeric != NULL && i < n_columns; i++) {
+    bool *whole = arena_zero(newest->lasting, n_columns, sizeof *whole);
+    if (names == NULL || numeric == NULL || whole == NULL)
+        return false;
+    uint32_t n_keys = count_keys(pipeline);
+    for (uint32_t i = 0; i < n_columns; i++) {
         names[i] = freshet_output_name(pipeline, i);
-        numeric[i] = is_numeric(freshet_output_type(pipeline, i));
+        numeric[i] = is_one_of(freshet_output_type(pipeline, i), numbers);
+        whole[i] = i < n_keys || !is_one_of(freshet_output_type(pipeline, i), texts);
     }
-    newest->table = (view_table){.n_columns = n_columns, .names = names, .numeric = numeric};
+    newest->table =
+        (view_table){.n_columns = n_columns, .names = names, .numeric = numeric, .whole = whole};
     newest->whole_query = make_whole_query(newest, feature_set);
     newest->span_query = make_span_query(newest, feature_set);
-    return names != NULL && numeric != NULL && newest->whole_query != NULL &&
-           newest->span_query != NULL;
+    return newest->whole_query != NULL && newest->span_query != NULL;
 }
 
 void newest_close(newest *newest)
