@@ -11,6 +11,10 @@
  * dead letters. When delivery fails with FRESHET_RETRY, the step's results stay where they are, with a note
  * of who has them already (`delivery`), and the next step begins by delivering them: nothing is
  * lost, nothing goes out twice, and the readers rest meanwhile.
+ *
+ * Writers may hold rows until they are flushed. freshet_step() flushes each time, freshet_run() when
+ * no input is waiting, or has been for FLUSH_US: a stream that is behind gets through faster, and
+ * one that is not shows each micro-batch at once.
  */
 #ifndef FRESHET_PIPELINE_PIPELINE_H
 #define FRESHET_PIPELINE_PIPELINE_H
@@ -30,10 +34,13 @@
 #define PIPELINE_READERS_MAX 256u
 #define PIPELINE_WRITERS_MAX 16u
 
-/* One micro-batch: at most so many rows and bytes of each driving reader. Larger ones gain nothing
- * (bench/run shows it), and leave the processor's caches. */
+/* One micro-batch: at most so many rows and bytes of each driving reader. Larger ones leave the
+ * processor's caches; a writer that likes them larger gathers several. */
 #define STEP_ROWS_MAX 16384u
 #define STEP_BYTES_MAX ((size_t)4 << 20)
+
+/* Writers are flushed when no input is waiting, and at least this often while some is. */
+#define FLUSH_US INT64_C(250000)
 
 /* Static readers are looked at for changes this often while streaming. */
 #define STATIC_CHECK_US INT64_C(1000000)
@@ -81,6 +88,7 @@ struct freshet_pipeline {
     bool loaded;     /* the static readers are in their tables */
     bool whole_done; /* the one result of a query that runs as a whole has been read */
     delivery delivery;
+    int64_t unflushed_since_us; /* when a writer got the first rows since the last flush; 0: none */
     rejects rejects;
     int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
@@ -91,6 +99,16 @@ struct freshet_pipeline {
 const registry *registry_of_engine(void);
 const reader_ops *registry_reader(const block_kind *kind);
 const writer_ops *registry_writer(const block_kind *kind);
+
+/* freshet_step() without the flush behind it. */
+freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err);
+
+/* True when the next step need not wait: readers stopped at a limit, a whole result is not at its
+ * end. */
+bool pipeline_has_more(const freshet_pipeline *pipeline);
+
+/* Makes all writers show what they were given. */
+freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err);
 
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
 freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);

@@ -347,6 +347,63 @@ static void a_stream_stops_when_asked(void **state)
     freshet_declaration_close(declaration);
 }
 
+static void write_events(uint32_t n)
+{
+    char path[512];
+    fresh_files();
+    snprintf(path, sizeof path, "%s/events.jsonl", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (uint32_t i = 0; i < n; i++)
+        fprintf(file, "{\"id\":%u,\"at\":\"2024-05-01T10:00:00Z\",\"x\":1}\n", i);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_step_by_hand_shows_its_rows(void **state)
+{
+    (void)state;
+    write_events(STEP_ROWS_MAX + 1);
+    freshet_declaration *declaration = declare("true");
+    freshet_pipeline *pipeline = open_pipeline(declaration, NULL);
+    freshet_error err = {0};
+    assert_int_equal(freshet_step(pipeline, os.monotonic_us(), &err), FRESHET_OK);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_TABLE_ROWS), STEP_ROWS_MAX);
+    assert_int_equal(freshet_step(pipeline, os.monotonic_us(), &err), FRESHET_OK);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_TABLE_ROWS), STEP_ROWS_MAX + 1);
+    freshet_pipeline_close(pipeline);
+    freshet_declaration_close(declaration);
+}
+
+/* Stops the run once its table has all STEP_ROWS_MAX * 2 rows, or after a minute. */
+static void *stop_when_all_are_there(void *pipeline)
+{
+    for (int i = 0; i < 6000; i++) {
+        if (freshet_counter(pipeline, FRESHET_TABLE_ROWS) == STEP_ROWS_MAX * 2)
+            break;
+        usleep(10000);
+    }
+    int64_t rows = freshet_counter(pipeline, FRESHET_TABLE_ROWS);
+    freshet_stop(pipeline);
+    return (void *)(intptr_t)rows; /* before the stop, which shows rows of its own accord */
+}
+
+static void the_last_full_micro_batch_is_shown(void **state)
+{
+    (void)state;
+    write_events(STEP_ROWS_MAX * 2);
+    freshet_declaration *declaration = declare("true");
+    freshet_pipeline *pipeline = open_pipeline(declaration, NULL);
+    freshet_error err = {0};
+    pthread_t thread;
+    void *rows = NULL;
+    assert_int_equal(pthread_create(&thread, NULL, stop_when_all_are_there, pipeline), 0);
+    assert_int_equal(freshet_run(pipeline, &err), FRESHET_OK);
+    pthread_join(thread, &rows);
+    assert_int_equal((intptr_t)rows, STEP_ROWS_MAX * 2);
+    freshet_pipeline_close(pipeline);
+    freshet_declaration_close(declaration);
+}
+
 static void a_whole_query_runs_in_batch_only(void **state)
 {
     (void)state;
@@ -411,6 +468,8 @@ int main(void)
         cmocka_unit_test(static_readers_are_read_again_when_they_change),
         cmocka_unit_test(a_full_disk_loses_and_doubles_nothing),
         cmocka_unit_test(a_stream_stops_when_asked),
+        cmocka_unit_test(a_step_by_hand_shows_its_rows),
+        cmocka_unit_test(the_last_full_micro_batch_is_shown),
         cmocka_unit_test(a_whole_query_runs_in_batch_only),
         cmocka_unit_test(checking_reads_and_writes_nothing),
     };

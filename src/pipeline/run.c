@@ -60,15 +60,21 @@ static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet
     return true;
 }
 
-static freshet_code flush_writers(freshet_pipeline *pipeline, freshet_error *err)
+static bool flush_is_due(const freshet_pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
-        freshet_writer *writer = pipeline->writers[i];
-        freshet_code code = writer->ops->flush(writer, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
+    return pipeline->unflushed_since_us != 0 &&
+           (!pipeline_has_more(pipeline) || atomic_load(&pipeline->stop) ||
+            os.monotonic_us() - pipeline->unflushed_since_us >= FLUSH_US);
+}
+
+/* One turn: a step, and the flush that it may need. */
+static freshet_code turn(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = pipeline_step(pipeline, os.monotonic_us() + STEP_WAIT_US, err);
+    if ((code != FRESHET_OK && code != FRESHET_END) || !flush_is_due(pipeline))
+        return code;
+    freshet_code flushed = pipeline_flush(pipeline, err);
+    return flushed == FRESHET_OK ? code : flushed;
 }
 
 freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
@@ -76,15 +82,15 @@ freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
     retry retry = {0};
     for (;;) {
         freshet_error problem = {0};
-        freshet_code code = freshet_step(pipeline, os.monotonic_us() + STEP_WAIT_US, &problem);
+        freshet_code code = turn(pipeline, &problem);
         if (code == FRESHET_END)
-            return flush_writers(pipeline, err);
+            return FRESHET_OK;
         if (code == FRESHET_OK) {
             if (retry.since_us != 0)
                 log_say(LOG_INFO, pipeline->declaration->pipeline.value, "the run goes on");
             retry.since_us = 0;
             if (atomic_load(&pipeline->stop))
-                return flush_writers(pipeline, err);
+                return FRESHET_OK;
         } else if (!should_retry(pipeline, &retry, &problem)) {
             if (err != NULL)
                 *err = problem;

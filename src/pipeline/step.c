@@ -1,10 +1,11 @@
 /* step.c - one micro-batch: poll the readers, run the query, compute the features, deliver.
  *
- *   freshet_step()
+ *   pipeline_step()
  *     deliver what an earlier step could not                  (delivery.pending)
  *     take()      rows of the driving readers, or a piece of the whole query's result
  *     compute()   source -> feature set; refused rows become rejects
  *     deliver()   writers, then dead letters, then counters
+ *   freshet_step() does the same and flushes the writers
  *
  * The step's arena is reset only when nothing is pending. Waiting happens in one place, wait_input():
  * poll(2) on the readers' descriptors and on the eventfd of freshet_stop().
@@ -106,8 +107,10 @@ static void wait_input(freshet_pipeline *pipeline, int64_t deadline_us)
         os.poll(fds, n, (int)((wait_us + 999) / 1000));
 }
 
-static bool any_more(const freshet_pipeline *pipeline)
+bool pipeline_has_more(const freshet_pipeline *pipeline)
 {
+    if (!source_is_by_rows(pipeline->source))
+        return !pipeline->whole_done;
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         if (pipeline->readers[i].more)
             return true;
@@ -121,7 +124,7 @@ static freshet_code take_rows(freshet_pipeline *pipeline, int64_t deadline_us, b
     uint32_t n = 0;
     bool ended = false;
     freshet_code code = poll_readers(pipeline, &n, &ended, err);
-    while (code == FRESHET_OK && n == 0 && !ended && !any_more(pipeline) &&
+    while (code == FRESHET_OK && n == 0 && !ended && !pipeline_has_more(pipeline) &&
            os.monotonic_us() < deadline_us && !atomic_load(&pipeline->stop)) {
         wait_input(pipeline, deadline_us);
         arena_reset(pipeline->step_arena);
@@ -244,6 +247,8 @@ static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
     if (rows->n_rows > 0) {
         note_newest(pipeline, rows);
         pipeline_count(pipeline, FRESHET_ROWS_WRITTEN, rows->n_rows);
+        if (pipeline->unflushed_since_us == 0)
+            pipeline->unflushed_since_us = os.monotonic_us();
     }
     pipeline_count(pipeline, FRESHET_BATCHES, 1);
     delivery->pending = false;
@@ -286,7 +291,7 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     return FRESHET_OK;
 }
 
-freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
+freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
 {
     if (pipeline == NULL || pipeline->options.check)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
@@ -301,4 +306,25 @@ freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, fresh
         code = deliver(pipeline, err);
     note_lag(pipeline);
     return code;
+}
+
+freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
+{
+    for (uint32_t i = 0; pipeline->unflushed_since_us != 0 && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        freshet_code code = writer->ops->flush(writer, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    pipeline->unflushed_since_us = 0;
+    return FRESHET_OK;
+}
+
+freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
+{
+    freshet_code code = pipeline_step(pipeline, deadline_us, err);
+    if (code != FRESHET_OK && code != FRESHET_END)
+        return code;
+    freshet_code flushed = pipeline_flush(pipeline, err);
+    return flushed == FRESHET_OK ? code : flushed;
 }

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "writers/gather.h"
+
 typedef struct opened {
     arena *arena;
     declaration declaration;
@@ -55,18 +57,42 @@ static int64_t count_rows(freshet_writer *writer)
     return count;
 }
 
-static void rows_are_visible_once_written(void **state)
+static void write_rows(opened *opened, uint32_t n)
+{
+    batch rows;
+    assert_int_equal(batch_init(&rows, opened->arena, &opened->schema, n, NULL), FRESHET_OK);
+    rows.n_rows = n;
+    assert_int_equal(online_writer_ops.write(opened->writer, &rows, NULL), FRESHET_OK);
+}
+
+static void rows_are_visible_once_flushed(void **state)
 {
     (void)state;
     opened opened;
     open_online(&opened, NULL);
     assert_int_equal(opened.code, FRESHET_OK);
-    batch rows;
-    assert_int_equal(batch_init(&rows, opened.arena, &opened.schema, 3, NULL), FRESHET_OK);
-    rows.n_rows = 3;
-    assert_int_equal(online_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
-    assert_int_equal(count_rows(opened.writer), 3);
+    for (int i = 1; i <= 2; i++) {
+        write_rows(&opened, 3);
+        write_rows(&opened, 0);
+        write_rows(&opened, 4);
+        assert_int_equal(online_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
+        assert_int_equal(count_rows(opened.writer), 7 * i);
+    }
+    close_online(&opened);
+}
+
+static void not_more_is_held_than_one_piece(void **state)
+{
+    (void)state;
+    opened opened;
+    open_online(&opened, NULL);
+    write_rows(&opened, GATHER_ROWS - 1);
+    write_rows(&opened, 1);
+    assert_int_equal(count_rows(opened.writer), 0);
+    write_rows(&opened, 5);
+    assert_int_equal(count_rows(opened.writer), GATHER_ROWS);
     assert_int_equal(online_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
+    assert_int_equal(count_rows(opened.writer), GATHER_ROWS + 5);
     close_online(&opened);
 }
 
@@ -113,7 +139,8 @@ static void debug_options_keep_limits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_visible_once_written),
+        cmocka_unit_test(rows_are_visible_once_flushed),
+        cmocka_unit_test(not_more_is_held_than_one_piece),
         cmocka_unit_test(without_debug_it_is_refused),
         cmocka_unit_test(debug_options_keep_limits),
     };

@@ -27,7 +27,7 @@ typedef struct writer_ops {
      * batch may be given again. */
     freshet_code (*write)(freshet_writer *writer, const batch *rows, freshet_error *err);
     /* Everything written so far is durable (or visible, for the debug table) when this returns OK.
-     */
+     * The loop calls it as soon as no input is waiting, and at least each FLUSH_US. */
     freshet_code (*flush)(freshet_writer *writer, freshet_error *err);
     void (*close)(freshet_writer *writer);
 } writer_ops;
