@@ -152,8 +152,10 @@ static void say_line(const progress *progress, const counts *counts, double per_
 static void *plain_thread(void *context)
 {
     progress *progress = context;
+    /* The run may have begun before this thread has: nothing has been said of its first rows. */
     counts before;
     counts_take(progress->pipeline, &before);
+    before.read = before.written = before.dead = 0;
     while (!wait_for_end(progress, PROGRESS_INTERVAL_US)) {
         counts now;
         counts_take(progress->pipeline, &now);
