@@ -193,6 +193,11 @@ typedef struct freshet_run_options {
     bool serve; /* answer `freshet query` on the pipeline's private socket */
     bool
         check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
+    const char
+        *state; /* the state folder; NULL: one named after the pipeline, `<pipeline>.state` */
+    const char *start_date; /* batch runs: YYYY-MM-DD, both days included; NULL: no bound */
+    const char *end_date;
+    bool drain; /* with once: close every open window at the end */
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.

@@ -93,13 +93,24 @@ typedef struct batch {
     column *columns; /* schema.n_fields of them */
     uint32_t n_rows;
     origin *origins; /* reader batches: n_rows of them */
-    uint64_t *rows;  /* other batches: ROW_OF values, ascending; or NULL */
+    int64_t
+        *write_us; /* feature rows of a windowed or aggregated set: which of two rows of a key is
+                           the newer one; NULL: the event time is, and of equal ones the later arrival */
+    uint8_t *row_kinds; /* feature rows: ROW_... bits; NULL: ROW_NEW | ROW_ONLINE for each */
+    uint64_t *rows;     /* other batches: ROW_OF values, ascending; or NULL */
 } batch;
 
 /* The origin of a row of the source: the reader's index and the row in that reader's batch. */
 #define ROW_OF(reader, row) (((uint64_t)(reader) << 32) | (uint32_t)(row))
 #define ROW_READER(value) ((uint32_t)((value) >> 32))
 #define ROW_INDEX(value) ((uint32_t)(value))
+
+/* What a feature row is to the writers. */
+enum {
+    ROW_NEW = 1,       /* output for the first time: to `history` */
+    ROW_ONLINE = 2,    /* its key's newest row at this moment: to the online store */
+    ROW_CORRECTION = 4 /* output before with other values: to `history` with corrections */
+};
 
 #define BATCH_ROWS_MAX (1u << 20)
 

@@ -45,11 +45,68 @@ typedef enum timestamp_unit {
     UNIT_MICROSECONDS
 } timestamp_unit;
 
+/* What becomes of a row that is later than `lateness` allows. */
+typedef enum on_late { ON_LATE_DEAD_LETTER, ON_LATE_DROP, ON_LATE_UPDATE } on_late;
+
 typedef struct timestamp_block {
-    declared_text from; /* default "timestamp" */
-    int unit;           /* enum timestamp_unit */
-    declared_text mask; /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
+    declared_text from;    /* default "timestamp" */
+    int unit;              /* enum timestamp_unit */
+    declared_text mask;    /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
+    int64_t lateness_us;   /* streams with state: how late a row may be */
+    int64_t max_future_us; /* streams: how far ahead of the clock; 0: any */
+    int late;              /* enum on_late */
 } timestamp_block;
+
+/* One function of a window or an aggregate: `avg`, or `{count: bigint}` with its own output type. */
+typedef struct function_block {
+    declared_text name; /* "percentile(0.9)" */
+    declared_type type; /* value NULL: the feature's type */
+} function_block;
+
+/* `window:` of a feature; has_window tells whether it is there. */
+typedef struct window_block {
+    declared_blocks functions;  /* of function_block */
+    declared_list over;         /* "2 hours", "5 events" */
+    int mode;                   /* 0 fixed_windows, 1 row_windows (windows/window.h: window_mode) */
+    declared_list partition_by; /* n 0: the keys */
+    declared_text order_by;     /* NULL: the timestamp */
+} window_block;
+
+/* `aggregate:` of a feature of an aggregated set. */
+typedef struct aggregate_block {
+    declared_blocks functions;
+} aggregate_block;
+
+typedef struct pivot_block {
+    declared_text column;
+    declared_list values;
+} pivot_block;
+
+typedef struct distinct_block {
+    declared_list subset;
+    int keep; /* 0 last, 1 first */
+} distinct_block;
+
+typedef struct rolling_block {
+    declared_list over;
+    declared_text slide; /* default "1 day" */
+    int emit;            /* 0 close, 1 change */
+} rolling_block;
+
+/* `aggregated:` of a feature set. */
+typedef struct aggregated_block {
+    rolling_block windows;
+    bool has_windows;
+    pivot_block pivot;
+    bool has_pivot;
+    distinct_block distinct;
+    bool has_distinct;
+} aggregated_block;
+
+typedef struct deduplicate_block {
+    declared_list on;
+    int64_t within_us;
+} deduplicate_block;
 
 typedef struct feature_block {
     declared_text name;
@@ -57,6 +114,11 @@ typedef struct feature_block {
     declared_text from; /* a source column or an earlier feature */
     declared_text sql;  /* instead of from */
     declared_text description;
+    declared_text filter; /* of a windowed or aggregated feature: an SQL condition */
+    window_block window;
+    bool has_window;
+    aggregate_block aggregate;
+    bool has_aggregate;
 } feature_block;
 
 typedef struct feature_set_block {
@@ -68,6 +130,14 @@ typedef struct feature_set_block {
     bool has_timestamp;
     declared_blocks features; /* of feature_block, at least one */
     int on_cast_error;
+    aggregated_block aggregated;
+    bool has_aggregated;
+    bool
+        deduplicate_rows; /* batch: drop a row that repeats its key's row before; Butterfree's default
+                              is true, ours too when it is a batch */
+    deduplicate_block deduplicate; /* streams: an event once within a time */
+    bool has_deduplicate;
+    bool refresh_on_expiry;
 } feature_set_block;
 
 typedef struct writer_block {
@@ -82,6 +152,14 @@ typedef struct dead_letters_block {
     declared_text path; /* default "<pipeline>.dead_letters.jsonl" beside the declaration's file */
 } dead_letters_block;
 
+typedef struct checkpoint_block {
+    int64_t interval_us; /* default 1 second */
+} checkpoint_block;
+
+typedef struct state_block {
+    int64_t memory; /* bytes of keyed state held in memory; default 1 GiB */
+} state_block;
+
 typedef struct declaration {
     int64_t version;
     declared_text pipeline;
@@ -89,6 +167,8 @@ typedef struct declaration {
     feature_set_block feature_set;
     sink_block sink;
     dead_letters_block dead_letters;
+    checkpoint_block checkpoint;
+    state_block state;
     /* not options: */
     const char *folder; /* relative paths are relative to this; "." for builder and parse */
     const char *file;   /* the name in messages; NULL for the builder */

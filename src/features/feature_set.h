@@ -16,6 +16,7 @@
 #define FRESHET_FEATURES_FEATURE_SET_H
 
 #include "declaration/declaration.h"
+#include "features/state_part.h"
 #include "sql/sql.h"
 
 typedef struct feature_set feature_set;
@@ -32,6 +33,32 @@ void feature_set_close(feature_set *set);
 /* Keys, timestamp, features: the first n_keys columns are keys, column n_keys is the timestamp. */
 const schema *feature_set_schema(const feature_set *set);
 uint32_t feature_set_n_keys(const feature_set *set);
+
+/* ---- windows, aggregated sets, deduplication (docs/windows.md) ----
+ *
+ * feature_set_run() of a set with state outputs, for each row taken, its feature row, and behind
+ * them the rows of keys whose newest row changed by it (row_kinds, write_us: base/batch.h). In a
+ * batch, sets with windows or groups take all rows and give none; feature_set_finish() then gives the
+ * results in pieces, as Butterfree's batch has them.
+ */
+
+/* Set before the first run. lanes: the watermark's partition of each row of the next runs' input, by the index in
+ * `in`; NULL: all rows are of one. */
+void feature_set_lanes(feature_set *set, const uint32_t *lanes);
+
+/* The next piece of a batch's results, or of what a drained stream still owes (open windows are closed);
+ * FRESHET_END after the last. Nothing more may be run after it. */
+freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out, freshet_error *err);
+
+/* The parts of keyed state; *n 0 where there are none. Live as long as the set. */
+const state_part *feature_set_state(feature_set *set, uint32_t *n);
+
+/* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint, and back. */
+freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err);
+freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size_t length,
+                                       freshet_error *err);
+
+/* ---- running ---- */
 
 /* Computes `in` (a batch of the source's schema; in->rows may be NULL) into `out`, whose rows[] are
  * those of `in` without the refused ones. Each refused row is given to refuse() with one sentence

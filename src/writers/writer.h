@@ -15,6 +15,12 @@
 
 typedef struct freshet_writer freshet_writer;
 
+/* Files by their paths relative to the writer's folder. */
+typedef struct writer_files {
+    const char *const *paths;
+    uint32_t n;
+} writer_files;
+
 typedef struct writer_ops {
     block_kind block;
     size_t size;
@@ -30,13 +36,28 @@ typedef struct writer_ops {
      * The loop calls it as soon as no input is waiting, and at least each FLUSH_US. */
     freshet_code (*flush)(freshet_writer *writer, freshet_error *err);
     void (*close)(freshet_writer *writer);
+
+    /* Writers whose output appears with the checkpoint (files written aside, then renamed); all three
+     * NULL where that is not so.
+     * pending: after a flush, the files finished since the last publish, still aside, in `arena`.
+     * publish: the checkpoint that lists `files` is durable: make them appear. May come again for the
+     * same files after a crash; files that are there already are fine.
+     * recover: before the first write. `committed` are the files that the last checkpoint lists: they
+     * are published; every other file of ours that lies aside is removed. */
+    freshet_code (*pending)(freshet_writer *writer, arena *arena, writer_files *out,
+                            freshet_error *err);
+    freshet_code (*publish)(freshet_writer *writer, const writer_files *files, freshet_error *err);
+    freshet_code (*recover)(freshet_writer *writer, const writer_files *committed,
+                            freshet_error *err);
 } writer_ops;
 
 struct freshet_writer {
     const writer_ops *ops;
     const declaration *declaration;
     const void *options;
-    arena *arena; /* the pipeline's lifetime */
+    arena *arena;        /* the pipeline's lifetime */
+    uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
+    bool is_batch;       /* the run has an end and keeps no state */
 };
 
 #endif

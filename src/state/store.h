@@ -1,0 +1,65 @@
+/* store.h - the state folder: what survives the process, in RocksDB.
+ *
+ * One folder a pipeline. It holds, in one RocksDB database: the format's version and the declaration's
+ * fingerprints; the positions of all partitions of all readers; watermarks and other small facts; the saved bytes of all
+ * keys of all state parts; the list of files that writers have to publish. A checkpoint puts all that changed into ONE
+ * write batch, synced: after a crash there is either all of it or nothing.
+ *
+ * The write may happen on the store's own thread, from a copy of the dirty set (store_commit returns at
+ * once; store_wait waits): the loop never waits for the disk unless the last checkpoint is still
+ * on its way when the next is due.
+ *
+ * Damage is found by checksums, and named with the file; nothing damaged is ever used. The folder is locked against a second process.
+ * The only place that includes rocksdb/c.h.
+ *
+ * Order of calls: open, {get, begin, put..., commit}*, close.
+ */
+#ifndef FRESHET_STATE_STORE_H
+#define FRESHET_STATE_STORE_H
+
+#include <freshet/freshet.h>
+
+#include "base/arena.h"
+#include "base/text.h"
+
+typedef struct state_store state_store;
+
+/* What kind of thing an entry is: the first byte of its key in RocksDB. */
+typedef enum store_space {
+    STORE_FACT = 'f',     /* name -> bytes: format, fingerprints, checkpoint number */
+    STORE_POSITION = 'p', /* reader id, 0, partition name -> offset, label */
+    STORE_STATE = 's',    /* part name, 0, key -> saved bytes */
+    STORE_FILE = 'h'      /* writer name, 0, file -> what to publish */
+} store_space;
+
+/* Opens or makes the folder. FRESHET_TRY_AGAIN when another process has it locked (the sentence names
+ * the process), FRESHET_FAILED with the file's name where it is damaged. read_only: for `freshet state`. */
+freshet_code store_open(const char *folder, bool read_only, state_store **out, freshet_error *err);
+void store_close(state_store *store);
+
+/* Appends the value, or FRESHET_END. Sees what was committed, also while it is being written. */
+freshet_code store_get(state_store *store, store_space space, const char *name, const void *key,
+                       size_t key_length, text_buffer *into, freshet_error *err);
+
+/* Everything of a space and name (NULL: all names), in the order of the keys. The visitor's false ends it. */
+typedef bool store_visit_fn(void *context, const char *name, const void *key, size_t key_length,
+                            const void *value, size_t length);
+freshet_code store_visit(state_store *store, store_space space, const char *name,
+                         store_visit_fn *visit, void *context, freshet_error *err);
+
+/* One checkpoint: begin waits for the one before; put and remove copy; commit hands over to the store's
+ * thread. An error of the writing is given by the next begin or wait. */
+freshet_code store_begin(state_store *store, freshet_error *err);
+freshet_code store_put(state_store *store, store_space space, const char *name, const void *key,
+                       size_t key_length, const void *value, size_t length, freshet_error *err);
+freshet_code store_remove(state_store *store, store_space space, const char *name, const void *key,
+                          size_t key_length, freshet_error *err);
+freshet_code store_commit(state_store *store, freshet_error *err);
+/* True when the last commit is durable (or failed: then wait tells). */
+bool store_is_idle(state_store *store);
+freshet_code store_wait(state_store *store, freshet_error *err);
+
+/* Reads everything and checks every checksum: `freshet state verify`. */
+freshet_code store_verify(state_store *store, freshet_error *err);
+
+#endif
