@@ -73,7 +73,8 @@ def wait_until_quiet():
 
 def environment(files):
     """The environment of a freshet whose declaration reads `files`, and whose socket is our own."""
-    return dict(os.environ, BENCH_FILES=files, FRESHET_RUN_DIR=os.path.join(WORK, "run"))
+    return dict(os.environ, BENCH_FILES=files, BENCH_ROWS=str(max(EVENTS, 1_000_000)),
+                FRESHET_RUN_DIR=os.path.join(WORK, "run"))
 
 
 def start(command, name, cores=None, env=None):

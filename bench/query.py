@@ -118,7 +118,7 @@ def time_stream(folder, with_queries):
         if asker:
             asker.start()
         while True:
-            written = client.status()["rows_written"]
+            written = client.status()["table_rows"]
             if began is None and written > 0:
                 began, first = time.monotonic(), written
             if written >= EVENTS:
