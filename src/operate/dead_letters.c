@@ -36,7 +36,7 @@ struct dead_letters {
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static freshet_code check_path(const char *path, freshet_error *err)
+freshet_code dead_letters_check(const char *path, freshet_error *err)
 {
     struct stat found;
     if (os.stat(path, &found) == 0 && S_ISDIR(found.st_mode))
@@ -60,7 +60,7 @@ static freshet_code check_path(const char *path, freshet_error *err)
 
 freshet_code dead_letters_open(const char *path, dead_letters **out, freshet_error *err)
 {
-    freshet_code code = check_path(path, err);
+    freshet_code code = dead_letters_check(path, err);
     if (code != FRESHET_OK)
         return code;
     dead_letters *letters = calloc(1, sizeof *letters);

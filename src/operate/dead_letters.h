@@ -24,8 +24,11 @@
 
 typedef struct dead_letters dead_letters;
 
-/* Creates nothing. FRESHET_BAD_DECLARATION where the path's folder is not there, or the path is a
- * folder. */
+/* Is this a place for a file of dead letters? FRESHET_BAD_DECLARATION where the path's folder is not
+ * there, or the path is a folder. Touches nothing. */
+freshet_code dead_letters_check(const char *path, freshet_error *err);
+
+/* Checks, and creates nothing yet. */
 freshet_code dead_letters_open(const char *path, dead_letters **out, freshet_error *err);
 
 /* Appends one line a reject. On failure nothing of it is in the file, and the error is

@@ -118,6 +118,51 @@ static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, fres
     return code;
 }
 
+static void check_writers(const freshet_pipeline *pipeline, problems *problems)
+{
+    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
+    for (uint32_t i = 0; i < blocks->n && !pipeline->options.debug; i++) {
+        const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
+        const writer_ops *ops = registry_writer(kind->kind);
+        if (ops->check != NULL)
+            ops->check(kind->options, &kind->at, problems);
+    }
+}
+
+static const char *letters_path(const freshet_pipeline *pipeline)
+{
+    return declaration_path(pipeline->declaration, pipeline->arena,
+                            pipeline->declaration->dead_letters.path.value);
+}
+
+/* What the writers and the dead letters would refuse; nothing is opened. */
+static freshet_code check_ends(const freshet_pipeline *pipeline, problems *problems,
+                               freshet_error *err)
+{
+    check_writers(pipeline, problems);
+    const char *letters = letters_path(pipeline);
+    if (letters == NULL)
+        return error_memory(err, "checking the dead letters");
+    freshet_error problem = {0};
+    freshet_code code = dead_letters_check(letters, &problem);
+    if (code == FRESHET_BAD_DECLARATION) {
+        problem_add(problems, &pipeline->declaration->dead_letters.path.at, "%s", problem.text);
+    } else if (code != FRESHET_OK && err != NULL) {
+        *err = problem;
+    }
+    return code;
+}
+
+/* All that can be wrong, in one go. */
+static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
+{
+    freshet_code code = resolve(pipeline, problems, err);
+    if (code != FRESHET_OK && code != FRESHET_BAD_DECLARATION)
+        return code;
+    freshet_code ends = check_ends(pipeline, problems, err);
+    return code == FRESHET_OK ? ends : code;
+}
+
 static freshet_code open_writer(freshet_pipeline *pipeline, const writer_ops *ops,
                                 const void *options, freshet_error *err)
 {
@@ -180,8 +225,7 @@ static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
     freshet_code code = open_writers(pipeline, err);
     if (code != FRESHET_OK)
         return code;
-    const char *letters = declaration_path(pipeline->declaration, pipeline->arena,
-                                           pipeline->declaration->dead_letters.path.value);
+    const char *letters = letters_path(pipeline);
     if (letters == NULL)
         return error_memory(err, "opening the dead letters");
     code = dead_letters_open(letters, &pipeline->letters, err);
@@ -225,7 +269,7 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
         return error_memory(err, "opening the pipeline");
     problems *problems = problems_open(pipeline->arena);
     freshet_code code = problems == NULL ? error_memory(err, "opening the pipeline")
-                                         : resolve(pipeline, problems, err);
+                                         : check_all(pipeline, problems, err);
     if (problems != NULL && problems_count(problems) > 0)
         code = problems_report(problems, problem, context, err);
     if (code == FRESHET_OK && !pipeline->options.check) {

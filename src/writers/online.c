@@ -53,6 +53,16 @@ static const option options[] = {
     {.name = NULL},
 };
 
+#define NO_STORE                                                                                   \
+    "the Cassandra writer is not in this version; write `debug: true` under `online`, or run with "  \
+    "--debug"
+
+static void online_check(const void *options, const place *at, problems *problems)
+{
+    if (!((const online_options *)options)->debug)
+        problem_add(problems, at, "%s", NO_STORE);
+}
+
 static freshet_code online_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
                                 freshet_error *err)
 {
@@ -60,8 +70,7 @@ static freshet_code online_open(freshet_writer *base, const schema *schema, uint
     const online_options *given = base->options;
     if (!given->debug)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, base->declaration->file,
-                         "the Cassandra writer is not in this version; write `debug: true` under "
-                         "`online`, or run with --debug");
+                         "%s", NO_STORE);
     debug_options limits = {.rows = given->rows, .memory = given->memory};
     freshet_code code = debug_open(base->declaration->feature_set.name.value, schema, n_keys,
                                    &limits, &writer->table, err);
@@ -118,6 +127,7 @@ const writer_ops online_writer_ops = {
               .options = options,
               .size = sizeof(online_options)},
     .size = sizeof(online_writer),
+    .check = online_check,
     .open = online_open,
     .write = online_write,
     .flush = online_flush,

@@ -25,6 +25,9 @@ typedef struct writer_ops {
     block_kind block;
     size_t size;
 
+    /* Reports, before anything is opened, what a run with these options cannot do; `at` is the place
+     * of the writer's block. NULL: nothing to say. Not called where --debug replaces the writers. */
+    void (*check)(const void *options, const place *at, problems *problems);
     /* `schema`: keys (n_keys first columns), timestamp, features. Lives as long as the writer. */
     freshet_code (*open)(freshet_writer *writer, const schema *schema, uint32_t n_keys,
                          freshet_error *err);

@@ -314,10 +314,12 @@ class FilesystemTest(Case):
         self.assertIn(f"{n_bad + 1} dead letters", run.stop().err)
 
     def test_bad_place_for_dead_letters(self):
-        self.declare(extra="dead_letters: {path: not-there/letters.jsonl}\n")
-        finished = self.freshet("run", "events.yaml")
-        self.assertEqual(finished.code, 78, finished.err)
-        self.assertIn("not-there", finished.err)
+        for path, says in [("not-there/letters.jsonl", "not-there"), ("in", "is a folder")]:
+            self.declare(extra=f"dead_letters: {{path: {path}}}\n")
+            for verb in ["check", "run"]:
+                finished = self.freshet(verb, "events.yaml")
+                self.assertEqual(finished.code, 78, finished.err)
+                self.assertRegex(finished.err, rf"^events.yaml:\d+:22: error: .*{says}")
 
 
 class BadDeclarationTest(Case):

@@ -300,6 +300,15 @@ class ExitCodeTest(Case):
 
 class RowLimitTest(Case):
 
+    def test_no_store_is_a_mistake_without_debug(self):
+        """`check` says what `run` would, with its place; nothing is made."""
+        self.declare(stream=False, sink="- online: {debug: false}")
+        for verb in ["check", "run"]:
+            finished = self.freshet(verb, "events.yaml")
+            self.assertEqual(finished.code, 78, finished)
+            self.assertEqual(finished.out, "")
+            self.assertRegex(finished.err, r"^events.yaml:\d+:\d+: error: the Cassandra writer .* --debug")
+
     def test_row_limit(self):
         """The newest rows stay, and the output says that older ones have gone."""
         self.declare(sink="- online: {debug: true, rows: 1000}", stream=False)
