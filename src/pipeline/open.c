@@ -58,10 +58,10 @@ static freshet_code describe_readers(freshet_pipeline *pipeline, problems *probl
         freshet_error problem = {0};
         freshet_reader *reader = pipeline->readers[i].reader;
         code = reader->ops->describe(reader, &problem);
-        if (code == FRESHET_BAD_DECLARATION) {
+        if (code == FRESHET_BAD_DECLARATION || code == FRESHET_FAILED) {
             problem_add(problems, &block->kind.at, "reader \"%s\": %s", block->id.value,
                         problem.text);
-            worst = code;
+            worst = FRESHET_BAD_DECLARATION;
         } else if (code != FRESHET_OK) {
             if (err != NULL)
                 *err = problem;

@@ -139,6 +139,11 @@ static freshet_code choose_format(file_reader *reader, const file_listing *listi
         reader->format = file_format_of(listing->items[i].path);
     if (reader->format != FORMAT_AUTO)
         return FRESHET_OK;
+    if (listing->n == 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "There is no file at \"%s\" yet whose name shows the format; mend the "
+                         "path, or say format: json, csv or parquet.",
+                         reader->path);
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                      "The format of \"%s\" does not show from the names of its files; say format: "
                      "json, csv or parquet.",
@@ -282,7 +287,9 @@ static freshet_code infer_from_parquet(file_reader *reader, const char *path, fr
     code = scan_describe(reader->scan, relation, arena, &reader->base.schema, &problem);
     if (code == FRESHET_OK || code == FRESHET_NO_MEMORY)
         return code == FRESHET_OK ? code : error_memory(err, "describing a Parquet file");
-    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path, "%s", problem.text);
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
+                     "The columns of \"%s\" cannot be read as those of a Parquet file: %s", path,
+                     problem.text);
 }
 
 static freshet_code infer_columns(file_reader *reader, const file_listing *listing,
