@@ -593,7 +593,8 @@ static const later later_options[] = {
     {"preprocess",
      "steps before the query are not in this version of Freshet: filter and replace in "
      "the query itself"},
-    {"kafka", "the Kafka reader is not in this version of Freshet: read files or a table"},
+    {"kafka", "Kafka is not in this version of Freshet: read from \"file\" or \"table\", write to "
+              "\"online\""},
     {"history",
      "the historical store is not in this version of Freshet: write to \"online: {debug: "
      "true}\""},

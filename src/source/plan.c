@@ -971,7 +971,11 @@ freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
         return error_memory(err, "planning the query");
     freshet_code code = sql_tree(session, arena, sql, &json, &length, &problem, err);
     if (code == FRESHET_USAGE) {
-        report(context, problem.position, problem.text);
+        bool no_select = strstr(problem.text, "Only SELECT statements") != NULL;
+        report(context, problem.position,
+               no_select ? "the query must be one SELECT over the readers' ids; a statement that "
+                           "changes something is not possible here"
+                         : problem.text);
         return FRESHET_BAD_DECLARATION;
     }
     if (code == FRESHET_OK)

@@ -397,6 +397,25 @@ class BadDeclarationTest(Case):
         text = self.base().replace("query: select * from events", "query: select * from evnts")
         self.check(text, r"bad\.yaml:8:24: error: .*evnts")
 
+    def test_no_select(self):
+        for sql in ("drop table events", "insert into events values (1)", "set threads = 1"):
+            self.check(self.base().replace("select * from events", sql),
+                       r"(?m)^bad\.yaml:8:\d+: error: the query must be one SELECT")
+
+    def test_readers_that_are_not_there(self):
+        """What a reader names is looked at when its columns are inferred: each mistake has its place."""
+        self.write("text.parquet", "this is no Parquet")
+        file = "file: {path: in, format: json, schema: {id: bigint, key: string, seen: timestamp, value: double}}"
+        for reader, says in (("file: {path: nothing}", 'There is no file at "nothing" yet'),
+                             ("file: {path: nothing, format: json}", 'There is no file at "nothing" yet'),
+                             ("file: {path: text.parquet}", "text.parquet.*Parquet"),
+                             ("table: {path: nothing.db, table: t}", "cannot open nothing.db: No such file")):
+            with self.subTest(reader=reader):
+                text = self.base().replace(file, reader)
+                if reader.startswith("table"):
+                    text = text.replace("stream: true", "stream: false")
+                self.check(text, r'(?m)^bad\.yaml:7:\d+: error: reader "events": .*' + says)
+
     def test_sql_that_reads_files(self):
         for sql in ("select * from events, read_csv('x.csv')", "select * from events, 'x.parquet'",
                     "select *, read_text('/etc/passwd') from events", "copy events to 'x'",
