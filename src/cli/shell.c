@@ -273,7 +273,7 @@ static void command(shell *shell, char *line)
         output_finish();
     } else if (strcmp(name, ".tables") == 0) {
         ask(shell, "select table_name as name, table_type as type from information_schema.tables "
-                   "order by name");
+                   "where table_schema = 'main' order by name");
     } else if (strcmp(name, ".format") == 0) {
         set_format(shell, value == NULL ? "" : value);
     } else if (strcmp(name, ".status") == 0) {

@@ -169,6 +169,7 @@ class ShellTest(Case):
                          ["online_feature_store__events", "online_feature_store__events_latest"])
         self.assertIsInstance(json.loads(out[2]), dict)
         self.assertIn(".tables", finished.out)
+        self.assertNotIn("BASE TABLE", finished.out)  # its own tables behind the views are not shown
         self.assertNotIn('{"1"', finished.out)
 
     def test_errors_go_on(self):
