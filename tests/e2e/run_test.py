@@ -404,6 +404,11 @@ class ShowTest(Case):
         self.assertEqual(self.good("show", "--schema", "events.yaml"),
                          "key        string\ntimestamp  timestamp\nid         bigint\nvalue      double\n")
 
+    def test_reference_page_is_that_of_the_tables(self):
+        with open(os.path.join(SOURCE, "docs", "declaration.md"), encoding="utf-8") as page:
+            self.assertEqual(self.good("schema", "--reference"), page.read(),
+                             "make it anew: freshet schema --reference > docs/declaration.md")
+
     def test_shown_declaration_is_the_same_pipeline(self):
         self.declare(stream=False)
         self.write("in/0.jsonl", lines(0, 50))
