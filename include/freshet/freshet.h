@@ -83,7 +83,8 @@ typedef struct freshet_error {
 
 typedef struct freshet_declaration freshet_declaration;
 
-/* Called once for each problem found in a declaration, in the order of their places. */
+/* Called once for each problem found in a declaration, in the order of their places. One whose code is FRESHET_OK
+ * is a warning: the declaration can be used, but may not mean what was meant. */
 typedef void freshet_problem_fn(void *context, const freshet_error *problem);
 
 /* Reads a declaration in YAML (docs/declaration.md is its reference). All mistakes are found in one

@@ -68,11 +68,11 @@ const verb verb_check = {
     .operand = "FILE",
     .operand_offset = offsetof(check_arguments, file),
     .summary = "find every mistake in a declaration",
-    .doc = "Reads the declaration, looks at the schemas of its data and prepares its query and\n"
-           "features, without reading a row. Every problem is printed to stderr as\n"
-           "\"file:line:column: error: sentence\", all in one go, and the exit code is 78; without "
-           "any,\n"
-           "the readers and the output columns are printed and the exit code is 0.",
+    .doc =
+        "Reads the declaration, looks at the schemas of its data and prepares its query and\n"
+        "features, without reading a row. Every problem is printed to stderr as\n"
+        "\"file:line:column: error: sentence\", all in one go, and the exit code is 78; without\n"
+        "any (warnings apart), the readers and the output columns are printed, and it is 0.",
     .examples = "    freshet check flights.yaml\n",
     .arguments = check_options,
     .size = sizeof(check_arguments),

@@ -43,8 +43,20 @@ void report_error(const freshet_error *err)
     fprintf(stderr, "%s: error: %s\n", err->at[0] == '\0' ? "freshet" : err->at, err->text);
 }
 
+static void report_warning(const freshet_error *warning)
+{
+    if (errors_to_log)
+        log_say(LOG_WARNING, NULL, "%s: %s", warning->at, warning->text);
+    else
+        fprintf(stderr, "%s: warning: %s\n", warning->at, warning->text);
+}
+
 void report_problem(void *context, const freshet_error *problem)
 {
+    if (problem->code == FRESHET_OK) {
+        report_warning(problem);
+        return;
+    }
     uint32_t *n_problems = context;
     *n_problems += 1;
     report_error(problem);

@@ -9,10 +9,19 @@
 #include <string.h>
 #include <strings.h>
 
+#include "windows/window.h"
+
 #define PIPELINE_NAME_MAX 64
+#define LATENESS_MAX_US (INT64_C(36500) * 86400 * 1000000) /* 100 years, as windows */
 
 static const char *const cast_choices[] = {"dead_letter", "null", NULL};
 static const char *const unit_choices[] = {"none", "s", "ms", "us", NULL};
+static const char *const late_choices[] = {"dead_letter", "drop", "update", NULL};
+static const char *const mode_choices[] = {"fixed_windows", "row_windows", NULL};
+static const char *const keep_choices[] = {"last", "first", NULL};
+static const char *const emit_choices[] = {"close", "change", NULL};
+static const char *const refresh_choices[] = {"never", "on_expiry", NULL};
+static const char *const without_type[] = {"window", "aggregate", NULL};
 
 /* ---- checks that a table cannot say ---------------------------------------------------------- */
 
@@ -83,7 +92,6 @@ static void check_key(void *options, const place *at, problems *problems)
 static void check_feature(void *options, const place *at, problems *problems)
 {
     feature_block *feature = options;
-    (void)at;
     check_column_name(&feature->name, problems);
     const type *type = feature->type.value;
     if (type != NULL && type->kind == TYPE_STRUCT) {
@@ -97,12 +105,38 @@ static void check_feature(void *options, const place *at, problems *problems)
                         "a feature cannot be an array of %s: its elements must be single values",
                         element == TYPE_ARRAY ? "arrays" : "structs");
     }
+    bool many = feature->has_window || feature->has_aggregate; /* made of many rows */
     if (feature->from.value != NULL && feature->sql.value != NULL)
         problem_add(
             problems, &feature->sql.at,
             "\"from\" and \"sql\" exclude each other: a feature is a column or an expression");
+    else if (many && feature->sql.value != NULL)
+        problem_add(
+            problems, &feature->sql.at,
+            "a windowed or aggregated feature is computed of a column: make a feature of the "
+            "expression first, and name it here as \"from\"");
     else if (feature->from.value == NULL && feature->sql.value == NULL)
         feature->from = feature->name;
+    if (feature->has_window && feature->has_aggregate)
+        problem_add(
+            problems, at,
+            "\"window\" and \"aggregate\" exclude each other: \"window\" looks back from each "
+            "row, \"aggregate\" belongs into an aggregated feature set");
+    if (feature->filter.value != NULL && !many)
+        problem_add(
+            problems, &feature->filter.at,
+            "\"filter\" is for features with \"window\" or \"aggregate\": filter rows in the "
+            "query, or write a case expression as \"sql\"");
+}
+
+static void check_window(void *options, const place *at, problems *problems)
+{
+    const window_block *window = options;
+    (void)at;
+    if (window->mode == WINDOW_FIXED && window->order_by.value != NULL &&
+        strcmp(window->order_by.value, "timestamp") != 0)
+        problem_add(problems, &window->order_by.at,
+                    "\"order_by\" is for row_windows: fixed_windows are spans of the timestamp");
 }
 
 /* ---- tables --------------------------------------------------------------------------------- */
@@ -168,6 +202,35 @@ static const option timestamp_options[] = {
      .doc = "How a text is written, in the letters of strptime (`%Y-%m-%d %H:%M`) or of Java "
             "(`yyyy-MM-dd HH:mm`). Without it ISO 8601 is read.",
      .example = "\"%d/%m/%Y\""},
+    {.name = "lateness",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(timestamp_block, lateness_us),
+     .standard = "1 hour",
+     .minimum = 0,
+     .maximum = LATENESS_MAX_US,
+     .doc = "Streams with windows or groups: how long after newer rows of its partition a row may "
+            "still come (in event time, whole seconds). What is needed for so long is kept.",
+     .example = "10 minutes"},
+    {.name = "max_future",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(timestamp_block, max_future_us),
+     .minimum = 1,
+     .maximum = LATENESS_MAX_US,
+     .doc =
+         "Streams: a row whose time lies further ahead of the clock goes to the dead letters. "
+         "Any time is taken unless said; with windows, say it, since one row from the far future "
+         "makes all that follow late.",
+     .example = "1 hour"},
+    {.name = "late",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(timestamp_block, late),
+     .standard = "dead_letter",
+     .choices = late_choices,
+     .doc =
+         "What becomes of a row that is later than `lateness` allows: to the dead letters "
+         "(`dead_letter`), away (`drop`), or taken with what is still known (`update`: its windows "
+         "may lack rows).",
+     .example = "drop"},
     {0},
 };
 
@@ -182,6 +245,75 @@ static const block_kind timestamp_kind = {
     .size = sizeof(timestamp_block),
 };
 
+static const option window_options[] = {
+    {.name = "functions",
+     .kind = OPTION_FUNCTIONS,
+     .offset = offsetof(window_block, functions),
+     .required = true,
+     .doc = "What is computed over each window.",
+     .example = "[avg, {count: bigint}]"},
+    {.name = "over",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(window_block, over),
+     .required = true,
+     .doc =
+         "The windows, each a number and a unit: second, minute, hour, day, week or year (of 336 "
+         "days, as in Butterfree), or their plurals; of row windows, events.",
+     .example = "[2 hours, 7 days]"},
+    {.name = "mode",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(window_block, mode),
+     .standard = "fixed_windows",
+     .choices = mode_choices,
+     .doc = "`fixed_windows`: the time up to the row, both ends and all rows of its own second "
+            "included. `row_windows`: that many rows up to the row, itself included.",
+     .example = "row_windows"},
+    {.name = "partition_by",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(window_block, partition_by),
+     .doc = "The columns whose equal values make the rows of one window; the keys unless said.",
+     .example = "[origin]"},
+    {.name = "order_by",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(window_block, order_by),
+     .doc = "The column that row windows are ordered by, nulls first; the timestamp unless said.",
+     .example = "sched_dep"},
+    {0},
+};
+
+static const block_kind window_kind = {
+    .name = "window",
+    .title = "Window",
+    .doc = "Makes a feature of the rows behind each row, in batch and on streams alike "
+           "([windows.md](windows.md)). There is one output column for each function and window, "
+           "`NAME__avg_over_2_hours_fixed_windows`; their type is the function's own, the "
+           "feature's, or "
+           "that of `functions`, whichever is said last.",
+    .options = window_options,
+    .size = sizeof(window_block),
+    .check = check_window,
+};
+
+static const option aggregate_options[] = {
+    {.name = "functions",
+     .kind = OPTION_FUNCTIONS,
+     .offset = offsetof(aggregate_block, functions),
+     .required = true,
+     .doc = "What is computed over each group.",
+     .example = "[avg, {count: bigint}]"},
+    {0},
+};
+
+static const block_kind aggregate_kind = {
+    .name = "aggregate",
+    .title = "Aggregate",
+    .doc = "Makes a feature of the rows of a group, in an [aggregated](#aggregated) feature set. "
+           "There "
+           "is one output column for each function: `NAME__avg`.",
+    .options = aggregate_options,
+    .size = sizeof(aggregate_block),
+};
+
 static const option feature_options[] = {
     {.name = "name",
      .kind = OPTION_NAME,
@@ -193,7 +325,10 @@ static const option feature_options[] = {
      .kind = OPTION_TYPE,
      .offset = offsetof(feature_block, type),
      .required = true,
-     .doc = "The type it is cast to; arrays of single values are allowed.",
+     .unless = without_type,
+     .doc = "The type it is cast to; arrays of single values are allowed. With `window` or "
+            "`aggregate` "
+            "it may be left out: each function has its own.",
      .example = "double"},
     {.name = "from",
      .kind = OPTION_TEXT,
@@ -209,6 +344,25 @@ static const option feature_options[] = {
             "`timestamp`, "
             "the keys and the features above.",
      .example = "\"dep_delay > 15\""},
+    {.name = "window",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(feature_block, window),
+     .given_offset = offsetof(feature_block, has_window) + 1,
+     .block = &window_kind,
+     .doc = "Computes functions over windows that end at each row."},
+    {.name = "aggregate",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(feature_block, aggregate),
+     .given_offset = offsetof(feature_block, has_aggregate) + 1,
+     .block = &aggregate_kind,
+     .doc = "Computes functions over the groups of an aggregated feature set."},
+    {.name = "filter",
+     .kind = OPTION_SQL,
+     .offset = offsetof(feature_block, filter),
+     .doc =
+         "With `window` or `aggregate`: an SQL condition over one row. Where it is not true, the "
+         "row's value counts as null.",
+     .example = "\"status = 'paid'\""},
     {.name = "description",
      .kind = OPTION_TEXT,
      .offset = offsetof(feature_block, description),
@@ -226,6 +380,151 @@ static const block_kind feature_kind = {
     .options = feature_options,
     .size = sizeof(feature_block),
     .check = check_feature,
+};
+
+static const option rolling_options[] = {
+    {.name = "over",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(rolling_block, over),
+     .required = true,
+     .doc = "The windows' lengths: a number and second, minute, hour, day, week or year (of 336 "
+            "days).",
+     .example = "[1 day, 3 days]"},
+    {.name = "slide",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(rolling_block, slide),
+     .standard = "1 day",
+     .doc = "How far apart the windows end.",
+     .example = "1 hour"},
+    {.name = "emit",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(rolling_block, emit),
+     .standard = "close",
+     .choices = emit_choices,
+     .doc = "Streams: when a window's row goes out: once, when no row can come into it any more "
+            "(`close`), or at each change (`change`).",
+     .example = "change"},
+    {0},
+};
+
+static const block_kind rolling_kind = {
+    .name = "windows",
+    .title = "Rolling windows",
+    .doc =
+        "Windows that end at fixed times, without the end itself: [end - length, end). The row's "
+        "timestamp is the window's end.",
+    .options = rolling_options,
+    .size = sizeof(rolling_block),
+};
+
+static const option pivot_options[] = {
+    {.name = "column",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(pivot_block, column),
+     .required = true,
+     .doc = "The column whose values become columns.",
+     .example = "status"},
+    {.name = "values",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(pivot_block, values),
+     .required = true,
+     .doc =
+         "These values, each once: `VALUE_NAME__avg` is the function over the rows that have it.",
+     .example = "[paid, refunded]"},
+    {0},
+};
+
+static const block_kind pivot_kind = {
+    .name = "pivot",
+    .title = "Pivot",
+    .doc = "One set of columns for each value of a column.",
+    .options = pivot_options,
+    .size = sizeof(pivot_block),
+};
+
+static const option distinct_options[] = {
+    {.name = "subset",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(distinct_block, subset),
+     .required = true,
+     .doc = "The columns by which rows are the same.",
+     .example = "[order_id]"},
+    {.name = "keep",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(distinct_block, keep),
+     .standard = "last",
+     .choices = keep_choices,
+     .doc = "Which of the same rows stays, in the order of time and arrival.",
+     .example = "first"},
+    {0},
+};
+
+static const block_kind distinct_kind = {
+    .name = "distinct",
+    .title = "Distinct",
+    .doc = "Of rows that are the same in a subset of columns only one is aggregated.",
+    .options = distinct_options,
+    .size = sizeof(distinct_block),
+};
+
+static const option aggregated_options[] = {
+    {.name = "windows",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(aggregated_block, windows),
+     .given_offset = offsetof(aggregated_block, has_windows) + 1,
+     .block = &rolling_kind,
+     .doc = "Rolling windows; without them rows are grouped by keys and timestamp."},
+    {.name = "pivot",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(aggregated_block, pivot),
+     .given_offset = offsetof(aggregated_block, has_pivot) + 1,
+     .block = &pivot_kind,
+     .doc = "Columns for each value of a column."},
+    {.name = "distinct",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(aggregated_block, distinct),
+     .given_offset = offsetof(aggregated_block, has_distinct) + 1,
+     .block = &distinct_kind,
+     .doc = "Removes repeated rows first."},
+    {0},
+};
+
+static const block_kind aggregated_kind = {
+    .name = "aggregated",
+    .title = "Aggregated",
+    .doc = "Makes the feature set an aggregated one: its rows are groups, and each of its features "
+           "has "
+           "`aggregate`.",
+    .options = aggregated_options,
+    .size = sizeof(aggregated_block),
+};
+
+static const option deduplicate_options[] = {
+    {.name = "on",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(deduplicate_block, on),
+     .required = true,
+     .doc = "The query's columns that make an event the same.",
+     .example = "[event_id]"},
+    {.name = "within",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(deduplicate_block, within_us),
+     .required = true,
+     .minimum = 1000000,
+     .maximum = LATENESS_MAX_US,
+     .doc = "For how long after it an event is known, in event time.",
+     .example = "1 hour"},
+    {0},
+};
+
+static const block_kind deduplicate_kind = {
+    .name = "deduplicate",
+    .title = "Deduplicate",
+    .doc =
+        "Takes each event once: a row whose columns are those of an earlier one within a time is "
+        "dropped, in batch and on streams.",
+    .options = deduplicate_options,
+    .size = sizeof(deduplicate_block),
 };
 
 static const option feature_set_options[] = {
@@ -278,6 +577,34 @@ static const option feature_set_options[] = {
             "(`dead_letter`), or the feature is null (`null`). Keys and the timestamp must always "
             "cast.",
      .example = "\"null\""},
+    {.name = "aggregated",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(feature_set_block, aggregated),
+     .given_offset = offsetof(feature_set_block, has_aggregated) + 1,
+     .block = &aggregated_kind,
+     .doc = "Makes it an aggregated feature set: one row a group, or a rolling window."},
+    {.name = "deduplicate_rows",
+     .kind = OPTION_BOOLEAN,
+     .offset = offsetof(feature_set_block, deduplicate_rows),
+     .standard = "false",
+     .doc =
+         "Batch: leave out a row whose features are those of its key's row before. A stream gives "
+         "all rows.",
+     .example = "true"},
+    {.name = "deduplicate",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(feature_set_block, deduplicate),
+     .given_offset = offsetof(feature_set_block, has_deduplicate) + 1,
+     .block = &deduplicate_kind,
+     .doc = "Take each event once, by its own columns."},
+    {.name = "refresh",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(feature_set_block, refresh),
+     .standard = "never",
+     .choices = refresh_choices,
+     .doc = "Streams: `on_expiry` sends a key's features again when events have left its windows "
+            "though no new one came.",
+     .example = "on_expiry"},
     {0},
 };
 
@@ -424,6 +751,50 @@ static const block_kind dead_letters_kind = {
     .size = sizeof(dead_letters_block),
 };
 
+static const option checkpoint_options[] = {
+    {.name = "interval",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(checkpoint_block, interval_us),
+     .standard = "1 second",
+     .minimum = 1000,
+     .maximum = LATENESS_MAX_US,
+     .doc = "How often positions and state are made durable.",
+     .example = "10 seconds"},
+    {0},
+};
+
+static const block_kind checkpoint_kind = {
+    .name = "checkpoint",
+    .title = "Checkpoint",
+    .doc =
+        "What a stream has read and remembers is kept in its state folder, so that a restart goes "
+        "on where it ended.",
+    .options = checkpoint_options,
+    .size = sizeof(checkpoint_block),
+};
+
+static const option state_options[] = {
+    {.name = "memory",
+     .kind = OPTION_BYTES,
+     .offset = offsetof(state_block, memory),
+     .standard = "1 GiB",
+     .minimum = 1 << 20,
+     .maximum = INT64_MAX,
+     .doc =
+         "How much keyed state is held in memory; keys that were not used for the longest wait in "
+         "the state folder.",
+     .example = "4 GiB"},
+    {0},
+};
+
+static const block_kind state_kind = {
+    .name = "state",
+    .title = "State",
+    .doc = "What is remembered of keys between rows.",
+    .options = state_options,
+    .size = sizeof(state_block),
+};
+
 static const option declaration_options[] = {
     {.name = "version",
      .kind = OPTION_INTEGER,
@@ -465,6 +836,16 @@ static const option declaration_options[] = {
      .offset = offsetof(declaration, dead_letters),
      .block = &dead_letters_kind,
      .doc = "Where refused rows go."},
+    {.name = "checkpoint",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(declaration, checkpoint),
+     .block = &checkpoint_kind,
+     .doc = "How often a stream's state is made durable."},
+    {.name = "state",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(declaration, state),
+     .block = &state_kind,
+     .doc = "How much is remembered in memory."},
     {0},
 };
 
@@ -555,6 +936,104 @@ static uint32_t add_names(const declared_blocks *blocks, size_t size, size_t off
     return n;
 }
 
+/* A feature with windows or an aggregate has no column of its own name, and clashes with none. */
+static uint32_t add_feature_names(const declared_blocks *blocks, used_name *names, uint32_t n)
+{
+    const feature_block *features = blocks->items;
+    for (uint32_t i = 0; i < blocks->n; i++) {
+        bool own = !features[i].has_window && !features[i].has_aggregate;
+        if (features[i].name.value == NULL || !own)
+            continue;
+        names[n] = (used_name){&features[i].name, "feature", n};
+        n++;
+    }
+    return n;
+}
+
+/* ---- windows and functions ------------------------------------------------------------------ */
+
+static void check_functions(const declared_blocks *blocks, problems *problems)
+{
+    const function_block *functions = blocks->items;
+    freshet_error why;
+    for (uint32_t i = 0; i < blocks->n; i++)
+        if (aggregate_check(functions[i].name.value, &why) != FRESHET_OK)
+            problem_add(problems, &functions[i].name.at, "%s", why.text);
+}
+
+/* One window's text; false where memory is out. */
+static bool check_length(const declared_text *text, window_mode mode, arena *arena,
+                         problems *problems)
+{
+    int64_t length = 0;
+    const char *name = NULL;
+    freshet_error why;
+    freshet_code code = window_parse(arena, text->value, mode, &length, &name, &why);
+    if (code == FRESHET_NO_MEMORY)
+        return false;
+    if (code != FRESHET_OK)
+        problem_add(problems, &text->at, "%s", why.text);
+    else if (mode == WINDOW_FIXED && strstr(name, "year") != NULL)
+        problem_warn(
+            problems, &text->at,
+            "window \"%s\": a year has 336 days here, as in Butterfree; for 365 write \"365 "
+            "days\"",
+            text->value);
+    return true;
+}
+
+static bool check_lengths(const declared_list *list, window_mode mode, arena *arena,
+                          problems *problems)
+{
+    for (uint32_t i = 0; i < list->n; i++)
+        if (!check_length(&list->items[i], mode, arena, problems))
+            return false;
+    return true;
+}
+
+/* A set is aggregated or goes row by row, and its features with it. */
+static void check_kind(const feature_set_block *set, const feature_block *feature, const place *at,
+                       problems *problems)
+{
+    const char *name = feature->name.value == NULL ? "" : feature->name.value;
+    if (set->has_aggregated && feature->has_window)
+        problem_add(
+            problems, at,
+            "feature \"%s\": \"window\" looks back from each row, and an aggregated feature set "
+            "has groups: use \"aggregate\", and \"windows\" in \"aggregated\"",
+            name);
+    else if (set->has_aggregated && !feature->has_aggregate)
+        problem_add(problems, at,
+                    "feature \"%s\" needs \"aggregate\": the rows of an aggregated feature set are "
+                    "groups",
+                    name);
+    else if (!set->has_aggregated && feature->has_aggregate && !feature->has_window)
+        problem_add(problems, at,
+                    "feature \"%s\": \"aggregate\" needs an aggregated feature set: write "
+                    "\"aggregated: {}\" beside \"keys\", or use \"window\"",
+                    name);
+}
+
+static bool check_feature_set(const feature_set_block *set, arena *arena, problems *problems)
+{
+    const feature_block *features = set->features.items;
+    for (uint32_t i = 0; i < set->features.n; i++) {
+        const feature_block *feature = &features[i];
+        check_kind(set, feature, &set->features.places[i], problems);
+        check_functions(&feature->window.functions, problems);
+        check_functions(&feature->aggregate.functions, problems);
+        if (!check_lengths(&feature->window.over, (window_mode)feature->window.mode, arena,
+                           problems))
+            return false;
+    }
+    const rolling_block *rolling = &set->aggregated.windows;
+    return !set->aggregated.has_windows ||
+           (check_lengths(&rolling->over, WINDOW_FIXED, arena, problems) &&
+            check_length(&rolling->slide, WINDOW_FIXED, arena, problems));
+}
+
+/* ---- everything ----------------------------------------------------------------------------- */
+
 bool declaration_settle(declaration *declaration, arena *arena, problems *problems)
 {
     const declared_blocks *readers = &declaration->source.readers;
@@ -567,9 +1046,10 @@ bool declaration_settle(declaration *declaration, arena *arena, problems *proble
         add_names(readers, sizeof(reader_block), offsetof(reader_block, id), "reader", names, 0);
     check_names(names, n, problems);
     n = add_names(&set->keys, sizeof(key_block), offsetof(key_block, name), "key", names, 0);
-    n = add_names(&set->features, sizeof(feature_block), offsetof(feature_block, name), "feature",
-                  names, n);
+    n = add_feature_names(&set->features, names, n);
     check_names(names, n, problems);
+    if (!check_feature_set(set, arena, problems))
+        return false;
 
     for (uint32_t i = 0; i < readers->n; i++)
         declaration->is_stream =

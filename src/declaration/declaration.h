@@ -53,7 +53,7 @@ typedef struct timestamp_block {
     int unit;              /* enum timestamp_unit */
     declared_text mask;    /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
     int64_t lateness_us;   /* streams with state: how late a row may be */
-    int64_t max_future_us; /* streams: how far ahead of the clock; 0: any */
+    int64_t max_future_us; /* streams: how far ahead of the clock a row may be; 0: any */
     int late;              /* enum on_late */
 } timestamp_block;
 
@@ -121,6 +121,9 @@ typedef struct feature_block {
     bool has_aggregate;
 } feature_block;
 
+/* When a key's newest row goes out again though no event came. */
+typedef enum refresh_when { REFRESH_NEVER, REFRESH_ON_EXPIRY } refresh_when;
+
 typedef struct feature_set_block {
     declared_text name;
     declared_text entity;
@@ -132,12 +135,10 @@ typedef struct feature_set_block {
     int on_cast_error;
     aggregated_block aggregated;
     bool has_aggregated;
-    bool
-        deduplicate_rows; /* batch: drop a row that repeats its key's row before; Butterfree's default
-                              is true, ours too when it is a batch */
+    bool deduplicate_rows;         /* batch: drop a row that repeats its key's row before */
     deduplicate_block deduplicate; /* streams: an event once within a time */
     bool has_deduplicate;
-    bool refresh_on_expiry;
+    int refresh; /* enum refresh_when */
 } feature_set_block;
 
 typedef struct writer_block {
@@ -183,10 +184,14 @@ problems *problems_open(arena *arena);
 /* One complete sentence; `at` may be NULL. */
 void problem_add(problems *problems, const place *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The same for what is no mistake, but may not be what was meant: it is reported with the code FRESHET_OK, and
+ * does not count. */
+void problem_warn(problems *problems, const place *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 uint32_t problems_count(const problems *problems);
 /* Adds to `into` what `from` holds. */
 void problems_join(problems *into, const problems *from);
-/* Gives all to `fn` sorted by place and writes the first to err; OK where there are none, else
+/* Gives all to `fn` sorted by place and writes the first mistake to err; OK where there are none, else
  * FRESHET_BAD_DECLARATION. */
 freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *context,
                              freshet_error *err);

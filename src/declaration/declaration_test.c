@@ -94,29 +94,138 @@ static void options_of_later_versions(void **state)
         {"stream: true", "preprocess: []",
          "7:7 steps before the query are not in this version of Freshet: filter and replace in the "
          "query itself\n"},
-        {"{from: sched_dep}", "{lateness: 1 minute, max_future: 1 hour}",
-         "18:15 lateness is not in this version of Freshet: every row is taken, however late\n"
-         "18:35 max_future is not in this version of Freshet: every row is taken\n"},
-        {", type: double", ", type: double, window: {over: [2 hours]}",
-         "20:39 windowed features are not in this version of Freshet: a feature is a column or an "
-         "SQL "
-         "expression over one row\n"},
-        {"  entity: airport", "  deduplicate_rows: true\n  aggregated: {}",
-         "15:3 deduplicate_rows is not in this version of Freshet: remove it\n"
-         "16:3 aggregated feature sets are not in this version of Freshet: features are made row "
-         "by "
-         "row\n"},
-        {", type: double", ", type: double, aggregate: {}",
-         "20:39 aggregated feature sets are not in this version of Freshet: features are made row "
-         "by "
-         "row\n"},
-        {"{debug: true}", "{cassandra: {}}\n    - history: {path: x}\ncheckpoint: {}",
+        {"{debug: true}", "{cassandra: {}}\n    - history: {path: x}",
          "25:16 the Cassandra writer is not in this version of Freshet: write to \"debug: true\"\n"
          "26:7 the historical store is not in this version of Freshet: write to \"online: {debug: "
-         "true}\"\n"
-         "27:1 checkpoints are not in this version of Freshet: a run begins with what is there\n"},
+         "true}\"\n"},
     };
     assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
+}
+
+#define AVG "window: {functions: [avg], over: [2 hours]}"
+
+static void windows_and_aggregates(void **state)
+{
+    (void)state;
+    static const mistake mistakes[] = {
+        {"type: double", AVG, ""},
+        {"type: double", "type: double, filter: a > 1, " AVG, ""},
+        {"type: double",
+         "window: {functions: [{avg: double}, {percentile(0.9): float}], over: 5 events, mode: "
+         "row_windows, order_by: x, partition_by: y}",
+         ""},
+        {"type: double", "from: x", /* without windows a type is needed */
+         "20:7 \"type\" is missing in \"feature\": write for example type: double\n"},
+        {"type: double", "typ: double, " AVG,
+         "20:25 unknown option \"typ\" in \"feature\"; did you mean \"type\"?\n"},
+        {"type: double", "window: {}",
+         "20:33 \"functions\" is missing in \"window\": write for example functions: [avg, {count: "
+         "bigint}]\n"
+         "20:33 \"over\" is missing in \"window\": write for example over: [2 hours, 7 days]\n"},
+        {"type: double", "window: {functions: [avgg, percentile, count(1)], over: [2 hours]}",
+         "20:46 there is no aggregate function \"avgg\"; did you mean \"avg\"?\n"
+         "20:52 percentile needs a part from 0 to 1 in brackets, as in percentile(0.9)\n"
+         "20:64 count takes no parameter: leave out \"(1)\"\n"},
+        {"type: double", "window: {functions: [], over: [5 mins, 0 seconds, 1 month, 5 events]}",
+         "20:45 \"functions\" needs at least one function\n"
+         "20:56 window \"5 mins\": the unit must be second, minute, hour, day, week or year\n"
+         "20:64 window \"0 seconds\": it is empty: the number must be at least 1\n"
+         "20:75 window \"1 month\": months differ in length: say it in days or weeks\n"
+         "20:84 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"},
+        {"type: double", "window: {functions: [avg], over: [2 hours, 0 events], mode: row_windows}",
+         "20:59 window \"2 hours\": row windows are counted in events, as in \"5 events\"\n"
+         "20:68 window \"0 events\": it is empty: the number must be at least 1\n"},
+        {"type: double", "window: {functions: [avg], over: [1 day], mode: rolling_windows}",
+         "20:73 \"mode\" cannot be \"rolling_windows\": it must be fixed_windows or row_windows; "
+         "did "
+         "you mean \"row_windows\"?\n"},
+        {"type: double", "window: {functions: [avg], over: [1 day], order_by: x}",
+         "20:77 \"order_by\" is for row_windows: fixed_windows are spans of the timestamp\n"},
+        {"type: double",
+         "window: {functions: [[avg], {avg: double, min: double}, {max: doubl}, ~, {sum: }], over: "
+         "1 day}",
+         "20:46 an item of \"functions\" must be a function's name, such as avg, or one name and "
+         "the "
+         "type of its values, such as {count: bigint}\n"
+         "20:53 an item of \"functions\" must be a function's name, such as avg, or one name and "
+         "the "
+         "type of its values, such as {count: bigint}\n"
+         "20:87 \"type\" cannot be \"doubl\": " TYPES "; did you mean \"double\"?\n"
+         "20:95 an item of \"functions\" must be a function's name, such as avg, or one name and "
+         "the "
+         "type of its values, such as {count: bigint}\n"
+         "20:104 \"type\" cannot be \"\": " TYPES "\n"},
+        {LATE, LATE ", " AVG,
+         "21:43 a windowed or aggregated feature is computed of a column: make a feature of the "
+         "expression first, and name it here as \"from\"\n"},
+        {"type: double", "type: double, filter: a > 1",
+         "20:47 \"filter\" is for features with \"window\" or \"aggregate\": filter rows in the "
+         "query, or write a case expression as \"sql\"\n"},
+        {"type: double", "aggregate: {functions: avg}",
+         "20:7 feature \"dep_delay\": \"aggregate\" needs an aggregated feature set: write "
+         "\"aggregated: {}\" beside \"keys\", or use \"window\"\n"},
+        {"type: double", "aggregate: {functions: avg}, " AVG,
+         "20:7 \"window\" and \"aggregate\" exclude each other: \"window\" looks back from each "
+         "row, "
+         "\"aggregate\" belongs into an aggregated feature set\n"},
+        {"  features:\n    - " DELAY,
+         "  aggregated: {windows: {over: [3 dayz], slide: 5 events}}\n  features:\n    - {name: "
+         "dep_delay, aggregate: {functions: avg}}",
+         "19:33 window \"3 dayz\": the unit must be second, minute, hour, day, week or year\n"
+         "19:49 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"
+         "22:7 feature \"is_late\" needs \"aggregate\": the rows of an aggregated feature set are "
+         "groups\n"},
+        {"  features:\n    - " DELAY,
+         "  aggregated: {pivot: {column: x}, distinct: {}}\n  features:\n    - {name: "
+         "dep_delay, " AVG "}",
+         "19:23 \"values\" is missing in \"pivot\": write for example values: [paid, refunded]\n"
+         "19:46 \"subset\" is missing in \"distinct\": write for example subset: [order_id]\n"
+         "21:7 feature \"dep_delay\": \"window\" looks back from each row, and an aggregated "
+         "feature "
+         "set has groups: use \"aggregate\", and \"windows\" in \"aggregated\"\n"
+         "22:7 feature \"is_late\" needs \"aggregate\": the rows of an aggregated feature set are "
+         "groups\n"},
+        {"{from: sched_dep}", "{lateness: 0 seconds, max_future: 0 seconds, late: never}",
+         "18:48 \"max_future\" cannot be \"0 seconds\": it must be from 1 us to 36500 days\n"
+         "18:65 \"late\" cannot be \"never\": it must be dead_letter, drop or update\n"},
+        {"  entity: airport", "  deduplicate: {on: id}\n  refresh: sometimes",
+         "15:16 \"within\" is missing in \"deduplicate\": write for example within: 1 hour\n"
+         "16:12 \"refresh\" cannot be \"sometimes\": it must be never or on_expiry\n"},
+        {"version: 1", "version: 1\ncheckpoint: {interval: 0 ms}\nstate: {memory: 1 kB}",
+         "2:24 \"interval\" cannot be \"0 ms\": it must be from 1 ms to 36500 days\n"
+         "3:17 \"memory\" cannot be \"1 kB\": it must be at least 1 MiB\n"},
+    };
+    assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
+}
+
+static void windowed_features_have_no_column_of_their_own_name(void **state)
+{
+    (void)state;
+    char *text = sound_with("- " DELAY, "- " DELAY "\n    - {name: dep_delay, " AVG "}");
+    freshet_declaration_close(read_sound(text));
+    free(text);
+}
+
+/* A warning is told with the code FRESHET_OK, and the declaration is good. */
+static void years_are_warned_of(void **state)
+{
+    (void)state;
+    char *text = sound_with("type: double", "window: {functions: avg, over: [1 day, 1 year]}");
+    text_buffer problems;
+    freshet_declaration *handle = read_bytes(text, strlen(text), &problems);
+    assert_non_null(handle);
+    assert_string_equal(problems.bytes,
+                        "20:64 window \"1 year\": a year has 336 days here, as in Butterfree; for "
+                        "365 write \"365 days\"\n");
+    text_release(&problems);
+    freshet_declaration_close(handle);
+    free(text);
+    text = sound_with("type: double", "window: {functions: avgg, over: 1 year}");
+    assert_problems(text, strlen(text),
+                    "20:45 there is no aggregate function \"avgg\"; did you mean \"avg\"?\n"
+                    "20:57 window \"1 year\": a year has 336 days here, as in Butterfree; for 365 "
+                    "write \"365 days\"\n");
+    free(text);
 }
 
 static void kinds_of_readers_and_writers(void **state)
@@ -827,6 +936,9 @@ int main(void)
         cmocka_unit_test(sound_declaration_has_no_problem),
         cmocka_unit_test(unknown_and_missing_options),
         cmocka_unit_test(options_of_later_versions),
+        cmocka_unit_test(windows_and_aggregates),
+        cmocka_unit_test(windowed_features_have_no_column_of_their_own_name),
+        cmocka_unit_test(years_are_warned_of),
         cmocka_unit_test(kinds_of_readers_and_writers),
         cmocka_unit_test(wrong_shapes),
         cmocka_unit_test(wrong_values),

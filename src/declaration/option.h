@@ -51,17 +51,18 @@ typedef struct declared_schema {
 } declared_schema;
 
 typedef enum option_kind {
-    OPTION_TEXT,     /* declared_text */
-    OPTION_NAME,     /* declared_text: letters, digits, _; not beginning with a digit */
-    OPTION_SQL,      /* declared_text: kept to the letter */
-    OPTION_BOOLEAN,  /* bool: true/false (yes/no/on/off are refused with a hint) */
-    OPTION_INTEGER,  /* int64_t, within minimum..maximum */
-    OPTION_DURATION, /* int64_t microseconds: "10 minutes", "1 second", "500 ms" */
-    OPTION_BYTES,    /* int64_t: "100 MB" (10^6), "64 MiB", "4096" */
-    OPTION_CHOICE,   /* int (index into choices) */
-    OPTION_TYPE,     /* declared_type */
-    OPTION_SCHEMA,   /* declared_schema */
-    OPTION_TEXTS,    /* declared_list: a scalar or a list of scalars */
+    OPTION_TEXT,      /* declared_text */
+    OPTION_NAME,      /* declared_text: letters, digits, _; not beginning with a digit */
+    OPTION_SQL,       /* declared_text: kept to the letter */
+    OPTION_BOOLEAN,   /* bool: true/false (yes/no/on/off are refused with a hint) */
+    OPTION_INTEGER,   /* int64_t, within minimum..maximum */
+    OPTION_DURATION,  /* int64_t microseconds: "10 minutes", "1 second", "500 ms" */
+    OPTION_BYTES,     /* int64_t: "100 MB" (10^6), "64 MiB", "4096" */
+    OPTION_CHOICE,    /* int (index into choices) */
+    OPTION_TYPE,      /* declared_type */
+    OPTION_SCHEMA,    /* declared_schema */
+    OPTION_TEXTS,     /* declared_list: a scalar or a list of scalars */
+    OPTION_FUNCTIONS, /* declared_blocks of function_block: names, or maps {name: type} */
     OPTION_BLOCK, /* a nested struct at the offset itself; with_flag: bool before it, see `given` */
     OPTION_BLOCKS, /* declared_blocks: a list of blocks of `block` */
     OPTION_KIND    /* declared_kind: exactly one of the kinds of a registry list is a key here */
@@ -97,6 +98,8 @@ typedef struct option {
     const char *kinds;   /* OPTION_KIND: "readers" or "writers", a list of the registry */
     size_t given_offset; /* OPTION_BLOCK: offset + 1 of a bool set when the block is there; or 0 */
     const char *example; /* for the reference page; NULL: none */
+    const char *const
+        *unless; /* required only where none of these options is given; NULL-terminated */
 } option;
 
 struct declaration;

@@ -1,6 +1,6 @@
 /* problems.c - the mistakes of one declaration, collected, sorted by place and reported in one go.
  *
- * At most DECLARATION_PROBLEMS_MAX are kept; one more line then says how many there are. The same sentence at the same
+ * At most DECLARATION_PROBLEMS_MAX are kept (of warnings, WARNINGS_MAX); one more line then says how many mistakes there are. The same sentence at the same
  * place is reported once (an alias makes the reader see a mistake twice).
  */
 #include <inttypes.h>
@@ -11,6 +11,8 @@
 #include "base/error.h"
 #include "declaration/declaration.h"
 
+#define WARNINGS_MAX 20u
+
 typedef struct problem {
     place at;
     uint32_t sequence;
@@ -19,8 +21,9 @@ typedef struct problem {
 
 struct problems {
     arena *arena;
-    uint32_t n_found;
-    uint32_t n_kept;
+    uint32_t n_found; /* mistakes */
+    uint32_t n_kept;  /* of these, and the warnings */
+    uint32_t n_warnings;
     bool no_memory;
     problem *kept[DECLARATION_PROBLEMS_MAX];
 };
@@ -57,16 +60,11 @@ problems *problems_open(arena *arena)
     return made;
 }
 
-void problem_add(problems *problems, const place *at, const char *format, ...)
+static void keep(problems *problems, const place *at, freshet_code code, const char *format,
+                 va_list args)
 {
-    problems->n_found++;
-    if (problems->n_kept == DECLARATION_PROBLEMS_MAX)
-        return;
     problem *made = arena_zero(problems->arena, 1, sizeof *made);
-    va_list args;
-    va_start(args, format);
     const char *text = arena_vformat(problems->arena, format, args);
-    va_end(args);
     if (made == NULL || text == NULL) {
         problems->no_memory = true;
         return;
@@ -74,10 +72,31 @@ void problem_add(problems *problems, const place *at, const char *format, ...)
     char where[sizeof made->error.at];
     if (at != NULL)
         made->at = *at;
-    made->sequence = problems->n_found;
-    error_set(&made->error, FRESHET_BAD_DECLARATION, FRESHET_STOP,
-              place_text(at, where, sizeof where), "%s", text);
+    made->sequence = problems->n_kept;
+    error_set(&made->error, code, FRESHET_STOP, place_text(at, where, sizeof where), "%s", text);
     problems->kept[problems->n_kept++] = made;
+}
+
+void problem_add(problems *problems, const place *at, const char *format, ...)
+{
+    problems->n_found++;
+    if (problems->n_kept == DECLARATION_PROBLEMS_MAX)
+        return;
+    va_list args;
+    va_start(args, format);
+    keep(problems, at, FRESHET_BAD_DECLARATION, format, args);
+    va_end(args);
+}
+
+void problem_warn(problems *problems, const place *at, const char *format, ...)
+{
+    if (problems->n_warnings == WARNINGS_MAX || problems->n_kept == DECLARATION_PROBLEMS_MAX)
+        return;
+    problems->n_warnings++;
+    va_list args;
+    va_start(args, format);
+    keep(problems, at, FRESHET_OK, format, args);
+    va_end(args);
 }
 
 uint32_t problems_count(const problems *problems)
@@ -87,9 +106,14 @@ uint32_t problems_count(const problems *problems)
 
 void problems_join(problems *into, const problems *from)
 {
-    for (uint32_t i = 0; i < from->n_kept; i++)
-        problem_add(into, &from->kept[i]->at, "%s", from->kept[i]->error.text);
-    into->n_found += from->n_found - from->n_kept;
+    for (uint32_t i = 0; i < from->n_kept; i++) {
+        const problem *each = from->kept[i];
+        if (each->error.code == FRESHET_OK)
+            problem_warn(into, &each->at, "%s", each->error.text);
+        else
+            problem_add(into, &each->at, "%s", each->error.text);
+    }
+    into->n_found += from->n_found - (from->n_kept - from->n_warnings);
     into->no_memory = into->no_memory || from->no_memory;
 }
 
@@ -122,16 +146,22 @@ freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *c
     for (uint32_t i = 0; fn != NULL && i < problems->n_kept; i++)
         if (i == 0 || !is_same(problems->kept[i - 1], problems->kept[i]))
             fn(context, &problems->kept[i]->error);
-    if (fn != NULL && problems->n_found > problems->n_kept) {
+    if (problems->n_found == 0)
+        return FRESHET_OK;
+    uint32_t n_mistakes = problems->n_kept - problems->n_warnings;
+    if (fn != NULL && problems->n_found > n_mistakes) {
         freshet_error rest;
         memset(&rest, 0, sizeof rest);
         const char *file = problems->kept[0]->at.file;
         error_set(&rest, FRESHET_BAD_DECLARATION, FRESHET_STOP, file == NULL ? "" : file,
                   "... and %" PRIu32 " more problems; correct these first",
-                  problems->n_found - problems->n_kept);
+                  problems->n_found - n_mistakes);
         fn(context, &rest);
     }
+    uint32_t first = 0;
+    while (first + 1 < problems->n_kept && problems->kept[first]->error.code == FRESHET_OK)
+        first++;
     if (err != NULL)
-        *err = problems->kept[0]->error;
+        *err = problems->kept[first]->error;
     return FRESHET_BAD_DECLARATION;
 }

@@ -275,6 +275,56 @@ static void read_texts(reading *reading, const option *option, const node *given
     }
 }
 
+/* ---- functions of windows and aggregates --------------------------------------------------- */
+
+/* `avg`, or `{count: bigint}`. */
+static void read_function(reading *reading, const option *option, const node *item,
+                          declared_blocks *into)
+{
+    const node *named = item->kind == NODE_MAP ? item->first : item;
+    bool one = item->kind == NODE_MAP ? item->n == 1 && named->kind == NODE_SCALAR
+                                      : item->kind == NODE_SCALAR && !node_is_null(item);
+    if (!one) {
+        problem_add(reading->problems, &item->at,
+                    "an item of \"%s\" must be a function's name, such as avg, or one name and the "
+                    "type of its values, such as {count: bigint}",
+                    option->name);
+        return;
+    }
+    if (item->broken || named->broken)
+        return;
+    function_block *made = &((function_block *)into->items)[into->n];
+    *made = (function_block){.name = {item->value, item->at}, .type = {NULL, item->at}};
+    if (item->kind == NODE_MAP) {
+        made->name = (declared_text){named->key, named->key_at};
+        made->type = (declared_type){
+            read_type(reading, "type", node_is_null(named) ? "" : named->value, &named->at),
+            named->at};
+    }
+    into->places[into->n++] = item->at;
+}
+
+static void read_functions(reading *reading, const option *option, const node *given,
+                           declared_blocks *into)
+{
+    bool is_list = given->kind == NODE_LIST;
+    uint32_t n = is_list ? given->n : 1;
+    if (n == 0) {
+        problem_add(reading->problems, &given->at, "\"%s\" needs at least one function",
+                    option->name);
+        return;
+    }
+    into->items = arena_zero(reading->arena, n, sizeof(function_block));
+    into->places = arena_zero(reading->arena, n, sizeof *into->places);
+    if (into->items == NULL || into->places == NULL) {
+        reading->no_memory = true;
+        return;
+    }
+    for (const node *item = is_list ? given->first : given; item != NULL;
+         item = is_list ? item->next : NULL)
+        read_function(reading, option, item, into);
+}
+
 /* ---- schemas -------------------------------------------------------------------------------- */
 
 typedef struct named_field {
@@ -581,15 +631,6 @@ typedef struct later {
 } later;
 
 static const later later_options[] = {
-    {"window",
-     "windowed features are not in this version of Freshet: a feature is a column or an SQL "
-     "expression over one row"},
-    {"aggregated",
-     "aggregated feature sets are not in this version of Freshet: features are made row "
-     "by row"},
-    {"aggregate",
-     "aggregated feature sets are not in this version of Freshet: features are made row "
-     "by row"},
     {"preprocess",
      "steps before the query are not in this version of Freshet: filter and replace in "
      "the query itself"},
@@ -600,11 +641,6 @@ static const later later_options[] = {
      "true}\""},
     {"cassandra",
      "the Cassandra writer is not in this version of Freshet: write to \"debug: true\""},
-    {"checkpoint",
-     "checkpoints are not in this version of Freshet: a run begins with what is there"},
-    {"deduplicate_rows", "deduplicate_rows is not in this version of Freshet: remove it"},
-    {"lateness", "lateness is not in this version of Freshet: every row is taken, however late"},
-    {"max_future", "max_future is not in this version of Freshet: every row is taken"},
 };
 
 static const char *find_later(const char *key)
@@ -732,6 +768,8 @@ static void read_given(reading *reading, const block_reading *in, const option *
         read_schema(reading, option, given, into);
     else if (option->kind == OPTION_TEXTS)
         read_texts(reading, option, given, into);
+    else if (option->kind == OPTION_FUNCTIONS)
+        read_functions(reading, option, given, into);
     else if (given->kind != NODE_SCALAR)
         problem_add(reading->problems, &given->at, "\"%s\" must be a single value, not a %s",
                     option->name, given->kind == NODE_MAP ? "map of options" : "list");
@@ -749,6 +787,15 @@ static void report_missing(reading *reading, const block_reading *in, const opti
     else
         problem_add(reading->problems, in->at, "\"%s\" is missing in \"%s\"", option->name,
                     in->block->name);
+}
+
+/* Required here: not so where one of the options that do without it is given. */
+static bool is_required(const option *option, const node *map)
+{
+    bool required = option->required;
+    for (size_t i = 0; required && option->unless != NULL && option->unless[i] != NULL; i++)
+        required = node_find(map, option->unless[i]) == NULL;
+    return required;
 }
 
 /* `map` NULL: only defaults are filled in, nothing is reported. A null node has no children, and so
@@ -774,7 +821,7 @@ static void read_block(reading *reading, const block_kind *block, const node *ma
             continue;
         }
         read_standard(reading, &in, option);
-        if (map != NULL && option->required && (in.suggested >> i & 1) == 0)
+        if (map != NULL && is_required(option, map) && (in.suggested >> i & 1) == 0)
             report_missing(reading, &in, option);
     }
     if (map != NULL && block->check != NULL)

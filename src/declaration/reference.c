@@ -12,6 +12,7 @@
 #include "declaration/blocks.h"
 #include "declaration/read.h"
 #include "declaration/value.h"
+#include "windows/aggregate.h"
 
 #define SECTIONS_MAX 128
 
@@ -137,6 +138,7 @@ static void write_type(page *page, const option *option)
         [OPTION_TYPE] = "type",
         [OPTION_SCHEMA] = "schema",
         [OPTION_TEXTS] = "text, or list of texts",
+        [OPTION_FUNCTIONS] = "[functions](#functions), one or a list",
     };
     switch (option->kind) {
     case OPTION_CHOICE:
@@ -157,9 +159,11 @@ static void write_row(page *page, const option *option)
     text_format(&page->out, "| `%s` | ", option->name);
     write_type(page, option);
     text_append_c(&page->out, " | ");
-    if (option->required)
+    if (option->required) {
         text_append_c(&page->out, "**required**");
-    else if (option->standard != NULL)
+        for (size_t i = 0; option->unless != NULL && option->unless[i] != NULL; i++)
+            text_format(&page->out, "%s `%s`", i == 0 ? " without" : " or", option->unless[i]);
+    } else if (option->standard != NULL)
         text_format(&page->out, "`%s`", option->standard);
     text_append_c(&page->out, " | ");
     write_cell(page, option->doc);
@@ -171,6 +175,23 @@ static void write_row(page *page, const option *option)
         text_append_c(&page->out, "`");
     }
     text_append_c(&page->out, " |\n");
+}
+
+/* The aggregate functions, from their own table. */
+static void write_functions(page *page)
+{
+    text_append_c(
+        &page->out,
+        "\n## Functions\n\nWhat a `window` or an `aggregate` can compute. Nulls are skipped, "
+        "except by "
+        "`first` and `last`. A function is written as its name, or as `{name: type}` to have its "
+        "values as that type; capital letters and `_` do not matter.\n"
+        "\n| function | gives |\n|---|---|\n");
+    for (uint32_t i = 0; aggregate_name(i) != NULL; i++) {
+        text_format(&page->out, "| `%s` | ", aggregate_name(i));
+        write_cell(page, aggregate_summary(i));
+        text_append_c(&page->out, " |\n");
+    }
 }
 
 /* One row a kind: the kind's name is the key. */
@@ -235,6 +256,7 @@ freshet_code declaration_write_reference(const registry *registry, freshet_write
     text_append_c(&page.out, introduction);
     text_append_c(&page.out, declaration_example);
     text_append_c(&page.out, values);
+    write_functions(&page);
     for (uint32_t i = 0; i < page.n_sections; i++)
         write_section(&page, page.sections[i]);
     freshet_code code = FRESHET_OK;

@@ -120,6 +120,16 @@ static yyjson_mut_val *draw_list(drawing *drawing, yyjson_mut_val *item, bool re
     return made;
 }
 
+/* A name, or {name: type}. */
+static yyjson_mut_val *draw_function(drawing *drawing)
+{
+    yyjson_mut_val *typed_one = typed(drawing, "object");
+    put(drawing, typed_one, "minProperties", yyjson_mut_int(drawing->doc, 1));
+    put(drawing, typed_one, "maxProperties", yyjson_mut_int(drawing->doc, 1));
+    put(drawing, typed_one, "additionalProperties", draw_type(drawing));
+    return any_of(drawing, typed(drawing, "string"), typed_one);
+}
+
 static yyjson_mut_val *draw_bytes(drawing *drawing)
 {
     yyjson_mut_val *number = typed(drawing, "integer");
@@ -151,6 +161,9 @@ static yyjson_mut_val *draw_value(drawing *drawing, const option *option, uint32
     case OPTION_TEXTS:
         return any_of(drawing, draw_scalar(drawing),
                       draw_list(drawing, draw_scalar(drawing), option->required));
+    case OPTION_FUNCTIONS:
+        return any_of(drawing, draw_function(drawing),
+                      draw_list(drawing, draw_function(drawing), true));
     case OPTION_BLOCK: return draw_block(drawing, option->block, depth + 1);
     case OPTION_BLOCKS:
         return draw_list(drawing, draw_block(drawing, option->block, depth + 1), option->required);
@@ -211,7 +224,7 @@ static yyjson_mut_val *draw_block(drawing *drawing, const block_kind *block, uin
             continue;
         }
         draw_option(drawing, option, depth, properties);
-        if (option->required)
+        if (option->required && option->unless == NULL)
             drawing->ok =
                 yyjson_mut_arr_add_str(drawing->doc, required, option->name) && drawing->ok;
     }

@@ -167,16 +167,22 @@ static void begin_option(showing *showing, const char *name, uint32_t indent)
     text_format(&showing->out, "%s:", name);
 }
 
+/* A name that a user gave, as a key. */
+static void show_key(text_buffer *out, const char *name)
+{
+    if (is_plain(name) && strchr(name, ' ') == NULL)
+        text_append_c(out, name);
+    else
+        show_quoted(out, name);
+    text_append_char(out, ':');
+}
+
 static void show_schema(showing *showing, const field *fields, uint32_t n, uint32_t indent)
 {
     text_buffer *out = &showing->out;
     for (uint32_t i = 0; i < n; i++) { /* structs nest as deep as TYPE_DEPTH_MAX */
         begin_line(showing, indent);
-        if (is_plain(fields[i].name) && strchr(fields[i].name, ' ') == NULL)
-            text_append_c(out, fields[i].name);
-        else
-            show_quoted(out, fields[i].name);
-        text_append_char(out, ':');
+        show_key(out, fields[i].name);
         if (fields[i].type->kind == TYPE_STRUCT) {
             text_append_char(out, '\n');
             show_schema(showing, fields[i].type->fields, fields[i].type->n_fields, indent + 2);
@@ -214,6 +220,30 @@ static void show_texts(showing *showing, const option *option, const declared_li
     for (uint32_t i = 0; i < list->n; i++) {
         text_format(&showing->out, "%*s-", (int)indent + 2, "");
         show_text(&showing->out, option->secret ? "***" : list->items[i].value, indent + 4);
+    }
+}
+
+static void show_functions(showing *showing, const option *option, const declared_blocks *blocks,
+                           uint32_t indent)
+{
+    const function_block *functions = blocks->items;
+    if (blocks->n == 0)
+        return;
+    begin_option(showing, option->name, indent);
+    text_append_char(&showing->out, '\n');
+    for (uint32_t i = 0; i < blocks->n; i++) {
+        const type *type = functions[i].type.value;
+        const char *name = type == NULL ? "" : type_name(showing->arena, type);
+        text_format(&showing->out, "%*s-", (int)indent + 2, "");
+        if (name == NULL) {
+            showing->out.failed = true;
+        } else if (type == NULL) {
+            show_text(&showing->out, functions[i].name.value, indent + 4);
+        } else {
+            text_append_char(&showing->out, ' ');
+            show_key(&showing->out, functions[i].name.value);
+            show_text(&showing->out, name, indent + 6);
+        }
     }
 }
 
@@ -315,6 +345,7 @@ static void show_option(showing *showing, const option *option, const char *bloc
         return;
     }
     case OPTION_TEXTS: show_texts(showing, option, from, indent); return;
+    case OPTION_FUNCTIONS: show_functions(showing, option, from, indent); return;
     case OPTION_BLOCK:
         if (option->given_offset == 0 || *(const bool *)(block + option->given_offset - 1))
             show_nested(showing, option->name, option->block, from, indent);

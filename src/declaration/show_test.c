@@ -52,6 +52,8 @@ static const char expected[] = "version: 1\n"
                                "  timestamp:\n"
                                "    from: sched_dep\n"
                                "    unit: none\n"
+                               "    lateness: 1 hour\n"
+                               "    late: dead_letter\n"
                                "  features:\n"
                                "    - name: dep_delay\n"
                                "      type: double\n"
@@ -60,13 +62,19 @@ static const char expected[] = "version: 1\n"
                                "      type: boolean\n"
                                "      sql: dep_delay > 15\n"
                                "  on_cast_error: \"null\"\n"
+                               "  deduplicate_rows: false\n"
+                               "  refresh: never\n"
                                "sink:\n"
                                "  writers:\n"
                                "    - online:\n"
                                "        debug: true\n"
                                "        rows: 1000000\n"
                                "dead_letters:\n"
-                               "  path: airport_delays.dead_letters.jsonl\n";
+                               "  path: airport_delays.dead_letters.jsonl\n"
+                               "checkpoint:\n"
+                               "  interval: 1 second\n"
+                               "state:\n"
+                               "  memory: 1 GiB\n";
 
 static void defaults_are_filled_in_and_secrets_hidden(void **state)
 {
@@ -166,6 +174,85 @@ static void numbers_and_sizes_read_back(void **state)
     }
 }
 
+static void windows_and_aggregates_read_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from;
+        const char *to;
+        const char *shown;
+    } samples[] = {
+        {"type: double",
+         "filter: x > 1, window: {functions: [avg, {count: \"decimal(5,2)\"}, \"percentile(0.9)\", "
+         "{\"percentile(0.5)\": float}], over: [2 hours, 7 days], partition_by: a}",
+         "    - name: dep_delay\n"
+         "      from: dep_delay\n"
+         "      window:\n"
+         "        functions:\n"
+         "          - avg\n"
+         "          - count: decimal(5,2)\n"
+         "          - percentile(0.9)\n"
+         "          - percentile(0.5): float\n"
+         "        over:\n"
+         "          - \"2 hours\"\n"
+         "          - \"7 days\"\n"
+         "        mode: fixed_windows\n"
+         "        partition_by:\n"
+         "          - a\n"
+         "      filter: x > 1\n"},
+        {"  features:\n    - {name: dep_delay, type: double}\n    - {name: is_late, type: boolean, "
+         "sql: \"dep_delay > 15\"}",
+         "  deduplicate: {on: [id], within: 1 hour}\n  refresh: on_expiry\n"
+         "  aggregated: {windows: {over: 3 days, emit: change}, pivot: {column: s, values: [a, "
+         "b]}, "
+         "distinct: {subset: [x], keep: first}}\n"
+         "  features:\n    - {name: d, aggregate: {functions: avg}}",
+         "    - name: d\n"
+         "      from: d\n"
+         "      aggregate:\n"
+         "        functions:\n"
+         "          - avg\n"
+         "  on_cast_error: \"null\"\n"
+         "  aggregated:\n"
+         "    windows:\n"
+         "      over:\n"
+         "        - \"3 days\"\n"
+         "      slide: \"1 day\"\n"
+         "      emit: change\n"
+         "    pivot:\n"
+         "      column: s\n"
+         "      values:\n"
+         "        - a\n"
+         "        - b\n"
+         "    distinct:\n"
+         "      subset:\n"
+         "        - x\n"
+         "      keep: first\n"
+         "  deduplicate_rows: false\n"
+         "  deduplicate:\n"
+         "    on:\n"
+         "      - id\n"
+         "    within: 1 hour\n"
+         "  refresh: on_expiry\n"},
+    };
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        char *text = sound_with(samples[i].from, samples[i].to);
+        freshet_declaration *handle = read_sound(text);
+        char *shown = show_text_of(handle);
+        if (strstr(shown, samples[i].shown) == NULL)
+            print_error("not %s, but:\n%s", samples[i].shown, shown);
+        assert_non_null(strstr(shown, samples[i].shown));
+        freshet_declaration *again = read_sound(shown);
+        char *shown_again = show_text_of(again);
+        assert_string_equal(shown, shown_again);
+        free(shown);
+        free(shown_again);
+        free(text);
+        freshet_declaration_close(again);
+        freshet_declaration_close(handle);
+    }
+}
+
 static bool refuse_bytes(void *context, const char *bytes, size_t length)
 {
     (void)context, (void)bytes, (void)length;
@@ -188,6 +275,7 @@ int main(void)
         cmocka_unit_test(defaults_are_filled_in_and_secrets_hidden),
         cmocka_unit_test(texts_read_back),
         cmocka_unit_test(numbers_and_sizes_read_back),
+        cmocka_unit_test(windows_and_aggregates_read_back),
         cmocka_unit_test(output_that_ends_early),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

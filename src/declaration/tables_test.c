@@ -21,6 +21,7 @@ static size_t field_size(const option *option)
     case OPTION_SCHEMA: return sizeof(declared_schema);
     case OPTION_TEXTS: return sizeof(declared_list);
     case OPTION_BLOCK: return option->block->size;
+    case OPTION_FUNCTIONS:
     case OPTION_BLOCKS: return sizeof(declared_blocks);
     case OPTION_KIND: return sizeof(declared_kind);
     }

@@ -505,6 +505,24 @@ static freshet_code plan_columns(planner *planner)
     return code;
 }
 
+/* What can be declared, and is not computed yet: said, never left out in silence. */
+static void refuse_unbuilt(planner *planner)
+{
+    const feature_set_block *block = planner->block;
+    const feature_block *features = block->features.items;
+    for (uint32_t i = 0; i < block->features.n; i++)
+        if (features[i].has_window)
+            problem_add(planner->problems, &features[i].name.at,
+                        "feature \"%s\": windows are not in this version of Freshet yet",
+                        features[i].name.value);
+    if (block->has_aggregated)
+        problem_add(planner->problems, &block->name.at,
+                    "aggregated feature sets are not in this version of Freshet yet");
+    if (block->has_deduplicate || block->deduplicate_rows)
+        problem_add(planner->problems, &block->name.at,
+                    "deduplicate and deduplicate_rows are not in this version of Freshet yet");
+}
+
 freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_session *session,
                        const schema *input, problems *problems, freshet_error *err)
 {
@@ -514,6 +532,11 @@ freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_sessio
         .plan = plan, .handle = handle, .block = block, .problems = problems, .err = err};
     plan->session = session;
     plan->null_on_error = block->on_cast_error == ON_CAST_ERROR_NULL;
+    refuse_unbuilt(&planner);
+    if (problems_count(problems) > n_problems)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the feature set \"%s\" cannot be computed as it is declared",
+                         block->name.value);
     freshet_code code = allocate(&planner, input);
     if (code == FRESHET_OK)
         code = plan_columns(&planner);

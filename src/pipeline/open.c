@@ -270,7 +270,7 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
     problems *problems = problems_open(pipeline->arena);
     freshet_code code = problems == NULL ? error_memory(err, "opening the pipeline")
                                          : check_all(pipeline, problems, err);
-    if (problems != NULL && problems_count(problems) > 0)
+    if (problems != NULL && (code == FRESHET_OK || problems_count(problems) > 0))
         code = problems_report(problems, problem, context, err);
     if (code == FRESHET_OK && !pipeline->options.check) {
         pipeline->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

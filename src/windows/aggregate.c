@@ -224,8 +224,9 @@ static const char *name_with_percent(arena *arena, const char *name, size_t leng
     return made;
 }
 
-freshet_code aggregate_prepare(arena *arena, const char *text, const type *input, aggregate *into,
-                               freshet_error *err)
+/* The row that `text` names, how many of its bytes are the name, and its parameter. */
+static freshet_code read_function(const char *text, const aggregate_row **out, size_t *name_length,
+                                  double *parameter, freshet_error *err)
 {
     size_t length = strcspn(text, "( ");
     if (length > AGGREGATE_NAME_MAX)
@@ -233,10 +234,10 @@ freshet_code aggregate_prepare(arena *arena, const char *text, const type *input
     const aggregate_row *row = find_row(text, length);
     if (row == NULL)
         return unknown_function(text, length, err);
-    aggregate made = {.input = input, .parameter = row->parameter};
+    *parameter = row->parameter;
     const char *rest = text + length + strspn(text + length, " ");
     if (row->parameter == PARAMETER_GIVEN) {
-        if (!read_parameter(rest, &made.parameter))
+        if (!read_parameter(rest, parameter))
             return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                              "%s needs a part from 0 to 1 in brackets, as in %s(0.9)", row->name,
                              row->name);
@@ -244,6 +245,28 @@ freshet_code aggregate_prepare(arena *arena, const char *text, const type *input
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "%s takes no parameter: leave out \"%s\"", row->name, rest);
     }
+    *out = row;
+    *name_length = length;
+    return FRESHET_OK;
+}
+
+freshet_code aggregate_check(const char *text, freshet_error *err)
+{
+    const aggregate_row *row;
+    size_t length;
+    double parameter;
+    return read_function(text, &row, &length, &parameter, err);
+}
+
+freshet_code aggregate_prepare(arena *arena, const char *text, const type *input, aggregate *into,
+                               freshet_error *err)
+{
+    const aggregate_row *row = NULL;
+    size_t length = 0;
+    aggregate made = {.input = input};
+    freshet_code code = read_function(text, &row, &length, &made.parameter, err);
+    if (code != FRESHET_OK)
+        return code;
     if (!(row->accepts & SET_OF(input->kind))) {
         const char *type_text = type_name(arena, input);
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,

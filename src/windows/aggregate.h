@@ -111,6 +111,9 @@ struct aggregate {
 freshet_code aggregate_prepare(arena *arena, const char *text, const type *input, aggregate *into,
                                freshet_error *err);
 
+/* The same without a type: is there such a function, and does its parameter fit? */
+freshet_code aggregate_check(const char *text, freshet_error *err);
+
 /* The table's names, for lists in messages and documents: name i, NULL past the last. */
 const char *aggregate_name(uint32_t index);
 /* One line on what function i gives; as long as aggregate_name(i). */
