@@ -210,7 +210,8 @@ freshet_code runtime_folder(char folder[RUNTIME_FOLDER_MAX], bool make, freshet_
                          "the path of the folder for sockets is too long; set FRESHET_RUN_DIR to a "
                          "shorter one");
     if (make && mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return error_system(err, "cannot make the folder for sockets", folder);
+        return error_system(
+            err, "cannot make the folder for sockets (FRESHET_RUN_DIR can name another)", folder);
     struct stat found;
     if (lstat(folder, &found) != 0) {
         if (!make && errno == ENOENT)

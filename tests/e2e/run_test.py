@@ -274,6 +274,12 @@ class ExitCodeTest(Case):
         self.assertEqual(self.value("select 1 as one"), 1)
         run.stop()
 
+    def test_no_place_for_the_socket(self):
+        self.declare(stream=False)
+        finished = self.freshet("run", "events.yaml", env=dict(self.env, FRESHET_RUN_DIR=self.path("not/there")))
+        self.assertEqual(finished.code, 1, finished)
+        self.assertRegex(finished.err, r"not/there.*FRESHET_RUN_DIR.*No such file")
+
     def test_try_again_when_dead_letters_cannot_be_written(self):
         self.declare(stream=False, extra="dead_letters: {path: /dev/full}\n")
         self.write("in/0.jsonl", b"{not json\n" + lines(0, 10))
