@@ -53,6 +53,8 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
                declaration_settle(&handle->parsed, handle->arena, found));
     if (!ok || handle->tree.no_memory)
         return error_memory(err, "reading the declaration");
+    if (problems_count(found) > 0 && handle->tree.root != NULL && registry->check_broken != NULL)
+        registry->check_broken(handle, &handle->parsed, found);
     freshet_code code = problems_report(found, problem, context, err);
     handle->finished = code == FRESHET_OK;
     return code;

@@ -116,10 +116,14 @@ typedef struct block_kind {
     void (*check)(void *options, const place *at, struct problems *problems);
 } block_kind;
 
-/* The kinds of readers and writers there are: NULL-terminated lists. Filled by pipeline/registry.c. */
+/* The kinds of readers and writers there are: NULL-terminated lists. Filled by pipeline/registry.c.
+ * `check_broken` (may be NULL) adds what else can be said of a declaration that has problems already;
+ * what is missing in it is NULL or zero. */
 typedef struct registry {
     const block_kind *const *readers;
     const block_kind *const *writers;
+    void (*check_broken)(const struct freshet_declaration *handle, const struct declaration *parsed,
+                         struct problems *problems);
 } registry;
 
 #endif

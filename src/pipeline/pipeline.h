@@ -1,6 +1,7 @@
 /* pipeline.h - the loop's own structures, shared by the files of this folder.
  *
  *   registry.c   which readers and writers there are; the public calls on declarations
+ *   syntax.c     the grammar of the SQL in a declaration that has other mistakes
  *   open.c       declaration -> readers, source, feature set, writers
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
@@ -94,6 +95,9 @@ struct freshet_pipeline {
     atomic_bool stop;
     atomic_llong counters[FRESHET_TABLE_TRIMMED + 1];
 };
+
+/* Adds to `problems` what is no SQL in a declaration that has other problems already. */
+void syntax_check(const freshet_declaration *handle, const declaration *parsed, problems *problems);
 
 /* The engine's readers and writers, for the declaration and for opening. */
 const registry *registry_of_engine(void);

@@ -38,7 +38,8 @@ static void fill_kinds(void)
 const registry *registry_of_engine(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static const registry registry = {.readers = reader_kinds, .writers = writer_kinds};
+    static const registry registry = {
+        .readers = reader_kinds, .writers = writer_kinds, .check_broken = syntax_check};
     pthread_once(&once, fill_kinds);
     return &registry;
 }

@@ -954,6 +954,31 @@ static bool make_room(planner *planner)
     return true;
 }
 
+/* The text's syntax tree; FRESHET_BAD_DECLARATION, and a report, where it is no SELECT. */
+static freshet_code read_tree(arena *arena, sql_session *session, const char *sql,
+                              plan_report_fn *report, void *context, const char **json,
+                              size_t *length, freshet_error *err)
+{
+    sql_problem problem;
+    freshet_code code = sql_tree(session, arena, sql, json, length, &problem, err);
+    if (code != FRESHET_USAGE)
+        return code;
+    bool no_select = strstr(problem.text, "Only SELECT statements") != NULL;
+    report(context, problem.position,
+           no_select ? "the query must be one SELECT over the readers' ids; a statement that "
+                       "changes something is not possible here"
+                     : problem.text);
+    return FRESHET_BAD_DECLARATION;
+}
+
+freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *sql,
+                               plan_report_fn *report, void *context, freshet_error *err)
+{
+    const char *json = NULL;
+    size_t length = 0;
+    return read_tree(arena, session, sql, report, context, &json, &length, err);
+}
+
 freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
                         const plan_reader *readers, uint32_t n_readers, bool as_a_whole,
                         plan_report_fn *report, void *context, plan *out, freshet_error *err)
@@ -966,18 +991,9 @@ freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
                        .out = out};
     const char *json = NULL;
     size_t length = 0;
-    sql_problem problem;
     if (!make_room(&planner))
         return error_memory(err, "planning the query");
-    freshet_code code = sql_tree(session, arena, sql, &json, &length, &problem, err);
-    if (code == FRESHET_USAGE) {
-        bool no_select = strstr(problem.text, "Only SELECT statements") != NULL;
-        report(context, problem.position,
-               no_select ? "the query must be one SELECT over the readers' ids; a statement that "
-                           "changes something is not possible here"
-                         : problem.text);
-        return FRESHET_BAD_DECLARATION;
-    }
+    freshet_code code = read_tree(arena, session, sql, report, context, &json, &length, err);
     if (code == FRESHET_OK)
         code = ask_functions(&planner, session, json, err);
     yyjson_doc *tree = code == FRESHET_OK ? yyjson_read(json, length, 0) : NULL;

@@ -34,6 +34,10 @@ typedef struct plan {
     const char *sql; /* to be run */
 } plan;
 
+/* The grammar alone: whether `sql` is one SELECT. Returns and reports as plan_query. */
+freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *sql,
+                               plan_report_fn *report, void *context, freshet_error *err);
+
 /* Plans `sql`, which DuckDB's parser accepts or not; as_a_whole: not by rows, even where it
  * could be. Each problem is given to `report`, and then FRESHET_BAD_DECLARATION is returned.
  * What goes wrong inside (memory, the engine) is in err. */

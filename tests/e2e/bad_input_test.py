@@ -455,6 +455,17 @@ class BadDeclarationTest(Case):
             'bad.yaml:19:23: error: "debug" cannot be "maybe": it must be true or false',
             '4 problems in bad.yaml.'])
 
+    def test_bad_sql_beside_other_mistakes(self):
+        """A declaration that cannot be opened has its SQL read all the same."""
+        text = self.base().replace("stream: true", "straem: true") \
+                          .replace("select * from events", "selec * from events") \
+                          .replace("{name: id, type: bigint}", '{name: id, type: bigint, sql: "1 +"}')
+        said = self.check(text).splitlines()
+        self.assertEqual(said[0], 'bad.yaml:6:7: error: unknown option "straem" in "reader"; did you mean "stream"?')
+        self.assertRegex(said[1], r'^bad\.yaml:8:10: error: syntax error at or near "selec"$')
+        self.assertRegex(said[2], r'^bad\.yaml:16:41: error: feature "id": ')
+        self.assertEqual(said[3:], ["3 problems in bad.yaml."])
+
     def test_run_and_show_say_the_same(self):
         text = self.base().replace("stream: true", "straem: true").replace("type: double}", "type: dobule}", 1)
         said = self.check(text)
