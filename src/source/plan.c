@@ -965,9 +965,10 @@ static freshet_code read_tree(arena *arena, sql_session *session, const char *sq
         return code;
     bool no_select = strstr(problem.text, "Only SELECT statements") != NULL;
     report(context, problem.position,
-           no_select ? "the query must be one SELECT over the readers' ids; a statement that "
-                       "changes something is not possible here"
-                     : problem.text);
+           no_select
+               ? "the query must be one SELECT over the readers' ids, and this is a statement "
+                 "of another kind"
+               : problem.text);
     return FRESHET_BAD_DECLARATION;
 }
 

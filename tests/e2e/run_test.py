@@ -415,6 +415,15 @@ class ShowTest(Case):
             self.assertEqual(self.good("schema", "--reference"), page.read(),
                              "make it anew: freshet schema --reference > docs/declaration.md")
 
+    def test_page_for_butterfree_lists_spark_functions(self):
+        def read(*path):
+            with open(os.path.join(SOURCE, *path), encoding="utf-8") as file:
+                return file.read()
+        made = re.findall(r'(?m)^    \{"(\w+)",', read("src", "source", "spark_macros.c"))
+        listed = read("docs", "from-butterfree.md").split("under their own names", 1)[1].split("\n\n")[1]
+        self.assertGreater(len(made), 20)
+        self.assertEqual(re.findall(r"`(\w+)`", listed), made)
+
     def test_shown_declaration_is_the_same_pipeline(self):
         self.declare(stream=False)
         self.write("in/0.jsonl", lines(0, 50))
