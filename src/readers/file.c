@@ -526,8 +526,14 @@ static bool file_changed(freshet_reader *base)
     arena_reset(reader->scratch);
     if (file_list_wanted(reader, reader->scratch, NULL, &listing, NULL) != FRESHET_OK)
         return false;
-    if (listing.unreadable != NULL || (listing.missing && listing.n == 0))
-        return false; /* what was read stays until it is there again */
+    bool missing = listing.missing && listing.n == 0;
+    if (missing && !reader->said_missing)
+        log_say(LOG_WARNING, base->block->id.value,
+                "%s is not there any more; the rows read before stay in use until it comes back.",
+                reader->path);
+    reader->said_missing = missing;
+    if (listing.unreadable != NULL || missing)
+        return false;
     return file_list_signature(&listing) != reader->signature;
 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/os.h"
 #include "readers/cell.h"
 #include "readers/scan.h"
@@ -27,6 +28,7 @@ typedef struct table_reader {
     scan *scan;
     int64_t next;
     bool moved;
+    bool said_missing;
     int64_t signature[4]; /* sizes and times of the file and its write-ahead log */
 } table_reader;
 
@@ -285,10 +287,15 @@ static const char *table_partition_label(const freshet_reader *base, uint32_t pa
 
 static bool table_changed(freshet_reader *base)
 {
-    const table_reader *reader = (const table_reader *)base;
+    table_reader *reader = (table_reader *)base;
     int64_t now[4];
 
     sign(reader, now);
+    if (now[0] == 0 && !reader->said_missing)
+        log_say(LOG_WARNING, base->block->id.value,
+                "%s is not there any more; the rows read before stay in use until it comes back.",
+                reader->path);
+    reader->said_missing = now[0] == 0;
     return now[0] != 0 && memcmp(now, reader->signature, sizeof(now)) != 0;
 }
 

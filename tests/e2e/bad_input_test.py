@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import textwrap
 import unittest
 
@@ -185,6 +186,35 @@ class FilesystemTest(Case):
         self.append("in/1.jsonl", lines(150, 160))
         self.until_count(160, run)
         self.assert_ids(range(160))
+        run.stop()
+
+    def test_removed_static_file(self):
+        """Its rows stay in use, which is said once; when it comes back, it is read again."""
+        self.write("names.csv", "key,name\nk1,one\n")
+        connection = sqlite3.connect(self.path("more.db"))
+        connection.execute("create table more (key text, more text)")
+        connection.commit()
+        connection.close()
+        self.declare(query="select e.*, n.name from events e left join names n on n.key = e.key "
+                           "left join more m on m.key = e.key",
+                     readers="- id: names\n  file: {path: names.csv}\n"
+                             "- id: more\n  table: {path: more.db, table: more}\n",
+                     features=["{name: id, type: bigint}", "{name: name, type: string}"])
+        self.write("in/0.jsonl", line(event(1)))
+        run = self.start_run("events.yaml")
+        self.until_count(1, run)
+        for name, reader in [("names.csv", "names"), ("more.db", "more")]:
+            os.unlink(self.path(name))
+            self.until(lambda: f"{reader}: {name} is not there any more" in run.err(), "it is said", run)
+        self.append("in/0.jsonl", line(event(8)))
+        self.until_count(2, run)
+        self.write("names.csv", "key,name\nk1,anew\n")
+        self.until(lambda: "names: the files changed and were read again" in run.err(), "it is read", run)
+        self.append("in/0.jsonl", line(event(15)))
+        self.until_count(3, run)
+        self.assertEqual(run.err().count("not there any more"), 2)
+        self.assertEqual([row["name"] for row in self.query("select name from online_feature_store__events order by id")],
+                         ["one", "one", "anew"])
         run.stop()
 
     def test_missing_folder(self):
