@@ -852,7 +852,7 @@ static freshet_code ask_functions(planner *planner, sql_session *session, const 
                 (function){copy, ((const uint8_t *)rows.columns[1].data)[i]};
     }
     sql_statement_close(statement);
-    if (planner->n_functions > 0)
+    if (planner->functions != NULL)
         qsort(planner->functions, planner->n_functions, sizeof *planner->functions,
               compare_functions);
     return code;
@@ -954,6 +954,8 @@ static bool make_room(planner *planner)
     return true;
 }
 
+#define NO_SELECT "the query must be one SELECT over the readers' ids; this is another statement"
+
 /* The text's syntax tree; FRESHET_BAD_DECLARATION, and a report, where it is no SELECT. */
 static freshet_code read_tree(arena *arena, sql_session *session, const char *sql,
                               plan_report_fn *report, void *context, const char **json,
@@ -963,12 +965,8 @@ static freshet_code read_tree(arena *arena, sql_session *session, const char *sq
     freshet_code code = sql_tree(session, arena, sql, json, length, &problem, err);
     if (code != FRESHET_USAGE)
         return code;
-    bool no_select = strstr(problem.text, "Only SELECT statements") != NULL;
-    report(context, problem.position,
-           no_select
-               ? "the query must be one SELECT over the readers' ids, and this is a statement "
-                 "of another kind"
-               : problem.text);
+    bool is_other = strstr(problem.text, "Only SELECT statements") != NULL;
+    report(context, problem.position, is_other ? NO_SELECT : problem.text);
     return FRESHET_BAD_DECLARATION;
 }
 
@@ -980,6 +978,7 @@ freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *s
     return read_tree(arena, session, sql, report, context, &json, &length, err);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): what a plan is made from, and who hears of it */
 freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
                         const plan_reader *readers, uint32_t n_readers, bool as_a_whole,
                         plan_report_fn *report, void *context, plan *out, freshet_error *err)
