@@ -310,6 +310,12 @@ static freshet_code infer_columns(file_reader *reader, const file_listing *listi
 static freshet_code check_there(file_reader *reader, const file_listing *listing,
                                 freshet_error *err)
 {
+    struct stat info;
+    if (os.stat(reader->path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "\"%s\" is a pipe or a device, which cannot be read again from a place in "
+                         "it; write to a file, which may grow while it is read.",
+                         reader->path);
     if (!listing->missing || reader->base.block->stream ||
         (listing->n > 0 || file_list_is_pattern(reader->path)))
         return FRESHET_OK;

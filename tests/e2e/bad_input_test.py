@@ -188,6 +188,14 @@ class FilesystemTest(Case):
         self.assert_ids(range(160))
         run.stop()
 
+    def test_pipe_in_the_place_of_a_file(self):
+        os.mkfifo(self.path("pipe.jsonl"))
+        self.declare(path="pipe.jsonl")
+        for verb in ["check", "run"]:
+            finished = self.freshet(verb, "events.yaml")
+            self.assertEqual(finished.code, 78, finished)
+            self.assertRegex(finished.err, r"^events.yaml:\d+:\d+: error: .*pipe.jsonl.* is a pipe")
+
     def test_removed_static_file(self):
         """Its rows stay in use, which is said once; when it comes back, it is read again."""
         self.write("names.csv", "key,name\nk1,one\n")
