@@ -139,7 +139,7 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
             reader->n_retry++;
             file->retry_pause_us = FILE_RETRY_FIRST_US;
             log_say(LOG_WARNING, id_of(reader),
-                    "%s: %s It is tried again later; other files go on.", file->path,
+                    "%s: %s (It is tried again later; other files go on.)", file->path,
                     problem->text);
         } else if (file->retry_pause_us < FILE_RETRY_MOST_US) {
             file->retry_pause_us *= 2;
@@ -199,7 +199,7 @@ static freshet_code note(file_reader *reader, const listed_file *listed, bool is
 
     if (code == FRESHET_TRY_AGAIN && reader->base.mode == READ_FOLLOW) {
         if (!reader->said_failed)
-            log_say(LOG_WARNING, id_of(reader), "%s: %s It is tried again later.", listed->path,
+            log_say(LOG_WARNING, id_of(reader), "%s: %s (It is tried again later.)", listed->path,
                     problem.text);
         reader->said_failed = true;
         reader->needs_listing = true;
