@@ -1,8 +1,10 @@
 /* os.c - see os.h. */
+#define _GNU_SOURCE /* flock */
 #include "base/os.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
@@ -39,6 +41,11 @@ static int real_fstat(int fd, struct stat *into)
     return fstat(fd, into);
 }
 
+static int real_lock(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB);
+}
+
 static int real_inotify(void)
 {
     return inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -56,6 +63,8 @@ static const os_table real = {
     .ftruncate = ftruncate,
     .rename = rename,
     .unlink = unlink,
+    .mkdir = mkdir,
+    .lock = real_lock,
     .stat = real_stat,
     .fstat = real_fstat,
     .poll = poll,
@@ -74,6 +83,8 @@ os_table os = {
     .ftruncate = ftruncate,
     .rename = rename,
     .unlink = unlink,
+    .mkdir = mkdir,
+    .lock = real_lock,
     .stat = real_stat,
     .fstat = real_fstat,
     .poll = poll,

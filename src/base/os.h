@@ -26,6 +26,8 @@ typedef struct os_table {
     int (*ftruncate)(int fd, off_t length);
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
+    int (*mkdir)(const char *path, mode_t mode);
+    int (*lock)(int fd); /* flock: exclusive, at once or EWOULDBLOCK */
     int (*stat)(const char *path, struct stat *into);
     int (*fstat)(int fd, struct stat *into);
     int (*poll)(struct pollfd *fds, nfds_t n, int timeout_ms);

@@ -172,7 +172,8 @@ static freshet_code open_writer(freshet_pipeline *pipeline, const writer_ops *op
     *writer = (freshet_writer){.ops = ops,
                                .declaration = pipeline->declaration,
                                .options = options,
-                               .arena = pipeline->arena};
+                               .arena = pipeline->arena,
+                               .is_batch = !pipeline->declaration->is_stream};
     pipeline->writers[pipeline->n_writers++] = writer;
     freshet_code code = ops->open(writer, feature_set_schema(pipeline->features),
                                   feature_set_n_keys(pipeline->features), err);

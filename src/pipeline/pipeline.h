@@ -114,6 +114,10 @@ bool pipeline_has_more(const freshet_pipeline *pipeline);
 /* Makes all writers show what they were given. */
 freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err);
 
+/* At the end of all input: flushes, and publishes what the writers of a batch have made aside. May be
+ * called again. */
+freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err);
+
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
 freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);
 

@@ -9,6 +9,7 @@
 #include "pipeline/pipeline.h"
 #include "readers/file.h"
 #include "readers/table.h"
+#include "writers/history.h"
 #include "writers/online.h"
 
 static const reader_ops *const readers[] = {
@@ -18,6 +19,7 @@ static const reader_ops *const readers[] = {
 
 static const writer_ops *const writers[] = {
     &online_writer_ops,
+    &history_writer_ops,
 };
 
 #define N_READERS (sizeof readers / sizeof *readers)

@@ -71,10 +71,13 @@ static bool flush_is_due(const freshet_pipeline *pipeline)
 static freshet_code turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = pipeline_step(pipeline, os.monotonic_us() + STEP_WAIT_US, err);
-    if ((code != FRESHET_OK && code != FRESHET_END) || !flush_is_due(pipeline))
+    if (code == FRESHET_END) {
+        freshet_code finished = pipeline_finish(pipeline, err);
+        return finished == FRESHET_OK ? code : finished;
+    }
+    if (code != FRESHET_OK || !flush_is_due(pipeline))
         return code;
-    freshet_code flushed = pipeline_flush(pipeline, err);
-    return flushed == FRESHET_OK ? code : flushed;
+    return pipeline_flush(pipeline, err);
 }
 
 freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)

@@ -5,7 +5,7 @@
  *     take()      rows of the driving readers, or a piece of the whole query's result
  *     compute()   source -> feature set; refused rows become rejects
  *     deliver()   writers, then dead letters, then counters
- *   freshet_step() does the same and flushes the writers
+ *   freshet_step() does the same and flushes the writers; at the end it finishes them
  *
  * The step's arena is reset only when nothing is pending. Waiting happens in one place, wait_input():
  * poll(2) on the readers' descriptors and on the eventfd of freshet_stop().
@@ -320,11 +320,29 @@ freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
     return FRESHET_OK;
 }
 
+freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
+{
+    writer_files files[PIPELINE_WRITERS_MAX];
+    freshet_code code = pipeline_flush(pipeline, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        if (writer->is_batch && writer->ops->pending != NULL)
+            code = writer->ops->pending(writer, pipeline->step_arena, &files[i], err);
+    }
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        if (writer->is_batch && writer->ops->pending != NULL)
+            code = writer->ops->publish(writer, &files[i], err);
+    }
+    return code;
+}
+
 freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
 {
     freshet_code code = pipeline_step(pipeline, deadline_us, err);
     if (code != FRESHET_OK && code != FRESHET_END)
         return code;
-    freshet_code flushed = pipeline_flush(pipeline, err);
-    return flushed == FRESHET_OK ? code : flushed;
+    freshet_code after =
+        code == FRESHET_END ? pipeline_finish(pipeline, err) : pipeline_flush(pipeline, err);
+    return after == FRESHET_OK ? code : after;
 }

@@ -1,13 +1,14 @@
 /* file_parquet_test.c - Parquet files: types, casts, positions, files that are not complete. */
 #include "readers/file_rig.h"
 #include "readers/scan.h"
+#include "sql/sql.h"
 
 /* Writes a Parquet file by DuckDB: COPY (`select`) TO name. */
 static void write_parquet(rig *rig, const char *name, const char *select)
 {
     freshet_error err;
     scan *scan = NULL;
-    const char *path = scan_literal(rig->arena, rig_path(rig, name));
+    const char *path = sql_literal(rig->arena, rig_path(rig, name));
     char sql[4096];
 
     assert_int_equal(scan_open(&scan, &err), FRESHET_OK);

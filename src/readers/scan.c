@@ -93,45 +93,12 @@ freshet_code scan_execute(scan *scan, const char *sql, freshet_error *err)
     return sql_execute(scan->session, sql, NULL, err);
 }
 
-const char *scan_literal(arena *arena, const char *text)
-{
-    size_t length = strlen(text);
-    char *out = arena_alloc(arena, 2 * length + 3);
-    size_t n = 0;
-
-    if (out == NULL)
-        return NULL;
-    out[n++] = '\'';
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\'')
-            out[n++] = '\'';
-        out[n++] = text[i];
-    }
-    out[n++] = '\'';
-    out[n] = '\0';
-    return out;
-}
-
-/* DuckDB takes the path for a pattern: what would be one in it stands in brackets. */
 const char *scan_parquet(arena *arena, const char *path, bool row_number)
 {
-    char *plain = arena_alloc(arena, 3 * strlen(path) + 1);
-    size_t n = 0;
+    const char *file = sql_file_literal(arena, path);
 
-    if (plain == NULL)
-        return NULL;
-    for (const char *c = path; *c != '\0'; c++) {
-        bool special = strchr("*?[", *c) != NULL;
-        if (special)
-            plain[n++] = '[';
-        plain[n++] = *c;
-        if (special)
-            plain[n++] = ']';
-    }
-    plain[n] = '\0';
-    path = scan_literal(arena, plain);
-    return path == NULL ? NULL
-                        : arena_format(arena, "read_parquet(%s%s)", path,
+    return file == NULL ? NULL
+                        : arena_format(arena, "read_parquet(%s%s)", file,
                                        row_number ? ", file_row_number=true" : "");
 }
 
@@ -245,7 +212,7 @@ static freshet_code select_column(scan *scan, const scan_options *options, uint3
         return no_such_column(options, there, field->name, err);
     name = sql_quote(scan->arena, there->fields[found].name);
     type = sql_type_name(scan->arena, field->type);
-    literal = scan_literal(scan->arena, field->name);
+    literal = sql_literal(scan->arena, field->name);
     if (name == NULL || type == NULL || literal == NULL)
         return error_memory(err, "reading a table");
     if (type_equal(there->fields[found].type, field->type)) {

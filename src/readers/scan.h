@@ -55,7 +55,4 @@ void scan_stop(scan *scan);
  * arena. */
 const char *scan_parquet(arena *arena, const char *path, bool row_number);
 
-/* The text as an SQL string literal, in the arena. */
-const char *scan_literal(arena *arena, const char *text);
-
 #endif

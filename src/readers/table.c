@@ -88,7 +88,7 @@ static freshet_code find_kind(table_reader *reader, freshet_error *err)
 static freshet_code attach(table_reader *reader, freshet_error *err)
 {
     arena *scratch = arena_open();
-    const char *path = scratch == NULL ? NULL : scan_literal(scratch, reader->path);
+    const char *path = scratch == NULL ? NULL : sql_literal(scratch, reader->path);
     const char *sql =
         path == NULL ? NULL : arena_format(scratch, "ATTACH %s AS attached (READ_ONLY)", path);
     freshet_error problem = {0};

@@ -22,6 +22,43 @@ const char *sql_quote(arena *arena, const char *name)
     return quoted;
 }
 
+const char *sql_literal(arena *arena, const char *text)
+{
+    size_t length = strlen(text);
+    char *literal = arena_alloc(arena, 2 * length + 3);
+    if (literal == NULL)
+        return NULL;
+    char *to = literal;
+    *to++ = '\'';
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\'')
+            *to++ = '\'';
+        *to++ = text[i];
+    }
+    *to++ = '\'';
+    *to = '\0';
+    return literal;
+}
+
+/* What would be a pattern stands in brackets. */
+const char *sql_file_literal(arena *arena, const char *path)
+{
+    char *plain = arena_alloc(arena, 3 * strlen(path) + 1);
+    if (plain == NULL)
+        return NULL;
+    char *to = plain;
+    for (const char *c = path; *c != '\0'; c++) {
+        bool special = strchr("*?[", *c) != NULL;
+        if (special)
+            *to++ = '[';
+        *to++ = *c;
+        if (special)
+            *to++ = ']';
+    }
+    *to = '\0';
+    return sql_literal(arena, plain);
+}
+
 static const char *struct_name(arena *arena, const type *type)
 {
     const char *text = "STRUCT(";

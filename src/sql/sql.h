@@ -123,6 +123,11 @@ const char *sql_type_name(arena *arena, const type *type);
 /* The name as an SQL identifier in double quotes. */
 const char *sql_quote(arena *arena, const char *name);
 
+/* The text as an SQL string literal; and the same of the path of one file, for functions of DuckDB
+ * that take it for a pattern. */
+const char *sql_literal(arena *arena, const char *text);
+const char *sql_file_literal(arena *arena, const char *path);
+
 /* json_serialize_sql of a user's text: the syntax tree as JSON (malloc'd into arena), for
  * looking at and changing a query; problem as in sql_prepare. And back: a tree as SQL text. */
 freshet_code sql_tree(sql_session *session, arena *arena, const char *sql, const char **json,
