@@ -5,7 +5,8 @@
  * checkpoint knows none of that: it asks each part for the keys that changed, stores their bytes under
  * (part's name, key), and gives them back on demand after a restart. Cold keys leave memory in the same way.
  *
- * The legal order, per part: set_load once, before the first batch; at a checkpoint next_dirty and save for each
+ * The legal order, per part: set_load once, before the first batch (it also says that somebody saves the
+ * state), then restore for each saved key where the part has it; at a checkpoint next_dirty and save for each
  * dirty key, then clean once the bytes are durable; next_cold and drop when memory is short.
  * All calls come from the pipeline's thread, between two batches.
  */
@@ -34,6 +35,11 @@ typedef struct state_part {
     void *self;
 
     void (*set_load)(void *self, state_load_fn *load, void *context);
+    /* NULL: keys are looked up when they are needed. Otherwise the part must know all its keys, since time
+     * alone makes them output rows (open rolling windows): after feature_set_restore_facts and before the
+     * first batch, each saved key is given to restore, and set_load's function is never called. */
+    freshet_code (*restore)(void *self, const void *key, size_t key_length, const void *bytes,
+                            size_t length, freshet_error *err);
     /* Each key that changed since the last clean, once; *cursor begins at 0; false at the end. */
     bool (*next_dirty)(void *self, uint32_t *cursor, state_key *out);
     freshet_code (*save)(void *self, const state_key *key, text_buffer *into, freshet_error *err);
