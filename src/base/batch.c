@@ -155,7 +155,10 @@ freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, f
     made.columns = arena_zero(arena, from->schema.n_fields + 1, sizeof *made.columns);
     made.origins = from->origins ? arena_zero(arena, n_kept + 1, sizeof *made.origins) : NULL;
     made.rows = from->rows ? arena_zero(arena, n_kept + 1, sizeof *made.rows) : NULL;
-    if (made.columns == NULL || (from->origins && !made.origins) || (from->rows && !made.rows))
+    made.write_us = from->write_us ? arena_zero(arena, n_kept + 1, sizeof *made.write_us) : NULL;
+    made.row_kinds = from->row_kinds ? arena_zero(arena, n_kept + 1, 1) : NULL;
+    if (made.columns == NULL || (from->origins && !made.origins) || (from->rows && !made.rows) ||
+        (from->write_us && !made.write_us) || (from->row_kinds && !made.row_kinds))
         return error_memory(err, "leaving refused rows out of a batch");
     for (uint32_t i = 0; i < from->schema.n_fields; i++) {
         freshet_code code = column_select(arena, &from->columns[i], keep, from->n_rows, n_kept,
@@ -170,6 +173,10 @@ freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, f
             made.origins[row] = from->origins[i];
         if (from->rows != NULL)
             made.rows[row] = from->rows[i];
+        if (from->write_us != NULL)
+            made.write_us[row] = from->write_us[i];
+        if (from->row_kinds != NULL)
+            made.row_kinds[row] = from->row_kinds[i];
         row++;
     }
     *into = made;

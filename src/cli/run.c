@@ -17,6 +17,8 @@ typedef struct run_arguments {
     const char *file;
     bool debug;
     bool once;
+    const char *start_date;
+    const char *end_date;
     const char *query;
     int format;
     int progress;
@@ -38,6 +40,16 @@ static const argument run_options[] = {
      .kind = ARGUMENT_FLAG,
      .offset = offsetof(run_arguments, once),
      .doc = "take all that is there now, then end"},
+    {.name = "start-date",
+     .kind = ARGUMENT_TEXT,
+     .offset = offsetof(run_arguments, start_date),
+     .value = "YYYY-MM-DD",
+     .doc = "write only rows from this day on (batch)"},
+    {.name = "end-date",
+     .kind = ARGUMENT_TEXT,
+     .offset = offsetof(run_arguments, end_date),
+     .value = "YYYY-MM-DD",
+     .doc = "write only rows up to this day, included (batch)"},
     {.name = "query",
      .kind = ARGUMENT_TEXT,
      .offset = offsetof(run_arguments, query),
@@ -234,7 +246,9 @@ static freshet_code run_file(run *run)
     freshet_run_options options = {.size = sizeof options,
                                    .debug = run->given->debug,
                                    .once = run->given->once,
-                                   .serve = !run->given->no_serve};
+                                   .serve = !run->given->no_serve,
+                                   .start_date = run->given->start_date,
+                                   .end_date = run->given->end_date};
     run->name = freshet_declaration_pipeline(run->declaration);
     code = open_pipeline(run->declaration, &options, &n_problems, &run->pipeline);
     if (code == FRESHET_OK)
@@ -284,6 +298,7 @@ const verb verb_run = {
         "    freshet run flights.yaml\n"
         "    freshet run flights.yaml --debug --once \\\n"
         "        --query 'select count(*) as n from online_feature_store__flights' --format json\n"
+        "    freshet run history.yaml --start-date 2024-05-01 --end-date 2024-05-31\n"
         "    freshet run flights.yaml --progress none --log json 2> log.jsonl\n",
     .arguments = run_options,
     .size = sizeof(run_arguments),

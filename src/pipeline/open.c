@@ -258,6 +258,19 @@ static freshet_pipeline *allocate(const freshet_declaration *declaration,
     return pipeline;
 }
 
+/* The days to cut to: of batch runs only. */
+static freshet_code read_dates(freshet_pipeline *pipeline, freshet_error *err)
+{
+    const freshet_run_options *options = &pipeline->options;
+    if (pipeline->declaration->is_stream &&
+        (options->start_date != NULL || options->end_date != NULL))
+        return error_set(
+            err, FRESHET_USAGE, FRESHET_STOP, pipeline->declaration->file,
+            "a start or end date cuts a batch run, and this pipeline is a stream: leave "
+            "the dates away, or take `stream: true` from its readers");
+    return dates_read(options->start_date, options->end_date, &pipeline->dates, err);
+}
+
 freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
                                    const freshet_run_options *options, freshet_problem_fn *problem,
                                    void *context, freshet_pipeline **out, freshet_error *err)
@@ -268,9 +281,14 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
     freshet_pipeline *pipeline = allocate(declaration, options);
     if (pipeline == NULL)
         return error_memory(err, "opening the pipeline");
+    freshet_code code = read_dates(pipeline, err);
+    if (code != FRESHET_OK) {
+        freshet_pipeline_close(pipeline);
+        return code;
+    }
     problems *problems = problems_open(pipeline->arena);
-    freshet_code code = problems == NULL ? error_memory(err, "opening the pipeline")
-                                         : check_all(pipeline, problems, err);
+    code = problems == NULL ? error_memory(err, "opening the pipeline")
+                            : check_all(pipeline, problems, err);
     if (problems != NULL && (code == FRESHET_OK || problems_count(problems) > 0))
         code = problems_report(problems, problem, context, err);
     if (code == FRESHET_OK && !pipeline->options.check) {

@@ -3,6 +3,7 @@
  *   registry.c   which readers and writers there are; the public calls on declarations
  *   syntax.c     the grammar of the SQL in a declaration that has other mistakes
  *   open.c       declaration -> readers, source, feature set, writers
+ *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
  *   run.c        steps until the end: waiting, retries, stop, counters, queries
@@ -27,6 +28,7 @@
 #include "features/feature_set.h"
 #include "operate/dead_letters.h"
 #include "operate/query_server.h"
+#include "pipeline/dates.h"
 #include "readers/reader.h"
 #include "source/source.h"
 #include "writers/debug.h"
@@ -86,6 +88,7 @@ struct freshet_pipeline {
     dead_letters *letters;
     query_server *server;
     const char **output_types;
+    dates dates;     /* those that a batch is cut to */
     bool loaded;     /* the static readers are in their tables */
     bool whole_done; /* the one result of a query that runs as a whole has been read */
     delivery delivery;

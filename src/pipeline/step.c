@@ -284,6 +284,9 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     if (rows.n_rows > 0) {
         code = feature_set_run(pipeline->features, pipeline->step_arena, &rows,
                                &pipeline->delivery.rows, refuse_row, pipeline, err);
+        if (code == FRESHET_OK)
+            code = dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
+                             &pipeline->delivery.rows, err);
         if (code != FRESHET_OK)
             return code;
     }

@@ -1,0 +1,72 @@
+/* dates.c - see dates.h. */
+#include "pipeline/dates.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+#define DAY_US (INT64_C(86400) * 1000000)
+
+static freshet_code read_day(const char *name, const char *text, int64_t *day, freshet_error *err)
+{
+    static const char form[] = "dddd-dd-dd";
+    bool good = strlen(text) == sizeof form - 1;
+    for (size_t i = 0; good && i < sizeof form - 1; i++)
+        good = form[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == form[i];
+    unsigned year = 0, month = 0, day_of_month = 0, found_month, found_day;
+    int64_t found_year;
+    if (good && sscanf(text, "%4u-%2u-%2u", &year, &month, &day_of_month) == 3 && month >= 1 &&
+        month <= 12 && day_of_month >= 1 && day_of_month <= 31) {
+        *day = date_days(year, month, day_of_month);
+        date_civil(*day, &found_year, &found_month, &found_day);
+        if (found_month == month && found_day == day_of_month)
+            return FRESHET_OK;
+    }
+    return error_set(err, FRESHET_USAGE, FRESHET_STOP, name,
+                     "the %s must be a day of the form YYYY-MM-DD, such as 2024-05-01, not \"%s\"",
+                     name, text);
+}
+
+freshet_code dates_read(const char *start_date, const char *end_date, dates *out,
+                        freshet_error *err)
+{
+    int64_t day = 0;
+    freshet_code code = FRESHET_OK;
+    *out = (dates){.first_us = INT64_MIN, .last_us = INT64_MAX};
+    if (start_date != NULL) {
+        code = read_day("start date", start_date, &day, err);
+        if (code != FRESHET_OK)
+            return code;
+        out->first_us = day * DAY_US;
+    }
+    if (end_date != NULL) {
+        code = read_day("end date", end_date, &day, err);
+        if (code != FRESHET_OK)
+            return code;
+        out->last_us = (day + 1) * DAY_US - 1;
+    }
+    if (out->first_us <= out->last_us)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_USAGE, FRESHET_STOP, "start date",
+                     "the start date %s is after the end date %s: both days are included",
+                     start_date, end_date);
+}
+
+freshet_code dates_cut(const dates *dates, uint32_t time_column, batch *rows, freshet_error *err)
+{
+    if (rows->n_rows == 0 || (dates->first_us == INT64_MIN && dates->last_us == INT64_MAX))
+        return FRESHET_OK;
+    const int64_t *times_us = rows->columns[time_column].data;
+    uint8_t *keep = arena_alloc(rows->arena, rows->n_rows);
+    batch kept;
+    if (keep == NULL)
+        return error_memory(err, "cutting a batch to its days");
+    for (uint32_t i = 0; i < rows->n_rows; i++)
+        keep[i] = times_us[i] >= dates->first_us && times_us[i] <= dates->last_us;
+    freshet_code code = batch_select(rows, keep, &kept, err);
+    if (code == FRESHET_OK)
+        *rows = kept;
+    return code;
+}
