@@ -15,6 +15,9 @@ The comments at the head of a declaration say what is special about it:
     # fails: TEXT              it is refused (exit code 78), and TEXT is in the message
     # batch only: ...          with `stream: true` it is refused
     # expected: OTHER          it gives what variant OTHER gave
+    # on a stream: OTHER       on a stream it gives what OTHER gave
+    # table: NAME              its rows are those of this table or view
+    # arguments: ...           for `freshet run`
 
 Each variant is run as a batch and, with `stream: true` put in, as a stream that takes what is there;
 both must give Butterfree's rows: doubles within 1e-9, without the rows that have a null key or
@@ -38,6 +41,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 FRESHET = os.environ.get("FRESHET", "build/freshet")
 TIMESTAMP = re.compile(r"^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$")
+USAGE = 2
 BAD_DECLARATION = 78
 
 
@@ -90,8 +94,9 @@ class Variant:
         with open(path) as file:
             return json.load(file)
 
-    def expected(self):
-        path = "%s/expected.%s.jsonl" % (self.folder, self.head("expected") or self.name)
+    def expected(self, stream):
+        name = stream and self.head("on a stream") or self.head("expected") or self.name
+        path = "%s/expected.%s.jsonl" % (self.folder, name)
         with open(path) as file:
             rows = [json.loads(line) for line in file]
         differences = self.differences()
@@ -124,7 +129,8 @@ class Variant:
                 file.write(text)
             done = subprocess.run(
                 [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--progress", "none",
-                 "--query", "select * from online_feature_store__g", "--format", "json"],
+                 "--query", "select * from " + (self.head("table") or "online_feature_store__g"),
+                 "--format", "json", *(self.head("arguments") or "").split()],
                 capture_output=True, text=True, timeout=60)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         return done.returncode, self.with_floats(rows), done.stderr
@@ -149,14 +155,14 @@ class Golden(unittest.TestCase):
         code, rows, messages = variant.run(stream)
         refusal = variant.head("fails")
         if refusal is not None or (stream and variant.head("batch only") is not None):
-            self.assertEqual(code, BAD_DECLARATION, messages)
+            self.assertIn(code, (BAD_DECLARATION, USAGE), messages)
             self.assertIn(refusal or "", messages)
             self.assertEqual(rows, [])
             return
         self.assertEqual(code, 0, messages)
         left = list(rows)
         missing = []
-        for expected in variant.expected():
+        for expected in variant.expected(stream):
             same = [row for row in left if is_same_row(row, expected)]
             if same:
                 left.remove(same[0])
