@@ -69,6 +69,57 @@ freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet
     return FRESHET_OK;
 }
 
+static freshet_code append_elements(arena *arena, column *into, uint64_t n, const column *more,
+                                    const uint32_t *rows, uint32_t n_more, freshet_error *err)
+{
+    column *elements = &into->children[0];
+    const cell_span *from = more->data;
+    cell_span *to = (cell_span *)into->data + n;
+    for (uint32_t i = 0; i < n_more; i++) {
+        const uint32_t row = rows == NULL ? i : rows[i];
+        if (!column_is_valid(more, row))
+            continue;
+        to[i] = (cell_span){into->n_elements, from[row].length};
+        for (uint64_t k = 0; k < from[row].length; k++) {
+            uint32_t element = (uint32_t)(from[row].offset + k);
+            freshet_code code = column_append(arena, elements, into->n_elements, &more->children[0],
+                                              &element, 1, err);
+            if (code != FRESHET_OK)
+                return code;
+            into->n_elements++;
+        }
+    }
+    return FRESHET_OK;
+}
+
+/* The depth is that of the type, TYPE_DEPTH_MAX at most. */
+freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,
+                           const uint32_t *rows, uint32_t n_more, freshet_error *err)
+{
+    const size_t cell = type_cell_size(into->type);
+    freshet_code code = column_reserve(arena, into, n + n_more, err);
+    if (code == FRESHET_OK && into->type->kind == TYPE_ARRAY)
+        code = append_elements(arena, into, n, more, rows, n_more, err);
+    for (uint32_t i = 0;
+         code == FRESHET_OK && into->type->kind == TYPE_STRUCT && i < into->type->n_fields; i++)
+        code = column_append(arena, &into->children[i], n, &more->children[i], rows, n_more, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (cell > 0 && into->type->kind != TYPE_ARRAY && rows == NULL && n_more > 0)
+        memcpy((char *)into->data + n * cell, more->data, n_more * cell);
+    for (uint32_t i = 0; i < n_more; i++) {
+        const uint32_t row = rows == NULL ? i : rows[i];
+        if (!column_is_valid(more, row)) {
+            if (!column_set_null(arena, into, n + i))
+                return error_memory(err, "making a column longer");
+        } else if (rows != NULL && cell > 0 && into->type->kind != TYPE_ARRAY) {
+            memcpy((char *)into->data + (n + i) * cell, (const char *)more->data + row * cell,
+                   cell);
+        }
+    }
+    return FRESHET_OK;
+}
+
 bool column_set_null(arena *arena, column *column, uint64_t row)
 {
     if (column->valid == NULL) {

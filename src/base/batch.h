@@ -124,6 +124,11 @@ freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet
 freshet_code column_init(arena *arena, column *column, const type *type, uint64_t capacity,
                          freshet_error *err);
 
+/* Puts rows behind the `n` rows of a column that was made by column_init: of `more`, a column of the same type, those
+ * with the `n_more` numbers in `rows`, or the first ones where it is NULL. Long texts stay where they are. */
+freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,
+                           const uint32_t *rows, uint32_t n_more, freshet_error *err);
+
 /* Marks row null, zeroes its cell, and (structs) its children. The bitmap is made at the first
  * null; false where memory is out. */
 bool column_set_null(arena *arena, column *column, uint64_t row);

@@ -1,44 +1,35 @@
-/* feature_set.c - see feature_set.h; how the work is divided into steps is in plan.h.
+/* feature_set.c - see feature_set.h; how the work is divided into steps is in plan.h, how rows go
+ * through them in run.h, what windows do on the way in windowed.h.
  *
- * A run has one column for each slot of the plan, filled from left to right. A row that is refused
- * only loses its mark in `keep` at first; the columns go on with all rows. Before a stage of SQL
- * (which must not fail for rows that are out already) and at the end, the columns are brought down
- * to the rows kept, and `index` says which row of the input each is.
+ *   source's rows -> timestamp, keys -> too early, too late? -> steps before -> windows -> steps after
  *
- * A stage that fails because of a row is run again on halves, until the rows that make it fail are
- * found; they are refused, and the stage runs once more on all others. Long texts of a result live
- * in the statement until it runs again, so parts of results are never put together.
+ * In a batch rows with windows stop before these, and go on in feature_set_finish.
  */
 #include "features/feature_set.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "features/cast.h"
-#include "features/plan.h"
+#include "base/os.h"
+#include "features/run.h"
+#include "features/watermark.h"
+#include "features/windowed.h"
 
-#define COMPUTING "computing features"
+#define SPAN_TEXT_MAX 64
 
 struct feature_set {
     plan plan;
+    const feature_set_block *block;
+    bool is_stream;
+    windowed *windowed;     /* NULL: no feature looks at other rows */
+    watermarks *watermarks; /* of a stream with state; else NULL */
+    const uint32_t *lanes;
+    uint64_t dropped; /* late rows, by `late: drop` */
 };
-
-typedef struct run {
-    plan *plan;
-    arena *arena;
-    const batch *in;
-    column *columns; /* by slot */
-    bool *filled;    /* by slot */
-    uint32_t n_rows;
-    uint32_t n_refused; /* of these rows */
-    uint8_t *keep;
-    uint32_t *index; /* the input's row; NULL: the same */
-    feature_refuse_fn *refuse;
-    void *context;
-    freshet_error *err;
-} run;
 
 freshet_code feature_set_open(const freshet_declaration *declaration, sql_session *session,
                               const schema *input, problems *problems, feature_set **out,
@@ -48,7 +39,16 @@ freshet_code feature_set_open(const freshet_declaration *declaration, sql_sessio
     feature_set *set = calloc(1, sizeof *set);
     if (set == NULL)
         return error_memory(err, "opening the feature set");
+    set->block = &declaration_of(declaration)->feature_set;
+    set->is_stream = declaration_of(declaration)->is_stream;
     freshet_code code = plan_make(&set->plan, declaration, session, input, problems, err);
+    if (code == FRESHET_OK)
+        code = windowed_open(&set->plan, set->block, set->is_stream, &set->windowed, err);
+    if (code == FRESHET_OK && set->windowed != NULL && set->is_stream) {
+        set->watermarks = watermarks_open(set->block->timestamp.lateness_us);
+        if (set->watermarks == NULL)
+            code = error_memory(err, "opening the feature set");
+    }
     if (code == FRESHET_OK)
         *out = set;
     else
@@ -60,6 +60,8 @@ void feature_set_close(feature_set *set)
 {
     if (set == NULL)
         return;
+    watermarks_close(set->watermarks);
+    windowed_close(set->windowed);
     plan_close(&set->plan);
     free(set);
 }
@@ -74,315 +76,117 @@ uint32_t feature_set_n_keys(const feature_set *set)
     return set->plan.n_keys;
 }
 
-/* ---- refusing rows --------------------------------------------------------------------------- */
-
-/* Refuses a row with what the arena has made of its reason (NULL where memory was out). */
-static freshet_code refuse(run *run, uint32_t row, const char *reason)
+void feature_set_lanes(feature_set *set, const uint32_t *lanes)
 {
-    if (reason == NULL)
-        return error_memory(run->err, COMPUTING);
-    assert(run->keep[row]);
-    run->keep[row] = 0;
-    run->n_refused++;
-    uint32_t origin = run->index == NULL ? row : run->index[row];
-    return run->refuse(run->context, run->in, origin, reason, run->err);
+    set->lanes = lanes;
 }
 
-/* Brings columns and index down to the rows that are kept. */
-static freshet_code compact(run *run)
+uint64_t feature_set_dropped(const feature_set *set)
 {
-    const plan *plan = run->plan;
-    if (run->n_refused == 0)
+    return set->dropped + (set->windowed == NULL ? 0 : windowed_dropped(set->windowed));
+}
+
+/* ---- too early, too late ------------------------------------------------------------------------ */
+
+/* "3 hours 20 minutes": the two largest units. */
+static void format_span(int64_t seconds, char into[SPAN_TEXT_MAX])
+{
+    static const struct {
+        const char *name;
+        int64_t seconds;
+    } units[] = {{"day", 86400}, {"hour", 3600}, {"minute", 60}, {"second", 1}};
+    size_t length = 0;
+    unsigned n = 0;
+    into[0] = '\0';
+    for (unsigned i = 0; i < 4 && n < 2; i++) {
+        int64_t count = seconds / units[i].seconds;
+        seconds %= units[i].seconds;
+        if (count == 0 && !(i == 3 && n == 0))
+            continue;
+        length += (size_t)snprintf(into + length, SPAN_TEXT_MAX - length, "%s%" PRId64 " %s%s",
+                                   n == 0 ? "" : " ", count, units[i].name, count == 1 ? "" : "s");
+        n++;
+    }
+}
+
+static freshet_code refuse_future(run *run, const timestamp_block *block)
+{
+    const int64_t *event_us = run->columns[run->plan->timestamp].data;
+    const int64_t now_us = os.now_us();
+    freshet_code code = FRESHET_OK;
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
+        int64_t ahead_us;
+        if (!run->keep[row] || event_us[row] <= now_us)
+            continue;
+        if (__builtin_sub_overflow(event_us[row], now_us, &ahead_us))
+            ahead_us = INT64_MAX;
+        if (ahead_us <= block->max_future_us)
+            continue;
+        char ahead[SPAN_TEXT_MAX], allowed[SPAN_TEXT_MAX];
+        format_span(ahead_us / 1000000, ahead);
+        format_span(block->max_future_us / 1000000, allowed);
+        code = run_refuse(run, row,
+                          arena_format(run->arena,
+                                       "timestamp: it is %s ahead of the clock, and \"max_future\" "
+                                       "allows %s",
+                                       ahead, allowed));
+    }
+    return code;
+}
+
+static freshet_code refuse_late(feature_set *set, run *run, uint32_t row, int64_t behind_s)
+{
+    if (set->block->timestamp.late == ON_LATE_UPDATE)
         return FRESHET_OK;
-    uint32_t n = 0, n_kept = run->n_rows - run->n_refused;
-    uint32_t *slots = arena_alloc(run->arena, plan->n_slots * sizeof *slots);
-    uint32_t *index = arena_alloc(run->arena, (n_kept + 1) * sizeof *index);
-    batch from = {.arena = run->arena, .n_rows = run->n_rows}, into;
-    from.columns = arena_alloc(run->arena, plan->n_slots * sizeof *from.columns);
-    if (slots == NULL || index == NULL || from.columns == NULL)
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t slot = 0; slot < plan->n_slots; slot++)
-        if (run->filled[slot]) {
-            slots[n] = slot;
-            from.columns[n++] = run->columns[slot];
-        }
-    from.schema.n_fields = n;
-    freshet_code code = batch_select(&from, run->keep, &into, run->err);
+    if (set->block->timestamp.late == ON_LATE_DROP) {
+        set->dropped++;
+        run_drop(run, row);
+        return FRESHET_OK;
+    }
+    char behind[SPAN_TEXT_MAX], allowed[SPAN_TEXT_MAX];
+    format_span(behind_s, behind);
+    format_span(watermarks_lateness_s(set->watermarks), allowed);
+    return run_refuse(
+        run, row,
+        arena_format(run->arena,
+                     "timestamp: it is %s behind the newest row of its partition, and "
+                     "\"lateness\" allows %s",
+                     behind, allowed));
+}
+
+/* Each row moves its lane's watermark, or is measured by it. */
+static freshet_code refuse_late_rows(feature_set *set, run *run)
+{
+    const int64_t *event_us = run->columns[run->plan->timestamp].data;
+    const int64_t now_us = os.monotonic_us(), lateness_s = watermarks_lateness_s(set->watermarks);
+    freshet_code code = FRESHET_OK;
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
+        const uint32_t origin = run->index == NULL ? row : run->index[row];
+        int64_t behind_s;
+        if (!run->keep[row])
+            continue;
+        code = watermarks_take(set->watermarks, set->lanes == NULL ? 0 : set->lanes[origin],
+                               event_us[row], now_us, &behind_s, run->err);
+        if (code == FRESHET_OK && behind_s > lateness_s)
+            code = refuse_late(set, run, row, behind_s);
+    }
+    return code;
+}
+
+/* ---- running ------------------------------------------------------------------------------------ */
+
+static freshet_code run_windows(feature_set *set, run *run)
+{
+    freshet_code code = run_compact(run);
     if (code != FRESHET_OK)
         return code;
-    for (uint32_t i = 0; i < n; i++)
-        run->columns[slots[i]] = into.columns[i];
-    for (uint32_t row = 0, kept = 0; row < run->n_rows; row++)
-        if (run->keep[row])
-            index[kept++] = run->index == NULL ? row : run->index[row];
-    run->index = index;
-    run->n_rows = n_kept;
-    run->n_refused = 0;
-    memset(run->keep, 1, n_kept);
-    return FRESHET_OK;
-}
-
-/* ---- casts ----------------------------------------------------------------------------------- */
-
-static void fill(run *run, uint32_t slot, const column *column)
-{
-    run->columns[slot] = *column;
-    run->filled[slot] = true;
-}
-
-/* Refuses the rows whose cast failed. */
-static freshet_code refuse_failed(run *run, const char *what, const char *name, const column *from,
-                                  const type *to, const uint64_t *failed)
-{
-    freshet_code code = FRESHET_OK;
-    for (uint32_t row = 0; code == FRESHET_OK && failed != NULL && row < run->n_rows; row++) {
-        if (!cast_failed(failed, row) || !run->keep[row])
-            continue;
-        const char *reason = cast_reason(run->arena, from, row, to);
-        code = refuse(
-            run, row,
-            reason == NULL ? NULL : arena_format(run->arena, "%s \"%s\": %s", what, name, reason));
+    if (!set->is_stream) {
+        code = windowed_gather(set->windowed, run);
+        run->n_rows = 0;
+        return code;
     }
-    return code;
-}
-
-static freshet_code run_cast(run *run, const cast_step *cast, bool must)
-{
-    const column *from = &run->columns[cast->from];
-    const type *to = run->plan->slots[cast->to].type;
-    column made;
-    uint64_t *failed;
-    freshet_code code = cast_column(run->arena, from, run->n_rows, to, &made, &failed, run->err);
-    if (code == FRESHET_OK && (must || !run->plan->null_on_error))
-        code = refuse_failed(run, cast->what, cast->name, from, to, failed);
-    if (code == FRESHET_OK)
-        fill(run, cast->to, &made);
-    return code;
-}
-
-static freshet_code refuse_nulls(run *run, const column *column, const char *reason)
-{
-    freshet_code code = FRESHET_OK;
-    if (column->valid == NULL)
-        return FRESHET_OK;
-    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
-        if (!column_is_valid(column, row) && run->keep[row])
-            code = refuse(run, row, reason);
-    return code;
-}
-
-static freshet_code run_keys(run *run)
-{
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < run->plan->n_keys; i++) {
-        const cast_step *key = &run->plan->keys[i];
-        code = run_cast(run, key, true);
-        if (code == FRESHET_OK && run->columns[key->to].valid != NULL)
-            code = refuse_nulls(run, &run->columns[key->to],
-                                arena_format(run->arena, "key \"%s\" is null", key->name));
-    }
-    return code;
-}
-
-static freshet_code run_timestamp(run *run)
-{
-    const plan *plan = run->plan;
-    const column *from = &run->columns[plan->timestamp_from];
-    column made;
-    uint64_t *failed;
-    freshet_code code = event_time_column(&plan->event_time, run->arena, from, run->n_rows, &made,
-                                          &failed, run->err);
-    for (uint32_t row = 0; code == FRESHET_OK && failed != NULL && row < run->n_rows; row++) {
-        if (!cast_failed(failed, row))
-            continue;
-        const char *reason = event_time_reason(&plan->event_time, run->arena, from, row);
-        code = refuse(run, row,
-                      reason == NULL ? NULL : arena_format(run->arena, "timestamp: %s", reason));
-    }
-    if (code == FRESHET_OK && made.valid != NULL)
-        code = refuse_nulls(
-            run, &made,
-            arena_format(run->arena, "timestamp: column \"%s\" is null", plan->timestamp_name));
-    if (code == FRESHET_OK)
-        fill(run, plan->timestamp, &made);
-    return code;
-}
-
-/* ---- stages of SQL --------------------------------------------------------------------------- */
-
-/* Runs the statement over rows [first, first + n) of the stage's batch. */
-static freshet_code run_part(const stage *stage, sql_statement *statement, const batch *seen,
-                             uint32_t first, uint32_t n, arena *arena, batch *out,
-                             freshet_error *err)
-{
-    sql_input_set(stage->input, seen, first, n);
-    freshet_code code = sql_run(statement, arena, out, err);
-    sql_input_set(stage->input, NULL, 0, 0);
-    return code;
-}
-
-static bool is_of_row(freshet_code code, const freshet_error *failure)
-{
-    return code != FRESHET_OK && failure->then == FRESHET_SKIP_ROW;
-}
-
-/* The statement fails for this row: which of its features is it, and why? */
-static freshet_code refuse_row(run *run, stage *stage, const batch *seen, uint32_t row,
-                               const freshet_error *failure)
-{
-    for (uint32_t i = 0; i < stage->n_features && stage->n_features > 1; i++) {
-        sql_feature *feature = &stage->features[i];
-        freshet_error own;
-        batch out;
-        if (feature->alone == NULL) {
-            freshet_code code = plan_prepare_alone(run->plan, stage, feature, NULL, run->err);
-            if (code != FRESHET_OK)
-                return code;
-        }
-        freshet_code code = run_part(stage, feature->alone, seen, row, 1, run->arena, &out, &own);
-        if (is_of_row(code, &own))
-            return refuse(run, row,
-                          arena_format(run->arena, "feature \"%s\": %s", feature->block->name.value,
-                                       own.text));
-    }
-    return refuse(run, row,
-                  arena_format(run->arena, "feature \"%s\": %s",
-                               stage->features[0].block->name.value, failure->text));
-}
-
-/* Finds the rows that make the stage fail among [first, first + n), for which it failed. The depth
- * is that of halving BATCH_ROWS_MAX. */
-static freshet_code refuse_rows(run *run, stage *stage, const batch *seen, uint32_t first,
-                                uint32_t n, const freshet_error *failure)
-{
-    if (n == 1)
-        return refuse_row(run, stage, seen, first, failure);
-    const uint32_t half = n / 2;
-    const struct {
-        uint32_t first, n;
-    } parts[] = {{first, half}, {first + half, n - half}};
-    for (unsigned i = 0; i < 2; i++) {
-        freshet_error own;
-        batch out;
-        freshet_code code = run_part(stage, stage->statement, seen, parts[i].first, parts[i].n,
-                                     run->arena, &out, &own);
-        if (is_of_row(code, &own))
-            code = refuse_rows(run, stage, seen, parts[i].first, parts[i].n, &own);
-        else if (code != FRESHET_OK)
-            return error_set(run->err, code, own.then, own.at, "%s", own.text);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
-}
-
-/* The growing row as the stage's input: only the columns that the statement reads are there. */
-static freshet_code make_seen(const run *run, const stage *stage, batch *seen)
-{
-    *seen = (batch){.arena = run->arena, .schema = stage->seen, .n_rows = run->n_rows};
-    seen->columns = arena_zero(run->arena, stage->seen.n_fields, sizeof *seen->columns);
-    if (seen->columns == NULL)
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t i = 0; i < stage->seen.n_fields; i++)
-        if (stage->used[i])
-            seen->columns[i] = run->columns[stage->slots[i]];
-    return FRESHET_OK;
-}
-
-/* One row for each row, in order. */
-static freshet_code check_rows(const run *run, const stage *stage, const batch *out)
-{
-    const int64_t *rows = out->columns[stage->n_features].data;
-    bool right = out->n_rows == run->n_rows;
-    for (uint32_t i = 0; right && i < out->n_rows; i++)
-        right = rows[i] == (int64_t)i;
-    if (right)
-        return FRESHET_OK;
-    return error_set(run->err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                     "the SQL of feature \"%s\" gave %u rows for %u: write it so that it gives one "
-                     "value for each row",
-                     stage->features[0].block->name.value, out->n_rows, run->n_rows);
-}
-
-/* Runs the statement on all rows; refuses those that make it fail. */
-static freshet_code evaluate(run *run, stage *stage, batch *out)
-{
-    for (;;) {
-        freshet_error failure;
-        batch seen;
-        freshet_code code = compact(run);
-        if (code == FRESHET_OK)
-            code = make_seen(run, stage, &seen);
-        if (code != FRESHET_OK)
-            return code;
-        if (run->n_rows == 0)
-            return batch_init(out, run->arena, sql_statement_schema(stage->statement), 0, run->err);
-        code = run_part(stage, stage->statement, &seen, 0, run->n_rows, run->arena, out, &failure);
-        if (code == FRESHET_OK)
-            return check_rows(run, stage, out);
-        if (!is_of_row(code, &failure))
-            return error_set(run->err, code, failure.then, failure.at, "%s", failure.text);
-        code = refuse_rows(run, stage, &seen, 0, run->n_rows, &failure);
-        if (code != FRESHET_OK)
-            return code;
-        if (run->n_refused == 0) /* it fails for all rows together, but for none alone */
-            return error_set(run->err, FRESHET_FAILED, FRESHET_STOP, failure.at, "%s",
-                             failure.text);
-    }
-}
-
-static freshet_code run_stage(run *run, stage *stage)
-{
-    batch out;
-    freshet_code code = evaluate(run, stage, &out);
-    for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++) {
-        const sql_feature *feature = &stage->features[i];
-        const type *to = run->plan->slots[feature->to].type;
-        column made;
-        uint64_t *failed;
-        code = cast_column(run->arena, &out.columns[i], run->n_rows, to, &made, &failed, run->err);
-        if (code == FRESHET_OK && !run->plan->null_on_error)
-            code = refuse_failed(run, "feature", feature->block->name.value, &out.columns[i], to,
-                                 failed);
-        if (code == FRESHET_OK)
-            fill(run, feature->to, &made);
-    }
-    return code;
-}
-
-/* ---- the whole ------------------------------------------------------------------------------- */
-
-static freshet_code begin(run *run)
-{
-    const plan *plan = run->plan;
-    run->n_rows = run->in->n_rows;
-    run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
-    run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
-    run->keep = arena_alloc(run->arena, run->n_rows + 1);
-    if (run->columns == NULL || run->filled == NULL || run->keep == NULL)
-        return error_memory(run->err, COMPUTING);
-    memset(run->keep, 1, run->n_rows);
-    for (uint32_t slot = 0; slot < plan->n_source; slot++)
-        if (plan->needed[slot])
-            fill(run, slot, &run->in->columns[slot]);
-    return FRESHET_OK;
-}
-
-static freshet_code finish(const run *run, batch *out)
-{
-    const plan *plan = run->plan;
-    const uint64_t *rows = run->in->rows;
-    *out = (batch){.arena = run->arena, .schema = plan->output, .n_rows = run->n_rows};
-    out->columns = arena_alloc(run->arena, plan->output.n_fields * sizeof *out->columns);
-    if (rows != NULL)
-        out->rows = arena_alloc(run->arena, (run->n_rows + 1) * sizeof *out->rows);
-    if (out->columns == NULL || (rows != NULL && out->rows == NULL))
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t i = 0; i < plan->output.n_fields; i++)
-        out->columns[i] = run->columns[plan->output_slots[i]];
-    for (uint32_t row = 0; rows != NULL && row < run->n_rows; row++)
-        out->rows[row] = rows[run->index == NULL ? row : run->index[row]];
-    return FRESHET_OK;
+    code = windowed_run(set->windowed, run, watermarks_lowest(set->watermarks, os.monotonic_us()));
+    return code == FRESHET_OK ? run_steps(run, &set->plan.after) : code;
 }
 
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
@@ -394,17 +198,81 @@ freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, ba
                .refuse = refuse,
                .context = context,
                .err = err};
-    freshet_code code = begin(&run);
+    const timestamp_block *timestamp = &set->block->timestamp;
+    freshet_code code = run_begin(&run);
     if (code == FRESHET_OK)
-        code = run_timestamp(&run);
+        code = run_time_column(&run);
     if (code == FRESHET_OK)
-        code = run_keys(&run);
-    for (uint32_t i = 0; code == FRESHET_OK && i < set->plan.n_steps; i++) {
-        const step *step = &set->plan.steps[i];
-        code =
-            step->stage != NULL ? run_stage(&run, step->stage) : run_cast(&run, &step->cast, false);
-    }
+        code = run_key_columns(&run);
+    if (code == FRESHET_OK && set->is_stream && timestamp->max_future_us > 0)
+        code = refuse_future(&run, timestamp);
+    if (code == FRESHET_OK && set->watermarks != NULL)
+        code = refuse_late_rows(set, &run);
     if (code == FRESHET_OK)
-        code = compact(&run);
-    return code == FRESHET_OK ? finish(&run, out) : code;
+        code = run_steps(&run, &set->plan.before);
+    if (code == FRESHET_OK && set->windowed != NULL)
+        code = run_windows(set, &run);
+    if (code == FRESHET_OK)
+        code = run_compact(&run);
+    return code == FRESHET_OK ? run_output(&run, out) : code;
+}
+
+freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
+                                feature_refuse_fn *refuse, void *context, freshet_error *err)
+{
+    run run = {
+        .plan = &set->plan, .arena = arena, .refuse = refuse, .context = context, .err = err};
+    if (set->windowed == NULL || set->is_stream)
+        return FRESHET_END;
+    freshet_code code = windowed_finish(set->windowed, &run);
+    if (code == FRESHET_OK)
+        code = run_steps(&run, &set->plan.after);
+    if (code == FRESHET_OK)
+        code = run_compact(&run);
+    return code == FRESHET_OK ? run_output(&run, out) : code;
+}
+
+/* ---- state -------------------------------------------------------------------------------------- */
+
+const state_part *feature_set_state(feature_set *set, uint32_t *n)
+{
+    return windowed_parts(set->windowed, n);
+}
+
+/* A length, then the watermarks; then what the windows know. */
+freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err)
+{
+    if (set->watermarks == NULL)
+        return FRESHET_OK;
+    const size_t begin = into->length;
+    uint32_t length = 0;
+    text_append(into, (const char *)&length, sizeof length);
+    freshet_code code = watermarks_save(set->watermarks, into, err);
+    if (code != FRESHET_OK)
+        return code;
+    length = (uint32_t)(into->length - begin - sizeof length);
+    memcpy(into->bytes + begin, &length, sizeof length);
+    return windowed_save_facts(set->windowed, into, err);
+}
+
+freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size_t length,
+                                       freshet_error *err)
+{
+    const char *at = bytes;
+    uint32_t n = 0;
+    if (set->watermarks == NULL && length == 0)
+        return FRESHET_OK;
+    if (set->watermarks == NULL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the saved state is of a feature set with windows, and this one has none");
+    if (length >= sizeof n)
+        memcpy(&n, at, sizeof n);
+    if (length < sizeof n || n > length - sizeof n)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved facts of the feature set are damaged");
+    freshet_code code =
+        watermarks_restore(set->watermarks, at + sizeof n, n, os.monotonic_us(), err);
+    if (code != FRESHET_OK)
+        return code;
+    return windowed_restore_facts(set->windowed, at + sizeof n + n, length - sizeof n - n, err);
 }

@@ -46,9 +46,8 @@ uint32_t feature_set_n_keys(const feature_set *set);
  * `in`; NULL: all rows are of one. */
 void feature_set_lanes(feature_set *set, const uint32_t *lanes);
 
-/* The next piece of a batch's results, or of what a drained stream still owes (open windows are closed);
- * FRESHET_END after the last. Nothing more may be run after it. */
-freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out, freshet_error *err);
+/* Rows left out so far because of `late: drop`. */
+uint64_t feature_set_dropped(const feature_set *set);
 
 /* The parts of keyed state; *n 0 where there are none. Live as long as the set. */
 const state_part *feature_set_state(feature_set *set, uint32_t *n);
@@ -69,5 +68,11 @@ typedef freshet_code feature_refuse_fn(void *context, const batch *in, uint32_t 
                                        const char *reason, freshet_error *err);
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err);
+
+/* The next piece of a batch's results, or of what a drained stream still owes (open windows are closed);
+ * FRESHET_END after the last. Nothing more may be run after it. A refused row is given to refuse() as a row
+ * of a batch that is not the source's: what is known of it by now, without rows[]. */
+freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
+                                feature_refuse_fn *refuse, void *context, freshet_error *err);
 
 #endif

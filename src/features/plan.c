@@ -1,5 +1,5 @@
 /* plan.c - see plan.h. */
-#include "features/plan.h"
+#include "features/plan_internal.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -10,25 +10,11 @@
 #include "base/text.h"
 #include "features/cast.h"
 
-#define PLANNING "opening the feature set"
 #define ALONE_PREFIX "SELECT ("
-
-typedef struct planner {
-    plan *plan;
-    const freshet_declaration *handle;
-    const feature_set_block *block;
-    problems *problems;
-    freshet_error *err;
-    uint32_t *seen; /* the newest slot of each name, in the order in which the names came up */
-    uint32_t n_seen;
-    uint32_t *stage_of; /* by slot: the newest stage that has it in its input, counted from 1 */
-    uint32_t n_stages;
-    stage *open; /* the stage that takes more features, or NULL */
-} planner;
 
 /* ---- names ----------------------------------------------------------------------------------- */
 
-static uint32_t find_seen(const planner *planner, const char *name)
+uint32_t planner_find(const planner *planner, const char *name)
 {
     for (uint32_t i = 0; i < planner->n_seen; i++)
         if (strcasecmp(planner->plan->slots[planner->seen[i]].name, name) == 0)
@@ -36,20 +22,36 @@ static uint32_t find_seen(const planner *planner, const char *name)
     return NO_SLOT;
 }
 
-/* A new slot, which is the one seen under its name from now on. */
-static uint32_t add_slot(planner *planner, const char *name, const type *type)
+uint32_t planner_add_slot(planner *planner, const char *name, const type *type)
 {
     plan *plan = planner->plan;
     uint32_t slot = plan->n_slots++;
-    uint32_t seen = find_seen(planner, name);
-    plan->slots[slot] = (field){.name = name, .type = type};
-    planner->seen[seen == NO_SLOT ? planner->n_seen++ : seen] = slot;
+    plan->slots[slot] = (field){.name = name == NULL ? "" : name, .type = type};
+    if (name != NULL) {
+        uint32_t seen = planner_find(planner, name);
+        planner->seen[seen == NO_SLOT ? planner->n_seen++ : seen] = slot;
+    }
     return slot;
 }
 
-static const char *who_is(planner *planner, const char *what, const char *name)
+const char *planner_who(planner *planner, const char *what, const char *name)
 {
     return arena_format(planner->plan->arena, "%s \"%s\"", what, name);
+}
+
+uint32_t planner_add_output(planner *planner, const feature_block *block, const char *name,
+                            const type *type)
+{
+    plan *plan = planner->plan;
+    uint32_t seen = planner_find(planner, name);
+    if (seen != NO_SLOT && planner->seen[seen] >= plan->timestamp)
+        problem_add(planner->problems, &block->name.at,
+                    "feature \"%s\": there is a column \"%s\" already: choose another name",
+                    block->name.value, name);
+    uint32_t slot = planner_add_slot(planner, name, type);
+    plan->output_slots[planner->n_outputs++] = slot;
+    plan->needed[slot] = true;
+    return slot;
 }
 
 /* `who` is who asks: `feature "x"`. */
@@ -76,11 +78,10 @@ static freshet_code report_unknown(planner *planner, const place *at, const char
     return FRESHET_OK;
 }
 
-/* The slot of a column that is taken as it is; NO_SLOT after a reported problem. */
-static freshet_code resolve(planner *planner, const declared_text *from, const char *who,
-                            uint32_t *slot)
+freshet_code planner_resolve(planner *planner, const declared_text *from, const char *who,
+                             uint32_t *slot)
 {
-    uint32_t seen = find_seen(planner, from->value);
+    uint32_t seen = planner_find(planner, from->value);
     *slot = NO_SLOT;
     if (seen == NO_SLOT)
         return report_unknown(planner, &from->at, who, from->value);
@@ -112,7 +113,7 @@ static freshet_code plan_timestamp(planner *planner)
 {
     plan *plan = planner->plan;
     const timestamp_block *block = &planner->block->timestamp;
-    freshet_code code = resolve(planner, &block->from, "timestamp", &plan->timestamp_from);
+    freshet_code code = planner_resolve(planner, &block->from, "timestamp", &plan->timestamp_from);
     if (code != FRESHET_OK || plan->timestamp_from == NO_SLOT)
         return code;
     plan->timestamp_name = block->from.value;
@@ -135,7 +136,8 @@ static freshet_code plan_keys(planner *planner)
         const declared_text *from =
             blocks[i].from.value != NULL ? &blocks[i].from : &blocks[i].name;
         *key = (cast_step){.what = "key", .name = blocks[i].name.value, .from_name = from->value};
-        freshet_code code = resolve(planner, from, who_is(planner, "key", key->name), &key->from);
+        freshet_code code =
+            planner_resolve(planner, from, planner_who(planner, "key", key->name), &key->from);
         if (code == FRESHET_OK)
             code = check_cast(planner, key, &blocks[i].type);
         if (code != FRESHET_OK)
@@ -146,78 +148,92 @@ static freshet_code plan_keys(planner *planner)
 
 static freshet_code plan_column(planner *planner, const feature_block *block)
 {
-    step *step = &planner->plan->steps[planner->plan->n_steps++];
+    plan *plan = planner->plan;
     const declared_text *from = block->from.value != NULL ? &block->from : &block->name;
-    step->cast =
-        (cast_step){.what = "feature", .name = block->name.value, .from_name = from->value};
+    cast_step cast = {.what = "feature", .name = block->name.value, .from_name = from->value};
     freshet_code code =
-        resolve(planner, from, who_is(planner, "feature", step->cast.name), &step->cast.from);
+        planner_resolve(planner, from, planner_who(planner, "feature", cast.name), &cast.from);
     if (code == FRESHET_OK)
-        code = check_cast(planner, &step->cast, &block->type);
-    step->cast.to = add_slot(planner, block->name.value, block->type.value);
+        code = check_cast(planner, &cast, &block->type);
+    cast.to = planner_add_output(planner, block, block->name.value, block->type.value);
+    bool after = cast.from != NO_SLOT && plan->from_windows[cast.from];
+    steps *steps = after ? &plan->after : &plan->before;
+    plan->from_windows[cast.to] = after;
+    steps->items[steps->n++].cast = cast;
     return code;
 }
 
 /* ---- features that are SQL ------------------------------------------------------------------- */
 
-static void report_sql(planner *planner, const feature_block *block, const sql_problem *problem)
+static void report_sql(planner *planner, const sql_feature *feature, const sql_problem *problem)
 {
-    place at = block->sql.at;
+    place at = feature->sql->at;
     if (problem->position >= 0)
-        at = declaration_place_in(planner->handle, &block->sql, (size_t)problem->position);
-    problem_add(planner->problems, &at, "feature \"%s\": %s", block->name.value, problem->text);
+        at = declaration_place_in(planner->handle, feature->sql, (size_t)problem->position);
+    problem_add(planner->problems, &at, "%s: %s", feature->who, problem->text);
 }
 
 /* Reports the names that are no columns here; *known says that there are none. */
-static freshet_code check_mentions(planner *planner, const feature_block *block,
-                                   const expression *expression, bool *known)
+static freshet_code check_mentions(planner *planner, const sql_feature *feature, bool *known)
 {
     *known = true;
-    for (uint32_t i = 0; i < expression->n_mentions; i++) {
-        const mention *mention = &expression->mentions[i];
-        if (mention->is_parameter || find_seen(planner, mention->name) != NO_SLOT)
+    for (uint32_t i = 0; i < feature->expression.n_mentions; i++) {
+        const mention *mention = &feature->expression.mentions[i];
+        if (mention->is_parameter || planner_find(planner, mention->name) != NO_SLOT)
             continue;
         *known = false;
         sql_problem problem = {.position = mention->position};
         const char *reason = expression_refused_name(mention->name);
         if (reason != NULL) {
             snprintf(problem.text, sizeof problem.text, "%s %s", mention->name, reason);
-            report_sql(planner, block, &problem);
+            report_sql(planner, feature, &problem);
             continue;
         }
-        place at = block->sql.at;
+        place at = feature->sql->at;
         if (mention->position >= 0)
-            at = declaration_place_in(planner->handle, &block->sql, (size_t)mention->position);
-        freshet_code code = report_unknown(
-            planner, &at, who_is(planner, "feature", block->name.value), mention->name);
+            at = declaration_place_in(planner->handle, feature->sql, (size_t)mention->position);
+        freshet_code code = report_unknown(planner, &at, feature->who, mention->name);
         if (code != FRESHET_OK)
             return code;
     }
     return FRESHET_OK;
 }
 
-/* May the expression be evaluated where the open stage is? Not if it mentions what came after. */
-static bool fits_open_stage(const planner *planner, const expression *expression)
+/* The first column of the expression that is made of windows, or NO_SLOT. */
+static uint32_t find_windowed(const planner *planner, const expression *expression)
 {
-    if (planner->open == NULL)
+    for (uint32_t i = 0; i < expression->n_mentions; i++) {
+        uint32_t seen = planner_find(planner, expression->mentions[i].name);
+        if (seen != NO_SLOT && planner->plan->from_windows[planner->seen[seen]])
+            return planner->seen[seen];
+    }
+    return NO_SLOT;
+}
+
+/* May the expression be evaluated where the open stage is? Not if it mentions what came after. */
+static bool fits_stage(const planner *planner, const stage *stage, const expression *expression)
+{
+    if (stage == NULL)
         return false;
-    for (uint32_t slot = planner->open->begun_at; slot < planner->plan->n_slots; slot++)
+    for (uint32_t slot = stage->begun_at; slot < planner->plan->n_slots; slot++)
         if (expression_mentions(expression, planner->plan->slots[slot].name))
             return false;
     return true;
 }
 
-static freshet_code begin_stage(planner *planner)
+static freshet_code begin_stage(planner *planner, unsigned phase)
 {
     plan *plan = planner->plan;
+    steps *steps = phase == 0 ? &plan->before : &plan->after;
     stage *stage = arena_zero(plan->arena, 1, sizeof *stage);
     if (stage == NULL)
         return error_memory(planner->err, PLANNING);
+    stage->number = ++planner->n_stages;
     snprintf(stage->input_name, sizeof stage->input_name, "__freshet_features_%u",
-             planner->n_stages++);
+             stage->number - 1);
     stage->begun_at = plan->n_slots;
-    plan->steps[plan->n_steps++].stage = stage;
-    planner->open = stage;
+    steps->items[steps->n++].stage = stage;
+    planner->open[phase] = stage;
     return FRESHET_OK;
 }
 
@@ -229,22 +245,23 @@ static void *make_room(arena *arena, void *items, uint32_t n, size_t size)
     return arena_grow(arena, items, n * size, (n == 0 ? 1 : 2 * (size_t)n) * size);
 }
 
-/* Puts the feature into the open stage, and the columns that it mentions into the stage's input. */
-static freshet_code add_to_stage(planner *planner, const sql_feature *feature)
+/* Puts the feature into a stage, and the columns that it mentions into the stage's input. */
+static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_feature *feature)
 {
     arena *arena = planner->plan->arena;
-    stage *stage = planner->open;
+    stage *stage = planner->open[phase];
+    uint32_t *stage_of = planner->stage_of[phase];
     assert(stage != NULL);
     stage->features = make_room(arena, stage->features, stage->n_features, sizeof *feature);
     if (stage->features == NULL)
         return error_memory(planner->err, PLANNING);
     stage->features[stage->n_features++] = *feature;
     for (uint32_t i = 0; i < feature->expression.n_mentions; i++) {
-        uint32_t seen = find_seen(planner, feature->expression.mentions[i].name);
-        if (seen == NO_SLOT || planner->stage_of[planner->seen[seen]] == planner->n_stages)
+        uint32_t seen = planner_find(planner, feature->expression.mentions[i].name);
+        if (seen == NO_SLOT || stage_of[planner->seen[seen]] == stage->number)
             continue;
         uint32_t slot = planner->seen[seen];
-        planner->stage_of[slot] = planner->n_stages;
+        stage_of[slot] = stage->number;
         stage->slots = make_room(arena, stage->slots, stage->n_slots, sizeof *stage->slots);
         if (stage->slots == NULL)
             return error_memory(planner->err, PLANNING);
@@ -253,27 +270,49 @@ static freshet_code add_to_stage(planner *planner, const sql_feature *feature)
     return FRESHET_OK;
 }
 
-static freshet_code plan_sql(planner *planner, const feature_block *block)
+freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after)
 {
     plan *plan = planner->plan;
-    sql_feature feature = {.block = block};
     sql_problem problem;
     bool known = false;
-    freshet_code code = expression_read(plan->session, plan->arena, block->sql.value,
-                                        &feature.expression, &problem, planner->err);
+    *after = false;
+    if (feature->who == NULL)
+        return error_memory(planner->err, PLANNING);
+    freshet_code code = expression_read(plan->session, plan->arena, feature->sql->value,
+                                        &feature->expression, &problem, planner->err);
     if (code == FRESHET_USAGE)
-        report_sql(planner, block, &problem);
+        report_sql(planner, feature, &problem);
     else if (code == FRESHET_OK)
-        code = check_mentions(planner, block, &feature.expression, &known);
+        code = check_mentions(planner, feature, &known);
     if (code != FRESHET_OK && code != FRESHET_USAGE)
         return code;
+    if (!known)
+        return FRESHET_OK;
+    uint32_t windowed = find_windowed(planner, &feature->expression);
+    *after = windowed != NO_SLOT;
+    if (*after && feature->is_filter) {
+        problem_add(planner->problems, &feature->sql->at, WINDOW_OF_WINDOW, feature->who,
+                    plan->slots[windowed].name);
+        return FRESHET_OK;
+    }
+    const unsigned phase = *after ? 1 : 0;
     code = FRESHET_OK;
-    if (known && !fits_open_stage(planner, &feature.expression))
-        code = begin_stage(planner);
-    feature.to = plan->n_slots;
-    if (known && code == FRESHET_OK)
-        code = add_to_stage(planner, &feature);
-    add_slot(planner, block->name.value, block->type.value);
+    if (!fits_stage(planner, planner->open[phase], &feature->expression))
+        code = begin_stage(planner, phase);
+    feature->to = plan->n_slots;
+    return code == FRESHET_OK ? add_to_stage(planner, phase, feature) : code;
+}
+
+static freshet_code plan_sql(planner *planner, const feature_block *block)
+{
+    sql_feature feature = {.who = planner_who(planner, "feature", block->name.value),
+                           .sql = &block->sql,
+                           .type = block->type.value,
+                           .type_at = &block->type.at};
+    bool after;
+    freshet_code code = planner_add_sql(planner, &feature, &after);
+    uint32_t slot = planner_add_output(planner, block, block->name.value, block->type.value);
+    planner->plan->from_windows[slot] = after;
     return code;
 }
 
@@ -324,23 +363,22 @@ static freshet_code explain_aggregate(planner *planner, const sql_feature *featu
         problem->position = -1;
         snprintf(problem->text, sizeof problem->text,
                  "%s() is an aggregate of many rows, and a feature's SQL sees one row at a time: "
-                 "windowed features come by `window` in a later version",
+                 "for values of many rows use `window`",
                  aggregate);
     }
     return code;
 }
 
-static freshet_code check_sql_type(planner *planner, const feature_block *block, const type *given)
+static freshet_code check_sql_type(planner *planner, const sql_feature *feature, const type *given)
 {
-    if (cast_possible(given, block->type.value))
+    if (cast_possible(given, feature->type))
         return FRESHET_OK;
     const char *from = type_name(planner->plan->arena, given);
-    const char *to = type_name(planner->plan->arena, block->type.value);
+    const char *to = type_name(planner->plan->arena, feature->type);
     if (from == NULL || to == NULL)
         return error_memory(planner->err, PLANNING);
-    problem_add(planner->problems, &block->type.at,
-                "feature \"%s\": its SQL gives %s, which cannot be cast to %s", block->name.value,
-                from, to);
+    problem_add(planner->problems, feature->type_at,
+                "%s: its SQL gives %s, which cannot be cast to %s", feature->who, from, to);
     return FRESHET_OK;
 }
 
@@ -353,7 +391,7 @@ static freshet_code check_alone(planner *planner, stage *stage, sql_feature *fea
     freshet_code code = plan_prepare_alone(plan, stage, feature, &problem, planner->err);
     if (code == FRESHET_USAGE) {
         code = explain_aggregate(planner, feature, &problem);
-        report_sql(planner, feature->block, &problem);
+        report_sql(planner, feature, &problem);
         *bad = true;
         return code;
     }
@@ -362,12 +400,12 @@ static freshet_code check_alone(planner *planner, stage *stage, sql_feature *fea
     freshet_error failure;
     code = sql_run(feature->alone, plan->arena, &rows, &failure);
     if (code == FRESHET_OK)
-        return check_sql_type(planner, feature->block,
+        return check_sql_type(planner, feature,
                               sql_statement_schema(feature->alone)->fields[0].type);
     if (failure.then != FRESHET_SKIP_ROW)
         return error_set(planner->err, code, failure.then, failure.at, "%s", failure.text);
     snprintf(problem.text, sizeof problem.text, "%.600s", failure.text);
-    report_sql(planner, feature->block, &problem);
+    report_sql(planner, feature, &problem);
     *bad = true;
     return FRESHET_OK;
 }
@@ -381,8 +419,8 @@ static freshet_code find_culprits(planner *planner, stage *stage, const char *me
             return code;
     }
     if (!bad)
-        problem_add(planner->problems, &stage->features[0].block->sql.at, "feature \"%s\": %s",
-                    stage->features[0].block->name.value, message);
+        problem_add(planner->problems, &stage->features[0].sql->at, "%s: %s",
+                    stage->features[0].who, message);
     return FRESHET_OK;
 }
 
@@ -391,7 +429,7 @@ static freshet_code check_stage_types(planner *planner, const stage *stage)
     const schema *given = sql_statement_schema(stage->statement);
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++)
-        code = check_sql_type(planner, stage->features[i].block, given->fields[i].type);
+        code = check_sql_type(planner, &stage->features[i], given->fields[i].type);
     return code;
 }
 
@@ -437,22 +475,15 @@ static freshet_code prepare_stage(planner *planner, stage *stage)
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
-static freshet_code make_output(plan *plan, const feature_set_block *block, uint32_t first_feature)
+static freshet_code make_output(planner *planner)
 {
-    uint32_t n = plan->n_keys + 1 + block->features.n;
-    field *fields = arena_alloc(plan->arena, n * sizeof *fields);
-    plan->output_slots = arena_alloc(plan->arena, n * sizeof *plan->output_slots);
-    if (fields == NULL || plan->output_slots == NULL)
-        return FRESHET_NO_MEMORY;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t slot = i < plan->n_keys    ? plan->keys[i].to
-                        : i == plan->n_keys ? plan->timestamp
-                                            : first_feature + i - plan->n_keys - 1;
-        plan->output_slots[i] = slot;
-        plan->needed[slot] = true;
-        fields[i] = plan->slots[slot];
-    }
-    plan->output = (schema){.n_fields = n, .fields = fields};
+    plan *plan = planner->plan;
+    field *fields = arena_alloc(plan->arena, planner->n_outputs * sizeof *fields);
+    if (fields == NULL)
+        return error_memory(planner->err, PLANNING);
+    for (uint32_t i = 0; i < planner->n_outputs; i++)
+        fields[i] = plan->slots[plan->output_slots[i]];
+    plan->output = (schema){.n_fields = planner->n_outputs, .fields = fields};
     return FRESHET_OK;
 }
 
@@ -460,25 +491,54 @@ static freshet_code allocate(planner *planner, const schema *input)
 {
     plan *plan = planner->plan;
     const feature_set_block *block = planner->block;
-    uint32_t n = input->n_fields + 1 + block->keys.n + block->features.n;
     plan->arena = arena_open();
     if (plan->arena == NULL)
         return error_memory(planner->err, PLANNING);
+    uint64_t n = input->n_fields + 1 + (uint64_t)block->keys.n + plan_many_slots(block);
+    uint64_t n_steps = 2 * (uint64_t)block->features.n + 1;
+    if (n > PLAN_SLOTS_MAX)
+        return error_set(planner->err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the feature set \"%s\" has more than %u columns", block->name.value,
+                         PLAN_SLOTS_MAX);
     schema kept = schema_keep(plan->arena, input);
     plan->slots = arena_zero(plan->arena, n, sizeof *plan->slots);
     plan->needed = arena_zero(plan->arena, n, sizeof *plan->needed);
+    plan->from_windows = arena_zero(plan->arena, n, sizeof *plan->from_windows);
+    plan->output_slots = arena_zero(plan->arena, n, sizeof *plan->output_slots);
     plan->keys = arena_zero(plan->arena, block->keys.n, sizeof *plan->keys);
-    plan->steps = arena_zero(plan->arena, 2 * (size_t)block->features.n, sizeof *plan->steps);
+    plan->before.items = arena_zero(plan->arena, n_steps, sizeof *plan->before.items);
+    plan->after.items = arena_zero(plan->arena, n_steps, sizeof *plan->after.items);
+    plan->many = arena_zero(plan->arena, block->features.n, sizeof *plan->many);
+    plan->views = arena_zero(plan->arena, block->features.n + 1, sizeof *plan->views);
     planner->seen = arena_zero(plan->arena, n, sizeof *planner->seen);
-    planner->stage_of = arena_zero(plan->arena, n, sizeof *planner->stage_of);
-    if (kept.fields == NULL || plan->slots == NULL || plan->needed == NULL || plan->keys == NULL ||
-        plan->steps == NULL || planner->seen == NULL || planner->stage_of == NULL)
+    bool ok = true;
+    for (unsigned phase = 0; phase < PHASES; phase++) {
+        planner->stage_of[phase] = arena_zero(plan->arena, n, sizeof(uint32_t));
+        ok = ok && planner->stage_of[phase] != NULL;
+    }
+    if (!ok || kept.fields == NULL || plan->slots == NULL || plan->needed == NULL ||
+        plan->from_windows == NULL || plan->output_slots == NULL || plan->keys == NULL ||
+        plan->before.items == NULL || plan->after.items == NULL || plan->many == NULL ||
+        plan->views == NULL || planner->seen == NULL)
         return error_memory(planner->err, PLANNING);
     plan->n_keys = block->keys.n;
     plan->n_source = input->n_fields;
     for (uint32_t i = 0; i < kept.n_fields; i++)
-        add_slot(planner, kept.fields[i].name, kept.fields[i].type);
+        planner_add_slot(planner, kept.fields[i].name, kept.fields[i].type);
     return FRESHET_OK;
+}
+
+static void add_plain_output(planner *planner, uint32_t slot)
+{
+    planner->plan->output_slots[planner->n_outputs++] = slot;
+    planner->plan->needed[slot] = true;
+}
+
+static freshet_code plan_feature(planner *planner, const feature_block *block)
+{
+    if (block->has_window || block->has_aggregate)
+        return plan_many(planner, block);
+    return block->sql.value != NULL ? plan_sql(planner, block) : plan_column(planner, block);
 }
 
 /* Keys and the timestamp are taken from the source's columns, whatever the others are called. */
@@ -486,22 +546,30 @@ static freshet_code plan_columns(planner *planner)
 {
     plan *plan = planner->plan;
     const feature_block *features = planner->block->features.items;
+    const key_block *keys = planner->block->keys.items;
     assert(planner->seen != NULL);
     freshet_code code = plan_timestamp(planner);
     if (code == FRESHET_OK)
         code = plan_keys(planner);
     if (code != FRESHET_OK)
         return code;
-    plan->timestamp = add_slot(planner, "timestamp", type_simple(TYPE_TIMESTAMP));
-    for (uint32_t i = 0; i < plan->n_keys; i++)
-        plan->keys[i].to = add_slot(planner, plan->keys[i].name,
-                                    ((const key_block *)planner->block->keys.items)[i].type.value);
-    uint32_t first_feature = plan->n_slots;
+    plan->timestamp = planner_add_slot(planner, "timestamp", type_simple(TYPE_TIMESTAMP));
+    for (uint32_t i = 0; i < plan->n_keys; i++) {
+        plan->keys[i].to = planner_add_slot(planner, plan->keys[i].name, keys[i].type.value);
+        add_plain_output(planner, plan->keys[i].to);
+    }
+    add_plain_output(planner, plan->timestamp);
     for (uint32_t i = 0; code == FRESHET_OK && i < planner->block->features.n; i++)
-        code = features[i].sql.value != NULL ? plan_sql(planner, &features[i])
-                                             : plan_column(planner, &features[i]);
-    if (code == FRESHET_OK && make_output(plan, planner->block, first_feature) != FRESHET_OK)
-        code = error_memory(planner->err, PLANNING);
+        code = plan_feature(planner, &features[i]);
+    return code == FRESHET_OK ? make_output(planner) : code;
+}
+
+static freshet_code prepare_stages(planner *planner, const steps *steps)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < steps->n; i++)
+        if (steps->items[i].stage != NULL)
+            code = prepare_stage(planner, steps->items[i].stage);
     return code;
 }
 
@@ -509,18 +577,15 @@ static freshet_code plan_columns(planner *planner)
 static void refuse_unbuilt(planner *planner)
 {
     const feature_set_block *block = planner->block;
-    const feature_block *features = block->features.items;
-    for (uint32_t i = 0; i < block->features.n; i++)
-        if (features[i].has_window)
-            problem_add(planner->problems, &features[i].name.at,
-                        "feature \"%s\": windows are not in this version of Freshet yet",
-                        features[i].name.value);
     if (block->has_aggregated)
         problem_add(planner->problems, &block->name.at,
                     "aggregated feature sets are not in this version of Freshet yet");
     if (block->has_deduplicate || block->deduplicate_rows)
         problem_add(planner->problems, &block->name.at,
                     "deduplicate and deduplicate_rows are not in this version of Freshet yet");
+    if (block->refresh == REFRESH_ON_EXPIRY)
+        problem_add(planner->problems, &block->name.at,
+                    "refresh: on_expiry is not in this version of Freshet yet");
 }
 
 freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_session *session,
@@ -533,16 +598,15 @@ freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_sessio
     plan->session = session;
     plan->null_on_error = block->on_cast_error == ON_CAST_ERROR_NULL;
     refuse_unbuilt(&planner);
-    if (problems_count(problems) > n_problems)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                         "the feature set \"%s\" cannot be computed as it is declared",
-                         block->name.value);
     freshet_code code = allocate(&planner, input);
     if (code == FRESHET_OK)
         code = plan_columns(&planner);
-    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_steps; i++)
-        if (plan->steps[i].stage != NULL)
-            code = prepare_stage(&planner, plan->steps[i].stage);
+    if (code == FRESHET_OK)
+        code = prepare_stages(&planner, &plan->before);
+    if (code == FRESHET_OK)
+        code = prepare_stages(&planner, &plan->after);
+    if (code == FRESHET_OK && problems_count(problems) == n_problems)
+        code = plan_views(&planner);
     if (code == FRESHET_OK && problems_count(problems) > n_problems)
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the feature set \"%s\" cannot be computed as it is declared",
@@ -550,10 +614,10 @@ freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_sessio
     return code;
 }
 
-void plan_close(plan *plan)
+static void close_steps(const steps *steps)
 {
-    for (uint32_t i = 0; i < plan->n_steps; i++) {
-        stage *stage = plan->steps[i].stage;
+    for (uint32_t i = 0; i < steps->n; i++) {
+        stage *stage = steps->items[i].stage;
         if (stage == NULL)
             continue;
         for (uint32_t j = 0; j < stage->n_features; j++)
@@ -561,6 +625,12 @@ void plan_close(plan *plan)
         sql_statement_close(stage->statement);
         sql_input_close(stage->input);
     }
+}
+
+void plan_close(plan *plan)
+{
+    close_steps(&plan->before);
+    close_steps(&plan->after);
     arena_close(plan->arena);
     *plan = (struct plan){0};
 }

@@ -3,7 +3,8 @@
  *   pipeline_step()
  *     deliver what an earlier step could not                  (delivery.pending)
  *     take()      rows of the driving readers, or a piece of the whole query's result
- *     compute()   source -> feature set; refused rows become rejects
+ *     compute()   source -> feature set; refused rows become rejects; after the last row finish(),
+ *                 which gives what needs to see all rows, piece by piece
  *     deliver()   writers, then dead letters, then counters
  *   freshet_step() does the same and flushes the writers; at the end it finishes them
  *
@@ -22,6 +23,7 @@
 #include "pipeline/pipeline.h"
 
 #define EXPECTED_ROWS_FIRST 64u
+#define LANES_MAX (1u << 24) /* of one reader */
 
 static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state, freshet_error *err)
 {
@@ -268,6 +270,51 @@ static void note_lag(freshet_pipeline *pipeline)
     atomic_store(&pipeline->counters[FRESHET_LAG_BYTES], lag);
 }
 
+/* Which watermark each row has to do with: its reader's lane. Rows without a reader are of one. */
+static freshet_code set_lanes(freshet_pipeline *pipeline, const batch *rows, freshet_error *err)
+{
+    uint32_t *lanes = NULL;
+    if (rows->rows != NULL) {
+        lanes = arena_alloc(pipeline->step_arena, (rows->n_rows + (size_t)1) * sizeof *lanes);
+        if (lanes == NULL)
+            return error_memory(err, "computing features");
+    }
+    for (uint32_t i = 0; lanes != NULL && i < rows->n_rows; i++) {
+        const uint32_t reader = ROW_READER(rows->rows[i]);
+        const batch *read = pipeline->readers[reader].batch;
+        lanes[i] = reader * LANES_MAX + read->origins[ROW_INDEX(rows->rows[i])].lane % LANES_MAX;
+    }
+    feature_set_lanes(pipeline->features, lanes);
+    return FRESHET_OK;
+}
+
+static freshet_code cut_to_dates(freshet_pipeline *pipeline, freshet_error *err)
+{
+    return dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
+                     &pipeline->delivery.rows, err);
+}
+
+static freshet_code compute(freshet_pipeline *pipeline, const batch *rows, freshet_error *err)
+{
+    freshet_code code = set_lanes(pipeline, rows, err);
+    if (code == FRESHET_OK)
+        code = feature_set_run(pipeline->features, pipeline->step_arena, rows,
+                               &pipeline->delivery.rows, refuse_row, pipeline, err);
+    return code == FRESHET_OK ? cut_to_dates(pipeline, err) : code;
+}
+
+/* When there is nothing more to read: what the feature set still owes. FRESHET_END after the last. */
+static freshet_code finish(freshet_pipeline *pipeline, freshet_error *err)
+{
+    pipeline->delivery = (delivery){0};
+    freshet_code code = feature_set_finish(pipeline->features, pipeline->step_arena,
+                                           &pipeline->delivery.rows, refuse_row, pipeline, err);
+    if (code == FRESHET_OK)
+        code = cut_to_dates(pipeline, err);
+    pipeline->delivery.pending = code == FRESHET_OK;
+    return code;
+}
+
 /* The first half of a step; on FRESHET_OK with rows or rejects the delivery is pending. */
 static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadline_us,
                                      freshet_error *err)
@@ -278,15 +325,13 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     freshet_code code = source_is_by_rows(pipeline->source)
                             ? take_rows(pipeline, deadline_us, &rows, err)
                             : take_piece(pipeline, &rows, err);
+    if (code == FRESHET_END)
+        return finish(pipeline, err);
     if (code != FRESHET_OK)
         return code;
     pipeline->delivery = (delivery){0};
     if (rows.n_rows > 0) {
-        code = feature_set_run(pipeline->features, pipeline->step_arena, &rows,
-                               &pipeline->delivery.rows, refuse_row, pipeline, err);
-        if (code == FRESHET_OK)
-            code = dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
-                             &pipeline->delivery.rows, err);
+        code = compute(pipeline, &rows, err);
         if (code != FRESHET_OK)
             return code;
     }

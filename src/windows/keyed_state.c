@@ -539,7 +539,8 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     windows_result *result = application->result;
     key_entry *entry = entry_at(state, index);
     int64_t second = second_of(application->input->event_us[row]);
-    if (entry->events.n > 0 && second < horizon_of(state, second_of(entry->newest_us))) {
+    if (!state->options.take_late && entry->events.n > 0 &&
+        second < horizon_of(state, second_of(entry->newest_us))) {
         state->late_rows++;
         return refuse(application, row, WINDOWS_LATE, err);
     }

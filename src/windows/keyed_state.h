@@ -56,6 +56,7 @@ typedef struct windows_options {
     int64_t lateness_s;
     windows_load *load; /* NULL: all state is in memory */
     void *load_context;
+    bool take_late;     /* late rows are not refused; their windows hold what is still there */
 } windows_options;
 
 typedef struct windows_input {
@@ -138,6 +139,12 @@ bool windows_next_cold(windows_state *state, windows_key *out);
 
 /* Forgets a key that is not dirty. The next row of it asks `load`. */
 void windows_drop(windows_state *state, const windows_key *key);
+
+/* Saved bytes of a key as one JSON object: the key, the newest row's time, the events that are kept. `names`
+ * are those of the key columns. Refuses what windows_restore refuses. */
+freshet_code windows_inspect(const windows_plan *plan, const char *const *names, const void *key,
+                             size_t key_length, const void *bytes, size_t length, text_buffer *into,
+                             freshet_error *err);
 
 /* ---- figures ------------------------------------------------------------------------------- */
 

@@ -1,0 +1,80 @@
+/* rank.c - see rank.h. */
+#include "features/rank.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "windows/aggregate.h"
+
+typedef struct ranked {
+    aggregate_value value;
+    bool is_null;
+    uint32_t row;
+    type_kind kind;
+} ranked;
+
+static int compare_doubles(double a, double b)
+{
+    if (a != a || b != b)
+        return (a != a) - (b != b);
+    return (a > b) - (a < b);
+}
+
+static int compare_texts(const cell_text *a, const cell_text *b)
+{
+    uint32_t shorter = a->length < b->length ? a->length : b->length;
+    int order = memcmp(text_bytes(a), text_bytes(b), shorter);
+    return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+static int compare_values(const ranked *a, const ranked *b)
+{
+    if (a->is_null || b->is_null)
+        return b->is_null - a->is_null;
+    switch (a->kind) {
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE: return compare_doubles(a->value.real, b->value.real);
+    case TYPE_DECIMAL:
+        return (a->value.decimal > b->value.decimal) - (a->value.decimal < b->value.decimal);
+    case TYPE_STRING:
+    case TYPE_BINARY: return compare_texts(&a->value.text, &b->value.text);
+    default: return (a->value.integer > b->value.integer) - (a->value.integer < b->value.integer);
+    }
+}
+
+static int compare_ranked(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    int order = compare_values(x, y);
+    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+freshet_code rank_rows(arena *arena, const column *column, uint32_t n_rows, const int64_t **out,
+                       freshet_error *err)
+{
+    const size_t cell = type_cell_size(column->type);
+    int64_t *ranks = arena_alloc(arena, (n_rows + (size_t)1) * sizeof *ranks);
+    ranked *rows = calloc(n_rows + (size_t)1, sizeof *rows);
+    if (ranks == NULL || rows == NULL) {
+        free(rows);
+        return error_memory(err, "ordering the rows of a window");
+    }
+    for (uint32_t row = 0; row < n_rows; row++) {
+        rows[row].row = row;
+        rows[row].kind = column->type->kind;
+        rows[row].is_null = !column_is_valid(column, row);
+        if (!rows[row].is_null)
+            aggregate_load(column->type, (const char *)column->data + row * cell, &rows[row].value);
+    }
+    qsort(rows, n_rows, sizeof *rows, compare_ranked);
+    int64_t rank = 0;
+    for (uint32_t i = 0; i < n_rows; i++) {
+        if (i > 0 && compare_values(&rows[i - 1], &rows[i]) != 0)
+            rank = i;
+        ranks[rows[i].row] = rank * 1000000;
+    }
+    free(rows);
+    *out = ranks;
+    return FRESHET_OK;
+}

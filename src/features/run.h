@@ -1,0 +1,55 @@
+/* run.h - rows on their way through a plan: one column for each slot, filled from left to right.
+ *
+ * A row that is refused only loses its mark in `keep` at first; the columns go on with all rows.
+ * Before a stage of SQL (which must not fail for rows that are out already), before windows and at the
+ * end, the columns are brought down to the rows kept (run_compact), and `index` says which row of
+ * the input each is.
+ *
+ * Order of calls: run_begin, run_time_column, run_key_columns, then the plan's steps in their order; run_output
+ * at the end.
+ */
+#ifndef FRESHET_FEATURES_RUN_H
+#define FRESHET_FEATURES_RUN_H
+
+#include "features/feature_set.h"
+#include "features/plan.h"
+
+#define COMPUTING "computing features"
+
+typedef struct run {
+    plan *plan;
+    arena *arena;
+    const batch *in;
+    column *columns; /* by slot */
+    bool *filled;    /* by slot */
+    uint32_t n_rows;
+    uint32_t n_refused; /* of these rows */
+    uint8_t *keep;
+    uint32_t *index;   /* the input's row; NULL: the same */
+    int64_t *write_us; /* as in the output; both NULL before windows */
+    uint8_t *row_kinds;
+    feature_refuse_fn *refuse;
+    void *context;
+    freshet_error *err;
+} run;
+
+/* The source's columns. The run has its plan, arena, input, refuse and err already. */
+freshet_code run_begin(run *run);
+freshet_code run_time_column(run *run);
+freshet_code run_key_columns(run *run);
+freshet_code run_steps(run *run, const steps *steps);
+
+/* Refuses a row with what the arena has made of its reason (NULL where memory was out). */
+freshet_code run_refuse(run *run, uint32_t row, const char *reason);
+/* Leaves a row out without a word. */
+void run_drop(run *run, uint32_t row);
+/* Refuses the rows whose cast failed. */
+freshet_code run_refuse_failed(run *run, const char *who, const column *from, const type *to,
+                               const uint64_t *failed);
+/* Brings columns and index down to the rows that are kept. */
+freshet_code run_compact(run *run);
+void run_fill(run *run, uint32_t slot, const column *column);
+/* The rows as a batch of the plan's output. */
+freshet_code run_output(const run *run, batch *out);
+
+#endif

@@ -1,0 +1,51 @@
+/* windowed.h - the windows of a feature set at work, between the steps before and after them.
+ *
+ * STREAM. windowed_run fills the slots of the windows' outputs for the rows of a run, and puts behind
+ * them, as further rows of the run, the newest rows of keys that these rows have changed; write_us and
+ * row_kinds are set. From here on only the slots that are needed after windows are filled.
+ *
+ * BATCH. windowed_gather keeps the rows of a run; the run has none then. windowed_finish gives them
+ * in pieces, each a run that begins behind the windows.
+ *
+ * LATENESS. A row that its lane's watermark lets pass is late all the same where the windows do not
+ * hold its events any more: rows of one key from several lanes, of which one was idle. Such rows get what
+ * `late` says.
+ *
+ * Order of calls: open; windowed_run, or windowed_gather and then windowed_finish until FRESHET_END;
+ * windowed_close.
+ */
+#ifndef FRESHET_FEATURES_WINDOWED_H
+#define FRESHET_FEATURES_WINDOWED_H
+
+#include "features/run.h"
+#include "features/state_part.h"
+#include "features/watermark.h"
+
+/* Rows of one piece of a batch's results. */
+#define WINDOWED_PIECE_ROWS 16384u
+
+typedef struct windowed windowed;
+
+/* *out is NULL where the plan has no windows. */
+freshet_code windowed_open(const plan *plan, const feature_set_block *block, bool is_stream,
+                           windowed **out, freshet_error *err);
+void windowed_close(windowed *windowed);
+
+/* hold_s: rows of that second and later may still come. */
+freshet_code windowed_run(windowed *windowed, run *run, int64_t hold_s);
+
+freshet_code windowed_gather(windowed *windowed, run *run);
+freshet_code windowed_finish(windowed *windowed, run *run);
+
+/* The state of the keys; *n 0 in a batch. */
+const state_part *windowed_parts(windowed *windowed, uint32_t *n);
+
+/* Rows that were left out because of `late: drop`. */
+uint64_t windowed_dropped(const windowed *windowed);
+
+/* What the windows of now can read of a state that was kept for those of then: the longest windows. */
+freshet_code windowed_save_facts(const windowed *windowed, text_buffer *into, freshet_error *err);
+freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_t length,
+                                    freshet_error *err);
+
+#endif
