@@ -5,21 +5,26 @@
  * keys of all state parts; the list of files that writers have to publish. A checkpoint puts all that changed into ONE
  * write batch, synced: after a crash there is either all of it or nothing.
  *
- * The write may happen on the store's own thread, from a copy of the dirty set (store_commit returns at
+ * The write happens on the store's own thread, from a copy of the changes (store_commit returns at
  * once; store_wait waits): the loop never waits for the disk unless the last checkpoint is still
  * on its way when the next is due.
  *
- * Damage is found by checksums, and named with the file; nothing damaged is ever used. The folder is locked against a second process.
- * The only place that includes rocksdb/c.h.
+ * Damage is found by checksums, and named with the file; nothing damaged is ever used. The folder is locked against
+ * a second process that would write.
  *
- * Order of calls: open, {get, begin, put..., commit}*, close.
+ *   store.c    this interface, the thread
+ *   rocks.c    RocksDB; the only place that includes rocksdb/c.h
+ *   pending.c  the changes of one checkpoint
+ *   seal.c     finds logs that were cut or changed where RocksDB would not
+ *   folder.c   the folder and its lock
+ *
+ * Order of calls: open, {get, begin, put..., commit}*, close. One thread.
  */
 #ifndef FRESHET_STATE_STORE_H
 #define FRESHET_STATE_STORE_H
 
 #include <freshet/freshet.h>
 
-#include "base/arena.h"
 #include "base/text.h"
 
 typedef struct state_store state_store;
@@ -33,11 +38,15 @@ typedef enum store_space {
 } store_space;
 
 /* Opens or makes the folder. FRESHET_TRY_AGAIN when another process has it locked (the sentence names
- * the process), FRESHET_FAILED with the file's name where it is damaged. read_only: for `freshet state`. */
+ * the process), FRESHET_FAILED with the file's name where it is damaged, FRESHET_USAGE where it
+ * holds other things. read_only: for `freshet state`; it needs no lock, makes nothing, and sees what was
+ * committed before. */
 freshet_code store_open(const char *folder, bool read_only, state_store **out, freshet_error *err);
+/* Waits for what is on its way; what was not committed is forgotten. */
 void store_close(state_store *store);
 
-/* Appends the value, or FRESHET_END. Sees what was committed, also while it is being written. */
+/* Appends the value, or FRESHET_END. Sees what was committed, also while it is being written. Names hold
+ * no 0 byte; a fact has no key but its name ("", 0). */
 freshet_code store_get(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, text_buffer *into, freshet_error *err);
 
@@ -48,12 +57,17 @@ freshet_code store_visit(state_store *store, store_space space, const char *name
                          store_visit_fn *visit, void *context, freshet_error *err);
 
 /* One checkpoint: begin waits for the one before; put and remove copy; commit hands over to the store's
- * thread. An error of the writing is given by the next begin or wait. */
+ * thread. An error of the writing is given by the next begin or wait; where it says FRESHET_RETRY, the one
+ * after that writes again. */
 freshet_code store_begin(state_store *store, freshet_error *err);
 freshet_code store_put(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, const void *value, size_t length, freshet_error *err);
 freshet_code store_remove(state_store *store, store_space space, const char *name, const void *key,
                           size_t key_length, freshet_error *err);
+/* Everything of a space and name that was there before this checkpoint. store_get goes on seeing it
+ * until the commit is durable. */
+freshet_code store_remove_all(state_store *store, store_space space, const char *name,
+                              freshet_error *err);
 freshet_code store_commit(state_store *store, freshet_error *err);
 /* True when the last commit is durable (or failed: then wait tells). */
 bool store_is_idle(state_store *store);
@@ -61,5 +75,9 @@ freshet_code store_wait(state_store *store, freshet_error *err);
 
 /* Reads everything and checks every checksum: `freshet state verify`. */
 freshet_code store_verify(state_store *store, freshet_error *err);
+
+/* Removes a state folder that no process uses: `freshet state reset`. FRESHET_END where there is none,
+ * FRESHET_USAGE where it is none. */
+freshet_code store_remove_folder(const char *folder, freshet_error *err);
 
 #endif

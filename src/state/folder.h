@@ -1,0 +1,41 @@
+/* folder.h - the state folder on the disk: made, locked, removed.
+ *
+ *     DIR/lock      held by the process that writes; its pid is in it
+ *     DIR/db/       RocksDB
+ *     DIR/seal      how RocksDB's files must begin (seal.h)
+ *     DIR/db.new/   a database while it is made for the first time
+ *
+ * A folder that holds anything else is not ours, and is neither used nor removed.
+ */
+#ifndef FRESHET_STATE_FOLDER_H
+#define FRESHET_STATE_FOLDER_H
+
+#include <freshet/freshet.h>
+
+typedef struct folder_paths {
+    char *folder;
+    char *lock;
+    char *seal;
+    char *database;
+    char *making;
+} folder_paths;
+
+freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_error *err);
+void folder_paths_release(folder_paths *paths);
+
+/* Makes the folder where it is not there. FRESHET_USAGE where it holds what is not ours. */
+freshet_code folder_make(const folder_paths *paths, freshet_error *err);
+
+/* Takes the lock until the descriptor is closed. FRESHET_TRY_AGAIN, naming the process, where another
+ * one has it. */
+freshet_code folder_lock(const folder_paths *paths, int *lock, freshet_error *err);
+
+bool folder_has_database(const folder_paths *paths);
+
+/* Removes a folder of plain files; one that is not there is fine. */
+freshet_code folder_remove_files(const char *path, freshet_error *err);
+
+/* Removes what is ours in the folder, the database first, and the folder. The lock must be held. */
+freshet_code folder_remove(const folder_paths *paths, freshet_error *err);
+
+#endif

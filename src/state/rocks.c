@@ -1,0 +1,361 @@
+/* rocks.c - see rocks.h.
+ *
+ * The settings, and why:
+ *
+ *   LZ4, no compression of the log     state is written often and read seldom
+ *   checksums xxh3                     Debian's RocksDB has no CRC32 in hardware
+ *   bloom filter of 10 bits            a key that is not there costs no disk
+ *   write buffer of 32 MiB             what a start replays at most of the log: some 0.2 s
+ *   log: an incomplete last record     is what a crash leaves, and is dropped; anything else wrong
+ *                                      in it is damage (seal.h finds what this lets through)
+ *   logs in the manifest               a log that is missing is found
+ */
+#include "state/rocks.h"
+
+#include <dirent.h>
+#include <rocksdb/c.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+#define WRITE_BUFFER_BYTES ((size_t)32 << 20)
+#define BLOCK_CACHE_BYTES ((size_t)32 << 20)
+#define BLOOM_BITS 10.0
+#define CHECKSUM_XXH3 4
+#define MANIFEST_BYTES ((size_t)1 << 20)
+#define INFO_LOG_BYTES ((size_t)1 << 20)
+#define LOG_LEVEL_WARNING 2
+#define FILE_NAME_MAX 48u
+
+struct rocks {
+    rocksdb_t *database;
+    rocksdb_options_t *options;
+    rocksdb_cache_t *cache;
+    rocksdb_readoptions_t *get_options;
+    rocksdb_readoptions_t *scan_options;
+    rocksdb_writeoptions_t *write_options;
+    char *shown;
+};
+
+/* ---- errors -------------------------------------------------------------------------------- */
+
+/* Does a name of a file of the database begin here? */
+static bool is_file_name(const char *at)
+{
+    if (strncmp(at, "MANIFEST-", 9) == 0 || strncmp(at, "CURRENT", 7) == 0)
+        return true;
+    size_t digits = strspn(at, "0123456789");
+    return digits >= 6 &&
+           (strncmp(at + digits, ".sst", 4) == 0 || strncmp(at + digits, ".log", 4) == 0);
+}
+
+/* The last file that the message names, "" where it names none. */
+static void find_file(const char *message, char name[FILE_NAME_MAX])
+{
+    name[0] = '\0';
+    for (const char *at = message; *at != '\0'; at++) {
+        bool begins = at == message || strchr("/ '\"", at[-1]) != NULL;
+        if (!begins || !is_file_name(at))
+            continue;
+        size_t length = strcspn(at, " :,;'\"");
+        if (length >= FILE_NAME_MAX)
+            length = FILE_NAME_MAX - 1;
+        memcpy(name, at, length);
+        name[length] = '\0';
+    }
+    /* Which manifest to open is what CURRENT says. */
+    if (strncmp(name, "MANIFEST-", 9) == 0 && strstr(message, "No such file") != NULL)
+        memcpy(name, "CURRENT", sizeof "CURRENT");
+}
+
+static bool is_passing(const char *message)
+{
+    static const char *const passing[] = {"No space left", "quota exceeded", "File too large",
+                                          "Too many open files", "Cannot allocate memory"};
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (strstr(message, passing[i]) != NULL)
+            return true;
+    return false;
+}
+
+/* `name`: the damaged file, or "". Frees RocksDB's message. */
+static freshet_code failed_in(const char *shown, const char *doing, const char *name, char *message,
+                              freshet_error *err)
+{
+    char at[232];
+    snprintf(at, sizeof at, "%s%s%s", shown, name[0] == '\0' ? "" : "/db/", name);
+    freshet_code code;
+    if (is_passing(message))
+        code = error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, at,
+                         "cannot %s the state in \"%s\": %s", doing, shown, message);
+    else if (strncmp(message, "IO error", 8) == 0 && strstr(message, "No such file") == NULL)
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, at, "cannot %s the state in \"%s\": %s",
+                         doing, shown, message);
+    else
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, at,
+                         "the state folder \"%s\" is damaged%s%s: %s; put back a copy of the "
+                         "folder, or begin anew after `freshet state reset`",
+                         shown, name[0] == '\0' ? "" : ", in its file db/", name, message);
+    rocksdb_free(message);
+    return code;
+}
+
+static freshet_code failed(const char *shown, const char *doing, char *message, freshet_error *err)
+{
+    char name[FILE_NAME_MAX];
+    find_file(message, name);
+    return failed_in(shown, doing, name, message, err);
+}
+
+/* ---- open and close ------------------------------------------------------------------------ */
+
+static void set_table(rocks *rocks)
+{
+    rocksdb_block_based_table_options_t *table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_filter_policy(
+        table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
+    rocksdb_block_based_options_set_block_cache(table, rocks->cache);
+    rocksdb_block_based_options_set_checksum(table, CHECKSUM_XXH3);
+    rocksdb_options_set_block_based_table_factory(rocks->options, table);
+    rocksdb_block_based_options_destroy(table);
+}
+
+/* The options that the C interface has no function for. */
+static freshet_code set_by_text(rocks *rocks, freshet_error *err)
+{
+    char *message = NULL;
+    rocksdb_options_t *base = rocks->options;
+    rocksdb_options_t *more = rocksdb_options_create();
+    rocksdb_get_options_from_string(base, "track_and_verify_wals_in_manifest=true", more, &message);
+    if (message != NULL) {
+        rocksdb_options_destroy(more);
+        return failed(rocks->shown, "set up", message, err);
+    }
+    rocks->options = more;
+    rocksdb_options_destroy(base);
+    return FRESHET_OK;
+}
+
+static freshet_code set_options(rocks *rocks, rocks_mode mode, freshet_error *err)
+{
+    rocks->options = rocksdb_options_create();
+    freshet_code code = set_by_text(rocks, err);
+    if (code != FRESHET_OK)
+        return code;
+    rocksdb_options_t *options = rocks->options;
+    rocks->cache = rocksdb_cache_create_lru(BLOCK_CACHE_BYTES);
+    set_table(rocks);
+    rocksdb_options_set_create_if_missing(options, mode == ROCKS_MAKE);
+    rocksdb_options_set_error_if_exists(options, mode == ROCKS_MAKE);
+    rocksdb_options_set_paranoid_checks(options, 1);
+    rocksdb_options_set_compression(options, rocksdb_lz4_compression);
+    rocksdb_options_set_write_buffer_size(options, WRITE_BUFFER_BYTES);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
+    rocksdb_options_set_max_background_jobs(options, 2);
+    rocksdb_options_set_max_manifest_file_size(options, MANIFEST_BYTES);
+    rocksdb_options_set_wal_recovery_mode(options,
+                                          rocksdb_tolerate_corrupted_tail_records_recovery);
+    rocksdb_options_set_skip_stats_update_on_db_open(options, 1);
+    rocksdb_options_set_stats_dump_period_sec(options, 0);
+    rocksdb_options_set_stats_persist_period_sec(options, 0);
+    rocksdb_options_set_info_log_level(options, LOG_LEVEL_WARNING);
+    rocksdb_options_set_max_log_file_size(options, INFO_LOG_BYTES);
+    rocksdb_options_set_keep_log_file_num(options, 2);
+    return FRESHET_OK;
+}
+
+/* Can the table be opened? The scratch database is asked to take it in; it looks at the table first,
+ * and then does not want a good one that was not made to be taken in. */
+static bool table_opens(rocksdb_t *scratch, const char *path)
+{
+    char *message = NULL;
+    rocksdb_ingestexternalfileoptions_t *options = rocksdb_ingestexternalfileoptions_create();
+    rocksdb_ingest_external_file(scratch, &path, 1, options, &message);
+    rocksdb_ingestexternalfileoptions_destroy(options);
+    bool opens = message == NULL || strstr(message, "External file version not found") != NULL;
+    rocksdb_free(message);
+    return opens;
+}
+
+/* The first table of the folder that cannot be opened; "" where all can. */
+static void find_bad_table(rocksdb_t *scratch, const char *folder, char name[FILE_NAME_MAX])
+{
+    char path[4096];
+    DIR *stream = opendir(folder);
+    name[0] = '\0';
+    for (struct dirent *entry; stream != NULL && (entry = readdir(stream)) != NULL;) {
+        const char *dot = strrchr(entry->d_name, '.');
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        if (dot == NULL || strcmp(dot, ".sst") != 0 || strlen(entry->d_name) >= FILE_NAME_MAX ||
+            table_opens(scratch, path))
+            continue;
+        memcpy(name, entry->d_name, strlen(entry->d_name) + 1);
+        break;
+    }
+    if (stream != NULL)
+        closedir(stream);
+}
+
+/* RocksDB blames the manifest for a damaged table that it names. The manifest is sealed, so look
+ * at the tables, each by itself. */
+static void blame_table(const char *folder, const char *message, char name[FILE_NAME_MAX])
+{
+    char home[] = "/tmp/freshet-table-XXXXXX";
+    find_file(message, name);
+    if (strncmp(name, "MANIFEST-", 9) != 0 || mkdtemp(home) == NULL)
+        return;
+    char *problem = NULL;
+    char table[FILE_NAME_MAX] = "";
+    rocksdb_options_t *options = rocksdb_options_create();
+    rocksdb_options_set_create_if_missing(options, 1);
+    rocksdb_t *scratch = rocksdb_open(options, home, &problem);
+    if (problem == NULL) {
+        find_bad_table(scratch, folder, table);
+        rocksdb_close(scratch);
+        rocksdb_destroy_db(options, home, &problem);
+    }
+    rocksdb_free(problem);
+    rocksdb_options_destroy(options);
+    rmdir(home);
+    if (table[0] != '\0')
+        memcpy(name, table, sizeof table);
+}
+
+freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, rocks **out,
+                        freshet_error *err)
+{
+    rocks *rocks = calloc(1, sizeof *rocks);
+    if (rocks == NULL || (rocks->shown = strdup(shown)) == NULL) {
+        free(rocks);
+        return error_memory(err, "opening the state");
+    }
+    freshet_code code = set_options(rocks, mode, err);
+    if (code != FRESHET_OK) {
+        rocks_close(rocks);
+        return code;
+    }
+    rocks->get_options = rocksdb_readoptions_create();
+    rocks->scan_options = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_verify_checksums(rocks->get_options, 1);
+    rocksdb_readoptions_set_verify_checksums(rocks->scan_options, 1);
+    rocksdb_readoptions_set_fill_cache(rocks->scan_options, 0);
+    rocks->write_options = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(rocks->write_options, 1);
+    char *message = NULL;
+    rocks->database = mode == ROCKS_READ
+                          ? rocksdb_open_for_read_only(rocks->options, folder, 0, &message)
+                          : rocksdb_open(rocks->options, folder, &message);
+    if (message != NULL) {
+        char name[FILE_NAME_MAX];
+        blame_table(folder, message, name);
+        code = failed_in(shown, "open", name, message, err);
+        rocks_close(rocks);
+        return code;
+    }
+    *out = rocks;
+    return FRESHET_OK;
+}
+
+void rocks_close(rocks *rocks)
+{
+    if (rocks == NULL)
+        return;
+    if (rocks->database != NULL)
+        rocksdb_close(rocks->database);
+    if (rocks->write_options != NULL)
+        rocksdb_writeoptions_destroy(rocks->write_options);
+    if (rocks->get_options != NULL)
+        rocksdb_readoptions_destroy(rocks->get_options);
+    if (rocks->scan_options != NULL)
+        rocksdb_readoptions_destroy(rocks->scan_options);
+    if (rocks->options != NULL)
+        rocksdb_options_destroy(rocks->options);
+    if (rocks->cache != NULL)
+        rocksdb_cache_destroy(rocks->cache);
+    free(rocks->shown);
+    free(rocks);
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+freshet_code rocks_get(rocks *rocks, const void *key, size_t key_length, text_buffer *into,
+                       freshet_error *err)
+{
+    char *message = NULL;
+    rocksdb_pinnableslice_t *value =
+        rocksdb_get_pinned(rocks->database, rocks->get_options, key, key_length, &message);
+    if (message != NULL)
+        return failed(rocks->shown, "read", message, err);
+    if (value == NULL)
+        return FRESHET_END;
+    size_t length = 0;
+    const char *bytes = rocksdb_pinnableslice_value(value, &length);
+    bool kept = text_append(into, bytes, length);
+    rocksdb_pinnableslice_destroy(value);
+    return kept ? FRESHET_OK : error_memory(err, "reading the state");
+}
+
+freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
+                        rocks_visit_fn *visit, void *context, freshet_error *err)
+{
+    rocksdb_iterator_t *each = rocksdb_create_iterator(rocks->database, rocks->scan_options);
+    bool goes_on = true;
+    for (rocksdb_iter_seek(each, prefix, prefix_length); goes_on && rocksdb_iter_valid(each);
+         rocksdb_iter_next(each)) {
+        size_t key_length = 0;
+        size_t length = 0;
+        const char *key = rocksdb_iter_key(each, &key_length);
+        const char *value = rocksdb_iter_value(each, &length);
+        if (key_length < prefix_length || memcmp(key, prefix, prefix_length) != 0)
+            break;
+        goes_on = visit(context, key, key_length, value, length);
+    }
+    char *message = NULL;
+    rocksdb_iter_get_error(each, &message);
+    rocksdb_iter_destroy(each);
+    return message == NULL ? FRESHET_OK : failed(rocks->shown, "read", message, err);
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+/* All keys with the prefix are those from it up to the next text that is no longer: the last byte
+ * that is not 0xff raised by one. Ours end in a 0 byte. */
+static bool remove_prefix(rocksdb_writebatch_t *batch, const rocks_entry *entry)
+{
+    size_t length = entry->key_length;
+    char *end = malloc(length);
+    if (end == NULL)
+        return false;
+    memcpy(end, entry->key, length);
+    end[length - 1]++;
+    rocksdb_writebatch_delete_range(batch, entry->key, length, end, length);
+    free(end);
+    return true;
+}
+
+freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err)
+{
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    bool good = true;
+    for (size_t i = 0; i < n && good; i++) {
+        const rocks_entry *entry = &entries[i];
+        switch (entry->change) {
+        case ROCKS_PUT:
+            rocksdb_writebatch_put(batch, entry->key, entry->key_length, entry->value,
+                                   entry->value_length);
+            break;
+        case ROCKS_REMOVE: rocksdb_writebatch_delete(batch, entry->key, entry->key_length); break;
+        case ROCKS_REMOVE_PREFIX: good = remove_prefix(batch, entry); break;
+        }
+    }
+    char *message = NULL;
+    if (good)
+        rocksdb_write(rocks->database, rocks->write_options, batch, &message);
+    rocksdb_writebatch_destroy(batch);
+    if (!good)
+        return error_memory(err, "writing the state");
+    return message == NULL ? FRESHET_OK : failed(rocks->shown, "write", message, err);
+}

@@ -1,0 +1,52 @@
+/* rocks.h - RocksDB, with our settings and our errors; rocks.c alone includes rocksdb/c.h.
+ *
+ * Keys and values are bytes. What is written is there after a crash, all of it or nothing of it. What is
+ * read has passed RocksDB's checksums. An error names the folder, and the damaged file where RocksDB
+ * says which one it is.
+ *
+ * Order of calls: rocks_open, {get, scan, write}*, rocks_close. get and scan may be called while
+ * another thread writes.
+ */
+#ifndef FRESHET_STATE_ROCKS_H
+#define FRESHET_STATE_ROCKS_H
+
+#include <freshet/freshet.h>
+
+#include "base/text.h"
+
+typedef struct rocks rocks;
+
+typedef enum rocks_mode { ROCKS_MAKE, ROCKS_WRITE, ROCKS_READ } rocks_mode;
+
+typedef enum rocks_change { ROCKS_PUT, ROCKS_REMOVE, ROCKS_REMOVE_PREFIX } rocks_change;
+
+typedef struct rocks_entry {
+    const char *key;
+    const char *value; /* of ROCKS_PUT */
+    size_t key_length;
+    size_t value_length;
+    rocks_change change;
+} rocks_entry;
+
+/* `folder` is RocksDB's own; `shown` is what messages call the state folder. ROCKS_MAKE makes the
+ * database, the others want it to be there. ROCKS_READ sees what was there at open, and changes no
+ * file; another process may be writing meanwhile. */
+freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, rocks **out,
+                        freshet_error *err);
+void rocks_close(rocks *rocks);
+
+/* Appends the value, or FRESHET_END. */
+freshet_code rocks_get(rocks *rocks, const void *key, size_t key_length, text_buffer *into,
+                       freshet_error *err);
+
+/* Every key that begins with the prefix, in order. The visitor's false ends it. */
+typedef bool rocks_visit_fn(void *context, const char *key, size_t key_length, const char *value,
+                            size_t length);
+freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
+                        rocks_visit_fn *visit, void *context, freshet_error *err);
+
+/* All entries in one batch, in their order, synced to the disk. FRESHET_RETRY where the disk is full or the
+ * like: then close and open again before the next write. */
+freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err);
+
+#endif

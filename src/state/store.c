@@ -1,0 +1,535 @@
+/* store.c - see store.h.
+ *
+ * An entry's key on the disk is its space, its name, a 0 byte and the key; its value is a checksum
+ * of both and the value. One more entry, "c", counts the commits.
+ *
+ * Two sets of changes (pending.h) take turns: `filling` takes what is put; commit makes it `flying`,
+ * and the thread writes it. Until the next commit store_get looks there first. When writing fails the flying
+ * set is kept, and the next begin or wait opens the database anew (RocksDB refuses further writes
+ * after some failures) and writes it again, on the caller's own thread.
+ */
+#include "state/store.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/thread.h"
+#include "state/folder.h"
+#include "state/pending.h"
+#include "state/seal.h"
+
+#define FORMAT "1"
+#define COMMITS_KEY "c"
+#define READ_TRIES 5
+#define READ_PAUSE_NS 20000000L
+
+typedef enum flight {
+    FLIGHT_NONE,     /* nothing is on its way */
+    FLIGHT_UNDERWAY, /* the thread writes `flying` */
+    FLIGHT_FAILED,   /* it could not, and nobody has been told */
+    FLIGHT_UNWRITTEN /* it could not; the next wait tries again */
+} flight;
+
+struct state_store {
+    folder_paths paths;
+    bool read_only;
+    int lock;
+    rocks *rocks;
+    seal *seal;
+    pending *filling;
+    pending *flying;
+    uint64_t commits; /* the last one that was handed over */
+    text_buffer key;  /* scratch */
+    text_buffer value;
+
+    pthread_t thread;
+    bool has_thread;
+    pthread_mutex_t mutex; /* over what follows */
+    pthread_cond_t changed;
+    flight flight;
+    bool ends;
+    freshet_error failure;
+};
+
+/* ---- keys and values ----------------------------------------------------------------------- */
+
+static bool make_key(text_buffer *into, char space, const char *name, const void *key,
+                     size_t key_length)
+{
+    text_reset(into);
+    text_append_char(into, space);
+    if (name != NULL) {
+        text_append_c(into, name);
+        text_append_char(into, '\0');
+    }
+    text_append(into, key, key_length);
+    return !into->failed;
+}
+
+/* True where the stored value is whole; *value and *length are then the value itself. */
+static bool open_value(const void *key, size_t key_length, const char *stored, size_t stored_length,
+                       const char **value, size_t *length)
+{
+    uint64_t sum;
+    if (stored_length < PENDING_SUM_BYTES)
+        return false;
+    memcpy(&sum, stored, PENDING_SUM_BYTES);
+    *value = stored + PENDING_SUM_BYTES;
+    *length = stored_length - PENDING_SUM_BYTES;
+    return sum == pending_sum(key, key_length, *value, *length);
+}
+
+/* The key in a message: printable, not too long. */
+static void show_key(const char *key, size_t length, char shown[64])
+{
+    size_t n = length < 60 ? length : 60;
+    for (size_t i = 0; i < n; i++)
+        shown[i] = key[i] >= ' ' && key[i] <= '~' ? key[i] : '.';
+    shown[n] = '\0';
+}
+
+static freshet_code damaged(const state_store *store, const char *key, size_t key_length,
+                            freshet_error *err)
+{
+    char shown[64];
+    show_key(key, key_length, shown);
+    return error_set(
+        err, FRESHET_FAILED, FRESHET_STOP, store->paths.folder,
+        "the state folder \"%s\" is damaged: the value of its entry \"%s\" has a wrong "
+        "checksum; put back a copy of the folder, or begin anew after `freshet state "
+        "reset`",
+        store->paths.folder, shown);
+}
+
+/* ---- open ---------------------------------------------------------------------------------- */
+
+static freshet_code write_first(rocks *rocks, freshet_error *err)
+{
+    uint64_t commits = 0;
+    pending *first = pending_open();
+    text_buffer key;
+    text_init(&key, TEXT_LIMIT_DEFAULT);
+    freshet_code code = error_memory(NULL, "");
+    if (first != NULL && make_key(&key, STORE_FACT, "format", "", 0) &&
+        pending_put(first, key.bytes, key.length, FORMAT, strlen(FORMAT)) &&
+        pending_put(first, COMMITS_KEY, 1, &commits, sizeof commits))
+        code = rocks_write(rocks, pending_sorted(first), pending_count(first), err);
+    else
+        error_memory(err, "making the state");
+    text_release(&key);
+    pending_close(first);
+    return code;
+}
+
+/* Made aside and renamed: a database that is there has its first entries. */
+static freshet_code make_database(const state_store *store, freshet_error *err)
+{
+    rocks *made = NULL;
+    freshet_code code = folder_remove_files(store->paths.making, err);
+    if (code == FRESHET_OK)
+        code = rocks_open(store->paths.making, store->paths.folder, ROCKS_MAKE, &made, err);
+    if (code == FRESHET_OK)
+        code = write_first(made, err);
+    rocks_close(made);
+    if (code == FRESHET_OK && os.rename(store->paths.making, store->paths.database) != 0)
+        code = error_system(err, "cannot rename", store->paths.making);
+    return code;
+}
+
+static freshet_code check_format(state_store *store, freshet_error *err)
+{
+    text_buffer format;
+    text_init(&format, TEXT_LIMIT_DEFAULT);
+    freshet_code code = store_get(store, STORE_FACT, "format", "", 0, &format, err);
+    if (code == FRESHET_END || (code == FRESHET_OK && strcmp(format.bytes, FORMAT) != 0))
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, store->paths.folder,
+                         "the state folder \"%s\" has %s%s, and this version of Freshet reads "
+                         "format " FORMAT "; use the version that wrote it, or begin anew after "
+                         "`freshet state reset`",
+                         store->paths.folder, code == FRESHET_END ? "no format" : "format ",
+                         code == FRESHET_END ? "" : format.bytes);
+    text_release(&format);
+    return code;
+}
+
+static freshet_code check_commits(state_store *store, bool has_seal, freshet_error *err)
+{
+    const char *value = NULL;
+    size_t length = 0;
+    text_reset(&store->value);
+    freshet_code code = rocks_get(store->rocks, COMMITS_KEY, 1, &store->value, err);
+    if (code != FRESHET_OK && code != FRESHET_END)
+        return code;
+    if (code == FRESHET_END ||
+        !open_value(COMMITS_KEY, 1, store->value.bytes, store->value.length, &value, &length) ||
+        length != sizeof store->commits)
+        return damaged(store, COMMITS_KEY, 1, err);
+    memcpy(&store->commits, value, length);
+    if (!has_seal || store->commits >= seal_commits(store->seal))
+        return FRESHET_OK;
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, store->paths.database,
+                     "the state folder \"%s\" is damaged: a log in its folder db is missing or was "
+                     "cut, and the last %llu checkpoints with it; put back a copy of the folder, "
+                     "or begin anew after `freshet state reset`",
+                     store->paths.folder,
+                     (unsigned long long)(seal_commits(store->seal) - store->commits));
+}
+
+static freshet_code open_database(state_store *store, freshet_error *err)
+{
+    bool has_seal = false;
+    freshet_code code = seal_check(store->seal, &has_seal, err);
+    if (code == FRESHET_OK)
+        code = rocks_open(store->paths.database, store->paths.folder,
+                          store->read_only ? ROCKS_READ : ROCKS_WRITE, &store->rocks, err);
+    if (code == FRESHET_OK)
+        code = check_format(store, err);
+    if (code == FRESHET_OK)
+        code = check_commits(store, has_seal, err);
+    return code;
+}
+
+static freshet_code open_to_write(state_store *store, freshet_error *err)
+{
+    freshet_code code = folder_make(&store->paths, err);
+    if (code == FRESHET_OK)
+        code = folder_lock(&store->paths, &store->lock, err);
+    if (code == FRESHET_OK && !folder_has_database(&store->paths))
+        code = make_database(store, err);
+    if (code == FRESHET_OK)
+        code = open_database(store, err);
+    return code;
+}
+
+/* Another process may write meanwhile, and remove a file between our reading its name and
+ * opening it. */
+static freshet_code open_to_read(state_store *store, freshet_error *err)
+{
+    if (!folder_has_database(&store->paths))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, store->paths.folder,
+                         "there is no state in \"%s\": no run has kept one there",
+                         store->paths.folder);
+    freshet_code code = FRESHET_OK;
+    for (int tries = 0; tries < READ_TRIES; tries++) {
+        code = open_database(store, err);
+        if (code != FRESHET_FAILED)
+            break;
+        rocks_close(store->rocks);
+        store->rocks = NULL;
+        nanosleep(&(struct timespec){.tv_nsec = READ_PAUSE_NS}, NULL);
+    }
+    return code;
+}
+
+freshet_code store_open(const char *folder, bool read_only, state_store **out, freshet_error *err)
+{
+    state_store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return error_memory(err, "opening the state");
+    store->lock = -1;
+    store->read_only = read_only;
+    pthread_mutex_init(&store->mutex, NULL);
+    pthread_cond_init(&store->changed, NULL);
+    text_init(&store->key, TEXT_LIMIT_DEFAULT);
+    text_init(&store->value, TEXT_LIMIT_DEFAULT);
+    store->filling = pending_open();
+    store->flying = pending_open();
+    freshet_code code = folder_paths_make(folder, &store->paths, err);
+    if (code == FRESHET_OK && (store->filling == NULL || store->flying == NULL))
+        code = error_memory(err, "opening the state");
+    if (code == FRESHET_OK)
+        code = seal_open(store->paths.seal, store->paths.database, &store->seal, err);
+    if (code == FRESHET_OK)
+        code = read_only ? open_to_read(store, err) : open_to_write(store, err);
+    if (code != FRESHET_OK) {
+        store_close(store);
+        return code;
+    }
+    *out = store;
+    return FRESHET_OK;
+}
+
+void store_close(state_store *store)
+{
+    if (store == NULL)
+        return;
+    if (store->has_thread) {
+        pthread_mutex_lock(&store->mutex);
+        store->ends = true;
+        pthread_cond_broadcast(&store->changed);
+        pthread_mutex_unlock(&store->mutex);
+        pthread_join(store->thread, NULL);
+    }
+    rocks_close(store->rocks);
+    seal_close(store->seal);
+    pending_close(store->filling);
+    pending_close(store->flying);
+    text_release(&store->key);
+    text_release(&store->value);
+    pthread_cond_destroy(&store->changed);
+    pthread_mutex_destroy(&store->mutex);
+    if (store->lock >= 0)
+        os.close(store->lock);
+    folder_paths_release(&store->paths);
+    free(store);
+}
+
+freshet_code store_remove_folder(const char *folder, freshet_error *err)
+{
+    folder_paths paths;
+    int lock = -1;
+    freshet_code code = folder_paths_make(folder, &paths, err);
+    if (code != FRESHET_OK)
+        return code;
+    struct stat info;
+    if (os.stat(paths.folder, &info) != 0)
+        code = errno == ENOENT ? FRESHET_END : error_system(err, "cannot open", paths.folder);
+    if (code == FRESHET_OK)
+        code = folder_make(&paths, err); /* it is there; is it ours? */
+    if (code == FRESHET_OK)
+        code = folder_lock(&paths, &lock, err);
+    if (code == FRESHET_OK)
+        code = folder_remove(&paths, err);
+    if (lock >= 0)
+        os.close(lock);
+    folder_paths_release(&paths);
+    return code;
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+/* Finds the stored value, checksum and all. */
+static freshet_code find_stored(state_store *store, const char **stored, size_t *length,
+                                freshet_error *err)
+{
+    const rocks_entry *entry = pending_find(store->flying, store->key.bytes, store->key.length);
+    if (entry != NULL) {
+        *stored = entry->value;
+        *length = entry->value_length;
+        return entry->change == ROCKS_PUT ? FRESHET_OK : FRESHET_END;
+    }
+    /* Closed by a write that failed, and not open again yet. */
+    freshet_code code = store->rocks == NULL ? store_wait(store, err) : FRESHET_OK;
+    if (code != FRESHET_OK)
+        return code;
+    text_reset(&store->value);
+    code = rocks_get(store->rocks, store->key.bytes, store->key.length, &store->value, err);
+    *stored = store->value.bytes;
+    *length = store->value.length;
+    return code;
+}
+
+freshet_code store_get(state_store *store, store_space space, const char *name, const void *key,
+                       size_t key_length, text_buffer *into, freshet_error *err)
+{
+    const char *stored = NULL;
+    const char *value = NULL;
+    size_t length = 0;
+    if (!make_key(&store->key, (char)space, name, key, key_length))
+        return error_memory(err, "reading the state");
+    freshet_code code = find_stored(store, &stored, &length, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (!open_value(store->key.bytes, store->key.length, stored, length, &value, &length))
+        return damaged(store, store->key.bytes, store->key.length, err);
+    return text_append(into, value, length) ? FRESHET_OK : error_memory(err, "reading the state");
+}
+
+typedef struct visiting {
+    const state_store *store;
+    store_visit_fn *visit; /* NULL: only checksums are checked */
+    void *context;
+    freshet_code code;
+    freshet_error *err;
+} visiting;
+
+static bool visit_entry(void *context, const char *key, size_t key_length, const char *stored,
+                        size_t stored_length)
+{
+    visiting *visiting = context;
+    const char *value = NULL;
+    size_t length = 0;
+    if (!open_value(key, key_length, stored, stored_length, &value, &length)) {
+        visiting->code = damaged(visiting->store, key, key_length, visiting->err);
+        return false;
+    }
+    if (visiting->visit == NULL)
+        return true;
+    const char *name = key + 1;
+    const char *end = memchr(name, '\0', key_length - 1);
+    if (end == NULL) {
+        visiting->code = damaged(visiting->store, key, key_length, visiting->err);
+        return false;
+    }
+    return visiting->visit(visiting->context, name, end + 1, key_length - (size_t)(end + 1 - key),
+                           value, length);
+}
+
+freshet_code store_visit(state_store *store, store_space space, const char *name,
+                         store_visit_fn *visit, void *context, freshet_error *err)
+{
+    visiting visiting = {.store = store, .visit = visit, .context = context, .err = err};
+    freshet_code code = store_wait(store, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (!make_key(&store->key, (char)space, name, "", 0))
+        return error_memory(err, "reading the state");
+    code =
+        rocks_scan(store->rocks, store->key.bytes, store->key.length, visit_entry, &visiting, err);
+    return code == FRESHET_OK ? visiting.code : code;
+}
+
+freshet_code store_verify(state_store *store, freshet_error *err)
+{
+    visiting visiting = {.store = store, .err = err};
+    freshet_code code = store_wait(store, err);
+    if (code == FRESHET_OK)
+        code = rocks_scan(store->rocks, "", 0, visit_entry, &visiting, err);
+    return code == FRESHET_OK ? visiting.code : code;
+}
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+static freshet_code write_flying(state_store *store, freshet_error *err)
+{
+    freshet_code code =
+        rocks_write(store->rocks, pending_sorted(store->flying), pending_count(store->flying), err);
+    if (code != FRESHET_OK)
+        return code;
+    /* The entries are durable; a seal that could not be renewed seals less. */
+    freshet_error problem = {0};
+    if (seal_write(store->seal, store->commits, &problem) != FRESHET_OK)
+        log_say(LOG_WARNING, NULL, "%s; the state is written, but not sealed", problem.text);
+    return FRESHET_OK;
+}
+
+static void *run_thread(void *context)
+{
+    state_store *store = context;
+    pthread_mutex_lock(&store->mutex);
+    for (;;) {
+        while (store->flight != FLIGHT_UNDERWAY && !store->ends)
+            pthread_cond_wait(&store->changed, &store->mutex);
+        if (store->flight != FLIGHT_UNDERWAY)
+            break;
+        pthread_mutex_unlock(&store->mutex);
+        freshet_error failure = {0};
+        freshet_code code = write_flying(store, &failure);
+        pthread_mutex_lock(&store->mutex);
+        store->failure = failure;
+        store->flight = code == FRESHET_OK ? FLIGHT_NONE : FLIGHT_FAILED;
+        pthread_cond_broadcast(&store->changed);
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return NULL;
+}
+
+bool store_is_idle(state_store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    bool idle = store->flight != FLIGHT_UNDERWAY;
+    pthread_mutex_unlock(&store->mutex);
+    return idle;
+}
+
+/* Waits for the thread; the flight is then ours to change. */
+static flight land(state_store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    while (store->flight == FLIGHT_UNDERWAY)
+        pthread_cond_wait(&store->changed, &store->mutex);
+    flight flight = store->flight;
+    pthread_mutex_unlock(&store->mutex);
+    return flight;
+}
+
+/* Writes once more what could not be written. */
+static freshet_code write_again(state_store *store, freshet_error *err)
+{
+    rocks_close(store->rocks);
+    store->rocks = NULL;
+    freshet_code code =
+        rocks_open(store->paths.database, store->paths.folder, ROCKS_WRITE, &store->rocks, err);
+    return code == FRESHET_OK ? write_flying(store, err) : code;
+}
+
+freshet_code store_wait(state_store *store, freshet_error *err)
+{
+    flight flight = land(store);
+    if (flight == FLIGHT_NONE)
+        return FRESHET_OK;
+    if (flight == FLIGHT_FAILED) {
+        store->flight = FLIGHT_UNWRITTEN;
+        if (err != NULL)
+            *err = store->failure;
+        return store->failure.code;
+    }
+    freshet_code code = write_again(store, err);
+    if (code == FRESHET_OK)
+        store->flight = FLIGHT_NONE;
+    return code;
+}
+
+freshet_code store_begin(state_store *store, freshet_error *err)
+{
+    freshet_code code = store_wait(store, err);
+    if (code == FRESHET_OK)
+        pending_reset(store->filling);
+    return code;
+}
+
+freshet_code store_put(state_store *store, store_space space, const char *name, const void *key,
+                       size_t key_length, const void *value, size_t length, freshet_error *err)
+{
+    if (!make_key(&store->key, (char)space, name, key, key_length) ||
+        !pending_put(store->filling, store->key.bytes, store->key.length, value, length))
+        return error_memory(err, "making a checkpoint");
+    return FRESHET_OK;
+}
+
+static freshet_code remove_key(state_store *store, store_space space, const char *name,
+                               const void *key, size_t key_length, bool all, freshet_error *err)
+{
+    if (!make_key(&store->key, (char)space, name, key, key_length) ||
+        !pending_remove(store->filling, store->key.bytes, store->key.length, all))
+        return error_memory(err, "making a checkpoint");
+    return FRESHET_OK;
+}
+
+freshet_code store_remove(state_store *store, store_space space, const char *name, const void *key,
+                          size_t key_length, freshet_error *err)
+{
+    return remove_key(store, space, name, key, key_length, false, err);
+}
+
+freshet_code store_remove_all(state_store *store, store_space space, const char *name,
+                              freshet_error *err)
+{
+    return remove_key(store, space, name, "", 0, true, err);
+}
+
+freshet_code store_commit(state_store *store, freshet_error *err)
+{
+    uint64_t commits = store->commits + 1;
+    if (!pending_put(store->filling, COMMITS_KEY, 1, &commits, sizeof commits))
+        return error_memory(err, "making a checkpoint");
+    if (!store->has_thread && !thread_start(&store->thread, run_thread, store))
+        return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
+                         "the system gives no thread to write the state with");
+    store->has_thread = true;
+    pthread_mutex_lock(&store->mutex);
+    pending *landed = store->flying;
+    store->flying = store->filling;
+    store->filling = landed;
+    store->commits = commits;
+    store->flight = FLIGHT_UNDERWAY;
+    pthread_cond_broadcast(&store->changed);
+    pthread_mutex_unlock(&store->mutex);
+    return FRESHET_OK;
+}
