@@ -17,6 +17,7 @@ typedef struct run_arguments {
     const char *file;
     bool debug;
     bool once;
+    bool drain;
     const char *start_date;
     const char *end_date;
     const char *query;
@@ -40,16 +41,20 @@ static const argument run_options[] = {
      .kind = ARGUMENT_FLAG,
      .offset = offsetof(run_arguments, once),
      .doc = "take all that is there now, then end"},
+    {.name = "drain",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(run_arguments, drain),
+     .doc = "with --once: close all open rolling windows at the end"},
     {.name = "start-date",
      .kind = ARGUMENT_TEXT,
      .offset = offsetof(run_arguments, start_date),
      .value = "YYYY-MM-DD",
-     .doc = "write only rows from this day on (batch)"},
+     .doc = "write only rows from this day on (batch, --drain)"},
     {.name = "end-date",
      .kind = ARGUMENT_TEXT,
      .offset = offsetof(run_arguments, end_date),
      .value = "YYYY-MM-DD",
-     .doc = "write only rows up to this day, included (batch)"},
+     .doc = "write only rows up to this day, included (batch, --drain)"},
     {.name = "query",
      .kind = ARGUMENT_TEXT,
      .offset = offsetof(run_arguments, query),
@@ -223,6 +228,15 @@ static freshet_code take_signals(run *run)
 
 static freshet_code check_arguments_fit(const run *run)
 {
+    if (run->given->drain && !run->given->once) {
+        freshet_error drain;
+        freshet_code wrong = error_set(
+            &drain, FRESHET_USAGE, FRESHET_STOP, "--drain",
+            "open windows are closed at the end of what is there, which --once says: write "
+            "--once --drain");
+        report_error(&drain);
+        return wrong;
+    }
     if (run->given->query == NULL || run->given->once ||
         !freshet_declaration_is_stream(run->declaration))
         return FRESHET_OK;
@@ -248,7 +262,8 @@ static freshet_code run_file(run *run)
                                    .once = run->given->once,
                                    .serve = !run->given->no_serve,
                                    .start_date = run->given->start_date,
-                                   .end_date = run->given->end_date};
+                                   .end_date = run->given->end_date,
+                                   .drain = run->given->drain};
     run->name = freshet_declaration_pipeline(run->declaration);
     code = open_pipeline(run->declaration, &options, &n_problems, &run->pipeline);
     if (code == FRESHET_OK)

@@ -3,7 +3,8 @@
  *
  *   source's rows -> timestamp, keys -> too early, too late? -> steps before -> windows -> steps after
  *
- * In a batch rows with windows stop before these, and go on in feature_set_finish.
+ * In a batch rows with windows stop before these, and go on in feature_set_finish. In an aggregated set all
+ * rows end in the place of the windows, in groups (aggregated.h), and other rows come out of these.
  */
 #include "features/feature_set.h"
 
@@ -15,6 +16,7 @@
 
 #include "base/error.h"
 #include "base/os.h"
+#include "features/aggregated.h"
 #include "features/run.h"
 #include "features/watermark.h"
 #include "features/windowed.h"
@@ -26,10 +28,38 @@ struct feature_set {
     const feature_set_block *block;
     bool is_stream;
     windowed *windowed;     /* NULL: no feature looks at other rows */
-    watermarks *watermarks; /* of a stream with state; else NULL */
+    aggregated *aggregated; /* NULL: rows stay rows */
+    watermarks *watermarks; /* of a stream with windows; else NULL: groups have their own */
     const uint32_t *lanes;
     uint64_t dropped; /* late rows, by `late: drop` */
 };
+
+static freshet_code open_aggregated(feature_set *set, const freshet_declaration *declaration,
+                                    problems *problems, freshet_error *err)
+{
+    plan *plan = &set->plan;
+    uint32_t *keys = arena_alloc(plan->arena, plan->n_keys * sizeof *keys);
+    aggregated_feature *features = arena_alloc(plan->arena, plan->n_many * sizeof *features);
+    if (keys == NULL || features == NULL)
+        return error_memory(err, "opening the feature set");
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        keys[i] = plan->keys[i].to;
+    for (uint32_t i = 0; i < plan->n_many; i++)
+        features[i] =
+            (aggregated_feature){plan->many[i].block, plan->many[i].values, plan->many[i].filter};
+    aggregated_source source = {
+        .columns = plan->slots,
+        .n_columns = plan->n_slots,
+        .keys = keys,
+        .n_keys = plan->n_keys,
+        .timestamp = plan->timestamp,
+        .features = features,
+        .n_features = plan->n_many,
+        .pivot = plan->pivot,
+        .distinct = plan->distinct,
+    };
+    return aggregated_open(declaration_of(declaration), &source, problems, &set->aggregated, err);
+}
 
 freshet_code feature_set_open(const freshet_declaration *declaration, sql_session *session,
                               const schema *input, problems *problems, feature_set **out,
@@ -44,6 +74,8 @@ freshet_code feature_set_open(const freshet_declaration *declaration, sql_sessio
     freshet_code code = plan_make(&set->plan, declaration, session, input, problems, err);
     if (code == FRESHET_OK)
         code = windowed_open(&set->plan, set->block, set->is_stream, &set->windowed, err);
+    if (code == FRESHET_OK && set->block->has_aggregated)
+        code = open_aggregated(set, declaration, problems, err);
     if (code == FRESHET_OK && set->windowed != NULL && set->is_stream) {
         set->watermarks = watermarks_open(set->block->timestamp.lateness_us);
         if (set->watermarks == NULL)
@@ -61,6 +93,7 @@ void feature_set_close(feature_set *set)
     if (set == NULL)
         return;
     watermarks_close(set->watermarks);
+    aggregated_close(set->aggregated);
     windowed_close(set->windowed);
     plan_close(&set->plan);
     free(set);
@@ -68,12 +101,18 @@ void feature_set_close(feature_set *set)
 
 const schema *feature_set_schema(const feature_set *set)
 {
-    return &set->plan.output;
+    return set->aggregated != NULL ? aggregated_schema(set->aggregated) : &set->plan.output;
 }
 
 uint32_t feature_set_n_keys(const feature_set *set)
 {
     return set->plan.n_keys;
+}
+
+void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us)
+{
+    if (set->aggregated != NULL)
+        aggregated_set_bounds(set->aggregated, first_us, last_us);
 }
 
 void feature_set_lanes(feature_set *set, const uint32_t *lanes)
@@ -189,6 +228,39 @@ static freshet_code run_windows(feature_set *set, run *run)
     return code == FRESHET_OK ? run_steps(run, &set->plan.after) : code;
 }
 
+static freshet_code refuse_of_run(void *context, uint32_t row, const char *reason,
+                                  freshet_error *err)
+{
+    (void)err; /* the run has it */
+    return run_refuse(context, row, reason);
+}
+
+static freshet_code run_groups(feature_set *set, run *run, batch *out)
+{
+    freshet_code code = run_compact(run);
+    aggregated_rows rows = {
+        .columns = run->columns,
+        .n_rows = run->n_rows,
+        .lanes = set->lanes,
+        .index = run->index,
+        .refuse = refuse_of_run,
+        .context = run,
+    };
+    return code == FRESHET_OK ? aggregated_run(set->aggregated, run->arena, &rows, out, run->err)
+                              : code;
+}
+
+bool feature_set_owes(const feature_set *set)
+{
+    return set->aggregated != NULL && aggregated_owes(set->aggregated);
+}
+
+freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out, freshet_error *err)
+{
+    assert(set->aggregated != NULL);
+    return aggregated_run(set->aggregated, arena, &(aggregated_rows){0}, out, err);
+}
+
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err)
 {
@@ -210,6 +282,8 @@ freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, ba
         code = refuse_late_rows(set, &run);
     if (code == FRESHET_OK)
         code = run_steps(&run, &set->plan.before);
+    if (code == FRESHET_OK && set->aggregated != NULL)
+        return run_groups(set, &run, out);
     if (code == FRESHET_OK && set->windowed != NULL)
         code = run_windows(set, &run);
     if (code == FRESHET_OK)
@@ -222,6 +296,8 @@ freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
 {
     run run = {
         .plan = &set->plan, .arena = arena, .refuse = refuse, .context = context, .err = err};
+    if (set->aggregated != NULL)
+        return aggregated_finish(set->aggregated, arena, out, err);
     if (set->windowed == NULL || set->is_stream)
         return FRESHET_END;
     freshet_code code = windowed_finish(set->windowed, &run);
@@ -236,12 +312,17 @@ freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
 
 const state_part *feature_set_state(feature_set *set, uint32_t *n)
 {
-    return windowed_parts(set->windowed, n);
+    if (set->aggregated == NULL)
+        return windowed_parts(set->windowed, n);
+    *n = set->is_stream ? 1 : 0;
+    return aggregated_state(set->aggregated);
 }
 
 /* A length, then the watermarks; then what the windows know. */
 freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err)
 {
+    if (set->aggregated != NULL)
+        return aggregated_save_facts(set->aggregated, into, err);
     if (set->watermarks == NULL)
         return FRESHET_OK;
     const size_t begin = into->length;
@@ -260,6 +341,8 @@ freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size
 {
     const char *at = bytes;
     uint32_t n = 0;
+    if (set->aggregated != NULL)
+        return aggregated_restore_facts(set->aggregated, bytes, length, err);
     if (set->watermarks == NULL && length == 0)
         return FRESHET_OK;
     if (set->watermarks == NULL)

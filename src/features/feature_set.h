@@ -46,6 +46,10 @@ uint32_t feature_set_n_keys(const feature_set *set);
  * `in`; NULL: all rows are of one. */
 void feature_set_lanes(feature_set *set, const uint32_t *lanes);
 
+/* Rows with a timestamp before first_us or after last_us will be cut away (INT64_MIN, INT64_MAX: none): rolling
+ * windows of days have rows to the last day. Before the first run. */
+void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us);
+
 /* Rows left out so far because of `late: drop`. */
 uint64_t feature_set_dropped(const feature_set *set);
 
@@ -68,6 +72,10 @@ typedef freshet_code feature_refuse_fn(void *context, const batch *in, uint32_t 
                                        const char *reason, freshet_error *err);
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err);
+
+/* True when the last run could not output all that is due: feature_set_go_on gives the next rows. */
+bool feature_set_owes(const feature_set *set);
+freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out, freshet_error *err);
 
 /* The next piece of a batch's results, or of what a drained stream still owes (open windows are closed);
  * FRESHET_END after the last. Nothing more may be run after it. A refused row is given to refuse() as a row

@@ -561,6 +561,8 @@ static freshet_code plan_columns(planner *planner)
     add_plain_output(planner, plan->timestamp);
     for (uint32_t i = 0; code == FRESHET_OK && i < planner->block->features.n; i++)
         code = plan_feature(planner, &features[i]);
+    if (code == FRESHET_OK && planner->block->has_aggregated)
+        code = plan_aggregated(planner);
     return code == FRESHET_OK ? make_output(planner) : code;
 }
 
@@ -577,13 +579,10 @@ static freshet_code prepare_stages(planner *planner, const steps *steps)
 static void refuse_unbuilt(planner *planner)
 {
     const feature_set_block *block = planner->block;
-    if (block->has_aggregated)
-        problem_add(planner->problems, &block->name.at,
-                    "aggregated feature sets are not in this version of Freshet yet");
-    if (block->has_deduplicate || block->deduplicate_rows)
+    if (block->has_deduplicate || (block->deduplicate_rows && !block->has_aggregated))
         problem_add(planner->problems, &block->name.at,
                     "deduplicate and deduplicate_rows are not in this version of Freshet yet");
-    if (block->refresh == REFRESH_ON_EXPIRY)
+    if (block->refresh == REFRESH_ON_EXPIRY && !block->has_aggregated)
         problem_add(planner->problems, &block->name.at,
                     "refresh: on_expiry is not in this version of Freshet yet");
 }

@@ -121,6 +121,8 @@ typedef struct plan {
     const uint32_t
         *carried; /* slots of a row that windows and what is after them leave as they are */
     uint32_t n_carried;
+    uint32_t pivot;           /* aggregated sets: a slot, or NO_SLOT */
+    const uint32_t *distinct; /* slots, as declared */
     bool null_on_error;
     schema output; /* of aggregated sets: keys and timestamp only */
     uint32_t *output_slots;

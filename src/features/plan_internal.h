@@ -53,6 +53,8 @@ uint32_t planner_add_output(planner *planner, const feature_block *block, const 
 freshet_code plan_many(planner *planner, const feature_block *block);
 /* How many slots the features will need at most. */
 uint64_t plan_many_slots(const feature_set_block *block);
+/* plan_aggregated.c: the pivot's column and those of `distinct`. */
+freshet_code plan_aggregated(planner *planner);
 /* When all steps are prepared: what is carried, and the plans of the windows. */
 freshet_code plan_views(planner *planner);
 

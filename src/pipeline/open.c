@@ -113,8 +113,10 @@ static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, fres
         code =
             feature_set_open(pipeline->handle, pipeline->session, source_schema(pipeline->source),
                              problems, &pipeline->features, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK) {
+        feature_set_dates(pipeline->features, pipeline->dates.first_us, pipeline->dates.last_us);
         code = keep_output_types(pipeline, err);
+    }
     return code;
 }
 
@@ -258,16 +260,17 @@ static freshet_pipeline *allocate(const freshet_declaration *declaration,
     return pipeline;
 }
 
-/* The days to cut to: of batch runs only. */
+/* The days to cut to: of runs that have an end of time, batches and drained streams. */
 static freshet_code read_dates(freshet_pipeline *pipeline, freshet_error *err)
 {
     const freshet_run_options *options = &pipeline->options;
-    if (pipeline->declaration->is_stream &&
+    if (pipeline->declaration->is_stream && !options->drain &&
         (options->start_date != NULL || options->end_date != NULL))
         return error_set(
             err, FRESHET_USAGE, FRESHET_STOP, pipeline->declaration->file,
             "a start or end date cuts a batch run, and this pipeline is a stream: leave "
-            "the dates away, or take `stream: true` from its readers");
+            "the dates away, or take `stream: true` from its readers, or run it with --once "
+            "--drain");
     return dates_read(options->start_date, options->end_date, &pipeline->dates, err);
 }
 

@@ -111,6 +111,8 @@ static void wait_input(freshet_pipeline *pipeline, int64_t deadline_us)
 
 bool pipeline_has_more(const freshet_pipeline *pipeline)
 {
+    if (feature_set_owes(pipeline->features))
+        return true;
     if (!source_is_by_rows(pipeline->source))
         return !pipeline->whole_done;
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
@@ -307,8 +309,22 @@ static freshet_code compute(freshet_pipeline *pipeline, const batch *rows, fresh
 static freshet_code finish(freshet_pipeline *pipeline, freshet_error *err)
 {
     pipeline->delivery = (delivery){0};
+    if (pipeline->declaration->is_stream && !pipeline->options.drain)
+        return FRESHET_END;
     freshet_code code = feature_set_finish(pipeline->features, pipeline->step_arena,
                                            &pipeline->delivery.rows, refuse_row, pipeline, err);
+    if (code == FRESHET_OK)
+        code = cut_to_dates(pipeline, err);
+    pipeline->delivery.pending = code == FRESHET_OK;
+    return code;
+}
+
+/* What the last micro-batch made due, and was too much for one. */
+static freshet_code go_on(freshet_pipeline *pipeline, freshet_error *err)
+{
+    pipeline->delivery = (delivery){0};
+    freshet_code code =
+        feature_set_go_on(pipeline->features, pipeline->step_arena, &pipeline->delivery.rows, err);
     if (code == FRESHET_OK)
         code = cut_to_dates(pipeline, err);
     pipeline->delivery.pending = code == FRESHET_OK;
@@ -322,6 +338,8 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     arena_reset(pipeline->step_arena);
     pipeline->rejects = (rejects){.arena = pipeline->step_arena};
     batch rows = {.arena = pipeline->step_arena};
+    if (feature_set_owes(pipeline->features))
+        return go_on(pipeline, err);
     freshet_code code = source_is_by_rows(pipeline->source)
                             ? take_rows(pipeline, deadline_us, &rows, err)
                             : take_piece(pipeline, &rows, err);

@@ -9,6 +9,8 @@ A case is a folder with the input files and, for each variant:
         without  columns of Butterfree's that ours does not have
         rows     [{at: {key: value}, column: our value, ...}]: cells that differ
         refused  [{key: value}]: rows that are dead letters here
+        never    [{key: value}]: all such rows are not there, since what they come from is a dead letter
+        names    {Butterfree's column: ours}
 
 The comments at the head of a declaration say what is special about it:
 
@@ -18,9 +20,12 @@ The comments at the head of a declaration say what is special about it:
     # on a stream: OTHER       on a stream it gives what OTHER gave
     # table: NAME              its rows are those of this table or view
     # arguments: ...           for `freshet run`
+    # until: DAY               the rows of later days are not there
 
-Each variant is run as a batch and, with `stream: true` put in, as a stream that takes what is there;
-both must give Butterfree's rows: doubles within 1e-9, without the rows that have a null key or
+Each variant is run as a batch and, with `stream: true` put in, as a stream that takes what is there
+(an aggregated feature set with --drain, so that its windows close, and of several versions of a row
+the last one counts: the file whole, and a file for each of its lines);
+all must give Butterfree's rows: doubles within 1e-9, without the rows that have a null key or
 timestamp (these are dead letters here), in any order.
 
 `tests/golden/golden_test.py -k mask` runs those with "mask" in the name.
@@ -41,6 +46,7 @@ import unittest
 HERE = os.path.dirname(os.path.abspath(__file__))
 FRESHET = os.environ.get("FRESHET", "build/freshet")
 TIMESTAMP = re.compile(r"^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$")
+SETS = ("__collect_set", "__most_frequent_set")  # in any order
 USAGE = 2
 BAD_DECLARATION = 78
 
@@ -100,6 +106,11 @@ class Variant:
         with open(path) as file:
             rows = [json.loads(line) for line in file]
         differences = self.differences()
+        names = differences.get("names", {})
+        rows = [{names.get(name, name): value for name, value in row.items()} for row in rows]
+        until = self.head("until")
+        if until:
+            rows = [row for row in rows if row["timestamp"] is None or row["timestamp"][:10] <= until]
         for column in differences.get("without", []):
             for row in rows:
                 del row[column]
@@ -113,33 +124,74 @@ class Variant:
         for place in differences.get("refused", []):
             (row,) = [row for row in rows if is_at(row, place)]
             rows.remove(row)
+        for place in differences.get("never", []):
+            left = [row for row in rows if not is_at(row, place)]
+            if len(left) == len(rows):
+                raise AssertionError("%s: there is no %s at all" % (self.path, place))
+            rows = left
         rows = [{name: plain(value) for name, value in row.items()} for row in rows if is_served(row)]
         return self.with_floats(rows)
 
-    def run(self, stream):
+    def is_aggregated(self):
+        return re.search(r"^  aggregated:", self.text, re.M) is not None
+
+    def run(self, stream, pieces):
         """Runs it in a folder of its own; gives exit code, rows and messages."""
         text = self.text
+        arguments = (self.head("arguments") or "").split()
+        if stream and self.is_aggregated():
+            arguments.append("--drain")
         if stream:
             text = text.replace("    - id: events\n", "    - id: events\n      stream: true\n", 1)
         with tempfile.TemporaryDirectory() as folder:
             for path in glob.glob(self.folder + "/*.jsonl"):
                 if not os.path.basename(path).startswith("expected."):
                     shutil.copy(path, folder)
+            if pieces:
+                text = text.replace("path: input.jsonl", "path: pieces")
+                split_lines(folder + "/input.jsonl", folder + "/pieces")
             with open(folder + "/declaration.yaml", "w") as file:
                 file.write(text)
             done = subprocess.run(
                 [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--progress", "none",
                  "--query", "select * from " + (self.head("table") or "online_feature_store__g"),
-                 "--format", "json", *(self.head("arguments") or "").split()],
+                 "--format", "json", *arguments],
                 capture_output=True, text=True, timeout=60)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
+        if stream and self.is_aggregated():
+            rows = last_versions(rows)
         return done.returncode, self.with_floats(rows), done.stderr
 
     def with_floats(self, rows):
-        for column in re.findall(r"name: (\w+), type: float", self.text):
-            for row in rows:
-                row[column] = as_float(row[column])
+        floats = re.findall(r"name: (\w+), type: float", self.text)
+        for row in rows:
+            for column in row:
+                if column in floats or column.split("__")[-1] in self.float_functions():
+                    row[column] = as_float(row[column])
+                if column.endswith(SETS) and row[column] is not None:
+                    row[column] = sorted(row[column])
         return rows
+
+    def float_functions(self):
+        return [name.lower() for name in re.findall(r"\{\"?(\w+)\"?: float", self.text)]
+
+
+def split_lines(path, folder):
+    """One file for each line, to be read in their order."""
+    os.mkdir(folder)
+    with open(path) as file:
+        for i, line in enumerate(file):
+            with open("%s/%04d.jsonl" % (folder, i), "w") as piece:
+                piece.write(line)
+
+
+def last_versions(rows):
+    versions = {}
+    for row in rows:
+        names = list(row)
+        place = tuple(row[name] for name in names[: names.index("timestamp") + 1])
+        versions[place] = row
+    return list(versions.values())
 
 
 def is_served(row):
@@ -151,8 +203,8 @@ def is_served(row):
 class Golden(unittest.TestCase):
     maxDiff = None
 
-    def check(self, variant, stream):
-        code, rows, messages = variant.run(stream)
+    def check(self, variant, stream, pieces=False):
+        code, rows, messages = variant.run(stream, pieces)
         refusal = variant.head("fails")
         if refusal is not None or (stream and variant.head("batch only") is not None):
             self.assertIn(code, (BAD_DECLARATION, USAGE), messages)
@@ -177,10 +229,12 @@ class Golden(unittest.TestCase):
 def add_tests():
     for path in sorted(glob.glob(HERE + "/*/*.yaml")):
         variant = Variant(path)
-        for kind in ("batch", "stream"):
+        kinds = ["batch", "stream"] + (["pieces"] if variant.is_aggregated() else [])
+        for kind in kinds:
             name = "test_%s_%s_%s" % (os.path.basename(variant.folder), variant.name, kind)
             setattr(Golden, name,
-                    lambda self, variant=variant, kind=kind: self.check(variant, kind == "stream"))
+                    lambda self, variant=variant, kind=kind: self.check(
+                        variant, kind != "batch", kind == "pieces"))
 
 
 add_tests()
