@@ -32,6 +32,7 @@ struct dead_letters {
     text_buffer lines;
     off_t cut_to;         /* a length that the file must be cut back to; -1: none */
     struct stat cut_file; /* ... which file that was */
+    bool unsynced;        /* something was added since the last keep */
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -290,6 +291,7 @@ freshet_code dead_letters_add(dead_letters *letters, const char *pipeline, const
     int file = -1;
     struct stat before;
     freshet_code code = open_file(letters, &file, &before, err);
+    letters->unsynced = true;
     if (code == FRESHET_OK) {
         code = add_lines(letters, file, pipeline, rejects, err);
         if (code != FRESHET_OK && S_ISREG(before.st_mode)) {
@@ -303,5 +305,118 @@ freshet_code dead_letters_add(dead_letters *letters, const char *pipeline, const
         os.close(file);
     if (letters->lines.capacity > LINES_PIECE * 4)
         text_release(&letters->lines);
+    return code;
+}
+
+/* ---- checkpoints --------------------------------------------------------------------------- */
+
+static freshet_code sync_file(dead_letters *letters, struct stat *now, freshet_error *err)
+{
+    int file = os.open(letters->path, O_RDWR | O_APPEND | O_NOCTTY, 0);
+    if (file < 0)
+        return failed(letters, "cannot open", err);
+    freshet_code code = FRESHET_OK;
+    if (os.fstat(file, now) != 0)
+        code = failed(letters, "cannot look at", err);
+    else if (S_ISREG(now->st_mode) && os.fsync(file) != 0)
+        code = failed(letters, "cannot make durable", err);
+    os.close(file);
+    return code;
+}
+
+freshet_code dead_letters_keep(dead_letters *letters, dead_letters_mark *mark, freshet_error *err)
+{
+    struct stat now;
+    *mark = (dead_letters_mark){0};
+    if (os.stat(letters->path, &now) != 0) {
+        letters->unsynced = false; /* moved away */
+        return errno == ENOENT || errno == ENOTDIR ? FRESHET_OK
+                                                   : failed(letters, "cannot look at", err);
+    }
+    freshet_code code = letters->unsynced ? sync_file(letters, &now, err) : FRESHET_OK;
+    if (code != FRESHET_OK)
+        return code;
+    letters->unsynced = false;
+    if (S_ISREG(now.st_mode))
+        *mark =
+            (dead_letters_mark){.device = now.st_dev, .inode = now.st_ino, .length = now.st_size};
+    return FRESHET_OK;
+}
+
+/* Is this a line of the pipeline's, or the beginning of one that was not written to its end? */
+static bool is_line_of(const char *line, size_t length, const text_buffer *name)
+{
+    const size_t start = sizeof LINE_START - 1;
+    if (length <= start)
+        return memcmp(line, LINE_START, length) == 0;
+    const char *quote = memchr(line + start, '"', length - start);
+    if (memcmp(line, LINE_START, start) != 0)
+        return false;
+    size_t left = quote == NULL ? 0 : length - (size_t)(quote - line);
+    return memcmp(quote == NULL ? "" : quote, name->bytes,
+                  left < name->length ? left : name->length) == 0;
+}
+
+static bool all_lines_of(const char *text, size_t length, const char *pipeline)
+{
+    text_buffer name;
+    text_init(&name, TEXT_LIMIT_DEFAULT);
+    text_append_char(&name, '"');
+    append_text(&name, "pipeline", pipeline);
+    text_append_char(&name, ',');
+    bool all = !name.failed;
+    while (all && length > 0) {
+        const char *end = memchr(text, '\n', length);
+        size_t line = end == NULL ? length : (size_t)(end - text);
+        all = is_line_of(text, line, &name);
+        line += end != NULL;
+        text += line;
+        length -= line;
+    }
+    text_release(&name);
+    return all;
+}
+
+/* Reads what lies behind `from`; *text belongs to the caller. */
+static bool read_tail(int file, off_t from, off_t size, char **text)
+{
+    size_t length = (size_t)(size - from);
+    size_t done = 0;
+    *text = malloc(length);
+    while (*text != NULL && done < length) {
+        ssize_t n = os.pread(file, *text + done, length - done, from + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return *text != NULL;
+}
+
+freshet_code dead_letters_cut(dead_letters *letters, const char *pipeline,
+                              const dead_letters_mark *mark, bool *cut, freshet_error *err)
+{
+    struct stat now;
+    *cut = true;
+    if (os.stat(letters->path, &now) != 0 || !S_ISREG(now.st_mode) || now.st_size == 0)
+        return FRESHET_OK; /* nothing was added, or it went elsewhere */
+    if (mark->inode != 0 && (mark->inode != now.st_ino || mark->device != now.st_dev)) {
+        *cut = false;
+        return FRESHET_OK;
+    }
+    int file = -1;
+    char *text = NULL;
+    freshet_code code = open_file(letters, &file, &now, err);
+    if (code == FRESHET_OK && now.st_size > mark->length) {
+        *cut = now.st_size - mark->length <= DEAD_LETTERS_CUT_MAX &&
+               read_tail(file, mark->length, now.st_size, &text) &&
+               all_lines_of(text, (size_t)(now.st_size - mark->length), pipeline);
+        if (*cut && !truncate_to(file, mark->length))
+            code = failed(letters, "cannot take back letters from", err);
+    }
+    free(text);
+    if (file >= 0)
+        os.close(file);
     return code;
 }

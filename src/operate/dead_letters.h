@@ -11,7 +11,10 @@
  * same batch can be given again and nothing is lost or doubled. The file is opened for each batch
  * (it may be moved away at any time) and made, readable by its owner only, with the first letter.
  *
- * Order of calls: open, add as often as wanted, close. One thread at a time.
+ * A checkpoint makes them durable and notes the file's length (keep). After a crash, the letters behind the
+ * last checkpoint are taken away (cut), for their rows are read again.
+ *
+ * Order of calls: open, cut at most once, {add, keep}*, close. One thread at a time.
  */
 #ifndef FRESHET_OPERATE_DEAD_LETTERS_H
 #define FRESHET_OPERATE_DEAD_LETTERS_H
@@ -21,6 +24,7 @@
 #include "base/batch.h"
 
 #define DEAD_LETTER_RAW_MAX ((size_t)1 << 20)
+#define DEAD_LETTERS_CUT_MAX ((off_t)64 << 20) /* more is not looked through, and stays */
 
 typedef struct dead_letters dead_letters;
 
@@ -35,6 +39,22 @@ freshet_code dead_letters_open(const char *path, dead_letters **out, freshet_err
  * FRESHET_TRY_AGAIN with FRESHET_RETRY, naming the file. */
 freshet_code dead_letters_add(dead_letters *letters, const char *pipeline, const rejects *rejects,
                               freshet_error *err);
+
+/* Where the file ended at a checkpoint. */
+typedef struct dead_letters_mark {
+    uint64_t device;
+    uint64_t inode; /* 0: there was no file */
+    int64_t length;
+} dead_letters_mark;
+
+/* All letters added so far are durable, and end at the mark. */
+freshet_code dead_letters_keep(dead_letters *letters, dead_letters_mark *mark, freshet_error *err);
+
+/* Takes away what was added behind the mark, since the rows that it is about are read again. Only
+ * where all of that is this pipeline's, and the file is the same: else it stays, and those letters come
+ * twice (*cut is false). */
+freshet_code dead_letters_cut(dead_letters *letters, const char *pipeline,
+                              const dead_letters_mark *mark, bool *cut, freshet_error *err);
 
 /* NULL is fine. */
 void dead_letters_close(dead_letters *letters);

@@ -376,6 +376,103 @@ static void test_many_letters(void **state)
     dead_letters_close(letters);
 }
 
+static dead_letters_mark keep(dead_letters *letters)
+{
+    dead_letters_mark mark;
+    assert_int_equal(dead_letters_keep(letters, &mark, NULL), FRESHET_OK);
+    return mark;
+}
+
+static bool cut(dead_letters *letters, const dead_letters_mark *mark)
+{
+    bool done = false;
+    assert_int_equal(dead_letters_cut(letters, "demo", mark, &done, NULL), FRESHET_OK);
+    return done;
+}
+
+/* What was added behind a checkpoint is taken back, and only that. */
+static void test_cut_to_the_mark(void **state)
+{
+    (void)state;
+    rejects two = some(2, "x");
+    dead_letters *letters = letters_open();
+    dead_letters_mark none = keep(letters);
+    assert_int_equal(none.inode, 0);
+    assert_true(cut(letters, &none));
+    add(letters, &two);
+    dead_letters_mark mark = keep(letters);
+    assert_int_equal(mark.length, strlen(file_text()));
+    const char *kept = file_text();
+    add(letters, &two);
+    add(letters, &two);
+    assert_true(cut(letters, &mark));
+    assert_string_equal(file_text(), kept);
+    assert_true(cut(letters, &mark));
+    assert_string_equal(file_text(), kept);
+    assert_true(cut(letters, &none));
+    assert_string_equal(file_text(), "");
+    dead_letters_close(letters);
+}
+
+/* The letters of another pipeline, other text, and another file are left alone. */
+static void test_cut_nothing_of_others(void **state)
+{
+    (void)state;
+    rejects two = some(2, "x");
+    dead_letters *letters = letters_open();
+    add(letters, &two);
+    dead_letters_mark mark = keep(letters);
+    add(letters, &two);
+    assert_int_equal(dead_letters_add(letters, "demo2", &two, NULL), FRESHET_OK);
+    add(letters, &two);
+    const char *all = file_text();
+    assert_false(cut(letters, &mark));
+    assert_string_equal(file_text(), all);
+
+    char moved[80];
+    snprintf(moved, sizeof moved, "%s.1", path);
+    assert_int_equal(rename(path, moved), 0);
+    add(letters, &two);
+    all = file_text();
+    assert_false(cut(letters, &mark));
+    assert_string_equal(file_text(), all);
+    unlink(moved);
+
+    mark = keep(letters);
+    add(letters, &two);
+    FILE *file = fopen(path, "ab");
+    fputs("a note of the operator\n", file);
+    fclose(file);
+    assert_false(cut(letters, &mark));
+    assert_non_null(strstr(file_text(), "a note of the operator"));
+    dead_letters_close(letters);
+}
+
+static int failing_fsync(int file)
+{
+    (void)file;
+    errno = ENOSPC;
+    return -1;
+}
+
+static void test_keep_says_when_it_cannot(void **state)
+{
+    (void)state;
+    rejects two = some(2, "x");
+    dead_letters_mark mark;
+    freshet_error err = {0};
+    dead_letters *letters = letters_open();
+    add(letters, &two);
+    os.fsync = failing_fsync;
+    assert_int_equal(dead_letters_keep(letters, &mark, &err), FRESHET_TRY_AGAIN);
+    assert_int_equal(err.then, FRESHET_RETRY);
+    assert_int_equal(dead_letters_keep(letters, &mark, &err), FRESHET_TRY_AGAIN);
+    os_restore();
+    mark = keep(letters);
+    assert_int_equal(mark.length, strlen(file_text()));
+    dead_letters_close(letters);
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -413,6 +510,9 @@ int main(void)
         TEST(test_refuses_bad_paths),
         TEST(test_takes_a_device),
         TEST(test_many_letters),
+        TEST(test_cut_to_the_mark),
+        TEST(test_cut_nothing_of_others),
+        TEST(test_keep_says_when_it_cannot),
     };
     if (mkdtemp(folder) == NULL)
         return 1;
