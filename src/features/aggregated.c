@@ -29,7 +29,7 @@ struct aggregated {
     groups_state *groups;
     watermarks *watermarks; /* of a stream */
     int64_t n_rows;         /* taken: the clock of the watermarks */
-    uint32_t n_lanes;
+    uint64_t dropped;       /* late rows, by `late: drop` */
     bool deduplicates;
     bool finishing;
     bool *warned; /* by output */
@@ -172,7 +172,6 @@ freshet_code aggregated_open(const declaration *declaration, const aggregated_so
         .options = {.is_stream = declaration->is_stream,
                     .from_us = INT64_MIN,
                     .until_us = INT64_MAX},
-        .n_lanes = 1,
         .deduplicates = declaration->feature_set.deduplicate_rows && !declaration->is_stream,
     };
     text_init(&set->before, TEXT_LIMIT_DEFAULT);
@@ -220,7 +219,8 @@ void aggregated_set_bounds(aggregated *set, int64_t from_us, int64_t until_us)
 /* The watermarks take rows for their clock: a lane is idle after so many rows of the others. */
 static int64_t row_clock(const aggregated *set)
 {
-    int64_t each = WATERMARK_IDLE_US / ((int64_t)AGGREGATED_IDLE_ROWS * set->n_lanes);
+    int64_t lanes = watermarks_lanes(set->watermarks) + (int64_t)1;
+    int64_t each = WATERMARK_IDLE_US / (AGGREGATED_IDLE_ROWS * lanes);
     return set->n_rows * (each > 0 ? each : 1);
 }
 
@@ -254,8 +254,6 @@ static freshet_code judge_row(aggregated *set, arena *arena, const aggregated_ro
     if (!set->options.is_stream)
         return FRESHET_OK;
     set->n_rows++;
-    if (lane >= set->n_lanes)
-        set->n_lanes = lane + 1;
     freshet_code code =
         watermarks_take(set->watermarks, lane, event_us, row_clock(set), &behind_s, err);
     if (code != FRESHET_OK)
@@ -265,8 +263,15 @@ static freshet_code judge_row(aggregated *set, arena *arena, const aggregated_ro
     if (set->time->late == ON_LATE_UPDATE && !groups_is_closed(set->groups, event_us))
         return FRESHET_OK;
     *skip = 1;
-    return set->time->late == ON_LATE_DROP ? FRESHET_OK
-                                           : refuse_late(set, arena, rows, row, behind_s, err);
+    if (set->time->late != ON_LATE_DROP)
+        return refuse_late(set, arena, rows, row, behind_s, err);
+    set->dropped++;
+    return FRESHET_OK;
+}
+
+uint64_t aggregated_dropped(const aggregated *set)
+{
+    return set->dropped;
 }
 
 static void advance(aggregated *set)
@@ -455,11 +460,10 @@ freshet_code aggregated_finish(aggregated *set, arena *arena, batch *out, freshe
 
 /* ---- facts ------------------------------------------------------------------------------------ */
 
-/* "FAG1", the number of rows taken, that of lanes, the groups' facts, the watermarks'. */
+/* "FAG1", the number of rows taken, the groups' facts, the watermarks'. */
 freshet_code aggregated_save_facts(const aggregated *set, text_buffer *into, freshet_error *err)
 {
     text_append(into, FACTS_MAGIC, 4);
-    text_append(into, (const char *)&set->n_lanes, sizeof set->n_lanes);
     text_append(into, (const char *)&set->n_rows, sizeof set->n_rows);
     groups_save_facts(set->groups, into);
     if (into->failed)
@@ -471,12 +475,11 @@ freshet_code aggregated_restore_facts(aggregated *set, const void *bytes, size_t
                                       freshet_error *err)
 {
     const unsigned char *at = bytes, *end = at + length;
-    const size_t head = 4 + sizeof set->n_lanes + sizeof set->n_rows;
+    const size_t head = 4 + sizeof set->n_rows;
     if (length < head || memcmp(at, FACTS_MAGIC, 4) != 0)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved facts of an aggregated feature set are damaged");
-    memcpy(&set->n_lanes, at + 4, sizeof set->n_lanes);
-    memcpy(&set->n_rows, at + 4 + sizeof set->n_lanes, sizeof set->n_rows);
+    memcpy(&set->n_rows, at + 4, sizeof set->n_rows);
     at += head;
     freshet_code code = groups_restore_facts(set->groups, &at, end, err);
     if (code != FRESHET_OK || set->watermarks == NULL)

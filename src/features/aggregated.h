@@ -88,6 +88,9 @@ bool aggregated_owes(aggregated *set);
 /* The next piece of a batch's results, or of what a drained stream owes; FRESHET_END after the last. */
 freshet_code aggregated_finish(aggregated *set, arena *arena, batch *out, freshet_error *err);
 
+/* Rows left out so far because of `late: drop`. */
+uint64_t aggregated_dropped(const aggregated *set);
+
 /* The keyed state, and what is no key's. */
 const state_part *aggregated_state(aggregated *set);
 freshet_code aggregated_save_facts(const aggregated *set, text_buffer *into, freshet_error *err);

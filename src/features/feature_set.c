@@ -122,7 +122,8 @@ void feature_set_lanes(feature_set *set, const uint32_t *lanes)
 
 uint64_t feature_set_dropped(const feature_set *set)
 {
-    return set->dropped + (set->windowed == NULL ? 0 : windowed_dropped(set->windowed));
+    return set->dropped + (set->windowed == NULL ? 0 : windowed_dropped(set->windowed)) +
+           (set->aggregated == NULL ? 0 : aggregated_dropped(set->aggregated));
 }
 
 /* ---- too early, too late ------------------------------------------------------------------------ */

@@ -104,6 +104,11 @@ freshet_code watermarks_take(watermarks *watermarks, uint32_t lane_number, int64
     return FRESHET_OK;
 }
 
+uint32_t watermarks_lanes(const watermarks *watermarks)
+{
+    return watermarks->n;
+}
+
 int64_t watermarks_lowest(const watermarks *watermarks, int64_t now_us)
 {
     int64_t lowest = INT64_MAX, newest = INT64_MIN;

@@ -34,6 +34,9 @@ int64_t watermarks_lateness_s(const watermarks *watermarks);
 freshet_code watermarks_take(watermarks *watermarks, uint32_t lane, int64_t event_us,
                              int64_t now_us, int64_t *behind_s, freshet_error *err);
 
+/* How many lanes have given rows. */
+uint32_t watermarks_lanes(const watermarks *watermarks);
+
 /* The second from which on rows may still come; INT64_MIN before the first row. now_us: of the
  * monotonic clock, as for take. */
 int64_t watermarks_lowest(const watermarks *watermarks, int64_t now_us);
