@@ -1,10 +1,11 @@
 /* feature_set.c - see feature_set.h; how the work is divided into steps is in plan.h, how rows go
  * through them in run.h, what windows do on the way in windowed.h.
  *
- *   source's rows -> timestamp, keys -> too early, too late? -> steps before -> windows -> steps after
+ *   source's rows -> timestamp, keys -> too early, too late? seen? -> steps before -> windows -> steps after
  *
- * In a batch rows with windows stop before these, and go on in feature_set_finish. In an aggregated set all
- * rows end in the place of the windows, in groups (aggregated.h), and other rows come out of these.
+ * In a batch rows with windows stop before these, and go on in feature_set_finish; with
+ * deduplicate_rows all rows stop at the end, and come out there, too. In an aggregated set all rows end in
+ * the place of the windows, in groups (aggregated.h), and other rows come out of these.
  */
 #include "features/feature_set.h"
 
@@ -17,7 +18,9 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "features/aggregated.h"
+#include "features/deduplicate.h"
 #include "features/run.h"
+#include "features/seen_events.h"
 #include "features/watermark.h"
 #include "features/windowed.h"
 
@@ -31,7 +34,12 @@ struct feature_set {
     aggregated *aggregated; /* NULL: rows stay rows */
     watermarks *watermarks; /* of a stream with windows; else NULL: groups have their own */
     const uint32_t *lanes;
-    uint64_t dropped; /* late rows, by `late: drop` */
+    uint64_t dropped;         /* late rows, by `late: drop` */
+    seen_events *seen;        /* `deduplicate`, or NULL */
+    int64_t seen_from_us;     /* of rows before it it is not known whether they were seen */
+    deduplicate *deduplicate; /* `deduplicate_rows` of a batch, or NULL */
+    state_part *parts;        /* those of windows or groups, and of `seen` */
+    uint32_t n_parts;
 };
 
 static freshet_code open_aggregated(feature_set *set, const freshet_declaration *declaration,
@@ -61,6 +69,69 @@ static freshet_code open_aggregated(feature_set *set, const freshet_declaration 
     return aggregated_open(declaration_of(declaration), &source, problems, &set->aggregated, err);
 }
 
+/* `deduplicate: {on: ...}`: the columns of the query that it names. */
+static freshet_code open_seen(feature_set *set, const declaration *declaration, const schema *input,
+                              problems *problems, freshet_error *err)
+{
+    const deduplicate_block *block = &set->block->deduplicate;
+    uint32_t *columns = arena_alloc(set->plan.arena, block->on.n * sizeof *columns);
+    uint32_t n_problems = problems_count(problems);
+    if (columns == NULL)
+        return error_memory(err, "opening the feature set");
+    for (uint32_t i = 0; i < block->on.n; i++) {
+        const declared_text *name = &block->on.items[i];
+        int64_t found = schema_find(input, name->value);
+        if (found < 0)
+            problem_add(problems, &name->at,
+                        "deduplicate: there is no column \"%s\" in the source's query",
+                        name->value);
+        else if (input->fields[found].type->kind == TYPE_STRUCT)
+            problem_add(problems, &name->at,
+                        "deduplicate: the column \"%s\" is a struct: name columns of single values",
+                        name->value);
+        columns[i] = found < 0 ? 0 : (uint32_t)found;
+    }
+    if (problems_count(problems) > n_problems)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
+                         "the feature set has mistakes");
+    return seen_events_open(input, columns, block->on.n, block->within_us,
+                            (size_t)declaration->state.memory, &set->seen, err);
+}
+
+/* What takes rows out: repeated events, rows that repeat the one before. */
+static freshet_code open_deduplication(feature_set *set, const declaration *declaration,
+                                       const schema *input, problems *problems, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    set->seen_from_us = INT64_MIN;
+    if (set->block->has_deduplicate)
+        code = open_seen(set, declaration, input, problems, err);
+    if (code == FRESHET_OK && set->block->deduplicate_rows && !set->is_stream &&
+        !set->block->has_aggregated)
+        code = deduplicate_open(feature_set_schema(set), set->plan.n_keys,
+                                (size_t)declaration->state.memory, &set->deduplicate, err);
+    return code;
+}
+
+static freshet_code collect_parts(feature_set *set, freshet_error *err)
+{
+    uint32_t n = 0;
+    const state_part *of_others = windowed_parts(set->windowed, &n);
+    if (set->aggregated != NULL) {
+        of_others = aggregated_state(set->aggregated);
+        n = set->is_stream ? 1 : 0;
+    }
+    set->parts = arena_alloc(set->plan.arena, (n + 1) * sizeof *set->parts);
+    if (set->parts == NULL)
+        return error_memory(err, "opening the feature set");
+    if (n > 0)
+        memcpy(set->parts, of_others, n * sizeof *set->parts);
+    if (set->seen != NULL && set->is_stream)
+        set->parts[n++] = *seen_events_part(set->seen);
+    set->n_parts = n;
+    return FRESHET_OK;
+}
+
 freshet_code feature_set_open(const freshet_declaration *declaration, sql_session *session,
                               const schema *input, problems *problems, feature_set **out,
                               freshet_error *err)
@@ -76,7 +147,11 @@ freshet_code feature_set_open(const freshet_declaration *declaration, sql_sessio
         code = windowed_open(&set->plan, set->block, set->is_stream, &set->windowed, err);
     if (code == FRESHET_OK && set->block->has_aggregated)
         code = open_aggregated(set, declaration, problems, err);
-    if (code == FRESHET_OK && set->windowed != NULL && set->is_stream) {
+    if (code == FRESHET_OK)
+        code = open_deduplication(set, declaration_of(declaration), input, problems, err);
+    if (code == FRESHET_OK)
+        code = collect_parts(set, err);
+    if (code == FRESHET_OK && (set->windowed != NULL || set->seen != NULL) && set->is_stream) {
         set->watermarks = watermarks_open(set->block->timestamp.lateness_us);
         if (set->watermarks == NULL)
             code = error_memory(err, "opening the feature set");
@@ -94,6 +169,8 @@ void feature_set_close(feature_set *set)
         return;
     watermarks_close(set->watermarks);
     aggregated_close(set->aggregated);
+    deduplicate_close(set->deduplicate);
+    seen_events_close(set->seen);
     windowed_close(set->windowed);
     plan_close(&set->plan);
     free(set);
@@ -124,6 +201,12 @@ uint64_t feature_set_dropped(const feature_set *set)
 {
     return set->dropped + (set->windowed == NULL ? 0 : windowed_dropped(set->windowed)) +
            (set->aggregated == NULL ? 0 : aggregated_dropped(set->aggregated));
+}
+
+uint64_t feature_set_repeated(const feature_set *set)
+{
+    return (set->seen == NULL ? 0 : seen_events_repeated(set->seen)) +
+           (set->deduplicate == NULL ? 0 : deduplicate_dropped(set->deduplicate));
 }
 
 /* ---- too early, too late ------------------------------------------------------------------------ */
@@ -213,6 +296,45 @@ static freshet_code refuse_late_rows(feature_set *set, run *run)
     return code;
 }
 
+/* ---- seen before -------------------------------------------------------------------------------- */
+
+/* After the rows of a run: what no row can repeat any more is forgotten. */
+static void forget_seen(feature_set *set)
+{
+    int64_t lowest_s =
+        set->watermarks == NULL ? INT64_MIN : watermarks_lowest(set->watermarks, os.monotonic_us());
+    if (lowest_s <= INT64_MIN / 1000000 || lowest_s * 1000000 <= set->seen_from_us)
+        return;
+    set->seen_from_us = lowest_s * 1000000;
+    seen_events_forget(set->seen, set->seen_from_us);
+}
+
+/* Events that repeat one are left out. One from a time whose events are forgotten is late: such
+ * are of a partition that was idle. */
+static freshet_code drop_repeated(feature_set *set, run *run)
+{
+    const int64_t *event_us = run->columns[run->plan->timestamp].data;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
+        const uint32_t origin = run->index == NULL ? row : run->index[row];
+        bool is_new = true;
+        if (!run->keep[row])
+            continue;
+        if (event_us[row] < set->seen_from_us && set->block->timestamp.late != ON_LATE_UPDATE) {
+            code = refuse_late(set, run, row,
+                               (set->seen_from_us - event_us[row]) / 1000000 +
+                                   watermarks_lateness_s(set->watermarks));
+            continue;
+        }
+        code = seen_events_take(set->seen, run->in, origin, event_us[row], &is_new, run->err);
+        if (code == FRESHET_OK && !is_new)
+            run_drop(run, row);
+    }
+    if (code == FRESHET_OK)
+        forget_seen(set);
+    return code;
+}
+
 /* ---- running ------------------------------------------------------------------------------------ */
 
 static freshet_code run_windows(feature_set *set, run *run)
@@ -262,6 +384,16 @@ freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out, fresh
     return aggregated_run(set->aggregated, arena, &(aggregated_rows){0}, out, err);
 }
 
+/* With deduplicate_rows all rows must be seen before the first one can go on. */
+static freshet_code keep_for_later(feature_set *set, batch *out, freshet_error *err)
+{
+    if (set->deduplicate == NULL)
+        return FRESHET_OK;
+    freshet_code code = deduplicate_add(set->deduplicate, out, err);
+    out->n_rows = 0;
+    return code;
+}
+
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err)
 {
@@ -281,6 +413,8 @@ freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, ba
         code = refuse_future(&run, timestamp);
     if (code == FRESHET_OK && set->watermarks != NULL)
         code = refuse_late_rows(set, &run);
+    if (code == FRESHET_OK && set->seen != NULL)
+        code = drop_repeated(set, &run);
     if (code == FRESHET_OK)
         code = run_steps(&run, &set->plan.before);
     if (code == FRESHET_OK && set->aggregated != NULL)
@@ -289,7 +423,21 @@ freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, ba
         code = run_windows(set, &run);
     if (code == FRESHET_OK)
         code = run_compact(&run);
-    return code == FRESHET_OK ? run_output(&run, out) : code;
+    if (code == FRESHET_OK)
+        code = run_output(&run, out);
+    return code == FRESHET_OK ? keep_for_later(set, out, err) : code;
+}
+
+static freshet_code finish_windows(feature_set *set, run *run, batch *out)
+{
+    if (set->windowed == NULL || set->is_stream)
+        return FRESHET_END;
+    freshet_code code = windowed_finish(set->windowed, run);
+    if (code == FRESHET_OK)
+        code = run_steps(run, &set->plan.after);
+    if (code == FRESHET_OK)
+        code = run_compact(run);
+    return code == FRESHET_OK ? run_output(run, out) : code;
 }
 
 freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
@@ -299,64 +447,71 @@ freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
         .plan = &set->plan, .arena = arena, .refuse = refuse, .context = context, .err = err};
     if (set->aggregated != NULL)
         return aggregated_finish(set->aggregated, arena, out, err);
-    if (set->windowed == NULL || set->is_stream)
-        return FRESHET_END;
-    freshet_code code = windowed_finish(set->windowed, &run);
-    if (code == FRESHET_OK)
-        code = run_steps(&run, &set->plan.after);
-    if (code == FRESHET_OK)
-        code = run_compact(&run);
-    return code == FRESHET_OK ? run_output(&run, out) : code;
+    freshet_code code = finish_windows(set, &run, out);
+    if (code == FRESHET_END && set->deduplicate != NULL)
+        return deduplicate_next(set->deduplicate, arena, out, err);
+    return code == FRESHET_OK ? keep_for_later(set, out, err) : code;
 }
 
 /* ---- state -------------------------------------------------------------------------------------- */
 
 const state_part *feature_set_state(feature_set *set, uint32_t *n)
 {
-    if (set->aggregated == NULL)
-        return windowed_parts(set->windowed, n);
-    *n = set->is_stream ? 1 : 0;
-    return aggregated_state(set->aggregated);
+    *n = set->n_parts;
+    return set->parts;
 }
 
-/* A length, then the watermarks; then what the windows know. */
+/* Where there are watermarks: a length, and these. Then what the windows or the groups know. */
 freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err)
 {
+    if (set->watermarks != NULL) {
+        const size_t begin = into->length;
+        uint32_t length = 0;
+        text_append(into, (const char *)&length, sizeof length);
+        freshet_code code = watermarks_save(set->watermarks, into, err);
+        if (code != FRESHET_OK)
+            return code;
+        length = (uint32_t)(into->length - begin - sizeof length);
+        memcpy(into->bytes + begin, &length, sizeof length);
+    }
     if (set->aggregated != NULL)
         return aggregated_save_facts(set->aggregated, into, err);
-    if (set->watermarks == NULL)
-        return FRESHET_OK;
-    const size_t begin = into->length;
-    uint32_t length = 0;
-    text_append(into, (const char *)&length, sizeof length);
-    freshet_code code = watermarks_save(set->watermarks, into, err);
-    if (code != FRESHET_OK)
-        return code;
-    length = (uint32_t)(into->length - begin - sizeof length);
-    memcpy(into->bytes + begin, &length, sizeof length);
-    return windowed_save_facts(set->windowed, into, err);
+    return set->windowed == NULL || !set->is_stream ? FRESHET_OK
+                                                    : windowed_save_facts(set->windowed, into, err);
+}
+
+/* The watermarks, from which *at and *length move on. */
+static freshet_code restore_watermarks(feature_set *set, const char **at, size_t *length,
+                                       freshet_error *err)
+{
+    uint32_t n = 0;
+    if (*length >= sizeof n)
+        memcpy(&n, *at, sizeof n);
+    if (*length < sizeof n || n > *length - sizeof n)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved facts of the feature set are damaged");
+    freshet_code code =
+        watermarks_restore(set->watermarks, *at + sizeof n, n, os.monotonic_us(), err);
+    *at += sizeof n + n;
+    *length -= sizeof n + n;
+    return code;
 }
 
 freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size_t length,
                                        freshet_error *err)
 {
     const char *at = bytes;
-    uint32_t n = 0;
+    if (set->watermarks != NULL) {
+        freshet_code code = restore_watermarks(set, &at, &length, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
     if (set->aggregated != NULL)
-        return aggregated_restore_facts(set->aggregated, bytes, length, err);
-    if (set->watermarks == NULL && length == 0)
+        return aggregated_restore_facts(set->aggregated, at, length, err);
+    if (set->windowed != NULL)
+        return windowed_restore_facts(set->windowed, at, length, err);
+    if (length == 0)
         return FRESHET_OK;
-    if (set->watermarks == NULL)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                         "the saved state is of a feature set with windows, and this one has none");
-    if (length >= sizeof n)
-        memcpy(&n, at, sizeof n);
-    if (length < sizeof n || n > length - sizeof n)
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "the saved facts of the feature set are damaged");
-    freshet_code code =
-        watermarks_restore(set->watermarks, at + sizeof n, n, os.monotonic_us(), err);
-    if (code != FRESHET_OK)
-        return code;
-    return windowed_restore_facts(set->windowed, at + sizeof n + n, length - sizeof n - n, err);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                     "the saved state is of a feature set with windows, and this one has none");
 }

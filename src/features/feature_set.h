@@ -53,6 +53,9 @@ void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us);
 /* Rows left out so far because of `late: drop`. */
 uint64_t feature_set_dropped(const feature_set *set);
 
+/* Rows left out so far because of `deduplicate`, and at the end because of deduplicate_rows. */
+uint64_t feature_set_repeated(const feature_set *set);
+
 /* The parts of keyed state; *n 0 where there are none. Live as long as the set. */
 const state_part *feature_set_state(feature_set *set, uint32_t *n);
 

@@ -579,9 +579,6 @@ static freshet_code prepare_stages(planner *planner, const steps *steps)
 static void refuse_unbuilt(planner *planner)
 {
     const feature_set_block *block = planner->block;
-    if (block->has_deduplicate || (block->deduplicate_rows && !block->has_aggregated))
-        problem_add(planner->problems, &block->name.at,
-                    "deduplicate and deduplicate_rows are not in this version of Freshet yet");
     if (block->refresh == REFRESH_ON_EXPIRY && !block->has_aggregated)
         problem_add(planner->problems, &block->name.at,
                     "refresh: on_expiry is not in this version of Freshet yet");
