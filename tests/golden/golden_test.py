@@ -153,7 +153,7 @@ class Variant:
             with open(folder + "/declaration.yaml", "w") as file:
                 file.write(text)
             done = subprocess.run(
-                [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--progress", "none",
+                [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--no-serve", "--progress", "none",
                  "--query", "select * from " + (self.head("table") or "online_feature_store__g"),
                  "--format", "json", *arguments],
                 capture_output=True, text=True, timeout=60)
