@@ -27,7 +27,8 @@ static freshet_code load_rows(freshet_pipeline *pipeline, uint32_t index, freshe
                                    &more, err);
         if (polled != FRESHET_OK && polled != FRESHET_END)
             return polled;
-        pipeline_count(pipeline, FRESHET_ROWS_READ, (int64_t)rows.n_rows + pipeline->rejects.n);
+        if (!source_is_by_rows(pipeline->source)) /* else a table to look up in, no input */
+            pipeline_count(pipeline, FRESHET_ROWS_READ, (int64_t)rows.n_rows + pipeline->rejects.n);
         if (rows.n_rows > 0)
             code = source_load_add(pipeline->source, index, &rows, err);
         if (code == FRESHET_OK)
