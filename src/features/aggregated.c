@@ -303,7 +303,7 @@ static freshet_code gather_columns(const aggregated *set, arena *arena, const ag
 static freshet_code add_rows(aggregated *set, arena *arena, const aggregated_rows *rows,
                              freshet_error *err)
 {
-    column *keys, *columns;
+    column *keys = NULL, *columns = NULL;
     uint8_t *skip = arena_zero(arena, rows->n_rows + (size_t)1, 1);
     uint8_t *too_long = arena_zero(arena, rows->n_rows + (size_t)1, 1);
     freshet_code code = skip == NULL || too_long == NULL
