@@ -234,7 +234,9 @@ typedef enum freshet_count {
     FRESHET_NEWEST_EVENT_US, /* the largest event time seen; INT64_MIN before the first row */
     FRESHET_LAG_BYTES,       /* bytes known to wait in the stream readers; -1 where unknown */
     FRESHET_TABLE_ROWS,      /* rows in the debug table now; 0 without one */
-    FRESHET_TABLE_TRIMMED    /* rows that the debug table's limit has removed */
+    FRESHET_TABLE_TRIMMED,   /* rows that the debug table's limit has removed */
+    FRESHET_ROWS_REPEATED,   /* rows left out by deduplicate and deduplicate_rows */
+    FRESHET_ROWS_LATE        /* rows left out by `late: drop` */
 } freshet_count;
 
 /* A counter of the run so far. Any thread. */

@@ -36,6 +36,8 @@ void counts_take(const freshet_pipeline *pipeline, counts *into)
     into->lag_bytes = freshet_counter(pipeline, FRESHET_LAG_BYTES);
     into->table_rows = freshet_counter(pipeline, FRESHET_TABLE_ROWS);
     into->table_trimmed = freshet_counter(pipeline, FRESHET_TABLE_TRIMMED);
+    into->repeated = freshet_counter(pipeline, FRESHET_ROWS_REPEATED);
+    into->late = freshet_counter(pipeline, FRESHET_ROWS_LATE);
 }
 
 void rate_add(rate *rate, int64_t at_us, int64_t rows)

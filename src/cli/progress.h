@@ -31,6 +31,8 @@ typedef struct counts {
     int64_t lag_bytes;
     int64_t table_rows;
     int64_t table_trimmed;
+    int64_t repeated;
+    int64_t late;
 } counts;
 
 void counts_take(const freshet_pipeline *pipeline, counts *into);

@@ -150,6 +150,15 @@ static void append_dead_letters(const run *run, int64_t dead, text_buffer *into)
     arena_close(arena);
 }
 
+/* "3 repeated, ", where there are any. */
+static void append_left_out(int64_t n, const char *why, text_buffer *into)
+{
+    if (n == 0)
+        return;
+    text_append_count(into, n);
+    text_format(into, " %s, ", why);
+}
+
 static void say_summary(const run *run)
 {
     counts counts;
@@ -161,6 +170,8 @@ static void say_summary(const run *run)
     text_append_c(&line, counts.read == 1 ? " row read, " : " rows read, ");
     text_append_count(&line, counts.written);
     text_append_c(&line, " written, ");
+    append_left_out(counts.repeated, "repeated", &line);
+    append_left_out(counts.late, "too late", &line);
     append_dead_letters(run, counts.dead, &line);
     text_format(&line, ", in %.2f s (", seconds);
     text_append_count(&line, seconds > 0 ? (int64_t)((double)counts.read / seconds) : 0);

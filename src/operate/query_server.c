@@ -158,6 +158,8 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         {"lag_bytes", FRESHET_LAG_BYTES, -1},
         {"table_rows", FRESHET_TABLE_ROWS, INT64_MIN},
         {"table_trimmed", FRESHET_TABLE_TRIMMED, INT64_MIN},
+        {"rows_repeated", FRESHET_ROWS_REPEATED, INT64_MIN},
+        {"rows_late", FRESHET_ROWS_LATE, INT64_MIN},
     };
     const query_server *server = connection->server;
     text_buffer status;

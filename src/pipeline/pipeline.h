@@ -96,7 +96,7 @@ struct freshet_pipeline {
     rejects rejects;
     int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
-    atomic_llong counters[FRESHET_TABLE_TRIMMED + 1];
+    atomic_llong counters[FRESHET_ROWS_LATE + 1];
 };
 
 /* Adds to `problems` what is no SQL in a declaration that has other problems already. */

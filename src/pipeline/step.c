@@ -290,8 +290,13 @@ static freshet_code set_lanes(freshet_pipeline *pipeline, const batch *rows, fre
     return FRESHET_OK;
 }
 
+/* What the feature set left out, and the days do. */
 static freshet_code cut_to_dates(freshet_pipeline *pipeline, freshet_error *err)
 {
+    atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED],
+                 (int64_t)feature_set_repeated(pipeline->features));
+    atomic_store(&pipeline->counters[FRESHET_ROWS_LATE],
+                 (int64_t)feature_set_dropped(pipeline->features));
     return dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
                      &pipeline->delivery.rows, err);
 }
