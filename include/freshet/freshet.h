@@ -199,6 +199,7 @@ typedef struct freshet_run_options {
     const char *start_date; /* batch runs: YYYY-MM-DD, both days included; NULL: no bound */
     const char *end_date;
     bool drain; /* with once: close every open window at the end */
+    uint32_t step_rows; /* rows of each reader in one micro-batch, at most; 0: as many as are best */
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.

@@ -66,6 +66,20 @@ static freshet_code set_choice(parse *parse, const argument *argument, const cha
     return code;
 }
 
+static freshet_code set_count(parse *parse, const argument *argument, const char *value)
+{
+    uint64_t count = 0;
+    const char *at = value;
+    while (*at >= '0' && *at <= '9' && count <= ARGUMENT_COUNT_MAX)
+        count = count * 10 + (uint64_t)(*at++ - '0');
+    if (*at != '\0' || count == 0 || count > ARGUMENT_COUNT_MAX)
+        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "--%s must be a whole number from 1 to %u, not \"%s\"", argument->name,
+                         ARGUMENT_COUNT_MAX, value);
+    *(uint32_t *)(void *)(parse->into + argument->offset) = (uint32_t)count;
+    return FRESHET_OK;
+}
+
 static freshet_code set_value(parse *parse, const argument *argument, const char *value)
 {
     char *field = parse->into + argument->offset;
@@ -73,6 +87,7 @@ static freshet_code set_value(parse *parse, const argument *argument, const char
     case ARGUMENT_FLAG: *(bool *)(void *)field = true; return FRESHET_OK;
     case ARGUMENT_TEXT: *(const char **)(void *)field = value; return FRESHET_OK;
     case ARGUMENT_CHOICE: return set_choice(parse, argument, value);
+    case ARGUMENT_COUNT: return set_count(parse, argument, value);
     case ARGUMENT_DURATION: break;
     }
     if (arguments_duration(value, (int64_t *)(void *)field))

@@ -15,12 +15,14 @@
 
 #include "base/text.h"
 
+#define ARGUMENT_COUNT_MAX 1000000000u
 #define ARGUMENT_DURATION_MAX_US (INT64_C(3600) * 1000000)
 
 typedef enum argument_kind {
     ARGUMENT_FLAG,    /* bool */
     ARGUMENT_TEXT,    /* const char *, into argv */
     ARGUMENT_CHOICE,  /* int, an index into choices; -1 where not given and no standard */
+    ARGUMENT_COUNT,   /* uint32_t, from 1 to ARGUMENT_COUNT_MAX; 0 where not given */
     ARGUMENT_DURATION /* int64_t microseconds: 500ms, 10s, 2m, "3 seconds"; 10 is 10 seconds */
 } argument_kind;
 

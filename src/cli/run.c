@@ -25,6 +25,7 @@ typedef struct run_arguments {
     int progress;
     int log;
     bool no_serve;
+    uint32_t step_rows;
 } run_arguments;
 
 typedef enum progress_choice { CHOSE_AUTO, CHOSE_PLAIN, CHOSE_NONE } progress_choice;
@@ -81,6 +82,11 @@ static const argument run_options[] = {
      .kind = ARGUMENT_FLAG,
      .offset = offsetof(run_arguments, no_serve),
      .doc = "do not answer \"freshet query\" and \"freshet shell\""},
+    {.name = "step-rows",
+     .kind = ARGUMENT_COUNT,
+     .offset = offsetof(run_arguments, step_rows),
+     .value = "N",
+     .doc = "take at most N rows of each reader in one micro-batch"},
     {.name = NULL},
 };
 
@@ -274,7 +280,8 @@ static freshet_code run_file(run *run)
                                    .serve = !run->given->no_serve,
                                    .start_date = run->given->start_date,
                                    .end_date = run->given->end_date,
-                                   .drain = run->given->drain};
+                                   .drain = run->given->drain,
+                                   .step_rows = run->given->step_rows};
     run->name = freshet_declaration_pipeline(run->declaration);
     code = open_pipeline(run->declaration, &options, &n_problems, &run->pipeline);
     if (code == FRESHET_OK)

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "features/cast.h"
 #include "features/plan_internal.h"
+#include "features/rank.h"
 
 uint64_t plan_many_slots(const feature_set_block *block)
 {
@@ -135,6 +136,16 @@ static freshet_code plan_view(planner *planner, const feature_block *block, many
             code = resolve_plain(planner, &window->partition_by.items[i], who, &own[i]);
         keys = own;
     }
+    if (code == FRESHET_OK && order != NO_SLOT && declaration_of(planner->handle)->is_stream &&
+        !rank_possible(plan->slots[order].type))
+        problem_add(planner->problems, &window->order_by.at,
+                    "%s: on a stream windows can be ordered by numbers and times, not by texts",
+                    who);
+    else if (code == FRESHET_OK && order != NO_SLOT && declaration_of(planner->handle)->is_stream)
+        problem_warn(planner->problems, &window->order_by.at,
+                     "%s: ordered by another column than the timestamp, all rows of a key are kept "
+                     "for ever, since any of them may still be needed",
+                     who);
     many->view = find_view(plan, keys, n_keys, order, &window->order_by);
     return code;
 }

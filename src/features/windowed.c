@@ -319,6 +319,7 @@ static freshet_code open_stream(windowed *windowed, freshet_error *err)
         view_state *view = &windowed->views[i];
         *view = (view_state){.view = &windowed->plan->views[i]};
         windows_options options = {.lateness_s = (timestamp->lateness_us + 999999) / 1000000,
+                                   .plain_order = view->view->order != NO_SLOT,
                                    .take_late = timestamp->late == ON_LATE_UPDATE || i > 0,
                                    .load = load_key,
                                    .load_context = view};
@@ -468,7 +469,10 @@ static freshet_code run_other_views(windowed *windowed, run *run, int64_t hold_s
         windows_input input;
         windows_result result;
         code = make_input(run, view, &input);
-        windows_hold(windowed->views[v].state, hold_s);
+        if (code == FRESHET_OK && view->order != NO_SLOT)
+            code = rank_values(run->arena, &run->columns[view->order], run->n_rows, &input.event_us,
+                               run->err);
+        windows_hold(windowed->views[v].state, view->order == NO_SLOT ? hold_s : INT64_MIN);
         if (code == FRESHET_OK)
             code = windows_apply(windowed->views[v].state, &input, run->arena, &result, run->err);
         for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)

@@ -39,12 +39,15 @@ static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state,
         return error_memory(err, "taking rows from a reader");
     uint32_t expected =
         state->expected_rows < EXPECTED_ROWS_FIRST ? EXPECTED_ROWS_FIRST : state->expected_rows;
+    uint32_t most = pipeline->options.step_rows;
+    if (most == 0 || most > STEP_ROWS_MAX)
+        most = STEP_ROWS_MAX;
     freshet_code code = batch_init(taken, pipeline->step_arena, &reader->schema, expected, err);
     if (code != FRESHET_OK)
         return code;
     uint32_t rejects_before = pipeline->rejects.n;
-    code = reader->ops->poll(reader, taken, STEP_ROWS_MAX, STEP_BYTES_MAX, &pipeline->rejects,
-                             &state->more, err);
+    code = reader->ops->poll(reader, taken, most, STEP_BYTES_MAX, &pipeline->rejects, &state->more,
+                             err);
     if (code == FRESHET_END) {
         state->ended = true;
         state->more = false;

@@ -144,7 +144,7 @@ void block_drop(walker *walker, event_block *block, uint32_t n)
 
 bool block_fits(const event_block *block, int64_t second)
 {
-    return second >= block->base_s && second - block->base_s <= UINT32_MAX;
+    return second >= block->base_s && (uint64_t)second - (uint64_t)block->base_s <= UINT32_MAX;
 }
 
 static bool write_cell(walker *walker, const window_slot *slot, unsigned char *into,

@@ -37,7 +37,7 @@ static inline uint32_t block_lower(const walker *walker, const event_block *bloc
     const uint32_t *seconds = block_seconds(walker, block);
     if (second <= block->base_s)
         return 0;
-    if (second - block->base_s > UINT32_MAX)
+    if ((uint64_t)second - (uint64_t)block->base_s > UINT32_MAX)
         return end;
     uint32_t offset = (uint32_t)(second - block->base_s);
     while (end > 0 && seconds[end - 1] >= offset)

@@ -120,6 +120,11 @@ struct windows_state {
     } rows[CHUNK_ROWS];
 };
 
+static int64_t second_in(const windows_state *state, int64_t event_us)
+{
+    return state->options.plain_order ? event_us : second_of(event_us);
+}
+
 /* ---- the table ----------------------------------------------------------------------------- */
 
 static key_entry *entry_at(const windows_state *state, uint32_t index)
@@ -420,10 +425,11 @@ static int64_t horizon_of(const windows_state *state, int64_t newest_s)
 }
 
 /* True if an event of that second, with `behind` events behind it, lies in a window of the newest row. */
-static bool reaches_newest(const windows_plan *plan, const key_entry *entry, int64_t second,
+static bool reaches_newest(const windows_state *state, const key_entry *entry, int64_t second,
                            uint32_t behind)
 {
-    int64_t newest_s = second_of(entry->newest_us);
+    const windows_plan *plan = state->plan;
+    int64_t newest_s = second_in(state, entry->newest_us);
     if (plan->longest_s >= 0 && second >= newest_s - plan->longest_s)
         return true;
     return behind >= entry->newest_back && behind - entry->newest_back < plan->longest_rows;
@@ -467,7 +473,7 @@ static freshet_code refresh(application *application, const key_entry *entry, ui
     freshet_code code = reserve_refreshed(application, err);
     if (code != FRESHET_OK)
         return code;
-    int64_t second = second_of(entry->newest_us);
+    int64_t second = second_in(state, entry->newest_us);
     uint32_t n = result->n_refreshed;
     answer_row into = {application->arena, result->refreshed_outputs, n, false};
     state->walker.remember = true;
@@ -506,9 +512,9 @@ static freshet_code add_event(application *application, key_entry *entry, uint32
                               event_place *at, uint32_t *behind, bool *newest, freshet_error *err)
 {
     windows_state *state = application->state;
-    int64_t event_us = application->input->event_us[row], second = second_of(event_us);
+    int64_t event_us = application->input->event_us[row], second = second_in(state, event_us);
     bool known = entry->events.n > 0;
-    int64_t newest_s = known ? second_of(entry->newest_us) : second;
+    int64_t newest_s = known ? second_in(state, entry->newest_us) : second;
     *newest = !known || event_us >= entry->newest_us;
     if (events_full(&entry->events)) {
         state->n_events -= entry->events.n;
@@ -538,9 +544,9 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     windows_state *state = application->state;
     windows_result *result = application->result;
     key_entry *entry = entry_at(state, index);
-    int64_t second = second_of(application->input->event_us[row]);
+    int64_t second = second_in(state, application->input->event_us[row]);
     if (!state->options.take_late && entry->events.n > 0 &&
-        second < horizon_of(state, second_of(entry->newest_us))) {
+        second < horizon_of(state, second_in(state, entry->newest_us))) {
         state->late_rows++;
         return refuse(application, row, WINDOWS_LATE, err);
     }
@@ -562,7 +568,7 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     result->write_us[row] = write_time(second, newest ? entry->revision : 0);
     if (newest)
         result->flags[row] |= WINDOWS_NEWEST;
-    else if (reaches_newest(state->plan, entry, second, behind))
+    else if (reaches_newest(state, entry, second, behind))
         return refresh(application, entry, row, err);
     return FRESHET_OK;
 }

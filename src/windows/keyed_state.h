@@ -56,7 +56,10 @@ typedef struct windows_options {
     int64_t lateness_s;
     windows_load *load; /* NULL: all state is in memory */
     void *load_context;
-    bool take_late;     /* late rows are not refused; their windows hold what is still there */
+    /* Times are whole numbers of some order, not microseconds: each is a "second" by itself. For row windows that
+     * are ordered by another column than the time; with windows_hold(INT64_MIN) nothing is ever late. */
+    bool plain_order;
+    bool take_late; /* late rows are not refused; their windows hold what is still there */
 } windows_options;
 
 typedef struct windows_input {

@@ -20,6 +20,8 @@ The comments at the head of a declaration say what is special about it:
     # on a stream: OTHER       on a stream it gives what OTHER gave
     # table: NAME              its rows are those of this table or view
     # arguments: ...           for `freshet run`
+    # sets: PREFIX             arrays in columns that begin so are compared as sets
+    # named: OURS THEIRS       columns that begin with OURS begin with THEIRS at Butterfree
     # until: DAY               the rows of later days are not there
 
 Each variant is run as a batch and, with `stream: true` put in, as a stream that takes what is there
@@ -27,6 +29,10 @@ Each variant is run as a batch and, with `stream: true` put in, as a stream that
 the last one counts: the file whole, and a file for each of its lines);
 all must give Butterfree's rows: doubles within 1e-9, without the rows that have a null key or
 timestamp (these are dead letters here), in any order.
+
+With windows a stream gives a row for each event as it comes, and the newest row of a key again when a
+late event has changed it: what is compared there is the newest row of each key, in `..._latest`. These run
+with whole micro-batches, with single rows, and with some pieces in between.
 
 `tests/golden/golden_test.py -k mask` runs those with "mask" in the name.
 """
@@ -116,7 +122,8 @@ class Variant:
                 del row[column]
         for change in differences.get("rows", []):
             cells = {name: value for name, value in change.items() if name != "at"}
-            (row,) = [row for row in rows if is_at(row, change["at"])]
+            row, *others = [row for row in rows if is_at(row, change["at"])]
+            assert all(other == row for other in others), change["at"]
             for name, value in cells.items():
                 if is_same(row[name], value):
                     raise AssertionError("%s: %s does not differ at all" % (self.path, name))
@@ -135,10 +142,18 @@ class Variant:
     def is_aggregated(self):
         return re.search(r"^  aggregated:", self.text, re.M) is not None
 
-    def run(self, stream, pieces):
+    def has_windows(self):
+        return re.search(r"^ +window:", self.text, re.M) is not None
+
+    def run(self, stream, pieces, step_rows):
         """Runs it in a folder of its own; gives exit code, rows and messages."""
         text = self.text
+        table = self.head("table") or "online_feature_store__g"
         arguments = (self.head("arguments") or "").split()
+        if stream and self.has_windows():
+            table += "_latest"
+        if step_rows:
+            arguments += ["--step-rows", str(step_rows)]
         if stream and self.is_aggregated():
             arguments.append("--drain")
         if stream:
@@ -154,21 +169,25 @@ class Variant:
                 file.write(text)
             done = subprocess.run(
                 [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--no-serve", "--progress", "none",
-                 "--query", "select * from " + (self.head("table") or "online_feature_store__g"),
-                 "--format", "json", *arguments],
+                 "--query", "select * from " + table, "--format", "json", *arguments],
                 capture_output=True, text=True, timeout=60)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         if stream and self.is_aggregated():
             rows = last_versions(rows)
+        ours, theirs = (self.head("named") or "- -").split()
+        rows = [{theirs + name[len(ours):] if name.startswith(ours) else name: value
+                 for name, value in row.items()} for row in rows]
         return done.returncode, self.with_floats(rows), done.stderr
 
     def with_floats(self, rows):
         floats = re.findall(r"name: (\w+), type: float", self.text)
+        sets = tuple(re.findall(r"^# sets: (.*)$", self.text, re.M))
         for row in rows:
             for column in row:
-                if column in floats or column.split("__")[-1] in self.float_functions():
+                function = re.sub(r"_over_\w+_windows$", "", column.split("__")[-1])
+                if column in floats or function in self.float_functions():
                     row[column] = as_float(row[column])
-                if column.endswith(SETS) and row[column] is not None:
+                if (column.endswith(SETS) or column.startswith(sets)) and row[column] is not None:
                     row[column] = sorted(row[column])
         return rows
 
@@ -200,11 +219,25 @@ def is_served(row):
     return all(row[name] is not None for name in names[: names.index("timestamp") + 1])
 
 
+def newest(rows):
+    """By key, those of its rows that have the greatest time."""
+    found = {}
+    for row in rows:
+        names = list(row)
+        key = tuple(row[name] for name in names[: names.index("timestamp")])
+        have = found.setdefault(key, [])
+        if have and have[0]["timestamp"] < row["timestamp"]:
+            have.clear()
+        if not have or have[0]["timestamp"] == row["timestamp"]:
+            have.append(row)
+    return found
+
+
 class Golden(unittest.TestCase):
     maxDiff = None
 
-    def check(self, variant, stream, pieces=False):
-        code, rows, messages = variant.run(stream, pieces)
+    def check(self, variant, stream, pieces=False, step_rows=None):
+        code, rows, messages = variant.run(stream, pieces, step_rows)
         refusal = variant.head("fails")
         if refusal is not None or (stream and variant.head("batch only") is not None):
             self.assertIn(code, (BAD_DECLARATION, USAGE), messages)
@@ -212,6 +245,22 @@ class Golden(unittest.TestCase):
             self.assertEqual(rows, [])
             return
         self.assertEqual(code, 0, messages)
+        if stream and variant.has_windows():
+            self.check_newest(variant, rows, messages)
+        else:
+            self.check_all(variant, stream, rows, messages)
+
+    def check_newest(self, variant, rows, messages):
+        expected = newest(variant.expected(True))
+        found = newest(rows)
+        self.assertEqual(sorted(expected), sorted(found), messages)
+        for key, choices in expected.items():
+            (row,) = found[key]
+            if not any(is_same_row(row, choice) for choice in choices):
+                self.fail("%s\nnewest row:\n%s\nBatch's:\n%s\n%s" % (
+                    variant.path, json.dumps(row), "\n".join(map(json.dumps, choices)), messages))
+
+    def check_all(self, variant, stream, rows, messages):
         left = list(rows)
         missing = []
         for expected in variant.expected(stream):
@@ -235,6 +284,11 @@ def add_tests():
             setattr(Golden, name,
                     lambda self, variant=variant, kind=kind: self.check(
                         variant, kind != "batch", kind == "pieces"))
+        for step_rows in (1, 3, 7) if variant.has_windows() and not variant.head("fails") else ():
+            name = "test_%s_%s_by_%d" % (os.path.basename(variant.folder), variant.name, step_rows)
+            setattr(Golden, name,
+                    lambda self, variant=variant, step_rows=step_rows: self.check(
+                        variant, True, step_rows=step_rows))
 
 
 add_tests()
