@@ -206,7 +206,7 @@ static freshet_code check_claim(const seal *seal, const claim *claim, freshet_er
     if (os.stat(path, &info) != 0)
         return FRESHET_OK; /* no longer needed; what is, RocksDB asks for */
     sealed_file file = {0};
-    snprintf(file.name, sizeof file.name, "%s", claim->name);
+    snprintf(file.name, sizeof file.name, "%.*s", (int)sizeof file.name - 1, claim->name);
     if (info.st_size < claim->length)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
                          "the state is damaged: its file db/%s has %lld bytes, and had at least "
