@@ -26,13 +26,12 @@ The comments at the head of a declaration say what is special about it:
 
 Each variant is run as a batch and, with `stream: true` put in, as a stream that takes what is there
 (an aggregated feature set with --drain, so that its windows close, and of several versions of a row
-the last one counts: the file whole, and a file for each of its lines);
-all must give Butterfree's rows: doubles within 1e-9, without the rows that have a null key or
+the last one counts); all must give Butterfree's rows: doubles within 1e-9, without the rows that have a null key or
 timestamp (these are dead letters here), in any order.
 
 With windows a stream gives a row for each event as it comes, and the newest row of a key again when a
-late event has changed it: what is compared there is the newest row of each key, in `..._latest`. These run
-with whole micro-batches, with single rows, and with some pieces in between.
+late event has changed it: what is compared there is the newest row of each key, in `..._latest`. These and
+aggregated sets run with whole micro-batches, with single rows, and with some pieces in between.
 
 `tests/golden/golden_test.py -k mask` runs those with "mask" in the name.
 """
@@ -145,7 +144,7 @@ class Variant:
     def has_windows(self):
         return re.search(r"^ +window:", self.text, re.M) is not None
 
-    def run(self, stream, pieces, step_rows):
+    def run(self, stream, step_rows):
         """Runs it in a folder of its own; gives exit code, rows and messages."""
         text = self.text
         table = self.head("table") or "online_feature_store__g"
@@ -162,9 +161,6 @@ class Variant:
             for path in glob.glob(self.folder + "/*.jsonl"):
                 if not os.path.basename(path).startswith("expected."):
                     shutil.copy(path, folder)
-            if pieces:
-                text = text.replace("path: input.jsonl", "path: pieces")
-                split_lines(folder + "/input.jsonl", folder + "/pieces")
             with open(folder + "/declaration.yaml", "w") as file:
                 file.write(text)
             done = subprocess.run(
@@ -193,15 +189,6 @@ class Variant:
 
     def float_functions(self):
         return [name.lower() for name in re.findall(r"\{\"?(\w+)\"?: float", self.text)]
-
-
-def split_lines(path, folder):
-    """One file for each line, to be read in their order."""
-    os.mkdir(folder)
-    with open(path) as file:
-        for i, line in enumerate(file):
-            with open("%s/%04d.jsonl" % (folder, i), "w") as piece:
-                piece.write(line)
 
 
 def last_versions(rows):
@@ -236,8 +223,8 @@ def newest(rows):
 class Golden(unittest.TestCase):
     maxDiff = None
 
-    def check(self, variant, stream, pieces=False, step_rows=None):
-        code, rows, messages = variant.run(stream, pieces, step_rows)
+    def check(self, variant, stream, step_rows=None):
+        code, rows, messages = variant.run(stream, step_rows)
         refusal = variant.head("fails")
         if refusal is not None or (stream and variant.head("batch only") is not None):
             self.assertIn(code, (BAD_DECLARATION, USAGE), messages)
@@ -278,13 +265,12 @@ class Golden(unittest.TestCase):
 def add_tests():
     for path in sorted(glob.glob(HERE + "/*/*.yaml")):
         variant = Variant(path)
-        kinds = ["batch", "stream"] + (["pieces"] if variant.is_aggregated() else [])
-        for kind in kinds:
+        for kind in ("batch", "stream"):
             name = "test_%s_%s_%s" % (os.path.basename(variant.folder), variant.name, kind)
             setattr(Golden, name,
-                    lambda self, variant=variant, kind=kind: self.check(
-                        variant, kind != "batch", kind == "pieces"))
-        for step_rows in (1, 3, 7) if variant.has_windows() and not variant.head("fails") else ():
+                    lambda self, variant=variant, kind=kind: self.check(variant, kind == "stream"))
+        pieces = (1, 3, 7) if variant.has_windows() else (1, 4) if variant.is_aggregated() else ()
+        for step_rows in () if variant.head("fails") else pieces:
             name = "test_%s_%s_by_%d" % (os.path.basename(variant.folder), variant.name, step_rows)
             setattr(Golden, name,
                     lambda self, variant=variant, step_rows=step_rows: self.check(
