@@ -32,6 +32,7 @@ struct feature_set {
     bool is_stream;
     windowed *windowed;     /* NULL: no feature looks at other rows */
     aggregated *aggregated; /* NULL: rows stay rows */
+    int64_t hold_s;         /* rows of that second and later may come, as it was before this run */
     watermarks *watermarks; /* of a stream with windows; else NULL: groups have their own */
     const uint32_t *lanes;
     uint64_t dropped;         /* late rows, by `late: drop` */
@@ -283,6 +284,7 @@ static freshet_code refuse_late_rows(feature_set *set, run *run)
     const int64_t *event_us = run->columns[run->plan->timestamp].data;
     const int64_t now_us = os.monotonic_us(), lateness_s = watermarks_lateness_s(set->watermarks);
     freshet_code code = FRESHET_OK;
+    set->hold_s = watermarks_lowest(set->watermarks, now_us);
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
         const uint32_t origin = run->index == NULL ? row : run->index[row];
         int64_t behind_s;
@@ -347,7 +349,7 @@ static freshet_code run_windows(feature_set *set, run *run)
         run->n_rows = 0;
         return code;
     }
-    code = windowed_run(set->windowed, run, watermarks_lowest(set->watermarks, os.monotonic_us()));
+    code = windowed_run(set->windowed, run, set->hold_s);
     return code == FRESHET_OK ? run_steps(run, &set->plan.after) : code;
 }
 
