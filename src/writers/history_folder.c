@@ -91,8 +91,10 @@ static freshet_code make_folders(char *path, freshet_error *err)
         if (*c != '/' && *c != '\0')
             continue;
         char end = *c;
+        struct stat found;
         *c = '\0';
-        if (os.mkdir(path, 0777) != 0 && errno != EEXIST && errno != EISDIR)
+        bool is_there = os.stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+        if (!is_there && os.mkdir(path, 0777) != 0 && errno != EEXIST)
             code = error_system(err, "cannot make the folder", path);
         *c = end;
         if (end == '\0')
@@ -112,12 +114,7 @@ static freshet_code make_partition(history_folder *folder, const char *partition
                                    freshet_error *err)
 {
     char *path = arena_format(folder->scratch, "%s/%s", folder->path, partition);
-    if (path == NULL)
-        return error_memory(err, KEEPING);
-    struct stat found;
-    if (os.stat(path, &found) == 0 && S_ISDIR(found.st_mode))
-        return FRESHET_OK;
-    return make_folders(path, err);
+    return path == NULL ? error_memory(err, KEEPING) : make_folders(path, err);
 }
 
 /* Syncs the partition's folder and all above it, up to the history's. */

@@ -37,7 +37,6 @@ typedef struct rig {
     uint32_t n_keys;
     bool is_batch;
     freshet_writer *writer;
-    sql_engine *engine;
     sql_session *session;
     text_buffer text;
     freshet_error err;
@@ -85,13 +84,32 @@ static inline void rig_declare(rig *rig, const char *path, const char *options)
         fail_msg("%s", rig->err.text);
 }
 
+/* One engine for all rigs of a program: opening it takes longer than most tests. */
+static sql_engine *rig_engine;
+
+static inline void rig_close_engine(void)
+{
+    sql_close(rig_engine);
+}
+
+static inline void rig_open_session(rig *rig)
+{
+    const sql_options options = {.external_access = true};
+    if (rig_engine == NULL) {
+        assert_int_equal(sql_open(&options, &rig_engine, NULL), FRESHET_OK);
+        atexit(rig_close_engine);
+    }
+    assert_int_equal(sql_session_open(rig_engine, &rig->session, NULL), FRESHET_OK);
+}
+
 static inline rig *rig_make(const field *fields, uint32_t n_fields, bool is_batch,
                             const char *options)
 {
     rig *rig = calloc(1, sizeof *rig);
-    const sql_options engine = {.external_access = true};
     assert_non_null(rig);
-    snprintf(rig->folder, sizeof rig->folder, "/tmp/freshet-history-XXXXXX");
+    /* in memory where there is such a place: the tests make thousands of files durable */
+    snprintf(rig->folder, sizeof rig->folder, "%s/freshet-history-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(rig->folder));
     rig->arena = arena_open();
     rig->fields = fields;
@@ -100,8 +118,7 @@ static inline rig *rig_make(const field *fields, uint32_t n_fields, bool is_batc
     rig->is_batch = is_batch;
     text_init(&rig->text, TEXT_LIMIT_DEFAULT);
     rig_declare(rig, "h", options);
-    assert_int_equal(sql_open(&engine, &rig->engine, NULL), FRESHET_OK);
-    assert_int_equal(sql_session_open(rig->engine, &rig->session, NULL), FRESHET_OK);
+    rig_open_session(rig);
     if (rig_open(rig) != FRESHET_OK)
         fail_msg("%s", rig->err.text);
     return rig;
@@ -121,7 +138,6 @@ static inline void rig_free(rig *rig)
     if (rig->writer != NULL)
         rig_close(rig);
     sql_session_close(rig->session);
-    sql_close(rig->engine);
     freshet_declaration_close(rig->handle);
     text_release(&rig->text);
     arena_close(rig->arena);
