@@ -94,10 +94,8 @@ static void options_of_later_versions(void **state)
         {"stream: true", "preprocess: []",
          "7:7 steps before the query are not in this version of Freshet: filter and replace in the "
          "query itself\n"},
-        {"{debug: true}", "{cassandra: {}}\n    - history: {path: x}",
-         "25:16 the Cassandra writer is not in this version of Freshet: write to \"debug: true\"\n"
-         "26:7 the historical store is not in this version of Freshet: write to \"online: {debug: "
-         "true}\"\n"},
+        {"{debug: true}", "{cassandra: {}}",
+         "25:16 the Cassandra writer is not in this version of Freshet: write to \"debug: true\"\n"},
     };
     assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
 }

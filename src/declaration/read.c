@@ -636,9 +636,6 @@ static const later later_options[] = {
      "the query itself"},
     {"kafka", "Kafka is not in this version of Freshet: read from \"file\" or \"table\", write to "
               "\"online\""},
-    {"history",
-     "the historical store is not in this version of Freshet: write to \"online: {debug: "
-     "true}\""},
     {"cassandra",
      "the Cassandra writer is not in this version of Freshet: write to \"debug: true\""},
 };
