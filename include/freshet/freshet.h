@@ -195,7 +195,8 @@ typedef struct freshet_run_options {
     bool
         check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
     const char
-        *state; /* the state folder; NULL: one named after the pipeline, `<pipeline>.state` */
+        *state; /* streams: the state folder; NULL: the declaration's state.path, or `<pipeline>.state`
+                   beside the declaration where a writer keeps its rows; see docs/delivery.md */
     const char *start_date; /* batch runs: YYYY-MM-DD, both days included; NULL: no bound */
     const char *end_date;
     bool drain; /* with once: close every open window at the end */
@@ -222,6 +223,11 @@ FRESHET_API freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadli
 /* Steps until the end, or until freshet_stop(); retries what can be retried, with growing pauses.
  * OK at the end of a batch and after a stop: everything taken has been written. */
 FRESHET_API freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Makes durable all that was taken so far, and waits for it. freshet_run does so by itself, each
+ * checkpoint.interval and at its end; so does freshet_step, but for the steps since the last one. OK without a
+ * state folder. */
+FRESHET_API freshet_code freshet_checkpoint(freshet_pipeline *pipeline, freshet_error *err);
 
 /* Asks freshet_run to finish the micro-batch and return. Any thread; safe in a signal handler. */
 FRESHET_API void freshet_stop(freshet_pipeline *pipeline);

@@ -18,6 +18,7 @@ typedef struct run_arguments {
     bool debug;
     bool once;
     bool drain;
+    const char *state;
     const char *start_date;
     const char *end_date;
     const char *query;
@@ -46,6 +47,11 @@ static const argument run_options[] = {
      .kind = ARGUMENT_FLAG,
      .offset = offsetof(run_arguments, drain),
      .doc = "with --once: close all open rolling windows at the end"},
+    {.name = "state",
+     .kind = ARGUMENT_TEXT,
+     .offset = offsetof(run_arguments, state),
+     .value = "DIR",
+     .doc = "the folder for positions and state (streams); see docs/delivery.md"},
     {.name = "start-date",
      .kind = ARGUMENT_TEXT,
      .offset = offsetof(run_arguments, start_date),
@@ -277,6 +283,7 @@ static freshet_code run_file(run *run)
     freshet_run_options options = {.size = sizeof options,
                                    .debug = run->given->debug,
                                    .once = run->given->once,
+                                   .state = run->given->state,
                                    .serve = !run->given->no_serve,
                                    .start_date = run->given->start_date,
                                    .end_date = run->given->end_date,

@@ -758,7 +758,8 @@ static const option checkpoint_options[] = {
      .standard = "1 second",
      .minimum = 1000,
      .maximum = LATENESS_MAX_US,
-     .doc = "How often positions and state are made durable.",
+     .doc = "How often positions and state are made durable. Longer by itself where that would "
+            "take much of the time.",
      .example = "10 seconds"},
     {0},
 };
@@ -768,12 +769,19 @@ static const block_kind checkpoint_kind = {
     .title = "Checkpoint",
     .doc =
         "What a stream has read and remembers is kept in its state folder, so that a restart goes "
-        "on where it ended.",
+        "on where it ended. See docs/delivery.md.",
     .options = checkpoint_options,
     .size = sizeof(checkpoint_block),
 };
 
 static const option state_options[] = {
+    {.name = "path",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(state_block, path),
+     .doc = "The state folder. By default `PIPELINE.state` beside the declaration; but a stream "
+            "whose only writer is the debug table keeps no state unless this (or `--state`) says "
+            "where, since its table begins empty. `--debug` leaves it alone.",
+     .example = "/var/lib/freshet/airport_delays"},
     {.name = "memory",
      .kind = OPTION_BYTES,
      .offset = offsetof(state_block, memory),

@@ -158,7 +158,8 @@ typedef struct checkpoint_block {
 } checkpoint_block;
 
 typedef struct state_block {
-    int64_t memory; /* bytes of keyed state held in memory; default 1 GiB */
+    declared_text path; /* NULL: see pipeline/checkpoint.h */
+    int64_t memory;     /* bytes of keyed state held in memory; default 1 GiB */
 } state_block;
 
 typedef struct declaration {

@@ -232,6 +232,8 @@ static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
     if (letters == NULL)
         return error_memory(err, "opening the dead letters");
     code = dead_letters_open(letters, &pipeline->letters, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_open(pipeline, err);
     if (code == FRESHET_OK && pipeline->options.serve && pipeline->debug != NULL)
         code = query_server_start(pipeline, pipeline->declaration->pipeline.value,
                                   &pipeline->server, err);
@@ -312,6 +314,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     if (pipeline == NULL)
         return;
     query_server_stop(pipeline->server);
+    checkpoint_close(pipeline->checkpoint);
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
         pipeline->writers[i]->ops->close(pipeline->writers[i]);
     feature_set_close(pipeline->features);

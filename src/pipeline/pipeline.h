@@ -2,6 +2,7 @@
  *
  *   registry.c   which readers and writers there are; the public calls on declarations
  *   syntax.c     the grammar of the SQL in a declaration that has other mistakes
+ *   checkpoint.c what survives: positions, state and files, made durable together (checkpoint.h)
  *   open.c       declaration -> readers, source, feature set, writers
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
@@ -28,6 +29,7 @@
 #include "features/feature_set.h"
 #include "operate/dead_letters.h"
 #include "operate/query_server.h"
+#include "pipeline/checkpoint.h"
 #include "pipeline/dates.h"
 #include "readers/reader.h"
 #include "source/source.h"
@@ -87,6 +89,7 @@ struct freshet_pipeline {
     debug_table *debug; /* of the online writer in debug mode, or NULL */
     dead_letters *letters;
     query_server *server;
+    checkpoint *checkpoint; /* NULL: this run keeps no state */
     const char **output_types;
     dates dates;     /* those that a batch is cut to */
     bool loaded;     /* the static readers are in their tables */
@@ -107,7 +110,7 @@ const registry *registry_of_engine(void);
 const reader_ops *registry_reader(const block_kind *kind);
 const writer_ops *registry_writer(const block_kind *kind);
 
-/* freshet_step() without the flush behind it. */
+/* freshet_step() without the flush and the checkpoint behind it. */
 freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err);
 
 /* True when the next step need not wait: readers stopped at a limit, a whole result is not at its
@@ -117,8 +120,8 @@ bool pipeline_has_more(const freshet_pipeline *pipeline);
 /* Makes all writers show what they were given. */
 freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err);
 
-/* At the end of all input: flushes, and publishes what the writers of a batch have made aside. May be
- * called again. */
+/* At the end of all input: flushes, publishes what the writers of a batch have made aside, takes the last
+ * checkpoint of a stream. May be called again. */
 freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err);
 
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */

@@ -67,17 +67,18 @@ static bool flush_is_due(const freshet_pipeline *pipeline)
             os.monotonic_us() - pipeline->unflushed_since_us >= FLUSH_US);
 }
 
-/* One turn: a step, and the flush that it may need. */
+/* One turn: a step, and the flush and the checkpoint that it may need. */
 static freshet_code turn(freshet_pipeline *pipeline, freshet_error *err)
 {
-    freshet_code code = pipeline_step(pipeline, os.monotonic_us() + STEP_WAIT_US, err);
+    int64_t deadline_us = checkpoint_deadline(pipeline, os.monotonic_us() + STEP_WAIT_US);
+    freshet_code code = pipeline_step(pipeline, deadline_us, err);
     if (code == FRESHET_END) {
         freshet_code finished = pipeline_finish(pipeline, err);
         return finished == FRESHET_OK ? code : finished;
     }
-    if (code != FRESHET_OK || !flush_is_due(pipeline))
-        return code;
-    return pipeline_flush(pipeline, err);
+    if (code == FRESHET_OK && flush_is_due(pipeline))
+        code = pipeline_flush(pipeline, err);
+    return code == FRESHET_OK ? checkpoint_turn(pipeline, err) : code;
 }
 
 freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
@@ -93,7 +94,7 @@ freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
                 log_say(LOG_INFO, pipeline->declaration->pipeline.value, "the run goes on");
             retry.since_us = 0;
             if (atomic_load(&pipeline->stop))
-                return FRESHET_OK;
+                return checkpoint_finish(pipeline, err);
         } else if (!should_retry(pipeline, &retry, &problem)) {
             if (err != NULL)
                 *err = problem;

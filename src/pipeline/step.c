@@ -29,7 +29,10 @@ static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state,
 {
     freshet_reader *reader = state->reader;
     if (!state->opened) {
-        freshet_code code = reader->ops->open(reader, NULL, err);
+        reader_positions from;
+        freshet_code code = checkpoint_positions(pipeline, reader->index, &from, err);
+        if (code == FRESHET_OK)
+            code = reader->ops->open(reader, &from, err);
         if (code != FRESHET_OK)
             return code;
         state->opened = true;
@@ -378,6 +381,8 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
     }
     if (code == FRESHET_OK && pipeline->delivery.pending)
         code = deliver(pipeline, err);
+    if (code == FRESHET_OK)
+        checkpoint_trim(pipeline);
     note_lag(pipeline);
     return code;
 }
@@ -408,7 +413,7 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
         if (writer->is_batch && writer->ops->pending != NULL)
             code = writer->ops->publish(writer, &files[i], err);
     }
-    return code;
+    return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;
 }
 
 freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
@@ -418,5 +423,7 @@ freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, fresh
         return code;
     freshet_code after =
         code == FRESHET_END ? pipeline_finish(pipeline, err) : pipeline_flush(pipeline, err);
+    if (after == FRESHET_OK && code == FRESHET_OK)
+        after = checkpoint_turn(pipeline, err);
     return after == FRESHET_OK ? code : after;
 }

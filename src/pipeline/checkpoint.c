@@ -1,0 +1,430 @@
+/* checkpoint.c - taking checkpoints; see checkpoint.h.
+ *
+ *   CHECKPOINT_NONE ──begin──► CHECKPOINT_WRITING ──durable──► CHECKPOINT_PUBLISHING ──► CHECKPOINT_NONE
+ *
+ * The loop calls checkpoint_turn() after each step; it moves on as far as it can without waiting.
+ * When gathering fails (a disk is full), nothing was handed over, and the next turn gathers anew. When
+ * writing fails, the store keeps what it was given, and each turn lets it try again.
+ */
+#include "pipeline/checkpoint.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "pipeline/checkpoint_internal.h"
+#include "writers/online.h"
+
+#define CHECKPOINTING "making a checkpoint"
+#define TRIM_LOOK_EVERY 64u
+
+/* ---- what is put down ---------------------------------------------------------------------- */
+
+static freshet_code put_fact(checkpoint *checkpoint, const char *name, const char *key,
+                             const void *value, size_t length, freshet_error *err)
+{
+    return store_put(checkpoint->store, STORE_FACT, name, key, strlen(key), value, length, err);
+}
+
+static freshet_code put_text(checkpoint *checkpoint, const char *name, const char *text,
+                             freshet_error *err)
+{
+    return put_fact(checkpoint, name, "", text == NULL ? "" : text, text == NULL ? 0 : strlen(text),
+                    err);
+}
+
+/* What later runs compare themselves with: once a run. */
+static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_code code =
+        put_text(checkpoint, FACT_PIPELINE, pipeline->declaration->pipeline.value, err);
+    if (code == FRESHET_OK)
+        code = put_text(checkpoint, FACT_SINK, checkpoint_sink(pipeline), err);
+    if (code == FRESHET_OK)
+        code = put_text(checkpoint, FACT_QUERY, pipeline->declaration->source.query.value, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
+        const freshet_reader *reader = pipeline->readers[i].reader;
+        if (!source_drives(pipeline->source, i))
+            continue;
+        text_reset(&checkpoint->text);
+        if (!text_format(&checkpoint->text, "%u %s", i, reader->ops->block.name))
+            return error_memory(err, CHECKPOINTING);
+        code = put_fact(checkpoint, FACT_READER, reader->block->id.value, checkpoint->text.bytes,
+                        checkpoint->text.length, err);
+    }
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
+        const state_part *part = checkpoint->parts[i].part;
+        text_reset(&checkpoint->text);
+        text_append(&checkpoint->text, (const char *)&part->fingerprint, sizeof part->fingerprint);
+        if (!text_append_c(&checkpoint->text, part->shape))
+            return error_memory(err, CHECKPOINTING);
+        code = put_fact(checkpoint, FACT_PART, part->name, checkpoint->text.bytes,
+                        checkpoint->text.length, err);
+    }
+    return code;
+}
+
+static freshet_code put_facts(freshet_pipeline *pipeline, const dead_letters_mark *letters,
+                              freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    int64_t last[2] = {(int64_t)checkpoint->number + 1, os.now_us()};
+    freshet_code code = put_fact(checkpoint, FACT_CHECKPOINT, "", last, sizeof last, err);
+    if (code == FRESHET_OK)
+        code = put_fact(checkpoint, FACT_LETTERS, "", letters, sizeof *letters, err);
+    text_reset(&checkpoint->text);
+    if (code == FRESHET_OK)
+        code = feature_set_save_facts(pipeline->features, &checkpoint->text, err);
+    if (code == FRESHET_OK)
+        code = put_fact(checkpoint, FACT_FEATURES, "", checkpoint->text.bytes,
+                        checkpoint->text.length, err);
+    if (code == FRESHET_OK && !checkpoint->is_declared)
+        code = put_declaration(pipeline, err);
+    return code;
+}
+
+static freshet_code put_position(checkpoint *checkpoint, const char *id,
+                                 const reader_position *position, freshet_error *err)
+{
+    text_buffer *text = &checkpoint->text;
+    text_reset(text);
+    text_append(text, (const char *)&position->offset, sizeof position->offset);
+    if (!text_append_c(text, position->label))
+        return error_memory(err, CHECKPOINTING);
+    return store_put(checkpoint->store, STORE_POSITION, id, position->name, strlen(position->name),
+                     text->bytes, text->length, err);
+}
+
+/* The positions that moved; the first time in a run all of them, in the place of those that are there: names may
+ * have changed (a file on a disk that got another number). */
+static freshet_code put_positions(freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_reader *reader = pipeline->readers[i].reader;
+    const char *id = reader->block->id.value;
+    bool all = !checkpoint->kept_readers[i] || checkpoint->moved_lost;
+    reader_positions positions = {0};
+    freshet_code code = reader->ops->positions(reader, checkpoint->arena, all, &positions, err);
+    if (code == FRESHET_OK && all)
+        code = store_remove_all(checkpoint->store, STORE_POSITION, id, err);
+    for (uint32_t k = 0; code == FRESHET_OK && k < positions.n; k++)
+        code = put_position(checkpoint, id, &positions.items[k], err);
+    return code;
+}
+
+static freshet_code put_all_positions(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++)
+        if (source_drives(pipeline->source, i) && pipeline->readers[i].opened &&
+            pipeline->readers[i].reader->ops->positions != NULL)
+            code = put_positions(pipeline, i, err);
+    return code;
+}
+
+static freshet_code put_part(checkpoint *checkpoint, const state_part *part, freshet_error *err)
+{
+    text_buffer *text = &checkpoint->text;
+    uint32_t cursor = 0;
+    state_key key;
+    freshet_code code = FRESHET_OK;
+    while (code == FRESHET_OK && part->next_dirty(part->self, &cursor, &key)) {
+        if (part->is_empty != NULL && part->is_empty(part->self, &key)) {
+            code = store_remove(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
+                                err);
+            continue;
+        }
+        text_reset(text);
+        code = part->save(part->self, &key, text, err);
+        if (code == FRESHET_OK)
+            code = store_put(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
+                             text->bytes, text->length, err);
+    }
+    return code;
+}
+
+/* The files to publish, in the place of those that the checkpoint before has listed. */
+static freshet_code put_files(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        const freshet_writer *writer = pipeline->writers[i];
+        const writer_files *files = &checkpoint->files[i];
+        if (writer->ops->pending == NULL)
+            continue;
+        if (checkpoint->is_listed)
+            code =
+                store_remove_all(checkpoint->store, STORE_FILE, checkpoint->writer_names[i], err);
+        for (uint32_t k = 0; code == FRESHET_OK && k < files->n; k++)
+            code = store_put(checkpoint->store, STORE_FILE, checkpoint->writer_names[i],
+                             files->paths[k], strlen(files->paths[k]), "", 0, err);
+    }
+    return code;
+}
+
+/* ---- begin --------------------------------------------------------------------------------- */
+
+static freshet_code ask_writers(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_code code = pipeline_flush(pipeline, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        checkpoint->files[i] = (writer_files){0};
+        if (writer->ops->pending != NULL)
+            code = writer->ops->pending(writer, checkpoint->arena, &checkpoint->files[i], err);
+    }
+    return code;
+}
+
+static freshet_code gather(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    dead_letters_mark letters;
+    arena_reset(checkpoint->arena);
+    freshet_code code = ask_writers(pipeline, err);
+    if (code == FRESHET_OK)
+        code = dead_letters_keep(pipeline->letters, &letters, err);
+    if (code == FRESHET_OK)
+        code = put_facts(pipeline, &letters, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = put_all_positions(pipeline, err);
+    checkpoint->moved_lost |= code != FRESHET_OK;
+    if (code == FRESHET_OK)
+        code = put_files(pipeline, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
+        code = put_part(checkpoint, checkpoint->parts[i].part, err);
+    if (code == FRESHET_OK)
+        code = store_commit(checkpoint->store, err);
+    checkpoint->moved_lost |= code != FRESHET_OK;
+    return code;
+}
+
+/* It is handed over: what comes now belongs to the next one. */
+static void turn_over(freshet_pipeline *pipeline)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    checkpoint->number++;
+    checkpoint->is_declared = true;
+    checkpoint->moved_lost = false;
+    checkpoint->is_listed = false;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        checkpoint->kept_readers[i] |= pipeline->readers[i].opened;
+    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
+        pipeline->writers[i]->checkpoint = checkpoint->number + 1;
+        checkpoint->is_listed |= checkpoint->files[i].n > 0;
+    }
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
+        checkpoint->parts[i].part->clean(checkpoint->parts[i].part->self);
+    checkpoint->wants_memory = false;
+    checkpoint->phase = CHECKPOINT_WRITING;
+    checkpoint->published = 0;
+    checkpoint->rows_at = freshet_counter(pipeline, FRESHET_ROWS_READ);
+    checkpoint->handed_us = os.monotonic_us();
+}
+
+freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    checkpoint->begun_us = os.monotonic_us();
+    freshet_code code = store_begin(checkpoint->store, err);
+    if (code == FRESHET_OK)
+        code = gather(pipeline, err);
+    if (code == FRESHET_OK)
+        turn_over(pipeline);
+    return code;
+}
+
+/* ---- end ----------------------------------------------------------------------------------- */
+
+static void note_durable(freshet_pipeline *pipeline)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    int64_t collect_us = (checkpoint->handed_us - checkpoint->begun_us) * CHECKPOINT_COLLECT_SHARE;
+    int64_t write_us = (os.monotonic_us() - checkpoint->handed_us) * CHECKPOINT_WRITE_SHARE;
+    int64_t stretch_us = collect_us > write_us ? collect_us : write_us;
+    int64_t interval_us = pipeline->declaration->checkpoint.interval_us;
+    if (stretch_us > CHECKPOINT_STRETCH_MAX_US)
+        stretch_us = CHECKPOINT_STRETCH_MAX_US;
+    checkpoint->due_us =
+        checkpoint->begun_us + (stretch_us > interval_us ? stretch_us : interval_us);
+    checkpoint->phase = CHECKPOINT_PUBLISHING;
+}
+
+static freshet_code publish(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    for (; checkpoint->published < pipeline->n_writers; checkpoint->published++) {
+        freshet_writer *writer = pipeline->writers[checkpoint->published];
+        const writer_files *files = &checkpoint->files[checkpoint->published];
+        freshet_code code = files->n == 0 ? FRESHET_OK : writer->ops->publish(writer, files, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    checkpoint->phase = CHECKPOINT_NONE;
+    return FRESHET_OK;
+}
+
+/* Moves on what is on its way; wait: until it is there. */
+static freshet_code go_on(freshet_pipeline *pipeline, bool wait, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    if (checkpoint->phase == CHECKPOINT_WRITING && (wait || store_is_idle(checkpoint->store))) {
+        freshet_code code = store_wait(checkpoint->store, err);
+        if (code != FRESHET_OK)
+            return code;
+        note_durable(pipeline);
+    }
+    return checkpoint->phase == CHECKPOINT_PUBLISHING ? publish(pipeline, err) : FRESHET_OK;
+}
+
+/* ---- when ---------------------------------------------------------------------------------- */
+
+static int64_t rows_since(const freshet_pipeline *pipeline)
+{
+    return freshet_counter(pipeline, FRESHET_ROWS_READ) - pipeline->checkpoint->rows_at;
+}
+
+/* Is there anything that is not durable, or a list that is out of date? */
+static bool is_behind(const freshet_pipeline *pipeline)
+{
+    return rows_since(pipeline) > 0 || pipeline->checkpoint->is_listed ||
+           pipeline->checkpoint->moved_lost;
+}
+
+freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    if (checkpoint == NULL || pipeline->delivery.pending)
+        return FRESHET_OK;
+    int64_t now_us = os.monotonic_us();
+    bool short_of_memory = checkpoint->wants_memory && now_us >= checkpoint->memory_due_us;
+    freshet_code code = go_on(pipeline, short_of_memory, err);
+    if (code != FRESHET_OK || checkpoint->phase != CHECKPOINT_NONE || !is_behind(pipeline))
+        return code;
+    if (now_us < checkpoint->due_us && rows_since(pipeline) < CHECKPOINT_ROWS_MAX &&
+        !short_of_memory)
+        return FRESHET_OK;
+    checkpoint->memory_due_us = now_us + CHECKPOINT_MEMORY_US;
+    return checkpoint_begin(pipeline, err);
+}
+
+int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_us)
+{
+    const checkpoint *checkpoint = pipeline->checkpoint;
+    if (checkpoint == NULL)
+        return deadline_us;
+    int64_t wanted_us = deadline_us;
+    if (checkpoint->phase != CHECKPOINT_NONE)
+        wanted_us = os.monotonic_us() + CHECKPOINT_LOOK_US;
+    else if (is_behind(pipeline))
+        wanted_us = checkpoint->due_us;
+    return wanted_us < deadline_us ? wanted_us : deadline_us;
+}
+
+freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
+{
+    if (pipeline->checkpoint == NULL)
+        return FRESHET_OK;
+    freshet_code code = go_on(pipeline, true, err);
+    /* Twice at most: the rows, and then the list of files that they have made. */
+    for (int times = 0; code == FRESHET_OK && times < 2 && is_behind(pipeline); times++) {
+        code = checkpoint_begin(pipeline, err);
+        if (code == FRESHET_OK)
+            code = go_on(pipeline, true, err);
+    }
+    return code;
+}
+
+freshet_code freshet_checkpoint(freshet_pipeline *pipeline, freshet_error *err)
+{
+    if (pipeline->delivery.pending)
+        return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
+                         "the last micro-batch could not be delivered to all writers; step again "
+                         "first, and then make a checkpoint");
+    return checkpoint_finish(pipeline, err);
+}
+
+/* ---- positions ----------------------------------------------------------------------------- */
+
+typedef struct taking {
+    arena *arena;
+    reader_positions *out;
+    uint32_t capacity;
+    bool failed;
+} taking;
+
+static bool take_position(void *context, const char *name, const void *key, size_t key_length,
+                          const void *value, size_t length)
+{
+    taking *taking = context;
+    reader_positions *out = taking->out;
+    (void)name;
+    if (out->n == taking->capacity) {
+        uint32_t capacity = taking->capacity == 0 ? 64 : taking->capacity * 2;
+        out->items = arena_grow(taking->arena, out->items, out->n * sizeof *out->items,
+                                capacity * sizeof *out->items);
+        taking->capacity = capacity;
+    }
+    reader_position position = {.name = arena_copy(taking->arena, key, key_length)};
+    taking->failed = out->items == NULL || position.name == NULL || length < sizeof position.offset;
+    if (taking->failed)
+        return false;
+    memcpy(&position.offset, value, sizeof position.offset);
+    position.label = arena_copy(taking->arena, (const char *)value + sizeof position.offset,
+                                length - sizeof position.offset);
+    taking->failed = position.label == NULL;
+    if (!taking->failed)
+        out->items[out->n++] = position;
+    return !taking->failed;
+}
+
+freshet_code checkpoint_positions(freshet_pipeline *pipeline, uint32_t reader,
+                                  reader_positions *out, freshet_error *err)
+{
+    *out = (reader_positions){0};
+    if (pipeline->checkpoint == NULL)
+        return FRESHET_OK;
+    taking taking = {.arena = pipeline->step_arena, .out = out};
+    freshet_code code =
+        store_visit(pipeline->checkpoint->store, STORE_POSITION,
+                    pipeline->readers[reader].reader->block->id.value, take_position, &taking, err);
+    return code == FRESHET_OK && taking.failed ? error_memory(err, "reading positions") : code;
+}
+
+/* ---- memory -------------------------------------------------------------------------------- */
+
+static size_t bytes_held(const checkpoint *checkpoint)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
+        bytes += checkpoint->parts[i].part->bytes(checkpoint->parts[i].part->self);
+    return bytes;
+}
+
+void checkpoint_trim(freshet_pipeline *pipeline)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    if (checkpoint == NULL || checkpoint->n_parts == 0)
+        return;
+    size_t most = (size_t)pipeline->declaration->state.memory;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
+        checkpoint_part *part = &checkpoint->parts[i];
+        const state_part *of = part->part;
+        state_key key;
+        while (bytes_held(checkpoint) > most) {
+            uint32_t dropped = 0;
+            while (dropped < TRIM_LOOK_EVERY && of->next_cold(of->self, &key)) {
+                of->drop(of->self, &key);
+                dropped++;
+            }
+            part->in_store |= dropped > 0;
+            if (dropped < TRIM_LOOK_EVERY)
+                break;
+        }
+    }
+    checkpoint->wants_memory = bytes_held(checkpoint) > most;
+}

@@ -1,0 +1,54 @@
+/* checkpoint_internal.h - what checkpoint.c and checkpoint_open.c share. */
+#ifndef FRESHET_PIPELINE_CHECKPOINT_INTERNAL_H
+#define FRESHET_PIPELINE_CHECKPOINT_INTERNAL_H
+
+#include "pipeline/checkpoint.h"
+#include "pipeline/pipeline.h"
+
+typedef enum checkpoint_phase {
+    CHECKPOINT_NONE,      /* none is on its way */
+    CHECKPOINT_WRITING,   /* the store's thread has it */
+    CHECKPOINT_PUBLISHING /* it is durable */
+} checkpoint_phase;
+
+/* A part as it asks for its keys. */
+typedef struct checkpoint_part {
+    checkpoint *checkpoint;
+    const state_part *part;
+    bool in_store; /* the store may hold keys that memory does not */
+} checkpoint_part;
+
+struct checkpoint {
+    state_store *store;
+    const char *folder;
+    arena *arena;    /* of the checkpoint that is on its way */
+    uint64_t number; /* of the last one that was handed over */
+    checkpoint_phase phase;
+
+    const char *writer_names[PIPELINE_WRITERS_MAX]; /* in the store */
+    writer_files files[PIPELINE_WRITERS_MAX];       /* of the one on its way */
+    uint32_t published;                             /* writers that have published them */
+    bool is_listed; /* the last durable checkpoint lists files, all published by now */
+    bool kept_readers[PIPELINE_READERS_MAX]; /* all their positions are in the store */
+    bool is_declared;                        /* this run has put down its declaration */
+    bool moved_lost; /* positions were asked for, and the checkpoint then failed */
+
+    checkpoint_part *parts;
+    uint32_t n_parts;
+    bool wants_memory;     /* nothing in memory can be dropped, and that is too much */
+    int64_t memory_due_us; /* not before then is that a reason for another checkpoint */
+
+    int64_t rows_at;  /* rows read when the last one was gathered */
+    int64_t begun_us; /* monotonic: of the last one */
+    int64_t handed_us;
+    int64_t due_us;
+    text_buffer text; /* scratch */
+};
+
+/* Gathers and hands over a checkpoint. */
+freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err);
+
+/* FACT_SINK of this run. */
+const char *checkpoint_sink(const freshet_pipeline *pipeline);
+
+#endif

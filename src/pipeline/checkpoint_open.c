@@ -1,0 +1,496 @@
+/* checkpoint_open.c - which state folder; what is in it, and whether it fits; see checkpoint.h.
+ *
+ * State fits a declaration when every row that it was made of would have been treated alike: the same readers (new ones may
+ * come behind), the same parts of keyed state with the same shape, the same kind of sink. What else
+ * changes (the query, features without windows, further aggregates of what is kept) counts from
+ * here on.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "pipeline/checkpoint_internal.h"
+#include "writers/online.h"
+
+#define OPENING "opening the state"
+
+/* ---- which folder -------------------------------------------------------------------------- */
+
+const char *checkpoint_folder(const declaration *declaration, arena *arena)
+{
+    if (declaration->state.path.value != NULL)
+        return declaration_path(declaration, arena, declaration->state.path.value);
+    const char *name = arena_format(arena, "%s.state", declaration->pipeline.value);
+    return name == NULL ? NULL : declaration_path(declaration, arena, name);
+}
+
+/* Does any writer keep its rows? */
+static bool is_lasting(const freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        if (pipeline->writers[i]->ops != &online_writer_ops ||
+            online_debug_table(pipeline->writers[i]) == NULL)
+            return true;
+    return false;
+}
+
+const char *checkpoint_sink(const freshet_pipeline *pipeline)
+{
+    return is_lasting(pipeline) ? "lasting" : "debug";
+}
+
+/* Is state kept at all? */
+static bool is_wanted(const freshet_pipeline *pipeline)
+{
+    if (!pipeline->declaration->is_stream)
+        return false;
+    if (pipeline->options.state != NULL)
+        return true;
+    return !pipeline->options.debug &&
+           (pipeline->declaration->state.path.value != NULL || is_lasting(pipeline));
+}
+
+/* ---- does it fit --------------------------------------------------------------------------- */
+
+static freshet_code refuse(const freshet_pipeline *pipeline, const char *reason, freshet_error *err)
+{
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+                     "the state in \"%s\" cannot serve this declaration: %s; put the declaration "
+                     "back, or begin anew after `freshet state reset`, or name another folder by "
+                     "--state",
+                     pipeline->checkpoint->folder, reason);
+}
+
+/* A fact as text in the scratch; "" where there is none. */
+static freshet_code get_fact(checkpoint *checkpoint, const char *name, const char *key,
+                             freshet_error *err)
+{
+    text_reset(&checkpoint->text);
+    freshet_code code =
+        store_get(checkpoint->store, STORE_FACT, name, key, strlen(key), &checkpoint->text, err);
+    if (code == FRESHET_END || (code == FRESHET_OK && checkpoint->text.bytes == NULL)) {
+        text_reset(&checkpoint->text);
+        code = text_append_c(&checkpoint->text, "") ? FRESHET_OK : error_memory(err, OPENING);
+    }
+    return code;
+}
+
+/* The fact and what it is now; false where they differ. */
+static freshet_code check_text(freshet_pipeline *pipeline, const char *name, const char *now,
+                               const char *reason, freshet_error *err)
+{
+    freshet_code code = get_fact(pipeline->checkpoint, name, "", err);
+    if (code != FRESHET_OK || strcmp(pipeline->checkpoint->text.bytes, now) == 0)
+        return code;
+    char text[512];
+    snprintf(text, sizeof text, reason, pipeline->checkpoint->text.bytes);
+    return refuse(pipeline, text, err);
+}
+
+/* Watermarks know a reader by its place in the list; positions by its id. */
+static freshet_code check_reader(freshet_pipeline *pipeline, uint32_t i, uint32_t *n_new,
+                                 freshet_error *err)
+{
+    char reason[512];
+    const freshet_reader *reader = pipeline->readers[i].reader;
+    const char *id = reader->block->id.value;
+    const char *kind = reader->ops->block.name;
+    const text_buffer *text = &pipeline->checkpoint->text;
+    freshet_code code = get_fact(pipeline->checkpoint, FACT_READER, id, err);
+    if (code != FRESHET_OK)
+        return code;
+    char *end = text->bytes;
+    unsigned long place = strtoul(text->bytes, &end, 10);
+    if (text->length == 0)
+        ++*n_new;
+    else if (*end != ' ' || strcmp(end + 1, kind) != 0)
+        snprintf(reason, sizeof reason, "the reader \"%s\" was of the kind \"%s\" and is now %s",
+                 id, *end == ' ' ? end + 1 : end, kind);
+    else if (place != i)
+        snprintf(
+            reason, sizeof reason,
+            "the reader \"%s\" was number %lu in the list of readers and is now number %u (new "
+            "ones go behind the others)",
+            id, place + 1, i + 1);
+    if (text->length == 0 || (*end == ' ' && strcmp(end + 1, kind) == 0 && place == i))
+        return FRESHET_OK;
+    return refuse(pipeline, reason, err);
+}
+
+typedef struct gone_readers {
+    const freshet_pipeline *pipeline;
+    uint32_t n;
+    char id[128]; /* of one of them */
+} gone_readers;
+
+static bool note_reader(void *context, const char *name, const void *key, size_t key_length,
+                        const void *value, size_t length)
+{
+    gone_readers *gone = context;
+    (void)name;
+    (void)value;
+    (void)length;
+    for (uint32_t i = 0; i < gone->pipeline->n_readers; i++) {
+        const char *id = gone->pipeline->readers[i].reader->block->id.value;
+        if (source_drives(gone->pipeline->source, i) && strlen(id) == key_length &&
+            memcmp(id, key, key_length) == 0)
+            return true;
+    }
+    gone->n++;
+    snprintf(gone->id, sizeof gone->id, "%.*s", (int)key_length, (const char *)key);
+    return true;
+}
+
+/* One reader gone and a new one there is one renamed: its rows would come twice. */
+static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err)
+{
+    uint32_t n_new = 0;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++)
+        if (source_drives(pipeline->source, i))
+            code = check_reader(pipeline, i, &n_new, err);
+    gone_readers gone = {.pipeline = pipeline};
+    if (code == FRESHET_OK)
+        code = store_visit(pipeline->checkpoint->store, STORE_FACT, FACT_READER, note_reader, &gone,
+                           err);
+    if (code != FRESHET_OK || gone.n == 0)
+        return code;
+    char reason[256];
+    snprintf(reason, sizeof reason,
+             "the reader \"%s\" is gone and another one new; where it only has another name, all "
+             "of it would be read again",
+             gone.id);
+    if (n_new > 0)
+        return refuse(pipeline, reason, err);
+    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
+            "the reader \"%s\" is gone; what its rows left in the state stays", gone.id);
+    return FRESHET_OK;
+}
+
+/* A part that was not there has not seen the rows before; one of another shape kept other things. */
+static freshet_code check_part(freshet_pipeline *pipeline, const state_part *part,
+                               freshet_error *err)
+{
+    char reason[640];
+    text_buffer *text = &pipeline->checkpoint->text;
+    freshet_code code = get_fact(pipeline->checkpoint, FACT_PART, part->name, err);
+    if (code != FRESHET_OK)
+        return code;
+    uint64_t fingerprint = 0;
+    if (text->length >= sizeof fingerprint)
+        memcpy(&fingerprint, text->bytes, sizeof fingerprint);
+    if (text->length < sizeof fingerprint)
+        snprintf(reason, sizeof reason,
+                 "nothing was kept for its %s, and the rows before will not come again",
+                 part->name);
+    else if (fingerprint != part->fingerprint)
+        snprintf(reason, sizeof reason, "for its %s it keeps %.200s, and is to keep %.200s",
+                 part->name, text->bytes + sizeof fingerprint, part->shape);
+    else
+        return FRESHET_OK;
+    return refuse(pipeline, reason, err);
+}
+
+typedef struct part_names {
+    const freshet_pipeline *pipeline;
+    text_buffer gone; /* names, each with its 0 byte */
+} part_names;
+
+static bool note_gone(void *context, const char *name, const void *key, size_t key_length,
+                      const void *value, size_t length)
+{
+    part_names *names = context;
+    const checkpoint *checkpoint = names->pipeline->checkpoint;
+    (void)name;
+    (void)value;
+    (void)length;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
+        const char *known = checkpoint->parts[i].part->name;
+        if (strlen(known) == key_length && memcmp(known, key, key_length) == 0)
+            return true;
+    }
+    text_append(&names->gone, key, key_length);
+    text_append_char(&names->gone, '\0');
+    return true;
+}
+
+/* Parts that the declaration no longer has: rows come from now on that they do not see. */
+static freshet_code forget_parts(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    part_names names = {.pipeline = pipeline};
+    text_init(&names.gone, TEXT_LIMIT_DEFAULT);
+    freshet_code code =
+        store_visit(checkpoint->store, STORE_FACT, FACT_PART, note_gone, &names, err);
+    if (code == FRESHET_OK && names.gone.failed)
+        code = error_memory(err, OPENING);
+    if (code == FRESHET_OK && names.gone.length > 0)
+        code = store_begin(checkpoint->store, err);
+    for (size_t at = 0; code == FRESHET_OK && at < names.gone.length;) {
+        const char *name = names.gone.bytes + at;
+        log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
+                "the declaration has no longer %s, and what was kept for it is removed", name);
+        code = store_remove_all(checkpoint->store, STORE_STATE, name, err);
+        if (code == FRESHET_OK)
+            code = store_remove(checkpoint->store, STORE_FACT, FACT_PART, name, strlen(name), err);
+        at += strlen(name) + 1;
+    }
+    if (code == FRESHET_OK && names.gone.length > 0)
+        code = store_commit(checkpoint->store, err);
+    if (code == FRESHET_OK)
+        code = store_wait(checkpoint->store, err);
+    text_release(&names.gone);
+    return code;
+}
+
+static freshet_code check_query(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = get_fact(pipeline->checkpoint, FACT_QUERY, "", err);
+    if (code == FRESHET_OK && pipeline->declaration->source.query.value != NULL &&
+        strcmp(pipeline->checkpoint->text.bytes, pipeline->declaration->source.query.value) != 0)
+        log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
+                "the query has changed since the last checkpoint: it counts from here on, and what "
+                "is kept of earlier rows was made by the query before");
+    return code;
+}
+
+static freshet_code check_fits(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    bool lasting = is_lasting(pipeline);
+    freshet_code code = check_text(pipeline, FACT_PIPELINE, pipeline->declaration->pipeline.value,
+                                   "it is of the pipeline \"%s\"", err);
+    if (code == FRESHET_OK)
+        code = check_text(pipeline, FACT_SINK, checkpoint_sink(pipeline),
+                          lasting ? "its rows so far went to a %s table, and would be missing in "
+                                    "the writers"
+                                  : "its rows go to %s writers, which would miss those of this run",
+                          err);
+    if (code == FRESHET_OK)
+        code = check_readers(pipeline, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
+        code = check_part(pipeline, checkpoint->parts[i].part, err);
+    if (code == FRESHET_OK)
+        code = forget_parts(pipeline, err);
+    return code == FRESHET_OK ? check_query(pipeline, err) : code;
+}
+
+/* ---- taking it up -------------------------------------------------------------------------- */
+
+static freshet_code load_key(void *context, const void *key, size_t key_length, text_buffer *into,
+                             freshet_error *err)
+{
+    checkpoint_part *part = context;
+    if (!part->in_store)
+        return FRESHET_END;
+    return store_get(part->checkpoint->store, STORE_STATE, part->part->name, key, key_length, into,
+                     err);
+}
+
+static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    const state_part *parts = feature_set_state(pipeline->features, &checkpoint->n_parts);
+    checkpoint->parts =
+        arena_zero(pipeline->arena, checkpoint->n_parts + (size_t)1, sizeof *checkpoint->parts);
+    if (checkpoint->parts == NULL)
+        return error_memory(err, OPENING);
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
+        checkpoint->parts[i] = (checkpoint_part){.checkpoint = checkpoint, .part = &parts[i]};
+        parts[i].set_load(parts[i].self, load_key, &checkpoint->parts[i]);
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_error problem = {0};
+    freshet_code code = get_fact(checkpoint, FACT_FEATURES, "", err);
+    if (code != FRESHET_OK)
+        return code;
+    code = feature_set_restore_facts(pipeline->features, checkpoint->text.bytes,
+                                     checkpoint->text.length, &problem);
+    if (code == FRESHET_BAD_DECLARATION)
+        return refuse(pipeline, problem.text, err);
+    if (code != FRESHET_OK && err != NULL)
+        *err = problem;
+    return code;
+}
+
+static freshet_code cut_letters(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    dead_letters_mark mark;
+    bool cut = true;
+    freshet_code code = get_fact(checkpoint, FACT_LETTERS, "", err);
+    if (code != FRESHET_OK || checkpoint->text.length != sizeof mark)
+        return code;
+    memcpy(&mark, checkpoint->text.bytes, sizeof mark);
+    code = dead_letters_cut(pipeline->letters, pipeline->declaration->pipeline.value, &mark, &cut,
+                            err);
+    if (code == FRESHET_OK && !cut)
+        log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
+                "the file of dead letters has another's lines, or was moved, since the last "
+                "checkpoint: letters behind it may be there twice");
+    return code;
+}
+
+/* Paths of the files that the last checkpoint lists. */
+typedef struct listing {
+    arena *arena;
+    const char **paths;
+    uint32_t n, capacity;
+    bool failed;
+} listing;
+
+static bool list_file(void *context, const char *name, const void *key, size_t key_length,
+                      const void *value, size_t length)
+{
+    listing *listing = context;
+    (void)name;
+    (void)value;
+    (void)length;
+    if (listing->n == listing->capacity) {
+        uint32_t capacity = listing->capacity == 0 ? 64 : listing->capacity * 2;
+        listing->paths =
+            arena_grow(listing->arena, listing->paths, listing->n * sizeof *listing->paths,
+                       capacity * sizeof *listing->paths);
+        listing->capacity = capacity;
+    }
+    char *path = arena_copy(listing->arena, key, key_length);
+    listing->failed = listing->paths == NULL || path == NULL;
+    if (listing->failed)
+        return false;
+    listing->paths[listing->n++] = path;
+    return true;
+}
+
+static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_writer *writer = pipeline->writers[i];
+    listing listing = {.arena = checkpoint->arena};
+    freshet_code code = store_visit(checkpoint->store, STORE_FILE, checkpoint->writer_names[i],
+                                    list_file, &listing, err);
+    if (code == FRESHET_OK && listing.failed)
+        code = error_memory(err, OPENING);
+    if (code != FRESHET_OK)
+        return code;
+    checkpoint->is_listed |= listing.n > 0;
+    writer_files files = {.paths = listing.paths, .n = listing.n};
+    return writer->ops->recover(writer, &files, err);
+}
+
+/* The writers' names in the store: the kind, and which one of that kind. */
+static freshet_code name_writers(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
+        uint32_t alike = 0;
+        for (uint32_t k = 0; k < i; k++)
+            alike += pipeline->writers[k]->ops == pipeline->writers[i]->ops;
+        checkpoint->writer_names[i] = arena_format(
+            pipeline->arena, "%s %u", pipeline->writers[i]->ops->block.name, alike + 1);
+        if (checkpoint->writer_names[i] == NULL)
+            return error_memory(err, OPENING);
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code recover_writers(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        writer->checkpoint = pipeline->checkpoint->number + 1;
+        if (writer->ops->recover != NULL)
+            code = recover_writer(pipeline, i, err);
+    }
+    return code;
+}
+
+/* Goes on from the last checkpoint. */
+static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    checkpoint->number = (uint64_t)last[0];
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
+        checkpoint->parts[i].in_store = true;
+    freshet_code code = check_fits(pipeline, err);
+    if (code == FRESHET_OK)
+        code = restore_features(pipeline, err);
+    if (code == FRESHET_OK)
+        code = cut_letters(pipeline, err);
+    if (code == FRESHET_OK)
+        code = recover_writers(pipeline, err);
+    text_buffer at;
+    text_init(&at, 64);
+    text_append_timestamp(&at, last[1]);
+    if (code == FRESHET_OK && !at.failed)
+        log_say(LOG_INFO, pipeline->declaration->pipeline.value,
+                "goes on from checkpoint %llu of %s, in %s", (unsigned long long)last[0], at.bytes,
+                checkpoint->folder);
+    text_release(&at);
+    return code;
+}
+
+/* The first checkpoint says where everything was before the first row. */
+static freshet_code begin_anew(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = recover_writers(pipeline, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_begin(pipeline, err);
+    return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;
+}
+
+static freshet_code open_folder(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = arena_zero(pipeline->arena, 1, sizeof *checkpoint);
+    if (checkpoint == NULL || (checkpoint->arena = arena_open()) == NULL)
+        return error_memory(err, OPENING);
+    pipeline->checkpoint = checkpoint;
+    text_init(&checkpoint->text, TEXT_LIMIT_DEFAULT);
+    checkpoint->folder = pipeline->options.state != NULL
+                             ? arena_text(pipeline->arena, pipeline->options.state)
+                             : checkpoint_folder(pipeline->declaration, pipeline->arena);
+    if (checkpoint->folder == NULL)
+        return error_memory(err, OPENING);
+    return store_open(checkpoint->folder, false, &checkpoint->store, err);
+}
+
+freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
+{
+    if (!pipeline->declaration->is_stream && pipeline->options.state != NULL)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, pipeline->declaration->file,
+                         "a batch keeps no state: leave --state away, or say `stream: true` at one "
+                         "of the readers");
+    if (!is_wanted(pipeline))
+        return FRESHET_OK;
+    int64_t last[2];
+    freshet_code code = open_folder(pipeline, err);
+    if (code == FRESHET_OK)
+        code = name_writers(pipeline, err);
+    if (code == FRESHET_OK)
+        code = take_parts(pipeline, err);
+    if (code == FRESHET_OK)
+        code = get_fact(pipeline->checkpoint, FACT_CHECKPOINT, "", err);
+    if (code != FRESHET_OK)
+        return code;
+    if (pipeline->checkpoint->text.length != sizeof last)
+        return begin_anew(pipeline, err);
+    memcpy(last, pipeline->checkpoint->text.bytes, sizeof last);
+    return take_up(pipeline, last, err);
+}
+
+void checkpoint_close(checkpoint *checkpoint)
+{
+    if (checkpoint == NULL)
+        return;
+    store_close(checkpoint->store);
+    text_release(&checkpoint->text);
+    arena_close(checkpoint->arena);
+}
