@@ -8,7 +8,8 @@
  *
  * When the files come to be seen depends on who drives:
  *
- *   a batch       at its end all at once: pending, then publish; its partitions replace those that are there
+ *   a batch       at its end all at once: pending (which also merges small files), then publish; its
+ *                 partitions replace those that are there
  *   checkpoints   pending before and publish after the checkpoint that lists them; recover at the
  *                 start says that it will be so
  *   neither       at each flush
@@ -36,6 +37,7 @@
 #define KEEPING "gathering rows for the history"
 #define DAY_US (INT64_C(86400) * 1000000)
 #define LEVELS 3u
+#define MERGE_FILES_MAX 256u
 
 enum { LAYOUT_FOLDER, LAYOUT_BUTTERFREE };
 
@@ -520,6 +522,79 @@ static freshet_code history_write(freshet_writer *base, const batch *rows, fresh
     return FRESHET_OK;
 }
 
+/* ---- merging --------------------------------------------------------------------------------- */
+
+/* A batch whose rows come in any order of days has small files of each: at its end neighbours are
+ * merged, as long as a file does not become too large. */
+
+#define MERGED_NAME "merged.parquet" /* aside only */
+
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(((const aside_file *)a)->path, ((const aside_file *)b)->path);
+}
+
+static bool same_partition(const char *a, const char *b)
+{
+    size_t length = (size_t)(strrchr(a, '/') - a) + 1;
+    return strncmp(a, b, length) == 0 && strchr(b + length, '/') == NULL;
+}
+
+/* How many files from `first` on can become one, of *n_rows rows. */
+static uint32_t count_mergeable(const history_writer *writer, uint32_t first, uint32_t *n_rows)
+{
+    const history_options *options = writer->base.options;
+    const aside_file *files = writer->files;
+    uint32_t n = 1;
+    *n_rows = files[first].n_rows;
+    while (first + n < writer->n_files && n < MERGE_FILES_MAX &&
+           same_partition(files[first].path, files[first + n].path) &&
+           *n_rows + files[first + n].n_rows <= options->rows)
+        *n_rows += files[first + n++].n_rows;
+    return n;
+}
+
+/* Makes one of n files; it gets the name of the first, and stands in their place. */
+static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, uint32_t n_rows,
+                          freshet_error *err)
+{
+    const char *paths[MERGE_FILES_MAX];
+    aside_file *files = writer->files + first;
+    arena_reset(writer->scratch);
+    const char *merged = history_folder_aside(writer->folder, writer->scratch, MERGED_NAME);
+    for (uint32_t i = 0; i < n; i++) {
+        paths[i] = history_folder_aside(writer->folder, writer->scratch, files[i].path);
+        if (paths[i] == NULL || merged == NULL)
+            return error_memory(err, KEEPING);
+    }
+    freshet_code code = parquet_merge(writer->parquet, paths, n, n_rows, merged, err);
+    if (code == FRESHET_OK)
+        code = history_folder_sync(writer->folder, MERGED_NAME, err);
+    if (code == FRESHET_OK)
+        code = history_folder_put(writer->folder, merged, files[0].path, err);
+    if (code != FRESHET_OK)
+        return code;
+    for (uint32_t i = 1; i < n; i++)
+        os.unlink(paths[i]); /* what stays is removed with the next run's first row */
+    files[0].n_rows = n_rows;
+    writer->n_files -= n - 1;
+    memmove(files + 1, files + n, (writer->n_files - first - 1) * sizeof *files);
+    return FRESHET_OK;
+}
+
+static freshet_code merge_files(history_writer *writer, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    if (writer->n_files > 1)
+        qsort(writer->files, writer->n_files, sizeof *writer->files, compare_files);
+    for (uint32_t first = 0; code == FRESHET_OK && first < writer->n_files; first++) {
+        uint32_t n_rows, n = count_mergeable(writer, first, &n_rows);
+        if (n > 1)
+            code = merge(writer, first, n, n_rows, err);
+    }
+    return code;
+}
+
 /* ---- being seen ------------------------------------------------------------------------------ */
 
 /* All rows are in durable files, and none is missing. */
@@ -534,6 +609,8 @@ static freshet_code finish_files(history_writer *writer, freshet_error *err)
                          "the files of the history hold %" PRIu64 " rows and should hold %" PRIu64
                          ": nothing of them is published",
                          writer->n_kept, writer->n_taken);
+    if (code == FRESHET_OK && writer->base.is_batch)
+        code = merge_files(writer, err);
     if (code == FRESHET_OK && writer->n_files > 0)
         code = history_folder_sync_aside(writer->folder, err);
     return code;

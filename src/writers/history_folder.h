@@ -43,6 +43,10 @@ const char *history_folder_aside(const history_folder *folder, arena *arena, con
 /* Is a file of that name seen already? */
 bool history_folder_has(const history_folder *folder, const char *file);
 
+/* Takes the aside file at `path` (of history_folder_aside) in the place of that of `file`. */
+freshet_code history_folder_put(history_folder *folder, const char *path, const char *file,
+                                freshet_error *err);
+
 /* A file that was written aside is made durable. */
 freshet_code history_folder_sync(history_folder *folder, const char *file, freshet_error *err);
 /* So is the list of those that lie aside. */

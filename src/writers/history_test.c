@@ -156,14 +156,15 @@ static void arrival_order_is_kept_within_a_day(void **state)
 {
     (void)state;
     simple simple;
-    make_simple(&simple, true, ", rows: 1000");
-    for (int64_t i = 0; i < 10; i++) /* each row is of another day than the one before */
+    make_simple(&simple, true, ", rows: 200"); /* files of each piece, merged at the end */
+    for (int64_t i = 0; i < 10; i++)           /* each row is of another day than the one before */
         good(simple.rig, write_rows(simple.rig, i * 90, 90, NEW_YEAR_US + i, DAY_US / 3 * 2));
     good(simple.rig, publish(simple.rig));
     assert_string_equal(rig_query(simple.rig, "select count(*) as n, count(distinct id) as d, "
                                               "count(distinct day * 100 + month) as days "
                                               "from " AS_ONE_TABLE),
                         "{\"n\":900,\"d\":900,\"days\":60}\n");
+    assert_int_equal(rig_count_files(simple.rig), 60);
     assert_string_equal(
         rig_query(
             simple.rig,
@@ -206,10 +207,42 @@ static void memory_makes_files_too(void **state)
     make_simple(&simple, true, ", memory: 1 MiB");
     for (int64_t i = 0; i < 10; i++) /* 24 bytes a row: more than 1 MiB after the fifth */
         good(simple.rig, write_rows(simple.rig, i * 10000, 10000, NEW_YEAR_US, 1));
+    const char *aside = rig_path(simple.rig, ".freshet/year=2024~month=1~day=1~"
+                                             "part-0000000000000000-0000.parquet.aside");
+    assert_int_equal(access(aside, F_OK), 0);
     good(simple.rig, publish(simple.rig));
-    assert_int_equal(rig_count_files(simple.rig), 2);
+    assert_int_equal(rig_count_files(simple.rig), 1);
     assert_string_equal(rig_query(simple.rig, "select count(distinct id) as n from " AS_ONE_TABLE),
                         "{\"n\":100000}\n");
+    rig_free(simple.rig);
+}
+
+static void files_are_merged_up_to_their_limit(void **state)
+{
+    (void)state;
+    simple simple;
+    make_simple(&simple, true, ", rows: 100");
+    static const uint32_t n_rows[] = {60, 40, 1, 50, 49, 100, 30}; /* 100, 100, 100, 30 together */
+    int64_t id = 0;
+    for (size_t i = 0; i < sizeof n_rows / sizeof *n_rows; i++) {
+        good(simple.rig, write_rows(simple.rig, id, n_rows[i], NEW_YEAR_US, 1));
+        id += n_rows[i];
+        good(simple.rig, write_rows(simple.rig, 1000 + (int64_t)i, 100 - n_rows[i] % 100,
+                                    NEW_YEAR_US + DAY_US, 1)); /* makes a spill due */
+    }
+    good(simple.rig, publish(simple.rig));
+    assert_string_equal(rig_query(simple.rig,
+                                  "select num_rows as n from parquet_file_metadata("
+                                  "'%s/year=2024/month=1/day=1/*.parquet') order by file_name"),
+                        "{\"n\":100}\n{\"n\":100}\n{\"n\":100}\n{\"n\":30}\n");
+    assert_string_equal(
+        rig_query(
+            simple.rig,
+            "select count(*) as n, bool_and(id = row) as in_order from (select id, row_number() "
+            "over (order by filename, file_row_number) - 1 as row from "
+            "read_parquet('%s/year=2024/month=1/day=1/*.parquet', filename = true, "
+            "file_row_number = true))"),
+        "{\"n\":330,\"in_order\":true}\n");
     rig_free(simple.rig);
 }
 
@@ -521,6 +554,7 @@ int main(void)
         cmocka_unit_test(arrival_order_is_kept_within_a_day),
         cmocka_unit_test(files_end_at_their_limit),
         cmocka_unit_test(memory_makes_files_too),
+        cmocka_unit_test(files_are_merged_up_to_their_limit),
         cmocka_unit_test(corrections_are_written_where_wanted),
         cmocka_unit_test(a_batch_is_seen_at_its_end),
         cmocka_unit_test(a_batch_that_does_not_end_leaves_nothing),

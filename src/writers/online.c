@@ -53,8 +53,9 @@ static const option options[] = {
     {.name = NULL},
 };
 
-#define NO_STORE                                                                                   \
-    "the Cassandra writer is not in this version; write `debug: true` under `online`, or run with "  \
+#define NO_STORE                                                                               \
+    "the Cassandra writer is not in this version; write `debug: true` under `online`, or run " \
+    "with "                                                                                    \
     "--debug"
 
 static void online_check(const void *options, const place *at, problems *problems)
@@ -69,8 +70,8 @@ static freshet_code online_open(freshet_writer *base, const schema *schema, uint
     online_writer *writer = (online_writer *)base;
     const online_options *given = base->options;
     if (!given->debug)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, base->declaration->file,
-                         "%s", NO_STORE);
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, base->declaration->file, "%s",
+                         NO_STORE);
     debug_options limits = {.rows = given->rows, .memory = given->memory};
     freshet_code code = debug_open(base->declaration->feature_set.name.value, schema, n_keys,
                                    &limits, &writer->table, err);

@@ -114,7 +114,9 @@ static freshet_code explain(const freshet_error *problem, const char *path, fres
                      "cannot write the Parquet file %s: %s", path, problem->text);
 }
 
-static freshet_code copy_rows(parquet_writer *writer, const char *path, freshet_error *err)
+/* Writes the rows of a SELECT to a file. */
+static freshet_code copy_rows(parquet_writer *writer, const char *select, const char *path,
+                              freshet_error *err)
 {
     const char *literal = sql_literal(writer->scratch, path);
     const char *copy =
@@ -124,7 +126,7 @@ static freshet_code copy_rows(parquet_writer *writer, const char *path, freshet_
                   writer->scratch,
                   "COPY (%s) TO %s (FORMAT parquet, COMPRESSION %s, ROW_GROUP_SIZE " GROUP_ROWS
                   ", USE_TMP_FILE false)",
-                  writer->select.bytes, literal, writer->compression);
+                  select, literal, writer->compression);
     freshet_error problem;
     if (copy == NULL)
         return error_memory(err, WRITING);
@@ -161,23 +163,50 @@ static freshet_code count_rows(parquet_writer *writer, const char *path, int64_t
                      problem.text);
 }
 
-freshet_code parquet_write(parquet_writer *writer, const batch *rows, uint32_t first, uint32_t n,
-                           const char *path, freshet_error *err)
+/* Writes the rows of a SELECT, n_rows of them, to a file; there is none where that fails. */
+static freshet_code write_file(parquet_writer *writer, const char *select, uint32_t n_rows,
+                               const char *path, freshet_error *err)
 {
     int64_t n_written = -1;
-    arena_reset(writer->scratch);
-    sql_input_set(writer->input, rows, first, n);
-    freshet_code code = copy_rows(writer, path, err);
-    sql_input_set(writer->input, NULL, 0, 0);
+    freshet_code code = copy_rows(writer, select, path, err);
     if (code == FRESHET_OK)
         code = count_rows(writer, path, &n_written, err);
-    if (code == FRESHET_OK && n_written != (int64_t)n)
+    if (code == FRESHET_OK && n_written != (int64_t)n_rows)
         code = error_set(
             err, FRESHET_FAILED, FRESHET_STOP, path,
             "the Parquet file %s holds %lld rows and should hold %u: nothing of this run was "
             "published; look at the disk, then run again",
-            path, (long long)n_written, n);
+            path, (long long)n_written, n_rows);
     if (code != FRESHET_OK)
         os.unlink(path);
+    return code;
+}
+
+freshet_code parquet_write(parquet_writer *writer, const batch *rows, uint32_t first, uint32_t n,
+                           const char *path, freshet_error *err)
+{
+    arena_reset(writer->scratch);
+    sql_input_set(writer->input, rows, first, n);
+    freshet_code code = write_file(writer, writer->select.bytes, n, path, err);
+    sql_input_set(writer->input, NULL, 0, 0);
+    return code;
+}
+
+freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
+                           uint32_t n_rows, const char *path, freshet_error *err)
+{
+    text_buffer select;
+    text_init(&select, SELECT_BYTES_MAX);
+    arena_reset(writer->scratch);
+    text_append_c(&select, "SELECT * FROM read_parquet([");
+    for (uint32_t i = 0; i < n_files; i++) {
+        const char *literal = sql_file_literal(writer->scratch, files[i]);
+        text_format(&select, "%s%s", i == 0 ? "" : ", ", literal == NULL ? "" : literal);
+        select.failed = select.failed || literal == NULL;
+    }
+    text_append_c(&select, "], hive_partitioning = false)");
+    freshet_code code = select.failed ? error_memory(err, WRITING)
+                                      : write_file(writer, select.bytes, n_rows, path, err);
+    text_release(&select);
     return code;
 }

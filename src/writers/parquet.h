@@ -4,7 +4,7 @@
  * has the columns of the schema, in their order, and the rows in theirs; times are instants in UTC (Spark's
  * `timestamp`, not its `timestamp_ntz`).
  *
- * Order of calls: parquet_open, parquet_write for each file, parquet_close. One thread at a time.
+ * Order of calls: parquet_open, parquet_write and parquet_merge for each file, parquet_close. One thread at a time.
  */
 #ifndef FRESHET_WRITERS_PARQUET_H
 #define FRESHET_WRITERS_PARQUET_H
@@ -27,5 +27,10 @@ void parquet_close(parquet_writer *writer);
  * FRESHET_RETRY. Not synced. */
 freshet_code parquet_write(parquet_writer *writer, const batch *rows, uint32_t first, uint32_t n,
                            const char *path, freshet_error *err);
+
+/* Writes the rows of several such files, in their order, to one; n_rows are in them. Otherwise as
+ * parquet_write; the files stay. */
+freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
+                           uint32_t n_rows, const char *path, freshet_error *err);
 
 #endif
