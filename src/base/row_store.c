@@ -269,7 +269,7 @@ freshet_code row_store_add(row_store *store, const batch *from, const uint32_t *
     const size_t bytes_before = store->bytes;
     uint32_t done = 0;
     while (done < n) {
-        batch *chunk;
+        batch *chunk = NULL;
         freshet_code code = chunk_for(store, store->n_rows + done, n - done, &chunk, err);
         uint32_t room = code == FRESHET_OK ? ROW_STORE_CHUNK - chunk->n_rows : 0;
         const selection which = {.rows = rows == NULL ? NULL : rows + done,
