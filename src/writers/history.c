@@ -98,7 +98,7 @@ static const char *const layout_names[] = {"folder", "butterfree", NULL};
 static const char *const format_names[] = {"parquet", NULL};
 static const char *const compression_names[] = {"zstd", "snappy", NULL};
 
-static const option options[] = {
+static const option option_table[] = {
     {.name = "path",
      .kind = OPTION_TEXT,
      .offset = offsetof(history_options, path),
@@ -744,7 +744,7 @@ const writer_ops history_writer_ops = {
                   "and DuckDB read as one table (`hive_partitioning`). A batch replaces the "
                   "partitions that it has rows of, at its end and only if every row is there; a "
                   "stream adds files. See docs/history.md.",
-              .options = options,
+              .options = option_table,
               .size = sizeof(history_options),
               .check = check_options},
     .size = sizeof(history_writer),

@@ -28,7 +28,7 @@ typedef struct online_writer {
     gather *gather; /* NULL: its rows do not suit it, and each micro-batch is appended by itself */
 } online_writer;
 
-static const option options[] = {
+static const option option_table[] = {
     {.name = "debug",
      .kind = OPTION_BOOLEAN,
      .offset = offsetof(online_options, debug),
@@ -125,7 +125,7 @@ const writer_ops online_writer_ops = {
                   "Holds the newest feature row of each key, for serving. In debug mode it is a "
                   "table in memory, `online_feature_store__<feature set>`, with every row, and "
                   "`online_feature_store__<feature set>_latest` with the newest row of each key.",
-              .options = options,
+              .options = option_table,
               .size = sizeof(online_options)},
     .size = sizeof(online_writer),
     .check = online_check,
