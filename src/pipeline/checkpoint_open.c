@@ -305,6 +305,38 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* A part that must know all its keys, on its way. */
+typedef struct restoring {
+    const state_part *part;
+    freshet_code code;
+    freshet_error *err;
+} restoring;
+
+static bool restore_key(void *context, const char *name, const void *key, size_t key_length,
+                        const void *value, size_t length)
+{
+    restoring *restoring = context;
+    const state_part *part = restoring->part;
+    (void)name;
+    restoring->code = part->restore(part->self, key, key_length, value, length, restoring->err);
+    return restoring->code == FRESHET_OK;
+}
+
+static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
+        restoring restoring = {.part = checkpoint->parts[i].part, .err = err};
+        if (restoring.part->restore == NULL)
+            continue;
+        code = store_visit(checkpoint->store, STORE_STATE, restoring.part->name, restore_key,
+                           &restoring, err);
+        if (restoring.code != FRESHET_OK)
+            code = restoring.code;
+    }
+    return code;
+}
+
 static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
@@ -318,7 +350,7 @@ static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *
         return refuse(pipeline, problem.text, err);
     if (code != FRESHET_OK && err != NULL)
         *err = problem;
-    return code;
+    return code == FRESHET_OK ? restore_parts(checkpoint, err) : code;
 }
 
 static freshet_code cut_letters(freshet_pipeline *pipeline, freshet_error *err)
