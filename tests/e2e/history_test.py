@@ -3,9 +3,9 @@
 What is in a history is read back by freshet itself, from its folder of Parquet files.
 """
 
-import json
 import os
 import signal
+import time
 import unittest
 
 from freshet_testing import Case, event, free_file_size, limit_file_size, line, lines
@@ -159,6 +159,36 @@ class StreamTest(HistoryCase):
         self.assertEqual(finished.code, 75, finished.err)
         self.assertIn("another run writes to the history in out", finished.err)
         run.stop()
+
+
+class KilledStreamTest(HistoryCase):
+
+    def test_each_event_is_there_once(self):
+        """Events that repeat, days that mix, kill -9 now and then: each is in the history once."""
+        self.declare(timestamp="{from: seen, lateness: 3 days}\n  deduplicate: {on: [id], within: 1 hour}",
+                     sink=HISTORY % ", rows: 3000", extra="checkpoint: {interval: 20 ms}\n")
+        ids = [day * 86400 + i for i in range(4000) for day in range(3)]
+        ids += [self.rng.choice(ids) for _ in range(6000)]
+        half = len(ids) // 2
+        self.write("in/0.jsonl", b"".join(line(event(i)) for i in ids[:half]))
+        kills = 0
+        while kills < 8:
+            before = len(self.files()) if os.path.isdir(self.path("out")) else 0
+            run = self.start("run", "events.yaml", "--progress", "none")
+            if kills == 3:
+                self.append("in/0.jsonl", b"".join(line(event(i)) for i in ids[half:]))
+            wanted = before + self.rng.randint(0, 6)
+            end = time.monotonic() + 0.2 + self.rng.random()
+            while run.is_running() and time.monotonic() < end and \
+                    (not os.path.isdir(self.path("out")) or len(self.files()) <= wanted):
+                time.sleep(0.002)
+            self.assertTrue(run.is_running(), run.err())
+            run.signal(signal.SIGKILL)
+            run.process.wait()
+            kills += 1
+        self.good("run", "events.yaml", "--once", "--progress", "none")
+        self.assertEqual(self.aside(), [])
+        self.assert_history(sorted(set(ids)))
 
 
 class DatesTest(HistoryCase):
