@@ -777,6 +777,20 @@ static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
     return was_output ? FRESHET_OK : put_row(taking, index, end_us, flags);
 }
 
+/* Forgets what the key's later rows do not need, and says when the next one is due. */
+static freshet_code end_row(taking *taking, uint32_t index)
+{
+    groups_state *state = taking->state;
+    group_entry *entry = state->entries[index];
+    evict(state, entry);
+    entry->due_us = next_due(state, entry);
+    if (!mark_dirty(state, index) || !push_due(state, index))
+        return error_memory(taking->err, TAKING);
+    if (is_over(entry) && !state->options.is_tracked)
+        forget_entry(state, index);
+    return FRESHET_OK;
+}
+
 static freshet_code take_due(taking *taking)
 {
     groups_state *state = taking->state;
@@ -789,12 +803,8 @@ static freshet_code take_due(taking *taking)
         pop_due(state);
         if (state->plan->is_rolling)
             code = close_window(taking, index, next_due(state, entry));
-        evict(state, entry);
-        entry->due_us = next_due(state, entry);
-        if (code == FRESHET_OK && (!mark_dirty(state, index) || !push_due(state, index)))
-            code = error_memory(taking->err, TAKING);
-        if (is_over(entry) && !state->options.is_tracked)
-            forget_entry(state, index);
+        if (code == FRESHET_OK)
+            code = end_row(taking, index);
     }
     return code;
 }
@@ -832,8 +842,8 @@ static freshet_code take_finished(taking *taking)
             continue;
         }
         code = close_window(taking, state->finish_at, next);
-        if (code == FRESHET_OK && !mark_dirty(state, state->finish_at))
-            code = error_memory(taking->err, TAKING);
+        if (code == FRESHET_OK && state->options.is_stream)
+            code = end_row(taking, state->finish_at);
     }
     return code;
 }

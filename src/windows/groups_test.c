@@ -292,6 +292,7 @@ static void windows_close(void **state)
     assert_int_equal(groups_time(world->state), 3 * HOUR - 1);
     assert_int_equal(groups_finish(world->state, NULL), FRESHET_OK);
     take(world, "a@10800=1FN+0 b@10800=1FN+0 ");
+    assert_int_equal(groups_measure(world->state).keys, 0);
     assert_int_equal(groups_finish(world->state, &world->err), FRESHET_USAGE);
 }
 

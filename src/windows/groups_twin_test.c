@@ -6,7 +6,7 @@
  * definition. A stream must output, as the last version of each row, what the batch outputs; and the
  * newest rows of a key in the order of their write timestamps.
  *
- * GROUPS_TWIN_SEED=n runs that seed alone.
+ * FRESHET_PIPELINES=n runs n of them; FRESHET_SEED=s runs the one of seed s, which a failure prints.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -693,7 +693,7 @@ static void expect_same(const trial *it, rows *twin, rows *ours, const char *who
         return;
     show("twin", twin, ours);
     show(whose, ours, twin);
-    fail_msg("GROUPS_TWIN_SEED=%llu: %u windows, slide %s%s%s%s%s%s: the %s differs from the twin",
+    fail_msg("FRESHET_SEED=%llu: %u windows, slide %s%s%s%s%s%s: the %s differs from the twin",
              (unsigned long long)it->seed, it->n_windows, it->slide == NULL ? "-" : it->slide,
              it->pivots ? ", pivot" : "", it->distinct ? ", distinct" : "",
              it->filters ? ", filter" : "", it->emit_change ? ", emit change" : "",
@@ -715,7 +715,7 @@ static void check_write_times(const trial *it, const rows *rows)
                 newest = row;
         }
         if (kept != newest)
-            fail_msg("GROUPS_TWIN_SEED=%llu: key %lld: the store would keep another row than the "
+            fail_msg("FRESHET_SEED=%llu: key %lld: the store would keep another row than the "
                      "newest",
                      (unsigned long long)it->seed, (long long)key);
     }
@@ -752,7 +752,7 @@ static void run_trial(uint64_t seed)
 static void random_plans(void **state)
 {
     (void)state;
-    const char *one = getenv("GROUPS_TWIN_SEED"), *many = getenv("GROUPS_TWIN_ROUNDS");
+    const char *one = getenv("FRESHET_SEED"), *many = getenv("FRESHET_PIPELINES");
     uint64_t rounds = many == NULL ? ROUNDS : strtoull(many, NULL, 10);
     if (one != NULL) {
         run_trial(strtoull(one, NULL, 10));
