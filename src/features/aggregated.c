@@ -306,9 +306,9 @@ static freshet_code add_rows(aggregated *set, arena *arena, const aggregated_row
     column *keys = NULL, *columns = NULL;
     uint8_t *skip = arena_zero(arena, rows->n_rows + (size_t)1, 1);
     uint8_t *too_long = arena_zero(arena, rows->n_rows + (size_t)1, 1);
-    freshet_code code = skip == NULL || too_long == NULL
-                            ? error_memory(err, COMPUTING)
-                            : gather_columns(set, arena, rows, &keys, &columns, err);
+    if (skip == NULL || too_long == NULL)
+        return error_memory(err, COMPUTING);
+    freshet_code code = gather_columns(set, arena, rows, &keys, &columns, err);
     if (code != FRESHET_OK)
         return code;
     const int64_t *event_us = rows->columns[set->timestamp].data;

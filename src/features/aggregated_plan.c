@@ -96,7 +96,9 @@ static freshet_code declare_features(planner *planner)
 {
     uint32_t n = planner->source->n_features;
     groups_feature *features = arena_zero(planner->arena, n + (size_t)1, sizeof *features);
-    freshet_code code = features == NULL ? no_memory(planner) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
+    if (features == NULL)
+        return no_memory(planner);
     for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
         code = declare_feature(planner, &planner->source->features[i], &features[i]);
         if (code == FRESHET_OK)
@@ -221,7 +223,7 @@ static freshet_code declare_distinct(planner *planner)
 static freshet_code declare_keys(planner *planner)
 {
     const aggregated_source *source = planner->source;
-    const type **keys = arena_zero(planner->arena, source->n_keys + (size_t)1, sizeof *keys);
+    const type **keys = arena_zero(planner->arena, source->n_keys + (size_t)1, sizeof(type *));
     if (keys == NULL)
         return no_memory(planner);
     for (uint32_t i = 0; i < source->n_keys; i++)

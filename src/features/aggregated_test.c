@@ -445,7 +445,7 @@ static void state_survives(void **state)
     world *world = *state;
     freshet_error err = {0};
     uint32_t n = 0, n_parts = 0, cursor = 0;
-    saved kept[4];
+    saved kept[4] = {0};
     state_key key;
     text_buffer facts;
     text_init(&facts, TEXT_LIMIT_DEFAULT);

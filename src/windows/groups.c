@@ -137,9 +137,8 @@ static bool make_room(groups_state *state, void **items, uint32_t n, uint32_t *c
     return true;
 }
 
-#define MAKE_ROOM(state, items, n, capacity)                                   \
-    make_room(state, (void **)&(state)->items, (state)->n, &(state)->capacity, \
-              sizeof *(state)->items)
+#define MAKE_ROOM(state, items, n, capacity, type) \
+    make_room(state, (void **)&(state)->items, (state)->n, &(state)->capacity, sizeof(type))
 
 /* ---- the table of keys ------------------------------------------------------------------------ */
 
@@ -196,7 +195,8 @@ static uint32_t take_index(groups_state *state)
 {
     if (state->n_free > 0)
         return state->free_entries[--state->n_free];
-    if (state->n_entries == KEYS_MAX || !MAKE_ROOM(state, entries, n_entries, entries_capacity))
+    if (state->n_entries == KEYS_MAX ||
+        !MAKE_ROOM(state, entries, n_entries, entries_capacity, group_entry *))
         return NO_ENTRY;
     state->entries[state->n_entries] = NULL;
     return state->n_entries++;
@@ -246,7 +246,7 @@ static void forget_entry(groups_state *state, uint32_t index)
     free_entry(state, entry);
     state->entries[index] = NULL;
     state->n_keys--;
-    if (MAKE_ROOM(state, free_entries, n_free, free_capacity))
+    if (MAKE_ROOM(state, free_entries, n_free, free_capacity, uint32_t))
         state->free_entries[state->n_free++] = index;
 }
 
@@ -260,7 +260,7 @@ static bool mark_dirty(groups_state *state, uint32_t index)
     group_entry *entry = state->entries[index];
     if (!state->options.is_tracked || entry->dirty)
         return true;
-    if (!MAKE_ROOM(state, dirty, n_dirty, dirty_capacity))
+    if (!MAKE_ROOM(state, dirty, n_dirty, dirty_capacity, uint32_t))
         return false;
     state->dirty[state->n_dirty++] = index;
     entry->dirty = true;
@@ -304,7 +304,7 @@ void groups_close(groups_state *state)
         if (state->entries[i] != NULL)
             free_entry(state, state->entries[i]);
     windows_memory *memory = &state->memory;
-    memory_give(memory, state->entries, state->entries_capacity * sizeof *state->entries);
+    memory_give(memory, state->entries, state->entries_capacity * sizeof(group_entry *));
     memory_give(memory, state->free_entries, state->free_capacity * sizeof *state->free_entries);
     memory_give(memory, state->slots, state->n_slots * sizeof *state->slots);
     memory_give(memory, state->heap, state->heap_capacity * sizeof *state->heap);
@@ -382,7 +382,7 @@ static bool push_due(groups_state *state, uint32_t index)
     due added = {state->entries[index]->due_us, index};
     if (!state->options.is_stream || added.at_us == INT64_MAX)
         return true;
-    if (!MAKE_ROOM(state, heap, n_heap, heap_capacity))
+    if (!MAKE_ROOM(state, heap, n_heap, heap_capacity, due))
         return false;
     uint32_t at = state->n_heap++;
     for (uint32_t parent = (at - 1) / 2; at > 0 && is_before(&added, &state->heap[parent]);
@@ -422,7 +422,7 @@ static const due *first_due(groups_state *state)
 
 static bool add_change(groups_state *state, uint32_t entry, int64_t at_us, bool existed)
 {
-    if (!MAKE_ROOM(state, changes, n_changes, changes_capacity))
+    if (!MAKE_ROOM(state, changes, n_changes, changes_capacity, change))
         return false;
     state->changes[state->n_changes] = (change){at_us, entry, state->n_changes, existed};
     state->n_changes++;
@@ -621,33 +621,31 @@ typedef struct taking {
     freshet_error *err;
 } taking;
 
-static freshet_code make_columns(const taking *taking, column **out, const type *const *types,
-                                 const field *fields, uint32_t n)
+static freshet_code make_column(const taking *taking, column *into, const type *type)
 {
-    column *columns = arena_zero(taking->arena, n + (size_t)1, sizeof *columns);
-    freshet_code code = columns == NULL ? error_memory(taking->err, TAKING) : FRESHET_OK;
-    for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
-        code = column_init(taking->arena, &columns[i], types != NULL ? types[i] : fields[i].type,
-                           taking->capacity, taking->err);
-    *out = columns;
-    return code;
+    return column_init(taking->arena, into, type, taking->capacity, taking->err);
 }
 
 static freshet_code begin_rows(taking *taking)
 {
     const groups_plan *plan = taking->state->plan;
+    const uint32_t n_keys = plan->declaration.n_keys, n_outputs = plan->outputs.n_fields;
     groups_rows *out = taking->out;
+    freshet_code code = FRESHET_OK;
     taking->capacity = taking->max_rows < ROWS_FIRST ? taking->max_rows : ROWS_FIRST;
     out->time_us = arena_alloc(taking->arena, taking->capacity * sizeof *out->time_us);
     out->write_us = arena_alloc(taking->arena, taking->capacity * sizeof *out->write_us);
     out->flags = arena_alloc(taking->arena, taking->capacity);
-    if (out->time_us == NULL || out->write_us == NULL || out->flags == NULL)
+    out->keys = arena_zero(taking->arena, n_keys + (size_t)1, sizeof *out->keys);
+    out->outputs = arena_zero(taking->arena, n_outputs + (size_t)1, sizeof *out->outputs);
+    if (out->time_us == NULL || out->write_us == NULL || out->flags == NULL || out->keys == NULL ||
+        out->outputs == NULL)
         return error_memory(taking->err, TAKING);
-    freshet_code code =
-        make_columns(taking, &out->keys, plan->declaration.keys, NULL, plan->declaration.n_keys);
-    return code != FRESHET_OK ? code
-                              : make_columns(taking, &out->outputs, NULL, plan->outputs.fields,
-                                             plan->outputs.n_fields);
+    for (uint32_t i = 0; i < n_keys && code == FRESHET_OK; i++)
+        code = make_column(taking, &out->keys[i], plan->declaration.keys[i]);
+    for (uint32_t i = 0; i < n_outputs && code == FRESHET_OK; i++)
+        code = make_column(taking, &out->outputs[i], plan->outputs.fields[i].type);
+    return code;
 }
 
 static freshet_code reserve_row(taking *taking)

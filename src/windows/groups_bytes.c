@@ -227,7 +227,7 @@ freshet_code groups_inspect(const groups_plan *plan, const void *key, size_t key
     windows_memory memory = {.fail_after = -1};
     group_walker walker;
     group_events events = {0};
-    group_facts facts;
+    group_facts facts = {0};
     freshet_code code = group_walker_init(&walker, plan, &memory, err);
     text_append_char(into, '{');
     if (code == FRESHET_OK)

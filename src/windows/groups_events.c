@@ -182,12 +182,12 @@ static bool grow_blocks(group_walker *walker, group_events *events)
     if (events->n_blocks < events->capacity)
         return true;
     uint32_t capacity = events->capacity == 0 ? 1 : events->capacity * 2;
-    group_block **blocks = memory_take(walker->memory, capacity * sizeof *blocks);
+    group_block **blocks = memory_take(walker->memory, capacity * sizeof(group_block *));
     if (blocks == NULL)
         return false;
     if (events->n_blocks > 0)
-        memcpy(blocks, events->blocks, events->n_blocks * sizeof *blocks);
-    memory_give(walker->memory, events->blocks, events->capacity * sizeof *blocks);
+        memcpy(blocks, events->blocks, events->n_blocks * sizeof(group_block *));
+    memory_give(walker->memory, events->blocks, events->capacity * sizeof(group_block *));
     events->blocks = blocks;
     events->capacity = capacity;
     return true;
@@ -197,7 +197,7 @@ static bool grow_blocks(group_walker *walker, group_events *events)
 static void put_block(group_events *events, uint32_t at, group_block *block)
 {
     memmove(events->blocks + at + 1, events->blocks + at,
-            (events->n_blocks - at) * sizeof *events->blocks);
+            (events->n_blocks - at) * sizeof(group_block *));
     events->blocks[at] = block;
     events->n_blocks++;
 }
@@ -367,7 +367,7 @@ void group_events_release(group_walker *walker, group_events *events)
         release_records(walker, events->blocks[b], events->blocks[b]->n);
         give_block(walker, events->blocks[b]);
     }
-    memory_give(walker->memory, events->blocks, events->capacity * sizeof *events->blocks);
+    memory_give(walker->memory, events->blocks, events->capacity * sizeof(group_block *));
     *events = (group_events){0};
 }
 
@@ -385,7 +385,7 @@ void group_events_evict(group_walker *walker, group_events *events, int64_t befo
         give_block(walker, events->blocks[b]);
     }
     events->n_blocks -= to.block;
-    memmove(events->blocks, events->blocks + to.block, events->n_blocks * sizeof *events->blocks);
+    memmove(events->blocks, events->blocks + to.block, events->n_blocks * sizeof(group_block *));
     group_block *block = events->blocks[0];
     if (to.event == 0)
         return;

@@ -134,7 +134,7 @@ static inline int64_t record_time(const unsigned char *record)
 static inline unsigned char *block_record(const groups_plan *plan, const group_block *block,
                                           uint32_t i)
 {
-    return (unsigned char *)(uintptr_t)block->records + (size_t)i * plan->record_bytes;
+    return (unsigned char *)block->records + (size_t)i * plan->record_bytes;
 }
 
 /* Makes a record of a row of columns. Long texts point into the columns and into `scratch` (the

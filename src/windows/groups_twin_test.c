@@ -218,7 +218,7 @@ static void make_events(trial *it)
         event->x = ((double)below(it, 200) - 100) / 4;
         event->passes = chance(it, 60);
         event->has_s = chance(it, 85);
-        strcpy(event->s, texts[below(it, 4)]);
+        snprintf(event->s, sizeof event->s, "%s", texts[below(it, 4)]);
     }
     it->events[0].at_us = 0; /* a grid begins at the first event */
     for (uint32_t i = 0; i < it->n_events && before_1970; i++)
@@ -250,7 +250,7 @@ static uint32_t pick(const trial *it, int64_t key, int64_t from_us, int64_t to_u
         if (it->events[i].key == key && it->events[i].at_us >= from_us &&
             it->events[i].at_us < to_us)
             all[n++] = &it->events[i];
-    qsort(all, n, sizeof *all, compare_events);
+    qsort(all, n, sizeof(event *), compare_events);
     for (uint32_t i = 0; i < n; i++) {
         bool stays = true;
         for (uint32_t j = 0; j < n && it->distinct; j++) {
