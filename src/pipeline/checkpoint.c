@@ -288,17 +288,29 @@ static int64_t rows_since(const freshet_pipeline *pipeline)
     return freshet_counter(pipeline, FRESHET_ROWS_READ) - pipeline->checkpoint->rows_at;
 }
 
+/* Time changes state, too: windows that have closed. */
+static bool has_dirty_keys(const checkpoint *checkpoint)
+{
+    state_key key;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
+        uint32_t cursor = 0;
+        if (checkpoint->parts[i].part->next_dirty(checkpoint->parts[i].part->self, &cursor, &key))
+            return true;
+    }
+    return false;
+}
+
 /* Is there anything that is not durable, or a list that is out of date? */
 static bool is_behind(const freshet_pipeline *pipeline)
 {
     return rows_since(pipeline) > 0 || pipeline->checkpoint->is_listed ||
-           pipeline->checkpoint->moved_lost;
+           pipeline->checkpoint->moved_lost || has_dirty_keys(pipeline->checkpoint);
 }
 
 freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
-    if (checkpoint == NULL || pipeline->delivery.pending)
+    if (checkpoint == NULL || pipeline->delivery.pending || feature_set_owes(pipeline->features))
         return FRESHET_OK;
     int64_t now_us = os.monotonic_us();
     bool short_of_memory = checkpoint->wants_memory && now_us >= checkpoint->memory_due_us;
@@ -330,6 +342,9 @@ freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
     if (pipeline->checkpoint == NULL)
         return FRESHET_OK;
     freshet_code code = go_on(pipeline, true, err);
+    /* Rows that the feature set owes are not in its state: they are computed again. */
+    if (feature_set_owes(pipeline->features))
+        return code;
     /* Twice at most: the rows, and then the list of files that they have made. */
     for (int times = 0; code == FRESHET_OK && times < 2 && is_behind(pipeline); times++) {
         code = checkpoint_begin(pipeline, err);
@@ -341,9 +356,9 @@ freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
 
 freshet_code freshet_checkpoint(freshet_pipeline *pipeline, freshet_error *err)
 {
-    if (pipeline->delivery.pending)
+    if (pipeline->delivery.pending || feature_set_owes(pipeline->features))
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
-                         "the last micro-batch could not be delivered to all writers; step again "
+                         "the last micro-batch has not been delivered to all writers; step again "
                          "first, and then make a checkpoint");
     return checkpoint_finish(pipeline, err);
 }

@@ -353,6 +353,39 @@ static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *
     return code == FRESHET_OK ? restore_parts(checkpoint, err) : code;
 }
 
+/* The keys of a part that must know them all. */
+typedef struct giving {
+    const state_part *part;
+    freshet_code code;
+    freshet_error *err;
+} giving;
+
+static bool give_key(void *context, const char *name, const void *key, size_t key_length,
+                     const void *value, size_t length)
+{
+    giving *giving = context;
+    (void)name;
+    giving->code =
+        giving->part->restore(giving->part->self, key, key_length, value, length, giving->err);
+    return giving->code == FRESHET_OK;
+}
+
+static freshet_code restore_keys(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
+        giving giving = {checkpoint->parts[i].part, FRESHET_OK, err};
+        if (giving.part->restore == NULL)
+            continue;
+        code =
+            store_visit(checkpoint->store, STORE_STATE, giving.part->name, give_key, &giving, err);
+        if (giving.code != FRESHET_OK)
+            code = giving.code;
+    }
+    return code;
+}
+
 static freshet_code cut_letters(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
@@ -455,6 +488,8 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
     freshet_code code = check_fits(pipeline, err);
     if (code == FRESHET_OK)
         code = restore_features(pipeline, err);
+    if (code == FRESHET_OK)
+        code = restore_keys(pipeline, err);
     if (code == FRESHET_OK)
         code = cut_letters(pipeline, err);
     if (code == FRESHET_OK)

@@ -935,27 +935,67 @@ freshet_code groups_restore(groups_state *state, const void *key, size_t key_len
     return push_due(state, index) ? FRESHET_OK : error_memory(err, "restoring groups");
 }
 
-#define FACTS_BYTES 24u
+/* What the state was kept for: which of its events are there follows from these. */
+static void put_shape(const groups_plan *plan, text_buffer *into)
+{
+    const int64_t numbers[] = {plan->slide_us, plan->is_grid, plan->declaration.emit_change,
+                               plan->n_windows};
+    text_append(into, (const char *)numbers, sizeof numbers);
+    for (uint32_t w = 0; w < plan->n_windows; w++)
+        text_append(into, (const char *)&plan->windows[w].length_us, sizeof(int64_t));
+}
 
 void groups_save_facts(const groups_state *state, text_buffer *into)
 {
-    const int64_t facts[] = {state->time_us, state->oldest_us, state->newest_us};
-    _Static_assert(sizeof facts == FACTS_BYTES, "three times");
-    text_append(into, (const char *)facts, sizeof facts);
+    const int64_t times[] = {state->time_us, state->oldest_us, state->newest_us};
+    text_append(into, (const char *)times, sizeof times);
+    put_shape(state->plan, into);
+}
+
+static bool get_numbers(const unsigned char **at, const unsigned char *end, int64_t *into, size_t n)
+{
+    if ((size_t)(end - *at) < n * sizeof *into)
+        return false;
+    memcpy(into, *at, n * sizeof *into);
+    *at += n * sizeof *into;
+    return true;
+}
+
+/* A window that the state was not kept for must lie within one that it was: less a slide, since the first end of
+ * either may come up to a slide after the last that was output. */
+static const char *misfit(const groups_plan *plan, const int64_t *shape, const int64_t *lengths)
+{
+    const int64_t n = shape[3];
+    if (!plan->is_rolling)
+        return NULL;
+    if (shape[0] != plan->slide_us || shape[1] != plan->is_grid)
+        return "the windows slide otherwise than those that the state was kept for";
+    if (shape[2] != plan->declaration.emit_change)
+        return "the state was kept for windows that are output at another moment (\"emit\")";
+    for (uint32_t w = 0; w < plan->n_windows; w++) {
+        bool fits = plan->windows[w].length_us <= lengths[n - 1] - plan->slide_us;
+        for (int64_t i = 0; i < n; i++)
+            fits = fits || plan->windows[w].length_us == lengths[i];
+        if (!fits)
+            return "the windows look further back than those that the state was kept for";
+    }
+    return NULL;
 }
 
 freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
                                   const unsigned char *end, freshet_error *err)
 {
-    int64_t facts[3];
-    if (end - *at < (ptrdiff_t)sizeof facts)
+    int64_t times[3], shape[4], lengths[GROUPS_WINDOWS_MAX];
+    if (!get_numbers(at, end, times, 3) || !get_numbers(at, end, shape, 4) || shape[3] < 1 ||
+        shape[3] > GROUPS_WINDOWS_MAX || !get_numbers(at, end, lengths, (size_t)shape[3]))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved facts of an aggregated feature set are damaged");
-    memcpy(facts, *at, sizeof facts);
-    *at += sizeof facts;
-    state->time_us = facts[0];
-    state->oldest_us = facts[1];
-    state->newest_us = facts[2];
+    const char *reason = misfit(state->plan, shape, lengths);
+    if (reason != NULL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL, "%s", reason);
+    state->time_us = times[0];
+    state->oldest_us = times[1];
+    state->newest_us = times[2];
     return FRESHET_OK;
 }
 

@@ -200,7 +200,8 @@ void groups_clean(groups_state *state);
 freshet_code groups_restore(groups_state *state, const void *key, size_t key_length,
                             const void *bytes, size_t length, freshet_error *err);
 
-/* What is no key's: the time, the oldest and the newest event. */
+/* What is no key's: the time, the oldest and the newest event, and which windows the state is kept for. Other
+ * windows than these are refused (FRESHET_BAD_DECLARATION) where their events may be gone. */
 void groups_save_facts(const groups_state *state, text_buffer *into);
 freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
                                   const unsigned char *end, freshet_error *err);
