@@ -80,12 +80,23 @@ static freshet_code set_count(parse *parse, const argument *argument, const char
     return FRESHET_OK;
 }
 
+static freshet_code add_item(parse *parse, const argument *argument, const char *value)
+{
+    argument_list *list = (argument_list *)(void *)(parse->into + argument->offset);
+    if (list->n == ARGUMENT_LIST_MAX)
+        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "--%s can be given %u times at most", argument->name, ARGUMENT_LIST_MAX);
+    list->items[list->n++] = value;
+    return FRESHET_OK;
+}
+
 static freshet_code set_value(parse *parse, const argument *argument, const char *value)
 {
     char *field = parse->into + argument->offset;
     switch (argument->kind) {
     case ARGUMENT_FLAG: *(bool *)(void *)field = true; return FRESHET_OK;
     case ARGUMENT_TEXT: *(const char **)(void *)field = value; return FRESHET_OK;
+    case ARGUMENT_LIST: return add_item(parse, argument, value);
     case ARGUMENT_CHOICE: return set_choice(parse, argument, value);
     case ARGUMENT_COUNT: return set_count(parse, argument, value);
     case ARGUMENT_DURATION: break;
@@ -209,7 +220,7 @@ freshet_code arguments_parse(const verb *verb, int n_words, char *const *words, 
     if (code != FRESHET_OK)
         return code;
     if (verb->operand != NULL) {
-        if (parse.operand == NULL)
+        if (parse.operand == NULL && !verb->operand_is_optional)
             return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                              "freshet %s needs %s; see \"freshet %s --help\"", verb->name,
                              verb->operand, verb->name);

@@ -3,7 +3,8 @@
  * A verb is described by a table of options, one row each, and a struct that they are parsed into
  * by offset. The table also gives the verb's --help and the "did you mean" of a misspelt option.
  * Accepted forms: --name value, --name=value, --flag, --help and -h, and `--` before operands that
- * begin with a dash; a lone `-` is an operand. Of an option given twice the last one counts.
+ * begin with a dash; a lone `-` is an operand. Of an option given twice the last one counts, but
+ * for a list, which takes all.
  *
  * Order of calls: arguments_parse() into zeroed memory of verb.size bytes, in which options that
  * are not given keep their `standard`.
@@ -16,15 +17,22 @@
 #include "base/text.h"
 
 #define ARGUMENT_COUNT_MAX 1000000000u
+#define ARGUMENT_LIST_MAX 32u
 #define ARGUMENT_DURATION_MAX_US (INT64_C(3600) * 1000000)
 
 typedef enum argument_kind {
     ARGUMENT_FLAG,    /* bool */
     ARGUMENT_TEXT,    /* const char *, into argv */
+    ARGUMENT_LIST,    /* argument_list: given any number of times */
     ARGUMENT_CHOICE,  /* int, an index into choices; -1 where not given and no standard */
     ARGUMENT_COUNT,   /* uint32_t, from 1 to ARGUMENT_COUNT_MAX; 0 where not given */
     ARGUMENT_DURATION /* int64_t microseconds: 500ms, 10s, 2m, "3 seconds"; 10 is 10 seconds */
 } argument_kind;
+
+typedef struct argument_list {
+    const char *items[ARGUMENT_LIST_MAX];
+    uint32_t n;
+} argument_list;
 
 typedef struct argument {
     const char *name; /* without the dashes; NULL ends a table */
@@ -37,12 +45,13 @@ typedef struct argument {
 } argument;
 
 typedef struct verb {
-    const char *name;
+    const char *name;      /* one word, or two: "state ls" */
     const char *operand;   /* the one operand, as --help shows it; NULL: takes none */
-    size_t operand_offset; /* of its const char *; it is required */
-    const char *summary;   /* one line, for `freshet --help` */
-    const char *doc;       /* paragraphs, for `freshet VERB --help` */
-    const char *examples;  /* lines, each a command */
+    size_t operand_offset; /* of its const char *; it is required, or NULL where it is not given: */
+    bool operand_is_optional;
+    const char *summary;  /* one line, for `freshet --help` */
+    const char *doc;      /* paragraphs, for `freshet VERB --help` */
+    const char *examples; /* lines, each a command */
     const argument *arguments;
     size_t size; /* of the struct that is parsed into */
     freshet_code (*run)(const void *arguments);

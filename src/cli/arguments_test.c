@@ -58,6 +58,26 @@ static const argument nothing[] = {{.name = NULL}};
 static const verb version = {
     .name = "version", .doc = "Version.", .examples = "", .arguments = nothing, .size = 1};
 
+typedef struct list_options {
+    const char *file;
+    argument_list keys;
+} list_options;
+
+static const argument list_table[] = {{.name = "key",
+                                       .kind = ARGUMENT_LIST,
+                                       .offset = offsetof(list_options, keys),
+                                       .value = "K=V",
+                                       .doc = "which"},
+                                      {.name = NULL}};
+static const verb look = {.name = "state look",
+                          .operand = "FILE",
+                          .operand_offset = offsetof(list_options, file),
+                          .operand_is_optional = true,
+                          .doc = "Looks.",
+                          .examples = "",
+                          .arguments = list_table,
+                          .size = sizeof(list_options)};
+
 static freshet_code parse(options *into, freshet_error *err, const char *first, ...)
 {
     char *words[16];
@@ -106,6 +126,32 @@ static void test_forms(void **state)
     assert_false(got.once);
     assert_int_equal(parse(&got, &err, "--query=", "f", NULL), FRESHET_OK);
     assert_string_equal(got.query, "");
+}
+
+static void test_list(void **state)
+{
+    (void)state;
+    char *words[2 * (ARGUMENT_LIST_MAX + 1)];
+    for (uint32_t i = 0; i <= ARGUMENT_LIST_MAX; i++) {
+        words[2 * i] = "--key";
+        words[2 * i + 1] = i == 0 ? "a=1" : "b=2";
+    }
+    list_options got = {0};
+    freshet_error err;
+    assert_int_equal(arguments_parse(&look, 0, words, &got, &err), FRESHET_OK);
+    assert_null(got.file);
+    assert_int_equal(got.keys.n, 0);
+    assert_int_equal(arguments_parse(&look, 4, words, &got, &err), FRESHET_OK);
+    assert_int_equal(got.keys.n, 2);
+    assert_string_equal(got.keys.items[0], "a=1");
+    assert_string_equal(got.keys.items[1], "b=2");
+    got = (list_options){0};
+    assert_int_equal(arguments_parse(&look, 2 * ARGUMENT_LIST_MAX, words, &got, &err), FRESHET_OK);
+    assert_int_equal(got.keys.n, ARGUMENT_LIST_MAX);
+    got = (list_options){0};
+    assert_int_equal(arguments_parse(&look, 2 * (ARGUMENT_LIST_MAX + 1), words, &got, &err),
+                     FRESHET_USAGE);
+    assert_string_equal(err.text, "--key can be given 32 times at most");
 }
 
 static void test_help_wins(void **state)
@@ -195,8 +241,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_standards), cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_help_wins), cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_list),      cmocka_unit_test(test_help_wins),
+        cmocka_unit_test(test_mistakes),  cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_help),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

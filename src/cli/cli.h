@@ -18,6 +18,10 @@ extern const verb verb_run;
 extern const verb verb_query;
 extern const verb verb_shell;
 extern const verb verb_show;
+extern const verb verb_state_ls;
+extern const verb verb_state_inspect;
+extern const verb verb_state_verify;
+extern const verb verb_state_reset;
 extern const verb verb_schema;
 extern const verb verb_version;
 

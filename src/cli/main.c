@@ -13,8 +13,11 @@
 #include "base/error.h"
 #include "cli/cli.h"
 
-static const verb *const verbs[] = {&verb_check, &verb_run,    &verb_query,  &verb_shell,
-                                    &verb_show,  &verb_schema, &verb_version};
+static const verb *const verbs[] = {
+    &verb_check,       &verb_run,      &verb_query,         &verb_shell,
+    &verb_show,        &verb_state_ls, &verb_state_inspect, &verb_state_verify,
+    &verb_state_reset, &verb_schema,   &verb_version,
+};
 
 #define N_VERBS (sizeof verbs / sizeof verbs[0])
 
@@ -29,7 +32,7 @@ static void overview(text_buffer *into)
         char call[64];
         snprintf(call, sizeof call, "%s %s", verbs[i]->name,
                  verbs[i]->operand == NULL ? "" : verbs[i]->operand);
-        text_format(into, "    %-16s %s\n", call, verbs[i]->summary);
+        text_format(into, "    %-22s %s\n", call, verbs[i]->summary);
     }
     text_append_c(into, "\nTry:\n"
                         "    freshet check flights.yaml\n"
@@ -62,6 +65,13 @@ static int print_help(const verb *verb)
     return good ? 0 : 1;
 }
 
+/* Is the verb's name `word`, a blank, and another word? */
+static bool begins_with_word(const char *name, const char *word)
+{
+    size_t length = strlen(word);
+    return strncmp(name, word, length) == 0 && name[length] == ' ';
+}
+
 static const verb *find_verb(const char *name)
 {
     for (size_t i = 0; i < N_VERBS; i++) {
@@ -69,6 +79,24 @@ static const verb *find_verb(const char *name)
             return verbs[i];
     }
     return NULL;
+}
+
+/* Of a verb of two words only the first was given: those that there are. */
+static int explain_group(const char *name, FILE *to)
+{
+    for (size_t i = 0; i < N_VERBS; i++)
+        if (begins_with_word(verbs[i]->name, name))
+            fprintf(to, "    freshet %-16s %s\n", verbs[i]->name, verbs[i]->summary);
+    fprintf(to, "\n\"freshet %s VERB --help\" tells all about one.\n", name);
+    return to == stdout && fflush(to) == 0 ? 0 : exit_code(FRESHET_USAGE);
+}
+
+static bool is_group(const char *name)
+{
+    for (size_t i = 0; i < N_VERBS; i++)
+        if (begins_with_word(verbs[i]->name, name))
+            return true;
+    return false;
 }
 
 static int unknown_verb(const char *name)
@@ -132,13 +160,23 @@ int main(int argc, char **argv)
         return print_overview(stdout);
     if (strcmp(name, "--version") == 0)
         name = "version";
-    const verb *verb = NULL;
-    if (strcmp(name, "help") == 0) {
-        if (argc == 2)
-            return print_overview(stdout);
-        verb = find_verb(argv[2]);
-        return verb == NULL ? unknown_verb(argv[2]) : print_help(verb);
+    int at = 1; /* of the verb among the words */
+    bool wants_help = strcmp(name, "help") == 0;
+    if (wants_help && argc == 2)
+        return print_overview(stdout);
+    if (wants_help)
+        name = argv[++at];
+    char both[64];
+    if (is_group(name)) {
+        const char *second = at + 1 < argc ? argv[at + 1] : "";
+        if (second[0] == '-' || second[0] == '\0')
+            return explain_group(name, wants_help || second[0] == '-' ? stdout : stderr);
+        snprintf(both, sizeof both, "%s %s", name, second);
+        name = both;
+        at++;
     }
-    verb = find_verb(name);
-    return verb == NULL ? unknown_verb(name) : run_verb(verb, argc - 2, argv + 2);
+    const verb *verb = find_verb(name);
+    if (verb == NULL)
+        return unknown_verb(name);
+    return wants_help ? print_help(verb) : run_verb(verb, argc - at - 1, argv + at + 1);
 }

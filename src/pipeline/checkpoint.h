@@ -2,6 +2,7 @@
  *
  *   checkpoint_open.c  which folder; what is in it, and whether it fits the declaration
  *   checkpoint.c       taking checkpoints while the stream runs
+ *   checkpoint_inspect.c  what is kept of a key, for people
  *
  * A checkpoint is taken between two steps, when nothing waits for delivery. So all rows read have gone through
  * the feature set to the writers. In order:
@@ -79,6 +80,27 @@ int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_u
 
 /* All that was taken is durable and published when this returns OK. */
 freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err);
+
+/* For `freshet state inspect`: each key of each part whose key columns have these values, one line of JSON. */
+typedef struct checkpoint_key {
+    const char *column;
+    size_t column_length;
+    const char *value; /* as text */
+} checkpoint_key;
+
+typedef struct checkpoint_search {
+    const checkpoint_key *keys;
+    uint32_t n_keys;
+    uint32_t limit;
+    freshet_write_fn *write;
+    void *context;
+    uint32_t found; /* out */
+} checkpoint_search;
+
+/* The pipeline was opened to check. FRESHET_USAGE for a column that no part has, FRESHET_BAD_DECLARATION for
+ * state that was kept for another declaration. */
+freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *store,
+                                checkpoint_search *search, freshet_error *err);
 
 /* After a step: keys that wait in the store leave memory where there are too many. */
 void checkpoint_trim(freshet_pipeline *pipeline);

@@ -221,11 +221,12 @@ class ExitCodeTest(Case):
         self.assertIn("Usage: freshet VERB", self.good("--help"))
         self.assertEqual(self.good("help"), self.good("--help"))
         self.usage("Usage: freshet VERB")
-        for verb in ("check", "run", "query", "shell", "show", "schema", "version"):
-            said = self.good(verb, "--help")
+        for verb in ("check", "run", "query", "shell", "show", "state ls", "state inspect", "state verify",
+                     "state reset", "schema", "version"):
+            said = self.good(*verb.split(), "--help")
             self.assertTrue(said.startswith(f"freshet {verb}"), said)
             self.assertIn("Examples:", said)
-            self.assertEqual(self.good("help", verb), said)
+            self.assertEqual(self.good("help", *verb.split()), said)
             self.assertLessEqual(max(map(len, said.splitlines())), 100)
         self.assertRegex(self.good("version"), r"^freshet \d+\.\d+\.\d+\n$")
         self.assertEqual(self.good("--version"), self.good("version"))

@@ -1,0 +1,152 @@
+/* checkpoint_inspect.c - what is kept of a key, for people: checkpoint_inspect(); see checkpoint.h.
+ *
+ * Keys are stored as their part encodes them. So every key of a part is shown as JSON by the part, and
+ * compared with what is looked for. A million keys take some seconds.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <yyjson.h>
+
+#include "base/error.h"
+#include "pipeline/checkpoint.h"
+#include "pipeline/pipeline.h"
+
+#define INSPECTING "showing the state of a key"
+
+typedef struct inspection {
+    checkpoint_search *search;
+    const state_part *part;
+    text_buffer json;
+    freshet_code code;
+    freshet_error *err;
+} inspection;
+
+/* Is the JSON value what was typed? */
+static bool is_value(yyjson_val *value, const char *typed)
+{
+    if (yyjson_is_str(value))
+        return strcmp(yyjson_get_str(value), typed) == 0;
+    if (yyjson_is_num(value)) {
+        char *end = NULL;
+        double number = strtod(typed, &end);
+        if (end == typed || *end != '\0')
+            return false;
+        return yyjson_is_int(value) ? yyjson_get_sint(value) == strtoll(typed, NULL, 10)
+                                    : yyjson_get_real(value) == number;
+    }
+    return strcmp(yyjson_is_null(value)   ? "null"
+                  : yyjson_is_true(value) ? "true"
+                                          : "false",
+                  typed) == 0;
+}
+
+/* Does the key have all the values? FRESHET_USAGE where it has no such column. */
+static freshet_code matches(inspection *inspection, yyjson_val *key, bool *match)
+{
+    *match = true;
+    for (uint32_t i = 0; i < inspection->search->n_keys; i++) {
+        const checkpoint_key *wanted = &inspection->search->keys[i];
+        yyjson_val *value = yyjson_obj_getn(key, wanted->column, wanted->column_length);
+        if (value == NULL)
+            return FRESHET_USAGE;
+        *match &= wanted->value == NULL || is_value(value, wanted->value);
+    }
+    return FRESHET_OK;
+}
+
+static bool show(inspection *inspection)
+{
+    text_buffer line;
+    text_init(&line, TEXT_LIMIT_DEFAULT);
+    text_append_c(&line, "{\"part\": ");
+    text_append_json(&line, inspection->part->name, strlen(inspection->part->name));
+    text_append_c(&line, ", ");
+    text_append(&line, inspection->json.bytes + 1, inspection->json.length - 1);
+    text_append_char(&line, '\n');
+    bool shown = !line.failed &&
+                 inspection->search->write(inspection->search->context, line.bytes, line.length);
+    if (line.failed)
+        inspection->code = error_memory(inspection->err, INSPECTING);
+    else if (!shown)
+        inspection->code = FRESHET_FAILED;
+    text_release(&line);
+    return shown;
+}
+
+static bool look_at_key(void *context, const char *name, const void *key, size_t key_length,
+                        const void *value, size_t length)
+{
+    inspection *inspection = context;
+    const state_part *part = inspection->part;
+    (void)name;
+    text_reset(&inspection->json);
+    inspection->code = part->inspect(part->self, key, key_length, value, length, &inspection->json,
+                                     inspection->err);
+    if (inspection->code != FRESHET_OK)
+        return false;
+    yyjson_doc *parsed =
+        yyjson_read(inspection->json.bytes, inspection->json.length, YYJSON_READ_ALLOW_INF_AND_NAN);
+    yyjson_val *shown_key = yyjson_obj_get(yyjson_doc_get_root(parsed), "key");
+    bool match = false;
+    if (shown_key == NULL)
+        inspection->code = error_memory(inspection->err, INSPECTING);
+    else
+        inspection->code = matches(inspection, shown_key, &match);
+    yyjson_doc_free(parsed);
+    if (inspection->code != FRESHET_OK)
+        return false;
+    if (match && !show(inspection))
+        return false;
+    inspection->search->found += match;
+    return inspection->search->found < inspection->search->limit;
+}
+
+/* The part's saved bytes must be of its shape. */
+static freshet_code check_part(state_store *store, const state_part *part, freshet_error *err)
+{
+    uint64_t fingerprint = 0;
+    text_buffer fact;
+    text_init(&fact, TEXT_LIMIT_DEFAULT);
+    freshet_code code =
+        store_get(store, STORE_FACT, FACT_PART, part->name, strlen(part->name), &fact, err);
+    if (code == FRESHET_OK && fact.length >= sizeof fingerprint)
+        memcpy(&fingerprint, fact.bytes, sizeof fingerprint);
+    if (code == FRESHET_END || (code == FRESHET_OK && fingerprint != part->fingerprint))
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the state was kept for another declaration: it has %s for the part "
+                         "\"%s\"",
+                         code == FRESHET_END ? "nothing" : "other columns", part->name);
+    text_release(&fact);
+    return code;
+}
+
+freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *store,
+                                checkpoint_search *search, freshet_error *err)
+{
+    uint32_t n = 0;
+    uint32_t unfit = 0;
+    inspection inspection = {.search = search, .err = err};
+    const state_part *parts = feature_set_state(pipeline->features, &n);
+    freshet_code code = FRESHET_OK;
+    search->found = 0;
+    text_init(&inspection.json, TEXT_LIMIT_DEFAULT);
+    for (uint32_t i = 0; code == FRESHET_OK && i < n && search->found < search->limit; i++) {
+        inspection.part = &parts[i];
+        code = check_part(store, &parts[i], err);
+        if (code == FRESHET_OK)
+            code = store_visit(store, STORE_STATE, parts[i].name, look_at_key, &inspection, err);
+        if (code == FRESHET_OK && inspection.code == FRESHET_USAGE) {
+            unfit++;
+            inspection.code = FRESHET_OK;
+        }
+        code = code == FRESHET_OK ? inspection.code : code;
+    }
+    text_release(&inspection.json);
+    if (code == FRESHET_OK && n == 0)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "this declaration keeps nothing of its keys: it has no windows");
+    if (code == FRESHET_OK && unfit == n)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "no part of the state has all the columns that --key names");
+    return code;
+}
