@@ -454,7 +454,8 @@ static const option distinct_options[] = {
      .offset = offsetof(distinct_block, keep),
      .standard = "last",
      .choices = keep_choices,
-     .doc = "Which of the same rows stays, in the order of time and arrival.",
+     .doc = "Which of the same rows stays: the newest or the oldest; of several at that time the "
+            "first to arrive.",
      .example = "first"},
     {0},
 };

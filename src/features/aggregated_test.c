@@ -318,6 +318,30 @@ static void repeated_rows(void **state)
                   "{\"id\":2,\"timestamp\":\"1970-01-01T00:00:00.000003Z\",\"f__count\":1}\n");
 }
 
+/* The pieces of a batch's result are its end's, and nothing that is owed. */
+static void many_rows_of_a_batch(void **state)
+{
+    world *world = *state;
+    freshet_error err = {0};
+    batch out;
+    uint32_t n = 0, pieces = 0;
+    assert_int_equal(open_set(world, false, ROWS("(1, 0, 1.5, 'a')"),
+                              TIME "  deduplicate_rows: true\n"
+                                   "  aggregated: {}\n" COUNT),
+                     FRESHET_OK);
+    run_rows(world, "SELECT 1::BIGINT AS id, make_timestamp(i) AS ts, "
+                    "CASE WHEN i % 4 < 2 THEN 1.0::DOUBLE END AS x, 'a' AS s "
+                    "FROM range(100000) t(i)");
+    while (feature_set_finish(world->set, world->arena, &out, refuse, world, &err) == FRESHET_OK) {
+        assert_false(feature_set_owes(world->set));
+        assert_true(out.n_rows <= AGGREGATED_PIECE_ROWS);
+        n += out.n_rows;
+        pieces++;
+    }
+    assert_int_equal(n, 50000);
+    assert_int_equal(pieces, 7);
+}
+
 /* ---- streams --------------------------------------------------------------------------------- */
 
 static void groups_on_a_stream(void **state)
@@ -510,6 +534,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(values_that_do_not_fit, set_up, tear_down),
         cmocka_unit_test_setup_teardown(pivots_of_other_types, set_up, tear_down),
         cmocka_unit_test_setup_teardown(repeated_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_rows_of_a_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(groups_on_a_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows_are_dropped, set_up, tear_down),

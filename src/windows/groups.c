@@ -868,8 +868,8 @@ freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, g
 
 bool groups_owes(groups_state *state)
 {
-    return state->changes_taken < state->n_changes || first_due(state) != NULL ||
-           (state->finishing && state->finish_at < state->n_entries);
+    return !state->finishing &&
+           (state->changes_taken < state->n_changes || first_due(state) != NULL);
 }
 
 /* ---- saving ----------------------------------------------------------------------------------- */

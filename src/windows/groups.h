@@ -175,7 +175,7 @@ typedef struct groups_rows {
 /* At most max_rows of what is to be output; n_rows 0 when there is nothing more. In `arena`. */
 freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, groups_rows *out,
                          freshet_error *err);
-/* True while groups_take() would give rows. */
+/* True while groups_take() would give rows, before groups_finish(). */
 bool groups_owes(groups_state *state);
 
 /* ---- saving -------------------------------------------------------------------------------- */
