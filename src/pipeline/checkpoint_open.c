@@ -350,39 +350,6 @@ static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *
         return refuse(pipeline, problem.text, err);
     if (code != FRESHET_OK && err != NULL)
         *err = problem;
-    return code == FRESHET_OK ? restore_parts(checkpoint, err) : code;
-}
-
-/* The keys of a part that must know them all. */
-typedef struct giving {
-    const state_part *part;
-    freshet_code code;
-    freshet_error *err;
-} giving;
-
-static bool give_key(void *context, const char *name, const void *key, size_t key_length,
-                     const void *value, size_t length)
-{
-    giving *giving = context;
-    (void)name;
-    giving->code =
-        giving->part->restore(giving->part->self, key, key_length, value, length, giving->err);
-    return giving->code == FRESHET_OK;
-}
-
-static freshet_code restore_keys(freshet_pipeline *pipeline, freshet_error *err)
-{
-    checkpoint *checkpoint = pipeline->checkpoint;
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
-        giving giving = {checkpoint->parts[i].part, FRESHET_OK, err};
-        if (giving.part->restore == NULL)
-            continue;
-        code =
-            store_visit(checkpoint->store, STORE_STATE, giving.part->name, give_key, &giving, err);
-        if (giving.code != FRESHET_OK)
-            code = giving.code;
-    }
     return code;
 }
 
@@ -489,7 +456,7 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
     if (code == FRESHET_OK)
         code = restore_features(pipeline, err);
     if (code == FRESHET_OK)
-        code = restore_keys(pipeline, err);
+        code = restore_parts(checkpoint, err);
     if (code == FRESHET_OK)
         code = cut_letters(pipeline, err);
     if (code == FRESHET_OK)
