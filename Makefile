@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo build test bench lint format install clean
+.PHONY: help demo build test property bench lint format install clean
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 16
@@ -18,6 +18,11 @@ build:    ## build the release binary, build/freshet
 
 test:     ## set up, build with sanitizers, run every test (under 15 minutes)
 	@scripts/test
+
+property: ## 20,000 random pipelines with windows against DuckDB (some minutes)
+	@scripts/setup test
+	@scripts/build release
+	@build/release/tests/property/windows_test 20000
 
 bench:    ## measure, on this machine
 	@scripts/setup build

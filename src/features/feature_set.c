@@ -198,6 +198,13 @@ void feature_set_lanes(feature_set *set, const uint32_t *lanes)
     set->lanes = lanes;
 }
 
+freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *err)
+{
+    return set->watermarks == NULL
+               ? FRESHET_OK
+               : watermarks_expect(set->watermarks, lane, os.monotonic_us(), err);
+}
+
 uint64_t feature_set_dropped(const feature_set *set)
 {
     return set->dropped + (set->windowed == NULL ? 0 : windowed_dropped(set->windowed)) +

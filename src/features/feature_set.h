@@ -36,8 +36,8 @@ uint32_t feature_set_n_keys(const feature_set *set);
 
 /* ---- windows, aggregated sets, deduplication (docs/windows.md) ----
  *
- * feature_set_run() of a set with state outputs, for each row taken, its feature row, and behind
- * them the rows of keys whose newest row changed by it (row_kinds, write_us: base/batch.h). In a
+ * feature_set_run() of a set with state outputs, for each row taken, its feature row, and right
+ * behind it its key's newest row where it has changed that (row_kinds, write_us: base/batch.h). In a
  * batch, sets with windows or groups take all rows and give none; feature_set_finish() then gives the
  * results in pieces, as Butterfree's batch has them.
  */
@@ -45,6 +45,10 @@ uint32_t feature_set_n_keys(const feature_set *set);
 /* Set before the first run. lanes: the watermark's partition of each row of the next runs' input, by the index in
  * `in`; NULL: all rows are of one. */
 void feature_set_lanes(feature_set *set, const uint32_t *lanes);
+
+/* Before the first run of a stream, after facts were restored: a lane that will give rows. What it may need is
+ * kept until it does, or has been idle for a minute. */
+freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *err);
 
 /* Rows with a timestamp before first_us or after last_us will be cut away (INT64_MIN, INT64_MAX: none): rolling
  * windows of days have rows to the last day. Before the first run. */

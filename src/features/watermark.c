@@ -81,6 +81,18 @@ static lane *add_lane(watermarks *watermarks, uint32_t number, freshet_error *er
     return made;
 }
 
+freshet_code watermarks_expect(watermarks *watermarks, uint32_t lane_number, int64_t now_us,
+                               freshet_error *err)
+{
+    lane *lane = find_lane(watermarks, lane_number);
+    if (lane == NULL)
+        lane = add_lane(watermarks, lane_number, err);
+    if (lane == NULL)
+        return watermarks->n == WATERMARK_LANES_MAX ? FRESHET_LIMIT : FRESHET_NO_MEMORY;
+    lane->seen_us = now_us;
+    return FRESHET_OK;
+}
+
 static int64_t second_of(int64_t event_us)
 {
     return event_us / 1000000 - (event_us % 1000000 < 0);

@@ -9,7 +9,7 @@
  * WATERMARK_IDLE_US (of the clock) holds nobody back: its rows are then late when what they need is
  * gone.
  *
- * Order of calls: open, restore (once, or never), then take, lowest and save in any order.
+ * Order of calls: open, restore (once, or never), expect, then take, lowest and save in any order.
  */
 #ifndef FRESHET_FEATURES_WATERMARK_H
 #define FRESHET_FEATURES_WATERMARK_H
@@ -29,12 +29,16 @@ void watermarks_close(watermarks *watermarks);
 
 int64_t watermarks_lateness_s(const watermarks *watermarks);
 
+/* A lane that will give rows: until it does, or has been idle, it holds all others back. */
+freshet_code watermarks_expect(watermarks *watermarks, uint32_t lane, int64_t now_us,
+                               freshet_error *err);
+
 /* The next row of a lane: *behind_s tells how many seconds it lies before its lane's newest row, 0 for a
  * new newest; it is late where that is more than the lateness. Late rows move nothing. */
 freshet_code watermarks_take(watermarks *watermarks, uint32_t lane, int64_t event_us,
                              int64_t now_us, int64_t *behind_s, freshet_error *err);
 
-/* How many lanes have given rows. */
+/* How many lanes are known. */
 uint32_t watermarks_lanes(const watermarks *watermarks);
 
 /* The second from which on rows may still come; INT64_MIN before the first row. now_us: of the

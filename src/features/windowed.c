@@ -484,75 +484,114 @@ static freshet_code run_other_views(windowed *windowed, run *run, int64_t hold_s
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
-/* The rows of a column, and behind them `more`: all of it, or the rows that it was caused by. */
-static freshet_code join(run *run, const column *first, const column *more, const uint32_t *rows,
-                         uint32_t n_more, column *into)
+/* The rows of a run, each followed by the newest row of its key where it has changed that. */
+typedef struct weaving {
+    run *run;
+    const windows_result *result;
+    uint32_t *numbers; /* 0, 1, 2 ... */
+    uint32_t n_all;
+} weaving;
+
+/* A column of all of them: `first` has the rows', `more` the newest rows' values, in their order, or
+ * (`by_cause`) those of the rows that they follow. */
+static freshet_code weave(const weaving *weaving, const column *first, const column *more,
+                          bool by_cause, column *into)
 {
-    freshet_code code =
-        column_init(run->arena, into, first->type, run->n_rows + (uint64_t)n_more, run->err);
-    if (code == FRESHET_OK)
-        code = column_append(run->arena, into, 0, first, NULL, run->n_rows, run->err);
-    if (code == FRESHET_OK)
-        code = column_append(run->arena, into, run->n_rows, more, rows, n_more, run->err);
+    const windows_result *result = weaving->result;
+    run *run = weaving->run;
+    uint32_t row = 0, at = 0;
+    freshet_code code = column_init(run->arena, into, first->type, weaving->n_all, run->err);
+    for (uint32_t i = 0; code == FRESHET_OK && i <= result->n_refreshed; i++) {
+        const bool is_end = i == result->n_refreshed;
+        const uint32_t cause = is_end ? 0 : result->refreshed[i].row;
+        const uint32_t end = is_end ? run->n_rows : cause + 1;
+        code =
+            column_append(run->arena, into, at, first, weaving->numbers + row, end - row, run->err);
+        at += end - row;
+        row = end;
+        if (code == FRESHET_OK && !is_end)
+            code = column_append(run->arena, into, at++, more, by_cause ? &cause : &i, 1, run->err);
+    }
     return code;
 }
 
-static freshet_code join_slot(run *run, uint32_t slot, const column *more, const uint32_t *rows,
-                              uint32_t n_more)
+static freshet_code weave_slot(const weaving *weaving, uint32_t slot, const column *more,
+                               bool by_cause)
 {
-    column joined;
-    freshet_code code = join(run, &run->columns[slot], more, rows, n_more, &joined);
+    column woven;
+    freshet_code code = weave(weaving, &weaving->run->columns[slot], more, by_cause, &woven);
     if (code == FRESHET_OK)
-        run_fill(run, slot, &joined);
+        run_fill(weaving->run, slot, &woven);
     return code;
 }
 
-/* Keys, timestamp and carried columns of the refreshed rows, behind those of the run's. */
-static freshet_code join_columns(run *run, const windows_result *result, const uint32_t *causes)
+/* Keys, timestamp and carried columns. */
+static freshet_code weave_columns(const weaving *weaving)
 {
+    run *run = weaving->run;
     const plan *plan = run->plan;
-    const uint32_t n = result->n_refreshed;
+    const windows_result *result = weaving->result;
     freshet_code code = FRESHET_OK;
     column times;
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_keys; i++)
-        code = join_slot(run, plan->keys[i].to, &run->columns[plan->keys[i].to], causes, n);
+        code = weave_slot(weaving, plan->keys[i].to, &run->columns[plan->keys[i].to], true);
     if (code == FRESHET_OK)
-        code = column_init(run->arena, &times, type_simple(TYPE_TIMESTAMP), n, run->err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++)
+        code = column_init(run->arena, &times, type_simple(TYPE_TIMESTAMP), result->n_refreshed,
+                           run->err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < result->n_refreshed; i++)
         ((int64_t *)times.data)[i] = result->refreshed[i].event_us;
     if (code == FRESHET_OK)
-        code = join_slot(run, plan->timestamp, &times, NULL, n);
+        code = weave_slot(weaving, plan->timestamp, &times, false);
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++)
-        code = join_slot(run, plan->carried[i], &result->refreshed_carried[i], NULL, n);
+        code = weave_slot(weaving, plan->carried[i], &result->refreshed_carried[i], false);
     return code;
 }
 
-/* What stands beside the columns: marks, origins, kinds and write timestamps. */
-static freshet_code join_beside(run *run, const windows_result *result)
+static freshet_code weave_outputs(const weaving *weaving, windows_result *result)
 {
-    const uint32_t n = run->n_rows, n_all = n + result->n_refreshed;
-    uint8_t *keep = arena_alloc(run->arena, n_all + 1);
-    uint8_t *kinds = arena_alloc(run->arena, n_all + 1);
-    uint32_t *index = arena_alloc(run->arena, (n_all + (size_t)1) * sizeof *index);
-    int64_t *write_us = arena_alloc(run->arena, (n_all + (size_t)1) * sizeof *write_us);
-    if (keep == NULL || kinds == NULL || index == NULL || write_us == NULL)
+    const schema *outputs = &weaving->run->plan->views[0].windows->outputs;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < outputs->n_fields; i++) {
+        column woven;
+        code = weave(weaving, &result->outputs[i], &result->refreshed_outputs[i], false, &woven);
+        result->outputs[i] = woven;
+    }
+    return code;
+}
+
+/* What stands beside the columns: marks, origins, kinds and write timestamps; *overflows marks newest
+ * rows with a value that does not fit. */
+static freshet_code weave_beside(const weaving *weaving, bool **overflows)
+{
+    run *run = weaving->run;
+    const windows_result *result = weaving->result;
+    const size_t n = weaving->n_all + (size_t)1;
+    uint8_t *keep = arena_alloc(run->arena, n), *kinds = arena_alloc(run->arena, n);
+    uint32_t *index = arena_alloc(run->arena, n * sizeof *index);
+    int64_t *write_us = arena_alloc(run->arena, n * sizeof *write_us);
+    *overflows = arena_zero(run->arena, n, sizeof **overflows);
+    if (keep == NULL || kinds == NULL || index == NULL || write_us == NULL || *overflows == NULL)
         return error_memory(run->err, COMPUTING);
-    for (uint32_t row = 0; row < n_all; row++) {
-        const windows_refreshed *again = row < n ? NULL : &result->refreshed[row - n];
-        const uint32_t cause = again == NULL ? row : again->row;
-        keep[row] = again == NULL ? run->keep[row] : 1;
-        index[row] = run->index == NULL ? cause : run->index[cause];
-        write_us[row] = again == NULL ? result->write_us[row] : again->write_us;
-        if (again != NULL)
-            kinds[row] = ROW_ONLINE | ROW_CORRECTION;
-        else
-            kinds[row] = ROW_NEW | (result->flags[row] & WINDOWS_NEWEST ? ROW_ONLINE : 0);
+    uint32_t at = 0, i = 0;
+    for (uint32_t row = 0; row < run->n_rows; row++) {
+        const uint32_t origin = run->index == NULL ? row : run->index[row];
+        keep[at] = run->keep[row];
+        kinds[at] = ROW_NEW | (result->flags[row] & WINDOWS_NEWEST ? ROW_ONLINE : 0);
+        index[at] = origin;
+        write_us[at++] = result->write_us[row];
+        for (; i < result->n_refreshed && result->refreshed[i].row == row; i++) {
+            keep[at] = 1;
+            kinds[at] = ROW_ONLINE | ROW_CORRECTION;
+            index[at] = origin;
+            (*overflows)[at] = (result->refreshed[i].flags & WINDOWS_OVERFLOW) != 0;
+            write_us[at++] = result->refreshed[i].write_us;
+        }
     }
     run->keep = keep;
     run->row_kinds = kinds;
     run->index = index;
     run->write_us = write_us;
-    run->n_rows = n_all;
+    run->n_rows = weaving->n_all;
     return FRESHET_OK;
 }
 
@@ -568,21 +607,28 @@ static void forget_others(run *run)
         filled[plan->carried[i]] = true;
 }
 
-static freshet_code join_refreshed(run *run, windows_result *result)
+/* Puts the newest rows that have changed among the rows of the run. */
+static freshet_code add_refreshed(run *run, windows_result *result)
 {
-    const uint32_t n = result->n_refreshed;
-    uint32_t *causes = arena_alloc(run->arena, (n + (size_t)1) * sizeof *causes);
-    if (causes == NULL)
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t i = 0; i < n; i++)
-        causes[i] = result->refreshed[i].row;
-    const schema *outputs = &run->plan->views[0].windows->outputs;
-    freshet_code code = n == 0 ? FRESHET_OK : join_columns(run, result, causes);
-    for (uint32_t i = 0; n > 0 && code == FRESHET_OK && i < outputs->n_fields; i++) {
-        column joined;
-        code = join(run, &result->outputs[i], &result->refreshed_outputs[i], NULL, n, &joined);
-        result->outputs[i] = joined;
+    weaving weaving = {.run = run, .result = result, .n_all = run->n_rows + result->n_refreshed};
+    bool *overflows;
+    freshet_code code = FRESHET_OK;
+    if (result->n_refreshed > 0) {
+        weaving.numbers =
+            arena_alloc(run->arena, (run->n_rows + (size_t)1) * sizeof *weaving.numbers);
+        if (weaving.numbers == NULL)
+            return error_memory(run->err, COMPUTING);
+        for (uint32_t i = 0; i < run->n_rows; i++)
+            weaving.numbers[i] = i;
+        code = weave_columns(&weaving);
+        if (code == FRESHET_OK)
+            code = weave_outputs(&weaving, result);
     }
+    if (code == FRESHET_OK)
+        code = weave_beside(&weaving, &overflows);
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
+        if (overflows[row])
+            code = refuse_overflow(run, row);
     return code;
 }
 
@@ -602,14 +648,8 @@ freshet_code windowed_run(windowed *windowed, run *run, int64_t hold_s)
     if (code == FRESHET_OK)
         code = take_flags(windowed, run, &result);
     if (code == FRESHET_OK)
-        code = join_refreshed(run, &result);
-    const uint32_t n = run->n_rows;
-    if (code == FRESHET_OK)
-        code = join_beside(run, &result);
+        code = add_refreshed(run, &result);
     forget_others(run);
-    for (uint32_t i = 0; code == FRESHET_OK && i < result.n_refreshed; i++)
-        if (result.refreshed[i].flags & WINDOWS_OVERFLOW)
-            code = refuse_overflow(run, n + i);
     for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
         code = fill_output(run, view, i, &result.outputs[i]);
     return code == FRESHET_OK ? run_compact(run) : code;

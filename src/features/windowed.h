@@ -1,8 +1,9 @@
 /* windowed.h - the windows of a feature set at work, between the steps before and after them.
  *
  * STREAM. windowed_run fills the slots of the windows' outputs for the rows of a run, and puts behind
- * them, as further rows of the run, the newest rows of keys that these rows have changed; write_us and
- * row_kinds are set. From here on only the slots that are needed after windows are filled.
+ * each, as a further row of the run, its key's newest row where it has changed that; write_us and
+ * row_kinds are set. So what is output for a key comes in the order of its write timestamps. From here
+ * on only the slots that are needed after windows are filled.
  *
  * BATCH. windowed_gather keeps the rows of a run; the run has none then. windowed_finish gives them
  * in pieces, each a run that begins behind the windows.

@@ -33,6 +33,8 @@ static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state,
         freshet_code code = checkpoint_positions(pipeline, reader->index, &from, err);
         if (code == FRESHET_OK)
             code = reader->ops->open(reader, &from, err);
+        if (code == FRESHET_OK) /* its first lane: more of them show themselves */
+            code = feature_set_expect(pipeline->features, reader->index * LANES_MAX, err);
         if (code != FRESHET_OK)
             return code;
         state->opened = true;
