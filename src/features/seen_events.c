@@ -134,7 +134,7 @@ static bool room_for_change(seen_events *seen)
     if (seen->n_changed < seen->changed_capacity)
         return true;
     uint32_t capacity = seen->changed_capacity == 0 ? 1024 : seen->changed_capacity * 2;
-    seen_id **changed = realloc(seen->changed, capacity * sizeof *changed);
+    seen_id **changed = realloc(seen->changed, capacity * sizeof(seen_id *));
     if (changed == NULL)
         return false;
     seen->changed = changed;
@@ -382,7 +382,7 @@ freshet_code seen_events_take(seen_events *seen, const batch *in, uint32_t row, 
         return error_memory(err, DOING);
     code = id != NULL ? add_time(seen, id, event_us, err)
                       : add_id(seen, hash, seen->id.bytes, seen->id.length, event_us, &id, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK && id != NULL)
         note_change(seen, id);
     return code;
 }
@@ -418,11 +418,11 @@ static freshet_code part_restore(void *self, const void *key, size_t key_length,
     int64_t time_us;
     memcpy(&time_us, bytes, sizeof time_us);
     freshet_code code = add_id(seen, hash, key, key_length, time_us, &id, err);
-    for (uint64_t i = 1; code == FRESHET_OK && i < n; i++) {
+    for (uint64_t i = 1; code == FRESHET_OK && id != NULL && i < n; i++) {
         memcpy(&time_us, (const char *)bytes + i * sizeof time_us, sizeof time_us);
         code = add_time(seen, id, time_us, err);
     }
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK && id != NULL)
         id->is_saved = true;
     return code;
 }
@@ -586,7 +586,7 @@ static freshet_code take_columns(seen_events *seen, const schema *input, const u
     seen->n_columns = n;
     seen->columns = arena_alloc(seen->arena, n * sizeof *seen->columns);
     seen->names = arena_alloc(seen->arena, n * sizeof *seen->names);
-    seen->types = arena_alloc(seen->arena, n * sizeof *seen->types);
+    seen->types = arena_alloc(seen->arena, n * sizeof(const type *));
     if (seen->columns == NULL || seen->names == NULL || seen->types == NULL)
         return error_memory(err, DOING);
     for (uint32_t i = 0; i < n; i++) {

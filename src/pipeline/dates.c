@@ -1,7 +1,6 @@
 /* dates.c - see dates.h. */
 #include "pipeline/dates.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -9,19 +8,30 @@
 
 #define DAY_US (INT64_C(86400) * 1000000)
 
+static unsigned number(const char *digits, size_t n)
+{
+    unsigned value = 0;
+    for (size_t i = 0; i < n; i++)
+        value = value * 10 + (unsigned)(digits[i] - '0');
+    return value;
+}
+
 static freshet_code read_day(const char *name, const char *text, int64_t *day, freshet_error *err)
 {
     static const char form[] = "dddd-dd-dd";
     bool good = strlen(text) == sizeof form - 1;
     for (size_t i = 0; good && i < sizeof form - 1; i++)
         good = form[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == form[i];
-    unsigned year = 0, month = 0, day_of_month = 0, found_month, found_day;
-    int64_t found_year;
-    if (good && sscanf(text, "%4u-%2u-%2u", &year, &month, &day_of_month) == 3 && month >= 1 &&
-        month <= 12 && day_of_month >= 1 && day_of_month <= 31) {
-        *day = date_days(year, month, day_of_month);
-        date_civil(*day, &found_year, &found_month, &found_day);
-        if (found_month == month && found_day == day_of_month)
+    if (good) {
+        const unsigned year = number(text, 4), month = number(text + 5, 2);
+        const unsigned day_of_month = number(text + 8, 2);
+        int64_t found_year;
+        unsigned found_month = 0, found_day = 0;
+        if (month >= 1 && month <= 12 && day_of_month >= 1 && day_of_month <= 31) {
+            *day = date_days(year, month, day_of_month);
+            date_civil(*day, &found_year, &found_month, &found_day);
+        }
+        if (found_month == month && found_day == day_of_month && month != 0)
             return FRESHET_OK;
     }
     return error_set(err, FRESHET_USAGE, FRESHET_STOP, name,

@@ -196,6 +196,7 @@ static freshet_code check_columns(const history_writer *writer, const schema *sc
         return error_set(
             err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
             "`layout: butterfree` needs the feature set's `entity`, which names a folder");
+    assert(writer->levels <= LEVELS); /* check_options */
     for (uint32_t i = 0; i < writer->levels; i++)
         if (schema_find(schema, level_names[i]) >= 0)
             return error_set(
@@ -265,8 +266,9 @@ static int32_t partition_of(const history_writer *writer, int64_t day)
 static const char *file_name(history_writer *writer, int32_t partition, uint32_t n)
 {
     int64_t year;
-    unsigned numbers[LEVELS];
+    unsigned numbers[LEVELS] = {0};
     char folders[96];
+    assert(writer->levels <= LEVELS);
     date_civil(partition, &year, &numbers[1], &numbers[2]);
     int length = snprintf(folders, sizeof folders, "year=%" PRId64, year);
     for (uint32_t i = 1; i < writer->levels; i++)
@@ -620,13 +622,16 @@ static freshet_code list_files(const history_writer *writer, arena *arena, write
                                freshet_error *err)
 {
     const char **paths = arena_alloc(arena, (writer->n_files + 1) * sizeof *paths);
-    for (uint32_t i = 0; paths != NULL && i < writer->n_files; i++) {
+    *out = (writer_files){.paths = paths};
+    if (paths == NULL)
+        return error_memory(err, KEEPING);
+    for (uint32_t i = 0; i < writer->n_files; i++) {
         paths[i] = arena_text(arena, writer->files[i].path);
         if (paths[i] == NULL)
             return error_memory(err, KEEPING);
     }
-    *out = (writer_files){.paths = paths, .n = writer->n_files};
-    return paths == NULL ? error_memory(err, KEEPING) : FRESHET_OK;
+    out->n = writer->n_files;
+    return FRESHET_OK;
 }
 
 static freshet_code history_pending(freshet_writer *base, arena *arena, writer_files *out,
@@ -659,7 +664,7 @@ static void trim_names(history_writer *writer)
 static void drop_published(history_writer *writer, const writer_files *files)
 {
     uint32_t n = 0;
-    while (n < files->n && n < writer->n_files &&
+    while (files->paths != NULL && n < files->n && n < writer->n_files &&
            strcmp(writer->files[n].path, files->paths[n]) == 0)
         n++;
     if (n == 0)
@@ -689,7 +694,7 @@ static freshet_code history_flush(freshet_writer *base, freshet_error *err)
     history_writer *writer = (history_writer *)base;
     if (base->is_batch || writer->has_checkpoints)
         return FRESHET_OK;
-    writer_files files;
+    writer_files files = {0};
     freshet_code code = finish_files(writer, err);
     if (code != FRESHET_OK || writer->n_files == 0)
         return code;
