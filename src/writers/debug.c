@@ -13,6 +13,9 @@
  * arrival; since DuckDB compacts tables by itself they may become smaller, but never leave their
  * order, nor reach the base of the next segment. So base + rowid orders all rows.
  *
+ * Rows of windows and groups on a stream come with a write timestamp in a last column, which the views leave
+ * out: by it one row is newer than another, in the place of the event time.
+ *
  * `_latest` groups by the keys and takes each column by arg_max_null over one number made of the
  * event time and that place: of equal times the later arrival. Of the forms measured (row_number,
  * arg_max of a struct, semi joins) this is the fastest for a key, a count and a scan; columns that
@@ -77,6 +80,7 @@ struct debug_table {
     const char *latest;
     schema schema;
     uint32_t n_keys;
+    uint32_t n_shown; /* columns that queries see: all, but for the write timestamp */
     int64_t segment_rows;
     sql_engine *engine;
     sql_session *session;
@@ -106,7 +110,7 @@ static void append_names(debug_table *table, const char *view)
     if (scratch == NULL)
         sql->failed = true;
     text_format(sql, "CREATE OR REPLACE VIEW %s(", view);
-    for (uint32_t i = 0; scratch != NULL && i < table->schema.n_fields; i++) {
+    for (uint32_t i = 0; scratch != NULL && i < table->n_shown; i++) {
         const char *name = sql_quote(scratch, table->schema.fields[i].name);
         if (name == NULL)
             sql->failed = true;
@@ -121,6 +125,13 @@ static void append_names(debug_table *table, const char *view)
  * an infinite time is null. */
 static void append_placed(debug_table *table, const segment *segment)
 {
+    if (table->n_shown < table->schema.n_fields) {
+        text_format(&table->sql,
+                    "SELECT *, c%u::HUGEINT * 1152921504606846976 + rowid + %" PRId64
+                    " AS newest FROM \"__freshet\".s%" PRId64 " WHERE c%u IS NOT NULL",
+                    table->n_shown, segment->base, segment->number, table->n_shown);
+        return;
+    }
     text_format(&table->sql,
                 "SELECT *, coalesce(epoch_us(c%u), CASE WHEN c%u > '1970-01-01'::TIMESTAMP THEN "
                 "9223372036854775807 ELSE -9223372036854775808 END)::HUGEINT * "
@@ -136,18 +147,25 @@ static void append_keys(debug_table *table)
 
 static void append_newest_columns(debug_table *table)
 {
+    uint32_t first = table->n_keys;
     append_keys(table);
-    text_format(&table->sql, ", max(c%u) AS c%u", table->n_keys, table->n_keys);
-    for (uint32_t i = table->n_keys + 1; i < table->schema.n_fields; i++)
+    if (table->n_shown == table->schema.n_fields) { /* the newest row is that of the newest time */
+        text_format(&table->sql, ", max(c%u) AS c%u", first, first);
+        first++;
+    }
+    for (uint32_t i = first; i < table->n_shown; i++)
         text_format(&table->sql, ", arg_max_null(c%u, newest) AS c%u", i, i);
 }
 
 static void append_table(debug_table *table)
 {
     append_names(table, table->view);
-    for (uint32_t i = 0; i < table->now.n; i++)
-        text_format(&table->sql, "%sSELECT * FROM \"__freshet\".s%" PRId64,
-                    i == 0 ? "" : " UNION ALL ", table->now.segments[i].number);
+    for (uint32_t i = 0; i < table->now.n; i++) {
+        text_append_c(&table->sql, i == 0 ? "SELECT " : " UNION ALL SELECT ");
+        for (uint32_t k = 0; k < table->n_shown; k++)
+            text_format(&table->sql, "%sc%u", k == 0 ? "" : ", ", k);
+        text_format(&table->sql, " FROM \"__freshet\".s%" PRId64, table->now.segments[i].number);
+    }
 }
 
 static void append_latest(debug_table *table)
@@ -560,6 +578,7 @@ freshet_code debug_open(const char *feature_set, const schema *schema, uint32_t 
         return error_memory(err, "opening the debug table");
     table->options = *options;
     table->n_keys = n_keys;
+    table->n_shown = schema->n_fields - options->has_write_times;
     table->segment_rows = options->rows / SEGMENTS;
     if (table->segment_rows < SEGMENT_ROWS_MIN)
         table->segment_rows = SEGMENT_ROWS_MIN;

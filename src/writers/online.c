@@ -8,6 +8,8 @@
  */
 #include "writers/online.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "writers/gather.h"
 
@@ -24,6 +26,8 @@ typedef struct online_options {
 
 typedef struct online_writer {
     freshet_writer base;
+    uint32_t n_keys;
+    schema with_times; /* the rows' schema and their write timestamps; n_fields 0: they have none */
     debug_table *table;
     gather *gather; /* NULL: its rows do not suit it, and each micro-batch is appended by itself */
 } online_writer;
@@ -64,6 +68,54 @@ static void online_check(const void *options, const place *at, problems *problem
         problem_add(problems, at, "%s", NO_STORE);
 }
 
+/* Do rows come with write timestamps? Those of windows and groups on a stream. */
+static bool has_write_times(const declaration *declaration)
+{
+    const feature_block *features = declaration->feature_set.features.items;
+    bool has = declaration->feature_set.has_aggregated;
+    for (uint32_t i = 0; i < declaration->feature_set.features.n; i++)
+        has = has || features[i].has_window;
+    return has && declaration->is_stream;
+}
+
+static freshet_code add_times(online_writer *writer, const schema *schema, freshet_error *err)
+{
+    const uint32_t n = schema->n_fields;
+    field *fields = arena_alloc(writer->base.arena, (n + (size_t)1) * sizeof *fields);
+    if (fields == NULL)
+        return error_memory(err, "opening the debug table");
+    memcpy(fields, schema->fields, n * sizeof *fields);
+    fields[n] = (field){.name = "__freshet_write_us", .type = type_simple(TYPE_BIGINT)};
+    writer->with_times = (struct schema){.n_fields = n + 1, .fields = fields};
+    return FRESHET_OK;
+}
+
+/* The rows with their write timestamps in a last column, null for those that are not for serving. */
+static freshet_code put_times(online_writer *writer, const batch *rows, batch *into,
+                              freshet_error *err)
+{
+    const uint32_t n = rows->schema.n_fields;
+    const column *times = &rows->columns[writer->n_keys];
+    *into = *rows;
+    into->schema = writer->with_times;
+    into->columns = arena_alloc(rows->arena, (n + (size_t)1) * sizeof *into->columns);
+    if (into->columns == NULL)
+        return error_memory(err, "writing to the debug table");
+    memcpy(into->columns, rows->columns, n * sizeof *into->columns);
+    column *column = &into->columns[n];
+    freshet_code code =
+        column_init(rows->arena, column, type_simple(TYPE_BIGINT), rows->n_rows, err);
+    for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
+        const bool serves = rows->row_kinds == NULL || (rows->row_kinds[row] & ROW_ONLINE) != 0;
+        if (serves)
+            ((int64_t *)column->data)[row] =
+                rows->write_us != NULL ? rows->write_us[row] : ((const int64_t *)times->data)[row];
+        else if (!column_set_null(rows->arena, column, row))
+            code = error_memory(err, "writing to the debug table");
+    }
+    return code;
+}
+
 static freshet_code online_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
                                 freshet_error *err)
 {
@@ -72,9 +124,18 @@ static freshet_code online_open(freshet_writer *base, const schema *schema, uint
     if (!given->debug)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, base->declaration->file, "%s",
                          NO_STORE);
-    debug_options limits = {.rows = given->rows, .memory = given->memory};
-    freshet_code code = debug_open(base->declaration->feature_set.name.value, schema, n_keys,
-                                   &limits, &writer->table, err);
+    debug_options limits = {.rows = given->rows,
+                            .memory = given->memory,
+                            .has_write_times = has_write_times(base->declaration)};
+    freshet_code code = FRESHET_OK;
+    writer->n_keys = n_keys;
+    if (limits.has_write_times) {
+        code = add_times(writer, schema, err);
+        schema = &writer->with_times;
+    }
+    if (code == FRESHET_OK)
+        code = debug_open(base->declaration->feature_set.name.value, schema, n_keys, &limits,
+                          &writer->table, err);
     if (code == FRESHET_OK && gather_suits(schema) && given->memory >= GATHER_MEMORY_MIN)
         code = gather_open(schema, &writer->gather, err);
     return code;
@@ -93,6 +154,13 @@ static freshet_code append_gathered(online_writer *writer, freshet_error *err)
 static freshet_code online_write(freshet_writer *base, const batch *rows, freshet_error *err)
 {
     online_writer *writer = (online_writer *)base;
+    batch timed;
+    if (writer->with_times.n_fields > 0) {
+        freshet_code code = put_times(writer, rows, &timed, err);
+        if (code != FRESHET_OK)
+            return code;
+        rows = &timed;
+    }
     if (writer->gather == NULL || rows->n_rows == 0)
         return debug_append(writer->table, rows, err);
     if (gather_is_full(writer->gather)) {
