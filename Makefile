@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo build test property bench lint format install clean
+.PHONY: help demo build test property torture bench lint format install clean
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 16
@@ -23,6 +23,9 @@ property: ## 20,000 random pipelines with windows against DuckDB (some minutes)
 	@scripts/setup test
 	@scripts/build release
 	@build/release/tests/property/windows_test 20000
+
+torture:  ## kill running streams a hundred times; FRESHET_KILLS says how often
+	@scripts/torture
 
 bench:    ## measure, on this machine
 	@scripts/setup build

@@ -29,9 +29,10 @@ freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_er
                           .lock = join(folder, "lock"),
                           .seal = join(folder, "seal"),
                           .database = join(folder, "db"),
-                          .making = join(folder, "db.new")};
+                          .making = join(folder, "db.new"),
+                          .table = join(folder, "db.sst")};
     if (out->folder != NULL && out->lock != NULL && out->seal != NULL && out->database != NULL &&
-        out->making != NULL)
+        out->making != NULL && out->table != NULL)
         return FRESHET_OK;
     folder_paths_release(out);
     return error_memory(err, "opening the state");
@@ -44,12 +45,13 @@ void folder_paths_release(folder_paths *paths)
     free(paths->seal);
     free(paths->database);
     free(paths->making);
+    free(paths->table);
     *paths = (folder_paths){0};
 }
 
 static bool is_ours(const char *name)
 {
-    static const char *const ours[] = {".", "..", "lock", "seal", "db", "db.new"};
+    static const char *const ours[] = {".", "..", "lock", "seal", "db", "db.new", "db.sst"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(name, ours[i]) == 0)
             return true;
@@ -158,7 +160,8 @@ freshet_code folder_remove(const folder_paths *paths, freshet_error *err)
         code = folder_remove_files(paths->making, err);
     if (code != FRESHET_OK)
         return code;
-    if ((os.unlink(paths->seal) != 0 && errno != ENOENT) || os.unlink(paths->lock) != 0 ||
+    if ((os.unlink(paths->table) != 0 && errno != ENOENT) ||
+        (os.unlink(paths->seal) != 0 && errno != ENOENT) || os.unlink(paths->lock) != 0 ||
         rmdir(paths->folder) != 0)
         return error_system(err, "cannot remove", paths->folder);
     return FRESHET_OK;

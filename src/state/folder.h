@@ -4,6 +4,7 @@
  *     DIR/db/       RocksDB
  *     DIR/seal      how RocksDB's files must begin (seal.h)
  *     DIR/db.new/   a database while it is made for the first time
+ *     DIR/db.sst    a table while it is made
  *
  * A folder that holds anything else is not ours, and is neither used nor removed.
  */
@@ -18,6 +19,7 @@ typedef struct folder_paths {
     char *seal;
     char *database;
     char *making;
+    char *table;
 } folder_paths;
 
 freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_error *err);

@@ -4,6 +4,7 @@
  * half full) finds them by the hash of their key. The sorted order is an array of its own, so that
  * one thread may sort and write while another one still finds.
  */
+#define _GNU_SOURCE /* qsort_r */
 #include "state/pending.h"
 
 #include <stdlib.h>
@@ -21,6 +22,8 @@ struct pending {
     rocks_entry *sorted;
     uint64_t *hashes;
     uint32_t *slots;
+    struct group *groups;
+    uint32_t n_groups;
     uint32_t n;
     uint32_t capacity;
     uint32_t n_slots;
@@ -42,6 +45,9 @@ static void release(pending *pending)
     free(pending->sorted);
     free(pending->hashes);
     free(pending->slots);
+    free(pending->groups);
+    pending->groups = NULL;
+    pending->n_groups = 0;
     pending->entries = pending->sorted = NULL;
     pending->hashes = NULL;
     pending->slots = NULL;
@@ -192,28 +198,145 @@ uint64_t pending_sum(const void *key, size_t key_length, const void *value, size
     return hash_bytes(value, length, hash_bytes(key, key_length, HASH_SEED));
 }
 
-/* ---- order --------------------------------------------------------------------------------- */
+/* ---- order ----------------------------------------------------------------------------------
+ *
+ * Keys come in groups of the same beginning, up to their first 0 byte (a space and a name). Within a group they are
+ * compared by the eight bytes behind what all of them have in common, held beside the index; only where
+ * these are alike by the keys themselves.
+ */
 
-static int compare(const void *left, const void *right)
+typedef struct group {
+    const char *key; /* of its first entry */
+    size_t name_length;
+    size_t common;
+    uint32_t index; /* before the groups were sorted */
+} group;
+
+typedef struct place {
+    uint64_t head;
+    uint32_t group; /* its rank; 0: prefixes to remove */
+    uint32_t index;
+} place;
+
+static size_t name_length(const rocks_entry *entry)
 {
-    const rocks_entry *a = left;
-    const rocks_entry *b = right;
-    bool a_prefix = a->change == ROCKS_REMOVE_PREFIX;
-    bool b_prefix = b->change == ROCKS_REMOVE_PREFIX;
-    if (a_prefix != b_prefix)
-        return a_prefix ? -1 : 1;
-    size_t common = a->key_length < b->key_length ? a->key_length : b->key_length;
-    int order = memcmp(a->key, b->key, common);
-    if (order != 0)
-        return order;
-    return a->key_length < b->key_length ? -1 : a->key_length > b->key_length;
+    const char *end = memchr(entry->key, '\0', entry->key_length);
+    return end == NULL ? entry->key_length : (size_t)(end - entry->key) + 1;
+}
+
+/* The group of the entry, or pending->n_groups. Mostly the one of the entry before. */
+static uint32_t find_group(const pending *pending, const rocks_entry *entry, size_t length,
+                           uint32_t last)
+{
+    for (uint32_t i = 0; i < pending->n_groups; i++) {
+        uint32_t at = (last + i) % pending->n_groups;
+        const group *group = &pending->groups[at];
+        if (group->name_length == length && memcmp(group->key, entry->key, length) == 0)
+            return at;
+    }
+    return pending->n_groups;
+}
+
+static void shorten_common(group *group, const rocks_entry *entry)
+{
+    size_t n = entry->key_length < group->common ? entry->key_length : group->common;
+    if (n == group->common && memcmp(group->key, entry->key, n) == 0)
+        return;
+    size_t common = group->name_length;
+    while (common < n && group->key[common] == entry->key[common])
+        common++;
+    group->common = common < n ? common : n;
+}
+
+/* Which group each entry is of; false where memory is out. */
+static bool make_groups(pending *pending, place *places)
+{
+    uint32_t last = 0;
+    pending->n_groups = 0;
+    for (uint32_t i = 0; i < pending->n; i++) {
+        const rocks_entry *entry = &pending->entries[i];
+        places[i] = (place){.index = i};
+        if (entry->change == ROCKS_REMOVE_PREFIX)
+            continue;
+        size_t length = name_length(entry);
+        last = find_group(pending, entry, length, last);
+        if (last == pending->n_groups) {
+            if (!grow_array(&pending->groups, last + 1, sizeof *pending->groups))
+                return false;
+            pending->groups[pending->n_groups++] = (group){.key = entry->key,
+                                                           .name_length = length,
+                                                           .common = entry->key_length,
+                                                           .index = last};
+        }
+        shorten_common(&pending->groups[last], entry);
+        places[i].group = last + 1;
+    }
+    return true;
+}
+
+static int compare_bytes(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    int order = memcmp(a, b, a_length < b_length ? a_length : b_length);
+    return order != 0 ? order : a_length < b_length ? -1 : a_length > b_length;
+}
+
+static int compare_groups(const void *left, const void *right)
+{
+    const group *a = left;
+    const group *b = right;
+    return compare_bytes(a->key, a->name_length, b->key, b->name_length);
+}
+
+static int compare_places(const void *left, const void *right, void *context)
+{
+    const place *a = left;
+    const place *b = right;
+    const rocks_entry *entries = context;
+    if (a->group != b->group)
+        return a->group < b->group ? -1 : 1;
+    if (a->head != b->head)
+        return a->head < b->head ? -1 : 1;
+    return compare_bytes(entries[a->index].key, entries[a->index].key_length, entries[b->index].key,
+                         entries[b->index].key_length);
+}
+
+/* The eight bytes from `at`, the first in front; 0 where there are none. */
+static uint64_t head_of(const rocks_entry *entry, size_t at)
+{
+    uint64_t head = 0;
+    for (size_t i = 0; i < 8; i++)
+        head = head << 8 | (at + i < entry->key_length ? (unsigned char)entry->key[at + i] : 0u);
+    return head;
+}
+
+/* Groups in their order, and each entry's head. */
+static bool rank_groups(pending *pending, place *places)
+{
+    uint32_t *ranks = malloc((pending->n_groups + 1) * sizeof *ranks);
+    if (ranks == NULL)
+        return false;
+    if (pending->n_groups > 0)
+        qsort(pending->groups, pending->n_groups, sizeof *pending->groups, compare_groups);
+    for (uint32_t i = 0; i < pending->n_groups; i++)
+        ranks[pending->groups[i].index] = i + 1;
+    for (uint32_t i = 0; i < pending->n; i++) {
+        if (places[i].group == 0)
+            continue;
+        places[i].group = ranks[places[i].group - 1];
+        places[i].head = head_of(&pending->entries[i], pending->groups[places[i].group - 1].common);
+    }
+    free(ranks);
+    return true;
 }
 
 const rocks_entry *pending_sorted(pending *pending)
 {
-    if (pending->n == 0)
-        return NULL;
-    memcpy(pending->sorted, pending->entries, pending->n * sizeof *pending->entries);
-    qsort(pending->sorted, pending->n, sizeof *pending->sorted, compare);
-    return pending->sorted;
+    place *places = malloc((pending->n + 1) * sizeof *places);
+    bool good = places != NULL && make_groups(pending, places) && rank_groups(pending, places);
+    if (good)
+        qsort_r(places, pending->n, sizeof *places, compare_places, pending->entries);
+    for (uint32_t i = 0; good && i < pending->n; i++)
+        pending->sorted[i] = pending->entries[places[i].index];
+    free(places);
+    return good ? pending->sorted : NULL;
 }

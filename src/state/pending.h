@@ -37,7 +37,8 @@ uint32_t pending_count(const pending *pending);
 size_t pending_bytes(const pending *pending);
 
 /* The entries in the order in which to write them: prefixes to remove first, then by key. They stay valid,
- * and pending_find works, until reset. Fills an array of its own: may be called by another thread than finds. */
+ * and pending_find works, until reset. NULL where memory is out. Fills an array of its own: may be called by another
+ * thread than finds. */
 const rocks_entry *pending_sorted(pending *pending);
 
 #endif

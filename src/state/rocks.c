@@ -9,6 +9,11 @@
  *   log: an incomplete last record     is what a crash leaves, and is dropped; anything else wrong
  *                                      in it is damage (seal.h finds what this lets through)
  *   logs in the manifest               a log that is missing is found
+ *   no flush while opening             what the log holds stays there until it is too much
+ *
+ * A small batch goes the usual way: log, memory, a table some time later. One of ROCKS_TABLE_ENTRIES or more is made a
+ * table at once, aside, and then taken into the database: half the work, and nothing to replay at the next start. Both are
+ * all or nothing, and durable.
  */
 #include "state/rocks.h"
 
@@ -27,6 +32,7 @@
 #define CHECKSUM_XXH3 4
 #define MANIFEST_BYTES ((size_t)1 << 20)
 #define INFO_LOG_BYTES ((size_t)1 << 20)
+#define LEVEL0_TABLES 8
 #define LOG_LEVEL_WARNING 2
 #define FILE_NAME_MAX 48u
 
@@ -37,6 +43,9 @@ struct rocks {
     rocksdb_readoptions_t *get_options;
     rocksdb_readoptions_t *scan_options;
     rocksdb_writeoptions_t *write_options;
+    rocksdb_envoptions_t *file_options;
+    rocksdb_ingestexternalfileoptions_t *take_options;
+    char *table; /* where one is made aside */
     char *shown;
 };
 
@@ -129,7 +138,9 @@ static freshet_code set_by_text(rocks *rocks, freshet_error *err)
     char *message = NULL;
     rocksdb_options_t *base = rocks->options;
     rocksdb_options_t *more = rocksdb_options_create();
-    rocksdb_get_options_from_string(base, "track_and_verify_wals_in_manifest=true", more, &message);
+    rocksdb_get_options_from_string(
+        base, "track_and_verify_wals_in_manifest=true;avoid_flush_during_recovery=true", more,
+        &message);
     if (message != NULL) {
         rocksdb_options_destroy(more);
         return failed(rocks->shown, "set up", message, err);
@@ -154,6 +165,7 @@ static freshet_code set_options(rocks *rocks, rocks_mode mode, freshet_error *er
     rocksdb_options_set_compression(options, rocksdb_lz4_compression);
     rocksdb_options_set_write_buffer_size(options, WRITE_BUFFER_BYTES);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
+    rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_TABLES);
     rocksdb_options_set_max_background_jobs(options, 2);
     rocksdb_options_set_max_manifest_file_size(options, MANIFEST_BYTES);
     rocksdb_options_set_wal_recovery_mode(options,
@@ -228,10 +240,12 @@ freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, 
                         freshet_error *err)
 {
     rocks *rocks = calloc(1, sizeof *rocks);
-    if (rocks == NULL || (rocks->shown = strdup(shown)) == NULL) {
-        free(rocks);
+    if (rocks == NULL || (rocks->shown = strdup(shown)) == NULL ||
+        (rocks->table = malloc(strlen(folder) + sizeof ".sst")) == NULL) {
+        rocks_close(rocks);
         return error_memory(err, "opening the state");
     }
+    sprintf(rocks->table, "%s.sst", folder);
     freshet_code code = set_options(rocks, mode, err);
     if (code != FRESHET_OK) {
         rocks_close(rocks);
@@ -244,6 +258,9 @@ freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, 
     rocksdb_readoptions_set_fill_cache(rocks->scan_options, 0);
     rocks->write_options = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(rocks->write_options, 1);
+    rocks->file_options = rocksdb_envoptions_create();
+    rocks->take_options = rocksdb_ingestexternalfileoptions_create();
+    rocksdb_ingestexternalfileoptions_set_move_files(rocks->take_options, 1);
     char *message = NULL;
     rocks->database = mode == ROCKS_READ
                           ? rocksdb_open_for_read_only(rocks->options, folder, 0, &message)
@@ -267,6 +284,10 @@ void rocks_close(rocks *rocks)
         rocksdb_close(rocks->database);
     if (rocks->write_options != NULL)
         rocksdb_writeoptions_destroy(rocks->write_options);
+    if (rocks->file_options != NULL)
+        rocksdb_envoptions_destroy(rocks->file_options);
+    if (rocks->take_options != NULL)
+        rocksdb_ingestexternalfileoptions_destroy(rocks->take_options);
     if (rocks->get_options != NULL)
         rocksdb_readoptions_destroy(rocks->get_options);
     if (rocks->scan_options != NULL)
@@ -276,6 +297,7 @@ void rocks_close(rocks *rocks)
     if (rocks->cache != NULL)
         rocksdb_cache_destroy(rocks->cache);
     free(rocks->shown);
+    free(rocks->table);
     free(rocks);
 }
 
@@ -321,26 +343,21 @@ freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-/* All keys with the prefix are those from it up to the next text that is no longer: the last byte
- * that is not 0xff raised by one. Ours end in a 0 byte. */
-static bool remove_prefix(rocksdb_writebatch_t *batch, const rocks_entry *entry)
+/* All keys with the prefix are those from it up to `end`, the prefix with its last byte raised by one:
+ * ours end in a 0 byte. */
+static bool make_end(const rocks_entry *entry, text_buffer *end)
 {
-    size_t length = entry->key_length;
-    char *end = malloc(length);
-    if (end == NULL)
+    text_reset(end);
+    if (!text_append(end, entry->key, entry->key_length))
         return false;
-    memcpy(end, entry->key, length);
-    end[length - 1]++;
-    rocksdb_writebatch_delete_range(batch, entry->key, length, end, length);
-    free(end);
+    end->bytes[end->length - 1]++;
     return true;
 }
 
-freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err)
+static bool fill_batch(rocksdb_writebatch_t *batch, const rocks_entry *entries, size_t n,
+                       text_buffer *end)
 {
-    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
-    bool good = true;
-    for (size_t i = 0; i < n && good; i++) {
+    for (size_t i = 0; i < n; i++) {
         const rocks_entry *entry = &entries[i];
         switch (entry->change) {
         case ROCKS_PUT:
@@ -348,14 +365,83 @@ freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, fre
                                    entry->value_length);
             break;
         case ROCKS_REMOVE: rocksdb_writebatch_delete(batch, entry->key, entry->key_length); break;
-        case ROCKS_REMOVE_PREFIX: good = remove_prefix(batch, entry); break;
+        case ROCKS_REMOVE_PREFIX:
+            if (!make_end(entry, end))
+                return false;
+            rocksdb_writebatch_delete_range(batch, entry->key, entry->key_length, end->bytes,
+                                            end->length);
+            break;
         }
     }
+    return true;
+}
+
+static freshet_code write_log(rocks *rocks, const rocks_entry *entries, size_t n,
+                              freshet_error *err)
+{
     char *message = NULL;
+    text_buffer end;
+    text_init(&end, TEXT_LIMIT_DEFAULT);
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    bool good = fill_batch(batch, entries, n, &end);
     if (good)
         rocksdb_write(rocks->database, rocks->write_options, batch, &message);
     rocksdb_writebatch_destroy(batch);
+    text_release(&end);
     if (!good)
         return error_memory(err, "writing the state");
     return message == NULL ? FRESHET_OK : failed(rocks->shown, "write", message, err);
+}
+
+static bool fill_table(rocksdb_sstfilewriter_t *table, const rocks_entry *entries, size_t n,
+                       text_buffer *end, char **message)
+{
+    for (size_t i = 0; i < n && *message == NULL; i++) {
+        const rocks_entry *entry = &entries[i];
+        switch (entry->change) {
+        case ROCKS_PUT:
+            rocksdb_sstfilewriter_put(table, entry->key, entry->key_length, entry->value,
+                                      entry->value_length, message);
+            break;
+        case ROCKS_REMOVE:
+            rocksdb_sstfilewriter_delete(table, entry->key, entry->key_length, message);
+            break;
+        case ROCKS_REMOVE_PREFIX:
+            if (!make_end(entry, end))
+                return false;
+            rocksdb_sstfilewriter_delete_range(table, entry->key, entry->key_length, end->bytes,
+                                               end->length, message);
+            break;
+        }
+    }
+    return true;
+}
+
+static freshet_code write_table(rocks *rocks, const rocks_entry *entries, size_t n,
+                                freshet_error *err)
+{
+    char *message = NULL;
+    text_buffer end;
+    text_init(&end, TEXT_LIMIT_DEFAULT);
+    unlink(rocks->table); /* of a process that was killed */
+    rocksdb_sstfilewriter_t *table =
+        rocksdb_sstfilewriter_create(rocks->file_options, rocks->options);
+    rocksdb_sstfilewriter_open(table, rocks->table, &message);
+    bool good = message != NULL || fill_table(table, entries, n, &end, &message);
+    if (good && message == NULL)
+        rocksdb_sstfilewriter_finish(table, &message);
+    rocksdb_sstfilewriter_destroy(table);
+    text_release(&end);
+    const char *path = rocks->table;
+    if (good && message == NULL)
+        rocksdb_ingest_external_file(rocks->database, &path, 1, rocks->take_options, &message);
+    if (!good)
+        return error_memory(err, "writing the state");
+    return message == NULL ? FRESHET_OK : failed(rocks->shown, "write", message, err);
+}
+
+freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err)
+{
+    return n < ROCKS_TABLE_ENTRIES ? write_log(rocks, entries, n, err)
+                                   : write_table(rocks, entries, n, err);
 }

@@ -45,7 +45,10 @@ typedef bool rocks_visit_fn(void *context, const char *key, size_t key_length, c
 freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
                         rocks_visit_fn *visit, void *context, freshet_error *err);
 
-/* All entries in one batch, in their order, synced to the disk. FRESHET_RETRY where the disk is full or the
+#define ROCKS_TABLE_ENTRIES 4096u /* so many are made a table at once */
+
+/* All entries, each key once and in the order of the keys but prefixes first, synced to the disk: all or nothing. The
+ * prefixes remove what was there before. FRESHET_RETRY where the disk is full or the
  * like: then close and open again before the next write. */
 freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err);
 

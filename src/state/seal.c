@@ -27,7 +27,6 @@ typedef struct sealed_file {
     int64_t length; /* hashed so far */
     uint64_t words; /* running hash of the whole words */
     unsigned char rest[8];
-    int64_t seen_length; /* when looked at last */
     bool there;
 } sealed_file;
 
@@ -266,6 +265,16 @@ static sealed_file *find(seal *seal, const char *name)
     return file;
 }
 
+static bool sync_file(const char *path)
+{
+    int fd = os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    int done = os.fsync(fd);
+    os.close(fd);
+    return done == 0;
+}
+
 /* Hashes what is new in a file; one that goes away meanwhile is not sealed. */
 static void look_at(seal *seal, const char *name)
 {
@@ -275,8 +284,9 @@ static void look_at(seal *seal, const char *name)
     snprintf(path, sizeof path, "%s/%s", seal->folder, name);
     if (file == NULL || os.stat(path, &info) != 0)
         return;
-    file->there = hash_to(seal->folder, file, is_log(name) ? info.st_size : file->seen_length);
-    file->seen_length = info.st_size;
+    bool grew = info.st_size > file->length;
+    file->there =
+        hash_to(seal->folder, file, info.st_size) && (!grew || is_log(name) || sync_file(path));
 }
 
 static freshet_code look_at_all(seal *seal, freshet_error *err)

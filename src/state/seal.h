@@ -15,9 +15,9 @@
  *     MANIFEST-000008 312 0011223344556677
  *     sum 8899aabbccddeeff
  *
- * The seal is written in place and not synced: after a loss of power it may be an older one, or unreadable, and then seals
- * less or nothing, but never something that is not on the disk: logs are synced before they are sealed,
- * and of the manifest, which RocksDB's own threads write, what was there one commit ago is sealed.
+ * The seal is written in place and not synced: after a loss of power it may be an older one, or unreadable, and then
+ * seals less or nothing. But never something that is not on the disk: logs are synced before they are sealed, and
+ * so is the manifest, which RocksDB's own threads write, where it has grown.
  *
  * Order of calls: seal_open, seal_check before the database is opened, seal_commits, then seal_write after
  * each commit, seal_close. One thread at a time.

@@ -109,6 +109,13 @@ static freshet_code damaged(const state_store *store, const char *key, size_t ke
 
 /* ---- open ---------------------------------------------------------------------------------- */
 
+static freshet_code write_pending(rocks *rocks, pending *changes, freshet_error *err)
+{
+    const rocks_entry *entries = pending_sorted(changes);
+    return entries == NULL ? error_memory(err, "writing the state")
+                           : rocks_write(rocks, entries, pending_count(changes), err);
+}
+
 static freshet_code write_first(rocks *rocks, freshet_error *err)
 {
     uint64_t commits = 0;
@@ -119,7 +126,7 @@ static freshet_code write_first(rocks *rocks, freshet_error *err)
     if (first != NULL && make_key(&key, STORE_FACT, "format", "", 0) &&
         pending_put(first, key.bytes, key.length, FORMAT, strlen(FORMAT)) &&
         pending_put(first, COMMITS_KEY, 1, &commits, sizeof commits))
-        code = rocks_write(rocks, pending_sorted(first), pending_count(first), err);
+        code = write_pending(rocks, first, err);
     else
         error_memory(err, "making the state");
     text_release(&key);
@@ -174,8 +181,9 @@ static freshet_code check_commits(state_store *store, bool has_seal, freshet_err
     if (!has_seal || store->commits >= seal_commits(store->seal))
         return FRESHET_OK;
     return error_set(err, FRESHET_FAILED, FRESHET_STOP, store->paths.database,
-                     "the state folder \"%s\" is damaged: a log in its folder db is missing or was "
-                     "cut, and the last %llu checkpoints with it; put back a copy of the folder, "
+                     "the state folder \"%s\" is damaged: a log in its folder db is missing, or "
+                     "its MANIFEST was cut, and the last %llu checkpoints with it; put back a copy "
+                     "of the folder, "
                      "or begin anew after `freshet state reset`",
                      store->paths.folder,
                      (unsigned long long)(seal_commits(store->seal) - store->commits));
@@ -398,8 +406,7 @@ freshet_code store_verify(state_store *store, freshet_error *err)
 
 static freshet_code write_flying(state_store *store, freshet_error *err)
 {
-    freshet_code code =
-        rocks_write(store->rocks, pending_sorted(store->flying), pending_count(store->flying), err);
+    freshet_code code = write_pending(store->rocks, store->flying, err);
     if (code != FRESHET_OK)
         return code;
     /* The entries are durable; a seal that could not be renewed seals less. */
