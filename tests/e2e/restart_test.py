@@ -333,6 +333,7 @@ class RefusalTest(RestartCase):
         self.write("in/a.jsonl", lines(0, 5000))
         self.run_once()
         folder = self.path("events.state", "db")
-        (log,) = [name for name in os.listdir(folder) if name.endswith(".log")]
+        logs = [name for name in os.listdir(folder) if name.endswith(".log")]
+        log = max(logs, key=lambda name: os.path.getsize(os.path.join(folder, name)))
         os.truncate(os.path.join(folder, log), 100)
         self.refused(f"db/{log}", code=1)
