@@ -15,6 +15,7 @@ file. The password of the key stores is PASSWORD.
 """
 
 import os
+import shutil
 import subprocess
 
 PASSWORD = "changeit"
@@ -25,8 +26,8 @@ CA_CONFIG = """\
 [ca]
 default_ca = ca_default
 [ca_default]
-database = {folder}/{name}.index
-new_certs_dir = {folder}
+database = {aside}/{name}.index
+new_certs_dir = {aside}
 default_md = sha256
 policy = policy
 unique_subject = no
@@ -52,7 +53,8 @@ def openssl(*args, **env):
 
 
 def make(folder):
-    os.makedirs(folder, exist_ok=True)
+    aside = os.path.join(folder, "aside")  # what openssl leaves behind
+    os.makedirs(aside)
 
     def path(name):
         return os.path.join(folder, name)
@@ -60,19 +62,20 @@ def make(folder):
     def authority(name):
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path(name + ".key"),
                 "-out", path(name + ".pem"), "-days", "30", "-subj", f"/CN=Freshet test {name}",
-                "-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign")
-        with open(path(name + ".cnf"), "w", encoding="ascii") as file:
-            file.write(CA_CONFIG.format(folder=folder, name=name))
-        with open(path(name + ".index"), "w", encoding="ascii"):
+                "-addext", "basicConstraints=critical,CA:TRUE",
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign")
+        with open(os.path.join(aside, name + ".cnf"), "w", encoding="utf-8") as file:
+            file.write(CA_CONFIG.format(aside=aside, name=name))
+        with open(os.path.join(aside, name + ".index"), "w", encoding="ascii"):
             pass
 
     def certificate(name, subject, extensions, ca="ca", until=None, names=HERE):
         openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path(name + ".key"),
-                "-out", path(name + ".csr"), "-subj", f"/CN={subject}")
+                "-out", os.path.join(aside, name + ".csr"), "-subj", f"/CN={subject}")
         times = ["-days", "20"] if until is None else ["-startdate", "20200101000000Z", "-enddate", until]
-        openssl("ca", "-batch", "-notext", "-config", path(ca + ".cnf"), "-cert", path(ca + ".pem"),
-                "-keyfile", path(ca + ".key"), "-in", path(name + ".csr"), "-out", path(name + ".pem"),
-                "-extensions", extensions, *times, names=names)
+        openssl("ca", "-batch", "-notext", "-config", os.path.join(aside, ca + ".cnf"), "-cert", path(ca + ".pem"),
+                "-keyfile", path(ca + ".key"), "-in", os.path.join(aside, name + ".csr"),
+                "-out", path(name + ".pem"), "-extensions", extensions, *times, names=names)
 
     def stores(name, ca="ca"):
         openssl("pkcs12", "-export", "-name", "server", "-inkey", path(name + ".key"), "-in",
@@ -93,3 +96,4 @@ def make(folder):
     for name in ("right", "expired", "wrong-host"):
         stores(name)
     stores("wrong-ca", "other-ca")
+    shutil.rmtree(aside)

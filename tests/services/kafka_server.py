@@ -49,6 +49,7 @@ class Kafka(Server):
     def configure(self):
         if self.is_secure():
             certificates.make(self.path("certificates"))
+        os.makedirs(self.path("tmp"), exist_ok=True)
         self.write("server.properties", "".join(f"{k}={v}\n" for k, v in self.properties().items()))
         self.write("log4j2.properties", LOG4J.format(log=self.log()))
         cluster = base64.urlsafe_b64encode(os.urandom(16)).decode().rstrip("=").replace("-", "A")
@@ -116,14 +117,15 @@ class Kafka(Server):
     def command(self):
         heap = self.settings["heap_mb"]
         return [f"-Xms{heap}m", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:-UsePerfData", "-Djava.awt.headless=true",
+                "-Djava.io.tmpdir=" + self.path("tmp"),
                 "-Dlog4j2.configurationFile=" + self.path("log4j2.properties"),
                 "kafka.Kafka", self.path("server.properties")]
 
     def log(self):
         return self.path("server.log")
 
-    def ready_texts(self):
-        return ["Kafka Server started"]
+    def is_ready(self):
+        return "Kafka Server started" in self.read_log()
 
     def environment(self):
         """KAFKA_BROKERS, and of a secure one KAFKA_BROKERS_SASL_PLAINTEXT, _SSL and _SASL_SSL, KAFKA_USER,

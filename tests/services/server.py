@@ -115,8 +115,8 @@ class Server:
         """The path of the log."""
         raise NotImplementedError
 
-    def ready_texts(self):
-        """Texts that are all in the log once the server does its work."""
+    def is_ready(self):
+        """Whether the server, which runs, does its work already."""
         raise NotImplementedError
 
     def environment(self):
@@ -153,8 +153,8 @@ class Server:
                 os.replace(name, name + ".before")
         with open(self.path("output.log"), "ab") as output:
             keeper = subprocess.Popen(
-                [sys.executable, os.path.join(HERE, "keeper"), self.folder, str(self.settings["owner"] or 0),
-                 java(), "-cp", class_path, *self.command()],
+                [sys.executable, os.path.join(HERE, "keeper"), str(self.settings["owner"] or 0), self.folder,
+                 self.settings.get("whole", self.folder), java(), "-cp", class_path, *self.command()],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True,
                 start_new_session=True, cwd="/")
         self.keeper = keeper
@@ -169,8 +169,7 @@ class Server:
         """Waits until the server that was started does its work."""
         end = time.monotonic() + READY_S
         while True:
-            log = self.read_log()
-            if all(text in log for text in self.ready_texts()):
+            if self.is_ready():
                 return
             if self.keeper.poll() is not None:
                 raise ServerError(f"{self.kind} in {self.folder} ended while it started:\n{self.log_tail()}")
@@ -268,8 +267,9 @@ class Server:
                               f"scripts/setup test downloads them") from None
 
 
-def keep(folder, owner, command):
-    """The keeper: runs the command as the server of that folder, and ends both when the owner ends."""
+def keep(owner, folder, whole, command):
+    """The keeper: runs the command as the server of that folder. When the owner ends, so does the server, and the
+    folder `whole` is removed: that folder, or the one of a cluster around it."""
     # The caller waits for the file pid to go, and nothing here may be cut off by a signal meant for it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -278,7 +278,7 @@ def keep(folder, owner, command):
         try:
             owner_fd = os.pidfd_open(owner)
         except ProcessLookupError:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(whole, ignore_errors=True)
             return 0
         watched.register(owner_fd, select.POLLIN)
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=folder,
@@ -295,7 +295,7 @@ def keep(folder, owner, command):
         server.kill()
     server.wait()
     if owner and owner_fd in ended:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(whole, ignore_errors=True)
     else:
         os.unlink(pid_path)
     return 0

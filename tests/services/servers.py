@@ -3,13 +3,15 @@
 import json
 import os
 
+from cassandra_server import Cassandra, CassandraCluster
 from kafka_server import Kafka
 from server import ServerError
 
-KINDS = {"kafka": Kafka}
+KINDS = {kind.kind: kind for kind in (Kafka, Cassandra, CassandraCluster)}
 
 
 def create(kind, folder, owner=None, **options):
+    """A new server of that kind, or the one that is in that folder already. See KINDS[kind] for the options."""
     return KINDS[kind](folder, owner, **options)
 
 
