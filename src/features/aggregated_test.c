@@ -200,7 +200,9 @@ static void mistakes(void **state)
          "feature \"f\": there is no column \"y\" in the source's query or among what stands "
          "above\n"},
         {TIME HOURLY "  features: [{name: f, from: s, aggregate: {functions: [sum, count]}}]\n",
-         "feature \"f\": sum cannot be computed of a column of type string\n"},
+         "feature \"f\": sum cannot be computed of a column of type string: it takes numbers, such "
+         "as "
+         "a feature above of type double\n"},
         {TIME "  aggregated: {windows: {over: [1 hour, 30 minutes], slide: 1 hour}}\n" COUNT,
          "window \"30 minutes\" is shorter than the slide, \"1 hour\": events between two windows "
          "would be in none\n"},

@@ -202,6 +202,28 @@ static freshet_code output_type(planner *planner, const many_feature *many, uint
     return FRESHET_OK;
 }
 
+/* Functions that do not take the column's type, each at its own place; *sound: there is none. */
+static freshet_code check_functions(planner *planner, const many_feature *many, bool *sound)
+{
+    const function_block *functions = many->block->window.functions.items;
+    *sound = true;
+    for (uint32_t i = 0; i < many->block->window.functions.n; i++) {
+        aggregate aggregate;
+        freshet_error why = {0};
+        freshet_code code =
+            aggregate_prepare(planner->plan->arena, functions[i].name.value,
+                              planner->plan->slots[many->values].type, &aggregate, &why);
+        if (code == FRESHET_NO_MEMORY)
+            return error_memory(planner->err, PLANNING);
+        if (code == FRESHET_OK)
+            continue;
+        *sound = false;
+        problem_add(planner->problems, &functions[i].name.at, "feature \"%s\": %s",
+                    many->block->name.value, why.text);
+    }
+    return FRESHET_OK;
+}
+
 static freshet_code add_outputs(planner *planner, many_feature *many)
 {
     plan *plan = planner->plan;
@@ -211,9 +233,14 @@ static freshet_code add_outputs(planner *planner, many_feature *many)
     windows_feature feature;
     if (own == NULL)
         return error_memory(planner->err, PLANNING);
-    freshet_code code = declare_windows(planner, many, 0, WINDOWS_NO_FILTER, &feature);
-    if (code != FRESHET_OK)
+    bool sound = false;
+    freshet_code code = check_functions(planner, many, &sound);
+    if (code == FRESHET_OK && sound)
+        code = declare_windows(planner, many, 0, WINDOWS_NO_FILTER, &feature);
+    if (code != FRESHET_OK || !sound) {
+        many->n = 0;
         return code;
+    }
     freshet_error why = {0};
     code =
         windows_feature_outputs(plan->arena, &feature, plan->slots[many->values].type, own, &why);

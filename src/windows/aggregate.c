@@ -195,8 +195,9 @@ static freshet_code unknown_function(const char *text, size_t length, freshet_er
     const char *near = text_nearest(word, names, N_ROWS);
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                      "there is no aggregate function \"%s\"%s%s%s", word,
-                     near == NULL ? "" : "; did you mean \"", near == NULL ? "" : near,
-                     near == NULL ? "" : "\"?");
+                     near == NULL ? ": docs/declaration.md lists them, under Functions"
+                                  : "; did you mean \"",
+                     near == NULL ? "" : near, near == NULL ? "" : "\"?");
 }
 
 /* "(0.9)" behind a name; the whole rest of the text. */
@@ -258,6 +259,16 @@ freshet_code aggregate_check(const char *text, freshet_error *err)
     return read_function(text, &row, &length, &parameter, err);
 }
 
+/* What to write instead, where a function does not take a type. */
+static const char *way_out(const aggregate_row *row, const type *input)
+{
+    if (input->n_fields > 0 || input->kind == TYPE_ARRAY)
+        return "it takes single values, such as a feature above whose `sql` takes one from it";
+    if (row->accepts == INTEGER_TYPES)
+        return "it takes integers, such as a feature above of type bigint";
+    return "it takes numbers, such as a feature above of type double";
+}
+
 freshet_code aggregate_prepare(arena *arena, const char *text, const type *input, aggregate *into,
                                freshet_error *err)
 {
@@ -270,8 +281,8 @@ freshet_code aggregate_prepare(arena *arena, const char *text, const type *input
     if (!(row->accepts & SET_OF(input->kind))) {
         const char *type_text = type_name(arena, input);
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                         "%s cannot be computed of a column of type %s", row->name,
-                         type_text == NULL ? "?" : type_text);
+                         "%s cannot be computed of a column of type %s: %s", row->name,
+                         type_text == NULL ? "?" : type_text, way_out(row, input));
     }
     made.family = family_for(row, input);
     made.finish = made.family == row->real_family ? row->real_finish : row->finish;

@@ -324,10 +324,15 @@ static void what_is_no_function_is_refused(void **state)
         {"percentile(nan)", TYPE_DOUBLE,
          "percentile needs a part from 0 to 1 in brackets, as in percentile(0.9)"},
         {"avg(2)", TYPE_DOUBLE, "avg takes no parameter: leave out \"(2)\""},
-        {"sum", TYPE_BOOLEAN, "sum cannot be computed of a column of type boolean"},
-        {"bit_and", TYPE_DOUBLE, "bit_and cannot be computed of a column of type double"},
+        {"sum", TYPE_BOOLEAN,
+         "sum cannot be computed of a column of type boolean: it takes numbers, such as a feature "
+         "above of type double"},
+        {"bit_and", TYPE_DOUBLE,
+         "bit_and cannot be computed of a column of type double: it takes integers, such as a "
+         "feature above of type bigint"},
         {"percentile_approx(0.5)", TYPE_STRING,
-         "percentile_approx cannot be computed of a column of type string"},
+         "percentile_approx cannot be computed of a column of type string: it takes numbers, such "
+         "as a feature above of type double"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         aggregate aggregate;

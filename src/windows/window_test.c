@@ -198,7 +198,8 @@ static void what_does_not_fit_is_refused(void **state)
         const char *says;
     } cases[] = {
         {{"f", 1, WINDOWS_NO_FILTER, WINDOW_FIXED, average, 1, windows, 1},
-         "feature f: avg cannot be computed of a column of type string"},
+         "feature f: avg cannot be computed of a column of type string: it takes "
+         "numbers, such as a feature above of type double"},
         {{"f", 0, 1, WINDOW_FIXED, average, 1, windows, 1},
          "feature f: the filter of a window must give a boolean"},
         {{"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, unknown, 1, windows, 1},
