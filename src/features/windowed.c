@@ -20,7 +20,12 @@
 #include "windows/hash.h"
 #include "windows/keyed_state.h"
 
-#define FACTS_BYTES 16u /* of a view: the longest fixed and row windows */
+/* What of a view's state is kept: how far back the longest windows look, and behind which rows. */
+typedef struct view_reach {
+    int64_t longest_s;
+    int64_t longest_rows;
+    int64_t lateness_s;
+} view_reach;
 
 /* The state of one view. */
 typedef struct view_state {
@@ -278,34 +283,60 @@ const state_part *windowed_parts(windowed *windowed, uint32_t *n)
 
 /* ---- facts -------------------------------------------------------------------------------------- */
 
+static int64_t lateness_s(const windowed *windowed)
+{
+    return (windowed->block->timestamp.lateness_us + 999999) / 1000000;
+}
+
+/* Where rows have an order of their own all are kept, and none is late. */
+static view_reach reach_of(const windowed *windowed, uint32_t v)
+{
+    const view *view = windowed->views[v].view;
+    return (view_reach){.longest_s = view->windows->longest_s < 0 ? 0 : view->windows->longest_s,
+                        .longest_rows = view->windows->longest_rows,
+                        .lateness_s = view->order == NO_SLOT ? lateness_s(windowed) : 0};
+}
+
 freshet_code windowed_save_facts(const windowed *windowed, text_buffer *into, freshet_error *err)
 {
     for (uint32_t v = 0; v < windowed->n_parts; v++) {
-        const windows_plan *plan = windowed->views[v].view->windows;
-        text_append(into, (const char *)&plan->longest_s, sizeof plan->longest_s);
-        text_append(into, (const char *)&plan->longest_rows, sizeof plan->longest_rows);
+        const view_reach reach = reach_of(windowed, v);
+        text_append(into, (const char *)&reach, sizeof reach);
     }
     return into->failed ? error_memory(err, "saving the lengths of the windows") : FRESHET_OK;
+}
+
+/* A late row's windows need what lies behind it: a shorter window leaves room for rows that are later. */
+static bool lateness_fits(const view_reach *now, const view_reach *then)
+{
+    if (now->longest_rows > 0 && now->lateness_s > then->lateness_s)
+        return false;
+    return now->longest_s + now->lateness_s <= then->longest_s + then->lateness_s;
 }
 
 freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_t length,
                                     freshet_error *err)
 {
     const char *at = bytes;
-    if (length != windowed->n_parts * (size_t)FACTS_BYTES)
+    view_reach then;
+    if (length != windowed->n_parts * sizeof then)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the saved state is of a feature set with other windows");
-    for (uint32_t v = 0; v < windowed->n_parts; v++, at += FACTS_BYTES) {
-        const windows_plan *plan = windowed->views[v].view->windows;
-        int64_t longest_s, longest_rows;
-        memcpy(&longest_s, at, sizeof longest_s);
-        memcpy(&longest_rows, at + sizeof longest_s, sizeof longest_rows);
-        if (plan->longest_s > longest_s || plan->longest_rows > longest_rows)
+    for (uint32_t v = 0; v < windowed->n_parts; v++, at += sizeof then) {
+        const view_reach now = reach_of(windowed, v);
+        memcpy(&then, at, sizeof then);
+        if (now.longest_s > then.longest_s || now.longest_rows > then.longest_rows)
             return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                              "the windows look further back than those that the state was kept for "
                              "(%" PRId64 " seconds and %" PRId64 " events): older events are not "
                              "there",
-                             longest_s < 0 ? 0 : longest_s, longest_rows);
+                             then.longest_s, then.longest_rows);
+        if (!lateness_fits(&now, &then))
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                             "rows may now be later (\"lateness\" is %" PRId64
+                             " seconds) than those that the state was kept for (%" PRId64
+                             " seconds): what their windows look back on is not there",
+                             now.lateness_s, then.lateness_s);
     }
     return FRESHET_OK;
 }
@@ -318,7 +349,7 @@ static freshet_code open_stream(windowed *windowed, freshet_error *err)
     for (uint32_t i = 0; i < windowed->plan->n_views; i++) {
         view_state *view = &windowed->views[i];
         *view = (view_state){.view = &windowed->plan->views[i]};
-        windows_options options = {.lateness_s = (timestamp->lateness_us + 999999) / 1000000,
+        windows_options options = {.lateness_s = lateness_s(windowed),
                                    .plain_order = view->view->order != NO_SLOT,
                                    .take_late = timestamp->late == ON_LATE_UPDATE || i > 0,
                                    .load = load_key,

@@ -65,8 +65,15 @@ static void mistakes(void **state)
         {"    - {name: f, from: y, " COUNT "}\n",
          "feature \"f\": there is no column \"y\" in the source's query or among what stands "
          "above\n"},
-        {"    - {name: s, window: {functions: [avg], over: [1 day]}}\n",
-         "feature s: avg cannot be computed of a column of type string\n"},
+        {"    - {name: s, window: {functions: [avg, count, bit_and], over: [1 day]}}\n",
+         "feature \"s\": avg cannot be computed of a column of type string: it takes numbers, such "
+         "as "
+         "a feature above of type double\n"
+         "feature \"s\": bit_and cannot be computed of a column of type string: it takes integers, "
+         "such as a feature above of type bigint\n"},
+        {"    - {name: list, window: {functions: [last], over: [1 day]}}\n",
+         "feature \"list\": last cannot be computed of a column of type array<integer>: it takes "
+         "single values, such as a feature above whose `sql` takes one from it\n"},
         {"    - {name: x, type: date, " COUNT "}\n",
          "feature \"x\": count gives bigint, which cannot be cast to date\n"},
         {"    - {name: x, window: {functions: [avg, {count: date}], over: [1 day]}}\n",
@@ -460,6 +467,11 @@ static void release(store *store)
     TIME "  features: [{name: s, type: string}, {name: f, from: x, window: {functions: [avg], " \
          "over: " over "}}]\n"
 
+#define LATE_SET(lateness, over)                                                           \
+    "  timestamp: {from: ts, lateness: " lateness "}\n"                                    \
+    "  features: [{name: s, type: string}, {name: f, from: x, window: {functions: [avg], " \
+    "over: " over "}}]\n"
+
 static void state_goes_on_in_another_set(void **state)
 {
     world *world = *state;
@@ -533,6 +545,19 @@ static void states_of_other_declarations(void **state)
     assert_string_equal(err.text,
                         "the windows look further back than those that the state was kept for (120 "
                         "seconds and 0 events): older events are not there");
+
+    /* the state was kept for rows that are late by 10 seconds */
+    open_stream(world, LATE_SET("11 seconds", "[2 minutes]"));
+    assert_int_equal(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err),
+                     FRESHET_BAD_DECLARATION);
+    assert_string_equal(
+        err.text,
+        "rows may now be later (\"lateness\" is 11 seconds) than those that the state was "
+        "kept for (10 seconds): what their windows look back on is not there");
+    open_stream(world, LATE_SET("70 seconds", "[1 minute]"));
+    must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
+    open_stream(world, LATE_SET("1 second", "[2 minutes]"));
+    must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
 
     open_stream(world, STATE_SET("[2 minutes], partition_by: [id]")); /* the keys, said again */
     assert_int_equal(feature_set_state(world->set, &n)->fingerprint, fingerprint);
