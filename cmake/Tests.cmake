@@ -13,6 +13,12 @@
 #   /* release */         run with the release build too
 #   /* release only */    ... and nowhere else: what measures time or memory
 #   /* serial */          run while no other test runs
+#   /* needs: kafka */    run with a real Kafka broker: needs: cassandra, needs: kafka cassandra
+#
+# Those real servers are started once per run of ctest, before the first test that needs them, and ended
+# after the last, or with ctest if it is interrupted; what they are is in the test's environment, as
+# tests/services/service says. Python tests that need servers are run by the Python of scripts/setup,
+# which has independent clients of them; tests/e2e/services.py makes these short to use.
 #
 # A test is run in the source folder, with FRESHET (the binary), FRESHET_SOURCE (this checkout) and
 # FRESHET_PRESET (dev, asan, ...) in its environment. Its name is PRESET/FOLDER/X.
@@ -26,6 +32,7 @@ set(test_environment
     FRESHET=${CMAKE_CURRENT_BINARY_DIR}/freshet
     FRESHET_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}
     FRESHET_PRESET=${FRESHET_TESTS}
+    FRESHET_DEPS=${FRESHET_DEPS}
     PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/tests/e2e
     PYTHONDONTWRITEBYTECODE=1
     ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
@@ -33,13 +40,16 @@ set(test_environment
     TSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/scripts/tsan.supp:halt_on_error=1:second_deadlock_stack=1)
 
 # The marks of a test file, and whether this preset is to run it.
-function(read_marks file marks_out wanted_out)
+function(read_marks file marks_out needs_out wanted_out)
     file(STRINGS ${file} lines LIMIT_COUNT 10 LIMIT_INPUT 2000)
     set(marks "")
+    set(needs "")
     foreach(line IN LISTS lines)
         if(line MATCHES "^(/\\*|#) *((tsan|release|only|serial)[ ,]*)+(\\*/)?$")
             string(REGEX MATCHALL "[a-z]+" words "${line}")
             list(APPEND marks ${words})
+        elseif(line MATCHES "^(/\\*|#) *needs:(( *(kafka|cassandra))+) *(\\*/)?$")
+            string(REGEX MATCHALL "[a-z]+" needs "${CMAKE_MATCH_2}")
         endif()
     endforeach()
     set(wanted FALSE)
@@ -49,13 +59,31 @@ function(read_marks file marks_out wanted_out)
         set(wanted TRUE)
     endif()
     set(${marks_out} "${marks}" PARENT_SCOPE)
+    set(${needs_out} "${needs}" PARENT_SCOPE)
     set(${wanted_out} ${wanted} PARENT_SCOPE)
+endfunction()
+
+# The tests that start and end a server for those that need it. The presets of one run share it.
+function(add_service kind)
+    set(name ${FRESHET_TESTS}/services/${kind})
+    if(TEST ${name}_up)
+        return()
+    endif()
+    foreach(verb IN ITEMS up down)
+        add_test(NAME ${name}_${verb}
+            COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/tests/services/service shared-${verb} ${kind}
+            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+        set_tests_properties(${name}_${verb} PROPERTIES
+            LABELS services TIMEOUT 300 ENVIRONMENT "${test_environment}")
+    endforeach()
+    set_tests_properties(${name}_up PROPERTIES FIXTURES_SETUP ${kind})
+    set_tests_properties(${name}_down PROPERTIES FIXTURES_CLEANUP ${kind})
 endfunction()
 
 # Register what is in the list: FOLDER is the middle of the name, LABEL the label.
 function(add_tests folder label timeout)
     foreach(file IN LISTS ARGN)
-        read_marks(${file} marks wanted)
+        read_marks(${file} marks needs wanted)
         # A change of the marks changes what is registered.
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
         if(NOT wanted)
@@ -64,6 +92,13 @@ function(add_tests folder label timeout)
         cmake_path(GET file STEM stem)
         string(REGEX REPLACE "_test$" "" short ${stem})
         set(name ${FRESHET_TESTS}/${folder}/${short})
+        set(with "")
+        set(python ${PYTHON3})
+        if(needs)
+            string(REPLACE ";" "," kinds "${needs}")
+            set(with ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/tests/services/service with ${kinds})
+            set(python ${FRESHET_DEPS}/python/bin/python3)
+        endif()
         if(file MATCHES "\\.c$")
             set(target ${stem})
             if(TARGET ${target})
@@ -76,17 +111,23 @@ function(add_tests folder label timeout)
             if(folder STREQUAL cli AND TARGET freshet_cli)
                 target_link_libraries(${target} PRIVATE freshet_cli)
             endif()
-            add_test(NAME ${name} COMMAND ${target}
+            add_test(NAME ${name} COMMAND ${with} $<TARGET_FILE:${target}>
                 WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
         else()
             add_test(NAME ${name}
-                COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/run-unittest ${file}
+                COMMAND ${with} ${python} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/run-unittest ${file}
                 WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
         endif()
         set_tests_properties(${name} PROPERTIES
             LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "${test_environment}")
         if(serial IN_LIST marks)
             set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+        endif()
+        if(needs)
+            set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED "${needs}")
+            foreach(kind IN LISTS needs)
+                add_service(${kind})
+            endforeach()
         endif()
     endforeach()
 endfunction()
