@@ -91,16 +91,15 @@ class OwnTest(Case):
         self.assertIn(b"after", values)
         server.stop()
         self.assertFalse(server.is_running())
-        server.down()
-        self.assertFalse(os.path.exists(server.folder))
 
-    def test_server_ends_with_its_owner(self):
+    def test_it_ends_with_its_owner(self):
         folder = self.path("orphan")
         with subprocess.Popen(["sleep", "1000"]) as owner:
-            server = services.servers.create("kafka", folder, owner=owner.pid)
+            server = services.servers.create("kafka", folder, owner=owner.pid, quick=True)
             self.addCleanup(server.down)
             server.up()
             pid = server.pid()
+            server.pause()
             owner.kill()
         self.until(lambda: not os.path.exists(folder), "the folder goes with the owner")
         self.assertFalse(os.path.exists(f"/proc/{pid}"))

@@ -13,7 +13,8 @@ A test that stops, kills or pauses a server takes one of its own, which is remov
     cassandra = services.own_cassandra(case, sync="batch")
     cassandra = services.own_cassandra(case, nodes=3); cassandra.server.nodes[1].kill()
 
-The options of own servers are those of tests/services/kafka_server.py and cassandra_server.py.
+The options of own servers are those of tests/services/kafka_server.py and cassandra_server.py;
+they are quick ones unless quick=False is among them.
 """
 
 import itertools
@@ -45,7 +46,8 @@ def unique(name):
 
 
 def own_server(case, kind, options):
-    server = servers.create(kind, case.path(unique(kind)), owner=os.getpid(), **options)
+    server = servers.create(kind, case.path(unique(kind)), owner=os.getpid(),
+                            **{"quick": True, **options})
     case.addCleanup(server.down)
     server.up()
     return server

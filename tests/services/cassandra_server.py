@@ -135,12 +135,8 @@ class Cassandra(Server):
             yaml[key] = from_json(value) if isinstance(value, str) else value
         return yaml
 
-    def class_path(self):
-        return self.path("conf") + ":" + super().class_path()
-
     def command(self):
-        jars = super().class_path().split(":")
-        jamm, = (jar for jar in jars if os.path.basename(jar).startswith("jamm-"))
+        jamm, = (jar for jar in self.class_path().split(":") if os.path.basename(jar).startswith("jamm-"))
         modules = []
         for name in EXPORTS:
             modules += ["--add-exports", name + "=ALL-UNNAMED"]

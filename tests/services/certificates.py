@@ -60,8 +60,8 @@ def make(folder):
         return os.path.join(folder, name)
 
     def authority(name):
-        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", path(name + ".key"),
-                "-out", path(name + ".pem"), "-days", "30", "-subj", f"/CN=Freshet test {name}",
+        openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                "-keyout", path(name + ".key"), "-out", path(name + ".pem"), "-days", "30", "-subj", f"/CN=Freshet test {name}",
                 "-addext", "basicConstraints=critical,CA:TRUE",
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
         with open(os.path.join(aside, name + ".cnf"), "w", encoding="utf-8") as file:

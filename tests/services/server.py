@@ -8,6 +8,8 @@ What kafka_server.py and cassandra_server.py have in common. The life of a serve
     server.pause() ; server.resume()            # SIGSTOP, SIGCONT
     server.down()                               # kill it, remove the folder
 
+quick=True, for each kind, is for tests: Java compiles less well, and starts with half the work.
+
 Everything is in the folder: server.json (kind, options, ports), the configuration, the data, the logs, and
 while it runs the file pid. Only loopback addresses are listened on, at ports that were free.
 
@@ -18,6 +20,7 @@ outlives an interrupted run. Neither inherits descriptors of the caller.
 """
 
 import fcntl
+import glob
 import json
 import os
 import random
@@ -78,8 +81,8 @@ def tail(path, lines=LOG_LINES):
 
 def java():
     """The Java 17 to run servers with: FRESHET_JAVA, Debian's, or what the PATH has."""
-    debian = "/usr/lib/jvm/java-17-openjdk-amd64/bin/java"
-    return os.environ.get("FRESHET_JAVA") or (debian if os.path.exists(debian) else "java")
+    debian = glob.glob("/usr/lib/jvm/java-17-openjdk-*/bin/java")
+    return os.environ.get("FRESHET_JAVA") or next(iter(debian), "java")
 
 
 class Server:
@@ -133,11 +136,12 @@ class Server:
             if os.path.exists(self.path("server.json")):
                 self.__init__(self.folder)
             else:
-                settings = {"kind": self.kind, "owner": self.owner, **self.new_settings(self.options)}
-                self.settings = settings
+                quick = self.options.pop("quick", False)
+                self.settings = {"kind": self.kind, "owner": self.owner, "quick": quick,
+                                 **self.new_settings(self.options)}
                 self.configure()
                 with open(self.path("server.json.part"), "w", encoding="utf-8") as file:
-                    json.dump(settings, file, indent=4)
+                    json.dump(self.settings, file, indent=4)
                 os.rename(self.path("server.json.part"), self.path("server.json"))
             if not self.is_running():
                 self.start()
@@ -151,10 +155,12 @@ class Server:
         for name in (self.log(), self.path("output.log")):
             if os.path.exists(name):
                 os.replace(name, name + ".before")
+        compiler = ["-XX:TieredStopAtLevel=1"] if self.settings["quick"] else []
         with open(self.path("output.log"), "ab") as output:
             keeper = subprocess.Popen(
                 [sys.executable, os.path.join(HERE, "keeper"), str(self.settings["owner"] or 0), self.folder,
-                 self.settings.get("whole", self.folder), java(), "-cp", class_path, *self.command()],
+                 self.settings.get("whole", self.folder), java(), *compiler, "-cp", class_path,
+                 *self.command()],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, close_fds=True,
                 start_new_session=True, cwd="/")
         self.keeper = keeper
