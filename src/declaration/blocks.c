@@ -604,7 +604,8 @@ static const option feature_set_options[] = {
      .standard = "never",
      .choices = refresh_choices,
      .doc = "Streams: `on_expiry` sends a key's features again when events have left its windows "
-            "though no new one came.",
+            "though no new one came, as soon as no row from before can come any more. For "
+            "`fixed_windows` and rolling windows; rows do not leave `row_windows` by time.",
      .example = "on_expiry"},
     {0},
 };

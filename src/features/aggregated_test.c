@@ -443,7 +443,7 @@ static void more_than_one_run(void **state)
     must(feature_set_run(world->set, world->arena, &in, &out, refuse, world, &err), &err);
     for (n = out.n_rows; feature_set_owes(world->set); n += out.n_rows, runs++) {
         assert_true(out.n_rows <= AGGREGATED_RUN_ROWS_MAX);
-        must(feature_set_go_on(world->set, world->arena, &out, &err), &err);
+        must(feature_set_go_on(world->set, world->arena, &out, refuse, world, &err), &err);
     }
     assert_int_equal(n, 2 * 360000);
     assert_int_equal(runs, 2);

@@ -357,6 +357,7 @@ static freshet_code run_windows(feature_set *set, run *run)
         return code;
     }
     code = windowed_run(set->windowed, run, set->hold_s);
+    windowed_expect(set->windowed, watermarks_lowest(set->watermarks, os.monotonic_us()));
     return code == FRESHET_OK ? run_steps(run, &set->plan.after) : code;
 }
 
@@ -384,13 +385,24 @@ static freshet_code run_groups(feature_set *set, run *run, batch *out)
 
 bool feature_set_owes(const feature_set *set)
 {
-    return set->aggregated != NULL && aggregated_owes(set->aggregated);
+    return set->aggregated != NULL ? aggregated_owes(set->aggregated)
+                                   : set->windowed != NULL && windowed_owes(set->windowed);
 }
 
-freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out, freshet_error *err)
+freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
+                               feature_refuse_fn *refuse, void *context, freshet_error *err)
 {
-    assert(set->aggregated != NULL);
-    return aggregated_run(set->aggregated, arena, &(aggregated_rows){0}, out, err);
+    run run = {
+        .plan = &set->plan, .arena = arena, .refuse = refuse, .context = context, .err = err};
+    if (set->aggregated != NULL)
+        return aggregated_run(set->aggregated, arena, &(aggregated_rows){0}, out, err);
+    assert(set->windowed != NULL);
+    freshet_code code = windowed_go_on(set->windowed, &run);
+    if (code == FRESHET_OK)
+        code = run_steps(&run, &set->plan.after);
+    if (code == FRESHET_OK)
+        code = run_compact(&run);
+    return code == FRESHET_OK ? run_output(&run, out) : code;
 }
 
 /* With deduplicate_rows all rows must be seen before the first one can go on. */

@@ -80,9 +80,11 @@ typedef freshet_code feature_refuse_fn(void *context, const batch *in, uint32_t 
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err);
 
-/* True when the last run could not output all that is due: feature_set_go_on gives the next rows. */
+/* True when the last run could not output all that is due, or has made due what keys have lost (`refresh:
+ * on_expiry`): feature_set_go_on gives the next rows. A refused row is given as by feature_set_finish. */
 bool feature_set_owes(const feature_set *set);
-freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out, freshet_error *err);
+freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
+                               feature_refuse_fn *refuse, void *context, freshet_error *err);
 
 /* The next piece of a batch's results, or of what a drained stream still owes (open windows are closed);
  * FRESHET_END after the last. Nothing more may be run after it. A refused row is given to refuse() as a row

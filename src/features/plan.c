@@ -575,13 +575,23 @@ static freshet_code prepare_stages(planner *planner, const steps *steps)
     return code;
 }
 
-/* What can be declared, and is not computed yet: said, never left out in silence. */
-static void refuse_unbuilt(planner *planner)
+/* Can `refresh: on_expiry` mean anything? Only windows of time lose rows while none come. */
+static void check_refresh(planner *planner)
 {
     const feature_set_block *block = planner->block;
-    if (block->refresh == REFRESH_ON_EXPIRY && !block->has_aggregated)
+    const plan *plan = planner->plan;
+    if (block->refresh != REFRESH_ON_EXPIRY || block->has_aggregated)
+        return;
+    if (plan->n_views == 0 || plan->views[0].windows->longest_s < 0)
+        problem_add(
+            planner->problems, &block->name.at,
+            "refresh: on_expiry has no meaning here: rows leave fixed_windows of the feature "
+            "set's own keys by time alone, and no feature has such; row_windows change when "
+            "rows come, and other features with their own row");
+    if (block->timestamp.late == ON_LATE_UPDATE)
         problem_add(planner->problems, &block->name.at,
-                    "refresh: on_expiry is not in this version of Freshet yet");
+                    "refresh: on_expiry cannot go with `late: update`: what was sent when a window "
+                    "lost rows could never be put right by a late one");
 }
 
 freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_session *session,
@@ -593,7 +603,6 @@ freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_sessio
         .plan = plan, .handle = handle, .block = block, .problems = problems, .err = err};
     plan->session = session;
     plan->null_on_error = block->on_cast_error == ON_CAST_ERROR_NULL;
-    refuse_unbuilt(&planner);
     freshet_code code = allocate(&planner, input);
     if (code == FRESHET_OK)
         code = plan_columns(&planner);
@@ -603,6 +612,8 @@ freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_sessio
         code = prepare_stages(&planner, &plan->after);
     if (code == FRESHET_OK && problems_count(problems) == n_problems)
         code = plan_views(&planner);
+    if (code == FRESHET_OK && problems_count(problems) == n_problems)
+        check_refresh(&planner);
     if (code == FRESHET_OK && problems_count(problems) > n_problems)
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the feature set \"%s\" cannot be computed as it is declared",

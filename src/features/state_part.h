@@ -36,8 +36,9 @@ typedef struct state_part {
 
     void (*set_load)(void *self, state_load_fn *load, void *context);
     /* NULL: keys are looked up when they are needed. Otherwise the part must know all its keys, since time
-     * alone makes them output rows (open rolling windows): after feature_set_restore_facts and before the
-     * first batch, each saved key is given to restore, and set_load's function is never called. */
+     * alone makes them output rows (open rolling windows; `refresh: on_expiry`): after feature_set_restore_facts and
+     * before the first batch, each saved key is given to restore; set_load's function is called only for keys
+     * that have been dropped since. */
     freshet_code (*restore)(void *self, const void *key, size_t key_length, const void *bytes,
                             size_t length, freshet_error *err);
     /* Each key that changed since the last clean, once; *cursor begins at 0; false at the end. */

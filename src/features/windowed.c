@@ -27,6 +27,8 @@ typedef struct view_reach {
     int64_t lateness_s;
 } view_reach;
 
+#define SETTLED_BYTES sizeof(int64_t) /* behind them with `refresh: on_expiry`: windows_settled */
+
 /* The state of one view. */
 typedef struct view_state {
     const view *view;
@@ -44,6 +46,8 @@ struct windowed {
     state_part *parts;
     uint32_t n_parts;
     uint64_t dropped;
+    bool expires;
+    int64_t lowest_s; /* rows before it will not come any more */
     /* batch: */
     schema kept;           /* slots that are needed from the windows on */
     const uint32_t *slots; /* of plan, by column of `kept` */
@@ -129,6 +133,13 @@ static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
         return false;
     *out = (state_key){key.bytes, key.length, key.index};
     return true;
+}
+
+static freshet_code part_restore(void *self, const void *key, size_t key_length, const void *bytes,
+                                 size_t length, freshet_error *err)
+{
+    const view_state *view = self;
+    return windows_restore(view->state, key, key_length, bytes, length, err);
 }
 
 static freshet_code part_save(void *self, const state_key *key, text_buffer *into,
@@ -262,6 +273,7 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
         .shape = shape,
         .self = view,
         .set_load = part_set_load,
+        .restore = windowed->expires && v == 0 ? part_restore : NULL,
         .next_dirty = part_next_dirty,
         .save = part_save,
         .clean = part_clean,
@@ -303,6 +315,10 @@ freshet_code windowed_save_facts(const windowed *windowed, text_buffer *into, fr
         const view_reach reach = reach_of(windowed, v);
         text_append(into, (const char *)&reach, sizeof reach);
     }
+    if (windowed->expires) {
+        const int64_t settled_s = windows_settled(windowed->views[0].state);
+        text_append(into, (const char *)&settled_s, sizeof settled_s);
+    }
     return into->failed ? error_memory(err, "saving the lengths of the windows") : FRESHET_OK;
 }
 
@@ -319,7 +335,8 @@ freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_
 {
     const char *at = bytes;
     view_reach then;
-    if (length != windowed->n_parts * sizeof then)
+    const size_t reaches = windowed->n_parts * sizeof then;
+    if (length != reaches && length != reaches + SETTLED_BYTES)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the saved state is of a feature set with other windows");
     for (uint32_t v = 0; v < windowed->n_parts; v++, at += sizeof then) {
@@ -338,6 +355,11 @@ freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_
                              " seconds): what their windows look back on is not there",
                              now.lateness_s, then.lateness_s);
     }
+    if (windowed->expires && length > reaches) {
+        int64_t settled_s;
+        memcpy(&settled_s, at, sizeof settled_s);
+        windows_settle(windowed->views[0].state, settled_s);
+    }
     return FRESHET_OK;
 }
 
@@ -346,11 +368,14 @@ freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_
 static freshet_code open_stream(windowed *windowed, freshet_error *err)
 {
     const timestamp_block *timestamp = &windowed->block->timestamp;
+    windowed->expires = windowed->block->refresh == REFRESH_ON_EXPIRY;
+    windowed->lowest_s = INT64_MIN;
     for (uint32_t i = 0; i < windowed->plan->n_views; i++) {
         view_state *view = &windowed->views[i];
         *view = (view_state){.view = &windowed->plan->views[i]};
         windows_options options = {.lateness_s = lateness_s(windowed),
                                    .plain_order = view->view->order != NO_SLOT,
+                                   .expires = windowed->expires && i == 0,
                                    .take_late = timestamp->late == ON_LATE_UPDATE || i > 0,
                                    .load = load_key,
                                    .load_context = view};
@@ -686,6 +711,80 @@ freshet_code windowed_run(windowed *windowed, run *run, int64_t hold_s)
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
+/* ---- expiry ------------------------------------------------------------------------------------- */
+
+void windowed_expect(windowed *windowed, int64_t lowest_s)
+{
+    if (lowest_s > windowed->lowest_s)
+        windowed->lowest_s = lowest_s;
+}
+
+bool windowed_owes(const windowed *windowed)
+{
+    return windowed->expires && windows_expires(windowed->views[0].state, windowed->lowest_s);
+}
+
+/* Keys and timestamp: what a refused row is shown by. */
+static freshet_code make_known(run *run, const windows_expired *expired)
+{
+    const plan *plan = run->plan;
+    const uint32_t n = plan->n_keys;
+    batch *known = arena_zero(run->arena, 1, sizeof *known);
+    field *fields = arena_alloc(run->arena, (n + (size_t)1) * sizeof *fields);
+    column *columns = arena_zero(run->arena, n + (size_t)1, sizeof *columns);
+    if (known == NULL || fields == NULL || columns == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < n; i++) {
+        fields[i] = plan->slots[plan->keys[i].to];
+        columns[i] = expired->keys[i];
+    }
+    fields[n] = plan->slots[plan->timestamp];
+    columns[n] = (column){.type = type_simple(TYPE_TIMESTAMP), .data = expired->event_us};
+    *known = (batch){
+        .arena = run->arena, .schema = {n + 1, fields}, .n_rows = expired->n, .columns = columns};
+    run->in = known;
+    return FRESHET_OK;
+}
+
+static freshet_code begin_expired(run *run, const windows_expired *expired)
+{
+    const plan *plan = run->plan;
+    freshet_code code = make_known(run, expired);
+    run->n_rows = expired->n;
+    run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
+    run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
+    run->keep = arena_alloc(run->arena, expired->n + (size_t)1);
+    run->row_kinds = arena_alloc(run->arena, expired->n + (size_t)1);
+    run->write_us = expired->write_us;
+    if (code != FRESHET_OK || run->columns == NULL || run->filled == NULL || run->keep == NULL ||
+        run->row_kinds == NULL)
+        return error_memory(run->err, COMPUTING);
+    memset(run->keep, 1, run->n_rows);
+    memset(run->row_kinds, ROW_ONLINE, run->n_rows);
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        run_fill(run, plan->keys[i].to, &expired->keys[i]);
+    run_fill(run, plan->timestamp, &run->in->columns[plan->n_keys]);
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        run_fill(run, plan->carried[i], &expired->carried[i]);
+    return FRESHET_OK;
+}
+
+freshet_code windowed_go_on(windowed *windowed, run *run)
+{
+    const view *view = &windowed->plan->views[0];
+    windows_expired expired;
+    freshet_code code = windows_expire(windowed->views[0].state, windowed->lowest_s,
+                                       WINDOWED_PIECE_ROWS, run->arena, &expired, run->err);
+    if (code == FRESHET_OK)
+        code = begin_expired(run, &expired);
+    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
+        code = fill_output(run, view, i, &expired.outputs[i]);
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
+        if (expired.flags[row] & WINDOWS_OVERFLOW)
+            code = refuse_overflow(run, row);
+    return code == FRESHET_OK ? run_compact(run) : code;
+}
+
 /* ---- batch -------------------------------------------------------------------------------------- */
 
 freshet_code windowed_gather(windowed *windowed, run *run)
@@ -788,8 +887,8 @@ freshet_code windowed_finish(windowed *windowed, run *run)
     run->n_rows = n - first < WINDOWED_PIECE_ROWS ? n - first : WINDOWED_PIECE_ROWS;
     batch *piece = arena_zero(run->arena, 1, sizeof *piece);
     run->keep = arena_alloc(run->arena, run->n_rows + 1);
-    if (code == FRESHET_OK && (piece == NULL || run->keep == NULL))
-        code = error_memory(run->err, COMPUTING);
+    if (piece == NULL || run->keep == NULL)
+        return error_memory(run->err, COMPUTING);
     if (code == FRESHET_OK)
         code =
             row_store_take(windowed->store, run->arena, NULL, first, run->n_rows, piece, run->err);

@@ -5,6 +5,10 @@
  * row_kinds are set. So what is output for a key comes in the order of its write timestamps. From here
  * on only the slots that are needed after windows are filled.
  *
+ * EXPIRY. With `refresh: on_expiry` windowed_expect says up to which second no row will come any more;
+ * as long as windowed_owes, windowed_go_on then gives the keys that have lost events by it as rows of a run that begins
+ * behind the windows: for the online store, with the second of the loss as their timestamp.
+ *
  * BATCH. windowed_gather keeps the rows of a run; the run has none then. windowed_finish gives them
  * in pieces, each a run that begins behind the windows.
  *
@@ -12,7 +16,7 @@
  * hold its events any more: rows of one key from several lanes, of which one was idle. Such rows get what
  * `late` says.
  *
- * Order of calls: open; windowed_run, or windowed_gather and then windowed_finish until FRESHET_END;
+ * Order of calls: open; windowed_run, _expect, _owes and _go_on, or windowed_gather and then windowed_finish until FRESHET_END;
  * windowed_close.
  */
 #ifndef FRESHET_FEATURES_WINDOWED_H
@@ -34,6 +38,10 @@ void windowed_close(windowed *windowed);
 
 /* hold_s: rows of that second and later may still come. */
 freshet_code windowed_run(windowed *windowed, run *run, int64_t hold_s);
+
+void windowed_expect(windowed *windowed, int64_t lowest_s);
+bool windowed_owes(const windowed *windowed);
+freshet_code windowed_go_on(windowed *windowed, run *run);
 
 freshet_code windowed_gather(windowed *windowed, run *run);
 freshet_code windowed_finish(windowed *windowed, run *run);

@@ -411,6 +411,83 @@ static void rows_of_the_future(void **state)
     expect(world, "{\"id\":1,\"timestamp\":\"1970-01-01T13:53:20.000000Z\",\"x\":1.0}\n");
 }
 
+/* ---- expiry -------------------------------------------------------------------------------------- */
+
+static void go_on(world *world)
+{
+    freshet_error err = {0};
+    batch out;
+    while (feature_set_owes(world->set)) {
+        must(feature_set_go_on(world->set, world->arena, &out, refuse, world, &err), &err);
+        say(world, &out);
+    }
+}
+
+#define EXPIRING TIME "  refresh: on_expiry\n"
+#define ROW_WINDOW "window: {functions: [count], over: [2 events], mode: row_windows}"
+
+/* Windows of key 1 lose its event at 10 once no row before 71 can come; then that of 20; then no more. Expressions
+ * behind the windows are computed of what is left, rows stay in row windows. */
+static void keys_go_out_when_events_leave(void **state)
+{
+    world *world = *state;
+    open_stream(world, EXPIRING FEATURES "    - {name: r, from: x, " ROW_WINDOW "}\n");
+    run_rows(world, ROWS("(1, 10" S ", 5, 'a'), (1, 20" S ", 7, 'b')"));
+    text_reset(&world->said);
+    run_rows(world, ROWS("(2, 80" S ", 1, 'c')"));
+    text_reset(&world->said);
+    go_on(world);
+    expect(world, "");
+    run_rows(world, ROWS("(2, 81" S ", 1, 'c')"));
+    text_reset(&world->said);
+    go_on(world);
+    expect_rows(world, "O-1 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:11.000000Z\",\"s\":\"b\","
+                       "\"twice\":14.0,<avg>14.0,\"g\":\"b:0.0\","
+                       "\"r__count_over_2_events_row_windows\":2}\n");
+    /* both windows of key 2 have lost events by 300, of which the last counts */
+    run_rows(world, ROWS("(3, 310" S ", 1, 'd')"));
+    text_reset(&world->said);
+    go_on(world);
+    expect_rows(world, "O-1 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:21.000000Z\",\"s\":\"b\","
+                       "\"twice\":14.0,<avg>null,\"g\":null,"
+                       "\"r__count_over_2_events_row_windows\":2}\n"
+                       "O-1 {\"id\":2,\"timestamp\":\"1970-01-01T00:02:22.000000Z\",\"s\":\"c\","
+                       "\"twice\":2.0,<avg>null,\"g\":null,"
+                       "\"r__count_over_2_events_row_windows\":2}\n");
+    run_rows(world, ROWS("(3, 320" S ", 1, 'd')"));
+    assert_false(feature_set_owes(world->set));
+}
+
+static void expiry_where_it_means_nothing(void **state)
+{
+    world *world = *state;
+    static const char *const said = "refresh: on_expiry has no meaning here: rows leave "
+                                    "fixed_windows of the feature set's own keys by "
+                                    "time alone, and no feature has such; row_windows change when "
+                                    "rows come, and other features with "
+                                    "their own row\n";
+    static const char *const features[] = {
+        "  features: [{name: x, type: double}]\n",
+        "  features: [{name: f, from: x, " ROW_WINDOW "}]\n",
+        "  features: [{name: f, from: x, window: {functions: [count], over: [1 minute], "
+        "partition_by: "
+        "s}}]\n",
+    };
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(open_set(world, i != 1, ROWS("(1, 0, 0, 'a')"),
+                                  arena_format(world->arena, EXPIRING "%s", features[i])),
+                         FRESHET_BAD_DECLARATION);
+        expect(world, said);
+    }
+    assert_int_equal(open_set(world, true, ROWS("(1, 0, 0, 'a')"),
+                              "  timestamp: {from: ts, late: update}\n  refresh: on_expiry\n"
+                              "  features: [{name: f, from: x, " COUNT "}]\n"),
+                     FRESHET_BAD_DECLARATION);
+    expect(world,
+           "refresh: on_expiry cannot go with `late: update`: what was sent when a window lost "
+           "rows could never be put right by a late one\n");
+}
+
 /* ---- state --------------------------------------------------------------------------------------- */
 
 /* A store of one part's keys. */
@@ -463,9 +540,10 @@ static void release(store *store)
         text_release(&store->entries[i].bytes);
 }
 
-#define STATE_SET(over)                                                                         \
-    TIME "  features: [{name: s, type: string}, {name: f, from: x, window: {functions: [avg], " \
-         "over: " over "}}]\n"
+#define STATE_FEATURES(over)                                                               \
+    "  features: [{name: s, type: string}, {name: f, from: x, window: {functions: [avg], " \
+    "over: " over "}}]\n"
+#define STATE_SET(over) TIME STATE_FEATURES(over)
 
 #define LATE_SET(lateness, over)                                                           \
     "  timestamp: {from: ts, lateness: " lateness "}\n"                                    \
@@ -574,6 +652,47 @@ static void states_of_other_declarations(void **state)
     release(&store);
 }
 
+/* After a restart: what went out does not go out again, what is due does. A key with events to lose is not cold. */
+static void expiry_goes_on(void **state)
+{
+    world *world = *state;
+    freshet_error err = {0};
+    store store = {.n = 0};
+    text_buffer facts;
+    uint32_t n;
+    text_init(&facts, TEXT_LIMIT_DEFAULT);
+    open_stream(world, EXPIRING STATE_FEATURES("[60 seconds]"));
+    run_rows(world, ROWS("(1, 10" S ", 5, 'a'), (1, 20" S ", 7, 'b'), (2, 85" S ", 1, 'c')"));
+    go_on(world);
+    checkpoint(world, &store, &facts);
+
+    open_stream(world, EXPIRING STATE_FEATURES("[60 seconds]"));
+    const state_part *part = feature_set_state(world->set, &n);
+    must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
+    part->set_load(part->self, load, &store);
+    for (uint32_t i = 0; i < store.n; i++)
+        must(part->restore(part->self, store.entries[i].key, store.entries[i].key_length,
+                           store.entries[i].bytes.bytes, store.entries[i].bytes.length, &err),
+             &err);
+    state_key key;
+    assert_false(part->next_cold(part->self, &key));
+    run_rows(world, ROWS("(2, 86" S ", 1, 'c')"));
+    assert_false(feature_set_owes(world->set));
+    run_rows(world, ROWS("(2, 99" S ", 1, 'c')"));
+    text_reset(&world->said);
+    go_on(world);
+    expect_rows(world, "O-1 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:21.000000Z\",\"s\":\"b\","
+                       "<avg>null}\n");
+    part->clean(part->self);
+    assert_true(part->next_cold(part->self, &key)); /* key 1 */
+
+    open_stream(world, STATE_SET("[60 seconds]")); /* without it the saved second is no matter */
+    must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
+    assert_null(feature_set_state(world->set, &n)->restore);
+    text_release(&facts);
+    release(&store);
+}
+
 static void cold_keys_leave_and_come_back(void **state)
 {
     world *world = *state;
@@ -614,6 +733,9 @@ int main(void)
         cmocka_unit_test(late_rows),
         cmocka_unit_test(lanes_have_their_own_watermarks),
         cmocka_unit_test(rows_of_the_future),
+        cmocka_unit_test(keys_go_out_when_events_leave),
+        cmocka_unit_test(expiry_where_it_means_nothing),
+        cmocka_unit_test(expiry_goes_on),
         cmocka_unit_test(state_goes_on_in_another_set),
         cmocka_unit_test(states_of_other_declarations),
         cmocka_unit_test(cold_keys_leave_and_come_back),

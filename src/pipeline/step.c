@@ -336,8 +336,8 @@ static freshet_code finish(freshet_pipeline *pipeline, freshet_error *err)
 static freshet_code go_on(freshet_pipeline *pipeline, freshet_error *err)
 {
     pipeline->delivery = (delivery){0};
-    freshet_code code =
-        feature_set_go_on(pipeline->features, pipeline->step_arena, &pipeline->delivery.rows, err);
+    freshet_code code = feature_set_go_on(pipeline->features, pipeline->step_arena,
+                                          &pipeline->delivery.rows, refuse_row, pipeline, err);
     if (code == FRESHET_OK)
         code = cut_to_dates(pipeline, err);
     pipeline->delivery.pending = code == FRESHET_OK;

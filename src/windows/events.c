@@ -494,6 +494,35 @@ static uint32_t count_unreachable(const walker *walker, const events *events, in
     return n;
 }
 
+/* The second of event number n. */
+static int64_t second_of_event(const walker *walker, const events *events, uint32_t n)
+{
+    const event_place at = events_end(events, events->n - n); /* before it, in its block */
+    const event_block *block = events->root;
+    if (events->is_directory)
+        block = ((const event_directory *)events->root)->groups[at.group]->blocks[at.block];
+    return second_at(walker, block, at.event);
+}
+
+int64_t events_next_loss(const walker *walker, const events *events, int64_t since_s)
+{
+    const window_walk *walk = &walker->plan->walks[WINDOW_FIXED];
+    int64_t next_s = INT64_MAX;
+    for (uint32_t i = 0; events->n > 0 && i < walk->n_stops; i++) {
+        const int64_t length_s = walk->stops[i].length;
+        int64_t begin_s, lost_s;
+        if (__builtin_sub_overflow(since_s, length_s, &begin_s))
+            begin_s = INT64_MIN;
+        const uint32_t n = count_before(walker, events, begin_s);
+        if (n == events->n)
+            continue;
+        if (!__builtin_add_overflow(second_of_event(walker, events, n), length_s + 1, &lost_s) &&
+            lost_s < next_s)
+            next_s = lost_s;
+    }
+    return next_s;
+}
+
 static void evict_blocks(walker *walker, events *events, uint32_t n)
 {
     event_directory *directory = events->root;

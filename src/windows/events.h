@@ -116,6 +116,10 @@ typedef struct answer_row {
 bool events_answer(walker *walker, const events *events, int64_t second, event_place fixed_end,
                    event_place rows_end, answer_row *into);
 
+/* The first second after `since_s` at which a fixed window that ends there has lost an event, INT64_MAX where none
+ * will; there are no events after since_s. */
+int64_t events_next_loss(const walker *walker, const events *events, int64_t since_s);
+
 /* The place behind the last event but `back`; `back` at most events.n. */
 event_place events_end(const events *events, uint32_t back);
 

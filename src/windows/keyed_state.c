@@ -71,6 +71,7 @@
 
 #include "base/error.h"
 #include "windows/cells.h"
+#include "windows/expiry.h"
 #include "windows/hash.h"
 #include "windows/state_internal.h"
 
@@ -91,6 +92,8 @@ struct windows_state {
     const windows_plan *plan;
     windows_options options;
     int64_t hold_s;
+    int64_t settled_s; /* rows before it are late: what follows from them went out */
+    expiry expiry;
     windows_memory memory;
     walker walker;
 
@@ -278,9 +281,11 @@ freshet_code windows_open(const windows_plan *plan, const windows_options *optio
         .plan = plan,
         .options = *options,
         .hold_s = INT64_MAX,
+        .settled_s = INT64_MIN,
         .memory = {.bytes = sizeof *state, .fail_after = -1},
         .free_entry = NO_ENTRY,
     };
+    state->expiry.memory = &state->memory;
     text_init(&state->scratch, WINDOWS_SAVED_BYTES_MAX);
     text_init(&state->carried, WINDOWS_SAVED_BYTES_MAX);
     freshet_code code = walker_init(&state->walker, plan, &state->memory, err);
@@ -311,6 +316,7 @@ void windows_close(windows_state *state)
     memory_give(&state->memory, state->dirty, state->dirty_capacity * sizeof *state->dirty);
     memory_give(&state->memory, state->cells, (state->plan->n_slots + 1) * sizeof *state->cells);
     walker_release(&state->walker);
+    expiry_release(&state->expiry);
     text_release(&state->scratch);
     text_release(&state->carried);
     assert(state->memory.bytes == sizeof *state);
@@ -507,6 +513,32 @@ static freshet_code refuse(application *application, uint32_t row, uint8_t why, 
     return FRESHET_OK;
 }
 
+/* An event of that second has been added: does the key lose one sooner than it was known? */
+static bool note_loss(windows_state *state, const key_entry *entry, uint32_t index, int64_t second)
+{
+    const window_walk *walk = &state->plan->walks[WINDOW_FIXED];
+    const int64_t newest_s = second_in(state, entry->newest_us);
+    for (uint32_t i = 0; i < walk->n_stops; i++) { /* the shortest first */
+        int64_t lost_s;
+        if (__builtin_add_overflow(second, walk->stops[i].length + 1, &lost_s))
+            break;
+        if (lost_s > newest_s)
+            return expiry_set(&state->expiry, index, lost_s);
+    }
+    return true;
+}
+
+/* Of a key that comes from the store. */
+static bool note_next_loss(windows_state *state, const key_entry *entry, uint32_t index)
+{
+    if (!state->options.expires || entry->events.n == 0)
+        return true;
+    const int64_t newest_s = second_in(state, entry->newest_us);
+    const int64_t since_s = newest_s > state->settled_s ? newest_s : state->settled_s;
+    return expiry_set(&state->expiry, index,
+                      events_next_loss(&state->walker, &entry->events, since_s));
+}
+
 /* Puts the event into its key's events; true for `newest` when its row is now the key's newest. */
 static freshet_code add_event(application *application, key_entry *entry, uint32_t row,
                               event_place *at, uint32_t *behind, bool *newest, freshet_error *err)
@@ -545,8 +577,9 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     windows_result *result = application->result;
     key_entry *entry = entry_at(state, index);
     int64_t second = second_in(state, application->input->event_us[row]);
-    if (!state->options.take_late && entry->events.n > 0 &&
-        second < horizon_of(state, second_in(state, entry->newest_us))) {
+    if (!state->options.take_late &&
+        (second < state->settled_s ||
+         (entry->events.n > 0 && second < horizon_of(state, second_in(state, entry->newest_us))))) {
         state->late_rows++;
         return refuse(application, row, WINDOWS_LATE, err);
     }
@@ -557,7 +590,8 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     if (code != FRESHET_OK)
         return code;
     entry->flags |= KEY_TOUCHED;
-    if (!mark_dirty(state, entry, index))
+    if (!mark_dirty(state, entry, index) ||
+        (state->options.expires && !note_loss(state, entry, index, second)))
         return apply_memory(err);
     answer_row into = {application->arena, result->outputs, row, false};
     state->walker.remember = newest;
@@ -590,8 +624,11 @@ static freshet_code open_key(windows_state *state, uint32_t tag, const void *key
         code = apply_memory(err);
     if (code == FRESHET_OK)
         code = entry_restore(&state->walker, entry, saved.bytes, saved.length, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK) {
         state->n_events += entry->events.n;
+        if (!note_next_loss(state, entry, *index))
+            code = apply_memory(err);
+    }
     text_release(&saved);
     if (code == FRESHET_OK || code == FRESHET_END)
         return FRESHET_OK;
@@ -696,6 +733,104 @@ freshet_code windows_apply(windows_state *state, const windows_input *input, are
     return code;
 }
 
+/* ---- expiry -------------------------------------------------------------------------------- */
+
+bool windows_expires(const windows_state *state, int64_t second)
+{
+    return expiry_due(&state->expiry, second);
+}
+
+int64_t windows_settled(const windows_state *state)
+{
+    return state->settled_s;
+}
+
+void windows_settle(windows_state *state, int64_t second)
+{
+    if (second > state->settled_s)
+        state->settled_s = second;
+}
+
+/* The key as row out->n, its windows ending at second T. */
+static freshet_code expire_key(windows_state *state, const key_entry *entry, int64_t second,
+                               arena *arena, windows_expired *out, freshet_error *err)
+{
+    const windows_plan *plan = state->plan;
+    const uint32_t row = out->n;
+    answer_row into = {arena, out->outputs, row, false};
+    state->walker.remember = false;
+    if (!events_answer(&state->walker, &entry->events, second, events_end(&entry->events, 0),
+                       events_end(&entry->events, entry->newest_back), &into))
+        return apply_memory(err);
+    const unsigned char *at = key_bytes(entry), *end = at + entry->key_length;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_keys; i++)
+        code = cells_get(arena, &at, end, &out->keys[i], row, err);
+    at = entry->carried;
+    end = at + entry->carried_length;
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++)
+        code = cells_get(arena, &at, end, &out->carried[i], row, err);
+    out->flags[row] = into.overflow ? WINDOWS_OVERFLOW : 0;
+    out->event_us[row] = second * 1000000;
+    out->write_us[row] = write_time(second, 0) - 1;
+    out->n++;
+    return code;
+}
+
+/* The key's time has come: goes to the last second, up to the one that is settled, in which it has lost an event, and
+ * sets its next time. A key whose newest event has come since is only set anew. */
+static freshet_code expire_time(windows_state *state, const expiry_time *due, int64_t second,
+                                arena *arena, windows_expired *out, freshet_error *err)
+{
+    const key_entry *entry = entry_at(state, due->entry);
+    if (!(entry->flags & KEY_USED) || entry->events.n == 0)
+        return FRESHET_OK;
+    const int64_t newest_s = second_in(state, entry->newest_us);
+    int64_t last_s = newest_s >= due->second ? newest_s : due->second, next_s;
+    while ((next_s = events_next_loss(&state->walker, &entry->events, last_s)) <= second)
+        last_s = next_s;
+    if (next_s > INT64_MAX / 1000000) /* no timestamp has room for it */
+        next_s = EXPIRY_NEVER;
+    if (!expiry_set(&state->expiry, due->entry, next_s))
+        return apply_memory(err);
+    return last_s == newest_s ? FRESHET_OK : expire_key(state, entry, last_s, arena, out, err);
+}
+
+static freshet_code make_expired(const windows_plan *plan, uint32_t most, arena *arena,
+                                 windows_expired *out, freshet_error *err)
+{
+    field *fields = arena_alloc(arena, (plan->n_carried + plan->n_keys + 1) * sizeof *fields);
+    *out = (windows_expired){
+        .event_us = arena_alloc(arena, (most + (size_t)1) * sizeof *out->event_us),
+        .write_us = arena_alloc(arena, (most + (size_t)1) * sizeof *out->write_us),
+        .flags = arena_alloc(arena, most + (size_t)1),
+    };
+    if (fields == NULL || out->event_us == NULL || out->write_us == NULL || out->flags == NULL)
+        return apply_memory(err);
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        fields[i] = (field){"", plan->keys[i]};
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        fields[plan->n_keys + i] = plan->columns.fields[plan->carried[i]];
+    const schema keys = {plan->n_keys, fields}, carried = {plan->n_carried, fields + plan->n_keys};
+    freshet_code code = make_columns(arena, &keys, most, &out->keys, err);
+    if (code == FRESHET_OK)
+        code = make_columns(arena, &carried, most, &out->carried, err);
+    if (code == FRESHET_OK)
+        code = make_columns(arena, &plan->outputs, most, &out->outputs, err);
+    return code;
+}
+
+freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
+                            windows_expired *out, freshet_error *err)
+{
+    windows_settle(state, second);
+    freshet_code code = make_expired(state->plan, most, arena, out, err);
+    expiry_time due;
+    while (code == FRESHET_OK && out->n < most && expiry_take(&state->expiry, second, &due))
+        code = expire_time(state, &due, second, arena, out, err);
+    return code;
+}
+
 /* ---- saving, restoring, forgetting --------------------------------------------------------- */
 
 static windows_key key_of(const windows_state *state, uint32_t index)
@@ -752,7 +887,7 @@ freshet_code windows_restore(windows_state *state, const void *key, size_t key_l
     entry->carried = read.carried;
     entry->carried_length = read.carried_length;
     state->n_events += entry->events.n;
-    return FRESHET_OK;
+    return note_next_loss(state, entry, index) ? FRESHET_OK : error_memory(err, "restoring a key");
 }
 
 bool windows_next_cold(windows_state *state, windows_key *out)
@@ -763,7 +898,8 @@ bool windows_next_cold(windows_state *state, windows_key *out)
         key_entry *entry = entry_at(state, index);
         bool touched = (entry->flags & KEY_TOUCHED) != 0;
         entry->flags &= (uint16_t)~KEY_TOUCHED;
-        if (touched || (entry->flags & (KEY_USED | KEY_DIRTY)) != KEY_USED)
+        if (touched || (entry->flags & (KEY_USED | KEY_DIRTY)) != KEY_USED ||
+            expiry_of(&state->expiry, index) != EXPIRY_NEVER)
             continue;
         *out = key_of(state, index);
         return true;

@@ -7,6 +7,7 @@
  *     windows_open()
  *       windows_apply()                      again and again, a batch of rows in their order
  *       windows_next_dirty(), windows_save(), windows_clean()      at a checkpoint
+ *       windows_expire()                                           as long as windows_expires()
  *       windows_next_cold(), windows_drop()                        when memory is short
  *       windows_restore()                                          what was saved
  *     windows_close()
@@ -30,6 +31,13 @@
  * events in their order only, so a replay gives it again; it grows with each output of the newest
  * row; and a store that keeps the greater timestamp ends up with the newest. A row that is not its key's
  * newest gets its own second * 1,000,000, which loses against the newest.
+ *
+ * EXPIRY. Where options.expires is set, keys are output, too, when events have left their windows though no new one came:
+ * windows_expire(S), once no row before second S can come any more. For each key that has lost events by S, and has no
+ * event as new, it gives what the windows that end at that second T hold in which it last lost one; so it does not
+ * matter how S got there. Its write timestamp is T * 1,000,000 - 1: newer than all rows before T, older than any
+ * of T, which may still come. Rows before S are late from then on. windows_restore must have been given all keys
+ * that are saved; a key that still has an event to lose is never cold.
  *
  * MEMORY. All belongs to the state; results live in the arena given. Failing allocations give
  * FRESHET_NO_MEMORY; the state may then hold a part of the batch, and is to be closed.
@@ -59,6 +67,8 @@ typedef struct windows_options {
     /* Times are whole numbers of some order, not microseconds: each is a "second" by itself. For row windows that
      * are ordered by another column than the time; with windows_hold(INT64_MIN) nothing is ever late. */
     bool plain_order;
+    bool
+        expires; /* not with plain_order or take_late, which could give rows before those that went out */
     bool take_late; /* late rows are not refused; their windows hold what is still there */
 } windows_options;
 
@@ -102,6 +112,28 @@ void windows_close(windows_state *state);
 /* Applies the rows in order. FRESHET_OK also where single rows were refused. */
 freshet_code windows_apply(windows_state *state, const windows_input *input, arena *arena,
                            windows_result *result, freshet_error *err);
+
+/* Is any key due for windows_expire(second)? */
+bool windows_expires(const windows_state *state, int64_t second);
+
+/* What keys have lost. */
+typedef struct windows_expired {
+    uint32_t n;
+    column *keys;
+    column *carried; /* of the key's newest row */
+    column *outputs;
+    int64_t *event_us; /* the seconds T */
+    int64_t *write_us;
+    uint8_t *flags; /* WINDOWS_OVERFLOW */
+} windows_expired;
+
+/* At most `most` keys: to be called until there are none. From the first call on, rows before the second are late. */
+freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
+                            windows_expired *out, freshet_error *err);
+
+/* The second of the last windows_expire, INT64_MIN before; and a saved one, before the keys are restored. */
+int64_t windows_settled(const windows_state *state);
+void windows_settle(windows_state *state, int64_t second);
 
 /* All rows of a complete set, each with all its peers: what Butterfree's batch gives. Nothing is
  * late, nothing is refreshed; WINDOWS_NEWEST marks the newest row of each key. */

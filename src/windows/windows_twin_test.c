@@ -630,7 +630,7 @@ static freshet_code load_key(void *context, const void *key, size_t length, text
 
 static windows_state *open_state(pipeline *p)
 {
-    windows_options options = {p->lateness_s, load_key, p, false, false};
+    windows_options options = {p->lateness_s, load_key, p, false, false, false};
     windows_state *state;
     assert_int_equal(windows_open(p->plan, &options, &state, NULL), FRESHET_OK);
     return state;

@@ -88,6 +88,41 @@ sink:
                 os.remove(self.path(name))
 
 
+class ExpiryTest(RestartCase):
+
+    SINK = "- online: {debug: true}\n    - history: {path: out}"
+    LATEST = ("select key, strftime(timestamp, '%H:%M:%S') as at, id, v__count_over_1_minute_fixed_windows as n, "
+              "v__avg_over_1_minute_fixed_windows as v from online_feature_store__events_latest order by key")
+
+    def latest(self, *records):
+        """One run over these further events."""
+        rows = [line(dict(event(i), key=key, value=value, seen=f"2024-01-01T00:{time}Z"))
+                for i, (key, time, value) in enumerate(records)]
+        self.append("in/a.jsonl", b"".join(rows))
+        out = self.good("run", "events.yaml", "--once", "--progress", "none", "--state", "state",
+                        "--query", self.LATEST, "--format", "json")
+        return [tuple(json.loads(text).values()) for text in out.splitlines()]
+
+    def test_events_leave(self):
+        """A key whose events have left its window goes out without them, once, also when it was stopped
+        in between; the history keeps the rows of events only."""
+        features = ("{name: id, type: bigint}", "{name: v, from: value, type: double, window: "
+                    "{functions: [count, avg], over: [1 minute]}}")
+        name = self.declare(timestamp="{from: seen, lateness: 10 seconds}", sink=self.SINK, features=features)
+        with open(self.path(name), encoding="utf-8") as file:
+            text = file.read()
+        self.write(name, text.replace("  features:", "  refresh: on_expiry\n  features:", 1))
+        self.assertEqual(self.latest(("a", "00:00", 4), ("a", "00:30", 8), ("b", "01:00", 1), ("b", "01:10", 3)),
+                         [("a", "00:00:30", 1, 2, 6.0), ("b", "00:01:10", 3, 2, 2.0)])
+        self.assertEqual(self.latest(("b", "01:11", 5)),  # nothing before 00:01:01 can come any more
+                         [("a", "00:01:01", 1, 1, 8.0), ("b", "00:01:11", 0, 3, 3.0)])
+        self.assertEqual(self.latest(("b", "01:12", 7)), [("b", "00:01:12", 0, 4, 4.0)])
+        self.assertEqual(self.latest(("c", "09:00", 0)),
+                         [("a", "00:01:31", 1, 0, None), ("b", "00:02:13", 0, 0, None), ("c", "00:09:00", 0, 1, 0.0)])
+        self.assertEqual(self.latest(("a", "08:55", 2)), [("a", "00:08:55", 0, 1, 2.0)])
+        self.assertEqual(len(self.history()), 8)
+
+
 class KillTest(RestartCase):
 
     def feed(self, n, n_files):

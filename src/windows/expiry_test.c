@@ -1,0 +1,338 @@
+/* expiry_test.c - keys that lose events while none come, against a naive twin: random streams in random
+ * pieces, with keys that go cold and states that are restored from what was saved.
+ *
+ * FRESHET_SEED=n runs one of the pipelines again.
+ */
+#include "windows/expiry.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "windows/keyed_state.h"
+
+#define PIPELINES 300u
+#define KEYS 12u
+#define EVENTS_MAX 400u
+#define WINDOWS 3u
+
+static const char *const spans[] = {"1 second", "10 seconds", "2 minutes"};
+static const int64_t lengths[WINDOWS] = {1, 10, 120};
+
+typedef struct twin {
+    int64_t seconds[EVENTS_MAX];
+    int64_t values[EVENTS_MAX];
+    uint32_t n;
+    int64_t newest_s;
+    int64_t newest_value; /* of the later arrival */
+    int64_t out_s;        /* the second of its last expiry */
+    int64_t expected_s;   /* that of the one under way; INT64_MIN: none */
+    char *saved;
+    size_t saved_length;
+} twin;
+
+typedef struct pipeline {
+    uint64_t random, seed;
+    arena *arena;
+    windows_plan *plan;
+    windows_state *state;
+    int64_t lateness_s, newest_s;
+    twin twins[KEYS];
+} pipeline;
+
+static uint64_t draw(pipeline *p, uint64_t below)
+{
+    p->random ^= p->random << 13;
+    p->random ^= p->random >> 7;
+    p->random ^= p->random << 17;
+    return p->random % below;
+}
+
+static void make_plan(pipeline *p)
+{
+    static const type *keys[1];
+    static field fields[1];
+    static windows_function functions[] = {{"count", "count"}, {"sum", "sum"}};
+    static windows_feature features[2];
+    static const uint32_t carried[] = {0};
+    static const char *const rows[] = {"3 events"};
+    keys[0] = type_simple(TYPE_BIGINT);
+    fields[0] = (field){"x", type_simple(TYPE_BIGINT)};
+    features[0] = (windows_feature){.name = "f",
+                                    .filter = WINDOWS_NO_FILTER,
+                                    .functions = functions,
+                                    .n_functions = 2,
+                                    .windows = spans,
+                                    .n_windows = WINDOWS};
+    features[1] = (windows_feature){.name = "r",
+                                    .filter = WINDOWS_NO_FILTER,
+                                    .mode = WINDOW_ROWS,
+                                    .functions = functions,
+                                    .n_functions = 1,
+                                    .windows = rows,
+                                    .n_windows = 1};
+    windows_declaration declaration = {.keys = keys,
+                                       .n_keys = 1,
+                                       .columns = fields,
+                                       .n_columns = 1,
+                                       .features = features,
+                                       .n_features = 2,
+                                       .carried = carried,
+                                       .n_carried = 1};
+    assert_int_equal(windows_plan_make(p->arena, &declaration, &p->plan, NULL), FRESHET_OK);
+}
+
+/* ---- saving ------------------------------------------------------------------------------------ */
+
+static freshet_code load_key(void *context, const void *key, size_t length, text_buffer *into,
+                             freshet_error *err)
+{
+    const pipeline *p = context;
+    int64_t id;
+    (void)err;
+    assert_int_equal(length, 9);
+    memcpy(&id, (const char *)key + 1, sizeof id);
+    if (p->twins[id].saved == NULL)
+        return FRESHET_END;
+    text_append(into, p->twins[id].saved, p->twins[id].saved_length);
+    return FRESHET_OK;
+}
+
+static void open_state(pipeline *p)
+{
+    windows_options options = {
+        .lateness_s = p->lateness_s, .load = load_key, .load_context = p, .expires = true};
+    assert_int_equal(windows_open(p->plan, &options, &p->state, NULL), FRESHET_OK);
+}
+
+static void save_all(pipeline *p)
+{
+    windows_key key;
+    uint32_t cursor = 0;
+    while (windows_next_dirty(p->state, &cursor, &key)) {
+        text_buffer bytes;
+        int64_t id;
+        text_init(&bytes, TEXT_LIMIT_DEFAULT);
+        memcpy(&id, (const char *)key.bytes + 1, sizeof id);
+        assert_int_equal(windows_save(p->state, &key, &bytes, NULL), FRESHET_OK);
+        p->twins[id].saved = arena_copy(p->arena, bytes.bytes, bytes.length);
+        p->twins[id].saved_length = bytes.length;
+        text_release(&bytes);
+    }
+    windows_clean(p->state);
+}
+
+static void restart(pipeline *p)
+{
+    const int64_t settled_s = windows_settled(p->state);
+    windows_close(p->state);
+    open_state(p);
+    windows_settle(p->state, settled_s);
+    for (int64_t id = 0; id < KEYS; id++) {
+        char key[9] = {1};
+        if (p->twins[id].saved == NULL)
+            continue;
+        memcpy(key + 1, &id, sizeof id);
+        assert_int_equal(windows_restore(p->state, key, sizeof key, p->twins[id].saved,
+                                         p->twins[id].saved_length, NULL),
+                         FRESHET_OK);
+    }
+}
+
+static void disturb(pipeline *p)
+{
+    windows_key key;
+    save_all(p);
+    if (draw(p, 2) == 0)
+        restart(p);
+    for (uint64_t n = draw(p, KEYS); n > 0 && windows_next_cold(p->state, &key); n--)
+        windows_drop(p->state, &key);
+    assert_int_equal(windows_check(p->state, NULL), FRESHET_OK);
+}
+
+/* ---- the twin ---------------------------------------------------------------------------------- */
+
+static void twin_add(twin *twin, int64_t second, int64_t value)
+{
+    if (twin->n == 0 || second >= twin->newest_s) {
+        twin->newest_s = second;
+        twin->newest_value = value;
+    }
+    twin->seconds[twin->n] = second;
+    twin->values[twin->n++] = value;
+}
+
+/* The last second up to `settled` in which it lost an event, if that has not been output. */
+static int64_t twin_loss(const twin *twin, int64_t settled_s)
+{
+    int64_t last_s = INT64_MIN;
+    for (uint32_t i = 0; i < twin->n; i++)
+        for (uint32_t w = 0; w < WINDOWS; w++) {
+            const int64_t lost_s = twin->seconds[i] + lengths[w] + 1;
+            if (lost_s > twin->newest_s && lost_s <= settled_s && lost_s > last_s)
+                last_s = lost_s;
+        }
+    return twin->n == 0 || last_s <= twin->out_s ? INT64_MIN : last_s;
+}
+
+static void check_outputs(pipeline *p, const windows_expired *out, uint32_t row, const twin *twin)
+{
+    for (uint32_t w = 0; w < WINDOWS; w++) {
+        int64_t count = 0, sum = 0;
+        for (uint32_t i = 0; i < twin->n; i++)
+            if (twin->seconds[i] >= twin->expected_s - lengths[w]) {
+                count++;
+                sum += twin->values[i];
+            }
+        const column *sums = &out->outputs[WINDOWS + w];
+        const int64_t counted = ((const int64_t *)out->outputs[w].data)[row];
+        const int64_t summed = ((const int64_t *)sums->data)[row];
+        if (counted != count || column_is_valid(sums, row) != (count > 0) ||
+            (count > 0 && summed != sum))
+            fail_msg("seed %llu: over %s at %lld: %lld rows, sum %lld, and not %lld, %lld",
+                     (unsigned long long)p->seed, spans[w], (long long)twin->expected_s,
+                     (long long)counted, (long long)summed, (long long)count, (long long)sum);
+    }
+    /* rows do not leave row windows by time */
+    assert_int_equal(((const int64_t *)out->outputs[2 * WINDOWS].data)[row],
+                     twin->n < 3 ? twin->n : 3);
+    assert_int_equal(((const int64_t *)out->carried[0].data)[row], twin->newest_value);
+    assert_int_equal(out->event_us[row], twin->expected_s * 1000000);
+    assert_int_equal(out->write_us[row], twin->expected_s * 1000000 - 1);
+}
+
+static void expire(pipeline *p)
+{
+    const int64_t settled_s = p->newest_s - p->lateness_s;
+    uint32_t expected = 0, n = 0;
+    for (uint32_t key = 0; key < KEYS; key++) {
+        p->twins[key].expected_s = twin_loss(&p->twins[key], settled_s);
+        expected += p->twins[key].expected_s != INT64_MIN;
+    }
+    while (windows_expires(p->state, settled_s)) {
+        windows_expired out;
+        assert_int_equal(
+            windows_expire(p->state, settled_s, 1 + (uint32_t)draw(p, KEYS), p->arena, &out, NULL),
+            FRESHET_OK);
+        for (uint32_t row = 0; row < out.n; row++, n++) {
+            twin *twin = &p->twins[((const int64_t *)out.keys[0].data)[row]];
+            if (twin->expected_s == INT64_MIN)
+                fail_msg("seed %llu: an expiry that is none", (unsigned long long)p->seed);
+            check_outputs(p, &out, row, twin);
+            twin->out_s = twin->expected_s;
+            twin->expected_s = INT64_MIN;
+        }
+    }
+    windows_settle(p->state, settled_s);
+    if (n != expected)
+        fail_msg("seed %llu: %u expiries, and not %u", (unsigned long long)p->seed, n, expected);
+}
+
+/* ---- running ----------------------------------------------------------------------------------- */
+
+static void apply(pipeline *p, uint32_t n, int64_t step_s)
+{
+    column keys[1], columns[1];
+    int64_t event_us[16];
+    windows_result result;
+    assert_int_equal(column_init(p->arena, keys, type_simple(TYPE_BIGINT), n, NULL), FRESHET_OK);
+    assert_int_equal(column_init(p->arena, columns, type_simple(TYPE_BIGINT), n, NULL), FRESHET_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t id = (int64_t)draw(p, 1 + draw(p, KEYS)), value = (int64_t)draw(p, 1000);
+        int64_t second = p->newest_s + (int64_t)draw(p, (uint64_t)step_s + 1);
+        if (draw(p, 3) == 0)
+            second = p->newest_s - (int64_t)draw(p, (uint64_t)p->lateness_s + 1);
+        if (second > p->newest_s)
+            p->newest_s = second;
+        event_us[i] = second * 1000000;
+        ((int64_t *)keys[0].data)[i] = id;
+        ((int64_t *)columns[0].data)[i] = value;
+        twin_add(&p->twins[id], second, value);
+    }
+    const windows_input input = {n, keys, columns, event_us};
+    windows_hold(p->state, p->newest_s - p->lateness_s);
+    assert_int_equal(windows_apply(p->state, &input, p->arena, &result, NULL), FRESHET_OK);
+    for (uint32_t i = 0; i < n; i++)
+        assert_int_equal(result.flags[i] & WINDOWS_LATE, 0);
+}
+
+static void run_pipeline(uint64_t seed)
+{
+    pipeline *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    p->arena = arena_open();
+    p->seed = seed;
+    p->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    p->lateness_s = (int64_t[]){0, 3, 40}[draw(p, 3)];
+    const int64_t step_s = (int64_t[]){0, 2, 20, 300}[draw(p, 4)];
+    for (uint32_t key = 0; key < KEYS; key++)
+        p->twins[key].out_s = INT64_MIN;
+    make_plan(p);
+    open_state(p);
+    for (uint32_t n = 0, piece; n + 16 < EVENTS_MAX; n += piece) {
+        piece = 1 + (uint32_t)draw(p, 16);
+        apply(p, piece, step_s);
+        if (draw(p, 3) > 0)
+            expire(p);
+        if (draw(p, 4) == 0) {
+            expire(p);
+            disturb(p);
+        }
+    }
+    windows_close(p->state);
+    arena_close(p->arena);
+    free(p);
+}
+
+static void keys_expire_as_their_twins(void **state)
+{
+    const char *seed = getenv("FRESHET_SEED");
+    (void)state;
+    if (seed != NULL) {
+        run_pipeline(strtoull(seed, NULL, 10));
+        return;
+    }
+    for (uint64_t i = 1; i <= PIPELINES; i++)
+        run_pipeline(i);
+}
+
+/* An earlier time counts; a later one does not; each comes once. */
+static void times_come_in_their_order(void **state)
+{
+    windows_memory memory = {.fail_after = -1};
+    expiry expiry = {.memory = &memory};
+    expiry_time time;
+    (void)state;
+    assert_false(expiry_due(&expiry, INT64_MAX));
+    for (uint32_t i = 0; i < 5000; i++)
+        assert_true(expiry_set(&expiry, i, (int64_t)(i * UINT64_C(7919) % 5003)));
+    assert_true(expiry_set(&expiry, 7, -5) && expiry_set(&expiry, 8, 100000));
+    assert_true(expiry_set(&expiry, 9, EXPIRY_NEVER));
+    assert_int_equal(expiry_of(&expiry, 7), -5);
+    assert_int_equal(expiry_of(&expiry, 5000), EXPIRY_NEVER);
+    assert_false(expiry_take(&expiry, -6, &time));
+    int64_t before = INT64_MIN;
+    uint32_t n = 0;
+    for (; expiry_take(&expiry, 5003, &time); n++) {
+        assert_true(time.second >= before);
+        before = time.second;
+        assert_true(n > 0 || time.entry == 7);
+    }
+    assert_int_equal(n, 5000);
+    expiry_release(&expiry);
+    assert_int_equal(memory.bytes, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(times_come_in_their_order),
+        cmocka_unit_test(keys_expire_as_their_twins),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
