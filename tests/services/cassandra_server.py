@@ -200,6 +200,9 @@ class CassandraCluster:
             with open(self.description, encoding="utf-8") as file:
                 nodes = json.load(file)["nodes"]
             self.nodes = [Cassandra(os.path.join(self.folder, str(i + 1))) for i in range(nodes)]
+            gone = [node.folder for node in self.nodes if node.settings is None]
+            if gone:
+                raise ServerError(f"{self.folder} is what remains of a cluster: there is no server in {gone[0]}")
             return
         if not 1 <= nodes <= 3:
             raise ServerError(f"{nodes} nodes of cassandra: only 1 to 3 are possible")
