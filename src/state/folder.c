@@ -150,7 +150,9 @@ freshet_code folder_remove_files(const char *path, freshet_error *err)
 freshet_code folder_remove(const folder_paths *paths, freshet_error *err)
 {
     freshet_code code = check_content(paths->folder, err);
-    /* Renamed first: what is half removed is not taken for a database. */
+    /* The seal goes first, then the database by a rename: half removed it is refused, or begun anew. */
+    if (code == FRESHET_OK && os.unlink(paths->seal) != 0 && errno != ENOENT)
+        code = error_system(err, "cannot remove", paths->seal);
     if (code == FRESHET_OK)
         code = folder_remove_files(paths->making, err);
     if (code == FRESHET_OK && folder_has_database(paths) &&
@@ -160,8 +162,7 @@ freshet_code folder_remove(const folder_paths *paths, freshet_error *err)
         code = folder_remove_files(paths->making, err);
     if (code != FRESHET_OK)
         return code;
-    if ((os.unlink(paths->table) != 0 && errno != ENOENT) ||
-        (os.unlink(paths->seal) != 0 && errno != ENOENT) || os.unlink(paths->lock) != 0 ||
+    if ((os.unlink(paths->table) != 0 && errno != ENOENT) || os.unlink(paths->lock) != 0 ||
         rmdir(paths->folder) != 0)
         return error_system(err, "cannot remove", paths->folder);
     return FRESHET_OK;

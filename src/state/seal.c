@@ -183,18 +183,41 @@ static bool parse(const char *text, uint64_t *commits, claim *claims, uint32_t *
            sum == hash_bytes(text, summed, 0);
 }
 
-static bool read_text(const char *path, char text[SEAL_BYTES + 1])
+/* Reads up to a page; what is not there is 0. */
+static bool read_page(int fd, uint32_t page, char text[SEAL_BYTES + 1])
 {
-    int fd = os.open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return false;
     ssize_t n;
     do
-        n = os.pread(fd, text, SEAL_BYTES, 0);
+        n = os.pread(fd, text, SEAL_BYTES, (off_t)page * SEAL_BYTES);
     while (n < 0 && errno == EINTR);
-    os.close(fd);
     text[n < 0 ? 0 : n] = '\0';
     return n > 0;
+}
+
+typedef struct seal_text {
+    uint64_t commits;
+    claim claims[SEAL_FILES_MAX];
+    uint32_t n;
+} seal_text;
+
+/* The newest readable page; false where there is none. *there: there is a file. */
+static bool read_seal(const char *path, seal_text *newest, bool *there)
+{
+    char text[SEAL_BYTES + 1];
+    seal_text page;
+    bool found = false;
+    int fd = os.open(path, O_RDONLY, 0);
+    *there = fd >= 0 || errno != ENOENT;
+    for (uint32_t i = 0; fd >= 0 && i < SEAL_PAGES; i++) {
+        if (!read_page(fd, i, text) || !parse(text, &page.commits, page.claims, &page.n) ||
+            (found && page.commits < newest->commits))
+            continue;
+        *newest = page;
+        found = true;
+    }
+    if (fd >= 0)
+        os.close(fd);
+    return found;
 }
 
 static freshet_code check_claim(const seal *seal, const claim *claim, freshet_error *err)
@@ -223,19 +246,19 @@ static freshet_code check_claim(const seal *seal, const claim *claim, freshet_er
     return FRESHET_OK;
 }
 
-freshet_code seal_check(seal *seal, bool *read, freshet_error *err)
+freshet_code seal_check(seal *seal, freshet_error *err)
 {
-    char text[SEAL_BYTES + 1];
-    claim claims[SEAL_FILES_MAX];
-    uint32_t n = 0;
-    uint64_t commits = 0;
-    *read = read_text(seal->path, text) && parse(text, &commits, claims, &n);
-    if (!*read)
-        return FRESHET_OK;
-    seal->commits = commits;
+    seal_text text;
+    bool there = false;
+    if (!read_seal(seal->path, &text, &there))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, seal->path,
+                         "the state is damaged: its file %s %s; put back a copy of the whole "
+                         "folder, or begin anew after `freshet state reset`",
+                         seal->path, there ? "cannot be read" : "is missing");
+    seal->commits = text.commits;
     freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
-        code = check_claim(seal, &claims[i], err);
+    for (uint32_t i = 0; i < text.n && code == FRESHET_OK; i++)
+        code = check_claim(seal, &text.claims[i], err);
     return code;
 }
 
@@ -273,6 +296,15 @@ static bool sync_file(const char *path)
     int done = os.fsync(fd);
     os.close(fd);
     return done == 0;
+}
+
+static bool sync_parent(const char *path)
+{
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path),
+             slash == NULL ? "." : path);
+    return sync_file(folder);
 }
 
 /* Hashes what is new in a file; one that goes away meanwhile is not sealed. */
@@ -324,12 +356,10 @@ static size_t put_down(const seal *seal, uint64_t commits, char text[SEAL_BYTES]
 
 _Static_assert(SEAL_FILES_MAX *(SEAL_NAME_MAX + 20 + 19) + 100 < SEAL_BYTES, "a seal is one page");
 
-freshet_code seal_write(seal *seal, uint64_t commits, freshet_error *err)
+/* Covers the whole page: what was longer before is gone. */
+static freshet_code write_page(seal *seal, uint64_t commits, freshet_error *err)
 {
-    char text[SEAL_BYTES] = {0}; /* all of it is written: what was longer before is covered */
-    freshet_code code = look_at_all(seal, err);
-    if (code != FRESHET_OK)
-        return code;
+    char text[SEAL_BYTES] = {0};
     if (seal->file < 0)
         seal->file = os.open(seal->path, O_RDWR | O_CREAT, 0600);
     if (seal->file < 0)
@@ -337,9 +367,31 @@ freshet_code seal_write(seal *seal, uint64_t commits, freshet_error *err)
     put_down(seal, commits, text);
     ssize_t n;
     do
-        n = pwrite(seal->file, text, sizeof text, 0);
+        n = pwrite(seal->file, text, sizeof text, (off_t)(commits % SEAL_PAGES * SEAL_BYTES));
     while (n < 0 && errno == EINTR);
     if (n >= 0 && n < (ssize_t)sizeof text)
         errno = ENOSPC;
     return n == (ssize_t)sizeof text ? FRESHET_OK : error_system(err, "cannot write", seal->path);
+}
+
+freshet_code seal_make(seal *seal, freshet_error *err)
+{
+    seal_text text;
+    bool there = false;
+    if (read_seal(seal->path, &text, &there) && text.commits > 0)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, seal->folder,
+                         "the state is damaged: its folder %s is missing; put back a copy of the "
+                         "whole folder, or begin anew after `freshet state reset`",
+                         seal->folder);
+    os.unlink(seal->path);
+    freshet_code code = write_page(seal, 0, err);
+    if (code == FRESHET_OK && (os.fsync(seal->file) != 0 || !sync_parent(seal->path)))
+        code = error_system(err, "cannot make durable", seal->path);
+    return code;
+}
+
+freshet_code seal_write(seal *seal, uint64_t commits, freshet_error *err)
+{
+    freshet_code code = look_at_all(seal, err);
+    return code == FRESHET_OK ? write_page(seal, commits, err) : code;
 }

@@ -15,12 +15,14 @@
  *     MANIFEST-000008 312 0011223344556677
  *     sum 8899aabbccddeeff
  *
- * The seal is written in place and not synced: after a loss of power it may be an older one, or unreadable, and then
- * seals less or nothing. But never something that is not on the disk: logs are synced before they are sealed, and
+ * The seal has two pages, written in turn and in place, the commits even in one and odd in the other. It is made, and
+ * synced, before the database; so one page at least is readable after any crash, and a seal that is missing, or has no readable
+ * page, is damage too. Later it is not synced: after a loss of power it may be an older one, and then
+ * seals less. But never something that is not on the disk: logs are synced before they are sealed, and
  * so is the manifest, which RocksDB's own threads write, where it has grown.
  *
- * Order of calls: seal_open, seal_check before the database is opened, seal_commits, then seal_write after
- * each commit, seal_close. One thread at a time.
+ * Order of calls: seal_open, seal_make before there is a database, seal_check before it is opened, seal_commits,
+ * then seal_write after each commit, seal_close. One thread at a time.
  */
 #ifndef FRESHET_STATE_SEAL_H
 #define FRESHET_STATE_SEAL_H
@@ -28,7 +30,8 @@
 #include <freshet/freshet.h>
 
 #define SEAL_FILES_MAX 48u /* more are not sealed; RocksDB has a handful of logs at most */
-#define SEAL_BYTES 4096u
+#define SEAL_PAGES 2u
+#define SEAL_BYTES 4096u /* of a page */
 
 typedef struct seal seal;
 
@@ -36,9 +39,12 @@ typedef struct seal seal;
 freshet_code seal_open(const char *path, const char *folder, seal **out, freshet_error *err);
 void seal_close(seal *seal);
 
-/* FRESHET_FAILED, naming the file, where a sealed file is shorter or begins otherwise. A seal that is not there, or
- * unreadable, checks nothing (*read is false). */
-freshet_code seal_check(seal *seal, bool *read, freshet_error *err);
+/* Before there is a database: FRESHET_FAILED where the seal is of one that is gone, else a seal of no commit and no file. */
+freshet_code seal_make(seal *seal, freshet_error *err);
+
+/* FRESHET_FAILED, naming the file, where a sealed file is shorter or begins otherwise, or the seal itself is
+ * damaged. */
+freshet_code seal_check(seal *seal, freshet_error *err);
 
 /* Of the seal that was read: how many commits the database must have seen. */
 uint64_t seal_commits(const seal *seal);

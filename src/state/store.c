@@ -140,6 +140,8 @@ static freshet_code make_database(const state_store *store, freshet_error *err)
     rocks *made = NULL;
     freshet_code code = folder_remove_files(store->paths.making, err);
     if (code == FRESHET_OK)
+        code = seal_make(store->seal, err);
+    if (code == FRESHET_OK)
         code = rocks_open(store->paths.making, store->paths.folder, ROCKS_MAKE, &made, err);
     if (code == FRESHET_OK)
         code = write_first(made, err);
@@ -165,7 +167,7 @@ static freshet_code check_format(state_store *store, freshet_error *err)
     return code;
 }
 
-static freshet_code check_commits(state_store *store, bool has_seal, freshet_error *err)
+static freshet_code check_commits(state_store *store, freshet_error *err)
 {
     const char *value = NULL;
     size_t length = 0;
@@ -178,7 +180,7 @@ static freshet_code check_commits(state_store *store, bool has_seal, freshet_err
         length != sizeof store->commits)
         return damaged(store, COMMITS_KEY, 1, err);
     memcpy(&store->commits, value, length);
-    if (!has_seal || store->commits >= seal_commits(store->seal))
+    if (store->commits >= seal_commits(store->seal))
         return FRESHET_OK;
     return error_set(err, FRESHET_FAILED, FRESHET_STOP, store->paths.database,
                      "the state folder \"%s\" is damaged: a log in its folder db is missing, or "
@@ -191,15 +193,14 @@ static freshet_code check_commits(state_store *store, bool has_seal, freshet_err
 
 static freshet_code open_database(state_store *store, freshet_error *err)
 {
-    bool has_seal = false;
-    freshet_code code = seal_check(store->seal, &has_seal, err);
+    freshet_code code = seal_check(store->seal, err);
     if (code == FRESHET_OK)
         code = rocks_open(store->paths.database, store->paths.folder,
                           store->read_only ? ROCKS_READ : ROCKS_WRITE, &store->rocks, err);
     if (code == FRESHET_OK)
         code = check_format(store, err);
     if (code == FRESHET_OK)
-        code = check_commits(store, has_seal, err);
+        code = check_commits(store, err);
     return code;
 }
 

@@ -668,7 +668,8 @@ static void damage_file(damage *it, const char *below, const char *name)
     snprintf(from, sizeof from, "%s%s/%s", it->good, below, name);
     snprintf(to, sizeof to, "%s%s/%s", folder, below, name);
     file_bytes file = read_bytes(from);
-    bool is_read = strstr(name, ".log") || strstr(name, ".sst") || name[0] == 'M' || name[0] == 'C';
+    bool is_read = strstr(name, ".log") || strstr(name, ".sst") || name[0] == 'M' ||
+                   name[0] == 'C' || strcmp(name, "seal") == 0;
     int flips = is_read ? 15 : 2;
     for (long cut = 0; cut < file.length; cut += 4096) {
         remove_tree(folder);
@@ -692,12 +693,13 @@ static void damage_file(damage *it, const char *below, const char *name)
         remove_tree(folder);
         copy_folder(it->good, folder);
         unlink(to);
-        /* Refused without that name, perhaps; or it was needed for nothing. */
+        /* Refused without that name, perhaps; or it was needed for nothing (the lock). */
         state_store *store = NULL;
         freshet_code code = store_open(folder, false, &store, NULL);
         store_close(store);
         if (code == FRESHET_OK)
             look_at_damage(it, name, "removed", 0);
+        assert_true(code != FRESHET_OK || strcmp(name, "seal") != 0);
     }
     free(file.bytes);
 }
@@ -715,9 +717,9 @@ static void damage_files(damage *it, const char *below)
     closedir(stream);
 }
 
-static void test_damage(void **state)
+/* Makes the state of 10 checkpoints, and sets it aside. */
+static damage make_good(void)
 {
-    (void)state;
     damage it = {.number = 10};
     for (int session = 0; session < 3; session++) {
         state_store *store = open_it();
@@ -731,10 +733,75 @@ static void test_damage(void **state)
     }
     snprintf(it.good, sizeof it.good, "%s/good", home);
     assert_int_equal(rename(folder, it.good), 0);
+    return it;
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    damage it = make_good();
     damage_files(&it, "");
     damage_files(&it, "/db");
     assert_true(it.refused > 50);
     assert_true(it.recovered > 10);
+    n_keys = KEYS;
+}
+
+/* Copies the first bytes of what is below, files in the order of the folder or against it. */
+static long copy_bytes(const char *below, const char *good, long bytes, bool backwards)
+{
+    char from[600], to[600];
+    struct dirent **names = NULL;
+    struct stat info;
+    snprintf(from, sizeof from, "%s%s", good, below);
+    snprintf(to, sizeof to, "%s%s", folder, below);
+    mkdir(to, 0700);
+    int n = scandir(from, &names, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        const char *name = names[backwards ? n - 1 - i : i]->d_name;
+        if (name[0] == '.' || bytes <= 0)
+            continue;
+        snprintf(from, sizeof from, "%s%s/%s", good, below, name);
+        snprintf(to, sizeof to, "%s%s/%s", folder, below, name);
+        if (stat(from, &info) == 0 && S_ISDIR(info.st_mode)) {
+            bytes = copy_bytes("/db", good, bytes, backwards);
+            continue;
+        }
+        file_bytes file = read_bytes(from);
+        write_bytes(to, file.bytes, file.length < bytes ? file.length : bytes);
+        bytes -= file.length;
+        free(file.bytes);
+    }
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return bytes;
+}
+
+/* A copy of the folder that ended too early: the files behind are missing. Where there is nothing but the lock,
+ * nobody can know that there was a state. */
+static void test_cut_copy(void **state)
+{
+    (void)state;
+    damage it = make_good();
+    const long much = 1L << 40;
+    long total = much - copy_bytes("", it.good, much, false);
+    int refused = 0;
+    for (int i = 0; i < 40; i++) {
+        state_store *store = NULL;
+        freshet_error err = {0};
+        long bytes = i < 4 ? total - i : 100 + draw() % total;
+        remove_tree(folder);
+        copy_bytes("", it.good, bytes, i % 2);
+        if (store_open(folder, false, &store, &err) != FRESHET_OK) {
+            assert_non_null(strstr(err.text, "damaged"));
+            refused++;
+            continue;
+        }
+        store_close(store);
+        look_at_damage(&it, "", "copied up to", bytes);
+    }
+    assert_true(refused >= 20);
     n_keys = KEYS;
 }
 
@@ -796,6 +863,7 @@ int main(int argc, char **argv)
         TEST(test_format),        TEST(test_full_disk),
         TEST(test_kill),          TEST(test_kill_many),
         TEST(test_torn_tail),     TEST(test_damage),
+        TEST(test_cut_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
