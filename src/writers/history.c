@@ -674,6 +674,19 @@ static void drop_published(history_writer *writer, const writer_files *files)
     trim_names(writer);
 }
 
+/* The greatest number that the names of the files have. */
+static uint64_t number_of(const writer_files *files)
+{
+    uint64_t greatest = 0;
+    for (uint32_t i = 0; i < files->n; i++) {
+        const char *name = strrchr(files->paths[i], '/');
+        const char *part = strstr(name == NULL ? files->paths[i] : name, "part-");
+        uint64_t number = part == NULL ? 0 : strtoull(part + strlen("part-"), NULL, 10);
+        greatest = number > greatest ? number : greatest;
+    }
+    return greatest;
+}
+
 static freshet_code history_publish(freshet_writer *base, const writer_files *files,
                                     freshet_error *err)
 {
@@ -681,9 +694,12 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
     if (files->n == 0)
         return FRESHET_OK;
     writer->is_published = true; /* or will be, at the next open */
-    freshet_code code = base->is_batch
-                            ? history_folder_replace(writer->folder, files->paths, files->n, err)
-                            : history_folder_publish(writer->folder, files->paths, files->n, err);
+    freshet_code code = FRESHET_OK;
+    if (writer->has_checkpoints)
+        code = history_folder_note(writer->folder, number_of(files), err);
+    if (code == FRESHET_OK)
+        code = base->is_batch ? history_folder_replace(writer->folder, files->paths, files->n, err)
+                              : history_folder_publish(writer->folder, files->paths, files->n, err);
     if (code == FRESHET_OK)
         drop_published(writer, files);
     return code;
@@ -703,12 +719,30 @@ static freshet_code history_flush(freshet_writer *base, freshet_error *err)
     return code == FRESHET_OK ? history_publish(base, &files, err) : code;
 }
 
+/* Files of later checkpoints than the state has: their rows would come again. */
+static freshet_code check_noted(history_writer *writer, freshet_error *err)
+{
+    uint64_t noted = history_folder_noted(writer->folder);
+    uint64_t next = writer->base.checkpoint;
+    if (noted == 0 || noted < next)
+        return FRESHET_OK;
+    const char *path = history_folder_path(writer->folder);
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
+                     "the history in %s has rows up to checkpoint %" PRIu64
+                     ", and the state knows of checkpoint %" PRIu64
+                     " only, so these rows would be there twice: put back the state that belongs "
+                     "to it; or, to begin anew, move the whole folder %s away, too",
+                     path, noted, next - 1, path);
+}
+
 static freshet_code history_recover(freshet_writer *base, const writer_files *committed,
                                     freshet_error *err)
 {
     history_writer *writer = (history_writer *)base;
     assert(!writer->is_ready);
-    freshet_code code = history_folder_publish(writer->folder, committed->paths, committed->n, err);
+    freshet_code code = check_noted(writer, err);
+    if (code == FRESHET_OK)
+        code = history_folder_publish(writer->folder, committed->paths, committed->n, err);
     if (code == FRESHET_OK)
         code = history_folder_forget(writer->folder, err);
     if (code != FRESHET_OK)

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,8 @@
 #define ASIDE ".aside"
 #define REPLACE OWN "/replace"
 #define REPLACE_NEW OWN "/replace.new"
+#define NOTE OWN "/checkpoint"
+#define NOTE_BYTES 32u
 #define REPLACE_HEAD "freshet replaces partitions by these files\n"
 #define REPLACE_END "end\n"
 #define REPLACE_BYTES_MAX ((size_t)256 << 20)
@@ -384,6 +387,43 @@ freshet_code history_folder_publish(history_folder *folder, const char *const *f
 {
     arena_reset(folder->scratch);
     return show_files(folder, files, n, false, err);
+}
+
+/* ---- the note -------------------------------------------------------------------------------- */
+
+freshet_code history_folder_note(history_folder *folder, uint64_t checkpoint, freshet_error *err)
+{
+    char text[NOTE_BYTES];
+    arena_reset(folder->scratch);
+    const char *path = below(folder, NOTE);
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    int fd = os.open(path, O_WRONLY | O_CREAT, 0666);
+    if (fd < 0)
+        return error_system(err, "cannot write", path);
+    /* Always as long, so that nothing of an older one is left. */
+    int length = snprintf(text, sizeof text, "%020" PRIu64 "\n", checkpoint);
+    ssize_t n;
+    do
+        n = os.write(fd, text, (size_t)length);
+    while (n < 0 && errno == EINTR);
+    freshet_code code = n == length ? FRESHET_OK : error_system(err, "cannot write", path);
+    os.close(fd);
+    return code;
+}
+
+uint64_t history_folder_noted(history_folder *folder)
+{
+    char text[NOTE_BYTES] = "";
+    arena_reset(folder->scratch);
+    const char *path = below(folder, NOTE);
+    int fd = path == NULL ? -1 : os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    ssize_t n = os.read(fd, text, sizeof text - 1);
+    os.close(fd);
+    text[n < 0 ? 0 : n] = '\0';
+    return strtoull(text, NULL, 10);
 }
 
 /* ---- replacing ------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
  *   <folder>/.freshet/lock                                                  held by the run that writes
  *   <folder>/.freshet/<a file's path with ~ for />.aside                    written, not seen yet
  *   <folder>/.freshet/replace                                               what a batch is about to show
+ *   <folder>/.freshet/checkpoint                                            the last one that showed files
  *
  * A file is named by its path below the folder ("year=2024/.../part-....parquet"), aside as well as
  * seen. Aside it has another ending and lies in a folder that begins with a dot, so that no `**.parquet` finds
@@ -60,6 +61,11 @@ freshet_code history_folder_publish(history_folder *folder, const char *const *f
  * unknown whether they do; called again it goes on. */
 freshet_code history_folder_replace(history_folder *folder, const char *const *files, uint32_t n,
                                     freshet_error *err);
+
+/* The number of the last checkpoint whose files were to be seen, as it was noted; 0 where none was. The note is not
+ * synced: it is there after a crash of the process, and may be an older one after a loss of power. */
+freshet_code history_folder_note(history_folder *folder, uint64_t checkpoint, freshet_error *err);
+uint64_t history_folder_noted(history_folder *folder);
 
 /* Removes everything that lies aside. */
 freshet_code history_folder_forget(history_folder *folder, freshet_error *err);

@@ -455,6 +455,36 @@ static void a_file_that_is_gone_is_said(void **state)
     rig_free(simple.rig);
 }
 
+/* A state that was lost, or is an older copy, would give its rows again. */
+static void an_older_state_is_refused(void **state)
+{
+    (void)state;
+    static const writer_files none;
+    writer_files files;
+    simple simple;
+    make_simple(&simple, false, "");
+    rig *rig = simple.rig;
+    recover(rig, 1, &none);
+    for (int i = 0; i < 3; i++) {
+        good(rig, write_rows(rig, i, 1, NEW_YEAR_US, 1));
+        pending(rig, &files);
+        rig->writer->checkpoint++;
+        good(rig, history_writer_ops.publish(rig->writer, &files, &rig->err));
+    }
+    rig_close(rig);
+    for (uint64_t checkpoint = 4; checkpoint > 0; checkpoint--) {
+        good(rig, rig_open(rig));
+        rig->writer->checkpoint = checkpoint;
+        freshet_code code = history_writer_ops.recover(rig->writer, &none, &rig->err);
+        assert_int_equal(code, checkpoint == 4 ? FRESHET_OK : FRESHET_FAILED);
+        rig_close(rig);
+    }
+    assert_non_null(strstr(rig->err.text, "has rows up to checkpoint 3, and the state knows of "
+                                          "checkpoint 0 only"));
+    good(rig, rig_open(rig));
+    rig_free(rig);
+}
+
 static void files_of_a_lost_state_are_not_written_over(void **state)
 {
     (void)state;
@@ -472,6 +502,9 @@ static void files_of_a_lost_state_are_not_written_over(void **state)
             good(simple.rig,
                  history_writer_ops.publish(simple.rig->writer, &files, &simple.rig->err));
         rig_close(simple.rig);
+        assert_int_equal(unlink(arena_format(simple.rig->arena, "%s/h/.freshet/checkpoint",
+                                             simple.rig->folder)) != 0,
+                         run);
         good(simple.rig, rig_open(simple.rig));
     }
     assert_non_null(strstr(simple.rig->err.text, "from a run whose state is gone"));
@@ -564,6 +597,7 @@ int main(void)
         cmocka_unit_test(checkpoints_say_what_is_seen),
         cmocka_unit_test(after_a_crash_each_row_is_there_once),
         cmocka_unit_test(a_file_that_is_gone_is_said),
+        cmocka_unit_test(an_older_state_is_refused),
         cmocka_unit_test(files_of_a_lost_state_are_not_written_over),
         cmocka_unit_test(one_run_at_a_time),
         cmocka_unit_test(names_of_partitions_are_taken),
