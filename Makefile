@@ -24,7 +24,7 @@ property: ## 20,000 random pipelines with windows against DuckDB (some minutes)
 	@scripts/build release
 	@build/release/tests/property/windows_test 20000
 
-torture:  ## kill running streams a hundred times; FRESHET_KILLS says how often
+torture:  ## kill running streams a hundred times, damage their state (some minutes)
 	@scripts/torture
 
 bench:    ## measure, on this machine

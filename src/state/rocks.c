@@ -9,7 +9,8 @@
  *   log: an incomplete last record     is what a crash leaves, and is dropped; anything else wrong
  *                                      in it is damage (seal.h finds what this lets through)
  *   logs in the manifest               a log that is missing is found
- *   no flush while opening             what the log holds stays there until it is too much
+ *   a flush while opening              afterwards one log is alive; of several, RocksDB would not
+ *                                      miss one that it had not closed itself
  *
  * A small batch goes the usual way: log, memory, a table some time later. One of ROCKS_TABLE_ENTRIES or more is made a
  * table at once, aside, and then taken into the database: half the work, and nothing to replay at the next start. Both are
@@ -138,9 +139,7 @@ static freshet_code set_by_text(rocks *rocks, freshet_error *err)
     char *message = NULL;
     rocksdb_options_t *base = rocks->options;
     rocksdb_options_t *more = rocksdb_options_create();
-    rocksdb_get_options_from_string(
-        base, "track_and_verify_wals_in_manifest=true;avoid_flush_during_recovery=true", more,
-        &message);
+    rocksdb_get_options_from_string(base, "track_and_verify_wals_in_manifest=true", more, &message);
     if (message != NULL) {
         rocksdb_options_destroy(more);
         return failed(rocks->shown, "set up", message, err);
@@ -192,7 +191,8 @@ static bool table_opens(rocksdb_t *scratch, const char *path)
     return opens;
 }
 
-/* The first table of the folder that cannot be opened; "" where all can. */
+/* The oldest table of the folder that cannot be opened; "" where all can. (The newest may be one that this
+ * opening has begun.) */
 static void find_bad_table(rocksdb_t *scratch, const char *folder, char name[FILE_NAME_MAX])
 {
     char path[4096];
@@ -202,10 +202,9 @@ static void find_bad_table(rocksdb_t *scratch, const char *folder, char name[FIL
         const char *dot = strrchr(entry->d_name, '.');
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (dot == NULL || strcmp(dot, ".sst") != 0 || strlen(entry->d_name) >= FILE_NAME_MAX ||
-            table_opens(scratch, path))
+            (name[0] != '\0' && strcmp(name, entry->d_name) < 0) || table_opens(scratch, path))
             continue;
         memcpy(name, entry->d_name, strlen(entry->d_name) + 1);
-        break;
     }
     if (stream != NULL)
         closedir(stream);

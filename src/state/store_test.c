@@ -638,6 +638,9 @@ typedef struct damage {
     long number; /* of the last checkpoint */
 } damage;
 
+/* Facts that only one session writes: what comes later does not cover for them. */
+static const char *const session_names[] = {"first", "second", "third"};
+
 /* Opens the damaged folder and reads all of it: the last checkpoint, or a refusal with the name. */
 static void look_at_damage(damage *it, const char *name, const char *what, long where)
 {
@@ -649,6 +652,14 @@ static void look_at_damage(damage *it, const char *name, const char *what, long 
         code = store_visit(store, STORE_STATE, NULL, see_number, &found, &err);
     if (code == FRESHET_OK)
         code = store_visit(store, STORE_FACT, "number", see_number, &found, &err);
+    for (int i = 0; code == FRESHET_OK && i < 3; i++) {
+        text_buffer got;
+        text_init(&got, 100);
+        code = store_get(store, STORE_FACT, session_names[i], "", 0, &got, &err);
+        text_release(&got);
+        found.same &= code != FRESHET_END;
+        code = code == FRESHET_END ? FRESHET_OK : code;
+    }
     store_close(store);
     if (code == FRESHET_OK) {
         if (!found.same || found.n != n_keys + 1 || found.number != it->number)
@@ -717,15 +728,18 @@ static void damage_files(damage *it, const char *below)
     closedir(stream);
 }
 
-/* Makes the state of 10 checkpoints, and sets it aside. */
-static damage make_good(void)
+/* Makes the state of some checkpoints, and sets it aside. */
+static damage make_good(bool many)
 {
-    damage it = {.number = 10};
+    damage it = {.number = many ? 10 : 9};
     for (int session = 0; session < 3; session++) {
         state_store *store = open_it();
         for (int i = 1; i <= 3; i++)
             write_number(store, session * 3 + i);
-        if (session == 2) { /* the last one as a table */
+        begin(store);
+        put(store, STORE_FACT, session_names[session], "", "there");
+        commit(store);
+        if (many && session == 2) { /* the last one as a table */
             n_keys = MANY_KEYS;
             write_number(store, 10);
         }
@@ -736,15 +750,26 @@ static damage make_good(void)
     return it;
 }
 
-static void test_damage(void **state)
+static void damage_all(bool many)
 {
-    (void)state;
-    damage it = make_good();
+    damage it = make_good(many);
     damage_files(&it, "");
     damage_files(&it, "/db");
     assert_true(it.refused > 50);
     assert_true(it.recovered > 10);
     n_keys = KEYS;
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    damage_all(false);
+}
+
+static void test_damage_many(void **state)
+{
+    (void)state;
+    damage_all(true);
 }
 
 /* Copies the first bytes of what is below, files in the order of the folder or against it. */
@@ -783,7 +808,7 @@ static long copy_bytes(const char *below, const char *good, long bytes, bool bac
 static void test_cut_copy(void **state)
 {
     (void)state;
-    damage it = make_good();
+    damage it = make_good(true);
     const long much = 1L << 40;
     long total = much - copy_bytes("", it.good, much, false);
     int refused = 0;
@@ -863,7 +888,7 @@ int main(int argc, char **argv)
         TEST(test_format),        TEST(test_full_disk),
         TEST(test_kill),          TEST(test_kill_many),
         TEST(test_torn_tail),     TEST(test_damage),
-        TEST(test_cut_copy),
+        TEST(test_damage_many),   TEST(test_cut_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,6 +30,9 @@ SOURCE = os.environ.get("FRESHET_SOURCE", os.path.join(os.path.dirname(__file__)
 PRESET = os.environ.get("FRESHET_PRESET", "")
 DEADLINE = float(os.environ.get("FRESHET_TEST_DEADLINE", 120.0 if PRESET in ("asan", "tsan", "cov") else 60.0))
 
+# What tests draw at random is the same each time, unless a seed is given: make torture gives one.
+SEED = os.environ.get("FRESHET_SEED", "")
+
 Finished = collections.namedtuple("Finished", "code out err")
 
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
@@ -126,7 +129,7 @@ class Case(unittest.TestCase):
         self.numbers = iter(range(1000000))
         self.processes = []
         self.addCleanup(self.end_processes)
-        self.rng = random.Random(self.id())
+        self.rng = random.Random(self.id() + SEED)
         self.env = dict(os.environ, FRESHET_RUN_DIR=self.path("run"), HOME=self.path("home"),
                         XDG_STATE_HOME=self.path("state"), LC_ALL="C.UTF-8", TERM="xterm")
         self.env.pop("NO_COLOR", None)

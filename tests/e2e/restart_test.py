@@ -1,7 +1,7 @@
 """Restarts: a stream that is stopped or killed goes on where its last checkpoint was, and what it
 leaves behind is what an undisturbed run leaves: each row once, with the same features.
 
-FRESHET_KILLS says how often the long tests kill (20; `make torture` asks for 100).
+FRESHET_KILLS says how often the long tests kill (20; `make torture` asks for 100, with a seed).
 """
 
 import json
