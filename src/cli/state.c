@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/os.h"
 #include "cli/cli.h"
 #include "declaration/declaration.h"
 #include "pipeline/checkpoint.h"
@@ -50,6 +51,14 @@ static freshet_code find_folder(state_call *call)
     if (given->file == NULL && given->state == NULL) {
         error_set(&err, FRESHET_USAGE, FRESHET_STOP, NULL,
                   "name the declaration whose state is meant, or a folder by --state");
+        report_error(&err);
+        return FRESHET_USAGE;
+    }
+    struct stat info;
+    if (given->file != NULL && os.stat(given->file, &info) == 0 && S_ISDIR(info.st_mode)) {
+        error_set(&err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                  "%s is a folder: name the file of the declaration, or say --state %s",
+                  given->file, given->file);
         report_error(&err);
         return FRESHET_USAGE;
     }
@@ -380,8 +389,8 @@ static freshet_code confirm(const state_call *call)
         char answer[8] = "";
         fprintf(
             stderr,
-            "Remove the state in %s? The next run reads everything again, and a history that is "
-            "kept gets its rows again. [y/N] ",
+            "Remove the state in %s? The next run reads everything again, and wants the folder of "
+            "a history that this one wrote to be moved away, too. [y/N] ",
             call->folder);
         if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
             return FRESHET_OK;
@@ -409,7 +418,9 @@ static freshet_code run_reset(const void *arguments)
         output_format("there is no state in %s\n", call.folder);
         code = FRESHET_OK;
     } else if (code == FRESHET_OK) {
-        output_format("%s is removed; the next run begins anew\n", call.folder);
+        output_format("%s is removed; the next run begins anew (the folder of a history that this "
+                      "one wrote must be moved away, too)\n",
+                      call.folder);
     } else {
         report_error(&err);
     }

@@ -147,6 +147,8 @@ freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *s
                          "this declaration keeps nothing of its keys: it has no windows");
     if (code == FRESHET_OK && unfit == n)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "no part of the state has all the columns that --key names");
+                         "no part of the state has all the columns that --key names: \"%s\" keeps "
+                         "%.200s",
+                         parts[0].name, parts[0].shape);
     return code;
 }

@@ -222,7 +222,8 @@ static freshet_code open_to_read(state_store *store, freshet_error *err)
 {
     if (!folder_has_database(&store->paths))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, store->paths.folder,
-                         "there is no state in \"%s\": no run has kept one there",
+                         "there is no state in \"%s\": no run has kept one there (--state names "
+                         "another folder)",
                          store->paths.folder);
     freshet_code code = FRESHET_OK;
     for (int tries = 0; tries < READ_TRIES; tries++) {
