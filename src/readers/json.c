@@ -314,9 +314,9 @@ static outcome decode_double(json_decoder *decoder, column *column, uint64_t row
     } else if (yyjson_is_raw(value)) {
         if (!cell_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), &number))
             return no_fit(decoder, column->type, value, NULL);
-    } else if (unsafe_yyjson_equals_str(value, "NaN") ||
-               unsafe_yyjson_equals_str(value, "Infinity") ||
-               unsafe_yyjson_equals_str(value, "-Infinity")) {
+    } else if (yyjson_equals_str(value, "NaN") ||
+               yyjson_equals_str(value, "Infinity") ||
+               yyjson_equals_str(value, "-Infinity")) {
         cell_double(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value), &number);
     } else {
         return no_fit(decoder, column->type, value, NULL);

@@ -189,6 +189,8 @@ static void values_of_another_type_are_refused_or_null(void **state)
         {"double", "1e999", "the number 1e999"},
         {"double", "\"nan\"", "the string \"nan\""},
         {"double", "\"1.5\"", "the string \"1.5\""},
+        {"double", "{\"a\": 1, \"b\": 2, \"c\": 3}", "an object"}, /* as long as "NaN" */
+        {"double", "[1, 2, 3, 4, 5, 6, 7, 8]", "an array"},
         {"float", "3.5e38", "the number 3.5e+38"},
         {"decimal(3,1)", "100", "the number 100"},
         {"decimal(3,1)", "99.95", "the number 99.95"},
