@@ -113,8 +113,8 @@ static freshet_code open_set(world *world, bool stream, const char *input, const
         return FRESHET_BAD_DECLARATION;
     batch in = rows_of(world, input);
     problems *problems = problems_open(world->arena);
-    freshet_code code = feature_set_open(world->declaration, world->session, &in.schema, problems,
-                                         &world->set, &err);
+    freshet_code code = feature_set_open(world->declaration, world->session, &in.schema, false,
+                                         problems, &world->set, &err);
     if (code == FRESHET_BAD_DECLARATION)
         problems_report(problems, on_problem, world, &err);
     else

@@ -134,8 +134,8 @@ static freshet_code collect_parts(feature_set *set, freshet_error *err)
 }
 
 freshet_code feature_set_open(const freshet_declaration *declaration, sql_session *session,
-                              const schema *input, problems *problems, feature_set **out,
-                              freshet_error *err)
+                              const schema *input, bool corrects, problems *problems,
+                              feature_set **out, freshet_error *err)
 {
     *out = NULL;
     feature_set *set = calloc(1, sizeof *set);
@@ -143,6 +143,7 @@ freshet_code feature_set_open(const freshet_declaration *declaration, sql_sessio
         return error_memory(err, "opening the feature set");
     set->block = &declaration_of(declaration)->feature_set;
     set->is_stream = declaration_of(declaration)->is_stream;
+    set->plan.corrects = corrects && set->is_stream;
     freshet_code code = plan_make(&set->plan, declaration, session, input, problems, err);
     if (code == FRESHET_OK)
         code = windowed_open(&set->plan, set->block, set->is_stream, &set->windowed, err);

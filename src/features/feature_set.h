@@ -24,10 +24,11 @@ typedef struct feature_set feature_set;
 /* Resolves names and types against the source's columns and prepares the expressions; mistakes
  * (unknown columns with "did you mean", bad SQL, types that cannot be cast) are added to problems
  * at their places; then *out is NULL and FRESHET_BAD_DECLARATION is returned. The set is closed
- * before the session and the declaration. */
+ * before the session and the declaration.
+ * corrects: a stream outputs all rows that change again (ROW_CORRECTION), not only its keys' newest. */
 freshet_code feature_set_open(const freshet_declaration *declaration, sql_session *session,
-                              const schema *input, problems *problems, feature_set **out,
-                              freshet_error *err);
+                              const schema *input, bool corrects, problems *problems,
+                              feature_set **out, freshet_error *err);
 void feature_set_close(feature_set *set);
 
 /* Keys, timestamp, features: the first n_keys columns are keys, column n_keys is the timestamp. */

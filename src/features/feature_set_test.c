@@ -109,7 +109,7 @@ static freshet_code open_set(world *world, const char *input, const char *featur
     declare(world, feature_set);
     problems *problems = problems_open(world->arena);
     freshet_code code = feature_set_open(world->declaration, world->session, &world->in.schema,
-                                         problems, &world->set, &err);
+                                         false, problems, &world->set, &err);
     if (code == FRESHET_BAD_DECLARATION)
         assert_int_equal(problems_report(problems, on_problem, world, &err),
                          FRESHET_BAD_DECLARATION);

@@ -124,6 +124,7 @@ typedef struct plan {
     uint32_t pivot;           /* aggregated sets: a slot, or NO_SLOT */
     const uint32_t *distinct; /* slots, as declared */
     bool null_on_error;
+    bool corrects; /* set before plan_make: rows that windows change later are output again */
     schema output; /* of aggregated sets: keys and timestamp only */
     uint32_t *output_slots;
 } plan;

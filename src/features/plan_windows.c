@@ -393,7 +393,8 @@ static freshet_code make_view(planner *planner, uint32_t index)
                                        .n_keys = view->n_keys,
                                        .columns = making.fields,
                                        .features = features,
-                                       .carried = carried};
+                                       .carried = carried,
+                                       .corrects = index == 0 && plan->corrects};
     for (uint32_t i = 0; i < view->n_keys; i++)
         keys[i] = plan->slots[view->keys[i]].type;
     freshet_code code = declare_features(&making, index, features, &declaration.n_features);

@@ -26,6 +26,7 @@ typedef struct world {
     sql_statement *statements[256];
     uint32_t n_statements;
     uint32_t *lanes;
+    bool corrects;    /* as a history with corrections asks for it */
     text_buffer said; /* problems, refusals and rows, a line each */
 } world;
 
@@ -114,8 +115,8 @@ static inline freshet_code open_set(world *world, bool stream, const char *input
         return FRESHET_BAD_DECLARATION;
     batch in = rows_of(world, input);
     problems *problems = problems_open(world->arena);
-    freshet_code code = feature_set_open(world->declaration, world->session, &in.schema, problems,
-                                         &world->set, &err);
+    freshet_code code = feature_set_open(world->declaration, world->session, &in.schema,
+                                         world->corrects, problems, &world->set, &err);
     if (code == FRESHET_BAD_DECLARATION)
         problems_report(problems, on_problem, world, &err);
     else

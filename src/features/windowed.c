@@ -222,6 +222,10 @@ static const char *describe_view(windowed *windowed, const view *view)
     for (uint32_t i = 0; i < view->windows->n_slots; i++) {
         const window_slot *slot = &view->windows->slots[i];
         text_append_c(&shape, before);
+        if (slot->values == WINDOWS_NONE) {
+            text_append_c(&shape, "its row");
+            continue;
+        }
         if (slot->cell == 0)
             text_append_c(&shape, "whether there is ");
         append_column(plan, view->columns[slot->values], windowed->arena, &shape);
@@ -637,7 +641,8 @@ static freshet_code weave_beside(const weaving *weaving, bool **overflows)
         write_us[at++] = result->write_us[row];
         for (; i < result->n_refreshed && result->refreshed[i].row == row; i++) {
             keep[at] = 1;
-            kinds[at] = ROW_ONLINE | ROW_CORRECTION;
+            kinds[at] =
+                ROW_CORRECTION | (result->refreshed[i].flags & WINDOWS_NEWEST ? ROW_ONLINE : 0);
             index[at] = origin;
             (*overflows)[at] = (result->refreshed[i].flags & WINDOWS_OVERFLOW) != 0;
             write_us[at++] = result->refreshed[i].write_us;

@@ -105,6 +105,19 @@ static freshet_code keep_output_types(freshet_pipeline *pipeline, freshet_error 
                                           : FRESHET_OK;
 }
 
+static bool wants_corrections(const freshet_pipeline *pipeline)
+{
+    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
+    bool wanted = false;
+    for (uint32_t i = 0; i < blocks->n && !pipeline->options.debug; i++) {
+        const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
+        const writer_ops *ops = registry_writer(kind->kind);
+        wanted =
+            wanted || (ops->wants_corrections != NULL && ops->wants_corrections(kind->options));
+    }
+    return wanted;
+}
+
 /* Resolves everything that the declaration names; its mistakes are all in `problems` afterwards. */
 static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
 {
@@ -112,7 +125,7 @@ static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, fres
     if (code == FRESHET_OK)
         code =
             feature_set_open(pipeline->handle, pipeline->session, source_schema(pipeline->source),
-                             problems, &pipeline->features, err);
+                             wants_corrections(pipeline), problems, &pipeline->features, err);
     if (code == FRESHET_OK) {
         feature_set_dates(pipeline->features, pipeline->dates.first_us, pipeline->dates.last_us);
         code = keep_output_types(pipeline, err);

@@ -57,6 +57,8 @@ static freshet_code append_event(const walker *walker, const event_block *block,
     text_append_c(into, "\"");
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         const window_slot *slot = &plan->slots[s];
+        if (slot->values == WINDOWS_NONE)
+            continue;
         const char *name = plan->columns.fields[slot->values].name;
         bool valid = (block->valid[s] >> i & 1) != 0;
         text_append_c(into, ", ");

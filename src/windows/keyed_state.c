@@ -72,6 +72,7 @@
 #include "base/error.h"
 #include "windows/cells.h"
 #include "windows/expiry.h"
+#include "windows/corrections.h"
 #include "windows/hash.h"
 #include "windows/state_internal.h"
 
@@ -349,6 +350,10 @@ void gather_cells(const windows_plan *plan, const column *columns, uint64_t row,
 {
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         const window_slot *slot = &plan->slots[s];
+        if (slot->values == WINDOWS_NONE) {
+            cells[s] = NULL;
+            continue;
+        }
         const column *values = &columns[slot->values];
         bool there = column_is_valid(values, row);
         if (there && slot->filter != WINDOWS_NO_FILTER) {
@@ -470,36 +475,68 @@ static freshet_code reserve_refreshed(application *application, freshet_error *e
     return FRESHET_OK;
 }
 
-/* Gives the key's newest row again, because of row `row`. */
-static freshet_code refresh(application *application, const key_entry *entry, uint32_t row,
-                            freshet_error *err)
+/* Gives a row of the key again, because of row `row`. */
+static freshet_code give_again(application *application, const key_entry *entry, const old_row *old,
+                               uint32_t row, freshet_error *err)
 {
     windows_state *state = application->state;
     windows_result *result = application->result;
     freshet_code code = reserve_refreshed(application, err);
     if (code != FRESHET_OK)
         return code;
-    int64_t second = second_in(state, entry->newest_us);
     uint32_t n = result->n_refreshed;
     answer_row into = {application->arena, result->refreshed_outputs, n, false};
-    state->walker.remember = true;
-    if (!events_answer(&state->walker, &entry->events, second, events_end(&entry->events, 0),
-                       events_end(&entry->events, entry->newest_back), &into))
+    state->walker.remember = old->is_newest;
+    if (!events_answer(&state->walker, &entry->events, second_in(state, old->event_us),
+                       events_end(&entry->events, old->peers_back),
+                       events_end(&entry->events, old->back), &into))
         return apply_memory(err);
-    const unsigned char *at = entry->carried, *end = at + entry->carried_length;
+    const unsigned char *at = old->carried;
     for (uint32_t i = 0; i < state->plan->n_carried && code == FRESHET_OK; i++)
-        code = cells_get(application->arena, &at, end, &result->refreshed_carried[i], n, err);
+        code = cells_get(application->arena, &at, old->carried_end, &result->refreshed_carried[i],
+                         n, err);
     if (code != FRESHET_OK)
         return code;
     result->refreshed[n] = (windows_refreshed){
         .row = row,
-        .flags = into.overflow ? WINDOWS_OVERFLOW : 0,
-        .event_us = entry->newest_us,
-        .write_us = write_time(second, entry->revision),
+        .flags = (uint8_t)((into.overflow ? WINDOWS_OVERFLOW : 0) |
+                           (old->is_newest ? WINDOWS_NEWEST : 0)),
+        .event_us = old->event_us,
+        .write_us =
+            write_time(second_in(state, old->event_us), old->is_newest ? entry->revision : 0),
     };
     result->n_refreshed++;
     result->flags[row] |= WINDOWS_REFRESHED;
     return FRESHET_OK;
+}
+
+static freshet_code refresh(application *application, const key_entry *entry, uint32_t row,
+                            freshet_error *err)
+{
+    const old_row newest = {.back = entry->newest_back,
+                            .event_us = entry->newest_us,
+                            .carried = entry->carried,
+                            .carried_end = entry->carried + entry->carried_length,
+                            .is_newest = true};
+    return give_again(application, entry, &newest, row, err);
+}
+
+/* Gives those rows again that the event of row `row`, with `behind` events behind it, has changed; but for
+ * the newest. */
+static freshet_code correct(application *application, const key_entry *entry, uint32_t behind,
+                            uint32_t row, freshet_error *err)
+{
+    windows_state *state = application->state;
+    corrections corrections;
+    old_row old;
+    if (state->plan->row_slot == WINDOWS_NONE)
+        return FRESHET_OK;
+    corrections_begin(&corrections, &state->walker, &entry->events, behind);
+    freshet_code code = FRESHET_OK;
+    while (code == FRESHET_OK && corrections_next(&corrections, &old))
+        if (old.back != entry->newest_back)
+            code = give_again(application, entry, &old, row, err);
+    return code;
 }
 
 static freshet_code refuse(application *application, uint32_t row, uint8_t why, freshet_error *err)
@@ -555,6 +592,13 @@ static freshet_code add_event(application *application, key_entry *entry, uint32
         state->n_events += entry->events.n;
     }
     gather_cells(state->plan, application->input->columns, row, state->cells);
+    cell_text kept;
+    if (state->plan->row_slot != WINDOWS_NONE) {
+        if (!corrections_keep(state->plan, application->input->columns, row, event_us,
+                              &state->carried, &kept))
+            return apply_memory(err);
+        state->cells[state->plan->row_slot] = &kept;
+    }
     if (!events_insert(&state->walker, &entry->events, second, state->cells, at, behind))
         return apply_memory(err);
     state->n_events++;
@@ -600,11 +644,12 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     if (into.overflow)
         result->flags[row] |= WINDOWS_OVERFLOW;
     result->write_us[row] = write_time(second, newest ? entry->revision : 0);
+    code = correct(application, entry, behind, row, err);
     if (newest)
         result->flags[row] |= WINDOWS_NEWEST;
-    else if (reaches_newest(state, entry, second, behind))
-        return refresh(application, entry, row, err);
-    return FRESHET_OK;
+    else if (code == FRESHET_OK && reaches_newest(state, entry, second, behind))
+        code = refresh(application, entry, row, err);
+    return code;
 }
 
 /* The entry of a key that is not in the table: loaded, or new. */

@@ -20,6 +20,11 @@
  * "refreshed" row behind the batch. So when all input is in, the last that was output for each key's
  * newest row equals what windows_apply_history gives for it.
  *
+ * CORRECTIONS. With windows_declaration.corrects all rows that an event changes are given again in this way,
+ * each with what its own row had (corrections.h); those that are not their key's newest without
+ * WINDOWS_NEWEST, and with the write timestamp that they had. The last that was output for each row then equals
+ * what windows_apply_history gives for it, as long as nothing is later than the lateness.
+ *
  * THE NEWEST ROW of a key is the one with the greatest event time; of equal times the later arrival.
  *
  * LATENESS. A row whose second lies more than `lateness_s` before its key's newest is refused
@@ -84,12 +89,12 @@ enum {
     WINDOWS_LATE = 2,         /* refused: older than the lateness allows; outputs are null */
     WINDOWS_KEY_TOO_LONG = 4, /* refused: more than WINDOWS_KEY_BYTES_MAX */
     WINDOWS_OVERFLOW = 8,     /* some output could not hold its value, and is null */
-    WINDOWS_REFRESHED = 16    /* its key's newest row changed: see the refreshed rows */
+    WINDOWS_REFRESHED = 16    /* it changed rows of its key: see the refreshed rows */
 };
 
 typedef struct windows_refreshed {
     uint32_t row;  /* the row of the input that caused it; its key columns are the key's */
-    uint8_t flags; /* WINDOWS_OVERFLOW */
+    uint8_t flags; /* WINDOWS_OVERFLOW; WINDOWS_NEWEST: it is its key's newest row */
     int64_t event_us;
     int64_t write_us;
 } windows_refreshed;
@@ -102,7 +107,7 @@ typedef struct windows_result {
     uint32_t n_refreshed;
     windows_refreshed *refreshed; /* in the order of their causes */
     column *refreshed_outputs;
-    column *refreshed_carried; /* the plan's carried columns of the key's newest row */
+    column *refreshed_carried; /* the plan's carried columns of these rows */
 } windows_result;
 
 freshet_code windows_open(const windows_plan *plan, const windows_options *options,

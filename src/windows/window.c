@@ -194,6 +194,25 @@ static uint32_t find_slot(maker *maker, uint32_t values, uint32_t filter)
     return plan->n_slots++;
 }
 
+static freshet_code add_row_slot(maker *maker, freshet_error *err)
+{
+    windows_plan *plan = maker->plan;
+    plan->row_slot = WINDOWS_NONE;
+    if (!maker->declaration->corrects)
+        return FRESHET_OK;
+    if (plan->n_slots == WINDOWS_SLOTS_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "windows over more than %u columns and filters", WINDOWS_SLOTS_MAX - 1);
+    const type *type = type_simple(TYPE_BINARY);
+    plan->row_slot = plan->n_slots++;
+    maker->slots[plan->row_slot] = (window_slot){.values = WINDOWS_NONE,
+                                                 .filter = WINDOWS_NO_FILTER,
+                                                 .type = type,
+                                                 .cell = (uint32_t)type_cell_size(type),
+                                                 .is_text = true};
+    return FRESHET_OK;
+}
+
 static uint32_t find_measure(maker *maker, uint32_t slot, const aggregate_family *family)
 {
     windows_plan *plan = maker->plan;
@@ -467,6 +486,9 @@ freshet_code windows_plan_make(arena *arena, const windows_declaration *declarat
         if (code != FRESHET_OK)
             return in_feature(&declaration->features[i], code, err);
     }
+    code = add_row_slot(&maker, err);
+    if (code != FRESHET_OK)
+        return code;
     lay_out_slots(&maker);
     lay_out_measures(&maker);
     if (!make_walk(&maker, WINDOW_FIXED) || !make_walk(&maker, WINDOW_ROWS))

@@ -17,6 +17,7 @@
  *   slot       one value kept of each event: a column under a filter. Where the filter is not true the
  *              value is null, as in Butterfree's `case when filter then column end`. A slot of which only
  *              counts are asked keeps no value, only whether there is one.
+ *              One slot more, where rows are to be corrected, is the whole rest of the row (corrections.h).
  *   measure    one partial to compute: a family of aggregates over a slot. avg, sum and all windows of
  *              a feature share it.
  *   walk       per kind of window: the distinct lengths, the shortest first, and at each the values
@@ -74,10 +75,11 @@ typedef struct windows_declaration {
     const uint32_t
         *carried; /* value columns of which a key's newest row is kept, to output it again */
     uint32_t n_carried;
+    bool corrects; /* every row that a later event changes is given again, not only the newest */
 } windows_declaration;
 
 typedef struct window_slot {
-    uint32_t values;
+    uint32_t values; /* WINDOWS_NONE: of no column (row_slot) */
     uint32_t filter;
     const type *type;
     uint32_t cell; /* bytes kept of each event; 0: only whether it is null */
@@ -126,6 +128,7 @@ typedef struct windows_plan {
 
     uint32_t n_slots;
     const window_slot *slots;
+    uint32_t row_slot;       /* the rest of each event's row, to correct it; or WINDOWS_NONE */
     uint32_t event_bytes;    /* of one event: its second and all cells */
     uint32_t seconds_before; /* as window_slot.before, for the seconds */
     bool has_texts;

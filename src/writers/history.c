@@ -440,6 +440,11 @@ static void note_checkpoint(history_writer *writer)
 
 /* ---- gathering ------------------------------------------------------------------------------- */
 
+static bool wants_corrections(const void *options)
+{
+    return ((const history_options *)options)->corrections;
+}
+
 /* The rows that are for us, by their numbers; *rows NULL: all. */
 static freshet_code choose_rows(history_writer *writer, const batch *from, const uint32_t **rows,
                                 uint32_t *n, freshet_error *err)
@@ -787,6 +792,7 @@ const writer_ops history_writer_ops = {
               .size = sizeof(history_options),
               .check = check_options},
     .size = sizeof(history_writer),
+    .wants_corrections = wants_corrections,
     .open = history_open,
     .write = history_write,
     .flush = history_flush,

@@ -28,6 +28,9 @@ typedef struct writer_ops {
     /* Reports, before anything is opened, what a run with these options cannot do; `at` is the place
      * of the writer's block. NULL: nothing to say. Not called where --debug replaces the writers. */
     void (*check)(const void *options, const place *at, problems *problems);
+    /* True if all rows that a stream's later events change are to be given again (ROW_CORRECTION), not only its
+     * keys' newest; more is kept for them. NULL: no. */
+    bool (*wants_corrections)(const void *options);
     /* `schema`: keys (n_keys first columns), timestamp, features. Lives as long as the writer. */
     freshet_code (*open)(freshet_writer *writer, const schema *schema, uint32_t n_keys,
                          freshet_error *err);

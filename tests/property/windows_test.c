@@ -154,6 +154,7 @@ typedef struct pipeline_spec {
     feature_spec features[FEATURES_MAX];
     uint32_t n_features;
     bool with_after; /* a feature of the windows' outputs, and a plain column */
+    bool corrects; /* every row that changes is output again; the last column is the row's number */
     row_spec *rows;
     uint32_t n_rows;
     uint64_t pieces; /* seed of how the rows are cut */
@@ -259,6 +260,7 @@ static void make_pipeline(uint64_t seed, pipeline_spec *spec)
         make_feature(&chance, &spec->features[i]);
     spec->with_after = one_in(&chance, 3);
     make_rows(&chance, spec);
+    spec->corrects = one_in(&chance, 3);
 }
 
 /* ---- as a declaration ---------------------------------------------------------------------------- */
@@ -297,6 +299,8 @@ static void append_declaration(text_buffer *text, const pipeline_spec *spec, boo
     }
     if (spec->with_after)
         text_append_c(text, "    - {name: s, type: string}\n");
+    if (spec->corrects)
+        text_append_c(text, "    - {name: n, type: bigint}\n");
 }
 
 /* The value at place k of `function`'s SQL. */
@@ -455,8 +459,8 @@ static feature_set *open_set(world *world, const pipeline_spec *spec, bool strea
                          declaration, &err) != FRESHET_OK)
         return NULL;
     problems *problems = problems_open(world->arena);
-    if (feature_set_open(*declaration, world->session, &world->rows_schema, problems, &set, &err) !=
-        FRESHET_OK) {
+    if (feature_set_open(*declaration, world->session, &world->rows_schema, spec->corrects,
+                         problems, &set, &err) != FRESHET_OK) {
         problems_report(problems, on_problem, world, &err);
         wrong(world, "the feature set: %s", err.text);
     }
@@ -701,6 +705,17 @@ static bool take_online(world *world, newest *keys, const batch *out, uint32_t r
     return true;
 }
 
+/* Each row as it was output last. */
+static bool take_version(world *world, newest *versions, const batch *out, uint32_t row)
+{
+    const column *number = &out->columns[out->schema.n_fields - 1];
+    newest *have = &versions[((const int64_t *)number->data)[row]];
+    if (have->any == ((out->row_kinds[row] & ROW_NEW) != 0))
+        return wrong(world, "stream: a row is corrected before it is there, or is new twice");
+    *have = (newest){*out, row, true, out->write_us[row]};
+    return true;
+}
+
 /* Which rows a stream takes: those not later than lateness allows, by lane. */
 static void find_taken(const pipeline_spec *spec, bool *taken)
 {
@@ -715,7 +730,7 @@ static void find_taken(const pipeline_spec *spec, bool *taken)
 }
 
 static bool feed_stream(world *world, const pipeline_spec *spec, feature_set *set,
-                        const bool *taken, newest *keys)
+                        const bool *taken, newest *keys, newest *versions)
 {
     freshet_error err = {0};
     chance chance = {spec->pieces ^ 1};
@@ -743,7 +758,8 @@ static bool feed_stream(world *world, const pipeline_spec *spec, feature_set *se
                              was_refused[i] ? "refused, and should be taken"
                                             : "taken, and should be refused as too late");
         for (uint32_t row = 0; row < out.n_rows; row++)
-            if ((out.row_kinds[row] & ROW_ONLINE) && !take_online(world, keys, &out, row))
+            if (((out.row_kinds[row] & ROW_ONLINE) && !take_online(world, keys, &out, row)) ||
+                (spec->corrects && !take_version(world, versions, &out, row)))
                 return false;
     }
     return true;
@@ -754,7 +770,8 @@ static bool run_stream(world *world, const pipeline_spec *spec, feature_set *set
 {
     newest *keys = arena_zero(world->arena, spec->n_rows + KEYS_MAX, sizeof *keys);
     uint32_t *last = arena_alloc(world->arena, (spec->n_rows + KEYS_MAX) * sizeof *last);
-    if (!feed_stream(world, spec, set, taken, keys))
+    newest *versions = arena_zero(world->arena, spec->n_rows + 1, sizeof *versions);
+    if (!feed_stream(world, spec, set, taken, keys, versions))
         return false;
     memset(last, 0xFF, (spec->n_rows + KEYS_MAX) * sizeof *last);
     uint32_t at = 0;
@@ -763,6 +780,9 @@ static bool run_stream(world *world, const pipeline_spec *spec, feature_set *set
             continue;
         uint32_t *before = &last[spec->rows[i].key];
         const int64_t *n = reference->columns[0].data;
+        if (spec->corrects && !compare_rows(world, spec, "corrected stream", &versions[i].batch,
+                                            versions[i].row, reference, at))
+            return false;
         if (*before == UINT32_MAX || spec->rows[i].time_us >= spec->rows[n[*before]].time_us)
             *before = at;
         at++;
