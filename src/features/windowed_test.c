@@ -596,6 +596,50 @@ static void state_goes_on_in_another_set(void **state)
     release(&store);
 }
 
+/* As a history with corrections asks for it: each with its own time and columns. */
+static void all_changed_rows_are_given_again(void **state)
+{
+    world *world = *state;
+    world->corrects = true;
+    open_stream(world, TIME "  features: [{name: s, type: string}, {name: f, from: x, window: "
+                            "{functions: [sum], over: 4 seconds}}, {name: r, from: x, window: "
+                            "{functions: [sum], over: 2 events, mode: row_windows}}, {name: both, "
+                            "type: string, sql: \"concat(s, f__sum_over_4_seconds_fixed_windows, "
+                            "'+', r__sum_over_2_events_row_windows)\"}]\n");
+    world->corrects = false;
+    run_rows(world, ROWS("(1, 10" S ", 1, 'a'), (1, 12500000, 2, 'b'), (1, 18" S ", 4, 'c')"));
+    text_reset(&world->said);
+    run_rows(world, ROWS("(1, 12100000, 8, 'd'), (2, 12" S ", 9, 'e'), (1, 13" S ", 16, 'f')"));
+    expect(world, "N-100000 "
+                  "{\"id\":1,\"timestamp\":\"1970-01-01T00:00:12.100000Z\",\"s\":\"d\",\"f__sum_"
+                  "over_4_seconds_fixed_windows\":11.0,\"r__sum_over_2_events_row_windows\":10.0,"
+                  "\"both\":\"d11.0+10.0\"}\n"
+                  "C-500000 "
+                  "{\"id\":1,\"timestamp\":\"1970-01-01T00:00:12.500000Z\",\"s\":\"b\",\"f__sum_"
+                  "over_4_seconds_fixed_windows\":11.0,\"r__sum_over_2_events_row_windows\":3.0,"
+                  "\"both\":\"b11.0+3.0\"}\n"
+                  "CO+1 "
+                  "{\"id\":1,\"timestamp\":\"1970-01-01T00:00:18.000000Z\",\"s\":\"c\",\"f__sum_"
+                  "over_4_seconds_fixed_windows\":4.0,\"r__sum_over_2_events_row_windows\":12.0,"
+                  "\"both\":\"c4.0+12.0\"}\n"
+                  "NO+0 "
+                  "{\"id\":2,\"timestamp\":\"1970-01-01T00:00:12.000000Z\",\"s\":\"e\",\"f__sum_"
+                  "over_4_seconds_fixed_windows\":9.0,\"r__sum_over_2_events_row_windows\":9.0,"
+                  "\"both\":\"e9.0+9.0\"}\n"
+                  "N+0 "
+                  "{\"id\":1,\"timestamp\":\"1970-01-01T00:00:13.000000Z\",\"s\":\"f\",\"f__sum_"
+                  "over_4_seconds_fixed_windows\":27.0,\"r__sum_over_2_events_row_windows\":24.0,"
+                  "\"both\":\"f27.0+24.0\"}\n"
+                  "CO+2 "
+                  "{\"id\":1,\"timestamp\":\"1970-01-01T00:00:18.000000Z\",\"s\":\"c\",\"f__sum_"
+                  "over_4_seconds_fixed_windows\":4.0,\"r__sum_over_2_events_row_windows\":20.0,"
+                  "\"both\":\"c4.0+20.0\"}\n");
+    uint32_t n;
+    assert_string_equal(
+        feature_set_state(world->set, &n)->shape,
+        "keys id bigint; of each event x double, its row; of the newest row s string");
+}
+
 /* What a changed declaration can read, and what not. */
 static void states_of_other_declarations(void **state)
 {
@@ -737,6 +781,7 @@ int main(void)
         cmocka_unit_test(expiry_where_it_means_nothing),
         cmocka_unit_test(expiry_goes_on),
         cmocka_unit_test(state_goes_on_in_another_set),
+        cmocka_unit_test(all_changed_rows_are_given_again),
         cmocka_unit_test(states_of_other_declarations),
         cmocka_unit_test(cold_keys_leave_and_come_back),
     };

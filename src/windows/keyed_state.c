@@ -71,8 +71,8 @@
 
 #include "base/error.h"
 #include "windows/cells.h"
-#include "windows/expiry.h"
 #include "windows/corrections.h"
+#include "windows/expiry.h"
 #include "windows/hash.h"
 #include "windows/state_internal.h"
 
