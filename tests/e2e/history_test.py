@@ -149,6 +149,34 @@ class StreamTest(HistoryCase):
         run.stop()
         self.assert_history(range(20))
 
+    def counts(self, folder, **changes):
+        """Of each row the versions of its count, by id: events in any order, with windows."""
+        self.declare(features=("{name: id, type: bigint}", "{name: v, from: value, window: {functions: [count], over: [1 minute]}}"),
+                     timestamp="{from: seen, lateness: 1 day}", pipeline=folder,
+                     sink="- history: {path: %s%s}" % (folder, changes.pop("options", "")), **changes)
+        self.good("run", "events.yaml", "--once", "--progress", "none")
+        self.declare("read.yaml", stream=False, pipeline="read", format="parquet", schema=None,
+                     path=folder + "/*/*/*/*.parquet", timestamp="{from: timestamp}",
+                     features=("{name: id, type: bigint}",
+                               "{name: n, type: bigint, from: v__count_over_1_minute_fixed_windows}"))
+        rows, _ = self.once("read.yaml", sql="select id, n from online_feature_store__read")
+        found = {}
+        for row in rows:
+            found.setdefault(row["id"], []).append(row["n"])
+        return found
+
+    def test_corrections_end_as_a_batch(self):
+        ids = list(range(1500))
+        self.rng.shuffle(ids)
+        self.write("in/0.jsonl", b"".join(line(event(i)) for i in ids))
+        batch = self.counts("batch", stream=False)
+        first = self.counts("first")
+        all_versions = self.counts("corrected", options=", corrections: true")
+        self.assertEqual({i: len(n) for i, n in first.items()}, {i: 1 for i in ids})
+        self.assertNotEqual(first, batch)
+        self.assertGreater(sum(map(len, all_versions.values())), len(ids))
+        self.assertEqual({i: [max(n)] for i, n in all_versions.items()}, batch)  # nothing leaves a window
+
     def test_a_second_run_is_kept_out(self):
         self.declare(sink=HISTORY % "")
         self.write("in/0.jsonl", lines(0, 10))
