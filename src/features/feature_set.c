@@ -484,6 +484,46 @@ const state_part *feature_set_state(feature_set *set, uint32_t *n)
 }
 
 /* Where there are watermarks: a length, and these. Then what the windows or the groups know. */
+/* How long ids of events have been kept; in the facts behind the watermarks, where there is `deduplicate`. */
+typedef struct seen_reach {
+    char mark[8];
+    int64_t within_us;
+    int64_t lateness_us;
+} seen_reach;
+
+#define SEEN_MARK "ids kept"
+
+static seen_reach seen_reach_of(const feature_set *set)
+{
+    seen_reach reach = {.within_us = set->block->deduplicate.within_us,
+                        .lateness_us = set->block->timestamp.lateness_us};
+    memcpy(reach.mark, SEEN_MARK, sizeof reach.mark);
+    return reach;
+}
+
+/* Ids that are gone would let repetitions through. */
+static freshet_code restore_seen_reach(const feature_set *set, const char **at, size_t *length,
+                                       freshet_error *err)
+{
+    seen_reach then;
+    if (*length < sizeof then || memcmp(*at, SEEN_MARK, sizeof then.mark) != 0)
+        return FRESHET_OK;
+    memcpy(&then, *at, sizeof then);
+    *at += sizeof then;
+    *length -= sizeof then;
+    if (set->seen == NULL)
+        return FRESHET_OK;
+    const seen_reach now = seen_reach_of(set);
+    if (now.within_us + now.lateness_us <= then.within_us + then.lateness_us)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                     "\"deduplicate\" looks back further (\"within\" and \"lateness\" are %" PRId64
+                     " seconds together) than ids of events were kept (%" PRId64
+                     " seconds): repetitions of older events would pass",
+                     (now.within_us + now.lateness_us) / 1000000,
+                     (then.within_us + then.lateness_us) / 1000000);
+}
+
 freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err)
 {
     if (set->watermarks != NULL) {
@@ -495,6 +535,11 @@ freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, f
             return code;
         length = (uint32_t)(into->length - begin - sizeof length);
         memcpy(into->bytes + begin, &length, sizeof length);
+    }
+    if (set->seen != NULL && set->is_stream) {
+        const seen_reach reach = seen_reach_of(set);
+        if (!text_append(into, (const char *)&reach, sizeof reach))
+            return error_memory(err, "saving how long ids are kept");
     }
     if (set->aggregated != NULL)
         return aggregated_save_facts(set->aggregated, into, err);
@@ -528,6 +573,9 @@ freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size
         if (code != FRESHET_OK)
             return code;
     }
+    freshet_code code = restore_seen_reach(set, &at, &length, err);
+    if (code != FRESHET_OK)
+        return code;
     if (set->aggregated != NULL)
         return aggregated_restore_facts(set->aggregated, at, length, err);
     if (set->windowed != NULL)

@@ -352,6 +352,24 @@ class RefusalTest(RestartCase):
         self.declare(features=WINDOWS, timestamp=TIME, sink=HISTORY)
         self.refused("nothing was kept for its windows")
 
+    def test_longer_deduplication(self):
+        """Ids that were forgotten cannot be known again; a shorter time can be served."""
+        def declare(within):
+            self.declare(timestamp=TIME, sink=HISTORY)
+            path = self.path("events.yaml")
+            with open(path, encoding="utf-8") as file:
+                text = file.read()
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text.replace("  features:", f"  deduplicate: {{on: [id], within: {within}}}\n  features:", 1))
+        declare("10 minutes")
+        self.write("in/a.jsonl", lines(0, 500))
+        self.run_once()
+        declare("24 hours")
+        self.refused('"deduplicate" looks back further')
+        declare("5 minutes")
+        self.append("in/a.jsonl", lines(500, 600))
+        self.run_once()
+
     def test_renamed_reader(self):
         self.declare(sink=HISTORY)
         self.write("in/a.jsonl", lines(0, 500))
