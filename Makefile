@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo build test property torture bench lint format install clean
+.PHONY: help demo build adapter test property torture bench lint format install clean
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 16
@@ -15,6 +15,10 @@ demo:     ## set up, build, and watch features of real flights being computed
 build:    ## build the release binary, build/freshet
 	@scripts/build release
 	@ln -sfn release/freshet build/freshet
+
+adapter:  ## build the Cassandra adapter (Rust), which 'cassandra:' needs
+	@scripts/setup adapter
+	@scripts/build adapter
 
 test:     ## set up, build with sanitizers, run every test (under 15 minutes)
 	@scripts/test

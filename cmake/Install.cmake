@@ -14,6 +14,10 @@ else()
     set_target_properties(freshet freshet_binary PROPERTIES INSTALL_RPATH_USE_LINK_PATH TRUE)
 endif()
 
+# The Cassandra adapter, if scripts/build adapter has made it.
+install(PROGRAMS ${CMAKE_CURRENT_SOURCE_DIR}/build/adapter/libfreshet_cassandra.so
+    DESTINATION ${bundle_dir} OPTIONAL)
+
 install(TARGETS freshet_binary RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(TARGETS freshet LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/freshet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}

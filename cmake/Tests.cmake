@@ -33,6 +33,7 @@ set(test_environment
     FRESHET_SOURCE=${CMAKE_CURRENT_SOURCE_DIR}
     FRESHET_PRESET=${FRESHET_TESTS}
     FRESHET_DEPS=${FRESHET_DEPS}
+    FRESHET_CASSANDRA_ADAPTER=${CMAKE_CURRENT_SOURCE_DIR}/build/adapter/libfreshet_cassandra.so
     PYTHONPATH=${CMAKE_CURRENT_SOURCE_DIR}/tests/e2e
     PYTHONDONTWRITEBYTECODE=1
     ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
@@ -156,6 +157,13 @@ if(NOT FRESHET_FUZZ)
             add_tests(${folder} ${folder} 300 ${files})
         endif()
     endforeach()
+endif()
+
+# The Cassandra adapter's own unit tests, where scripts/build adapter has built it.
+if(FRESHET_TESTS STREQUAL release AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/build/adapter)
+    add_test(NAME release/adapter
+        COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/build-adapter test)
+    set_tests_properties(release/adapter PROPERTIES LABELS unit TIMEOUT 900)
 endif()
 
 if(FRESHET_TESTS STREQUAL release AND TARGET freshet_binary)

@@ -70,7 +70,7 @@ static bool find_beside(char found[PATH_MAX])
     return false;
 }
 
-static freshet_code check(const char *path, const cql_api *api, freshet_error *err)
+freshet_code cql_load_check(const char *path, const cql_api *api, freshet_error *err)
 {
     if (api == NULL || api->version != CQL_API_VERSION || api->size != sizeof *api) {
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
@@ -99,7 +99,7 @@ static freshet_code load(const char *path, const cql_api **api, freshet_error *e
                          ": " HOW_TO_BUILD);
     }
     const cql_api *candidate = get();
-    freshet_code code = check(path, candidate, err);
+    freshet_code code = cql_load_check(path, candidate, err);
     if (code == FRESHET_OK) {
         *api = candidate;
     }

@@ -23,4 +23,7 @@
  * Any thread. */
 freshet_code cql_load(const cql_api **api, freshet_error *err);
 
+/* The part of it that looks at the table which the file at `path` gave; NULL is no table. */
+freshet_code cql_load_check(const char *path, const cql_api *api, freshet_error *err);
+
 #endif

@@ -36,7 +36,10 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(code: Code, text: impl AsRef<str>) -> Failure {
-        Failure { code, text: one_line(text.as_ref()) }
+        Failure {
+            code,
+            text: one_line(text.as_ref()),
+        }
     }
 
     fn because(before: &str, cause: Failure) -> Failure {
@@ -47,7 +50,10 @@ impl Failure {
 /// Control characters become blanks, blanks in a row one; cut at a character's boundary.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(TEXT_MAX));
-    for word in text.split(|c: char| c.is_control() || c == ' ').filter(|word| !word.is_empty()) {
+    for word in text
+        .split(|c: char| c.is_control() || c == ' ')
+        .filter(|word| !word.is_empty())
+    {
         if !line.is_empty() {
             line.push(' ');
         }
@@ -57,7 +63,10 @@ fn one_line(text: &str) -> String {
         }
     }
     if line.len() >= TEXT_MAX {
-        let end = (0..TEXT_MAX - 3).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+        let end = (0..TEXT_MAX - 3)
+            .rev()
+            .find(|&at| line.is_char_boundary(at))
+            .unwrap_or(0);
         line.truncate(end);
         line.push_str("...");
     }
@@ -122,9 +131,10 @@ fn attempt(error: &RequestAttemptError) -> Failure {
         | RequestAttemptError::CqlRequestSerialization(_) => {
             Failure::new(Code::Refused, error.to_string())
         }
-        RequestAttemptError::UnableToAllocStreamId => {
-            Failure::new(Code::Overloaded, "too many requests wait for this node's answers")
-        }
+        RequestAttemptError::UnableToAllocStreamId => Failure::new(
+            Code::Overloaded,
+            "too many requests wait for this node's answers",
+        ),
         RequestAttemptError::BrokenConnectionError(error) => broken(error),
         // Another table by the same name has come: what was prepared is of no use any more.
         RequestAttemptError::RepreparedIdChanged { .. } => Failure::new(
@@ -147,13 +157,18 @@ fn bad_query(error: &BadQuery) -> Failure {
 }
 
 fn timed_out(after: &std::time::Duration) -> Failure {
-    Failure::new(Code::Passing, format!("no answer within {} ms", after.as_millis()))
+    Failure::new(
+        Code::Passing,
+        format!("no answer within {} ms", after.as_millis()),
+    )
 }
 
 pub fn execution(error: &ExecutionError) -> Failure {
     match error {
         ExecutionError::BadQuery(error) => bad_query(error),
-        ExecutionError::EmptyPlan => Failure::new(Code::Passing, "no node of the data centre is known"),
+        ExecutionError::EmptyPlan => {
+            Failure::new(Code::Passing, "no node of the data centre is known")
+        }
         ExecutionError::PrepareError(error) => prepare(error),
         ExecutionError::ConnectionPoolError(error) => pool(error),
         ExecutionError::LastAttemptError(error) => attempt(error),
@@ -188,7 +203,10 @@ pub fn schema_agreement(error: &SchemaAgreementError) -> Failure {
         SchemaAgreementError::RequestError(error) => attempt(error),
         SchemaAgreementError::Timeout(after) => Failure::new(
             Code::Passing,
-            format!("the nodes do not agree on the schema after {} ms", after.as_millis()),
+            format!(
+                "the nodes do not agree on the schema after {} ms",
+                after.as_millis()
+            ),
         ),
         _ => Failure::new(Code::Passing, error.to_string()),
     }
@@ -236,9 +254,9 @@ fn request(error: &RequestError) -> Failure {
 
 fn pool(error: &ConnectionPoolError) -> Failure {
     match error {
-        ConnectionPoolError::Broken { last_connection_error } => {
-            Failure::because("no connection to a node", connection(last_connection_error))
-        }
+        ConnectionPoolError::Broken {
+            last_connection_error,
+        } => Failure::because("no connection to a node", connection(last_connection_error)),
         ConnectionPoolError::Initializing => {
             Failure::new(Code::Passing, "no connection to a node yet")
         }
@@ -260,13 +278,17 @@ fn setup_request(error: &ConnectionSetupRequestErrorKind) -> Failure {
     match error {
         // A server that starts up may say ProtocolError or ServerError; only credentials are for good.
         ConnectionSetupRequestErrorKind::DbError(error, message) => match server(error, message) {
-            Failure { code: Code::Denied, text } => Failure::new(Code::Denied, text),
+            Failure {
+                code: Code::Denied,
+                text,
+            } => Failure::new(Code::Denied, text),
             Failure { text, .. } => Failure::new(Code::Passing, text),
         },
         ConnectionSetupRequestErrorKind::BrokenConnection(error) => broken(error),
-        ConnectionSetupRequestErrorKind::MissingAuthentication => {
-            Failure::new(Code::Denied, "the server asks for a user name and a password")
-        }
+        ConnectionSetupRequestErrorKind::MissingAuthentication => Failure::new(
+            Code::Denied,
+            "the server asks for a user name and a password",
+        ),
         ConnectionSetupRequestErrorKind::StartAuthSessionError(_)
         | ConnectionSetupRequestErrorKind::AuthChallengeEvaluationError(_)
         | ConnectionSetupRequestErrorKind::AuthFinishError(_) => {
@@ -303,10 +325,19 @@ mod tests {
     fn what_passes() {
         let consistency = Consistency::LocalQuorum;
         let errors = [
-            DbError::Unavailable { consistency, required: 2, alive: 1 },
+            DbError::Unavailable {
+                consistency,
+                required: 2,
+                alive: 1,
+            },
             DbError::IsBootstrapping,
             DbError::TruncateError,
-            DbError::ReadTimeout { consistency, received: 0, required: 1, data_present: false },
+            DbError::ReadTimeout {
+                consistency,
+                received: 0,
+                required: 1,
+                data_present: false,
+            },
             DbError::WriteTimeout {
                 consistency,
                 received: 0,
@@ -331,14 +362,20 @@ mod tests {
             DbError::Other(0x7000),
         ];
         for error in errors {
-            assert_eq!(of_server(error.clone(), "some message"), Code::Passing, "{error:?}");
+            assert_eq!(
+                of_server(error.clone(), "some message"),
+                Code::Passing,
+                "{error:?}"
+            );
         }
         let errors = [
             ExecutionError::RequestTimeout(Duration::from_millis(250)),
             ExecutionError::EmptyPlan,
             ConnectionPoolError::Initializing.into(),
-            ConnectionPoolError::Broken { last_connection_error: ConnectionError::ConnectTimeout }
-                .into(),
+            ConnectionPoolError::Broken {
+                last_connection_error: ConnectionError::ConnectTimeout,
+            }
+            .into(),
             RequestAttemptError::RepreparedIdMissingInBatch.into(),
         ];
         for error in errors {
@@ -363,13 +400,25 @@ mod tests {
     #[test]
     fn what_is_refused_for_good() {
         assert_eq!(of_server(DbError::SyntaxError, "line 1:7"), Code::Refused);
-        assert_eq!(of_server(DbError::Invalid, "Expected 8 or 0 byte long (3)"), Code::Refused);
-        assert_eq!(of_server(DbError::Invalid, "Batch too large"), Code::Refused);
-        assert_eq!(of_server(DbError::ProtocolError, "cannot be read"), Code::Refused);
+        assert_eq!(
+            of_server(DbError::Invalid, "Expected 8 or 0 byte long (3)"),
+            Code::Refused
+        );
+        assert_eq!(
+            of_server(DbError::Invalid, "Batch too large"),
+            Code::Refused
+        );
+        assert_eq!(
+            of_server(DbError::ProtocolError, "cannot be read"),
+            Code::Refused
+        );
         let key = BadQuery::ValuesTooLongForKey(70_000, 65_535);
         let failure = execution(&key.into());
         assert_eq!(failure.code, Code::Refused);
-        assert_eq!(failure.text, "the key has 70000 bytes and Cassandra allows 65535");
+        assert_eq!(
+            failure.text,
+            "the key has 70000 bytes and Cassandra allows 65535"
+        );
     }
 
     #[test]
@@ -383,7 +432,11 @@ mod tests {
             "Undefined name total in selection clause",
             "Unknown type shop.address",
         ] {
-            assert_eq!(of_server(DbError::Invalid, message), Code::Schema, "{message}");
+            assert_eq!(
+                of_server(DbError::Invalid, message),
+                Code::Schema,
+                "{message}"
+            );
         }
         let changed = RequestAttemptError::RepreparedIdChanged {
             statement: String::new(),
@@ -402,8 +455,14 @@ mod tests {
 
     #[test]
     fn who_is_denied() {
-        assert_eq!(of_server(DbError::Unauthorized, "User app has no MODIFY"), Code::Denied);
-        assert_eq!(of_server(DbError::AuthenticationError, "Bad credentials"), Code::Denied);
+        assert_eq!(
+            of_server(DbError::Unauthorized, "User app has no MODIFY"),
+            Code::Denied
+        );
+        assert_eq!(
+            of_server(DbError::AuthenticationError, "Bad credentials"),
+            Code::Denied
+        );
         let missing = ConnectionSetupRequestErrorKind::MissingAuthentication;
         assert_eq!(setup_request(&missing).code, Code::Denied);
         let wrong = ConnectionSetupRequestErrorKind::DbError(
@@ -417,24 +476,38 @@ mod tests {
 
     fn at_connect(error: std::io::Error) -> Failure {
         let last_connection_error = ConnectionError::IoError(Arc::new(error));
-        let pool = ConnectionPoolError::Broken { last_connection_error };
-        new_session(&NewSessionError::MetadataError(MetadataError::ConnectionPoolError(pool)))
+        let pool = ConnectionPoolError::Broken {
+            last_connection_error,
+        };
+        new_session(&NewSessionError::MetadataError(
+            MetadataError::ConnectionPoolError(pool),
+        ))
     }
 
     #[test]
     fn connecting() {
         let refused = at_connect(std::io::Error::from_raw_os_error(libc::ECONNREFUSED));
         assert_eq!(refused.code, Code::Passing);
-        assert!(refused.text.contains("Connection refused"), "{}", refused.text);
+        assert!(
+            refused.text.contains("Connection refused"),
+            "{}",
+            refused.text
+        );
 
         let tls = "error:0A000086:SSL routines::certificate verify failed:statem_clnt.c:1889:";
         assert_eq!(at_connect(std::io::Error::other(tls)).code, Code::Tls);
         let hung_up = "error:0A000126:SSL routines::unexpected eof while reading";
-        assert_eq!(at_connect(std::io::Error::other(hung_up)).code, Code::Passing);
+        assert_eq!(
+            at_connect(std::io::Error::other(hung_up)).code,
+            Code::Passing
+        );
 
         let names = NewSessionError::FailedToResolveAnyHostname(vec!["a.example:9042".into()]);
         assert_eq!(new_session(&names).code, Code::Passing);
-        assert_eq!(new_session(&NewSessionError::EmptyKnownNodesList).code, Code::Refused);
+        assert_eq!(
+            new_session(&NewSessionError::EmptyKnownNodesList).code,
+            Code::Refused
+        );
     }
 
     #[test]

@@ -19,7 +19,11 @@ impl Group {
     /// `values` are `n_values * n_rows`, each with its `length` bytes.
     pub unsafe fn copy(values: *const CqlValue, n_values: usize, n_rows: usize) -> Option<Group> {
         let n = n_values.checked_mul(n_rows)?;
-        let values = if n == 0 { &[] } else { std::slice::from_raw_parts(values, n) };
+        let values = if n == 0 {
+            &[]
+        } else {
+            std::slice::from_raw_parts(values, n)
+        };
         let size: usize = values.iter().map(|v| 4 + v.length.max(0) as usize).sum();
         let (mut bytes, mut starts) = (Vec::new(), Vec::new());
         bytes.try_reserve_exact(size).ok()?;
@@ -95,27 +99,51 @@ mod tests {
             bytes: bytes.as_ptr(),
             length: bytes.len() as i32,
         };
-        let null = CqlValue { bytes: std::ptr::null(), length: -1 };
-        let unset = CqlValue { bytes: std::ptr::null(), length: -2 };
-        let values = [value(b"abc"), null, unset, value(b""), value(b"x"), value(b"yz")];
+        let null = CqlValue {
+            bytes: std::ptr::null(),
+            length: -1,
+        };
+        let unset = CqlValue {
+            bytes: std::ptr::null(),
+            length: -2,
+        };
+        let values = [
+            value(b"abc"),
+            null,
+            unset,
+            value(b""),
+            value(b"x"),
+            value(b"yz"),
+        ];
         let group = unsafe { Group::copy(values.as_ptr(), 3, 2) }.unwrap();
         assert_eq!(group.n_rows(), 2);
 
         let mut wire = Vec::new();
         let mut writer = RowWriter::new(&mut wire);
-        group.row(0).serialize(&RowSerializationContext::empty(), &mut writer).unwrap();
+        group
+            .row(0)
+            .serialize(&RowSerializationContext::empty(), &mut writer)
+            .unwrap();
         assert_eq!(writer.value_count(), 3);
         assert_eq!(wire, b"\0\0\0\x03abc\xff\xff\xff\xff\xff\xff\xff\xfe");
 
         wire.clear();
         let mut writer = RowWriter::new(&mut wire);
-        group.row(1).serialize(&RowSerializationContext::empty(), &mut writer).unwrap();
+        group
+            .row(1)
+            .serialize(&RowSerializationContext::empty(), &mut writer)
+            .unwrap();
         assert_eq!(wire, b"\0\0\0\0\0\0\0\x01x\0\0\0\x02yz");
     }
 
     #[test]
     fn no_rows_and_no_values() {
-        assert_eq!(unsafe { Group::copy(std::ptr::null(), 3, 0) }.unwrap().n_rows(), 0);
+        assert_eq!(
+            unsafe { Group::copy(std::ptr::null(), 3, 0) }
+                .unwrap()
+                .n_rows(),
+            0
+        );
         let group = unsafe { Group::copy(std::ptr::null(), 0, 1) }.unwrap();
         assert!(group.row(0).is_empty());
     }

@@ -197,7 +197,11 @@ unsafe extern "C" fn cql_connect(
     out: *mut *mut Session,
     text: *mut c_char,
 ) -> Code {
-    give(options_in(&*options).and_then(|o| Session::connect(&o)), out, text)
+    give(
+        options_in(&*options).and_then(|o| Session::connect(&o)),
+        out,
+        text,
+    )
 }
 
 unsafe fn options_in<'a>(c: &CqlOptions) -> Result<Options<'a>, Failure> {
@@ -298,7 +302,10 @@ unsafe extern "C" fn cql_query(
     } else {
         match Group::copy(values, n_values as usize, 1) {
             Some(group) => (*session).execute(&*statement, &group),
-            None => Err(Failure::new(Code::Memory, "out of memory for the values of a query")),
+            None => Err(Failure::new(
+                Code::Memory,
+                "out of memory for the values of a query",
+            )),
         }
     };
     give(rows, out, text)
@@ -314,13 +321,22 @@ unsafe extern "C" fn cql_rows_columns(rows: *const Rows) -> u32 {
 
 unsafe extern "C" fn cql_rows_column(rows: *const Rows, column: u32) -> CqlColumn {
     let column = &(&(*rows).columns)[column as usize];
-    CqlColumn { name: column.name.as_ptr(), kind: column.kind.as_ptr() }
+    CqlColumn {
+        name: column.name.as_ptr(),
+        kind: column.kind.as_ptr(),
+    }
 }
 
 unsafe extern "C" fn cql_rows_value(rows: *const Rows, row: u32, column: u32) -> CqlValue {
     match (*rows).value(row as usize, column as usize) {
-        Some(bytes) => CqlValue { bytes: bytes.as_ptr(), length: bytes.len() as i32 },
-        None => CqlValue { bytes: std::ptr::null(), length: -1 },
+        Some(bytes) => CqlValue {
+            bytes: bytes.as_ptr(),
+            length: bytes.len() as i32,
+        },
+        None => CqlValue {
+            bytes: std::ptr::null(),
+            length: -1,
+        },
     }
 }
 

@@ -27,7 +27,10 @@ impl Queue {
             return Err(std::io::Error::last_os_error());
         }
         let event = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Queue { waiting: Mutex::new(VecDeque::new()), event })
+        Ok(Queue {
+            waiting: Mutex::new(VecDeque::new()),
+            event,
+        })
     }
 
     pub fn fd(&self) -> i32 {
@@ -36,11 +39,21 @@ impl Queue {
 
     pub fn row_failed(&self, tag: u64, row: usize, failure: Failure) {
         let Failure { code, text } = failure;
-        self.push(Completion { tag, row: row as u32, code, text });
+        self.push(Completion {
+            tag,
+            row: row as u32,
+            code,
+            text,
+        });
     }
 
     pub fn group_done(&self, tag: u64) {
-        self.push(Completion { tag, row: GROUP, code: Code::Ok, text: String::new() });
+        self.push(Completion {
+            tag,
+            row: GROUP,
+            code: Code::Ok,
+            text: String::new(),
+        });
     }
 
     fn push(&self, completion: Completion) {
@@ -73,7 +86,11 @@ mod tests {
     use super::*;
 
     fn readable(queue: &Queue) -> bool {
-        let mut poll = libc::pollfd { fd: queue.fd(), events: libc::POLLIN, revents: 0 };
+        let mut poll = libc::pollfd {
+            fd: queue.fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
         unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
     }
 
@@ -92,7 +109,10 @@ mod tests {
         assert!(!readable(&queue));
         assert_eq!(
             seen,
-            [(7, 3, Code::Refused, "too large".into()), (7, GROUP, Code::Ok, String::new())]
+            [
+                (7, 3, Code::Refused, "too large".into()),
+                (7, GROUP, Code::Ok, String::new())
+            ]
         );
         queue.take(9, |_| panic!("nothing waits"));
     }

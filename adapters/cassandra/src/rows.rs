@@ -40,12 +40,18 @@ impl Rows {
         if self.bytes.len() + page.rows_bytes_size() > ANSWER_BYTES_MAX {
             return Err(Failure::new(
                 Code::Refused,
-                format!("the answer is larger than {} MiB: ask for less", ANSWER_BYTES_MAX >> 20),
+                format!(
+                    "the answer is larger than {} MiB: ask for less",
+                    ANSWER_BYTES_MAX >> 20
+                ),
             ));
         }
         let broken =
             |e: String| Failure::new(Code::Passing, format!("the answer cannot be read: {e}"));
-        for row in page.rows::<ColumnIterator>().map_err(|e| broken(e.to_string()))? {
+        for row in page
+            .rows::<ColumnIterator>()
+            .map_err(|e| broken(e.to_string()))?
+        {
             for value in row.map_err(|e| broken(e.to_string()))? {
                 let value = value.map_err(|e| broken(e.to_string()))?;
                 match value.slice {
@@ -71,7 +77,11 @@ impl Rows {
         if end & NULL_BIT != 0 {
             return None;
         }
-        let start = if cell == 0 { 0 } else { self.ends[cell - 1] & !NULL_BIT };
+        let start = if cell == 0 {
+            0
+        } else {
+            self.ends[cell - 1] & !NULL_BIT
+        };
         Some(&self.bytes[start as usize..end as usize])
     }
 }
@@ -89,7 +99,9 @@ fn type_text(kind: &ColumnType) -> String {
             let text = match typ {
                 CollectionType::List(of) => format!("list<{}>", type_text(of)),
                 CollectionType::Set(of) => format!("set<{}>", type_text(of)),
-                CollectionType::Map(key, of) => format!("map<{}, {}>", type_text(key), type_text(of)),
+                CollectionType::Map(key, of) => {
+                    format!("map<{}, {}>", type_text(key), type_text(of))
+                }
                 _ => "unknown".to_owned(),
             };
             if *frozen {
@@ -103,7 +115,10 @@ fn type_text(kind: &ColumnType) -> String {
         }
         ColumnType::UserDefinedType { definition, .. } => definition.name.to_string(),
         ColumnType::Tuple(of) => {
-            format!("tuple<{}>", of.iter().map(type_text).collect::<Vec<_>>().join(", "))
+            format!(
+                "tuple<{}>",
+                of.iter().map(type_text).collect::<Vec<_>>().join(", ")
+            )
         }
         _ => "unknown".to_owned(),
     }
@@ -152,7 +167,10 @@ mod tests {
             typ: CollectionType::Map(native(NativeType::Int), Box::new(list)),
         };
         assert_eq!(type_text(&map), "map<int, frozen<list<text>>>");
-        let vector = ColumnType::Vector { typ: native(NativeType::Float), dimensions: 3 };
+        let vector = ColumnType::Vector {
+            typ: native(NativeType::Float),
+            dimensions: 3,
+        };
         assert_eq!(type_text(&vector), "vector<float, 3>");
         let tuple = ColumnType::Tuple(vec![
             ColumnType::Native(NativeType::BigInt),

@@ -15,6 +15,7 @@ use crate::rows::Rows;
 use crate::tls::{self, Complaint, TlsOptions};
 use futures::stream::{FuturesUnordered, StreamExt};
 use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::OpenSsl010Config;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::client::{Compression, PoolSize};
 use scylla::errors::ExecutionError;
@@ -110,7 +111,12 @@ impl Session {
             Ok(Ok(driver)) => match has_data_centre(&driver, options.local_dc) {
                 Ok(()) => {
                     let driver = Arc::new(driver);
-                    return Ok(Session { runtime, driver, queue, complaint });
+                    return Ok(Session {
+                        runtime,
+                        driver,
+                        queue,
+                        complaint,
+                    });
                 }
                 Err(failure) => failure,
             },
@@ -128,7 +134,9 @@ impl Session {
     }
 
     pub fn close(self) {
-        let Session { runtime, driver, .. } = self;
+        let Session {
+            runtime, driver, ..
+        } = self;
         drop(driver);
         runtime.shutdown_timeout(CLOSE_TIMEOUT);
     }
@@ -154,7 +162,9 @@ fn block_signals() {
 }
 
 fn builder(options: &Options, complaint: &Complaint) -> Result<SessionBuilder, Failure> {
-    let mut policy = DefaultPolicy::builder().token_aware(true).permit_dc_failover(false);
+    let mut policy = DefaultPolicy::builder()
+        .token_aware(true)
+        .permit_dc_failover(false);
     if let Some(dc) = options.local_dc {
         policy = policy.prefer_datacenter(dc.to_owned());
     }
@@ -167,7 +177,13 @@ fn builder(options: &Options, complaint: &Complaint) -> Result<SessionBuilder, F
         .build();
     let connections = NonZeroUsize::new(options.threads()).unwrap_or(NonZeroUsize::MIN);
     let mut builder = SessionBuilder::new()
-        .known_nodes(options.hosts.split(',').map(str::trim).filter(|host| !host.is_empty()))
+        .known_nodes(
+            options
+                .hosts
+                .split(',')
+                .map(str::trim)
+                .filter(|host| !host.is_empty()),
+        )
         .default_execution_profile_handle(profile.into_handle())
         .connection_timeout(options.connect_timeout())
         .hostname_resolution_timeout(Some(options.connect_timeout()))
@@ -188,7 +204,8 @@ fn builder(options: &Options, complaint: &Complaint) -> Result<SessionBuilder, F
             cert_file: options.cert_file,
             key_file: options.key_file,
         };
-        builder = builder.tls_context(Some(tls::context(&tls, complaint)?));
+        let context = OpenSsl010Config::from_dangerous_builder(tls::context(&tls, complaint)?);
+        builder = builder.tls_context(Some(context.set_use_tls_tickets(false)));
     }
     Ok(builder)
 }
@@ -198,8 +215,11 @@ fn has_data_centre(
     wanted: Option<&str>,
 ) -> Result<(), Failure> {
     let state = driver.get_cluster_state();
-    let there: BTreeSet<&str> =
-        state.get_nodes_info().iter().filter_map(|node| node.datacenter.as_deref()).collect();
+    let there: BTreeSet<&str> = state
+        .get_nodes_info()
+        .iter()
+        .filter_map(|node| node.datacenter.as_deref())
+        .collect();
     match wanted {
         Some(dc) if !there.contains(dc) => Err(Failure::new(
             Code::Refused,
@@ -248,7 +268,10 @@ impl Session {
                 prepared.set_is_idempotent(true);
                 prepared.set_consistency(consistency);
                 prepared.set_page_size(PAGE_ROWS);
-                Ok(Statement { prepared, consistency })
+                Ok(Statement {
+                    prepared,
+                    consistency,
+                })
             }
             Err(error) => Err(explained(failure::prepare(&error), &self.complaint)),
         }
@@ -311,7 +334,10 @@ impl Session {
 
     pub fn execute(&self, statement: &Statement, group: &Group) -> Result<Rows, Failure> {
         let prepared = &statement.prepared;
-        self.all_pages(|from| self.driver.execute_single_page(prepared, group.row(0), from))
+        self.all_pages(|from| {
+            self.driver
+                .execute_single_page(prepared, group.row(0), from)
+        })
     }
 
     fn all_pages<F>(&self, page: impl Fn(PagingState) -> F) -> Result<Rows, Failure>
@@ -345,7 +371,10 @@ impl Session {
                 .await_schema_agreement()
                 .await
                 .map_err(|e| failure::schema_agreement(&e))?;
-            self.driver.refresh_metadata().await.map_err(|e| failure::metadata(&e))
+            self.driver
+                .refresh_metadata()
+                .await
+                .map_err(|e| failure::metadata(&e))
         })
     }
 
@@ -353,6 +382,9 @@ impl Session {
     pub fn nodes(&self) -> (u32, u32) {
         let state = self.driver.get_cluster_state();
         let nodes = state.get_nodes_info();
-        (nodes.len() as u32, nodes.iter().filter(|node| node.is_connected()).count() as u32)
+        (
+            nodes.len() as u32,
+            nodes.iter().filter(|node| node.is_connected()).count() as u32,
+        )
     }
 }
