@@ -56,7 +56,9 @@ typedef struct cql_options {
     const char *user;     /* NULL: no authentication */
     const char *password;
     bool tls;
-    bool verify; /* with tls: the certificate's chain and the host's name; false trusts anyone */
+    bool
+        verify; /* with tls: the certificate's chain, and that it is made out to the node's address or to one
+                  * of `hosts`; false trusts anyone */
     const char *ca_file;   /* PEM; NULL: the system's */
     const char *cert_file; /* client certificate and key, PEM; NULL: none */
     const char *key_file;
@@ -84,7 +86,9 @@ typedef struct cql_completion {
 
 typedef struct cql_column {
     const char *name;
-    const char *type; /* as CQL writes it: "bigint", "frozen<list<text>>" */
+    /* As CQL writes it: "bigint", "list<text>". Servers do not say `frozen` of what they answer: for that
+     * read system_schema.columns. */
+    const char *type;
 } cql_column;
 
 typedef struct cql_api {
@@ -92,7 +96,8 @@ typedef struct cql_api {
     size_t size;      /* of this struct */
     const char *name; /* and version of the client, for messages */
 
-    /* Blocks, up to connect_timeout_ms. `text` has room for CQL_TEXT_MAX bytes, here and below. */
+    /* Blocks, up to connect_timeout_ms (and two seconds more, where that has passed, for its threads to end).
+     * Without a node in local_dc: CQL_REFUSED. `text` has room for CQL_TEXT_MAX bytes, here and below. */
     cql_code (*connect)(const cql_options *options, cql_session **out, char *text);
     /* Gives up what is in flight. */
     void (*close)(cql_session *session);
@@ -105,7 +110,9 @@ typedef struct cql_api {
 
     /* Sends n_rows rows of n_values values each (values[row * n_values + column]; copied before it returns). As
      * single requests, each to a replica of its row; or, as_batch, as one UNLOGGED BATCH, whose rows
-     * must be of one partition. `tag` names the group in its completions. Never blocks. */
+     * must be of one partition (too large a one is CQL_REFUSED for each row: send them singly). `tag` names the
+     * group in its completions. Never blocks. CQL_REFUSED, and no completion, where n_values
+     * is not the statement's number. */
     cql_code (*submit)(cql_session *session, const cql_statement *statement,
                        const cql_value *values, uint32_t n_values, uint32_t n_rows, bool as_batch,
                        uint64_t tag);
@@ -114,7 +121,8 @@ typedef struct cql_api {
     /* Readable (poll(2)) while completions wait; emptied by completions(). */
     int (*fd)(const cql_session *session);
 
-    /* Executes and waits for all rows: DDL and reads. `statement` NULL: the text `cql` with no values. */
+    /* Executes and waits for all rows: DDL and reads. `statement` NULL: the text `cql` with no values, at
+     * LOCAL_ONE. Answers of more than 256 MiB are CQL_REFUSED. */
     cql_code (*query)(cql_session *session, const char *cql, const cql_statement *statement,
                       const cql_value *values, uint32_t n_values, cql_rows **out, char *text);
     uint32_t (*rows_count)(const cql_rows *rows);
