@@ -56,9 +56,9 @@ typedef struct cql_options {
     const char *user;     /* NULL: no authentication */
     const char *password;
     bool tls;
-    bool
-        verify; /* with tls: the certificate's chain, and that it is made out to the node's address or to one
-                  * of `hosts`; false trusts anyone */
+    /* With tls: the certificate's chain, and that it is made out to the node's address or to one of `hosts`;
+     * false trusts anyone. */
+    bool verify;
     const char *ca_file;   /* PEM; NULL: the system's */
     const char *cert_file; /* client certificate and key, PEM; NULL: none */
     const char *key_file;
