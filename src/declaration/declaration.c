@@ -72,7 +72,8 @@ freshet_code declaration_read(const char *text, size_t length, const char *name,
     handle->parsed.folder = arena_text(handle->arena, folder);
     if (handle->parsed.file == NULL || handle->parsed.folder == NULL)
         handle->tree.no_memory = true;
-    else if (!yaml_read(&handle->tree, text, length, handle->parsed.file))
+    handle->tree.folder = handle->parsed.folder;
+    if (!handle->tree.no_memory && !yaml_read(&handle->tree, text, length, handle->parsed.file))
         handle->tree.root = NULL; /* half a tree would only give problems that are none */
     freshet_code code = handle_finish(handle, registry, problem, context, err);
     if (code == FRESHET_OK)

@@ -88,14 +88,12 @@ static void options_of_later_versions(void **state)
 {
     (void)state;
     static const mistake mistakes[] = {
-        {FILE_BLOCK, "kafka: {topic: x}",
-         "6:7 Kafka is not in this version of Freshet: read from \"file\" or \"table\", write to "
-         "\"online\"\n"},
         {"stream: true", "preprocess: []",
          "7:7 steps before the query are not in this version of Freshet: filter and replace in the "
          "query itself\n"},
         {"{debug: true}", "{cassandra: {}}",
-         "25:16 the Cassandra writer is not in this version of Freshet: write to \"debug: true\"\n"},
+         "25:16 the Cassandra writer is not in this version of Freshet: write to \"debug: "
+         "true\"\n"},
     };
     assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
 }

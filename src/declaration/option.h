@@ -38,6 +38,18 @@ typedef struct declared_list {
     uint32_t n;
 } declared_list;
 
+/* `options: {name: value}`, names as they are written: settings of a library that Freshet hands on. */
+typedef struct declared_property {
+    const char *name;
+    declared_text value;
+    place name_at;
+} declared_property;
+
+typedef struct declared_properties {
+    declared_property *items;
+    uint32_t n;
+} declared_properties;
+
 typedef struct declared_type {
     const type *value; /* NULL where not given */
     place at;
@@ -51,18 +63,19 @@ typedef struct declared_schema {
 } declared_schema;
 
 typedef enum option_kind {
-    OPTION_TEXT,      /* declared_text */
-    OPTION_NAME,      /* declared_text: letters, digits, _; not beginning with a digit */
-    OPTION_SQL,       /* declared_text: kept to the letter */
-    OPTION_BOOLEAN,   /* bool: true/false (yes/no/on/off are refused with a hint) */
-    OPTION_INTEGER,   /* int64_t, within minimum..maximum */
-    OPTION_DURATION,  /* int64_t microseconds: "10 minutes", "1 second", "500 ms" */
-    OPTION_BYTES,     /* int64_t: "100 MB" (10^6), "64 MiB", "4096" */
-    OPTION_CHOICE,    /* int (index into choices) */
-    OPTION_TYPE,      /* declared_type */
-    OPTION_SCHEMA,    /* declared_schema */
-    OPTION_TEXTS,     /* declared_list: a scalar or a list of scalars */
-    OPTION_FUNCTIONS, /* declared_blocks of function_block: names, or maps {name: type} */
+    OPTION_TEXT,       /* declared_text */
+    OPTION_NAME,       /* declared_text: letters, digits, _; not beginning with a digit */
+    OPTION_SQL,        /* declared_text: kept to the letter */
+    OPTION_BOOLEAN,    /* bool: true/false (yes/no/on/off are refused with a hint) */
+    OPTION_INTEGER,    /* int64_t, within minimum..maximum */
+    OPTION_DURATION,   /* int64_t microseconds: "10 minutes", "1 second", "500 ms" */
+    OPTION_BYTES,      /* int64_t: "100 MB" (10^6), "64 MiB", "4096" */
+    OPTION_CHOICE,     /* int (index into choices) */
+    OPTION_TYPE,       /* declared_type */
+    OPTION_SCHEMA,     /* declared_schema */
+    OPTION_TEXTS,      /* declared_list: a scalar or a list of scalars */
+    OPTION_PROPERTIES, /* declared_properties: a map of any names and their values */
+    OPTION_FUNCTIONS,  /* declared_blocks of function_block: names, or maps {name: type} */
     OPTION_BLOCK, /* a nested struct at the offset itself; with_flag: bool before it, see `given` */
     OPTION_BLOCKS, /* declared_blocks: a list of blocks of `block` */
     OPTION_KIND    /* declared_kind: exactly one of the kinds of a registry list is a key here */
@@ -104,6 +117,10 @@ typedef struct option {
 
 struct declaration;
 struct problems;
+
+/* True for the names of properties that hold a password, a key or a token: their values are shown as
+ * "***" and stand in no message. */
+bool property_is_secret(const char *name);
 
 /* A block: its name, table, struct size, and an optional check across its options that the table
  * cannot say (called after parsing; reports to `problems` with problem_add). */

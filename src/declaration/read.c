@@ -9,6 +9,7 @@
  * The reading nests as deep as the tables do (BLOCK_DEPTH_MAX); only a schema nests on input, as deep as
  * TYPE_DEPTH_MAX.
  */
+#define _GNU_SOURCE /* strcasestr */
 #include "declaration/read.h"
 
 #include <assert.h>
@@ -272,6 +273,44 @@ static void read_texts(reading *reading, const option *option, const node *given
                         option->name);
         else
             into->items[into->n++] = (declared_text){item->value, item->at};
+    }
+}
+
+/* ---- properties ----------------------------------------------------------------------------- */
+
+bool property_is_secret(const char *name)
+{
+    static const char *const words[] = {"password", "secret",     ".pem",
+                                        "token",    "credential", "oauthbearer.config"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasestr(name, words[i]) != NULL)
+            return true;
+    return false;
+}
+
+static void read_properties(reading *reading, const option *option, const node *given,
+                            declared_properties *into)
+{
+    if (given->kind != NODE_MAP) {
+        problem_add(reading->problems, &given->at,
+                    "\"%s\" must be a map of names and values, as in {%s}", option->name,
+                    option->example == NULL ? "name: value" : "name: \"value\"");
+        return;
+    }
+    into->items = arena_zero(reading->arena, given->n, sizeof *into->items);
+    if (into->items == NULL) {
+        reading->no_memory = true;
+        return;
+    }
+    for (const node *item = given->first; item != NULL; item = item->next) {
+        if (item->broken)
+            continue;
+        if (item->kind != NODE_SCALAR || node_is_null(item))
+            problem_add(reading->problems, &item->at, "\"%.60s\" must have a single value",
+                        item->key);
+        else
+            into->items[into->n++] =
+                (declared_property){item->key, {item->value, item->at}, item->key_at};
     }
 }
 
@@ -634,8 +673,6 @@ static const later later_options[] = {
     {"preprocess",
      "steps before the query are not in this version of Freshet: filter and replace in "
      "the query itself"},
-    {"kafka", "Kafka is not in this version of Freshet: read from \"file\" or \"table\", write to "
-              "\"online\""},
     {"cassandra",
      "the Cassandra writer is not in this version of Freshet: write to \"debug: true\""},
 };
@@ -765,6 +802,8 @@ static void read_given(reading *reading, const block_reading *in, const option *
         read_schema(reading, option, given, into);
     else if (option->kind == OPTION_TEXTS)
         read_texts(reading, option, given, into);
+    else if (option->kind == OPTION_PROPERTIES)
+        read_properties(reading, option, given, into);
     else if (option->kind == OPTION_FUNCTIONS)
         read_functions(reading, option, given, into);
     else if (given->kind != NODE_SCALAR)

@@ -59,7 +59,10 @@ static const char values[] =
     "**Variables.** `${VAR}` in any value is replaced by that variable of the environment, and "
     "`${VAR:default}` by the default where it is not set. A variable that is not set and has no "
     "default "
-    "is a mistake. `$${` stands for the characters `${`. Inside of `{ }` and `[ ]` a value with a "
+    "is a mistake. `${file:PATH}` is replaced by what that file holds, without the line's end "
+    "behind "
+    "it: for passwords that are mounted as files. `$${` stands for the characters `${`. Inside of "
+    "`{ }` and `[ ]` a value with a "
     "variable must be in quotes: `{path: \"${DATA}/flights\"}`.\n"
     "\n"
     "**Paths** are relative to the folder of the declaration's file.\n"
@@ -138,6 +141,7 @@ static void write_type(page *page, const option *option)
         [OPTION_TYPE] = "type",
         [OPTION_SCHEMA] = "schema",
         [OPTION_TEXTS] = "text, or list of texts",
+        [OPTION_PROPERTIES] = "map of texts",
         [OPTION_FUNCTIONS] = "[functions](#functions), one or a list",
     };
     switch (option->kind) {

@@ -161,6 +161,11 @@ static yyjson_mut_val *draw_value(drawing *drawing, const option *option, uint32
     case OPTION_TEXTS:
         return any_of(drawing, draw_scalar(drawing),
                       draw_list(drawing, draw_scalar(drawing), option->required));
+    case OPTION_PROPERTIES: {
+        yyjson_mut_val *made = typed(drawing, "object");
+        put(drawing, made, "additionalProperties", draw_scalar(drawing));
+        return made;
+    }
     case OPTION_FUNCTIONS:
         return any_of(drawing, draw_function(drawing),
                       draw_list(drawing, draw_function(drawing), true));

@@ -223,6 +223,23 @@ static void show_texts(showing *showing, const option *option, const declared_li
     }
 }
 
+static void show_properties(showing *showing, const option *option,
+                            const declared_properties *properties, uint32_t indent)
+{
+    text_buffer *out = &showing->out;
+    if (properties->n == 0)
+        return;
+    begin_option(showing, option->name, indent);
+    text_append_char(out, '\n');
+    for (uint32_t i = 0; i < properties->n; i++) {
+        const declared_property *property = &properties->items[i];
+        bool hidden = option->secret || property_is_secret(property->name);
+        begin_line(showing, indent + 2);
+        show_key(out, property->name);
+        show_text(out, hidden ? "***" : property->value.value, indent + 4);
+    }
+}
+
 static void show_functions(showing *showing, const option *option, const declared_blocks *blocks,
                            uint32_t indent)
 {
@@ -345,6 +362,7 @@ static void show_option(showing *showing, const option *option, const char *bloc
         return;
     }
     case OPTION_TEXTS: show_texts(showing, option, from, indent); return;
+    case OPTION_PROPERTIES: show_properties(showing, option, from, indent); return;
     case OPTION_FUNCTIONS: show_functions(showing, option, from, indent); return;
     case OPTION_BLOCK:
         if (option->given_offset == 0 || *(const bool *)(block + option->given_offset - 1))

@@ -1,10 +1,13 @@
 /* tree.c - see tree.h. */
 #include "declaration/tree.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/os.h"
 #include "base/text.h"
 
 void tree_init(tree *tree, arena *arena, problems *problems)
@@ -181,6 +184,62 @@ static bool refuse_inside(node *scalar, size_t raw_offset, const char *sentence)
     return refuse(scalar, &at, sentence);
 }
 
+#define FILE_VALUE_BYTES_MAX 65536
+
+/* What the file holds, without a line's end behind it; FILE_VALUE_BYTES_MAX + 1 bytes where it is longer, or a
+ * negative number and errno. */
+static ssize_t read_value(const char *path, char *into)
+{
+    int fd = os.open(path, O_RDONLY, 0);
+    size_t filled = 0;
+    ssize_t n = 1;
+    if (fd < 0)
+        return -1;
+    while (n != 0 && filled <= FILE_VALUE_BYTES_MAX) {
+        n = os.read(fd, into + filled, FILE_VALUE_BYTES_MAX + 1 - filled);
+        if (n < 0 && errno != EINTR)
+            break;
+        filled += n > 0 ? (size_t)n : 0;
+    }
+    int problem = errno;
+    os.close(fd);
+    errno = problem;
+    if (n < 0)
+        return -1;
+    if (filled > 0 && into[filled - 1] == '\n')
+        filled--;
+    if (filled > 0 && into[filled - 1] == '\r')
+        filled--;
+    return (ssize_t)filled;
+}
+
+/* Appends what the file of ${file:PATH} holds. The path is relative to the folder of the declaration. */
+static bool file_append(node *scalar, size_t start, const variable *variable, text_buffer *value)
+{
+    tree *tree = scalar->tree;
+    const char *path = arena_copy(tree->arena, variable->standard, variable->standard_length);
+    char *bytes = arena_alloc(tree->arena, FILE_VALUE_BYTES_MAX + 1);
+    if (path != NULL && path[0] != '/' && tree->folder != NULL && strcmp(tree->folder, ".") != 0)
+        path = arena_format(tree->arena, "%s/%s", tree->folder, path);
+    if (path == NULL || bytes == NULL) {
+        tree->no_memory = true;
+        return false;
+    }
+    char sentence[400];
+    ssize_t length = read_value(path, bytes);
+    if (length < 0)
+        snprintf(sentence, sizeof sentence, "the file \"%.200s\" cannot be read: %s", path,
+                 strerror(errno));
+    else if (length > FILE_VALUE_BYTES_MAX)
+        snprintf(sentence, sizeof sentence, "the file \"%.200s\" has more than %d bytes", path,
+                 FILE_VALUE_BYTES_MAX);
+    else if (memchr(bytes, '\0', (size_t)length) != NULL || !text_is_utf8(bytes, (size_t)length))
+        snprintf(sentence, sizeof sentence, "the file \"%.200s\" is not text in UTF-8", path);
+    else
+        return text_append(value, bytes, (size_t)length) || value->failed;
+    return refuse_inside(scalar, start, sentence);
+}
+
 /* Appends the value of the variable at raw[start]. */
 static bool variable_append(node *scalar, size_t start, const variable *variable,
                             text_buffer *value)
@@ -192,6 +251,8 @@ static bool variable_append(node *scalar, size_t start, const variable *variable
         scalar->tree->no_memory = true;
         return false;
     }
+    if (strcmp(name, "file") == 0 && variable->standard_length > 0)
+        return file_append(scalar, start, variable, value);
     const char *found = getenv(name);
     if (found == NULL && bytes == NULL) {
         char sentence[400];

@@ -66,6 +66,7 @@ struct tree {
     problems *problems;
     node *root;
     const char *file;   /* the name in messages; NULL: built by calls */
+    const char *folder; /* what ${file:PATH} is relative to; NULL: the working directory */
     const char *source; /* the YAML text; NULL: built by calls */
     size_t source_length;
     uint32_t n_nodes;
@@ -86,7 +87,7 @@ node *tree_node(tree *tree, node_kind kind, const place *at);
 bool tree_append(node *parent, node *child, const char *key, const place *key_at);
 
 /* Gives a scalar its text. With `variables`, ${VAR} and ${VAR:default} are replaced from the
- * environment and $${ stands for ${. False where a problem was reported; the node is then `broken`. */
+ * environment, ${file:PATH} by what that file holds, and $${ stands for ${. False where a problem was reported; the node is then `broken`. */
 bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables);
 
 /* A copy of `from` and all below it, at `depth` levels below the root. */
