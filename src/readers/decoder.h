@@ -43,6 +43,7 @@ typedef struct decoder_ops {
     freshet_code (*describe)(const decoder_options *options, const char *name, arena *arena,
                              schema *out, freshet_error *err);
     freshet_code (*open)(decoder *decoder, freshet_error *err);
+    /* `into` stays where it is until the next begin; its columns may move. */
     void (*begin)(decoder *decoder, batch *into);
     /* Row into->n_rows from these bytes, which outlive the batch; long texts may point into them. An error with
      * FRESHET_SKIP_ROW says why the message is bad; the row's cells are then to be overwritten. */
@@ -60,7 +61,11 @@ struct decoder {
 
 const decoder_ops *decoder_of(const decoder_options *options);
 
-/* Allocates and opens; *out is closed by decoder_close (NULL is fine). */
+/* True where the format has named columns, as JSON and CSV have; false where it has a single one. */
+bool decoder_has_fields(const decoder_options *options);
+
+/* Allocates and opens; *out is closed by decoder_close (NULL is fine). Options, schema and `used`
+ * must outlive it. */
 freshet_code decoder_open(const decoder_options *options, const schema *schema, const bool *used,
                           bool cast_error_null, decoder **out, freshet_error *err);
 void decoder_close(decoder *decoder);

@@ -62,6 +62,7 @@ struct json_decoder {
     arena *own; /* the shapes */
     bool cast_error_null;
     bool exact; /* numbers are read as text */
+    bool strict;
     batch *into;
     char *slab; /* room in the batch's arena for copies of records */
     size_t slab_left;
@@ -71,7 +72,7 @@ struct json_decoder {
     misfit misfit;
 };
 
-typedef enum outcome { FITS, DOES_NOT_FIT, NEEDS_EXACT, NO_MEMORY } outcome;
+typedef enum outcome { FITS, DOES_NOT_FIT, OTHER_FIELDS, NEEDS_EXACT, NO_MEMORY } outcome;
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
 
@@ -431,7 +432,7 @@ static outcome decode_array(json_decoder *decoder, shape *child, column *column,
     ((cell_span *)column->data)[row] = (cell_span){.offset = offset, .length = n};
     for (uint64_t i = 0; i < n; i++) {
         outcome result = decode_value(decoder, child, elements, offset + i, each);
-        if (result == DOES_NOT_FIT)
+        if (result == DOES_NOT_FIT || result == OTHER_FIELDS)
             path_prepend(&decoder->misfit, NULL, i, true);
         if (result != FITS)
             return result;
@@ -500,6 +501,23 @@ static outcome decode_missing(json_decoder *decoder, const shape *it, column *co
     return FITS;
 }
 
+static outcome other_field(json_decoder *decoder, const char *what, const char *name, size_t length)
+{
+    decoder->misfit.hint = what;
+    snprintf(decoder->misfit.path, sizeof(decoder->misfit.path), "%.*s", cell_shown(name, length),
+             name);
+    return OTHER_FIELDS;
+}
+
+static outcome missing_field(json_decoder *decoder, const shape *it)
+{
+    uint32_t i = 0;
+
+    while (it->seen[i] == it->stamp)
+        i++;
+    return other_field(decoder, "is missing", it->fields[i].name, it->name_lengths[i]);
+}
+
 static outcome decode_object(json_decoder *decoder, shape *it, column *columns, uint64_t row,
                              yyjson_val *object)
 {
@@ -516,16 +534,21 @@ static outcome decode_object(json_decoder *decoder, shape *it, column *columns, 
         int32_t i = shape_find(it, place, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key));
         if (i != FIELD_IGNORED) {
             outcome result = decode_value(decoder, it->children[i], &columns[i], row, value);
-            if (result == DOES_NOT_FIT)
+            if (result == DOES_NOT_FIT || result == OTHER_FIELDS)
                 path_prepend(&decoder->misfit, it->fields[i].name, 0, false);
             if (result != FITS)
                 return result;
             n_seen += it->seen[i] != it->stamp;
             it->seen[i] = it->stamp;
+        } else if (decoder->strict) {
+            return other_field(decoder, "is not in the schema", unsafe_yyjson_get_str(key),
+                               unsafe_yyjson_get_len(key));
         }
         key = unsafe_yyjson_get_next(value);
     }
-    return n_seen == it->n_used ? FITS : decode_missing(decoder, it, columns, row);
+    if (n_seen == it->n_used)
+        return FITS;
+    return decoder->strict ? missing_field(decoder, it) : decode_missing(decoder, it, columns, row);
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -661,6 +684,12 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
                               doc->root)) {
         case FITS: decoder->into->n_rows++; break;
         case DOES_NOT_FIT: code = refuse_misfit(decoder, err); break;
+        case OTHER_FIELDS:
+            code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                             "Field \"%s\" %s, and strict: true wants the fields of the schema and "
+                             "no others.",
+                             decoder->misfit.path, decoder->misfit.hint);
+            break;
         case NEEDS_EXACT: *again = true; break;
         case NO_MEMORY: code = error_memory(err, "decoding a JSON record"); break;
         }
@@ -712,6 +741,11 @@ freshet_code json_open(const schema *schema, const bool *used, bool cast_error_n
             decoder->exact = true;
     *out = decoder;
     return FRESHET_OK;
+}
+
+void json_set_strict(json_decoder *decoder)
+{
+    decoder->strict = true;
 }
 
 void json_close(json_decoder *decoder)

@@ -45,6 +45,10 @@ freshet_code json_open(const schema *schema, const bool *used, bool cast_error_n
                        json_decoder **out, freshet_error *err);
 void json_close(json_decoder *decoder);
 
+/* From now on a record that lacks a field of the schema, or has others, is a bad one; of a decoder
+ * that uses all columns. */
+void json_set_strict(json_decoder *decoder);
+
 /* The batch that the next records go to. */
 void json_begin(json_decoder *decoder, batch *into);
 
