@@ -194,13 +194,14 @@ typedef struct freshet_run_options {
     bool serve; /* answer `freshet query` on the pipeline's private socket */
     bool
         check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
-    const char
-        *state; /* streams: the state folder; NULL: the declaration's state.path, or `<pipeline>.state`
+    const char *
+        state; /* streams: the state folder; NULL: the declaration's state.path, or `<pipeline>.state`
                    beside the declaration where a writer keeps its rows; see docs/delivery.md */
     const char *start_date; /* batch runs: YYYY-MM-DD, both days included; NULL: no bound */
     const char *end_date;
     bool drain; /* with once: close every open window at the end */
-    uint32_t step_rows; /* rows of each reader in one micro-batch, at most; 0: as many as are best */
+    uint32_t
+        step_rows; /* rows of each reader in one micro-batch, at most; 0: as many as are best */
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.
@@ -248,6 +249,10 @@ typedef enum freshet_count {
 
 /* A counter of the run so far. Any thread. */
 FRESHET_API int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which);
+
+/* True where every reader can give what there is to read. False: why not, in `why` (may be NULL), whose code is
+ * FRESHET_TRY_AGAIN: the run goes on by itself when it is over. Any thread. */
+FRESHET_API bool freshet_ready(const freshet_pipeline *pipeline, freshet_error *why);
 
 /* The output schema, as text: column i's name and type name; NULL past the last. Keys first, then
  * "timestamp", then the features in their order. */

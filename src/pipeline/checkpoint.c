@@ -90,7 +90,12 @@ static freshet_code put_position(checkpoint *checkpoint, const char *id,
     text_buffer *text = &checkpoint->text;
     text_reset(text);
     text_append(text, (const char *)&position->offset, sizeof position->offset);
-    if (!text_append_c(text, position->label))
+    text_append_c(text, position->label);
+    if (position->lane != 0) { /* behind the label's NUL */
+        text_append_char(text, '\0');
+        text_append(text, (const char *)&position->lane, sizeof position->lane);
+    }
+    if (text->failed)
         return error_memory(err, CHECKPOINTING);
     return store_put(checkpoint->store, STORE_POSITION, id, position->name, strlen(position->name),
                      text->bytes, text->length, err);
@@ -104,18 +109,19 @@ static freshet_code put_positions(freshet_pipeline *pipeline, uint32_t i, freshe
     freshet_reader *reader = pipeline->readers[i].reader;
     const char *id = reader->block->id.value;
     bool all = !checkpoint->kept_readers[i] || checkpoint->moved_lost;
-    reader_positions positions = {0};
-    freshet_code code = reader->ops->positions(reader, checkpoint->arena, all, &positions, err);
+    reader_positions *positions = &checkpoint->positions[i];
+    freshet_code code = reader->ops->positions(reader, checkpoint->arena, all, positions, err);
     if (code == FRESHET_OK && all)
         code = store_remove_all(checkpoint->store, STORE_POSITION, id, err);
-    for (uint32_t k = 0; code == FRESHET_OK && k < positions.n; k++)
-        code = put_position(checkpoint, id, &positions.items[k], err);
+    for (uint32_t k = 0; code == FRESHET_OK && k < positions->n; k++)
+        code = put_position(checkpoint, id, &positions->items[k], err);
     return code;
 }
 
 static freshet_code put_all_positions(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
+    memset(pipeline->checkpoint->positions, 0, sizeof pipeline->checkpoint->positions);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++)
         if (source_drives(pipeline->source, i) && pipeline->readers[i].opened &&
             pipeline->readers[i].reader->ops->positions != NULL)
@@ -254,6 +260,16 @@ static void note_durable(freshet_pipeline *pipeline)
     checkpoint->phase = CHECKPOINT_PUBLISHING;
 }
 
+static void ack_readers(freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        freshet_reader *reader = pipeline->readers[i].reader;
+        const reader_positions *positions = &pipeline->checkpoint->positions[i];
+        if (positions->n > 0 && reader->ops->ack != NULL && pipeline->readers[i].opened)
+            reader->ops->ack(reader, positions);
+    }
+}
+
 static freshet_code publish(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
@@ -277,6 +293,7 @@ static freshet_code go_on(freshet_pipeline *pipeline, bool wait, freshet_error *
         if (code != FRESHET_OK)
             return code;
         note_durable(pipeline);
+        ack_readers(pipeline);
     }
     return checkpoint->phase == CHECKPOINT_PUBLISHING ? publish(pipeline, err) : FRESHET_OK;
 }
@@ -392,6 +409,9 @@ static bool take_position(void *context, const char *name, const void *key, size
     position.label = arena_copy(taking->arena, (const char *)value + sizeof position.offset,
                                 length - sizeof position.offset);
     taking->failed = position.label == NULL;
+    size_t head = position.label == NULL ? 0 : sizeof position.offset + strlen(position.label) + 1;
+    if (head > 0 && head + sizeof position.lane <= length)
+        memcpy(&position.lane, (const char *)value + head, sizeof position.lane);
     if (!taking->failed)
         out->items[out->n++] = position;
     return !taking->failed;

@@ -29,8 +29,9 @@ struct checkpoint {
     writer_files files[PIPELINE_WRITERS_MAX];       /* of the one on its way */
     uint32_t published;                             /* writers that have published them */
     bool is_listed; /* the last durable checkpoint lists files, all published by now */
-    bool kept_readers[PIPELINE_READERS_MAX]; /* all their positions are in the store */
-    bool is_declared;                        /* this run has put down its declaration */
+    reader_positions positions[PIPELINE_READERS_MAX]; /* put down in it, in the arena */
+    bool kept_readers[PIPELINE_READERS_MAX];          /* all their positions are in the store */
+    bool is_declared;                                 /* this run has put down its declaration */
     bool moved_lost; /* positions were asked for, and the checkpoint then failed */
 
     checkpoint_part *parts;

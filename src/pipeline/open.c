@@ -260,6 +260,7 @@ static freshet_pipeline *allocate(const freshet_declaration *declaration,
     if (pipeline == NULL)
         return NULL;
     pipeline->wake_fd = -1;
+    pthread_mutex_init(&pipeline->trouble_lock, NULL);
     pipeline->handle = declaration;
     pipeline->declaration = declaration_of(declaration);
     if (options != NULL)
@@ -341,5 +342,6 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
         close(pipeline->wake_fd);
     arena_close(pipeline->step_arena);
     arena_close(pipeline->arena);
+    pthread_mutex_destroy(&pipeline->trouble_lock);
     free(pipeline);
 }

@@ -7,6 +7,7 @@
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
+ *   trouble.c    readers that cannot give what they should: said, and shown by freshet_ready()
  *   run.c        steps until the end: waiting, retries, stop, counters, queries
  *
  * A step has two halves. The first takes rows from the readers and computes feature rows and rejects;
@@ -22,6 +23,7 @@
 #ifndef FRESHET_PIPELINE_PIPELINE_H
 #define FRESHET_PIPELINE_PIPELINE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base/batch.h"
@@ -64,6 +66,8 @@ typedef struct reader_state {
     bool ended;
     bool more; /* it stopped at a limit: do not wait before the next poll */
     int64_t next_check_us;
+    bool troubled;           /* as was said */
+    int64_t trouble_said_us; /* when it was said last */
 } reader_state;
 
 typedef struct delivery {
@@ -99,6 +103,9 @@ struct freshet_pipeline {
     rejects rejects;
     int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
+    pthread_mutex_t trouble_lock; /* around the next two, which any thread may ask for */
+    uint32_t n_troubled;
+    char trouble[640]; /* of the reader that said so last */
     atomic_llong counters[FRESHET_ROWS_LATE + 1];
 };
 
@@ -123,6 +130,9 @@ freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err);
 /* At the end of all input: flushes, publishes what the writers of a batch have made aside, takes the last
  * checkpoint of a stream. May be called again. */
 freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err);
+
+/* After a poll: says when the reader's trouble begins, lasts and ends, and keeps it for freshet_ready(). */
+void trouble_note(freshet_pipeline *pipeline, reader_state *state);
 
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
 freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);

@@ -25,6 +25,20 @@
 #define EXPECTED_ROWS_FIRST 64u
 #define LANES_MAX (1u << 24) /* of one reader */
 
+/* Lanes whose rows are waiting: what they may need is kept until they come. */
+static freshet_code expect_lanes(freshet_pipeline *pipeline, freshet_reader *reader,
+                                 freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    if (reader->ops->next_lane == NULL)
+        return FRESHET_OK;
+    for (uint32_t lane = reader->ops->next_lane(reader); lane != UINT32_MAX && code == FRESHET_OK;
+         lane = reader->ops->next_lane(reader))
+        code = feature_set_expect(pipeline->features, reader->index * LANES_MAX + lane % LANES_MAX,
+                                  err);
+    return code;
+}
+
 static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state, freshet_error *err)
 {
     freshet_reader *reader = state->reader;
@@ -33,7 +47,7 @@ static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state,
         freshet_code code = checkpoint_positions(pipeline, reader->index, &from, err);
         if (code == FRESHET_OK)
             code = reader->ops->open(reader, &from, err);
-        if (code == FRESHET_OK) /* its first lane: more of them show themselves */
+        if (code == FRESHET_OK && reader->ops->next_lane == NULL)
             code = feature_set_expect(pipeline->features, reader->index * LANES_MAX, err);
         if (code != FRESHET_OK)
             return code;
@@ -53,12 +67,16 @@ static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state,
     uint32_t rejects_before = pipeline->rejects.n;
     code = reader->ops->poll(reader, taken, most, STEP_BYTES_MAX, &pipeline->rejects, &state->more,
                              err);
+    trouble_note(pipeline, state);
     if (code == FRESHET_END) {
         state->ended = true;
         state->more = false;
     } else if (code != FRESHET_OK) {
         return code;
     }
+    code = expect_lanes(pipeline, reader, err);
+    if (code != FRESHET_OK)
+        return code;
     state->batch = taken;
     state->expected_rows = taken->n_rows;
     pipeline_count(pipeline, FRESHET_ROWS_READ,

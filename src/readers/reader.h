@@ -5,7 +5,7 @@
  * from the pipeline's thread. The loop allocates `size` bytes, zeroed, the base struct first, and
  * fills the base in before describe().
  *
- * The legal order: describe, open, {poll, ack}*, close. close comes after any failure, too, and
+ * The legal order: describe, open, {poll, positions, ack}*, close. close comes after any failure, too, and
  * exactly once.
  *
  * POSITIONS. A reader's input is divided into partitions: files, or partitions of a topic. The
@@ -23,11 +23,13 @@
 
 /* Where reading of a partition goes on. `name` identifies the partition for ever (a file: device,
  * inode and a fingerprint of its beginning, so that a renamed file is known again); `label` is
- * what messages and dead letters show (the path); `offset` is the place of the next record. */
+ * what messages and dead letters show (the path); `offset` is the place of the next record; `lane` is the
+ * watermark's partition (origin.lane), which must be the same after a restart. */
 typedef struct reader_position {
     const char *name;
     const char *label;
     int64_t offset;
+    uint32_t lane;
 } reader_position;
 
 typedef struct reader_positions {
@@ -71,6 +73,18 @@ typedef struct reader_ops {
      * of positions with all = false; every partition with all = true. */
     freshet_code (*positions)(freshet_reader *reader, arena *arena, bool all, reader_positions *out,
                               freshet_error *err);
+
+    /* A checkpoint that holds these positions, which the reader has given, is durable. For telling others only:
+     * what goes wrong with it is the reader's to log. Must not wait. NULL: of no interest. */
+    void (*ack)(freshet_reader *reader, const reader_positions *upto);
+
+    /* A lane that has rows waiting when its reading begins, each once, UINT32_MAX after the last; asked after each
+     * poll. What these rows may need is kept until they come. NULL: lane 0 only. */
+    uint32_t (*next_lane)(freshet_reader *reader);
+
+    /* NULL where all is well; else why there can be no rows at the moment though there should be, one sentence without
+     * its full stop. The loop says so when it begins, now and then, and when it is over. NULL = never. */
+    const char *(*trouble)(const freshet_reader *reader);
 
     /* The name to show for an origin's partition (a path, "orders/3"). */
     const char *(*partition_label)(const freshet_reader *reader, uint32_t partition);

@@ -1,0 +1,52 @@
+/* trouble.c - readers that cannot give what they should: said, and shown by freshet_ready().
+ *
+ * A reader's trouble is said when it begins, each TROUBLE_AGAIN_US while it lasts, and when it is over.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "pipeline/pipeline.h"
+
+#define TROUBLE_AGAIN_US INT64_C(60000000)
+
+static void keep(freshet_pipeline *pipeline, int change, const char *id, const char *sentence)
+{
+    pthread_mutex_lock(&pipeline->trouble_lock);
+    pipeline->n_troubled += (uint32_t)change;
+    if (sentence != NULL)
+        snprintf(pipeline->trouble, sizeof pipeline->trouble, "%s: %s", id, sentence);
+    pthread_mutex_unlock(&pipeline->trouble_lock);
+}
+
+void trouble_note(freshet_pipeline *pipeline, reader_state *state)
+{
+    const freshet_reader *reader = state->reader;
+    const char *id = reader->block->id.value;
+    const char *sentence = reader->ops->trouble == NULL ? NULL : reader->ops->trouble(reader);
+    if (sentence == NULL && !state->troubled)
+        return;
+    const int64_t now_us = os.monotonic_us();
+    if (sentence == NULL) {
+        log_say(LOG_INFO, id, "the trouble is over, reading goes on");
+        keep(pipeline, -1, id, NULL);
+    } else if (!state->troubled || now_us - state->trouble_said_us >= TROUBLE_AGAIN_US) {
+        log_say(LOG_WARNING, id, "%s; trying again until it works", sentence);
+        state->trouble_said_us = now_us;
+        keep(pipeline, state->troubled ? 0 : 1, id, sentence);
+    }
+    state->troubled = sentence != NULL;
+}
+
+bool freshet_ready(const freshet_pipeline *pipeline, freshet_error *why)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)&pipeline->trouble_lock;
+    pthread_mutex_lock(lock);
+    const bool ready = pipeline->n_troubled == 0;
+    if (!ready)
+        error_set(why, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL, "%s", pipeline->trouble);
+    pthread_mutex_unlock(lock);
+    return ready;
+}
