@@ -8,6 +8,7 @@
 
 #include "pipeline/pipeline.h"
 #include "readers/file.h"
+#include "readers/kafka.h"
 #include "readers/table.h"
 #include "writers/history.h"
 #include "writers/online.h"
@@ -15,6 +16,7 @@
 static const reader_ops *const readers[] = {
     &file_reader_ops,
     &table_reader_ops,
+    &kafka_reader_ops,
 };
 
 static const writer_ops *const writers[] = {
