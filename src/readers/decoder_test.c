@@ -220,10 +220,10 @@ static void options_that_do_not_fit_are_refused(void **state)
     it->options.type.value = type_simple(TYPE_BIGINT);
     it->options.strict = true;
     expect_problems(it,
-                    "\"strict\" is of format: json\n"
                     "\"schema\" is of the formats json and csv; format: raw has one column, and "
                     "\"type\" says whether it is string or binary\n"
-                    "\"type\" must be string or binary: cast it to what it is in the query\n");
+                    "\"type\" must be string or binary: cast it to what it is in the query\n"
+                    "\"strict\" is of format: json\n");
     it = make(CSV, "id: bigint");
     it->options.delimiter.value = "ab";
     expect_problems(it, "delimiter \"ab\": it must be one ASCII character, and no quote or line "
