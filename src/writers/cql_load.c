@@ -20,9 +20,8 @@
 #define FRESHET_LIBDIR "lib"
 #endif
 
-#define HOW_TO_BUILD                                                                  \
-    "build it by 'scripts/setup adapter && scripts/build adapter', or name the file " \
-    "in " CQL_LOAD_ENVIRONMENT
+#define HOW_TO_BUILD \
+    "build it by 'make adapter' in Freshet's source, or name the file in " CQL_LOAD_ENVIRONMENT
 
 /* The folder of a file, links followed, with its last slash; false if there is none. */
 static bool folder_of(const char *path, char folder[PATH_MAX])

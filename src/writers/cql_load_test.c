@@ -2,10 +2,15 @@
 /* Finding the Cassandra adapter: what is said where it is missing, is something else, or is of another version. */
 #include "writers/cql_load.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,7 +21,7 @@ static void expect(freshet_code code, const freshet_error *err, const char *what
     if (strstr(err->text, what) == NULL) {
         fail_msg("\"%s\" is not in: %s", what, err->text);
     }
-    assert_non_null(strstr(err->text, "scripts/build adapter"));
+    assert_non_null(strstr(err->text, "make adapter"));
 }
 
 static void test_a_file_that_is_not_there(void **state)
@@ -55,12 +60,41 @@ static void test_another_version(void **state)
     expect(cql_load_check("adapter.so", NULL, &err), &err, "has version 0");
 }
 
+/* Beside this program, where an installation has it beside libfreshet.so. */
+static void test_what_is_beside(void **state)
+{
+    (void)state;
+    freshet_error err = {0};
+    const cql_api *api = NULL;
+    unsetenv(CQL_LOAD_ENVIRONMENT);
+    expect(cql_load(&api, &err), &err, "is not installed");
+
+    char folder[PATH_MAX];
+    char path[PATH_MAX + 64];
+    assert_non_null(realpath("/proc/self/exe", folder));
+    strcpy(strrchr(folder, '/'), "/freshet");
+    snprintf(path, sizeof path, "%s/" CQL_LOAD_FILE, folder);
+    assert_true(mkdir(folder, 0777) == 0 || errno == EEXIST);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("no library", file);
+    fclose(file);
+    freshet_code code = cql_load(&api, &err);
+    unlink(path);
+    rmdir(folder);
+    expect(code, &err, "cannot be loaded");
+    if (strstr(err.text, path) == NULL && strstr(err.at, path) == NULL) {
+        fail_msg("%s is not named: %s: %s", path, err.at, err.text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_file_that_is_not_there),
         cmocka_unit_test(test_another_library),
         cmocka_unit_test(test_another_version),
+        cmocka_unit_test(test_what_is_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

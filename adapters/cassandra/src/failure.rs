@@ -299,7 +299,14 @@ fn setup_request(error: &ConnectionSetupRequestErrorKind) -> Failure {
 }
 
 fn broken(error: &BrokenConnectionError) -> Failure {
-    by_text(&error.to_string())
+    by_text(&lost(&error.to_string()))
+}
+
+/// Of "Connection broken, reason: Failed to ...: Failed to ...: Connection reset by peer" the end says it all.
+fn lost(text: &str) -> String {
+    let reason = text.strip_prefix("Connection broken, reason: ").unwrap_or(text);
+    let reason = reason.rsplit("Failed to read the frame header: ").next().unwrap_or(reason);
+    format!("the connection to the node was lost: {reason}")
 }
 
 /// Errors of sockets and of OpenSSL arrive boxed in one another; OpenSSL's have their place in the text.
@@ -508,6 +515,16 @@ mod tests {
             new_session(&NewSessionError::EmptyKnownNodesList).code,
             Code::Refused
         );
+    }
+
+    #[test]
+    fn a_lost_connection_is_said_shortly() {
+        let text = "Connection broken, reason: Failed to deserialize frame: \
+            Failed to read the frame header: Connection reset by peer (os error 104)";
+        let short = "the connection to the node was lost: Connection reset by peer (os error 104)";
+        assert_eq!(lost(text), short);
+        let text = "Connection broken, reason: Timed out while waiting for response to keepalive";
+        assert!(lost(text).ends_with("lost: Timed out while waiting for response to keepalive"));
     }
 
     #[test]
