@@ -304,8 +304,13 @@ fn broken(error: &BrokenConnectionError) -> Failure {
 
 /// Of "Connection broken, reason: Failed to ...: Failed to ...: Connection reset by peer" the end says it all.
 fn lost(text: &str) -> String {
-    let reason = text.strip_prefix("Connection broken, reason: ").unwrap_or(text);
-    let reason = reason.rsplit("Failed to read the frame header: ").next().unwrap_or(reason);
+    let reason = text
+        .strip_prefix("Connection broken, reason: ")
+        .unwrap_or(text);
+    let reason = reason
+        .rsplit("Failed to read the frame header: ")
+        .next()
+        .unwrap_or(reason);
     format!("the connection to the node was lost: {reason}")
 }
 
