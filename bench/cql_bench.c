@@ -122,7 +122,7 @@ static void ddl(run *run, const char *cql)
 
 static int number(int argc, char **argv, int at, int otherwise, int most)
 {
-    int n = argc > at ? atoi(argv[at]) : otherwise;
+    int n = argc > at ? (int)strtol(argv[at], NULL, 10) : otherwise;
     return n < 1 ? 1 : n > most ? most : n;
 }
 

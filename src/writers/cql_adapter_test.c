@@ -449,7 +449,9 @@ static void *relay_run(void *context)
             struct sockaddr_in to = loopback(relay->server_port);
             fds[n] = (struct pollfd){.fd = accept(fds[0].fd, NULL, NULL), .events = POLLIN};
             fds[n + 1] = (struct pollfd){.fd = socket(AF_INET, SOCK_STREAM, 0), .events = POLLIN};
-            connect(fds[n + 1].fd, (struct sockaddr *)&to, sizeof to);
+            if (connect(fds[n + 1].fd, (struct sockaddr *)&to, sizeof to) != 0) {
+                shutdown(fds[n].fd, SHUT_RDWR);
+            }
             n += 2;
         }
     }
@@ -463,7 +465,8 @@ static void *relay_run(void *context)
 
 static void relay_start(relay *relay)
 {
-    relay->server_port = (uint16_t)atoi(getenv("CASSANDRA_PORT"));
+    const char *port = getenv("CASSANDRA_PORT");
+    relay->server_port = (uint16_t)strtol(port == NULL ? "0" : port, NULL, 10);
     int fd = relay_listen(relay); /* to have a port */
     assert_true(fd >= 0);
     close(fd);

@@ -69,10 +69,12 @@ static void test_what_is_beside(void **state)
     unsetenv(CQL_LOAD_ENVIRONMENT);
     expect(cql_load(&api, &err), &err, "is not installed");
 
-    char folder[PATH_MAX];
+    char program[PATH_MAX];
+    char folder[PATH_MAX + 16];
     char path[PATH_MAX + 64];
-    assert_non_null(realpath("/proc/self/exe", folder));
-    strcpy(strrchr(folder, '/'), "/freshet");
+    assert_non_null(realpath("/proc/self/exe", program));
+    *strrchr(program, '/') = '\0';
+    snprintf(folder, sizeof folder, "%s/freshet", program);
     snprintf(path, sizeof path, "%s/" CQL_LOAD_FILE, folder);
     assert_true(mkdir(folder, 0777) == 0 || errno == EEXIST);
     FILE *file = fopen(path, "w");
