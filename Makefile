@@ -31,8 +31,8 @@ property: ## 20,000 random pipelines with windows against DuckDB (some minutes)
 torture:  ## kill running streams a hundred times, damage their state (some minutes)
 	@scripts/torture
 
-bench:    ## measure, on this machine
-	@scripts/setup build
+bench:    ## measure, on this machine, beside others (half an hour)
+	@scripts/setup bench
 	@$(MAKE) --no-print-directory build
 	@bench/run
 

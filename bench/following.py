@@ -1,4 +1,4 @@
-"""A stream that follows a folder, and a connection to ask it by: for the benchmarks of a running pipeline."""
+"""A running stream, and a connection to ask it by: for the benchmarks of a running pipeline."""
 
 import os
 import time
@@ -10,12 +10,12 @@ COUNT = "select count(*) as n from " + TABLE
 
 
 class Following:
-    """`freshet run` over a folder, as a context: started on entry, stopped by SIGTERM on exit."""
+    """A `freshet run`, as a context: started at once, stopped by SIGTERM on exit."""
 
-    def __init__(self, folder, name, cores=None):
+    def __init__(self, command, name, pipeline, env, cores=None):
         self.name = name
-        self.process = start([FRESHET, "run", DECLARATION, "--progress", "none"], name, cores,
-                             environment(os.path.join(folder, "*.jsonl")))
+        self.pipeline = pipeline
+        self.process = start(command, name, cores, env)
         self.pid = self.process.pid
 
     def __enter__(self):
@@ -28,7 +28,7 @@ class Following:
 
     def connect(self):
         """A connection to the pipeline's socket, as soon as it is there."""
-        path = os.path.join(WORK, "run", "bench_events.sock")
+        path = os.path.join(WORK, "run", self.pipeline + ".sock")
         deadline = time.monotonic() + 30
         while True:
             if self.process.poll() is not None:
@@ -52,3 +52,9 @@ class Following:
             if time.monotonic() > deadline:
                 raise Failed("%s: %d rows of %d after %d s" % (self.name, found, rows, seconds))
             time.sleep(pause_s)
+
+
+def follow_folder(folder, name, cores=None):
+    """The stream that follows the events in a folder."""
+    return Following([FRESHET, "run", DECLARATION, "--progress", "none"], name, "bench_events",
+                     environment(os.path.join(folder, "*.jsonl")), cores)

@@ -27,6 +27,10 @@ class Failed(Exception):
     """A benchmark that cannot be trusted: a process failed, or its check is not the others'."""
 
 
+class Missing(Exception):
+    """A benchmark that needs what is not installed; the text says what."""
+
+
 class Run:
     """What one process did and cost."""
 
@@ -110,12 +114,27 @@ def run(command, name, cores=None, env=None):
     return finish(start(command, name, cores, env), name, began, busy_before)
 
 
-def resident_mib(pid):
+def memory_mib(pid, what):
     with open("/proc/%d/status" % pid, encoding="ascii") as file:
         for line in file:
-            if line.startswith("VmRSS:"):
+            if line.startswith(what + ":"):
                 return int(line.split()[1]) / 1024
-    raise Failed("process %d has no VmRSS" % pid)
+    raise Failed("process %d has no %s" % (pid, what))
+
+
+def resident_mib(pid):
+    return memory_mib(pid, "VmRSS")
+
+
+def peak_mib(pid):
+    return memory_mib(pid, "VmHWM")
+
+
+def cpu_s(pid):
+    """Seconds that a running process has used."""
+    with open("/proc/%d/stat" % pid, encoding="ascii") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def stop(process, name):

@@ -3,7 +3,7 @@
 import os
 import time
 
-from following import Following
+from following import follow_folder
 from generate import generate
 from harness import WORK, resident_mib, show
 
@@ -19,7 +19,7 @@ def cpu_ticks(pid):
 
 def main():
     folder = generate(os.path.join(WORK, "events-%d" % EVENTS), EVENTS, 1)
-    with Following(folder, "idle") as stream:
+    with follow_folder(folder, "idle") as stream:
         client = stream.connect()
         stream.wait_for_rows(client, EVENTS)
         client.close()

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import time
 
-from following import Following
+from following import follow_folder
 from generate import lines
 from harness import Failed, new_folder, percentile, show, wait_until_quiet
 
@@ -60,7 +60,7 @@ def measure(rate):
     with open(path, "wb"):
         pass
     times = memoryview(mmap.mmap(-1, 8 * n)).cast("q")
-    with Following(folder, "latency") as stream:
+    with follow_folder(folder, "latency") as stream:
         client = stream.connect()
         stream.rows(client)
         wait_until_quiet()

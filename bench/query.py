@@ -12,7 +12,7 @@ import threading
 import time
 
 from client import Client
-from following import COUNT, Following
+from following import COUNT, follow_folder
 from generate import KEYS, generate, lines
 from harness import (EVENTS, FRESHET, ROUNDS, TABLE, WORK, Failed, environment, median, percentile, show,
                      wait_until_quiet)
@@ -69,7 +69,7 @@ def time_processes(query):
 
 def measure_latency(folder):
     results = {}
-    with Following(folder, "query") as stream:
+    with follow_folder(folder, "query") as stream:
         client = stream.connect()
         if stream.wait_for_rows(client, ROWS) != ROWS:
             raise Failed("CHECK of query: more rows than events")
@@ -111,7 +111,7 @@ class Asker(threading.Thread):
 def time_stream(folder, with_queries):
     """Seconds from the first row of a following stream to its last. The end is seen in the process's own
     status (which asks no table), so that watching costs both alike."""
-    with Following(folder, "query-stream") as stream:
+    with follow_folder(folder, "query-stream") as stream:
         client = stream.connect()
         asker = Asker(stream.connect()) if with_queries else None
         began = None
