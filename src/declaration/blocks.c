@@ -792,7 +792,7 @@ static const option state_options[] = {
      .maximum = INT64_MAX,
      .doc =
          "How much keyed state is held in memory; keys that were not used for the longest wait in "
-         "the state folder.",
+         "the state folder. Groups, rolling windows and `deduplicate` stay in memory as a whole.",
      .example = "4 GiB"},
     {0},
 };

@@ -326,10 +326,16 @@ class RefusalTest(RestartCase):
         self.write("in/a.jsonl", lines(0, 500))
         self.run_once()
         # what the state can serve: a shorter window, another function over the same values
-        declare(features=(WINDOWS[0], WINDOWS[1].replace("20 minutes", "10 minutes")
-                          .replace("min]", "min, max]"), WINDOWS[2]))
+        served = (WINDOWS[0], WINDOWS[1].replace("20 minutes", "10 minutes").replace("min]", "min, max]"),
+                  WINDOWS[2])
+        declare(features=served, sink=HISTORY.replace("out", "later"))
         self.append("in/a.jsonl", lines(500, 600))
         self.run_once()
+        declare(features=served, sink=HISTORY.replace("out", "afresh"))
+        self.run_once("--state", "afresh.state")
+        rows = [text for text in self.history("afresh") if json.loads(text)["id"] >= 500]
+        self.assertEqual(len(rows), 100)
+        self.assertEqual(self.history("later"), rows)
         # a window of 20 minutes is now longer than what is kept
         declare()
         self.refused("look further back")
