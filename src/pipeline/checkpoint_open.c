@@ -273,8 +273,6 @@ static freshet_code check_fits(freshet_pipeline *pipeline, freshet_error *err)
         code = check_readers(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = check_part(pipeline, checkpoint->parts[i].part, err);
-    if (code == FRESHET_OK)
-        code = forget_parts(pipeline, err);
     return code == FRESHET_OK ? check_query(pipeline, err) : code;
 }
 
@@ -461,6 +459,8 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
         code = cut_letters(pipeline, err);
     if (code == FRESHET_OK)
         code = recover_writers(pipeline, err);
+    if (code == FRESHET_OK) /* last: a declaration that is refused takes nothing away */
+        code = forget_parts(pipeline, err);
     text_buffer at;
     text_init(&at, 64);
     text_append_timestamp(&at, last[1]);

@@ -345,7 +345,10 @@ class RefusalTest(RestartCase):
         self.assertIn("freshet state reset", finished.err)
         declare(features=WINDOWS[:1])
         finished = self.run_once(code=78)
-        self.assertIn("cannot serve this declaration", finished.err)
+        self.assertIn("is of a feature set with windows, and this one has none", finished.err)
+        # what is refused takes nothing away
+        declare(features=served, sink=HISTORY.replace("out", "later"))
+        self.run_once()
         self.refused("which would miss those of this run", "--debug", "--state", "events.state")
         declare(pipeline="events2")
         self.refused('it is of the pipeline "events"', "--state", "events.state")
