@@ -2,15 +2,20 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo build adapter test property torture bench lint format install clean
+.PHONY: help demo demo-kafka build adapter test property torture bench lint format install clean
 
 help:     ## show this list (the default)
-	@sed -n 's/^\([a-z]*\): *## /make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 16
 
 demo:     ## set up, build, and watch features of real flights being computed
 	@scripts/setup build
 	@$(MAKE) --no-print-directory build
 	@examples/flights/demo
+
+demo-kafka: ## the same from a real Kafka broker: orders of a shop, late and broken ones among them
+	@scripts/setup demo-kafka
+	@$(MAKE) --no-print-directory build
+	@examples/orders/demo
 
 build:    ## build the release binary, build/freshet
 	@scripts/build release

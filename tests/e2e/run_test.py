@@ -99,8 +99,12 @@ class BatchAndStreamTest(Case):
         self.assertEqual(once, batch)
 
     def test_examples(self):
-        """For every example: the batch, and the stream whose folder is fed in random pieces."""
-        declarations = sorted(glob.glob(os.path.join(SOURCE, "examples", "*", "*.yaml")))
+        """For every example that reads files: the batch, and the stream whose folder is fed in random pieces."""
+        declarations = []
+        for path in sorted(glob.glob(os.path.join(SOURCE, "examples", "*", "*.yaml"))):
+            with open(path, encoding="utf-8") as file:
+                if "kafka:" not in file.read():
+                    declarations.append(path)
         self.assertGreater(len(declarations), 0)
         for path in declarations:
             with self.subTest(example=os.path.relpath(path, SOURCE)):
