@@ -35,7 +35,7 @@
 /* The next checkpoint waits until the loop's part of the last one is at most this share of the time (1 in
  * ...), and the store's thread's; but not longer than CHECKPOINT_STRETCH_MAX_US, or the interval. */
 #define CHECKPOINT_COLLECT_SHARE 20
-#define CHECKPOINT_WRITE_SHARE 4
+#define CHECKPOINT_WRITE_SHARE 16
 #define CHECKPOINT_STRETCH_MAX_US INT64_C(30000000)
 
 /* So many rows make a checkpoint due before its time: what is read again after a crash stays bounded. */
