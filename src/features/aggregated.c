@@ -364,9 +364,9 @@ static freshet_code cast_outputs(aggregated *set, arena *arena, const groups_row
 static freshet_code put_kinds(const aggregated *set, arena *arena, const groups_rows *taken,
                               batch *out, freshet_error *err)
 {
+    out->write_us = taken->write_us;
     if (!set->options.is_stream)
         return FRESHET_OK;
-    out->write_us = taken->write_us;
     out->row_kinds = arena_alloc(arena, taken->n_rows + (size_t)1);
     if (out->row_kinds == NULL)
         return error_memory(err, COMPUTING);

@@ -19,12 +19,14 @@
 #include "base/os.h"
 #include "features/aggregated.h"
 #include "features/deduplicate.h"
+#include "features/newest_rows.h"
 #include "features/run.h"
 #include "features/seen_events.h"
 #include "features/watermark.h"
 #include "features/windowed.h"
 
 #define SPAN_TEXT_MAX 64
+#define PARTS_BESIDE 2u /* those of `seen` and of `newest` */
 
 struct feature_set {
     plan plan;
@@ -35,11 +37,14 @@ struct feature_set {
     int64_t hold_s;         /* rows of that second and later may come, as it was before this run */
     watermarks *watermarks; /* of a stream with windows; else NULL: groups have their own */
     const uint32_t *lanes;
-    uint64_t dropped;         /* late rows, by `late: drop` */
-    seen_events *seen;        /* `deduplicate`, or NULL */
-    int64_t seen_from_us;     /* of rows before it it is not known whether they were seen */
-    deduplicate *deduplicate; /* `deduplicate_rows` of a batch, or NULL */
-    state_part *parts;        /* those of windows or groups, and of `seen` */
+    uint64_t dropped;          /* late rows, by `late: drop` */
+    seen_events *seen;         /* `deduplicate`, or NULL */
+    int64_t seen_from_us;      /* of rows before it it is not known whether they were seen */
+    deduplicate *deduplicate;  /* `deduplicate_rows` of a batch, or NULL */
+    int64_t first_us, last_us; /* what is outside will be cut away */
+    size_t memory;             /* of state */
+    newest_rows *newest;       /* NULL: nobody asks, or windows know it */
+    state_part *parts;         /* those of windows or groups, of `seen` and of `newest` */
     uint32_t n_parts;
 };
 
@@ -122,7 +127,7 @@ static freshet_code collect_parts(feature_set *set, freshet_error *err)
         of_others = aggregated_state(set->aggregated);
         n = set->is_stream ? 1 : 0;
     }
-    set->parts = arena_alloc(set->plan.arena, (n + 1) * sizeof *set->parts);
+    set->parts = arena_alloc(set->plan.arena, (n + PARTS_BESIDE) * sizeof *set->parts);
     if (set->parts == NULL)
         return error_memory(err, "opening the feature set");
     if (n > 0)
@@ -144,6 +149,9 @@ freshet_code feature_set_open(const freshet_declaration *declaration, sql_sessio
     set->block = &declaration_of(declaration)->feature_set;
     set->is_stream = declaration_of(declaration)->is_stream;
     set->plan.corrects = corrects && set->is_stream;
+    set->memory = (size_t)declaration_of(declaration)->state.memory;
+    set->first_us = INT64_MIN;
+    set->last_us = INT64_MAX;
     freshet_code code = plan_make(&set->plan, declaration, session, input, problems, err);
     if (code == FRESHET_OK)
         code = windowed_open(&set->plan, set->block, set->is_stream, &set->windowed, err);
@@ -173,6 +181,7 @@ void feature_set_close(feature_set *set)
     aggregated_close(set->aggregated);
     deduplicate_close(set->deduplicate);
     seen_events_close(set->seen);
+    newest_rows_close(set->newest);
     windowed_close(set->windowed);
     plan_close(&set->plan);
     free(set);
@@ -190,8 +199,32 @@ uint32_t feature_set_n_keys(const feature_set *set)
 
 void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us)
 {
+    set->first_us = first_us;
+    set->last_us = last_us;
     if (set->aggregated != NULL)
         aggregated_set_bounds(set->aggregated, first_us, last_us);
+}
+
+/* On a stream windows and groups say it themselves. In a batch windows do, too; but of all rows, also those that
+ * the last day cuts away. */
+freshet_code feature_set_rank_rows(feature_set *set, freshet_error *err)
+{
+    const bool is_plain = set->windowed == NULL && set->aggregated == NULL;
+    const bool is_known =
+        set->is_stream ? !is_plain : set->windowed != NULL && set->last_us == INT64_MAX;
+    if (set->newest != NULL || is_known)
+        return FRESHET_OK;
+    freshet_code code = newest_rows_open(feature_set_schema(set), set->plan.n_keys, set->first_us,
+                                         set->last_us, set->memory, &set->newest, err);
+    if (code == FRESHET_OK && set->is_stream)
+        set->parts[set->n_parts++] = *newest_rows_part(set->newest);
+    return code;
+}
+
+static freshet_code rank(feature_set *set, freshet_code code, batch *out, freshet_error *err)
+{
+    return code != FRESHET_OK || set->newest == NULL ? code
+                                                     : newest_rows_rank(set->newest, out, err);
 }
 
 void feature_set_lanes(feature_set *set, const uint32_t *lanes)
@@ -390,7 +423,7 @@ bool feature_set_owes(const feature_set *set)
                                    : set->windowed != NULL && windowed_owes(set->windowed);
 }
 
-freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
+static freshet_code go_on_rows(feature_set *set, arena *arena, batch *out,
                                feature_refuse_fn *refuse, void *context, freshet_error *err)
 {
     run run = {
@@ -406,6 +439,12 @@ freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
     return code == FRESHET_OK ? run_output(&run, out) : code;
 }
 
+freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
+                               feature_refuse_fn *refuse, void *context, freshet_error *err)
+{
+    return rank(set, go_on_rows(set, arena, out, refuse, context, err), out, err);
+}
+
 /* With deduplicate_rows all rows must be seen before the first one can go on. */
 static freshet_code keep_for_later(feature_set *set, batch *out, freshet_error *err)
 {
@@ -416,7 +455,7 @@ static freshet_code keep_for_later(feature_set *set, batch *out, freshet_error *
     return code;
 }
 
-freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
+static freshet_code run_rows(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err)
 {
     run run = {.plan = &set->plan,
@@ -450,6 +489,12 @@ freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, ba
     return code == FRESHET_OK ? keep_for_later(set, out, err) : code;
 }
 
+freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
+                             feature_refuse_fn *refuse, void *context, freshet_error *err)
+{
+    return rank(set, run_rows(set, arena, in, out, refuse, context, err), out, err);
+}
+
 static freshet_code finish_windows(feature_set *set, run *run, batch *out)
 {
     if (set->windowed == NULL || set->is_stream)
@@ -462,7 +507,7 @@ static freshet_code finish_windows(feature_set *set, run *run, batch *out)
     return code == FRESHET_OK ? run_output(run, out) : code;
 }
 
-freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
+static freshet_code finish_rows(feature_set *set, arena *arena, batch *out,
                                 feature_refuse_fn *refuse, void *context, freshet_error *err)
 {
     run run = {
@@ -473,6 +518,12 @@ freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
     if (code == FRESHET_END && set->deduplicate != NULL)
         return deduplicate_next(set->deduplicate, arena, out, err);
     return code == FRESHET_OK ? keep_for_later(set, out, err) : code;
+}
+
+freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
+                                feature_refuse_fn *refuse, void *context, freshet_error *err)
+{
+    return rank(set, finish_rows(set, arena, out, refuse, context, err), out, err);
 }
 
 /* ---- state -------------------------------------------------------------------------------------- */

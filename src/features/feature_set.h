@@ -55,6 +55,10 @@ freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *
  * windows of days have rows to the last day. Before the first run. */
 void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us);
 
+/* For an online store that keeps the row of the larger write timestamp: from now on write_us and row_kinds say of
+ * plain rows, too, which is its key's newest (newest_rows.h). After feature_set_dates, before the first run. */
+freshet_code feature_set_rank_rows(feature_set *set, freshet_error *err);
+
 /* Rows left out so far because of `late: drop`. */
 uint64_t feature_set_dropped(const feature_set *set);
 

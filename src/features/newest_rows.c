@@ -230,13 +230,15 @@ static bool apply(key_entry *entry, int64_t event_us, bool is_new)
     return true;
 }
 
-static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t row, freshet_error *err)
+static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t row, bool has_times,
+                             freshet_error *err)
 {
     const int64_t event_us = ((const int64_t *)rows->columns[newest->n_keys].data)[row];
     key_entry *entry = NULL;
     bool is_new = false;
     rows->row_kinds[row] = (uint8_t)(rows->row_kinds[row] & ~(unsigned)ROW_ONLINE);
-    rows->write_us[row] = write_time(event_us, 0);
+    if (!has_times)
+        rows->write_us[row] = write_time(event_us, 0);
     if (event_us < newest->first_us || event_us > newest->last_us)
         return FRESHET_OK;
     freshet_code code = find_entry(newest, rows, row, &entry, &is_new, err);
@@ -248,7 +250,8 @@ static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t row, fre
         return error_memory(err, DOING);
     if (is_newest) {
         rows->row_kinds[row] |= ROW_ONLINE;
-        rows->write_us[row] = write_time(entry->newest_us, entry->revision);
+        if (!has_times)
+            rows->write_us[row] = write_time(entry->newest_us, entry->revision);
     }
     return FRESHET_OK;
 }
@@ -258,8 +261,10 @@ freshet_code newest_rows_rank(newest_rows *newest, batch *rows, freshet_error *e
     freshet_code code = FRESHET_OK;
     if (rows->n_rows == 0)
         return code;
+    const bool has_times = rows->write_us != NULL && rows->row_kinds == NULL;
     uint8_t *kinds = arena_alloc(rows->arena, rows->n_rows);
-    rows->write_us = arena_alloc(rows->arena, rows->n_rows * sizeof *rows->write_us);
+    if (!has_times)
+        rows->write_us = arena_alloc(rows->arena, rows->n_rows * sizeof *rows->write_us);
     if (kinds == NULL || rows->write_us == NULL)
         return error_memory(err, DOING);
     if (rows->row_kinds != NULL)
@@ -268,7 +273,7 @@ freshet_code newest_rows_rank(newest_rows *newest, batch *rows, freshet_error *e
         memset(kinds, ROW_NEW, rows->n_rows);
     rows->row_kinds = kinds;
     for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++)
-        code = rank_row(newest, rows, row, err);
+        code = rank_row(newest, rows, row, has_times, err);
     return code;
 }
 

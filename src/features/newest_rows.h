@@ -36,7 +36,8 @@ freshet_code newest_rows_open(const schema *output, uint32_t n_keys, int64_t fir
 /* NULL is fine. */
 void newest_rows_close(newest_rows *newest);
 
-/* Sets write_us and row_kinds of the rows, which come in their order of arrival. */
+/* Sets write_us and row_kinds of the rows, which come in their order of arrival. Rows that have write timestamps
+ * but no kinds (groups of a batch) keep the timestamps. */
 freshet_code newest_rows_rank(newest_rows *newest, batch *rows, freshet_error *err);
 
 /* The keys as a part of the feature set's state: lives as long as `newest`. */

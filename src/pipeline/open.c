@@ -118,6 +118,20 @@ static bool wants_corrections(const freshet_pipeline *pipeline)
     return wanted;
 }
 
+/* Stores that keep the row of the larger write timestamp need one for each row. */
+static freshet_code rank_rows(freshet_pipeline *pipeline, freshet_error *err)
+{
+    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < blocks->n && !pipeline->options.debug; i++) {
+        const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
+        const writer_ops *ops = registry_writer(kind->kind);
+        if (ops->wants_ranks != NULL && ops->wants_ranks(kind->options))
+            code = feature_set_rank_rows(pipeline->features, err);
+    }
+    return code;
+}
+
 /* Resolves everything that the declaration names; its mistakes are all in `problems` afterwards. */
 static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
 {
@@ -128,8 +142,10 @@ static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, fres
                              wants_corrections(pipeline), problems, &pipeline->features, err);
     if (code == FRESHET_OK) {
         feature_set_dates(pipeline->features, pipeline->dates.first_us, pipeline->dates.last_us);
-        code = keep_output_types(pipeline, err);
+        code = rank_rows(pipeline, err);
     }
+    if (code == FRESHET_OK)
+        code = keep_output_types(pipeline, err);
     return code;
 }
 
@@ -189,6 +205,7 @@ static freshet_code open_writer(freshet_pipeline *pipeline, const writer_ops *op
                                .options = options,
                                .arena = pipeline->arena,
                                .is_batch = !pipeline->declaration->is_stream};
+    pipeline_serve_writer(pipeline, writer);
     pipeline->writers[pipeline->n_writers++] = writer;
     freshet_code code = ops->open(writer, feature_set_schema(pipeline->features),
                                   feature_set_n_keys(pipeline->features), err);

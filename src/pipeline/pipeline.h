@@ -8,6 +8,7 @@
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
  *   trouble.c    readers that cannot give what they should: said, and shown by freshet_ready()
+ *   acks.c       writers whose rows are confirmed later: waiting with them, their trouble, their rejects
  *   run.c        steps until the end: waiting, retries, stop, counters, queries
  *
  * A step has two halves. The first takes rows from the readers and computes feature rows and rejects;
@@ -19,10 +20,15 @@
  * Writers may hold rows until they are flushed. freshet_step() flushes each time, freshet_run() when
  * no input is waiting, or has been for FLUSH_US: a stream that is behind gets through faster, and
  * one that is not shows each micro-batch at once.
+ *
+ * A writer to a store elsewhere has its rows confirmed later (writer.h, confirms_later). It is not flushed but pushed
+ * on, wherever the loop waits or comes by, and the loop reads on meanwhile; only a checkpoint, the end and
+ * freshet_step() wait for what is under way.
  */
 #ifndef FRESHET_PIPELINE_PIPELINE_H
 #define FRESHET_PIPELINE_PIPELINE_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -101,7 +107,8 @@ struct freshet_pipeline {
     delivery delivery;
     int64_t unflushed_since_us; /* when a writer got the first rows since the last flush; 0: none */
     rejects rejects;
-    int wake_fd; /* an eventfd that freshet_stop writes to */
+    bool troubled[PIPELINE_WRITERS_MAX]; /* as the log knows it */
+    int wake_fd;                         /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
     pthread_mutex_t trouble_lock; /* around the next two, which any thread may ask for */
     uint32_t n_troubled;
@@ -124,7 +131,24 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
  * end. */
 bool pipeline_has_more(const freshet_pipeline *pipeline);
 
-/* Makes all writers show what they were given. */
+/* Writers whose rows are confirmed later go on, and their trouble is noted. */
+freshet_code pipeline_progress(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Adds what such writers wait for: their descriptors at fds[n] (room for PIPELINE_WRITERS_MAX), the new number
+ * of which is returned, and the time when they have to do something: *wake_us becomes earlier. */
+uint32_t pipeline_add_waits(const freshet_pipeline *pipeline, struct pollfd *fds, uint32_t n,
+                            int64_t *wake_us);
+
+/* A writer has trouble now, as it was last noted. */
+bool pipeline_is_troubled(const freshet_pipeline *pipeline);
+
+/* Gives a new writer what the loop does for it. */
+void pipeline_serve_writer(freshet_pipeline *pipeline, freshet_writer *writer);
+
+/* Makes the other writers show what they were given. */
+freshet_code pipeline_show(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Makes all writers show what they were given, and waits for it. */
 freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err);
 
 /* At the end of all input: flushes, publishes what the writers of a batch have made aside, takes the last

@@ -29,10 +29,25 @@ void freshet_stop(freshet_pipeline *pipeline)
     (void)ignored;
 }
 
-static void pause_for(const freshet_pipeline *pipeline, int64_t pause_us)
+/* A rest after a failure. Writers whose rows are confirmed later go on meanwhile, and what they hear may
+ * be the end of what failed: so it is also the end of the rest. */
+static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
 {
-    struct pollfd wake = {.fd = pipeline->wake_fd, .events = POLLIN};
-    os.poll(&wake, 1, (int)(pause_us / 1000));
+    const int64_t until_us = os.monotonic_us() + pause_us;
+    bool heard = false;
+    while (!heard && !atomic_load(&pipeline->stop)) {
+        struct pollfd fds[PIPELINE_WRITERS_MAX + 1] = {{.fd = pipeline->wake_fd, .events = POLLIN}};
+        int64_t wake_us = until_us;
+        const uint32_t n = pipeline_add_waits(pipeline, fds, 1, &wake_us);
+        const int64_t now_us = os.monotonic_us();
+        if (now_us >= until_us)
+            return;
+        os.poll(fds, n, wake_us <= now_us ? 0 : (int)((wake_us - now_us + 999) / 1000));
+        for (uint32_t i = 1; i < n; i++)
+            heard = heard || (fds[i].revents & POLLIN) != 0;
+        if (pipeline_progress(pipeline, NULL) != FRESHET_OK)
+            return; /* the next step says so */
+    }
 }
 
 typedef struct retry {
@@ -50,9 +65,10 @@ static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet
         *retry = (struct retry){.since_us = now_us, .pause_us = RETRY_PAUSE_FIRST_US};
     if (has_end(pipeline) && now_us - retry->since_us > RETRY_GIVE_UP_US)
         return false;
-    log_say(LOG_ERROR, pipeline->declaration->pipeline.value,
-            "%s; nothing is lost, trying again in %.1f s", problem->text,
-            (double)retry->pause_us / 1e6);
+    if (!pipeline_is_troubled(pipeline)) /* else it is in the log already */
+        log_say(LOG_ERROR, pipeline->declaration->pipeline.value,
+                "%s; nothing is lost, trying again in %.1f s", problem->text,
+                (double)retry->pause_us / 1e6);
     pause_for(pipeline, retry->pause_us);
     retry->pause_us *= 2;
     if (retry->pause_us > RETRY_PAUSE_MAX_US)
@@ -77,7 +93,9 @@ static freshet_code turn(freshet_pipeline *pipeline, freshet_error *err)
         return finished == FRESHET_OK ? code : finished;
     }
     if (code == FRESHET_OK && flush_is_due(pipeline))
-        code = pipeline_flush(pipeline, err);
+        code = pipeline_show(pipeline, err);
+    if (code == FRESHET_OK)
+        code = pipeline_progress(pipeline, err);
     return code == FRESHET_OK ? checkpoint_turn(pipeline, err) : code;
 }
 
@@ -93,8 +111,10 @@ freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
             if (retry.since_us != 0)
                 log_say(LOG_INFO, pipeline->declaration->pipeline.value, "the run goes on");
             retry.since_us = 0;
-            if (atomic_load(&pipeline->stop))
-                return checkpoint_finish(pipeline, err);
+            if (atomic_load(&pipeline->stop)) {
+                code = pipeline_flush(pipeline, err);
+                return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;
+            }
         } else if (!should_retry(pipeline, &retry, &problem)) {
             if (err != NULL)
                 *err = problem;

@@ -117,9 +117,11 @@ static freshet_code poll_readers(freshet_pipeline *pipeline, uint32_t *rows, boo
 /* Waits until a reader may have something, a stop is asked for, or the deadline. */
 static void wait_input(freshet_pipeline *pipeline, int64_t deadline_us)
 {
-    struct pollfd fds[PIPELINE_READERS_MAX + 1] = {{.fd = pipeline->wake_fd, .events = POLLIN}};
-    nfds_t n = 1;
-    int64_t wait_us = deadline_us - os.monotonic_us();
+    struct pollfd fds[PIPELINE_READERS_MAX + PIPELINE_WRITERS_MAX + 1] = {
+        {.fd = pipeline->wake_fd, .events = POLLIN}};
+    int64_t wake_us = deadline_us;
+    uint32_t n = pipeline_add_waits(pipeline, fds, 1, &wake_us);
+    int64_t wait_us = wake_us - os.monotonic_us();
     for (uint32_t i = 0; i < pipeline->n_readers; i++) {
         const reader_state *state = &pipeline->readers[i];
         if (!state->opened || state->ended || !source_drives(pipeline->source, i))
@@ -157,6 +159,9 @@ static freshet_code take_rows(freshet_pipeline *pipeline, int64_t deadline_us, b
     while (code == FRESHET_OK && n == 0 && !ended && !pipeline_has_more(pipeline) &&
            os.monotonic_us() < deadline_us && !atomic_load(&pipeline->stop)) {
         wait_input(pipeline, deadline_us);
+        code = pipeline_progress(pipeline, err);
+        if (code != FRESHET_OK)
+            return code;
         arena_reset(pipeline->step_arena);
         pipeline->rejects = (rejects){.arena = pipeline->step_arena};
         code = poll_readers(pipeline, &n, &ended, err);
@@ -407,16 +412,27 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
     return code;
 }
 
-freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
+freshet_code pipeline_show(freshet_pipeline *pipeline, freshet_error *err)
 {
     for (uint32_t i = 0; pipeline->unflushed_since_us != 0 && i < pipeline->n_writers; i++) {
         freshet_writer *writer = pipeline->writers[i];
-        freshet_code code = writer->ops->flush(writer, err);
+        freshet_code code = writer->confirms_later ? FRESHET_OK : writer->ops->flush(writer, err);
         if (code != FRESHET_OK)
             return code;
     }
     pipeline->unflushed_since_us = 0;
     return FRESHET_OK;
+}
+
+freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = pipeline_show(pipeline, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        if (writer->confirms_later)
+            code = writer->ops->flush(writer, err);
+    }
+    return code;
 }
 
 freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)

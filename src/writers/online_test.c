@@ -109,9 +109,10 @@ static void without_debug_it_is_refused(void **state)
     open_online(&opened, declared);
     assert_int_equal(opened.code, FRESHET_BAD_DECLARATION);
     assert_string_equal(opened.err.at, "demo.yaml");
-    assert_string_equal(opened.err.text,
-                        "the Cassandra writer is not in this version; write `debug: true` under "
-                        "`online`, or run with --debug");
+    assert_string_equal(
+        opened.err.text,
+        "\"online\" has no store to write to: add `cassandra: {host: ..., keyspace: "
+        "...}`, or write `debug: true`, or run with --debug");
     close_online(&opened);
     arena_close(arena);
 }

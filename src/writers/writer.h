@@ -55,7 +55,28 @@ typedef struct writer_ops {
     freshet_code (*publish)(freshet_writer *writer, const writer_files *files, freshet_error *err);
     freshet_code (*recover)(freshet_writer *writer, const writer_files *committed,
                             freshet_error *err);
+
+    /* Writers whose rows are confirmed some time after write; all NULL where there is no such. They count where
+     * `confirms_later` is set.
+     * progress: takes confirmations, and sends what may be sent. Never blocks. The loop calls it instead of flush
+     * when no input waits, and flush only where all must be durable.
+     * wake_fd: readable when progress has something to take; -1: none.
+     * wake_us: on the monotonic clock, when it has something to do all the same; INT64_MAX: never. */
+    freshet_code (*progress)(freshet_writer *writer, freshet_error *err);
+    int (*wake_fd)(const freshet_writer *writer);
+    int64_t (*wake_us)(const freshet_writer *writer);
+    /* What it waits for in vain, in one sentence without an end mark; NULL when all is well, which goes for a
+     * writer without this, too. Lives until the next call of any kind. */
+    const char *(*trouble)(freshet_writer *writer);
+
+    /* Does a writer with these options need the write timestamps of plain rows (feature_set_rank_rows)? NULL: no. */
+    bool (*wants_ranks)(const void *options);
 } writer_ops;
+
+/* For a row that its store refused for good: puts it, as JSON, to the dead letters. With
+ * FRESHET_RETRY nothing is written yet, and the writer keeps the row. */
+typedef freshet_code writer_refuse_fn(void *context, const char *raw, size_t raw_length,
+                                      const char *reason, freshet_error *err);
 
 struct freshet_writer {
     const writer_ops *ops;
@@ -64,6 +85,12 @@ struct freshet_writer {
     arena *arena;        /* the pipeline's lifetime */
     uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
     bool is_batch;       /* the run has an end and keeps no state */
+    bool confirms_later; /* set by open: progress, wake_fd and wake_us are to be called */
+    /* What the loop does for the writer, in write, flush and progress. NULL in tests that need none. */
+    writer_refuse_fn *refuse;
+    bool (*is_stopping)(void *context); /* somebody wants the run to end: do not wait long */
+    void *context;
+    int stop_fd; /* readable from then on; -1: none */
 };
 
 #endif

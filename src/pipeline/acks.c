@@ -1,0 +1,85 @@
+/* acks.c - writers whose rows are confirmed later, in the loop; see pipeline.h and writer.h.
+ *
+ * What such a writer waits for is logged once when it begins and once when it is over, however often it tries
+ * meanwhile. Rows that their store refuses come here, too: each is a dead letter at once, so that the
+ * checkpoint that counts the row as done has its letter, too.
+ */
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "pipeline/pipeline.h"
+
+static void note_trouble(freshet_pipeline *pipeline, uint32_t i)
+{
+    freshet_writer *writer = pipeline->writers[i];
+    const char *trouble = writer->ops->trouble == NULL ? NULL : writer->ops->trouble(writer);
+    const char *who = pipeline->declaration->pipeline.value;
+    if (trouble != NULL && !pipeline->troubled[i])
+        log_say(LOG_WARNING, who, "not ready: %s", trouble);
+    else if (trouble == NULL && pipeline->troubled[i])
+        log_say(LOG_INFO, who, "ready again: the writer \"%s\" goes on", writer->ops->block.name);
+    pipeline->troubled[i] = trouble != NULL;
+}
+
+freshet_code pipeline_progress(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        if (!writer->confirms_later)
+            continue;
+        code = writer->ops->progress(writer, err);
+        note_trouble(pipeline, i);
+    }
+    return code;
+}
+
+uint32_t pipeline_add_waits(const freshet_pipeline *pipeline, struct pollfd *fds, uint32_t n,
+                            int64_t *wake_us)
+{
+    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
+        const freshet_writer *writer = pipeline->writers[i];
+        if (!writer->confirms_later)
+            continue;
+        const int fd = writer->ops->wake_fd(writer);
+        const int64_t writer_us = writer->ops->wake_us(writer);
+        if (fd >= 0)
+            fds[n++] = (struct pollfd){.fd = fd, .events = POLLIN};
+        *wake_us = writer_us < *wake_us ? writer_us : *wake_us;
+    }
+    return n;
+}
+
+bool pipeline_is_troubled(const freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        if (pipeline->troubled[i])
+            return true;
+    return false;
+}
+
+static freshet_code refuse_late(void *context, const char *raw, size_t raw_length,
+                                const char *reason, freshet_error *err)
+{
+    freshet_pipeline *pipeline = context;
+    reject refused = {.offset = -1, .reason = reason, .raw = raw, .raw_length = raw_length};
+    const rejects one = {.items = &refused, .n = 1, .capacity = 1};
+    freshet_code code =
+        dead_letters_add(pipeline->letters, pipeline->declaration->pipeline.value, &one, err);
+    if (code == FRESHET_OK)
+        pipeline_count(pipeline, FRESHET_DEAD_LETTERS, 1);
+    return code;
+}
+
+static bool is_stopping(void *context)
+{
+    return atomic_load(&((freshet_pipeline *)context)->stop);
+}
+
+void pipeline_serve_writer(freshet_pipeline *pipeline, freshet_writer *writer)
+{
+    writer->refuse = refuse_late;
+    writer->is_stopping = is_stopping;
+    writer->context = pipeline;
+    writer->stop_fd = pipeline->wake_fd;
+}
