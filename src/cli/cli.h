@@ -13,7 +13,10 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 
+extern const verb verb_apply;
 extern const verb verb_check;
+extern const verb verb_get;
+extern const verb verb_plan;
 extern const verb verb_run;
 extern const verb verb_query;
 extern const verb verb_shell;
@@ -28,6 +31,10 @@ extern const verb verb_version;
 /* FRESHET_OK, FAILED, USAGE, TRY_AGAIN and BAD_DECLARATION are exit codes as they are; the others,
  * which tell callers of the library more, are 1. */
 int exit_code(freshet_code code);
+
+/* Of a verb that ends well: its exit code, instead of 0. */
+#define EXIT_CHANGES 3
+void exit_with(int status);
 
 /* "<place>: error: <sentence>" on stderr; "freshet: error: <sentence>" where there is no place. */
 void report_error(const freshet_error *err);

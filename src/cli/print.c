@@ -12,10 +12,17 @@
 
 const char *const format_choices[] = {"table", "json", "csv", NULL};
 
+static int good_status; /* what FRESHET_OK becomes */
+
+void exit_with(int status)
+{
+    good_status = status;
+}
+
 int exit_code(freshet_code code)
 {
     switch (code) {
-    case FRESHET_OK:
+    case FRESHET_OK: return good_status;
     case FRESHET_FAILED:
     case FRESHET_USAGE:
     case FRESHET_TRY_AGAIN:

@@ -92,8 +92,8 @@ static void options_of_later_versions(void **state)
          "7:7 steps before the query are not in this version of Freshet: filter and replace in the "
          "query itself\n"},
         {"{debug: true}", "{cassandra: {}}",
-         "25:16 the Cassandra writer is not in this version of Freshet: write to \"debug: "
-         "true\"\n"},
+         "25:16 Cassandra is a store of the writer \"online\": write `online: {cassandra: "
+         "{...}}`\n"},
     };
     assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
 }

@@ -663,7 +663,7 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
 
 /* ---- one block ------------------------------------------------------------------------------ */
 
-/* Words of the design that a later version will know. */
+/* Words of the design that a later version will know, or that stand elsewhere. */
 typedef struct later {
     const char *name;
     const char *sentence;
@@ -674,7 +674,7 @@ static const later later_options[] = {
      "steps before the query are not in this version of Freshet: filter and replace in "
      "the query itself"},
     {"cassandra",
-     "the Cassandra writer is not in this version of Freshet: write to \"debug: true\""},
+     "Cassandra is a store of the writer \"online\": write `online: {cassandra: {...}}`"},
 };
 
 static const char *find_later(const char *key)

@@ -1,0 +1,123 @@
+/* online_store.c - see online_store.h. */
+#include "cli/online_store.h"
+
+#include "base/error.h"
+#include "declaration/declaration.h"
+#include "pipeline/pipeline.h"
+#include "writers/online.h"
+
+static freshet_code fail(freshet_code code, const freshet_error *err)
+{
+    report_error(err);
+    return code;
+}
+
+static freshet_code add_store(stores *stores, const cassandra_options *options,
+                              bool write_to_entity, freshet_error *err)
+{
+    const declaration *declaration = declaration_of(stores->declaration);
+    store *store = &stores->items[stores->n++];
+    store->options = options;
+    freshet_code code = cassandra_place_make(options, write_to_entity, declaration, stores->arena,
+                                             &store->place, err);
+    return code != FRESHET_OK ? code
+                              : cassandra_table_make(stores->arena, &store->place, options,
+                                                     declaration, stores->schema,
+                                                     feature_set_n_keys(stores->pipeline->features),
+                                                     &store->table, err);
+}
+
+static freshet_code find_stores(stores *stores, freshet_error *err)
+{
+    const declared_blocks *blocks = &declaration_of(stores->declaration)->sink.writers;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < blocks->n && stores->n < STORES_MAX; i++) {
+        const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
+        const cassandra_options *options;
+        bool write_to_entity;
+        if (kind->kind == &online_writer_ops.block &&
+            online_store_options(kind->options, &options, &write_to_entity))
+            code = add_store(stores, options, write_to_entity, err);
+    }
+    if (code == FRESHET_OK && stores->n == 0)
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
+                         declaration_of(stores->declaration)->file,
+                         "the declaration has no online store: add `- online: {cassandra: {host: "
+                         "..., keyspace: ...}}` under sink.writers");
+    return code;
+}
+
+freshet_code online_stores_open(stores *stores, const char *file)
+{
+    freshet_error err;
+    uint32_t n_problems = 0;
+    const freshet_run_options options = {.size = sizeof options, .check = true};
+    *stores = (struct stores){0};
+    freshet_code code = load_declaration(file, &n_problems, &stores->declaration);
+    if (code == FRESHET_OK)
+        code = open_pipeline(stores->declaration, &options, &n_problems, &stores->pipeline);
+    if (code != FRESHET_OK)
+        return code;
+    stores->schema = feature_set_schema(stores->pipeline->features);
+    stores->arena = arena_open();
+    if (stores->arena == NULL)
+        return fail(error_memory(&err, "opening the online store"), &err);
+    code = find_stores(stores, &err);
+    if (code == FRESHET_OK)
+        code = online_client(&stores->api, &err);
+    return code == FRESHET_OK ? code : fail(code, &err);
+}
+
+void online_stores_close(stores *stores)
+{
+    freshet_pipeline_close(stores->pipeline);
+    freshet_declaration_close(stores->declaration);
+    arena_close(stores->arena);
+}
+
+freshet_code online_store_connect(stores *stores, store *store)
+{
+    freshet_error err;
+    char text[CQL_TEXT_MAX] = "";
+    cql_code code = stores->api->connect(&store->place.client, &store->session, text);
+    if (code == CQL_OK)
+        return FRESHET_OK;
+    return fail(
+        cassandra_error(&err, &store->place, "cannot connect to the online store", code, text),
+        &err);
+}
+
+void online_store_close(stores *stores, store *store)
+{
+    if (store->session != NULL)
+        stores->api->close(store->session);
+    store->session = NULL;
+}
+
+freshet_code online_store_compare(stores *stores, store *store, uint32_t replicas,
+                                  table_changes *out)
+{
+    freshet_error err;
+    freshet_code code = cassandra_table_compare(stores->api, store->session, stores->arena,
+                                                &store->table, replicas, out, &err);
+    return code == FRESHET_OK ? code : fail(code, &err);
+}
+
+void online_store_print_changes(const store *store, const table_changes *changes)
+{
+    const cassandra_table *table = &store->table;
+    if (changes->n == 0) {
+        output_format("-- %s.%s fits the declaration: %u columns\n", table->keyspace, table->name,
+                      table->n_columns);
+    } else {
+        output_format("-- %s.%s: %u change%s\n", table->keyspace, table->name, changes->n,
+                      changes->n == 1 ? "" : "s");
+        for (uint32_t i = 0; i < changes->n; i++)
+            output_format("-- %s%s\n%s", changes->items[i].said,
+                          changes->items[i].drops ? " (what the store has of it is lost)" : "",
+                          changes->items[i].cql);
+    }
+    for (uint32_t i = 0; i < changes->n_foreign; i++)
+        output_format("-- the column \"%s\" is not the declaration's, and stays as it is\n",
+                      changes->foreign[i]);
+}
