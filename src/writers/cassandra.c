@@ -146,10 +146,11 @@ static void refuse_row(cassandra *store, pending_row *row, int64_t now_us)
     freshet_error problem = {0};
     text_buffer json;
     text_init(&json, TEXT_LIMIT_DEFAULT);
-    freshet_code code = describe_row(store, row, &json, &problem);
+    freshet_code code = row->raw == NULL ? describe_row(store, row, &json, &problem) : FRESHET_OK;
+    const char *raw = row->raw == NULL ? json.bytes : row->raw;
     if (code == FRESHET_OK && store->writer->refuse != NULL)
-        code = store->writer->refuse(store->writer->context, json.bytes, json.length, row->refusal,
-                                     &problem);
+        code =
+            store->writer->refuse(store->writer->context, raw, strlen(raw), row->refusal, &problem);
     text_release(&json);
     if (code != FRESHET_OK) {
         note_failure(store, CQL_OK, problem.text, now_us);
@@ -563,6 +564,17 @@ static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
     return FRESHET_OK;
 }
 
+/* A row that the store need not be asked about. Its bytes are not whole, so its text is kept. */
+static bool refuse_here(pending_row *made, const batch *rows, uint32_t row, const char *why)
+{
+    text_buffer json;
+    text_init(&json, TEXT_LIMIT_DEFAULT);
+    if (batch_row_to_json(rows, row, &json, NULL) == FRESHET_OK && !json.failed)
+        made->raw = strdup(json.bytes);
+    text_release(&json);
+    return made->raw != NULL && mark_refused(made, why);
+}
+
 static freshet_code make_row(cassandra *store, const batch *rows, uint32_t row, pending_row **out,
                              freshet_error *err)
 {
@@ -577,7 +589,7 @@ static freshet_code make_row(cassandra *store, const batch *rows, uint32_t row, 
         return error_memory(err, WRITING);
     (*out)->event_us = ((const int64_t *)rows->columns[store->table.n_keys].data)[row];
     (*out)->write_us = rows->write_us == NULL ? (*out)->event_us : rows->write_us[row];
-    if (refusal != NULL && !mark_refused(*out, refusal)) {
+    if (refusal != NULL && !refuse_here(*out, rows, row, refusal)) {
         pending_row_free(*out);
         return error_memory(err, WRITING);
     }

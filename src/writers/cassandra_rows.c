@@ -159,6 +159,7 @@ void pending_row_free(pending_row *row)
     if (row == NULL)
         return;
     free(row->refusal);
+    free(row->raw);
     free(row->bytes);
     free(row);
 }

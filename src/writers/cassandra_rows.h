@@ -34,6 +34,7 @@ typedef struct pending_row {
     bool is_alone;   /* not in a batch: one with it was refused */
     bool is_waiting; /* and to be found by its key */
     char *refusal;   /* it will not be sent, but go to the dead letters: why */
+    char *raw;       /* of such a row, as JSON; NULL: what its bytes say */
 } pending_row;
 
 typedef struct pending_rows {

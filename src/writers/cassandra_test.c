@@ -657,6 +657,7 @@ static void an_array_with_a_null_is_a_dead_letter(void **state)
     assert_int_equal(fake.n_table, 1);
     assert_int_equal(opened.n_letters, 1);
     assert_non_null(strstr(opened.reason, "the feature \"x\" is an array with a null"));
+    assert_non_null(strstr(opened.letter, "\"x\":[0.0,null]"));
     tear_down(&opened);
 }
 
