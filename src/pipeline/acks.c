@@ -1,25 +1,10 @@
 /* acks.c - writers whose rows are confirmed later, in the loop; see pipeline.h and writer.h.
  *
- * What such a writer waits for is logged once when it begins and once when it is over, however often it tries
- * meanwhile. Rows that their store refuses come here, too: each is a dead letter at once, so that the
+ * Rows that their store refuses come here, too: each is a dead letter at once, so that the
  * checkpoint that counts the row as done has its letter, too.
  */
 #include "base/error.h"
-#include "base/log.h"
-#include "base/os.h"
 #include "pipeline/pipeline.h"
-
-static void note_trouble(freshet_pipeline *pipeline, uint32_t i)
-{
-    freshet_writer *writer = pipeline->writers[i];
-    const char *trouble = writer->ops->trouble == NULL ? NULL : writer->ops->trouble(writer);
-    const char *who = pipeline->declaration->pipeline.value;
-    if (trouble != NULL && !pipeline->troubled[i])
-        log_say(LOG_WARNING, who, "not ready: %s", trouble);
-    else if (trouble == NULL && pipeline->troubled[i])
-        log_say(LOG_INFO, who, "ready again: the writer \"%s\" goes on", writer->ops->block.name);
-    pipeline->troubled[i] = trouble != NULL;
-}
 
 freshet_code pipeline_progress(freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -29,7 +14,7 @@ freshet_code pipeline_progress(freshet_pipeline *pipeline, freshet_error *err)
         if (!writer->confirms_later)
             continue;
         code = writer->ops->progress(writer, err);
-        note_trouble(pipeline, i);
+        trouble_note_writer(pipeline, i);
     }
     return code;
 }
@@ -53,7 +38,7 @@ uint32_t pipeline_add_waits(const freshet_pipeline *pipeline, struct pollfd *fds
 bool pipeline_is_troubled(const freshet_pipeline *pipeline)
 {
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
-        if (pipeline->troubled[i])
+        if (pipeline->writer_trouble[i].troubled)
             return true;
     return false;
 }

@@ -7,8 +7,8 @@
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
- *   trouble.c    readers that cannot give what they should: said, and shown by freshet_ready()
- *   acks.c       writers whose rows are confirmed later: waiting with them, their trouble, their rejects
+ *   trouble.c    readers and writers that cannot do what they should: said, and shown by freshet_ready()
+ *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
  *   run.c        steps until the end: waiting, retries, stop, counters, queries
  *
  * A step has two halves. The first takes rows from the readers and computes feature rows and rejects;
@@ -64,6 +64,12 @@
 #define RETRY_PAUSE_FIRST_US INT64_C(100000)
 #define RETRY_PAUSE_MAX_US INT64_C(30000000)
 
+/* As was said of a reader or writer. */
+typedef struct trouble {
+    bool troubled;
+    int64_t said_us; /* last */
+} trouble;
+
 typedef struct reader_state {
     freshet_reader *reader;
     batch *batch;           /* what it gave in this step, or NULL */
@@ -72,8 +78,7 @@ typedef struct reader_state {
     bool ended;
     bool more; /* it stopped at a limit: do not wait before the next poll */
     int64_t next_check_us;
-    bool troubled;           /* as was said */
-    int64_t trouble_said_us; /* when it was said last */
+    trouble trouble;
 } reader_state;
 
 typedef struct delivery {
@@ -107,8 +112,8 @@ struct freshet_pipeline {
     delivery delivery;
     int64_t unflushed_since_us; /* when a writer got the first rows since the last flush; 0: none */
     rejects rejects;
-    bool troubled[PIPELINE_WRITERS_MAX]; /* as the log knows it */
-    int wake_fd;                         /* an eventfd that freshet_stop writes to */
+    trouble writer_trouble[PIPELINE_WRITERS_MAX];
+    int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
     pthread_mutex_t trouble_lock; /* around the next two, which any thread may ask for */
     uint32_t n_troubled;
@@ -157,6 +162,8 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err);
 
 /* After a poll: says when the reader's trouble begins, lasts and ends, and keeps it for freshet_ready(). */
 void trouble_note(freshet_pipeline *pipeline, reader_state *state);
+/* The same of a writer, after its progress. */
+void trouble_note_writer(freshet_pipeline *pipeline, uint32_t i);
 
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
 freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);

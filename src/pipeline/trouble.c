@@ -1,6 +1,6 @@
-/* trouble.c - readers that cannot give what they should: said, and shown by freshet_ready().
+/* trouble.c - readers and writers that cannot do what they should: said, and shown by freshet_ready().
  *
- * A reader's trouble is said when it begins, each TROUBLE_AGAIN_US while it lasts, and when it is over.
+ * Trouble is said when it begins, each TROUBLE_AGAIN_US while it lasts, and when it is over.
  */
 #include <stdio.h>
 #include <string.h>
@@ -21,23 +21,38 @@ static void keep(freshet_pipeline *pipeline, int change, const char *id, const c
     pthread_mutex_unlock(&pipeline->trouble_lock);
 }
 
-void trouble_note(freshet_pipeline *pipeline, reader_state *state)
+/* Says what is to be said of one of them; `over` where it ends. */
+static void note(freshet_pipeline *pipeline, trouble *of, const char *id, const char *sentence,
+                 const char *over)
 {
-    const freshet_reader *reader = state->reader;
-    const char *id = reader->block->id.value;
-    const char *sentence = reader->ops->trouble == NULL ? NULL : reader->ops->trouble(reader);
-    if (sentence == NULL && !state->troubled)
+    if (sentence == NULL && !of->troubled)
         return;
     const int64_t now_us = os.monotonic_us();
     if (sentence == NULL) {
-        log_say(LOG_INFO, id, "the trouble is over, reading goes on");
+        log_say(LOG_INFO, id, "%s", over);
         keep(pipeline, -1, id, NULL);
-    } else if (!state->troubled || now_us - state->trouble_said_us >= TROUBLE_AGAIN_US) {
+    } else if (!of->troubled || now_us - of->said_us >= TROUBLE_AGAIN_US) {
         log_say(LOG_WARNING, id, "%s; trying again until it works", sentence);
-        state->trouble_said_us = now_us;
-        keep(pipeline, state->troubled ? 0 : 1, id, sentence);
+        of->said_us = now_us;
+        keep(pipeline, of->troubled ? 0 : 1, id, sentence);
     }
-    state->troubled = sentence != NULL;
+    of->troubled = sentence != NULL;
+}
+
+void trouble_note(freshet_pipeline *pipeline, reader_state *state)
+{
+    const freshet_reader *reader = state->reader;
+    note(pipeline, &state->trouble, reader->block->id.value,
+         reader->ops->trouble == NULL ? NULL : reader->ops->trouble(reader),
+         "the trouble is over, reading goes on");
+}
+
+void trouble_note_writer(freshet_pipeline *pipeline, uint32_t i)
+{
+    freshet_writer *writer = pipeline->writers[i];
+    note(pipeline, &pipeline->writer_trouble[i], writer->ops->block.name,
+         writer->ops->trouble == NULL ? NULL : writer->ops->trouble(writer),
+         "the trouble is over, writing goes on");
 }
 
 bool freshet_ready(const freshet_pipeline *pipeline, freshet_error *why)
