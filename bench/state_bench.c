@@ -6,7 +6,10 @@
  *
  * Only windows_apply is timed, by the time of the thread on its core; events are made in batches of
  * BATCH_ROWS before it. State is measured as what the keyed state has asked of malloc, and as what the
- * process holds. With arguments KEYS LIVE LATE [FUNCTION] (1000000 20 0.05), that one case.
+ * process holds. With arguments KEYS LIVE LATE [FUNCTION] (1000000 20 0.05), that one case; with a function
+ * in the place of the five, the state is filled with `avg` first, saved, and restored for the function, and
+ * the measuring ends after BUDGET_S. With `functions` [FUNCTION...], each function at 20 live events of
+ * 10 k keys, and at 100, 1,000, 100,000 and 1,000,000 of one key, in order and with 5 % late.
  *
  *   cmake --build build/release --target state_bench && build/release/bench/state_bench
  */
@@ -20,6 +23,7 @@
 
 #define BATCH_ROWS 4096u
 #define SPAN_S (7.0 * 86400)
+#define BUDGET_S 2.0 /* of one function alone */
 
 static uint64_t random_state = 88172645463325252u;
 
@@ -91,64 +95,143 @@ static windows_plan *make_plan(arena *arena)
     return plan;
 }
 
-/* `live` events of each of `keys` keys in seven days; `late` of them up to ten minutes late. */
-static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
+/* Events of `keys` keys in seven days; `late` of them up to ten minutes late. */
+typedef struct stream {
+    uint64_t keys;
+    double late;
+    double pace_us, clock_us;
+    uint32_t rows; /* of a batch */
+    double spent_s;
+    uint64_t refreshed;
+} stream;
+
+static windows_state *open_state(const windows_plan *plan)
 {
-    static int64_t key[BATCH_ROWS], event_us[BATCH_ROWS];
-    static double value[BATCH_ROWS];
-    arena *made = arena_open(), *step = arena_open();
-    windows_plan *plan = make_plan(made);
     windows_options options = {.lateness_s = 600};
     windows_state *state;
     freshet_error err;
-    double resident = resident_bytes();
     if (windows_open(plan, &options, &state, &err) != FRESHET_OK)
         stop(&err);
+    return state;
+}
+
+static void apply_batch(stream *stream, windows_state *state, arena *step)
+{
+    static int64_t key[BATCH_ROWS], event_us[BATCH_ROWS];
+    static double value[BATCH_ROWS];
     column key_column = {.type = type_simple(TYPE_BIGINT), .data = key, .capacity = BATCH_ROWS};
     column value_column = {.type = type_simple(TYPE_DOUBLE), .data = value, .capacity = BATCH_ROWS};
-    windows_input input = {BATCH_ROWS, &key_column, &value_column, event_us};
-    uint64_t warm = keys * live + keys * live / 10, done = 0;
-    double pace_us = SPAN_S * 1e6 / (double)(keys * live), clock_us = 1.7e15, spent = 0;
-    double refreshed = 0;
-    for (uint64_t n = 0; n < warm + events; n += BATCH_ROWS) {
-        for (uint32_t i = 0; i < BATCH_ROWS; i++) {
-            clock_us += pace_us;
-            bool is_late = (double)(draw() >> 11) * 0x1p-53 < late;
-            event_us[i] = (int64_t)clock_us - (is_late ? (int64_t)(draw() % 590000000) : 0);
-            key[i] = (int64_t)(draw() % keys);
-            value[i] = (double)(draw() % 100000) / 100;
-        }
-        windows_result result;
-        arena_reset(step);
-        double began = now_s();
-        if (windows_apply(state, &input, step, &result, &err) != FRESHET_OK)
-            stop(&err);
-        if (n >= warm) {
-            spent += now_s() - began;
-            done += BATCH_ROWS;
-            refreshed += result.n_refreshed;
-        }
+    windows_input input = {stream->rows, &key_column, &value_column, event_us};
+    for (uint32_t i = 0; i < stream->rows; i++) {
+        stream->clock_us += stream->pace_us;
+        bool is_late = (double)(draw() >> 11) * 0x1p-53 < stream->late;
+        event_us[i] = (int64_t)stream->clock_us - (is_late ? (int64_t)(draw() % 590000000) : 0);
+        key[i] = (int64_t)(draw() % stream->keys);
+        value[i] = (double)(draw() % 100000) / 100;
     }
+    windows_result result;
+    freshet_error err;
+    arena_reset(step);
+    double began = now_s();
+    if (windows_apply(state, &input, step, &result, &err) != FRESHET_OK)
+        stop(&err);
+    stream->spent_s += now_s() - began;
+    stream->refreshed += result.n_refreshed;
+}
+
+/* The state of one plan in a state of another, by what is saved; the old one is closed. */
+static windows_state *hand_over(windows_state *from, const windows_plan *plan)
+{
+    windows_state *into = open_state(plan);
+    windows_key key;
+    uint32_t cursor = 0;
+    freshet_error err;
+    text_buffer saved;
+    text_init(&saved, WINDOWS_SAVED_BYTES_MAX);
+    while (windows_next_dirty(from, &cursor, &key)) {
+        text_reset(&saved);
+        if (windows_save(from, &key, &saved, &err) != FRESHET_OK ||
+            windows_restore(into, key.bytes, key.length, saved.bytes, saved.length, &err) !=
+                FRESHET_OK)
+            stop(&err);
+    }
+    text_release(&saved);
+    windows_close(from);
+    return into;
+}
+
+/* `live` events of each key. */
+static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
+{
+    const char *function = only;
+    arena *made = arena_open(), *step = arena_open();
+    stream stream = {.keys = keys, .late = late, .clock_us = 1.7e15, .rows = BATCH_ROWS};
+    stream.pace_us = SPAN_S * 1e6 / (double)(keys * live);
+    double resident = resident_bytes();
+    if (function != NULL)
+        only = "avg";
+    windows_state *state = open_state(make_plan(made));
+    only = function;
+    uint64_t warm = keys * live + keys * live / 10, done = 0;
+    for (uint64_t n = 0; n < warm; n += stream.rows)
+        apply_batch(&stream, state, step);
+    if (function != NULL) {
+        state = hand_over(state, make_plan(made));
+        stream.rows = live >= 100000 ? 16 : 256;
+        apply_batch(&stream, state, step); /* what is built from the events once */
+        apply_batch(&stream, state, step);
+    }
+    double began_s = stream.spent_s;
+    uint64_t refreshed = stream.refreshed;
+    for (; done < events && (function == NULL || stream.spent_s - began_s < BUDGET_S);
+         done += stream.rows)
+        apply_batch(&stream, state, step);
+    double spent = stream.spent_s - began_s;
     windows_figures figures = windows_measure(state);
     double per_event = (double)(figures.bytes - figures.table_bytes) / (double)figures.events;
-    printf("%8llu keys x %8.1f live, %2.0f %% late (%.0f %% refreshed): %6.0f ns/event, %5.2f M "
-           "events/s; %.1f B/event + %.1f B/key; process %.0f B/key\n",
-           (unsigned long long)figures.keys, (double)figures.events / (double)figures.keys,
-           late * 100, refreshed / (double)done * 100, spent / (double)done * 1e9,
-           (double)done / spent / 1e6, per_event,
-           (double)figures.table_bytes / (double)figures.keys,
-           (resident_bytes() - resident) / (double)figures.keys);
+    printf(
+        "%-22s %8llu keys x %8.1f live, %2.0f %% late (%.0f %% refreshed): %6.0f ns/event, %5.2f M "
+        "events/s; %.1f B/event + %.1f B/key; process %.0f B/key\n",
+        function != NULL ? function : "all five", (unsigned long long)figures.keys,
+        (double)figures.events / (double)figures.keys, late * 100,
+        (double)(stream.refreshed - refreshed) / (double)done * 100, spent / (double)done * 1e9,
+        (double)done / spent / 1e6, per_event, (double)figures.table_bytes / (double)figures.keys,
+        (resident_bytes() - resident) / (double)figures.keys);
+    fflush(stdout);
     windows_close(state);
     arena_close(step);
     arena_close(made);
 }
 
+static void measure_functions(char **functions, int n)
+{
+    static char *all[] = {"avg",    "count_distinct",  "mode",
+                          "median", "percentile(0.9)", "percentile_approx(0.9)"};
+    static const uint64_t lives[] = {100, 1000, 100000, 1000000};
+    if (n == 0) {
+        functions = all;
+        n = (int)(sizeof all / sizeof *all);
+    }
+    for (int f = 0; f < n; f++) {
+        only = functions[f];
+        measure(10000, 20, 0.05, 1000000);
+        for (size_t i = 0; i < sizeof lives / sizeof *lives; i++) {
+            measure(1, lives[i], 0, 1000000);
+            measure(1, lives[i], 0.05, 1000000);
+        }
+    }
+}
+
 int main(int n, char **arguments)
 {
+    if (n > 1 && strcmp(arguments[1], "functions") == 0) {
+        measure_functions(arguments + 2, n - 2);
+        return 0;
+    }
     only = n > 4 ? arguments[4] : NULL;
     if (n > 3) {
         measure((uint64_t)atoll(arguments[1]), (uint64_t)atoll(arguments[2]), atof(arguments[3]),
-                n > 4 ? 50000 : 3000000);
+                3000000);
         return 0;
     }
     measure(1, 20, 0.05, 2000000);
