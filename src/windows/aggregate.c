@@ -43,6 +43,7 @@ typedef struct aggregate_row {
     const aggregate_family *real_family; /* NULL: as `family` */
     aggregate_finish *real_finish;
     double parameter; /* the fixed parameter, or -1: it stands in brackets behind the name */
+    aggregate_finish_tally *tallied;
 } aggregate_row;
 
 #define PARAMETER_GIVEN (-1.0)
@@ -50,66 +51,67 @@ typedef struct aggregate_row {
 /* The families of min and max are chosen in family_for(): they depend on the cells' form. */
 static const aggregate_row table[] = {
     {"count", "how many values are not null", CELL_TYPES, GIVES_BIGINT, &family_count, finish_count,
-     NULL, NULL, 0},
+     NULL, NULL, 0, NULL},
     {"sum", "the sum", NUMBER_TYPES, GIVES_SUM, &family_sum_exact, finish_sum_exact,
-     &family_sum_real, finish_sum_real, 0},
+     &family_sum_real, finish_sum_real, 0, NULL},
     {"avg", "the mean", NUMBER_TYPES, GIVES_AVG, &family_sum_exact, finish_avg_exact,
-     &family_sum_real, finish_avg_real, 0},
+     &family_sum_real, finish_avg_real, 0, NULL},
     {"mean", "avg", NUMBER_TYPES, GIVES_AVG, &family_sum_exact, finish_avg_exact, &family_sum_real,
-     finish_avg_real, 0},
+     finish_avg_real, 0, NULL},
     {"min", "the smallest value", CELL_TYPES, GIVES_INPUT, &family_extremes_key, finish_min, NULL,
-     NULL, 0},
+     NULL, 0, NULL},
     {"max", "the greatest value", CELL_TYPES, GIVES_INPUT, &family_extremes_key, finish_max, NULL,
-     NULL, 0},
+     NULL, 0, NULL},
     {"stddev_pop", "the standard deviation of the values", NUMBER_TYPES, GIVES_DOUBLE,
-     &family_variance, finish_stddev_pop, NULL, NULL, 0},
+     &family_variance, finish_stddev_pop, NULL, NULL, 0, NULL},
     {"stddev_samp", "the standard deviation, from a sample; null for one value", NUMBER_TYPES,
-     GIVES_DOUBLE, &family_variance, finish_stddev_samp, NULL, NULL, 0},
+     GIVES_DOUBLE, &family_variance, finish_stddev_samp, NULL, NULL, 0, NULL},
     {"stddev", "stddev_samp", NUMBER_TYPES, GIVES_DOUBLE, &family_variance, finish_stddev_samp,
-     NULL, NULL, 0},
+     NULL, NULL, 0, NULL},
     {"var_pop", "the variance of the values", NUMBER_TYPES, GIVES_DOUBLE, &family_variance,
-     finish_var_pop, NULL, NULL, 0},
+     finish_var_pop, NULL, NULL, 0, NULL},
     {"var_samp", "the variance, from a sample; null for one value", NUMBER_TYPES, GIVES_DOUBLE,
-     &family_variance, finish_var_samp, NULL, NULL, 0},
+     &family_variance, finish_var_samp, NULL, NULL, 0, NULL},
     {"variance", "var_samp", NUMBER_TYPES, GIVES_DOUBLE, &family_variance, finish_var_samp, NULL,
-     NULL, 0},
+     NULL, 0, NULL},
     {"skewness", "the skewness; null where all values are equal", NUMBER_TYPES, GIVES_DOUBLE,
-     &family_shape, finish_skewness, NULL, NULL, 0},
+     &family_shape, finish_skewness, NULL, NULL, 0, NULL},
     {"kurtosis", "the excess kurtosis; null where all values are equal", NUMBER_TYPES, GIVES_DOUBLE,
-     &family_shape, finish_kurtosis, NULL, NULL, 0},
+     &family_shape, finish_kurtosis, NULL, NULL, 0, NULL},
     {"first", "the value of the oldest event, null if that is null", CELL_TYPES, GIVES_INPUT,
-     &family_ends, finish_first, NULL, NULL, 0},
+     &family_ends, finish_first, NULL, NULL, 0, NULL},
     {"last", "the value of the newest event, null if that is null", CELL_TYPES, GIVES_INPUT,
-     &family_ends, finish_last, NULL, NULL, 0},
+     &family_ends, finish_last, NULL, NULL, 0, NULL},
     {"first_nonnull", "the oldest value that is not null", CELL_TYPES, GIVES_INPUT,
-     &family_ends_nonnull, finish_first, NULL, NULL, 0},
+     &family_ends_nonnull, finish_first, NULL, NULL, 0, NULL},
     {"last_nonnull", "the newest value that is not null", CELL_TYPES, GIVES_INPUT,
-     &family_ends_nonnull, finish_last, NULL, NULL, 0},
+     &family_ends_nonnull, finish_last, NULL, NULL, 0, NULL},
     {"collect_list", "all values, oldest first", CELL_TYPES, GIVES_ARRAY, &family_list,
-     finish_collect_list, NULL, NULL, 0},
+     finish_collect_list, NULL, NULL, 0, NULL},
     {"collect_set", "the distinct values", CELL_TYPES, GIVES_ARRAY, &family_bag, finish_collect_set,
-     NULL, NULL, 0},
+     NULL, NULL, 0, NULL},
     {"count_distinct", "how many distinct values", CELL_TYPES, GIVES_BIGINT, &family_bag,
-     finish_count_distinct, NULL, NULL, 0},
+     finish_count_distinct, NULL, NULL, 0, tallied_count_distinct},
     {"approx_count_distinct", "about how many distinct values, within 5 %", CELL_TYPES,
-     GIVES_BIGINT, &family_registers, finish_approx_count_distinct, NULL, NULL, 0},
+     GIVES_BIGINT, &family_registers, finish_approx_count_distinct, NULL, NULL, 0, NULL},
     {"mode", "the most frequent value; of several the smallest", CELL_TYPES, GIVES_INPUT,
-     &family_bag, finish_mode, NULL, NULL, 0},
+     &family_bag, finish_mode, NULL, NULL, 0, tallied_mode},
     {"most_frequent_set", "the distinct values, the most frequent first", CELL_TYPES, GIVES_ARRAY,
-     &family_bag, finish_most_frequent_set, NULL, NULL, 0},
+     &family_bag, finish_most_frequent_set, NULL, NULL, 0, NULL},
     {"sum_distinct", "the sum of the distinct values", NUMBER_TYPES, GIVES_SUM, &family_bag,
-     finish_sum_distinct, NULL, NULL, 0},
+     finish_sum_distinct, NULL, NULL, 0, NULL},
     {"median", "the middle value, between two their mean", NUMBER_TYPES, GIVES_DOUBLE, &family_list,
-     finish_percentile, NULL, NULL, 0.5},
+     finish_percentile, NULL, NULL, 0.5, tallied_percentile},
     {"percentile", "percentile(p): the value below which the part p lies, interpolated",
-     NUMBER_TYPES, GIVES_DOUBLE, &family_list, finish_percentile, NULL, NULL, PARAMETER_GIVEN},
+     NUMBER_TYPES, GIVES_DOUBLE, &family_list, finish_percentile, NULL, NULL, PARAMETER_GIVEN,
+     tallied_percentile},
     {"percentile_approx", "percentile_approx(p): the smallest value that p of all do not pass",
      NUMBER_TYPES | TIME_TYPES, GIVES_INPUT, &family_list, finish_percentile_approx, NULL, NULL,
-     PARAMETER_GIVEN},
+     PARAMETER_GIVEN, tallied_percentile_approx},
     {"product", "the product, as a double", NUMBER_TYPES, GIVES_DOUBLE, &family_product,
-     finish_product, NULL, NULL, 0},
+     finish_product, NULL, NULL, 0, NULL},
     {"bit_and", "the bits that all values have", INTEGER_TYPES, GIVES_INPUT, &family_bit_and,
-     finish_bit_and, NULL, NULL, 0},
+     finish_bit_and, NULL, NULL, 0, NULL},
 };
 
 #define N_ROWS (sizeof table / sizeof *table)
@@ -286,6 +288,7 @@ freshet_code aggregate_prepare(arena *arena, const char *text, const type *input
     }
     made.family = family_for(row, input);
     made.finish = made.family == row->real_family ? row->real_finish : row->finish;
+    made.tallied = row->tallied;
     made.output = output_type(arena, row->gives, input);
     made.name = row->parameter == PARAMETER_GIVEN
                     ? name_with_percent(arena, text, length, made.parameter)

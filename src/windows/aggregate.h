@@ -16,7 +16,9 @@
  * passes the answers of all of them, the shortest first. A partial of zero bytes is the empty one.
  *
  * Most partials are of a fixed size and can be kept beside a block of events. Families without
- * `merge` hold the values themselves (lists, sets); theirs live in scratch memory during one walk.
+ * `merge` hold the values themselves (lists, sets); theirs live in scratch memory during one walk. For
+ * keys of many events that would be slow: so functions that only need the values counted and in order
+ * can also finish a TALLY of them (tally.h), which follows its window from row to row.
  *
  * EXACTNESS
  *   integers, decimals   summed in 128 bits with a carry, so that an intermediate sum never wraps.
@@ -29,7 +31,7 @@
  *   variances            n, a centre, and the sums of powers of the distance to it: no digits are lost
  *                        when the mean is large against the spread (moments.c).
  *   order                of float and double: NaN is greater than all, -0.0 smaller than 0.0 (min, max) or
- *                        equal to it (sets, mode).
+ *                        equal to it (sets, mode, percentiles).
  *
  * NULLS are skipped, except by first and last. Of no values: count, count_distinct and
  * approx_count_distinct give 0, the collecting functions an empty array, all others null. Of one
@@ -95,11 +97,17 @@ typedef struct aggregate aggregate;
 typedef aggregate_outcome aggregate_finish(const void *partial, const aggregate *aggregate,
                                            aggregate_scratch *scratch, aggregate_value *out);
 
+/* The value from a tally of the window's values that are not null, equal to what `finish` gives. */
+struct tally;
+typedef aggregate_outcome aggregate_finish_tally(const struct tally *tally,
+                                                 const aggregate *aggregate, aggregate_value *out);
+
 /* A function bound to a type of input. */
 struct aggregate {
     const char *name; /* as a column's name has it: as it was spelled, `percentile_90` */
     const aggregate_family *family;
     aggregate_finish *finish;
+    aggregate_finish_tally *tallied; /* NULL: it cannot be had from a tally */
     const type *input;
     const type *output;
     double parameter; /* percentile(p): p */

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "windows/events_internal.h"
+#include "windows/families.h"
 
 static const char *check_block(const walker *walker, const event_block *block, int64_t *last_s)
 {
@@ -72,6 +73,60 @@ static const char *check_middles(walker *walker, const event_directory *director
     return NULL;
 }
 
+static bool values_equal(const type *type, const aggregate_value *a, const aggregate_value *b)
+{
+    switch (type->kind) {
+    case TYPE_STRING:
+    case TYPE_BINARY: return compare_texts(&a->text, &b->text) == 0;
+    case TYPE_DECIMAL: return a->decimal == b->decimal;
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE: return key_of_real(a->real) == key_of_real(b->real);
+    default: return a->integer == b->integer;
+    }
+}
+
+/* The tally of the same window, made from the events alone, has the same values. */
+static const char *check_tally(walker *walker, const events *events, event_tally *kept,
+                               const window_slot *slot)
+{
+    event_window window = {
+        .begin = events_end(events, events->n - kept->begin),
+        .end = events_end(events, events->n - kept->end),
+        .n_begin = kept->begin,
+        .n_end = kept->end,
+    };
+    event_tally made = {0};
+    const char *wrong = tally_check(&kept->values, slot->type);
+    if (wrong == NULL && !slide_tally(walker, events->root, &made, slot, &window))
+        return NULL; /* memory is out: nothing can be said */
+    if (wrong == NULL &&
+        (made.values.n != kept->values.n || made.values.n_distinct != kept->values.n_distinct))
+        wrong = "the values of a tally";
+    for (uint32_t i = 0; wrong == NULL && i < made.values.n; i++) {
+        aggregate_value a, b;
+        tally_at(&made.values, slot->type, i, &a);
+        tally_at(&kept->values, slot->type, i, &b);
+        if (!values_equal(slot->type, &a, &b))
+            wrong = "the values of a tally";
+    }
+    tally_clear(&made.values, walker->memory, slot->type);
+    return wrong;
+}
+
+static const char *check_tallies(walker *walker, const events *events)
+{
+    const event_directory *directory = events->root;
+    const windows_plan *plan = walker->plan;
+    const char *wrong = NULL;
+    for (uint32_t i = 0; directory->tallies != NULL && i < plan->n_tallies && wrong == NULL; i++) {
+        event_tally *tally = &directory->tallies[i];
+        if (tally->begin > tally->end || tally->end > events->n)
+            return "the ends of a tally";
+        wrong = check_tally(walker, events, tally, &plan->slots[plan->tallies[i]]);
+    }
+    return wrong;
+}
+
 const char *events_check(walker *walker, const events *events)
 {
     int64_t last_s = INT64_MIN;
@@ -88,5 +143,6 @@ const char *events_check(walker *walker, const events *events)
         if (wrong != NULL)
             return wrong;
     }
-    return n != events->n ? "the number of events" : check_middles(walker, directory);
+    const char *wrong = n != events->n ? "the number of events" : check_middles(walker, directory);
+    return wrong != NULL ? wrong : check_tallies(walker, events);
 }

@@ -130,6 +130,7 @@ static event_directory *directory_open(walker *walker, uint32_t capacity)
 
 static void directory_free(walker *walker, event_directory *directory)
 {
+    tallies_release(walker, directory);
     memory_give(walker->memory, directory->middles, middles_bytes(walker));
     memory_give(walker->memory, directory, directory_bytes(directory->capacity));
 }
@@ -144,6 +145,7 @@ static event_group *directory_insert(walker *walker, events *events, uint32_t i)
             return NULL;
         larger->n_groups = directory->n_groups;
         larger->middles = directory->middles;
+        larger->tallies = directory->tallies;
         memcpy(larger->groups, directory->groups, directory->n_groups * sizeof(event_group *));
         memory_give(walker->memory, directory, directory_bytes(directory->capacity));
         events->root = directory = larger;
@@ -431,8 +433,9 @@ bool events_insert(walker *walker, events *events, int64_t second, const void *c
     if (events->is_directory) {
         if (!insert_in_directory(walker, events, second, cells, at))
             return false;
-        events->n++;
         *behind = events_behind(events, *at);
+        tallies_inserted(walker, events->root, events->n - *behind, cells);
+        events->n++;
         return true;
     }
     uint32_t offset = (uint32_t)(second - block->base_s), p = block->n;
@@ -531,6 +534,7 @@ static void evict_blocks(walker *walker, events *events, uint32_t n)
         directory->middles[i].valid = false;
     while (group->blocks[0]->n <= n && events->n > group->blocks[0]->n) {
         event_block *block = group->blocks[0];
+        tallies_evicted(walker, directory, block);
         n -= block->n;
         events->n -= block->n;
         group->n_events -= block->n;

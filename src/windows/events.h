@@ -16,6 +16,7 @@
 #ifndef FRESHET_WINDOWS_EVENTS_H
 #define FRESHET_WINDOWS_EVENTS_H
 
+#include "windows/tally.h"
 #include "windows/window.h"
 
 #define EVENT_BLOCK_MAX 64u /* the bits of a word: the nulls of a slot in a block are one word */
@@ -63,8 +64,16 @@ typedef struct event_middle {
     bool valid;
 } event_middle;
 
+/* The values of events [begin, end) of the key, by number from the front (slides.c). */
+typedef struct event_tally {
+    tally values;
+    uint32_t begin;
+    uint32_t end;
+} event_tally;
+
 typedef struct event_directory {
     event_middle *middles; /* one a stop of each walk, the fixed ones first; NULL: not yet needed */
+    event_tally *tallies;  /* one a tally of the plan; NULL: not yet needed */
     uint32_t n_groups;
     uint32_t capacity;
     event_group *groups[];
@@ -84,6 +93,7 @@ typedef struct walker {
     unsigned char *frame;  /* the plan's frame_bytes */
     unsigned char *middle; /* the plan's kept_bytes: a middle that is not remembered */
     bool remember;         /* keep and use middles: for walks that end where the next will end */
+    bool tallies;          /* this walk answers from the directory's tallies what they can answer */
     aggregate_scratch scratch;
 } walker;
 
@@ -111,10 +121,16 @@ typedef struct answer_row {
     bool overflow; /* set when an output could not hold its value: it is null then */
 } answer_row;
 
-/* Walks back from `fixed_end` (behind the last event of second `second`) for the fixed windows, and
- * from `rows_end` for the row windows, and writes all outputs. */
-bool events_answer(walker *walker, const events *events, int64_t second, event_place fixed_end,
-                   event_place rows_end, answer_row *into);
+/* Where a walk begins: a place, and how many events lie behind it. */
+typedef struct event_end {
+    event_place at;
+    uint32_t behind;
+} event_end;
+
+/* Walks back from `fixed` (behind the last event of second `second`) for the fixed windows, and
+ * from `rows` for the row windows, and writes all outputs. */
+bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
+                   event_end rows, answer_row *into);
 
 /* The first second after `since_s` at which a fixed window that ends there has lost an event, INT64_MAX where none
  * will; there are no events after since_s. */

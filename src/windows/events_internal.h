@@ -87,6 +87,33 @@ void collect_middle(walker *walker, const event_directory *directory, const even
 unsigned char *middle_partial(const walker *walker, const event_directory *directory,
                               uint32_t index);
 
+/* A window that a walk has found: its ends, and their numbers. */
+typedef struct event_window {
+    event_place begin;
+    event_place end;
+    uint32_t n_begin;
+    uint32_t n_end;
+} event_window;
+
+static inline size_t tallies_bytes(const walker *walker)
+{
+    return walker->plan->n_tallies * sizeof(event_tally);
+}
+
+/* slides.c. The value of a function over a window, from tally `index` of the plan. */
+aggregate_outcome finish_window(walker *walker, event_directory *directory,
+                                const aggregate *aggregate, uint32_t index,
+                                const event_window *window, aggregate_value *value);
+/* Brings a tally to a window. False where memory is out: it is empty then. */
+bool slide_tally(walker *walker, const event_directory *directory, event_tally *tally,
+                 const window_slot *slot, const event_window *window);
+/* An event was inserted, `before` lie before it. */
+void tallies_inserted(walker *walker, event_directory *directory, uint32_t before,
+                      const void *const *cells);
+/* The first block is about to go. */
+void tallies_evicted(walker *walker, event_directory *directory, const event_block *first);
+void tallies_release(walker *walker, event_directory *directory);
+
 static inline bool same_place(event_place a, event_place b)
 {
     return a.group == b.group && a.block == b.block;

@@ -43,9 +43,11 @@ extern const aggregate_family family_bag;
 extern const aggregate_family family_registers;
 aggregate_finish finish_count_distinct, finish_collect_set, finish_mode, finish_most_frequent_set,
     finish_sum_distinct, finish_approx_count_distinct;
+aggregate_finish_tally tallied_count_distinct, tallied_mode;
 
 extern const aggregate_family family_list;
 aggregate_finish finish_collect_list, finish_percentile, finish_percentile_approx;
+aggregate_finish_tally tallied_percentile, tallied_percentile_approx;
 
 /* ---- bits ---------------------------------------------------------------------------------- */
 
@@ -96,6 +98,13 @@ static inline double real_of_key(int64_t key)
     double value;
     memcpy(&value, &bits, sizeof value);
     return value;
+}
+
+/* Where both zeros are the same: the key of 0.0 for that of -0.0. */
+static inline int64_t one_zero(const type *type, int64_t key)
+{
+    bool real = type->kind == TYPE_DOUBLE || type->kind == TYPE_FLOAT;
+    return real && key == -1 ? 0 : key;
 }
 
 /* -1, 0 or 1; bytes from the first on, a beginning before the whole. */

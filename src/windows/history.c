@@ -142,18 +142,18 @@ static void mark_newest(history *history, const timed_row *rows, uint32_t n)
 
 static bool answer_rows(history *history, const events *events, const timed_row *rows, uint32_t n)
 {
-    event_place at = {0}, fixed_end = {0};
+    event_end fixed = {{0}, 0}, rows_end = {{0}, n};
     history->walker.remember = true;
     uint32_t peers_end = 0;
     for (uint32_t i = 0; i < n; i++) {
         if (i == peers_end) {
             while (peers_end < n && rows[peers_end].second == rows[i].second)
                 peers_end++;
-            fixed_end = events_advance(events, at, peers_end - i);
+            fixed = (event_end){events_advance(events, rows_end.at, peers_end - i), n - peers_end};
         }
-        at = events_advance(events, at, 1);
+        rows_end = (event_end){events_advance(events, rows_end.at, 1), n - i - 1};
         answer_row into = {history->arena, history->result->outputs, rows[i].row, false};
-        if (!events_answer(&history->walker, events, rows[i].second, fixed_end, at, &into))
+        if (!events_answer(&history->walker, events, rows[i].second, fixed, rows_end, &into))
             return false;
         if (into.overflow)
             history->result->flags[rows[i].row] |= WINDOWS_OVERFLOW;

@@ -41,6 +41,12 @@
  * and its group's are marked stale, and are computed again from their events when a walk wants them
  * (events.c). Partials are thus always those of the events that are there.
  *
+ * FUNCTIONS THAT WANT ALL VALUES (the median, the number of distinct ones) have no partial of a fixed
+ * size. In a single block the walk holds the values. A directory keeps a tally for each window of
+ * such functions, a tree of values with their counts, from which the events that leave the window are
+ * removed one by one (slides.c). This is no exception to the first rule: counts are whole numbers, and a
+ * value whose count is nothing is gone.
+ *
  * EVICTION. An event may go when no row that may still come can see it: when its second is before that of
  * the key's newest event, less the lateness, less the longest fixed window; and when at least the longest
  * row window's number of events (less one) lie between it and that horizon. Single blocks are cleaned
@@ -486,10 +492,11 @@ static freshet_code give_again(application *application, const key_entry *entry,
         return code;
     uint32_t n = result->n_refreshed;
     answer_row into = {application->arena, result->refreshed_outputs, n, false};
+    event_end fixed = {events_end(&entry->events, old->peers_back), old->peers_back};
+    event_end rows = {events_end(&entry->events, old->back), old->back};
     state->walker.remember = old->is_newest;
-    if (!events_answer(&state->walker, &entry->events, second_in(state, old->event_us),
-                       events_end(&entry->events, old->peers_back),
-                       events_end(&entry->events, old->back), &into))
+    if (!events_answer(&state->walker, &entry->events, second_in(state, old->event_us), fixed, rows,
+                       &into))
         return apply_memory(err);
     const unsigned char *at = old->carried;
     for (uint32_t i = 0; i < state->plan->n_carried && code == FRESHET_OK; i++)
@@ -578,7 +585,7 @@ static bool note_next_loss(windows_state *state, const key_entry *entry, uint32_
 
 /* Puts the event into its key's events; true for `newest` when its row is now the key's newest. */
 static freshet_code add_event(application *application, key_entry *entry, uint32_t row,
-                              event_place *at, uint32_t *behind, bool *newest, freshet_error *err)
+                              event_end *end, bool *newest, freshet_error *err)
 {
     windows_state *state = application->state;
     int64_t event_us = application->input->event_us[row], second = second_in(state, event_us);
@@ -599,7 +606,8 @@ static freshet_code add_event(application *application, key_entry *entry, uint32
             return apply_memory(err);
         state->cells[state->plan->row_slot] = &kept;
     }
-    if (!events_insert(&state->walker, &entry->events, second, state->cells, at, behind))
+    if (!events_insert(&state->walker, &entry->events, second, state->cells, &end->at,
+                       &end->behind))
         return apply_memory(err);
     state->n_events++;
     entry->revision =
@@ -627,10 +635,9 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
         state->late_rows++;
         return refuse(application, row, WINDOWS_LATE, err);
     }
-    event_place at;
-    uint32_t behind;
+    event_end end;
     bool newest;
-    freshet_code code = add_event(application, entry, row, &at, &behind, &newest, err);
+    freshet_code code = add_event(application, entry, row, &end, &newest, err);
     if (code != FRESHET_OK)
         return code;
     entry->flags |= KEY_TOUCHED;
@@ -639,15 +646,15 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
         return apply_memory(err);
     answer_row into = {application->arena, result->outputs, row, false};
     state->walker.remember = newest;
-    if (!events_answer(&state->walker, &entry->events, second, at, at, &into))
+    if (!events_answer(&state->walker, &entry->events, second, end, end, &into))
         return apply_memory(err);
     if (into.overflow)
         result->flags[row] |= WINDOWS_OVERFLOW;
     result->write_us[row] = write_time(second, newest ? entry->revision : 0);
-    code = correct(application, entry, behind, row, err);
+    code = correct(application, entry, end.behind, row, err);
     if (newest)
         result->flags[row] |= WINDOWS_NEWEST;
-    else if (code == FRESHET_OK && reaches_newest(state, entry, second, behind))
+    else if (code == FRESHET_OK && reaches_newest(state, entry, second, end.behind))
         code = refresh(application, entry, row, err);
     return code;
 }
@@ -804,8 +811,9 @@ static freshet_code expire_key(windows_state *state, const key_entry *entry, int
     const uint32_t row = out->n;
     answer_row into = {arena, out->outputs, row, false};
     state->walker.remember = false;
-    if (!events_answer(&state->walker, &entry->events, second, events_end(&entry->events, 0),
-                       events_end(&entry->events, entry->newest_back), &into))
+    const event_end fixed = {events_end(&entry->events, 0), 0};
+    const event_end rows = {events_end(&entry->events, entry->newest_back), entry->newest_back};
+    if (!events_answer(&state->walker, &entry->events, second, fixed, rows, &into))
         return apply_memory(err);
     const unsigned char *at = key_bytes(entry), *end = at + entry->key_length;
     freshet_code code = FRESHET_OK;

@@ -2,12 +2,13 @@
  *
  * Both hold the values themselves, newest first, in scratch memory. A quantile copies them as keys
  * (families.h) and selects the one element, or two neighbours, by Hoare's FIND: linear on average,
- * no full sort. Decimals are selected as 128-bit integers.
+ * no full sort. Decimals are selected as 128-bit integers. Of a tally (tally.h) it asks them.
  *
  *   percentile(p), median   the value at place p * (n - 1), between neighbours by their distance; double
  *   percentile_approx(p)    the element at rank ceil(p * n); exact here (Spark's is, below some 10,000 values)
  */
 #include "windows/families.h"
+#include "windows/tally.h"
 
 static void list_update(void *partial, const aggregate_run *older, const type *input,
                         aggregate_scratch *scratch)
@@ -88,18 +89,45 @@ static int128 *copy_values(const value_list *list, const type *input, aggregate_
         aggregate_run run = {list->cells + at * size, ~UINT64_C(0), 0, n};
         const int64_t *keys = run_keys(&run, input, buffer, &n);
         for (uint32_t i = 0; i < n; i++)
-            values[at + i] = keys[i];
+            values[at + i] = one_zero(input, keys[i]);
     }
     return values;
 }
 
-static double real_at(const type *input, int128 value)
+/* ---- percentile(p) ------------------------------------------------------------------------- */
+
+/* Between the values at places `lower` and `lower` + 1 of n, the part `part` of the way. */
+typedef struct quantile_place {
+    uint64_t lower;
+    double part;
+} quantile_place;
+
+static quantile_place place_between(double parameter, uint64_t n)
+{
+    double place = parameter * (double)(n - 1), lower = floor(place);
+    return (quantile_place){(uint64_t)lower, place - lower};
+}
+
+static double between(double low, double high, double part)
+{
+    return high == low || part == 0 ? low : (1 - part) * low + part * high;
+}
+static double real_of_value(const type *input, const aggregate_value *value)
 {
     if (input->kind == TYPE_DECIMAL)
-        return decimal_to_real(value, input->scale);
-    aggregate_value out;
-    value_of_key(input, (int64_t)value, &out);
-    return input->kind == TYPE_FLOAT || input->kind == TYPE_DOUBLE ? out.real : (double)out.integer;
+        return decimal_to_real(value->decimal, input->scale);
+    return input->kind == TYPE_FLOAT || input->kind == TYPE_DOUBLE ? value->real
+                                                                   : (double)value->integer;
+}
+
+static double real_at(const type *input, int128 key)
+{
+    aggregate_value value;
+    if (input->kind == TYPE_DECIMAL)
+        value.decimal = key;
+    else
+        value_of_key(input, (int64_t)key, &value);
+    return real_of_value(input, &value);
 }
 
 aggregate_outcome finish_percentile(const void *partial, const aggregate *aggregate,
@@ -111,20 +139,45 @@ aggregate_outcome finish_percentile(const void *partial, const aggregate *aggreg
     int128 *values = copy_values(list, aggregate->input, scratch);
     if (values == NULL)
         return AGGREGATE_NO_MEMORY;
-    double place = aggregate->parameter * (double)(list->n - 1);
-    uint64_t lower = (uint64_t)floor(place);
-    select_place(values, list->n, lower);
-    int128 low = values[lower], high = low;
-    if ((double)lower < place) {
-        high = values[lower + 1];
-        for (uint64_t i = lower + 2; i < list->n; i++)
+    quantile_place place = place_between(aggregate->parameter, list->n);
+    select_place(values, list->n, place.lower);
+    int128 low = values[place.lower], high = low;
+    if (place.part > 0) {
+        high = values[place.lower + 1];
+        for (uint64_t i = place.lower + 2; i < list->n; i++)
             high = values[i] < high ? values[i] : high;
     }
-    double part = place - (double)lower;
-    out->real = real_at(aggregate->input, low);
-    if (high != low)
-        out->real = (1 - part) * out->real + part * real_at(aggregate->input, high);
+    out->real =
+        between(real_at(aggregate->input, low), real_at(aggregate->input, high), place.part);
     return AGGREGATE_VALUE;
+}
+
+static double tally_real(const tally *tally, const type *input, uint64_t place)
+{
+    aggregate_value value;
+    tally_at(tally, input, (uint32_t)place, &value);
+    return real_of_value(input, &value);
+}
+
+aggregate_outcome tallied_percentile(const tally *tally, const aggregate *aggregate,
+                                     aggregate_value *out)
+{
+    if (tally->n == 0)
+        return AGGREGATE_NULL;
+    quantile_place place = place_between(aggregate->parameter, tally->n);
+    double low = tally_real(tally, aggregate->input, place.lower), high = low;
+    if (place.part > 0)
+        high = tally_real(tally, aggregate->input, place.lower + 1);
+    out->real = between(low, high, place.part);
+    return AGGREGATE_VALUE;
+}
+
+/* ---- percentile_approx(p) ------------------------------------------------------------------ */
+
+static uint64_t place_at_rank(double parameter, uint64_t n)
+{
+    double rank = ceil(parameter * (double)n);
+    return rank < 1 ? 0 : (uint64_t)rank - 1;
 }
 
 aggregate_outcome finish_percentile_approx(const void *partial, const aggregate *aggregate,
@@ -136,12 +189,20 @@ aggregate_outcome finish_percentile_approx(const void *partial, const aggregate 
     int128 *values = copy_values(list, aggregate->input, scratch);
     if (values == NULL)
         return AGGREGATE_NO_MEMORY;
-    double rank = ceil(aggregate->parameter * (double)list->n);
-    uint64_t place = rank < 1 ? 0 : (uint64_t)rank - 1;
+    uint64_t place = place_at_rank(aggregate->parameter, list->n);
     select_place(values, list->n, place);
     if (aggregate->input->kind == TYPE_DECIMAL)
         out->decimal = values[place];
     else
         value_of_key(aggregate->input, (int64_t)values[place], out);
+    return AGGREGATE_VALUE;
+}
+
+aggregate_outcome tallied_percentile_approx(const tally *tally, const aggregate *aggregate,
+                                            aggregate_value *out)
+{
+    if (tally->n == 0)
+        return AGGREGATE_NULL;
+    tally_at(tally, aggregate->input, (uint32_t)place_at_rank(aggregate->parameter, tally->n), out);
     return AGGREGATE_VALUE;
 }

@@ -14,6 +14,7 @@
  */
 #include "windows/families.h"
 #include "windows/hash.h"
+#include "windows/tally.h"
 
 #include <stdlib.h>
 
@@ -152,6 +153,14 @@ aggregate_outcome finish_count_distinct(const void *partial, const aggregate *ag
     return AGGREGATE_VALUE;
 }
 
+aggregate_outcome tallied_count_distinct(const tally *tally, const aggregate *aggregate,
+                                         aggregate_value *out)
+{
+    (void)aggregate;
+    out->integer = tally->n_distinct;
+    return AGGREGATE_VALUE;
+}
+
 /* The cells of the entries that `order` lists (NULL: oldest last meeting first). */
 static aggregate_outcome list_entries(const bag *bag, const bag_entry *const *order,
                                       const type *type, aggregate_scratch *scratch,
@@ -208,6 +217,14 @@ aggregate_outcome finish_mode(const void *partial, const aggregate *aggregate,
         most = entry->count;
     }
     return bag->n == 0 ? AGGREGATE_NULL : AGGREGATE_VALUE;
+}
+
+aggregate_outcome tallied_mode(const tally *tally, const aggregate *aggregate, aggregate_value *out)
+{
+    if (tally->n == 0)
+        return AGGREGATE_NULL;
+    tally_mode(tally, aggregate->input, out);
+    return AGGREGATE_VALUE;
 }
 
 /* Most frequent first, then by first appearance. */

@@ -45,6 +45,13 @@ void walker_release(walker *walker)
 
 /* ---- answering ----------------------------------------------------------------------------- */
 
+/* True if a walk must still collect the measure at stop `stop`. */
+static bool goes_on(const walker *walker, const window_measure *measure, window_mode mode,
+                    uint32_t stop)
+{
+    return (walker->tallies ? measure->n_held[mode] : measure->n_windows[mode]) > stop;
+}
+
 /* Puts a run of a block in front of the partials of the walk's measures that go on past stop `stop`. */
 static void take_run(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
                      const event_block *block, uint32_t from, uint32_t to)
@@ -52,7 +59,7 @@ static void take_run(walker *walker, const window_walk *walk, window_mode mode, 
     const windows_plan *plan = walker->plan;
     for (uint32_t i = 0; i < walk->n_measures; i++) {
         const window_measure *measure = &plan->measures[walk->measures[i]];
-        if (measure->n_windows[mode] <= stop)
+        if (!goes_on(walker, measure, mode, stop))
             continue;
         const window_slot *slot = &plan->slots[measure->slot];
         aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], from,
@@ -247,7 +254,7 @@ static void hold_middle(walker *walker, const window_walk *walk, window_mode mod
     for (uint32_t i = 0; i < walk->n_measures; i++) {
         const window_measure *measure = &plan->measures[walk->measures[i]];
         const window_slot *slot = &plan->slots[measure->slot];
-        if (measure->family->merge != NULL || measure->n_windows[mode] <= stop)
+        if (measure->family->merge != NULL || !goes_on(walker, measure, mode, stop))
             continue;
         event_place at = middle->from;
         while (!same_place(at, middle->to)) {
@@ -344,7 +351,20 @@ static bool copy_shorter(const window_answer *answer, answer_row *into)
     return true;
 }
 
-static bool finish_stop(walker *walker, const window_stop *stop, bool moved, answer_row *into)
+/* The value: from the walk's partial, or from the tally of this window. */
+static aggregate_outcome finish_answer(walker *walker, const events *events,
+                                       const window_answer *answer, const event_window *window,
+                                       aggregate_value *value)
+{
+    const aggregate *aggregate = answer->aggregate;
+    if (!walker->tallies || answer->tally == WINDOWS_NONE)
+        return aggregate->finish(walker->frame + answer->offset, aggregate, &walker->scratch,
+                                 value);
+    return finish_window(walker, events->root, aggregate, answer->tally, window, value);
+}
+
+static bool finish_stop(walker *walker, const events *events, const window_stop *stop, bool moved,
+                        const event_window *window, answer_row *into)
 {
     for (uint32_t i = 0; i < stop->n_answers; i++) {
         const window_answer *answer = &stop->answers[i];
@@ -355,8 +375,7 @@ static bool finish_stop(walker *walker, const window_stop *stop, bool moved, ans
             continue;
         }
         aggregate_value value;
-        aggregate_outcome outcome = answer->aggregate->finish(
-            walker->frame + answer->offset, answer->aggregate, &walker->scratch, &value);
+        aggregate_outcome outcome = finish_answer(walker, events, answer, window, &value);
         bool done;
         if (outcome == AGGREGATE_VALUE && column->type->kind == TYPE_DOUBLE) {
             ((double *)column->data)[into->row] = value.real;
@@ -376,12 +395,15 @@ static bool finish_stop(walker *walker, const window_stop *stop, bool moved, ans
 }
 
 static bool answer_walk(walker *walker, const events *events, window_mode mode, int64_t second,
-                        event_place at, answer_row *into)
+                        event_end end, answer_row *into)
 {
     const window_walk *walk = &walker->plan->walks[mode];
+    event_place at = end.at;
+    event_window window = {.end = end.at, .n_end = events->n - end.behind};
     if (walk->n_stops == 0)
         return true;
     memset(walker->frame, 0, walker->plan->frame_bytes);
+    walker->tallies = events->is_directory && walker->plan->n_tallies > 0;
     if (walker->plan->holds)
         arena_reset(walker->scratch.arena);
     int64_t taken = 0;
@@ -402,15 +424,17 @@ static bool answer_walk(walker *walker, const events *events, window_mode mode, 
             at.event = from;
         }
         bool moved = !same_place(at, before) || at.event != before.event;
-        if (walker->scratch.failed || !finish_stop(walker, stop, moved, into))
+        window.begin = at;
+        window.n_begin = window.n_end - (uint32_t)taken;
+        if (walker->scratch.failed || !finish_stop(walker, events, stop, moved, &window, into))
             return false;
     }
     return true;
 }
 
-bool events_answer(walker *walker, const events *events, int64_t second, event_place fixed_end,
-                   event_place rows_end, answer_row *into)
+bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
+                   event_end rows, answer_row *into)
 {
-    return answer_walk(walker, events, WINDOW_FIXED, second, fixed_end, into) &&
-           answer_walk(walker, events, WINDOW_ROWS, second, rows_end, into);
+    return answer_walk(walker, events, WINDOW_FIXED, second, fixed, into) &&
+           answer_walk(walker, events, WINDOW_ROWS, second, rows, into);
 }

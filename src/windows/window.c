@@ -171,6 +171,7 @@ typedef struct maker {
     windows_plan *plan;
     window_slot *slots;
     window_measure *measures;
+    uint32_t *tallies;
     wish *wishes; /* one an output */
     field *outputs;
     uint32_t n_outputs;
@@ -371,9 +372,20 @@ static void link_answers(window_answer *answers, uint32_t n, const window_stop *
                 answers[i].shorter = before->answers[j].output;
 }
 
+/* The tally of a slot among those of one window, which begin at `first`. */
+static uint32_t find_tally(maker *maker, uint32_t first, uint32_t slot)
+{
+    windows_plan *plan = maker->plan;
+    for (uint32_t i = first; i < plan->n_tallies; i++)
+        if (maker->tallies[i] == slot)
+            return i;
+    maker->tallies[plan->n_tallies] = slot;
+    return plan->n_tallies++;
+}
+
 static bool fill_stop(maker *maker, window_mode mode, uint32_t index, window_stop *stop)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, first_tally = maker->plan->n_tallies;
     for (uint32_t i = 0; i < maker->n_outputs; i++)
         n += maker->wishes[i].mode == mode && maker->wishes[i].length == stop->length;
     window_answer *answers = arena_zero(maker->arena, n, sizeof *answers);
@@ -384,9 +396,17 @@ static bool fill_stop(maker *maker, window_mode mode, uint32_t index, window_sto
         if (wish->mode != mode || wish->length != stop->length)
             continue;
         window_measure *measure = &maker->measures[wish->measure];
-        answers[stop->n_answers++] =
-            (window_answer){wish->aggregate, measure->offset, i, WINDOWS_NONE};
+        bool tallied = wish->aggregate->tallied != NULL;
+        answers[stop->n_answers++] = (window_answer){
+            .aggregate = wish->aggregate,
+            .offset = measure->offset,
+            .output = i,
+            .shorter = WINDOWS_NONE,
+            .tally = tallied ? find_tally(maker, first_tally, measure->slot) : WINDOWS_NONE,
+        };
         measure->n_windows[mode] = index + 1;
+        if (!tallied)
+            measure->n_held[mode] = index + 1;
     }
     stop->answers = answers;
     if (index > 0)
@@ -455,6 +475,7 @@ static void finish_plan(maker *maker)
     plan->outputs = (schema){maker->n_outputs, maker->outputs};
     plan->slots = maker->slots;
     plan->measures = maker->measures;
+    plan->tallies = maker->tallies;
     plan->fingerprint = plan_fingerprint(plan);
 }
 
@@ -469,10 +490,11 @@ freshet_code windows_plan_make(arena *arena, const windows_declaration *declarat
     maker.plan = arena_zero(arena, 1, sizeof *maker.plan);
     maker.slots = arena_zero(arena, WINDOWS_SLOTS_MAX, sizeof *maker.slots);
     maker.measures = arena_zero(arena, n_outputs + 1, sizeof *maker.measures);
+    maker.tallies = arena_zero(arena, n_outputs + 1, sizeof *maker.tallies);
     maker.wishes = arena_zero(arena, n_outputs + 1, sizeof *maker.wishes);
     maker.outputs = arena_zero(arena, n_outputs + 1, sizeof *maker.outputs);
     if (maker.plan == NULL || maker.slots == NULL || maker.measures == NULL ||
-        maker.wishes == NULL || maker.outputs == NULL)
+        maker.tallies == NULL || maker.wishes == NULL || maker.outputs == NULL)
         return error_memory(err, "planning the windows");
     *maker.plan = (windows_plan){
         .n_keys = declaration->n_keys,

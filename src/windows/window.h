@@ -20,6 +20,8 @@
  *              One slot more, where rows are to be corrected, is the whole rest of the row (corrections.h).
  *   measure    one partial to compute: a family of aggregates over a slot. avg, sum and all windows of
  *              a feature share it.
+ *   tally      the values of one slot in one window, counted and in order (tally.h): kept for keys of many
+ *              events where the functions of a window want more of them than a partial can say
  *   walk       per kind of window: the distinct lengths, the shortest first, and at each the values
  *              to finish there. One walk over a key's events, newest to oldest, answers it.
  *
@@ -93,6 +95,7 @@ typedef struct window_measure {
     const aggregate_family *family;
     uint32_t offset;                  /* of its partial in a frame, and beside a block */
     uint32_t n_windows[WINDOW_MODES]; /* it is asked for in the first n of the walk's windows */
+    uint32_t n_held[WINDOW_MODES];    /* the same without what tallies answer */
 } window_measure;
 
 /* One value to finish: a function of a measure into an output column. */
@@ -101,8 +104,9 @@ typedef struct window_answer {
     uint32_t offset; /* of the measure's partial */
     uint32_t output;
     uint32_t
-        shorter; /* the output of the same function at the stop before, or WINDOWS_NONE: where no
+        shorter;    /* the output of the same function at the stop before, or WINDOWS_NONE: where no
                          event lies between the two, the value is the same and is copied */
+    uint32_t tally; /* of the plan: answers it for large keys; or WINDOWS_NONE */
 } window_answer;
 
 typedef struct window_stop {
@@ -138,6 +142,9 @@ typedef struct windows_plan {
     uint32_t kept_bytes;  /* of the partials beside a block; these come first in a frame */
     uint32_t frame_bytes; /* of all partials of a walk */
     bool holds;           /* some measure holds values, and needs scratch memory */
+
+    uint32_t n_tallies;
+    const uint32_t *tallies; /* the slot of each */
 
     window_walk walks[WINDOW_MODES];
     int64_t longest_s; /* the longest fixed window; -1 where there is none */
