@@ -22,7 +22,6 @@
 #define REFUSE_AGAIN_US INT64_C(1000000)
 #define NUMBERS_BYTES 32u /* of a row: write timestamp, event time, TTL */
 #define TROUBLE_TEXT_MAX 768u
-#define ANSWER_GRACE_US INT64_C(1000000)
 
 typedef struct group {
     pending_row *rows[CASSANDRA_GROUP_ROWS]; /* NULL: came back already */
@@ -695,7 +694,7 @@ static freshet_code allocate(cassandra *store, const cassandra_options *options,
     store->rows_max = (uint64_t)options->buffer_rows;
     store->bytes_max = (size_t)options->buffer_memory;
     store->hold_us = options->stream_processing_time_us;
-    store->silence_us = options->request_timeout_us + ANSWER_GRACE_US;
+    store->silence_us = CASSANDRA_SILENCE_US;
     pace_init(&store->pace, (uint32_t)options->in_flight, (uint64_t)os.now_us());
     return FRESHET_OK;
 }

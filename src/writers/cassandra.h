@@ -36,6 +36,8 @@
 #define CASSANDRA_WAIT_US INT64_C(1000000)
 /* The same in all, where the run is to end. */
 #define CASSANDRA_STOP_US INT64_C(3000000)
+/* Without any answer for so long something is wrong. */
+#define CASSANDRA_SILENCE_US INT64_C(3000000)
 /* Failures that last longer are trouble. */
 #define CASSANDRA_TROUBLE_US INT64_C(1000000)
 

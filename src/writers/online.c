@@ -167,9 +167,10 @@ static freshet_code open_store(online_writer *writer, const schema *schema, uint
                                    .ttl_us = given->ttl_us};
     const cql_api *client = NULL;
     freshet_code code = online_client(&client, err);
-    return code == FRESHET_OK
-               ? cassandra_open(&writer->base, &setup, client, schema, n_keys, &writer->store, err)
-               : code;
+    if (code == FRESHET_OK)
+        code = cassandra_open(&writer->base, &setup, client, schema, n_keys, &writer->store, err);
+    writer->base.confirms_later = code == FRESHET_OK;
+    return code;
 }
 
 static freshet_code open_table(online_writer *writer, const schema *schema, uint32_t n_keys,

@@ -1,0 +1,86 @@
+/* ranks_test.c - feature sets whose rows go to a store that keeps the larger write timestamp. */
+#include "features/testing.h"
+
+#define TIME "  timestamp: {from: ts}\n"
+#define PLAIN TIME "  features: [{name: x, type: double}]\n"
+#define WINDOW \
+    TIME "  features: [{name: x, type: double, window: {functions: [count], over: [10 days]}}]\n"
+
+static void rank_rows(world *world)
+{
+    freshet_error err = {0};
+    must(feature_set_rank_rows(world->set, &err), &err);
+}
+
+/* Late rows are not for the store, later ones of the same second are by their revision. */
+static void plain_rows_of_a_stream(void **state)
+{
+    world *world = *state;
+    uint32_t n = 0;
+    open_stream(world, PLAIN);
+    rank_rows(world);
+    assert_string_equal(feature_set_state(world->set, &n)[0].name, "newest");
+    assert_int_equal(n, 1);
+    run_rows(world, ROWS("(1, 5" S ", 1, 'a'), (1, 3" S ", 2, 'a'), (2, 3" S ", 3, 'a'), "
+                         "(1, 5" S ", 4, 'a')"));
+    expect(world, "NO+0 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:05.000000Z\",\"x\":1.0}\n"
+                  "N+0 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:03.000000Z\",\"x\":2.0}\n"
+                  "NO+0 {\"id\":2,\"timestamp\":\"1970-01-01T00:00:03.000000Z\",\"x\":3.0}\n"
+                  "NO+1 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:05.000000Z\",\"x\":4.0}\n");
+}
+
+/* Without a store there is no such state, and nothing to say of the rows. */
+static void nobody_asks(void **state)
+{
+    world *world = *state;
+    uint32_t n = 1;
+    open_stream(world, PLAIN);
+    feature_set_state(world->set, &n);
+    assert_int_equal(n, 0);
+    run_rows(world, ROWS("(1, 5" S ", 1, 'a')"));
+    expect(world, "{\"id\":1,\"timestamp\":\"1970-01-01T00:00:05.000000Z\",\"x\":1.0}\n");
+}
+
+/* A stream's windows know their newest rows themselves. */
+static void windows_of_a_stream_keep_theirs(void **state)
+{
+    world *world = *state;
+    uint32_t n = 0;
+    open_stream(world, WINDOW);
+    feature_set_state(world->set, &n);
+    const uint32_t before = n;
+    rank_rows(world);
+    feature_set_state(world->set, &n);
+    assert_int_equal(n, before);
+}
+
+/* A batch that ends with a day: the newest row within it, not the newest of all, which is cut away. */
+static void a_batch_with_a_last_day(void **state)
+{
+    world *world = *state;
+    assert_int_equal(open_set(world, false, ROWS("(1, 0, 0, 'a')"), WINDOW), FRESHET_OK);
+    feature_set_dates(world->set, INT64_MIN, INT64_C(6000000));
+    rank_rows(world);
+    run_rows(world, ROWS("(1, 9" S ", 1, 'a'), (1, 4" S ", 2, 'a'), (1, 5" S ", 3, 'a')"));
+    finish(world);
+    const char *said = world->said.bytes;
+    const char *nine = strstr(said, "00:00:09"), *five = strstr(said, "00:00:05");
+    assert_true(nine != NULL && five != NULL);
+    while (nine > said && nine[-1] != '\n')
+        nine--;
+    while (five > said && five[-1] != '\n')
+        five--;
+    assert_int_equal(strncmp(nine, "N+0", 3), 0);
+    assert_int_equal(strncmp(five, "NO+0", 4), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plain_rows_of_a_stream),
+        cmocka_unit_test(nobody_asks),
+        cmocka_unit_test(windows_of_a_stream_keep_theirs),
+        cmocka_unit_test(a_batch_with_a_last_day),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
