@@ -2,10 +2,10 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-kafka build adapter test property torture bench lint format install clean
+.PHONY: help demo demo-kafka demo-cassandra build adapter test property torture bench lint format install clean
 
 help:     ## show this list (the default)
-	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 21
 
 demo:     ## set up, build, and watch features of real flights being computed
 	@scripts/setup build
@@ -16,6 +16,12 @@ demo-kafka: ## the same from a real Kafka broker: orders of a shop, late and bro
 	@scripts/setup demo-kafka
 	@$(MAKE) --no-print-directory build
 	@examples/orders/demo
+
+demo-cassandra: ## from Kafka into a real Cassandra: the table planned and made, features kept and read back
+	@scripts/setup demo-cassandra
+	@$(MAKE) --no-print-directory build
+	@scripts/build adapter
+	@examples/orders/demo-cassandra
 
 build:    ## build the release binary, build/freshet
 	@scripts/build release
