@@ -488,10 +488,11 @@ static void test_stretch(void **state)
     clock_us += 1000000;
     assert_int_equal(turn(&it), FRESHET_OK);
     int64_t begun_us = clock_us;
-    clock_us += 2000000;
+    const int64_t write_us = CHECKPOINT_STRETCH_MAX_US / CHECKPOINT_WRITE_SHARE - 1000;
+    clock_us += write_us;
     assert_int_equal(store_wait(checkpoint->store, NULL), FRESHET_OK);
     assert_int_equal(turn(&it), FRESHET_OK);
-    assert_int_equal(checkpoint->due_us, begun_us + 2000000 * CHECKPOINT_WRITE_SHARE);
+    assert_int_equal(checkpoint->due_us, begun_us + write_us * CHECKPOINT_WRITE_SHARE);
     append_rows(10, 10, 3);
     take(&it, 10);
     clock_us = checkpoint->due_us;
