@@ -271,17 +271,30 @@ int cell_shown(const char *text, size_t length)
     return (int)n;
 }
 
-bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n)
+/* The bits [first, first + n), whole words at a time. */
+static void clear_bits(uint64_t *bits, uint64_t first, uint64_t n)
 {
     for (uint64_t row = first; row < first + n; row++) {
-        if ((row & 63) == 0 && first + n - row >= 64 && column->valid != NULL &&
-            column->type->kind != TYPE_STRUCT) {
-            column->valid[row >> 6] = 0;
+        if ((row & 63) == 0 && first + n - row >= 64) {
+            bits[row >> 6] = 0;
             row += 63;
-        } else if (!column_set_null(arena, column, row)) {
-            return false;
+        } else {
+            bits[row >> 6] &= ~(UINT64_C(1) << (row & 63));
         }
     }
+}
+
+/* The depth is that of the type, TYPE_DEPTH_MAX at most. */
+bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n)
+{
+    if (n == 0)
+        return true;
+    if (!column_set_null(arena, column, first)) /* which makes the bits where there are none */
+        return false;
+    clear_bits(column->valid, first, n);
+    for (uint32_t i = 0; column->type->kind == TYPE_STRUCT && i < column->type->n_fields; i++)
+        if (!cell_set_nulls(arena, &column->children[i], first, n))
+            return false;
     return true;
 }
 

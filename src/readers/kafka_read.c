@@ -16,7 +16,9 @@
 #include "readers/kafka_internal.h"
 
 #define READING "reading messages"
-#define ROWS_FIRST 1024u
+#define PREFETCH_AHEAD 4u /* messages */
+#define PREFETCH_BYTES_MAX 256
+#define CACHE_LINE_BYTES 64
 #define SHOWN_BYTES_MAX 4096 /* of a message that is too long */
 
 /* One call of poll. */
@@ -41,7 +43,7 @@ static bool is_full(const polling *polling)
     return rows + bad >= polling->max_rows || polling->bytes >= polling->max_bytes;
 }
 
-/* Room for one more row. */
+/* Room for one more row, at first for all the messages at hand. */
 static freshet_code reserve(polling *polling)
 {
     batch *into = polling->into;
@@ -50,7 +52,9 @@ static freshet_code reserve(polling *polling)
 
     if (into->n_rows < capacity)
         return FRESHET_OK;
-    capacity = capacity < ROWS_FIRST / 2 ? ROWS_FIRST : capacity * 2;
+    capacity = capacity == polling->first_row
+                   ? capacity + polling->reader->n_messages - polling->reader->next_message
+                   : capacity * 2;
     if (capacity > polling->first_row + polling->max_rows)
         capacity = polling->first_row + polling->max_rows;
     if (capacity <= into->n_rows)
@@ -342,12 +346,27 @@ static void take_more(kafka_reader *reader)
     kafka_wake(reader);
 }
 
+/* Another thread has written the messages: let them come while others are decoded. */
+static void prefetch(const kafka_reader *reader)
+{
+    const uint32_t next = reader->next_message;
+
+    if (next + 2 * PREFETCH_AHEAD < reader->n_messages)
+        __builtin_prefetch(reader->messages[next + 2 * PREFETCH_AHEAD]);
+    if (next + PREFETCH_AHEAD >= reader->n_messages)
+        return;
+    const rd_kafka_message_t *message = reader->messages[next + PREFETCH_AHEAD];
+    for (size_t at = 0; at < message->len && at < PREFETCH_BYTES_MAX; at += CACHE_LINE_BYTES)
+        __builtin_prefetch((const char *)message->payload + at);
+}
+
 static freshet_code take_messages(polling *polling)
 {
     kafka_reader *reader = polling->reader;
     freshet_code code = FRESHET_OK;
 
     while (code == FRESHET_OK && reader->next_message < reader->n_messages && !is_full(polling)) {
+        prefetch(reader);
         code = take_message(polling, reader->messages[reader->next_message]);
         reader->next_message += code == FRESHET_OK;
     }
