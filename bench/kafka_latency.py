@@ -62,7 +62,7 @@ def watch(client, deadline):
 
 def measure_freshet(broker):
     topic = broker.new_topic("latency-freshet")
-    with freshet_stream(broker, topic, "kafka-latency") as stream:
+    with freshet_stream(broker, topic, "kafka-latency", 2 * N) as stream:
         client = stream.connect()
         client.ask(COUNT)
         time.sleep(1)

@@ -38,7 +38,7 @@ class Broker:
             self.brokers = self.server.up()["KAFKA_BROKERS"]
         except (ServerError, FileNotFoundError) as problem:
             os.sched_setaffinity(0, self.cores)
-            raise Missing("no Kafka broker: %s" % problem) from None
+            raise Missing("no Kafka broker (scripts/setup bench installs one): %s" % problem) from None
         self.pid = self.server.pid()
         return self
 
@@ -60,8 +60,8 @@ class Broker:
         return name
 
 
-def freshet_environment(broker, topic):
-    return dict(environment(""), BENCH_TOPIC=topic, BENCH_BROKERS=broker.brokers)
+def freshet_environment(broker, topic, rows):
+    return dict(environment(""), BENCH_TOPIC=topic, BENCH_BROKERS=broker.brokers, BENCH_ROWS=str(rows))
 
 
 def new_state():
@@ -75,9 +75,10 @@ def freshet_command(*arguments):
     return [FRESHET, "run", DECLARATION, "--progress", "none", *arguments]
 
 
-def freshet_stream(broker, topic, name):
-    """A freshet that follows the topic for ever, with checkpoints."""
-    return Following(freshet_command("--state", new_state()), name, "bench_kafka", freshet_environment(broker, topic))
+def freshet_stream(broker, topic, name, rows):
+    """A freshet that follows the topic for ever, with checkpoints, and a table of that many rows at most."""
+    return Following(freshet_command("--state", new_state()), name, "bench_kafka",
+                     freshet_environment(broker, topic, rows))
 
 
 def missing_peer():
