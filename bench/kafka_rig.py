@@ -55,8 +55,8 @@ class Broker:
     def feed_command(self, topic, *arguments):
         return [FEED, self.brokers, topic, *map(str, arguments)]
 
-    def new_topic(self, name):
-        self.feed(name, "create", PARTITIONS)
+    def new_topic(self, name, partitions=PARTITIONS):
+        self.feed(name, "create", partitions)
         return name
 
 
