@@ -23,7 +23,7 @@ static const argument apply_options[] = {
     {.name = "allow-drop",
      .kind = ARGUMENT_FLAG,
      .offset = offsetof(apply_arguments, allow_drop),
-     .doc = "also drop columns or the table where a type or the primary key differs"},
+     .doc = "also drop the table where a type or the primary key differs"},
     {.name = "replicas",
      .kind = ARGUMENT_COUNT,
      .offset = offsetof(apply_arguments, replicas),
@@ -49,7 +49,7 @@ static freshet_code may_apply(const apply_arguments *given, const table_changes 
     for (uint32_t i = 0; i < changes->n; i++)
         if (changes->items[i].drops && !given->allow_drop)
             return refuse(FRESHET_FAILED, given->file,
-                          "nothing was changed, since what the store has would be lost: say "
+                          "nothing was changed, since all that the table has would be lost: say "
                           "--allow-drop if that is meant, or write to another table");
     if (changes->keyspace_missing && given->replicas == 0)
         return refuse(FRESHET_USAGE, given->file,

@@ -114,7 +114,7 @@ void online_store_print_changes(const store *store, const table_changes *changes
                       changes->n == 1 ? "" : "s");
         for (uint32_t i = 0; i < changes->n; i++)
             output_format("-- %s%s\n%s", changes->items[i].said,
-                          changes->items[i].drops ? " (what the store has of it is lost)" : "",
+                          changes->items[i].drops ? " (all that the table has is lost)" : "",
                           changes->items[i].cql);
     }
     for (uint32_t i = 0; i < changes->n_foreign; i++)

@@ -202,16 +202,6 @@ static void put_create_table(text_buffer *into, const cassandra_table *table)
     text_append_c(into, table->n_keys == table->n_partition ? "))\n);\n" : ")\n);\n");
 }
 
-static void put_alter(text_buffer *into, const cassandra_table *table, const char *verb,
-                      const table_column *column, bool with_type)
-{
-    text_append_c(into, "ALTER TABLE ");
-    put_table(into, table);
-    text_format(into, " %s ", verb);
-    put_name(into, column->name);
-    text_format(into, "%s%s;\n", with_type ? " " : "", with_type ? column->type : "");
-}
-
 /* ---- differences ----------------------------------------------------------------------------- */
 
 typedef struct comparing {
@@ -328,8 +318,10 @@ static freshet_code add_change(comparing *comparing, const char *said, text_buff
 
 static const char *const kind_names[] = {"partition_key", "clustering", "regular"};
 
-/* Does the table's primary key differ? Then nothing but another table helps. */
-static const char *differs_in_key(const comparing *comparing, const found_column *found, uint32_t n)
+/* Does the primary key differ, or a type? Then nothing but another table helps: a server never again takes a column
+ * of the name of a dropped one with another type. */
+static const char *differs_for_good(const comparing *comparing, const found_column *found,
+                                    uint32_t n)
 {
     const cassandra_table *table = comparing->table;
     for (uint32_t i = 0; i < n; i++) {
@@ -352,16 +344,14 @@ static const char *differs_in_key(const comparing *comparing, const found_column
             return arena_format(comparing->arena,
                                 "the column \"%s\" is a %s column, and should be %s", column->name,
                                 found[i].kind, kind_names[column->kind]);
-        if (!is_key)
-            continue;
-        if (found[i].position != (int32_t)position)
+        if (is_key && found[i].position != (int32_t)position)
             return arena_format(comparing->arena,
                                 "the key column \"%s\" has the place %d in the primary key, and "
                                 "should have %u",
                                 column->name, found[i].position + 1, position + 1);
         if (strcmp(found[i].type, column->type) != 0)
-            return arena_format(comparing->arena, "the key column \"%s\" is %s, and should be %s",
-                                column->name, found[i].type, column->type);
+            return arena_format(comparing->arena, "the %scolumn \"%s\" is %s, and should be %s",
+                                is_key ? "key " : "", column->name, found[i].type, column->type);
     }
     for (uint32_t k = 0; k < table->n_keys; k++) {
         uint32_t i = 0;
@@ -374,26 +364,25 @@ static const char *differs_in_key(const comparing *comparing, const found_column
     return NULL;
 }
 
-static freshet_code compare_column(comparing *comparing, const table_column *column,
+static freshet_code add_if_missing(comparing *comparing, const table_column *column,
                                    const found_column *found, uint32_t n)
 {
     uint32_t i = 0;
     while (i < n && strcmp(found[i].name, column->name) != 0)
         i++;
-    if (i < n && strcmp(found[i].type, column->type) == 0)
+    if (i < n)
         return FRESHET_OK;
     text_buffer cql;
     text_init(&cql, STATEMENT_BYTES_MAX);
-    if (i < n)
-        put_alter(&cql, comparing->table, "DROP", column, false);
-    put_alter(&cql, comparing->table, "ADD", column, true);
+    text_append_c(&cql, "ALTER TABLE ");
+    put_table(&cql, comparing->table);
+    text_append_c(&cql, " ADD ");
+    put_name(&cql, column->name);
+    text_format(&cql, " %s;\n", column->type);
     return add_change(comparing,
-                      i < n ? arena_format(comparing->arena,
-                                           "the column \"%s\" is %s, and should be %s",
-                                           column->name, found[i].type, column->type)
-                            : arena_format(comparing->arena, "the column \"%s\" (%s) is missing",
-                                           column->name, column->type),
-                      &cql, i < n);
+                      arena_format(comparing->arena, "the column \"%s\" (%s) is missing",
+                                   column->name, column->type),
+                      &cql, false);
 }
 
 static freshet_code note_foreign(comparing *comparing, const found_column *found, uint32_t n)
@@ -416,19 +405,19 @@ static freshet_code note_foreign(comparing *comparing, const found_column *found
 static freshet_code compare_columns(comparing *comparing, const found_column *found, uint32_t n)
 {
     const cassandra_table *table = comparing->table;
-    const char *key = differs_in_key(comparing, found, n);
+    const char *difference = differs_for_good(comparing, found, n);
     freshet_code code = FRESHET_OK;
-    if (key != NULL) {
+    if (difference != NULL) {
         text_buffer cql;
         text_init(&cql, STATEMENT_BYTES_MAX);
         text_append_c(&cql, "DROP TABLE ");
         put_table(&cql, table);
         text_append_c(&cql, ";\n");
         put_create_table(&cql, table);
-        return add_change(comparing, key, &cql, true);
+        return add_change(comparing, difference, &cql, true);
     }
     for (uint32_t k = table->n_keys; code == FRESHET_OK && k < table->n_columns; k++)
-        code = compare_column(comparing, &table->columns[k], found, n);
+        code = add_if_missing(comparing, &table->columns[k], found, n);
     return code == FRESHET_OK ? note_foreign(comparing, found, n) : code;
 }
 
