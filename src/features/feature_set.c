@@ -205,14 +205,12 @@ void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us)
         aggregated_set_bounds(set->aggregated, first_us, last_us);
 }
 
-/* On a stream windows and groups say it themselves. In a batch windows do, too; but of all rows, also those that
- * the last day cuts away. */
+/* On a stream windows and groups say it themselves. In a batch the rows that are output are ranked, whatever they are made
+ * of: less than a stream may have counted, never more. */
 freshet_code feature_set_rank_rows(feature_set *set, freshet_error *err)
 {
     const bool is_plain = set->windowed == NULL && set->aggregated == NULL;
-    const bool is_known =
-        set->is_stream ? !is_plain : set->windowed != NULL && set->last_us == INT64_MAX;
-    if (set->newest != NULL || is_known)
+    if (set->newest != NULL || (set->is_stream && !is_plain))
         return FRESHET_OK;
     freshet_code code = newest_rows_open(feature_set_schema(set), set->plan.n_keys, set->first_us,
                                          set->last_us, set->memory, &set->newest, err);

@@ -6,6 +6,8 @@
 #define WINDOW \
     TIME "  features: [{name: x, type: double, window: {functions: [count], over: [10 days]}}]\n"
 
+#define COUNTED "\"x__count_over_10_days_fixed_windows\":"
+
 static void rank_rows(world *world)
 {
     freshet_error err = {0};
@@ -74,6 +76,22 @@ static void a_batch_with_a_last_day(void **state)
     assert_int_equal(strncmp(five, "NO+0", 4), 0);
 }
 
+/* Windows of a batch give no ranks: they are computed over all rows at once. */
+static void a_batch_with_windows(void **state)
+{
+    world *world = *state;
+    assert_int_equal(open_set(world, false, ROWS("(1, 0, 0, 'a')"), WINDOW), FRESHET_OK);
+    rank_rows(world);
+    run_rows(world, ROWS("(1, 4" S ", 2, 'a'), (1, 5250000, 3, 'a'), (1, 3" S
+                         ", 3, 'a'), (1, 5750000, 4, 'a')"));
+    finish(world);
+    expect(world,
+           "NO+0 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:04.000000Z\"," COUNTED "2.0}\n"
+           "NO-250000 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:05.250000Z\"," COUNTED "4.0}\n"
+           "N+0 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:03.000000Z\"," COUNTED "1.0}\n"
+           "NO-749999 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:05.750000Z\"," COUNTED "4.0}\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -81,6 +99,7 @@ int main(void)
         cmocka_unit_test(nobody_asks),
         cmocka_unit_test(windows_of_a_stream_keep_theirs),
         cmocka_unit_test(a_batch_with_a_last_day),
+        cmocka_unit_test(a_batch_with_windows),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
