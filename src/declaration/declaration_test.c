@@ -684,6 +684,50 @@ static void variables(void **state)
 }
 
 /* 64 kB of environment, often enough for more than DECLARATION_BYTES_MAX. */
+static void write_bytes(const char *path, const char *bytes, size_t length)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void files_stand_for_what_they_hold(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/freshet-value-XXXXXX";
+    char changed[128];
+    char expected[256];
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    snprintf(changed, sizeof changed, "entity: airport\n  description: \"<${file:%s}>\"", path);
+
+    write_bytes(path, "an airport\r\n", 12);
+    char *text = sound_with("entity: airport", changed);
+    freshet_declaration *handle = read_sound(text);
+    assert_string_equal(declaration_of(handle)->feature_set.description.value, "<an airport>");
+    freshet_declaration_close(handle);
+
+    write_bytes(path, "a\0b", 3);
+    snprintf(expected, sizeof expected, "16:18 the file \"%s\" is not text in UTF-8\n", path);
+    assert_problems(text, strlen(text), expected);
+
+    char *large = calloc(1, 65539);
+    assert_non_null(large);
+    memset(large, 'x', 65538);
+    write_bytes(path, large, 65538);
+    snprintf(expected, sizeof expected, "16:18 the file \"%s\" has more than 65536 bytes\n", path);
+    assert_problems(text, strlen(text), expected);
+    free(large);
+
+    unlink(path);
+    snprintf(expected, sizeof expected,
+             "16:18 the file \"%s\" cannot be read: No such file or directory\n", path);
+    assert_problems(text, strlen(text), expected);
+    free(text);
+}
+
 static void variables_have_a_limit(void **state)
 {
     (void)state;
@@ -945,6 +989,7 @@ int main(void)
         cmocka_unit_test(limits_of_schemas),
         cmocka_unit_test(what_is_read),
         cmocka_unit_test(variables),
+        cmocka_unit_test(files_stand_for_what_they_hold),
         cmocka_unit_test(variables_have_a_limit),
         cmocka_unit_test(secrets_stay_out_of_messages),
         cmocka_unit_test(problems_are_sorted_and_limited),
