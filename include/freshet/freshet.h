@@ -244,7 +244,9 @@ typedef enum freshet_count {
     FRESHET_TABLE_ROWS,      /* rows in the debug table now; 0 without one */
     FRESHET_TABLE_TRIMMED,   /* rows that the debug table's limit has removed */
     FRESHET_ROWS_REPEATED,   /* rows left out by deduplicate and deduplicate_rows */
-    FRESHET_ROWS_LATE        /* rows left out by `late: drop` */
+    FRESHET_ROWS_LATE,       /* rows left out by `late: drop` */
+    FRESHET_KEYS_SHARED /* rows, of a sample, whose key came in another partition of the same reader
+                                before: the order of that key's rows is not certain */
 } freshet_count;
 
 /* A counter of the run so far. Any thread. */

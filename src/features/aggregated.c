@@ -269,6 +269,12 @@ static freshet_code judge_row(aggregated *set, arena *arena, const aggregated_ro
     return FRESHET_OK;
 }
 
+freshet_code aggregated_expect(aggregated *set, uint32_t lane, freshet_error *err)
+{
+    return set->watermarks == NULL ? FRESHET_OK
+                                   : watermarks_expect(set->watermarks, lane, row_clock(set), err);
+}
+
 uint64_t aggregated_dropped(const aggregated *set)
 {
     return set->dropped;

@@ -82,6 +82,9 @@ typedef struct aggregated_rows {
 /* Takes the rows. On a stream `out` gets what is to be output now; in a batch it has no rows. */
 freshet_code aggregated_run(aggregated *set, arena *arena, const aggregated_rows *rows, batch *out,
                             freshet_error *err);
+/* A lane whose rows are there to be read: windows wait for it, until it is idle. */
+freshet_code aggregated_expect(aggregated *set, uint32_t lane, freshet_error *err);
+
 /* True when another run, of no rows, would output rows. */
 bool aggregated_owes(aggregated *set);
 

@@ -22,6 +22,7 @@
 #include "features/newest_rows.h"
 #include "features/run.h"
 #include "features/seen_events.h"
+#include "features/shared_keys.h"
 #include "features/watermark.h"
 #include "features/windowed.h"
 
@@ -36,6 +37,7 @@ struct feature_set {
     aggregated *aggregated; /* NULL: rows stay rows */
     int64_t hold_s;         /* rows of that second and later may come, as it was before this run */
     watermarks *watermarks; /* of a stream with windows; else NULL: groups have their own */
+    shared_keys *shared;    /* of a stream */
     const uint32_t *lanes;
     uint64_t dropped;          /* late rows, by `late: drop` */
     seen_events *seen;         /* `deduplicate`, or NULL */
@@ -166,11 +168,26 @@ freshet_code feature_set_open(const freshet_declaration *declaration, sql_sessio
         if (set->watermarks == NULL)
             code = error_memory(err, "opening the feature set");
     }
+    if (code == FRESHET_OK && set->is_stream) {
+        set->shared = shared_keys_open();
+        if (set->shared == NULL)
+            code = error_memory(err, "opening the feature set");
+    }
     if (code == FRESHET_OK)
         *out = set;
     else
         feature_set_close(set);
     return code;
+}
+
+static void look_for_shared_keys(feature_set *set, const run *run)
+{
+    if (set->shared == NULL || set->lanes == NULL)
+        return;
+    shared_keys_begin(set->shared);
+    for (uint32_t i = 0; i < run->plan->n_keys; i++)
+        shared_keys_column(set->shared, &run->columns[run->plan->keys[i].to], run->n_rows);
+    shared_keys_look(set->shared, set->lanes, run->keep, run->n_rows);
 }
 
 void feature_set_close(feature_set *set)
@@ -182,6 +199,7 @@ void feature_set_close(feature_set *set)
     deduplicate_close(set->deduplicate);
     seen_events_close(set->seen);
     newest_rows_close(set->newest);
+    shared_keys_close(set->shared);
     windowed_close(set->windowed);
     plan_close(&set->plan);
     free(set);
@@ -235,6 +253,17 @@ freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *
     return set->watermarks == NULL
                ? FRESHET_OK
                : watermarks_expect(set->watermarks, lane, os.monotonic_us(), err);
+}
+
+freshet_code feature_set_await(feature_set *set, uint32_t lane, freshet_error *err)
+{
+    return set->aggregated == NULL ? feature_set_expect(set, lane, err)
+                                   : aggregated_expect(set->aggregated, lane, err);
+}
+
+uint64_t feature_set_shared(const feature_set *set)
+{
+    return shared_keys_count(set->shared);
 }
 
 uint64_t feature_set_dropped(const feature_set *set)
@@ -468,6 +497,8 @@ static freshet_code run_rows(feature_set *set, arena *arena, const batch *in, ba
         code = run_time_column(&run);
     if (code == FRESHET_OK)
         code = run_key_columns(&run);
+    if (code == FRESHET_OK)
+        look_for_shared_keys(set, &run);
     if (code == FRESHET_OK && set->is_stream && timestamp->max_future_us > 0)
         code = refuse_future(&run, timestamp);
     if (code == FRESHET_OK && set->watermarks != NULL)

@@ -51,6 +51,12 @@ void feature_set_lanes(feature_set *set, const uint32_t *lanes);
  * kept until it does, or has been idle for a minute. */
 freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *err);
 
+/* The same for a lane whose rows are certainly there to be read, at any time: windows of groups wait for it, too. */
+freshet_code feature_set_await(feature_set *set, uint32_t lane, freshet_error *err);
+
+/* Rows, of those looked at, whose key came in another partition of the same reader before: shared_keys.h. */
+uint64_t feature_set_shared(const feature_set *set);
+
 /* Rows with a timestamp before first_us or after last_us will be cut away (INT64_MIN, INT64_MAX: none): rolling
  * windows of days have rows to the last day. Before the first run. */
 void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us);

@@ -160,6 +160,7 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         {"table_trimmed", FRESHET_TABLE_TRIMMED, INT64_MIN},
         {"rows_repeated", FRESHET_ROWS_REPEATED, INT64_MIN},
         {"rows_late", FRESHET_ROWS_LATE, INT64_MIN},
+        {"keys_shared", FRESHET_KEYS_SHARED, INT64_MIN},
     };
     const query_server *server = connection->server;
     text_buffer status;
@@ -168,6 +169,14 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
     text_append_json(&status, server->name, strlen(server->name));
     text_format(&status, ",\"pid\":%ld,\"uptime_s\":%.3f", (long)getpid(),
                 (double)(os.monotonic_us() - server->started_us) / 1e6);
+    freshet_error why = {0};
+    const bool ready =
+        server->backend.ready == NULL || server->backend.ready(server->backend.context, &why);
+    text_format(&status, ",\"ready\":%s", ready ? "true" : "false");
+    if (!ready) {
+        text_append_c(&status, ",\"trouble\":");
+        text_append_json(&status, why.text, strlen(why.text));
+    }
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         append_counter(&status, server, counters[i].name, counters[i].which, counters[i].none);
     text_append_char(&status, '}');

@@ -26,6 +26,7 @@ typedef struct query_backend {
     freshet_code (*query)(void *context, const char *sql, const freshet_query_options *options,
                           freshet_result **out, freshet_error *err);
     int64_t (*counter)(void *context, freshet_count which);
+    bool (*ready)(void *context, freshet_error *why); /* freshet_ready(); NULL: always */
 } query_backend;
 
 freshet_code query_server_start_for(const query_backend *backend, const char *name,

@@ -116,7 +116,7 @@ static int64_t backend_counter(void *context, freshet_count which)
 
 static query_server *server_start(backend_state *state, const char *name)
 {
-    query_backend backend = {state, backend_query, backend_counter};
+    query_backend backend = {state, backend_query, backend_counter, NULL};
     query_server *server = NULL;
     freshet_error err = {0};
     if (query_server_start_for(&backend, name, &server, &err) != FRESHET_OK)
@@ -126,7 +126,7 @@ static query_server *server_start(backend_state *state, const char *name)
 
 static freshet_code try_start(const char *name, freshet_error *err)
 {
-    query_backend backend = {NULL, backend_query, backend_counter};
+    query_backend backend = {NULL, backend_query, backend_counter, NULL};
     query_server *server = NULL;
     freshet_code code = query_server_start_for(&backend, name, &server, err);
     query_server_stop(server);

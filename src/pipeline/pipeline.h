@@ -118,7 +118,7 @@ struct freshet_pipeline {
     pthread_mutex_t trouble_lock; /* around the next two, which any thread may ask for */
     uint32_t n_troubled;
     char trouble[640]; /* of the reader that said so last */
-    atomic_llong counters[FRESHET_ROWS_LATE + 1];
+    atomic_llong counters[FRESHET_KEYS_SHARED + 1];
 };
 
 /* Adds to `problems` what is no SQL in a declaration that has other problems already. */

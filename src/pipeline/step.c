@@ -34,8 +34,8 @@ static freshet_code expect_lanes(freshet_pipeline *pipeline, freshet_reader *rea
         return FRESHET_OK;
     for (uint32_t lane = reader->ops->next_lane(reader); lane != UINT32_MAX && code == FRESHET_OK;
          lane = reader->ops->next_lane(reader))
-        code = feature_set_expect(pipeline->features, reader->index * LANES_MAX + lane % LANES_MAX,
-                                  err);
+        code = feature_set_await(pipeline->features, reader->index * LANES_MAX + lane % LANES_MAX,
+                                 err);
     return code;
 }
 
@@ -328,6 +328,8 @@ static freshet_code cut_to_dates(freshet_pipeline *pipeline, freshet_error *err)
                  (int64_t)feature_set_repeated(pipeline->features));
     atomic_store(&pipeline->counters[FRESHET_ROWS_LATE],
                  (int64_t)feature_set_dropped(pipeline->features));
+    atomic_store(&pipeline->counters[FRESHET_KEYS_SHARED],
+                 (int64_t)feature_set_shared(pipeline->features));
     return dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
                      &pipeline->delivery.rows, err);
 }
