@@ -317,10 +317,20 @@ static bool has_dirty_keys(const checkpoint *checkpoint)
     return false;
 }
 
+/* Positions move without rows, too: where a stream begins that begins at the end, say. */
+static bool has_moved(const freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        if (source_drives(pipeline->source, i) && pipeline->readers[i].opened &&
+            pipeline->readers[i].reader->moved)
+            return true;
+    return false;
+}
+
 /* Is there anything that is not durable, or a list that is out of date? */
 static bool is_behind(const freshet_pipeline *pipeline)
 {
-    return rows_since(pipeline) > 0 || pipeline->checkpoint->is_listed ||
+    return rows_since(pipeline) > 0 || has_moved(pipeline) || pipeline->checkpoint->is_listed ||
            pipeline->checkpoint->moved_lost || has_dirty_keys(pipeline->checkpoint);
 }
 

@@ -305,7 +305,7 @@ static freshet_code kafka_open(freshet_reader *base, const reader_positions *fro
 
     reader->opened_us = os.monotonic_us();
     reader->scratch = arena_open();
-    reader->messages = calloc(KAFKA_BATCH_MAX, sizeof(*reader->messages));
+    reader->messages = calloc(KAFKA_BATCH_MAX, sizeof(rd_kafka_message_t *));
     if (reader->scratch == NULL || reader->messages == NULL)
         return error_memory(err, "opening a topic");
     freshet_code code = open_decoders(reader, err);
@@ -365,6 +365,7 @@ static freshet_code kafka_positions(freshet_reader *base, arena *arena, bool all
                                                  .lane = partition->lane};
         partition->moved = false;
     }
+    base->moved = false;
     return FRESHET_OK;
 }
 
@@ -382,8 +383,8 @@ static void kafka_ack(freshet_reader *base, const reader_positions *upto)
         const char *slash = strrchr(upto->items[i].name, '/');
         snprintf(topic, sizeof topic, "%.*s", (int)(slash - upto->items[i].name),
                  upto->items[i].name);
-        rd_kafka_topic_partition_list_add(offsets, topic, atoi(slash + 1))->offset =
-            upto->items[i].offset;
+        rd_kafka_topic_partition_list_add(offsets, topic, (int32_t)strtol(slash + 1, NULL, 10))
+            ->offset = upto->items[i].offset;
     }
     if (rd_kafka_commit(reader->client, offsets, 1) == RD_KAFKA_RESP_ERR_NO_ERROR)
         reader->commits_underway++;

@@ -164,7 +164,7 @@ static kafka_topic *add_topic(kafka_reader *reader, const char *name, bool decla
         return NULL;
     if ((reader->n_topics & (reader->n_topics - 1)) == 0) { /* 0 or a power of two */
         size_t capacity = reader->n_topics == 0 ? 1 : 2 * (size_t)reader->n_topics;
-        kafka_topic **grown = realloc(reader->topics, capacity * sizeof *grown);
+        kafka_topic **grown = realloc(reader->topics, capacity * sizeof(kafka_topic *));
         if (grown == NULL)
             return NULL;
         reader->topics = grown;
@@ -353,7 +353,8 @@ freshet_code kafka_restore(kafka_reader *reader, const reader_positions *from, f
         snprintf(name, sizeof name, "%.*s", (int)(slash - position->name), position->name);
         kafka_topic *topic = add_topic(reader, name, false);
         kafka_partition *partition =
-            topic == NULL ? NULL : add_partition(reader, topic, atoi(slash + 1));
+            topic == NULL ? NULL
+                          : add_partition(reader, topic, (int32_t)strtol(slash + 1, NULL, 10));
         if (partition == NULL)
             return refuse_topics(err);
         topic->known = true;
@@ -505,14 +506,15 @@ static freshet_code give_lanes(kafka_reader *reader, freshet_error *err)
     kafka_partition **without;
 
     arena_reset(reader->scratch);
-    without = arena_alloc(reader->scratch, (reader->n_partitions + (size_t)1) * sizeof *without);
+    without = arena_alloc(reader->scratch,
+                          (reader->n_partitions + (size_t)1) * sizeof(kafka_partition *));
     if (without == NULL)
         return error_memory(err, CONNECTING);
     for (uint32_t i = 0; i < reader->n_partitions; i++)
         if (reader->partitions[i].lane == KAFKA_NONE)
             without[n++] = &reader->partitions[i];
     if (n > 1)
-        qsort(without, n, sizeof(*without), compare_new);
+        qsort(without, n, sizeof(kafka_partition *), compare_new);
     for (uint32_t i = 0; i < n; i++)
         without[i]->lane = reader->next_lane++;
     return FRESHET_OK;
@@ -635,7 +637,7 @@ static freshet_code place_one(placing *placing, kafka_partition *partition, int 
     partition->next = earliest;
     if (partition->is_new)
         return FRESHET_OK;
-    if (is_time)
+    if (placing->wanted != NULL)
         partition->next = placing->wanted->elems[i].offset;
     if (partition->next < 0 || (!is_time && start == RD_KAFKA_OFFSET_END))
         partition->next = latest;
@@ -646,7 +648,7 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
                               freshet_error *err)
 {
     partition->has_place = true;
-    partition->moved = true;
+    partition->moved = reader->base.moved = true;
     if (reader->base.mode == READ_ALL && reader->state == KAFKA_CONNECTING)
         partition->end = latest;
     if (reader->base.mode == READ_ALL && partition->next >= partition->end) {
@@ -798,7 +800,7 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
             return FRESHET_OK;
         if (message->offset > partition->next) {
             partition->next = message->offset < partition->end ? message->offset : partition->end;
-            partition->moved = true;
+            partition->moved = reader->base.moved = true;
         }
         if (message->offset >= partition->end)
             kafka_end_partition(reader, partition);

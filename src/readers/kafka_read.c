@@ -306,7 +306,7 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
         return code;
     polling->bytes += message->len;
     partition->next = message->offset + 1;
-    partition->moved = true;
+    partition->moved = reader->base.moved = true;
     if (reader->base.mode == READ_ALL && partition->next >= partition->end)
         kafka_end_partition(reader, partition);
     return FRESHET_OK;

@@ -109,7 +109,9 @@ struct freshet_reader {
     uint32_t index;   /* among the source's readers */
     schema schema;    /* set by describe */
     const bool *used; /* per column, set by the loop before open; NULL = all */
-    int64_t idle_us;  /* how often to poll without a wake_fd; default 1 s */
+    bool
+        moved; /* set by the reader: positions have moved, maybe without rows; cleared by its positions() */
+    int64_t idle_us; /* how often to poll without a wake_fd; default 1 s */
 };
 
 #endif
