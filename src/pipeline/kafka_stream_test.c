@@ -337,8 +337,8 @@ static void mistakes_are_found_at_their_places(void **state)
         "13:34 \"type\" must be string or binary",
         "15:11 librdkafka has no property \"ssl.pasword\"; did you mean \"",
         "16:11 \"group.id\" cannot be set here: say \"group\" beside \"options\"",
-        "17:11 librdkafka has no property \"kafka.security.protocol\"; did you mean "
-        "\"security.protocol\"?",
+        ("17:11 librdkafka has no property \"kafka.security.protocol\"; did you mean "
+         "\"security.protocol\"?"),
         "18:30 \"security.protocol\" cannot be \"TLS\": librdkafka says: ",
         "19:11 \"startingOffsets\" cannot be set here: say \"start\" beside \"options\"",
         "20:30 \"socket.timeout.ms\" must have a single value",

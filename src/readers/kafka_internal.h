@@ -84,13 +84,10 @@ typedef struct kafka_reader {
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
     rd_kafka_queue_t *main_queue;
-    int event_fd;
-    bool must_wake; /* see A TRAP */
     char user[256]; /* for it: the SASL credentials as they are */
     char password[512];
     size_t wake_below;
     regex_t pattern;
-    bool has_pattern;
 
     kafka_topic **topics;
     uint32_t n_topics;
@@ -99,21 +96,14 @@ typedef struct kafka_reader {
     uint32_t partitions_capacity;
     uint32_t next_lane;
     uint32_t n_ended;
-    bool resumed; /* there were positions at open */
-    uint32_t lanes_told;
 
-    kafka_state state;
-    bool connected; /* once at least */
-    bool unplaced;  /* some partition waits for its place */
     int64_t opened_us;
     int64_t next_try_us;
     int64_t pause_us;
-    int look_wait_ms;
     int64_t unknown_since_us; /* a topic is missing; 0: none is */
     int64_t troubled_since_us;
     char trouble[600]; /* "": none */
     char last_error[400];
-    rd_kafka_resp_err_t fatal;
 
     rd_kafka_message_t **messages;
     uint32_t n_messages;
@@ -125,9 +115,20 @@ typedef struct kafka_reader {
     batch value_rows;
     batch key_rows;
 
-    uint32_t commits_underway;
-    bool commit_failed;
     arena *scratch;
+
+    kafka_state state;
+    rd_kafka_resp_err_t fatal; /* what the brokers refused before the first connection */
+    int event_fd;
+    int look_wait_ms;
+    uint32_t lanes_told;
+    uint32_t commits_underway;
+    bool has_pattern;
+    bool must_wake; /* see A TRAP */
+    bool resumed;   /* there were positions at open */
+    bool connected; /* once at least */
+    bool unplaced;  /* some partition waits for its place */
+    bool commit_failed;
 } kafka_reader;
 
 static inline const kafka_options *kafka_options_of(const kafka_reader *reader)

@@ -99,12 +99,14 @@ static inline void rig_produce(rig *rig, const char *topic, int partition, const
                                const char *value)
 {
     const size_t length = value == NULL ? 0 : strlen(value);
+    void *bytes;
+    memcpy(&bytes, &value, sizeof bytes); /* which librdkafka only reads */
     const size_t key_length = key == NULL ? 0 : strlen(key);
-    rd_kafka_resp_err_t problem = rd_kafka_producev(
-        rig->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)value, length), RD_KAFKA_V_KEY(key, key_length),
-        RD_KAFKA_V_TIMESTAMP(INT64_C(1700000000123)), RD_KAFKA_V_END);
+    rd_kafka_resp_err_t problem =
+        rd_kafka_producev(rig->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_VALUE(bytes, length),
+                          RD_KAFKA_V_KEY(key, key_length),
+                          RD_KAFKA_V_TIMESTAMP(INT64_C(1700000000123)), RD_KAFKA_V_END);
 
     assert_int_equal(problem, RD_KAFKA_RESP_ERR_NO_ERROR);
 }
