@@ -110,6 +110,35 @@ class NodeTest(FailureCase):
         self.assertLess(time.monotonic() - began, 15)
 
 
+class TableTest(FailureCase):
+    """What others do to the table while rows go into it."""
+
+    def test_more_columns(self):
+        """As when another feature set of the entity is applied."""
+        run = self.begin()
+        self.put(300)
+        self.until_there(run)
+        for name in ("more", "and_more"):
+            self.cassandra.execute(f"alter table {self.table()} add {name} text")
+            self.put(300)
+            self.until_there(run)
+        self.assertNotIn("error", run.err())
+        run.stop()
+
+    def test_dropped_and_made_again(self):
+        run = self.begin()
+        self.put(300)
+        self.until_there(run)
+        self.cassandra.execute(f"drop table {self.table()}")
+        self.put(300)
+        self.until_troubled(run)
+        self.apply()
+        self.until_over(run)
+        self.until(lambda: self.n_rows() == 300, "the rows that waited", run)
+        self.assertEqual(min(row["id"] for row in self.rows("id")), 300)
+        run.stop()
+
+
 class NetworkTest(FailureCase):
 
     def setUp(self):

@@ -141,6 +141,69 @@ class NewestTest(CassandraCase):
     def test_windows_of_one_second(self):
         self.check(WINDOW, newest_window, 1)
 
+    def same_as_debug(self, expected_columns, *args):
+        """The table is what the debug table says after the same run."""
+        latest = {row["key"]: {name: row[name] for name in expected_columns} for row in self.debug_rows("events.yaml", *args)}
+        for row in latest.values():
+            row["timestamp"] = microseconds(row["timestamp"]) // 1000
+        found = self.by_key(", ".join(f'"{name}"' for name in expected_columns))
+        self.assertEqual(set(found), set(latest))
+        for key, row in latest.items():
+            self.assertEqual(found[key], row)
+        return found
+
+    def check_with_debug(self, columns, *args, rounds=3, **declared):
+        """A stream in pieces, its replay, a batch over what came first."""
+        records = sorted(shuffled(1500, 20, 300, self.id()), key=lambda record: (record["seen"][:18], record["id"]))
+        self.declare_store(**declared)
+        self.apply()
+        for i in range(rounds):
+            self.put_records(records[len(records) * i // rounds:len(records) * (i + 1) // rounds], f"in/{i}.jsonl")
+            self.run_once("events.yaml", *(args if i == rounds - 1 else ()))
+        written = self.same_as_debug(["key", "timestamp", *columns], *args)
+        self.assertEqual(len(written), 20)
+        self.forget_state()
+        self.run_once("events.yaml", *args)
+        self.assertEqual(self.by_key(", ".join(f'"{name}"' for name in ("key", "timestamp", *columns))), written)
+        self.declare_store(stream=False, path="in/[01].jsonl", **declared)
+        self.run_once()
+        self.assertEqual(self.by_key(", ".join(f'"{name}"' for name in ("key", "timestamp", *columns))), written)
+        self.assertEqual(self.dead_letters(self.pipeline), [])
+
+    def test_rolling_windows(self):
+        self.check_with_debug(
+            ["value__count_over_1_minute_rolling_windows", "value__max_over_1_minute_rolling_windows"], "--drain",
+            features=("{name: value, aggregate: {functions: [count, max]}}",), timestamp="{from: seen, lateness: 1 minute}",
+            set_extra="  aggregated: {windows: {over: [1 minute], slide: 30 seconds}}\n")
+
+    def test_groups(self):
+        self.check_with_debug(["value__sum", "value__count"], "--drain", set_extra="  aggregated: {}\n",
+                              features=("{name: value, aggregate: {functions: [sum, count]}}",),
+                              timestamp="{from: seen, lateness: 5 minutes}")
+
+    def test_windows_that_change(self):
+        self.check_with_debug(
+            ["value__count_over_1_minute_rolling_windows"],
+            features=("{name: value, aggregate: {functions: [count]}}",), timestamp="{from: seen, lateness: 1 minute}",
+            set_extra="  aggregated: {windows: {over: [1 minute], slide: 30 seconds, emit: change}}\n")
+
+    def test_rows_that_leave_windows(self):
+        """They give rows of their own, with a time at which there was no event."""
+        self.check_with_debug(
+            ["id", "value__count_over_20_seconds_fixed_windows"], timestamp="{from: seen, lateness: 15 seconds}",
+            features=(WINDOW[0], "{name: value, window: {functions: [count], over: [20 seconds]}}"),
+            set_extra="  refresh: on_expiry\n")
+
+    def test_days_of_a_batch(self):
+        """A batch that ends with a day writes the newest row within it; in a table that has newer ones, nothing."""
+        records = [dict(event(i), key=f"k{i % 3}", seen=f"2024-01-0{1 + i // 3}T12:00:00Z") for i in range(9)]
+        self.put_records(records)
+        self.declare_store(stream=False, features=PLAIN)
+        self.apply()
+        for last, ids in (("2024-01-02", [3, 4, 5]), ("2024-01-03", [6, 7, 8]), ("2024-01-01", [6, 7, 8])):
+            self.run_once("events.yaml", "--end-date", last)
+            self.assertEqual(sorted(row["id"] for row in self.rows()), ids)
+
     def test_late_row(self):
         """One by one, each seen in the table before the next comes, in one run that goes on."""
         self.declare_store(features=WINDOW, timestamp=TIME)
@@ -156,6 +219,21 @@ class NewestTest(CassandraCase):
             (row,) = self.rows()
             self.assertEqual(row["timestamp"], datetime.datetime(2024, 1, 1, 0, 0, newest))
         run.stop()
+
+    def test_times_long_ago_and_far_ahead(self):
+        """Write timestamps before 1970 are negative, and order as others do."""
+        times = ["0001-01-01T00:00:00Z", "1969-12-31T23:59:58.5Z", "1969-12-31T23:59:59.999Z", "1970-01-01T00:00:00Z",
+                 "9999-12-31T23:59:59.5Z"]
+        self.declare_store(features=PLAIN)
+        self.apply()
+        for i, order in enumerate(([2, 0, 1], [3, 2], [4, 0, 3])):
+            self.put_records([dict(event(at, keys=1), seen=times[at]) for at in order], f"in/{i}.jsonl")
+            self.run_once()
+            self.forget_state()
+            newest = i + 2
+            (row,) = self.rows('id, "timestamp", writetime(id) as written')
+            self.assertEqual((of_row(row)["timestamp"], row["id"]), (microseconds(times[newest]) // 1000, newest))
+            self.assertEqual(row["written"] // 10**6, microseconds(times[newest]) // 10**6)
 
     def test_others_that_write(self):
         """A newer row that something else has written with the event's time stays; an older one does not."""
