@@ -65,6 +65,19 @@ static void trouble_unreachable(kafka_reader *reader)
                 reader->last_error[0] == '\0' ? "" : ": ", reader->last_error);
 }
 
+/* A connection that ended in the middle of the handshake is no refusal: the broker may be about to start, or
+ * the one behind a load balancer be away. */
+static bool was_cut_off(const char *reason)
+{
+    static const char *const signs[] = {"unexpected eof", "Disconnected", "transport failure",
+                                        "timed out", "Connection reset"};
+
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (strstr(reason, signs[i]) != NULL)
+            return true;
+    return false;
+}
+
 /* Called by rd_kafka_poll(), so in the pipeline's thread. */
 static void on_error(rd_kafka_t *client, int number, const char *reason, void *opaque)
 {
@@ -78,7 +91,8 @@ static void on_error(rd_kafka_t *client, int number, const char *reason, void *o
         return;
     }
     snprintf(reader->last_error, sizeof reader->last_error, "%s", reason);
-    if (problem == RD_KAFKA_RESP_ERR__AUTHENTICATION || problem == RD_KAFKA_RESP_ERR__SSL)
+    if ((problem == RD_KAFKA_RESP_ERR__AUTHENTICATION || problem == RD_KAFKA_RESP_ERR__SSL) &&
+        !was_cut_off(reason))
         reader->fatal = problem;
 }
 
@@ -129,10 +143,11 @@ static freshet_code give_up(kafka_reader *reader, freshet_error *err)
     char waited[VALUE_TEXT_MAX];
 
     value_format_duration(kafka_options_of(reader)->connect_timeout_us, waited);
-    return error_set(err, FRESHET_TRY_AGAIN, FRESHET_STOP, reader->at,
-                     "Kafka could not be read for %s: %s; check the addresses in brokers, and that "
-                     "this host can reach them.",
-                     waited, reader->trouble[0] == '\0' ? "no answer" : reader->trouble);
+    return error_set(
+        err, FRESHET_TRY_AGAIN, FRESHET_STOP, reader->at,
+        "Kafka could not be read for %s: %s; check the addresses in brokers, that this "
+        "host can reach them, and security.protocol under options.",
+        waited, reader->trouble[0] == '\0' ? "no answer" : reader->trouble);
 }
 
 /* ---- the client ---------------------------------------------------------------------------- */

@@ -4,10 +4,12 @@
  * Any property may be declared but those that Freshet's guarantees rest on. librdkafka itself says
  * which properties there are and what they can be.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -241,6 +243,32 @@ static freshet_code put_all(kafka_reader *reader, rd_kafka_conf_t *conf, freshet
     return code == FRESHET_OK ? put_sizes(reader, conf, err) : code;
 }
 
+/* librdkafka says of a file that it cannot read only that TLS cannot begin. */
+static freshet_code check_files(const kafka_reader *reader, freshet_error *err)
+{
+    static const char *const of_files[] = {"ssl.ca.location", "ssl.certificate.location",
+                                           "ssl.key.location", "ssl.crl.location",
+                                           "ssl.keystore.location"};
+    const declared_properties *properties = &kafka_options_of(reader)->options;
+    char at[232];
+
+    for (uint32_t i = 0; i < properties->n; i++) {
+        const declared_property *property = &properties->items[i];
+        const char *path = property->value.value;
+        bool is_file = false;
+        for (size_t k = 0; k < sizeof of_files / sizeof of_files[0]; k++)
+            is_file |= strcmp(property->name, of_files[k]) == 0;
+        if (!is_file || strcmp(path, "probe") == 0 || access(path, R_OK) == 0)
+            continue;
+        const int problem = errno;
+        place_text(&property->value.at, at, sizeof at);
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                         "\"%s\" is the file \"%s\", which cannot be read: %s.", property->name,
+                         path, strerror(problem));
+    }
+    return FRESHET_OK;
+}
+
 freshet_code kafka_configure(kafka_reader *reader, rd_kafka_conf_t **out, freshet_error *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -248,7 +276,9 @@ freshet_code kafka_configure(kafka_reader *reader, rd_kafka_conf_t **out, freshe
 
     if (conf == NULL)
         return error_memory(err, "configuring a Kafka client");
-    code = put_all(reader, conf, err);
+    code = check_files(reader, err);
+    if (code == FRESHET_OK)
+        code = put_all(reader, conf, err);
     reader->must_wake =
         rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "1", NULL, 0) != RD_KAFKA_CONF_OK;
     if (code == FRESHET_OK)

@@ -28,7 +28,7 @@ from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
 from cassandra.query import dict_factory
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from freshet_testing import DEADLINE, PRESET, SOURCE
@@ -60,6 +60,9 @@ def environment_of_run(name):
 
 
 # ---- Kafka ----
+
+NOT_NOW = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
+
 
 def shared_kafka():
     return Kafka(environment_of_run("KAFKA_BROKERS"))
@@ -174,7 +177,15 @@ class Kafka:
         consumer = Consumer(self.properties(group_id=group))
         try:
             asked = [TopicPartition(topic, p) for p in self.partitions(topic)]
-            return {at.partition: at.offset for at in consumer.committed(asked, timeout=DEADLINE) if at.offset >= 0}
+            end = time.monotonic() + DEADLINE
+            while True:
+                try:
+                    told = consumer.committed(asked, timeout=DEADLINE)
+                    return {at.partition: at.offset for at in told if at.offset >= 0}
+                except KafkaException as problem:  # a broker just started looks for its coordinators
+                    if problem.args[0].code() not in NOT_NOW or time.monotonic() > end:
+                        raise
+                time.sleep(0.05)
         finally:
             consumer.close()
 
