@@ -8,15 +8,7 @@ import unittest
 
 import services
 from freshet_testing import DEADLINE, Case
-
-
-def kcat(*args, input=None):
-    """An independent client: librdkafka's command line."""
-    done = subprocess.run(["kcat", *args], input=input, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=DEADLINE, check=False)
-    if done.returncode != 0:
-        raise AssertionError(f"kcat {args}: {done.stderr}")
-    return done.stdout
+from kafka_testing import kcat
 
 
 class SharedTest(Case):
