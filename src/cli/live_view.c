@@ -34,7 +34,7 @@ struct live_view {
     freshet_pipeline *pipeline;
     char title[256];
     newest *newest;
-    int64_t table_of; /* rows written when the table was asked for; -1 before */
+    int64_t table_of; /* rows that the table had got when it was asked for; -1 before */
     int64_t ask_after_us;
     rate rate;
 
@@ -172,13 +172,19 @@ static void on_log(void *context, const char *line)
 
 /* ---- asking ---- */
 
+/* Rows that have become visible; rows written may still be gathered. */
+static int64_t rows_shown(const counts *now)
+{
+    return now->table_rows + now->table_trimmed;
+}
+
 static void ask(live_view *view, const counts *now)
 {
     uint32_t width;
     uint32_t height;
     terminal_size(&width, &height);
-    newest_ask(view->newest, now, layout_rows(height - 1));
-    view->table_of = now->written;
+    const bool good = newest_ask(view->newest, now, layout_rows(height - 1));
+    view->table_of = good ? rows_shown(now) : -1;
     int64_t end_us = os.monotonic_us();
     view->ask_after_us = end_us + (end_us - now->at_us) * LIVE_VIEW_REST;
 }
@@ -230,7 +236,7 @@ static void refresh(live_view *view, bool last)
     counts now;
     counts_take(view->pipeline, &now);
     rate_add(&view->rate, now.at_us, now.read);
-    if (now.written != view->table_of && (last || now.at_us >= view->ask_after_us))
+    if (rows_shown(&now) != view->table_of && (last || now.at_us >= view->ask_after_us))
         ask(view, &now);
     make_frame(view, &now);
 }

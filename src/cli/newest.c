@@ -113,16 +113,17 @@ int64_t newest_next_span(int64_t span_us, uint32_t n_keys, uint32_t wanted, int6
     return span_us;
 }
 
-/* The rows of an answer, in newest->spare. */
-static view_table read_rows(newest *newest, freshet_result *result, int64_t *matched)
+/* The rows of an answer, in newest->spare; false where it broke off. */
+static bool read_rows(newest *newest, freshet_result *result, view_table *into, int64_t *matched)
 {
+    freshet_code code = FRESHET_OK;
     view_table table = newest->table;
     const char **cells =
         arena_zero(newest->spare, (size_t)NEWEST_ROWS_MAX * table.n_columns, sizeof *cells);
     table.cells = cells;
     table.n_rows = 0;
     while (cells != NULL && table.n_rows < NEWEST_ROWS_MAX &&
-           freshet_result_next(result, NULL) == FRESHET_OK) {
+           (code = freshet_result_next(result, NULL)) == FRESHET_OK) {
         for (uint32_t i = 0; i < table.n_columns; i++) {
             char *cell = arena_text(newest->spare, freshet_result_text(result, i));
             if (cell != NULL)
@@ -133,7 +134,8 @@ static view_table read_rows(newest *newest, freshet_result *result, int64_t *mat
             *matched = freshet_result_int64(result, table.n_columns);
         table.n_rows++;
     }
-    return table;
+    *into = table;
+    return table.cells != NULL && (code == FRESHET_OK || code == FRESHET_END);
 }
 
 static void take(newest *newest, const view_table *table)
@@ -151,24 +153,26 @@ static bool query(newest *newest, const char *sql, view_table *table, int64_t *m
     freshet_result *result = NULL;
     arena_reset(newest->spare);
     bool good = freshet_query(newest->pipeline, sql, &options, &result, NULL) == FRESHET_OK;
-    if (good)
-        *table = read_rows(newest, result, matched);
+    good = good && read_rows(newest, result, table, matched);
     freshet_result_close(result);
     return good;
 }
 
-static void ask_whole(newest *newest)
+static bool ask_whole(newest *newest)
 {
     view_table table;
     int64_t matched = 0;
     int64_t start_us = os.monotonic_us();
-    if (query(newest, newest->whole_query, &table, &matched))
+    const bool good = query(newest, newest->whole_query, &table, &matched);
+    if (good)
         take(newest, &table);
     newest->whole_us = os.monotonic_us() - start_us;
+    return good;
 }
 
-static void ask_span(newest *newest, const counts *now, uint32_t wanted)
+static bool ask_span(newest *newest, const counts *now, uint32_t wanted)
 {
+    bool good = false;
     view_table table;
     int64_t matched = 0;
     int64_t from_us = now->newest_event_us < INT64_MIN + newest->span_us
@@ -179,21 +183,20 @@ static void ask_span(newest *newest, const counts *now, uint32_t wanted)
     text_format(&sql, "%s%" PRId64 "%s", newest->span_query, from_us,
                 newest->span_query + strlen(newest->span_query) + 1);
     if (!sql.failed && query(newest, sql.bytes, &table, &matched)) {
-        bool good = false;
         newest->span_us = newest_next_span(newest->span_us, table.n_rows, wanted, matched,
                                            now->table_rows, &good);
         if (good)
             take(newest, &table);
     }
     text_release(&sql);
+    return good;
 }
 
-void newest_ask(newest *newest, const counts *now, uint32_t wanted)
+bool newest_ask(newest *newest, const counts *now, uint32_t wanted)
 {
     if (newest->whole_us <= newest->slow_us || now->table_rows <= newest->few_rows)
-        ask_whole(newest);
-    else
-        ask_span(newest, now, wanted < NEWEST_ROWS_MAX / 2 ? wanted : NEWEST_ROWS_MAX / 2);
+        return ask_whole(newest);
+    return ask_span(newest, now, wanted < NEWEST_ROWS_MAX / 2 ? wanted : NEWEST_ROWS_MAX / 2);
 }
 
 const view_table *newest_table(const newest *newest)

@@ -31,8 +31,8 @@ typedef struct newest newest;
 freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, int64_t slow_us,
                          int64_t few_rows, newest **out, freshet_error *err);
 /* Asks again, for at least `wanted` rows where there are so many. What the query finds replaces the
- * rows of newest_table(); when it fails or finds too few, the old ones stay. */
-void newest_ask(newest *newest, const counts *now, uint32_t wanted);
+ * rows of newest_table(); when it fails or finds too few, the old ones stay, and it is false: ask again. */
+bool newest_ask(newest *newest, const counts *now, uint32_t wanted);
 /* The rows of the last good answer; live until the next newest_ask. */
 const view_table *newest_table(const newest *newest);
 /* Columns that are not in it, beyond NEWEST_COLUMNS_MAX. */

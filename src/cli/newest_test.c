@@ -159,19 +159,19 @@ static void test_both_forms(void **state)
 
     newest *whole = NULL;
     assert_int_equal(newest_open(pipeline, "newest", INT64_MAX, 0, &whole, NULL), FRESHET_OK);
-    newest_ask(whole, &now, 100);
+    assert_true(newest_ask(whole, &now, 100));
     assert_newest(newest_table(whole));
     newest_close(whole);
 
     newest *span = NULL;
     assert_int_equal(newest_open(pipeline, "newest", -1, 0, &span, NULL), FRESHET_OK);
     /* the first span, a minute, holds 2 rows; wider ones hold 17, and all */
-    newest_ask(span, &now, 2);
+    assert_true(newest_ask(span, &now, 2));
     assert_int_equal(newest_table(span)->n_rows, 2);
-    newest_ask(span, &now, 100);
+    assert_false(newest_ask(span, &now, 100));
     assert_int_equal(newest_table(span)->n_rows, 2);
-    newest_ask(span, &now, 100);
-    newest_ask(span, &now, 100);
+    assert_false(newest_ask(span, &now, 100));
+    assert_true(newest_ask(span, &now, 100));
     assert_newest(newest_table(span));
     newest_close(span);
     freshet_pipeline_close(pipeline);

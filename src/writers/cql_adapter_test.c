@@ -496,7 +496,7 @@ static cql_code one_row(cql_session *session, const cql_statement *insert, uint6
 /* Without doing anything but sending again. */
 static void expect_recovery(cql_session *session, const cql_statement *insert, uint64_t tag)
 {
-    int64_t deadline_us = os.monotonic_us() + (int64_t)WAIT_S * 1000000;
+    int64_t deadline_us = os.monotonic_us() + (int64_t)2 * WAIT_S * 1000000;
     cql_code code;
     while ((code = one_row(session, insert, tag++)) != CQL_OK) {
         assert_int_equal(code, CQL_PASSING);
