@@ -82,9 +82,7 @@ freshet_code online_store_connect(stores *stores, store *store)
     cql_code code = stores->api->connect(&store->place.client, &store->session, text);
     if (code == CQL_OK)
         return FRESHET_OK;
-    return fail(
-        cassandra_error(&err, &store->place, "cannot connect to the online store", code, text),
-        &err);
+    return fail(cassandra_connect_error(&err, &store->place, code, text), &err);
 }
 
 void online_store_close(stores *stores, store *store)

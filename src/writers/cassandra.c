@@ -705,8 +705,7 @@ static freshet_code connect_to(cassandra *store, freshet_error *err)
     table_changes changes;
     cql_code code = store->api->connect(&store->place.client, &store->session, text);
     if (code != CQL_OK)
-        return cassandra_error(err, &store->place, "cannot connect to the online store", code,
-                               text);
+        return cassandra_connect_error(err, &store->place, code, text);
     freshet_code compared = cassandra_table_compare(store->api, store->session, store->arena,
                                                     &store->table, 0, &changes, err);
     return compared == FRESHET_OK

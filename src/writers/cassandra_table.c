@@ -244,6 +244,16 @@ freshet_code cassandra_error(freshet_error *err, const cassandra_place *place, c
     return error_set(err, FRESHET_FAILED, FRESHET_STOP, at, "%s: %s", doing, text);
 }
 
+freshet_code cassandra_connect_error(freshet_error *err, const cassandra_place *place,
+                                     cql_code code, const char *text)
+{
+    static const char doing[] = "cannot connect to the online store";
+    if (code == CQL_REFUSED) /* an option that this cluster cannot honour */
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, place->client.hosts,
+                         "%s: %s; see `cassandra` in the declaration", doing, text);
+    return cassandra_error(err, place, doing, code, text);
+}
+
 static const char *text_of_value(arena *arena, cql_value value)
 {
     return value.length < 0 ? "" : arena_copy(arena, value.bytes, (size_t)value.length);

@@ -83,5 +83,8 @@ freshet_code cassandra_table_require(const cassandra_table *table, const table_c
  * certificates and what is missing FRESHET_BAD_DECLARATION; all else FRESHET_FAILED. */
 freshet_code cassandra_error(freshet_error *err, const cassandra_place *place, const char *doing,
                              cql_code code, const char *text);
+/* The same of connecting, where all that is refused for good is the declaration's to change. */
+freshet_code cassandra_connect_error(freshet_error *err, const cassandra_place *place,
+                                     cql_code code, const char *text);
 
 #endif

@@ -211,7 +211,7 @@ static void failures_at_the_start_say_what_to_do(void **state)
                  {CQL_DENIED, FRESHET_BAD_DECLARATION, "\"password\""},
                  {CQL_TLS, FRESHET_BAD_DECLARATION, "\"tls\""},
                  {CQL_MEMORY, FRESHET_NO_MEMORY, ""},
-                 {CQL_REFUSED, FRESHET_FAILED, ""}};
+                 {CQL_REFUSED, FRESHET_BAD_DECLARATION, "`cassandra`"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         opened opened;
         set_up(&opened);

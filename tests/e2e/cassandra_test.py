@@ -6,6 +6,7 @@ import datetime
 import decimal
 import json
 import math
+import socket
 import struct
 import time
 import unittest
@@ -368,6 +369,35 @@ class TablesTest(CassandraCase):
             self.assertEqual(terminal.wait(), code)
             self.assertIn(shown, terminal.screen.shown())
         self.plan(0)
+
+
+class PlaceTest(CassandraCase):
+
+    def test_all_from_the_environment(self):
+        self.put_records([event(3)])
+        self.env.update(CASSANDRA_HOST=f"{self.cassandra.hosts[0]}:{self.cassandra.port}", CASSANDRA_KEYSPACE=self.keyspace)
+        self.declare(stream=False, pipeline=self.pipeline, sink="- online: {cassandra: {}}")
+        self.apply()
+        self.run_once()
+        self.assertEqual([row["id"] for row in self.rows()], [3])
+        for name in ("CASSANDRA_HOST", "CASSANDRA_KEYSPACE"):
+            env = {key: value for key, value in self.env.items() if key != name}
+            self.assertIn(name, self.run_once(code=78, env=env).err)
+
+    def test_one_host_of_several_is_enough(self):
+        self.put_records([event(3)])
+        with socket.socket() as taken:  # nobody listens there
+            taken.bind(("127.0.0.1", 0))
+            self.declare_store(stream=False, store={"host": [f"127.0.0.1:{taken.getsockname()[1]}", "no-such-host.invalid",
+                                                             f"{self.cassandra.hosts[0]}:{self.cassandra.port}"]})
+            self.apply()
+            self.run_once()
+        self.assertEqual([row["id"] for row in self.rows()], [3])
+
+    def test_no_such_data_centre(self):
+        self.put_records([event(3)])
+        self.declare_store(stream=False, store={"local_dc": "nowhere"})
+        self.assertIn('no data centre "nowhere"; it has datacenter1', self.run_once(code=78).err)
 
 
 class GetTest(CassandraCase):
