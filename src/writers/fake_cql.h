@@ -143,7 +143,7 @@ static fake_row *fake_find(const cql_value *keys)
     for (uint32_t i = 0; i < fake.n_table; i++) {
         bool same = true;
         for (uint32_t k = 0; same && k < fake.n_keys; k++)
-            same = fake.table[i].lengths[k] == keys[k].length &&
+            same = fake.table[i].lengths[k] == keys[k].length && keys[k].bytes != NULL &&
                    memcmp(fake.table[i].bytes[k], keys[k].bytes, (size_t)keys[k].length) == 0;
         if (same)
             return &fake.table[i];
