@@ -349,6 +349,56 @@ static void mistakes_are_found_at_their_places(void **state)
     text_release(&problems);
 }
 
+/* What these options of the reader are told to be. */
+static void expect_told(const char *options, const char *expected)
+{
+    static const char form[] =
+        "version: 1\npipeline: p\n"
+        "source:\n  readers:\n"
+        "    - id: events\n"
+        "      kafka:\n"
+        "%s"
+        "        value: {schema: {k: string, t: timestamp}}\n"
+        "  query: select * from events\n"
+        "feature_set:\n  name: f\n  entity: e\n"
+        "  keys: [{name: k, type: string}]\n"
+        "  timestamp: {from: t}\n  features: [{name: a, type: string, from: k}]\n"
+        "sink: {writers: [{online: {debug: true}}]}\n";
+    text_buffer text, problems;
+    freshet_declaration *declaration = NULL;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    text_init(&problems, TEXT_LIMIT_DEFAULT);
+    text_format(&text, form, options);
+    assert_int_equal(freshet_declaration_parse(text.bytes, text.length, "test.yaml", note,
+                                               &problems, &declaration, NULL),
+                     FRESHET_BAD_DECLARATION);
+    assert_string_equal(problems.bytes, expected);
+    text_release(&text);
+    text_release(&problems);
+}
+
+static void topics_and_brokers_are_looked_at(void **state)
+{
+    (void)state;
+    expect_told("        brokers: b\n        topics: []\n",
+                "7:9 no topic is declared: write for example topic: orders\n");
+    expect_told(
+        "        brokers: b\n        topics: [orders, \"a b\"]\n",
+        "8:26 \"a b\" cannot be a topic: its name has ASCII letters, digits, \".\", \"_\" and "
+        "\"-\" only; for several topics say \"topics\" or \"pattern\"\n");
+    expect_told("        topic: orders\n        brokers: \" \"\n",
+                "8:18 \"brokers\" must not be empty: write for example \"localhost:9092\"\n");
+    setenv("KAFKA_CONSUMER_CONNECTION_STRING", "", 1);
+    expect_told("        topic: orders\n",
+                "7:9 \"brokers\" is missing, and the environment variable "
+                "KAFKA_CONSUMER_CONNECTION_STRING is empty: set it to a list of host:port\n");
+    unsetenv("KAFKA_CONSUMER_CONNECTION_STRING");
+    expect_told("        topic: orders\n        brokers: b\n"
+                "        options: {message.max.bytes: 5000}\n",
+                "9:19 \"message.max.bytes\" cannot be set here: say \"max_message_bytes\" beside "
+                "\"options\"\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +408,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(keys_in_two_partitions_are_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(secrets_are_not_shown, set_up, tear_down),
         cmocka_unit_test(mistakes_are_found_at_their_places),
+        cmocka_unit_test(topics_and_brokers_are_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

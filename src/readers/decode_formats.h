@@ -16,4 +16,7 @@ freshet_code decoder_describe_schema(const decoder_options *options, const char 
 void decoder_check_schema(const decoder_options *options, const char *format, const place *at,
                           struct problems *problems);
 
+/* Reports what is of CSV only. */
+void decoder_check_not_csv(const decoder_options *options, struct problems *problems);
+
 #endif

@@ -12,8 +12,7 @@ typedef struct json_messages {
 static void check(const decoder_options *options, const place *at, struct problems *problems)
 {
     decoder_check_schema(options, "json", at, problems);
-    if (options->null_text.value != NULL)
-        problem_add(problems, &options->null_text.at, "\"null_text\" is of format: csv");
+    decoder_check_not_csv(options, problems);
 }
 
 static freshet_code open(decoder *base, freshet_error *err)

@@ -22,8 +22,7 @@ static void check(const decoder_options *options, const place *at, struct proble
                     "\"type\" must be string or binary: cast it to what it is in the query");
     if (options->strict)
         problem_add(problems, at, "\"strict\" is of format: json");
-    if (options->null_text.value != NULL)
-        problem_add(problems, &options->null_text.at, "\"null_text\" is of format: csv");
+    decoder_check_not_csv(options, problems);
 }
 
 static freshet_code describe(const decoder_options *options, const char *name, arena *arena,

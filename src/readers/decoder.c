@@ -39,8 +39,8 @@ static const option options_table[] = {
     {.name = "delimiter",
      .kind = OPTION_TEXT,
      .offset = offsetof(decoder_options, delimiter),
-     .standard = ",",
-     .doc = "CSV: the one character between fields; `\\t` is a tab."},
+     .doc = "CSV: the one character between fields, a comma by default; `\\t` is a tab.",
+     .example = "\";\""},
     {.name = "null_text",
      .kind = OPTION_TEXT,
      .offset = offsetof(decoder_options, null_text),
@@ -82,6 +82,14 @@ freshet_code decoder_describe_schema(const decoder_options *options, const char 
     (void)err;
     *out = options->schema.value;
     return FRESHET_OK;
+}
+
+void decoder_check_not_csv(const decoder_options *options, struct problems *problems)
+{
+    if (options->delimiter.value != NULL)
+        problem_add(problems, &options->delimiter.at, "\"delimiter\" is of format: csv");
+    if (options->null_text.value != NULL)
+        problem_add(problems, &options->null_text.at, "\"null_text\" is of format: csv");
 }
 
 void decoder_check_schema(const decoder_options *options, const char *format, const place *at,

@@ -213,8 +213,10 @@ static void options_that_do_not_fit_are_refused(void **state)
     expect_problems(make(JSON, "id: bigint"), "");
     bench *it = make(JSON, "id: bigint");
     it->options.type.value = type_simple(TYPE_STRING);
+    it->options.delimiter.value = ";";
     it->options.null_text.value = "NA";
     expect_problems(it, "\"type\" is of format: raw; the types of json stand in schema\n"
+                        "\"delimiter\" is of format: csv\n"
                         "\"null_text\" is of format: csv\n");
     it = make(RAW, "id: bigint");
     it->options.type.value = type_simple(TYPE_BIGINT);

@@ -15,6 +15,7 @@
 #define METADATA_COLUMN "kafka_metadata"
 #define KEY_COLUMN "key"
 #define HEADERS_COLUMN "headers"
+#define TOPIC_NAME_MAX 249
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -169,23 +170,69 @@ static void check_pattern(const declared_text *pattern, struct problems *problem
     problem_add(problems, &pattern->at, "\"pattern\" is no extended regular expression: %s", said);
 }
 
-static void check_options(void *checked, const place *at, struct problems *problems)
+/* What Kafka takes as a name, so that a mistake is found before a broker is asked. */
+static void check_topic(const declared_text *topic, struct problems *problems)
 {
-    const kafka_options *options = checked;
-    const int n =
-        (options->topic.value != NULL) + (options->topics.n > 0) + (options->pattern.value != NULL);
-    int64_t start;
-    bool is_time;
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const char *name = topic->value;
+
+    if (name == NULL || name[0] == '\0')
+        return; /* that is told */
+    if (name[strspn(name, allowed)] != '\0')
+        problem_add(problems, &topic->at,
+                    "\"%.60s\" cannot be a topic: its name has ASCII letters, digits, \".\", \"_\" "
+                    "and \"-\" "
+                    "only; for several topics say \"topics\" or \"pattern\"",
+                    name);
+    else if (strlen(name) > TOPIC_NAME_MAX)
+        problem_add(problems, &topic->at,
+                    "\"%.60s...\" cannot be a topic: its name is longer than %d", name,
+                    TOPIC_NAME_MAX);
+}
+
+static void check_topics(const kafka_options *options, const place *at, struct problems *problems)
+{
+    const bool several = options->topics.n > 0;
+    const int n = (options->topic.value != NULL) + several + (options->pattern.value != NULL);
 
     if (n > 1)
         problem_add(problems, at,
                     "\"topic\", \"topics\" and \"pattern\" exclude each other: keep one");
+    if (n == 0 && options->topic.at.line == 0)
+        problem_add(problems, at, "no topic is declared: write for example topic: orders");
+    check_topic(&options->topic, problems);
+    for (uint32_t i = 0; i < options->topics.n; i++)
+        check_topic(&options->topics.items[i], problems);
     if (options->pattern.value != NULL)
         check_pattern(&options->pattern, problems);
-    if (options->brokers.value == NULL && getenv(BROKERS_VARIABLE) == NULL)
+}
+
+static void check_brokers(const declared_text *brokers, const place *at, struct problems *problems)
+{
+    const char *from_outside = getenv(BROKERS_VARIABLE);
+
+    if (brokers->value != NULL && brokers->value[strspn(brokers->value, " ,")] == '\0')
+        problem_add(problems, &brokers->at,
+                    "\"brokers\" must not be empty: write for example \"localhost:9092\"");
+    else if (brokers->value == NULL && from_outside == NULL)
         problem_add(problems, at,
                     "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
                     " is not set: write for example brokers: \"localhost:9092\"");
+    else if (brokers->value == NULL && from_outside[strspn(from_outside, " ,")] == '\0')
+        problem_add(problems, at,
+                    "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
+                    " is empty: set it to a list of host:port");
+}
+
+static void check_options(void *checked, const place *at, struct problems *problems)
+{
+    const kafka_options *options = checked;
+    int64_t start;
+    bool is_time;
+
+    check_topics(options, at, problems);
+    check_brokers(&options->brokers, at, problems);
     if (options->start.value != NULL &&
         !kafka_parse_start(options->start.value, os.now_us(), &start, &is_time))
         problem_add(problems, &options->start.at,
@@ -374,19 +421,25 @@ static void kafka_ack(freshet_reader *base, const reader_positions *upto)
 {
     kafka_reader *reader = (kafka_reader *)base;
     rd_kafka_topic_partition_list_t *offsets;
-    char topic[512];
+    uint32_t k =
+        0; /* what is given is in the order of reader->partitions, as kafka_positions made it */
 
     if (upto->n == 0 || !reader->connected)
         return;
     offsets = rd_kafka_topic_partition_list_new((int)upto->n);
     for (uint32_t i = 0; i < upto->n; i++) {
-        const char *slash = strrchr(upto->items[i].name, '/');
-        snprintf(topic, sizeof topic, "%.*s", (int)(slash - upto->items[i].name),
-                 upto->items[i].name);
-        rd_kafka_topic_partition_list_add(offsets, topic, (int32_t)strtol(slash + 1, NULL, 10))
-            ->offset = upto->items[i].offset;
+        while (k < reader->n_partitions &&
+               strcmp(reader->partitions[k].name, upto->items[i].name) != 0)
+            k++;
+        if (k == reader->n_partitions)
+            break;
+        if (reader->partitions[k].found)
+            rd_kafka_topic_partition_list_add(offsets, reader->partitions[k].topic->name,
+                                              reader->partitions[k].number)
+                ->offset = upto->items[i].offset;
     }
-    if (rd_kafka_commit(reader->client, offsets, 1) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (offsets->cnt > 0 &&
+        rd_kafka_commit(reader->client, offsets, 1) == RD_KAFKA_RESP_ERR_NO_ERROR)
         reader->commits_underway++;
     rd_kafka_topic_partition_list_destroy(offsets);
 }
@@ -407,10 +460,13 @@ static uint32_t kafka_next_lane(freshet_reader *base)
 {
     kafka_reader *reader = (kafka_reader *)base;
 
-    while (reader->state == KAFKA_RUNNING && reader->lanes_told < reader->n_partitions) {
-        const kafka_partition *partition = &reader->partitions[reader->lanes_told++];
-        if (partition->started && partition->is_behind)
-            return partition->lane;
+    for (uint32_t i = 0; reader->n_behind > 0 && i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        if (!partition->is_behind)
+            continue;
+        partition->is_behind = false;
+        reader->n_behind--;
+        return partition->lane;
     }
     return UINT32_MAX;
 }

@@ -78,6 +78,13 @@ static bool was_cut_off(const char *reason)
     return false;
 }
 
+static void trouble_denied(kafka_reader *reader)
+{
+    set_trouble(reader,
+                "the brokers no longer allow this user to read the topic \"%.200s\"; grant it READ",
+                reader->denied->name);
+}
+
 /* Called by rd_kafka_poll(), so in the pipeline's thread. */
 static void on_error(rd_kafka_t *client, int number, const char *reason, void *opaque)
 {
@@ -227,6 +234,21 @@ static freshet_code add_declared_topics(kafka_reader *reader, freshet_error *err
     return FRESHET_OK;
 }
 
+/* A property as the client has it, whole; "none" where it is not set, NULL where memory is out. */
+static const char *own_setting(const kafka_reader *reader, const char *name)
+{
+    const rd_kafka_conf_t *conf = rd_kafka_conf(reader->client);
+    size_t size = 0;
+    char *value;
+
+    if (rd_kafka_conf_get(conf, name, NULL, &size) != RD_KAFKA_CONF_OK)
+        return "none";
+    value = arena_alloc(reader->base.arena, size + 1);
+    if (value != NULL && rd_kafka_conf_get(conf, name, value, &size) != RD_KAFKA_CONF_OK)
+        return "none";
+    return value;
+}
+
 freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
 {
     rd_kafka_conf_t *conf = NULL;
@@ -245,14 +267,10 @@ freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                          "librdkafka cannot begin with these options: %s.", said);
     }
-    size_t size = sizeof reader->user;
-    if (rd_kafka_conf_get(rd_kafka_conf(reader->client), "sasl.username", reader->user, &size) !=
-        RD_KAFKA_CONF_OK)
-        snprintf(reader->user, sizeof reader->user, "none");
-    size = sizeof reader->password;
-    if (rd_kafka_conf_get(rd_kafka_conf(reader->client), "sasl.password", reader->password,
-                          &size) != RD_KAFKA_CONF_OK)
-        snprintf(reader->password, sizeof reader->password, "none");
+    reader->user = own_setting(reader, "sasl.username");
+    reader->password = own_setting(reader, "sasl.password");
+    if (reader->user == NULL || reader->password == NULL)
+        return error_memory(err, CONNECTING);
     code = open_queue(reader, err);
     return code == FRESHET_OK ? add_declared_topics(reader, err) : code;
 }
@@ -418,7 +436,12 @@ static look take_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *to
             return LOOK_FAILED;
         }
         /* A batch has its end: what comes later is not of it. */
-        if (partition->found || (reader->state == KAFKA_RUNNING && reader->base.mode == READ_ALL))
+        const bool later =
+            !partition->found && reader->state == KAFKA_RUNNING && reader->base.mode == READ_ALL;
+        if (told->partitions[i].leader < 0 && !later && !partition->ended)
+            set_trouble(reader, "%.200s has no leader: the brokers that have it are not there",
+                        partition->name);
+        if (partition->found || later)
             continue;
         partition->found = true;
         /* Where the topic was known, or we were running, it came behind our back. */
@@ -430,14 +453,20 @@ static look take_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *to
     return told->partition_cnt > 0 ? LOOK_FOUND : LOOK_NOT_YET;
 }
 
+static freshet_code refuse_denied(const kafka_reader *reader, const char *topic, freshet_error *err)
+{
+    return error_set(
+        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+        "The brokers do not allow this user to read the topic \"%s\"; grant it READ and "
+        "DESCRIBE there.",
+        topic);
+}
+
 static look refuse_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
                          freshet_error *err)
 {
     if (told->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                  "The brokers do not allow this user to read the topic \"%s\"; grant it READ and "
-                  "DESCRIBE there.",
-                  told->topic);
+        refuse_denied(reader, told->topic, err);
     else
         error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                   "The topic \"%s\" cannot be read from \"%s\": %s; create it, or mend its name.",
@@ -535,6 +564,26 @@ static freshet_code give_lanes(kafka_reader *reader, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* Nobody has answered in time. */
+static void take_silence(kafka_reader *reader, rd_kafka_resp_err_t problem)
+{
+    const bool running = reader->state == KAFKA_RUNNING;
+    const int64_t now_us = os.monotonic_us();
+    const int64_t limit_us = running ? KAFKA_SILENCE_US : KAFKA_PROBE_US;
+
+    if (problem == RD_KAFKA_RESP_ERR__TIMED_OUT &&
+        reader->look_wait_ms < (running ? KAFKA_LOOK_WAIT_RUNNING_MAX_MS : KAFKA_LOOK_WAIT_MAX_MS))
+        reader->look_wait_ms *= 2;
+    if (reader->silent_since_us == 0)
+        reader->silent_since_us = running ? now_us : reader->opened_us;
+    if (reader->trouble[0] != '\0' || now_us - reader->silent_since_us <= limit_us)
+        return;
+    if (running)
+        set_trouble(reader, "no broker of \"%.150s\" answers", reader->brokers);
+    else
+        trouble_unreachable(reader);
+}
+
 /* Asks for topics and partitions. */
 static look look_around(kafka_reader *reader, freshet_error *err)
 {
@@ -546,18 +595,15 @@ static look look_around(kafka_reader *reader, freshet_error *err)
 
     rd_kafka_poll(reader->client, 0);
     if (problem != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        /* It was asked, and did not answer in time. */
-        if (problem == RD_KAFKA_RESP_ERR__TIMED_OUT &&
-            reader->look_wait_ms < KAFKA_LOOK_WAIT_MAX_MS)
-            reader->look_wait_ms *= 2;
-        if (reader->state == KAFKA_CONNECTING && reader->trouble[0] == '\0' &&
-            os.monotonic_us() - reader->opened_us > KAFKA_PROBE_US)
-            trouble_unreachable(reader);
+        take_silence(reader, problem);
         return LOOK_NOT_YET;
     }
+    reader->silent_since_us = 0;
     reader->connected = true;
     reader->fatal = RD_KAFKA_RESP_ERR_NO_ERROR;
     reader->trouble[0] = '\0';
+    if (reader->denied != NULL)
+        trouble_denied(reader);
     look seen = take_metadata(reader, metadata, err);
     rd_kafka_metadata_destroy(metadata);
     if (seen == LOOK_FOUND)
@@ -663,6 +709,7 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
                               freshet_error *err)
 {
     partition->has_place = true;
+    partition->began = partition->next;
     partition->moved = reader->base.moved = true;
     if (reader->base.mode == READ_ALL && reader->state == KAFKA_CONNECTING)
         partition->end = latest;
@@ -676,7 +723,11 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
                          "Reading of %s cannot begin: %s.", partition->name,
                          rd_kafka_err2str(rd_kafka_last_error()));
     partition->started = true;
-    partition->is_behind = partition->next < latest;
+    if (!partition->is_told && partition->next < latest) {
+        partition->is_behind = true;
+        reader->n_behind++;
+    }
+    partition->is_told = true;
     return FRESHET_OK;
 }
 
@@ -743,15 +794,18 @@ static void set_running(kafka_reader *reader)
     for (uint32_t i = 0; i < reader->n_partitions; i++)
         n += reader->partitions[i].found;
     if (reader->state == KAFKA_CONNECTING)
-        log_say(LOG_INFO, kafka_id(reader), "reads %" PRIu32 " partitions from %s", n,
-                reader->brokers);
+        log_say(LOG_INFO, kafka_id(reader), "reads %" PRIu32 " partition%s from %s", n,
+                n == 1 ? "" : "s", reader->brokers);
+    if (reader->state == KAFKA_CONNECTING && n == 0 && reader->has_pattern)
+        log_say(LOG_WARNING, kafka_id(reader), "the pattern \"%.200s\" matches no topic yet",
+                kafka_options_of(reader)->pattern.value);
     reader->state = KAFKA_RUNNING;
     reader->pause_us = 0;
     const bool troubled = reader->trouble[0] != '\0';
     int64_t wait_us = kafka_options_of(reader)->discover_us;
     if (!troubled)
         reader->troubled_since_us = 0;
-    else if (wait_us > KAFKA_PROBE_US)
+    if ((troubled || reader->silent_since_us != 0) && wait_us > KAFKA_PROBE_US)
         wait_us = KAFKA_PROBE_US;
     reader->next_try_us = os.monotonic_us() + wait_us;
     reader->base.idle_us = wait_us;
@@ -803,6 +857,16 @@ freshet_code kafka_tend(kafka_reader *reader, freshet_error *err)
     return look_and_place(reader, err);
 }
 
+/* Has this run read anything of the topic? */
+static bool was_read(const kafka_reader *reader, const kafka_topic *topic)
+{
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        if (reader->partitions[i].topic == topic && reader->partitions[i].started &&
+            reader->partitions[i].next > reader->partitions[i].began)
+            return true;
+    return false;
+}
+
 freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t *message,
                                  freshet_error *err)
 {
@@ -828,6 +892,14 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
         partition->started = false;
         reader->unplaced = true;
         reader->next_try_us = 0;
+        return FRESHET_OK;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: /* librdkafka says it once */
+        if (partition == NULL)
+            return FRESHET_OK;
+        if (reader->base.mode == READ_ALL || !was_read(reader, partition->topic))
+            return refuse_denied(reader, partition->topic->name, err);
+        reader->denied = partition->topic;
+        trouble_denied(reader);
         return FRESHET_OK;
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
     case RD_KAFKA_RESP_ERR__BAD_MSG:

@@ -226,6 +226,125 @@ static void forbidden_topics_are_refused(void **state)
     rig_free(rig);
 }
 
+/* ---- what may not be read -------------------------------------------------------------------- */
+
+#define LIST_OFFSETS 2 /* requests, by Kafka's numbers */
+#define FETCH 1
+
+static void fail_next(rig *rig, int16_t request, rd_kafka_resp_err_t problem)
+{
+    rd_kafka_mock_push_request_errors(rig->cluster, request, 1, problem);
+}
+
+/* DESCRIBE without READ: only fetching fails, and librdkafka says so once. */
+static void what_may_not_be_fetched_is_refused(void **state)
+{
+    (void)state;
+    for (reader_mode mode = READ_ALL; mode <= READ_FOLLOW; mode++) {
+        rig *rig = rig_make(1, 1);
+        rig->mode = mode;
+        rig_produce_ids(rig, 0, 0, 10);
+        fail_next(rig, FETCH, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        rig_open(rig);
+        expect_error(rig, FRESHET_BAD_DECLARATION, "grant it READ and DESCRIBE");
+        rig_free(rig);
+    }
+}
+
+static void streams_wait_for_what_may_no_longer_be_read(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    rig->used = only_value;
+    rig_produce_ids(rig, 0, 0, 10);
+    rig_open(rig);
+    rig_read(rig, 10);
+    rig_forget(rig);
+    fail_next(rig, FETCH, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+    assert_int_equal(rig_poll_until(rig, 1, has_trouble), FRESHET_OK);
+    /* what topics there are is told all the same, which is no sign that it is over */
+    os.monotonic_us = rig_clock;
+    for (int i = 0; i < 3; i++) {
+        rig_ahead_us += 2 * KAFKA_PROBE_US;
+        assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+        assert_true(has_trouble(rig));
+    }
+    rig_produce_ids(rig, 0, 10, 1);
+    rig_read(rig, 1);
+    assert_int_equal(rig_poll_until(rig, 2, has_no_trouble), FRESHET_OK);
+    assert_false(has_trouble(rig));
+    rig_ahead_us = 0;
+    rig_free(rig);
+}
+
+static void partitions_without_a_leader_are_told(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 2);
+    rig_produce_ids(rig, 0, 0, 10);
+    rig_open(rig);
+    rig_read(rig, 10);
+    rig_forget(rig);
+    rd_kafka_mock_partition_set_leader(rig->cluster, "orders", 1, -1);
+    assert_int_equal(rig_poll_until(rig, 1, has_trouble), FRESHET_OK);
+    assert_non_null(strstr(rig->reader->ops->trouble(rig->reader), "orders/1 has no leader"));
+    rd_kafka_mock_partition_set_leader(rig->cluster, "orders", 1, 1);
+    assert_int_equal(rig_poll_until(rig, 1, has_no_trouble), FRESHET_OK);
+    assert_false(has_trouble(rig));
+    rig_free(rig);
+}
+
+static void brokers_that_say_nothing_are_told(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    rig_produce_ids(rig, 0, 0, 10);
+    rig_open(rig);
+    rig_read(rig, 10);
+    rig_forget(rig);
+    rd_kafka_mock_broker_set_rtt(rig->cluster, 1, 3000);
+    const kafka_reader *reader = (kafka_reader *)rig->reader;
+    os.monotonic_us = rig_clock;
+    for (int i = 0; i < 100 && !has_trouble(rig); i++) {
+        rig_ahead_us += KAFKA_PROBE_US;
+        assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+        assert_true(reader->look_wait_ms <= KAFKA_LOOK_WAIT_RUNNING_MAX_MS);
+    }
+    assert_non_null(strstr(rig->reader->ops->trouble(rig->reader), "answers"));
+    rig_ahead_us = 0;
+    rig_free(rig);
+}
+
+static void declare_properties(rig *rig, const char *name, const char *value)
+{
+    declared_property *one = arena_zero(rig->arena, 1, sizeof *one);
+    assert_non_null(one);
+    *one = (declared_property){.name = name, .value.value = value};
+    rig->options.options = (declared_properties){.items = one, .n = 1};
+}
+
+/* Tokens of hosted clusters have some thousand characters. */
+static void waking_leaves_long_passwords_whole(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    char *password = arena_zero(rig->arena, 1, 5000);
+    char *kept = arena_zero(rig->arena, 1, 6000);
+    size_t size = 6000;
+    assert_non_null(password);
+    assert_non_null(kept);
+    memset(password, 'x', 4999);
+    declare_properties(rig, "sasl.password", password);
+    rig_open(rig);
+    kafka_reader *reader = (kafka_reader *)rig->reader;
+    reader->must_wake = true;
+    kafka_wake(reader);
+    assert_int_equal(rd_kafka_conf_get(rd_kafka_conf(reader->client), "sasl.password", kept, &size),
+                     RD_KAFKA_CONF_OK);
+    assert_string_equal(kept, password);
+    rig_free(rig);
+}
+
 /* ---- partitions and topics ----------------------------------------------------------------- */
 
 static void partitions_made_behind_our_back_begin_at_their_beginning(void **state)
@@ -286,6 +405,30 @@ static void patterns_find_topics_while_running(void **state)
     rig_free(rig);
 }
 
+/* Its rows are announced, though the brokers did not at once say where it begins. */
+static void lanes_that_begin_later_are_told(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    rig->used = only_value;
+    rig->options.topic.value = NULL;
+    rig->options.pattern.value = "^orders";
+    rig_open(rig);
+    while (((kafka_reader *)rig->reader)->state != KAFKA_RUNNING)
+        assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+    assert_int_equal(rig->reader->ops->next_lane(rig->reader), UINT32_MAX);
+    fail_next(rig, LIST_OFFSETS, RD_KAFKA_RESP_ERR_UNKNOWN);
+    assert_int_equal(rd_kafka_mock_topic_create(rig->cluster, "orders_mx", 1, 1), 0);
+    rig_produce(rig, "orders_mx", 0, NULL, "{\"id\": 7}");
+    rig_flush(rig);
+    assert_int_equal(rig_poll_until(rig, 1, has_trouble), FRESHET_OK);
+    assert_int_equal(rig->reader->ops->next_lane(rig->reader), UINT32_MAX);
+    rig_read(rig, 1);
+    assert_int_equal(rig->reader->ops->next_lane(rig->reader), 1);
+    assert_int_equal(rig->reader->ops->next_lane(rig->reader), UINT32_MAX);
+    rig_free(rig);
+}
+
 /* A topic that is not there for the moment keeps its place. */
 static void places_outlive_what_cannot_be_found(void **state)
 {
@@ -304,6 +447,22 @@ static void places_outlive_what_cannot_be_found(void **state)
     assert_int_equal(rig->positions.items[0].offset, 5);
     assert_int_equal(rig->positions.items[0].lane, 7);
     assert_int_equal(rig->positions.items[1].offset, 3);
+    /* but nothing is told of it to the group, which brokers would refuse */
+    kafka_reader *reader = (kafka_reader *)rig->reader;
+    rig->reader->ops->ack(rig->reader, &rig->positions);
+    const int64_t until_us = os.monotonic_us() + RIG_WAIT_US;
+    while (reader->commits_underway > 0 && os.monotonic_us() < until_us) {
+        rig_poll(rig, 1, SIZE_MAX);
+        rig_wait(rig);
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(2);
+    rd_kafka_topic_partition_list_add(list, "gone", 3);
+    rd_kafka_topic_partition_list_add(list, "orders", 0);
+    rd_kafka_committed(reader->client, list, 10000);
+    assert_int_equal(list->elems[0].offset, RD_KAFKA_OFFSET_INVALID);
+    assert_int_equal(list->elems[1].offset, 3);
+    rd_kafka_topic_partition_list_destroy(list);
+    assert_false(reader->commit_failed);
     rig_free(rig);
 }
 
@@ -415,6 +574,12 @@ int main(void)
         cmocka_unit_test(slow_answers_are_waited_for),
         cmocka_unit_test(unknown_topics_are_refused),
         cmocka_unit_test(forbidden_topics_are_refused),
+        cmocka_unit_test(what_may_not_be_fetched_is_refused),
+        cmocka_unit_test(streams_wait_for_what_may_no_longer_be_read),
+        cmocka_unit_test(partitions_without_a_leader_are_told),
+        cmocka_unit_test(brokers_that_say_nothing_are_told),
+        cmocka_unit_test(waking_leaves_long_passwords_whole),
+        cmocka_unit_test(lanes_that_begin_later_are_told),
         cmocka_unit_test(partitions_made_behind_our_back_begin_at_their_beginning),
         cmocka_unit_test(latest_leaves_out_what_is_there),
         cmocka_unit_test(patterns_find_topics_while_running),

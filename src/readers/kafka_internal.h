@@ -39,6 +39,8 @@
 #define KAFKA_TOPIC_GRACE_US INT64_C(5000000) /* a topic just made is not known at once */
 #define KAFKA_LOOK_WAIT_MS 100 /* for an answer; doubled while answers come later than that */
 #define KAFKA_LOOK_WAIT_MAX_MS 6400
+#define KAFKA_LOOK_WAIT_RUNNING_MAX_MS 800 /* others wait with us */
+#define KAFKA_SILENCE_US INT64_C(5000000)  /* without an answer: trouble */
 #define KAFKA_OFFSETS_WAIT_MS 2000
 #define KAFKA_COMMIT_WAIT_MS 500 /* at the end, for the group's offsets */
 
@@ -57,12 +59,14 @@ typedef struct kafka_partition {
     uint32_t lane;
     const char *name; /* "orders/3" */
     int64_t next;     /* the offset to read next */
+    int64_t began;    /* where this run began */
     int64_t end;      /* READ_ALL: where it ends */
     bool found;       /* the brokers have it; else we only remember its position */
     bool has_place;   /* `next` is what a checkpoint says, or was read up to */
     bool is_new;      /* came while we were not looking: from its beginning */
     bool started;
-    bool is_behind; /* when it was started there were messages to come */
+    bool is_behind; /* when it was started there were messages to come, which nobody was told yet */
+    bool is_told;   /* whether there were */
     bool ended;
     bool moved;
 } kafka_partition;
@@ -84,8 +88,8 @@ typedef struct kafka_reader {
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
     rd_kafka_queue_t *main_queue;
-    char user[256]; /* for it: the SASL credentials as they are */
-    char password[512];
+    const char *user; /* for it: the SASL credentials as they are */
+    const char *password;
     size_t wake_below;
     regex_t pattern;
 
@@ -101,9 +105,12 @@ typedef struct kafka_reader {
     int64_t next_try_us;
     int64_t pause_us;
     int64_t unknown_since_us; /* a topic is missing; 0: none is */
+    int64_t silent_since_us;  /* nobody answers; 0: somebody does */
     int64_t troubled_since_us;
     char trouble[600]; /* "": none */
     char last_error[400];
+
+    const kafka_topic *denied; /* it was read, and may no more */
 
     rd_kafka_message_t **messages;
     uint32_t n_messages;
@@ -121,7 +128,7 @@ typedef struct kafka_reader {
     rd_kafka_resp_err_t fatal; /* what the brokers refused before the first connection */
     int event_fd;
     int look_wait_ms;
-    uint32_t lanes_told;
+    uint32_t n_behind;
     uint32_t commits_underway;
     bool has_pattern;
     bool must_wake; /* see A TRAP */

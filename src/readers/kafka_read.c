@@ -304,6 +304,8 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
     }
     if (code != FRESHET_OK)
         return code;
+    if (reader->denied == partition->topic)
+        reader->denied = NULL;
     polling->bytes += message->len;
     partition->next = message->offset + 1;
     partition->moved = reader->base.moved = true;

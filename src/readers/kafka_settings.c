@@ -45,6 +45,7 @@ static const named_reason refused[] = {
     {"fetch.max.bytes", REASON_MEMORY},
     {"fetch.message.max.bytes", REASON_MEMORY},
     {"max.partition.fetch.bytes", REASON_MEMORY},
+    {"message.max.bytes", "say \"max_message_bytes\" beside \"options\""},
     {"receive.message.max.bytes", REASON_MEMORY},
     {"fetch.queue.backoff.ms", "Freshet sets it, so that a full queue does not halt for a second"},
     /* Spark's, which Butterfree's declarations have */
