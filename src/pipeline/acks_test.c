@@ -140,11 +140,45 @@ static void a_batch_gives_up_after_a_while(void **state)
     assert_int_equal(fake.n_table, 0);
 }
 
+/* Twenty rows each three seconds. */
+static cql_code judge_slowly(const cql_value *values, uint32_t n_values, uint32_t in_flight)
+{
+    static int64_t next_us;
+    static int left;
+    (void)values;
+    (void)n_values;
+    (void)in_flight;
+    if (fake.now_us >= next_us) {
+        next_us = fake.now_us + 3000000;
+        left = 20;
+    }
+    return left-- > 0 ? CQL_OK : CQL_PASSING;
+}
+
+static void a_batch_does_not_give_up_a_slow_store(void **state)
+{
+    (void)state;
+    freshet_declaration *declaration = NULL;
+    freshet_error err = {0};
+    const int64_t from_us = fake.now_us;
+    write_events(1000);
+    fake.judge = judge_slowly;
+    freshet_pipeline *pipeline = open_it(&declaration);
+    freshet_code code = freshet_run(pipeline, &err);
+    if (code != FRESHET_OK)
+        fail_msg("code %d: %s", code, err.text);
+    freshet_pipeline_close(pipeline);
+    freshet_declaration_close(declaration);
+    assert_int_equal(fake.n_table, 100);
+    assert_true(fake.now_us - from_us > RETRY_GIVE_UP_US);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_rows_are_there_at_the_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_batch_gives_up_after_a_while, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_batch_does_not_give_up_a_slow_store, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,8 +58,8 @@
 /* Static readers are looked at for changes this often while streaming. */
 #define STATIC_CHECK_US INT64_C(1000000)
 
-/* How long the second half of a step may go on failing before a run that has an end gives up with
- * FRESHET_TRY_AGAIN. A run without an end never does. */
+/* How long the second half of a step may go on failing, and no row go out, before a run that has an end gives
+ * up with FRESHET_TRY_AGAIN. A run without an end never does. */
 #define RETRY_GIVE_UP_US INT64_C(10000000)
 #define RETRY_PAUSE_FIRST_US INT64_C(100000)
 #define RETRY_PAUSE_MAX_US INT64_C(30000000)

@@ -53,7 +53,18 @@ static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
 typedef struct retry {
     int64_t since_us; /* of the first failure in a row; 0: the last step went well */
     int64_t pause_us;
+    int64_t stuck_us;   /* since when nothing has gone well */
+    uint64_t rows_done; /* by the writers, at that time */
 } retry;
+
+/* Rows that writers are rid of: a store that is slow is not one that is down. */
+static uint64_t count_done(const freshet_pipeline *pipeline)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        n += pipeline->writers[i]->rows_done;
+    return n;
+}
 
 /* After a failed step: true when the run should step again, having waited. */
 static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet_error *problem)
@@ -61,9 +72,17 @@ static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet
     int64_t now_us = os.monotonic_us();
     if (problem->then != FRESHET_RETRY || atomic_load(&pipeline->stop))
         return false;
+    const uint64_t rows_done = count_done(pipeline);
     if (retry->since_us == 0)
-        *retry = (struct retry){.since_us = now_us, .pause_us = RETRY_PAUSE_FIRST_US};
-    if (has_end(pipeline) && now_us - retry->since_us > RETRY_GIVE_UP_US)
+        *retry = (struct retry){.since_us = now_us, .stuck_us = now_us, .rows_done = rows_done};
+    if (retry->rows_done != rows_done) {
+        retry->stuck_us = now_us;
+        retry->rows_done = rows_done;
+        retry->pause_us = 0;
+    }
+    if (retry->pause_us == 0)
+        retry->pause_us = RETRY_PAUSE_FIRST_US;
+    if (has_end(pipeline) && now_us - retry->stuck_us > RETRY_GIVE_UP_US)
         return false;
     if (!pipeline_is_troubled(pipeline)) /* else it is in the log already */
         log_say(LOG_ERROR, pipeline->declaration->pipeline.value,

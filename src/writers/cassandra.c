@@ -71,7 +71,6 @@ struct cassandra {
     cql_code failing_code;
     char failing_text[CQL_TEXT_MAX];
     char trouble[TROUBLE_TEXT_MAX];
-    uint64_t n_done; /* rows that have left, for "is there progress?" */
     cassandra_figures figures;
 };
 
@@ -157,7 +156,7 @@ static void refuse_row(cassandra *store, pending_row *row, int64_t now_us)
         return;
     }
     store->figures.refused++;
-    store->n_done++;
+    store->writer->rows_done++;
     pending_rows_done(&store->rows, row);
 }
 
@@ -295,7 +294,7 @@ static bool is_dealt_with(cassandra *store, pending_row *row, int64_t now_us)
     if (store->ttl_us == 0 || ttl_left_s(store, row) > 0)
         return false;
     store->figures.expired++;
-    store->n_done++;
+    store->writer->rows_done++;
     pending_rows_done(&store->rows, row);
     return true;
 }
@@ -399,7 +398,7 @@ static void confirm_group(cassandra *store, group *group, int64_t now_us)
         pace_confirmed(&store->pace, n, now_us - group->sent_us, now_us);
         store->failing_us = 0;
         store->figures.confirmed += n;
-        store->n_done += n;
+        store->writer->rows_done += n;
     }
     end_group(store, group);
 }
@@ -503,14 +502,14 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
 {
     const int64_t begin_us = os.monotonic_us();
     int64_t moved_us = begin_us;
-    uint64_t done = store->n_done;
+    uint64_t done = store->writer->rows_done;
     for (;;) {
         turn(store, all);
         if (store->rows.n <= rows && store->rows.n_bytes <= bytes)
             return FRESHET_OK;
         const int64_t now_us = os.monotonic_us();
-        if (store->n_done != done) {
-            done = store->n_done;
+        if (store->writer->rows_done != done) {
+            done = store->writer->rows_done;
             moved_us = now_us;
         }
         if (now_us - moved_us >= CASSANDRA_WAIT_US ||

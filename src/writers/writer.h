@@ -86,6 +86,8 @@ struct freshet_writer {
     uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
     bool is_batch;       /* the run has an end and keeps no state */
     bool confirms_later; /* set by open: progress, wake_fd and wake_us are to be called */
+    uint64_t
+        rows_done; /* such a writer counts here the rows it is rid of: a sign that the store works */
     /* What the loop does for the writer, in write, flush and progress. NULL in tests that need none. */
     writer_refuse_fn *refuse;
     bool (*is_stopping)(void *context); /* somebody wants the run to end: do not wait long */
