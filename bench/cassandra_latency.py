@@ -12,6 +12,7 @@ compiles then.
 """
 
 import os
+import time
 
 from cassandra_rig import KEYSPACE, Node
 from following import Following
@@ -19,8 +20,6 @@ from harness import (EVENTS, FRESHET, HERE, ROOT, Failed, busy_s, check_line, cp
                      start, wait_until_quiet, work_path)
 from kafka_latency import end_feed, histogram
 from kafka_rig import Broker
-
-import time
 
 DECLARATION = os.path.join(HERE, "cassandra_latency.yaml")
 WARM_UP_DECLARATION = os.path.join(HERE, "cassandra.yaml")
@@ -51,6 +50,20 @@ class Watch:
             return [int(line) for line in file], check_line(done.output)["questions"]
 
 
+def threads_us(pid):
+    """CPU of a running process for each row, by whose thread it is: ours, Kafka's client's, Cassandra's client's."""
+    found = {"pipeline": 0.0, "kafka client": 0.0, "cassandra client": 0.0}
+    folder = "/proc/%d/task" % pid
+    for thread in os.listdir(folder):
+        with open(os.path.join(folder, thread, "stat"), encoding="ascii") as file:
+            head, _, fields = file.read().rpartition(")")
+        name = head.partition("(")[2]
+        whose = "kafka client" if name.startswith("rdk:") else "cassandra client" if name == "cassandra" else "pipeline"
+        fields = fields.split()
+        found[whose] += 1e6 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") / N
+    return found
+
+
 def measure(broker, node):
     topic = broker.new_topic("cassandra-latency")
     where = {"BENCH_TOPIC": topic, "BENCH_BROKERS": broker.brokers}
@@ -58,15 +71,15 @@ def measure(broker, node):
     stream = Following([FRESHET, "run", DECLARATION, "--progress", "none", "--no-serve", "--state",
                         new_folder("cassandra.state")], "cassandra-latency", "", node.environment(**where))
     with stream:
+        time.sleep(2)  # to connect and to install its signal handlers
         watch = Watch(node, N, "cassandra-watch")
-        time.sleep(2)
         wait_until_quiet()
         busy_before, began, node_before = busy_s(), time.monotonic(), node.cpu_s() + broker.cpu_s()
         feed = start(broker.feed_command(topic, "rate", RATE, N, work_path("kafka-times")), "kafka-feed")
         seen, questions = watch.end()
         made = end_feed(feed)
         wall_s = time.monotonic() - began
-        found = {"cpu_us": 1e6 * cpu_s(stream.pid) / N, "questions_per_s": questions / wall_s,
+        found = {"cpu_us": 1e6 * cpu_s(stream.pid) / N, "threads_us": threads_us(stream.pid), "questions_per_s": questions / wall_s,
                  "servers_share": (node.cpu_s() + broker.cpu_s() - node_before) / wall_s,
                  "busy_share": (busy_s() - busy_before) / wall_s / os.cpu_count(), "load": os.getloadavg()[0]}
     return [(seen[i] - made[i * EACH]) / 1000 for i in range(len(seen))], found
@@ -89,7 +102,8 @@ def main():
     print("\n".join(["", *drawn]))
     with open(work_path("cassandra-latency.txt"), "w", encoding="ascii") as file:
         file.write("\n".join(drawn) + "\n")
-    print("\n  %d rows looked for, %.0f questions a second; cores used by the servers %.2f, by all %.2f, load %.1f; the drawing: "
+    print("\n  CPU us a row: " + ", ".join("%s %.1f" % one for one in found["threads_us"].items()))
+    print("  %d rows looked for, %.0f questions a second; cores used by the servers %.2f, by all %.2f, load %.1f; the drawing: "
           "build/bench/cassandra-latency.txt" % (len(late_ms), found["questions_per_s"], found["servers_share"],
                                                  found["busy_share"] * os.cpu_count(), found["load"]))
     return results

@@ -19,6 +19,7 @@ from server import DEPS, ServerError  # noqa: E402
 
 KEYSPACE = "bench"
 PYTHON = os.path.join(DEPS, "python", "bin", "python3")
+ADAPTER = os.path.join(ROOT, "build", "adapter", "libfreshet_cassandra.so")
 PEER = os.path.join(HERE, "peers", "cassandra_driver.py")
 WARM_UP_ROWS = 800_000
 WARM_UP_TIMES = 8
@@ -51,7 +52,8 @@ class Node:
         return cpu_s(self.pid)
 
     def environment(self, files="events.jsonl", **more):
-        return dict(environment(files), **self.place, **more)
+        adapter = {"FRESHET_CASSANDRA_ADAPTER": ADAPTER}
+        return {**adapter, **environment(files), **self.place, **more}
 
     def apply(self, declaration, **more):
         """Makes keyspace and table. Missing where there is no adapter."""
