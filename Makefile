@@ -45,6 +45,7 @@ torture:  ## kill running streams a hundred times, damage their state (some minu
 bench:    ## measure, on this machine, beside others (half an hour)
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory build
+	@scripts/build adapter
 	@bench/run
 
 lint:     ## check layout, C by clang-tidy, shell by shellcheck

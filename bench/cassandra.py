@@ -20,6 +20,7 @@ from harness import (EVENTS, FRESHET, HERE, ROUNDS, busy_s, check_line, environm
                      show, wait_until_quiet)
 
 DECLARATION = os.path.join(HERE, "cassandra.yaml")
+TABLE = "bench_events"
 ROWS = min(EVENTS, FILE_ROWS)
 IN_FLIGHT = 1024
 GOAL_US = 10
@@ -53,7 +54,7 @@ class PythonDriver:
 
 
 def measure(competitor, node, expected):
-    node.ask("truncate")
+    node.ask("truncate", TABLE)
     wait_until_quiet()
     before, busy_before = node.cpu_s(), busy_s()
     found = competitor.write()

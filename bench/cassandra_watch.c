@@ -18,7 +18,7 @@
 #include "base/os.h"
 #include "writers/cql_load.h"
 
-enum { ASK_FIRST = 2, ASK_MAX = 64, PAUSE_US = 200, CQL_BYTES_MAX = 256 };
+enum { ASK_FIRST = 2, ASK_MAX = 64, PAUSE_US = 500, CQL_BYTES_MAX = 256 };
 
 typedef struct watch {
     const cql_api *api;

@@ -1,7 +1,7 @@
 """The Python driver of Cassandra's, for bench/cassandra.py: the same rows into the same table.
 
     cassandra_driver.py write FILE ROWS ROWS_IN_FLIGHT     execute_concurrent_with_args, one prepared INSERT
-    cassandra_driver.py truncate
+    cassandra_driver.py truncate TABLE
     cassandra_driver.py check                              what is in the table, as JSON: count and sums
 
 The file's events (JSON lines) are read and their features computed before the clock starts: only writing is measured.
@@ -76,7 +76,7 @@ def main(words):
     with connect() as cluster:
         session = cluster.connect(os.environ["CASSANDRA_KEYSPACE"])
         if words[0] == "truncate":
-            session.execute("truncate " + TABLE, timeout=60)
+            session.execute("truncate " + words[1], timeout=60)
         elif words[0] == "check":
             print(json.dumps(check(session)))
         else:
