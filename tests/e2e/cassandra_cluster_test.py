@@ -24,12 +24,15 @@ class ClusterTest(CassandraCase):
     def test_one_node_of_three(self):
         self.cassandra = services.own_cassandra(self, nodes=3, sync="batch")
         self.keyspace = self.cassandra.keyspace(replication=3)
-        self.declare_store(store={"cassandra": self.cassandra, "request_timeout": "2 seconds"}, keys="{name: id, type: bigint}",
+        hosts = [f"{host}:{self.cassandra.port}" for host in self.cassandra.hosts]
+        self.declare_store(store={"cassandra": self.cassandra, "host": hosts, "request_timeout": "2 seconds"}, keys="{name: id, type: bigint}",
                            features=("{name: value, type: double}",), extra="checkpoint: {interval: 100 ms}\n")
         self.until(lambda: self.freshet("apply", "events.yaml", "--yes").code == 0, "all nodes know the keyspace")
         self.write("in/a.jsonl", b"")
         run = self.start("run", "events.yaml", "--progress", "none", "--step-rows", "500")
         self.end = 0
+        self.put(300)
+        self.until(lambda: self.n_rows() == self.end, f"{self.end} rows", run)
         for times in range(TIMES):
             node = self.cassandra.server.nodes[times % 3]
             begin, mend = (node.kill, node.start) if times % 2 == 0 else (node.pause, node.resume)
@@ -38,6 +41,7 @@ class ClusterTest(CassandraCase):
                 self.put(300)
                 time.sleep(0.2)
             mend()
+            self.assertTrue(run.is_running(), run.err())
             self.until(lambda: self.n_rows() == self.end, f"{self.end} rows", run)
         self.assertEqual(self.dead_letters(self.pipeline), [])
         run.stop()
