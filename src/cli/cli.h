@@ -19,6 +19,7 @@ extern const verb verb_get;
 extern const verb verb_plan;
 extern const verb verb_run;
 extern const verb verb_query;
+extern const verb verb_status;
 extern const verb verb_shell;
 extern const verb verb_show;
 extern const verb verb_state_ls;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "pipeline/pipeline.h"
 #include "writers/online.h"
 
@@ -253,6 +254,25 @@ static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* A table without its socket would be of no use; a stream without one runs as well, but cannot be asked how it
+ * is. */
+static freshet_code open_socket(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_error problem = {0};
+    if (!pipeline->options.serve || (pipeline->debug == NULL && !pipeline->declaration->is_stream))
+        return FRESHET_OK;
+    freshet_code code = query_server_start(pipeline, pipeline->declaration->pipeline.value,
+                                           &pipeline->server, &problem);
+    if (code == FRESHET_OK || pipeline->debug != NULL) {
+        if (code != FRESHET_OK && err != NULL)
+            *err = problem;
+        return code;
+    }
+    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
+            "\"freshet status\" will not find this run: %s", problem.text);
+    return FRESHET_OK;
+}
+
 static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = open_writers(pipeline, err);
@@ -264,10 +284,7 @@ static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
     code = dead_letters_open(letters, &pipeline->letters, err);
     if (code == FRESHET_OK)
         code = checkpoint_open(pipeline, err);
-    if (code == FRESHET_OK && pipeline->options.serve && pipeline->debug != NULL)
-        code = query_server_start(pipeline, pipeline->declaration->pipeline.value,
-                                  &pipeline->server, err);
-    return code;
+    return code == FRESHET_OK ? open_socket(pipeline, err) : code;
 }
 
 static freshet_pipeline *allocate(const freshet_declaration *declaration,
