@@ -162,7 +162,7 @@ static void refuse_row(cassandra *store, pending_row *row, int64_t now_us)
 
 /* ---- sending --------------------------------------------------------------------------------- */
 
-/* Seconds that are left of a row's TTL; 0: it has passed. */
+/* Seconds that are left of a row's TTL; 0: it has passed. To the server 0 means for ever. */
 static int32_t ttl_left_s(const cassandra *store, const pending_row *row)
 {
     int64_t age_us, left_us;
@@ -187,8 +187,10 @@ static void bind_row(const cassandra *store, const pending_row *row, cql_value *
     uint32_t n = 0;
     cql_put_bigint(numbers, row->write_us);
     cql_put_bigint(numbers + 8, row->event_us);
-    if (store->ttl_us > 0)
-        cql_put_int(numbers + 16, ttl_left_s(store, row));
+    if (store->ttl_us > 0) { /* it may have passed since the row was taken to be sent */
+        const int32_t left_s = ttl_left_s(store, row);
+        cql_put_int(numbers + 16, left_s > 0 ? left_s : 1);
+    }
     for (uint32_t i = 0; i < table->n_columns; i++) {
         cql_value_next(&at, end, &value);
         if (i == timestamp)
@@ -382,6 +384,8 @@ static void send_due(cassandra *store, bool all, int64_t now_us)
     }
     if (store->rows.n_fresh == 0)
         store->held_since_us = 0;
+    if (store->rows.n == 0) /* the last ones may have left without a confirmation */
+        store->failing_us = 0;
 }
 
 /* ---- confirmations --------------------------------------------------------------------------- */

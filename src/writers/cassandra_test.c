@@ -379,6 +379,35 @@ static void the_ttl_counts_from_the_event(void **state)
     tear_down(&opened);
 }
 
+static int64_t hurrying_now_us(void)
+{
+    fake.now_us += SECOND / 2;
+    return fake.now_us;
+}
+
+/* It passes between the look at it and the sending: 0 would mean for ever. */
+static void a_ttl_that_passes_while_sending_is_not_for_ever(void **state)
+{
+    (void)state;
+    opened opened;
+    set_up(&opened);
+    opened.setup.ttl_us = 3600 * SECOND;
+    must_open(&opened);
+    const int64_t now_s = fake.now_us / SECOND;
+    os.now_us = hurrying_now_us;
+    for (int64_t key = 0; key < 8; key++)
+        write_all(&opened, key, 1, now_s - 3600 + key, 0);
+    flush_all(&opened);
+    uint32_t n_written = 0;
+    for (int64_t key = 0; key < 8; key++)
+        if (fake_row_of(key) != NULL) {
+            assert_true(ttl_of(key, 4) > 0);
+            n_written++;
+        }
+    assert_true(n_written > 0);
+    tear_down(&opened);
+}
+
 /* A row that could not be written for an hour has an hour less to live. */
 static void the_ttl_runs_while_a_row_waits(void **state)
 {
@@ -606,6 +635,11 @@ static void a_refused_row_is_a_dead_letter(void **state)
                         "{\"id\":13,\"timestamp\":\"1970-01-02T00:00:00.123456Z\",\"x\":13.5}");
     assert_string_equal(opened.reason, "the fake says 3");
     assert_int_equal(figures_of(&opened).refused, 1);
+    fake.is_silent =
+        true; /* what was wrong with the letters is over, though no row was confirmed since */
+    fake.now_us += 10 * SECOND;
+    write_all(&opened, 1, 1, 86400, 0);
+    assert_null(cassandra_trouble(opened.store));
     tear_down(&opened);
 }
 
@@ -715,6 +749,7 @@ int main(void)
         cmocka_unit_test(rows_of_one_partition_make_a_batch),
         cmocka_unit_test(rows_are_held_for_the_processing_time),
         cmocka_unit_test(the_ttl_counts_from_the_event),
+        cmocka_unit_test(a_ttl_that_passes_while_sending_is_not_for_ever),
         cmocka_unit_test(the_ttl_runs_while_a_row_waits),
         cmocka_unit_test(a_shared_table_keeps_the_newest_timestamp),
         cmocka_unit_test(an_outage_loses_nothing_and_asks_little),
