@@ -32,13 +32,24 @@ static const argument get_options[] = {
     {.name = NULL},
 };
 
-/* The value given for a key; NULL, and an error, where there is none. */
+/* The value given for a key; NULL, and an error, where there is none, or more than one. */
 static const char *find_key(const get_arguments *given, const char *name, freshet_error *err)
 {
     const size_t length = strlen(name);
-    for (uint32_t i = 0; i < given->keys.n; i++)
-        if (strncmp(given->keys.items[i], name, length) == 0 && given->keys.items[i][length] == '=')
-            return given->keys.items[i] + length + 1;
+    const char *value = NULL;
+    for (uint32_t i = 0; i < given->keys.n; i++) {
+        const char *item = given->keys.items[i];
+        if (strncmp(item, name, length) != 0 || item[length] != '=')
+            continue;
+        if (value != NULL) {
+            error_set(err, FRESHET_USAGE, FRESHET_STOP, "--key",
+                      "the key \"%s\" has two values: give one", name);
+            return NULL;
+        }
+        value = item + length + 1;
+    }
+    if (value != NULL)
+        return value;
     error_set(err, FRESHET_USAGE, FRESHET_STOP, "--key",
               "the value of the key \"%s\" is missing: write --key %s=VALUE", name, name);
     return NULL;
@@ -65,8 +76,8 @@ static freshet_code check_names(const get_arguments *given, const cassandra_tabl
 }
 
 /* Appends the key's value, of the column's type, as CQL has it. */
-static freshet_code put_key(arena *arena, const char *text, const type *to, text_buffer *into,
-                            freshet_error *err)
+static freshet_code put_key(arena *arena, const char *name, const char *text, const type *to,
+                            text_buffer *into, freshet_error *err)
 {
     column from, made;
     uint64_t *failed = NULL;
@@ -76,11 +87,12 @@ static freshet_code put_key(arena *arena, const char *text, const type *to, text
     ((cell_text *)from.data)[0] = text_of(text, (uint32_t)strlen(text));
     if (!cast_possible(from.type, to))
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--key",
-                         "a key of this type cannot be written on a command line");
+                         "the key \"%s\" is of a type that cannot be written on a command line",
+                         name);
     code = cast_column(arena, &from, 1, to, &made, &failed, err);
     if (code == FRESHET_OK && failed != NULL) {
         const char *reason = cast_reason(arena, &from, 0, to);
-        return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--key", "%s",
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--key", "the key \"%s\": %s", name,
                          reason == NULL ? "the value does not fit its type" : reason);
     }
     if (code == FRESHET_OK && (!cql_value_put(into, &made, 0) || into->failed))
@@ -97,7 +109,7 @@ static freshet_code bind_keys(const get_arguments *given, const stores *stores,
         const char *text = find_key(given, table->columns[i].name, err);
         code = text == NULL
                    ? FRESHET_USAGE
-                   : put_key(stores->arena, text,
+                   : put_key(stores->arena, table->columns[i].name, text,
                              stores->schema->fields[table->columns[i].field].type, bytes, err);
     }
     if (code != FRESHET_OK)
@@ -166,7 +178,7 @@ static freshet_code ask(const get_arguments *given, stores *stores, store *store
     if (cql == NULL)
         return error_memory(err, READING);
     cql_code code = stores->api->prepare(
-        store->session, cql, (cql_consistency)store->options->read_consistency, &statement, text);
+        store->session, cql, store->place.read_consistency, &statement, text);
     if (code == CQL_OK)
         code = stores->api->query(store->session, NULL, statement, keys, store->table.n_keys, &rows,
                                   text);

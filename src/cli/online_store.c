@@ -104,6 +104,7 @@ freshet_code online_store_compare(stores *stores, store *store, uint32_t replica
 void online_store_print_changes(const store *store, const table_changes *changes)
 {
     const cassandra_table *table = &store->table;
+    const bool drops = changes->n > 0 && changes->items[0].drops;
     if (changes->n == 0) {
         output_format("-- %s.%s fits the declaration: %u columns\n", table->keyspace, table->name,
                       table->n_columns);
@@ -116,6 +117,6 @@ void online_store_print_changes(const store *store, const table_changes *changes
                           changes->items[i].cql);
     }
     for (uint32_t i = 0; i < changes->n_foreign; i++)
-        output_format("-- the column \"%s\" is not the declaration's, and stays as it is\n",
-                      changes->foreign[i]);
+        output_format("-- the column \"%s\" is not the declaration's, and %s\n",
+                      changes->foreign[i], drops ? "is lost with the table" : "stays as it is");
 }

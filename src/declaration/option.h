@@ -109,7 +109,7 @@ typedef struct option {
     const char *const *choices;     /* OPTION_CHOICE: NULL-terminated */
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
     const char *kinds;   /* OPTION_KIND: "readers" or "writers", a list of the registry */
-    size_t given_offset; /* OPTION_BLOCK: offset + 1 of a bool set when the block is there; or 0 */
+    size_t given_offset; /* offset + 1 of a bool that is set when the option is there; or 0 */
     const char *example; /* for the reference page; NULL: none */
     const char *const
         *unless; /* required only where none of these options is given; NULL-terminated */

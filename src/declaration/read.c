@@ -782,9 +782,9 @@ static void read_given(reading *reading, const block_reading *in, const option *
 {
     void *into = in->into + option->offset;
     bool is_null = node_is_null(given);
+    if (option->given_offset != 0)
+        *(bool *)(in->into + option->given_offset - 1) = true;
     if (option->kind == OPTION_BLOCK) {
-        if (option->given_offset != 0)
-            *(bool *)(in->into + option->given_offset - 1) = true;
         read_block_node(reading, option->block, given, formatted(reading, "\"%s\"", option->name),
                         into);
         return;

@@ -157,7 +157,7 @@ static void check_writers(const freshet_pipeline *pipeline, problems *problems)
         const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
         const writer_ops *ops = registry_writer(kind->kind);
         if (ops->check != NULL)
-            ops->check(kind->options, &kind->at, problems);
+            ops->check(kind->options, pipeline->declaration, &kind->at, problems);
     }
 }
 

@@ -716,14 +716,14 @@ static freshet_code connect_to(cassandra *store, freshet_error *err)
                : compared;
 }
 
-static freshet_code prepare(cassandra *store, const cassandra_options *options, freshet_error *err)
+static freshet_code prepare(cassandra *store, freshet_error *err)
 {
     char text[CQL_TEXT_MAX] = "";
     const char *cql = cassandra_table_insert(store->arena, &store->table, store->ttl_us > 0);
     if (cql == NULL)
         return error_memory(err, WRITING);
-    cql_code code = store->api->prepare(
-        store->session, cql, (cql_consistency)options->write_consistency, &store->insert, text);
+    cql_code code = store->api->prepare(store->session, cql, store->place.write_consistency,
+                                        &store->insert, text);
     return code == CQL_OK
                ? FRESHET_OK
                : cassandra_error(err, &store->place, "cannot prepare writing to the online store",
@@ -752,7 +752,7 @@ freshet_code cassandra_open(freshet_writer *writer, const cassandra_setup *setup
     if (code == FRESHET_OK)
         code = connect_to(store, err);
     if (code == FRESHET_OK)
-        code = prepare(store, setup->options, err);
+        code = prepare(store, err);
     if (code == FRESHET_OK)
         *out = store;
     else

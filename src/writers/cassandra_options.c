@@ -10,6 +10,7 @@
 
 #define NAME_MAX_BYTES 48u /* of keyspaces and tables: the store's own limit */
 #define OPENING "opening the online store"
+#define CONSISTENCY_TEXT_MAX 200u
 
 static const char *const consistency_names[] = {"ANY",       "ONE", "TWO",          "THREE",
                                                 "QUORUM",    "ALL", "LOCAL_QUORUM", "EACH_QUORUM",
@@ -106,18 +107,22 @@ static const option option_table[] = {
      .offset = offsetof(cassandra_options, write_consistency),
      .standard = "LOCAL_QUORUM",
      .choices = consistency_names,
-     .doc = "How many copies must have a row before it counts as written."},
+     .given_offset = offsetof(cassandra_options, has_write_consistency) + 1,
+     .doc = "How many copies must have a row before it counts as written. What "
+            "CASSANDRA_WRITE_CONSISTENCY_LEVEL says goes before the default."},
     {.name = "read_consistency",
      .kind = OPTION_CHOICE,
      .offset = offsetof(cassandra_options, read_consistency),
      .standard = "LOCAL_ONE",
      .choices = consistency_names,
-     .doc = "How many copies `freshet get` asks."},
+     .given_offset = offsetof(cassandra_options, has_read_consistency) + 1,
+     .doc = "How many copies `freshet get` asks; ANY is for writing only. What "
+            "CASSANDRA_READ_CONSISTENCY_LEVEL says goes before the default."},
     {.name = "partition_by",
      .kind = OPTION_TEXTS,
      .offset = offsetof(cassandra_options, partition_by),
-     .doc = "Which keys form the partition key; the others are clustering columns. By default the "
-            "first one, as Butterfree has it.",
+     .doc = "Which keys form the partition key, in that order; the others are clustering columns. "
+            "By default the first one, as Butterfree has it.",
      .example = "[customer, region]"},
     {.name = "stream_processing_time",
      .kind = OPTION_DURATION,
@@ -200,6 +205,40 @@ static bool is_name(const char *name)
     return good;
 }
 
+/* The option where it was given, else the environment's, else the default; false where that is none. */
+static bool find_consistency(const char *option, int value, bool given, const char *variable,
+                             bool may_be_any, cql_consistency *out, char *text)
+{
+    const char *said = given ? NULL : given_or_environment(NULL, variable);
+    int at = said == NULL ? value : 0;
+    while (said != NULL && consistency_names[at] != NULL &&
+           strcmp(consistency_names[at], said) != 0)
+        at++;
+    *out = (cql_consistency)at;
+    if (consistency_names[at] == NULL)
+        snprintf(text, CONSISTENCY_TEXT_MAX,
+                 "%s in the environment cannot be \"%.40s\": it must be a consistency level, such "
+                 "as LOCAL_QUORUM",
+                 variable, said);
+    else if (at == CQL_ANY && !may_be_any)
+        snprintf(text, CONSISTENCY_TEXT_MAX,
+                 "\"%s\" cannot be \"ANY\", which is for writing only: write for example LOCAL_ONE",
+                 said == NULL ? option : variable);
+    else
+        return true;
+    return false;
+}
+
+static bool find_consistencies(const cassandra_options *options, cassandra_place *out, char *text)
+{
+    return find_consistency("read_consistency", options->read_consistency,
+                            options->has_read_consistency, "CASSANDRA_READ_CONSISTENCY_LEVEL",
+                            false, &out->read_consistency, text) &&
+           find_consistency("write_consistency", options->write_consistency,
+                            options->has_write_consistency, "CASSANDRA_WRITE_CONSISTENCY_LEVEL",
+                            true, &out->write_consistency, text);
+}
+
 static bool has_host(const cassandra_options *options)
 {
     return options->host.n > 0 || given_or_environment(NULL, "CASSANDRA_HOST") != NULL;
@@ -215,8 +254,61 @@ static bool has_host(const cassandra_options *options)
     "\"%s\" is no name for a %s in Cassandra: it can have %u letters, digits and _ at most; give " \
     "another by `cassandra: {%s: ...}`"
 
-void cassandra_check(const cassandra_options *options, const place *at, problems *problems)
+/* host, host:port, [IPv6], [IPv6]:port, or an IPv6 address as it is. */
+static bool is_host(const char *host)
 {
+    const char *name_end = host[0] == '[' ? strchr(host, ']') : NULL;
+    const char *colon = strchr(name_end == NULL ? host : name_end, ':');
+    if (host[0] == '\0' || (host[0] == ':' && host[1] != ':') ||
+        strpbrk(host, " \t\n,/@") != NULL ||
+        (host[0] == '[' && (name_end == NULL || (name_end[1] != '\0' && name_end[1] != ':'))))
+        return false;
+    if (colon == NULL || (name_end == NULL && strchr(colon + 1, ':') != NULL))
+        return true;
+    char *end = NULL;
+    const long port = isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
+    return port >= 1 && port <= 65535 && *end == '\0';
+}
+
+static void check_hosts(const cassandra_options *options, problems *problems)
+{
+    for (uint32_t i = 0; i < options->host.n; i++)
+        if (!is_host(options->host.items[i].value))
+            problem_add(problems, &options->host.items[i].at,
+                        "\"host\" cannot be \"%s\": write a name or an address, or one with its "
+                        "port, such as \"10.0.0.1:9042\", and several as a list",
+                        options->host.items[i].value);
+}
+
+static void check_partition(const cassandra_options *options, const declaration *declaration,
+                            problems *problems)
+{
+    const declared_blocks *blocks = &declaration->feature_set.keys;
+    const key_block *keys = blocks->items;
+    const declared_list *names = &options->partition_by;
+    for (uint32_t i = 0; i < names->n; i++) {
+        const char *name = names->items[i].value;
+        uint32_t k = 0, first = 0;
+        while (k < blocks->n && strcmp(keys[k].name.value, name) != 0)
+            k++;
+        while (strcmp(names->items[first].value, name) != 0)
+            first++;
+        if (k == blocks->n)
+            problem_add(problems, &names->items[i].at,
+                        "partition_by names \"%s\", which is no key of the feature set: it can "
+                        "name keys only",
+                        name);
+        else if (first < i)
+            problem_add(problems, &names->items[i].at, "partition_by names \"%s\" twice", name);
+    }
+}
+
+void cassandra_check(const cassandra_options *options, bool write_to_entity,
+                     const declaration *declaration, const place *at, problems *problems)
+{
+    const feature_set_block *set = &declaration->feature_set;
+    const declared_text *own = write_to_entity ? &set->entity : &set->name;
+    const declared_text *table = options->table.value != NULL ? &options->table : own;
     const char *keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
     if (!has_host(options))
         problem_add(problems, at, "%s", NO_HOST);
@@ -224,9 +316,14 @@ void cassandra_check(const cassandra_options *options, const place *at, problems
         problem_add(problems, at, "%s", NO_KEYSPACE);
     else if (!is_name(keyspace))
         problem_add(problems, at, NO_NAME, keyspace, "keyspace", NAME_MAX_BYTES, "keyspace");
-    if (options->table.value != NULL && !is_name(options->table.value))
-        problem_add(problems, &options->table.at, NO_NAME, options->table.value, "table",
-                    NAME_MAX_BYTES, "table");
+    if (!is_name(table->value))
+        problem_add(problems, &table->at, NO_NAME, table->value, "table", NAME_MAX_BYTES, "table");
+    char text[CONSISTENCY_TEXT_MAX];
+    cassandra_place ignored;
+    if (!find_consistencies(options, &ignored, text))
+        problem_add(problems, at, "%s", text);
+    check_hosts(options, problems);
+    check_partition(options, declaration, problems);
 }
 
 /* "host:port"; an IPv6 address gets its brackets. */
@@ -288,7 +385,7 @@ static freshet_code make_names(const cassandra_options *options, bool write_to_e
 {
     const feature_set_block *set = &declaration->feature_set;
     const char *own = write_to_entity ? set->entity.value : set->name.value;
-    char text[200];
+    char text[CONSISTENCY_TEXT_MAX];
     out->keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
     out->table = options->table.value != NULL ? options->table.value : own;
     out->is_shared = strcmp(out->table, set->name.value) != 0;
@@ -304,7 +401,7 @@ static freshet_code make_names(const cassandra_options *options, bool write_to_e
         snprintf(text, sizeof text, NO_NAME, out->table, "table", NAME_MAX_BYTES, "table");
         return refuse(declaration, text, err);
     }
-    return FRESHET_OK;
+    return find_consistencies(options, out, text) ? FRESHET_OK : refuse(declaration, text, err);
 }
 
 freshet_code cassandra_place_make(const cassandra_options *options, bool write_to_entity,

@@ -1,7 +1,8 @@
 /* cassandra_options.h - `online: {cassandra: {...}}`: the option table, and what the options come to.
  *
  * What is not written is taken from Butterfree's environment: CASSANDRA_HOST, CASSANDRA_KEYSPACE,
- * CASSANDRA_USERNAME, CASSANDRA_PASSWORD, CASSANDRA_LOCAL_DC. That is looked up when the writer is
+ * CASSANDRA_USERNAME, CASSANDRA_PASSWORD, CASSANDRA_LOCAL_DC, CASSANDRA_READ_CONSISTENCY_LEVEL,
+ * CASSANDRA_WRITE_CONSISTENCY_LEVEL. That is looked up when the writer is
  * checked or opened, so that `freshet show` prints what was declared.
  */
 #ifndef FRESHET_WRITERS_CASSANDRA_OPTIONS_H
@@ -30,8 +31,10 @@ typedef struct cassandra_options {
     cassandra_tls tls;
     bool has_tls;
     declared_text local_dc;
-    int read_consistency;  /* enum cql_consistency */
-    int write_consistency; /* enum cql_consistency */
+    int read_consistency; /* enum cql_consistency; the environment's goes first unless it was given */
+    bool has_read_consistency;
+    int write_consistency;
+    bool has_write_consistency;
     declared_list partition_by;
     int64_t stream_processing_time_us;
     int64_t in_flight;   /* rows */
@@ -49,11 +52,13 @@ typedef struct cassandra_place {
     const char *keyspace;
     const char *table;
     bool is_shared; /* the table may hold other feature sets, too */
+    cql_consistency read_consistency, write_consistency;
     cql_options client;
 } cassandra_place;
 
 /* Reports what can be said of the options without a server. */
-void cassandra_check(const cassandra_options *options, const place *at, problems *problems);
+void cassandra_check(const cassandra_options *options, bool write_to_entity,
+                     const declaration *declaration, const place *at, problems *problems);
 
 /* FRESHET_BAD_DECLARATION where host or keyspace is nowhere to be found, or a name is none that the store takes. */
 freshet_code cassandra_place_make(const cassandra_options *options, bool write_to_entity,

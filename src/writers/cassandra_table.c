@@ -11,10 +11,19 @@
 
 /* ---- the table of a declaration -------------------------------------------------------------- */
 
-static bool is_named(const declared_list *list, const char *name)
+/* n_keys: it is none. */
+static uint32_t key_of(const schema *schema, uint32_t n_keys, const char *name)
 {
-    for (uint32_t i = 0; i < list->n; i++)
-        if (strcmp(list->items[i].value, name) == 0)
+    uint32_t k = 0;
+    while (k < n_keys && strcmp(schema->fields[k].name, name) != 0)
+        k++;
+    return k;
+}
+
+static bool is_in_partition(const cassandra_table *table, uint32_t field)
+{
+    for (uint32_t i = 0; i < table->n_partition; i++)
+        if (table->columns[i].field == field)
             return true;
     return false;
 }
@@ -25,9 +34,7 @@ static freshet_code check_partition(const cassandra_options *options, const sche
     const declared_list *names = &options->partition_by;
     char at[128];
     for (uint32_t i = 0; i < names->n; i++) {
-        bool known = false;
-        for (uint32_t k = 0; k < n_keys; k++)
-            known = known || strcmp(schema->fields[k].name, names->items[i].value) == 0;
+        const bool known = key_of(schema, n_keys, names->items[i].value) < n_keys;
         bool twice = false;
         for (uint32_t k = 0; k < i; k++)
             twice = twice || strcmp(names->items[k].value, names->items[i].value) == 0;
@@ -71,18 +78,16 @@ freshet_code cassandra_table_make(arena *arena, const cassandra_place *place,
         return error_memory(err, OPENING);
     out->columns = columns;
     freshet_code code = check_partition(options, schema, n_keys, err);
-    for (int clustering = 0; clustering <= 1; clustering++)
-        for (uint32_t i = 0; code == FRESHET_OK && i < n_keys; i++) {
-            const bool in_partition =
-                options->partition_by.n == 0
-                    ? i == 0
-                    : is_named(&options->partition_by, schema->fields[i].name);
-            if (in_partition == (clustering == 1))
-                continue;
-            out->n_partition += in_partition;
-            code = add_column(arena, schema, i, in_partition ? COLUMN_PARTITION : COLUMN_CLUSTERING,
-                              columns, out, declaration, err);
-        }
+    out->n_partition = options->partition_by.n == 0 ? 1 : options->partition_by.n;
+    for (uint32_t i = 0; code == FRESHET_OK && i < out->n_partition; i++) {
+        const uint32_t key = options->partition_by.n == 0
+                                 ? 0
+                                 : key_of(schema, n_keys, options->partition_by.items[i].value);
+        code = add_column(arena, schema, key, COLUMN_PARTITION, columns, out, declaration, err);
+    }
+    for (uint32_t i = 0; code == FRESHET_OK && i < n_keys; i++)
+        if (!is_in_partition(out, i))
+            code = add_column(arena, schema, i, COLUMN_CLUSTERING, columns, out, declaration, err);
     for (uint32_t i = n_keys; code == FRESHET_OK && i < schema->n_fields; i++)
         code = add_column(arena, schema, i, COLUMN_REGULAR, columns, out, declaration, err);
     return code;
@@ -236,7 +241,9 @@ freshet_code cassandra_error(freshet_error *err, const cassandra_place *place, c
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
                          "%s: %s; see \"tls\" under `cassandra`", doing, text);
     case CQL_SCHEMA:
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at, "%s: %s", doing, text);
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                         "%s: %s; `freshet plan` shows how the table differs from the declaration",
+                         doing, text);
     case CQL_MEMORY: return error_memory(err, doing);
     case CQL_OK:
     case CQL_REFUSED: break;
@@ -424,7 +431,8 @@ static freshet_code compare_columns(comparing *comparing, const found_column *fo
         put_table(&cql, table);
         text_append_c(&cql, ";\n");
         put_create_table(&cql, table);
-        return add_change(comparing, difference, &cql, true);
+        code = add_change(comparing, difference, &cql, true);
+        return code == FRESHET_OK ? note_foreign(comparing, found, n) : code;
     }
     for (uint32_t k = table->n_keys; code == FRESHET_OK && k < table->n_columns; k++)
         code = add_if_missing(comparing, &table->columns[k], found, n);
@@ -493,12 +501,14 @@ freshet_code cassandra_table_require(const cassandra_table *table, const table_c
     if (changes->n == 0)
         return FRESHET_OK;
     const char *file = declaration->file == NULL ? "FILE" : declaration->file;
-    const char *flag = "";
     for (uint32_t i = 0; i < changes->n; i++)
         if (changes->items[i].drops)
-            flag = " --allow-drop";
-    if (changes->keyspace_missing)
-        flag = " --replicas N";
+            return error_set(
+                err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
+                "the table %s.%s does not fit: %s; write to another table, or drop it and all that "
+                "it has by `freshet apply %s --allow-drop` (see `freshet plan %s`)",
+                table->keyspace, table->name, changes->items[i].said, file, file);
+    const char *flag = changes->keyspace_missing ? " --replicas N" : "";
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
                      "the table %s.%s does not fit: %s%s; see `freshet plan %s`, and run `freshet "
                      "apply %s%s`",

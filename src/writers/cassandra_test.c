@@ -59,6 +59,7 @@ static void set_up(opened *opened)
     opened->options = (cassandra_options){.host = {&opened->host, 1},
                                           .port = 9042,
                                           .keyspace = {.value = "ks"},
+                                          .read_consistency = CQL_LOCAL_ONE,
                                           .write_consistency = CQL_LOCAL_QUORUM,
                                           .in_flight = 256,
                                           .buffer_rows = 1000,
@@ -322,6 +323,33 @@ static void rows_of_one_partition_make_a_batch(void **state)
     flush_all(&opened);
     assert_int_equal(fake.n_table, 60);
     assert_int_equal(fake.n_batches, 2); /* 32 and 18 rows */
+    tear_down(&opened);
+}
+
+/* As an existing table may have it, too. */
+static void the_partition_key_is_in_the_order_of_partition_by(void **state)
+{
+    (void)state;
+    opened opened;
+    set_up(&opened);
+    declared_text names[] = {{.value = "b"}, {.value = "id"}};
+    opened.options.partition_by = (declared_list){names, 2};
+    opened.fields[3] = opened.fields[2];
+    opened.fields[2] = opened.fields[1];
+    opened.fields[1] = (field){"b", type_simple(TYPE_BIGINT)};
+    opened.schema.n_fields = 4;
+    opened.n_keys = fake.n_keys = 2;
+    fake.timestamp = 4;
+    fake.n_columns = 4;
+    fake.columns[0].position = 1;
+    fake.columns[3] = (fake_column){"b", "partition_key", "bigint", 0};
+    must_open(&opened);
+    assert_non_null(strstr(fake.statement, "(\"b\", \"id\", \"timestamp\", \"x\")"));
+    fake.columns[0].position = 0;
+    fake.columns[3].position = 1;
+    cassandra_close(opened.store);
+    opened.store = NULL;
+    assert_int_equal(open_store(&opened), FRESHET_BAD_DECLARATION);
     tear_down(&opened);
 }
 
@@ -747,6 +775,7 @@ int main(void)
         cmocka_unit_test(a_row_is_sent_at_once),
         cmocka_unit_test(only_the_newest_row_of_a_key_goes_out),
         cmocka_unit_test(rows_of_one_partition_make_a_batch),
+        cmocka_unit_test(the_partition_key_is_in_the_order_of_partition_by),
         cmocka_unit_test(rows_are_held_for_the_processing_time),
         cmocka_unit_test(the_ttl_counts_from_the_event),
         cmocka_unit_test(a_ttl_that_passes_while_sending_is_not_for_ever),

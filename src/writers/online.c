@@ -93,13 +93,14 @@ static const option option_table[] = {
     "\"online\" has no store to write to: add `cassandra: {host: ..., keyspace: ...}`, or write " \
     "`debug: true`, or run with --debug"
 
-static void online_check(const void *options, const place *at, problems *problems)
+static void online_check(const void *options, const declaration *declaration, const place *at,
+                         problems *problems)
 {
     const online_options *given = options;
     if (given->debug)
         return;
     if (given->has_cassandra)
-        cassandra_check(&given->cassandra, at, problems);
+        cassandra_check(&given->cassandra, given->write_to_entity, declaration, at, problems);
     else
         problem_add(problems, at, "%s", NO_STORE);
 }

@@ -27,7 +27,8 @@ typedef struct writer_ops {
 
     /* Reports, before anything is opened, what a run with these options cannot do; `at` is the place
      * of the writer's block. NULL: nothing to say. Not called where --debug replaces the writers. */
-    void (*check)(const void *options, const place *at, problems *problems);
+    void (*check)(const void *options, const declaration *declaration, const place *at,
+                  problems *problems);
     /* True if all rows that a stream's later events change are to be given again (ROW_CORRECTION), not only its
      * keys' newest; more is kept for them. NULL: no. */
     bool (*wants_corrections)(const void *options);

@@ -371,6 +371,46 @@ class BadDeclarationTest(Case):
             self.assertRegex(finished.err, say)
         return finished.err
 
+    def test_cassandra(self):
+        """What can be said of the online store without a server."""
+        text = textwrap.dedent("""\
+            version: 1
+            pipeline: p
+            source:
+              readers:
+                - {id: e, file: {path: e.json, format: json, schema: {id: bigint, b: bigint, ts: timestamp, x: double}}}
+              query: select * from e
+            feature_set:
+              name: demo
+              entity: %s
+              keys: [{name: id, type: bigint}, {name: b, type: bigint}]
+              timestamp: {from: ts}
+              features: [{name: x, type: double}]
+            sink:
+              writers:
+                - online:
+                    cassandra: {keyspace: shop, %s}
+            """)
+        self.write("e.json", "")
+        for option, says in [
+                ("host: h, partition_by: [id, x]", r'16:65: error: partition_by names "x", which is no key'),
+                ("host: h, partition_by: [b, id, b]", r'16:68: error: partition_by names "b" twice'),
+                ("host: h, read_consistency: ANY", r'"read_consistency" cannot be "ANY".* LOCAL_ONE'),
+                ("host: h}\n        write_to_entity: true # {", r'9:11: error: "e{49}" is no name for a table'),
+                ("host: [a, a b]", r'16:47: error: "host" cannot be "a b": write .* "10.0.0.1:9042"'),
+                *((f'host: "{host}"', r'"host" cannot be') for host in
+                  ("", ":9042", "h:", "h:0", "h:65536", "h:x", "h:9042x", "cassandra://h", "[::1", "[::1]9042", "u@h"))]:
+            self.check(text % ("e" * 49, option), says)
+        for host in ("h", "h:9042", "10.0.0.1:65535", "::1", "[::1]", "[::1]:9042"):
+            self.write("good.yaml", text % ("thing", f'partition_by: [b, id], host: "{host}"'))
+            self.good("check", "good.yaml")
+        for name, value, code in [("WRITE", "ANY", 0), ("WRITE", "two", 78), ("READ", "ANY", 78), ("READ", "QUORUM", 0)]:
+            self.env = {**self.env, "CASSANDRA_READ_CONSISTENCY_LEVEL": "", "CASSANDRA_WRITE_CONSISTENCY_LEVEL": "",
+                        f"CASSANDRA_{name}_CONSISTENCY_LEVEL": value}
+            finished = self.freshet("check", "good.yaml")
+            self.assertEqual(finished.code, code, finished.err)
+            self.assertEqual(f"CASSANDRA_{name}_CONSISTENCY_LEVEL" in finished.err, code == 78)
+
     def base(self):
         os.makedirs(self.path("in"), exist_ok=True)
         self.write("in/0.jsonl", lines(0, 3))

@@ -178,7 +178,7 @@ class KeysTest(CassandraCase):
     def test_partition_by(self):
         self.declare_orders(partition_by=["region", "shop"])
         self.apply()
-        self.assertEqual(self.primary_key(), (["shop", "region"], ["id"]))
+        self.assertEqual(self.primary_key(), (["region", "shop"], ["id"]))
         newest = self.assert_orders()
         out = self.good("get", "events.yaml", "--key", "id=7", "--key", "shop=s1", "--key", "region=r1")
         self.assertEqual(json.loads(out)["value"], newest["s1", 7, "r1"])
@@ -415,7 +415,7 @@ class GetTest(CassandraCase):
         finished = self.freshet("get", "events.yaml", "--key", "key=nobody")
         self.assertEqual((finished.code, finished.out), (1, ""))
         self.assertIn(f"{self.keyspace}.{self.pipeline} has no row of this key", finished.err)
-        for args in ((), ("--key", "id=3"), ("--key", "key")):
+        for args in ((), ("--key", "id=3"), ("--key", "key"), ("--key", "key=k3", "--key", "key=k4")):
             self.assertEqual(self.freshet("get", "events.yaml", *args).code, 2)
 
 
