@@ -764,6 +764,11 @@ void cassandra_close(cassandra *store)
 {
     if (store == NULL)
         return;
+    if (store->figures.expired > 0)
+        log_say(LOG_WARNING, "online",
+                "%" PRIu64
+                " rows were not written, since their events were longer ago than the ttl",
+                store->figures.expired);
     if (store->insert != NULL)
         store->api->release(store->insert);
     if (store->session != NULL)

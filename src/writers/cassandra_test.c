@@ -3,6 +3,7 @@
 #include "writers/cassandra.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "writers/fake_cql.h"
 
 #define SECOND INT64_C(1000000)
@@ -385,6 +386,11 @@ static int32_t ttl_of(int64_t key, uint32_t value)
     return cql_get_int(fake_row_of(key)->bytes[value]);
 }
 
+static void keep_line(void *context, const char *line)
+{
+    snprintf(context, 256, "%s", line);
+}
+
 static void the_ttl_counts_from_the_event(void **state)
 {
     (void)state;
@@ -404,7 +410,11 @@ static void the_ttl_counts_from_the_event(void **state)
     assert_null(fake_row_of(3));
     assert_int_equal(ttl_of(4, 4), 1);
     assert_int_equal(figures_of(&opened).expired, 1);
+    char line[256] = "";
+    log_hook(keep_line, line);
     tear_down(&opened);
+    log_hook(NULL, NULL);
+    assert_non_null(strstr(line, "1 rows were not written"));
 }
 
 static int64_t hurrying_now_us(void)
