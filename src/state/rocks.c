@@ -179,14 +179,15 @@ static freshet_code set_options(rocks *rocks, rocks_mode mode, freshet_error *er
 }
 
 /* Can the table be opened? The scratch database is asked to take it in; it looks at the table first,
- * and then does not want a good one that was not made to be taken in. */
+ * and then does not want a good one that was not made to be taken in, or was taken in before. */
 static bool table_opens(rocksdb_t *scratch, const char *path)
 {
     char *message = NULL;
     rocksdb_ingestexternalfileoptions_t *options = rocksdb_ingestexternalfileoptions_create();
     rocksdb_ingest_external_file(scratch, &path, 1, options, &message);
     rocksdb_ingestexternalfileoptions_destroy(options);
-    bool opens = message == NULL || strstr(message, "External file version not found") != NULL;
+    bool opens = message == NULL || strstr(message, "External file version not found") != NULL ||
+                 strstr(message, "have global seqno property") != NULL;
     rocksdb_free(message);
     return opens;
 }

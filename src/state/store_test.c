@@ -876,7 +876,8 @@ int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "write") == 0)
         be_writer(argv[2], argv[3]);
-    unsigned seed = (unsigned)time(NULL);
+    const char *given = getenv("FRESHET_SEED");
+    unsigned seed = given == NULL ? (unsigned)time(NULL) : (unsigned)strtoul(given, NULL, 10);
     print_message("seed %u\n", seed);
     drawn = seed;
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_home, remove_home)

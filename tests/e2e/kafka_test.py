@@ -173,7 +173,7 @@ class TopicsTest(KafkaCase):
                            reader=SOON + ", start: latest")
         run = self.start("run", "events.yaml", "--progress", "none")
         group = "freshet-events"
-        self.until(lambda: "reads 1 partitions" in run.err(), "it reads", run)
+        self.until(lambda: "reads 1 partition " in run.err(), "it reads", run)
         self.kafka.add_partitions(first, 3)
         self.until(lambda: len(self.kafka.partitions(first)) == 3, "three partitions")
         self.kafka.produce(first, [message(i, partition=i % 3) for i in range(10, 40)])
