@@ -9,13 +9,15 @@ client costs is its CPU.
   a checkpoint at the end), writing. What of that is the writing: the same, less the CPU of the same pipeline with
   the debug table in the place of Cassandra (and state as little).
 - `python driver`: execute_concurrent_with_args. Its rows are ready in memory before the clock starts.
+- `java driver`: executeAsync, its rows ready too, and its JVM warm: it has written them twice before.
 
 Each run's table is read back and summed; another sum than the first run's fails the benchmark.
 """
 
 import os
+import time
 
-from cassandra_rig import FILE_ROWS, Node, events_file
+from cassandra_rig import FILE_ROWS, JavaPeer, Node, build_java_peer, events_file, missing_java_peer
 from harness import (EVENTS, FRESHET, HERE, ROUNDS, busy_s, check_line, environment, median, new_folder, run, same_check,
                      show, wait_until_quiet)
 
@@ -23,6 +25,7 @@ DECLARATION = os.path.join(HERE, "cassandra.yaml")
 TABLE = "bench_events"
 ROWS = min(EVENTS, FILE_ROWS)
 IN_FLIGHT = 1024
+JAVA_WARM_UP_TIMES = 2
 GOAL_US = 10
 
 
@@ -36,10 +39,13 @@ class Freshet:
     def __init__(self, node, path):
         self.node, self.path = node, path
 
+    def prepare(self):
+        """Nothing: its start is measured."""
+
     def write(self):
         done = run(freshet_command("--state", new_folder("cassandra.state")), "cassandra-freshet",
                    env=self.node.environment(self.path))
-        return {"rows": ROWS, "work_s": done.wall_s, "cpu_s": done.cpu_s, "peak_mib": done.peak_mib}
+        return {"rows": ROWS, "work_s": done.wall_s, "cpu_s": done.cpu_s, "peak_mib": done.peak_mib, "whole_cpu_s": done.cpu_s}
 
 
 class PythonDriver:
@@ -48,24 +54,43 @@ class PythonDriver:
     def __init__(self, node, path):
         self.node, self.path = node, path
 
+    def prepare(self):
+        """Nothing: it measures itself."""
+
     def write(self):
         done = self.node.ask("write", self.path, ROWS, IN_FLIGHT)
-        return dict(check_line(done.output), peak_mib=done.peak_mib)
+        return dict(check_line(done.output), peak_mib=done.peak_mib, whole_cpu_s=done.cpu_s)
+
+
+class JavaDriver:
+    name = "java driver, writing alone"
+
+    def __init__(self, node, path):
+        self.node, self.path, self.peer = node, path, None
+
+    def prepare(self):
+        self.peer = JavaPeer(self.node, self.path, ROWS, IN_FLIGHT, JAVA_WARM_UP_TIMES)
+
+    def write(self):
+        done = self.peer.write()
+        return dict(check_line(done.output), peak_mib=done.peak_mib, whole_cpu_s=done.cpu_s)
 
 
 def measure(competitor, node, expected):
+    competitor.prepare()
     node.ask("truncate", TABLE)
     wait_until_quiet()
-    before, busy_before = node.cpu_s(), busy_s()
+    before, busy_before, began = node.cpu_s(), busy_s(), time.monotonic()
     found = competitor.write()
     server_s = node.cpu_s() - before
-    others_s = busy_s() - busy_before - server_s - found["cpu_s"]
+    others_s = busy_s() - busy_before - server_s - found["whole_cpu_s"]
+    others_share = max(0.0, others_s) / (time.monotonic() - began) / os.cpu_count()
     check = check_line(node.ask("check").output)
     same_check(expected or check, check, competitor.name)
     rows = found["rows"]
     return check, {"rows_per_s": rows / found["work_s"], "cpu_us": 1e6 * found["cpu_s"] / rows,
                    "server_cpu_us": 1e6 * server_s / rows, "peak_mib": found["peak_mib"],
-                   "others_share": max(0.0, others_s) / found["work_s"] / os.cpu_count()}
+                   "others_share": others_share}
 
 
 def without_store_us(path):
@@ -80,6 +105,12 @@ def main():
         node.apply(DECLARATION)
         node.warm_up(DECLARATION, "cassandra-warm-up")
         everyone = [Freshet(node, path), PythonDriver(node, path)]
+        problem = missing_java_peer()
+        if problem is None:
+            build_java_peer()
+            everyone.append(JavaDriver(node, path))
+        else:
+            print("  left out: " + problem)
         runs, expected = {one.name: [] for one in everyone}, None
         for _ in range(ROUNDS):
             for one in everyone:

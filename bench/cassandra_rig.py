@@ -1,4 +1,4 @@
-"""What the Cassandra benchmarks share: a real node, a table in it, and the Python driver.
+"""What the Cassandra benchmarks share: a real node, a table in it, and the programs of Cassandra's drivers.
 
 The node gets no options of the tests' that make it start quicker and serve slower. Everything runs on the same two cores. A
 node that has just started is slow until Java has compiled what is used: some 800,000 rows go through it before anything
@@ -6,21 +6,26 @@ is measured.
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import time
 from datetime import datetime, timedelta
 
-from harness import CORES, FRESHET, HERE, ROOT, Failed, Missing, cpu_s, environment, new_folder, run, work_path
+from harness import (CORES, FRESHET, HERE, ROOT, WORK, Failed, Missing, busy_s, cpu_s, environment, finish, new_folder, run,
+                     start, work_path)
 
 sys.path.append(os.path.join(ROOT, "tests", "services"))
 
 import servers  # noqa: E402
-from server import DEPS, ServerError  # noqa: E402
+from server import DEPS, ServerError, java  # noqa: E402
 
 KEYSPACE = "bench"
 PYTHON = os.path.join(DEPS, "python", "bin", "python3")
 ADAPTER = os.path.join(ROOT, "build", "adapter", "libfreshet_cassandra.so")
 PEER = os.path.join(HERE, "peers", "cassandra_driver.py")
+JAVA_PEER = os.path.join(HERE, "peers", "cassandra_java", "CassandraDriverBench.java")
+JAVA_CLASSES = os.path.join(WORK, "cassandra-java-classes")
 WARM_UP_ROWS = 800_000
 WARM_UP_TIMES = 8
 FILE_ROWS = 200_000
@@ -79,6 +84,56 @@ class Node:
                     env=self.environment(path))
             except Failed as problem:  # a cold node on a busy machine may not answer for long
                 print("  warming up: %s" % problem)
+
+
+class JavaPeer:
+    """The Java driver's program, with the node's own jars; it warms up when it is made, and writes when it is told to."""
+
+    def __init__(self, node, *arguments):
+        self.name = "cassandra-java-driver"
+        self.process = start([java(), "-cp", JAVA_CLASSES + ":" + java_class_path(), "CassandraDriverBench",
+                              *map(str, arguments)], self.name, env=node.environment(), stdin=subprocess.PIPE)
+        said = self.process.stdout.readline()
+        if said != b"READY\n":
+            self.process.stdin.close()
+            self.ended()
+            raise Failed("%s did not get ready: %r; see build/bench/%s.log" % (self.name, said, self.name))
+
+    def ended(self):
+        return finish(self.process, self.name, time.monotonic(), busy_s())
+
+    def write(self):
+        """What the program did, its CPU that since now."""
+        before_s = cpu_s(self.process.pid)
+        self.process.stdin.write(b"go\n")
+        self.process.stdin.close()
+        done = self.ended()
+        done.cpu_s -= before_s
+        return done
+
+
+def java_class_path():
+    """The jars of the node, less the logger: without a configuration it prints each step of the driver's."""
+    with open(os.path.join(DEPS, "services", "cassandra", "classpath"), encoding="utf-8") as file:
+        jars = file.read().strip().split(":")
+    return ":".join(jar for jar in jars if not os.path.basename(jar).startswith("logback-"))
+
+
+def missing_java_peer():
+    """Why the Java driver cannot be run, or None."""
+    compiler = os.path.join(os.path.dirname(java()), "javac")
+    if shutil.which(compiler) is None:
+        return "the Java driver: there is no %s; scripts/setup bench installs it" % compiler
+    return None
+
+
+def build_java_peer():
+    compiler = os.path.join(os.path.dirname(java()), "javac")
+    shutil.rmtree(JAVA_CLASSES, ignore_errors=True)
+    done = subprocess.run([compiler, "-proc:none", "-cp", java_class_path(), "-d", JAVA_CLASSES, JAVA_PEER],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed("javac: " + done.stderr)
 
 
 def events_file(n):

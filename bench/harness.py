@@ -81,13 +81,13 @@ def environment(files):
                 FRESHET_RUN_DIR=os.path.join(WORK, "run"))
 
 
-def start(command, name, cores=None, env=None):
+def start(command, name, cores=None, env=None, stdin=subprocess.DEVNULL):
     """Starts a process on these cores (None: all), its messages in build/bench/NAME.log."""
     if cores is not None:
         command = ["taskset", "-c", ",".join(map(str, cores)), *command]
     os.makedirs(os.path.join(WORK, "run"), mode=0o700, exist_ok=True)
     with open(work_path(name + ".log"), "w", encoding="utf-8") as log:
-        return subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        return subprocess.Popen(command, env=env, stdin=stdin, stdout=subprocess.PIPE,
                                 stderr=log, cwd=WORK)
 
 
