@@ -93,6 +93,21 @@ static freshet_code append_elements(arena *arena, column *into, uint64_t n, cons
 }
 
 /* The depth is that of the type, TYPE_DEPTH_MAX at most. */
+freshet_code batch_reserve(batch *batch, uint64_t rows, const char *doing, freshet_error *err)
+{
+    for (uint32_t i = 0; i < batch->schema.n_fields; i++) {
+        freshet_code code = column_reserve(batch->arena, &batch->columns[i], rows, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    origin *origins = arena_grow(batch->arena, batch->origins, batch->n_rows * sizeof *origins,
+                                 rows * sizeof *origins);
+    if (origins == NULL)
+        return error_memory(err, doing);
+    batch->origins = origins;
+    return FRESHET_OK;
+}
+
 freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,
                            const uint32_t *rows, uint32_t n_more, freshet_error *err)
 {

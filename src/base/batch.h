@@ -124,6 +124,10 @@ freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet
 freshet_code column_init(arena *arena, column *column, const type *type, uint64_t capacity,
                          freshet_error *err);
 
+/* Room for at least `rows` rows in every column of a reader's batch and in its origins, keeping what is there;
+ * `doing` is for the message when memory is out. */
+freshet_code batch_reserve(batch *batch, uint64_t rows, const char *doing, freshet_error *err);
+
 /* Puts rows behind the `n` rows of a column that was made by column_init: of `more`, a column of the same type, those
  * with the `n_more` numbers in `rows`, or the first ones where it is NULL. Long texts stay where they are. */
 freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,

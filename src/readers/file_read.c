@@ -51,7 +51,6 @@ static freshet_code reserve(polling *polling)
 {
     batch *into = polling->into;
     uint32_t capacity = polling->capacity;
-    origin *origins;
 
     if (into->n_rows < capacity)
         return FRESHET_OK;
@@ -60,18 +59,10 @@ static freshet_code reserve(polling *polling)
         capacity = polling->first_row + polling->max_rows;
     if (capacity <= into->n_rows)
         capacity = into->n_rows + 1;
-    for (uint32_t i = 0; i < into->schema.n_fields; i++) {
-        freshet_code code = column_reserve(into->arena, &into->columns[i], capacity, polling->err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    origins = arena_grow(into->arena, into->origins, into->n_rows * sizeof(*origins),
-                         capacity * sizeof(*origins));
-    if (origins == NULL)
-        return error_memory(polling->err, "reading files");
-    into->origins = origins;
-    polling->capacity = capacity;
-    return FRESHET_OK;
+    freshet_code code = batch_reserve(into, capacity, "reading files", polling->err);
+    if (code == FRESHET_OK)
+        polling->capacity = capacity;
+    return code;
 }
 
 /* ---- records --------------------------------------------------------------------------------- */

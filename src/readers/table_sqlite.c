@@ -393,29 +393,13 @@ static freshet_code take_row(table_sqlite *it, batch *into, freshet_error *err)
 
 #define ROWS_AT_ONCE 2048u
 
-static freshet_code reserve(batch *into, uint32_t rows, freshet_error *err)
-{
-    origin *origins = arena_grow(into->arena, into->origins, into->n_rows * sizeof(*origins),
-                                 ((size_t)into->n_rows + rows) * sizeof(*origins));
-
-    if (origins == NULL)
-        return error_memory(err, "reading a SQLite table");
-    into->origins = origins;
-    for (uint32_t i = 0; i < into->schema.n_fields; i++) {
-        freshet_code code =
-            column_reserve(into->arena, &into->columns[i], (uint64_t)into->n_rows + rows, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
-}
-
 freshet_code table_sqlite_read(table_sqlite *it, batch *into, uint32_t max_rows,
                                const scan_place *where, rejects *rejects, int64_t *next,
                                freshet_error *err)
 {
     uint32_t most = max_rows < ROWS_AT_ONCE ? max_rows : ROWS_AT_ONCE;
-    freshet_code code = reserve(into, most, err);
+    freshet_code code =
+        batch_reserve(into, (uint64_t)into->n_rows + most, "reading a SQLite table", err);
 
     for (uint32_t n = 0; code == FRESHET_OK && n < most; n++) {
         freshet_error problem = {0};
