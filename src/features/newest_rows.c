@@ -360,17 +360,9 @@ static freshet_code inspect_key(const newest_rows *newest, arena *arena, const u
 {
     const unsigned char *end = at + length;
     for (uint32_t i = 0; i < newest->n_keys; i++) {
-        column cell;
-        const char *name = newest->output.fields[i].name;
-        freshet_code code = column_init(arena, &cell, newest->output.fields[i].type, 1, err);
-        if (code == FRESHET_OK)
-            code = cells_get(arena, &at, end, &cell, 0, err);
-        if (code != FRESHET_OK)
-            return code;
+        const field *field = &newest->output.fields[i];
         text_append_c(into, i == 0 ? "" : ", ");
-        text_append_json(into, name, strlen(name));
-        text_append_c(into, ": ");
-        code = column_to_json(&cell, 0, into, err);
+        freshet_code code = cells_show(arena, field->name, field->type, &at, end, into, err);
         if (code != FRESHET_OK)
             return code;
     }

@@ -499,16 +499,8 @@ static freshet_code inspect_id(const seen_events *seen, arena *arena, const unsi
 {
     const unsigned char *end = at + length;
     for (uint32_t i = 0; i < seen->n_columns; i++) {
-        column cell;
-        freshet_code code = column_init(arena, &cell, seen->types[i], 1, err);
-        if (code == FRESHET_OK)
-            code = cells_get(arena, &at, end, &cell, 0, err);
-        if (code != FRESHET_OK)
-            return code;
         text_append_c(into, i == 0 ? "" : ", ");
-        text_append_json(into, seen->names[i], strlen(seen->names[i]));
-        text_append_c(into, ": ");
-        code = column_to_json(&cell, 0, into, err);
+        freshet_code code = cells_show(arena, seen->names[i], seen->types[i], &at, end, into, err);
         if (code != FRESHET_OK)
             return code;
     }

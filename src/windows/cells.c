@@ -110,3 +110,17 @@ freshet_code cells_get(arena *arena, const unsigned char **at, const unsigned ch
     *at += length;
     return FRESHET_OK;
 }
+
+freshet_code cells_show(arena *arena, const char *name, const type *type, const unsigned char **at,
+                        const unsigned char *end, text_buffer *into, freshet_error *err)
+{
+    column cell;
+    freshet_code code = column_init(arena, &cell, type, 1, err);
+    if (code == FRESHET_OK)
+        code = cells_get(arena, at, end, &cell, 0, err);
+    if (code != FRESHET_OK)
+        return code;
+    text_append_json(into, name, strlen(name));
+    text_append_c(into, ": ");
+    return column_to_json(&cell, 0, into, err);
+}

@@ -22,4 +22,8 @@ void cells_put(text_buffer *into, const column *column, uint64_t row, bool canon
 freshet_code cells_get(arena *arena, const unsigned char **at, const unsigned char *end,
                        column *column, uint64_t row, freshet_error *err);
 
+/* Reads a cell as cells_get does and appends `"name": value` in JSON. */
+freshet_code cells_show(arena *arena, const char *name, const type *type, const unsigned char **at,
+                        const unsigned char *end, text_buffer *into, freshet_error *err);
+
 #endif

@@ -25,15 +25,10 @@ static freshet_code append_key(const windows_plan *plan, const char *const *name
     const unsigned char *end = at + length;
     text_append_c(into, "{\"key\": {");
     for (uint32_t i = 0; i < plan->n_keys; i++) {
-        column cell;
-        freshet_code code = column_init(arena, &cell, plan->keys[i], 1, err);
-        if (code == FRESHET_OK)
-            code = cells_get(arena, &at, end, &cell, 0, err);
+        text_append_c(into, i == 0 ? "" : ", ");
+        freshet_code code = cells_show(arena, names[i], plan->keys[i], &at, end, into, err);
         if (code != FRESHET_OK)
             return code;
-        if (i > 0)
-            text_append_c(into, ", ");
-        append_member(into, names[i], &cell, 0);
     }
     text_append_c(into, "}");
     return FRESHET_OK;
