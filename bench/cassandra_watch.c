@@ -16,7 +16,7 @@
 #include <time.h>
 
 #include "base/os.h"
-#include "writers/cql_load.h"
+#include "writers/cassandra/cql_load.h"
 
 enum { ASK_FIRST = 2, ASK_MAX = 64, PAUSE_US = 500, CQL_BYTES_MAX = 256 };
 

@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 
 #include "base/os.h"
-#include "writers/cql_load.h"
+#include "writers/cassandra/cql_load.h"
 
 enum { COLUMNS = 7, GROUP_MAX = 4096, LINE_S = 2 };
 

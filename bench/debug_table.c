@@ -1,4 +1,4 @@
-/* debug_table.c - measures the debug table: what src/writers/debug.c was decided by.
+/* debug_table.c - measures the debug table: what src/writers/debug/debug.c was decided by.
  *
  *     cmake --build build/release --target debug_table, and then in build/release/bench:
  *
@@ -29,7 +29,7 @@
 
 #include "base/text.h"
 #include "sql/sql.h"
-#include "writers/debug.h"
+#include "writers/debug/debug.h"
 
 #define LIMIT INT64_C(1000000)
 #define BATCH_ROWS 10000u

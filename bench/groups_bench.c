@@ -11,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "windows/groups.h"
+#include "rolling/groups.h"
 
 #define MINUTE INT64_C(60000000)
 #define BATCH 16384u

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "windows/keyed_state.h"
+#include "windows/windows_state.h"
 
 #define BATCH_ROWS 4096u
 #define SPAN_S (7.0 * 86400)

@@ -7,7 +7,7 @@
 #define FRESHET_CLI_ONLINE_STORE_H
 
 #include "cli/cli.h"
-#include "writers/cassandra_table.h"
+#include "writers/cassandra/cassandra_table.h"
 
 #define STORES_MAX 16u
 

@@ -1,5 +1,5 @@
 /* builder_test.c - the same declaration by calls, and what calls do wrong. */
-#include "declaration/testing.h"
+#include "declaration/declaration_testing.h"
 
 /* Finishes; the problems' lines are in `problems`. */
 static freshet_code finish(freshet_declaration *handle, text_buffer *problems)

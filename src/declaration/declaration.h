@@ -1,6 +1,6 @@
 /* declaration.h - a parsed declaration in memory, as the rest of the engine uses it.
  *
- * Made from YAML (yaml.c) or from builder calls (builder.c): both give a tree of nodes (tree.h),
+ * Made from YAML (yaml.c) or from builder calls (builder.c): both give a tree of nodes (declaration_tree.h),
  * and one function reads the tree by the option tables (blocks.c) into these structs. Everything
  * lives in the declaration's arena; nothing changes after it was read.
  */

@@ -1,5 +1,5 @@
 /* declaration_test.c - reading declarations: each kind of mistake with its exact place and sentence. */
-#include "declaration/testing.h"
+#include "declaration/declaration_testing.h"
 
 #include <errno.h>
 #include <fcntl.h>

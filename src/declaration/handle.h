@@ -2,7 +2,7 @@
 #ifndef FRESHET_DECLARATION_HANDLE_H
 #define FRESHET_DECLARATION_HANDLE_H
 
-#include "declaration/tree.h"
+#include "declaration/declaration_tree.h"
 
 struct freshet_declaration {
     arena *arena;       /* everything below, and this struct's own texts */

@@ -13,7 +13,7 @@
  */
 #include <string.h>
 
-#include "declaration/tree.h"
+#include "declaration/declaration_tree.h"
 
 #define PLACE_TEXT_MAX 65536u /* bytes of a text that is worth walking through */
 

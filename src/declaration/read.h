@@ -2,7 +2,7 @@
 #ifndef FRESHET_DECLARATION_READ_H
 #define FRESHET_DECLARATION_READ_H
 
-#include "declaration/tree.h"
+#include "declaration/declaration_tree.h"
 
 /* Blocks inside of blocks, as the tables nest them. */
 #define BLOCK_DEPTH_MAX 12

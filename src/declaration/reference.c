@@ -7,12 +7,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aggregate/aggregate.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "declaration/blocks.h"
 #include "declaration/read.h"
 #include "declaration/value.h"
-#include "windows/aggregate.h"
 
 #define SECTIONS_MAX 128
 

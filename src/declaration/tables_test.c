@@ -1,5 +1,5 @@
 /* tables_test.c - the option tables themselves, and what is made of them: schema and reference page. */
-#include "declaration/testing.h"
+#include "declaration/declaration_testing.h"
 
 #include <yyjson.h>
 

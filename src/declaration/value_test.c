@@ -1,5 +1,5 @@
 /* value_test.c - numbers, durations, sizes and names from text, at their limits. */
-#include "declaration/testing.h"
+#include "declaration/declaration_testing.h"
 
 #include "declaration/value.h"
 

@@ -17,7 +17,7 @@
 #include <yaml.h>
 
 #include "base/text.h"
-#include "declaration/tree.h"
+#include "declaration/declaration_tree.h"
 
 #define DECLARATION_ANCHORS_MAX 256u
 

@@ -1,5 +1,5 @@
 /* yaml_test.c - mistakes of YAML itself, its limits, aliases, and the places inside of texts. */
-#include "declaration/testing.h"
+#include "declaration/declaration_testing.h"
 
 typedef struct sample {
     const char *text;

@@ -17,7 +17,7 @@
 
 #include "base/batch.h"
 #include "declaration/declaration.h"
-#include "features/mask.h"
+#include "functions/mask.h"
 
 typedef struct event_time {
     const type *from;

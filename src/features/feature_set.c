@@ -1,4 +1,4 @@
-/* feature_set.c - see feature_set.h; how the work is divided into steps is in plan.h, how rows go
+/* feature_set.c - see feature_set.h; how the work is divided into steps is in feature_plan.h, how rows go
  * through them in run.h, what windows do on the way in windowed.h.
  *
  *   source's rows -> timestamp, keys -> too early, too late? seen? -> steps before -> windows -> steps after
@@ -17,14 +17,14 @@
 
 #include "base/error.h"
 #include "base/os.h"
-#include "features/aggregated.h"
-#include "features/deduplicate.h"
-#include "features/newest_rows.h"
+#include "features/operators/aggregated.h"
+#include "features/operators/deduplicate.h"
+#include "features/operators/newest_rows.h"
+#include "features/operators/seen_events.h"
+#include "features/operators/shared_keys.h"
+#include "features/operators/windowed.h"
 #include "features/run.h"
-#include "features/seen_events.h"
-#include "features/shared_keys.h"
 #include "features/watermark.h"
-#include "features/windowed.h"
 
 #define SPAN_TEXT_MAX 64
 #define PARTS_BESIDE 2u /* those of `seen` and of `newest` */

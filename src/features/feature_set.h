@@ -16,7 +16,7 @@
 #define FRESHET_FEATURES_FEATURE_SET_H
 
 #include "declaration/declaration.h"
-#include "features/state_part.h"
+#include "keyed/state_part.h"
 #include "sql/sql.h"
 
 typedef struct feature_set feature_set;

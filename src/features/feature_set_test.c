@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "base/text.h"
-#include "declaration/fake_registry.h"
+#include "declaration/registry_testing.h"
 #include "features/cast.h"
 #include "features/feature_set.h"
 #include "source/spark_macros.h"

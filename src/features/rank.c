@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/aggregate.h"
 #include "base/error.h"
-#include "windows/aggregate.h"
 
 typedef struct ranked {
     aggregate_value value;

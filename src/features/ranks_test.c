@@ -1,5 +1,5 @@
 /* ranks_test.c - feature sets whose rows go to a store that keeps the larger write timestamp. */
-#include "features/testing.h"
+#include "features/features_testing.h"
 
 #define TIME "  timestamp: {from: ts}\n"
 #define PLAIN TIME "  features: [{name: x, type: double}]\n"

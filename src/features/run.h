@@ -11,8 +11,8 @@
 #ifndef FRESHET_FEATURES_RUN_H
 #define FRESHET_FEATURES_RUN_H
 
+#include "features/feature_plan.h"
 #include "features/feature_set.h"
-#include "features/plan.h"
 
 #define COMPUTING "computing features"
 

@@ -27,7 +27,7 @@
 #include "base/os.h"
 #include "operate/protocol.h"
 #include "operate/query_client.h"
-#include "writers/result.h"
+#include "writers/debug/query_result.h"
 
 static char folder[64];
 

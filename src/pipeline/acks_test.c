@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "pipeline/pipeline.h"
-#include "writers/fake_cql.h"
+#include "writers/cassandra/cql_testing.h"
 #include "writers/online.h"
 
 static char folder[256];

@@ -9,7 +9,7 @@
  *   step.c       one micro-batch: poll, query, features, write
  *   trouble.c    readers and writers that cannot do what they should: said, and shown by freshet_ready()
  *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
- *   run.c        steps until the end: waiting, retries, stop, counters, queries
+ *   loop.c        steps until the end: waiting, retries, stop, counters, queries
  *
  * A step has two halves. The first takes rows from the readers and computes feature rows and rejects;
  * all that lives in the step's arena. The second delivers them: rows to each writer, rejects to the
@@ -41,7 +41,7 @@
 #include "pipeline/dates.h"
 #include "readers/reader.h"
 #include "source/source.h"
-#include "writers/debug.h"
+#include "writers/debug/debug.h"
 #include "writers/writer.h"
 
 #define PIPELINE_READERS_MAX 256u

@@ -7,10 +7,10 @@
 #include <stddef.h>
 
 #include "pipeline/pipeline.h"
-#include "readers/file.h"
-#include "readers/kafka.h"
-#include "readers/table.h"
-#include "writers/history.h"
+#include "readers/file/file.h"
+#include "readers/kafka/kafka.h"
+#include "readers/table/table.h"
+#include "writers/history/history.h"
 #include "writers/online.h"
 
 static const reader_ops *const readers[] = {

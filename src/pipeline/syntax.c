@@ -10,7 +10,7 @@
  */
 #include "features/expression.h"
 #include "pipeline/pipeline.h"
-#include "source/plan.h"
+#include "source/query_plan.h"
 
 #define SYNTAX_MEMORY_BYTES ((int64_t)256 << 20)
 

@@ -2,7 +2,7 @@
  *
  * OPENING. A table with each reader's id and columns is made, empty, and the user's own text is
  * prepared over these: DuckDB's messages then speak of the user's names, and point into the user's
- * text. The plan (plan.h) gives the query that is run, over names of our own: for reader 3 the
+ * text. The plan (query_plan.h) gives the query that is run, over names of our own: for reader 3 the
  * input `__freshet_rows_3` where it drives, the table `__freshet_table_3` where it does not. Its
  * columns must be those of the user's text, or following rows has changed what the query means.
  * At the end the tables with the readers' ids go, and the engine is locked.
@@ -23,7 +23,7 @@
 #include <strings.h>
 
 #include "base/error.h"
-#include "source/plan.h"
+#include "source/query_plan.h"
 #include "source/rows.h"
 #include "source/spark_macros.h"
 

@@ -10,7 +10,7 @@
  *   as a whole batch only: anything else (aggregates, ORDER BY ...). All readers are loaded into
  *              tables, the query runs once; its rows have no single origin.
  *
- * plan.c decides from the query's syntax tree (json_serialize_sql) and, for the first way,
+ * query_plan.c decides from the query's syntax tree (json_serialize_sql) and, for the first way,
  * adds the hidden column `__freshet_row` to every SELECT over a driving reader.
  *
  * A row whose evaluation fails (a cast in the query) is found by running halves, and goes to the

@@ -1,6 +1,6 @@
 /* Running the query: by rows in random pieces against the same SQL over whole tables, the order of
  * rows, bad rows, static readers that are loaded again, and queries run as a whole. */
-#include "source/source_fixture.h"
+#include "source/source_testing.h"
 
 /* ---- the naive twin ---- */
 

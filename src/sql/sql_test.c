@@ -1,6 +1,6 @@
 /* tsan */
 /* The SQL engine behind sql.h: sessions, statements, errors, limits. What batches and results look
- * like is in roundtrip_test.c. */
+ * like is in sql_roundtrip_test.c. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <setjmp.h>

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "windows/hash.h"
+#include "base/hash.h"
 
 #define FIRST_ENTRIES 256u
 #define HASH_SEED UINT64_C(1)

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/os.h"
-#include "windows/hash.h"
 
 #define SEAL_FIRST_LINE "freshet seal 1\n"
 #define SEAL_NAME_MAX 32u

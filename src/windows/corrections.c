@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "windows/cells.h"
+#include "keyed/cells.h"
 
 #define TIME_BYTES sizeof(int64_t)
 

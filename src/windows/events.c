@@ -1,5 +1,5 @@
-/* events.c - see events.h, and keyed_state.c for the idea: inserting into, evicting from, and finding
- * places in the events of one key. Blocks are in blocks.c, walks in walks.c.
+/* events.c - see events.h, and windows_state.c for the idea: inserting into, evicting from, and finding
+ * places in the events of one key. Blocks are in event_blocks.c, walks in walks.c.
  *
  * GROUPS keep their blocks' partials side by side, so that a walk over them reads memory in order.
  * A partial is computed when a walk first wants it, and forgotten when its block changes: the bit in

@@ -1,6 +1,6 @@
 /* events.h - the live events of one key: kept in order, walked backwards, evicted from the front.
  *
- * keyed_state.c tells the whole idea. Here is the structure of one key: a single block of up to
+ * windows_state.c tells the whole idea. Here is the structure of one key: a single block of up to
  * EVENT_BLOCK_MAX events, or a directory of groups of blocks:
  *
  *   events.root --> block                                      up to 64 events
@@ -16,7 +16,7 @@
 #ifndef FRESHET_WINDOWS_EVENTS_H
 #define FRESHET_WINDOWS_EVENTS_H
 
-#include "windows/tally.h"
+#include "aggregate/tally.h"
 #include "windows/window.h"
 
 #define EVENT_BLOCK_MAX 64u /* the bits of a word: the nulls of a slot in a block are one word */

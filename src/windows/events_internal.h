@@ -1,4 +1,4 @@
-/* events_internal.h - between blocks.c, events.c and walks.c: blocks, and the insides of groups. */
+/* events_internal.h - between event_blocks.c, events.c and walks.c: blocks, and the insides of groups. */
 #ifndef FRESHET_WINDOWS_EVENTS_INTERNAL_H
 #define FRESHET_WINDOWS_EVENTS_INTERNAL_H
 

@@ -14,7 +14,7 @@
 
 #include <cmocka.h>
 
-#include "windows/keyed_state.h"
+#include "windows/windows_state.h"
 
 #define PIPELINES 300u
 #define KEYS 12u

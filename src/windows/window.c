@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "windows/hash.h"
+#include "base/hash.h"
 
 #define PARTIAL_ALIGN 16u
 #define WINDOW_DIGITS_MAX 18u

@@ -30,7 +30,7 @@
 #ifndef FRESHET_WINDOWS_WINDOW_H
 #define FRESHET_WINDOWS_WINDOW_H
 
-#include "windows/aggregate.h"
+#include "aggregate/aggregate.h"
 
 #define WINDOW_SECONDS_MAX INT64_C(3153600000) /* 100 years */
 #define WINDOW_ROWS_MAX 1000000

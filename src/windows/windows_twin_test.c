@@ -8,7 +8,7 @@
  * FRESHET_PIPELINES=n runs n pipelines instead of PIPELINES; FRESHET_SEED=s runs the one of seed s. A
  * failure prints its seed.
  */
-#include "windows/keyed_state.h"
+#include "windows/windows_state.h"
 
 #include <math.h>
 #include <setjmp.h>

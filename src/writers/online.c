@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "writers/cassandra.h"
-#include "writers/cql_load.h"
+#include "writers/cassandra/cassandra.h"
+#include "writers/cassandra/cql_load.h"
 #include "writers/gather.h"
 
 #define ROWS_STANDARD 1000000

@@ -2,8 +2,8 @@
 #ifndef FRESHET_WRITERS_ONLINE_H
 #define FRESHET_WRITERS_ONLINE_H
 
-#include "writers/cassandra_options.h"
-#include "writers/debug.h"
+#include "writers/cassandra/cassandra_options.h"
+#include "writers/debug/debug.h"
 #include "writers/writer.h"
 
 extern const writer_ops online_writer_ops;

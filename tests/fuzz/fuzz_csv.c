@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "readers/csv.h"
-#include "readers/infer.h"
+#include "formats/csv.h"
+#include "formats/infer.h"
 
 #define ROWS 64u
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "declaration/fake_registry.h"
+#include "declaration/registry_testing.h"
 
 static void demand(bool holds, const char *what)
 {

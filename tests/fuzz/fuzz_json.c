@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "readers/infer.h"
-#include "readers/json.h"
+#include "formats/infer.h"
+#include "formats/json.h"
 
 #define ROWS 64u
 

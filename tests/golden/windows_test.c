@@ -20,7 +20,7 @@
 #include <yyjson.h>
 
 #include "base/timestamp.h"
-#include "windows/keyed_state.h"
+#include "windows/windows_state.h"
 
 #define ROWS_MAX 32u
 #define OUTPUTS_MAX 32u

@@ -33,7 +33,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "declaration/fake_registry.h"
+#include "declaration/registry_testing.h"
 #include "features/feature_set.h"
 #include "source/spark_macros.h"
 

@@ -1,4 +1,4 @@
-//! The client of Cassandra behind Freshet's `src/writers/cql.h`, which is the contract of everything
+//! The client of Cassandra behind Freshet's `src/writers/cassandra/cql.h`, which is the contract of everything
 //! here and says what each function does: one table of C functions over the crate `scylla`.
 //!
 //! This file is the border: raw pointers come in and go out here and nowhere else. Behind it:

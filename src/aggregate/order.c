@@ -1,0 +1,227 @@
+/* order.c - min, max, first, last.
+ *
+ * min and max share a partial, in three forms: keys (families.h) for all types of eight bytes or
+ * fewer, 128-bit integers for decimals, texts compared by their bytes. first and last share one,
+ * which copies cells; texts longer than a cell are pointed at, not copied: the partial of events
+ * lives no longer than the events.
+ */
+#include "aggregate/families.h"
+
+/* ---- min and max --------------------------------------------------------------------------- */
+
+typedef struct extremes_key {
+    int64_t min, max;
+    uint64_t n;
+} extremes_key;
+
+typedef struct extremes_decimal {
+    int128 min, max;
+    uint64_t n;
+} extremes_decimal;
+
+typedef struct extremes_text {
+    cell_text min, max;
+    uint64_t n;
+} extremes_text;
+
+static inline void extremes_key_merge_one(void *partial, const void *older)
+{
+    extremes_key *into = partial;
+    const extremes_key *from = older;
+    if (from->n == 0)
+        return;
+    if (into->n == 0 || from->min < into->min)
+        into->min = from->min;
+    if (into->n == 0 || from->max > into->max)
+        into->max = from->max;
+    into->n += from->n;
+}
+
+static void extremes_key_update(void *partial, const aggregate_run *older, const type *input,
+                                aggregate_scratch *scratch)
+{
+    (void)scratch;
+    int64_t buffer[AGGREGATE_RUN_MAX];
+    uint32_t n;
+    const int64_t *keys = run_keys(older, input, buffer, &n);
+    if (n == 0)
+        return;
+    extremes_key added = {keys[0], keys[0], n};
+    for (uint32_t i = 1; i < n; i++) {
+        added.min = keys[i] < added.min ? keys[i] : added.min;
+        added.max = keys[i] > added.max ? keys[i] : added.max;
+    }
+    extremes_key_merge_one(partial, &added);
+}
+
+static inline void extremes_decimal_merge_one(void *partial, const void *older)
+{
+    extremes_decimal *into = partial;
+    const extremes_decimal *from = older;
+    if (from->n == 0)
+        return;
+    if (into->n == 0 || from->min < into->min)
+        into->min = from->min;
+    if (into->n == 0 || from->max > into->max)
+        into->max = from->max;
+    into->n += from->n;
+}
+
+static void extremes_decimal_update(void *partial, const aggregate_run *older, const type *input,
+                                    aggregate_scratch *scratch)
+{
+    (void)input, (void)scratch;
+    const int128 *cells = (const int128 *)older->values + older->from;
+    for (uint64_t bits = run_bits(older); bits != 0; bits &= bits - 1) {
+        int128 value = cells[__builtin_ctzll(bits)];
+        extremes_decimal_merge_one(partial, &(extremes_decimal){value, value, 1});
+    }
+}
+
+static inline void extremes_text_merge_one(void *partial, const void *older)
+{
+    extremes_text *into = partial;
+    const extremes_text *from = older;
+    if (from->n == 0)
+        return;
+    if (into->n == 0 || compare_texts(&from->min, &into->min) < 0)
+        into->min = from->min;
+    if (into->n == 0 || compare_texts(&from->max, &into->max) > 0)
+        into->max = from->max;
+    into->n += from->n;
+}
+
+static void extremes_text_update(void *partial, const aggregate_run *older, const type *input,
+                                 aggregate_scratch *scratch)
+{
+    (void)input, (void)scratch;
+    const cell_text *cells = (const cell_text *)older->values + older->from;
+    for (uint64_t bits = run_bits(older); bits != 0; bits &= bits - 1) {
+        cell_text value = cells[__builtin_ctzll(bits)];
+        extremes_text_merge_one(partial, &(extremes_text){value, value, 1});
+    }
+}
+
+MERGE_EACH(extremes_key_merge, extremes_key_merge_one)
+MERGE_EACH(extremes_decimal_merge, extremes_decimal_merge_one)
+MERGE_EACH(extremes_text_merge, extremes_text_merge_one)
+
+const aggregate_family family_extremes_key = {"extremes", sizeof(extremes_key), true,
+                                              extremes_key_update, extremes_key_merge};
+const aggregate_family family_extremes_decimal = {"extremes_decimal", sizeof(extremes_decimal),
+                                                  true, extremes_decimal_update,
+                                                  extremes_decimal_merge};
+const aggregate_family family_extremes_text = {"extremes_text", sizeof(extremes_text), true,
+                                               extremes_text_update, extremes_text_merge};
+
+static aggregate_outcome finish_extreme(const void *partial, const type *input, bool greatest,
+                                        aggregate_value *out)
+{
+    if (type_has_keys(input)) {
+        const extremes_key *from = partial;
+        value_of_key(input, greatest ? from->max : from->min, out);
+        return from->n == 0 ? AGGREGATE_NULL : AGGREGATE_VALUE;
+    }
+    if (input->kind == TYPE_DECIMAL) {
+        const extremes_decimal *from = partial;
+        out->decimal = greatest ? from->max : from->min;
+        return from->n == 0 ? AGGREGATE_NULL : AGGREGATE_VALUE;
+    }
+    const extremes_text *from = partial;
+    out->text = greatest ? from->max : from->min;
+    return from->n == 0 ? AGGREGATE_NULL : AGGREGATE_VALUE;
+}
+
+aggregate_outcome finish_min(const void *partial, const aggregate *aggregate,
+                             aggregate_scratch *scratch, aggregate_value *out)
+{
+    (void)scratch;
+    return finish_extreme(partial, aggregate->input, false, out);
+}
+
+aggregate_outcome finish_max(const void *partial, const aggregate *aggregate,
+                             aggregate_scratch *scratch, aggregate_value *out)
+{
+    (void)scratch;
+    return finish_extreme(partial, aggregate->input, true, out);
+}
+
+/* ---- first and last ------------------------------------------------------------------------ */
+
+typedef struct ends {
+    _Alignas(16) unsigned char first[16]; /* one cell */
+    _Alignas(16) unsigned char last[16];
+    bool any;
+    bool first_valid;
+    bool last_valid;
+} ends;
+
+static void take_ends(ends *into, const aggregate_run *run, const type *input, uint32_t first,
+                      uint32_t last)
+{
+    size_t size = type_cell_size(input);
+    const unsigned char *cells = run->values;
+    memcpy(into->first, cells + first * size, size);
+    into->first_valid = run->valid >> first & 1;
+    if (into->any)
+        return;
+    memcpy(into->last, cells + last * size, size);
+    into->last_valid = run->valid >> last & 1;
+    into->any = true;
+}
+
+static void ends_update(void *partial, const aggregate_run *older, const type *input,
+                        aggregate_scratch *scratch)
+{
+    (void)scratch;
+    if (older->from < older->to)
+        take_ends(partial, older, input, older->from, older->to - 1);
+}
+
+static void ends_nonnull_update(void *partial, const aggregate_run *older, const type *input,
+                                aggregate_scratch *scratch)
+{
+    (void)scratch;
+    uint64_t bits = run_bits(older);
+    if (bits != 0)
+        take_ends(partial, older, input, older->from + (uint32_t)__builtin_ctzll(bits),
+                  older->from + 63 - (uint32_t)__builtin_clzll(bits));
+}
+
+static inline void ends_merge_one(void *partial, const void *older)
+{
+    ends *into = partial;
+    const ends *from = older;
+    if (!from->any)
+        return;
+    if (!into->any) {
+        *into = *from;
+        return;
+    }
+    memcpy(into->first, from->first, sizeof into->first);
+    into->first_valid = from->first_valid;
+}
+
+MERGE_EACH(ends_merge, ends_merge_one)
+
+const aggregate_family family_ends = {"ends", sizeof(ends), true, ends_update, ends_merge};
+const aggregate_family family_ends_nonnull = {"ends_nonnull", sizeof(ends), true,
+                                              ends_nonnull_update, ends_merge};
+
+aggregate_outcome finish_first(const void *partial, const aggregate *aggregate,
+                               aggregate_scratch *scratch, aggregate_value *out)
+{
+    (void)scratch;
+    const ends *from = partial;
+    aggregate_load(aggregate->input, from->first, out);
+    return from->any && from->first_valid ? AGGREGATE_VALUE : AGGREGATE_NULL;
+}
+
+aggregate_outcome finish_last(const void *partial, const aggregate *aggregate,
+                              aggregate_scratch *scratch, aggregate_value *out)
+{
+    (void)scratch;
+    const ends *from = partial;
+    aggregate_load(aggregate->input, from->last, out);
+    return from->any && from->last_valid ? AGGREGATE_VALUE : AGGREGATE_NULL;
+}

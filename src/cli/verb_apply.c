@@ -1,0 +1,169 @@
+/* verb_apply.c - freshet apply FILE: makes the online store's table fit. */
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "cli/online_store.h"
+
+typedef struct apply_arguments {
+    const char *file;
+    bool yes;
+    bool allow_drop;
+    uint32_t replicas;
+    bool detailed_exitcode;
+} apply_arguments;
+
+static const argument apply_options[] = {
+    {.name = "yes",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(apply_arguments, yes),
+     .doc = "do not ask"},
+    {.name = "allow-drop",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(apply_arguments, allow_drop),
+     .doc = "also drop the table where a type or the primary key differs"},
+    {.name = "replicas",
+     .kind = ARGUMENT_COUNT,
+     .offset = offsetof(apply_arguments, replicas),
+     .value = "N",
+     .doc = "make the keyspace, with so many copies of each row, if it is not there"},
+    {.name = "detailed-exitcode",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(apply_arguments, detailed_exitcode),
+     .doc = "exit with 3 where something was changed"},
+    {.name = NULL},
+};
+
+static freshet_code refuse(freshet_code code, const char *file, const char *text)
+{
+    freshet_error err;
+    error_set(&err, code, FRESHET_STOP, file, "%s", text);
+    report_error(&err);
+    return code;
+}
+
+static freshet_code may_apply(const apply_arguments *given, const table_changes *changes)
+{
+    for (uint32_t i = 0; i < changes->n; i++)
+        if (changes->items[i].drops && !given->allow_drop)
+            return refuse(FRESHET_FAILED, given->file,
+                          "nothing was changed, since all that the table has would be lost: say "
+                          "--allow-drop if that is meant, or write to another table");
+    if (changes->keyspace_missing && given->replicas == 0)
+        return refuse(FRESHET_USAGE, given->file,
+                      "nothing was changed, since the keyspace is not there: say --replicas N to "
+                      "make it with N copies of each row, or make it as your cluster needs it");
+    return FRESHET_OK;
+}
+
+/* On a terminal a human answers; elsewhere --yes must have been said. */
+static freshet_code ask(const apply_arguments *given)
+{
+    char answer[16];
+    if (given->yes)
+        return FRESHET_OK;
+    if (!isatty(STDIN_FILENO))
+        return refuse(FRESHET_USAGE, given->file,
+                      "nothing was changed: say --yes to apply this where nobody can be asked");
+    output_finish();
+    fprintf(stderr, "Apply this? [y/N] ");
+    if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
+        return FRESHET_OK;
+    return refuse(FRESHET_FAILED, given->file, "nothing was changed");
+}
+
+static freshet_code execute(stores *stores, const store *store, const char *cql, size_t length)
+{
+    freshet_error err;
+    cql_rows *rows = NULL;
+    char text[CQL_TEXT_MAX] = "";
+    const char *statement = arena_copy(stores->arena, cql, length);
+    if (statement == NULL) {
+        error_memory(&err, "changing the online store's table");
+        report_error(&err);
+        return FRESHET_NO_MEMORY;
+    }
+    cql_code code = stores->api->query(store->session, statement, NULL, NULL, 0, &rows, text);
+    if (rows != NULL)
+        stores->api->rows_free(rows);
+    if (code == CQL_OK)
+        code = stores->api->await_schema(store->session, text);
+    if (code == CQL_OK)
+        return FRESHET_OK;
+    freshet_code failed =
+        cassandra_error(&err, &store->place, "cannot change the online store's table", code, text);
+    report_error(&err);
+    return failed;
+}
+
+/* Statements end in ";\n". */
+static freshet_code execute_all(stores *stores, const store *store, const table_changes *changes)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < changes->n; i++) {
+        const char *at = changes->items[i].cql;
+        for (const char *end; code == FRESHET_OK && (end = strstr(at, ";\n")) != NULL; at = end + 2)
+            code = execute(stores, store, at, (size_t)(end - at));
+    }
+    return code;
+}
+
+static freshet_code apply_to(stores *stores, store *store, const apply_arguments *given,
+                             uint32_t *n_changes)
+{
+    table_changes changes = {0};
+    freshet_code code = online_store_connect(stores, store);
+    if (code == FRESHET_OK)
+        code = online_store_compare(stores, store, given->replicas, &changes);
+    if (code != FRESHET_OK)
+        return code;
+    online_store_print_changes(store, &changes);
+    if (changes.n == 0)
+        return FRESHET_OK;
+    code = may_apply(given, &changes);
+    if (code == FRESHET_OK)
+        code = ask(given);
+    if (code == FRESHET_OK)
+        code = execute_all(stores, store, &changes);
+    if (code == FRESHET_OK)
+        output_format("-- applied\n");
+    *n_changes += changes.n;
+    return code;
+}
+
+static freshet_code apply_run(const void *arguments)
+{
+    const apply_arguments *given = arguments;
+    uint32_t n_changes = 0;
+    stores stores;
+    freshet_code code = online_stores_open(&stores, given->file);
+    for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
+        code = apply_to(&stores, &stores.items[i], given, &n_changes);
+        online_store_close(&stores, &stores.items[i]);
+    }
+    online_stores_close(&stores);
+    if (!output_finish())
+        return FRESHET_FAILED;
+    if (given->detailed_exitcode && n_changes > 0)
+        exit_with(EXIT_CHANGES);
+    return code;
+}
+
+const verb verb_apply = {
+    .name = "apply",
+    .operand = "FILE",
+    .operand_offset = offsetof(apply_arguments, file),
+    .summary = "make the online store's table fit",
+    .doc = "Shows what \"freshet plan\" shows, asks on a terminal (elsewhere --yes must be said), "
+           "and runs\n"
+           "it: the table is made, missing columns are added. Nothing is dropped, and no type "
+           "changed,\n"
+           "without --allow-drop.",
+    .examples = "    freshet apply flights.yaml\n"
+                "    freshet apply flights.yaml --yes --replicas 3\n",
+    .arguments = apply_options,
+    .size = sizeof(apply_arguments),
+    .run = apply_run,
+};

@@ -1,0 +1,346 @@
+/* verb_run.c - freshet run FILE: a pipeline from its start to its end. */
+#include <inttypes.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "cli/cli.h"
+#include "cli/live_view.h"
+#include "cli/progress.h"
+#include "declaration/declaration.h"
+#include "operate/signals.h"
+
+typedef struct run_arguments {
+    const char *file;
+    bool debug;
+    bool once;
+    bool drain;
+    const char *state;
+    const char *start_date;
+    const char *end_date;
+    const char *query;
+    int format;
+    int progress;
+    int log;
+    bool no_serve;
+    uint32_t step_rows;
+} run_arguments;
+
+typedef enum progress_choice { CHOSE_AUTO, CHOSE_PLAIN, CHOSE_NONE } progress_choice;
+
+static const char *const progress_choices[] = {"auto", "plain", "none", NULL};
+static const char *const log_choices[] = {"text", "json", NULL};
+
+static const argument run_options[] = {
+    {.name = "debug",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(run_arguments, debug),
+     .doc = "write to the in-memory debug table only, whatever the declaration says"},
+    {.name = "once",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(run_arguments, once),
+     .doc = "take all that is there now, then end"},
+    {.name = "drain",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(run_arguments, drain),
+     .doc = "with --once: close all open rolling windows at the end"},
+    {.name = "state",
+     .kind = ARGUMENT_TEXT,
+     .offset = offsetof(run_arguments, state),
+     .value = "DIR",
+     .doc = "the folder for positions and state (streams); see docs/delivery.md"},
+    {.name = "start-date",
+     .kind = ARGUMENT_TEXT,
+     .offset = offsetof(run_arguments, start_date),
+     .value = "YYYY-MM-DD",
+     .doc = "write only rows from this day on (batch, --drain)"},
+    {.name = "end-date",
+     .kind = ARGUMENT_TEXT,
+     .offset = offsetof(run_arguments, end_date),
+     .value = "YYYY-MM-DD",
+     .doc = "write only rows up to this day, included (batch, --drain)"},
+    {.name = "query",
+     .kind = ARGUMENT_TEXT,
+     .offset = offsetof(run_arguments, query),
+     .value = "SQL",
+     .doc = "after the end, print the result of this over the debug table"},
+    {.name = "format",
+     .kind = ARGUMENT_CHOICE,
+     .offset = offsetof(run_arguments, format),
+     .choices = format_choices,
+     .doc = "of --query; default: table on a terminal, else json"},
+    {.name = "progress",
+     .kind = ARGUMENT_CHOICE,
+     .offset = offsetof(run_arguments, progress),
+     .choices = progress_choices,
+     .standard = "auto",
+     .doc = "a live view (auto: on a terminal), lines, or nothing"},
+    {.name = "log",
+     .kind = ARGUMENT_CHOICE,
+     .offset = offsetof(run_arguments, log),
+     .choices = log_choices,
+     .standard = "text",
+     .doc = "how messages are written to stderr"},
+    {.name = "no-serve",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(run_arguments, no_serve),
+     .doc = "do not answer \"freshet query\", \"shell\" and \"status\""},
+    {.name = "step-rows",
+     .kind = ARGUMENT_COUNT,
+     .offset = offsetof(run_arguments, step_rows),
+     .value = "N",
+     .doc = "take at most N rows of each reader in one micro-batch"},
+    {.name = NULL},
+};
+
+/* What one run needs, from file to summary. */
+typedef struct run {
+    const run_arguments *given;
+    freshet_declaration *declaration;
+    freshet_pipeline *pipeline;
+    const char *name;
+    int64_t start_us;
+    bool took_signals;
+} run;
+
+/* True where the pipeline keeps a debug table: that can be queried. */
+static bool has_debug_table(freshet_pipeline *pipeline)
+{
+    freshet_result *result = NULL;
+    bool has = freshet_query(pipeline, "select 1", NULL, &result, NULL) == FRESHET_OK;
+    freshet_result_close(result);
+    return has;
+}
+
+/* A mistake in --query is told before the run, over the empty table, not after it. */
+static freshet_code check_query(run *run)
+{
+    freshet_error err;
+    freshet_result *result = NULL;
+    freshet_code code = FRESHET_OK;
+    if (!has_debug_table(run->pipeline))
+        code = error_set(&err, FRESHET_USAGE, FRESHET_STOP, "--query",
+                         "this pipeline has no debug table to query; add --debug, or declare "
+                         "`- online: {debug: true}` under sink.writers");
+    else
+        code = freshet_query(run->pipeline, run->given->query, NULL, &result, &err);
+    freshet_result_close(result);
+    if (code != FRESHET_USAGE)
+        return FRESHET_OK;
+    report_error(&err);
+    return code;
+}
+
+static progress_mode choose_progress(run *run)
+{
+    switch ((progress_choice)run->given->progress) {
+    case CHOSE_NONE: return PROGRESS_NONE;
+    case CHOSE_PLAIN: return PROGRESS_PLAIN;
+    case CHOSE_AUTO: break;
+    }
+    bool terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
+    bool text = run->given->log == (int)LOG_TEXT;
+    return terminal && text && has_debug_table(run->pipeline) ? PROGRESS_LIVE : PROGRESS_PLAIN;
+}
+
+static void append_dead_letters(const run *run, int64_t dead, text_buffer *into)
+{
+    text_append_count(into, dead);
+    text_append_c(into, dead == 1 ? " dead letter" : " dead letters");
+    if (dead == 0)
+        return;
+    const declaration *declaration = declaration_of(run->declaration);
+    arena *arena = arena_open();
+    const char *path =
+        arena == NULL ? NULL
+                      : declaration_path(declaration, arena, declaration->dead_letters.path.value);
+    if (path != NULL)
+        text_format(into, " (see %s)", path);
+    arena_close(arena);
+}
+
+/* "3 repeated, ", where there are any. */
+static void append_left_out(int64_t n, const char *why, text_buffer *into)
+{
+    if (n == 0)
+        return;
+    text_append_count(into, n);
+    text_format(into, " %s, ", why);
+}
+
+static void say_summary(const run *run)
+{
+    counts counts;
+    counts_take(run->pipeline, &counts);
+    double seconds = (double)(counts.at_us - run->start_us) / 1e6;
+    text_buffer line;
+    text_init(&line, 8192);
+    text_append_count(&line, counts.read);
+    text_append_c(&line, counts.read == 1 ? " row read, " : " rows read, ");
+    text_append_count(&line, counts.written);
+    text_append_c(&line, " written, ");
+    append_left_out(counts.repeated, "repeated", &line);
+    append_left_out(counts.late, "too late", &line);
+    append_dead_letters(run, counts.dead, &line);
+    text_format(&line, ", in %.2f s (", seconds);
+    text_append_count(&line, seconds > 0 ? (int64_t)((double)counts.read / seconds) : 0);
+    text_append_c(&line, " rows/s)");
+    if (counts.table_trimmed > 0) {
+        text_append_c(&line, "; the debug table holds the last ");
+        text_append_count(&line, counts.table_rows);
+        text_append_c(&line, " of them, its limit");
+    }
+    if (!line.failed)
+        log_say(LOG_INFO, run->name, "%s", line.bytes);
+    text_release(&line);
+}
+
+static freshet_code print_result(run *run)
+{
+    freshet_error err;
+    freshet_result *result = NULL;
+    freshet_code code = freshet_query(run->pipeline, run->given->query, NULL, &result, &err);
+    if (code == FRESHET_OK)
+        code = freshet_result_print(result, format_or_default(run->given->format), output_write,
+                                    NULL, &err);
+    freshet_result_close(result);
+    if (!output_finish())
+        return FRESHET_FAILED;
+    if (code != FRESHET_OK)
+        report_error(&err);
+    return code;
+}
+
+/* From an open pipeline to its last row. */
+static freshet_code run_pipeline(run *run)
+{
+    freshet_error err;
+    progress *progress = NULL;
+    freshet_code code =
+        progress_start(run->pipeline, choose_progress(run), run->name,
+                       freshet_declaration_feature_set(run->declaration), &progress, &err);
+    if (code == FRESHET_OK) {
+        code = freshet_run(run->pipeline, &err);
+        progress_stop(progress, run->given->query == NULL);
+        say_summary(run);
+    }
+    if (code != FRESHET_OK)
+        report_error(&err);
+    return code;
+}
+
+static void stop_pipeline(void *pipeline)
+{
+    freshet_stop(pipeline);
+}
+
+static freshet_code take_signals(run *run)
+{
+    freshet_error err;
+    freshet_code code = signals_install(stop_pipeline, run->pipeline, &err);
+    if (code != FRESHET_OK)
+        report_error(&err);
+    else
+        run->took_signals = true;
+    signals_on_abort(live_view_restore);
+    return code;
+}
+
+static freshet_code check_arguments_fit(const run *run)
+{
+    if (run->given->drain && !run->given->once) {
+        freshet_error drain;
+        freshet_code wrong = error_set(
+            &drain, FRESHET_USAGE, FRESHET_STOP, "--drain",
+            "open windows are closed at the end of what is there, which --once says: write "
+            "--once --drain");
+        report_error(&drain);
+        return wrong;
+    }
+    if (run->given->query == NULL || run->given->once ||
+        !freshet_declaration_is_stream(run->declaration))
+        return FRESHET_OK;
+    freshet_error err;
+    freshet_code code = error_set(
+        &err, FRESHET_USAGE, FRESHET_STOP, "--query",
+        "a stream has no end at which its result could be printed; add --once to end when all "
+        "that is there has been taken, or ask the running pipeline by \"freshet query\"");
+    report_error(&err);
+    return code;
+}
+
+static freshet_code run_file(run *run)
+{
+    uint32_t n_problems = 0;
+    freshet_code code = load_declaration(run->given->file, &n_problems, &run->declaration);
+    if (code == FRESHET_OK)
+        code = check_arguments_fit(run);
+    if (code != FRESHET_OK)
+        return code;
+    freshet_run_options options = {.size = sizeof options,
+                                   .debug = run->given->debug,
+                                   .once = run->given->once,
+                                   .state = run->given->state,
+                                   .serve = !run->given->no_serve,
+                                   .start_date = run->given->start_date,
+                                   .end_date = run->given->end_date,
+                                   .drain = run->given->drain,
+                                   .step_rows = run->given->step_rows};
+    run->name = freshet_declaration_pipeline(run->declaration);
+    code = open_pipeline(run->declaration, &options, &n_problems, &run->pipeline);
+    if (code == FRESHET_OK)
+        code = take_signals(run);
+    if (code == FRESHET_OK && run->given->query != NULL)
+        code = check_query(run);
+    if (code == FRESHET_OK)
+        code = run_pipeline(run);
+    if (code == FRESHET_OK && run->given->query != NULL)
+        code = print_result(run);
+    return code;
+}
+
+static freshet_code run_run(const void *arguments)
+{
+    run run = {.given = arguments, .start_us = os.monotonic_us()};
+    log_configure(LOG_INFO, (log_format)run.given->log);
+    if (run.given->log == (int)LOG_JSON)
+        report_errors_to_log();
+    freshet_code code = run_file(&run);
+    if (run.took_signals)
+        signals_remove();
+    freshet_pipeline_close(run.pipeline);
+    freshet_declaration_close(run.declaration);
+    return code;
+}
+
+const verb verb_run = {
+    .name = "run",
+    .operand = "FILE",
+    .operand_offset = offsetof(run_arguments, file),
+    .summary = "run a pipeline: a batch to its end, a stream for ever",
+    .doc =
+        "Runs the declared pipeline. Where one of its readers says `stream: true` it never ends, "
+        "until\n"
+        "Ctrl-C or SIGTERM, which finish the micro-batch and leave with exit code 0 (a second "
+        "signal\n"
+        "aborts at once); else it ends when everything has been read. With --debug, or where the\n"
+        "declaration says `online: {debug: true}`, the rows go to a table in memory, shown as it "
+        "grows\n"
+        "on a terminal, that \"freshet query\" and \"freshet shell\" can ask from another "
+        "terminal.\n"
+        "Messages go to stderr, data to stdout. Exit codes: 0 done, 1 failed, 2 called wrongly, 75 "
+        "try\n"
+        "again later, 78 change the declaration.",
+    .examples =
+        "    freshet run flights.yaml\n"
+        "    freshet run flights.yaml --debug --once \\\n"
+        "        --query 'select count(*) as n from online_feature_store__flights' --format json\n"
+        "    freshet run history.yaml --start-date 2024-05-01 --end-date 2024-05-31\n"
+        "    freshet run flights.yaml --progress none --log json 2> log.jsonl\n",
+    .arguments = run_options,
+    .size = sizeof(run_arguments),
+    .run = run_run,
+};

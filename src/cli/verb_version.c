@@ -1,0 +1,25 @@
+/* verb_version.c - freshet version: the version of the library that runs. */
+#include "cli/cli.h"
+
+typedef struct version_arguments {
+    char none;
+} version_arguments;
+
+static const argument version_options[] = {{.name = NULL}};
+
+static freshet_code version_run(const void *arguments)
+{
+    (void)arguments;
+    output_format("freshet %s\n", freshet_version());
+    return output_finish() ? FRESHET_OK : FRESHET_FAILED;
+}
+
+const verb verb_version = {
+    .name = "version",
+    .summary = "print the version",
+    .doc = "Prints the version.",
+    .examples = "    freshet version\n",
+    .arguments = version_options,
+    .size = sizeof(version_arguments),
+    .run = version_run,
+};

@@ -1,0 +1,409 @@
+/* declaration_show.c - the declaration as YAML again, with its defaults filled in and its secrets hidden.
+ *
+ * Written from the parsed structs by the same tables, in the tables' order. What it writes reads back as the same
+ * declaration (but for secrets, which read as "***"): texts are written plain only where no
+ * reader of YAML could take them for something else, several lines as a literal block where YAML
+ * can hold them so, all else in double quotes; "${" is written "$${".
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "declaration/blocks.h"
+#include "declaration/handle.h"
+#include "declaration/value.h"
+
+typedef struct showing {
+    text_buffer out;
+    arena *arena; /* for names of types */
+    bool dash;    /* the next line begins an item of a list */
+} showing;
+
+static void show_block(showing *showing, const block_kind *block, const char *from,
+                       uint32_t indent);
+
+/* ---- texts ---------------------------------------------------------------------------------- */
+
+static bool is_alphanumeric(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+static bool is_plain(const char *text)
+{
+    static const char *const words[] = {"null", "true", "false", "yes", "no",
+                                        "on",   "off",  "y",     "n"};
+    size_t length = strlen(text);
+    if (length == 0 || (text[0] >= '0' && text[0] <= '9') ||
+        (!is_alphanumeric(text[0]) && text[0] != '/') || text[length - 1] == ' ')
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (!is_alphanumeric(text[i]) && strchr(" ./-+*=(),<>;'?", text[i]) == NULL)
+            return false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcasecmp(words[i], text) == 0)
+            return false;
+    return true;
+}
+
+/* The character of UTF-8 at `at`, and its bytes. The text is valid. */
+static uint32_t character_at(const char *at, size_t *bytes)
+{
+    unsigned char c = (unsigned char)at[0];
+    *bytes = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
+    uint32_t code = *bytes == 1 ? c : c & (0x7Fu >> *bytes);
+    for (size_t i = 1; i < *bytes; i++)
+        code = code << 6 | ((unsigned char)at[i] & 0x3F);
+    return code;
+}
+
+/* Characters that YAML takes as they are, on one line. */
+static bool is_printable(uint32_t code)
+{
+    return (code >= ' ' && code < 0x7F) || (code >= 0xA0 && code < 0x2028) ||
+           (code > 0x2029 && code < 0xD800) || (code >= 0xE000 && code < 0xFEFF) ||
+           (code > 0xFEFF && code < 0xFFFE) || code >= 0x10000;
+}
+
+/* Several lines that a literal block can hold: no line that begins with a tab, and the first one not empty
+ * or with blanks in front, since it gives the indentation. */
+static bool is_literal(const char *text)
+{
+    if (strchr(text, '\n') == NULL || text[0] == '\n' || text[0] == ' ')
+        return false;
+    bool line_begins = true;
+    size_t bytes;
+    for (const char *at = text; *at != '\0'; at += bytes) {
+        uint32_t code = character_at(at, &bytes);
+        if (code == '\t' ? line_begins : code != '\n' && !is_printable(code))
+            return false;
+        line_begins = code == '\n';
+    }
+    return true;
+}
+
+/* Appends with "${" as "$${". */
+static void append_escaped(text_buffer *out, const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '$' && i + 1 < length && text[i + 1] == '{')
+            text_append_char(out, '$');
+        text_append_char(out, text[i]);
+    }
+}
+
+static void show_literal(text_buffer *out, const char *text, uint32_t indent)
+{
+    size_t length = strlen(text);
+    bool closed = text[length - 1] == '\n';
+    bool blank_end = closed && length > 1 && text[length - 2] == '\n';
+    text_append_c(out, !closed ? "|-\n" : blank_end ? "|+\n" : "|\n");
+    const char *at = text;
+    while (*at != '\0') {
+        size_t line = strcspn(at, "\n");
+        if (line > 0) {
+            text_format(out, "%*s", (int)indent, "");
+            append_escaped(out, at, line);
+        }
+        text_append_char(out, '\n');
+        at += line + (at[line] == '\n');
+    }
+}
+
+static void show_quoted(text_buffer *out, const char *text)
+{
+    size_t bytes;
+    text_append_char(out, '"');
+    for (const char *at = text; *at != '\0'; at += bytes) {
+        uint32_t code = character_at(at, &bytes);
+        if (code == '"' || code == '\\')
+            text_format(out, "\\%c", (char)code);
+        else if (code == '\n')
+            text_append_c(out, "\\n");
+        else if (code == '\t')
+            text_append_c(out, "\\t");
+        else if (!is_printable(code))
+            text_format(out, code < 0x100 ? "\\x%02" PRIX32 : "\\u%04" PRIX32, code);
+        else if (code == '$' && at[1] == '{')
+            text_append_c(out, "$$");
+        else
+            text_append(out, at, bytes);
+    }
+    text_append_char(out, '"');
+}
+
+/* A text as a value behind "key:" or "-", with its line's end. `indent`: of the lines of a literal. */
+static void show_text(text_buffer *out, const char *text, uint32_t indent)
+{
+    text_append_char(out, ' ');
+    if (is_literal(text)) {
+        show_literal(out, text, indent);
+        return;
+    }
+    if (is_plain(text))
+        text_append_c(out, text);
+    else
+        show_quoted(out, text);
+    text_append_char(out, '\n');
+}
+
+/* ---- options -------------------------------------------------------------------------------- */
+
+static void begin_line(showing *showing, uint32_t indent)
+{
+    if (showing->dash)
+        text_format(&showing->out, "%*s- ", (int)indent - 2, "");
+    else
+        text_format(&showing->out, "%*s", (int)indent, "");
+    showing->dash = false;
+}
+
+static void begin_option(showing *showing, const char *name, uint32_t indent)
+{
+    begin_line(showing, indent);
+    text_format(&showing->out, "%s:", name);
+}
+
+/* A name that a user gave, as a key. */
+static void show_key(text_buffer *out, const char *name)
+{
+    if (is_plain(name) && strchr(name, ' ') == NULL)
+        text_append_c(out, name);
+    else
+        show_quoted(out, name);
+    text_append_char(out, ':');
+}
+
+static void show_schema(showing *showing, const field *fields, uint32_t n, uint32_t indent)
+{
+    text_buffer *out = &showing->out;
+    for (uint32_t i = 0; i < n; i++) { /* structs nest as deep as TYPE_DEPTH_MAX */
+        begin_line(showing, indent);
+        show_key(out, fields[i].name);
+        if (fields[i].type->kind == TYPE_STRUCT) {
+            text_append_char(out, '\n');
+            show_schema(showing, fields[i].type->fields, fields[i].type->n_fields, indent + 2);
+            continue;
+        }
+        const char *name = type_name(showing->arena, fields[i].type);
+        if (name == NULL)
+            out->failed = true;
+        else
+            show_text(out, name, indent + 2);
+    }
+}
+
+static void show_type(showing *showing, const option *option, const declared_type *type,
+                      uint32_t indent)
+{
+    const char *name = type->value == NULL ? NULL : type_name(showing->arena, type->value);
+    if (type->value == NULL)
+        return;
+    if (name == NULL) {
+        showing->out.failed = true;
+        return;
+    }
+    begin_option(showing, option->name, indent);
+    show_text(&showing->out, name, indent + 2);
+}
+
+static void show_texts(showing *showing, const option *option, const declared_list *list,
+                       uint32_t indent)
+{
+    if (list->n == 0)
+        return;
+    begin_option(showing, option->name, indent);
+    text_append_char(&showing->out, '\n');
+    for (uint32_t i = 0; i < list->n; i++) {
+        text_format(&showing->out, "%*s-", (int)indent + 2, "");
+        show_text(&showing->out, option->secret ? "***" : list->items[i].value, indent + 4);
+    }
+}
+
+static void show_properties(showing *showing, const option *option,
+                            const declared_properties *properties, uint32_t indent)
+{
+    text_buffer *out = &showing->out;
+    if (properties->n == 0)
+        return;
+    begin_option(showing, option->name, indent);
+    text_append_char(out, '\n');
+    for (uint32_t i = 0; i < properties->n; i++) {
+        const declared_property *property = &properties->items[i];
+        bool hidden = option->secret || property_is_secret(property->name);
+        begin_line(showing, indent + 2);
+        show_key(out, property->name);
+        show_text(out, hidden ? "***" : property->value.value, indent + 4);
+    }
+}
+
+static void show_functions(showing *showing, const option *option, const declared_blocks *blocks,
+                           uint32_t indent)
+{
+    const function_block *functions = blocks->items;
+    if (blocks->n == 0)
+        return;
+    begin_option(showing, option->name, indent);
+    text_append_char(&showing->out, '\n');
+    for (uint32_t i = 0; i < blocks->n; i++) {
+        const type *type = functions[i].type.value;
+        const char *name = type == NULL ? "" : type_name(showing->arena, type);
+        text_format(&showing->out, "%*s-", (int)indent + 2, "");
+        if (name == NULL) {
+            showing->out.failed = true;
+        } else if (type == NULL) {
+            show_text(&showing->out, functions[i].name.value, indent + 4);
+        } else {
+            text_append_char(&showing->out, ' ');
+            show_key(&showing->out, functions[i].name.value);
+            show_text(&showing->out, name, indent + 6);
+        }
+    }
+}
+
+/* Where nothing was written below a key or a dash, the block is empty. */
+static void close_block(showing *showing, size_t before, uint32_t indent)
+{
+    text_buffer *out = &showing->out;
+    if (out->failed || out->length != before)
+        return;
+    if (showing->dash) {
+        begin_line(showing, indent);
+    } else {
+        out->length--; /* the line's end behind the colon */
+        text_append_char(out, ' ');
+    }
+    text_append_c(out, "{}\n");
+}
+
+static void show_nested(showing *showing, const char *name, const block_kind *block,
+                        const char *from, uint32_t indent)
+{
+    begin_option(showing, name, indent);
+    text_append_char(&showing->out, '\n');
+    size_t before = showing->out.length;
+    show_block(showing, block, from, indent + 2);
+    close_block(showing, before, indent + 2);
+}
+
+static void show_blocks(showing *showing, const option *option, const declared_blocks *blocks,
+                        uint32_t indent)
+{
+    if (blocks->n == 0)
+        return;
+    begin_option(showing, option->name, indent);
+    text_append_char(&showing->out, '\n');
+    for (uint32_t i = 0; i < blocks->n; i++) {
+        size_t before = showing->out.length;
+        showing->dash = true;
+        show_block(showing, option->block, (const char *)blocks->items + i * option->block->size,
+                   indent + 4);
+        close_block(showing, before, indent + 4);
+    }
+}
+
+/* A number that was not given and has no default stays away. */
+static void show_number(showing *showing, const option *option, int64_t value, uint32_t indent)
+{
+    char text[VALUE_TEXT_MAX];
+    if (value == 0 && option->standard == NULL && !option->required)
+        return;
+    if (option->kind == OPTION_DURATION)
+        value_format_duration(value, text);
+    else if (option->kind == OPTION_BYTES)
+        value_format_bytes(value, text);
+    else
+        snprintf(text, sizeof text, "%" PRId64, value);
+    begin_option(showing, option->name, indent);
+    text_format(&showing->out, " %s\n", text);
+}
+
+static void show_choice(showing *showing, const option *option, int value, uint32_t indent)
+{
+    if (value == 0 && option->standard == NULL && !option->required)
+        return;
+    begin_option(showing, option->name, indent);
+    show_text(&showing->out, option->choices[value], indent + 2);
+}
+
+static void show_option(showing *showing, const option *option, const char *block, uint32_t indent)
+{
+    const void *from = block + option->offset;
+    switch (option->kind) {
+    case OPTION_TEXT:
+    case OPTION_NAME:
+    case OPTION_SQL: {
+        const declared_text *text = from;
+        if (text->value == NULL)
+            return;
+        begin_option(showing, option->name, indent);
+        show_text(&showing->out, option->secret ? "***" : text->value, indent + 2);
+        return;
+    }
+    case OPTION_BOOLEAN:
+        begin_option(showing, option->name, indent);
+        text_append_c(&showing->out, *(const bool *)from ? " true\n" : " false\n");
+        return;
+    case OPTION_INTEGER:
+    case OPTION_DURATION:
+    case OPTION_BYTES: show_number(showing, option, *(const int64_t *)from, indent); return;
+    case OPTION_CHOICE: show_choice(showing, option, *(const int *)from, indent); return;
+    case OPTION_TYPE: show_type(showing, option, from, indent); return;
+    case OPTION_SCHEMA: {
+        const declared_schema *schema = from;
+        if (schema->value.n_fields == 0)
+            return;
+        begin_option(showing, option->name, indent);
+        text_append_char(&showing->out, '\n');
+        show_schema(showing, schema->value.fields, schema->value.n_fields, indent + 2);
+        return;
+    }
+    case OPTION_TEXTS: show_texts(showing, option, from, indent); return;
+    case OPTION_PROPERTIES: show_properties(showing, option, from, indent); return;
+    case OPTION_FUNCTIONS: show_functions(showing, option, from, indent); return;
+    case OPTION_BLOCK:
+        if (option->given_offset == 0 || *(const bool *)(block + option->given_offset - 1))
+            show_nested(showing, option->name, option->block, from, indent);
+        return;
+    case OPTION_BLOCKS: show_blocks(showing, option, from, indent); return;
+    case OPTION_KIND: {
+        const declared_kind *kind = from;
+        if (kind->kind != NULL)
+            show_nested(showing, kind->kind->name, kind->kind, kind->options, indent);
+        return;
+    }
+    }
+}
+
+static void show_block(showing *showing, const block_kind *block, const char *from, uint32_t indent)
+{
+    for (const option *option = block->options; option->name != NULL; option++)
+        show_option(showing, option, from, indent);
+}
+
+freshet_code freshet_declaration_show(const freshet_declaration *declaration,
+                                      freshet_write_fn *write, void *context, freshet_error *err)
+{
+    if (declaration_of(declaration) == NULL || write == NULL)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "freshet_declaration_show needs a declaration that is finished, and a "
+                         "function that writes");
+    showing showing = {.arena = arena_open()};
+    text_init(&showing.out, TEXT_LIMIT_DEFAULT);
+    if (showing.arena == NULL)
+        showing.out.failed = true;
+    else
+        show_block(&showing, &declaration_block, (const char *)&declaration->parsed, 0);
+    freshet_code code = FRESHET_OK;
+    if (showing.out.failed)
+        code = error_memory(err, "writing the declaration");
+    else if (!write(context, showing.out.bytes, showing.out.length))
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "writing the declaration ended early");
+    text_release(&showing.out);
+    arena_close(showing.arena);
+    return code;
+}

@@ -1,0 +1,643 @@
+/* feature_plan.c - see feature_plan.h. */
+#include "features/feature_plan_internal.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "features/cast.h"
+
+#define ALONE_PREFIX "SELECT ("
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+uint32_t planner_find(const planner *planner, const char *name)
+{
+    for (uint32_t i = 0; i < planner->n_seen; i++)
+        if (strcasecmp(planner->plan->slots[planner->seen[i]].name, name) == 0)
+            return i;
+    return NO_SLOT;
+}
+
+uint32_t planner_add_slot(planner *planner, const char *name, const type *type)
+{
+    plan *plan = planner->plan;
+    uint32_t slot = plan->n_slots++;
+    plan->slots[slot] = (field){.name = name == NULL ? "" : name, .type = type};
+    if (name != NULL) {
+        uint32_t seen = planner_find(planner, name);
+        planner->seen[seen == NO_SLOT ? planner->n_seen++ : seen] = slot;
+    }
+    return slot;
+}
+
+const char *planner_who(planner *planner, const char *what, const char *name)
+{
+    return arena_format(planner->plan->arena, "%s \"%s\"", what, name);
+}
+
+uint32_t planner_add_output(planner *planner, const feature_block *block, const char *name,
+                            const type *type)
+{
+    plan *plan = planner->plan;
+    uint32_t seen = planner_find(planner, name);
+    if (seen != NO_SLOT && planner->seen[seen] >= plan->timestamp)
+        problem_add(planner->problems, &block->name.at,
+                    "feature \"%s\": there is a column \"%s\" already: choose another name",
+                    block->name.value, name);
+    uint32_t slot = planner_add_slot(planner, name, type);
+    plan->output_slots[planner->n_outputs++] = slot;
+    plan->needed[slot] = true;
+    return slot;
+}
+
+/* `who` is who asks: `feature "x"`. */
+static freshet_code report_unknown(planner *planner, const place *at, const char *who,
+                                   const char *unknown)
+{
+    if (who == NULL)
+        return error_memory(planner->err, PLANNING);
+    const char **candidates =
+        arena_alloc(planner->plan->arena, planner->n_seen * sizeof *candidates);
+    if (candidates == NULL)
+        return error_memory(planner->err, PLANNING);
+    for (uint32_t i = 0; i < planner->n_seen; i++)
+        candidates[i] = planner->plan->slots[planner->seen[i]].name;
+    const char *near = text_nearest(unknown, candidates, planner->n_seen);
+    if (near != NULL)
+        problem_add(planner->problems, at, "%s: there is no column \"%s\"; did you mean \"%s\"?",
+                    who, unknown, near);
+    else
+        problem_add(
+            planner->problems, at,
+            "%s: there is no column \"%s\" in the source's query or among what stands above", who,
+            unknown);
+    return FRESHET_OK;
+}
+
+freshet_code planner_resolve(planner *planner, const declared_text *from, const char *who,
+                             uint32_t *slot)
+{
+    uint32_t seen = planner_find(planner, from->value);
+    *slot = NO_SLOT;
+    if (seen == NO_SLOT)
+        return report_unknown(planner, &from->at, who, from->value);
+    *slot = planner->seen[seen];
+    planner->plan->needed[*slot] = true;
+    return FRESHET_OK;
+}
+
+static freshet_code check_cast(planner *planner, const cast_step *cast, const declared_type *to)
+{
+    if (cast->from == NO_SLOT)
+        return FRESHET_OK;
+    const type *from = planner->plan->slots[cast->from].type;
+    if (cast_possible(from, to->value))
+        return FRESHET_OK;
+    const char *from_name = type_name(planner->plan->arena, from);
+    const char *to_name = type_name(planner->plan->arena, to->value);
+    if (from_name == NULL || to_name == NULL)
+        return error_memory(planner->err, PLANNING);
+    problem_add(planner->problems, &to->at,
+                "%s \"%s\": column \"%s\" is %s, which cannot be cast to %s", cast->what,
+                cast->name, cast->from_name, from_name, to_name);
+    return FRESHET_OK;
+}
+
+/* ---- timestamp, keys, features that are columns ---------------------------------------------- */
+
+static freshet_code plan_timestamp(planner *planner)
+{
+    plan *plan = planner->plan;
+    const timestamp_block *block = &planner->block->timestamp;
+    freshet_code code = planner_resolve(planner, &block->from, "timestamp", &plan->timestamp_from);
+    if (code != FRESHET_OK || plan->timestamp_from == NO_SLOT)
+        return code;
+    plan->timestamp_name = block->from.value;
+    freshet_error problem;
+    code = event_time_compile(plan->arena, block, plan->slots[plan->timestamp_from].type,
+                              &plan->event_time, &problem);
+    if (code != FRESHET_USAGE)
+        return code == FRESHET_OK ? code : error_memory(planner->err, PLANNING);
+    problem_add(planner->problems, block->mask.value != NULL ? &block->mask.at : &block->from.at,
+                "timestamp: %s", problem.text);
+    return FRESHET_OK;
+}
+
+static freshet_code plan_keys(planner *planner)
+{
+    plan *plan = planner->plan;
+    const key_block *blocks = planner->block->keys.items;
+    for (uint32_t i = 0; i < plan->n_keys; i++) {
+        cast_step *key = &plan->keys[i];
+        const declared_text *from =
+            blocks[i].from.value != NULL ? &blocks[i].from : &blocks[i].name;
+        *key = (cast_step){.what = "key", .name = blocks[i].name.value, .from_name = from->value};
+        freshet_code code =
+            planner_resolve(planner, from, planner_who(planner, "key", key->name), &key->from);
+        if (code == FRESHET_OK)
+            code = check_cast(planner, key, &blocks[i].type);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code plan_column(planner *planner, const feature_block *block)
+{
+    plan *plan = planner->plan;
+    const declared_text *from = block->from.value != NULL ? &block->from : &block->name;
+    cast_step cast = {.what = "feature", .name = block->name.value, .from_name = from->value};
+    freshet_code code =
+        planner_resolve(planner, from, planner_who(planner, "feature", cast.name), &cast.from);
+    if (code == FRESHET_OK)
+        code = check_cast(planner, &cast, &block->type);
+    cast.to = planner_add_output(planner, block, block->name.value, block->type.value);
+    bool after = cast.from != NO_SLOT && plan->from_windows[cast.from];
+    steps *steps = after ? &plan->after : &plan->before;
+    plan->from_windows[cast.to] = after;
+    steps->items[steps->n++].cast = cast;
+    return code;
+}
+
+/* ---- features that are SQL ------------------------------------------------------------------- */
+
+static void report_sql(planner *planner, const sql_feature *feature, const sql_problem *problem)
+{
+    place at = feature->sql->at;
+    if (problem->position >= 0)
+        at = declaration_place_in(planner->handle, feature->sql, (size_t)problem->position);
+    problem_add(planner->problems, &at, "%s: %s", feature->who, problem->text);
+}
+
+/* Reports the names that are no columns here; *known says that there are none. */
+static freshet_code check_mentions(planner *planner, const sql_feature *feature, bool *known)
+{
+    *known = true;
+    for (uint32_t i = 0; i < feature->expression.n_mentions; i++) {
+        const mention *mention = &feature->expression.mentions[i];
+        if (mention->is_parameter || planner_find(planner, mention->name) != NO_SLOT)
+            continue;
+        *known = false;
+        sql_problem problem = {.position = mention->position};
+        const char *reason = expression_refused_name(mention->name);
+        if (reason != NULL) {
+            snprintf(problem.text, sizeof problem.text, "%s %s", mention->name, reason);
+            report_sql(planner, feature, &problem);
+            continue;
+        }
+        place at = feature->sql->at;
+        if (mention->position >= 0)
+            at = declaration_place_in(planner->handle, feature->sql, (size_t)mention->position);
+        freshet_code code = report_unknown(planner, &at, feature->who, mention->name);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+/* The first column of the expression that is made of windows, or NO_SLOT. */
+static uint32_t find_windowed(const planner *planner, const expression *expression)
+{
+    for (uint32_t i = 0; i < expression->n_mentions; i++) {
+        uint32_t seen = planner_find(planner, expression->mentions[i].name);
+        if (seen != NO_SLOT && planner->plan->from_windows[planner->seen[seen]])
+            return planner->seen[seen];
+    }
+    return NO_SLOT;
+}
+
+/* May the expression be evaluated where the open stage is? Not if it mentions what came after. */
+static bool fits_stage(const planner *planner, const stage *stage, const expression *expression)
+{
+    if (stage == NULL)
+        return false;
+    for (uint32_t slot = stage->begun_at; slot < planner->plan->n_slots; slot++)
+        if (expression_mentions(expression, planner->plan->slots[slot].name))
+            return false;
+    return true;
+}
+
+static freshet_code begin_stage(planner *planner, unsigned phase)
+{
+    plan *plan = planner->plan;
+    steps *steps = phase == 0 ? &plan->before : &plan->after;
+    stage *stage = arena_zero(plan->arena, 1, sizeof *stage);
+    if (stage == NULL)
+        return error_memory(planner->err, PLANNING);
+    stage->number = ++planner->n_stages;
+    snprintf(stage->input_name, sizeof stage->input_name, "__freshet_features_%u",
+             stage->number - 1);
+    stage->begun_at = plan->n_slots;
+    steps->items[steps->n++].stage = stage;
+    planner->open[phase] = stage;
+    return FRESHET_OK;
+}
+
+/* Lengthens an array that holds n items by one, doubling its room when n is a power of two. */
+static void *make_room(arena *arena, void *items, uint32_t n, size_t size)
+{
+    if ((n & (n - 1)) != 0)
+        return items;
+    return arena_grow(arena, items, n * size, (n == 0 ? 1 : 2 * (size_t)n) * size);
+}
+
+/* Puts the feature into a stage, and the columns that it mentions into the stage's input. */
+static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_feature *feature)
+{
+    arena *arena = planner->plan->arena;
+    stage *stage = planner->open[phase];
+    uint32_t *stage_of = planner->stage_of[phase];
+    assert(stage != NULL);
+    stage->features = make_room(arena, stage->features, stage->n_features, sizeof *feature);
+    if (stage->features == NULL)
+        return error_memory(planner->err, PLANNING);
+    stage->features[stage->n_features++] = *feature;
+    for (uint32_t i = 0; i < feature->expression.n_mentions; i++) {
+        uint32_t seen = planner_find(planner, feature->expression.mentions[i].name);
+        if (seen == NO_SLOT || stage_of[planner->seen[seen]] == stage->number)
+            continue;
+        uint32_t slot = planner->seen[seen];
+        stage_of[slot] = stage->number;
+        stage->slots = make_room(arena, stage->slots, stage->n_slots, sizeof *stage->slots);
+        if (stage->slots == NULL)
+            return error_memory(planner->err, PLANNING);
+        stage->slots[stage->n_slots++] = slot;
+    }
+    return FRESHET_OK;
+}
+
+freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after)
+{
+    plan *plan = planner->plan;
+    sql_problem problem;
+    bool known = false;
+    *after = false;
+    if (feature->who == NULL)
+        return error_memory(planner->err, PLANNING);
+    freshet_code code = expression_read(plan->session, plan->arena, feature->sql->value,
+                                        &feature->expression, &problem, planner->err);
+    if (code == FRESHET_USAGE)
+        report_sql(planner, feature, &problem);
+    else if (code == FRESHET_OK)
+        code = check_mentions(planner, feature, &known);
+    if (code != FRESHET_OK && code != FRESHET_USAGE)
+        return code;
+    if (!known)
+        return FRESHET_OK;
+    uint32_t windowed = find_windowed(planner, &feature->expression);
+    *after = windowed != NO_SLOT;
+    if (*after && feature->is_filter) {
+        problem_add(planner->problems, &feature->sql->at, WINDOW_OF_WINDOW, feature->who,
+                    plan->slots[windowed].name);
+        return FRESHET_OK;
+    }
+    const unsigned phase = *after ? 1 : 0;
+    code = FRESHET_OK;
+    if (!fits_stage(planner, planner->open[phase], &feature->expression))
+        code = begin_stage(planner, phase);
+    feature->to = plan->n_slots;
+    return code == FRESHET_OK ? add_to_stage(planner, phase, feature) : code;
+}
+
+static freshet_code plan_sql(planner *planner, const feature_block *block)
+{
+    sql_feature feature = {.who = planner_who(planner, "feature", block->name.value),
+                           .sql = &block->sql,
+                           .type = block->type.value,
+                           .type_at = &block->type.at};
+    bool after;
+    freshet_code code = planner_add_sql(planner, &feature, &after);
+    uint32_t slot = planner_add_output(planner, block, block->name.value, block->type.value);
+    planner->plan->from_windows[slot] = after;
+    return code;
+}
+
+/* ---- preparing the stages -------------------------------------------------------------------- */
+
+/* `SELECT (a) AS __freshet_0, (b) AS __freshet_1, __freshet_feature_row FROM ...` */
+static freshet_code stage_sql(arena *arena, const stage *stage, const char **sql,
+                              freshet_error *err)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    text_append_c(&text, "SELECT ");
+    for (uint32_t i = 0; i < stage->n_features; i++) /* a comment at the end ends with the line */
+        text_format(&text, "(%s\n) AS __freshet_%u, ", stage->features[i].expression.sql, i);
+    text_format(&text, PLAN_ROW_COLUMN " FROM %s", stage->input_name);
+    *sql = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
+    text_release(&text);
+    return *sql == NULL ? error_memory(err, PLANNING) : FRESHET_OK;
+}
+
+freshet_code plan_prepare_alone(plan *plan, const stage *stage, sql_feature *feature,
+                                sql_problem *problem, freshet_error *err)
+{
+    const char *sql =
+        arena_format(plan->arena, ALONE_PREFIX "%s\n) AS __freshet_0, " PLAN_ROW_COLUMN " FROM %s",
+                     feature->expression.sql, stage->input_name);
+    if (sql == NULL)
+        return error_memory(err, PLANNING);
+    freshet_code code = sql_prepare(plan->session, sql, &feature->alone, problem, err);
+    if (code == FRESHET_USAGE && problem != NULL) {
+        int64_t prefix = (int64_t)strlen(ALONE_PREFIX);
+        int64_t length = (int64_t)strlen(feature->expression.sql);
+        problem->position -= prefix;
+        if (problem->position > length)
+            problem->position = -1;
+    }
+    return code;
+}
+
+/* A statement that aggregates fails for the row number beside it, in words that would not help. */
+static freshet_code explain_aggregate(planner *planner, const sql_feature *feature,
+                                      sql_problem *problem)
+{
+    const char *aggregate;
+    freshet_code code = expression_find_aggregate(planner->plan->session, planner->plan->arena,
+                                                  &feature->expression, &aggregate, planner->err);
+    if (code == FRESHET_OK && aggregate != NULL) {
+        problem->position = -1;
+        snprintf(problem->text, sizeof problem->text,
+                 "%s() is an aggregate of many rows, and a feature's SQL sees one row at a time: "
+                 "for values of many rows use `window`",
+                 aggregate);
+    }
+    return code;
+}
+
+static freshet_code check_sql_type(planner *planner, const sql_feature *feature, const type *given)
+{
+    if (cast_possible(given, feature->type))
+        return FRESHET_OK;
+    const char *from = type_name(planner->plan->arena, given);
+    const char *to = type_name(planner->plan->arena, feature->type);
+    if (from == NULL || to == NULL)
+        return error_memory(planner->err, PLANNING);
+    problem_add(planner->problems, feature->type_at,
+                "%s: its SQL gives %s, which cannot be cast to %s", feature->who, from, to);
+    return FRESHET_OK;
+}
+
+/* After the stage's statement failed: whose fault is it? Runs, too, for what fails with no rows. */
+static freshet_code check_alone(planner *planner, stage *stage, sql_feature *feature, bool *bad)
+{
+    plan *plan = planner->plan;
+    sql_problem problem = {.position = -1};
+    batch rows;
+    freshet_code code = plan_prepare_alone(plan, stage, feature, &problem, planner->err);
+    if (code == FRESHET_USAGE) {
+        code = explain_aggregate(planner, feature, &problem);
+        report_sql(planner, feature, &problem);
+        *bad = true;
+        return code;
+    }
+    if (code != FRESHET_OK)
+        return code;
+    freshet_error failure;
+    code = sql_run(feature->alone, plan->arena, &rows, &failure);
+    if (code == FRESHET_OK)
+        return check_sql_type(planner, feature,
+                              sql_statement_schema(feature->alone)->fields[0].type);
+    if (failure.then != FRESHET_SKIP_ROW)
+        return error_set(planner->err, code, failure.then, failure.at, "%s", failure.text);
+    snprintf(problem.text, sizeof problem.text, "%.600s", failure.text);
+    report_sql(planner, feature, &problem);
+    *bad = true;
+    return FRESHET_OK;
+}
+
+static freshet_code find_culprits(planner *planner, stage *stage, const char *message)
+{
+    bool bad = false;
+    for (uint32_t i = 0; i < stage->n_features; i++) {
+        freshet_code code = check_alone(planner, stage, &stage->features[i], &bad);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    if (!bad)
+        problem_add(planner->problems, &stage->features[0].sql->at, "%s: %s",
+                    stage->features[0].who, message);
+    return FRESHET_OK;
+}
+
+static freshet_code check_stage_types(planner *planner, const stage *stage)
+{
+    const schema *given = sql_statement_schema(stage->statement);
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++)
+        code = check_sql_type(planner, &stage->features[i], given->fields[i].type);
+    return code;
+}
+
+static freshet_code add_input(planner *planner, stage *stage)
+{
+    plan *plan = planner->plan;
+    field *fields = arena_alloc(plan->arena, stage->n_slots * sizeof *fields);
+    stage->used = arena_zero(plan->arena, stage->n_slots, sizeof *stage->used);
+    if (fields == NULL || stage->used == NULL)
+        return error_memory(planner->err, PLANNING);
+    for (uint32_t i = 0; i < stage->n_slots; i++)
+        fields[i] = plan->slots[stage->slots[i]];
+    stage->seen = (schema){.n_fields = stage->n_slots, .fields = fields};
+    return sql_input_add(plan->session, stage->input_name, &stage->seen, PLAN_ROW_COLUMN, 0,
+                         &stage->input, planner->err);
+}
+
+static freshet_code prepare_stage(planner *planner, stage *stage)
+{
+    plan *plan = planner->plan;
+    const char *sql;
+    batch rows;
+    freshet_code code = add_input(planner, stage);
+    if (code == FRESHET_OK)
+        code = stage_sql(plan->arena, stage, &sql, planner->err);
+    if (code != FRESHET_OK)
+        return code;
+    freshet_error failure;
+    code = sql_prepare(plan->session, sql, &stage->statement, NULL, &failure);
+    if (code == FRESHET_USAGE)
+        return find_culprits(planner, stage, failure.text);
+    if (code == FRESHET_OK)
+        code = sql_run(stage->statement, plan->arena, &rows, &failure);
+    if (code == FRESHET_FAILED && failure.then == FRESHET_SKIP_ROW)
+        return find_culprits(planner, stage, failure.text);
+    if (code != FRESHET_OK)
+        return error_set(planner->err, code, failure.then, failure.at, "%s", failure.text);
+    sql_input_used(stage->input, stage->used);
+    for (uint32_t i = 0; i < stage->seen.n_fields; i++)
+        plan->needed[stage->slots[i]] |= stage->used[i];
+    return check_stage_types(planner, stage);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static freshet_code make_output(planner *planner)
+{
+    plan *plan = planner->plan;
+    field *fields = arena_alloc(plan->arena, planner->n_outputs * sizeof *fields);
+    if (fields == NULL)
+        return error_memory(planner->err, PLANNING);
+    for (uint32_t i = 0; i < planner->n_outputs; i++)
+        fields[i] = plan->slots[plan->output_slots[i]];
+    plan->output = (schema){.n_fields = planner->n_outputs, .fields = fields};
+    return FRESHET_OK;
+}
+
+static freshet_code allocate(planner *planner, const schema *input)
+{
+    plan *plan = planner->plan;
+    const feature_set_block *block = planner->block;
+    plan->arena = arena_open();
+    if (plan->arena == NULL)
+        return error_memory(planner->err, PLANNING);
+    uint64_t n = input->n_fields + 1 + (uint64_t)block->keys.n + plan_many_slots(block);
+    uint64_t n_steps = 2 * (uint64_t)block->features.n + 1;
+    if (n > PLAN_SLOTS_MAX)
+        return error_set(planner->err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the feature set \"%s\" has more than %u columns", block->name.value,
+                         PLAN_SLOTS_MAX);
+    schema kept = schema_keep(plan->arena, input);
+    plan->slots = arena_zero(plan->arena, n, sizeof *plan->slots);
+    plan->needed = arena_zero(plan->arena, n, sizeof *plan->needed);
+    plan->from_windows = arena_zero(plan->arena, n, sizeof *plan->from_windows);
+    plan->output_slots = arena_zero(plan->arena, n, sizeof *plan->output_slots);
+    plan->keys = arena_zero(plan->arena, block->keys.n, sizeof *plan->keys);
+    plan->before.items = arena_zero(plan->arena, n_steps, sizeof *plan->before.items);
+    plan->after.items = arena_zero(plan->arena, n_steps, sizeof *plan->after.items);
+    plan->many = arena_zero(plan->arena, block->features.n, sizeof *plan->many);
+    plan->views = arena_zero(plan->arena, block->features.n + 1, sizeof *plan->views);
+    planner->seen = arena_zero(plan->arena, n, sizeof *planner->seen);
+    bool ok = true;
+    for (unsigned phase = 0; phase < PHASES; phase++) {
+        planner->stage_of[phase] = arena_zero(plan->arena, n, sizeof(uint32_t));
+        ok = ok && planner->stage_of[phase] != NULL;
+    }
+    if (!ok || kept.fields == NULL || plan->slots == NULL || plan->needed == NULL ||
+        plan->from_windows == NULL || plan->output_slots == NULL || plan->keys == NULL ||
+        plan->before.items == NULL || plan->after.items == NULL || plan->many == NULL ||
+        plan->views == NULL || planner->seen == NULL)
+        return error_memory(planner->err, PLANNING);
+    plan->n_keys = block->keys.n;
+    plan->n_source = input->n_fields;
+    for (uint32_t i = 0; i < kept.n_fields; i++)
+        planner_add_slot(planner, kept.fields[i].name, kept.fields[i].type);
+    return FRESHET_OK;
+}
+
+static void add_plain_output(planner *planner, uint32_t slot)
+{
+    planner->plan->output_slots[planner->n_outputs++] = slot;
+    planner->plan->needed[slot] = true;
+}
+
+static freshet_code plan_feature(planner *planner, const feature_block *block)
+{
+    if (block->has_window || block->has_aggregate)
+        return plan_many(planner, block);
+    return block->sql.value != NULL ? plan_sql(planner, block) : plan_column(planner, block);
+}
+
+/* Keys and the timestamp are taken from the source's columns, whatever the others are called. */
+static freshet_code plan_columns(planner *planner)
+{
+    plan *plan = planner->plan;
+    const feature_block *features = planner->block->features.items;
+    const key_block *keys = planner->block->keys.items;
+    assert(planner->seen != NULL);
+    freshet_code code = plan_timestamp(planner);
+    if (code == FRESHET_OK)
+        code = plan_keys(planner);
+    if (code != FRESHET_OK)
+        return code;
+    plan->timestamp = planner_add_slot(planner, "timestamp", type_simple(TYPE_TIMESTAMP));
+    for (uint32_t i = 0; i < plan->n_keys; i++) {
+        plan->keys[i].to = planner_add_slot(planner, plan->keys[i].name, keys[i].type.value);
+        add_plain_output(planner, plan->keys[i].to);
+    }
+    add_plain_output(planner, plan->timestamp);
+    for (uint32_t i = 0; code == FRESHET_OK && i < planner->block->features.n; i++)
+        code = plan_feature(planner, &features[i]);
+    if (code == FRESHET_OK && planner->block->has_aggregated)
+        code = plan_aggregated(planner);
+    return code == FRESHET_OK ? make_output(planner) : code;
+}
+
+static freshet_code prepare_stages(planner *planner, const steps *steps)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < steps->n; i++)
+        if (steps->items[i].stage != NULL)
+            code = prepare_stage(planner, steps->items[i].stage);
+    return code;
+}
+
+/* Can `refresh: on_expiry` mean anything? Only windows of time lose rows while none come. */
+static void check_refresh(planner *planner)
+{
+    const feature_set_block *block = planner->block;
+    const plan *plan = planner->plan;
+    if (block->refresh != REFRESH_ON_EXPIRY || block->has_aggregated)
+        return;
+    if (plan->n_views == 0 || plan->views[0].windows->longest_s < 0)
+        problem_add(
+            planner->problems, &block->name.at,
+            "refresh: on_expiry has no meaning here: rows leave fixed_windows of the feature "
+            "set's own keys by time alone, and no feature has such; row_windows change when "
+            "rows come, and other features with their own row");
+    if (block->timestamp.late == ON_LATE_UPDATE)
+        problem_add(planner->problems, &block->name.at,
+                    "refresh: on_expiry cannot go with `late: update`: what was sent when a window "
+                    "lost rows could never be put right by a late one");
+}
+
+freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_session *session,
+                       const schema *input, problems *problems, freshet_error *err)
+{
+    uint32_t n_problems = problems_count(problems);
+    const feature_set_block *block = &declaration_of(handle)->feature_set;
+    planner planner = {
+        .plan = plan, .handle = handle, .block = block, .problems = problems, .err = err};
+    plan->session = session;
+    plan->null_on_error = block->on_cast_error == ON_CAST_ERROR_NULL;
+    freshet_code code = allocate(&planner, input);
+    if (code == FRESHET_OK)
+        code = plan_columns(&planner);
+    if (code == FRESHET_OK)
+        code = prepare_stages(&planner, &plan->before);
+    if (code == FRESHET_OK)
+        code = prepare_stages(&planner, &plan->after);
+    if (code == FRESHET_OK && problems_count(problems) == n_problems)
+        code = plan_views(&planner);
+    if (code == FRESHET_OK && problems_count(problems) == n_problems)
+        check_refresh(&planner);
+    if (code == FRESHET_OK && problems_count(problems) > n_problems)
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the feature set \"%s\" cannot be computed as it is declared",
+                         block->name.value);
+    return code;
+}
+
+static void close_steps(const steps *steps)
+{
+    for (uint32_t i = 0; i < steps->n; i++) {
+        stage *stage = steps->items[i].stage;
+        if (stage == NULL)
+            continue;
+        for (uint32_t j = 0; j < stage->n_features; j++)
+            sql_statement_close(stage->features[j].alone);
+        sql_statement_close(stage->statement);
+        sql_input_close(stage->input);
+    }
+}
+
+void plan_close(plan *plan)
+{
+    close_steps(&plan->before);
+    close_steps(&plan->after);
+    arena_close(plan->arena);
+    *plan = (struct plan){0};
+}

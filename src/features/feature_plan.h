@@ -1,0 +1,142 @@
+/* feature_plan.h - how a feature set is computed: worked out once at open, followed for each batch.
+ *
+ * Each column that exists on the way has a slot: the source's columns first, then the timestamp,
+ * the keys, the features. A name may be given again (a feature named like a source column): the
+ * newest slot of a name is the one that is seen from there on.
+ *
+ * Features are computed by steps. A `from` feature is a step of its own, a cast. SQL features share
+ * a step, a stage, as long as none of them mentions a name that has been given since the stage
+ * began; then the next stage begins. A stage is one statement over an sql_input of the columns that
+ * its expressions mention:
+ *
+ *     SELECT (a + b) AS __freshet_0, (upper(s)) AS __freshet_1, __freshet_feature_row FROM ...
+ *
+ * The row number shows that the statement gave one row for each row, in order.
+ *
+ * WINDOWS (and groups) stand in the middle of the way. What does not need them comes before: the rows'
+ * own columns, the columns that windows look at, and their filters, each of them a slot of type
+ * boolean that no name reaches. Then come the windows' outputs, and then, in steps `after` them, the
+ * features that use these. What a window looks at can therefore not come from a window.
+ */
+#ifndef FRESHET_FEATURES_FEATURE_PLAN_H
+#define FRESHET_FEATURES_FEATURE_PLAN_H
+
+#include "declaration/declaration.h"
+#include "features/event_time.h"
+#include "features/expression.h"
+#include "sql/sql.h"
+#include "windows/window.h"
+
+#define NO_SLOT UINT32_MAX
+#define PLAN_SLOTS_MAX 50000u
+#define PLAN_ROW_COLUMN "__freshet_feature_row"
+
+/* A key, or a feature that is a column. */
+typedef struct cast_step {
+    const char *what; /* "key" or "feature", for messages */
+    const char *name;
+    const char *from_name;
+    uint32_t from; /* slots */
+    uint32_t to;
+} cast_step;
+
+/* An expression of a stage: a feature, or the filter of one. */
+typedef struct sql_feature {
+    const char *who; /* `feature "x"`, for messages */
+    const declared_text *sql;
+    const type *type;
+    const place *type_at;
+    bool is_filter;
+    expression expression;
+    uint32_t to;
+    sql_statement *alone; /* the same for this feature only, prepared when a row fails */
+} sql_feature;
+
+typedef struct stage {
+    uint32_t number; /* from 1 */
+    sql_feature *features;
+    uint32_t n_features;
+    uint32_t begun_at; /* only slots below this one are seen by the stage */
+    uint32_t *slots;   /* those that its features mention */
+    uint32_t n_slots;
+    schema seen; /* the same as the columns of the input */
+    bool *used;  /* does the statement read it? */
+    char input_name[32];
+    sql_input *input;
+    sql_statement *statement;
+} stage;
+
+typedef struct step {
+    stage *stage; /* or NULL: */
+    cast_step cast;
+} step;
+
+typedef struct steps {
+    step *items;
+    uint32_t n;
+} steps;
+
+/* A feature with `window` or `aggregate`: what it looks at. */
+typedef struct many_feature {
+    const feature_block *block;
+    uint32_t values; /* slots */
+    uint32_t filter; /* or NO_SLOT */
+    uint32_t first;  /* windows: the slots of its outputs, which follow each other */
+    uint32_t n;
+    uint32_t view;    /* windows: the one of plan.views that computes it */
+    const field *own; /* windows: its outputs with the functions' own types */
+} many_feature;
+
+/* Windows over the same rows in the same order. */
+typedef struct view {
+    const uint32_t *keys; /* slots */
+    uint32_t n_keys;
+    uint32_t order;            /* slot, or NO_SLOT: the timestamp */
+    const declared_text *said; /* `order_by`, where it is said */
+    windows_plan *windows;
+    const uint32_t *columns; /* slots of its value columns */
+    uint32_t n_columns;
+    const uint32_t *to;      /* slots of its outputs */
+    const many_feature **of; /* the feature of each output */
+} view;
+
+typedef struct plan {
+    arena *arena;
+    sql_session *session;
+    field *slots;
+    uint32_t n_slots, n_source;
+    bool *needed; /* is the slot read by anything? */
+    event_time event_time;
+    const char *timestamp_name; /* of the column it is taken from */
+    uint32_t timestamp_from, timestamp;
+    cast_step *keys;
+    uint32_t n_keys;
+    steps before; /* windows */
+    steps after;
+    bool *from_windows; /* by slot: is its value made of a window's? */
+    many_feature *many;
+    uint32_t n_many;
+    view *views; /* the first has the keys and the order of the timestamp */
+    uint32_t n_views;
+    const uint32_t
+        *carried; /* slots of a row that windows and what is after them leave as they are */
+    uint32_t n_carried;
+    uint32_t pivot;           /* aggregated sets: a slot, or NO_SLOT */
+    const uint32_t *distinct; /* slots, as declared */
+    bool null_on_error;
+    bool corrects; /* set before plan_make: rows that windows change later are output again */
+    schema output; /* of aggregated sets: keys and timestamp only */
+    uint32_t *output_slots;
+} plan;
+
+/* Makes the plan; mistakes are added to problems, and then FRESHET_BAD_DECLARATION is returned.
+ * plan_close in either case. `plan` is zeroed before. */
+freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_session *session,
+                       const schema *input, problems *problems, freshet_error *err);
+void plan_close(plan *plan);
+
+/* Prepares the statement of one feature of a stage alone. */
+freshet_code plan_prepare_alone(plan *plan, const stage *stage, sql_feature *feature,
+                                sql_problem *problem, freshet_error *err);
+
+#endif

@@ -1,0 +1,61 @@
+/* feature_plan_internal.h - between feature_plan.c and feature_plan_windows.c: the planner, while it makes a plan. */
+#ifndef FRESHET_FEATURES_FEATURE_PLAN_INTERNAL_H
+#define FRESHET_FEATURES_FEATURE_PLAN_INTERNAL_H
+
+#include "features/feature_plan.h"
+
+#define PLANNING "opening the feature set"
+
+/* Takes who, and the column's name. */
+#define WINDOW_OF_WINDOW                                                                         \
+    "%s: column \"%s\" is made of a window, and what a window looks at cannot be: windows look " \
+    "at what the row itself brings"
+
+/* Before windows, and after them. */
+#define PHASES 2
+
+typedef struct planner {
+    plan *plan;
+    const freshet_declaration *handle;
+    const feature_set_block *block;
+    problems *problems;
+    freshet_error *err;
+    uint32_t *seen; /* the newest slot of each name, in the order in which the names came up */
+    uint32_t n_seen;
+    uint32_t *stage_of[PHASES]; /* by slot: the newest stage that has it in its input, from 1 */
+    uint32_t n_stages;
+    stage *open[PHASES]; /* the stage that takes more features, or NULL */
+    uint32_t n_outputs;  /* in plan->output_slots */
+} planner;
+
+/* The place of a name in planner.seen, or NO_SLOT. */
+uint32_t planner_find(const planner *planner, const char *name);
+
+/* A new slot, which is the one seen under its name from now on. `name` NULL: no name reaches it. */
+uint32_t planner_add_slot(planner *planner, const char *name, const type *type);
+
+/* `what "name"`; NULL where memory is out, which whoever is given it reports. */
+const char *planner_who(planner *planner, const char *what, const char *name);
+
+/* The slot of a column that is taken as it is; NO_SLOT after a reported problem. `who` is who asks. */
+freshet_code planner_resolve(planner *planner, const declared_text *from, const char *who,
+                             uint32_t *slot);
+
+/* Plans an expression for the slot that is added next; *after tells whether it needs windows. Problems
+ * are reported. */
+freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after);
+
+/* A slot that is a column of the output; reports a name that the output has already. */
+uint32_t planner_add_output(planner *planner, const feature_block *block, const char *name,
+                            const type *type);
+
+/* feature_plan_windows.c: a feature with `window` or `aggregate`, its filter and its outputs. */
+freshet_code plan_many(planner *planner, const feature_block *block);
+/* How many slots the features will need at most. */
+uint64_t plan_many_slots(const feature_set_block *block);
+/* feature_plan_aggregated.c: the pivot's column and those of `distinct`. */
+freshet_code plan_aggregated(planner *planner);
+/* When all steps are prepared: what is carried, and the plans of the windows. */
+freshet_code plan_views(planner *planner);
+
+#endif

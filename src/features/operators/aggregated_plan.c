@@ -1,0 +1,381 @@
+/* aggregated_plan.c - from the declaration of an aggregated feature set to the plan of its groups
+ * (rolling/groups.h) and the columns of its output. */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "features/cast.h"
+#include "features/operators/aggregated_internal.h"
+
+#define PLANNING "opening the aggregated feature set"
+
+typedef struct planner {
+    arena *arena;
+    const feature_set_block *block;
+    const aggregated_source *source;
+    problems *problems;
+    aggregated_plan *plan;
+    uint32_t *columns;
+    field *fields;
+    uint32_t n_columns;
+    groups_declaration groups;
+    freshet_error *err;
+} planner;
+
+static freshet_code no_memory(const planner *planner)
+{
+    return error_memory(planner->err, PLANNING);
+}
+
+/* The number of a column of the growing row among those that the groups see; `name` is what the saved state
+ * knows it by. */
+static uint32_t add_column(planner *planner, uint32_t column, const char *name)
+{
+    for (uint32_t i = 0; i < planner->n_columns; i++)
+        if (planner->columns[i] == column)
+            return i;
+    planner->columns[planner->n_columns] = column;
+    planner->fields[planner->n_columns] =
+        (field){.name = name, .type = planner->source->columns[column].type};
+    return planner->n_columns++;
+}
+
+static uint32_t add_named(planner *planner, uint32_t column)
+{
+    return add_column(planner, column, planner->source->columns[column].name);
+}
+
+/* ---- features -------------------------------------------------------------------------------- */
+
+static freshet_code declare_feature(planner *planner, const aggregated_feature *feature,
+                                    groups_feature *into)
+{
+    const feature_block *block = feature->block;
+    const function_block *functions = block->aggregate.functions.items;
+    uint32_t n = block->aggregate.functions.n;
+    windows_function *texts = arena_zero(planner->arena, n + (size_t)1, sizeof *texts);
+    if (texts == NULL)
+        return no_memory(planner);
+    for (uint32_t i = 0; i < n; i++)
+        texts[i].text = functions[i].name.value;
+    *into = (groups_feature){
+        .name = block->name.value,
+        .values = add_named(planner, feature->values),
+        .filter = feature->filter == AGGREGATED_NONE
+                      ? WINDOWS_NO_FILTER
+                      : add_column(planner, feature->filter, block->filter.value),
+        .functions = texts,
+        .n_functions = n,
+    };
+    return FRESHET_OK;
+}
+
+/* A function that does not take its column's type, at its own place. */
+static freshet_code check_functions(planner *planner, const aggregated_feature *feature)
+{
+    const function_block *functions = feature->block->aggregate.functions.items;
+    const type *input = planner->source->columns[feature->values].type;
+    for (uint32_t i = 0; i < feature->block->aggregate.functions.n; i++) {
+        aggregate aggregate;
+        freshet_error why = {0};
+        freshet_code code =
+            aggregate_prepare(planner->arena, functions[i].name.value, input, &aggregate, &why);
+        if (code == FRESHET_NO_MEMORY)
+            return no_memory(planner);
+        if (code != FRESHET_OK)
+            problem_add(planner->problems, &functions[i].name.at, "feature \"%s\": %s",
+                        feature->block->name.value, why.text);
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code declare_features(planner *planner)
+{
+    uint32_t n = planner->source->n_features;
+    groups_feature *features = arena_zero(planner->arena, n + (size_t)1, sizeof *features);
+    freshet_code code = FRESHET_OK;
+    if (features == NULL)
+        return no_memory(planner);
+    for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
+        code = declare_feature(planner, &planner->source->features[i], &features[i]);
+        if (code == FRESHET_OK)
+            code = check_functions(planner, &planner->source->features[i]);
+    }
+    planner->groups.features = features;
+    planner->groups.n_features = n;
+    return code;
+}
+
+/* ---- pivot ----------------------------------------------------------------------------------- */
+
+/* Butterfree names a column by Python's text of the value: True, not true. */
+static const char *pivot_name(planner *planner, const column *values, uint32_t i, const char *text)
+{
+    if (values->type->kind == TYPE_BOOLEAN)
+        return ((const uint8_t *)values->data)[i] != 0 ? "True" : "False";
+    while (isspace((unsigned char)*text))
+        text++;
+    size_t length = strlen(text);
+    while (length > 0 && isspace((unsigned char)text[length - 1]))
+        length--;
+    return arena_copy(planner->arena, text, length);
+}
+
+/* The declared texts as cells of the column's type. */
+static freshet_code read_pivot(planner *planner, const pivot_block *block, const type *type,
+                               groups_pivot *into)
+{
+    uint32_t n = block->values.n;
+    column texts, *values = arena_zero(planner->arena, 1, sizeof *values);
+    const char **names = arena_zero(planner->arena, n + (size_t)1, sizeof *names);
+    uint64_t *failed = NULL;
+    if (values == NULL || names == NULL)
+        return no_memory(planner);
+    freshet_code code =
+        column_init(planner->arena, &texts, type_simple(TYPE_STRING), n, planner->err);
+    if (code != FRESHET_OK)
+        return code;
+    for (uint32_t i = 0; i < n; i++)
+        ((cell_text *)texts.data)[i] =
+            text_of(block->values.items[i].value, (uint32_t)strlen(block->values.items[i].value));
+    code = cast_column(planner->arena, &texts, n, type, values, &failed, planner->err);
+    for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
+        const declared_text *value = &block->values.items[i];
+        if (cast_failed(failed, i) || !column_is_valid(values, i)) {
+            const char *reason = cast_reason(planner->arena, &texts, i, type);
+            problem_add(planner->problems, &value->at, "the pivot's column \"%s\" is %s: %s",
+                        block->column.value, type_name(planner->arena, type),
+                        reason == NULL ? "the value is no such thing" : reason);
+            continue;
+        }
+        names[i] = pivot_name(planner, values, i, value->value);
+        if (names[i] == NULL)
+            code = no_memory(planner);
+    }
+    *into = (groups_pivot){into->column, values, names, n};
+    return code;
+}
+
+static freshet_code declare_pivot(planner *planner)
+{
+    const pivot_block *block = &planner->block->aggregated.pivot;
+    groups_pivot *pivot = &planner->groups.pivot;
+    pivot->column = WINDOWS_NONE;
+    if (planner->source->pivot == AGGREGATED_NONE)
+        return FRESHET_OK;
+    const type *type = planner->source->columns[planner->source->pivot].type;
+    if (!cast_possible(type_simple(TYPE_STRING), type) || type->n_fields > 0) {
+        problem_add(planner->problems, &block->column.at,
+                    "the pivot's column \"%s\" is %s: a pivot needs single values",
+                    block->column.value, type_name(planner->arena, type));
+        return FRESHET_OK;
+    }
+    pivot->column = add_named(planner, planner->source->pivot);
+    return read_pivot(planner, block, type, pivot);
+}
+
+/* ---- windows, distinct ----------------------------------------------------------------------- */
+
+static freshet_code declare_windows(planner *planner)
+{
+    const rolling_block *block = &planner->block->aggregated.windows;
+    groups_declaration *groups = &planner->groups;
+    if (!planner->block->aggregated.has_windows)
+        return FRESHET_OK;
+    const char **windows = arena_zero(planner->arena, block->over.n + (size_t)1, sizeof *windows);
+    if (windows == NULL)
+        return no_memory(planner);
+    for (uint32_t i = 0; i < block->over.n; i++)
+        windows[i] = block->over.items[i].value;
+    groups->windows = windows;
+    groups->n_windows = block->over.n;
+    groups->slide = block->slide.value;
+    groups->emit_change = block->emit == 1;
+    groups->nulls_on_expiry = planner->block->refresh == REFRESH_ON_EXPIRY;
+    return FRESHET_OK;
+}
+
+static freshet_code declare_distinct(planner *planner)
+{
+    const distinct_block *block = &planner->block->aggregated.distinct;
+    if (!planner->block->aggregated.has_distinct)
+        return FRESHET_OK;
+    uint32_t *subset = arena_zero(planner->arena, block->subset.n + (size_t)1, sizeof *subset);
+    if (subset == NULL)
+        return no_memory(planner);
+    for (uint32_t i = 0; i < block->subset.n; i++) {
+        uint32_t column = planner->source->distinct[i];
+        if (planner->source->columns[column].type->kind == TYPE_STRUCT)
+            problem_add(planner->problems, &block->subset.items[i].at,
+                        "column \"%s\" of \"distinct\" is a struct: take its fields",
+                        block->subset.items[i].value);
+        subset[i] = add_named(planner, column);
+    }
+    planner->groups.distinct = subset;
+    planner->groups.n_distinct = block->subset.n;
+    planner->groups.keep_first = block->keep == 1;
+    return FRESHET_OK;
+}
+
+static freshet_code declare_keys(planner *planner)
+{
+    const aggregated_source *source = planner->source;
+    const type **keys = arena_zero(planner->arena, source->n_keys + (size_t)1, sizeof(type *));
+    if (keys == NULL)
+        return no_memory(planner);
+    for (uint32_t i = 0; i < source->n_keys; i++)
+        keys[i] = source->columns[source->keys[i]].type;
+    planner->groups.keys = keys;
+    planner->groups.n_keys = source->n_keys;
+    return FRESHET_OK;
+}
+
+/* ---- the output ------------------------------------------------------------------------------ */
+
+/* The type that is said last: the function's own, the feature's, the one beside the function. */
+static freshet_code output_type(planner *planner, uint32_t output, const type **out)
+{
+    const field *own = &planner->plan->own[output];
+    uint32_t feature, function;
+    groups_output_of(planner->plan->groups, output, &feature, &function);
+    const feature_block *block = planner->source->features[feature].block;
+    const function_block *functions = block->aggregate.functions.items;
+    const declared_type *said =
+        functions[function].type.value != NULL ? &functions[function].type : &block->type;
+    *out = said->value == NULL ? own->type : said->value;
+    if (cast_possible(own->type, *out))
+        return FRESHET_OK;
+    const char *from = type_name(planner->arena, own->type);
+    const char *to = type_name(planner->arena, *out);
+    if (from == NULL || to == NULL)
+        return no_memory(planner);
+    problem_add(planner->problems, &said->at,
+                "feature \"%s\": %s gives %s, which cannot be cast to %s", block->name.value,
+                functions[function].name.value, from, to);
+    return FRESHET_OK;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcasecmp(((const field *)a)->name, ((const field *)b)->name);
+}
+
+/* Two functions of one name in a feature, two windows of one text, a pivot value said twice. */
+static freshet_code check_names(planner *planner)
+{
+    const schema *output = &planner->plan->output;
+    field *sorted = arena_alloc(planner->arena, output->n_fields * sizeof *sorted);
+    if (sorted == NULL)
+        return no_memory(planner);
+    memcpy(sorted, output->fields, output->n_fields * sizeof *sorted);
+    qsort(sorted, output->n_fields, sizeof *sorted, compare_names);
+    for (uint32_t i = 1; i < output->n_fields; i++)
+        if (compare_names(&sorted[i - 1], &sorted[i]) == 0) {
+            problem_add(planner->problems, &planner->block->name.at,
+                        "two columns of the output would be named \"%s\": say each function, "
+                        "window and value once, and give features names of their own",
+                        sorted[i].name);
+            while (i + 1 < output->n_fields && compare_names(&sorted[i], &sorted[i + 1]) == 0)
+                i++;
+        }
+    return FRESHET_OK;
+}
+
+static freshet_code make_output(planner *planner)
+{
+    const aggregated_source *source = planner->source;
+    const schema *own = groups_outputs(planner->plan->groups);
+    uint32_t n = 0;
+    field *fields =
+        arena_zero(planner->arena, source->n_keys + (size_t)1 + own->n_fields, sizeof *fields);
+    if (fields == NULL)
+        return no_memory(planner);
+    planner->plan->own = own->fields;
+    for (uint32_t i = 0; i < source->n_keys; i++)
+        fields[n++] = source->columns[source->keys[i]];
+    fields[n++] = (field){.name = "timestamp", .type = type_simple(TYPE_TIMESTAMP)};
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < own->n_fields && code == FRESHET_OK; i++, n++) {
+        fields[n].name = own->fields[i].name;
+        code = output_type(planner, i, &fields[n].type);
+    }
+    planner->plan->output = (schema){n, fields};
+    return code == FRESHET_OK ? check_names(planner) : code;
+}
+
+/* What saved state depends on, in words. */
+static const char *describe(planner *planner)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    text_append_c(&text, planner->groups.n_windows > 0 ? "rolling windows of" : "groups of");
+    for (uint32_t i = 0; i < planner->n_columns; i++) {
+        const char *type = type_name(planner->arena, planner->fields[i].type);
+        text_format(&text, "%s %s (%s)", i == 0 ? "" : ",", planner->fields[i].name,
+                    type == NULL ? "?" : type);
+    }
+    char *made = text.failed ? NULL : arena_copy(planner->arena, text.bytes, text.length);
+    text_release(&text);
+    return made;
+}
+
+static freshet_code make_groups(planner *planner)
+{
+    freshet_error why = {0};
+    planner->groups.columns = planner->fields;
+    planner->groups.n_columns = planner->n_columns;
+    freshet_code code =
+        groups_plan_make(planner->arena, &planner->groups, &planner->plan->groups, &why);
+    if (code == FRESHET_BAD_DECLARATION) {
+        problem_add(planner->problems, &planner->block->name.at, "%s", why.text);
+        return FRESHET_OK;
+    }
+    return code == FRESHET_OK ? make_output(planner) : no_memory(planner);
+}
+
+static freshet_code declare(planner *planner)
+{
+    freshet_code code = declare_keys(planner);
+    if (code == FRESHET_OK)
+        code = declare_features(planner);
+    if (code == FRESHET_OK)
+        code = declare_windows(planner);
+    if (code == FRESHET_OK)
+        code = declare_pivot(planner);
+    if (code == FRESHET_OK)
+        code = declare_distinct(planner);
+    return code;
+}
+
+freshet_code aggregated_plan_make(arena *arena, const declaration *declaration,
+                                  const aggregated_source *source, problems *problems,
+                                  aggregated_plan *out, freshet_error *err)
+{
+    uint32_t n_problems = problems_count(problems);
+    planner planner = {.arena = arena,
+                       .block = &declaration->feature_set,
+                       .source = source,
+                       .problems = problems,
+                       .plan = out,
+                       .err = err};
+    planner.columns = arena_zero(arena, source->n_columns + (size_t)1, sizeof *planner.columns);
+    planner.fields = arena_zero(arena, source->n_columns + (size_t)1, sizeof *planner.fields);
+    if (planner.columns == NULL || planner.fields == NULL)
+        return no_memory(&planner);
+    freshet_code code = declare(&planner);
+    if (code == FRESHET_OK && problems_count(problems) == n_problems)
+        code = make_groups(&planner);
+    if (code != FRESHET_OK)
+        return code;
+    out->columns = planner.columns;
+    out->n_columns = planner.n_columns;
+    out->shape = describe(&planner);
+    if (problems_count(problems) > n_problems)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the aggregated feature set \"%s\" cannot be computed as it is declared",
+                         declaration->feature_set.name.value);
+    return out->shape == NULL ? no_memory(&planner) : FRESHET_OK;
+}

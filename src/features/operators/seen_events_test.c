@@ -1,0 +1,366 @@
+/* seen_events_test.c - events taken once: against the definition, through saving and forgetting. */
+#include "features/operators/seen_events.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/text.h"
+
+#define SECOND_US INT64_C(1000000)
+#define WITHIN_US (100 * SECOND_US)
+#define MEMORY ((size_t)1 << 30)
+
+static field fields[] = {{"n", NULL}, {"event_id", NULL}, {"part", NULL}};
+static const schema input = {3, fields};
+static const uint32_t id_columns[] = {1, 2};
+static arena *memory;
+
+static int set_up(void **state)
+{
+    (void)state;
+    fields[0].type = type_simple(TYPE_BIGINT);
+    fields[1].type = type_simple(TYPE_STRING);
+    fields[2].type = type_simple(TYPE_DOUBLE);
+    memory = arena_open();
+    return memory == NULL;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_close(memory);
+    return 0;
+}
+
+static seen_events *open_seen(void)
+{
+    seen_events *seen = NULL;
+    assert_int_equal(seen_events_open(&input, id_columns, 2, WITHIN_US, MEMORY, &seen, NULL),
+                     FRESHET_OK);
+    return seen;
+}
+
+static bool take(seen_events *seen, const char *id, double part, int64_t second)
+{
+    batch in;
+    bool is_new = false;
+    assert_int_equal(batch_init(&in, memory, &input, 1, NULL), FRESHET_OK);
+    if (id == NULL)
+        column_set_null(memory, &in.columns[1], 0);
+    else
+        ((cell_text *)in.columns[1].data)[0] = text_of(id, (uint32_t)strlen(id));
+    ((double *)in.columns[2].data)[0] = part;
+    in.n_rows = 1;
+    assert_int_equal(seen_events_take(seen, &in, 0, second * SECOND_US, &is_new, NULL), FRESHET_OK);
+    arena_reset(memory);
+    return is_new;
+}
+
+static void an_event_is_taken_once(void **state)
+{
+    (void)state;
+    seen_events *seen = open_seen();
+    assert_true(take(seen, "a", 1, 1000));
+    assert_false(take(seen, "a", 1, 1000));
+    assert_false(take(seen, "a", 1, 1100)); /* as far as it goes, both ways */
+    assert_false(take(seen, "a", 1, 900));
+    assert_true(take(seen, "a", 1, 1101));
+    assert_true(take(seen, "a", 1, 899));
+    assert_false(take(seen, "a", 1, 1000)); /* all three are known */
+    assert_false(take(seen, "a", 1, 1201));
+    assert_false(take(seen, "a", 1, 799));
+    assert_true(take(seen, "a", 2, 1000)); /* the id is both columns */
+    assert_true(take(seen, "an id that is longer than twelve bytes", 1, 1000));
+    assert_false(take(seen, "an id that is longer than twelve bytes", 1, 1000));
+    assert_true(take(seen, "n", (double)NAN, 0));
+    assert_false(take(seen, "n", -(double)NAN, 0));
+    assert_true(take(seen, "n", 0.0, 0));
+    assert_false(take(seen, "n", -0.0, 0));
+    assert_int_equal(seen_events_repeated(seen), 9);
+    seen_events_close(seen);
+}
+
+static void without_an_id_nothing_repeats(void **state)
+{
+    (void)state;
+    seen_events *seen = open_seen();
+    for (int i = 0; i < 3; i++)
+        assert_true(take(seen, NULL, 1, 1000));
+    assert_int_equal(seen_events_part(seen)->keys(seen), 0);
+    seen_events_close(seen);
+}
+
+static void times_at_the_ends(void **state)
+{
+    (void)state;
+    seen_events *seen = open_seen();
+    batch in;
+    bool is_new;
+    assert_int_equal(batch_init(&in, memory, &input, 1, NULL), FRESHET_OK);
+    in.n_rows = 1;
+    ((cell_text *)in.columns[1].data)[0] = text_of("a", 1);
+    const int64_t times_us[] = {INT64_MAX, INT64_MIN, 0, INT64_MAX - 1, INT64_MIN + 1};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(seen_events_take(seen, &in, 0, times_us[i], &is_new, NULL), FRESHET_OK);
+        assert_int_equal(is_new, i < 3);
+    }
+    seen_events_forget(seen, INT64_MIN);
+    assert_int_equal(seen_events_part(seen)->keys(seen), 1);
+    seen_events_close(seen);
+}
+
+static void ids_are_forgotten_when_no_row_can_repeat_them(void **state)
+{
+    (void)state;
+    seen_events *seen = open_seen();
+    const state_part *part = seen_events_part(seen);
+    char id[32];
+    for (int i = 0; i < 5000; i++) {
+        snprintf(id, sizeof id, "event %d", i);
+        assert_true(take(seen, id, 0, i));
+    }
+    assert_int_equal(part->keys(seen), 5000);
+    assert_true(take(seen, "event 10", 0, 3000)); /* lives on by its newer time */
+    size_t bytes = part->bytes(seen);
+    seen_events_forget(seen, 2000 * SECOND_US);
+    /* what is older than 1900 s, but for less than one bucket, and but for number 10 */
+    assert_in_range(part->keys(seen), 3101, 3110);
+    assert_true(part->bytes(seen) < bytes * 2 / 3);
+    assert_false(take(seen, "event 10", 0, 3050));
+    assert_false(take(seen, "event 1900", 0, 2000));
+    seen_events_forget(seen, 4000 * SECOND_US);
+    assert_in_range(part->keys(seen), 1100, 1107);
+    seen_events_forget(seen, 1000000 * SECOND_US);
+    assert_int_equal(part->keys(seen), 0);
+    assert_int_equal(part->bytes(seen), 0);
+    uint32_t cursor = 0;
+    state_key key;
+    assert_false(part->next_dirty(seen, &cursor, &key)); /* none was ever saved */
+    seen_events_close(seen);
+}
+
+/* ---- against the definition, with saving ------------------------------------------------------ */
+
+#define EVENTS 3000u
+#define STORE_MAX 4096u
+
+typedef struct taken {
+    uint32_t id;
+    int64_t second;
+} taken;
+
+typedef struct saved {
+    char key[64];
+    size_t key_length;
+    text_buffer value;
+} saved;
+
+static saved store[STORE_MAX];
+static uint32_t n_saved;
+
+static void save_one(const state_part *part, const state_key *key)
+{
+    uint32_t i = 0;
+    while (i < n_saved && (store[i].key_length != key->length ||
+                           memcmp(store[i].key, key->bytes, key->length) != 0))
+        i++;
+    if (part->is_empty(part->self, key)) {
+        if (i < n_saved) {
+            text_release(&store[i].value);
+            store[i] = store[--n_saved];
+        }
+        return;
+    }
+    if (i == n_saved) {
+        assert_true(n_saved < STORE_MAX && key->length <= sizeof store[i].key);
+        memcpy(store[i].key, key->bytes, key->length);
+        store[i].key_length = key->length;
+        text_init(&store[i].value, 1 << 20);
+        n_saved++;
+    }
+    text_reset(&store[i].value);
+    assert_int_equal(part->save(part->self, key, &store[i].value, NULL), FRESHET_OK);
+}
+
+static void checkpoint(const state_part *part)
+{
+    state_key key;
+    for (uint32_t cursor = 0; part->next_dirty(part->self, &cursor, &key);)
+        save_one(part, &key);
+    part->clean(part->self);
+}
+
+static seen_events *restart(seen_events *seen)
+{
+    seen_events_close(seen);
+    seen = open_seen();
+    for (uint32_t i = 0; i < n_saved; i++)
+        assert_int_equal(seen_events_part(seen)->restore(seen, store[i].key, store[i].key_length,
+                                                         store[i].value.bytes,
+                                                         store[i].value.length, NULL),
+                         FRESHET_OK);
+    return seen;
+}
+
+static uint64_t seed;
+
+static uint32_t random_below(uint32_t n)
+{
+    seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+static void random_events_against_the_definition(void **state)
+{
+    (void)state;
+    static taken all[EVENTS];
+    for (uint32_t round = 0; round < 12; round++) {
+        seed = round;
+        uint32_t n = 0, n_ids = 5 + random_below(400), late = random_below(300);
+        int64_t newest = 0;
+        seen_events *seen = open_seen();
+        for (uint32_t i = 0; i < EVENTS; i++) {
+            newest += random_below(3);
+            int64_t second = newest - random_below(late + 1); /* the watermark is newest - late */
+            uint32_t id = random_below(n_ids);
+            char text[32];
+            snprintf(text, sizeof text, id % 2 == 0 ? "%u" : "one of the long ids %u", id);
+            bool expected = true;
+            for (uint32_t t = 0; t < n && expected; t++)
+                expected = all[t].id != id || llabs(all[t].second - second) > 100;
+            assert_int_equal(take(seen, text, 0, second), expected);
+            if (expected)
+                all[n++] = (taken){id, second};
+            if (random_below(50) == 0)
+                seen_events_forget(seen, (newest - late) * SECOND_US);
+            if (random_below(100) == 0)
+                checkpoint(seen_events_part(seen));
+            if (random_below(300) == 0) {
+                checkpoint(seen_events_part(seen));
+                seen = restart(seen);
+            }
+        }
+        seen_events_forget(seen, (newest + 1000) * SECOND_US);
+        checkpoint(seen_events_part(seen));
+        assert_int_equal(n_saved, 0);
+        assert_int_equal(seen_events_part(seen)->keys(seen), 0);
+        seen_events_close(seen);
+    }
+}
+
+static void an_id_shows_what_it_is(void **state)
+{
+    (void)state;
+    seen_events *seen = open_seen();
+    const state_part *part = seen_events_part(seen);
+    state_key key;
+    uint32_t cursor = 0;
+    text_buffer value, shown;
+    text_init(&value, 1 << 20);
+    text_init(&shown, 1 << 20);
+    take(seen, "a \"quoted\" id", 2.5, 0);
+    take(seen, "a \"quoted\" id", 2.5, 1000);
+    assert_true(part->next_dirty(seen, &cursor, &key));
+    assert_int_equal(part->save(seen, &key, &value, NULL), FRESHET_OK);
+    assert_int_equal(
+        part->inspect(seen, key.bytes, key.length, value.bytes, value.length, &shown, NULL),
+        FRESHET_OK);
+    assert_string_equal(
+        shown.bytes, "{\"key\": {\"event_id\": \"a \\\"quoted\\\" id\", \"part\": 2.5}, \"taken\": "
+                     "[\"1970-01-01T00:16:40.000000Z\", \"1970-01-01T00:00:00.000000Z\"]}");
+    assert_string_equal(part->shape, "ids of events: event_id string, part double");
+    assert_int_equal(part->inspect(seen, "\1\xff", 2, value.bytes, value.length, &shown, NULL),
+                     FRESHET_FAILED);
+    text_release(&value);
+    text_release(&shown);
+    seen_events_close(seen);
+}
+
+static void damaged_ids_are_refused(void **state)
+{
+    (void)state;
+    seen_events *seen = open_seen();
+    const state_part *part = seen_events_part(seen);
+    const int64_t times_us[2] = {2, 1};
+    freshet_error err;
+    assert_int_equal(part->restore(seen, "x", 1, times_us, 0, &err), FRESHET_FAILED);
+    assert_int_equal(part->restore(seen, "x", 1, times_us, 7, &err), FRESHET_FAILED);
+    assert_int_equal(part->restore(seen, "x", 0, times_us, 8, &err), FRESHET_FAILED);
+    assert_int_equal(part->restore(seen, "x", 1, times_us, 16, &err), FRESHET_OK);
+    assert_int_equal(part->restore(seen, "x", 1, times_us, 16, &err), FRESHET_FAILED);
+    assert_non_null(strstr(err.text, "twice"));
+    seen_events_close(seen);
+}
+
+static void limits_are_said(void **state)
+{
+    (void)state;
+    seen_events *seen = NULL;
+    batch in;
+    bool is_new;
+    freshet_error err;
+    freshet_code code = FRESHET_OK;
+    assert_int_equal(seen_events_open(&input, id_columns, 1, WITHIN_US, 1 << 20, &seen, NULL),
+                     FRESHET_OK);
+    assert_int_equal(batch_init(&in, memory, &input, 1, NULL), FRESHET_OK);
+    in.n_rows = 1;
+    uint32_t n = 0;
+    for (; code == FRESHET_OK && n < 100000; n++) {
+        char text[32];
+        snprintf(text, sizeof text, "%u", n);
+        ((cell_text *)in.columns[1].data)[0] = text_of(text, (uint32_t)strlen(text));
+        code = seen_events_take(seen, &in, 0, 0, &is_new, &err);
+    }
+    assert_int_equal(code, FRESHET_LIMIT);
+    assert_in_range(n, 5000, 20000);
+    assert_non_null(strstr(err.text, "need more than the 1 MiB of state.memory"));
+
+    char *text = malloc(SEEN_ID_BYTES_MAX);
+    memset(text, 'x', SEEN_ID_BYTES_MAX);
+    ((cell_text *)in.columns[1].data)[0] = text_of(text, SEEN_ID_BYTES_MAX - 5 + 1);
+    assert_int_equal(seen_events_take(seen, &in, 0, 0, &is_new, &err), FRESHET_LIMIT);
+    assert_non_null(strstr(err.text, "more than 65536 bytes"));
+    seen_events_close(seen);
+    seen = open_seen();
+    ((cell_text *)in.columns[1].data)[0] = text_of(text, SEEN_ID_BYTES_MAX - 5 - 9);
+    assert_int_equal(seen_events_take(seen, &in, 0, 0, &is_new, &err), FRESHET_OK);
+    seen_events_close(seen);
+    free(text);
+}
+
+/* Many events of one id: the oldest are forgotten first. */
+static void an_id_has_so_many_times_at_most(void **state)
+{
+    (void)state;
+    seen_events *seen = open_seen();
+    for (int64_t i = 0; i <= SEEN_TIMES_MAX; i++)
+        assert_true(take(seen, "a", 1, i * 1000));
+    assert_true(take(seen, "a", 1, 0));
+    assert_false(take(seen, "a", 1, SEEN_TIMES_MAX * 1000));
+    assert_false(take(seen, "a", 1, (int64_t)SEEN_TIMES_MAX / 2 * 1000));
+    seen_events_close(seen);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_event_is_taken_once),
+        cmocka_unit_test(without_an_id_nothing_repeats),
+        cmocka_unit_test(times_at_the_ends),
+        cmocka_unit_test(ids_are_forgotten_when_no_row_can_repeat_them),
+        cmocka_unit_test(random_events_against_the_definition),
+        cmocka_unit_test(an_id_shows_what_it_is),
+        cmocka_unit_test(damaged_ids_are_refused),
+        cmocka_unit_test(limits_are_said),
+        cmocka_unit_test(an_id_has_so_many_times_at_most),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

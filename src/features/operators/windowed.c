@@ -1,0 +1,912 @@
+/* windowed.c - see windowed.h.
+ *
+ * The views (feature_plan.h) are computed one after another. Those with a partitioning of their own come first, on
+ * a stream with the values at the row's arrival; then the first view, which knows each key's newest
+ * row. It carries what that row had, the values of the other views included, and so can give it again.
+ *
+ * A batch's rows are kept in a row_store with the slots that are needed from here on. Windows are
+ * computed over all of them at once; the rest of the way goes in pieces.
+ */
+#include "features/operators/windowed.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/row_store.h"
+#include "features/cast.h"
+#include "features/rank.h"
+#include "windows/windows_state.h"
+
+/* What of a view's state is kept: how far back the longest windows look, and behind which rows. */
+typedef struct view_reach {
+    int64_t longest_s;
+    int64_t longest_rows;
+    int64_t lateness_s;
+} view_reach;
+
+#define SETTLED_BYTES sizeof(int64_t) /* behind them with `refresh: on_expiry`: windows_settled */
+
+/* The state of one view. */
+typedef struct view_state {
+    const view *view;
+    windows_state *state;
+    state_load_fn *load;
+    void *load_context;
+    const char *const *key_names;
+} view_state;
+
+struct windowed {
+    const plan *plan;
+    const feature_set_block *block;
+    arena *arena; /* names and shapes */
+    view_state *views;
+    state_part *parts;
+    uint32_t n_parts;
+    uint64_t dropped;
+    bool expires;
+    int64_t lowest_s; /* rows before it will not come any more */
+    /* batch: */
+    schema kept;           /* slots that are needed from the windows on */
+    const uint32_t *slots; /* of plan, by column of `kept` */
+    row_store *store;
+    arena *results;
+    batch all;                /* the kept rows, once all are there */
+    windows_result *computed; /* one a view */
+    uint32_t next;            /* row of the next piece */
+};
+
+/* ---- opening ------------------------------------------------------------------------------------ */
+
+static freshet_code load_key(void *context, const void *key, size_t key_length, text_buffer *into,
+                             freshet_error *err)
+{
+    const view_state *view = context;
+    return view->load == NULL ? FRESHET_END
+                              : view->load(view->load_context, key, key_length, into, err);
+}
+
+static void mark_slots(const plan *plan, bool *marked)
+{
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        marked[plan->carried[i]] = !plan->from_windows[plan->carried[i]];
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        marked[plan->keys[i].to] = true;
+    marked[plan->timestamp] = true;
+    for (uint32_t v = 0; v < plan->n_views; v++) {
+        const view *view = &plan->views[v];
+        for (uint32_t i = 0; i < view->n_keys; i++)
+            marked[view->keys[i]] = true;
+        if (view->order != NO_SLOT)
+            marked[view->order] = true;
+        for (uint32_t i = 0; i < view->n_columns; i++)
+            if (!plan->from_windows[view->columns[i]])
+                marked[view->columns[i]] = true;
+    }
+}
+
+static freshet_code open_batch(windowed *windowed, freshet_error *err)
+{
+    const plan *plan = windowed->plan;
+    bool *marked = arena_zero(windowed->arena, plan->n_slots, sizeof *marked);
+    uint32_t *slots = arena_alloc(windowed->arena, plan->n_slots * sizeof *slots);
+    field *fields = arena_alloc(windowed->arena, plan->n_slots * sizeof *fields);
+    windowed->computed = arena_zero(windowed->arena, plan->n_views, sizeof *windowed->computed);
+    windowed->results = arena_open();
+    if (marked == NULL || slots == NULL || fields == NULL || windowed->computed == NULL ||
+        windowed->results == NULL)
+        return error_memory(err, "opening the windows");
+    mark_slots(plan, marked);
+    uint32_t n = 0;
+    for (uint32_t slot = 0; slot < plan->n_slots; slot++) {
+        if (!marked[slot])
+            continue;
+        slots[n] = slot;
+        fields[n++] = plan->slots[slot];
+    }
+    windowed->slots = slots;
+    windowed->kept = (schema){.n_fields = n, .fields = fields};
+    return row_store_open(&windowed->kept, &windowed->store, err);
+}
+
+/* ---- parts of state ----------------------------------------------------------------------------- */
+
+static windows_key as_windows_key(const state_key *key)
+{
+    return (windows_key){key->bytes, key->length, key->index};
+}
+
+static void part_set_load(void *self, state_load_fn *load, void *context)
+{
+    view_state *view = self;
+    view->load = load;
+    view->load_context = context;
+}
+
+static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
+{
+    const view_state *view = self;
+    windows_key key;
+    if (!windows_next_dirty(view->state, cursor, &key))
+        return false;
+    *out = (state_key){key.bytes, key.length, key.index};
+    return true;
+}
+
+static freshet_code part_restore(void *self, const void *key, size_t key_length, const void *bytes,
+                                 size_t length, freshet_error *err)
+{
+    const view_state *view = self;
+    return windows_restore(view->state, key, key_length, bytes, length, err);
+}
+
+static freshet_code part_save(void *self, const state_key *key, text_buffer *into,
+                              freshet_error *err)
+{
+    const view_state *view = self;
+    windows_key saved = as_windows_key(key);
+    return windows_save(view->state, &saved, into, err);
+}
+
+static void part_clean(void *self)
+{
+    windows_clean(((view_state *)self)->state);
+}
+
+static bool part_next_cold(void *self, state_key *out)
+{
+    const view_state *view = self;
+    windows_key key;
+    if (!windows_next_cold(view->state, &key))
+        return false;
+    *out = (state_key){key.bytes, key.length, key.index};
+    return true;
+}
+
+static void part_drop(void *self, const state_key *key)
+{
+    const view_state *view = self;
+    windows_key dropped = as_windows_key(key);
+    windows_drop(view->state, &dropped);
+}
+
+static size_t part_bytes(void *self)
+{
+    return windows_measure(((view_state *)self)->state).bytes;
+}
+
+static uint64_t part_keys(void *self)
+{
+    return windows_measure(((view_state *)self)->state).keys;
+}
+
+static freshet_code part_inspect(void *self, const void *key, size_t key_length, const void *bytes,
+                                 size_t length, text_buffer *into, freshet_error *err)
+{
+    const view_state *view = self;
+    return windows_inspect(view->view->windows, view->key_names, key, key_length, bytes, length,
+                           into, err);
+}
+
+/* The SQL of the filter in that slot. */
+static const char *filter_text(const plan *plan, uint32_t slot)
+{
+    for (uint32_t i = 0; i < plan->n_many; i++)
+        if (plan->many[i].filter == slot)
+            return plan->many[i].block->filter.value;
+    return "";
+}
+
+static void append_column(const plan *plan, uint32_t slot, arena *arena, text_buffer *into)
+{
+    const char *type = type_name(arena, plan->slots[slot].type);
+    text_format(into, "%s %s", plan->slots[slot].name, type == NULL ? "?" : type);
+}
+
+/* Keys, order, what is kept of each event, what of the newest row: all that saved bytes depend on. */
+static const char *describe_view(windowed *windowed, const view *view)
+{
+    const plan *plan = windowed->plan;
+    text_buffer shape;
+    text_init(&shape, TEXT_LIMIT_DEFAULT);
+    text_append_c(&shape, "keys");
+    for (uint32_t i = 0; i < view->n_keys; i++) {
+        text_append_c(&shape, i == 0 ? " " : ", ");
+        append_column(plan, view->keys[i], windowed->arena, &shape);
+    }
+    if (view->order != NO_SLOT)
+        text_format(&shape, "; ordered by %s", plan->slots[view->order].name);
+    const char *before = "; of each event ";
+    for (uint32_t i = 0; i < view->windows->n_slots; i++) {
+        const window_slot *slot = &view->windows->slots[i];
+        text_append_c(&shape, before);
+        if (slot->values == WINDOWS_NONE) {
+            text_append_c(&shape, "its row");
+            continue;
+        }
+        if (slot->cell == 0)
+            text_append_c(&shape, "whether there is ");
+        append_column(plan, view->columns[slot->values], windowed->arena, &shape);
+        if (slot->filter != WINDOWS_NO_FILTER)
+            text_format(&shape, " where %s", filter_text(plan, view->columns[slot->filter]));
+        before = ", ";
+    }
+    before = "; of the newest row ";
+    for (uint32_t i = 0; i < view->windows->n_carried; i++) {
+        text_append_c(&shape, before);
+        append_column(plan, view->columns[view->windows->carried[i]], windowed->arena, &shape);
+        before = ", ";
+    }
+    const char *kept = shape.failed ? NULL : arena_copy(windowed->arena, shape.bytes, shape.length);
+    text_release(&shape);
+    return kept;
+}
+
+/* "carrier", "carrier and origin, ordered by price" */
+static const char *names_of(windowed *windowed, const view_state *view)
+{
+    const plan *plan = windowed->plan;
+    const char *text = "";
+    for (uint32_t i = 0; text != NULL && i < view->view->n_keys; i++)
+        text = arena_format(windowed->arena, "%s%s%s", text, i == 0 ? "" : " and ",
+                            plan->slots[view->view->keys[i]].name);
+    if (text != NULL && view->view->order != NO_SLOT)
+        text = arena_format(windowed->arena, "%s, ordered by %s", text,
+                            plan->slots[view->view->order].name);
+    return text;
+}
+
+static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err)
+{
+    view_state *view = &windowed->views[v];
+    const char **names = arena_alloc(windowed->arena, view->view->n_keys * sizeof *names);
+    const char *shape = describe_view(windowed, view->view);
+    const char *name =
+        v == 0 ? "windows"
+               : arena_format(windowed->arena, "windows by %s", names_of(windowed, view));
+    if (names == NULL || shape == NULL || name == NULL)
+        return error_memory(err, "opening the windows");
+    for (uint32_t i = 0; i < view->view->n_keys; i++)
+        names[i] = windowed->plan->slots[view->view->keys[i]].name;
+    view->key_names = names;
+    windowed->parts[v] = (state_part){
+        .name = name,
+        .fingerprint = hash_bytes(shape, strlen(shape), view->view->windows->fingerprint),
+        .shape = shape,
+        .self = view,
+        .set_load = part_set_load,
+        .restore = windowed->expires && v == 0 ? part_restore : NULL,
+        .next_dirty = part_next_dirty,
+        .save = part_save,
+        .clean = part_clean,
+        .next_cold = part_next_cold,
+        .drop = part_drop,
+        .bytes = part_bytes,
+        .keys = part_keys,
+        .inspect = part_inspect,
+    };
+    windowed->n_parts = v + 1;
+    return FRESHET_OK;
+}
+
+const state_part *windowed_parts(windowed *windowed, uint32_t *n)
+{
+    *n = windowed == NULL ? 0 : windowed->n_parts;
+    return *n == 0 ? NULL : windowed->parts;
+}
+
+/* ---- facts -------------------------------------------------------------------------------------- */
+
+static int64_t lateness_s(const windowed *windowed)
+{
+    return (windowed->block->timestamp.lateness_us + 999999) / 1000000;
+}
+
+/* Where rows have an order of their own all are kept, and none is late. */
+static view_reach reach_of(const windowed *windowed, uint32_t v)
+{
+    const view *view = windowed->views[v].view;
+    return (view_reach){.longest_s = view->windows->longest_s < 0 ? 0 : view->windows->longest_s,
+                        .longest_rows = view->windows->longest_rows,
+                        .lateness_s = view->order == NO_SLOT ? lateness_s(windowed) : 0};
+}
+
+freshet_code windowed_save_facts(const windowed *windowed, text_buffer *into, freshet_error *err)
+{
+    for (uint32_t v = 0; v < windowed->n_parts; v++) {
+        const view_reach reach = reach_of(windowed, v);
+        text_append(into, (const char *)&reach, sizeof reach);
+    }
+    if (windowed->expires) {
+        const int64_t settled_s = windows_settled(windowed->views[0].state);
+        text_append(into, (const char *)&settled_s, sizeof settled_s);
+    }
+    return into->failed ? error_memory(err, "saving the lengths of the windows") : FRESHET_OK;
+}
+
+/* A late row's windows need what lies behind it: a shorter window leaves room for rows that are later. */
+static bool lateness_fits(const view_reach *now, const view_reach *then)
+{
+    if (now->longest_rows > 0 && now->lateness_s > then->lateness_s)
+        return false;
+    return now->longest_s + now->lateness_s <= then->longest_s + then->lateness_s;
+}
+
+freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_t length,
+                                    freshet_error *err)
+{
+    const char *at = bytes;
+    view_reach then;
+    const size_t reaches = windowed->n_parts * sizeof then;
+    if (length != reaches && length != reaches + SETTLED_BYTES)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the saved state is of a feature set with other windows");
+    for (uint32_t v = 0; v < windowed->n_parts; v++, at += sizeof then) {
+        const view_reach now = reach_of(windowed, v);
+        memcpy(&then, at, sizeof then);
+        if (now.longest_s > then.longest_s || now.longest_rows > then.longest_rows)
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                             "the windows look further back than those that the state was kept for "
+                             "(%" PRId64 " seconds and %" PRId64 " events): older events are not "
+                             "there",
+                             then.longest_s, then.longest_rows);
+        if (!lateness_fits(&now, &then))
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                             "rows may now be later (\"lateness\" is %" PRId64
+                             " seconds) than those that the state was kept for (%" PRId64
+                             " seconds): what their windows look back on is not there",
+                             now.lateness_s, then.lateness_s);
+    }
+    if (windowed->expires && length > reaches) {
+        int64_t settled_s;
+        memcpy(&settled_s, at, sizeof settled_s);
+        windows_settle(windowed->views[0].state, settled_s);
+    }
+    return FRESHET_OK;
+}
+
+/* ---- opening and closing ------------------------------------------------------------------------ */
+
+static freshet_code open_stream(windowed *windowed, freshet_error *err)
+{
+    const timestamp_block *timestamp = &windowed->block->timestamp;
+    windowed->expires = windowed->block->refresh == REFRESH_ON_EXPIRY;
+    windowed->lowest_s = INT64_MIN;
+    for (uint32_t i = 0; i < windowed->plan->n_views; i++) {
+        view_state *view = &windowed->views[i];
+        *view = (view_state){.view = &windowed->plan->views[i]};
+        windows_options options = {.lateness_s = lateness_s(windowed),
+                                   .plain_order = view->view->order != NO_SLOT,
+                                   .expires = windowed->expires && i == 0,
+                                   .take_late = timestamp->late == ON_LATE_UPDATE || i > 0,
+                                   .load = load_key,
+                                   .load_context = view};
+        freshet_code code = windows_open(view->view->windows, &options, &view->state, err);
+        if (code == FRESHET_OK)
+            code = open_part(windowed, i, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+freshet_code windowed_open(const plan *plan, const feature_set_block *block, bool is_stream,
+                           windowed **out, freshet_error *err)
+{
+    *out = NULL;
+    if (plan->n_views == 0 || block->has_aggregated)
+        return FRESHET_OK;
+    windowed *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return error_memory(err, "opening the windows");
+    made->plan = plan;
+    made->block = block;
+    made->arena = arena_open();
+    if (made->arena != NULL)
+        made->views = arena_zero(made->arena, plan->n_views, sizeof *made->views);
+    if (made->views != NULL)
+        made->parts = arena_zero(made->arena, plan->n_views, sizeof *made->parts);
+    freshet_code code = made->parts == NULL ? error_memory(err, "opening the windows")
+                        : is_stream         ? open_stream(made, err)
+                                            : open_batch(made, err);
+    if (code == FRESHET_OK)
+        *out = made;
+    else
+        windowed_close(made);
+    return code;
+}
+
+void windowed_close(windowed *windowed)
+{
+    if (windowed == NULL)
+        return;
+    for (uint32_t i = 0; windowed->views != NULL && i < windowed->plan->n_views; i++)
+        windows_close(windowed->views[i].state);
+    row_store_close(windowed->store);
+    arena_close(windowed->results);
+    arena_close(windowed->arena);
+    free(windowed);
+}
+
+uint64_t windowed_dropped(const windowed *windowed)
+{
+    return windowed->dropped;
+}
+
+/* ---- what a view is given ---------------------------------------------------------------------- */
+
+static freshet_code take_columns(run *run, const uint32_t *slots, uint32_t n, const column **out)
+{
+    column *columns = arena_zero(run->arena, n + 1, sizeof *columns);
+    if (columns == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < n; i++)
+        columns[i] = run->columns[slots[i]];
+    *out = columns;
+    return FRESHET_OK;
+}
+
+static freshet_code make_input(run *run, const view *view, windows_input *input)
+{
+    *input =
+        (windows_input){.n_rows = run->n_rows, .event_us = run->columns[run->plan->timestamp].data};
+    freshet_code code = take_columns(run, view->keys, view->n_keys, &input->keys);
+    if (code == FRESHET_OK)
+        code = take_columns(run, view->columns, view->n_columns, &input->columns);
+    return code;
+}
+
+/* ---- outputs ----------------------------------------------------------------------------------- */
+
+/* Casts output i of a view to its declared type, into its slot. */
+static freshet_code fill_output(run *run, const view *view, uint32_t i, const column *made)
+{
+    const uint32_t slot = view->to[i];
+    const type *to = run->plan->slots[slot].type;
+    column cast;
+    uint64_t *failed;
+    freshet_code code = cast_column(run->arena, made, run->n_rows, to, &cast, &failed, run->err);
+    if (code == FRESHET_OK && failed != NULL && !run->plan->null_on_error)
+        code = run_refuse_failed(
+            run, arena_format(run->arena, "feature \"%s\"", run->plan->slots[slot].name), made, to,
+            failed);
+    if (code == FRESHET_OK)
+        run_fill(run, slot, &cast);
+    return code;
+}
+
+static freshet_code refuse_overflow(run *run, uint32_t row)
+{
+    if (run->plan->null_on_error || !run->keep[row])
+        return FRESHET_OK;
+    return run_refuse(run, row,
+                      "a window's result does not fit its type: use a wider type for the column, "
+                      "such as decimal(38,0) or double");
+}
+
+/* ---- stream ------------------------------------------------------------------------------------- */
+
+static freshet_code refuse_late(windowed *windowed, run *run, uint32_t row)
+{
+    if (windowed->block->timestamp.late == ON_LATE_DROP) {
+        windowed->dropped++;
+        run_drop(run, row);
+        return FRESHET_OK;
+    }
+    return run_refuse(
+        run, row,
+        "timestamp: the row is later than \"lateness\" allows: its key's older events "
+        "are not kept any more");
+}
+
+/* What became of each row in the first view. */
+static freshet_code take_flags(windowed *windowed, run *run, const windows_result *result)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
+        if (!run->keep[row])
+            continue;
+        if (result->flags[row] & WINDOWS_LATE)
+            code = refuse_late(windowed, run, row);
+        else if (result->flags[row] & WINDOWS_KEY_TOO_LONG)
+            code = run_refuse(run, row,
+                              arena_format(run->arena, "the keys take more than %u bytes",
+                                           WINDOWS_KEY_BYTES_MAX));
+        else if (result->flags[row] & WINDOWS_OVERFLOW)
+            code = refuse_overflow(run, row);
+    }
+    return code;
+}
+
+/* Views with a partitioning of their own: values at the row's arrival. */
+static freshet_code run_other_views(windowed *windowed, run *run, int64_t hold_s)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t v = 1; code == FRESHET_OK && v < windowed->plan->n_views; v++) {
+        const view *view = windowed->views[v].view;
+        windows_input input;
+        windows_result result;
+        code = make_input(run, view, &input);
+        if (code == FRESHET_OK && view->order != NO_SLOT)
+            code = rank_values(run->arena, &run->columns[view->order], run->n_rows, &input.event_us,
+                               run->err);
+        windows_hold(windowed->views[v].state, view->order == NO_SLOT ? hold_s : INT64_MIN);
+        if (code == FRESHET_OK)
+            code = windows_apply(windowed->views[v].state, &input, run->arena, &result, run->err);
+        for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
+            code = fill_output(run, view, i, &result.outputs[i]);
+        for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
+            if (result.flags[row] & WINDOWS_OVERFLOW)
+                code = refuse_overflow(run, row);
+    }
+    return code == FRESHET_OK ? run_compact(run) : code;
+}
+
+/* The rows of a run, each followed by the newest row of its key where it has changed that. */
+typedef struct weaving {
+    run *run;
+    const windows_result *result;
+    uint32_t *numbers; /* 0, 1, 2 ... */
+    uint32_t n_all;
+} weaving;
+
+/* A column of all of them: `first` has the rows', `more` the newest rows' values, in their order, or
+ * (`by_cause`) those of the rows that they follow. */
+static freshet_code weave(const weaving *weaving, const column *first, const column *more,
+                          bool by_cause, column *into)
+{
+    const windows_result *result = weaving->result;
+    run *run = weaving->run;
+    uint32_t row = 0, at = 0;
+    freshet_code code = column_init(run->arena, into, first->type, weaving->n_all, run->err);
+    for (uint32_t i = 0; code == FRESHET_OK && i <= result->n_refreshed; i++) {
+        const bool is_end = i == result->n_refreshed;
+        const uint32_t cause = is_end ? 0 : result->refreshed[i].row;
+        const uint32_t end = is_end ? run->n_rows : cause + 1;
+        code =
+            column_append(run->arena, into, at, first, weaving->numbers + row, end - row, run->err);
+        at += end - row;
+        row = end;
+        if (code == FRESHET_OK && !is_end)
+            code = column_append(run->arena, into, at++, more, by_cause ? &cause : &i, 1, run->err);
+    }
+    return code;
+}
+
+static freshet_code weave_slot(const weaving *weaving, uint32_t slot, const column *more,
+                               bool by_cause)
+{
+    column woven;
+    freshet_code code = weave(weaving, &weaving->run->columns[slot], more, by_cause, &woven);
+    if (code == FRESHET_OK)
+        run_fill(weaving->run, slot, &woven);
+    return code;
+}
+
+/* Keys, timestamp and carried columns. */
+static freshet_code weave_columns(const weaving *weaving)
+{
+    run *run = weaving->run;
+    const plan *plan = run->plan;
+    const windows_result *result = weaving->result;
+    freshet_code code = FRESHET_OK;
+    column times;
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_keys; i++)
+        code = weave_slot(weaving, plan->keys[i].to, &run->columns[plan->keys[i].to], true);
+    if (code == FRESHET_OK)
+        code = column_init(run->arena, &times, type_simple(TYPE_TIMESTAMP), result->n_refreshed,
+                           run->err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < result->n_refreshed; i++)
+        ((int64_t *)times.data)[i] = result->refreshed[i].event_us;
+    if (code == FRESHET_OK)
+        code = weave_slot(weaving, plan->timestamp, &times, false);
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++)
+        code = weave_slot(weaving, plan->carried[i], &result->refreshed_carried[i], false);
+    return code;
+}
+
+static freshet_code weave_outputs(const weaving *weaving, windows_result *result)
+{
+    const schema *outputs = &weaving->run->plan->views[0].windows->outputs;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < outputs->n_fields; i++) {
+        column woven;
+        code = weave(weaving, &result->outputs[i], &result->refreshed_outputs[i], false, &woven);
+        result->outputs[i] = woven;
+    }
+    return code;
+}
+
+/* What stands beside the columns: marks, origins, kinds and write timestamps; *overflows marks newest
+ * rows with a value that does not fit. */
+static freshet_code weave_beside(const weaving *weaving, bool **overflows)
+{
+    run *run = weaving->run;
+    const windows_result *result = weaving->result;
+    const size_t n = weaving->n_all + (size_t)1;
+    uint8_t *keep = arena_alloc(run->arena, n), *kinds = arena_alloc(run->arena, n);
+    uint32_t *index = arena_alloc(run->arena, n * sizeof *index);
+    int64_t *write_us = arena_alloc(run->arena, n * sizeof *write_us);
+    *overflows = arena_zero(run->arena, n, sizeof **overflows);
+    if (keep == NULL || kinds == NULL || index == NULL || write_us == NULL || *overflows == NULL)
+        return error_memory(run->err, COMPUTING);
+    uint32_t at = 0, i = 0;
+    for (uint32_t row = 0; row < run->n_rows; row++) {
+        const uint32_t origin = run->index == NULL ? row : run->index[row];
+        keep[at] = run->keep[row];
+        kinds[at] = ROW_NEW | (result->flags[row] & WINDOWS_NEWEST ? ROW_ONLINE : 0);
+        index[at] = origin;
+        write_us[at++] = result->write_us[row];
+        for (; i < result->n_refreshed && result->refreshed[i].row == row; i++) {
+            keep[at] = 1;
+            kinds[at] =
+                ROW_CORRECTION | (result->refreshed[i].flags & WINDOWS_NEWEST ? ROW_ONLINE : 0);
+            index[at] = origin;
+            (*overflows)[at] = (result->refreshed[i].flags & WINDOWS_OVERFLOW) != 0;
+            write_us[at++] = result->refreshed[i].write_us;
+        }
+    }
+    run->keep = keep;
+    run->row_kinds = kinds;
+    run->index = index;
+    run->write_us = write_us;
+    run->n_rows = weaving->n_all;
+    return FRESHET_OK;
+}
+
+/* From here on only what is needed after windows is there. */
+static void forget_others(run *run)
+{
+    const plan *plan = run->plan;
+    bool *filled = run->filled;
+    for (uint32_t slot = 0; slot < plan->n_slots; slot++)
+        filled[slot] =
+            filled[slot] && slot >= plan->timestamp && slot <= plan->timestamp + plan->n_keys;
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        filled[plan->carried[i]] = true;
+}
+
+/* Puts the newest rows that have changed among the rows of the run. */
+static freshet_code add_refreshed(run *run, windows_result *result)
+{
+    weaving weaving = {.run = run, .result = result, .n_all = run->n_rows + result->n_refreshed};
+    bool *overflows;
+    freshet_code code = FRESHET_OK;
+    if (result->n_refreshed > 0) {
+        weaving.numbers =
+            arena_alloc(run->arena, (run->n_rows + (size_t)1) * sizeof *weaving.numbers);
+        if (weaving.numbers == NULL)
+            return error_memory(run->err, COMPUTING);
+        for (uint32_t i = 0; i < run->n_rows; i++)
+            weaving.numbers[i] = i;
+        code = weave_columns(&weaving);
+        if (code == FRESHET_OK)
+            code = weave_outputs(&weaving, result);
+    }
+    if (code == FRESHET_OK)
+        code = weave_beside(&weaving, &overflows);
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
+        if (overflows[row])
+            code = refuse_overflow(run, row);
+    return code;
+}
+
+freshet_code windowed_run(windowed *windowed, run *run, int64_t hold_s)
+{
+    const view *view = &windowed->plan->views[0];
+    windows_state *state = windowed->views[0].state;
+    windows_input input;
+    windows_result result;
+    freshet_code code = run_other_views(windowed, run, hold_s);
+    if (code == FRESHET_OK)
+        code = make_input(run, view, &input);
+    if (code != FRESHET_OK)
+        return code;
+    windows_hold(state, hold_s);
+    code = windows_apply(state, &input, run->arena, &result, run->err);
+    if (code == FRESHET_OK)
+        code = take_flags(windowed, run, &result);
+    if (code == FRESHET_OK)
+        code = add_refreshed(run, &result);
+    forget_others(run);
+    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
+        code = fill_output(run, view, i, &result.outputs[i]);
+    return code == FRESHET_OK ? run_compact(run) : code;
+}
+
+/* ---- expiry ------------------------------------------------------------------------------------- */
+
+void windowed_expect(windowed *windowed, int64_t lowest_s)
+{
+    if (lowest_s > windowed->lowest_s)
+        windowed->lowest_s = lowest_s;
+}
+
+bool windowed_owes(const windowed *windowed)
+{
+    return windowed->expires && windows_expires(windowed->views[0].state, windowed->lowest_s);
+}
+
+/* Keys and timestamp: what a refused row is shown by. */
+static freshet_code make_known(run *run, const windows_expired *expired)
+{
+    const plan *plan = run->plan;
+    const uint32_t n = plan->n_keys;
+    batch *known = arena_zero(run->arena, 1, sizeof *known);
+    field *fields = arena_alloc(run->arena, (n + (size_t)1) * sizeof *fields);
+    column *columns = arena_zero(run->arena, n + (size_t)1, sizeof *columns);
+    if (known == NULL || fields == NULL || columns == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < n; i++) {
+        fields[i] = plan->slots[plan->keys[i].to];
+        columns[i] = expired->keys[i];
+    }
+    fields[n] = plan->slots[plan->timestamp];
+    columns[n] = (column){.type = type_simple(TYPE_TIMESTAMP), .data = expired->event_us};
+    *known = (batch){
+        .arena = run->arena, .schema = {n + 1, fields}, .n_rows = expired->n, .columns = columns};
+    run->in = known;
+    return FRESHET_OK;
+}
+
+static freshet_code begin_expired(run *run, const windows_expired *expired)
+{
+    const plan *plan = run->plan;
+    freshet_code code = make_known(run, expired);
+    run->n_rows = expired->n;
+    run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
+    run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
+    run->keep = arena_alloc(run->arena, expired->n + (size_t)1);
+    run->row_kinds = arena_alloc(run->arena, expired->n + (size_t)1);
+    run->write_us = expired->write_us;
+    if (code != FRESHET_OK || run->columns == NULL || run->filled == NULL || run->keep == NULL ||
+        run->row_kinds == NULL)
+        return error_memory(run->err, COMPUTING);
+    memset(run->keep, 1, run->n_rows);
+    memset(run->row_kinds, ROW_ONLINE, run->n_rows);
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        run_fill(run, plan->keys[i].to, &expired->keys[i]);
+    run_fill(run, plan->timestamp, &run->in->columns[plan->n_keys]);
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        run_fill(run, plan->carried[i], &expired->carried[i]);
+    return FRESHET_OK;
+}
+
+freshet_code windowed_go_on(windowed *windowed, run *run)
+{
+    const view *view = &windowed->plan->views[0];
+    windows_expired expired;
+    freshet_code code = windows_expire(windowed->views[0].state, windowed->lowest_s,
+                                       WINDOWED_PIECE_ROWS, run->arena, &expired, run->err);
+    if (code == FRESHET_OK)
+        code = begin_expired(run, &expired);
+    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
+        code = fill_output(run, view, i, &expired.outputs[i]);
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
+        if (expired.flags[row] & WINDOWS_OVERFLOW)
+            code = refuse_overflow(run, row);
+    return code == FRESHET_OK ? run_compact(run) : code;
+}
+
+/* ---- batch -------------------------------------------------------------------------------------- */
+
+freshet_code windowed_gather(windowed *windowed, run *run)
+{
+    batch rows = {.arena = run->arena, .schema = windowed->kept, .n_rows = run->n_rows};
+    const column *columns;
+    freshet_code code = take_columns(run, windowed->slots, windowed->kept.n_fields, &columns);
+    if (code != FRESHET_OK)
+        return code;
+    rows.columns = (column *)columns;
+    return row_store_add(windowed->store, &rows, NULL, rows.n_rows, run->err);
+}
+
+/* The columns of all rows by slot, as a run has them. */
+static freshet_code spread(windowed *windowed, run *run)
+{
+    const plan *plan = windowed->plan;
+    run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
+    run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
+    if (run->columns == NULL || run->filled == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < windowed->kept.n_fields; i++)
+        run_fill(run, windowed->slots[i], &run->in->columns[i]);
+    return FRESHET_OK;
+}
+
+static freshet_code compute_all(windowed *windowed, freshet_error *err)
+{
+    const uint32_t n = row_store_rows(windowed->store);
+    run all = {.plan = (plan *)windowed->plan,
+               .arena = windowed->results,
+               .in = &windowed->all,
+               .n_rows = n,
+               .err = err};
+    freshet_code code =
+        row_store_take(windowed->store, windowed->results, NULL, 0, n, &windowed->all, err);
+    if (code == FRESHET_OK)
+        code = spread(windowed, &all);
+    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->plan->n_views; v++) {
+        const view *view = &windowed->plan->views[v];
+        windows_input input;
+        if (view->windows->outputs.n_fields == 0)
+            continue;
+        code = make_input(&all, view, &input);
+        if (code == FRESHET_OK && view->order != NO_SLOT)
+            code = rank_rows(windowed->results, &all.columns[view->order], n, &input.event_us, err);
+        if (code == FRESHET_OK)
+            code = windows_apply_history(view->windows, &input, windowed->results,
+                                         &windowed->computed[v], err);
+    }
+    return code;
+}
+
+/* Rows [first, first + n) of a column. */
+static freshet_code cut(run *run, const column *all, uint32_t first, column *into)
+{
+    uint32_t *rows = arena_alloc(run->arena, (run->n_rows + (size_t)1) * sizeof *rows);
+    if (rows == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < run->n_rows; i++)
+        rows[i] = first + i;
+    freshet_code code = column_init(run->arena, into, all->type, run->n_rows, run->err);
+    if (code == FRESHET_OK)
+        code = column_append(run->arena, into, 0, all, rows, run->n_rows, run->err);
+    return code;
+}
+
+static freshet_code finish_view(windowed *windowed, run *run, uint32_t v, uint32_t first)
+{
+    const view *view = &windowed->plan->views[v];
+    const windows_result *result = &windowed->computed[v];
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++) {
+        column piece;
+        code = cut(run, &result->outputs[i], first, &piece);
+        if (code == FRESHET_OK)
+            code = fill_output(run, view, i, &piece);
+    }
+    for (uint32_t row = 0; code == FRESHET_OK && result->flags != NULL && row < run->n_rows;
+         row++) {
+        if (!run->keep[row])
+            continue;
+        if (result->flags[first + row] & WINDOWS_KEY_TOO_LONG)
+            code = run_refuse(run, row,
+                              arena_format(run->arena, "the keys take more than %u bytes",
+                                           WINDOWS_KEY_BYTES_MAX));
+        else if (result->flags[first + row] & WINDOWS_OVERFLOW)
+            code = refuse_overflow(run, row);
+    }
+    return code;
+}
+
+freshet_code windowed_finish(windowed *windowed, run *run)
+{
+    const uint32_t n = windowed->store == NULL ? 0 : row_store_rows(windowed->store);
+    if (windowed->next >= n)
+        return FRESHET_END;
+    freshet_code code = windowed->next == 0 ? compute_all(windowed, run->err) : FRESHET_OK;
+    const uint32_t first = windowed->next;
+    run->n_rows = n - first < WINDOWED_PIECE_ROWS ? n - first : WINDOWED_PIECE_ROWS;
+    batch *piece = arena_zero(run->arena, 1, sizeof *piece);
+    run->keep = arena_alloc(run->arena, run->n_rows + 1);
+    if (piece == NULL || run->keep == NULL)
+        return error_memory(run->err, COMPUTING);
+    if (code == FRESHET_OK)
+        code =
+            row_store_take(windowed->store, run->arena, NULL, first, run->n_rows, piece, run->err);
+    if (code != FRESHET_OK)
+        return code;
+    memset(run->keep, 1, run->n_rows);
+    run->in = piece;
+    code = spread(windowed, run);
+    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->plan->n_views; v++)
+        code = finish_view(windowed, run, v, first);
+    if (code == FRESHET_OK)
+        code = run_compact(run);
+    if (code == FRESHET_OK)
+        windowed->next += piece->n_rows;
+    return code;
+}

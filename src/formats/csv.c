@@ -1,0 +1,433 @@
+/* csv.c - see csv.h.
+ *
+ * The end of a record is found by a machine of four states: at the beginning of a field, in one
+ * without quotes, in a quoted one, and behind a quote in a quoted one.
+ */
+#include "formats/csv.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+#include "formats/cell.h"
+
+#define UNMAPPED UINT32_MAX
+
+enum { FIELD_BEGINS, IN_PLAIN, IN_QUOTES, BEHIND_QUOTE };
+
+struct csv_decoder {
+    const schema *schema;
+    const bool *used;
+    bool cast_error_null;
+    csv_dialect dialect;
+    uint32_t n_fields;   /* of the file's records */
+    uint32_t *column_of; /* TYPE_FIELDS_MAX of them: the column of a field, or UNMAPPED */
+    csv_field *fields;   /* as many */
+    batch *into;
+};
+
+/* ---- splitting ------------------------------------------------------------------------------- */
+
+static inline const char *plain_end(const char *at, const char *end, char delimiter)
+{
+    while (at < end && *at != delimiter && *at != '\n')
+        at++;
+    return at;
+}
+
+size_t csv_record_end(csv_progress *progress, char delimiter, const char *bytes, size_t length)
+{
+    const char *at = bytes + progress->at;
+    const char *end = bytes + length;
+    int state = progress->state;
+
+    while (at < end) {
+        if (state == IN_QUOTES) {
+            const char *quote = memchr(at, '"', (size_t)(end - at));
+            at = quote == NULL ? end : quote + 1;
+            if (quote != NULL)
+                state = BEHIND_QUOTE;
+            continue;
+        }
+        if (*at == '"' && state != IN_PLAIN) {
+            state = IN_QUOTES; /* opens a field, or is the second of "" */
+            at++;
+            continue;
+        }
+        at = plain_end(at, end, delimiter);
+        state = IN_PLAIN;
+        if (at < end) {
+            if (*at == '\n')
+                return (size_t)(at - bytes) + 1;
+            state = FIELD_BEGINS;
+            at++;
+        }
+    }
+    progress->at = length;
+    progress->state = state;
+    return 0;
+}
+
+bool csv_in_quotes(const csv_progress *progress)
+{
+    return progress->state == IN_QUOTES;
+}
+
+/* Reads the quoted field whose first quote is at `at`; gives what stands behind it, NULL where it
+ * does not end. */
+static const char *split_quoted(const char *at, const char *end, csv_field *field)
+{
+    const char *begin = ++at;
+
+    field->quoted = true;
+    for (;;) {
+        const char *quote = memchr(at, '"', (size_t)(end - at));
+        if (quote == NULL)
+            return NULL;
+        if (quote + 1 == end || quote[1] != '"') {
+            field->text = begin;
+            field->length = (uint32_t)(quote - begin);
+            return quote + 1;
+        }
+        field->escaped = true;
+        at = quote + 2;
+    }
+}
+
+bool csv_split(const csv_dialect *dialect, const char *record, size_t length, csv_field *fields,
+               uint32_t most, uint32_t *n, const char **problem)
+{
+    const char *at = record;
+    const char *end = record + length;
+
+    for (*n = 0;; at++) {
+        csv_field field = {.text = at};
+        if (at < end && *at == '"') {
+            at = split_quoted(at, end, &field);
+            if (at == NULL) {
+                *problem = "a quoted field is not closed";
+                return false;
+            }
+            if (at < end && *at != dialect->delimiter) {
+                *problem = "text follows the closing quote of a field";
+                return false;
+            }
+        } else {
+            const char *stop = memchr(at, dialect->delimiter, (size_t)(end - at));
+            at = stop == NULL ? end : stop;
+            field.length = (uint32_t)(at - field.text);
+        }
+        if (*n < most)
+            fields[*n] = field;
+        (*n)++;
+        if (at == end)
+            return true;
+    }
+}
+
+const char *csv_text(arena *arena, const csv_field *field, uint32_t *length)
+{
+    char *copy;
+    uint32_t n = 0;
+
+    *length = field->length;
+    if (!field->escaped)
+        return field->text;
+    copy = arena_alloc(arena, field->length);
+    if (copy == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < field->length; i++) {
+        copy[n++] = field->text[i];
+        if (field->text[i] == '"')
+            i++;
+    }
+    *length = n;
+    return copy;
+}
+
+bool csv_is_null(const csv_dialect *dialect, const csv_field *field)
+{
+    return !field->quoted && strlen(dialect->null_text) == field->length &&
+           memcmp(dialect->null_text, field->text, field->length) == 0;
+}
+
+/* ---- opening, headers ------------------------------------------------------------------------ */
+
+freshet_code csv_open(const schema *schema, const bool *used, bool cast_error_null,
+                      const csv_dialect *dialect, csv_decoder **out, freshet_error *err)
+{
+    csv_decoder *decoder;
+
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        type_kind kind = schema->fields[i].type->kind;
+        if (kind == TYPE_ARRAY || kind == TYPE_STRUCT)
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                             "Column \"%s\" is an array or a struct, which CSV does not have; "
+                             "declare it as string and take it apart in the query.",
+                             schema->fields[i].name);
+    }
+    decoder = calloc(1, sizeof(*decoder));
+    if (decoder == NULL)
+        return error_memory(err, "making a CSV decoder");
+    decoder->schema = schema;
+    decoder->used = used;
+    decoder->cast_error_null = cast_error_null;
+    decoder->dialect = *dialect;
+    decoder->column_of = malloc(TYPE_FIELDS_MAX * sizeof(*decoder->column_of));
+    decoder->fields = malloc(TYPE_FIELDS_MAX * sizeof(*decoder->fields));
+    if (decoder->column_of == NULL || decoder->fields == NULL) {
+        csv_close(decoder);
+        return error_memory(err, "making a CSV decoder");
+    }
+    csv_no_header(decoder);
+    *out = decoder;
+    return FRESHET_OK;
+}
+
+void csv_close(csv_decoder *decoder)
+{
+    if (decoder == NULL)
+        return;
+    free(decoder->column_of);
+    free(decoder->fields);
+    free(decoder);
+}
+
+void csv_no_header(csv_decoder *decoder)
+{
+    decoder->n_fields = decoder->schema->n_fields;
+    for (uint32_t i = 0; i < decoder->n_fields; i++)
+        decoder->column_of[i] = i;
+}
+
+/* The field of the header that has the column's name, in any case; an exact one first. */
+static freshet_code header_find(const schema *header, const char *column, const char *at,
+                                uint32_t *found, freshet_error *err)
+{
+    int64_t i = -1;
+    text_buffer names;
+    freshet_code code;
+
+    assert(header->fields != NULL);
+    for (uint32_t each = 0; each < header->n_fields && i < 0; each++)
+        if (strcmp(header->fields[each].name, column) == 0)
+            i = each;
+    if (i < 0)
+        i = schema_find(header, column);
+    if (i >= 0) {
+        *found = (uint32_t)i;
+        return FRESHET_OK;
+    }
+    text_init(&names, 400);
+    for (uint32_t each = 0; each < header->n_fields; each++)
+        text_format(&names, "%s%s", each > 0 ? ", " : "", header->fields[each].name);
+    code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                     "The header has no column \"%s\"; it has %s%s.", column,
+                     names.length == 0 ? "none" : names.bytes, names.failed ? ", ..." : "");
+    text_release(&names);
+    return code;
+}
+
+static freshet_code header_read(csv_decoder *decoder, arena *scratch, const char *record,
+                                size_t length, const char *at, schema *header, freshet_error *err)
+{
+    const char *problem = NULL;
+    field *names;
+
+    if (!text_is_utf8(record, length))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, at,
+                         "The header is not valid UTF-8; say header: false if there is none.");
+    if (!csv_split(&decoder->dialect, record, length, decoder->fields, TYPE_FIELDS_MAX,
+                   &header->n_fields, &problem))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, at,
+                         "The header is not CSV: %s; say header: false if there is none.", problem);
+    if (header->n_fields > TYPE_FIELDS_MAX)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, at,
+                         "The header has %u columns; at most %d can be read.", header->n_fields,
+                         TYPE_FIELDS_MAX);
+    names = arena_zero(scratch, header->n_fields, sizeof(*names));
+    if (names == NULL)
+        return error_memory(err, "reading a CSV header");
+    for (uint32_t i = 0; i < header->n_fields; i++) {
+        uint32_t n = 0;
+        const char *text = csv_text(scratch, &decoder->fields[i], &n);
+        names[i].name = text == NULL ? NULL : arena_copy(scratch, text, n);
+        if (names[i].name == NULL)
+            return error_memory(err, "reading a CSV header");
+    }
+    header->fields = names;
+    return FRESHET_OK;
+}
+
+freshet_code csv_header(csv_decoder *decoder, const char *record, size_t length, const char *at,
+                        freshet_error *err)
+{
+    arena *scratch = arena_open();
+    schema header = {0};
+    freshet_code code;
+
+    if (scratch == NULL)
+        return error_memory(err, "reading a CSV header");
+    code = header_read(decoder, scratch, record, length, at, &header, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < header.n_fields; i++)
+        decoder->column_of[i] = UNMAPPED;
+    for (uint32_t i = 0; code == FRESHET_OK && i < decoder->schema->n_fields; i++) {
+        uint32_t found = 0;
+        code = header_find(&header, decoder->schema->fields[i].name, at, &found, err);
+        if (code == FRESHET_OK)
+            decoder->column_of[found] = i;
+    }
+    decoder->n_fields = header.n_fields;
+    arena_close(scratch);
+    return code;
+}
+
+/* ---- decoding -------------------------------------------------------------------------------- */
+
+void csv_begin(csv_decoder *decoder, batch *into)
+{
+    decoder->into = into;
+}
+
+static void trim(const char **text, uint32_t *length)
+{
+    while (*length > 0 && (unsigned char)**text <= ' ') {
+        (*text)++;
+        (*length)--;
+    }
+    while (*length > 0 && (unsigned char)(*text)[*length - 1] <= ' ')
+        (*length)--;
+}
+
+static bool decode_number(column *column, uint32_t row, const char *text, size_t length)
+{
+    int64_t whole;
+    double real;
+
+    switch (column->type->kind) {
+    case TYPE_INTEGER:
+        if (!cell_integer(text, length, INT32_MIN, INT32_MAX, &whole))
+            return false;
+        ((int32_t *)column->data)[row] = (int32_t)whole;
+        return true;
+    case TYPE_BIGINT:
+        return cell_integer(text, length, INT64_MIN, INT64_MAX, &((int64_t *)column->data)[row]);
+    case TYPE_FLOAT:
+        return cell_double(text, length, &real) && cell_float(real, &((float *)column->data)[row]);
+    case TYPE_DOUBLE: return cell_double(text, length, &((double *)column->data)[row]);
+    default:
+        return cell_decimal(text, length, column->type->width, column->type->scale,
+                            &((int128 *)column->data)[row]);
+    }
+}
+
+/* Base64 text; *memory is set to false where memory is out. */
+static bool decode_binary(arena *arena, column *column, uint32_t row, const char *text,
+                          uint32_t length, bool *memory)
+{
+    unsigned char *bytes = arena_alloc(arena, length / 4 * 3 + 3);
+    size_t n = 0;
+
+    if (bytes == NULL) {
+        *memory = false;
+        return false;
+    }
+    if (!cell_base64(text, length, bytes, &n))
+        return false;
+    ((cell_text *)column->data)[row] = text_of((const char *)bytes, (uint32_t)n);
+    return true;
+}
+
+/* False: it is no value of the type, or (*memory false) memory is out. */
+static bool decode_field(csv_decoder *decoder, column *column, const csv_field *field, bool *memory)
+{
+    uint32_t row = decoder->into->n_rows;
+    uint32_t length = 0;
+    const char *text = csv_text(decoder->into->arena, field, &length);
+
+    if (text == NULL) {
+        *memory = false;
+        return false;
+    }
+    cell_set_valid(column, row);
+    if (column->type->kind == TYPE_STRING) {
+        ((cell_text *)column->data)[row] = text_of(text, length);
+        return true;
+    }
+    trim(&text, &length);
+    switch (column->type->kind) {
+    case TYPE_BOOLEAN: return cell_boolean(text, length, &((uint8_t *)column->data)[row]);
+    case TYPE_BINARY: return decode_binary(decoder->into->arena, column, row, text, length, memory);
+    case TYPE_DATE: return date_parse(text, length, &((int32_t *)column->data)[row]);
+    case TYPE_TIMESTAMP: return timestamp_parse(text, length, &((int64_t *)column->data)[row]);
+    default: return decode_number(column, row, text, length);
+    }
+}
+
+static freshet_code refuse_field(csv_decoder *decoder, uint32_t column, const csv_field *field,
+                                 freshet_error *err)
+{
+    const struct field *wanted = &decoder->schema->fields[column];
+    const char *type = type_name(decoder->into->arena, wanted->type);
+    int n = cell_shown(field->text, field->length);
+
+    if (type == NULL)
+        return error_memory(err, "describing a bad record");
+    return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                     "Column \"%s\" should be %s, but is \"%.*s%s\"; declare it in schema as what "
+                     "it is, or say on_cast_error: null.",
+                     wanted->name, type, n, field->text, (uint32_t)n < field->length ? "..." : "");
+}
+
+static freshet_code decode_cell(csv_decoder *decoder, uint32_t column, const csv_field *field,
+                                freshet_error *err)
+{
+    struct column *into = &decoder->into->columns[column];
+    bool memory = true;
+    bool null = csv_is_null(&decoder->dialect, field) ||
+                (field->length == 0 && !field->quoted && into->type->kind != TYPE_STRING);
+
+    if (!null && !decode_field(decoder, into, field, &memory)) {
+        if (!memory)
+            return error_memory(err, "decoding a CSV record");
+        if (!decoder->cast_error_null)
+            return refuse_field(decoder, column, field, err);
+        null = true;
+    }
+    if (null && !column_set_null(decoder->into->arena, into, decoder->into->n_rows))
+        return error_memory(err, "decoding a CSV record");
+    return FRESHET_OK;
+}
+
+freshet_code csv_decode(csv_decoder *decoder, const char *record, size_t length, freshet_error *err)
+{
+    const char *problem = NULL;
+    uint32_t n = 0;
+
+    if (!text_is_utf8(record, length))
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "The record is not valid UTF-8.");
+    if (!csv_split(&decoder->dialect, record, length, decoder->fields, decoder->n_fields, &n,
+                   &problem))
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "The record is not valid CSV: %s.", problem);
+    if (n != decoder->n_fields)
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "The record has %u fields, where %u are wanted; look for a delimiter or a "
+                         "quote in the text of a field.",
+                         n, decoder->n_fields);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t column = decoder->column_of[i];
+        freshet_code code;
+        if (column == UNMAPPED || (decoder->used != NULL && !decoder->used[column]))
+            continue;
+        code = decode_cell(decoder, column, &decoder->fields[i], err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    decoder->into->n_rows++;
+    return FRESHET_OK;
+}

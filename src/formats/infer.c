@@ -1,0 +1,414 @@
+/* infer.c - see infer.h.
+ *
+ * What is known of a field is a node: which kinds of values it has held, and below it the node of
+ * an array's elements or of a struct's fields. Names are found by a linear look at first where the
+ * record before had its field, so equal records cost one comparison a field.
+ */
+#include "formats/infer.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <yyjson.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+#include "formats/cell.h"
+#include "formats/json.h"
+
+/* Kinds of values seen, as bits. For CSV: which types each value seen so far could be. */
+enum {
+    SEEN_BOOLEAN = 1,
+    SEEN_BIGINT = 2,
+    SEEN_DOUBLE = 4,
+    SEEN_STRING = 8,
+    SEEN_ARRAY = 16,
+    SEEN_STRUCT = 32,
+    SEEN_DATE = 64,
+    SEEN_TIMESTAMP = 128
+};
+
+#define CSV_ANY \
+    (SEEN_BOOLEAN | SEEN_BIGINT | SEEN_DOUBLE | SEEN_DATE | SEEN_TIMESTAMP | SEEN_STRING)
+
+typedef struct node node;
+struct node {
+    const char *name;
+    unsigned seen;
+    bool has_value; /* CSV: some value was not null */
+    node *element;
+    node *fields;
+    uint32_t n_fields, capacity;
+};
+
+struct infer {
+    arena *arena;
+    node root;
+    csv_field *cells;
+};
+
+freshet_code infer_open(infer **out, freshet_error *err)
+{
+    infer *it = calloc(1, sizeof(*it));
+
+    if (it != NULL)
+        it->arena = arena_open();
+    if (it == NULL || it->arena == NULL) {
+        free(it);
+        return error_memory(err, "inferring a schema");
+    }
+    *out = it;
+    return FRESHET_OK;
+}
+
+void infer_close(infer *infer)
+{
+    if (infer == NULL)
+        return;
+    arena_close(infer->arena);
+    free(infer);
+}
+
+/* A new field at the end of the node; NULL where memory is out. */
+static node *field_add(infer *infer, node *parent, const char *name, size_t length)
+{
+    if (parent->n_fields == parent->capacity) {
+        uint32_t capacity = parent->capacity == 0 ? 16 : parent->capacity * 2;
+        node *fields = arena_grow(infer->arena, parent->fields, parent->n_fields * sizeof(node),
+                                  capacity * sizeof(node));
+        if (fields == NULL)
+            return NULL;
+        parent->fields = fields;
+        parent->capacity = capacity;
+    }
+    node *field = &parent->fields[parent->n_fields];
+    *field = (node){.name = arena_copy(infer->arena, name, length)};
+    if (field->name == NULL)
+        return NULL;
+    parent->n_fields++;
+    return field;
+}
+
+static bool has_name(const node *field, const char *name, size_t length)
+{
+    return strncmp(field->name, name, length) == 0 && field->name[length] == '\0';
+}
+
+static node *field_of(infer *infer, node *parent, uint32_t guess, const char *name, size_t length)
+{
+    if (guess < parent->n_fields && has_name(&parent->fields[guess], name, length))
+        return &parent->fields[guess];
+    for (uint32_t i = 0; i < parent->n_fields; i++)
+        if (has_name(&parent->fields[i], name, length))
+            return &parent->fields[i];
+    return field_add(infer, parent, name, length);
+}
+
+static bool look_at(infer *infer, node *into, yyjson_val *value, unsigned depth);
+
+static bool look_at_object(infer *infer, node *into, yyjson_val *object, unsigned depth)
+{
+    yyjson_obj_iter each = yyjson_obj_iter_with(object);
+    yyjson_val *key;
+
+    for (uint32_t i = 0; (key = yyjson_obj_iter_next(&each)) != NULL; i++) {
+        size_t length = yyjson_get_len(key);
+        if (memchr(yyjson_get_str(key), '\0', length) != NULL)
+            continue; /* no column can have that name */
+        node *field = field_of(infer, into, i, yyjson_get_str(key), length);
+        if (field == NULL)
+            return false;
+        if (into->n_fields > TYPE_FIELDS_MAX)
+            return true; /* infer_schema says so */
+        if (!look_at(infer, field, yyjson_obj_iter_get_val(key), depth))
+            return false;
+    }
+    return true;
+}
+
+static bool look_at_array(infer *infer, node *into, yyjson_val *array, unsigned depth)
+{
+    yyjson_arr_iter each = yyjson_arr_iter_with(array);
+    yyjson_val *value;
+
+    if (into->element == NULL)
+        into->element = arena_zero(infer->arena, 1, sizeof(node));
+    if (into->element == NULL)
+        return false;
+    while ((value = yyjson_arr_iter_next(&each)) != NULL)
+        if (!look_at(infer, into->element, value, depth))
+            return false;
+    return true;
+}
+
+static bool look_at(infer *infer, node *into, yyjson_val *value, unsigned depth)
+{
+    if (yyjson_is_null(value))
+        return true;
+    if (depth + 1 >= TYPE_DEPTH_MAX && yyjson_is_ctn(value)) {
+        into->seen |= SEEN_STRING;
+        return true;
+    }
+    if (yyjson_is_obj(value)) {
+        into->seen |= SEEN_STRUCT;
+        return look_at_object(infer, into, value, depth + 1);
+    }
+    if (yyjson_is_arr(value)) {
+        into->seen |= SEEN_ARRAY;
+        return look_at_array(infer, into, value, depth + 1);
+    }
+    if (yyjson_is_bool(value))
+        into->seen |= SEEN_BOOLEAN;
+    else if (yyjson_is_str(value))
+        into->seen |= SEEN_STRING;
+    else if (yyjson_is_sint(value) ||
+             (yyjson_is_uint(value) && yyjson_get_uint(value) <= (uint64_t)INT64_MAX))
+        into->seen |= SEEN_BIGINT;
+    else
+        into->seen |= SEEN_DOUBLE;
+    return true;
+}
+
+freshet_code infer_json(infer *infer, const char *record, size_t length, freshet_error *err)
+{
+    yyjson_doc *doc;
+    bool fine = true;
+
+    if (!json_depth_is_fine(record, length))
+        return FRESHET_OK;
+    doc = yyjson_read(record, length, YYJSON_READ_NOFLAG);
+    if (doc == NULL)
+        return FRESHET_OK;
+    if (yyjson_is_obj(doc->root))
+        fine = look_at_object(infer, &infer->root, doc->root, 0);
+    yyjson_doc_free(doc);
+    return fine ? FRESHET_OK : error_memory(err, "inferring a schema");
+}
+
+/* ---- CSV ------------------------------------------------------------------------------------- */
+
+/* Splits a record; *n is 0 where it is none. */
+static freshet_code split(infer *infer, const csv_dialect *dialect, const char *record,
+                          size_t length, uint32_t *n, freshet_error *err)
+{
+    const char *problem;
+
+    if (infer->cells == NULL)
+        infer->cells = arena_zero(infer->arena, TYPE_FIELDS_MAX, sizeof(csv_field));
+    if (infer->cells == NULL)
+        return error_memory(err, "inferring a schema");
+    if (!text_is_utf8(record, length) ||
+        !csv_split(dialect, record, length, infer->cells, TYPE_FIELDS_MAX, n, &problem))
+        *n = 0;
+    return FRESHET_OK;
+}
+
+freshet_code infer_csv_header(infer *infer, const csv_dialect *dialect, bool has_header,
+                              const char *record, size_t length, const char *at, freshet_error *err)
+{
+    uint32_t n = 0;
+    freshet_code code = split(infer, dialect, record, length, &n, err);
+
+    if (code != FRESHET_OK)
+        return code;
+    if (n == 0 || n > TYPE_FIELDS_MAX)
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+            "The first line is not a CSV header of at most %d columns; declare schema, "
+            "and header: false if there is none.",
+            TYPE_FIELDS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = has_header ? "" : arena_format(infer->arena, "column%u", i);
+        uint32_t n_bytes = 0;
+        node *field;
+        if (has_header)
+            name = csv_text(infer->arena, &infer->cells[i], &n_bytes);
+        else if (name != NULL)
+            n_bytes = (uint32_t)strlen(name);
+        if (name == NULL || memchr(name, '\0', n_bytes) != NULL)
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                             "The name of column %u of the header cannot be read.", i + 1);
+        field = field_add(infer, &infer->root, name, n_bytes);
+        if (field == NULL)
+            return error_memory(err, "inferring a schema");
+        field->seen = CSV_ANY;
+    }
+    return FRESHET_OK;
+}
+
+static bool has_date_form(const char *text, uint32_t length)
+{
+    return length >= 10 && text[4] == '-' && text[7] == '-';
+}
+
+/* Which types a text could be. */
+static unsigned kinds_of(const char *text, uint32_t length)
+{
+    unsigned kinds = SEEN_STRING;
+    const char *digits = text + (length > 0 && (*text == '-' || *text == '+'));
+    bool leading_zero =
+        text + length - digits > 1 && digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9';
+    int64_t number;
+    double real;
+    int32_t days;
+    uint8_t truth;
+
+    if (cell_boolean(text, length, &truth))
+        kinds |= SEEN_BOOLEAN;
+    if (!leading_zero && memchr(text, '.', length) == NULL &&
+        cell_integer(text, length, INT64_MIN, INT64_MAX, &number))
+        kinds |= SEEN_BIGINT;
+    if (!leading_zero && cell_double(text, length, &real))
+        kinds |= SEEN_DOUBLE;
+    if (has_date_form(text, length)) {
+        if (length == 10 && date_parse(text, length, &days))
+            kinds |= SEEN_DATE;
+        if (timestamp_parse(text, length, &number))
+            kinds |= SEEN_TIMESTAMP;
+    }
+    return kinds;
+}
+
+freshet_code infer_csv(infer *infer, const csv_dialect *dialect, const char *record, size_t length,
+                       freshet_error *err)
+{
+    uint32_t n = 0;
+    freshet_code code = split(infer, dialect, record, length, &n, err);
+
+    if (code != FRESHET_OK || n != infer->root.n_fields)
+        return code;
+    for (uint32_t i = 0; i < n; i++) {
+        node *field = &infer->root.fields[i];
+        const csv_field *cell = &infer->cells[i];
+        uint32_t n_bytes = 0;
+        const char *text;
+        if (csv_is_null(dialect, cell) || (cell->length == 0 && !cell->quoted))
+            continue;
+        text = csv_text(infer->arena, cell, &n_bytes);
+        if (text == NULL)
+            return error_memory(err, "inferring a schema");
+        field->seen &= kinds_of(text, n_bytes);
+        field->has_value = true;
+    }
+    return FRESHET_OK;
+}
+
+/* ---- the schema ------------------------------------------------------------------------------ */
+
+static const type *node_type(arena *arena, const node *it);
+
+static const type *struct_type(arena *arena, const node *it)
+{
+    field *fields = arena_zero(arena, it->n_fields, sizeof(*fields));
+
+    if (fields == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < it->n_fields; i++) {
+        fields[i].name = arena_text(arena, it->fields[i].name);
+        fields[i].type = node_type(arena, &it->fields[i]);
+        if (fields[i].name == NULL || fields[i].type == NULL)
+            return NULL;
+    }
+    return type_struct(arena, fields, it->n_fields);
+}
+
+static const type *node_type(arena *arena, const node *it)
+{
+    switch (it->seen) {
+    case SEEN_BOOLEAN: return type_simple(TYPE_BOOLEAN);
+    case SEEN_BIGINT: return type_simple(TYPE_BIGINT);
+    case SEEN_DOUBLE:
+    case SEEN_DOUBLE | SEEN_BIGINT: return type_simple(TYPE_DOUBLE);
+    case SEEN_ARRAY: {
+        const type *element = node_type(arena, it->element);
+        return element == NULL ? NULL : type_array(arena, element);
+    }
+    case SEEN_STRUCT:
+        return it->n_fields == 0 || it->n_fields > TYPE_FIELDS_MAX ? type_simple(TYPE_STRING)
+                                                                   : struct_type(arena, it);
+    default: return type_simple(TYPE_STRING);
+    }
+}
+
+static const type *csv_type(const node *it)
+{
+    if (!it->has_value)
+        return type_simple(TYPE_STRING);
+    if (it->seen & SEEN_BOOLEAN)
+        return type_simple(TYPE_BOOLEAN);
+    if (it->seen & SEEN_BIGINT)
+        return type_simple(TYPE_BIGINT);
+    if (it->seen & SEEN_DOUBLE)
+        return type_simple(TYPE_DOUBLE);
+    if (it->seen & SEEN_DATE)
+        return type_simple(TYPE_DATE);
+    return type_simple(it->seen & SEEN_TIMESTAMP ? TYPE_TIMESTAMP : TYPE_STRING);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcasecmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Looks for two names that SQL would take for one, here and below. */
+static freshet_code check_names(arena *arena, const node *it, const char *at, freshet_error *err)
+{
+    const char **names = arena_zero(arena, it->n_fields + 1, sizeof(*names));
+
+    if (names == NULL)
+        return error_memory(err, "inferring a schema");
+    for (uint32_t i = 0; i < it->n_fields; i++)
+        names[i] = it->fields[i].name;
+    qsort(names, it->n_fields, sizeof(*names), by_name);
+    for (uint32_t i = 0; i < it->n_fields; i++) {
+        freshet_code code;
+        if (names[i][0] == '\0')
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                             "A field has an empty name; declare schema with the fields to read.");
+        if (i > 0 && strcasecmp(names[i - 1], names[i]) == 0)
+            return error_set(
+                err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                "The fields \"%s\" and \"%s\" are one name in SQL; declare schema with "
+                "the one to read.",
+                names[i - 1], names[i]);
+        code = check_names(arena, &it->fields[i], at, err);
+        if (code == FRESHET_OK && it->fields[i].element != NULL)
+            code = check_names(arena, it->fields[i].element, at, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *out,
+                          freshet_error *err)
+{
+    const node *root = &infer->root;
+    field *fields;
+    freshet_code code;
+
+    if (root->n_fields == 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                         "There is no record yet to infer the columns from; declare schema.");
+    if (root->n_fields > TYPE_FIELDS_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                         "The records have more than %d fields; declare schema with those to read.",
+                         TYPE_FIELDS_MAX);
+    code = check_names(infer->arena, root, at, err);
+    if (code != FRESHET_OK)
+        return code;
+    fields = arena_zero(arena, root->n_fields, sizeof(*fields));
+    if (fields == NULL)
+        return error_memory(err, "inferring a schema");
+    for (uint32_t i = 0; i < root->n_fields; i++) {
+        fields[i].name = arena_text(arena, root->fields[i].name);
+        fields[i].type =
+            infer->cells != NULL ? csv_type(&root->fields[i]) : node_type(arena, &root->fields[i]);
+        if (fields[i].name == NULL || fields[i].type == NULL)
+            return error_memory(err, "inferring a schema");
+    }
+    *out = (schema){.n_fields = root->n_fields, .fields = fields};
+    return FRESHET_OK;
+}

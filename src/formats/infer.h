@@ -1,0 +1,46 @@
+/* infer.h - a schema from the first records of a JSON or CSV file.
+ *
+ * Each record adds to what is known of each field; the narrowest type that holds all values seen is
+ * the field's type. A field that only held nulls is a string.
+ *
+ *   JSON  boolean, bigint, double (with a fraction, an exponent, or beyond 64 bits), string,
+ *         array<...>, struct<...>; values of different kinds in one field (and structs or arrays
+ *         nested deeper than TYPE_DEPTH_MAX): string, which takes any value as its JSON text. Text
+ *         stays text: a timestamp is declared, or cast in the query.
+ *   CSV   boolean, bigint, double, date (yyyy-MM-dd), timestamp (with a time of day), string.
+ *         Digits with a leading zero (a postal code) are a string.
+ *
+ * Order of calls: infer_open, infer_json or (infer_csv_header, infer_csv), infer_schema,
+ * infer_close.
+ */
+#ifndef FRESHET_FORMATS_INFER_H
+#define FRESHET_FORMATS_INFER_H
+
+#include "formats/csv.h"
+
+#define INFER_RECORDS_MAX 1000
+#define INFER_BYTES_MAX ((int64_t)1 << 20) /* of one file */
+#define INFER_FILES_MAX 4
+
+typedef struct infer infer;
+
+freshet_code infer_open(infer **out, freshet_error *err);
+void infer_close(infer *infer);
+
+/* Records that are not valid are passed over: reading them will say what is wrong with them. */
+freshet_code infer_json(infer *infer, const char *record, size_t length, freshet_error *err);
+
+/* The names of the columns, from a header, or, with has_header false, column0, column1 ... from the
+ * number of fields of the first record (which is then given to infer_csv, too). */
+freshet_code infer_csv_header(infer *infer, const csv_dialect *dialect, bool has_header,
+                              const char *record, size_t length, const char *at,
+                              freshet_error *err);
+freshet_code infer_csv(infer *infer, const csv_dialect *dialect, const char *record, size_t length,
+                       freshet_error *err);
+
+/* The schema, in `arena`. An error where there was no field, or where two names differ in case
+ * only; `at` names the reader's input. */
+freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *out,
+                          freshet_error *err);
+
+#endif

@@ -1,0 +1,764 @@
+/* json.c - see json.h.
+ *
+ * A `shape` is what the decoder knows of one kind of object: the record itself, or a struct within
+ * it. It finds the column of a key: first by `places`, what the same place of the object before
+ * held, then in an open hash table of the names. Each shape belongs to one type in the tree of
+ * types, so it is never in use twice at a time. Recursion follows the schema, which is at most
+ * TYPE_DEPTH_MAX deep.
+ */
+#include "formats/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <yyjson.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "base/timestamp.h"
+#include "formats/cell.h"
+
+#define SLAB_BYTES ((size_t)64 << 10)
+#define SCRATCH_KEEP_BYTES ((size_t)1 << 20)
+#define PLACES_MAX 128
+#define PLACE_KEY_MAX 31
+#define PATH_BYTES_MAX 256
+
+enum { FIELD_IGNORED = -1 };
+
+/* The key seen last at one place of an object; length 255 where none was. */
+typedef struct place_hint {
+    uint8_t length;
+    char key[PLACE_KEY_MAX];
+    int32_t field;
+} place_hint;
+
+typedef struct shape shape;
+struct shape {
+    const field *fields;
+    uint32_t n_fields;
+    uint32_t n_used;
+    uint32_t *name_lengths;
+    uint32_t *slots; /* hash table of field index + 1 */
+    uint32_t slot_mask;
+    uint32_t *seen; /* the stamp of the object that had the field last */
+    uint32_t stamp;
+    bool *used;
+    shape **children; /* per field: the shape of the struct in it, or NULL */
+    place_hint *places;
+};
+
+/* Why a value does not fit, filled in where that is found; the path grows on the way out. */
+typedef struct misfit {
+    const type *type;
+    yyjson_val *found;
+    const char *hint;
+    char path[PATH_BYTES_MAX];
+} misfit;
+
+struct json_decoder {
+    shape *root;
+    arena *own; /* the shapes */
+    bool cast_error_null;
+    bool exact; /* numbers are read as text */
+    bool strict;
+    batch *into;
+    char *slab; /* room in the batch's arena for copies of records */
+    size_t slab_left;
+    void *scratch; /* yyjson's values */
+    size_t scratch_size;
+    bool scratch_taken;
+    misfit misfit;
+};
+
+typedef enum outcome { FITS, DOES_NOT_FIT, OTHER_FIELDS, NEEDS_EXACT, NO_MEMORY } outcome;
+
+/* ---- shapes ---------------------------------------------------------------------------------- */
+
+static uint32_t hash_key(const char *key, size_t length)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)key[i]) * 16777619u;
+    return hash ^ hash >> 15;
+}
+
+static bool has_kind(const type *type, type_kind kind)
+{
+    if (type->kind == kind)
+        return true;
+    for (uint32_t i = 0; i < type->n_fields; i++)
+        if (has_kind(type->fields[i].type, kind))
+            return true;
+    return false;
+}
+
+static shape *shape_make(arena *arena, const field *fields, uint32_t n, const bool *used);
+
+/* The shape of the struct that a value of this type is, or is made of (arrays). */
+static bool shape_child(arena *arena, const type *type, shape **out)
+{
+    *out = NULL;
+    while (type->kind == TYPE_ARRAY)
+        type = type->fields[0].type;
+    if (type->kind != TYPE_STRUCT)
+        return true;
+    *out = shape_make(arena, type->fields, type->n_fields, NULL);
+    return *out != NULL;
+}
+
+static void shape_index(shape *it)
+{
+    for (uint32_t i = 0; i < it->n_fields; i++) {
+        uint32_t slot;
+        it->name_lengths[i] = (uint32_t)strlen(it->fields[i].name);
+        if (!it->used[i])
+            continue;
+        it->n_used++;
+        slot = hash_key(it->fields[i].name, it->name_lengths[i]) & it->slot_mask;
+        while (it->slots[slot] != 0)
+            slot = (slot + 1) & it->slot_mask;
+        it->slots[slot] = i + 1;
+    }
+}
+
+static shape *shape_make(arena *arena, const field *fields, uint32_t n, const bool *used)
+{
+    shape *it = arena_zero(arena, 1, sizeof(*it));
+    uint32_t n_slots = 4;
+
+    while (n_slots < n * 2 + 2)
+        n_slots *= 2;
+    if (it == NULL)
+        return NULL;
+    it->fields = fields;
+    it->n_fields = n;
+    it->slot_mask = n_slots - 1;
+    it->slots = arena_zero(arena, n_slots, sizeof(*it->slots));
+    it->name_lengths = arena_zero(arena, n + 1, sizeof(*it->name_lengths));
+    it->seen = arena_zero(arena, n + 1, sizeof(*it->seen));
+    it->used = arena_zero(arena, n + 1, sizeof(*it->used));
+    it->children = arena_zero(arena, n + 1, sizeof(shape *));
+    it->places = arena_zero(arena, PLACES_MAX, sizeof(*it->places));
+    if (it->slots == NULL || it->name_lengths == NULL || it->seen == NULL || it->used == NULL ||
+        it->children == NULL || it->places == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < PLACES_MAX; i++)
+        it->places[i].length = UINT8_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        it->used[i] = used == NULL || used[i];
+        if (!shape_child(arena, fields[i].type, &it->children[i]))
+            return NULL;
+    }
+    shape_index(it);
+    return it;
+}
+
+static int32_t shape_look_up(const shape *it, const char *key, size_t length)
+{
+    uint32_t slot = hash_key(key, length) & it->slot_mask;
+
+    for (; it->slots[slot] != 0; slot = (slot + 1) & it->slot_mask) {
+        uint32_t i = it->slots[slot] - 1;
+        if (it->name_lengths[i] == length && memcmp(it->fields[i].name, key, length) == 0)
+            return (int32_t)i;
+    }
+    return FIELD_IGNORED;
+}
+
+static inline bool same_key(const char *a, const char *b, size_t length)
+{
+    uint64_t x, y;
+
+    if (length < 8) {
+        for (size_t i = 0; i < length; i++)
+            if (a[i] != b[i])
+                return false;
+        return true;
+    }
+    for (size_t i = 0; i + 8 <= length; i += 8) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        if (x != y)
+            return false;
+    }
+    memcpy(&x, a + length - 8, 8);
+    memcpy(&y, b + length - 8, 8);
+    return x == y;
+}
+
+static inline int32_t shape_find(shape *it, size_t place, const char *key, size_t length)
+{
+    place_hint *hint;
+
+    if (place >= PLACES_MAX || length > PLACE_KEY_MAX)
+        return shape_look_up(it, key, length);
+    hint = &it->places[place];
+    if (hint->length == length && same_key(hint->key, key, length))
+        return hint->field;
+    hint->length = (uint8_t)length;
+    memcpy(hint->key, key, length);
+    hint->field = shape_look_up(it, key, length);
+    return hint->field;
+}
+
+/* ---- yyjson's memory: one block, used again for each record
+ * ------------------------------------ */
+
+static void *scratch_malloc(void *context, size_t size)
+{
+    json_decoder *decoder = context;
+
+    if (decoder->scratch_taken)
+        return malloc(size);
+    if (size > decoder->scratch_size) {
+        free(decoder->scratch);
+        decoder->scratch = malloc(size);
+        decoder->scratch_size = decoder->scratch == NULL ? 0 : size;
+    }
+    decoder->scratch_taken = decoder->scratch != NULL;
+    return decoder->scratch;
+}
+
+static void *scratch_realloc(void *context, void *at, size_t old_size, size_t size)
+{
+    json_decoder *decoder = context;
+    void *moved;
+
+    (void)old_size;
+    if (at != decoder->scratch)
+        return realloc(at, size);
+    if (size <= decoder->scratch_size)
+        return at;
+    moved = realloc(at, size);
+    if (moved != NULL) {
+        decoder->scratch = moved;
+        decoder->scratch_size = size;
+    }
+    return moved;
+}
+
+static void scratch_free(void *context, void *at)
+{
+    json_decoder *decoder = context;
+
+    if (at != decoder->scratch) {
+        free(at);
+        return;
+    }
+    decoder->scratch_taken = false;
+    if (decoder->scratch_size > SCRATCH_KEEP_BYTES) {
+        free(decoder->scratch);
+        decoder->scratch = NULL;
+        decoder->scratch_size = 0;
+    }
+}
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+static outcome no_fit(json_decoder *decoder, const type *type, yyjson_val *found, const char *hint)
+{
+    decoder->misfit.type = type;
+    decoder->misfit.found = found;
+    decoder->misfit.hint = hint;
+    decoder->misfit.path[0] = '\0';
+    return DOES_NOT_FIT;
+}
+
+static outcome decode_integer(json_decoder *decoder, column *column, uint64_t row,
+                              yyjson_val *value)
+{
+    bool narrow = column->type->kind == TYPE_INTEGER;
+    int64_t minimum = narrow ? INT32_MIN : INT64_MIN;
+    int64_t maximum = narrow ? INT32_MAX : INT64_MAX;
+    int64_t number = 0;
+    bool fits = false;
+
+    if (yyjson_is_uint(value)) {
+        fits = unsafe_yyjson_get_uint(value) <= (uint64_t)maximum;
+        number = (int64_t)unsafe_yyjson_get_uint(value);
+    } else if (yyjson_is_sint(value)) {
+        number = unsafe_yyjson_get_sint(value);
+        fits = number >= minimum;
+    } else if (yyjson_is_real(value)) {
+        fits = cell_whole(unsafe_yyjson_get_real(value), minimum, maximum, &number);
+    } else if (yyjson_is_raw(value)) {
+        fits = cell_integer(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), minimum,
+                            maximum, &number);
+        if (!fits) {
+            double real;
+            fits = cell_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), &real) &&
+                   cell_whole(real, minimum, maximum, &number);
+        }
+    }
+    if (!fits)
+        return no_fit(decoder, column->type, value, NULL);
+    if (narrow)
+        ((int32_t *)column->data)[row] = (int32_t)number;
+    else
+        ((int64_t *)column->data)[row] = number;
+    return FITS;
+}
+
+static outcome decode_double(json_decoder *decoder, column *column, uint64_t row, yyjson_val *value)
+{
+    double number;
+
+    if (yyjson_is_real(value)) {
+        number = unsafe_yyjson_get_real(value);
+    } else if (yyjson_is_uint(value)) {
+        number = (double)unsafe_yyjson_get_uint(value);
+    } else if (yyjson_is_sint(value)) {
+        number = (double)unsafe_yyjson_get_sint(value);
+    } else if (yyjson_is_raw(value)) {
+        if (!cell_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), &number))
+            return no_fit(decoder, column->type, value, NULL);
+    } else if (yyjson_equals_str(value, "NaN") || yyjson_equals_str(value, "Infinity") ||
+               yyjson_equals_str(value, "-Infinity")) {
+        cell_double(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value), &number);
+    } else {
+        return no_fit(decoder, column->type, value, NULL);
+    }
+    if (column->type->kind == TYPE_DOUBLE)
+        ((double *)column->data)[row] = number;
+    else if (!cell_float(number, &((float *)column->data)[row]))
+        return no_fit(decoder, column->type, value, NULL);
+    return FITS;
+}
+
+static outcome decode_decimal(json_decoder *decoder, column *column, uint64_t row,
+                              yyjson_val *value)
+{
+    if (yyjson_is_num(value))
+        return NEEDS_EXACT;
+    if (!(yyjson_is_raw(value) || yyjson_is_str(value)) ||
+        !cell_decimal(value->uni.str, unsafe_yyjson_get_len(value), column->type->width,
+                      column->type->scale, &((int128 *)column->data)[row]))
+        return no_fit(decoder, column->type, value, NULL);
+    return FITS;
+}
+
+/* The JSON text of a value that is no string, for a string column. */
+static outcome decode_text_of(json_decoder *decoder, column *column, uint64_t row,
+                              yyjson_val *value)
+{
+    size_t length = 0;
+    char *text, *copy;
+
+    if (!decoder->exact && !yyjson_is_bool(value))
+        return NEEDS_EXACT;
+    text = yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, NULL, &length, NULL);
+    if (text == NULL)
+        return NO_MEMORY;
+    copy = arena_copy(decoder->into->arena, text, length);
+    free(text);
+    if (copy == NULL)
+        return NO_MEMORY;
+    ((cell_text *)column->data)[row] = text_of(copy, (uint32_t)length);
+    return FITS;
+}
+
+static outcome decode_binary(json_decoder *decoder, column *column, uint64_t row, yyjson_val *value)
+{
+    size_t length = unsafe_yyjson_get_len(value);
+    unsigned char *bytes;
+    size_t n = 0;
+
+    if (!yyjson_is_str(value))
+        return no_fit(decoder, column->type, value, "binary columns take base64 text");
+    bytes = arena_alloc(decoder->into->arena, length / 4 * 3 + 3);
+    if (bytes == NULL)
+        return NO_MEMORY;
+    if (!cell_base64(unsafe_yyjson_get_str(value), length, bytes, &n))
+        return no_fit(decoder, column->type, value, "binary columns take base64 text");
+    ((cell_text *)column->data)[row] = text_of((const char *)bytes, (uint32_t)n);
+    return FITS;
+}
+
+static outcome decode_time(json_decoder *decoder, column *column, uint64_t row, yyjson_val *value)
+{
+    bool fits;
+
+    if (yyjson_is_num(value) || yyjson_is_raw(value))
+        return no_fit(decoder, column->type, value,
+                      "declare it as bigint or double in schema, and say what the number counts by "
+                      "feature_set.timestamp.unit");
+    if (!yyjson_is_str(value))
+        return no_fit(decoder, column->type, value, NULL);
+    if (column->type->kind == TYPE_DATE)
+        fits = date_parse(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value),
+                          &((int32_t *)column->data)[row]);
+    else
+        fits = timestamp_parse(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value),
+                               &((int64_t *)column->data)[row]);
+    return fits ? FITS : no_fit(decoder, column->type, value, NULL);
+}
+
+static outcome decode_value(json_decoder *decoder, shape *child, column *column, uint64_t row,
+                            yyjson_val *value);
+
+static void path_prepend(misfit *misfit, const char *name, uint64_t index, bool is_index)
+{
+    char path[PATH_BYTES_MAX];
+    const char *rest = misfit->path;
+    int n;
+
+    if (is_index)
+        n = snprintf(path, sizeof(path), "[%llu]%s%s", (unsigned long long)index,
+                     *rest == '[' || *rest == '\0' ? "" : ".", rest);
+    else
+        n = snprintf(path, sizeof(path), "%s%s%s", name, *rest == '[' || *rest == '\0' ? "" : ".",
+                     rest);
+    if (n > 0)
+        memcpy(misfit->path, path, sizeof(path));
+}
+
+static outcome decode_array(json_decoder *decoder, shape *child, column *column, uint64_t row,
+                            yyjson_val *value)
+{
+    struct column *elements = &column->children[0];
+    uint64_t offset = column->n_elements;
+    uint64_t n = unsafe_yyjson_get_len(value);
+    yyjson_val *each = unsafe_yyjson_get_first(value);
+
+    if (!yyjson_is_arr(value))
+        return no_fit(decoder, column->type, value, NULL);
+    if (column_reserve(decoder->into->arena, elements, offset + n, NULL) != FRESHET_OK)
+        return NO_MEMORY;
+    column->n_elements = offset + n;
+    ((cell_span *)column->data)[row] = (cell_span){.offset = offset, .length = n};
+    for (uint64_t i = 0; i < n; i++) {
+        outcome result = decode_value(decoder, child, elements, offset + i, each);
+        if (result == DOES_NOT_FIT || result == OTHER_FIELDS)
+            path_prepend(&decoder->misfit, NULL, i, true);
+        if (result != FITS)
+            return result;
+        each = unsafe_yyjson_get_next(each);
+    }
+    return FITS;
+}
+
+static outcome decode_object(json_decoder *decoder, shape *it, column *columns, uint64_t row,
+                             yyjson_val *object);
+
+static outcome decode_some(json_decoder *decoder, shape *child, column *column, uint64_t row,
+                           yyjson_val *value)
+{
+    switch (column->type->kind) {
+    case TYPE_BIGINT:
+    case TYPE_INTEGER: return decode_integer(decoder, column, row, value);
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE: return decode_double(decoder, column, row, value);
+    case TYPE_STRING:
+        if (!yyjson_is_str(value))
+            return decode_text_of(decoder, column, row, value);
+        ((cell_text *)column->data)[row] =
+            text_of(unsafe_yyjson_get_str(value), (uint32_t)unsafe_yyjson_get_len(value));
+        return FITS;
+    case TYPE_BOOLEAN:
+        if (!yyjson_is_bool(value))
+            return no_fit(decoder, column->type, value, NULL);
+        ((uint8_t *)column->data)[row] = unsafe_yyjson_get_bool(value);
+        return FITS;
+    case TYPE_DECIMAL: return decode_decimal(decoder, column, row, value);
+    case TYPE_BINARY: return decode_binary(decoder, column, row, value);
+    case TYPE_DATE:
+    case TYPE_TIMESTAMP: return decode_time(decoder, column, row, value);
+    case TYPE_ARRAY: return decode_array(decoder, child, column, row, value);
+    case TYPE_STRUCT:
+        if (!yyjson_is_obj(value))
+            return no_fit(decoder, column->type, value, NULL);
+        return decode_object(decoder, child, column->children, row, value);
+    }
+    return DOES_NOT_FIT;
+}
+
+static outcome decode_value(json_decoder *decoder, shape *child, column *column, uint64_t row,
+                            yyjson_val *value)
+{
+    outcome result = FITS;
+    bool null = yyjson_is_null(value);
+
+    if (!null) {
+        cell_set_valid(column, row);
+        result = decode_some(decoder, child, column, row, value);
+        null = result == DOES_NOT_FIT && decoder->cast_error_null;
+    }
+    if (null)
+        result = column_set_null(decoder->into->arena, column, row) ? FITS : NO_MEMORY;
+    return result;
+}
+
+static outcome decode_missing(json_decoder *decoder, const shape *it, column *columns, uint64_t row)
+{
+    for (uint32_t i = 0; i < it->n_fields; i++)
+        if (it->seen[i] != it->stamp && it->used[i] &&
+            !column_set_null(decoder->into->arena, &columns[i], row))
+            return NO_MEMORY;
+    return FITS;
+}
+
+static outcome other_field(json_decoder *decoder, const char *what, const char *name, size_t length)
+{
+    decoder->misfit.hint = what;
+    snprintf(decoder->misfit.path, sizeof(decoder->misfit.path), "%.*s", cell_shown(name, length),
+             name);
+    return OTHER_FIELDS;
+}
+
+static outcome missing_field(json_decoder *decoder, const shape *it)
+{
+    uint32_t i = 0;
+
+    while (it->seen[i] == it->stamp)
+        i++;
+    return other_field(decoder, "is missing", it->fields[i].name, it->name_lengths[i]);
+}
+
+static outcome decode_object(json_decoder *decoder, shape *it, column *columns, uint64_t row,
+                             yyjson_val *object)
+{
+    size_t n = unsafe_yyjson_get_len(object);
+    yyjson_val *key = unsafe_yyjson_get_first(object);
+    uint32_t n_seen = 0;
+
+    if (++it->stamp == 0) {
+        memset(it->seen, 0, it->n_fields * sizeof(*it->seen));
+        it->stamp = 1;
+    }
+    for (size_t place = 0; place < n; place++) {
+        yyjson_val *value = key + 1;
+        int32_t i = shape_find(it, place, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key));
+        if (i != FIELD_IGNORED) {
+            outcome result = decode_value(decoder, it->children[i], &columns[i], row, value);
+            if (result == DOES_NOT_FIT || result == OTHER_FIELDS)
+                path_prepend(&decoder->misfit, it->fields[i].name, 0, false);
+            if (result != FITS)
+                return result;
+            n_seen += it->seen[i] != it->stamp;
+            it->seen[i] = it->stamp;
+        } else if (decoder->strict) {
+            return other_field(decoder, "is not in the schema", unsafe_yyjson_get_str(key),
+                               unsafe_yyjson_get_len(key));
+        }
+        key = unsafe_yyjson_get_next(value);
+    }
+    if (n_seen == it->n_used)
+        return FITS;
+    return decoder->strict ? missing_field(decoder, it) : decode_missing(decoder, it, columns, row);
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static void describe_value(yyjson_val *value, char *into, size_t size)
+{
+    if (yyjson_is_str(value) || yyjson_is_raw(value)) {
+        size_t length = unsafe_yyjson_get_len(value);
+        int n = cell_shown(value->uni.str, length);
+        const char *more = (size_t)n < length ? "..." : "";
+        if (yyjson_is_str(value))
+            snprintf(into, size, "the string \"%.*s%s\"", n, value->uni.str, more);
+        else
+            snprintf(into, size, "the number %.*s%s", n, value->uni.str, more);
+    } else if (yyjson_is_sint(value)) {
+        snprintf(into, size, "the number %lld", (long long)unsafe_yyjson_get_sint(value));
+    } else if (yyjson_is_uint(value)) {
+        snprintf(into, size, "the number %llu", (unsigned long long)unsafe_yyjson_get_uint(value));
+    } else if (yyjson_is_real(value)) {
+        snprintf(into, size, "the number %.17g", unsafe_yyjson_get_real(value));
+    } else if (yyjson_is_bool(value)) {
+        snprintf(into, size, "the boolean %s", unsafe_yyjson_get_bool(value) ? "true" : "false");
+    } else {
+        snprintf(into, size, "%s", yyjson_is_arr(value) ? "an array" : "an object");
+    }
+}
+
+static freshet_code refuse_misfit(json_decoder *decoder, freshet_error *err)
+{
+    const misfit *misfit = &decoder->misfit;
+    const char *wanted = type_name(decoder->into->arena, misfit->type);
+    char found[CELL_SHOWN_MAX + 64];
+
+    if (wanted == NULL)
+        return error_memory(err, "describing a bad record");
+    describe_value(misfit->found, found, sizeof(found));
+    if (misfit->hint != NULL)
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "Field \"%s\" should be %s, but is %s; %s.", misfit->path, wanted, found,
+                         misfit->hint);
+    return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                     "Field \"%s\" should be %s, but is %s; declare it in schema as what it is, "
+                     "or say on_cast_error: null.",
+                     misfit->path, wanted, found);
+}
+
+static freshet_code refuse_text(const yyjson_read_err *problem, freshet_error *err)
+{
+    if (problem->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
+        return error_memory(err, "parsing a JSON record");
+    return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                     "The record is not valid JSON: %s, at byte %zu.", problem->msg, problem->pos);
+}
+
+bool json_depth_is_fine(const char *raw, size_t length)
+{
+    size_t depth = 0;
+    bool in_string = false;
+
+    if (length < 2 * (size_t)JSON_DEPTH_MAX)
+        return true;
+    for (size_t i = 0; i < length; i++) {
+        char c = raw[i];
+        if (in_string) {
+            if (c == '\\')
+                i++;
+            else if (c == '"')
+                in_string = false;
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > JSON_DEPTH_MAX)
+                return false;
+        } else if ((c == ']' || c == '}') && depth > 0) {
+            depth--;
+        }
+    }
+    return true;
+}
+
+/* A copy of the record, with the padding that parsing in place wants. */
+static char *copy_record(json_decoder *decoder, const char *raw, size_t length)
+{
+    size_t size = length + YYJSON_PADDING_SIZE;
+    char *copy;
+
+    if (size > SLAB_BYTES / 4) {
+        copy = arena_alloc(decoder->into->arena, size);
+        if (copy == NULL)
+            return NULL;
+    } else {
+        if (size > decoder->slab_left) {
+            decoder->slab = arena_alloc(decoder->into->arena, SLAB_BYTES);
+            if (decoder->slab == NULL) {
+                decoder->slab_left = 0;
+                return NULL;
+            }
+            decoder->slab_left = SLAB_BYTES;
+        }
+        copy = decoder->slab;
+        decoder->slab += size;
+        decoder->slab_left -= size;
+    }
+    memcpy(copy, raw, length);
+    memset(copy + length, 0, YYJSON_PADDING_SIZE);
+    return copy;
+}
+
+static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t length, bool *again,
+                                freshet_error *err)
+{
+    yyjson_alc memory = {scratch_malloc, scratch_realloc, scratch_free, decoder};
+    yyjson_read_flag flags = YYJSON_READ_INSITU | (decoder->exact ? YYJSON_READ_NUMBER_AS_RAW
+                                                                  : YYJSON_READ_BIGNUM_AS_RAW);
+    yyjson_read_err problem = {0};
+    freshet_code code = FRESHET_OK;
+    char *copy = copy_record(decoder, raw, length);
+    yyjson_doc *doc;
+
+    if (copy == NULL)
+        return error_memory(err, "copying a JSON record");
+    doc = yyjson_read_opts(copy, length, flags, &memory, &problem);
+    if (doc == NULL)
+        return refuse_text(&problem, err);
+    if (!yyjson_is_obj(doc->root)) {
+        char found[CELL_SHOWN_MAX + 64] = "null";
+        if (!yyjson_is_null(doc->root))
+            describe_value(doc->root, found, sizeof(found));
+        code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "The record should be a JSON object, but is %s.", found);
+    } else {
+        switch (decode_object(decoder, decoder->root, decoder->into->columns, decoder->into->n_rows,
+                              doc->root)) {
+        case FITS: decoder->into->n_rows++; break;
+        case DOES_NOT_FIT: code = refuse_misfit(decoder, err); break;
+        case OTHER_FIELDS:
+            code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                             "Field \"%s\" %s, and strict: true wants the fields of the schema and "
+                             "no others.",
+                             decoder->misfit.path, decoder->misfit.hint);
+            break;
+        case NEEDS_EXACT: *again = true; break;
+        case NO_MEMORY: code = error_memory(err, "decoding a JSON record"); break;
+        }
+    }
+    yyjson_doc_free(doc);
+    return code;
+}
+
+freshet_code json_decode(json_decoder *decoder, const char *raw, size_t length, freshet_error *err)
+{
+    bool again = false;
+    freshet_code code;
+
+    if (length > UINT32_MAX - 16)
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "The record has %zu bytes; at most 4 GiB can be decoded.", length);
+    if (!json_depth_is_fine(raw, length))
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "The record is nested deeper than %d levels; flatten it where it is "
+                         "written.",
+                         JSON_DEPTH_MAX);
+    code = decode_once(decoder, raw, length, &again, err);
+    if (again) { /* from now on: a schema that needs it once will need it again */
+        decoder->exact = true;
+        code = decode_once(decoder, raw, length, &again, err);
+    }
+    return code;
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+freshet_code json_open(const schema *schema, const bool *used, bool cast_error_null,
+                       json_decoder **out, freshet_error *err)
+{
+    json_decoder *decoder = calloc(1, sizeof(*decoder));
+
+    if (decoder == NULL)
+        return error_memory(err, "making a JSON decoder");
+    decoder->cast_error_null = cast_error_null;
+    decoder->own = arena_open();
+    if (decoder->own != NULL)
+        decoder->root = shape_make(decoder->own, schema->fields, schema->n_fields, used);
+    if (decoder->root == NULL) {
+        json_close(decoder);
+        return error_memory(err, "making a JSON decoder");
+    }
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        if (decoder->root->used[i] && has_kind(schema->fields[i].type, TYPE_DECIMAL))
+            decoder->exact = true;
+    *out = decoder;
+    return FRESHET_OK;
+}
+
+void json_set_strict(json_decoder *decoder)
+{
+    decoder->strict = true;
+}
+
+void json_close(json_decoder *decoder)
+{
+    if (decoder == NULL)
+        return;
+    arena_close(decoder->own);
+    free(decoder->scratch);
+    free(decoder);
+}
+
+void json_begin(json_decoder *decoder, batch *into)
+{
+    decoder->into = into;
+    decoder->slab = NULL;
+    decoder->slab_left = 0;
+}

@@ -1,0 +1,62 @@
+/* json.h - JSON records into the columns of a batch.
+ *
+ * A record is one JSON object. Its fields are taken by name (exactly) into the columns of the
+ * schema; nothing else is built from it. The rules, per field:
+ *
+ *   missing, null    null
+ *   not in the schema ignored; also columns that the query does not use
+ *   twice            the last one counts
+ *   boolean          true, false
+ *   integer, bigint  a JSON number without a fraction, in range (3, -7; 3.0 and 1e3 too; not "3")
+ *   float, double    any JSON number that fits; the strings "NaN", "Infinity", "-Infinity"
+ *   decimal          a number, or a string that holds one; exact, rounded half up to the scale
+ *   string           a string; any other value as its JSON text
+ *   binary           a string in base64
+ *   date             a string that date_parse takes
+ *   timestamp        a string that timestamp_parse takes; never a number
+ *   array, struct    a JSON array, a JSON object, by these same rules
+ *
+ * A value of another kind makes the record a bad one, or, with cast_error_null, is a null. Text
+ * that is no JSON object (truncated, not UTF-8, nested deeper than JSON_DEPTH_MAX, with a NUL) is
+ * always a bad record.
+ *
+ * HOW. The record is copied once into the batch's arena and parsed there in place by yyjson, so
+ * that the record as read stays whole for the dead letters, and text cells point into the copy. The
+ * keys of a record mostly come in the order of the record before: for each place the decoder
+ * remembers the key seen there last and the column it meant, and asks its hash table only when that
+ * fails. Numbers are parsed exactly as text (and slower) only where a decimal column, or a number
+ * in a string column, asks for it.
+ *
+ * Order of calls: json_open, then per batch json_begin and any number of json_decode, json_close.
+ * One thread at a time.
+ */
+#ifndef FRESHET_FORMATS_JSON_H
+#define FRESHET_FORMATS_JSON_H
+
+#include "base/batch.h"
+
+#define JSON_DEPTH_MAX 512
+
+typedef struct json_decoder json_decoder;
+
+/* `used[i]` false: column i is left null (NULL: all are used). The schema must outlive the
+ * decoder. */
+freshet_code json_open(const schema *schema, const bool *used, bool cast_error_null,
+                       json_decoder **out, freshet_error *err);
+void json_close(json_decoder *decoder);
+
+/* From now on a record that lacks a field of the schema, or has others, is a bad one; of a decoder
+ * that uses all columns. */
+void json_set_strict(json_decoder *decoder);
+
+/* The batch that the next records go to. */
+void json_begin(json_decoder *decoder, batch *into);
+
+/* Decodes a record into row into->n_rows, for which the columns have room, and makes n_rows one
+ * more. An error with FRESHET_SKIP_ROW says why the record is bad; the row is then not there. */
+freshet_code json_decode(json_decoder *decoder, const char *raw, size_t length, freshet_error *err);
+
+/* True where arrays and objects in the text are nested at most JSON_DEPTH_MAX deep. */
+bool json_depth_is_fine(const char *raw, size_t length);
+
+#endif

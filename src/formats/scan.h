@@ -1,0 +1,58 @@
+/* scan.h - rows of a Parquet file or of a DuckDB table, by an SQL engine that only we speak to.
+ *
+ * A scan selects the used columns of a schema from a relation (`read_parquet('...')`, an attached
+ * table), cast to the schema's types where the relation has others. A value that cannot be cast
+ * makes its row a bad one, or, with cast_error_null, is a null. Rows are copied: what scan_read has
+ * given lives in the batch's arena.
+ *
+ * Order of calls: scan_open, then scan_execute (ATTACH), scan_describe, or scan_start and scan_read
+ * until FRESHET_END, again and again; scan_close. One thread at a time.
+ */
+#ifndef FRESHET_FORMATS_SCAN_H
+#define FRESHET_FORMATS_SCAN_H
+
+#include "base/batch.h"
+
+typedef struct scan scan;
+
+freshet_code scan_open(scan **out, freshet_error *err);
+void scan_close(scan *scan);
+
+freshet_code scan_execute(scan *scan, const char *sql, freshet_error *err);
+
+/* The relation's columns. Types that Freshet does not have become strings. */
+freshet_code scan_describe(scan *scan, const char *relation, arena *arena, schema *out,
+                           freshet_error *err);
+
+typedef struct scan_options {
+    const char *relation;
+    const char *row_number; /* its column that counts rows from 0; NULL: their order counts */
+    int64_t first;          /* the row to begin with */
+    const schema *schema;
+    const bool *used; /* NULL: all */
+    bool cast_error_null;
+    const char *at; /* what messages call the relation */
+} scan_options;
+
+freshet_code scan_start(scan *scan, const scan_options *options, freshet_error *err);
+
+/* Appends at most max_rows rows to `into`, with origins of `where` (reader, partition name,
+ * partition index in `origin`). *next is the number of the row that comes next. FRESHET_END:
+ * that was all. */
+typedef struct scan_place {
+    const char *reader;
+    const char *label;
+    uint32_t partition;
+} scan_place;
+
+freshet_code scan_read(scan *scan, batch *into, uint32_t max_rows, const scan_place *where,
+                       rejects *rejects, int64_t *next, freshet_error *err);
+
+/* Ends the scan that was started, if any. */
+void scan_stop(scan *scan);
+
+/* The relation that is one Parquet file, with the column file_row_number or without; in the
+ * arena. */
+const char *scan_parquet(arena *arena, const char *path, bool row_number);
+
+#endif

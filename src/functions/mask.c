@@ -1,0 +1,702 @@
+/* mask.c - see mask.h.
+ *
+ * A mask is a list of parts: a number with its least and most digits, a name out of a list, a
+ * fraction, an offset from UTC, a literal character, blanks. A number whose digits are followed by
+ * another number at once leaves as many digits as those behind it need at least (`reserve`, worked
+ * out when the mask is compiled), so there is no backtracking.
+ */
+#include "functions/mask.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+#define YEAR_MAX 300000 /* beyond what microseconds in 64 bits hold */
+#define MICROSECONDS INT64_C(1000000)
+#define FRACTION_DIGITS_MAX 9
+
+/* What a part gives. One mask has each at most once. */
+typedef enum value {
+    VALUE_YEAR,
+    VALUE_YEAR_OF_CENTURY,
+    VALUE_MONTH,
+    VALUE_DAY,
+    VALUE_DAY_OF_YEAR,
+    VALUE_WEEKDAY, /* 0 is Sunday */
+    VALUE_HOUR,
+    VALUE_HOUR_FROM_1, /* 1 to 24 */
+    VALUE_HALF_HOUR,   /* 1 to 12 */
+    VALUE_HALF_HOUR_FROM_0,
+    VALUE_HALF, /* am 0, pm 1 */
+    VALUE_MINUTE,
+    VALUE_SECOND,
+    VALUE_FRACTION, /* microseconds */
+    VALUE_OFFSET,   /* seconds east of UTC */
+    VALUES
+} value;
+
+static const char *const value_names[VALUES] = {"the year",
+                                                "the year",
+                                                "the month",
+                                                "the day of the month",
+                                                "the day of the year",
+                                                "the weekday",
+                                                "the hour",
+                                                "the hour",
+                                                "the hour",
+                                                "the hour",
+                                                "am or pm",
+                                                "the minute",
+                                                "the second",
+                                                "the fraction",
+                                                "the zone"};
+
+typedef enum part_kind {
+    PART_LITERAL,
+    PART_BLANKS,
+    PART_NUMBER,
+    PART_SIGNED_YEAR, /* four digits, or a sign and more */
+    PART_NAME,
+    PART_FRACTION,
+    PART_OFFSET,
+    PART_ZONE_NAME /* UTC, GMT, UT, Z, or an offset behind one */
+} part_kind;
+
+typedef struct part {
+    part_kind kind;
+    value value;
+    char literal;
+    uint8_t least; /* digits, or letters of a name */
+    uint8_t most;
+    uint8_t reserve; /* digits that the numbers right behind need */
+    int32_t from;    /* what a number may be */
+    int32_t to;
+    bool zulu; /* an offset may be Z */
+    const char *const *names;
+} part;
+
+struct mask {
+    part *parts;
+    unsigned n_parts;
+    unsigned given; /* a bit for each value */
+    int pivot;      /* years of the century below this are 20xx, others 19xx */
+};
+
+static const char *const month_names[] = {"January",  "February", "March",  "April",     "May",
+                                          "June",     "July",     "August", "September", "October",
+                                          "November", "December", NULL};
+static const char *const weekday_names[] = {"Sunday",   "Monday", "Tuesday",  "Wednesday",
+                                            "Thursday", "Friday", "Saturday", NULL};
+static const char *const half_names[] = {"AM", "PM", NULL};
+
+#define WHOLE_NAME 255u /* part.most: names are written out */
+
+/* ---- compiling ------------------------------------------------------------------------------- */
+
+typedef struct compiler {
+    const char *text; /* the whole mask, for messages */
+    mask *mask;
+    freshet_error *err;
+} compiler;
+
+static freshet_code refuse(const compiler *compiler, const char *what)
+{
+    return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL, "the mask \"%s\" %s",
+                     compiler->text, what);
+}
+
+static freshet_code refuse_letter(const compiler *compiler, const char *letters, int n,
+                                  const char *why)
+{
+    return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                     "the mask \"%s\" has \"%.*s\", %s", compiler->text, n, letters, why);
+}
+
+static unsigned bit(value value)
+{
+    return 1U << value;
+}
+
+static freshet_code add(compiler *compiler, const part *part)
+{
+    mask *mask = compiler->mask;
+    if (mask->n_parts == MASK_PARTS_MAX)
+        return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "the mask \"%s\" has more than %u parts", compiler->text, MASK_PARTS_MAX);
+    if (part->kind != PART_LITERAL && part->kind != PART_BLANKS) {
+        if ((mask->given & bit(part->value)) != 0)
+            return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                             "the mask \"%s\" gives %s twice", compiler->text,
+                             value_names[part->value]);
+        mask->given |= bit(part->value);
+    }
+    mask->parts[mask->n_parts++] = *part;
+    return FRESHET_OK;
+}
+
+static freshet_code add_literal(compiler *compiler, char c)
+{
+    return add(compiler, &(part){.kind = PART_LITERAL, .literal = c});
+}
+
+/* A number of `least` to `most` digits. */
+static freshet_code add_number(compiler *compiler, value value, int least, int most)
+{
+    static const struct {
+        int32_t from, to;
+    } ranges[VALUES] = {[VALUE_YEAR] = {0, YEAR_MAX},
+                        [VALUE_YEAR_OF_CENTURY] = {0, 99},
+                        [VALUE_MONTH] = {1, 12},
+                        [VALUE_DAY] = {1, 31},
+                        [VALUE_DAY_OF_YEAR] = {1, 366},
+                        [VALUE_HOUR] = {0, 23},
+                        [VALUE_HOUR_FROM_1] = {1, 24},
+                        [VALUE_HALF_HOUR] = {1, 12},
+                        [VALUE_HALF_HOUR_FROM_0] = {0, 11},
+                        [VALUE_MINUTE] = {0, 59},
+                        [VALUE_SECOND] = {0, 59}};
+    return add(compiler, &(part){.kind = PART_NUMBER,
+                                 .value = value,
+                                 .least = (uint8_t)least,
+                                 .most = (uint8_t)most,
+                                 .from = ranges[value].from,
+                                 .to = ranges[value].to});
+}
+
+static freshet_code add_name(compiler *compiler, value value, const char *const *names, bool whole)
+{
+    return add(
+        compiler,
+        &(part){.kind = PART_NAME, .value = value, .names = names, .most = whole ? WHOLE_NAME : 3});
+}
+
+static freshet_code add_fraction(compiler *compiler, int most)
+{
+    return add(
+        compiler,
+        &(part){.kind = PART_FRACTION, .value = VALUE_FRACTION, .least = 1, .most = (uint8_t)most});
+}
+
+static freshet_code add_offset(compiler *compiler, part_kind kind, bool zulu)
+{
+    return add(compiler, &(part){.kind = kind, .value = VALUE_OFFSET, .zulu = zulu});
+}
+
+static freshet_code compile_percent(compiler *compiler, char letter);
+
+static freshet_code compile_group(compiler *compiler, const char *text)
+{
+    freshet_code code = FRESHET_OK;
+    for (; *text != '\0' && code == FRESHET_OK; text++)
+        code = isalpha((unsigned char)*text) ? compile_percent(compiler, *text)
+                                             : add_literal(compiler, *text);
+    return code;
+}
+
+static freshet_code compile_percent(compiler *compiler, char letter)
+{
+    switch (letter) {
+    case 'Y': return add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
+    case 'y': compiler->mask->pivot = 69; return add_number(compiler, VALUE_YEAR_OF_CENTURY, 2, 2);
+    case 'm': return add_number(compiler, VALUE_MONTH, 1, 2);
+    case 'b':
+    case 'h': return add_name(compiler, VALUE_MONTH, month_names, false);
+    case 'B': return add_name(compiler, VALUE_MONTH, month_names, true);
+    case 'd':
+    case 'e': return add_number(compiler, VALUE_DAY, 1, 2);
+    case 'j': return add_number(compiler, VALUE_DAY_OF_YEAR, 1, 3);
+    case 'H': return add_number(compiler, VALUE_HOUR, 1, 2);
+    case 'I': return add_number(compiler, VALUE_HALF_HOUR, 1, 2);
+    case 'p': return add_name(compiler, VALUE_HALF, half_names, true);
+    case 'M': return add_number(compiler, VALUE_MINUTE, 1, 2);
+    case 'S': return add_number(compiler, VALUE_SECOND, 1, 2);
+    case 'f': return add_fraction(compiler, FRACTION_DIGITS_MAX);
+    case 'z': return add_offset(compiler, PART_OFFSET, true);
+    case 'Z': return add_offset(compiler, PART_ZONE_NAME, true);
+    case 'a': return add_name(compiler, VALUE_WEEKDAY, weekday_names, false);
+    case 'A': return add_name(compiler, VALUE_WEEKDAY, weekday_names, true);
+    case 'F': return compile_group(compiler, "Y-m-d");
+    case 'T': return compile_group(compiler, "H:M:S");
+    case 'R': return compile_group(compiler, "H:M");
+    case 'D': return compile_group(compiler, "m/d/y");
+    case 'n':
+    case 't': return add(compiler, &(part){.kind = PART_BLANKS});
+    case '%': return add_literal(compiler, '%');
+    case 'G': return refuse_letter(compiler, "%G", 2, "the year of weeks: write %Y for the year");
+    case 's':
+        return refuse_letter(compiler, "%s", 2,
+                             "seconds since 1970: leave the mask out and write unit: s");
+    default: {
+        char letters[3] = {'%', letter, '\0'};
+        return refuse_letter(compiler, letters, letter == '\0' ? 1 : 2,
+                             "which stands for nothing here; %Y %m %d %H %M %S %f %z are the "
+                             "usual ones");
+    }
+    }
+}
+
+static freshet_code compile_strptime(compiler *compiler)
+{
+    freshet_code code = FRESHET_OK;
+    for (const char *at = compiler->text; code == FRESHET_OK && *at != '\0'; at++) {
+        if (isspace((unsigned char)*at)) {
+            while (isspace((unsigned char)at[1]))
+                at++;
+            code = add(compiler, &(part){.kind = PART_BLANKS});
+        } else if (*at != '%') {
+            code = add_literal(compiler, *at);
+        } else {
+            at++;
+            if (*at == '-' || *at == '_' || *at == '0')
+                at++;
+            code = compile_percent(compiler, *at);
+            if (*at == '\0')
+                break;
+        }
+    }
+    return code;
+}
+
+/* One or two digits for one letter, exactly two for two; more mean nothing. */
+static freshet_code java_number(compiler *compiler, value value, const char *letters, int n)
+{
+    if (n > 2)
+        return refuse_letter(compiler, letters, n, "which is one or two letters");
+    return add_number(compiler, value, n, 2);
+}
+
+static freshet_code java_year(compiler *compiler, const char *letters, int n)
+{
+    if (n == 2) {
+        compiler->mask->pivot = 100;
+        return add_number(compiler, VALUE_YEAR_OF_CENTURY, 2, 2);
+    }
+    if (n == 1)
+        return add_number(compiler, VALUE_YEAR, 1, 6);
+    if (n == 4)
+        return add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
+    return refuse_letter(compiler, letters, n, "a year is y, yy or yyyy");
+}
+
+static freshet_code java_zone(compiler *compiler, const char *letters, int n)
+{
+    char letter = *letters;
+    if (letter == 'z' || letter == 'O')
+        return add_offset(compiler, PART_ZONE_NAME, true);
+    if (n > 5)
+        return refuse_letter(compiler, letters, n, "which is at most five letters");
+    if (letter == 'Z' && n == 4)
+        return add_offset(compiler, PART_ZONE_NAME, true);
+    return add_offset(compiler, PART_OFFSET, letter == 'X' || (letter == 'Z' && n == 5));
+}
+
+static freshet_code compile_letters(compiler *compiler, const char *letters, int n)
+{
+    switch (*letters) {
+    case 'y':
+    case 'u': return java_year(compiler, letters, n);
+    case 'M':
+    case 'L':
+        if (n == 3 || n == 4)
+            return add_name(compiler, VALUE_MONTH, month_names, n == 4);
+        return java_number(compiler, VALUE_MONTH, letters, n);
+    case 'd': return java_number(compiler, VALUE_DAY, letters, n);
+    case 'D':
+        if (n == 2 || n > 3)
+            return refuse_letter(
+                compiler, letters, n,
+                "the day of the year, D or DDD: write dd for the day of the month");
+        return add_number(compiler, VALUE_DAY_OF_YEAR, n, 3);
+    case 'E': return add_name(compiler, VALUE_WEEKDAY, weekday_names, n > 3);
+    case 'H': return java_number(compiler, VALUE_HOUR, letters, n);
+    case 'k': return java_number(compiler, VALUE_HOUR_FROM_1, letters, n);
+    case 'h': return java_number(compiler, VALUE_HALF_HOUR, letters, n);
+    case 'K': return java_number(compiler, VALUE_HALF_HOUR_FROM_0, letters, n);
+    case 'a': return add_name(compiler, VALUE_HALF, half_names, true);
+    case 'm': return java_number(compiler, VALUE_MINUTE, letters, n);
+    case 's': return java_number(compiler, VALUE_SECOND, letters, n);
+    case 'S':
+        if (n > FRACTION_DIGITS_MAX)
+            return refuse_letter(compiler, letters, n, "a fraction is at most nine letters");
+        return add_fraction(compiler, n);
+    case 'X':
+    case 'x':
+    case 'Z':
+    case 'z':
+    case 'O': return java_zone(compiler, letters, n);
+    case 'Y':
+        return refuse_letter(compiler, letters, n, "the year of weeks: write yyyy for the year");
+    case 'w':
+    case 'W':
+    case 'e':
+    case 'c': return refuse_letter(compiler, letters, n, "a part of weeks, which is not taken");
+    case 'V':
+        return refuse_letter(compiler, letters, n,
+                             "a region, which is taken only without a mask: "
+                             "2024-05-01 12:00:00 America/Sao_Paulo");
+    default:
+        return refuse_letter(compiler, letters, n,
+                             "which stands for nothing here; yyyy MM dd HH mm ss SSS XXX are the "
+                             "usual ones, and plain text stands in single quotes");
+    }
+}
+
+/* Behind an opening quote: up to the closing one; gives the place of that. */
+static freshet_code compile_quoted(compiler *compiler, const char **at)
+{
+    freshet_code code = FRESHET_OK;
+    if (**at == '\'')
+        return add_literal(compiler, '\'');
+    while (code == FRESHET_OK) {
+        if (**at == '\0')
+            return refuse(compiler, "has a single quote that is not closed");
+        if (**at == '\'') {
+            if ((*at)[1] != '\'')
+                return FRESHET_OK;
+            (*at)++;
+        }
+        code = add_literal(compiler, *(*at)++);
+    }
+    return code;
+}
+
+static freshet_code compile_java(compiler *compiler)
+{
+    freshet_code code = FRESHET_OK;
+    for (const char *at = compiler->text; code == FRESHET_OK && *at != '\0'; at++) {
+        if (*at == '\'') {
+            at++;
+            code = compile_quoted(compiler, &at);
+        } else if (isalpha((unsigned char)*at)) {
+            int n = 1;
+            while (at[n] == *at)
+                n++;
+            code = compile_letters(compiler, at, n);
+            at += n - 1;
+        } else if (strchr("[]{}#", *at) != NULL) {
+            return refuse_letter(
+                compiler, at, 1,
+                "which is reserved: put it in single quotes if it is meant as text");
+        } else {
+            code = add_literal(compiler, *at);
+        }
+    }
+    return code;
+}
+
+/* How many digits a part at the beginning of the rest of the text needs at least. */
+static unsigned digits_needed(const part *part)
+{
+    switch (part->kind) {
+    case PART_NUMBER: return part->least;
+    case PART_SIGNED_YEAR: return 4;
+    case PART_FRACTION: return part->least;
+    default: return 0;
+    }
+}
+
+static void set_reserves(mask *mask)
+{
+    unsigned reserve = 0;
+    for (unsigned i = mask->n_parts; i-- > 0;) {
+        mask->parts[i].reserve = (uint8_t)(reserve < UINT8_MAX ? reserve : UINT8_MAX);
+        unsigned needed = digits_needed(&mask->parts[i]);
+        reserve = needed == 0 ? 0 : reserve + needed;
+    }
+}
+
+static bool has_any(const mask *mask, unsigned bits)
+{
+    return (mask->given & bits) != 0;
+}
+
+static freshet_code check_whole(const compiler *compiler)
+{
+    const mask *mask = compiler->mask;
+    const unsigned half_hours = bit(VALUE_HALF_HOUR) | bit(VALUE_HALF_HOUR_FROM_0);
+    const unsigned hours = bit(VALUE_HOUR) | bit(VALUE_HOUR_FROM_1);
+    unsigned all_hours = mask->given & (half_hours | hours);
+    if (!has_any(mask, bit(VALUE_YEAR) | bit(VALUE_YEAR_OF_CENTURY)))
+        return refuse(compiler, "has no year: yyyy, or %Y");
+    if (has_any(mask, bit(VALUE_YEAR)) && has_any(mask, bit(VALUE_YEAR_OF_CENTURY)))
+        return refuse(compiler, "gives the year twice");
+    if ((all_hours & (all_hours - 1)) != 0)
+        return refuse(compiler, "gives the hour twice");
+    if (has_any(mask, half_hours) && !has_any(mask, bit(VALUE_HALF)))
+        return refuse(compiler, "has an hour of half a day without am or pm: add a (%p), or write "
+                                "HH (%H)");
+    if (has_any(mask, bit(VALUE_HALF)) && !has_any(mask, half_hours))
+        return refuse(compiler, "has am or pm without an hour of half a day: write hh (%I)");
+    if (has_any(mask, bit(VALUE_DAY_OF_YEAR)) && has_any(mask, bit(VALUE_MONTH) | bit(VALUE_DAY)))
+        return refuse(compiler, "gives the day of the year (D, %j) beside the month or its day: "
+                                "write dd (%d) for the day of the month");
+    return FRESHET_OK;
+}
+
+freshet_code mask_compile(arena *arena, const char *text, mask **out, freshet_error *err)
+{
+    if (strlen(text) > MASK_LENGTH_MAX)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "the mask is longer than %u bytes",
+                         MASK_LENGTH_MAX);
+    mask *mask = arena_zero(arena, 1, sizeof *mask);
+    if (mask != NULL)
+        mask->parts = arena_zero(arena, MASK_PARTS_MAX, sizeof *mask->parts);
+    if (mask == NULL || mask->parts == NULL)
+        return error_memory(err, "compiling a timestamp mask");
+    compiler compiler = {.text = text, .mask = mask, .err = err};
+    freshet_code code =
+        strchr(text, '%') != NULL ? compile_strptime(&compiler) : compile_java(&compiler);
+    if (code == FRESHET_OK)
+        code = check_whole(&compiler);
+    if (code != FRESHET_OK)
+        return code;
+    set_reserves(mask);
+    *out = mask;
+    return FRESHET_OK;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+typedef struct cursor {
+    const char *at;
+    const char *end;
+} cursor;
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* How many digits stand here, at most `most`. */
+static unsigned count_digits(const cursor *in, unsigned most)
+{
+    unsigned n = 0;
+    while (n < most && in->at + n < in->end && is_digit(in->at[n]))
+        n++;
+    return n;
+}
+
+static int32_t take_digits(cursor *in, unsigned n)
+{
+    int32_t sum = 0;
+    for (unsigned i = 0; i < n; i++)
+        sum = sum * 10 + (*in->at++ - '0');
+    return sum;
+}
+
+static bool read_number(const part *part, cursor *in, int32_t *into)
+{
+    unsigned most = part->most, n = count_digits(in, most + part->reserve);
+    n = n > part->reserve ? n - part->reserve : 0;
+    if (n > most)
+        n = most;
+    if (n < part->least)
+        return false;
+    int32_t number = take_digits(in, n);
+    *into = number;
+    return number >= part->from && number <= part->to;
+}
+
+/* yyyy: four digits; or + and more than four, or - and at least four, six at most. */
+static bool read_signed_year(cursor *in, int32_t *into)
+{
+    char sign = in->at < in->end ? *in->at : '\0';
+    if (sign != '-' && sign != '+') {
+        if (count_digits(in, 4) < 4)
+            return false;
+        *into = take_digits(in, 4);
+        return true;
+    }
+    in->at++;
+    unsigned n = count_digits(in, 6);
+    if (n < (sign == '+' ? 5U : 4U))
+        return false;
+    int32_t year = take_digits(in, n);
+    *into = sign == '-' ? -year : year;
+    return year <= YEAR_MAX;
+}
+
+static bool read_name(const part *part, cursor *in, int32_t *into)
+{
+    size_t left = (size_t)(in->end - in->at);
+    for (int32_t i = 0; part->names[i] != NULL; i++) {
+        size_t length = part->most == WHOLE_NAME ? strlen(part->names[i]) : part->most;
+        if (length <= left && strncasecmp(in->at, part->names[i], length) == 0) {
+            in->at += length;
+            *into = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_fraction(const part *part, cursor *in, int32_t *into)
+{
+    unsigned n = count_digits(in, part->most);
+    if (n < part->least)
+        return false;
+    int32_t sum = 0;
+    for (unsigned i = 0; i < 6; i++)
+        sum = sum * 10 + (i < n ? in->at[i] - '0' : 0);
+    in->at += n;
+    *into = sum;
+    return true;
+}
+
+/* Two digits below `limit`. */
+static bool read_two(cursor *in, int32_t limit, int32_t *into)
+{
+    if (count_digits(in, 2) < 2)
+        return false;
+    *into = take_digits(in, 2);
+    return *into < limit;
+}
+
+/* +hh, +hhmm, +hh:mm, and with seconds; Z where that is meant. */
+static bool read_offset(cursor *in, bool zulu, int32_t *into)
+{
+    int32_t hours, minutes = 0, seconds = 0;
+    char sign = in->at < in->end ? *in->at : '\0';
+    if (zulu && (sign == 'Z' || sign == 'z')) {
+        in->at++;
+        *into = 0;
+        return true;
+    }
+    if (sign != '+' && sign != '-')
+        return false;
+    in->at++;
+    if (!read_two(in, 19, &hours))
+        return false;
+    bool colon = in->at < in->end && *in->at == ':';
+    if (colon || count_digits(in, 1) > 0) {
+        in->at += colon;
+        if (!read_two(in, 60, &minutes))
+            return false;
+        if (colon ? in->at < in->end && *in->at == ':' : count_digits(in, 1) > 0) {
+            in->at += colon;
+            if (!read_two(in, 60, &seconds))
+                return false;
+        }
+    }
+    int32_t offset = hours * 3600 + minutes * 60 + seconds;
+    *into = sign == '-' ? -offset : offset;
+    return offset <= 18 * 3600;
+}
+
+static bool read_zone_name(cursor *in, int32_t *into)
+{
+    static const char *const names[] = {"UTC", "GMT", "UT", "Z"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        size_t length = strlen(names[i]);
+        if ((size_t)(in->end - in->at) >= length && strncasecmp(in->at, names[i], length) == 0) {
+            in->at += length;
+            if (in->at < in->end && (*in->at == '+' || *in->at == '-'))
+                return read_offset(in, false, into);
+            *into = 0;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool read_blanks(cursor *in)
+{
+    const char *begin = in->at;
+    while (in->at < in->end && isspace((unsigned char)*in->at))
+        in->at++;
+    return in->at > begin;
+}
+
+static bool read_literal(cursor *in, char c)
+{
+    if (in->at == in->end || tolower((unsigned char)*in->at) != tolower((unsigned char)c))
+        return false;
+    in->at++;
+    return true;
+}
+
+static bool read_part(const part *part, cursor *in, int32_t *into)
+{
+    switch (part->kind) {
+    case PART_LITERAL: return read_literal(in, part->literal);
+    case PART_BLANKS: return read_blanks(in);
+    case PART_NUMBER: return read_number(part, in, into);
+    case PART_SIGNED_YEAR: return read_signed_year(in, into);
+    case PART_NAME: return read_name(part, in, into);
+    case PART_FRACTION: return read_fraction(part, in, into);
+    case PART_OFFSET: return read_offset(in, part->zulu, into);
+    case PART_ZONE_NAME: return read_zone_name(in, into);
+    }
+    return false;
+}
+
+static int32_t year_of(const mask *mask, const int32_t *values)
+{
+    if (!has_any(mask, bit(VALUE_YEAR_OF_CENTURY)))
+        return values[VALUE_YEAR];
+    int32_t year = values[VALUE_YEAR_OF_CENTURY];
+    return year < mask->pivot ? 2000 + year : 1900 + year;
+}
+
+static int32_t hour_of(const mask *mask, const int32_t *values)
+{
+    if (has_any(mask, bit(VALUE_HALF_HOUR)))
+        return values[VALUE_HALF_HOUR] % 12 + 12 * values[VALUE_HALF];
+    if (has_any(mask, bit(VALUE_HALF_HOUR_FROM_0)))
+        return values[VALUE_HALF_HOUR_FROM_0] + 12 * values[VALUE_HALF];
+    if (has_any(mask, bit(VALUE_HOUR_FROM_1)))
+        return values[VALUE_HOUR_FROM_1] % 24;
+    return values[VALUE_HOUR];
+}
+
+/* The day since 1970; false for days that do not exist, or with another weekday. */
+static bool day_of(const mask *mask, const int32_t *values, int64_t *into)
+{
+    int32_t year = year_of(mask, values);
+    int64_t first = date_days(year, 1, 1), day;
+    if (has_any(mask, bit(VALUE_DAY_OF_YEAR))) {
+        day = first + values[VALUE_DAY_OF_YEAR] - 1;
+        if (day >= date_days(year + 1, 1, 1))
+            return false;
+    } else {
+        /* Names of months count from 0, numbers from 1. */
+        unsigned month = (unsigned)values[VALUE_MONTH];
+        int32_t next_year = month == 12 ? year + 1 : year;
+        day = date_days(year, month, (unsigned)values[VALUE_DAY]);
+        if (day >= date_days(next_year, month % 12 + 1, 1))
+            return false;
+    }
+    if (has_any(mask, bit(VALUE_WEEKDAY))) {
+        int64_t weekday = ((day + 4) % 7 + 7) % 7; /* 1970-01-01 was a Thursday */
+        if (weekday != values[VALUE_WEEKDAY])
+            return false;
+    }
+    *into = day;
+    return true;
+}
+
+bool mask_read(const mask *mask, const char *text, size_t length, int64_t *time_us)
+{
+    int32_t values[VALUES] = {[VALUE_MONTH] = 1, [VALUE_DAY] = 1};
+    cursor in = {.at = text, .end = text + length};
+    for (unsigned i = 0; i < mask->n_parts; i++) {
+        const part *part = &mask->parts[i];
+        if (!read_part(part, &in, &values[part->value]))
+            return false;
+        if (part->kind == PART_NAME && part->value == VALUE_MONTH)
+            values[VALUE_MONTH]++;
+    }
+    int64_t day, time;
+    if (in.at < in.end || !day_of(mask, values, &day))
+        return false;
+    int64_t second = day * 86400 + hour_of(mask, values) * 3600 + values[VALUE_MINUTE] * 60 +
+                     values[VALUE_SECOND] - values[VALUE_OFFSET];
+    if (__builtin_mul_overflow(second, MICROSECONDS, &time) ||
+        __builtin_add_overflow(time, values[VALUE_FRACTION], &time))
+        return false;
+    *time_us = time;
+    return true;
+}

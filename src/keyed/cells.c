@@ -1,0 +1,126 @@
+/* cells.c - see cells.h. */
+#include "keyed/cells.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+
+static void canonical_bytes(const type *type, unsigned char *bytes)
+{
+    if (type->kind == TYPE_DOUBLE) {
+        double value;
+        memcpy(&value, bytes, sizeof value);
+        value = value != value ? NAN : value == 0 ? 0.0 : value;
+        memcpy(bytes, &value, sizeof value);
+    } else if (type->kind == TYPE_FLOAT) {
+        float value;
+        memcpy(&value, bytes, sizeof value);
+        value = value != value ? NAN : value == 0 ? 0.0f : value;
+        memcpy(bytes, &value, sizeof value);
+    }
+}
+
+static void put_text(text_buffer *into, const cell_text *cell)
+{
+    char head[5] = {1};
+    memcpy(head + 1, &cell->length, sizeof cell->length);
+    text_append(into, head, sizeof head);
+    text_append(into, text_bytes(cell), cell->length);
+}
+
+void cells_put(text_buffer *into, const column *column, uint64_t row, bool canonical)
+{
+    const type *type = column->type;
+    size_t size = type_cell_size(type);
+    char bytes[17] = {1};
+    if (!column_is_valid(column, row)) {
+        text_append_char(into, 0);
+        return;
+    }
+    if (type->kind == TYPE_STRING || type->kind == TYPE_BINARY) {
+        put_text(into, (const cell_text *)column->data + row);
+        return;
+    }
+    if (type->kind != TYPE_ARRAY) {
+        memcpy(bytes + 1, (const char *)column->data + row * size, size);
+        if (canonical)
+            canonical_bytes(type, (unsigned char *)bytes + 1);
+        text_append(into, bytes, 1 + size);
+        return;
+    }
+    const cell_span *span = (const cell_span *)column->data + row;
+    uint32_t n = (uint32_t)span->length;
+    memcpy(bytes + 1, &n, sizeof n);
+    text_append(into, bytes, 1 + sizeof n);
+    for (uint32_t i = 0; i < n; i++)
+        cells_put(into, &column->children[0], span->offset + i, canonical);
+}
+
+static freshet_code bad_cell(freshet_error *err)
+{
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                     "the saved state of a key is not what its declaration says");
+}
+
+static freshet_code get_array(arena *arena, const unsigned char **at, const unsigned char *end,
+                              column *column, uint64_t row, uint32_t n, freshet_error *err)
+{
+    uint64_t begin = column->n_elements;
+    if (n > (uint64_t)(end - *at)) /* each element takes a byte at least */
+        return bad_cell(err);
+    freshet_code code = column_reserve(arena, &column->children[0], begin + n, err);
+    column->n_elements = begin + n;
+    for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
+        code = cells_get(arena, at, end, &column->children[0], begin + i, err);
+    ((cell_span *)column->data)[row] = (cell_span){begin, n};
+    return code;
+}
+
+freshet_code cells_get(arena *arena, const unsigned char **at, const unsigned char *end,
+                       column *column, uint64_t row, freshet_error *err)
+{
+    const type *type = column->type;
+    size_t size = type_cell_size(type);
+    if (*at == end || **at > 1)
+        return bad_cell(err);
+    if (*(*at)++ == 0)
+        return column_set_null(arena, column, row) ? FRESHET_OK
+                                                   : error_memory(err, "reading a saved key");
+    bool is_text = type->kind == TYPE_STRING || type->kind == TYPE_BINARY;
+    uint32_t length = 0;
+    size_t fixed = is_text || type->kind == TYPE_ARRAY ? sizeof length : size;
+    if ((size_t)(end - *at) < fixed)
+        return bad_cell(err);
+    if (fixed == size && !is_text && type->kind != TYPE_ARRAY) {
+        memcpy((char *)column->data + row * size, *at, size);
+        *at += size;
+        return FRESHET_OK;
+    }
+    memcpy(&length, *at, sizeof length);
+    *at += sizeof length;
+    if (type->kind == TYPE_ARRAY)
+        return get_array(arena, at, end, column, row, length, err);
+    if ((size_t)(end - *at) < length)
+        return bad_cell(err);
+    const char *copy = arena_copy(arena, *at, length);
+    if (copy == NULL)
+        return error_memory(err, "reading a saved key");
+    ((cell_text *)column->data)[row] = text_of(copy, length);
+    *at += length;
+    return FRESHET_OK;
+}
+
+freshet_code cells_show(arena *arena, const char *name, const type *type, const unsigned char **at,
+                        const unsigned char *end, text_buffer *into, freshet_error *err)
+{
+    column cell;
+    freshet_code code = column_init(arena, &cell, type, 1, err);
+    if (code == FRESHET_OK)
+        code = cells_get(arena, at, end, &cell, 0, err);
+    if (code != FRESHET_OK)
+        return code;
+    text_append_json(into, name, strlen(name));
+    text_append_c(into, ": ");
+    return column_to_json(&cell, 0, into, err);
+}

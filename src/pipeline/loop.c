@@ -1,0 +1,176 @@
+/* loop.c - steps until the end; what may be asked of a pipeline from any thread. */
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "pipeline/pipeline.h"
+
+/* A step returns at least this often, so that lag and static readers are looked at. */
+#define STEP_WAIT_US INT64_C(500000)
+
+const char *freshet_version(void)
+{
+    return FRESHET_VERSION;
+}
+
+static bool has_end(const freshet_pipeline *pipeline)
+{
+    return pipeline->options.once || !pipeline->declaration->is_stream;
+}
+
+void freshet_stop(freshet_pipeline *pipeline)
+{
+    atomic_store(&pipeline->stop, true);
+    uint64_t one = 1;
+    ssize_t ignored = write(pipeline->wake_fd, &one, sizeof one); /* full: it is readable already */
+    (void)ignored;
+}
+
+/* A rest after a failure. Writers whose rows are confirmed later go on meanwhile, and what they hear may
+ * be the end of what failed: so it is also the end of the rest. */
+static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
+{
+    const int64_t until_us = os.monotonic_us() + pause_us;
+    bool heard = false;
+    while (!heard && !atomic_load(&pipeline->stop)) {
+        struct pollfd fds[PIPELINE_WRITERS_MAX + 1] = {{.fd = pipeline->wake_fd, .events = POLLIN}};
+        int64_t wake_us = until_us;
+        const uint32_t n = pipeline_add_waits(pipeline, fds, 1, &wake_us);
+        const int64_t now_us = os.monotonic_us();
+        if (now_us >= until_us)
+            return;
+        os.poll(fds, n, wake_us <= now_us ? 0 : (int)((wake_us - now_us + 999) / 1000));
+        for (uint32_t i = 1; i < n; i++)
+            heard = heard || (fds[i].revents & POLLIN) != 0;
+        if (pipeline_progress(pipeline, NULL) != FRESHET_OK)
+            return; /* the next step says so */
+    }
+}
+
+typedef struct retry {
+    int64_t since_us; /* of the first failure in a row; 0: the last step went well */
+    int64_t pause_us;
+    int64_t stuck_us;   /* since when nothing has gone well */
+    uint64_t rows_done; /* by the writers, at that time */
+} retry;
+
+/* Rows that writers are rid of: a store that is slow is not one that is down. */
+static uint64_t count_done(const freshet_pipeline *pipeline)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        n += pipeline->writers[i]->rows_done;
+    return n;
+}
+
+/* After a failed step: true when the run should step again, having waited. */
+static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet_error *problem)
+{
+    int64_t now_us = os.monotonic_us();
+    if (problem->then != FRESHET_RETRY || atomic_load(&pipeline->stop))
+        return false;
+    const uint64_t rows_done = count_done(pipeline);
+    if (retry->since_us == 0)
+        *retry = (struct retry){.since_us = now_us, .stuck_us = now_us, .rows_done = rows_done};
+    if (retry->rows_done != rows_done) {
+        retry->stuck_us = now_us;
+        retry->rows_done = rows_done;
+        retry->pause_us = 0;
+    }
+    if (retry->pause_us == 0)
+        retry->pause_us = RETRY_PAUSE_FIRST_US;
+    if (has_end(pipeline) && now_us - retry->stuck_us > RETRY_GIVE_UP_US)
+        return false;
+    if (!pipeline_is_troubled(pipeline)) /* else it is in the log already */
+        log_say(LOG_ERROR, pipeline->declaration->pipeline.value,
+                "%s; nothing is lost, trying again in %.1f s", problem->text,
+                (double)retry->pause_us / 1e6);
+    pause_for(pipeline, retry->pause_us);
+    retry->pause_us *= 2;
+    if (retry->pause_us > RETRY_PAUSE_MAX_US)
+        retry->pause_us = RETRY_PAUSE_MAX_US;
+    return true;
+}
+
+static bool flush_is_due(const freshet_pipeline *pipeline)
+{
+    return pipeline->unflushed_since_us != 0 &&
+           (!pipeline_has_more(pipeline) || atomic_load(&pipeline->stop) ||
+            os.monotonic_us() - pipeline->unflushed_since_us >= FLUSH_US);
+}
+
+/* One turn: a step, and the flush and the checkpoint that it may need. */
+static freshet_code turn(freshet_pipeline *pipeline, freshet_error *err)
+{
+    int64_t deadline_us = checkpoint_deadline(pipeline, os.monotonic_us() + STEP_WAIT_US);
+    freshet_code code = pipeline_step(pipeline, deadline_us, err);
+    if (code == FRESHET_END) {
+        freshet_code finished = pipeline_finish(pipeline, err);
+        return finished == FRESHET_OK ? code : finished;
+    }
+    if (code == FRESHET_OK && flush_is_due(pipeline))
+        code = pipeline_show(pipeline, err);
+    if (code == FRESHET_OK)
+        code = pipeline_progress(pipeline, err);
+    return code == FRESHET_OK ? checkpoint_turn(pipeline, err) : code;
+}
+
+freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
+{
+    retry retry = {0};
+    for (;;) {
+        freshet_error problem = {0};
+        freshet_code code = turn(pipeline, &problem);
+        if (code == FRESHET_END)
+            return FRESHET_OK;
+        if (code == FRESHET_OK) {
+            if (retry.since_us != 0)
+                log_say(LOG_INFO, pipeline->declaration->pipeline.value, "the run goes on");
+            retry.since_us = 0;
+            if (atomic_load(&pipeline->stop)) {
+                code = pipeline_flush(pipeline, err);
+                return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;
+            }
+        } else if (!should_retry(pipeline, &retry, &problem)) {
+            if (err != NULL)
+                *err = problem;
+            return code;
+        }
+    }
+}
+
+int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which)
+{
+    if (which == FRESHET_TABLE_ROWS)
+        return pipeline->debug == NULL ? 0 : debug_rows(pipeline->debug);
+    if (which == FRESHET_TABLE_TRIMMED)
+        return pipeline->debug == NULL ? 0 : debug_trimmed(pipeline->debug);
+    return atomic_load_explicit(&pipeline->counters[which], memory_order_relaxed);
+}
+
+const char *freshet_output_name(const freshet_pipeline *pipeline, uint32_t column)
+{
+    const schema *schema = feature_set_schema(pipeline->features);
+    return column < schema->n_fields ? schema->fields[column].name : NULL;
+}
+
+const char *freshet_output_type(const freshet_pipeline *pipeline, uint32_t column)
+{
+    const schema *schema = feature_set_schema(pipeline->features);
+    return column < schema->n_fields ? pipeline->output_types[column] : NULL;
+}
+
+freshet_code freshet_query(freshet_pipeline *pipeline, const char *sql,
+                           const freshet_query_options *options, freshet_result **out,
+                           freshet_error *err)
+{
+    if (pipeline->debug == NULL)
+        return error_set(
+            err, FRESHET_FAILED, FRESHET_STOP, NULL,
+            "this pipeline has no debug table to query: run it with --debug, or declare "
+            "`- online: {debug: true}` under sink.writers");
+    return debug_query(pipeline->debug, sql, options, out, err);
+}

@@ -1,0 +1,565 @@
+/* file.c - the reader `file`: its options, its columns, opening, positions; see file_internal.h. */
+#include "readers/file/file.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/text.h"
+#include "formats/infer.h"
+#include "readers/file/file_internal.h"
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static const char *const format_names[] = {"auto", "json", "csv", "parquet", NULL};
+static const char *const compression_names[] = {"auto", "none", "gzip", NULL};
+
+static const option options_table[] = {
+    {.name = "path",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(file_options, path),
+     .required = true,
+     .doc =
+         "A file; a folder, for the files directly in it; or a pattern with `*`, `?` and `[...]` "
+         "within names and `**` for any number of folders. Names that begin with `.` or `_` are "
+         "passed over. Files are read in the order of their modification times, then of their "
+         "names.",
+     .example = "data/flights/*.jsonl"},
+    {.name = "format",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(file_options, format),
+     .standard = "auto",
+     .choices = format_names,
+     .doc = "`json` is one object a line. `auto` goes by the ending of the first file: `.json`, "
+            "`.jsonl`, `.ndjson`, `.csv`, `.parquet`, each also with `.gz` behind it, and reads "
+            "files with such an "
+            "ending only."},
+    {.name = "schema",
+     .kind = OPTION_SCHEMA,
+     .offset = offsetof(file_options, schema),
+     .doc = "The columns and their types. Without it they are inferred from the first records, and "
+            "there must be some when the pipeline starts. JSON and CSV fields are found by name, "
+            "and those not "
+            "in it are ignored.",
+     .example = "{origin: string, sched_dep: timestamp, dep_delay: double}"},
+    {.name = "header",
+     .kind = OPTION_BOOLEAN,
+     .offset = offsetof(file_options, header),
+     .standard = "true",
+     .doc =
+         "CSV: the first record of each file names its columns. Without a header the columns are "
+         "those of `schema`, in order."},
+    {.name = "delimiter",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(file_options, delimiter),
+     .standard = ",",
+     .doc = "CSV: the one character between fields; `\\t` is a tab.",
+     .example = ";"},
+    {.name = "null_text",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(file_options, null_text),
+     .doc = "CSV: an unquoted field with this text is null. By default the empty one.",
+     .example = "NA"},
+    {.name = "max_record_bytes",
+     .kind = OPTION_BYTES,
+     .offset = offsetof(file_options, max_record_bytes),
+     .standard = "16 MiB",
+     .minimum = 64,
+     .maximum = FILE_RECORD_BYTES_MAX,
+     .doc = "A longer line is refused, with its beginning, and reading goes on behind it."},
+    {.name = "compression",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(file_options, compression),
+     .standard = "auto",
+     .choices = compression_names,
+     .doc = "JSON and CSV: `auto` looks at the first bytes of each file."},
+    {0},
+};
+
+static void check_options(void *checked, const place *at, struct problems *problems)
+{
+    const file_options *options = checked;
+    const char *delimiter = options->delimiter.value;
+
+    (void)at;
+    if (delimiter != NULL && strcmp(delimiter, "\\t") != 0 &&
+        (strlen(delimiter) != 1 || strchr("\"\r\n", delimiter[0]) != NULL ||
+         (unsigned char)delimiter[0] >= 0x80))
+        problem_add(problems, &options->delimiter.at,
+                    "delimiter \"%s\": it must be one ASCII character, and no quote or line break",
+                    delimiter);
+    if (options->path.value != NULL && options->path.value[0] == '\0')
+        problem_add(problems, &options->path.at, "path: it is empty; name a file or a folder");
+}
+
+/* ---- formats --------------------------------------------------------------------------------- */
+
+static bool ends_in(const char *text, size_t length, const char *ending)
+{
+    size_t n = strlen(ending);
+
+    return length >= n && strncasecmp(text + length - n, ending, n) == 0;
+}
+
+file_format file_format_of(const char *path)
+{
+    static const struct {
+        const char *ending;
+        file_format format;
+    } endings[] = {{".jsonl", FORMAT_JSON},
+                   {".json", FORMAT_JSON},
+                   {".ndjson", FORMAT_JSON},
+                   {".csv", FORMAT_CSV},
+                   {".parquet", FORMAT_PARQUET}};
+    size_t length = strlen(path);
+
+    if (ends_in(path, length, ".gz"))
+        length -= 3;
+    for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
+        if (ends_in(path, length, endings[i].ending))
+            return endings[i].format;
+    return FORMAT_AUTO;
+}
+
+/* `format`, or what the path says, or what the first file that says something says. */
+static freshet_code choose_format(file_reader *reader, const file_listing *listing,
+                                  freshet_error *err)
+{
+    const file_options *options = reader->base.options;
+
+    reader->format_is_declared = options->format != FORMAT_AUTO;
+    reader->format = (file_format)options->format;
+    if (reader->format == FORMAT_AUTO)
+        reader->format = file_format_of(reader->path);
+    for (uint32_t i = 0; i < listing->n && reader->format == FORMAT_AUTO; i++)
+        reader->format = file_format_of(listing->items[i].path);
+    if (reader->format != FORMAT_AUTO)
+        return FRESHET_OK;
+    if (listing->n == 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "There is no file at \"%s\" yet whose name shows the format; mend the "
+                         "path, or say format: json, csv or parquet.",
+                         reader->path);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                     "The format of \"%s\" does not show from the names of its files; say format: "
+                     "json, csv or parquet.",
+                     reader->path);
+}
+
+bool file_is_gzip(const file_reader *reader, int fd)
+{
+    const file_options *options = reader->base.options;
+
+    if (reader->format == FORMAT_PARQUET || options->compression == COMPRESSION_NONE)
+        return false;
+    return options->compression == COMPRESSION_GZIP || lines_is_gzip(fd);
+}
+
+/* ---- describe -------------------------------------------------------------------------------- */
+
+typedef struct sampling {
+    file_reader *reader;
+    infer *infer;
+    lines *lines;
+    bool has_header;
+    freshet_error *err;
+} sampling;
+
+static freshet_code sample_record(sampling *sampling, const record *record, const char *path)
+{
+    file_reader *reader = sampling->reader;
+    const file_options *options = reader->base.options;
+
+    if (record->state != RECORD_WHOLE)
+        return FRESHET_OK;
+    if (reader->format == FORMAT_JSON)
+        return infer_json(sampling->infer, record->bytes, record->length, sampling->err);
+    if (!sampling->has_header) {
+        freshet_code code = infer_csv_header(sampling->infer, &reader->dialect, options->header,
+                                             record->bytes, record->length, path, sampling->err);
+        sampling->has_header = true;
+        if (code != FRESHET_OK || options->header)
+            return code;
+    }
+    return infer_csv(sampling->infer, &reader->dialect, record->bytes, record->length,
+                     sampling->err);
+}
+
+static freshet_code sample_lines(sampling *sampling, const char *path)
+{
+    bool skip = sampling->reader->format == FORMAT_CSV && sampling->has_header &&
+                ((const file_options *)sampling->reader->base.options)->header;
+    freshet_code code = FRESHET_OK;
+
+    for (uint32_t n = 0; code == FRESHET_OK && n < INFER_RECORDS_MAX &&
+                         lines_offset(sampling->lines) < INFER_BYTES_MAX;) {
+        record record;
+        lines_begin(sampling->lines);
+        code = lines_next(sampling->lines, &record, sampling->err);
+        if (code == FRESHET_END) {
+            if (!lines_tail(sampling->lines, &record))
+                break;
+            code = skip ? FRESHET_OK : sample_record(sampling, &record, path);
+            break;
+        }
+        if (code != FRESHET_OK || record.length == 0)
+            continue;
+        if (!skip) /* a file's header */
+            code = sample_record(sampling, &record, path);
+        skip = false;
+        n++;
+    }
+    return code == FRESHET_END ? FRESHET_OK : code;
+}
+
+static freshet_code sample_file(sampling *sampling, const char *path)
+{
+    int fd = os.open(path, O_RDONLY, 0);
+    bool is_gzip;
+    freshet_code code;
+
+    if (fd < 0)
+        return error_system(sampling->err, "cannot open", path);
+    is_gzip = file_is_gzip(sampling->reader, fd);
+    code = lines_start(sampling->lines, fd, path, is_gzip, 0, sampling->err);
+    if (code == FRESHET_OK)
+        code = sample_lines(sampling, path);
+    os.close(fd);
+    return code;
+}
+
+static freshet_code open_lines(file_reader *reader, lines **out, freshet_error *err)
+{
+    const file_options *options = reader->base.options;
+    lines_options settings = {.csv = reader->format == FORMAT_CSV,
+                              .delimiter = reader->dialect.delimiter,
+                              .record_bytes_max = options->max_record_bytes > 0
+                                                      ? options->max_record_bytes
+                                                      : FILE_RECORD_BYTES_DEFAULT};
+
+    return lines_open(&settings, out, err);
+}
+
+static freshet_code infer_from_text(file_reader *reader, const file_listing *listing,
+                                    freshet_error *err)
+{
+    sampling sampling = {.reader = reader, .err = err};
+    uint32_t sampled = 0;
+    freshet_code code = infer_open(&sampling.infer, err);
+
+    if (code == FRESHET_OK)
+        code = open_lines(reader, &sampling.lines, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < listing->n && sampled < INFER_FILES_MAX; i++)
+        if (listing->items[i].size > 0) {
+            code = sample_file(&sampling, listing->items[i].path);
+            sampled++;
+        }
+    if (code == FRESHET_OK && reader->format == FORMAT_CSV && !sampling.has_header)
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "There is no record yet to infer the columns from in \"%s\"; declare "
+                         "schema.",
+                         reader->path);
+    if (code == FRESHET_OK)
+        code =
+            infer_schema(sampling.infer, reader->base.arena, reader->at, &reader->base.schema, err);
+    lines_close(sampling.lines);
+    infer_close(sampling.infer);
+    return code;
+}
+
+static freshet_code infer_from_parquet(file_reader *reader, const char *path, freshet_error *err)
+{
+    arena *arena = reader->base.arena;
+    const char *relation = scan_parquet(arena, path, false);
+    freshet_error problem = {0};
+    freshet_code code = FRESHET_OK;
+
+    if (relation == NULL)
+        return error_memory(err, "describing a Parquet file");
+    if (reader->scan == NULL)
+        code = scan_open(&reader->scan, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = scan_describe(reader->scan, relation, arena, &reader->base.schema, &problem);
+    if (code == FRESHET_OK || code == FRESHET_NO_MEMORY)
+        return code == FRESHET_OK ? code : error_memory(err, "describing a Parquet file");
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
+                     "The columns of \"%s\" cannot be read as those of a Parquet file: %s", path,
+                     problem.text);
+}
+
+static freshet_code infer_columns(file_reader *reader, const file_listing *listing,
+                                  freshet_error *err)
+{
+    if (listing->n == 0)
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+            "There is no file at \"%s\" yet to infer the columns from; declare schema.",
+            reader->path);
+    if (reader->format == FORMAT_PARQUET)
+        return infer_from_parquet(reader, listing->items[0].path, err);
+    return infer_from_text(reader, listing, err);
+}
+
+/* A batch needs its files; an empty folder or pattern is an empty table where the schema is
+ * declared. */
+static freshet_code check_there(file_reader *reader, const file_listing *listing,
+                                freshet_error *err)
+{
+    struct stat info;
+    if (os.stat(reader->path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "\"%s\" is a pipe or a device, which cannot be read again from a place in "
+                         "it; write to a file, which may grow while it is read.",
+                         reader->path);
+    if (!listing->missing || reader->base.block->stream ||
+        (listing->n > 0 || file_list_is_pattern(reader->path)))
+        return FRESHET_OK;
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                     "There is no file or folder \"%s\".", reader->path);
+}
+
+static void set_place(file_reader *reader)
+{
+    const file_options *options = reader->base.options;
+
+    if (options->path.at.file != NULL || options->path.at.path != NULL)
+        place_text(&options->path.at, reader->at, sizeof(reader->at));
+    else
+        strncpy(reader->at, reader->path, sizeof(reader->at) - 1);
+}
+
+/* What CSV cannot hold is said before anything is opened. */
+static freshet_code check_columns(file_reader *reader, freshet_error *err)
+{
+    csv_decoder *decoder = NULL;
+    freshet_error problem = {0};
+    freshet_code code;
+
+    if (reader->format != FORMAT_CSV)
+        return FRESHET_OK;
+    code = csv_open(&reader->base.schema, NULL, false, &reader->dialect, &decoder, &problem);
+    csv_close(decoder);
+    return code == FRESHET_OK ? code
+                              : error_set(err, code, problem.then, reader->at, "%s", problem.text);
+}
+
+static freshet_code file_describe(freshet_reader *base, freshet_error *err)
+{
+    file_reader *reader = (file_reader *)base;
+    const file_options *options = base->options;
+    file_listing listing;
+    arena *scratch;
+    freshet_code code;
+
+    reader->path = declaration_path(base->declaration, base->arena, options->path.value);
+    scratch = arena_open();
+    if (reader->path == NULL || scratch == NULL) {
+        arena_close(scratch);
+        return error_memory(err, "describing files");
+    }
+    set_place(reader);
+    reader->dialect.null_text = options->null_text.value == NULL ? "" : options->null_text.value;
+    reader->dialect.delimiter = ',';
+    if (options->delimiter.value != NULL)
+        reader->dialect.delimiter =
+            strcmp(options->delimiter.value, "\\t") == 0 ? '\t' : options->delimiter.value[0];
+    code = file_list(scratch, reader->path, NULL, &listing, err);
+    if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream)
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
+                         "The folder \"%s\" cannot be read: %s.", listing.unreadable,
+                         strerror(listing.problem));
+    if (code == FRESHET_OK)
+        code = check_there(reader, &listing, err);
+    if (code == FRESHET_OK)
+        code = choose_format(reader, &listing, err);
+    if (code == FRESHET_OK)
+        code = file_list_wanted(reader, scratch, NULL, &listing, err);
+    if (code == FRESHET_OK && options->schema.value.n_fields > 0)
+        base->schema = options->schema.value;
+    else if (code == FRESHET_OK)
+        code = infer_columns(reader, &listing, err);
+    if (code == FRESHET_OK)
+        code = check_columns(reader, err);
+    arena_close(scratch);
+    return code;
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
+
+static freshet_code open_decoder(file_reader *reader, freshet_error *err)
+{
+    bool nulls = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL;
+    freshet_code code;
+
+    if (reader->format == FORMAT_PARQUET)
+        return reader->scan == NULL ? scan_open(&reader->scan, err) : FRESHET_OK;
+    code = open_lines(reader, &reader->lines, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (reader->format == FORMAT_JSON)
+        return json_open(&reader->base.schema, reader->base.used, nulls, &reader->json, err);
+    return csv_open(&reader->base.schema, reader->base.used, nulls, &reader->dialect, &reader->csv,
+                    err);
+}
+
+static void file_close(freshet_reader *base)
+{
+    file_reader *reader = (file_reader *)base;
+
+    lines_close(reader->lines);
+    json_close(reader->json);
+    csv_close(reader->csv);
+    scan_close(reader->scan);
+    file_watch_close(reader->watch);
+    track_close(reader->track);
+    arena_close(reader->scratch);
+    free(reader->queue);
+    reader->lines = NULL; /* it may be opened again */
+    reader->json = NULL;
+    reader->csv = NULL;
+    reader->scan = NULL;
+    reader->watch = NULL;
+    reader->track = NULL;
+    reader->scratch = NULL;
+    reader->queue = NULL;
+    reader->queue_n = reader->queue_capacity = 0;
+    reader->n_open = 0;
+}
+
+static freshet_code file_open(freshet_reader *base, const reader_positions *from,
+                              freshet_error *err)
+{
+    file_reader *reader = (file_reader *)base;
+    freshet_code code = open_decoder(reader, err);
+
+    reader->lines_of = FILE_NONE;
+    reader->header_of = FILE_NONE;
+    reader->scan_of = FILE_NONE;
+    if (base->idle_us == 0)
+        base->idle_us = FILE_LIST_EVERY_US;
+    if (code == FRESHET_OK)
+        code = track_open(&reader->track, err);
+    if (code != FRESHET_OK)
+        return code;
+    reader->scratch = arena_open();
+    if (reader->scratch == NULL)
+        return error_memory(err, "opening files");
+    if (from != NULL)
+        code = track_restore(reader->track, from, err);
+    if (code == FRESHET_OK && base->mode == READ_FOLLOW) {
+        reader->watch = file_watch_open();
+        if (reader->watch == NULL)
+            log_say(LOG_WARNING, base->block->id.value,
+                    "inotify is not to be had; files are looked at once a second.");
+    }
+    return code == FRESHET_OK ? file_discover_all(reader, err) : code;
+}
+
+/* ---- positions and the rest ------------------------------------------------------------------ */
+
+static freshet_code file_positions(freshet_reader *base, arena *arena, bool all,
+                                   reader_positions *out, freshet_error *err)
+{
+    file_reader *reader = (file_reader *)base;
+    uint32_t n = track_count(reader->track);
+    uint32_t wanted = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        wanted += all || track_file(reader->track, i)->moved;
+    *out = (reader_positions){.items = arena_zero(arena, wanted + 1, sizeof(*out->items))};
+    if (out->items == NULL)
+        return error_memory(err, "giving positions");
+    for (uint32_t i = 0; i < n; i++) {
+        tracked_file *file = track_file(reader->track, i);
+        reader_position *position = &out->items[out->n];
+        if (!(all || file->moved) || file->identity.length == 0)
+            continue;
+        *position = (reader_position){.name = track_name(arena, file),
+                                      .label = arena_text(arena, file->path),
+                                      .offset = file->offset};
+        if (position->name == NULL || position->label == NULL)
+            return error_memory(err, "giving positions");
+        out->n++;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        track_file(reader->track, i)->moved = false;
+    return FRESHET_OK;
+}
+
+static const char *file_partition_label(const freshet_reader *base, uint32_t partition)
+{
+    const file_reader *reader = (const file_reader *)base;
+
+    return partition < track_count(reader->track) ? track_file(reader->track, partition)->path : "";
+}
+
+static int file_wake_fd(freshet_reader *base)
+{
+    const file_reader *reader = (const file_reader *)base;
+
+    return file_watch_is_complete(reader->watch) && !reader->needs_listing &&
+                   reader->n_retry == 0 && reader->n_stray == 0
+               ? file_watch_fd(reader->watch)
+               : -1;
+}
+
+static int64_t file_lag(const freshet_reader *base)
+{
+    const file_reader *reader = (const file_reader *)base;
+    int64_t sum = 0;
+
+    for (uint32_t i = 0; i < reader->queue_n; i++) {
+        uint32_t index = reader->queue[(reader->queue_head + i) % reader->queue_capacity];
+        const tracked_file *file = track_file(reader->track, index);
+        if (reader->format == FORMAT_PARQUET || file->is_gzip)
+            sum += file->size;
+        else if (file->size > file->offset)
+            sum += file->size - file->offset;
+    }
+    return sum;
+}
+
+static bool file_changed(freshet_reader *base)
+{
+    file_reader *reader = (file_reader *)base;
+    file_listing listing;
+
+    arena_reset(reader->scratch);
+    if (file_list_wanted(reader, reader->scratch, NULL, &listing, NULL) != FRESHET_OK)
+        return false;
+    bool missing = listing.missing && listing.n == 0;
+    if (missing && !reader->said_missing)
+        log_say(LOG_WARNING, base->block->id.value,
+                "%s is not there any more; the rows read before stay in use until it comes back.",
+                reader->path);
+    reader->said_missing = missing;
+    if (listing.unreadable != NULL || missing)
+        return false;
+    return file_list_signature(&listing) != reader->signature;
+}
+
+const reader_ops file_reader_ops = {
+    .block = {.name = "file",
+              .title = "Reader: file",
+              .doc = "JSON lines, CSV or Parquet files, plain or gzip. As a stream, the files that "
+                     "are there, "
+                     "then new ones, and what is added to JSON and CSV files, by whole lines.",
+              .options = options_table,
+              .size = sizeof(file_options),
+              .check = check_options},
+    .size = sizeof(file_reader),
+    .describe = file_describe,
+    .open = file_open,
+    .poll = file_poll,
+    .wake_fd = file_wake_fd,
+    .positions = file_positions,
+    .partition_label = file_partition_label,
+    .lag = file_lag,
+    .changed = file_changed,
+    .close = file_close,
+};

@@ -1,0 +1,377 @@
+/* file_discover.c - which files there are, and which have something to read; see
+ * file_internal.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "readers/file/file_internal.h"
+
+static const char *id_of(const file_reader *reader)
+{
+    return reader->base.block->id.value;
+}
+
+/* ---- the queue ------------------------------------------------------------------------------- */
+
+freshet_code file_queue_add(file_reader *reader, uint32_t index, freshet_error *err)
+{
+    tracked_file *file = track_file(reader->track, index);
+
+    if (file->queued)
+        return FRESHET_OK;
+    if (reader->queue_n == reader->queue_capacity) {
+        uint32_t capacity = reader->queue_capacity == 0 ? 64 : reader->queue_capacity * 2;
+        uint32_t *queue = malloc(capacity * sizeof(*queue));
+        if (queue == NULL)
+            return error_memory(err, "listing files");
+        for (uint32_t i = 0; i < reader->queue_n; i++)
+            queue[i] = reader->queue[(reader->queue_head + i) % reader->queue_capacity];
+        free(reader->queue);
+        reader->queue = queue;
+        reader->queue_head = 0;
+        reader->queue_capacity = capacity;
+    }
+    reader->queue[(reader->queue_head + reader->queue_n++) % reader->queue_capacity] = index;
+    file->queued = true;
+    return FRESHET_OK;
+}
+
+uint32_t file_queue_head(const file_reader *reader)
+{
+    return reader->queue_n == 0 ? FILE_NONE : reader->queue[reader->queue_head];
+}
+
+void file_queue_take(file_reader *reader)
+{
+    track_file(reader->track, file_queue_head(reader))->queued = false;
+    reader->queue_head = (reader->queue_head + 1) % reader->queue_capacity;
+    reader->queue_n--;
+}
+
+/* ---- descriptors ----------------------------------------------------------------------------- */
+
+static void forget_open(file_reader *reader, uint32_t index)
+{
+    for (uint32_t i = 0; i < reader->n_open; i++)
+        if (reader->open_files[i] == index) {
+            memmove(&reader->open_files[i], &reader->open_files[i + 1],
+                    (reader->n_open - i - 1) * sizeof(index));
+            reader->n_open--;
+            return;
+        }
+}
+
+void file_descriptor_close(file_reader *reader, uint32_t index)
+{
+    tracked_file *file = track_file(reader->track, index);
+
+    forget_open(reader, index);
+    if (file->fd >= 0)
+        os.close(file->fd);
+    file->fd = -1;
+    file->stray_since_us = 0;
+    if (reader->lines_of == index)
+        reader->lines_of = FILE_NONE;
+}
+
+/* Is what was opened by the path the file that was meant? A batch that has read nothing of it takes
+ * what is there. */
+static bool is_the_one(const file_reader *reader, tracked_file *file, const struct stat *info)
+{
+    if (info->st_ino == file->identity.inode && info->st_dev == file->identity.device)
+        return true;
+    if (reader->base.mode != READ_ALL || file->offset > 0)
+        return false;
+    file->identity = (file_identity){.device = info->st_dev, .inode = info->st_ino};
+    file->open_size = info->st_size;
+    return true;
+}
+
+freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error *err)
+{
+    tracked_file *file = track_file(reader->track, index);
+
+    forget_open(reader, index);
+    if (file->fd < 0) {
+        struct stat info;
+        if (reader->n_open == FILE_DESCRIPTORS_MAX)
+            file_descriptor_close(reader, reader->open_files[0]);
+        file->fd = os.open(file->path, O_RDONLY, 0);
+        if (file->fd < 0)
+            return error_system(err, "cannot open", file->path);
+        if (os.fstat(file->fd, &info) != 0 || !S_ISREG(info.st_mode) ||
+            !is_the_one(reader, file, &info)) {
+            os.close(file->fd);
+            file->fd = -1;
+            return error_set(err, FRESHET_FAILED, FRESHET_STOP, file->path,
+                             "Another file has taken the place of this one before it was read.");
+        }
+        file->is_gzip = file_is_gzip(reader, file->fd);
+    }
+    reader->open_files[reader->n_open++] = index;
+    return FRESHET_OK;
+}
+
+/* Is the file no longer at its path? Then it was removed, renamed or replaced. */
+static bool is_gone(const tracked_file *file)
+{
+    struct stat info;
+
+    if (os.stat(file->path, &info) != 0)
+        return errno == ENOENT || errno == ENOTDIR;
+    return info.st_ino != file->identity.inode || info.st_dev != file->identity.device;
+}
+
+void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *problem)
+{
+    tracked_file *file = track_file(reader->track, index);
+
+    if (file->fd < 0 && is_gone(file)) {
+        log_say(LOG_WARNING, id_of(reader), "%s went away before it was read to its end.",
+                file->path);
+        file->absent = true;
+    } else {
+        if (file->retry_us == 0) {
+            reader->n_retry++;
+            file->retry_pause_us = FILE_RETRY_FIRST_US;
+            log_say(LOG_WARNING, id_of(reader),
+                    "%s: %s (It is tried again later; other files go on.)", file->path,
+                    problem->text);
+        } else if (file->retry_pause_us < FILE_RETRY_MOST_US) {
+            file->retry_pause_us *= 2;
+        }
+        file->retry_us = os.monotonic_us() + file->retry_pause_us;
+    }
+    file_descriptor_close(reader, index);
+    file_queue_take(reader);
+}
+
+/* ---- discovery ------------------------------------------------------------------------------- */
+
+freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *watch,
+                              file_listing *out, freshet_error *err)
+{
+    freshet_code code = file_list(arena, reader->path, watch, out, err);
+    uint32_t kept = 0;
+
+    if (code != FRESHET_OK || reader->format_is_declared || reader->format == FORMAT_AUTO)
+        return code;
+    for (uint32_t i = 0; i < out->n; i++) {
+        if (file_format_of(out->items[i].path) == reader->format || out->n == 1) {
+            out->items[kept++] = out->items[i];
+        } else if (!reader->said_ignored) {
+            reader->said_ignored = true;
+            log_say(LOG_WARNING, id_of(reader),
+                    "%s is not read, nor are other files whose ending is not that of the first "
+                    "one; say format to read all.",
+                    out->items[i].path);
+        }
+    }
+    out->n = kept;
+    return FRESHET_OK;
+}
+
+/* Queues the file if it has changed since it was read to its end. */
+static freshet_code queue_if_changed(file_reader *reader, uint32_t index, freshet_error *err)
+{
+    tracked_file *file = track_file(reader->track, index);
+
+    if (file->retry_us != 0 && os.monotonic_us() < file->retry_us)
+        return FRESHET_OK;
+    if (file->size == file->read_size && file->modified_ns == file->read_modified_ns)
+        return FRESHET_OK;
+    if (file->read_size < 0 && file->size == 0)
+        return FRESHET_OK;
+    return file_queue_add(reader, index, err);
+}
+
+static freshet_code note(file_reader *reader, const listed_file *listed, bool is_listing,
+                         freshet_error *err)
+{
+    freshet_error problem = {0};
+    uint32_t index = 0;
+    freshet_code code = track_note(reader->track, listed, &index, &problem);
+    tracked_file *file;
+
+    if (code == FRESHET_TRY_AGAIN && reader->base.mode == READ_FOLLOW) {
+        if (!reader->said_failed)
+            log_say(LOG_WARNING, id_of(reader), "%s: %s (It is tried again later.)", listed->path,
+                    problem.text);
+        reader->said_failed = true;
+        reader->needs_listing = true;
+        return FRESHET_OK;
+    }
+    if (code != FRESHET_OK)
+        return error_set(err, code == FRESHET_TRY_AGAIN ? FRESHET_FAILED : code, problem.then,
+                         listed->path, "%s", problem.text);
+    file = track_file(reader->track, index);
+    file->listing = reader->listing;
+    reader->n_retry += is_listing && file->retry_us != 0;
+    return queue_if_changed(reader, index, err);
+}
+
+/* Open files that the listing has not: removed, or renamed to where we do not look. What is
+ * still written to them is read until nothing has come for a while. */
+static freshet_code note_strays(file_reader *reader, freshet_error *err)
+{
+    int64_t now_us = os.monotonic_us();
+
+    reader->n_stray = 0;
+    for (uint32_t i = reader->n_open; i-- > 0;) {
+        uint32_t index = reader->open_files[i];
+        tracked_file *file = track_file(reader->track, index);
+        struct stat info;
+        freshet_code code;
+        if (file->listing == reader->listing) {
+            file->stray_since_us = 0;
+            continue;
+        }
+        if (os.fstat(file->fd, &info) != 0)
+            continue;
+        if (file->stray_since_us == 0 || info.st_size != file->read_size)
+            file->stray_since_us = now_us;
+        reader->n_stray++;
+        file->size = info.st_size;
+        code = queue_if_changed(reader, index, err);
+        if (code != FRESHET_OK)
+            return code;
+        if (!file->queued && now_us - file->stray_since_us >= FILE_STRAY_US)
+            file_descriptor_close(reader, index);
+    }
+    return FRESHET_OK;
+}
+
+static void say_missing(file_reader *reader, bool missing)
+{
+    if (missing && !reader->said_missing)
+        log_say(LOG_WARNING, id_of(reader), "%s is not there; it is read when it comes.",
+                reader->path);
+    if (!missing && reader->said_missing)
+        log_say(LOG_INFO, id_of(reader), "%s is there.", reader->path);
+    reader->said_missing = missing;
+}
+
+/* A folder that may not be read fails a batch; a stream goes on with the others and looks again. */
+static freshet_code say_unreadable(file_reader *reader, const file_listing *listing,
+                                   freshet_error *err)
+{
+    if (reader->base.mode == READ_ALL)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, listing->unreadable,
+                         "The folder cannot be read: %s.", strerror(listing->problem));
+    if (!reader->said_failed)
+        log_say(LOG_WARNING, id_of(reader),
+                "The folder %s cannot be read: %s. It is tried again; other files go on.",
+                listing->unreadable, strerror(listing->problem));
+    reader->said_failed = true;
+    reader->needs_listing = true;
+    return FRESHET_OK;
+}
+
+freshet_code file_discover_all(file_reader *reader, freshet_error *err)
+{
+    file_listing listing;
+    freshet_error problem = {0};
+    int64_t now_us = os.monotonic_us();
+    freshet_code code;
+
+    arena_reset(reader->scratch);
+    reader->needs_listing = false;
+    reader->listing++;
+    reader->next_listing_us = now_us + FILE_LIST_EVERY_US;
+    code = file_list_wanted(reader, reader->scratch, reader->watch, &listing, &problem);
+    if (code != FRESHET_OK && reader->base.mode == READ_FOLLOW && code != FRESHET_NO_MEMORY) {
+        if (!reader->said_failed)
+            log_say(LOG_WARNING, id_of(reader), "%s: %s It is tried again.", problem.at,
+                    problem.text);
+        reader->said_failed = true;
+        reader->needs_listing = true;
+        return FRESHET_OK;
+    }
+    if (code != FRESHET_OK) {
+        if (err != NULL)
+            *err = problem;
+        return code;
+    }
+    if (reader->base.mode == READ_FOLLOW)
+        say_missing(reader, listing.missing);
+    reader->signature = file_list_signature(&listing);
+    if (listing.unreadable == NULL)
+        reader->said_failed = false;
+    else
+        code = say_unreadable(reader, &listing, err);
+    reader->n_retry = 0;
+    for (uint32_t i = 0; i < listing.n && code == FRESHET_OK; i++)
+        code = note(reader, &listing.items[i], true, err);
+    if (code == FRESHET_OK && reader->base.mode == READ_FOLLOW)
+        code = note_strays(reader, err);
+    reader->listed_us = os.monotonic_us();
+    reader->listing_took_us = reader->listed_us - now_us;
+    return code;
+}
+
+/* Files of the news, in the order in which they are to be read. */
+static freshet_code note_news(file_reader *reader, listed_file *files, uint32_t n,
+                              freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+
+    file_list_sort(files, n);
+    for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
+        if (i == 0 || strcmp(files[i].path, files[i - 1].path) != 0)
+            code = note(reader, &files[i], false, err);
+    return code;
+}
+
+static bool is_wanted(const file_reader *reader, const char *path)
+{
+    return reader->format_is_declared || file_format_of(path) == reader->format ||
+           strcmp(path, reader->path) == 0;
+}
+
+#define NEWS_MAX 4096 /* in one go; then the batch has its turn */
+
+freshet_code file_discover_news(file_reader *reader, freshet_error *err)
+{
+    listed_file *files = NULL;
+    const char *path = NULL;
+    uint32_t n = 0;
+    int64_t now_us = os.monotonic_us();
+    freshet_code code = FRESHET_OK;
+    watch_news news;
+
+    arena_reset(reader->scratch);
+    while (n < NEWS_MAX && (news = file_watch_next(reader->watch, &path)) != WATCH_NOTHING) {
+        listed_file *added;
+        if (news == WATCH_LIST) {
+            reader->needs_listing = true;
+            reader->next_listing_us = reader->listed_us + 2 * reader->listing_took_us;
+            continue;
+        }
+        if (!is_wanted(reader, path))
+            continue;
+        if (n > 0 && strcmp(files[n - 1].path, path) == 0) {
+            file_list_look(files[n - 1].path, &files[n - 1]);
+            continue;
+        }
+        if (files == NULL)
+            files = arena_alloc(reader->scratch, NEWS_MAX * sizeof(*files));
+        added = files == NULL ? NULL : &files[n];
+        path = arena_text(reader->scratch, path);
+        if (added == NULL || path == NULL)
+            return error_memory(err, "listing files");
+        n += file_list_look(path, added);
+    }
+    code = note_news(reader, files, n, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (!file_watch_is_complete(reader->watch) || reader->n_retry > 0 || reader->n_stray > 0)
+        reader->needs_listing = true;
+    if ((reader->needs_listing && now_us >= reader->next_listing_us) ||
+        now_us >= reader->listed_us + FILE_LIST_ALWAYS_US)
+        return file_discover_all(reader, err);
+    return FRESHET_OK;
+}

@@ -1,0 +1,101 @@
+/* file_internal.h - what the parts of the file reader share.
+ *
+ *   file.c           options, describe, open and close, positions
+ *   file_discover.c  which files there are: listing, watching, the queue of files to read
+ *   file_read.c      poll: records of the file at the head of the queue into the batch
+ *
+ * THE QUEUE. At open all files are queued in their order. Following, a file is queued again when
+ * there is news of it. poll reads the file at the head to its end (or until the batch is full) and
+ * takes it off. So files are read one after the other, and what is added to an earlier one while a
+ * later one is read comes when that is done.
+ */
+#ifndef FRESHET_READERS_FILE_FILE_INTERNAL_H
+#define FRESHET_READERS_FILE_FILE_INTERNAL_H
+
+#include "formats/csv.h"
+#include "formats/json.h"
+#include "formats/scan.h"
+#include "readers/file/file.h"
+#include "readers/file/file_lines.h"
+#include "readers/file/file_track.h"
+#include "readers/file/file_watch.h"
+
+#define FILE_DESCRIPTORS_MAX 64
+#define FILE_LIST_EVERY_US 1000000   /* without a complete watch */
+#define FILE_LIST_ALWAYS_US 10000000 /* with one: for what inotify does not see (network) */
+#define FILE_STRAY_US 60000000       /* how long an open file that has left the list is kept */
+#define FILE_RETRY_FIRST_US 1000000
+#define FILE_RETRY_MOST_US 60000000
+#define FILE_NONE UINT32_MAX
+
+typedef struct file_reader {
+    struct freshet_reader base;
+    const char *path;
+    char at[232]; /* the place of the path in the declaration, for errors */
+    file_format format;
+    bool format_is_declared;
+    csv_dialect dialect;
+
+    file_track *track;
+    file_watch *watch;
+    bool needs_listing;
+    int64_t next_listing_us;
+    int64_t listed_us;       /* when the last listing ended, */
+    int64_t listing_took_us; /* and how long it took */
+    uint64_t listing;        /* counts them */
+    uint64_t signature;
+    bool said_missing, said_ignored, said_failed;
+    uint32_t n_retry; /* files that have failed */
+    uint32_t n_stray; /* open files that have left the list */
+    arena *scratch;   /* of one listing */
+
+    uint32_t *queue; /* a ring */
+    uint32_t queue_head, queue_n, queue_capacity;
+    uint32_t open_files[FILE_DESCRIPTORS_MAX]; /* least lately used first */
+    uint32_t n_open;
+
+    uint32_t lines_of;  /* the file that `lines` is in, or FILE_NONE */
+    uint32_t header_of; /* the file whose header `csv` has */
+    uint32_t scan_of;   /* the file that `scan` is in */
+    lines *lines;
+    json_decoder *json;
+    csv_decoder *csv;
+    scan *scan;
+} file_reader;
+
+/* ---- file.c ---- */
+
+/* Is the open file to be read as gzip: by the option `compression`, or by its first bytes? */
+bool file_is_gzip(const file_reader *reader, int fd);
+
+/* ---- file_discover.c ---- */
+
+/* Lists, and queues what is new. In READ_FOLLOW failures are only logged. */
+freshet_code file_discover_all(file_reader *reader, freshet_error *err);
+
+/* Takes the news there is. */
+freshet_code file_discover_news(file_reader *reader, freshet_error *err);
+
+/* Lists into `arena`, without files that have another format's ending. */
+freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *watch,
+                              file_listing *out, freshet_error *err);
+
+freshet_code file_queue_add(file_reader *reader, uint32_t index, freshet_error *err);
+uint32_t file_queue_head(const file_reader *reader); /* FILE_NONE: empty */
+void file_queue_take(file_reader *reader);
+
+/* The descriptor of the file, opening it where it is not open. Closes the one least lately used
+ * when there are FILE_DESCRIPTORS_MAX. */
+freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error *err);
+void file_descriptor_close(file_reader *reader, uint32_t index);
+
+/* The file at the head of the queue could not be read: it is taken off, and tried again later
+ * (READ_FOLLOW). */
+void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *problem);
+
+/* ---- file_read.c ---- */
+
+freshet_code file_poll(freshet_reader *base, batch *into, uint32_t max_rows, size_t max_bytes,
+                       rejects *rejects, bool *more, freshet_error *err);
+
+#endif

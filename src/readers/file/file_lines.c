@@ -1,0 +1,561 @@
+/* file_lines.c - see file_lines.h. */
+#include "readers/file/file_lines.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <zlib.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "formats/csv.h"
+
+#define INPUT_BYTES ((size_t)256 << 10) /* of compressed bytes read at once */
+#define ROOM_LEAST ((size_t)64 << 10)   /* with less, a new block is taken */
+#define GZIP_WINDOW (15 + 16)           /* zlib: gzip with the largest window */
+#define BLOCKS_KEPT 8
+
+typedef struct block block;
+struct block {
+    block *next;
+    size_t size;
+    char bytes[];
+};
+
+typedef struct gzip {
+    z_stream stream;
+    bool ready;     /* inflateInit was called */
+    bool in_member; /* a member has begun and not ended */
+    bool ended;     /* nothing that follows is gzip */
+    unsigned char *input;
+    int64_t file_offset; /* of the next compressed byte to read */
+} gzip;
+
+struct lines {
+    lines_options options;
+    block *current;
+    block *held;  /* blocks with records of this poll */
+    block *spare; /* for use again */
+    size_t n_spare;
+    size_t start, filled; /* in current */
+    bool current_has_given;
+    int64_t offset; /* of the byte at start */
+    csv_progress progress;
+    size_t searched; /* bytes behind start that hold no newline (not CSV) */
+    int fd;
+    const char *path;
+    bool is_gzip;
+    gzip gzip;
+    bool skipping; /* in a record that is too long */
+    size_t shown_length;
+    int64_t skipped; /* bytes of it that are gone, behind `offset` */
+    char *shown;     /* its beginning; one buffer each, in held */
+};
+
+/* ---- blocks ---------------------------------------------------------------------------------- */
+
+static block *block_take(lines *lines, size_t size)
+{
+    block *it = lines->spare;
+
+    if (size <= LINES_BLOCK_BYTES && it != NULL) {
+        lines->spare = it->next;
+        lines->n_spare--;
+    } else {
+        if (size < LINES_BLOCK_BYTES)
+            size = LINES_BLOCK_BYTES;
+        it = malloc(sizeof(*it) + size);
+        if (it == NULL)
+            return NULL;
+        it->size = size;
+    }
+    it->next = NULL;
+    return it;
+}
+
+static void block_give(lines *lines, block *it)
+{
+    if (it == NULL)
+        return;
+    if (it->size == LINES_BLOCK_BYTES && lines->n_spare < BLOCKS_KEPT) {
+        it->next = lines->spare;
+        lines->spare = it;
+        lines->n_spare++;
+    } else {
+        free(it);
+    }
+}
+
+static void blocks_free(block *it)
+{
+    while (it != NULL) {
+        block *next = it->next;
+        free(it);
+        it = next;
+    }
+}
+
+/* Room behind `filled`: moves the unfinished record to the front, here or in another block. */
+static bool make_room(lines *lines)
+{
+    size_t part = lines->filled - lines->start;
+    size_t size = LINES_BLOCK_BYTES;
+    block *next;
+
+    if (lines->current != NULL && lines->current->size - lines->filled >= ROOM_LEAST)
+        return true;
+    if (lines->current != NULL && !lines->current_has_given && lines->start > 0 &&
+        part <= lines->current->size / 2) {
+        memmove(lines->current->bytes, lines->current->bytes + lines->start, part);
+        lines->start = 0;
+        lines->filled = part;
+        return true;
+    }
+    while (size / 2 < part)
+        size *= 2;
+    next = block_take(lines, size);
+    if (next == NULL)
+        return false;
+    if (lines->current != NULL && part > 0)
+        memcpy(next->bytes, lines->current->bytes + lines->start, part);
+    if (lines->current != NULL && lines->current_has_given) {
+        lines->current->next = lines->held;
+        lines->held = lines->current;
+    } else {
+        block_give(lines, lines->current);
+    }
+    lines->current = next;
+    lines->current_has_given = false;
+    lines->start = 0;
+    lines->filled = part;
+    return true;
+}
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+static ssize_t pread_again(int fd, void *into, size_t size, int64_t offset)
+{
+    ssize_t n;
+
+    do
+        n = os.pread(fd, into, size, (off_t)offset);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
+static freshet_code gzip_error(const lines *lines, freshet_error *err)
+{
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, lines->path,
+                     "The gzip file is damaged (%s) behind its byte %lld.",
+                     lines->gzip.stream.msg == NULL ? "bad data" : lines->gzip.stream.msg,
+                     (long long)(lines->gzip.file_offset - lines->gzip.stream.avail_in));
+}
+
+/* Compressed bytes into the input buffer; *n = 0 at the end of the file. */
+static freshet_code gzip_fill(lines *lines, ssize_t *n, freshet_error *err)
+{
+    gzip *it = &lines->gzip;
+
+    *n = pread_again(lines->fd, it->input, INPUT_BYTES, it->file_offset);
+    if (*n < 0)
+        return error_system(err, "cannot read", lines->path);
+    it->stream.next_in = it->input;
+    it->stream.avail_in = (uInt)*n;
+    it->file_offset += *n;
+    return FRESHET_OK;
+}
+
+/* One step of inflate into [into, into + size); *n bytes came out. */
+static freshet_code gzip_inflate(lines *lines, char *into, size_t size, size_t *n,
+                                 freshet_error *err)
+{
+    gzip *it = &lines->gzip;
+    int result;
+
+    if (!it->in_member) { /* a member begins: look whether it is one */
+        if (it->file_offset > (int64_t)it->stream.avail_in && *it->stream.next_in != 0x1f) {
+            it->ended = true; /* padding behind the last one, as gzip(1) takes it */
+            return FRESHET_OK;
+        }
+        if (inflateReset(&it->stream) != Z_OK)
+            return gzip_error(lines, err);
+        it->in_member = true;
+    }
+    it->stream.next_out = (Bytef *)into;
+    it->stream.avail_out = (uInt)size;
+    result = inflate(&it->stream, Z_NO_FLUSH);
+    *n = size - it->stream.avail_out;
+    if (result == Z_STREAM_END)
+        it->in_member = false;
+    else if (result == Z_MEM_ERROR)
+        return error_memory(err, "reading a gzip file");
+    else if (result != Z_OK && result != Z_BUF_ERROR)
+        return gzip_error(lines, err);
+    return FRESHET_OK;
+}
+
+static freshet_code gzip_read(lines *lines, char *into, size_t size, size_t *n, freshet_error *err)
+{
+    *n = 0;
+    while (*n == 0 && !lines->gzip.ended) {
+        freshet_code code = FRESHET_OK;
+        if (lines->gzip.stream.avail_in == 0) {
+            ssize_t got;
+            code = gzip_fill(lines, &got, err);
+            if (code != FRESHET_OK || got == 0)
+                return code;
+        }
+        code = gzip_inflate(lines, into, size, n, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+/* Reads more bytes of the file behind `filled`; *n = 0 at its end. */
+static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
+{
+    size_t room;
+    char *into;
+
+    if (!make_room(lines))
+        return error_memory(err, "reading a file");
+    room = lines->current->size - lines->filled;
+    into = lines->current->bytes + lines->filled;
+    if (lines->is_gzip) {
+        freshet_code code = gzip_read(lines, into, room, n, err);
+        if (code != FRESHET_OK)
+            return code;
+    } else {
+        int64_t at = lines->offset + lines->skipped + (int64_t)(lines->filled - lines->start);
+        ssize_t got = pread_again(lines->fd, into, room, at);
+        if (got < 0)
+            return error_system(err, "cannot read", lines->path);
+        *n = (size_t)got;
+    }
+    lines->filled += *n;
+    return FRESHET_OK;
+}
+
+bool lines_is_gzip(int fd)
+{
+    unsigned char magic[2];
+
+    errno = 0;
+    return pread_again(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+}
+
+/* ---- records --------------------------------------------------------------------------------- */
+
+static void forget_record(lines *lines)
+{
+    lines->progress = (csv_progress){0};
+    lines->searched = 0;
+    lines->skipping = false;
+    lines->skipped = 0;
+}
+
+/* Gives the record of `size` bytes (newline included where there is one) at start, and moves on. */
+static void give(lines *lines, size_t size, record_state state, record *out)
+{
+    const char *bytes;
+    size_t length = size;
+
+    assert(lines->current != NULL && size <= lines->filled - lines->start);
+    bytes = lines->current->bytes + lines->start;
+    if (length > 0 && bytes[length - 1] == '\n')
+        length--;
+    if (length > 0 && length < size && bytes[length - 1] == '\r')
+        length--;
+    *out = (record){.bytes = bytes,
+                    .length = length,
+                    .offset = lines->offset,
+                    .size = lines->skipped + (int64_t)size,
+                    .state = state};
+    if (state != RECORD_WHOLE && length > LINES_SHOWN_BYTES_MAX)
+        out->length = LINES_SHOWN_BYTES_MAX;
+    if (lines->skipping) {
+        out->bytes = lines->shown;
+        out->length = lines->shown_length;
+    }
+    lines->current_has_given = true;
+    lines->start += size;
+    lines->offset += out->size;
+    forget_record(lines);
+}
+
+/* The record is longer than may be: keeps its beginning, and lets the rest go. */
+static bool skip_on(lines *lines)
+{
+    size_t part = lines->filled - lines->start;
+
+    assert(lines->current != NULL);
+    if (!lines->skipping) {
+        block *kept = block_take(lines, LINES_SHOWN_BYTES_MAX);
+        if (kept == NULL)
+            return false;
+        lines->shown_length = part < LINES_SHOWN_BYTES_MAX ? part : LINES_SHOWN_BYTES_MAX;
+        memcpy(kept->bytes, lines->current->bytes + lines->start, lines->shown_length);
+        lines->shown = kept->bytes;
+        kept->next = lines->held;
+        lines->held = kept;
+        lines->skipping = true;
+    }
+    lines->skipped += (int64_t)part;
+    lines->filled = lines->start;
+    lines->searched = 0;
+    return true;
+}
+
+static size_t find_end(lines *lines)
+{
+    const char *bytes = lines->current->bytes + lines->start;
+    size_t length = lines->filled - lines->start;
+    const char *newline;
+
+    if (lines->options.csv && !lines->skipping)
+        return csv_record_end(&lines->progress, lines->options.delimiter, bytes, length);
+    newline = memchr(bytes + lines->searched, '\n', length - lines->searched);
+    lines->searched = length;
+    return newline == NULL ? 0 : (size_t)(newline - bytes) + 1;
+}
+
+/* A CSV record without an end in sight: its first line, where it has more than one. */
+static size_t first_line(const lines *lines)
+{
+    const char *bytes = lines->current->bytes + lines->start;
+    const char *newline = memchr(bytes, '\n', lines->filled - lines->start);
+
+    return !lines->options.csv || lines->skipping || newline == NULL
+               ? 0
+               : (size_t)(newline - bytes) + 1;
+}
+
+/* Looks at what is buffered. FRESHET_END: more bytes are needed. */
+static freshet_code next_buffered(lines *lines, record *out, freshet_error *err)
+{
+    size_t most = (size_t)lines->options.record_bytes_max;
+    size_t size = lines->current == NULL ? 0 : find_end(lines);
+
+    if (size > 0 && !lines->skipping && size <= most) {
+        give(lines, size, RECORD_WHOLE, out);
+        return FRESHET_OK;
+    }
+    if (size == 0 && !lines->skipping && lines->filled - lines->start <= most)
+        return FRESHET_END;
+    if (lines->current != NULL && first_line(lines) > 0 && first_line(lines) != size) {
+        size = first_line(lines);
+        give(lines, size, size > most ? RECORD_TOO_LONG : RECORD_OPEN_QUOTE, out);
+        return FRESHET_OK;
+    }
+    if (size > 0) {
+        give(lines, size, RECORD_TOO_LONG, out);
+        return FRESHET_OK;
+    }
+    return skip_on(lines) ? FRESHET_END : error_memory(err, "reading a file");
+}
+
+freshet_code lines_next(lines *lines, record *out, freshet_error *err)
+{
+    for (;;) {
+        size_t n = 0;
+        freshet_code code = next_buffered(lines, out, err);
+        if (code != FRESHET_END)
+            return code;
+        code = read_more(lines, &n, err);
+        if (code != FRESHET_OK)
+            return code;
+        if (n == 0)
+            return FRESHET_END;
+    }
+}
+
+bool lines_tail(const lines *lines, record *out)
+{
+    size_t part = lines->filled - lines->start;
+
+    if (lines->skipping) {
+        *out = (record){.bytes = lines->shown,
+                        .length = lines->shown_length,
+                        .offset = lines->offset,
+                        .size = lines->skipped + (int64_t)part,
+                        .state = RECORD_TOO_LONG};
+        return true;
+    }
+    if (part == 0)
+        return false;
+    *out = (record){.bytes = lines->current->bytes + lines->start,
+                    .length = part,
+                    .offset = lines->offset,
+                    .size = (int64_t)part};
+    if (lines->options.csv && csv_in_quotes(&lines->progress)) {
+        size_t line = first_line(lines);
+        if (line > 0) {
+            out->length = line - 1;
+            out->size = (int64_t)line;
+        }
+        out->state = RECORD_OPEN_QUOTE;
+    }
+    if (out->length > 0 && out->bytes[out->length - 1] == '\r')
+        out->length--;
+    if (out->state != RECORD_WHOLE && out->length > LINES_SHOWN_BYTES_MAX)
+        out->length = LINES_SHOWN_BYTES_MAX;
+    return true;
+}
+
+void lines_take_tail(lines *lines, const record *tail)
+{
+    if (lines->skipping) {
+        lines->start = lines->filled;
+    } else {
+        lines->start += (size_t)tail->size;
+    }
+    lines->current_has_given = true;
+    lines->offset += tail->size;
+    forget_record(lines);
+}
+
+int64_t lines_offset(const lines *lines)
+{
+    return lines->offset;
+}
+
+bool lines_is_cut(const lines *lines)
+{
+    return lines->is_gzip && lines->gzip.in_member;
+}
+
+/* ---- files ----------------------------------------------------------------------------------- */
+
+/* Goes to byte `offset` of what the gzip file holds, by reading up to it. */
+static freshet_code gzip_seek(lines *lines, int64_t offset, freshet_error *err)
+{
+    while (offset > 0) {
+        size_t n = 0;
+        freshet_code code;
+        size_t room;
+        if (!make_room(lines))
+            return error_memory(err, "reading a gzip file");
+        room = lines->current->size - lines->filled;
+        code = gzip_read(lines, lines->current->bytes + lines->filled,
+                         (int64_t)room < offset ? room : (size_t)offset, &n, err);
+        if (code != FRESHET_OK)
+            return code;
+        if (n == 0)
+            break; /* the file is shorter than it was: its end is there, too */
+        offset -= (int64_t)n;
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code gzip_start(lines *lines, freshet_error *err)
+{
+    gzip *it = &lines->gzip;
+
+    if (it->input == NULL)
+        it->input = malloc(INPUT_BYTES);
+    if (it->input == NULL)
+        return error_memory(err, "reading a gzip file");
+    if (!it->ready && inflateInit2(&it->stream, GZIP_WINDOW) != Z_OK)
+        return error_memory(err, "reading a gzip file");
+    it->ready = true;
+    it->in_member = false;
+    it->ended = false;
+    it->file_offset = 0;
+    it->stream.avail_in = 0;
+    it->stream.next_in = it->input;
+    return FRESHET_OK;
+}
+
+/* Steps over a byte order mark at the beginning of the file. */
+static freshet_code skip_mark(lines *lines, freshet_error *err)
+{
+    while (lines->filled - lines->start < 3) {
+        size_t n = 0;
+        freshet_code code = read_more(lines, &n, err);
+        if (code != FRESHET_OK || n == 0)
+            return code;
+    }
+    if (memcmp(lines->current->bytes + lines->start, "\xef\xbb\xbf", 3) == 0) {
+        lines->start += 3;
+        lines->offset += 3;
+    }
+    return FRESHET_OK;
+}
+
+freshet_code lines_start(lines *lines, int fd, const char *path, bool is_gzip, int64_t offset,
+                         freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+
+    lines->fd = fd;
+    lines->path = path;
+    lines->is_gzip = is_gzip;
+    lines->start = lines->filled;
+    forget_record(lines);
+    lines->offset = 0;
+    if (is_gzip) {
+        code = gzip_start(lines, err);
+        if (code == FRESHET_OK)
+            code = gzip_seek(lines, offset, err);
+    }
+    if (code != FRESHET_OK)
+        return code;
+    lines->offset = offset;
+    return offset == 0 ? skip_mark(lines, err) : FRESHET_OK;
+}
+
+void lines_rename(lines *lines, const char *path)
+{
+    lines->path = path;
+}
+
+void lines_begin(lines *lines)
+{
+    block *kept = NULL;
+
+    while (lines->held != NULL) {
+        block *it = lines->held;
+        lines->held = it->next;
+        if (lines->skipping && it->bytes == lines->shown) {
+            it->next = kept;
+            kept = it;
+        } else {
+            block_give(lines, it);
+        }
+    }
+    lines->held = kept;
+    lines->current_has_given = false;
+    if (lines->start == lines->filled) {
+        lines->start = 0;
+        lines->filled = 0;
+    }
+}
+
+freshet_code lines_open(const lines_options *options, lines **out, freshet_error *err)
+{
+    lines *it = calloc(1, sizeof(*it));
+
+    if (it == NULL)
+        return error_memory(err, "opening a file");
+    it->options = *options;
+    it->fd = -1;
+    *out = it;
+    return FRESHET_OK;
+}
+
+void lines_close(lines *lines)
+{
+    if (lines == NULL)
+        return;
+    if (lines->gzip.ready)
+        inflateEnd(&lines->gzip.stream);
+    free(lines->gzip.input);
+    blocks_free(lines->current);
+    blocks_free(lines->held);
+    blocks_free(lines->spare);
+    free(lines);
+}

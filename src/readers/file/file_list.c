@@ -1,0 +1,321 @@
+/* file_list.c - see file_list.h. The path is cut into names; walk() goes down one name at a
+ * time. */
+#include "readers/file/file_list.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "readers/file/file_watch.h"
+
+#define NAMES_MAX 256 /* names in one path */
+
+typedef struct walker {
+    arena *arena;
+    const char *names[NAMES_MAX];
+    uint32_t n_names;
+    file_watch *watch;
+    file_listing *out;
+    uint32_t capacity;
+    freshet_error *err;
+} walker;
+
+static bool is_wild(const char *name)
+{
+    return strpbrk(name, "*?[") != NULL;
+}
+
+bool file_list_is_pattern(const char *path)
+{
+    return is_wild(path);
+}
+
+bool file_list_matches(const char *pattern, const char *name)
+{
+    if (pattern == NULL)
+        return name[0] != '.' && name[0] != '_';
+    if (!is_wild(pattern))
+        return strcmp(pattern, name) == 0;
+    if ((name[0] == '.' || name[0] == '_') && pattern[0] != name[0])
+        return false;
+    return fnmatch(pattern, name, 0) == 0;
+}
+
+static void set_from_stat(listed_file *file, const struct stat *info)
+{
+    file->device = info->st_dev;
+    file->inode = info->st_ino;
+    file->size = info->st_size;
+    file->modified_ns = (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+}
+
+bool file_list_look(const char *path, listed_file *out)
+{
+    struct stat info;
+
+    if (os.stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return false;
+    out->path = path;
+    set_from_stat(out, &info);
+    return true;
+}
+
+static freshet_code add_file(walker *walker, const char *path, const struct stat *info)
+{
+    file_listing *out = walker->out;
+
+    if (out->n == LIST_FILES_MAX)
+        return error_set(walker->err, FRESHET_LIMIT, FRESHET_STOP, path,
+                         "There are more than %u files; name fewer by a pattern, or keep finished "
+                         "ones elsewhere.",
+                         LIST_FILES_MAX);
+    if (out->n == walker->capacity) {
+        uint32_t capacity = walker->capacity == 0 ? 64 : walker->capacity * 2;
+        listed_file *items = arena_grow(walker->arena, out->items, out->n * sizeof(*items),
+                                        capacity * sizeof(*items));
+        if (items == NULL)
+            return error_memory(walker->err, "listing files");
+        out->items = items;
+        walker->capacity = capacity;
+    }
+    out->items[out->n].path = path;
+    set_from_stat(&out->items[out->n], info);
+    out->n++;
+    return FRESHET_OK;
+}
+
+static const char *join(const walker *walker, const char *folder, const char *name)
+{
+    size_t n = strlen(folder);
+
+    if (n == 0)
+        return arena_text(walker->arena, name);
+    return arena_format(walker->arena, "%s%s%s", folder, folder[n - 1] == '/' ? "" : "/", name);
+}
+
+typedef freshet_code entry_fn(walker *walker, const char *path, const struct dirent *entry,
+                              uint32_t at, uint32_t depth);
+
+/* The folder did not open, as errno says. */
+static freshet_code no_entries(walker *walker, const char *folder)
+{
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EINTR)
+        return error_system(walker->err, "cannot read the folder", folder);
+    if (errno == ENOENT || errno == ENOTDIR) {
+        walker->out->missing = true;
+    } else if (walker->out->unreadable == NULL) {
+        walker->out->problem = errno;
+        walker->out->unreadable = folder;
+    }
+    return FRESHET_OK;
+}
+
+/* Calls `fn` for each entry of the folder that matches. */
+static freshet_code each_entry(walker *walker, const char *folder, const char *pattern, uint32_t at,
+                               uint32_t depth, entry_fn *fn)
+{
+    int fd = os.open(folder[0] == '\0' ? "." : folder, O_RDONLY | O_DIRECTORY, 0);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    freshet_code code = FRESHET_OK;
+    struct dirent *entry;
+
+    if (stream == NULL) {
+        int problem = errno;
+        if (fd >= 0)
+            os.close(fd);
+        errno = problem;
+        return no_entries(walker, folder);
+    }
+    while (code == FRESHET_OK && (errno = 0, entry = readdir(stream)) != NULL) {
+        const char *path;
+        if (!file_list_matches(pattern, entry->d_name))
+            continue;
+        path = join(walker, folder, entry->d_name);
+        code = path == NULL ? error_memory(walker->err, "listing files")
+                            : fn(walker, path, entry, at, depth);
+    }
+    if (code == FRESHET_OK && errno != 0)
+        code = error_system(walker->err, "cannot read the folder", folder);
+    closedir(stream);
+    return code;
+}
+
+static freshet_code add_if_file(walker *walker, const char *path, const struct dirent *entry,
+                                uint32_t at, uint32_t depth)
+{
+    struct stat info;
+
+    (void)entry, (void)at, (void)depth;
+    if (os.stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return FRESHET_OK; /* gone again, or something else */
+    return add_file(walker, path, &info);
+}
+
+/* The last name has led here: a file, or a folder of files. */
+static freshet_code add_path(walker *walker, const char *path, bool outright)
+{
+    struct stat info;
+
+    if (os.stat(path, &info) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            return error_system(walker->err, "cannot look at", path);
+        walker->out->missing = walker->out->missing || outright;
+        return FRESHET_OK;
+    }
+    if (S_ISREG(info.st_mode))
+        return add_file(walker, path, &info);
+    if (!S_ISDIR(info.st_mode))
+        return FRESHET_OK;
+    file_watch_folder(walker->watch, path, NULL, true);
+    return each_entry(walker, path, NULL, 0, 0, add_if_file);
+}
+
+static freshet_code walk(walker *walker, const char *folder, uint32_t at, uint32_t depth);
+
+static freshet_code add_match(walker *walker, const char *path, const struct dirent *entry,
+                              uint32_t at, uint32_t depth)
+{
+    (void)entry, (void)at, (void)depth;
+    return add_path(walker, path, false);
+}
+
+static freshet_code walk_match(walker *walker, const char *path, const struct dirent *entry,
+                               uint32_t at, uint32_t depth)
+{
+    struct stat info;
+
+    (void)entry;
+    if (os.stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+        return FRESHET_OK;
+    return walk(walker, path, at + 1, depth + 1);
+}
+
+static freshet_code walk_below(walker *walker, const char *path, const struct dirent *entry,
+                               uint32_t at, uint32_t depth)
+{
+    struct stat info;
+
+    if (entry->d_type == DT_LNK)
+        return FRESHET_OK;
+    if (entry->d_type != DT_DIR && (os.stat(path, &info) != 0 || !S_ISDIR(info.st_mode)))
+        return FRESHET_OK;
+    return walk(walker, path, at, depth + 1);
+}
+
+static freshet_code walk(walker *walker, const char *folder, uint32_t at, uint32_t depth)
+{
+    const char *name = walker->names[at];
+    bool last = at + 1 == walker->n_names;
+
+    assert(name != NULL);
+    if (depth > LIST_DEPTH_MAX)
+        return FRESHET_OK;
+    if (strcmp(name, "**") == 0) {
+        freshet_code code;
+        file_watch_folder(walker->watch, folder, NULL, false);
+        code = walk(walker, folder, at + 1, depth);
+        return code == FRESHET_OK ? each_entry(walker, folder, NULL, at, depth, walk_below) : code;
+    }
+    if (last)
+        file_watch_folder(walker->watch, folder, name, true);
+    if (is_wild(name)) {
+        if (!last)
+            file_watch_folder(walker->watch, folder, NULL, false);
+        return each_entry(walker, folder, name, at, depth, last ? add_match : walk_match);
+    }
+    name = join(walker, folder, name);
+    if (name == NULL)
+        return error_memory(walker->err, "listing files");
+    return last ? add_path(walker, name, true) : walk(walker, name, at + 1, depth);
+}
+
+/* Cuts the path into names. `**` at the end means all files below: an `*` is added. */
+static freshet_code cut(walker *walker, const char *path)
+{
+    char *copy = arena_text(walker->arena, path);
+    char *rest = NULL;
+
+    if (copy == NULL)
+        return error_memory(walker->err, "listing files");
+    for (char *name = strtok_r(copy, "/", &rest); name != NULL; name = strtok_r(NULL, "/", &rest)) {
+        bool again = walker->n_names > 0 && strcmp(name, "**") == 0 &&
+                     strcmp(walker->names[walker->n_names - 1], "**") == 0;
+        if (again)
+            continue;
+        if (walker->n_names + 1 == NAMES_MAX)
+            return error_set(walker->err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                             "The path has more than %d names.", NAMES_MAX - 1);
+        walker->names[walker->n_names++] = name;
+    }
+    if (walker->n_names == 0)
+        walker->names[walker->n_names++] = ".";
+    if (strcmp(walker->names[walker->n_names - 1], "**") == 0)
+        walker->names[walker->n_names++] = "*";
+    return FRESHET_OK;
+}
+
+static int by_time_and_path(const void *a, const void *b)
+{
+    const listed_file *x = a;
+    const listed_file *y = b;
+
+    if (x->modified_ns != y->modified_ns)
+        return x->modified_ns < y->modified_ns ? -1 : 1;
+    return strcmp(x->path, y->path);
+}
+
+void file_list_sort(listed_file *items, uint32_t n)
+{
+    if (n > 0)
+        qsort(items, n, sizeof(*items), by_time_and_path);
+}
+
+freshet_code file_list(arena *arena, const char *path, file_watch *watch, file_listing *out,
+                       freshet_error *err)
+{
+    walker walker = {.arena = arena, .watch = watch, .out = out, .err = err};
+    freshet_code code;
+    uint32_t kept = 0;
+
+    *out = (file_listing){0};
+    code = cut(&walker, path);
+    if (code != FRESHET_OK)
+        return code;
+    file_watch_begin(watch);
+    code = walk(&walker, path[0] == '/' ? "/" : "", 0, 0);
+    file_watch_end(watch);
+    if (code != FRESHET_OK)
+        return code;
+    file_list_sort(out->items, out->n);
+    for (uint32_t i = 0; i < out->n; i++) /* patterns with several ** find files more than once */
+        if (kept == 0 || strcmp(out->items[kept - 1].path, out->items[i].path) != 0)
+            out->items[kept++] = out->items[i];
+    out->n = kept;
+    return FRESHET_OK;
+}
+
+static uint64_t mix(uint64_t sum, uint64_t value)
+{
+    sum = (sum ^ value) * UINT64_C(0x9E3779B97F4A7C15);
+    return sum ^ sum >> 29;
+}
+
+uint64_t file_list_signature(const file_listing *listing)
+{
+    uint64_t sum = listing->n;
+
+    for (uint32_t i = 0; i < listing->n; i++) {
+        const listed_file *file = &listing->items[i];
+        for (const char *c = file->path; *c != '\0'; c++)
+            sum = mix(sum, (unsigned char)*c);
+        sum = mix(mix(sum, file->device), file->inode);
+        sum = mix(mix(sum, (uint64_t)file->size), (uint64_t)file->modified_ns);
+    }
+    return sum;
+}

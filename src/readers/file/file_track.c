@@ -1,0 +1,323 @@
+/* file_track.c - see file_track.h. Files are found by their inode in an open hash table of
+ * chains. */
+#define _GNU_SOURCE /* statx */
+#include "readers/file/file_track.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/os.h"
+
+struct file_track {
+    tracked_file **files; /* one allocation each: pointers stay good */
+    uint32_t n, capacity;
+    uint32_t *slots; /* index + 1 of the newest file with that inode */
+    uint32_t n_slots;
+};
+
+freshet_code track_open(file_track **out, freshet_error *err)
+{
+    file_track *track = calloc(1, sizeof(*track));
+
+    if (track == NULL)
+        return error_memory(err, "opening files");
+    *out = track;
+    return FRESHET_OK;
+}
+
+void track_close(file_track *track)
+{
+    if (track == NULL)
+        return;
+    for (uint32_t i = 0; i < track->n; i++) {
+        if (track->files[i]->fd >= 0)
+            os.close(track->files[i]->fd);
+        free(track->files[i]->path);
+        free(track->files[i]);
+    }
+    free(track->files);
+    free(track->slots);
+    free(track);
+}
+
+uint32_t track_count(const file_track *track)
+{
+    return track->n;
+}
+
+tracked_file *track_file(const file_track *track, uint32_t index)
+{
+    return track->files[index];
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static uint32_t *slot_of(const file_track *track, uint64_t inode)
+{
+    uint32_t mask = track->n_slots - 1;
+    uint32_t at = (uint32_t)((inode * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & mask;
+
+    while (track->slots[at] != 0 && track->files[track->slots[at] - 1]->identity.inode != inode)
+        at = (at + 1) & mask;
+    return &track->slots[at];
+}
+
+/* Room for one more file in list and table. */
+static freshet_code make_room(file_track *track, freshet_error *err)
+{
+    if (track->n == TRACK_FILES_MAX)
+        return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
+                         "The reader has met %u files, which is its limit; start it anew with "
+                         "finished files moved away.",
+                         TRACK_FILES_MAX);
+    if (track->n == track->capacity) {
+        uint32_t capacity = track->capacity == 0 ? 64 : track->capacity * 2;
+        tracked_file **files = realloc(track->files, capacity * sizeof(tracked_file *));
+        if (files == NULL)
+            return error_memory(err, "opening files");
+        track->files = files;
+        track->capacity = capacity;
+    }
+    if (track->n * 2 >= track->n_slots) {
+        uint32_t n_slots = track->n_slots == 0 ? 128 : track->n_slots * 2;
+        uint32_t *slots = calloc(n_slots, sizeof(*slots));
+        if (slots == NULL)
+            return error_memory(err, "opening files");
+        free(track->slots);
+        track->slots = slots;
+        track->n_slots = n_slots;
+        for (uint32_t i = 0; i < track->n; i++) /* the newest of each inode comes last */
+            *slot_of(track, track->files[i]->identity.inode) = i + 1;
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code add(file_track *track, const char *path, const file_identity *identity,
+                        uint32_t *index, freshet_error *err)
+{
+    freshet_code code = make_room(track, err);
+    tracked_file *file;
+    uint32_t *slot;
+
+    if (code != FRESHET_OK)
+        return code;
+    file = calloc(1, sizeof(*file));
+    if (file == NULL || (file->path = strdup(path)) == NULL) {
+        free(file);
+        return error_memory(err, "opening files");
+    }
+    file->identity = *identity;
+    file->fd = -1;
+    file->read_size = -1;
+    file->open_size = -1;
+    slot = slot_of(track, identity->inode);
+    file->next = *slot;
+    *index = track->n;
+    track->files[track->n++] = file;
+    *slot = track->n;
+    return FRESHET_OK;
+}
+
+/* ---- identities ------------------------------------------------------------------------------ */
+
+static int64_t birth_of(const char *path)
+{
+    struct statx info;
+
+    if (statx(AT_FDCWD, path, 0, STATX_BTIME, &info) != 0 || !(info.stx_mask & STATX_BTIME))
+        return 0;
+    return (int64_t)info.stx_btime.tv_sec * 1000000000 + info.stx_btime.tv_nsec;
+}
+
+static uint64_t hash_bytes(const unsigned char *bytes, size_t length)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* The hash of the first `length` bytes, or of as many as there are (*length is then less). */
+static bool fingerprint(int fd, uint32_t *length, uint64_t *hash)
+{
+    unsigned char bytes[TRACK_FINGERPRINT_BYTES];
+    size_t n = 0;
+
+    while (n < *length) {
+        ssize_t got = os.pread(fd, bytes + n, *length - n, (off_t)n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return false;
+        if (got == 0)
+            break;
+        n += (size_t)got;
+    }
+    *length = (uint32_t)n;
+    *hash = hash_bytes(bytes, n);
+    return true;
+}
+
+const char *track_name(arena *arena, const tracked_file *file)
+{
+    const file_identity *it = &file->identity;
+
+    return arena_format(arena, "%" PRIx64 ":%" PRIx64 ":%" PRIx64 ":%" PRIx32 ":%" PRIx64,
+                        it->device, it->inode, (uint64_t)it->birth_ns, it->length, it->hash);
+}
+
+static bool read_name(const char *name, file_identity *out)
+{
+    uint64_t parts[5];
+    const char *at = name;
+
+    for (int i = 0; i < 5; i++) {
+        char *end = NULL;
+        errno = 0;
+        parts[i] = strtoull(at, &end, 16);
+        if (end == at || errno != 0 || *end != (i < 4 ? ':' : '\0'))
+            return false;
+        at = end + 1;
+    }
+    *out = (file_identity){.device = parts[0],
+                           .inode = parts[1],
+                           .birth_ns = (int64_t)parts[2],
+                           .length = (uint32_t)parts[3],
+                           .hash = parts[4]};
+    return parts[3] <= TRACK_FINGERPRINT_BYTES;
+}
+
+freshet_code track_restore(file_track *track, const reader_positions *from, freshet_error *err)
+{
+    for (uint32_t i = 0; i < from->n; i++) {
+        const reader_position *position = &from->items[i];
+        file_identity identity = {0};
+        uint32_t index = 0;
+        freshet_code code;
+        if (!read_name(position->name, &identity) || position->offset < 0)
+            return error_set(
+                err, FRESHET_FAILED, FRESHET_STOP, position->label,
+                "The position \"%s\" of this file is not one that a file reader gives; "
+                "the checkpoint is of another reader or another version.",
+                position->name);
+        code = add(track, position->label, &identity, &index, err);
+        if (code != FRESHET_OK)
+            return code;
+        track->files[index]->offset = position->offset;
+        track->files[index]->absent = true;
+    }
+    return FRESHET_OK;
+}
+
+/* Does the file at `path` begin as the tracked one did? errno is set where it cannot be told. */
+static bool begins_alike(const char *path, const file_identity *identity)
+{
+    uint32_t length = identity->length;
+    uint64_t hash = 0;
+    int fd;
+    bool read;
+    int problem;
+
+    errno = 0;
+    if (length == 0)
+        return true;
+    fd = os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return false;
+    read = fingerprint(fd, &length, &hash);
+    problem = read ? 0 : errno;
+    os.close(fd);
+    errno = problem;
+    return read && length == identity->length && hash == identity->hash;
+}
+
+/* Is the listed file this tracked one? errno is not 0 where it cannot be told. */
+static bool is_same(const tracked_file *known, const listed_file *file, int64_t birth_ns)
+{
+    errno = 0;
+    if (known->identity.birth_ns != 0 && birth_ns != 0) {
+        if (known->identity.birth_ns != birth_ns)
+            return false;
+        if (!known->absent && known->identity.device == file->device)
+            return true;
+    } else if (!known->absent && known->identity.device == file->device &&
+               strcmp(known->path, file->path) == 0 && file->size >= known->offset) {
+        return true; /* without births: it lies where it lay, no shorter */
+    }
+    return begins_alike(file->path, &known->identity);
+}
+
+static freshet_code take_down(tracked_file *known, const listed_file *file, freshet_error *err)
+{
+    if (strcmp(known->path, file->path) != 0) {
+        char *path = strdup(file->path);
+        if (path == NULL)
+            return error_memory(err, "opening files");
+        free(known->path);
+        known->path = path;
+    }
+    known->identity.device = file->device;
+    known->size = file->size;
+    if (known->open_size < 0)
+        known->open_size = file->size;
+    known->modified_ns = file->modified_ns;
+    known->absent = false;
+    known->stray_since_us = 0;
+    return FRESHET_OK;
+}
+
+freshet_code track_note(file_track *track, const listed_file *file, uint32_t *index,
+                        freshet_error *err)
+{
+    int64_t birth_ns = birth_of(file->path);
+    file_identity identity = {.device = file->device, .inode = file->inode, .birth_ns = birth_ns};
+    freshet_code code = make_room(track, err);
+
+    if (code != FRESHET_OK)
+        return code;
+    for (uint32_t each = *slot_of(track, file->inode); each != 0;
+         each = track->files[each - 1]->next) {
+        tracked_file *known = track->files[each - 1];
+        if (is_same(known, file, birth_ns)) {
+            *index = each - 1;
+            return take_down(known, file, err);
+        }
+        if (errno != 0)
+            return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, file->path,
+                             "The file cannot be opened: %s.", strerror(errno));
+    }
+    code = add(track, file->path, &identity, index, err);
+    return code == FRESHET_OK ? take_down(track->files[*index], file, err) : code;
+}
+
+freshet_code track_check(tracked_file *file, bool in_bytes, bool *replaced, freshet_error *err)
+{
+    file_identity *it = &file->identity;
+    uint32_t length = it->length == 0 ? TRACK_FINGERPRINT_BYTES : it->length;
+    uint64_t hash = 0;
+    struct stat info;
+
+    *replaced = false;
+    if (os.fstat(file->fd, &info) != 0 || !fingerprint(file->fd, &length, &hash))
+        return error_system(err, "cannot read", file->path);
+    file->size = info.st_size;
+    if (it->length != 0) {
+        bool shorter = in_bytes && !file->is_gzip && info.st_size < file->offset;
+        if (length == it->length && hash == it->hash && !shorter)
+            return FRESHET_OK;
+        *replaced = true;
+        file->offset = 0;
+        length = TRACK_FINGERPRINT_BYTES;
+        if (!fingerprint(file->fd, &length, &hash))
+            return error_system(err, "cannot read", file->path);
+        file->moved = true;
+    }
+    it->length = length;
+    it->hash = hash;
+    return FRESHET_OK;
+}

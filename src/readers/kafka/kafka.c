@@ -1,0 +1,500 @@
+/* kafka.c - the reader `kafka`: options, columns, opening and closing, positions; see kafka_internal.h. */
+#include "readers/kafka/kafka.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "readers/kafka/kafka_internal.h"
+
+#define BROKERS_VARIABLE "KAFKA_CONSUMER_CONNECTION_STRING"
+#define METADATA_COLUMN "kafka_metadata"
+#define KEY_COLUMN "key"
+#define HEADERS_COLUMN "headers"
+#define TOPIC_NAME_MAX 249
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static const char *const tombstones_names[] = {"skip", "null", NULL};
+static const char *const on_gap_names[] = {"fail", "earliest", "latest", NULL};
+static const char *const without_topic[] = {"topics", "pattern", NULL};
+
+static const option options_table[] = {
+    {.name = "topic",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(kafka_options, topic),
+     .required = true,
+     .unless = without_topic,
+     .doc = "The topic to read.",
+     .example = "orders"},
+    {.name = "topics",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(kafka_options, topics),
+     .doc = "Several topics, whose messages are of one form.",
+     .example = "[orders_br, orders_mx]"},
+    {.name = "pattern",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(kafka_options, pattern),
+     .doc = "Every topic that this extended regular expression matches, also those that are made "
+            "while the pipeline runs. Names that begin with `__` are left out.",
+     .example = "^orders_[a-z]+$"},
+    {.name = "brokers",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(kafka_options, brokers),
+     .doc = "`host:port`, several with commas between. By default the environment variable "
+            "`" BROKERS_VARIABLE "`.",
+     .example = "\"kafka-1:9092,kafka-2:9092\""},
+    {.name = "value",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(kafka_options, value),
+     .required = true,
+     .block = &decoder_block,
+     .doc = "The format of the messages' values. JSON and CSV give a column a field, raw gives the "
+            "column `value`.",
+     .example = "{format: json, schema: {id: bigint, amount: double}}"},
+    {.name = "key",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(kafka_options, key),
+     .given_offset = offsetof(kafka_options, has_key) + 1,
+     .block = &decoder_block,
+     .doc = "The format of the messages' keys, which come as the column `key`: raw as string or "
+            "binary, JSON and CSV as a struct (`key.id`). Without it there is no such column.",
+     .example = "{format: raw}"},
+    {.name = "headers",
+     .kind = OPTION_BOOLEAN,
+     .offset = offsetof(kafka_options, headers),
+     .standard = "false",
+     .doc = "Adds the column `headers`: JSON text, as in `[{\"key\":\"trace\",\"value\":\"a1\"}]`; "
+            "null for a message without any."},
+    {.name = "start",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(kafka_options, start),
+     .standard = "earliest",
+     .doc = "Where reading begins when there is no checkpoint: `earliest`, `latest`, a time "
+            "(`2024-05-01 00:00:00`), or a time before now (`-1 hour`).",
+     .example = "-1 hour"},
+    {.name = "tombstones",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(kafka_options, tombstones),
+     .standard = "skip",
+     .choices = tombstones_names,
+     .doc = "Messages without a value: left out, or a row whose value columns are null."},
+    {.name = "on_gap",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(kafka_options, on_gap),
+     .standard = "fail",
+     .choices = on_gap_names,
+     .doc = "When the brokers no longer have the offset to go on at: end with an error, or go on "
+            "at the first or behind the last message they have."},
+    {.name = "group",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(kafka_options, group),
+     .doc = "The consumer group under which offsets are written after each checkpoint, for tools "
+            "that show the lag. Nothing is read from it. By default `freshet-<pipeline>`."},
+    {.name = "memory",
+     .kind = OPTION_BYTES,
+     .offset = offsetof(kafka_options, memory),
+     .standard = "64 MiB",
+     .minimum = 1 << 20,
+     .maximum = INT64_C(64) << 30,
+     .doc = "For messages that were fetched and not yet read, of all partitions together. When it "
+            "is used up, fetching rests."},
+    {.name = "max_message_bytes",
+     .kind = OPTION_BYTES,
+     .offset = offsetof(kafka_options, max_message_bytes),
+     .standard = "16 MiB",
+     .minimum = 64,
+     .maximum = 1000000000,
+     .doc = "A longer message goes to the dead letters, with its beginning."},
+    {.name = "connect_timeout",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(kafka_options, connect_timeout_us),
+     .standard = "5 minutes",
+     .minimum = 1000,
+     .maximum = INT64_C(365) * 86400 * 1000000,
+     .doc = "How long to try to reach the brokers at the start; then the run ends with the exit "
+            "code 75. A stream that has begun waits for ever."},
+    {.name = "discover",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(kafka_options, discover_us),
+     .standard = "10 seconds",
+     .minimum = 10000,
+     .maximum = INT64_C(86400) * 1000000,
+     .doc = "How often to look for new partitions, and topics of a pattern. They are read from "
+            "their beginning."},
+    {.name = "options",
+     .kind = OPTION_PROPERTIES,
+     .offset = offsetof(kafka_options, options),
+     .doc = "Any property of librdkafka, such as those of SASL and TLS. Passwords and keys are "
+            "never shown; give them as `${VAR}` or `${file:PATH}`.",
+     .example = "security.protocol: SSL"},
+    {0},
+};
+
+static void check_names(const kafka_options *options, struct problems *problems)
+{
+    const struct {
+        const char *name;
+        bool there;
+    } own[] = {{METADATA_COLUMN, true},
+               {KEY_COLUMN, options->has_key},
+               {HEADERS_COLUMN, options->headers}};
+    const schema *schema = &options->value.schema.value;
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+        int64_t field = own[i].there ? schema_find(schema, own[i].name) : -1;
+        if (field >= 0)
+            problem_add(
+                problems, &options->value.schema.places[field],
+                "the column \"%s\" cannot come from the value, since the reader gives one of "
+                "that name itself",
+                own[i].name);
+    }
+}
+
+static void check_pattern(const declared_text *pattern, struct problems *problems)
+{
+    regex_t compiled;
+    char said[200];
+    int problem = regcomp(&compiled, pattern->value, REG_EXTENDED | REG_NOSUB);
+
+    if (problem == 0) {
+        regfree(&compiled);
+        return;
+    }
+    regerror(problem, &compiled, said, sizeof said);
+    problem_add(problems, &pattern->at, "\"pattern\" is no extended regular expression: %s", said);
+}
+
+/* What Kafka takes as a name, so that a mistake is found before a broker is asked. */
+static void check_topic(const declared_text *topic, struct problems *problems)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const char *name = topic->value;
+
+    if (name == NULL || name[0] == '\0')
+        return; /* that is told */
+    if (name[strspn(name, allowed)] != '\0')
+        problem_add(problems, &topic->at,
+                    "\"%.60s\" cannot be a topic: its name has ASCII letters, digits, \".\", \"_\" "
+                    "and \"-\" "
+                    "only; for several topics say \"topics\" or \"pattern\"",
+                    name);
+    else if (strlen(name) > TOPIC_NAME_MAX)
+        problem_add(problems, &topic->at,
+                    "\"%.60s...\" cannot be a topic: its name is longer than %d", name,
+                    TOPIC_NAME_MAX);
+}
+
+static void check_topics(const kafka_options *options, const place *at, struct problems *problems)
+{
+    const bool several = options->topics.n > 0;
+    const int n = (options->topic.value != NULL) + several + (options->pattern.value != NULL);
+
+    if (n > 1)
+        problem_add(problems, at,
+                    "\"topic\", \"topics\" and \"pattern\" exclude each other: keep one");
+    if (n == 0 && options->topic.at.line == 0)
+        problem_add(problems, at, "no topic is declared: write for example topic: orders");
+    check_topic(&options->topic, problems);
+    for (uint32_t i = 0; i < options->topics.n; i++)
+        check_topic(&options->topics.items[i], problems);
+    if (options->pattern.value != NULL)
+        check_pattern(&options->pattern, problems);
+}
+
+static void check_brokers(const declared_text *brokers, const place *at, struct problems *problems)
+{
+    const char *from_outside = getenv(BROKERS_VARIABLE);
+
+    if (brokers->value != NULL && brokers->value[strspn(brokers->value, " ,")] == '\0')
+        problem_add(problems, &brokers->at,
+                    "\"brokers\" must not be empty: write for example \"localhost:9092\"");
+    else if (brokers->value == NULL && from_outside == NULL)
+        problem_add(problems, at,
+                    "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
+                    " is not set: write for example brokers: \"localhost:9092\"");
+    else if (brokers->value == NULL && from_outside[strspn(from_outside, " ,")] == '\0')
+        problem_add(problems, at,
+                    "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
+                    " is empty: set it to a list of host:port");
+}
+
+static void check_options(void *checked, const place *at, struct problems *problems)
+{
+    const kafka_options *options = checked;
+    int64_t start;
+    bool is_time;
+
+    check_topics(options, at, problems);
+    check_brokers(&options->brokers, at, problems);
+    if (options->start.value != NULL &&
+        !kafka_parse_start(options->start.value, os.now_us(), &start, &is_time))
+        problem_add(problems, &options->start.at,
+                    "\"start\" cannot be \"%.60s\": it must be earliest, latest, a time such as "
+                    "2024-05-01 00:00:00, or a time before now such as \"-1 hour\"",
+                    options->start.value);
+    check_names(options, problems);
+    kafka_check_properties(&options->options, problems);
+}
+
+/* ---- describe -------------------------------------------------------------------------------- */
+
+static const type *metadata_type(arena *arena)
+{
+    static const struct {
+        const char *name;
+        type_kind kind;
+    } parts[] = {{"key", TYPE_STRING},           {"topic", TYPE_STRING},
+                 {"value", TYPE_STRING},         {"partition", TYPE_INTEGER},
+                 {"offset", TYPE_BIGINT},        {"timestamp", TYPE_TIMESTAMP},
+                 {"timestampType", TYPE_INTEGER}};
+    const uint32_t n = sizeof parts / sizeof parts[0];
+    field *fields = arena_zero(arena, n, sizeof *fields);
+
+    for (uint32_t i = 0; fields != NULL && i < n; i++)
+        fields[i] = (field){parts[i].name, type_simple(parts[i].kind)};
+    return fields == NULL ? NULL : type_struct(arena, fields, n);
+}
+
+static freshet_code describe_parts(kafka_reader *reader, freshet_error *err)
+{
+    const kafka_options *options = kafka_options_of(reader);
+    arena *arena = reader->base.arena;
+    freshet_code code = decoder_of(&options->value)
+                            ->describe(&options->value, "value", arena, &reader->value_schema, err);
+
+    if (code == FRESHET_OK && options->has_key)
+        code = decoder_of(&options->key)
+                   ->describe(&options->key, KEY_COLUMN, arena, &reader->key_schema, err);
+    return code;
+}
+
+/* Value, key, headers, metadata, in this order. */
+static freshet_code join_columns(kafka_reader *reader, freshet_error *err)
+{
+    const kafka_options *options = kafka_options_of(reader);
+    arena *arena = reader->base.arena;
+    uint32_t n = reader->value_schema.n_fields;
+    field *fields = arena_zero(arena, n + (size_t)3, sizeof *fields);
+    const type *metadata = metadata_type(arena);
+
+    if (fields == NULL || metadata == NULL)
+        return error_memory(err, "describing messages");
+    memcpy(fields, reader->value_schema.fields, n * sizeof *fields);
+    reader->n_value_columns = n;
+    reader->key_column = reader->headers_column = KAFKA_NONE;
+    if (options->has_key) {
+        const type *type =
+            decoder_has_fields(&options->key)
+                ? type_struct(arena, reader->key_schema.fields, reader->key_schema.n_fields)
+                : reader->key_schema.fields[0].type;
+        if (type == NULL)
+            return error_memory(err, "describing messages");
+        reader->key_column = n;
+        fields[n++] = (field){KEY_COLUMN, type};
+    }
+    if (options->headers) {
+        reader->headers_column = n;
+        fields[n++] = (field){HEADERS_COLUMN, type_simple(TYPE_STRING)};
+    }
+    reader->metadata_column = n;
+    fields[n++] = (field){METADATA_COLUMN, metadata};
+    reader->base.schema = (schema){.n_fields = n, .fields = fields};
+    return FRESHET_OK;
+}
+
+static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+    const kafka_options *options = base->options;
+    const declared_text *topic = options->pattern.value != NULL ? &options->pattern
+                                 : options->topics.n > 0        ? &options->topics.items[0]
+                                                                : &options->topic;
+
+    reader->event_fd = -1;
+    place_text(&topic->at, reader->at, sizeof reader->at);
+    reader->brokers = options->brokers.value;
+    if (reader->brokers == NULL && getenv(BROKERS_VARIABLE) != NULL)
+        reader->brokers = arena_text(base->arena, getenv(BROKERS_VARIABLE));
+    reader->group = options->group.value;
+    if (reader->group == NULL)
+        reader->group = arena_format(base->arena, "freshet-%s", base->declaration->pipeline.value);
+    if (reader->brokers == NULL || reader->group == NULL)
+        return error_memory(err, "describing messages");
+    freshet_code code = describe_parts(reader, err);
+    return code == FRESHET_OK ? join_columns(reader, err) : code;
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
+
+static freshet_code open_decoders(kafka_reader *reader, freshet_error *err)
+{
+    const kafka_options *options = kafka_options_of(reader);
+    const bool nulls = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL;
+    freshet_code code = decoder_open(&options->value, &reader->value_schema, reader->base.used,
+                                     nulls, &reader->value, err);
+
+    if (code == FRESHET_OK && options->has_key)
+        code = decoder_open(&options->key, &reader->key_schema, NULL, nulls, &reader->key, err);
+    return code;
+}
+
+static freshet_code kafka_open(freshet_reader *base, const reader_positions *from,
+                               freshet_error *err)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+
+    reader->opened_us = os.monotonic_us();
+    reader->scratch = arena_open();
+    reader->messages = calloc(KAFKA_BATCH_MAX, sizeof(rd_kafka_message_t *));
+    if (reader->scratch == NULL || reader->messages == NULL)
+        return error_memory(err, "opening a topic");
+    freshet_code code = open_decoders(reader, err);
+    if (code == FRESHET_OK)
+        code = kafka_client_open(reader, err);
+    return code == FRESHET_OK ? kafka_restore(reader, from, err) : code;
+}
+
+static void kafka_close(freshet_reader *base)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+    const kafka_reader described = *reader;
+
+    if (reader->scratch == NULL)
+        return; /* it was never opened */
+    kafka_messages_release(reader);
+    kafka_client_close(reader);
+    decoder_close(reader->value);
+    decoder_close(reader->key);
+    free(reader->messages);
+    arena_close(reader->scratch);
+    /* It may be opened again: only what describe has found stays. */
+    *reader = (kafka_reader){.base = described.base,
+                             .brokers = described.brokers,
+                             .group = described.group,
+                             .n_value_columns = described.n_value_columns,
+                             .key_column = described.key_column,
+                             .headers_column = described.headers_column,
+                             .metadata_column = described.metadata_column,
+                             .value_schema = described.value_schema,
+                             .key_schema = described.key_schema,
+                             .event_fd = -1};
+    memcpy(reader->at, described.at, sizeof reader->at);
+}
+
+/* ---- positions and the rest ------------------------------------------------------------------ */
+
+static freshet_code kafka_positions(freshet_reader *base, arena *arena, bool all,
+                                    reader_positions *out, freshet_error *err)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+    uint32_t n = 0;
+
+    *out = (reader_positions){.items = NULL};
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        n += reader->partitions[i].has_place && (all || reader->partitions[i].moved);
+    out->items = arena_zero(arena, n + (size_t)1, sizeof *out->items);
+    if (out->items == NULL)
+        return error_memory(err, "giving positions");
+    for (uint32_t i = 0; i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        if (!partition->has_place || !(all || partition->moved))
+            continue;
+        out->items[out->n++] = (reader_position){.name = partition->name,
+                                                 .label = partition->name,
+                                                 .offset = partition->next,
+                                                 .lane = partition->lane};
+        partition->moved = false;
+    }
+    base->moved = false;
+    return FRESHET_OK;
+}
+
+/* The group's offsets, for tools. What becomes of them is told to on_commit (kafka_connect.c). */
+static void kafka_ack(freshet_reader *base, const reader_positions *upto)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+    rd_kafka_topic_partition_list_t *offsets;
+    uint32_t k =
+        0; /* what is given is in the order of reader->partitions, as kafka_positions made it */
+
+    if (upto->n == 0 || !reader->connected)
+        return;
+    offsets = rd_kafka_topic_partition_list_new((int)upto->n);
+    for (uint32_t i = 0; i < upto->n; i++) {
+        while (k < reader->n_partitions &&
+               strcmp(reader->partitions[k].name, upto->items[i].name) != 0)
+            k++;
+        if (k == reader->n_partitions)
+            break;
+        if (reader->partitions[k].found)
+            rd_kafka_topic_partition_list_add(offsets, reader->partitions[k].topic->name,
+                                              reader->partitions[k].number)
+                ->offset = upto->items[i].offset;
+    }
+    if (offsets->cnt > 0 &&
+        rd_kafka_commit(reader->client, offsets, 1) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        reader->commits_underway++;
+    rd_kafka_topic_partition_list_destroy(offsets);
+}
+
+static const char *kafka_partition_label(const freshet_reader *base, uint32_t partition)
+{
+    const kafka_reader *reader = (const kafka_reader *)base;
+
+    return partition < reader->n_partitions ? reader->partitions[partition].name : "";
+}
+
+static int kafka_wake_fd(freshet_reader *base)
+{
+    return ((const kafka_reader *)base)->event_fd;
+}
+
+static uint32_t kafka_next_lane(freshet_reader *base)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+
+    for (uint32_t i = 0; reader->n_behind > 0 && i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        if (!partition->is_behind)
+            continue;
+        partition->is_behind = false;
+        reader->n_behind--;
+        return partition->lane;
+    }
+    return UINT32_MAX;
+}
+
+static const char *kafka_trouble(const freshet_reader *base)
+{
+    const kafka_reader *reader = (const kafka_reader *)base;
+
+    return reader->trouble[0] == '\0' ? NULL : reader->trouble;
+}
+
+const reader_ops kafka_reader_ops = {
+    .block = {.name = "kafka",
+              .title = "Reader: kafka",
+              .doc = "The messages of Kafka topics. As a stream for ever; else from `start` to the "
+                     "ends that the partitions have when the run begins. See [kafka.md](kafka.md).",
+              .options = options_table,
+              .size = sizeof(kafka_options),
+              .check = check_options},
+    .size = sizeof(kafka_reader),
+    .describe = kafka_describe,
+    .open = kafka_open,
+    .poll = kafka_poll,
+    .wake_fd = kafka_wake_fd,
+    .positions = kafka_positions,
+    .ack = kafka_ack,
+    .partition_label = kafka_partition_label,
+    .next_lane = kafka_next_lane,
+    .trouble = kafka_trouble,
+    .close = kafka_close,
+};

@@ -1,0 +1,917 @@
+/* kafka_connect.c - the way to the brokers: trouble, topics, partitions, and where each begins; see
+ * kafka_internal.h.
+ *
+ * Everything is driven by kafka_tend(), which each poll calls first. An error that it returns is final; what may
+ * pass is `trouble`, one sentence that the pipeline shows.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/timestamp.h"
+#include "declaration/value.h"
+#include "readers/kafka/kafka_internal.h"
+
+#define CONNECTING "connecting to Kafka"
+
+/* ---- start --------------------------------------------------------------------------------- */
+
+bool kafka_parse_start(const char *text, int64_t now_us, int64_t *out, bool *is_time)
+{
+    int64_t time_us = 0;
+
+    *is_time = false;
+    *out = RD_KAFKA_OFFSET_BEGINNING;
+    if (strcmp(text, "earliest") == 0)
+        return true;
+    *out = RD_KAFKA_OFFSET_END;
+    if (strcmp(text, "latest") == 0)
+        return true;
+    *is_time = true;
+    if (text[0] == '-' && value_duration(text + 1 + strspn(text + 1, " "), &time_us) == NULL)
+        time_us = now_us - time_us;
+    else if (!timestamp_parse(text, strlen(text), &time_us))
+        return false;
+    *out = time_us < 0 ? 0 : time_us / 1000;
+    return true;
+}
+
+/* ---- trouble ------------------------------------------------------------------------------- */
+
+static void set_trouble(kafka_reader *reader, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void set_trouble(kafka_reader *reader, const char *format, ...)
+{
+    va_list arguments;
+
+    if (reader->troubled_since_us == 0)
+        reader->troubled_since_us = os.monotonic_us();
+    va_start(arguments, format);
+    vsnprintf(reader->trouble, sizeof reader->trouble, format, arguments);
+    va_end(arguments);
+    if (reader->next_try_us > os.monotonic_us() + KAFKA_PROBE_US)
+        reader->next_try_us = os.monotonic_us() + KAFKA_PROBE_US;
+}
+
+static void trouble_unreachable(kafka_reader *reader)
+{
+    set_trouble(reader, "no broker of \"%.150s\" can be reached%s%.300s", reader->brokers,
+                reader->last_error[0] == '\0' ? "" : ": ", reader->last_error);
+}
+
+/* A connection that ended in the middle of the handshake is no refusal: the broker may be about to start, or
+ * the one behind a load balancer be away. */
+static bool was_cut_off(const char *reason)
+{
+    static const char *const signs[] = {"unexpected eof", "Disconnected", "transport failure",
+                                        "timed out", "Connection reset"};
+
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
+        if (strstr(reason, signs[i]) != NULL)
+            return true;
+    return false;
+}
+
+static void trouble_denied(kafka_reader *reader)
+{
+    set_trouble(reader,
+                "the brokers no longer allow this user to read the topic \"%.200s\"; grant it READ",
+                reader->denied->name);
+}
+
+/* Called by rd_kafka_poll(), so in the pipeline's thread. */
+static void on_error(rd_kafka_t *client, int number, const char *reason, void *opaque)
+{
+    kafka_reader *reader = opaque;
+    const rd_kafka_resp_err_t problem = (rd_kafka_resp_err_t)number;
+
+    (void)client;
+    log_say(LOG_DEBUG, kafka_id(reader), "librdkafka: %s (%s)", reason, rd_kafka_err2name(problem));
+    if (problem == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) {
+        trouble_unreachable(reader);
+        return;
+    }
+    snprintf(reader->last_error, sizeof reader->last_error, "%s", reason);
+    if ((problem == RD_KAFKA_RESP_ERR__AUTHENTICATION || problem == RD_KAFKA_RESP_ERR__SSL) &&
+        !was_cut_off(reason))
+        reader->fatal = problem;
+}
+
+/* Called in librdkafka's threads. */
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+    const kafka_reader *reader = rd_kafka_opaque(client);
+
+    (void)level;
+    log_say(LOG_DEBUG, kafka_id(reader), "librdkafka: %s: %s", facility, text);
+}
+
+static void on_commit(rd_kafka_t *client, rd_kafka_resp_err_t problem,
+                      rd_kafka_topic_partition_list_t *offsets, void *opaque)
+{
+    kafka_reader *reader = opaque;
+
+    (void)client;
+    (void)offsets;
+    reader->commits_underway -= reader->commits_underway > 0;
+    if (problem != RD_KAFKA_RESP_ERR_NO_ERROR && problem != RD_KAFKA_RESP_ERR__NO_OFFSET &&
+        !reader->commit_failed) {
+        reader->commit_failed = true;
+        log_say(LOG_WARNING, kafka_id(reader),
+                "the offsets of the group \"%s\" cannot be written, so tools that look at it see "
+                "no progress; nothing else depends on it: %s",
+                reader->group, rd_kafka_err2str(problem));
+    }
+}
+
+/* What was wrong from the first is a matter of the declaration. */
+static freshet_code refuse_fatal(kafka_reader *reader, freshet_error *err)
+{
+    if (reader->fatal == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+            "The brokers refuse the credentials: %s; check sasl.mechanism, sasl.username and "
+            "sasl.password under options, and that this user exists there.",
+            reader->last_error);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                     "TLS fails: %s; check security.protocol, ssl.ca.location and the names in the "
+                     "brokers' certificates.",
+                     reader->last_error);
+}
+
+static freshet_code give_up(kafka_reader *reader, freshet_error *err)
+{
+    char waited[VALUE_TEXT_MAX];
+
+    value_format_duration(kafka_options_of(reader)->connect_timeout_us, waited);
+    return error_set(
+        err, FRESHET_TRY_AGAIN, FRESHET_STOP, reader->at,
+        "Kafka could not be read for %s: %s; check the addresses in brokers, that this "
+        "host can reach them, and security.protocol under options.",
+        waited, reader->trouble[0] == '\0' ? "no answer" : reader->trouble);
+}
+
+/* ---- the client ---------------------------------------------------------------------------- */
+
+static freshet_code open_queue(kafka_reader *reader, freshet_error *err)
+{
+    static const uint64_t one = 1;
+
+    reader->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (reader->event_fd < 0)
+        return error_system(err, "cannot make", "an eventfd");
+    reader->queue = rd_kafka_queue_new(reader->client);
+    reader->main_queue = rd_kafka_queue_get_main(reader->client);
+    if (reader->queue == NULL || reader->main_queue == NULL)
+        return error_memory(err, CONNECTING);
+    rd_kafka_queue_io_event_enable(reader->queue, reader->event_fd, &one, sizeof one);
+    rd_kafka_queue_io_event_enable(reader->main_queue, reader->event_fd, &one, sizeof one);
+    return FRESHET_OK;
+}
+
+static kafka_topic *add_topic(kafka_reader *reader, const char *name, bool declared)
+{
+    for (uint32_t i = 0; i < reader->n_topics; i++)
+        if (strcmp(reader->topics[i]->name, name) == 0) {
+            reader->topics[i]->declared |= declared;
+            return reader->topics[i];
+        }
+    if (reader->n_topics == KAFKA_TOPICS_MAX)
+        return NULL;
+    if ((reader->n_topics & (reader->n_topics - 1)) == 0) { /* 0 or a power of two */
+        size_t capacity = reader->n_topics == 0 ? 1 : 2 * (size_t)reader->n_topics;
+        kafka_topic **grown = realloc(reader->topics, capacity * sizeof(kafka_topic *));
+        if (grown == NULL)
+            return NULL;
+        reader->topics = grown;
+    }
+    kafka_topic *topic = calloc(1, sizeof *topic);
+    if (topic == NULL)
+        return NULL;
+    topic->declared = declared;
+    topic->name = arena_text(reader->base.arena, name);
+    rd_kafka_topic_conf_t *conf = rd_kafka_topic_conf_new();
+    rd_kafka_topic_conf_set_opaque(conf, topic);
+    rd_kafka_topic_conf_set(conf, "auto.offset.reset", "error", NULL, 0);
+    if (topic->name != NULL)
+        topic->handle = rd_kafka_topic_new(reader->client, topic->name, conf);
+    if (topic->handle == NULL) {
+        rd_kafka_topic_conf_destroy(conf);
+        free(topic);
+        return NULL;
+    }
+    reader->topics[reader->n_topics++] = topic;
+    return topic;
+}
+
+static freshet_code refuse_topics(freshet_error *err)
+{
+    return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
+                     "There are more than %u topics or %u partitions, or memory is out.",
+                     KAFKA_TOPICS_MAX, KAFKA_PARTITIONS_MAX);
+}
+
+static freshet_code add_declared_topics(kafka_reader *reader, freshet_error *err)
+{
+    const kafka_options *options = kafka_options_of(reader);
+
+    if (options->pattern.value != NULL) {
+        if (regcomp(&reader->pattern, options->pattern.value, REG_EXTENDED | REG_NOSUB) != 0)
+            return error_memory(err, CONNECTING);
+        reader->has_pattern = true;
+    }
+    if (options->topic.value != NULL && add_topic(reader, options->topic.value, true) == NULL)
+        return error_memory(err, CONNECTING);
+    for (uint32_t i = 0; i < options->topics.n; i++)
+        if (add_topic(reader, options->topics.items[i].value, true) == NULL)
+            return error_memory(err, CONNECTING);
+    return FRESHET_OK;
+}
+
+/* A property as the client has it, whole; "none" where it is not set, NULL where memory is out. */
+static const char *own_setting(const kafka_reader *reader, const char *name)
+{
+    const rd_kafka_conf_t *conf = rd_kafka_conf(reader->client);
+    size_t size = 0;
+    char *value;
+
+    if (rd_kafka_conf_get(conf, name, NULL, &size) != RD_KAFKA_CONF_OK)
+        return "none";
+    value = arena_alloc(reader->base.arena, size + 1);
+    if (value != NULL && rd_kafka_conf_get(conf, name, value, &size) != RD_KAFKA_CONF_OK)
+        return "none";
+    return value;
+}
+
+freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
+{
+    rd_kafka_conf_t *conf = NULL;
+    char said[512] = "";
+    freshet_code code = kafka_configure(reader, &conf, err);
+
+    if (code != FRESHET_OK)
+        return code;
+    rd_kafka_conf_set_opaque(conf, reader);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+    reader->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
+    if (reader->client == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "librdkafka cannot begin with these options: %s.", said);
+    }
+    reader->user = own_setting(reader, "sasl.username");
+    reader->password = own_setting(reader, "sasl.password");
+    if (reader->user == NULL || reader->password == NULL)
+        return error_memory(err, CONNECTING);
+    code = open_queue(reader, err);
+    return code == FRESHET_OK ? add_declared_topics(reader, err) : code;
+}
+
+static void stop_all(kafka_reader *reader)
+{
+    for (uint32_t i = 0; i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        if (partition->started)
+            rd_kafka_consume_stop(partition->topic->handle, partition->number);
+        partition->started = false;
+    }
+}
+
+/* Waits a moment for the group's offsets that are on their way. */
+static void finish_commits(kafka_reader *reader)
+{
+    const int64_t until_us = os.monotonic_us() + KAFKA_COMMIT_WAIT_MS * INT64_C(1000);
+
+    while (reader->commits_underway > 0 && os.monotonic_us() < until_us)
+        rd_kafka_poll(reader->client, 20);
+}
+
+void kafka_client_close(kafka_reader *reader)
+{
+    if (reader->client != NULL) {
+        finish_commits(reader);
+        stop_all(reader);
+    }
+    for (uint32_t i = 0; i < reader->n_topics; i++) {
+        rd_kafka_topic_destroy(reader->topics[i]->handle);
+        free(reader->topics[i]->partitions);
+        free(reader->topics[i]);
+    }
+    free(reader->topics);
+    free(reader->partitions);
+    if (reader->has_pattern)
+        regfree(&reader->pattern);
+    if (reader->queue != NULL)
+        rd_kafka_queue_destroy(reader->queue);
+    if (reader->main_queue != NULL)
+        rd_kafka_queue_destroy(reader->main_queue);
+    if (reader->client != NULL)
+        rd_kafka_destroy_flags(reader->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (reader->event_fd >= 0)
+        os.close(reader->event_fd);
+}
+
+void kafka_wake(kafka_reader *reader)
+{
+    if (!reader->must_wake || rd_kafka_queue_length(reader->queue) >= reader->wake_below)
+        return;
+    /* The one call of these versions that wakes all brokers' threads; it changes nothing, since the
+     * credentials are those that they have. */
+    rd_kafka_error_destroy(
+        rd_kafka_sasl_set_credentials(reader->client, reader->user, reader->password));
+}
+
+/* ---- partitions ---------------------------------------------------------------------------- */
+
+static bool grow_numbers(kafka_topic *topic, uint32_t n)
+{
+    uint32_t *grown = realloc(topic->partitions, n * sizeof *grown);
+
+    if (grown == NULL)
+        return false;
+    for (uint32_t i = topic->n_partitions; i < n; i++)
+        grown[i] = KAFKA_NONE;
+    topic->partitions = grown;
+    topic->n_partitions = n;
+    return true;
+}
+
+/* The partition of that number, made where it is not there; NULL where memory is out or there are too
+ * many. A new one has no lane yet. */
+static kafka_partition *add_partition(kafka_reader *reader, kafka_topic *topic, int32_t number)
+{
+    if (number < 0 || (uint32_t)number >= KAFKA_PARTITIONS_MAX)
+        return NULL;
+    if ((uint32_t)number >= topic->n_partitions && !grow_numbers(topic, (uint32_t)number + 1))
+        return NULL;
+    if (topic->partitions[number] != KAFKA_NONE)
+        return &reader->partitions[topic->partitions[number]];
+    if (reader->n_partitions == KAFKA_PARTITIONS_MAX)
+        return NULL;
+    if (reader->n_partitions == reader->partitions_capacity) {
+        uint32_t capacity = reader->partitions_capacity == 0 ? 16 : 2 * reader->partitions_capacity;
+        kafka_partition *grown = realloc(reader->partitions, capacity * sizeof *grown);
+        if (grown == NULL)
+            return NULL;
+        reader->partitions = grown;
+        reader->partitions_capacity = capacity;
+    }
+    const char *name = arena_format(reader->base.arena, "%s/%" PRId32, topic->name, number);
+    if (name == NULL)
+        return NULL;
+    kafka_partition *made = &reader->partitions[reader->n_partitions];
+    *made = (kafka_partition){.topic = topic, .number = number, .lane = KAFKA_NONE, .name = name};
+    topic->partitions[number] = reader->n_partitions++;
+    return made;
+}
+
+freshet_code kafka_restore(kafka_reader *reader, const reader_positions *from, freshet_error *err)
+{
+    char name[512];
+
+    reader->resumed = from != NULL && from->n > 0;
+    for (uint32_t i = 0; reader->resumed && i < from->n; i++) {
+        const reader_position *position = &from->items[i];
+        const char *slash = strrchr(position->name, '/');
+        if (slash == NULL || (size_t)(slash - position->name) >= sizeof name)
+            continue;
+        snprintf(name, sizeof name, "%.*s", (int)(slash - position->name), position->name);
+        kafka_topic *topic = add_topic(reader, name, false);
+        kafka_partition *partition =
+            topic == NULL ? NULL
+                          : add_partition(reader, topic, (int32_t)strtol(slash + 1, NULL, 10));
+        if (partition == NULL)
+            return refuse_topics(err);
+        topic->known = true;
+        partition->next = position->offset;
+        partition->has_place = true;
+        partition->lane = position->lane;
+        if (position->lane >= reader->next_lane)
+            reader->next_lane = position->lane + 1;
+    }
+    return FRESHET_OK;
+}
+
+kafka_partition *kafka_partition_of(const kafka_reader *reader, const rd_kafka_message_t *message)
+{
+    const kafka_topic *topic = message->rkt == NULL ? NULL : rd_kafka_topic_opaque(message->rkt);
+
+    if (topic == NULL || message->partition < 0 ||
+        (uint32_t)message->partition >= topic->n_partitions ||
+        topic->partitions[message->partition] == KAFKA_NONE)
+        return NULL;
+    return &reader->partitions[topic->partitions[message->partition]];
+}
+
+void kafka_end_partition(kafka_reader *reader, kafka_partition *partition)
+{
+    if (partition->ended)
+        return;
+    partition->ended = true;
+    reader->n_ended++;
+    if (partition->started)
+        rd_kafka_consume_stop(partition->topic->handle, partition->number);
+    partition->started = false;
+}
+
+/* ---- looking for topics and partitions ----------------------------------------------------- */
+
+typedef enum look { LOOK_FOUND, LOOK_NOT_YET, LOOK_FAILED } look;
+
+static look take_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
+                       kafka_topic *topic, freshet_error *err)
+{
+    for (int i = 0; i < told->partition_cnt; i++) {
+        kafka_partition *partition = add_partition(reader, topic, told->partitions[i].id);
+        if (partition == NULL) {
+            refuse_topics(err);
+            return LOOK_FAILED;
+        }
+        /* A batch has its end: what comes later is not of it. */
+        const bool later =
+            !partition->found && reader->state == KAFKA_RUNNING && reader->base.mode == READ_ALL;
+        if (told->partitions[i].leader < 0 && !later && !partition->ended)
+            set_trouble(reader, "%.200s has no leader: the brokers that have it are not there",
+                        partition->name);
+        if (partition->found || later)
+            continue;
+        partition->found = true;
+        /* Where the topic was known, or we were running, it came behind our back. */
+        partition->is_new =
+            !partition->has_place && (reader->state == KAFKA_RUNNING || topic->known ||
+                                      (reader->resumed && !topic->declared));
+        reader->unplaced = true;
+    }
+    return told->partition_cnt > 0 ? LOOK_FOUND : LOOK_NOT_YET;
+}
+
+static freshet_code refuse_denied(const kafka_reader *reader, const char *topic, freshet_error *err)
+{
+    return error_set(
+        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+        "The brokers do not allow this user to read the topic \"%s\"; grant it READ and "
+        "DESCRIBE there.",
+        topic);
+}
+
+static look refuse_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
+                         freshet_error *err)
+{
+    if (told->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+        refuse_denied(reader, told->topic, err);
+    else
+        error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                  "The topic \"%s\" cannot be read from \"%s\": %s; create it, or mend its name.",
+                  told->topic, reader->brokers, rd_kafka_err2str(told->err));
+    return LOOK_FAILED;
+}
+
+/* A topic without partitions: not there, not allowed, or not quite made. */
+static look take_missing(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
+                         freshet_error *err)
+{
+    const int64_t now_us = os.monotonic_us();
+    const bool wrong = told->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+                       told->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+                       told->err == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR;
+
+    set_trouble(reader, "the topic \"%.200s\" cannot be read: %s", told->topic,
+                told->err == RD_KAFKA_RESP_ERR_NO_ERROR ? "it has no partitions yet"
+                                                        : rd_kafka_err2str(told->err));
+    if (reader->state == KAFKA_RUNNING)
+        return LOOK_NOT_YET;
+    if (told->err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)
+        return refuse_topic(reader, told, err);
+    if (reader->unknown_since_us == 0)
+        reader->unknown_since_us = now_us;
+    if (wrong && now_us - reader->unknown_since_us > KAFKA_TOPIC_GRACE_US)
+        return refuse_topic(reader, told, err);
+    return LOOK_NOT_YET;
+}
+
+static look take_metadata(kafka_reader *reader, const struct rd_kafka_metadata *metadata,
+                          freshet_error *err)
+{
+    look worst = metadata->broker_cnt > 0 ? LOOK_FOUND : LOOK_NOT_YET;
+    uint32_t n_declared = 0, n_seen = 0;
+
+    for (uint32_t i = 0; i < reader->n_topics; i++)
+        n_declared += reader->topics[i]->declared;
+    for (int i = 0; i < metadata->topic_cnt && worst != LOOK_FAILED; i++) {
+        const rd_kafka_metadata_topic_t *told = &metadata->topics[i];
+        kafka_topic *topic = NULL;
+        for (uint32_t k = 0; k < reader->n_topics && topic == NULL; k++)
+            if (strcmp(reader->topics[k]->name, told->topic) == 0)
+                topic = reader->topics[k];
+        const bool wanted = topic != NULL && topic->declared;
+        const bool matches = reader->has_pattern &&
+                             regexec(&reader->pattern, told->topic, 0, NULL, 0) == 0 &&
+                             strncmp(told->topic, "__", 2) != 0;
+        n_seen += wanted;
+        if (!wanted && !matches)
+            continue;
+        if (told->err != RD_KAFKA_RESP_ERR_NO_ERROR || told->partition_cnt == 0) {
+            look missing = wanted ? take_missing(reader, told, err) : LOOK_FOUND;
+            worst = missing > worst ? missing : worst;
+            continue;
+        }
+        if (topic == NULL)
+            topic = add_topic(reader, told->topic, false);
+        look taken = topic == NULL ? LOOK_FAILED : take_topic(reader, told, topic, err);
+        if (topic == NULL)
+            refuse_topics(err);
+        worst = taken > worst ? taken : worst;
+    }
+    return worst == LOOK_FOUND && n_seen < n_declared ? LOOK_NOT_YET : worst;
+}
+
+static int compare_new(const void *a, const void *b)
+{
+    const kafka_partition *const *left = a, *const *right = b;
+    const int order = strcmp((*left)->topic->name, (*right)->topic->name);
+
+    if (order != 0)
+        return order;
+    return ((*left)->number > (*right)->number) - ((*left)->number < (*right)->number);
+}
+
+/* Lanes for partitions that have none: by name, so that one topic's are its partitions' numbers. */
+static freshet_code give_lanes(kafka_reader *reader, freshet_error *err)
+{
+    uint32_t n = 0;
+    kafka_partition **without;
+
+    arena_reset(reader->scratch);
+    without = arena_alloc(reader->scratch,
+                          (reader->n_partitions + (size_t)1) * sizeof(kafka_partition *));
+    if (without == NULL)
+        return error_memory(err, CONNECTING);
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        if (reader->partitions[i].lane == KAFKA_NONE)
+            without[n++] = &reader->partitions[i];
+    if (n > 1)
+        qsort(without, n, sizeof(kafka_partition *), compare_new);
+    for (uint32_t i = 0; i < n; i++)
+        without[i]->lane = reader->next_lane++;
+    return FRESHET_OK;
+}
+
+/* Nobody has answered in time. */
+static void take_silence(kafka_reader *reader, rd_kafka_resp_err_t problem)
+{
+    const bool running = reader->state == KAFKA_RUNNING;
+    const int64_t now_us = os.monotonic_us();
+    const int64_t limit_us = running ? KAFKA_SILENCE_US : KAFKA_PROBE_US;
+
+    if (problem == RD_KAFKA_RESP_ERR__TIMED_OUT &&
+        reader->look_wait_ms < (running ? KAFKA_LOOK_WAIT_RUNNING_MAX_MS : KAFKA_LOOK_WAIT_MAX_MS))
+        reader->look_wait_ms *= 2;
+    if (reader->silent_since_us == 0)
+        reader->silent_since_us = running ? now_us : reader->opened_us;
+    if (reader->trouble[0] != '\0' || now_us - reader->silent_since_us <= limit_us)
+        return;
+    if (running)
+        set_trouble(reader, "no broker of \"%.150s\" answers", reader->brokers);
+    else
+        trouble_unreachable(reader);
+}
+
+/* Asks for topics and partitions. */
+static look look_around(kafka_reader *reader, freshet_error *err)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (reader->look_wait_ms == 0)
+        reader->look_wait_ms = KAFKA_LOOK_WAIT_MS;
+    rd_kafka_resp_err_t problem = rd_kafka_metadata(reader->client, reader->has_pattern, NULL,
+                                                    &metadata, reader->look_wait_ms);
+
+    rd_kafka_poll(reader->client, 0);
+    if (problem != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        take_silence(reader, problem);
+        return LOOK_NOT_YET;
+    }
+    reader->silent_since_us = 0;
+    reader->connected = true;
+    reader->fatal = RD_KAFKA_RESP_ERR_NO_ERROR;
+    reader->trouble[0] = '\0';
+    if (reader->denied != NULL)
+        trouble_denied(reader);
+    look seen = take_metadata(reader, metadata, err);
+    rd_kafka_metadata_destroy(metadata);
+    if (seen == LOOK_FOUND)
+        reader->unknown_since_us = 0;
+    if (seen != LOOK_FAILED && give_lanes(reader, err) != FRESHET_OK)
+        seen = LOOK_FAILED;
+    return seen;
+}
+
+/* ---- placing partitions -------------------------------------------------------------------- */
+
+typedef struct placing {
+    kafka_reader *reader;
+    rd_kafka_topic_partition_list_t *earliest;
+    rd_kafka_topic_partition_list_t *latest;
+    rd_kafka_topic_partition_list_t *wanted; /* where `start` is a time; else NULL */
+} placing;
+
+static bool needs_place(const kafka_partition *partition)
+{
+    return partition->found && !partition->started && !partition->ended;
+}
+
+static rd_kafka_topic_partition_list_t *list_unplaced(const kafka_reader *reader, int64_t offset)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)reader->n_partitions);
+
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        if (needs_place(&reader->partitions[i]))
+            rd_kafka_topic_partition_list_add(list, reader->partitions[i].topic->name,
+                                              reader->partitions[i].number)
+                ->offset = offset;
+    return list;
+}
+
+/* Asks the brokers; false where some answer is missing. */
+static bool ask_offsets(kafka_reader *reader, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_resp_err_t problem =
+        rd_kafka_offsets_for_times(reader->client, list, KAFKA_OFFSETS_WAIT_MS);
+
+    for (int i = 0; i < list->cnt && problem == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        problem = list->elems[i].err;
+    if (problem == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    set_trouble(reader, "the brokers do not say where the partitions begin and end: %s",
+                rd_kafka_err2str(problem));
+    return false;
+}
+
+/* What to do with a place that the brokers do not have. */
+static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition, int64_t earliest,
+                               int64_t latest, freshet_error *err)
+{
+    const int on_gap = kafka_options_of(reader)->on_gap;
+    const bool lost = partition->next < earliest;
+
+    if (on_gap == ON_GAP_FAIL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "%s should go on at offset %" PRId64 ", but the brokers have %" PRId64
+                         " to %" PRId64 ": %s; say on_gap: earliest or latest to go on there, "
+                         "which leaves out what is between, or "
+                         "begin anew after `freshet state reset`.",
+                         partition->name, partition->next, earliest, latest,
+                         lost ? "the messages between were deleted before they were read"
+                              : "the topic was made anew, or lost its end");
+    const int64_t place = on_gap == ON_GAP_EARLIEST ? earliest : latest;
+    log_say(LOG_WARNING, kafka_id(reader),
+            "%s should go on at offset %" PRId64 ", but the brokers have %" PRId64 " to %" PRId64
+            "; it goes on at %" PRId64 ", as on_gap says",
+            partition->name, partition->next, earliest, latest, place);
+    partition->next = place;
+    return FRESHET_OK;
+}
+
+static freshet_code place_one(placing *placing, kafka_partition *partition, int i,
+                              freshet_error *err)
+{
+    kafka_reader *reader = placing->reader;
+    const int64_t earliest = placing->earliest->elems[i].offset;
+    const int64_t latest = placing->latest->elems[i].offset;
+    int64_t start = 0;
+    bool is_time = false;
+
+    if (partition->has_place) {
+        if (partition->next >= earliest && partition->next <= latest)
+            return FRESHET_OK;
+        return bridge_gap(reader, partition, earliest, latest, err);
+    }
+    kafka_parse_start(kafka_options_of(reader)->start.value, 0, &start, &is_time);
+    partition->next = earliest;
+    if (partition->is_new)
+        return FRESHET_OK;
+    if (placing->wanted != NULL)
+        partition->next = placing->wanted->elems[i].offset;
+    if (partition->next < 0 || (!is_time && start == RD_KAFKA_OFFSET_END))
+        partition->next = latest;
+    return FRESHET_OK;
+}
+
+static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, int64_t latest,
+                              freshet_error *err)
+{
+    partition->has_place = true;
+    partition->began = partition->next;
+    partition->moved = reader->base.moved = true;
+    if (reader->base.mode == READ_ALL && reader->state == KAFKA_CONNECTING)
+        partition->end = latest;
+    if (reader->base.mode == READ_ALL && partition->next >= partition->end) {
+        kafka_end_partition(reader, partition);
+        return FRESHET_OK;
+    }
+    if (rd_kafka_consume_start_queue(partition->topic->handle, partition->number, partition->next,
+                                     reader->queue) != 0)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
+                         "Reading of %s cannot begin: %s.", partition->name,
+                         rd_kafka_err2str(rd_kafka_last_error()));
+    partition->started = true;
+    if (!partition->is_told && partition->next < latest) {
+        partition->is_behind = true;
+        reader->n_behind++;
+    }
+    partition->is_told = true;
+    return FRESHET_OK;
+}
+
+static freshet_code place_listed(placing *placing, freshet_error *err)
+{
+    kafka_reader *reader = placing->reader;
+    freshet_code code = FRESHET_OK;
+
+    for (int i = 0; code == FRESHET_OK && i < placing->latest->cnt; i++) {
+        const rd_kafka_topic_partition_t *each = &placing->latest->elems[i];
+        kafka_partition *partition = NULL;
+        for (uint32_t k = 0; k < reader->n_topics && partition == NULL; k++)
+            if (strcmp(reader->topics[k]->name, each->topic) == 0)
+                partition = &reader->partitions[reader->topics[k]->partitions[each->partition]];
+        if (partition == NULL)
+            continue;
+        code = place_one(placing, partition, i, err);
+        if (code == FRESHET_OK)
+            code = start_one(reader, partition, each->offset, err);
+    }
+    return code;
+}
+
+/* Starts the partitions that wait for it. FRESHET_END: not now. */
+static freshet_code place_all(kafka_reader *reader, freshet_error *err)
+{
+    placing placing = {.reader = reader};
+    int64_t start = 0;
+    bool is_time = false;
+    freshet_code code = FRESHET_END;
+
+    kafka_parse_start(kafka_options_of(reader)->start.value, os.now_us(), &start, &is_time);
+    placing.earliest = list_unplaced(reader, RD_KAFKA_OFFSET_BEGINNING);
+    placing.latest = list_unplaced(reader, RD_KAFKA_OFFSET_END);
+    if (is_time)
+        placing.wanted = list_unplaced(reader, start);
+    if (placing.latest->cnt == 0 ||
+        (ask_offsets(reader, placing.earliest) && ask_offsets(reader, placing.latest) &&
+         (placing.wanted == NULL || ask_offsets(reader, placing.wanted))))
+        code = place_listed(&placing, err);
+    rd_kafka_topic_partition_list_destroy(placing.earliest);
+    rd_kafka_topic_partition_list_destroy(placing.latest);
+    if (placing.wanted != NULL)
+        rd_kafka_topic_partition_list_destroy(placing.wanted);
+    reader->unplaced = code != FRESHET_OK;
+    return code;
+}
+
+/* ---- what is due --------------------------------------------------------------------------- */
+
+static void try_later(kafka_reader *reader)
+{
+    reader->pause_us = reader->pause_us == 0 ? KAFKA_TRY_FIRST_US : 2 * reader->pause_us;
+    if (reader->pause_us > KAFKA_TRY_MAX_US)
+        reader->pause_us = KAFKA_TRY_MAX_US;
+    reader->next_try_us = os.monotonic_us() + reader->pause_us;
+    reader->base.idle_us = reader->pause_us;
+}
+
+static void set_running(kafka_reader *reader)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        n += reader->partitions[i].found;
+    if (reader->state == KAFKA_CONNECTING)
+        log_say(LOG_INFO, kafka_id(reader), "reads %" PRIu32 " partition%s from %s", n,
+                n == 1 ? "" : "s", reader->brokers);
+    if (reader->state == KAFKA_CONNECTING && n == 0 && reader->has_pattern)
+        log_say(LOG_WARNING, kafka_id(reader), "the pattern \"%.200s\" matches no topic yet",
+                kafka_options_of(reader)->pattern.value);
+    reader->state = KAFKA_RUNNING;
+    reader->pause_us = 0;
+    const bool troubled = reader->trouble[0] != '\0';
+    int64_t wait_us = kafka_options_of(reader)->discover_us;
+    if (!troubled)
+        reader->troubled_since_us = 0;
+    if ((troubled || reader->silent_since_us != 0) && wait_us > KAFKA_PROBE_US)
+        wait_us = KAFKA_PROBE_US;
+    reader->next_try_us = os.monotonic_us() + wait_us;
+    reader->base.idle_us = wait_us;
+}
+
+/* Has it lasted too long? A stream that has once begun never gives up. */
+static bool is_too_long(const kafka_reader *reader)
+{
+    const int64_t limit_us = kafka_options_of(reader)->connect_timeout_us;
+    const int64_t now_us = os.monotonic_us();
+
+    if (reader->state == KAFKA_CONNECTING)
+        return now_us - reader->opened_us > limit_us;
+    return reader->base.mode == READ_ALL && reader->troubled_since_us != 0 &&
+           now_us - reader->troubled_since_us > limit_us;
+}
+
+static freshet_code look_and_place(kafka_reader *reader, freshet_error *err)
+{
+    freshet_error problem = {0};
+    look seen = look_around(reader, &problem);
+
+    if (seen == LOOK_FAILED) {
+        if (err != NULL)
+            *err = problem;
+        return problem.code;
+    }
+    if (reader->state == KAFKA_CONNECTING && seen != LOOK_FOUND) {
+        if (!reader->connected && reader->fatal != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return refuse_fatal(reader, err);
+        try_later(reader);
+        return FRESHET_OK;
+    }
+    freshet_code code = reader->unplaced ? place_all(reader, err) : FRESHET_OK;
+    if (code == FRESHET_END)
+        try_later(reader);
+    else if (code == FRESHET_OK)
+        set_running(reader);
+    return code == FRESHET_END ? FRESHET_OK : code;
+}
+
+freshet_code kafka_tend(kafka_reader *reader, freshet_error *err)
+{
+    rd_kafka_poll(reader->client, 0);
+    if (is_too_long(reader))
+        return give_up(reader, err);
+    if (os.monotonic_us() < reader->next_try_us)
+        return FRESHET_OK;
+    return look_and_place(reader, err);
+}
+
+/* Has this run read anything of the topic? */
+static bool was_read(const kafka_reader *reader, const kafka_topic *topic)
+{
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        if (reader->partitions[i].topic == topic && reader->partitions[i].started &&
+            reader->partitions[i].next > reader->partitions[i].began)
+            return true;
+    return false;
+}
+
+freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t *message,
+                                 freshet_error *err)
+{
+    kafka_partition *partition = kafka_partition_of(reader, message);
+    const char *name = partition == NULL ? "a partition" : partition->name;
+
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        if (partition == NULL || reader->base.mode != READ_ALL)
+            return FRESHET_OK;
+        if (message->offset > partition->next) {
+            partition->next = message->offset < partition->end ? message->offset : partition->end;
+            partition->moved = reader->base.moved = true;
+        }
+        if (message->offset >= partition->end)
+            kafka_end_partition(reader, partition);
+        return FRESHET_OK;
+    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+        if (partition == NULL || !partition->started)
+            return FRESHET_OK;
+        rd_kafka_consume_stop(partition->topic->handle, partition->number);
+        partition->started = false;
+        reader->unplaced = true;
+        reader->next_try_us = 0;
+        return FRESHET_OK;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: /* librdkafka says it once */
+        if (partition == NULL)
+            return FRESHET_OK;
+        if (reader->base.mode == READ_ALL || !was_read(reader, partition->topic))
+            return refuse_denied(reader, partition->topic->name, err);
+        reader->denied = partition->topic;
+        trouble_denied(reader);
+        return FRESHET_OK;
+    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
+                         "%s cannot be read behind offset %" PRId64 ": %s.", name,
+                         partition == NULL ? -1 : partition->next,
+                         rd_kafka_message_errstr(message));
+    default:
+        set_trouble(reader, "%.200s cannot be read now: %.300s", name,
+                    rd_kafka_message_errstr(message));
+        return FRESHET_OK;
+    }
+}

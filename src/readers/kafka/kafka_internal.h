@@ -1,0 +1,193 @@
+/* kafka_internal.h - what the files of the reader `kafka` share.
+ *
+ *   kafka.c           options, columns, opening and closing, positions
+ *   kafka_settings.c  the declared properties, and ours, as librdkafka's configuration
+ *   kafka_connect.c   the way to the brokers: trouble, topics, partitions, where each begins
+ *   kafka_read.c      messages into rows
+ *
+ * HOW. Freshet assigns the partitions itself: no consumer group has a say in who reads what. Each
+ * partition is started at an explicit offset, which comes from the checkpoint or from `start`; all of
+ * them pour into one queue, from which a poll takes messages without waiting. librdkafka's threads fetch
+ * and unpack ahead, until the queue holds `memory`; so a slow sink stops the fetching. Messages are
+ * decoded where they lie, and live until the next poll.
+ *
+ *     CONNECTING ── topics known, every partition's place found ──► RUNNING
+ *         ▲  again, with growing pauses, until connect_timeout         │ each `discover`: new partitions
+ *         └──────────── at start only ─────────────────────────────────┘ out of range: place it again
+ *
+ * Nothing here waits long: what asks the brokers has a timeout of a fraction of a second.
+ *
+ * A TRAP. librdkafka before 2.2 looks only once a second whether a queue that was full has room again.
+ * kafka_wake() wakes its threads when the queue is half empty; later ones have a setting for it.
+ */
+#ifndef FRESHET_READERS_KAFKA_KAFKA_INTERNAL_H
+#define FRESHET_READERS_KAFKA_KAFKA_INTERNAL_H
+
+#include <librdkafka/rdkafka.h>
+#include <regex.h>
+
+#include "readers/kafka/kafka.h"
+
+#define KAFKA_TOPICS_MAX 10000u
+#define KAFKA_PARTITIONS_MAX 200000u
+#define KAFKA_BATCH_MAX 16384u /* messages taken from the queue at once */
+#define KAFKA_NONE UINT32_MAX
+
+#define KAFKA_TRY_FIRST_US INT64_C(20000) /* between tries to connect, doubling */
+#define KAFKA_TRY_MAX_US INT64_C(5000000)
+#define KAFKA_PROBE_US INT64_C(1000000)       /* while there is trouble: is it over? */
+#define KAFKA_TOPIC_GRACE_US INT64_C(5000000) /* a topic just made is not known at once */
+#define KAFKA_LOOK_WAIT_MS 100 /* for an answer; doubled while answers come later than that */
+#define KAFKA_LOOK_WAIT_MAX_MS 6400
+#define KAFKA_LOOK_WAIT_RUNNING_MAX_MS 800 /* others wait with us */
+#define KAFKA_SILENCE_US INT64_C(5000000)  /* without an answer: trouble */
+#define KAFKA_OFFSETS_WAIT_MS 2000
+#define KAFKA_COMMIT_WAIT_MS 500 /* at the end, for the group's offsets */
+
+typedef struct kafka_topic {
+    const char *name;
+    rd_kafka_topic_t *handle;
+    uint32_t *partitions; /* by partition number: index into reader->partitions, or KAFKA_NONE */
+    uint32_t n_partitions;
+    bool declared; /* by name, not by the pattern */
+    bool known;    /* had positions at open */
+} kafka_topic;
+
+typedef struct kafka_partition {
+    kafka_topic *topic;
+    int32_t number;
+    uint32_t lane;
+    const char *name; /* "orders/3" */
+    int64_t next;     /* the offset to read next */
+    int64_t began;    /* where this run began */
+    int64_t end;      /* READ_ALL: where it ends */
+    bool found;       /* the brokers have it; else we only remember its position */
+    bool has_place;   /* `next` is what a checkpoint says, or was read up to */
+    bool is_new;      /* came while we were not looking: from its beginning */
+    bool started;
+    bool is_behind; /* when it was started there were messages to come, which nobody was told yet */
+    bool is_told;   /* whether there were */
+    bool ended;
+    bool moved;
+} kafka_partition;
+
+typedef enum kafka_state { KAFKA_CONNECTING, KAFKA_RUNNING } kafka_state;
+
+typedef struct kafka_reader {
+    struct freshet_reader base;
+    char at[232];
+    const char *brokers;
+    const char *group;
+    uint32_t n_value_columns;
+    uint32_t key_column; /* KAFKA_NONE: not declared */
+    uint32_t headers_column;
+    uint32_t metadata_column;
+    schema value_schema;
+    schema key_schema;
+
+    rd_kafka_t *client;
+    rd_kafka_queue_t *queue;
+    rd_kafka_queue_t *main_queue;
+    const char *user; /* for it: the SASL credentials as they are */
+    const char *password;
+    size_t wake_below;
+    regex_t pattern;
+
+    kafka_topic **topics;
+    uint32_t n_topics;
+    kafka_partition *partitions;
+    uint32_t n_partitions;
+    uint32_t partitions_capacity;
+    uint32_t next_lane;
+    uint32_t n_ended;
+
+    int64_t opened_us;
+    int64_t next_try_us;
+    int64_t pause_us;
+    int64_t unknown_since_us; /* a topic is missing; 0: none is */
+    int64_t silent_since_us;  /* nobody answers; 0: somebody does */
+    int64_t troubled_since_us;
+    char trouble[600]; /* "": none */
+    char last_error[400];
+
+    const kafka_topic *denied; /* it was read, and may no more */
+
+    rd_kafka_message_t **messages;
+    uint32_t n_messages;
+    uint32_t next_message;
+    uint32_t first_held; /* messages before this one are given back */
+
+    decoder *value;
+    decoder *key;
+    batch value_rows;
+    batch key_rows;
+
+    arena *scratch;
+
+    kafka_state state;
+    rd_kafka_resp_err_t fatal; /* what the brokers refused before the first connection */
+    int event_fd;
+    int look_wait_ms;
+    uint32_t n_behind;
+    uint32_t commits_underway;
+    bool has_pattern;
+    bool must_wake; /* see A TRAP */
+    bool resumed;   /* there were positions at open */
+    bool connected; /* once at least */
+    bool unplaced;  /* some partition waits for its place */
+    bool commit_failed;
+} kafka_reader;
+
+static inline const kafka_options *kafka_options_of(const kafka_reader *reader)
+{
+    return reader->base.options;
+}
+
+static inline const char *kafka_id(const kafka_reader *reader)
+{
+    return reader->base.block->id.value;
+}
+
+/* ---- kafka_settings.c ---- */
+
+/* Reports what is wrong with the declared properties. */
+void kafka_check_properties(const declared_properties *properties, struct problems *problems);
+
+/* The whole configuration; the caller owns it, and sets the callbacks. */
+freshet_code kafka_configure(kafka_reader *reader, rd_kafka_conf_t **out, freshet_error *err);
+
+/* ---- kafka_connect.c ---- */
+
+/* `start`: an offset that librdkafka knows (RD_KAFKA_OFFSET_BEGINNING, _END), or, where *is_time, milliseconds since
+ * 1970. False where the text is none. */
+bool kafka_parse_start(const char *text, int64_t now_us, int64_t *out, bool *is_time);
+
+freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err);
+void kafka_client_close(kafka_reader *reader);
+
+/* The partitions that a checkpoint knows. */
+freshet_code kafka_restore(kafka_reader *reader, const reader_positions *from, freshet_error *err);
+
+/* What is due: connecting, looking for partitions, starting them. Errors are final. */
+freshet_code kafka_tend(kafka_reader *reader, freshet_error *err);
+
+/* An error that came in place of a message. */
+freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t *message,
+                                 freshet_error *err);
+
+/* The partition of a message, or NULL. */
+kafka_partition *kafka_partition_of(const kafka_reader *reader, const rd_kafka_message_t *message);
+
+/* READ_ALL: the partition has nothing left. */
+void kafka_end_partition(kafka_reader *reader, kafka_partition *partition);
+
+/* Lets librdkafka's threads see that the queue has room. */
+void kafka_wake(kafka_reader *reader);
+
+/* ---- kafka_read.c ---- */
+
+freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, size_t max_bytes,
+                        rejects *rejects, bool *more, freshet_error *err);
+void kafka_messages_release(kafka_reader *reader);
+
+#endif

@@ -1,0 +1,441 @@
+/* kafka_read.c - messages into rows; see kafka_internal.h.
+ *
+ * Messages are taken from the queue KAFKA_BATCH_MAX at a time and decoded one by one: value, key, headers,
+ * metadata. What does not fit into a micro-batch waits for the next poll. Texts point into the messages where
+ * they can, so a message that gave a row is kept until the next poll.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "base/text.h"
+#include "formats/cell.h"
+#include "readers/kafka/kafka_internal.h"
+
+#define READING "reading messages"
+#define PREFETCH_AHEAD 4u /* messages */
+#define PREFETCH_BYTES_MAX 256
+#define CACHE_LINE_BYTES 64
+#define SHOWN_BYTES_MAX 4096 /* of a message that is too long */
+
+/* One call of poll. */
+typedef struct polling {
+    kafka_reader *reader;
+    batch *into;
+    rejects *rejects;
+    uint32_t first_row;
+    uint32_t first_reject;
+    uint32_t max_rows;
+    size_t max_bytes;
+    size_t bytes;
+    uint32_t capacity; /* rows that columns and origins have room for */
+    freshet_error *err;
+} polling;
+
+static bool is_full(const polling *polling)
+{
+    uint32_t rows = polling->into->n_rows - polling->first_row;
+    uint32_t bad = polling->rejects->n - polling->first_reject;
+
+    return rows + bad >= polling->max_rows || polling->bytes >= polling->max_bytes;
+}
+
+/* Room for one more row, at first for all the messages at hand. */
+static freshet_code reserve(polling *polling)
+{
+    batch *into = polling->into;
+    uint32_t capacity = polling->capacity;
+
+    if (into->n_rows < capacity)
+        return FRESHET_OK;
+    capacity = capacity == polling->first_row
+                   ? capacity + polling->reader->n_messages - polling->reader->next_message
+                   : capacity * 2;
+    if (capacity > polling->first_row + polling->max_rows)
+        capacity = polling->first_row + polling->max_rows;
+    if (capacity <= into->n_rows)
+        capacity = into->n_rows + 1;
+    freshet_code code = batch_reserve(into, capacity, READING, polling->err);
+    if (code == FRESHET_OK)
+        polling->capacity = capacity;
+    return code;
+}
+
+static bool is_used(const kafka_reader *reader, uint32_t column)
+{
+    return column != KAFKA_NONE && (reader->base.used == NULL || reader->base.used[column]);
+}
+
+/* ---- the columns beside the value ---------------------------------------------------------- */
+
+/* The bytes as a string: as they are where they are UTF-8, else with U+FFFD for each byte that is not. */
+static bool put_text(batch *into, column *column, const void *bytes, size_t length)
+{
+    static const char replacement[] = "\xEF\xBF\xBD";
+    const char *from = bytes;
+    size_t n = 0;
+
+    if (bytes == NULL)
+        return column_set_null(into->arena, column, into->n_rows);
+    if (!text_is_utf8(from, length)) {
+        char *copy = arena_alloc(into->arena, 3 * length);
+        if (copy == NULL)
+            return false;
+        for (size_t at = 0; at < length;) {
+            size_t take = 0;
+            for (size_t most = length - at < 4 ? length - at : 4; take == 0 && most > 0; most--)
+                if (text_is_utf8(from + at, most))
+                    take = most;
+            memcpy(copy + n, take > 0 ? from + at : replacement, take > 0 ? take : 3);
+            n += take > 0 ? take : 3;
+            at += take > 0 ? take : 1;
+        }
+        from = copy;
+        length = n;
+    }
+    cell_set_valid(column, into->n_rows);
+    ((cell_text *)column->data)[into->n_rows] = text_of(from, (uint32_t)length);
+    return true;
+}
+
+static void put_number(column *column, uint32_t row, int64_t value)
+{
+    cell_set_valid(column, row);
+    if (column->type->kind == TYPE_INTEGER)
+        ((int32_t *)column->data)[row] = (int32_t)value;
+    else
+        ((int64_t *)column->data)[row] = value;
+}
+
+/* Butterfree's struct: key, topic, value, partition, offset, timestamp, timestampType. */
+static bool put_metadata(polling *polling, const kafka_partition *partition,
+                         const rd_kafka_message_t *message)
+{
+    batch *into = polling->into;
+    column *column = &into->columns[polling->reader->metadata_column];
+    struct column *parts = column->children;
+    rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    const int64_t time_ms = rd_kafka_message_timestamp(message, &kind);
+    const char *topic = partition->topic->name;
+    bool ok;
+
+    cell_set_valid(column, into->n_rows);
+    ok = put_text(into, &parts[0], message->key, message->key_len) &&
+         put_text(into, &parts[1], topic, strlen(topic)) &&
+         put_text(into, &parts[2], message->payload, message->len);
+    put_number(&parts[3], into->n_rows, partition->number);
+    put_number(&parts[4], into->n_rows, message->offset);
+    if (kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time_ms < 0)
+        ok = ok && column_set_null(into->arena, &parts[5], into->n_rows);
+    else
+        put_number(&parts[5], into->n_rows, time_ms * 1000);
+    put_number(&parts[6], into->n_rows, (int64_t)kind - 1); /* Kafka's own numbers begin at -1 */
+    return ok;
+}
+
+/* Headers as JSON text: [{"key": ..., "value": ...}], in their order; bytes that are no text as "base64". */
+static freshet_code put_headers(polling *polling, const rd_kafka_message_t *message)
+{
+    batch *into = polling->into;
+    column *column = &into->columns[polling->reader->headers_column];
+    rd_kafka_headers_t *headers = NULL;
+    text_buffer text;
+    char *copy = NULL;
+
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return column_set_null(into->arena, column, into->n_rows)
+                   ? FRESHET_OK
+                   : error_memory(polling->err, READING);
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    const char *name;
+    const void *value;
+    size_t size;
+    for (size_t i = 0;
+         rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         i++) {
+        text_append_c(&text, i == 0 ? "[{\"key\":" : ",{\"key\":");
+        text_append_json(&text, name, strlen(name));
+        if (value == NULL) {
+            text_append_c(&text, ",\"value\":null}");
+        } else if (text_is_utf8(value, size)) {
+            text_append_c(&text, ",\"value\":");
+            text_append_json(&text, value, size);
+            text_append_char(&text, '}');
+        } else {
+            text_append_c(&text, ",\"base64\":\"");
+            text_append_base64(&text, value, size);
+            text_append_c(&text, "\"}");
+        }
+    }
+    text_append_c(&text, text.length == 0 ? "[]" : "]");
+    if (!text.failed)
+        copy = arena_copy(into->arena, text.bytes, text.length);
+    if (copy != NULL) {
+        cell_set_valid(column, into->n_rows);
+        ((cell_text *)column->data)[into->n_rows] = text_of(copy, (uint32_t)text.length);
+    }
+    text_release(&text);
+    return copy != NULL ? FRESHET_OK : error_memory(polling->err, READING);
+}
+
+static freshet_code put_key(polling *polling, const rd_kafka_message_t *message, freshet_error *err)
+{
+    kafka_reader *reader = polling->reader;
+    batch *into = polling->into;
+    column *column = &into->columns[reader->key_column];
+
+    if (message->key == NULL)
+        return column_set_null(into->arena, column, into->n_rows) ? FRESHET_OK
+                                                                  : error_memory(err, READING);
+    cell_set_valid(column, into->n_rows);
+    reader->key_rows.n_rows = into->n_rows;
+    return reader->key->ops->decode(reader->key, message->key, message->key_len, err);
+}
+
+/* ---- one message --------------------------------------------------------------------------- */
+
+static freshet_code refuse(polling *polling, const kafka_partition *partition,
+                           const rd_kafka_message_t *message, const char *part, const char *reason)
+{
+    reject bad = {.reader = kafka_id(polling->reader),
+                  .partition = partition->name,
+                  .offset = message->offset,
+                  .raw = message->payload,
+                  .raw_length = message->payload == NULL ? 0 : message->len};
+
+    if ((int64_t)message->len > kafka_options_of(polling->reader)->max_message_bytes)
+        bad.raw_length = SHOWN_BYTES_MAX < message->len ? SHOWN_BYTES_MAX : message->len;
+    if (!rejects_add(polling->rejects, &bad, "%s%s", part, reason))
+        return error_memory(polling->err, "noting a bad message");
+    return FRESHET_OK;
+}
+
+static freshet_code decode_value(polling *polling, const rd_kafka_message_t *message,
+                                 freshet_error *err)
+{
+    kafka_reader *reader = polling->reader;
+    batch *into = polling->into;
+
+    if (message->payload == NULL) { /* a tombstone */
+        for (uint32_t i = 0; i < reader->n_value_columns; i++)
+            if (!column_set_null(into->arena, &into->columns[i], into->n_rows))
+                return error_memory(err, READING);
+        return FRESHET_OK;
+    }
+    reader->value_rows.n_rows = into->n_rows;
+    return reader->value->ops->decode(reader->value, message->payload, message->len, err);
+}
+
+static freshet_code decode(polling *polling, const kafka_partition *partition,
+                           const rd_kafka_message_t *message)
+{
+    kafka_reader *reader = polling->reader;
+    freshet_error problem = {0};
+    const char *part = "";
+    freshet_code code = decode_value(polling, message, &problem);
+
+    if (code == FRESHET_OK && is_used(reader, reader->key_column)) {
+        part = "The key: ";
+        code = put_key(polling, message, &problem);
+    }
+    if (code != FRESHET_OK && problem.then == FRESHET_SKIP_ROW)
+        return refuse(polling, partition, message, part, problem.text);
+    if (code != FRESHET_OK) {
+        if (polling->err != NULL)
+            *polling->err = problem;
+        return code;
+    }
+    if (is_used(reader, reader->headers_column)) {
+        code = put_headers(polling, message);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    if (is_used(reader, reader->metadata_column) && !put_metadata(polling, partition, message))
+        return error_memory(polling->err, READING);
+    polling->into->origins[polling->into->n_rows++] =
+        (origin){.raw = message->payload,
+                 .raw_length = (uint32_t)message->len,
+                 .partition = (uint32_t)(partition - reader->partitions),
+                 .offset = message->offset,
+                 .lane = partition->lane,
+                 .length = 1};
+    return FRESHET_OK;
+}
+
+static freshet_code take_message(polling *polling, const rd_kafka_message_t *message)
+{
+    kafka_reader *reader = polling->reader;
+    const kafka_options *options = kafka_options_of(reader);
+    freshet_code code = FRESHET_OK;
+
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return kafka_message_error(reader, message, polling->err);
+    kafka_partition *partition = kafka_partition_of(reader, message);
+    if (partition == NULL || partition->ended || message->offset < partition->next)
+        return FRESHET_OK; /* what a partition gave before it was placed anew */
+    if (reader->base.mode == READ_ALL && message->offset >= partition->end) {
+        kafka_end_partition(reader, partition);
+        return FRESHET_OK;
+    }
+    code = reserve(polling);
+    if (code != FRESHET_OK)
+        return code;
+    if ((int64_t)message->len > options->max_message_bytes) {
+        char reason[160];
+        snprintf(reason, sizeof reason,
+                 "The message has %zu bytes, more than max_message_bytes (%" PRId64
+                 "); only its beginning is kept here.",
+                 message->len, options->max_message_bytes);
+        code = refuse(polling, partition, message, "", reason);
+    } else if (message->payload != NULL || options->tombstones == TOMBSTONES_NULL) {
+        code = decode(polling, partition, message);
+    }
+    if (code != FRESHET_OK)
+        return code;
+    if (reader->denied == partition->topic)
+        reader->denied = NULL;
+    polling->bytes += message->len;
+    partition->next = message->offset + 1;
+    partition->moved = reader->base.moved = true;
+    if (reader->base.mode == READ_ALL && partition->next >= partition->end)
+        kafka_end_partition(reader, partition);
+    return FRESHET_OK;
+}
+
+/* ---- poll ---------------------------------------------------------------------------------- */
+
+/* Gives back messages [first_held, until). */
+static void give_back(kafka_reader *reader, uint32_t until)
+{
+    for (; reader->first_held < until; reader->first_held++)
+        rd_kafka_message_destroy(reader->messages[reader->first_held]);
+}
+
+void kafka_messages_release(kafka_reader *reader)
+{
+    give_back(reader, reader->n_messages);
+    reader->n_messages = reader->next_message = reader->first_held = 0;
+}
+
+static void drain_event(const kafka_reader *reader)
+{
+    uint64_t count;
+    ssize_t ignored = os.read(reader->event_fd, &count, sizeof count); /* empty: so be it */
+
+    (void)ignored;
+}
+
+/* More messages, where those at hand are used up. */
+static void take_more(kafka_reader *reader)
+{
+    if (reader->next_message < reader->n_messages)
+        return;
+    kafka_messages_release(reader);
+    ssize_t n = rd_kafka_consume_batch_queue(reader->queue, 0, reader->messages, KAFKA_BATCH_MAX);
+    reader->n_messages = n > 0 ? (uint32_t)n : 0;
+    kafka_wake(reader);
+}
+
+/* Another thread has written the messages: let them come while others are decoded. */
+static void prefetch(const kafka_reader *reader)
+{
+    const uint32_t next = reader->next_message;
+
+    if (next + 2 * PREFETCH_AHEAD < reader->n_messages)
+        __builtin_prefetch(reader->messages[next + 2 * PREFETCH_AHEAD]);
+    if (next + PREFETCH_AHEAD >= reader->n_messages)
+        return;
+    const rd_kafka_message_t *message = reader->messages[next + PREFETCH_AHEAD];
+    for (size_t at = 0; at < message->len && at < PREFETCH_BYTES_MAX; at += CACHE_LINE_BYTES)
+        __builtin_prefetch((const char *)message->payload + at);
+}
+
+static freshet_code take_messages(polling *polling)
+{
+    kafka_reader *reader = polling->reader;
+    freshet_code code = FRESHET_OK;
+
+    while (code == FRESHET_OK && reader->next_message < reader->n_messages && !is_full(polling)) {
+        prefetch(reader);
+        code = take_message(polling, reader->messages[reader->next_message]);
+        reader->next_message += code == FRESHET_OK;
+    }
+    return code;
+}
+
+/* Columns that are not used become null in the rows of this poll. */
+static freshet_code null_unused(polling *polling)
+{
+    const bool *used = polling->reader->base.used;
+    batch *into = polling->into;
+
+    for (uint32_t i = 0; used != NULL && i < into->schema.n_fields; i++)
+        if (!used[i] && !cell_set_nulls(into->arena, &into->columns[i], polling->first_row,
+                                        into->n_rows - polling->first_row))
+            return error_memory(polling->err, READING);
+    return FRESHET_OK;
+}
+
+static void begin(kafka_reader *reader, batch *into)
+{
+    reader->value_rows = (batch){.arena = into->arena,
+                                 .schema = reader->value_schema,
+                                 .columns = into->columns,
+                                 .n_rows = into->n_rows};
+    reader->value->ops->begin(reader->value, &reader->value_rows);
+    if (reader->key_column == KAFKA_NONE)
+        return;
+    column *key = &into->columns[reader->key_column];
+    reader->key_rows = (batch){.arena = into->arena,
+                               .schema = reader->key_schema,
+                               .columns = key->type->kind == TYPE_STRUCT ? key->children : key,
+                               .n_rows = into->n_rows};
+    reader->key->ops->begin(reader->key, &reader->key_rows);
+}
+
+static bool has_ended(const kafka_reader *reader)
+{
+    uint32_t n = 0;
+
+    if (reader->base.mode != READ_ALL || reader->state != KAFKA_RUNNING || reader->unplaced)
+        return false;
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        n += reader->partitions[i].found;
+    return reader->n_ended == n;
+}
+
+freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, size_t max_bytes,
+                        rejects *rejects, bool *more, freshet_error *err)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+    polling polling = {.reader = reader,
+                       .into = into,
+                       .rejects = rejects,
+                       .first_row = into->n_rows,
+                       .first_reject = rejects->n,
+                       .max_rows = max_rows,
+                       .max_bytes = max_bytes,
+                       .capacity = into->n_rows,
+                       .err = err};
+
+    *more = false;
+    give_back(reader, reader->next_message);
+    drain_event(reader);
+    freshet_code code = kafka_tend(reader, err);
+    if (code != FRESHET_OK || reader->state != KAFKA_RUNNING)
+        return code;
+    begin(reader, into);
+    take_more(reader);
+    code = take_messages(&polling);
+    if (code == FRESHET_OK)
+        code = null_unused(&polling);
+    if (code != FRESHET_OK)
+        return code;
+    if (has_ended(reader))
+        return FRESHET_END;
+    *more = reader->next_message < reader->n_messages || rd_kafka_queue_length(reader->queue) > 0;
+    return FRESHET_OK;
+}

@@ -1,0 +1,1012 @@
+/* groups.c - the keys of an aggregated feature set, and when which of their rows is due; see
+ * groups.h.
+ *
+ * A key remembers its events, in the order of time (groups_events.c), and `after`, the last end whose row
+ * was output or could have been. From these two follows when its next row is DUE: the earliest end after
+ * `after` of a window that holds an event. On a stream all keys stand in a heap by that time, and
+ * groups_advance() makes due what has ended:
+ *
+ *     heap        (12:00, key 7) (12:00, key 3) (13:00, key 9) ...
+ *     groups_take takes the first while it is not after the time: answers it, sets `after`, forgets the
+ *                 events that no later window reaches, and puts the key back with its next due time
+ *
+ * An event that makes a row due earlier pushes a second entry; an entry whose time is not its key's any
+ * more is thrown away when it comes up. So the cost of a row is one answer and the logarithm of the number
+ * of keys, and a key that nothing happens to costs nothing.
+ *
+ * A key that holds no event and has nothing due is forgotten. Where the state is saved it first waits,
+ * empty, until groups_clean: so that its saved bytes are deleted, too.
+ *
+ * CHANGES are the rows that events have changed (groups without windows, and `emit: change`): collected
+ * by groups_add as (key, time), each once, and answered when they are taken.
+ *
+ * In a batch nothing is ever due; groups_finish goes through the keys in the order in which they came.
+ * A drained stream does the same.
+ */
+#include "rolling/groups.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "keyed/cells.h"
+#include "rolling/groups_internal.h"
+
+#define ADDING "adding events to groups"
+#define TAKING "computing groups"
+#define SLOTS_FIRST 1024u
+#define KEYS_MAX (UINT32_MAX - 1)
+#define NO_ENTRY UINT32_MAX
+#define ROWS_FIRST 64u
+#define SECOND_US INT64_C(1000000)
+#define REVISION_MAX 999999u
+#define NOT_BEGUN INT64_MIN /* after_us of a key without a row yet */
+
+typedef struct group_entry {
+    group_events events;
+    group_facts facts;
+    int64_t due_us; /* INT64_MAX: nothing is */
+    uint32_t tag;
+    uint16_t key_length;
+    bool dirty;
+    unsigned char key[];
+} group_entry;
+
+typedef struct key_slot {
+    uint32_t tag;
+    uint32_t entry; /* index + 1; 0: free */
+} key_slot;
+
+typedef struct due {
+    int64_t at_us;
+    uint32_t entry;
+} due;
+
+typedef struct change {
+    int64_t at_us;
+    uint32_t entry;
+    uint32_t number; /* in their order */
+    bool existed;    /* the row had been output before */
+} change;
+
+struct groups_state {
+    const groups_plan *plan;
+    groups_options options;
+    windows_memory memory;
+    group_walker walker;
+    text_buffer key;
+    text_buffer subset;
+    unsigned char *record;
+
+    key_slot *slots;
+    uint64_t n_slots;
+    group_entry **entries; /* NULL where one was forgotten */
+    uint32_t n_entries;
+    uint32_t entries_capacity;
+    uint32_t *free_entries;
+    uint32_t n_free;
+    uint32_t free_capacity;
+    uint64_t n_keys;
+    uint64_t n_events;
+
+    due *heap;
+    uint32_t n_heap;
+    uint32_t heap_capacity;
+
+    change *changes;
+    uint32_t n_changes;
+    uint32_t changes_capacity;
+    uint32_t changes_taken;
+
+    uint32_t *dirty;
+    uint32_t n_dirty;
+    uint32_t dirty_capacity;
+
+    int64_t time_us;
+    int64_t oldest_us;
+    int64_t newest_us;
+    bool finishing;
+    uint32_t finish_at; /* the entry that groups_finish has come to */
+};
+
+/* ---- small things ---------------------------------------------------------------------------- */
+
+static int64_t floor_to(int64_t time_us, int64_t step)
+{
+    int64_t rest = time_us % step;
+    return time_us - (rest < 0 ? rest + step : rest);
+}
+
+/* Room for one more item in an array of the state. */
+static bool make_room(groups_state *state, void **items, uint32_t n, uint32_t *capacity,
+                      size_t size)
+{
+    if (n < *capacity)
+        return true;
+    uint32_t larger = *capacity == 0 ? 64 : *capacity * 2;
+    void *grown = memory_take(&state->memory, larger * size);
+    if (grown == NULL)
+        return false;
+    if (n > 0)
+        memcpy(grown, *items, n * size);
+    memory_give(&state->memory, *items, *capacity * size);
+    *items = grown;
+    *capacity = larger;
+    return true;
+}
+
+#define MAKE_ROOM(state, items, n, capacity, type) \
+    make_room(state, (void **)&(state)->items, (state)->n, &(state)->capacity, sizeof(type))
+
+/* ---- the table of keys ------------------------------------------------------------------------ */
+
+static bool grow_slots(groups_state *state)
+{
+    uint64_t n_slots = state->n_slots == 0 ? SLOTS_FIRST : state->n_slots * 2;
+    key_slot *slots = memory_take(&state->memory, n_slots * sizeof *slots);
+    if (slots == NULL)
+        return false;
+    memset(slots, 0, n_slots * sizeof *slots);
+    for (uint64_t i = 0; i < state->n_slots; i++) {
+        uint64_t at = state->slots[i].tag & (n_slots - 1);
+        if (state->slots[i].entry == 0)
+            continue;
+        while (slots[at].entry != 0)
+            at = (at + 1) & (n_slots - 1);
+        slots[at] = state->slots[i];
+    }
+    memory_give(&state->memory, state->slots, state->n_slots * sizeof *slots);
+    state->slots = slots;
+    state->n_slots = n_slots;
+    return true;
+}
+
+/* The slot of the key, or the free one where it would stand. */
+static uint64_t find_slot(const groups_state *state, uint32_t tag, const void *key, size_t length)
+{
+    uint64_t mask = state->n_slots - 1, at = tag & mask;
+    for (; state->slots[at].entry != 0; at = (at + 1) & mask) {
+        if (state->slots[at].tag != tag)
+            continue;
+        const group_entry *entry = state->entries[state->slots[at].entry - 1];
+        if (entry->key_length == length && memcmp(entry->key, key, length) == 0)
+            break;
+    }
+    return at;
+}
+
+/* Frees a slot and moves those behind it back, so that every key is still found from its position. */
+static void free_slot(groups_state *state, uint64_t at)
+{
+    uint64_t mask = state->n_slots - 1;
+    for (uint64_t next = (at + 1) & mask; state->slots[next].entry != 0; next = (next + 1) & mask) {
+        uint64_t home = state->slots[next].tag & mask;
+        if (((next - home) & mask) < ((next - at) & mask))
+            continue; /* its home lies behind the hole */
+        state->slots[at] = state->slots[next];
+        at = next;
+    }
+    state->slots[at].entry = 0;
+}
+
+static uint32_t take_index(groups_state *state)
+{
+    if (state->n_free > 0)
+        return state->free_entries[--state->n_free];
+    if (state->n_entries == KEYS_MAX ||
+        !MAKE_ROOM(state, entries, n_entries, entries_capacity, group_entry *))
+        return NO_ENTRY;
+    state->entries[state->n_entries] = NULL;
+    return state->n_entries++;
+}
+
+/* The index of the key's entry, made where there is none; NO_ENTRY where memory is out. */
+static uint32_t find_entry(groups_state *state, const void *key, size_t length)
+{
+    uint32_t tag = (uint32_t)hash_bytes(key, length, 0);
+    if (state->n_keys * 4 >= state->n_slots * 3 && !grow_slots(state))
+        return NO_ENTRY;
+    uint64_t at = find_slot(state, tag, key, length);
+    if (state->slots[at].entry != 0)
+        return state->slots[at].entry - 1;
+    group_entry *entry = memory_take(&state->memory, sizeof *entry + length);
+    uint32_t index = entry == NULL ? NO_ENTRY : take_index(state);
+    if (index == NO_ENTRY) {
+        memory_give(&state->memory, entry, sizeof *entry + length);
+        return NO_ENTRY;
+    }
+    *entry = (group_entry){
+        .facts = {.after_us = state->plan->is_grid ? NOT_BEGUN : state->time_us,
+                  .newest_us = INT64_MIN},
+        .due_us = INT64_MAX,
+        .tag = tag,
+        .key_length = (uint16_t)length,
+    };
+    memcpy(entry->key, key, length);
+    state->entries[index] = entry;
+    state->slots[at] = (key_slot){tag, index + 1};
+    state->n_keys++;
+    return index;
+}
+
+static void free_entry(groups_state *state, group_entry *entry)
+{
+    state->n_events -= entry->events.n;
+    group_events_release(&state->walker, &entry->events);
+    memory_give(&state->memory, entry, sizeof *entry + entry->key_length);
+}
+
+/* Forgets a key. Its number is used again, if there is memory to note it. */
+static void forget_entry(groups_state *state, uint32_t index)
+{
+    group_entry *entry = state->entries[index];
+    free_slot(state, find_slot(state, entry->tag, entry->key, entry->key_length));
+    free_entry(state, entry);
+    state->entries[index] = NULL;
+    state->n_keys--;
+    if (MAKE_ROOM(state, free_entries, n_free, free_capacity, uint32_t))
+        state->free_entries[state->n_free++] = index;
+}
+
+static bool is_over(const group_entry *entry)
+{
+    return entry->events.n == 0 && entry->due_us == INT64_MAX;
+}
+
+static bool mark_dirty(groups_state *state, uint32_t index)
+{
+    group_entry *entry = state->entries[index];
+    if (!state->options.is_tracked || entry->dirty)
+        return true;
+    if (!MAKE_ROOM(state, dirty, n_dirty, dirty_capacity, uint32_t))
+        return false;
+    state->dirty[state->n_dirty++] = index;
+    entry->dirty = true;
+    return true;
+}
+
+/* ---- opening and closing ---------------------------------------------------------------------- */
+
+freshet_code groups_open(const groups_plan *plan, const groups_options *options, groups_state **out,
+                         freshet_error *err)
+{
+    groups_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return error_memory(err, "opening the groups");
+    *state = (groups_state){.plan = plan,
+                            .options = *options,
+                            .memory = {.fail_after = -1},
+                            .time_us = -GROUPS_TIME_MAX,
+                            .oldest_us = INT64_MAX,
+                            .newest_us = INT64_MIN};
+    text_init(&state->key, GROUPS_SAVED_BYTES_MAX);
+    text_init(&state->subset, GROUPS_SAVED_BYTES_MAX);
+    freshet_code code = group_walker_init(&state->walker, plan, &state->memory, err);
+    if (code == FRESHET_OK) {
+        state->record = memory_take(&state->memory, plan->record_bytes);
+        if (state->record == NULL || !grow_slots(state))
+            code = error_memory(err, "opening the groups");
+    }
+    if (code == FRESHET_OK)
+        *out = state;
+    else
+        groups_close(state);
+    return code;
+}
+
+void groups_close(groups_state *state)
+{
+    if (state == NULL)
+        return;
+    for (uint32_t i = 0; i < state->n_entries; i++)
+        if (state->entries[i] != NULL)
+            free_entry(state, state->entries[i]);
+    windows_memory *memory = &state->memory;
+    memory_give(memory, state->entries, state->entries_capacity * sizeof(group_entry *));
+    memory_give(memory, state->free_entries, state->free_capacity * sizeof *state->free_entries);
+    memory_give(memory, state->slots, state->n_slots * sizeof *state->slots);
+    memory_give(memory, state->heap, state->heap_capacity * sizeof *state->heap);
+    memory_give(memory, state->changes, state->changes_capacity * sizeof *state->changes);
+    memory_give(memory, state->dirty, state->dirty_capacity * sizeof *state->dirty);
+    memory_give(memory, state->record, state->plan->record_bytes);
+    group_walker_release(&state->walker);
+    text_release(&state->key);
+    text_release(&state->subset);
+    assert(memory->bytes == 0);
+    free(state);
+}
+
+void groups_set_options(groups_state *state, const groups_options *options)
+{
+    assert(state->n_keys == 0 && !state->finishing);
+    state->options = *options;
+}
+
+/* ---- what is due ------------------------------------------------------------------------------ */
+
+/* The earliest end after `after_us` of any window. */
+static int64_t next_end(const groups_plan *plan, int64_t after_us)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t w = 0; w < plan->n_windows; w++) {
+        int64_t end = group_end_after(plan, &plan->windows[w], after_us);
+        next = end < next ? end : next;
+    }
+    return next;
+}
+
+/* The earliest end after `after_us` of a window that holds an event. */
+static int64_t next_held_end(const groups_plan *plan, const group_events *events, int64_t after_us)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t w = 0; w < plan->n_windows && events->n > 0; w++) {
+        const group_window *window = &plan->windows[w];
+        int64_t end = group_end_after(plan, window, after_us);
+        if (end == INT64_MAX)
+            continue;
+        int64_t first = group_events_time(plan, events, end - window->length_us);
+        if (first == INT64_MAX)
+            continue;
+        if (first >= end)
+            end = group_end_after(plan, window, first);
+        next = end < next ? end : next;
+    }
+    return next;
+}
+
+/* When the key's next row is to be output; without windows, when its oldest group is to be forgotten. */
+static int64_t next_due(const groups_state *state, const group_entry *entry)
+{
+    const groups_plan *plan = state->plan;
+    int64_t after_us = entry->facts.after_us;
+    if (!plan->is_rolling) {
+        int64_t oldest = group_events_time(plan, &entry->events, INT64_MIN);
+        return oldest == INT64_MAX ? INT64_MAX : floor_to(oldest, SECOND_US) + SECOND_US;
+    }
+    if (plan->is_grid)
+        return next_end(plan,
+                        after_us == NOT_BEGUN ? floor_to(state->oldest_us, DAY_US) - 1 : after_us);
+    return entry->facts.owes_nulls ? next_end(plan, after_us)
+                                   : next_held_end(plan, &entry->events, after_us);
+}
+
+static bool is_before(const due *a, const due *b)
+{
+    return a->at_us != b->at_us ? a->at_us < b->at_us : a->entry < b->entry;
+}
+
+static bool push_due(groups_state *state, uint32_t index)
+{
+    due added = {state->entries[index]->due_us, index};
+    if (!state->options.is_stream || added.at_us == INT64_MAX)
+        return true;
+    if (!MAKE_ROOM(state, heap, n_heap, heap_capacity, due))
+        return false;
+    uint32_t at = state->n_heap++;
+    for (uint32_t parent = (at - 1) / 2; at > 0 && is_before(&added, &state->heap[parent]);
+         at = parent, parent = (at - 1) / 2)
+        state->heap[at] = state->heap[parent];
+    state->heap[at] = added;
+    return true;
+}
+
+static void pop_due(groups_state *state)
+{
+    due last = state->heap[--state->n_heap];
+    uint32_t at = 0;
+    for (uint32_t child = 1; child < state->n_heap; at = child, child = 2 * at + 1) {
+        if (child + 1 < state->n_heap && is_before(&state->heap[child + 1], &state->heap[child]))
+            child++;
+        if (!is_before(&state->heap[child], &last))
+            break;
+        state->heap[at] = state->heap[child];
+    }
+    state->heap[at] = last;
+}
+
+/* The first due row that has ended, without those that are none any more. */
+static const due *first_due(groups_state *state)
+{
+    while (state->n_heap > 0 && state->heap[0].at_us <= state->time_us) {
+        const group_entry *entry = state->entries[state->heap[0].entry];
+        if (entry != NULL && entry->due_us == state->heap[0].at_us)
+            return &state->heap[0];
+        pop_due(state);
+    }
+    return NULL;
+}
+
+/* ---- adding ----------------------------------------------------------------------------------- */
+
+static bool add_change(groups_state *state, uint32_t entry, int64_t at_us, bool existed)
+{
+    if (!MAKE_ROOM(state, changes, n_changes, changes_capacity, change))
+        return false;
+    state->changes[state->n_changes] = (change){at_us, entry, state->n_changes, existed};
+    state->n_changes++;
+    return true;
+}
+
+/* Does a window with this end hold an event? */
+static bool holds_event(const groups_plan *plan, const group_events *events, int64_t end_us)
+{
+    for (uint32_t w = plan->n_windows; w-- > 0;)
+        if (group_window_ends(plan, &plan->windows[w], end_us))
+            return group_events_time(plan, events, end_us - plan->windows[w].length_us) < end_us;
+    return false;
+}
+
+/* Notes all rows that an event of this time is going to change. */
+static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
+{
+    const groups_plan *plan = state->plan;
+    group_entry *entry = state->entries[index];
+    int64_t after_us = entry->facts.after_us > time_us ? entry->facts.after_us : time_us;
+    for (int64_t end = next_end(plan, after_us); end != INT64_MAX; end = next_end(plan, end)) {
+        bool holds = false;
+        for (uint32_t w = 0; w < plan->n_windows && !holds; w++)
+            holds = group_window_ends(plan, &plan->windows[w], end) &&
+                    end - plan->windows[w].length_us <= time_us;
+        if (!holds && end - groups_longest_us(plan) > time_us)
+            break;
+        if (!holds)
+            continue;
+        if (!add_change(state, index, end, holds_event(plan, &entry->events, end)))
+            return false;
+        if (end > entry->facts.newest_us)
+            entry->facts.newest_us = end;
+    }
+    return true;
+}
+
+static bool note_group(groups_state *state, uint32_t index, int64_t time_us)
+{
+    group_entry *entry = state->entries[index];
+    group_facts *facts = &entry->facts;
+    bool newer = facts->newest_us == INT64_MIN ||
+                 floor_to(time_us, SECOND_US) > floor_to(facts->newest_us, SECOND_US);
+    facts->revision = newer ? 0 : facts->revision + (facts->revision < REVISION_MAX);
+    if (time_us > facts->newest_us)
+        facts->newest_us = time_us;
+    return add_change(state, index, time_us,
+                      group_events_time(state->plan, &entry->events, time_us) == time_us);
+}
+
+static bool note_changes(groups_state *state, uint32_t index, int64_t time_us)
+{
+    if (!state->options.is_stream)
+        return true;
+    if (!state->plan->is_rolling)
+        return note_group(state, index, time_us);
+    return !state->plan->declaration.emit_change || note_windows(state, index, time_us);
+}
+
+/* The event may make the key's next row due earlier. */
+static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
+{
+    const groups_plan *plan = state->plan;
+    group_entry *entry = state->entries[index];
+    int64_t candidate = INT64_MAX;
+    if (!state->options.is_stream)
+        return true;
+    if (!plan->is_rolling)
+        candidate = floor_to(time_us, SECOND_US) + SECOND_US;
+    else if (plan->is_grid)
+        candidate = entry->due_us == INT64_MAX ? next_due(state, entry) : INT64_MAX;
+    else if (time_us < entry->due_us)
+        candidate = next_held_end(plan, &entry->events, entry->facts.after_us);
+    if (candidate >= entry->due_us)
+        return true;
+    entry->due_us = candidate;
+    return push_due(state, index);
+}
+
+static bool add_row(groups_state *state, const groups_input *input, uint32_t row)
+{
+    int64_t time_us = input->event_us[row];
+    uint32_t index = find_entry(state, state->key.bytes, state->key.length);
+    if (index == NO_ENTRY || !mark_dirty(state, index) ||
+        !group_record_make(state->plan, input->columns, row, time_us, &state->subset,
+                           state->record) ||
+        !note_changes(state, index, time_us) ||
+        !group_events_insert(&state->walker, &state->entries[index]->events, state->record))
+        return false;
+    state->n_events++;
+    state->oldest_us = time_us < state->oldest_us ? time_us : state->oldest_us;
+    state->newest_us = time_us > state->newest_us ? time_us : state->newest_us;
+    return note_due(state, index, time_us);
+}
+
+static int compare_places(const void *a, const void *b)
+{
+    const change *x = a, *y = b;
+    if (x->entry != y->entry)
+        return x->entry < y->entry ? -1 : 1;
+    if (x->at_us != y->at_us)
+        return x->at_us < y->at_us ? -1 : 1;
+    return x->number < y->number ? -1 : 1;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    const change *x = a, *y = b;
+    return x->number < y->number ? -1 : 1;
+}
+
+/* Each row once, where it changed first. */
+static void unite_changes(groups_state *state)
+{
+    change *changes = state->changes + state->changes_taken;
+    uint32_t n = state->n_changes - state->changes_taken, kept = 0;
+    if (n == 0)
+        return;
+    qsort(changes, n, sizeof *changes, compare_places);
+    for (uint32_t i = 0; i < n; i++)
+        if (kept == 0 || changes[kept - 1].entry != changes[i].entry ||
+            changes[kept - 1].at_us != changes[i].at_us)
+            changes[kept++] = changes[i];
+    qsort(changes, kept, sizeof *changes, compare_numbers);
+    memmove(state->changes, changes, kept * sizeof *changes);
+    for (uint32_t i = 0; i < kept; i++)
+        state->changes[i].number = i;
+    state->n_changes = kept;
+    state->changes_taken = 0;
+}
+
+freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t *too_long,
+                        freshet_error *err)
+{
+    const groups_declaration *declaration = &state->plan->declaration;
+    assert(!state->finishing);
+    for (uint32_t row = 0; row < input->n_rows; row++) {
+        too_long[row] = 0;
+        if (input->skip != NULL && input->skip[row])
+            continue;
+        text_reset(&state->key);
+        for (uint32_t i = 0; i < declaration->n_keys; i++)
+            cells_put(&state->key, &input->keys[i], row, true);
+        if (state->key.failed)
+            return error_memory(err, ADDING);
+        too_long[row] = state->key.length > GROUPS_KEY_BYTES_MAX;
+        if (!too_long[row] && !add_row(state, input, row))
+            return error_memory(err, ADDING);
+    }
+    unite_changes(state);
+    return FRESHET_OK;
+}
+
+void groups_advance(groups_state *state, int64_t time_us)
+{
+    if (time_us > state->time_us)
+        state->time_us = time_us;
+}
+
+int64_t groups_time(const groups_state *state)
+{
+    return state->time_us;
+}
+
+bool groups_is_closed(const groups_state *state, int64_t event_us)
+{
+    const groups_plan *plan = state->plan;
+    if (!plan->is_rolling)
+        return floor_to(event_us, SECOND_US) < floor_to(state->time_us, SECOND_US);
+    int64_t after_us = state->time_us > event_us ? state->time_us : event_us;
+    for (uint32_t w = 0; w < plan->n_windows; w++) {
+        const group_window *window = &plan->windows[w];
+        if (group_end_after(plan, window, after_us) - window->length_us <= event_us)
+            return false;
+    }
+    return true;
+}
+
+freshet_code groups_finish(groups_state *state, freshet_error *err)
+{
+    if (state->finishing)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "the groups are finished already");
+    state->finishing = true;
+    return FRESHET_OK;
+}
+
+/* ---- taking ----------------------------------------------------------------------------------- */
+
+typedef struct taking {
+    groups_state *state;
+    arena *arena;
+    groups_rows *out;
+    uint32_t max_rows;
+    uint32_t capacity;
+    freshet_error *err;
+} taking;
+
+static freshet_code make_column(const taking *taking, column *into, const type *type)
+{
+    return column_init(taking->arena, into, type, taking->capacity, taking->err);
+}
+
+static freshet_code begin_rows(taking *taking)
+{
+    const groups_plan *plan = taking->state->plan;
+    const uint32_t n_keys = plan->declaration.n_keys, n_outputs = plan->outputs.n_fields;
+    groups_rows *out = taking->out;
+    freshet_code code = FRESHET_OK;
+    taking->capacity = taking->max_rows < ROWS_FIRST ? taking->max_rows : ROWS_FIRST;
+    out->time_us = arena_alloc(taking->arena, taking->capacity * sizeof *out->time_us);
+    out->write_us = arena_alloc(taking->arena, taking->capacity * sizeof *out->write_us);
+    out->flags = arena_alloc(taking->arena, taking->capacity);
+    out->keys = arena_zero(taking->arena, n_keys + (size_t)1, sizeof *out->keys);
+    out->outputs = arena_zero(taking->arena, n_outputs + (size_t)1, sizeof *out->outputs);
+    if (out->time_us == NULL || out->write_us == NULL || out->flags == NULL || out->keys == NULL ||
+        out->outputs == NULL)
+        return error_memory(taking->err, TAKING);
+    for (uint32_t i = 0; i < n_keys && code == FRESHET_OK; i++)
+        code = make_column(taking, &out->keys[i], plan->declaration.keys[i]);
+    for (uint32_t i = 0; i < n_outputs && code == FRESHET_OK; i++)
+        code = make_column(taking, &out->outputs[i], plan->outputs.fields[i].type);
+    return code;
+}
+
+static freshet_code reserve_row(taking *taking)
+{
+    const groups_plan *plan = taking->state->plan;
+    groups_rows *out = taking->out;
+    uint32_t n = out->n_rows, larger = taking->capacity * 2;
+    freshet_code code = FRESHET_OK;
+    if (n < taking->capacity)
+        return FRESHET_OK;
+    out->time_us = arena_grow(taking->arena, out->time_us, n * sizeof *out->time_us,
+                              larger * sizeof *out->time_us);
+    out->write_us = arena_grow(taking->arena, out->write_us, n * sizeof *out->write_us,
+                               larger * sizeof *out->write_us);
+    out->flags = arena_grow(taking->arena, out->flags, n, larger);
+    if (out->time_us == NULL || out->write_us == NULL || out->flags == NULL)
+        return error_memory(taking->err, TAKING);
+    for (uint32_t i = 0; i < plan->declaration.n_keys && code == FRESHET_OK; i++)
+        code = column_reserve(taking->arena, &out->keys[i], larger, taking->err);
+    for (uint32_t i = 0; i < plan->outputs.n_fields && code == FRESHET_OK; i++)
+        code = column_reserve(taking->arena, &out->outputs[i], larger, taking->err);
+    taking->capacity = larger;
+    return code;
+}
+
+static freshet_code put_key(taking *taking, const group_entry *entry)
+{
+    const unsigned char *at = entry->key, *end = at + entry->key_length;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < taking->state->plan->declaration.n_keys && code == FRESHET_OK; i++)
+        code = cells_get(taking->arena, &at, end, &taking->out->keys[i], taking->out->n_rows,
+                         taking->err);
+    return code;
+}
+
+/* The write timestamp: see groups.h. A row that is not its key's newest loses against that. */
+static int64_t write_time(const groups_state *state, const group_entry *entry, int64_t at_us,
+                          uint64_t n_events)
+{
+    if (!state->plan->is_rolling) {
+        int64_t second = floor_to(at_us, SECOND_US);
+        return at_us == entry->facts.newest_us ? second + entry->facts.revision : second - 1;
+    }
+    if (!state->plan->declaration.emit_change)
+        return at_us;
+    return at_us + (int64_t)(n_events < REVISION_MAX ? n_events : REVISION_MAX);
+}
+
+static bool is_wanted(const groups_state *state, int64_t at_us)
+{
+    return at_us >= state->options.from_us && at_us <= state->options.until_us;
+}
+
+/* Outputs the row. */
+static freshet_code put_row(taking *taking, uint32_t index, int64_t at_us, uint8_t flags)
+{
+    groups_state *state = taking->state;
+    group_entry *entry = state->entries[index];
+    groups_rows *out = taking->out;
+    freshet_code code = is_wanted(state, at_us) ? reserve_row(taking) : FRESHET_OK;
+    if (code != FRESHET_OK || !is_wanted(state, at_us))
+        return code;
+    uint32_t row = out->n_rows;
+    uint64_t n;
+    if (!group_events_answer(&state->walker, &entry->events, at_us, taking->arena, out->outputs,
+                             row, &n))
+        return error_memory(taking->err, TAKING);
+    out->time_us[row] = at_us;
+    out->write_us[row] = write_time(state, entry, at_us, n);
+    out->flags[row] = flags;
+    code = put_key(taking, entry);
+    if (code == FRESHET_OK)
+        out->n_rows++;
+    return code;
+}
+
+static freshet_code take_changes(taking *taking)
+{
+    groups_state *state = taking->state;
+    freshet_code code = FRESHET_OK;
+    while (state->changes_taken < state->n_changes && taking->out->n_rows < taking->max_rows &&
+           code == FRESHET_OK) {
+        const change *change = &state->changes[state->changes_taken++];
+        const group_entry *entry = state->entries[change->entry];
+        uint8_t flags = change->existed ? 0 : GROUPS_FIRST;
+        if (change->at_us == entry->facts.newest_us)
+            flags |= GROUPS_NEWEST;
+        code = put_row(taking, change->entry, change->at_us, flags);
+    }
+    return code;
+}
+
+/* Forgets the events that no window after `after_us` reaches. */
+static void evict(groups_state *state, group_entry *entry)
+{
+    const groups_plan *plan = state->plan;
+    int64_t before_us = INT64_MAX;
+    if (plan->is_rolling)
+        for (uint32_t w = 0; w < plan->n_windows; w++) {
+            int64_t begin = group_end_after(plan, &plan->windows[w], entry->facts.after_us) -
+                            plan->windows[w].length_us;
+            before_us = begin < before_us ? begin : before_us;
+        }
+    else
+        before_us = floor_to(state->time_us, SECOND_US);
+    state->n_events -= entry->events.n;
+    group_events_evict(&state->walker, &entry->events, before_us);
+    state->n_events += entry->events.n;
+}
+
+/* Outputs the key's row of that end, unless it was output as it changed. */
+static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
+{
+    groups_state *state = taking->state;
+    group_entry *entry = state->entries[index];
+    group_facts *facts = &entry->facts;
+    const groups_declaration *declaration = &state->plan->declaration;
+    bool holds = holds_event(state->plan, &entry->events, end_us);
+    uint8_t flags = GROUPS_FIRST;
+    if (end_us >= facts->newest_us) {
+        flags |= GROUPS_NEWEST;
+        facts->newest_us = end_us;
+    }
+    bool was_output = holds && declaration->emit_change && state->options.is_stream;
+    facts->after_us = end_us;
+    facts->owes_nulls = holds && declaration->nulls_on_expiry;
+    return was_output ? FRESHET_OK : put_row(taking, index, end_us, flags);
+}
+
+/* Forgets what the key's later rows do not need, and says when the next one is due. */
+static freshet_code end_row(taking *taking, uint32_t index)
+{
+    groups_state *state = taking->state;
+    group_entry *entry = state->entries[index];
+    evict(state, entry);
+    entry->due_us = next_due(state, entry);
+    if (!mark_dirty(state, index) || !push_due(state, index))
+        return error_memory(taking->err, TAKING);
+    if (is_over(entry) && !state->options.is_tracked)
+        forget_entry(state, index);
+    return FRESHET_OK;
+}
+
+static freshet_code take_due(taking *taking)
+{
+    groups_state *state = taking->state;
+    const due *first;
+    freshet_code code = FRESHET_OK;
+    while (code == FRESHET_OK && taking->out->n_rows < taking->max_rows &&
+           (first = first_due(state)) != NULL) {
+        uint32_t index = first->entry;
+        group_entry *entry = state->entries[index];
+        pop_due(state);
+        if (state->plan->is_rolling)
+            code = close_window(taking, index, next_due(state, entry));
+        if (code == FRESHET_OK)
+            code = end_row(taking, index);
+    }
+    return code;
+}
+
+/* The last end that groups_finish goes to. */
+static int64_t last_end(const groups_state *state)
+{
+    if (!state->plan->is_grid || state->options.until_us != INT64_MAX)
+        return state->options.until_us;
+    return state->newest_us == INT64_MIN ? INT64_MIN : floor_to(state->newest_us, DAY_US) + DAY_US;
+}
+
+/* The next row of a key that groups_finish has to output; INT64_MAX: none. */
+static int64_t next_finished(const groups_state *state, const group_entry *entry)
+{
+    if (state->plan->is_rolling)
+        return next_due(state, entry);
+    if (state->options.is_stream)
+        return INT64_MAX; /* all were output as they changed */
+    int64_t after_us = entry->facts.after_us;
+    return group_events_time(state->plan, &entry->events,
+                             after_us == -GROUPS_TIME_MAX ? after_us : after_us + 1);
+}
+
+static freshet_code take_finished(taking *taking)
+{
+    groups_state *state = taking->state;
+    freshet_code code = FRESHET_OK;
+    while (code == FRESHET_OK && taking->out->n_rows < taking->max_rows &&
+           state->finish_at < state->n_entries) {
+        group_entry *entry = state->entries[state->finish_at];
+        int64_t next = entry == NULL ? INT64_MAX : next_finished(state, entry);
+        if (next == INT64_MAX || next > last_end(state)) {
+            state->finish_at++;
+            continue;
+        }
+        code = close_window(taking, state->finish_at, next);
+        if (code == FRESHET_OK && state->options.is_stream)
+            code = end_row(taking, state->finish_at);
+    }
+    return code;
+}
+
+freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, groups_rows *out,
+                         freshet_error *err)
+{
+    taking taking = {.state = state, .arena = arena, .out = out, .max_rows = max_rows, .err = err};
+    assert(max_rows > 0);
+    *out = (groups_rows){0};
+    state->walker.n_overflows = 0;
+    freshet_code code = begin_rows(&taking);
+    if (code == FRESHET_OK)
+        code = take_changes(&taking);
+    if (code == FRESHET_OK && state->changes_taken == state->n_changes) {
+        state->changes_taken = state->n_changes = 0;
+        code = take_due(&taking);
+    }
+    if (code == FRESHET_OK && state->finishing)
+        code = take_finished(&taking);
+    out->n_overflows = state->walker.n_overflows;
+    return code;
+}
+
+bool groups_owes(groups_state *state)
+{
+    return !state->finishing &&
+           (state->changes_taken < state->n_changes || first_due(state) != NULL);
+}
+
+/* ---- saving ----------------------------------------------------------------------------------- */
+
+bool groups_next_dirty(const groups_state *state, uint32_t *cursor, groups_key *out)
+{
+    if (*cursor >= state->n_dirty)
+        return false;
+    uint32_t index = state->dirty[(*cursor)++];
+    const group_entry *entry = state->entries[index];
+    *out = (groups_key){entry->key, entry->key_length, index};
+    return true;
+}
+
+bool groups_is_empty(const groups_state *state, const groups_key *key)
+{
+    return is_over(state->entries[key->index]);
+}
+
+freshet_code groups_save(const groups_state *state, const groups_key *key, text_buffer *into,
+                         freshet_error *err)
+{
+    const group_entry *entry = state->entries[key->index];
+    group_bytes_put(state->plan, &entry->facts, &entry->events, into);
+    return into->failed ? error_memory(err, "saving groups") : FRESHET_OK;
+}
+
+void groups_clean(groups_state *state)
+{
+    for (uint32_t i = 0; i < state->n_dirty; i++) {
+        group_entry *entry = state->entries[state->dirty[i]];
+        entry->dirty = false;
+        if (is_over(entry))
+            forget_entry(state, state->dirty[i]);
+    }
+    state->n_dirty = 0;
+}
+
+freshet_code groups_restore(groups_state *state, const void *key, size_t key_length,
+                            const void *bytes, size_t length, freshet_error *err)
+{
+    group_events events = {0};
+    group_facts facts = {0};
+    if (key_length > GROUPS_KEY_BYTES_MAX)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "a saved key of groups is longer than any can be");
+    arena_reset(state->walker.scratch.arena);
+    freshet_code code = group_bytes_get(&state->walker, bytes, length, &facts, &events, err);
+    if (code != FRESHET_OK)
+        return code;
+    uint32_t index = find_entry(state, key, key_length);
+    if (index == NO_ENTRY) {
+        group_events_release(&state->walker, &events);
+        return error_memory(err, "restoring groups");
+    }
+    group_entry *entry = state->entries[index];
+    state->n_events -= entry->events.n;
+    group_events_release(&state->walker, &entry->events);
+    entry->events = events;
+    entry->facts = facts;
+    state->n_events += events.n;
+    entry->due_us = next_due(state, entry);
+    return push_due(state, index) ? FRESHET_OK : error_memory(err, "restoring groups");
+}
+
+/* What the state was kept for: which of its events are there follows from these. */
+static void put_shape(const groups_plan *plan, text_buffer *into)
+{
+    const int64_t numbers[] = {plan->slide_us, plan->is_grid, plan->declaration.emit_change,
+                               plan->n_windows};
+    text_append(into, (const char *)numbers, sizeof numbers);
+    for (uint32_t w = 0; w < plan->n_windows; w++)
+        text_append(into, (const char *)&plan->windows[w].length_us, sizeof(int64_t));
+}
+
+void groups_save_facts(const groups_state *state, text_buffer *into)
+{
+    const int64_t times[] = {state->time_us, state->oldest_us, state->newest_us};
+    text_append(into, (const char *)times, sizeof times);
+    put_shape(state->plan, into);
+}
+
+static bool get_numbers(const unsigned char **at, const unsigned char *end, int64_t *into, size_t n)
+{
+    if ((size_t)(end - *at) < n * sizeof *into)
+        return false;
+    memcpy(into, *at, n * sizeof *into);
+    *at += n * sizeof *into;
+    return true;
+}
+
+/* A window that the state was not kept for must lie within one that it was: less a slide, since the first end of
+ * either may come up to a slide after the last that was output. */
+static const char *misfit(const groups_plan *plan, const int64_t *shape, const int64_t *lengths)
+{
+    const int64_t n = shape[3];
+    if (!plan->is_rolling)
+        return NULL;
+    if (shape[0] != plan->slide_us || shape[1] != plan->is_grid)
+        return "the windows slide otherwise than those that the state was kept for";
+    if (shape[2] != plan->declaration.emit_change)
+        return "the state was kept for windows that are output at another moment (\"emit\")";
+    for (uint32_t w = 0; w < plan->n_windows; w++) {
+        bool fits = plan->windows[w].length_us <= lengths[n - 1] - plan->slide_us;
+        for (int64_t i = 0; i < n; i++)
+            fits = fits || plan->windows[w].length_us == lengths[i];
+        if (!fits)
+            return "the windows look further back than those that the state was kept for";
+    }
+    return NULL;
+}
+
+freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
+                                  const unsigned char *end, freshet_error *err)
+{
+    int64_t times[3], shape[4], lengths[GROUPS_WINDOWS_MAX];
+    if (!get_numbers(at, end, times, 3) || !get_numbers(at, end, shape, 4) || shape[3] < 1 ||
+        shape[3] > GROUPS_WINDOWS_MAX || !get_numbers(at, end, lengths, (size_t)shape[3]))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved facts of an aggregated feature set are damaged");
+    const char *reason = misfit(state->plan, shape, lengths);
+    if (reason != NULL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL, "%s", reason);
+    state->time_us = times[0];
+    state->oldest_us = times[1];
+    state->newest_us = times[2];
+    return FRESHET_OK;
+}
+
+/* ---- figures ---------------------------------------------------------------------------------- */
+
+groups_figures groups_measure(const groups_state *state)
+{
+    return (groups_figures){state->n_keys, state->n_events, state->memory.bytes};
+}
+
+void groups_fail_after(groups_state *state, int64_t n)
+{
+    state->memory.fail_after = n;
+}

@@ -1,0 +1,1006 @@
+/* query_plan.c - see query_plan.h.
+ *
+ * The tree is DuckDB's (json_serialize_sql): query nodes (SELECT_NODE, SET_OPERATION_NODE,
+ * RECURSIVE_CTE_NODE) with a map of their CTEs, table references (BASE_TABLE, SUBQUERY, JOIN,
+ * TABLE_FUNCTION ...) and expressions (objects with a "class"). The walk goes through all of it
+ * once, from the inside out, and asks of every query node and table reference one thing: does it
+ * CARRY, that is, is each of its rows made from exactly one row of a driving reader?
+ *
+ *     a table        carries if it is a driving reader, or a CTE that carries
+ *     a subquery     as its query
+ *     a join         if exactly one side carries, and no row of it is made up of nulls
+ *     a SELECT       if its FROM does, and nothing in it looks at several rows (aggregates,
+ *                    windows, DISTINCT, ORDER BY, LIMIT ...)
+ *     a UNION ALL    if both sides do
+ *
+ * A SELECT that carries gets the hidden column as its last; since exactly one item of its FROM
+ * carries, the bare name of the hidden column is enough to fetch it, and `*` must leave it out.
+ *
+ * What stands in the way of carrying is a refusal: on a stream a problem for the user, in a batch
+ * only a reason to run the query as a whole; the walk is then repeated on a fresh copy of the tree
+ * with no reader driving. Things that are never possible (unknown tables, functions that read
+ * files) are problems in both.
+ *
+ * Recursion follows the nesting of the query, at most PLAN_DEPTH_MAX deep.
+ */
+#include "source/query_plan.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "source/query_tree.h"
+#include "source/spark_macros.h"
+
+/* A name in a FROM clause. */
+typedef struct item {
+    const struct item *next; /* in the same FROM */
+    const struct item *all;  /* in the whole query */
+    const char *alias;
+    int64_t reader; /* -1: a CTE, subquery or function */
+    bool carries;
+} item;
+
+typedef struct cte {
+    const struct cte *outer;
+    const char *name;
+    const item *carrier; /* NULL: does not carry */
+} cte;
+
+/* A name that may be a column's, or that of a whole row. */
+typedef struct mention {
+    const struct mention *next;
+    const char *name;
+    bool is_alone;
+} mention;
+
+/* One of DuckDB's that aggregates; or else one whose result depends on more than its arguments. */
+typedef struct function {
+    const char *name;
+    bool is_aggregate;
+} function;
+
+typedef struct planner {
+    arena *arena;
+    const plan_reader *readers;
+    uint32_t n_readers;
+    const bool *drives;
+    bool is_stream;
+    function *functions; /* sorted by name */
+    uint32_t n_functions;
+    plan_report_fn *report;
+    void *context;
+    bool is_quiet; /* the problems have been reported */
+    uint32_t n_problems;
+    uint32_t n_refusals;
+    plan *out;
+    yyjson_mut_doc *document;
+    const item *items;
+    const mention *mentions;
+    bool no_memory;
+} planner;
+
+static const item *walk_query(planner *planner, node *query, const cte *ctes, uint32_t depth);
+static void walk_expressions(planner *planner, node *any, const cte *ctes, const item *carrier,
+                             uint32_t depth);
+
+/* ---- reporting ---- */
+
+static void report(planner *planner, int64_t position, const char *format, va_list args)
+{
+    char text[640];
+    vsnprintf(text, sizeof text, format, args);
+    planner->n_problems++;
+    planner->report(planner->context, position, text);
+}
+
+/* Never possible: a table that is not there, or what DuckDB itself would not find. */
+static void __attribute__((format(printf, 3, 4)))
+complain_of_name(planner *planner, int64_t position, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    planner->out->is_resolved = false;
+    if (!planner->is_quiet)
+        report(planner, position, format, args);
+    va_end(args);
+}
+
+/* Never possible. */
+static void __attribute__((format(printf, 3, 4)))
+complain(planner *planner, int64_t position, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (!planner->is_quiet)
+        report(planner, position, format, args);
+    va_end(args);
+}
+
+/* Not possible row by row. */
+static void __attribute__((format(printf, 3, 4)))
+refuse(planner *planner, int64_t position, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    planner->n_refusals++;
+    if (planner->is_stream && !planner->is_quiet)
+        report(planner, position, format, args);
+    va_end(args);
+}
+
+static bool too_deep(planner *planner, uint32_t depth)
+{
+    if (depth <= PLAN_DEPTH_MAX)
+        return false;
+    complain(planner, -1, "the query is nested more than %d deep", PLAN_DEPTH_MAX);
+    return true;
+}
+
+/* ---- changing the tree ---- */
+
+static void put_text(planner *planner, node *object, const char *key, const char *text)
+{
+    node *name = yyjson_mut_str(planner->document, key);
+    node *value = yyjson_mut_strcpy(planner->document, text);
+    if (name == NULL || value == NULL || !yyjson_mut_obj_put(object, name, value))
+        planner->no_memory = true;
+}
+
+/* ---- names ---- */
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (strcasecmp(name, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int64_t find_reader(const planner *planner, const char *name)
+{
+    for (uint32_t i = 0; i < planner->n_readers; i++) {
+        if (strcasecmp(planner->readers[i].id, name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static bool is_column(const planner *planner, const char *name)
+{
+    for (uint32_t i = 0; i < planner->n_readers; i++) {
+        if (schema_find(planner->readers[i].schema, name) >= 0)
+            return true;
+    }
+    return false;
+}
+
+static void use_column(planner *planner, const char *name)
+{
+    for (uint32_t i = 0; i < planner->n_readers; i++) {
+        int64_t column = schema_find(planner->readers[i].schema, name);
+        if (column >= 0)
+            planner->out->columns[i][column] = true;
+    }
+}
+
+static void use_all(planner *planner, int64_t reader)
+{
+    for (uint32_t i = 0; reader >= 0 && i < planner->readers[reader].schema->n_fields; i++)
+        planner->out->columns[reader][i] = true;
+}
+
+static void use_everything(planner *planner)
+{
+    for (uint32_t i = 0; i < planner->n_readers; i++)
+        use_all(planner, i);
+}
+
+static void add_mention(planner *planner, const char *name, bool is_alone)
+{
+    mention *new = arena_alloc(planner->arena, sizeof *new);
+    if (new == NULL) {
+        planner->no_memory = true;
+        return;
+    }
+    *new = (mention){planner->mentions, name, is_alone};
+    planner->mentions = new;
+}
+
+/* Which columns the query may use: those whose names are mentioned anywhere, and all of a reader
+ * whose rows are mentioned as a whole. Rather too many than too few. */
+static void use_mentioned(planner *planner)
+{
+    for (const mention *mention = planner->mentions; mention != NULL; mention = mention->next) {
+        use_column(planner, mention->name);
+        for (const item *item = planner->items; mention->is_alone && item != NULL; item = item->all)
+            if (strcasecmp(item->alias, mention->name) == 0)
+                use_all(planner, item->reader);
+    }
+}
+
+/* ---- the FROM clause ---- */
+
+/* What one table reference is: its names, and which of them carries (NULL: none). */
+typedef struct from {
+    const item *items;
+    const item *carrier;
+} from;
+
+static from one_item(planner *planner, const char *alias, int64_t reader, bool carries)
+{
+    item *new = arena_alloc(planner->arena, sizeof *new);
+    if (new == NULL) {
+        planner->no_memory = true;
+        return (from){NULL, NULL};
+    }
+    *new = (item){.all = planner->items, .alias = alias, .reader = reader, .carries = carries};
+    planner->items = new;
+    return (from){new, carries ? new : NULL};
+}
+
+/* The reader behind a CTE or subquery, for messages. */
+static from named_after(from from, const item *inner)
+{
+    if (from.carrier != NULL && inner->reader >= 0)
+        from.carrier = inner;
+    return from;
+}
+
+static const char *stream_name(const planner *planner, const item *carrier)
+{
+    return carrier->reader >= 0 ? planner->readers[carrier->reader].id : carrier->alias;
+}
+
+static void refuse_sample(planner *planner, node *object, const item *carrier, int64_t position)
+{
+    if (carrier != NULL && !yyjson_mut_is_null(yyjson_mut_obj_get(object, "sample")))
+        refuse(planner, position,
+               "a sample of the stream \"%s\" is not possible: a replay would choose other rows; "
+               "choose by a value instead, as in WHERE hash(key) %% 10 = 0",
+               stream_name(planner, carrier));
+}
+
+static void complain_of_table(planner *planner, node *table, const char *name)
+{
+    const char **ids = arena_zero(planner->arena, planner->n_readers, sizeof *ids);
+    if (ids == NULL) {
+        planner->no_memory = true;
+        return;
+    }
+    for (uint32_t i = 0; i < planner->n_readers; i++)
+        ids[i] = planner->readers[i].id;
+    const char *nearest = text_nearest(name, ids, planner->n_readers);
+    int64_t position = tree_position(table);
+    if (strpbrk(name, "./:*?") != NULL)
+        complain_of_name(
+            planner, position,
+            "the query cannot read the file \"%s\" by itself: declare a reader for it and "
+            "name its id here",
+            name);
+    else if (nearest != NULL)
+        complain_of_name(planner, position, "there is no reader \"%s\"; did you mean \"%s\"?", name,
+                         nearest);
+    else
+        complain_of_name(planner, position,
+                         "there is no reader \"%s\": the query can read the source's readers only",
+                         name);
+}
+
+static from walk_table(planner *planner, node *table, const cte *ctes)
+{
+    const char *name = tree_text(table, "table_name"), *alias = tree_text(table, "alias");
+    bool is_bare =
+        *tree_text(table, "schema_name") == '\0' && *tree_text(table, "catalog_name") == '\0';
+    if (*alias == '\0')
+        alias = name;
+    for (const cte *known = ctes; is_bare && known != NULL; known = known->outer) {
+        if (strcasecmp(known->name, name) == 0)
+            return named_after(one_item(planner, alias, -1, known->carrier != NULL),
+                               known->carrier);
+    }
+    int64_t reader = is_bare ? find_reader(planner, name) : -1;
+    if (reader < 0) {
+        if (is_bare)
+            complain_of_table(planner, table, name);
+        else
+            complain_of_name(
+                planner, tree_position(table),
+                "\"%s\" has a schema in front: the query can read the source's readers only, "
+                "by their ids",
+                name);
+        return one_item(planner, alias, -1, false);
+    }
+    const plan_reader *known = &planner->readers[reader];
+    put_text(planner, table, "alias", alias);
+    put_text(planner, table, "table_name", planner->drives[reader] ? known->driving : known->table);
+    planner->out->is_used[reader] = true;
+    if (!tree_is_empty(yyjson_mut_obj_get(table, "column_name_alias")))
+        use_all(planner, reader);
+    return one_item(planner, alias, reader, planner->drives[reader]);
+}
+
+/* The two sides of a join in the words of the refusal, or NULL where the join can be followed. */
+static const char *lost_side(const char *type, bool left_carries)
+{
+    bool is_left = strcmp(type, "LEFT") == 0, is_right = strcmp(type, "RIGHT") == 0;
+    if (strcmp(type, "FULL") == 0 || strcmp(type, "OUTER") == 0)
+        return "a FULL JOIN";
+    if (left_carries)
+        return is_right ? "the left side of a RIGHT JOIN" : NULL;
+    if (is_left)
+        return "the right side of a LEFT JOIN";
+    if (strcmp(type, "SEMI") == 0)
+        return "the right side of a SEMI JOIN";
+    return strcmp(type, "ANTI") == 0 ? "the right side of an ANTI JOIN" : NULL;
+}
+
+static void check_join(planner *planner, node *join, const item *left, const item *right)
+{
+    int64_t position = tree_position(join);
+    if (position < 0)
+        position = tree_first_position(yyjson_mut_obj_get(join, "right"), 0);
+    const char *kind = tree_text(join, "ref_type");
+    if (left != NULL && right != NULL) {
+        refuse(
+            planner, position,
+            "a join of two streams (\"%s\" and \"%s\") is not possible: any row might still find "
+            "its partner, so all of both would have to be kept for ever; make one of them a "
+            "reader without stream: true, or put their rows together by UNION ALL",
+            stream_name(planner, left), stream_name(planner, right));
+        return;
+    }
+    const item *carrier = left != NULL ? left : right;
+    if (carrier == NULL)
+        return;
+    const char *side = lost_side(tree_text(join, "join_type"), left != NULL);
+    if (strcmp(kind, "POSITIONAL") == 0)
+        refuse(planner, position,
+               "a POSITIONAL JOIN with the stream \"%s\" is not possible: its rows have no fixed "
+               "numbers; join on a column",
+               stream_name(planner, carrier));
+    else if (strcmp(kind, "ASOF") == 0 && left == NULL)
+        refuse(
+            planner, position,
+            "the stream \"%s\" cannot be the right side of an ASOF JOIN: a later row might match "
+            "better; put the stream on the left",
+            stream_name(planner, carrier));
+    else if (side != NULL)
+        refuse(
+            planner, position,
+            "the stream \"%s\" cannot be on %s: whether the other side's row has a match is only "
+            "known after the stream's last row; put the stream on the left of a LEFT JOIN",
+            stream_name(planner, carrier), side);
+}
+
+static const item *append(const item *first, const item *second)
+{
+    if (first == NULL)
+        return second;
+    item *last = (item *)first;
+    while (last->next != NULL)
+        last = (item *)last->next;
+    last->next = second;
+    return first;
+}
+
+static from walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth);
+
+static from walk_join(planner *planner, node *join, const cte *ctes, uint32_t depth)
+{
+    from left = walk_from(planner, yyjson_mut_obj_get(join, "left"), ctes, depth + 1);
+    from right = walk_from(planner, yyjson_mut_obj_get(join, "right"), ctes, depth + 1);
+    check_join(planner, join, left.carrier, right.carrier);
+    const item *carrier = left.carrier != NULL ? left.carrier : right.carrier;
+    walk_expressions(planner, yyjson_mut_obj_get(join, "condition"), ctes, carrier, depth + 1);
+    size_t index, n;
+    node *column;
+    yyjson_mut_arr_foreach(yyjson_mut_obj_get(join, "using_columns"), index, n, column)
+    {
+        if (yyjson_mut_is_str(column))
+            add_mention(planner, yyjson_mut_get_str(column), false);
+    }
+    if (strcmp(tree_text(join, "ref_type"), "NATURAL") == 0)
+        use_everything(planner);
+    return (from){append(left.items, right.items), carrier};
+}
+
+static from walk_function(planner *planner, node *reference, const cte *ctes, uint32_t depth)
+{
+    static const char *const harmless[] = {"unnest",    "range",     "generate_series",
+                                           "json_each", "json_tree", NULL};
+    node *function = yyjson_mut_obj_get(reference, "function");
+    const char *name = tree_text(function, "function_name"), *alias = tree_text(reference, "alias");
+    if (!is_one_of(name, harmless))
+        complain_of_name(
+            planner, tree_position(reference),
+            "the query cannot use the table function %s(): declare a reader instead and name "
+            "its id here (unnest, range, generate_series and json_each are possible)",
+            name);
+    walk_expressions(planner, yyjson_mut_obj_get(function, "children"), ctes, NULL, depth + 1);
+    return one_item(planner, *alias == '\0' ? name : alias, -1, false);
+}
+
+static from walk_subquery(planner *planner, node *reference, const cte *ctes, uint32_t depth)
+{
+    node *query = yyjson_mut_obj_get(yyjson_mut_obj_get(reference, "subquery"), "node");
+    const item *carrier = walk_query(planner, query, ctes, depth + 1);
+    return named_after(one_item(planner, tree_text(reference, "alias"), -1, carrier != NULL),
+                       carrier);
+}
+
+static from walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth)
+{
+    from from = {NULL, NULL};
+    if (too_deep(planner, depth) || tree_is(reference, "EMPTY"))
+        return from;
+    if (tree_is(reference, "BASE_TABLE")) {
+        from = walk_table(planner, reference, ctes);
+    } else if (tree_is(reference, "SUBQUERY")) {
+        from = walk_subquery(planner, reference, ctes, depth);
+    } else if (tree_is(reference, "JOIN")) {
+        from = walk_join(planner, reference, ctes, depth);
+    } else if (tree_is(reference, "TABLE_FUNCTION")) {
+        from = walk_function(planner, reference, ctes, depth);
+    } else if (tree_is(reference, "EXPRESSION_LIST")) {
+        walk_expressions(planner, yyjson_mut_obj_get(reference, "values"), ctes, NULL, depth + 1);
+        from = one_item(planner, tree_text(reference, "alias"), -1, false);
+    } else if (tree_is(reference, "PIVOT")) {
+        from = walk_from(planner, yyjson_mut_obj_get(reference, "source"), ctes, depth + 1);
+        use_everything(planner);
+        if (from.carrier != NULL)
+            refuse(planner, tree_position(reference),
+                   "PIVOT and UNPIVOT of the stream \"%s\" are not possible: write the columns as "
+                   "CASE expressions, or use a feature of the feature set",
+                   stream_name(planner, from.carrier));
+    } else {
+        complain(planner, tree_position(reference),
+                 "DESCRIBE, SUMMARIZE and SHOW are not possible in the query");
+    }
+    refuse_sample(planner, reference, from.carrier, tree_position(reference));
+    return from;
+}
+
+/* ---- expressions ---- */
+
+static int compare_name(const void *name, const void *element)
+{
+    return strcasecmp(name, ((const function *)element)->name);
+}
+
+static const function *find_function(const planner *planner, const char *name)
+{
+    if (planner->n_functions == 0)
+        return NULL;
+    return bsearch(name, planner->functions, planner->n_functions, sizeof *planner->functions,
+                   compare_name);
+}
+
+/* Macros hide what they do: those of DuckDB and ours that aggregate are told by name. */
+static bool is_aggregate(const planner *planner, const char *name)
+{
+    static const char *const hidden[] = {"count_star", "geomean",      "geometric_mean",
+                                         "wavg",       "weighted_avg", NULL};
+    const function *function = find_function(planner, name);
+    for (uint32_t i = 0; i < spark_macros_n; i++) {
+        if (spark_macros[i].is_aggregate && strcasecmp(spark_macros[i].name, name) == 0)
+            return true;
+    }
+    return (function != NULL && function->is_aggregate) || is_one_of(name, hidden);
+}
+
+static void check_function(planner *planner, node *function, const item *carrier)
+{
+    const char *name = tree_text(function, "function_name");
+    int64_t position = tree_position(function);
+    const struct function *known = find_function(planner, name);
+    bool is_clock = (known != NULL && !known->is_aggregate) ||
+                    (strcasecmp(name, "age") == 0 &&
+                     yyjson_mut_get_len(yyjson_mut_obj_get(function, "children")) == 1);
+    if (is_clock && planner->is_stream)
+        complain(planner, position,
+                 "%s() is not possible on a stream: a replay would give another value; use the "
+                 "event's own time, or compute it where the feature is read",
+                 name);
+    if (carrier != NULL && is_aggregate(planner, name))
+        refuse(planner, position,
+               "%s() over the stream \"%s\" is not possible: an aggregate needs all rows, and a "
+               "stream has no last one; use a windowed feature of the feature set",
+               strcmp(name, "count_star") == 0 ? "count" : name, stream_name(planner, carrier));
+}
+
+/* current_date and its like come as columns; a real column of that name has precedence. */
+static void check_column(planner *planner, node *column)
+{
+    static const char *const clocks[] = {"current_date", "current_time",   "current_timestamp",
+                                         "localtime",    "localtimestamp", NULL};
+    node *names = yyjson_mut_obj_get(column, "column_names");
+    size_t index, n;
+    node *name;
+    yyjson_mut_arr_foreach(names, index, n, name)
+    {
+        if (yyjson_mut_is_str(name))
+            add_mention(planner, yyjson_mut_get_str(name), n == 1);
+    }
+    const char *first = yyjson_mut_get_str(yyjson_mut_arr_get_first(names));
+    if (planner->is_stream && first != NULL && yyjson_mut_arr_size(names) == 1 &&
+        is_one_of(first, clocks) && !is_column(planner, first) &&
+        !tree_has_alias(yyjson_mut_doc_get_root(planner->document), first, 0))
+        complain(planner, tree_position(column),
+                 "%s is not possible on a stream: a replay would give another value; use the "
+                 "event's own time, or compute it where the feature is read",
+                 first);
+}
+
+/* A subquery inside an expression. */
+static void walk_nested_query(planner *planner, node *expression, const cte *ctes, uint32_t depth)
+{
+    node *query = yyjson_mut_obj_get(yyjson_mut_obj_get(expression, "subquery"), "node");
+    const item *carrier = walk_query(planner, query, ctes, depth + 1);
+    if (carrier != NULL)
+        refuse(
+            planner, tree_position(expression),
+            "the stream \"%s\" cannot be read inside an expression: the answer would change with "
+            "every row that comes; join with a reader without stream: true instead",
+            stream_name(planner, carrier));
+}
+
+static void check_expression(planner *planner, node *object, const cte *ctes, const item *carrier,
+                             uint32_t depth)
+{
+    if (tree_has_class(object, "FUNCTION"))
+        check_function(planner, object, carrier);
+    else if (tree_has_class(object, "COLUMN_REF"))
+        check_column(planner, object);
+    else if (tree_has_class(object, "SUBQUERY"))
+        walk_nested_query(planner, object, ctes, depth);
+    else if (tree_has_class(object, "WINDOW") && carrier != NULL)
+        refuse(planner, tree_position(object),
+               "%s() OVER the stream \"%s\" is not possible: a window function looks at rows that "
+               "have not come yet, or are gone; use a windowed feature of the feature set",
+               tree_text(object, "function_name"), stream_name(planner, carrier));
+}
+
+/* All expressions in any part of the tree that holds no table reference. */
+static void walk_expressions(planner *planner, node *any, const cte *ctes, const item *carrier,
+                             uint32_t depth)
+{
+    if (any == NULL || !yyjson_mut_is_ctn(any) || too_deep(planner, depth))
+        return;
+    size_t index, n;
+    node *key, *value;
+    if (yyjson_mut_is_arr(any)) {
+        yyjson_mut_arr_foreach(any, index, n, value)
+            walk_expressions(planner, value, ctes, carrier, depth + 1);
+        return;
+    }
+    check_expression(planner, any, ctes, carrier, depth);
+    yyjson_mut_obj_foreach(any, index, n, key, value)
+    {
+        if (strcmp(yyjson_mut_get_str(key), "subquery") != 0)
+            walk_expressions(planner, value, ctes, carrier, depth + 1);
+    }
+}
+
+/* ---- stars ---- */
+
+static void exclude_hidden(planner *planner, node *star)
+{
+    node *name = yyjson_mut_str(planner->document, SOURCE_ROW_COLUMN);
+    if (!yyjson_mut_arr_append(yyjson_mut_obj_get(star, "exclude_list"), name))
+        planner->no_memory = true;
+}
+
+static void fix_star(planner *planner, node *star, const item *items, bool carries)
+{
+    const char *relation = tree_text(star, "relation_name");
+    bool is_all = *relation == '\0', has_hidden = carries && is_all;
+    for (const item *item = items; item != NULL; item = item->next) {
+        if (!is_all && strcasecmp(item->alias, relation) != 0)
+            continue;
+        use_all(planner, item->reader);
+        has_hidden |= item->carries;
+    }
+    if (!is_all) /* or all fields of a struct */
+        add_mention(planner, relation, false);
+    if (has_hidden && carries)
+        exclude_hidden(planner, star);
+}
+
+/* Every `*` of a SELECT, but not those of the queries nested in it. */
+static void fix_stars(planner *planner, node *any, const item *items, bool carries, uint32_t depth)
+{
+    if (any == NULL || !yyjson_mut_is_ctn(any) || depth > PLAN_DEPTH_MAX)
+        return;
+    size_t index, n;
+    node *key, *value;
+    if (yyjson_mut_is_arr(any)) {
+        yyjson_mut_arr_foreach(any, index, n, value)
+            fix_stars(planner, value, items, carries, depth + 1);
+        return;
+    }
+    if (tree_has_class(any, "STAR"))
+        fix_star(planner, any, items, carries);
+    yyjson_mut_obj_foreach(any, index, n, key, value)
+    {
+        if (strcmp(yyjson_mut_get_str(key), "subquery") != 0)
+            fix_stars(planner, value, items, carries, depth + 1);
+    }
+}
+
+/* ---- query nodes ---- */
+
+static void add_hidden(planner *planner, node *select)
+{
+    yyjson_mut_doc *document = planner->document;
+    node *column = yyjson_mut_obj(document), *names = yyjson_mut_arr(document);
+    bool ok = yyjson_mut_obj_add_str(document, column, "class", "COLUMN_REF") &&
+              yyjson_mut_obj_add_str(document, column, "type", "COLUMN_REF") &&
+              yyjson_mut_obj_add_str(document, column, "alias", "") &&
+              yyjson_mut_obj_add_uint(document, column, "query_location", UINT64_MAX) &&
+              yyjson_mut_arr_add_str(document, names, SOURCE_ROW_COLUMN) &&
+              yyjson_mut_obj_add_val(document, column, "column_names", names) &&
+              yyjson_mut_arr_append(yyjson_mut_obj_get(select, "select_list"), column);
+    if (!ok)
+        planner->no_memory = true;
+}
+
+/* DISTINCT, ORDER BY and LIMIT, of a SELECT or a UNION. */
+static void check_modifiers(planner *planner, node *query, const item *carrier)
+{
+    size_t index, n;
+    node *modifier;
+    const char *stream = stream_name(planner, carrier);
+    yyjson_mut_arr_foreach(yyjson_mut_obj_get(query, "modifiers"), index, n, modifier)
+    {
+        int64_t position = tree_first_position(modifier, 0);
+        if (tree_is(modifier, "DISTINCT_MODIFIER"))
+            refuse(planner,
+                   position >= 0 ? position
+                                 : tree_first_position(yyjson_mut_obj_get(query, "select_list"), 0),
+                   "DISTINCT over the stream \"%s\" is not possible: every row would have to be "
+                   "remembered for ever; the feature set gives the newest row of each key anyway",
+                   stream);
+        else if (tree_is(modifier, "ORDER_MODIFIER"))
+            refuse(planner, position,
+                   "ORDER BY over the stream \"%s\" is not possible: there is no last row to wait "
+                   "for; the rows keep the order in which they are read",
+                   stream);
+        else
+            refuse(planner, position,
+                   "LIMIT over the stream \"%s\" is not possible: it would count the rows of each "
+                   "micro-batch anew; choose rows by WHERE",
+                   stream);
+    }
+}
+
+static void check_groups(planner *planner, node *select, const item *carrier)
+{
+    node *groups = yyjson_mut_obj_get(select, "group_expressions");
+    node *having = yyjson_mut_obj_get(select, "having");
+    node *qualify = yyjson_mut_obj_get(select, "qualify");
+    const char *stream = stream_name(planner, carrier);
+    if (!tree_is_empty(groups) ||
+        strcmp(tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0)
+        refuse(planner, tree_first_position(groups, 0),
+               "GROUP BY over the stream \"%s\" is not possible: no group would ever be complete; "
+               "use a windowed feature of the feature set",
+               stream);
+    if (yyjson_mut_is_obj(having))
+        refuse(planner, tree_first_position(having, 0),
+               "HAVING over the stream \"%s\" is not possible: no group would ever be complete; "
+               "choose rows by WHERE",
+               stream);
+    if (yyjson_mut_is_obj(qualify))
+        refuse(planner, tree_first_position(qualify, 0),
+               "QUALIFY over the stream \"%s\" is not possible: a window function looks at rows "
+               "that have not come yet, or are gone; use a windowed feature of the feature set",
+               stream);
+}
+
+static const item *walk_select(planner *planner, node *select, const cte *ctes, uint32_t depth)
+{
+    static const char *const parts[] = {"select_list", "where_clause", "group_expressions",
+                                        "having",      "qualify",      "modifiers"};
+    node *from_table = yyjson_mut_obj_get(select, "from_table");
+    from from = walk_from(planner, from_table, ctes, depth + 1);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        node *part = yyjson_mut_obj_get(select, parts[i]);
+        walk_expressions(planner, part, ctes, from.carrier, depth + 1);
+        fix_stars(planner, part, from.items, from.carrier != NULL, depth + 1);
+    }
+    if (from.carrier == NULL)
+        return NULL;
+    check_groups(planner, select, from.carrier);
+    check_modifiers(planner, select, from.carrier);
+    refuse_sample(planner, select, from.carrier, tree_first_position(from_table, 0));
+    add_hidden(planner, select);
+    return from.carrier;
+}
+
+static const item *walk_set_operation(planner *planner, node *set, const cte *ctes, uint32_t depth)
+{
+    node *sides[] = {yyjson_mut_obj_get(set, "left"), yyjson_mut_obj_get(set, "right")};
+    const item *left = walk_query(planner, sides[0], ctes, depth + 1);
+    const item *right = walk_query(planner, sides[1], ctes, depth + 1);
+    const item *carrier = left != NULL ? left : right;
+    walk_expressions(planner, yyjson_mut_obj_get(set, "modifiers"), ctes, carrier, depth + 1);
+    if (carrier == NULL)
+        return NULL;
+    const char *type = tree_text(set, "setop_type");
+    bool is_union = strncmp(type, "UNION", 5) == 0;
+    bool is_all = yyjson_mut_get_bool(yyjson_mut_obj_get(set, "setop_all"));
+    int64_t position = tree_first_position(yyjson_mut_obj_get(sides[1], "select_list"), 0);
+    if (!is_union)
+        refuse(
+            planner, position,
+            "%s over the stream \"%s\" is not possible: every row would have to be remembered for "
+            "ever; use a SEMI or ANTI JOIN with a reader without stream: true",
+            type, stream_name(planner, carrier));
+    else if (!is_all)
+        refuse(
+            planner, position,
+            "UNION over the stream \"%s\" is not possible: to drop repeated rows, every row would "
+            "have to be remembered for ever; use UNION ALL",
+            stream_name(planner, carrier));
+    else if (left == NULL || right == NULL)
+        refuse(
+            planner, tree_first_position(yyjson_mut_obj_get(sides[left != NULL], "select_list"), 0),
+            "one side of UNION ALL reads the stream \"%s\", and this one reads no stream: its rows "
+            "would come again with each micro-batch; make its reader stream: true",
+            stream_name(planner, carrier));
+    check_modifiers(planner, set, carrier);
+    return carrier;
+}
+
+static const item *walk_recursive(planner *planner, node *query, const cte *ctes, uint32_t depth)
+{
+    const cte self = {ctes, tree_text(query, "cte_name"), NULL};
+    const item *left = walk_query(planner, yyjson_mut_obj_get(query, "left"), ctes, depth + 1);
+    const item *right = walk_query(planner, yyjson_mut_obj_get(query, "right"), &self, depth + 1);
+    const item *carrier = left != NULL ? left : right;
+    if (carrier != NULL)
+        refuse(
+            planner, tree_first_position(query, 0),
+            "WITH RECURSIVE over the stream \"%s\" is not possible: the recursion would never see "
+            "all rows; use a reader without stream: true",
+            stream_name(planner, carrier));
+    return carrier;
+}
+
+/* The CTEs of a query node, each seeing those before it. */
+static const cte *walk_ctes(planner *planner, node *query, const cte *ctes, uint32_t depth)
+{
+    size_t index, n;
+    node *entry;
+    node *map = yyjson_mut_obj_get(yyjson_mut_obj_get(query, "cte_map"), "map");
+    yyjson_mut_arr_foreach(map, index, n, entry)
+    {
+        cte *new = arena_alloc(planner->arena, sizeof *new);
+        if (new == NULL) {
+            planner->no_memory = true;
+            return ctes;
+        }
+        *new = (cte){ctes, tree_text(entry, "key"),
+                     walk_query(planner, tree_cte_body(entry), ctes, depth + 1)};
+        ctes = new;
+    }
+    return ctes;
+}
+
+/* NULL, or the item that the query's rows come from. */
+static const item *walk_query(planner *planner, node *query, const cte *ctes, uint32_t depth)
+{
+    if (query == NULL || too_deep(planner, depth))
+        return NULL;
+    ctes = walk_ctes(planner, query, ctes, depth);
+    if (tree_is(query, "SELECT_NODE"))
+        return walk_select(planner, query, ctes, depth);
+    if (tree_is(query, "SET_OPERATION_NODE"))
+        return walk_set_operation(planner, query, ctes, depth);
+    if (tree_is(query, "RECURSIVE_CTE_NODE"))
+        return walk_recursive(planner, query, ctes, depth);
+    complain(planner, -1, "this form of query (%s) is not possible", tree_text(query, "type"));
+    return NULL;
+}
+
+/* ---- the whole ---- */
+
+static void note_driver(void *context, const char *table)
+{
+    planner *planner = context;
+    int64_t reader = find_reader(planner, table);
+    if (reader >= 0)
+        planner->out->drives[reader] = true;
+}
+
+static int compare_functions(const void *a, const void *b)
+{
+    return strcasecmp(((const function *)a)->name, ((const function *)b)->name);
+}
+
+/* DuckDB's aggregates, and its functions whose result depends on more than the arguments. It takes
+ * DuckDB some 20 ms to list its functions: a query that calls none does without. */
+static freshet_code ask_functions(planner *planner, sql_session *session, const char *json,
+                                  freshet_error *err)
+{
+    static const char *const sql =
+        "SELECT function_name, function_type = 'aggregate' FROM duckdb_functions() WHERE "
+        "function_type = 'aggregate' OR (stability <> 'CONSISTENT' AND function_name <> 'error')";
+    sql_statement *statement = NULL;
+    batch rows;
+    if (strstr(json, "\"is_operator\":false") == NULL)
+        return FRESHET_OK;
+    freshet_code code = sql_prepare(session, sql, &statement, NULL, err);
+    if (code == FRESHET_OK)
+        code = sql_run(statement, planner->arena, &rows, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < rows.n_rows; i++) {
+        if (i == 0)
+            planner->functions =
+                arena_zero(planner->arena, rows.n_rows, sizeof *planner->functions);
+        const cell_text *name = &((const cell_text *)rows.columns[0].data)[i];
+        const char *copy = arena_copy(planner->arena, text_bytes(name), name->length);
+        if (planner->functions == NULL || copy == NULL)
+            code = error_memory(err, "planning the query");
+        else
+            planner->functions[planner->n_functions++] =
+                (function){copy, ((const uint8_t *)rows.columns[1].data)[i]};
+    }
+    sql_statement_close(statement);
+    if (planner->functions != NULL)
+        qsort(planner->functions, planner->n_functions, sizeof *planner->functions,
+              compare_functions);
+    return code;
+}
+
+static node *copy_tree(planner *planner, yyjson_doc *tree)
+{
+    planner->document = yyjson_doc_mut_copy(tree, NULL);
+    node *root = yyjson_mut_doc_get_root(planner->document);
+    node *statements = yyjson_mut_obj_get(root, "statements");
+    return yyjson_mut_obj_get(yyjson_mut_arr_get_first(statements), "node");
+}
+
+static freshet_code write_sql(planner *planner, sql_session *session, freshet_error *err)
+{
+    size_t length = 0;
+    char *json = planner->no_memory ? NULL : yyjson_mut_write(planner->document, 0, &length);
+    if (json == NULL)
+        return error_memory(err, "planning the query");
+    freshet_code code =
+        sql_from_tree(session, planner->arena, json, length, &planner->out->sql, err);
+    free(json);
+    return code;
+}
+
+static void complain_of_unread(planner *planner, const item *carrier)
+{
+    uint32_t n_problems = planner->n_problems;
+    for (uint32_t i = 0; i < planner->n_readers; i++) {
+        if (planner->readers[i].is_stream && !planner->out->is_used[i])
+            complain(planner, -1,
+                     "the reader \"%s\" is a stream, and the query does not read it: use it, or "
+                     "leave it out",
+                     planner->readers[i].id);
+    }
+    if (carrier == NULL && planner->n_problems == n_problems && planner->n_refusals == 0 &&
+        planner->n_problems == 0)
+        complain(planner, -1, "the query reads a stream, but gives none of its rows");
+}
+
+/* One walk with these driving readers; true if the query runs row by row. */
+static bool walk(planner *planner, yyjson_doc *tree, bool *drives)
+{
+    planner->drives = drives;
+    planner->out->is_resolved = true;
+    planner->n_refusals = 0;
+    planner->items = NULL;
+    planner->mentions = NULL;
+    yyjson_mut_doc_free(planner->document);
+    node *query = copy_tree(planner, tree);
+    if (query == NULL) {
+        planner->no_memory = true;
+        return false;
+    }
+    const item *carrier = walk_query(planner, query, NULL, 1);
+    use_mentioned(planner);
+    if (planner->is_stream && !planner->is_quiet)
+        complain_of_unread(planner, carrier);
+    return carrier != NULL && planner->n_refusals == 0;
+}
+
+static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *session,
+                              bool as_a_whole, freshet_error *err)
+{
+    plan *out = planner->out;
+    node *query = copy_tree(planner, tree);
+    for (uint32_t i = 0; i < planner->n_readers; i++)
+        out->drives[i] = planner->readers[i].is_stream;
+    if (!planner->is_stream)
+        tree_leftmost(query, note_driver, planner);
+    out->by_rows = walk(planner, tree, out->drives) && !as_a_whole;
+    if (planner->n_problems > 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the source's query cannot be run");
+    if (!out->by_rows) {
+        memset(out->drives, 0, planner->n_readers * sizeof *out->drives);
+        planner->is_quiet = true;
+        walk(planner, tree, out->drives);
+    }
+    return write_sql(planner, session, err);
+}
+
+static bool make_room(planner *planner)
+{
+    arena *arena = planner->arena;
+    plan *out = planner->out;
+    out->drives = arena_zero(arena, planner->n_readers, sizeof *out->drives);
+    out->is_used = arena_zero(arena, planner->n_readers, sizeof *out->is_used);
+    out->columns = arena_zero(arena, planner->n_readers, sizeof *out->columns);
+    if (out->drives == NULL || out->is_used == NULL || out->columns == NULL)
+        return false;
+    for (uint32_t i = 0; i < planner->n_readers; i++) {
+        out->columns[i] =
+            arena_zero(arena, planner->readers[i].schema->n_fields, sizeof **out->columns);
+        if (out->columns[i] == NULL)
+            return false;
+        planner->is_stream |= planner->readers[i].is_stream;
+    }
+    return true;
+}
+
+#define NO_SELECT "the query must be one SELECT over the readers' ids; this is another statement"
+
+/* The text's syntax tree; FRESHET_BAD_DECLARATION, and a report, where it is no SELECT. */
+static freshet_code read_tree(arena *arena, sql_session *session, const char *sql,
+                              plan_report_fn *report, void *context, const char **json,
+                              size_t *length, freshet_error *err)
+{
+    sql_problem problem;
+    freshet_code code = sql_tree(session, arena, sql, json, length, &problem, err);
+    if (code != FRESHET_USAGE)
+        return code;
+    bool is_other = strstr(problem.text, "Only SELECT statements") != NULL;
+    report(context, problem.position, is_other ? NO_SELECT : problem.text);
+    return FRESHET_BAD_DECLARATION;
+}
+
+freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *sql,
+                               plan_report_fn *report, void *context, freshet_error *err)
+{
+    const char *json = NULL;
+    size_t length = 0;
+    return read_tree(arena, session, sql, report, context, &json, &length, err);
+}
+
+/* NOLINTNEXTLINE(readability-function-size): what a plan is made from, and who hears of it */
+freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
+                        const plan_reader *readers, uint32_t n_readers, bool as_a_whole,
+                        plan_report_fn *report, void *context, plan *out, freshet_error *err)
+{
+    planner planner = {.arena = arena,
+                       .readers = readers,
+                       .n_readers = n_readers,
+                       .report = report,
+                       .context = context,
+                       .out = out};
+    const char *json = NULL;
+    size_t length = 0;
+    if (!make_room(&planner))
+        return error_memory(err, "planning the query");
+    freshet_code code = read_tree(arena, session, sql, report, context, &json, &length, err);
+    if (code == FRESHET_OK)
+        code = ask_functions(&planner, session, json, err);
+    yyjson_doc *tree = code == FRESHET_OK ? yyjson_read(json, length, 0) : NULL;
+    if (code == FRESHET_OK)
+        code = tree == NULL ? error_memory(err, "planning the query")
+                            : plan_tree(&planner, tree, session, as_a_whole, err);
+    yyjson_mut_doc_free(planner.document);
+    yyjson_doc_free(tree);
+    return code;
+}

@@ -1,0 +1,48 @@
+/* query_plan.h - what the declaration's query is, and the query that is run instead of it.
+ *
+ * The syntax tree of the user's SELECT is looked through (query_plan.c says how): which readers it names,
+ * what it must not do, and whether it can be run row by row. Out comes SQL in which each reader is
+ * replaced by the table or input that stands for it and, where it runs by rows, each SELECT over a
+ * driving reader has the hidden column SOURCE_ROW_COLUMN as its last.
+ */
+#ifndef FRESHET_SOURCE_QUERY_PLAN_H
+#define FRESHET_SOURCE_QUERY_PLAN_H
+
+#include "source/source.h"
+
+/* Nesting of queries, joins and expressions that a plan goes into. DuckDB's own limit on
+ * expressions is 1,000. */
+#define PLAN_DEPTH_MAX 1000
+
+typedef struct plan_reader {
+    const char *id;
+    bool is_stream;
+    const schema *schema;
+    const char *driving; /* what the query names instead where it drives ... */
+    const char *table;   /* ... and where it does not */
+} plan_reader;
+
+/* What is wrong with the query: position is a byte offset in it, -1 where none is known. */
+typedef void plan_report_fn(void *context, int64_t position, const char *text);
+
+typedef struct plan {
+    bool is_resolved; /* every table that the query names is there */
+    bool by_rows;
+    bool *drives;    /* per reader */
+    bool *is_used;   /* per reader: the query names it */
+    bool **columns;  /* per reader and column: it may use it */
+    const char *sql; /* to be run */
+} plan;
+
+/* The grammar alone: whether `sql` is one SELECT. Returns and reports as plan_query. */
+freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *sql,
+                               plan_report_fn *report, void *context, freshet_error *err);
+
+/* Plans `sql`, which DuckDB's parser accepts or not; as_a_whole: not by rows, even where it
+ * could be. Each problem is given to `report`, and then FRESHET_BAD_DECLARATION is returned.
+ * What goes wrong inside (memory, the engine) is in err. */
+freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
+                        const plan_reader *readers, uint32_t n_readers, bool as_a_whole,
+                        plan_report_fn *report, void *context, plan *out, freshet_error *err);
+
+#endif

@@ -1,0 +1,32 @@
+/* query_tree.h - looking at DuckDB's syntax tree, for query_plan.c only. */
+#ifndef FRESHET_SOURCE_QUERY_TREE_H
+#define FRESHET_SOURCE_QUERY_TREE_H
+
+#include <yyjson.h>
+
+#include "source/query_plan.h"
+
+typedef yyjson_mut_val node;
+
+/* The string under `key`, "" where there is none. */
+const char *tree_text(node *object, const char *key);
+bool tree_is(node *object, const char *type);
+bool tree_has_class(node *object, const char *class);
+bool tree_is_empty(node *list);
+
+/* The byte offset in the query, -1 where none is known. */
+int64_t tree_position(node *object);
+/* The first place that something inside `any` has; `depth` is 0. */
+int64_t tree_first_position(node *any, uint32_t depth);
+
+/* Is something in it called `alias`? `depth` is 0. */
+bool tree_has_alias(node *any, const char *alias, uint32_t depth);
+
+/* The query node of an entry of a cte_map. */
+node *tree_cte_body(node *entry);
+
+/* Gives the name of the leftmost table of each UNION ALL branch, through subqueries and CTEs. */
+typedef void tree_leftmost_fn(void *context, const char *table);
+void tree_leftmost(node *query, tree_leftmost_fn *found, void *context);
+
+#endif

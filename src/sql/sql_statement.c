@@ -1,0 +1,327 @@
+/* sql_statement.c - prepared SELECTs and commands, run whole or read by a cursor.
+ *
+ * Results are streamed: DuckDB makes chunks of up to 2,048 rows as we fetch, each a copy of its
+ * own. sql_run fetches them all, keeps them (long texts stay in them) and then, knowing the number
+ * of rows, copies the columns into one batch. The chunks go at the next run of the statement.
+ * A cursor keeps one chunk.
+ *
+ * A stream that is given up before its end leaves its transaction open in the connection: what is
+ * done next would be part of it, and rolled back with it. So letting go of one runs an empty
+ * statement, which ends it.
+ */
+#include "sql/sql_internal.h"
+
+struct sql_statement {
+    sql_session *session;
+    arena *arena;
+    duckdb_prepared_statement prepared;
+    schema schema;
+    result_column *columns;
+    duckdb_result result;
+    bool has_result;
+    bool is_streaming; /* and neither at its end nor failed */
+    duckdb_data_chunk *chunks;
+    uint32_t n_chunks, capacity;
+};
+
+struct sql_cursor {
+    sql_statement *statement;
+    bool at_end;
+};
+
+/* ---- preparing ---- */
+
+static freshet_code problem_here(const char *text, sql_problem *problem, freshet_error *err)
+{
+    if (problem != NULL) {
+        problem->position = -1;
+        strncpy(problem->text, text, sizeof problem->text - 1);
+        problem->text[sizeof problem->text - 1] = '\0';
+    }
+    return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", text);
+}
+
+static freshet_code prepare(sql_statement *statement, const char *sql, sql_problem *problem,
+                            freshet_error *err)
+{
+    duckdb_connection connection = statement->session->connection;
+    duckdb_extracted_statements parts = NULL;
+    uint64_t n = duckdb_extract_statements(connection, sql, &parts);
+    freshet_code code = FRESHET_OK;
+    if (n == 0) {
+        const char *reason = duckdb_extract_statements_error(parts);
+        code = reason != NULL
+                   ? problem_usage(reason, problem, err)
+                   : problem_here("there is no SQL statement in this text", problem, err);
+    } else if (n > 1) {
+        code = problem_here("only one SQL statement is possible here, and this text has several",
+                            problem, err);
+    } else if (duckdb_prepare_extracted_statement(connection, parts, 0, &statement->prepared) ==
+               DuckDBError) {
+        code = problem_usage(duckdb_prepare_error(statement->prepared), problem, err);
+    } else if (duckdb_nparams(statement->prepared) > 0) {
+        code =
+            problem_here("parameters ($1, ?) are not possible here: write the value", problem, err);
+    }
+    duckdb_destroy_extracted(&parts);
+    return code;
+}
+
+static freshet_code plan_column(sql_statement *statement, uint32_t i, field *fields,
+                                freshet_error *err)
+{
+    const char *name = duckdb_prepared_statement_column_name(statement->prepared, i);
+    fields[i].name = arena_text(statement->arena, name == NULL ? "" : name);
+    duckdb_free((void *)name);
+    if (fields[i].name == NULL)
+        return error_memory(err, "preparing a query");
+    duckdb_logical_type type =
+        duckdb_prepared_statement_column_logical_type(statement->prepared, i);
+    freshet_code code =
+        result_plan(statement->arena, fields[i].name, type, &statement->columns[i], err);
+    duckdb_destroy_logical_type(&type);
+    fields[i].type = statement->columns[i].type;
+    return code;
+}
+
+static freshet_code plan_columns(sql_statement *statement, sql_problem *problem, freshet_error *err)
+{
+    uint64_t n = duckdb_prepared_statement_column_count(statement->prepared);
+    if (n > TYPE_FIELDS_MAX)
+        return problem_here("the query has more than 10000 columns", problem, err);
+    statement->columns = arena_zero(statement->arena, n, sizeof *statement->columns);
+    field *fields = arena_zero(statement->arena, n, sizeof *fields);
+    if (statement->columns == NULL || fields == NULL)
+        return error_memory(err, "preparing a query");
+    for (uint32_t i = 0; i < n; i++) {
+        freshet_error refused;
+        freshet_code code = plan_column(statement, i, fields, &refused);
+        if (code == FRESHET_USAGE)
+            return problem_here(refused.text, problem, err);
+        if (code != FRESHET_OK)
+            return error_memory(err, "preparing a query");
+    }
+    statement->schema = (schema){.n_fields = (uint32_t)n, .fields = fields};
+    return FRESHET_OK;
+}
+
+static sql_statement *statement_new(sql_session *session)
+{
+    sql_statement *statement = calloc(1, sizeof *statement);
+    if (statement == NULL)
+        return NULL;
+    statement->session = session;
+    statement->arena = arena_open();
+    if (statement->arena == NULL) {
+        free(statement);
+        return NULL;
+    }
+    return statement;
+}
+
+freshet_code sql_prepare(sql_session *session, const char *sql, sql_statement **out,
+                         sql_problem *problem, freshet_error *err)
+{
+    sql_statement *statement = statement_new(session);
+    if (statement == NULL)
+        return error_memory(err, "preparing a query");
+    freshet_code code = prepare(statement, sql, problem, err);
+    if (code == FRESHET_OK &&
+        duckdb_prepared_statement_type(statement->prepared) != DUCKDB_STATEMENT_TYPE_SELECT)
+        code = problem_here("only a SELECT is possible here", problem, err);
+    if (code == FRESHET_OK)
+        code = plan_columns(statement, problem, err);
+    if (code == FRESHET_OK)
+        *out = statement;
+    else
+        sql_statement_close(statement);
+    return code;
+}
+
+freshet_code sql_command_prepare(sql_session *session, const char *sql, sql_statement **out,
+                                 freshet_error *err)
+{
+    sql_statement *statement = statement_new(session);
+    if (statement == NULL)
+        return error_memory(err, "preparing a command");
+    freshet_code code = prepare(statement, sql, NULL, err);
+    if (code == FRESHET_OK)
+        *out = statement;
+    else
+        sql_statement_close(statement);
+    return code;
+}
+
+static void let_go(sql_statement *statement)
+{
+    for (uint32_t i = 0; i < statement->n_chunks; i++)
+        duckdb_destroy_data_chunk(&statement->chunks[i]);
+    statement->n_chunks = 0;
+    if (statement->has_result)
+        duckdb_destroy_result(&statement->result);
+    statement->has_result = false;
+    if (statement->is_streaming)
+        sql_execute(statement->session, "SELECT 0 WHERE false", NULL, NULL);
+    statement->is_streaming = false;
+}
+
+void sql_statement_close(sql_statement *statement)
+{
+    if (statement == NULL)
+        return;
+    let_go(statement);
+    free(statement->chunks);
+    duckdb_destroy_prepare(&statement->prepared);
+    arena_close(statement->arena);
+    free(statement);
+}
+
+const schema *sql_statement_schema(const sql_statement *statement)
+{
+    return &statement->schema;
+}
+
+/* ---- running ---- */
+
+freshet_code sql_command_run(sql_statement *statement, int64_t *changed, freshet_error *err)
+{
+    duckdb_result result;
+    freshet_code code = FRESHET_OK;
+    if (duckdb_execute_prepared(statement->prepared, &result) == DuckDBError)
+        code = problem_of_result(&result, err);
+    else if (changed != NULL)
+        *changed = (int64_t)duckdb_rows_changed(&result);
+    duckdb_destroy_result(&result);
+    return code;
+}
+
+/* DuckDB plans a statement again when a table that it reads was replaced: other columns would not
+ * be those that the conversions were made for. */
+static bool same_columns(sql_statement *statement)
+{
+    if (duckdb_column_count(&statement->result) != statement->schema.n_fields)
+        return false;
+    for (uint32_t i = 0; i < statement->schema.n_fields; i++) {
+        duckdb_type now = duckdb_column_type(&statement->result, i);
+        if (now == DUCKDB_TYPE_MAP)
+            now = DUCKDB_TYPE_LIST;
+        if (now != statement->columns[i].from)
+            return false;
+    }
+    return true;
+}
+
+static freshet_code start(sql_statement *statement, freshet_error *err)
+{
+    let_go(statement);
+    statement->has_result = true;
+    if (duckdb_execute_prepared_streaming(statement->prepared, &statement->result) == DuckDBError)
+        return problem_of_result(&statement->result, err);
+    statement->is_streaming = true;
+    if (!same_columns(statement))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the columns of a prepared query have changed: prepare it again");
+    return FRESHET_OK;
+}
+
+/* The next chunk behind those that are kept; FRESHET_END after the last. */
+static freshet_code fetch(sql_statement *statement, freshet_error *err)
+{
+    if (statement->n_chunks == statement->capacity) {
+        uint32_t capacity = statement->capacity == 0 ? 16 : 2 * statement->capacity;
+        duckdb_data_chunk *chunks =
+            realloc(statement->chunks, capacity * sizeof *statement->chunks);
+        if (chunks == NULL)
+            return error_memory(err, "reading the result of a query");
+        statement->chunks = chunks;
+        statement->capacity = capacity;
+    }
+    duckdb_data_chunk chunk = duckdb_fetch_chunk(statement->result);
+    if (chunk != NULL) {
+        statement->chunks[statement->n_chunks++] = chunk;
+        return FRESHET_OK;
+    }
+    statement->is_streaming = false;
+    if (duckdb_result_error(&statement->result) != NULL)
+        return problem_of_result(&statement->result, err);
+    return FRESHET_END;
+}
+
+static freshet_code collect(sql_statement *statement, arena *arena, uint32_t n_rows, batch *out,
+                            freshet_error *err)
+{
+    freshet_code code = batch_init(out, arena, &statement->schema, n_rows, err);
+    uint64_t at = 0;
+    for (uint32_t i = 0; i < statement->n_chunks; i++) {
+        duckdb_data_chunk chunk = statement->chunks[i];
+        uint64_t n = duckdb_data_chunk_get_size(chunk);
+        for (uint32_t c = 0; code == FRESHET_OK && c < statement->schema.n_fields; c++)
+            code =
+                result_copy(arena, &statement->columns[c], duckdb_data_chunk_get_vector(chunk, c),
+                            n, &out->columns[c], at, err);
+        at += n;
+    }
+    out->n_rows = n_rows;
+    return code;
+}
+
+freshet_code sql_run(sql_statement *statement, arena *arena, batch *out, freshet_error *err)
+{
+    uint64_t n_rows = 0;
+    freshet_code code = start(statement, err);
+    while (code == FRESHET_OK) {
+        code = fetch(statement, err);
+        if (code == FRESHET_OK)
+            n_rows += duckdb_data_chunk_get_size(statement->chunks[statement->n_chunks - 1]);
+        if (n_rows > SQL_RUN_ROWS_MAX)
+            code = error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
+                             "one run of the query gave more than %u rows: join it to fewer rows",
+                             SQL_RUN_ROWS_MAX);
+    }
+    if (code != FRESHET_END) {
+        let_go(statement);
+        return code;
+    }
+    return collect(statement, arena, (uint32_t)n_rows, out, err);
+}
+
+freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet_error *err)
+{
+    sql_cursor *cursor = calloc(1, sizeof *cursor);
+    if (cursor == NULL)
+        return error_memory(err, "running a query");
+    cursor->statement = statement;
+    freshet_code code = start(statement, err);
+    if (code != FRESHET_OK) {
+        let_go(statement);
+        free(cursor);
+        return code;
+    }
+    *out = cursor;
+    return FRESHET_OK;
+}
+
+freshet_code sql_next(sql_cursor *cursor, arena *arena, batch *out, freshet_error *err)
+{
+    sql_statement *statement = cursor->statement;
+    if (cursor->at_end)
+        return FRESHET_END;
+    for (uint32_t i = 0; i < statement->n_chunks; i++)
+        duckdb_destroy_data_chunk(&statement->chunks[i]);
+    statement->n_chunks = 0;
+    freshet_code code = fetch(statement, err);
+    if (code != FRESHET_OK) {
+        cursor->at_end = true;
+        return code;
+    }
+    return collect(statement, arena, (uint32_t)duckdb_data_chunk_get_size(statement->chunks[0]),
+                   out, err);
+}
+
+void sql_cursor_close(sql_cursor *cursor)
+{
+    if (cursor == NULL)
+        return;
+    let_go(cursor->statement);
+    free(cursor);
+}

@@ -1,0 +1,1014 @@
+/* windows_state.c - the state of all keys, and the loop that applies events to it; see windows_state.h.
+ *
+ * THE PROBLEM. Each event wants, at once, the aggregates of several windows that end at it. Windows
+ * slide over events, so events leave them; events come late, so they also arrive in the middle; a
+ * key has twenty live events or a million; there are a million keys. And the numbers must not
+ * depend on any of this: a result is a function of the events in the window, and of nothing else.
+ *
+ * NOTHING IS EVER SUBTRACTED. The usual running total, to which an entering event is added and from
+ * which a leaving one is taken away, cannot do minima, and with doubles it drifts: after 1e16 has come
+ * and gone, the small values that were added to it are lost. So no running totals are kept. The
+ * events are, in order, and each answer is computed from them.
+ *
+ * ONE WALK ANSWERS ALL WINDOWS. Windows that end at the same row are nested: the last hour is the end of
+ * the last day. A walk from the newest event to the oldest passes the beginning of the shortest window
+ * first; what has been collected there is its answer; the walk goes on to the next window's beginning.
+ * Five windows cost as much as the longest alone.
+ *
+ *        oldest                                          newest
+ *     ... e e e | e e e e e e e e | e e e e e | e e e | e e e
+ *               ^ 7 days          ^ 1 day     ^ 6 h   ^ 1 h     <-- the walk
+ *
+ * A KEY WITH FEW EVENTS (64 or fewer) is one block of memory: a word of validity for each slot, then an
+ * array of values for each slot, then the seconds. In order of (second, arrival): an event goes
+ * behind all of its second, which mostly means at the end. A walk over it is a loop over arrays, a
+ * family of aggregates at a time; at this size nothing beats it.
+ *
+ * A KEY WITH MORE is a directory of such blocks, and for each block it keeps a partial aggregate: what
+ * the walk would have collected had it passed the block. Blocks stand in groups of up to 64, and
+ * each group has a partial of all its blocks. A walk takes whole groups where the window covers
+ * them, then whole blocks, and reads events one by one only in the blocks where a window begins and
+ * in the newest one:
+ *
+ *     directory   [ group                  ] [ group                  ] [ group      ]
+ *                   partial                    partial
+ *     group       [ block, block, .. block ] [ block, block, .. block ] [ block, bl- ]
+ *                   part.  part.    part.      part.  part.    part.      part.
+ *                        ^ a window begins in the middle of this block
+ *
+ * So one answer over a million events merges some hundred partials. An event at the end changes the
+ * newest block only, whose partial nobody asks for. A late event changes one block; that block's partial
+ * and its group's are marked stale, and are computed again from their events when a walk wants them
+ * (events.c). Partials are thus always those of the events that are there.
+ *
+ * FUNCTIONS THAT WANT ALL VALUES (the median, the number of distinct ones) have no partial of a fixed
+ * size. In a single block the walk holds the values. A directory keeps a tally for each window of
+ * such functions, a tree of values with their counts, from which the events that leave the window are
+ * removed one by one (slides.c). This is no exception to the first rule: counts are whole numbers, and a
+ * value whose count is nothing is gone.
+ *
+ * EVICTION. An event may go when no row that may still come can see it: when its second is before that of
+ * the key's newest event, less the lateness, less the longest fixed window; and when at least the longest
+ * row window's number of events (less one) lie between it and that horizon. Single blocks are cleaned
+ * when they are full, before they would grow; directories lose whole blocks from the front when the
+ * newest block is full. Both only make room: what a walk sees is the same before and after.
+ *
+ * WHAT A LATE EVENT CHANGES. A row's windows end at the row. An event of second s changes the rows of second
+ * s (peers, for fixed windows) and later ones. Only the key's newest row is given again, by a second
+ * walk from the end of its second. For row windows the walk begins at the newest row's own place:
+ * events of the same second that arrived after it stand behind it, `newest_back` of them.
+ *
+ * THE TABLE OF KEYS. Key columns are encoded to bytes (cells.c). Slots of eight bytes, 32 bits of the hash
+ * and the number of an entry, are probed linearly; the position is the hash's low bits, so that
+ * doubling the table reads no entries. Entries are one cache line each, in pages that never move: up to
+ * 16 bytes of key, the newest row's time and revision, and the root of the events. A key that is dropped
+ * leaves no tombstone: the slots behind it are moved back.
+ *
+ * MEMORY IS SLOW. At a million keys each event meets three cache misses in a row: slot, entry, block. A
+ * batch is therefore taken in pieces of CHUNK_ROWS: the keys of all rows are hashed and their slots
+ * prefetched; then all entries; then all blocks; then the rows are applied in their order, and find
+ * what they need in the cache. This halves the cost of an event.
+ */
+#include "windows/windows_state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "keyed/cells.h"
+#include "windows/corrections.h"
+#include "windows/expiry.h"
+#include "windows/windows_internal.h"
+
+#define CHUNK_ROWS 256u
+#define SLOTS_FIRST 1024u
+#define PAGE_ENTRIES 1024u
+#define LINE 64u
+#define BLOCK_LINES 6u /* prefetched of a block: twenty events of one double and a little more */
+#define KEYS_MAX (UINT32_MAX - PAGE_ENTRIES)
+#define NO_ENTRY UINT32_MAX
+
+typedef struct key_slot {
+    uint32_t tag;   /* the low half of the hash */
+    uint32_t entry; /* index + 1; 0 = free */
+} key_slot;
+
+struct windows_state {
+    const windows_plan *plan;
+    windows_options options;
+    int64_t hold_s;
+    int64_t settled_s; /* rows before it are late: what follows from them went out */
+    expiry expiry;
+    windows_memory memory;
+    walker walker;
+
+    key_slot *slots;
+    uint64_t n_slots;
+    void **pages; /* as malloc gave them */
+    uint32_t n_pages;
+    uint32_t pages_capacity;
+    uint32_t n_entries;  /* that were ever used */
+    uint32_t free_entry; /* first of the list of dropped entries, or NO_ENTRY */
+    uint32_t hand;       /* of the clock that finds cold keys */
+    uint64_t n_keys;
+    uint64_t n_events;
+    uint64_t late_rows;
+
+    uint32_t *dirty;
+    uint32_t n_dirty;
+    uint32_t dirty_capacity;
+
+    const void **cells;  /* one a slot of the plan */
+    text_buffer scratch; /* keys of a chunk; a key's saved bytes; carried cells */
+    text_buffer carried;
+    struct {
+        uint32_t hash;
+        uint32_t begin;
+        uint32_t length;
+    } rows[CHUNK_ROWS];
+};
+
+static int64_t second_in(const windows_state *state, int64_t event_us)
+{
+    return state->options.plain_order ? event_us : second_of(event_us);
+}
+
+/* ---- the table ----------------------------------------------------------------------------- */
+
+static key_entry *entry_at(const windows_state *state, uint32_t index)
+{
+    unsigned char *page = state->pages[index / PAGE_ENTRIES];
+    page += (LINE - (uintptr_t)page % LINE) % LINE;
+    return (key_entry *)(void *)page + index % PAGE_ENTRIES;
+}
+
+static bool grow_slots(windows_state *state)
+{
+    uint64_t n_slots = state->n_slots == 0 ? SLOTS_FIRST : state->n_slots * 2;
+    key_slot *slots = memory_take(&state->memory, n_slots * sizeof *slots);
+    if (slots == NULL)
+        return false;
+    memset(slots, 0, n_slots * sizeof *slots);
+    for (uint64_t i = 0; i < state->n_slots; i++) {
+        if (state->slots[i].entry == 0)
+            continue;
+        uint64_t at = state->slots[i].tag & (n_slots - 1);
+        while (slots[at].entry != 0)
+            at = (at + 1) & (n_slots - 1);
+        slots[at] = state->slots[i];
+    }
+    memory_give(&state->memory, state->slots, state->n_slots * sizeof *slots);
+    state->slots = slots;
+    state->n_slots = n_slots;
+    return true;
+}
+
+static bool key_equals(const key_entry *entry, const void *key, size_t length)
+{
+    return entry->key_length == length && memcmp(key_bytes(entry), key, length) == 0;
+}
+
+/* The slot of the key, or the free one where it would stand. */
+static uint64_t find_slot(const windows_state *state, uint32_t tag, const void *key, size_t length)
+{
+    uint64_t mask = state->n_slots - 1, at = tag & mask;
+    for (; state->slots[at].entry != 0; at = (at + 1) & mask)
+        if (state->slots[at].tag == tag &&
+            key_equals(entry_at(state, state->slots[at].entry - 1), key, length))
+            break;
+    return at;
+}
+
+static bool grow_pages(windows_state *state)
+{
+    if (state->n_pages == state->pages_capacity) {
+        uint32_t capacity = state->pages_capacity == 0 ? 64 : state->pages_capacity * 2;
+        void **pages = memory_take(&state->memory, capacity * sizeof *pages);
+        if (pages == NULL)
+            return false;
+        if (state->n_pages > 0)
+            memcpy(pages, state->pages, state->n_pages * sizeof *pages);
+        memory_give(&state->memory, state->pages, state->pages_capacity * sizeof *pages);
+        state->pages = pages;
+        state->pages_capacity = capacity;
+    }
+    void *page = memory_take(&state->memory, PAGE_ENTRIES * sizeof(key_entry) + LINE);
+    if (page == NULL)
+        return false;
+    state->pages[state->n_pages++] = page;
+    return true;
+}
+
+/* An unused entry, holding the key; NO_ENTRY where memory (or the number of keys) is out. */
+static uint32_t take_entry(windows_state *state, const void *key, size_t length)
+{
+    uint32_t index = state->free_entry;
+    unsigned char *bytes = NULL;
+    if (index == NO_ENTRY &&
+        (state->n_entries == KEYS_MAX ||
+         (state->n_entries == state->n_pages * PAGE_ENTRIES && !grow_pages(state))))
+        return NO_ENTRY;
+    if (length > KEY_INLINE_MAX && (bytes = memory_take(&state->memory, length)) == NULL)
+        return NO_ENTRY;
+    if (index == NO_ENTRY)
+        index = state->n_entries++;
+    else
+        state->free_entry = entry_at(state, index)->key.next_free;
+    key_entry *entry = entry_at(state, index);
+    *entry = (key_entry){.key_length = (uint16_t)length, .flags = KEY_USED};
+    if (bytes != NULL)
+        entry->key.bytes = bytes;
+    memcpy(bytes != NULL ? bytes : entry->key.inlined, key, length);
+    state->n_keys++;
+    return index;
+}
+
+static void empty_entry(windows_state *state, key_entry *entry)
+{
+    state->n_events -= entry->events.n;
+    events_release(&state->walker, &entry->events);
+    memory_give(&state->memory, entry->carried, entry->carried_length);
+    entry->carried = NULL;
+    entry->carried_length = 0;
+}
+
+static void give_entry(windows_state *state, uint32_t index)
+{
+    key_entry *entry = entry_at(state, index);
+    empty_entry(state, entry);
+    if (entry->key_length > KEY_INLINE_MAX)
+        memory_give(&state->memory, entry->key.bytes, entry->key_length);
+    *entry = (key_entry){.key.next_free = state->free_entry};
+    state->free_entry = index;
+    state->n_keys--;
+}
+
+/* Frees a slot and moves those behind it back, so that every key is still found from its position. */
+static void free_slot(windows_state *state, uint64_t at)
+{
+    uint64_t mask = state->n_slots - 1;
+    for (uint64_t next = (at + 1) & mask; state->slots[next].entry != 0; next = (next + 1) & mask) {
+        uint64_t home = state->slots[next].tag & mask;
+        if (((next - home) & mask) < ((next - at) & mask))
+            continue; /* its home lies behind the hole */
+        state->slots[at] = state->slots[next];
+        at = next;
+    }
+    state->slots[at].entry = 0;
+}
+
+static uint32_t tag_of(const void *key, size_t length)
+{
+    return (uint32_t)hash_bytes(key, length, 0);
+}
+
+/* Adds a key that is not there. */
+static uint32_t add_key(windows_state *state, uint32_t tag, const void *key, size_t length)
+{
+    if (state->n_keys * 4 >= state->n_slots * 3 && !grow_slots(state))
+        return NO_ENTRY;
+    uint32_t index = take_entry(state, key, length);
+    if (index == NO_ENTRY)
+        return NO_ENTRY;
+    state->slots[find_slot(state, tag, key, length)] = (key_slot){tag, index + 1};
+    return index;
+}
+
+/* ---- opening and closing ------------------------------------------------------------------- */
+
+freshet_code windows_open(const windows_plan *plan, const windows_options *options,
+                          windows_state **out, freshet_error *err)
+{
+    windows_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return error_memory(err, "opening the windows");
+    *state = (windows_state){
+        .plan = plan,
+        .options = *options,
+        .hold_s = INT64_MAX,
+        .settled_s = INT64_MIN,
+        .memory = {.bytes = sizeof *state, .fail_after = -1},
+        .free_entry = NO_ENTRY,
+    };
+    state->expiry.memory = &state->memory;
+    text_init(&state->scratch, WINDOWS_SAVED_BYTES_MAX);
+    text_init(&state->carried, WINDOWS_SAVED_BYTES_MAX);
+    freshet_code code = walker_init(&state->walker, plan, &state->memory, err);
+    if (code == FRESHET_OK) {
+        state->cells = memory_take(&state->memory, (plan->n_slots + 1) * sizeof *state->cells);
+        if (state->cells == NULL || !grow_slots(state))
+            code = error_memory(err, "opening the windows");
+    }
+    if (code != FRESHET_OK) {
+        windows_close(state);
+        return code;
+    }
+    *out = state;
+    return FRESHET_OK;
+}
+
+void windows_close(windows_state *state)
+{
+    if (state == NULL)
+        return;
+    for (uint32_t i = 0; i < state->n_entries; i++)
+        if (entry_at(state, i)->flags & KEY_USED)
+            give_entry(state, i);
+    for (uint32_t i = 0; i < state->n_pages; i++)
+        memory_give(&state->memory, state->pages[i], PAGE_ENTRIES * sizeof(key_entry) + LINE);
+    memory_give(&state->memory, state->pages, state->pages_capacity * sizeof *state->pages);
+    memory_give(&state->memory, state->slots, state->n_slots * sizeof *state->slots);
+    memory_give(&state->memory, state->dirty, state->dirty_capacity * sizeof *state->dirty);
+    memory_give(&state->memory, state->cells, (state->plan->n_slots + 1) * sizeof *state->cells);
+    walker_release(&state->walker);
+    expiry_release(&state->expiry);
+    text_release(&state->scratch);
+    text_release(&state->carried);
+    assert(state->memory.bytes == sizeof *state);
+    free(state);
+}
+
+void windows_hold(windows_state *state, int64_t second)
+{
+    state->hold_s = second;
+}
+
+/* ---- shared with windows_history.c ----------------------------------------------------------------- */
+
+freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity, column **out,
+                          freshet_error *err)
+{
+    column *columns = arena_zero(arena, schema->n_fields + 1, sizeof *columns);
+    if (columns == NULL)
+        return error_memory(err, "making the columns of windows");
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        freshet_code code = column_init(arena, &columns[i], schema->fields[i].type, capacity, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    *out = columns;
+    return FRESHET_OK;
+}
+
+void gather_cells(const windows_plan *plan, const column *columns, uint64_t row, const void **cells)
+{
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        const window_slot *slot = &plan->slots[s];
+        if (slot->values == WINDOWS_NONE) {
+            cells[s] = NULL;
+            continue;
+        }
+        const column *values = &columns[slot->values];
+        bool there = column_is_valid(values, row);
+        if (there && slot->filter != WINDOWS_NO_FILTER) {
+            const column *filter = &columns[slot->filter];
+            there = column_is_valid(filter, row) && ((const uint8_t *)filter->data)[row] != 0;
+        }
+        cells[s] = there ? (const char *)values->data + row * slot->cell : NULL;
+    }
+}
+
+/* ---- one row ------------------------------------------------------------------------------- */
+
+/* The batch under way. */
+typedef struct application {
+    windows_state *state;
+    const windows_input *input;
+    arena *arena;
+    windows_result *result;
+    uint32_t refreshed_capacity;
+    schema carried;
+} application;
+
+static freshet_code apply_memory(freshet_error *err)
+{
+    return error_memory(err, "applying events to the windows");
+}
+
+static bool mark_dirty(windows_state *state, key_entry *entry, uint32_t index)
+{
+    if (entry->flags & KEY_DIRTY)
+        return true;
+    if (state->n_dirty == state->dirty_capacity) {
+        uint32_t capacity = state->dirty_capacity == 0 ? 1024 : state->dirty_capacity * 2;
+        uint32_t *dirty = memory_take(&state->memory, capacity * sizeof *dirty);
+        if (dirty == NULL)
+            return false;
+        if (state->n_dirty > 0)
+            memcpy(dirty, state->dirty, state->n_dirty * sizeof *dirty);
+        memory_give(&state->memory, state->dirty, state->dirty_capacity * sizeof *dirty);
+        state->dirty = dirty;
+        state->dirty_capacity = capacity;
+    }
+    state->dirty[state->n_dirty++] = index;
+    entry->flags |= KEY_DIRTY;
+    return true;
+}
+
+/* Keeps the carried columns of the row, which is the key's newest now. */
+static bool keep_carried(windows_state *state, key_entry *entry, const column *columns,
+                         uint32_t row)
+{
+    const windows_plan *plan = state->plan;
+    if (plan->n_carried == 0)
+        return true;
+    text_buffer *buffer = &state->carried;
+    text_reset(buffer);
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        cells_put(buffer, &columns[plan->carried[i]], row, false);
+    if (buffer->failed)
+        return false;
+    if (entry->carried == NULL || buffer->length != entry->carried_length) {
+        unsigned char *bytes = memory_take(&state->memory, buffer->length);
+        if (bytes == NULL)
+            return false;
+        memory_give(&state->memory, entry->carried, entry->carried_length);
+        entry->carried = bytes;
+        entry->carried_length = (uint32_t)buffer->length;
+    }
+    memcpy(entry->carried, buffer->bytes, buffer->length);
+    return true;
+}
+
+/* Rows of that second and later may still come to a key whose newest is of second `newest_s`. */
+static int64_t horizon_of(const windows_state *state, int64_t newest_s)
+{
+    int64_t horizon;
+    if (__builtin_sub_overflow(newest_s, state->options.lateness_s, &horizon))
+        horizon = INT64_MIN;
+    return horizon < state->hold_s ? horizon : state->hold_s;
+}
+
+/* True if an event of that second, with `behind` events behind it, lies in a window of the newest row. */
+static bool reaches_newest(const windows_state *state, const key_entry *entry, int64_t second,
+                           uint32_t behind)
+{
+    const windows_plan *plan = state->plan;
+    int64_t newest_s = second_in(state, entry->newest_us);
+    if (plan->longest_s >= 0 && second >= newest_s - plan->longest_s)
+        return true;
+    return behind >= entry->newest_back && behind - entry->newest_back < plan->longest_rows;
+}
+
+static freshet_code reserve_refreshed(application *application, freshet_error *err)
+{
+    windows_result *result = application->result;
+    arena *arena = application->arena;
+    uint32_t n = result->n_refreshed, capacity = application->refreshed_capacity;
+    const windows_plan *plan = application->state->plan;
+    if (n < capacity)
+        return FRESHET_OK;
+    uint32_t larger = capacity == 0 ? 64 : capacity * 2;
+    freshet_code code = FRESHET_OK;
+    if (capacity == 0)
+        code = make_columns(arena, &plan->outputs, larger, &result->refreshed_outputs, err);
+    if (capacity == 0 && code == FRESHET_OK)
+        code = make_columns(arena, &application->carried, larger, &result->refreshed_carried, err);
+    for (uint32_t i = 0; capacity > 0 && i < plan->outputs.n_fields && code == FRESHET_OK; i++)
+        code = column_reserve(arena, &result->refreshed_outputs[i], larger, err);
+    for (uint32_t i = 0; capacity > 0 && i < plan->n_carried && code == FRESHET_OK; i++)
+        code = column_reserve(arena, &result->refreshed_carried[i], larger, err);
+    if (code != FRESHET_OK)
+        return code;
+    windows_refreshed *grown =
+        arena_grow(arena, result->refreshed, capacity * sizeof *grown, larger * sizeof *grown);
+    if (grown == NULL)
+        return apply_memory(err);
+    result->refreshed = grown;
+    application->refreshed_capacity = larger;
+    return FRESHET_OK;
+}
+
+/* Gives a row of the key again, because of row `row`. */
+static freshet_code give_again(application *application, const key_entry *entry, const old_row *old,
+                               uint32_t row, freshet_error *err)
+{
+    windows_state *state = application->state;
+    windows_result *result = application->result;
+    freshet_code code = reserve_refreshed(application, err);
+    if (code != FRESHET_OK)
+        return code;
+    uint32_t n = result->n_refreshed;
+    answer_row into = {application->arena, result->refreshed_outputs, n, false};
+    event_end fixed = {events_end(&entry->events, old->peers_back), old->peers_back};
+    event_end rows = {events_end(&entry->events, old->back), old->back};
+    state->walker.remember = old->is_newest;
+    if (!events_answer(&state->walker, &entry->events, second_in(state, old->event_us), fixed, rows,
+                       &into))
+        return apply_memory(err);
+    const unsigned char *at = old->carried;
+    for (uint32_t i = 0; i < state->plan->n_carried && code == FRESHET_OK; i++)
+        code = cells_get(application->arena, &at, old->carried_end, &result->refreshed_carried[i],
+                         n, err);
+    if (code != FRESHET_OK)
+        return code;
+    result->refreshed[n] = (windows_refreshed){
+        .row = row,
+        .flags = (uint8_t)((into.overflow ? WINDOWS_OVERFLOW : 0) |
+                           (old->is_newest ? WINDOWS_NEWEST : 0)),
+        .event_us = old->event_us,
+        .write_us =
+            write_time(second_in(state, old->event_us), old->is_newest ? entry->revision : 0),
+    };
+    result->n_refreshed++;
+    result->flags[row] |= WINDOWS_REFRESHED;
+    return FRESHET_OK;
+}
+
+static freshet_code refresh(application *application, const key_entry *entry, uint32_t row,
+                            freshet_error *err)
+{
+    const old_row newest = {.back = entry->newest_back,
+                            .event_us = entry->newest_us,
+                            .carried = entry->carried,
+                            .carried_end = entry->carried + entry->carried_length,
+                            .is_newest = true};
+    return give_again(application, entry, &newest, row, err);
+}
+
+/* Gives those rows again that the event of row `row`, with `behind` events behind it, has changed; but for
+ * the newest. */
+static freshet_code correct(application *application, const key_entry *entry, uint32_t behind,
+                            uint32_t row, freshet_error *err)
+{
+    windows_state *state = application->state;
+    corrections corrections;
+    old_row old;
+    if (state->plan->row_slot == WINDOWS_NONE)
+        return FRESHET_OK;
+    corrections_begin(&corrections, &state->walker, &entry->events, behind);
+    freshet_code code = FRESHET_OK;
+    while (code == FRESHET_OK && corrections_next(&corrections, &old))
+        if (old.back != entry->newest_back)
+            code = give_again(application, entry, &old, row, err);
+    return code;
+}
+
+static freshet_code refuse(application *application, uint32_t row, uint8_t why, freshet_error *err)
+{
+    const schema *outputs = &application->state->plan->outputs;
+    application->result->flags[row] |= why;
+    application->result->write_us[row] = INT64_MIN;
+    for (uint32_t i = 0; i < outputs->n_fields; i++)
+        if (!column_set_null(application->arena, &application->result->outputs[i], row))
+            return apply_memory(err);
+    return FRESHET_OK;
+}
+
+/* An event of that second has been added: does the key lose one sooner than it was known? */
+static bool note_loss(windows_state *state, const key_entry *entry, uint32_t index, int64_t second)
+{
+    const window_walk *walk = &state->plan->walks[WINDOW_FIXED];
+    const int64_t newest_s = second_in(state, entry->newest_us);
+    for (uint32_t i = 0; i < walk->n_stops; i++) { /* the shortest first */
+        int64_t lost_s;
+        if (__builtin_add_overflow(second, walk->stops[i].length + 1, &lost_s))
+            break;
+        if (lost_s > newest_s)
+            return expiry_set(&state->expiry, index, lost_s);
+    }
+    return true;
+}
+
+/* Of a key that comes from the store. */
+static bool note_next_loss(windows_state *state, const key_entry *entry, uint32_t index)
+{
+    if (!state->options.expires || entry->events.n == 0)
+        return true;
+    const int64_t newest_s = second_in(state, entry->newest_us);
+    const int64_t since_s = newest_s > state->settled_s ? newest_s : state->settled_s;
+    return expiry_set(&state->expiry, index,
+                      events_next_loss(&state->walker, &entry->events, since_s));
+}
+
+/* Puts the event into its key's events; true for `newest` when its row is now the key's newest. */
+static freshet_code add_event(application *application, key_entry *entry, uint32_t row,
+                              event_end *end, bool *newest, freshet_error *err)
+{
+    windows_state *state = application->state;
+    int64_t event_us = application->input->event_us[row], second = second_in(state, event_us);
+    bool known = entry->events.n > 0;
+    int64_t newest_s = known ? second_in(state, entry->newest_us) : second;
+    *newest = !known || event_us >= entry->newest_us;
+    if (events_full(&entry->events)) {
+        state->n_events -= entry->events.n;
+        events_evict(&state->walker, &entry->events,
+                     horizon_of(state, second > newest_s ? second : newest_s));
+        state->n_events += entry->events.n;
+    }
+    gather_cells(state->plan, application->input->columns, row, state->cells);
+    cell_text kept;
+    if (state->plan->row_slot != WINDOWS_NONE) {
+        if (!corrections_keep(state->plan, application->input->columns, row, event_us,
+                              &state->carried, &kept))
+            return apply_memory(err);
+        state->cells[state->plan->row_slot] = &kept;
+    }
+    if (!events_insert(&state->walker, &entry->events, second, state->cells, &end->at,
+                       &end->behind))
+        return apply_memory(err);
+    state->n_events++;
+    entry->revision =
+        second > newest_s || !known ? 0 : entry->revision + (entry->revision < UINT32_MAX);
+    if (!*newest) {
+        entry->newest_back += second == newest_s;
+        return FRESHET_OK;
+    }
+    entry->newest_us = event_us;
+    entry->newest_back = 0;
+    return keep_carried(state, entry, application->input->columns, row) ? FRESHET_OK
+                                                                        : apply_memory(err);
+}
+
+static freshet_code apply_to_key(application *application, uint32_t index, uint32_t row,
+                                 freshet_error *err)
+{
+    windows_state *state = application->state;
+    windows_result *result = application->result;
+    key_entry *entry = entry_at(state, index);
+    int64_t second = second_in(state, application->input->event_us[row]);
+    if (!state->options.take_late &&
+        (second < state->settled_s ||
+         (entry->events.n > 0 && second < horizon_of(state, second_in(state, entry->newest_us))))) {
+        state->late_rows++;
+        return refuse(application, row, WINDOWS_LATE, err);
+    }
+    event_end end;
+    bool newest;
+    freshet_code code = add_event(application, entry, row, &end, &newest, err);
+    if (code != FRESHET_OK)
+        return code;
+    entry->flags |= KEY_TOUCHED;
+    if (!mark_dirty(state, entry, index) ||
+        (state->options.expires && !note_loss(state, entry, index, second)))
+        return apply_memory(err);
+    answer_row into = {application->arena, result->outputs, row, false};
+    state->walker.remember = newest;
+    if (!events_answer(&state->walker, &entry->events, second, end, end, &into))
+        return apply_memory(err);
+    if (into.overflow)
+        result->flags[row] |= WINDOWS_OVERFLOW;
+    result->write_us[row] = write_time(second, newest ? entry->revision : 0);
+    code = correct(application, entry, end.behind, row, err);
+    if (newest)
+        result->flags[row] |= WINDOWS_NEWEST;
+    else if (code == FRESHET_OK && reaches_newest(state, entry, second, end.behind))
+        code = refresh(application, entry, row, err);
+    return code;
+}
+
+/* The entry of a key that is not in the table: loaded, or new. */
+static freshet_code open_key(windows_state *state, uint32_t tag, const void *key, size_t length,
+                             uint32_t *index, freshet_error *err)
+{
+    *index = add_key(state, tag, key, length);
+    if (*index == NO_ENTRY)
+        return apply_memory(err);
+    if (state->options.load == NULL)
+        return FRESHET_OK;
+    text_buffer saved;
+    text_init(&saved, WINDOWS_SAVED_BYTES_MAX);
+    freshet_code code = state->options.load(state->options.load_context, key, length, &saved, err);
+    key_entry *entry = entry_at(state, *index);
+    if (code == FRESHET_OK && saved.failed)
+        code = apply_memory(err);
+    if (code == FRESHET_OK)
+        code = entry_restore(&state->walker, entry, saved.bytes, saved.length, err);
+    if (code == FRESHET_OK) {
+        state->n_events += entry->events.n;
+        if (!note_next_loss(state, entry, *index))
+            code = apply_memory(err);
+    }
+    text_release(&saved);
+    if (code == FRESHET_OK || code == FRESHET_END)
+        return FRESHET_OK;
+    free_slot(state, find_slot(state, tag, key, length));
+    give_entry(state, *index);
+    return code;
+}
+
+static freshet_code apply_row(application *application, uint32_t chunk_row, uint32_t row,
+                              freshet_error *err)
+{
+    windows_state *state = application->state;
+    uint32_t tag = state->rows[chunk_row].hash, length = state->rows[chunk_row].length;
+    const char *key = state->scratch.bytes + state->rows[chunk_row].begin;
+    if (length > WINDOWS_KEY_BYTES_MAX)
+        return refuse(application, row, WINDOWS_KEY_TOO_LONG, err);
+    key_slot slot = state->slots[find_slot(state, tag, key, length)];
+    uint32_t index = slot.entry - 1;
+    if (slot.entry == 0) {
+        freshet_code code = open_key(state, tag, key, length, &index, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return apply_to_key(application, index, row, err);
+}
+
+/* ---- a batch ------------------------------------------------------------------------------- */
+
+/* Encodes and hashes the keys of rows [from, from + n), and prefetches their slots. */
+static freshet_code hash_keys(windows_state *state, const windows_input *input, uint32_t from,
+                              uint32_t n, freshet_error *err)
+{
+    text_buffer *keys = &state->scratch;
+    text_reset(keys);
+    text_append_char(keys, 0); /* so that there is a buffer without key columns, too */
+    for (uint32_t i = 0; i < n; i++) {
+        size_t begin = keys->length;
+        for (uint32_t k = 0; k < state->plan->n_keys; k++)
+            cells_put(keys, &input->keys[k], from + i, true);
+        if (keys->failed)
+            return apply_memory(err);
+        size_t length = keys->length - begin;
+        uint32_t tag = tag_of(keys->bytes + begin, length);
+        state->rows[i].hash = tag;
+        state->rows[i].begin = (uint32_t)begin;
+        state->rows[i].length = (uint32_t)length;
+        __builtin_prefetch(&state->slots[tag & (state->n_slots - 1)]);
+        if (length > WINDOWS_KEY_BYTES_MAX) /* its bytes are not needed any more */
+            keys->length = begin;
+    }
+    return FRESHET_OK;
+}
+
+/* Then the entries, then the blocks. */
+static void prefetch_rows(const windows_state *state, uint32_t n)
+{
+    key_entry *entries[CHUNK_ROWS];
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t mask = state->n_slots - 1, at = state->rows[i].hash & mask;
+        while (state->slots[at].entry != 0 && state->slots[at].tag != state->rows[i].hash)
+            at = (at + 1) & mask;
+        entries[i] =
+            state->slots[at].entry == 0 ? NULL : entry_at(state, state->slots[at].entry - 1);
+        if (entries[i] != NULL)
+            __builtin_prefetch(entries[i]);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (entries[i] == NULL || entries[i]->events.root == NULL)
+            continue;
+        const char *block = entries[i]->events.root;
+        for (uint32_t line = 0; line < BLOCK_LINES; line++)
+            __builtin_prefetch(block + line * LINE);
+        if (entries[i]->carried != NULL)
+            __builtin_prefetch(entries[i]->carried);
+    }
+}
+
+freshet_code windows_apply(windows_state *state, const windows_input *input, arena *arena,
+                           windows_result *result, freshet_error *err)
+{
+    const windows_plan *plan = state->plan;
+    application application = {.state = state, .input = input, .arena = arena, .result = result};
+    field *carried = arena_alloc(arena, (plan->n_carried + 1) * sizeof *carried);
+    *result = (windows_result){
+        .flags = arena_zero(arena, input->n_rows + 1, sizeof *result->flags),
+        .write_us = arena_zero(arena, input->n_rows + 1, sizeof *result->write_us),
+    };
+    if (carried == NULL || result->flags == NULL || result->write_us == NULL)
+        return apply_memory(err);
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        carried[i] = plan->columns.fields[plan->carried[i]];
+    application.carried = (schema){plan->n_carried, carried};
+    freshet_code code = make_columns(arena, &plan->outputs, input->n_rows, &result->outputs, err);
+    for (uint32_t from = 0; from < input->n_rows && code == FRESHET_OK; from += CHUNK_ROWS) {
+        uint32_t n = input->n_rows - from < CHUNK_ROWS ? input->n_rows - from : CHUNK_ROWS;
+        code = hash_keys(state, input, from, n, err);
+        if (code == FRESHET_OK)
+            prefetch_rows(state, n);
+        for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
+            code = apply_row(&application, i, from + i, err);
+    }
+    return code;
+}
+
+/* ---- expiry -------------------------------------------------------------------------------- */
+
+bool windows_expires(const windows_state *state, int64_t second)
+{
+    return expiry_due(&state->expiry, second);
+}
+
+int64_t windows_settled(const windows_state *state)
+{
+    return state->settled_s;
+}
+
+void windows_settle(windows_state *state, int64_t second)
+{
+    if (second > state->settled_s)
+        state->settled_s = second;
+}
+
+/* The key as row out->n, its windows ending at second T. */
+static freshet_code expire_key(windows_state *state, const key_entry *entry, int64_t second,
+                               arena *arena, windows_expired *out, freshet_error *err)
+{
+    const windows_plan *plan = state->plan;
+    const uint32_t row = out->n;
+    answer_row into = {arena, out->outputs, row, false};
+    state->walker.remember = false;
+    const event_end fixed = {events_end(&entry->events, 0), 0};
+    const event_end rows = {events_end(&entry->events, entry->newest_back), entry->newest_back};
+    if (!events_answer(&state->walker, &entry->events, second, fixed, rows, &into))
+        return apply_memory(err);
+    const unsigned char *at = key_bytes(entry), *end = at + entry->key_length;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_keys; i++)
+        code = cells_get(arena, &at, end, &out->keys[i], row, err);
+    at = entry->carried;
+    end = at + entry->carried_length;
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++)
+        code = cells_get(arena, &at, end, &out->carried[i], row, err);
+    out->flags[row] = into.overflow ? WINDOWS_OVERFLOW : 0;
+    out->event_us[row] = second * 1000000;
+    out->write_us[row] = write_time(second, 0) - 1;
+    out->n++;
+    return code;
+}
+
+/* The key's time has come: goes to the last second, up to the one that is settled, in which it has lost an event, and
+ * sets its next time. A key whose newest event has come since is only set anew. */
+static freshet_code expire_time(windows_state *state, const expiry_time *due, int64_t second,
+                                arena *arena, windows_expired *out, freshet_error *err)
+{
+    const key_entry *entry = entry_at(state, due->entry);
+    if (!(entry->flags & KEY_USED) || entry->events.n == 0)
+        return FRESHET_OK;
+    const int64_t newest_s = second_in(state, entry->newest_us);
+    int64_t last_s = newest_s >= due->second ? newest_s : due->second, next_s;
+    while ((next_s = events_next_loss(&state->walker, &entry->events, last_s)) <= second)
+        last_s = next_s;
+    if (next_s > INT64_MAX / 1000000) /* no timestamp has room for it */
+        next_s = EXPIRY_NEVER;
+    if (!expiry_set(&state->expiry, due->entry, next_s))
+        return apply_memory(err);
+    return last_s == newest_s ? FRESHET_OK : expire_key(state, entry, last_s, arena, out, err);
+}
+
+static freshet_code make_expired(const windows_plan *plan, uint32_t most, arena *arena,
+                                 windows_expired *out, freshet_error *err)
+{
+    field *fields = arena_alloc(arena, (plan->n_carried + plan->n_keys + 1) * sizeof *fields);
+    *out = (windows_expired){
+        .event_us = arena_alloc(arena, (most + (size_t)1) * sizeof *out->event_us),
+        .write_us = arena_alloc(arena, (most + (size_t)1) * sizeof *out->write_us),
+        .flags = arena_alloc(arena, most + (size_t)1),
+    };
+    if (fields == NULL || out->event_us == NULL || out->write_us == NULL || out->flags == NULL)
+        return apply_memory(err);
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        fields[i] = (field){"", plan->keys[i]};
+    for (uint32_t i = 0; i < plan->n_carried; i++)
+        fields[plan->n_keys + i] = plan->columns.fields[plan->carried[i]];
+    const schema keys = {plan->n_keys, fields}, carried = {plan->n_carried, fields + plan->n_keys};
+    freshet_code code = make_columns(arena, &keys, most, &out->keys, err);
+    if (code == FRESHET_OK)
+        code = make_columns(arena, &carried, most, &out->carried, err);
+    if (code == FRESHET_OK)
+        code = make_columns(arena, &plan->outputs, most, &out->outputs, err);
+    return code;
+}
+
+freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
+                            windows_expired *out, freshet_error *err)
+{
+    windows_settle(state, second);
+    freshet_code code = make_expired(state->plan, most, arena, out, err);
+    expiry_time due;
+    while (code == FRESHET_OK && out->n < most && expiry_take(&state->expiry, second, &due))
+        code = expire_time(state, &due, second, arena, out, err);
+    return code;
+}
+
+/* ---- saving, restoring, forgetting --------------------------------------------------------- */
+
+static windows_key key_of(const windows_state *state, uint32_t index)
+{
+    const key_entry *entry = entry_at(state, index);
+    return (windows_key){key_bytes(entry), entry->key_length, index};
+}
+
+bool windows_next_dirty(const windows_state *state, uint32_t *cursor, windows_key *out)
+{
+    if (*cursor >= state->n_dirty)
+        return false;
+    *out = key_of(state, state->dirty[(*cursor)++]);
+    return true;
+}
+
+freshet_code windows_save(const windows_state *state, const windows_key *key, text_buffer *into,
+                          freshet_error *err)
+{
+    return entry_save(&state->walker, entry_at(state, key->index), into, err);
+}
+
+void windows_clean(windows_state *state)
+{
+    for (uint32_t i = 0; i < state->n_dirty; i++)
+        entry_at(state, state->dirty[i])->flags &= (uint16_t)~KEY_DIRTY;
+    state->n_dirty = 0;
+}
+
+freshet_code windows_restore(windows_state *state, const void *key, size_t key_length,
+                             const void *bytes, size_t length, freshet_error *err)
+{
+    if (key_length > WINDOWS_KEY_BYTES_MAX)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "a saved key has more than %u bytes", WINDOWS_KEY_BYTES_MAX);
+    key_entry read = {0};
+    freshet_code code = entry_restore(&state->walker, &read, bytes, length, err);
+    if (code != FRESHET_OK)
+        return code;
+    uint32_t tag = tag_of(key, key_length);
+    uint32_t index = state->slots[find_slot(state, tag, key, key_length)].entry;
+    index = index > 0 ? index - 1 : add_key(state, tag, key, key_length);
+    if (index == NO_ENTRY) {
+        memory_give(&state->memory, read.carried, read.carried_length);
+        events_release(&state->walker, &read.events);
+        return error_memory(err, "restoring a key");
+    }
+    key_entry *entry = entry_at(state, index);
+    empty_entry(state, entry);
+    entry->events = read.events;
+    entry->newest_us = read.newest_us;
+    entry->revision = read.revision;
+    entry->newest_back = read.newest_back;
+    entry->carried = read.carried;
+    entry->carried_length = read.carried_length;
+    state->n_events += entry->events.n;
+    return note_next_loss(state, entry, index) ? FRESHET_OK : error_memory(err, "restoring a key");
+}
+
+bool windows_next_cold(windows_state *state, windows_key *out)
+{
+    for (uint64_t steps = 0; steps < 2 * (uint64_t)state->n_entries; steps++) {
+        uint32_t index = state->hand;
+        state->hand = index + 1 >= state->n_entries ? 0 : index + 1;
+        key_entry *entry = entry_at(state, index);
+        bool touched = (entry->flags & KEY_TOUCHED) != 0;
+        entry->flags &= (uint16_t)~KEY_TOUCHED;
+        if (touched || (entry->flags & (KEY_USED | KEY_DIRTY)) != KEY_USED ||
+            expiry_of(&state->expiry, index) != EXPIRY_NEVER)
+            continue;
+        *out = key_of(state, index);
+        return true;
+    }
+    return false;
+}
+
+void windows_drop(windows_state *state, const windows_key *key)
+{
+    key_entry *entry = entry_at(state, key->index);
+    assert((entry->flags & (KEY_USED | KEY_DIRTY)) == KEY_USED);
+    uint32_t tag = tag_of(key_bytes(entry), entry->key_length);
+    free_slot(state, find_slot(state, tag, key_bytes(entry), entry->key_length));
+    give_entry(state, key->index);
+}
+
+windows_figures windows_measure(const windows_state *state)
+{
+    return (windows_figures){
+        .keys = state->n_keys,
+        .events = state->n_events,
+        .dirty_keys = state->n_dirty,
+        .late_rows = state->late_rows,
+        .bytes = state->memory.bytes + state->scratch.capacity + state->carried.capacity,
+        .table_bytes = state->n_slots * sizeof *state->slots +
+                       state->n_pages * (PAGE_ENTRIES * sizeof(key_entry) + LINE),
+    };
+}
+
+freshet_code windows_check(windows_state *state, freshet_error *err)
+{
+    uint64_t n_keys = 0, n_events = 0;
+    for (uint32_t i = 0; i < state->n_entries; i++) {
+        const key_entry *entry = entry_at(state, i);
+        if (!(entry->flags & KEY_USED))
+            continue;
+        const char *wrong = events_check(&state->walker, &entry->events);
+        uint32_t tag = tag_of(key_bytes(entry), entry->key_length);
+        if (wrong == NULL && entry->newest_back > entry->events.n)
+            wrong = "the place of the newest row";
+        if (wrong == NULL &&
+            state->slots[find_slot(state, tag, key_bytes(entry), entry->key_length)].entry != i + 1)
+            wrong = "the slot of the key";
+        if (wrong != NULL)
+            return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                             "the state of a key is inconsistent: %s", wrong);
+        n_keys++;
+        n_events += entry->events.n;
+    }
+    if (n_keys != state->n_keys || n_events != state->n_events)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the counts of keys or events are inconsistent");
+    return FRESHET_OK;
+}
+
+void windows_fail_after(windows_state *state, int64_t n)
+{
+    state->memory.fail_after = n;
+}

@@ -1,0 +1,209 @@
+/* windows_state.h - windowed features over a stream of events: what is remembered of each key, and
+ * the feature values of each row.
+ *
+ * THE LEGAL ORDER OF CALLS
+ *
+ *     windows_plan_make()                    (window.h)
+ *     windows_open()
+ *       windows_apply()                      again and again, a batch of rows in their order
+ *       windows_next_dirty(), windows_save(), windows_clean()      at a checkpoint
+ *       windows_expire()                                           as long as windows_expires()
+ *       windows_next_cold(), windows_drop()                        when memory is short
+ *       windows_restore()                                          what was saved
+ *     windows_close()
+ *
+ *     windows_apply_history()                a complete set of rows at once; needs no state
+ *
+ * STREAM. windows_apply takes the events one after another, as they arrive. Each row's outputs are what
+ * its windows hold at that moment. An event that comes late, or in the second of the key's newest
+ * row, changes rows that were output before: the key's newest row is then given again, as a
+ * "refreshed" row behind the batch. So when all input is in, the last that was output for each key's
+ * newest row equals what windows_apply_history gives for it.
+ *
+ * CORRECTIONS. With windows_declaration.corrects all rows that an event changes are given again in this way,
+ * each with what its own row had (corrections.h); those that are not their key's newest without
+ * WINDOWS_NEWEST, and with the write timestamp that they had. The last that was output for each row then equals
+ * what windows_apply_history gives for it, as long as nothing is later than the lateness.
+ *
+ * THE NEWEST ROW of a key is the one with the greatest event time; of equal times the later arrival.
+ *
+ * LATENESS. A row whose second lies more than `lateness_s` before its key's newest is refused
+ * (WINDOWS_LATE): the events that it would need may be gone. Where the rows of one key come from several
+ * partitions, windows_hold() keeps events for the slowest of them.
+ *
+ * WRITE TIMESTAMPS. write_us = newest second * 1,000,000 + min(revision, 999,999), where revision is
+ * the number of events applied to the key since its newest second last moved. It depends on the key's
+ * events in their order only, so a replay gives it again; it grows with each output of the newest
+ * row; and a store that keeps the greater timestamp ends up with the newest. A row that is not its key's
+ * newest gets its own second * 1,000,000, which loses against the newest.
+ *
+ * EXPIRY. Where options.expires is set, keys are output, too, when events have left their windows though no new one came:
+ * windows_expire(S), once no row before second S can come any more. For each key that has lost events by S, and has no
+ * event as new, it gives what the windows that end at that second T hold in which it last lost one; so it does not
+ * matter how S got there. Its write timestamp is T * 1,000,000 - 1: newer than all rows before T, older than any
+ * of T, which may still come. Rows before S are late from then on. windows_restore must have been given all keys
+ * that are saved; a key that still has an event to lose is never cold.
+ *
+ * MEMORY. All belongs to the state; results live in the arena given. Failing allocations give
+ * FRESHET_NO_MEMORY; the state may then hold a part of the batch, and is to be closed.
+ *
+ * One thread at a time. State that is read again after a crash must come from before the batch.
+ */
+#ifndef FRESHET_WINDOWS_WINDOWS_STATE_H
+#define FRESHET_WINDOWS_WINDOWS_STATE_H
+
+#include "base/text.h"
+#include "windows/window.h"
+
+#define WINDOWS_KEY_BYTES_MAX 16384u /* of one row's key columns, encoded */
+#define WINDOWS_SAVED_BYTES_MAX ((size_t)1 << 30)
+
+typedef struct windows_state windows_state;
+
+/* Asked for the saved bytes of a key that is not in memory. Appends them and returns FRESHET_OK, or
+ * FRESHET_END where there are none. */
+typedef freshet_code windows_load(void *context, const void *key, size_t key_length,
+                                  text_buffer *into, freshet_error *err);
+
+typedef struct windows_options {
+    int64_t lateness_s;
+    windows_load *load; /* NULL: all state is in memory */
+    void *load_context;
+    /* Times are whole numbers of some order, not microseconds: each is a "second" by itself. For row windows that
+     * are ordered by another column than the time; with windows_hold(INT64_MIN) nothing is ever late. */
+    bool plain_order;
+    bool
+        expires; /* not with plain_order or take_late, which could give rows before those that went out */
+    bool take_late; /* late rows are not refused; their windows hold what is still there */
+} windows_options;
+
+typedef struct windows_input {
+    uint32_t n_rows;
+    const column *keys;    /* the plan's n_keys */
+    const column *columns; /* the plan's value columns */
+    const int64_t *event_us;
+} windows_input;
+
+enum {
+    WINDOWS_NEWEST = 1,       /* the row is now its key's newest */
+    WINDOWS_LATE = 2,         /* refused: older than the lateness allows; outputs are null */
+    WINDOWS_KEY_TOO_LONG = 4, /* refused: more than WINDOWS_KEY_BYTES_MAX */
+    WINDOWS_OVERFLOW = 8,     /* some output could not hold its value, and is null */
+    WINDOWS_REFRESHED = 16    /* it changed rows of its key: see the refreshed rows */
+};
+
+typedef struct windows_refreshed {
+    uint32_t row;  /* the row of the input that caused it; its key columns are the key's */
+    uint8_t flags; /* WINDOWS_OVERFLOW; WINDOWS_NEWEST: it is its key's newest row */
+    int64_t event_us;
+    int64_t write_us;
+} windows_refreshed;
+
+typedef struct windows_result {
+    column *outputs;   /* the plan's outputs, one row for each of the input */
+    uint8_t *flags;    /* of each row */
+    int64_t *write_us; /* of each row */
+
+    uint32_t n_refreshed;
+    windows_refreshed *refreshed; /* in the order of their causes */
+    column *refreshed_outputs;
+    column *refreshed_carried; /* the plan's carried columns of these rows */
+} windows_result;
+
+freshet_code windows_open(const windows_plan *plan, const windows_options *options,
+                          windows_state **out, freshet_error *err);
+void windows_close(windows_state *state);
+
+/* Applies the rows in order. FRESHET_OK also where single rows were refused. */
+freshet_code windows_apply(windows_state *state, const windows_input *input, arena *arena,
+                           windows_result *result, freshet_error *err);
+
+/* Is any key due for windows_expire(second)? */
+bool windows_expires(const windows_state *state, int64_t second);
+
+/* What keys have lost. */
+typedef struct windows_expired {
+    uint32_t n;
+    column *keys;
+    column *carried; /* of the key's newest row */
+    column *outputs;
+    int64_t *event_us; /* the seconds T */
+    int64_t *write_us;
+    uint8_t *flags; /* WINDOWS_OVERFLOW */
+} windows_expired;
+
+/* At most `most` keys: to be called until there are none. From the first call on, rows before the second are late. */
+freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
+                            windows_expired *out, freshet_error *err);
+
+/* The second of the last windows_expire, INT64_MIN before; and a saved one, before the keys are restored. */
+int64_t windows_settled(const windows_state *state);
+void windows_settle(windows_state *state, int64_t second);
+
+/* All rows of a complete set, each with all its peers: what Butterfree's batch gives. Nothing is
+ * late, nothing is refreshed; WINDOWS_NEWEST marks the newest row of each key. */
+freshet_code windows_apply_history(const windows_plan *plan, const windows_input *input,
+                                   arena *arena, windows_result *result, freshet_error *err);
+
+/* Rows as old as this second may still come, whatever the lateness says: the lowest watermark of all
+ * partitions. INT64_MAX (the default): no such promise. */
+void windows_hold(windows_state *state, int64_t second);
+
+/* ---- saving -------------------------------------------------------------------------------- */
+
+/* A key in memory. Valid until the next windows_apply, _restore or _drop. */
+typedef struct windows_key {
+    const void *bytes;
+    size_t length;
+    uint32_t index;
+} windows_key;
+
+/* Keys that changed since the last windows_clean, each once: *cursor begins at 0; false at the end. */
+bool windows_next_dirty(const windows_state *state, uint32_t *cursor, windows_key *out);
+
+/* Appends a key's state (format: windows_bytes.c). */
+freshet_code windows_save(const windows_state *state, const windows_key *key, text_buffer *into,
+                          freshet_error *err);
+
+/* All dirty keys have been saved. */
+void windows_clean(windows_state *state);
+
+/* Puts saved bytes in the place of the key's state. Bytes that are damaged, or of another plan, are
+ * refused and change nothing. */
+freshet_code windows_restore(windows_state *state, const void *key, size_t key_length,
+                             const void *bytes, size_t length, freshet_error *err);
+
+/* A key that is saved and has not been used for the longest (about: a clock hand that passes once
+ * before it takes). False where there is none. */
+bool windows_next_cold(windows_state *state, windows_key *out);
+
+/* Forgets a key that is not dirty. The next row of it asks `load`. */
+void windows_drop(windows_state *state, const windows_key *key);
+
+/* Saved bytes of a key as one JSON object: the key, the newest row's time, the events that are kept. `names`
+ * are those of the key columns. Refuses what windows_restore refuses. */
+freshet_code windows_inspect(const windows_plan *plan, const char *const *names, const void *key,
+                             size_t key_length, const void *bytes, size_t length, text_buffer *into,
+                             freshet_error *err);
+
+/* ---- figures ------------------------------------------------------------------------------- */
+
+typedef struct windows_figures {
+    uint64_t keys;
+    uint64_t events;
+    uint64_t dirty_keys;
+    uint64_t late_rows; /* refused since open */
+    size_t bytes;       /* asked for from malloc, the table included */
+    size_t table_bytes; /* of these: hash slots and keys' entries */
+} windows_figures;
+
+windows_figures windows_measure(const windows_state *state);
+
+/* Checks the structure of all keys' events, and recomputes every partial that is kept: FRESHET_FAILED with
+ * what is wrong. For `freshet state verify`, and for tests. */
+freshet_code windows_check(windows_state *state, freshet_error *err);
+
+/* For tests: the n-th allocation from now fails; -1 for none. */
+void windows_fail_after(windows_state *state, int64_t n);
+
+#endif

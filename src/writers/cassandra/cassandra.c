@@ -1,0 +1,791 @@
+/* cassandra.c - see cassandra.h. */
+#include "writers/cassandra/cassandra.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/text.h"
+#include "writers/cassandra/cassandra_pace.h"
+#include "writers/cassandra/cassandra_rows.h"
+#include "writers/cassandra/cassandra_table.h"
+#include "writers/cassandra/cql_values.h"
+
+#define WRITING "writing to the online store"
+#define COMPLETIONS_AT_ONCE 64u
+#define COLLECT_ROWS 512u /* looked at together, to find rows of one partition */
+#define REFUSE_AGAIN_US INT64_C(1000000)
+#define NUMBERS_BYTES 32u /* of a row: write timestamp, event time, TTL */
+#define TROUBLE_TEXT_MAX 768u
+
+typedef struct group {
+    pending_row *rows[CASSANDRA_GROUP_ROWS]; /* NULL: came back already */
+    uint32_t n;
+    uint32_t n_left; /* that did not come back */
+    size_t n_bytes;
+    int64_t sent_us;
+    uint64_t epoch;
+    uint64_t tag; /* 0: free */
+    bool as_batch;
+} group;
+
+struct cassandra {
+    freshet_writer *writer;
+    const cql_api *api;
+    cql_session *session;
+    cql_statement *insert;
+    arena *arena;   /* of the pipeline */
+    arena *scratch; /* of one refused row */
+    cassandra_place place;
+    cassandra_table table;
+    schema schema;
+    int64_t ttl_us;
+    int64_t hold_us;
+    int64_t silence_us; /* without an answer for so long something is wrong */
+    uint64_t rows_max;
+    size_t bytes_max;
+    uint32_t n_values; /* of a statement */
+
+    pending_rows rows;
+    pace pace;
+    group **groups; /* in flight */
+    uint32_t n_groups, groups_capacity;
+    uint32_t *free_groups;
+    uint32_t n_free_groups;
+    uint64_t last_tag;
+    uint32_t in_flight;
+    size_t bytes_in_flight;
+    cql_value *values;      /* scratch, of a group */
+    unsigned char *numbers; /* scratch, of a group */
+    text_buffer row;        /* scratch */
+    pending_row **collected;
+
+    int64_t held_since_us; /* when the first of the rows that wait came; 0: none wait */
+    int64_t heard_us;      /* of the last completion, or of the first row sent after a pause */
+    int64_t failing_us; /* since when no row has been confirmed, and some failed; 0: all is well */
+    cql_code failing_code;
+    char failing_text[CQL_TEXT_MAX];
+    char trouble[TROUBLE_TEXT_MAX];
+    cassandra_figures figures;
+};
+
+static bool is_stopping(const cassandra *store)
+{
+    return store->writer->is_stopping != NULL && store->writer->is_stopping(store->writer->context);
+}
+
+/* ---- rows that fail -------------------------------------------------------------------------- */
+
+static void note_failure(cassandra *store, cql_code code, const char *text, int64_t now_us)
+{
+    if (store->failing_us == 0)
+        store->failing_us = now_us;
+    store->failing_code = code;
+    snprintf(store->failing_text, sizeof store->failing_text, "%.*s", (int)CQL_TEXT_MAX - 1, text);
+}
+
+/* It will go to the dead letters when its turn comes: nothing can be lost on the way there. */
+static bool mark_refused(pending_row *row, const char *why)
+{
+    free(row->refusal);
+    row->refusal = strdup(why);
+    return row->refusal != NULL;
+}
+
+static void take_back(cassandra *store, const group *group, pending_row *row, cql_code code,
+                      const char *text, int64_t now_us)
+{
+    if (code == CQL_REFUSED && group->as_batch && group->n > 1) {
+        row->is_alone = true; /* which of the batch was meant? */
+        pending_rows_back(&store->rows, row, now_us);
+        return;
+    }
+    if (code == CQL_REFUSED && mark_refused(row, text)) {
+        pending_rows_back(&store->rows, row, now_us);
+        return;
+    }
+    if (row->failures < UINT16_MAX)
+        row->failures++;
+    store->figures.retried++;
+    note_failure(store, code, text, now_us);
+    pace_failed(&store->pace, group->epoch, now_us);
+    pending_rows_back(&store->rows, row, now_us + pace_backoff(&store->pace, row->failures));
+}
+
+/* The row as JSON, as the feature set has it. */
+static freshet_code describe_row(cassandra *store, const pending_row *row, text_buffer *into,
+                                 freshet_error *err)
+{
+    const cassandra_table *table = &store->table;
+    const unsigned char *at = row->bytes, *end = row->bytes + row->length;
+    batch one;
+    arena_reset(store->scratch);
+    freshet_code code = batch_init(&one, store->scratch, &store->schema, 1, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < table->n_columns; i++) {
+        cql_value value = {.length = -1};
+        cql_value_next(&at, end, &value); /* what is not there (too long) stays null */
+        code = cql_value_get(store->scratch, &value, &one.columns[table->columns[i].field], 0, err);
+    }
+    if (code != FRESHET_OK)
+        return code;
+    ((int64_t *)one.columns[table->n_keys].data)[0] = row->event_us; /* with its microseconds */
+    one.n_rows = 1;
+    return batch_row_to_json(&one, 0, into, err);
+}
+
+/* To the dead letters; where they cannot be written now, the row comes back in a while. */
+static void refuse_row(cassandra *store, pending_row *row, int64_t now_us)
+{
+    freshet_error problem = {0};
+    text_buffer json;
+    text_init(&json, TEXT_LIMIT_DEFAULT);
+    freshet_code code = row->raw == NULL ? describe_row(store, row, &json, &problem) : FRESHET_OK;
+    const char *raw = row->raw == NULL ? json.bytes : row->raw;
+    if (code == FRESHET_OK && store->writer->refuse != NULL)
+        code =
+            store->writer->refuse(store->writer->context, raw, strlen(raw), row->refusal, &problem);
+    text_release(&json);
+    if (code != FRESHET_OK) {
+        note_failure(store, CQL_OK, problem.text, now_us);
+        pending_rows_back(&store->rows, row, now_us + REFUSE_AGAIN_US);
+        return;
+    }
+    store->figures.refused++;
+    store->writer->rows_done++;
+    pending_rows_done(&store->rows, row);
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+/* Seconds that are left of a row's TTL; 0: it has passed. To the server 0 means for ever. */
+static int32_t ttl_left_s(const cassandra *store, const pending_row *row)
+{
+    int64_t age_us, left_us;
+    if (__builtin_sub_overflow(os.now_us(), row->event_us, &age_us) ||
+        __builtin_sub_overflow(store->ttl_us, age_us, &left_us))
+        return row->event_us < 0 ? 0 : (int32_t)CASSANDRA_TTL_MAX_S;
+    const int64_t left_s = left_us <= 0 ? 0 : (left_us + 999999) / 1000000;
+    return (int32_t)(left_s > CASSANDRA_TTL_MAX_S ? CASSANDRA_TTL_MAX_S : left_s);
+}
+
+/* The statement's values of a row (cassandra_table_insert); `numbers` live as long as the call to the client. */
+static void bind_row(const cassandra *store, const pending_row *row, cql_value *into,
+                     unsigned char *numbers)
+{
+    const cassandra_table *table = &store->table;
+    const unsigned char *at = row->bytes, *end = row->bytes + row->length;
+    const uint32_t timestamp = table->n_keys;
+    cql_value time = {.length = -1}, value = {.length = -1};
+    const cql_value write_us = {.bytes = numbers, .length = 8};
+    const cql_value event_us = {.bytes = numbers + 8, .length = 8};
+    const cql_value ttl_s = {.bytes = numbers + 16, .length = 4};
+    uint32_t n = 0;
+    cql_put_bigint(numbers, row->write_us);
+    cql_put_bigint(numbers + 8, row->event_us);
+    if (store->ttl_us > 0) { /* it may have passed since the row was taken to be sent */
+        const int32_t left_s = ttl_left_s(store, row);
+        cql_put_int(numbers + 16, left_s > 0 ? left_s : 1);
+    }
+    for (uint32_t i = 0; i < table->n_columns; i++) {
+        cql_value_next(&at, end, &value);
+        if (i == timestamp)
+            time = value;
+        if (i != timestamp || !table->is_shared)
+            into[n++] = value;
+    }
+    into[n++] = write_us;
+    if (store->ttl_us > 0)
+        into[n++] = ttl_s;
+    if (!table->is_shared)
+        return;
+    for (uint32_t i = 0; i < table->n_keys; i++)
+        into[n++] = into[i];
+    into[n++] = time;
+    into[n++] = event_us;
+    if (store->ttl_us > 0)
+        into[n++] = ttl_s;
+}
+
+static group *new_group(cassandra *store)
+{
+    if (store->n_free_groups == 0) {
+        if (store->n_groups == store->groups_capacity) {
+            uint32_t capacity = store->groups_capacity == 0 ? 64 : store->groups_capacity * 2;
+            group **groups = realloc(store->groups, capacity * sizeof(group *));
+            if (groups != NULL)
+                store->groups = groups;
+            uint32_t *frees = realloc(store->free_groups, capacity * sizeof *frees);
+            if (frees != NULL)
+                store->free_groups = frees;
+            if (groups == NULL || frees == NULL)
+                return NULL;
+            store->groups_capacity = capacity;
+        }
+        group *made = calloc(1, sizeof *made);
+        if (made == NULL)
+            return NULL;
+        store->free_groups[store->n_free_groups++] = store->n_groups;
+        store->groups[store->n_groups++] = made;
+    }
+    const uint32_t index = store->free_groups[--store->n_free_groups];
+    group *group = store->groups[index];
+    *group = (struct group){.tag = ++store->last_tag << 16 | index};
+    return group;
+}
+
+static void end_group(cassandra *store, group *group)
+{
+    store->free_groups[store->n_free_groups++] = (uint32_t)(group->tag & 0xffff);
+    group->tag = 0;
+}
+
+/* The group's rows that have not come back do so. */
+static void fail_group(cassandra *store, group *group, cql_code code, const char *text,
+                       int64_t now_us)
+{
+    for (uint32_t i = 0; i < group->n; i++)
+        if (group->rows[i] != NULL)
+            take_back(store, group, group->rows[i], code, text, now_us);
+    store->in_flight -= group->n_left;
+    store->bytes_in_flight -= group->n_bytes;
+    end_group(store, group);
+}
+
+static void send_rows(cassandra *store, pending_row **rows, uint32_t n, bool as_batch,
+                      int64_t now_us)
+{
+    group *group = new_group(store);
+    if (group == NULL) { /* they wait, as after a failure */
+        for (uint32_t i = 0; i < n; i++)
+            pending_rows_back(&store->rows, rows[i], now_us + PACE_BACKOFF_MAX_US);
+        note_failure(store, CQL_MEMORY, "out of memory", now_us);
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        group->rows[i] = rows[i];
+        group->n_bytes += rows[i]->length;
+        bind_row(store, rows[i], store->values + (size_t)i * store->n_values,
+                 store->numbers + (size_t)i * NUMBERS_BYTES);
+    }
+    group->n = group->n_left = n;
+    group->as_batch = as_batch;
+    group->sent_us = now_us;
+    group->epoch = store->pace.epoch;
+    if (store->in_flight == 0)
+        store->heard_us = now_us;
+    store->in_flight += n;
+    store->bytes_in_flight += group->n_bytes;
+    cql_code code = store->api->submit(store->session, store->insert, store->values,
+                                       store->n_values, n, as_batch, group->tag);
+    if (code != CQL_OK)
+        fail_group(store, group, code, "the client did not take the rows", now_us);
+}
+
+/* True where the row is not to be sent at all, and has been dealt with. */
+static bool is_dealt_with(cassandra *store, pending_row *row, int64_t now_us)
+{
+    if (row->refusal != NULL) {
+        refuse_row(store, row, now_us);
+        return true;
+    }
+    if (store->ttl_us == 0 || ttl_left_s(store, row) > 0)
+        return false;
+    store->figures.expired++;
+    store->writer->rows_done++;
+    pending_rows_done(&store->rows, row);
+    return true;
+}
+
+static int compare_partitions(const void *a, const void *b)
+{
+    const pending_row *x = *(pending_row *const *)a, *y = *(pending_row *const *)b;
+    if (x->partition_hash != y->partition_hash)
+        return x->partition_hash < y->partition_hash ? -1 : 1;
+    return x->write_us < y->write_us ? -1 : x->write_us > y->write_us;
+}
+
+static bool is_same_partition(const pending_row *a, const pending_row *b)
+{
+    return a->partition_hash == b->partition_hash && a->partition_length == b->partition_length &&
+           memcmp(a->bytes, b->bytes, a->partition_length) == 0;
+}
+
+/* How many of the sorted rows, from the first on, make one batch. */
+static uint32_t batch_length(pending_row *const *rows, uint32_t n)
+{
+    size_t bytes = rows[0]->length;
+    uint32_t length = 1;
+    if (rows[0]->is_alone)
+        return 1;
+    while (length < n && length < CASSANDRA_BATCH_ROWS && !rows[length]->is_alone &&
+           is_same_partition(rows[0], rows[length]) &&
+           bytes + rows[length]->length <= CASSANDRA_BATCH_BYTES)
+        bytes += rows[length++]->length;
+    return length;
+}
+
+/* Batches first; what is left goes one by one, in groups. */
+static void send_by_partition(cassandra *store, pending_row **rows, uint32_t n, int64_t now_us)
+{
+    uint32_t n_single = 0;
+    if (n > 1)
+        qsort(rows, n, sizeof(pending_row *), compare_partitions);
+    for (uint32_t i = 0, length; i < n; i += length) {
+        length = batch_length(rows + i, n - i);
+        if (length > 1)
+            send_rows(store, rows + i, length, true, now_us);
+        else
+            rows[n_single++] = rows[i];
+    }
+    for (uint32_t i = 0; i < n_single; i += CASSANDRA_GROUP_ROWS)
+        send_rows(store, rows + i,
+                  n_single - i < CASSANDRA_GROUP_ROWS ? n_single - i : CASSANDRA_GROUP_ROWS, false,
+                  now_us);
+}
+
+/* Rows that came back may go; are new ones held to see whether newer ones come? */
+static bool is_held(const cassandra *store, int64_t now_us)
+{
+    return store->hold_us > 0 && now_us < store->held_since_us + store->hold_us &&
+           store->rows.n < store->rows_max / 2;
+}
+
+static void send_due(cassandra *store, bool all, int64_t now_us)
+{
+    const bool only_later = !all && is_held(store, now_us);
+    const bool by_partition =
+        store->table.n_partition < store->table.n_keys && !store->table.is_shared;
+    const uint32_t at_once = by_partition ? COLLECT_ROWS : CASSANDRA_GROUP_ROWS;
+    uint32_t room;
+    while ((room = pace_room(&store->pace, store->in_flight, now_us)) > 0 &&
+           store->bytes_in_flight < CASSANDRA_FLIGHT_BYTES) {
+        uint32_t n = 0;
+        size_t bytes = store->bytes_in_flight;
+        pending_row *row;
+        room = room < at_once ? room : at_once;
+        while (n < room && bytes < CASSANDRA_FLIGHT_BYTES &&
+               (row = pending_rows_take(&store->rows, now_us, only_later)) != NULL) {
+            if (is_dealt_with(store, row, now_us))
+                continue;
+            bytes += row->length;
+            store->collected[n++] = row;
+        }
+        if (n == 0)
+            break;
+        if (by_partition)
+            send_by_partition(store, store->collected, n, now_us);
+        else
+            send_rows(store, store->collected, n, false, now_us);
+    }
+    if (store->rows.n_fresh == 0)
+        store->held_since_us = 0;
+    if (store->rows.n == 0) /* the last ones may have left without a confirmation */
+        store->failing_us = 0;
+}
+
+/* ---- confirmations --------------------------------------------------------------------------- */
+
+static void confirm_group(cassandra *store, group *group, int64_t now_us)
+{
+    const uint32_t n = group->n_left;
+    for (uint32_t i = 0; i < group->n; i++)
+        if (group->rows[i] != NULL)
+            pending_rows_done(&store->rows, group->rows[i]);
+    store->in_flight -= n;
+    store->bytes_in_flight -= group->n_bytes;
+    if (n > 0) {
+        pace_confirmed(&store->pace, n, now_us - group->sent_us, now_us);
+        store->failing_us = 0;
+        store->figures.confirmed += n;
+        store->writer->rows_done += n;
+    }
+    end_group(store, group);
+}
+
+static void take_completion(cassandra *store, const cql_completion *completion, int64_t now_us)
+{
+    const uint32_t index = (uint32_t)(completion->tag & 0xffff);
+    group *group = index < store->n_groups ? store->groups[index] : NULL;
+    if (group == NULL || group->tag != completion->tag)
+        return;
+    if (completion->row == CQL_GROUP) {
+        if (completion->code == CQL_OK)
+            confirm_group(store, group, now_us);
+        else
+            fail_group(store, group, completion->code, completion->text, now_us);
+        return;
+    }
+    if (completion->row >= group->n || group->rows[completion->row] == NULL)
+        return;
+    pending_row *row = group->rows[completion->row];
+    group->rows[completion->row] = NULL;
+    group->n_left--;
+    group->n_bytes -= row->length;
+    store->in_flight--;
+    store->bytes_in_flight -= row->length;
+    take_back(store, group, row, completion->code, completion->text, now_us);
+}
+
+static void take_completions(cassandra *store)
+{
+    cql_completion taken[COMPLETIONS_AT_ONCE];
+    uint32_t n;
+    do {
+        n = store->api->completions(store->session, taken, COMPLETIONS_AT_ONCE);
+        const int64_t now_us = os.monotonic_us();
+        for (uint32_t i = 0; i < n; i++)
+            take_completion(store, &taken[i], now_us);
+        if (n > 0)
+            store->heard_us = now_us;
+    } while (n == COMPLETIONS_AT_ONCE);
+}
+
+static void turn(cassandra *store, bool all)
+{
+    take_completions(store);
+    send_due(store, all, os.monotonic_us());
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
+
+int cassandra_wake_fd(const cassandra *store)
+{
+    return store->rows.n == 0 ? -1 : store->api->fd(store->session);
+}
+
+static int64_t next_due_us(const cassandra *store, bool all)
+{
+    const bool has_room = store->in_flight < (uint32_t)store->pace.window &&
+                          store->bytes_in_flight < CASSANDRA_FLIGHT_BYTES;
+    int64_t due_us = pending_rows_due_us(&store->rows);
+    if (store->rows.n_fresh > 0) {
+        const int64_t fresh_us =
+            all || store->hold_us == 0 ? 0 : store->held_since_us + store->hold_us;
+        due_us = fresh_us < due_us ? fresh_us : due_us;
+    }
+    if (due_us == INT64_MAX || !has_room)
+        return INT64_MAX;
+    return due_us > store->pace.paused_until_us ? due_us : store->pace.paused_until_us;
+}
+
+int64_t cassandra_wake_us(const cassandra *store)
+{
+    return next_due_us(store, false);
+}
+
+/* Until something may have happened, or `until_us`. */
+static void wait_for(cassandra *store, bool all, int64_t until_us)
+{
+    struct pollfd fds[2] = {{.fd = store->api->fd(store->session), .events = POLLIN},
+                            {.fd = store->writer->stop_fd, .events = POLLIN}};
+    const bool watch_stop = store->writer->is_stopping != NULL && !is_stopping(store);
+    const int64_t due_us = next_due_us(store, all), now_us = os.monotonic_us();
+    const int64_t wait_us = (due_us < until_us ? due_us : until_us) - now_us;
+    if (wait_us > 0)
+        os.poll(fds, watch_stop ? 2 : 1, (int)((wait_us + 999) / 1000));
+}
+
+static freshet_code not_yet(cassandra *store, freshet_error *err)
+{
+    const char *trouble = cassandra_trouble(store);
+    if (trouble != NULL)
+        return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, store->place.client.hosts, "%s",
+                         trouble);
+    return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, store->place.client.hosts,
+                     "the online store has not confirmed %" PRIu64 " rows yet", store->rows.n);
+}
+
+/* Turns until so few rows are pending; FRESHET_RETRY where none has left for a while. */
+static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bool all,
+                               freshet_error *err)
+{
+    const int64_t begin_us = os.monotonic_us();
+    int64_t moved_us = begin_us;
+    uint64_t done = store->writer->rows_done;
+    for (;;) {
+        turn(store, all);
+        if (store->rows.n <= rows && store->rows.n_bytes <= bytes)
+            return FRESHET_OK;
+        const int64_t now_us = os.monotonic_us();
+        if (store->writer->rows_done != done) {
+            done = store->writer->rows_done;
+            moved_us = now_us;
+        }
+        if (now_us - moved_us >= CASSANDRA_WAIT_US ||
+            (is_stopping(store) && now_us - begin_us >= CASSANDRA_STOP_US))
+            return not_yet(store, err);
+        wait_for(store, all, moved_us + CASSANDRA_WAIT_US);
+    }
+}
+
+/* ---- taking rows ----------------------------------------------------------------------------- */
+
+static bool is_wanted(const batch *rows, uint32_t row)
+{
+    return rows->row_kinds == NULL || (rows->row_kinds[row] & ROW_ONLINE) != 0;
+}
+
+/* The row's bytes in store->row; *refusal where the store cannot hold it. Then only the keys and the time are of use. */
+static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
+                              uint32_t *key_length, uint32_t *partition_length,
+                              const char **refusal, freshet_error *err)
+{
+    const cassandra_table *table = &store->table;
+    text_buffer *into = &store->row;
+    text_reset(into);
+    *refusal = NULL;
+    for (uint32_t i = 0; i < table->n_columns; i++) {
+        const size_t begin = into->length;
+        const bool whole = cql_value_put(into, &rows->columns[table->columns[i].field], row);
+        if (into->failed)
+            return error_memory(err, WRITING);
+        if (!whole)
+            *refusal =
+                arena_format(rows->arena,
+                             "the feature \"%s\" is an array with a null in it, which a list "
+                             "of Cassandra's cannot hold",
+                             table->columns[i].name);
+        else if (into->length > CASSANDRA_ROW_BYTES_MAX)
+            *refusal =
+                arena_format(rows->arena, "the row is longer than the %zu MiB that Cassandra takes",
+                             CASSANDRA_ROW_BYTES_MAX >> 20);
+        else if (i + 1 == table->n_partition)
+            *partition_length = (uint32_t)into->length;
+        if (!whole || into->length > CASSANDRA_ROW_BYTES_MAX) {
+            into->length = begin;
+            return *refusal == NULL ? error_memory(err, WRITING) : FRESHET_OK;
+        }
+        if (i + 1 == table->n_keys)
+            *key_length = (uint32_t)into->length;
+    }
+    return FRESHET_OK;
+}
+
+/* A row that the store need not be asked about. Its bytes are not whole, so its text is kept. */
+static bool refuse_here(pending_row *made, const batch *rows, uint32_t row, const char *why)
+{
+    text_buffer json;
+    text_init(&json, TEXT_LIMIT_DEFAULT);
+    if (batch_row_to_json(rows, row, &json, NULL) == FRESHET_OK && !json.failed)
+        made->raw = strdup(json.bytes);
+    text_release(&json);
+    return made->raw != NULL && mark_refused(made, why);
+}
+
+static freshet_code make_row(cassandra *store, const batch *rows, uint32_t row, pending_row **out,
+                             freshet_error *err)
+{
+    uint32_t key_length = 0, partition_length = 0;
+    const char *refusal = NULL;
+    freshet_code code = serialise(store, rows, row, &key_length, &partition_length, &refusal, err);
+    if (code != FRESHET_OK)
+        return code;
+    *out = pending_row_make((const unsigned char *)store->row.bytes, (uint32_t)store->row.length,
+                            key_length, partition_length);
+    if (*out == NULL)
+        return error_memory(err, WRITING);
+    (*out)->event_us = ((const int64_t *)rows->columns[store->table.n_keys].data)[row];
+    (*out)->write_us = rows->write_us == NULL ? (*out)->event_us : rows->write_us[row];
+    if (refusal != NULL && !refuse_here(*out, rows, row, refusal)) {
+        pending_row_free(*out);
+        return error_memory(err, WRITING);
+    }
+    return FRESHET_OK;
+}
+
+freshet_code cassandra_write(cassandra *store, const batch *rows, freshet_error *err)
+{
+    uint32_t n = 0;
+    freshet_code code = wait_until(store, store->rows_max - 1, store->bytes_max - 1, false, err);
+    if (code != FRESHET_OK)
+        return code;
+    pending_row **made = arena_alloc(rows->arena, (rows->n_rows + (size_t)1) * sizeof *made);
+    if (made == NULL || !pending_rows_reserve(&store->rows, rows->n_rows))
+        return error_memory(err, WRITING);
+    for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
+        if (!is_wanted(rows, row))
+            continue;
+        code = make_row(store, rows, row, &made[n], err);
+        n += code == FRESHET_OK;
+    }
+    if (code != FRESHET_OK) {
+        for (uint32_t i = 0; i < n; i++)
+            pending_row_free(made[i]);
+        return code;
+    }
+    if (n > 0 && store->held_since_us == 0)
+        store->held_since_us = os.monotonic_us();
+    for (uint32_t i = 0; i < n; i++)
+        pending_rows_add(&store->rows, made[i]);
+    turn(store, false);
+    return FRESHET_OK;
+}
+
+freshet_code cassandra_flush(cassandra *store, freshet_error *err)
+{
+    return wait_until(store, 0, SIZE_MAX, true, err);
+}
+
+freshet_code cassandra_progress(cassandra *store, freshet_error *err)
+{
+    (void)err;
+    if (store->rows.n > 0)
+        turn(store, false);
+    return FRESHET_OK;
+}
+
+/* ---- trouble --------------------------------------------------------------------------------- */
+
+static bool is_lasting(cql_code code)
+{
+    return code == CQL_DENIED || code == CQL_TLS || code == CQL_SCHEMA;
+}
+
+const char *cassandra_trouble(cassandra *store)
+{
+    const int64_t now_us = os.monotonic_us();
+    const char *where = store->place.client.hosts;
+    if (store->in_flight > 0 && now_us - store->heard_us > store->silence_us)
+        snprintf(store->trouble, sizeof store->trouble,
+                 "the online store at %.200s has not answered for %.0f s; %" PRIu64 " rows wait",
+                 where, (double)(now_us - store->heard_us) / 1e6, store->rows.n);
+    else if (store->rows.n > 0 && store->failing_us != 0 &&
+             (is_lasting(store->failing_code) ||
+              now_us - store->failing_us >= CASSANDRA_TROUBLE_US))
+        snprintf(store->trouble, sizeof store->trouble,
+                 "the online store at %.200s takes no rows: %.400s; %" PRIu64 " rows wait", where,
+                 store->failing_text, store->rows.n);
+    else
+        return NULL;
+    return store->trouble;
+}
+
+void cassandra_figures_take(const cassandra *store, cassandra_figures *out)
+{
+    *out = store->figures;
+    out->pending = store->rows.n;
+    out->pending_bytes = store->rows.n_bytes;
+    out->in_flight = store->in_flight;
+    out->window = (uint32_t)store->pace.window;
+    out->latency_us = store->pace.latency_us;
+}
+
+/* ---- opening, closing ------------------------------------------------------------------------ */
+
+static freshet_code allocate(cassandra *store, const cassandra_options *options,
+                             const schema *schema, freshet_error *err)
+{
+    const uint32_t regular = store->table.n_columns - store->table.n_keys;
+    const uint32_t with_ttl = store->ttl_us > 0;
+    store->n_values = store->table.is_shared
+                          ? 2 * store->table.n_keys + regular + 2 * (1 + with_ttl)
+                          : store->table.n_columns + 1 + with_ttl;
+    store->values = malloc((size_t)CASSANDRA_GROUP_ROWS * store->n_values * sizeof *store->values);
+    store->numbers = malloc((size_t)CASSANDRA_GROUP_ROWS * NUMBERS_BYTES);
+    store->collected = malloc(COLLECT_ROWS * sizeof(pending_row *));
+    store->scratch = arena_open();
+    store->schema = *schema;
+    text_init(&store->row, TEXT_LIMIT_DEFAULT);
+    if (store->values == NULL || store->numbers == NULL || store->collected == NULL ||
+        store->scratch == NULL || !pending_rows_reserve(&store->rows, 1))
+        return error_memory(err, WRITING);
+    store->rows_max = (uint64_t)options->buffer_rows;
+    store->bytes_max = (size_t)options->buffer_memory;
+    store->hold_us = options->stream_processing_time_us;
+    store->silence_us = CASSANDRA_SILENCE_US;
+    pace_init(&store->pace, (uint32_t)options->in_flight, (uint64_t)os.now_us());
+    return FRESHET_OK;
+}
+
+static freshet_code connect_to(cassandra *store, freshet_error *err)
+{
+    char text[CQL_TEXT_MAX] = "";
+    table_changes changes;
+    cql_code code = store->api->connect(&store->place.client, &store->session, text);
+    if (code != CQL_OK)
+        return cassandra_connect_error(err, &store->place, code, text);
+    freshet_code compared = cassandra_table_compare(store->api, store->session, store->arena,
+                                                    &store->table, 0, &changes, err);
+    return compared == FRESHET_OK
+               ? cassandra_table_require(&store->table, &changes, store->writer->declaration, err)
+               : compared;
+}
+
+static freshet_code prepare(cassandra *store, freshet_error *err)
+{
+    char text[CQL_TEXT_MAX] = "";
+    const char *cql = cassandra_table_insert(store->arena, &store->table, store->ttl_us > 0);
+    if (cql == NULL)
+        return error_memory(err, WRITING);
+    cql_code code = store->api->prepare(store->session, cql, store->place.write_consistency,
+                                        &store->insert, text);
+    return code == CQL_OK
+               ? FRESHET_OK
+               : cassandra_error(err, &store->place, "cannot prepare writing to the online store",
+                                 code, text);
+}
+
+freshet_code cassandra_open(freshet_writer *writer, const cassandra_setup *setup,
+                            const cql_api *api, const schema *schema, uint32_t n_keys,
+                            cassandra **out, freshet_error *err)
+{
+    cassandra *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return error_memory(err, WRITING);
+    store->writer = writer;
+    store->api = api;
+    store->arena = writer->arena;
+    store->ttl_us = setup->ttl_us;
+    freshet_code code =
+        cassandra_place_make(setup->options, setup->write_to_entity, writer->declaration,
+                             writer->arena, &store->place, err);
+    if (code == FRESHET_OK)
+        code = cassandra_table_make(writer->arena, &store->place, setup->options,
+                                    writer->declaration, schema, n_keys, &store->table, err);
+    if (code == FRESHET_OK)
+        code = allocate(store, setup->options, schema, err);
+    if (code == FRESHET_OK)
+        code = connect_to(store, err);
+    if (code == FRESHET_OK)
+        code = prepare(store, err);
+    if (code == FRESHET_OK)
+        *out = store;
+    else
+        cassandra_close(store);
+    return code;
+}
+
+void cassandra_close(cassandra *store)
+{
+    if (store == NULL)
+        return;
+    if (store->figures.expired > 0)
+        log_say(LOG_WARNING, "online",
+                "%" PRIu64
+                " rows were not written, since their events were longer ago than the ttl",
+                store->figures.expired);
+    if (store->insert != NULL)
+        store->api->release(store->insert);
+    if (store->session != NULL)
+        store->api->close(store->session);
+    for (uint32_t i = 0; i < store->n_groups; i++) {
+        group *group = store->groups[i];
+        for (uint32_t k = 0; group->tag != 0 && k < group->n; k++)
+            pending_row_free(group->rows[k]);
+        free(group);
+    }
+    pending_rows_release(&store->rows);
+    free(store->groups);
+    free(store->free_groups);
+    free(store->values);
+    free(store->numbers);
+    free(store->collected);
+    text_release(&store->row);
+    arena_close(store->scratch);
+    free(store);
+}

@@ -1,0 +1,434 @@
+/* cassandra_options.c - see cassandra_options.h. */
+#include "writers/cassandra/cassandra_options.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+#define NAME_MAX_BYTES 48u /* of keyspaces and tables: the store's own limit */
+#define OPENING "opening the online store"
+#define CONSISTENCY_TEXT_MAX 200u
+
+static const char *const consistency_names[] = {"ANY",       "ONE", "TWO",          "THREE",
+                                                "QUORUM",    "ALL", "LOCAL_QUORUM", "EACH_QUORUM",
+                                                "LOCAL_ONE", NULL};
+
+static const option tls_table[] = {
+    {.name = "ca",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(cassandra_tls, ca),
+     .doc = "A PEM file with the certificates of authorities to trust; by default the system's."},
+    {.name = "cert",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(cassandra_tls, cert),
+     .doc = "A PEM file with the client's own certificate, where the server asks for one."},
+    {.name = "key",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(cassandra_tls, key),
+     .doc = "A PEM file with the key of `cert`."},
+    {.name = "verify",
+     .kind = OPTION_BOOLEAN,
+     .offset = offsetof(cassandra_tls, verify),
+     .standard = "true",
+     .doc = "`false`: trust any server. Then the connection is encrypted, but nobody knows with "
+            "whom."},
+    {.name = NULL},
+};
+
+static void check_tls(void *block, const place *at, problems *problems)
+{
+    const cassandra_tls *tls = block;
+    if ((tls->cert.value == NULL) != (tls->key.value == NULL))
+        problem_add(problems, at,
+                    "a client certificate needs \"cert\" and \"key\": name both files, or neither");
+}
+
+static const block_kind tls_block = {
+    .name = "tls",
+    .title = "TLS to Cassandra",
+    .doc = "An encrypted connection. `tls: {}` trusts the system's authorities. Paths are relative "
+           "to the "
+           "declaration.",
+    .options = tls_table,
+    .size = sizeof(cassandra_tls),
+    .check = check_tls,
+};
+
+static const option option_table[] = {
+    {.name = "host",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(cassandra_options, host),
+     .doc = "A host of the cluster, or several, each with its port where that is another: the "
+            "others are found by themselves. By default what CASSANDRA_HOST in the environment "
+            "says, separated by commas.",
+     .example = "[10.0.0.1, 10.0.0.2]"},
+    {.name = "port",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(cassandra_options, port),
+     .standard = "9042",
+     .minimum = 1,
+     .maximum = 65535,
+     .doc = "The port of hosts that are written without one."},
+    {.name = "keyspace",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(cassandra_options, keyspace),
+     .doc = "The keyspace of the table; by default what CASSANDRA_KEYSPACE says.",
+     .example = "features"},
+    {.name = "table",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(cassandra_options, table),
+     .doc = "The table; by default the feature set's name, or with `write_to_entity` the "
+            "entity's. `freshet apply` makes it."},
+    {.name = "username",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(cassandra_options, username),
+     .doc = "By default what CASSANDRA_USERNAME says; without any, nothing is sent."},
+    {.name = "password",
+     .kind = OPTION_TEXT,
+     .secret = true,
+     .offset = offsetof(cassandra_options, password),
+     .doc = "By default what CASSANDRA_PASSWORD says. Write it as `${NAME}`, not into the file."},
+    {.name = "tls",
+     .kind = OPTION_BLOCK,
+     .offset = offsetof(cassandra_options, tls),
+     .given_offset = offsetof(cassandra_options, has_tls) + 1,
+     .block = &tls_block,
+     .doc = "Encrypts the connection. Without it, it is not."},
+    {.name = "local_dc",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(cassandra_options, local_dc),
+     .doc = "The data centre whose nodes are asked first; by default what CASSANDRA_LOCAL_DC "
+            "says, or any."},
+    {.name = "write_consistency",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(cassandra_options, write_consistency),
+     .standard = "LOCAL_QUORUM",
+     .choices = consistency_names,
+     .given_offset = offsetof(cassandra_options, has_write_consistency) + 1,
+     .doc = "How many copies must have a row before it counts as written. What "
+            "CASSANDRA_WRITE_CONSISTENCY_LEVEL says goes before the default."},
+    {.name = "read_consistency",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(cassandra_options, read_consistency),
+     .standard = "LOCAL_ONE",
+     .choices = consistency_names,
+     .given_offset = offsetof(cassandra_options, has_read_consistency) + 1,
+     .doc = "How many copies `freshet get` asks; ANY is for writing only. What "
+            "CASSANDRA_READ_CONSISTENCY_LEVEL says goes before the default."},
+    {.name = "partition_by",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(cassandra_options, partition_by),
+     .doc = "Which keys form the partition key, in that order; the others are clustering columns. "
+            "By default the first one, as Butterfree has it.",
+     .example = "[customer, region]"},
+    {.name = "stream_processing_time",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(cassandra_options, stream_processing_time_us),
+     .standard = "0 seconds",
+     .minimum = 0,
+     .maximum = INT64_C(3600) * 1000000,
+     .doc = "How long rows may be held so that of several of one key only the newest is written; "
+            "0: they are written at once. A checkpoint writes all that is held."},
+    {.name = "in_flight",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(cassandra_options, in_flight),
+     .standard = "1024",
+     .minimum = 1,
+     .maximum = CASSANDRA_IN_FLIGHT_MAX,
+     .doc = "How many rows may be on their way at once. Fewer are, where the store is slow or says "
+            "that it is overloaded."},
+    {.name = "buffer_rows",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(cassandra_options, buffer_rows),
+     .standard = "50000",
+     .minimum = 1,
+     .maximum = INT64_C(10000000),
+     .doc = "With so many rows waiting or on their way no more are read; a micro-batch that has "
+            "begun is taken whole."},
+    {.name = "buffer_memory",
+     .kind = OPTION_BYTES,
+     .offset = offsetof(cassandra_options, buffer_memory),
+     .standard = "64 MiB",
+     .minimum = INT64_C(64) << 10,
+     .maximum = INT64_C(1) << 36,
+     .doc = "The same, in bytes."},
+    {.name = "connect_timeout",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(cassandra_options, connect_timeout_us),
+     .standard = "5 seconds",
+     .minimum = INT64_C(100000),
+     .maximum = INT64_C(600) * 1000000,
+     .doc = "How long to wait for a connection."},
+    {.name = "request_timeout",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(cassandra_options, request_timeout_us),
+     .standard = "5 seconds",
+     .minimum = INT64_C(10000),
+     .maximum = INT64_C(600) * 1000000,
+     .doc = "After this a row that was not confirmed is sent again. Longer than the server's own "
+            "limit (2 seconds by default) is best."},
+    {.name = "compression",
+     .kind = OPTION_BOOLEAN,
+     .offset = offsetof(cassandra_options, compression),
+     .standard = "false",
+     .doc = "Compress what is sent (LZ4): for slow networks and long rows."},
+    {.name = NULL},
+};
+
+const block_kind cassandra_block = {
+    .name = "cassandra",
+    .title = "The Cassandra store",
+    .doc = "The cluster and the table that hold the newest row of each key. All that is "
+           "not written has a default; see docs/cassandra.md.",
+    .options = option_table,
+    .size = sizeof(cassandra_options),
+};
+
+/* ---- what they come to ----------------------------------------------------------------------- */
+
+static const char *given_or_environment(const char *given, const char *name)
+{
+    const char *value = given != NULL && given[0] != '\0' ? given : getenv(name);
+    return value != NULL && value[0] != '\0' ? value : NULL;
+}
+
+/* Keyspaces and tables: letters, digits and _, in any server. */
+static bool is_name(const char *name)
+{
+    const size_t length = strlen(name);
+    bool good = length > 0 && length <= NAME_MAX_BYTES;
+    for (size_t i = 0; good && i < length; i++)
+        good = isalnum((unsigned char)name[i]) || name[i] == '_';
+    return good;
+}
+
+/* The option where it was given, else the environment's, else the default; false where that is none. */
+static bool find_consistency(const char *option, int value, bool given, const char *variable,
+                             bool may_be_any, cql_consistency *out, char *text)
+{
+    const char *said = given ? NULL : given_or_environment(NULL, variable);
+    int at = said == NULL ? value : 0;
+    while (said != NULL && consistency_names[at] != NULL &&
+           strcmp(consistency_names[at], said) != 0)
+        at++;
+    *out = (cql_consistency)at;
+    if (consistency_names[at] == NULL)
+        snprintf(text, CONSISTENCY_TEXT_MAX,
+                 "%s in the environment cannot be \"%.40s\": it must be a consistency level, such "
+                 "as LOCAL_QUORUM",
+                 variable, said);
+    else if (at == CQL_ANY && !may_be_any)
+        snprintf(text, CONSISTENCY_TEXT_MAX,
+                 "\"%s\" cannot be \"ANY\", which is for writing only: write for example LOCAL_ONE",
+                 said == NULL ? option : variable);
+    else
+        return true;
+    return false;
+}
+
+static bool find_consistencies(const cassandra_options *options, cassandra_place *out, char *text)
+{
+    return find_consistency("read_consistency", options->read_consistency,
+                            options->has_read_consistency, "CASSANDRA_READ_CONSISTENCY_LEVEL",
+                            false, &out->read_consistency, text) &&
+           find_consistency("write_consistency", options->write_consistency,
+                            options->has_write_consistency, "CASSANDRA_WRITE_CONSISTENCY_LEVEL",
+                            true, &out->write_consistency, text);
+}
+
+static bool has_host(const cassandra_options *options)
+{
+    return options->host.n > 0 || given_or_environment(NULL, "CASSANDRA_HOST") != NULL;
+}
+
+#define NO_HOST                                                                             \
+    "the store's \"host\" is missing: write for example `cassandra: {host: 10.0.0.1}`, or " \
+    "set CASSANDRA_HOST"
+#define NO_KEYSPACE                                                                              \
+    "the store's \"keyspace\" is missing: write for example `cassandra: {keyspace: features}`, " \
+    "or set CASSANDRA_KEYSPACE"
+#define NO_NAME                                                                                    \
+    "\"%s\" is no name for a %s in Cassandra: it can have %u letters, digits and _ at most; give " \
+    "another by `cassandra: {%s: ...}`"
+
+/* host, host:port, [IPv6], [IPv6]:port, or an IPv6 address as it is. */
+static bool is_host(const char *host)
+{
+    const char *name_end = host[0] == '[' ? strchr(host, ']') : NULL;
+    const char *colon = strchr(name_end == NULL ? host : name_end, ':');
+    if (host[0] == '\0' || (host[0] == ':' && host[1] != ':') ||
+        strpbrk(host, " \t\n,/@") != NULL ||
+        (host[0] == '[' && (name_end == NULL || (name_end[1] != '\0' && name_end[1] != ':'))))
+        return false;
+    if (colon == NULL || (name_end == NULL && strchr(colon + 1, ':') != NULL))
+        return true;
+    char *end = NULL;
+    const long port = isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
+    return port >= 1 && port <= 65535 && *end == '\0';
+}
+
+static void check_hosts(const cassandra_options *options, problems *problems)
+{
+    for (uint32_t i = 0; i < options->host.n; i++)
+        if (!is_host(options->host.items[i].value))
+            problem_add(problems, &options->host.items[i].at,
+                        "\"host\" cannot be \"%s\": write a name or an address, or one with its "
+                        "port, such as \"10.0.0.1:9042\", and several as a list",
+                        options->host.items[i].value);
+}
+
+static void check_partition(const cassandra_options *options, const declaration *declaration,
+                            problems *problems)
+{
+    const declared_blocks *blocks = &declaration->feature_set.keys;
+    const key_block *keys = blocks->items;
+    const declared_list *names = &options->partition_by;
+    for (uint32_t i = 0; i < names->n; i++) {
+        const char *name = names->items[i].value;
+        uint32_t k = 0, first = 0;
+        while (k < blocks->n && strcmp(keys[k].name.value, name) != 0)
+            k++;
+        while (strcmp(names->items[first].value, name) != 0)
+            first++;
+        if (k == blocks->n)
+            problem_add(problems, &names->items[i].at,
+                        "partition_by names \"%s\", which is no key of the feature set: it can "
+                        "name keys only",
+                        name);
+        else if (first < i)
+            problem_add(problems, &names->items[i].at, "partition_by names \"%s\" twice", name);
+    }
+}
+
+void cassandra_check(const cassandra_options *options, bool write_to_entity,
+                     const declaration *declaration, const place *at, problems *problems)
+{
+    const feature_set_block *set = &declaration->feature_set;
+    const declared_text *own = write_to_entity ? &set->entity : &set->name;
+    const declared_text *table = options->table.value != NULL ? &options->table : own;
+    const char *keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
+    if (!has_host(options))
+        problem_add(problems, at, "%s", NO_HOST);
+    if (keyspace == NULL)
+        problem_add(problems, at, "%s", NO_KEYSPACE);
+    else if (!is_name(keyspace))
+        problem_add(problems, at, NO_NAME, keyspace, "keyspace", NAME_MAX_BYTES, "keyspace");
+    if (!is_name(table->value))
+        problem_add(problems, &table->at, NO_NAME, table->value, "table", NAME_MAX_BYTES, "table");
+    char text[CONSISTENCY_TEXT_MAX];
+    cassandra_place ignored;
+    if (!find_consistencies(options, &ignored, text))
+        problem_add(problems, at, "%s", text);
+    check_hosts(options, problems);
+    check_partition(options, declaration, problems);
+}
+
+/* "host:port"; an IPv6 address gets its brackets. */
+static const char *add_host(arena *arena, const char *hosts, const char *host, size_t length,
+                            int64_t port)
+{
+    while (length > 0 && isspace((unsigned char)host[0])) {
+        host++;
+        length--;
+    }
+    while (length > 0 && isspace((unsigned char)host[length - 1]))
+        length--;
+    if (length == 0)
+        return hosts;
+    const char *first = memchr(host, ':', length);
+    const char *bracket = memchr(host, ']', length);
+    const bool is_bare_6 = first != NULL && bracket == NULL &&
+                           memchr(first + 1, ':', length - (size_t)(first + 1 - host)) != NULL;
+    const bool has_port =
+        bracket != NULL ? bracket + 1 < host + length : first != NULL && !is_bare_6;
+    const char *comma = hosts[0] == '\0' ? "" : ",";
+    if (has_port)
+        return arena_format(arena, "%s%s%.*s", hosts, comma, (int)length, host);
+    return arena_format(arena, "%s%s%s%.*s%s:%d", hosts, comma, is_bare_6 ? "[" : "", (int)length,
+                        host, is_bare_6 ? "]" : "", (int)port);
+}
+
+static const char *join_hosts(const cassandra_options *options, arena *arena)
+{
+    const char *hosts = "";
+    for (uint32_t i = 0; hosts != NULL && i < options->host.n; i++)
+        hosts = add_host(arena, hosts, options->host.items[i].value,
+                         strlen(options->host.items[i].value), options->port);
+    const char *at = options->host.n == 0 ? given_or_environment(NULL, "CASSANDRA_HOST") : NULL;
+    while (hosts != NULL && at != NULL && *at != '\0') {
+        const size_t length = strcspn(at, ",");
+        hosts = add_host(arena, hosts, at, length, options->port);
+        at += length + (at[length] == ',');
+    }
+    return hosts;
+}
+
+/* NULL stays NULL. */
+static bool file_path(const declared_text *given, const declaration *declaration, arena *arena,
+                      const char **out)
+{
+    *out = given->value == NULL ? NULL : declaration_path(declaration, arena, given->value);
+    return given->value == NULL || *out != NULL;
+}
+
+static freshet_code refuse(const declaration *declaration, const char *text, freshet_error *err)
+{
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file, "%s", text);
+}
+
+static freshet_code make_names(const cassandra_options *options, bool write_to_entity,
+                               const declaration *declaration, cassandra_place *out,
+                               freshet_error *err)
+{
+    const feature_set_block *set = &declaration->feature_set;
+    const char *own = write_to_entity ? set->entity.value : set->name.value;
+    char text[CONSISTENCY_TEXT_MAX];
+    out->keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
+    out->table = options->table.value != NULL ? options->table.value : own;
+    out->is_shared = strcmp(out->table, set->name.value) != 0;
+    if (!has_host(options))
+        return refuse(declaration, NO_HOST, err);
+    if (out->keyspace == NULL)
+        return refuse(declaration, NO_KEYSPACE, err);
+    if (!is_name(out->keyspace)) {
+        snprintf(text, sizeof text, NO_NAME, out->keyspace, "keyspace", NAME_MAX_BYTES, "keyspace");
+        return refuse(declaration, text, err);
+    }
+    if (!is_name(out->table)) {
+        snprintf(text, sizeof text, NO_NAME, out->table, "table", NAME_MAX_BYTES, "table");
+        return refuse(declaration, text, err);
+    }
+    return find_consistencies(options, out, text) ? FRESHET_OK : refuse(declaration, text, err);
+}
+
+freshet_code cassandra_place_make(const cassandra_options *options, bool write_to_entity,
+                                  const declaration *declaration, arena *arena,
+                                  cassandra_place *out, freshet_error *err)
+{
+    *out = (cassandra_place){0};
+    freshet_code code = make_names(options, write_to_entity, declaration, out, err);
+    if (code != FRESHET_OK)
+        return code;
+    out->client = (cql_options){
+        .hosts = join_hosts(options, arena),
+        .local_dc = given_or_environment(options->local_dc.value, "CASSANDRA_LOCAL_DC"),
+        .user = given_or_environment(options->username.value, "CASSANDRA_USERNAME"),
+        .password = given_or_environment(options->password.value, "CASSANDRA_PASSWORD"),
+        .tls = options->has_tls,
+        .verify = options->tls.verify,
+        .connect_timeout_ms = (int32_t)(options->connect_timeout_us / 1000),
+        .request_timeout_ms = (int32_t)(options->request_timeout_us / 1000),
+        .threads = 1,
+        .compress = options->compression,
+    };
+    const bool done = out->client.hosts != NULL &&
+                      file_path(&options->tls.ca, declaration, arena, &out->client.ca_file) &&
+                      file_path(&options->tls.cert, declaration, arena, &out->client.cert_file) &&
+                      file_path(&options->tls.key, declaration, arena, &out->client.key_file);
+    if (!done)
+        return error_memory(err, OPENING);
+    return out->client.hosts[0] == '\0' ? refuse(declaration, NO_HOST, err) : FRESHET_OK;
+}

@@ -1,0 +1,78 @@
+/* cassandra_rows.h - the rows that the store does not have yet: waiting, or on their way.
+ *
+ * A row is its values as CQL has them, each with its length (cql_values.h), in the order of the table's columns.
+ * Of one key at most one row waits: a newer one takes its place, since each write carries all
+ * features of the key. Rows on their way are nobody's; when they fail they come back, and are
+ * dropped if a newer one waits by then.
+ *
+ *        add ──► waiting (in order of arrival) ──► take ──► on their way ──► free
+ *                                                   ▲              │
+ *                  waiting until their time ────────┘ ◄── back ────┘
+ *
+ * Whether a row is newer is decided by its write timestamp, of equal ones by which came later.
+ */
+#ifndef FRESHET_WRITERS_CASSANDRA_CASSANDRA_ROWS_H
+#define FRESHET_WRITERS_CASSANDRA_CASSANDRA_ROWS_H
+
+#include <freshet/freshet.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct pending_row {
+    uint64_t key_hash;
+    uint64_t partition_hash;
+    int64_t write_us;
+    int64_t event_us;
+    int64_t due_us; /* not to be sent before */
+    unsigned char *bytes;
+    uint32_t length;
+    uint32_t key_length; /* the first bytes are the key */
+    uint32_t partition_length;
+    uint16_t failures;
+    bool is_alone;   /* not in a batch: one with it was refused */
+    bool is_waiting; /* and to be found by its key */
+    char *refusal;   /* it will not be sent, but go to the dead letters: why */
+    char *raw;       /* of such a row, as JSON; NULL: what its bytes say */
+} pending_row;
+
+typedef struct pending_rows {
+    uint64_t n;     /* all of them */
+    size_t n_bytes; /* of them */
+    uint64_t n_waiting;
+    pending_row **fresh; /* a ring */
+    uint64_t fresh_first, n_fresh, fresh_capacity;
+    pending_row **later; /* a heap by due_us */
+    uint64_t n_later, later_capacity;
+    pending_row **places; /* of waiting rows, by key */
+    uint64_t n_places, n_keyed;
+} pending_rows;
+
+/* All zero is an empty one. */
+void pending_rows_release(pending_rows *rows);
+
+/* Room for `more` rows, so that adding so many cannot fail. */
+bool pending_rows_reserve(pending_rows *rows, uint64_t more);
+
+/* A new row with a copy of the bytes, of nobody yet; NULL where memory is out. */
+pending_row *pending_row_make(const unsigned char *bytes, uint32_t length, uint32_t key_length,
+                              uint32_t partition_length);
+void pending_row_free(pending_row *row);
+
+/* The row waits, unless one of its key waits that is newer; takes it over in any case. After reserve. */
+void pending_rows_add(pending_rows *rows, pending_row *row);
+
+/* The next row that may be sent at that time; NULL: none. only_late: of those that came back. */
+pending_row *pending_rows_take(pending_rows *rows, int64_t now_us, bool only_later);
+
+/* When a row that came back may be sent: INT64_MAX where there is none. */
+int64_t pending_rows_due_us(const pending_rows *rows);
+
+/* A row on its way has failed: it waits until due_us, unless a newer one of its key does. */
+void pending_rows_back(pending_rows *rows, pending_row *row, int64_t due_us);
+
+/* A row on its way is done with. */
+void pending_rows_done(pending_rows *rows, pending_row *row);
+
+#endif

@@ -1,0 +1,803 @@
+/* history.c - the writer `history`: every feature row, in Parquet files by day.
+ *
+ * Rows are gathered in memory (base/row_store.h) with the number of their partition, until they are
+ * many or must be kept; then they are brought in the order of their partitions, arrival kept within
+ * each, and every partition's rows become a file (parquet_file.h) that lies aside (history_folder.h). That is a
+ * spill. One that fails stays as it is, with a note of how many of its rows have their file (`n_filed`), and the next
+ * call goes on there: no row is written twice.
+ *
+ * When the files come to be seen depends on who drives:
+ *
+ *   a batch       at its end all at once: pending (which also merges small files), then publish; its
+ *                 partitions replace those that are there
+ *   checkpoints   pending before and publish after the checkpoint that lists them; recover at the
+ *                 start says that it will be so
+ *   neither       at each flush
+ *
+ * A file is named part-<number>-<n>.parquet: the number is the checkpoint's, 0 in a batch (so that the next
+ * run's file takes its place in one rename), the time of the start where there are no checkpoints; n
+ * counts the files of that number in the partition.
+ */
+#include "writers/history/history.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "base/row_store.h"
+#include "base/text.h"
+#include "writers/history/history_folder.h"
+#include "writers/history/parquet_file.h"
+
+#define KEEPING "gathering rows for the history"
+#define DAY_US (INT64_C(86400) * 1000000)
+#define LEVELS 3u
+#define MERGE_FILES_MAX 256u
+
+enum { LAYOUT_FOLDER, LAYOUT_BUTTERFREE };
+
+typedef struct history_options {
+    declared_text path;
+    int layout;
+    int format;
+    declared_list partition_by;
+    bool corrections;
+    int compression; /* enum parquet_compression */
+    int64_t rows;
+    int64_t memory;
+} history_options;
+
+/* A file that lies aside. */
+typedef struct aside_file {
+    const char *path; /* below the folder */
+    uint32_t n_rows;
+} aside_file;
+
+/* How many files of the number in use a partition has. */
+typedef struct partition_count {
+    int32_t partition;
+    uint32_t n_files;
+} partition_count;
+
+typedef struct history_writer {
+    freshet_writer base;
+    history_folder *folder;
+    parquet_writer *parquet;
+    uint32_t levels; /* 1: year, 2: and month, 3: and day */
+    uint32_t time_column;
+    bool has_checkpoints, is_ready, is_published;
+    arena *scratch; /* of one call */
+
+    row_store *rows;
+    int32_t *partitions; /* of each row: the first day of its year, month or day */
+    uint32_t capacity;
+
+    bool is_spilling;
+    arena *spill;
+    uint32_t *order; /* NULL: they came in the order of their partitions */
+    uint32_t n_filed;
+
+    arena *names;
+    aside_file *files;
+    uint32_t n_files, files_capacity;
+    uint64_t number;
+    partition_count *counts; /* sorted by partition */
+    uint32_t n_counts, counts_capacity;
+    uint64_t n_taken, n_kept; /* rows given, and rows in files, since the start */
+} history_writer;
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static const char *const level_names[LEVELS] = {"year", "month", "day"};
+static const char *const layout_names[] = {"folder", "butterfree", NULL};
+static const char *const format_names[] = {"parquet", NULL};
+static const char *const compression_names[] = {"zstd", "snappy", NULL};
+
+static const option option_table[] = {
+    {.name = "path",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(history_options, path),
+     .required = true,
+     .doc = "The folder of the history; it is made where there is none. The files lie in folders "
+            "below it, as `year=2024/month=5/day=1`.",
+     .example = "out/airport_delays"},
+    {.name = "layout",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(history_options, layout),
+     .standard = "folder",
+     .choices = layout_names,
+     .doc = "`folder`: `path` is the feature set's own folder. `butterfree`: `path` is the root "
+            "that Butterfree's store has, and the folder is `historical/ENTITY/FEATURE_SET` below "
+            "it."},
+    {.name = "format",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(history_options, format),
+     .standard = "parquet",
+     .choices = format_names,
+     .doc = "The files' format."},
+    {.name = "partition_by",
+     .kind = OPTION_TEXTS,
+     .offset = offsetof(history_options, partition_by),
+     .doc = "How rows are divided into folders, by their timestamp in UTC: `[year]`, `[year, "
+            "month]` or `[year, month, day]`, which is the default. These columns are in the "
+            "folders' names, not in the files.",
+     .example = "[year, month]"},
+    {.name = "corrections",
+     .kind = OPTION_BOOLEAN,
+     .offset = offsetof(history_options, corrections),
+     .standard = "false",
+     .doc = "`true`: a row that a late event has changed is written again, behind the one that was "
+            "written before. `false`: each row is there once, as it first was."},
+    {.name = "compression",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(history_options, compression),
+     .standard = "zstd",
+     .choices = compression_names,
+     .doc = "How the files are compressed."},
+    {.name = "rows",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(history_options, rows),
+     .standard = "1000000",
+     .minimum = 1,
+     .maximum = HISTORY_FILE_ROWS_MAX,
+     .doc = "How many rows are gathered before files are made of them; no file has more."},
+    {.name = "memory",
+     .kind = OPTION_BYTES,
+     .offset = offsetof(history_options, memory),
+     .standard = "256 MiB",
+     .minimum = INT64_C(1) << 20,
+     .maximum = INT64_C(1) << 40,
+     .doc = "How much memory the gathered rows may take before files are made of them."},
+    {.name = NULL},
+};
+
+static void check_options(void *block, const place *at, problems *problems)
+{
+    const declared_list *levels = &((const history_options *)block)->partition_by;
+    (void)at;
+    for (uint32_t i = 0; i < levels->n; i++) {
+        const declared_text *level = &levels->items[i];
+        if (level->value == NULL)
+            continue;
+        if (i < LEVELS && strcmp(level->value, level_names[i]) == 0)
+            continue;
+        problem_add(problems, &level->at,
+                    "partition_by must be [year], [year, month] or [year, month, day], and \"%s\" "
+                    "cannot stand here",
+                    level->value);
+        return;
+    }
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static const char *folder_path(history_writer *writer, const history_options *options)
+{
+    const freshet_writer *base = &writer->base;
+    const feature_set_block *set = &base->declaration->feature_set;
+    const char *path = declaration_path(base->declaration, base->arena, options->path.value);
+    if (path == NULL || options->layout != LAYOUT_BUTTERFREE)
+        return path;
+    return arena_format(base->arena, "%s/historical/%s/%s", path, set->entity.value,
+                        set->name.value);
+}
+
+static freshet_code check_columns(const history_writer *writer, const schema *schema,
+                                  freshet_error *err)
+{
+    const declaration *declaration = writer->base.declaration;
+    const history_options *options = writer->base.options;
+    if (options->layout == LAYOUT_BUTTERFREE && declaration->feature_set.entity.value == NULL)
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
+            "`layout: butterfree` needs the feature set's `entity`, which names a folder");
+    assert(writer->levels <= LEVELS); /* check_options */
+    for (uint32_t i = 0; i < writer->levels; i++)
+        if (schema_find(schema, level_names[i]) >= 0)
+            return error_set(
+                err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
+                "the feature or key \"%s\" has the name of a partition of the history: call it "
+                "otherwise, or leave \"%s\" out of partition_by",
+                level_names[i], level_names[i]);
+    return FRESHET_OK;
+}
+
+static freshet_code history_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
+                                 freshet_error *err)
+{
+    history_writer *writer = (history_writer *)base;
+    const history_options *options = base->options;
+    writer->levels = options->partition_by.n == 0 ? LEVELS : options->partition_by.n;
+    writer->time_column = n_keys;
+    freshet_code code = check_columns(writer, schema, err);
+    if (code != FRESHET_OK)
+        return code;
+    writer->scratch = arena_open();
+    writer->spill = arena_open();
+    writer->names = arena_open();
+    const char *path = folder_path(writer, options);
+    if (writer->scratch == NULL || writer->spill == NULL || writer->names == NULL || path == NULL)
+        return error_memory(err, KEEPING);
+    code = history_folder_open(path, &writer->folder, err);
+    if (code == FRESHET_OK)
+        code = row_store_open(schema, &writer->rows, err);
+    if (code == FRESHET_OK)
+        code =
+            parquet_open(schema, (parquet_compression)options->compression, &writer->parquet, err);
+    return code;
+}
+
+/* Before the first row: what a run before left aside goes, unless checkpoints know more of it. */
+static freshet_code make_ready(history_writer *writer, freshet_error *err)
+{
+    if (writer->is_ready)
+        return FRESHET_OK;
+    freshet_code code = history_folder_forget(writer->folder, err);
+    if (code != FRESHET_OK)
+        return code;
+    writer->number = writer->base.is_batch ? 0 : (uint64_t)os.now_us();
+    writer->is_ready = true;
+    return FRESHET_OK;
+}
+
+/* ---- partitions ------------------------------------------------------------------------------ */
+
+static int64_t day_of(int64_t time_us)
+{
+    return time_us / DAY_US - (time_us % DAY_US < 0);
+}
+
+/* The first day of the partition that a day is in. */
+static int32_t partition_of(const history_writer *writer, int64_t day)
+{
+    int64_t year;
+    unsigned month, day_of_month;
+    if (writer->levels == LEVELS)
+        return (int32_t)day;
+    date_civil(day, &year, &month, &day_of_month);
+    return (int32_t)date_days(year, writer->levels == 1 ? 1 : month, 1);
+}
+
+static const char *file_name(history_writer *writer, int32_t partition, uint32_t n)
+{
+    int64_t year;
+    unsigned numbers[LEVELS] = {0};
+    char folders[96];
+    assert(writer->levels <= LEVELS);
+    date_civil(partition, &year, &numbers[1], &numbers[2]);
+    int length = snprintf(folders, sizeof folders, "year=%" PRId64, year);
+    for (uint32_t i = 1; i < writer->levels; i++)
+        length += snprintf(folders + length, sizeof folders - (size_t)length, "/%s=%u",
+                           level_names[i], numbers[i]);
+    return arena_format(writer->names, "%s/part-%016" PRIu64 "-%04" PRIu32 ".parquet", folders,
+                        writer->number, n);
+}
+
+/* The partition's count, a new one of 0 where there is none; NULL where memory is out. */
+static partition_count *count_of(history_writer *writer, int32_t partition)
+{
+    uint32_t low = 0, high = writer->n_counts;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (writer->counts[middle].partition < partition)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < writer->n_counts && writer->counts[low].partition == partition)
+        return &writer->counts[low];
+    if (writer->n_counts == writer->counts_capacity) {
+        uint32_t capacity = writer->counts_capacity == 0 ? 64 : writer->counts_capacity * 2;
+        partition_count *counts = realloc(writer->counts, capacity * sizeof *counts);
+        if (counts == NULL)
+            return NULL;
+        writer->counts = counts;
+        writer->counts_capacity = capacity;
+    }
+    partition_count *made = &writer->counts[low];
+    memmove(made + 1, made, (writer->n_counts - low) * sizeof *made);
+    *made = (partition_count){.partition = partition};
+    writer->n_counts++;
+    return made;
+}
+
+/* ---- rows into files ------------------------------------------------------------------------- */
+
+static freshet_code room_for_file(history_writer *writer, freshet_error *err)
+{
+    if (writer->n_files < writer->files_capacity)
+        return FRESHET_OK;
+    uint32_t capacity = writer->files_capacity == 0 ? 64 : writer->files_capacity * 2;
+    aside_file *files = realloc(writer->files, capacity * sizeof *files);
+    if (files == NULL)
+        return error_memory(err, KEEPING);
+    writer->files = files;
+    writer->files_capacity = capacity;
+    return FRESHET_OK;
+}
+
+/* Makes a durable file of the rows, aside. */
+static freshet_code write_file(history_writer *writer, int32_t partition, const batch *rows,
+                               freshet_error *err)
+{
+    partition_count *count = count_of(writer, partition);
+    const char *name = count == NULL ? NULL : file_name(writer, partition, count->n_files);
+    const char *path =
+        name == NULL ? NULL : history_folder_aside(writer->folder, writer->scratch, name);
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    if (!writer->base.is_batch && history_folder_has(writer->folder, name))
+        return error_set(
+            err, FRESHET_FAILED, FRESHET_STOP, name,
+            "the history in %s has a file %s already, from a run whose state is gone: move the old "
+            "files away, or give the history another path",
+            history_folder_path(writer->folder), name);
+    freshet_code code = room_for_file(writer, err);
+    if (code == FRESHET_OK)
+        code = parquet_write(writer->parquet, rows, 0, rows->n_rows, path, err);
+    if (code == FRESHET_OK)
+        code = history_folder_sync(writer->folder, name, err);
+    if (code != FRESHET_OK)
+        return code;
+    writer->files[writer->n_files++] = (aside_file){.path = name, .n_rows = rows->n_rows};
+    writer->n_kept += rows->n_rows;
+    count->n_files++;
+    return FRESHET_OK;
+}
+
+static int compare_numbers(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right;
+}
+
+/* The rows in the order of their partitions, arrival within each. */
+static freshet_code make_order(history_writer *writer, freshet_error *err)
+{
+    uint32_t n = row_store_rows(writer->rows);
+    const int32_t *partitions = writer->partitions;
+    bool in_order = true;
+    for (uint32_t i = 1; in_order && i < n; i++)
+        in_order = partitions[i - 1] <= partitions[i];
+    writer->order = NULL;
+    if (in_order)
+        return FRESHET_OK;
+    uint32_t *order = arena_alloc(writer->spill, n * sizeof *order);
+    uint64_t *keys = arena_alloc(writer->spill, n * sizeof *keys);
+    if (order == NULL || keys == NULL)
+        return error_memory(err, KEEPING);
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = (uint64_t)((uint32_t)partitions[i] ^ UINT32_C(0x80000000)) << 32 | i;
+    qsort(keys, n, sizeof *keys, compare_numbers);
+    for (uint32_t i = 0; i < n; i++)
+        order[i] = (uint32_t)keys[i];
+    writer->order = order;
+    return FRESHET_OK;
+}
+
+static int32_t partition_at(const history_writer *writer, uint32_t i)
+{
+    return writer->partitions[writer->order == NULL ? i : writer->order[i]];
+}
+
+/* Makes a file of the next rows of one partition. */
+static freshet_code spill_file(history_writer *writer, uint32_t n_rows, freshet_error *err)
+{
+    const history_options *options = writer->base.options;
+    int32_t partition = partition_at(writer, writer->n_filed);
+    uint32_t n = 1;
+    while (n < options->rows && writer->n_filed + n < n_rows &&
+           partition_at(writer, writer->n_filed + n) == partition)
+        n++;
+    batch part;
+    arena_reset(writer->scratch);
+    freshet_code code =
+        row_store_take(writer->rows, writer->scratch,
+                       writer->order == NULL ? NULL : writer->order + writer->n_filed,
+                       writer->n_filed, n, &part, err);
+    if (code == FRESHET_OK)
+        code = write_file(writer, partition, &part, err);
+    if (code == FRESHET_OK)
+        writer->n_filed += n;
+    return code;
+}
+
+/* Makes files of all gathered rows. */
+static freshet_code spill(history_writer *writer, freshet_error *err)
+{
+    uint32_t n_rows = row_store_rows(writer->rows);
+    freshet_code code = FRESHET_OK;
+    if (!writer->is_spilling) {
+        arena_reset(writer->spill);
+        code = make_order(writer, err);
+        if (code != FRESHET_OK)
+            return code;
+        writer->n_filed = 0;
+        writer->is_spilling = true;
+    }
+    while (code == FRESHET_OK && writer->n_filed < n_rows)
+        code = spill_file(writer, n_rows, err);
+    if (code != FRESHET_OK)
+        return code;
+    row_store_clear(writer->rows);
+    writer->is_spilling = false;
+    return FRESHET_OK;
+}
+
+/* Names of files begin anew with each checkpoint. */
+static void note_checkpoint(history_writer *writer)
+{
+    if (!writer->has_checkpoints || writer->number == writer->base.checkpoint)
+        return;
+    writer->number = writer->base.checkpoint;
+    writer->n_counts = 0;
+}
+
+/* ---- gathering ------------------------------------------------------------------------------- */
+
+static bool wants_corrections(const void *options)
+{
+    return ((const history_options *)options)->corrections;
+}
+
+/* The rows that are for us, by their numbers; *rows NULL: all. */
+static freshet_code choose_rows(history_writer *writer, const batch *from, const uint32_t **rows,
+                                uint32_t *n, freshet_error *err)
+{
+    const history_options *options = writer->base.options;
+    const unsigned wanted = options->corrections ? ROW_NEW | ROW_CORRECTION : ROW_NEW;
+    *rows = NULL;
+    *n = from->n_rows;
+    if (from->row_kinds == NULL)
+        return FRESHET_OK;
+    uint32_t *chosen = arena_alloc(writer->scratch, (from->n_rows + 1) * sizeof *chosen);
+    if (chosen == NULL)
+        return error_memory(err, KEEPING);
+    *n = 0;
+    for (uint32_t i = 0; i < from->n_rows; i++)
+        if ((from->row_kinds[i] & wanted) != 0)
+            chosen[(*n)++] = i;
+    *rows = chosen;
+    return FRESHET_OK;
+}
+
+static freshet_code room_for_rows(history_writer *writer, uint32_t n, freshet_error *err)
+{
+    uint32_t needed = row_store_rows(writer->rows) + n;
+    if (needed <= writer->capacity)
+        return FRESHET_OK;
+    uint32_t capacity = needed < 1024 ? 1024 : needed + needed / 2;
+    int32_t *partitions = realloc(writer->partitions, capacity * sizeof *partitions);
+    if (partitions == NULL)
+        return error_memory(err, KEEPING);
+    writer->partitions = partitions;
+    writer->capacity = capacity;
+    return FRESHET_OK;
+}
+
+static void note_partitions(history_writer *writer, const batch *from, const uint32_t *rows,
+                            uint32_t n, uint32_t at)
+{
+    const int64_t *times_us = from->columns[writer->time_column].data;
+    int64_t day = INT64_MIN;
+    int32_t partition = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        int64_t now = day_of(times_us[rows == NULL ? i : rows[i]]);
+        if (now != day)
+            partition = partition_of(writer, now);
+        day = now;
+        writer->partitions[at + i] = partition;
+    }
+}
+
+static bool is_full(const history_writer *writer, uint32_t n_more)
+{
+    const history_options *options = writer->base.options;
+    uint32_t n = row_store_rows(writer->rows);
+    return n > 0 && ((int64_t)n + n_more > options->rows ||
+                     row_store_bytes(writer->rows) >= (size_t)options->memory);
+}
+
+static freshet_code history_write(freshet_writer *base, const batch *rows, freshet_error *err)
+{
+    history_writer *writer = (history_writer *)base;
+    const uint32_t *chosen = NULL;
+    uint32_t n = 0;
+    freshet_code code = make_ready(writer, err);
+    note_checkpoint(writer);
+    if (code == FRESHET_OK && (writer->is_spilling || is_full(writer, rows->n_rows)))
+        code = spill(writer, err);
+    if (code != FRESHET_OK)
+        return code;
+    arena_reset(writer->scratch);
+    code = choose_rows(writer, rows, &chosen, &n, err);
+    if (code == FRESHET_OK && n > 0)
+        code = room_for_rows(writer, n, err);
+    if (code != FRESHET_OK || n == 0)
+        return code;
+    uint32_t at = row_store_rows(writer->rows);
+    code = row_store_add(writer->rows, rows, chosen, n, err);
+    if (code != FRESHET_OK)
+        return code;
+    note_partitions(writer, rows, chosen, n, at);
+    writer->n_taken += n;
+    return FRESHET_OK;
+}
+
+/* ---- merging --------------------------------------------------------------------------------- */
+
+/* A batch whose rows come in any order of days has small files of each: at its end neighbours are
+ * merged, as long as a file does not become too large. */
+
+#define MERGED_NAME "merged.parquet" /* aside only */
+
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(((const aside_file *)a)->path, ((const aside_file *)b)->path);
+}
+
+static bool same_partition(const char *a, const char *b)
+{
+    size_t length = (size_t)(strrchr(a, '/') - a) + 1;
+    return strncmp(a, b, length) == 0 && strchr(b + length, '/') == NULL;
+}
+
+/* How many files from `first` on can become one, of *n_rows rows. */
+static uint32_t count_mergeable(const history_writer *writer, uint32_t first, uint32_t *n_rows)
+{
+    const history_options *options = writer->base.options;
+    const aside_file *files = writer->files;
+    uint32_t n = 1;
+    *n_rows = files[first].n_rows;
+    while (first + n < writer->n_files && n < MERGE_FILES_MAX &&
+           same_partition(files[first].path, files[first + n].path) &&
+           *n_rows + files[first + n].n_rows <= options->rows)
+        *n_rows += files[first + n++].n_rows;
+    return n;
+}
+
+/* Makes one of n files; it gets the name of the first, and stands in their place. */
+static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, uint32_t n_rows,
+                          freshet_error *err)
+{
+    const char *paths[MERGE_FILES_MAX];
+    aside_file *files = writer->files + first;
+    arena_reset(writer->scratch);
+    const char *merged = history_folder_aside(writer->folder, writer->scratch, MERGED_NAME);
+    for (uint32_t i = 0; i < n; i++) {
+        paths[i] = history_folder_aside(writer->folder, writer->scratch, files[i].path);
+        if (paths[i] == NULL || merged == NULL)
+            return error_memory(err, KEEPING);
+    }
+    freshet_code code = parquet_merge(writer->parquet, paths, n, n_rows, merged, err);
+    if (code == FRESHET_OK)
+        code = history_folder_sync(writer->folder, MERGED_NAME, err);
+    if (code == FRESHET_OK)
+        code = history_folder_put(writer->folder, merged, files[0].path, err);
+    if (code != FRESHET_OK)
+        return code;
+    for (uint32_t i = 1; i < n; i++)
+        os.unlink(paths[i]); /* what stays is removed with the next run's first row */
+    files[0].n_rows = n_rows;
+    writer->n_files -= n - 1;
+    memmove(files + 1, files + n, (writer->n_files - first - 1) * sizeof *files);
+    return FRESHET_OK;
+}
+
+static freshet_code merge_files(history_writer *writer, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    if (writer->n_files > 1)
+        qsort(writer->files, writer->n_files, sizeof *writer->files, compare_files);
+    for (uint32_t first = 0; code == FRESHET_OK && first < writer->n_files; first++) {
+        uint32_t n_rows, n = count_mergeable(writer, first, &n_rows);
+        if (n > 1)
+            code = merge(writer, first, n, n_rows, err);
+    }
+    return code;
+}
+
+/* ---- being seen ------------------------------------------------------------------------------ */
+
+/* All rows are in durable files, and none is missing. */
+static freshet_code finish_files(history_writer *writer, freshet_error *err)
+{
+    freshet_code code = make_ready(writer, err);
+    note_checkpoint(writer);
+    if (code == FRESHET_OK)
+        code = spill(writer, err);
+    if (code == FRESHET_OK && writer->n_kept != writer->n_taken)
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, history_folder_path(writer->folder),
+                         "the files of the history hold %" PRIu64 " rows and should hold %" PRIu64
+                         ": nothing of them is published",
+                         writer->n_kept, writer->n_taken);
+    if (code == FRESHET_OK && writer->base.is_batch)
+        code = merge_files(writer, err);
+    if (code == FRESHET_OK && writer->n_files > 0)
+        code = history_folder_sync_aside(writer->folder, err);
+    return code;
+}
+
+static freshet_code list_files(const history_writer *writer, arena *arena, writer_files *out,
+                               freshet_error *err)
+{
+    const char **paths = arena_alloc(arena, (writer->n_files + 1) * sizeof *paths);
+    *out = (writer_files){.paths = paths};
+    if (paths == NULL)
+        return error_memory(err, KEEPING);
+    for (uint32_t i = 0; i < writer->n_files; i++) {
+        paths[i] = arena_text(arena, writer->files[i].path);
+        if (paths[i] == NULL)
+            return error_memory(err, KEEPING);
+    }
+    out->n = writer->n_files;
+    return FRESHET_OK;
+}
+
+static freshet_code history_pending(freshet_writer *base, arena *arena, writer_files *out,
+                                    freshet_error *err)
+{
+    history_writer *writer = (history_writer *)base;
+    freshet_code code = finish_files(writer, err);
+    return code == FRESHET_OK ? list_files(writer, arena, out, err) : code;
+}
+
+/* Gives back the memory of names that are not needed any more; where that fails they stay. */
+static void trim_names(history_writer *writer)
+{
+    const uint32_t n = writer->n_files;
+    arena *names = arena_open();
+    const char **paths = names == NULL ? NULL : arena_alloc(names, (n + 1) * sizeof *paths);
+    bool good = paths != NULL;
+    for (uint32_t i = 0; good && i < n; i++) {
+        paths[i] = arena_text(names, writer->files[i].path);
+        good = paths[i] != NULL;
+    }
+    for (uint32_t i = 0; good && i < n; i++)
+        writer->files[i].path = paths[i];
+    arena_close(good ? writer->names : names);
+    if (good)
+        writer->names = names;
+}
+
+/* The published files are the first of ours: files come to be pending and seen in their order. */
+static void drop_published(history_writer *writer, const writer_files *files)
+{
+    uint32_t n = 0;
+    while (files->paths != NULL && n < files->n && n < writer->n_files &&
+           strcmp(writer->files[n].path, files->paths[n]) == 0)
+        n++;
+    if (n == 0)
+        return;
+    writer->n_files -= n;
+    memmove(writer->files, writer->files + n, writer->n_files * sizeof *writer->files);
+    trim_names(writer);
+}
+
+/* The greatest number that the names of the files have. */
+static uint64_t number_of(const writer_files *files)
+{
+    uint64_t greatest = 0;
+    for (uint32_t i = 0; i < files->n; i++) {
+        const char *name = strrchr(files->paths[i], '/');
+        const char *part = strstr(name == NULL ? files->paths[i] : name, "part-");
+        uint64_t number = part == NULL ? 0 : strtoull(part + strlen("part-"), NULL, 10);
+        greatest = number > greatest ? number : greatest;
+    }
+    return greatest;
+}
+
+static freshet_code history_publish(freshet_writer *base, const writer_files *files,
+                                    freshet_error *err)
+{
+    history_writer *writer = (history_writer *)base;
+    if (files->n == 0)
+        return FRESHET_OK;
+    writer->is_published = true; /* or will be, at the next open */
+    freshet_code code = FRESHET_OK;
+    if (writer->has_checkpoints)
+        code = history_folder_note(writer->folder, number_of(files), err);
+    if (code == FRESHET_OK)
+        code = base->is_batch ? history_folder_replace(writer->folder, files->paths, files->n, err)
+                              : history_folder_publish(writer->folder, files->paths, files->n, err);
+    if (code == FRESHET_OK)
+        drop_published(writer, files);
+    return code;
+}
+
+static freshet_code history_flush(freshet_writer *base, freshet_error *err)
+{
+    history_writer *writer = (history_writer *)base;
+    if (base->is_batch || writer->has_checkpoints)
+        return FRESHET_OK;
+    writer_files files = {0};
+    freshet_code code = finish_files(writer, err);
+    if (code != FRESHET_OK || writer->n_files == 0)
+        return code;
+    arena_reset(writer->scratch);
+    code = list_files(writer, writer->scratch, &files, err);
+    return code == FRESHET_OK ? history_publish(base, &files, err) : code;
+}
+
+/* Files of later checkpoints than the state has: their rows would come again. */
+static freshet_code check_noted(history_writer *writer, freshet_error *err)
+{
+    uint64_t noted = history_folder_noted(writer->folder);
+    uint64_t next = writer->base.checkpoint;
+    if (noted == 0 || noted < next)
+        return FRESHET_OK;
+    const char *path = history_folder_path(writer->folder);
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
+                     "the history in %s has rows up to checkpoint %" PRIu64
+                     ", and the state knows of checkpoint %" PRIu64
+                     " only, so these rows would be there twice: put back the state that belongs "
+                     "to it; or, to begin anew, move the whole folder %s away, too",
+                     path, noted, next - 1, path);
+}
+
+static freshet_code history_recover(freshet_writer *base, const writer_files *committed,
+                                    freshet_error *err)
+{
+    history_writer *writer = (history_writer *)base;
+    assert(!writer->is_ready);
+    freshet_code code = check_noted(writer, err);
+    if (code == FRESHET_OK)
+        code = history_folder_publish(writer->folder, committed->paths, committed->n, err);
+    if (code == FRESHET_OK)
+        code = history_folder_forget(writer->folder, err);
+    if (code != FRESHET_OK)
+        return code;
+    writer->has_checkpoints = true;
+    writer->is_ready = true;
+    writer->number = base->checkpoint;
+    return FRESHET_OK;
+}
+
+static void history_close(freshet_writer *base)
+{
+    history_writer *writer = (history_writer *)base;
+    if (base->is_batch && writer->n_taken > 0 && !writer->is_published) {
+        log_say(LOG_WARNING, history_folder_path(writer->folder),
+                "the batch did not come to its end, so nothing of it is in the history");
+        history_folder_forget(writer->folder, NULL);
+    }
+    parquet_close(writer->parquet);
+    row_store_close(writer->rows);
+    history_folder_close(writer->folder);
+    arena_close(writer->scratch);
+    arena_close(writer->spill);
+    arena_close(writer->names);
+    free(writer->partitions);
+    free(writer->files);
+    free(writer->counts);
+    writer->parquet = NULL;
+    writer->rows = NULL;
+    writer->folder = NULL;
+}
+
+const writer_ops history_writer_ops = {
+    .block = {.name = "history",
+              .title = "The history writer",
+              .doc =
+                  "Keeps every feature row in Parquet files, in folders by day that Spark, pandas "
+                  "and DuckDB read as one table (`hive_partitioning`). A batch replaces the "
+                  "partitions that it has rows of, at its end and only if every row is there; a "
+                  "stream adds files. See docs/history.md.",
+              .options = option_table,
+              .size = sizeof(history_options),
+              .check = check_options},
+    .size = sizeof(history_writer),
+    .wants_corrections = wants_corrections,
+    .open = history_open,
+    .write = history_write,
+    .flush = history_flush,
+    .close = history_close,
+    .pending = history_pending,
+    .publish = history_publish,
+    .recover = history_recover,
+};

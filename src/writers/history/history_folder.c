@@ -1,0 +1,556 @@
+/* history_folder.c - see history_folder.h.
+ *
+ * What was renamed is certain only when its folder is synced, and a new folder when the one above it
+ * is; so after renaming, every folder from the file's to the history's own is synced, once for the
+ * files that share it. Calls take the files in any order and work on them sorted: those of one
+ * partition stand together then.
+ */
+#include "writers/history/history_folder.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "base/text.h"
+
+#define KEEPING "keeping the files of a history"
+#define OWN ".freshet"
+#define ASIDE ".aside"
+#define REPLACE OWN "/replace"
+#define REPLACE_NEW OWN "/replace.new"
+#define NOTE OWN "/checkpoint"
+#define NOTE_BYTES 32u
+#define REPLACE_HEAD "freshet replaces partitions by these files\n"
+#define REPLACE_END "end\n"
+#define REPLACE_BYTES_MAX ((size_t)256 << 20)
+
+struct history_folder {
+    char *path;
+    int lock;
+    arena *scratch; /* of one call */
+};
+
+typedef struct file_list {
+    const char **files;
+    uint32_t n;
+} file_list;
+
+/* ---- paths ----------------------------------------------------------------------------------- */
+
+static const char *below(const history_folder *folder, const char *file)
+{
+    return arena_format(folder->scratch, "%s/%s", folder->path, file);
+}
+
+const char *history_folder_path(const history_folder *folder)
+{
+    return folder->path;
+}
+
+const char *history_folder_aside(const history_folder *folder, arena *arena, const char *file)
+{
+    char *path = arena_format(arena, "%s/" OWN "/%s" ASIDE, folder->path, file);
+    for (char *c = path == NULL ? NULL : path + strlen(folder->path) + sizeof OWN + 1;
+         c != NULL && *c != '\0'; c++)
+        if (*c == '/')
+            *c = '~';
+    return path;
+}
+
+bool history_folder_has(const history_folder *folder, const char *file)
+{
+    struct stat found;
+    arena_reset(folder->scratch);
+    const char *path = below(folder, file);
+    return path != NULL && os.stat(path, &found) == 0;
+}
+
+/* ---- folders --------------------------------------------------------------------------------- */
+
+static freshet_code sync_path(const char *path, freshet_error *err)
+{
+    int fd = os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return error_system(err, "cannot open", path);
+    freshet_code code =
+        os.fsync(fd) == 0 ? FRESHET_OK : error_system(err, "cannot make durable", path);
+    os.close(fd);
+    return code;
+}
+
+/* Makes the folders of a path that are not there; `path` is changed and put back meanwhile. */
+static freshet_code make_folders(char *path, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (char *c = path + 1; code == FRESHET_OK; c++) {
+        if (*c != '/' && *c != '\0')
+            continue;
+        char end = *c;
+        struct stat found;
+        *c = '\0';
+        bool is_there = os.stat(path, &found) == 0 && S_ISDIR(found.st_mode);
+        if (!is_there && os.mkdir(path, 0777) != 0 && errno != EEXIST)
+            code = error_system(err, "cannot make the folder", path);
+        *c = end;
+        if (end == '\0')
+            break;
+    }
+    return code;
+}
+
+/* The folder of a file of ours, as a path of its own in scratch: "" for the history's own. */
+static char *partition_of(const history_folder *folder, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    return arena_copy(folder->scratch, file, slash == NULL ? 0 : (size_t)(slash - file));
+}
+
+static freshet_code make_partition(history_folder *folder, const char *partition,
+                                   freshet_error *err)
+{
+    char *path = arena_format(folder->scratch, "%s/%s", folder->path, partition);
+    return path == NULL ? error_memory(err, KEEPING) : make_folders(path, err);
+}
+
+/* Syncs the partition's folder and all above it, up to the history's. */
+static freshet_code sync_partition(history_folder *folder, const char *partition,
+                                   freshet_error *err)
+{
+    char *rest = arena_text(folder->scratch, partition);
+    freshet_code code = FRESHET_OK;
+    while (code == FRESHET_OK) {
+        const char *path = rest == NULL ? NULL : below(folder, rest);
+        if (path == NULL)
+            return error_memory(err, KEEPING);
+        code = sync_path(path, err);
+        char *slash = strrchr(rest, '/');
+        if (*rest == '\0')
+            break;
+        *(slash == NULL ? rest : slash) = '\0';
+    }
+    return code;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static freshet_code take_lock(history_folder *folder, freshet_error *err)
+{
+    const char *path = below(folder, OWN "/lock");
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    folder->lock = os.open(path, O_RDWR | O_CREAT, 0666);
+    if (folder->lock < 0)
+        return error_system(err, "cannot open", path);
+    if (os.lock(folder->lock) == 0)
+        return FRESHET_OK;
+    if (errno != EWOULDBLOCK)
+        return error_system(err, "cannot lock", path);
+    return error_set(
+        err, FRESHET_TRY_AGAIN, FRESHET_STOP, folder->path,
+        "another run writes to the history in %s: wait for its end, or give this one another path",
+        folder->path);
+}
+
+static freshet_code finish_replacing(history_folder *folder, freshet_error *err);
+
+static freshet_code prepare(history_folder *folder, freshet_error *err)
+{
+    char *own = arena_format(folder->scratch, "%s/" OWN, folder->path);
+    if (own == NULL)
+        return error_memory(err, KEEPING);
+    freshet_code code = make_folders(own, err);
+    if (code == FRESHET_OK)
+        code = take_lock(folder, err);
+    return code == FRESHET_OK ? finish_replacing(folder, err) : code;
+}
+
+freshet_code history_folder_open(const char *path, history_folder **out, freshet_error *err)
+{
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    if (length == 0 || length > HISTORY_PATH_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the path of a history must have 1 to %u bytes", HISTORY_PATH_MAX);
+    history_folder *folder = calloc(1, sizeof *folder);
+    if (folder == NULL)
+        return error_memory(err, KEEPING);
+    folder->lock = -1;
+    folder->path = strndup(path, length);
+    folder->scratch = arena_open();
+    freshet_code code = folder->path == NULL || folder->scratch == NULL ? error_memory(err, KEEPING)
+                                                                        : prepare(folder, err);
+    if (code == FRESHET_OK)
+        *out = folder;
+    else
+        history_folder_close(folder);
+    return code;
+}
+
+void history_folder_close(history_folder *folder)
+{
+    if (folder == NULL)
+        return;
+    if (folder->lock >= 0)
+        os.close(folder->lock);
+    arena_close(folder->scratch);
+    free(folder->path);
+    free(folder);
+}
+
+/* ---- aside ----------------------------------------------------------------------------------- */
+
+freshet_code history_folder_put(history_folder *folder, const char *path, const char *file,
+                                freshet_error *err)
+{
+    arena_reset(folder->scratch);
+    const char *aside = history_folder_aside(folder, folder->scratch, file);
+    if (aside == NULL)
+        return error_memory(err, KEEPING);
+    return os.rename(path, aside) == 0 ? FRESHET_OK
+                                       : error_system(err, "cannot rename the file", path);
+}
+
+freshet_code history_folder_sync(history_folder *folder, const char *file, freshet_error *err)
+{
+    arena_reset(folder->scratch);
+    const char *path = history_folder_aside(folder, folder->scratch, file);
+    return path == NULL ? error_memory(err, KEEPING) : sync_path(path, err);
+}
+
+freshet_code history_folder_sync_aside(history_folder *folder, freshet_error *err)
+{
+    arena_reset(folder->scratch);
+    const char *path = below(folder, OWN);
+    return path == NULL ? error_memory(err, KEEPING) : sync_path(path, err);
+}
+
+/* Calls for each regular file of a folder of ours ("" for the history's own). */
+typedef freshet_code entry_fn(history_folder *folder, const char *path, const char *name,
+                              void *context, freshet_error *err);
+
+static freshet_code each_entry(history_folder *folder, const char *of, entry_fn *fn, void *context,
+                               freshet_error *err)
+{
+    const char *path = below(folder, of);
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    DIR *entries = opendir(path);
+    if (entries == NULL)
+        return error_system(err, "cannot read the folder", path);
+    freshet_code code = FRESHET_OK;
+    for (const struct dirent *entry; code == FRESHET_OK && (entry = readdir(entries)) != NULL;) {
+        struct stat found;
+        const char *inside = arena_format(folder->scratch, "%s/%s", path, entry->d_name);
+        if (inside == NULL)
+            code = error_memory(err, KEEPING);
+        else if (os.stat(inside, &found) == 0 && S_ISREG(found.st_mode))
+            code = fn(folder, inside, entry->d_name, context, err);
+    }
+    closedir(entries);
+    return code;
+}
+
+static freshet_code remove_file(const char *path, freshet_error *err)
+{
+    return os.unlink(path) == 0 || errno == ENOENT ? FRESHET_OK
+                                                   : error_system(err, "cannot remove", path);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t length = strlen(text), n = strlen(end);
+    return length >= n && strcmp(text + length - n, end) == 0;
+}
+
+static freshet_code remove_aside(history_folder *folder, const char *path, const char *name,
+                                 void *context, freshet_error *err)
+{
+    (void)folder;
+    (void)context;
+    return ends_with(name, ASIDE) ? remove_file(path, err) : FRESHET_OK;
+}
+
+freshet_code history_folder_forget(history_folder *folder, freshet_error *err)
+{
+    arena_reset(folder->scratch);
+    return each_entry(folder, OWN, remove_aside, NULL, err);
+}
+
+/* ---- being seen ------------------------------------------------------------------------------ */
+
+static int compare_files(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* A sorted copy in scratch. */
+static bool sorted(history_folder *folder, const char *const *files, uint32_t n, file_list *out)
+{
+    out->n = n;
+    out->files = arena_alloc(folder->scratch, (n + 1) * sizeof *out->files);
+    if (out->files == NULL)
+        return false;
+    if (n > 0) {
+        memcpy(out->files, files, n * sizeof *files);
+        qsort(out->files, n, sizeof *out->files, compare_files);
+    }
+    return true;
+}
+
+/* Renames a file that lies aside to its own name. One that is no longer aside is seen already. */
+static freshet_code show(history_folder *folder, const char *file, freshet_error *err)
+{
+    struct stat found;
+    const char *aside = history_folder_aside(folder, folder->scratch, file);
+    const char *path = below(folder, file);
+    if (aside == NULL || path == NULL)
+        return error_memory(err, KEEPING);
+    if (os.rename(aside, path) == 0)
+        return FRESHET_OK;
+    if (errno != ENOENT)
+        return error_system(err, "cannot show the file", path);
+    if (os.stat(path, &found) == 0)
+        return FRESHET_OK;
+    return error_set(
+        err, FRESHET_FAILED, FRESHET_STOP, path,
+        "the file %s of the history is gone: it was written and lay aside as %s, and something has "
+        "removed it",
+        path, aside);
+}
+
+/* How many files from `first` on lie in the same partition. */
+static uint32_t partition_end(const file_list *list, uint32_t first)
+{
+    const char *slash = strrchr(list->files[first], '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - list->files[first]) + 1;
+    uint32_t end = first + 1;
+    while (end < list->n && strncmp(list->files[end], list->files[first], length) == 0 &&
+           strchr(list->files[end] + length, '/') == NULL)
+        end++;
+    return end;
+}
+
+/* Removes what is not in the list of the partition's files. */
+static freshet_code remove_other(history_folder *folder, const char *path, const char *name,
+                                 void *context, freshet_error *err)
+{
+    const file_list *list = context;
+    (void)folder;
+    for (uint32_t i = 0; i < list->n; i++) {
+        const char *slash = strrchr(list->files[i], '/');
+        if (strcmp(slash == NULL ? list->files[i] : slash + 1, name) == 0)
+            return FRESHET_OK;
+    }
+    return remove_file(path, err);
+}
+
+static freshet_code show_partition(history_folder *folder, const file_list *list, bool alone,
+                                   freshet_error *err)
+{
+    char *partition = partition_of(folder, list->files[0]);
+    freshet_code code =
+        partition == NULL ? error_memory(err, KEEPING) : make_partition(folder, partition, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < list->n; i++)
+        code = show(folder, list->files[i], err);
+    if (code == FRESHET_OK && alone)
+        code = each_entry(folder, partition, remove_other, (void *)list, err);
+    return code == FRESHET_OK ? sync_partition(folder, partition, err) : code;
+}
+
+static freshet_code show_files(history_folder *folder, const char *const *files, uint32_t n,
+                               bool alone, freshet_error *err)
+{
+    file_list list;
+    if (!sorted(folder, files, n, &list))
+        return error_memory(err, KEEPING);
+    freshet_code code = FRESHET_OK;
+    for (uint32_t first = 0; code == FRESHET_OK && first < n;) {
+        uint32_t end = partition_end(&list, first);
+        file_list part = {.files = list.files + first, .n = end - first};
+        code = show_partition(folder, &part, alone, err);
+        first = end;
+    }
+    return code;
+}
+
+freshet_code history_folder_publish(history_folder *folder, const char *const *files, uint32_t n,
+                                    freshet_error *err)
+{
+    arena_reset(folder->scratch);
+    return show_files(folder, files, n, false, err);
+}
+
+/* ---- the note -------------------------------------------------------------------------------- */
+
+freshet_code history_folder_note(history_folder *folder, uint64_t checkpoint, freshet_error *err)
+{
+    char text[NOTE_BYTES];
+    arena_reset(folder->scratch);
+    const char *path = below(folder, NOTE);
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    int fd = os.open(path, O_WRONLY | O_CREAT, 0666);
+    if (fd < 0)
+        return error_system(err, "cannot write", path);
+    /* Always as long, so that nothing of an older one is left. */
+    int length = snprintf(text, sizeof text, "%020" PRIu64 "\n", checkpoint);
+    ssize_t n;
+    do
+        n = os.write(fd, text, (size_t)length);
+    while (n < 0 && errno == EINTR);
+    freshet_code code = n == length ? FRESHET_OK : error_system(err, "cannot write", path);
+    os.close(fd);
+    return code;
+}
+
+uint64_t history_folder_noted(history_folder *folder)
+{
+    char text[NOTE_BYTES] = "";
+    arena_reset(folder->scratch);
+    const char *path = below(folder, NOTE);
+    int fd = path == NULL ? -1 : os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return 0;
+    ssize_t n = os.read(fd, text, sizeof text - 1);
+    os.close(fd);
+    text[n < 0 ? 0 : n] = '\0';
+    return strtoull(text, NULL, 10);
+}
+
+/* ---- replacing ------------------------------------------------------------------------------- */
+
+static freshet_code write_all(int fd, const text_buffer *text, const char *path, freshet_error *err)
+{
+    for (size_t done = 0; done < text->length;) {
+        ssize_t n = os.write(fd, text->bytes + done, text->length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_system(err, "cannot write", path);
+        done += (size_t)n;
+    }
+    return os.fsync(fd) == 0 ? FRESHET_OK : error_system(err, "cannot make durable", path);
+}
+
+/* Makes the list durable under its name: all of it, or none. */
+static freshet_code put_list(history_folder *folder, const text_buffer *text, freshet_error *err)
+{
+    const char *made = below(folder, REPLACE_NEW), *path = below(folder, REPLACE);
+    if (made == NULL || path == NULL)
+        return error_memory(err, KEEPING);
+    int fd = os.open(made, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (fd < 0)
+        return error_system(err, "cannot write", made);
+    freshet_code code = write_all(fd, text, made, err);
+    os.close(fd);
+    if (code == FRESHET_OK && os.rename(made, path) != 0)
+        code = error_system(err, "cannot write", path);
+    if (code != FRESHET_OK) {
+        os.unlink(made);
+        return code;
+    }
+    return sync_path(below(folder, OWN), err);
+}
+
+static freshet_code remove_list(history_folder *folder, freshet_error *err)
+{
+    const char *path = below(folder, REPLACE), *own = below(folder, OWN);
+    if (path == NULL || own == NULL)
+        return error_memory(err, KEEPING);
+    freshet_code code = remove_file(path, err);
+    return code == FRESHET_OK ? sync_path(own, err) : code;
+}
+
+freshet_code history_folder_replace(history_folder *folder, const char *const *files, uint32_t n,
+                                    freshet_error *err)
+{
+    text_buffer text;
+    arena_reset(folder->scratch);
+    text_init(&text, REPLACE_BYTES_MAX);
+    text_append_c(&text, REPLACE_HEAD);
+    for (uint32_t i = 0; i < n; i++)
+        text_format(&text, "%s\n", files[i]);
+    freshet_code code = text_append_c(&text, REPLACE_END) ? put_list(folder, &text, err)
+                                                          : error_memory(err, KEEPING);
+    text_release(&text);
+    if (code == FRESHET_OK)
+        code = show_files(folder, files, n, true, err);
+    return code == FRESHET_OK ? remove_list(folder, err) : code;
+}
+
+static freshet_code read_list(int fd, const char *path, text_buffer *into, freshet_error *err)
+{
+    char piece[16384];
+    for (;;) {
+        ssize_t n = os.read(fd, piece, sizeof piece);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return error_system(err, "cannot read", path);
+        if (n == 0)
+            return FRESHET_OK;
+        if (!text_append(into, piece, (size_t)n))
+            return error_memory(err, KEEPING);
+    }
+}
+
+/* Takes the list apart: its files, in scratch. */
+static freshet_code parse_list(history_folder *folder, const char *path, const text_buffer *text,
+                               file_list *out, freshet_error *err)
+{
+    char *lines = arena_copy(folder->scratch, text->bytes, text->length);
+    uint32_t n = 0;
+    for (size_t i = 0; i < text->length; i++)
+        n += text->bytes[i] == '\n';
+    out->files = arena_alloc(folder->scratch, (n + 1) * sizeof *out->files);
+    out->n = 0;
+    if (lines == NULL || out->files == NULL)
+        return error_memory(err, KEEPING);
+    bool whole = n >= 2 && strncmp(lines, REPLACE_HEAD, strlen(REPLACE_HEAD)) == 0 &&
+                 ends_with(lines, "\n" REPLACE_END);
+    char *line = whole ? strchr(lines, '\n') + 1 : lines;
+    for (char *end; whole && strcmp(line, REPLACE_END) != 0; line = end + 1) {
+        end = strchr(line, '\n');
+        *end = '\0';
+        whole = ends_with(line, ".parquet") && line[0] != '/' && strstr(line, "..") == NULL;
+        out->files[out->n++] = line;
+    }
+    if (whole)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
+                     "the file %s, a list of files that a run before was about to show, is "
+                     "damaged: remove it, and "
+                     "run that batch again",
+                     path);
+}
+
+/* A run before was killed while it replaced partitions: what it had begun is finished. */
+static freshet_code finish_replacing(history_folder *folder, freshet_error *err)
+{
+    const char *path = below(folder, REPLACE);
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    int fd = os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return errno == ENOENT ? FRESHET_OK : error_system(err, "cannot open", path);
+    text_buffer text;
+    file_list list;
+    text_init(&text, REPLACE_BYTES_MAX);
+    freshet_code code = read_list(fd, path, &text, err);
+    os.close(fd);
+    if (code == FRESHET_OK)
+        code = parse_list(folder, path, &text, &list, err);
+    text_release(&text);
+    if (code == FRESHET_OK)
+        code = show_files(folder, list.files, list.n, true, err);
+    return code == FRESHET_OK ? remove_list(folder, err) : code;
+}

@@ -1,0 +1,212 @@
+/* parquet_file.c - see parquet_file.h.
+ *
+ * The rows are an input of the SQL engine (sql.h), and a file is one COPY of it. DuckDB's threads are one, so
+ * that rows stay in order.
+ */
+#include "writers/history/parquet_file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "base/text.h"
+#include "sql/sql.h"
+
+#define WRITING "writing a Parquet file"
+#define INPUT "rows"
+/* DuckDB's own; Spark and pandas read such groups well, and a file in writing needs memory for one. */
+#define GROUP_ROWS "122880"
+#define SELECT_BYTES_MAX ((size_t)4 << 20)
+
+struct parquet_writer {
+    sql_engine *engine;
+    sql_session *session;
+    sql_input *input;
+    arena *scratch;
+    text_buffer select;
+    const char *compression;
+};
+
+/* Times are instants in the file; ours have no zone of their own, and are UTC. */
+static bool append_column(text_buffer *into, arena *scratch, const field *field)
+{
+    const char *name = sql_quote(scratch, field->name);
+    const type *type = field->type;
+    uint32_t depth = 0;
+    while (type->kind == TYPE_ARRAY) {
+        type = type->fields[0].type;
+        depth++;
+    }
+    if (name == NULL || !text_append_c(into, name))
+        return false;
+    if (type->kind != TYPE_TIMESTAMP)
+        return true;
+    text_append_c(into, "::TIMESTAMPTZ");
+    for (; depth > 0; depth--)
+        text_append_c(into, "[]");
+    return text_format(into, " AS %s", name);
+}
+
+static freshet_code make_select(parquet_writer *writer, const schema *schema, freshet_error *err)
+{
+    bool good = text_append_c(&writer->select, "SELECT ");
+    for (uint32_t i = 0; good && i < schema->n_fields; i++) {
+        if (i > 0)
+            text_append_c(&writer->select, ", ");
+        good = append_column(&writer->select, writer->scratch, &schema->fields[i]);
+    }
+    good = good && text_append_c(&writer->select, " FROM " INPUT);
+    return good ? FRESHET_OK : error_memory(err, WRITING);
+}
+
+static freshet_code open_engine(parquet_writer *writer, const schema *schema, freshet_error *err)
+{
+    const sql_options options = {.threads = 1, .external_access = true};
+    freshet_code code = sql_open(&options, &writer->engine, err);
+    if (code == FRESHET_OK)
+        code = sql_session_open(writer->engine, &writer->session, err);
+    if (code == FRESHET_OK)
+        code = sql_input_add(writer->session, INPUT, schema, NULL, 0, &writer->input, err);
+    return code == FRESHET_OK ? make_select(writer, schema, err) : code;
+}
+
+freshet_code parquet_open(const schema *schema, parquet_compression compression,
+                          parquet_writer **out, freshet_error *err)
+{
+    parquet_writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL)
+        return error_memory(err, WRITING);
+    text_init(&writer->select, SELECT_BYTES_MAX);
+    writer->compression = compression == PARQUET_ZSTD ? "zstd" : "snappy";
+    writer->scratch = arena_open();
+    freshet_code code =
+        writer->scratch == NULL ? error_memory(err, WRITING) : open_engine(writer, schema, err);
+    if (code == FRESHET_OK)
+        *out = writer;
+    else
+        parquet_close(writer);
+    return code;
+}
+
+void parquet_close(parquet_writer *writer)
+{
+    if (writer == NULL)
+        return;
+    sql_input_close(writer->input);
+    sql_session_close(writer->session);
+    sql_close(writer->engine);
+    text_release(&writer->select);
+    arena_close(writer->scratch);
+    free(writer);
+}
+
+/* DuckDB gives the system's reason as words at the end of its own. */
+static freshet_code explain(const freshet_error *problem, const char *path, freshet_error *err)
+{
+    static const int passing[] = {ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE};
+    bool passes = problem->then == FRESHET_RETRY;
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        passes |= strstr(problem->text, strerror(passing[i])) != NULL;
+    return error_set(err, passes ? FRESHET_TRY_AGAIN : FRESHET_FAILED,
+                     passes ? FRESHET_RETRY : FRESHET_STOP, path,
+                     "cannot write the Parquet file %s: %s", path, problem->text);
+}
+
+/* Writes the rows of a SELECT to a file. */
+static freshet_code copy_rows(parquet_writer *writer, const char *select, const char *path,
+                              freshet_error *err)
+{
+    const char *literal = sql_literal(writer->scratch, path);
+    const char *copy =
+        literal == NULL
+            ? NULL
+            : arena_format(
+                  writer->scratch,
+                  "COPY (%s) TO %s (FORMAT parquet, COMPRESSION %s, ROW_GROUP_SIZE " GROUP_ROWS
+                  ", USE_TMP_FILE false)",
+                  select, literal, writer->compression);
+    freshet_error problem;
+    if (copy == NULL)
+        return error_memory(err, WRITING);
+    if (sql_execute(writer->session, copy, NULL, &problem) == FRESHET_OK)
+        return FRESHET_OK;
+    return explain(&problem, path, err);
+}
+
+/* How many rows the file itself says it has. */
+static freshet_code count_rows(parquet_writer *writer, const char *path, int64_t *n_rows,
+                               freshet_error *err)
+{
+    const char *literal = sql_file_literal(writer->scratch, path);
+    const char *sql =
+        literal == NULL
+            ? NULL
+            : arena_format(writer->scratch,
+                           "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata(%s)", literal);
+    sql_statement *statement = NULL;
+    freshet_error problem;
+    batch result;
+    if (sql == NULL)
+        return error_memory(err, WRITING);
+    freshet_code code = sql_prepare(writer->session, sql, &statement, NULL, &problem);
+    if (code == FRESHET_OK)
+        code = sql_run(statement, writer->scratch, &result, &problem);
+    if (code == FRESHET_OK)
+        *n_rows = result.n_rows == 1 ? ((const int64_t *)result.columns[0].data)[0] : -1;
+    sql_statement_close(statement);
+    if (code == FRESHET_OK)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
+                     "the Parquet file %s was written and cannot be read back: %s", path,
+                     problem.text);
+}
+
+/* Writes the rows of a SELECT, n_rows of them, to a file; there is none where that fails. */
+static freshet_code write_file(parquet_writer *writer, const char *select, uint32_t n_rows,
+                               const char *path, freshet_error *err)
+{
+    int64_t n_written = -1;
+    freshet_code code = copy_rows(writer, select, path, err);
+    if (code == FRESHET_OK)
+        code = count_rows(writer, path, &n_written, err);
+    if (code == FRESHET_OK && n_written != (int64_t)n_rows)
+        code = error_set(
+            err, FRESHET_FAILED, FRESHET_STOP, path,
+            "the Parquet file %s holds %lld rows and should hold %u: nothing of this run was "
+            "published; look at the disk, then run again",
+            path, (long long)n_written, n_rows);
+    if (code != FRESHET_OK)
+        os.unlink(path);
+    return code;
+}
+
+freshet_code parquet_write(parquet_writer *writer, const batch *rows, uint32_t first, uint32_t n,
+                           const char *path, freshet_error *err)
+{
+    arena_reset(writer->scratch);
+    sql_input_set(writer->input, rows, first, n);
+    freshet_code code = write_file(writer, writer->select.bytes, n, path, err);
+    sql_input_set(writer->input, NULL, 0, 0);
+    return code;
+}
+
+freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
+                           uint32_t n_rows, const char *path, freshet_error *err)
+{
+    text_buffer select;
+    text_init(&select, SELECT_BYTES_MAX);
+    arena_reset(writer->scratch);
+    text_append_c(&select, "SELECT * FROM read_parquet([");
+    for (uint32_t i = 0; i < n_files; i++) {
+        const char *literal = sql_file_literal(writer->scratch, files[i]);
+        text_format(&select, "%s%s", i == 0 ? "" : ", ", literal == NULL ? "" : literal);
+        select.failed = select.failed || literal == NULL;
+    }
+    text_append_c(&select, "], hive_partitioning = false)");
+    freshet_code code = select.failed ? error_memory(err, WRITING)
+                                      : write_file(writer, select.bytes, n_rows, path, err);
+    text_release(&select);
+    return code;
+}

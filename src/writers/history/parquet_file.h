@@ -1,0 +1,36 @@
+/* parquet_file.h - batches as Parquet files, by DuckDB.
+ *
+ * The writer has an SQL engine of its own, which may write files and never sees a user's SQL. A file
+ * has the columns of the schema, in their order, and the rows in theirs; times are instants in UTC (Spark's
+ * `timestamp`, not its `timestamp_ntz`).
+ *
+ * Order of calls: parquet_open, parquet_write and parquet_merge for each file, parquet_close. One thread at a time.
+ */
+#ifndef FRESHET_WRITERS_HISTORY_PARQUET_FILE_H
+#define FRESHET_WRITERS_HISTORY_PARQUET_FILE_H
+
+#include <freshet/freshet.h>
+
+#include "base/batch.h"
+
+typedef struct parquet_writer parquet_writer;
+
+typedef enum parquet_compression { PARQUET_ZSTD, PARQUET_SNAPPY } parquet_compression;
+
+/* The schema is referred to, and must outlive the writer. */
+freshet_code parquet_open(const schema *schema, parquet_compression compression,
+                          parquet_writer **out, freshet_error *err);
+void parquet_close(parquet_writer *writer);
+
+/* Writes the rows [first, first + n) to a new file, in the place of one that is there, and reads back from its
+ * metadata that it holds n rows. Where it fails the file is removed; a full disk gives FRESHET_TRY_AGAIN with
+ * FRESHET_RETRY. Not synced. */
+freshet_code parquet_write(parquet_writer *writer, const batch *rows, uint32_t first, uint32_t n,
+                           const char *path, freshet_error *err);
+
+/* Writes the rows of several such files, in their order, to one; n_rows are in them. Otherwise as
+ * parquet_write; the files stay. */
+freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
+                           uint32_t n_rows, const char *path, freshet_error *err);
+
+#endif
