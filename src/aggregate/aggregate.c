@@ -166,7 +166,7 @@ static uint8_t capped(uint32_t digits)
 }
 
 /* As Spark widens them. NULL where memory is out. */
-static const type *output_type(arena *arena, output_rule rule, const type *input)
+static const type *aggregate_output_type(arena *arena, output_rule rule, const type *input)
 {
     bool real = input->kind == TYPE_FLOAT || input->kind == TYPE_DOUBLE;
     bool decimal = input->kind == TYPE_DECIMAL;
@@ -289,7 +289,7 @@ freshet_code aggregate_prepare(arena *arena, const char *text, const type *input
     made.family = family_for(row, input);
     made.finish = made.family == row->real_family ? row->real_finish : row->finish;
     made.tallied = row->tallied;
-    made.output = output_type(arena, row->gives, input);
+    made.output = aggregate_output_type(arena, row->gives, input);
     made.name = row->parameter == PARAMETER_GIVEN
                     ? name_with_percent(arena, text, length, made.parameter)
                     : arena_copy(arena, text, length);

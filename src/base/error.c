@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* Cuts a text that did not fit, at the beginning of a UTF-8 character, and says so. */
-static void cut(char *text, size_t size, int length)
+static void error_cut(char *text, size_t size, int length)
 {
     if (length < 0 || (size_t)length < size)
         return;
@@ -28,9 +28,9 @@ freshet_code error_set(freshet_error *err, freshet_code code, freshet_then then,
     va_start(args, format);
     int length = vsnprintf(made.text, sizeof made.text, format, args);
     va_end(args);
-    cut(made.text, sizeof made.text, length);
+    error_cut(made.text, sizeof made.text, length);
     if (at != NULL)
-        cut(made.at, sizeof made.at, snprintf(made.at, sizeof made.at, "%s", at));
+        error_cut(made.at, sizeof made.at, snprintf(made.at, sizeof made.at, "%s", at));
     *err = made;
     return code;
 }

@@ -1,6 +1,6 @@
 /* row_store.c - see row_store.h.
  *
- * One function copies cells between columns, copy_cells(), for both ways: into the store it also
+ * One function copies cells between columns, row_store_copy_cells(), for both ways: into the store it also
  * copies the long texts, out of it they stay. Elements of arrays are copied behind those that the column
  * has already. An addition that fails leaves cells, nulls and elements behind the rows that count: so the
  * validity of new rows is set, not assumed, and elements that count are those of n_elements.
@@ -97,8 +97,8 @@ static void copy_fixed(const column *from, const selection *which, column *into,
         memcpy(target + i * size, source + which->rows[i] * size, size);
 }
 
-static bool copy_nulls(arena *arena, const column *from, const selection *which, column *into,
-                       uint64_t at)
+static bool row_store_copy_nulls(arena *arena, const column *from, const selection *which,
+                                 column *into, uint64_t at)
 {
     for (uint64_t row = at; into->valid != NULL && row < at + which->n; row++)
         into->valid[row >> 6] |= UINT64_C(1) << (row & 63);
@@ -109,7 +109,7 @@ static bool copy_nulls(arena *arena, const column *from, const selection *which,
 }
 
 /* Copies the texts that n cells point to; *bytes grows by what they take. */
-static bool keep_texts(arena *arena, cell_text *cells, uint64_t n, size_t *bytes)
+static bool row_store_keep_texts(arena *arena, cell_text *cells, uint64_t n, size_t *bytes)
 {
     size_t total = 0;
     for (uint64_t i = 0; i < n; i++)
@@ -131,11 +131,11 @@ static bool keep_texts(arena *arena, cell_text *cells, uint64_t n, size_t *bytes
     return true;
 }
 
-static bool copy_cells(arena *arena, const column *from, const selection *which, column *into,
-                       uint64_t at, size_t *texts);
+static bool row_store_copy_cells(arena *arena, const column *from, const selection *which,
+                                 column *into, uint64_t at, size_t *texts);
 
-static bool copy_arrays(arena *arena, const column *from, const selection *which, column *into,
-                        uint64_t at, size_t *texts)
+static bool row_store_copy_arrays(arena *arena, const column *from, const selection *which,
+                                  column *into, uint64_t at, size_t *texts)
 {
     uint64_t end = into->n_elements, total = end;
     const cell_span *spans = from->data;
@@ -148,7 +148,8 @@ static bool copy_arrays(arena *arena, const column *from, const selection *which
         const selection elements = {.first = span->offset, .n = span->length};
         ((cell_span *)into->data)[at + i] =
             (cell_span){.offset = span->length == 0 ? 0 : end, .length = span->length};
-        if (!copy_cells(arena, &from->children[0], &elements, &into->children[0], end, texts))
+        if (!row_store_copy_cells(arena, &from->children[0], &elements, &into->children[0], end,
+                                  texts))
             return false;
         end += span->length;
     }
@@ -160,27 +161,28 @@ static bool copy_arrays(arena *arena, const column *from, const selection *which
 
 /* Copies the selected cells to the rows from `at` on, for which there is room. With `texts` (a count
  * of bytes) long texts are copied, too. Recursion: at most TYPE_DEPTH_MAX deep. */
-static bool copy_cells(arena *arena, const column *from, const selection *which, column *into,
-                       uint64_t at, size_t *texts)
+static bool row_store_copy_cells(arena *arena, const column *from, const selection *which,
+                                 column *into, uint64_t at, size_t *texts)
 {
     if (which->n == 0)
         return true;
     switch (from->type->kind) {
     case TYPE_STRUCT:
         for (uint32_t i = 0; i < from->type->n_fields; i++)
-            if (!copy_cells(arena, &from->children[i], which, &into->children[i], at, texts))
+            if (!row_store_copy_cells(arena, &from->children[i], which, &into->children[i], at,
+                                      texts))
                 return false;
         break;
     case TYPE_ARRAY:
-        if (!copy_arrays(arena, from, which, into, at, texts))
+        if (!row_store_copy_arrays(arena, from, which, into, at, texts))
             return false;
         break;
     default: copy_fixed(from, which, into, at); break;
     }
     if ((from->type->kind == TYPE_STRING || from->type->kind == TYPE_BINARY) && texts != NULL &&
-        !keep_texts(arena, (cell_text *)into->data + at, which->n, texts))
+        !row_store_keep_texts(arena, (cell_text *)into->data + at, which->n, texts))
         return false;
-    return copy_nulls(arena, from, which, into, at);
+    return row_store_copy_nulls(arena, from, which, into, at);
 }
 
 /* ---- into the store -------------------------------------------------------------------------- */
@@ -224,8 +226,8 @@ static freshet_code fill_chunk(row_store *store, batch *chunk, const batch *from
             column_reserve(store->arena, &chunk->columns[i], chunk->n_rows + which->n, err);
         if (code != FRESHET_OK)
             return code;
-        if (!copy_cells(store->arena, &from->columns[i], which, &chunk->columns[i], chunk->n_rows,
-                        &store->bytes))
+        if (!row_store_copy_cells(store->arena, &from->columns[i], which, &chunk->columns[i],
+                                  chunk->n_rows, &store->bytes))
             return error_memory(err, KEEPING);
     }
     for (uint64_t i = 0; i < which->n; i++) {
@@ -312,7 +314,7 @@ static freshet_code take_run(const row_store *store, uint32_t chunk, const selec
 {
     const batch *from = &store->chunks[chunk];
     for (uint32_t i = 0; i < store->schema->n_fields; i++)
-        if (!copy_cells(out->arena, &from->columns[i], which, &out->columns[i], at, NULL))
+        if (!row_store_copy_cells(out->arena, &from->columns[i], which, &out->columns[i], at, NULL))
             return error_memory(err, KEEPING);
     for (uint64_t i = 0; i < which->n; i++) {
         if (out->write_us != NULL)

@@ -29,7 +29,7 @@ void text_release(text_buffer *buffer)
     *buffer = (text_buffer){.limit = buffer->limit};
 }
 
-static bool make_room(text_buffer *buffer, size_t more)
+static bool text_make_room(text_buffer *buffer, size_t more)
 {
     if (buffer->failed)
         return false;
@@ -56,7 +56,7 @@ static bool make_room(text_buffer *buffer, size_t more)
 
 bool text_append(text_buffer *buffer, const char *bytes, size_t length)
 {
-    if (!make_room(buffer, length))
+    if (!text_make_room(buffer, length))
         return false;
     if (length > 0)
         memcpy(buffer->bytes + buffer->length, bytes, length);
@@ -82,7 +82,7 @@ bool text_format(text_buffer *buffer, const char *format, ...)
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    bool done = length >= 0 && make_room(buffer, (size_t)length);
+    bool done = length >= 0 && text_make_room(buffer, (size_t)length);
     if (done) {
         vsnprintf(buffer->bytes + buffer->length, (size_t)length + 1, format, args);
         buffer->length += (size_t)length;
@@ -171,7 +171,7 @@ bool text_append_base64(text_buffer *buffer, const void *bytes, size_t length)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *at = bytes;
-    if (!make_room(buffer, (length + 2) / 3 * 4))
+    if (!text_make_room(buffer, (length + 2) / 3 * 4))
         return false;
     for (size_t i = 0; i < length; i += 3) {
         size_t left = length - i;

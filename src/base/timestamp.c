@@ -25,27 +25,27 @@ typedef struct clock_time {
     size_t zone_length;
 } clock_time;
 
-static bool is_blank(char c)
+static bool timestamp_is_blank(char c)
 {
     return (unsigned char)c <= ' ' || c == 0x7f;
 }
 
-static bool is_digit(char c)
+static bool timestamp_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
 /* Between least and most digits, as a number. */
-static bool take_number(cursor *in, int least, int most, int32_t *value)
+static bool timestamp_take_number(cursor *in, int least, int most, int32_t *value)
 {
     int digits = 0;
     int32_t sum = 0;
 
-    while (in->at < in->end && is_digit(*in->at) && digits < most) {
+    while (in->at < in->end && timestamp_is_digit(*in->at) && digits < most) {
         sum = sum * 10 + (*in->at++ - '0');
         digits++;
     }
-    if (digits < least || (in->at < in->end && is_digit(*in->at)))
+    if (digits < least || (in->at < in->end && timestamp_is_digit(*in->at)))
         return false;
     *value = sum;
     return true;
@@ -63,9 +63,9 @@ static cursor trimmed(const char *text, size_t length)
 {
     cursor in = {text, text + length};
 
-    while (in.at < in.end && is_blank(*in.at))
+    while (in.at < in.end && timestamp_is_blank(*in.at))
         in.at++;
-    while (in.end > in.at && is_blank(in.end[-1]))
+    while (in.end > in.at && timestamp_is_blank(in.end[-1]))
         in.end--;
     return in;
 }
@@ -98,13 +98,13 @@ static bool take_date(cursor *in, int64_t *day, bool *whole)
     *whole = false;
     if (in->at < in->end && (*in->at == '-' || *in->at == '+'))
         negative = *in->at++ == '-';
-    if (!take_number(in, 4, TIMESTAMP_YEAR_DIGITS_MAX, &year))
+    if (!timestamp_take_number(in, 4, TIMESTAMP_YEAR_DIGITS_MAX, &year))
         return false;
     if (take_char(in, '-')) {
-        if (!take_number(in, 1, 2, &month))
+        if (!timestamp_take_number(in, 1, 2, &month))
             return false;
         if (take_char(in, '-')) {
-            if (!take_number(in, 1, 2, &month_day))
+            if (!timestamp_take_number(in, 1, 2, &month_day))
                 return false;
             *whole = true;
         }
@@ -117,7 +117,7 @@ static bool take_fraction(cursor *in, int32_t *fraction)
     int32_t sum = 0;
     int digits = 0;
 
-    for (; in->at < in->end && is_digit(*in->at); in->at++, digits++)
+    for (; in->at < in->end && timestamp_is_digit(*in->at); in->at++, digits++)
         if (digits < 6)
             sum = sum * 10 + (*in->at - '0');
     if (digits == 0)
@@ -135,10 +135,11 @@ static bool take_time(cursor *in, int32_t *second, int32_t *fraction)
     int32_t s = 0;
 
     *fraction = 0;
-    if (!take_number(in, 1, 2, &h) || !take_char(in, ':') || !take_number(in, 1, 2, &m))
+    if (!timestamp_take_number(in, 1, 2, &h) || !take_char(in, ':') ||
+        !timestamp_take_number(in, 1, 2, &m))
         return false;
     if (take_char(in, ':')) {
-        if (!take_number(in, 1, 2, &s))
+        if (!timestamp_take_number(in, 1, 2, &s))
             return false;
         if (take_char(in, '.') && !take_fraction(in, fraction))
             return false;
@@ -200,7 +201,7 @@ static bool read_fixed(cursor in, clock_time *out)
     out->second = (int32_t)(h * 3600 + m * 60 + s);
     out->fraction = 0;
     in.at = p + 19;
-    if (in.at < in.end && is_digit(*in.at))
+    if (in.at < in.end && timestamp_is_digit(*in.at))
         return false;
     if (take_char(&in, '.') && !take_fraction(&in, &out->fraction))
         return false;

@@ -84,7 +84,7 @@ static void skip_blanks(scanner *scanner)
         scanner->at++;
 }
 
-static bool take(scanner *scanner, char c)
+static bool type_take(scanner *scanner, char c)
 {
     skip_blanks(scanner);
     if (*scanner->at != c)
@@ -106,7 +106,7 @@ static bool word_is(const char *at, size_t n, const char *name)
     return strlen(name) == n && strncasecmp(at, name, n) == 0;
 }
 
-static bool take_number(scanner *scanner, uint8_t *into)
+static bool type_take_number(scanner *scanner, uint8_t *into)
 {
     skip_blanks(scanner);
     char *end;
@@ -124,13 +124,13 @@ static bool take_number(scanner *scanner, uint8_t *into)
 static const type *read_decimal(scanner *scanner)
 {
     uint8_t width, scale = 0;
-    if (!take(scanner, '('))
+    if (!type_take(scanner, '('))
         return type_simple(TYPE_DECIMAL);
-    if (!take_number(scanner, &width) || width == 0)
+    if (!type_take_number(scanner, &width) || width == 0)
         return NULL;
-    if (take(scanner, ',') && !take_number(scanner, &scale))
+    if (type_take(scanner, ',') && !type_take_number(scanner, &scale))
         return NULL;
-    if (!take(scanner, ')') || scale > width)
+    if (!type_take(scanner, ')') || scale > width)
         return NULL;
     return type_decimal(scanner->arena, width, scale);
 }
@@ -142,7 +142,7 @@ static const type *read_struct(scanner *scanner, unsigned depth)
 {
     field *fields = NULL;
     uint32_t n = 0;
-    if (!take(scanner, '<'))
+    if (!type_take(scanner, '<'))
         return NULL;
     do {
         skip_blanks(scanner);
@@ -154,12 +154,12 @@ static const type *read_struct(scanner *scanner, unsigned depth)
             return NULL;
         const char *name = arena_copy(scanner->arena, scanner->at, length);
         scanner->at += length;
-        const type *of = take(scanner, ':') ? read_type(scanner, depth + 1) : NULL;
+        const type *of = type_take(scanner, ':') ? read_type(scanner, depth + 1) : NULL;
         if (name == NULL || of == NULL)
             return NULL;
         fields[n++] = (field){.name = name, .type = of};
-    } while (take(scanner, ','));
-    return take(scanner, '>') ? type_struct(scanner->arena, fields, n) : NULL;
+    } while (type_take(scanner, ','));
+    return type_take(scanner, '>') ? type_struct(scanner->arena, fields, n) : NULL;
 }
 
 static const type *read_type(scanner *scanner, unsigned depth)
@@ -171,8 +171,9 @@ static const type *read_type(scanner *scanner, unsigned depth)
     size_t length = word_length(word);
     scanner->at += length;
     if (word_is(word, length, "array")) {
-        const type *element = take(scanner, '<') ? read_type(scanner, depth + 1) : NULL;
-        return element != NULL && take(scanner, '>') ? type_array(scanner->arena, element) : NULL;
+        const type *element = type_take(scanner, '<') ? read_type(scanner, depth + 1) : NULL;
+        return element != NULL && type_take(scanner, '>') ? type_array(scanner->arena, element)
+                                                          : NULL;
     }
     if (word_is(word, length, "struct"))
         return read_struct(scanner, depth);

@@ -178,7 +178,7 @@ static int64_t rows_shown(const counts *now)
     return now->table_rows + now->table_trimmed;
 }
 
-static void ask(live_view *view, const counts *now)
+static void live_view_ask(live_view *view, const counts *now)
 {
     uint32_t width;
     uint32_t height;
@@ -237,7 +237,7 @@ static void refresh(live_view *view, bool last)
     counts_take(view->pipeline, &now);
     rate_add(&view->rate, now.at_us, now.read);
     if (rows_shown(&now) != view->table_of && (last || now.at_us >= view->ask_after_us))
-        ask(view, &now);
+        live_view_ask(view, &now);
     make_frame(view, &now);
 }
 

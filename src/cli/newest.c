@@ -138,7 +138,7 @@ static bool read_rows(newest *newest, freshet_result *result, view_table *into, 
     return table.cells != NULL && (code == FRESHET_OK || code == FRESHET_END);
 }
 
-static void take(newest *newest, const view_table *table)
+static void newest_take(newest *newest, const view_table *table)
 {
     arena *old = newest->rows;
     newest->table = *table;
@@ -165,7 +165,7 @@ static bool ask_whole(newest *newest)
     int64_t start_us = os.monotonic_us();
     const bool good = query(newest, newest->whole_query, &table, &matched);
     if (good)
-        take(newest, &table);
+        newest_take(newest, &table);
     newest->whole_us = os.monotonic_us() - start_us;
     return good;
 }
@@ -186,7 +186,7 @@ static bool ask_span(newest *newest, const counts *now, uint32_t wanted)
         newest->span_us = newest_next_span(newest->span_us, table.n_rows, wanted, matched,
                                            now->table_rows, &good);
         if (good)
-            take(newest, &table);
+            newest_take(newest, &table);
     }
     text_release(&sql);
     return good;
@@ -211,7 +211,7 @@ uint32_t newest_left_out(const newest *newest)
 
 /* ---- opening and closing ---- */
 
-static bool is_one_of(const char *type, const char *const *types)
+static bool newest_is_one_of(const char *type, const char *const *types)
 {
     for (; *types != NULL; types++) {
         if (strncmp(type, *types, strlen(*types)) == 0)
@@ -223,7 +223,7 @@ static bool is_one_of(const char *type, const char *const *types)
 static const char *const numbers[] = {"integer", "bigint", "float", "double", "decimal", NULL};
 static const char *const texts[] = {"string", "binary", "array", NULL};
 
-static bool prepare(newest *newest, const char *feature_set)
+static bool newest_prepare(newest *newest, const char *feature_set)
 {
     const freshet_pipeline *pipeline = newest->pipeline;
     uint32_t n = 0;
@@ -239,8 +239,8 @@ static bool prepare(newest *newest, const char *feature_set)
     uint32_t n_keys = count_keys(pipeline);
     for (uint32_t i = 0; i < n_columns; i++) {
         names[i] = freshet_output_name(pipeline, i);
-        numeric[i] = is_one_of(freshet_output_type(pipeline, i), numbers);
-        whole[i] = i < n_keys || !is_one_of(freshet_output_type(pipeline, i), texts);
+        numeric[i] = newest_is_one_of(freshet_output_type(pipeline, i), numbers);
+        whole[i] = i < n_keys || !newest_is_one_of(freshet_output_type(pipeline, i), texts);
     }
     newest->table =
         (view_table){.n_columns = n_columns, .names = names, .numeric = numeric, .whole = whole};
@@ -273,7 +273,7 @@ freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, in
     newest->rows = arena_open();
     newest->spare = arena_open();
     if (newest->lasting == NULL || newest->rows == NULL || newest->spare == NULL ||
-        !prepare(newest, feature_set)) {
+        !newest_prepare(newest, feature_set)) {
         newest_close(newest);
         return error_memory(err, "starting the live view");
     }

@@ -6,7 +6,7 @@
 #include "pipeline/pipeline.h"
 #include "writers/online.h"
 
-static freshet_code fail(freshet_code code, const freshet_error *err)
+static freshet_code store_fail(freshet_code code, const freshet_error *err)
 {
     report_error(err);
     return code;
@@ -61,11 +61,11 @@ freshet_code online_stores_open(stores *stores, const char *file)
     stores->schema = feature_set_schema(stores->pipeline->features);
     stores->arena = arena_open();
     if (stores->arena == NULL)
-        return fail(error_memory(&err, "opening the online store"), &err);
+        return store_fail(error_memory(&err, "opening the online store"), &err);
     code = find_stores(stores, &err);
     if (code == FRESHET_OK)
         code = online_client(&stores->api, &err);
-    return code == FRESHET_OK ? code : fail(code, &err);
+    return code == FRESHET_OK ? code : store_fail(code, &err);
 }
 
 void online_stores_close(stores *stores)
@@ -82,7 +82,7 @@ freshet_code online_store_connect(stores *stores, store *store)
     cql_code code = stores->api->connect(&store->place.client, &store->session, text);
     if (code == CQL_OK)
         return FRESHET_OK;
-    return fail(cassandra_connect_error(&err, &store->place, code, text), &err);
+    return store_fail(cassandra_connect_error(&err, &store->place, code, text), &err);
 }
 
 void online_store_close(stores *stores, store *store)
@@ -98,7 +98,7 @@ freshet_code online_store_compare(stores *stores, store *store, uint32_t replica
     freshet_error err;
     freshet_code code = cassandra_table_compare(stores->api, store->session, stores->arena,
                                                 &store->table, replicas, out, &err);
-    return code == FRESHET_OK ? code : fail(code, &err);
+    return code == FRESHET_OK ? code : store_fail(code, &err);
 }
 
 void online_store_print_changes(const store *store, const table_changes *changes)

@@ -36,7 +36,7 @@ static const argument apply_options[] = {
     {.name = NULL},
 };
 
-static freshet_code refuse(freshet_code code, const char *file, const char *text)
+static freshet_code apply_refuse(freshet_code code, const char *file, const char *text)
 {
     freshet_error err;
     error_set(&err, code, FRESHET_STOP, file, "%s", text);
@@ -48,30 +48,33 @@ static freshet_code may_apply(const apply_arguments *given, const table_changes 
 {
     for (uint32_t i = 0; i < changes->n; i++)
         if (changes->items[i].drops && !given->allow_drop)
-            return refuse(FRESHET_FAILED, given->file,
-                          "nothing was changed, since all that the table has would be lost: say "
-                          "--allow-drop if that is meant, or write to another table");
+            return apply_refuse(
+                FRESHET_FAILED, given->file,
+                "nothing was changed, since all that the table has would be lost: say "
+                "--allow-drop if that is meant, or write to another table");
     if (changes->keyspace_missing && given->replicas == 0)
-        return refuse(FRESHET_USAGE, given->file,
-                      "nothing was changed, since the keyspace is not there: say --replicas N to "
-                      "make it with N copies of each row, or make it as your cluster needs it");
+        return apply_refuse(
+            FRESHET_USAGE, given->file,
+            "nothing was changed, since the keyspace is not there: say --replicas N to "
+            "make it with N copies of each row, or make it as your cluster needs it");
     return FRESHET_OK;
 }
 
 /* On a terminal a human answers; elsewhere --yes must have been said. */
-static freshet_code ask(const apply_arguments *given)
+static freshet_code apply_ask(const apply_arguments *given)
 {
     char answer[16];
     if (given->yes)
         return FRESHET_OK;
     if (!isatty(STDIN_FILENO))
-        return refuse(FRESHET_USAGE, given->file,
-                      "nothing was changed: say --yes to apply this where nobody can be asked");
+        return apply_refuse(
+            FRESHET_USAGE, given->file,
+            "nothing was changed: say --yes to apply this where nobody can be asked");
     output_finish();
     fprintf(stderr, "Apply this? [y/N] ");
     if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
         return FRESHET_OK;
-    return refuse(FRESHET_FAILED, given->file, "nothing was changed");
+    return apply_refuse(FRESHET_FAILED, given->file, "nothing was changed");
 }
 
 static freshet_code execute(stores *stores, const store *store, const char *cql, size_t length)
@@ -124,7 +127,7 @@ static freshet_code apply_to(stores *stores, store *store, const apply_arguments
         return FRESHET_OK;
     code = may_apply(given, &changes);
     if (code == FRESHET_OK)
-        code = ask(given);
+        code = apply_ask(given);
     if (code == FRESHET_OK)
         code = execute_all(stores, store, &changes);
     if (code == FRESHET_OK)

@@ -55,8 +55,8 @@ static const char *find_key(const get_arguments *given, const char *name, freshe
     return NULL;
 }
 
-static freshet_code check_names(const get_arguments *given, const cassandra_table *table,
-                                freshet_error *err)
+static freshet_code get_check_names(const get_arguments *given, const cassandra_table *table,
+                                    freshet_error *err)
 {
     for (uint32_t i = 0; i < given->keys.n; i++) {
         const char *equals = strchr(given->keys.items[i], '=');
@@ -76,8 +76,8 @@ static freshet_code check_names(const get_arguments *given, const cassandra_tabl
 }
 
 /* Appends the key's value, of the column's type, as CQL has it. */
-static freshet_code put_key(arena *arena, const char *name, const char *text, const type *to,
-                            text_buffer *into, freshet_error *err)
+static freshet_code get_put_key(arena *arena, const char *name, const char *text, const type *to,
+                                text_buffer *into, freshet_error *err)
 {
     column from, made;
     uint64_t *failed = NULL;
@@ -104,13 +104,13 @@ static freshet_code bind_keys(const get_arguments *given, const stores *stores,
                               const cassandra_table *table, text_buffer *bytes, cql_value *values,
                               freshet_error *err)
 {
-    freshet_code code = check_names(given, table, err);
+    freshet_code code = get_check_names(given, table, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < table->n_keys; i++) {
         const char *text = find_key(given, table->columns[i].name, err);
         code = text == NULL
                    ? FRESHET_USAGE
-                   : put_key(stores->arena, table->columns[i].name, text,
-                             stores->schema->fields[table->columns[i].field].type, bytes, err);
+                   : get_put_key(stores->arena, table->columns[i].name, text,
+                                 stores->schema->fields[table->columns[i].field].type, bytes, err);
     }
     if (code != FRESHET_OK)
         return code;
@@ -120,8 +120,8 @@ static freshet_code bind_keys(const get_arguments *given, const stores *stores,
     return FRESHET_OK;
 }
 
-static freshet_code decode(const stores *stores, const cassandra_table *table, const cql_rows *rows,
-                           batch *out, freshet_error *err)
+static freshet_code get_decode(const stores *stores, const cassandra_table *table,
+                               const cql_rows *rows, batch *out, freshet_error *err)
 {
     freshet_code code = batch_init(out, stores->arena, stores->schema, 1, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < table->n_columns; i++) {
@@ -155,21 +155,21 @@ static freshet_code print_row(const batch *row, bool as_table, freshet_error *er
     return code;
 }
 
-static freshet_code show(const get_arguments *given, const stores *stores,
-                         const cassandra_table *table, const cql_rows *rows, freshet_error *err)
+static freshet_code get_show(const get_arguments *given, const stores *stores,
+                             const cassandra_table *table, const cql_rows *rows, freshet_error *err)
 {
     batch row;
     if (stores->api->rows_count(rows) == 0)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, given->file,
                          "%s.%s has no row of this key", table->keyspace, table->name);
-    freshet_code code = decode(stores, table, rows, &row, err);
+    freshet_code code = get_decode(stores, table, rows, &row, err);
     return code == FRESHET_OK
                ? print_row(&row, format_or_default(given->format) == FRESHET_TABLE, err)
                : code;
 }
 
-static freshet_code ask(const get_arguments *given, stores *stores, store *store,
-                        const cql_value *keys, freshet_error *err)
+static freshet_code get_ask(const get_arguments *given, stores *stores, store *store,
+                            const cql_value *keys, freshet_error *err)
 {
     char text[CQL_TEXT_MAX] = "";
     cql_statement *statement = NULL;
@@ -182,7 +182,7 @@ static freshet_code ask(const get_arguments *given, stores *stores, store *store
     if (code == CQL_OK)
         code = stores->api->query(store->session, NULL, statement, keys, store->table.n_keys, &rows,
                                   text);
-    freshet_code done = code == CQL_OK ? show(given, stores, &store->table, rows, err)
+    freshet_code done = code == CQL_OK ? get_show(given, stores, &store->table, rows, err)
                                        : cassandra_error(err, &store->place, READING, code, text);
     if (rows != NULL)
         stores->api->rows_free(rows);
@@ -206,7 +206,7 @@ static freshet_code get_row(const get_arguments *given, stores *stores)
         told = code != FRESHET_OK;
     }
     if (code == FRESHET_OK)
-        code = ask(given, stores, store, keys, &err);
+        code = get_ask(given, stores, store, keys, &err);
     if (code != FRESHET_OK && !told)
         report_error(&err);
     online_store_close(stores, store);

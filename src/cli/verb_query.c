@@ -56,7 +56,7 @@ static freshet_code read_stdin(text_buffer *into, freshet_error *err)
     return FRESHET_OK;
 }
 
-static freshet_code ask(const query_arguments *given, const char *sql, freshet_error *err)
+static freshet_code query_ask(const query_arguments *given, const char *sql, freshet_error *err)
 {
     query_client *client = NULL;
     freshet_code code = query_client_open(given->pipeline, &client, err);
@@ -81,7 +81,7 @@ static freshet_code query_run(const void *arguments)
         sql = text.bytes;
     }
     if (code == FRESHET_OK)
-        code = ask(given, sql, &err);
+        code = query_ask(given, sql, &err);
     text_release(&text);
     if (!output_finish())
         return FRESHET_FAILED;

@@ -116,7 +116,7 @@ static bool has_debug_table(freshet_pipeline *pipeline)
 }
 
 /* A mistake in --query is told before the run, over the empty table, not after it. */
-static freshet_code check_query(run *run)
+static freshet_code run_check_query(run *run)
 {
     freshet_error err;
     freshet_result *result = NULL;
@@ -294,7 +294,7 @@ static freshet_code run_file(run *run)
     if (code == FRESHET_OK)
         code = take_signals(run);
     if (code == FRESHET_OK && run->given->query != NULL)
-        code = check_query(run);
+        code = run_check_query(run);
     if (code == FRESHET_OK)
         code = run_pipeline(run);
     if (code == FRESHET_OK && run->given->query != NULL)

@@ -226,7 +226,7 @@ static void note_failure(shell *shell, freshet_code code, const freshet_error *e
     report_error(err);
 }
 
-static void ask(shell *shell, const char *sql)
+static void shell_ask(shell *shell, const char *sql)
 {
     freshet_error err;
     freshet_code code = query_client_ask(shell->client, sql, shell->format, shell->timeout_us,
@@ -272,8 +272,9 @@ static void command(shell *shell, char *line)
         output_format("%s", help);
         output_finish();
     } else if (strcmp(name, ".tables") == 0) {
-        ask(shell, "select table_name as name, table_type as type from information_schema.tables "
-                   "where table_schema = 'main' order by name");
+        shell_ask(shell,
+                  "select table_name as name, table_type as type from information_schema.tables "
+                  "where table_schema = 'main' order by name");
     } else if (strcmp(name, ".format") == 0) {
         set_format(shell, value == NULL ? "" : value);
     } else if (strcmp(name, ".status") == 0) {
@@ -301,7 +302,7 @@ static void take_line(shell *shell, const char *line, size_t length)
     }
     const char *sql;
     while (!shell->quit && statement_next(&shell->statements, &sql))
-        ask(shell, sql);
+        shell_ask(shell, sql);
 }
 
 static void converse(shell *shell)
@@ -316,7 +317,7 @@ static void converse(shell *shell)
     }
     const char *sql;
     if (!shell->quit && !shell->interactive && statement_rest(&shell->statements, &sql))
-        ask(shell, sql);
+        shell_ask(shell, sql);
 }
 
 static freshet_code shell_run(const void *arguments)

@@ -22,7 +22,7 @@ static const argument status_options[] = {
     {.name = NULL},
 };
 
-static bool keep(void *context, const char *bytes, size_t length)
+static bool status_keep(void *context, const char *bytes, size_t length)
 {
     return text_append(context, bytes, length);
 }
@@ -53,7 +53,7 @@ static freshet_code status_run(const void *arguments)
     text_init(&status, STATUS_BYTES_MAX);
     freshet_code code = query_client_open(given->pipeline, &client, &err);
     if (code == FRESHET_OK)
-        code = query_client_status(client, keep, &status, &err);
+        code = query_client_status(client, status_keep, &status, &err);
     query_client_close(client);
     if (code == FRESHET_OK) {
         output_write(NULL, status.bytes, status.length);

@@ -68,7 +68,7 @@ static void check_root(void *options, const place *at, problems *problems)
         problem_add(problems, &name->at, "\"pipeline\" must have a letter or digit in its name");
 }
 
-static void check_reader(void *options, const place *at, problems *problems)
+static void blocks_check_reader(void *options, const place *at, problems *problems)
 {
     const reader_block *reader = options;
     (void)at;
@@ -89,7 +89,7 @@ static void check_key(void *options, const place *at, problems *problems)
         key->from = key->name;
 }
 
-static void check_feature(void *options, const place *at, problems *problems)
+static void blocks_check_feature(void *options, const place *at, problems *problems)
 {
     feature_block *feature = options;
     check_column_name(&feature->name, problems);
@@ -379,7 +379,7 @@ static const block_kind feature_kind = {
            "earlier one.",
     .options = feature_options,
     .size = sizeof(feature_block),
-    .check = check_feature,
+    .check = blocks_check_feature,
 };
 
 static const option rolling_options[] = {
@@ -661,7 +661,7 @@ static const block_kind reader_kind = {
     .doc = "Where rows come from.",
     .options = reader_options,
     .size = sizeof(reader_block),
-    .check = check_reader,
+    .check = blocks_check_reader,
 };
 
 static const option source_options[] = {
@@ -913,7 +913,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Reports each name that an earlier one has already; SQL knows no capital letters. */
-static void check_names(used_name *names, uint32_t n, problems *problems)
+static void blocks_check_names(used_name *names, uint32_t n, problems *problems)
 {
     if (n > 1)
         qsort(names, n, sizeof *names, compare_names);
@@ -962,7 +962,7 @@ static uint32_t add_feature_names(const declared_blocks *blocks, used_name *name
 
 /* ---- windows and functions ------------------------------------------------------------------ */
 
-static void check_functions(const declared_blocks *blocks, problems *problems)
+static void blocks_check_functions(const declared_blocks *blocks, problems *problems)
 {
     const function_block *functions = blocks->items;
     freshet_error why;
@@ -1030,8 +1030,8 @@ static bool check_feature_set(const feature_set_block *set, arena *arena, proble
     for (uint32_t i = 0; i < set->features.n; i++) {
         const feature_block *feature = &features[i];
         check_kind(set, feature, &set->features.places[i], problems);
-        check_functions(&feature->window.functions, problems);
-        check_functions(&feature->aggregate.functions, problems);
+        blocks_check_functions(&feature->window.functions, problems);
+        blocks_check_functions(&feature->aggregate.functions, problems);
         if (!check_lengths(&feature->window.over, (window_mode)feature->window.mode, arena,
                            problems))
             return false;
@@ -1054,10 +1054,10 @@ bool declaration_settle(declaration *declaration, arena *arena, problems *proble
         return false;
     uint32_t n =
         add_names(readers, sizeof(reader_block), offsetof(reader_block, id), "reader", names, 0);
-    check_names(names, n, problems);
+    blocks_check_names(names, n, problems);
     n = add_names(&set->keys, sizeof(key_block), offsetof(key_block, name), "key", names, 0);
     n = add_feature_names(&set->features, names, n);
-    check_names(names, n, problems);
+    blocks_check_names(names, n, problems);
     if (!check_feature_set(set, arena, problems))
         return false;
 

@@ -24,14 +24,16 @@ typedef struct drawing {
 
 static yyjson_mut_val *draw_block(drawing *drawing, const block_kind *block, uint32_t depth);
 
-static void put(drawing *drawing, yyjson_mut_val *object, const char *key, yyjson_mut_val *value)
+static void schema_put(drawing *drawing, yyjson_mut_val *object, const char *key,
+                       yyjson_mut_val *value)
 {
     drawing->ok = yyjson_mut_obj_add_val(drawing->doc, object, key, value) && drawing->ok;
 }
 
-static void put_text(drawing *drawing, yyjson_mut_val *object, const char *key, const char *text)
+static void schema_put_text(drawing *drawing, yyjson_mut_val *object, const char *key,
+                            const char *text)
 {
-    put(drawing, object, key, yyjson_mut_strcpy(drawing->doc, text));
+    schema_put(drawing, object, key, yyjson_mut_strcpy(drawing->doc, text));
 }
 
 static yyjson_mut_val *texts(drawing *drawing, const char *const *words, size_t n)
@@ -45,14 +47,14 @@ static yyjson_mut_val *texts(drawing *drawing, const char *const *words, size_t 
 static yyjson_mut_val *typed(drawing *drawing, const char *type)
 {
     yyjson_mut_val *made = yyjson_mut_obj(drawing->doc);
-    put_text(drawing, made, "type", type);
+    schema_put_text(drawing, made, "type", type);
     return made;
 }
 
 static yyjson_mut_val *patterned(drawing *drawing, const char *pattern)
 {
     yyjson_mut_val *made = typed(drawing, "string");
-    put_text(drawing, made, "pattern", pattern);
+    schema_put_text(drawing, made, "pattern", pattern);
     return made;
 }
 
@@ -62,7 +64,7 @@ static yyjson_mut_val *any_of(drawing *drawing, yyjson_mut_val *first, yyjson_mu
     drawing->ok =
         yyjson_mut_arr_append(array, first) && yyjson_mut_arr_append(array, second) && drawing->ok;
     yyjson_mut_val *made = yyjson_mut_obj(drawing->doc);
-    put(drawing, made, "anyOf", array);
+    schema_put(drawing, made, "anyOf", array);
     return made;
 }
 
@@ -71,7 +73,7 @@ static yyjson_mut_val *draw_scalar(drawing *drawing)
 {
     static const char *const types[] = {"string", "number", "boolean"};
     yyjson_mut_val *made = yyjson_mut_obj(drawing->doc);
-    put(drawing, made, "type", texts(drawing, types, 3));
+    schema_put(drawing, made, "type", texts(drawing, types, 3));
     return made;
 }
 
@@ -79,9 +81,9 @@ static yyjson_mut_val *draw_integer(drawing *drawing, const option *option)
 {
     yyjson_mut_val *number = typed(drawing, "integer");
     if (option->minimum != 0 || option->maximum != 0) {
-        put(drawing, number, "minimum", yyjson_mut_sint(drawing->doc, option->minimum));
+        schema_put(drawing, number, "minimum", yyjson_mut_sint(drawing->doc, option->minimum));
         if (option->maximum != INT64_MAX)
-            put(drawing, number, "maximum", yyjson_mut_sint(drawing->doc, option->maximum));
+            schema_put(drawing, number, "maximum", yyjson_mut_sint(drawing->doc, option->maximum));
     }
     return any_of(drawing, number, patterned(drawing, "^[+-]?[0-9]+$|" VARIABLE_PATTERN));
 }
@@ -96,7 +98,7 @@ static yyjson_mut_val *draw_choice(drawing *drawing, const option *option)
         if (strcmp(option->choices[i], "null") == 0) /* without quotes YAML reads it as null */
             drawing->ok = yyjson_mut_arr_add_null(drawing->doc, words) && drawing->ok;
     yyjson_mut_val *choice = yyjson_mut_obj(drawing->doc);
-    put(drawing, choice, "enum", words);
+    schema_put(drawing, choice, "enum", words);
     return any_of(drawing, choice, patterned(drawing, VARIABLE_PATTERN));
 }
 
@@ -107,16 +109,16 @@ static yyjson_mut_val *draw_type(drawing *drawing)
         "decimal",       "string",        "binary",       "date",  "timestamp",
         "array<bigint>", "array<string>", "array<double>"};
     yyjson_mut_val *usual = yyjson_mut_obj(drawing->doc);
-    put(drawing, usual, "enum", texts(drawing, names, sizeof names / sizeof names[0]));
+    schema_put(drawing, usual, "enum", texts(drawing, names, sizeof names / sizeof names[0]));
     return any_of(drawing, usual, typed(drawing, "string"));
 }
 
 static yyjson_mut_val *draw_list(drawing *drawing, yyjson_mut_val *item, bool required)
 {
     yyjson_mut_val *made = typed(drawing, "array");
-    put(drawing, made, "items", item);
+    schema_put(drawing, made, "items", item);
     if (required)
-        put(drawing, made, "minItems", yyjson_mut_int(drawing->doc, 1));
+        schema_put(drawing, made, "minItems", yyjson_mut_int(drawing->doc, 1));
     return made;
 }
 
@@ -124,16 +126,16 @@ static yyjson_mut_val *draw_list(drawing *drawing, yyjson_mut_val *item, bool re
 static yyjson_mut_val *draw_function(drawing *drawing)
 {
     yyjson_mut_val *typed_one = typed(drawing, "object");
-    put(drawing, typed_one, "minProperties", yyjson_mut_int(drawing->doc, 1));
-    put(drawing, typed_one, "maxProperties", yyjson_mut_int(drawing->doc, 1));
-    put(drawing, typed_one, "additionalProperties", draw_type(drawing));
+    schema_put(drawing, typed_one, "minProperties", yyjson_mut_int(drawing->doc, 1));
+    schema_put(drawing, typed_one, "maxProperties", yyjson_mut_int(drawing->doc, 1));
+    schema_put(drawing, typed_one, "additionalProperties", draw_type(drawing));
     return any_of(drawing, typed(drawing, "string"), typed_one);
 }
 
 static yyjson_mut_val *draw_bytes(drawing *drawing)
 {
     yyjson_mut_val *number = typed(drawing, "integer");
-    put(drawing, number, "minimum", yyjson_mut_int(drawing->doc, 0));
+    schema_put(drawing, number, "minimum", yyjson_mut_int(drawing->doc, 0));
     return any_of(drawing, number,
                   patterned(drawing, "^[0-9]+ *([kKmMgGtT]?[iI]?[bB])?$|" VARIABLE_PATTERN));
 }
@@ -155,7 +157,7 @@ static yyjson_mut_val *draw_value(drawing *drawing, const option *option, uint32
     case OPTION_TYPE: return draw_type(drawing);
     case OPTION_SCHEMA: {
         yyjson_mut_val *made = yyjson_mut_obj(drawing->doc);
-        put_text(drawing, made, "$ref", "#/$defs/columns");
+        schema_put_text(drawing, made, "$ref", "#/$defs/columns");
         return made;
     }
     case OPTION_TEXTS:
@@ -163,7 +165,7 @@ static yyjson_mut_val *draw_value(drawing *drawing, const option *option, uint32
                       draw_list(drawing, draw_scalar(drawing), option->required));
     case OPTION_PROPERTIES: {
         yyjson_mut_val *made = typed(drawing, "object");
-        put(drawing, made, "additionalProperties", draw_scalar(drawing));
+        schema_put(drawing, made, "additionalProperties", draw_scalar(drawing));
         return made;
     }
     case OPTION_FUNCTIONS:
@@ -190,10 +192,10 @@ static void draw_option(drawing *drawing, const option *option, uint32_t depth,
                         yyjson_mut_val *properties)
 {
     yyjson_mut_val *value = draw_value(drawing, option, depth);
-    put_text(drawing, value, "description", option->doc);
+    schema_put_text(drawing, value, "description", option->doc);
     if (option->standard != NULL)
-        put(drawing, value, "default", draw_standard(drawing, option));
-    put(drawing, properties, option->name, value);
+        schema_put(drawing, value, "default", draw_standard(drawing, option));
+    schema_put(drawing, properties, option->name, value);
 }
 
 /* One property a kind, and that exactly one of them is there. */
@@ -204,13 +206,13 @@ static void draw_kinds(drawing *drawing, const option *option, uint32_t depth,
     yyjson_mut_val *one_of = yyjson_mut_arr(drawing->doc);
     for (size_t i = 0; kinds[i] != NULL; i++) {
         yyjson_mut_val *kind = draw_block(drawing, kinds[i], depth + 1);
-        put(drawing, properties, kinds[i]->name, kind);
+        schema_put(drawing, properties, kinds[i]->name, kind);
         yyjson_mut_val *each = yyjson_mut_obj(drawing->doc);
-        put(drawing, each, "required", texts(drawing, &kinds[i]->name, 1));
+        schema_put(drawing, each, "required", texts(drawing, &kinds[i]->name, 1));
         drawing->ok = yyjson_mut_arr_append(one_of, each) && drawing->ok;
     }
     if (kinds[0] != NULL) /* an empty oneOf is no JSON Schema */
-        put(drawing, made, "oneOf", one_of);
+        schema_put(drawing, made, "oneOf", one_of);
 }
 
 static yyjson_mut_val *draw_block(drawing *drawing, const block_kind *block, uint32_t depth)
@@ -236,13 +238,13 @@ static yyjson_mut_val *draw_block(drawing *drawing, const block_kind *block, uin
     bool may_be_empty =
         yyjson_mut_arr_size(required) == 0 && yyjson_mut_obj_get(made, "oneOf") == NULL;
     if (may_be_empty)
-        put(drawing, made, "type", texts(drawing, types, 2));
+        schema_put(drawing, made, "type", texts(drawing, types, 2));
     else
-        put_text(drawing, made, "type", "object");
-    put_text(drawing, made, "description", block->doc);
-    put(drawing, made, "properties", properties);
-    put(drawing, made, "required", required);
-    put(drawing, made, "additionalProperties", yyjson_mut_false(drawing->doc));
+        schema_put_text(drawing, made, "type", "object");
+    schema_put_text(drawing, made, "description", block->doc);
+    schema_put(drawing, made, "properties", properties);
+    schema_put(drawing, made, "required", required);
+    schema_put(drawing, made, "additionalProperties", yyjson_mut_false(drawing->doc));
     return made;
 }
 
@@ -250,19 +252,19 @@ static yyjson_mut_val *draw_block(drawing *drawing, const block_kind *block, uin
 static yyjson_mut_val *draw_columns(drawing *drawing)
 {
     yyjson_mut_val *nested = yyjson_mut_obj(drawing->doc);
-    put_text(drawing, nested, "$ref", "#/$defs/columns");
+    schema_put_text(drawing, nested, "$ref", "#/$defs/columns");
     yyjson_mut_val *made = typed(drawing, "object");
-    put_text(drawing, made, "description", "Columns and their types; a map is a struct.");
-    put(drawing, made, "minProperties", yyjson_mut_int(drawing->doc, 1));
-    put(drawing, made, "additionalProperties", any_of(drawing, draw_type(drawing), nested));
+    schema_put_text(drawing, made, "description", "Columns and their types; a map is a struct.");
+    schema_put(drawing, made, "minProperties", yyjson_mut_int(drawing->doc, 1));
+    schema_put(drawing, made, "additionalProperties", any_of(drawing, draw_type(drawing), nested));
     return made;
 }
 
 static yyjson_mut_val *draw_declaration(drawing *drawing)
 {
     yyjson_mut_val *made = yyjson_mut_obj(drawing->doc);
-    put_text(drawing, made, "$schema", "https://json-schema.org/draft/2020-12/schema");
-    put_text(drawing, made, "title", "Freshet declaration");
+    schema_put_text(drawing, made, "$schema", "https://json-schema.org/draft/2020-12/schema");
+    schema_put_text(drawing, made, "title", "Freshet declaration");
     yyjson_mut_val *block = draw_block(drawing, &declaration_block, 0);
     yyjson_mut_obj_iter members = yyjson_mut_obj_iter_with(block);
     yyjson_mut_val *key = yyjson_mut_obj_iter_next(&members);
@@ -273,8 +275,8 @@ static yyjson_mut_val *draw_declaration(drawing *drawing)
         key = next;
     }
     yyjson_mut_val *defs = yyjson_mut_obj(drawing->doc);
-    put(drawing, defs, "columns", draw_columns(drawing));
-    put(drawing, made, "$defs", defs);
+    schema_put(drawing, defs, "columns", draw_columns(drawing));
+    schema_put(drawing, made, "$defs", defs);
     return made;
 }
 

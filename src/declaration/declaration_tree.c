@@ -170,7 +170,7 @@ static bool substitution_add(node *scalar, size_t raw, size_t raw_length, size_t
     return true;
 }
 
-static bool refuse(node *scalar, const place *at, const char *sentence)
+static bool tree_refuse(node *scalar, const place *at, const char *sentence)
 {
     scalar->broken = true;
     problem_add(scalar->tree->problems, at, "%s", sentence);
@@ -181,7 +181,7 @@ static bool refuse_inside(node *scalar, size_t raw_offset, const char *sentence)
 {
     bool full = problems_count(scalar->tree->problems) >= DECLARATION_PROBLEMS_MAX;
     place at = full ? scalar->at : node_place_raw(scalar, raw_offset); /* which walks the source */
-    return refuse(scalar, &at, sentence);
+    return tree_refuse(scalar, &at, sentence);
 }
 
 #define FILE_VALUE_BYTES_MAX 65536
@@ -321,7 +321,7 @@ bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables)
     }
     scalar->value = scalar->raw;
     if (memchr(raw, '\0', length) != NULL)
-        return refuse(scalar, &scalar->at, "a value cannot hold a NUL character");
+        return tree_refuse(scalar, &scalar->at, "a value cannot hold a NUL character");
     if (!variables || memchr(raw, '$', length) == NULL)
         return true;
 
@@ -329,8 +329,8 @@ bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables)
     text_init(&value, DECLARATION_BYTES_MAX - tree->n_value_bytes);
     bool ok = expand(scalar, length, &value);
     if (ok && value.failed) {
-        ok = refuse(scalar, &scalar->at,
-                    "the values of the environment variables make this declaration too large");
+        ok = tree_refuse(scalar, &scalar->at,
+                         "the values of the environment variables make this declaration too large");
     } else if (ok) {
         tree->n_value_bytes += value.length;
         scalar->value =

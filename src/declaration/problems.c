@@ -60,8 +60,8 @@ problems *problems_open(arena *arena)
     return made;
 }
 
-static void keep(problems *problems, const place *at, freshet_code code, const char *format,
-                 va_list args)
+static void problems_keep(problems *problems, const place *at, freshet_code code,
+                          const char *format, va_list args)
 {
     problem *made = arena_zero(problems->arena, 1, sizeof *made);
     const char *text = arena_vformat(problems->arena, format, args);
@@ -84,7 +84,7 @@ void problem_add(problems *problems, const place *at, const char *format, ...)
         return;
     va_list args;
     va_start(args, format);
-    keep(problems, at, FRESHET_BAD_DECLARATION, format, args);
+    problems_keep(problems, at, FRESHET_BAD_DECLARATION, format, args);
     va_end(args);
 }
 
@@ -95,7 +95,7 @@ void problem_warn(problems *problems, const place *at, const char *format, ...)
     problems->n_warnings++;
     va_list args;
     va_start(args, format);
-    keep(problems, at, FRESHET_OK, format, args);
+    problems_keep(problems, at, FRESHET_OK, format, args);
     va_end(args);
 }
 

@@ -94,7 +94,7 @@ static void write_link(page *page, const block_kind *block)
 }
 
 /* Text inside of a table's cell. */
-static void write_cell(page *page, const char *text)
+static void reference_write_cell(page *page, const char *text)
 {
     for (; *text != '\0'; text++) {
         if (*text == '|')
@@ -170,12 +170,12 @@ static void write_row(page *page, const option *option)
     } else if (option->standard != NULL)
         text_format(&page->out, "`%s`", option->standard);
     text_append_c(&page->out, " | ");
-    write_cell(page, option->doc);
+    reference_write_cell(page, option->doc);
     if (option->secret)
         text_append_c(&page->out, " It is a secret: `freshet show` prints `***`.");
     if (option->example != NULL) {
         text_format(&page->out, " Example: `%s: ", option->name);
-        write_cell(page, option->example);
+        reference_write_cell(page, option->example);
         text_append_c(&page->out, "`");
     }
     text_append_c(&page->out, " |\n");
@@ -193,7 +193,7 @@ static void write_functions(page *page)
         "\n| function | gives |\n|---|---|\n");
     for (uint32_t i = 0; aggregate_name(i) != NULL; i++) {
         text_format(&page->out, "| `%s` | ", aggregate_name(i));
-        write_cell(page, aggregate_summary(i));
+        reference_write_cell(page, aggregate_summary(i));
         text_append_c(&page->out, " |\n");
     }
 }
@@ -207,7 +207,7 @@ static void write_kind_rows(page *page, const option *option)
         write_link(page, kinds[i]);
         text_append_c(&page->out,
                       kinds[1] == NULL ? " | **required** | " : " | **exactly one** | ");
-        write_cell(page, kinds[i]->doc);
+        reference_write_cell(page, kinds[i]->doc);
         text_append_c(&page->out, " |\n");
     }
 }

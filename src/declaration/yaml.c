@@ -129,7 +129,7 @@ static const char *explain_character(tree *tree, const place *at)
     return "a value that begins with \"@\" or \"`\" must be in quotes";
 }
 
-static explanation explain(const yaml_reading *reading, const char *problem, const place *at)
+static explanation yaml_explain(const yaml_reading *reading, const char *problem, const place *at)
 {
     if (strcmp(problem, "found character that cannot start any token") == 0)
         return (explanation){problem, AT_PROBLEM, explain_character(reading->tree, at)};
@@ -166,7 +166,7 @@ static bool report_libyaml(yaml_reading *reading)
     bool by_byte = parser->error == YAML_READER_ERROR;
     place at = by_byte ? place_of_byte(reading->tree, parser->problem_offset)
                        : place_of(reading, &parser->problem_mark);
-    explanation found = explain(reading, problem, &at);
+    explanation found = yaml_explain(reading, problem, &at);
     bool has_context = parser->context != NULL && !by_byte;
     char since[64] = "";
     if (has_context && found.at == AT_CONTEXT)
@@ -195,7 +195,7 @@ static bool add_anchor(yaml_reading *reading, const char *name, node *node)
     return true;
 }
 
-static const char *keep(yaml_reading *reading, const yaml_char_t *text)
+static const char *yaml_keep(yaml_reading *reading, const yaml_char_t *text)
 {
     const char *copy = arena_text(reading->tree->arena, (const char *)text);
     if (copy == NULL && text != NULL)
@@ -254,7 +254,7 @@ static bool on_key(yaml_reading *reading, const yaml_event_t *event, const place
         return false;
     }
     refuse_tag(reading, event->data.scalar.tag, at);
-    open->key = keep(reading, event->data.scalar.value);
+    open->key = yaml_keep(reading, event->data.scalar.value);
     open->key_at = *at;
     return open->key != NULL;
 }
@@ -287,7 +287,7 @@ static bool on_scalar(yaml_reading *reading, const yaml_event_t *event)
         made->broken = true;
     tree_set_text(made, (const char *)event->data.scalar.value, event->data.scalar.length, true);
     if (event->data.scalar.anchor != NULL) {
-        const char *name = keep(reading, event->data.scalar.anchor);
+        const char *name = yaml_keep(reading, event->data.scalar.anchor);
         return name != NULL && add_anchor(reading, name, made);
     }
     return !reading->tree->no_memory;
@@ -314,7 +314,7 @@ static bool on_begin(yaml_reading *reading, node_kind kind, const place *at,
         return false;
     if (refuse_tag(reading, tag, at))
         made->broken = true;
-    const char *name = keep(reading, anchor);
+    const char *name = yaml_keep(reading, anchor);
     reading->levels[reading->depth++] = (level){.node = made, .anchor = name};
     return !reading->tree->no_memory;
 }

@@ -39,7 +39,7 @@ static uint64_t *bitmap_new(arena *arena, uint64_t n, int byte)
     return bits;
 }
 
-static void fail(casting *casting, uint64_t row)
+static void cast_fail(casting *casting, uint64_t row)
 {
     if (casting->failed == NULL)
         casting->failed = bitmap_new(casting->arena, casting->n, 0);
@@ -63,7 +63,7 @@ static void fail(casting *casting, uint64_t row)
             if (FITS)                                                            \
                 into[row] = (TO)(RESULT);                                        \
             else                                                                 \
-                fail(casting, row);                                              \
+                cast_fail(casting, row);                                         \
         }                                                                        \
     }
 
@@ -137,7 +137,7 @@ static void decimal_to_integer(casting *casting)
         if (FITS_INTEGER(whole))
             into[row] = (int32_t)whole;
         else
-            fail(casting, row);
+            cast_fail(casting, row);
     }
 }
 
@@ -155,14 +155,14 @@ static void decimal_to_whole(casting *casting, int64_t units)
                           ? fraction * units / one
                           : fraction / 10000000 * units / (one / 10000000);
         if (value > INT64_MAX || value < INT64_MIN) {
-            fail(casting, row);
+            cast_fail(casting, row);
             continue;
         }
         value = value * units + part;
         if (value >= INT64_MIN && value <= INT64_MAX)
             into[row] = (int64_t)value;
         else
-            fail(casting, row);
+            cast_fail(casting, row);
     }
 }
 
@@ -201,7 +201,7 @@ static void decimal_to_double(casting *casting)
         const type *type = casting->into->type;                                        \
         for (uint64_t row = 0; row < casting->n; row++)                                \
             if (!cast_rescale(from[row], SCALE, type->width, type->scale, &into[row])) \
-                fail(casting, row);                                                    \
+                cast_fail(casting, row);                                               \
     }
 
 TO_DECIMAL(boolean_to_decimal, uint8_t, 0)
@@ -217,7 +217,7 @@ static void float_to_decimal(casting *casting)
     const type *type = casting->into->type;
     for (uint64_t row = 0; row < casting->n; row++)
         if (!cast_double_to_decimal((double)from[row], type->width, type->scale, &into[row]))
-            fail(casting, row);
+            cast_fail(casting, row);
 }
 
 static void double_to_decimal(casting *casting)
@@ -227,7 +227,7 @@ static void double_to_decimal(casting *casting)
     const type *type = casting->into->type;
     for (uint64_t row = 0; row < casting->n; row++)
         if (!cast_double_to_decimal(from[row], type->width, type->scale, &into[row]))
-            fail(casting, row);
+            cast_fail(casting, row);
 }
 
 /* ---- from text ------------------------------------------------------------------------------- */
@@ -241,7 +241,7 @@ static void double_to_decimal(casting *casting)
             const char *text = text_bytes(&from[row]);                           \
             size_t length = from[row].length;                                    \
             if (column_is_valid(casting->from, row) && !(READ))                  \
-                fail(casting, row);                                              \
+                cast_fail(casting, row);                                         \
         }                                                                        \
     }
 
@@ -279,16 +279,16 @@ static void binary_to_string(casting *casting)
         if (text_is_utf8(text_bytes(&from[row]), from[row].length))
             into[row] = from[row];
         else
-            fail(casting, row);
+            cast_fail(casting, row);
 }
 
 /* ---- to text --------------------------------------------------------------------------------- */
 
-static void put_text(casting *casting, uint64_t row, const char *text, size_t length)
+static void cast_put_text(casting *casting, uint64_t row, const char *text, size_t length)
 {
     cell_text *into = casting->into->data;
     if (length > UINT32_MAX) {
-        fail(casting, row);
+        cast_fail(casting, row);
         return;
     }
     if (length > TEXT_INLINE_MAX) {
@@ -302,7 +302,7 @@ static void put_text(casting *casting, uint64_t row, const char *text, size_t le
 }
 
 /* One cell that is no array and no struct; gives the length. Text stays where it is. */
-static size_t write_cell(const column *column, uint64_t row, char *buffer, const char **text)
+static size_t cast_write_cell(const column *column, uint64_t row, char *buffer, const char **text)
 {
     const void *data = column->data;
     *text = buffer;
@@ -334,8 +334,8 @@ static void scalar_to_string(casting *casting)
     const char *text;
     for (uint64_t row = 0; row < casting->n; row++)
         if (column_is_valid(casting->from, row)) {
-            size_t length = write_cell(casting->from, row, buffer, &text);
-            put_text(casting, row, text, length);
+            size_t length = cast_write_cell(casting->from, row, buffer, &text);
+            cast_put_text(casting, row, text, length);
         }
 }
 
@@ -364,7 +364,7 @@ static void append_nested(text_buffer *text, const column *column, uint64_t row)
         }
         text_append_char(text, '}');
     } else {
-        size_t length = write_cell(column, row, buffer, &scalar);
+        size_t length = cast_write_cell(column, row, buffer, &scalar);
         text_append(text, scalar, length);
     }
 }
@@ -381,9 +381,9 @@ static void nested_to_string(casting *casting)
         if (text.failed)
             casting->out_of_memory = true;
         else if (text_is_utf8(text.bytes, text.length)) /* binary elements may be anything */
-            put_text(casting, row, text.bytes, text.length);
+            cast_put_text(casting, row, text.bytes, text.length);
         else
-            fail(casting, row);
+            cast_fail(casting, row);
     }
     text_release(&text);
 }
@@ -509,7 +509,7 @@ static void array_to_array(casting *casting)
     for (uint64_t row = 0; failed != NULL && row < casting->n; row++)
         for (uint64_t i = 0; i < spans[row].length; i++)
             if (cast_failed(failed, spans[row].offset + i)) {
-                fail(casting, row);
+                cast_fail(casting, row);
                 break;
             }
 }
@@ -560,7 +560,7 @@ freshet_code cast_column(arena *arena, const column *from, uint64_t n_rows, cons
 /* ---- messages -------------------------------------------------------------------------------- */
 
 /* At most `most` bytes of a text, not ending within a character. */
-static size_t cut(const char *text, size_t length, size_t most)
+static size_t cast_cut(const char *text, size_t length, size_t most)
 {
     if (length <= most)
         return length;
@@ -577,12 +577,12 @@ const char *cast_shown(arena *arena, const column *column, uint64_t row)
     bool more;
     if (column->type->kind == TYPE_STRING && column_is_valid(column, row)) {
         const cell_text *cell = &((const cell_text *)column->data)[row];
-        size_t length = cut(text_bytes(cell), cell->length, CAST_SHOWN_MAX);
+        size_t length = cast_cut(text_bytes(cell), cell->length, CAST_SHOWN_MAX);
         more = length < cell->length;
         text_append_json(&text, text_bytes(cell), length);
     } else {
         column_to_json(column, row, &text, NULL);
-        size_t length = text.failed ? 0 : cut(text.bytes, text.length, CAST_SHOWN_MAX);
+        size_t length = text.failed ? 0 : cast_cut(text.bytes, text.length, CAST_SHOWN_MAX);
         more = length < text.length;
         text.length = length;
     }

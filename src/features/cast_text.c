@@ -56,23 +56,23 @@ int128 cast_power_of_ten(unsigned n)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static bool is_blank(char c)
+static bool cast_text_is_blank(char c)
 {
     return (unsigned char)c <= ' ' || c == 0x7f;
 }
 
-static bool is_digit(char c)
+static bool cast_text_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
 
-static void trim(const char **text, size_t *length)
+static void cast_text_trim(const char **text, size_t *length)
 {
-    while (*length > 0 && is_blank(**text)) {
+    while (*length > 0 && cast_text_is_blank(**text)) {
         (*text)++;
         (*length)--;
     }
-    while (*length > 0 && is_blank((*text)[*length - 1]))
+    while (*length > 0 && cast_text_is_blank((*text)[*length - 1]))
         (*length)--;
 }
 
@@ -81,7 +81,7 @@ static bool is_word(const char *text, size_t length, const char *word)
     return strlen(word) == length && strncasecmp(text, word, length) == 0;
 }
 
-static bool is_one_of(const char *text, size_t length, const char *const *words)
+static bool cast_text_is_one_of(const char *text, size_t length, const char *const *words)
 {
     for (; *words != NULL; words++)
         if (is_word(text, length, *words))
@@ -94,10 +94,10 @@ bool cast_read_boolean(const char *text, size_t length, uint8_t *into)
     static const char *const yes[] = {"t", "true", "y", "yes", "1", NULL};
     static const char *const no[] = {"f", "false", "n", "no", "0", NULL};
 
-    trim(&text, &length);
-    if (is_one_of(text, length, yes))
+    cast_text_trim(&text, &length);
+    if (cast_text_is_one_of(text, length, yes))
         *into = 1;
-    else if (is_one_of(text, length, no))
+    else if (cast_text_is_one_of(text, length, no))
         *into = 0;
     else
         return false;
@@ -106,7 +106,7 @@ bool cast_read_boolean(const char *text, size_t length, uint8_t *into)
 
 bool cast_read_bigint(const char *text, size_t length, int64_t *into)
 {
-    trim(&text, &length);
+    cast_text_trim(&text, &length);
     const char *at = text, *end = text + length;
     bool negative = at < end && *at == '-';
     if (at < end && (*at == '-' || *at == '+'))
@@ -114,12 +114,12 @@ bool cast_read_bigint(const char *text, size_t length, int64_t *into)
     if (at == end)
         return false;
     int64_t value = 0; /* counted below zero, where there is room for one more */
-    for (; at < end && is_digit(*at); at++)
+    for (; at < end && cast_text_is_digit(*at); at++)
         if (__builtin_mul_overflow(value, 10, &value) ||
             __builtin_sub_overflow(value, *at - '0', &value))
             return false;
     if (at < end && *at == '.')
-        for (at++; at < end && is_digit(*at);)
+        for (at++; at < end && cast_text_is_digit(*at);)
             at++;
     if (at < end || (!negative && value == INT64_MIN))
         return false;
@@ -137,19 +137,19 @@ typedef struct number {
 } number;
 
 /* [+-]digits[.digits][e[+-]digits], with a digit before or behind the point. */
-static bool read_number(const char *text, size_t length, number *into)
+static bool cast_text_read_number(const char *text, size_t length, number *into)
 {
     const char *at = text, *end = text + length;
     number number = {.negative = at < end && *at == '-'};
     if (at < end && (*at == '-' || *at == '+'))
         at++;
     number.digits = at;
-    while (at < end && is_digit(*at))
+    while (at < end && cast_text_is_digit(*at))
         at++;
     number.point = at - number.digits;
     int64_t n_digits = number.point;
     if (at < end && *at == '.')
-        for (at++; at < end && is_digit(*at); at++)
+        for (at++; at < end && cast_text_is_digit(*at); at++)
             n_digits++;
     number.length = (size_t)(at - number.digits);
     if (n_digits == 0)
@@ -162,7 +162,7 @@ static bool read_number(const char *text, size_t length, number *into)
         if (at == end)
             return false;
         int64_t exponent = 0;
-        for (; at < end && is_digit(*at); at++)
+        for (; at < end && cast_text_is_digit(*at); at++)
             if (exponent < EXPONENT_MAX)
                 exponent = exponent * 10 + (*at - '0');
         number.point += below ? -exponent : exponent;
@@ -228,9 +228,9 @@ static bool read_special(const char *text, size_t length, double *into)
 
 bool cast_read_double(const char *text, size_t length, double *into)
 {
-    trim(&text, &length);
+    cast_text_trim(&text, &length);
     number number;
-    if (!read_number(text, length, &number))
+    if (!cast_text_read_number(text, length, &number))
         return read_special(text, length, into);
     int64_t mantissa, exponent;
     double value;
@@ -248,10 +248,10 @@ bool cast_read_double(const char *text, size_t length, double *into)
 
 bool cast_read_float(const char *text, size_t length, float *into)
 {
-    trim(&text, &length);
+    cast_text_trim(&text, &length);
     number number;
     double value;
-    if (!read_number(text, length, &number)) {
+    if (!cast_text_read_number(text, length, &number)) {
         if (!read_special(text, length, &value))
             return false;
         *into = (float)value;
@@ -303,8 +303,9 @@ bool cast_read_decimal(const char *text, size_t length, unsigned width, unsigned
                        int128 *into)
 {
     number number;
-    trim(&text, &length);
-    return read_number(text, length, &number) && number_to_decimal(&number, width, scale, into);
+    cast_text_trim(&text, &length);
+    return cast_text_read_number(text, length, &number) &&
+           number_to_decimal(&number, width, scale, into);
 }
 
 /* ---- decimals -------------------------------------------------------------------------------- */
@@ -432,7 +433,7 @@ static int shortest_digits(double value, bool as_float, char *digits, int *point
     const char *at = text;
     for (; *at != 'e';
          at++) /* the decimal point is the locale's: whatever is no digit is skipped */
-        if (is_digit(*at))
+        if (cast_text_is_digit(*at))
             digits[n_digits++] = *at;
     *point = (int)strtol(at + 1, NULL, 10) + 1;
     while (n_digits > 1 && digits[n_digits - 1] == '0')
@@ -465,7 +466,7 @@ static size_t lay_out(char *into, const char *digits, int n, int point)
     return (size_t)(at - into);
 }
 
-static size_t put(char *into, const char *text, size_t length)
+static size_t cast_text_put(char *into, const char *text, size_t length)
 {
     memcpy(into, text, length);
     return length;
@@ -474,16 +475,16 @@ static size_t put(char *into, const char *text, size_t length)
 static size_t write_real(char *into, double value, bool as_float)
 {
     if (isnan(value))
-        return put(into, "NaN", 3);
+        return cast_text_put(into, "NaN", 3);
     if (isinf(value))
-        return value > 0 ? put(into, "Infinity", 8) : put(into, "-Infinity", 9);
+        return value > 0 ? cast_text_put(into, "Infinity", 8) : cast_text_put(into, "-Infinity", 9);
     size_t sign = 0;
     if (signbit(value))
-        sign = put(into, "-", 1);
+        sign = cast_text_put(into, "-", 1);
     value = fabs(value);
     if (value < 1e7 && value == floor(value)) {
         size_t length = sign + cast_write_bigint(into + sign, (int64_t)value);
-        return length + put(into + length, ".0", 2);
+        return length + cast_text_put(into + length, ".0", 2);
     }
     char digits[CAST_TEXT_MAX];
     int point;

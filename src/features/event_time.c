@@ -66,7 +66,8 @@ freshet_code event_time_compile(arena *arena, const timestamp_block *block, cons
 }
 
 /* Null in `into`, and failed. */
-static bool fail(arena *arena, column *into, uint64_t row, uint64_t n_rows, uint64_t **failed)
+static bool event_time_fail(arena *arena, column *into, uint64_t row, uint64_t n_rows,
+                            uint64_t **failed)
 {
     if (*failed == NULL)
         *failed = arena_zero(arena, (n_rows + 63) / 64, sizeof **failed);
@@ -118,7 +119,7 @@ static freshet_code from_numbers(int64_t us, arena *arena, const column *from, u
         if (!column_is_valid(from, row))
             done = column_set_null(arena, into, row);
         else if (!to_us(from, row, us, one, &times[row]))
-            done = fail(arena, into, row, n_rows, failed);
+            done = event_time_fail(arena, into, row, n_rows, failed);
         if (!done)
             return error_memory(err, "computing timestamps");
     }
@@ -154,7 +155,7 @@ static freshet_code from_masked_texts(const mask *mask, arena *arena, const colu
         if (!column_is_valid(from, row))
             done = column_set_null(arena, into, row);
         else if (!mask_read(mask, text_bytes(&texts[row]), texts[row].length, &times[row]))
-            done = fail(arena, into, row, n_rows, failed);
+            done = event_time_fail(arena, into, row, n_rows, failed);
         if (!done)
             return error_memory(err, "computing timestamps");
     }

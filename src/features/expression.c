@@ -106,7 +106,8 @@ static int64_t position_of(yyjson_val *node)
     return place >= SELECT_LENGTH && place < INT32_MAX ? (int64_t)place - SELECT_LENGTH : -1;
 }
 
-static freshet_code refuse(walk *walk, int64_t position, const char *what, const char *reason)
+static freshet_code expression_refuse(walk *walk, int64_t position, const char *what,
+                                      const char *reason)
 {
     walk->problem->position = position;
     snprintf(walk->problem->text, sizeof walk->problem->text, "%s %s", what, reason);
@@ -166,7 +167,7 @@ static freshet_code visit_function(walk *walk, yyjson_val *node)
         return note_function(walk, name);
     char what[160];
     snprintf(what, sizeof what, "%.120s()", name);
-    return refuse(walk, position_of(node), what, ages ? by_clock : reason);
+    return expression_refuse(walk, position_of(node), what, ages ? by_clock : reason);
 }
 
 /* The names before the arrow: a column reference, or row(x, y). DuckDB parses j -> '$.a' alike, so
@@ -202,28 +203,33 @@ static freshet_code visit(walk *walk, yyjson_val *node, const char *class)
     if (strcmp(class, "LAMBDA") == 0)
         return visit_parameters(walk, yyjson_obj_get(node, "lhs"));
     if (strcmp(class, "WINDOW") == 0)
-        return refuse(walk, position, "OVER (...)",
-                      "is a window over many rows, and a feature's SQL sees one row at a time: "
-                      "windowed features come by `window` in a later version");
+        return expression_refuse(
+            walk, position, "OVER (...)",
+            "is a window over many rows, and a feature's SQL sees one row at a time: "
+            "windowed features come by `window` in a later version");
     if (strcmp(class, "SUBQUERY") == 0)
-        return refuse(walk, position, "a subquery",
-                      "cannot stand in a feature: join in the source's query, and take the column");
+        return expression_refuse(
+            walk, position, "a subquery",
+            "cannot stand in a feature: join in the source's query, and take the column");
     if (strcmp(class, "STAR") == 0)
-        return refuse(walk, position, "* and COLUMNS(...)",
-                      "stand for several columns, and a feature is one value: name the column");
+        return expression_refuse(
+            walk, position, "* and COLUMNS(...)",
+            "stand for several columns, and a feature is one value: name the column");
     if (strcmp(class, "POSITIONAL_REFERENCE") == 0)
-        return refuse(walk, position, "#1", "names no column here: write the column's name");
+        return expression_refuse(walk, position, "#1",
+                                 "names no column here: write the column's name");
     if (strcmp(class, "PARAMETER") == 0)
-        return refuse(walk, position, "a parameter ($1, ?)",
-                      "has no value here: write the value, or ${NAME} for one of the environment");
+        return expression_refuse(
+            walk, position, "a parameter ($1, ?)",
+            "has no value here: write the value, or ${NAME} for one of the environment");
     return FRESHET_OK;
 }
 
 static freshet_code walk_node(walk *walk, yyjson_val *node, unsigned depth)
 {
     if (depth > EXPRESSION_DEPTH_MAX)
-        return refuse(walk, -1, "the expression",
-                      "is nested too deeply: split it into several features");
+        return expression_refuse(walk, -1, "the expression",
+                                 "is nested too deeply: split it into several features");
     freshet_code code = FRESHET_OK;
     yyjson_val *child;
     if (yyjson_is_arr(node)) {
@@ -258,7 +264,7 @@ static freshet_code find_item(walk *walk, yyjson_val *root, yyjson_val **item)
     yyjson_val *items = yyjson_obj_get(node, "select_list");
     yyjson_val *from = yyjson_obj_get(yyjson_obj_get(node, "from_table"), "type");
     if (yyjson_arr_size(statements) != 1)
-        return refuse(walk, -1, whole, "and this text has several statements");
+        return expression_refuse(walk, -1, whole, "and this text has several statements");
     if (!yyjson_equals_str(yyjson_obj_get(node, "type"), "SELECT_NODE") ||
         !yyjson_equals_str(from, "EMPTY") || !is_empty(yyjson_obj_get(node, "modifiers")) ||
         !yyjson_is_null(yyjson_obj_get(node, "where_clause")) ||
@@ -267,14 +273,15 @@ static freshet_code find_item(walk *walk, yyjson_val *root, yyjson_val **item)
         !yyjson_is_null(yyjson_obj_get(node, "having")) ||
         !yyjson_is_null(yyjson_obj_get(node, "sample")) ||
         !yyjson_is_null(yyjson_obj_get(node, "qualify")))
-        return refuse(
+        return expression_refuse(
             walk, -1, whole,
             "without SELECT, FROM, WHERE and the like: those belong in the source's query");
     if (yyjson_arr_size(items) != 1)
-        return refuse(walk, -1, whole, "and this text has several, with commas between them");
+        return expression_refuse(walk, -1, whole,
+                                 "and this text has several, with commas between them");
     *item = yyjson_arr_get_first(items);
     if (yyjson_get_len(yyjson_obj_get(*item, "alias")) > 0)
-        return refuse(walk, -1, whole, "without AS: the feature's name is its `name`");
+        return expression_refuse(walk, -1, whole, "without AS: the feature's name is its `name`");
     return FRESHET_OK;
 }
 

@@ -238,7 +238,7 @@ static freshet_code begin_stage(planner *planner, unsigned phase)
 }
 
 /* Lengthens an array that holds n items by one, doubling its room when n is a power of two. */
-static void *make_room(arena *arena, void *items, uint32_t n, size_t size)
+static void *plan_make_room(arena *arena, void *items, uint32_t n, size_t size)
 {
     if ((n & (n - 1)) != 0)
         return items;
@@ -252,7 +252,7 @@ static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_fea
     stage *stage = planner->open[phase];
     uint32_t *stage_of = planner->stage_of[phase];
     assert(stage != NULL);
-    stage->features = make_room(arena, stage->features, stage->n_features, sizeof *feature);
+    stage->features = plan_make_room(arena, stage->features, stage->n_features, sizeof *feature);
     if (stage->features == NULL)
         return error_memory(planner->err, PLANNING);
     stage->features[stage->n_features++] = *feature;
@@ -262,7 +262,7 @@ static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_fea
             continue;
         uint32_t slot = planner->seen[seen];
         stage_of[slot] = stage->number;
-        stage->slots = make_room(arena, stage->slots, stage->n_slots, sizeof *stage->slots);
+        stage->slots = plan_make_room(arena, stage->slots, stage->n_slots, sizeof *stage->slots);
         if (stage->slots == NULL)
             return error_memory(planner->err, PLANNING);
         stage->slots[stage->n_slots++] = slot;
@@ -487,7 +487,7 @@ static freshet_code make_output(planner *planner)
     return FRESHET_OK;
 }
 
-static freshet_code allocate(planner *planner, const schema *input)
+static freshet_code plan_allocate(planner *planner, const schema *input)
 {
     plan *plan = planner->plan;
     const feature_set_block *block = planner->block;
@@ -603,7 +603,7 @@ freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_sessio
         .plan = plan, .handle = handle, .block = block, .problems = problems, .err = err};
     plan->session = session;
     plan->null_on_error = block->on_cast_error == ON_CAST_ERROR_NULL;
-    freshet_code code = allocate(&planner, input);
+    freshet_code code = plan_allocate(&planner, input);
     if (code == FRESHET_OK)
         code = plan_columns(&planner);
     if (code == FRESHET_OK)

@@ -181,8 +181,8 @@ static freshet_code declare_windows(planner *planner, const many_feature *many, 
 }
 
 /* The type that is said last: the function's own, the feature's, the one beside the function. */
-static freshet_code output_type(planner *planner, const many_feature *many, uint32_t output,
-                                const type **type)
+static freshet_code windows_output_type(planner *planner, const many_feature *many, uint32_t output,
+                                        const type **type)
 {
     const feature_block *block = many->block;
     const function_block *functions = block->window.functions.items;
@@ -203,7 +203,7 @@ static freshet_code output_type(planner *planner, const many_feature *many, uint
 }
 
 /* Functions that do not take the column's type, each at its own place; *sound: there is none. */
-static freshet_code check_functions(planner *planner, const many_feature *many, bool *sound)
+static freshet_code windows_check_functions(planner *planner, const many_feature *many, bool *sound)
 {
     const function_block *functions = many->block->window.functions.items;
     *sound = true;
@@ -234,7 +234,7 @@ static freshet_code add_outputs(planner *planner, many_feature *many)
     if (own == NULL)
         return error_memory(planner->err, PLANNING);
     bool sound = false;
-    freshet_code code = check_functions(planner, many, &sound);
+    freshet_code code = windows_check_functions(planner, many, &sound);
     if (code == FRESHET_OK && sound)
         code = declare_windows(planner, many, 0, WINDOWS_NO_FILTER, &feature);
     if (code != FRESHET_OK || !sound) {
@@ -255,7 +255,7 @@ static freshet_code add_outputs(planner *planner, many_feature *many)
     many->first = plan->n_slots;
     for (uint32_t i = 0; code == FRESHET_OK && i < many->n; i++) {
         const type *type;
-        code = output_type(planner, many, i, &type);
+        code = windows_output_type(planner, many, i, &type);
         if (code == FRESHET_OK)
             plan->from_windows[planner_add_output(planner, block, own[i].name, type)] = true;
     }
@@ -329,7 +329,7 @@ typedef struct view_making {
 } view_making;
 
 /* The number of a slot among the value columns. */
-static uint32_t add_column(view_making *making, uint32_t slot)
+static uint32_t windows_add_column(view_making *making, uint32_t slot)
 {
     for (uint32_t i = 0; i < making->n; i++)
         if (making->columns[i] == slot)
@@ -348,9 +348,9 @@ static freshet_code declare_features(view_making *making, uint32_t index, window
         const many_feature *many = &plan->many[i];
         if (!many->block->has_window || many->view != index)
             continue;
-        uint32_t values = add_column(making, many->values);
+        uint32_t values = windows_add_column(making, many->values);
         uint32_t filter =
-            many->filter == NO_SLOT ? WINDOWS_NO_FILTER : add_column(making, many->filter);
+            many->filter == NO_SLOT ? WINDOWS_NO_FILTER : windows_add_column(making, many->filter);
         code = declare_windows(making->planner, many, values, filter, &features[(*n_features)++]);
     }
     return code;
@@ -401,7 +401,7 @@ static freshet_code make_view(planner *planner, uint32_t index)
     if (code != FRESHET_OK)
         return code;
     for (uint32_t i = 0; index == 0 && i < plan->n_carried; i++)
-        carried[declaration.n_carried++] = add_column(&making, plan->carried[i]);
+        carried[declaration.n_carried++] = windows_add_column(&making, plan->carried[i]);
     declaration.n_columns = making.n;
     freshet_error why = {0};
     code = windows_plan_make(plan->arena, &declaration, &view->windows, &why);

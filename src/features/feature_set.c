@@ -326,7 +326,8 @@ static freshet_code refuse_future(run *run, const timestamp_block *block)
     return code;
 }
 
-static freshet_code refuse_late(feature_set *set, run *run, uint32_t row, int64_t behind_s)
+static freshet_code feature_set_refuse_late(feature_set *set, run *run, uint32_t row,
+                                            int64_t behind_s)
 {
     if (set->block->timestamp.late == ON_LATE_UPDATE)
         return FRESHET_OK;
@@ -361,7 +362,7 @@ static freshet_code refuse_late_rows(feature_set *set, run *run)
         code = watermarks_take(set->watermarks, set->lanes == NULL ? 0 : set->lanes[origin],
                                event_us[row], now_us, &behind_s, run->err);
         if (code == FRESHET_OK && behind_s > lateness_s)
-            code = refuse_late(set, run, row, behind_s);
+            code = feature_set_refuse_late(set, run, row, behind_s);
     }
     return code;
 }
@@ -391,9 +392,9 @@ static freshet_code drop_repeated(feature_set *set, run *run)
         if (!run->keep[row])
             continue;
         if (event_us[row] < set->seen_from_us && set->block->timestamp.late != ON_LATE_UPDATE) {
-            code = refuse_late(set, run, row,
-                               (set->seen_from_us - event_us[row]) / 1000000 +
-                                   watermarks_lateness_s(set->watermarks));
+            code = feature_set_refuse_late(set, run, row,
+                                           (set->seen_from_us - event_us[row]) / 1000000 +
+                                               watermarks_lateness_s(set->watermarks));
             continue;
         }
         code = seen_events_take(set->seen, run->in, origin, event_us[row], &is_new, run->err);

@@ -188,8 +188,8 @@ static bool is_of_row(freshet_code code, const freshet_error *failure)
 }
 
 /* The statement fails for this row: which of its features is it, and why? */
-static freshet_code refuse_row(run *run, stage *stage, const batch *seen, uint32_t row,
-                               const freshet_error *failure)
+static freshet_code run_refuse_row(run *run, stage *stage, const batch *seen, uint32_t row,
+                                   const freshet_error *failure)
 {
     for (uint32_t i = 0; i < stage->n_features && stage->n_features > 1; i++) {
         sql_feature *feature = &stage->features[i];
@@ -214,7 +214,7 @@ static freshet_code refuse_rows(run *run, stage *stage, const batch *seen, uint3
                                 uint32_t n, const freshet_error *failure)
 {
     if (n == 1)
-        return refuse_row(run, stage, seen, first, failure);
+        return run_refuse_row(run, stage, seen, first, failure);
     const uint32_t half = n / 2;
     const struct {
         uint32_t first, n;

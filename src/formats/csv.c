@@ -292,7 +292,7 @@ void csv_begin(csv_decoder *decoder, batch *into)
     decoder->into = into;
 }
 
-static void trim(const char **text, uint32_t *length)
+static void csv_trim(const char **text, uint32_t *length)
 {
     while (*length > 0 && (unsigned char)**text <= ' ') {
         (*text)++;
@@ -357,7 +357,7 @@ static bool decode_field(csv_decoder *decoder, column *column, const csv_field *
         ((cell_text *)column->data)[row] = text_of(text, length);
         return true;
     }
-    trim(&text, &length);
+    csv_trim(&text, &length);
     switch (column->type->kind) {
     case TYPE_BOOLEAN: return cell_boolean(text, length, &((uint8_t *)column->data)[row]);
     case TYPE_BINARY: return decode_binary(decoder->into->arena, column, row, text, length, memory);

@@ -25,7 +25,8 @@ static csv_dialect dialect_of(const decoder_options *options)
     return dialect;
 }
 
-static void check(const decoder_options *options, const place *at, struct problems *problems)
+static void decode_csv_check(const decoder_options *options, const place *at,
+                             struct problems *problems)
 {
     const char *delimiter = options->delimiter.value;
 
@@ -42,8 +43,8 @@ static void check(const decoder_options *options, const place *at, struct proble
                     "as many fields as the schema");
 }
 
-static freshet_code describe(const decoder_options *options, const char *name, arena *arena,
-                             schema *out, freshet_error *err)
+static freshet_code decode_csv_describe(const decoder_options *options, const char *name,
+                                        arena *arena, schema *out, freshet_error *err)
 {
     csv_dialect dialect = dialect_of(options);
     csv_decoder *csv = NULL;
@@ -55,7 +56,7 @@ static freshet_code describe(const decoder_options *options, const char *name, a
     return code;
 }
 
-static freshet_code open(decoder *base, freshet_error *err)
+static freshet_code decode_csv_open(decoder *base, freshet_error *err)
 {
     csv_messages *self = (csv_messages *)base;
     csv_dialect dialect = dialect_of(base->options);
@@ -67,7 +68,7 @@ static freshet_code open(decoder *base, freshet_error *err)
     return code;
 }
 
-static void begin(decoder *base, batch *into)
+static void decode_csv_begin(decoder *base, batch *into)
 {
     csv_messages *self = (csv_messages *)base;
 
@@ -75,7 +76,8 @@ static void begin(decoder *base, batch *into)
     csv_begin(self->csv, into);
 }
 
-static freshet_code decode(decoder *base, const char *bytes, size_t length, freshet_error *err)
+static freshet_code decode_csv_decode(decoder *base, const char *bytes, size_t length,
+                                      freshet_error *err)
 {
     csv_messages *self = (csv_messages *)base;
     freshet_code code;
@@ -93,16 +95,16 @@ static freshet_code decode(decoder *base, const char *bytes, size_t length, fres
     return code;
 }
 
-static void close(decoder *base)
+static void decode_csv_close(decoder *base)
 {
     csv_close(((csv_messages *)base)->csv);
 }
 
 const decoder_ops decode_csv_ops = {.name = "csv",
                                     .size = sizeof(csv_messages),
-                                    .check = check,
-                                    .describe = describe,
-                                    .open = open,
-                                    .begin = begin,
-                                    .decode = decode,
-                                    .close = close};
+                                    .check = decode_csv_check,
+                                    .describe = decode_csv_describe,
+                                    .open = decode_csv_open,
+                                    .begin = decode_csv_begin,
+                                    .decode = decode_csv_decode,
+                                    .close = decode_csv_close};

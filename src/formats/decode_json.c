@@ -9,13 +9,14 @@ typedef struct json_messages {
     batch *into;
 } json_messages;
 
-static void check(const decoder_options *options, const place *at, struct problems *problems)
+static void decode_json_check(const decoder_options *options, const place *at,
+                              struct problems *problems)
 {
     decoder_check_schema(options, "json", at, problems);
     decoder_check_not_csv(options, problems);
 }
 
-static freshet_code open(decoder *base, freshet_error *err)
+static freshet_code decode_json_open(decoder *base, freshet_error *err)
 {
     json_messages *self = (json_messages *)base;
     bool strict = base->options->strict;
@@ -27,7 +28,7 @@ static freshet_code open(decoder *base, freshet_error *err)
     return code;
 }
 
-static void begin(decoder *base, batch *into)
+static void decode_json_begin(decoder *base, batch *into)
 {
     json_messages *self = (json_messages *)base;
 
@@ -35,7 +36,8 @@ static void begin(decoder *base, batch *into)
     json_begin(self->json, into);
 }
 
-static freshet_code decode(decoder *base, const char *bytes, size_t length, freshet_error *err)
+static freshet_code decode_json_decode(decoder *base, const char *bytes, size_t length,
+                                       freshet_error *err)
 {
     json_messages *self = (json_messages *)base;
     freshet_code code = json_decode(self->json, bytes, length, err);
@@ -44,16 +46,16 @@ static freshet_code decode(decoder *base, const char *bytes, size_t length, fres
     return code;
 }
 
-static void close(decoder *base)
+static void decode_json_close(decoder *base)
 {
     json_close(((json_messages *)base)->json);
 }
 
 const decoder_ops decode_json_ops = {.name = "json",
                                      .size = sizeof(json_messages),
-                                     .check = check,
+                                     .check = decode_json_check,
                                      .describe = decoder_describe_schema,
-                                     .open = open,
-                                     .begin = begin,
-                                     .decode = decode,
-                                     .close = close};
+                                     .open = decode_json_open,
+                                     .begin = decode_json_begin,
+                                     .decode = decode_json_decode,
+                                     .close = decode_json_close};

@@ -10,7 +10,8 @@ typedef struct raw_messages {
     batch *into;
 } raw_messages;
 
-static void check(const decoder_options *options, const place *at, struct problems *problems)
+static void decode_raw_check(const decoder_options *options, const place *at,
+                             struct problems *problems)
 {
     if (options->schema.value.n_fields > 0)
         problem_add(problems, &options->schema.at,
@@ -25,8 +26,8 @@ static void check(const decoder_options *options, const place *at, struct proble
     decoder_check_not_csv(options, problems);
 }
 
-static freshet_code describe(const decoder_options *options, const char *name, arena *arena,
-                             schema *out, freshet_error *err)
+static freshet_code decode_raw_describe(const decoder_options *options, const char *name,
+                                        arena *arena, schema *out, freshet_error *err)
 {
     field *only = arena_zero(arena, 1, sizeof(*only));
 
@@ -38,19 +39,20 @@ static freshet_code describe(const decoder_options *options, const char *name, a
     return FRESHET_OK;
 }
 
-static freshet_code open(decoder *base, freshet_error *err)
+static freshet_code decode_raw_open(decoder *base, freshet_error *err)
 {
     (void)base;
     (void)err;
     return FRESHET_OK;
 }
 
-static void begin(decoder *base, batch *into)
+static void decode_raw_begin(decoder *base, batch *into)
 {
     ((raw_messages *)base)->into = into;
 }
 
-static freshet_code decode(decoder *base, const char *bytes, size_t length, freshet_error *err)
+static freshet_code decode_raw_decode(decoder *base, const char *bytes, size_t length,
+                                      freshet_error *err)
 {
     batch *into = ((raw_messages *)base)->into;
     column *column = &into->columns[0];
@@ -71,16 +73,16 @@ static freshet_code decode(decoder *base, const char *bytes, size_t length, fres
     return FRESHET_OK;
 }
 
-static void close(decoder *base)
+static void decode_raw_close(decoder *base)
 {
     (void)base;
 }
 
 const decoder_ops decode_raw_ops = {.name = "raw",
                                     .size = sizeof(raw_messages),
-                                    .check = check,
-                                    .describe = describe,
-                                    .open = open,
-                                    .begin = begin,
-                                    .decode = decode,
-                                    .close = close};
+                                    .check = decode_raw_check,
+                                    .describe = decode_raw_describe,
+                                    .open = decode_raw_open,
+                                    .begin = decode_raw_begin,
+                                    .decode = decode_raw_decode,
+                                    .close = decode_raw_close};

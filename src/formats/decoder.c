@@ -49,7 +49,7 @@ static const option options_table[] = {
     {0},
 };
 
-static void check_options(void *checked, const place *at, struct problems *problems)
+static void decoder_check_options(void *checked, const place *at, struct problems *problems)
 {
     const decoder_options *options = checked;
 
@@ -62,7 +62,7 @@ const block_kind decoder_block = {
     .doc = "How the bytes of a message's value, or of its key, become columns.",
     .options = options_table,
     .size = sizeof(decoder_options),
-    .check = check_options};
+    .check = decoder_check_options};
 
 const decoder_ops *decoder_of(const decoder_options *options)
 {

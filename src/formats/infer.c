@@ -106,7 +106,7 @@ static node *field_of(infer *infer, node *parent, uint32_t guess, const char *na
     return field_add(infer, parent, name, length);
 }
 
-static bool look_at(infer *infer, node *into, yyjson_val *value, unsigned depth);
+static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned depth);
 
 static bool look_at_object(infer *infer, node *into, yyjson_val *object, unsigned depth)
 {
@@ -122,7 +122,7 @@ static bool look_at_object(infer *infer, node *into, yyjson_val *object, unsigne
             return false;
         if (into->n_fields > TYPE_FIELDS_MAX)
             return true; /* infer_schema says so */
-        if (!look_at(infer, field, yyjson_obj_iter_get_val(key), depth))
+        if (!infer_look_at(infer, field, yyjson_obj_iter_get_val(key), depth))
             return false;
     }
     return true;
@@ -138,12 +138,12 @@ static bool look_at_array(infer *infer, node *into, yyjson_val *array, unsigned 
     if (into->element == NULL)
         return false;
     while ((value = yyjson_arr_iter_next(&each)) != NULL)
-        if (!look_at(infer, into->element, value, depth))
+        if (!infer_look_at(infer, into->element, value, depth))
             return false;
     return true;
 }
 
-static bool look_at(infer *infer, node *into, yyjson_val *value, unsigned depth)
+static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned depth)
 {
     if (yyjson_is_null(value))
         return true;
@@ -353,7 +353,8 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Looks for two names that SQL would take for one, here and below. */
-static freshet_code check_names(arena *arena, const node *it, const char *at, freshet_error *err)
+static freshet_code infer_check_names(arena *arena, const node *it, const char *at,
+                                      freshet_error *err)
 {
     const char **names = arena_zero(arena, it->n_fields + 1, sizeof(*names));
 
@@ -373,9 +374,9 @@ static freshet_code check_names(arena *arena, const node *it, const char *at, fr
                 "The fields \"%s\" and \"%s\" are one name in SQL; declare schema with "
                 "the one to read.",
                 names[i - 1], names[i]);
-        code = check_names(arena, &it->fields[i], at, err);
+        code = infer_check_names(arena, &it->fields[i], at, err);
         if (code == FRESHET_OK && it->fields[i].element != NULL)
-            code = check_names(arena, it->fields[i].element, at, err);
+            code = infer_check_names(arena, it->fields[i].element, at, err);
         if (code != FRESHET_OK)
             return code;
     }
@@ -396,7 +397,7 @@ freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *ou
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
                          "The records have more than %d fields; declare schema with those to read.",
                          TYPE_FIELDS_MAX);
-    code = check_names(infer->arena, root, at, err);
+    code = infer_check_names(infer->arena, root, at, err);
     if (code != FRESHET_OK)
         return code;
     fields = arena_zero(arena, root->n_fields, sizeof(*fields));

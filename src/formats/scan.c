@@ -326,8 +326,8 @@ static int64_t row_number(const scan *scan, uint32_t row)
 }
 
 /* Copies n rows of the piece to the end of `into`. */
-static freshet_code copy_rows(scan *scan, batch *into, uint32_t n, const scan_place *where,
-                              freshet_error *err)
+static freshet_code scan_copy_rows(scan *scan, batch *into, uint32_t n, const scan_place *where,
+                                   freshet_error *err)
 {
     origin *origins = arena_grow(into->arena, into->origins, into->n_rows * sizeof(*origins),
                                  ((size_t)into->n_rows + n) * sizeof(*origins));
@@ -392,7 +392,7 @@ freshet_code scan_read(scan *scan, batch *into, uint32_t max_rows, const scan_pl
         while (given + n < max_rows && scan->piece_at + n < scan->piece.n_rows &&
                !column_is_valid(bad, scan->piece_at + n))
             n++;
-        code = n > 0 ? copy_rows(scan, into, n, where, err)
+        code = n > 0 ? scan_copy_rows(scan, into, n, where, err)
                      : reject_row(scan, bad, where, rejects, err);
         given += n > 0 ? n : 1;
     }

@@ -102,7 +102,7 @@ typedef struct compiler {
     freshet_error *err;
 } compiler;
 
-static freshet_code refuse(const compiler *compiler, const char *what)
+static freshet_code mask_refuse(const compiler *compiler, const char *what)
 {
     return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL, "the mask \"%s\" %s",
                      compiler->text, what);
@@ -120,7 +120,7 @@ static unsigned bit(value value)
     return 1U << value;
 }
 
-static freshet_code add(compiler *compiler, const part *part)
+static freshet_code mask_add(compiler *compiler, const part *part)
 {
     mask *mask = compiler->mask;
     if (mask->n_parts == MASK_PARTS_MAX)
@@ -139,7 +139,7 @@ static freshet_code add(compiler *compiler, const part *part)
 
 static freshet_code add_literal(compiler *compiler, char c)
 {
-    return add(compiler, &(part){.kind = PART_LITERAL, .literal = c});
+    return mask_add(compiler, &(part){.kind = PART_LITERAL, .literal = c});
 }
 
 /* A number of `least` to `most` digits. */
@@ -158,31 +158,31 @@ static freshet_code add_number(compiler *compiler, value value, int least, int m
                         [VALUE_HALF_HOUR_FROM_0] = {0, 11},
                         [VALUE_MINUTE] = {0, 59},
                         [VALUE_SECOND] = {0, 59}};
-    return add(compiler, &(part){.kind = PART_NUMBER,
-                                 .value = value,
-                                 .least = (uint8_t)least,
-                                 .most = (uint8_t)most,
-                                 .from = ranges[value].from,
-                                 .to = ranges[value].to});
+    return mask_add(compiler, &(part){.kind = PART_NUMBER,
+                                      .value = value,
+                                      .least = (uint8_t)least,
+                                      .most = (uint8_t)most,
+                                      .from = ranges[value].from,
+                                      .to = ranges[value].to});
 }
 
 static freshet_code add_name(compiler *compiler, value value, const char *const *names, bool whole)
 {
-    return add(
+    return mask_add(
         compiler,
         &(part){.kind = PART_NAME, .value = value, .names = names, .most = whole ? WHOLE_NAME : 3});
 }
 
 static freshet_code add_fraction(compiler *compiler, int most)
 {
-    return add(
+    return mask_add(
         compiler,
         &(part){.kind = PART_FRACTION, .value = VALUE_FRACTION, .least = 1, .most = (uint8_t)most});
 }
 
 static freshet_code add_offset(compiler *compiler, part_kind kind, bool zulu)
 {
-    return add(compiler, &(part){.kind = kind, .value = VALUE_OFFSET, .zulu = zulu});
+    return mask_add(compiler, &(part){.kind = kind, .value = VALUE_OFFSET, .zulu = zulu});
 }
 
 static freshet_code compile_percent(compiler *compiler, char letter);
@@ -199,7 +199,7 @@ static freshet_code compile_group(compiler *compiler, const char *text)
 static freshet_code compile_percent(compiler *compiler, char letter)
 {
     switch (letter) {
-    case 'Y': return add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
+    case 'Y': return mask_add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
     case 'y': compiler->mask->pivot = 69; return add_number(compiler, VALUE_YEAR_OF_CENTURY, 2, 2);
     case 'm': return add_number(compiler, VALUE_MONTH, 1, 2);
     case 'b':
@@ -223,7 +223,7 @@ static freshet_code compile_percent(compiler *compiler, char letter)
     case 'R': return compile_group(compiler, "H:M");
     case 'D': return compile_group(compiler, "m/d/y");
     case 'n':
-    case 't': return add(compiler, &(part){.kind = PART_BLANKS});
+    case 't': return mask_add(compiler, &(part){.kind = PART_BLANKS});
     case '%': return add_literal(compiler, '%');
     case 'G': return refuse_letter(compiler, "%G", 2, "the year of weeks: write %Y for the year");
     case 's':
@@ -245,7 +245,7 @@ static freshet_code compile_strptime(compiler *compiler)
         if (isspace((unsigned char)*at)) {
             while (isspace((unsigned char)at[1]))
                 at++;
-            code = add(compiler, &(part){.kind = PART_BLANKS});
+            code = mask_add(compiler, &(part){.kind = PART_BLANKS});
         } else if (*at != '%') {
             code = add_literal(compiler, *at);
         } else {
@@ -277,7 +277,7 @@ static freshet_code java_year(compiler *compiler, const char *letters, int n)
     if (n == 1)
         return add_number(compiler, VALUE_YEAR, 1, 6);
     if (n == 4)
-        return add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
+        return mask_add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
     return refuse_letter(compiler, letters, n, "a year is y, yy or yyyy");
 }
 
@@ -352,7 +352,7 @@ static freshet_code compile_quoted(compiler *compiler, const char **at)
         return add_literal(compiler, '\'');
     while (code == FRESHET_OK) {
         if (**at == '\0')
-            return refuse(compiler, "has a single quote that is not closed");
+            return mask_refuse(compiler, "has a single quote that is not closed");
         if (**at == '\'') {
             if ((*at)[1] != '\'')
                 return FRESHET_OK;
@@ -420,19 +420,21 @@ static freshet_code check_whole(const compiler *compiler)
     const unsigned hours = bit(VALUE_HOUR) | bit(VALUE_HOUR_FROM_1);
     unsigned all_hours = mask->given & (half_hours | hours);
     if (!has_any(mask, bit(VALUE_YEAR) | bit(VALUE_YEAR_OF_CENTURY)))
-        return refuse(compiler, "has no year: yyyy, or %Y");
+        return mask_refuse(compiler, "has no year: yyyy, or %Y");
     if (has_any(mask, bit(VALUE_YEAR)) && has_any(mask, bit(VALUE_YEAR_OF_CENTURY)))
-        return refuse(compiler, "gives the year twice");
+        return mask_refuse(compiler, "gives the year twice");
     if ((all_hours & (all_hours - 1)) != 0)
-        return refuse(compiler, "gives the hour twice");
+        return mask_refuse(compiler, "gives the hour twice");
     if (has_any(mask, half_hours) && !has_any(mask, bit(VALUE_HALF)))
-        return refuse(compiler, "has an hour of half a day without am or pm: add a (%p), or write "
-                                "HH (%H)");
+        return mask_refuse(compiler,
+                           "has an hour of half a day without am or pm: add a (%p), or write "
+                           "HH (%H)");
     if (has_any(mask, bit(VALUE_HALF)) && !has_any(mask, half_hours))
-        return refuse(compiler, "has am or pm without an hour of half a day: write hh (%I)");
+        return mask_refuse(compiler, "has am or pm without an hour of half a day: write hh (%I)");
     if (has_any(mask, bit(VALUE_DAY_OF_YEAR)) && has_any(mask, bit(VALUE_MONTH) | bit(VALUE_DAY)))
-        return refuse(compiler, "gives the day of the year (D, %j) beside the month or its day: "
-                                "write dd (%d) for the day of the month");
+        return mask_refuse(compiler,
+                           "gives the day of the year (D, %j) beside the month or its day: "
+                           "write dd (%d) for the day of the month");
     return FRESHET_OK;
 }
 
@@ -465,7 +467,7 @@ typedef struct cursor {
     const char *end;
 } cursor;
 
-static bool is_digit(char c)
+static bool mask_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
@@ -474,7 +476,7 @@ static bool is_digit(char c)
 static unsigned count_digits(const cursor *in, unsigned most)
 {
     unsigned n = 0;
-    while (n < most && in->at + n < in->end && is_digit(in->at[n]))
+    while (n < most && in->at + n < in->end && mask_is_digit(in->at[n]))
         n++;
     return n;
 }
@@ -487,7 +489,7 @@ static int32_t take_digits(cursor *in, unsigned n)
     return sum;
 }
 
-static bool read_number(const part *part, cursor *in, int32_t *into)
+static bool mask_read_number(const part *part, cursor *in, int32_t *into)
 {
     unsigned most = part->most, n = count_digits(in, most + part->reserve);
     n = n > part->reserve ? n - part->reserve : 0;
@@ -623,7 +625,7 @@ static bool read_part(const part *part, cursor *in, int32_t *into)
     switch (part->kind) {
     case PART_LITERAL: return read_literal(in, part->literal);
     case PART_BLANKS: return read_blanks(in);
-    case PART_NUMBER: return read_number(part, in, into);
+    case PART_NUMBER: return mask_read_number(part, in, into);
     case PART_SIGNED_YEAR: return read_signed_year(in, into);
     case PART_NAME: return read_name(part, in, into);
     case PART_FRACTION: return read_fraction(part, in, into);

@@ -21,7 +21,7 @@ static void canonical_bytes(const type *type, unsigned char *bytes)
     }
 }
 
-static void put_text(text_buffer *into, const cell_text *cell)
+static void cells_put_text(text_buffer *into, const cell_text *cell)
 {
     char head[5] = {1};
     memcpy(head + 1, &cell->length, sizeof cell->length);
@@ -39,7 +39,7 @@ void cells_put(text_buffer *into, const column *column, uint64_t row, bool canon
         return;
     }
     if (type->kind == TYPE_STRING || type->kind == TYPE_BINARY) {
-        put_text(into, (const cell_text *)column->data + row);
+        cells_put_text(into, (const cell_text *)column->data + row);
         return;
     }
     if (type->kind != TYPE_ARRAY) {

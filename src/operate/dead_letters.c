@@ -149,7 +149,8 @@ static void append_line(text_buffer *line, int64_t now_us, const char *pipeline,
 /* ---- the file ------------------------------------------------------------------------------ */
 
 /* errno says why. Whatever the reason, the letters are not lost: the batch is given again. */
-static freshet_code failed(const dead_letters *letters, const char *doing, freshet_error *err)
+static freshet_code letters_failed(const dead_letters *letters, const char *doing,
+                                   freshet_error *err)
 {
     freshet_error system = {0};
     error_system(&system, doing, letters->path);
@@ -249,18 +250,18 @@ static freshet_code open_file(dead_letters *letters, int *file, struct stat *now
 {
     *file = os.open(letters->path, O_RDWR | O_APPEND | O_CREAT | O_NOCTTY, 0600);
     if (*file < 0)
-        return failed(letters, "cannot open", err);
+        return letters_failed(letters, "cannot open", err);
     int locked;
     do
         locked = flock(*file, LOCK_EX);
     while (locked != 0 && errno == EINTR);
     /* Some file systems have no locks: then two pipelines must not share the file. */
     if (os.fstat(*file, now) != 0)
-        return failed(letters, "cannot look at", err);
+        return letters_failed(letters, "cannot look at", err);
     if (!S_ISREG(now->st_mode))
         return FRESHET_OK;
     if (!cut_back(letters, *file, now) || !end_half_line(*file, now))
-        return failed(letters, "cannot remove a half-written line from", err);
+        return letters_failed(letters, "cannot remove a half-written line from", err);
     return FRESHET_OK;
 }
 
@@ -277,7 +278,7 @@ static freshet_code add_lines(dead_letters *letters, int file, const char *pipel
         if (lines->length < LINES_PIECE && i + 1 < rejects->n)
             continue;
         if (!write_all(file, lines->bytes, lines->length))
-            return failed(letters, "cannot write to", err);
+            return letters_failed(letters, "cannot write to", err);
         text_reset(lines);
     }
     return FRESHET_OK;
@@ -314,12 +315,12 @@ static freshet_code sync_file(dead_letters *letters, struct stat *now, freshet_e
 {
     int file = os.open(letters->path, O_RDWR | O_APPEND | O_NOCTTY, 0);
     if (file < 0)
-        return failed(letters, "cannot open", err);
+        return letters_failed(letters, "cannot open", err);
     freshet_code code = FRESHET_OK;
     if (os.fstat(file, now) != 0)
-        code = failed(letters, "cannot look at", err);
+        code = letters_failed(letters, "cannot look at", err);
     else if (S_ISREG(now->st_mode) && os.fsync(file) != 0)
-        code = failed(letters, "cannot make durable", err);
+        code = letters_failed(letters, "cannot make durable", err);
     os.close(file);
     return code;
 }
@@ -331,7 +332,7 @@ freshet_code dead_letters_keep(dead_letters *letters, dead_letters_mark *mark, f
     if (os.stat(letters->path, &now) != 0) {
         letters->unsynced = false; /* moved away */
         return errno == ENOENT || errno == ENOTDIR ? FRESHET_OK
-                                                   : failed(letters, "cannot look at", err);
+                                                   : letters_failed(letters, "cannot look at", err);
     }
     freshet_code code = letters->unsynced ? sync_file(letters, &now, err) : FRESHET_OK;
     if (code != FRESHET_OK)
@@ -413,7 +414,7 @@ freshet_code dead_letters_cut(dead_letters *letters, const char *pipeline,
                read_tail(file, mark->length, now.st_size, &text) &&
                all_lines_of(text, (size_t)(now.st_size - mark->length), pipeline);
         if (*cut && !truncate_to(file, mark->length))
-            code = failed(letters, "cannot take back letters from", err);
+            code = letters_failed(letters, "cannot take back letters from", err);
     }
     free(text);
     if (file >= 0)

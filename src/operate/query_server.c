@@ -265,7 +265,7 @@ static void reap(connection *connection)
     atomic_store(&connection->state, SLOT_FREE);
 }
 
-static void refuse(int socket, const char *name, const char *why)
+static void server_refuse(int socket, const char *name, const char *why)
 {
     freshet_error err = {0};
     error_set(&err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL, "the pipeline \"%s\" %s", name, why);
@@ -273,7 +273,7 @@ static void refuse(int socket, const char *name, const char *why)
     os.close(socket);
 }
 
-static void take(query_server *server, int socket)
+static void server_take(query_server *server, int socket)
 {
     connection *free_slot = NULL;
     for (size_t i = 0; i < QUERY_CONNECTIONS_MAX; i++) {
@@ -287,7 +287,7 @@ static void take(query_server *server, int socket)
         char why[96];
         snprintf(why, sizeof why, "has %d clients already, and takes no more: close one first",
                  QUERY_CONNECTIONS_MAX);
-        refuse(socket, server->name, why);
+        server_refuse(socket, server->name, why);
         return;
     }
     free_slot->server = server;
@@ -296,7 +296,7 @@ static void take(query_server *server, int socket)
     atomic_store(&free_slot->state, SLOT_RUNNING);
     if (!thread_start(&free_slot->thread, connection_main, free_slot)) {
         atomic_store(&free_slot->state, SLOT_FREE);
-        refuse(socket, server->name, "gets no thread from the system to answer");
+        server_refuse(socket, server->name, "gets no thread from the system to answer");
     }
 }
 
@@ -312,7 +312,7 @@ static void *acceptor_main(void *context)
             break;
         int socket = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (socket >= 0)
-            take(server, socket);
+            server_take(server, socket);
         else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
             os.poll(&polls[1], 1, ACCEPT_PAUSE_MS);
     }
@@ -400,7 +400,7 @@ static void remove_socket(const query_server *server)
         os.unlink(path);
 }
 
-static freshet_code start(query_server *server, freshet_error *err)
+static freshet_code server_start(query_server *server, freshet_error *err)
 {
     char folder[RUNTIME_FOLDER_MAX];
     freshet_code code = runtime_folder(folder, true, err);
@@ -429,8 +429,8 @@ freshet_code query_server_start_for(const query_backend *backend, const char *na
     server->listener = server->stop_pipe[0] = server->stop_pipe[1] = -1;
     server->started_us = os.monotonic_us();
     server->name = strdup(name);
-    freshet_code code =
-        server->name == NULL ? error_memory(err, "starting to answer queries") : start(server, err);
+    freshet_code code = server->name == NULL ? error_memory(err, "starting to answer queries")
+                                             : server_start(server, err);
     if (code == FRESHET_OK)
         *out = server;
     else

@@ -43,8 +43,8 @@ bool pipeline_is_troubled(const freshet_pipeline *pipeline)
     return false;
 }
 
-static freshet_code refuse_late(void *context, const char *raw, size_t raw_length,
-                                const char *reason, freshet_error *err)
+static freshet_code acks_refuse_late(void *context, const char *raw, size_t raw_length,
+                                     const char *reason, freshet_error *err)
 {
     freshet_pipeline *pipeline = context;
     reject refused = {.offset = -1, .reason = reason, .raw = raw, .raw_length = raw_length};
@@ -63,7 +63,7 @@ static bool is_stopping(void *context)
 
 void pipeline_serve_writer(freshet_pipeline *pipeline, freshet_writer *writer)
 {
-    writer->refuse = refuse_late;
+    writer->refuse = acks_refuse_late;
     writer->is_stopping = is_stopping;
     writer->context = pipeline;
     writer->stop_fd = pipeline->wake_fd;

@@ -26,8 +26,8 @@ static freshet_code put_fact(checkpoint *checkpoint, const char *name, const cha
     return store_put(checkpoint->store, STORE_FACT, name, key, strlen(key), value, length, err);
 }
 
-static freshet_code put_text(checkpoint *checkpoint, const char *name, const char *text,
-                             freshet_error *err)
+static freshet_code checkpoint_put_text(checkpoint *checkpoint, const char *name, const char *text,
+                                        freshet_error *err)
 {
     return put_fact(checkpoint, name, "", text == NULL ? "" : text, text == NULL ? 0 : strlen(text),
                     err);
@@ -38,11 +38,12 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     freshet_code code =
-        put_text(checkpoint, FACT_PIPELINE, pipeline->declaration->pipeline.value, err);
+        checkpoint_put_text(checkpoint, FACT_PIPELINE, pipeline->declaration->pipeline.value, err);
     if (code == FRESHET_OK)
-        code = put_text(checkpoint, FACT_SINK, checkpoint_sink(pipeline), err);
+        code = checkpoint_put_text(checkpoint, FACT_SINK, checkpoint_sink(pipeline), err);
     if (code == FRESHET_OK)
-        code = put_text(checkpoint, FACT_QUERY, pipeline->declaration->source.query.value, err);
+        code = checkpoint_put_text(checkpoint, FACT_QUERY,
+                                   pipeline->declaration->source.query.value, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         const freshet_reader *reader = pipeline->readers[i].reader;
         if (!source_drives(pipeline->source, i))

@@ -54,7 +54,7 @@ static freshet_code matches(inspection *inspection, yyjson_val *key, bool *match
     return FRESHET_OK;
 }
 
-static bool show(inspection *inspection)
+static bool inspect_show(inspection *inspection)
 {
     text_buffer line;
     text_init(&line, TEXT_LIMIT_DEFAULT);
@@ -95,7 +95,7 @@ static bool look_at_key(void *context, const char *name, const void *key, size_t
     yyjson_doc_free(parsed);
     if (inspection->code != FRESHET_OK)
         return false;
-    if (match && !show(inspection))
+    if (match && !inspect_show(inspection))
         return false;
     inspection->search->found += match;
     return inspection->search->found < inspection->search->limit;

@@ -43,7 +43,7 @@ const char *checkpoint_sink(const freshet_pipeline *pipeline)
 }
 
 /* Is state kept at all? */
-static bool is_wanted(const freshet_pipeline *pipeline)
+static bool checkpoint_is_wanted(const freshet_pipeline *pipeline)
 {
     if (!pipeline->declaration->is_stream)
         return false;
@@ -55,7 +55,8 @@ static bool is_wanted(const freshet_pipeline *pipeline)
 
 /* ---- does it fit --------------------------------------------------------------------------- */
 
-static freshet_code refuse(const freshet_pipeline *pipeline, const char *reason, freshet_error *err)
+static freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, const char *reason,
+                                      freshet_error *err)
 {
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
                      "the state in \"%s\" cannot serve this declaration: %s; put the declaration "
@@ -87,12 +88,12 @@ static freshet_code check_text(freshet_pipeline *pipeline, const char *name, con
         return code;
     char text[512];
     snprintf(text, sizeof text, reason, pipeline->checkpoint->text.bytes);
-    return refuse(pipeline, text, err);
+    return checkpoint_refuse(pipeline, text, err);
 }
 
 /* Watermarks know a reader by its place in the list; positions by its id. */
-static freshet_code check_reader(freshet_pipeline *pipeline, uint32_t i, uint32_t *n_new,
-                                 freshet_error *err)
+static freshet_code checkpoint_check_reader(freshet_pipeline *pipeline, uint32_t i, uint32_t *n_new,
+                                            freshet_error *err)
 {
     char reason[512];
     const freshet_reader *reader = pipeline->readers[i].reader;
@@ -117,7 +118,7 @@ static freshet_code check_reader(freshet_pipeline *pipeline, uint32_t i, uint32_
             id, place + 1, i + 1);
     if (text->length == 0 || (*end == ' ' && strcmp(end + 1, kind) == 0 && place == i))
         return FRESHET_OK;
-    return refuse(pipeline, reason, err);
+    return checkpoint_refuse(pipeline, reason, err);
 }
 
 typedef struct gone_readers {
@@ -151,7 +152,7 @@ static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++)
         if (source_drives(pipeline->source, i))
-            code = check_reader(pipeline, i, &n_new, err);
+            code = checkpoint_check_reader(pipeline, i, &n_new, err);
     gone_readers gone = {.pipeline = pipeline};
     if (code == FRESHET_OK)
         code = store_visit(pipeline->checkpoint->store, STORE_FACT, FACT_READER, note_reader, &gone,
@@ -164,7 +165,7 @@ static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err
              "of it would be read again",
              gone.id);
     if (n_new > 0)
-        return refuse(pipeline, reason, err);
+        return checkpoint_refuse(pipeline, reason, err);
     log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
             "the reader \"%s\" is gone; what its rows left in the state stays", gone.id);
     return FRESHET_OK;
@@ -191,7 +192,7 @@ static freshet_code check_part(freshet_pipeline *pipeline, const state_part *par
                  part->name, text->bytes + sizeof fingerprint, part->shape);
     else
         return FRESHET_OK;
-    return refuse(pipeline, reason, err);
+    return checkpoint_refuse(pipeline, reason, err);
 }
 
 typedef struct part_names {
@@ -246,7 +247,7 @@ static freshet_code forget_parts(freshet_pipeline *pipeline, freshet_error *err)
     return code;
 }
 
-static freshet_code check_query(freshet_pipeline *pipeline, freshet_error *err)
+static freshet_code checkpoint_check_query(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = get_fact(pipeline->checkpoint, FACT_QUERY, "", err);
     if (code == FRESHET_OK && pipeline->declaration->source.query.value != NULL &&
@@ -273,7 +274,7 @@ static freshet_code check_fits(freshet_pipeline *pipeline, freshet_error *err)
         code = check_readers(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = check_part(pipeline, checkpoint->parts[i].part, err);
-    return code == FRESHET_OK ? check_query(pipeline, err) : code;
+    return code == FRESHET_OK ? checkpoint_check_query(pipeline, err) : code;
 }
 
 /* ---- taking it up -------------------------------------------------------------------------- */
@@ -345,7 +346,7 @@ static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *
     code = feature_set_restore_facts(pipeline->features, checkpoint->text.bytes,
                                      checkpoint->text.length, &problem);
     if (code == FRESHET_BAD_DECLARATION)
-        return refuse(pipeline, problem.text, err);
+        return checkpoint_refuse(pipeline, problem.text, err);
     if (code != FRESHET_OK && err != NULL)
         *err = problem;
     return code;
@@ -502,7 +503,7 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, pipeline->declaration->file,
                          "a batch keeps no state: leave --state away, or say `stream: true` at one "
                          "of the readers");
-    if (!is_wanted(pipeline))
+    if (!checkpoint_is_wanted(pipeline))
         return FRESHET_OK;
     int64_t last[2];
     freshet_code code = open_folder(pipeline, err);

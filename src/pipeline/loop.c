@@ -103,7 +103,7 @@ static bool flush_is_due(const freshet_pipeline *pipeline)
 }
 
 /* One turn: a step, and the flush and the checkpoint that it may need. */
-static freshet_code turn(freshet_pipeline *pipeline, freshet_error *err)
+static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     int64_t deadline_us = checkpoint_deadline(pipeline, os.monotonic_us() + STEP_WAIT_US);
     freshet_code code = pipeline_step(pipeline, deadline_us, err);
@@ -123,7 +123,7 @@ freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
     retry retry = {0};
     for (;;) {
         freshet_error problem = {0};
-        freshet_code code = turn(pipeline, &problem);
+        freshet_code code = loop_turn(pipeline, &problem);
         if (code == FRESHET_END)
             return FRESHET_OK;
         if (code == FRESHET_OK) {

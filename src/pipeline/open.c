@@ -287,8 +287,8 @@ static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
     return code == FRESHET_OK ? open_socket(pipeline, err) : code;
 }
 
-static freshet_pipeline *allocate(const freshet_declaration *declaration,
-                                  const freshet_run_options *options)
+static freshet_pipeline *open_allocate(const freshet_declaration *declaration,
+                                       const freshet_run_options *options)
 {
     freshet_pipeline *pipeline = calloc(1, sizeof *pipeline);
     if (pipeline == NULL)
@@ -331,7 +331,7 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
     if (declaration == NULL || declaration_of(declaration) == NULL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "freshet_pipeline_open() needs a declaration that was loaded or finished");
-    freshet_pipeline *pipeline = allocate(declaration, options);
+    freshet_pipeline *pipeline = open_allocate(declaration, options);
     if (pipeline == NULL)
         return error_memory(err, "opening the pipeline");
     freshet_code code = read_dates(pipeline, err);

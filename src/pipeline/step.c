@@ -150,8 +150,8 @@ bool pipeline_has_more(const freshet_pipeline *pipeline)
 }
 
 /* By rows: the next micro-batch of source rows; FRESHET_END when all readers have ended. */
-static freshet_code take_rows(freshet_pipeline *pipeline, int64_t deadline_us, batch *rows,
-                              freshet_error *err)
+static freshet_code step_take_rows(freshet_pipeline *pipeline, int64_t deadline_us, batch *rows,
+                                   freshet_error *err)
 {
     uint32_t n = 0;
     bool ended = false;
@@ -219,8 +219,8 @@ static freshet_code describe_row(freshet_pipeline *pipeline, const batch *from, 
     return code;
 }
 
-static freshet_code refuse_row(void *context, const batch *in, uint32_t row, const char *reason,
-                               freshet_error *err)
+static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row,
+                                    const char *reason, freshet_error *err)
 {
     freshet_pipeline *pipeline = context;
     reject reject = {.offset = -1};
@@ -339,7 +339,7 @@ static freshet_code compute(freshet_pipeline *pipeline, const batch *rows, fresh
     freshet_code code = set_lanes(pipeline, rows, err);
     if (code == FRESHET_OK)
         code = feature_set_run(pipeline->features, pipeline->step_arena, rows,
-                               &pipeline->delivery.rows, refuse_row, pipeline, err);
+                               &pipeline->delivery.rows, step_refuse_row, pipeline, err);
     return code == FRESHET_OK ? cut_to_dates(pipeline, err) : code;
 }
 
@@ -349,8 +349,9 @@ static freshet_code finish(freshet_pipeline *pipeline, freshet_error *err)
     pipeline->delivery = (delivery){0};
     if (pipeline->declaration->is_stream && !pipeline->options.drain)
         return FRESHET_END;
-    freshet_code code = feature_set_finish(pipeline->features, pipeline->step_arena,
-                                           &pipeline->delivery.rows, refuse_row, pipeline, err);
+    freshet_code code =
+        feature_set_finish(pipeline->features, pipeline->step_arena, &pipeline->delivery.rows,
+                           step_refuse_row, pipeline, err);
     if (code == FRESHET_OK)
         code = cut_to_dates(pipeline, err);
     pipeline->delivery.pending = code == FRESHET_OK;
@@ -362,7 +363,7 @@ static freshet_code go_on(freshet_pipeline *pipeline, freshet_error *err)
 {
     pipeline->delivery = (delivery){0};
     freshet_code code = feature_set_go_on(pipeline->features, pipeline->step_arena,
-                                          &pipeline->delivery.rows, refuse_row, pipeline, err);
+                                          &pipeline->delivery.rows, step_refuse_row, pipeline, err);
     if (code == FRESHET_OK)
         code = cut_to_dates(pipeline, err);
     pipeline->delivery.pending = code == FRESHET_OK;
@@ -379,7 +380,7 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     if (feature_set_owes(pipeline->features))
         return go_on(pipeline, err);
     freshet_code code = source_is_by_rows(pipeline->source)
-                            ? take_rows(pipeline, deadline_us, &rows, err)
+                            ? step_take_rows(pipeline, deadline_us, &rows, err)
                             : take_piece(pipeline, &rows, err);
     if (code == FRESHET_END)
         return finish(pipeline, err);

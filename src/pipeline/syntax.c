@@ -22,7 +22,7 @@ typedef struct syntax {
     arena *arena;
 } syntax;
 
-static void report(void *context, int64_t position, const char *text)
+static void syntax_report(void *context, int64_t position, const char *text)
 {
     syntax *syntax = context;
     place at = syntax->text->at;
@@ -31,14 +31,15 @@ static void report(void *context, int64_t position, const char *text)
     problem_add(syntax->problems, &at, "%s", text);
 }
 
-static void check_query(syntax *syntax, const declared_text *query)
+static void syntax_check_query(syntax *syntax, const declared_text *query)
 {
     syntax->text = query;
     if (query->value != NULL)
-        plan_check_syntax(syntax->arena, syntax->session, query->value, report, syntax, NULL);
+        plan_check_syntax(syntax->arena, syntax->session, query->value, syntax_report, syntax,
+                          NULL);
 }
 
-static void check_feature(syntax *syntax, const feature_block *feature)
+static void syntax_check_feature(syntax *syntax, const feature_block *feature)
 {
     expression expression;
     sql_problem problem;
@@ -50,7 +51,7 @@ static void check_feature(syntax *syntax, const feature_block *feature)
     const char *text =
         arena_format(syntax->arena, "feature \"%s\": %s", feature->name.value, problem.text);
     if (text != NULL)
-        report(syntax, problem.position, text);
+        syntax_report(syntax, problem.position, text);
 }
 
 void syntax_check(const freshet_declaration *handle, const declaration *parsed, problems *problems)
@@ -61,9 +62,9 @@ void syntax_check(const freshet_declaration *handle, const declaration *parsed, 
     if (syntax.arena != NULL && sql_open(&options, &engine, NULL) == FRESHET_OK &&
         sql_session_open(engine, &syntax.session, NULL) == FRESHET_OK) {
         const declared_blocks *features = &parsed->feature_set.features;
-        check_query(&syntax, &parsed->source.query);
+        syntax_check_query(&syntax, &parsed->source.query);
         for (uint32_t i = 0; i < features->n; i++)
-            check_feature(&syntax, &((const feature_block *)features->items)[i]);
+            syntax_check_feature(&syntax, &((const feature_block *)features->items)[i]);
     }
     sql_session_close(syntax.session);
     sql_close(engine);

@@ -12,7 +12,8 @@
 
 #define TROUBLE_AGAIN_US INT64_C(60000000)
 
-static void keep(freshet_pipeline *pipeline, int change, const char *id, const char *sentence)
+static void trouble_keep(freshet_pipeline *pipeline, int change, const char *id,
+                         const char *sentence)
 {
     pthread_mutex_lock(&pipeline->trouble_lock);
     pipeline->n_troubled += (uint32_t)change;
@@ -30,11 +31,11 @@ static void note(freshet_pipeline *pipeline, trouble *of, const char *id, const 
     const int64_t now_us = os.monotonic_us();
     if (sentence == NULL) {
         log_say(LOG_INFO, id, "%s", over);
-        keep(pipeline, -1, id, NULL);
+        trouble_keep(pipeline, -1, id, NULL);
     } else if (!of->troubled || now_us - of->said_us >= TROUBLE_AGAIN_US) {
         log_say(LOG_WARNING, id, "%s; trying again until it works", sentence);
         of->said_us = now_us;
-        keep(pipeline, of->troubled ? 0 : 1, id, sentence);
+        trouble_keep(pipeline, of->troubled ? 0 : 1, id, sentence);
     }
     of->troubled = sentence != NULL;
 }

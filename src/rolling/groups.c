@@ -120,8 +120,8 @@ static int64_t floor_to(int64_t time_us, int64_t step)
 }
 
 /* Room for one more item in an array of the state. */
-static bool make_room(groups_state *state, void **items, uint32_t n, uint32_t *capacity,
-                      size_t size)
+static bool groups_make_room(groups_state *state, void **items, uint32_t n, uint32_t *capacity,
+                             size_t size)
 {
     if (n < *capacity)
         return true;
@@ -138,7 +138,7 @@ static bool make_room(groups_state *state, void **items, uint32_t n, uint32_t *c
 }
 
 #define MAKE_ROOM(state, items, n, capacity, type) \
-    make_room(state, (void **)&(state)->items, (state)->n, &(state)->capacity, sizeof(type))
+    groups_make_room(state, (void **)&(state)->items, (state)->n, &(state)->capacity, sizeof(type))
 
 /* ---- the table of keys ------------------------------------------------------------------------ */
 
@@ -164,7 +164,8 @@ static bool grow_slots(groups_state *state)
 }
 
 /* The slot of the key, or the free one where it would stand. */
-static uint64_t find_slot(const groups_state *state, uint32_t tag, const void *key, size_t length)
+static uint64_t groups_find_key_slot(const groups_state *state, uint32_t tag, const void *key,
+                                     size_t length)
 {
     uint64_t mask = state->n_slots - 1, at = tag & mask;
     for (; state->slots[at].entry != 0; at = (at + 1) & mask) {
@@ -208,7 +209,7 @@ static uint32_t find_entry(groups_state *state, const void *key, size_t length)
     uint32_t tag = (uint32_t)hash_bytes(key, length, 0);
     if (state->n_keys * 4 >= state->n_slots * 3 && !grow_slots(state))
         return NO_ENTRY;
-    uint64_t at = find_slot(state, tag, key, length);
+    uint64_t at = groups_find_key_slot(state, tag, key, length);
     if (state->slots[at].entry != 0)
         return state->slots[at].entry - 1;
     group_entry *entry = memory_take(&state->memory, sizeof *entry + length);
@@ -242,7 +243,7 @@ static void free_entry(groups_state *state, group_entry *entry)
 static void forget_entry(groups_state *state, uint32_t index)
 {
     group_entry *entry = state->entries[index];
-    free_slot(state, find_slot(state, entry->tag, entry->key, entry->key_length));
+    free_slot(state, groups_find_key_slot(state, entry->tag, entry->key, entry->key_length));
     free_entry(state, entry);
     state->entries[index] = NULL;
     state->n_keys--;
@@ -519,7 +520,7 @@ static bool add_row(groups_state *state, const groups_input *input, uint32_t row
     return note_due(state, index, time_us);
 }
 
-static int compare_places(const void *a, const void *b)
+static int groups_compare_places(const void *a, const void *b)
 {
     const change *x = a, *y = b;
     if (x->entry != y->entry)
@@ -542,7 +543,7 @@ static void unite_changes(groups_state *state)
     uint32_t n = state->n_changes - state->changes_taken, kept = 0;
     if (n == 0)
         return;
-    qsort(changes, n, sizeof *changes, compare_places);
+    qsort(changes, n, sizeof *changes, groups_compare_places);
     for (uint32_t i = 0; i < n; i++)
         if (kept == 0 || changes[kept - 1].entry != changes[i].entry ||
             changes[kept - 1].at_us != changes[i].at_us)
@@ -671,7 +672,7 @@ static freshet_code reserve_row(taking *taking)
     return code;
 }
 
-static freshet_code put_key(taking *taking, const group_entry *entry)
+static freshet_code groups_put_key_cells(taking *taking, const group_entry *entry)
 {
     const unsigned char *at = entry->key, *end = at + entry->key_length;
     freshet_code code = FRESHET_OK;
@@ -694,7 +695,7 @@ static int64_t write_time(const groups_state *state, const group_entry *entry, i
     return at_us + (int64_t)(n_events < REVISION_MAX ? n_events : REVISION_MAX);
 }
 
-static bool is_wanted(const groups_state *state, int64_t at_us)
+static bool groups_is_wanted(const groups_state *state, int64_t at_us)
 {
     return at_us >= state->options.from_us && at_us <= state->options.until_us;
 }
@@ -705,8 +706,8 @@ static freshet_code put_row(taking *taking, uint32_t index, int64_t at_us, uint8
     groups_state *state = taking->state;
     group_entry *entry = state->entries[index];
     groups_rows *out = taking->out;
-    freshet_code code = is_wanted(state, at_us) ? reserve_row(taking) : FRESHET_OK;
-    if (code != FRESHET_OK || !is_wanted(state, at_us))
+    freshet_code code = groups_is_wanted(state, at_us) ? reserve_row(taking) : FRESHET_OK;
+    if (code != FRESHET_OK || !groups_is_wanted(state, at_us))
         return code;
     uint32_t row = out->n_rows;
     uint64_t n;
@@ -716,7 +717,7 @@ static freshet_code put_row(taking *taking, uint32_t index, int64_t at_us, uint8
     out->time_us[row] = at_us;
     out->write_us[row] = write_time(state, entry, at_us, n);
     out->flags[row] = flags;
-    code = put_key(taking, entry);
+    code = groups_put_key_cells(taking, entry);
     if (code == FRESHET_OK)
         out->n_rows++;
     return code;

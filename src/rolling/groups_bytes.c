@@ -160,8 +160,8 @@ freshet_code group_bytes_get(group_walker *walker, const void *bytes, size_t len
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
-static freshet_code put_key(arena *arena, const groups_plan *plan, const void *key, size_t length,
-                            text_buffer *into, freshet_error *err)
+static freshet_code groups_put_key(arena *arena, const groups_plan *plan, const void *key,
+                                   size_t length, text_buffer *into, freshet_error *err)
 {
     const unsigned char *at = key, *end = at + length;
     freshet_code code = FRESHET_OK;
@@ -231,7 +231,7 @@ freshet_code groups_inspect(const groups_plan *plan, const void *key, size_t key
     freshet_code code = group_walker_init(&walker, plan, &memory, err);
     text_append_char(into, '{');
     if (code == FRESHET_OK)
-        code = put_key(walker.scratch.arena, plan, key, key_length, into, err);
+        code = groups_put_key(walker.scratch.arena, plan, key, key_length, into, err);
     if (code == FRESHET_OK)
         code = group_bytes_get(&walker, bytes, length, &facts, &events, err);
     if (code == FRESHET_OK && facts.after_us > -GROUPS_TIME_MAX) {

@@ -144,7 +144,7 @@ static void release_texts(group_walker *walker, const unsigned char *record, uin
 }
 
 /* The record's long texts become copies of their own. */
-static bool keep_texts(group_walker *walker, unsigned char *record)
+static bool events_keep_texts(group_walker *walker, unsigned char *record)
 {
     for (uint32_t i = 0; i <= walker->plan->n_slots; i++) {
         uint32_t offset = text_offset(walker->plan, record, i);
@@ -243,7 +243,7 @@ static bool split_block(group_walker *walker, group_events *events, group_place 
     return true;
 }
 
-static bool make_room(group_walker *walker, group_events *events, group_place *at)
+static bool events_make_room(group_walker *walker, group_events *events, group_place *at)
 {
     if (events->n_blocks == 0) {
         if (!grow_blocks(walker, events))
@@ -337,13 +337,13 @@ bool group_events_insert(group_walker *walker, group_events *events, const unsig
 {
     const groups_plan *plan = walker->plan;
     group_place at = place_behind(plan, events, record_time(record));
-    if (!make_room(walker, events, &at))
+    if (!events_make_room(walker, events, &at))
         return false;
     group_block *block = events->blocks[at.block];
     unsigned char *place = block_record(plan, block, at.event);
     memmove(place + plan->record_bytes, place, (size_t)(block->n - at.event) * plan->record_bytes);
     memcpy(place, record, plan->record_bytes);
-    if (!keep_texts(walker, place)) {
+    if (!events_keep_texts(walker, place)) {
         memmove(place, place + plan->record_bytes,
                 (size_t)(block->n - at.event) * plan->record_bytes);
         return false;
@@ -558,7 +558,7 @@ typedef struct kept_place {
     uint64_t number; /* of the event in the range */
 } kept_place;
 
-static int compare_places(const void *a, const void *b)
+static int events_compare_places(const void *a, const void *b)
 {
     const kept_place *x = a, *y = b;
     return (x->number > y->number) - (x->number < y->number);
@@ -589,7 +589,7 @@ static kept_place *find_kept(group_walker *walker, const group_events *events, g
     for (uint64_t i = 0; i <= mask; i++)
         if (table[i].record != NULL)
             table[(*n_kept)++] = table[i];
-    qsort(table, *n_kept, sizeof *table, compare_places);
+    qsort(table, *n_kept, sizeof *table, events_compare_places);
     return table;
 }
 

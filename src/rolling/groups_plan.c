@@ -110,7 +110,7 @@ static void plan_moment(groups_plan *plan)
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-static uint32_t find_slot(groups_plan *plan, uint32_t values, uint32_t filter)
+static uint32_t groups_find_slot(groups_plan *plan, uint32_t values, uint32_t filter)
 {
     for (uint32_t i = 0; i < plan->n_slots; i++)
         if (plan->slots[i].values == values && plan->slots[i].filter == filter)
@@ -133,8 +133,8 @@ static uint32_t find_measure(groups_plan *plan, uint32_t slot, const aggregate_f
     return plan->n_measures++;
 }
 
-static freshet_code check_feature(const groups_declaration *declaration,
-                                  const groups_feature *feature, freshet_error *err)
+static freshet_code groups_check_feature(const groups_declaration *declaration,
+                                         const groups_feature *feature, freshet_error *err)
 {
     assert(feature->values < declaration->n_columns);
     assert(feature->filter == WINDOWS_NO_FILTER || feature->filter < declaration->n_columns);
@@ -150,11 +150,11 @@ static freshet_code plan_feature(groups_plan *plan, arena *arena, uint32_t index
                                  freshet_error *err)
 {
     const groups_feature *feature = &plan->declaration.features[index];
-    freshet_code code = check_feature(&plan->declaration, feature, err);
+    freshet_code code = groups_check_feature(&plan->declaration, feature, err);
     if (code != FRESHET_OK)
         return code;
     const type *input = plan->declaration.columns[feature->values].type;
-    uint32_t slot = find_slot(plan, feature->values, feature->filter);
+    uint32_t slot = groups_find_slot(plan, feature->values, feature->filter);
     aggregate *aggregates = arena_zero(arena, feature->n_functions, sizeof *aggregates);
     if (aggregates == NULL)
         return error_memory(err, PLANNING);
@@ -361,7 +361,7 @@ static freshet_code check_declaration(const groups_declaration *declaration, fre
     return FRESHET_OK;
 }
 
-static freshet_code allocate(groups_plan *plan, arena *arena, freshet_error *err)
+static freshet_code groups_allocate(groups_plan *plan, arena *arena, freshet_error *err)
 {
     const groups_declaration *declaration = &plan->declaration;
     size_t n_answers = 0;
@@ -392,7 +392,7 @@ freshet_code groups_plan_make(arena *arena, const groups_declaration *declaratio
         plan->n_pivots = declaration->pivot.n_values;
     freshet_code code = check_declaration(declaration, err);
     if (code == FRESHET_OK)
-        code = allocate(plan, arena, err);
+        code = groups_allocate(plan, arena, err);
     if (code == FRESHET_OK && plan->is_rolling)
         code = plan_windows(plan, arena, names, err);
     else if (code == FRESHET_OK)

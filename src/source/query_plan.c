@@ -90,7 +90,7 @@ static void walk_expressions(planner *planner, node *any, const cte *ctes, const
 
 /* ---- reporting ---- */
 
-static void report(planner *planner, int64_t position, const char *format, va_list args)
+static void query_report(planner *planner, int64_t position, const char *format, va_list args)
 {
     char text[640];
     vsnprintf(text, sizeof text, format, args);
@@ -106,7 +106,7 @@ complain_of_name(planner *planner, int64_t position, const char *format, ...)
     va_start(args, format);
     planner->out->is_resolved = false;
     if (!planner->is_quiet)
-        report(planner, position, format, args);
+        query_report(planner, position, format, args);
     va_end(args);
 }
 
@@ -117,7 +117,7 @@ complain(planner *planner, int64_t position, const char *format, ...)
     va_list args;
     va_start(args, format);
     if (!planner->is_quiet)
-        report(planner, position, format, args);
+        query_report(planner, position, format, args);
     va_end(args);
 }
 
@@ -129,7 +129,7 @@ refuse(planner *planner, int64_t position, const char *format, ...)
     va_start(args, format);
     planner->n_refusals++;
     if (planner->is_stream && !planner->is_quiet)
-        report(planner, position, format, args);
+        query_report(planner, position, format, args);
     va_end(args);
 }
 
@@ -143,7 +143,7 @@ static bool too_deep(planner *planner, uint32_t depth)
 
 /* ---- changing the tree ---- */
 
-static void put_text(planner *planner, node *object, const char *key, const char *text)
+static void query_put_text(planner *planner, node *object, const char *key, const char *text)
 {
     node *name = yyjson_mut_str(planner->document, key);
     node *value = yyjson_mut_strcpy(planner->document, text);
@@ -153,7 +153,7 @@ static void put_text(planner *planner, node *object, const char *key, const char
 
 /* ---- names ---- */
 
-static bool is_one_of(const char *name, const char *const *names)
+static bool query_is_one_of(const char *name, const char *const *names)
 {
     for (; *names != NULL; names++) {
         if (strcasecmp(name, *names) == 0)
@@ -317,8 +317,9 @@ static from walk_table(planner *planner, node *table, const cte *ctes)
         return one_item(planner, alias, -1, false);
     }
     const plan_reader *known = &planner->readers[reader];
-    put_text(planner, table, "alias", alias);
-    put_text(planner, table, "table_name", planner->drives[reader] ? known->driving : known->table);
+    query_put_text(planner, table, "alias", alias);
+    query_put_text(planner, table, "table_name",
+                   planner->drives[reader] ? known->driving : known->table);
     planner->out->is_used[reader] = true;
     if (!tree_is_empty(yyjson_mut_obj_get(table, "column_name_alias")))
         use_all(planner, reader);
@@ -416,7 +417,7 @@ static from walk_function(planner *planner, node *reference, const cte *ctes, ui
                                            "json_each", "json_tree", NULL};
     node *function = yyjson_mut_obj_get(reference, "function");
     const char *name = tree_text(function, "function_name"), *alias = tree_text(reference, "alias");
-    if (!is_one_of(name, harmless))
+    if (!query_is_one_of(name, harmless))
         complain_of_name(
             planner, tree_position(reference),
             "the query cannot use the table function %s(): declare a reader instead and name "
@@ -491,7 +492,7 @@ static bool is_aggregate(const planner *planner, const char *name)
         if (spark_macros[i].is_aggregate && strcasecmp(spark_macros[i].name, name) == 0)
             return true;
     }
-    return (function != NULL && function->is_aggregate) || is_one_of(name, hidden);
+    return (function != NULL && function->is_aggregate) || query_is_one_of(name, hidden);
 }
 
 static void check_function(planner *planner, node *function, const item *carrier)
@@ -529,7 +530,7 @@ static void check_column(planner *planner, node *column)
     }
     const char *first = yyjson_mut_get_str(yyjson_mut_arr_get_first(names));
     if (planner->is_stream && first != NULL && yyjson_mut_arr_size(names) == 1 &&
-        is_one_of(first, clocks) && !is_column(planner, first) &&
+        query_is_one_of(first, clocks) && !is_column(planner, first) &&
         !tree_has_alias(yyjson_mut_doc_get_root(planner->document), first, 0))
         complain(planner, tree_position(column),
                  "%s is not possible on a stream: a replay would give another value; use the "
@@ -935,7 +936,7 @@ static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *s
     return write_sql(planner, session, err);
 }
 
-static bool make_room(planner *planner)
+static bool query_make_room(planner *planner)
 {
     arena *arena = planner->arena;
     plan *out = planner->out;
@@ -991,7 +992,7 @@ freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
                        .out = out};
     const char *json = NULL;
     size_t length = 0;
-    if (!make_room(&planner))
+    if (!query_make_room(&planner))
         return error_memory(err, "planning the query");
     freshet_code code = read_tree(arena, session, sql, report, context, &json, &length, err);
     if (code == FRESHET_OK)

@@ -56,7 +56,7 @@ struct source {
 
 /* ---- opening ---- */
 
-static void report(void *context, int64_t position, const char *text)
+static void source_report(void *context, int64_t position, const char *text)
 {
     source *source = context;
     place at = source->query->at;
@@ -70,7 +70,7 @@ static bool has_problems(const source *source)
     return problems_count(source->problems) > source->n_problems_before;
 }
 
-static void check_reader(source *source, uint32_t i)
+static void source_check_reader(source *source, uint32_t i)
 {
     const freshet_reader *reader = source->slots[i].reader;
     const declared_text *id = &reader->block->id;
@@ -92,7 +92,7 @@ static freshet_code describe_readers(source *source, freshet_error *err)
     for (uint32_t i = 0; i < source->n_readers; i++) {
         const freshet_reader *reader = source->slots[i].reader;
         plan_reader *described = &source->plan_readers[i];
-        check_reader(source, i);
+        source_check_reader(source, i);
         *described = (plan_reader){.id = reader->block->id.value,
                                    .is_stream = reader->block->stream,
                                    .schema = &reader->schema,
@@ -152,7 +152,7 @@ static freshet_code check_text(source *source, freshet_error *err)
     freshet_code code =
         sql_prepare(source->session, source->query->value, &statement, &problem, err);
     if (code == FRESHET_USAGE) {
-        report(source, problem.position, problem.text);
+        source_report(source, problem.position, problem.text);
         return FRESHET_BAD_DECLARATION;
     }
     if (code != FRESHET_OK)
@@ -236,7 +236,7 @@ static freshet_code plan_and_prepare(source *source, bool as_a_whole, freshet_er
 {
     freshet_code code =
         plan_query(source->arena, source->session, source->query->value, source->plan_readers,
-                   source->n_readers, as_a_whole, report, source, &source->plan, err);
+                   source->n_readers, as_a_whole, source_report, source, &source->plan, err);
     bool is_planned = code == FRESHET_OK, is_checked = source->schema.fields != NULL;
     if (source->plan.is_resolved && !is_checked) {
         freshet_code text_code = check_text(source, err);
@@ -517,7 +517,7 @@ typedef struct range {
 
 /* Runs a range. Where it fails: one row is rejected at once, more than one are still to be looked
  * through. */
-static freshet_code look_at(run *run, range range, bool *failed, freshet_error *err)
+static freshet_code source_look_at(run *run, range range, bool *failed, freshet_error *err)
 {
     freshet_error reason = {0};
     freshet_code code = try_rows(run, range.from, range.to, &reason);
@@ -542,9 +542,9 @@ static freshet_code find_bad_rows(run *run, uint64_t n, freshet_error *err)
         bool left_failed = false, right_failed = true, is_one = whole.to - whole.from == 1;
         if (!is_one)
             left.to = right.from = whole.from + (whole.to - whole.from) / 2;
-        freshet_code code = look_at(run, left, &left_failed, err);
+        freshet_code code = source_look_at(run, left, &left_failed, err);
         if (code == FRESHET_OK && left_failed && !is_one)
-            code = look_at(run, right, &right_failed, err);
+            code = source_look_at(run, right, &right_failed, err);
         if (code != FRESHET_OK)
             return code;
         if (!is_one && right_failed && (!left_failed || right.to - right.from > 1))
@@ -611,7 +611,7 @@ static freshet_code run_without_bad_rows(run *run, arena *arena, uint64_t n,
 }
 
 /* Takes the hidden column off and orders the rows by it. */
-static freshet_code take_rows(const run *run, batch *out, freshet_error *err)
+static freshet_code source_take_rows(const run *run, batch *out, freshet_error *err)
 {
     source *source = run->source;
     const column *hidden = &out->columns[source->schema.n_fields];
@@ -653,7 +653,7 @@ freshet_code source_run(source *source, arena *arena, batch *const *batches, bat
     }
     set_inputs(&run, 0, 0);
     if (code == FRESHET_OK)
-        code = take_rows(&run, out, &reason);
+        code = source_take_rows(&run, out, &reason);
     if (code != FRESHET_OK && err != NULL)
         *err = reason;
     return code;

@@ -65,8 +65,8 @@ static void copy_bits(uint64_t *into, uint64_t at, const uint64_t *from, uint64_
     }
 }
 
-static bool copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
-                       uint64_t at);
+static bool input_copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
+                             uint64_t at);
 
 /* The bytes of DuckDB's integer behind a decimal of that width. */
 static size_t decimal_size(uint8_t width)
@@ -103,8 +103,8 @@ static bool copy_decimals(const column *column, uint64_t first, uint64_t n, void
 }
 
 /* Elements go behind those that the vector has already, in runs of neighbouring spans. */
-static bool copy_arrays(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
-                        uint64_t at)
+static bool input_copy_arrays(const column *column, uint64_t first, uint64_t n,
+                              duckdb_vector vector, uint64_t at)
 {
     const cell_span *spans = (const cell_span *)column->data + first;
     duckdb_list_entry *entries = (duckdb_list_entry *)duckdb_vector_get_data(vector) + at;
@@ -122,7 +122,7 @@ static bool copy_arrays(const column *column, uint64_t first, uint64_t n, duckdb
         if (spans[i].length == 0)
             continue;
         if (run_n > 0 && spans[i].offset != run_first + run_n) {
-            if (!copy_cells(&column->children[0], run_first, run_n, elements, end))
+            if (!input_copy_cells(&column->children[0], run_first, run_n, elements, end))
                 return false;
             end += run_n;
             run_n = 0;
@@ -132,13 +132,13 @@ static bool copy_arrays(const column *column, uint64_t first, uint64_t n, duckdb
             run_first = spans[i].offset;
         run_n += spans[i].length;
     }
-    return copy_cells(&column->children[0], run_first, run_n, elements, end);
+    return input_copy_cells(&column->children[0], run_first, run_n, elements, end);
 }
 
 /* Copies rows [first, first + n) of the column to the vector's rows from `at` on. False where
  * memory is out or a decimal does not fit its type. Recursion: at most TYPE_DEPTH_MAX deep. */
-static bool copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
-                       uint64_t at)
+static bool input_copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
+                             uint64_t at)
 {
     if (n == 0)
         return true;
@@ -149,12 +149,12 @@ static bool copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_
     switch (column->type->kind) {
     case TYPE_STRUCT:
         for (uint32_t i = 0; i < column->type->n_fields; i++) {
-            if (!copy_cells(&column->children[i], first, n,
-                            duckdb_struct_vector_get_child(vector, i), at))
+            if (!input_copy_cells(&column->children[i], first, n,
+                                  duckdb_struct_vector_get_child(vector, i), at))
                 return false;
         }
         return true;
-    case TYPE_ARRAY: return copy_arrays(column, first, n, vector, at);
+    case TYPE_ARRAY: return input_copy_arrays(column, first, n, vector, at);
     case TYPE_DECIMAL: return copy_decimals(column, first, n, duckdb_vector_get_data(vector), at);
     default: {
         size_t size = type_cell_size(column->type);
@@ -165,7 +165,7 @@ static bool copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_
     }
 }
 
-static void copy_rows(const sql_input *input, uint64_t first, uint64_t n, int64_t *into)
+static void input_copy_rows(const sql_input *input, uint64_t first, uint64_t n, int64_t *into)
 {
     const batch *batch = input->batch;
     for (uint64_t i = 0; i < n; i++)
@@ -235,13 +235,13 @@ static void produce(duckdb_function_info info, duckdb_data_chunk chunk)
         duckdb_vector vector = duckdb_data_chunk_get_vector(chunk, i);
         uint64_t which = cursor->columns[i];
         if (which < input->schema.n_fields) {
-            if (!copy_cells(&input->batch->columns[which], first, n, vector, 0)) {
+            if (!input_copy_cells(&input->batch->columns[which], first, n, vector, 0)) {
                 duckdb_function_set_error(info,
                                           "a decimal does not fit its type, or memory is out");
                 return;
             }
         } else if (which == input->schema.n_fields && input->row_column != NULL) {
-            copy_rows(input, first, n, duckdb_vector_get_data(vector));
+            input_copy_rows(input, first, n, duckdb_vector_get_data(vector));
         }
     }
     cursor->done += (uint32_t)n;

@@ -272,8 +272,9 @@ static void copy_enums(const result_column *plan, const void *data, uint64_t n, 
 }
 
 /* Puts all elements of the vector behind those that are there, and moves the spans with them. */
-static freshet_code copy_arrays(arena *arena, const result_column *plan, duckdb_vector vector,
-                                uint64_t n, column *into, uint64_t at, freshet_error *err)
+static freshet_code result_copy_arrays(arena *arena, const result_column *plan,
+                                       duckdb_vector vector, uint64_t n, column *into, uint64_t at,
+                                       freshet_error *err)
 {
     bool fixed = plan->from == DUCKDB_TYPE_ARRAY;
     uint64_t n_elements = fixed ? n * plan->array_size : duckdb_list_vector_get_size(vector);
@@ -294,8 +295,8 @@ static freshet_code copy_arrays(arena *arena, const result_column *plan, duckdb_
     return code;
 }
 
-static freshet_code copy_nulls(arena *arena, const uint64_t *valid, uint64_t n, column *into,
-                               uint64_t at, freshet_error *err)
+static freshet_code result_copy_nulls(arena *arena, const uint64_t *valid, uint64_t n, column *into,
+                                      uint64_t at, freshet_error *err)
 {
     for (uint64_t word = 0; word < n; word += 64) {
         uint64_t nulls = ~valid[word >> 6];
@@ -310,9 +311,9 @@ static freshet_code copy_nulls(arena *arena, const uint64_t *valid, uint64_t n, 
 }
 
 /* The cells alone, nulls among them as DuckDB has left them. */
-static freshet_code copy_cells(arena *arena, const result_column *plan, duckdb_vector vector,
-                               const uint64_t *valid, uint64_t n, column *into, uint64_t at,
-                               freshet_error *err)
+static freshet_code result_copy_cells(arena *arena, const result_column *plan, duckdb_vector vector,
+                                      const uint64_t *valid, uint64_t n, column *into, uint64_t at,
+                                      freshet_error *err)
 {
     void *data = duckdb_vector_get_data(vector);
     freshet_code code = FRESHET_OK;
@@ -331,7 +332,7 @@ static freshet_code copy_cells(arena *arena, const result_column *plan, duckdb_v
     case DUCKDB_TYPE_UUID: return copy_uuids(arena, data, n, into, at, err);
     case DUCKDB_TYPE_ENUM: copy_enums(plan, data, n, into, at); return FRESHET_OK;
     case DUCKDB_TYPE_ARRAY:
-    case DUCKDB_TYPE_LIST: return copy_arrays(arena, plan, vector, n, into, at, err);
+    case DUCKDB_TYPE_LIST: return result_copy_arrays(arena, plan, vector, n, into, at, err);
     case DUCKDB_TYPE_STRUCT:
         for (uint32_t i = 0; i < plan->type->n_fields && code == FRESHET_OK; i++)
             code = result_copy(arena, &plan->children[i], duckdb_struct_vector_get_child(vector, i),
@@ -351,8 +352,8 @@ freshet_code result_copy(arena *arena, const result_column *plan, duckdb_vector 
     if (n == 0)
         return FRESHET_OK;
     const uint64_t *valid = duckdb_vector_get_validity(vector);
-    freshet_code code = copy_cells(arena, plan, vector, valid, n, into, at, err);
+    freshet_code code = result_copy_cells(arena, plan, vector, valid, n, into, at, err);
     if (code == FRESHET_OK && valid != NULL)
-        code = copy_nulls(arena, valid, n, into, at, err);
+        code = result_copy_nulls(arena, valid, n, into, at, err);
     return code;
 }

@@ -41,8 +41,8 @@ static freshet_code problem_here(const char *text, sql_problem *problem, freshet
     return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", text);
 }
 
-static freshet_code prepare(sql_statement *statement, const char *sql, sql_problem *problem,
-                            freshet_error *err)
+static freshet_code statement_prepare(sql_statement *statement, const char *sql,
+                                      sql_problem *problem, freshet_error *err)
 {
     duckdb_connection connection = statement->session->connection;
     duckdb_extracted_statements parts = NULL;
@@ -125,7 +125,7 @@ freshet_code sql_prepare(sql_session *session, const char *sql, sql_statement **
     sql_statement *statement = statement_new(session);
     if (statement == NULL)
         return error_memory(err, "preparing a query");
-    freshet_code code = prepare(statement, sql, problem, err);
+    freshet_code code = statement_prepare(statement, sql, problem, err);
     if (code == FRESHET_OK &&
         duckdb_prepared_statement_type(statement->prepared) != DUCKDB_STATEMENT_TYPE_SELECT)
         code = problem_here("only a SELECT is possible here", problem, err);
@@ -144,7 +144,7 @@ freshet_code sql_command_prepare(sql_session *session, const char *sql, sql_stat
     sql_statement *statement = statement_new(session);
     if (statement == NULL)
         return error_memory(err, "preparing a command");
-    freshet_code code = prepare(statement, sql, NULL, err);
+    freshet_code code = statement_prepare(statement, sql, NULL, err);
     if (code == FRESHET_OK)
         *out = statement;
     else
@@ -211,7 +211,7 @@ static bool same_columns(sql_statement *statement)
     return true;
 }
 
-static freshet_code start(sql_statement *statement, freshet_error *err)
+static freshet_code statement_start(sql_statement *statement, freshet_error *err)
 {
     let_go(statement);
     statement->has_result = true;
@@ -268,7 +268,7 @@ static freshet_code collect(sql_statement *statement, arena *arena, uint32_t n_r
 freshet_code sql_run(sql_statement *statement, arena *arena, batch *out, freshet_error *err)
 {
     uint64_t n_rows = 0;
-    freshet_code code = start(statement, err);
+    freshet_code code = statement_start(statement, err);
     while (code == FRESHET_OK) {
         code = fetch(statement, err);
         if (code == FRESHET_OK)
@@ -291,7 +291,7 @@ freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet
     if (cursor == NULL)
         return error_memory(err, "running a query");
     cursor->statement = statement;
-    freshet_code code = start(statement, err);
+    freshet_code code = statement_start(statement, err);
     if (code != FRESHET_OK) {
         let_go(statement);
         free(cursor);

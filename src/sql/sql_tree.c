@@ -8,9 +8,9 @@
 #include "sql/sql_internal.h"
 
 /* The one text that `statement`, one SELECT with one parameter, gives for `text`. */
-static freshet_code ask(sql_session *session, arena *arena, const char *statement, const char *text,
-                        size_t length, const char **answer, size_t *answer_length,
-                        freshet_error *err)
+static freshet_code tree_ask(sql_session *session, arena *arena, const char *statement,
+                             const char *text, size_t length, const char **answer,
+                             size_t *answer_length, freshet_error *err)
 {
     duckdb_prepared_statement prepared = NULL;
     freshet_code code = FRESHET_OK;
@@ -38,7 +38,8 @@ static freshet_code ask(sql_session *session, arena *arena, const char *statemen
 }
 
 /* {"error":true,"error_type":"parser","error_message":"...","position":"6"} */
-static freshet_code check(const char *json, size_t length, sql_problem *problem, freshet_error *err)
+static freshet_code tree_check(const char *json, size_t length, sql_problem *problem,
+                               freshet_error *err)
 {
     sql_problem own;
     if (problem == NULL)
@@ -64,15 +65,15 @@ static freshet_code check(const char *json, size_t length, sql_problem *problem,
 freshet_code sql_tree(sql_session *session, arena *arena, const char *sql, const char **json,
                       size_t *length, sql_problem *problem, freshet_error *err)
 {
-    freshet_code code = ask(session, arena, "SELECT json_serialize_sql($1::VARCHAR)::VARCHAR", sql,
-                            strlen(sql), json, length, err);
-    return code == FRESHET_OK ? check(*json, *length, problem, err) : code;
+    freshet_code code = tree_ask(session, arena, "SELECT json_serialize_sql($1::VARCHAR)::VARCHAR",
+                                 sql, strlen(sql), json, length, err);
+    return code == FRESHET_OK ? tree_check(*json, *length, problem, err) : code;
 }
 
 freshet_code sql_from_tree(sql_session *session, arena *arena, const char *json, size_t length,
                            const char **sql, freshet_error *err)
 {
     size_t ignored;
-    return ask(session, arena, "SELECT json_deserialize_sql($1::VARCHAR::JSON)", json, length, sql,
-               &ignored, err);
+    return tree_ask(session, arena, "SELECT json_deserialize_sql($1::VARCHAR::JSON)", json, length,
+                    sql, &ignored, err);
 }

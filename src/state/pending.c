@@ -114,7 +114,7 @@ static bool grow_array(void *array, uint32_t n, size_t size)
     return grown != NULL;
 }
 
-static bool make_room(pending *pending)
+static bool pending_make_room(pending *pending)
 {
     if (pending->n < pending->capacity)
         return true;
@@ -142,7 +142,7 @@ static bool make_room(pending *pending)
 /* The entry of the key, made where there is none; NULL where memory is out. */
 static rocks_entry *entry_of(pending *pending, const void *key, size_t key_length)
 {
-    if (!make_room(pending))
+    if (!pending_make_room(pending))
         return NULL;
     uint64_t hash = hash_bytes(key, key_length, HASH_SEED);
     uint32_t slot = slot_of(pending, hash, key, key_length);
@@ -287,7 +287,7 @@ static int compare_groups(const void *left, const void *right)
     return compare_bytes(a->key, a->name_length, b->key, b->name_length);
 }
 
-static int compare_places(const void *left, const void *right, void *context)
+static int pending_compare_places(const void *left, const void *right, void *context)
 {
     const place *a = left;
     const place *b = right;
@@ -334,7 +334,7 @@ const rocks_entry *pending_sorted(pending *pending)
     place *places = malloc((pending->n + 1) * sizeof *places);
     bool good = places != NULL && make_groups(pending, places) && rank_groups(pending, places);
     if (good)
-        qsort_r(places, pending->n, sizeof *places, compare_places, pending->entries);
+        qsort_r(places, pending->n, sizeof *places, pending_compare_places, pending->entries);
     for (uint32_t i = 0; good && i < pending->n; i++)
         pending->sorted[i] = pending->entries[places[i].index];
     free(places);

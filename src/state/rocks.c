@@ -113,7 +113,8 @@ static freshet_code failed_in(const char *shown, const char *doing, const char *
     return code;
 }
 
-static freshet_code failed(const char *shown, const char *doing, char *message, freshet_error *err)
+static freshet_code rocks_failed(const char *shown, const char *doing, char *message,
+                                 freshet_error *err)
 {
     char name[FILE_NAME_MAX];
     find_file(message, name);
@@ -142,7 +143,7 @@ static freshet_code set_by_text(rocks *rocks, freshet_error *err)
     rocksdb_get_options_from_string(base, "track_and_verify_wals_in_manifest=true", more, &message);
     if (message != NULL) {
         rocksdb_options_destroy(more);
-        return failed(rocks->shown, "set up", message, err);
+        return rocks_failed(rocks->shown, "set up", message, err);
     }
     rocks->options = more;
     rocksdb_options_destroy(base);
@@ -310,7 +311,7 @@ freshet_code rocks_get(rocks *rocks, const void *key, size_t key_length, text_bu
     rocksdb_pinnableslice_t *value =
         rocksdb_get_pinned(rocks->database, rocks->get_options, key, key_length, &message);
     if (message != NULL)
-        return failed(rocks->shown, "read", message, err);
+        return rocks_failed(rocks->shown, "read", message, err);
     if (value == NULL)
         return FRESHET_END;
     size_t length = 0;
@@ -338,7 +339,7 @@ freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
     char *message = NULL;
     rocksdb_iter_get_error(each, &message);
     rocksdb_iter_destroy(each);
-    return message == NULL ? FRESHET_OK : failed(rocks->shown, "read", message, err);
+    return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "read", message, err);
 }
 
 /* ---- writing ------------------------------------------------------------------------------- */
@@ -390,7 +391,7 @@ static freshet_code write_log(rocks *rocks, const rocks_entry *entries, size_t n
     text_release(&end);
     if (!good)
         return error_memory(err, "writing the state");
-    return message == NULL ? FRESHET_OK : failed(rocks->shown, "write", message, err);
+    return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "write", message, err);
 }
 
 static bool fill_table(rocksdb_sstfilewriter_t *table, const rocks_entry *entries, size_t n,
@@ -437,7 +438,7 @@ static freshet_code write_table(rocks *rocks, const rocks_entry *entries, size_t
         rocksdb_ingest_external_file(rocks->database, &path, 1, rocks->take_options, &message);
     if (!good)
         return error_memory(err, "writing the state");
-    return message == NULL ? FRESHET_OK : failed(rocks->shown, "write", message, err);
+    return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "write", message, err);
 }
 
 freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err)

@@ -134,7 +134,7 @@ typedef struct claim {
 } claim;
 
 /* A number at *at, which must end in `ends`; *at is then behind that. */
-static bool take_number(const char **at, int base, char ends, uint64_t *number)
+static bool seal_take_number(const char **at, int base, char ends, uint64_t *number)
 {
     char *end = NULL;
     errno = 0;
@@ -161,10 +161,10 @@ static bool take_claim(const char **at, claim *claim)
     memcpy(claim->name, *at, length);
     claim->name[length] = '\0';
     *at += length;
-    if (!take_word(at, " ") || !take_number(at, 10, ' ', &bytes) || bytes > INT64_MAX)
+    if (!take_word(at, " ") || !seal_take_number(at, 10, ' ', &bytes) || bytes > INT64_MAX)
         return false;
     claim->length = (int64_t)bytes;
-    return take_number(at, 16, '\n', &claim->hash);
+    return seal_take_number(at, 16, '\n', &claim->hash);
 }
 
 /* Takes the seal's text apart; false where it is not one. */
@@ -173,13 +173,13 @@ static bool parse(const char *text, uint64_t *commits, claim *claims, uint32_t *
     uint64_t sum = 0;
     const char *at = text;
     if (!take_word(&at, SEAL_FIRST_LINE) || !take_word(&at, "commits ") ||
-        !take_number(&at, 10, '\n', commits))
+        !seal_take_number(&at, 10, '\n', commits))
         return false;
     for (*n = 0; strncmp(at, "sum ", 4) != 0 && *n < SEAL_FILES_MAX; ++*n)
         if (!take_claim(&at, &claims[*n]))
             return false;
     size_t summed = (size_t)(at - text);
-    return take_word(&at, "sum ") && take_number(&at, 16, '\n', &sum) &&
+    return take_word(&at, "sum ") && seal_take_number(&at, 16, '\n', &sum) &&
            sum == hash_bytes(text, summed, 0);
 }
 
@@ -275,7 +275,7 @@ static bool is_sealed(const char *name)
     return strlen(name) < SEAL_NAME_MAX && (is_log(name) || strncmp(name, "MANIFEST-", 9) == 0);
 }
 
-static sealed_file *find(seal *seal, const char *name)
+static sealed_file *seal_find(seal *seal, const char *name)
 {
     for (uint32_t i = 0; i < seal->n; i++)
         if (strcmp(seal->files[i].name, name) == 0)
@@ -308,11 +308,11 @@ static bool sync_parent(const char *path)
 }
 
 /* Hashes what is new in a file; one that goes away meanwhile is not sealed. */
-static void look_at(seal *seal, const char *name)
+static void seal_look_at(seal *seal, const char *name)
 {
     char path[4096];
     struct stat info;
-    sealed_file *file = find(seal, name);
+    sealed_file *file = seal_find(seal, name);
     snprintf(path, sizeof path, "%s/%s", seal->folder, name);
     if (file == NULL || os.stat(path, &info) != 0)
         return;
@@ -330,7 +330,7 @@ static freshet_code look_at_all(seal *seal, freshet_error *err)
         seal->files[i].there = false;
     for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
         if (is_sealed(entry->d_name))
-            look_at(seal, entry->d_name);
+            seal_look_at(seal, entry->d_name);
     closedir(folder);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < seal->n; i++)

@@ -147,8 +147,8 @@ bool block_fits(const event_block *block, int64_t second)
     return second >= block->base_s && (uint64_t)second - (uint64_t)block->base_s <= UINT32_MAX;
 }
 
-static bool write_cell(walker *walker, const window_slot *slot, unsigned char *into,
-                       const void *cell)
+static bool block_write_cell(walker *walker, const window_slot *slot, unsigned char *into,
+                             const void *cell)
 {
     if (!slot->is_text) {
         switch (slot->cell) {
@@ -210,7 +210,7 @@ bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t second
             memset(into, 0, slot->cell);
             continue;
         }
-        if (!write_cell(walker, slot, into, cells[s])) {
+        if (!block_write_cell(walker, slot, into, cells[s])) {
             for (uint32_t i = 0; i <= s; i++) {
                 const window_slot *undo = &plan->slots[i];
                 array = cells_of(walker, block, undo);

@@ -177,7 +177,7 @@ typedef struct maker {
     uint32_t n_outputs;
 } maker;
 
-static uint32_t find_slot(maker *maker, uint32_t values, uint32_t filter)
+static uint32_t window_find_slot(maker *maker, uint32_t values, uint32_t filter)
 {
     windows_plan *plan = maker->plan;
     for (uint32_t i = 0; i < plan->n_slots; i++)
@@ -226,8 +226,8 @@ static uint32_t find_measure(maker *maker, uint32_t slot, const aggregate_family
     return plan->n_measures++;
 }
 
-static freshet_code check_columns(const windows_declaration *declaration,
-                                  const windows_feature *feature, freshet_error *err)
+static freshet_code window_check_columns(const windows_declaration *declaration,
+                                         const windows_feature *feature, freshet_error *err)
 {
     if (feature->values >= declaration->n_columns ||
         (feature->filter != WINDOWS_NO_FILTER && feature->filter >= declaration->n_columns))
@@ -246,7 +246,7 @@ static freshet_code check_columns(const windows_declaration *declaration,
 static freshet_code collect_feature(maker *maker, const windows_feature *feature,
                                     freshet_error *err)
 {
-    freshet_code code = check_columns(maker->declaration, feature, err);
+    freshet_code code = window_check_columns(maker->declaration, feature, err);
     if (code != FRESHET_OK)
         return code;
     const type *input = maker->declaration->columns[feature->values].type;
@@ -260,7 +260,7 @@ static freshet_code collect_feature(maker *maker, const windows_feature *feature
                                lengths, err);
     if (code != FRESHET_OK)
         return code;
-    uint32_t slot = find_slot(maker, feature->values, feature->filter);
+    uint32_t slot = window_find_slot(maker, feature->values, feature->filter);
     if (slot == UINT32_MAX)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "windows over more than %u columns and filters", WINDOWS_SLOTS_MAX);

@@ -153,7 +153,7 @@ typedef struct byte_reader {
     bool bad;
 } byte_reader;
 
-static const unsigned char *take(byte_reader *reader, size_t n)
+static const unsigned char *windows_take(byte_reader *reader, size_t n)
 {
     static const unsigned char zeros[16];
     if (reader->bad || (size_t)(reader->end - reader->at) < n) {
@@ -169,7 +169,7 @@ static uint64_t take_varint(byte_reader *reader)
 {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
-        unsigned char byte = *take(reader, 1);
+        unsigned char byte = *windows_take(reader, 1);
         value |= (uint64_t)(byte & 0x7F) << shift;
         if (byte < 0x80)
             return value;
@@ -190,11 +190,12 @@ static void find_slots(const windows_plan *plan, byte_reader *reader, uint32_t n
                        slot_reader *slots)
 {
     for (uint32_t s = 0; s < plan->n_slots && !reader->bad; s++) {
-        slots[s].valid = take(reader, (n + 7) / 8);
+        slots[s].valid = windows_take(reader, (n + 7) / 8);
         slots[s].cells = *reader;
         for (uint32_t i = 0; i < n && !reader->bad; i++)
             if (slots[s].valid[i / 8] >> (i % 8) & 1)
-                take(reader, plan->slots[s].is_text ? take_varint(reader) : plan->slots[s].cell);
+                windows_take(reader,
+                             plan->slots[s].is_text ? take_varint(reader) : plan->slots[s].cell);
     }
 }
 
@@ -203,9 +204,9 @@ static const void *next_cell(const window_slot *slot, slot_reader *reader, uint3
     if (!(reader->valid[i / 8] >> (i % 8) & 1))
         return NULL;
     if (!slot->is_text)
-        return take(&reader->cells, slot->cell);
+        return windows_take(&reader->cells, slot->cell);
     uint32_t length = (uint32_t)take_varint(&reader->cells);
-    reader->text = text_of((const char *)take(&reader->cells, length), length);
+    reader->text = text_of((const char *)windows_take(&reader->cells, length), length);
     return &reader->text;
 }
 
@@ -251,7 +252,7 @@ static bool find_parts(const windows_plan *plan, const unsigned char *at, size_t
     for (uint32_t i = 1; i < saved->n && !reader.bad; i++)
         take_varint(&reader);
     find_slots(plan, &reader, saved->n, slots);
-    saved->carried = take(&reader, saved->carried_length);
+    saved->carried = windows_take(&reader, saved->carried_length);
     return !reader.bad && reader.at == reader.end && saved->newest_back <= saved->n;
 }
 

@@ -171,7 +171,8 @@ static bool key_equals(const key_entry *entry, const void *key, size_t length)
 }
 
 /* The slot of the key, or the free one where it would stand. */
-static uint64_t find_slot(const windows_state *state, uint32_t tag, const void *key, size_t length)
+static uint64_t windows_find_slot(const windows_state *state, uint32_t tag, const void *key,
+                                  size_t length)
 {
     uint64_t mask = state->n_slots - 1, at = tag & mask;
     for (; state->slots[at].entry != 0; at = (at + 1) & mask)
@@ -272,7 +273,7 @@ static uint32_t add_key(windows_state *state, uint32_t tag, const void *key, siz
     uint32_t index = take_entry(state, key, length);
     if (index == NO_ENTRY)
         return NO_ENTRY;
-    state->slots[find_slot(state, tag, key, length)] = (key_slot){tag, index + 1};
+    state->slots[windows_find_slot(state, tag, key, length)] = (key_slot){tag, index + 1};
     return index;
 }
 
@@ -546,7 +547,8 @@ static freshet_code correct(application *application, const key_entry *entry, ui
     return code;
 }
 
-static freshet_code refuse(application *application, uint32_t row, uint8_t why, freshet_error *err)
+static freshet_code windows_refuse(application *application, uint32_t row, uint8_t why,
+                                   freshet_error *err)
 {
     const schema *outputs = &application->state->plan->outputs;
     application->result->flags[row] |= why;
@@ -633,7 +635,7 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
         (second < state->settled_s ||
          (entry->events.n > 0 && second < horizon_of(state, second_in(state, entry->newest_us))))) {
         state->late_rows++;
-        return refuse(application, row, WINDOWS_LATE, err);
+        return windows_refuse(application, row, WINDOWS_LATE, err);
     }
     event_end end;
     bool newest;
@@ -684,7 +686,7 @@ static freshet_code open_key(windows_state *state, uint32_t tag, const void *key
     text_release(&saved);
     if (code == FRESHET_OK || code == FRESHET_END)
         return FRESHET_OK;
-    free_slot(state, find_slot(state, tag, key, length));
+    free_slot(state, windows_find_slot(state, tag, key, length));
     give_entry(state, *index);
     return code;
 }
@@ -696,8 +698,8 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
     uint32_t tag = state->rows[chunk_row].hash, length = state->rows[chunk_row].length;
     const char *key = state->scratch.bytes + state->rows[chunk_row].begin;
     if (length > WINDOWS_KEY_BYTES_MAX)
-        return refuse(application, row, WINDOWS_KEY_TOO_LONG, err);
-    key_slot slot = state->slots[find_slot(state, tag, key, length)];
+        return windows_refuse(application, row, WINDOWS_KEY_TOO_LONG, err);
+    key_slot slot = state->slots[windows_find_slot(state, tag, key, length)];
     uint32_t index = slot.entry - 1;
     if (slot.entry == 0) {
         freshet_code code = open_key(state, tag, key, length, &index, err);
@@ -886,7 +888,7 @@ freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most,
 
 /* ---- saving, restoring, forgetting --------------------------------------------------------- */
 
-static windows_key key_of(const windows_state *state, uint32_t index)
+static windows_key windows_key_of(const windows_state *state, uint32_t index)
 {
     const key_entry *entry = entry_at(state, index);
     return (windows_key){key_bytes(entry), entry->key_length, index};
@@ -896,7 +898,7 @@ bool windows_next_dirty(const windows_state *state, uint32_t *cursor, windows_ke
 {
     if (*cursor >= state->n_dirty)
         return false;
-    *out = key_of(state, state->dirty[(*cursor)++]);
+    *out = windows_key_of(state, state->dirty[(*cursor)++]);
     return true;
 }
 
@@ -924,7 +926,7 @@ freshet_code windows_restore(windows_state *state, const void *key, size_t key_l
     if (code != FRESHET_OK)
         return code;
     uint32_t tag = tag_of(key, key_length);
-    uint32_t index = state->slots[find_slot(state, tag, key, key_length)].entry;
+    uint32_t index = state->slots[windows_find_slot(state, tag, key, key_length)].entry;
     index = index > 0 ? index - 1 : add_key(state, tag, key, key_length);
     if (index == NO_ENTRY) {
         memory_give(&state->memory, read.carried, read.carried_length);
@@ -954,7 +956,7 @@ bool windows_next_cold(windows_state *state, windows_key *out)
         if (touched || (entry->flags & (KEY_USED | KEY_DIRTY)) != KEY_USED ||
             expiry_of(&state->expiry, index) != EXPIRY_NEVER)
             continue;
-        *out = key_of(state, index);
+        *out = windows_key_of(state, index);
         return true;
     }
     return false;
@@ -965,7 +967,7 @@ void windows_drop(windows_state *state, const windows_key *key)
     key_entry *entry = entry_at(state, key->index);
     assert((entry->flags & (KEY_USED | KEY_DIRTY)) == KEY_USED);
     uint32_t tag = tag_of(key_bytes(entry), entry->key_length);
-    free_slot(state, find_slot(state, tag, key_bytes(entry), entry->key_length));
+    free_slot(state, windows_find_slot(state, tag, key_bytes(entry), entry->key_length));
     give_entry(state, key->index);
 }
 
@@ -994,7 +996,8 @@ freshet_code windows_check(windows_state *state, freshet_error *err)
         if (wrong == NULL && entry->newest_back > entry->events.n)
             wrong = "the place of the newest row";
         if (wrong == NULL &&
-            state->slots[find_slot(state, tag, key_bytes(entry), entry->key_length)].entry != i + 1)
+            state->slots[windows_find_slot(state, tag, key_bytes(entry), entry->key_length)]
+                    .entry != i + 1)
             wrong = "the slot of the key";
         if (wrong != NULL)
             return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,

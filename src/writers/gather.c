@@ -57,7 +57,7 @@ void gather_close(gather *gather)
 }
 
 /* Copies the texts that the cells point to. */
-static bool keep_texts(gather *gather, cell_text *cells, uint32_t n)
+static bool gather_keep_texts(gather *gather, cell_text *cells, uint32_t n)
 {
     size_t total = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -79,7 +79,8 @@ static bool keep_texts(gather *gather, cell_text *cells, uint32_t n)
     return true;
 }
 
-static bool copy_nulls(arena *arena, const column *from, uint32_t n, column *into, uint32_t at)
+static bool gather_copy_nulls(arena *arena, const column *from, uint32_t n, column *into,
+                              uint32_t at)
 {
     for (uint32_t row = at; into->valid != NULL && row < at + n; row++)
         into->valid[row >> 6] |= UINT64_C(1) << (row & 63);
@@ -89,20 +90,21 @@ static bool copy_nulls(arena *arena, const column *from, uint32_t n, column *int
     return true;
 }
 
-static bool append_column(gather *gather, const column *from, uint32_t n, column *into, uint32_t at)
+static bool gather_append_column(gather *gather, const column *from, uint32_t n, column *into,
+                                 uint32_t at)
 {
     size_t size = type_cell_size(from->type);
     memcpy((char *)into->data + at * size, from->data, n * size);
     if (from->type->kind == TYPE_STRING || from->type->kind == TYPE_BINARY) {
         cell_text *cells = (cell_text *)into->data + at;
-        if (!keep_texts(gather, cells, n))
+        if (!gather_keep_texts(gather, cells, n))
             return false;
     }
-    return copy_nulls(gather->arena, from, n, into, at);
+    return gather_copy_nulls(gather->arena, from, n, into, at);
 }
 
 /* Room for n rows more. */
-static freshet_code make_room(gather *gather, uint32_t n, freshet_error *err)
+static freshet_code gather_make_room(gather *gather, uint32_t n, freshet_error *err)
 {
     batch *rows = &gather->rows;
     if (rows->columns == NULL) {
@@ -125,10 +127,10 @@ static freshet_code make_room(gather *gather, uint32_t n, freshet_error *err)
 freshet_code gather_add(gather *gather, const batch *more, freshet_error *err)
 {
     batch *rows = &gather->rows;
-    freshet_code code = make_room(gather, more->n_rows, err);
+    freshet_code code = gather_make_room(gather, more->n_rows, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < gather->schema->n_fields; i++)
-        if (!append_column(gather, &more->columns[i], more->n_rows, &rows->columns[i],
-                           rows->n_rows))
+        if (!gather_append_column(gather, &more->columns[i], more->n_rows, &rows->columns[i],
+                                  rows->n_rows))
             code = error_memory(err, GATHERING);
     if (code == FRESHET_OK)
         rows->n_rows += more->n_rows;

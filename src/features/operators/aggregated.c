@@ -41,7 +41,7 @@ struct aggregated {
 
 /* ---- the part of state ------------------------------------------------------------------------ */
 
-static void part_set_load(void *self, state_load_fn *load, void *context)
+static void aggregated_part_set_load(void *self, state_load_fn *load, void *context)
 {
     aggregated *set = self;
     (void)load, (void)context; /* every key is restored at the start */
@@ -49,13 +49,13 @@ static void part_set_load(void *self, state_load_fn *load, void *context)
     groups_set_options(set->groups, &set->options);
 }
 
-static freshet_code part_restore(void *self, const void *key, size_t key_length, const void *bytes,
-                                 size_t length, freshet_error *err)
+static freshet_code aggregated_part_restore(void *self, const void *key, size_t key_length,
+                                            const void *bytes, size_t length, freshet_error *err)
 {
     return groups_restore(((aggregated *)self)->groups, key, key_length, bytes, length, err);
 }
 
-static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
+static bool aggregated_part_next_dirty(void *self, uint32_t *cursor, state_key *out)
 {
     groups_key key;
     if (!groups_next_dirty(((aggregated *)self)->groups, cursor, &key))
@@ -64,53 +64,54 @@ static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
     return true;
 }
 
-static groups_key key_of(const state_key *key)
+static groups_key aggregated_key_of(const state_key *key)
 {
     return (groups_key){key->bytes, key->length, key->index};
 }
 
-static freshet_code part_save(void *self, const state_key *key, text_buffer *into,
-                              freshet_error *err)
+static freshet_code aggregated_part_save(void *self, const state_key *key, text_buffer *into,
+                                         freshet_error *err)
 {
-    groups_key own = key_of(key);
+    groups_key own = aggregated_key_of(key);
     return groups_save(((aggregated *)self)->groups, &own, into, err);
 }
 
 static bool part_is_empty(void *self, const state_key *key)
 {
-    groups_key own = key_of(key);
+    groups_key own = aggregated_key_of(key);
     return groups_is_empty(((aggregated *)self)->groups, &own);
 }
 
-static void part_clean(void *self)
+static void aggregated_part_clean(void *self)
 {
     groups_clean(((aggregated *)self)->groups);
 }
 
 /* All keys are needed: time makes them output rows. */
-static bool part_next_cold(void *self, state_key *out)
+static bool aggregated_part_next_cold(void *self, state_key *out)
 {
     (void)self, (void)out;
     return false;
 }
 
-static void part_drop(void *self, const state_key *key)
+static void aggregated_part_drop(void *self, const state_key *key)
 {
     (void)self, (void)key;
 }
 
-static size_t part_bytes(void *self)
+static size_t aggregated_part_bytes(void *self)
 {
     return groups_measure(((aggregated *)self)->groups).bytes;
 }
 
-static uint64_t part_keys(void *self)
+static uint64_t aggregated_part_keys(void *self)
 {
     return groups_measure(((aggregated *)self)->groups).keys;
 }
 
-static freshet_code part_inspect(void *self, const void *key, size_t key_length, const void *bytes,
-                                 size_t length, text_buffer *into, freshet_error *err)
+static freshet_code aggregated_part_inspect(void *self, const void *key, size_t key_length,
+                                            const void *bytes, size_t length, text_buffer *into,
+                                            freshet_error *err)
 {
     return groups_inspect(((aggregated *)self)->plan.groups, key, key_length, bytes, length, into,
                           err);
@@ -123,17 +124,17 @@ static void make_part(aggregated *set)
         .fingerprint = groups_fingerprint(set->plan.groups),
         .shape = set->plan.shape,
         .self = set,
-        .set_load = part_set_load,
-        .restore = part_restore,
-        .next_dirty = part_next_dirty,
-        .save = part_save,
+        .set_load = aggregated_part_set_load,
+        .restore = aggregated_part_restore,
+        .next_dirty = aggregated_part_next_dirty,
+        .save = aggregated_part_save,
         .is_empty = part_is_empty,
-        .clean = part_clean,
-        .next_cold = part_next_cold,
-        .drop = part_drop,
-        .bytes = part_bytes,
-        .keys = part_keys,
-        .inspect = part_inspect,
+        .clean = aggregated_part_clean,
+        .next_cold = aggregated_part_next_cold,
+        .drop = aggregated_part_drop,
+        .bytes = aggregated_part_bytes,
+        .keys = aggregated_part_keys,
+        .inspect = aggregated_part_inspect,
     };
 }
 
@@ -224,8 +225,9 @@ static int64_t row_clock(const aggregated *set)
     return set->n_rows * (each > 0 ? each : 1);
 }
 
-static freshet_code refuse_late(const aggregated *set, arena *arena, const aggregated_rows *rows,
-                                uint32_t row, int64_t behind_s, freshet_error *err)
+static freshet_code aggregated_refuse_late(const aggregated *set, arena *arena,
+                                           const aggregated_rows *rows, uint32_t row,
+                                           int64_t behind_s, freshet_error *err)
 {
     const char *reason;
     int64_t lateness_s = watermarks_lateness_s(set->watermarks);
@@ -264,7 +266,7 @@ static freshet_code judge_row(aggregated *set, arena *arena, const aggregated_ro
         return FRESHET_OK;
     *skip = 1;
     if (set->time->late != ON_LATE_DROP)
-        return refuse_late(set, arena, rows, row, behind_s, err);
+        return aggregated_refuse_late(set, arena, rows, row, behind_s, err);
     set->dropped++;
     return FRESHET_OK;
 }
@@ -382,8 +384,8 @@ static freshet_code put_kinds(const aggregated *set, arena *arena, const groups_
     return FRESHET_OK;
 }
 
-static freshet_code take_rows(aggregated *set, arena *arena, uint32_t max_rows, batch *out,
-                              freshet_error *err)
+static freshet_code aggregated_take_rows(aggregated *set, arena *arena, uint32_t max_rows,
+                                         batch *out, freshet_error *err)
 {
     groups_rows taken;
     freshet_code code = groups_take(set->groups, arena, max_rows, &taken, err);
@@ -407,7 +409,7 @@ freshet_code aggregated_run(aggregated *set, arena *arena, const aggregated_rows
     if (code != FRESHET_OK)
         return code;
     advance(set);
-    return take_rows(set, arena, AGGREGATED_RUN_ROWS_MAX, out, err);
+    return aggregated_take_rows(set, arena, AGGREGATED_RUN_ROWS_MAX, out, err);
 }
 
 bool aggregated_owes(aggregated *set)
@@ -453,7 +455,7 @@ freshet_code aggregated_finish(aggregated *set, arena *arena, batch *out, freshe
         code = groups_finish(set->groups, err);
     set->finishing = true;
     while (code == FRESHET_OK) {
-        code = take_rows(set, arena, AGGREGATED_PIECE_ROWS, out, err);
+        code = aggregated_take_rows(set, arena, AGGREGATED_PIECE_ROWS, out, err);
         if (code == FRESHET_OK && out->n_rows == 0)
             return FRESHET_END;
         if (code == FRESHET_OK && set->deduplicates)

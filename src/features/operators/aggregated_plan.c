@@ -32,7 +32,7 @@ static freshet_code no_memory(const planner *planner)
 
 /* The number of a column of the growing row among those that the groups see; `name` is what the saved state
  * knows it by. */
-static uint32_t add_column(planner *planner, uint32_t column, const char *name)
+static uint32_t aggregated_add_column(planner *planner, uint32_t column, const char *name)
 {
     for (uint32_t i = 0; i < planner->n_columns; i++)
         if (planner->columns[i] == column)
@@ -45,7 +45,7 @@ static uint32_t add_column(planner *planner, uint32_t column, const char *name)
 
 static uint32_t add_named(planner *planner, uint32_t column)
 {
-    return add_column(planner, column, planner->source->columns[column].name);
+    return aggregated_add_column(planner, column, planner->source->columns[column].name);
 }
 
 /* ---- features -------------------------------------------------------------------------------- */
@@ -66,7 +66,7 @@ static freshet_code declare_feature(planner *planner, const aggregated_feature *
         .values = add_named(planner, feature->values),
         .filter = feature->filter == AGGREGATED_NONE
                       ? WINDOWS_NO_FILTER
-                      : add_column(planner, feature->filter, block->filter.value),
+                      : aggregated_add_column(planner, feature->filter, block->filter.value),
         .functions = texts,
         .n_functions = n,
     };
@@ -74,7 +74,7 @@ static freshet_code declare_feature(planner *planner, const aggregated_feature *
 }
 
 /* A function that does not take its column's type, at its own place. */
-static freshet_code check_functions(planner *planner, const aggregated_feature *feature)
+static freshet_code aggregated_check_functions(planner *planner, const aggregated_feature *feature)
 {
     const function_block *functions = feature->block->aggregate.functions.items;
     const type *input = planner->source->columns[feature->values].type;
@@ -102,7 +102,7 @@ static freshet_code declare_features(planner *planner)
     for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
         code = declare_feature(planner, &planner->source->features[i], &features[i]);
         if (code == FRESHET_OK)
-            code = check_functions(planner, &planner->source->features[i]);
+            code = aggregated_check_functions(planner, &planner->source->features[i]);
     }
     planner->groups.features = features;
     planner->groups.n_features = n;
@@ -236,7 +236,7 @@ static freshet_code declare_keys(planner *planner)
 /* ---- the output ------------------------------------------------------------------------------ */
 
 /* The type that is said last: the function's own, the feature's, the one beside the function. */
-static freshet_code output_type(planner *planner, uint32_t output, const type **out)
+static freshet_code aggregated_output_type(planner *planner, uint32_t output, const type **out)
 {
     const field *own = &planner->plan->own[output];
     uint32_t feature, function;
@@ -264,7 +264,7 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Two functions of one name in a feature, two windows of one text, a pivot value said twice. */
-static freshet_code check_names(planner *planner)
+static freshet_code aggregated_check_names(planner *planner)
 {
     const schema *output = &planner->plan->output;
     field *sorted = arena_alloc(planner->arena, output->n_fields * sizeof *sorted);
@@ -300,14 +300,14 @@ static freshet_code make_output(planner *planner)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; i < own->n_fields && code == FRESHET_OK; i++, n++) {
         fields[n].name = own->fields[i].name;
-        code = output_type(planner, i, &fields[n].type);
+        code = aggregated_output_type(planner, i, &fields[n].type);
     }
     planner->plan->output = (schema){n, fields};
-    return code == FRESHET_OK ? check_names(planner) : code;
+    return code == FRESHET_OK ? aggregated_check_names(planner) : code;
 }
 
 /* What saved state depends on, in words. */
-static const char *describe(planner *planner)
+static const char *aggregated_describe(planner *planner)
 {
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
@@ -372,7 +372,7 @@ freshet_code aggregated_plan_make(arena *arena, const declaration *declaration,
         return code;
     out->columns = planner.columns;
     out->n_columns = planner.n_columns;
-    out->shape = describe(&planner);
+    out->shape = aggregated_describe(&planner);
     if (problems_count(problems) > n_problems)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the aggregated feature set \"%s\" cannot be computed as it is declared",

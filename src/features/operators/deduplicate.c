@@ -221,7 +221,8 @@ static uint32_t key_number(deduplicate *deduplicate, uint32_t row)
     return deduplicate->n_distinct++;
 }
 
-static freshet_code make_room(deduplicate *deduplicate, uint32_t n_more, freshet_error *err)
+static freshet_code deduplicate_make_room(deduplicate *deduplicate, uint32_t n_more,
+                                          freshet_error *err)
 {
     uint64_t needed = (uint64_t)row_store_rows(deduplicate->rows) + n_more;
     if (needed > deduplicate->capacity) {
@@ -252,7 +253,7 @@ freshet_code deduplicate_add(deduplicate *deduplicate, const batch *rows, freshe
             "than "
             "the %zu MiB of state.memory: allow more there, or set deduplicate_rows: false",
             first, deduplicate->memory >> 20);
-    freshet_code code = make_room(deduplicate, rows->n_rows, err);
+    freshet_code code = deduplicate_make_room(deduplicate, rows->n_rows, err);
     if (code == FRESHET_OK)
         code = row_store_add(deduplicate->rows, rows, NULL, rows->n_rows, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < rows->n_rows; i++)

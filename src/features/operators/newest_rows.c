@@ -54,7 +54,8 @@ struct newest_rows {
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static key_entry *find(const newest_rows *newest, uint64_t hash, const char *bytes, size_t length)
+static key_entry *newest_rows_find(const newest_rows *newest, uint64_t hash, const char *bytes,
+                                   size_t length)
 {
     const uint64_t mask = newest->n_places - 1;
     for (uint64_t at = hash & mask; newest->places[at] != NULL; at = (at + 1) & mask) {
@@ -66,7 +67,7 @@ static key_entry *find(const newest_rows *newest, uint64_t hash, const char *byt
     return NULL;
 }
 
-static void put(key_entry **places, uint64_t n_places, key_entry *entry)
+static void newest_rows_put(key_entry **places, uint64_t n_places, key_entry *entry)
 {
     uint64_t at = entry->hash & (n_places - 1);
     while (places[at] != NULL)
@@ -83,7 +84,7 @@ static bool room_for_entry(newest_rows *newest)
         return false;
     for (uint64_t i = 0; i < newest->n_places; i++)
         if (newest->places[i] != NULL)
-            put(places, newest->n_places * 2, newest->places[i]);
+            newest_rows_put(places, newest->n_places * 2, newest->places[i]);
     free(newest->places);
     newest->places = places;
     newest->n_places *= 2;
@@ -126,14 +127,14 @@ static bool note_change(newest_rows *newest, key_entry *entry)
     return true;
 }
 
-static key_entry *add(newest_rows *newest, uint64_t hash, const text_buffer *key)
+static key_entry *newest_rows_add(newest_rows *newest, uint64_t hash, const text_buffer *key)
 {
     key_entry *entry = room_for_entry(newest) ? malloc(sizeof *entry + key->length) : NULL;
     if (entry == NULL)
         return NULL;
     *entry = (key_entry){.hash = hash, .changed = NOT_CHANGED, .length = (uint32_t)key->length};
     memcpy(entry->bytes, key->bytes, key->length);
-    put(newest->places, newest->n_places, entry);
+    newest_rows_put(newest->places, newest->n_places, entry);
     newest->n_entries++;
     newest->bytes += KEY_BYTES + key->length;
     return entry;
@@ -189,7 +190,7 @@ static freshet_code find_entry(newest_rows *newest, const batch *rows, uint32_t 
                          NEWEST_KEY_BYTES_MAX);
     const uint64_t hash = hash_bytes(newest->key.bytes, newest->key.length, 0);
     *is_new = false;
-    *out = find(newest, hash, newest->key.bytes, newest->key.length);
+    *out = newest_rows_find(newest, hash, newest->key.bytes, newest->key.length);
     if (*out != NULL)
         return FRESHET_OK;
     if (newest->load == NULL && newest->bytes > newest->memory)
@@ -197,7 +198,7 @@ static freshet_code find_entry(newest_rows *newest, const batch *rows, uint32_t 
                          "the newest rows of %" PRIu64
                          " keys need more than the %zu MiB of state.memory: allow more there",
                          newest->n_entries, newest->memory >> 20);
-    key_entry *entry = add(newest, hash, &newest->key);
+    key_entry *entry = newest_rows_add(newest, hash, &newest->key);
     if (entry == NULL)
         return error_memory(err, DOING);
     freshet_code code = load_entry(newest, entry, is_new, err);
@@ -279,14 +280,14 @@ freshet_code newest_rows_rank(newest_rows *newest, batch *rows, freshet_error *e
 
 /* ---- as a part of the state ------------------------------------------------------------------ */
 
-static void part_set_load(void *self, state_load_fn *load, void *context)
+static void newest_rows_part_set_load(void *self, state_load_fn *load, void *context)
 {
     newest_rows *newest = self;
     newest->load = load;
     newest->load_context = context;
 }
 
-static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
+static bool newest_rows_part_next_dirty(void *self, uint32_t *cursor, state_key *out)
 {
     const newest_rows *newest = self;
     if (*cursor >= newest->n_changed)
@@ -297,8 +298,8 @@ static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
     return true;
 }
 
-static freshet_code part_save(void *self, const state_key *key, text_buffer *into,
-                              freshet_error *err)
+static freshet_code newest_rows_part_save(void *self, const state_key *key, text_buffer *into,
+                                          freshet_error *err)
 {
     const newest_rows *newest = self;
     const key_entry *entry = newest->changed[key->index];
@@ -307,7 +308,7 @@ static freshet_code part_save(void *self, const state_key *key, text_buffer *int
     return into->failed ? error_memory(err, DOING) : FRESHET_OK;
 }
 
-static void part_clean(void *self)
+static void newest_rows_part_clean(void *self)
 {
     newest_rows *newest = self;
     for (uint32_t i = 0; i < newest->n_changed; i++)
@@ -316,7 +317,7 @@ static void part_clean(void *self)
 }
 
 /* The hand goes over the table twice at most: the second time it finds what it has passed the first. */
-static bool part_next_cold(void *self, state_key *out)
+static bool newest_rows_part_next_cold(void *self, state_key *out)
 {
     newest_rows *newest = self;
     for (uint64_t n = 0; n < 2 * newest->n_places && newest->n_entries > newest->n_changed; n++) {
@@ -333,11 +334,11 @@ static bool part_next_cold(void *self, state_key *out)
     return false;
 }
 
-static void part_drop(void *self, const state_key *key)
+static void newest_rows_part_drop(void *self, const state_key *key)
 {
     newest_rows *newest = self;
     key_entry *entry =
-        find(newest, hash_bytes(key->bytes, key->length, 0), key->bytes, key->length);
+        newest_rows_find(newest, hash_bytes(key->bytes, key->length, 0), key->bytes, key->length);
     if (entry == NULL)
         return;
     take_out(newest, entry);
@@ -345,12 +346,12 @@ static void part_drop(void *self, const state_key *key)
     free(entry);
 }
 
-static size_t part_bytes(void *self)
+static size_t newest_rows_part_bytes(void *self)
 {
     return ((const newest_rows *)self)->bytes;
 }
 
-static uint64_t part_keys(void *self)
+static uint64_t newest_rows_part_keys(void *self)
 {
     return ((const newest_rows *)self)->n_entries;
 }
@@ -369,8 +370,9 @@ static freshet_code inspect_key(const newest_rows *newest, arena *arena, const u
     return FRESHET_OK;
 }
 
-static freshet_code part_inspect(void *self, const void *key, size_t key_length, const void *bytes,
-                                 size_t length, text_buffer *into, freshet_error *err)
+static freshet_code newest_rows_part_inspect(void *self, const void *key, size_t key_length,
+                                             const void *bytes, size_t length, text_buffer *into,
+                                             freshet_error *err)
 {
     const newest_rows *newest = self;
     int64_t newest_us;
@@ -400,7 +402,7 @@ const state_part *newest_rows_part(newest_rows *newest)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 /* Saved keys depend on their columns' types, and mean what they mean by their names. */
-static freshet_code describe(newest_rows *newest, freshet_error *err)
+static freshet_code newest_rows_describe(newest_rows *newest, freshet_error *err)
 {
     text_buffer shape;
     text_init(&shape, TEXT_LIMIT_DEFAULT);
@@ -415,15 +417,15 @@ static freshet_code describe(newest_rows *newest, freshet_error *err)
     newest->part = (state_part){.name = "newest",
                                 .shape = kept,
                                 .self = newest,
-                                .set_load = part_set_load,
-                                .next_dirty = part_next_dirty,
-                                .save = part_save,
-                                .clean = part_clean,
-                                .next_cold = part_next_cold,
-                                .drop = part_drop,
-                                .bytes = part_bytes,
-                                .keys = part_keys,
-                                .inspect = part_inspect};
+                                .set_load = newest_rows_part_set_load,
+                                .next_dirty = newest_rows_part_next_dirty,
+                                .save = newest_rows_part_save,
+                                .clean = newest_rows_part_clean,
+                                .next_cold = newest_rows_part_next_cold,
+                                .drop = newest_rows_part_drop,
+                                .bytes = newest_rows_part_bytes,
+                                .keys = newest_rows_part_keys,
+                                .inspect = newest_rows_part_inspect};
     if (kept != NULL)
         newest->part.fingerprint = hash_bytes(kept, shape.length, HASH_A);
     text_release(&shape);
@@ -450,7 +452,8 @@ freshet_code newest_rows_open(const schema *output, uint32_t n_keys, int64_t fir
         code = error_memory(err, DOING);
     if (code == FRESHET_OK) {
         newest->output = schema_keep(newest->arena, output);
-        code = newest->output.fields == NULL ? error_memory(err, DOING) : describe(newest, err);
+        code = newest->output.fields == NULL ? error_memory(err, DOING)
+                                             : newest_rows_describe(newest, err);
     }
     if (code == FRESHET_OK)
         *out = newest;

@@ -73,7 +73,8 @@ struct seen_events {
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static seen_id *find(const seen_events *seen, uint64_t hash, const char *bytes, size_t length)
+static seen_id *seen_events_find(const seen_events *seen, uint64_t hash, const char *bytes,
+                                 size_t length)
 {
     const uint64_t mask = seen->n_places - 1;
     for (uint64_t at = hash & mask; seen->places[at].id != NULL; at = (at + 1) & mask) {
@@ -85,7 +86,7 @@ static seen_id *find(const seen_events *seen, uint64_t hash, const char *bytes, 
     return NULL;
 }
 
-static void put(place_of_id *places, uint64_t n_places, seen_id *id)
+static void seen_events_put(place_of_id *places, uint64_t n_places, seen_id *id)
 {
     uint64_t at = id->hash & (n_places - 1);
     while (places[at].id != NULL)
@@ -102,7 +103,7 @@ static bool room_for_id(seen_events *seen)
         return false;
     for (uint64_t i = 0; i < seen->n_places; i++)
         if (seen->places[i].id != NULL)
-            put(places, seen->n_places * 2, seen->places[i].id);
+            seen_events_put(places, seen->n_places * 2, seen->places[i].id);
     free(seen->places);
     seen->places = places;
     seen->n_places *= 2;
@@ -330,7 +331,7 @@ static freshet_code add_id(seen_events *seen, uint64_t hash, const char *bytes, 
         free(id);
         return error_memory(err, DOING);
     }
-    put(seen->places, seen->n_places, id);
+    seen_events_put(seen->places, seen->n_places, id);
     seen->n_ids++;
     seen->bytes += bytes_of(id);
     *out = id;
@@ -366,7 +367,7 @@ freshet_code seen_events_take(seen_events *seen, const batch *in, uint32_t row, 
     if (code != FRESHET_OK || has_null)
         return code;
     uint64_t hash = hash_bytes(seen->id.bytes, seen->id.length, 0);
-    seen_id *id = find(seen, hash, seen->id.bytes, seen->id.length);
+    seen_id *id = seen_events_find(seen, hash, seen->id.bytes, seen->id.length);
     *is_new = id == NULL || !repeats(seen, id, event_us);
     if (!*is_new) {
         seen->n_repeated++;
@@ -394,15 +395,15 @@ uint64_t seen_events_repeated(const seen_events *seen)
 
 /* ---- as a part of the state ------------------------------------------------------------------ */
 
-static void part_set_load(void *self, state_load_fn *load, void *context)
+static void seen_events_part_set_load(void *self, state_load_fn *load, void *context)
 {
     (void)self;
     (void)load;
     (void)context;
 }
 
-static freshet_code part_restore(void *self, const void *key, size_t key_length, const void *bytes,
-                                 size_t length, freshet_error *err)
+static freshet_code seen_events_part_restore(void *self, const void *key, size_t key_length,
+                                             const void *bytes, size_t length, freshet_error *err)
 {
     seen_events *seen = self;
     seen_id *id = NULL;
@@ -412,7 +413,7 @@ static freshet_code part_restore(void *self, const void *key, size_t key_length,
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved ids of events (deduplicate) are damaged");
     uint64_t hash = hash_bytes(key, key_length, 0);
-    if (find(seen, hash, key, key_length) != NULL)
+    if (seen_events_find(seen, hash, key, key_length) != NULL)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved ids of events (deduplicate) hold one id twice");
     int64_t time_us;
@@ -427,7 +428,7 @@ static freshet_code part_restore(void *self, const void *key, size_t key_length,
     return code;
 }
 
-static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
+static bool seen_events_part_next_dirty(void *self, uint32_t *cursor, state_key *out)
 {
     seen_events *seen = self;
     if (*cursor >= seen->n_changed)
@@ -438,8 +439,8 @@ static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
     return true;
 }
 
-static freshet_code part_save(void *self, const state_key *key, text_buffer *into,
-                              freshet_error *err)
+static freshet_code seen_events_part_save(void *self, const state_key *key, text_buffer *into,
+                                          freshet_error *err)
 {
     const seen_events *seen = self;
     const seen_id *id = seen->changed[key->index];
@@ -456,7 +457,7 @@ static bool part_is_empty(void *self, const state_key *key)
     return seen->changed[key->index]->n_times == 0;
 }
 
-static void part_clean(void *self)
+static void seen_events_part_clean(void *self)
 {
     seen_events *seen = self;
     for (uint32_t i = 0; i < seen->n_changed; i++) {
@@ -470,26 +471,26 @@ static void part_clean(void *self)
 }
 
 /* Ids are needed until they are forgotten: none is ever cold. */
-static bool part_next_cold(void *self, state_key *out)
+static bool seen_events_part_next_cold(void *self, state_key *out)
 {
     (void)self;
     (void)out;
     return false;
 }
 
-static void part_drop(void *self, const state_key *key)
+static void seen_events_part_drop(void *self, const state_key *key)
 {
     (void)self;
     (void)key;
     assert(false);
 }
 
-static size_t part_bytes(void *self)
+static size_t seen_events_part_bytes(void *self)
 {
     return ((const seen_events *)self)->bytes;
 }
 
-static uint64_t part_keys(void *self)
+static uint64_t seen_events_part_keys(void *self)
 {
     return ((const seen_events *)self)->n_ids;
 }
@@ -507,8 +508,9 @@ static freshet_code inspect_id(const seen_events *seen, arena *arena, const unsi
     return FRESHET_OK;
 }
 
-static freshet_code part_inspect(void *self, const void *key, size_t key_length, const void *bytes,
-                                 size_t length, text_buffer *into, freshet_error *err)
+static freshet_code seen_events_part_inspect(void *self, const void *key, size_t key_length,
+                                             const void *bytes, size_t length, text_buffer *into,
+                                             freshet_error *err)
 {
     const seen_events *seen = self;
     arena *scratch = arena_open();
@@ -537,7 +539,7 @@ const state_part *seen_events_part(seen_events *seen)
 /* ---- opening --------------------------------------------------------------------------------- */
 
 /* Saved ids depend on their columns' types, and mean what they mean by their names. */
-static freshet_code describe(seen_events *seen, freshet_error *err)
+static freshet_code seen_events_describe(seen_events *seen, freshet_error *err)
 {
     text_buffer shape;
     text_init(&shape, TEXT_LIMIT_DEFAULT);
@@ -552,17 +554,17 @@ static freshet_code describe(seen_events *seen, freshet_error *err)
     seen->part = (state_part){.name = "deduplicate",
                               .shape = kept,
                               .self = seen,
-                              .set_load = part_set_load,
-                              .restore = part_restore,
-                              .next_dirty = part_next_dirty,
-                              .save = part_save,
+                              .set_load = seen_events_part_set_load,
+                              .restore = seen_events_part_restore,
+                              .next_dirty = seen_events_part_next_dirty,
+                              .save = seen_events_part_save,
                               .is_empty = part_is_empty,
-                              .clean = part_clean,
-                              .next_cold = part_next_cold,
-                              .drop = part_drop,
-                              .bytes = part_bytes,
-                              .keys = part_keys,
-                              .inspect = part_inspect};
+                              .clean = seen_events_part_clean,
+                              .next_cold = seen_events_part_next_cold,
+                              .drop = seen_events_part_drop,
+                              .bytes = seen_events_part_bytes,
+                              .keys = seen_events_part_keys,
+                              .inspect = seen_events_part_inspect};
     if (kept != NULL)
         seen->part.fingerprint = hash_bytes(kept, shape.length, HASH_A);
     text_release(&shape);
@@ -588,7 +590,7 @@ static freshet_code take_columns(seen_events *seen, const schema *input, const u
         if (seen->names[i] == NULL || seen->types[i] == NULL)
             return error_memory(err, DOING);
     }
-    return describe(seen, err);
+    return seen_events_describe(seen, err);
 }
 
 freshet_code seen_events_open(const schema *input, const uint32_t *columns, uint32_t n,

@@ -50,7 +50,7 @@ void shared_keys_column(shared_keys *shared, const column *key, uint32_t n_rows)
     }
 }
 
-static void look_at(shared_keys *shared, uint64_t hash, uint64_t lane)
+static void shared_look_at(shared_keys *shared, uint64_t hash, uint64_t lane)
 {
     uint64_t *place = &shared->places[hash & (SHARED_KEYS_SLOTS - 1)];
     const uint64_t before = *place;
@@ -71,8 +71,8 @@ void shared_keys_look(shared_keys *shared, const uint32_t *lanes, const uint8_t 
 {
     for (uint32_t i = 0; i < rows_of(n_rows) && !shared->nested; i++)
         if (keep[i]) /* keys of two readers are two keys */
-            look_at(shared, hash_fold(shared->hashes[i] ^ (lanes[i] >> LANE_BITS), HASH_A),
-                    lanes[i] & LANE_MASK);
+            shared_look_at(shared, hash_fold(shared->hashes[i] ^ (lanes[i] >> LANE_BITS), HASH_A),
+                           lanes[i] & LANE_MASK);
 }
 
 uint64_t shared_keys_count(const shared_keys *shared)

@@ -118,14 +118,14 @@ static windows_key as_windows_key(const state_key *key)
     return (windows_key){key->bytes, key->length, key->index};
 }
 
-static void part_set_load(void *self, state_load_fn *load, void *context)
+static void windowed_part_set_load(void *self, state_load_fn *load, void *context)
 {
     view_state *view = self;
     view->load = load;
     view->load_context = context;
 }
 
-static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
+static bool windowed_part_next_dirty(void *self, uint32_t *cursor, state_key *out)
 {
     const view_state *view = self;
     windows_key key;
@@ -135,27 +135,27 @@ static bool part_next_dirty(void *self, uint32_t *cursor, state_key *out)
     return true;
 }
 
-static freshet_code part_restore(void *self, const void *key, size_t key_length, const void *bytes,
-                                 size_t length, freshet_error *err)
+static freshet_code windowed_part_restore(void *self, const void *key, size_t key_length,
+                                          const void *bytes, size_t length, freshet_error *err)
 {
     const view_state *view = self;
     return windows_restore(view->state, key, key_length, bytes, length, err);
 }
 
-static freshet_code part_save(void *self, const state_key *key, text_buffer *into,
-                              freshet_error *err)
+static freshet_code windowed_part_save(void *self, const state_key *key, text_buffer *into,
+                                       freshet_error *err)
 {
     const view_state *view = self;
     windows_key saved = as_windows_key(key);
     return windows_save(view->state, &saved, into, err);
 }
 
-static void part_clean(void *self)
+static void windowed_part_clean(void *self)
 {
     windows_clean(((view_state *)self)->state);
 }
 
-static bool part_next_cold(void *self, state_key *out)
+static bool windowed_part_next_cold(void *self, state_key *out)
 {
     const view_state *view = self;
     windows_key key;
@@ -165,25 +165,26 @@ static bool part_next_cold(void *self, state_key *out)
     return true;
 }
 
-static void part_drop(void *self, const state_key *key)
+static void windowed_part_drop(void *self, const state_key *key)
 {
     const view_state *view = self;
     windows_key dropped = as_windows_key(key);
     windows_drop(view->state, &dropped);
 }
 
-static size_t part_bytes(void *self)
+static size_t windowed_part_bytes(void *self)
 {
     return windows_measure(((view_state *)self)->state).bytes;
 }
 
-static uint64_t part_keys(void *self)
+static uint64_t windowed_part_keys(void *self)
 {
     return windows_measure(((view_state *)self)->state).keys;
 }
 
-static freshet_code part_inspect(void *self, const void *key, size_t key_length, const void *bytes,
-                                 size_t length, text_buffer *into, freshet_error *err)
+static freshet_code windowed_part_inspect(void *self, const void *key, size_t key_length,
+                                          const void *bytes, size_t length, text_buffer *into,
+                                          freshet_error *err)
 {
     const view_state *view = self;
     return windows_inspect(view->view->windows, view->key_names, key, key_length, bytes, length,
@@ -199,7 +200,7 @@ static const char *filter_text(const plan *plan, uint32_t slot)
     return "";
 }
 
-static void append_column(const plan *plan, uint32_t slot, arena *arena, text_buffer *into)
+static void windowed_append_column(const plan *plan, uint32_t slot, arena *arena, text_buffer *into)
 {
     const char *type = type_name(arena, plan->slots[slot].type);
     text_format(into, "%s %s", plan->slots[slot].name, type == NULL ? "?" : type);
@@ -214,7 +215,7 @@ static const char *describe_view(windowed *windowed, const view *view)
     text_append_c(&shape, "keys");
     for (uint32_t i = 0; i < view->n_keys; i++) {
         text_append_c(&shape, i == 0 ? " " : ", ");
-        append_column(plan, view->keys[i], windowed->arena, &shape);
+        windowed_append_column(plan, view->keys[i], windowed->arena, &shape);
     }
     if (view->order != NO_SLOT)
         text_format(&shape, "; ordered by %s", plan->slots[view->order].name);
@@ -228,7 +229,7 @@ static const char *describe_view(windowed *windowed, const view *view)
         }
         if (slot->cell == 0)
             text_append_c(&shape, "whether there is ");
-        append_column(plan, view->columns[slot->values], windowed->arena, &shape);
+        windowed_append_column(plan, view->columns[slot->values], windowed->arena, &shape);
         if (slot->filter != WINDOWS_NO_FILTER)
             text_format(&shape, " where %s", filter_text(plan, view->columns[slot->filter]));
         before = ", ";
@@ -236,7 +237,8 @@ static const char *describe_view(windowed *windowed, const view *view)
     before = "; of the newest row ";
     for (uint32_t i = 0; i < view->windows->n_carried; i++) {
         text_append_c(&shape, before);
-        append_column(plan, view->columns[view->windows->carried[i]], windowed->arena, &shape);
+        windowed_append_column(plan, view->columns[view->windows->carried[i]], windowed->arena,
+                               &shape);
         before = ", ";
     }
     const char *kept = shape.failed ? NULL : arena_copy(windowed->arena, shape.bytes, shape.length);
@@ -276,16 +278,16 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
         .fingerprint = hash_bytes(shape, strlen(shape), view->view->windows->fingerprint),
         .shape = shape,
         .self = view,
-        .set_load = part_set_load,
-        .restore = windowed->expires && v == 0 ? part_restore : NULL,
-        .next_dirty = part_next_dirty,
-        .save = part_save,
-        .clean = part_clean,
-        .next_cold = part_next_cold,
-        .drop = part_drop,
-        .bytes = part_bytes,
-        .keys = part_keys,
-        .inspect = part_inspect,
+        .set_load = windowed_part_set_load,
+        .restore = windowed->expires && v == 0 ? windowed_part_restore : NULL,
+        .next_dirty = windowed_part_next_dirty,
+        .save = windowed_part_save,
+        .clean = windowed_part_clean,
+        .next_cold = windowed_part_next_cold,
+        .drop = windowed_part_drop,
+        .bytes = windowed_part_bytes,
+        .keys = windowed_part_keys,
+        .inspect = windowed_part_inspect,
     };
     windowed->n_parts = v + 1;
     return FRESHET_OK;
@@ -488,7 +490,7 @@ static freshet_code refuse_overflow(run *run, uint32_t row)
 
 /* ---- stream ------------------------------------------------------------------------------------- */
 
-static freshet_code refuse_late(windowed *windowed, run *run, uint32_t row)
+static freshet_code windowed_refuse_late(windowed *windowed, run *run, uint32_t row)
 {
     if (windowed->block->timestamp.late == ON_LATE_DROP) {
         windowed->dropped++;
@@ -509,7 +511,7 @@ static freshet_code take_flags(windowed *windowed, run *run, const windows_resul
         if (!run->keep[row])
             continue;
         if (result->flags[row] & WINDOWS_LATE)
-            code = refuse_late(windowed, run, row);
+            code = windowed_refuse_late(windowed, run, row);
         else if (result->flags[row] & WINDOWS_KEY_TOO_LONG)
             code = run_refuse(run, row,
                               arena_format(run->arena, "the keys take more than %u bytes",
@@ -844,7 +846,7 @@ static freshet_code compute_all(windowed *windowed, freshet_error *err)
 }
 
 /* Rows [first, first + n) of a column. */
-static freshet_code cut(run *run, const column *all, uint32_t first, column *into)
+static freshet_code windowed_cut(run *run, const column *all, uint32_t first, column *into)
 {
     uint32_t *rows = arena_alloc(run->arena, (run->n_rows + (size_t)1) * sizeof *rows);
     if (rows == NULL)
@@ -864,7 +866,7 @@ static freshet_code finish_view(windowed *windowed, run *run, uint32_t v, uint32
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++) {
         column piece;
-        code = cut(run, &result->outputs[i], first, &piece);
+        code = windowed_cut(run, &result->outputs[i], first, &piece);
         if (code == FRESHET_OK)
             code = fill_output(run, view, i, &piece);
     }

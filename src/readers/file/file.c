@@ -80,7 +80,7 @@ static const option options_table[] = {
     {0},
 };
 
-static void check_options(void *checked, const place *at, struct problems *problems)
+static void file_check_options(void *checked, const place *at, struct problems *problems)
 {
     const file_options *options = checked;
     const char *delimiter = options->delimiter.value;
@@ -334,7 +334,7 @@ static void set_place(file_reader *reader)
 }
 
 /* What CSV cannot hold is said before anything is opened. */
-static freshet_code check_columns(file_reader *reader, freshet_error *err)
+static freshet_code file_check_columns(file_reader *reader, freshet_error *err)
 {
     csv_decoder *decoder = NULL;
     freshet_error problem = {0};
@@ -384,7 +384,7 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
     else if (code == FRESHET_OK)
         code = infer_columns(reader, &listing, err);
     if (code == FRESHET_OK)
-        code = check_columns(reader, err);
+        code = file_check_columns(reader, err);
     arena_close(scratch);
     return code;
 }
@@ -551,7 +551,7 @@ const reader_ops file_reader_ops = {
                      "then new ones, and what is added to JSON and CSV files, by whole lines.",
               .options = options_table,
               .size = sizeof(file_options),
-              .check = check_options},
+              .check = file_check_options},
     .size = sizeof(file_reader),
     .describe = file_describe,
     .open = file_open,

@@ -326,7 +326,7 @@ static freshet_code note_news(file_reader *reader, listed_file *files, uint32_t 
     return code;
 }
 
-static bool is_wanted(const file_reader *reader, const char *path)
+static bool discover_is_wanted(const file_reader *reader, const char *path)
 {
     return reader->format_is_declared || file_format_of(path) == reader->format ||
            strcmp(path, reader->path) == 0;
@@ -351,7 +351,7 @@ freshet_code file_discover_news(file_reader *reader, freshet_error *err)
             reader->next_listing_us = reader->listed_us + 2 * reader->listing_took_us;
             continue;
         }
-        if (!is_wanted(reader, path))
+        if (!discover_is_wanted(reader, path))
             continue;
         if (n > 0 && strcmp(files[n - 1].path, path) == 0) {
             file_list_look(files[n - 1].path, &files[n - 1]);

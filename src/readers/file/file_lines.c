@@ -99,7 +99,7 @@ static void blocks_free(block *it)
 }
 
 /* Room behind `filled`: moves the unfinished record to the front, here or in another block. */
-static bool make_room(lines *lines)
+static bool lines_make_room(lines *lines)
 {
     size_t part = lines->filled - lines->start;
     size_t size = LINES_BLOCK_BYTES;
@@ -221,7 +221,7 @@ static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
     size_t room;
     char *into;
 
-    if (!make_room(lines))
+    if (!lines_make_room(lines))
         return error_memory(err, "reading a file");
     room = lines->current->size - lines->filled;
     into = lines->current->bytes + lines->filled;
@@ -437,7 +437,7 @@ static freshet_code gzip_seek(lines *lines, int64_t offset, freshet_error *err)
         size_t n = 0;
         freshet_code code;
         size_t room;
-        if (!make_room(lines))
+        if (!lines_make_room(lines))
             return error_memory(err, "reading a gzip file");
         room = lines->current->size - lines->filled;
         code = gzip_read(lines, lines->current->bytes + lines->filled,

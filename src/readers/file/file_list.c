@@ -236,7 +236,7 @@ static freshet_code walk(walker *walker, const char *folder, uint32_t at, uint32
 }
 
 /* Cuts the path into names. `**` at the end means all files below: an `*` is added. */
-static freshet_code cut(walker *walker, const char *path)
+static freshet_code list_cut(walker *walker, const char *path)
 {
     char *copy = arena_text(walker->arena, path);
     char *rest = NULL;
@@ -284,7 +284,7 @@ freshet_code file_list(arena *arena, const char *path, file_watch *watch, file_l
     uint32_t kept = 0;
 
     *out = (file_listing){0};
-    code = cut(&walker, path);
+    code = list_cut(&walker, path);
     if (code != FRESHET_OK)
         return code;
     file_watch_begin(watch);

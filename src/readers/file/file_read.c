@@ -1,6 +1,6 @@
 /* file_read.c - poll: records of the file at the head of the queue into the batch.
  *
- * turn() is one file's turn: it is opened, recognised, and its reading set up where it was left;
+ * file_turn() is one file's turn: it is opened, recognised, and its reading set up where it was left;
  * then its records are decoded one by one until it ends or the batch is full. Whatever fails before
  * the batch has a row is the poll's error; with rows in it the batch goes out first, and the same
  * thing fails again at the next poll.
@@ -32,7 +32,7 @@ static const char *id_of(const file_reader *reader)
     return reader->base.block->id.value;
 }
 
-static bool is_full(const polling *polling)
+static bool file_is_full(const polling *polling)
 {
     uint32_t rows = polling->into->n_rows - polling->first_row;
     uint32_t bad = polling->rejects->n - polling->first_reject;
@@ -83,7 +83,7 @@ static freshet_code add_reject(polling *polling, uint32_t index, const record *r
 }
 
 /* Blank lines are no records. In CSV blanks may be fields. */
-static bool is_blank(const record *record, file_format format)
+static bool file_is_blank(const record *record, file_format format)
 {
     if (format == FORMAT_CSV)
         return record->length == 0;
@@ -93,7 +93,7 @@ static bool is_blank(const record *record, file_format format)
     return true;
 }
 
-static freshet_code decode(file_reader *reader, const record *record, freshet_error *err)
+static freshet_code file_decode(file_reader *reader, const record *record, freshet_error *err)
 {
     if (reader->format == FORMAT_JSON)
         return json_decode(reader->json, record->bytes, record->length, err);
@@ -127,12 +127,12 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
 
     if (record->state != RECORD_WHOLE)
         return lenient ? FRESHET_END : reject_state(polling, index, record);
-    if (is_blank(record, polling->reader->format))
+    if (file_is_blank(record, polling->reader->format))
         return FRESHET_OK;
     code = reserve(polling);
     if (code != FRESHET_OK)
         return code;
-    code = decode(polling->reader, record, &problem);
+    code = file_decode(polling->reader, record, &problem);
     if (code == FRESHET_OK) {
         into->origins[into->n_rows - 1] = (origin){.raw = record->bytes,
                                                    .raw_length = (uint32_t)record->length,
@@ -169,7 +169,7 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
                 file->path);
         return FRESHET_OK;
     }
-    while (code == FRESHET_OK && !is_full(polling) && lines_tail(reader->lines, &tail)) {
+    while (code == FRESHET_OK && !file_is_full(polling) && lines_tail(reader->lines, &tail)) {
         code = take_record(polling, index, &tail, lenient);
         if (code == FRESHET_END) {
             log_say(LOG_WARNING, id_of(reader),
@@ -200,7 +200,7 @@ static freshet_code read_records(polling *polling, uint32_t index, tracked_file 
 {
     file_reader *reader = polling->reader;
 
-    while (!is_full(polling)) {
+    while (!file_is_full(polling)) {
         record record;
         freshet_code code;
         if (is_past_open(reader, file))
@@ -289,7 +289,7 @@ static freshet_code read_text(polling *polling, uint32_t index, tracked_file *fi
                          file)) { /* a tail that was several lines is read anew behind the first */
         int64_t before = file->offset;
         code = take_last(polling, index, file);
-        if (code != FRESHET_OK || is_full(polling))
+        if (code != FRESHET_OK || file_is_full(polling))
             return code;
         if (file->offset == before)
             return FRESHET_END;
@@ -324,7 +324,7 @@ static freshet_code read_parquet(polling *polling, uint32_t index, tracked_file 
         if (code == FRESHET_OK)
             reader->scan_of = index;
     }
-    while (code == FRESHET_OK && !is_full(polling)) {
+    while (code == FRESHET_OK && !file_is_full(polling)) {
         uint32_t given = polling->into->n_rows - polling->first_row + polling->rejects->n -
                          polling->first_reject;
         uint32_t before = polling->into->n_rows;
@@ -377,7 +377,7 @@ static freshet_code open_file(polling *polling, uint32_t index, tracked_file *fi
 }
 
 /* Reads the file at the head of the queue. FRESHET_END: to its end. */
-static freshet_code turn(polling *polling, uint32_t index)
+static freshet_code file_turn(polling *polling, uint32_t index)
 {
     tracked_file *file = track_file(polling->reader->track, index);
     freshet_code code;
@@ -393,7 +393,7 @@ static freshet_code turn(polling *polling, uint32_t index)
 }
 
 /* Columns that are not used become null in the rows of this poll. */
-static freshet_code null_unused(polling *polling)
+static freshet_code file_null_unused(polling *polling)
 {
     const bool *used = polling->reader->base.used;
     batch *into = polling->into;
@@ -409,7 +409,7 @@ static freshet_code read_queue(polling *polling)
 {
     file_reader *reader = polling->reader;
 
-    while (!is_full(polling)) {
+    while (!file_is_full(polling)) {
         uint32_t index = file_queue_head(reader);
         freshet_error problem = {0};
         freshet_error *err = polling->err;
@@ -417,7 +417,7 @@ static freshet_code read_queue(polling *polling)
         if (index == FILE_NONE)
             return FRESHET_END;
         polling->err = &problem;
-        code = turn(polling, index);
+        code = file_turn(polling, index);
         polling->err = err;
         if (code == FRESHET_END) {
             set_finished(reader, index, track_file(reader->track, index));
@@ -467,7 +467,7 @@ freshet_code file_poll(freshet_reader *base, batch *into, uint32_t max_rows, siz
     code = read_queue(&polling);
     *more = code == FRESHET_OK || (code == FRESHET_END && file_watch_has_kept(reader->watch));
     if (code == FRESHET_OK || code == FRESHET_END) {
-        freshet_code nulls = null_unused(&polling);
+        freshet_code nulls = file_null_unused(&polling);
         if (nulls != FRESHET_OK)
             return nulls;
     }

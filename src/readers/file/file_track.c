@@ -67,7 +67,7 @@ static uint32_t *slot_of(const file_track *track, uint64_t inode)
 }
 
 /* Room for one more file in list and table. */
-static freshet_code make_room(file_track *track, freshet_error *err)
+static freshet_code track_make_room(file_track *track, freshet_error *err)
 {
     if (track->n == TRACK_FILES_MAX)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
@@ -96,10 +96,10 @@ static freshet_code make_room(file_track *track, freshet_error *err)
     return FRESHET_OK;
 }
 
-static freshet_code add(file_track *track, const char *path, const file_identity *identity,
-                        uint32_t *index, freshet_error *err)
+static freshet_code track_add(file_track *track, const char *path, const file_identity *identity,
+                              uint32_t *index, freshet_error *err)
 {
-    freshet_code code = make_room(track, err);
+    freshet_code code = track_make_room(track, err);
     tracked_file *file;
     uint32_t *slot;
 
@@ -205,7 +205,7 @@ freshet_code track_restore(file_track *track, const reader_positions *from, fres
                 "The position \"%s\" of this file is not one that a file reader gives; "
                 "the checkpoint is of another reader or another version.",
                 position->name);
-        code = add(track, position->label, &identity, &index, err);
+        code = track_add(track, position->label, &identity, &index, err);
         if (code != FRESHET_OK)
             return code;
         track->files[index]->offset = position->offset;
@@ -276,7 +276,7 @@ freshet_code track_note(file_track *track, const listed_file *file, uint32_t *in
 {
     int64_t birth_ns = birth_of(file->path);
     file_identity identity = {.device = file->device, .inode = file->inode, .birth_ns = birth_ns};
-    freshet_code code = make_room(track, err);
+    freshet_code code = track_make_room(track, err);
 
     if (code != FRESHET_OK)
         return code;
@@ -291,7 +291,7 @@ freshet_code track_note(file_track *track, const listed_file *file, uint32_t *in
             return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, file->path,
                              "The file cannot be opened: %s.", strerror(errno));
     }
-    code = add(track, file->path, &identity, index, err);
+    code = track_add(track, file->path, &identity, index, err);
     return code == FRESHET_OK ? take_down(track->files[*index], file, err) : code;
 }
 

@@ -84,7 +84,7 @@ void file_watch_begin(file_watch *watch)
         watch->folders[i].seen = false;
 }
 
-static folder *find(file_watch *watch, int descriptor)
+static folder *watch_find(file_watch *watch, int descriptor)
 {
     size_t low = 0;
     size_t high = watch->n;
@@ -128,7 +128,7 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* Takes down what a folder is watched for, in this listing; false where memory is out. */
-static bool describe(folder *it, const char *path, const char *name, bool files)
+static bool watch_describe(folder *it, const char *path, const char *name, bool files)
 {
     if (it->path == NULL || strcmp(it->path, path) != 0) {
         free(it->path);
@@ -161,10 +161,10 @@ void file_watch_folder(file_watch *watch, const char *path, const char *name, bo
     if (watch == NULL)
         return;
     descriptor = inotify_add_watch(watch->fd, path[0] == '\0' ? "." : path, NEWS);
-    it = descriptor < 0 ? NULL : find(watch, descriptor);
+    it = descriptor < 0 ? NULL : watch_find(watch, descriptor);
     if (descriptor >= 0 && it == NULL)
         it = insert(watch, descriptor);
-    if (it == NULL || !describe(it, path, name, files))
+    if (it == NULL || !watch_describe(it, path, name, files))
         watch->incomplete = true;
 }
 
@@ -193,7 +193,7 @@ static watch_news news_of(file_watch *watch, const struct inotify_event *event, 
 
     if (event->mask & IN_Q_OVERFLOW)
         return WATCH_LIST;
-    it = find(watch, event->wd);
+    it = watch_find(watch, event->wd);
     if (it == NULL)
         return WATCH_NOTHING; /* of a folder let go */
     if (event->mask & (IN_IGNORED | IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT)) {

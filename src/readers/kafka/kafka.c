@@ -135,7 +135,7 @@ static const option options_table[] = {
     {0},
 };
 
-static void check_names(const kafka_options *options, struct problems *problems)
+static void kafka_check_names(const kafka_options *options, struct problems *problems)
 {
     const struct {
         const char *name;
@@ -225,7 +225,7 @@ static void check_brokers(const declared_text *brokers, const place *at, struct 
                     " is empty: set it to a list of host:port");
 }
 
-static void check_options(void *checked, const place *at, struct problems *problems)
+static void kafka_check_options(void *checked, const place *at, struct problems *problems)
 {
     const kafka_options *options = checked;
     int64_t start;
@@ -239,7 +239,7 @@ static void check_options(void *checked, const place *at, struct problems *probl
                     "\"start\" cannot be \"%.60s\": it must be earliest, latest, a time such as "
                     "2024-05-01 00:00:00, or a time before now such as \"-1 hour\"",
                     options->start.value);
-    check_names(options, problems);
+    kafka_check_names(options, problems);
     kafka_check_properties(&options->options, problems);
 }
 
@@ -485,7 +485,7 @@ const reader_ops kafka_reader_ops = {
                      "ends that the partitions have when the run begins. See [kafka.md](kafka.md).",
               .options = options_table,
               .size = sizeof(kafka_options),
-              .check = check_options},
+              .check = kafka_check_options},
     .size = sizeof(kafka_reader),
     .describe = kafka_describe,
     .open = kafka_open,

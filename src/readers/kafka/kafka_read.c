@@ -35,7 +35,7 @@ typedef struct polling {
     freshet_error *err;
 } polling;
 
-static bool is_full(const polling *polling)
+static bool kafka_is_full(const polling *polling)
 {
     uint32_t rows = polling->into->n_rows - polling->first_row;
     uint32_t bad = polling->rejects->n - polling->first_reject;
@@ -72,7 +72,7 @@ static bool is_used(const kafka_reader *reader, uint32_t column)
 /* ---- the columns beside the value ---------------------------------------------------------- */
 
 /* The bytes as a string: as they are where they are UTF-8, else with U+FFFD for each byte that is not. */
-static bool put_text(batch *into, column *column, const void *bytes, size_t length)
+static bool kafka_put_text(batch *into, column *column, const void *bytes, size_t length)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
     const char *from = bytes;
@@ -101,7 +101,7 @@ static bool put_text(batch *into, column *column, const void *bytes, size_t leng
     return true;
 }
 
-static void put_number(column *column, uint32_t row, int64_t value)
+static void kafka_put_number(column *column, uint32_t row, int64_t value)
 {
     cell_set_valid(column, row);
     if (column->type->kind == TYPE_INTEGER)
@@ -123,16 +123,17 @@ static bool put_metadata(polling *polling, const kafka_partition *partition,
     bool ok;
 
     cell_set_valid(column, into->n_rows);
-    ok = put_text(into, &parts[0], message->key, message->key_len) &&
-         put_text(into, &parts[1], topic, strlen(topic)) &&
-         put_text(into, &parts[2], message->payload, message->len);
-    put_number(&parts[3], into->n_rows, partition->number);
-    put_number(&parts[4], into->n_rows, message->offset);
+    ok = kafka_put_text(into, &parts[0], message->key, message->key_len) &&
+         kafka_put_text(into, &parts[1], topic, strlen(topic)) &&
+         kafka_put_text(into, &parts[2], message->payload, message->len);
+    kafka_put_number(&parts[3], into->n_rows, partition->number);
+    kafka_put_number(&parts[4], into->n_rows, message->offset);
     if (kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time_ms < 0)
         ok = ok && column_set_null(into->arena, &parts[5], into->n_rows);
     else
-        put_number(&parts[5], into->n_rows, time_ms * 1000);
-    put_number(&parts[6], into->n_rows, (int64_t)kind - 1); /* Kafka's own numbers begin at -1 */
+        kafka_put_number(&parts[5], into->n_rows, time_ms * 1000);
+    kafka_put_number(&parts[6], into->n_rows,
+                     (int64_t)kind - 1); /* Kafka's own numbers begin at -1 */
     return ok;
 }
 
@@ -181,7 +182,8 @@ static freshet_code put_headers(polling *polling, const rd_kafka_message_t *mess
     return copy != NULL ? FRESHET_OK : error_memory(polling->err, READING);
 }
 
-static freshet_code put_key(polling *polling, const rd_kafka_message_t *message, freshet_error *err)
+static freshet_code kafka_put_key(polling *polling, const rd_kafka_message_t *message,
+                                  freshet_error *err)
 {
     kafka_reader *reader = polling->reader;
     batch *into = polling->into;
@@ -197,8 +199,9 @@ static freshet_code put_key(polling *polling, const rd_kafka_message_t *message,
 
 /* ---- one message --------------------------------------------------------------------------- */
 
-static freshet_code refuse(polling *polling, const kafka_partition *partition,
-                           const rd_kafka_message_t *message, const char *part, const char *reason)
+static freshet_code kafka_refuse(polling *polling, const kafka_partition *partition,
+                                 const rd_kafka_message_t *message, const char *part,
+                                 const char *reason)
 {
     reject bad = {.reader = kafka_id(polling->reader),
                   .partition = partition->name,
@@ -229,8 +232,8 @@ static freshet_code decode_value(polling *polling, const rd_kafka_message_t *mes
     return reader->value->ops->decode(reader->value, message->payload, message->len, err);
 }
 
-static freshet_code decode(polling *polling, const kafka_partition *partition,
-                           const rd_kafka_message_t *message)
+static freshet_code kafka_decode(polling *polling, const kafka_partition *partition,
+                                 const rd_kafka_message_t *message)
 {
     kafka_reader *reader = polling->reader;
     freshet_error problem = {0};
@@ -239,10 +242,10 @@ static freshet_code decode(polling *polling, const kafka_partition *partition,
 
     if (code == FRESHET_OK && is_used(reader, reader->key_column)) {
         part = "The key: ";
-        code = put_key(polling, message, &problem);
+        code = kafka_put_key(polling, message, &problem);
     }
     if (code != FRESHET_OK && problem.then == FRESHET_SKIP_ROW)
-        return refuse(polling, partition, message, part, problem.text);
+        return kafka_refuse(polling, partition, message, part, problem.text);
     if (code != FRESHET_OK) {
         if (polling->err != NULL)
             *polling->err = problem;
@@ -289,9 +292,9 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
                  "The message has %zu bytes, more than max_message_bytes (%" PRId64
                  "); only its beginning is kept here.",
                  message->len, options->max_message_bytes);
-        code = refuse(polling, partition, message, "", reason);
+        code = kafka_refuse(polling, partition, message, "", reason);
     } else if (message->payload != NULL || options->tombstones == TOMBSTONES_NULL) {
-        code = decode(polling, partition, message);
+        code = kafka_decode(polling, partition, message);
     }
     if (code != FRESHET_OK)
         return code;
@@ -358,7 +361,8 @@ static freshet_code take_messages(polling *polling)
     kafka_reader *reader = polling->reader;
     freshet_code code = FRESHET_OK;
 
-    while (code == FRESHET_OK && reader->next_message < reader->n_messages && !is_full(polling)) {
+    while (code == FRESHET_OK && reader->next_message < reader->n_messages &&
+           !kafka_is_full(polling)) {
         prefetch(reader);
         code = take_message(polling, reader->messages[reader->next_message]);
         reader->next_message += code == FRESHET_OK;
@@ -367,7 +371,7 @@ static freshet_code take_messages(polling *polling)
 }
 
 /* Columns that are not used become null in the rows of this poll. */
-static freshet_code null_unused(polling *polling)
+static freshet_code kafka_null_unused(polling *polling)
 {
     const bool *used = polling->reader->base.used;
     batch *into = polling->into;
@@ -379,7 +383,7 @@ static freshet_code null_unused(polling *polling)
     return FRESHET_OK;
 }
 
-static void begin(kafka_reader *reader, batch *into)
+static void kafka_begin(kafka_reader *reader, batch *into)
 {
     reader->value_rows = (batch){.arena = into->arena,
                                  .schema = reader->value_schema,
@@ -427,11 +431,11 @@ freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, si
     freshet_code code = kafka_tend(reader, err);
     if (code != FRESHET_OK || reader->state != KAFKA_RUNNING)
         return code;
-    begin(reader, into);
+    kafka_begin(reader, into);
     take_more(reader);
     code = take_messages(&polling);
     if (code == FRESHET_OK)
-        code = null_unused(&polling);
+        code = kafka_null_unused(&polling);
     if (code != FRESHET_OK)
         return code;
     if (has_ended(reader))

@@ -156,8 +156,8 @@ void kafka_check_properties(const declared_properties *properties, struct proble
 
 /* ---- the configuration --------------------------------------------------------------------- */
 
-static freshet_code put(kafka_reader *reader, rd_kafka_conf_t *conf, const char *name,
-                        const char *value, freshet_error *err)
+static freshet_code settings_put(kafka_reader *reader, rd_kafka_conf_t *conf, const char *name,
+                                 const char *value, freshet_error *err)
 {
     char said[400] = "";
 
@@ -168,13 +168,13 @@ static freshet_code put(kafka_reader *reader, rd_kafka_conf_t *conf, const char 
                      property_is_secret(name) ? "its value is not what it can be" : said);
 }
 
-static freshet_code put_number(kafka_reader *reader, rd_kafka_conf_t *conf, const char *name,
-                               int64_t value, freshet_error *err)
+static freshet_code settings_put_number(kafka_reader *reader, rd_kafka_conf_t *conf,
+                                        const char *name, int64_t value, freshet_error *err)
 {
     char text[32];
 
     snprintf(text, sizeof text, "%" PRId64, value);
-    return put(reader, conf, name, text, err);
+    return settings_put(reader, conf, name, text, err);
 }
 
 static int64_t within(int64_t value, int64_t least, int64_t most)
@@ -189,21 +189,22 @@ static freshet_code put_sizes(kafka_reader *reader, rd_kafka_conf_t *conf, fresh
     const int64_t memory = kafka_options_of(reader)->memory;
     const int64_t answer = within(memory / 8, 65536, 50 << 20);
     const int64_t messages = within(memory / 1024, 1000, 1000000);
-    freshet_code code = put_number(reader, conf, "queued.max.messages.kbytes",
-                                   within(memory / 2048, 64, 2097151), err);
+    freshet_code code = settings_put_number(reader, conf, "queued.max.messages.kbytes",
+                                            within(memory / 2048, 64, 2097151), err);
 
     reader->wake_below = (size_t)messages / 2;
     if (code == FRESHET_OK)
-        code = put_number(reader, conf, "queued.min.messages", messages, err);
+        code = settings_put_number(reader, conf, "queued.min.messages", messages, err);
     if (code == FRESHET_OK) /* larger messages come all the same, one at a time */
-        code = put_number(reader, conf, "message.max.bytes", within(answer, 1000, 1000000), err);
+        code = settings_put_number(reader, conf, "message.max.bytes", within(answer, 1000, 1000000),
+                                   err);
     if (code == FRESHET_OK)
-        code = put_number(reader, conf, "fetch.max.bytes", answer, err);
+        code = settings_put_number(reader, conf, "fetch.max.bytes", answer, err);
     if (code == FRESHET_OK)
-        code =
-            put_number(reader, conf, "fetch.message.max.bytes", within(answer, 1000, 1 << 20), err);
+        code = settings_put_number(reader, conf, "fetch.message.max.bytes",
+                                   within(answer, 1000, 1 << 20), err);
     if (code == FRESHET_OK)
-        code = put_number(reader, conf, "receive.message.max.bytes", INT32_MAX, err);
+        code = settings_put_number(reader, conf, "receive.message.max.bytes", INT32_MAX, err);
     return code;
 }
 
@@ -235,12 +236,12 @@ static freshet_code put_all(kafka_reader *reader, rd_kafka_conf_t *conf, freshet
     freshet_code code = FRESHET_OK;
 
     for (size_t i = 0; code == FRESHET_OK && i < sizeof standard / sizeof standard[0]; i++)
-        code = put(reader, conf, standard[i].name, standard[i].value, err);
+        code = settings_put(reader, conf, standard[i].name, standard[i].value, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < options->options.n; i++)
-        code = put(reader, conf, options->options.items[i].name,
-                   options->options.items[i].value.value, err);
+        code = settings_put(reader, conf, options->options.items[i].name,
+                            options->options.items[i].value.value, err);
     for (size_t i = 0; code == FRESHET_OK && i < sizeof own / sizeof own[0]; i++)
-        code = put(reader, conf, own[i].name, own[i].value, err);
+        code = settings_put(reader, conf, own[i].name, own[i].value, err);
     return code == FRESHET_OK ? put_sizes(reader, conf, err) : code;
 }
 

@@ -219,8 +219,8 @@ static freshet_code table_open(freshet_reader *base, const reader_positions *fro
     return code == FRESHET_OK ? scan_start(reader->scan, &settings, err) : code;
 }
 
-static freshet_code null_unused(table_reader *reader, batch *into, uint32_t first,
-                                freshet_error *err)
+static freshet_code table_null_unused(table_reader *reader, batch *into, uint32_t first,
+                                      freshet_error *err)
 {
     const bool *used = reader->base.used;
 
@@ -257,7 +257,7 @@ static freshet_code table_poll(freshet_reader *base, batch *into, uint32_t max_r
     *more = code == FRESHET_OK;
     if (code != FRESHET_OK && code != FRESHET_END)
         return code;
-    nulls = null_unused(reader, into, first, err);
+    nulls = table_null_unused(reader, into, first, err);
     return nulls == FRESHET_OK ? code : nulls;
 }
 

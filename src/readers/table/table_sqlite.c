@@ -24,7 +24,7 @@ struct table_sqlite {
     int64_t next;
 };
 
-static freshet_code failed(const table_sqlite *it, freshet_error *err)
+static freshet_code sqlite_failed(const table_sqlite *it, freshet_error *err)
 {
     int problem = sqlite3_errcode(it->file);
 
@@ -50,7 +50,8 @@ freshet_code table_sqlite_open(const char *path, const char *table, const char *
     it->at = at;
     if (sqlite3_open_v2(path, &it->file, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) !=
         SQLITE_OK)
-        code = it->file == NULL ? error_memory(err, "opening a SQLite file") : failed(it, err);
+        code =
+            it->file == NULL ? error_memory(err, "opening a SQLite file") : sqlite_failed(it, err);
     if (code != FRESHET_OK) {
         table_sqlite_close(it);
         return code;
@@ -84,14 +85,14 @@ static void append_table(text_buffer *query, const char *table)
     text_append_char(query, '"');
 }
 
-static freshet_code prepare(table_sqlite *it, text_buffer *query, freshet_error *err)
+static freshet_code sqlite_prepare(table_sqlite *it, text_buffer *query, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
 
     if (query->failed)
         code = error_memory(err, "reading a SQLite table");
     else if (sqlite3_prepare_v2(it->file, query->bytes, -1, &it->statement, NULL) != SQLITE_OK)
-        code = failed(it, err);
+        code = sqlite_failed(it, err);
     text_release(query);
     return code;
 }
@@ -166,7 +167,7 @@ static freshet_code sample(table_sqlite *it, unsigned *seen, int n, freshet_erro
         for (int i = 0; result == SQLITE_ROW && i < n; i++)
             seen[i] |= 1u << sqlite3_column_type(it->statement, i);
     }
-    return result == SQLITE_ROW || result == SQLITE_DONE ? FRESHET_OK : failed(it, err);
+    return result == SQLITE_ROW || result == SQLITE_DONE ? FRESHET_OK : sqlite_failed(it, err);
 }
 
 static freshet_code set_columns(table_sqlite *it, arena *arena, schema *out, freshet_error *err)
@@ -208,7 +209,7 @@ freshet_code table_sqlite_describe(table_sqlite *it, arena *arena, schema *out, 
     text_init(&query, TEXT_LIMIT_DEFAULT);
     text_append_c(&query, "SELECT * FROM ");
     append_table(&query, it->table);
-    code = prepare(it, &query, err);
+    code = sqlite_prepare(it, &query, err);
     if (code == FRESHET_FAILED) /* no such table, mostly */
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, it->at, "SQLite: %s.",
                          sqlite3_errmsg(it->file));
@@ -244,7 +245,7 @@ freshet_code table_sqlite_start(table_sqlite *it, const schema *schema, const bo
     if (first > 0)
         text_format(&query, " LIMIT -1 OFFSET %lld", (long long)first);
     arena_close(scratch);
-    return prepare(it, &query, err);
+    return sqlite_prepare(it, &query, err);
 }
 
 static bool take_text(table_sqlite *it, int i, column *column, uint32_t row, bool *memory,
@@ -344,7 +345,7 @@ static bool take_value(table_sqlite *it, int i, column *column, uint32_t row, ar
     }
 }
 
-static freshet_code refuse(table_sqlite *it, int i, arena *arena, freshet_error *err)
+static freshet_code sqlite_refuse(table_sqlite *it, int i, arena *arena, freshet_error *err)
 {
     const field *field = &it->schema->fields[i];
     const char *wanted = type_name(arena, field->type);
@@ -381,7 +382,7 @@ static freshet_code take_row(table_sqlite *it, batch *into, freshet_error *err)
             if (!memory)
                 return error_memory(err, "reading a SQLite table");
             if (!it->cast_error_null)
-                return refuse(it, (int)i, into->arena, err);
+                return sqlite_refuse(it, (int)i, into->arena, err);
             null = true;
         }
         if (null && !column_set_null(into->arena, column, into->n_rows))
@@ -407,7 +408,7 @@ freshet_code table_sqlite_read(table_sqlite *it, batch *into, uint32_t max_rows,
         if (result == SQLITE_DONE)
             code = FRESHET_END;
         else if (result != SQLITE_ROW)
-            code = failed(it, err);
+            code = sqlite_failed(it, err);
         if (code != FRESHET_OK)
             break;
         code = take_row(it, into, &problem);

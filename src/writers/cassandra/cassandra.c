@@ -139,7 +139,7 @@ static freshet_code describe_row(cassandra *store, const pending_row *row, text_
 }
 
 /* To the dead letters; where they cannot be written now, the row comes back in a while. */
-static void refuse_row(cassandra *store, pending_row *row, int64_t now_us)
+static void cassandra_refuse_row(cassandra *store, pending_row *row, int64_t now_us)
 {
     freshet_error problem = {0};
     text_buffer json;
@@ -290,7 +290,7 @@ static void send_rows(cassandra *store, pending_row **rows, uint32_t n, bool as_
 static bool is_dealt_with(cassandra *store, pending_row *row, int64_t now_us)
 {
     if (row->refusal != NULL) {
-        refuse_row(store, row, now_us);
+        cassandra_refuse_row(store, row, now_us);
         return true;
     }
     if (store->ttl_us == 0 || ttl_left_s(store, row) > 0)
@@ -445,7 +445,7 @@ static void take_completions(cassandra *store)
     } while (n == COMPLETIONS_AT_ONCE);
 }
 
-static void turn(cassandra *store, bool all)
+static void cassandra_turn(cassandra *store, bool all)
 {
     take_completions(store);
     send_due(store, all, os.monotonic_us());
@@ -508,7 +508,7 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
     int64_t moved_us = begin_us;
     uint64_t done = store->writer->rows_done;
     for (;;) {
-        turn(store, all);
+        cassandra_turn(store, all);
         if (store->rows.n <= rows && store->rows.n_bytes <= bytes)
             return FRESHET_OK;
         const int64_t now_us = os.monotonic_us();
@@ -525,7 +525,7 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
 
 /* ---- taking rows ----------------------------------------------------------------------------- */
 
-static bool is_wanted(const batch *rows, uint32_t row)
+static bool cassandra_is_wanted(const batch *rows, uint32_t row)
 {
     return rows->row_kinds == NULL || (rows->row_kinds[row] & ROW_ONLINE) != 0;
 }
@@ -608,7 +608,7 @@ freshet_code cassandra_write(cassandra *store, const batch *rows, freshet_error 
     if (made == NULL || !pending_rows_reserve(&store->rows, rows->n_rows))
         return error_memory(err, WRITING);
     for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
-        if (!is_wanted(rows, row))
+        if (!cassandra_is_wanted(rows, row))
             continue;
         code = make_row(store, rows, row, &made[n], err);
         n += code == FRESHET_OK;
@@ -622,7 +622,7 @@ freshet_code cassandra_write(cassandra *store, const batch *rows, freshet_error 
         store->held_since_us = os.monotonic_us();
     for (uint32_t i = 0; i < n; i++)
         pending_rows_add(&store->rows, made[i]);
-    turn(store, false);
+    cassandra_turn(store, false);
     return FRESHET_OK;
 }
 
@@ -635,7 +635,7 @@ freshet_code cassandra_progress(cassandra *store, freshet_error *err)
 {
     (void)err;
     if (store->rows.n > 0)
-        turn(store, false);
+        cassandra_turn(store, false);
     return FRESHET_OK;
 }
 
@@ -677,8 +677,8 @@ void cassandra_figures_take(const cassandra *store, cassandra_figures *out)
 
 /* ---- opening, closing ------------------------------------------------------------------------ */
 
-static freshet_code allocate(cassandra *store, const cassandra_options *options,
-                             const schema *schema, freshet_error *err)
+static freshet_code cassandra_allocate(cassandra *store, const cassandra_options *options,
+                                       const schema *schema, freshet_error *err)
 {
     const uint32_t regular = store->table.n_columns - store->table.n_keys;
     const uint32_t with_ttl = store->ttl_us > 0;
@@ -716,7 +716,7 @@ static freshet_code connect_to(cassandra *store, freshet_error *err)
                : compared;
 }
 
-static freshet_code prepare(cassandra *store, freshet_error *err)
+static freshet_code cassandra_prepare(cassandra *store, freshet_error *err)
 {
     char text[CQL_TEXT_MAX] = "";
     const char *cql = cassandra_table_insert(store->arena, &store->table, store->ttl_us > 0);
@@ -748,11 +748,11 @@ freshet_code cassandra_open(freshet_writer *writer, const cassandra_setup *setup
         code = cassandra_table_make(writer->arena, &store->place, setup->options,
                                     writer->declaration, schema, n_keys, &store->table, err);
     if (code == FRESHET_OK)
-        code = allocate(store, setup->options, schema, err);
+        code = cassandra_allocate(store, setup->options, schema, err);
     if (code == FRESHET_OK)
         code = connect_to(store, err);
     if (code == FRESHET_OK)
-        code = prepare(store, err);
+        code = cassandra_prepare(store, err);
     if (code == FRESHET_OK)
         *out = store;
     else

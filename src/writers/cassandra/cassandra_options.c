@@ -374,7 +374,8 @@ static bool file_path(const declared_text *given, const declaration *declaration
     return given->value == NULL || *out != NULL;
 }
 
-static freshet_code refuse(const declaration *declaration, const char *text, freshet_error *err)
+static freshet_code options_refuse(const declaration *declaration, const char *text,
+                                   freshet_error *err)
 {
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file, "%s", text);
 }
@@ -390,18 +391,19 @@ static freshet_code make_names(const cassandra_options *options, bool write_to_e
     out->table = options->table.value != NULL ? options->table.value : own;
     out->is_shared = strcmp(out->table, set->name.value) != 0;
     if (!has_host(options))
-        return refuse(declaration, NO_HOST, err);
+        return options_refuse(declaration, NO_HOST, err);
     if (out->keyspace == NULL)
-        return refuse(declaration, NO_KEYSPACE, err);
+        return options_refuse(declaration, NO_KEYSPACE, err);
     if (!is_name(out->keyspace)) {
         snprintf(text, sizeof text, NO_NAME, out->keyspace, "keyspace", NAME_MAX_BYTES, "keyspace");
-        return refuse(declaration, text, err);
+        return options_refuse(declaration, text, err);
     }
     if (!is_name(out->table)) {
         snprintf(text, sizeof text, NO_NAME, out->table, "table", NAME_MAX_BYTES, "table");
-        return refuse(declaration, text, err);
+        return options_refuse(declaration, text, err);
     }
-    return find_consistencies(options, out, text) ? FRESHET_OK : refuse(declaration, text, err);
+    return find_consistencies(options, out, text) ? FRESHET_OK
+                                                  : options_refuse(declaration, text, err);
 }
 
 freshet_code cassandra_place_make(const cassandra_options *options, bool write_to_entity,
@@ -430,5 +432,5 @@ freshet_code cassandra_place_make(const cassandra_options *options, bool write_t
                       file_path(&options->tls.key, declaration, arena, &out->client.key_file);
     if (!done)
         return error_memory(err, OPENING);
-    return out->client.hosts[0] == '\0' ? refuse(declaration, NO_HOST, err) : FRESHET_OK;
+    return out->client.hosts[0] == '\0' ? options_refuse(declaration, NO_HOST, err) : FRESHET_OK;
 }

@@ -34,7 +34,7 @@ static pending_row *find_key(const pending_rows *rows, const pending_row *like)
     return NULL;
 }
 
-static void put_key(pending_row **places, uint64_t n_places, pending_row *row)
+static void rows_put_key(pending_row **places, uint64_t n_places, pending_row *row)
 {
     uint64_t at = row->key_hash & (n_places - 1);
     while (places[at] != NULL)
@@ -65,7 +65,7 @@ static void remove_key(pending_rows *rows, pending_row *row)
 
 static void add_key(pending_rows *rows, pending_row *row)
 {
-    put_key(rows->places, rows->n_places, row);
+    rows_put_key(rows->places, rows->n_places, row);
     rows->n_keyed++;
     row->is_waiting = true;
 }
@@ -118,7 +118,7 @@ static bool reserve_places(pending_rows *rows, uint64_t n)
         return false;
     for (uint64_t i = 0; i < rows->n_places; i++)
         if (rows->places[i] != NULL)
-            put_key(places, n_places, rows->places[i]);
+            rows_put_key(places, n_places, rows->places[i]);
     free(rows->places);
     rows->places = places;
     rows->n_places = n_places;

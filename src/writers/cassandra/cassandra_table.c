@@ -12,7 +12,7 @@
 /* ---- the table of a declaration -------------------------------------------------------------- */
 
 /* n_keys: it is none. */
-static uint32_t key_of(const schema *schema, uint32_t n_keys, const char *name)
+static uint32_t table_key_of(const schema *schema, uint32_t n_keys, const char *name)
 {
     uint32_t k = 0;
     while (k < n_keys && strcmp(schema->fields[k].name, name) != 0)
@@ -34,7 +34,7 @@ static freshet_code check_partition(const cassandra_options *options, const sche
     const declared_list *names = &options->partition_by;
     char at[128];
     for (uint32_t i = 0; i < names->n; i++) {
-        const bool known = key_of(schema, n_keys, names->items[i].value) < n_keys;
+        const bool known = table_key_of(schema, n_keys, names->items[i].value) < n_keys;
         bool twice = false;
         for (uint32_t k = 0; k < i; k++)
             twice = twice || strcmp(names->items[k].value, names->items[i].value) == 0;
@@ -49,9 +49,10 @@ static freshet_code check_partition(const cassandra_options *options, const sche
     return FRESHET_OK;
 }
 
-static freshet_code add_column(arena *arena, const schema *schema, uint32_t field,
-                               table_column_kind kind, table_column *columns, cassandra_table *out,
-                               const declaration *declaration, freshet_error *err)
+static freshet_code table_add_column(arena *arena, const schema *schema, uint32_t field,
+                                     table_column_kind kind, table_column *columns,
+                                     cassandra_table *out, const declaration *declaration,
+                                     freshet_error *err)
 {
     table_column *column = &columns[out->n_columns++];
     *column = (table_column){.name = schema->fields[field].name, .kind = kind, .field = field};
@@ -80,16 +81,19 @@ freshet_code cassandra_table_make(arena *arena, const cassandra_place *place,
     freshet_code code = check_partition(options, schema, n_keys, err);
     out->n_partition = options->partition_by.n == 0 ? 1 : options->partition_by.n;
     for (uint32_t i = 0; code == FRESHET_OK && i < out->n_partition; i++) {
-        const uint32_t key = options->partition_by.n == 0
-                                 ? 0
-                                 : key_of(schema, n_keys, options->partition_by.items[i].value);
-        code = add_column(arena, schema, key, COLUMN_PARTITION, columns, out, declaration, err);
+        const uint32_t key =
+            options->partition_by.n == 0
+                ? 0
+                : table_key_of(schema, n_keys, options->partition_by.items[i].value);
+        code =
+            table_add_column(arena, schema, key, COLUMN_PARTITION, columns, out, declaration, err);
     }
     for (uint32_t i = 0; code == FRESHET_OK && i < n_keys; i++)
         if (!is_in_partition(out, i))
-            code = add_column(arena, schema, i, COLUMN_CLUSTERING, columns, out, declaration, err);
+            code = table_add_column(arena, schema, i, COLUMN_CLUSTERING, columns, out, declaration,
+                                    err);
     for (uint32_t i = n_keys; code == FRESHET_OK && i < schema->n_fields; i++)
-        code = add_column(arena, schema, i, COLUMN_REGULAR, columns, out, declaration, err);
+        code = table_add_column(arena, schema, i, COLUMN_REGULAR, columns, out, declaration, err);
     return code;
 }
 
@@ -266,7 +270,7 @@ static const char *text_of_value(arena *arena, cql_value value)
     return value.length < 0 ? "" : arena_copy(arena, value.bytes, (size_t)value.length);
 }
 
-static freshet_code ask(comparing *comparing, const char *cql, cql_rows **rows)
+static freshet_code table_ask(comparing *comparing, const char *cql, cql_rows **rows)
 {
     char said[CQL_TEXT_MAX] = "";
     const cassandra_place nowhere = {0};
@@ -286,7 +290,7 @@ static freshet_code find_keyspace(comparing *comparing, bool *found)
     text_append_c(&text,
                   "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = ");
     put_literal(&text, comparing->table->keyspace);
-    freshet_code code = ask(comparing, finish_text(comparing->arena, &text), &rows);
+    freshet_code code = table_ask(comparing, finish_text(comparing->arena, &text), &rows);
     if (code == FRESHET_OK)
         *found = comparing->api->rows_count(rows) > 0;
     if (rows != NULL)
@@ -305,7 +309,7 @@ static freshet_code find_columns(comparing *comparing, found_column **out, uint3
     put_literal(&text, comparing->table->keyspace);
     text_append_c(&text, " AND table_name = ");
     put_literal(&text, comparing->table->name);
-    freshet_code code = ask(comparing, finish_text(comparing->arena, &text), &rows);
+    freshet_code code = table_ask(comparing, finish_text(comparing->arena, &text), &rows);
     *n = code == FRESHET_OK ? api->rows_count(rows) : 0;
     *out = arena_zero(comparing->arena, *n + (size_t)1, sizeof **out);
     bool done = *out != NULL;

@@ -83,7 +83,7 @@ static void put_length(text_buffer *into, int32_t length)
     text_append(into, (const char *)bytes, sizeof bytes);
 }
 
-static void put_number(text_buffer *into, uint64_t bits, unsigned size)
+static void cql_put_number(text_buffer *into, uint64_t bits, unsigned size)
 {
     unsigned char bytes[12];
     cql_put_int(bytes, (int32_t)size);
@@ -146,11 +146,15 @@ bool cql_value_put(text_buffer *into, const column *column, uint64_t row)
         return true;
     }
     switch (column->type->kind) {
-    case TYPE_BOOLEAN: put_number(into, ((const uint8_t *)column->data)[row] != 0, 1); break;
-    case TYPE_INTEGER: put_number(into, (uint32_t)((const int32_t *)column->data)[row], 4); break;
-    case TYPE_BIGINT: put_number(into, (uint64_t)((const int64_t *)column->data)[row], 8); break;
-    case TYPE_FLOAT: put_number(into, ((const uint32_t *)column->data)[row], 4); break;
-    case TYPE_DOUBLE: put_number(into, ((const uint64_t *)column->data)[row], 8); break;
+    case TYPE_BOOLEAN: cql_put_number(into, ((const uint8_t *)column->data)[row] != 0, 1); break;
+    case TYPE_INTEGER:
+        cql_put_number(into, (uint32_t)((const int32_t *)column->data)[row], 4);
+        break;
+    case TYPE_BIGINT:
+        cql_put_number(into, (uint64_t)((const int64_t *)column->data)[row], 8);
+        break;
+    case TYPE_FLOAT: cql_put_number(into, ((const uint32_t *)column->data)[row], 4); break;
+    case TYPE_DOUBLE: cql_put_number(into, ((const uint64_t *)column->data)[row], 8); break;
     case TYPE_DECIMAL:
         put_decimal(into, ((const int128 *)column->data)[row], column->type->scale);
         break;
@@ -162,10 +166,10 @@ bool cql_value_put(text_buffer *into, const column *column, uint64_t row)
         break;
     }
     case TYPE_DATE:
-        put_number(into, (uint32_t)((const int32_t *)column->data)[row] + DATE_EPOCH, 4);
+        cql_put_number(into, (uint32_t)((const int32_t *)column->data)[row] + DATE_EPOCH, 4);
         break;
     case TYPE_TIMESTAMP:
-        put_number(into, (uint64_t)milliseconds(((const int64_t *)column->data)[row]), 8);
+        cql_put_number(into, (uint64_t)milliseconds(((const int64_t *)column->data)[row]), 8);
         break;
     case TYPE_ARRAY: return put_array(into, column, row);
     case TYPE_STRUCT: into->failed = true; break; /* no table has such a column */

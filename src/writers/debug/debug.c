@@ -381,7 +381,7 @@ static freshet_code trim_oldest(debug_table *table, int64_t n, freshet_error *er
 }
 
 /* Takes the oldest rows away until no more than the limit are left. */
-static freshet_code trim(debug_table *table, freshet_error *err)
+static freshet_code debug_trim(debug_table *table, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
     while (code == FRESHET_OK && table->now.rows > table->options.rows) {
@@ -437,7 +437,7 @@ static freshet_code change(debug_table *table, const batch *rows, uint32_t first
     if (code == FRESHET_OK)
         code = insert(table, rows, first, err);
     if (code == FRESHET_OK)
-        code = trim(table, err);
+        code = debug_trim(table, err);
     if (code == FRESHET_OK && table->now.views_are_old)
         code = make_views(table, err);
     return code;

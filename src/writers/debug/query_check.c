@@ -79,7 +79,7 @@ typedef struct checker {
     freshet_error *err;
 } checker;
 
-static freshet_code refuse(checker *checker, const char *name, const char *reason)
+static freshet_code check_refuse(checker *checker, const char *name, const char *reason)
 {
     return error_set(checker->err, FRESHET_USAGE, FRESHET_STOP, NULL,
                      "%s() cannot be used in a query over the debug table: %s", name, reason);
@@ -121,7 +121,7 @@ static freshet_code check_growth(checker *checker, const char *name, yyjson_val 
 {
     int64_t growth = growth_of(call, number);
     if (growth < 0)
-        return refuse(checker, name, "here it needs a number written literally");
+        return check_refuse(checker, name, "here it needs a number written literally");
     if (growth < 1)
         growth = 1;
     if (__builtin_mul_overflow(checker->growth, growth, &checker->growth) ||
@@ -137,7 +137,7 @@ static freshet_code check_scalar(checker *checker, const char *name, yyjson_val 
 {
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         if (strcasecmp(name, refused[i].name) == 0)
-            return refuse(checker, name, refused[i].reason);
+            return check_refuse(checker, name, refused[i].reason);
     for (size_t i = 0; i < sizeof growing / sizeof *growing; i++)
         if (strcasecmp(name, growing[i].name) == 0)
             return check_growth(checker, name, call, growing[i].number);
@@ -149,9 +149,10 @@ static freshet_code check_table_function(checker *checker, const char *name)
     for (size_t i = 0; i < sizeof table_functions / sizeof *table_functions; i++)
         if (strcasecmp(name, table_functions[i]) == 0)
             return FRESHET_OK;
-    return refuse(checker, name,
-                  "it is none of the functions that can stand in FROM here; query the tables that "
-                  "SHOW TABLES gives");
+    return check_refuse(
+        checker, name,
+        "it is none of the functions that can stand in FROM here; query the tables that "
+        "SHOW TABLES gives");
 }
 
 /* Recursion: as deep as the tree, at most QUERY_DEPTH_MAX. */

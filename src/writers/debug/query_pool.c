@@ -102,8 +102,8 @@ static ended_by reason_to_end(const query_pool *pool, const pooled_result *resul
 }
 
 /* What the caller is told: the engine's error in the words of the limit that was passed. */
-static freshet_code explain(const pooled_result *result, freshet_code code,
-                            const freshet_error *found, freshet_error *err)
+static freshet_code pool_explain(const pooled_result *result, freshet_code code,
+                                 const freshet_error *found, freshet_error *err)
 {
     switch ((ended_by)atomic_load(&result->ended)) {
     case ENDED_BY_TIME:
@@ -350,13 +350,13 @@ static freshet_code next_piece(freshet_result *base, freshet_error *err)
     if (result->cursor != NULL)
         code = fetch(result, &found);
     else
-        code = FRESHET_FAILED; /* ended by the watchdog: explain() knows why */
+        code = FRESHET_FAILED; /* ended by the watchdog: pool_explain() knows why */
     if (code != FRESHET_OK)
         give_back(result);
     pthread_mutex_unlock(&result->lock);
     if (code == FRESHET_OK || code == FRESHET_END)
         return code;
-    return explain(result, code, &found, err);
+    return pool_explain(result, code, &found, err);
 }
 
 static void close_result(freshet_result *base)
@@ -438,7 +438,7 @@ static freshet_code make_result(query_pool *pool, const freshet_query_options *o
     return code;
 }
 
-static freshet_code start(pooled_result *result, const char *sql, freshet_error *err)
+static freshet_code pool_start(pooled_result *result, const char *sql, freshet_error *err)
 {
     freshet_code code = sql_execute(result->session, "BEGIN TRANSACTION READ ONLY", NULL, err);
     if (code == FRESHET_OK)
@@ -478,7 +478,7 @@ freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_que
     pool->running = result;
     pthread_cond_signal(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
-    code = start(result, sql, &found);
+    code = pool_start(result, sql, &found);
     if (code != FRESHET_OK)
         give_back(result);
     pthread_mutex_unlock(&result->lock);
@@ -486,7 +486,7 @@ freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_que
         *out = &result->base;
         return FRESHET_OK;
     }
-    code = explain(result, code, &found, err);
+    code = pool_explain(result, code, &found, err);
     close_result(&result->base);
     return code;
 }

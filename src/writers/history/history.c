@@ -156,7 +156,7 @@ static const option option_table[] = {
     {.name = NULL},
 };
 
-static void check_options(void *block, const place *at, problems *problems)
+static void history_check_options(void *block, const place *at, problems *problems)
 {
     const declared_list *levels = &((const history_options *)block)->partition_by;
     (void)at;
@@ -187,8 +187,8 @@ static const char *folder_path(history_writer *writer, const history_options *op
                         set->name.value);
 }
 
-static freshet_code check_columns(const history_writer *writer, const schema *schema,
-                                  freshet_error *err)
+static freshet_code history_check_columns(const history_writer *writer, const schema *schema,
+                                          freshet_error *err)
 {
     const declaration *declaration = writer->base.declaration;
     const history_options *options = writer->base.options;
@@ -214,7 +214,7 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     const history_options *options = base->options;
     writer->levels = options->partition_by.n == 0 ? LEVELS : options->partition_by.n;
     writer->time_column = n_keys;
-    freshet_code code = check_columns(writer, schema, err);
+    freshet_code code = history_check_columns(writer, schema, err);
     if (code != FRESHET_OK)
         return code;
     writer->scratch = arena_open();
@@ -495,7 +495,7 @@ static void note_partitions(history_writer *writer, const batch *from, const uin
     }
 }
 
-static bool is_full(const history_writer *writer, uint32_t n_more)
+static bool history_is_full(const history_writer *writer, uint32_t n_more)
 {
     const history_options *options = writer->base.options;
     uint32_t n = row_store_rows(writer->rows);
@@ -510,7 +510,7 @@ static freshet_code history_write(freshet_writer *base, const batch *rows, fresh
     uint32_t n = 0;
     freshet_code code = make_ready(writer, err);
     note_checkpoint(writer);
-    if (code == FRESHET_OK && (writer->is_spilling || is_full(writer, rows->n_rows)))
+    if (code == FRESHET_OK && (writer->is_spilling || history_is_full(writer, rows->n_rows)))
         code = spill(writer, err);
     if (code != FRESHET_OK)
         return code;
@@ -790,7 +790,7 @@ const writer_ops history_writer_ops = {
                   "stream adds files. See docs/history.md.",
               .options = option_table,
               .size = sizeof(history_options),
-              .check = check_options},
+              .check = history_check_options},
     .size = sizeof(history_writer),
     .wants_corrections = wants_corrections,
     .open = history_open,

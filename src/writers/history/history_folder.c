@@ -161,7 +161,7 @@ static freshet_code take_lock(history_folder *folder, freshet_error *err)
 
 static freshet_code finish_replacing(history_folder *folder, freshet_error *err);
 
-static freshet_code prepare(history_folder *folder, freshet_error *err)
+static freshet_code folder_prepare(history_folder *folder, freshet_error *err)
 {
     char *own = arena_format(folder->scratch, "%s/" OWN, folder->path);
     if (own == NULL)
@@ -186,8 +186,9 @@ freshet_code history_folder_open(const char *path, history_folder **out, freshet
     folder->lock = -1;
     folder->path = strndup(path, length);
     folder->scratch = arena_open();
-    freshet_code code = folder->path == NULL || folder->scratch == NULL ? error_memory(err, KEEPING)
-                                                                        : prepare(folder, err);
+    freshet_code code = folder->path == NULL || folder->scratch == NULL
+                            ? error_memory(err, KEEPING)
+                            : folder_prepare(folder, err);
     if (code == FRESHET_OK)
         *out = folder;
     else
@@ -307,7 +308,7 @@ static bool sorted(history_folder *folder, const char *const *files, uint32_t n,
 }
 
 /* Renames a file that lies aside to its own name. One that is no longer aside is seen already. */
-static freshet_code show(history_folder *folder, const char *file, freshet_error *err)
+static freshet_code folder_show(history_folder *folder, const char *file, freshet_error *err)
 {
     struct stat found;
     const char *aside = history_folder_aside(folder, folder->scratch, file);
@@ -360,7 +361,7 @@ static freshet_code show_partition(history_folder *folder, const file_list *list
     freshet_code code =
         partition == NULL ? error_memory(err, KEEPING) : make_partition(folder, partition, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < list->n; i++)
-        code = show(folder, list->files[i], err);
+        code = folder_show(folder, list->files[i], err);
     if (code == FRESHET_OK && alone)
         code = each_entry(folder, partition, remove_other, (void *)list, err);
     return code == FRESHET_OK ? sync_partition(folder, partition, err) : code;

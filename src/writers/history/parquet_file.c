@@ -30,7 +30,7 @@ struct parquet_writer {
 };
 
 /* Times are instants in the file; ours have no zone of their own, and are UTC. */
-static bool append_column(text_buffer *into, arena *scratch, const field *field)
+static bool parquet_append_column(text_buffer *into, arena *scratch, const field *field)
 {
     const char *name = sql_quote(scratch, field->name);
     const type *type = field->type;
@@ -55,7 +55,7 @@ static freshet_code make_select(parquet_writer *writer, const schema *schema, fr
     for (uint32_t i = 0; good && i < schema->n_fields; i++) {
         if (i > 0)
             text_append_c(&writer->select, ", ");
-        good = append_column(&writer->select, writer->scratch, &schema->fields[i]);
+        good = parquet_append_column(&writer->select, writer->scratch, &schema->fields[i]);
     }
     good = good && text_append_c(&writer->select, " FROM " INPUT);
     return good ? FRESHET_OK : error_memory(err, WRITING);
@@ -103,7 +103,8 @@ void parquet_close(parquet_writer *writer)
 }
 
 /* DuckDB gives the system's reason as words at the end of its own. */
-static freshet_code explain(const freshet_error *problem, const char *path, freshet_error *err)
+static freshet_code parquet_explain(const freshet_error *problem, const char *path,
+                                    freshet_error *err)
 {
     static const int passing[] = {ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE};
     bool passes = problem->then == FRESHET_RETRY;
@@ -115,8 +116,8 @@ static freshet_code explain(const freshet_error *problem, const char *path, fres
 }
 
 /* Writes the rows of a SELECT to a file. */
-static freshet_code copy_rows(parquet_writer *writer, const char *select, const char *path,
-                              freshet_error *err)
+static freshet_code parquet_copy_rows(parquet_writer *writer, const char *select, const char *path,
+                                      freshet_error *err)
 {
     const char *literal = sql_literal(writer->scratch, path);
     const char *copy =
@@ -132,7 +133,7 @@ static freshet_code copy_rows(parquet_writer *writer, const char *select, const 
         return error_memory(err, WRITING);
     if (sql_execute(writer->session, copy, NULL, &problem) == FRESHET_OK)
         return FRESHET_OK;
-    return explain(&problem, path, err);
+    return parquet_explain(&problem, path, err);
 }
 
 /* How many rows the file itself says it has. */
@@ -168,7 +169,7 @@ static freshet_code write_file(parquet_writer *writer, const char *select, uint3
                                const char *path, freshet_error *err)
 {
     int64_t n_written = -1;
-    freshet_code code = copy_rows(writer, select, path, err);
+    freshet_code code = parquet_copy_rows(writer, select, path, err);
     if (code == FRESHET_OK)
         code = count_rows(writer, path, &n_written, err);
     if (code == FRESHET_OK && n_written != (int64_t)n_rows)
