@@ -87,7 +87,7 @@ typedef struct freshet_declaration freshet_declaration;
  * is a warning: the declaration can be used, but may not mean what was meant. */
 typedef void freshet_problem_fn(void *context, const freshet_error *problem);
 
-/* Reads a declaration in YAML (docs/declaration.md is its reference). All mistakes are found in one
+/* Reads a declaration in YAML (docs/reference/declaration.md is its reference). All mistakes are found in one
  * go: each is given to `problem` (may be NULL), and FRESHET_BAD_DECLARATION is returned with the
  * first of them in `err`. `${VAR}` and `${VAR:default}` in any scalar are replaced from the
  * environment. Relative paths in it are relative to the file's folder. */
@@ -112,7 +112,7 @@ FRESHET_API const char *freshet_declaration_feature_set(const freshet_declaratio
 FRESHET_API bool freshet_declaration_is_stream(const freshet_declaration *declaration);
 
 /* The builder: the same declaration by calls. Blocks are maps of the YAML form; what a key means and
- * which there are is docs/declaration.md. Calls that fail (out of memory, a value where a block is)
+ * which there are is docs/reference/declaration.md. Calls that fail (out of memory, a value where a block is)
  * are remembered by the declaration and reported by _finish, so that a chain of calls needs one
  * check. A block lives as long as its declaration. NULL blocks are accepted and do nothing.
  *
@@ -196,7 +196,7 @@ typedef struct freshet_run_options {
         check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
     const char *
         state; /* streams: the state folder; NULL: the declaration's state.path, or `<pipeline>.state`
-                   beside the declaration where a writer keeps its rows; see docs/delivery.md */
+                   beside the declaration where a writer keeps its rows; see docs/guide/delivery.md */
     const char *start_date; /* batch runs: YYYY-MM-DD, both days included; NULL: no bound */
     const char *end_date;
     bool drain; /* with once: close every open window at the end */

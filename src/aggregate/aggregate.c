@@ -197,7 +197,7 @@ static freshet_code unknown_function(const char *text, size_t length, freshet_er
     const char *near = text_nearest(word, names, N_ROWS);
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                      "there is no aggregate function \"%s\"%s%s%s", word,
-                     near == NULL ? ": docs/declaration.md lists them, under Functions"
+                     near == NULL ? ": docs/reference/declaration.md lists them, under Functions"
                                   : "; did you mean \"",
                      near == NULL ? "" : near, near == NULL ? "" : "\"?");
 }

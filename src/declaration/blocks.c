@@ -285,7 +285,7 @@ static const block_kind window_kind = {
     .name = "window",
     .title = "Window",
     .doc = "Makes a feature of the rows behind each row, in batch and on streams alike "
-           "([windows.md](windows.md)). There is one output column for each function and window, "
+           "(docs/guide/windows.md). There is one output column for each function and window, "
            "`NAME__avg_over_2_hours_fixed_windows`; their type is the function's own, the "
            "feature's, or "
            "that of `functions`, whichever is said last.",
@@ -771,7 +771,7 @@ static const block_kind checkpoint_kind = {
     .title = "Checkpoint",
     .doc =
         "What a stream has read and remembers is kept in its state folder, so that a restart goes "
-        "on where it ended. See docs/delivery.md.",
+        "on where it ended. See docs/guide/delivery.md.",
     .options = checkpoint_options,
     .size = sizeof(checkpoint_block),
 };

@@ -2,7 +2,7 @@
  *
  * Each block of the declaration (a reader's `file`, the `feature_set`, a key ...) has one table
  * and one C struct. The table gives parsing into the struct by offset, defaults, checks and their messages,
- * the JSON Schema (`freshet schema`) and the reference page (docs/declaration.md). There is no
+ * the JSON Schema (`freshet schema`) and the reference page (docs/reference/declaration.md). There is no
  * second description of an option anywhere.
  *
  * Blocks that the engine does not know by itself, the kinds of readers and writers, come in a

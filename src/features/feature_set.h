@@ -35,7 +35,7 @@ void feature_set_close(feature_set *set);
 const schema *feature_set_schema(const feature_set *set);
 uint32_t feature_set_n_keys(const feature_set *set);
 
-/* ---- windows, aggregated sets, deduplication (docs/windows.md) ----
+/* ---- windows, aggregated sets, deduplication (docs/guide/windows.md) ----
  *
  * feature_set_run() of a set with state outputs, for each row taken, its feature row, and right
  * behind it its key's newest row where it has changed that (row_kinds, write_us: base/batch.h). In a

@@ -208,8 +208,10 @@ static void plans_that_are_refused(void **state)
     refused(world, "feature \"f\": the filter of an aggregate must give a boolean");
     features[0].filter = WINDOWS_NO_FILTER;
     features[0].functions = (windows_function[]){{"average", NULL}};
-    refused(world, "feature \"f\": there is no aggregate function \"average\": docs/declaration.md "
-                   "lists them, under Functions");
+    refused(
+        world,
+        "feature \"f\": there is no aggregate function \"average\": docs/reference/declaration.md "
+        "lists them, under Functions");
     features[0].functions = (windows_function[]){{"sum", NULL}};
     features[0].values = 1;
     refused(world, "sum cannot be computed of a column of type string: it takes numbers, such as a "

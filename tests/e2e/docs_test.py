@@ -1,4 +1,4 @@
-"""What docs/windows.md shows is what comes out: its tables, row for row."""
+"""What docs/guide/windows.md shows is what comes out: its tables, row for row."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class WindowsPageTest(Case):
 
     def setUp(self):
         super().setUp()
-        with open(os.path.join(SOURCE, "docs", "windows.md"), encoding="utf-8") as file:
+        with open(os.path.join(SOURCE, "docs", "guide", "windows.md"), encoding="utf-8") as file:
             self.fixed, self.rows, self.stream = tables(file.read())[:3]
 
     def computed(self, window, order, stream=False):

@@ -385,10 +385,10 @@ class ColumnsTest(KafkaCase):
 
 
 class DocumentedTest(KafkaCase):
-    """What docs/kafka.md shows is as it says."""
+    """What docs/guide/kafka.md shows is as it says."""
 
     def blocks(self):
-        with open(os.path.join(SOURCE, "docs", "kafka.md"), encoding="utf-8") as file:
+        with open(os.path.join(SOURCE, "docs", "guide", "kafka.md"), encoding="utf-8") as file:
             return re.findall(r"```yaml\n(.*?)```", file.read(), re.S)
 
     def declare_block(self, block, topic):

@@ -425,16 +425,16 @@ class ShowTest(Case):
                          "key        string\ntimestamp  timestamp\nid         bigint\nvalue      double\n")
 
     def test_reference_page_is_that_of_the_tables(self):
-        with open(os.path.join(SOURCE, "docs", "declaration.md"), encoding="utf-8") as page:
+        with open(os.path.join(SOURCE, "docs", "reference", "declaration.md"), encoding="utf-8") as page:
             self.assertEqual(self.good("schema", "--reference"), page.read(),
-                             "make it anew: freshet schema --reference > docs/declaration.md")
+                             "make it anew: freshet schema --reference > docs/reference/declaration.md")
 
     def test_page_for_butterfree_lists_spark_functions(self):
         def read(*path):
             with open(os.path.join(SOURCE, *path), encoding="utf-8") as file:
                 return file.read()
         made = re.findall(r'(?m)^    \{"(\w+)",', read("src", "source", "spark_macros.c"))
-        listed = read("docs", "from-butterfree.md").split("under their own names", 1)[1].split("\n\n")[1]
+        listed = read("docs", "guide", "from-butterfree.md").split("under their own names", 1)[1].split("\n\n")[1]
         self.assertGreater(len(made), 20)
         self.assertEqual(re.findall(r"`(\w+)`", listed), made)
 

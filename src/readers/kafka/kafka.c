@@ -482,7 +482,7 @@ const reader_ops kafka_reader_ops = {
     .block = {.name = "kafka",
               .title = "Reader: kafka",
               .doc = "The messages of Kafka topics. As a stream for ever; else from `start` to the "
-                     "ends that the partitions have when the run begins. See [kafka.md](kafka.md).",
+                     "ends that the partitions have when the run begins. See docs/guide/kafka.md.",
               .options = options_table,
               .size = sizeof(kafka_options),
               .check = kafka_check_options},

@@ -5,7 +5,7 @@
  *       stream: true
  *
  * Columns: those of the value; `key`, `headers` where asked for; and `kafka_metadata`. What happens
- * when is told in docs/kafka.md; how it is done, in kafka_internal.h.
+ * when is told in docs/guide/kafka.md; how it is done, in kafka_internal.h.
  */
 #ifndef FRESHET_READERS_KAFKA_KAFKA_H
 #define FRESHET_READERS_KAFKA_KAFKA_H

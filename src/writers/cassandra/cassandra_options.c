@@ -182,7 +182,7 @@ const block_kind cassandra_block = {
     .name = "cassandra",
     .title = "The Cassandra store",
     .doc = "The cluster and the table that hold the newest row of each key. All that is "
-           "not written has a default; see docs/cassandra.md.",
+           "not written has a default; see docs/guide/cassandra.md.",
     .options = option_table,
     .size = sizeof(cassandra_options),
 };

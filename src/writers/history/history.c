@@ -787,7 +787,7 @@ const writer_ops history_writer_ops = {
                   "Keeps every feature row in Parquet files, in folders by day that Spark, pandas "
                   "and DuckDB read as one table (`hive_partitioning`). A batch replaces the "
                   "partitions that it has rows of, at its end and only if every row is there; a "
-                  "stream adds files. See docs/history.md.",
+                  "stream adds files. See docs/guide/history.md.",
               .options = option_table,
               .size = sizeof(history_options),
               .check = history_check_options},

@@ -1,4 +1,4 @@
-/* history.h - the writer `history`: every feature row, in Parquet files by day (docs/history.md). */
+/* history.h - the writer `history`: every feature row, in Parquet files by day (docs/guide/history.md). */
 #ifndef FRESHET_WRITERS_HISTORY_HISTORY_H
 #define FRESHET_WRITERS_HISTORY_HISTORY_H
 
