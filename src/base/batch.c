@@ -223,8 +223,10 @@ freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, f
     made.rows = from->rows ? arena_zero(arena, n_kept + 1, sizeof *made.rows) : NULL;
     made.write_us = from->write_us ? arena_zero(arena, n_kept + 1, sizeof *made.write_us) : NULL;
     made.row_kinds = from->row_kinds ? arena_zero(arena, n_kept + 1, 1) : NULL;
+    made.lanes = from->lanes ? arena_zero(arena, n_kept + 1, sizeof *made.lanes) : NULL;
     if (made.columns == NULL || (from->origins && !made.origins) || (from->rows && !made.rows) ||
-        (from->write_us && !made.write_us) || (from->row_kinds && !made.row_kinds))
+        (from->write_us && !made.write_us) || (from->row_kinds && !made.row_kinds) ||
+        (from->lanes && !made.lanes))
         return error_memory(err, "leaving refused rows out of a batch");
     for (uint32_t i = 0; i < from->schema.n_fields; i++) {
         freshet_code code = column_select(arena, &from->columns[i], keep, from->n_rows, n_kept,
@@ -243,6 +245,8 @@ freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, f
             made.write_us[row] = from->write_us[i];
         if (from->row_kinds != NULL)
             made.row_kinds[row] = from->row_kinds[i];
+        if (from->lanes != NULL)
+            made.lanes[row] = from->lanes[i];
         row++;
     }
     *into = made;

@@ -98,6 +98,7 @@ typedef struct batch {
                            the newer one; NULL: the event time is, and of equal ones the later arrival */
     uint8_t *row_kinds; /* feature rows: ROW_... bits; NULL: ROW_NEW | ROW_ONLINE for each */
     uint64_t *rows;     /* other batches: ROW_OF values, ascending; or NULL */
+    uint32_t *lanes; /* source batches: the watermark's partition of each row; NULL: all of one */
 } batch;
 
 /* The origin of a row of the source: the reader's index and the row in that reader's batch. */

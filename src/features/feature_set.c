@@ -38,15 +38,12 @@ struct feature_set {
     int64_t hold_s;         /* rows of that second and later may come, as it was before this run */
     watermarks *watermarks; /* of a stream with windows; else NULL: groups have their own */
     shared_keys *shared;    /* of a stream */
-    const uint32_t *lanes;
-    uint64_t dropped;          /* late rows, by `late: drop` */
-    seen_events *seen;         /* `deduplicate`, or NULL */
-    int64_t seen_from_us;      /* of rows before it it is not known whether they were seen */
-    deduplicate *deduplicate;  /* `deduplicate_rows` of a batch, or NULL */
-    int64_t first_us, last_us; /* what is outside will be cut away */
-    size_t memory;             /* of state */
-    newest_rows *newest;       /* NULL: nobody asks, or windows know it */
-    state_part *parts;         /* those of windows or groups, of `seen` and of `newest` */
+    uint64_t dropped;       /* late rows, by `late: drop` */
+    seen_events *seen;      /* `deduplicate`, or NULL */
+    int64_t seen_from_us;   /* of rows before it it is not known whether they were seen */
+    deduplicate *deduplicate; /* `deduplicate_rows` of a batch, or NULL */
+    newest_rows *newest;      /* NULL: nobody asks, or windows know it */
+    state_part *parts;        /* those of windows or groups, of `seen` and of `newest` */
     uint32_t n_parts;
 };
 
@@ -136,31 +133,48 @@ static freshet_code collect_parts(feature_set *set, freshet_error *err)
         memcpy(set->parts, of_others, n * sizeof *set->parts);
     if (set->seen != NULL && set->is_stream)
         set->parts[n++] = *seen_events_part(set->seen);
+    if (set->newest != NULL && set->is_stream)
+        set->parts[n++] = *newest_rows_part(set->newest);
     set->n_parts = n;
     return FRESHET_OK;
 }
 
-freshet_code feature_set_open(const freshet_declaration *declaration, sql_session *session,
-                              const schema *input, bool corrects, problems *problems,
+/* On a stream windows and groups say it themselves. In a batch the rows that are output are ranked, whatever they are made
+ * of: less than a stream may have counted, never more. */
+static freshet_code open_newest(feature_set *set, const feature_set_options *options,
+                                freshet_error *err)
+{
+    const bool is_plain = set->windowed == NULL && set->aggregated == NULL;
+    if (!options->ranks || (set->is_stream && !is_plain))
+        return FRESHET_OK;
+    return newest_rows_open(
+        feature_set_schema(set), set->plan.n_keys, options->first_us, options->last_us,
+        (size_t)declaration_of(options->declaration)->state.memory, &set->newest, err);
+}
+
+freshet_code feature_set_open(const feature_set_options *options, problems *problems,
                               feature_set **out, freshet_error *err)
 {
+    const freshet_declaration *declaration = options->declaration;
     *out = NULL;
     feature_set *set = calloc(1, sizeof *set);
     if (set == NULL)
         return error_memory(err, "opening the feature set");
     set->block = &declaration_of(declaration)->feature_set;
     set->is_stream = declaration_of(declaration)->is_stream;
-    set->plan.corrects = corrects && set->is_stream;
-    set->memory = (size_t)declaration_of(declaration)->state.memory;
-    set->first_us = INT64_MIN;
-    set->last_us = INT64_MAX;
-    freshet_code code = plan_make(&set->plan, declaration, session, input, problems, err);
+    set->plan.corrects = options->corrects && set->is_stream;
+    freshet_code code =
+        plan_make(&set->plan, declaration, options->session, options->input, problems, err);
     if (code == FRESHET_OK)
         code = windowed_open(&set->plan, set->block, set->is_stream, &set->windowed, err);
     if (code == FRESHET_OK && set->block->has_aggregated)
         code = open_aggregated(set, declaration, problems, err);
+    if (code == FRESHET_OK && set->aggregated != NULL)
+        aggregated_set_bounds(set->aggregated, options->first_us, options->last_us);
     if (code == FRESHET_OK)
-        code = open_deduplication(set, declaration_of(declaration), input, problems, err);
+        code = open_deduplication(set, declaration_of(declaration), options->input, problems, err);
+    if (code == FRESHET_OK)
+        code = open_newest(set, options, err);
     if (code == FRESHET_OK)
         code = collect_parts(set, err);
     if (code == FRESHET_OK && (set->windowed != NULL || set->seen != NULL) && set->is_stream) {
@@ -182,12 +196,12 @@ freshet_code feature_set_open(const freshet_declaration *declaration, sql_sessio
 
 static void look_for_shared_keys(feature_set *set, const run *run)
 {
-    if (set->shared == NULL || set->lanes == NULL)
+    if (set->shared == NULL || run->in->lanes == NULL)
         return;
     shared_keys_begin(set->shared);
     for (uint32_t i = 0; i < run->plan->n_keys; i++)
         shared_keys_column(set->shared, &run->columns[run->plan->keys[i].to], run->n_rows);
-    shared_keys_look(set->shared, set->lanes, run->keep, run->n_rows);
+    shared_keys_look(set->shared, run->in->lanes, run->keep, run->n_rows);
 }
 
 void feature_set_close(feature_set *set)
@@ -215,37 +229,10 @@ uint32_t feature_set_n_keys(const feature_set *set)
     return set->plan.n_keys;
 }
 
-void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us)
-{
-    set->first_us = first_us;
-    set->last_us = last_us;
-    if (set->aggregated != NULL)
-        aggregated_set_bounds(set->aggregated, first_us, last_us);
-}
-
-/* On a stream windows and groups say it themselves. In a batch the rows that are output are ranked, whatever they are made
- * of: less than a stream may have counted, never more. */
-freshet_code feature_set_rank_rows(feature_set *set, freshet_error *err)
-{
-    const bool is_plain = set->windowed == NULL && set->aggregated == NULL;
-    if (set->newest != NULL || (set->is_stream && !is_plain))
-        return FRESHET_OK;
-    freshet_code code = newest_rows_open(feature_set_schema(set), set->plan.n_keys, set->first_us,
-                                         set->last_us, set->memory, &set->newest, err);
-    if (code == FRESHET_OK && set->is_stream)
-        set->parts[set->n_parts++] = *newest_rows_part(set->newest);
-    return code;
-}
-
 static freshet_code rank(feature_set *set, freshet_code code, batch *out, freshet_error *err)
 {
     return code != FRESHET_OK || set->newest == NULL ? code
                                                      : newest_rows_rank(set->newest, out, err);
-}
-
-void feature_set_lanes(feature_set *set, const uint32_t *lanes)
-{
-    set->lanes = lanes;
 }
 
 freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *err)
@@ -359,7 +346,7 @@ static freshet_code refuse_late_rows(feature_set *set, run *run)
         int64_t behind_s;
         if (!run->keep[row])
             continue;
-        code = watermarks_take(set->watermarks, set->lanes == NULL ? 0 : set->lanes[origin],
+        code = watermarks_take(set->watermarks, run->in->lanes == NULL ? 0 : run->in->lanes[origin],
                                event_us[row], now_us, &behind_s, run->err);
         if (code == FRESHET_OK && behind_s > lateness_s)
             code = feature_set_refuse_late(set, run, row, behind_s);
@@ -436,7 +423,7 @@ static freshet_code run_groups(feature_set *set, run *run, batch *out)
     aggregated_rows rows = {
         .columns = run->columns,
         .n_rows = run->n_rows,
-        .lanes = set->lanes,
+        .lanes = run->in->lanes,
         .index = run->index,
         .refuse = refuse_of_run,
         .context = run,

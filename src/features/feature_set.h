@@ -21,13 +21,25 @@
 
 typedef struct feature_set feature_set;
 
+/* What is known before the first row. All that it refers to outlives the set. */
+typedef struct feature_set_options {
+    const freshet_declaration *declaration;
+    sql_session *session;
+    const schema *input; /* the source's columns; copied */
+    bool
+        corrects; /* a stream outputs all rows that change again (ROW_CORRECTION), not only its keys' newest */
+    bool
+        ranks; /* for a store that keeps the row of the larger write timestamp: write_us and row_kinds say of
+                      plain rows, too, which is its key's newest (newest_rows.h) */
+    int64_t first_us,
+        last_us; /* rows with timestamps before and after these will be cut away (INT64_MIN,
+                                  INT64_MAX: none): rolling windows of days have rows to the last day */
+} feature_set_options;
+
 /* Resolves names and types against the source's columns and prepares the expressions; mistakes
  * (unknown columns with "did you mean", bad SQL, types that cannot be cast) are added to problems
- * at their places; then *out is NULL and FRESHET_BAD_DECLARATION is returned. The set is closed
- * before the session and the declaration.
- * corrects: a stream outputs all rows that change again (ROW_CORRECTION), not only its keys' newest. */
-freshet_code feature_set_open(const freshet_declaration *declaration, sql_session *session,
-                              const schema *input, bool corrects, problems *problems,
+ * at their places; then *out is NULL and FRESHET_BAD_DECLARATION is returned. */
+freshet_code feature_set_open(const feature_set_options *options, problems *problems,
                               feature_set **out, freshet_error *err);
 void feature_set_close(feature_set *set);
 
@@ -43,10 +55,6 @@ uint32_t feature_set_n_keys(const feature_set *set);
  * results in pieces, as Butterfree's batch has them.
  */
 
-/* Set before the first run. lanes: the watermark's partition of each row of the next runs' input, by the index in
- * `in`; NULL: all rows are of one. */
-void feature_set_lanes(feature_set *set, const uint32_t *lanes);
-
 /* Before the first run of a stream, after facts were restored: a lane that will give rows. What it may need is
  * kept until it does, or has been idle for a minute. */
 freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *err);
@@ -56,14 +64,6 @@ freshet_code feature_set_await(feature_set *set, uint32_t lane, freshet_error *e
 
 /* Rows, of those looked at, whose key came in another partition of the same reader before: shared_keys.h. */
 uint64_t feature_set_shared(const feature_set *set);
-
-/* Rows with a timestamp before first_us or after last_us will be cut away (INT64_MIN, INT64_MAX: none): rolling
- * windows of days have rows to the last day. Before the first run. */
-void feature_set_dates(feature_set *set, int64_t first_us, int64_t last_us);
-
-/* For an online store that keeps the row of the larger write timestamp: from now on write_us and row_kinds say of
- * plain rows, too, which is its key's newest (newest_rows.h). After feature_set_dates, before the first run. */
-freshet_code feature_set_rank_rows(feature_set *set, freshet_error *err);
 
 /* Rows left out so far because of `late: drop`. */
 uint64_t feature_set_dropped(const feature_set *set);

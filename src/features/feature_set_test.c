@@ -108,8 +108,12 @@ static freshet_code open_set(world *world, const char *input, const char *featur
     must(sql_run(world->input, world->arena, &world->in, &err), &err);
     declare(world, feature_set);
     problems *problems = problems_open(world->arena);
-    freshet_code code = feature_set_open(world->declaration, world->session, &world->in.schema,
-                                         false, problems, &world->set, &err);
+    const feature_set_options options = {.declaration = world->declaration,
+                                         .session = world->session,
+                                         .input = &world->in.schema,
+                                         .first_us = INT64_MIN,
+                                         .last_us = INT64_MAX};
+    freshet_code code = feature_set_open(&options, problems, &world->set, &err);
     if (code == FRESHET_BAD_DECLARATION)
         assert_int_equal(problems_report(problems, on_problem, world, &err),
                          FRESHET_BAD_DECLARATION);

@@ -26,14 +26,15 @@ typedef struct world {
     sql_statement *statements[256];
     uint32_t n_statements;
     uint32_t *lanes;
-    bool corrects;    /* as a history with corrections asks for it */
-    text_buffer said; /* problems, refusals and rows, a line each */
+    feature_set_options options; /* those that a test sets before open_set */
+    text_buffer said;            /* problems, refusals and rows, a line each */
 } world;
 
 static inline int set_up(void **state)
 {
     static world world;
     memset(&world, 0, sizeof world);
+    world.options = (feature_set_options){.first_us = INT64_MIN, .last_us = INT64_MAX};
     assert_int_equal(sql_open(NULL, &world.engine, NULL), FRESHET_OK);
     assert_int_equal(sql_session_open(world.engine, &world.session, NULL), FRESHET_OK);
     assert_int_equal(spark_macros_create(world.session, NULL), FRESHET_OK);
@@ -115,8 +116,11 @@ static inline freshet_code open_set(world *world, bool stream, const char *input
         return FRESHET_BAD_DECLARATION;
     batch in = rows_of(world, input);
     problems *problems = problems_open(world->arena);
-    freshet_code code = feature_set_open(world->declaration, world->session, &in.schema,
-                                         world->corrects, problems, &world->set, &err);
+    feature_set_options options = world->options;
+    options.declaration = world->declaration;
+    options.session = world->session;
+    options.input = &in.schema;
+    freshet_code code = feature_set_open(&options, problems, &world->set, &err);
     if (code == FRESHET_BAD_DECLARATION)
         problems_report(problems, on_problem, world, &err);
     else
@@ -159,7 +163,7 @@ static inline void run_rows(world *world, const char *sql)
 {
     freshet_error err = {0};
     batch in = rows_of(world, sql), out;
-    feature_set_lanes(world->set, world->lanes);
+    in.lanes = world->lanes;
     must(feature_set_run(world->set, world->arena, &in, &out, refuse, world, &err), &err);
     say(world, &out);
 }

@@ -8,10 +8,11 @@
 
 #define COUNTED "\"x__count_over_10_days_fixed_windows\":"
 
-static void rank_rows(world *world)
+static int set_up_ranks(void **state)
 {
-    freshet_error err = {0};
-    must(feature_set_rank_rows(world->set, &err), &err);
+    set_up(state);
+    ((world *)*state)->options.ranks = true;
+    return 0;
 }
 
 /* Late rows are not for the store, later ones of the same second are by their revision. */
@@ -20,7 +21,6 @@ static void plain_rows_of_a_stream(void **state)
     world *world = *state;
     uint32_t n = 0;
     open_stream(world, PLAIN);
-    rank_rows(world);
     assert_string_equal(feature_set_state(world->set, &n)[0].name, "newest");
     assert_int_equal(n, 1);
     run_rows(world, ROWS("(1, 5" S ", 1, 'a'), (1, 3" S ", 2, 'a'), (2, 3" S ", 3, 'a'), "
@@ -36,8 +36,10 @@ static void nobody_asks(void **state)
 {
     world *world = *state;
     uint32_t n = 1;
+    world->options.ranks = false;
     open_stream(world, PLAIN);
     feature_set_state(world->set, &n);
+    world->options.ranks = true;
     assert_int_equal(n, 0);
     run_rows(world, ROWS("(1, 5" S ", 1, 'a')"));
     expect(world, "{\"id\":1,\"timestamp\":\"1970-01-01T00:00:05.000000Z\",\"x\":1.0}\n");
@@ -49,20 +51,17 @@ static void windows_of_a_stream_keep_theirs(void **state)
     world *world = *state;
     uint32_t n = 0;
     open_stream(world, WINDOW);
-    feature_set_state(world->set, &n);
-    const uint32_t before = n;
-    rank_rows(world);
-    feature_set_state(world->set, &n);
-    assert_int_equal(n, before);
+    assert_string_equal(feature_set_state(world->set, &n)->name, "windows");
+    assert_int_equal(n, 1);
 }
 
 /* A batch that ends with a day: the newest row within it, not the newest of all, which is cut away. */
 static void a_batch_with_a_last_day(void **state)
 {
     world *world = *state;
+    world->options.last_us = INT64_C(6000000);
     assert_int_equal(open_set(world, false, ROWS("(1, 0, 0, 'a')"), WINDOW), FRESHET_OK);
-    feature_set_dates(world->set, INT64_MIN, INT64_C(6000000));
-    rank_rows(world);
+    world->options.last_us = INT64_MAX;
     run_rows(world, ROWS("(1, 9" S ", 1, 'a'), (1, 4" S ", 2, 'a'), (1, 5" S ", 3, 'a')"));
     finish(world);
     expect(world, "N+0 {\"id\":1,\"timestamp\":\"1970-01-01T00:00:09.000000Z\"," COUNTED "3.0}\n"
@@ -75,7 +74,6 @@ static void a_batch_with_windows(void **state)
 {
     world *world = *state;
     assert_int_equal(open_set(world, false, ROWS("(1, 0, 0, 'a')"), WINDOW), FRESHET_OK);
-    rank_rows(world);
     run_rows(world, ROWS("(1, 4" S ", 2, 'a'), (1, 5250000, 3, 'a'), (1, 3" S
                          ", 3, 'a'), (1, 5750000, 4, 'a')"));
     finish(world);
@@ -95,5 +93,5 @@ int main(void)
         cmocka_unit_test(a_batch_with_a_last_day),
         cmocka_unit_test(a_batch_with_windows),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up_ranks, tear_down);
 }

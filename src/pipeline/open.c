@@ -120,17 +120,29 @@ static bool wants_corrections(const freshet_pipeline *pipeline)
 }
 
 /* Stores that keep the row of the larger write timestamp need one for each row. */
-static freshet_code rank_rows(freshet_pipeline *pipeline, freshet_error *err)
+static bool wants_ranks(const freshet_pipeline *pipeline)
 {
     const declared_blocks *blocks = &pipeline->declaration->sink.writers;
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < blocks->n && !pipeline->options.debug; i++) {
+    bool wanted = false;
+    for (uint32_t i = 0; i < blocks->n && !pipeline->options.debug; i++) {
         const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
         const writer_ops *ops = registry_writer(kind->kind);
-        if (ops->wants_ranks != NULL && ops->wants_ranks(kind->options))
-            code = feature_set_rank_rows(pipeline->features, err);
+        wanted = wanted || (ops->wants_ranks != NULL && ops->wants_ranks(kind->options));
     }
-    return code;
+    return wanted;
+}
+
+static freshet_code open_features(freshet_pipeline *pipeline, problems *problems,
+                                  freshet_error *err)
+{
+    const feature_set_options options = {.declaration = pipeline->handle,
+                                         .session = pipeline->session,
+                                         .input = source_schema(pipeline->source),
+                                         .corrects = wants_corrections(pipeline),
+                                         .ranks = wants_ranks(pipeline),
+                                         .first_us = pipeline->dates.first_us,
+                                         .last_us = pipeline->dates.last_us};
+    return feature_set_open(&options, problems, &pipeline->features, err);
 }
 
 /* Resolves everything that the declaration names; its mistakes are all in `problems` afterwards. */
@@ -138,13 +150,7 @@ static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, fres
 {
     freshet_code code = open_source(pipeline, problems, err);
     if (code == FRESHET_OK)
-        code =
-            feature_set_open(pipeline->handle, pipeline->session, source_schema(pipeline->source),
-                             wants_corrections(pipeline), problems, &pipeline->features, err);
-    if (code == FRESHET_OK) {
-        feature_set_dates(pipeline->features, pipeline->dates.first_us, pipeline->dates.last_us);
-        code = rank_rows(pipeline, err);
-    }
+        code = open_features(pipeline, problems, err);
     if (code == FRESHET_OK)
         code = keep_output_types(pipeline, err);
     return code;

@@ -304,20 +304,20 @@ static void note_lag(freshet_pipeline *pipeline)
 }
 
 /* Which watermark each row has to do with: its reader's lane. Rows without a reader are of one. */
-static freshet_code set_lanes(freshet_pipeline *pipeline, const batch *rows, freshet_error *err)
+static freshet_code set_lanes(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
 {
-    uint32_t *lanes = NULL;
-    if (rows->rows != NULL) {
-        lanes = arena_alloc(pipeline->step_arena, (rows->n_rows + (size_t)1) * sizeof *lanes);
-        if (lanes == NULL)
-            return error_memory(err, "computing features");
-    }
-    for (uint32_t i = 0; lanes != NULL && i < rows->n_rows; i++) {
+    if (rows->rows == NULL)
+        return FRESHET_OK;
+    rows->lanes =
+        arena_alloc(pipeline->step_arena, (rows->n_rows + (size_t)1) * sizeof *rows->lanes);
+    if (rows->lanes == NULL)
+        return error_memory(err, "computing features");
+    for (uint32_t i = 0; i < rows->n_rows; i++) {
         const uint32_t reader = ROW_READER(rows->rows[i]);
         const batch *read = pipeline->readers[reader].batch;
-        lanes[i] = reader * LANES_MAX + read->origins[ROW_INDEX(rows->rows[i])].lane % LANES_MAX;
+        rows->lanes[i] =
+            reader * LANES_MAX + read->origins[ROW_INDEX(rows->rows[i])].lane % LANES_MAX;
     }
-    feature_set_lanes(pipeline->features, lanes);
     return FRESHET_OK;
 }
 
@@ -334,7 +334,7 @@ static freshet_code cut_to_dates(freshet_pipeline *pipeline, freshet_error *err)
                      &pipeline->delivery.rows, err);
 }
 
-static freshet_code compute(freshet_pipeline *pipeline, const batch *rows, freshet_error *err)
+static freshet_code compute(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
 {
     freshet_code code = set_lanes(pipeline, rows, err);
     if (code == FRESHET_OK)

@@ -70,7 +70,7 @@ typedef struct writer_ops {
      * writer without this, too. Lives until the next call of any kind. */
     const char *(*trouble)(freshet_writer *writer);
 
-    /* Does a writer with these options need the write timestamps of plain rows (feature_set_rank_rows)? NULL: no. */
+    /* Does a writer with these options need the write timestamps of plain rows (feature_set_options.ranks)? NULL: no. */
     bool (*wants_ranks)(const void *options);
 } writer_ops;
 

@@ -459,8 +459,13 @@ static feature_set *open_set(world *world, const pipeline_spec *spec, bool strea
                          declaration, &err) != FRESHET_OK)
         return NULL;
     problems *problems = problems_open(world->arena);
-    if (feature_set_open(*declaration, world->session, &world->rows_schema, spec->corrects,
-                         problems, &set, &err) != FRESHET_OK) {
+    const feature_set_options options = {.declaration = *declaration,
+                                         .session = world->session,
+                                         .input = &world->rows_schema,
+                                         .corrects = spec->corrects,
+                                         .first_us = INT64_MIN,
+                                         .last_us = INT64_MAX};
+    if (feature_set_open(&options, problems, &set, &err) != FRESHET_OK) {
         problems_report(problems, on_problem, world, &err);
         wrong(world, "the feature set: %s", err.text);
     }
@@ -742,12 +747,11 @@ static bool feed_stream(world *world, const pipeline_spec *spec, feature_set *se
         refusals refused = {.world = world,
                             .rows = arena_alloc(world->arena, (n + 1) * sizeof(uint32_t)),
                             .may = true};
-        uint32_t *lanes = arena_alloc(world->arena, (n + 1) * sizeof *lanes);
         bool *was_refused = arena_zero(world->arena, n + 1, sizeof *was_refused);
         batch in = make_batch(world, spec, first, n, NULL), out;
+        in.lanes = arena_alloc(world->arena, (n + 1) * sizeof *in.lanes);
         for (uint32_t i = 0; i < n; i++)
-            lanes[i] = spec->rows[first + i].lane;
-        feature_set_lanes(set, lanes);
+            in.lanes[i] = spec->rows[first + i].lane;
         if (feature_set_run(set, world->arena, &in, &out, refuse, &refused, &err) != FRESHET_OK)
             return wrong(world, "stream: %s", err.text);
         for (uint32_t i = 0; i < refused.n; i++)

@@ -261,7 +261,6 @@ static void more_than_one_run(void **state)
     open_stream(world,
                 TIME "  aggregated: {windows: {over: [100 hours], slide: 1 second}}\n" COUNT);
     batch in = rows_of(world, ROWS("(1, 0, 1, 'a'), (2, 0, 1, 'a'), (3, 900000" S ", 1, 'a')"));
-    feature_set_lanes(world->set, NULL);
     must(feature_set_run(world->set, world->arena, &in, &out, refuse, world, &err), &err);
     for (n = out.n_rows; feature_set_owes(world->set); n += out.n_rows, runs++) {
         assert_true(out.n_rows <= AGGREGATED_RUN_ROWS_MAX);

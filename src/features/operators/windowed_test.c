@@ -600,13 +600,13 @@ static void state_goes_on_in_another_set(void **state)
 static void all_changed_rows_are_given_again(void **state)
 {
     world *world = *state;
-    world->corrects = true;
+    world->options.corrects = true;
     open_stream(world, TIME "  features: [{name: s, type: string}, {name: f, from: x, window: "
                             "{functions: [sum], over: 4 seconds}}, {name: r, from: x, window: "
                             "{functions: [sum], over: 2 events, mode: row_windows}}, {name: both, "
                             "type: string, sql: \"concat(s, f__sum_over_4_seconds_fixed_windows, "
                             "'+', r__sum_over_2_events_row_windows)\"}]\n");
-    world->corrects = false;
+    world->options.corrects = false;
     run_rows(world, ROWS("(1, 10" S ", 1, 'a'), (1, 12500000, 2, 'b'), (1, 18" S ", 4, 'c')"));
     text_reset(&world->said);
     run_rows(world, ROWS("(1, 12100000, 8, 'd'), (2, 12" S ", 9, 'e'), (1, 13" S ", 16, 'f')"));
