@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
+
 typedef struct unit {
     const char *name;
     const char *plural; /* NULL: the same */
@@ -58,17 +60,10 @@ const char *value_boolean(const char *text, bool *into)
                    : "must be true or false";
 }
 
-/* Digits at *at into a number; false where there are none or too many. */
-static bool read_digits(const char **at, int64_t *into)
+/* Digits at *at into a number; false where they are too many. */
+static bool read_digits(const char **at, bool negative, int64_t *into)
 {
-    const char *start = *at;
-    int64_t value = 0;
-    for (; **at >= '0' && **at <= '9'; (*at)++)
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, **at - '0', &value))
-            return false;
-    *into = value;
-    return *at > start;
+    return number_digits(at, *at + strlen(*at), negative, into);
 }
 
 const char *value_integer(const char *text, int64_t *into)
@@ -79,11 +74,11 @@ const char *value_integer(const char *text, int64_t *into)
     if (*at < '0' || *at > '9')
         return "must be a whole number, such as 1000";
     int64_t value;
-    if (!read_digits(&at, &value))
+    if (!read_digits(&at, negative, &value))
         return "must be a whole number of at most 64 bits";
     if (*at != '\0')
         return "must be a whole number in plain digits, such as 1000000";
-    *into = negative ? -value : value;
+    *into = value;
     return NULL;
 }
 
@@ -105,7 +100,7 @@ const char *value_duration(const char *text, int64_t *into)
     if (*at < '0' || *at > '9')
         return "must be a number and a unit, such as \"10 minutes\"";
     int64_t number;
-    if (!read_digits(&at, &number))
+    if (!read_digits(&at, false, &number))
         return "is too long a time";
     if (*at == '.' || *at == ',')
         return "must be a whole number of a unit: write for example \"500 ms\" for half a second";
@@ -129,7 +124,7 @@ const char *value_bytes(const char *text, int64_t *into)
     if (*at < '0' || *at > '9')
         return "must be a number of bytes, such as \"64 MiB\", \"100 MB\" or 4096";
     int64_t number;
-    if (!read_digits(&at, &number))
+    if (!read_digits(&at, false, &number))
         return "is too large a size";
     if (*at == '.' || *at == ',')
         return "must be a whole number of a unit: write for example \"1500 MB\" for 1.5 GB";

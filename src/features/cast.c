@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "features/cast_text.h"
@@ -131,7 +132,7 @@ static void decimal_to_integer(casting *casting)
 {
     const int128 *from = casting->from->data;
     int32_t *into = casting->into->data;
-    int128 one = cast_power_of_ten(casting->from->type->scale);
+    int128 one = number_power_of_ten(casting->from->type->scale);
     for (uint64_t row = 0; row < casting->n; row++) {
         int128 whole = from[row] / one;
         if (FITS_INTEGER(whole))
@@ -146,7 +147,7 @@ static void decimal_to_whole(casting *casting, int64_t units)
 {
     const int128 *from = casting->from->data;
     int64_t *into = casting->into->data;
-    int128 one = cast_power_of_ten(casting->from->type->scale);
+    int128 one = number_power_of_ten(casting->from->type->scale);
     for (uint64_t row = 0; row < casting->n; row++) {
         int128 value = from[row] / one;
         int128 fraction = from[row] % one;
@@ -181,7 +182,7 @@ static void decimal_to_float(casting *casting)
     const int128 *from = casting->from->data;
     float *into = casting->into->data;
     for (uint64_t row = 0; row < casting->n; row++)
-        into[row] = cast_decimal_to_float(from[row], casting->from->type->scale);
+        into[row] = number_float_of_decimal(from[row], casting->from->type->scale);
 }
 
 static void decimal_to_double(casting *casting)
@@ -189,7 +190,7 @@ static void decimal_to_double(casting *casting)
     const int128 *from = casting->from->data;
     double *into = casting->into->data;
     for (uint64_t row = 0; row < casting->n; row++)
-        into[row] = cast_decimal_to_double(from[row], casting->from->type->scale);
+        into[row] = number_double_of_decimal(from[row], casting->from->type->scale);
 }
 
 /* A kernel from a number that is `value` times 10^-SCALE. */
@@ -216,7 +217,7 @@ static void float_to_decimal(casting *casting)
     int128 *into = casting->into->data;
     const type *type = casting->into->type;
     for (uint64_t row = 0; row < casting->n; row++)
-        if (!cast_double_to_decimal((double)from[row], type->width, type->scale, &into[row]))
+        if (!number_decimal_of_double((double)from[row], type->width, type->scale, &into[row]))
             cast_fail(casting, row);
 }
 
@@ -226,7 +227,7 @@ static void double_to_decimal(casting *casting)
     int128 *into = casting->into->data;
     const type *type = casting->into->type;
     for (uint64_t row = 0; row < casting->n; row++)
-        if (!cast_double_to_decimal(from[row], type->width, type->scale, &into[row]))
+        if (!number_decimal_of_double(from[row], type->width, type->scale, &into[row]))
             cast_fail(casting, row);
 }
 
@@ -248,7 +249,7 @@ static void double_to_decimal(casting *casting)
 static bool read_integer(const char *text, size_t length, int32_t *into)
 {
     int64_t value;
-    if (!cast_read_bigint(text, length, &value) || !FITS_INTEGER(value))
+    if (!number_integer(text, length, NUMBER_SPARK, INT32_MIN, INT32_MAX, &value))
         return false;
     *into = (int32_t)value;
     return true;
@@ -256,12 +257,13 @@ static bool read_integer(const char *text, size_t length, int32_t *into)
 
 FROM_TEXT(string_to_boolean, uint8_t, cast_read_boolean(text, length, &into[row]))
 FROM_TEXT(string_to_integer, int32_t, read_integer(text, length, &into[row]))
-FROM_TEXT(string_to_bigint, int64_t, cast_read_bigint(text, length, &into[row]))
-FROM_TEXT(string_to_float, float, cast_read_float(text, length, &into[row]))
-FROM_TEXT(string_to_double, double, cast_read_double(text, length, &into[row]))
+FROM_TEXT(string_to_bigint, int64_t,
+          number_integer(text, length, NUMBER_SPARK, INT64_MIN, INT64_MAX, &into[row]))
+FROM_TEXT(string_to_float, float, number_float(text, length, NUMBER_SPARK, &into[row]))
+FROM_TEXT(string_to_double, double, number_double(text, length, NUMBER_SPARK, &into[row]))
 FROM_TEXT(string_to_decimal, int128,
-          cast_read_decimal(text, length, casting->into->type->width, casting->into->type->scale,
-                            &into[row]))
+          number_decimal(text, length, NUMBER_SPARK, casting->into->type->width,
+                         casting->into->type->scale, &into[row]))
 FROM_TEXT(string_to_date, int32_t, date_parse(text, length, &into[row]))
 FROM_TEXT(string_to_timestamp, int64_t, timestamp_parse(text, length, &into[row]))
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "features/cast.h"
@@ -631,28 +632,31 @@ static void test_round_trips(void **state)
     for (int i = 0; i < 20000; i++) {
         uint64_t bits = chance() >> (chance() % 64);
         int64_t whole = (int64_t)(chance() & 1 ? bits : -bits), whole_back = 0;
-        assert_true(cast_read_bigint(text, cast_write_bigint(text, whole), &whole_back));
+        assert_true(number_integer(text, cast_write_bigint(text, whole), NUMBER_SPARK, INT64_MIN,
+                                   INT64_MAX, &whole_back));
         assert_int_equal(whole, whole_back);
 
         double real, real_back;
         bits = chance();
         memcpy(&real, &bits, sizeof real);
         if (!isnan(real)) {
-            assert_true(cast_read_double(text, cast_write_double(text, real), &real_back));
+            assert_true(
+                number_double(text, cast_write_double(text, real), NUMBER_SPARK, &real_back));
             assert_memory_equal(&real, &real_back, sizeof real);
         }
         float small, small_back;
         uint32_t half = (uint32_t)bits;
         memcpy(&small, &half, sizeof small);
         if (!isnan(small)) {
-            assert_true(cast_read_float(text, cast_write_float(text, small), &small_back));
+            assert_true(
+                number_float(text, cast_write_float(text, small), NUMBER_SPARK, &small_back));
             assert_memory_equal(&small, &small_back, sizeof small);
         }
         unsigned scale = (unsigned)(chance() % 39);
         int128 decimal = (int128)(int64_t)chance() * (int64_t)(chance() >> 6), decimal_back;
-        if (decimal < cast_power_of_ten(38) && decimal > -cast_power_of_ten(38)) {
+        if (decimal < number_power_of_ten(38) && decimal > -number_power_of_ten(38)) {
             size_t length = cast_write_decimal(text, decimal, scale);
-            assert_true(cast_read_decimal(text, length, 38, scale, &decimal_back));
+            assert_true(number_decimal(text, length, NUMBER_SPARK, 38, scale, &decimal_back));
             assert_true(decimal == decimal_back);
         }
         int64_t time = (int64_t)chance() / 2, time_back;
@@ -691,10 +695,10 @@ static void test_doubles_are_nearest(void **state)
                               chance() >> (chance() % 64), (int)(chance() % 60) - 30);
         double real;
         float small;
-        assert_true(cast_read_double(text, (size_t)length, &real));
+        assert_true(number_double(text, (size_t)length, NUMBER_SPARK, &real));
         assert_true(real == strtod(text, NULL));
         float nearest = strtof(text, NULL);
-        assert_int_equal(cast_read_float(text, (size_t)length, &small), !isinf(nearest));
+        assert_int_equal(number_float(text, (size_t)length, NUMBER_SPARK, &small), !isinf(nearest));
         assert_true(isinf(nearest) || small == nearest);
     }
 }
@@ -710,12 +714,12 @@ static void test_rescale_against_digits(void **state)
         if (width == 0)
             width = 1;
         int128 value = (int128)(int64_t)chance() * (int64_t)(chance() >> (chance() % 64));
-        if (value >= cast_power_of_ten(38) || value <= -cast_power_of_ten(38))
+        if (value >= number_power_of_ten(38) || value <= -number_power_of_ten(38))
             continue;
         int128 direct = 0, by_text = 0;
         bool fits = cast_rescale(value, from, width, to, &direct);
         size_t length = cast_write_decimal(text, value, from);
-        assert_int_equal(fits, cast_read_decimal(text, length, width, to, &by_text));
+        assert_int_equal(fits, number_decimal(text, length, NUMBER_SPARK, width, to, &by_text));
         assert_true(!fits || direct == by_text);
     }
 }
@@ -729,8 +733,8 @@ static void test_decimals_to_reals(void **state)
         unsigned scale = (unsigned)(chance() % 39);
         int128 value = (int128)(int64_t)chance() * (int64_t)(chance() >> (7 + chance() % 57));
         text[cast_write_decimal(text, value, scale)] = '\0';
-        assert_true(cast_decimal_to_double(value, scale) == strtod(text, NULL));
-        assert_true(cast_decimal_to_float(value, scale) == strtof(text, NULL));
+        assert_true(number_double_of_decimal(value, scale) == strtod(text, NULL));
+        assert_true(number_float_of_decimal(value, scale) == strtof(text, NULL));
     }
 }
 

@@ -32,11 +32,6 @@
 #define CAST_TEXT_MAX 48u
 
 bool cast_read_boolean(const char *text, size_t length, uint8_t *into);
-bool cast_read_bigint(const char *text, size_t length, int64_t *into);
-bool cast_read_double(const char *text, size_t length, double *into);
-bool cast_read_float(const char *text, size_t length, float *into);
-bool cast_read_decimal(const char *text, size_t length, unsigned width, unsigned scale,
-                       int128 *into);
 
 size_t cast_write_bigint(char *into, int64_t value);
 size_t cast_write_double(char *into, double value);
@@ -45,18 +40,8 @@ size_t cast_write_decimal(char *into, int128 value, unsigned scale);
 size_t cast_write_date(char *into, int32_t days);
 size_t cast_write_timestamp(char *into, int64_t time_us);
 
-/* 10 to the power n, n at most 38. */
-int128 cast_power_of_ten(unsigned n);
-
 /* The value at another scale, rounded half up (away from zero); false where it has more than
  * `width` digits then. */
 bool cast_rescale(int128 value, unsigned from_scale, unsigned width, unsigned scale, int128 *into);
-
-/* A double as Spark takes it for decimals: the decimal number that is its shortest text. */
-bool cast_double_to_decimal(double value, unsigned width, unsigned scale, int128 *into);
-
-/* The double or float nearest to value / 10^scale. */
-double cast_decimal_to_double(int128 value, unsigned scale);
-float cast_decimal_to_float(int128 value, unsigned scale);
 
 #endif

@@ -1,176 +1,14 @@
-/* cell.c - see cell.h. Numbers are first checked against one small grammar, and then converted. */
+/* cell.c - see cell.h. */
 #include "formats/cell.h"
 
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
+#include "base/timestamp.h"
+
 #define WHOLE_MAX 9007199254740992.0 /* 2^53 */
-#define EXPONENT_MAX 100000
-
-/* The parts of a number as text: sign, digits before and after the point, exponent. */
-typedef struct number {
-    bool negative;
-    const char *whole, *fraction;
-    size_t n_whole, n_fraction;
-    int32_t exponent;
-} number;
-
-static size_t count_digits(const char *text, const char *end)
-{
-    const char *at = text;
-
-    while (at < end && *at >= '0' && *at <= '9')
-        at++;
-    return (size_t)(at - text);
-}
-
-static bool number_exponent(const char *at, const char *end, int32_t *exponent)
-{
-    bool negative = false;
-    int32_t sum = 0;
-
-    if (at < end && (*at == '+' || *at == '-'))
-        negative = *at++ == '-';
-    if (at == end || count_digits(at, end) != (size_t)(end - at))
-        return false;
-    for (; at < end; at++)
-        if (sum < EXPONENT_MAX)
-            sum = sum * 10 + (*at - '0');
-    *exponent = negative ? -sum : sum;
-    return true;
-}
-
-static bool number_read(const char *text, size_t length, number *out)
-{
-    const char *at = text;
-    const char *end = text + length;
-
-    *out = (number){0};
-    if (length > CELL_NUMBER_BYTES_MAX)
-        return false;
-    if (at < end && (*at == '+' || *at == '-'))
-        out->negative = *at++ == '-';
-    out->whole = at;
-    out->n_whole = count_digits(at, end);
-    at += out->n_whole;
-    out->fraction = at;
-    if (at < end && *at == '.') {
-        out->fraction = ++at;
-        out->n_fraction = count_digits(at, end);
-        at += out->n_fraction;
-    }
-    if (out->n_whole + out->n_fraction == 0)
-        return false;
-    if (at == end)
-        return true;
-    if (*at != 'e' && *at != 'E')
-        return false;
-    return number_exponent(at + 1, end, &out->exponent);
-}
-
-bool cell_integer(const char *text, size_t length, int64_t minimum, int64_t maximum, int64_t *out)
-{
-    number it;
-    int64_t value = 0;
-
-    if (!number_read(text, length, &it) || it.exponent != 0 || it.n_whole == 0)
-        return false;
-    for (size_t i = 0; i < it.n_fraction; i++)
-        if (it.fraction[i] != '0')
-            return false;
-    for (size_t i = 0; i < it.n_whole; i++) {
-        int64_t digit = it.whole[i] - '0';
-        if (__builtin_mul_overflow(value, (int64_t)10, &value) ||
-            __builtin_add_overflow(value, it.negative ? -digit : digit, &value))
-            return false;
-    }
-    if (value < minimum || value > maximum)
-        return false;
-    *out = value;
-    return true;
-}
-
-static locale_t plain_locale;
-static pthread_once_t plain_locale_once = PTHREAD_ONCE_INIT;
-
-static void make_plain_locale(void)
-{
-    plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-}
-
-bool cell_double(const char *text, size_t length, double *out)
-{
-    static const struct {
-        const char *name;
-        double value;
-    } names[] = {
-        {"NaN", NAN}, {"Infinity", INFINITY}, {"+Infinity", INFINITY}, {"-Infinity", -INFINITY}};
-    char copy[CELL_NUMBER_BYTES_MAX + 1];
-    number it;
-    double value;
-    locale_t before;
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (strlen(names[i].name) == length && memcmp(names[i].name, text, length) == 0) {
-            *out = names[i].value;
-            return true;
-        }
-    if (!number_read(text, length, &it))
-        return false;
-    pthread_once(&plain_locale_once, make_plain_locale);
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    before = plain_locale == (locale_t)0 ? (locale_t)0 : uselocale(plain_locale);
-    value = strtod(copy, NULL);
-    if (before != (locale_t)0)
-        uselocale(before);
-    if (isinf(value))
-        return false;
-    *out = value;
-    return true;
-}
-
-/* The i-th digit of whole and fraction taken as one row of digits. */
-static int digit_at(const number *it, size_t i)
-{
-    return (i < it->n_whole ? it->whole[i] : it->fraction[i - it->n_whole]) - '0';
-}
-
-bool cell_decimal(const char *text, size_t length, unsigned width, unsigned scale, int128 *out)
-{
-    number it;
-    size_t n, first = 0;
-    int64_t taken; /* how many digits, from the first that is not 0, make the value */
-    int128 value = 0;
-    int128 limit = 1;
-
-    if (!number_read(text, length, &it))
-        return false;
-    n = it.n_whole + it.n_fraction;
-    while (first < n && digit_at(&it, first) == 0)
-        first++;
-    taken = (int64_t)it.n_whole - (int64_t)first + it.exponent + (int64_t)scale;
-    if (first == n || taken < 0) {
-        *out = 0;
-        return true;
-    }
-    if (taken > (int64_t)width)
-        return false;
-    for (int64_t i = 0; i < taken; i++)
-        value = value * 10 + (first + (size_t)i < n ? digit_at(&it, first + (size_t)i) : 0);
-    if (first + (size_t)taken < n && digit_at(&it, first + (size_t)taken) >= 5)
-        value++;
-    for (unsigned i = 0; i < width; i++)
-        limit *= 10;
-    if (value >= limit)
-        return false;
-    *out = it.negative ? -value : value;
-    return true;
-}
 
 bool cell_boolean(const char *text, size_t length, uint8_t *out)
 {
@@ -183,6 +21,32 @@ bool cell_boolean(const char *text, size_t length, uint8_t *out)
         return true;
     }
     return false;
+}
+
+bool cell_parse(column *column, uint64_t row, const char *text, size_t length)
+{
+    const unsigned rules = NUMBER_STRICT;
+    int64_t whole;
+
+    switch (column->type->kind) {
+    case TYPE_BOOLEAN: return cell_boolean(text, length, &((uint8_t *)column->data)[row]);
+    case TYPE_DATE: return date_parse(text, length, &((int32_t *)column->data)[row]);
+    case TYPE_TIMESTAMP: return timestamp_parse(text, length, &((int64_t *)column->data)[row]);
+    case TYPE_INTEGER:
+        if (!number_integer(text, length, rules, INT32_MIN, INT32_MAX, &whole))
+            return false;
+        ((int32_t *)column->data)[row] = (int32_t)whole;
+        return true;
+    case TYPE_BIGINT:
+        return number_integer(text, length, rules, INT64_MIN, INT64_MAX,
+                              &((int64_t *)column->data)[row]);
+    case TYPE_FLOAT: return number_float(text, length, rules, &((float *)column->data)[row]);
+    case TYPE_DOUBLE: return number_double(text, length, rules, &((double *)column->data)[row]);
+    case TYPE_DECIMAL:
+        return number_decimal(text, length, rules, column->type->width, column->type->scale,
+                              &((int128 *)column->data)[row]);
+    default: return false;
+    }
 }
 
 static int base64_value(char c)

@@ -1,24 +1,15 @@
 /* cell.h - texts to values: what the JSON and CSV decoders have in common.
  *
  * Each function reads a whole text and is strict: false, with *out untouched, where it is no value
- * of that type or does not fit. Nothing here depends on the process's locale. Any thread may call.
+ * of that type or does not fit. Numbers are base/number.h's. Any thread may call.
  */
 #ifndef FRESHET_FORMATS_CELL_H
 #define FRESHET_FORMATS_CELL_H
 
 #include "base/batch.h"
 
-#define CELL_NUMBER_BYTES_MAX 1024 /* longer texts are no numbers */
-
-/* An optional sign and digits; a fraction may follow if it is zero ("3.0"). */
-bool cell_integer(const char *text, size_t length, int64_t minimum, int64_t maximum, int64_t *out);
-
-/* A decimal number with optional sign, fraction and exponent; NaN, Infinity, -Infinity. A number
- * too large for a double is refused. */
-bool cell_double(const char *text, size_t length, double *out);
-
-/* A decimal number as above, exactly, rounded half up (away from zero) to the scale. */
-bool cell_decimal(const char *text, size_t length, unsigned width, unsigned scale, int128 *out);
+/* A text as the cell of a column of any simple type but string and binary. */
+bool cell_parse(column *column, uint64_t row, const char *text, size_t length);
 
 /* true or false, in any case. */
 bool cell_boolean(const char *text, size_t length, uint8_t *out);

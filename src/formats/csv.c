@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
-#include "base/timestamp.h"
 #include "formats/cell.h"
 
 #define UNMAPPED UINT32_MAX
@@ -292,38 +292,6 @@ void csv_begin(csv_decoder *decoder, batch *into)
     decoder->into = into;
 }
 
-static void csv_trim(const char **text, uint32_t *length)
-{
-    while (*length > 0 && (unsigned char)**text <= ' ') {
-        (*text)++;
-        (*length)--;
-    }
-    while (*length > 0 && (unsigned char)(*text)[*length - 1] <= ' ')
-        (*length)--;
-}
-
-static bool decode_number(column *column, uint32_t row, const char *text, size_t length)
-{
-    int64_t whole;
-    double real;
-
-    switch (column->type->kind) {
-    case TYPE_INTEGER:
-        if (!cell_integer(text, length, INT32_MIN, INT32_MAX, &whole))
-            return false;
-        ((int32_t *)column->data)[row] = (int32_t)whole;
-        return true;
-    case TYPE_BIGINT:
-        return cell_integer(text, length, INT64_MIN, INT64_MAX, &((int64_t *)column->data)[row]);
-    case TYPE_FLOAT:
-        return cell_double(text, length, &real) && cell_float(real, &((float *)column->data)[row]);
-    case TYPE_DOUBLE: return cell_double(text, length, &((double *)column->data)[row]);
-    default:
-        return cell_decimal(text, length, column->type->width, column->type->scale,
-                            &((int128 *)column->data)[row]);
-    }
-}
-
 /* Base64 text; *memory is set to false where memory is out. */
 static bool decode_binary(arena *arena, column *column, uint32_t row, const char *text,
                           uint32_t length, bool *memory)
@@ -357,14 +325,11 @@ static bool decode_field(csv_decoder *decoder, column *column, const csv_field *
         ((cell_text *)column->data)[row] = text_of(text, length);
         return true;
     }
-    csv_trim(&text, &length);
-    switch (column->type->kind) {
-    case TYPE_BOOLEAN: return cell_boolean(text, length, &((uint8_t *)column->data)[row]);
-    case TYPE_BINARY: return decode_binary(decoder->into->arena, column, row, text, length, memory);
-    case TYPE_DATE: return date_parse(text, length, &((int32_t *)column->data)[row]);
-    case TYPE_TIMESTAMP: return timestamp_parse(text, length, &((int64_t *)column->data)[row]);
-    default: return decode_number(column, row, text, length);
-    }
+    size_t rest = length;
+    number_trim(&text, &rest);
+    return column->type->kind == TYPE_BINARY
+               ? decode_binary(decoder->into->arena, column, row, text, (uint32_t)rest, memory)
+               : cell_parse(column, row, text, rest);
 }
 
 static freshet_code refuse_field(csv_decoder *decoder, uint32_t column, const csv_field *field,

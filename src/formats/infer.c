@@ -13,6 +13,7 @@
 #include <yyjson.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "formats/cell.h"
@@ -258,9 +259,9 @@ static unsigned kinds_of(const char *text, uint32_t length)
     if (cell_boolean(text, length, &truth))
         kinds |= SEEN_BOOLEAN;
     if (!leading_zero && memchr(text, '.', length) == NULL &&
-        cell_integer(text, length, INT64_MIN, INT64_MAX, &number))
+        number_integer(text, length, NUMBER_STRICT, INT64_MIN, INT64_MAX, &number))
         kinds |= SEEN_BIGINT;
-    if (!leading_zero && cell_double(text, length, &real))
+    if (!leading_zero && number_double(text, length, NUMBER_STRICT, &real))
         kinds |= SEEN_DOUBLE;
     if (has_date_form(text, length)) {
         if (length == 10 && date_parse(text, length, &days))

@@ -15,6 +15,7 @@
 #include <yyjson.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "formats/cell.h"
@@ -285,11 +286,12 @@ static outcome decode_integer(json_decoder *decoder, column *column, uint64_t ro
     } else if (yyjson_is_real(value)) {
         fits = cell_whole(unsafe_yyjson_get_real(value), minimum, maximum, &number);
     } else if (yyjson_is_raw(value)) {
-        fits = cell_integer(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), minimum,
-                            maximum, &number);
+        fits = number_integer(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
+                              NUMBER_STRICT, minimum, maximum, &number);
         if (!fits) {
             double real;
-            fits = cell_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), &real) &&
+            fits = number_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
+                                 NUMBER_STRICT, &real) &&
                    cell_whole(real, minimum, maximum, &number);
         }
     }
@@ -313,11 +315,13 @@ static outcome decode_double(json_decoder *decoder, column *column, uint64_t row
     } else if (yyjson_is_sint(value)) {
         number = (double)unsafe_yyjson_get_sint(value);
     } else if (yyjson_is_raw(value)) {
-        if (!cell_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), &number))
+        if (!number_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
+                           NUMBER_STRICT, &number))
             return no_fit(decoder, column->type, value, NULL);
     } else if (yyjson_equals_str(value, "NaN") || yyjson_equals_str(value, "Infinity") ||
                yyjson_equals_str(value, "-Infinity")) {
-        cell_double(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value), &number);
+        number_double(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value), NUMBER_STRICT,
+                      &number);
     } else {
         return no_fit(decoder, column->type, value, NULL);
     }
@@ -334,8 +338,8 @@ static outcome decode_decimal(json_decoder *decoder, column *column, uint64_t ro
     if (yyjson_is_num(value))
         return NEEDS_EXACT;
     if (!(yyjson_is_raw(value) || yyjson_is_str(value)) ||
-        !cell_decimal(value->uni.str, unsafe_yyjson_get_len(value), column->type->width,
-                      column->type->scale, &((int128 *)column->data)[row]))
+        !number_decimal(value->uni.str, unsafe_yyjson_get_len(value), NUMBER_STRICT,
+                        column->type->width, column->type->scale, &((int128 *)column->data)[row]))
         return no_fit(decoder, column->type, value, NULL);
     return FITS;
 }

@@ -9,8 +9,8 @@
 #include <sqlite3.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
-#include "base/timestamp.h"
 #include "formats/cell.h"
 #include "sql/sql.h"
 
@@ -282,45 +282,21 @@ static bool take_whole(int64_t value, column *column, uint32_t row)
     case TYPE_DOUBLE: ((double *)column->data)[row] = (double)value; return true;
     case TYPE_DECIMAL:
         snprintf(digits, sizeof(digits), "%lld", (long long)value);
-        return cell_decimal(digits, strlen(digits), column->type->width, column->type->scale,
-                            &((int128 *)column->data)[row]);
+        return cell_parse(column, row, digits, strlen(digits));
     default: return false;
     }
 }
 
 static bool take_real(double value, column *column, uint32_t row)
 {
-    char digits[400];
-    double again;
-
     switch (column->type->kind) {
     case TYPE_DOUBLE: ((double *)column->data)[row] = value; return true;
     case TYPE_BIGINT:
         return cell_whole(value, INT64_MIN, INT64_MAX, &((int64_t *)column->data)[row]);
-    case TYPE_DECIMAL: /* the shortest text of it is what was written */
-        for (int precision = 15; precision <= 17; precision++) {
-            snprintf(digits, sizeof(digits), "%.*g", precision, value);
-            if (cell_double(digits, strlen(digits), &again) && again == value)
-                break;
-        }
-        return cell_decimal(digits, strlen(digits), column->type->width, column->type->scale,
-                            &((int128 *)column->data)[row]);
+    case TYPE_DECIMAL:
+        return number_decimal_of_double(value, column->type->width, column->type->scale,
+                                        &((int128 *)column->data)[row]);
     default: return false;
-    }
-}
-
-static bool take_parsed(const char *text, size_t length, column *column, uint32_t row)
-{
-    switch (column->type->kind) {
-    case TYPE_BOOLEAN: return cell_boolean(text, length, &((uint8_t *)column->data)[row]);
-    case TYPE_DATE: return date_parse(text, length, &((int32_t *)column->data)[row]);
-    case TYPE_TIMESTAMP: return timestamp_parse(text, length, &((int64_t *)column->data)[row]);
-    case TYPE_DOUBLE: return cell_double(text, length, &((double *)column->data)[row]);
-    case TYPE_BIGINT:
-        return cell_integer(text, length, INT64_MIN, INT64_MAX, &((int64_t *)column->data)[row]);
-    default:
-        return cell_decimal(text, length, column->type->width, column->type->scale,
-                            &((int128 *)column->data)[row]);
     }
 }
 
@@ -339,7 +315,7 @@ static bool take_value(table_sqlite *it, int i, column *column, uint32_t row, ar
     case SQLITE_TEXT: {
         const char *text = (const char *)sqlite3_column_text(it->statement, i);
         return column->type->kind != TYPE_BINARY &&
-               take_parsed(text, (size_t)sqlite3_column_bytes(it->statement, i), column, row);
+               cell_parse(column, row, text, (size_t)sqlite3_column_bytes(it->statement, i));
     }
     default: return false;
     }
