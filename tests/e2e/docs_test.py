@@ -1,10 +1,14 @@
-"""What docs/guide/windows.md shows is what comes out: its tables, row for row."""
+# release
+"""The documents say what is: their tables, row for row; every verb, option and field; their links; their program."""
 
+import glob
 import json
 import os
 import re
+import subprocess
+import unittest
 
-from freshet_testing import SOURCE, Case
+from freshet_testing import FRESHET, PRESET, SOURCE, Case
 
 EVENTS = {"12:00:10": 10, "12:00:40": 20, "12:01:10": None, "12:01:40.2": 30, "12:01:40.9": 60}
 IN_TIME = ["12:00:10", "12:00:40", "12:01:10", "12:01:40.2", "12:01:40.9"]
@@ -31,12 +35,25 @@ def shown(value):
     return "null" if value is None else "%d" % value if value == int(value) else "%.2f" % value
 
 
+def read(*names):
+    with open(os.path.join(SOURCE, *names), encoding="utf-8") as file:
+        return file.read()
+
+
+def files(ending, folder=SOURCE):
+    """The files of the checkout with this ending: not what was built or installed into it."""
+    found = []
+    for path, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name[0] != "." and name not in ("build", "target")]
+        found += [os.path.join(path, name) for name in names if name.endswith(ending)]
+    return sorted(found)
+
+
 class WindowsPageTest(Case):
 
     def setUp(self):
         super().setUp()
-        with open(os.path.join(SOURCE, "docs", "guide", "windows.md"), encoding="utf-8") as file:
-            self.fixed, self.rows, self.stream = tables(file.read())[:3]
+        self.fixed, self.rows, self.stream = tables(read("docs", "guide", "windows.md"))[:3]
 
     def computed(self, window, order, stream=False):
         """Time, value, count and mean of each row, as the page writes them."""
@@ -60,3 +77,182 @@ class WindowsPageTest(Case):
         """In the order in which they come; late rows are followed by the newest row."""
         rows = [[row[0], row[2], row[3]] for row in self.computed(FIXED, AS_COMING, stream=True)]
         self.assertEqual(rows, [row[1:4] for row in self.stream[1:]])
+
+
+class ReadmeTest(Case):
+    """What the README says to do gives what it shows."""
+
+    def test_the_tour(self):
+        page = read("README.md")
+        declared, = re.findall(r"(?ms)^```yaml\n(.*?)^```", page)
+        rows, = re.findall(r"(?ms)^```json\n(.*?)^```", page)
+        asked, answer = re.search(r"(?ms)^\$ freshet query '(.*?)' --format table\n(.*?)^```", page).groups()
+        self.write("orders.yaml", declared)
+        self.write("orders/1.jsonl", rows)
+        self.good("check", "orders.yaml")
+        run = self.start_run("orders.yaml", "--progress", "none", pipeline="shop")
+        told = self.until(lambda: next((told for told in [json.loads(self.good("status", "--pipeline", "shop"))]
+                                        if told["rows_read"] == rows.count("\n")), None), "all orders read", run)
+        self.assertEqual(told["dead_letters"], 1)
+        self.until(lambda: self.good("query", asked, "--format", "table") == answer, "the answer shown", run)
+        self.assertEqual(run.stop().code, 0)
+        self.assertEqual(len(self.read_lines("shop.dead_letters.jsonl")), 1)
+
+
+class CommandLinePageTest(Case):
+    """docs/reference/command-line.md and the binary tell of the same verbs, options, fields and variables."""
+
+    NOT_READY = """version: 1
+pipeline: orders
+source:
+  readers:
+    - id: orders
+      kafka: {topic: orders, brokers: "127.0.0.1:1", value: {format: json, schema: {id: bigint, at: timestamp}}}
+      stream: true
+  query: select id, "at" from orders
+feature_set:
+  name: orders
+  entity: order
+  description: Orders.
+  keys: [{name: id, type: bigint}]
+  timestamp: {from: at}
+  features: [{name: id2, type: bigint, sql: id * 2}]
+sink: {writers: [{history: {path: out}}]}
+"""
+
+    def setUp(self):
+        super().setUp()
+        self.sections = dict(part.split("\n", 1) for part in
+                             re.split(r"(?m)^## ", read("docs", "reference", "command-line.md"))[1:])
+        self.verbs = re.findall(r"(?m)^    ([a-z]+(?: [a-z]+)?) +(?:FILE|'SQL')? {2,}",
+                                self.good("--help").split("Usage:")[1].split("Try:")[0])
+
+    def first_cells(self, section, heading):
+        """What the table of a section with this first heading has in its first column."""
+        return [row[0] for table in tables(self.sections[section]) if table[0][0] == heading for row in table[1:]]
+
+    def test_verbs(self):
+        self.assertGreater(len(self.verbs), 10)
+        self.assertEqual([name[8:] for name in self.sections if name.startswith("freshet ")], self.verbs)
+
+    def test_options(self):
+        """Of the choices of an option, too, each stands in its row."""
+        for verb in self.verbs:
+            told = self.good(*verb.split(), "--help")
+            options = re.findall(r"(?m)^    --([a-z-]+) ?(\S*)", told.partition("Options:\n")[2].partition("\n\n")[0])
+            written = [re.fullmatch(r"`--([a-z-]+)(?: (\S+))?`", cell).groups()
+                       for cell in self.first_cells("freshet " + verb, "option")]
+            self.assertEqual([name for name, _ in written], [name for name, _ in options], verb)
+            for (name, value), (_, page) in zip(options, written):
+                if "|" not in value:
+                    self.assertEqual(page or "", value, f"{verb} --{name}")
+                for choice in value.split("|") if "|" in value else ():
+                    row = next(line for line in self.sections["freshet " + verb].splitlines() if f"`--{name} " in line)
+                    self.assertIn(f"`{choice}`", row, f"{verb} --{name}")
+
+    def test_fields_of_status(self):
+        self.write("orders.yaml", self.NOT_READY)
+        run = self.start("run", "orders.yaml", "--progress", "none")
+        self.until(lambda: os.path.exists(self.path("run", "orders.sock")), "the socket", run)
+        told = self.until(lambda: self.freshet("status", "--pipeline", "orders"), "an answer", run)
+        told = self.until(lambda: next((said for said in [self.freshet("status", "--pipeline", "orders")]
+                                        if said.code == 75), None), "not ready", run)
+        run.stop()
+        self.assertEqual(self.first_cells("freshet status", "field"), [f"`{name}`" for name in json.loads(told.out)])
+
+    def test_exit_codes(self):
+        told = re.findall(r"\b(\d+) ", self.good("--help").split("Exit codes:")[1])
+        self.assertEqual([code for code in self.first_cells("Exit codes", "code") if code != "3"], told)
+
+    def test_environment_variables(self):
+        asked = set()
+        for path in files(".c", os.path.join(SOURCE, "src")):
+            if path.endswith("_test.c"):
+                continue
+            text = read(path)
+            asked.update(re.findall(r'getenv\("(\w+)"\)', text), re.findall(r'"(CASSANDRA_[A-Z_]+)"', text))
+        for path in files(".c", os.path.join(SOURCE, "src")) + files(".h", os.path.join(SOURCE, "src")):
+            asked.update(re.findall(r'#define \w+_(?:VARIABLE|ENVIRONMENT) "(\w+)"', read(path)))
+        cells = self.first_cells("Environment variables", "variable")
+        self.assertEqual(set(re.findall(r"`(\w+)`", " ".join(cells))), asked)
+
+
+def without_blocks(text):
+    return re.sub(r"(?ms)^```.*?^```", "", text)
+
+
+def anchors(text):
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"(?m)^#+ (.*)$", without_blocks(text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+class LinksTest(unittest.TestCase):
+    """Nothing that a page names is missing: other pages, their headings, files of the source."""
+
+    FOLDERS = "adapters|bench|cmake|docs|examples|include|scripts|src|tests"
+
+    def test_links(self):
+        n, missing = 0, []
+        for path in files(".md"):
+            for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(read(path))):
+                if "://" in target:
+                    continue
+                n += 1
+                name, _, anchor = target.partition("#")
+                to = os.path.normpath(os.path.join(os.path.dirname(path), name)) if name else path
+                if not os.path.exists(to) or (anchor and anchor not in anchors(read(to))):
+                    missing.append(f"{path}: {target}")
+        self.assertEqual(missing, [])
+        self.assertGreater(n, 50)
+
+    def names(self, text):
+        """The files and folders that a text names in backticks; * and words in capitals stand for any name."""
+        for name in re.findall(r"`([\w./*-]+)`", text):
+            whole = re.fullmatch(rf"(?:{self.FOLDERS})/[\w./*-]*", name)
+            if whole or re.fullmatch(r"[\w/*-]+\.(?:c|h|py)", name):
+                yield re.sub(r"(?<![a-z])[A-Z]+(?![a-z])", "*", name)
+
+    def is_there(self, name, beside):
+        near = (os.path.join(SOURCE, name), os.path.join(SOURCE, "src", name), os.path.join(beside, name),
+                os.path.join(SOURCE, "include", name))
+        return any(glob.glob(place) for place in near) or \
+            ("/" not in name and glob.glob(os.path.join(SOURCE, "[a-z]*", "**", name), recursive=True))
+
+    def test_named_files(self):
+        n, missing = 0, []
+        for path in files(".md"):
+            if path.endswith("CHANGELOG.md") or "/golden/" in path:
+                continue
+            for name in self.names(read(path)):
+                n += 1
+                if not self.is_there(name, os.path.dirname(path)):
+                    missing.append(f"{path}: {name}")
+        self.assertEqual(missing, [])
+        self.assertGreater(n, 30)
+
+    def test_pages_that_others_name(self):
+        """Messages of the program, comments, scripts."""
+        n, missing = 0, []
+        for path in files(""):
+            try:
+                text = read(path)
+            except UnicodeDecodeError:
+                continue
+            for name in re.findall(r"\bdocs/[\w/-]+\.md\b", text):
+                n += 1
+                if not os.path.exists(os.path.join(SOURCE, name)):
+                    missing.append(f"{path}: {name}")
+        self.assertEqual(missing, [])
+        self.assertGreater(n, 10)
+
+    def test_glossary(self):
+        """Each word once, in the order of the alphabet, with what it is and a file."""
+        rows = tables(read("docs", "internals", "glossary.md"))[0][1:]
+        words = [row[0].strip("*").lower() for row in rows]
+        self.assertEqual(words, sorted(set(words)))
+        self.assertGreater(len(words), 30)
+        for word, told, where in rows:
+            self.assertTrue(told.endswith((".", ".)")), word)
+            self.assertTrue(list(self.names(where)), word)
+            self.assertEqual(len(list(self.names(where))), len(where.split(", ")), word)
