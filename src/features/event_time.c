@@ -57,7 +57,7 @@ freshet_code event_time_compile(arena *arena, const timestamp_block *block, cons
     if (mask_text == NULL)
         return FRESHET_OK;
     mask *mask;
-    freshet_code code = mask_compile(arena, mask_text, &mask, err);
+    freshet_code code = mask_compile(arena, mask_text, MASK_TIMESTAMP, &mask, err);
     if (code == FRESHET_OK) {
         into->mask = mask;
         into->mask_text = mask_text;

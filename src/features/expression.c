@@ -13,7 +13,7 @@
 #include <yyjson.h>
 
 #include "base/error.h"
-#include "source/spark_macros.h"
+#include "functions/functions.h"
 
 #define SELECT "SELECT "
 #define SELECT_LENGTH 7
@@ -336,10 +336,8 @@ bool expression_mentions(const expression *expression, const char *name)
 static const char *find_spark_aggregate(const expression *expression)
 {
     for (uint32_t i = 0; i < expression->n_functions; i++)
-        for (uint32_t j = 0; j < spark_macros_n; j++)
-            if (spark_macros[j].is_aggregate &&
-                strcasecmp(expression->functions[i], spark_macros[j].name) == 0)
-                return expression->functions[i];
+        if (functions_is_aggregate(expression->functions[i]))
+            return expression->functions[i];
     return NULL;
 }
 

@@ -16,7 +16,7 @@
 #include "declaration/registry_testing.h"
 #include "features/cast.h"
 #include "features/feature_set.h"
-#include "source/spark_macros.h"
+#include "functions/functions.h"
 
 typedef struct world {
     sql_engine *engine;
@@ -35,7 +35,7 @@ static int set_up(void **state)
     memset(&world, 0, sizeof world);
     assert_int_equal(sql_open(NULL, &world.engine, NULL), FRESHET_OK);
     assert_int_equal(sql_session_open(world.engine, &world.session, NULL), FRESHET_OK);
-    assert_int_equal(spark_macros_create(world.session, NULL), FRESHET_OK);
+    assert_int_equal(functions_create(world.session, NULL), FRESHET_OK);
     world.arena = arena_open();
     assert_non_null(world.arena);
     text_init(&world.said, TEXT_LIMIT_DEFAULT);

@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "declaration/registry_testing.h"
 #include "features/feature_set.h"
-#include "source/spark_macros.h"
+#include "functions/functions.h"
 
 typedef struct world {
     sql_engine *engine;
@@ -37,7 +37,7 @@ static inline int set_up(void **state)
     world.options = (feature_set_options){.first_us = INT64_MIN, .last_us = INT64_MAX};
     assert_int_equal(sql_open(NULL, &world.engine, NULL), FRESHET_OK);
     assert_int_equal(sql_session_open(world.engine, &world.session, NULL), FRESHET_OK);
-    assert_int_equal(spark_macros_create(world.session, NULL), FRESHET_OK);
+    assert_int_equal(functions_create(world.session, NULL), FRESHET_OK);
     world.arena = arena_open();
     text_init(&world.said, TEXT_LIMIT_DEFAULT);
     *state = &world;

@@ -3,11 +3,13 @@
  * A mask is a list of parts: a number with its least and most digits, a name out of a list, a
  * fraction, an offset from UTC, a literal character, blanks. A number whose digits are followed by
  * another number at once leaves as many digits as those behind it need at least (`reserve`, worked
- * out when the mask is compiled), so there is no backtracking.
+ * out when the mask is compiled), so there is no backtracking. Writing takes the same parts from left to right: a
+ * time is first taken apart into every value that a part can show.
  */
 #include "functions/mask.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,8 +35,10 @@ typedef enum value {
     VALUE_HALF, /* am 0, pm 1 */
     VALUE_MINUTE,
     VALUE_SECOND,
-    VALUE_FRACTION, /* microseconds */
-    VALUE_OFFSET,   /* seconds east of UTC */
+    VALUE_FRACTION,          /* microseconds */
+    VALUE_OFFSET,            /* seconds east of UTC */
+    VALUE_QUARTER,           /* written only, as what follows */
+    VALUE_WEEK_DAY_OF_MONTH, /* 1 to 7, beginning with the first of the month */
     VALUES
 } value;
 
@@ -52,7 +56,9 @@ static const char *const value_names[VALUES] = {"the year",
                                                 "the minute",
                                                 "the second",
                                                 "the fraction",
-                                                "the zone"};
+                                                "the zone",
+                                                "the quarter",
+                                                "the week"};
 
 typedef enum part_kind {
     PART_LITERAL,
@@ -72,10 +78,12 @@ typedef struct part {
     uint8_t least; /* digits, or letters of a name */
     uint8_t most;
     uint8_t reserve; /* digits that the numbers right behind need */
+    uint8_t width;   /* digits written at least; of a fraction, exactly */
     int32_t from;    /* what a number may be */
     int32_t to;
     bool zulu; /* an offset may be Z */
     const char *const *names;
+    const char *shown; /* how an offset from UTC of none is written */
 } part;
 
 struct mask {
@@ -91,6 +99,9 @@ static const char *const month_names[] = {"January",  "February", "March",  "Apr
 static const char *const weekday_names[] = {"Sunday",   "Monday", "Tuesday",  "Wednesday",
                                             "Thursday", "Friday", "Saturday", NULL};
 static const char *const half_names[] = {"AM", "PM", NULL};
+static const char *const quarter_names[] = {"Q1", "Q2", "Q3", "Q4", NULL};
+static const char *const quarter_whole_names[] = {"1st quarter", "2nd quarter", "3rd quarter",
+                                                  "4th quarter", NULL};
 
 #define WHOLE_NAME 255u /* part.most: names are written out */
 
@@ -99,6 +110,9 @@ static const char *const half_names[] = {"AM", "PM", NULL};
 typedef struct compiler {
     const char *text; /* the whole mask, for messages */
     mask *mask;
+    mask_use use;
+    bool is_java;  /* numbers are written with as many digits as there are letters, else with all */
+    bool unpadded; /* %-d */
     freshet_error *err;
 } compiler;
 
@@ -127,7 +141,7 @@ static freshet_code mask_add(compiler *compiler, const part *part)
         return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "the mask \"%s\" has more than %u parts", compiler->text, MASK_PARTS_MAX);
     if (part->kind != PART_LITERAL && part->kind != PART_BLANKS) {
-        if ((mask->given & bit(part->value)) != 0)
+        if ((mask->given & bit(part->value)) != 0 && compiler->use != MASK_WRITE)
             return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL,
                              "the mask \"%s\" gives %s twice", compiler->text,
                              value_names[part->value]);
@@ -158,7 +172,9 @@ static freshet_code add_number(compiler *compiler, value value, int least, int m
                         [VALUE_HALF_HOUR_FROM_0] = {0, 11},
                         [VALUE_MINUTE] = {0, 59},
                         [VALUE_SECOND] = {0, 59}};
+    const int width = compiler->is_java ? least : compiler->unpadded ? 1 : most;
     return mask_add(compiler, &(part){.kind = PART_NUMBER,
+                                      .width = (uint8_t)width,
                                       .value = value,
                                       .least = (uint8_t)least,
                                       .most = (uint8_t)most,
@@ -175,14 +191,17 @@ static freshet_code add_name(compiler *compiler, value value, const char *const 
 
 static freshet_code add_fraction(compiler *compiler, int most)
 {
-    return mask_add(
-        compiler,
-        &(part){.kind = PART_FRACTION, .value = VALUE_FRACTION, .least = 1, .most = (uint8_t)most});
+    return mask_add(compiler, &(part){.kind = PART_FRACTION,
+                                      .value = VALUE_FRACTION,
+                                      .least = 1,
+                                      .most = (uint8_t)most,
+                                      .width = (uint8_t)(compiler->is_java ? most : 6)});
 }
 
-static freshet_code add_offset(compiler *compiler, part_kind kind, bool zulu)
+static freshet_code add_offset(compiler *compiler, part_kind kind, bool zulu, const char *shown)
 {
-    return mask_add(compiler, &(part){.kind = kind, .value = VALUE_OFFSET, .zulu = zulu});
+    return mask_add(compiler,
+                    &(part){.kind = kind, .value = VALUE_OFFSET, .zulu = zulu, .shown = shown});
 }
 
 static freshet_code compile_percent(compiler *compiler, char letter);
@@ -214,8 +233,8 @@ static freshet_code compile_percent(compiler *compiler, char letter)
     case 'M': return add_number(compiler, VALUE_MINUTE, 1, 2);
     case 'S': return add_number(compiler, VALUE_SECOND, 1, 2);
     case 'f': return add_fraction(compiler, FRACTION_DIGITS_MAX);
-    case 'z': return add_offset(compiler, PART_OFFSET, true);
-    case 'Z': return add_offset(compiler, PART_ZONE_NAME, true);
+    case 'z': return add_offset(compiler, PART_OFFSET, true, "+0000");
+    case 'Z': return add_offset(compiler, PART_ZONE_NAME, true, "UTC");
     case 'a': return add_name(compiler, VALUE_WEEKDAY, weekday_names, false);
     case 'A': return add_name(compiler, VALUE_WEEKDAY, weekday_names, true);
     case 'F': return compile_group(compiler, "Y-m-d");
@@ -242,7 +261,7 @@ static freshet_code compile_strptime(compiler *compiler)
 {
     freshet_code code = FRESHET_OK;
     for (const char *at = compiler->text; code == FRESHET_OK && *at != '\0'; at++) {
-        if (isspace((unsigned char)*at)) {
+        if (isspace((unsigned char)*at) && compiler->use != MASK_WRITE) {
             while (isspace((unsigned char)at[1]))
                 at++;
             code = mask_add(compiler, &(part){.kind = PART_BLANKS});
@@ -250,6 +269,7 @@ static freshet_code compile_strptime(compiler *compiler)
             code = add_literal(compiler, *at);
         } else {
             at++;
+            compiler->unpadded = *at == '-';
             if (*at == '-' || *at == '_' || *at == '0')
                 at++;
             code = compile_percent(compiler, *at);
@@ -283,18 +303,41 @@ static freshet_code java_year(compiler *compiler, const char *letters, int n)
 
 static freshet_code java_zone(compiler *compiler, const char *letters, int n)
 {
+    static const char *const offsets[] = {"+00", "+0000", "+00:00", "+0000", "+00:00"};
     char letter = *letters;
-    if (letter == 'z' || letter == 'O')
-        return add_offset(compiler, PART_ZONE_NAME, true);
+    if (letter == 'z')
+        return add_offset(compiler, PART_ZONE_NAME, true,
+                          n == 4 ? "Coordinated Universal Time" : "UTC");
+    if (letter == 'O')
+        return add_offset(compiler, PART_ZONE_NAME, true, "GMT");
     if (n > 5)
         return refuse_letter(compiler, letters, n, "which is at most five letters");
+    if (letter == 'x')
+        return add_offset(compiler, PART_OFFSET, false, offsets[n - 1]);
     if (letter == 'Z' && n == 4)
-        return add_offset(compiler, PART_ZONE_NAME, true);
-    return add_offset(compiler, PART_OFFSET, letter == 'X' || (letter == 'Z' && n == 5));
+        return add_offset(compiler, PART_ZONE_NAME, true, "GMT");
+    if (letter == 'Z' && n < 4)
+        return add_offset(compiler, PART_OFFSET, false, "+0000");
+    return add_offset(compiler, PART_OFFSET, true, "Z");
+}
+
+static freshet_code java_quarter(compiler *compiler, const char *letters, int n)
+{
+    if (n > 4)
+        return refuse_letter(compiler, letters, n, "which is at most four letters");
+    if (n > 2)
+        return add_name(compiler, VALUE_QUARTER, n == 3 ? quarter_names : quarter_whole_names,
+                        true);
+    return add_number(compiler, VALUE_QUARTER, n, 2);
 }
 
 static freshet_code compile_letters(compiler *compiler, const char *letters, int n)
 {
+    const bool writes = compiler->use == MASK_WRITE;
+    if (*letters == 'Q' && writes)
+        return java_quarter(compiler, letters, n);
+    if (*letters == 'F' && n == 1 && writes)
+        return add_number(compiler, VALUE_WEEK_DAY_OF_MONTH, 1, 1);
     switch (*letters) {
     case 'y':
     case 'u': return java_year(compiler, letters, n);
@@ -305,12 +348,15 @@ static freshet_code compile_letters(compiler *compiler, const char *letters, int
         return java_number(compiler, VALUE_MONTH, letters, n);
     case 'd': return java_number(compiler, VALUE_DAY, letters, n);
     case 'D':
-        if (n == 2 || n > 3)
+        if ((n == 2 && !writes) || n > 3)
             return refuse_letter(
                 compiler, letters, n,
                 "the day of the year, D or DDD: write dd for the day of the month");
         return add_number(compiler, VALUE_DAY_OF_YEAR, n, 3);
-    case 'E': return add_name(compiler, VALUE_WEEKDAY, weekday_names, n > 3);
+    case 'E':
+        if (n > 4 && writes)
+            return refuse_letter(compiler, letters, n, "which is at most four letters");
+        return add_name(compiler, VALUE_WEEKDAY, weekday_names, n > 3);
     case 'H': return java_number(compiler, VALUE_HOUR, letters, n);
     case 'k': return java_number(compiler, VALUE_HOUR_FROM_1, letters, n);
     case 'h': return java_number(compiler, VALUE_HALF_HOUR, letters, n);
@@ -366,6 +412,7 @@ static freshet_code compile_quoted(compiler *compiler, const char **at)
 static freshet_code compile_java(compiler *compiler)
 {
     freshet_code code = FRESHET_OK;
+    compiler->is_java = true;
     for (const char *at = compiler->text; code == FRESHET_OK && *at != '\0'; at++) {
         if (*at == '\'') {
             at++;
@@ -419,7 +466,8 @@ static freshet_code check_whole(const compiler *compiler)
     const unsigned half_hours = bit(VALUE_HALF_HOUR) | bit(VALUE_HALF_HOUR_FROM_0);
     const unsigned hours = bit(VALUE_HOUR) | bit(VALUE_HOUR_FROM_1);
     unsigned all_hours = mask->given & (half_hours | hours);
-    if (!has_any(mask, bit(VALUE_YEAR) | bit(VALUE_YEAR_OF_CENTURY)))
+    if (compiler->use == MASK_TIMESTAMP &&
+        !has_any(mask, bit(VALUE_YEAR) | bit(VALUE_YEAR_OF_CENTURY)))
         return mask_refuse(compiler, "has no year: yyyy, or %Y");
     if (has_any(mask, bit(VALUE_YEAR)) && has_any(mask, bit(VALUE_YEAR_OF_CENTURY)))
         return mask_refuse(compiler, "gives the year twice");
@@ -438,7 +486,8 @@ static freshet_code check_whole(const compiler *compiler)
     return FRESHET_OK;
 }
 
-freshet_code mask_compile(arena *arena, const char *text, mask **out, freshet_error *err)
+freshet_code mask_compile(arena *arena, const char *text, mask_use use, mask **out,
+                          freshet_error *err)
 {
     if (strlen(text) > MASK_LENGTH_MAX)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "the mask is longer than %u bytes",
@@ -448,10 +497,10 @@ freshet_code mask_compile(arena *arena, const char *text, mask **out, freshet_er
         mask->parts = arena_zero(arena, MASK_PARTS_MAX, sizeof *mask->parts);
     if (mask == NULL || mask->parts == NULL)
         return error_memory(err, "compiling a timestamp mask");
-    compiler compiler = {.text = text, .mask = mask, .err = err};
+    compiler compiler = {.text = text, .mask = mask, .use = use, .err = err};
     freshet_code code =
         strchr(text, '%') != NULL ? compile_strptime(&compiler) : compile_java(&compiler);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK && use != MASK_WRITE)
         code = check_whole(&compiler);
     if (code != FRESHET_OK)
         return code;
@@ -682,7 +731,7 @@ static bool day_of(const mask *mask, const int32_t *values, int64_t *into)
 
 bool mask_read(const mask *mask, const char *text, size_t length, int64_t *time_us)
 {
-    int32_t values[VALUES] = {[VALUE_MONTH] = 1, [VALUE_DAY] = 1};
+    int32_t values[VALUES] = {[VALUE_YEAR] = 1970, [VALUE_MONTH] = 1, [VALUE_DAY] = 1};
     cursor in = {.at = text, .end = text + length};
     for (unsigned i = 0; i < mask->n_parts; i++) {
         const part *part = &mask->parts[i];
@@ -701,4 +750,68 @@ bool mask_read(const mask *mask, const char *text, size_t length, int64_t *time_
         return false;
     *time_us = time;
     return true;
+}
+
+/* ---- writing --------------------------------------------------------------------------------- */
+
+/* Every value of a time, by the numbers that are shown; names count from 0. */
+static void take_apart(int64_t time_us, int32_t *values)
+{
+    int64_t second = time_us / MICROSECONDS - (time_us % MICROSECONDS < 0), year;
+    int64_t day = second / 86400 - (second % 86400 < 0);
+    int32_t of_day = (int32_t)(second - day * 86400), hour = of_day / 3600;
+    unsigned month, day_of_month;
+    date_civil(day, &year, &month, &day_of_month);
+    values[VALUE_YEAR] = (int32_t)year;
+    values[VALUE_YEAR_OF_CENTURY] = (int32_t)((year % 100 + 100) % 100);
+    values[VALUE_MONTH] = (int32_t)month;
+    values[VALUE_DAY] = (int32_t)day_of_month;
+    values[VALUE_DAY_OF_YEAR] = (int32_t)(day - date_days(year, 1, 1)) + 1;
+    values[VALUE_WEEKDAY] = (int32_t)(((day + 4) % 7 + 7) % 7);
+    values[VALUE_HOUR] = hour;
+    values[VALUE_HOUR_FROM_1] = hour == 0 ? 24 : hour;
+    values[VALUE_HALF_HOUR] = hour % 12 == 0 ? 12 : hour % 12;
+    values[VALUE_HALF_HOUR_FROM_0] = hour % 12;
+    values[VALUE_HALF] = hour / 12;
+    values[VALUE_MINUTE] = of_day / 60 % 60;
+    values[VALUE_SECOND] = of_day % 60;
+    values[VALUE_FRACTION] = (int32_t)(time_us - second * MICROSECONDS);
+    values[VALUE_QUARTER] = (int32_t)(month + 2) / 3;
+    values[VALUE_WEEK_DAY_OF_MONTH] = (int32_t)(day_of_month - 1) % 7 + 1;
+}
+
+static int write_name(const part *part, int32_t number, char *into)
+{
+    bool from_1 = part->value == VALUE_MONTH || part->value == VALUE_QUARTER;
+    const char *name = part->names[number - from_1];
+    return sprintf(into, "%.*s", part->most == WHOLE_NAME ? (int)strlen(name) : part->most, name);
+}
+
+static int write_part(const part *part, int32_t number, char *into)
+{
+    switch (part->kind) {
+    case PART_LITERAL: *into = part->literal; return 1;
+    case PART_BLANKS: *into = ' '; return 1;
+    case PART_NUMBER: return sprintf(into, "%0*d", part->width + (number < 0), number);
+    case PART_SIGNED_YEAR:
+        return sprintf(into, "%s%0*d", number > 9999 ? "+" : "", 4 + (number < 0), number);
+    case PART_NAME: return write_name(part, number, into);
+    case PART_FRACTION: sprintf(into, "%06d000", number); return part->width;
+    case PART_OFFSET:
+    case PART_ZONE_NAME: return sprintf(into, "%s", part->shown);
+    }
+    return 0;
+}
+
+size_t mask_write(const mask *mask, int64_t time_us, char *into)
+{
+    int32_t values[VALUES] = {0};
+    char *at = into;
+    if (time_us == INT64_MAX || time_us == -INT64_MAX)
+        return (size_t)sprintf(into, "%sinfinity", time_us < 0 ? "-" : "");
+    take_apart(time_us, values);
+    for (unsigned i = 0; i < mask->n_parts; i++)
+        at += write_part(&mask->parts[i], values[mask->parts[i].value], at);
+    *at = '\0';
+    return (size_t)(at - into);
 }

@@ -31,7 +31,7 @@ static void check(arena *arena, const char *written, const char *text, const cha
 {
     freshet_error err = {0};
     mask *mask;
-    if (mask_compile(arena, written, &mask, &err) != FRESHET_OK)
+    if (mask_compile(arena, written, MASK_TIMESTAMP, &mask, &err) != FRESHET_OK)
         fail_msg("%s", err.text);
     text_buffer got;
     text_init(&got, TEXT_LIMIT_DEFAULT);
@@ -180,7 +180,8 @@ static void test_refused(void **state)
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
         freshet_error err = {0};
         mask *mask;
-        assert_int_equal(mask_compile(*state, examples[i][0], &mask, &err), FRESHET_USAGE);
+        assert_int_equal(mask_compile(*state, examples[i][0], MASK_TIMESTAMP, &mask, &err),
+                         FRESHET_USAGE);
         if (strstr(err.text, examples[i][1]) == NULL)
             fail_msg("%s: %s", examples[i][0], err.text);
     }
@@ -194,18 +195,18 @@ static void test_limits(void **state)
     memset(text, '-', sizeof text);
     memcpy(text, "yyyy", 4);
     text[MASK_PARTS_MAX + 3] = '\0';
-    assert_int_equal(mask_compile(*state, text, &mask, &err), FRESHET_OK);
+    assert_int_equal(mask_compile(*state, text, MASK_TIMESTAMP, &mask, &err), FRESHET_OK);
     text[MASK_PARTS_MAX + 3] = '-';
     text[MASK_PARTS_MAX + 4] = '\0';
-    assert_int_equal(mask_compile(*state, text, &mask, &err), FRESHET_USAGE);
+    assert_int_equal(mask_compile(*state, text, MASK_TIMESTAMP, &mask, &err), FRESHET_USAGE);
     memset(text, '\'', sizeof text);
     memcpy(text, "yyyy", 4);
     text[MASK_LENGTH_MAX] = '\0';
-    assert_int_equal(mask_compile(*state, text, &mask, &err), FRESHET_OK);
+    assert_int_equal(mask_compile(*state, text, MASK_TIMESTAMP, &mask, &err), FRESHET_OK);
     memset(text, '\'', sizeof text);
     memcpy(text, "yyyy", 4);
     text[MASK_LENGTH_MAX + 1] = '\0';
-    assert_int_equal(mask_compile(*state, text, &mask, &err), FRESHET_USAGE);
+    assert_int_equal(mask_compile(*state, text, MASK_TIMESTAMP, &mask, &err), FRESHET_USAGE);
 }
 
 /* What strftime writes is read back. */
@@ -218,7 +219,7 @@ static void test_against_strftime(void **state)
     for (size_t i = 0; i < sizeof masks / sizeof *masks; i++) {
         freshet_error err = {0};
         mask *mask;
-        assert_int_equal(mask_compile(*state, masks[i], &mask, &err), FRESHET_OK);
+        assert_int_equal(mask_compile(*state, masks[i], MASK_TIMESTAMP, &mask, &err), FRESHET_OK);
         for (int n = 0; n < 5000; n++) {
             seed = seed * 6364136223846793005u + 1442695040888963407u;
             time_t second =
@@ -231,8 +232,101 @@ static void test_against_strftime(void **state)
             if (!mask_read(mask, text, length, &time_us))
                 fail_msg("%s: %s", masks[i], text);
             assert_int_equal(time_us, (int64_t)second * 1000000);
+            if (strchr(masks[i], 'e') == NULL) { /* a day with a blank before it */
+                char written[MASK_WRITTEN_MAX + 1];
+                assert_int_equal(mask_write(mask, time_us, written), length);
+                assert_string_equal(written, text);
+            }
         }
     }
+}
+
+#define US_2024 INT64_C(1706696430500000) /* 2024-01-31 10:20:30.5 */
+
+/* What Spark 3.5.9 gives; strptime's masks are none of Spark's. */
+static void test_writing(void **state)
+{
+    static const struct {
+        const char *mask;
+        int64_t time_us;
+        const char *expected;
+    } examples[] = {
+        {"yyyyMM", US_2024, "202401"},
+        {"yyyy-MM-dd HH:mm:ss.SSS", US_2024, "2024-01-31 10:20:30.500"},
+        {"E EE EEE EEEE", US_2024, "Wed Wed Wed Wednesday"},
+        {"H", US_2024, "10"},
+        {"M L MM MMM MMMM", US_2024, "1 1 01 Jan January"},
+        {"d/M/yyyy", US_2024, "31/1/2024"},
+        {"D DD DDD", US_2024, "31 31 031"},
+        {"F", US_2024, "3"},
+        {"Q QQ QQQ QQQQ", US_2024, "1 01 Q1 1st quarter"},
+        {"h:mm a", US_2024, "10:20 AM"},
+        {"yyyy-MM-dd'T'HH:mm:ss", US_2024, "2024-01-31T10:20:30"},
+        {"h 'o''clock'", US_2024, "10 o'clock"},
+        {"S SS SSSSSS SSSSSSSSS", US_2024, "5 50 500000 500000000"},
+        {"z zzzz Z ZZZZ ZZZZZ", US_2024, "UTC Coordinated Universal Time +0000 GMT Z"},
+        {"X XXX x xx xxx O", US_2024, "Z Z +00 +0000 +00:00 GMT"},
+        {"y yy yyyy", US_2024, "2024 24 2024"},
+        {"k K", US_2024, "10 10"},
+        {"HH kk hh KK a", INT64_C(1706659200000000), "00 24 12 00 AM"},
+        {"HH kk hh KK a", INT64_C(1706702400000000), "12 12 12 00 PM"},
+        {"yyyy-MM-dd HH:mm:ss.SSSSSS", -1, "1969-12-31 23:59:59.999999"},
+        {"yyyy y", INT64_C(253402300800000000), "+10000 10000"},
+        {"%Y-%m-%d %-d %f", US_2024, "2024-01-31 31 500000"},
+        {"%Y  %-m", US_2024, "2024  1"},
+        {"yyyy", INT64_MAX, "infinity"},
+        {"yyyy", -INT64_MAX, "-infinity"},
+    };
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        freshet_error err = {0};
+        mask *mask;
+        char written[MASK_WRITTEN_MAX + 1];
+        if (mask_compile(*state, examples[i].mask, MASK_WRITE, &mask, &err) != FRESHET_OK)
+            fail_msg("%s", err.text);
+        size_t length = mask_write(mask, examples[i].time_us, written);
+        assert_int_equal(length, strlen(written));
+        if (strcmp(written, examples[i].expected) != 0)
+            fail_msg("mask %s gives %s", examples[i].mask, written);
+    }
+}
+
+/* The longest text that a mask can give has room. */
+static void test_longest_written(void **state)
+{
+    freshet_error err = {0};
+    mask *mask;
+    char text[MASK_LENGTH_MAX + 1], written[MASK_WRITTEN_MAX + 1];
+    for (size_t i = 0; i < MASK_LENGTH_MAX; i++)
+        text[i] = i % 5 == 4 ? '-' : 'z';
+    text[MASK_LENGTH_MAX] = '\0';
+    assert_int_equal(mask_compile(*state, text, MASK_WRITE, &mask, &err), FRESHET_OK);
+    assert_int_equal(mask_write(mask, 0, written), MASK_LENGTH_MAX / 5 * 27);
+}
+
+/* Each use refuses what makes no sense for it. */
+static void test_uses(void **state)
+{
+    static const struct {
+        const char *mask;
+        bool reads, writes;
+    } examples[] = {
+        {"HH:mm", true, true},  {"yyyy yyyy", false, true}, {"Q", false, true},
+        {"F", false, true},     {"YYYY", false, false},     {"EEEEE", true, false},
+        {"hh:mm", false, true}, {"ww", false, false},       {"QQQQQ", false, false},
+    };
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        mask *mask;
+        const char *text = examples[i].mask;
+        assert_int_equal(mask_compile(*state, text, MASK_READ, &mask, NULL) == FRESHET_OK,
+                         examples[i].reads);
+        assert_int_equal(mask_compile(*state, text, MASK_WRITE, &mask, NULL) == FRESHET_OK,
+                         examples[i].writes);
+    }
+    mask *mask;
+    int64_t time_us;
+    assert_int_equal(mask_compile(*state, "HH:mm", MASK_READ, &mask, NULL), FRESHET_OK);
+    assert_true(mask_read(mask, "10:30", 5, &time_us));
+    assert_int_equal(time_us, INT64_C(37800000000));
 }
 
 int main(void)
@@ -242,6 +336,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_strptime, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_writing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_longest_written, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_uses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_against_strftime, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("mask", tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "functions/functions.h"
 #include "pipeline/pipeline.h"
 #include "writers/online.h"
 
@@ -78,6 +79,8 @@ static freshet_code open_source(freshet_pipeline *pipeline, problems *problems, 
     freshet_code code = sql_open(&options, &pipeline->engine, err);
     if (code == FRESHET_OK)
         code = sql_session_open(pipeline->engine, &pipeline->session, err);
+    if (code == FRESHET_OK)
+        code = functions_create(pipeline->session, err);
     if (code == FRESHET_OK)
         code = describe_readers(pipeline, problems, err);
     if (code != FRESHET_OK)

@@ -33,8 +33,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "functions/functions.h"
 #include "source/query_tree.h"
-#include "source/spark_macros.h"
 
 /* A name in a FROM clause. */
 typedef struct item {
@@ -488,11 +488,8 @@ static bool is_aggregate(const planner *planner, const char *name)
     static const char *const hidden[] = {"count_star", "geomean",      "geometric_mean",
                                          "wavg",       "weighted_avg", NULL};
     const function *function = find_function(planner, name);
-    for (uint32_t i = 0; i < spark_macros_n; i++) {
-        if (spark_macros[i].is_aggregate && strcasecmp(spark_macros[i].name, name) == 0)
-            return true;
-    }
-    return (function != NULL && function->is_aggregate) || query_is_one_of(name, hidden);
+    return (function != NULL && function->is_aggregate) || functions_is_aggregate(name) ||
+           query_is_one_of(name, hidden);
 }
 
 static void check_function(planner *planner, node *function, const item *carrier)

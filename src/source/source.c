@@ -25,7 +25,6 @@
 #include "base/error.h"
 #include "source/query_plan.h"
 #include "source/rows.h"
-#include "source/spark_macros.h"
 
 #define HALVING_DEPTH_MAX 64
 
@@ -278,8 +277,6 @@ static freshet_code open_source(source *source, freshet_error *err)
     if (code == FRESHET_OK && has_problems(source))
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the source's readers cannot be used");
-    if (code == FRESHET_OK)
-        code = spark_macros_create(source->session, err);
     if (code == FRESHET_OK)
         code = make_check_tables(source, err);
     if (code == FRESHET_OK)

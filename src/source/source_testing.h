@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "declaration/registry_testing.h"
+#include "functions/functions.h"
 #include "source/source.h"
 
 #define FIXTURE_READERS_MAX 4
@@ -116,6 +117,10 @@ __attribute__((unused)) static freshet_code fixture_open(fixture *here, const ch
     if (fixture_engine == NULL) {
         must(sql_open(NULL, &fixture_engine, &here->err), &here->err);
         atexit(fixture_close_engine);
+        sql_session *session;
+        must(sql_session_open(fixture_engine, &session, &here->err), &here->err);
+        must(functions_create(session, &here->err), &here->err);
+        sql_session_close(session);
     }
     must(sql_session_open(fixture_engine, &here->session, &here->err), &here->err);
     must(declaration_read(yaml, strlen(yaml), "p.yaml", ".", &fake_registry, fixture_say, NULL,

@@ -8,7 +8,6 @@
  * Settings made here are global, so that sessions opened after the lock have them, too.
  */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "sql/sql_internal.h"
 

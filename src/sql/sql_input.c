@@ -17,8 +17,6 @@
  * DuckDB owns the sql_input: it keeps the function, and frees it with the engine. sql_input_close
  * takes the view and the batch away.
  */
-#include <stdio.h>
-
 #include "sql/sql_internal.h"
 
 /* What DuckDB's planner takes for the number of rows: a join with a table of fewer builds its hash
@@ -64,9 +62,6 @@ static void copy_bits(uint64_t *into, uint64_t at, const uint64_t *from, uint64_
         n -= take;
     }
 }
-
-static bool input_copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
-                             uint64_t at);
 
 /* The bytes of DuckDB's integer behind a decimal of that width. */
 static size_t decimal_size(uint8_t width)
@@ -135,10 +130,8 @@ static bool input_copy_arrays(const column *column, uint64_t first, uint64_t n,
     return input_copy_cells(&column->children[0], run_first, run_n, elements, end);
 }
 
-/* Copies rows [first, first + n) of the column to the vector's rows from `at` on. False where
- * memory is out or a decimal does not fit its type. Recursion: at most TYPE_DEPTH_MAX deep. */
-static bool input_copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
-                             uint64_t at)
+bool input_copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
+                      uint64_t at)
 {
     if (n == 0)
         return true;

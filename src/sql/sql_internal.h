@@ -2,6 +2,7 @@
  *
  *   sql_engine.c     instances, sessions, statements of our own, tables
  *   sql_input.c      batches of ours as table functions
+ *   sql_function.c   functions of ours
  *   sql_statement.c  prepared SELECTs and commands, cursors
  *   sql_result.c     DuckDB's vectors as columns of ours
  *   sql_problem.c    DuckDB's errors as errors of ours
@@ -14,6 +15,7 @@
 #include <assert.h>
 #include <duckdb.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,8 +53,18 @@ void problem_read(const char *message, sql_problem *problem);
 /* FRESHET_USAGE for an SQL text that cannot be prepared, in err and (not NULL) problem. */
 freshet_code problem_usage(const char *message, sql_problem *problem, freshet_error *err);
 
+/* Stands before the text of an error that a function of ours gives DuckDB and that is no row's fault. */
+#define PROBLEM_STOP "\001"
+
 /* An execution that failed: the code and what to do follow from DuckDB's kind of error. */
 freshet_code problem_of_result(duckdb_result *result, freshet_error *err);
+
+/* ---- sql_input.c ---- */
+
+/* Copies rows [first, first + n) of the column to the vector's rows from `at` on; long texts are pointed to.
+ * False where memory is out or a decimal does not fit its type. Recursion: at most TYPE_DEPTH_MAX deep. */
+bool input_copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
+                      uint64_t at);
 
 /* ---- sql_result.c ---- */
 

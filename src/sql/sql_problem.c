@@ -8,7 +8,6 @@
  * overflows is the row's fault (SKIP_ROW), a transaction in the way passes (RETRY), memory and
  * interrupts are limits, and the rest stops the run.
  */
-#include <stdio.h>
 #include <yyjson.h>
 
 #include "sql/sql_internal.h"
@@ -72,6 +71,8 @@ freshet_code problem_of_result(duckdb_result *result, freshet_error *err)
 {
     sql_problem problem;
     problem_read(duckdb_result_error(result), &problem);
+    if (problem.text[0] == PROBLEM_STOP[0])
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL, "%s", problem.text + 1);
     switch (duckdb_result_error_type(result)) {
     case DUCKDB_ERROR_CONVERSION:
     case DUCKDB_ERROR_OUT_OF_RANGE:

@@ -20,7 +20,6 @@
  * bytes, and the children of a null struct are null.
  */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "sql/sql_internal.h"
 

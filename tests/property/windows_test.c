@@ -35,7 +35,7 @@
 #include "base/text.h"
 #include "declaration/registry_testing.h"
 #include "features/feature_set.h"
-#include "source/spark_macros.h"
+#include "functions/functions.h"
 
 #define PIPELINES 1000u
 #define ROWS_MAX 6000u
@@ -919,7 +919,7 @@ static void pipelines_give_what_duckdb_gives(void **state)
     (void)state;
     assert_int_equal(sql_open(&(sql_options){.threads = 1}, &world.engine, NULL), FRESHET_OK);
     assert_int_equal(sql_session_open(world.engine, &world.session, NULL), FRESHET_OK);
-    assert_int_equal(spark_macros_create(world.session, NULL), FRESHET_OK);
+    assert_int_equal(functions_create(world.session, NULL), FRESHET_OK);
     arena *lasting = arena_open();
     world.arena = arena_open();
     make_schema(&world, lasting);

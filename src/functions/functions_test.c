@@ -1,4 +1,4 @@
-/* Each macro gives what Spark 3.5 gives; all of them are tried. */
+/* Each function gives what Spark 3.5 gives; all of them are tried. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "base/error.h"
-#include "base/text.h"
-#include "source/spark_macros.h"
+#include "functions/functions.h"
+#include "functions/spark_macros.h"
+#include "sql/sql_testing.h"
 
 static const struct {
     const char *expression;
@@ -26,6 +26,16 @@ static const struct {
     {"date_format(TIMESTAMP '2024-03-05 14:07:09.123456', 'ss.SSS SSSSSS')", "\"09.123 123456\""},
     {"date_format(DATE '2024-03-05', 'EEEE EEE MMMM MMM')", "\"Tuesday Tue March Mar\""},
     {"date_format(NULL::TIMESTAMP, 'yyyy')", "null"},
+    {"date_format(NULL, 'yyyy')", "null"},
+    {"date_format(TIMESTAMP '2024-01-31 10:20:30.5', NULL)", "null"},
+    {"date_format('2024-01-31 10:20:30.5', 'd/M/yyyy h:mm')", "\"31/1/2024 10:20\""},
+    {"date_format(to_timestamp(1706696430), 'yyyy-MM-dd''T''HH:mm:ssXXX')",
+     "\"2024-01-31T10:20:30Z\""},
+    {"string_agg(date_format(TIMESTAMP '2024-01-31 10:20:30', m), ' ' ORDER BY m) "
+     "FROM (VALUES ('yyyy'), ('E'), (NULL), ('d/M/yyyy EEEE')) v(m)",
+     "\"Wed 31/1/2024 Wednesday 2024\""},
+    {"mask_write(TIMESTAMP '2024-01-31 10:20:30', 'Q')", "\"1\""},
+    {"mask_read('31.1.2024', 'd.M.yyyy')", "\"2024-01-31T00:00:00.000000Z\""},
     {"from_unixtime(0)", "\"1970-01-01 00:00:00\""},
     {"from_unixtime(1709647629, 'yyyy-MM-dd')", "\"2024-03-05\""},
     {"unix_timestamp(TIMESTAMP '2024-03-05 14:07:09.9')", "1709647629"},
@@ -39,6 +49,9 @@ static const struct {
     {"timestamp_micros(1500)", "\"1970-01-01T00:00:00.001500Z\""},
     {"to_date('2024-03-05')", "\"2024-03-05\""},
     {"to_date('05.03.2024', 'dd.MM.yyyy')", "\"2024-03-05\""},
+    {"to_date('5/1/2024','d/M/yyyy')", "\"2024-01-05\""},
+    {"to_date('15Jan2024','ddMMMyyyy')", "\"2024-01-15\""},
+    {"to_date(NULL,'ddMMMyyyy')", "null"},
     {"add_months(DATE '2024-01-31', 1)", "\"2024-02-29\""},
     {"get_json_object('{\"a\": {\"b\": 7}}', '$.a.b')", "\"7\""},
     {"rlike('abc', 'b.')", "true"},
@@ -59,41 +72,52 @@ static const struct {
 
 #define N_CASES (sizeof cases / sizeof cases[0])
 
-static void must(freshet_code code, const freshet_error *err, const char *what)
+static void test_each_function(void **state)
 {
-    if (code != FRESHET_OK)
-        fail_msg("%s: code %d: %s", what, code, err->text);
+    bench *here = *state;
+    freshet_error err = {0};
+    must(functions_create(here->session, &err), &err);
+    for (size_t i = 0; i < N_CASES; i++) {
+        const char *sql = arena_format(here->arena, "SELECT %s", cases[i].expression);
+        const char *got = answer(here, arena_format(here->arena, "SELECT r FROM (%s) q(r)", sql));
+        const char *json = arena_format(here->arena, "{\"r\":%s}\n", cases[i].json);
+        if (strcmp(got, json) != 0)
+            fail_msg("%s gives %s", sql, got);
+    }
 }
 
-static void test_each_macro(void **state)
+/* A mask that is none is found when the statement is prepared, a text that does not match as its row's fault. */
+static void test_refused(void **state)
 {
-    (void)state;
+    static const struct {
+        const char *expression, *text;
+        bool when_run;
+    } refused[] = {
+        {"date_format(t, 'YYYY')", "the mask \"YYYY\" has \"YYYY\", the year of weeks", false},
+        {"to_date(t || '', 'yyyy-ww')", "the mask \"yyyy-ww\" has \"ww\", a part of weeks", false},
+        {"to_date('31/02/2024', 'dd/MM/yyyy')", "is no time of the mask \"dd/MM/yyyy\"", true},
+        {"date_format(t, 'YY' || left(x, 1))", "the mask \"YYY\" has", true},
+    };
+    bench *here = *state;
     freshet_error err = {0};
-    sql_engine *engine;
-    sql_session *session;
-    arena *arena = arena_open();
-    must(sql_open(NULL, &engine, &err), &err, "open");
-    must(sql_session_open(engine, &session, &err), &err, "open");
-    must(spark_macros_create(session, &err), &err, "create");
-    must(spark_macros_create(session, &err), &err, "create again");
-    for (size_t i = 0; i < N_CASES; i++) {
-        sql_statement *statement;
+    must(functions_create(here->session, &err), &err);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const char *sql = arena_format(
+            here->arena, "SELECT %s FROM (VALUES (TIMESTAMP '2024-01-01', 'Yx')) v(t, x)",
+            refused[i].expression);
+        sql_statement *statement = NULL;
         batch out;
-        text_buffer text;
-        text_init(&text, 1000);
-        const char *sql = arena_format(arena, "SELECT %s", cases[i].expression);
-        must(sql_prepare(session, sql, &statement, NULL, &err), &err, sql);
-        must(sql_run(statement, arena, &out, &err), &err, sql);
-        assert_int_equal(out.n_rows, 1);
-        must(column_to_json(&out.columns[0], 0, &text, &err), &err, sql);
-        if (strcmp(text.bytes, cases[i].json) != 0)
-            fail_msg("%s gives %s", sql, text.bytes);
-        text_release(&text);
+        freshet_code code = sql_prepare(here->session, sql, &statement, NULL, &err);
+        if (refused[i].when_run) {
+            must(code, &err);
+            code = sql_run(statement, here->arena, &out, &err);
+            assert_int_equal(err.then, FRESHET_SKIP_ROW);
+        }
+        assert_int_not_equal(code, FRESHET_OK);
+        if (strstr(err.text, refused[i].text) == NULL)
+            fail_msg("%s: %s", sql, err.text);
         sql_statement_close(statement);
     }
-    sql_session_close(session);
-    sql_close(engine);
-    arena_close(arena);
 }
 
 static void test_each_has_a_case(void **state)
@@ -113,8 +137,9 @@ static void test_each_has_a_case(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each_macro),
+        cmocka_unit_test_setup_teardown(test_each_function, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test(test_each_has_a_case),
     };
-    return cmocka_run_group_tests_name("source/spark_macros", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("functions/functions", tests, NULL, NULL);
 }

@@ -1,36 +1,23 @@
 /* spark_macros.c - see spark_macros.h.
  *
  * Only names that DuckDB leaves free: where both have a function of one name and differ
- * (dayofweek, date_add, datediff, size of a null), DuckDB's stays. Masks are Java's and are
- * translated to strftime's letter by letter. A format must be a constant, which a macro's parameter
- * is not when the macro is made: DuckDB puts that check off as long as the other argument has no
- * type either, so the first argument is not cast there.
+ * (dayofweek, date_add, datediff, size of a null), DuckDB's stays. What has a mask is a function in
+ * C (functions.c), and the macro says which types Spark takes there.
  */
-#include "source/spark_macros.h"
-
-#include "base/error.h"
-
-/* yyyy-MM-dd HH:mm:ss.SSS to %Y-%m-%d %H:%M:%S.%g. Longer runs of a letter come first; a letter
- * that strftime's codes have, too (a, d, y ...), before the codes that contain it. */
-#define MASK(m)                                                                                \
-    "replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(" \
-    "replace(replace(replace(replace(" m ", 'a', '%p'), 'EEEE', '%A'), 'EEE', '%a'), "         \
-    "'SSSSSS', '%f'), 'SSS', '%g'), 'yyyy', '%Y'), 'yy', '%y'), 'MMMM', '%B'), 'MMM', '%b'), " \
-    "'MM', '%m'), 'dd', '%d'), 'HH', '%H'), 'hh', '%I'), 'mm', '%M'), 'ss', '%S')"
+#include "functions/spark_macros.h"
 
 const spark_macro spark_macros[] = {
     {"nvl", "(a, b) AS coalesce(a, b)", false},
     {"nvl2", "(a, b, c) AS CASE WHEN a IS NOT NULL THEN b ELSE c END", false},
-    {"date_format", "(t, mask) AS strftime(t, " MASK("mask") ")", false},
+    {"date_format", "(t, mask) AS mask_write(CAST(t AS TIMESTAMP), mask)", false},
     {"from_unixtime",
      "(seconds) AS strftime(make_timestamp(CAST(seconds AS BIGINT) * 1000000), "
      "'%Y-%m-%d %H:%M:%S'), "
-     "(seconds, mask) AS strftime(make_timestamp(seconds * CAST(1000000 AS BIGINT)), " MASK(
-         "mask") ")",
+     "(seconds, mask) AS mask_write(make_timestamp(seconds * CAST(1000000 AS BIGINT)), mask)",
      false},
     {"unix_timestamp",
      "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT), "
-     "(t, mask) AS CAST(floor(epoch_us(strptime(t || '', " MASK("mask") ")) / 1000000) AS BIGINT)",
+     "(t, mask) AS CAST(floor(epoch_us(mask_read(t || '', mask)) / 1000000) AS BIGINT)",
      false},
     {"unix_seconds", "(t) AS CAST(floor(epoch_us(CAST(t AS TIMESTAMP)) / 1000000) AS BIGINT)",
      false},
@@ -39,8 +26,7 @@ const spark_macro spark_macros[] = {
     {"timestamp_seconds", "(n) AS make_timestamp(CAST(n * 1000000 AS BIGINT))", false},
     {"timestamp_millis", "(n) AS make_timestamp(CAST(n AS BIGINT) * 1000)", false},
     {"timestamp_micros", "(n) AS make_timestamp(CAST(n AS BIGINT))", false},
-    {"to_date",
-     "(t) AS CAST(t AS DATE), (t, mask) AS CAST(strptime(t || '', " MASK("mask") ") AS DATE)",
+    {"to_date", "(t) AS CAST(t AS DATE), (t, mask) AS CAST(mask_read(t || '', mask) AS DATE)",
      false},
     {"add_months", "(d, n) AS CAST(CAST(d AS DATE) + to_months(CAST(n AS INTEGER)) AS DATE)",
      false},
@@ -65,16 +51,3 @@ const spark_macro spark_macros[] = {
 };
 
 const uint32_t spark_macros_n = sizeof spark_macros / sizeof spark_macros[0];
-
-freshet_code spark_macros_create(sql_session *session, freshet_error *err)
-{
-    arena *scratch = arena_open();
-    const char *all = scratch == NULL ? NULL : "";
-    for (uint32_t i = 0; all != NULL && i < spark_macros_n; i++)
-        all = arena_format(scratch, "%sCREATE OR REPLACE MACRO %s%s;\n", all, spark_macros[i].name,
-                           spark_macros[i].definition);
-    freshet_code code = all == NULL ? error_memory(err, "making the functions of Spark's SQL")
-                                    : sql_execute(session, all, NULL, err);
-    arena_close(scratch);
-    return code;
-}

@@ -1,8 +1,9 @@
 /* spark_macros.h - functions of Spark's SQL that DuckDB does not have, as macros. */
-#ifndef FRESHET_SOURCE_SPARK_MACROS_H
-#define FRESHET_SOURCE_SPARK_MACROS_H
+#ifndef FRESHET_FUNCTIONS_SPARK_MACROS_H
+#define FRESHET_FUNCTIONS_SPARK_MACROS_H
 
-#include "sql/sql.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 typedef struct spark_macro {
     const char *name;
@@ -12,8 +13,5 @@ typedef struct spark_macro {
 
 extern const spark_macro spark_macros[];
 extern const uint32_t spark_macros_n;
-
-/* Makes them in the engine, unless they are there; before sql_lock. */
-freshet_code spark_macros_create(sql_session *session, freshet_error *err);
 
 #endif

@@ -1,0 +1,18 @@
+/* functions.h - the functions that queries and features have besides DuckDB's own.
+ *
+ * Two tables, and one row makes a function: those in C (functions.c, of columns) and those that are
+ * SQL over what there is (spark_macros.c). A declaration can bring functions of its own
+ * (freshet_add_function): user_function.h.
+ */
+#ifndef FRESHET_FUNCTIONS_FUNCTIONS_H
+#define FRESHET_FUNCTIONS_FUNCTIONS_H
+
+#include "sql/sql.h"
+
+/* Makes them known to the session's engine; before sql_lock. */
+freshet_code functions_create(sql_session *session, freshet_error *err);
+
+/* Whether one of that name is an aggregate: it cannot stand where rows are computed one by one. */
+bool functions_is_aggregate(const char *name);
+
+#endif
