@@ -29,21 +29,21 @@ static const event_block *find_event(const corrections *corrections, uint32_t ba
     return events_block(corrections->events, &at);
 }
 
-static int64_t second_at(const corrections *corrections, uint32_t back)
+static int64_t second_of_event(const corrections *corrections, uint32_t back)
 {
     uint32_t i;
     const event_block *block = find_event(corrections, back, &i);
-    return block->base_s + block_seconds(corrections->walker, block)[i];
+    return event_time(corrections->walker, block, i);
 }
 
 void corrections_begin(corrections *corrections, walker *walker, const events *events,
                        uint32_t behind)
 {
     *corrections = (struct corrections){.walker = walker, .events = events, .behind = behind};
-    corrections->second = second_at(corrections, behind);
+    corrections->second = second_of_event(corrections, behind);
     uint32_t oldest = behind;
     while (walker->plan->longest_s >= 0 && oldest + 1 < events->n &&
-           second_at(corrections, oldest + 1) == corrections->second)
+           second_of_event(corrections, oldest + 1) == corrections->second)
         oldest++;
     corrections->next = oldest + 1;
     corrections->peers_back = UINT32_MAX;
@@ -79,13 +79,13 @@ bool corrections_next(corrections *corrections, old_row *out)
     if (corrections->next == 0)
         return false;
     const uint32_t back = corrections->next - 1;
-    const int64_t second = second_at(corrections, back);
+    const int64_t second = second_of_event(corrections, back);
     if (!is_changed(corrections, back, second))
         return false;
     if (corrections->peers_back > back) { /* the first of its second */
         corrections->peers_back = back;
         while (corrections->peers_back > 0 &&
-               second_at(corrections, corrections->peers_back - 1) == second)
+               second_of_event(corrections, corrections->peers_back - 1) == second)
             corrections->peers_back--;
     }
     *out = (old_row){.back = back, .peers_back = corrections->peers_back};

@@ -1,9 +1,9 @@
 /* event_blocks.c - one block of events, and the memory of the state.
  *
  * A block is one allocation: a header, a word of validity for each slot, then one array for each slot
- * and one of seconds, the wide cells first. It grows through block_capacities. Seconds are 32-bit
+ * and one of times, the wide cells first. It grows through block_capacities. Seconds are 32-bit
  * distances from a base that lies 2^31 below the first event, so that a block spans 68 years either
- * way; an event that does not fit opens another block, as a full block does.
+ * way; an event that does not fit opens another block, as a full block does. Microseconds have 64 bits.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -49,18 +49,18 @@ static unsigned char *cells_of(const walker *walker, event_block *block, const w
     return (unsigned char *)block + walker->header_bytes + (size_t)block->capacity * slot->before;
 }
 
-static uint32_t *seconds_of(const walker *walker, event_block *block)
+static unsigned char *times_of(const walker *walker, event_block *block)
 {
-    return (uint32_t *)((unsigned char *)block + walker->header_bytes +
-                        (size_t)block->capacity * walker->plan->seconds_before);
+    return (unsigned char *)block + walker->header_bytes +
+           (size_t)block->capacity * walker->plan->times_before;
 }
 
-event_block *block_open(walker *walker, uint32_t capacity, int64_t base_s)
+event_block *block_open(walker *walker, uint32_t capacity, int64_t base)
 {
     event_block *block = memory_take(walker->memory, block_bytes(walker, capacity));
     if (block == NULL)
         return NULL;
-    *block = (event_block){.base_s = base_s, .capacity = capacity};
+    *block = (event_block){.base = base, .capacity = capacity};
     memset(block->valid, 0, walker->plan->n_slots * sizeof *block->valid);
     return block;
 }
@@ -106,8 +106,9 @@ void block_copy(const walker *walker, const event_block *from, uint32_t first, u
                        (size_t)first * slot->cell,
                    (size_t)n * slot->cell);
     }
-    memcpy(seconds_of(walker, into) + into->n, block_seconds(walker, from) + first,
-           n * sizeof(uint32_t));
+    const size_t size = plan->time_bytes;
+    memcpy(times_of(walker, into) + into->n * size,
+           (const unsigned char *)block_times(walker, from) + first * size, n * size);
     into->n += n;
 }
 
@@ -116,7 +117,7 @@ event_block *block_grow(walker *walker, event_block *block)
     uint32_t i = 0;
     while (block_capacities[i] <= block->capacity)
         i++;
-    event_block *larger = block_open(walker, block_capacities[i], block->base_s);
+    event_block *larger = block_open(walker, block_capacities[i], block->base);
     if (larger == NULL)
         return NULL;
     block_copy(walker, block, 0, block->n, larger);
@@ -137,14 +138,15 @@ void block_drop(walker *walker, event_block *block, uint32_t n)
         if (slot->cell > 0)
             memmove(cells, cells + (size_t)n * slot->cell, (size_t)left * slot->cell);
     }
-    uint32_t *seconds = seconds_of(walker, block);
-    memmove(seconds, seconds + n, left * sizeof *seconds);
+    unsigned char *times = times_of(walker, block);
+    memmove(times, times + (size_t)n * plan->time_bytes, (size_t)left * plan->time_bytes);
     block->n = left;
 }
 
-bool block_fits(const event_block *block, int64_t second)
+bool block_fits(const walker *walker, const event_block *block, int64_t time)
 {
-    return second >= block->base_s && (uint64_t)second - (uint64_t)block->base_s <= UINT32_MAX;
+    return walker->plan->in_us ||
+           (time >= block->base && (uint64_t)time - (uint64_t)block->base <= UINT32_MAX);
 }
 
 static bool block_write_cell(walker *walker, const window_slot *slot, unsigned char *into,
@@ -195,12 +197,12 @@ static void close_gap(event_block *block, uint32_t slot, unsigned char *cells, u
             (size_t)(block->n - p) * cell);
 }
 
-/* Puts an event at place p of a block that has room and reaches the second. */
-bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t second,
+/* Puts an event at place p of a block that has room and reaches the time. */
+bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t time,
                   const void *const *cells)
 {
     const windows_plan *plan = walker->plan;
-    assert(block->n < block->capacity && block_fits(block, second));
+    assert(block->n < block->capacity && block_fits(walker, block, time));
     for (uint32_t s = 0; s < plan->n_slots; s++) {
         const window_slot *slot = &plan->slots[s];
         unsigned char *array = cells_of(walker, block, slot);
@@ -222,10 +224,14 @@ bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t second
         }
         block->valid[s] |= UINT64_C(1) << p;
     }
-    uint32_t *seconds = seconds_of(walker, block);
+    const size_t size = plan->time_bytes;
+    unsigned char *times = times_of(walker, block);
     if (p < block->n)
-        memmove(seconds + p + 1, seconds + p, (block->n - p) * sizeof *seconds);
-    seconds[p] = (uint32_t)(second - block->base_s);
+        memmove(times + (p + 1) * size, times + p * size, (block->n - p) * size);
+    if (plan->in_us)
+        ((int64_t *)(void *)times)[p] = time;
+    else
+        ((uint32_t *)(void *)times)[p] = (uint32_t)(time - block->base);
     block->n++;
     return true;
 }

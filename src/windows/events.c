@@ -249,9 +249,9 @@ static bool room_for_block(walker *walker, events *events, event_place *at)
 
 /* Puts an empty block at the place's block index. A group opened for it stays, empty, only if memory
  * ends: it is then closed again. */
-static event_block *add_block(walker *walker, events *events, event_place *at, int64_t base_s)
+static event_block *add_block(walker *walker, events *events, event_place *at, int64_t base)
 {
-    event_block *block = block_open(walker, EVENT_BLOCK_MAX, base_s);
+    event_block *block = block_open(walker, EVENT_BLOCK_MAX, base);
     if (block == NULL)
         return NULL;
     if (!room_for_block(walker, events, at)) {
@@ -297,7 +297,7 @@ static bool split_block(walker *walker, events *events, event_place *at)
 {
     event_place behind = {at->group, at->block + 1, 0};
     event_block *left = ((event_directory *)events->root)->groups[at->group]->blocks[at->block];
-    event_block *right = add_block(walker, events, &behind, left->base_s);
+    event_block *right = add_block(walker, events, &behind, left->base);
     if (right == NULL)
         return false;
     uint32_t cut = left->n / 2, moved = left->n - cut;
@@ -325,19 +325,19 @@ static bool split_block(walker *walker, events *events, event_place *at)
     return true;
 }
 
-/* The place behind all events of `second` and earlier, in the block that such an event joins. */
-static event_place find_place(const walker *walker, const events *events, int64_t second)
+/* The place behind all events of `time` and earlier, in the block that such an event joins. */
+static event_place find_place(const walker *walker, const events *events, int64_t time)
 {
     const event_directory *directory = events->root;
     assert(directory->n_groups > 0 && directory->groups[0]->n_blocks > 0);
     uint32_t low = 0, high = directory->n_groups - 1;
     const event_group *last = directory->groups[high];
     const event_block *newest = last->blocks[last->n_blocks - 1];
-    if (second_at(walker, newest, newest->n - 1) <= second)
+    if (event_time(walker, newest, newest->n - 1) <= time)
         return (event_place){high, last->n_blocks - 1, newest->n};
-    while (low < high) { /* the last group that begins at or before the second */
+    while (low < high) { /* the last group that begins at or before the time */
         uint32_t middle = low + (high - low + 1) / 2;
-        if (second_at(walker, directory->groups[middle]->blocks[0], 0) <= second)
+        if (event_time(walker, directory->groups[middle]->blocks[0], 0) <= time)
             low = middle;
         else
             high = middle - 1;
@@ -347,27 +347,28 @@ static event_place find_place(const walker *walker, const events *events, int64_
     low = 0, high = group->n_blocks - 1;
     while (low < high) {
         uint32_t middle = low + (high - low + 1) / 2;
-        if (second_at(walker, group->blocks[middle], 0) <= second)
+        if (event_time(walker, group->blocks[middle], 0) <= time)
             low = middle;
         else
             high = middle - 1;
     }
     at.block = low;
-    at.event = block_lower(walker, group->blocks[low], group->blocks[low]->n, second + 1);
+    at.event = block_lower(walker, group->blocks[low], group->blocks[low]->n, time + 1);
     return at;
 }
 
-static bool insert_in_directory(walker *walker, events *events, int64_t second,
+static bool insert_in_directory(walker *walker, events *events, int64_t time,
                                 const void *const *cells, event_place *at)
 {
-    *at = find_place(walker, events, second);
+    *at = find_place(walker, events, time);
     event_directory *directory = events->root;
     event_block *block = directory->groups[at->group]->blocks[at->block];
     bool opened = false;
-    if (!block_fits(block, second) || (block->n == EVENT_BLOCK_MAX && at->event == block->n)) {
+    if (!block_fits(walker, block, time) ||
+        (block->n == EVENT_BLOCK_MAX && at->event == block->n)) {
         at->block += at->event == 0 ? 0 : 1;
         at->event = 0;
-        block = add_block(walker, events, at, BLOCK_BASE(second));
+        block = add_block(walker, events, at, BLOCK_BASE(time));
         opened = true;
     } else if (block->n == EVENT_BLOCK_MAX) {
         block = split_block(walker, events, at)
@@ -382,7 +383,7 @@ static bool insert_in_directory(walker *walker, events *events, int64_t second,
             return false;
         ((event_directory *)events->root)->groups[at->group]->blocks[at->block] = block = grown;
     }
-    if (!block_insert(walker, block, at->event, second, cells))
+    if (!block_insert(walker, block, at->event, time, cells))
         return opened ? empty_block_gone(walker, events, *at) : false;
     directory = events->root;
     event_group *group = directory->groups[at->group];
@@ -410,39 +411,39 @@ static uint32_t events_behind(const events *events, event_place at)
     return n + group->blocks[at.block]->n - at.event;
 }
 
-bool events_insert(walker *walker, events *events, int64_t second, const void *const *cells,
+bool events_insert(walker *walker, events *events, int64_t time, const void *const *cells,
                    event_place *at, uint32_t *behind)
 {
     if (events->root == NULL) {
-        events->root = block_open(walker, EVENT_BLOCK_FIRST, BLOCK_BASE(second));
+        events->root = block_open(walker, EVENT_BLOCK_FIRST, BLOCK_BASE(time));
         if (events->root == NULL)
             return false;
     }
     event_block *block = events->root;
     if (events->n == 0)
-        block->base_s = BLOCK_BASE(second);
+        block->base = BLOCK_BASE(time);
     if (!events->is_directory && block->n == block->capacity && block->n < EVENT_BLOCK_MAX) {
         event_block *grown = block_grow(walker, block);
         if (grown == NULL)
             return false;
         events->root = block = grown;
     }
-    if (!events->is_directory && (block->n == EVENT_BLOCK_MAX || !block_fits(block, second)) &&
+    if (!events->is_directory &&
+        (block->n == EVENT_BLOCK_MAX || !block_fits(walker, block, time)) &&
         !become_directory(walker, events))
         return false;
     if (events->is_directory) {
-        if (!insert_in_directory(walker, events, second, cells, at))
+        if (!insert_in_directory(walker, events, time, cells, at))
             return false;
         *behind = events_behind(events, *at);
         tallies_inserted(walker, events->root, events->n - *behind, cells);
         events->n++;
         return true;
     }
-    uint32_t offset = (uint32_t)(second - block->base_s), p = block->n;
-    const uint32_t *seconds = block_seconds(walker, block);
-    while (p > 0 && seconds[p - 1] > offset)
+    uint32_t p = block->n;
+    while (p > 0 && event_time(walker, block, p - 1) > time)
         p--;
-    if (!block_insert(walker, block, p, second, cells))
+    if (!block_insert(walker, block, p, time, cells))
         return false;
     events->n++;
     *at = (event_place){0, 0, p + 1};
@@ -465,16 +466,16 @@ bool events_full(const events *events)
 
 /* ---- evicting ------------------------------------------------------------------------------ */
 
-/* How many events lie before the second. */
-static uint32_t count_before(const walker *walker, const events *events, int64_t second)
+/* How many events lie before the time. */
+static uint32_t count_before(const walker *walker, const events *events, int64_t time)
 {
     if (!events->is_directory) {
         const event_block *block = events->root;
-        return block_lower(walker, block, block->n, second);
+        return block_lower(walker, block, block->n, time);
     }
-    if (second == INT64_MIN)
+    if (time == INT64_MIN)
         return 0;
-    event_place at = find_place(walker, events, second - 1);
+    event_place at = find_place(walker, events, time - 1);
     return events->n - events_behind(events, at);
 }
 
@@ -504,7 +505,7 @@ static int64_t second_of_event(const walker *walker, const events *events, uint3
     const event_block *block = events->root;
     if (events->is_directory)
         block = ((const event_directory *)events->root)->groups[at.group]->blocks[at.block];
-    return second_at(walker, block, at.event);
+    return event_time(walker, block, at.event);
 }
 
 int64_t events_next_loss(const walker *walker, const events *events, int64_t since_s)

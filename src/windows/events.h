@@ -6,8 +6,9 @@
  *   events.root --> block                                      up to 64 events
  *   events.root --> directory --> groups --> blocks            more: 64 blocks a group
  *
- * Events stand in the order of (second, arrival): an insert goes behind all events of its second,
- * so that the arrival number is the place itself and takes no room.
+ * Events stand in the order of (time, arrival): an insert goes behind all events of its time, so that
+ * the arrival number is the place itself and takes no room. Times are whole seconds, of 32 bits in a block;
+ * or microseconds, of 64, where the plan says so (in_us).
  *
  * Order of calls: zero bytes are a key without events; events_insert, _evict, _answer in any order;
  * events_release. Functions return false where memory is out; the key is then as it was before, except
@@ -32,10 +33,10 @@ void *memory_take(windows_memory *memory, size_t size);
 void memory_give(windows_memory *memory, const void *at, size_t size);
 
 typedef struct event_block {
-    int64_t base_s; /* second i is base_s + seconds[i] */
+    int64_t base; /* time i is base + times[i], in seconds; or times[i] alone, in microseconds */
     uint32_t n;
     uint32_t capacity; /* a multiple of 4, so that arrays of smaller cells stay aligned */
-    uint64_t valid[];  /* one word a slot; behind them the arrays of cells and of seconds */
+    uint64_t valid[];  /* one word a slot; behind them the arrays of cells and of times */
 } event_block;
 
 typedef struct event_group {
@@ -142,7 +143,7 @@ event_place events_end(const events *events, uint32_t back);
 /* Moves a place forward by n events, which must be there. */
 event_place events_advance(const events *events, event_place at, uint32_t n);
 
-/* Block number i from the front, NULL past the last; cells of a block, and the seconds. */
+/* Block number i from the front, NULL past the last; cells of a block, and the times. */
 const event_block *events_block(const events *events, event_place *cursor);
 static inline const void *block_cells(const walker *walker, const event_block *block,
                                       const window_slot *slot)
@@ -150,10 +151,16 @@ static inline const void *block_cells(const walker *walker, const event_block *b
     return (const unsigned char *)block + walker->header_bytes +
            (size_t)block->capacity * slot->before;
 }
-static inline const uint32_t *block_seconds(const walker *walker, const event_block *block)
+static inline const void *block_times(const walker *walker, const event_block *block)
 {
-    return (const uint32_t *)((const unsigned char *)block + walker->header_bytes +
-                              (size_t)block->capacity * walker->plan->seconds_before);
+    return (const unsigned char *)block + walker->header_bytes +
+           (size_t)block->capacity * walker->plan->times_before;
+}
+static inline int64_t event_time(const walker *walker, const event_block *block, uint32_t i)
+{
+    const void *times = block_times(walker, block);
+    return walker->plan->in_us ? ((const int64_t *)times)[i]
+                               : block->base + ((const uint32_t *)times)[i];
 }
 
 /* What is wrong with the structure, in a few words; NULL where all is well. Recomputes what is kept. */

@@ -9,9 +9,9 @@ static const char *check_block(const walker *walker, const event_block *block, i
     if (block->n == 0 || block->n > block->capacity || block->capacity > EVENT_BLOCK_MAX)
         return "the number of events in a block";
     for (uint32_t i = 0; i < block->n; i++) {
-        if (second_at(walker, block, i) < *last_s)
+        if (event_time(walker, block, i) < *last_s)
             return "the order of events";
-        *last_s = second_at(walker, block, i);
+        *last_s = event_time(walker, block, i);
     }
     return NULL;
 }

@@ -6,10 +6,10 @@
 
 #define EVENT_BLOCK_FIRST 4u /* the capacity that a block begins with */
 
-/* A block that an event of this second begins: its base lies 2^31 below. */
-#define BLOCK_BASE(second) ((second) - (INT64_C(1) << 31))
+/* A block that an event of this time begins: its base lies 2^31 below. */
+#define BLOCK_BASE(time) ((time) - (INT64_C(1) << 31))
 
-event_block *block_open(walker *walker, uint32_t capacity, int64_t base_s);
+event_block *block_open(walker *walker, uint32_t capacity, int64_t base);
 void block_free(walker *walker, event_block *block);
 
 /* Gives back the long texts of the first n events. */
@@ -26,33 +26,46 @@ event_block *block_grow(walker *walker, event_block *block);
 /* Forgets the first n events. */
 void block_drop(walker *walker, event_block *block, uint32_t n);
 
-/* True if the block can hold an event of that second. */
-bool block_fits(const event_block *block, int64_t second);
+/* True if the block can hold an event of that time. */
+bool block_fits(const walker *walker, const event_block *block, int64_t time);
 
-/* How many of the first `end` events lie before `second`. Searched from the end, where the answer
- * mostly is. */
-static inline uint32_t block_lower(const walker *walker, const event_block *block, uint32_t end,
-                                   int64_t second)
+/* Of windows that end where they like the beginning is as likely at the front. */
+static inline uint32_t block_lower_us(const walker *walker, const event_block *block, uint32_t end,
+                                      int64_t time)
 {
-    const uint32_t *seconds = block_seconds(walker, block);
-    if (second <= block->base_s)
+    const int64_t *times = block_times(walker, block);
+    uint32_t begin = 0;
+    while (begin < end) {
+        uint32_t middle = (begin + end) / 2;
+        if (times[middle] < time)
+            begin = middle + 1;
+        else
+            end = middle;
+    }
+    return begin;
+}
+
+/* How many of the first `end` events lie before `time`. Seconds are searched from the end, where the
+ * answer mostly is. */
+static inline uint32_t block_lower(const walker *walker, const event_block *block, uint32_t end,
+                                   int64_t time)
+{
+    if (walker->plan->in_us)
+        return block_lower_us(walker, block, end, time);
+    const uint32_t *times = block_times(walker, block);
+    if (time <= block->base)
         return 0;
-    if ((uint64_t)second - (uint64_t)block->base_s > UINT32_MAX)
+    if ((uint64_t)time - (uint64_t)block->base > UINT32_MAX)
         return end;
-    uint32_t offset = (uint32_t)(second - block->base_s);
-    while (end > 0 && seconds[end - 1] >= offset)
+    uint32_t offset = (uint32_t)(time - block->base);
+    while (end > 0 && times[end - 1] >= offset)
         end--;
     return end;
 }
 
 /* Puts an event at place p of a block that has room and fits. */
-bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t second,
+bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t time,
                   const void *const *cells);
-
-static inline int64_t second_at(const walker *walker, const event_block *block, uint32_t i)
-{
-    return block->base_s + block_seconds(walker, block)[i];
-}
 
 static inline uint64_t bits_below(uint32_t n)
 {

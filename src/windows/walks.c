@@ -139,7 +139,7 @@ static bool covers(const walker *walker, const window_begin *begin, const event_
                    uint32_t n_events)
 {
     return begin->mode == WINDOW_ROWS ? n_events <= begin->rows
-                                      : second_at(walker, first, 0) >= begin->second;
+                                      : event_time(walker, first, 0) >= begin->second;
 }
 
 static uint32_t begin_in_block(const walker *walker, const window_begin *begin,

@@ -297,16 +297,16 @@ static freshet_code count_outputs(const windows_declaration *declaration, uint32
 
 /* ---- laying out ---------------------------------------------------------------------------- */
 
-/* In a block: the cells of 16 bytes, of 8, the seconds, then 4, 1 and 0. */
+/* In a block: the cells of 16 bytes, of 8, of 4, of 1 and 0; the times before those of their size. */
 static void lay_out_slots(maker *maker)
 {
     static const uint32_t sizes[] = {16, 8, 4, 1, 0};
     windows_plan *plan = maker->plan;
     uint32_t before = 0;
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-        if (sizes[s] == 4) {
-            plan->seconds_before = before;
-            before += (uint32_t)sizeof(uint32_t);
+        if (sizes[s] == plan->time_bytes) {
+            plan->times_before = before;
+            before += plan->time_bytes;
         }
         for (uint32_t i = 0; i < plan->n_slots; i++) {
             window_slot *slot = &maker->slots[i];
@@ -502,6 +502,7 @@ freshet_code windows_plan_make(arena *arena, const windows_declaration *declarat
         .columns = {declaration->n_columns, declaration->columns},
         .carried = declaration->carried,
         .n_carried = declaration->n_carried,
+        .time_bytes = sizeof(uint32_t),
     };
     for (uint32_t i = 0; i < declaration->n_features; i++) {
         code = collect_feature(&maker, &declaration->features[i], err);

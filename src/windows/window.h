@@ -86,7 +86,7 @@ typedef struct window_slot {
     const type *type;
     uint32_t cell; /* bytes kept of each event; 0: only whether it is null */
     uint32_t
-        before; /* sum of the cells of the slots that lie before it in a block, seconds included */
+        before; /* sum of the cells of the slots that lie before it in a block, times included */
     bool is_text;
 } window_slot;
 
@@ -132,9 +132,11 @@ typedef struct windows_plan {
 
     uint32_t n_slots;
     const window_slot *slots;
-    uint32_t row_slot;       /* the rest of each event's row, to correct it; or WINDOWS_NONE */
-    uint32_t event_bytes;    /* of one event: its second and all cells */
-    uint32_t seconds_before; /* as window_slot.before, for the seconds */
+    uint32_t row_slot; /* the rest of each event's row, to correct it; or WINDOWS_NONE */
+    bool in_us;        /* times are microseconds of 64 bits, not seconds of 32 */
+    uint32_t time_bytes;
+    uint32_t event_bytes;  /* of one event: its time and all cells */
+    uint32_t times_before; /* as window_slot.before, for the times */
     bool has_texts;
 
     uint32_t n_measures;

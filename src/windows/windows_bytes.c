@@ -69,9 +69,8 @@ static int64_t put_seconds(const walker *walker, const key_entry *entry, text_bu
     int64_t first = 0, before = 0;
     bool any = false;
     while (entry->events.n > 0 && (block = events_block(&entry->events, &cursor)) != NULL) {
-        const uint32_t *seconds = block_seconds(walker, block);
         for (uint32_t i = 0; i < block->n; i++) {
-            int64_t second = block->base_s + seconds[i];
+            int64_t second = event_time(walker, block, i);
             if (any)
                 put_varint(into, (uint64_t)(second - before));
             else

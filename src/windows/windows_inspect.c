@@ -46,7 +46,7 @@ static freshet_code append_event(const walker *walker, const event_block *block,
                                  arena *arena, text_buffer *into, freshet_error *err)
 {
     const windows_plan *plan = walker->plan;
-    int64_t second = block->base_s + block_seconds(walker, block)[i];
+    int64_t second = event_time(walker, block, i);
     text_append_c(into, "{\"second\": \"");
     text_append_timestamp(into, second * 1000000);
     text_append_c(into, "\"");
