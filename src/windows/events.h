@@ -18,6 +18,7 @@
 #define FRESHET_WINDOWS_EVENTS_H
 
 #include "aggregate/tally.h"
+#include "base/text.h"
 #include "windows/window.h"
 
 #define EVENT_BLOCK_MAX 64u /* the bits of a word: the nulls of a slot in a block are one word */
@@ -162,6 +163,28 @@ static inline int64_t event_time(const walker *walker, const event_block *block,
     return walker->plan->in_us ? ((const int64_t *)times)[i]
                                : block->base + ((const uint32_t *)times)[i];
 }
+
+/* ---- as bytes (events_bytes.c) --------------------------------------------------------------
+ *
+ * What is saved of a key begins with four bytes of magic, eight of a checksum over all that follows it, eight of
+ * its plan's fingerprint, and the key's facts, of which two are its events': how many, and the time of the first.
+ */
+
+/* Appends the events; returns the time of the first, 0 where there is none. A failure shows in into->failed. */
+int64_t events_put(const walker *walker, const events *events, text_buffer *into);
+
+/* Inserts n saved events into a key that has none, and moves *at behind their bytes. On failure there are none. */
+freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
+                        const unsigned char **at, const unsigned char *end, freshet_error *err);
+
+/* Appends `, "events": [...]` in JSON: time and values of each. */
+freshet_code events_show(const walker *walker, const events *events, text_buffer *into,
+                         freshet_error *err);
+
+/* Sets the checksum of what was saved from `begin` on; and refuses bytes that are damaged or another plan's. */
+void saved_seal(text_buffer *into, size_t begin);
+freshet_code saved_check(const char *magic, uint64_t fingerprint, size_t head_bytes,
+                         const unsigned char *bytes, size_t length, freshet_error *err);
 
 /* What is wrong with the structure, in a few words; NULL where all is well. Recomputes what is kept. */
 const char *events_check(walker *walker, const events *events);

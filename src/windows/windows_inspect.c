@@ -41,61 +41,6 @@ static void append_time(text_buffer *into, const char *name, int64_t time_us)
     text_append_c(into, "\"");
 }
 
-/* One event: its second, and the value of each slot. */
-static freshet_code append_event(const walker *walker, const event_block *block, uint32_t i,
-                                 arena *arena, text_buffer *into, freshet_error *err)
-{
-    const windows_plan *plan = walker->plan;
-    int64_t second = event_time(walker, block, i);
-    text_append_c(into, "{\"second\": \"");
-    text_append_timestamp(into, second * 1000000);
-    text_append_c(into, "\"");
-    for (uint32_t s = 0; s < plan->n_slots; s++) {
-        const window_slot *slot = &plan->slots[s];
-        if (slot->values == WINDOWS_NONE)
-            continue;
-        const char *name = plan->columns.fields[slot->values].name;
-        bool valid = (block->valid[s] >> i & 1) != 0;
-        text_append_c(into, ", ");
-        if (slot->cell == 0) { /* only counted */
-            text_append_json(into, name, strlen(name));
-            text_append_c(into, valid ? ": true" : ": null");
-            continue;
-        }
-        column cell;
-        freshet_code code = column_init(arena, &cell, slot->type, 1, err);
-        if (code != FRESHET_OK)
-            return code;
-        if (valid)
-            memcpy(cell.data,
-                   (const char *)block_cells(walker, block, slot) + (size_t)i * slot->cell,
-                   slot->cell);
-        else if (!column_set_null(arena, &cell, 0))
-            return error_memory(err, INSPECTING);
-        append_member(into, name, &cell, 0);
-    }
-    text_append_c(into, "}");
-    return FRESHET_OK;
-}
-
-static freshet_code append_events(const walker *walker, const events *events, arena *arena,
-                                  text_buffer *into, freshet_error *err)
-{
-    event_place cursor = {0};
-    const event_block *block;
-    const char *before = ", \"events\": [";
-    while (events->n > 0 && (block = events_block(events, &cursor)) != NULL)
-        for (uint32_t i = 0; i < block->n; i++) {
-            text_append_c(into, before);
-            before = ", ";
-            freshet_code code = append_event(walker, block, i, arena, into, err);
-            if (code != FRESHET_OK)
-                return code;
-        }
-    text_append_c(into, events->n > 0 ? "]" : ", \"events\": []");
-    return FRESHET_OK;
-}
-
 static freshet_code append_carried(const windows_plan *plan, const key_entry *entry, arena *arena,
                                    text_buffer *into, freshet_error *err)
 {
@@ -135,7 +80,7 @@ freshet_code windows_inspect(const windows_plan *plan, const char *const *names,
     if (code == FRESHET_OK) {
         append_time(into, "newest", entry.newest_us);
         text_format(into, ", \"revision\": %" PRIu32, entry.revision);
-        code = append_events(&walker, &entry.events, arena, into, err);
+        code = events_show(&walker, &entry.events, into, err);
     }
     if (code == FRESHET_OK)
         code = append_carried(plan, &entry, arena, into, err);

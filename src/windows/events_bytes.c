@@ -1,0 +1,301 @@
+/* events_bytes.c - the events of one key as bytes, and back; and as JSON, for people. See events.h.
+ *
+ * A varint has seven bits a byte, the lowest first, the top bit set on all bytes but the last.
+ *
+ *      n - 1 varints: from each event's time to the next
+ *      for each slot:  ceil(n / 8) bytes, bit i: event i is not null;
+ *                      the cells of those events: as in memory, or (texts) varint length and bytes; nothing
+ *                      for slots that only count
+ *
+ * How many events there are and when the oldest was stands with the key's facts, in the head of what is
+ * saved of it. Blocks, groups and partials are not saved: they follow from the events.
+ */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "windows/events.h"
+
+#define CHECKSUM_AT 4u
+#define CHECKED_FROM 12u
+#define CHECKSUM_SEED 20241u
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "saved state is little-endian");
+
+/* ---- the frame of what is saved of a key ---------------------------------------------------- */
+
+void saved_seal(text_buffer *into, size_t begin)
+{
+    if (into->failed)
+        return;
+    const char *checked = into->bytes + begin + CHECKED_FROM;
+    uint64_t sum = hash_bytes(checked, into->length - begin - CHECKED_FROM, CHECKSUM_SEED);
+    memcpy(into->bytes + begin + CHECKSUM_AT, &sum, sizeof sum);
+}
+
+freshet_code saved_check(const char *magic, uint64_t fingerprint, size_t head_bytes,
+                         const unsigned char *bytes, size_t length, freshet_error *err)
+{
+    uint64_t sum, of;
+    if (length < head_bytes || memcmp(bytes, magic, 4) != 0)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved state of a key is not in the format %s", magic);
+    memcpy(&sum, bytes + CHECKSUM_AT, sizeof sum);
+    memcpy(&of, bytes + CHECKED_FROM, sizeof of);
+    if (sum != hash_bytes(bytes + CHECKED_FROM, length - CHECKED_FROM, CHECKSUM_SEED))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved state of a key is damaged: its checksum does not fit");
+    if (of != fingerprint)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                         "the saved state of a key was made for other keys, windowed columns or "
+                         "features");
+    return FRESHET_OK;
+}
+
+/* ---- putting -------------------------------------------------------------------------------- */
+
+static void put_varint(text_buffer *into, uint64_t value)
+{
+    char bytes[10];
+    size_t n = 0;
+    for (; value >= 0x80; value >>= 7)
+        bytes[n++] = (char)(value | 0x80);
+    bytes[n++] = (char)value;
+    text_append(into, bytes, n);
+}
+
+/* Returns the first. */
+static int64_t put_times(const walker *walker, const events *events, text_buffer *into)
+{
+    event_place cursor = {0};
+    const event_block *block;
+    int64_t first = 0, before = 0;
+    bool any = false;
+    while (events->n > 0 && (block = events_block(events, &cursor)) != NULL) {
+        for (uint32_t i = 0; i < block->n; i++) {
+            int64_t time = event_time(walker, block, i);
+            if (any)
+                put_varint(into, (uint64_t)(time - before));
+            else
+                first = time;
+            any = true;
+            before = time;
+        }
+    }
+    return first;
+}
+
+static void put_valid(const events *events, uint32_t slot, text_buffer *into)
+{
+    event_place cursor = {0};
+    const event_block *block;
+    uint32_t bits = 0, n = 0;
+    while (events->n > 0 && (block = events_block(events, &cursor)) != NULL)
+        for (uint32_t i = 0; i < block->n; i++) {
+            bits |= (uint32_t)(block->valid[slot] >> i & 1) << n++;
+            if (n == 8) {
+                text_append_char(into, (char)bits);
+                bits = n = 0;
+            }
+        }
+    if (n > 0)
+        text_append_char(into, (char)bits);
+}
+
+static void put_cells(const walker *walker, const events *events, uint32_t index, text_buffer *into)
+{
+    const window_slot *slot = &walker->plan->slots[index];
+    event_place cursor = {0};
+    const event_block *block;
+    while (events->n > 0 && (block = events_block(events, &cursor)) != NULL) {
+        const char *cells = block_cells(walker, block, slot);
+        for (uint32_t i = 0; i < block->n; i++) {
+            if (!(block->valid[index] >> i & 1))
+                continue;
+            if (!slot->is_text) {
+                text_append(into, cells + (size_t)i * slot->cell, slot->cell);
+                continue;
+            }
+            const cell_text *text = (const cell_text *)(const void *)cells + i;
+            put_varint(into, text->length);
+            text_append(into, text_bytes(text), text->length);
+        }
+    }
+}
+
+int64_t events_put(const walker *walker, const events *events, text_buffer *into)
+{
+    int64_t first = put_times(walker, events, into);
+    for (uint32_t s = 0; s < walker->plan->n_slots; s++) {
+        put_valid(events, s, into);
+        if (walker->plan->slots[s].cell > 0)
+            put_cells(walker, events, s, into);
+    }
+    return first;
+}
+
+/* ---- getting -------------------------------------------------------------------------------- */
+
+/* Reads never pass `end`; the first that would sets `bad`, and gives zeros. */
+typedef struct byte_reader {
+    const unsigned char *at;
+    const unsigned char *end;
+    bool bad;
+} byte_reader;
+
+static const unsigned char *take_bytes(byte_reader *reader, size_t n)
+{
+    static const unsigned char zeros[16];
+    if (reader->bad || (size_t)(reader->end - reader->at) < n) {
+        reader->bad = true;
+        return zeros;
+    }
+    const unsigned char *at = reader->at;
+    reader->at += n;
+    return at;
+}
+
+static uint64_t take_varint(byte_reader *reader)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        unsigned char byte = *take_bytes(reader, 1);
+        value |= (uint64_t)(byte & 0x7F) << shift;
+        if (byte < 0x80)
+            return value;
+    }
+    reader->bad = true;
+    return 0;
+}
+
+/* Where the next event's cell of one slot is read. */
+typedef struct slot_reader {
+    const unsigned char *valid;
+    byte_reader cells;
+    cell_text text;
+} slot_reader;
+
+/* Finds each slot's bytes, leaving the reader behind the last. */
+static void find_slots(const windows_plan *plan, byte_reader *reader, uint32_t n,
+                       slot_reader *slots)
+{
+    for (uint32_t s = 0; s < plan->n_slots && !reader->bad; s++) {
+        slots[s].valid = take_bytes(reader, (n + 7) / 8);
+        slots[s].cells = *reader;
+        for (uint32_t i = 0; i < n && !reader->bad; i++)
+            if (slots[s].valid[i / 8] >> (i % 8) & 1)
+                take_bytes(reader,
+                           plan->slots[s].is_text ? take_varint(reader) : plan->slots[s].cell);
+    }
+}
+
+static const void *next_cell(const window_slot *slot, slot_reader *reader, uint32_t i)
+{
+    if (!(reader->valid[i / 8] >> (i % 8) & 1))
+        return NULL;
+    if (!slot->is_text)
+        return take_bytes(&reader->cells, slot->cell);
+    uint32_t length = (uint32_t)take_varint(&reader->cells);
+    reader->text = text_of((const char *)take_bytes(&reader->cells, length), length);
+    return &reader->text;
+}
+
+/* Finds the parts, and leaves *at behind them; false where they are not as long as they say. */
+static bool find_parts(const windows_plan *plan, uint32_t n, const unsigned char **at,
+                       const unsigned char *end, byte_reader *times, slot_reader *slots)
+{
+    byte_reader reader = {*at, end, false};
+    *times = reader;
+    for (uint32_t i = 1; i < n && !reader.bad; i++)
+        take_varint(&reader);
+    find_slots(plan, &reader, n, slots);
+    *at = reader.at;
+    return !reader.bad;
+}
+
+static bool insert_saved(walker *walker, events *events, uint32_t n, int64_t first,
+                         byte_reader *times, slot_reader *slots, const void **cells)
+{
+    const windows_plan *plan = walker->plan;
+    int64_t time = first;
+    for (uint32_t i = 0; i < n; i++) {
+        event_place at;
+        uint32_t behind;
+        if (i > 0)
+            time = (int64_t)((uint64_t)time + take_varint(times));
+        for (uint32_t k = 0; k < plan->n_slots; k++)
+            cells[k] = next_cell(&plan->slots[k], &slots[k], i);
+        if (!events_insert(walker, events, time, cells, &at, &behind))
+            return false;
+    }
+    return true;
+}
+
+freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
+                        const unsigned char **at, const unsigned char *end, freshet_error *err)
+{
+    const windows_plan *plan = walker->plan;
+    const size_t slots_bytes = plan->n_slots * sizeof(slot_reader) + 1;
+    const size_t cells_bytes = plan->n_slots * sizeof(void *) + 1;
+    slot_reader *slots = memory_take(walker->memory, slots_bytes);
+    const void **cells = memory_take(walker->memory, cells_bytes);
+    byte_reader times;
+    freshet_code code = FRESHET_OK;
+    if (slots == NULL || cells == NULL)
+        code = error_memory(err, "restoring a key");
+    else if (!find_parts(plan, n, at, end, &times, slots))
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved state of a key has the wrong length");
+    else if (!insert_saved(walker, events, n, first, &times, slots, cells))
+        code = error_memory(err, "restoring a key");
+    if (code != FRESHET_OK)
+        events_release(walker, events);
+    memory_give(walker->memory, slots, slots_bytes);
+    memory_give(walker->memory, cells, cells_bytes);
+    return code;
+}
+
+/* ---- for people ------------------------------------------------------------------------------ */
+
+/* The value of a slot, under the name of its column. */
+static freshet_code show_slot(const walker *walker, const event_block *block, uint32_t i,
+                              uint32_t index, text_buffer *into, freshet_error *err)
+{
+    const window_slot *slot = &walker->plan->slots[index];
+    const char *name = walker->plan->columns.fields[slot->values].name;
+    text_append_c(into, ", ");
+    text_append_json(into, name, strlen(name));
+    text_append_c(into, ": ");
+    if (slot->cell == 0 || !(block->valid[index] >> i & 1)) {
+        text_append_c(into, block->valid[index] >> i & 1 ? "true" : "null");
+        return FRESHET_OK;
+    }
+    const column cell = {.type = slot->type,
+                         .data = (unsigned char *)block_cells(walker, block, slot),
+                         .capacity = block->capacity};
+    return column_to_json(&cell, i, into, err);
+}
+
+freshet_code events_show(const walker *walker, const events *events, text_buffer *into,
+                         freshet_error *err)
+{
+    const windows_plan *plan = walker->plan;
+    event_place cursor = {0};
+    const event_block *block;
+    freshet_code code = FRESHET_OK;
+    const char *before = "{";
+    text_append_c(into, ", \"events\": [");
+    while (events->n > 0 && (block = events_block(events, &cursor)) != NULL)
+        for (uint32_t i = 0; i < block->n && code == FRESHET_OK; i++, before = ", {") {
+            text_append_c(into, before);
+            text_append_c(into, plan->in_us ? "\"timestamp\": \"" : "\"second\": \"");
+            text_append_timestamp(into, event_time(walker, block, i) * (plan->in_us ? 1 : 1000000));
+            text_append_char(into, '"');
+            for (uint32_t s = 0; s < plan->n_slots && code == FRESHET_OK; s++)
+                if (plan->slots[s].values != WINDOWS_NONE)
+                    code = show_slot(walker, block, i, s, into, err);
+            text_append_char(into, '}');
+        }
+    text_append_char(into, ']');
+    return code;
+}
