@@ -99,6 +99,41 @@ class ReadmeTest(Case):
         self.assertEqual(len(self.read_lines("shop.dead_letters.jsonl")), 1)
 
 
+@unittest.skipIf(PRESET in ("asan", "tsan", "cov"), "a plain program cannot use a library with sanitizers")
+class CPageTest(Case):
+    """The program of docs/reference/c.md, built with warnings as errors and run; the calls it lists."""
+
+    def test_the_program(self):
+        page = read("docs", "reference", "c.md")
+        program, = re.findall(r"(?ms)^```c\n(.*?)^```", page)
+        asked, answer = re.search(r"(?ms)^\$ ./newest orders.yaml '(.*?)'\n(.*?)^```", page).groups()
+        tour = read("README.md")
+        self.write("newest.c", program)
+        self.write("orders.yaml", re.search(r"(?ms)^```yaml\n(.*?)^```", tour).group(1))
+        self.write("orders/1.jsonl", re.search(r"(?ms)^```json\n(.*?)^```", tour).group(1))
+        built = os.path.dirname(FRESHET)
+        subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", self.path("newest.c"), "-o",
+                        self.path("newest"), "-I", os.path.join(SOURCE, "include"), "-L", built, "-lfreshet",
+                        "-Wl,-rpath," + built], check=True)
+        self.assertEqual(self.newest("orders.yaml", asked), (0, answer, ""))
+        code, out, err = self.newest("orders.yaml", "select nothing")
+        self.assertEqual((code, out), (2, ""))
+        self.assertIn("nothing", err)
+        self.write("orders.yaml", "version: 1\n")
+        code, out, err = self.newest("orders.yaml", asked)
+        self.assertEqual((code, out), (78, ""))
+        self.assertIn("orders.yaml:1", err)
+
+    def newest(self, *args):
+        run = subprocess.run([self.path("newest"), *args], cwd=self.folder, capture_output=True, text=True, env=self.env)
+        return run.returncode, run.stdout, run.stderr
+
+    def test_calls(self):
+        header = read("include", "freshet", "freshet.h")
+        for name in set(re.findall(r"`(freshet_\w+)`", read("docs", "reference", "c.md"))):
+            self.assertRegex(header, rf"\b{name}\b")
+
+
 class CommandLinePageTest(Case):
     """docs/reference/command-line.md and the binary tell of the same verbs, options, fields and variables."""
 
