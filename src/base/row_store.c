@@ -15,6 +15,7 @@
 
 #define KEEPING "keeping rows"
 #define CHUNK_ROWS_FIRST 64u
+#define CHUNK_BYTES_AT_ONCE ((size_t)32 << 20)
 
 struct row_store {
     arena *arena;
@@ -22,6 +23,7 @@ struct row_store {
     batch *chunks;
     uint32_t n_chunks, chunks_capacity;
     uint32_t n_rows;
+    uint32_t bits; /* of the number of a row in its chunk */
     bool with_write_us, with_kinds;
     size_t row_bytes; /* of one row's cells */
     size_t bytes;     /* of long texts and elements */
@@ -38,12 +40,24 @@ static inline uint64_t selected(const selection *which, uint64_t i)
     return which->rows == NULL ? which->first + i : which->rows[i];
 }
 
+static uint32_t chunk_rows(const row_store *store)
+{
+    return 1u << store->bits;
+}
+
 freshet_code row_store_open(const schema *schema, row_store **out, freshet_error *err)
+{
+    return row_store_open_chunked(schema, ROW_STORE_CHUNK_BITS, out, err);
+}
+
+freshet_code row_store_open_chunked(const schema *schema, uint32_t bits, row_store **out,
+                                    freshet_error *err)
 {
     row_store *store = calloc(1, sizeof *store);
     if (store == NULL)
         return error_memory(err, KEEPING);
     store->schema = schema;
+    store->bits = bits;
     store->arena = arena_open();
     for (uint32_t i = 0; i < schema->n_fields; i++)
         store->row_bytes += type_cell_size(schema->fields[i].type);
@@ -199,17 +213,17 @@ static freshet_code add_chunk(row_store *store, uint32_t expected, freshet_error
         store->chunks_capacity = capacity;
     }
     /* one that comes behind others is likely to become full */
-    uint32_t rows = store->n_chunks > 0 || expected > ROW_STORE_CHUNK ? ROW_STORE_CHUNK
-                    : expected < CHUNK_ROWS_FIRST                     ? CHUNK_ROWS_FIRST
-                                                                      : expected;
+    uint32_t rows = store->n_chunks > 0 || expected > chunk_rows(store) ? chunk_rows(store)
+                    : expected < CHUNK_ROWS_FIRST                       ? CHUNK_ROWS_FIRST
+                                                                        : expected;
     batch *chunk = &store->chunks[store->n_chunks];
     freshet_code code = batch_init(chunk, store->arena, store->schema, rows, err);
     if (code != FRESHET_OK)
         return code;
     if (store->with_write_us)
-        chunk->write_us = arena_alloc(store->arena, ROW_STORE_CHUNK * sizeof *chunk->write_us);
+        chunk->write_us = arena_alloc(store->arena, chunk_rows(store) * sizeof *chunk->write_us);
     if (store->with_kinds)
-        chunk->row_kinds = arena_alloc(store->arena, ROW_STORE_CHUNK);
+        chunk->row_kinds = arena_alloc(store->arena, chunk_rows(store));
     if ((store->with_write_us && chunk->write_us == NULL) ||
         (store->with_kinds && chunk->row_kinds == NULL))
         return error_memory(err, KEEPING);
@@ -221,9 +235,13 @@ static freshet_code add_chunk(row_store *store, uint32_t expected, freshet_error
 static freshet_code fill_chunk(row_store *store, batch *chunk, const batch *from,
                                const selection *which, freshet_error *err)
 {
+    uint64_t wanted = chunk->n_rows + which->n;
+    if (chunk->n_rows > 0 && store->bits > ROW_STORE_CHUNK_BITS &&
+        store->row_bytes << store->bits <= CHUNK_BYTES_AT_ONCE)
+        wanted = chunk_rows(
+            store); /* where one large chunk is wanted, the second addition is a sign of more */
     for (uint32_t i = 0; i < store->schema->n_fields; i++) {
-        freshet_code code =
-            column_reserve(store->arena, &chunk->columns[i], chunk->n_rows + which->n, err);
+        freshet_code code = column_reserve(store->arena, &chunk->columns[i], wanted, err);
         if (code != FRESHET_OK)
             return code;
         if (!row_store_copy_cells(store->arena, &from->columns[i], which, &chunk->columns[i],
@@ -246,14 +264,14 @@ static freshet_code fill_chunk(row_store *store, batch *chunk, const batch *from
 static freshet_code chunk_for(row_store *store, uint32_t row, uint32_t n_left, batch **out,
                               freshet_error *err)
 {
-    uint32_t which = row >> ROW_STORE_CHUNK_BITS;
+    uint32_t which = row >> store->bits;
     if (which == store->n_chunks) {
         freshet_code code = add_chunk(store, n_left, err);
         if (code != FRESHET_OK)
             return code;
     }
     *out = &store->chunks[which];
-    (*out)->n_rows = row & (ROW_STORE_CHUNK - 1);
+    (*out)->n_rows = row & (chunk_rows(store) - 1);
     return FRESHET_OK;
 }
 
@@ -273,7 +291,7 @@ freshet_code row_store_add(row_store *store, const batch *from, const uint32_t *
     while (done < n) {
         batch *chunk = NULL;
         freshet_code code = chunk_for(store, store->n_rows + done, n - done, &chunk, err);
-        uint32_t room = code == FRESHET_OK ? ROW_STORE_CHUNK - chunk->n_rows : 0;
+        uint32_t room = code == FRESHET_OK ? chunk_rows(store) - chunk->n_rows : 0;
         const selection which = {.rows = rows == NULL ? NULL : rows + done,
                                  .first = done,
                                  .n = n - done < room ? n - done : room};
@@ -295,15 +313,15 @@ freshet_code row_store_add(row_store *store, const batch *from, const uint32_t *
 const batch *row_store_at(const row_store *store, uint32_t row, uint32_t *index)
 {
     assert(row < store->n_rows);
-    *index = row & (ROW_STORE_CHUNK - 1);
-    return &store->chunks[row >> ROW_STORE_CHUNK_BITS];
+    *index = row & (chunk_rows(store) - 1);
+    return &store->chunks[row >> store->bits];
 }
 
 /* How many of the numbers from rows[i] on are of one chunk. */
-static uint32_t run_length(const uint32_t *rows, uint32_t i, uint32_t n)
+static uint32_t run_length(const row_store *store, const uint32_t *rows, uint32_t i, uint32_t n)
 {
-    uint32_t chunk = rows[i] >> ROW_STORE_CHUNK_BITS, end = i + 1;
-    while (end < n && rows[end] >> ROW_STORE_CHUNK_BITS == chunk)
+    uint32_t chunk = rows[i] >> store->bits, end = i + 1;
+    while (end < n && rows[end] >> store->bits == chunk)
         end++;
     return end - i;
 }
@@ -332,13 +350,13 @@ static freshet_code take_by_number(const row_store *store, const uint32_t *rows,
 {
     uint32_t places[PLACES];
     for (uint32_t i = 0; i < n;) {
-        uint32_t run = run_length(rows, i, n);
+        uint32_t run = run_length(store, rows, i, n);
         if (run > PLACES)
             run = PLACES;
         for (uint32_t j = 0; j < run; j++)
-            places[j] = rows[i + j] & (ROW_STORE_CHUNK - 1);
+            places[j] = rows[i + j] & (chunk_rows(store) - 1);
         const selection which = {.rows = places, .n = run};
-        freshet_code code = take_run(store, rows[i] >> ROW_STORE_CHUNK_BITS, &which, i, out, err);
+        freshet_code code = take_run(store, rows[i] >> store->bits, &which, i, out, err);
         if (code != FRESHET_OK)
             return code;
         i += run;
@@ -350,11 +368,10 @@ static freshet_code take_range(const row_store *store, uint32_t first, uint32_t 
                                freshet_error *err)
 {
     for (uint32_t i = 0; i < n;) {
-        uint32_t place = (first + i) & (ROW_STORE_CHUNK - 1);
-        uint32_t run = ROW_STORE_CHUNK - place < n - i ? ROW_STORE_CHUNK - place : n - i;
+        uint32_t place = (first + i) & (chunk_rows(store) - 1);
+        uint32_t run = chunk_rows(store) - place < n - i ? chunk_rows(store) - place : n - i;
         const selection which = {.first = place, .n = run};
-        freshet_code code =
-            take_run(store, (first + i) >> ROW_STORE_CHUNK_BITS, &which, i, out, err);
+        freshet_code code = take_run(store, (first + i) >> store->bits, &which, i, out, err);
         if (code != FRESHET_OK)
             return code;
         i += run;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "declaration/declaration.h"
 #include "pipeline/pipeline.h"
+#include "writers/cassandra/cql_load.h"
 #include "writers/online.h"
 
 static freshet_code store_fail(freshet_code code, const freshet_error *err)
@@ -33,11 +34,9 @@ static freshet_code find_stores(stores *stores, freshet_error *err)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < blocks->n && stores->n < STORES_MAX; i++) {
         const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
-        const cassandra_options *options;
-        bool write_to_entity;
-        if (kind->kind == &online_writer_ops.block &&
-            online_store_options(kind->options, &options, &write_to_entity))
-            code = add_store(stores, options, write_to_entity, err);
+        const online_options *online = kind->options;
+        if (kind->kind == &online_block && online->has_cassandra)
+            code = add_store(stores, &online->cassandra, online->write_to_entity, err);
     }
     if (code == FRESHET_OK && stores->n == 0)
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
@@ -64,7 +63,7 @@ freshet_code online_stores_open(stores *stores, const char *file)
         return store_fail(error_memory(&err, "opening the online store"), &err);
     code = find_stores(stores, &err);
     if (code == FRESHET_OK)
-        code = online_client(&stores->api, &err);
+        code = cql_load(&stores->api, &err);
     return code == FRESHET_OK ? code : store_fail(code, &err);
 }
 
@@ -92,16 +91,7 @@ void online_store_close(stores *stores, store *store)
     store->session = NULL;
 }
 
-freshet_code online_store_compare(stores *stores, store *store, uint32_t replicas,
-                                  table_changes *out)
-{
-    freshet_error err;
-    freshet_code code = cassandra_table_compare(stores->api, store->session, stores->arena,
-                                                &store->table, replicas, out, &err);
-    return code == FRESHET_OK ? code : store_fail(code, &err);
-}
-
-void online_store_print_changes(const store *store, const table_changes *changes)
+static void print_changes(const store *store, const table_changes *changes)
 {
     const cassandra_table *table = &store->table;
     const bool drops = changes->n > 0 && changes->items[0].drops;
@@ -119,4 +109,41 @@ void online_store_print_changes(const store *store, const table_changes *changes
     for (uint32_t i = 0; i < changes->n_foreign; i++)
         output_format("-- the column \"%s\" is not the declaration's, and %s\n",
                       changes->foreign[i], drops ? "is lost with the table" : "stays as it is");
+}
+
+static freshet_code look_at(stores *stores, store *store, uint32_t replicas, online_store_fn *fn,
+                            const void *context, uint32_t *n_changes)
+{
+    freshet_error err;
+    table_changes changes = {0};
+    freshet_code code = online_store_connect(stores, store);
+    if (code != FRESHET_OK)
+        return code;
+    code = cassandra_table_compare(stores->api, store->session, stores->arena, &store->table,
+                                   replicas, &changes, &err);
+    if (code != FRESHET_OK)
+        return store_fail(code, &err);
+    print_changes(store, &changes);
+    if (changes.n > 0 && fn != NULL)
+        code = fn(stores, store, &changes, context);
+    *n_changes += code == FRESHET_OK ? changes.n : 0;
+    return code;
+}
+
+freshet_code online_stores_compare(const char *file, uint32_t replicas, bool detailed_exitcode,
+                                   online_store_fn *fn, const void *context)
+{
+    uint32_t n_changes = 0;
+    stores stores;
+    freshet_code code = online_stores_open(&stores, file);
+    for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
+        code = look_at(&stores, &stores.items[i], replicas, fn, context, &n_changes);
+        online_store_close(&stores, &stores.items[i]);
+    }
+    online_stores_close(&stores);
+    if (!output_finish())
+        return FRESHET_FAILED;
+    if (detailed_exitcode && n_changes > 0)
+        exit_with(EXIT_CHANGES);
+    return code;
 }

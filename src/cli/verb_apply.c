@@ -113,45 +113,25 @@ static freshet_code execute_all(stores *stores, const store *store, const table_
     return code;
 }
 
-static freshet_code apply_to(stores *stores, store *store, const apply_arguments *given,
-                             uint32_t *n_changes)
+static freshet_code apply_to(stores *stores, const store *store, const table_changes *changes,
+                             const void *context)
 {
-    table_changes changes = {0};
-    freshet_code code = online_store_connect(stores, store);
-    if (code == FRESHET_OK)
-        code = online_store_compare(stores, store, given->replicas, &changes);
-    if (code != FRESHET_OK)
-        return code;
-    online_store_print_changes(store, &changes);
-    if (changes.n == 0)
-        return FRESHET_OK;
-    code = may_apply(given, &changes);
+    const apply_arguments *given = context;
+    freshet_code code = may_apply(given, changes);
     if (code == FRESHET_OK)
         code = apply_ask(given);
     if (code == FRESHET_OK)
-        code = execute_all(stores, store, &changes);
+        code = execute_all(stores, store, changes);
     if (code == FRESHET_OK)
         output_format("-- applied\n");
-    *n_changes += changes.n;
     return code;
 }
 
 static freshet_code apply_run(const void *arguments)
 {
     const apply_arguments *given = arguments;
-    uint32_t n_changes = 0;
-    stores stores;
-    freshet_code code = online_stores_open(&stores, given->file);
-    for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
-        code = apply_to(&stores, &stores.items[i], given, &n_changes);
-        online_store_close(&stores, &stores.items[i]);
-    }
-    online_stores_close(&stores);
-    if (!output_finish())
-        return FRESHET_FAILED;
-    if (given->detailed_exitcode && n_changes > 0)
-        exit_with(EXIT_CHANGES);
-    return code;
+    return online_stores_compare(given->file, given->replicas, given->detailed_exitcode, apply_to,
+                                 given);
 }
 
 const verb verb_apply = {

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "declaration/declaration.h"
+#include "pipeline/pipeline.h"
 
 typedef struct check_arguments {
     const char *file;
@@ -23,6 +24,20 @@ static void print_readers(const declaration *declaration)
                       readers[i].stream ? "stream" : "static");
 }
 
+static void print_writers(const freshet_pipeline *pipeline)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    for (uint32_t i = 0; i < pipeline->n_sinks; i++) {
+        text_append_c(&text, "  writer   ");
+        writer_describe(pipeline->sinks[i].ops, pipeline->sinks[i].options,
+                        pipeline->declaration->is_stream, &text);
+        text_append_c(&text, "\n");
+    }
+    output_write(NULL, text.bytes, text.length);
+    text_release(&text);
+}
+
 static void print_summary(const char *file, const freshet_declaration *handle,
                           const freshet_pipeline *pipeline)
 {
@@ -30,6 +45,7 @@ static void print_summary(const char *file, const freshet_declaration *handle,
                   freshet_declaration_pipeline(handle),
                   freshet_declaration_is_stream(handle) ? "stream" : "batch");
     print_readers(declaration_of(handle));
+    print_writers(pipeline);
     output_format("  feature set %s:\n", freshet_declaration_feature_set(handle));
     print_output_schema(pipeline, "    ");
 }
@@ -72,7 +88,8 @@ const verb verb_check = {
         "Reads the declaration, looks at the schemas of its data and prepares its query and\n"
         "features, without reading a row. Every problem is printed to stderr as\n"
         "\"file:line:column: error: sentence\", all in one go, and the exit code is 78; without\n"
-        "any (warnings apart), the readers and the output columns are printed, and it is 0.",
+        "any (warnings apart), the readers, the writers with what each takes and keeps, and the\n"
+        "output columns are printed, and it is 0.",
     .examples = "    freshet check flights.yaml\n",
     .arguments = check_options,
     .size = sizeof(check_arguments),

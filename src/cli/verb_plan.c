@@ -25,25 +25,8 @@ static const argument plan_options[] = {
 static freshet_code plan_run(const void *arguments)
 {
     const plan_arguments *given = arguments;
-    uint32_t n_changes = 0;
-    stores stores;
-    freshet_code code = online_stores_open(&stores, given->file);
-    for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
-        table_changes changes = {0};
-        code = online_store_connect(&stores, &stores.items[i]);
-        if (code == FRESHET_OK)
-            code = online_store_compare(&stores, &stores.items[i], given->replicas, &changes);
-        if (code == FRESHET_OK)
-            online_store_print_changes(&stores.items[i], &changes);
-        n_changes += changes.n;
-        online_store_close(&stores, &stores.items[i]);
-    }
-    online_stores_close(&stores);
-    if (!output_finish())
-        return FRESHET_FAILED;
-    if (given->detailed_exitcode && n_changes > 0)
-        exit_with(EXIT_CHANGES);
-    return code;
+    return online_stores_compare(given->file, given->replicas, given->detailed_exitcode, NULL,
+                                 NULL);
 }
 
 const verb verb_plan = {

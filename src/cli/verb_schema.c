@@ -1,10 +1,13 @@
 /* verb_schema.c - freshet schema: the JSON Schema of declarations, or their reference page. */
 #include <stddef.h>
 
+#include "base/error.h"
 #include "cli/cli.h"
+#include "pipeline/pipeline.h"
 
 typedef struct schema_arguments {
     bool reference;
+    bool writers;
 } schema_arguments;
 
 static const argument schema_options[] = {
@@ -12,15 +15,32 @@ static const argument schema_options[] = {
      .kind = ARGUMENT_FLAG,
      .offset = offsetof(schema_arguments, reference),
      .doc = "the reference page (Markdown) instead of the JSON Schema"},
+    {.name = "writers",
+     .kind = ARGUMENT_FLAG,
+     .offset = offsetof(schema_arguments, writers),
+     .doc = "what each writer takes and keeps (a table in Markdown)"},
     {.name = NULL},
 };
+
+static freshet_code schema_writers(freshet_error *err)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    registry_describe_writers(&text);
+    freshet_code code = text.failed ? error_memory(err, "describing the writers") : FRESHET_OK;
+    if (code == FRESHET_OK)
+        output_write(NULL, text.bytes, text.length);
+    text_release(&text);
+    return code;
+}
 
 static freshet_code schema_run(const void *arguments)
 {
     const schema_arguments *given = arguments;
     freshet_error err;
-    freshet_code code = given->reference ? freshet_declaration_reference(output_write, NULL, &err)
-                                         : freshet_declaration_schema(output_write, NULL, &err);
+    freshet_code code = given->writers     ? schema_writers(&err)
+                        : given->reference ? freshet_declaration_reference(output_write, NULL, &err)
+                                           : freshet_declaration_schema(output_write, NULL, &err);
     if (!output_finish())
         return FRESHET_FAILED;
     if (code != FRESHET_OK)
@@ -33,7 +53,7 @@ const verb verb_schema = {
     .summary = "print the JSON Schema of declarations, for editors",
     .doc =
         "Prints the JSON Schema (draft 2020-12) of declarations, by which an editor completes and\n"
-        "checks them. Both forms are made from the tables that the parser itself uses.",
+        "checks them. All forms are made from the tables that the parser itself uses.",
     .examples = "    freshet schema > freshet.schema.json\n"
                 "    freshet schema --reference > declaration.md\n",
     .arguments = schema_options,

@@ -11,7 +11,7 @@ freshet_code pipeline_progress(freshet_pipeline *pipeline, freshet_error *err)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
         freshet_writer *writer = pipeline->writers[i];
-        if (!writer->confirms_later)
+        if (writer->ops->progress == NULL)
             continue;
         code = writer->ops->progress(writer, err);
         trouble_note_writer(pipeline, i);
@@ -24,7 +24,7 @@ uint32_t pipeline_add_waits(const freshet_pipeline *pipeline, struct pollfd *fds
 {
     for (uint32_t i = 0; i < pipeline->n_writers; i++) {
         const freshet_writer *writer = pipeline->writers[i];
-        if (!writer->confirms_later)
+        if (writer->ops->progress == NULL)
             continue;
         const int fd = writer->ops->wake_fd(writer);
         const int64_t writer_us = writer->ops->wake_us(writer);

@@ -5,8 +5,8 @@
 
 #include "base/log.h"
 #include "pipeline/pipeline.h"
+#include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_testing.h"
-#include "writers/online.h"
 
 static char folder[256];
 
@@ -35,7 +35,7 @@ static int set_up(void **state)
     if (mkdtemp(folder) == NULL)
         return 1;
     fake_begin();
-    online_use_client(&fake_cql_api);
+    cql_load_instead(&fake_cql_api);
     return 0;
 }
 
@@ -43,7 +43,7 @@ static int tear_down(void **state)
 {
     char command[300];
     (void)state;
-    online_use_client(NULL);
+    cql_load_instead(NULL);
     fake_end();
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
     return system(command);

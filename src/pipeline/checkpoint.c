@@ -13,7 +13,6 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "pipeline/checkpoint_internal.h"
-#include "writers/online.h"
 
 #define CHECKPOINTING "making a checkpoint"
 #define TRIM_LOOK_EVERY 64u

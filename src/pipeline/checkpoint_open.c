@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "pipeline/checkpoint_internal.h"
-#include "writers/online.h"
 
 #define OPENING "opening the state"
 
@@ -31,8 +30,7 @@ const char *checkpoint_folder(const declaration *declaration, arena *arena)
 static bool is_lasting(const freshet_pipeline *pipeline)
 {
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
-        if (pipeline->writers[i]->ops != &online_writer_ops ||
-            online_debug_table(pipeline->writers[i]) == NULL)
+        if (pipeline->writers[i]->ops->keeps != KEEPS_NOTHING)
             return true;
     return false;
 }
@@ -425,7 +423,7 @@ static freshet_code name_writers(freshet_pipeline *pipeline, freshet_error *err)
         for (uint32_t k = 0; k < i; k++)
             alike += pipeline->writers[k]->ops == pipeline->writers[i]->ops;
         checkpoint->writer_names[i] = arena_format(
-            pipeline->arena, "%s %u", pipeline->writers[i]->ops->block.name, alike + 1);
+            pipeline->arena, "%s %u", pipeline->writers[i]->ops->block->name, alike + 1);
         if (checkpoint->writer_names[i] == NULL)
             return error_memory(err, OPENING);
     }

@@ -149,9 +149,14 @@ static void said_close(freshet_writer *base)
     (void)base;
 }
 
+static const block_kind said_block = {.name = "said"};
+
 static const writer_ops said_ops = {
-    .block = {.name = "said"},
+    .name = "said",
+    .block = &said_block,
     .size = sizeof(said_writer),
+    .keeps = KEEPS_FILES,
+    .takes = ROW_NEW,
     .open = said_open,
     .write = said_write,
     .flush = said_flush,

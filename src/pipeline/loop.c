@@ -142,12 +142,19 @@ freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
     }
 }
 
+freshet_writer *pipeline_queried(const freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        if (pipeline->writers[i]->ops->query != NULL)
+            return pipeline->writers[i];
+    return NULL;
+}
+
 int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which)
 {
-    if (which == FRESHET_TABLE_ROWS)
-        return pipeline->debug == NULL ? 0 : debug_rows(pipeline->debug);
-    if (which == FRESHET_TABLE_TRIMMED)
-        return pipeline->debug == NULL ? 0 : debug_trimmed(pipeline->debug);
+    const freshet_writer *queried = pipeline_queried(pipeline);
+    if (which == FRESHET_TABLE_ROWS || which == FRESHET_TABLE_TRIMMED)
+        return queried == NULL ? 0 : queried->ops->figure(queried, which);
     return atomic_load_explicit(&pipeline->counters[which], memory_order_relaxed);
 }
 
@@ -167,10 +174,11 @@ freshet_code freshet_query(freshet_pipeline *pipeline, const char *sql,
                            const freshet_query_options *options, freshet_result **out,
                            freshet_error *err)
 {
-    if (pipeline->debug == NULL)
+    freshet_writer *queried = pipeline_queried(pipeline);
+    if (queried == NULL)
         return error_set(
             err, FRESHET_FAILED, FRESHET_STOP, NULL,
             "this pipeline has no debug table to query: run it with --debug, or declare "
             "`- online: {debug: true}` under sink.writers");
-    return debug_query(pipeline->debug, sql, options, out, err);
+    return queried->ops->query(queried, sql, options, out, err);
 }

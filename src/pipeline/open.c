@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "functions/functions.h"
 #include "pipeline/pipeline.h"
-#include "writers/online.h"
 
 #define READER_IDLE_US INT64_C(1000000)
 #define ENGINE_MEMORY_BYTES ((int64_t)4 << 30)
@@ -109,29 +108,42 @@ static freshet_code keep_output_types(freshet_pipeline *pipeline, freshet_error 
                                           : FRESHET_OK;
 }
 
+/* Which writers the run is to have. */
+static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *err)
+{
+    const declaration *declaration = pipeline->declaration;
+    const writer_block *blocks = declaration->sink.writers.items;
+    if (pipeline->options.debug) {
+        const writer_ops *ops = registry_debug_writer();
+        const void *options = ops->debug_options(declaration, pipeline->arena);
+        pipeline->sinks[pipeline->n_sinks++] = (sink){.ops = ops, .options = options};
+        return options == NULL ? error_memory(err, "opening the writers") : FRESHET_OK;
+    }
+    if (declaration->sink.writers.n > PIPELINE_WRITERS_MAX)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
+                         "a pipeline can have %u writers at most, and this one declares %u",
+                         PIPELINE_WRITERS_MAX, declaration->sink.writers.n);
+    for (uint32_t i = 0; i < declaration->sink.writers.n; i++)
+        pipeline->sinks[pipeline->n_sinks++] = (sink){.ops = registry_writer(&blocks[i].kind),
+                                                      .options = blocks[i].kind.options,
+                                                      .at = &blocks[i].kind.at};
+    return FRESHET_OK;
+}
+
 static bool wants_corrections(const freshet_pipeline *pipeline)
 {
-    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
-    bool wanted = false;
-    for (uint32_t i = 0; i < blocks->n && !pipeline->options.debug; i++) {
-        const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
-        const writer_ops *ops = registry_writer(kind->kind);
-        wanted =
-            wanted || (ops->wants_corrections != NULL && ops->wants_corrections(kind->options));
-    }
-    return wanted;
+    unsigned takes = 0;
+    for (uint32_t i = 0; i < pipeline->n_sinks; i++)
+        takes |= writer_takes(pipeline->sinks[i].ops, pipeline->sinks[i].options);
+    return (takes & ROW_CORRECTION) != 0;
 }
 
 /* Stores that keep the row of the larger write timestamp need one for each row. */
 static bool wants_ranks(const freshet_pipeline *pipeline)
 {
-    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
     bool wanted = false;
-    for (uint32_t i = 0; i < blocks->n && !pipeline->options.debug; i++) {
-        const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
-        const writer_ops *ops = registry_writer(kind->kind);
-        wanted = wanted || (ops->wants_ranks != NULL && ops->wants_ranks(kind->options));
-    }
+    for (uint32_t i = 0; i < pipeline->n_sinks; i++)
+        wanted = wanted || pipeline->sinks[i].ops->keeps == KEEPS_NEWEST;
     return wanted;
 }
 
@@ -161,12 +173,10 @@ static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, fres
 
 static void check_writers(const freshet_pipeline *pipeline, problems *problems)
 {
-    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
-    for (uint32_t i = 0; i < blocks->n && !pipeline->options.debug; i++) {
-        const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
-        const writer_ops *ops = registry_writer(kind->kind);
-        if (ops->check != NULL)
-            ops->check(kind->options, pipeline->declaration, &kind->at, problems);
+    for (uint32_t i = 0; i < pipeline->n_sinks; i++) {
+        const sink *sink = &pipeline->sinks[i];
+        if (sink->ops->check != NULL && sink->at != NULL)
+            sink->ops->check(sink->options, pipeline->declaration, sink->at, problems);
     }
 }
 
@@ -197,70 +207,42 @@ static freshet_code check_ends(const freshet_pipeline *pipeline, problems *probl
 /* All that can be wrong, in one go. */
 static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
 {
-    freshet_code code = resolve(pipeline, problems, err);
+    freshet_code code = choose_writers(pipeline, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = resolve(pipeline, problems, err);
     if (code != FRESHET_OK && code != FRESHET_BAD_DECLARATION)
         return code;
     freshet_code ends = check_ends(pipeline, problems, err);
     return code == FRESHET_OK ? ends : code;
 }
 
-static freshet_code open_writer(freshet_pipeline *pipeline, const writer_ops *ops,
-                                const void *options, freshet_error *err)
+static freshet_code open_writer(freshet_pipeline *pipeline, const sink *sink, freshet_error *err)
 {
-    freshet_writer *writer = arena_zero(pipeline->arena, 1, ops->size);
+    freshet_writer *writer = arena_zero(pipeline->arena, 1, sink->ops->size);
     if (writer == NULL)
         return error_memory(err, "opening the writers");
-    *writer = (freshet_writer){.ops = ops,
+    *writer = (freshet_writer){.ops = sink->ops,
                                .declaration = pipeline->declaration,
-                               .options = options,
+                               .options = sink->options,
                                .arena = pipeline->arena,
                                .is_batch = !pipeline->declaration->is_stream};
     pipeline_serve_writer(pipeline, writer);
     pipeline->writers[pipeline->n_writers++] = writer;
-    freshet_code code = ops->open(writer, feature_set_schema(pipeline->features),
-                                  feature_set_n_keys(pipeline->features), err);
-    if (code == FRESHET_OK && ops == &online_writer_ops && pipeline->debug == NULL)
-        pipeline->debug = online_debug_table(writer);
-    return code;
-}
-
-/* `--debug`: one online writer in debug mode, with the limits declared for it, if any. */
-static freshet_code open_debug_writer(freshet_pipeline *pipeline, freshet_error *err)
-{
-    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
-    const void *declared = NULL;
-    for (uint32_t i = 0; i < blocks->n && declared == NULL; i++) {
-        const writer_block *block = &((const writer_block *)blocks->items)[i];
-        if (block->kind.kind == &online_writer_ops.block)
-            declared = block->kind.options;
-    }
-    const void *options = online_debug_options(pipeline->arena, declared);
-    if (options == NULL)
-        return error_memory(err, "opening the debug table");
-    return open_writer(pipeline, &online_writer_ops, options, err);
+    return sink->ops->open(writer, feature_set_schema(pipeline->features),
+                           feature_set_n_keys(pipeline->features), err);
 }
 
 static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)
 {
-    if (pipeline->options.debug)
-        return open_debug_writer(pipeline, err);
-    const declared_blocks *blocks = &pipeline->declaration->sink.writers;
-    if (blocks->n == 0)
+    if (pipeline->n_sinks == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
                          "the declaration has no writer: add one under sink.writers, "
                          "or run in debug mode (--debug) to see the rows in a table");
-    if (blocks->n > PIPELINE_WRITERS_MAX)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
-                         "a pipeline can have %u writers at most, and this one declares %u",
-                         PIPELINE_WRITERS_MAX, blocks->n);
-    for (uint32_t i = 0; i < blocks->n; i++) {
-        const writer_block *block = &((const writer_block *)blocks->items)[i];
-        freshet_code code =
-            open_writer(pipeline, registry_writer(block->kind.kind), block->kind.options, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_sinks; i++)
+        code = open_writer(pipeline, &pipeline->sinks[i], err);
+    return code;
 }
 
 /* A table without its socket would be of no use; a stream without one runs as well, but cannot be asked how it
@@ -268,11 +250,12 @@ static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)
 static freshet_code open_socket(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_error problem = {0};
-    if (!pipeline->options.serve || (pipeline->debug == NULL && !pipeline->declaration->is_stream))
+    const bool has_table = pipeline_queried(pipeline) != NULL;
+    if (!pipeline->options.serve || (!has_table && !pipeline->declaration->is_stream))
         return FRESHET_OK;
     freshet_code code = query_server_start(pipeline, pipeline->declaration->pipeline.value,
                                            &pipeline->server, &problem);
-    if (code == FRESHET_OK || pipeline->debug != NULL) {
+    if (code == FRESHET_OK || has_table) {
         if (code != FRESHET_OK && err != NULL)
             *err = problem;
         return code;

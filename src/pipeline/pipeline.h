@@ -21,7 +21,9 @@
  * no input is waiting, or has been for FLUSH_US: a stream that is behind gets through faster, and
  * one that is not shows each micro-batch at once.
  *
- * A writer to a store elsewhere has its rows confirmed later (writer.h, confirms_later). It is not flushed but pushed
+ * Each writer gets the rows that it takes (writer.h), which are selected once for all that take the same.
+ *
+ * A writer to a store elsewhere has its rows confirmed later (writer.h, progress). It is not flushed but pushed
  * on, wherever the loop waits or comes by, and the loop reads on meanwhile; only a checkpoint, the end and
  * freshet_step() wait for what is under way.
  */
@@ -41,7 +43,6 @@
 #include "pipeline/dates.h"
 #include "readers/reader.h"
 #include "source/source.h"
-#include "writers/debug/debug.h"
 #include "writers/writer.h"
 
 #define PIPELINE_READERS_MAX 256u
@@ -81,11 +82,21 @@ typedef struct reader_state {
     trouble trouble;
 } reader_state;
 
+#define TAKES_MAX (ROW_NEW | ROW_ONLINE | ROW_CORRECTION)
+
 typedef struct delivery {
     bool pending;
     batch rows;
+    batch selected[TAKES_MAX + 1]; /* by what a writer takes; no columns: not selected yet */
     uint32_t writers_done;
 } delivery;
+
+/* A writer that the run is to have: those declared, or in debug mode the one that stands in for all. */
+typedef struct sink {
+    const writer_ops *ops;
+    const void *options;
+    const place *at; /* of its block; NULL in debug mode */
+} sink;
 
 struct freshet_pipeline {
     const freshet_declaration *handle;
@@ -99,9 +110,10 @@ struct freshet_pipeline {
     feature_set *features;
     reader_state readers[PIPELINE_READERS_MAX];
     uint32_t n_readers;
-    freshet_writer *writers[PIPELINE_WRITERS_MAX];
+    sink sinks[PIPELINE_WRITERS_MAX];
+    uint32_t n_sinks;
+    freshet_writer *writers[PIPELINE_WRITERS_MAX]; /* of each sink, once they are opened */
     uint32_t n_writers;
-    debug_table *debug; /* of the online writer in debug mode, or NULL */
     dead_letters *letters;
     query_server *server;
     checkpoint *checkpoint; /* NULL: this run keeps no state */
@@ -127,7 +139,12 @@ void syntax_check(const freshet_declaration *handle, const declaration *parsed, 
 /* The engine's readers and writers, for the declaration and for opening. */
 const registry *registry_of_engine(void);
 const reader_ops *registry_reader(const block_kind *kind);
-const writer_ops *registry_writer(const block_kind *kind);
+const writer_ops *registry_writer(const declared_kind *declared);
+const writer_ops *registry_debug_writer(void);
+void registry_describe_writers(struct text_buffer *into);
+
+/* The first writer whose rows can be asked for; NULL: there is none. */
+freshet_writer *pipeline_queried(const freshet_pipeline *pipeline);
 
 /* freshet_step() without the flush and the checkpoint behind it. */
 freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err);

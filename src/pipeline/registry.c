@@ -10,8 +10,9 @@
 #include "readers/file/file.h"
 #include "readers/kafka/kafka.h"
 #include "readers/table/table.h"
+#include "writers/cassandra/cassandra.h"
+#include "writers/debug/debug_writer.h"
 #include "writers/history/history.h"
-#include "writers/online.h"
 
 static const reader_ops *const readers[] = {
     &file_reader_ops,
@@ -20,7 +21,8 @@ static const reader_ops *const readers[] = {
 };
 
 static const writer_ops *const writers[] = {
-    &online_writer_ops,
+    &cassandra_writer_ops,
+    &debug_writer_ops,
     &history_writer_ops,
 };
 
@@ -35,8 +37,13 @@ static void fill_kinds(void)
 {
     for (size_t i = 0; i < N_READERS; i++)
         reader_kinds[i] = &readers[i]->block;
-    for (size_t i = 0; i < N_WRITERS; i++)
-        writer_kinds[i] = &writers[i]->block;
+    for (size_t i = 0, n = 0; i < N_WRITERS; i++) { /* each block once */
+        size_t same = 0;
+        while (same < n && writer_kinds[same] != writers[i]->block)
+            same++;
+        writer_kinds[same] = writers[i]->block;
+        n += same == n;
+    }
 }
 
 const registry *registry_of_engine(void)
@@ -56,12 +63,26 @@ const reader_ops *registry_reader(const block_kind *kind)
     return NULL;
 }
 
-const writer_ops *registry_writer(const block_kind *kind)
+const writer_ops *registry_writer(const declared_kind *declared)
 {
     for (size_t i = 0; i < N_WRITERS; i++)
-        if (&writers[i]->block == kind)
+        if (writers[i]->block == declared->kind &&
+            (writers[i]->serves == NULL || writers[i]->serves(declared->options)))
             return writers[i];
     return NULL;
+}
+
+const writer_ops *registry_debug_writer(void)
+{
+    size_t i = 0;
+    while (writers[i]->debug_options == NULL)
+        i++;
+    return writers[i];
+}
+
+void registry_describe_writers(text_buffer *into)
+{
+    writers_describe(writers, N_WRITERS, into);
 }
 
 freshet_code freshet_declaration_load(const char *path, freshet_problem_fn *problem, void *context,

@@ -265,14 +265,28 @@ freshet_code pipeline_write_letters(freshet_pipeline *pipeline, freshet_error *e
     return FRESHET_OK;
 }
 
+/* The rows of the delivery that a writer takes. */
+static freshet_code taken_by(freshet_pipeline *pipeline, const freshet_writer *writer,
+                             const batch **out, freshet_error *err)
+{
+    const unsigned takes = writer_takes(writer->ops, writer->options);
+    batch *selected = &pipeline->delivery.selected[takes];
+    *out = selected;
+    return selected->columns != NULL
+               ? FRESHET_OK
+               : writer_select(&pipeline->delivery.rows, takes, selected, err);
+}
+
 static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
 {
     delivery *delivery = &pipeline->delivery;
-    const batch *rows = &delivery->rows;
+    const batch *rows = &delivery->rows, *taken = NULL;
     for (; rows->n_rows > 0 && delivery->writers_done < pipeline->n_writers;
          delivery->writers_done++) {
         freshet_writer *writer = pipeline->writers[delivery->writers_done];
-        freshet_code code = writer->ops->write(writer, rows, err);
+        freshet_code code = taken_by(pipeline, writer, &taken, err);
+        if (code == FRESHET_OK && taken->n_rows > 0)
+            code = writer->ops->write(writer, taken, err);
         if (code != FRESHET_OK)
             return code;
     }
@@ -419,7 +433,8 @@ freshet_code pipeline_show(freshet_pipeline *pipeline, freshet_error *err)
 {
     for (uint32_t i = 0; pipeline->unflushed_since_us != 0 && i < pipeline->n_writers; i++) {
         freshet_writer *writer = pipeline->writers[i];
-        freshet_code code = writer->confirms_later ? FRESHET_OK : writer->ops->flush(writer, err);
+        freshet_code code =
+            writer->ops->progress != NULL ? FRESHET_OK : writer->ops->flush(writer, err);
         if (code != FRESHET_OK)
             return code;
     }
@@ -432,7 +447,7 @@ freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
     freshet_code code = pipeline_show(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
         freshet_writer *writer = pipeline->writers[i];
-        if (writer->confirms_later)
+        if (writer->ops->progress != NULL)
             code = writer->ops->flush(writer, err);
     }
     return code;

@@ -1,7 +1,11 @@
 /* writer.h - the contract between the loop and a writer.
  *
  * A writer is one file with one struct of operations; adding one touches one line of
- * pipeline/registry.c. The loop allocates `size` bytes, zeroed, base struct first. All calls come
+ * pipeline/registry.c, and jsonl/jsonl.c is the one to copy. It says what it keeps (what becomes of its rows
+ * when the process is killed) and what it takes: from that the loop, `freshet check` and docs/guide/delivery.md know how to
+ * treat it; no one knows it by name.
+ *
+ * The loop allocates `size` bytes, zeroed, base struct first. All calls come
  * from the pipeline's thread except where said. The legal order: open, {write*, flush}*, close;
  * close comes exactly once, after failures too.
  */
@@ -13,7 +17,16 @@
 #include "base/batch.h"
 #include "declaration/declaration.h"
 
+struct text_buffer;
 typedef struct freshet_writer freshet_writer;
+
+/* What is left of a writer's rows after a crash and a restart. */
+typedef enum writer_keeps {
+    KEEPS_NOTHING,   /* they were in memory */
+    KEEPS_NEWEST,    /* of each key the row of the greatest write timestamp: rows may come again */
+    KEEPS_FILES,     /* each row once: files that appear with the checkpoint which lists them */
+    KEEPS_ALL_AGAIN, /* all, but those since the last checkpoint may be there twice: it appends */
+} writer_keeps;
 
 /* Files by their paths relative to the writer's folder. */
 typedef struct writer_files {
@@ -22,16 +35,27 @@ typedef struct writer_files {
 } writer_files;
 
 typedef struct writer_ops {
-    block_kind block;
+    const char *name;
+    /* What declares it. Several writers may share a block; then `serves` says which options are its own. NULL: all. */
+    const block_kind *block;
+    bool (*serves)(const void *options);
     size_t size;
+
+    writer_keeps keeps;
+    /* Which rows are for it (ROW_... bits); write gets no others. `takes_with`: where the options say so; NULL: they
+     * do not. A writer that takes corrections makes a stream keep more for them. One that keeps the newest gets rows
+     * with write timestamps, plain rows too. */
+    unsigned takes;
+    unsigned (*takes_with)(const void *options);
+
+    /* Of the one writer that stands in for all others in debug mode (`--debug`): its options there, made from the
+     * declaration, in `arena`. NULL where memory is out. */
+    const void *(*debug_options)(const declaration *declaration, arena *arena);
 
     /* Reports, before anything is opened, what a run with these options cannot do; `at` is the place
      * of the writer's block. NULL: nothing to say. Not called where --debug replaces the writers. */
     void (*check)(const void *options, const declaration *declaration, const place *at,
                   problems *problems);
-    /* True if all rows that a stream's later events change are to be given again (ROW_CORRECTION), not only its
-     * keys' newest; more is kept for them. NULL: no. */
-    bool (*wants_corrections)(const void *options);
     /* `schema`: keys (n_keys first columns), timestamp, features. Lives as long as the writer. */
     freshet_code (*open)(freshet_writer *writer, const schema *schema, uint32_t n_keys,
                          freshet_error *err);
@@ -44,8 +68,7 @@ typedef struct writer_ops {
     freshet_code (*flush)(freshet_writer *writer, freshet_error *err);
     void (*close)(freshet_writer *writer);
 
-    /* Writers whose output appears with the checkpoint (files written aside, then renamed); all three
-     * NULL where that is not so.
+    /* KEEPS_FILES (they are written aside, then renamed); all three NULL for the others.
      * pending: after a flush, the files finished since the last publish, still aside, in `arena`.
      * publish: the checkpoint that lists `files` is durable: make them appear. May come again for the
      * same files after a crash; files that are there already are fine.
@@ -57,8 +80,7 @@ typedef struct writer_ops {
     freshet_code (*recover)(freshet_writer *writer, const writer_files *committed,
                             freshet_error *err);
 
-    /* Writers whose rows are confirmed some time after write; all NULL where there is no such. They count where
-     * `confirms_later` is set.
+    /* Writers whose rows are confirmed some time after write; the three are NULL for the others.
      * progress: takes confirmations, and sends what may be sent. Never blocks. The loop calls it instead of flush
      * when no input waits, and flush only where all must be durable.
      * wake_fd: readable when progress has something to take; -1: none.
@@ -70,9 +92,30 @@ typedef struct writer_ops {
      * writer without this, too. Lives until the next call of any kind. */
     const char *(*trouble)(freshet_writer *writer);
 
-    /* Does a writer with these options need the write timestamps of plain rows (feature_set_options.ranks)? NULL: no. */
-    bool (*wants_ranks)(const void *options);
+    /* Writers whose rows can be asked for while they run; both NULL for the others. Any thread, several at once, between
+     * open and close.
+     * query: behind freshet_query().
+     * figure: FRESHET_TABLE_ROWS or FRESHET_TABLE_TRIMMED. */
+    freshet_code (*query)(freshet_writer *writer, const char *sql,
+                          const freshet_query_options *options, freshet_result **out,
+                          freshet_error *err);
+    int64_t (*figure)(const freshet_writer *writer, freshet_count which);
 } writer_ops;
+
+static inline unsigned writer_takes(const writer_ops *ops, const void *options)
+{
+    return ops->takes_with == NULL ? ops->takes : ops->takes_with(options);
+}
+
+/* The rows of `all` that are of these kinds; copies no cell where all are. In the batch's arena. */
+freshet_code writer_select(const batch *all, unsigned takes, batch *out, freshet_error *err);
+
+/* What a writer takes and keeps, in one line without its end: of a run of this declaration's kind. */
+void writer_describe(const writer_ops *ops, const void *options, bool is_stream,
+                     struct text_buffer *into);
+
+/* The same of all writers as a table in Markdown. */
+void writers_describe(const writer_ops *const *writers, size_t n, struct text_buffer *into);
 
 /* For a row that its store refused for good: puts it, as JSON, to the dead letters. With
  * FRESHET_RETRY nothing is written yet, and the writer keeps the row. */
@@ -86,9 +129,8 @@ struct freshet_writer {
     arena *arena;        /* the pipeline's lifetime */
     uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
     bool is_batch;       /* the run has an end and keeps no state */
-    bool confirms_later; /* set by open: progress, wake_fd and wake_us are to be called */
     uint64_t
-        rows_done; /* such a writer counts here the rows it is rid of: a sign that the store works */
+        rows_done; /* one that confirms later counts here the rows it is rid of: a sign that the store works */
     /* What the loop does for the writer, in write, flush and progress. NULL in tests that need none. */
     writer_refuse_fn *refuse;
     bool (*is_stopping)(void *context); /* somebody wants the run to end: do not wait long */

@@ -14,12 +14,17 @@
 #include "writers/cassandra/cassandra_pace.h"
 #include "writers/cassandra/cassandra_rows.h"
 #include "writers/cassandra/cassandra_table.h"
+#include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_values.h"
+#include "writers/online.h"
 
 #define WRITING "writing to the online store"
 #define COMPLETIONS_AT_ONCE 64u
 #define COLLECT_ROWS 512u /* looked at together, to find rows of one partition */
 #define REFUSE_AGAIN_US INT64_C(1000000)
+#define NO_STORE                                                                                  \
+    "\"online\" has no store to write to: add `cassandra: {host: ..., keyspace: ...}`, or write " \
+    "`debug: true`, or run with --debug"
 #define NUMBERS_BYTES 32u /* of a row: write timestamp, event time, TTL */
 #define TROUBLE_TEXT_MAX 768u
 
@@ -34,8 +39,8 @@ typedef struct group {
     bool as_batch;
 } group;
 
-struct cassandra {
-    freshet_writer *writer;
+typedef struct cassandra {
+    freshet_writer base;
     const cql_api *api;
     cql_session *session;
     cql_statement *insert;
@@ -72,11 +77,11 @@ struct cassandra {
     char failing_text[CQL_TEXT_MAX];
     char trouble[TROUBLE_TEXT_MAX];
     cassandra_figures figures;
-};
+} cassandra;
 
 static bool is_stopping(const cassandra *store)
 {
-    return store->writer->is_stopping != NULL && store->writer->is_stopping(store->writer->context);
+    return store->base.is_stopping != NULL && store->base.is_stopping(store->base.context);
 }
 
 /* ---- rows that fail -------------------------------------------------------------------------- */
@@ -146,9 +151,8 @@ static void cassandra_refuse_row(cassandra *store, pending_row *row, int64_t now
     text_init(&json, TEXT_LIMIT_DEFAULT);
     freshet_code code = row->raw == NULL ? describe_row(store, row, &json, &problem) : FRESHET_OK;
     const char *raw = row->raw == NULL ? json.bytes : row->raw;
-    if (code == FRESHET_OK && store->writer->refuse != NULL)
-        code =
-            store->writer->refuse(store->writer->context, raw, strlen(raw), row->refusal, &problem);
+    if (code == FRESHET_OK && store->base.refuse != NULL)
+        code = store->base.refuse(store->base.context, raw, strlen(raw), row->refusal, &problem);
     text_release(&json);
     if (code != FRESHET_OK) {
         note_failure(store, CQL_OK, problem.text, now_us);
@@ -156,7 +160,7 @@ static void cassandra_refuse_row(cassandra *store, pending_row *row, int64_t now
         return;
     }
     store->figures.refused++;
-    store->writer->rows_done++;
+    store->base.rows_done++;
     pending_rows_done(&store->rows, row);
 }
 
@@ -296,7 +300,7 @@ static bool is_dealt_with(cassandra *store, pending_row *row, int64_t now_us)
     if (store->ttl_us == 0 || ttl_left_s(store, row) > 0)
         return false;
     store->figures.expired++;
-    store->writer->rows_done++;
+    store->base.rows_done++;
     pending_rows_done(&store->rows, row);
     return true;
 }
@@ -402,7 +406,7 @@ static void confirm_group(cassandra *store, group *group, int64_t now_us)
         pace_confirmed(&store->pace, n, now_us - group->sent_us, now_us);
         store->failing_us = 0;
         store->figures.confirmed += n;
-        store->writer->rows_done += n;
+        store->base.rows_done += n;
     }
     end_group(store, group);
 }
@@ -451,10 +455,38 @@ static void cassandra_turn(cassandra *store, bool all)
     send_due(store, all, os.monotonic_us());
 }
 
+/* ---- trouble --------------------------------------------------------------------------------- */
+
+static bool is_lasting(cql_code code)
+{
+    return code == CQL_DENIED || code == CQL_TLS || code == CQL_SCHEMA;
+}
+
+static const char *cassandra_trouble(freshet_writer *writer)
+{
+    cassandra *store = (cassandra *)writer;
+    const int64_t now_us = os.monotonic_us();
+    const char *where = store->place.client.hosts;
+    if (store->in_flight > 0 && now_us - store->heard_us > store->silence_us)
+        snprintf(store->trouble, sizeof store->trouble,
+                 "the online store at %.200s has not answered for %.0f s; %" PRIu64 " rows wait",
+                 where, (double)(now_us - store->heard_us) / 1e6, store->rows.n);
+    else if (store->rows.n > 0 && store->failing_us != 0 &&
+             (is_lasting(store->failing_code) ||
+              now_us - store->failing_us >= CASSANDRA_TROUBLE_US))
+        snprintf(store->trouble, sizeof store->trouble,
+                 "the online store at %.200s takes no rows: %.400s; %" PRIu64 " rows wait", where,
+                 store->failing_text, store->rows.n);
+    else
+        return NULL;
+    return store->trouble;
+}
+
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-int cassandra_wake_fd(const cassandra *store)
+static int cassandra_wake_fd(const freshet_writer *writer)
 {
+    const cassandra *store = (const cassandra *)writer;
     return store->rows.n == 0 ? -1 : store->api->fd(store->session);
 }
 
@@ -473,17 +505,17 @@ static int64_t next_due_us(const cassandra *store, bool all)
     return due_us > store->pace.paused_until_us ? due_us : store->pace.paused_until_us;
 }
 
-int64_t cassandra_wake_us(const cassandra *store)
+static int64_t cassandra_wake_us(const freshet_writer *writer)
 {
-    return next_due_us(store, false);
+    return next_due_us((const cassandra *)writer, false);
 }
 
 /* Until something may have happened, or `until_us`. */
 static void wait_for(cassandra *store, bool all, int64_t until_us)
 {
     struct pollfd fds[2] = {{.fd = store->api->fd(store->session), .events = POLLIN},
-                            {.fd = store->writer->stop_fd, .events = POLLIN}};
-    const bool watch_stop = store->writer->is_stopping != NULL && !is_stopping(store);
+                            {.fd = store->base.stop_fd, .events = POLLIN}};
+    const bool watch_stop = store->base.is_stopping != NULL && !is_stopping(store);
     const int64_t due_us = next_due_us(store, all), now_us = os.monotonic_us();
     const int64_t wait_us = (due_us < until_us ? due_us : until_us) - now_us;
     if (wait_us > 0)
@@ -492,7 +524,7 @@ static void wait_for(cassandra *store, bool all, int64_t until_us)
 
 static freshet_code not_yet(cassandra *store, freshet_error *err)
 {
-    const char *trouble = cassandra_trouble(store);
+    const char *trouble = cassandra_trouble(&store->base);
     if (trouble != NULL)
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, store->place.client.hosts, "%s",
                          trouble);
@@ -506,14 +538,14 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
 {
     const int64_t begin_us = os.monotonic_us();
     int64_t moved_us = begin_us;
-    uint64_t done = store->writer->rows_done;
+    uint64_t done = store->base.rows_done;
     for (;;) {
         cassandra_turn(store, all);
         if (store->rows.n <= rows && store->rows.n_bytes <= bytes)
             return FRESHET_OK;
         const int64_t now_us = os.monotonic_us();
-        if (store->writer->rows_done != done) {
-            done = store->writer->rows_done;
+        if (store->base.rows_done != done) {
+            done = store->base.rows_done;
             moved_us = now_us;
         }
         if (now_us - moved_us >= CASSANDRA_WAIT_US ||
@@ -524,11 +556,6 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
 }
 
 /* ---- taking rows ----------------------------------------------------------------------------- */
-
-static bool cassandra_is_wanted(const batch *rows, uint32_t row)
-{
-    return rows->row_kinds == NULL || (rows->row_kinds[row] & ROW_ONLINE) != 0;
-}
 
 /* The row's bytes in store->row; *refusal where the store cannot hold it. Then only the keys and the time are of use. */
 static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
@@ -598,8 +625,9 @@ static freshet_code make_row(cassandra *store, const batch *rows, uint32_t row, 
     return FRESHET_OK;
 }
 
-freshet_code cassandra_write(cassandra *store, const batch *rows, freshet_error *err)
+static freshet_code cassandra_write(freshet_writer *writer, const batch *rows, freshet_error *err)
 {
+    cassandra *store = (cassandra *)writer;
     uint32_t n = 0;
     freshet_code code = wait_until(store, store->rows_max - 1, store->bytes_max - 1, false, err);
     if (code != FRESHET_OK)
@@ -608,8 +636,6 @@ freshet_code cassandra_write(cassandra *store, const batch *rows, freshet_error 
     if (made == NULL || !pending_rows_reserve(&store->rows, rows->n_rows))
         return error_memory(err, WRITING);
     for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
-        if (!cassandra_is_wanted(rows, row))
-            continue;
         code = make_row(store, rows, row, &made[n], err);
         n += code == FRESHET_OK;
     }
@@ -626,47 +652,23 @@ freshet_code cassandra_write(cassandra *store, const batch *rows, freshet_error 
     return FRESHET_OK;
 }
 
-freshet_code cassandra_flush(cassandra *store, freshet_error *err)
+static freshet_code cassandra_flush(freshet_writer *writer, freshet_error *err)
 {
-    return wait_until(store, 0, SIZE_MAX, true, err);
+    return wait_until((cassandra *)writer, 0, SIZE_MAX, true, err);
 }
 
-freshet_code cassandra_progress(cassandra *store, freshet_error *err)
+static freshet_code cassandra_progress(freshet_writer *writer, freshet_error *err)
 {
+    cassandra *store = (cassandra *)writer;
     (void)err;
     if (store->rows.n > 0)
         cassandra_turn(store, false);
     return FRESHET_OK;
 }
 
-/* ---- trouble --------------------------------------------------------------------------------- */
-
-static bool is_lasting(cql_code code)
+void cassandra_figures_take(const freshet_writer *writer, cassandra_figures *out)
 {
-    return code == CQL_DENIED || code == CQL_TLS || code == CQL_SCHEMA;
-}
-
-const char *cassandra_trouble(cassandra *store)
-{
-    const int64_t now_us = os.monotonic_us();
-    const char *where = store->place.client.hosts;
-    if (store->in_flight > 0 && now_us - store->heard_us > store->silence_us)
-        snprintf(store->trouble, sizeof store->trouble,
-                 "the online store at %.200s has not answered for %.0f s; %" PRIu64 " rows wait",
-                 where, (double)(now_us - store->heard_us) / 1e6, store->rows.n);
-    else if (store->rows.n > 0 && store->failing_us != 0 &&
-             (is_lasting(store->failing_code) ||
-              now_us - store->failing_us >= CASSANDRA_TROUBLE_US))
-        snprintf(store->trouble, sizeof store->trouble,
-                 "the online store at %.200s takes no rows: %.400s; %" PRIu64 " rows wait", where,
-                 store->failing_text, store->rows.n);
-    else
-        return NULL;
-    return store->trouble;
-}
-
-void cassandra_figures_take(const cassandra *store, cassandra_figures *out)
-{
+    const cassandra *store = (const cassandra *)writer;
     *out = store->figures;
     out->pending = store->rows.n;
     out->pending_bytes = store->rows.n_bytes;
@@ -712,7 +714,7 @@ static freshet_code connect_to(cassandra *store, freshet_error *err)
     freshet_code compared = cassandra_table_compare(store->api, store->session, store->arena,
                                                     &store->table, 0, &changes, err);
     return compared == FRESHET_OK
-               ? cassandra_table_require(&store->table, &changes, store->writer->declaration, err)
+               ? cassandra_table_require(&store->table, &changes, store->base.declaration, err)
                : compared;
 }
 
@@ -730,40 +732,49 @@ static freshet_code cassandra_prepare(cassandra *store, freshet_error *err)
                                  code, text);
 }
 
-freshet_code cassandra_open(freshet_writer *writer, const cassandra_setup *setup,
-                            const cql_api *api, const schema *schema, uint32_t n_keys,
-                            cassandra **out, freshet_error *err)
+static bool is_store(const void *options)
 {
-    cassandra *store = calloc(1, sizeof *store);
-    if (store == NULL)
-        return error_memory(err, WRITING);
-    store->writer = writer;
-    store->api = api;
-    store->arena = writer->arena;
-    store->ttl_us = setup->ttl_us;
-    freshet_code code =
-        cassandra_place_make(setup->options, setup->write_to_entity, writer->declaration,
-                             writer->arena, &store->place, err);
-    if (code == FRESHET_OK)
-        code = cassandra_table_make(writer->arena, &store->place, setup->options,
-                                    writer->declaration, schema, n_keys, &store->table, err);
-    if (code == FRESHET_OK)
-        code = cassandra_allocate(store, setup->options, schema, err);
-    if (code == FRESHET_OK)
-        code = connect_to(store, err);
-    if (code == FRESHET_OK)
-        code = cassandra_prepare(store, err);
-    if (code == FRESHET_OK)
-        *out = store;
-    else
-        cassandra_close(store);
-    return code;
+    return !((const online_options *)options)->debug;
 }
 
-void cassandra_close(cassandra *store)
+static void check_store(const void *options, const declaration *declaration, const place *at,
+                        problems *problems)
 {
-    if (store == NULL)
-        return;
+    const online_options *given = options;
+    if (given->has_cassandra)
+        cassandra_check(&given->cassandra, given->write_to_entity, declaration, at, problems);
+    else
+        problem_add(problems, at, "%s", NO_STORE);
+}
+
+static freshet_code cassandra_open(freshet_writer *writer, const schema *schema, uint32_t n_keys,
+                                   freshet_error *err)
+{
+    cassandra *store = (cassandra *)writer;
+    const online_options *given = writer->options;
+    const declaration *declaration = writer->declaration;
+    store->arena = writer->arena;
+    store->ttl_us = given->ttl_us;
+    if (!given->has_cassandra)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file, "%s",
+                         NO_STORE);
+    freshet_code code = cql_load(&store->api, err);
+    if (code == FRESHET_OK)
+        code = cassandra_place_make(&given->cassandra, given->write_to_entity, declaration,
+                                    store->arena, &store->place, err);
+    if (code == FRESHET_OK)
+        code = cassandra_table_make(store->arena, &store->place, &given->cassandra, declaration,
+                                    schema, n_keys, &store->table, err);
+    if (code == FRESHET_OK)
+        code = cassandra_allocate(store, &given->cassandra, schema, err);
+    if (code == FRESHET_OK)
+        code = connect_to(store, err);
+    return code == FRESHET_OK ? cassandra_prepare(store, err) : code;
+}
+
+static void cassandra_close(freshet_writer *writer)
+{
+    cassandra *store = (cassandra *)writer;
     if (store->figures.expired > 0)
         log_say(LOG_WARNING, "online",
                 "%" PRIu64
@@ -787,5 +798,22 @@ void cassandra_close(cassandra *store)
     free(store->collected);
     text_release(&store->row);
     arena_close(store->scratch);
-    free(store);
 }
+
+const writer_ops cassandra_writer_ops = {
+    .name = "cassandra",
+    .block = &online_block,
+    .serves = is_store,
+    .size = sizeof(cassandra),
+    .keeps = KEEPS_NEWEST,
+    .takes = ROW_ONLINE,
+    .check = check_store,
+    .open = cassandra_open,
+    .write = cassandra_write,
+    .flush = cassandra_flush,
+    .close = cassandra_close,
+    .progress = cassandra_progress,
+    .wake_fd = cassandra_wake_fd,
+    .wake_us = cassandra_wake_us,
+    .trouble = cassandra_trouble,
+};

@@ -1,4 +1,4 @@
-/* cassandra.h - the newest row of each key, upserted into a table of Cassandra's.
+/* cassandra.h - the writer of the online store: the newest row of each key, upserted into a table of Cassandra's.
  *
  *     write ──► rows that wait (cassandra_rows.h) ──► groups in flight ──► confirmed
  *                        ▲                                   │
@@ -16,13 +16,11 @@
  *
  * TTL counts from the event: of a row of an hour ago in a table with a TTL of a day 23 hours are left.
  *
- * The calls are those of a writer (writer.h), from the pipeline's thread.
+ * It serves the block `online` (writers/online.h), unless that is in debug mode.
  */
 #ifndef FRESHET_WRITERS_CASSANDRA_CASSANDRA_H
 #define FRESHET_WRITERS_CASSANDRA_CASSANDRA_H
 
-#include "writers/cassandra/cassandra_options.h"
-#include "writers/cassandra/cql.h"
 #include "writers/writer.h"
 
 #define CASSANDRA_GROUP_ROWS 64u /* of one call to the client */
@@ -41,26 +39,7 @@
 /* Failures that last longer are trouble. */
 #define CASSANDRA_TROUBLE_US INT64_C(1000000)
 
-typedef struct cassandra cassandra;
-
-typedef struct cassandra_setup {
-    const cassandra_options *options;
-    bool write_to_entity;
-    int64_t ttl_us; /* 0: none */
-} cassandra_setup;
-
-/* Connects, compares the table with the declaration, prepares. Blocks. */
-freshet_code cassandra_open(freshet_writer *writer, const cassandra_setup *setup,
-                            const cql_api *api, const schema *schema, uint32_t n_keys,
-                            cassandra **out, freshet_error *err);
-freshet_code cassandra_write(cassandra *store, const batch *rows, freshet_error *err);
-freshet_code cassandra_flush(cassandra *store, freshet_error *err);
-freshet_code cassandra_progress(cassandra *store, freshet_error *err);
-int cassandra_wake_fd(const cassandra *store);
-int64_t cassandra_wake_us(const cassandra *store);
-const char *cassandra_trouble(cassandra *store);
-/* NULL is fine. */
-void cassandra_close(cassandra *store);
+extern const writer_ops cassandra_writer_ops;
 
 typedef struct cassandra_figures {
     uint64_t confirmed; /* rows */
@@ -73,6 +52,6 @@ typedef struct cassandra_figures {
     int64_t latency_us; /* of confirmations, smoothed */
 } cassandra_figures;
 
-void cassandra_figures_take(const cassandra *store, cassandra_figures *out);
+void cassandra_figures_take(const freshet_writer *writer, cassandra_figures *out);
 
 #endif

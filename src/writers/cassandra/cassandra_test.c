@@ -4,7 +4,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_testing.h"
+#include "writers/online.h"
 
 #define SECOND INT64_C(1000000)
 
@@ -14,11 +16,9 @@ typedef struct opened {
     field fields[4];
     schema schema;
     uint32_t n_keys;
-    cassandra_options options;
+    online_options options;
     declared_text host;
-    cassandra_setup setup;
-    freshet_writer writer;
-    cassandra *store;
+    freshet_writer *writer;
     freshet_error err;
     bool stopping;
     uint32_t letters_fail; /* so many times */
@@ -49,6 +49,7 @@ static void set_up(opened *opened)
 {
     *opened = (struct opened){.arena = arena_open(), .step = arena_open(), .n_keys = 1};
     fake_begin();
+    cql_load_instead(&fake_cql_api);
     opened->fields[0] = (field){"id", type_simple(TYPE_BIGINT)};
     opened->fields[1] = (field){"timestamp", type_simple(TYPE_TIMESTAMP)};
     opened->fields[2] = (field){"x", type_simple(TYPE_DOUBLE)};
@@ -57,29 +58,39 @@ static void set_up(opened *opened)
     opened->declaration.feature_set.name.value = "demo";
     opened->declaration.feature_set.entity.value = "thing";
     opened->host.value = "127.0.0.1";
-    opened->options = (cassandra_options){.host = {&opened->host, 1},
-                                          .port = 9042,
-                                          .keyspace = {.value = "ks"},
-                                          .read_consistency = CQL_LOCAL_ONE,
-                                          .write_consistency = CQL_LOCAL_QUORUM,
-                                          .in_flight = 256,
-                                          .buffer_rows = 1000,
-                                          .buffer_memory = INT64_C(64) << 20,
-                                          .connect_timeout_us = SECOND,
-                                          .request_timeout_us = SECOND};
-    opened->setup.options = &opened->options;
-    opened->writer = (freshet_writer){.declaration = &opened->declaration,
-                                      .arena = opened->arena,
-                                      .refuse = take_letter,
-                                      .is_stopping = is_stopping,
-                                      .context = opened,
-                                      .stop_fd = FAKE_STOP_FD};
+    opened->options.has_cassandra = true;
+    opened->options.cassandra = (cassandra_options){.host = {&opened->host, 1},
+                                                    .port = 9042,
+                                                    .keyspace = {.value = "ks"},
+                                                    .read_consistency = CQL_LOCAL_ONE,
+                                                    .write_consistency = CQL_LOCAL_QUORUM,
+                                                    .in_flight = 256,
+                                                    .buffer_rows = 1000,
+                                                    .buffer_memory = INT64_C(64) << 20,
+                                                    .connect_timeout_us = SECOND,
+                                                    .request_timeout_us = SECOND};
+}
+
+static void close_store(opened *opened)
+{
+    if (opened->writer != NULL)
+        cassandra_writer_ops.close(opened->writer);
+    opened->writer = NULL;
 }
 
 static freshet_code open_store(opened *opened)
 {
-    return cassandra_open(&opened->writer, &opened->setup, &fake_cql_api, &opened->schema,
-                          opened->n_keys, &opened->store, &opened->err);
+    close_store(opened);
+    opened->writer = arena_zero(opened->arena, 1, cassandra_writer_ops.size);
+    *opened->writer = (freshet_writer){.ops = &cassandra_writer_ops,
+                                       .declaration = &opened->declaration,
+                                       .options = &opened->options,
+                                       .arena = opened->arena,
+                                       .refuse = take_letter,
+                                       .is_stopping = is_stopping,
+                                       .context = opened,
+                                       .stop_fd = FAKE_STOP_FD};
+    return cassandra_writer_ops.open(opened->writer, &opened->schema, opened->n_keys, &opened->err);
 }
 
 static void must_open(opened *opened)
@@ -90,7 +101,7 @@ static void must_open(opened *opened)
 
 static void tear_down(opened *opened)
 {
-    cassandra_close(opened->store);
+    close_store(opened);
     arena_close(opened->arena);
     arena_close(opened->step);
     fake_end();
@@ -116,7 +127,7 @@ static batch make_rows(opened *opened, int64_t first, uint32_t n, int64_t second
 static freshet_code write_rows(opened *opened, int64_t first, uint32_t n, int64_t second, double x)
 {
     batch rows = make_rows(opened, first, n, second, x);
-    return cassandra_write(opened->store, &rows, &opened->err);
+    return cassandra_writer_ops.write(opened->writer, &rows, &opened->err);
 }
 
 /* Again and again, as the loop does, for at most so long. */
@@ -133,7 +144,7 @@ static void flush_all(opened *opened)
 {
     const int64_t until_us = fake.now_us + 600 * SECOND;
     freshet_code code;
-    while ((code = cassandra_flush(opened->store, &opened->err)) == FRESHET_TRY_AGAIN)
+    while ((code = cassandra_writer_ops.flush(opened->writer, &opened->err)) == FRESHET_TRY_AGAIN)
         assert_true(fake.now_us < until_us);
     assert_int_equal(code, FRESHET_OK);
 }
@@ -152,7 +163,7 @@ static double x_of(int64_t key, uint32_t value)
 static cassandra_figures figures_of(const opened *opened)
 {
     cassandra_figures figures;
-    cassandra_figures_take(opened->store, &figures);
+    cassandra_figures_take(opened->writer, &figures);
     return figures;
 }
 
@@ -250,7 +261,7 @@ static void rows_are_there_after_a_flush(void **state)
     assert_true(fake.most_in_flight <= 256);
     assert_true(fake.most_in_flight > 128); /* the window has grown */
     assert_int_equal(figures_of(&opened).confirmed, 1500);
-    assert_int_equal(cassandra_wake_fd(opened.store), -1);
+    assert_int_equal(cassandra_writer_ops.wake_fd(opened.writer), -1);
     tear_down(&opened);
 }
 
@@ -263,10 +274,10 @@ static void a_row_is_sent_at_once(void **state)
     must_open(&opened);
     write_all(&opened, 1, 1, 100, 0);
     assert_int_equal(fake.n_submitted, 1);
-    assert_int_equal(cassandra_wake_fd(opened.store), FAKE_FD);
-    assert_int_equal(cassandra_wake_us(opened.store), INT64_MAX);
+    assert_int_equal(cassandra_writer_ops.wake_fd(opened.writer), FAKE_FD);
+    assert_int_equal(cassandra_writer_ops.wake_us(opened.writer), INT64_MAX);
     fake.now_us += 1000;
-    assert_int_equal(cassandra_progress(opened.store, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.progress(opened.writer, NULL), FRESHET_OK);
     assert_int_equal(figures_of(&opened).pending, 0);
     tear_down(&opened);
 }
@@ -286,7 +297,10 @@ static void only_the_newest_row_of_a_key_goes_out(void **state)
         ((double *)rows.columns[2].data)[i] = i;
     }
     rows.write_us[2] += 2; /* the newest */
-    assert_int_equal(cassandra_write(opened.store, &rows, NULL), FRESHET_OK);
+    batch taken;
+    assert_int_equal(writer_select(&rows, cassandra_writer_ops.takes, &taken, NULL), FRESHET_OK);
+    assert_int_equal(taken.n_rows, 4);
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &taken, NULL), FRESHET_OK);
     flush_all(&opened);
     assert_int_equal(fake.n_submitted, 1);
     assert_true(x_of(7, 2) == 2);
@@ -294,7 +308,7 @@ static void only_the_newest_row_of_a_key_goes_out(void **state)
     rows.row_kinds = NULL;
     memset(rows.write_us, 0, 6 * sizeof *rows.write_us);
     rows.write_us[3] = rows.write_us[5] = 200 * SECOND;
-    assert_int_equal(cassandra_write(opened.store, &rows, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
     flush_all(&opened);
     assert_int_equal(fake.n_submitted, 2);
     assert_true(x_of(7, 2) == 5);
@@ -320,7 +334,7 @@ static void rows_of_one_partition_make_a_batch(void **state)
         ((int64_t *)rows.columns[0].data)[i] = i < 50 ? 1 : i;
         ((int64_t *)rows.columns[1].data)[i] = i;
     }
-    assert_int_equal(cassandra_write(opened.store, &rows, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
     flush_all(&opened);
     assert_int_equal(fake.n_table, 60);
     assert_int_equal(fake.n_batches, 2); /* 32 and 18 rows */
@@ -334,7 +348,7 @@ static void the_partition_key_is_in_the_order_of_partition_by(void **state)
     opened opened;
     set_up(&opened);
     declared_text names[] = {{.value = "b"}, {.value = "id"}};
-    opened.options.partition_by = (declared_list){names, 2};
+    opened.options.cassandra.partition_by = (declared_list){names, 2};
     opened.fields[3] = opened.fields[2];
     opened.fields[2] = opened.fields[1];
     opened.fields[1] = (field){"b", type_simple(TYPE_BIGINT)};
@@ -348,8 +362,7 @@ static void the_partition_key_is_in_the_order_of_partition_by(void **state)
     assert_non_null(strstr(fake.statement, "(\"b\", \"id\", \"timestamp\", \"x\")"));
     fake.columns[0].position = 0;
     fake.columns[3].position = 1;
-    cassandra_close(opened.store);
-    opened.store = NULL;
+    close_store(&opened);
     assert_int_equal(open_store(&opened), FRESHET_BAD_DECLARATION);
     tear_down(&opened);
 }
@@ -359,7 +372,7 @@ static void rows_are_held_for_the_processing_time(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.options.stream_processing_time_us = 2 * SECOND;
+    opened.options.cassandra.stream_processing_time_us = 2 * SECOND;
     must_open(&opened);
     const int64_t begin_us = fake.now_us;
     for (int i = 1; i <= 4; i++) {
@@ -367,9 +380,9 @@ static void rows_are_held_for_the_processing_time(void **state)
         assert_int_equal(fake.n_submitted, 0);
         fake.now_us += SECOND / 4;
     }
-    assert_int_equal(cassandra_wake_us(opened.store), begin_us + 2 * SECOND);
+    assert_int_equal(cassandra_writer_ops.wake_us(opened.writer), begin_us + 2 * SECOND);
     fake.now_us = begin_us + 2 * SECOND;
-    assert_int_equal(cassandra_progress(opened.store, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.progress(opened.writer, NULL), FRESHET_OK);
     assert_int_equal(fake.n_submitted, 3);
     assert_true(x_of(1, 2) == 5);
     write_all(&opened, 1, 3, 200, 9); /* a flush waits for nothing */
@@ -396,7 +409,7 @@ static void the_ttl_counts_from_the_event(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.setup.ttl_us = 3600 * SECOND;
+    opened.options.ttl_us = 3600 * SECOND;
     must_open(&opened);
     assert_non_null(strstr(fake.statement, "USING TIMESTAMP ? AND TTL ?"));
     const int64_t now_s = fake.now_us / SECOND;
@@ -429,7 +442,7 @@ static void a_ttl_that_passes_while_sending_is_not_for_ever(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.setup.ttl_us = 3600 * SECOND;
+    opened.options.ttl_us = 3600 * SECOND;
     must_open(&opened);
     const int64_t now_s = fake.now_us / SECOND;
     os.now_us = hurrying_now_us;
@@ -452,7 +465,7 @@ static void the_ttl_runs_while_a_row_waits(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.setup.ttl_us = 7200 * SECOND;
+    opened.options.ttl_us = 7200 * SECOND;
     must_open(&opened);
     fake.is_silent = true;
     write_all(&opened, 1, 1, fake.now_us / SECOND, 0);
@@ -471,8 +484,8 @@ static void a_shared_table_keeps_the_newest_timestamp(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.setup.write_to_entity = true;
-    opened.setup.ttl_us = 3600 * SECOND;
+    opened.options.write_to_entity = true;
+    opened.options.ttl_us = 3600 * SECOND;
     fake.timestamp = 2;
     must_open(&opened);
     assert_string_equal(
@@ -483,7 +496,7 @@ static void a_shared_table_keeps_the_newest_timestamp(void **state)
     batch rows = make_rows(&opened, 1, 1, fake.now_us / SECOND, 0.5);
     ((int64_t *)rows.columns[1].data)[0] += 1234;
     rows.write_us[0] += 3;
-    assert_int_equal(cassandra_write(opened.store, &rows, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
     flush_all(&opened);
     const fake_row *row = fake_row_of(1);
     assert_int_equal(row->n_values, 8);
@@ -526,7 +539,7 @@ static void an_outage_loses_nothing_and_asks_little(void **state)
         while (write_rows(&opened, 0, 900, 200, 0.5) == FRESHET_TRY_AGAIN)
             ;
         int64_t began_us = fake.now_us;
-        assert_int_equal(cassandra_flush(opened.store, &opened.err), FRESHET_TRY_AGAIN);
+        assert_int_equal(cassandra_writer_ops.flush(opened.writer, &opened.err), FRESHET_TRY_AGAIN);
         assert_int_equal(opened.err.then, FRESHET_RETRY);
         assert_in_range(fake.now_us - began_us, 1, 2 * SECOND);
         flush_all(&opened);
@@ -535,7 +548,7 @@ static void an_outage_loses_nothing_and_asks_little(void **state)
         assert_in_range(fake.now_us - down_until_us, 0, 12 * SECOND);
         /* the window, halved again and again, and then one row at most every two seconds */
         assert_in_range(fake.n_submitted - before, 900, 900 + 2 * 256 + 40);
-        assert_null(cassandra_trouble(opened.store));
+        assert_null(cassandra_writer_ops.trouble(opened.writer));
         tear_down(&opened);
     }
 }
@@ -550,19 +563,19 @@ static void trouble_has_a_beginning_and_an_end(void **state)
     down_code = CQL_PASSING;
     down_until_us = fake.now_us + 20 * SECOND;
     write_all(&opened, 0, 10, 100, 0);
-    assert_null(cassandra_trouble(opened.store));
+    assert_null(cassandra_writer_ops.trouble(opened.writer));
     while (fake.now_us < down_until_us - 5 * SECOND)
-        cassandra_flush(opened.store, NULL);
-    assert_non_null(
-        strstr(cassandra_trouble(opened.store), "takes no rows: the fake says 1; 10 rows"));
+        cassandra_writer_ops.flush(opened.writer, NULL);
+    assert_non_null(strstr(cassandra_writer_ops.trouble(opened.writer),
+                           "takes no rows: the fake says 1; 10 rows"));
     flush_all(&opened);
-    assert_null(cassandra_trouble(opened.store));
+    assert_null(cassandra_writer_ops.trouble(opened.writer));
     down_code = CQL_DENIED; /* needs somebody: told at once */
     down_until_us = fake.now_us + SECOND / 2;
     write_all(&opened, 0, 10, 200, 0);
     fake.now_us += 1000;
-    cassandra_progress(opened.store, NULL);
-    assert_non_null(cassandra_trouble(opened.store));
+    cassandra_writer_ops.progress(opened.writer, NULL);
+    assert_non_null(cassandra_writer_ops.trouble(opened.writer));
     flush_all(&opened);
     tear_down(&opened);
 }
@@ -622,11 +635,11 @@ static void a_silent_store_is_waited_for_within_bounds(void **state)
     assert_in_range(fake.now_us - began_us, SECOND, 2 * SECOND);
     assert_true(fake.n_submitted <= 64);
     for (int i = 0; i < 3; i++)
-        cassandra_flush(opened.store, NULL);
-    assert_non_null(strstr(cassandra_trouble(opened.store), "has not answered for"));
+        cassandra_writer_ops.flush(opened.writer, NULL);
+    assert_non_null(strstr(cassandra_writer_ops.trouble(opened.writer), "has not answered for"));
     opened.stopping = true;
     began_us = fake.now_us;
-    assert_int_equal(cassandra_flush(opened.store, NULL), FRESHET_TRY_AGAIN);
+    assert_int_equal(cassandra_writer_ops.flush(opened.writer, NULL), FRESHET_TRY_AGAIN);
     assert_in_range(fake.now_us - began_us, 0, CASSANDRA_STOP_US);
     tear_down(&opened);
 }
@@ -636,8 +649,8 @@ static void the_buffer_is_bounded_in_bytes(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.options.buffer_memory = 64 << 10;
-    opened.options.buffer_rows = 1000000;
+    opened.options.cassandra.buffer_memory = 64 << 10;
+    opened.options.cassandra.buffer_rows = 1000000;
     must_open(&opened);
     fake.is_silent = true;
     uint32_t taken = 0;
@@ -665,7 +678,7 @@ static void a_refused_row_is_a_dead_letter(void **state)
     opened.letters_fail = 2; /* it is kept until it can be written */
     batch rows = make_rows(&opened, 0, 100, 86400, 0.5);
     ((int64_t *)rows.columns[1].data)[13] += 123456;
-    assert_int_equal(cassandra_write(opened.store, &rows, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
     flush_all(&opened);
     assert_int_equal(fake.n_table, 99);
     assert_int_equal(opened.n_letters, 1);
@@ -677,7 +690,7 @@ static void a_refused_row_is_a_dead_letter(void **state)
         true; /* what was wrong with the letters is over, though no row was confirmed since */
     fake.now_us += 10 * SECOND;
     write_all(&opened, 1, 1, 86400, 0);
-    assert_null(cassandra_trouble(opened.store));
+    assert_null(cassandra_writer_ops.trouble(opened.writer));
     tear_down(&opened);
 }
 
@@ -702,7 +715,7 @@ static void of_a_refused_batch_one_row_is_a_dead_letter(void **state)
         ((int64_t *)rows.columns[0].data)[i] = 1;
         ((int64_t *)rows.columns[1].data)[i] = i;
     }
-    assert_int_equal(cassandra_write(opened.store, &rows, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
     flush_all(&opened);
     assert_int_equal(fake.n_table, 29);
     assert_int_equal(opened.n_letters, 1);
@@ -726,7 +739,7 @@ static void an_array_with_a_null_is_a_dead_letter(void **state)
     ((cell_span *)rows.columns[2].data)[0] = (cell_span){0, 2};
     rows.columns[2].n_elements = 2;
     assert_true(column_set_null(opened.step, &rows.columns[2].children[0], 1));
-    assert_int_equal(cassandra_write(opened.store, &rows, NULL), FRESHET_OK);
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
     flush_all(&opened);
     assert_int_equal(fake.n_table, 1);
     assert_int_equal(opened.n_letters, 1);

@@ -23,6 +23,9 @@
  * Any thread. */
 freshet_code cql_load(const cql_api **api, freshet_error *err);
 
+/* For tests: what cql_load gives from now on in the place of the adapter; NULL: the adapter again. */
+void cql_load_instead(const cql_api *api);
+
 /* The part of it that looks at the table which the file at `path` gave; NULL is no table. */
 freshet_code cql_load_check(const char *path, const cql_api *api, freshet_error *err);
 

@@ -440,30 +440,9 @@ static void note_checkpoint(history_writer *writer)
 
 /* ---- gathering ------------------------------------------------------------------------------- */
 
-static bool wants_corrections(const void *options)
+static unsigned history_takes(const void *options)
 {
-    return ((const history_options *)options)->corrections;
-}
-
-/* The rows that are for us, by their numbers; *rows NULL: all. */
-static freshet_code choose_rows(history_writer *writer, const batch *from, const uint32_t **rows,
-                                uint32_t *n, freshet_error *err)
-{
-    const history_options *options = writer->base.options;
-    const unsigned wanted = options->corrections ? ROW_NEW | ROW_CORRECTION : ROW_NEW;
-    *rows = NULL;
-    *n = from->n_rows;
-    if (from->row_kinds == NULL)
-        return FRESHET_OK;
-    uint32_t *chosen = arena_alloc(writer->scratch, (from->n_rows + 1) * sizeof *chosen);
-    if (chosen == NULL)
-        return error_memory(err, KEEPING);
-    *n = 0;
-    for (uint32_t i = 0; i < from->n_rows; i++)
-        if ((from->row_kinds[i] & wanted) != 0)
-            chosen[(*n)++] = i;
-    *rows = chosen;
-    return FRESHET_OK;
+    return ((const history_options *)options)->corrections ? ROW_NEW | ROW_CORRECTION : ROW_NEW;
 }
 
 static freshet_code room_for_rows(history_writer *writer, uint32_t n, freshet_error *err)
@@ -480,14 +459,13 @@ static freshet_code room_for_rows(history_writer *writer, uint32_t n, freshet_er
     return FRESHET_OK;
 }
 
-static void note_partitions(history_writer *writer, const batch *from, const uint32_t *rows,
-                            uint32_t n, uint32_t at)
+static void note_partitions(history_writer *writer, const batch *from, uint32_t at)
 {
     const int64_t *times_us = from->columns[writer->time_column].data;
     int64_t day = INT64_MIN;
     int32_t partition = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        int64_t now = day_of(times_us[rows == NULL ? i : rows[i]]);
+    for (uint32_t i = 0; i < from->n_rows; i++) {
+        int64_t now = day_of(times_us[i]);
         if (now != day)
             partition = partition_of(writer, now);
         day = now;
@@ -506,26 +484,20 @@ static bool history_is_full(const history_writer *writer, uint32_t n_more)
 static freshet_code history_write(freshet_writer *base, const batch *rows, freshet_error *err)
 {
     history_writer *writer = (history_writer *)base;
-    const uint32_t *chosen = NULL;
-    uint32_t n = 0;
     freshet_code code = make_ready(writer, err);
     note_checkpoint(writer);
     if (code == FRESHET_OK && (writer->is_spilling || history_is_full(writer, rows->n_rows)))
         code = spill(writer, err);
+    if (code == FRESHET_OK)
+        code = room_for_rows(writer, rows->n_rows, err);
     if (code != FRESHET_OK)
-        return code;
-    arena_reset(writer->scratch);
-    code = choose_rows(writer, rows, &chosen, &n, err);
-    if (code == FRESHET_OK && n > 0)
-        code = room_for_rows(writer, n, err);
-    if (code != FRESHET_OK || n == 0)
         return code;
     uint32_t at = row_store_rows(writer->rows);
-    code = row_store_add(writer->rows, rows, chosen, n, err);
+    code = row_store_add(writer->rows, rows, NULL, rows->n_rows, err);
     if (code != FRESHET_OK)
         return code;
-    note_partitions(writer, rows, chosen, n, at);
-    writer->n_taken += n;
+    note_partitions(writer, rows, at);
+    writer->n_taken += rows->n_rows;
     return FRESHET_OK;
 }
 
@@ -780,19 +752,24 @@ static void history_close(freshet_writer *base)
     writer->folder = NULL;
 }
 
+static const block_kind history_block = {
+    .name = "history",
+    .title = "The history writer",
+    .doc = "Keeps every feature row in Parquet files, in folders by day that Spark, pandas "
+           "and DuckDB read as one table (`hive_partitioning`). A batch replaces the "
+           "partitions that it has rows of, at its end and only if every row is there; a "
+           "stream adds files. See docs/guide/history.md.",
+    .options = option_table,
+    .size = sizeof(history_options),
+    .check = history_check_options};
+
 const writer_ops history_writer_ops = {
-    .block = {.name = "history",
-              .title = "The history writer",
-              .doc =
-                  "Keeps every feature row in Parquet files, in folders by day that Spark, pandas "
-                  "and DuckDB read as one table (`hive_partitioning`). A batch replaces the "
-                  "partitions that it has rows of, at its end and only if every row is there; a "
-                  "stream adds files. See docs/guide/history.md.",
-              .options = option_table,
-              .size = sizeof(history_options),
-              .check = history_check_options},
+    .name = "history",
+    .block = &history_block,
     .size = sizeof(history_writer),
-    .wants_corrections = wants_corrections,
+    .keeps = KEEPS_FILES,
+    .takes = ROW_NEW,
+    .takes_with = history_takes,
     .open = history_open,
     .write = history_write,
     .flush = history_flush,

@@ -258,6 +258,8 @@ static void corrections_are_written_where_wanted(void **state)
         uint8_t kinds[] = {ROW_NEW | ROW_ONLINE, ROW_ONLINE, ROW_CORRECTION | ROW_ONLINE, ROW_NEW,
                            ROW_CORRECTION};
         rows.row_kinds = kinds;
+        const unsigned takes = writer_takes(&history_writer_ops, simple.rig->writer->options);
+        good(simple.rig, writer_select(&rows, takes, &rows, &simple.rig->err));
         good(simple.rig, history_writer_ops.write(simple.rig->writer, &rows, &simple.rig->err));
         good(simple.rig, publish(simple.rig));
         assert_string_equal(

@@ -1,5 +1,5 @@
-/* online_test.c - the writer `online`: the debug table, or a clear refusal. */
-#include "writers/online.h"
+/* debug_writer_test.c - rows are gathered, and the newest is that of the greatest write timestamp. */
+#include "writers/debug/debug_writer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,47 +12,51 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "writers/gather.h"
+#include "writers/online.h"
 
 typedef struct opened {
     arena *arena;
     declaration declaration;
     schema schema;
     field fields[3];
+    writer_block block;
     freshet_writer *writer;
     freshet_code code;
     freshet_error err;
 } opened;
 
-static void open_online(opened *opened, const void *options)
+/* `declared`: the options of a writer of the declaration; NULL: there is none. */
+static void open_online(opened *opened, void *declared)
 {
     opened->arena = arena_open();
     opened->declaration = (declaration){.file = "demo.yaml"};
     opened->declaration.feature_set.name.value = "demo";
+    opened->block.kind = (declared_kind){.kind = &online_block, .options = declared};
+    opened->declaration.sink.writers = (declared_blocks){&opened->block, NULL, declared != NULL};
     opened->fields[0] = (field){"id", type_simple(TYPE_BIGINT)};
     opened->fields[1] = (field){"timestamp", type_simple(TYPE_TIMESTAMP)};
     opened->schema = (schema){2, opened->fields};
-    opened->writer = arena_zero(opened->arena, 1, online_writer_ops.size);
+    opened->writer = arena_zero(opened->arena, 1, debug_writer_ops.size);
     *opened->writer = (freshet_writer){
-        .ops = &online_writer_ops,
+        .ops = &debug_writer_ops,
         .declaration = &opened->declaration,
-        .options = options == NULL ? online_debug_options(opened->arena, NULL) : options,
+        .options = debug_writer_ops.debug_options(&opened->declaration, opened->arena),
         .arena = opened->arena};
-    opened->code = online_writer_ops.open(opened->writer, &opened->schema, 1, &opened->err);
+    opened->code = debug_writer_ops.open(opened->writer, &opened->schema, 1, &opened->err);
 }
 
 static void close_online(opened *opened)
 {
-    online_writer_ops.close(opened->writer);
+    debug_writer_ops.close(opened->writer);
     arena_close(opened->arena);
 }
 
 static int64_t count_rows(freshet_writer *writer)
 {
     freshet_result *result = NULL;
-    assert_int_equal(debug_query(online_debug_table(writer),
-                                 "select count(*) from online_feature_store__demo", NULL, &result,
-                                 NULL),
+    assert_int_equal(debug_writer_ops.query(writer,
+                                            "select count(*) from online_feature_store__demo", NULL,
+                                            &result, NULL),
                      FRESHET_OK);
     assert_int_equal(freshet_result_next(result, NULL), FRESHET_OK);
     int64_t count = freshet_result_int64(result, 0);
@@ -65,7 +69,7 @@ static void write_rows(opened *opened, uint32_t n)
     batch rows;
     assert_int_equal(batch_init(&rows, opened->arena, &opened->schema, n, NULL), FRESHET_OK);
     rows.n_rows = n;
-    assert_int_equal(online_writer_ops.write(opened->writer, &rows, NULL), FRESHET_OK);
+    assert_int_equal(debug_writer_ops.write(opened->writer, &rows, NULL), FRESHET_OK);
 }
 
 static void rows_are_visible_once_flushed(void **state)
@@ -78,7 +82,7 @@ static void rows_are_visible_once_flushed(void **state)
         write_rows(&opened, 3);
         write_rows(&opened, 0);
         write_rows(&opened, 4);
-        assert_int_equal(online_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
+        assert_int_equal(debug_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
         assert_int_equal(count_rows(opened.writer), 7 * i);
     }
     close_online(&opened);
@@ -94,27 +98,9 @@ static void not_more_is_held_than_one_piece(void **state)
     assert_int_equal(count_rows(opened.writer), 0);
     write_rows(&opened, 5);
     assert_int_equal(count_rows(opened.writer), GATHER_ROWS);
-    assert_int_equal(online_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
+    assert_int_equal(debug_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
     assert_int_equal(count_rows(opened.writer), GATHER_ROWS + 5);
     close_online(&opened);
-}
-
-/* The options of a declaration are the zeroed struct of the block's size, filled in by its table. */
-static void without_debug_it_is_refused(void **state)
-{
-    (void)state;
-    arena *arena = arena_open();
-    const void *declared = arena_zero(arena, 1, online_writer_ops.block.size);
-    opened opened;
-    open_online(&opened, declared);
-    assert_int_equal(opened.code, FRESHET_BAD_DECLARATION);
-    assert_string_equal(opened.err.at, "demo.yaml");
-    assert_string_equal(
-        opened.err.text,
-        "\"online\" has no store to write to: add `cassandra: {host: ..., keyspace: "
-        "...}`, or write `debug: true`, or run with --debug");
-    close_online(&opened);
-    arena_close(arena);
 }
 
 /* --debug keeps the limits that were declared: here one row. */
@@ -122,19 +108,19 @@ static void debug_options_keep_limits(void **state)
 {
     (void)state;
     arena *arena = arena_open();
-    char *declared = arena_zero(arena, 1, online_writer_ops.block.size);
-    for (const option *option = online_writer_ops.block.options; option->name != NULL; option++) {
+    char *declared = arena_zero(arena, 1, online_block.size);
+    for (const option *option = online_block.options; option->name != NULL; option++) {
         int64_t value = strcmp(option->name, "rows") == 0 ? 1 : INT64_C(64) << 20;
         if (option->kind == OPTION_INTEGER || option->kind == OPTION_BYTES)
             memcpy(declared + option->offset, &value, sizeof value);
     }
     opened opened;
-    open_online(&opened, online_debug_options(arena, declared));
+    open_online(&opened, declared);
     assert_int_equal(opened.code, FRESHET_OK);
     batch rows;
     assert_int_equal(batch_init(&rows, opened.arena, &opened.schema, 3, NULL), FRESHET_OK);
     rows.n_rows = 3;
-    assert_int_equal(online_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
+    assert_int_equal(debug_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
     assert_int_equal(count_rows(opened.writer), 1);
     close_online(&opened);
     arena_close(arena);
@@ -148,7 +134,7 @@ static void expect_answer(freshet_writer *writer, const char *sql, const char *c
     freshet_error err = {0};
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
-    if (debug_query(online_debug_table(writer), sql, NULL, &result, &err) != FRESHET_OK)
+    if (debug_writer_ops.query(writer, sql, NULL, &result, &err) != FRESHET_OK)
         fail_msg("%s: %s", sql, err.text);
     while (freshet_result_next(result, NULL) == FRESHET_OK) {
         for (uint32_t i = 0; i < freshet_result_columns(result); i++)
@@ -172,12 +158,13 @@ static void open_stream(opened *opened)
     opened->fields[1] = (field){"timestamp", type_simple(TYPE_TIMESTAMP)};
     opened->fields[2] = (field){"x", type_simple(TYPE_BIGINT)};
     opened->schema = (schema){3, opened->fields};
-    opened->writer = arena_zero(opened->arena, 1, online_writer_ops.size);
-    *opened->writer = (freshet_writer){.ops = &online_writer_ops,
-                                       .declaration = &opened->declaration,
-                                       .options = online_debug_options(opened->arena, NULL),
-                                       .arena = opened->arena};
-    opened->code = online_writer_ops.open(opened->writer, &opened->schema, 1, &opened->err);
+    opened->writer = arena_zero(opened->arena, 1, debug_writer_ops.size);
+    *opened->writer = (freshet_writer){
+        .ops = &debug_writer_ops,
+        .declaration = &opened->declaration,
+        .options = debug_writer_ops.debug_options(&opened->declaration, opened->arena),
+        .arena = opened->arena};
+    opened->code = debug_writer_ops.open(opened->writer, &opened->schema, 1, &opened->err);
     assert_int_equal(opened->code, FRESHET_OK);
 }
 
@@ -200,7 +187,7 @@ static void write_timed(opened *opened, const timed_row *rows, uint32_t n)
         batch.write_us[i] = rows[i].write_us;
         batch.row_kinds[i] = rows[i].kind;
     }
-    assert_int_equal(online_writer_ops.write(opened->writer, &batch, NULL), FRESHET_OK);
+    assert_int_equal(debug_writer_ops.write(opened->writer, &batch, NULL), FRESHET_OK);
 }
 
 #define ALL "select id, x from online_feature_store__demo order by x"
@@ -225,7 +212,7 @@ static void the_newest_is_that_of_the_greatest_write_timestamp(void **state)
     open_stream(&opened);
     write_timed(&opened, rows, 4);
     write_timed(&opened, rows + 4, 3);
-    assert_int_equal(online_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
+    assert_int_equal(debug_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
     expect_answer(opened.writer, ALL, "1,1\n1,2\n1,3\n1,4\n2,5\n2,6\n3,7\n");
     expect_answer(opened.writer, LATEST, "1,50,2\n2,9,6\n");
     expect_answer(opened.writer, "select * from online_feature_store__demo where x = 7",
@@ -254,7 +241,7 @@ static void the_newest_of_many(void **state)
     }
     for (uint32_t first = 0; first < ROWS; first += 10000)
         write_timed(&opened, rows + first, 10000);
-    assert_int_equal(online_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
+    assert_int_equal(debug_writer_ops.flush(opened.writer, NULL), FRESHET_OK);
     assert_int_equal(count_rows(opened.writer), ROWS);
     char expected[200];
     size_t length = 0;
@@ -271,7 +258,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_visible_once_flushed),
         cmocka_unit_test(not_more_is_held_than_one_piece),
-        cmocka_unit_test(without_debug_it_is_refused),
         cmocka_unit_test(debug_options_keep_limits),
         cmocka_unit_test(the_newest_is_that_of_the_greatest_write_timestamp),
         cmocka_unit_test(the_newest_of_many),

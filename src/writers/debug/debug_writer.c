@@ -1,0 +1,194 @@
+/* debug_writer.c - the writer `online` in debug mode: the debug table (debug.h), filled in large pieces.
+ *
+ * Micro-batches are gathered until a flush or until they are many, since the table takes a large
+ * piece at less than half the cost of its parts. The loop flushes whenever nothing more is waiting.
+ */
+#include "writers/debug/debug_writer.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "base/row_store.h"
+#include "writers/debug/debug.h"
+#include "writers/online.h"
+
+#define ROWS_STANDARD 1000000
+#define MEMORY_STANDARD (INT64_C(1) << 30)
+/* A table with less is filled by single micro-batches, for which there is always room. */
+#define GATHER_MEMORY_MIN ((int64_t)GATHER_BYTES_MAX * 4)
+
+typedef struct debug_writer {
+    freshet_writer base;
+    uint32_t n_keys;
+    schema with_times; /* the rows' schema and their write timestamps; n_fields 0: they have none */
+    debug_table *table;
+    row_store *gathered; /* NULL: each micro-batch is appended by itself */
+} debug_writer;
+
+/* Do rows come with write timestamps? Those of windows and groups on a stream. */
+static bool has_write_times(const declaration *declaration)
+{
+    const feature_block *features = declaration->feature_set.features.items;
+    bool has = declaration->feature_set.has_aggregated;
+    for (uint32_t i = 0; i < declaration->feature_set.features.n; i++)
+        has = has || features[i].has_window;
+    return has && declaration->is_stream;
+}
+
+static freshet_code add_times(debug_writer *writer, const schema *schema, freshet_error *err)
+{
+    const uint32_t n = schema->n_fields;
+    field *fields = arena_alloc(writer->base.arena, (n + (size_t)1) * sizeof *fields);
+    if (fields == NULL)
+        return error_memory(err, "opening the debug table");
+    memcpy(fields, schema->fields, n * sizeof *fields);
+    fields[n] = (field){.name = "__freshet_write_us", .type = type_simple(TYPE_BIGINT)};
+    writer->with_times = (struct schema){.n_fields = n + 1, .fields = fields};
+    return FRESHET_OK;
+}
+
+/* The rows with their write timestamps in a last column, null for those that are not for serving. */
+static freshet_code put_times(debug_writer *writer, const batch *rows, batch *into,
+                              freshet_error *err)
+{
+    const uint32_t n = rows->schema.n_fields;
+    const column *times = &rows->columns[writer->n_keys];
+    *into = *rows;
+    into->schema = writer->with_times;
+    into->columns = arena_alloc(rows->arena, (n + (size_t)1) * sizeof *into->columns);
+    if (into->columns == NULL)
+        return error_memory(err, "writing to the debug table");
+    memcpy(into->columns, rows->columns, n * sizeof *into->columns);
+    column *column = &into->columns[n];
+    freshet_code code =
+        column_init(rows->arena, column, type_simple(TYPE_BIGINT), rows->n_rows, err);
+    for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
+        const bool serves = rows->row_kinds == NULL || (rows->row_kinds[row] & ROW_ONLINE) != 0;
+        if (serves)
+            ((int64_t *)column->data)[row] =
+                rows->write_us != NULL ? rows->write_us[row] : ((const int64_t *)times->data)[row];
+        else if (!column_set_null(rows->arena, column, row))
+            code = error_memory(err, "writing to the debug table");
+    }
+    return code;
+}
+
+static bool is_debug(const void *options)
+{
+    return ((const online_options *)options)->debug;
+}
+
+static const void *debug_options_of(const declaration *declaration, arena *arena)
+{
+    const writer_block *blocks = declaration->sink.writers.items;
+    online_options *made = arena_zero(arena, 1, sizeof *made);
+    if (made == NULL)
+        return NULL;
+    *made = (online_options){.rows = ROWS_STANDARD, .memory = MEMORY_STANDARD};
+    for (uint32_t i = declaration->sink.writers.n; i-- > 0;)
+        if (blocks[i].kind.kind == &online_block)
+            *made = *(const online_options *)blocks[i].kind.options; /* the first one's limits */
+    made->debug = true;
+    return made;
+}
+
+static freshet_code debug_writer_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
+                                      freshet_error *err)
+{
+    debug_writer *writer = (debug_writer *)base;
+    const online_options *given = base->options;
+    debug_options limits = {.rows = given->rows,
+                            .memory = given->memory,
+                            .has_write_times = has_write_times(base->declaration)};
+    freshet_code code = FRESHET_OK;
+    writer->n_keys = n_keys;
+    if (limits.has_write_times) {
+        code = add_times(writer, schema, err);
+        schema = &writer->with_times;
+    }
+    if (code == FRESHET_OK)
+        code = debug_open(base->declaration->feature_set.name.value, schema, n_keys, &limits,
+                          &writer->table, err);
+    if (code == FRESHET_OK && given->memory >= GATHER_MEMORY_MIN)
+        code = row_store_open_chunked(schema, GATHER_ROWS_BITS, &writer->gathered, err);
+    return code;
+}
+
+/* What has been gathered becomes visible. It is one chunk of the store. */
+static freshet_code append_gathered(debug_writer *writer, freshet_error *err)
+{
+    uint32_t first;
+    if (row_store_rows(writer->gathered) == 0)
+        return FRESHET_OK;
+    freshet_code code = debug_append(writer->table, row_store_at(writer->gathered, 0, &first), err);
+    if (code == FRESHET_OK)
+        row_store_clear(writer->gathered);
+    return code;
+}
+
+static freshet_code debug_writer_write(freshet_writer *base, const batch *rows, freshet_error *err)
+{
+    debug_writer *writer = (debug_writer *)base;
+    batch plain = *rows;
+    if (writer->with_times.n_fields > 0) {
+        freshet_code code = put_times(writer, rows, &plain, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    plain.write_us = NULL;
+    plain.row_kinds = NULL;
+    if (writer->gathered != NULL &&
+        (row_store_rows(writer->gathered) + (uint64_t)rows->n_rows > GATHER_ROWS ||
+         row_store_bytes(writer->gathered) >= GATHER_BYTES_MAX)) {
+        freshet_code code = append_gathered(writer, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return writer->gathered == NULL || rows->n_rows > GATHER_ROWS
+               ? debug_append(writer->table, &plain, err)
+               : row_store_add(writer->gathered, &plain, NULL, rows->n_rows, err);
+}
+
+static freshet_code debug_writer_flush(freshet_writer *base, freshet_error *err)
+{
+    debug_writer *writer = (debug_writer *)base;
+    return writer->gathered == NULL ? FRESHET_OK : append_gathered(writer, err);
+}
+
+static void debug_writer_close(freshet_writer *base)
+{
+    debug_writer *writer = (debug_writer *)base;
+    row_store_close(writer->gathered);
+    debug_close(writer->table);
+    writer->gathered = NULL;
+    writer->table = NULL;
+}
+
+static freshet_code debug_writer_query(freshet_writer *base, const char *sql,
+                                       const freshet_query_options *options, freshet_result **out,
+                                       freshet_error *err)
+{
+    return debug_query(((debug_writer *)base)->table, sql, options, out, err);
+}
+
+static int64_t debug_writer_figure(const freshet_writer *base, freshet_count which)
+{
+    const debug_table *table = ((const debug_writer *)base)->table;
+    return which == FRESHET_TABLE_ROWS ? debug_rows(table) : debug_trimmed(table);
+}
+
+const writer_ops debug_writer_ops = {
+    .name = "debug",
+    .block = &online_block,
+    .serves = is_debug,
+    .size = sizeof(debug_writer),
+    .keeps = KEEPS_NOTHING,
+    .takes = ROW_NEW | ROW_ONLINE,
+    .debug_options = debug_options_of,
+    .open = debug_writer_open,
+    .write = debug_writer_write,
+    .flush = debug_writer_flush,
+    .close = debug_writer_close,
+    .query = debug_writer_query,
+    .figure = debug_writer_figure,
+};
