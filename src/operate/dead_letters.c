@@ -19,13 +19,13 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "base/durable.h"
 #include "base/error.h"
 #include "base/os.h"
 #include "base/text.h"
 
 #define LINES_PIECE ((size_t)4 << 20)
 #define LINE_START "{\"at\":\""
-#define TAIL_PIECE 4096 /* bytes read at once, backwards, to find the last newline */
 
 struct dead_letters {
     char *path;
@@ -158,31 +158,6 @@ static freshet_code letters_failed(const dead_letters *letters, const char *doin
                      "cannot keep the refused rows: %s", system.text);
 }
 
-static bool write_all(int file, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t n = os.write(file, bytes, length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0)
-            errno = ENOSPC;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        length -= (size_t)n;
-    }
-    return true;
-}
-
-static bool truncate_to(int file, off_t length)
-{
-    int done;
-    do
-        done = os.ftruncate(file, length);
-    while (done != 0 && errno == EINTR);
-    return done == 0;
-}
-
 static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -194,55 +169,12 @@ static bool cut_back(dead_letters *letters, int file, struct stat *now)
     if (letters->cut_to < 0)
         return true;
     if (same_file(&letters->cut_file, now) && now->st_size > letters->cut_to) {
-        if (!truncate_to(file, letters->cut_to))
+        if (!durable_cut(file, letters->cut_to))
             return false;
         now->st_size = letters->cut_to;
     }
     letters->cut_to = -1;
     return true;
-}
-
-/* The length of the file up to and with its last newline. */
-static off_t whole_lines(int file, off_t size)
-{
-    char piece[TAIL_PIECE];
-    while (size > 0) {
-        off_t start = size > TAIL_PIECE ? size - TAIL_PIECE : 0;
-        ssize_t n = os.pread(file, piece, (size_t)(size - start), start);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        while (n > 0 && piece[n - 1] != '\n')
-            n--;
-        if (n > 0)
-            return start + n;
-        size = start;
-    }
-    return 0;
-}
-
-static bool is_ours(int file, off_t at)
-{
-    char start[sizeof LINE_START - 1];
-    ssize_t n = os.pread(file, start, sizeof start, at);
-    return n > 0 && memcmp(start, LINE_START, (size_t)n) == 0;
-}
-
-/* Removes the half line of a process that was killed, or ends one that is not ours. */
-static bool end_half_line(int file, struct stat *now)
-{
-    off_t whole = whole_lines(file, now->st_size);
-    if (whole == now->st_size)
-        return true;
-    if (whole < 0)
-        return false;
-    if (is_ours(file, whole)) {
-        now->st_size = whole;
-        return truncate_to(file, whole);
-    }
-    now->st_size++;
-    return write_all(file, "\n", 1);
 }
 
 static freshet_code open_file(dead_letters *letters, int *file, struct stat *now,
@@ -260,7 +192,11 @@ static freshet_code open_file(dead_letters *letters, int *file, struct stat *now
         return letters_failed(letters, "cannot look at", err);
     if (!S_ISREG(now->st_mode))
         return FRESHET_OK;
-    if (!cut_back(letters, *file, now) || !end_half_line(*file, now))
+    if (cut_back(letters, *file, now))
+        now->st_size = durable_mend(*file, now->st_size, LINE_START);
+    else
+        now->st_size = -1;
+    if (now->st_size < 0)
         return letters_failed(letters, "cannot remove a half-written line from", err);
     return FRESHET_OK;
 }
@@ -277,7 +213,7 @@ static freshet_code add_lines(dead_letters *letters, int file, const char *pipel
             return error_memory(err, "writing the dead letters");
         if (lines->length < LINES_PIECE && i + 1 < rejects->n)
             continue;
-        if (!write_all(file, lines->bytes, lines->length))
+        if (!durable_write(file, lines->bytes, lines->length))
             return letters_failed(letters, "cannot write to", err);
         text_reset(lines);
     }
@@ -298,7 +234,7 @@ freshet_code dead_letters_add(dead_letters *letters, const char *pipeline, const
         if (code != FRESHET_OK && S_ISREG(before.st_mode)) {
             letters->cut_to = before.st_size;
             letters->cut_file = before;
-            if (truncate_to(file, before.st_size))
+            if (durable_cut(file, before.st_size))
                 letters->cut_to = -1;
         }
     }
@@ -413,7 +349,7 @@ freshet_code dead_letters_cut(dead_letters *letters, const char *pipeline,
         *cut = now.st_size - mark->length <= DEAD_LETTERS_CUT_MAX &&
                read_tail(file, mark->length, now.st_size, &text) &&
                all_lines_of(text, (size_t)(now.st_size - mark->length), pipeline);
-        if (*cut && !truncate_to(file, mark->length))
+        if (*cut && !durable_cut(file, mark->length))
             code = letters_failed(letters, "cannot take back letters from", err);
     }
     free(text);

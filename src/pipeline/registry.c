@@ -13,6 +13,7 @@
 #include "writers/cassandra/cassandra.h"
 #include "writers/debug/debug_writer.h"
 #include "writers/history/history.h"
+#include "writers/jsonl/jsonl.h"
 
 static const reader_ops *const readers[] = {
     &file_reader_ops,
@@ -24,6 +25,7 @@ static const writer_ops *const writers[] = {
     &cassandra_writer_ops,
     &debug_writer_ops,
     &history_writer_ops,
+    &jsonl_writer_ops,
 };
 
 #define N_READERS (sizeof readers / sizeof *readers)

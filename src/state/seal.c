@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/os.h"
@@ -288,25 +289,6 @@ static sealed_file *seal_find(seal *seal, const char *name)
     return file;
 }
 
-static bool sync_file(const char *path)
-{
-    int fd = os.open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return false;
-    int done = os.fsync(fd);
-    os.close(fd);
-    return done == 0;
-}
-
-static bool sync_parent(const char *path)
-{
-    char folder[4096];
-    const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash == NULL ? 1 : (int)(slash - path),
-             slash == NULL ? "." : path);
-    return sync_file(folder);
-}
-
 /* Hashes what is new in a file; one that goes away meanwhile is not sealed. */
 static void seal_look_at(seal *seal, const char *name)
 {
@@ -318,7 +300,7 @@ static void seal_look_at(seal *seal, const char *name)
         return;
     bool grew = info.st_size > file->length;
     file->there =
-        hash_to(seal->folder, file, info.st_size) && (!grew || is_log(name) || sync_file(path));
+        hash_to(seal->folder, file, info.st_size) && (!grew || is_log(name) || durable_path(path));
 }
 
 static freshet_code look_at_all(seal *seal, freshet_error *err)
@@ -385,7 +367,7 @@ freshet_code seal_make(seal *seal, freshet_error *err)
                          seal->folder);
     os.unlink(seal->path);
     freshet_code code = write_page(seal, 0, err);
-    if (code == FRESHET_OK && (os.fsync(seal->file) != 0 || !sync_parent(seal->path)))
+    if (code == FRESHET_OK && (os.fsync(seal->file) != 0 || !durable_entry(seal->path)))
         code = error_system(err, "cannot make durable", seal->path);
     return code;
 }

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/durable.h"
 #include "base/error.h"
 #include "base/os.h"
 #include "base/text.h"
@@ -77,13 +78,7 @@ bool history_folder_has(const history_folder *folder, const char *file)
 
 static freshet_code sync_path(const char *path, freshet_error *err)
 {
-    int fd = os.open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return error_system(err, "cannot open", path);
-    freshet_code code =
-        os.fsync(fd) == 0 ? FRESHET_OK : error_system(err, "cannot make durable", path);
-    os.close(fd);
-    return code;
+    return durable_path(path) ? FRESHET_OK : error_system(err, "cannot make durable", path);
 }
 
 /* Makes the folders of a path that are not there; `path` is changed and put back meanwhile. */
@@ -404,11 +399,9 @@ freshet_code history_folder_note(history_folder *folder, uint64_t checkpoint, fr
         return error_system(err, "cannot write", path);
     /* Always as long, so that nothing of an older one is left. */
     int length = snprintf(text, sizeof text, "%020" PRIu64 "\n", checkpoint);
-    ssize_t n;
-    do
-        n = os.write(fd, text, (size_t)length);
-    while (n < 0 && errno == EINTR);
-    freshet_code code = n == length ? FRESHET_OK : error_system(err, "cannot write", path);
+    freshet_code code = durable_write(fd, text, (size_t)length)
+                            ? FRESHET_OK
+                            : error_system(err, "cannot write", path);
     os.close(fd);
     return code;
 }
@@ -429,19 +422,6 @@ uint64_t history_folder_noted(history_folder *folder)
 
 /* ---- replacing ------------------------------------------------------------------------------- */
 
-static freshet_code write_all(int fd, const text_buffer *text, const char *path, freshet_error *err)
-{
-    for (size_t done = 0; done < text->length;) {
-        ssize_t n = os.write(fd, text->bytes + done, text->length - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_system(err, "cannot write", path);
-        done += (size_t)n;
-    }
-    return os.fsync(fd) == 0 ? FRESHET_OK : error_system(err, "cannot make durable", path);
-}
-
 /* Makes the list durable under its name: all of it, or none. */
 static freshet_code put_list(history_folder *folder, const text_buffer *text, freshet_error *err)
 {
@@ -451,7 +431,11 @@ static freshet_code put_list(history_folder *folder, const text_buffer *text, fr
     int fd = os.open(made, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (fd < 0)
         return error_system(err, "cannot write", made);
-    freshet_code code = write_all(fd, text, made, err);
+    freshet_code code = FRESHET_OK;
+    if (!durable_write(fd, text->bytes, text->length))
+        code = error_system(err, "cannot write", made);
+    else if (os.fsync(fd) != 0)
+        code = error_system(err, "cannot make durable", made);
     os.close(fd);
     if (code == FRESHET_OK && os.rename(made, path) != 0)
         code = error_system(err, "cannot write", path);

@@ -102,8 +102,8 @@ static inline void rig_open_session(rig *rig)
     assert_int_equal(sql_session_open(rig_engine, &rig->session, NULL), FRESHET_OK);
 }
 
-static inline rig *rig_make(const field *fields, uint32_t n_fields, bool is_batch,
-                            const char *options)
+/* A rig with an empty folder. */
+static inline rig *rig_make_folder(void)
 {
     rig *rig = calloc(1, sizeof *rig);
     assert_non_null(rig);
@@ -112,11 +112,18 @@ static inline rig *rig_make(const field *fields, uint32_t n_fields, bool is_batc
              access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(rig->folder));
     rig->arena = arena_open();
+    text_init(&rig->text, TEXT_LIMIT_DEFAULT);
+    return rig;
+}
+
+static inline rig *rig_make(const field *fields, uint32_t n_fields, bool is_batch,
+                            const char *options)
+{
+    rig *rig = rig_make_folder();
     rig->fields = fields;
     rig->schema = (schema){n_fields, fields};
     rig->n_keys = 1;
     rig->is_batch = is_batch;
-    text_init(&rig->text, TEXT_LIMIT_DEFAULT);
     rig_declare(rig, "h", options);
     rig_open_session(rig);
     if (rig_open(rig) != FRESHET_OK)

@@ -1,0 +1,90 @@
+/* durable.c - see durable.h. */
+#include "base/durable.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/os.h"
+
+#define TAIL_PIECE 4096 /* bytes read at once, backwards, to find the last newline */
+
+bool durable_write(int fd, const char *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t n = os.write(fd, bytes, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            errno = ENOSPC;
+        if (n <= 0)
+            return false;
+        bytes += n;
+        length -= (size_t)n;
+    }
+    return true;
+}
+
+bool durable_cut(int fd, off_t length)
+{
+    int done;
+    do
+        done = os.ftruncate(fd, length);
+    while (done != 0 && errno == EINTR);
+    return done == 0;
+}
+
+/* The length of the file up to and with its last newline. */
+static off_t durable_lines(int fd, off_t size)
+{
+    char piece[TAIL_PIECE];
+    while (size > 0) {
+        off_t start = size > TAIL_PIECE ? size - TAIL_PIECE : 0;
+        ssize_t n = os.pread(fd, piece, (size_t)(size - start), start);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        while (n > 0 && piece[n - 1] != '\n')
+            n--;
+        if (n > 0)
+            return start + n;
+        size = start;
+    }
+    return 0;
+}
+
+off_t durable_mend(int fd, off_t size, const char *start)
+{
+    char found[256];
+    const size_t length = strlen(start) < sizeof found ? strlen(start) : sizeof found;
+    const off_t whole = durable_lines(fd, size);
+    if (whole < 0 || whole == size)
+        return whole;
+    const ssize_t n = os.pread(fd, found, length, whole);
+    if (n > 0 && memcmp(found, start, (size_t)n) == 0)
+        return durable_cut(fd, whole) ? whole : -1;
+    return n > 0 && durable_write(fd, "\n", 1) ? size + 1 : -1;
+}
+
+bool durable_path(const char *path)
+{
+    const int fd = os.open(path, O_RDONLY, 0);
+    const bool done = fd >= 0 && os.fsync(fd) == 0;
+    const int problem = errno;
+    if (fd >= 0)
+        os.close(fd);
+    errno = problem;
+    return done;
+}
+
+bool durable_entry(const char *path)
+{
+    char folder[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    const int length = slash == NULL || slash == path ? 1 : (int)(slash - path);
+    snprintf(folder, sizeof folder, "%.*s", length, slash == NULL ? "." : path);
+    return durable_path(folder);
+}

@@ -1,0 +1,118 @@
+/* jsonl.c - the writer `jsonl`: each row as a JSON object on a line of its own, appended to a file, a pipe or stdout.
+ *
+ * It is the smallest writer, and the one to copy. Lines are gathered until a flush, or until they are many; writing
+ * them so that none is half or twice is line_file.h's part.
+ */
+#include "writers/jsonl/jsonl.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "writers/jsonl/line_file.h"
+
+#define LINES_BYTES ((size_t)1 << 20) /* from so many on a write begins with writing them out */
+
+enum { ROWS_NEW, ROWS_ONLINE, ROWS_ALL };
+
+typedef struct jsonl_options {
+    declared_text path;
+    int rows;
+} jsonl_options;
+
+typedef struct jsonl_writer {
+    freshet_writer base;
+    line_file file;
+} jsonl_writer;
+
+static const char *const rows_names[] = {"new", "online", "all", NULL};
+
+static const option option_table[] = {
+    {.name = "path",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(jsonl_options, path),
+     .required = true,
+     .doc = "The file, which is made where there is none; `-` is stdout.",
+     .example = "out/airport_delays.jsonl"},
+    {.name = "rows",
+     .kind = OPTION_CHOICE,
+     .offset = offsetof(jsonl_options, rows),
+     .standard = "new",
+     .choices = rows_names,
+     .doc = "`new`: each row once, as it first was, as in the history. `online`: each key's newest "
+            "row whenever it changes, as in the online store. `all`: both, and the rows that late "
+            "events have changed."},
+    {.name = NULL},
+};
+
+static unsigned jsonl_takes(const void *options)
+{
+    static const unsigned takes[] = {ROW_NEW, ROW_ONLINE, ROW_NEW | ROW_ONLINE | ROW_CORRECTION};
+    return takes[((const jsonl_options *)options)->rows];
+}
+
+static freshet_code jsonl_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
+                               freshet_error *err)
+{
+    const char *path = ((const jsonl_options *)base->options)->path.value;
+    const char *start = arena_format(base->arena, "{\"%s\":", schema->fields[0].name);
+    (void)n_keys;
+    if (strcmp(path, "-") != 0)
+        path = declaration_path(base->declaration, base->arena, path);
+    if (path == NULL || start == NULL)
+        return error_memory(err, "opening the writers");
+    return line_file_open(&((jsonl_writer *)base)->file, base, path, start, err);
+}
+
+static freshet_code jsonl_write(freshet_writer *base, const batch *rows, freshet_error *err)
+{
+    line_file *file = &((jsonl_writer *)base)->file;
+    text_buffer *lines = &file->lines;
+    freshet_code code = lines->length < LINES_BYTES ? FRESHET_OK : line_file_write(file, err);
+    if (code != FRESHET_OK)
+        return code;
+    const size_t before = lines->length;
+    for (uint32_t i = 0; code == FRESHET_OK && i < rows->n_rows; i++) {
+        code = batch_row_to_json(rows, i, lines, err);
+        if (code == FRESHET_OK && !text_append_char(lines, '\n'))
+            code = error_memory(err, "writing rows as JSON lines");
+    }
+    if (code != FRESHET_OK) { /* all or nothing */
+        lines->length = before;
+        lines->failed = false;
+    }
+    return code;
+}
+
+static freshet_code jsonl_flush(freshet_writer *base, freshet_error *err)
+{
+    return line_file_flush(&((jsonl_writer *)base)->file, err);
+}
+
+static void jsonl_close(freshet_writer *base)
+{
+    line_file_close(&((jsonl_writer *)base)->file);
+}
+
+static const block_kind jsonl_block = {
+    .name = "jsonl",
+    .title = "The JSON lines writer",
+    .doc =
+        "Appends each row as a JSON object on a line of its own to a file, or to stdout: `freshet "
+        "run flights.yaml | jq`. A file that is there is added to, by a batch, too: run again, it "
+        "adds all its rows again. After a crash a stream's rows since the last checkpoint may be "
+        "there twice.",
+    .options = option_table,
+    .size = sizeof(jsonl_options)};
+
+const writer_ops jsonl_writer_ops = {
+    .name = "jsonl",
+    .block = &jsonl_block,
+    .size = sizeof(jsonl_writer),
+    .keeps = KEEPS_ALL_AGAIN,
+    .takes = ROW_NEW,
+    .takes_with = jsonl_takes,
+    .open = jsonl_open,
+    .write = jsonl_write,
+    .flush = jsonl_flush,
+    .close = jsonl_close,
+};
