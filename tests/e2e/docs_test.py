@@ -285,6 +285,14 @@ def anchors(text):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+class DeliveryPageTest(Case):
+
+    def test_writers(self):
+        """The table of writers is the program's."""
+        self.assertIn("do not edit -->\n" + self.good("schema", "--writers") + "\n", read("docs", "guide", "delivery.md"),
+                      "put in what `freshet schema --writers` prints")
+
+
 class LinksTest(unittest.TestCase):
     """Nothing that a page names is missing: other pages, their headings, files of the source."""
 

@@ -408,6 +408,8 @@ class ShowTest(Case):
         self.assertEqual(self.good("check", "events.yaml"),
                          'events.yaml is good: the pipeline "events", a stream.\n'
                          "  reader   events (file, stream)\n"
+                         "  writer   online: debug takes new rows, each key's newest rows; keeps its rows in memory; "
+                         "after a crash: begins empty\n"
                          "  feature set events:\n"
                          "    key        string\n"
                          "    timestamp  timestamp\n"
@@ -433,7 +435,7 @@ class ShowTest(Case):
         def read(*path):
             with open(os.path.join(SOURCE, *path), encoding="utf-8") as file:
                 return file.read()
-        made = re.findall(r'(?m)^    \{"(\w+)",', read("src", "source", "spark_macros.c"))
+        made = re.findall(r'(?m)^    \{"(\w+)",', read("src", "functions", "spark_macros.c"))
         listed = read("docs", "guide", "from-butterfree.md").split("under their own names", 1)[1].split("\n\n")[1]
         self.assertGreater(len(made), 20)
         self.assertEqual(re.findall(r"`(\w+)`", listed), made)
