@@ -4,6 +4,7 @@
 #   tests/KIND/X_test.c          cmocka program, label KIND (golden, sim, ...)
 #   tests/KIND/X_test.py         Python unittest (standard library only), label KIND (e2e, ...)
 #   tests/fuzz/fuzz_X.c          libFuzzer target, label fuzz, corpus in tests/fuzz/corpus/X
+#   examples/c/X.c               prints what examples/c/X.expected has, label unit
 #
 # Each preset registers those it is good for (FRESHET_TESTS): dev, asan and cov all but the fuzz
 # targets; fuzz only these; tsan and release those that ask for it in their first lines, by a comment
@@ -153,6 +154,23 @@ if(NOT FRESHET_FUZZ)
             file(GLOB files CONFIGURE_DEPENDS ${path}/*_test.c ${path}/*_test.py)
             add_tests(${folder} ${folder} 300 ${files})
         endif()
+    endforeach()
+endif()
+
+# Examples in C are built as a user would, with the public header and the shared library alone, and run in their
+# folder: X.c must print what X.expected has.
+if(FRESHET_TESTS MATCHES "^(dev|asan|cov)$")
+    file(GLOB files CONFIGURE_DEPENDS examples/c/*.c)
+    foreach(file IN LISTS files)
+        cmake_path(GET file STEM short)
+        add_executable(example_${short} ${file})
+        target_link_libraries(example_${short} PRIVATE freshet freshet_compile)
+        add_test(NAME ${FRESHET_TESTS}/examples/${short}
+            COMMAND sh -c "got=$($1) && echo \"$got\" && test \"$got\" = \"$(cat $2)\"" sh
+                $<TARGET_FILE:example_${short}> ${short}.expected
+            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/examples/c)
+        set_tests_properties(${FRESHET_TESTS}/examples/${short} PROPERTIES
+            LABELS unit TIMEOUT 60 ENVIRONMENT "${test_environment}")
     endforeach()
 endif()
 

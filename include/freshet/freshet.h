@@ -182,6 +182,91 @@ FRESHET_API freshet_code freshet_declaration_schema(freshet_write_fn *write, voi
 FRESHET_API freshet_code freshet_declaration_reference(freshet_write_fn *write, void *context,
                                                        freshet_error *err);
 
+/* ---- functions of your own ----------------------------------------------------------------- */
+
+/* Columns cross this interface as the structs of the Arrow C Data Interface, whose ABI is fixed (and documented by
+ * Apache Arrow). They are defined here unless another header has done so. */
+#ifndef ARROW_C_DATA_INTERFACE
+#define ARROW_C_DATA_INTERFACE
+
+#define ARROW_FLAG_DICTIONARY_ORDERED 1
+#define ARROW_FLAG_NULLABLE 2
+#define ARROW_FLAG_MAP_KEYS_SORTED 4
+
+struct ArrowSchema {
+    const char *format;
+    const char *name;
+    const char *metadata;
+    int64_t flags;
+    int64_t n_children;
+    struct ArrowSchema **children;
+    struct ArrowSchema *dictionary;
+    void (*release)(struct ArrowSchema *);
+    void *private_data;
+};
+
+struct ArrowArray {
+    int64_t length;
+    int64_t null_count;
+    int64_t offset;
+    int64_t n_buffers;
+    int64_t n_children;
+    const void **buffers;
+    struct ArrowArray **children;
+    struct ArrowArray *dictionary;
+    void (*release)(struct ArrowArray *);
+    void *private_data;
+};
+
+#endif
+
+/* A function over columns: one call computes many rows.
+ *
+ *   arguments    a struct of the arguments: arguments->children[i] is argument i, arguments->length the number of rows.
+ *                Nulls are given as nulls. `types` is its schema, whose children have these formats:
+ *
+ *                    boolean b      float f        string u         timestamp tsu: (UTC)
+ *                    integer i      double g       binary z         array<T> +l
+ *                    bigint l       date tdD       decimal d:W,S    struct<...> +s
+ *
+ *   result       comes zeroed. The function fills it with an array of the declared type, as long as
+ *                `arguments`, and sets its `release`. `result_type` comes zeroed and may stay so; filled, it must be
+ *                the declared type (U, Z and +L, with offsets of 64 bits, are taken, too, if it says so).
+ *   returns      FRESHET_OK, or what failed, with a sentence in err->text (err is never NULL; the function's name
+ *                is put before it). err->then comes as FRESHET_SKIP_ROW: one of the rows is to blame.
+ *                The batch is run again in halves until that row is found, and it goes to the dead letters. FRESHET_STOP ends
+ *                the run.
+ *
+ * Who releases what. `arguments` and `types` are copies and own their memory. Freshet releases them after the call
+ * unless the function has moved them (or children of theirs) away as Arrow has it: by copying the struct and
+ * setting `release` of the original to NULL; then the function releases them, whenever it likes. Freshet
+ * copies `result` and then calls its `release` and that of `result_type`, once, before the pipeline's next call
+ * of the function; also where it refuses the result, and where the function failed and has set them.
+ *
+ * It must be deterministic: the same values for the same arguments, whatever came before. Rows are computed again
+ * after a restart, in halves after an error, and constant arguments once while the pipeline opens (and by `check`).
+ *
+ * Threads. It is called by the thread that opens and steps the pipeline; by several at once where several
+ * pipelines made from the declaration run. It must not call the pipeline. */
+typedef freshet_code freshet_function_fn(void *context, struct ArrowSchema *types,
+                                         struct ArrowArray *arguments,
+                                         struct ArrowSchema *result_type, struct ArrowArray *result,
+                                         freshet_error *err);
+
+#define FRESHET_ARGUMENTS_MAX 16
+
+/* Gives the declaration's pipelines that are opened from now on the SQL function `name`, for the source's query and
+ * for `sql:` and `filter:` of features. `returns` and the `n_arguments` types in `arguments` are named as in
+ * declarations ("double", "array<string>"); SQL converts to them as it does for its own functions. `context` is
+ * given to each call and must live as long as the pipelines. `name` is letters, digits and _, in any
+ * case; FRESHET_USAGE for another name, one that was added already, a type that is none, too many arguments. A name that
+ * SQL has already is refused by freshet_pipeline_open (FRESHET_USAGE). Before or after _finish; by one thread,
+ * while no pipeline is being opened. examples/c/function.c shows it. */
+FRESHET_API freshet_code freshet_add_function(freshet_declaration *declaration, const char *name,
+                                              const char *returns, const char *const *arguments,
+                                              uint32_t n_arguments, freshet_function_fn *function,
+                                              void *context, freshet_error *err);
+
 /* ---- the pipeline -------------------------------------------------------------------------- */
 
 typedef struct freshet_pipeline freshet_pipeline;

@@ -10,6 +10,7 @@
 #include <freshet/freshet.h>
 
 #include "declaration/option.h"
+#include "functions/user_function.h"
 
 #define DECLARATION_BYTES_MAX ((size_t)16 << 20)
 #define DECLARATION_DEPTH_MAX 64
@@ -199,6 +200,9 @@ freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *c
 
 /* The internal view of the public handle; NULL for a built one that is not finished. */
 const declaration *declaration_of(const freshet_declaration *handle);
+
+/* The first of the functions that the declaration brings along; NULL where there are none. */
+const user_function *declaration_functions(const freshet_declaration *handle);
 
 /* The public freshet_declaration_load, _parse, _finish, _schema and _reference are thin calls in
  * pipeline/registry.c of the functions below, with the engine's registry of readers and writers.

@@ -9,6 +9,7 @@ struct freshet_declaration {
     tree tree;          /* tree.problems: what was wrong before the tables came into play */
     declaration parsed; /* once finished */
     bool finished;
+    user_function *functions, **functions_end; /* in the order in which they were added */
 };
 
 /* A new handle with an empty tree; NULL where memory is out. */

@@ -1,0 +1,561 @@
+/* arrow.c - see arrow.h.
+ *
+ * Giving walks a column by spans of rows: at the top one span of all rows, below an array the spans of its cells. So elements
+ * that lie apart come out one behind the other without being gathered first. Each node owns its
+ * buffers and the structs of its children, as the interface wants it: a child that was moved away
+ * is not released by its parent.
+ *
+ * Taking walks a range of rows down the tree in the same way; the range of an array's elements
+ * follows from its offsets.
+ *
+ * Types nest at most TYPE_DEPTH_MAX deep, which bounds the recursion.
+ */
+#include "base/arrow.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+
+#define GIVING "giving a column away"
+#define BUFFERS_MAX 3
+
+/* ---- types ---- */
+
+typedef struct given_type {
+    char format[24];
+    char *name;
+    struct ArrowSchema *children;
+    struct ArrowSchema **pointers;
+} given_type;
+
+static void release_type(struct ArrowSchema *schema)
+{
+    given_type *given = schema->private_data;
+    for (int64_t i = 0; i < schema->n_children; i++)
+        if (given->children[i].release != NULL)
+            given->children[i].release(&given->children[i]);
+    free(given->children);
+    free(given->pointers);
+    free(given->name);
+    free(given);
+    schema->release = NULL;
+}
+
+static const char *const formats[TYPE_KINDS] = {
+    [TYPE_BOOLEAN] = "b", [TYPE_INTEGER] = "i",      [TYPE_BIGINT] = "l", [TYPE_FLOAT] = "f",
+    [TYPE_DOUBLE] = "g",  [TYPE_DECIMAL] = "d",      [TYPE_STRING] = "u", [TYPE_BINARY] = "z",
+    [TYPE_DATE] = "tdD",  [TYPE_TIMESTAMP] = "tsu:", [TYPE_ARRAY] = "+l", [TYPE_STRUCT] = "+s",
+};
+
+freshet_code arrow_give_type(const type *type, const char *name, struct ArrowSchema *out,
+                             freshet_error *err)
+{
+    given_type *given = calloc(1, sizeof *given);
+    if (given == NULL)
+        return error_memory(err, GIVING);
+    *out = (struct ArrowSchema){.format = given->format,
+                                .flags = ARROW_FLAG_NULLABLE,
+                                .release = release_type,
+                                .private_data = given};
+    if (type->kind == TYPE_DECIMAL)
+        snprintf(given->format, sizeof given->format, "d:%u,%u", type->width, type->scale);
+    else
+        snprintf(given->format, sizeof given->format, "%s", formats[type->kind]);
+    out->name = given->name = strdup(name);
+    given->children = calloc(type->n_fields + 1, sizeof *given->children);
+    out->children = given->pointers = calloc(type->n_fields + 1, sizeof *given->pointers);
+    bool made = given->name != NULL && given->children != NULL && given->pointers != NULL;
+    freshet_code code = made ? FRESHET_OK : error_memory(err, GIVING);
+    for (uint32_t i = 0; code == FRESHET_OK && i < type->n_fields; i++) {
+        given->pointers[i] = &given->children[i];
+        code =
+            arrow_give_type(type->fields[i].type, type->fields[i].name, &given->children[i], err);
+        out->n_children = i + (code == FRESHET_OK);
+    }
+    if (code != FRESHET_OK)
+        release_type(out);
+    return code;
+}
+
+freshet_code arrow_give_batch_type(const schema *schema, struct ArrowSchema *out,
+                                   freshet_error *err)
+{
+    const type whole = {
+        .kind = TYPE_STRUCT, .n_fields = schema->n_fields, .fields = schema->fields};
+    freshet_code code = arrow_give_type(&whole, "", out, err);
+    if (code == FRESHET_OK)
+        out->flags = 0;
+    return code;
+}
+
+static freshet_code refuse_format(const char *format, const char *why, freshet_error *err)
+{
+    return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "the Arrow format \"%.40s\"%s", format,
+                     why);
+}
+
+static freshet_code take_children(arena *arena, const struct ArrowSchema *schema, uint32_t depth,
+                                  const type **out, freshet_error *err);
+
+static freshet_code take_type(arena *arena, const struct ArrowSchema *schema, uint32_t depth,
+                              const type **out, freshet_error *err)
+{
+    static const struct {
+        const char *format;
+        type_kind kind;
+    } others[] = {{"U", TYPE_STRING}, {"Z", TYPE_BINARY}};
+    const char *format = schema->format;
+    unsigned width, scale;
+    if (depth > TYPE_DEPTH_MAX)
+        return refuse_format(format, ", nested too deep", err);
+    if (schema->dictionary != NULL)
+        return refuse_format(format, " with a dictionary, which Freshet does not take", err);
+    if (format[0] == '+' && strchr("lLs", format[1]) != NULL && strlen(format) == 2)
+        return take_children(arena, schema, depth, out, err);
+    if (sscanf(format, "d:%2u,%2u", &width, &scale) == 2) {
+        char again[24];
+        snprintf(again, sizeof again, "d:%u,%u", width, scale);
+        if (strcmp(again, format) != 0 || width < 1 || width > TYPE_DECIMAL_WIDTH_MAX ||
+            scale > width)
+            return refuse_format(format, ": a decimal has 1 to 38 digits and 128 bits", err);
+        *out = type_decimal(arena, (uint8_t)width, (uint8_t)scale);
+        return *out == NULL ? error_memory(err, "reading an Arrow schema") : FRESHET_OK;
+    }
+    *out = strncmp(format, "tsu:", 4) == 0 ? type_simple(TYPE_TIMESTAMP) : NULL;
+    for (int kind = 0; kind < TYPE_KINDS; kind++)
+        if (strcmp(format, formats[kind]) == 0 && kind != TYPE_DECIMAL)
+            *out = type_simple((type_kind)kind);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(format, others[i].format) == 0)
+            *out = type_simple(others[i].kind);
+    return *out == NULL ? refuse_format(format, ", which Freshet does not have", err) : FRESHET_OK;
+}
+
+static freshet_code take_children(arena *arena, const struct ArrowSchema *schema, uint32_t depth,
+                                  const type **out, freshet_error *err)
+{
+    bool is_struct = schema->format[1] == 's';
+    int64_t n = schema->n_children;
+    if (is_struct ? n < 1 || n > TYPE_FIELDS_MAX : n != 1)
+        return refuse_format(schema->format, " with a wrong number of children", err);
+    field *fields = arena_zero(arena, (size_t)n, sizeof *fields);
+    if (fields == NULL)
+        return error_memory(err, "reading an Arrow schema");
+    for (int64_t i = 0; i < n; i++) {
+        const struct ArrowSchema *child = schema->children[i];
+        freshet_code code = take_type(arena, child, depth + 1, &fields[i].type, err);
+        if (code != FRESHET_OK)
+            return code;
+        fields[i].name = arena_text(arena, child->name == NULL ? "" : child->name);
+        if (fields[i].name == NULL)
+            return error_memory(err, "reading an Arrow schema");
+    }
+    *out = is_struct ? type_struct(arena, fields, (uint32_t)n) : type_array(arena, fields[0].type);
+    return *out == NULL ? error_memory(err, "reading an Arrow schema") : FRESHET_OK;
+}
+
+freshet_code arrow_take_type(arena *arena, const struct ArrowSchema *schema, const type **out,
+                             freshet_error *err)
+{
+    return take_type(arena, schema, 1, out, err);
+}
+
+/* ---- giving ---- */
+
+typedef struct given_array {
+    void *buffers[BUFFERS_MAX];
+    struct ArrowArray *children;
+    struct ArrowArray **pointers;
+} given_array;
+
+/* The rows of a column that are given: n of them, in n_spans runs. */
+typedef struct chosen {
+    const cell_span *spans;
+    uint64_t n_spans;
+    uint64_t n;
+} chosen;
+
+#define EACH_ROW(rows, row, at)                                                                    \
+    for (uint64_t span_ = 0, at = 0; span_ < (rows)->n_spans; span_++)                             \
+        for (uint64_t row = (rows)->spans[span_].offset, end_ = row + (rows)->spans[span_].length; \
+             row < end_; row++, at++)
+
+static void release_array(struct ArrowArray *array)
+{
+    given_array *given = array->private_data;
+    for (int64_t i = 0; i < array->n_children; i++)
+        if (given->children[i].release != NULL)
+            given->children[i].release(&given->children[i]);
+    for (int i = 0; i < BUFFERS_MAX; i++)
+        free(given->buffers[i]);
+    free(given->children);
+    free(given->pointers);
+    free(given);
+    array->release = NULL;
+}
+
+static bool give_nulls(const column *column, const chosen *rows, struct ArrowArray *out,
+                       given_array *given)
+{
+    if (column->valid == NULL)
+        return true;
+    uint8_t *bits = calloc(rows->n / 8 + 1, 1);
+    given->buffers[0] = bits;
+    EACH_ROW(rows, row, at)
+    {
+        if (bits != NULL && column_is_valid(column, row))
+            bits[at / 8] |= (uint8_t)(1U << at % 8);
+        else
+            out->null_count++;
+    }
+    return bits != NULL;
+}
+
+static bool give_booleans(const column *column, const chosen *rows, given_array *given)
+{
+    uint8_t *bits = calloc(rows->n / 8 + 1, 1);
+    given->buffers[1] = bits;
+    EACH_ROW(rows, row, at)
+    {
+        if (bits != NULL && ((const uint8_t *)column->data)[row] != 0)
+            bits[at / 8] |= (uint8_t)(1U << at % 8);
+    }
+    return bits != NULL;
+}
+
+static bool give_cells(const column *column, const chosen *rows, given_array *given)
+{
+    size_t size = type_cell_size(column->type);
+    char *to = malloc(rows->n * size + 1);
+    given->buffers[1] = to;
+    for (uint64_t i = 0; to != NULL && i < rows->n_spans; i++) {
+        if (rows->spans[i].length > 0)
+            memcpy(to, (const char *)column->data + rows->spans[i].offset * size,
+                   rows->spans[i].length * size);
+        to += rows->spans[i].length * size;
+    }
+    return given->buffers[1] != NULL;
+}
+
+static freshet_code refuse_length(freshet_error *err)
+{
+    return error_set(
+        err, FRESHET_LIMIT, FRESHET_STOP, NULL,
+        "a column of texts or arrays has more than 2 GiB, which is the most that Arrow's "
+        "offsets of 32 bits reach");
+}
+
+static freshet_code give_texts(const column *column, const chosen *rows, given_array *given,
+                               freshet_error *err)
+{
+    const cell_text *texts = column->data;
+    int32_t *offsets = given->buffers[1] = malloc((rows->n + 1) * sizeof *offsets);
+    uint64_t length = 0;
+    EACH_ROW(rows, row, at) length += texts[row].length;
+    if (length > INT32_MAX)
+        return refuse_length(err);
+    char *bytes = given->buffers[2] = malloc(length + 1);
+    if (offsets == NULL || bytes == NULL)
+        return error_memory(err, GIVING);
+    offsets[0] = 0;
+    EACH_ROW(rows, row, at)
+    {
+        memcpy(bytes + offsets[at], text_bytes(&texts[row]), texts[row].length);
+        offsets[at + 1] = offsets[at] + (int32_t)texts[row].length;
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code give(const column *column, const chosen *rows, struct ArrowArray *out,
+                         freshet_error *err);
+
+static freshet_code give_elements(const column *column, const chosen *rows, given_array *given,
+                                  freshet_error *err)
+{
+    const cell_span *spans = column->data;
+    int32_t *offsets = given->buffers[1] = malloc((rows->n + 1) * sizeof *offsets);
+    cell_span *below = malloc(rows->n * sizeof *below + 1);
+    freshet_code code = offsets == NULL || below == NULL ? error_memory(err, GIVING) : FRESHET_OK;
+    uint64_t length = 0;
+    EACH_ROW(rows, row, at)
+    {
+        if (code != FRESHET_OK)
+            break;
+        below[at] = spans[row];
+        offsets[at] = (int32_t)length;
+        length += spans[row].length;
+        if (length > INT32_MAX)
+            code = refuse_length(err);
+    }
+    if (code == FRESHET_OK) {
+        offsets[rows->n] = (int32_t)length;
+        code =
+            give(&column->children[0], &(chosen){below, rows->n, length}, &given->children[0], err);
+    }
+    free(below);
+    return code;
+}
+
+static freshet_code give_content(const column *column, const chosen *rows, given_array *given,
+                                 freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    switch (column->type->kind) {
+    case TYPE_BOOLEAN: return give_booleans(column, rows, given) ? code : error_memory(err, GIVING);
+    case TYPE_STRING:
+    case TYPE_BINARY: return give_texts(column, rows, given, err);
+    case TYPE_ARRAY: return give_elements(column, rows, given, err);
+    case TYPE_STRUCT:
+        for (uint32_t i = 0; code == FRESHET_OK && i < column->type->n_fields; i++)
+            code = give(&column->children[i], rows, &given->children[i], err);
+        return code;
+    default: return give_cells(column, rows, given) ? code : error_memory(err, GIVING);
+    }
+}
+
+static int64_t buffers_of(const type *type)
+{
+    switch (type->kind) {
+    case TYPE_STRING:
+    case TYPE_BINARY: return 3;
+    case TYPE_STRUCT: return 1;
+    default: return 2;
+    }
+}
+
+static freshet_code give(const column *column, const chosen *rows, struct ArrowArray *out,
+                         freshet_error *err)
+{
+    uint32_t n_children = column->type->n_fields;
+    given_array *given = calloc(1, sizeof *given);
+    if (given == NULL)
+        return error_memory(err, GIVING);
+    *out = (struct ArrowArray){.length = (int64_t)rows->n,
+                               .n_buffers = buffers_of(column->type),
+                               .buffers = (const void **)given->buffers,
+                               .release = release_array,
+                               .private_data = given};
+    given->children = calloc(n_children + 1, sizeof *given->children);
+    out->children = given->pointers = calloc(n_children + 1, sizeof *given->pointers);
+    bool made =
+        given->children != NULL && given->pointers != NULL && give_nulls(column, rows, out, given);
+    for (uint32_t i = 0; made && i < n_children; i++)
+        given->pointers[i] = &given->children[i];
+    out->n_children = made ? n_children : 0;
+    freshet_code code = made ? give_content(column, rows, given, err) : error_memory(err, GIVING);
+    if (code != FRESHET_OK)
+        release_array(out);
+    return code;
+}
+
+freshet_code arrow_give(const column *column, uint64_t n, struct ArrowArray *out,
+                        freshet_error *err)
+{
+    const cell_span all = {0, n};
+    return give(column, &(chosen){&all, 1, n}, out, err);
+}
+
+freshet_code arrow_give_batch(const batch *batch, struct ArrowArray *out, freshet_error *err)
+{
+    const type whole = {
+        .kind = TYPE_STRUCT, .n_fields = batch->schema.n_fields, .fields = batch->schema.fields};
+    return arrow_give(&(column){.type = &whole, .children = batch->columns}, batch->n_rows, out,
+                      err);
+}
+
+/* ---- taking ---- */
+
+/* A node of what is taken, and the range of its rows. */
+typedef struct taken {
+    const struct ArrowSchema *schema;
+    const struct ArrowArray *array;
+    int64_t first; /* counted from the array's own offset */
+    int64_t n;
+} taken;
+
+static freshet_code refuse_array(const taken *from, const char *why, freshet_error *err)
+{
+    return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                     "an array of the Arrow format \"%.40s\" %s", from->schema->format, why);
+}
+
+static bool bit_at(const void *bits, int64_t at)
+{
+    return (((const uint8_t *)bits)[at / 8] >> at % 8 & 1) != 0;
+}
+
+static bool is_null(const taken *from, int64_t row)
+{
+    const void *bits = from->array->buffers[0];
+    return from->array->null_count != 0 && bits != NULL &&
+           !bit_at(bits, from->array->offset + from->first + row);
+}
+
+static freshet_code take_nulls(arena *arena, const taken *from, column *into, uint64_t at,
+                               freshet_error *err)
+{
+    for (int64_t i = 0; i < from->n; i++)
+        if (is_null(from, i) && !column_set_null(arena, into, at + (uint64_t)i))
+            return error_memory(err, "taking an array");
+    return FRESHET_OK;
+}
+
+static bool is_large(const taken *from)
+{
+    return strchr("UZ", from->schema->format[0]) != NULL || from->schema->format[1] == 'L';
+}
+
+static int64_t offset_at(const taken *from, int64_t row)
+{
+    int64_t i = from->array->offset + from->first + row;
+    return is_large(from) ? ((const int64_t *)from->array->buffers[1])[i]
+                          : ((const int32_t *)from->array->buffers[1])[i];
+}
+
+static bool offsets_rise(const taken *from)
+{
+    for (int64_t i = 0; i < from->n; i++)
+        if (offset_at(from, i) < 0 || offset_at(from, i + 1) < offset_at(from, i))
+            return false;
+    return true;
+}
+
+static freshet_code take_texts(arena *arena, const taken *from, column *into, uint64_t at,
+                               freshet_error *err)
+{
+    cell_text *texts = (cell_text *)into->data + at;
+    if (!offsets_rise(from))
+        return refuse_array(from, "has offsets that fall", err);
+    for (int64_t i = 0; i < from->n; i++) {
+        const char *bytes = (const char *)from->array->buffers[2] + offset_at(from, i);
+        int64_t length = offset_at(from, i + 1) - offset_at(from, i);
+        if (length == 0 || is_null(from, i))
+            continue;
+        if (length > UINT32_MAX || from->array->buffers[2] == NULL)
+            return refuse_array(from, "has a text that is too long", err);
+        if (into->type->kind == TYPE_STRING && !text_is_utf8(bytes, (size_t)length))
+            return refuse_array(from, "has a text that is not valid UTF-8", err);
+        const char *copy =
+            length <= TEXT_INLINE_MAX ? bytes : arena_copy(arena, bytes, (size_t)length);
+        if (copy == NULL)
+            return error_memory(err, "taking an array");
+        texts[i] = text_of(copy, (uint32_t)length);
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code take_decimals(const taken *from, column *into, uint64_t at, freshet_error *err)
+{
+    int128 limit = 1, *cells = (int128 *)into->data + at;
+    for (unsigned i = 0; i < into->type->width; i++)
+        limit *= 10;
+    memcpy(cells,
+           (const char *)from->array->buffers[1] +
+               (size_t)(from->array->offset + from->first) * sizeof *cells,
+           (size_t)from->n * sizeof *cells);
+    for (int64_t i = 0; i < from->n; i++)
+        if (!is_null(from, i) && (cells[i] >= limit || cells[i] <= -limit))
+            return refuse_array(from, "has a decimal of more digits", err);
+    return FRESHET_OK;
+}
+
+static freshet_code take(arena *arena, const taken *from, column *into, uint64_t at,
+                         freshet_error *err);
+
+static freshet_code take_elements(arena *arena, const taken *from, column *into, uint64_t at,
+                                  freshet_error *err)
+{
+    if (from->n == 0)
+        return FRESHET_OK;
+    if (!offsets_rise(from))
+        return refuse_array(from, "has offsets that fall", err);
+    const taken below = {.schema = from->schema->children[0],
+                         .array = from->array->children[0],
+                         .first = offset_at(from, 0),
+                         .n = offset_at(from, from->n) - offset_at(from, 0)};
+    if (below.array->release == NULL || below.first + below.n > below.array->length)
+        return refuse_array(from, "has offsets beyond its elements", err);
+    uint64_t base = into->n_elements;
+    freshet_code code = column_reserve(arena, &into->children[0], base + (uint64_t)below.n, err);
+    if (code == FRESHET_OK)
+        code = take(arena, &below, &into->children[0], base, err);
+    for (int64_t i = 0; i < from->n; i++)
+        if (!is_null(from, i))
+            ((cell_span *)into->data)[at + (uint64_t)i] =
+                (cell_span){base + (uint64_t)(offset_at(from, i) - below.first),
+                            (uint64_t)(offset_at(from, i + 1) - offset_at(from, i))};
+    into->n_elements = base + (uint64_t)below.n;
+    return code;
+}
+
+static freshet_code take_fields(arena *arena, const taken *from, column *into, uint64_t at,
+                                freshet_error *err)
+{
+    for (uint32_t i = 0; i < into->type->n_fields; i++) {
+        const taken below = {.schema = from->schema->children[i],
+                             .array = from->array->children[i],
+                             .first = from->array->offset + from->first,
+                             .n = from->n};
+        if (below.array->release == NULL || below.first + below.n > below.array->length)
+            return refuse_array(from, "has a child that is shorter", err);
+        freshet_code code = take(arena, &below, &into->children[i], at, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code check_array(const taken *from, const column *into, freshet_error *err)
+{
+    const struct ArrowArray *array = from->array;
+    if (array->n_buffers != buffers_of(into->type) || array->n_children != into->type->n_fields ||
+        array->dictionary != NULL || array->length < 0 || array->offset < 0)
+        return refuse_array(from, "has other buffers or children than the format says", err);
+    if (array->null_count > 0 && array->buffers[0] == NULL)
+        return refuse_array(from, "has nulls and no bitmap of them", err);
+    if (from->n > 0 && array->n_buffers > 1 && array->buffers[1] == NULL)
+        return refuse_array(from, "has no buffer of its cells", err);
+    return FRESHET_OK;
+}
+
+static freshet_code take_content(arena *arena, const taken *from, column *into, uint64_t at,
+                                 freshet_error *err)
+{
+    size_t size = type_cell_size(into->type);
+    int64_t first = from->array->offset + from->first;
+    switch (into->type->kind) {
+    case TYPE_STRUCT: return take_fields(arena, from, into, at, err);
+    case TYPE_ARRAY: return take_elements(arena, from, into, at, err);
+    case TYPE_STRING:
+    case TYPE_BINARY: return take_texts(arena, from, into, at, err);
+    case TYPE_DECIMAL: return take_decimals(from, into, at, err);
+    case TYPE_BOOLEAN:
+        for (int64_t i = 0; i < from->n; i++)
+            ((uint8_t *)into->data)[at + (uint64_t)i] = bit_at(from->array->buffers[1], first + i);
+        return FRESHET_OK;
+    default:
+        memcpy((char *)into->data + at * size,
+               (const char *)from->array->buffers[1] + (size_t)first * size,
+               (size_t)from->n * size);
+        return FRESHET_OK;
+    }
+}
+
+static freshet_code take(arena *arena, const taken *from, column *into, uint64_t at,
+                         freshet_error *err)
+{
+    freshet_code code = check_array(from, into, err);
+    if (code == FRESHET_OK && from->n > 0)
+        code = take_content(arena, from, into, at, err);
+    return code == FRESHET_OK ? take_nulls(arena, from, into, at, err) : code;
+}
+
+freshet_code arrow_take(arena *arena, const struct ArrowSchema *schema,
+                        const struct ArrowArray *array, column *into, freshet_error *err)
+{
+    return take(arena, &(taken){schema, array, 0, array->length}, into, 0, err);
+}

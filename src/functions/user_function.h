@@ -1,0 +1,21 @@
+/* user_function.h - the functions that a declaration brings along (freshet_add_function). */
+#ifndef FRESHET_FUNCTIONS_USER_FUNCTION_H
+#define FRESHET_FUNCTIONS_USER_FUNCTION_H
+
+#include "sql/sql.h"
+
+typedef struct user_function user_function;
+struct user_function {
+    user_function *next;
+    const char *name;
+    const char *returns;
+    const char *arguments[SQL_ARGUMENTS_MAX];
+    freshet_function_fn *call;
+    void *context;
+};
+
+/* Makes it known to the session's engine, which must not outlive it. FRESHET_USAGE where SQL has the name. */
+freshet_code user_function_add(sql_session *session, const user_function *function,
+                               freshet_error *err);
+
+#endif
