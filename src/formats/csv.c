@@ -1,4 +1,4 @@
-/* csv.c - see csv.h.
+/* csv.c - CSV records (csv.h) as a format (format.h).
  *
  * The end of a record is found by a machine of four states: at the beginning of a field, in one
  * without quotes, in a quoted one, and behind a quote in a quoted one.
@@ -13,21 +13,75 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "formats/cell.h"
+#include "formats/format.h"
 
 #define UNMAPPED UINT32_MAX
 
 enum { FIELD_BEGINS, IN_PLAIN, IN_QUOTES, BEHIND_QUOTE };
 
-struct csv_decoder {
-    const schema *schema;
-    const bool *used;
-    bool cast_error_null;
+typedef struct csv_decoder {
+    decoder base;
     csv_dialect dialect;
     uint32_t n_fields;   /* of the file's records */
     uint32_t *column_of; /* TYPE_FIELDS_MAX of them: the column of a field, or UNMAPPED */
     csv_field *fields;   /* as many */
-    batch *into;
-};
+} csv_decoder;
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+csv_dialect csv_dialect_of(const csv_options *options)
+{
+    const char *delimiter = options->delimiter.value;
+    csv_dialect dialect = {.delimiter = ',', .null_text = ""};
+
+    if (delimiter != NULL)
+        dialect.delimiter = strcmp(delimiter, "\\t") == 0 ? '\t' : delimiter[0];
+    if (options->null_text.value != NULL)
+        dialect.null_text = options->null_text.value;
+    return dialect;
+}
+
+static void csv_check(const format_options *options, struct problems *problems)
+{
+    const char *delimiter = options->csv.delimiter.value;
+
+    if (delimiter != NULL && strcmp(delimiter, "\\t") != 0 &&
+        (strlen(delimiter) != 1 || strchr("\"\r\n", delimiter[0]) != NULL ||
+         (unsigned char)delimiter[0] >= 0x80))
+        problem_add(problems, &options->csv.delimiter.at,
+                    "delimiter \"%s\": it must be one ASCII character, and no quote or line break",
+                    delimiter);
+}
+
+static void csv_refuse(const format_options *options, const format *chosen, const place *at,
+                       struct problems *problems)
+{
+    (void)chosen;
+    (void)at;
+    if (options->csv.delimiter.value != NULL)
+        problem_add(problems, &options->csv.delimiter.at, "\"delimiter\" is of format: csv");
+    if (options->csv.null_text.value != NULL)
+        problem_add(problems, &options->csv.null_text.at, "\"null_text\" is of format: csv");
+}
+
+static freshet_code csv_describe(const format_options *options, const char *name, arena *arena,
+                                 schema *out, freshet_error *err)
+{
+    const schema *schema = &options->schema.value;
+
+    (void)name;
+    (void)arena;
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        type_kind kind = schema->fields[i].type->kind;
+        if (kind == TYPE_ARRAY || kind == TYPE_STRUCT)
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                             "Column \"%s\" is an array or a struct, which CSV does not have; "
+                             "declare it as string and take it apart in the query.",
+                             schema->fields[i].name);
+    }
+    *out = *schema;
+    return FRESHET_OK;
+}
 
 /* ---- splitting ------------------------------------------------------------------------------- */
 
@@ -38,7 +92,7 @@ static inline const char *plain_end(const char *at, const char *end, char delimi
     return at;
 }
 
-size_t csv_record_end(csv_progress *progress, char delimiter, const char *bytes, size_t length)
+size_t csv_record_end(record_progress *progress, char delimiter, const char *bytes, size_t length)
 {
     const char *at = bytes + progress->at;
     const char *end = bytes + length;
@@ -71,9 +125,22 @@ size_t csv_record_end(csv_progress *progress, char delimiter, const char *bytes,
     return 0;
 }
 
-bool csv_in_quotes(const csv_progress *progress)
+static bool csv_in_quotes(const record_progress *progress)
 {
     return progress->state == IN_QUOTES;
+}
+
+static size_t csv_end_of_record(const format_options *options, record_progress *progress,
+                                const char *bytes, size_t length)
+{
+    return csv_record_end(progress, csv_dialect_of(&options->csv).delimiter, bytes, length);
+}
+
+/* Blanks may be a field. */
+static bool csv_is_blank(const char *bytes, size_t length)
+{
+    (void)bytes;
+    return length == 0;
 }
 
 /* Reads the quoted field whose first quote is at `at`; gives what stands behind it, NULL where it
@@ -156,51 +223,28 @@ bool csv_is_null(const csv_dialect *dialect, const csv_field *field)
 
 /* ---- opening, headers ------------------------------------------------------------------------ */
 
-freshet_code csv_open(const schema *schema, const bool *used, bool cast_error_null,
-                      const csv_dialect *dialect, csv_decoder **out, freshet_error *err)
+static freshet_code csv_open(decoder *base, freshet_error *err)
 {
-    csv_decoder *decoder;
+    csv_decoder *decoder = (csv_decoder *)base;
 
-    for (uint32_t i = 0; i < schema->n_fields; i++) {
-        type_kind kind = schema->fields[i].type->kind;
-        if (kind == TYPE_ARRAY || kind == TYPE_STRUCT)
-            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                             "Column \"%s\" is an array or a struct, which CSV does not have; "
-                             "declare it as string and take it apart in the query.",
-                             schema->fields[i].name);
-    }
-    decoder = calloc(1, sizeof(*decoder));
-    if (decoder == NULL)
-        return error_memory(err, "making a CSV decoder");
-    decoder->schema = schema;
-    decoder->used = used;
-    decoder->cast_error_null = cast_error_null;
-    decoder->dialect = *dialect;
+    decoder->dialect = csv_dialect_of(&base->options->csv);
     decoder->column_of = malloc(TYPE_FIELDS_MAX * sizeof(*decoder->column_of));
     decoder->fields = malloc(TYPE_FIELDS_MAX * sizeof(*decoder->fields));
-    if (decoder->column_of == NULL || decoder->fields == NULL) {
-        csv_close(decoder);
+    if (decoder->column_of == NULL || decoder->fields == NULL)
         return error_memory(err, "making a CSV decoder");
-    }
-    csv_no_header(decoder);
-    *out = decoder;
+    base->wants_header = base->options->csv.header && !base->of_messages;
+    decoder->n_fields = base->schema->n_fields;
+    for (uint32_t i = 0; i < decoder->n_fields; i++)
+        decoder->column_of[i] = i;
     return FRESHET_OK;
 }
 
-void csv_close(csv_decoder *decoder)
+static void csv_close(decoder *base)
 {
-    if (decoder == NULL)
-        return;
+    csv_decoder *decoder = (csv_decoder *)base;
+
     free(decoder->column_of);
     free(decoder->fields);
-    free(decoder);
-}
-
-void csv_no_header(csv_decoder *decoder)
-{
-    decoder->n_fields = decoder->schema->n_fields;
-    for (uint32_t i = 0; i < decoder->n_fields; i++)
-        decoder->column_of[i] = i;
 }
 
 /* The field of the header that has the column's name, in any case; an exact one first. */
@@ -262,9 +306,10 @@ static freshet_code header_read(csv_decoder *decoder, arena *scratch, const char
     return FRESHET_OK;
 }
 
-freshet_code csv_header(csv_decoder *decoder, const char *record, size_t length, const char *at,
-                        freshet_error *err)
+static freshet_code csv_header(decoder *base, const char *record, size_t length, const char *at,
+                               freshet_error *err)
 {
+    csv_decoder *decoder = (csv_decoder *)base;
     arena *scratch = arena_open();
     schema header = {0};
     freshet_code code;
@@ -274,9 +319,9 @@ freshet_code csv_header(csv_decoder *decoder, const char *record, size_t length,
     code = header_read(decoder, scratch, record, length, at, &header, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < header.n_fields; i++)
         decoder->column_of[i] = UNMAPPED;
-    for (uint32_t i = 0; code == FRESHET_OK && i < decoder->schema->n_fields; i++) {
+    for (uint32_t i = 0; code == FRESHET_OK && i < decoder->base.schema->n_fields; i++) {
         uint32_t found = 0;
-        code = header_find(&header, decoder->schema->fields[i].name, at, &found, err);
+        code = header_find(&header, decoder->base.schema->fields[i].name, at, &found, err);
         if (code == FRESHET_OK)
             decoder->column_of[found] = i;
     }
@@ -286,11 +331,6 @@ freshet_code csv_header(csv_decoder *decoder, const char *record, size_t length,
 }
 
 /* ---- decoding -------------------------------------------------------------------------------- */
-
-void csv_begin(csv_decoder *decoder, batch *into)
-{
-    decoder->into = into;
-}
 
 /* Base64 text; *memory is set to false where memory is out. */
 static bool decode_binary(arena *arena, column *column, uint32_t row, const char *text,
@@ -312,9 +352,9 @@ static bool decode_binary(arena *arena, column *column, uint32_t row, const char
 /* False: it is no value of the type, or (*memory false) memory is out. */
 static bool decode_field(csv_decoder *decoder, column *column, const csv_field *field, bool *memory)
 {
-    uint32_t row = decoder->into->n_rows;
+    uint32_t row = decoder->base.into->n_rows;
     uint32_t length = 0;
-    const char *text = csv_text(decoder->into->arena, field, &length);
+    const char *text = csv_text(decoder->base.into->arena, field, &length);
 
     if (text == NULL) {
         *memory = false;
@@ -328,15 +368,15 @@ static bool decode_field(csv_decoder *decoder, column *column, const csv_field *
     size_t rest = length;
     number_trim(&text, &rest);
     return column->type->kind == TYPE_BINARY
-               ? decode_binary(decoder->into->arena, column, row, text, (uint32_t)rest, memory)
+               ? decode_binary(decoder->base.into->arena, column, row, text, (uint32_t)rest, memory)
                : cell_parse(column, row, text, rest);
 }
 
 static freshet_code refuse_field(csv_decoder *decoder, uint32_t column, const csv_field *field,
                                  freshet_error *err)
 {
-    const struct field *wanted = &decoder->schema->fields[column];
-    const char *type = type_name(decoder->into->arena, wanted->type);
+    const struct field *wanted = &decoder->base.schema->fields[column];
+    const char *type = type_name(decoder->base.into->arena, wanted->type);
     int n = cell_shown(field->text, field->length);
 
     if (type == NULL)
@@ -350,7 +390,7 @@ static freshet_code refuse_field(csv_decoder *decoder, uint32_t column, const cs
 static freshet_code decode_cell(csv_decoder *decoder, uint32_t column, const csv_field *field,
                                 freshet_error *err)
 {
-    struct column *into = &decoder->into->columns[column];
+    struct column *into = &decoder->base.into->columns[column];
     bool memory = true;
     bool null = csv_is_null(&decoder->dialect, field) ||
                 (field->length == 0 && !field->quoted && into->type->kind != TYPE_STRING);
@@ -358,20 +398,39 @@ static freshet_code decode_cell(csv_decoder *decoder, uint32_t column, const csv
     if (!null && !decode_field(decoder, into, field, &memory)) {
         if (!memory)
             return error_memory(err, "decoding a CSV record");
-        if (!decoder->cast_error_null)
+        if (!decoder->base.cast_error_null)
             return refuse_field(decoder, column, field, err);
         null = true;
     }
-    if (null && !column_set_null(decoder->into->arena, into, decoder->into->n_rows))
+    if (null && !column_set_null(decoder->base.into->arena, into, decoder->base.into->n_rows))
         return error_memory(err, "decoding a CSV record");
     return FRESHET_OK;
 }
 
-freshet_code csv_decode(csv_decoder *decoder, const char *record, size_t length, freshet_error *err)
+/* A message is one record, and may have a line's end behind it. */
+static freshet_code check_message(const csv_decoder *decoder, const char *message, size_t *length,
+                                  freshet_error *err)
 {
+    record_progress progress = {0};
+
+    if (*length > 0 && message[*length - 1] == '\n')
+        (*length)--;
+    if (*length > 0 && message[*length - 1] == '\r')
+        (*length)--;
+    if (csv_record_end(&progress, decoder->dialect.delimiter, message, *length) == 0)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                     "The message holds more than one CSV record; write one record a message.");
+}
+
+static freshet_code csv_decode(decoder *base, const char *record, size_t length, freshet_error *err)
+{
+    csv_decoder *decoder = (csv_decoder *)base;
     const char *problem = NULL;
     uint32_t n = 0;
 
+    if (base->of_messages && check_message(decoder, record, &length, err) != FRESHET_OK)
+        return FRESHET_FAILED;
     if (!text_is_utf8(record, length))
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                          "The record is not valid UTF-8.");
@@ -387,12 +446,28 @@ freshet_code csv_decode(csv_decoder *decoder, const char *record, size_t length,
     for (uint32_t i = 0; i < n; i++) {
         uint32_t column = decoder->column_of[i];
         freshet_code code;
-        if (column == UNMAPPED || (decoder->used != NULL && !decoder->used[column]))
+        if (column == UNMAPPED || (decoder->base.used != NULL && !decoder->base.used[column]))
             continue;
         code = decode_cell(decoder, column, &decoder->fields[i], err);
         if (code != FRESHET_OK)
             return code;
     }
-    decoder->into->n_rows++;
     return FRESHET_OK;
 }
+
+static const char *const csv_endings[] = {".csv", NULL};
+
+const format format_csv = {.name = "csv",
+                           .endings = csv_endings,
+                           .size = sizeof(csv_decoder),
+                           .check = csv_check,
+                           .refuse = csv_refuse,
+                           .describe = csv_describe,
+                           .open = csv_open,
+                           .close = csv_close,
+                           .record_end = csv_end_of_record,
+                           .in_quotes = csv_in_quotes,
+                           .is_blank = csv_is_blank,
+                           .header = csv_header,
+                           .decode = csv_decode,
+                           .infer = infer_csv};

@@ -12,39 +12,56 @@
  *   date, timestamp    as date_parse and timestamp_parse take them
  *   binary     base64
  *   string     the text; it must be UTF-8
- *   array, struct      not in CSV: csv_open refuses them
+ *   array, struct      not in CSV: refused when it is described
  *
  * A text of another kind makes the record a bad one, or, with cast_error_null, is a null. A record
  * with more or fewer fields than the header is always a bad one.
  *
  * Splitting and decoding are two steps, so that a file that grows is cut into whole records without
  * a decoder: csv_record_end looks for the end of one record and remembers how far it has come.
- *
- * Order of calls: csv_open, csv_header or csv_no_header for each file, then per batch csv_begin and
- * any number of csv_decode, csv_close. One thread at a time.
  */
 #ifndef FRESHET_FORMATS_CSV_H
 #define FRESHET_FORMATS_CSV_H
 
 #include "base/batch.h"
+#include "declaration/declaration.h"
+
+typedef struct csv_options {
+    bool header;             /* files: their first record names their columns */
+    declared_text delimiter; /* NULL: a comma */
+    declared_text null_text; /* NULL: the empty one */
+} csv_options;
+
+/* `header` is not among them: it is the reader `file`'s, since messages have none. */
+#define CSV_OPTIONS(at)                                                                    \
+    {.name = "delimiter",                                                                  \
+     .kind = OPTION_TEXT,                                                                  \
+     .offset = (at) + offsetof(csv_options, delimiter),                                    \
+     .doc = "CSV: the one character between fields, a comma by default; `\\t` is a tab.",  \
+     .example = "\";\""},                                                                  \
+    {                                                                                      \
+        .name = "null_text", .kind = OPTION_TEXT,                                          \
+        .offset = (at) + offsetof(csv_options, null_text),                                 \
+        .doc = "CSV: an unquoted field with this text is null. By default the empty one.", \
+        .example = "NA"                                                                    \
+    }
 
 typedef struct csv_dialect {
     char delimiter;
     const char *null_text; /* never NULL */
 } csv_dialect;
 
+csv_dialect csv_dialect_of(const csv_options *options);
+
 /* How far the end of the present record has been looked for; zero-initialised for each record. */
-typedef struct csv_progress {
+typedef struct record_progress {
     size_t at;
     int state;
-} csv_progress;
+} record_progress;
 
 /* The length of the record that begins at bytes[0], its newline included; 0 where its end is not
  * there yet. Call again with more bytes behind the same ones. */
-size_t csv_record_end(csv_progress *progress, char delimiter, const char *bytes, size_t length);
-
-/* True where the record, as far as it was looked at, is within quotes. */
-bool csv_in_quotes(const csv_progress *progress);
+size_t csv_record_end(record_progress *progress, char delimiter, const char *bytes, size_t length);
 
 /* A field of a record as it stands there. `text` is without the quotes; where `escaped`, each ""
  * in it stands for one quote. */
@@ -65,29 +82,5 @@ bool csv_split(const csv_dialect *dialect, const char *record, size_t length, cs
 const char *csv_text(arena *arena, const csv_field *field, uint32_t *length);
 
 bool csv_is_null(const csv_dialect *dialect, const csv_field *field);
-
-typedef struct csv_decoder csv_decoder;
-
-/* `used[i]` false: column i is left null (NULL: all are used). Schema and dialect's text must
- * outlive the decoder. */
-freshet_code csv_open(const schema *schema, const bool *used, bool cast_error_null,
-                      const csv_dialect *dialect, csv_decoder **out, freshet_error *err);
-void csv_close(csv_decoder *decoder);
-
-/* The file that comes next has this header: which field is which column. Every column of the schema
- * must be in it; `at` names the file. */
-freshet_code csv_header(csv_decoder *decoder, const char *record, size_t length, const char *at,
-                        freshet_error *err);
-/* ... or none: the fields are the columns, in order. */
-void csv_no_header(csv_decoder *decoder);
-
-/* The batch that the next records go to. */
-void csv_begin(csv_decoder *decoder, batch *into);
-
-/* Decodes a record (without its newline) into row into->n_rows, for which the columns have room,
- * and makes n_rows one more. Cells may point into the record. An error with FRESHET_SKIP_ROW
- * says why the record is bad. */
-freshet_code csv_decode(csv_decoder *decoder, const char *record, size_t length,
-                        freshet_error *err);
 
 #endif

@@ -1,13 +1,12 @@
 /* csv_test.c - CSV: where records end, what fields hold, against DuckDB's reader for one. */
 #include "formats/csv.h"
 
-#include "formats/scan.h"
 #include "readers/file/file_testing.h"
 
 /* The length of the first record, when the bytes come in pieces of `step`. */
 static size_t end_in_pieces(const char *bytes, size_t length, size_t step)
 {
-    csv_progress progress = {0};
+    record_progress progress = {0};
     size_t n = 0;
 
     for (size_t at = step; n == 0; at += step) {
@@ -121,7 +120,7 @@ static void texts_of_another_type_are_refused_or_null(void **state)
         snprintf(schema, sizeof(schema), "v: %s", samples[i][0]);
         snprintf(file, sizeof(file), "w;v\n;%s\n", samples[i][1]);
         rig = csv(schema, file);
-        rig->options.delimiter.value = ";";
+        rig->options.format.csv.delimiter.value = ";";
         rig_read(rig);
         if (rig->n_rejects != 1)
             print_error("%s as %s\n", samples[i][1], samples[i][0]);
@@ -157,9 +156,9 @@ static void options_of_the_dialect(void **state)
     rig *rig = csv("b: string, a: bigint", "x\t\"N\tA\"\t1\nx\tNA\tNA\nx\t\t\n");
 
     (void)state;
-    rig->options.header = false;
-    rig->options.delimiter.value = "\\t";
-    rig->options.null_text.value = "NA";
+    rig->options.format.csv.header = false;
+    rig->options.format.csv.delimiter.value = "\\t";
+    rig->options.format.csv.null_text.value = "NA";
     rig_schema(rig, "c: string, b: string, a: bigint");
     rig_read(rig);
     rig_expect(rig, "{\"c\":\"x\",\"b\":\"N\\tA\",\"a\":1}\n{\"c\":\"x\",\"b\":null,\"a\":null}\n"
@@ -214,11 +213,11 @@ static void random_files_read_as_duckdb_reads_them(void **state)
                  "'c2':'VARCHAR'})",
                  rig->path);
         scan_options options = {
-            .relation = relation, .schema = &rig->options.schema.value, .at = "csv"};
+            .relation = relation, .schema = &rig->options.format.schema.value, .at = "csv"};
         assert_int_equal(scan_open(&scan, &rig->err), FRESHET_OK);
         if (scan_start(scan, &options, &rig->err) != FRESHET_OK)
             fail_msg("%s", rig->err.text);
-        batch_init(&rows, rig->arena, &rig->options.schema.value, 256, NULL);
+        batch_init(&rows, rig->arena, &rig->options.format.schema.value, 256, NULL);
         while (scan_read(scan, &rows, 1000, &where, &bad, &next, &rig->err) == FRESHET_OK)
             continue;
         text_init(&text, TEXT_LIMIT_DEFAULT);

@@ -17,7 +17,7 @@
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "formats/cell.h"
-#include "formats/json.h"
+#include "formats/format.h"
 
 /* Kinds of values seen, as bits. For CSV: which types each value seen so far could be. */
 enum {
@@ -172,11 +172,15 @@ static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned 
     return true;
 }
 
-freshet_code infer_json(infer *infer, const char *record, size_t length, freshet_error *err)
+freshet_code infer_json(infer *infer, const format_options *options, const char *record,
+                        size_t length, bool first, const char *at, freshet_error *err)
 {
     yyjson_doc *doc;
     bool fine = true;
 
+    (void)options;
+    (void)first;
+    (void)at;
     if (!json_depth_is_fine(record, length))
         return FRESHET_OK;
     doc = yyjson_read(record, length, YYJSON_READ_NOFLAG);
@@ -206,14 +210,10 @@ static freshet_code split(infer *infer, const csv_dialect *dialect, const char *
     return FRESHET_OK;
 }
 
-freshet_code infer_csv_header(infer *infer, const csv_dialect *dialect, bool has_header,
-                              const char *record, size_t length, const char *at, freshet_error *err)
+/* The columns, from the n cells of the first record. */
+static freshet_code infer_csv_names(infer *infer, bool header, uint32_t n, const char *at,
+                                    freshet_error *err)
 {
-    uint32_t n = 0;
-    freshet_code code = split(infer, dialect, record, length, &n, err);
-
-    if (code != FRESHET_OK)
-        return code;
     if (n == 0 || n > TYPE_FIELDS_MAX)
         return error_set(
             err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
@@ -221,10 +221,10 @@ freshet_code infer_csv_header(infer *infer, const csv_dialect *dialect, bool has
             "and header: false if there is none.",
             TYPE_FIELDS_MAX);
     for (uint32_t i = 0; i < n; i++) {
-        const char *name = has_header ? "" : arena_format(infer->arena, "column%u", i);
+        const char *name = header ? "" : arena_format(infer->arena, "column%u", i);
         uint32_t n_bytes = 0;
         node *field;
-        if (has_header)
+        if (header)
             name = csv_text(infer->arena, &infer->cells[i], &n_bytes);
         else if (name != NULL)
             n_bytes = (uint32_t)strlen(name);
@@ -272,20 +272,24 @@ static unsigned kinds_of(const char *text, uint32_t length)
     return kinds;
 }
 
-freshet_code infer_csv(infer *infer, const csv_dialect *dialect, const char *record, size_t length,
-                       freshet_error *err)
+freshet_code infer_csv(infer *infer, const format_options *options, const char *record,
+                       size_t length, bool first, const char *at, freshet_error *err)
 {
+    csv_dialect dialect = csv_dialect_of(&options->csv);
+    bool is_header = first && options->csv.header;
     uint32_t n = 0;
-    freshet_code code = split(infer, dialect, record, length, &n, err);
+    freshet_code code = split(infer, &dialect, record, length, &n, err);
 
-    if (code != FRESHET_OK || n != infer->root.n_fields)
+    if (code == FRESHET_OK && infer->root.n_fields == 0)
+        code = infer_csv_names(infer, options->csv.header, n, at, err);
+    if (code != FRESHET_OK || is_header || n != infer->root.n_fields)
         return code;
     for (uint32_t i = 0; i < n; i++) {
         node *field = &infer->root.fields[i];
         const csv_field *cell = &infer->cells[i];
         uint32_t n_bytes = 0;
         const char *text;
-        if (csv_is_null(dialect, cell) || (cell->length == 0 && !cell->quoted))
+        if (csv_is_null(&dialect, cell) || (cell->length == 0 && !cell->quoted))
             continue;
         text = csv_text(infer->arena, cell, &n_bytes);
         if (text == NULL)

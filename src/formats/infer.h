@@ -10,13 +10,14 @@
  *   CSV   boolean, bigint, double, date (yyyy-MM-dd), timestamp (with a time of day), string.
  *         Digits with a leading zero (a postal code) are a string.
  *
- * Order of calls: infer_open, infer_json or (infer_csv_header, infer_csv), infer_schema,
- * infer_close.
+ * Order of calls: infer_open, the format's `infer` for each record, infer_schema, infer_close.
  */
 #ifndef FRESHET_FORMATS_INFER_H
 #define FRESHET_FORMATS_INFER_H
 
-#include "formats/csv.h"
+#include <freshet/freshet.h>
+
+#include "base/type.h"
 
 #define INFER_RECORDS_MAX 1000
 #define INFER_BYTES_MAX ((int64_t)1 << 20) /* of one file */
@@ -27,16 +28,14 @@ typedef struct infer infer;
 freshet_code infer_open(infer **out, freshet_error *err);
 void infer_close(infer *infer);
 
-/* Records that are not valid are passed over: reading them will say what is wrong with them. */
-freshet_code infer_json(infer *infer, const char *record, size_t length, freshet_error *err);
-
-/* The names of the columns, from a header, or, with has_header false, column0, column1 ... from the
- * number of fields of the first record (which is then given to infer_csv, too). */
-freshet_code infer_csv_header(infer *infer, const csv_dialect *dialect, bool has_header,
-                              const char *record, size_t length, const char *at,
-                              freshet_error *err);
-freshet_code infer_csv(infer *infer, const csv_dialect *dialect, const char *record, size_t length,
-                       freshet_error *err);
+/* The operations `infer` of JSON and CSV. Records that are not valid are passed over: reading them will
+ * say what is wrong with them. CSV: the first record of the first file gives the names of the columns,
+ * or, with header false, their number, for the names column0, column1 ... */
+struct format_options;
+freshet_code infer_json(infer *infer, const struct format_options *options, const char *record,
+                        size_t length, bool first, const char *at, freshet_error *err);
+freshet_code infer_csv(infer *infer, const struct format_options *options, const char *record,
+                       size_t length, bool first, const char *at, freshet_error *err);
 
 /* The schema, in `arena`. An error where there was no field, or where two names differ in case
  * only; `at` names the reader's input. */

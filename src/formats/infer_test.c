@@ -96,13 +96,13 @@ static void csv_types(void **state)
                  ",,,,,,,,,\n"),
         "struct<b: boolean, i: bigint, d: double, day: date, t: timestamp, s: string, zip: string, "
         "e: string, a \"name\": double, z: double>");
-    rig->options.header = false;
+    rig->options.format.csv.header = false;
     assert_string_equal(inferred(rig, "a.csv", "1,x\n2,y"),
                         "struct<column0: bigint, column1: string>");
-    rig->options.null_text.value = "NA";
+    rig->options.format.csv.null_text.value = "NA";
     assert_string_equal(inferred(rig, "a.csv", "1,NA\nNA,2"),
                         "struct<column0: bigint, column1: bigint>");
-    rig->options.header = true;
+    rig->options.format.csv.header = true;
     assert_string_equal(inferred(rig, "a.csv", "only,a,header\n"),
                         "struct<only: string, a: string, header: string>");
     rig_free(rig);

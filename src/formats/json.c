@@ -1,4 +1,4 @@
-/* json.c - see json.h.
+/* json.c - JSON records (json.h) as a format (format.h).
  *
  * A `shape` is what the decoder knows of one kind of object: the record itself, or a struct within
  * it. It finds the column of a key: first by `places`, what the same place of the object before
@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "formats/cell.h"
+#include "formats/format.h"
 
 #define SLAB_BYTES ((size_t)64 << 10)
 #define SCRATCH_KEEP_BYTES ((size_t)1 << 20)
@@ -58,20 +59,19 @@ typedef struct misfit {
     char path[PATH_BYTES_MAX];
 } misfit;
 
-struct json_decoder {
+typedef struct json_decoder {
+    decoder base;
     shape *root;
     arena *own; /* the shapes */
-    bool cast_error_null;
     bool exact; /* numbers are read as text */
     bool strict;
-    batch *into;
     char *slab; /* room in the batch's arena for copies of records */
     size_t slab_left;
     void *scratch; /* yyjson's values */
     size_t scratch_size;
     bool scratch_taken;
     misfit misfit;
-};
+} json_decoder;
 
 typedef enum outcome { FITS, DOES_NOT_FIT, OTHER_FIELDS, NEEDS_EXACT, NO_MEMORY } outcome;
 
@@ -356,7 +356,7 @@ static outcome decode_text_of(json_decoder *decoder, column *column, uint64_t ro
     text = yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, NULL, &length, NULL);
     if (text == NULL)
         return NO_MEMORY;
-    copy = arena_copy(decoder->into->arena, text, length);
+    copy = arena_copy(decoder->base.into->arena, text, length);
     free(text);
     if (copy == NULL)
         return NO_MEMORY;
@@ -372,7 +372,7 @@ static outcome decode_binary(json_decoder *decoder, column *column, uint64_t row
 
     if (!yyjson_is_str(value))
         return no_fit(decoder, column->type, value, "binary columns take base64 text");
-    bytes = arena_alloc(decoder->into->arena, length / 4 * 3 + 3);
+    bytes = arena_alloc(decoder->base.into->arena, length / 4 * 3 + 3);
     if (bytes == NULL)
         return NO_MEMORY;
     if (!cell_base64(unsafe_yyjson_get_str(value), length, bytes, &n))
@@ -429,7 +429,7 @@ static outcome decode_array(json_decoder *decoder, shape *child, column *column,
 
     if (!yyjson_is_arr(value))
         return no_fit(decoder, column->type, value, NULL);
-    if (column_reserve(decoder->into->arena, elements, offset + n, NULL) != FRESHET_OK)
+    if (column_reserve(decoder->base.into->arena, elements, offset + n, NULL) != FRESHET_OK)
         return NO_MEMORY;
     column->n_elements = offset + n;
     ((cell_span *)column->data)[row] = (cell_span){.offset = offset, .length = n};
@@ -488,10 +488,10 @@ static outcome decode_value(json_decoder *decoder, shape *child, column *column,
     if (!null) {
         cell_set_valid(column, row);
         result = decode_some(decoder, child, column, row, value);
-        null = result == DOES_NOT_FIT && decoder->cast_error_null;
+        null = result == DOES_NOT_FIT && decoder->base.cast_error_null;
     }
     if (null)
-        result = column_set_null(decoder->into->arena, column, row) ? FITS : NO_MEMORY;
+        result = column_set_null(decoder->base.into->arena, column, row) ? FITS : NO_MEMORY;
     return result;
 }
 
@@ -499,7 +499,7 @@ static outcome decode_missing(json_decoder *decoder, const shape *it, column *co
 {
     for (uint32_t i = 0; i < it->n_fields; i++)
         if (it->seen[i] != it->stamp && it->used[i] &&
-            !column_set_null(decoder->into->arena, &columns[i], row))
+            !column_set_null(decoder->base.into->arena, &columns[i], row))
             return NO_MEMORY;
     return FITS;
 }
@@ -582,7 +582,7 @@ static void describe_value(yyjson_val *value, char *into, size_t size)
 static freshet_code refuse_misfit(json_decoder *decoder, freshet_error *err)
 {
     const misfit *misfit = &decoder->misfit;
-    const char *wanted = type_name(decoder->into->arena, misfit->type);
+    const char *wanted = type_name(decoder->base.into->arena, misfit->type);
     char found[CELL_SHOWN_MAX + 64];
 
     if (wanted == NULL)
@@ -639,12 +639,12 @@ static char *copy_record(json_decoder *decoder, const char *raw, size_t length)
     char *copy;
 
     if (size > SLAB_BYTES / 4) {
-        copy = arena_alloc(decoder->into->arena, size);
+        copy = arena_alloc(decoder->base.into->arena, size);
         if (copy == NULL)
             return NULL;
     } else {
         if (size > decoder->slab_left) {
-            decoder->slab = arena_alloc(decoder->into->arena, SLAB_BYTES);
+            decoder->slab = arena_alloc(decoder->base.into->arena, SLAB_BYTES);
             if (decoder->slab == NULL) {
                 decoder->slab_left = 0;
                 return NULL;
@@ -683,9 +683,9 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
         code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                          "The record should be a JSON object, but is %s.", found);
     } else {
-        switch (decode_object(decoder, decoder->root, decoder->into->columns, decoder->into->n_rows,
-                              doc->root)) {
-        case FITS: decoder->into->n_rows++; break;
+        switch (decode_object(decoder, decoder->root, decoder->base.into->columns,
+                              decoder->base.into->n_rows, doc->root)) {
+        case FITS: break;
         case DOES_NOT_FIT: code = refuse_misfit(decoder, err); break;
         case OTHER_FIELDS:
             code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
@@ -701,8 +701,9 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
     return code;
 }
 
-freshet_code json_decode(json_decoder *decoder, const char *raw, size_t length, freshet_error *err)
+static freshet_code json_decode(decoder *base, const char *raw, size_t length, freshet_error *err)
 {
+    json_decoder *decoder = (json_decoder *)base;
     bool again = false;
     freshet_code code;
 
@@ -724,45 +725,67 @@ freshet_code json_decode(json_decoder *decoder, const char *raw, size_t length, 
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-freshet_code json_open(const schema *schema, const bool *used, bool cast_error_null,
-                       json_decoder **out, freshet_error *err)
+static freshet_code json_open(decoder *base, freshet_error *err)
 {
-    json_decoder *decoder = calloc(1, sizeof(*decoder));
+    json_decoder *decoder = (json_decoder *)base;
+    const schema *schema = base->schema;
 
-    if (decoder == NULL)
-        return error_memory(err, "making a JSON decoder");
-    decoder->cast_error_null = cast_error_null;
+    decoder->strict = base->options->json.strict; /* looks at what is not used, too */
     decoder->own = arena_open();
     if (decoder->own != NULL)
-        decoder->root = shape_make(decoder->own, schema->fields, schema->n_fields, used);
-    if (decoder->root == NULL) {
-        json_close(decoder);
+        decoder->root = shape_make(decoder->own, schema->fields, schema->n_fields,
+                                   decoder->strict ? NULL : base->used);
+    if (decoder->root == NULL)
         return error_memory(err, "making a JSON decoder");
-    }
     for (uint32_t i = 0; i < schema->n_fields; i++)
         if (decoder->root->used[i] && has_kind(schema->fields[i].type, TYPE_DECIMAL))
             decoder->exact = true;
-    *out = decoder;
     return FRESHET_OK;
 }
 
-void json_set_strict(json_decoder *decoder)
+static void json_close(decoder *base)
 {
-    decoder->strict = true;
-}
+    json_decoder *decoder = (json_decoder *)base;
 
-void json_close(json_decoder *decoder)
-{
-    if (decoder == NULL)
-        return;
     arena_close(decoder->own);
     free(decoder->scratch);
-    free(decoder);
 }
 
-void json_begin(json_decoder *decoder, batch *into)
+static void json_begin(decoder *base)
 {
-    decoder->into = into;
+    json_decoder *decoder = (json_decoder *)base;
+
     decoder->slab = NULL;
     decoder->slab_left = 0;
 }
+
+/* ---- the format ------------------------------------------------------------------------------ */
+
+static void json_refuse(const format_options *options, const format *chosen, const place *at,
+                        struct problems *problems)
+{
+    (void)chosen;
+    if (options->json.strict)
+        problem_add(problems, at, "\"strict\" is of format: json");
+}
+
+static bool json_is_blank(const char *bytes, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] != ' ' && bytes[i] != '\t' && bytes[i] != '\r')
+            return false;
+    return true;
+}
+
+static const char *const json_endings[] = {".jsonl", ".json", ".ndjson", NULL};
+
+const format format_json = {.name = "json",
+                            .endings = json_endings,
+                            .size = sizeof(json_decoder),
+                            .refuse = json_refuse,
+                            .open = json_open,
+                            .close = json_close,
+                            .is_blank = json_is_blank,
+                            .begin = json_begin,
+                            .decode = json_decode,
+                            .infer = infer_json};

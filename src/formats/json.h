@@ -16,7 +16,8 @@
  *   timestamp        a string that timestamp_parse takes; never a number
  *   array, struct    a JSON array, a JSON object, by these same rules
  *
- * A value of another kind makes the record a bad one, or, with cast_error_null, is a null. Text
+ * A value of another kind makes the record a bad one, or, with cast_error_null, is a null. `strict`:
+ * a record that lacks a field of the schema, at any depth, or has others, is a bad one. Text
  * that is no JSON object (truncated, not UTF-8, nested deeper than JSON_DEPTH_MAX, with a NUL) is
  * always a bad record.
  *
@@ -26,35 +27,25 @@
  * remembers the key seen there last and the column it meant, and asks its hash table only when that
  * fails. Numbers are parsed exactly as text (and slower) only where a decimal column, or a number
  * in a string column, asks for it.
- *
- * Order of calls: json_open, then per batch json_begin and any number of json_decode, json_close.
- * One thread at a time.
  */
 #ifndef FRESHET_FORMATS_JSON_H
 #define FRESHET_FORMATS_JSON_H
 
-#include "base/batch.h"
+#include "declaration/declaration.h"
 
 #define JSON_DEPTH_MAX 512
 
-typedef struct json_decoder json_decoder;
+typedef struct json_options {
+    bool strict; /* a field that is missing, or not in the schema, makes the record a bad one */
+} json_options;
 
-/* `used[i]` false: column i is left null (NULL: all are used). The schema must outlive the
- * decoder. */
-freshet_code json_open(const schema *schema, const bool *used, bool cast_error_null,
-                       json_decoder **out, freshet_error *err);
-void json_close(json_decoder *decoder);
-
-/* From now on a record that lacks a field of the schema, or has others, is a bad one; of a decoder
- * that uses all columns. */
-void json_set_strict(json_decoder *decoder);
-
-/* The batch that the next records go to. */
-void json_begin(json_decoder *decoder, batch *into);
-
-/* Decodes a record into row into->n_rows, for which the columns have room, and makes n_rows one
- * more. An error with FRESHET_SKIP_ROW says why the record is bad; the row is then not there. */
-freshet_code json_decode(json_decoder *decoder, const char *raw, size_t length, freshet_error *err);
+#define JSON_OPTIONS(at)                                                                           \
+    {                                                                                              \
+        .name = "strict", .kind = OPTION_BOOLEAN, .offset = (at) + offsetof(json_options, strict), \
+        .standard = "false",                                                                       \
+        .doc = "JSON: a record that lacks a field of `schema`, or has one that is not in it, "     \
+               "goes to the dead letters."                                                         \
+    }
 
 /* True where arrays and objects in the text are nested at most JSON_DEPTH_MAX deep. */
 bool json_depth_is_fine(const char *raw, size_t length);

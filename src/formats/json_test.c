@@ -1,6 +1,6 @@
 /* json_test.c - records to columns: every rule of json.h, and what is said of a record that
  * breaks one. */
-#include "formats/json.h"
+#include "formats/format.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -18,7 +18,7 @@ typedef struct bench {
     arena *arena;
     schema schema;
     batch batch;
-    json_decoder *decoder;
+    decoder *decoder;
     freshet_error err;
     text_buffer text;
 } bench;
@@ -30,7 +30,13 @@ static bench open_as(const char *type_text, const bool *used, bool cast_error_nu
 
     assert_non_null(type);
     it.schema = (schema){.n_fields = type->n_fields, .fields = type->fields};
-    assert_int_equal(json_open(&it.schema, used, cast_error_null, &it.decoder, NULL), FRESHET_OK);
+    static const format_options options;
+    decoder like = {.format = &format_json,
+                    .options = &options,
+                    .schema = &it.schema,
+                    .used = used,
+                    .cast_error_null = cast_error_null};
+    assert_int_equal(decoder_open(&like, &it.decoder, NULL), FRESHET_OK);
     text_init(&it.text, TEXT_LIMIT_DEFAULT);
     return it;
 }
@@ -38,7 +44,7 @@ static bench open_as(const char *type_text, const bool *used, bool cast_error_nu
 static void begin(bench *it)
 {
     assert_int_equal(batch_init(&it->batch, it->arena, &it->schema, 64, NULL), FRESHET_OK);
-    json_begin(it->decoder, &it->batch);
+    decoder_begin(it->decoder, &it->batch);
 }
 
 static bench open_bench(const char *type_text)
@@ -48,7 +54,7 @@ static bench open_bench(const char *type_text)
 
 static void close_bench(bench *it)
 {
-    json_close(it->decoder);
+    decoder_close(it->decoder);
     text_release(&it->text);
     arena_close(it->arena);
 }
@@ -62,12 +68,12 @@ static const char *decode_bytes(bench *it, const char *record, size_t length)
     memcpy(exact, record, length);
     if (it->batch.columns == NULL || it->batch.n_rows == 64)
         begin(it);
-    code = json_decode(it->decoder, exact, length, &it->err);
+    code = decoder_decode(it->decoder, exact, length, &it->err);
     assert_memory_equal(exact, record, length);
     free(exact);
     text_reset(&it->text);
     if (code == FRESHET_OK) {
-        batch_row_to_json(&it->batch, it->batch.n_rows - 1, &it->text, NULL);
+        batch_row_to_json(&it->batch, it->batch.n_rows++, &it->text, NULL);
         return it->text.bytes;
     }
     assert_int_equal(code, FRESHET_FAILED);

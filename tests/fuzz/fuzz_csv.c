@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "formats/csv.h"
-#include "formats/infer.h"
+#include "formats/format.h"
 
 #define ROWS 64u
 
@@ -24,15 +23,15 @@ static void check(bool holds)
         abort();
 }
 
-static bool decode(csv_decoder *decoder, batch *batch, const char *record, size_t length,
+static bool decode(decoder *decoder, batch *batch, const char *record, size_t length,
                    text_buffer *text)
 {
     freshet_error err = {0};
     uint32_t before = batch->n_rows;
 
     text_reset(text);
-    if (csv_decode(decoder, record, length, &err) == FRESHET_OK) {
-        check(batch->n_rows == before + 1);
+    if (decoder_decode(decoder, record, length, &err) == FRESHET_OK) {
+        check(batch->n_rows++ == before);
         check(batch_row_to_json(batch, before, text, NULL) == FRESHET_OK);
         check(text_is_utf8(text->bytes, text->length));
         return true;
@@ -46,7 +45,7 @@ static bool decode(csv_decoder *decoder, batch *batch, const char *record, size_
 /* The end of the first record, in pieces of `step`. */
 static size_t end_in_pieces(const char *bytes, size_t length, size_t step)
 {
-    csv_progress progress = {0};
+    record_progress progress = {0};
 
     for (size_t at = step; at < length; at += step) {
         size_t n = csv_record_end(&progress, ',', bytes, at);
@@ -58,11 +57,11 @@ static size_t end_in_pieces(const char *bytes, size_t length, size_t step)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const csv_dialect dialect = {.delimiter = ',', .null_text = "NA"};
+    static const format_options options = {.csv = {.header = true, .null_text.value = "NA"}};
     arena *arena = arena_open();
     const type *type = type_parse(arena, types);
     schema schema = {.n_fields = type->n_fields, .fields = type->fields};
-    csv_decoder *strict, *lenient;
+    decoder *strict, *lenient, *headed;
     batch rows, loose;
     text_buffer text, other;
     infer *infer;
@@ -70,17 +69,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     text_init(&text, TEXT_LIMIT_DEFAULT);
     text_init(&other, TEXT_LIMIT_DEFAULT);
-    check(csv_open(&schema, NULL, false, &dialect, &strict, NULL) == FRESHET_OK);
-    check(csv_open(&schema, NULL, true, &dialect, &lenient, NULL) == FRESHET_OK);
+    decoder like = {.format = &format_csv, .options = &options, .schema = &schema};
+    check(decoder_open(&like, &strict, NULL) == FRESHET_OK);
+    check(decoder_open(&like, &headed, NULL) == FRESHET_OK);
+    like.cast_error_null = true;
+    check(decoder_open(&like, &lenient, NULL) == FRESHET_OK);
     check(infer_open(&infer, NULL) == FRESHET_OK);
     check(batch_init(&rows, arena, &schema, ROWS, NULL) == FRESHET_OK);
     check(batch_init(&loose, arena, &schema, ROWS, NULL) == FRESHET_OK);
-    csv_begin(strict, &rows);
-    csv_begin(lenient, &loose);
+    decoder_begin(strict, &rows);
+    decoder_begin(lenient, &loose);
     for (size_t at = 1, n = 0; at < size && n < ROWS; n++) {
         size_t left = size - at;
         char *record = malloc(left);
-        csv_progress progress = {0};
+        record_progress progress = {0};
         size_t length;
         bool taken;
         memcpy(record, data + at, left);
@@ -91,17 +93,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         taken = decode(strict, &rows, record, length, &text);
         check(decode(lenient, &loose, record, length, &other) || !taken);
         check(!taken || strcmp(text.bytes, other.bytes) == 0);
-        if (n == 0 &&
-            infer_csv_header(infer, &dialect, true, record, length, "fuzz", NULL) != FRESHET_OK)
-            csv_header(lenient, record, length, "fuzz", NULL);
-        check(infer_csv(infer, &dialect, record, length, NULL) == FRESHET_OK);
-        csv_no_header(lenient);
+        if (infer_csv(infer, &options, record, length, n == 0, "fuzz", NULL) != FRESHET_OK)
+            format_csv.header(headed, record, length, "fuzz", NULL);
         free(record);
     }
     infer_schema(infer, arena, "fuzz", &schema, NULL);
     infer_close(infer);
-    csv_close(strict);
-    csv_close(lenient);
+    decoder_close(strict);
+    decoder_close(headed);
+    decoder_close(lenient);
     text_release(&text);
     text_release(&other);
     arena_close(arena);

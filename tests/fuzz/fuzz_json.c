@@ -9,8 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "formats/infer.h"
-#include "formats/json.h"
+#include "formats/format.h"
 
 #define ROWS 64u
 
@@ -27,15 +26,15 @@ static void check(bool holds)
 }
 
 /* Decodes the record; the row as JSON in `text`, or false. */
-static bool decode(json_decoder *decoder, batch *batch, const char *record, size_t length,
+static bool decode(decoder *decoder, batch *batch, const char *record, size_t length,
                    text_buffer *text)
 {
     freshet_error err = {0};
     uint32_t before = batch->n_rows;
 
     text_reset(text);
-    if (json_decode(decoder, record, length, &err) == FRESHET_OK) {
-        check(batch->n_rows == before + 1);
+    if (decoder_decode(decoder, record, length, &err) == FRESHET_OK) {
+        check(batch->n_rows++ == before);
         check(batch_row_to_json(batch, before, text, NULL) == FRESHET_OK);
         check(text_is_utf8(text->bytes, text->length));
         return true;
@@ -51,20 +50,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena *arena = arena_open();
     const type *type = type_parse(arena, types);
     schema schema = {.n_fields = type->n_fields, .fields = type->fields};
-    json_decoder *strict, *lenient;
+    decoder *strict, *lenient;
+    static const format_options options;
     batch rows, loose;
     text_buffer text, other;
     infer *infer;
 
     text_init(&text, TEXT_LIMIT_DEFAULT);
     text_init(&other, TEXT_LIMIT_DEFAULT);
-    check(json_open(&schema, NULL, false, &strict, NULL) == FRESHET_OK);
-    check(json_open(&schema, NULL, true, &lenient, NULL) == FRESHET_OK);
+    decoder like = {.format = &format_json, .options = &options, .schema = &schema};
+    check(decoder_open(&like, &strict, NULL) == FRESHET_OK);
+    like.cast_error_null = true;
+    check(decoder_open(&like, &lenient, NULL) == FRESHET_OK);
     check(infer_open(&infer, NULL) == FRESHET_OK);
     check(batch_init(&rows, arena, &schema, ROWS, NULL) == FRESHET_OK);
     check(batch_init(&loose, arena, &schema, ROWS, NULL) == FRESHET_OK);
-    json_begin(strict, &rows);
-    json_begin(lenient, &loose);
+    decoder_begin(strict, &rows);
+    decoder_begin(lenient, &loose);
     for (size_t at = 0, n = 0; at < size && n < ROWS; n++) {
         const uint8_t *newline = memchr(data + at, '\n', size - at);
         size_t length = newline == NULL ? size - at : (size_t)(newline - data) - at;
@@ -74,15 +76,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         taken = decode(strict, &rows, record, length, &text);
         check(decode(lenient, &loose, record, length, &other) || !taken);
         check(!taken || strcmp(text.bytes, other.bytes) == 0);
-        check(infer_json(infer, record, length, NULL) == FRESHET_OK);
+        check(infer_json(infer, &options, record, length, false, "fuzz", NULL) == FRESHET_OK);
         check(memcmp(record, data + at, length) == 0);
         free(record);
         at += length + 1;
     }
     infer_schema(infer, arena, "fuzz", &schema, NULL);
     infer_close(infer);
-    json_close(strict);
-    json_close(lenient);
+    decoder_close(strict);
+    decoder_close(lenient);
     text_release(&text);
     text_release(&other);
     arena_close(arena);

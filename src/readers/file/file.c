@@ -4,18 +4,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
-#include "formats/infer.h"
 #include "readers/file/file_internal.h"
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-static const char *const format_names[] = {"auto", "json", "csv", "parquet", NULL};
 static const char *const compression_names[] = {"auto", "none", "gzip", NULL};
 
 static const option options_table[] = {
@@ -31,16 +28,17 @@ static const option options_table[] = {
      .example = "data/flights/*.jsonl"},
     {.name = "format",
      .kind = OPTION_CHOICE,
-     .offset = offsetof(file_options, format),
+     .offset = offsetof(file_options, format.choice),
      .standard = "auto",
-     .choices = format_names,
-     .doc = "`json` is one object a line. `auto` goes by the ending of the first file: `.json`, "
+     .choices = format_file_names,
+     .doc = "`json` is one object a line; `raw` is the lines as they are, one column `value`. "
+            "`auto` goes by the ending of the first file: `.json`, "
             "`.jsonl`, `.ndjson`, `.csv`, `.parquet`, each also with `.gz` behind it, and reads "
             "files with such an "
             "ending only."},
     {.name = "schema",
      .kind = OPTION_SCHEMA,
-     .offset = offsetof(file_options, schema),
+     .offset = offsetof(file_options, format.schema),
      .doc = "The columns and their types. Without it they are inferred from the first records, and "
             "there must be some when the pipeline starts. JSON and CSV fields are found by name, "
             "and those not "
@@ -48,22 +46,12 @@ static const option options_table[] = {
      .example = "{origin: string, sched_dep: timestamp, dep_delay: double}"},
     {.name = "header",
      .kind = OPTION_BOOLEAN,
-     .offset = offsetof(file_options, header),
+     .offset = offsetof(file_options, format.csv.header),
      .standard = "true",
      .doc =
          "CSV: the first record of each file names its columns. Without a header the columns are "
          "those of `schema`, in order."},
-    {.name = "delimiter",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(file_options, delimiter),
-     .standard = ",",
-     .doc = "CSV: the one character between fields; `\\t` is a tab.",
-     .example = ";"},
-    {.name = "null_text",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(file_options, null_text),
-     .doc = "CSV: an unquoted field with this text is null. By default the empty one.",
-     .example = "NA"},
+    FORMAT_OPTIONS(offsetof(file_options, format)),
     {.name = "max_record_bytes",
      .kind = OPTION_BYTES,
      .offset = offsetof(file_options, max_record_bytes),
@@ -76,54 +64,20 @@ static const option options_table[] = {
      .offset = offsetof(file_options, compression),
      .standard = "auto",
      .choices = compression_names,
-     .doc = "JSON and CSV: `auto` looks at the first bytes of each file."},
+     .doc = "All but Parquet: `auto` looks at the first bytes of each file."},
     {0},
 };
 
 static void file_check_options(void *checked, const place *at, struct problems *problems)
 {
     const file_options *options = checked;
-    const char *delimiter = options->delimiter.value;
 
-    (void)at;
-    if (delimiter != NULL && strcmp(delimiter, "\\t") != 0 &&
-        (strlen(delimiter) != 1 || strchr("\"\r\n", delimiter[0]) != NULL ||
-         (unsigned char)delimiter[0] >= 0x80))
-        problem_add(problems, &options->delimiter.at,
-                    "delimiter \"%s\": it must be one ASCII character, and no quote or line break",
-                    delimiter);
+    format_check(format_of_file(options->format.choice), &options->format, at, problems);
     if (options->path.value != NULL && options->path.value[0] == '\0')
         problem_add(problems, &options->path.at, "path: it is empty; name a file or a folder");
 }
 
 /* ---- formats --------------------------------------------------------------------------------- */
-
-static bool ends_in(const char *text, size_t length, const char *ending)
-{
-    size_t n = strlen(ending);
-
-    return length >= n && strncasecmp(text + length - n, ending, n) == 0;
-}
-
-file_format file_format_of(const char *path)
-{
-    static const struct {
-        const char *ending;
-        file_format format;
-    } endings[] = {{".jsonl", FORMAT_JSON},
-                   {".json", FORMAT_JSON},
-                   {".ndjson", FORMAT_JSON},
-                   {".csv", FORMAT_CSV},
-                   {".parquet", FORMAT_PARQUET}};
-    size_t length = strlen(path);
-
-    if (ends_in(path, length, ".gz"))
-        length -= 3;
-    for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
-        if (ends_in(path, length, endings[i].ending))
-            return endings[i].format;
-    return FORMAT_AUTO;
-}
 
 /* `format`, or what the path says, or what the first file that says something says. */
 static freshet_code choose_format(file_reader *reader, const file_listing *listing,
@@ -131,13 +85,13 @@ static freshet_code choose_format(file_reader *reader, const file_listing *listi
 {
     const file_options *options = reader->base.options;
 
-    reader->format_is_declared = options->format != FORMAT_AUTO;
-    reader->format = (file_format)options->format;
-    if (reader->format == FORMAT_AUTO)
-        reader->format = file_format_of(reader->path);
-    for (uint32_t i = 0; i < listing->n && reader->format == FORMAT_AUTO; i++)
-        reader->format = file_format_of(listing->items[i].path);
-    if (reader->format != FORMAT_AUTO)
+    reader->format = format_of_file(options->format.choice);
+    reader->format_is_declared = reader->format != NULL;
+    if (reader->format == NULL)
+        reader->format = format_of_path(reader->path);
+    for (uint32_t i = 0; i < listing->n && reader->format == NULL; i++)
+        reader->format = format_of_path(listing->items[i].path);
+    if (reader->format != NULL)
         return FRESHET_OK;
     if (listing->n == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
@@ -154,7 +108,7 @@ bool file_is_gzip(const file_reader *reader, int fd)
 {
     const file_options *options = reader->base.options;
 
-    if (reader->format == FORMAT_PARQUET || options->compression == COMPRESSION_NONE)
+    if (file_is_whole(reader) || options->compression == COMPRESSION_NONE)
         return false;
     return options->compression == COMPRESSION_GZIP || lines_is_gzip(fd);
 }
@@ -165,34 +119,22 @@ typedef struct sampling {
     file_reader *reader;
     infer *infer;
     lines *lines;
-    bool has_header;
     freshet_error *err;
 } sampling;
 
-static freshet_code sample_record(sampling *sampling, const record *record, const char *path)
+static freshet_code sample_record(sampling *sampling, const record *record, bool first,
+                                  const char *path)
 {
-    file_reader *reader = sampling->reader;
-    const file_options *options = reader->base.options;
+    const file_options *options = sampling->reader->base.options;
 
     if (record->state != RECORD_WHOLE)
         return FRESHET_OK;
-    if (reader->format == FORMAT_JSON)
-        return infer_json(sampling->infer, record->bytes, record->length, sampling->err);
-    if (!sampling->has_header) {
-        freshet_code code = infer_csv_header(sampling->infer, &reader->dialect, options->header,
-                                             record->bytes, record->length, path, sampling->err);
-        sampling->has_header = true;
-        if (code != FRESHET_OK || options->header)
-            return code;
-    }
-    return infer_csv(sampling->infer, &reader->dialect, record->bytes, record->length,
-                     sampling->err);
+    return sampling->reader->format->infer(sampling->infer, &options->format, record->bytes,
+                                           record->length, first, path, sampling->err);
 }
 
 static freshet_code sample_lines(sampling *sampling, const char *path)
 {
-    bool skip = sampling->reader->format == FORMAT_CSV && sampling->has_header &&
-                ((const file_options *)sampling->reader->base.options)->header;
     freshet_code code = FRESHET_OK;
 
     for (uint32_t n = 0; code == FRESHET_OK && n < INFER_RECORDS_MAX &&
@@ -200,18 +142,10 @@ static freshet_code sample_lines(sampling *sampling, const char *path)
         record record;
         lines_begin(sampling->lines);
         code = lines_next(sampling->lines, &record, sampling->err);
-        if (code == FRESHET_END) {
-            if (!lines_tail(sampling->lines, &record))
-                break;
-            code = skip ? FRESHET_OK : sample_record(sampling, &record, path);
-            break;
-        }
-        if (code != FRESHET_OK || record.length == 0)
-            continue;
-        if (!skip) /* a file's header */
-            code = sample_record(sampling, &record, path);
-        skip = false;
-        n++;
+        if (code == FRESHET_END && lines_tail(sampling->lines, &record))
+            return sample_record(sampling, &record, n == 0, path);
+        if (code == FRESHET_OK && record.length > 0)
+            code = sample_record(sampling, &record, n++ == 0, path);
     }
     return code == FRESHET_END ? FRESHET_OK : code;
 }
@@ -235,8 +169,8 @@ static freshet_code sample_file(sampling *sampling, const char *path)
 static freshet_code open_lines(file_reader *reader, lines **out, freshet_error *err)
 {
     const file_options *options = reader->base.options;
-    lines_options settings = {.csv = reader->format == FORMAT_CSV,
-                              .delimiter = reader->dialect.delimiter,
+    lines_options settings = {.format = reader->format,
+                              .options = &options->format,
                               .record_bytes_max = options->max_record_bytes > 0
                                                       ? options->max_record_bytes
                                                       : FILE_RECORD_BYTES_DEFAULT};
@@ -244,8 +178,8 @@ static freshet_code open_lines(file_reader *reader, lines **out, freshet_error *
     return lines_open(&settings, out, err);
 }
 
-static freshet_code infer_from_text(file_reader *reader, const file_listing *listing,
-                                    freshet_error *err)
+static freshet_code infer_from_lines(file_reader *reader, const file_listing *listing,
+                                     freshet_error *err)
 {
     sampling sampling = {.reader = reader, .err = err};
     uint32_t sampled = 0;
@@ -258,11 +192,6 @@ static freshet_code infer_from_text(file_reader *reader, const file_listing *lis
             code = sample_file(&sampling, listing->items[i].path);
             sampled++;
         }
-    if (code == FRESHET_OK && reader->format == FORMAT_CSV && !sampling.has_header)
-        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "There is no record yet to infer the columns from in \"%s\"; declare "
-                         "schema.",
-                         reader->path);
     if (code == FRESHET_OK)
         code =
             infer_schema(sampling.infer, reader->base.arena, reader->at, &reader->base.schema, err);
@@ -271,25 +200,27 @@ static freshet_code infer_from_text(file_reader *reader, const file_listing *lis
     return code;
 }
 
-static freshet_code infer_from_parquet(file_reader *reader, const char *path, freshet_error *err)
+/* The decoder's schema and used columns are set by the time it reads. */
+static freshet_code open_decoder(file_reader *reader, freshet_error *err)
 {
-    arena *arena = reader->base.arena;
-    const char *relation = scan_parquet(arena, path, false);
-    freshet_error problem = {0};
-    freshet_code code = FRESHET_OK;
+    const file_options *options = reader->base.options;
+    decoder like = {.format = reader->format,
+                    .options = &options->format,
+                    .schema = &reader->base.schema,
+                    .used = reader->base.used,
+                    .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL};
 
-    if (relation == NULL)
-        return error_memory(err, "describing a Parquet file");
-    if (reader->scan == NULL)
-        code = scan_open(&reader->scan, err);
-    if (code != FRESHET_OK)
-        return code;
-    code = scan_describe(reader->scan, relation, arena, &reader->base.schema, &problem);
-    if (code == FRESHET_OK || code == FRESHET_NO_MEMORY)
-        return code == FRESHET_OK ? code : error_memory(err, "describing a Parquet file");
-    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
-                     "The columns of \"%s\" cannot be read as those of a Parquet file: %s", path,
-                     problem.text);
+    return decoder_open(&like, &reader->decoder, err);
+}
+
+static freshet_code infer_from_file(file_reader *reader, const char *path, freshet_error *err)
+{
+    freshet_code code = reader->decoder == NULL ? open_decoder(reader, err) : FRESHET_OK;
+
+    return code == FRESHET_OK
+               ? reader->format->describe_file(reader->decoder, path, reader->base.arena,
+                                               &reader->base.schema, err)
+               : code;
 }
 
 static freshet_code infer_columns(file_reader *reader, const file_listing *listing,
@@ -300,9 +231,9 @@ static freshet_code infer_columns(file_reader *reader, const file_listing *listi
             err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
             "There is no file at \"%s\" yet to infer the columns from; declare schema.",
             reader->path);
-    if (reader->format == FORMAT_PARQUET)
-        return infer_from_parquet(reader, listing->items[0].path, err);
-    return infer_from_text(reader, listing, err);
+    if (file_is_whole(reader))
+        return infer_from_file(reader, listing->items[0].path, err);
+    return infer_from_lines(reader, listing, err);
 }
 
 /* A batch needs its files; an empty folder or pattern is an empty table where the schema is
@@ -333,17 +264,14 @@ static void set_place(file_reader *reader)
         strncpy(reader->at, reader->path, sizeof(reader->at) - 1);
 }
 
-/* What CSV cannot hold is said before anything is opened. */
-static freshet_code file_check_columns(file_reader *reader, freshet_error *err)
+/* The columns that the options say, if any. */
+static freshet_code describe_declared(file_reader *reader, freshet_error *err)
 {
-    csv_decoder *decoder = NULL;
+    const file_options *options = reader->base.options;
     freshet_error problem = {0};
-    freshet_code code;
+    freshet_code code = format_describe(reader->format, &options->format, "value",
+                                        reader->base.arena, &reader->base.schema, &problem);
 
-    if (reader->format != FORMAT_CSV)
-        return FRESHET_OK;
-    code = csv_open(&reader->base.schema, NULL, false, &reader->dialect, &decoder, &problem);
-    csv_close(decoder);
     return code == FRESHET_OK ? code
                               : error_set(err, code, problem.then, reader->at, "%s", problem.text);
 }
@@ -363,11 +291,6 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         return error_memory(err, "describing files");
     }
     set_place(reader);
-    reader->dialect.null_text = options->null_text.value == NULL ? "" : options->null_text.value;
-    reader->dialect.delimiter = ',';
-    if (options->delimiter.value != NULL)
-        reader->dialect.delimiter =
-            strcmp(options->delimiter.value, "\\t") == 0 ? '\t' : options->delimiter.value[0];
     code = file_list(scratch, reader->path, NULL, &listing, err);
     if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream)
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
@@ -379,50 +302,28 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         code = choose_format(reader, &listing, err);
     if (code == FRESHET_OK)
         code = file_list_wanted(reader, scratch, NULL, &listing, err);
-    if (code == FRESHET_OK && options->schema.value.n_fields > 0)
-        base->schema = options->schema.value;
-    else if (code == FRESHET_OK)
-        code = infer_columns(reader, &listing, err);
     if (code == FRESHET_OK)
-        code = file_check_columns(reader, err);
+        code = describe_declared(reader, err);
+    if (code == FRESHET_OK && base->schema.n_fields == 0)
+        code = infer_columns(reader, &listing, err);
     arena_close(scratch);
     return code;
 }
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-static freshet_code open_decoder(file_reader *reader, freshet_error *err)
-{
-    bool nulls = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL;
-    freshet_code code;
-
-    if (reader->format == FORMAT_PARQUET)
-        return reader->scan == NULL ? scan_open(&reader->scan, err) : FRESHET_OK;
-    code = open_lines(reader, &reader->lines, err);
-    if (code != FRESHET_OK)
-        return code;
-    if (reader->format == FORMAT_JSON)
-        return json_open(&reader->base.schema, reader->base.used, nulls, &reader->json, err);
-    return csv_open(&reader->base.schema, reader->base.used, nulls, &reader->dialect, &reader->csv,
-                    err);
-}
-
 static void file_close(freshet_reader *base)
 {
     file_reader *reader = (file_reader *)base;
 
     lines_close(reader->lines);
-    json_close(reader->json);
-    csv_close(reader->csv);
-    scan_close(reader->scan);
+    decoder_close(reader->decoder);
     file_watch_close(reader->watch);
     track_close(reader->track);
     arena_close(reader->scratch);
     free(reader->queue);
     reader->lines = NULL; /* it may be opened again */
-    reader->json = NULL;
-    reader->csv = NULL;
-    reader->scan = NULL;
+    reader->decoder = NULL;
     reader->watch = NULL;
     reader->track = NULL;
     reader->scratch = NULL;
@@ -435,11 +336,15 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
                               freshet_error *err)
 {
     file_reader *reader = (file_reader *)base;
-    freshet_code code = open_decoder(reader, err);
+    freshet_code code = reader->decoder == NULL ? open_decoder(reader, err) : FRESHET_OK;
 
     reader->lines_of = FILE_NONE;
     reader->header_of = FILE_NONE;
-    reader->scan_of = FILE_NONE;
+    reader->whole_of = FILE_NONE;
+    if (code == FRESHET_OK)
+        reader->decoder->used = base->used; /* describe may have made it */
+    if (code == FRESHET_OK && !file_is_whole(reader))
+        code = open_lines(reader, &reader->lines, err);
     if (base->idle_us == 0)
         base->idle_us = FILE_LIST_EVERY_US;
     if (code == FRESHET_OK)
@@ -516,7 +421,7 @@ static int64_t file_lag(const freshet_reader *base)
     for (uint32_t i = 0; i < reader->queue_n; i++) {
         uint32_t index = reader->queue[(reader->queue_head + i) % reader->queue_capacity];
         const tracked_file *file = track_file(reader->track, index);
-        if (reader->format == FORMAT_PARQUET || file->is_gzip)
+        if (file_is_whole(reader) || file->is_gzip)
             sum += file->size;
         else if (file->size > file->offset)
             sum += file->size - file->offset;
@@ -544,14 +449,16 @@ static bool file_changed(freshet_reader *base)
 }
 
 const reader_ops file_reader_ops = {
-    .block = {.name = "file",
-              .title = "Reader: file",
-              .doc = "JSON lines, CSV or Parquet files, plain or gzip. As a stream, the files that "
-                     "are there, "
-                     "then new ones, and what is added to JSON and CSV files, by whole lines.",
-              .options = options_table,
-              .size = sizeof(file_options),
-              .check = file_check_options},
+    .block =
+        {.name = "file",
+         .title = "Reader: file",
+         .doc =
+             "JSON lines, CSV, plain lines or Parquet, plain or gzip. As a stream, the files that "
+             "are there, "
+             "then new ones, and what is added to them, by whole lines (not to Parquet).",
+         .options = options_table,
+         .size = sizeof(file_options),
+         .check = file_check_options},
     .size = sizeof(file_reader),
     .describe = file_describe,
     .open = file_open,

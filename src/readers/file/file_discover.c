@@ -158,10 +158,10 @@ freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *wat
     freshet_code code = file_list(arena, reader->path, watch, out, err);
     uint32_t kept = 0;
 
-    if (code != FRESHET_OK || reader->format_is_declared || reader->format == FORMAT_AUTO)
+    if (code != FRESHET_OK || reader->format_is_declared || reader->format == NULL)
         return code;
     for (uint32_t i = 0; i < out->n; i++) {
-        if (file_format_of(out->items[i].path) == reader->format || out->n == 1) {
+        if (format_of_path(out->items[i].path) == reader->format || out->n == 1) {
             out->items[kept++] = out->items[i];
         } else if (!reader->said_ignored) {
             reader->said_ignored = true;
@@ -328,7 +328,7 @@ static freshet_code note_news(file_reader *reader, listed_file *files, uint32_t 
 
 static bool discover_is_wanted(const file_reader *reader, const char *path)
 {
-    return reader->format_is_declared || file_format_of(path) == reader->format ||
+    return reader->format_is_declared || format_of_path(path) == reader->format ||
            strcmp(path, reader->path) == 0;
 }
 

@@ -10,7 +10,7 @@ static rig *follow(const char *name, const char *schema)
 
     rig->mode = READ_FOLLOW;
     rig->block.stream = true;
-    rig->options.format = FORMAT_JSON;
+    rig_format(rig, "json");
     rig_schema(rig, schema);
     return rig;
 }
@@ -93,7 +93,7 @@ static void random_pieces_give_the_whole(void **state)
         rig *rig = follow("", "n: bigint, s: string");
         text_buffer file, wanted;
         size_t at = 0;
-        rig->options.format = csv ? FORMAT_CSV : FORMAT_JSON;
+        rig_format(rig, csv ? "csv" : "json");
         text_init(&file, TEXT_LIMIT_DEFAULT);
         text_init(&wanted, TEXT_LIMIT_DEFAULT);
         if (csv)
@@ -229,7 +229,7 @@ static void a_new_file_with_an_old_inode_is_new(void **state)
     rig *rig = follow("", "n: bigint");
 
     (void)state;
-    rig->options.format = FORMAT_CSV;
+    rig_format(rig, "csv");
     for (int i = 0; i < 5; i++) {
         rig_write(rig, "a", "n\n1\n");
         if (i == 0)
@@ -481,7 +481,7 @@ static void a_csv_header_may_come_late(void **state)
     rig *rig = follow("", "n: bigint");
 
     (void)state;
-    rig->options.format = FORMAT_CSV;
+    rig_format(rig, "csv");
     rig_write(rig, "a", "");
     rig_open(rig);
     settle(rig);

@@ -12,9 +12,6 @@
 #ifndef FRESHET_READERS_FILE_FILE_INTERNAL_H
 #define FRESHET_READERS_FILE_FILE_INTERNAL_H
 
-#include "formats/csv.h"
-#include "formats/json.h"
-#include "formats/scan.h"
 #include "readers/file/file.h"
 #include "readers/file/file_lines.h"
 #include "readers/file/file_track.h"
@@ -31,10 +28,9 @@
 typedef struct file_reader {
     struct freshet_reader base;
     const char *path;
-    char at[232]; /* the place of the path in the declaration, for errors */
-    file_format format;
+    char at[232];         /* the place of the path in the declaration, for errors */
+    const format *format; /* NULL: not known yet */
     bool format_is_declared;
-    csv_dialect dialect;
 
     file_track *track;
     file_watch *watch;
@@ -55,13 +51,17 @@ typedef struct file_reader {
     uint32_t n_open;
 
     uint32_t lines_of;  /* the file that `lines` is in, or FILE_NONE */
-    uint32_t header_of; /* the file whose header `csv` has */
-    uint32_t scan_of;   /* the file that `scan` is in */
+    uint32_t header_of; /* the file whose header the decoder has */
+    uint32_t whole_of;  /* the file that the decoder, of a format of files, is in */
     lines *lines;
-    json_decoder *json;
-    csv_decoder *csv;
-    scan *scan;
+    decoder *decoder;
 } file_reader;
+
+/* Is the format one of whole files, as Parquet? Else its records are read line by line. */
+static inline bool file_is_whole(const file_reader *reader)
+{
+    return reader->format != NULL && reader->format->start != NULL;
+}
 
 /* ---- file.c ---- */
 

@@ -11,7 +11,6 @@
 
 #include "base/error.h"
 #include "base/os.h"
-#include "formats/csv.h"
 
 #define INPUT_BYTES ((size_t)256 << 10) /* of compressed bytes read at once */
 #define ROOM_LEAST ((size_t)64 << 10)   /* with less, a new block is taken */
@@ -43,8 +42,8 @@ struct lines {
     size_t start, filled; /* in current */
     bool current_has_given;
     int64_t offset; /* of the byte at start */
-    csv_progress progress;
-    size_t searched; /* bytes behind start that hold no newline (not CSV) */
+    record_progress progress;
+    size_t searched; /* bytes behind start that hold no newline, where it ends records */
     int fd;
     const char *path;
     bool is_gzip;
@@ -252,7 +251,7 @@ bool lines_is_gzip(int fd)
 
 static void forget_record(lines *lines)
 {
-    lines->progress = (csv_progress){0};
+    lines->progress = (record_progress){0};
     lines->searched = 0;
     lines->skipping = false;
     lines->skipped = 0;
@@ -316,20 +315,21 @@ static size_t find_end(lines *lines)
     size_t length = lines->filled - lines->start;
     const char *newline;
 
-    if (lines->options.csv && !lines->skipping)
-        return csv_record_end(&lines->progress, lines->options.delimiter, bytes, length);
+    const format *format = lines->options.format;
+    if (format->record_end != NULL && !lines->skipping)
+        return format->record_end(lines->options.options, &lines->progress, bytes, length);
     newline = memchr(bytes + lines->searched, '\n', length - lines->searched);
     lines->searched = length;
     return newline == NULL ? 0 : (size_t)(newline - bytes) + 1;
 }
 
-/* A CSV record without an end in sight: its first line, where it has more than one. */
+/* A record of several lines without an end in sight: its first line, where it has more than one. */
 static size_t first_line(const lines *lines)
 {
     const char *bytes = lines->current->bytes + lines->start;
     const char *newline = memchr(bytes, '\n', lines->filled - lines->start);
 
-    return !lines->options.csv || lines->skipping || newline == NULL
+    return lines->options.format->record_end == NULL || lines->skipping || newline == NULL
                ? 0
                : (size_t)(newline - bytes) + 1;
 }
@@ -391,7 +391,8 @@ bool lines_tail(const lines *lines, record *out)
                     .length = part,
                     .offset = lines->offset,
                     .size = (int64_t)part};
-    if (lines->options.csv && csv_in_quotes(&lines->progress)) {
+    if (lines->options.format->in_quotes != NULL &&
+        lines->options.format->in_quotes(&lines->progress)) {
         size_t line = first_line(lines);
         if (line > 0) {
             out->length = line - 1;

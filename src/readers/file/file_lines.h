@@ -12,8 +12,8 @@
  * behind the last newline can be had by lines_tail.
  *
  * A record longer than `record_bytes_max` is given as RECORD_TOO_LONG with its beginning, once its
- * end was found; what lies between is not kept. A CSV record that becomes too long, or ends with
- * the file, because a quote is not closed is given as RECORD_OPEN_QUOTE: its first line; reading
+ * end was found; what lies between is not kept. A record that becomes too long, or ends with
+ * the file, because a quote is not closed (CSV), is given as RECORD_OPEN_QUOTE: its first line; reading
  * goes on with the next.
  *
  * Offsets count bytes; in a gzip file, bytes of what it holds. A byte order mark at the beginning
@@ -25,7 +25,7 @@
 #ifndef FRESHET_READERS_FILE_FILE_LINES_H
 #define FRESHET_READERS_FILE_FILE_LINES_H
 
-#include <freshet/freshet.h>
+#include "formats/format.h"
 
 #define LINES_BLOCK_BYTES ((size_t)1 << 20)
 #define LINES_SHOWN_BYTES_MAX 4096 /* of a record that is too long */
@@ -41,8 +41,8 @@ typedef struct record {
 } record;
 
 typedef struct lines_options {
-    bool csv; /* newlines in quotes do not end a record */
-    char delimiter;
+    const format *format;          /* says where records end, */
+    const format_options *options; /* by its options */
     int64_t record_bytes_max;
 } lines_options;
 

@@ -58,7 +58,7 @@ static void a_declared_schema_casts(void **state)
     field fields[] = {{"n", type_simple(TYPE_DOUBLE)},
                       {"s", type_simple(TYPE_BIGINT)},
                       {"d'q", type_simple(TYPE_DOUBLE)}};
-    rig->options.schema.value = (schema){.n_fields = 3, .fields = fields};
+    rig->options.format.schema.value = (schema){.n_fields = 3, .fields = fields};
     rig->used = used;
     rig_read(rig);
     rig_expect(rig, "{\"n\":1.0,\"s\":null,\"d'q\":1.5}\n{\"n\":3.0,\"s\":null,\"d'q\":2.0}\n");

@@ -12,7 +12,7 @@ static void rate_of(bool csv)
     text_buffer text;
     int64_t best_us = INT64_MAX;
 
-    rig->options.format = csv ? FORMAT_CSV : FORMAT_JSON;
+    rig_format(rig, csv ? "csv" : "json");
     rig_schema(rig, "id: bigint, user: string, ts: timestamp, amount: double, country: string");
     text_init(&text, TEXT_LIMIT_DEFAULT);
     text_append_c(&text, csv ? "id,user,ts,amount,country\n" : "");

@@ -9,60 +9,19 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "formats/cell.h"
 #include "readers/file/file_internal.h"
+#include "readers/polling.h"
 
 #define ROWS_FIRST 2048u
-
-typedef struct polling {
-    file_reader *reader;
-    batch *into;
-    rejects *rejects;
-    uint32_t first_row; /* of this poll */
-    uint32_t first_reject;
-    uint32_t max_rows;
-    size_t max_bytes;
-    size_t bytes;      /* of records so far */
-    uint32_t capacity; /* rows that columns and origins have room for */
-    freshet_error *err;
-} polling;
 
 static const char *id_of(const file_reader *reader)
 {
     return reader->base.block->id.value;
 }
 
-static bool file_is_full(const polling *polling)
+static file_reader *reader_of(const polling *polling)
 {
-    uint32_t rows = polling->into->n_rows - polling->first_row;
-    uint32_t bad = polling->rejects->n - polling->first_reject;
-
-    return rows + bad >= polling->max_rows || polling->bytes >= polling->max_bytes;
-}
-
-static bool has_given(const polling *polling)
-{
-    return polling->into->n_rows > polling->first_row ||
-           polling->rejects->n > polling->first_reject;
-}
-
-/* Room for one more row. */
-static freshet_code reserve(polling *polling)
-{
-    batch *into = polling->into;
-    uint32_t capacity = polling->capacity;
-
-    if (into->n_rows < capacity)
-        return FRESHET_OK;
-    capacity = capacity < ROWS_FIRST / 2 ? ROWS_FIRST : capacity * 2;
-    if (polling->max_rows < BATCH_ROWS_MAX && capacity > polling->first_row + polling->max_rows)
-        capacity = polling->first_row + polling->max_rows;
-    if (capacity <= into->n_rows)
-        capacity = into->n_rows + 1;
-    freshet_code code = batch_reserve(into, capacity, "reading files", polling->err);
-    if (code == FRESHET_OK)
-        polling->capacity = capacity;
-    return code;
+    return (file_reader *)polling->reader;
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -70,34 +29,12 @@ static freshet_code reserve(polling *polling)
 static freshet_code add_reject(polling *polling, uint32_t index, const record *record,
                                const char *reason)
 {
-    reject bad = {.reader = id_of(polling->reader),
-                  .partition = track_file(polling->reader->track, index)->path,
+    reject bad = {.partition = track_file(reader_of(polling)->track, index)->path,
                   .offset = record->offset,
                   .raw = record->bytes,
                   .raw_length = record->length};
 
-    bad.partition = arena_text(polling->rejects->arena, bad.partition);
-    if (bad.partition == NULL || !rejects_add(polling->rejects, &bad, "%s", reason))
-        return error_memory(polling->err, "noting a bad record");
-    return FRESHET_OK;
-}
-
-/* Blank lines are no records. In CSV blanks may be fields. */
-static bool file_is_blank(const record *record, file_format format)
-{
-    if (format == FORMAT_CSV)
-        return record->length == 0;
-    for (size_t i = 0; i < record->length; i++)
-        if (record->bytes[i] != ' ' && record->bytes[i] != '\t' && record->bytes[i] != '\r')
-            return false;
-    return true;
-}
-
-static freshet_code file_decode(file_reader *reader, const record *record, freshet_error *err)
-{
-    if (reader->format == FORMAT_JSON)
-        return json_decode(reader->json, record->bytes, record->length, err);
-    return csv_decode(reader->csv, record->bytes, record->length, err);
+    return polling_refuse(polling, &bad, "", reason);
 }
 
 static freshet_code reject_state(polling *polling, uint32_t index, const record *record)
@@ -112,7 +49,7 @@ static freshet_code reject_state(polling *polling, uint32_t index, const record 
              "The record has %lld bytes, more than max_record_bytes (%lld); only its beginning is "
              "kept here.",
              (long long)record->size,
-             (long long)((const file_options *)polling->reader->base.options)->max_record_bytes);
+             (long long)((const file_options *)polling->reader->options)->max_record_bytes);
     return add_reject(polling, index, record, reason);
 }
 
@@ -121,24 +58,25 @@ static freshet_code reject_state(polling *polling, uint32_t index, const record 
 static freshet_code take_record(polling *polling, uint32_t index, const record *record,
                                 bool lenient)
 {
+    const format *format = reader_of(polling)->format;
     batch *into = polling->into;
     freshet_error problem;
     freshet_code code;
 
     if (record->state != RECORD_WHOLE)
         return lenient ? FRESHET_END : reject_state(polling, index, record);
-    if (file_is_blank(record, polling->reader->format))
+    if (format->is_blank != NULL && format->is_blank(record->bytes, record->length))
         return FRESHET_OK;
-    code = reserve(polling);
+    code = polling_reserve(polling, ROWS_FIRST);
     if (code != FRESHET_OK)
         return code;
-    code = file_decode(polling->reader, record, &problem);
+    code = decoder_decode(reader_of(polling)->decoder, record->bytes, record->length, &problem);
     if (code == FRESHET_OK) {
-        into->origins[into->n_rows - 1] = (origin){.raw = record->bytes,
-                                                   .raw_length = (uint32_t)record->length,
-                                                   .partition = index,
-                                                   .offset = record->offset,
-                                                   .length = (uint32_t)record->size};
+        into->origins[into->n_rows++] = (origin){.raw = record->bytes,
+                                                 .raw_length = (uint32_t)record->length,
+                                                 .partition = index,
+                                                 .offset = record->offset,
+                                                 .length = (uint32_t)record->size};
         return FRESHET_OK;
     }
     if (problem.then == FRESHET_SKIP_ROW)
@@ -154,7 +92,7 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
  * where it is. */
 static freshet_code take_last(polling *polling, uint32_t index, tracked_file *file)
 {
-    file_reader *reader = polling->reader;
+    file_reader *reader = reader_of(polling);
     bool lenient = reader->base.block->stream;
     freshet_code code = FRESHET_OK;
     record tail;
@@ -169,7 +107,7 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
                 file->path);
         return FRESHET_OK;
     }
-    while (code == FRESHET_OK && !file_is_full(polling) && lines_tail(reader->lines, &tail)) {
+    while (code == FRESHET_OK && polling_left(polling) > 0 && lines_tail(reader->lines, &tail)) {
         code = take_record(polling, index, &tail, lenient);
         if (code == FRESHET_END) {
             log_say(LOG_WARNING, id_of(reader),
@@ -198,9 +136,9 @@ static bool is_past_open(const file_reader *reader, const tracked_file *file)
 /* Decodes records until the file ends (FRESHET_END) or the batch is full (FRESHET_OK). */
 static freshet_code read_records(polling *polling, uint32_t index, tracked_file *file)
 {
-    file_reader *reader = polling->reader;
+    file_reader *reader = reader_of(polling);
 
-    while (!file_is_full(polling)) {
+    while (polling_left(polling) > 0) {
         record record;
         freshet_code code;
         if (is_past_open(reader, file))
@@ -217,10 +155,10 @@ static freshet_code read_records(polling *polling, uint32_t index, tracked_file 
     return FRESHET_OK;
 }
 
-/* The header of a CSV file, which is its first record. FRESHET_END: it is not there yet. */
+/* The header of a file, which is its first record. FRESHET_END: it is not there yet. */
 static freshet_code read_header(polling *polling, uint32_t index, tracked_file *file)
 {
-    file_reader *reader = polling->reader;
+    file_reader *reader = reader_of(polling);
     freshet_code code;
     record header;
 
@@ -239,7 +177,8 @@ static freshet_code read_header(polling *polling, uint32_t index, tracked_file *
         return error_set(polling->err, FRESHET_FAILED, FRESHET_STOP, file->path,
                          "The header does not end: a quote is not closed, or it is longer than "
                          "max_record_bytes.");
-    code = csv_header(reader->csv, header.bytes, header.length, file->path, polling->err);
+    code = reader->format->header(reader->decoder, header.bytes, header.length, file->path,
+                                  polling->err);
     if (code != FRESHET_OK)
         return code;
     reader->header_of = index;
@@ -253,13 +192,12 @@ static freshet_code read_header(polling *polling, uint32_t index, tracked_file *
 /* Gets `lines` to the file's next record. FRESHET_END: there is nothing to read yet. */
 static freshet_code set_up_lines(polling *polling, uint32_t index, tracked_file *file)
 {
-    file_reader *reader = polling->reader;
-    const file_options *options = reader->base.options;
+    file_reader *reader = reader_of(polling);
     freshet_code code = FRESHET_OK;
 
     if (file->size == 0)
         return FRESHET_END;
-    if (reader->format == FORMAT_CSV && options->header && reader->header_of != index)
+    if (reader->decoder->wants_header && reader->header_of != index)
         code = read_header(polling, index, file);
     if (code != FRESHET_OK)
         return code;
@@ -283,13 +221,13 @@ static freshet_code read_text(polling *polling, uint32_t index, tracked_file *fi
         code = read_records(polling, index, file);
     if (code != FRESHET_END)
         return code;
-    if (polling->reader->base.mode != READ_ALL || polling->reader->lines_of != index)
+    if (polling->reader->mode != READ_ALL || reader_of(polling)->lines_of != index)
         return FRESHET_END;
-    while (!is_past_open(polling->reader,
+    while (!is_past_open(reader_of(polling),
                          file)) { /* a tail that was several lines is read anew behind the first */
         int64_t before = file->offset;
         code = take_last(polling, index, file);
-        if (code != FRESHET_OK || file_is_full(polling))
+        if (code != FRESHET_OK || polling_left(polling) == 0)
             return code;
         if (file->offset == before)
             return FRESHET_END;
@@ -300,43 +238,30 @@ static freshet_code read_text(polling *polling, uint32_t index, tracked_file *fi
     return FRESHET_END;
 }
 
-static freshet_code read_parquet(polling *polling, uint32_t index, tracked_file *file)
+static freshet_code read_whole(polling *polling, uint32_t index, tracked_file *file)
 {
-    file_reader *reader = polling->reader;
+    file_reader *reader = reader_of(polling);
+    const format *format = reader->format;
     scan_place where = {.reader = id_of(reader), .label = file->path, .partition = index};
     freshet_code code = FRESHET_OK;
 
-    if (reader->scan_of != index) {
-        arena *scratch = arena_open();
-        scan_options options = {
-            .relation = scratch == NULL ? NULL : scan_parquet(scratch, file->path, true),
-            .row_number = "file_row_number",
-            .first = file->offset,
-            .schema = &reader->base.schema,
-            .used = reader->base.used,
-            .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL,
-            .at = file->path};
-        scan_stop(reader->scan);
-        reader->scan_of = FILE_NONE;
-        code = options.relation == NULL ? error_memory(polling->err, "reading a Parquet file")
-                                        : scan_start(reader->scan, &options, polling->err);
-        arena_close(scratch);
+    if (reader->whole_of != index) {
+        reader->whole_of = FILE_NONE;
+        code = format->start(reader->decoder, file->path, file->offset, polling->err);
         if (code == FRESHET_OK)
-            reader->scan_of = index;
+            reader->whole_of = index;
     }
-    while (code == FRESHET_OK && !file_is_full(polling)) {
-        uint32_t given = polling->into->n_rows - polling->first_row + polling->rejects->n -
-                         polling->first_reject;
+    while (code == FRESHET_OK && polling_left(polling) > 0) {
         uint32_t before = polling->into->n_rows;
-        code = scan_read(reader->scan, polling->into, polling->max_rows - given, &where,
-                         polling->rejects, &file->offset, polling->err);
-        polling->bytes += (size_t)(polling->into->n_rows - before) * 64;
+        code = format->read(reader->decoder, polling->into, polling_left(polling), &where,
+                            polling->rejects, &file->offset, polling->err);
+        polling->bytes += (size_t)(polling->into->n_rows - before) * POLLING_ROW_BYTES;
         file->moved = true;
     }
     if (code == FRESHET_END)
-        scan_stop(reader->scan);
+        format->stop(reader->decoder);
     if (code != FRESHET_OK)
-        reader->scan_of = FILE_NONE;
+        reader->whole_of = FILE_NONE;
     return code;
 }
 
@@ -352,18 +277,18 @@ static void set_finished(file_reader *reader, uint32_t index, tracked_file *file
         log_say(LOG_INFO, id_of(reader), "%s can be read.", file->path);
     }
     file_queue_take(reader);
-    if (file->finished || reader->format == FORMAT_PARQUET)
+    if (file->finished || file_is_whole(reader))
         file_descriptor_close(reader, index);
 }
 
 static freshet_code open_file(polling *polling, uint32_t index, tracked_file *file)
 {
-    file_reader *reader = polling->reader;
+    file_reader *reader = reader_of(polling);
     freshet_code code = file_descriptor(reader, index, polling->err);
     bool replaced = false;
 
     if (code == FRESHET_OK)
-        code = track_check(file, reader->format != FORMAT_PARQUET, &replaced, polling->err);
+        code = track_check(file, !file_is_whole(reader), &replaced, polling->err);
     if (code != FRESHET_OK || !replaced)
         return code;
     log_say(LOG_WARNING, id_of(reader),
@@ -379,37 +304,24 @@ static freshet_code open_file(polling *polling, uint32_t index, tracked_file *fi
 /* Reads the file at the head of the queue. FRESHET_END: to its end. */
 static freshet_code file_turn(polling *polling, uint32_t index)
 {
-    tracked_file *file = track_file(polling->reader->track, index);
+    const file_reader *reader = reader_of(polling);
+    tracked_file *file = track_file(reader->track, index);
     freshet_code code;
 
-    if (file->fd >= 0 && polling->reader->scan_of == index)
-        return read_parquet(polling, index, file);
+    if (file->fd >= 0 && reader->whole_of == index)
+        return read_whole(polling, index, file);
     code = open_file(polling, index, file);
     if (code != FRESHET_OK)
         return code;
-    if (polling->reader->format == FORMAT_PARQUET)
-        return read_parquet(polling, index, file);
-    return read_text(polling, index, file);
-}
-
-/* Columns that are not used become null in the rows of this poll. */
-static freshet_code file_null_unused(polling *polling)
-{
-    const bool *used = polling->reader->base.used;
-    batch *into = polling->into;
-
-    for (uint32_t i = 0; used != NULL && i < into->schema.n_fields; i++)
-        if (!used[i] && !cell_set_nulls(into->arena, &into->columns[i], polling->first_row,
-                                        into->n_rows - polling->first_row))
-            return error_memory(polling->err, "reading files");
-    return FRESHET_OK;
+    return file_is_whole(reader) ? read_whole(polling, index, file)
+                                 : read_text(polling, index, file);
 }
 
 static freshet_code read_queue(polling *polling)
 {
-    file_reader *reader = polling->reader;
+    file_reader *reader = reader_of(polling);
 
-    while (!file_is_full(polling)) {
+    while (polling_left(polling) > 0) {
         uint32_t index = file_queue_head(reader);
         freshet_error problem = {0};
         freshet_error *err = polling->err;
@@ -424,7 +336,7 @@ static freshet_code read_queue(polling *polling)
         } else if (code != FRESHET_OK) {
             if (reader->lines_of == index && problem.then != FRESHET_RETRY)
                 reader->lines_of = FILE_NONE;
-            if (has_given(polling))
+            if (polling_has_given(polling))
                 return FRESHET_OK; /* it fails again at the next poll */
             if (reader->base.mode == READ_FOLLOW && code != FRESHET_NO_MEMORY &&
                 problem.then != FRESHET_RETRY) {
@@ -443,23 +355,13 @@ freshet_code file_poll(freshet_reader *base, batch *into, uint32_t max_rows, siz
                        rejects *rejects, bool *more, freshet_error *err)
 {
     file_reader *reader = (file_reader *)base;
-    polling polling = {.reader = reader,
-                       .into = into,
-                       .rejects = rejects,
-                       .first_row = into->n_rows,
-                       .first_reject = rejects->n,
-                       .max_rows = max_rows,
-                       .max_bytes = max_bytes,
-                       .err = err};
+    polling polling = polling_begin(base, into, max_rows, max_bytes, rejects, "reading files", err);
     freshet_code code = FRESHET_OK;
 
     *more = false;
     if (reader->lines != NULL)
         lines_begin(reader->lines);
-    if (reader->json != NULL)
-        json_begin(reader->json, into);
-    if (reader->csv != NULL)
-        csv_begin(reader->csv, into);
+    decoder_begin(reader->decoder, into);
     if (base->mode == READ_FOLLOW)
         code = file_discover_news(reader, err);
     if (code != FRESHET_OK)
@@ -467,7 +369,7 @@ freshet_code file_poll(freshet_reader *base, batch *into, uint32_t max_rows, siz
     code = read_queue(&polling);
     *more = code == FRESHET_OK || (code == FRESHET_END && file_watch_has_kept(reader->watch));
     if (code == FRESHET_OK || code == FRESHET_END) {
-        freshet_code nulls = file_null_unused(&polling);
+        freshet_code nulls = polling_end(&polling);
         if (nulls != FRESHET_OK)
             return nulls;
     }

@@ -58,7 +58,7 @@ static void patterns_name_files_at_any_depth(void **state)
         rig_age(rig, "d/data", 3);
         rig_age(rig, "d/e/c.jsonl", 4);
         rig_age(rig, "d/e/f/d.jsonl", 5);
-        rig->options.format = FORMAT_JSON;
+        rig_format(rig, "json");
         rig_schema(rig, "n: bigint");
         text_init(&wanted, TEXT_LIMIT_DEFAULT);
         for (const char *c = patterns[i][1]; *c != '\0'; c++)
@@ -122,8 +122,8 @@ static void too_long_a_line_is_refused_and_passed_by(void **state)
     for (int csv = 0; csv < 2; csv++) {
         rig *rig = rig_make("a");
         FILE *file;
-        rig->options.format = csv ? FORMAT_CSV : FORMAT_JSON;
-        rig->options.header = false;
+        rig_format(rig, csv ? "csv" : "json");
+        rig->options.format.csv.header = false;
         rig->options.max_record_bytes = 300;
         rig_schema(rig, "s: string");
         file = fopen(rig_path(rig, "a"), "w");
@@ -280,7 +280,7 @@ static void positions_go_on_exactly_there(void **state)
         rig *rig = rig_make("");
         char wanted[2048] = "";
         rig_schema(rig, "n: bigint, s: string");
-        rig->options.format = csv ? FORMAT_CSV : FORMAT_JSON;
+        rig_format(rig, csv ? "csv" : "json");
         for (int file = 0; file < 3; file++) {
             char name[16];
             snprintf(name, sizeof(name), "f%d", file);
@@ -316,7 +316,7 @@ static void only_moved_positions_are_given_unless_all_are_asked_for(void **state
     reader_positions moved;
 
     (void)state;
-    rig->options.format = FORMAT_JSON;
+    rig_format(rig, "json");
     rig_schema(rig, "n: bigint");
     rig_write(rig, "a", "{\"n\":1}\n");
     rig_write(rig, "b", "{\"n\":2}\n{\"n\":3}\n");
@@ -414,14 +414,14 @@ static void what_is_missing_is_said(void **state)
     assert_int_equal(rig_describe(rig), FRESHET_BAD_DECLARATION);
     assert_non_null(strstr(rig->err.text, "say format: json, csv or parquet"));
     rig_close(rig);
-    rig->options.format = FORMAT_JSON;
+    rig_format(rig, "json");
     rig_read(rig);
     assert_int_equal(rig->n_rows, 0);
     rig_write(rig, "empty", "");
     rig_write(rig, "blank", "\n\n");
     rig_read(rig);
     assert_int_equal(rig->n_rows + rig->n_rejects, 0);
-    rig->options.format = FORMAT_CSV;
+    rig_format(rig, "csv");
     rig_schema(rig, "n: array<bigint>");
     assert_int_equal(rig_describe(rig), FRESHET_BAD_DECLARATION);
     assert_non_null(strstr(rig->err.text, "is an array or a struct, which CSV does not have"));
@@ -561,7 +561,7 @@ static void tabs_alone_are_fields(void **state)
     rig *rig = rig_make("a.csv");
 
     (void)state;
-    rig->options.delimiter.value = "\\t";
+    rig->options.format.csv.delimiter.value = "\\t";
     rig_schema(rig, "a: string, b: string");
     rig_write(rig, "a.csv", "a\tb\n\t\n\n \t\n");
     rig_read(rig);

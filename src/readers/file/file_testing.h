@@ -151,7 +151,7 @@ static inline rig *rig_make(const char *name)
     it->declaration.folder = ".";
     it->block.id.value = "events";
     it->options.path.value = it->path;
-    it->options.header = true;
+    it->options.format.csv.header = true;
     it->options.max_record_bytes = FILE_RECORD_BYTES_DEFAULT;
     text_init(&it->rows, TEXT_LIMIT_DEFAULT);
     text_init(&it->reasons, TEXT_LIMIT_DEFAULT);
@@ -165,7 +165,16 @@ static inline void rig_schema(rig *rig, const char *fields)
     const type *type = type_parse(rig->arena, text);
 
     assert_non_null(type);
-    rig->options.schema.value = (schema){.n_fields = type->n_fields, .fields = type->fields};
+    rig->options.format.schema.value = (schema){.n_fields = type->n_fields, .fields = type->fields};
+}
+
+static inline void rig_format(rig *rig, const char *name)
+{
+    int choice = 0;
+
+    while (strcmp(format_file_names[choice], name) != 0)
+        assert_non_null(format_file_names[++choice]);
+    rig->options.format.choice = choice;
 }
 
 static inline void rig_make_reader(rig *rig, const void *options)

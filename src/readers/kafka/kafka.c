@@ -52,7 +52,7 @@ static const option options_table[] = {
      .kind = OPTION_BLOCK,
      .offset = offsetof(kafka_options, value),
      .required = true,
-     .block = &decoder_block,
+     .block = &format_message_block,
      .doc = "The format of the messages' values. JSON and CSV give a column a field, raw gives the "
             "column `value`.",
      .example = "{format: json, schema: {id: bigint, amount: double}}"},
@@ -60,7 +60,7 @@ static const option options_table[] = {
      .kind = OPTION_BLOCK,
      .offset = offsetof(kafka_options, key),
      .given_offset = offsetof(kafka_options, has_key) + 1,
-     .block = &decoder_block,
+     .block = &format_message_block,
      .doc = "The format of the messages' keys, which come as the column `key`: raw as string or "
             "binary, JSON and CSV as a struct (`key.id`). Without it there is no such column.",
      .example = "{format: raw}"},
@@ -266,12 +266,12 @@ static freshet_code describe_parts(kafka_reader *reader, freshet_error *err)
 {
     const kafka_options *options = kafka_options_of(reader);
     arena *arena = reader->base.arena;
-    freshet_code code = decoder_of(&options->value)
-                            ->describe(&options->value, "value", arena, &reader->value_schema, err);
+    freshet_code code = format_describe(format_of_message(options->value.choice), &options->value,
+                                        "value", arena, &reader->value_schema, err);
 
     if (code == FRESHET_OK && options->has_key)
-        code = decoder_of(&options->key)
-                   ->describe(&options->key, KEY_COLUMN, arena, &reader->key_schema, err);
+        code = format_describe(format_of_message(options->key.choice), &options->key, KEY_COLUMN,
+                               arena, &reader->key_schema, err);
     return code;
 }
 
@@ -291,9 +291,9 @@ static freshet_code join_columns(kafka_reader *reader, freshet_error *err)
     reader->key_column = reader->headers_column = KAFKA_NONE;
     if (options->has_key) {
         const type *type =
-            decoder_has_fields(&options->key)
-                ? type_struct(arena, reader->key_schema.fields, reader->key_schema.n_fields)
-                : reader->key_schema.fields[0].type;
+            format_of_message(options->key.choice)->one_column
+                ? reader->key_schema.fields[0].type
+                : type_struct(arena, reader->key_schema.fields, reader->key_schema.n_fields);
         if (type == NULL)
             return error_memory(err, "describing messages");
         reader->key_column = n;
@@ -333,15 +333,29 @@ static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
+static freshet_code kafka_open_decoder(const kafka_reader *reader, const format_options *options,
+                                       const schema *schema, const bool *used, decoder **out,
+                                       freshet_error *err)
+{
+    decoder like = {.format = format_of_message(options->choice),
+                    .options = options,
+                    .schema = schema,
+                    .used = used,
+                    .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL,
+                    .of_messages = true};
+
+    return decoder_open(&like, out, err);
+}
+
 static freshet_code open_decoders(kafka_reader *reader, freshet_error *err)
 {
     const kafka_options *options = kafka_options_of(reader);
-    const bool nulls = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL;
-    freshet_code code = decoder_open(&options->value, &reader->value_schema, reader->base.used,
-                                     nulls, &reader->value, err);
+    freshet_code code = kafka_open_decoder(reader, &options->value, &reader->value_schema,
+                                           reader->base.used, &reader->value, err);
 
     if (code == FRESHET_OK && options->has_key)
-        code = decoder_open(&options->key, &reader->key_schema, NULL, nulls, &reader->key, err);
+        code =
+            kafka_open_decoder(reader, &options->key, &reader->key_schema, NULL, &reader->key, err);
     return code;
 }
 

@@ -10,7 +10,7 @@
 #ifndef FRESHET_READERS_KAFKA_KAFKA_H
 #define FRESHET_READERS_KAFKA_KAFKA_H
 
-#include "formats/decoder.h"
+#include "formats/format.h"
 #include "readers/reader.h"
 
 typedef struct kafka_options {
@@ -18,8 +18,8 @@ typedef struct kafka_options {
     declared_list topics;
     declared_text pattern;
     declared_text brokers;
-    decoder_options value;
-    decoder_options key;
+    format_options value;
+    format_options key;
     bool has_key;
     bool headers;
     declared_text start;

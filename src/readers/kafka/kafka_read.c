@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "formats/cell.h"
 #include "readers/kafka/kafka_internal.h"
+#include "readers/polling.h"
 
 #define READING "reading messages"
 #define PREFETCH_AHEAD 4u /* messages */
@@ -21,47 +22,9 @@
 #define CACHE_LINE_BYTES 64
 #define SHOWN_BYTES_MAX 4096 /* of a message that is too long */
 
-/* One call of poll. */
-typedef struct polling {
-    kafka_reader *reader;
-    batch *into;
-    rejects *rejects;
-    uint32_t first_row;
-    uint32_t first_reject;
-    uint32_t max_rows;
-    size_t max_bytes;
-    size_t bytes;
-    uint32_t capacity; /* rows that columns and origins have room for */
-    freshet_error *err;
-} polling;
-
-static bool kafka_is_full(const polling *polling)
+static kafka_reader *reader_of(const polling *polling)
 {
-    uint32_t rows = polling->into->n_rows - polling->first_row;
-    uint32_t bad = polling->rejects->n - polling->first_reject;
-
-    return rows + bad >= polling->max_rows || polling->bytes >= polling->max_bytes;
-}
-
-/* Room for one more row, at first for all the messages at hand. */
-static freshet_code reserve(polling *polling)
-{
-    batch *into = polling->into;
-    uint32_t capacity = polling->capacity;
-
-    if (into->n_rows < capacity)
-        return FRESHET_OK;
-    capacity = capacity == polling->first_row
-                   ? capacity + polling->reader->n_messages - polling->reader->next_message
-                   : capacity * 2;
-    if (capacity > polling->first_row + polling->max_rows)
-        capacity = polling->first_row + polling->max_rows;
-    if (capacity <= into->n_rows)
-        capacity = into->n_rows + 1;
-    freshet_code code = batch_reserve(into, capacity, READING, polling->err);
-    if (code == FRESHET_OK)
-        polling->capacity = capacity;
-    return code;
+    return (kafka_reader *)polling->reader;
 }
 
 static bool is_used(const kafka_reader *reader, uint32_t column)
@@ -115,7 +78,7 @@ static bool put_metadata(polling *polling, const kafka_partition *partition,
                          const rd_kafka_message_t *message)
 {
     batch *into = polling->into;
-    column *column = &into->columns[polling->reader->metadata_column];
+    column *column = &into->columns[reader_of(polling)->metadata_column];
     struct column *parts = column->children;
     rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
     const int64_t time_ms = rd_kafka_message_timestamp(message, &kind);
@@ -141,7 +104,7 @@ static bool put_metadata(polling *polling, const kafka_partition *partition,
 static freshet_code put_headers(polling *polling, const rd_kafka_message_t *message)
 {
     batch *into = polling->into;
-    column *column = &into->columns[polling->reader->headers_column];
+    column *column = &into->columns[reader_of(polling)->headers_column];
     rd_kafka_headers_t *headers = NULL;
     text_buffer text;
     char *copy = NULL;
@@ -185,7 +148,7 @@ static freshet_code put_headers(polling *polling, const rd_kafka_message_t *mess
 static freshet_code kafka_put_key(polling *polling, const rd_kafka_message_t *message,
                                   freshet_error *err)
 {
-    kafka_reader *reader = polling->reader;
+    kafka_reader *reader = reader_of(polling);
     batch *into = polling->into;
     column *column = &into->columns[reader->key_column];
 
@@ -194,7 +157,7 @@ static freshet_code kafka_put_key(polling *polling, const rd_kafka_message_t *me
                                                                   : error_memory(err, READING);
     cell_set_valid(column, into->n_rows);
     reader->key_rows.n_rows = into->n_rows;
-    return reader->key->ops->decode(reader->key, message->key, message->key_len, err);
+    return decoder_decode(reader->key, message->key, message->key_len, err);
 }
 
 /* ---- one message --------------------------------------------------------------------------- */
@@ -203,23 +166,20 @@ static freshet_code kafka_refuse(polling *polling, const kafka_partition *partit
                                  const rd_kafka_message_t *message, const char *part,
                                  const char *reason)
 {
-    reject bad = {.reader = kafka_id(polling->reader),
-                  .partition = partition->name,
+    reject bad = {.partition = partition->name,
                   .offset = message->offset,
                   .raw = message->payload,
                   .raw_length = message->payload == NULL ? 0 : message->len};
 
-    if ((int64_t)message->len > kafka_options_of(polling->reader)->max_message_bytes)
+    if ((int64_t)message->len > kafka_options_of(reader_of(polling))->max_message_bytes)
         bad.raw_length = SHOWN_BYTES_MAX < message->len ? SHOWN_BYTES_MAX : message->len;
-    if (!rejects_add(polling->rejects, &bad, "%s%s", part, reason))
-        return error_memory(polling->err, "noting a bad message");
-    return FRESHET_OK;
+    return polling_refuse(polling, &bad, part, reason);
 }
 
 static freshet_code decode_value(polling *polling, const rd_kafka_message_t *message,
                                  freshet_error *err)
 {
-    kafka_reader *reader = polling->reader;
+    kafka_reader *reader = reader_of(polling);
     batch *into = polling->into;
 
     if (message->payload == NULL) { /* a tombstone */
@@ -229,13 +189,13 @@ static freshet_code decode_value(polling *polling, const rd_kafka_message_t *mes
         return FRESHET_OK;
     }
     reader->value_rows.n_rows = into->n_rows;
-    return reader->value->ops->decode(reader->value, message->payload, message->len, err);
+    return decoder_decode(reader->value, message->payload, message->len, err);
 }
 
 static freshet_code kafka_decode(polling *polling, const kafka_partition *partition,
                                  const rd_kafka_message_t *message)
 {
-    kafka_reader *reader = polling->reader;
+    kafka_reader *reader = reader_of(polling);
     freshet_error problem = {0};
     const char *part = "";
     freshet_code code = decode_value(polling, message, &problem);
@@ -270,7 +230,7 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
 
 static freshet_code take_message(polling *polling, const rd_kafka_message_t *message)
 {
-    kafka_reader *reader = polling->reader;
+    kafka_reader *reader = reader_of(polling);
     const kafka_options *options = kafka_options_of(reader);
     freshet_code code = FRESHET_OK;
 
@@ -283,7 +243,7 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
         kafka_end_partition(reader, partition);
         return FRESHET_OK;
     }
-    code = reserve(polling);
+    code = polling_reserve(polling, reader->n_messages - reader->next_message);
     if (code != FRESHET_OK)
         return code;
     if ((int64_t)message->len > options->max_message_bytes) {
@@ -358,29 +318,16 @@ static void prefetch(const kafka_reader *reader)
 
 static freshet_code take_messages(polling *polling)
 {
-    kafka_reader *reader = polling->reader;
+    kafka_reader *reader = reader_of(polling);
     freshet_code code = FRESHET_OK;
 
     while (code == FRESHET_OK && reader->next_message < reader->n_messages &&
-           !kafka_is_full(polling)) {
+           polling_left(polling) > 0) {
         prefetch(reader);
         code = take_message(polling, reader->messages[reader->next_message]);
         reader->next_message += code == FRESHET_OK;
     }
     return code;
-}
-
-/* Columns that are not used become null in the rows of this poll. */
-static freshet_code kafka_null_unused(polling *polling)
-{
-    const bool *used = polling->reader->base.used;
-    batch *into = polling->into;
-
-    for (uint32_t i = 0; used != NULL && i < into->schema.n_fields; i++)
-        if (!used[i] && !cell_set_nulls(into->arena, &into->columns[i], polling->first_row,
-                                        into->n_rows - polling->first_row))
-            return error_memory(polling->err, READING);
-    return FRESHET_OK;
 }
 
 static void kafka_begin(kafka_reader *reader, batch *into)
@@ -389,7 +336,7 @@ static void kafka_begin(kafka_reader *reader, batch *into)
                                  .schema = reader->value_schema,
                                  .columns = into->columns,
                                  .n_rows = into->n_rows};
-    reader->value->ops->begin(reader->value, &reader->value_rows);
+    decoder_begin(reader->value, &reader->value_rows);
     if (reader->key_column == KAFKA_NONE)
         return;
     column *key = &into->columns[reader->key_column];
@@ -397,7 +344,7 @@ static void kafka_begin(kafka_reader *reader, batch *into)
                                .schema = reader->key_schema,
                                .columns = key->type->kind == TYPE_STRUCT ? key->children : key,
                                .n_rows = into->n_rows};
-    reader->key->ops->begin(reader->key, &reader->key_rows);
+    decoder_begin(reader->key, &reader->key_rows);
 }
 
 static bool has_ended(const kafka_reader *reader)
@@ -415,15 +362,7 @@ freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, si
                         rejects *rejects, bool *more, freshet_error *err)
 {
     kafka_reader *reader = (kafka_reader *)base;
-    polling polling = {.reader = reader,
-                       .into = into,
-                       .rejects = rejects,
-                       .first_row = into->n_rows,
-                       .first_reject = rejects->n,
-                       .max_rows = max_rows,
-                       .max_bytes = max_bytes,
-                       .capacity = into->n_rows,
-                       .err = err};
+    polling polling = polling_begin(base, into, max_rows, max_bytes, rejects, READING, err);
 
     *more = false;
     give_back(reader, reader->next_message);
@@ -435,7 +374,7 @@ freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, si
     take_more(reader);
     code = take_messages(&polling);
     if (code == FRESHET_OK)
-        code = kafka_null_unused(&polling);
+        code = polling_end(&polling);
     if (code != FRESHET_OK)
         return code;
     if (has_ended(reader))

@@ -32,7 +32,7 @@ static void key_headers_and_metadata_are_columns(void **state)
     (void)state;
     rig *rig = rig_make(1, 1);
     rig->options.has_key = true;
-    rig->options.key.format = 1;
+    rig->options.key.choice = 2; /* raw */
     rig->options.headers = true;
     assert_int_equal(
         rd_kafka_producev(

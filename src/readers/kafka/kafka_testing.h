@@ -43,7 +43,7 @@ typedef struct rig {
     bool more, ended;
 } rig;
 
-static inline void rig_schema(rig *rig, decoder_options *of, const char *fields)
+static inline void rig_schema(rig *rig, format_options *of, const char *fields)
 {
     const char *text = arena_format(rig->arena, "struct<%s>", fields);
     const type *type = type_parse(rig->arena, text);

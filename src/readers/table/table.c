@@ -10,8 +10,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
-#include "formats/cell.h"
 #include "formats/scan.h"
+#include "readers/polling.h"
 #include "readers/table/table_sqlite.h"
 #include "sql/sql.h"
 
@@ -219,45 +219,28 @@ static freshet_code table_open(freshet_reader *base, const reader_positions *fro
     return code == FRESHET_OK ? scan_start(reader->scan, &settings, err) : code;
 }
 
-static freshet_code table_null_unused(table_reader *reader, batch *into, uint32_t first,
-                                      freshet_error *err)
-{
-    const bool *used = reader->base.used;
-
-    for (uint32_t i = 0; used != NULL && i < into->schema.n_fields; i++)
-        if (!used[i] &&
-            !cell_set_nulls(into->arena, &into->columns[i], first, into->n_rows - first))
-            return error_memory(err, "reading a table");
-    return FRESHET_OK;
-}
-
-#define ROW_BYTES 64 /* what a row is taken for, since it has no record */
-
 static freshet_code table_poll(freshet_reader *base, batch *into, uint32_t max_rows,
                                size_t max_bytes, rejects *rejects, bool *more, freshet_error *err)
 {
     table_reader *reader = (table_reader *)base;
     scan_place where = {.reader = base->block->id.value, .label = reader->label};
-    uint32_t first = into->n_rows;
-    uint32_t first_bad = rejects->n;
-    freshet_code code = FRESHET_OK, nulls;
+    polling polling =
+        polling_begin(base, into, max_rows, max_bytes, rejects, "reading a table", err);
+    freshet_code code = FRESHET_OK;
 
-    if (max_bytes / ROW_BYTES < max_rows)
-        max_rows = max_bytes < ROW_BYTES ? 1 : (uint32_t)(max_bytes / ROW_BYTES);
-    while (code == FRESHET_OK) {
-        uint32_t given = into->n_rows - first + rejects->n - first_bad;
-        if (given >= max_rows)
-            break;
-        code = reader->is_sqlite ? table_sqlite_read(reader->sqlite, into, max_rows - given, &where,
-                                                     rejects, &reader->next, err)
-                                 : scan_read(reader->scan, into, max_rows - given, &where, rejects,
-                                             &reader->next, err);
-    }
+    if (max_bytes / POLLING_ROW_BYTES < max_rows)
+        polling.max_rows =
+            max_bytes < POLLING_ROW_BYTES ? 1 : (uint32_t)(max_bytes / POLLING_ROW_BYTES);
+    while (code == FRESHET_OK && polling_left(&polling) > 0)
+        code = reader->is_sqlite ? table_sqlite_read(reader->sqlite, into, polling_left(&polling),
+                                                     &where, rejects, &reader->next, err)
+                                 : scan_read(reader->scan, into, polling_left(&polling), &where,
+                                             rejects, &reader->next, err);
     reader->moved = true;
     *more = code == FRESHET_OK;
     if (code != FRESHET_OK && code != FRESHET_END)
         return code;
-    nulls = table_null_unused(reader, into, first, err);
+    freshet_code nulls = polling_end(&polling);
     return nulls == FRESHET_OK ? code : nulls;
 }
 

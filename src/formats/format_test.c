@@ -1,5 +1,5 @@
-/* decoder_test.c - messages in each format into columns, and what is wrong with a declared format. */
-#include "formats/decoder.h"
+/* format_test.c - messages in each format into columns, and what is wrong with a declared format. */
+#include "formats/format.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 typedef struct bench {
     arena *arena;
-    decoder_options options;
+    format_options options;
     schema schema;
     batch batch;
     decoder *decoder;
@@ -24,14 +24,14 @@ typedef struct bench {
     text_buffer text;
 } bench;
 
-enum { JSON, RAW, CSV };
+enum { JSON, CSV, RAW };
 
 static bench *make(int format, const char *fields)
 {
     bench *it = calloc(1, sizeof *it);
     assert_non_null(it);
     it->arena = arena_open();
-    it->options.format = format;
+    it->options.choice = format;
     text_init(&it->text, TEXT_LIMIT_DEFAULT);
     if (fields != NULL) {
         const type *type = type_parse(it->arena, arena_format(it->arena, "struct<%s>", fields));
@@ -43,14 +43,18 @@ static bench *make(int format, const char *fields)
 
 static void start(bench *it)
 {
-    const decoder_ops *ops = decoder_of(&it->options);
-    assert_int_equal(ops->describe(&it->options, "value", it->arena, &it->schema, &it->err),
-                     FRESHET_OK);
+    decoder like = {.format = format_of_message(it->options.choice),
+                    .options = &it->options,
+                    .schema = &it->schema,
+                    .used = it->used,
+                    .cast_error_null = it->nulls,
+                    .of_messages = true};
     assert_int_equal(
-        decoder_open(&it->options, &it->schema, it->used, it->nulls, &it->decoder, &it->err),
+        format_describe(like.format, &it->options, "value", it->arena, &it->schema, &it->err),
         FRESHET_OK);
+    assert_int_equal(decoder_open(&like, &it->decoder, &it->err), FRESHET_OK);
     assert_int_equal(batch_init(&it->batch, it->arena, &it->schema, 16, NULL), FRESHET_OK);
-    it->decoder->ops->begin(it->decoder, &it->batch);
+    decoder_begin(it->decoder, &it->batch);
 }
 
 static void finish(bench *it)
@@ -65,7 +69,7 @@ static void finish(bench *it)
 static void expect_bytes(bench *it, const char *bytes, size_t length, const char *expected)
 {
     const uint32_t row = it->batch.n_rows;
-    freshet_code code = it->decoder->ops->decode(it->decoder, bytes, length, &it->err);
+    freshet_code code = decoder_decode(it->decoder, bytes, length, &it->err);
     assert_int_equal(it->batch.n_rows, row); /* the caller counts */
     if (code != FRESHET_OK) {
         assert_int_equal(it->err.then, FRESHET_SKIP_ROW);
@@ -105,7 +109,7 @@ static void strict_json_wants_all_fields_and_no_others(void **state)
     bench *it = make(JSON, "id: bigint, at: struct<x: integer, y: integer>, tags: "
                            "array<struct<k: string>>");
     static const bool used[] = {true, false, true};
-    it->options.strict = true;
+    it->options.json.strict = true;
     it->used = used; /* what is not used is looked at all the same */
     start(it);
     expect(it, "{\"tags\":null,\"id\":1,\"at\":{\"y\":2,\"x\":1}}",
@@ -131,7 +135,7 @@ static void nulls_do_not_mend_strictness(void **state)
 {
     (void)state;
     bench *it = make(JSON, "id: bigint");
-    it->options.strict = true;
+    it->options.json.strict = true;
     it->nulls = true;
     start(it);
     expect(it, "{\"id\":\"x\"}", "{\"id\":null}");
@@ -157,7 +161,7 @@ static void raw_is_one_column(void **state)
     expect(it, "x", "{\"value\":\"x\"}");
     finish(it);
     it = make(RAW, NULL);
-    it->options.type.value = type_simple(TYPE_BINARY);
+    it->options.raw.type.value = type_simple(TYPE_BINARY);
     start(it);
     expect_bytes(it, "\xff\0", 2, "{\"value\":\"/wA=\"}");
     finish(it);
@@ -167,8 +171,8 @@ static void csv_fields_are_the_columns(void **state)
 {
     (void)state;
     bench *it = make(CSV, "id: bigint, name: string, amount: double");
-    it->options.delimiter.value = ";";
-    it->options.null_text.value = "NA";
+    it->options.csv.delimiter.value = ";";
+    it->options.csv.null_text.value = "NA";
     start(it);
     expect(it, "1;\"a;b\";2.5\r\n", "{\"id\":1,\"name\":\"a;b\",\"amount\":2.5}");
     expect(it, "NA;NA;", "{\"id\":null,\"name\":null,\"amount\":null}");
@@ -181,7 +185,7 @@ static void csv_fields_are_the_columns(void **state)
     finish(it);
     it = make(CSV, "id: array<bigint>");
     assert_int_equal(
-        decoder_of(&it->options)->describe(&it->options, "value", it->arena, &it->schema, &it->err),
+        format_describe(&format_csv, &it->options, "value", it->arena, &it->schema, &it->err),
         FRESHET_BAD_DECLARATION);
     finish(it);
 }
@@ -197,7 +201,7 @@ static void expect_problems(bench *it, const char *expected)
 {
     const place at = {.path = "value"};
     problems *problems = problems_open(it->arena);
-    decoder_block.check(&it->options, &at, problems);
+    format_message_block.check(&it->options, &at, problems);
     text_reset(&it->text);
     problems_report(problems, note, &it->text, NULL);
     assert_string_equal(it->text.length == 0 ? "" : it->text.bytes, expected);
@@ -212,22 +216,22 @@ static void options_that_do_not_fit_are_refused(void **state)
                     "{id: bigint}}\n");
     expect_problems(make(JSON, "id: bigint"), "");
     bench *it = make(JSON, "id: bigint");
-    it->options.type.value = type_simple(TYPE_STRING);
-    it->options.delimiter.value = ";";
-    it->options.null_text.value = "NA";
-    expect_problems(it, "\"type\" is of format: raw; the types of json stand in schema\n"
-                        "\"delimiter\" is of format: csv\n"
-                        "\"null_text\" is of format: csv\n");
+    it->options.raw.type.value = type_simple(TYPE_STRING);
+    it->options.csv.delimiter.value = ";";
+    it->options.csv.null_text.value = "NA";
+    expect_problems(it, "\"delimiter\" is of format: csv\n"
+                        "\"null_text\" is of format: csv\n"
+                        "\"type\" is of format: raw; the types of json stand in schema\n");
     it = make(RAW, "id: bigint");
-    it->options.type.value = type_simple(TYPE_BIGINT);
-    it->options.strict = true;
-    expect_problems(it,
-                    "\"schema\" is of the formats json and csv; format: raw has one column, and "
-                    "\"type\" says whether it is string or binary\n"
-                    "\"type\" must be string or binary: cast it to what it is in the query\n"
-                    "\"strict\" is of format: json\n");
+    it->options.raw.type.value = type_simple(TYPE_BIGINT);
+    it->options.json.strict = true;
+    expect_problems(
+        it, "\"schema\" is of formats with fields, such as json and csv; format: raw has one "
+            "column, and \"type\" says of which type\n"
+            "\"strict\" is of format: json\n"
+            "\"type\" must be string or binary: cast it to what it is in the query\n");
     it = make(CSV, "id: bigint");
-    it->options.delimiter.value = "ab";
+    it->options.csv.delimiter.value = "ab";
     expect_problems(it, "delimiter \"ab\": it must be one ASCII character, and no quote or line "
                         "break\n");
 }

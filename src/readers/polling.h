@@ -1,0 +1,57 @@
+/* polling.h - one call of a reader's poll: its limits, room for rows, bad records. What readers share.
+ *
+ * Order of calls: polling_begin; polling_reserve before each row is written; polling_refuse for bad
+ * records; polling_end, which makes null what nobody has asked for.
+ */
+#ifndef FRESHET_READERS_POLLING_H
+#define FRESHET_READERS_POLLING_H
+
+#include "readers/reader.h"
+
+#define POLLING_ROW_BYTES 64 /* what a row without a record of its own is taken for */
+
+typedef struct polling {
+    freshet_reader *reader;
+    batch *into;
+    rejects *rejects;
+    uint32_t first_row; /* of this poll */
+    uint32_t first_reject;
+    uint32_t max_rows;
+    size_t max_bytes;
+    size_t bytes;      /* of records so far: the reader adds them up */
+    uint32_t capacity; /* rows that columns and origins have room for */
+    const char *doing; /* for errors: "reading files" */
+    freshet_error *err;
+} polling;
+
+polling polling_begin(freshet_reader *reader, batch *into, uint32_t max_rows, size_t max_bytes,
+                      rejects *rejects, const char *doing, freshet_error *err);
+
+/* How many rows and bad records there may still be. */
+static inline uint32_t polling_left(const polling *polling)
+{
+    uint32_t given =
+        polling->into->n_rows - polling->first_row + polling->rejects->n - polling->first_reject;
+
+    return given >= polling->max_rows || polling->bytes >= polling->max_bytes
+               ? 0
+               : polling->max_rows - given;
+}
+
+static inline bool polling_has_given(const polling *polling)
+{
+    return polling->into->n_rows > polling->first_row ||
+           polling->rejects->n > polling->first_reject;
+}
+
+/* Room for one more row; at first for as many as are `likely`. */
+freshet_code polling_reserve(polling *polling, uint32_t likely);
+
+/* Notes a bad record; `where` has its place and bytes, and lives as long as the step. */
+freshet_code polling_refuse(polling *polling, const reject *where, const char *part,
+                            const char *reason);
+
+/* Columns that are not used become null in the rows of this poll. */
+freshet_code polling_end(const polling *polling);
+
+#endif
