@@ -634,6 +634,32 @@ static void a_thousand_columns(void **state)
     rig_free(rig);
 }
 
+/* Any format, and any format's options, as with messages. */
+static void lines_can_be_read_as_they_are(void **state)
+{
+    rig *rig = rig_make("a.log");
+
+    (void)state;
+    rig_write(rig, "a.log", "a line of text\n\n  {\"not\": parsed}\r\n\xff\nlast");
+    rig_format(rig, "raw");
+    rig_read(rig);
+    rig_expect(rig, "{\"value\":\"a line of text\"}\n{\"value\":\"\"}\n"
+                    "{\"value\":\"  {\\\"not\\\": parsed}\"}\n{\"value\":\"last\"}\n");
+    rig_expect_reasons(
+        rig, "35 The line is not valid UTF-8; say type: binary, or on_cast_error: null.\n");
+    rig_free(rig);
+    rig = rig_make("a.jsonl");
+    rig_write(rig, "a.jsonl", "{\"a\":1}\n{\"a\":2,\"b\":3}\n");
+    rig_schema(rig, "a: bigint");
+    rig->options.format.json.strict = true;
+    rig_read(rig);
+    rig_expect(rig, "{\"a\":1}\n");
+    rig_expect_reasons(rig,
+                       "8 Field \"b\" is not in the schema, and strict: true wants the fields of "
+                       "the schema and no others.\n");
+    rig_free(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -661,6 +687,7 @@ int main(void)
         cmocka_unit_test(a_static_reader_sees_changes),
         cmocka_unit_test(more_files_than_descriptors),
         cmocka_unit_test(a_thousand_columns),
+        cmocka_unit_test(lines_can_be_read_as_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
