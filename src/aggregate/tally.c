@@ -30,7 +30,6 @@
 #include <assert.h>
 
 #include "aggregate/families.h"
-#include "windows/events.h"
 
 #define NODE_MAX 64u
 #define HEIGHT_MAX 16u
@@ -88,7 +87,7 @@ static size_t node_bytes(key_form form, uint32_t level)
     return level == 0 ? leaf : leaf + NODE_MAX * (sizeof(uint32_t) + sizeof(tally_node *));
 }
 
-static tally_node *node_open(windows_memory *memory, key_form form, uint32_t level)
+static tally_node *node_open(memory *memory, key_form form, uint32_t level)
 {
     tally_node *node = memory_take(memory, node_bytes(form, level));
     if (node != NULL)
@@ -225,7 +224,7 @@ static uint32_t child_of(const tally_node *node, key_form form, const tally_key 
     return equal || i == 0 ? i : i - 1;
 }
 
-static bool own_text(windows_memory *memory, tally_key *key)
+static bool own_text(memory *memory, tally_key *key)
 {
     if (key->text.length <= TEXT_INLINE_MAX)
         return true;
@@ -237,7 +236,7 @@ static bool own_text(windows_memory *memory, tally_key *key)
     return true;
 }
 
-static void give_text(windows_memory *memory, const tally_node *leaf, uint32_t i)
+static void give_text(memory *memory, const tally_node *leaf, uint32_t i)
 {
     const cell_text *text = (const cell_text *)(const void *)leaf->keys + i;
     if (text->length > TEXT_INLINE_MAX)
@@ -247,7 +246,7 @@ static void give_text(windows_memory *memory, const tally_node *leaf, uint32_t i
 /* ---- adding -------------------------------------------------------------------------------- */
 
 /* A root that is full gets one above it; the next step down cuts it. */
-static bool grow_root(tally *tally, windows_memory *memory, key_form form)
+static bool grow_root(tally *tally, memory *memory, key_form form)
 {
     if (tally->height == HEIGHT_MAX)
         return false;
@@ -265,8 +264,7 @@ static bool grow_root(tally *tally, windows_memory *memory, key_form form)
 }
 
 /* Cuts the full child i of a node that has room; `level` is the node's. */
-static bool split_child(windows_memory *memory, tally_node *node, uint32_t i, key_form form,
-                        uint32_t level)
+static bool split_child(memory *memory, tally_node *node, uint32_t i, key_form form, uint32_t level)
 {
     tally_node *left = node_children(node, form)[i];
     tally_node *right = node_open(memory, form, level - 1);
@@ -292,8 +290,7 @@ static bool split_child(windows_memory *memory, tally_node *node, uint32_t i, ke
 }
 
 /* Goes down to the leaf of the key, with room for it there: path[0] is the leaf. */
-static bool go_down(tally *tally, windows_memory *memory, key_form form, const tally_key *key,
-                    step *path)
+static bool go_down(tally *tally, memory *memory, key_form form, const tally_key *key, step *path)
 {
     if ((tally->height == 0 || tally->root->n == NODE_MAX) && !grow_root(tally, memory, form))
         return false;
@@ -312,7 +309,7 @@ static bool go_down(tally *tally, windows_memory *memory, key_form form, const t
     return true;
 }
 
-bool tally_add(tally *tally, struct windows_memory *memory, const type *type, const void *cell)
+bool tally_add(tally *tally, memory *memory, const type *type, const void *cell)
 {
     key_form form = form_of(type);
     tally_key key = key_of_cell(type, cell);
@@ -353,7 +350,7 @@ static void remove_place(tally_node *node, key_form form, uint32_t level, uint32
 }
 
 /* A root that has lost all but one child, or all. */
-static void shrink_root(tally *tally, windows_memory *memory, key_form form)
+static void shrink_root(tally *tally, memory *memory, key_form form)
 {
     while (tally->height > 1 && tally->root->n == 1) {
         tally_node *root = tally->root;
@@ -366,7 +363,7 @@ static void shrink_root(tally *tally, windows_memory *memory, key_form form)
     }
 }
 
-void tally_remove(tally *tally, struct windows_memory *memory, const type *type, const void *cell)
+void tally_remove(tally *tally, memory *memory, const type *type, const void *cell)
 {
     key_form form = form_of(type);
     tally_key key = key_of_cell(type, cell);
@@ -408,7 +405,7 @@ void tally_remove(tally *tally, struct windows_memory *memory, const type *type,
 }
 
 /* `level` is at most HEIGHT_MAX. */
-static void free_node(windows_memory *memory, tally_node *node, key_form form, uint32_t level)
+static void free_node(memory *memory, tally_node *node, key_form form, uint32_t level)
 {
     for (uint32_t i = 0; level > 0 && i < node->n; i++)
         free_node(memory, node_children(node, form)[i], form, level - 1);
@@ -417,7 +414,7 @@ static void free_node(windows_memory *memory, tally_node *node, key_form form, u
     memory_give(memory, node, node_bytes(form, level));
 }
 
-void tally_clear(tally *tally, struct windows_memory *memory, const type *type)
+void tally_clear(tally *tally, memory *memory, const type *type)
 {
     if (tally->height > 0)
         free_node(memory, tally->root, form_of(type), tally->height - 1);

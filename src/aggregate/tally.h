@@ -14,8 +14,8 @@
 #define FRESHET_AGGREGATE_TALLY_H
 
 #include "aggregate/aggregate.h"
+#include "base/memory.h"
 
-struct windows_memory;
 typedef struct tally_node tally_node;
 
 typedef struct tally {
@@ -26,10 +26,10 @@ typedef struct tally {
 } tally;
 
 /* One more of the cell's value. False where memory is out: the tally is as it was. */
-bool tally_add(tally *tally, struct windows_memory *memory, const type *type, const void *cell);
+bool tally_add(tally *tally, memory *memory, const type *type, const void *cell);
 
 /* One less of the cell's value, which the tally must hold. */
-void tally_remove(tally *tally, struct windows_memory *memory, const type *type, const void *cell);
+void tally_remove(tally *tally, memory *memory, const type *type, const void *cell);
 
 /* The value at place `place` < n of the order; a text points into the tally. */
 void tally_at(const tally *tally, const type *type, uint32_t place, aggregate_value *out);
@@ -37,7 +37,7 @@ void tally_at(const tally *tally, const type *type, uint32_t place, aggregate_va
 /* The most frequent value, of several the smallest; n > 0. */
 void tally_mode(const tally *tally, const type *type, aggregate_value *out);
 
-void tally_clear(tally *tally, struct windows_memory *memory, const type *type);
+void tally_clear(tally *tally, memory *memory, const type *type);
 
 /* What is wrong with the structure, in a few words; NULL where all is well. */
 const char *tally_check(const tally *tally, const type *type);

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "aggregate/families.h"
-#include "windows/events.h"
 
 #define VALUES_MAX 20000u
 
@@ -24,7 +23,7 @@ typedef union cell {
     cell_text text;
 } cell;
 
-static windows_memory memory;
+static memory counted;
 static tally values;
 static const type *type_of;
 static cell held[VALUES_MAX]; /* in order; texts point into `texts` */
@@ -92,7 +91,7 @@ static uint32_t place_of(const cell *cell)
 static void add(const cell *cell)
 {
     assert_true(n_held < VALUES_MAX);
-    assert_true(tally_add(&values, &memory, type_of, cell));
+    assert_true(tally_add(&values, &counted, type_of, cell));
     uint32_t place = place_of(cell);
     memmove(&held[place + 1], &held[place], (n_held++ - place) * sizeof *held);
     held[place] = *cell;
@@ -101,7 +100,7 @@ static void add(const cell *cell)
 static void remove_at(uint32_t place)
 {
     cell gone = held[place];
-    tally_remove(&values, &memory, type_of, &gone);
+    tally_remove(&values, &counted, type_of, &gone);
     memmove(&held[place], &held[place + 1], (--n_held - place) * sizeof *held);
 }
 
@@ -138,7 +137,7 @@ static void assert_all_equal(void)
         assert_value(&value, &held[i]);
     }
     if (n_held == 0) {
-        assert_int_equal(memory.bytes, 0);
+        assert_int_equal(counted.bytes, 0);
         return;
     }
     tally_at(&values, type_of, n_held - 1, &value);
@@ -151,15 +150,15 @@ static void begin(const type *type, uint64_t seed)
 {
     type_of = type;
     random_state = seed;
-    memory = (windows_memory){.fail_after = -1};
+    counted = (memory){.fail_after = -1};
     values = (tally){0};
     n_held = 0;
 }
 
 static void end(void)
 {
-    tally_clear(&values, &memory, type_of);
-    assert_int_equal(memory.bytes, 0);
+    tally_clear(&values, &counted, type_of);
+    assert_int_equal(counted.bytes, 0);
     assert_int_equal(values.n, 0);
 }
 
@@ -216,9 +215,9 @@ static void moving_values_take_no_more_room(void **state)
         if (n_held > 1000)
             remove_at(0);
         if (i == 2000)
-            most = memory.bytes * 11 / 10;
+            most = counted.bytes * 11 / 10;
         if (i > 2000)
-            assert_in_range(memory.bytes, 1, most);
+            assert_in_range(counted.bytes, 1, most);
         if (i % 4000 == 0)
             assert_all_equal();
     }
@@ -234,17 +233,17 @@ static void memory_may_end_anywhere(void **state)
     for (uint32_t i = 0; i < 6000; i++) {
         cell cell = make_cell((uint32_t)draw(VALUES_MAX));
         for (int64_t n = 0;; n++) {
-            memory.fail_after = n;
+            counted.fail_after = n;
             tally before = values;
-            if (tally_add(&values, &memory, type_of, &cell))
+            if (tally_add(&values, &counted, type_of, &cell))
                 break;
             failures++;
             assert_true(values.n == before.n && values.n_distinct == before.n_distinct);
             if (draw(50) == 0)
                 assert_null(tally_check(&values, type_of));
         }
-        memory.fail_after = -1;
-        tally_remove(&values, &memory, type_of, &cell);
+        counted.fail_after = -1;
+        tally_remove(&values, &counted, type_of, &cell);
         add(&cell);
         if (i % 1000 == 0)
             assert_all_equal();

@@ -14,29 +14,6 @@
 static const uint32_t block_capacities[] = {EVENT_BLOCK_FIRST, 8, 12, 16, 24, 32, 48,
                                             EVENT_BLOCK_MAX};
 
-/* ---- memory -------------------------------------------------------------------------------- */
-
-void *memory_take(windows_memory *memory, size_t size)
-{
-    if (memory->fail_after == 0)
-        return NULL;
-    if (memory->fail_after > 0)
-        memory->fail_after--;
-    void *at = malloc(size);
-    if (at != NULL)
-        memory->bytes += size;
-    return at;
-}
-
-void memory_give(windows_memory *memory, const void *at, size_t size)
-{
-    if (at == NULL)
-        return;
-    assert(memory->bytes >= size);
-    memory->bytes -= size;
-    free((void *)at);
-}
-
 /* ---- blocks -------------------------------------------------------------------------------- */
 
 static size_t block_bytes(const walker *walker, uint32_t capacity)

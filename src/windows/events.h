@@ -18,20 +18,14 @@
 #define FRESHET_WINDOWS_EVENTS_H
 
 #include "aggregate/tally.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "windows/window.h"
 
 #define EVENT_BLOCK_MAX 64u /* the bits of a word: the nulls of a slot in a block are one word */
 #define EVENT_GROUP_MAX 64u /* blocks in a group: which partials are fresh is one word */
 
-/* Memory of the keyed state: malloc with a count, and a way for tests to fail. */
-typedef struct windows_memory {
-    size_t bytes;       /* asked for and not given back */
-    int64_t fail_after; /* allocations until one fails; -1: never */
-} windows_memory;
-
-void *memory_take(windows_memory *memory, size_t size);
-void memory_give(windows_memory *memory, const void *at, size_t size);
+typedef memory windows_memory; /* base/memory.h */
 
 typedef struct event_block {
     int64_t base; /* time i is base + times[i], in seconds; or times[i] alone, in microseconds */
