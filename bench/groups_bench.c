@@ -52,7 +52,7 @@ static groups_state *open_state(arena *arena, int slide)
                                       .slide = slide < 0 ? "1 hour"
                                                          : arena_format(arena, "%d minutes", slide),
                                       .pivot = {.column = WINDOWS_NONE}};
-    groups_options options = {true, false, INT64_MIN, INT64_MAX};
+    groups_options options = {true, INT64_MIN, INT64_MAX};
     groups_plan *plan;
     groups_state *state;
     freshet_error err;

@@ -112,6 +112,7 @@ static windows_state *open_state(const windows_plan *plan)
     freshet_error err;
     if (windows_open(plan, &options, &state, &err) != FRESHET_OK)
         stop(&err);
+    state_part_set_load(windows_part(state), NULL, NULL);
     return state;
 }
 
@@ -143,16 +144,16 @@ static void apply_batch(stream *stream, windows_state *state, arena *step)
 static windows_state *hand_over(windows_state *from, const windows_plan *plan)
 {
     windows_state *into = open_state(plan);
-    windows_key key;
+    state_key key;
     uint32_t cursor = 0;
     freshet_error err;
     text_buffer saved;
     text_init(&saved, WINDOWS_SAVED_BYTES_MAX);
-    while (windows_next_dirty(from, &cursor, &key)) {
+    while (state_part_next_dirty(windows_part(from), &cursor, &key)) {
         text_reset(&saved);
-        if (windows_save(from, &key, &saved, &err) != FRESHET_OK ||
-            windows_restore(into, key.bytes, key.length, saved.bytes, saved.length, &err) !=
-                FRESHET_OK)
+        if (state_part_save(windows_part(from), &key, &saved, &err) != FRESHET_OK ||
+            state_part_restore(windows_part(into), key.bytes, key.length, saved.bytes, saved.length,
+                               &err) != FRESHET_OK)
             stop(&err);
     }
     text_release(&saved);

@@ -135,14 +135,14 @@ static freshet_code put_part(checkpoint *checkpoint, const state_part *part, fre
     uint32_t cursor = 0;
     state_key key;
     freshet_code code = FRESHET_OK;
-    while (code == FRESHET_OK && part->next_dirty(part->self, &cursor, &key)) {
-        if (part->is_empty != NULL && part->is_empty(part->self, &key)) {
+    while (code == FRESHET_OK && state_part_next_dirty(part, &cursor, &key)) {
+        if (state_part_is_empty(part, &key)) {
             code = store_remove(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
                                 err);
             continue;
         }
         text_reset(text);
-        code = part->save(part->self, &key, text, err);
+        code = state_part_save(part, &key, text, err);
         if (code == FRESHET_OK)
             code = store_put(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
                              text->bytes, text->length, err);
@@ -224,7 +224,7 @@ static void turn_over(freshet_pipeline *pipeline)
         checkpoint->is_listed |= checkpoint->files[i].n > 0;
     }
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
-        checkpoint->parts[i].part->clean(checkpoint->parts[i].part->self);
+        state_part_clean(checkpoint->parts[i].part);
     checkpoint->wants_memory = false;
     checkpoint->phase = CHECKPOINT_WRITING;
     checkpoint->published = 0;
@@ -311,7 +311,7 @@ static bool has_dirty_keys(const checkpoint *checkpoint)
     state_key key;
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         uint32_t cursor = 0;
-        if (checkpoint->parts[i].part->next_dirty(checkpoint->parts[i].part->self, &cursor, &key))
+        if (state_part_next_dirty(checkpoint->parts[i].part, &cursor, &key))
             return true;
     }
     return false;
@@ -446,7 +446,7 @@ static size_t bytes_held(const checkpoint *checkpoint)
 {
     size_t bytes = 0;
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
-        bytes += checkpoint->parts[i].part->bytes(checkpoint->parts[i].part->self);
+        bytes += state_part_bytes(checkpoint->parts[i].part);
     return bytes;
 }
 
@@ -462,8 +462,8 @@ void checkpoint_trim(freshet_pipeline *pipeline)
         state_key key;
         while (bytes_held(checkpoint) > most) {
             uint32_t dropped = 0;
-            while (dropped < TRIM_LOOK_EVERY && of->next_cold(of->self, &key)) {
-                of->drop(of->self, &key);
+            while (dropped < TRIM_LOOK_EVERY && state_part_next_cold(of, &key)) {
+                state_part_drop(of, &key);
                 dropped++;
             }
             part->in_store |= dropped > 0;

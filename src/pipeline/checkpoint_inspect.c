@@ -80,8 +80,8 @@ static bool look_at_key(void *context, const char *name, const void *key, size_t
     const state_part *part = inspection->part;
     (void)name;
     text_reset(&inspection->json);
-    inspection->code = part->inspect(part->self, key, key_length, value, length, &inspection->json,
-                                     inspection->err);
+    inspection->code = state_part_inspect(part, key, key_length, value, length, &inspection->json,
+                                          inspection->err);
     if (inspection->code != FRESHET_OK)
         return false;
     yyjson_doc *parsed =

@@ -297,7 +297,7 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
         return error_memory(err, OPENING);
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         checkpoint->parts[i] = (checkpoint_part){.checkpoint = checkpoint, .part = &parts[i]};
-        parts[i].set_load(parts[i].self, load_key, &checkpoint->parts[i]);
+        state_part_set_load(&parts[i], load_key, &checkpoint->parts[i]);
     }
     return FRESHET_OK;
 }
@@ -315,7 +315,7 @@ static bool restore_key(void *context, const char *name, const void *key, size_t
     restoring *restoring = context;
     const state_part *part = restoring->part;
     (void)name;
-    restoring->code = part->restore(part->self, key, key_length, value, length, restoring->err);
+    restoring->code = state_part_restore(part, key, key_length, value, length, restoring->err);
     return restoring->code == FRESHET_OK;
 }
 
@@ -324,7 +324,7 @@ static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *e
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
         restoring restoring = {.part = checkpoint->parts[i].part, .err = err};
-        if (restoring.part->restore == NULL)
+        if (restoring.part->keys == STATE_ON_DEMAND)
             continue;
         code = store_visit(checkpoint->store, STORE_STATE, restoring.part->name, restore_key,
                            &restoring, err);

@@ -477,7 +477,7 @@ static void test_memory(void **state)
     append_rows(60000, 1, 60000);
     take(&it, 1);
     assert_true(part->in_store);
-    assert_true(part->part->keys(part->part->self) < 60000);
+    assert_true(state_part_keys(part->part) < 60000);
     close_stream(&it);
 }
 

@@ -15,7 +15,7 @@
  * of keys, and a key that nothing happens to costs nothing.
  *
  * A key that holds no event and has nothing due is forgotten. Where the state is saved it first waits,
- * empty, until groups_clean: so that its saved bytes are deleted, too.
+ * empty, until the next checkpoint: so that its saved bytes are deleted, too.
  *
  * CHANGES are the rows that events have changed (groups without windows, and `emit: change`): collected
  * by groups_add as (key, time), each once, and answered when they are taken.
@@ -30,39 +30,24 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "keyed/cells.h"
+#include "keyed/due_heap.h"
+#include "keyed/state_part.h"
 #include "rolling/groups_internal.h"
 
 #define ADDING "adding events to groups"
 #define TAKING "computing groups"
-#define SLOTS_FIRST 1024u
-#define KEYS_MAX (UINT32_MAX - 1)
-#define NO_ENTRY UINT32_MAX
 #define ROWS_FIRST 64u
 #define SECOND_US INT64_C(1000000)
 #define REVISION_MAX 999999u
 #define NOT_BEGUN INT64_MIN /* after_us of a key without a row yet */
 
 typedef struct group_entry {
+    keyed_entry head;
     group_events events;
     group_facts facts;
     int64_t due_us; /* INT64_MAX: nothing is */
-    uint32_t tag;
-    uint16_t key_length;
-    bool dirty;
-    unsigned char key[];
 } group_entry;
-
-typedef struct key_slot {
-    uint32_t tag;
-    uint32_t entry; /* index + 1; 0: free */
-} key_slot;
-
-typedef struct due {
-    int64_t at_us;
-    uint32_t entry;
-} due;
 
 typedef struct change {
     int64_t at_us;
@@ -76,33 +61,18 @@ struct groups_state {
     groups_options options;
     windows_memory memory;
     group_walker walker;
-    text_buffer key;
     text_buffer subset;
     unsigned char *record;
-
-    key_slot *slots;
-    uint64_t n_slots;
-    group_entry **entries; /* NULL where one was forgotten */
-    uint32_t n_entries;
-    uint32_t entries_capacity;
-    uint32_t *free_entries;
-    uint32_t n_free;
-    uint32_t free_capacity;
-    uint64_t n_keys;
+    keyed_table keys;
+    state_part part;
+    keyed_chunk chunk;
+    due_heap heap; /* of keys, by due_us */
     uint64_t n_events;
-
-    due *heap;
-    uint32_t n_heap;
-    uint32_t heap_capacity;
 
     change *changes;
     uint32_t n_changes;
     uint32_t changes_capacity;
     uint32_t changes_taken;
-
-    uint32_t *dirty;
-    uint32_t n_dirty;
-    uint32_t dirty_capacity;
 
     int64_t time_us;
     int64_t oldest_us;
@@ -119,136 +89,9 @@ static int64_t floor_to(int64_t time_us, int64_t step)
     return time_us - (rest < 0 ? rest + step : rest);
 }
 
-/* Room for one more item in an array of the state. */
-static bool groups_make_room(groups_state *state, void **items, uint32_t n, uint32_t *capacity,
-                             size_t size)
+static group_entry *group_at(const groups_state *state, uint32_t index)
 {
-    if (n < *capacity)
-        return true;
-    uint32_t larger = *capacity == 0 ? 64 : *capacity * 2;
-    void *grown = memory_take(&state->memory, larger * size);
-    if (grown == NULL)
-        return false;
-    if (n > 0)
-        memcpy(grown, *items, n * size);
-    memory_give(&state->memory, *items, *capacity * size);
-    *items = grown;
-    *capacity = larger;
-    return true;
-}
-
-#define MAKE_ROOM(state, items, n, capacity, type) \
-    groups_make_room(state, (void **)&(state)->items, (state)->n, &(state)->capacity, sizeof(type))
-
-/* ---- the table of keys ------------------------------------------------------------------------ */
-
-static bool grow_slots(groups_state *state)
-{
-    uint64_t n_slots = state->n_slots == 0 ? SLOTS_FIRST : state->n_slots * 2;
-    key_slot *slots = memory_take(&state->memory, n_slots * sizeof *slots);
-    if (slots == NULL)
-        return false;
-    memset(slots, 0, n_slots * sizeof *slots);
-    for (uint64_t i = 0; i < state->n_slots; i++) {
-        uint64_t at = state->slots[i].tag & (n_slots - 1);
-        if (state->slots[i].entry == 0)
-            continue;
-        while (slots[at].entry != 0)
-            at = (at + 1) & (n_slots - 1);
-        slots[at] = state->slots[i];
-    }
-    memory_give(&state->memory, state->slots, state->n_slots * sizeof *slots);
-    state->slots = slots;
-    state->n_slots = n_slots;
-    return true;
-}
-
-/* The slot of the key, or the free one where it would stand. */
-static uint64_t groups_find_key_slot(const groups_state *state, uint32_t tag, const void *key,
-                                     size_t length)
-{
-    uint64_t mask = state->n_slots - 1, at = tag & mask;
-    for (; state->slots[at].entry != 0; at = (at + 1) & mask) {
-        if (state->slots[at].tag != tag)
-            continue;
-        const group_entry *entry = state->entries[state->slots[at].entry - 1];
-        if (entry->key_length == length && memcmp(entry->key, key, length) == 0)
-            break;
-    }
-    return at;
-}
-
-/* Frees a slot and moves those behind it back, so that every key is still found from its position. */
-static void free_slot(groups_state *state, uint64_t at)
-{
-    uint64_t mask = state->n_slots - 1;
-    for (uint64_t next = (at + 1) & mask; state->slots[next].entry != 0; next = (next + 1) & mask) {
-        uint64_t home = state->slots[next].tag & mask;
-        if (((next - home) & mask) < ((next - at) & mask))
-            continue; /* its home lies behind the hole */
-        state->slots[at] = state->slots[next];
-        at = next;
-    }
-    state->slots[at].entry = 0;
-}
-
-static uint32_t take_index(groups_state *state)
-{
-    if (state->n_free > 0)
-        return state->free_entries[--state->n_free];
-    if (state->n_entries == KEYS_MAX ||
-        !MAKE_ROOM(state, entries, n_entries, entries_capacity, group_entry *))
-        return NO_ENTRY;
-    state->entries[state->n_entries] = NULL;
-    return state->n_entries++;
-}
-
-/* The index of the key's entry, made where there is none; NO_ENTRY where memory is out. */
-static uint32_t find_entry(groups_state *state, const void *key, size_t length)
-{
-    uint32_t tag = (uint32_t)hash_bytes(key, length, 0);
-    if (state->n_keys * 4 >= state->n_slots * 3 && !grow_slots(state))
-        return NO_ENTRY;
-    uint64_t at = groups_find_key_slot(state, tag, key, length);
-    if (state->slots[at].entry != 0)
-        return state->slots[at].entry - 1;
-    group_entry *entry = memory_take(&state->memory, sizeof *entry + length);
-    uint32_t index = entry == NULL ? NO_ENTRY : take_index(state);
-    if (index == NO_ENTRY) {
-        memory_give(&state->memory, entry, sizeof *entry + length);
-        return NO_ENTRY;
-    }
-    *entry = (group_entry){
-        .facts = {.after_us = state->plan->is_grid ? NOT_BEGUN : state->time_us,
-                  .newest_us = INT64_MIN},
-        .due_us = INT64_MAX,
-        .tag = tag,
-        .key_length = (uint16_t)length,
-    };
-    memcpy(entry->key, key, length);
-    state->entries[index] = entry;
-    state->slots[at] = (key_slot){tag, index + 1};
-    state->n_keys++;
-    return index;
-}
-
-static void free_entry(groups_state *state, group_entry *entry)
-{
-    state->n_events -= entry->events.n;
-    group_events_release(&state->walker, &entry->events);
-    memory_give(&state->memory, entry, sizeof *entry + entry->key_length);
-}
-
-/* Forgets a key. Its number is used again, if there is memory to note it. */
-static void forget_entry(groups_state *state, uint32_t index)
-{
-    group_entry *entry = state->entries[index];
-    free_slot(state, groups_find_key_slot(state, entry->tag, entry->key, entry->key_length));
-    free_entry(state, entry);
-    state->entries[index] = NULL;
-    state->n_keys--;
-    if (MAKE_ROOM(state, free_entries, n_free, free_capacity, uint32_t))
-        state->free_entries[state->n_free++] = index;
+    return keyed_at(&state->keys, index);
 }
 
 static bool is_over(const group_entry *entry)
@@ -256,16 +99,72 @@ static bool is_over(const group_entry *entry)
     return entry->events.n == 0 && entry->due_us == INT64_MAX;
 }
 
-static bool mark_dirty(groups_state *state, uint32_t index)
+/* ---- as a part of the state ------------------------------------------------------------------ */
+
+static int64_t next_due(const groups_state *state, const group_entry *entry);
+static bool push_due(groups_state *state, uint32_t index);
+
+static void groups_release(void *self, void *released)
 {
-    group_entry *entry = state->entries[index];
-    if (!state->options.is_tracked || entry->dirty)
-        return true;
-    if (!MAKE_ROOM(state, dirty, n_dirty, dirty_capacity, uint32_t))
-        return false;
-    state->dirty[state->n_dirty++] = index;
-    entry->dirty = true;
-    return true;
+    groups_state *state = self;
+    group_entry *entry = released;
+    state->n_events -= entry->events.n;
+    group_events_release(&state->walker, &entry->events);
+}
+
+static bool groups_is_empty(void *self, const void *entry)
+{
+    (void)self;
+    return is_over(entry);
+}
+
+static freshet_code groups_save(void *self, const void *saved, text_buffer *into,
+                                freshet_error *err)
+{
+    const group_entry *entry = saved;
+    (void)err;
+    group_bytes_put(((groups_state *)self)->plan, &entry->facts, &entry->events, into);
+    return FRESHET_OK;
+}
+
+static freshet_code groups_restore(void *self, const state_key *key, void *restored,
+                                   const void *bytes, size_t length, freshet_error *err)
+{
+    groups_state *state = self;
+    group_entry *entry = restored;
+    (void)key;
+    arena_reset(state->walker.scratch.arena);
+    freshet_code code =
+        group_bytes_get(&state->walker, bytes, length, &entry->facts, &entry->events, err);
+    if (code == FRESHET_OK)
+        state->n_events += entry->events.n;
+    return code;
+}
+
+static bool groups_placed(void *self, uint32_t index)
+{
+    groups_state *state = self;
+    group_entry *entry = group_at(state, index);
+    entry->due_us = next_due(state, entry);
+    return push_due(state, index);
+}
+
+static freshet_code groups_inspect(void *self, arena *arena, const void *bytes, size_t length,
+                                   text_buffer *into, freshet_error *err)
+{
+    (void)arena;
+    return group_bytes_show(&((groups_state *)self)->walker, bytes, length, into, err);
+}
+
+static const state_part_ops part_ops = {.save = groups_save,
+                                        .restore = groups_restore,
+                                        .inspect = groups_inspect,
+                                        .is_empty = groups_is_empty,
+                                        .placed = groups_placed};
+
+const state_part *groups_part(const groups_state *state)
+{
+    return &state->part;
 }
 
 /* ---- opening and closing ---------------------------------------------------------------------- */
@@ -282,12 +181,24 @@ freshet_code groups_open(const groups_plan *plan, const groups_options *options,
                             .time_us = -GROUPS_TIME_MAX,
                             .oldest_us = INT64_MAX,
                             .newest_us = INT64_MIN};
-    text_init(&state->key, GROUPS_SAVED_BYTES_MAX);
+    state->part = (state_part){.doing = "restoring groups",
+                               .keys = STATE_RESIDENT,
+                               .ops = &part_ops,
+                               .table = &state->keys,
+                               .fingerprint = plan->fingerprint,
+                               .key_types = plan->declaration.keys,
+                               .n_keys = plan->declaration.n_keys,
+                               .key_bytes_max = GROUPS_KEY_BYTES_MAX};
+    const keyed_options keys = {.memory = &state->memory,
+                                .entry_bytes = sizeof(group_entry),
+                                .release = groups_release,
+                                .self = state};
+    text_init(&state->chunk.bytes, GROUPS_SAVED_BYTES_MAX);
     text_init(&state->subset, GROUPS_SAVED_BYTES_MAX);
     freshet_code code = group_walker_init(&state->walker, plan, &state->memory, err);
     if (code == FRESHET_OK) {
         state->record = memory_take(&state->memory, plan->record_bytes);
-        if (state->record == NULL || !grow_slots(state))
+        if (state->record == NULL || !keyed_open(&state->keys, &keys))
             code = error_memory(err, "opening the groups");
     }
     if (code == FRESHET_OK)
@@ -301,19 +212,13 @@ void groups_close(groups_state *state)
 {
     if (state == NULL)
         return;
-    for (uint32_t i = 0; i < state->n_entries; i++)
-        if (state->entries[i] != NULL)
-            free_entry(state, state->entries[i]);
+    keyed_close(&state->keys);
     windows_memory *memory = &state->memory;
-    memory_give(memory, state->entries, state->entries_capacity * sizeof(group_entry *));
-    memory_give(memory, state->free_entries, state->free_capacity * sizeof *state->free_entries);
-    memory_give(memory, state->slots, state->n_slots * sizeof *state->slots);
-    memory_give(memory, state->heap, state->heap_capacity * sizeof *state->heap);
+    due_heap_release(&state->heap, memory);
     memory_give(memory, state->changes, state->changes_capacity * sizeof *state->changes);
-    memory_give(memory, state->dirty, state->dirty_capacity * sizeof *state->dirty);
     memory_give(memory, state->record, state->plan->record_bytes);
     group_walker_release(&state->walker);
-    text_release(&state->key);
+    text_release(&state->chunk.bytes);
     text_release(&state->subset);
     assert(memory->bytes == 0);
     free(state);
@@ -321,7 +226,7 @@ void groups_close(groups_state *state)
 
 void groups_set_options(groups_state *state, const groups_options *options)
 {
-    assert(state->n_keys == 0 && !state->finishing);
+    assert(keyed_count(&state->keys) == 0 && !state->finishing);
     state->options = *options;
 }
 
@@ -373,48 +278,22 @@ static int64_t next_due(const groups_state *state, const group_entry *entry)
                                    : next_held_end(plan, &entry->events, after_us);
 }
 
-static bool is_before(const due *a, const due *b)
-{
-    return a->at_us != b->at_us ? a->at_us < b->at_us : a->entry < b->entry;
-}
-
 static bool push_due(groups_state *state, uint32_t index)
 {
-    due added = {state->entries[index]->due_us, index};
-    if (!state->options.is_stream || added.at_us == INT64_MAX)
-        return true;
-    if (!MAKE_ROOM(state, heap, n_heap, heap_capacity, due))
-        return false;
-    uint32_t at = state->n_heap++;
-    for (uint32_t parent = (at - 1) / 2; at > 0 && is_before(&added, &state->heap[parent]);
-         at = parent, parent = (at - 1) / 2)
-        state->heap[at] = state->heap[parent];
-    state->heap[at] = added;
-    return true;
-}
-
-static void pop_due(groups_state *state)
-{
-    due last = state->heap[--state->n_heap];
-    uint32_t at = 0;
-    for (uint32_t child = 1; child < state->n_heap; at = child, child = 2 * at + 1) {
-        if (child + 1 < state->n_heap && is_before(&state->heap[child + 1], &state->heap[child]))
-            child++;
-        if (!is_before(&state->heap[child], &last))
-            break;
-        state->heap[at] = state->heap[child];
-    }
-    state->heap[at] = last;
+    const int64_t due_us = group_at(state, index)->due_us;
+    return !state->options.is_stream || due_us == INT64_MAX ||
+           due_heap_push(&state->heap, &state->memory, due_us, index);
 }
 
 /* The first due row that has ended, without those that are none any more. */
 static const due *first_due(groups_state *state)
 {
-    while (state->n_heap > 0 && state->heap[0].at_us <= state->time_us) {
-        const group_entry *entry = state->entries[state->heap[0].entry];
-        if (entry != NULL && entry->due_us == state->heap[0].at_us)
-            return &state->heap[0];
-        pop_due(state);
+    const due *first;
+    while ((first = due_heap_first(&state->heap, state->time_us)) != NULL) {
+        const group_entry *entry = group_at(state, (uint32_t)first->item);
+        if (entry->head.used && entry->due_us == first->at)
+            return first;
+        due_heap_pop(&state->heap);
     }
     return NULL;
 }
@@ -423,7 +302,8 @@ static const due *first_due(groups_state *state)
 
 static bool add_change(groups_state *state, uint32_t entry, int64_t at_us, bool existed)
 {
-    if (!MAKE_ROOM(state, changes, n_changes, changes_capacity, change))
+    if (!memory_reserve(&state->memory, &state->changes, &state->changes_capacity,
+                        state->n_changes + UINT64_C(1), sizeof *state->changes))
         return false;
     state->changes[state->n_changes] = (change){at_us, entry, state->n_changes, existed};
     state->n_changes++;
@@ -443,7 +323,7 @@ static bool holds_event(const groups_plan *plan, const group_events *events, int
 static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
 {
     const groups_plan *plan = state->plan;
-    group_entry *entry = state->entries[index];
+    group_entry *entry = group_at(state, index);
     int64_t after_us = entry->facts.after_us > time_us ? entry->facts.after_us : time_us;
     for (int64_t end = next_end(plan, after_us); end != INT64_MAX; end = next_end(plan, end)) {
         bool holds = false;
@@ -464,7 +344,7 @@ static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
 
 static bool note_group(groups_state *state, uint32_t index, int64_t time_us)
 {
-    group_entry *entry = state->entries[index];
+    group_entry *entry = group_at(state, index);
     group_facts *facts = &entry->facts;
     bool newer = facts->newest_us == INT64_MIN ||
                  floor_to(time_us, SECOND_US) > floor_to(facts->newest_us, SECOND_US);
@@ -488,7 +368,7 @@ static bool note_changes(groups_state *state, uint32_t index, int64_t time_us)
 static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
 {
     const groups_plan *plan = state->plan;
-    group_entry *entry = state->entries[index];
+    group_entry *entry = group_at(state, index);
     int64_t candidate = INT64_MAX;
     if (!state->options.is_stream)
         return true;
@@ -504,15 +384,35 @@ static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
     return push_due(state, index);
 }
 
-static bool add_row(groups_state *state, const groups_input *input, uint32_t row)
+/* The entry of the chunk's row number i, made where there is none; KEY_NONE where memory is out. */
+static uint32_t find_key(groups_state *state, uint32_t i)
+{
+    const keyed_chunk *chunk = &state->chunk;
+    const char *key = keyed_chunk_key(chunk, i);
+    uint32_t index = keyed_find(&state->keys, chunk->rows[i].tag, key, chunk->rows[i].length);
+    if (index != KEY_NONE)
+        return index;
+    index = keyed_add(&state->keys, chunk->rows[i].tag, key, chunk->rows[i].length);
+    if (index != KEY_NONE) {
+        group_entry *entry = group_at(state, index);
+        entry->facts.after_us = state->plan->is_grid ? NOT_BEGUN : state->time_us;
+        entry->facts.newest_us = INT64_MIN;
+        entry->due_us = INT64_MAX;
+    }
+    return index;
+}
+
+static bool add_row(groups_state *state, const groups_input *input, uint32_t i, uint32_t row)
 {
     int64_t time_us = input->event_us[row];
-    uint32_t index = find_entry(state, state->key.bytes, state->key.length);
-    if (index == NO_ENTRY || !mark_dirty(state, index) ||
-        !group_record_make(state->plan, input->columns, row, time_us, &state->subset,
+    uint32_t index = find_key(state, i);
+    if (index == KEY_NONE)
+        return false;
+    keyed_mark_dirty(&state->keys, index);
+    if (!group_record_make(state->plan, input->columns, row, time_us, &state->subset,
                            state->record) ||
         !note_changes(state, index, time_us) ||
-        !group_events_insert(&state->walker, &state->entries[index]->events, state->record))
+        !group_events_insert(&state->walker, &group_at(state, index)->events, state->record))
         return false;
     state->n_events++;
     state->oldest_us = time_us < state->oldest_us ? time_us : state->oldest_us;
@@ -556,22 +456,33 @@ static void unite_changes(groups_state *state)
     state->changes_taken = 0;
 }
 
+/* Rows [from, from + n). */
+static bool add_chunk(groups_state *state, const groups_input *input, uint32_t from, uint32_t n,
+                      uint8_t *too_long)
+{
+    if (!keyed_chunk_fill(&state->chunk, &state->keys, input->keys, state->plan->declaration.n_keys,
+                          from, n, GROUPS_KEY_BYTES_MAX))
+        return false;
+    const void *entries[KEYED_CHUNK_ROWS];
+    keyed_chunk_prefetch(&state->chunk, &state->keys, n, entries);
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t row = from + i;
+        const bool skip = input->skip != NULL && input->skip[row];
+        too_long[row] = !skip && state->chunk.rows[i].length > GROUPS_KEY_BYTES_MAX;
+        if (!skip && !too_long[row] && !add_row(state, input, i, row))
+            return false;
+    }
+    return true;
+}
+
 freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t *too_long,
                         freshet_error *err)
 {
-    const groups_declaration *declaration = &state->plan->declaration;
     assert(!state->finishing);
-    for (uint32_t row = 0; row < input->n_rows; row++) {
-        too_long[row] = 0;
-        if (input->skip != NULL && input->skip[row])
-            continue;
-        text_reset(&state->key);
-        for (uint32_t i = 0; i < declaration->n_keys; i++)
-            cells_put(&state->key, &input->keys[i], row, true);
-        if (state->key.failed)
-            return error_memory(err, ADDING);
-        too_long[row] = state->key.length > GROUPS_KEY_BYTES_MAX;
-        if (!too_long[row] && !add_row(state, input, row))
+    for (uint32_t from = 0; from < input->n_rows; from += KEYED_CHUNK_ROWS) {
+        const uint32_t rest = input->n_rows - from;
+        if (!add_chunk(state, input, from, rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS,
+                       too_long))
             return error_memory(err, ADDING);
     }
     unite_changes(state);
@@ -674,7 +585,7 @@ static freshet_code reserve_row(taking *taking)
 
 static freshet_code groups_put_key_cells(taking *taking, const group_entry *entry)
 {
-    const unsigned char *at = entry->key, *end = at + entry->key_length;
+    const unsigned char *at = keyed_key(&entry->head), *end = at + entry->head.length;
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; i < taking->state->plan->declaration.n_keys && code == FRESHET_OK; i++)
         code = cells_get(taking->arena, &at, end, &taking->out->keys[i], taking->out->n_rows,
@@ -704,7 +615,7 @@ static bool groups_is_wanted(const groups_state *state, int64_t at_us)
 static freshet_code put_row(taking *taking, uint32_t index, int64_t at_us, uint8_t flags)
 {
     groups_state *state = taking->state;
-    group_entry *entry = state->entries[index];
+    group_entry *entry = group_at(state, index);
     groups_rows *out = taking->out;
     freshet_code code = groups_is_wanted(state, at_us) ? reserve_row(taking) : FRESHET_OK;
     if (code != FRESHET_OK || !groups_is_wanted(state, at_us))
@@ -730,7 +641,7 @@ static freshet_code take_changes(taking *taking)
     while (state->changes_taken < state->n_changes && taking->out->n_rows < taking->max_rows &&
            code == FRESHET_OK) {
         const change *change = &state->changes[state->changes_taken++];
-        const group_entry *entry = state->entries[change->entry];
+        const group_entry *entry = group_at(state, change->entry);
         uint8_t flags = change->existed ? 0 : GROUPS_FIRST;
         if (change->at_us == entry->facts.newest_us)
             flags |= GROUPS_NEWEST;
@@ -761,7 +672,7 @@ static void evict(groups_state *state, group_entry *entry)
 static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
 {
     groups_state *state = taking->state;
-    group_entry *entry = state->entries[index];
+    group_entry *entry = group_at(state, index);
     group_facts *facts = &entry->facts;
     const groups_declaration *declaration = &state->plan->declaration;
     bool holds = holds_event(state->plan, &entry->events, end_us);
@@ -780,13 +691,14 @@ static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
 static freshet_code end_row(taking *taking, uint32_t index)
 {
     groups_state *state = taking->state;
-    group_entry *entry = state->entries[index];
+    group_entry *entry = group_at(state, index);
     evict(state, entry);
     entry->due_us = next_due(state, entry);
-    if (!mark_dirty(state, index) || !push_due(state, index))
+    keyed_mark_dirty(&state->keys, index);
+    if (!push_due(state, index))
         return error_memory(taking->err, TAKING);
-    if (is_over(entry) && !state->options.is_tracked)
-        forget_entry(state, index);
+    if (is_over(entry) && !state->keys.is_tracked)
+        keyed_drop(&state->keys, index);
     return FRESHET_OK;
 }
 
@@ -797,9 +709,9 @@ static freshet_code take_due(taking *taking)
     freshet_code code = FRESHET_OK;
     while (code == FRESHET_OK && taking->out->n_rows < taking->max_rows &&
            (first = first_due(state)) != NULL) {
-        uint32_t index = first->entry;
-        group_entry *entry = state->entries[index];
-        pop_due(state);
+        uint32_t index = (uint32_t)first->item;
+        group_entry *entry = group_at(state, index);
+        due_heap_pop(&state->heap);
         if (state->plan->is_rolling)
             code = close_window(taking, index, next_due(state, entry));
         if (code == FRESHET_OK)
@@ -833,9 +745,9 @@ static freshet_code take_finished(taking *taking)
     groups_state *state = taking->state;
     freshet_code code = FRESHET_OK;
     while (code == FRESHET_OK && taking->out->n_rows < taking->max_rows &&
-           state->finish_at < state->n_entries) {
-        group_entry *entry = state->entries[state->finish_at];
-        int64_t next = entry == NULL ? INT64_MAX : next_finished(state, entry);
+           state->finish_at < state->keys.n_entries) {
+        const group_entry *entry = group_at(state, state->finish_at);
+        int64_t next = !entry->head.used ? INT64_MAX : next_finished(state, entry);
         if (next == INT64_MAX || next > last_end(state)) {
             state->finish_at++;
             continue;
@@ -874,67 +786,6 @@ bool groups_owes(groups_state *state)
 }
 
 /* ---- saving ----------------------------------------------------------------------------------- */
-
-bool groups_next_dirty(const groups_state *state, uint32_t *cursor, groups_key *out)
-{
-    if (*cursor >= state->n_dirty)
-        return false;
-    uint32_t index = state->dirty[(*cursor)++];
-    const group_entry *entry = state->entries[index];
-    *out = (groups_key){entry->key, entry->key_length, index};
-    return true;
-}
-
-bool groups_is_empty(const groups_state *state, const groups_key *key)
-{
-    return is_over(state->entries[key->index]);
-}
-
-freshet_code groups_save(const groups_state *state, const groups_key *key, text_buffer *into,
-                         freshet_error *err)
-{
-    const group_entry *entry = state->entries[key->index];
-    group_bytes_put(state->plan, &entry->facts, &entry->events, into);
-    return into->failed ? error_memory(err, "saving groups") : FRESHET_OK;
-}
-
-void groups_clean(groups_state *state)
-{
-    for (uint32_t i = 0; i < state->n_dirty; i++) {
-        group_entry *entry = state->entries[state->dirty[i]];
-        entry->dirty = false;
-        if (is_over(entry))
-            forget_entry(state, state->dirty[i]);
-    }
-    state->n_dirty = 0;
-}
-
-freshet_code groups_restore(groups_state *state, const void *key, size_t key_length,
-                            const void *bytes, size_t length, freshet_error *err)
-{
-    group_events events = {0};
-    group_facts facts = {0};
-    if (key_length > GROUPS_KEY_BYTES_MAX)
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "a saved key of groups is longer than any can be");
-    arena_reset(state->walker.scratch.arena);
-    freshet_code code = group_bytes_get(&state->walker, bytes, length, &facts, &events, err);
-    if (code != FRESHET_OK)
-        return code;
-    uint32_t index = find_entry(state, key, key_length);
-    if (index == NO_ENTRY) {
-        group_events_release(&state->walker, &events);
-        return error_memory(err, "restoring groups");
-    }
-    group_entry *entry = state->entries[index];
-    state->n_events -= entry->events.n;
-    group_events_release(&state->walker, &entry->events);
-    entry->events = events;
-    entry->facts = facts;
-    state->n_events += events.n;
-    entry->due_us = next_due(state, entry);
-    return push_due(state, index) ? FRESHET_OK : error_memory(err, "restoring groups");
-}
 
 /* What the state was kept for: which of its events are there follows from these. */
 static void put_shape(const groups_plan *plan, text_buffer *into)
@@ -1004,7 +855,7 @@ freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
 
 groups_figures groups_measure(const groups_state *state)
 {
-    return (groups_figures){state->n_keys, state->n_events, state->memory.bytes};
+    return (groups_figures){keyed_count(&state->keys), state->n_events, state->memory.bytes};
 }
 
 void groups_fail_after(groups_state *state, int64_t n)

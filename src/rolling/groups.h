@@ -33,12 +33,12 @@
  *       groups_add()                          rows of events, in their order, as often as wanted
  *       groups_advance()                      streams: no event before this time will be added
  *       groups_take()                         what is to be output now, until it gives no row
- *       groups_next_dirty(), groups_save(), groups_clean()    at a checkpoint
+ *       groups_part()                         what changed at a checkpoint: state_part.h
  *     groups_finish()                         nothing is added any more; then
  *       groups_take()                         all that is still to be output, until it gives no row
  *     groups_close()
  *
- *     groups_restore(), groups_restore_facts()      before the first groups_add
+ *     groups_restore_facts(), then state_part_restore of all saved keys, before the first groups_add
  *
  * BATCH. Everything is added, then groups_finish: each key's rows come together, the oldest first.
  *
@@ -58,7 +58,7 @@
 #ifndef FRESHET_ROLLING_GROUPS_H
 #define FRESHET_ROLLING_GROUPS_H
 
-#include "base/text.h"
+#include "keyed/state_part.h"
 #include "windows/window.h"
 
 #define GROUPS_WINDOWS_MAX 64u
@@ -115,14 +115,11 @@ const schema *groups_outputs(const groups_plan *plan);
 void groups_output_of(const groups_plan *plan, uint32_t output, uint32_t *feature,
                       uint32_t *function);
 int64_t groups_longest_us(const groups_plan *plan);
-/* Of what saved state depends on, and the same in words. */
-uint64_t groups_fingerprint(const groups_plan *plan);
 
 typedef struct groups_state groups_state;
 
 typedef struct groups_options {
     bool is_stream;  /* changes and closed windows are output as they come */
-    bool is_tracked; /* somebody saves the state: keys that ended are kept until groups_clean */
     int64_t from_us; /* rows with an earlier timestamp are not output; INT64_MIN: all are */
     int64_t
         until_us; /* nor rows with a later one; also the last day of a grid; INT64_MAX: all are, and
@@ -180,36 +177,15 @@ bool groups_owes(groups_state *state);
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-/* A key in memory. Valid until the next groups_add, _take or _clean. */
-typedef struct groups_key {
-    const void *bytes;
-    size_t length;
-    uint32_t index;
-} groups_key;
-
-/* Keys that changed since the last groups_clean, each once: *cursor begins at 0; false at the end. */
-bool groups_next_dirty(const groups_state *state, uint32_t *cursor, groups_key *out);
-/* True if the key holds nothing any more. */
-bool groups_is_empty(const groups_state *state, const groups_key *key);
-freshet_code groups_save(const groups_state *state, const groups_key *key, text_buffer *into,
-                         freshet_error *err);
-void groups_clean(groups_state *state);
-
-/* Puts saved bytes in the place of the key's state. Bytes that are damaged, or of another plan, are
- * refused and change nothing. All saved keys are restored, with the facts, before the first groups_add. */
-freshet_code groups_restore(groups_state *state, const void *key, size_t key_length,
-                            const void *bytes, size_t length, freshet_error *err);
+/* The keys as a part of the state, without name, shape and names for its keys; lives as long as the state. All saved
+ * keys are restored, after the facts, before the first groups_add. */
+const state_part *groups_part(const groups_state *state);
 
 /* What is no key's: the time, the oldest and the newest event, and which windows the state is kept for. Other
  * windows than these are refused (FRESHET_BAD_DECLARATION) where their events may be gone. */
 void groups_save_facts(const groups_state *state, text_buffer *into);
 freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
                                   const unsigned char *end, freshet_error *err);
-
-/* A key's saved bytes as JSON. */
-freshet_code groups_inspect(const groups_plan *plan, const void *key, size_t key_length,
-                            const void *bytes, size_t length, text_buffer *into,
-                            freshet_error *err);
 
 /* ---- figures and tests ---------------------------------------------------------------------- */
 

@@ -160,26 +160,6 @@ freshet_code group_bytes_get(group_walker *walker, const void *bytes, size_t len
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
-static freshet_code groups_put_key(arena *arena, const groups_plan *plan, const void *key,
-                                   size_t length, text_buffer *into, freshet_error *err)
-{
-    const unsigned char *at = key, *end = at + length;
-    freshet_code code = FRESHET_OK;
-    text_append_c(into, "\"key\":[");
-    for (uint32_t i = 0; i < plan->declaration.n_keys && code == FRESHET_OK; i++) {
-        column column;
-        code = column_init(arena, &column, plan->declaration.keys[i], 1, err);
-        if (code == FRESHET_OK)
-            code = cells_get(arena, &at, end, &column, 0, err);
-        if (code == FRESHET_OK && i > 0)
-            text_append_char(into, ',');
-        if (code == FRESHET_OK)
-            code = column_to_json(&column, 0, into, err);
-    }
-    text_append_c(into, "]");
-    return code == FRESHET_OK && at != end ? damaged(err) : code;
-}
-
 /* The cell of a slot, under the name of its column. */
 static freshet_code put_slot(const groups_plan *plan, const unsigned char *record, uint32_t index,
                              text_buffer *into, freshet_error *err)
@@ -221,28 +201,21 @@ static freshet_code put_events(const groups_plan *plan, const group_events *even
     return code;
 }
 
-freshet_code groups_inspect(const groups_plan *plan, const void *key, size_t key_length,
-                            const void *bytes, size_t length, text_buffer *into, freshet_error *err)
+freshet_code group_bytes_show(group_walker *walker, const void *bytes, size_t length,
+                              text_buffer *into, freshet_error *err)
 {
-    windows_memory memory = {.fail_after = -1};
-    group_walker walker;
     group_events events = {0};
     group_facts facts = {0};
-    freshet_code code = group_walker_init(&walker, plan, &memory, err);
-    text_append_char(into, '{');
-    if (code == FRESHET_OK)
-        code = groups_put_key(walker.scratch.arena, plan, key, key_length, into, err);
-    if (code == FRESHET_OK)
-        code = group_bytes_get(&walker, bytes, length, &facts, &events, err);
-    if (code == FRESHET_OK && facts.after_us > -GROUPS_TIME_MAX) {
+    arena_reset(walker->scratch.arena);
+    freshet_code code = group_bytes_get(walker, bytes, length, &facts, &events, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (facts.after_us > -GROUPS_TIME_MAX) {
         text_append_c(into, ",\"closed\":\"");
         text_append_timestamp(into, facts.after_us);
         text_append_char(into, '"');
     }
-    if (code == FRESHET_OK)
-        code = put_events(plan, &events, into, err);
-    text_append_char(into, '}');
-    group_events_release(&walker, &events);
-    group_walker_release(&walker);
-    return code == FRESHET_OK && into->failed ? error_memory(err, "showing a key's groups") : code;
+    code = put_events(walker->plan, &events, into, err);
+    group_events_release(walker, &events);
+    return code;
 }

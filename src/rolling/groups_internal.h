@@ -177,5 +177,8 @@ void group_bytes_put(const groups_plan *plan, const group_facts *facts, const gr
 /* Into events that are empty; on failure they are released. */
 freshet_code group_bytes_get(group_walker *walker, const void *bytes, size_t length,
                              group_facts *facts, group_events *events, freshet_error *err);
+/* The same in JSON: members with a comma before each (state_part_ops). */
+freshet_code group_bytes_show(group_walker *walker, const void *bytes, size_t length,
+                              text_buffer *into, freshet_error *err);
 
 #endif

@@ -428,8 +428,3 @@ int64_t groups_longest_us(const groups_plan *plan)
 {
     return plan->windows[plan->n_windows - 1].length_us;
 }
-
-uint64_t groups_fingerprint(const groups_plan *plan)
-{
-    return plan->fingerprint;
-}

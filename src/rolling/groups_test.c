@@ -75,9 +75,11 @@ static freshet_code plan(world *world)
 
 static void open_state(world *world, bool is_stream, bool is_tracked)
 {
-    groups_options options = {is_stream, is_tracked, INT64_MIN, INT64_MAX};
+    groups_options options = {is_stream, INT64_MIN, INT64_MAX};
     assert_int_equal(plan(world), FRESHET_OK);
     assert_int_equal(groups_open(world->plan, &options, &world->state, NULL), FRESHET_OK);
+    if (is_tracked)
+        state_part_set_load(groups_part(world->state), NULL, NULL);
 }
 
 static freshet_code try_add(world *world, const char *key, size_t key_length, int64_t at_us,
@@ -357,7 +359,7 @@ static void rows_outside_the_bounds(void **state)
     world->declaration.n_windows = 1;
     world->declaration.slide = "1 day";
     open_state(world, false, false);
-    groups_options options = {false, false, DAY, 3 * DAY + 1};
+    groups_options options = {false, DAY, 3 * DAY + 1};
     groups_set_options(world->state, &options);
     add(world, "a", HOUR);
     add(world, "b", DAY);
@@ -376,16 +378,16 @@ static void keys_that_ended_wait_for_the_checkpoint(void **state)
     world->declaration.n_windows = 1;
     open_state(world, true, true);
     uint32_t cursor = 0;
-    groups_key key;
+    state_key key;
     add(world, "a", 0);
     groups_advance(world->state, 9 * HOUR);
     take(world, "a@3600=1FN+0 ");
-    assert_true(groups_next_dirty(world->state, &cursor, &key));
-    assert_true(groups_is_empty(world->state, &key));
-    assert_false(groups_next_dirty(world->state, &cursor, &key));
-    groups_clean(world->state);
+    assert_true(state_part_next_dirty(groups_part(world->state), &cursor, &key));
+    assert_true(state_part_is_empty(groups_part(world->state), &key));
+    assert_false(state_part_next_dirty(groups_part(world->state), &cursor, &key));
+    state_part_clean(groups_part(world->state));
     cursor = 0;
-    assert_false(groups_next_dirty(world->state, &cursor, &key));
+    assert_false(state_part_next_dirty(groups_part(world->state), &cursor, &key));
     assert_int_equal(groups_measure(world->state).keys, 0);
 }
 
@@ -400,40 +402,42 @@ static void saved_bytes_that_are_damaged(void **state)
     world->declaration.distinct = subset;
     world->declaration.n_distinct = 1;
     open_state(world, true, true);
-    groups_key key;
+    state_key key;
     text_buffer bytes, shown;
     text_init(&bytes, TEXT_LIMIT_DEFAULT);
     text_init(&shown, TEXT_LIMIT_DEFAULT);
     add(world, "k", 0);
     add(world, "k", 1);
-    assert_true(groups_next_dirty(world->state, &cursor, &key));
-    assert_int_equal(groups_save(world->state, &key, &bytes, NULL), FRESHET_OK);
+    assert_true(state_part_next_dirty(groups_part(world->state), &cursor, &key));
+    assert_int_equal(state_part_save(groups_part(world->state), &key, &bytes, NULL), FRESHET_OK);
     char key_bytes[16];
     size_t key_length = key.length;
     memcpy(key_bytes, key.bytes, key_length);
+    state_part part = *groups_part(world->state);
+    part.key_names = (const char *const[]){"id"};
     assert_int_equal(
-        groups_inspect(world->plan, key_bytes, key_length, bytes.bytes, bytes.length, &shown, NULL),
+        state_part_inspect(&part, key_bytes, key_length, bytes.bytes, bytes.length, &shown, NULL),
         FRESHET_OK);
     assert_string_equal(
         shown.bytes,
-        "{\"key\":[\"k\"],\"events\":["
+        "{\"key\": {\"id\": \"k\"},\"events\":["
         "{\"timestamp\":\"1970-01-01T00:00:00.000000Z\",\"x\":true,\"s\":\"a text that is "
         "longer\"},"
         "{\"timestamp\":\"1970-01-01T00:00:00.000001Z\",\"x\":true,\"s\":\"a text that is longer\"}"
         "]}");
     for (size_t i = 0; i < bytes.length; i++) {
         bytes.bytes[i] ^= 0x10;
-        assert_int_equal(groups_restore(world->state, key_bytes, key_length, bytes.bytes,
-                                        bytes.length, &world->err),
+        assert_int_equal(state_part_restore(groups_part(world->state), key_bytes, key_length,
+                                            bytes.bytes, bytes.length, &world->err),
                          FRESHET_FAILED);
-        assert_int_equal(
-            groups_restore(world->state, key_bytes, key_length, bytes.bytes, i, &world->err),
-            FRESHET_FAILED);
+        assert_int_equal(state_part_restore(groups_part(world->state), key_bytes, key_length,
+                                            bytes.bytes, i, &world->err),
+                         FRESHET_FAILED);
         bytes.bytes[i] ^= 0x10;
     }
-    assert_int_equal(
-        groups_restore(world->state, key_bytes, key_length, bytes.bytes, bytes.length, NULL),
-        FRESHET_OK);
+    assert_int_equal(state_part_restore(groups_part(world->state), key_bytes, key_length,
+                                        bytes.bytes, bytes.length, NULL),
+                     FRESHET_OK);
     assert_int_equal(groups_measure(world->state).events, 2);
     const unsigned char *at = (const unsigned char *)bytes.bytes;
     assert_int_equal(groups_restore_facts(world->state, &at, at + 23, NULL), FRESHET_FAILED);

@@ -534,8 +534,8 @@ typedef struct store {
 static void checkpoint(groups_state *state, store *store)
 {
     uint32_t cursor = 0;
-    groups_key key;
-    while (groups_next_dirty(state, &cursor, &key)) {
+    state_key key;
+    while (state_part_next_dirty(groups_part(state), &cursor, &key)) {
         uint32_t k = 0;
         while (k < store->n && (store->keys[k].key_length != key.length ||
                                 memcmp(store->keys[k].key, key.bytes, key.length) != 0))
@@ -547,10 +547,11 @@ static void checkpoint(groups_state *state, store *store)
             memcpy(store->keys[k].key, key.bytes, key.length);
         }
         text_reset(&store->keys[k].bytes);
-        store->keys[k].there = !groups_is_empty(state, &key);
-        assert_int_equal(groups_save(state, &key, &store->keys[k].bytes, NULL), FRESHET_OK);
+        store->keys[k].there = !state_part_is_empty(groups_part(state), &key);
+        assert_int_equal(state_part_save(groups_part(state), &key, &store->keys[k].bytes, NULL),
+                         FRESHET_OK);
     }
-    groups_clean(state);
+    state_part_clean(groups_part(state));
 }
 
 static groups_state *restart(trial *it, groups_state *state, const groups_options *options,
@@ -563,14 +564,15 @@ static groups_state *restart(trial *it, groups_state *state, const groups_option
     groups_save_facts(state, &facts);
     groups_close(state);
     assert_int_equal(groups_open(it->plan, options, &next, NULL), FRESHET_OK);
+    state_part_set_load(groups_part(next), NULL, NULL);
     const unsigned char *at = (const unsigned char *)facts.bytes;
     assert_int_equal(groups_restore_facts(next, &at, at + facts.length, NULL), FRESHET_OK);
     for (uint32_t k = 0; k < store->n; k++)
         if (store->keys[k].there)
-            assert_int_equal(groups_restore(next, store->keys[k].key, store->keys[k].key_length,
-                                            store->keys[k].bytes.bytes, store->keys[k].bytes.length,
-                                            NULL),
-                             FRESHET_OK);
+            assert_int_equal(
+                state_part_restore(groups_part(next), store->keys[k].key, store->keys[k].key_length,
+                                   store->keys[k].bytes.bytes, store->keys[k].bytes.length, NULL),
+                FRESHET_OK);
     text_release(&facts);
     return next;
 }
@@ -590,16 +592,16 @@ static void run_batch(trial *it, rows *out)
 
 static void run_stream(trial *it, rows *out)
 {
-    groups_options options = {.is_stream = true,
-                              .is_tracked = chance(it, 50),
-                              .from_us = INT64_MIN,
-                              .until_us = INT64_MAX};
+    const bool is_tracked = chance(it, 50);
+    groups_options options = {.is_stream = true, .from_us = INT64_MIN, .until_us = INT64_MAX};
     groups_state *state;
     static store store;
     memset(&store, 0, sizeof store);
     int64_t newest = INT64_MIN;
     uint32_t largest = chance(it, 30) ? 1 : chance(it, 30) ? it->n_events : 12;
     assert_int_equal(groups_open(it->plan, &options, &state, NULL), FRESHET_OK);
+    if (is_tracked)
+        state_part_set_load(groups_part(state), NULL, NULL);
     for (uint32_t from = 0, n; from < it->n_events; from += n) {
         n = 1 + below(it, largest);
         n = n > it->n_events - from ? it->n_events - from : n;
@@ -608,9 +610,9 @@ static void run_stream(trial *it, rows *out)
             newest = it->events[i].at_us > newest ? it->events[i].at_us : newest;
         groups_advance(state, newest - it->lateness_us);
         take_all(it, state, out);
-        if (options.is_tracked && chance(it, 20))
+        if (is_tracked && chance(it, 20))
             state = restart(it, state, &options, &store);
-        else if (options.is_tracked && chance(it, 20))
+        else if (is_tracked && chance(it, 20))
             checkpoint(state, &store);
     }
     assert_int_equal(groups_finish(state, NULL), FRESHET_OK);

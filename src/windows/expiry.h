@@ -9,20 +9,13 @@
 #ifndef FRESHET_WINDOWS_EXPIRY_H
 #define FRESHET_WINDOWS_EXPIRY_H
 
-#include "windows/events.h"
+#include "keyed/due_heap.h"
 
 #define EXPIRY_NEVER INT64_MAX
 
-typedef struct expiry_time {
-    int64_t second;
-    uint32_t entry;
-} expiry_time;
-
 typedef struct expiry {
-    windows_memory *memory;
-    expiry_time *heap;
-    uint32_t n;
-    uint32_t capacity;
+    memory *memory;
+    due_heap heap;    /* of entries, by second */
     int64_t *seconds; /* by entry: the time that counts */
     uint32_t n_seconds;
 } expiry;
@@ -37,7 +30,7 @@ int64_t expiry_of(const expiry *expiry, uint32_t entry);
 bool expiry_due(const expiry *expiry, int64_t second);
 
 /* Takes the earliest time at or before the second, if there is one; its entry has none then. */
-bool expiry_take(expiry *expiry, int64_t second, expiry_time *out);
+bool expiry_take(expiry *expiry, int64_t second, due *out);
 
 void expiry_release(expiry *expiry);
 

@@ -105,26 +105,26 @@ static freshet_code load_key(void *context, const void *key, size_t length, text
 
 static void open_state(pipeline *p)
 {
-    windows_options options = {
-        .lateness_s = p->lateness_s, .load = load_key, .load_context = p, .expires = true};
+    windows_options options = {.lateness_s = p->lateness_s, .expires = true};
     assert_int_equal(windows_open(p->plan, &options, &p->state, NULL), FRESHET_OK);
+    state_part_set_load(windows_part(p->state), load_key, p);
 }
 
 static void save_all(pipeline *p)
 {
-    windows_key key;
+    state_key key;
     uint32_t cursor = 0;
-    while (windows_next_dirty(p->state, &cursor, &key)) {
+    while (state_part_next_dirty(windows_part(p->state), &cursor, &key)) {
         text_buffer bytes;
         int64_t id;
         text_init(&bytes, TEXT_LIMIT_DEFAULT);
         memcpy(&id, (const char *)key.bytes + 1, sizeof id);
-        assert_int_equal(windows_save(p->state, &key, &bytes, NULL), FRESHET_OK);
+        assert_int_equal(state_part_save(windows_part(p->state), &key, &bytes, NULL), FRESHET_OK);
         p->twins[id].saved = arena_copy(p->arena, bytes.bytes, bytes.length);
         p->twins[id].saved_length = bytes.length;
         text_release(&bytes);
     }
-    windows_clean(p->state);
+    state_part_clean(windows_part(p->state));
 }
 
 static void restart(pipeline *p)
@@ -138,20 +138,21 @@ static void restart(pipeline *p)
         if (p->twins[id].saved == NULL)
             continue;
         memcpy(key + 1, &id, sizeof id);
-        assert_int_equal(windows_restore(p->state, key, sizeof key, p->twins[id].saved,
-                                         p->twins[id].saved_length, NULL),
+        assert_int_equal(state_part_restore(windows_part(p->state), key, sizeof key,
+                                            p->twins[id].saved, p->twins[id].saved_length, NULL),
                          FRESHET_OK);
     }
 }
 
 static void disturb(pipeline *p)
 {
-    windows_key key;
+    state_key key;
     save_all(p);
     if (draw(p, 2) == 0)
         restart(p);
-    for (uint64_t n = draw(p, KEYS); n > 0 && windows_next_cold(p->state, &key); n--)
-        windows_drop(p->state, &key);
+    for (uint64_t n = draw(p, KEYS); n > 0 && state_part_next_cold(windows_part(p->state), &key);
+         n--)
+        state_part_drop(windows_part(p->state), &key);
     assert_int_equal(windows_check(p->state, NULL), FRESHET_OK);
 }
 
@@ -304,9 +305,9 @@ static void keys_expire_as_their_twins(void **state)
 /* An earlier time counts; a later one does not; each comes once. */
 static void times_come_in_their_order(void **state)
 {
-    windows_memory memory = {.fail_after = -1};
+    memory memory = {.fail_after = -1};
     expiry expiry = {.memory = &memory};
-    expiry_time time;
+    due time;
     (void)state;
     assert_false(expiry_due(&expiry, INT64_MAX));
     for (uint32_t i = 0; i < 5000; i++)
@@ -319,9 +320,9 @@ static void times_come_in_their_order(void **state)
     int64_t before = INT64_MIN;
     uint32_t n = 0;
     for (; expiry_take(&expiry, 5003, &time); n++) {
-        assert_true(time.second >= before);
-        before = time.second;
-        assert_true(n > 0 || time.entry == 7);
+        assert_true(time.at >= before);
+        before = time.at;
+        assert_true(n > 0 || time.item == 7);
     }
     assert_int_equal(n, 5000);
     expiry_release(&expiry);

@@ -1,38 +1,23 @@
-/* windows_internal.h - between windows_state.c, windows_history.c and windows_bytes.c: a key's entry, and the
- * table of entries. */
+/* windows_internal.h - between windows_state.c, windows_history.c and windows_bytes.c: a key's entry. */
 #ifndef FRESHET_WINDOWS_WINDOWS_INTERNAL_H
 #define FRESHET_WINDOWS_WINDOWS_INTERNAL_H
 
+#include "keyed/state_part.h"
 #include "windows/events.h"
 #include "windows/windows_state.h"
 
-#define KEY_INLINE_MAX 16u
-
-enum { KEY_USED = 1, KEY_DIRTY = 2, KEY_TOUCHED = 4 };
-
 /* One cache line. */
 typedef struct key_entry {
-    union {
-        unsigned char inlined[KEY_INLINE_MAX];
-        unsigned char *bytes;
-        uint32_t next_free;
-    } key;
+    keyed_entry head;
+    uint32_t carried_length;
     events events;
     int64_t newest_us;    /* event time of the newest row */
     uint32_t revision;    /* events applied since the newest second last moved */
     uint32_t newest_back; /* events of the newest second that arrived after the newest row */
     unsigned char *carried;
-    uint32_t carried_length;
-    uint16_t key_length;
-    uint16_t flags;
 } key_entry;
 
-_Static_assert(sizeof(key_entry) == 64, "a key's entry fills one cache line");
-
-static inline const unsigned char *key_bytes(const key_entry *entry)
-{
-    return entry->key_length <= KEY_INLINE_MAX ? entry->key.inlined : entry->key.bytes;
-}
+_Static_assert(sizeof(key_entry) == KEYED_LINE, "a key's entry fills one cache line");
 
 static inline int64_t second_of(int64_t event_us)
 {
@@ -63,5 +48,9 @@ freshet_code entry_save(const walker *walker, const key_entry *entry, text_buffe
 /* Fills an entry without events; on failure it stays so. */
 freshet_code entry_restore(walker *walker, key_entry *entry, const void *bytes, size_t length,
                            freshet_error *err);
+
+/* windows_inspect.c: saved bytes of a key in JSON, as state_part_ops wants it. */
+freshet_code entry_inspect(walker *walker, arena *arena, const void *bytes, size_t length,
+                           text_buffer *into, freshet_error *err);
 
 #endif

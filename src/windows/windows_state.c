@@ -58,14 +58,11 @@
  * walk from the end of its second. For row windows the walk begins at the newest row's own place:
  * events of the same second that arrived after it stand behind it, `newest_back` of them.
  *
- * THE TABLE OF KEYS. Key columns are encoded to bytes (cells.c). Slots of eight bytes, 32 bits of the hash
- * and the number of an entry, are probed linearly; the position is the hash's low bits, so that
- * doubling the table reads no entries. Entries are one cache line each, in pages that never move: up to
- * 16 bytes of key, the newest row's time and revision, and the root of the events. A key that is dropped
- * leaves no tombstone: the slots behind it are moved back.
+ * THE TABLE OF KEYS (keyed/keyed_table.h). Key columns are encoded to bytes. Entries are one cache line each, and
+ * never move: up to 16 bytes of key, the newest row's time and revision, and the root of the events.
  *
  * MEMORY IS SLOW. At a million keys each event meets three cache misses in a row: slot, entry, block. A
- * batch is therefore taken in pieces of CHUNK_ROWS: the keys of all rows are hashed and their slots
+ * batch is therefore taken in pieces of KEYED_CHUNK_ROWS: the keys of all rows are hashed and their slots
  * prefetched; then all entries; then all blocks; then the rows are applied in their order, and find
  * what they need in the cache. This halves the cost of an event.
  */
@@ -76,24 +73,13 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "keyed/cells.h"
 #include "windows/corrections.h"
 #include "windows/expiry.h"
 #include "windows/windows_internal.h"
 
-#define CHUNK_ROWS 256u
-#define SLOTS_FIRST 1024u
-#define PAGE_ENTRIES 1024u
-#define LINE 64u
 #define BLOCK_LINES 6u /* prefetched of a block: twenty events of one double and a little more */
-#define KEYS_MAX (UINT32_MAX - PAGE_ENTRIES)
-#define NO_ENTRY UINT32_MAX
-
-typedef struct key_slot {
-    uint32_t tag;   /* the low half of the hash */
-    uint32_t entry; /* index + 1; 0 = free */
-} key_slot;
+#define APPLYING "applying events to the windows"
 
 struct windows_state {
     const windows_plan *plan;
@@ -104,30 +90,14 @@ struct windows_state {
     windows_memory memory;
     walker walker;
 
-    key_slot *slots;
-    uint64_t n_slots;
-    void **pages; /* as malloc gave them */
-    uint32_t n_pages;
-    uint32_t pages_capacity;
-    uint32_t n_entries;  /* that were ever used */
-    uint32_t free_entry; /* first of the list of dropped entries, or NO_ENTRY */
-    uint32_t hand;       /* of the clock that finds cold keys */
-    uint64_t n_keys;
+    keyed_table keys;
+    state_part part;
     uint64_t n_events;
     uint64_t late_rows;
 
-    uint32_t *dirty;
-    uint32_t n_dirty;
-    uint32_t dirty_capacity;
-
     const void **cells;  /* one a slot of the plan */
-    text_buffer scratch; /* keys of a chunk; a key's saved bytes; carried cells */
-    text_buffer carried;
-    struct {
-        uint32_t hash;
-        uint32_t begin;
-        uint32_t length;
-    } rows[CHUNK_ROWS];
+    text_buffer carried; /* carried cells */
+    keyed_chunk chunk;
 };
 
 static int64_t second_in(const windows_state *state, int64_t event_us)
@@ -135,146 +105,73 @@ static int64_t second_in(const windows_state *state, int64_t event_us)
     return state->options.plain_order ? event_us : second_of(event_us);
 }
 
-/* ---- the table ----------------------------------------------------------------------------- */
-
 static key_entry *entry_at(const windows_state *state, uint32_t index)
 {
-    unsigned char *page = state->pages[index / PAGE_ENTRIES];
-    page += (LINE - (uintptr_t)page % LINE) % LINE;
-    return (key_entry *)(void *)page + index % PAGE_ENTRIES;
+    return keyed_at(&state->keys, index);
 }
 
-static bool grow_slots(windows_state *state)
-{
-    uint64_t n_slots = state->n_slots == 0 ? SLOTS_FIRST : state->n_slots * 2;
-    key_slot *slots = memory_take(&state->memory, n_slots * sizeof *slots);
-    if (slots == NULL)
-        return false;
-    memset(slots, 0, n_slots * sizeof *slots);
-    for (uint64_t i = 0; i < state->n_slots; i++) {
-        if (state->slots[i].entry == 0)
-            continue;
-        uint64_t at = state->slots[i].tag & (n_slots - 1);
-        while (slots[at].entry != 0)
-            at = (at + 1) & (n_slots - 1);
-        slots[at] = state->slots[i];
-    }
-    memory_give(&state->memory, state->slots, state->n_slots * sizeof *slots);
-    state->slots = slots;
-    state->n_slots = n_slots;
-    return true;
-}
+/* ---- as a part of the state ------------------------------------------------------------------ */
 
-static bool key_equals(const key_entry *entry, const void *key, size_t length)
+static void windows_release(void *self, void *released)
 {
-    return entry->key_length == length && memcmp(key_bytes(entry), key, length) == 0;
-}
-
-/* The slot of the key, or the free one where it would stand. */
-static uint64_t windows_find_slot(const windows_state *state, uint32_t tag, const void *key,
-                                  size_t length)
-{
-    uint64_t mask = state->n_slots - 1, at = tag & mask;
-    for (; state->slots[at].entry != 0; at = (at + 1) & mask)
-        if (state->slots[at].tag == tag &&
-            key_equals(entry_at(state, state->slots[at].entry - 1), key, length))
-            break;
-    return at;
-}
-
-static bool grow_pages(windows_state *state)
-{
-    if (state->n_pages == state->pages_capacity) {
-        uint32_t capacity = state->pages_capacity == 0 ? 64 : state->pages_capacity * 2;
-        void **pages = memory_take(&state->memory, capacity * sizeof *pages);
-        if (pages == NULL)
-            return false;
-        if (state->n_pages > 0)
-            memcpy(pages, state->pages, state->n_pages * sizeof *pages);
-        memory_give(&state->memory, state->pages, state->pages_capacity * sizeof *pages);
-        state->pages = pages;
-        state->pages_capacity = capacity;
-    }
-    void *page = memory_take(&state->memory, PAGE_ENTRIES * sizeof(key_entry) + LINE);
-    if (page == NULL)
-        return false;
-    state->pages[state->n_pages++] = page;
-    return true;
-}
-
-/* An unused entry, holding the key; NO_ENTRY where memory (or the number of keys) is out. */
-static uint32_t take_entry(windows_state *state, const void *key, size_t length)
-{
-    uint32_t index = state->free_entry;
-    unsigned char *bytes = NULL;
-    if (index == NO_ENTRY &&
-        (state->n_entries == KEYS_MAX ||
-         (state->n_entries == state->n_pages * PAGE_ENTRIES && !grow_pages(state))))
-        return NO_ENTRY;
-    if (length > KEY_INLINE_MAX && (bytes = memory_take(&state->memory, length)) == NULL)
-        return NO_ENTRY;
-    if (index == NO_ENTRY)
-        index = state->n_entries++;
-    else
-        state->free_entry = entry_at(state, index)->key.next_free;
-    key_entry *entry = entry_at(state, index);
-    *entry = (key_entry){.key_length = (uint16_t)length, .flags = KEY_USED};
-    if (bytes != NULL)
-        entry->key.bytes = bytes;
-    memcpy(bytes != NULL ? bytes : entry->key.inlined, key, length);
-    state->n_keys++;
-    return index;
-}
-
-static void empty_entry(windows_state *state, key_entry *entry)
-{
+    windows_state *state = self;
+    key_entry *entry = released;
     state->n_events -= entry->events.n;
     events_release(&state->walker, &entry->events);
     memory_give(&state->memory, entry->carried, entry->carried_length);
-    entry->carried = NULL;
-    entry->carried_length = 0;
 }
 
-static void give_entry(windows_state *state, uint32_t index)
+static freshet_code windows_save(void *self, const void *entry, text_buffer *into,
+                                 freshet_error *err)
 {
-    key_entry *entry = entry_at(state, index);
-    empty_entry(state, entry);
-    if (entry->key_length > KEY_INLINE_MAX)
-        memory_give(&state->memory, entry->key.bytes, entry->key_length);
-    *entry = (key_entry){.key.next_free = state->free_entry};
-    state->free_entry = index;
-    state->n_keys--;
+    return entry_save(&((windows_state *)self)->walker, entry, into, err);
 }
 
-/* Frees a slot and moves those behind it back, so that every key is still found from its position. */
-static void free_slot(windows_state *state, uint64_t at)
+static freshet_code windows_restore(void *self, const state_key *key, void *restored,
+                                    const void *bytes, size_t length, freshet_error *err)
 {
-    uint64_t mask = state->n_slots - 1;
-    for (uint64_t next = (at + 1) & mask; state->slots[next].entry != 0; next = (next + 1) & mask) {
-        uint64_t home = state->slots[next].tag & mask;
-        if (((next - home) & mask) < ((next - at) & mask))
-            continue; /* its home lies behind the hole */
-        state->slots[at] = state->slots[next];
-        at = next;
-    }
-    state->slots[at].entry = 0;
+    windows_state *state = self;
+    key_entry *entry = restored;
+    (void)key;
+    freshet_code code = entry_restore(&state->walker, entry, bytes, length, err);
+    if (code == FRESHET_OK)
+        state->n_events += entry->events.n;
+    return code;
 }
 
-static uint32_t tag_of(const void *key, size_t length)
+static freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t length,
+                                    text_buffer *into, freshet_error *err)
 {
-    return (uint32_t)hash_bytes(key, length, 0);
+    return entry_inspect(&((windows_state *)self)->walker, arena, bytes, length, into, err);
 }
 
-/* Adds a key that is not there. */
-static uint32_t add_key(windows_state *state, uint32_t tag, const void *key, size_t length)
+/* When does a key that comes from the store lose an event? */
+static bool windows_placed(void *self, uint32_t index)
 {
-    if (state->n_keys * 4 >= state->n_slots * 3 && !grow_slots(state))
-        return NO_ENTRY;
-    uint32_t index = take_entry(state, key, length);
-    if (index == NO_ENTRY)
-        return NO_ENTRY;
-    state->slots[windows_find_slot(state, tag, key, length)] = (key_slot){tag, index + 1};
-    return index;
+    windows_state *state = self;
+    const key_entry *entry = entry_at(state, index);
+    if (!state->options.expires || entry->events.n == 0)
+        return true;
+    const int64_t newest_s = second_in(state, entry->newest_us);
+    const int64_t since_s = newest_s > state->settled_s ? newest_s : state->settled_s;
+    return expiry_set(&state->expiry, index,
+                      events_next_loss(&state->walker, &entry->events, since_s));
+}
+
+static bool windows_needs(void *self, uint32_t index)
+{
+    return expiry_of(&((windows_state *)self)->expiry, index) != EXPIRY_NEVER;
+}
+
+static const state_part_ops part_ops = {.save = windows_save,
+                                        .restore = windows_restore,
+                                        .inspect = windows_inspect,
+                                        .placed = windows_placed,
+                                        .is_needed = windows_needs};
+
+const state_part *windows_part(const windows_state *state)
+{
+    return &state->part;
 }
 
 /* ---- opening and closing ------------------------------------------------------------------- */
@@ -291,15 +188,25 @@ freshet_code windows_open(const windows_plan *plan, const windows_options *optio
         .hold_s = INT64_MAX,
         .settled_s = INT64_MIN,
         .memory = {.bytes = sizeof *state, .fail_after = -1},
-        .free_entry = NO_ENTRY,
+        .part = {.doing = APPLYING,
+                 .keys = options->expires ? STATE_AT_START : STATE_ON_DEMAND,
+                 .ops = &part_ops,
+                 .table = &state->keys,
+                 .key_types = plan->keys,
+                 .n_keys = plan->n_keys,
+                 .key_bytes_max = WINDOWS_KEY_BYTES_MAX},
     };
     state->expiry.memory = &state->memory;
-    text_init(&state->scratch, WINDOWS_SAVED_BYTES_MAX);
+    text_init(&state->chunk.bytes, WINDOWS_SAVED_BYTES_MAX);
     text_init(&state->carried, WINDOWS_SAVED_BYTES_MAX);
+    const keyed_options keys = {.memory = &state->memory,
+                                .entry_bytes = sizeof(key_entry),
+                                .release = windows_release,
+                                .self = state};
     freshet_code code = walker_init(&state->walker, plan, &state->memory, err);
     if (code == FRESHET_OK) {
         state->cells = memory_take(&state->memory, (plan->n_slots + 1) * sizeof *state->cells);
-        if (state->cells == NULL || !grow_slots(state))
+        if (state->cells == NULL || !keyed_open(&state->keys, &keys))
             code = error_memory(err, "opening the windows");
     }
     if (code != FRESHET_OK) {
@@ -314,18 +221,11 @@ void windows_close(windows_state *state)
 {
     if (state == NULL)
         return;
-    for (uint32_t i = 0; i < state->n_entries; i++)
-        if (entry_at(state, i)->flags & KEY_USED)
-            give_entry(state, i);
-    for (uint32_t i = 0; i < state->n_pages; i++)
-        memory_give(&state->memory, state->pages[i], PAGE_ENTRIES * sizeof(key_entry) + LINE);
-    memory_give(&state->memory, state->pages, state->pages_capacity * sizeof *state->pages);
-    memory_give(&state->memory, state->slots, state->n_slots * sizeof *state->slots);
-    memory_give(&state->memory, state->dirty, state->dirty_capacity * sizeof *state->dirty);
+    keyed_close(&state->keys);
     memory_give(&state->memory, state->cells, (state->plan->n_slots + 1) * sizeof *state->cells);
     walker_release(&state->walker);
     expiry_release(&state->expiry);
-    text_release(&state->scratch);
+    text_release(&state->chunk.bytes);
     text_release(&state->carried);
     assert(state->memory.bytes == sizeof *state);
     free(state);
@@ -385,27 +285,7 @@ typedef struct application {
 
 static freshet_code apply_memory(freshet_error *err)
 {
-    return error_memory(err, "applying events to the windows");
-}
-
-static bool mark_dirty(windows_state *state, key_entry *entry, uint32_t index)
-{
-    if (entry->flags & KEY_DIRTY)
-        return true;
-    if (state->n_dirty == state->dirty_capacity) {
-        uint32_t capacity = state->dirty_capacity == 0 ? 1024 : state->dirty_capacity * 2;
-        uint32_t *dirty = memory_take(&state->memory, capacity * sizeof *dirty);
-        if (dirty == NULL)
-            return false;
-        if (state->n_dirty > 0)
-            memcpy(dirty, state->dirty, state->n_dirty * sizeof *dirty);
-        memory_give(&state->memory, state->dirty, state->dirty_capacity * sizeof *dirty);
-        state->dirty = dirty;
-        state->dirty_capacity = capacity;
-    }
-    state->dirty[state->n_dirty++] = index;
-    entry->flags |= KEY_DIRTY;
-    return true;
+    return error_memory(err, APPLYING);
 }
 
 /* Keeps the carried columns of the row, which is the key's newest now. */
@@ -574,17 +454,6 @@ static bool note_loss(windows_state *state, const key_entry *entry, uint32_t ind
     return true;
 }
 
-/* Of a key that comes from the store. */
-static bool note_next_loss(windows_state *state, const key_entry *entry, uint32_t index)
-{
-    if (!state->options.expires || entry->events.n == 0)
-        return true;
-    const int64_t newest_s = second_in(state, entry->newest_us);
-    const int64_t since_s = newest_s > state->settled_s ? newest_s : state->settled_s;
-    return expiry_set(&state->expiry, index,
-                      events_next_loss(&state->walker, &entry->events, since_s));
-}
-
 /* Puts the event into its key's events; true for `newest` when its row is now the key's newest. */
 static freshet_code add_event(application *application, key_entry *entry, uint32_t row,
                               event_end *end, bool *newest, freshet_error *err)
@@ -637,14 +506,13 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
         state->late_rows++;
         return windows_refuse(application, row, WINDOWS_LATE, err);
     }
-    event_end end;
+    event_end end = {{0}, 0};
     bool newest;
     freshet_code code = add_event(application, entry, row, &end, &newest, err);
     if (code != FRESHET_OK)
         return code;
-    entry->flags |= KEY_TOUCHED;
-    if (!mark_dirty(state, entry, index) ||
-        (state->options.expires && !note_loss(state, entry, index, second)))
+    keyed_mark_dirty(&state->keys, index);
+    if (state->options.expires && !note_loss(state, entry, index, second))
         return apply_memory(err);
     answer_row into = {application->arena, result->outputs, row, false};
     state->walker.remember = newest;
@@ -661,102 +529,37 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     return code;
 }
 
-/* The entry of a key that is not in the table: loaded, or new. */
-static freshet_code open_key(windows_state *state, uint32_t tag, const void *key, size_t length,
-                             uint32_t *index, freshet_error *err)
-{
-    *index = add_key(state, tag, key, length);
-    if (*index == NO_ENTRY)
-        return apply_memory(err);
-    if (state->options.load == NULL)
-        return FRESHET_OK;
-    text_buffer saved;
-    text_init(&saved, WINDOWS_SAVED_BYTES_MAX);
-    freshet_code code = state->options.load(state->options.load_context, key, length, &saved, err);
-    key_entry *entry = entry_at(state, *index);
-    if (code == FRESHET_OK && saved.failed)
-        code = apply_memory(err);
-    if (code == FRESHET_OK)
-        code = entry_restore(&state->walker, entry, saved.bytes, saved.length, err);
-    if (code == FRESHET_OK) {
-        state->n_events += entry->events.n;
-        if (!note_next_loss(state, entry, *index))
-            code = apply_memory(err);
-    }
-    text_release(&saved);
-    if (code == FRESHET_OK || code == FRESHET_END)
-        return FRESHET_OK;
-    free_slot(state, windows_find_slot(state, tag, key, length));
-    give_entry(state, *index);
-    return code;
-}
-
 static freshet_code apply_row(application *application, uint32_t chunk_row, uint32_t row,
                               freshet_error *err)
 {
     windows_state *state = application->state;
-    uint32_t tag = state->rows[chunk_row].hash, length = state->rows[chunk_row].length;
-    const char *key = state->scratch.bytes + state->rows[chunk_row].begin;
-    if (length > WINDOWS_KEY_BYTES_MAX)
+    const keyed_chunk *chunk = &state->chunk;
+    uint32_t index;
+    bool is_new;
+    if (chunk->rows[chunk_row].length > WINDOWS_KEY_BYTES_MAX)
         return windows_refuse(application, row, WINDOWS_KEY_TOO_LONG, err);
-    key_slot slot = state->slots[windows_find_slot(state, tag, key, length)];
-    uint32_t index = slot.entry - 1;
-    if (slot.entry == 0) {
-        freshet_code code = open_key(state, tag, key, length, &index, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return apply_to_key(application, index, row, err);
+    freshet_code code =
+        state_part_find(&state->part, chunk->rows[chunk_row].tag, keyed_chunk_key(chunk, chunk_row),
+                        chunk->rows[chunk_row].length, &index, &is_new, err);
+    return code == FRESHET_OK ? apply_to_key(application, index, row, err) : code;
 }
 
 /* ---- a batch ------------------------------------------------------------------------------- */
 
-/* Encodes and hashes the keys of rows [from, from + n), and prefetches their slots. */
-static freshet_code hash_keys(windows_state *state, const windows_input *input, uint32_t from,
-                              uint32_t n, freshet_error *err)
-{
-    text_buffer *keys = &state->scratch;
-    text_reset(keys);
-    text_append_char(keys, 0); /* so that there is a buffer without key columns, too */
-    for (uint32_t i = 0; i < n; i++) {
-        size_t begin = keys->length;
-        for (uint32_t k = 0; k < state->plan->n_keys; k++)
-            cells_put(keys, &input->keys[k], from + i, true);
-        if (keys->failed)
-            return apply_memory(err);
-        size_t length = keys->length - begin;
-        uint32_t tag = tag_of(keys->bytes + begin, length);
-        state->rows[i].hash = tag;
-        state->rows[i].begin = (uint32_t)begin;
-        state->rows[i].length = (uint32_t)length;
-        __builtin_prefetch(&state->slots[tag & (state->n_slots - 1)]);
-        if (length > WINDOWS_KEY_BYTES_MAX) /* its bytes are not needed any more */
-            keys->length = begin;
-    }
-    return FRESHET_OK;
-}
-
-/* Then the entries, then the blocks. */
+/* Asks for the entries of the chunk's rows, then for their blocks. */
 static void prefetch_rows(const windows_state *state, uint32_t n)
 {
-    key_entry *entries[CHUNK_ROWS];
+    const void *entries[KEYED_CHUNK_ROWS];
+    keyed_chunk_prefetch(&state->chunk, &state->keys, n, entries);
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t mask = state->n_slots - 1, at = state->rows[i].hash & mask;
-        while (state->slots[at].entry != 0 && state->slots[at].tag != state->rows[i].hash)
-            at = (at + 1) & mask;
-        entries[i] =
-            state->slots[at].entry == 0 ? NULL : entry_at(state, state->slots[at].entry - 1);
-        if (entries[i] != NULL)
-            __builtin_prefetch(entries[i]);
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        if (entries[i] == NULL || entries[i]->events.root == NULL)
+        const key_entry *entry = entries[i];
+        if (entry == NULL || entry->events.root == NULL)
             continue;
-        const char *block = entries[i]->events.root;
+        const char *block = entry->events.root;
         for (uint32_t line = 0; line < BLOCK_LINES; line++)
-            __builtin_prefetch(block + line * LINE);
-        if (entries[i]->carried != NULL)
-            __builtin_prefetch(entries[i]->carried);
+            __builtin_prefetch(block + line * KEYED_LINE);
+        if (entry->carried != NULL)
+            __builtin_prefetch(entry->carried);
     }
 }
 
@@ -776,11 +579,13 @@ freshet_code windows_apply(windows_state *state, const windows_input *input, are
         carried[i] = plan->columns.fields[plan->carried[i]];
     application.carried = (schema){plan->n_carried, carried};
     freshet_code code = make_columns(arena, &plan->outputs, input->n_rows, &result->outputs, err);
-    for (uint32_t from = 0; from < input->n_rows && code == FRESHET_OK; from += CHUNK_ROWS) {
-        uint32_t n = input->n_rows - from < CHUNK_ROWS ? input->n_rows - from : CHUNK_ROWS;
-        code = hash_keys(state, input, from, n, err);
-        if (code == FRESHET_OK)
-            prefetch_rows(state, n);
+    for (uint32_t from = 0; from < input->n_rows && code == FRESHET_OK; from += KEYED_CHUNK_ROWS) {
+        const uint32_t rest = input->n_rows - from;
+        const uint32_t n = rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS;
+        if (!keyed_chunk_fill(&state->chunk, &state->keys, input->keys, plan->n_keys, from, n,
+                              WINDOWS_KEY_BYTES_MAX))
+            return apply_memory(err);
+        prefetch_rows(state, n);
         for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
             code = apply_row(&application, i, from + i, err);
     }
@@ -817,7 +622,7 @@ static freshet_code expire_key(windows_state *state, const key_entry *entry, int
     const event_end rows = {events_end(&entry->events, entry->newest_back), entry->newest_back};
     if (!events_answer(&state->walker, &entry->events, second, fixed, rows, &into))
         return apply_memory(err);
-    const unsigned char *at = key_bytes(entry), *end = at + entry->key_length;
+    const unsigned char *at = keyed_key(&entry->head), *end = at + entry->head.length;
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_keys; i++)
         code = cells_get(arena, &at, end, &out->keys[i], row, err);
@@ -834,19 +639,19 @@ static freshet_code expire_key(windows_state *state, const key_entry *entry, int
 
 /* The key's time has come: goes to the last second, up to the one that is settled, in which it has lost an event, and
  * sets its next time. A key whose newest event has come since is only set anew. */
-static freshet_code expire_time(windows_state *state, const expiry_time *due, int64_t second,
-                                arena *arena, windows_expired *out, freshet_error *err)
+static freshet_code expire_time(windows_state *state, const due *due, int64_t second, arena *arena,
+                                windows_expired *out, freshet_error *err)
 {
-    const key_entry *entry = entry_at(state, due->entry);
-    if (!(entry->flags & KEY_USED) || entry->events.n == 0)
+    const key_entry *entry = entry_at(state, (uint32_t)due->item);
+    if (!entry->head.used || entry->events.n == 0)
         return FRESHET_OK;
     const int64_t newest_s = second_in(state, entry->newest_us);
-    int64_t last_s = newest_s >= due->second ? newest_s : due->second, next_s;
+    int64_t last_s = newest_s >= due->at ? newest_s : due->at, next_s;
     while ((next_s = events_next_loss(&state->walker, &entry->events, last_s)) <= second)
         last_s = next_s;
     if (next_s > INT64_MAX / 1000000) /* no timestamp has room for it */
         next_s = EXPIRY_NEVER;
-    if (!expiry_set(&state->expiry, due->entry, next_s))
+    if (!expiry_set(&state->expiry, (uint32_t)due->item, next_s))
         return apply_memory(err);
     return last_s == newest_s ? FRESHET_OK : expire_key(state, entry, last_s, arena, out, err);
 }
@@ -880,135 +685,44 @@ freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most,
 {
     windows_settle(state, second);
     freshet_code code = make_expired(state->plan, most, arena, out, err);
-    expiry_time due;
+    due due;
     while (code == FRESHET_OK && out->n < most && expiry_take(&state->expiry, second, &due))
         code = expire_time(state, &due, second, arena, out, err);
     return code;
 }
 
-/* ---- saving, restoring, forgetting --------------------------------------------------------- */
-
-static windows_key windows_key_of(const windows_state *state, uint32_t index)
-{
-    const key_entry *entry = entry_at(state, index);
-    return (windows_key){key_bytes(entry), entry->key_length, index};
-}
-
-bool windows_next_dirty(const windows_state *state, uint32_t *cursor, windows_key *out)
-{
-    if (*cursor >= state->n_dirty)
-        return false;
-    *out = windows_key_of(state, state->dirty[(*cursor)++]);
-    return true;
-}
-
-freshet_code windows_save(const windows_state *state, const windows_key *key, text_buffer *into,
-                          freshet_error *err)
-{
-    return entry_save(&state->walker, entry_at(state, key->index), into, err);
-}
-
-void windows_clean(windows_state *state)
-{
-    for (uint32_t i = 0; i < state->n_dirty; i++)
-        entry_at(state, state->dirty[i])->flags &= (uint16_t)~KEY_DIRTY;
-    state->n_dirty = 0;
-}
-
-freshet_code windows_restore(windows_state *state, const void *key, size_t key_length,
-                             const void *bytes, size_t length, freshet_error *err)
-{
-    if (key_length > WINDOWS_KEY_BYTES_MAX)
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "a saved key has more than %u bytes", WINDOWS_KEY_BYTES_MAX);
-    key_entry read = {0};
-    freshet_code code = entry_restore(&state->walker, &read, bytes, length, err);
-    if (code != FRESHET_OK)
-        return code;
-    uint32_t tag = tag_of(key, key_length);
-    uint32_t index = state->slots[windows_find_slot(state, tag, key, key_length)].entry;
-    index = index > 0 ? index - 1 : add_key(state, tag, key, key_length);
-    if (index == NO_ENTRY) {
-        memory_give(&state->memory, read.carried, read.carried_length);
-        events_release(&state->walker, &read.events);
-        return error_memory(err, "restoring a key");
-    }
-    key_entry *entry = entry_at(state, index);
-    empty_entry(state, entry);
-    entry->events = read.events;
-    entry->newest_us = read.newest_us;
-    entry->revision = read.revision;
-    entry->newest_back = read.newest_back;
-    entry->carried = read.carried;
-    entry->carried_length = read.carried_length;
-    state->n_events += entry->events.n;
-    return note_next_loss(state, entry, index) ? FRESHET_OK : error_memory(err, "restoring a key");
-}
-
-bool windows_next_cold(windows_state *state, windows_key *out)
-{
-    for (uint64_t steps = 0; steps < 2 * (uint64_t)state->n_entries; steps++) {
-        uint32_t index = state->hand;
-        state->hand = index + 1 >= state->n_entries ? 0 : index + 1;
-        key_entry *entry = entry_at(state, index);
-        bool touched = (entry->flags & KEY_TOUCHED) != 0;
-        entry->flags &= (uint16_t)~KEY_TOUCHED;
-        if (touched || (entry->flags & (KEY_USED | KEY_DIRTY)) != KEY_USED ||
-            expiry_of(&state->expiry, index) != EXPIRY_NEVER)
-            continue;
-        *out = windows_key_of(state, index);
-        return true;
-    }
-    return false;
-}
-
-void windows_drop(windows_state *state, const windows_key *key)
-{
-    key_entry *entry = entry_at(state, key->index);
-    assert((entry->flags & (KEY_USED | KEY_DIRTY)) == KEY_USED);
-    uint32_t tag = tag_of(key_bytes(entry), entry->key_length);
-    free_slot(state, windows_find_slot(state, tag, key_bytes(entry), entry->key_length));
-    give_entry(state, key->index);
-}
+/* ---- figures ------------------------------------------------------------------------------- */
 
 windows_figures windows_measure(const windows_state *state)
 {
     return (windows_figures){
-        .keys = state->n_keys,
+        .keys = keyed_count(&state->keys),
         .events = state->n_events,
-        .dirty_keys = state->n_dirty,
+        .dirty_keys = state->keys.n_dirty,
         .late_rows = state->late_rows,
-        .bytes = state->memory.bytes + state->scratch.capacity + state->carried.capacity,
-        .table_bytes = state->n_slots * sizeof *state->slots +
-                       state->n_pages * (PAGE_ENTRIES * sizeof(key_entry) + LINE),
+        .bytes = state->memory.bytes + state->chunk.bytes.capacity + state->carried.capacity,
+        .table_bytes = keyed_table_bytes(&state->keys) -
+                       state->keys.dirty_capacity * sizeof *state->keys.dirty,
     };
 }
 
 freshet_code windows_check(windows_state *state, freshet_error *err)
 {
-    uint64_t n_keys = 0, n_events = 0;
-    for (uint32_t i = 0; i < state->n_entries; i++) {
-        const key_entry *entry = entry_at(state, i);
-        if (!(entry->flags & KEY_USED))
-            continue;
-        const char *wrong = events_check(&state->walker, &entry->events);
-        uint32_t tag = tag_of(key_bytes(entry), entry->key_length);
+    const char *wrong = keyed_check(&state->keys);
+    uint64_t n_events = 0;
+    for (uint32_t cursor = 0, index;
+         wrong == NULL && (index = keyed_next(&state->keys, &cursor)) != KEY_NONE;) {
+        const key_entry *entry = entry_at(state, index);
+        wrong = events_check(&state->walker, &entry->events);
         if (wrong == NULL && entry->newest_back > entry->events.n)
             wrong = "the place of the newest row";
-        if (wrong == NULL &&
-            state->slots[windows_find_slot(state, tag, key_bytes(entry), entry->key_length)]
-                    .entry != i + 1)
-            wrong = "the slot of the key";
-        if (wrong != NULL)
-            return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                             "the state of a key is inconsistent: %s", wrong);
-        n_keys++;
         n_events += entry->events.n;
     }
-    if (n_keys != state->n_keys || n_events != state->n_events)
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "the counts of keys or events are inconsistent");
-    return FRESHET_OK;
+    if (wrong == NULL && n_events != state->n_events)
+        wrong = "the count of events";
+    return wrong == NULL ? FRESHET_OK
+                         : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                                     "the state of the windows is inconsistent: %s", wrong);
 }
 
 void windows_fail_after(windows_state *state, int64_t n)

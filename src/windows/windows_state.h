@@ -6,10 +6,8 @@
  *     windows_plan_make()                    (window.h)
  *     windows_open()
  *       windows_apply()                      again and again, a batch of rows in their order
- *       windows_next_dirty(), windows_save(), windows_clean()      at a checkpoint
- *       windows_expire()                                           as long as windows_expires()
- *       windows_next_cold(), windows_drop()                        when memory is short
- *       windows_restore()                                          what was saved
+ *       windows_expire()                     as long as windows_expires()
+ *       windows_part()                       what changed at a checkpoint, cold keys: state_part.h
  *     windows_close()
  *
  *     windows_apply_history()                a complete set of rows at once; needs no state
@@ -41,7 +39,7 @@
  * windows_expire(S), once no row before second S can come any more. For each key that has lost events by S, and has no
  * event as new, it gives what the windows that end at that second T hold in which it last lost one; so it does not
  * matter how S got there. Its write timestamp is T * 1,000,000 - 1: newer than all rows before T, older than any
- * of T, which may still come. Rows before S are late from then on. windows_restore must have been given all keys
+ * of T, which may still come. Rows before S are late from then on. state_part_restore must have been given all keys
  * that are saved; a key that still has an event to lose is never cold.
  *
  * MEMORY. All belongs to the state; results live in the arena given. Failing allocations give
@@ -52,7 +50,7 @@
 #ifndef FRESHET_WINDOWS_WINDOWS_STATE_H
 #define FRESHET_WINDOWS_WINDOWS_STATE_H
 
-#include "base/text.h"
+#include "keyed/state_part.h"
 #include "windows/window.h"
 
 #define WINDOWS_KEY_BYTES_MAX 16384u /* of one row's key columns, encoded */
@@ -60,15 +58,8 @@
 
 typedef struct windows_state windows_state;
 
-/* Asked for the saved bytes of a key that is not in memory. Appends them and returns FRESHET_OK, or
- * FRESHET_END where there are none. */
-typedef freshet_code windows_load(void *context, const void *key, size_t key_length,
-                                  text_buffer *into, freshet_error *err);
-
 typedef struct windows_options {
     int64_t lateness_s;
-    windows_load *load; /* NULL: all state is in memory */
-    void *load_context;
     /* Times are whole numbers of some order, not microseconds: each is a "second" by itself. For row windows that
      * are ordered by another column than the time; with windows_hold(INT64_MIN) nothing is ever late. */
     bool plain_order;
@@ -151,40 +142,9 @@ void windows_hold(windows_state *state, int64_t second);
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-/* A key in memory. Valid until the next windows_apply, _restore or _drop. */
-typedef struct windows_key {
-    const void *bytes;
-    size_t length;
-    uint32_t index;
-} windows_key;
-
-/* Keys that changed since the last windows_clean, each once: *cursor begins at 0; false at the end. */
-bool windows_next_dirty(const windows_state *state, uint32_t *cursor, windows_key *out);
-
-/* Appends a key's state (format: windows_bytes.c). */
-freshet_code windows_save(const windows_state *state, const windows_key *key, text_buffer *into,
-                          freshet_error *err);
-
-/* All dirty keys have been saved. */
-void windows_clean(windows_state *state);
-
-/* Puts saved bytes in the place of the key's state. Bytes that are damaged, or of another plan, are
- * refused and change nothing. */
-freshet_code windows_restore(windows_state *state, const void *key, size_t key_length,
-                             const void *bytes, size_t length, freshet_error *err);
-
-/* A key that is saved and has not been used for the longest (about: a clock hand that passes once
- * before it takes). False where there is none. */
-bool windows_next_cold(windows_state *state, windows_key *out);
-
-/* Forgets a key that is not dirty. The next row of it asks `load`. */
-void windows_drop(windows_state *state, const windows_key *key);
-
-/* Saved bytes of a key as one JSON object: the key, the newest row's time, the events that are kept. `names`
- * are those of the key columns. Refuses what windows_restore refuses. */
-freshet_code windows_inspect(const windows_plan *plan, const char *const *names, const void *key,
-                             size_t key_length, const void *bytes, size_t length, text_buffer *into,
-                             freshet_error *err);
+/* The keys as a part of the state (format: windows_bytes.c), without name and shape, and without names for its keys.
+ * Lives as long as the state. */
+const state_part *windows_part(const windows_state *state);
 
 /* ---- figures ------------------------------------------------------------------------------- */
 

@@ -21,7 +21,7 @@ static struct {
     windows_plan *plan;
     windows_state *state;
     int64_t lateness_s;
-    windows_load *load;
+    state_load_fn *load;
 } it;
 
 static const windows_function all_functions[] = {
@@ -68,8 +68,9 @@ static void make_plan(const char *const *fixed, uint32_t n_fixed, const char *co
 
 static void open_state(void)
 {
-    windows_options options = {it.lateness_s, it.load, NULL, false, false, false};
+    windows_options options = {it.lateness_s, false, false, false};
     assert_int_equal(windows_open(it.plan, &options, &it.state, NULL), FRESHET_OK);
+    state_part_set_load(windows_part(it.state), it.load, NULL);
 }
 
 static int set_up(void **state)
@@ -423,17 +424,17 @@ static void a_long_key_is_saved_and_restored(void **state)
 {
     (void)state;
     run_long_key(10000, 20, 500, 1000000, 5);
-    windows_key key;
+    state_key key;
     uint32_t cursor = 0;
     text_buffer saved;
     text_init(&saved, TEXT_LIMIT_DEFAULT);
-    assert_true(windows_next_dirty(it.state, &cursor, &key));
-    assert_int_equal(windows_save(it.state, &key, &saved, NULL), FRESHET_OK);
+    assert_true(state_part_next_dirty(windows_part(it.state), &cursor, &key));
+    assert_int_equal(state_part_save(windows_part(it.state), &key, &saved, NULL), FRESHET_OK);
     windows_state *first = it.state;
     open_state();
-    assert_int_equal(
-        windows_restore(it.state, key.bytes, key.length, saved.bytes, saved.length, NULL),
-        FRESHET_OK);
+    assert_int_equal(state_part_restore(windows_part(it.state), key.bytes, key.length, saved.bytes,
+                                        saved.length, NULL),
+                     FRESHET_OK);
     assert_int_equal(windows_measure(it.state).events, windows_measure(first).events);
     windows_result one, other;
     apply_one("the long key", 1.700011e9, 7, &one);
@@ -540,21 +541,22 @@ static void cold_keys_go_and_come_back(void **state)
             assert_int_equal(((int64_t *)result.outputs[sum].data)[i], round);
         assert_int_equal(windows_measure(it.state).keys, KEYS);
         assert_int_equal(windows_measure(it.state).dirty_keys, KEYS);
-        windows_key key;
-        assert_false(windows_next_cold(it.state, &key)); /* all are dirty */
-        for (uint32_t cursor = 0; windows_next_dirty(it.state, &cursor, &key);) {
+        state_key key;
+        assert_false(state_part_next_cold(windows_part(it.state), &key)); /* all are dirty */
+        for (uint32_t cursor = 0; state_part_next_dirty(windows_part(it.state), &cursor, &key);) {
             char text[16] = {0};
             memcpy(text, (const char *)key.bytes + 5, key.length - 5);
             text_buffer *saved = &saved_keys[strtoul(text + 1, NULL, 10)];
             text_reset(saved);
-            assert_int_equal(windows_save(it.state, &key, saved, NULL), FRESHET_OK);
+            assert_int_equal(state_part_save(windows_part(it.state), &key, saved, NULL),
+                             FRESHET_OK);
         }
-        windows_clean(it.state);
+        state_part_clean(windows_part(it.state));
         size_t bytes = windows_measure(it.state).bytes;
         uint64_t dropped = draw(KEYS);
         for (uint64_t n = 0; n < dropped; n++) {
-            assert_true(windows_next_cold(it.state, &key));
-            windows_drop(it.state, &key);
+            assert_true(state_part_next_cold(windows_part(it.state), &key));
+            state_part_drop(windows_part(it.state), &key);
         }
         assert_int_equal(windows_measure(it.state).keys, KEYS - dropped);
         assert_true(windows_measure(it.state).bytes < bytes);
@@ -593,20 +595,21 @@ static void damaged_bytes_are_refused(void **state)
 {
     (void)state;
     run_long_key(100, 20, 500, 1000000, 6);
-    windows_key key;
+    state_key key;
     uint32_t cursor = 0;
     text_buffer saved;
     text_init(&saved, TEXT_LIMIT_DEFAULT);
-    assert_true(windows_next_dirty(it.state, &cursor, &key));
-    windows_save(it.state, &key, &saved, NULL);
+    assert_true(state_part_next_dirty(windows_part(it.state), &cursor, &key));
+    state_part_save(windows_part(it.state), &key, &saved, NULL);
     for (size_t i = 0; i < saved.length; i++) {
         freshet_error err = {0};
-        assert_int_not_equal(windows_restore(it.state, key.bytes, key.length, saved.bytes, i, &err),
-                             FRESHET_OK);
-        saved.bytes[i] ^= 0x10;
         assert_int_not_equal(
-            windows_restore(it.state, key.bytes, key.length, saved.bytes, saved.length, &err),
+            state_part_restore(windows_part(it.state), key.bytes, key.length, saved.bytes, i, &err),
             FRESHET_OK);
+        saved.bytes[i] ^= 0x10;
+        assert_int_not_equal(state_part_restore(windows_part(it.state), key.bytes, key.length,
+                                                saved.bytes, saved.length, &err),
+                             FRESHET_OK);
         assert_non_null(strstr(err.text, "the saved state of a key"));
         saved.bytes[i] ^= 0x10;
     }
@@ -615,8 +618,9 @@ static void damaged_bytes_are_refused(void **state)
     static const char *const fixed[] = {"1 day"}, *const rows[] = {"3 events"};
     make_plan(fixed, 1, rows, 1, 1); /* fewer windows and functions over the same values */
     open_state();
-    assert_int_equal(windows_restore(it.state, "k", 1, saved.bytes, saved.length, NULL),
-                     FRESHET_OK);
+    assert_int_equal(
+        state_part_restore(windows_part(it.state), "k", 1, saved.bytes, saved.length, NULL),
+        FRESHET_OK);
     static const windows_function count[] = {{"count", NULL}};
     windows_feature feature = {"c", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, count, 1, fixed, 1};
     windows_declaration other = {.keys = it.plan->keys,
@@ -628,8 +632,9 @@ static void damaged_bytes_are_refused(void **state)
     windows_close(it.state);
     assert_int_equal(windows_plan_make(it.arena, &other, &it.plan, NULL), FRESHET_OK);
     open_state();
-    assert_int_equal(windows_restore(it.state, "k", 1, saved.bytes, saved.length, NULL),
-                     FRESHET_BAD_DECLARATION);
+    assert_int_equal(
+        state_part_restore(windows_part(it.state), "k", 1, saved.bytes, saved.length, NULL),
+        FRESHET_BAD_DECLARATION);
     text_release(&saved);
 }
 

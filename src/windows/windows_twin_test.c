@@ -630,27 +630,28 @@ static freshet_code load_key(void *context, const void *key, size_t length, text
 
 static windows_state *open_state(pipeline *p)
 {
-    windows_options options = {p->lateness_s, load_key, p, false, false, false};
+    windows_options options = {.lateness_s = p->lateness_s};
     windows_state *state;
     assert_int_equal(windows_open(p->plan, &options, &state, NULL), FRESHET_OK);
+    state_part_set_load(windows_part(state), load_key, p);
     return state;
 }
 
 static void checkpoint(pipeline *p, windows_state *state)
 {
-    windows_key key;
+    state_key key;
     uint32_t cursor = 0;
-    while (windows_next_dirty(state, &cursor, &key)) {
+    while (state_part_next_dirty(windows_part(state), &cursor, &key)) {
         text_buffer buffer;
         text_init(&buffer, TEXT_LIMIT_DEFAULT);
-        assert_int_equal(windows_save(state, &key, &buffer, NULL), FRESHET_OK);
+        assert_int_equal(state_part_save(windows_part(state), &key, &buffer, NULL), FRESHET_OK);
         int64_t number;
         memcpy(&number, (const char *)key.bytes + 1, sizeof number);
         p->twins[number].saved = arena_copy(p->arena, buffer.bytes, buffer.length);
         p->twins[number].saved_length = buffer.length;
         text_release(&buffer);
     }
-    windows_clean(state);
+    state_part_clean(windows_part(state));
 }
 
 /* Checkpoints, and then sometimes a restart, or some keys are dropped. */
@@ -662,9 +663,9 @@ static windows_state *disturb(pipeline *p, windows_state *state)
         windows_close(state);
         return open_state(p);
     }
-    windows_key key;
-    for (uint64_t n = draw(p, 10); n > 0 && windows_next_cold(state, &key); n--)
-        windows_drop(state, &key);
+    state_key key;
+    for (uint64_t n = draw(p, 10); n > 0 && state_part_next_cold(windows_part(state), &key); n--)
+        state_part_drop(windows_part(state), &key);
     return state;
 }
 

@@ -41,101 +41,18 @@ struct aggregated {
 
 /* ---- the part of state ------------------------------------------------------------------------ */
 
-static void aggregated_part_set_load(void *self, state_load_fn *load, void *context)
+static freshet_code make_part(aggregated *set, freshet_error *err)
 {
-    aggregated *set = self;
-    (void)load, (void)context; /* every key is restored at the start */
-    set->options.is_tracked = true;
-    groups_set_options(set->groups, &set->options);
-}
-
-static freshet_code aggregated_part_restore(void *self, const void *key, size_t key_length,
-                                            const void *bytes, size_t length, freshet_error *err)
-{
-    return groups_restore(((aggregated *)self)->groups, key, key_length, bytes, length, err);
-}
-
-static bool aggregated_part_next_dirty(void *self, uint32_t *cursor, state_key *out)
-{
-    groups_key key;
-    if (!groups_next_dirty(((aggregated *)self)->groups, cursor, &key))
-        return false;
-    *out = (state_key){key.bytes, key.length, key.index};
-    return true;
-}
-
-static groups_key aggregated_key_of(const state_key *key)
-{
-    return (groups_key){key->bytes, key->length, key->index};
-}
-
-static freshet_code aggregated_part_save(void *self, const state_key *key, text_buffer *into,
-                                         freshet_error *err)
-{
-    groups_key own = aggregated_key_of(key);
-    return groups_save(((aggregated *)self)->groups, &own, into, err);
-}
-
-static bool part_is_empty(void *self, const state_key *key)
-{
-    groups_key own = aggregated_key_of(key);
-    return groups_is_empty(((aggregated *)self)->groups, &own);
-}
-
-static void aggregated_part_clean(void *self)
-{
-    groups_clean(((aggregated *)self)->groups);
-}
-
-/* All keys are needed: time makes them output rows. */
-static bool aggregated_part_next_cold(void *self, state_key *out)
-{
-    (void)self, (void)out;
-    return false;
-}
-
-static void aggregated_part_drop(void *self, const state_key *key)
-{
-    (void)self, (void)key;
-}
-
-static size_t aggregated_part_bytes(void *self)
-{
-    return groups_measure(((aggregated *)self)->groups).bytes;
-}
-
-static uint64_t aggregated_part_keys(void *self)
-{
-    return groups_measure(((aggregated *)self)->groups).keys;
-}
-
-static freshet_code aggregated_part_inspect(void *self, const void *key, size_t key_length,
-                                            const void *bytes, size_t length, text_buffer *into,
-                                            freshet_error *err)
-{
-    return groups_inspect(((aggregated *)self)->plan.groups, key, key_length, bytes, length, into,
-                          err);
-}
-
-static void make_part(aggregated *set)
-{
-    set->part = (state_part){
-        .name = PART_NAME,
-        .fingerprint = groups_fingerprint(set->plan.groups),
-        .shape = set->plan.shape,
-        .self = set,
-        .set_load = aggregated_part_set_load,
-        .restore = aggregated_part_restore,
-        .next_dirty = aggregated_part_next_dirty,
-        .save = aggregated_part_save,
-        .is_empty = part_is_empty,
-        .clean = aggregated_part_clean,
-        .next_cold = aggregated_part_next_cold,
-        .drop = aggregated_part_drop,
-        .bytes = aggregated_part_bytes,
-        .keys = aggregated_part_keys,
-        .inspect = aggregated_part_inspect,
-    };
+    const char **names = arena_alloc(set->arena, (set->n_keys + (size_t)1) * sizeof *names);
+    if (names == NULL)
+        return error_memory(err, "opening the aggregated feature set");
+    for (uint32_t i = 0; i < set->n_keys; i++)
+        names[i] = set->plan.output.fields[i].name;
+    set->part = *groups_part(set->groups);
+    set->part.name = PART_NAME;
+    set->part.shape = set->plan.shape;
+    set->part.key_names = names;
+    return FRESHET_OK;
 }
 
 const state_part *aggregated_state(aggregated *set)
@@ -182,11 +99,12 @@ freshet_code aggregated_open(const declaration *declaration, const aggregated_so
                                                                   problems, &set->plan, err);
     if (code == FRESHET_OK)
         code = open_groups(set, err);
+    if (code == FRESHET_OK)
+        code = make_part(set, err);
     if (code != FRESHET_OK) {
         aggregated_close(set);
         return code;
     }
-    make_part(set);
     *out = set;
     return FRESHET_OK;
 }

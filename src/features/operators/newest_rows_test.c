@@ -164,16 +164,16 @@ static uint32_t save_all(newest_rows *newest, saved *saved)
     state_key key;
     text_buffer text;
     text_init(&text, 1024);
-    while (part->next_dirty(part->self, &cursor, &key)) {
+    while (state_part_next_dirty(part, &cursor, &key)) {
         text_reset(&text);
-        assert_int_equal(part->save(part->self, &key, &text, NULL), FRESHET_OK);
+        assert_int_equal(state_part_save(part, &key, &text, NULL), FRESHET_OK);
         memcpy(saved->items[saved->n].key, key.bytes, key.length);
         memcpy(saved->items[saved->n].value, text.bytes, text.length);
         saved->items[saved->n].key_length = key.length;
         saved->items[saved->n++].length = text.length;
         n++;
     }
-    part->clean(part->self);
+    state_part_clean(part);
     text_release(&text);
     return n;
 }
@@ -184,7 +184,7 @@ static void a_restart_goes_on_where_it_was(void **state)
     saved *kept = calloc(1, sizeof *kept);
     ranked ranked;
     open_ranked(&ranked, INT64_MIN, INT64_MAX);
-    newest_rows_part(ranked.newest)->set_load(ranked.newest, load, kept);
+    state_part_set_load(newest_rows_part(ranked.newest), load, kept);
     rank(&ranked, 1, 7 * SECOND);
     rank(&ranked, 1, 7 * SECOND);
     rank(&ranked, 2, 8 * SECOND);
@@ -194,15 +194,15 @@ static void a_restart_goes_on_where_it_was(void **state)
     close_ranked(&ranked);
 
     open_ranked(&ranked, INT64_MIN, INT64_MAX);
-    newest_rows_part(ranked.newest)->set_load(ranked.newest, load, kept);
+    state_part_set_load(newest_rows_part(ranked.newest), load, kept);
     assert_int_equal(rank(&ranked, 1, 6 * SECOND), INT64_MIN);
     assert_int_equal(rank(&ranked, 1, 7 * SECOND), 7 * SECOND + 2);
     assert_int_equal(rank(&ranked, 3, 7 * SECOND), 7 * SECOND);
     text_buffer json;
     text_init(&json, 4096);
-    assert_int_equal(newest_rows_part(ranked.newest)
-                         ->inspect(ranked.newest, kept->items[0].key, kept->items[0].key_length,
-                                   kept->items[0].value, kept->items[0].length, &json, NULL),
+    assert_int_equal(state_part_inspect(newest_rows_part(ranked.newest), kept->items[0].key,
+                                        kept->items[0].key_length, kept->items[0].value,
+                                        kept->items[0].length, &json, NULL),
                      FRESHET_OK);
     assert_string_equal(json.bytes, "{\"key\": {\"id\": 1}, \"newest\": "
                                     "\"1970-01-01T00:00:07.000000Z\", \"revision\": 1}");
@@ -219,24 +219,24 @@ static void cold_keys_leave_and_come_back(void **state)
     state_key key;
     open_ranked(&ranked, INT64_MIN, INT64_MAX);
     const state_part *part = newest_rows_part(ranked.newest);
-    part->set_load(part->self, load, kept);
+    state_part_set_load(part, load, kept);
     for (int64_t i = 0; i < 2000; i++)
         rank(&ranked, i, (i + 1) * SECOND);
-    assert_false(part->next_cold(part->self, &key)); /* none is saved */
+    assert_false(state_part_next_cold(part, &key)); /* none is saved */
     assert_int_equal(save_all(ranked.newest, kept), 2000);
-    size_t before = part->bytes(part->self);
+    size_t before = state_part_bytes(part);
     uint32_t dropped = 0;
     for (; dropped < 1500; dropped++) {
-        assert_true(part->next_cold(part->self, &key));
-        part->drop(part->self, &key);
+        assert_true(state_part_next_cold(part, &key));
+        state_part_drop(part, &key);
     }
-    assert_int_equal(part->keys(part->self), 500);
-    assert_true(part->bytes(part->self) < before / 3);
+    assert_int_equal(state_part_keys(part), 500);
+    assert_true(state_part_bytes(part) < before / 3);
     for (int64_t i = 0; i < 2000; i++) {
         assert_int_equal(rank(&ranked, i, i * SECOND), INT64_MIN); /* late for each key */
         assert_int_equal(rank(&ranked, i, (i + 1) * SECOND), (i + 1) * SECOND + 1);
     }
-    while (part->next_cold(part->self, &key))
+    while (state_part_next_cold(part, &key))
         assert_true(false); /* all have changed */
     close_ranked(&ranked);
     free(kept);

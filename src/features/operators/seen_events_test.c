@@ -21,7 +21,7 @@
 static field fields[] = {{"n", NULL}, {"event_id", NULL}, {"part", NULL}};
 static const schema input = {3, fields};
 static const uint32_t id_columns[] = {1, 2};
-static arena *memory;
+static arena *rows_arena;
 
 static int set_up(void **state)
 {
@@ -29,14 +29,14 @@ static int set_up(void **state)
     fields[0].type = type_simple(TYPE_BIGINT);
     fields[1].type = type_simple(TYPE_STRING);
     fields[2].type = type_simple(TYPE_DOUBLE);
-    memory = arena_open();
-    return memory == NULL;
+    rows_arena = arena_open();
+    return rows_arena == NULL;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    arena_close(memory);
+    arena_close(rows_arena);
     return 0;
 }
 
@@ -45,6 +45,7 @@ static seen_events *open_seen(void)
     seen_events *seen = NULL;
     assert_int_equal(seen_events_open(&input, id_columns, 2, WITHIN_US, MEMORY, &seen, NULL),
                      FRESHET_OK);
+    state_part_set_load(seen_events_part(seen), NULL, NULL);
     return seen;
 }
 
@@ -52,15 +53,15 @@ static bool take(seen_events *seen, const char *id, double part, int64_t second)
 {
     batch in;
     bool is_new = false;
-    assert_int_equal(batch_init(&in, memory, &input, 1, NULL), FRESHET_OK);
+    assert_int_equal(batch_init(&in, rows_arena, &input, 1, NULL), FRESHET_OK);
     if (id == NULL)
-        column_set_null(memory, &in.columns[1], 0);
+        column_set_null(rows_arena, &in.columns[1], 0);
     else
         ((cell_text *)in.columns[1].data)[0] = text_of(id, (uint32_t)strlen(id));
     ((double *)in.columns[2].data)[0] = part;
     in.n_rows = 1;
     assert_int_equal(seen_events_take(seen, &in, 0, second * SECOND_US, &is_new, NULL), FRESHET_OK);
-    arena_reset(memory);
+    arena_reset(rows_arena);
     return is_new;
 }
 
@@ -94,7 +95,7 @@ static void without_an_id_nothing_repeats(void **state)
     seen_events *seen = open_seen();
     for (int i = 0; i < 3; i++)
         assert_true(take(seen, NULL, 1, 1000));
-    assert_int_equal(seen_events_part(seen)->keys(seen), 0);
+    assert_int_equal(state_part_keys(seen_events_part(seen)), 0);
     seen_events_close(seen);
 }
 
@@ -104,7 +105,7 @@ static void times_at_the_ends(void **state)
     seen_events *seen = open_seen();
     batch in;
     bool is_new;
-    assert_int_equal(batch_init(&in, memory, &input, 1, NULL), FRESHET_OK);
+    assert_int_equal(batch_init(&in, rows_arena, &input, 1, NULL), FRESHET_OK);
     in.n_rows = 1;
     ((cell_text *)in.columns[1].data)[0] = text_of("a", 1);
     const int64_t times_us[] = {INT64_MAX, INT64_MIN, 0, INT64_MAX - 1, INT64_MIN + 1};
@@ -113,7 +114,7 @@ static void times_at_the_ends(void **state)
         assert_int_equal(is_new, i < 3);
     }
     seen_events_forget(seen, INT64_MIN);
-    assert_int_equal(seen_events_part(seen)->keys(seen), 1);
+    assert_int_equal(state_part_keys(seen_events_part(seen)), 1);
     seen_events_close(seen);
 }
 
@@ -127,23 +128,23 @@ static void ids_are_forgotten_when_no_row_can_repeat_them(void **state)
         snprintf(id, sizeof id, "event %d", i);
         assert_true(take(seen, id, 0, i));
     }
-    assert_int_equal(part->keys(seen), 5000);
+    assert_int_equal(state_part_keys(part), 5000);
     assert_true(take(seen, "event 10", 0, 3000)); /* lives on by its newer time */
-    size_t bytes = part->bytes(seen);
+    size_t bytes = state_part_bytes(part);
     seen_events_forget(seen, 2000 * SECOND_US);
     /* what is older than 1900 s, but for less than one bucket, and but for number 10 */
-    assert_in_range(part->keys(seen), 3101, 3110);
-    assert_true(part->bytes(seen) < bytes * 2 / 3);
+    assert_in_range(state_part_keys(part), 3101, 3110);
+    assert_true(state_part_bytes(part) < bytes * 2 / 3);
     assert_false(take(seen, "event 10", 0, 3050));
     assert_false(take(seen, "event 1900", 0, 2000));
     seen_events_forget(seen, 4000 * SECOND_US);
-    assert_in_range(part->keys(seen), 1100, 1107);
+    assert_in_range(state_part_keys(part), 1100, 1107);
     seen_events_forget(seen, 1000000 * SECOND_US);
-    assert_int_equal(part->keys(seen), 0);
-    assert_int_equal(part->bytes(seen), 0);
+    assert_int_equal(state_part_keys(part), 0);
+    assert_int_equal(state_part_bytes(part), 0);
     uint32_t cursor = 0;
     state_key key;
-    assert_false(part->next_dirty(seen, &cursor, &key)); /* none was ever saved */
+    assert_false(state_part_next_dirty(part, &cursor, &key)); /* none was ever saved */
     seen_events_close(seen);
 }
 
@@ -172,7 +173,7 @@ static void save_one(const state_part *part, const state_key *key)
     while (i < n_saved && (store[i].key_length != key->length ||
                            memcmp(store[i].key, key->bytes, key->length) != 0))
         i++;
-    if (part->is_empty(part->self, key)) {
+    if (state_part_is_empty(part, key)) {
         if (i < n_saved) {
             text_release(&store[i].value);
             store[i] = store[--n_saved];
@@ -187,15 +188,15 @@ static void save_one(const state_part *part, const state_key *key)
         n_saved++;
     }
     text_reset(&store[i].value);
-    assert_int_equal(part->save(part->self, key, &store[i].value, NULL), FRESHET_OK);
+    assert_int_equal(state_part_save(part, key, &store[i].value, NULL), FRESHET_OK);
 }
 
 static void checkpoint(const state_part *part)
 {
     state_key key;
-    for (uint32_t cursor = 0; part->next_dirty(part->self, &cursor, &key);)
+    for (uint32_t cursor = 0; state_part_next_dirty(part, &cursor, &key);)
         save_one(part, &key);
-    part->clean(part->self);
+    state_part_clean(part);
 }
 
 static seen_events *restart(seen_events *seen)
@@ -203,9 +204,9 @@ static seen_events *restart(seen_events *seen)
     seen_events_close(seen);
     seen = open_seen();
     for (uint32_t i = 0; i < n_saved; i++)
-        assert_int_equal(seen_events_part(seen)->restore(seen, store[i].key, store[i].key_length,
-                                                         store[i].value.bytes,
-                                                         store[i].value.length, NULL),
+        assert_int_equal(state_part_restore(seen_events_part(seen), store[i].key,
+                                            store[i].key_length, store[i].value.bytes,
+                                            store[i].value.length, NULL),
                          FRESHET_OK);
     return seen;
 }
@@ -251,7 +252,7 @@ static void random_events_against_the_definition(void **state)
         seen_events_forget(seen, (newest + 1000) * SECOND_US);
         checkpoint(seen_events_part(seen));
         assert_int_equal(n_saved, 0);
-        assert_int_equal(seen_events_part(seen)->keys(seen), 0);
+        assert_int_equal(state_part_keys(seen_events_part(seen)), 0);
         seen_events_close(seen);
     }
 }
@@ -268,16 +269,16 @@ static void an_id_shows_what_it_is(void **state)
     text_init(&shown, 1 << 20);
     take(seen, "a \"quoted\" id", 2.5, 0);
     take(seen, "a \"quoted\" id", 2.5, 1000);
-    assert_true(part->next_dirty(seen, &cursor, &key));
-    assert_int_equal(part->save(seen, &key, &value, NULL), FRESHET_OK);
+    assert_true(state_part_next_dirty(part, &cursor, &key));
+    assert_int_equal(state_part_save(part, &key, &value, NULL), FRESHET_OK);
     assert_int_equal(
-        part->inspect(seen, key.bytes, key.length, value.bytes, value.length, &shown, NULL),
+        state_part_inspect(part, key.bytes, key.length, value.bytes, value.length, &shown, NULL),
         FRESHET_OK);
     assert_string_equal(
         shown.bytes, "{\"key\": {\"event_id\": \"a \\\"quoted\\\" id\", \"part\": 2.5}, \"taken\": "
                      "[\"1970-01-01T00:16:40.000000Z\", \"1970-01-01T00:00:00.000000Z\"]}");
     assert_string_equal(part->shape, "ids of events: event_id string, part double");
-    assert_int_equal(part->inspect(seen, "\1\xff", 2, value.bytes, value.length, &shown, NULL),
+    assert_int_equal(state_part_inspect(part, "\1\xff", 2, value.bytes, value.length, &shown, NULL),
                      FRESHET_FAILED);
     text_release(&value);
     text_release(&shown);
@@ -291,11 +292,11 @@ static void damaged_ids_are_refused(void **state)
     const state_part *part = seen_events_part(seen);
     const int64_t times_us[2] = {2, 1};
     freshet_error err;
-    assert_int_equal(part->restore(seen, "x", 1, times_us, 0, &err), FRESHET_FAILED);
-    assert_int_equal(part->restore(seen, "x", 1, times_us, 7, &err), FRESHET_FAILED);
-    assert_int_equal(part->restore(seen, "x", 0, times_us, 8, &err), FRESHET_FAILED);
-    assert_int_equal(part->restore(seen, "x", 1, times_us, 16, &err), FRESHET_OK);
-    assert_int_equal(part->restore(seen, "x", 1, times_us, 16, &err), FRESHET_FAILED);
+    assert_int_equal(state_part_restore(part, "x", 1, times_us, 0, &err), FRESHET_FAILED);
+    assert_int_equal(state_part_restore(part, "x", 1, times_us, 7, &err), FRESHET_FAILED);
+    assert_int_equal(state_part_restore(part, "x", 0, times_us, 8, &err), FRESHET_FAILED);
+    assert_int_equal(state_part_restore(part, "x", 1, times_us, 16, &err), FRESHET_OK);
+    assert_int_equal(state_part_restore(part, "x", 1, times_us, 16, &err), FRESHET_FAILED);
     assert_non_null(strstr(err.text, "twice"));
     seen_events_close(seen);
 }
@@ -310,7 +311,7 @@ static void limits_are_said(void **state)
     freshet_code code = FRESHET_OK;
     assert_int_equal(seen_events_open(&input, id_columns, 1, WITHIN_US, 1 << 20, &seen, NULL),
                      FRESHET_OK);
-    assert_int_equal(batch_init(&in, memory, &input, 1, NULL), FRESHET_OK);
+    assert_int_equal(batch_init(&in, rows_arena, &input, 1, NULL), FRESHET_OK);
     in.n_rows = 1;
     uint32_t n = 0;
     for (; code == FRESHET_OK && n < 100000; n++) {

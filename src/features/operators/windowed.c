@@ -33,9 +33,6 @@ typedef struct view_reach {
 typedef struct view_state {
     const view *view;
     windows_state *state;
-    state_load_fn *load;
-    void *load_context;
-    const char *const *key_names;
 } view_state;
 
 struct windowed {
@@ -59,14 +56,6 @@ struct windowed {
 };
 
 /* ---- opening ------------------------------------------------------------------------------------ */
-
-static freshet_code load_key(void *context, const void *key, size_t key_length, text_buffer *into,
-                             freshet_error *err)
-{
-    const view_state *view = context;
-    return view->load == NULL ? FRESHET_END
-                              : view->load(view->load_context, key, key_length, into, err);
-}
 
 static void mark_slots(const plan *plan, bool *marked)
 {
@@ -112,84 +101,6 @@ static freshet_code open_batch(windowed *windowed, freshet_error *err)
 }
 
 /* ---- parts of state ----------------------------------------------------------------------------- */
-
-static windows_key as_windows_key(const state_key *key)
-{
-    return (windows_key){key->bytes, key->length, key->index};
-}
-
-static void windowed_part_set_load(void *self, state_load_fn *load, void *context)
-{
-    view_state *view = self;
-    view->load = load;
-    view->load_context = context;
-}
-
-static bool windowed_part_next_dirty(void *self, uint32_t *cursor, state_key *out)
-{
-    const view_state *view = self;
-    windows_key key;
-    if (!windows_next_dirty(view->state, cursor, &key))
-        return false;
-    *out = (state_key){key.bytes, key.length, key.index};
-    return true;
-}
-
-static freshet_code windowed_part_restore(void *self, const void *key, size_t key_length,
-                                          const void *bytes, size_t length, freshet_error *err)
-{
-    const view_state *view = self;
-    return windows_restore(view->state, key, key_length, bytes, length, err);
-}
-
-static freshet_code windowed_part_save(void *self, const state_key *key, text_buffer *into,
-                                       freshet_error *err)
-{
-    const view_state *view = self;
-    windows_key saved = as_windows_key(key);
-    return windows_save(view->state, &saved, into, err);
-}
-
-static void windowed_part_clean(void *self)
-{
-    windows_clean(((view_state *)self)->state);
-}
-
-static bool windowed_part_next_cold(void *self, state_key *out)
-{
-    const view_state *view = self;
-    windows_key key;
-    if (!windows_next_cold(view->state, &key))
-        return false;
-    *out = (state_key){key.bytes, key.length, key.index};
-    return true;
-}
-
-static void windowed_part_drop(void *self, const state_key *key)
-{
-    const view_state *view = self;
-    windows_key dropped = as_windows_key(key);
-    windows_drop(view->state, &dropped);
-}
-
-static size_t windowed_part_bytes(void *self)
-{
-    return windows_measure(((view_state *)self)->state).bytes;
-}
-
-static uint64_t windowed_part_keys(void *self)
-{
-    return windows_measure(((view_state *)self)->state).keys;
-}
-
-static freshet_code windowed_part_inspect(void *self, const void *key, size_t key_length,
-                                          const void *bytes, size_t length, text_buffer *into,
-                                          freshet_error *err)
-{
-    const view_state *view = self;
-    return windows_inspect(view->view->windows, view->key_names, key, key_length, bytes, length,
-                           into, err);
-}
 
 /* The SQL of the filter in that slot. */
 static const char *filter_text(const plan *plan, uint32_t slot)
@@ -272,23 +183,11 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
         return error_memory(err, "opening the windows");
     for (uint32_t i = 0; i < view->view->n_keys; i++)
         names[i] = windowed->plan->slots[view->view->keys[i]].name;
-    view->key_names = names;
-    windowed->parts[v] = (state_part){
-        .name = name,
-        .fingerprint = hash_bytes(shape, strlen(shape), view->view->windows->fingerprint),
-        .shape = shape,
-        .self = view,
-        .set_load = windowed_part_set_load,
-        .restore = windowed->expires && v == 0 ? windowed_part_restore : NULL,
-        .next_dirty = windowed_part_next_dirty,
-        .save = windowed_part_save,
-        .clean = windowed_part_clean,
-        .next_cold = windowed_part_next_cold,
-        .drop = windowed_part_drop,
-        .bytes = windowed_part_bytes,
-        .keys = windowed_part_keys,
-        .inspect = windowed_part_inspect,
-    };
+    state_part *part = &windowed->parts[v];
+    *part = *windows_part(view->state);
+    part->name = name;
+    part->key_names = names;
+    state_part_describe(part, shape, view->view->windows->fingerprint);
     windowed->n_parts = v + 1;
     return FRESHET_OK;
 }
@@ -382,9 +281,7 @@ static freshet_code open_stream(windowed *windowed, freshet_error *err)
         windows_options options = {.lateness_s = lateness_s(windowed),
                                    .plain_order = view->view->order != NO_SLOT,
                                    .expires = windowed->expires && i == 0,
-                                   .take_late = timestamp->late == ON_LATE_UPDATE || i > 0,
-                                   .load = load_key,
-                                   .load_context = view};
+                                   .take_late = timestamp->late == ON_LATE_UPDATE || i > 0};
         freshet_code code = windows_open(view->view->windows, &options, &view->state, err);
         if (code == FRESHET_OK)
             code = open_part(windowed, i, err);

@@ -522,15 +522,15 @@ static void checkpoint(world *world, store *store, text_buffer *facts)
     state_key key;
     assert_int_equal(n, 1);
     assert_string_equal(part->name, "windows");
-    while (part->next_dirty(part->self, &cursor, &key)) {
+    while (state_part_next_dirty(part, &cursor, &key)) {
         uint32_t i = store->n++;
         assert_true(store->n <= 8 && key.length <= sizeof store->entries[i].key);
         memcpy(store->entries[i].key, key.bytes, key.length);
         store->entries[i].key_length = key.length;
         text_init(&store->entries[i].bytes, TEXT_LIMIT_DEFAULT);
-        must(part->save(part->self, &key, &store->entries[i].bytes, &err), &err);
+        must(state_part_save(part, &key, &store->entries[i].bytes, &err), &err);
     }
-    part->clean(part->self);
+    state_part_clean(part);
     must(feature_set_save_facts(world->set, facts, &err), &err);
 }
 
@@ -557,16 +557,17 @@ static void state_goes_on_in_another_set(void **state)
     store store = {.n = 0};
     text_buffer facts;
     text_init(&facts, TEXT_LIMIT_DEFAULT);
+    uint32_t n;
     open_stream(world, STATE_SET("[60 seconds]"));
+    state_part_set_load(feature_set_state(world->set, &n), load, &store);
     run_rows(world, ROWS("(1, 10" S ", 5, 'a'), (1, 20" S ", 7, 'b'), (2, 20" S ", 1, 'c')"));
     checkpoint(world, &store, &facts);
     assert_int_equal(store.n, 2);
 
     open_stream(world, STATE_SET("[60 seconds]"));
-    uint32_t n;
     const state_part *part = feature_set_state(world->set, &n);
     must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
-    part->set_load(part->self, load, &store);
+    state_part_set_load(part, load, &store);
     run_rows(world, ROWS("(1, 9" S ", 0, 'x'), (1, 15" S ", 0, 'y'), (3, 21" S ", 0, 'z')"));
     expect_rows(world, "refused 0: timestamp: it is 11 seconds behind the newest row of its "
                        "partition, and \"lateness\" allows 10 seconds\n"
@@ -577,8 +578,9 @@ static void state_goes_on_in_another_set(void **state)
     /* for people */
     text_buffer shown;
     text_init(&shown, TEXT_LIMIT_DEFAULT);
-    must(part->inspect(part->self, store.entries[0].key, store.entries[0].key_length,
-                       store.entries[0].bytes.bytes, store.entries[0].bytes.length, &shown, &err),
+    must(state_part_inspect(part, store.entries[0].key, store.entries[0].key_length,
+                            store.entries[0].bytes.bytes, store.entries[0].bytes.length, &shown,
+                            &err),
          &err);
     assert_string_equal(shown.bytes,
                         "{\"key\": {\"id\": 1}, \"newest\": \"1970-01-01T00:00:20.000000Z\", "
@@ -587,9 +589,9 @@ static void state_goes_on_in_another_set(void **state)
                         "\"1970-01-01T00:00:20.000000Z\", \"x\": 7.0}], \"row\": {\"s\": \"b\"}}");
     store.entries[0].bytes.bytes[20] ^= 1;
     text_reset(&shown);
-    assert_int_equal(part->inspect(part->self, store.entries[0].key, store.entries[0].key_length,
-                                   store.entries[0].bytes.bytes, store.entries[0].bytes.length,
-                                   &shown, &err),
+    assert_int_equal(state_part_inspect(part, store.entries[0].key, store.entries[0].key_length,
+                                        store.entries[0].bytes.bytes, store.entries[0].bytes.length,
+                                        &shown, &err),
                      FRESHET_FAILED);
     text_release(&shown);
     text_release(&facts);
@@ -706,6 +708,7 @@ static void expiry_goes_on(void **state)
     uint32_t n;
     text_init(&facts, TEXT_LIMIT_DEFAULT);
     open_stream(world, EXPIRING STATE_FEATURES("[60 seconds]"));
+    state_part_set_load(feature_set_state(world->set, &n), load, &store);
     run_rows(world, ROWS("(1, 10" S ", 5, 'a'), (1, 20" S ", 7, 'b'), (2, 85" S ", 1, 'c')"));
     go_on(world);
     checkpoint(world, &store, &facts);
@@ -713,13 +716,13 @@ static void expiry_goes_on(void **state)
     open_stream(world, EXPIRING STATE_FEATURES("[60 seconds]"));
     const state_part *part = feature_set_state(world->set, &n);
     must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
-    part->set_load(part->self, load, &store);
+    state_part_set_load(part, load, &store);
     for (uint32_t i = 0; i < store.n; i++)
-        must(part->restore(part->self, store.entries[i].key, store.entries[i].key_length,
-                           store.entries[i].bytes.bytes, store.entries[i].bytes.length, &err),
+        must(state_part_restore(part, store.entries[i].key, store.entries[i].key_length,
+                                store.entries[i].bytes.bytes, store.entries[i].bytes.length, &err),
              &err);
     state_key key;
-    assert_false(part->next_cold(part->self, &key));
+    assert_false(state_part_next_cold(part, &key));
     run_rows(world, ROWS("(2, 86" S ", 1, 'c')"));
     assert_false(feature_set_owes(world->set));
     run_rows(world, ROWS("(2, 99" S ", 1, 'c')"));
@@ -727,12 +730,12 @@ static void expiry_goes_on(void **state)
     go_on(world);
     expect_rows(world, "O-1 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:21.000000Z\",\"s\":\"b\","
                        "<avg>null}\n");
-    part->clean(part->self);
-    assert_true(part->next_cold(part->self, &key)); /* key 1 */
+    state_part_clean(part);
+    assert_true(state_part_next_cold(part, &key)); /* key 1 */
 
     open_stream(world, STATE_SET("[60 seconds]")); /* without it the saved second is no matter */
     must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
-    assert_null(feature_set_state(world->set, &n)->restore);
+    assert_int_equal(feature_set_state(world->set, &n)->keys, STATE_ON_DEMAND);
     text_release(&facts);
     release(&store);
 }
@@ -746,19 +749,19 @@ static void cold_keys_leave_and_come_back(void **state)
     open_stream(world, STATE_SET("[60 seconds]"));
     uint32_t n;
     const state_part *part = feature_set_state(world->set, &n);
-    part->set_load(part->self, load, &store);
+    state_part_set_load(part, load, &store);
     run_rows(world, ROWS("(1, 10" S ", 5, 'a'), (2, 11" S ", 5, 'a')"));
     checkpoint(world, &store, &facts);
-    assert_int_equal(part->keys(part->self), 2);
-    assert_true(part->bytes(part->self) > 0);
+    assert_int_equal(state_part_keys(part), 2);
+    assert_true(state_part_bytes(part) > 0);
     state_key key;
-    while (part->next_cold(part->self, &key))
-        part->drop(part->self, &key);
-    assert_int_equal(part->keys(part->self), 0);
+    while (state_part_next_cold(part, &key))
+        state_part_drop(part, &key);
+    assert_int_equal(state_part_keys(part), 0);
     text_reset(&world->said);
     run_rows(world, ROWS("(1, 12" S ", 7, 'b')"));
     expect_rows(world, "NO+0 {\"id\":1,@12 \"s\":\"b\",<avg>6.0}\n");
-    assert_int_equal(part->keys(part->self), 1);
+    assert_int_equal(state_part_keys(part), 1);
     text_release(&facts);
     release(&store);
 }
