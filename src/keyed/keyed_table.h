@@ -44,6 +44,8 @@
 #define KEYED_KEYS_MAX (UINT32_MAX - KEYED_PAGE_ENTRIES)
 #define KEYED_CHUNK_ROWS 256u
 #define KEYED_LINE 64u /* of the cache */
+#define KEYED_ENTRY_BYTES \
+    24u /* of an entry with nothing behind its keyed_entry: keys that are only numbered */
 
 /* How an entry begins. 20 bytes, so that four of the user's fill it up. */
 typedef struct keyed_entry {

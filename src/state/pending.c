@@ -1,7 +1,6 @@
 /* pending.c - see pending.h.
  *
- * Entries lie in an array in the order of their coming; a table of open addressing (indexes + 1, at most
- * half full) finds them by the hash of their key. The sorted order is an array of its own, so that
+ * Entries lie in an array in the order of their coming; key_slots find them by their key. The sorted order is an array of its own, so that
  * one thread may sort and write while another one still finds.
  */
 #define _GNU_SOURCE /* qsort_r */
@@ -11,22 +10,32 @@
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/hash.h"
+#include "keyed/key_slots.h"
 
 #define FIRST_ENTRIES 256u
 #define HASH_SEED UINT64_C(1)
 
+/* Keys of the same beginning: see below, order. */
+typedef struct group {
+    const char *key; /* of its first entry */
+    size_t name_length;
+    size_t common;
+    uint32_t index; /* before the groups were sorted */
+} group;
+
 struct pending {
-    arena *arena; /* keys and values */
+    arena *arena;    /* keys and values */
+    memory memory;   /* of entries and slots */
+    memory ordering; /* of groups: the thread that sorts takes it */
     rocks_entry *entries;
     rocks_entry *sorted;
-    uint64_t *hashes;
-    uint32_t *slots;
-    struct group *groups;
+    key_slots slots;
+    group *groups;
     uint32_t n_groups;
     uint32_t n;
     uint32_t capacity;
-    uint32_t n_slots;
+    uint32_t sorted_capacity;
+    uint32_t groups_capacity;
 };
 
 pending *pending_open(void)
@@ -36,22 +45,21 @@ pending *pending_open(void)
         free(pending);
         return NULL;
     }
+    pending->memory.fail_after = pending->ordering.fail_after = -1;
     return pending;
 }
 
 static void release(pending *pending)
 {
-    free(pending->entries);
-    free(pending->sorted);
-    free(pending->hashes);
-    free(pending->slots);
-    free(pending->groups);
-    pending->groups = NULL;
-    pending->n_groups = 0;
+    memory *memory = &pending->memory;
+    memory_give(memory, pending->entries, pending->capacity * sizeof *pending->entries);
+    memory_give(memory, pending->sorted, pending->sorted_capacity * sizeof *pending->sorted);
+    memory_give(&pending->ordering, pending->groups,
+                pending->groups_capacity * sizeof *pending->groups);
+    key_slots_release(&pending->slots, memory);
     pending->entries = pending->sorted = NULL;
-    pending->hashes = NULL;
-    pending->slots = NULL;
-    pending->capacity = pending->n_slots = 0;
+    pending->groups = NULL;
+    pending->n_groups = pending->capacity = pending->sorted_capacity = pending->groups_capacity = 0;
 }
 
 void pending_close(pending *pending)
@@ -75,8 +83,7 @@ void pending_reset(pending *pending)
     }
     arena_reset(pending->arena);
     pending->n = 0;
-    if (pending->n_slots > 0)
-        memset(pending->slots, 0, pending->n_slots * sizeof *pending->slots);
+    key_slots_clear(&pending->slots);
 }
 
 uint32_t pending_count(const pending *pending)
@@ -86,74 +93,51 @@ uint32_t pending_count(const pending *pending)
 
 size_t pending_bytes(const pending *pending)
 {
-    return arena_held(pending->arena) +
-           pending->capacity * (2 * sizeof *pending->entries + sizeof *pending->hashes) +
-           pending->n_slots * sizeof *pending->slots;
+    return arena_held(pending->arena) + pending->memory.bytes;
 }
 
 /* ---- the table ----------------------------------------------------------------------------- */
 
-/* The slot of the key: that of its entry, or the empty one where it would be. */
-static uint32_t slot_of(const pending *pending, uint64_t hash, const void *key, size_t key_length)
+/* The index of the key's entry, KEY_NONE where there is none; *at: its slot. */
+static uint32_t find_entry(const pending *pending, uint32_t tag, const void *key, size_t key_length,
+                           uint64_t *at)
 {
-    uint32_t at = (uint32_t)hash & (pending->n_slots - 1);
-    for (; pending->slots[at] != 0; at = (at + 1) & (pending->n_slots - 1)) {
-        const rocks_entry *entry = &pending->entries[pending->slots[at] - 1];
-        if (pending->hashes[pending->slots[at] - 1] == hash && entry->key_length == key_length &&
-            memcmp(entry->key, key, key_length) == 0)
+    uint32_t index;
+    for (*at = tag; (index = key_slots_match(&pending->slots, tag, at)) != KEY_NONE; (*at)++) {
+        const rocks_entry *entry = &pending->entries[index];
+        if (entry->key_length == key_length && memcmp(entry->key, key, key_length) == 0)
             break;
     }
-    return at;
-}
-
-static bool grow_array(void *array, uint32_t n, size_t size)
-{
-    void *grown = realloc(*(void **)array, n * size);
-    if (grown != NULL)
-        *(void **)array = grown;
-    return grown != NULL;
+    return index;
 }
 
 static bool pending_make_room(pending *pending)
 {
-    if (pending->n < pending->capacity)
-        return true;
-    if (pending->capacity >= PENDING_ENTRIES_MAX / 2)
-        return false;
-    uint32_t capacity = pending->capacity == 0 ? FIRST_ENTRIES : pending->capacity * 2;
-    uint32_t *slots = calloc((size_t)capacity * 2, sizeof *slots);
-    if (slots == NULL || !grow_array(&pending->entries, capacity, sizeof *pending->entries) ||
-        !grow_array(&pending->sorted, capacity, sizeof *pending->sorted) ||
-        !grow_array(&pending->hashes, capacity, sizeof *pending->hashes)) {
-        free(slots);
-        return false;
-    }
-    free(pending->slots);
-    pending->slots = slots;
-    pending->capacity = capacity;
-    pending->n_slots = capacity * 2;
-    for (uint32_t i = 0; i < pending->n; i++) {
-        const rocks_entry *entry = &pending->entries[i];
-        slots[slot_of(pending, pending->hashes[i], entry->key, entry->key_length)] = i + 1;
-    }
-    return true;
+    memory *memory = &pending->memory;
+    const uint64_t n = pending->n + UINT64_C(1);
+    return n <= PENDING_ENTRIES_MAX &&
+           memory_reserve(memory, &pending->entries, &pending->capacity, n,
+                          sizeof *pending->entries) &&
+           memory_reserve(memory, &pending->sorted, &pending->sorted_capacity, n,
+                          sizeof *pending->sorted) &&
+           key_slots_reserve(&pending->slots, memory, n);
 }
 
 /* The entry of the key, made where there is none; NULL where memory is out. */
 static rocks_entry *entry_of(pending *pending, const void *key, size_t key_length)
 {
+    const uint32_t tag = (uint32_t)hash_bytes(key, key_length, HASH_SEED);
+    uint64_t at;
     if (!pending_make_room(pending))
         return NULL;
-    uint64_t hash = hash_bytes(key, key_length, HASH_SEED);
-    uint32_t slot = slot_of(pending, hash, key, key_length);
-    if (pending->slots[slot] != 0)
-        return &pending->entries[pending->slots[slot] - 1];
+    const uint32_t index = find_entry(pending, tag, key, key_length, &at);
+    if (index != KEY_NONE)
+        return &pending->entries[index];
     char *copy = arena_copy(pending->arena, key, key_length);
     if (copy == NULL)
         return NULL;
-    pending->hashes[pending->n] = hash;
     pending->entries[pending->n] = (rocks_entry){.key = copy, .key_length = key_length};
-    pending->slots[slot] = pending->n + 1;
+    key_slots_put(&pending->slots, at, tag, pending->n);
     return &pending->entries[pending->n++];
 }
 
@@ -189,8 +173,10 @@ const rocks_entry *pending_find(const pending *pending, const void *key, size_t 
 {
     if (pending->n == 0)
         return NULL;
-    uint32_t slot = slot_of(pending, hash_bytes(key, key_length, HASH_SEED), key, key_length);
-    return pending->slots[slot] == 0 ? NULL : &pending->entries[pending->slots[slot] - 1];
+    const uint32_t tag = (uint32_t)hash_bytes(key, key_length, HASH_SEED);
+    uint64_t at;
+    const uint32_t index = find_entry(pending, tag, key, key_length, &at);
+    return index == KEY_NONE ? NULL : &pending->entries[index];
 }
 
 uint64_t pending_sum(const void *key, size_t key_length, const void *value, size_t length)
@@ -204,13 +190,6 @@ uint64_t pending_sum(const void *key, size_t key_length, const void *value, size
  * compared by the eight bytes behind what all of them have in common, held beside the index; only where
  * these are alike by the keys themselves.
  */
-
-typedef struct group {
-    const char *key; /* of its first entry */
-    size_t name_length;
-    size_t common;
-    uint32_t index; /* before the groups were sorted */
-} group;
 
 typedef struct place {
     uint64_t head;
@@ -261,7 +240,8 @@ static bool make_groups(pending *pending, place *places)
         size_t length = name_length(entry);
         last = find_group(pending, entry, length, last);
         if (last == pending->n_groups) {
-            if (!grow_array(&pending->groups, last + 1, sizeof *pending->groups))
+            if (!memory_reserve(&pending->ordering, &pending->groups, &pending->groups_capacity,
+                                last + UINT64_C(1), sizeof *pending->groups))
                 return false;
             pending->groups[pending->n_groups++] = (group){.key = entry->key,
                                                            .name_length = length,
@@ -312,7 +292,7 @@ static uint64_t head_of(const rocks_entry *entry, size_t at)
 /* Groups in their order, and each entry's head. */
 static bool rank_groups(pending *pending, place *places)
 {
-    uint32_t *ranks = malloc((pending->n_groups + 1) * sizeof *ranks);
+    uint32_t *ranks = calloc(pending->n_groups + (size_t)1, sizeof *ranks);
     if (ranks == NULL)
         return false;
     if (pending->n_groups > 0)

@@ -1,6 +1,6 @@
 /* windows_history.c - the windows of a complete set of rows: windows_apply_history; see windows_state.h.
  *
- * The rows are brought together by key (a hash table of keys, then a counting sort, which keeps the order of
+ * The rows are brought together by key (a keyed_table, then a counting sort, which keeps the order of
  * arrival), each key's rows are ordered by second, and put into the same structure that a stream uses
  * (events.h). Then each row is answered where it stands: fixed windows from the end of its second,
  * so that it sees all its peers; row windows from its own place. One key is in memory at a time.
@@ -10,11 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hash.h"
-#include "keyed/cells.h"
 #include "windows/windows_internal.h"
-
-#define SLOTS_PER_ROW 2u
 
 /* A row in its key's order. */
 typedef struct timed_row {
@@ -44,50 +40,44 @@ static freshet_code history_memory(freshet_error *err)
 
 /* ---- bringing rows together ---------------------------------------------------------------- */
 
-typedef struct key_bytes_of {
-    uint64_t hash;
-    const char *bytes;
-    size_t length;
-} key_bytes_of;
+/* Gives rows [from, from + n) the numbers of their keys in the table. */
+static bool number_chunk(history *history, keyed_table *table, keyed_chunk *chunk, uint32_t from,
+                         uint32_t n)
+{
+    if (!keyed_chunk_fill(chunk, table, history->input->keys, history->plan->n_keys, from, n,
+                          WINDOWS_KEY_BYTES_MAX))
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const char *key = keyed_chunk_key(chunk, i);
+        const uint32_t tag = chunk->rows[i].tag, length = chunk->rows[i].length;
+        uint32_t index = KEY_NONE;
+        if (length <= WINDOWS_KEY_BYTES_MAX) {
+            index = keyed_find(table, tag, key, length);
+            if (index == KEY_NONE && (index = keyed_add(table, tag, key, length)) == KEY_NONE)
+                return false;
+        }
+        history->key_of_row[from + i] = index;
+    }
+    return true;
+}
 
-/* Gives each row the number of its key, in order of first appearance. */
+/* Gives each row the number of its key, in order of first appearance; KEY_NONE to those whose key is too long. */
 static bool number_keys(history *history)
 {
-    uint32_t n = history->input->n_rows;
-    uint64_t n_slots = 64;
-    while (n_slots < (uint64_t)n * SLOTS_PER_ROW)
-        n_slots *= 2;
-    uint32_t *slots = arena_zero(history->work, n_slots, sizeof *slots);
-    key_bytes_of *keys = arena_alloc(history->work, (n + (size_t)1) * sizeof *keys);
-    text_buffer buffer;
-    text_init(&buffer, WINDOWS_SAVED_BYTES_MAX);
-    bool done = slots != NULL && keys != NULL;
-    for (uint32_t row = 0; row < n && done; row++) {
-        text_reset(&buffer);
-        text_append_char(&buffer, 0); /* so that there is a buffer without key columns, too */
-        for (uint32_t k = 0; k < history->plan->n_keys; k++)
-            cells_put(&buffer, &history->input->keys[k], row, true);
-        done = !buffer.failed;
-        if (done && buffer.length - 1 > WINDOWS_KEY_BYTES_MAX) {
-            history->key_of_row[row] = UINT32_MAX;
-            continue;
-        }
-        uint64_t hash = hash_bytes(buffer.bytes, buffer.length, 0), at = hash & (n_slots - 1);
-        for (; done && slots[at] != 0; at = (at + 1) & (n_slots - 1)) {
-            const key_bytes_of *key = &keys[slots[at] - 1];
-            if (key->hash == hash && key->length == buffer.length &&
-                memcmp(key->bytes, buffer.bytes, buffer.length) == 0)
-                break;
-        }
-        if (done && slots[at] == 0) {
-            const char *copy = arena_copy(history->work, buffer.bytes, buffer.length);
-            done = copy != NULL;
-            keys[history->n_keys] = (key_bytes_of){hash, copy, buffer.length};
-            slots[at] = ++history->n_keys;
-        }
-        history->key_of_row[row] = slots[at] - 1;
-    }
-    text_release(&buffer);
+    const uint32_t n_rows = history->input->n_rows;
+    const keyed_options options = {.memory = &history->memory, .entry_bytes = KEYED_ENTRY_BYTES};
+    keyed_table table = {.n_entries = 0};
+    keyed_chunk *chunk = arena_alloc(history->work, sizeof *chunk);
+    if (chunk == NULL)
+        return false;
+    text_init(&chunk->bytes, WINDOWS_SAVED_BYTES_MAX);
+    bool done = keyed_open(&table, &options);
+    for (uint32_t from = 0; from < n_rows && done; from += KEYED_CHUNK_ROWS)
+        done = number_chunk(history, &table, chunk, from,
+                            n_rows - from < KEYED_CHUNK_ROWS ? n_rows - from : KEYED_CHUNK_ROWS);
+    history->n_keys = (uint32_t)keyed_count(&table);
+    keyed_close(&table);
+    text_release(&chunk->bytes);
     return done;
 }
 
@@ -102,12 +92,12 @@ static bool sort_by_key(history *history)
     /* next[k], where key k's next row goes, ends as the beginning of key k + 1 */
     uint32_t *next = history->begins + 1;
     for (uint32_t row = 0; row < n; row++)
-        if (history->key_of_row[row] != UINT32_MAX)
+        if (history->key_of_row[row] != KEY_NONE)
             history->begins[history->key_of_row[row] + 2]++;
     for (uint32_t k = 2; k <= history->n_keys + 1; k++)
         history->begins[k] += history->begins[k - 1];
     for (uint32_t row = 0; row < n; row++)
-        if (history->key_of_row[row] != UINT32_MAX)
+        if (history->key_of_row[row] != KEY_NONE)
             history->rows[next[history->key_of_row[row]]++] =
                 (timed_row){second_of(history->input->event_us[row]), row};
     return true;
@@ -187,7 +177,7 @@ static bool apply_key(history *history, timed_row *rows, uint32_t n)
 static bool refuse_long_keys(history *history)
 {
     for (uint32_t row = 0; row < history->input->n_rows; row++) {
-        if (history->key_of_row[row] != UINT32_MAX)
+        if (history->key_of_row[row] != KEY_NONE)
             continue;
         history->result->flags[row] |= WINDOWS_KEY_TOO_LONG;
         history->result->write_us[row] = INT64_MIN;

@@ -1,6 +1,6 @@
 /* deduplicate.c - see deduplicate.h.
  *
- * Each row gets the number of its key when it is added, from a hash table of the keys' first rows. At the
+ * Each row gets the number of its key when it is added, by the slots of the keys' first rows. At the
  * end the rows are put together key by key (a counting sort, which keeps arrival), brought in the
  * order of time where they are not in it already, and each is compared with the one before.
  */
@@ -11,18 +11,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/hash.h"
 #include "base/row_store.h"
+#include "keyed/key_slots.h"
 
 #define DOING "finding rows that repeat (deduplicate_rows)"
-#define TABLE_FIRST 1024u
-
-/* A place of the table: free where row_and_one is 0. */
-typedef struct key_entry {
-    uint64_t hash;
-    uint32_t row_and_one; /* the key's first row */
-    uint32_t key;         /* its number */
-} key_entry;
 
 /* A row of a key, where they must be sorted. */
 typedef struct timed_row {
@@ -32,12 +24,14 @@ typedef struct timed_row {
 
 struct deduplicate {
     uint32_t n_keys, n_fields;
-    size_t memory;
+    size_t limit;
+    memory memory;
     row_store *rows;
-    uint32_t *key_of; /* by row */
-    uint32_t capacity;
-    key_entry *table; /* n_places of them, a power of two */
-    uint32_t n_places, n_distinct;
+    uint32_t *key_of; /* by row: the number of its key */
+    uint32_t rows_capacity;
+    uint32_t *first_of; /* by key: its first row */
+    uint32_t keys_capacity, n_distinct;
+    key_slots slots; /* of keys */
     bool is_finished;
     uint64_t *kept; /* a bit a row */
     uint32_t next;
@@ -52,11 +46,9 @@ freshet_code deduplicate_open(const schema *schema, uint32_t n_keys, size_t memo
         return error_memory(err, DOING);
     made->n_keys = n_keys;
     made->n_fields = schema->n_fields;
-    made->memory = memory;
-    made->n_places = TABLE_FIRST;
-    made->table = calloc(TABLE_FIRST, sizeof *made->table);
-    freshet_code code =
-        made->table == NULL ? error_memory(err, DOING) : row_store_open(schema, &made->rows, err);
+    made->limit = memory;
+    made->memory.fail_after = -1;
+    freshet_code code = row_store_open(schema, &made->rows, err);
     if (code == FRESHET_OK)
         *out = made;
     else
@@ -69,8 +61,10 @@ void deduplicate_close(deduplicate *deduplicate)
     if (deduplicate == NULL)
         return;
     row_store_close(deduplicate->rows);
-    free(deduplicate->key_of);
-    free(deduplicate->table);
+    memory *memory = &deduplicate->memory;
+    memory_give(memory, deduplicate->key_of, deduplicate->rows_capacity * sizeof(uint32_t));
+    memory_give(memory, deduplicate->first_of, deduplicate->keys_capacity * sizeof(uint32_t));
+    key_slots_release(&deduplicate->slots, memory);
     free(deduplicate->kept);
     free(deduplicate);
 }
@@ -181,81 +175,51 @@ static bool are_equal(const deduplicate *deduplicate, uint32_t a, uint32_t b, ui
 
 /* ---- adding ---------------------------------------------------------------------------------- */
 
-static freshet_code double_table(deduplicate *deduplicate, freshet_error *err)
-{
-    uint32_t n_places = deduplicate->n_places * 2;
-    key_entry *table = calloc(n_places, sizeof *table);
-    if (table == NULL)
-        return error_memory(err, DOING);
-    for (uint32_t i = 0; i < deduplicate->n_places; i++) {
-        if (deduplicate->table[i].row_and_one == 0)
-            continue;
-        uint32_t at = (uint32_t)deduplicate->table[i].hash & (n_places - 1);
-        while (table[at].row_and_one != 0)
-            at = (at + 1) & (n_places - 1);
-        table[at] = deduplicate->table[i];
-    }
-    free(deduplicate->table);
-    deduplicate->table = table;
-    deduplicate->n_places = n_places;
-    return FRESHET_OK;
-}
-
-/* The number of a row's key, a new one for the first of its kind. */
+/* The number of a row's key, a new one for the first of its kind. There is room. */
 static uint32_t key_number(deduplicate *deduplicate, uint32_t row)
 {
-    uint32_t index;
+    uint32_t index, key;
     const batch *chunk = row_store_at(deduplicate->rows, row, &index);
     uint64_t hash = HASH_A;
     for (uint32_t i = 0; i < deduplicate->n_keys; i++)
         hash = hash_cell(&chunk->columns[i], index, hash);
-    const uint32_t mask = deduplicate->n_places - 1;
-    uint32_t at = (uint32_t)hash & mask;
-    for (; deduplicate->table[at].row_and_one != 0; at = (at + 1) & mask)
-        if (deduplicate->table[at].hash == hash &&
-            are_equal(deduplicate, deduplicate->table[at].row_and_one - 1, row, 0,
-                      deduplicate->n_keys))
-            return deduplicate->table[at].key;
-    deduplicate->table[at] =
-        (key_entry){.hash = hash, .row_and_one = row + 1, .key = deduplicate->n_distinct};
+    const uint32_t tag = (uint32_t)hash;
+    uint64_t at = tag;
+    while ((key = key_slots_match(&deduplicate->slots, tag, &at)) != KEY_NONE &&
+           !are_equal(deduplicate, deduplicate->first_of[key], row, 0, deduplicate->n_keys))
+        at++;
+    if (key != KEY_NONE)
+        return key;
+    key_slots_put(&deduplicate->slots, at, tag, deduplicate->n_distinct);
+    deduplicate->first_of[deduplicate->n_distinct] = row;
     return deduplicate->n_distinct++;
 }
 
-static freshet_code deduplicate_make_room(deduplicate *deduplicate, uint32_t n_more,
-                                          freshet_error *err)
+static bool deduplicate_make_room(deduplicate *deduplicate, uint32_t n_more)
 {
-    uint64_t needed = (uint64_t)row_store_rows(deduplicate->rows) + n_more;
-    if (needed > deduplicate->capacity) {
-        uint64_t capacity = needed + needed / 2;
-        if (capacity > ROW_STORE_ROWS_MAX)
-            capacity = needed;
-        uint32_t *key_of = realloc(deduplicate->key_of, capacity * sizeof *key_of);
-        if (key_of == NULL)
-            return error_memory(err, DOING);
-        deduplicate->key_of = key_of;
-        deduplicate->capacity = (uint32_t)capacity;
-    }
-    while ((uint64_t)deduplicate->n_distinct + n_more > deduplicate->n_places / 2) {
-        freshet_code code = double_table(deduplicate, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
+    memory *memory = &deduplicate->memory;
+    const uint64_t n_rows = (uint64_t)row_store_rows(deduplicate->rows) + n_more;
+    const uint64_t n_keys = (uint64_t)deduplicate->n_distinct + n_more;
+    return memory_reserve(memory, &deduplicate->key_of, &deduplicate->rows_capacity, n_rows,
+                          sizeof(uint32_t)) &&
+           memory_reserve(memory, &deduplicate->first_of, &deduplicate->keys_capacity, n_keys,
+                          sizeof(uint32_t)) &&
+           key_slots_reserve(&deduplicate->slots, memory, n_keys);
 }
 
 freshet_code deduplicate_add(deduplicate *deduplicate, const batch *rows, freshet_error *err)
 {
     uint32_t first = row_store_rows(deduplicate->rows);
-    if (row_store_bytes(deduplicate->rows) > deduplicate->memory)
+    if (row_store_bytes(deduplicate->rows) > deduplicate->limit)
         return error_set(
             err, FRESHET_LIMIT, FRESHET_STOP, NULL,
             "deduplicate_rows must see all rows of the batch at once, and %u of them need more "
             "than "
             "the %zu MiB of state.memory: allow more there, or set deduplicate_rows: false",
-            first, deduplicate->memory >> 20);
-    freshet_code code = deduplicate_make_room(deduplicate, rows->n_rows, err);
-    if (code == FRESHET_OK)
-        code = row_store_add(deduplicate->rows, rows, NULL, rows->n_rows, err);
+            first, deduplicate->limit >> 20);
+    if (!deduplicate_make_room(deduplicate, rows->n_rows))
+        return error_memory(err, DOING);
+    freshet_code code = row_store_add(deduplicate->rows, rows, NULL, rows->n_rows, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < rows->n_rows; i++)
         deduplicate->key_of[first + i] = key_number(deduplicate, first + i);
     return code;

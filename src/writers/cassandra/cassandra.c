@@ -694,7 +694,7 @@ static freshet_code cassandra_allocate(cassandra *store, const cassandra_options
     store->schema = *schema;
     text_init(&store->row, TEXT_LIMIT_DEFAULT);
     if (store->values == NULL || store->numbers == NULL || store->collected == NULL ||
-        store->scratch == NULL || !pending_rows_reserve(&store->rows, 1))
+        store->scratch == NULL || !pending_rows_open(&store->rows))
         return error_memory(err, WRITING);
     store->rows_max = (uint64_t)options->buffer_rows;
     store->bytes_max = (size_t)options->buffer_memory;

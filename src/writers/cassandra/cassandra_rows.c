@@ -3,14 +3,18 @@
  */
 #include "writers/cassandra/cassandra_rows.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
-
-#define PLACES_FIRST 256u
+#define RING_FIRST 256u
 /* of two pieces by malloc, and the places in ring, heap and table */
 #define ROW_BYTES (sizeof(pending_row) + 32u + 32u)
+
+typedef struct waiting_entry {
+    keyed_entry head;
+    pending_row *row;
+} waiting_entry;
 
 static size_t bytes_of(const pending_row *row)
 {
@@ -19,55 +23,31 @@ static size_t bytes_of(const pending_row *row)
 
 /* ---- the table of waiting rows by key -------------------------------------------------------- */
 
-static bool is_same_key(const pending_row *a, const pending_row *b)
+static uint32_t tag_of(const pending_row *row)
 {
-    return a->key_hash == b->key_hash && a->key_length == b->key_length &&
-           memcmp(a->bytes, b->bytes, a->key_length) == 0;
+    return (uint32_t)keyed_hash(row->bytes, row->key_length);
 }
 
+/* The row of the same key that waits, or NULL. */
 static pending_row *find_key(const pending_rows *rows, const pending_row *like)
 {
-    const uint64_t mask = rows->n_places - 1;
-    for (uint64_t at = like->key_hash & mask; rows->places[at] != NULL; at = (at + 1) & mask)
-        if (is_same_key(rows->places[at], like))
-            return rows->places[at];
-    return NULL;
+    const uint32_t index = keyed_find(&rows->waiting, tag_of(like), like->bytes, like->key_length);
+    return index == KEY_NONE ? NULL : ((waiting_entry *)keyed_at(&rows->waiting, index))->row;
 }
 
-static void rows_put_key(pending_row **places, uint64_t n_places, pending_row *row)
-{
-    uint64_t at = row->key_hash & (n_places - 1);
-    while (places[at] != NULL)
-        at = (at + 1) & (n_places - 1);
-    places[at] = row;
-}
-
-/* What stands behind its place and could stand there moves up. */
 static void remove_key(pending_rows *rows, pending_row *row)
 {
-    const uint64_t mask = rows->n_places - 1;
-    if (!row->is_waiting)
-        return;
-    uint64_t hole = row->key_hash & mask;
-    while (rows->places[hole] != row)
-        hole = (hole + 1) & mask;
-    for (uint64_t at = (hole + 1) & mask; rows->places[at] != NULL; at = (at + 1) & mask) {
-        const uint64_t home = rows->places[at]->key_hash & mask;
-        if (((at - home) & mask) >= ((at - hole) & mask)) {
-            rows->places[hole] = rows->places[at];
-            hole = at;
-        }
-    }
-    rows->places[hole] = NULL;
-    rows->n_keyed--;
-    row->is_waiting = false;
+    if (row->waiting != KEY_NONE)
+        keyed_drop(&rows->waiting, row->waiting);
+    row->waiting = KEY_NONE;
 }
 
+/* There is room. */
 static void add_key(pending_rows *rows, pending_row *row)
 {
-    rows_put_key(rows->places, rows->n_places, row);
-    rows->n_keyed++;
-    row->is_waiting = true;
+    row->waiting = keyed_add(&rows->waiting, tag_of(row), row->bytes, row->key_length);
+    assert(row->waiting != KEY_NONE);
+    ((waiting_entry *)keyed_at(&rows->waiting, row->waiting))->row = row;
 }
 
 /* ---- room ------------------------------------------------------------------------------------ */
@@ -76,7 +56,7 @@ static bool reserve_ring(pending_rows *rows, uint64_t n)
 {
     if (n <= rows->fresh_capacity)
         return true;
-    uint64_t capacity = rows->fresh_capacity == 0 ? PLACES_FIRST : rows->fresh_capacity;
+    uint64_t capacity = rows->fresh_capacity == 0 ? RING_FIRST : rows->fresh_capacity;
     while (capacity < n)
         capacity *= 2;
     pending_row **fresh = malloc(capacity * sizeof(pending_row *));
@@ -91,44 +71,20 @@ static bool reserve_ring(pending_rows *rows, uint64_t n)
     return true;
 }
 
-static bool reserve_heap(pending_rows *rows, uint64_t n)
+bool pending_rows_open(pending_rows *rows)
 {
-    if (n <= rows->later_capacity)
-        return true;
-    uint64_t capacity = rows->later_capacity == 0 ? PLACES_FIRST : rows->later_capacity;
-    while (capacity < n)
-        capacity *= 2;
-    pending_row **later = realloc(rows->later, capacity * sizeof(pending_row *));
-    if (later == NULL)
-        return false;
-    rows->later = later;
-    rows->later_capacity = capacity;
-    return true;
-}
-
-static bool reserve_places(pending_rows *rows, uint64_t n)
-{
-    uint64_t n_places = rows->n_places == 0 ? PLACES_FIRST : rows->n_places;
-    while (n_places / 2 < n)
-        n_places *= 2;
-    if (n_places == rows->n_places)
-        return true;
-    pending_row **places = calloc(n_places, sizeof(pending_row *));
-    if (places == NULL)
-        return false;
-    for (uint64_t i = 0; i < rows->n_places; i++)
-        if (rows->places[i] != NULL)
-            rows_put_key(places, n_places, rows->places[i]);
-    free(rows->places);
-    rows->places = places;
-    rows->n_places = n_places;
-    return true;
+    const keyed_options options = {
+        .memory = &rows->memory, .entry_bytes = sizeof(waiting_entry), .borrows = true};
+    *rows = (pending_rows){.memory.fail_after = -1};
+    return keyed_open(&rows->waiting, &options);
 }
 
 bool pending_rows_reserve(pending_rows *rows, uint64_t more)
 {
     const uint64_t n = rows->n + more;
-    return reserve_ring(rows, n) && reserve_heap(rows, n) && reserve_places(rows, n);
+    return reserve_ring(rows, n) &&
+           due_heap_reserve(&rows->later, &rows->memory, n - rows->later.n) &&
+           keyed_reserve(&rows->waiting, n - keyed_count(&rows->waiting));
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
@@ -148,9 +104,8 @@ pending_row *pending_row_make(const unsigned char *bytes, uint32_t length, uint3
     row->length = length;
     row->key_length = key_length;
     row->partition_length = partition_length;
-    row->key_hash = hash_bytes(bytes, key_length, 0);
-    row->partition_hash =
-        partition_length == key_length ? row->key_hash : hash_bytes(bytes, partition_length, 0);
+    row->partition_hash = hash_bytes(bytes, partition_length, 0);
+    row->waiting = KEY_NONE;
     return row;
 }
 
@@ -178,6 +133,7 @@ static void take_place(pending_rows *rows, pending_row *waiting, pending_row *ne
     waiting->event_us = newer->event_us;
     waiting->is_alone = newer->is_alone;
     newer->bytes = bytes;
+    keyed_move_key(&rows->waiting, waiting->waiting, waiting->bytes);
     pending_row_free(newer);
 }
 
@@ -201,39 +157,19 @@ void pending_rows_add(pending_rows *rows, pending_row *row)
     rows->n_bytes += bytes_of(row);
 }
 
-static void sift_down(pending_rows *rows)
+static pending_row *row_of(const due *due)
 {
-    uint64_t at = 0;
-    pending_row *row = rows->later[0];
-    for (;;) {
-        uint64_t child = 2 * at + 1;
-        if (child >= rows->n_later)
-            break;
-        if (child + 1 < rows->n_later &&
-            rows->later[child + 1]->due_us < rows->later[child]->due_us)
-            child++;
-        if (rows->later[child]->due_us >= row->due_us)
-            break;
-        rows->later[at] = rows->later[child];
-        at = child;
-    }
-    rows->later[at] = row;
-}
-
-static pending_row *take_later(pending_rows *rows)
-{
-    pending_row *row = rows->later[0];
-    rows->later[0] = rows->later[--rows->n_later];
-    if (rows->n_later > 0)
-        sift_down(rows);
+    pending_row *row;
+    memcpy(&row, &due->item, sizeof due->item);
     return row;
 }
 
 pending_row *pending_rows_take(pending_rows *rows, int64_t now_us, bool only_later)
 {
     pending_row *row = NULL;
-    if (rows->n_later > 0 && rows->later[0]->due_us <= now_us) {
-        row = take_later(rows);
+    if (due_heap_first(&rows->later, now_us) != NULL) {
+        const due first = due_heap_pop(&rows->later);
+        row = row_of(&first);
     } else if (rows->n_fresh > 0 && !only_later) {
         row = rows->fresh[rows->fresh_first];
         rows->fresh_first = (rows->fresh_first + 1) & (rows->fresh_capacity - 1);
@@ -248,7 +184,7 @@ pending_row *pending_rows_take(pending_rows *rows, int64_t now_us, bool only_lat
 
 int64_t pending_rows_due_us(const pending_rows *rows)
 {
-    return rows->n_later == 0 ? INT64_MAX : rows->later[0]->due_us;
+    return rows->later.n == 0 ? INT64_MAX : rows->later.items[0].at;
 }
 
 void pending_rows_back(pending_rows *rows, pending_row *row, int64_t due_us)
@@ -268,10 +204,9 @@ void pending_rows_back(pending_rows *rows, pending_row *row, int64_t due_us)
         add_key(rows, row);
     }
     row->due_us = due_us;
-    uint64_t at = rows->n_later++;
-    for (; at > 0 && rows->later[(at - 1) / 2]->due_us > due_us; at = (at - 1) / 2)
-        rows->later[at] = rows->later[(at - 1) / 2];
-    rows->later[at] = row;
+    const bool pushed = due_heap_push(&rows->later, &rows->memory, due_us, (uintptr_t)row);
+    assert(pushed); /* there is room */
+    (void)pushed;
     rows->n_waiting++;
 }
 
@@ -286,10 +221,10 @@ void pending_rows_release(pending_rows *rows)
 {
     for (uint64_t i = 0; i < rows->n_fresh; i++)
         pending_row_free(rows->fresh[(rows->fresh_first + i) & (rows->fresh_capacity - 1)]);
-    for (uint64_t i = 0; i < rows->n_later; i++)
-        pending_row_free(rows->later[i]);
+    for (uint32_t i = 0; i < rows->later.n; i++)
+        pending_row_free(row_of(&rows->later.items[i]));
     free(rows->fresh);
-    free(rows->later);
-    free(rows->places);
+    due_heap_release(&rows->later, &rows->memory);
+    keyed_close(&rows->waiting);
     *rows = (pending_rows){0};
 }

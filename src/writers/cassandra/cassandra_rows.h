@@ -20,8 +20,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keyed/due_heap.h"
+#include "keyed/keyed_table.h"
+
 typedef struct pending_row {
-    uint64_t key_hash;
     uint64_t partition_hash;
     int64_t write_us;
     int64_t event_us;
@@ -31,10 +33,10 @@ typedef struct pending_row {
     uint32_t key_length; /* the first bytes are the key */
     uint32_t partition_length;
     uint16_t failures;
-    bool is_alone;   /* not in a batch: one with it was refused */
-    bool is_waiting; /* and to be found by its key */
-    char *refusal;   /* it will not be sent, but go to the dead letters: why */
-    char *raw;       /* of such a row, as JSON; NULL: what its bytes say */
+    bool is_alone;    /* not in a batch: one with it was refused */
+    uint32_t waiting; /* its number among the keys of waiting rows, or KEY_NONE */
+    char *refusal;    /* it will not be sent, but go to the dead letters: why */
+    char *raw;        /* of such a row, as JSON; NULL: what its bytes say */
 } pending_row;
 
 typedef struct pending_rows {
@@ -43,13 +45,14 @@ typedef struct pending_rows {
     uint64_t n_waiting;
     pending_row **fresh; /* a ring */
     uint64_t fresh_first, n_fresh, fresh_capacity;
-    pending_row **later; /* a heap by due_us */
-    uint64_t n_later, later_capacity;
-    pending_row **places; /* of waiting rows, by key */
-    uint64_t n_places, n_keyed;
+    due_heap later;      /* pending_row *, by due_us */
+    keyed_table waiting; /* rows by their key, whose bytes are the row's */
+    memory memory;       /* of heap and table */
 } pending_rows;
 
-/* All zero is an empty one. */
+/* False where memory is out. */
+bool pending_rows_open(pending_rows *rows);
+/* All zero is fine. */
 void pending_rows_release(pending_rows *rows);
 
 /* Room for `more` rows, so that adding so many cannot fail. */
