@@ -212,3 +212,23 @@ bool block_insert(walker *walker, event_block *block, uint32_t p, int64_t time,
     block->n++;
     return true;
 }
+
+/* ---- the cells of a row -------------------------------------------------------------------- */
+
+void gather_cells(const windows_plan *plan, const column *columns, uint64_t row, const void **cells)
+{
+    for (uint32_t s = 0; s < plan->n_slots; s++) {
+        const window_slot *slot = &plan->slots[s];
+        if (slot->values == WINDOWS_NONE) {
+            cells[s] = NULL;
+            continue;
+        }
+        const column *values = &columns[slot->values];
+        bool there = column_is_valid(values, row);
+        if (there && slot->filter != WINDOWS_NO_FILTER) {
+            const column *filter = &columns[slot->filter];
+            there = column_is_valid(filter, row) && ((const uint8_t *)filter->data)[row] != 0;
+        }
+        cells[s] = there ? (const char *)values->data + row * slot->cell : NULL;
+    }
+}

@@ -396,8 +396,7 @@ static bool insert_in_directory(walker *walker, events *events, int64_t time,
     return true;
 }
 
-/* How many events stand behind a place. */
-static uint32_t events_behind(const events *events, event_place at)
+uint32_t events_behind(const events *events, event_place at)
 {
     if (!events->is_directory)
         return ((const event_block *)events->root)->n - at.event;
@@ -466,17 +465,33 @@ bool events_full(const events *events)
 
 /* ---- evicting ------------------------------------------------------------------------------ */
 
+event_place events_find(const walker *walker, const events *events, int64_t time)
+{
+    const event_block *block = events->root;
+    if (time == INT64_MIN)
+        return (event_place){0};
+    if (!events->is_directory)
+        return (event_place){0, 0, block_lower(walker, block, block->n, time)};
+    return find_place(walker, events, time - 1);
+}
+
+int64_t events_next(const walker *walker, const events *events, int64_t time)
+{
+    if (events->n == 0)
+        return INT64_MAX;
+    event_place at = events_find(walker, events, time), cursor = at;
+    const event_block *block = events_block(events, &cursor);
+    if (at.event == block->n) {
+        block = events_block(events, &cursor);
+        at.event = 0;
+    }
+    return block == NULL ? INT64_MAX : event_time(walker, block, at.event);
+}
+
 /* How many events lie before the time. */
 static uint32_t count_before(const walker *walker, const events *events, int64_t time)
 {
-    if (!events->is_directory) {
-        const event_block *block = events->root;
-        return block_lower(walker, block, block->n, time);
-    }
-    if (time == INT64_MIN)
-        return 0;
-    event_place at = find_place(walker, events, time - 1);
-    return events->n - events_behind(events, at);
+    return events->n - events_behind(events, events_find(walker, events, time));
 }
 
 /* How many of the oldest events no window of a row at the horizon or later reaches. */
@@ -527,7 +542,8 @@ int64_t events_next_loss(const walker *walker, const events *events, int64_t sin
     return next_s;
 }
 
-static void evict_blocks(walker *walker, events *events, uint32_t n)
+/* The first n events, of which some stay: whole blocks, and with `exactly` what is left of n in the next. */
+static void evict_blocks(walker *walker, events *events, uint32_t n, bool exactly)
 {
     event_directory *directory = events->root;
     event_group *group = directory->groups[0];
@@ -535,7 +551,7 @@ static void evict_blocks(walker *walker, events *events, uint32_t n)
         directory->middles[i].valid = false;
     while (group->blocks[0]->n <= n && events->n > group->blocks[0]->n) {
         event_block *block = group->blocks[0];
-        tallies_evicted(walker, directory, block);
+        tallies_evicted(walker, directory, block, block->n);
         n -= block->n;
         events->n -= block->n;
         group->n_events -= block->n;
@@ -551,6 +567,14 @@ static void evict_blocks(walker *walker, events *events, uint32_t n)
         assert(directory->n_groups > 0); /* events are left, so there is a block */
         group = directory->groups[0];
     }
+    if (exactly && n > 0) {
+        tallies_evicted(walker, directory, group->blocks[0], n);
+        block_drop(walker, group->blocks[0], n);
+        events->n -= n;
+        group->n_events -= n;
+        group->fresh &= ~UINT64_C(1);
+        group->whole = false;
+    }
     if (directory->n_groups == 1 && group->n_blocks == 1)
         become_block(walker, events);
 }
@@ -563,11 +587,24 @@ void events_evict(walker *walker, events *events, int64_t horizon_s)
     if (n == 0)
         return;
     if (events->is_directory) {
-        evict_blocks(walker, events, n);
+        evict_blocks(walker, events, n, false);
         return;
     }
     block_drop(walker, events->root, n);
     events->n -= n;
+}
+
+void events_forget(walker *walker, events *events, int64_t before)
+{
+    uint32_t n = events->n == 0 ? 0 : count_before(walker, events, before);
+    if (n == events->n) {
+        events_release(walker, events);
+    } else if (events->is_directory && n > 0) {
+        evict_blocks(walker, events, n, true);
+    } else if (n > 0) {
+        block_drop(walker, events->root, n);
+        events->n -= n;
+    }
 }
 
 /* ---- places -------------------------------------------------------------------------------- */

@@ -97,6 +97,22 @@ freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memor
                          freshet_error *err);
 void walker_release(walker *walker);
 
+/* The cells of a row as events_insert wants them, NULL for the slots of no column; `cells` has room for the
+ * plan's slots. */
+void gather_cells(const windows_plan *plan, const column *columns, uint64_t row,
+                  const void **cells);
+
+/* What gather_picked has beside the columns; valid until the next. */
+typedef struct picked_cells {
+    text_buffer bytes; /* text_init before use, text_release after it */
+    cell_text subset;
+    int32_t pivot;
+} picked_cells;
+
+/* The same with the slots of pivot and distinct. False where memory is out. */
+bool gather_picked(const windows_plan *plan, const column *columns, uint64_t row, picked_cells *own,
+                   const void **cells);
+
 /* Adds an event. cells[i] is the cell of slot i, or NULL for null; texts are copied. `at` gets the place
  * behind it, `behind` how many events stand behind that. */
 bool events_insert(walker *walker, events *events, int64_t second, const void *const *cells,
@@ -108,6 +124,9 @@ bool events_full(const events *events);
 /* Forgets events that no row of second `horizon_s` or later will see: of a single block all of them,
  * of a directory whole blocks. What a walk from such a row finds is the same before and after. */
 void events_evict(walker *walker, events *events, int64_t horizon_s);
+
+/* Forgets all events before that time, and no others. */
+void events_forget(walker *walker, events *events, int64_t before);
 
 /* Where answers go: row `row` of the plan's output columns. */
 typedef struct answer_row {
@@ -127,6 +146,14 @@ typedef struct event_end {
  * from `rows` for the row windows, and writes all outputs. */
 bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
                    event_end rows, answer_row *into);
+
+/* Answers the rolling windows that end at that time: bit i of `stops` says that those of stop i do; the others are null.
+ * *n: the events in the longest of those that do. */
+bool events_answer_until(walker *walker, const events *events, int64_t end, uint64_t stops,
+                         answer_row *into, uint32_t *n);
+
+/* The time of the first event of that time or later, INT64_MAX where there is none. */
+int64_t events_next(const walker *walker, const events *events, int64_t time);
 
 /* The first second after `since_s` at which a fixed window that ends there has lost an event, INT64_MAX where none
  * will; there are no events after since_s. */

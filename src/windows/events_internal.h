@@ -100,6 +100,19 @@ void collect_middle(walker *walker, const event_directory *directory, const even
 unsigned char *middle_partial(const walker *walker, const event_directory *directory,
                               uint32_t index);
 
+/* The place behind all events before `time`; there are events. */
+event_place events_find(const walker *walker, const events *events, int64_t time);
+/* How many events stand behind a place. */
+uint32_t events_behind(const events *events, event_place at);
+
+/* picks.c. Puts a run of a block in front of a frame or a partial, each part's events in front of its
+ * measures: of those that are kept beside blocks, and of the others. */
+enum { PICK_KEPT = 1, PICK_HELD = 2 };
+void take_parts(walker *walker, unsigned char *frame, unsigned which, const event_block *block,
+                uint32_t from, uint32_t to);
+/* The frame of those of the n events behind `begin` that `distinct` keeps. False where memory is out. */
+bool take_distinct(walker *walker, const events *events, event_place begin, uint32_t n);
+
 /* A window that a walk has found: its ends, and their numbers. */
 typedef struct event_window {
     event_place begin;
@@ -123,8 +136,9 @@ bool slide_tally(walker *walker, const event_directory *directory, event_tally *
 /* An event was inserted, `before` lie before it. */
 void tallies_inserted(walker *walker, event_directory *directory, uint32_t before,
                       const void *const *cells);
-/* The first block is about to go. */
-void tallies_evicted(walker *walker, event_directory *directory, const event_block *first);
+/* The first n events of the first block are about to go. */
+void tallies_evicted(walker *walker, event_directory *directory, const event_block *first,
+                     uint32_t n);
 void tallies_release(walker *walker, event_directory *directory);
 
 static inline bool same_place(event_place a, event_place b)

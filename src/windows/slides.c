@@ -209,13 +209,14 @@ void tallies_inserted(walker *walker, event_directory *directory, uint32_t befor
     }
 }
 
-void tallies_evicted(walker *walker, event_directory *directory, const event_block *first)
+void tallies_evicted(walker *walker, event_directory *directory, const event_block *first,
+                     uint32_t n)
 {
     const windows_plan *plan = walker->plan;
     for (uint32_t i = 0; directory->tallies != NULL && i < plan->n_tallies; i++) {
         event_tally *tally = &directory->tallies[i];
-        uint32_t begin = tally->begin < first->n ? tally->begin : first->n;
-        uint32_t end = tally->end < first->n ? tally->end : first->n;
+        uint32_t begin = tally->begin < n ? tally->begin : n;
+        uint32_t end = tally->end < n ? tally->end : n;
         take_cells(walker, tally, &plan->slots[plan->tallies[i]], first, begin, end, false);
         tally->begin -= begin;
         tally->end -= end;

@@ -57,6 +57,10 @@ static void take_run(walker *walker, const window_walk *walk, window_mode mode, 
                      const event_block *block, uint32_t from, uint32_t to)
 {
     const windows_plan *plan = walker->plan;
+    if (plan->pivot != NULL) {
+        take_parts(walker, walker->frame, PICK_KEPT | PICK_HELD, block, from, to);
+        return;
+    }
     for (uint32_t i = 0; i < walk->n_measures; i++) {
         const window_measure *measure = &plan->measures[walk->measures[i]];
         if (!goes_on(walker, measure, mode, stop))
@@ -73,10 +77,14 @@ void partial_of_block(walker *walker, const event_block *block, unsigned char *p
 {
     const windows_plan *plan = walker->plan;
     memset(partial, 0, plan->kept_bytes);
+    if (plan->pivot != NULL) {
+        take_parts(walker, partial, PICK_KEPT, block, 0, block->n);
+        return;
+    }
     for (uint32_t i = 0; i < plan->n_measures; i++) {
         const window_measure *measure = &plan->measures[i];
         const window_slot *slot = &plan->slots[measure->slot];
-        if (measure->family->merge == NULL)
+        if (!measure->kept)
             continue;
         aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
                              block->n};
@@ -102,7 +110,7 @@ void merge_kept(const walker *walker, unsigned char *partial, const unsigned cha
     const windows_plan *plan = walker->plan;
     for (uint32_t i = 0; i < plan->n_measures; i++) {
         const window_measure *measure = &plan->measures[i];
-        if (measure->family->merge != NULL)
+        if (measure->kept)
             measure->family->merge(partial + measure->offset, older + measure->offset,
                                    plan->kept_bytes, n, plan->slots[measure->slot].type);
     }
@@ -246,29 +254,38 @@ unsigned char *middle_partial(const walker *walker, const event_directory *direc
     return first + (size_t)index * walker->plan->kept_bytes;
 }
 
-/* Puts the events of a middle in front of the measures that hold values. */
-static void hold_middle(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
-                        const event_directory *directory, const event_middle *middle)
+/* Puts a block in front of the measures that are not kept beside blocks. */
+static void hold_block(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
+                       const event_block *block)
 {
     const windows_plan *plan = walker->plan;
+    if (plan->pivot != NULL) {
+        take_parts(walker, walker->frame, PICK_HELD, block, 0, block->n);
+        return;
+    }
     for (uint32_t i = 0; i < walk->n_measures; i++) {
         const window_measure *measure = &plan->measures[walk->measures[i]];
         const window_slot *slot = &plan->slots[measure->slot];
-        if (measure->family->merge != NULL || !goes_on(walker, measure, mode, stop))
+        if (measure->kept || !goes_on(walker, measure, mode, stop))
             continue;
-        event_place at = middle->from;
-        while (!same_place(at, middle->to)) {
-            if (at.block == 0) {
-                at.group--;
-                at.block = directory->groups[at.group]->n_blocks;
-                continue;
-            }
-            const event_block *block = directory->groups[at.group]->blocks[--at.block];
-            aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
-                                 block->n};
-            measure->family->update(walker->frame + measure->offset, &run, slot->type,
-                                    &walker->scratch);
+        aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
+                             block->n};
+        measure->family->update(walker->frame + measure->offset, &run, slot->type,
+                                &walker->scratch);
+    }
+}
+
+static void hold_middle(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
+                        const event_directory *directory, const event_middle *middle)
+{
+    event_place at = middle->from;
+    while (!same_place(at, middle->to)) {
+        if (at.block == 0) {
+            at.group--;
+            at.block = directory->groups[at.group]->n_blocks;
+            continue;
         }
+        hold_block(walker, walk, mode, stop, directory->groups[at.group]->blocks[--at.block]);
     }
 }
 
@@ -298,7 +315,7 @@ static void take_middle(walker *walker, const window_walk *walk, event_directory
         return;
     for (uint32_t i = 0; i < walk->n_measures; i++) {
         const window_measure *measure = &plan->measures[walk->measures[i]];
-        if (measure->family->merge != NULL && measure->n_windows[mode] > stop)
+        if (measure->kept && measure->n_windows[mode] > stop)
             measure->family->merge(walker->frame + measure->offset, partial + measure->offset,
                                    plan->kept_bytes, 1, plan->slots[measure->slot].type);
     }
@@ -357,6 +374,9 @@ static aggregate_outcome finish_answer(walker *walker, const events *events,
                                        aggregate_value *value)
 {
     const aggregate *aggregate = answer->aggregate;
+    if (answer->rows != WINDOWS_NONE &&
+        *(const uint64_t *)(void *)(walker->frame + answer->rows) == 0)
+        return AGGREGATE_NULL; /* no event has the pivot's value */
     if (!walker->tallies || answer->tally == WINDOWS_NONE)
         return aggregate->finish(walker->frame + answer->offset, aggregate, &walker->scratch,
                                  value);
@@ -394,6 +414,57 @@ static bool finish_stop(walker *walker, const events *events, const window_stop 
     return true;
 }
 
+/* The windows of a stop that do not end here, or hold no event. */
+static bool null_stop(const window_stop *stop, answer_row *into)
+{
+    for (uint32_t i = 0; i < stop->n_answers; i++)
+        if (!column_set_null(into->arena, &into->columns[stop->answers[i].output], into->row))
+            return false;
+    return true;
+}
+
+/* A result that is NaN is null, as in Butterfree. */
+static bool null_nans(const window_stop *stop, answer_row *into)
+{
+    for (uint32_t i = 0; i < stop->n_answers; i++) {
+        column *column = &into->columns[stop->answers[i].output];
+        const type_kind kind = column->type->kind;
+        if ((kind != TYPE_DOUBLE && kind != TYPE_FLOAT) || !column_is_valid(column, into->row))
+            continue;
+        double value = kind == TYPE_DOUBLE ? ((const double *)column->data)[into->row]
+                                           : ((const float *)column->data)[into->row];
+        if (value != value && !column_set_null(into->arena, column, into->row))
+            return false;
+    }
+    return true;
+}
+
+static void begin_walk(walker *walker, const events *events)
+{
+    memset(walker->frame, 0, walker->plan->frame_bytes);
+    walker->tallies = events->is_directory && walker->plan->n_tallies > 0;
+    if (walker->plan->holds)
+        arena_reset(walker->scratch.arena);
+}
+
+/* Goes on from *at to the beginning of the window of stop i; `taken` events have been passed. */
+static void walk_to(walker *walker, const events *events, const window_walk *walk, uint32_t i,
+                    window_begin *begin, event_place *at, int64_t *taken)
+{
+    const int64_t length = walk->stops[i].length;
+    begin->rows = length - *taken;
+    if (events->is_directory) {
+        walk_back(walker, walk, events->root, i, begin, at);
+        *taken = length - begin->rows;
+        return;
+    }
+    uint32_t from = begin_in_block(walker, begin, events->root, at->event);
+    if (from < at->event)
+        take_run(walker, walk, begin->mode, i, events->root, from, at->event);
+    *taken += at->event - from;
+    at->event = from;
+}
+
 static bool answer_walk(walker *walker, const events *events, window_mode mode, int64_t second,
                         event_end end, answer_row *into)
 {
@@ -402,27 +473,15 @@ static bool answer_walk(walker *walker, const events *events, window_mode mode, 
     event_window window = {.end = end.at, .n_end = events->n - end.behind};
     if (walk->n_stops == 0)
         return true;
-    memset(walker->frame, 0, walker->plan->frame_bytes);
-    walker->tallies = events->is_directory && walker->plan->n_tallies > 0;
-    if (walker->plan->holds)
-        arena_reset(walker->scratch.arena);
+    begin_walk(walker, events);
     int64_t taken = 0;
     for (uint32_t i = 0; i < walk->n_stops; i++) {
         const window_stop *stop = &walk->stops[i];
-        window_begin begin = {.mode = mode, .rows = stop->length - taken};
+        window_begin begin = {.mode = mode};
         event_place before = at;
         if (__builtin_sub_overflow(second, stop->length, &begin.second))
             begin.second = INT64_MIN;
-        if (events->is_directory) {
-            walk_back(walker, walk, events->root, i, &begin, &at);
-            taken = stop->length - begin.rows;
-        } else {
-            uint32_t from = begin_in_block(walker, &begin, events->root, at.event);
-            if (from < at.event)
-                take_run(walker, walk, mode, i, events->root, from, at.event);
-            taken += at.event - from;
-            at.event = from;
-        }
+        walk_to(walker, events, walk, i, &begin, &at, &taken);
         bool moved = !same_place(at, before) || at.event != before.event;
         window.begin = at;
         window.n_begin = window.n_end - (uint32_t)taken;
@@ -437,4 +496,57 @@ bool events_answer(walker *walker, const events *events, int64_t second, event_e
 {
     return answer_walk(walker, events, WINDOW_FIXED, second, fixed, into) &&
            answer_walk(walker, events, WINDOW_ROWS, second, rows, into);
+}
+
+/* ---- rolling windows ------------------------------------------------------------------------- */
+
+/* The window of stop i, with what `distinct` keeps of it. */
+static bool walk_distinct(walker *walker, const events *events, const window_begin *begin,
+                          event_window *window)
+{
+    window->begin = events_find(walker, events, begin->second);
+    window->n_begin = events->n - events_behind(events, window->begin);
+    return take_distinct(walker, events, window->begin, window->n_end - window->n_begin);
+}
+
+bool events_answer_until(walker *walker, const events *events, int64_t end, uint64_t stops,
+                         answer_row *into, uint32_t *n)
+{
+    const windows_plan *plan = walker->plan;
+    const window_walk *walk = &plan->walks[WINDOW_ROLLING];
+    event_place at = events->n == 0 ? (event_place){0} : events_find(walker, events, end);
+    event_window window = {.end = at};
+    int64_t taken = 0;
+    bool answered = false, done = true; /* the stop before */
+    *n = 0;
+    begin_walk(walker, events);
+    walker->scratch.failed = false;
+    if (events->n > 0 && (walker->tallies || plan->n_distinct > 0))
+        window.n_end = events->n - events_behind(events, at);
+    for (uint32_t i = 0; i < walk->n_stops && done; i++) {
+        const window_stop *stop = &walk->stops[i];
+        window_begin begin = {WINDOW_ROLLING, end - stop->length, 0};
+        event_place before = at;
+        const bool ends = (stops >> i & 1) != 0;
+        if (ends && events->n > 0 && plan->n_distinct > 0) {
+            done = walk_distinct(walker, events, &begin, &window);
+            taken = window.n_end - window.n_begin;
+        } else if (ends && events->n > 0) {
+            walk_to(walker, events, walk, i, &begin, &at, &taken);
+            window.begin = at;
+            window.n_begin = window.n_end - (uint32_t)taken;
+        }
+        bool moved = !answered || !same_place(at, before) || at.event != before.event;
+        answered = ends && plan->n_distinct == 0;
+        if (!done || walker->scratch.failed)
+            return false;
+        if (ends && taken > 0)
+            done = finish_stop(walker, events, stop, moved, &window, into) &&
+                   (!moved || null_nans(stop, into));
+        else
+            done = null_stop(stop, into);
+        if (ends)
+            *n = (uint32_t)taken;
+    }
+    return done;
 }

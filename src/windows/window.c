@@ -8,10 +8,12 @@
 #include "windows/window.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "aggregate/families.h"
 #include "base/error.h"
 #include "base/hash.h"
 
@@ -61,14 +63,14 @@ freshet_code window_parse(arena *arena, const char *text, window_mode mode, int6
     if (digits == 0 || digits > WINDOW_DIGITS_MAX || letters == 0 ||
         word[letters + strspn(word + letters, " ")] != '\0')
         return bad_window(err, text,
-                          mode == WINDOW_FIXED ? "write a number and a unit, as in \"2 hours\""
-                                               : "write a number of events, as in \"5 events\"");
-    if (mode == WINDOW_FIXED && is_unit(word, letters, "month"))
+                          mode != WINDOW_ROWS ? "write a number and a unit, as in \"2 hours\""
+                                              : "write a number of events, as in \"5 events\"");
+    if (mode != WINDOW_ROWS && is_unit(word, letters, "month"))
         return bad_window(err, text, "months differ in length: say it in days or weeks");
     int64_t unit = unit_length(word, letters, mode), n = strtoll(number, NULL, 10);
     if (unit == 0)
         return bad_window(err, text,
-                          mode == WINDOW_FIXED
+                          mode != WINDOW_ROWS
                               ? "the unit must be second, minute, hour, day, week or year"
                               : "row windows are counted in events, as in \"5 events\"");
     if (n == 0)
@@ -89,40 +91,69 @@ static freshet_code in_feature(const windows_feature *feature, freshet_code code
 {
     if (err != NULL && code == FRESHET_BAD_DECLARATION) {
         freshet_error cause = *err;
-        return error_set(err, code, FRESHET_STOP, NULL, "feature %s: %s", feature->name,
+        return error_set(err, code, FRESHET_STOP, NULL, "feature \"%s\": %s", feature->name,
                          cause.text);
     }
     return code;
 }
 
+/* Butterfree: `[value_]feature__function[_over_window_kind]`; of aggregated feature sets in small letters. */
 static const char *output_name(arena *arena, const windows_feature *feature,
                                const windows_function *function, const aggregate *aggregate,
-                               const char *window)
+                               const char *window, const char *pivot)
 {
-    return arena_format(arena, "%s__%s_over_%s_%s", feature->name,
-                        function->as != NULL ? function->as : aggregate->name, window,
-                        feature->mode == WINDOW_FIXED ? "fixed_windows" : "row_windows");
+    static const char *const kinds[] = {"_fixed_windows", "_row_windows", "_rolling_windows"};
+    char *word = arena_text(arena, function->as != NULL ? function->as : aggregate->name);
+    for (char *c = word; c != NULL && *c != '\0' && feature->mode == WINDOW_ROLLING; c++)
+        *c = (char)tolower((unsigned char)*c);
+    if (word == NULL)
+        return NULL;
+    return arena_format(arena, "%s%s%s__%s%s%s%s", pivot == NULL ? "" : pivot,
+                        pivot == NULL ? "" : "_", feature->name, word,
+                        window == NULL ? "" : "_over_", window == NULL ? "" : window,
+                        window == NULL ? "" : kinds[feature->mode]);
+}
+
+/* How many windows a feature's functions are computed over. */
+static uint32_t windows_of(const windows_feature *feature)
+{
+    return feature->n_windows == 0 && feature->mode == WINDOW_ROLLING ? 1 : feature->n_windows;
+}
+
+/* The length in the unit of the feature's kind of window, and its form in names. */
+static freshet_code read_window(arena *arena, const windows_feature *feature, uint32_t w,
+                                int64_t *length, const char **name, freshet_error *err)
+{
+    *name = NULL;
+    *length = 1; /* a group without windows is one of a microsecond */
+    if (feature->n_windows == 0)
+        return FRESHET_OK;
+    freshet_code code = window_parse(arena, feature->windows[w], feature->mode, length, name, err);
+    if (code == FRESHET_OK && feature->mode == WINDOW_ROLLING)
+        *length *= 1000000;
+    return code;
 }
 
 static freshet_code feature_outputs(arena *arena, const windows_feature *feature,
-                                    const aggregate *aggregates, field *into, int64_t *lengths,
-                                    freshet_error *err)
+                                    const aggregate *aggregates, const char *pivot, field *into,
+                                    int64_t *lengths, freshet_error *err)
 {
+    const uint32_t n_windows = windows_of(feature);
     assert(aggregates != NULL);
-    for (uint32_t f = 0; f < feature->n_functions; f++)
-        for (uint32_t w = 0; w < feature->n_windows; w++) {
-            const char *window = NULL;
-            field *output = &into[f * feature->n_windows + w];
-            freshet_code code =
-                window_parse(arena, feature->windows[w], feature->mode, &lengths[w], &window, err);
-            if (code != FRESHET_OK)
-                return code;
+    for (uint32_t w = 0; w < n_windows; w++) {
+        const char *window;
+        freshet_code code = read_window(arena, feature, w, &lengths[w], &window, err);
+        if (code != FRESHET_OK)
+            return code;
+        for (uint32_t f = 0; f < feature->n_functions; f++) {
+            field *output = &into[f * n_windows + w];
             output->type = aggregates[f].output;
             output->name =
-                output_name(arena, feature, &feature->functions[f], &aggregates[f], window);
+                output_name(arena, feature, &feature->functions[f], &aggregates[f], window, pivot);
             if (output->name == NULL)
                 return error_memory(err, "naming the columns of a feature");
         }
+    }
     return FRESHET_OK;
 }
 
@@ -151,7 +182,7 @@ freshet_code windows_feature_outputs(arena *arena, const windows_feature *featur
         return error_memory(err, "naming the columns of a feature");
     freshet_code code = prepare_functions(arena, feature, input, &aggregates, err);
     if (code == FRESHET_OK)
-        code = feature_outputs(arena, feature, aggregates, into, lengths, err);
+        code = feature_outputs(arena, feature, aggregates, NULL, into, lengths, err);
     return in_feature(feature, code, err);
 }
 
@@ -163,6 +194,7 @@ typedef struct wish {
     int64_t length;
     const aggregate *aggregate;
     uint32_t measure;
+    uint32_t part;
 } wish;
 
 typedef struct maker {
@@ -172,7 +204,9 @@ typedef struct maker {
     window_slot *slots;
     window_measure *measures;
     uint32_t *tallies;
-    wish *wishes; /* one an output */
+    wish *wishes;           /* one an output */
+    aggregate **aggregates; /* of each feature */
+    uint32_t n_found;       /* measures of one part */
     field *outputs;
     uint32_t n_outputs;
 } maker;
@@ -195,35 +229,60 @@ static uint32_t window_find_slot(maker *maker, uint32_t values, uint32_t filter)
     return plan->n_slots++;
 }
 
-static freshet_code add_row_slot(maker *maker, freshet_error *err)
+/* A slot of no column. */
+static freshet_code add_own_slot(maker *maker, bool wanted, type_kind kind, uint32_t *slot,
+                                 freshet_error *err)
 {
     windows_plan *plan = maker->plan;
-    plan->row_slot = WINDOWS_NONE;
-    if (!maker->declaration->corrects)
+    *slot = WINDOWS_NONE;
+    if (!wanted)
         return FRESHET_OK;
     if (plan->n_slots == WINDOWS_SLOTS_MAX)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "windows over more than %u columns and filters", WINDOWS_SLOTS_MAX - 1);
-    const type *type = type_simple(TYPE_BINARY);
-    plan->row_slot = plan->n_slots++;
-    maker->slots[plan->row_slot] = (window_slot){.values = WINDOWS_NONE,
-                                                 .filter = WINDOWS_NO_FILTER,
-                                                 .type = type,
-                                                 .cell = (uint32_t)type_cell_size(type),
-                                                 .is_text = true};
+    const type *type = type_simple(kind);
+    *slot = plan->n_slots++;
+    maker->slots[*slot] = (window_slot){.values = WINDOWS_NONE,
+                                        .filter = WINDOWS_NO_FILTER,
+                                        .type = type,
+                                        .cell = (uint32_t)type_cell_size(type),
+                                        .is_text = kind == TYPE_BINARY};
     return FRESHET_OK;
 }
 
-static uint32_t find_measure(maker *maker, uint32_t slot, const aggregate_family *family)
+static freshet_code add_own_slots(maker *maker, freshet_error *err)
 {
     windows_plan *plan = maker->plan;
-    for (uint32_t i = 0; i < plan->n_measures; i++)
+    freshet_code code =
+        add_own_slot(maker, maker->declaration->corrects, TYPE_BINARY, &plan->row_slot, err);
+    if (code == FRESHET_OK)
+        code = add_own_slot(maker, plan->pivot != NULL, TYPE_INTEGER, &plan->pivot_slot, err);
+    if (code == FRESHET_OK)
+        code = add_own_slot(maker, plan->n_distinct > 0, TYPE_BINARY, &plan->subset_slot, err);
+    return code;
+}
+
+/* The measure of the first part. */
+static uint32_t find_measure(maker *maker, uint32_t slot, const aggregate_family *family)
+{
+    for (uint32_t i = 0; i < maker->n_found; i++)
         if (maker->measures[i].slot == slot && maker->measures[i].family == family)
             return i;
-    maker->measures[plan->n_measures] = (window_measure){.slot = slot, .family = family};
+    maker->measures[maker->n_found] = (window_measure){.slot = slot, .family = family};
     if (family->reads_values)
         maker->slots[slot].cell = (uint32_t)type_cell_size(maker->slots[slot].type);
-    return plan->n_measures++;
+    return maker->n_found++;
+}
+
+/* The other parts have the same; with a pivot the last of each counts its events. */
+static void repeat_measures(maker *maker)
+{
+    windows_plan *plan = maker->plan;
+    if (plan->pivot != NULL)
+        find_measure(maker, plan->pivot_slot, &family_count);
+    plan->n_measures = maker->n_found * plan->n_parts;
+    for (uint32_t i = maker->n_found; i < plan->n_measures; i++)
+        maker->measures[i] = maker->measures[i - maker->n_found];
 }
 
 static freshet_code window_check_columns(const windows_declaration *declaration,
@@ -236,40 +295,63 @@ static freshet_code window_check_columns(const windows_declaration *declaration,
     if (feature->filter != WINDOWS_NO_FILTER &&
         declaration->columns[feature->filter].type->kind != TYPE_BOOLEAN)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                         "the filter of a window must give a boolean");
-    if (feature->n_functions == 0 || feature->n_windows == 0)
+                         "the filter of an aggregate must give a boolean");
+    if (feature->n_functions == 0 || windows_of(feature) == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "a windowed feature needs at least one function and one window");
     return FRESHET_OK;
 }
 
-static freshet_code collect_feature(maker *maker, const windows_feature *feature,
-                                    freshet_error *err)
+/* What is asked of a feature for one value of the pivot. */
+static freshet_code collect_wishes(maker *maker, uint32_t index, uint32_t slot, uint32_t part,
+                                   freshet_error *err)
 {
-    freshet_code code = window_check_columns(maker->declaration, feature, err);
-    if (code != FRESHET_OK)
-        return code;
-    const type *input = maker->declaration->columns[feature->values].type;
-    aggregate *aggregates = NULL;
-    int64_t *lengths = arena_zero(maker->arena, feature->n_windows, sizeof *lengths);
+    const windows_feature *feature = &maker->declaration->features[index];
+    const windows_pivot *pivot = maker->plan->pivot;
+    const aggregate *aggregates = maker->aggregates[index];
+    const uint32_t n_windows = windows_of(feature);
+    int64_t *lengths = arena_zero(maker->arena, n_windows, sizeof *lengths);
     if (lengths == NULL)
         return error_memory(err, "planning the windows");
-    code = prepare_functions(maker->arena, feature, input, &aggregates, err);
-    if (code == FRESHET_OK)
-        code = feature_outputs(maker->arena, feature, aggregates, maker->outputs + maker->n_outputs,
-                               lengths, err);
+    freshet_code code = feature_outputs(maker->arena, feature, aggregates,
+                                        pivot == NULL ? NULL : pivot->names[part],
+                                        maker->outputs + maker->n_outputs, lengths, err);
+    for (uint32_t f = 0; f < feature->n_functions && code == FRESHET_OK; f++) {
+        uint32_t measure = find_measure(maker, slot, aggregates[f].family);
+        for (uint32_t w = 0; w < n_windows; w++)
+            maker->wishes[maker->n_outputs++] =
+                (wish){feature->mode, lengths[w], &aggregates[f], measure, part};
+    }
+    return code;
+}
+
+static freshet_code collect_feature(maker *maker, uint32_t index, uint32_t part, freshet_error *err)
+{
+    const windows_feature *feature = &maker->declaration->features[index];
+    freshet_code code =
+        part > 0 ? FRESHET_OK : window_check_columns(maker->declaration, feature, err);
+    if (code == FRESHET_OK && part == 0)
+        code = prepare_functions(maker->arena, feature,
+                                 maker->declaration->columns[feature->values].type,
+                                 &maker->aggregates[index], err);
     if (code != FRESHET_OK)
         return code;
     uint32_t slot = window_find_slot(maker, feature->values, feature->filter);
     if (slot == UINT32_MAX)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "windows over more than %u columns and filters", WINDOWS_SLOTS_MAX);
-    for (uint32_t f = 0; f < feature->n_functions; f++) {
-        uint32_t measure = find_measure(maker, slot, aggregates[f].family);
-        for (uint32_t w = 0; w < feature->n_windows; w++)
-            maker->wishes[maker->n_outputs++] =
-                (wish){feature->mode, lengths[w], &aggregates[f], measure};
-    }
+    return collect_wishes(maker, index, slot, part, err);
+}
+
+static freshet_code collect_features(maker *maker, freshet_error *err)
+{
+    const windows_declaration *declaration = maker->declaration;
+    for (uint32_t part = 0; part < maker->plan->n_parts; part++)
+        for (uint32_t i = 0; i < declaration->n_features; i++) {
+            freshet_code code = collect_feature(maker, i, part, err);
+            if (code != FRESHET_OK)
+                return in_feature(&declaration->features[i], code, err);
+        }
     return FRESHET_OK;
 }
 
@@ -279,7 +361,8 @@ static freshet_code count_outputs(const windows_declaration *declaration, uint32
     uint64_t total = 0;
     for (uint32_t i = 0; i < declaration->n_features; i++)
         total +=
-            (uint64_t)declaration->features[i].n_functions * declaration->features[i].n_windows;
+            (uint64_t)declaration->features[i].n_functions * windows_of(&declaration->features[i]);
+    total *= declaration->pivot == NULL ? 1 : declaration->pivot->n_values;
     if (total > WINDOWS_OUTPUTS_MAX)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the windows make %llu columns; at most %u are possible",
@@ -303,6 +386,7 @@ static void lay_out_slots(maker *maker)
     static const uint32_t sizes[] = {16, 8, 4, 1, 0};
     windows_plan *plan = maker->plan;
     uint32_t before = 0;
+    plan->time_bytes = plan->in_us ? sizeof(int64_t) : sizeof(uint32_t);
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         if (sizes[s] == plan->time_bytes) {
             plan->times_before = before;
@@ -321,17 +405,35 @@ static void lay_out_slots(maker *maker)
     plan->event_bytes = before;
 }
 
+static uint32_t partial_size(const window_measure *measure)
+{
+    return ((uint32_t)measure->family->size + PARTIAL_ALIGN - 1) & ~(PARTIAL_ALIGN - 1);
+}
+
+/* Partials of rolling windows are only worth their room where they are smaller than the events that they stand for. */
+static bool keeps_partials(const maker *maker)
+{
+    const windows_plan *plan = maker->plan;
+    uint64_t bytes = 0;
+    for (uint32_t i = 0; i < plan->n_measures; i++)
+        bytes += maker->measures[i].family->merge == NULL ? 0 : partial_size(&maker->measures[i]);
+    return plan->n_distinct == 0 &&
+           (!plan->in_us || bytes <= (uint64_t)AGGREGATE_RUN_MAX * plan->event_bytes);
+}
+
 static void lay_out_measures(maker *maker)
 {
     windows_plan *plan = maker->plan;
+    const bool keeps = keeps_partials(maker);
     uint32_t at = 0;
     for (int held = 0; held < 2; held++) {
         for (uint32_t i = 0; i < plan->n_measures; i++) {
             window_measure *measure = &maker->measures[i];
-            if ((measure->family->merge == NULL) != (held != 0))
+            measure->kept = keeps && measure->family->merge != NULL;
+            if (measure->kept == (held != 0))
                 continue;
             measure->offset = at;
-            at += ((uint32_t)measure->family->size + PARTIAL_ALIGN - 1) & ~(PARTIAL_ALIGN - 1);
+            at += partial_size(measure);
             plan->holds = plan->holds || held;
         }
         if (!held)
@@ -385,7 +487,8 @@ static uint32_t find_tally(maker *maker, uint32_t first, uint32_t slot)
 
 static bool fill_stop(maker *maker, window_mode mode, uint32_t index, window_stop *stop)
 {
-    uint32_t n = 0, first_tally = maker->plan->n_tallies;
+    const windows_plan *plan = maker->plan;
+    uint32_t n = 0, first_tally = plan->n_tallies;
     for (uint32_t i = 0; i < maker->n_outputs; i++)
         n += maker->wishes[i].mode == mode && maker->wishes[i].length == stop->length;
     window_answer *answers = arena_zero(maker->arena, n, sizeof *answers);
@@ -395,18 +498,23 @@ static bool fill_stop(maker *maker, window_mode mode, uint32_t index, window_sto
         const wish *wish = &maker->wishes[i];
         if (wish->mode != mode || wish->length != stop->length)
             continue;
-        window_measure *measure = &maker->measures[wish->measure];
-        bool tallied = wish->aggregate->tallied != NULL;
+        window_measure *part = &maker->measures[(size_t)wish->part * maker->n_found];
+        window_measure *measure = &part[wish->measure], *rows = &part[maker->n_found - 1];
+        bool tallied =
+            wish->aggregate->tallied != NULL && plan->pivot == NULL && plan->n_distinct == 0;
         answers[stop->n_answers++] = (window_answer){
             .aggregate = wish->aggregate,
             .offset = measure->offset,
             .output = i,
             .shorter = WINDOWS_NONE,
             .tally = tallied ? find_tally(maker, first_tally, measure->slot) : WINDOWS_NONE,
+            .rows = plan->pivot == NULL ? WINDOWS_NONE : rows->offset,
         };
         measure->n_windows[mode] = index + 1;
         if (!tallied)
             measure->n_held[mode] = index + 1;
+        if (plan->pivot != NULL)
+            rows->n_windows[mode] = rows->n_held[mode] = index + 1;
     }
     stop->answers = answers;
     if (index > 0)
@@ -479,43 +587,59 @@ static void finish_plan(maker *maker)
     plan->fingerprint = plan_fingerprint(plan);
 }
 
-freshet_code windows_plan_make(arena *arena, const windows_declaration *declaration,
-                               windows_plan **out, freshet_error *err)
+static bool open_maker(maker *maker, uint32_t n_outputs)
 {
-    uint32_t n_outputs = 0;
-    freshet_code code = count_outputs(declaration, &n_outputs, err);
-    if (code != FRESHET_OK)
-        return code;
-    maker maker = {.arena = arena, .declaration = declaration};
-    maker.plan = arena_zero(arena, 1, sizeof *maker.plan);
-    maker.slots = arena_zero(arena, WINDOWS_SLOTS_MAX, sizeof *maker.slots);
-    maker.measures = arena_zero(arena, n_outputs + 1, sizeof *maker.measures);
-    maker.tallies = arena_zero(arena, n_outputs + 1, sizeof *maker.tallies);
-    maker.wishes = arena_zero(arena, n_outputs + 1, sizeof *maker.wishes);
-    maker.outputs = arena_zero(arena, n_outputs + 1, sizeof *maker.outputs);
-    if (maker.plan == NULL || maker.slots == NULL || maker.measures == NULL ||
-        maker.tallies == NULL || maker.wishes == NULL || maker.outputs == NULL)
-        return error_memory(err, "planning the windows");
-    *maker.plan = (windows_plan){
+    const windows_declaration *declaration = maker->declaration;
+    const uint32_t n_parts = declaration->pivot == NULL ? 1 : declaration->pivot->n_values;
+    maker->plan = arena_zero(maker->arena, 1, sizeof *maker->plan);
+    maker->slots = arena_zero(maker->arena, WINDOWS_SLOTS_MAX, sizeof *maker->slots);
+    maker->measures =
+        arena_zero(maker->arena, n_outputs + n_parts + (size_t)1, sizeof *maker->measures);
+    maker->tallies = arena_zero(maker->arena, n_outputs + 1, sizeof *maker->tallies);
+    maker->wishes = arena_zero(maker->arena, n_outputs + 1, sizeof *maker->wishes);
+    maker->outputs = arena_zero(maker->arena, n_outputs + 1, sizeof *maker->outputs);
+    maker->aggregates =
+        arena_zero(maker->arena, declaration->n_features + (size_t)1, sizeof(aggregate *));
+    if (maker->plan == NULL || maker->slots == NULL || maker->measures == NULL ||
+        maker->tallies == NULL || maker->wishes == NULL || maker->outputs == NULL ||
+        maker->aggregates == NULL)
+        return false;
+    *maker->plan = (windows_plan){
         .n_keys = declaration->n_keys,
         .keys = declaration->keys,
         .columns = {declaration->n_columns, declaration->columns},
         .carried = declaration->carried,
         .n_carried = declaration->n_carried,
-        .time_bytes = sizeof(uint32_t),
+        .pivot = declaration->pivot,
+        .distinct = declaration->distinct,
+        .n_distinct = declaration->n_distinct,
+        .keep_first = declaration->keep_first,
+        .in_us = declaration->n_features > 0 && declaration->features[0].mode == WINDOW_ROLLING,
+        .n_parts = n_parts,
     };
-    for (uint32_t i = 0; i < declaration->n_features; i++) {
-        code = collect_feature(&maker, &declaration->features[i], err);
-        if (code != FRESHET_OK)
-            return in_feature(&declaration->features[i], code, err);
-    }
-    code = add_row_slot(&maker, err);
+    return true;
+}
+
+freshet_code windows_plan_make(arena *arena, const windows_declaration *declaration,
+                               windows_plan **out, freshet_error *err)
+{
+    uint32_t n_outputs = 0;
+    maker maker = {.arena = arena, .declaration = declaration};
+    freshet_code code = count_outputs(declaration, &n_outputs, err);
+    if (code == FRESHET_OK && !open_maker(&maker, n_outputs))
+        code = error_memory(err, "planning the windows");
+    if (code == FRESHET_OK)
+        code = collect_features(&maker, err);
+    if (code == FRESHET_OK)
+        code = add_own_slots(&maker, err);
     if (code != FRESHET_OK)
         return code;
+    repeat_measures(&maker);
     lay_out_slots(&maker);
     lay_out_measures(&maker);
-    if (!make_walk(&maker, WINDOW_FIXED) || !make_walk(&maker, WINDOW_ROWS))
-        return error_memory(err, "planning the windows");
+    for (int mode = 0; mode < WINDOW_MODES; mode++)
+        if (!make_walk(&maker, (window_mode)mode))
+            return error_memory(err, "planning the windows");
     finish_plan(&maker);
     *out = maker.plan;
     return FRESHET_OK;

@@ -9,8 +9,15 @@
  *   rows    the last N events up to the row, in the order of (second, arrival). An event with a
  *           null value takes a place.
  *
- * Windows here are row by row and end at a row's own event. (The rolling windows of aggregated
- * feature sets end at fixed times, and are planned elsewhere.)
+ * These are row by row and end at a row's own event. A third kind ends where it is asked to, at a time:
+ *
+ *   rolling  [end - W, end): its beginning is in, its end is not, to the microsecond. Without windows, those
+ *            of one microsecond. What holds no event is null, count, too; so is a result that is NaN.
+ *            (Which ends there are: rolling/groups.h. A plan has either this kind or the others.)
+ *
+ * Of rolling windows there can be a PIVOT: each function is computed for each of some values of a column, from the
+ * events that have it; and a DISTINCT: of events with equal values in a subset of columns (null equals null) each
+ * window has only the newest or the oldest, of several at that time the first to arrive.
  *
  * The plan takes all features together and removes what they have in common:
  *
@@ -38,8 +45,8 @@
 #define WINDOWS_OUTPUTS_MAX 10000u /* TYPE_FIELDS_MAX */
 #define WINDOWS_KEYS_MAX 64u
 
-typedef enum window_mode { WINDOW_FIXED, WINDOW_ROWS } window_mode;
-#define WINDOW_MODES 2
+typedef enum window_mode { WINDOW_FIXED, WINDOW_ROWS, WINDOW_ROLLING } window_mode;
+#define WINDOW_MODES 3
 
 /* Reads a window as a declaration has it, "2 hours" or "5 events": seconds or rows into `length`, and
  * its form in column names ("2_hours") into `name`. Years have 336 days, as in Butterfree; months
@@ -67,6 +74,13 @@ typedef struct windows_feature {
     uint32_t n_windows;
 } windows_feature;
 
+typedef struct windows_pivot {
+    uint32_t column;
+    const struct column *values; /* cells of that column's type, none null */
+    const char *const *names;    /* of the values, in the names of outputs */
+    uint32_t n_values;           /* at least 1 */
+} windows_pivot;
+
 typedef struct windows_declaration {
     const type *const *keys; /* types of the key columns */
     uint32_t n_keys;
@@ -78,10 +92,14 @@ typedef struct windows_declaration {
         *carried; /* value columns of which a key's newest row is kept, to output it again */
     uint32_t n_carried;
     bool corrects; /* every row that a later event changes is given again, not only the newest */
+    const windows_pivot *pivot; /* of rolling windows; NULL: none */
+    const uint32_t *distinct;   /* columns of the subset; n_distinct 0: every event counts */
+    uint32_t n_distinct;
+    bool keep_first;
 } windows_declaration;
 
 typedef struct window_slot {
-    uint32_t values; /* WINDOWS_NONE: of no column (row_slot) */
+    uint32_t values; /* WINDOWS_NONE: of no column (row_slot, pivot_slot, subset_slot) */
     uint32_t filter;
     const type *type;
     uint32_t cell; /* bytes kept of each event; 0: only whether it is null */
@@ -93,6 +111,7 @@ typedef struct window_slot {
 typedef struct window_measure {
     uint32_t slot;
     const aggregate_family *family;
+    bool kept;                        /* beside blocks; otherwise each walk reads the events */
     uint32_t offset;                  /* of its partial in a frame, and beside a block */
     uint32_t n_windows[WINDOW_MODES]; /* it is asked for in the first n of the walk's windows */
     uint32_t n_held[WINDOW_MODES];    /* the same without what tallies answer */
@@ -107,10 +126,12 @@ typedef struct window_answer {
         shorter;    /* the output of the same function at the stop before, or WINDOWS_NONE: where no
                          event lies between the two, the value is the same and is copied */
     uint32_t tally; /* of the plan: answers it for large keys; or WINDOWS_NONE */
+    uint32_t
+        rows; /* of the partial that counts the events of its value of the pivot; or WINDOWS_NONE */
 } window_answer;
 
 typedef struct window_stop {
-    int64_t length; /* seconds or rows */
+    int64_t length; /* seconds, rows or microseconds */
     const window_answer *answers;
     uint32_t n_answers;
 } window_stop;
@@ -123,7 +144,8 @@ typedef struct window_walk {
 } window_walk;
 
 typedef struct windows_plan {
-    schema outputs; /* one field a feature, function and window, in this order: Butterfree's */
+    schema
+        outputs; /* one field a pivot value, feature, function and window, in this order: Butterfree's */
     uint32_t n_keys;
     const type *const *keys;
     schema columns;
@@ -132,14 +154,21 @@ typedef struct windows_plan {
 
     uint32_t n_slots;
     const window_slot *slots;
-    uint32_t row_slot; /* the rest of each event's row, to correct it; or WINDOWS_NONE */
-    bool in_us;        /* times are microseconds of 64 bits, not seconds of 32 */
+    uint32_t row_slot;    /* the rest of each event's row, to correct it; or WINDOWS_NONE */
+    uint32_t pivot_slot;  /* which value of the pivot each event has, null: none; or WINDOWS_NONE */
+    uint32_t subset_slot; /* the subset of `distinct`, as bytes; or WINDOWS_NONE */
+    const windows_pivot *pivot;
+    const uint32_t *distinct;
+    uint32_t n_distinct;
+    bool keep_first;
+    bool in_us; /* rolling: times are microseconds of 64 bits, not seconds of 32 */
     uint32_t time_bytes;
     uint32_t event_bytes;  /* of one event: its time and all cells */
     uint32_t times_before; /* as window_slot.before, for the times */
     bool has_texts;
 
-    uint32_t n_measures;
+    uint32_t n_parts;    /* values of the pivot; 1 without */
+    uint32_t n_measures; /* those of the first part, of the second .. */
     const window_measure *measures;
     uint32_t kept_bytes;  /* of the partials beside a block; these come first in a frame */
     uint32_t frame_bytes; /* of all partials of a walk */

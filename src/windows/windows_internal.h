@@ -38,10 +38,6 @@ static inline int64_t write_time(int64_t second, uint32_t revision)
 freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity, column **out,
                           freshet_error *err);
 
-/* The cells of a row as events_insert wants them; `cells` has room for the plan's slots. */
-void gather_cells(const windows_plan *plan, const column *columns, uint64_t row,
-                  const void **cells);
-
 /* windows_bytes.c */
 freshet_code entry_save(const walker *walker, const key_entry *entry, text_buffer *into,
                         freshet_error *err);

@@ -253,24 +253,6 @@ freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity,
     return FRESHET_OK;
 }
 
-void gather_cells(const windows_plan *plan, const column *columns, uint64_t row, const void **cells)
-{
-    for (uint32_t s = 0; s < plan->n_slots; s++) {
-        const window_slot *slot = &plan->slots[s];
-        if (slot->values == WINDOWS_NONE) {
-            cells[s] = NULL;
-            continue;
-        }
-        const column *values = &columns[slot->values];
-        bool there = column_is_valid(values, row);
-        if (there && slot->filter != WINDOWS_NO_FILTER) {
-            const column *filter = &columns[slot->filter];
-            there = column_is_valid(filter, row) && ((const uint8_t *)filter->data)[row] != 0;
-        }
-        cells[s] = there ? (const char *)values->data + row * slot->cell : NULL;
-    }
-}
-
 /* ---- one row ------------------------------------------------------------------------------- */
 
 /* The batch under way. */
