@@ -1,7 +1,7 @@
 /* groups.c - the keys of an aggregated feature set, and when which of their rows is due; see
  * groups.h.
  *
- * A key remembers its events, in the order of time (groups_events.c), and `after`, the last end whose row
+ * A key remembers its events, in the order of time (windows/events.h), and `after`, the last end whose row
  * was output or could have been. From these two follows when its next row is DUE: the earliest end after
  * `after` of a window that holds an event. On a stream all keys stand in a heap by that time, and
  * groups_advance() makes due what has ended:
@@ -44,7 +44,7 @@
 
 typedef struct group_entry {
     keyed_entry head;
-    group_events events;
+    events events;
     group_facts facts;
     int64_t due_us; /* INT64_MAX: nothing is */
 } group_entry;
@@ -60,9 +60,9 @@ struct groups_state {
     const groups_plan *plan;
     groups_options options;
     windows_memory memory;
-    group_walker walker;
-    text_buffer subset;
-    unsigned char *record;
+    walker walker;
+    picked_cells own;
+    const void **cells; /* one a slot */
     keyed_table keys;
     state_part part;
     keyed_chunk chunk;
@@ -109,7 +109,7 @@ static void groups_release(void *self, void *released)
     groups_state *state = self;
     group_entry *entry = released;
     state->n_events -= entry->events.n;
-    group_events_release(&state->walker, &entry->events);
+    events_release(&state->walker, &entry->events);
 }
 
 static bool groups_is_empty(void *self, const void *entry)
@@ -123,7 +123,8 @@ static freshet_code groups_save(void *self, const void *saved, text_buffer *into
 {
     const group_entry *entry = saved;
     (void)err;
-    group_bytes_put(((groups_state *)self)->plan, &entry->facts, &entry->events, into);
+    const groups_state *state = self;
+    group_bytes_put(state->plan, &state->walker, &entry->facts, &entry->events, into);
     return FRESHET_OK;
 }
 
@@ -133,9 +134,8 @@ static freshet_code groups_restore(void *self, const state_key *key, void *resto
     groups_state *state = self;
     group_entry *entry = restored;
     (void)key;
-    arena_reset(state->walker.scratch.arena);
-    freshet_code code =
-        group_bytes_get(&state->walker, bytes, length, &entry->facts, &entry->events, err);
+    freshet_code code = group_bytes_get(state->plan, &state->walker, bytes, length, &entry->facts,
+                                        &entry->events, err);
     if (code == FRESHET_OK)
         state->n_events += entry->events.n;
     return code;
@@ -153,7 +153,8 @@ static freshet_code groups_inspect(void *self, arena *arena, const void *bytes, 
                                    text_buffer *into, freshet_error *err)
 {
     (void)arena;
-    return group_bytes_show(&((groups_state *)self)->walker, bytes, length, into, err);
+    groups_state *state = self;
+    return group_bytes_show(state->plan, &state->walker, bytes, length, into, err);
 }
 
 static const state_part_ops part_ops = {.save = groups_save,
@@ -194,11 +195,12 @@ freshet_code groups_open(const groups_plan *plan, const groups_options *options,
                                 .release = groups_release,
                                 .self = state};
     text_init(&state->chunk.bytes, GROUPS_SAVED_BYTES_MAX);
-    text_init(&state->subset, GROUPS_SAVED_BYTES_MAX);
-    freshet_code code = group_walker_init(&state->walker, plan, &state->memory, err);
+    text_init(&state->own.bytes, GROUPS_SAVED_BYTES_MAX);
+    freshet_code code = walker_init(&state->walker, plan->events, &state->memory, err);
     if (code == FRESHET_OK) {
-        state->record = memory_take(&state->memory, plan->record_bytes);
-        if (state->record == NULL || !keyed_open(&state->keys, &keys))
+        state->cells =
+            memory_take(&state->memory, (plan->events->n_slots + 1) * sizeof *state->cells);
+        if (state->cells == NULL || !keyed_open(&state->keys, &keys))
             code = error_memory(err, "opening the groups");
     }
     if (code == FRESHET_OK)
@@ -216,10 +218,10 @@ void groups_close(groups_state *state)
     windows_memory *memory = &state->memory;
     due_heap_release(&state->heap, memory);
     memory_give(memory, state->changes, state->changes_capacity * sizeof *state->changes);
-    memory_give(memory, state->record, state->plan->record_bytes);
-    group_walker_release(&state->walker);
+    memory_give(memory, state->cells, (state->plan->events->n_slots + 1) * sizeof *state->cells);
+    walker_release(&state->walker);
     text_release(&state->chunk.bytes);
-    text_release(&state->subset);
+    text_release(&state->own.bytes);
     assert(memory->bytes == 0);
     free(state);
 }
@@ -244,15 +246,16 @@ static int64_t next_end(const groups_plan *plan, int64_t after_us)
 }
 
 /* The earliest end after `after_us` of a window that holds an event. */
-static int64_t next_held_end(const groups_plan *plan, const group_events *events, int64_t after_us)
+static int64_t next_held_end(const groups_state *state, const events *events, int64_t after_us)
 {
+    const groups_plan *plan = state->plan;
     int64_t next = INT64_MAX;
     for (uint32_t w = 0; w < plan->n_windows && events->n > 0; w++) {
         const group_window *window = &plan->windows[w];
         int64_t end = group_end_after(plan, window, after_us);
         if (end == INT64_MAX)
             continue;
-        int64_t first = group_events_time(plan, events, end - window->length_us);
+        int64_t first = events_next(&state->walker, events, end - window->length_us);
         if (first == INT64_MAX)
             continue;
         if (first >= end)
@@ -268,14 +271,14 @@ static int64_t next_due(const groups_state *state, const group_entry *entry)
     const groups_plan *plan = state->plan;
     int64_t after_us = entry->facts.after_us;
     if (!plan->is_rolling) {
-        int64_t oldest = group_events_time(plan, &entry->events, INT64_MIN);
+        int64_t oldest = events_next(&state->walker, &entry->events, INT64_MIN);
         return oldest == INT64_MAX ? INT64_MAX : floor_to(oldest, SECOND_US) + SECOND_US;
     }
     if (plan->is_grid)
         return next_end(plan,
                         after_us == NOT_BEGUN ? floor_to(state->oldest_us, DAY_US) - 1 : after_us);
     return entry->facts.owes_nulls ? next_end(plan, after_us)
-                                   : next_held_end(plan, &entry->events, after_us);
+                                   : next_held_end(state, &entry->events, after_us);
 }
 
 static bool push_due(groups_state *state, uint32_t index)
@@ -311,11 +314,13 @@ static bool add_change(groups_state *state, uint32_t entry, int64_t at_us, bool 
 }
 
 /* Does a window with this end hold an event? */
-static bool holds_event(const groups_plan *plan, const group_events *events, int64_t end_us)
+static bool holds_event(const groups_state *state, const events *events, int64_t end_us)
 {
+    const groups_plan *plan = state->plan;
     for (uint32_t w = plan->n_windows; w-- > 0;)
         if (group_window_ends(plan, &plan->windows[w], end_us))
-            return group_events_time(plan, events, end_us - plan->windows[w].length_us) < end_us;
+            return events_next(&state->walker, events, end_us - plan->windows[w].length_us) <
+                   end_us;
     return false;
 }
 
@@ -334,7 +339,7 @@ static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
             break;
         if (!holds)
             continue;
-        if (!add_change(state, index, end, holds_event(plan, &entry->events, end)))
+        if (!add_change(state, index, end, holds_event(state, &entry->events, end)))
             return false;
         if (end > entry->facts.newest_us)
             entry->facts.newest_us = end;
@@ -352,7 +357,7 @@ static bool note_group(groups_state *state, uint32_t index, int64_t time_us)
     if (time_us > facts->newest_us)
         facts->newest_us = time_us;
     return add_change(state, index, time_us,
-                      group_events_time(state->plan, &entry->events, time_us) == time_us);
+                      events_next(&state->walker, &entry->events, time_us) == time_us);
 }
 
 static bool note_changes(groups_state *state, uint32_t index, int64_t time_us)
@@ -362,6 +367,19 @@ static bool note_changes(groups_state *state, uint32_t index, int64_t time_us)
     if (!state->plan->is_rolling)
         return note_group(state, index, time_us);
     return !state->plan->declaration.emit_change || note_windows(state, index, time_us);
+}
+
+/* The earliest end after `after_us` of a window that holds an event of that time. */
+static int64_t first_held_end(const groups_plan *plan, int64_t time_us, int64_t after_us)
+{
+    int64_t first = INT64_MAX;
+    for (uint32_t w = 0; w < plan->n_windows; w++) {
+        const group_window *window = &plan->windows[w];
+        int64_t end = group_end_after(plan, window, time_us > after_us ? time_us : after_us);
+        if (end < first && end - window->length_us <= time_us)
+            first = end;
+    }
+    return first;
 }
 
 /* The event may make the key's next row due earlier. */
@@ -377,7 +395,7 @@ static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
     else if (plan->is_grid)
         candidate = entry->due_us == INT64_MAX ? next_due(state, entry) : INT64_MAX;
     else if (time_us < entry->due_us)
-        candidate = next_held_end(plan, &entry->events, entry->facts.after_us);
+        candidate = first_held_end(plan, time_us, entry->facts.after_us);
     if (candidate >= entry->due_us)
         return true;
     entry->due_us = candidate;
@@ -409,10 +427,12 @@ static bool add_row(groups_state *state, const groups_input *input, uint32_t i, 
     if (index == KEY_NONE)
         return false;
     keyed_mark_dirty(&state->keys, index);
-    if (!group_record_make(state->plan, input->columns, row, time_us, &state->subset,
-                           state->record) ||
+    event_place at;
+    uint32_t behind;
+    if (!gather_picked(state->plan->events, input->columns, row, &state->own, state->cells) ||
         !note_changes(state, index, time_us) ||
-        !group_events_insert(&state->walker, &group_at(state, index)->events, state->record))
+        !events_insert(&state->walker, &group_at(state, index)->events, time_us, state->cells, &at,
+                       &behind))
         return false;
     state->n_events++;
     state->oldest_us = time_us < state->oldest_us ? time_us : state->oldest_us;
@@ -541,7 +561,7 @@ static freshet_code make_column(const taking *taking, column *into, const type *
 static freshet_code begin_rows(taking *taking)
 {
     const groups_plan *plan = taking->state->plan;
-    const uint32_t n_keys = plan->declaration.n_keys, n_outputs = plan->outputs.n_fields;
+    const uint32_t n_keys = plan->declaration.n_keys, n_outputs = plan->events->outputs.n_fields;
     groups_rows *out = taking->out;
     freshet_code code = FRESHET_OK;
     taking->capacity = taking->max_rows < ROWS_FIRST ? taking->max_rows : ROWS_FIRST;
@@ -556,7 +576,7 @@ static freshet_code begin_rows(taking *taking)
     for (uint32_t i = 0; i < n_keys && code == FRESHET_OK; i++)
         code = make_column(taking, &out->keys[i], plan->declaration.keys[i]);
     for (uint32_t i = 0; i < n_outputs && code == FRESHET_OK; i++)
-        code = make_column(taking, &out->outputs[i], plan->outputs.fields[i].type);
+        code = make_column(taking, &out->outputs[i], plan->events->outputs.fields[i].type);
     return code;
 }
 
@@ -577,7 +597,7 @@ static freshet_code reserve_row(taking *taking)
         return error_memory(taking->err, TAKING);
     for (uint32_t i = 0; i < plan->declaration.n_keys && code == FRESHET_OK; i++)
         code = column_reserve(taking->arena, &out->keys[i], larger, taking->err);
-    for (uint32_t i = 0; i < plan->outputs.n_fields && code == FRESHET_OK; i++)
+    for (uint32_t i = 0; i < plan->events->outputs.n_fields && code == FRESHET_OK; i++)
         code = column_reserve(taking->arena, &out->outputs[i], larger, taking->err);
     taking->capacity = larger;
     return code;
@@ -611,6 +631,21 @@ static bool groups_is_wanted(const groups_state *state, int64_t at_us)
     return at_us >= state->options.from_us && at_us <= state->options.until_us;
 }
 
+/* Answers the windows that end at that time (or the group of it) into row `row`. */
+static bool answer_windows(taking *taking, const group_entry *entry, int64_t at_us, uint32_t row,
+                           uint32_t *n)
+{
+    const groups_plan *plan = taking->state->plan;
+    answer_row into = {taking->arena, taking->out->outputs, row, false};
+    uint64_t ends = 0;
+    for (uint32_t w = 0; w < plan->n_windows; w++)
+        ends |= (uint64_t)group_window_ends(plan, &plan->windows[w], at_us) << w;
+    bool done = events_answer_until(&taking->state->walker, &entry->events,
+                                    plan->is_rolling ? at_us : at_us + 1, ends, &into, n);
+    taking->out->overflow = taking->out->overflow || into.overflow;
+    return done;
+}
+
 /* Outputs the row. */
 static freshet_code put_row(taking *taking, uint32_t index, int64_t at_us, uint8_t flags)
 {
@@ -621,9 +656,8 @@ static freshet_code put_row(taking *taking, uint32_t index, int64_t at_us, uint8
     if (code != FRESHET_OK || !groups_is_wanted(state, at_us))
         return code;
     uint32_t row = out->n_rows;
-    uint64_t n;
-    if (!group_events_answer(&state->walker, &entry->events, at_us, taking->arena, out->outputs,
-                             row, &n))
+    uint32_t n;
+    if (!answer_windows(taking, entry, at_us, row, &n))
         return error_memory(taking->err, TAKING);
     out->time_us[row] = at_us;
     out->write_us[row] = write_time(state, entry, at_us, n);
@@ -664,7 +698,7 @@ static void evict(groups_state *state, group_entry *entry)
     else
         before_us = floor_to(state->time_us, SECOND_US);
     state->n_events -= entry->events.n;
-    group_events_evict(&state->walker, &entry->events, before_us);
+    events_forget(&state->walker, &entry->events, before_us);
     state->n_events += entry->events.n;
 }
 
@@ -675,7 +709,7 @@ static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
     group_entry *entry = group_at(state, index);
     group_facts *facts = &entry->facts;
     const groups_declaration *declaration = &state->plan->declaration;
-    bool holds = holds_event(state->plan, &entry->events, end_us);
+    bool holds = holds_event(state, &entry->events, end_us);
     uint8_t flags = GROUPS_FIRST;
     if (end_us >= facts->newest_us) {
         flags |= GROUPS_NEWEST;
@@ -736,8 +770,8 @@ static int64_t next_finished(const groups_state *state, const group_entry *entry
     if (state->options.is_stream)
         return INT64_MAX; /* all were output as they changed */
     int64_t after_us = entry->facts.after_us;
-    return group_events_time(state->plan, &entry->events,
-                             after_us == -GROUPS_TIME_MAX ? after_us : after_us + 1);
+    return events_next(&state->walker, &entry->events,
+                       after_us == -GROUPS_TIME_MAX ? after_us : after_us + 1);
 }
 
 static freshet_code take_finished(taking *taking)
@@ -765,7 +799,6 @@ freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, g
     taking taking = {.state = state, .arena = arena, .out = out, .max_rows = max_rows, .err = err};
     assert(max_rows > 0);
     *out = (groups_rows){0};
-    state->walker.n_overflows = 0;
     freshet_code code = begin_rows(&taking);
     if (code == FRESHET_OK)
         code = take_changes(&taking);
@@ -775,7 +808,6 @@ freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, g
     }
     if (code == FRESHET_OK && state->finishing)
         code = take_finished(&taking);
-    out->n_overflows = state->walker.n_overflows;
     return code;
 }
 

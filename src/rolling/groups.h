@@ -77,12 +77,7 @@ typedef struct groups_feature {
     uint32_t n_functions;
 } groups_feature;
 
-typedef struct groups_pivot {
-    uint32_t column;             /* WINDOWS_NONE: no pivot */
-    const struct column *values; /* cells of that column's type, none null */
-    const char *const *names;    /* of the values, in the names of outputs */
-    uint32_t n_values;
-} groups_pivot;
+typedef windows_pivot groups_pivot; /* column WINDOWS_NONE: no pivot */
 
 typedef struct groups_declaration {
     const type *const *keys; /* types of the key columns */
@@ -166,7 +161,7 @@ typedef struct groups_rows {
     column *outputs; /* as groups_outputs() */
     int64_t *write_us;
     uint8_t *flags;
-    uint64_t n_overflows; /* results that their type cannot hold; they are null */
+    bool overflow; /* some result its type cannot hold; it is null */
 } groups_rows;
 
 /* At most max_rows of what is to be output; n_rows 0 when there is nothing more. In `arena`. */

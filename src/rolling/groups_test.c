@@ -420,10 +420,11 @@ static void saved_bytes_that_are_damaged(void **state)
         FRESHET_OK);
     assert_string_equal(
         shown.bytes,
-        "{\"key\": {\"id\": \"k\"},\"events\":["
-        "{\"timestamp\":\"1970-01-01T00:00:00.000000Z\",\"x\":true,\"s\":\"a text that is "
-        "longer\"},"
-        "{\"timestamp\":\"1970-01-01T00:00:00.000001Z\",\"x\":true,\"s\":\"a text that is longer\"}"
+        "{\"key\": {\"id\": \"k\"}, \"events\": ["
+        "{\"timestamp\": \"1970-01-01T00:00:00.000000Z\", \"x\": true, \"s\": \"a text that is "
+        "longer\"}, "
+        "{\"timestamp\": \"1970-01-01T00:00:00.000001Z\", \"x\": true, \"s\": \"a text that is "
+        "longer\"}"
         "]}");
     for (size_t i = 0; i < bytes.length; i++) {
         bytes.bytes[i] ^= 0x10;

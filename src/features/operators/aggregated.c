@@ -279,7 +279,7 @@ static freshet_code cast_outputs(aggregated *set, arena *arena, const groups_row
         if (code == FRESHET_OK && failed != NULL)
             warn_failed(set, arena, i, &taken->outputs[i], taken->n_rows, to, failed);
     }
-    if (taken->n_overflows > 0 && !set->overflow_warned) {
+    if (taken->overflow && !set->overflow_warned) {
         set->overflow_warned = true;
         log_say(LOG_WARNING, set->pipeline,
                 "an aggregate is larger than its type can hold; such values are null");
