@@ -890,6 +890,22 @@ groups_figures groups_measure(const groups_state *state)
     return (groups_figures){keyed_count(&state->keys), state->n_events, state->memory.bytes};
 }
 
+freshet_code groups_check(groups_state *state, freshet_error *err)
+{
+    uint64_t n_events = 0;
+    const char *wrong = keyed_check(&state->keys);
+    for (uint32_t cursor = 0, i;
+         wrong == NULL && (i = keyed_next(&state->keys, &cursor)) != KEY_NONE;) {
+        wrong = events_check(&state->walker, &group_at(state, i)->events);
+        n_events += group_at(state, i)->events.n;
+    }
+    if (wrong == NULL && n_events != state->n_events)
+        wrong = "the number of events";
+    return wrong == NULL ? FRESHET_OK
+                         : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                                     "the state of a key of groups is inconsistent: %s", wrong);
+}
+
 void groups_fail_after(groups_state *state, int64_t n)
 {
     state->memory.fail_after = n;

@@ -192,6 +192,9 @@ typedef struct groups_figures {
 
 groups_figures groups_measure(const groups_state *state);
 
+/* For tests: whether all invariants of the keys' events hold; FRESHET_FAILED with what does not. */
+freshet_code groups_check(groups_state *state, freshet_error *err);
+
 /* For tests: the n-th allocation from now fails; -1 for none. */
 void groups_fail_after(groups_state *state, int64_t n);
 

@@ -488,10 +488,13 @@ static void keep_rows(trial *it, const groups_rows *from, rows *into)
 static void take_all(trial *it, groups_state *state, rows *into)
 {
     groups_rows taken;
+    freshet_error err;
     do {
         assert_int_equal(groups_take(state, it->arena, 1 + below(it, 50), &taken, NULL),
                          FRESHET_OK);
         keep_rows(it, &taken, into);
+        if (groups_check(state, &err) != FRESHET_OK)
+            fail_msg("FRESHET_SEED=%llu: %s", (unsigned long long)it->seed, err.text);
     } while (taken.n_rows > 0);
 }
 

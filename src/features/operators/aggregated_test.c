@@ -340,8 +340,8 @@ static void state_survives(void **state)
     run_rows(world, ROWS("(2, 64" S ", 1, 'a'), (2, 65" S ", 1, 'a'), (1, 80" S ", 1, 'a')"));
     finish(world);
     expect(world,
-           "{\"key\": {\"id\": 2},\"events\":[{\"timestamp\":\"1970-01-01T00:01:15.000000Z\","
-           "\"x\":true}]}\n"
+           "{\"key\": {\"id\": 2}, \"events\": [{\"timestamp\": \"1970-01-01T00:01:15.000000Z\","
+           " \"x\": true}]}\n"
            "refused 0: the row is 11 s behind the newest of its partition, and 10 s of "
            "lateness are allowed\n"
            "NO+0 {\"id\":2," AT("02") "," F "2}\n"
