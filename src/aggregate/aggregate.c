@@ -28,6 +28,7 @@ typedef enum output_rule {
     GIVES_DOUBLE,
     GIVES_INPUT,
     GIVES_ARRAY, /* of the input */
+    GIVES_RANGE, /* double, or the input where it is exact */
     GIVES_SUM,   /* bigint, double, decimal ten digits wider */
     GIVES_AVG    /* double, decimal four decimals longer */
 } output_rule;
@@ -48,7 +49,7 @@ typedef struct aggregate_row {
 
 #define PARAMETER_GIVEN (-1.0)
 
-/* The families of min and max are chosen in family_for(): they depend on the cells' form. */
+/* The families of min, max and range are chosen in family_for(): they depend on the cells' form. */
 static const aggregate_row table[] = {
     {"count", "how many values are not null", CELL_TYPES, GIVES_BIGINT, &family_count, finish_count,
      NULL, NULL, 0, NULL},
@@ -62,6 +63,8 @@ static const aggregate_row table[] = {
      NULL, 0, NULL},
     {"max", "the greatest value", CELL_TYPES, GIVES_INPUT, &family_extremes_key, finish_max, NULL,
      NULL, 0, NULL},
+    {"range", "the greatest value less the smallest", NUMBER_TYPES, GIVES_RANGE,
+     &family_extremes_key, finish_range, NULL, NULL, 0, NULL},
     {"stddev_pop", "the standard deviation of the values", NUMBER_TYPES, GIVES_DOUBLE,
      &family_variance, finish_stddev_pop, NULL, NULL, 0, NULL},
     {"stddev_samp", "the standard deviation, from a sample; null for one value", NUMBER_TYPES,
@@ -175,6 +178,7 @@ static const type *aggregate_output_type(arena *arena, output_rule rule, const t
     case GIVES_DOUBLE: return type_simple(TYPE_DOUBLE);
     case GIVES_INPUT: return input;
     case GIVES_ARRAY: return type_array(arena, input);
+    case GIVES_RANGE: return real ? type_simple(TYPE_DOUBLE) : input;
     case GIVES_SUM:
         if (decimal)
             return type_decimal(arena, capped(input->width + 10u), input->scale);

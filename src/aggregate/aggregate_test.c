@@ -137,6 +137,44 @@ static void decimal_sums_survive_wraps_on_their_way(void **state)
     }
 }
 
+/* Of reals a double, of exact numbers their own type, and an overflow where it does not fit. */
+static void ranges_never_wrap(void **state)
+{
+    (void)state;
+    const float floats[] = {0.1f, 16777216, -0.25f};
+    const double odd[] = {1, INFINITY, -3, NAN};
+    const int32_t small[] = {INT32_MAX, 5, -1, 0};
+    const int64_t large[] = {INT64_MAX, 5, -1, INT64_MIN};
+    const int128 decimals[] = {-500, 499, 500};
+    const bool nulls[] = {true, true, true, true};
+    const type *integer = type_simple(TYPE_INTEGER), *bigint = type_simple(TYPE_BIGINT);
+    const type *decimal = type_decimal(memory, 3, 1);
+    aggregate_value value;
+    for (uint32_t length = 1; length <= 4; length++) {
+        assert_int_equal(compute("range", type_simple(TYPE_FLOAT), floats, NULL, 3, length, &value),
+                         AGGREGATE_VALUE);
+        assert_true(value.real == 16777216.25);
+        assert_true(real_of("range", odd, 1, length) == 0);
+        assert_true(real_of("range", odd, 3, length) == INFINITY);
+        assert_true(isnan(real_of("range", odd, 4, length)));
+        assert_int_equal(compute("range", integer, small + 1, NULL, 3, length, &value),
+                         AGGREGATE_VALUE);
+        assert_int_equal(value.integer, 6);
+        assert_int_equal(compute("range", integer, small, NULL, 4, length, &value),
+                         AGGREGATE_OVERFLOW);
+        assert_int_equal(compute("range", bigint, large, NULL, 2, length, &value), AGGREGATE_VALUE);
+        assert_true(value.integer == INT64_MAX - 5);
+        assert_int_equal(compute("range", bigint, large, NULL, 3, length, &value),
+                         AGGREGATE_OVERFLOW);
+        assert_int_equal(compute("range", decimal, decimals, NULL, 2, length, &value),
+                         AGGREGATE_VALUE);
+        assert_true(value.decimal == 999);
+        assert_int_equal(compute("range", decimal, decimals, NULL, 3, length, &value),
+                         AGGREGATE_OVERFLOW);
+        assert_int_equal(compute("range", bigint, large, nulls, 4, length, &value), AGGREGATE_NULL);
+    }
+}
+
 static void decimal_averages_round_half_away_from_zero(void **state)
 {
     (void)state;
@@ -350,6 +388,7 @@ int main(void)
         cmocka_unit_test(sums_of_doubles_keep_what_is_small),
         cmocka_unit_test(sums_take_nan_and_infinities_as_addition_does),
         cmocka_unit_test(bigint_sums_are_exact_and_never_wrap),
+        cmocka_unit_test(ranges_never_wrap),
         cmocka_unit_test(decimal_sums_survive_wraps_on_their_way),
         cmocka_unit_test(decimal_averages_round_half_away_from_zero),
         cmocka_unit_test(variances_keep_their_digits_when_the_mean_is_large),

@@ -37,7 +37,7 @@ extern const aggregate_family family_extremes_decimal;
 extern const aggregate_family family_extremes_text;
 extern const aggregate_family family_ends;
 extern const aggregate_family family_ends_nonnull;
-aggregate_finish finish_min, finish_max, finish_first, finish_last;
+aggregate_finish finish_min, finish_max, finish_range, finish_first, finish_last;
 
 extern const aggregate_family family_bag;
 extern const aggregate_family family_registers;

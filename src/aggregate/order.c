@@ -7,7 +7,7 @@
  */
 #include "aggregate/families.h"
 
-/* ---- min and max --------------------------------------------------------------------------- */
+/* ---- min, max and range --------------------------------------------------------------------------- */
 
 typedef struct extremes_key {
     int64_t min, max;
@@ -144,6 +144,27 @@ aggregate_outcome finish_max(const void *partial, const aggregate *aggregate,
 {
     (void)scratch;
     return finish_extreme(partial, aggregate->input, true, out);
+}
+
+aggregate_outcome finish_range(const void *partial, const aggregate *aggregate,
+                               aggregate_scratch *scratch, aggregate_value *out)
+{
+    aggregate_value smallest;
+    if (finish_min(partial, aggregate, scratch, &smallest) == AGGREGATE_NULL)
+        return AGGREGATE_NULL;
+    finish_max(partial, aggregate, scratch, out);
+    bool fits = true;
+    switch (aggregate->output->kind) {
+    case TYPE_DOUBLE: out->real -= smallest.real; break;
+    case TYPE_DECIMAL:
+        fits = !__builtin_sub_overflow(out->decimal, smallest.decimal, &out->decimal) &&
+               decimal_fits(out->decimal, aggregate->output->width);
+        break;
+    default:
+        fits = !__builtin_sub_overflow(out->integer, smallest.integer, &out->integer) &&
+               (aggregate->output->kind == TYPE_BIGINT || out->integer <= INT32_MAX);
+    }
+    return fits ? AGGREGATE_VALUE : AGGREGATE_OVERFLOW;
 }
 
 /* ---- first and last ------------------------------------------------------------------------ */

@@ -86,10 +86,10 @@ static bool chance(trial *it, uint32_t percent)
 
 /* ---- the plan -------------------------------------------------------------------------------- */
 
-static const char *const functions_x[] = {"count", "sum",  "avg",        "min",   "max",
-                                          "first", "last", "stddev_pop", "median"};
+static const char *const functions_x[] = {"count", "sum",  "avg",        "min",    "max",
+                                          "first", "last", "stddev_pop", "median", "range"};
 static const char *const functions_s[] = {"min", "count_distinct", "collect_list"};
-#define N_X 9u
+#define N_X 10u
 #define N_S 3u
 
 static void choose_windows(trial *it)
@@ -309,6 +309,7 @@ static void put_x(const trial *it, const event *const *events, uint32_t n, const
     switch (function[0] == 'm' ? function[1] : function[1] + 128) {
     case 'u' + 128: value = sum; break;
     case 'v' + 128: value = mean; break;
+    case 'a' + 128: value = values[m - 1] - values[0]; break;
     case 'i': value = values[0]; break;
     case 'a': value = values[m - 1]; break;
     case 'e': value = (values[(m - 1) / 2] + values[m / 2]) / 2; break;

@@ -214,10 +214,14 @@ static answer twin_answer(const char *function, const type *input, const cell *a
         return sum_answer(function, valid, n);
     if (!strcmp(function, "collect_list"))
         return (answer){.kind = LIST, .list = valid, .n = n};
-    if (!strcmp(function, "min") || !strcmp(function, "max")) {
+    if (!strcmp(function, "min") || !strcmp(function, "max") || !strcmp(function, "range")) {
         if (n == 0)
             return (answer){.null = true};
         qsort(valid, n, sizeof *valid, compare_cells);
+        if (*function == 'r')
+            return (answer){.kind = is_real(input) ? REAL : INTEGER,
+                            .real = valid[n - 1].real - valid[0].real,
+                            .integer = valid[n - 1].integer - valid[0].integer};
         return cell_answer(*function == 'm' && function[1] == 'i' ? &valid[0] : &valid[n - 1]);
     }
     if (!strncmp(function, "percentile", 10) || !strcmp(function, "median"))

@@ -102,6 +102,7 @@ static const function functions[] = {
     {"avg", "avg", "favg(%s) " F, "y", SUMMED},
     {"min", "min", "min(%s) " F, "xyds", EQUAL},
     {"max", "max", "max(%s) " F, "xyds", EQUAL},
+    {"range", "range", "(max(%s) " F " - min(%s) " F ")", "xd", EQUAL},
     {"stddev_pop", "stddev_pop", "sqrt(var_pop(%v) " F ")", "xy", SQUARED},
     {"var_pop", "var_pop", "var_pop(%v) " F, "xy", SQUARED},
     {"var_samp", "var_samp", "var_samp(%v) " F, "xy", SQUARED},
