@@ -18,7 +18,7 @@ typedef struct exchange {
     struct ArrowArray arguments, result;
 } exchange;
 
-static void release(exchange *with)
+static void exchange_release(exchange *with)
 {
     struct ArrowSchema *const schemas[] = {&with->types, &with->result_type};
     struct ArrowArray *const arrays[] = {&with->arguments, &with->result};
@@ -97,7 +97,7 @@ static freshet_code call_user(void *context, const batch *arguments, column *res
                                function->name,
                                problem.text[0] == '\0' ? "failed" : "failed: ", problem.text);
     }
-    release(&with);
+    exchange_release(&with);
     return code;
 }
 
