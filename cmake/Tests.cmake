@@ -16,6 +16,9 @@
 #   /* serial */          run while no other test runs
 #   /* needs: kafka */    run with a real Kafka broker: needs: cassandra, needs: kafka cassandra
 #
+#   # a test each folder   a Python file whose tests are named test_FOLDER_... by the folders beside it: those of a
+#                            folder are a test of their own, PRESET/KIND/FOLDER, and run beside the others
+#
 # Those real servers are started once per run of ctest, before the first test that needs them, and ended
 # after the last, or with ctest if it is interrupted; what they are is in the test's environment, as
 # tests/services/service says. Python tests that need servers are run by the Python of scripts/setup,
@@ -50,6 +53,8 @@ function(read_marks file marks_out needs_out wanted_out)
         if(line MATCHES "^(/\\*|#) *((tsan|release|only|serial)[ ,]*)+(\\*/)?$")
             string(REGEX MATCHALL "[a-z]+" words "${line}")
             list(APPEND marks ${words})
+        elseif(line MATCHES "^# a test each folder$")
+            list(APPEND marks each_folder)
         elseif(line MATCHES "^(/\\*|#) *needs:(( *(kafka|cassandra))+) *(\\*/)?$")
             string(REGEX MATCHALL "[a-z]+" needs "${CMAKE_MATCH_2}")
         endif()
@@ -115,6 +120,19 @@ function(add_tests folder label timeout)
             endif()
             add_test(NAME ${name} COMMAND ${with} $<TARGET_FILE:${target}>
                 WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+        elseif(each_folder IN_LIST marks)
+            cmake_path(GET file PARENT_PATH beside)
+            file(GLOB cases CONFIGURE_DEPENDS RELATIVE ${beside} ${beside}/*/*.yaml)
+            list(TRANSFORM cases REPLACE "/.*" "")
+            list(REMOVE_DUPLICATES cases)
+            set(name "")
+            foreach(case IN LISTS cases)
+                add_test(NAME ${FRESHET_TESTS}/${folder}/${case}
+                    COMMAND ${with} ${python} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/run-unittest
+                        ${file} -k test_${case}_
+                    WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
+                list(APPEND name ${FRESHET_TESTS}/${folder}/${case})
+            endforeach()
         else()
             add_test(NAME ${name}
                 COMMAND ${with} ${python} ${CMAKE_CURRENT_SOURCE_DIR}/scripts/run-unittest ${file}

@@ -1,4 +1,5 @@
 # release
+# a test each folder
 """Golden cases: declarations of ours against what real Butterfree (1.8.0 on Spark 3.5.1) gave.
 
 A case is a folder with the input files and, for each variant:
