@@ -173,22 +173,23 @@ aggregate_outcome finish_var_samp(const void *partial, const aggregate *aggregat
     return AGGREGATE_VALUE;
 }
 
+static aggregate_outcome root_of(aggregate_outcome variance, aggregate_value *out)
+{
+    if (variance == AGGREGATE_VALUE)
+        out->real = sqrt(out->real);
+    return variance;
+}
+
 aggregate_outcome finish_stddev_pop(const void *partial, const aggregate *aggregate,
                                     aggregate_scratch *scratch, aggregate_value *out)
 {
-    aggregate_outcome outcome = finish_var_pop(partial, aggregate, scratch, out);
-    if (outcome == AGGREGATE_VALUE)
-        out->real = sqrt(out->real);
-    return outcome;
+    return root_of(finish_var_pop(partial, aggregate, scratch, out), out);
 }
 
 aggregate_outcome finish_stddev_samp(const void *partial, const aggregate *aggregate,
                                      aggregate_scratch *scratch, aggregate_value *out)
 {
-    aggregate_outcome outcome = finish_var_samp(partial, aggregate, scratch, out);
-    if (outcome == AGGREGATE_VALUE)
-        out->real = sqrt(out->real);
-    return outcome;
+    return root_of(finish_var_samp(partial, aggregate, scratch, out), out);
 }
 
 aggregate_outcome finish_skewness(const void *partial, const aggregate *aggregate,

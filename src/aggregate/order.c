@@ -24,18 +24,27 @@ typedef struct extremes_text {
     uint64_t n;
 } extremes_text;
 
-static inline void extremes_key_merge_one(void *partial, const void *older)
-{
-    extremes_key *into = partial;
-    const extremes_key *from = older;
-    if (from->n == 0)
-        return;
-    if (into->n == 0 || from->min < into->min)
-        into->min = from->min;
-    if (into->n == 0 || from->max > into->max)
-        into->max = from->max;
-    into->n += from->n;
-}
+/* Takes in what older events gave; `is_less` compares two of their values. */
+#define MERGE_EXTREMES(name, extremes, is_less)               \
+    static inline void name(void *partial, const void *older) \
+    {                                                         \
+        extremes *into = partial;                             \
+        const extremes *from = older;                         \
+        if (from->n == 0)                                     \
+            return;                                           \
+        if (into->n == 0 || is_less(from->min, into->min))    \
+            into->min = from->min;                            \
+        if (into->n == 0 || is_less(into->max, from->max))    \
+            into->max = from->max;                            \
+        into->n += from->n;                                   \
+    }
+
+#define NUMBER_IS_LESS(a, b) ((a) < (b))
+#define TEXT_IS_LESS(a, b) (compare_texts(&(a), &(b)) < 0)
+
+MERGE_EXTREMES(extremes_key_merge_one, extremes_key, NUMBER_IS_LESS)
+MERGE_EXTREMES(extremes_decimal_merge_one, extremes_decimal, NUMBER_IS_LESS)
+MERGE_EXTREMES(extremes_text_merge_one, extremes_text, TEXT_IS_LESS)
 
 static void extremes_key_update(void *partial, const aggregate_run *older, const type *input,
                                 aggregate_scratch *scratch)
@@ -54,19 +63,6 @@ static void extremes_key_update(void *partial, const aggregate_run *older, const
     extremes_key_merge_one(partial, &added);
 }
 
-static inline void extremes_decimal_merge_one(void *partial, const void *older)
-{
-    extremes_decimal *into = partial;
-    const extremes_decimal *from = older;
-    if (from->n == 0)
-        return;
-    if (into->n == 0 || from->min < into->min)
-        into->min = from->min;
-    if (into->n == 0 || from->max > into->max)
-        into->max = from->max;
-    into->n += from->n;
-}
-
 static void extremes_decimal_update(void *partial, const aggregate_run *older, const type *input,
                                     aggregate_scratch *scratch)
 {
@@ -76,19 +72,6 @@ static void extremes_decimal_update(void *partial, const aggregate_run *older, c
         int128 value = cells[__builtin_ctzll(bits)];
         extremes_decimal_merge_one(partial, &(extremes_decimal){value, value, 1});
     }
-}
-
-static inline void extremes_text_merge_one(void *partial, const void *older)
-{
-    extremes_text *into = partial;
-    const extremes_text *from = older;
-    if (from->n == 0)
-        return;
-    if (into->n == 0 || compare_texts(&from->min, &into->min) < 0)
-        into->min = from->min;
-    if (into->n == 0 || compare_texts(&from->max, &into->max) > 0)
-        into->max = from->max;
-    into->n += from->n;
 }
 
 static void extremes_text_update(void *partial, const aggregate_run *older, const type *input,

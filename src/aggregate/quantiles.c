@@ -72,14 +72,19 @@ static void select_place(int128 *values, uint64_t n, uint64_t place)
     }
 }
 
-static int128 *copy_values(const value_list *list, const type *input, aggregate_scratch *scratch)
+/* A copy of the values to select in; AGGREGATE_NULL where there are none. */
+static aggregate_outcome copy_values(const value_list *list, const type *input,
+                                     aggregate_scratch *scratch, int128 **out)
 {
-    int128 *values = arena_alloc(scratch->arena, list->n * sizeof *values);
+    *out = NULL;
+    if (list->n == 0)
+        return AGGREGATE_NULL;
+    int128 *values = *out = arena_alloc(scratch->arena, list->n * sizeof *values);
     if (values == NULL)
-        return NULL;
+        return AGGREGATE_NO_MEMORY;
     if (input->kind == TYPE_DECIMAL) {
         memcpy(values, list->cells, list->n * sizeof *values);
-        return values;
+        return AGGREGATE_VALUE;
     }
     size_t size = type_cell_size(input);
     for (uint64_t at = 0; at < list->n; at += AGGREGATE_RUN_MAX) {
@@ -91,7 +96,7 @@ static int128 *copy_values(const value_list *list, const type *input, aggregate_
         for (uint32_t i = 0; i < n; i++)
             values[at + i] = one_zero(input, keys[i]);
     }
-    return values;
+    return AGGREGATE_VALUE;
 }
 
 /* ---- percentile(p) ------------------------------------------------------------------------- */
@@ -134,11 +139,10 @@ aggregate_outcome finish_percentile(const void *partial, const aggregate *aggreg
                                     aggregate_scratch *scratch, aggregate_value *out)
 {
     const value_list *list = partial;
-    if (list->n == 0)
-        return AGGREGATE_NULL;
-    int128 *values = copy_values(list, aggregate->input, scratch);
-    if (values == NULL)
-        return AGGREGATE_NO_MEMORY;
+    int128 *values;
+    aggregate_outcome outcome = copy_values(list, aggregate->input, scratch, &values);
+    if (outcome != AGGREGATE_VALUE)
+        return outcome;
     quantile_place place = place_between(aggregate->parameter, list->n);
     select_place(values, list->n, place.lower);
     int128 low = values[place.lower], high = low;
@@ -184,11 +188,10 @@ aggregate_outcome finish_percentile_approx(const void *partial, const aggregate 
                                            aggregate_scratch *scratch, aggregate_value *out)
 {
     const value_list *list = partial;
-    if (list->n == 0)
-        return AGGREGATE_NULL;
-    int128 *values = copy_values(list, aggregate->input, scratch);
-    if (values == NULL)
-        return AGGREGATE_NO_MEMORY;
+    int128 *values;
+    aggregate_outcome outcome = copy_values(list, aggregate->input, scratch, &values);
+    if (outcome != AGGREGATE_VALUE)
+        return outcome;
     uint64_t place = place_at_rank(aggregate->parameter, list->n);
     select_place(values, list->n, place);
     if (aggregate->input->kind == TYPE_DECIMAL)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 
 #define JSON_FAILED "writing a row as JSON"
@@ -255,20 +256,8 @@ freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, f
 
 static void append_decimal(text_buffer *into, int128 value, unsigned scale)
 {
-    char digits[64];
-    size_t at = sizeof digits;
-    uint128 rest = value < 0 ? -(uint128)value : (uint128)value;
-    unsigned n = 0;
-    do {
-        if (n == scale && scale > 0)
-            digits[--at] = '.';
-        digits[--at] = (char)('0' + (int)(rest % 10));
-        rest /= 10;
-        n++;
-    } while (rest > 0 || n <= scale);
-    if (value < 0)
-        digits[--at] = '-';
-    text_append(into, digits + at, sizeof digits - at);
+    char text[NUMBER_DIGITS_MAX];
+    text_append(into, text, number_write_decimal(text, value, scale));
 }
 
 static void append_number(text_buffer *into, double value)

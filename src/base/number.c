@@ -353,6 +353,25 @@ bool number_decimal(const char *text, size_t length, unsigned rules, unsigned wi
     return number_read(text, length, &number) && number_to_decimal(&number, width, scale, out);
 }
 
+size_t number_write_decimal(char into[NUMBER_DIGITS_MAX], int128 value, unsigned scale)
+{
+    char digits[NUMBER_DIGITS_MAX];
+    size_t at = sizeof digits;
+    uint128 rest = value < 0 ? -(uint128)value : (uint128)value;
+    unsigned n = 0;
+    do {
+        if (n == scale && scale > 0)
+            digits[--at] = '.';
+        digits[--at] = (char)('0' + (int)(rest % 10));
+        rest /= 10;
+        n++;
+    } while (rest > 0 || n <= scale);
+    if (value < 0)
+        digits[--at] = '-';
+    memcpy(into, digits + at, sizeof digits - at);
+    return sizeof digits - at;
+}
+
 static double number_of_decimal(int128 value, unsigned scale, bool as_float)
 {
     char digits[NUMBER_DIGITS_MAX];

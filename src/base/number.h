@@ -49,6 +49,9 @@ int number_shortest(double value, bool as_float, char digits[NUMBER_DIGITS_MAX],
 /* A double as the decimal number that its shortest digits are. False for NaN, too. */
 bool number_decimal_of_double(double value, unsigned width, unsigned scale, int128 *out);
 
+/* value / 10^scale in plain notation, without an end; its length. */
+size_t number_write_decimal(char into[NUMBER_DIGITS_MAX], int128 value, unsigned scale);
+
 /* The double or float nearest to value / 10^scale. */
 double number_double_of_decimal(int128 value, unsigned scale);
 float number_float_of_decimal(int128 value, unsigned scale);

@@ -51,45 +51,18 @@ static int real_inotify(void)
     return inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 }
 
-static const os_table real = {
-    .now_us = real_now_us,
-    .monotonic_us = real_monotonic_us,
-    .open = real_open,
-    .close = close,
-    .read = read,
-    .pread = pread,
-    .write = write,
-    .fsync = fsync,
-    .ftruncate = ftruncate,
-    .rename = rename,
-    .unlink = unlink,
-    .mkdir = mkdir,
-    .lock = real_lock,
-    .stat = real_stat,
-    .fstat = real_fstat,
-    .poll = poll,
-    .inotify = real_inotify,
-};
+#define REAL_CALLS                                                                    \
+    {                                                                                 \
+        .now_us = real_now_us, .monotonic_us = real_monotonic_us, .open = real_open,  \
+        .close = close, .read = read, .pread = pread, .write = write, .fsync = fsync, \
+        .ftruncate = ftruncate, .rename = rename, .unlink = unlink, .mkdir = mkdir,   \
+        .lock = real_lock, .stat = real_stat, .fstat = real_fstat, .poll = poll,      \
+        .inotify = real_inotify,                                                      \
+    }
 
-os_table os = {
-    .now_us = real_now_us,
-    .monotonic_us = real_monotonic_us,
-    .open = real_open,
-    .close = close,
-    .read = read,
-    .pread = pread,
-    .write = write,
-    .fsync = fsync,
-    .ftruncate = ftruncate,
-    .rename = rename,
-    .unlink = unlink,
-    .mkdir = mkdir,
-    .lock = real_lock,
-    .stat = real_stat,
-    .fstat = real_fstat,
-    .poll = poll,
-    .inotify = real_inotify,
-};
+static const os_table real = REAL_CALLS;
+
+os_table os = REAL_CALLS;
 
 void os_restore(void)
 {

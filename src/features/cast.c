@@ -317,7 +317,7 @@ static size_t cast_write_cell(const column *column, uint64_t row, char *buffer, 
     case TYPE_FLOAT: return cast_write_float(buffer, ((const float *)data)[row]);
     case TYPE_DOUBLE: return cast_write_double(buffer, ((const double *)data)[row]);
     case TYPE_DECIMAL:
-        return cast_write_decimal(buffer, ((const int128 *)data)[row], column->type->scale);
+        return number_write_decimal(buffer, ((const int128 *)data)[row], column->type->scale);
     case TYPE_DATE: return cast_write_date(buffer, ((const int32_t *)data)[row]);
     case TYPE_TIMESTAMP: return cast_write_timestamp(buffer, ((const int64_t *)data)[row]);
     case TYPE_STRING:

@@ -655,7 +655,7 @@ static void test_round_trips(void **state)
         unsigned scale = (unsigned)(chance() % 39);
         int128 decimal = (int128)(int64_t)chance() * (int64_t)(chance() >> 6), decimal_back;
         if (decimal < number_power_of_ten(38) && decimal > -number_power_of_ten(38)) {
-            size_t length = cast_write_decimal(text, decimal, scale);
+            size_t length = number_write_decimal(text, decimal, scale);
             assert_true(number_decimal(text, length, NUMBER_SPARK, 38, scale, &decimal_back));
             assert_true(decimal == decimal_back);
         }
@@ -718,7 +718,7 @@ static void test_rescale_against_digits(void **state)
             continue;
         int128 direct = 0, by_text = 0;
         bool fits = cast_rescale(value, from, width, to, &direct);
-        size_t length = cast_write_decimal(text, value, from);
+        size_t length = number_write_decimal(text, value, from);
         assert_int_equal(fits, number_decimal(text, length, NUMBER_SPARK, width, to, &by_text));
         assert_true(!fits || direct == by_text);
     }
@@ -732,7 +732,7 @@ static void test_decimals_to_reals(void **state)
     for (int i = 0; i < 20000; i++) {
         unsigned scale = (unsigned)(chance() % 39);
         int128 value = (int128)(int64_t)chance() * (int64_t)(chance() >> (7 + chance() % 57));
-        text[cast_write_decimal(text, value, scale)] = '\0';
+        text[number_write_decimal(text, value, scale)] = '\0';
         assert_true(number_double_of_decimal(value, scale) == strtod(text, NULL));
         assert_true(number_float_of_decimal(value, scale) == strtof(text, NULL));
     }

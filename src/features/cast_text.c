@@ -67,25 +67,6 @@ bool cast_rescale(int128 value, unsigned from_scale, unsigned width, unsigned sc
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
-size_t cast_write_decimal(char *into, int128 value, unsigned scale)
-{
-    char digits[CAST_TEXT_MAX];
-    size_t at = sizeof digits;
-    uint128 rest = value < 0 ? -(uint128)value : (uint128)value;
-    unsigned n = 0;
-    do {
-        if (n == scale && scale > 0)
-            digits[--at] = '.';
-        digits[--at] = (char)('0' + (int)(rest % 10));
-        rest /= 10;
-        n++;
-    } while (rest > 0 || n <= scale);
-    if (value < 0)
-        digits[--at] = '-';
-    memcpy(into, digits + at, sizeof digits - at);
-    return sizeof digits - at;
-}
-
 size_t cast_write_bigint(char *into, int64_t value)
 {
     char digits[CAST_TEXT_MAX];

@@ -36,7 +36,6 @@ bool cast_read_boolean(const char *text, size_t length, uint8_t *into);
 size_t cast_write_bigint(char *into, int64_t value);
 size_t cast_write_double(char *into, double value);
 size_t cast_write_float(char *into, float value);
-size_t cast_write_decimal(char *into, int128 value, unsigned scale);
 size_t cast_write_date(char *into, int32_t days);
 size_t cast_write_timestamp(char *into, int64_t time_us);
 
