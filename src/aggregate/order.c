@@ -28,8 +28,8 @@ typedef struct extremes_text {
 #define MERGE_EXTREMES(name, extremes, is_less)               \
     static inline void name(void *partial, const void *older) \
     {                                                         \
-        extremes *into = partial;                             \
-        const extremes *from = older;                         \
+        __typeof__(extremes) *into = partial;                 \
+        const __typeof__(extremes) *from = older;             \
         if (from->n == 0)                                     \
             return;                                           \
         if (into->n == 0 || is_less(from->min, into->min))    \

@@ -54,6 +54,12 @@ static inline void key_slots_put(key_slots *slots, uint64_t at, uint32_t tag, ui
     slots->n_keys++;
 }
 
+/* Another number in the place of that of the slot `at`, for the same key. */
+static inline void key_slots_replace(key_slots *slots, uint64_t at, uint32_t index)
+{
+    slots->slots[at].index_and_one = index + 1;
+}
+
 static inline void key_slots_prefetch(const key_slots *slots, uint32_t tag)
 {
     __builtin_prefetch(&slots->slots[tag & (slots->n_slots - 1)]);

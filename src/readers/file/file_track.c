@@ -1,5 +1,5 @@
-/* file_track.c - see file_track.h. Files are found by their inode in an open hash table of
- * chains. */
+/* file_track.c - see file_track.h. Files are found by their inode, which has key_slots: the newest file of it,
+ * and from there a chain. */
 #define _GNU_SOURCE /* statx */
 #include "readers/file/file_track.h"
 
@@ -11,12 +11,13 @@
 
 #include "base/error.h"
 #include "base/os.h"
+#include "keyed/key_slots.h"
 
 struct file_track {
     tracked_file **files; /* one allocation each: pointers stay good */
     uint32_t n, capacity;
-    uint32_t *slots; /* index + 1 of the newest file with that inode */
-    uint32_t n_slots;
+    key_slots inodes; /* the newest file of each */
+    memory memory;    /* of list and slots */
 };
 
 freshet_code track_open(file_track **out, freshet_error *err)
@@ -25,6 +26,7 @@ freshet_code track_open(file_track **out, freshet_error *err)
 
     if (track == NULL)
         return error_memory(err, "opening files");
+    track->memory.fail_after = -1;
     *out = track;
     return FRESHET_OK;
 }
@@ -39,8 +41,8 @@ void track_close(file_track *track)
         free(track->files[i]->path);
         free(track->files[i]);
     }
-    free(track->files);
-    free(track->slots);
+    memory_give(&track->memory, track->files, track->capacity * sizeof(tracked_file *));
+    key_slots_release(&track->inodes, &track->memory);
     free(track);
 }
 
@@ -56,14 +58,22 @@ tracked_file *track_file(const file_track *track, uint32_t index)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static uint32_t *slot_of(const file_track *track, uint64_t inode)
+static uint32_t tag_of(uint64_t inode)
 {
-    uint32_t mask = track->n_slots - 1;
-    uint32_t at = (uint32_t)((inode * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & mask;
+    return (uint32_t)hash_fold(inode ^ HASH_A, HASH_B);
+}
 
-    while (track->slots[at] != 0 && track->files[track->slots[at] - 1]->identity.inode != inode)
-        at = (at + 1) & mask;
-    return &track->slots[at];
+/* The newest file with that inode, KEY_NONE where there is none; *at: its slot. There are slots. */
+static uint32_t newest_of(const file_track *track, uint64_t inode, uint64_t *at)
+{
+    const uint32_t tag = tag_of(inode);
+    uint32_t index;
+
+    *at = tag;
+    while ((index = key_slots_match(&track->inodes, tag, at)) != KEY_NONE &&
+           track->files[index]->identity.inode != inode)
+        (*at)++;
+    return index;
 }
 
 /* Room for one more file in list and table. */
@@ -74,25 +84,10 @@ static freshet_code track_make_room(file_track *track, freshet_error *err)
                          "The reader has met %u files, which is its limit; start it anew with "
                          "finished files moved away.",
                          TRACK_FILES_MAX);
-    if (track->n == track->capacity) {
-        uint32_t capacity = track->capacity == 0 ? 64 : track->capacity * 2;
-        tracked_file **files = realloc(track->files, capacity * sizeof(tracked_file *));
-        if (files == NULL)
-            return error_memory(err, "opening files");
-        track->files = files;
-        track->capacity = capacity;
-    }
-    if (track->n * 2 >= track->n_slots) {
-        uint32_t n_slots = track->n_slots == 0 ? 128 : track->n_slots * 2;
-        uint32_t *slots = calloc(n_slots, sizeof(*slots));
-        if (slots == NULL)
-            return error_memory(err, "opening files");
-        free(track->slots);
-        track->slots = slots;
-        track->n_slots = n_slots;
-        for (uint32_t i = 0; i < track->n; i++) /* the newest of each inode comes last */
-            *slot_of(track, track->files[i]->identity.inode) = i + 1;
-    }
+    if (!memory_reserve(&track->memory, &track->files, &track->capacity, track->n + UINT64_C(1),
+                        sizeof(tracked_file *)) ||
+        !key_slots_reserve(&track->inodes, &track->memory, track->n + UINT64_C(1)))
+        return error_memory(err, "opening files");
     return FRESHET_OK;
 }
 
@@ -101,7 +96,7 @@ static freshet_code track_add(file_track *track, const char *path, const file_id
 {
     freshet_code code = track_make_room(track, err);
     tracked_file *file;
-    uint32_t *slot;
+    uint64_t at;
 
     if (code != FRESHET_OK)
         return code;
@@ -114,11 +109,13 @@ static freshet_code track_add(file_track *track, const char *path, const file_id
     file->fd = -1;
     file->read_size = -1;
     file->open_size = -1;
-    slot = slot_of(track, identity->inode);
-    file->next = *slot;
     *index = track->n;
+    file->older = newest_of(track, identity->inode, &at);
+    if (file->older != KEY_NONE)
+        key_slots_replace(&track->inodes, at, *index);
+    else
+        key_slots_put(&track->inodes, at, tag_of(identity->inode), *index);
     track->files[track->n++] = file;
-    *slot = track->n;
     return FRESHET_OK;
 }
 
@@ -133,7 +130,8 @@ static int64_t birth_of(const char *path)
     return (int64_t)info.stx_btime.tv_sec * 1000000000 + info.stx_btime.tv_nsec;
 }
 
-static uint64_t hash_bytes(const unsigned char *bytes, size_t length)
+/* FNV-1a, and not base/hash.h: it is in the positions of checkpoints that were made long ago. */
+static uint64_t hash_of_beginning(const unsigned char *bytes, size_t length)
 {
     uint64_t hash = UINT64_C(14695981039346656037);
 
@@ -159,7 +157,7 @@ static bool fingerprint(int fd, uint32_t *length, uint64_t *hash)
         n += (size_t)got;
     }
     *length = (uint32_t)n;
-    *hash = hash_bytes(bytes, n);
+    *hash = hash_of_beginning(bytes, n);
     return true;
 }
 
@@ -280,11 +278,12 @@ freshet_code track_note(file_track *track, const listed_file *file, uint32_t *in
 
     if (code != FRESHET_OK)
         return code;
-    for (uint32_t each = *slot_of(track, file->inode); each != 0;
-         each = track->files[each - 1]->next) {
-        tracked_file *known = track->files[each - 1];
+    uint64_t at;
+    for (uint32_t each = newest_of(track, file->inode, &at); each != KEY_NONE;
+         each = track->files[each]->older) {
+        tracked_file *known = track->files[each];
         if (is_same(known, file, birth_ns)) {
-            *index = each - 1;
+            *index = each;
             return take_down(known, file, err);
         }
         if (errno != 0)

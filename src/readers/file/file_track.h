@@ -36,7 +36,7 @@ typedef struct file_identity {
 typedef struct tracked_file {
     char *path;
     file_identity identity;
-    uint32_t next;     /* index + 1 of another one with the same inode; newest first */
+    uint32_t older;    /* another one with the same inode; KEY_NONE: none */
     int fd;            /* -1: not open */
     int64_t offset;    /* of the next record (row, for Parquet) */
     int64_t size;      /* when looked at last */

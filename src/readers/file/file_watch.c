@@ -1,6 +1,6 @@
 /* file_watch.c - see file_watch.h.
  *
- * One entry per watched folder, found by inotify's watch descriptor in a small hash table. Adding a
+ * One entry per watched folder, sorted by inotify's watch descriptor. Adding a
  * folder that is watched already gives its old descriptor, so that a listing only has to mark
  * what it has seen; a folder moved away and another put in its place has another descriptor.
  */
