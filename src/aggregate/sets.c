@@ -73,17 +73,7 @@ static uint64_t canonical_cell(const type *type, const void *from, unsigned char
         return hash_bytes(text_bytes(&text), text.length, 1);
     }
     memcpy(cell, from, type_cell_size(type));
-    if (type->kind == TYPE_DOUBLE) {
-        double value;
-        memcpy(&value, cell, sizeof value);
-        value = value != value ? NAN : value == 0 ? 0.0 : value;
-        memcpy(cell, &value, sizeof value);
-    } else if (type->kind == TYPE_FLOAT) {
-        float value;
-        memcpy(&value, cell, sizeof value);
-        value = value != value ? NAN : value == 0 ? 0.0f : value;
-        memcpy(cell, &value, sizeof value);
-    }
+    cell_make_canonical(type, cell);
     return hash_bytes(cell, 16, 2);
 }
 

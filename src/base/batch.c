@@ -11,6 +11,21 @@
 #include "base/number.h"
 #include "base/text.h"
 
+void cell_make_canonical(const type *type, void *cell)
+{
+    if (type->kind == TYPE_DOUBLE) {
+        double value;
+        memcpy(&value, cell, sizeof value);
+        value = real_canonical(value);
+        memcpy(cell, &value, sizeof value);
+    } else if (type->kind == TYPE_FLOAT) {
+        float value;
+        memcpy(&value, cell, sizeof value);
+        value = (float)real_canonical((double)value);
+        memcpy(cell, &value, sizeof value);
+    }
+}
+
 #define JSON_FAILED "writing a row as JSON"
 
 static size_t bitmap_size(uint64_t rows)

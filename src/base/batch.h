@@ -22,6 +22,8 @@
 
 #include <freshet/freshet.h>
 
+#include <math.h>
+
 #include "base/arena.h"
 #include "base/type.h"
 
@@ -41,6 +43,15 @@ typedef struct cell_text {
         } outside;
     } as;
 } __attribute__((aligned(8))) cell_text;
+
+/* Every NaN in one form, and -0.0 in that of 0.0: equal values as equal bytes. */
+static inline double real_canonical(double value)
+{
+    return value != value ? (double)NAN : value == 0 ? 0.0 : value;
+}
+
+/* The same for a cell of any type; only those of floats and doubles change. */
+void cell_make_canonical(const type *type, void *cell);
 
 typedef struct cell_span {
     uint64_t offset;

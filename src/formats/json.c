@@ -15,6 +15,7 @@
 #include <yyjson.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
@@ -77,15 +78,6 @@ typedef enum outcome { FITS, DOES_NOT_FIT, OTHER_FIELDS, NEEDS_EXACT, NO_MEMORY 
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
 
-static uint32_t hash_key(const char *key, size_t length)
-{
-    uint32_t hash = 2166136261u;
-
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)key[i]) * 16777619u;
-    return hash ^ hash >> 15;
-}
-
 static bool has_kind(const type *type, type_kind kind)
 {
     if (type->kind == kind)
@@ -118,7 +110,7 @@ static void shape_index(shape *it)
         if (!it->used[i])
             continue;
         it->n_used++;
-        slot = hash_key(it->fields[i].name, it->name_lengths[i]) & it->slot_mask;
+        slot = (uint32_t)hash_bytes(it->fields[i].name, it->name_lengths[i], 0) & it->slot_mask;
         while (it->slots[slot] != 0)
             slot = (slot + 1) & it->slot_mask;
         it->slots[slot] = i + 1;
@@ -159,7 +151,7 @@ static shape *shape_make(arena *arena, const field *fields, uint32_t n, const bo
 
 static int32_t shape_look_up(const shape *it, const char *key, size_t length)
 {
-    uint32_t slot = hash_key(key, length) & it->slot_mask;
+    uint32_t slot = (uint32_t)hash_bytes(key, length, 0) & it->slot_mask;
 
     for (; it->slots[slot] != 0; slot = (slot + 1) & it->slot_mask) {
         uint32_t i = it->slots[slot] - 1;

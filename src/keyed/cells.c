@@ -1,25 +1,9 @@
 /* cells.c - see cells.h. */
 #include "keyed/cells.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/error.h"
-
-static void canonical_bytes(const type *type, unsigned char *bytes)
-{
-    if (type->kind == TYPE_DOUBLE) {
-        double value;
-        memcpy(&value, bytes, sizeof value);
-        value = value != value ? NAN : value == 0 ? 0.0 : value;
-        memcpy(bytes, &value, sizeof value);
-    } else if (type->kind == TYPE_FLOAT) {
-        float value;
-        memcpy(&value, bytes, sizeof value);
-        value = value != value ? NAN : value == 0 ? 0.0f : value;
-        memcpy(bytes, &value, sizeof value);
-    }
-}
 
 static void cells_put_text(text_buffer *into, const cell_text *cell)
 {
@@ -45,7 +29,7 @@ void cells_put(text_buffer *into, const column *column, uint64_t row, bool canon
     if (type->kind != TYPE_ARRAY) {
         memcpy(bytes + 1, (const char *)column->data + row * size, size);
         if (canonical)
-            canonical_bytes(type, (unsigned char *)bytes + 1);
+            cell_make_canonical(type, bytes + 1);
         text_append(into, bytes, 1 + size);
         return;
     }

@@ -76,12 +76,6 @@ uint64_t deduplicate_dropped(const deduplicate *deduplicate)
 
 /* ---- cells ----------------------------------------------------------------------------------- */
 
-/* Every NaN in one form, and -0.0 in that of 0.0. */
-static double canonical(double value)
-{
-    return isnan(value) ? (double)NAN : value == 0 ? 0.0 : value;
-}
-
 static double floating(const column *column, uint64_t row)
 {
     return column->type->kind == TYPE_FLOAT ? (double)((const float *)column->data)[row]
@@ -101,7 +95,7 @@ static uint64_t hash_cell(const column *column, uint64_t row, uint64_t seed)
     }
     case TYPE_FLOAT:
     case TYPE_DOUBLE: {
-        double value = canonical(floating(column, row));
+        double value = real_canonical(floating(column, row));
         return hash_bytes(&value, sizeof value, seed);
     }
     case TYPE_ARRAY: {
