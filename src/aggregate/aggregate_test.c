@@ -241,8 +241,10 @@ static void nothing_gives_what_spark_gives(void **state)
         const char *name = aggregate_name(i);
         char text[AGGREGATE_NAME_MAX];
         snprintf(text, sizeof text, "%s%s", name, strncmp(name, "percentile", 10) ? "" : "(0.5)");
-        if (!strcmp(name, "bit_and"))
-            continue;
+        aggregate prepared;
+        if (aggregate_prepare(memory, text, type_simple(TYPE_DOUBLE), &prepared, NULL) !=
+            FRESHET_OK)
+            continue; /* of integers only: bit_and */
         for (uint32_t n = 0; n <= 3; n += 3) {
             aggregate_value value = {0};
             aggregate_outcome outcome =
