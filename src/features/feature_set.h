@@ -26,14 +26,17 @@ typedef struct feature_set_options {
     const freshet_declaration *declaration;
     sql_session *session;
     const schema *input; /* the source's columns; copied */
-    bool
-        corrects; /* a stream outputs all rows that change again (ROW_CORRECTION), not only its keys' newest */
-    bool
-        ranks; /* for a store that keeps the row of the larger write timestamp: write_us and row_kinds say of
-                      plain rows, too, which is its key's newest (newest_rows.h) */
-    int64_t first_us,
-        last_us; /* rows with timestamps before and after these will be cut away (INT64_MIN,
-                                  INT64_MAX: none): rolling windows of days have rows to the last day */
+    /* A stream outputs all rows that change again (ROW_CORRECTION), not only its keys' newest. */
+    bool corrects;
+    /* For a store that keeps the row of the larger write timestamp: write_us and row_kinds say of plain rows, too,
+     * which is its key's newest (newest_rows.h). */
+    bool ranks;
+    /* Rows with timestamps before and after these will be cut away (INT64_MIN, INT64_MAX: none): rolling windows of
+     * days have rows to the last day. */
+    int64_t first_us;
+    int64_t last_us;
+    /* Of tests: others in the place of all, one for one (operator.h). NULL: all. */
+    const struct operator_ops *const *operators;
 } feature_set_options;
 
 /* Resolves names and types against the source's columns and prepares the expressions; mistakes
@@ -55,26 +58,27 @@ uint32_t feature_set_n_keys(const feature_set *set);
  * results in pieces, as Butterfree's batch has them.
  */
 
-/* Before the first run of a stream, after facts were restored: a lane that will give rows. What it may need is
- * kept until it does, or has been idle for a minute. */
-freshet_code feature_set_expect(feature_set *set, uint32_t lane, freshet_error *err);
+/* After facts were restored, between two runs of a stream: a lane that will give rows. What it may need is kept until
+ * it does, or has been idle (watermark.h). is_waiting: its rows are there to be read; windows of groups wait
+ * for such lanes only. */
+freshet_code feature_set_expect(feature_set *set, uint32_t lane, bool is_waiting,
+                                freshet_error *err);
 
-/* The same for a lane whose rows are certainly there to be read, at any time: windows of groups wait for it, too. */
-freshet_code feature_set_await(feature_set *set, uint32_t lane, freshet_error *err);
+/* Rows so far: */
+typedef struct feature_set_figures {
+    uint64_t dropped;  /* left out because of `late: drop` */
+    uint64_t repeated; /* because of `deduplicate`, and at the end because of deduplicate_rows */
+    uint64_t
+        shared; /* of those looked at: their key came in another partition of the reader before */
+} feature_set_figures;
 
-/* Rows, of those looked at, whose key came in another partition of the same reader before: shared_keys.h. */
-uint64_t feature_set_shared(const feature_set *set);
-
-/* Rows left out so far because of `late: drop`. */
-uint64_t feature_set_dropped(const feature_set *set);
-
-/* Rows left out so far because of `deduplicate`, and at the end because of deduplicate_rows. */
-uint64_t feature_set_repeated(const feature_set *set);
+feature_set_figures feature_set_measure(const feature_set *set);
 
 /* The parts of keyed state; *n 0 where there are none. Live as long as the set. */
 const state_part *feature_set_state(feature_set *set, uint32_t *n);
 
-/* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint, and back. */
+/* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint, and back: each
+ * operator's under its own name. What this set cannot go on with is FRESHET_BAD_DECLARATION, with the reason. */
 freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err);
 freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size_t length,
                                        freshet_error *err);

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "features/cast.h"
+#include "features/operator.h"
 
 /* ---- refusing rows --------------------------------------------------------------------------- */
 
@@ -132,7 +133,7 @@ static freshet_code refuse_nulls(run *run, const column *column, const char *rea
     return code;
 }
 
-freshet_code run_key_columns(run *run)
+static freshet_code run_key_columns(run *run)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < run->plan->n_keys; i++) {
@@ -145,7 +146,7 @@ freshet_code run_key_columns(run *run)
     return code;
 }
 
-freshet_code run_time_column(run *run)
+static freshet_code run_time_column(run *run)
 {
     const plan *plan = run->plan;
     const column *from = &run->columns[plan->timestamp_from];
@@ -309,7 +310,7 @@ static freshet_code run_stage(run *run, stage *stage)
 
 /* ---- the whole -------------------------------------------------------------------------------- */
 
-freshet_code run_begin(run *run)
+static freshet_code run_begin(run *run)
 {
     const plan *plan = run->plan;
     run->n_rows = run->in->n_rows;
@@ -325,7 +326,7 @@ freshet_code run_begin(run *run)
     return FRESHET_OK;
 }
 
-freshet_code run_steps(run *run, const steps *steps)
+static freshet_code run_steps(run *run, const steps *steps)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < steps->n; i++) {
@@ -336,10 +337,11 @@ freshet_code run_steps(run *run, const steps *steps)
     return code;
 }
 
-freshet_code run_output(const run *run, batch *out)
+static freshet_code run_output(run *run)
 {
     const plan *plan = run->plan;
     const uint64_t *rows = run->in->rows;
+    batch *out = &run->out;
     *out = (batch){.arena = run->arena,
                    .schema = plan->output,
                    .n_rows = run->n_rows,
@@ -354,5 +356,47 @@ freshet_code run_output(const run *run, batch *out)
         out->columns[i] = run->columns[plan->output_slots[i]];
     for (uint32_t row = 0; rows != NULL && row < run->n_rows; row++)
         out->rows[row] = rows[run->index == NULL ? row : run->index[row]];
+    run->is_output = true;
     return FRESHET_OK;
 }
+
+freshet_code run_give_none(run *run)
+{
+    run->is_output = true;
+    return batch_init(&run->out, run->arena, &run->plan->output, 0, run->err);
+}
+
+/* ---- as operators ----------------------------------------------------------------------------- */
+
+static freshet_code columns_run(freshet_operator *self, run *run)
+{
+    (void)self;
+    freshet_code code = run_begin(run);
+    if (code == FRESHET_OK)
+        code = run_time_column(run);
+    return code == FRESHET_OK ? run_key_columns(run) : code;
+}
+
+static freshet_code before_windows_run(freshet_operator *self, run *run)
+{
+    return run_steps(run, &self->plan->before);
+}
+
+static freshet_code after_windows_run(freshet_operator *self, run *run)
+{
+    if (run->is_output)
+        return FRESHET_OK;
+    freshet_code code = run_steps(run, &self->plan->after);
+    if (code == FRESHET_OK)
+        code = run_compact(run);
+    return code == FRESHET_OK ? run_output(run) : code;
+}
+
+#define STEP(step)                                                         \
+    {                                                                      \
+        .name = #step, .size = sizeof(freshet_operator), .run = step##_run \
+    }
+
+const operator_ops columns_operator = STEP(columns);
+const operator_ops before_windows_operator = STEP(before_windows);
+const operator_ops after_windows_operator = STEP(after_windows);

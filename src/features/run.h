@@ -5,8 +5,8 @@
  * end, the columns are brought down to the rows kept (run_compact), and `index` says which row of
  * the input each is.
  *
- * Order of calls: run_begin, run_time_column, run_key_columns, then the plan's steps in their order; run_output
- * at the end.
+ * Order of calls: the operators' (operator.h). Those without a state are here: `columns`, which begins the run,
+ * `before_windows` and `after_windows`, the plan's steps, of which the latter makes the output.
  */
 #ifndef FRESHET_FEATURES_RUN_H
 #define FRESHET_FEATURES_RUN_H
@@ -28,16 +28,21 @@ typedef struct run {
     uint32_t *index;   /* the input's row; NULL: the same */
     int64_t *write_us; /* as in the output; both NULL before windows */
     uint8_t *row_kinds;
+    int64_t hold_s;   /* rows of that second and later may come: before this run, */
+    int64_t lowest_s; /* and after it */
+    bool is_output;   /* the rows are in `out`, no more in columns */
+    batch out;
     feature_refuse_fn *refuse;
     void *context;
     freshet_error *err;
 } run;
 
-/* The source's columns. The run has its plan, arena, input, refuse and err already. */
-freshet_code run_begin(run *run);
-freshet_code run_time_column(run *run);
-freshet_code run_key_columns(run *run);
-freshet_code run_steps(run *run, const steps *steps);
+/* The lane of a row. */
+static inline uint32_t run_lane(const run *run, uint32_t row)
+{
+    const uint32_t *lanes = run->in->lanes;
+    return lanes == NULL ? 0 : lanes[run->index == NULL ? row : run->index[row]];
+}
 
 /* Refuses a row with what the arena has made of its reason (NULL where memory was out). */
 freshet_code run_refuse(run *run, uint32_t row, const char *reason);
@@ -49,7 +54,7 @@ freshet_code run_refuse_failed(run *run, const char *who, const column *from, co
 /* Brings columns and index down to the rows that are kept. */
 freshet_code run_compact(run *run);
 void run_fill(run *run, uint32_t slot, const column *column);
-/* The rows as a batch of the plan's output. */
-freshet_code run_output(const run *run, batch *out);
+/* All rows are kept for later: the output is empty. */
+freshet_code run_give_none(run *run);
 
 #endif

@@ -34,8 +34,8 @@ static freshet_code expect_lanes(freshet_pipeline *pipeline, freshet_reader *rea
         return FRESHET_OK;
     for (uint32_t lane = reader->ops->next_lane(reader); lane != UINT32_MAX && code == FRESHET_OK;
          lane = reader->ops->next_lane(reader))
-        code = feature_set_await(pipeline->features, reader->index * LANES_MAX + lane % LANES_MAX,
-                                 err);
+        code = feature_set_expect(pipeline->features, reader->index * LANES_MAX + lane % LANES_MAX,
+                                  true, err);
     return code;
 }
 
@@ -48,7 +48,7 @@ static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state,
         if (code == FRESHET_OK)
             code = reader->ops->open(reader, &from, err);
         if (code == FRESHET_OK && reader->ops->next_lane == NULL)
-            code = feature_set_expect(pipeline->features, reader->index * LANES_MAX, err);
+            code = feature_set_expect(pipeline->features, reader->index * LANES_MAX, false, err);
         if (code != FRESHET_OK)
             return code;
         state->opened = true;
@@ -338,12 +338,10 @@ static freshet_code set_lanes(freshet_pipeline *pipeline, batch *rows, freshet_e
 /* What the feature set left out, and the days do. */
 static freshet_code cut_to_dates(freshet_pipeline *pipeline, freshet_error *err)
 {
-    atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED],
-                 (int64_t)feature_set_repeated(pipeline->features));
-    atomic_store(&pipeline->counters[FRESHET_ROWS_LATE],
-                 (int64_t)feature_set_dropped(pipeline->features));
-    atomic_store(&pipeline->counters[FRESHET_KEYS_SHARED],
-                 (int64_t)feature_set_shared(pipeline->features));
+    const feature_set_figures figures = feature_set_measure(pipeline->features);
+    atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED], (int64_t)figures.repeated);
+    atomic_store(&pipeline->counters[FRESHET_ROWS_LATE], (int64_t)figures.dropped);
+    atomic_store(&pipeline->counters[FRESHET_KEYS_SHARED], (int64_t)figures.shared);
     return dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
                      &pipeline->delivery.rows, err);
 }

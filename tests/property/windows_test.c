@@ -741,7 +741,7 @@ static bool feed_stream(world *world, const pipeline_spec *spec, feature_set *se
     freshet_error err = {0};
     chance chance = {spec->pieces ^ 1};
     for (uint32_t lane = 0; lane < LANES; lane++)
-        if (feature_set_expect(set, lane, &err) != FRESHET_OK)
+        if (feature_set_expect(set, lane, false, &err) != FRESHET_OK)
             return wrong(world, "stream: %s", err.text);
     for (uint32_t first = 0, n; first < spec->n_rows; first += n) {
         n = next_piece(&chance, spec->n_rows - first);

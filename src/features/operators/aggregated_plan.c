@@ -8,14 +8,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "features/cast.h"
-#include "features/operators/aggregated_internal.h"
+#include "features/operators/aggregated.h"
 
 #define PLANNING "opening the aggregated feature set"
 
 typedef struct planner {
     arena *arena;
     const feature_set_block *block;
-    const aggregated_source *source;
+    const plan *set; /* of the feature set: the growing row */
     problems *problems;
     aggregated_plan *plan;
     uint32_t *columns;
@@ -39,18 +39,18 @@ static uint32_t aggregated_add_column(planner *planner, uint32_t column, const c
             return i;
     planner->columns[planner->n_columns] = column;
     planner->fields[planner->n_columns] =
-        (field){.name = name, .type = planner->source->columns[column].type};
+        (field){.name = name, .type = planner->set->slots[column].type};
     return planner->n_columns++;
 }
 
 static uint32_t add_named(planner *planner, uint32_t column)
 {
-    return aggregated_add_column(planner, column, planner->source->columns[column].name);
+    return aggregated_add_column(planner, column, planner->set->slots[column].name);
 }
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-static freshet_code declare_feature(planner *planner, const aggregated_feature *feature,
+static freshet_code declare_feature(planner *planner, const many_feature *feature,
                                     groups_feature *into)
 {
     const feature_block *block = feature->block;
@@ -64,7 +64,7 @@ static freshet_code declare_feature(planner *planner, const aggregated_feature *
     *into = (groups_feature){
         .name = block->name.value,
         .values = add_named(planner, feature->values),
-        .filter = feature->filter == AGGREGATED_NONE
+        .filter = feature->filter == NO_SLOT
                       ? WINDOWS_NO_FILTER
                       : aggregated_add_column(planner, feature->filter, block->filter.value),
         .functions = texts,
@@ -74,10 +74,10 @@ static freshet_code declare_feature(planner *planner, const aggregated_feature *
 }
 
 /* A function that does not take its column's type, at its own place. */
-static freshet_code aggregated_check_functions(planner *planner, const aggregated_feature *feature)
+static freshet_code aggregated_check_functions(planner *planner, const many_feature *feature)
 {
     const function_block *functions = feature->block->aggregate.functions.items;
-    const type *input = planner->source->columns[feature->values].type;
+    const type *input = planner->set->slots[feature->values].type;
     for (uint32_t i = 0; i < feature->block->aggregate.functions.n; i++) {
         aggregate aggregate;
         freshet_error why = {0};
@@ -94,15 +94,15 @@ static freshet_code aggregated_check_functions(planner *planner, const aggregate
 
 static freshet_code declare_features(planner *planner)
 {
-    uint32_t n = planner->source->n_features;
+    uint32_t n = planner->set->n_many;
     groups_feature *features = arena_zero(planner->arena, n + (size_t)1, sizeof *features);
     freshet_code code = FRESHET_OK;
     if (features == NULL)
         return no_memory(planner);
     for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
-        code = declare_feature(planner, &planner->source->features[i], &features[i]);
+        code = declare_feature(planner, &planner->set->many[i], &features[i]);
         if (code == FRESHET_OK)
-            code = aggregated_check_functions(planner, &planner->source->features[i]);
+            code = aggregated_check_functions(planner, &planner->set->many[i]);
     }
     planner->groups.features = features;
     planner->groups.n_features = n;
@@ -164,16 +164,16 @@ static freshet_code declare_pivot(planner *planner)
     const pivot_block *block = &planner->block->aggregated.pivot;
     groups_pivot *pivot = &planner->groups.pivot;
     pivot->column = WINDOWS_NONE;
-    if (planner->source->pivot == AGGREGATED_NONE)
+    if (planner->set->pivot == NO_SLOT)
         return FRESHET_OK;
-    const type *type = planner->source->columns[planner->source->pivot].type;
+    const type *type = planner->set->slots[planner->set->pivot].type;
     if (!cast_possible(type_simple(TYPE_STRING), type) || type->n_fields > 0) {
         problem_add(planner->problems, &block->column.at,
                     "the pivot's column \"%s\" is %s: a pivot needs single values",
                     block->column.value, type_name(planner->arena, type));
         return FRESHET_OK;
     }
-    pivot->column = add_named(planner, planner->source->pivot);
+    pivot->column = add_named(planner, planner->set->pivot);
     return read_pivot(planner, block, type, pivot);
 }
 
@@ -207,8 +207,8 @@ static freshet_code declare_distinct(planner *planner)
     if (subset == NULL)
         return no_memory(planner);
     for (uint32_t i = 0; i < block->subset.n; i++) {
-        uint32_t column = planner->source->distinct[i];
-        if (planner->source->columns[column].type->kind == TYPE_STRUCT)
+        uint32_t column = planner->set->distinct[i];
+        if (planner->set->slots[column].type->kind == TYPE_STRUCT)
             problem_add(planner->problems, &block->subset.items[i].at,
                         "column \"%s\" of \"distinct\" is a struct: take its fields",
                         block->subset.items[i].value);
@@ -222,14 +222,14 @@ static freshet_code declare_distinct(planner *planner)
 
 static freshet_code declare_keys(planner *planner)
 {
-    const aggregated_source *source = planner->source;
-    const type **keys = arena_zero(planner->arena, source->n_keys + (size_t)1, sizeof(type *));
+    const plan *set = planner->set;
+    const type **keys = arena_zero(planner->arena, set->n_keys + (size_t)1, sizeof(type *));
     if (keys == NULL)
         return no_memory(planner);
-    for (uint32_t i = 0; i < source->n_keys; i++)
-        keys[i] = source->columns[source->keys[i]].type;
+    for (uint32_t i = 0; i < set->n_keys; i++)
+        keys[i] = set->slots[set->keys[i].to].type;
     planner->groups.keys = keys;
-    planner->groups.n_keys = source->n_keys;
+    planner->groups.n_keys = set->n_keys;
     return FRESHET_OK;
 }
 
@@ -241,7 +241,7 @@ static freshet_code aggregated_output_type(planner *planner, uint32_t output, co
     const field *own = &planner->plan->own[output];
     uint32_t feature, function;
     groups_output_of(planner->plan->groups, output, &feature, &function);
-    const feature_block *block = planner->source->features[feature].block;
+    const feature_block *block = planner->set->many[feature].block;
     const function_block *functions = block->aggregate.functions.items;
     const declared_type *said =
         functions[function].type.value != NULL ? &functions[function].type : &block->type;
@@ -286,16 +286,16 @@ static freshet_code aggregated_check_names(planner *planner)
 
 static freshet_code make_output(planner *planner)
 {
-    const aggregated_source *source = planner->source;
+    const plan *set = planner->set;
     const schema *own = groups_outputs(planner->plan->groups);
     uint32_t n = 0;
     field *fields =
-        arena_zero(planner->arena, source->n_keys + (size_t)1 + own->n_fields, sizeof *fields);
+        arena_zero(planner->arena, set->n_keys + (size_t)1 + own->n_fields, sizeof *fields);
     if (fields == NULL)
         return no_memory(planner);
     planner->plan->own = own->fields;
-    for (uint32_t i = 0; i < source->n_keys; i++)
-        fields[n++] = source->columns[source->keys[i]];
+    for (uint32_t i = 0; i < set->n_keys; i++)
+        fields[n++] = set->slots[set->keys[i].to];
     fields[n++] = (field){.name = "timestamp", .type = type_simple(TYPE_TIMESTAMP)};
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; i < own->n_fields && code == FRESHET_OK; i++, n++) {
@@ -350,19 +350,14 @@ static freshet_code declare(planner *planner)
     return code;
 }
 
-freshet_code aggregated_plan_make(arena *arena, const declaration *declaration,
-                                  const aggregated_source *source, problems *problems,
-                                  aggregated_plan *out, freshet_error *err)
+freshet_code aggregated_plan_make(arena *arena, const feature_set_block *block, const plan *set,
+                                  problems *problems, aggregated_plan *out, freshet_error *err)
 {
     uint32_t n_problems = problems_count(problems);
-    planner planner = {.arena = arena,
-                       .block = &declaration->feature_set,
-                       .source = source,
-                       .problems = problems,
-                       .plan = out,
-                       .err = err};
-    planner.columns = arena_zero(arena, source->n_columns + (size_t)1, sizeof *planner.columns);
-    planner.fields = arena_zero(arena, source->n_columns + (size_t)1, sizeof *planner.fields);
+    planner planner = {
+        .arena = arena, .block = block, .set = set, .problems = problems, .plan = out, .err = err};
+    planner.columns = arena_zero(arena, set->n_slots + (size_t)1, sizeof *planner.columns);
+    planner.fields = arena_zero(arena, set->n_slots + (size_t)1, sizeof *planner.fields);
     if (planner.columns == NULL || planner.fields == NULL)
         return no_memory(&planner);
     freshet_code code = declare(&planner);
@@ -376,6 +371,6 @@ freshet_code aggregated_plan_make(arena *arena, const declaration *declaration,
     if (problems_count(problems) > n_problems)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the aggregated feature set \"%s\" cannot be computed as it is declared",
-                         declaration->feature_set.name.value);
+                         block->name.value);
     return out->shape == NULL ? no_memory(&planner) : FRESHET_OK;
 }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/row_store.h"
+#include "features/operator.h"
 #include "keyed/key_slots.h"
 
 #define DOING "finding rows that repeat (deduplicate_rows)"
@@ -333,3 +334,52 @@ freshet_code deduplicate_next(deduplicate *deduplicate, arena *arena, batch *out
         deduplicate->next = next;
     return code;
 }
+
+/* ---- as an operator --------------------------------------------------------------------------- */
+
+typedef struct deduplicate_step {
+    freshet_operator base;
+    deduplicate *rows;
+} deduplicate_step;
+
+/* Aggregated sets compare their rows as they come out: those of a key come together there. */
+static bool deduplicate_wanted(const operator_options *options)
+{
+    const feature_set_block *block = &options->declaration->feature_set;
+    return block->deduplicate_rows && !options->declaration->is_stream && !block->has_aggregated;
+}
+
+static freshet_code deduplicate_step_open(freshet_operator *self, const operator_options *options,
+                                          freshet_error *err)
+{
+    return deduplicate_open(&self->plan->output, self->plan->n_keys, options->memory,
+                            &((deduplicate_step *)self)->rows, err);
+}
+
+static freshet_code deduplicate_step_run(freshet_operator *self, run *run)
+{
+    freshet_code code = deduplicate_add(((deduplicate_step *)self)->rows, &run->out, run->err);
+    run->out.n_rows = 0;
+    return code;
+}
+
+static freshet_code deduplicate_step_finish(freshet_operator *self, run *run)
+{
+    deduplicate *rows = ((deduplicate_step *)self)->rows;
+    freshet_code code = deduplicate_next(rows, run->arena, &run->out, run->err);
+    self->figures.repeated = deduplicate_dropped(rows);
+    return code;
+}
+
+static void deduplicate_step_close(freshet_operator *self)
+{
+    deduplicate_close(((deduplicate_step *)self)->rows);
+}
+
+const operator_ops deduplicate_operator = {.name = "deduplicate rows",
+                                           .size = sizeof(deduplicate_step),
+                                           .wanted = deduplicate_wanted,
+                                           .open = deduplicate_step_open,
+                                           .run = deduplicate_step_run,
+                                           .finish = deduplicate_step_finish,
+                                           .close = deduplicate_step_close};

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "features/operator.h"
 
 #define DOING "remembering the newest row of each key"
 #define SECOND_US INT64_C(1000000)
@@ -250,3 +251,51 @@ void newest_rows_close(newest_rows *newest)
     arena_close(newest->arena);
     free(newest);
 }
+
+/* ---- as an operator --------------------------------------------------------------------------- */
+
+typedef struct newest_step {
+    freshet_operator base;
+    newest_rows *newest;
+} newest_step;
+
+/* On a stream windows and groups say it themselves. In a batch the rows that are output are ranked, whatever they are made
+ * of: less than a stream may have counted, never more. */
+static bool newest_rows_wanted(const operator_options *options)
+{
+    const bool is_plain =
+        options->plan->n_views == 0 && !options->declaration->feature_set.has_aggregated;
+    return options->set->ranks && (is_plain || !options->declaration->is_stream);
+}
+
+static freshet_code newest_step_open(freshet_operator *self, const operator_options *options,
+                                     freshet_error *err)
+{
+    const feature_set_options *set = options->set;
+    return newest_rows_open(&self->plan->output, self->plan->n_keys, set->first_us, set->last_us,
+                            options->memory, &((newest_step *)self)->newest, err);
+}
+
+static freshet_code newest_step_run(freshet_operator *self, run *run)
+{
+    return newest_rows_rank(((newest_step *)self)->newest, &run->out, run->err);
+}
+
+static const state_part *newest_step_parts(freshet_operator *self, uint32_t *n)
+{
+    *n = 1;
+    return newest_rows_part(((newest_step *)self)->newest);
+}
+
+static void newest_step_close(freshet_operator *self)
+{
+    newest_rows_close(((newest_step *)self)->newest);
+}
+
+const operator_ops newest_rows_operator = {.name = "newest",
+                                           .size = sizeof(newest_step),
+                                           .wanted = newest_rows_wanted,
+                                           .open = newest_step_open,
+                                           .run = newest_step_run,
+                                           .parts = newest_step_parts,
+                                           .close = newest_step_close};

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "features/watermark.h"
 #include "keyed/cells.h"
 
 #define DOING "remembering the ids of events (deduplicate)"
@@ -401,3 +402,147 @@ void seen_events_close(seen_events *seen)
     arena_close(seen->arena);
     free(seen);
 }
+
+/* ---- as an operator --------------------------------------------------------------------------- */
+
+#define SECOND_US INT64_C(1000000)
+
+typedef struct seen_step {
+    freshet_operator base;
+    seen_events *seen;
+    int64_t from_us; /* of rows before it it is not known whether they were seen */
+} seen_step;
+
+/* How long ids have been kept: its facts. */
+typedef struct seen_reach {
+    int64_t within_us;
+    int64_t lateness_us;
+} seen_reach;
+
+static bool seen_events_wanted(const operator_options *options)
+{
+    return options->declaration->feature_set.has_deduplicate;
+}
+
+/* The columns of the query that `on` names. */
+static freshet_code seen_step_open(freshet_operator *self, const operator_options *options,
+                                   freshet_error *err)
+{
+    seen_step *step = (seen_step *)self;
+    const deduplicate_block *block = &self->block->deduplicate;
+    const schema *input = options->set->input;
+    const uint32_t n_problems = problems_count(options->problems);
+    uint32_t *columns = arena_alloc(self->arena, block->on.n * sizeof *columns);
+    if (columns == NULL)
+        return error_memory(err, DOING);
+    step->from_us = INT64_MIN;
+    for (uint32_t i = 0; i < block->on.n; i++) {
+        const declared_text *name = &block->on.items[i];
+        int64_t found = schema_find(input, name->value);
+        if (found < 0)
+            problem_add(options->problems, &name->at,
+                        "deduplicate: there is no column \"%s\" in the source's query",
+                        name->value);
+        else if (input->fields[found].type->kind == TYPE_STRUCT)
+            problem_add(options->problems, &name->at,
+                        "deduplicate: the column \"%s\" is a struct: name columns of single values",
+                        name->value);
+        columns[i] = found < 0 ? 0 : (uint32_t)found;
+    }
+    if (problems_count(options->problems) > n_problems)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, options->declaration->file,
+                         "the feature set has mistakes");
+    return seen_events_open(input, columns, block->on.n, block->within_us, options->memory,
+                            &step->seen, err);
+}
+
+/* After the rows of a run: what no row can repeat any more is forgotten. */
+static void forget_seen(seen_step *step, int64_t lowest_s)
+{
+    if (lowest_s <= INT64_MIN / SECOND_US || lowest_s * SECOND_US <= step->from_us)
+        return;
+    step->from_us = lowest_s * SECOND_US;
+    seen_events_forget(step->seen, step->from_us);
+}
+
+/* Events that repeat one are left out. One from a time whose events are forgotten is late: such
+ * are of a partition that was idle. */
+static freshet_code seen_events_run(freshet_operator *self, run *run)
+{
+    seen_step *step = (seen_step *)self;
+    const int64_t *event_us = run->columns[run->plan->timestamp].data;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
+        const uint32_t origin = run->index == NULL ? row : run->index[row];
+        bool is_new = true;
+        if (!run->keep[row])
+            continue;
+        if (event_us[row] < step->from_us && self->block->timestamp.late != ON_LATE_UPDATE) {
+            code = watermark_refuse(self, run, row, 0);
+            continue;
+        }
+        code = seen_events_take(step->seen, run->in, origin, event_us[row], &is_new, run->err);
+        if (code == FRESHET_OK && !is_new)
+            run_drop(run, row);
+    }
+    if (code == FRESHET_OK)
+        forget_seen(step, run->lowest_s);
+    self->figures.repeated = seen_events_repeated(step->seen);
+    return code;
+}
+
+static seen_reach reach_of(const freshet_operator *self)
+{
+    return (seen_reach){.within_us = self->block->deduplicate.within_us,
+                        .lateness_us = self->block->timestamp.lateness_us};
+}
+
+static freshet_code seen_step_save(const freshet_operator *self, text_buffer *into,
+                                   freshet_error *err)
+{
+    const seen_reach reach = reach_of(self);
+    return text_append(into, (const char *)&reach, sizeof reach)
+               ? FRESHET_OK
+               : error_memory(err, "saving how long ids are kept");
+}
+
+/* Ids that are gone would let repetitions through. */
+static freshet_code seen_step_restore(freshet_operator *self, const void *bytes, size_t length,
+                                      freshet_error *err)
+{
+    const seen_reach now = reach_of(self);
+    seen_reach then;
+    if (length != sizeof then)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "what was saved of \"deduplicate\" is damaged");
+    memcpy(&then, bytes, sizeof then);
+    if (now.within_us + now.lateness_us <= then.within_us + then.lateness_us)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                     "\"deduplicate\" looks back further (\"within\" and \"lateness\" are %" PRId64
+                     " seconds together) than ids of events were kept (%" PRId64
+                     " seconds): repetitions of older events would pass",
+                     (now.within_us + now.lateness_us) / SECOND_US,
+                     (then.within_us + then.lateness_us) / SECOND_US);
+}
+
+static const state_part *seen_step_parts(freshet_operator *self, uint32_t *n)
+{
+    *n = 1;
+    return seen_events_part(((seen_step *)self)->seen);
+}
+
+static void seen_step_close(freshet_operator *self)
+{
+    seen_events_close(((seen_step *)self)->seen);
+}
+
+const operator_ops seen_events_operator = {.name = "deduplicate",
+                                           .size = sizeof(seen_step),
+                                           .wanted = seen_events_wanted,
+                                           .open = seen_step_open,
+                                           .run = seen_events_run,
+                                           .save = seen_step_save,
+                                           .restore = seen_step_restore,
+                                           .parts = seen_step_parts,
+                                           .close = seen_step_close};

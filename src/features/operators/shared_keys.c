@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 
+#include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "features/operator.h"
 
 #define LANE_BITS 24
 #define LANE_MASK ((UINT64_C(1) << LANE_BITS) - 1)
@@ -79,3 +81,49 @@ uint64_t shared_keys_count(const shared_keys *shared)
 {
     return shared == NULL ? 0 : shared->count;
 }
+
+/* ---- as an operator --------------------------------------------------------------------------- */
+
+typedef struct shared_keys_step {
+    freshet_operator base;
+    shared_keys *shared;
+} shared_keys_step;
+
+static bool shared_keys_wanted(const operator_options *options)
+{
+    return options->declaration->is_stream;
+}
+
+static freshet_code shared_keys_step_open(freshet_operator *self, const operator_options *options,
+                                          freshet_error *err)
+{
+    shared_keys_step *step = (shared_keys_step *)self;
+    (void)options;
+    step->shared = shared_keys_open();
+    return step->shared == NULL ? error_memory(err, "opening the feature set") : FRESHET_OK;
+}
+
+static freshet_code shared_keys_run(freshet_operator *self, run *run)
+{
+    shared_keys *shared = ((shared_keys_step *)self)->shared;
+    if (run->in->lanes == NULL)
+        return FRESHET_OK;
+    shared_keys_begin(shared);
+    for (uint32_t i = 0; i < run->plan->n_keys; i++)
+        shared_keys_column(shared, &run->columns[run->plan->keys[i].to], run->n_rows);
+    shared_keys_look(shared, run->in->lanes, run->keep, run->n_rows);
+    self->figures.shared = shared_keys_count(shared);
+    return FRESHET_OK;
+}
+
+static void shared_keys_step_close(freshet_operator *self)
+{
+    shared_keys_close(((shared_keys_step *)self)->shared);
+}
+
+const operator_ops shared_keys_operator = {.name = "shared keys",
+                                           .size = sizeof(shared_keys_step),
+                                           .wanted = shared_keys_wanted,
+                                           .open = shared_keys_step_open,
+                                           .run = shared_keys_run,
+                                           .close = shared_keys_step_close};

@@ -18,6 +18,7 @@
 #include "base/row_store.h"
 #include "features/cast.h"
 #include "features/rank.h"
+#include "features/watermark.h"
 #include "windows/windows_state.h"
 
 /* What of a view's state is kept: how far back the longest windows look, and behind which rows. */
@@ -35,14 +36,11 @@ typedef struct view_state {
     windows_state *state;
 } view_state;
 
-struct windowed {
-    const plan *plan;
-    const feature_set_block *block;
-    arena *arena; /* names and shapes */
+typedef struct windowed {
+    freshet_operator base;
     view_state *views;
     state_part *parts;
     uint32_t n_parts;
-    uint64_t dropped;
     bool expires;
     int64_t lowest_s; /* rows before it will not come any more */
     /* batch: */
@@ -53,7 +51,7 @@ struct windowed {
     batch all;                /* the kept rows, once all are there */
     windows_result *computed; /* one a view */
     uint32_t next;            /* row of the next piece */
-};
+} windowed;
 
 /* ---- opening ------------------------------------------------------------------------------------ */
 
@@ -78,11 +76,12 @@ static void mark_slots(const plan *plan, bool *marked)
 
 static freshet_code open_batch(windowed *windowed, freshet_error *err)
 {
-    const plan *plan = windowed->plan;
-    bool *marked = arena_zero(windowed->arena, plan->n_slots, sizeof *marked);
-    uint32_t *slots = arena_alloc(windowed->arena, plan->n_slots * sizeof *slots);
-    field *fields = arena_alloc(windowed->arena, plan->n_slots * sizeof *fields);
-    windowed->computed = arena_zero(windowed->arena, plan->n_views, sizeof *windowed->computed);
+    const plan *plan = windowed->base.plan;
+    bool *marked = arena_zero(windowed->base.arena, plan->n_slots, sizeof *marked);
+    uint32_t *slots = arena_alloc(windowed->base.arena, plan->n_slots * sizeof *slots);
+    field *fields = arena_alloc(windowed->base.arena, plan->n_slots * sizeof *fields);
+    windowed->computed =
+        arena_zero(windowed->base.arena, plan->n_views, sizeof *windowed->computed);
     windowed->results = arena_open();
     if (marked == NULL || slots == NULL || fields == NULL || windowed->computed == NULL ||
         windowed->results == NULL)
@@ -120,13 +119,13 @@ static void windowed_append_column(const plan *plan, uint32_t slot, arena *arena
 /* Keys, order, what is kept of each event, what of the newest row: all that saved bytes depend on. */
 static const char *describe_view(windowed *windowed, const view *view)
 {
-    const plan *plan = windowed->plan;
+    const plan *plan = windowed->base.plan;
     text_buffer shape;
     text_init(&shape, TEXT_LIMIT_DEFAULT);
     text_append_c(&shape, "keys");
     for (uint32_t i = 0; i < view->n_keys; i++) {
         text_append_c(&shape, i == 0 ? " " : ", ");
-        windowed_append_column(plan, view->keys[i], windowed->arena, &shape);
+        windowed_append_column(plan, view->keys[i], windowed->base.arena, &shape);
     }
     if (view->order != NO_SLOT)
         text_format(&shape, "; ordered by %s", plan->slots[view->order].name);
@@ -140,7 +139,7 @@ static const char *describe_view(windowed *windowed, const view *view)
         }
         if (slot->cell == 0)
             text_append_c(&shape, "whether there is ");
-        windowed_append_column(plan, view->columns[slot->values], windowed->arena, &shape);
+        windowed_append_column(plan, view->columns[slot->values], windowed->base.arena, &shape);
         if (slot->filter != WINDOWS_NO_FILTER)
             text_format(&shape, " where %s", filter_text(plan, view->columns[slot->filter]));
         before = ", ";
@@ -148,11 +147,12 @@ static const char *describe_view(windowed *windowed, const view *view)
     before = "; of the newest row ";
     for (uint32_t i = 0; i < view->windows->n_carried; i++) {
         text_append_c(&shape, before);
-        windowed_append_column(plan, view->columns[view->windows->carried[i]], windowed->arena,
+        windowed_append_column(plan, view->columns[view->windows->carried[i]], windowed->base.arena,
                                &shape);
         before = ", ";
     }
-    const char *kept = shape.failed ? NULL : arena_copy(windowed->arena, shape.bytes, shape.length);
+    const char *kept =
+        shape.failed ? NULL : arena_copy(windowed->base.arena, shape.bytes, shape.length);
     text_release(&shape);
     return kept;
 }
@@ -160,13 +160,13 @@ static const char *describe_view(windowed *windowed, const view *view)
 /* "carrier", "carrier and origin, ordered by price" */
 static const char *names_of(windowed *windowed, const view_state *view)
 {
-    const plan *plan = windowed->plan;
+    const plan *plan = windowed->base.plan;
     const char *text = "";
     for (uint32_t i = 0; text != NULL && i < view->view->n_keys; i++)
-        text = arena_format(windowed->arena, "%s%s%s", text, i == 0 ? "" : " and ",
+        text = arena_format(windowed->base.arena, "%s%s%s", text, i == 0 ? "" : " and ",
                             plan->slots[view->view->keys[i]].name);
     if (text != NULL && view->view->order != NO_SLOT)
-        text = arena_format(windowed->arena, "%s, ordered by %s", text,
+        text = arena_format(windowed->base.arena, "%s, ordered by %s", text,
                             plan->slots[view->view->order].name);
     return text;
 }
@@ -174,15 +174,15 @@ static const char *names_of(windowed *windowed, const view_state *view)
 static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err)
 {
     view_state *view = &windowed->views[v];
-    const char **names = arena_alloc(windowed->arena, view->view->n_keys * sizeof *names);
+    const char **names = arena_alloc(windowed->base.arena, view->view->n_keys * sizeof *names);
     const char *shape = describe_view(windowed, view->view);
     const char *name =
         v == 0 ? "windows"
-               : arena_format(windowed->arena, "windows by %s", names_of(windowed, view));
+               : arena_format(windowed->base.arena, "windows by %s", names_of(windowed, view));
     if (names == NULL || shape == NULL || name == NULL)
         return error_memory(err, "opening the windows");
     for (uint32_t i = 0; i < view->view->n_keys; i++)
-        names[i] = windowed->plan->slots[view->view->keys[i]].name;
+        names[i] = windowed->base.plan->slots[view->view->keys[i]].name;
     state_part *part = &windowed->parts[v];
     *part = *windows_part(view->state);
     part->name = name;
@@ -192,30 +192,28 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
     return FRESHET_OK;
 }
 
-const state_part *windowed_parts(windowed *windowed, uint32_t *n)
+static const state_part *windowed_parts(freshet_operator *self, uint32_t *n)
 {
-    *n = windowed == NULL ? 0 : windowed->n_parts;
-    return *n == 0 ? NULL : windowed->parts;
+    *n = ((windowed *)self)->n_parts;
+    return ((windowed *)self)->parts;
 }
 
 /* ---- facts -------------------------------------------------------------------------------------- */
-
-static int64_t lateness_s(const windowed *windowed)
-{
-    return (windowed->block->timestamp.lateness_us + 999999) / 1000000;
-}
 
 /* Where rows have an order of their own all are kept, and none is late. */
 static view_reach reach_of(const windowed *windowed, uint32_t v)
 {
     const view *view = windowed->views[v].view;
-    return (view_reach){.longest_s = view->windows->longest_s < 0 ? 0 : view->windows->longest_s,
-                        .longest_rows = view->windows->longest_rows,
-                        .lateness_s = view->order == NO_SLOT ? lateness_s(windowed) : 0};
+    return (view_reach){
+        .longest_s = view->windows->longest_s < 0 ? 0 : view->windows->longest_s,
+        .longest_rows = view->windows->longest_rows,
+        .lateness_s = view->order == NO_SLOT ? watermark_lateness_s(windowed->base.block) : 0};
 }
 
-freshet_code windowed_save_facts(const windowed *windowed, text_buffer *into, freshet_error *err)
+static freshet_code windowed_save(const freshet_operator *self, text_buffer *into,
+                                  freshet_error *err)
 {
+    const windowed *windowed = (const struct windowed *)self;
     for (uint32_t v = 0; v < windowed->n_parts; v++) {
         const view_reach reach = reach_of(windowed, v);
         text_append(into, (const char *)&reach, sizeof reach);
@@ -235,9 +233,10 @@ static bool lateness_fits(const view_reach *now, const view_reach *then)
     return now->longest_s + now->lateness_s <= then->longest_s + then->lateness_s;
 }
 
-freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_t length,
-                                    freshet_error *err)
+static freshet_code windowed_restore(freshet_operator *self, const void *bytes, size_t length,
+                                     freshet_error *err)
 {
+    windowed *windowed = (struct windowed *)self;
     const char *at = bytes;
     view_reach then;
     const size_t reaches = windowed->n_parts * sizeof then;
@@ -272,13 +271,13 @@ freshet_code windowed_restore_facts(windowed *windowed, const void *bytes, size_
 
 static freshet_code open_stream(windowed *windowed, freshet_error *err)
 {
-    const timestamp_block *timestamp = &windowed->block->timestamp;
-    windowed->expires = windowed->block->refresh == REFRESH_ON_EXPIRY;
+    const timestamp_block *timestamp = &windowed->base.block->timestamp;
+    windowed->expires = windowed->base.block->refresh == REFRESH_ON_EXPIRY;
     windowed->lowest_s = INT64_MIN;
-    for (uint32_t i = 0; i < windowed->plan->n_views; i++) {
+    for (uint32_t i = 0; i < windowed->base.plan->n_views; i++) {
         view_state *view = &windowed->views[i];
-        *view = (view_state){.view = &windowed->plan->views[i]};
-        windows_options options = {.lateness_s = lateness_s(windowed),
+        *view = (view_state){.view = &windowed->base.plan->views[i]};
+        windows_options options = {.lateness_s = watermark_lateness_s(windowed->base.block),
                                    .plain_order = view->view->order != NO_SLOT,
                                    .expires = windowed->expires && i == 0,
                                    .take_late = timestamp->late == ON_LATE_UPDATE || i > 0};
@@ -291,47 +290,30 @@ static freshet_code open_stream(windowed *windowed, freshet_error *err)
     return FRESHET_OK;
 }
 
-freshet_code windowed_open(const plan *plan, const feature_set_block *block, bool is_stream,
-                           windowed **out, freshet_error *err)
+static bool windowed_wanted(const operator_options *options)
 {
-    *out = NULL;
-    if (plan->n_views == 0 || block->has_aggregated)
-        return FRESHET_OK;
-    windowed *made = calloc(1, sizeof *made);
-    if (made == NULL)
-        return error_memory(err, "opening the windows");
-    made->plan = plan;
-    made->block = block;
-    made->arena = arena_open();
-    if (made->arena != NULL)
-        made->views = arena_zero(made->arena, plan->n_views, sizeof *made->views);
-    if (made->views != NULL)
-        made->parts = arena_zero(made->arena, plan->n_views, sizeof *made->parts);
-    freshet_code code = made->parts == NULL ? error_memory(err, "opening the windows")
-                        : is_stream         ? open_stream(made, err)
-                                            : open_batch(made, err);
-    if (code == FRESHET_OK)
-        *out = made;
-    else
-        windowed_close(made);
-    return code;
+    return options->plan->n_views > 0 && !options->declaration->feature_set.has_aggregated;
 }
 
-void windowed_close(windowed *windowed)
+static freshet_code windowed_open(freshet_operator *self, const operator_options *options,
+                                  freshet_error *err)
 {
-    if (windowed == NULL)
-        return;
-    for (uint32_t i = 0; windowed->views != NULL && i < windowed->plan->n_views; i++)
+    windowed *made = (windowed *)self;
+    (void)options;
+    made->views = arena_zero(self->arena, self->plan->n_views, sizeof *made->views);
+    made->parts = arena_zero(self->arena, self->plan->n_views, sizeof *made->parts);
+    if (made->views == NULL || made->parts == NULL)
+        return error_memory(err, "opening the windows");
+    return self->is_stream ? open_stream(made, err) : open_batch(made, err);
+}
+
+static void windowed_close(freshet_operator *self)
+{
+    windowed *windowed = (struct windowed *)self;
+    for (uint32_t i = 0; windowed->views != NULL && i < self->plan->n_views; i++)
         windows_close(windowed->views[i].state);
     row_store_close(windowed->store);
     arena_close(windowed->results);
-    arena_close(windowed->arena);
-    free(windowed);
-}
-
-uint64_t windowed_dropped(const windowed *windowed)
-{
-    return windowed->dropped;
 }
 
 /* ---- what a view is given ---------------------------------------------------------------------- */
@@ -387,19 +369,6 @@ static freshet_code refuse_overflow(run *run, uint32_t row)
 
 /* ---- stream ------------------------------------------------------------------------------------- */
 
-static freshet_code windowed_refuse_late(windowed *windowed, run *run, uint32_t row)
-{
-    if (windowed->block->timestamp.late == ON_LATE_DROP) {
-        windowed->dropped++;
-        run_drop(run, row);
-        return FRESHET_OK;
-    }
-    return run_refuse(
-        run, row,
-        "timestamp: the row is later than \"lateness\" allows: its key's older events "
-        "are not kept any more");
-}
-
 /* What became of each row in the first view. */
 static freshet_code take_flags(windowed *windowed, run *run, const windows_result *result)
 {
@@ -408,7 +377,7 @@ static freshet_code take_flags(windowed *windowed, run *run, const windows_resul
         if (!run->keep[row])
             continue;
         if (result->flags[row] & WINDOWS_LATE)
-            code = windowed_refuse_late(windowed, run, row);
+            code = watermark_refuse(&windowed->base, run, row, 0);
         else if (result->flags[row] & WINDOWS_KEY_TOO_LONG)
             code = run_refuse(run, row,
                               arena_format(run->arena, "the keys take more than %u bytes",
@@ -420,10 +389,10 @@ static freshet_code take_flags(windowed *windowed, run *run, const windows_resul
 }
 
 /* Views with a partitioning of their own: values at the row's arrival. */
-static freshet_code run_other_views(windowed *windowed, run *run, int64_t hold_s)
+static freshet_code run_other_views(windowed *windowed, run *run)
 {
     freshet_code code = FRESHET_OK;
-    for (uint32_t v = 1; code == FRESHET_OK && v < windowed->plan->n_views; v++) {
+    for (uint32_t v = 1; code == FRESHET_OK && v < windowed->base.plan->n_views; v++) {
         const view *view = windowed->views[v].view;
         windows_input input;
         windows_result result;
@@ -431,7 +400,7 @@ static freshet_code run_other_views(windowed *windowed, run *run, int64_t hold_s
         if (code == FRESHET_OK && view->order != NO_SLOT)
             code = rank_values(run->arena, &run->columns[view->order], run->n_rows, &input.event_us,
                                run->err);
-        windows_hold(windowed->views[v].state, view->order == NO_SLOT ? hold_s : INT64_MIN);
+        windows_hold(windowed->views[v].state, view->order == NO_SLOT ? run->hold_s : INT64_MIN);
         if (code == FRESHET_OK)
             code = windows_apply(windowed->views[v].state, &input, run->arena, &result, run->err);
         for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
@@ -592,18 +561,20 @@ static freshet_code add_refreshed(run *run, windows_result *result)
     return code;
 }
 
-freshet_code windowed_run(windowed *windowed, run *run, int64_t hold_s)
+static freshet_code run_stream(windowed *windowed, run *run)
 {
-    const view *view = &windowed->plan->views[0];
+    const view *view = &windowed->base.plan->views[0];
     windows_state *state = windowed->views[0].state;
     windows_input input;
     windows_result result;
-    freshet_code code = run_other_views(windowed, run, hold_s);
+    freshet_code code = run_other_views(windowed, run);
     if (code == FRESHET_OK)
         code = make_input(run, view, &input);
     if (code != FRESHET_OK)
         return code;
-    windows_hold(state, hold_s);
+    windows_hold(state, run->hold_s);
+    if (run->lowest_s > windowed->lowest_s)
+        windowed->lowest_s = run->lowest_s;
     code = windows_apply(state, &input, run->arena, &result, run->err);
     if (code == FRESHET_OK)
         code = take_flags(windowed, run, &result);
@@ -617,14 +588,9 @@ freshet_code windowed_run(windowed *windowed, run *run, int64_t hold_s)
 
 /* ---- expiry ------------------------------------------------------------------------------------- */
 
-void windowed_expect(windowed *windowed, int64_t lowest_s)
+static bool windowed_owes(const freshet_operator *self)
 {
-    if (lowest_s > windowed->lowest_s)
-        windowed->lowest_s = lowest_s;
-}
-
-bool windowed_owes(const windowed *windowed)
-{
+    const windowed *windowed = (const struct windowed *)self;
     return windowed->expires && windows_expires(windowed->views[0].state, windowed->lowest_s);
 }
 
@@ -673,9 +639,10 @@ static freshet_code begin_expired(run *run, const windows_expired *expired)
     return FRESHET_OK;
 }
 
-freshet_code windowed_go_on(windowed *windowed, run *run)
+static freshet_code windowed_go_on(freshet_operator *self, run *run)
 {
-    const view *view = &windowed->plan->views[0];
+    windowed *windowed = (struct windowed *)self;
+    const view *view = &windowed->base.plan->views[0];
     windows_expired expired;
     freshet_code code = windows_expire(windowed->views[0].state, windowed->lowest_s,
                                        WINDOWED_PIECE_ROWS, run->arena, &expired, run->err);
@@ -691,7 +658,7 @@ freshet_code windowed_go_on(windowed *windowed, run *run)
 
 /* ---- batch -------------------------------------------------------------------------------------- */
 
-freshet_code windowed_gather(windowed *windowed, run *run)
+static freshet_code gather(windowed *windowed, run *run)
 {
     batch rows = {.arena = run->arena, .schema = windowed->kept, .n_rows = run->n_rows};
     const column *columns;
@@ -699,13 +666,23 @@ freshet_code windowed_gather(windowed *windowed, run *run)
     if (code != FRESHET_OK)
         return code;
     rows.columns = (column *)columns;
-    return row_store_add(windowed->store, &rows, NULL, rows.n_rows, run->err);
+    code = row_store_add(windowed->store, &rows, NULL, rows.n_rows, run->err);
+    return code == FRESHET_OK ? run_give_none(run) : code;
+}
+
+static freshet_code windowed_run(freshet_operator *self, run *run)
+{
+    windowed *windowed = (struct windowed *)self;
+    freshet_code code = run_compact(run);
+    if (code != FRESHET_OK)
+        return code;
+    return self->is_stream ? run_stream(windowed, run) : gather(windowed, run);
 }
 
 /* The columns of all rows by slot, as a run has them. */
 static freshet_code spread(windowed *windowed, run *run)
 {
-    const plan *plan = windowed->plan;
+    const plan *plan = windowed->base.plan;
     run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
     run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
     if (run->columns == NULL || run->filled == NULL)
@@ -718,7 +695,7 @@ static freshet_code spread(windowed *windowed, run *run)
 static freshet_code compute_all(windowed *windowed, freshet_error *err)
 {
     const uint32_t n = row_store_rows(windowed->store);
-    run all = {.plan = (plan *)windowed->plan,
+    run all = {.plan = (plan *)windowed->base.plan,
                .arena = windowed->results,
                .in = &windowed->all,
                .n_rows = n,
@@ -727,8 +704,8 @@ static freshet_code compute_all(windowed *windowed, freshet_error *err)
         row_store_take(windowed->store, windowed->results, NULL, 0, n, &windowed->all, err);
     if (code == FRESHET_OK)
         code = spread(windowed, &all);
-    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->plan->n_views; v++) {
-        const view *view = &windowed->plan->views[v];
+    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->base.plan->n_views; v++) {
+        const view *view = &windowed->base.plan->views[v];
         windows_input input;
         if (view->windows->outputs.n_fields == 0)
             continue;
@@ -758,7 +735,7 @@ static freshet_code windowed_cut(run *run, const column *all, uint32_t first, co
 
 static freshet_code finish_view(windowed *windowed, run *run, uint32_t v, uint32_t first)
 {
-    const view *view = &windowed->plan->views[v];
+    const view *view = &windowed->base.plan->views[v];
     const windows_result *result = &windowed->computed[v];
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++) {
@@ -781,8 +758,9 @@ static freshet_code finish_view(windowed *windowed, run *run, uint32_t v, uint32
     return code;
 }
 
-freshet_code windowed_finish(windowed *windowed, run *run)
+static freshet_code windowed_finish(freshet_operator *self, run *run)
 {
+    windowed *windowed = (struct windowed *)self;
     const uint32_t n = windowed->store == NULL ? 0 : row_store_rows(windowed->store);
     if (windowed->next >= n)
         return FRESHET_END;
@@ -801,7 +779,7 @@ freshet_code windowed_finish(windowed *windowed, run *run)
     memset(run->keep, 1, run->n_rows);
     run->in = piece;
     code = spread(windowed, run);
-    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->plan->n_views; v++)
+    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->base.plan->n_views; v++)
         code = finish_view(windowed, run, v, first);
     if (code == FRESHET_OK)
         code = run_compact(run);
@@ -809,3 +787,19 @@ freshet_code windowed_finish(windowed *windowed, run *run)
         windowed->next += piece->n_rows;
     return code;
 }
+
+const operator_ops windowed_operator = {
+    .name = "windows",
+    .size = sizeof(windowed),
+    .gone = "the saved state is of a feature set with windows, and this one has none",
+    .wanted = windowed_wanted,
+    .open = windowed_open,
+    .run = windowed_run,
+    .owes = windowed_owes,
+    .go_on = windowed_go_on,
+    .finish = windowed_finish,
+    .save = windowed_save,
+    .restore = windowed_restore,
+    .parts = windowed_parts,
+    .close = windowed_close,
+};

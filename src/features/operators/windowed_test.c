@@ -343,7 +343,7 @@ static void late_rows(void **state)
     expect_rows(world, "NO+0 {\"id\":1,@30 <count>1}\n"
                        "N+0 {\"id\":1,@20 <count>1}\n"
                        "CO+1 {\"id\":1,@30 <count>2}\n");
-    assert_int_equal(feature_set_dropped(world->set), 2);
+    assert_int_equal(feature_set_measure(world->set).dropped, 2);
     open_stream(world, "  timestamp: {from: ts, lateness: 10 seconds, late: update}\n"
                        "  features: [{name: f, from: x, " COUNT "}]\n");
     run_rows(world, rows);

@@ -1,0 +1,115 @@
+/* operator.h - the contract of a step on the way of the rows that remembers something or answers to time: windows,
+ * groups, events seen before, newest rows.
+ *
+ * A feature set is a list of operators in the order of OPERATORS, at the end of this file: those that the declaration
+ * wants. Rows go through them as a `run` (run.h): each operator changes the run in place and knows
+ * no other. TO ADD ONE: a file in operators/ that ends with its operator_ops, and its line in OPERATORS.
+ *
+ * THE LEGAL ORDER OF CALLS
+ *
+ *     wanted                         NULL: always; nothing more is called where it says no
+ *     open                           once
+ *       parts                        after open, as often as wanted: the same array
+ *       restore                      once or never: the facts that save made, perhaps of another declaration
+ *       (each state part's own)      state_part.h; its restore comes after this restore
+ *       expect                       lanes that will give rows, before they do; also between runs
+ *       run                          a micro-batch, as often as wanted
+ *       go_on                        as long as owes says so, before the next run
+ *       save                         between two runs, at a checkpoint
+ *       finish                       when nothing is run any more: until FRESHET_END, and then again FRESHET_END
+ *     close                          always, also where open failed (the instance is zero beyond what open did)
+ *
+ * Each of them may be NULL where there is nothing to do. None blocks but by computing; all come from one
+ * thread at a time. A call that fails leaves an operator that is only to be closed, since it may have
+ * taken a part of the rows; rows that are refused (run_refuse) are no failure.
+ *
+ * ROWS. run gets rows that passed the operators before it; run->keep marks those that are out already. It may drop
+ * and refuse rows, fill slots, add rows behind others, or take all and give none (run_give_none). Up to
+ * `after_windows` rows are columns by slot; from there on they are the batch run->out. go_on and finish get an empty run and
+ * put rows into it that go through all operators behind: so at the end of a batch one gathers again what
+ * the one before has given. Results live in run->arena, or until the operator's next call.
+ *
+ * TIME. run->hold_s and run->lowest_s tell how far back rows may still come; only late_rows knows lanes.
+ *
+ * OWNERSHIP. The set allocates an instance of ops->size bytes, zeroed, which begins with freshet_operator, and an arena for what
+ * lives as long; it frees both after close. What open is given lives longer than the operator, but for operator_options
+ * itself.
+ *
+ * PARTS OF THE KEYS. Nothing in an operator is global: several instances of one can stand side by side, each with
+ * some of the keys (by a hash of their bytes, keyed/cells.h). Whoever divides the rows so divides the saved keys and
+ * the memory, too, and gives each instance the facts that it has saved; late_rows comes before, once, since lanes are no
+ * matter of keys. split_testing.h does it.
+ *
+ * FACTS are what an operator remembers that is no key's. They are saved under ops->name, which therefore never
+ * changes. restore refuses what this declaration cannot go on with: FRESHET_BAD_DECLARATION and the
+ * reason; damaged ones: FRESHET_FAILED.
+ */
+#ifndef FRESHET_FEATURES_OPERATOR_H
+#define FRESHET_FEATURES_OPERATOR_H
+
+#include "features/run.h"
+#include "keyed/state_part.h"
+
+typedef struct operator_ops operator_ops;
+
+/* What an instance begins with. */
+typedef struct freshet_operator {
+    const operator_ops *ops;
+    plan *plan;
+    const feature_set_block *block; /* what is declared */
+    bool is_stream;
+    arena *arena;
+    feature_set_figures figures; /* counted by the operator, summed up by the set */
+} freshet_operator;
+
+typedef struct operator_options {
+    const feature_set_options *set;
+    const declaration *declaration;
+    plan *plan;    /* aggregated sets: its `output` is theirs once `aggregated` is open */
+    size_t memory; /* bytes that keys may take where nobody takes them away */
+    /* Gets the mistakes of the declaration; FRESHET_BAD_DECLARATION is returned then. */
+    problems *problems;
+} operator_options;
+
+struct operator_ops {
+    const char *name;
+    size_t size;
+    /* What a declaration without it is told where there are facts of it; NULL: they are let go. */
+    const char *gone;
+    bool (*wanted)(const operator_options *options);
+    freshet_code (*open)(freshet_operator *self, const operator_options *options,
+                         freshet_error *err);
+    freshet_code (*run)(freshet_operator *self, run *run);
+    /* Is there more to output without another row? */
+    bool (*owes)(const freshet_operator *self);
+    freshet_code (*go_on)(freshet_operator *self, run *run);
+    freshet_code (*finish)(freshet_operator *self, run *run);
+    /* A lane that will give rows; is_waiting: they are there to be read. */
+    freshet_code (*expect)(freshet_operator *self, uint32_t lane, bool is_waiting,
+                           freshet_error *err);
+    freshet_code (*save)(const freshet_operator *self, text_buffer *into, freshet_error *err);
+    freshet_code (*restore)(freshet_operator *self, const void *bytes, size_t length,
+                            freshet_error *err);
+    /* The parts of keyed state, of streams only: live until close. */
+    const state_part *(*parts)(freshet_operator *self, uint32_t *n);
+    void (*close)(freshet_operator *self);
+};
+
+/* Every operator, in the order of the way. */
+#define OPERATORS(X)                                                \
+    X(columns)        /* timestamp and keys of the source's rows */ \
+    X(shared_keys)    /* keys that come from several partitions */  \
+    X(early_rows)     /* `max_future` */                            \
+    X(late_rows)      /* watermarks */                              \
+    X(seen_events)    /* `deduplicate` */                           \
+    X(before_windows) /* features that need no window */            \
+    X(windowed)       /* windows behind each row */                 \
+    X(aggregated)     /* groups and rolling windows */              \
+    X(after_windows)  /* features made of windows; the output */    \
+    X(deduplicate)    /* `deduplicate_rows` of a batch */           \
+    X(newest_rows)    /* which row of a key is its newest */
+
+#define OPERATOR_DECLARE(name) extern const operator_ops name##_operator;
+OPERATORS(OPERATOR_DECLARE)
+
+#endif
