@@ -15,10 +15,10 @@
 #define FACTS_MAGIC "FSF1"
 #define FACTS_HEAD_BYTES 8u
 #define OPERATOR_ENTRY(name) &name##_operator,
+#define OPERATOR_NUMBER(name) name##_number,
 
-static const operator_ops *const all_operators[] = {OPERATORS(OPERATOR_ENTRY)};
-
-#define N_OPERATORS (sizeof all_operators / sizeof *all_operators)
+enum { OPERATORS(OPERATOR_NUMBER) N_OPERATORS };
+static const operator_ops *const all_operators[N_OPERATORS] = {OPERATORS(OPERATOR_ENTRY)};
 
 struct feature_set {
     plan plan;
