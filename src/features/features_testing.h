@@ -23,7 +23,7 @@ typedef struct world {
     arena *arena;
     freshet_declaration *declaration;
     feature_set *set;
-    sql_statement *statements[256];
+    sql_statement *statements[1024];
     uint32_t n_statements;
     uint32_t *lanes;
     feature_set_options options; /* those that a test sets before open_set */
@@ -89,7 +89,7 @@ static inline batch rows_of(world *world, const char *sql)
     freshet_error err = {0};
     batch rows;
     sql_statement **statement = &world->statements[world->n_statements++];
-    assert_true(world->n_statements <= 256);
+    assert_true(world->n_statements <= 1024);
     must(sql_prepare(world->session, sql, statement, NULL, &err), &err);
     must(sql_run(*statement, world->arena, &rows, &err), &err);
     return rows;

@@ -201,6 +201,19 @@ static void late_rows(void **state)
     expect(world, "NO+0 {\"id\":1," AT("02") "," F "3}\n");
 }
 
+/* 1.5 seconds count as two whole ones: the minute is closed by a row 2 seconds behind its end. */
+static void lateness_is_rounded_up(void **state)
+{
+    world *world = *state;
+    open_stream(world, "  timestamp: {from: ts, lateness: 1500 ms}\n" BY_MINUTE COUNT);
+    run_rows(world, ROWS("(1, 50" S ", 1, 'a'), (1, 61999999, 1, 'a')"));
+    expect(world, "");
+    run_rows(world, ROWS("(1, 59999999, 1, 'a'), (1, 62" S ", 1, 'a'), (1, 59999999, 1, 'a')"));
+    expect(world, "refused 2: timestamp: it is 3 seconds behind the newest row of its partition, "
+                  "and \"lateness\" allows 2 seconds\n"
+                  "NO+0 {\"id\":1," AT("01") "," F "2}\n");
+}
+
 static void late_rows_are_dropped(void **state)
 {
     world *world = *state;
@@ -382,6 +395,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(many_rows_of_a_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(groups_on_a_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(lateness_is_rounded_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows_are_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows_update, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lanes, set_up, tear_down),

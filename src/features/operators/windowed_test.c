@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/os.h"
+#include "features/watermark.h"
 
 #define TIME "  timestamp: {from: ts, lateness: 10 seconds}\n"
 #define COUNT "window: {functions: [count], over: [1 minute]}"
@@ -379,6 +380,63 @@ static void lanes_have_their_own_watermarks(void **state)
     world->lanes = NULL;
 }
 
+/* 1.5 seconds count as two whole ones: for late rows, and for the events that these look back on. */
+static void lateness_is_rounded_up(void **state)
+{
+    world *world = *state;
+    open_stream(world, "  timestamp: {from: ts, lateness: 1500 ms}\n"
+                       "  features: [{name: f, from: x, " COUNT "}]\n");
+    run_rows(world, ROWS("(1, 19" S ", 0, 'a'), (1, 80" S ", 0, 'b'), (1, 78" S
+                         ", 0, 'c'), (1, 77999999, 0, 'd')"));
+    expect_rows(world,
+                "refused 3: timestamp: it is 3 seconds behind the newest row of its partition, and "
+                "\"lateness\" allows 2 seconds\n"
+                "NO+0 {\"id\":1,@19 <count>1}\n"
+                "NO+0 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:20.000000Z\",<count>1}\n"
+                "N+0 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:18.000000Z\",<count>2}\n"
+                "CO+1 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:20.000000Z\",<count>2}\n");
+}
+
+static int64_t clock_us;
+
+static int64_t hand(void)
+{
+    return clock_us;
+}
+
+/* What a partition may need is kept while the others go on, until it has been idle for WATERMARK_IDLE_US. */
+static void an_idle_partition_holds_the_others_back(void **state)
+{
+    static uint32_t slow[] = {7}, fast[] = {8};
+    world *world = *state;
+    freshet_error err = {0};
+    int64_t (*monotonic_us)(void) = os.monotonic_us;
+    os.monotonic_us = hand;
+    open_stream(world, TIME "  features: [{name: f, from: x, " COUNT "}]\n");
+    must(feature_set_expect(world->set, 7, false, &err), &err);
+    world->lanes = fast;
+    run_rows(world, ROWS("(1, 10" S ", 0, 'a')"));
+    clock_us += WATERMARK_IDLE_US - 1;
+    run_rows(world, ROWS("(1, 900" S ", 0, 'b')"));
+    run_rows(world, ROWS("(1, 1800" S ", 0, 'c')"));
+    world->lanes = slow;
+    text_reset(&world->said);
+    run_rows(world, ROWS("(1, 20" S ", 0, 'd')"));
+    expect_rows(world, "N+0 {\"id\":1,@20 <count>2}\n");
+    clock_us += WATERMARK_IDLE_US;
+    world->lanes = fast;
+    run_rows(world, ROWS("(1, 2700" S ", 0, 'e')"));
+    run_rows(world, ROWS("(1, 3600" S ", 0, 'f')"));
+    world->lanes = slow;
+    text_reset(&world->said);
+    run_rows(world, ROWS("(1, 25" S ", 0, 'g')"));
+    os.monotonic_us = monotonic_us;
+    world->lanes = NULL;
+    expect_rows(world,
+                "refused 0: timestamp: what a row of this time needs is closed or no more kept: it "
+                "is late, or its partition gave nothing for too long\n");
+}
+
 static int64_t noon_us(void)
 {
     return INT64_C(43200000000);
@@ -456,6 +514,30 @@ static void keys_go_out_when_events_leave(void **state)
                        "\"r__count_over_2_events_row_windows\":2}\n");
     run_rows(world, ROWS("(3, 320" S ", 1, 'd')"));
     assert_false(feature_set_owes(world->set));
+}
+
+/* Keys go out when no partition can give rows of that time any more, or when those that could are idle. */
+static void an_idle_partition_holds_back_what_expires(void **state)
+{
+    static uint32_t both[] = {7, 8}, fast[] = {8};
+    world *world = *state;
+    int64_t (*monotonic_us)(void) = os.monotonic_us;
+    os.monotonic_us = hand;
+    open_stream(world, EXPIRING FEATURES);
+    world->lanes = both;
+    run_rows(world, ROWS("(1, 10" S ", 5, 'a'), (2, 11" S ", 1, 'c')"));
+    clock_us += WATERMARK_IDLE_US - 1;
+    world->lanes = fast;
+    run_rows(world, ROWS("(2, 100" S ", 1, 'c')"));
+    assert_false(feature_set_owes(world->set));
+    clock_us += 1;
+    run_rows(world, ROWS("(2, 101" S ", 1, 'c')"));
+    os.monotonic_us = monotonic_us;
+    world->lanes = NULL;
+    text_reset(&world->said);
+    go_on(world);
+    expect_rows(world, "O-1 {\"id\":1,\"timestamp\":\"1970-01-01T00:01:11.000000Z\",\"s\":\"a\","
+                       "\"twice\":10.0,<avg>null,\"g\":null}\n");
 }
 
 static void expiry_where_it_means_nothing(void **state)
@@ -779,7 +861,10 @@ int main(void)
         cmocka_unit_test(other_views),
         cmocka_unit_test(late_rows),
         cmocka_unit_test(lanes_have_their_own_watermarks),
+        cmocka_unit_test(lateness_is_rounded_up),
+        cmocka_unit_test(an_idle_partition_holds_the_others_back),
         cmocka_unit_test(rows_of_the_future),
+        cmocka_unit_test(an_idle_partition_holds_back_what_expires),
         cmocka_unit_test(keys_go_out_when_events_leave),
         cmocka_unit_test(expiry_where_it_means_nothing),
         cmocka_unit_test(expiry_goes_on),
