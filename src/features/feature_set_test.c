@@ -1,163 +1,20 @@
 /* Feature sets from their declaration to rows: keys, timestamps, casts, SQL, what is refused, and
  * the mistakes that are found at open. Input rows are made by SQL; declarations are read from YAML.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "features/features_testing.h"
 
 #include "base/error.h"
 #include "base/os.h"
-#include "base/text.h"
-#include "declaration/registry_testing.h"
 #include "features/cast.h"
-#include "features/feature_set.h"
-#include "functions/functions.h"
-
-typedef struct world {
-    sql_engine *engine;
-    sql_session *session;
-    arena *arena;
-    sql_statement *input;
-    freshet_declaration *declaration;
-    feature_set *set;
-    batch in;
-    text_buffer said; /* problems, refusals and rows, a line each */
-} world;
-
-static int set_up(void **state)
-{
-    static world world;
-    memset(&world, 0, sizeof world);
-    assert_int_equal(sql_open(NULL, &world.engine, NULL), FRESHET_OK);
-    assert_int_equal(sql_session_open(world.engine, &world.session, NULL), FRESHET_OK);
-    assert_int_equal(functions_create(world.session, NULL), FRESHET_OK);
-    world.arena = arena_open();
-    assert_non_null(world.arena);
-    text_init(&world.said, TEXT_LIMIT_DEFAULT);
-    *state = &world;
-    return 0;
-}
-
-static void forget(world *world)
-{
-    feature_set_close(world->set);
-    freshet_declaration_close(world->declaration);
-    sql_statement_close(world->input);
-    world->set = NULL;
-    world->declaration = NULL;
-    world->input = NULL;
-    text_reset(&world->said);
-}
-
-static int tear_down(void **state)
-{
-    world *world = *state;
-    forget(world);
-    text_release(&world->said);
-    arena_close(world->arena);
-    sql_session_close(world->session);
-    sql_close(world->engine);
-    return 0;
-}
-
-static void must(freshet_code code, const freshet_error *err)
-{
-    if (code != FRESHET_OK)
-        fail_msg("code %d: %s", code, err->text);
-}
-
-static void on_problem(void *context, const freshet_error *problem)
-{
-    world *world = context;
-    text_format(&world->said, "%s: %s\n", problem->at, problem->text);
-}
-
-static void declare(world *world, const char *feature_set)
-{
-    freshet_error err = {0};
-    const char *text = arena_format(world->arena,
-                                    "version: 1\n"
-                                    "pipeline: p\n"
-                                    "source:\n"
-                                    "  readers: [{id: e, file: {path: e.jsonl}}]\n"
-                                    "  query: select * from e\n"
-                                    "sink: {writers: [{online: {debug: true}}]}\n"
-                                    "feature_set:\n"
-                                    "  name: g\n"
-                                    "  entity: e\n"
-                                    "%s",
-                                    feature_set);
-    freshet_code code = declaration_read(text, strlen(text), "t.yaml", ".", &fake_registry,
-                                         on_problem, world, &world->declaration, &err);
-    if (code != FRESHET_OK)
-        fail_msg("%s", world->said.bytes);
-}
-
-/* Opens the set over the rows of an SQL query; FRESHET_BAD_DECLARATION leaves the problems in
- * `said`. */
-static freshet_code open_set(world *world, const char *input, const char *feature_set)
-{
-    freshet_error err = {0};
-    forget(world);
-    must(sql_prepare(world->session, input, &world->input, NULL, &err), &err);
-    must(sql_run(world->input, world->arena, &world->in, &err), &err);
-    declare(world, feature_set);
-    problems *problems = problems_open(world->arena);
-    const feature_set_options options = {.declaration = world->declaration,
-                                         .session = world->session,
-                                         .input = &world->in.schema,
-                                         .first_us = INT64_MIN,
-                                         .last_us = INT64_MAX};
-    freshet_code code = feature_set_open(&options, problems, &world->set, &err);
-    if (code == FRESHET_BAD_DECLARATION)
-        assert_int_equal(problems_report(problems, on_problem, world, &err),
-                         FRESHET_BAD_DECLARATION);
-    else
-        must(code, &err);
-    assert_int_equal(world->set == NULL, code != FRESHET_OK);
-    return code;
-}
-
-static freshet_code refuse(void *context, const batch *in, uint32_t row, const char *reason,
-                           freshet_error *err)
-{
-    world *world = context;
-    (void)err;
-    assert_ptr_equal(in, &world->in);
-    text_format(&world->said, "refused %u: %s\n", row, reason);
-    return FRESHET_OK;
-}
-
-static void run_set(world *world, batch *out)
-{
-    freshet_error err = {0};
-    must(feature_set_run(world->set, world->arena, &world->in, out, refuse, world, &err), &err);
-    for (uint32_t i = 0; i < out->n_rows; i++) {
-        must(batch_row_to_json(out, i, &world->said, &err), &err);
-        text_append_char(&world->said, '\n');
-    }
-}
-
-static void expect(world *world, const char *said)
-{
-    const char *got = world->said.bytes == NULL ? "" : world->said.bytes;
-    if (strcmp(got, said) != 0)
-        fail_msg("got:\n%sexpected:\n%s", got, said);
-}
 
 /* The set over the input says this: refusals first, then the rows. */
 static void check(void **state, const char *input, const char *feature_set, const char *said)
 {
     world *world = *state;
     batch out;
-    if (open_set(world, input, feature_set) != FRESHET_OK)
+    if (open_set(world, false, input, feature_set) != FRESHET_OK)
         fail_msg("%s", world->said.bytes);
-    run_set(world, &out);
+    run_batch(world, &world->in, &out);
     expect(world, said);
 }
 
@@ -165,11 +22,12 @@ static void check_problems(void **state, const char *input, const char *feature_
                            const char *said)
 {
     world *world = *state;
-    assert_int_equal(open_set(world, input, feature_set), FRESHET_BAD_DECLARATION);
+    world->places = true;
+    assert_int_equal(open_set(world, false, input, feature_set), FRESHET_BAD_DECLARATION);
     expect(world, said);
 }
 
-#define ROWS(values, names) "SELECT * FROM (VALUES " values ") t(" names ")"
+#define ROWS_OF(values, names) "SELECT * FROM (VALUES " values ") t(" names ")"
 #define KEY "  keys: [{name: id, type: bigint}]\n"
 #define TIME "  timestamp: {from: ts}\n"
 #define ONE_ROW                                                                          \
@@ -194,7 +52,7 @@ static void test_columns(void **state)
 static void test_schema(void **state)
 {
     world *world = *state;
-    open_set(world, ONE_ROW,
+    open_set(world, false, ONE_ROW,
              "  keys: [{name: k, type: string, from: id}, {name: s, type: string}]\n" TIME
              "  features: [{name: f, type: 'decimal(10,2)', from: a}]\n");
     const schema *schema = feature_set_schema(world->set);
@@ -212,8 +70,8 @@ static void test_same_type_is_free(void **state)
 {
     world *world = *state;
     batch out;
-    open_set(world, ONE_ROW, KEY TIME "  features: [{name: a, type: double}]\n");
-    run_set(world, &out);
+    open_set(world, false, ONE_ROW, KEY TIME "  features: [{name: a, type: double}]\n");
+    run_batch(world, &world->in, &out);
     assert_ptr_equal(out.columns[0].data, world->in.columns[0].data);
     assert_ptr_equal(out.columns[1].data, world->in.columns[1].data);
     assert_ptr_equal(out.columns[2].data, world->in.columns[2].data);
@@ -221,23 +79,24 @@ static void test_same_type_is_free(void **state)
 
 static void test_keys(void **state)
 {
-    check(state,
-          ROWS("('1', TIMESTAMP '2024-05-01 12:00:00'), (NULL, TIMESTAMP '2024-05-01 12:00:00'), "
-               "('x', TIMESTAMP '2024-05-01 12:00:00')",
-               "id, ts"),
-          KEY TIME "  on_cast_error: 'null'\n"
-                   "  features: [{name: f, type: string, from: id}]\n",
-          "refused 2: key \"id\": cannot cast \"x\" to bigint\n"
-          "refused 1: key \"id\" is null\n"
-          "{\"id\":1," STAMP ",\"f\":\"1\"}\n");
+    check(
+        state,
+        ROWS_OF("('1', TIMESTAMP '2024-05-01 12:00:00'), (NULL, TIMESTAMP '2024-05-01 12:00:00'), "
+                "('x', TIMESTAMP '2024-05-01 12:00:00')",
+                "id, ts"),
+        KEY TIME "  on_cast_error: 'null'\n"
+                 "  features: [{name: f, type: string, from: id}]\n",
+        "refused 2: key \"id\": cannot cast \"x\" to bigint\n"
+        "refused 1: key \"id\" is null\n"
+        "{\"id\":1," STAMP ",\"f\":\"1\"}\n");
 }
 
 static void test_cast_errors(void **state)
 {
-    static const char input[] = ROWS("(1, TIMESTAMP '2024-05-01 12:00:00', 'x', 'y'), "
-                                     "(2, TIMESTAMP '2024-05-01 12:00:00', '5', '7'), "
-                                     "(3, TIMESTAMP '2024-05-01 12:00:00', NULL, 'z')",
-                                     "id, ts, s, t");
+    static const char input[] = ROWS_OF("(1, TIMESTAMP '2024-05-01 12:00:00', 'x', 'y'), "
+                                        "(2, TIMESTAMP '2024-05-01 12:00:00', '5', '7'), "
+                                        "(3, TIMESTAMP '2024-05-01 12:00:00', NULL, 'z')",
+                                        "id, ts, s, t");
     check(state, input,
           KEY TIME "  features: [{name: s, type: bigint}, {name: t, type: integer}]\n",
           "refused 0: feature \"s\": cannot cast \"x\" to bigint\n"
@@ -270,8 +129,8 @@ static void test_rows_go_with_their_origin(void **state)
     batch out;
     uint64_t rows[] = {ROW_OF(0, 3), ROW_OF(0, 9), ROW_OF(1, 1), ROW_OF(1, 4)};
     open_set(
-        world,
-        ROWS(
+        world, false,
+        ROWS_OF(
             "(1, TIMESTAMP '2024-05-01 12:00:00', 'x'), (2, TIMESTAMP '2024-05-01 12:00:00', '5'), "
             "(NULL, TIMESTAMP '2024-05-01 12:00:00', '6'), "
             "(4, TIMESTAMP '2024-05-01 12:00:00', '7')",
@@ -279,7 +138,7 @@ static void test_rows_go_with_their_origin(void **state)
         KEY TIME
         "  features: [{name: n, type: bigint, from: s}, {name: m, type: bigint, sql: n * 2}]\n");
     world->in.rows = rows;
-    run_set(world, &out);
+    run_batch(world, &world->in, &out);
     expect(world, "refused 2: key \"id\" is null\n"
                   "refused 0: feature \"n\": cannot cast \"x\" to bigint\n"
                   "{\"id\":2," STAMP ",\"n\":5,\"m\":10}\n"
@@ -290,7 +149,7 @@ static void test_rows_go_with_their_origin(void **state)
 
 static void test_timestamps(void **state)
 {
-#define STAMPS(values) ROWS(values, "id, ts")
+#define STAMPS(values) ROWS_OF(values, "id, ts")
 #define FEATURES "  features: [{name: id2, type: bigint, from: id}]\n"
     check(state, STAMPS("(1, DATE '2024-05-01')"), KEY TIME FEATURES,
           "{\"id\":1,\"timestamp\":\"2024-05-01T00:00:00.000000Z\",\"id2\":1}\n");
@@ -385,12 +244,12 @@ static void test_sql_that_fails(void **state)
 {
     check(
         state,
-        ROWS("(1, TIMESTAMP '2024-05-01 12:00:00', '5', '6'), "
-             "(2, TIMESTAMP '2024-05-01 12:00:00', 'x', '6'), "
-             "(3, TIMESTAMP '2024-05-01 12:00:00', '5', 'y'), "
-             "(NULL, TIMESTAMP '2024-05-01 12:00:00', 'z', 'z'), "
-             "(5, TIMESTAMP '2024-05-01 12:00:00', '7', '8')",
-             "id, ts, s, t"),
+        ROWS_OF("(1, TIMESTAMP '2024-05-01 12:00:00', '5', '6'), "
+                "(2, TIMESTAMP '2024-05-01 12:00:00', 'x', '6'), "
+                "(3, TIMESTAMP '2024-05-01 12:00:00', '5', 'y'), "
+                "(NULL, TIMESTAMP '2024-05-01 12:00:00', 'z', 'z'), "
+                "(5, TIMESTAMP '2024-05-01 12:00:00', '7', '8')",
+                "id, ts, s, t"),
         KEY TIME "  features:\n"
                  "    - {name: s, type: bigint, sql: 'cast(s as integer) * 2'}\n"
                  "    - {name: u, type: bigint, sql: cast(t as integer)}\n",
@@ -405,9 +264,9 @@ static void test_sql_that_fails(void **state)
 
 static void test_sql_result_does_not_cast(void **state)
 {
-    static const char input[] = ROWS("(1, TIMESTAMP '2024-05-01 12:00:00', '5'), "
-                                     "(2, TIMESTAMP '2024-05-01 12:00:00', 'x')",
-                                     "id, ts, s");
+    static const char input[] = ROWS_OF("(1, TIMESTAMP '2024-05-01 12:00:00', '5'), "
+                                        "(2, TIMESTAMP '2024-05-01 12:00:00', 'x')",
+                                        "id, ts, s");
     check(state, input, KEY TIME "  features: [{name: n, type: bigint, sql: s || '0'}]\n",
           "refused 1: feature \"n\": cannot cast \"x0\" to bigint\n"
           "{\"id\":1," STAMP ",\"n\":50}\n");
@@ -423,8 +282,8 @@ static void test_sql_result_does_not_cast(void **state)
 static void test_constant_that_fails(void **state)
 {
     check(state,
-          ROWS("(1, TIMESTAMP '2024-05-01 12:00:00'), (2, TIMESTAMP '2024-05-01 12:00:00')",
-               "id, ts"),
+          ROWS_OF("(1, TIMESTAMP '2024-05-01 12:00:00'), (2, TIMESTAMP '2024-05-01 12:00:00')",
+                  "id, ts"),
           KEY TIME "  features: [{name: f, type: integer, sql: cast('x' as integer)}]\n",
           "refused 0: feature \"f\": Could not convert string 'x' to INT32\n"
           "refused 1: feature \"f\": Could not convert string 'x' to INT32\n");
@@ -435,7 +294,7 @@ static void test_failing_rows_by_halves(void **state)
 {
     world *world = *state;
     batch out;
-    open_set(world,
+    open_set(world, false,
              "SELECT i AS id, TIMESTAMP '2024-05-01 12:00:00' AS ts, "
              "CASE WHEN i % 1000 = 7 THEN 'bad' ELSE 'a long text of number ' || i END AS s "
              "FROM range(10000) t(i)",
@@ -463,7 +322,8 @@ static void test_failing_rows_by_halves(void **state)
 static void test_many_batches(void **state)
 {
     world *world = *state;
-    open_set(world, "SELECT 1::BIGINT AS id, TIMESTAMP '2024-05-01' AS ts, 'some longer text' AS s",
+    open_set(world, false,
+             "SELECT 1::BIGINT AS id, TIMESTAMP '2024-05-01' AS ts, 'some longer text' AS s",
              KEY TIME "  features: [{name: f, type: string, sql: 's || id'}]\n");
     arena *step = arena_open();
     for (uint32_t n = 0; n < 300; n += 7) {
@@ -523,7 +383,8 @@ static void check_sql_problem(world *world, const char *sql, const char *expecte
     const char *features = arena_format(
         world->arena,
         KEY TIME "  features:\n    - name: f\n      type: string\n      sql: |\n        %s\n", sql);
-    if (open_set(world, ONE_ROW, features) != FRESHET_BAD_DECLARATION)
+    world->places = true;
+    if (open_set(world, false, ONE_ROW, features) != FRESHET_BAD_DECLARATION)
         fail_msg("%s is taken", sql);
     if (strstr(world->said.bytes, expected) == NULL)
         fail_msg("%s: %s", sql, world->said.bytes);
@@ -626,7 +487,7 @@ static void test_depth(void **state)
         text_append_c(&sql, ")");
     const char *features = arena_format(
         world->arena, KEY TIME "  features: [{name: f, type: string, sql: '%s'}]\n", sql.bytes);
-    open_set(world, ONE_ROW, features);
+    open_set(world, false, ONE_ROW, features);
     text_release(&sql);
 }
 
@@ -641,10 +502,10 @@ static void test_many_features(void **state)
     for (int i = 1; i < 1000; i++)
         text_format(&yaml, "    - {name: f%d, type: bigint, sql: '%s%d + 1'}\n", i,
                     i % 250 == 0 ? "f" : "id + ", i % 250 == 0 ? i - 1 : i);
-    if (open_set(world, ONE_ROW, yaml.bytes) != FRESHET_OK)
+    if (open_set(world, false, ONE_ROW, yaml.bytes) != FRESHET_OK)
         fail_msg("%s", world->said.bytes);
     text_release(&yaml);
-    run_set(world, &out);
+    run_batch(world, &world->in, &out);
     assert_int_equal(out.schema.n_fields, 1002);
     assert_int_equal(((const int64_t *)out.columns[2 + 999].data)[0], 1001);
     assert_int_equal(((const int64_t *)out.columns[2 + 750].data)[0], 752);
@@ -666,7 +527,7 @@ static void test_hot_path(void **state)
         text_format(&yaml, "    - {name: c%d, type: double}\n", i);
     }
     text_append_c(&sql, " FROM range(50000) t(i)");
-    open_set(world, sql.bytes, yaml.bytes);
+    open_set(world, false, sql.bytes, yaml.bytes);
     arena *step = arena_open();
     int64_t begin = os.monotonic_us();
     for (int i = 0; i < 100; i++) {

@@ -26,6 +26,9 @@ typedef struct world {
     sql_statement *statements[1024];
     uint32_t n_statements;
     uint32_t *lanes;
+    batch in;                    /* the rows of open_set */
+    const batch *running;        /* what is being run: refused rows are of it */
+    bool places;                 /* problems are said with theirs */
     feature_set_options options; /* those that a test sets before open_set */
     text_buffer said;            /* problems, refusals and rows, a line each */
 } world;
@@ -75,6 +78,8 @@ static inline void must(freshet_code code, const freshet_error *err)
 static inline void on_problem(void *context, const freshet_error *problem)
 {
     world *world = context;
+    if (world->places)
+        text_format(&world->said, "%s: ", problem->at);
     text_format(&world->said, "%s\n", problem->text);
 }
 
@@ -95,36 +100,40 @@ static inline batch rows_of(world *world, const char *sql)
     return rows;
 }
 
+/* The key is a bigint "id", unless the set says others. */
 static inline freshet_code open_set(world *world, bool stream, const char *input, const char *set)
 {
     freshet_error err = {0};
     forget(world);
-    const char *text = arena_format(world->arena,
-                                    "version: 1\n"
-                                    "pipeline: p\n"
-                                    "source:\n"
-                                    "  readers: [{id: e, file: {path: e.jsonl}%s}]\n"
-                                    "  query: select * from e\n"
-                                    "sink: {writers: [{online: {debug: true}}]}\n"
-                                    "feature_set:\n"
-                                    "  name: g\n"
-                                    "  entity: e\n"
-                                    "  keys: [{name: id, type: bigint}]\n%s",
-                                    stream ? ", stream: true" : "", set);
+    const char *text = arena_format(
+        world->arena,
+        "version: 1\n"
+        "pipeline: p\n"
+        "source:\n"
+        "  readers: [{id: e, file: {path: e.jsonl}%s}]\n"
+        "  query: select * from e\n"
+        "sink: {writers: [{online: {debug: true}}]}\n"
+        "feature_set:\n"
+        "  name: g\n"
+        "  entity: e\n"
+        "%s%s",
+        stream ? ", stream: true" : "",
+        strncmp(set, "  keys:", 7) == 0 ? "" : "  keys: [{name: id, type: bigint}]\n", set);
     if (declaration_read(text, strlen(text), "t.yaml", ".", &fake_registry, on_problem, world,
                          &world->declaration, &err) != FRESHET_OK)
         return FRESHET_BAD_DECLARATION;
-    batch in = rows_of(world, input);
+    world->in = rows_of(world, input);
     problems *problems = problems_open(world->arena);
     feature_set_options options = world->options;
     options.declaration = world->declaration;
     options.session = world->session;
-    options.input = &in.schema;
+    options.input = &world->in.schema;
     freshet_code code = feature_set_open(&options, problems, &world->set, &err);
     if (code == FRESHET_BAD_DECLARATION)
         problems_report(problems, on_problem, world, &err);
     else
         must(code, &err);
+    assert_int_equal(world->set == NULL, code != FRESHET_OK);
     return code;
 }
 
@@ -138,7 +147,8 @@ static inline freshet_code refuse(void *context, const batch *in, uint32_t row, 
                                   freshet_error *err)
 {
     world *world = context;
-    (void)in, (void)err;
+    (void)err;
+    assert_true(world->running == NULL || in == world->running);
     text_format(&world->said, "refused %u: %s\n", row, reason);
     return FRESHET_OK;
 }
@@ -159,13 +169,20 @@ static inline void say(world *world, const batch *out)
     }
 }
 
-static inline void run_rows(world *world, const char *sql)
+static inline void run_batch(world *world, const batch *in, batch *out)
 {
     freshet_error err = {0};
+    world->running = in;
+    must(feature_set_run(world->set, world->arena, in, out, refuse, world, &err), &err);
+    world->running = NULL;
+    say(world, out);
+}
+
+static inline void run_rows(world *world, const char *sql)
+{
     batch in = rows_of(world, sql), out;
     in.lanes = world->lanes;
-    must(feature_set_run(world->set, world->arena, &in, &out, refuse, world, &err), &err);
-    say(world, &out);
+    run_batch(world, &in, &out);
 }
 
 static inline void finish(world *world)
