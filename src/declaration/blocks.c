@@ -142,27 +142,14 @@ static void check_window(void *options, const place *at, problems *problems)
 /* ---- tables --------------------------------------------------------------------------------- */
 
 static const option key_options[] = {
-    {.name = "name",
-     .kind = OPTION_NAME,
-     .offset = offsetof(key_block, name),
-     .required = true,
-     .doc = "The key's column in the output.",
-     .example = "origin"},
-    {.name = "type",
-     .kind = OPTION_TYPE,
-     .offset = offsetof(key_block, type),
-     .required = true,
-     .doc = "The type it is cast to. A key is a single value: no array.",
-     .example = "string"},
-    {.name = "from",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(key_block, from),
+    {OPTION("name", NAME, key_block, name), .required = true,
+     .doc = "The key's column in the output.", .example = "origin"},
+    {OPTION("type", TYPE, key_block, type), .required = true,
+     .doc = "The type it is cast to. A key is a single value: no array.", .example = "string"},
+    {OPTION("from", TEXT, key_block, from),
      .doc = "The query's column it is taken from; the column of the key's own name unless said.",
      .example = "airport_code"},
-    {.name = "description",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(key_block, description),
-     .doc = "What the key is, for people.",
+    {OPTION("description", TEXT, key_block, description), .doc = "What the key is, for people.",
      .example = "IATA code of the airport"},
     {0},
 };
@@ -179,52 +166,33 @@ static const block_kind key_kind = {
 };
 
 static const option timestamp_options[] = {
-    {.name = "from",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(timestamp_block, from),
-     .standard = "timestamp",
+    {OPTION("from", TEXT, timestamp_block, from), .standard = "timestamp",
      .doc =
          "The query's column that holds the time of the event: a timestamp, a date, a number or a "
          "text.",
      .example = "sched_dep"},
-    {.name = "unit",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(timestamp_block, unit),
-     .standard = "none",
-     .choices = unit_choices,
+    {OPTION("unit", CHOICE, timestamp_block, unit), .standard = "none", .choices = unit_choices,
      .doc = "What a number means: seconds (`s`), milliseconds (`ms`) or microseconds (`us`) since "
             "1970-01-01 UTC. `none` takes timestamps, dates and texts as they are, and numbers as "
             "seconds.",
      .example = "ms"},
-    {.name = "mask",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(timestamp_block, mask),
+    {OPTION("mask", TEXT, timestamp_block, mask),
      .doc = "How a text is written, in the letters of strptime (`%Y-%m-%d %H:%M`) or of Java "
             "(`yyyy-MM-dd HH:mm`). Without it ISO 8601 is read.",
      .example = "\"%d/%m/%Y\""},
-    {.name = "lateness",
-     .kind = OPTION_DURATION,
-     .offset = offsetof(timestamp_block, lateness_us),
-     .standard = "1 hour",
-     .minimum = 0,
+    {OPTION("lateness", DURATION, timestamp_block, lateness_us), .standard = "1 hour", .minimum = 0,
      .maximum = LATENESS_MAX_US,
      .doc = "Streams with windows or groups: how long after newer rows of its partition a row may "
             "still come (in event time, whole seconds). What is needed for so long is kept.",
      .example = "10 minutes"},
-    {.name = "max_future",
-     .kind = OPTION_DURATION,
-     .offset = offsetof(timestamp_block, max_future_us),
-     .minimum = 1,
+    {OPTION("max_future", DURATION, timestamp_block, max_future_us), .minimum = 1,
      .maximum = LATENESS_MAX_US,
      .doc =
          "Streams: a row whose time lies further ahead of the clock goes to the dead letters. "
          "Any time is taken unless said; with windows, say it, since one row from the far future "
          "makes all that follow late.",
      .example = "1 hour"},
-    {.name = "late",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(timestamp_block, late),
-     .standard = "dead_letter",
+    {OPTION("late", CHOICE, timestamp_block, late), .standard = "dead_letter",
      .choices = late_choices,
      .doc =
          "What becomes of a row that is later than `lateness` allows: to the dead letters "
@@ -246,36 +214,22 @@ static const block_kind timestamp_kind = {
 };
 
 static const option window_options[] = {
-    {.name = "functions",
-     .kind = OPTION_FUNCTIONS,
-     .offset = offsetof(window_block, functions),
-     .required = true,
-     .doc = "What is computed over each window.",
-     .example = "[avg, {count: bigint}]"},
-    {.name = "over",
-     .kind = OPTION_TEXTS,
-     .offset = offsetof(window_block, over),
-     .required = true,
+    {OPTION("functions", FUNCTIONS, window_block, functions), .required = true,
+     .doc = "What is computed over each window.", .example = "[avg, {count: bigint}]"},
+    {OPTION("over", TEXTS, window_block, over), .required = true,
      .doc =
          "The windows, each a number and a unit: second, minute, hour, day, week or year (of 336 "
          "days, as in Butterfree), or their plurals; of row windows, events.",
      .example = "[2 hours, 7 days]"},
-    {.name = "mode",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(window_block, mode),
-     .standard = "fixed_windows",
+    {OPTION("mode", CHOICE, window_block, mode), .standard = "fixed_windows",
      .choices = mode_choices,
      .doc = "`fixed_windows`: the time up to the row, both ends and all rows of its own second "
             "included. `row_windows`: that many rows up to the row, itself included.",
      .example = "row_windows"},
-    {.name = "partition_by",
-     .kind = OPTION_TEXTS,
-     .offset = offsetof(window_block, partition_by),
+    {OPTION("partition_by", TEXTS, window_block, partition_by),
      .doc = "The columns whose equal values make the rows of one window; the keys unless said.",
      .example = "[origin]"},
-    {.name = "order_by",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(window_block, order_by),
+    {OPTION("order_by", TEXT, window_block, order_by),
      .doc = "The column that row windows are ordered by, nulls first; the timestamp unless said.",
      .example = "sched_dep"},
     {0},
@@ -295,12 +249,8 @@ static const block_kind window_kind = {
 };
 
 static const option aggregate_options[] = {
-    {.name = "functions",
-     .kind = OPTION_FUNCTIONS,
-     .offset = offsetof(aggregate_block, functions),
-     .required = true,
-     .doc = "What is computed over each group.",
-     .example = "[avg, {count: bigint}]"},
+    {OPTION("functions", FUNCTIONS, aggregate_block, functions), .required = true,
+     .doc = "What is computed over each group.", .example = "[avg, {count: bigint}]"},
     {0},
 };
 
@@ -315,59 +265,36 @@ static const block_kind aggregate_kind = {
 };
 
 static const option feature_options[] = {
-    {.name = "name",
-     .kind = OPTION_NAME,
-     .offset = offsetof(feature_block, name),
-     .required = true,
-     .doc = "The feature's column in the output.",
-     .example = "dep_delay"},
-    {.name = "type",
-     .kind = OPTION_TYPE,
-     .offset = offsetof(feature_block, type),
-     .required = true,
-     .unless = without_type,
+    {OPTION("name", NAME, feature_block, name), .required = true,
+     .doc = "The feature's column in the output.", .example = "dep_delay"},
+    {OPTION("type", TYPE, feature_block, type), .required = true, .unless = without_type,
      .doc = "The type it is cast to; arrays of single values are allowed. With `window` or "
             "`aggregate` "
             "it may be left out: each function has its own.",
      .example = "double"},
-    {.name = "from",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(feature_block, from),
+    {OPTION("from", TEXT, feature_block, from),
      .doc = "The column it is taken from: one of the query's, a key, or a feature above. The "
             "column of "
             "the feature's own name unless said.",
      .example = "departure_delay"},
-    {.name = "sql",
-     .kind = OPTION_SQL,
-     .offset = offsetof(feature_block, sql),
+    {OPTION("sql", SQL, feature_block, sql),
      .doc = "An SQL expression over one row instead of `from`. It sees the query's columns, "
             "`timestamp`, "
             "the keys and the features above.",
      .example = "\"dep_delay > 15\""},
-    {.name = "window",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(feature_block, window),
-     .given_offset = offsetof(feature_block, has_window) + 1,
-     .block = &window_kind,
+    {OPTION("window", BLOCK, feature_block, window),
+     .given_offset = offsetof(feature_block, has_window) + 1, .block = &window_kind,
      .doc = "Computes functions over windows that end at each row."},
-    {.name = "aggregate",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(feature_block, aggregate),
-     .given_offset = offsetof(feature_block, has_aggregate) + 1,
-     .block = &aggregate_kind,
+    {OPTION("aggregate", BLOCK, feature_block, aggregate),
+     .given_offset = offsetof(feature_block, has_aggregate) + 1, .block = &aggregate_kind,
      .doc = "Computes functions over the groups of an aggregated feature set."},
-    {.name = "filter",
-     .kind = OPTION_SQL,
-     .offset = offsetof(feature_block, filter),
+    {OPTION("filter", SQL, feature_block, filter),
      .doc =
          "With `window` or `aggregate`: an SQL condition over one row. Where it is not true, the "
          "row's value counts as null.",
      .example = "\"status = 'paid'\""},
-    {.name = "description",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(feature_block, description),
-     .doc = "What the feature is, for people.",
-     .example = "minutes behind the schedule"},
+    {OPTION("description", TEXT, feature_block, description),
+     .doc = "What the feature is, for people.", .example = "minutes behind the schedule"},
     {0},
 };
 
@@ -383,24 +310,13 @@ static const block_kind feature_kind = {
 };
 
 static const option rolling_options[] = {
-    {.name = "over",
-     .kind = OPTION_TEXTS,
-     .offset = offsetof(rolling_block, over),
-     .required = true,
+    {OPTION("over", TEXTS, rolling_block, over), .required = true,
      .doc = "The windows' lengths: a number and second, minute, hour, day, week or year (of 336 "
             "days).",
      .example = "[1 day, 3 days]"},
-    {.name = "slide",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(rolling_block, slide),
-     .standard = "1 day",
-     .doc = "How far apart the windows end.",
-     .example = "1 hour"},
-    {.name = "emit",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(rolling_block, emit),
-     .standard = "close",
-     .choices = emit_choices,
+    {OPTION("slide", TEXT, rolling_block, slide), .standard = "1 day",
+     .doc = "How far apart the windows end.", .example = "1 hour"},
+    {OPTION("emit", CHOICE, rolling_block, emit), .standard = "close", .choices = emit_choices,
      .doc = "Streams: when a window's row goes out: once, when no row can come into it any more "
             "(`close`), or at each change (`change`).",
      .example = "change"},
@@ -418,16 +334,9 @@ static const block_kind rolling_kind = {
 };
 
 static const option pivot_options[] = {
-    {.name = "column",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(pivot_block, column),
-     .required = true,
-     .doc = "The column whose values become columns.",
-     .example = "status"},
-    {.name = "values",
-     .kind = OPTION_TEXTS,
-     .offset = offsetof(pivot_block, values),
-     .required = true,
+    {OPTION("column", TEXT, pivot_block, column), .required = true,
+     .doc = "The column whose values become columns.", .example = "status"},
+    {OPTION("values", TEXTS, pivot_block, values), .required = true,
      .doc =
          "These values, each once: `VALUE_NAME__avg` is the function over the rows that have it.",
      .example = "[paid, refunded]"},
@@ -443,17 +352,9 @@ static const block_kind pivot_kind = {
 };
 
 static const option distinct_options[] = {
-    {.name = "subset",
-     .kind = OPTION_TEXTS,
-     .offset = offsetof(distinct_block, subset),
-     .required = true,
-     .doc = "The columns by which rows are the same.",
-     .example = "[order_id]"},
-    {.name = "keep",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(distinct_block, keep),
-     .standard = "last",
-     .choices = keep_choices,
+    {OPTION("subset", TEXTS, distinct_block, subset), .required = true,
+     .doc = "The columns by which rows are the same.", .example = "[order_id]"},
+    {OPTION("keep", CHOICE, distinct_block, keep), .standard = "last", .choices = keep_choices,
      .doc = "Which of the same rows stays: the newest or the oldest; of several at that time the "
             "first to arrive.",
      .example = "first"},
@@ -469,23 +370,14 @@ static const block_kind distinct_kind = {
 };
 
 static const option aggregated_options[] = {
-    {.name = "windows",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(aggregated_block, windows),
-     .given_offset = offsetof(aggregated_block, has_windows) + 1,
-     .block = &rolling_kind,
+    {OPTION("windows", BLOCK, aggregated_block, windows),
+     .given_offset = offsetof(aggregated_block, has_windows) + 1, .block = &rolling_kind,
      .doc = "Rolling windows; without them rows are grouped by keys and timestamp."},
-    {.name = "pivot",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(aggregated_block, pivot),
-     .given_offset = offsetof(aggregated_block, has_pivot) + 1,
-     .block = &pivot_kind,
+    {OPTION("pivot", BLOCK, aggregated_block, pivot),
+     .given_offset = offsetof(aggregated_block, has_pivot) + 1, .block = &pivot_kind,
      .doc = "Columns for each value of a column."},
-    {.name = "distinct",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(aggregated_block, distinct),
-     .given_offset = offsetof(aggregated_block, has_distinct) + 1,
-     .block = &distinct_kind,
+    {OPTION("distinct", BLOCK, aggregated_block, distinct),
+     .given_offset = offsetof(aggregated_block, has_distinct) + 1, .block = &distinct_kind,
      .doc = "Removes repeated rows first."},
     {0},
 };
@@ -501,19 +393,10 @@ static const block_kind aggregated_kind = {
 };
 
 static const option deduplicate_options[] = {
-    {.name = "on",
-     .kind = OPTION_TEXTS,
-     .offset = offsetof(deduplicate_block, on),
-     .required = true,
-     .doc = "The query's columns that make an event the same.",
-     .example = "[event_id]"},
-    {.name = "within",
-     .kind = OPTION_DURATION,
-     .offset = offsetof(deduplicate_block, within_us),
-     .required = true,
-     .minimum = 1000000,
-     .maximum = LATENESS_MAX_US,
-     .doc = "For how long after it an event is known, in event time.",
+    {OPTION("on", TEXTS, deduplicate_block, on), .required = true,
+     .doc = "The query's columns that make an event the same.", .example = "[event_id]"},
+    {OPTION("within", DURATION, deduplicate_block, within_us), .required = true, .minimum = 1000000,
+     .maximum = LATENESS_MAX_US, .doc = "For how long after it an event is known, in event time.",
      .example = "1 hour"},
     {0},
 };
@@ -529,79 +412,43 @@ static const block_kind deduplicate_kind = {
 };
 
 static const option feature_set_options[] = {
-    {.name = "name",
-     .kind = OPTION_NAME,
-     .offset = offsetof(feature_set_block, name),
-     .required = true,
+    {OPTION("name", NAME, feature_set_block, name), .required = true,
      .doc = "The feature set's name. Its tables are named after it: the debug table is "
             "`online_feature_store__NAME`.",
      .example = "airport_delays"},
-    {.name = "entity",
-     .kind = OPTION_NAME,
-     .offset = offsetof(feature_set_block, entity),
-     .doc = "What the features are about.",
+    {OPTION("entity", NAME, feature_set_block, entity), .doc = "What the features are about.",
      .example = "airport"},
-    {.name = "description",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(feature_set_block, description),
-     .doc = "What the feature set is for, for people.",
-     .example = "Departure delays by airport"},
-    {.name = "keys",
-     .kind = OPTION_BLOCKS,
-     .offset = offsetof(feature_set_block, keys),
-     .required = true,
-     .block = &key_kind,
+    {OPTION("description", TEXT, feature_set_block, description),
+     .doc = "What the feature set is for, for people.", .example = "Departure delays by airport"},
+    {OPTION("keys", BLOCKS, feature_set_block, keys), .required = true, .block = &key_kind,
      .doc = "The columns that tell whose features a row holds; at least one.",
      .example = "[{name: origin, type: string}]"},
-    {.name = "timestamp",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(feature_set_block, timestamp),
-     .given_offset = offsetof(feature_set_block, has_timestamp) + 1,
-     .required = true,
-     .block = &timestamp_kind,
-     .doc = "When the event happened.",
-     .example = "{from: sched_dep}"},
-    {.name = "features",
-     .kind = OPTION_BLOCKS,
-     .offset = offsetof(feature_set_block, features),
-     .required = true,
+    {OPTION("timestamp", BLOCK, feature_set_block, timestamp),
+     .given_offset = offsetof(feature_set_block, has_timestamp) + 1, .required = true,
+     .block = &timestamp_kind, .doc = "When the event happened.", .example = "{from: sched_dep}"},
+    {OPTION("features", BLOCKS, feature_set_block, features), .required = true,
      .block = &feature_kind,
      .doc = "The features, in the order of the output's columns; at least one.",
      .example = "[{name: dep_delay, type: double}]"},
-    {.name = "on_cast_error",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(feature_set_block, on_cast_error),
-     .standard = "dead_letter",
+    {OPTION("on_cast_error", CHOICE, feature_set_block, on_cast_error), .standard = "dead_letter",
      .choices = cast_choices,
      .doc = "What becomes of a feature that does not cast to its type: its row goes to the dead "
             "letters "
             "(`dead_letter`), or the feature is null (`null`). Keys and the timestamp must always "
             "cast.",
      .example = "\"null\""},
-    {.name = "aggregated",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(feature_set_block, aggregated),
-     .given_offset = offsetof(feature_set_block, has_aggregated) + 1,
-     .block = &aggregated_kind,
+    {OPTION("aggregated", BLOCK, feature_set_block, aggregated),
+     .given_offset = offsetof(feature_set_block, has_aggregated) + 1, .block = &aggregated_kind,
      .doc = "Makes it an aggregated feature set: one row a group, or a rolling window."},
-    {.name = "deduplicate_rows",
-     .kind = OPTION_BOOLEAN,
-     .offset = offsetof(feature_set_block, deduplicate_rows),
-     .standard = "false",
+    {OPTION("deduplicate_rows", BOOLEAN, feature_set_block, deduplicate_rows), .standard = "false",
      .doc =
          "Batch: leave out a row whose features are those of its key's row before. A stream gives "
          "all rows.",
      .example = "true"},
-    {.name = "deduplicate",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(feature_set_block, deduplicate),
-     .given_offset = offsetof(feature_set_block, has_deduplicate) + 1,
-     .block = &deduplicate_kind,
+    {OPTION("deduplicate", BLOCK, feature_set_block, deduplicate),
+     .given_offset = offsetof(feature_set_block, has_deduplicate) + 1, .block = &deduplicate_kind,
      .doc = "Take each event once, by its own columns."},
-    {.name = "refresh",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(feature_set_block, refresh),
-     .standard = "never",
+    {OPTION("refresh", CHOICE, feature_set_block, refresh), .standard = "never",
      .choices = refresh_choices,
      .doc = "Streams: `on_expiry` sends a key's features again when events have left its windows "
             "though no new one came, as soon as no row from before can come any more. For "
@@ -621,32 +468,18 @@ static const block_kind feature_set_kind = {
 };
 
 static const option reader_options[] = {
-    {.name = "id",
-     .kind = OPTION_NAME,
-     .offset = offsetof(reader_block, id),
-     .required = true,
-     .doc = "The table name that the query uses for this reader's rows.",
-     .example = "flights"},
-    {.name = "(kind)",
-     .kind = OPTION_KIND,
-     .offset = offsetof(reader_block, kind),
-     .required = true,
-     .kinds = "readers",
+    {OPTION("id", NAME, reader_block, id), .required = true,
+     .doc = "The table name that the query uses for this reader's rows.", .example = "flights"},
+    {OPTION("(kind)", KIND, reader_block, kind), .required = true, .kinds = "readers",
      .doc = "Where the rows come from: exactly one of these."},
-    {.name = "stream",
-     .kind = OPTION_BOOLEAN,
-     .offset = offsetof(reader_block, stream),
-     .standard = "false",
+    {OPTION("stream", BOOLEAN, reader_block, stream), .standard = "false",
      .doc = "`true`: read what is there, then follow what comes, for ever. `false`: read what is "
             "there, "
             "once. A pipeline streams if one of its readers does; the others are then loaded whole "
             "and "
             "joined with each row of the stream.",
      .example = "true"},
-    {.name = "on_cast_error",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(reader_block, on_cast_error),
-     .standard = "dead_letter",
+    {OPTION("on_cast_error", CHOICE, reader_block, on_cast_error), .standard = "dead_letter",
      .choices = cast_choices,
      .doc = "What becomes of a record with a field that does not have its column's type: the "
             "record goes "
@@ -665,16 +498,9 @@ static const block_kind reader_kind = {
 };
 
 static const option source_options[] = {
-    {.name = "readers",
-     .kind = OPTION_BLOCKS,
-     .offset = offsetof(source_block, readers),
-     .required = true,
-     .block = &reader_kind,
+    {OPTION("readers", BLOCKS, source_block, readers), .required = true, .block = &reader_kind,
      .doc = "The readers, at least one."},
-    {.name = "query",
-     .kind = OPTION_SQL,
-     .offset = offsetof(source_block, query),
-     .required = true,
+    {OPTION("query", SQL, source_block, query), .required = true,
      .doc = "One SELECT over the readers' ids, in DuckDB's SQL: projections, filters, joins with "
             "readers "
             "that do not stream, UNION ALL of several that do. It runs on each micro-batch, row by "
@@ -694,11 +520,7 @@ static const block_kind source_kind = {
 };
 
 static const option writer_options[] = {
-    {.name = "(kind)",
-     .kind = OPTION_KIND,
-     .offset = offsetof(writer_block, kind),
-     .required = true,
-     .kinds = "writers",
+    {OPTION("(kind)", KIND, writer_block, kind), .required = true, .kinds = "writers",
      .doc = "Where feature rows go: exactly one of these."},
     {0},
 };
@@ -712,11 +534,7 @@ static const block_kind writer_kind = {
 };
 
 static const option sink_options[] = {
-    {.name = "writers",
-     .kind = OPTION_BLOCKS,
-     .offset = offsetof(sink_block, writers),
-     .required = true,
-     .block = &writer_kind,
+    {OPTION("writers", BLOCKS, sink_block, writers), .required = true, .block = &writer_kind,
      .doc = "The writers, at least one. Each gets every feature row.",
      .example = "[{online: {debug: true}}]"},
     {0},
@@ -733,9 +551,7 @@ static const block_kind sink_kind = {
 };
 
 static const option dead_letters_options[] = {
-    {.name = "path",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(dead_letters_block, path),
+    {OPTION("path", TEXT, dead_letters_block, path),
      .doc = "The file they are appended to, one JSON object a line. `PIPELINE.dead_letters.jsonl` "
             "beside "
             "the declaration unless said.",
@@ -754,12 +570,8 @@ static const block_kind dead_letters_kind = {
 };
 
 static const option checkpoint_options[] = {
-    {.name = "interval",
-     .kind = OPTION_DURATION,
-     .offset = offsetof(checkpoint_block, interval_us),
-     .standard = "1 second",
-     .minimum = 1000,
-     .maximum = LATENESS_MAX_US,
+    {OPTION("interval", DURATION, checkpoint_block, interval_us), .standard = "1 second",
+     .minimum = 1000, .maximum = LATENESS_MAX_US,
      .doc = "How often positions and state are made durable. Longer by itself where that would "
             "take much of the time.",
      .example = "10 seconds"},
@@ -777,18 +589,12 @@ static const block_kind checkpoint_kind = {
 };
 
 static const option state_options[] = {
-    {.name = "path",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(state_block, path),
+    {OPTION("path", TEXT, state_block, path),
      .doc = "The state folder. By default `PIPELINE.state` beside the declaration; but a stream "
             "whose only writer is the debug table keeps no state unless this (or `--state`) says "
             "where, since its table begins empty. `--debug` leaves it alone.",
      .example = "/var/lib/freshet/airport_delays"},
-    {.name = "memory",
-     .kind = OPTION_BYTES,
-     .offset = offsetof(state_block, memory),
-     .standard = "1 GiB",
-     .minimum = 1 << 20,
+    {OPTION("memory", BYTES, state_block, memory), .standard = "1 GiB", .minimum = 1 << 20,
      .maximum = INT64_MAX,
      .doc =
          "How much keyed state is held in memory; keys that were not used for the longest wait in "
@@ -806,55 +612,24 @@ static const block_kind state_kind = {
 };
 
 static const option declaration_options[] = {
-    {.name = "version",
-     .kind = OPTION_INTEGER,
-     .offset = offsetof(declaration, version),
-     .required = true,
-     .minimum = 1,
-     .maximum = 1,
-     .doc = "The version of this form of declaration.",
-     .example = "1"},
-    {.name = "pipeline",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(declaration, pipeline),
-     .required = true,
+    {OPTION("version", INTEGER, declaration, version), .required = true, .minimum = 1, .maximum = 1,
+     .doc = "The version of this form of declaration.", .example = "1"},
+    {OPTION("pipeline", TEXT, declaration, pipeline), .required = true,
      .doc = "The pipeline's name: letters, digits, `_`, `.` and `-`, at most 64. It names the run "
             "that "
             "`freshet query` finds.",
      .example = "airport_delays"},
-    {.name = "source",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(declaration, source),
-     .required = true,
-     .block = &source_kind,
+    {OPTION("source", BLOCK, declaration, source), .required = true, .block = &source_kind,
      .doc = "The rows that features are made from."},
-    {.name = "feature_set",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(declaration, feature_set),
-     .required = true,
-     .block = &feature_set_kind,
-     .doc = "What is computed from them."},
-    {.name = "sink",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(declaration, sink),
-     .required = true,
-     .block = &sink_kind,
-     .doc = "Where the feature rows go.",
-     .example = "{writers: [{online: {debug: true}}]}"},
-    {.name = "dead_letters",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(declaration, dead_letters),
-     .block = &dead_letters_kind,
+    {OPTION("feature_set", BLOCK, declaration, feature_set), .required = true,
+     .block = &feature_set_kind, .doc = "What is computed from them."},
+    {OPTION("sink", BLOCK, declaration, sink), .required = true, .block = &sink_kind,
+     .doc = "Where the feature rows go.", .example = "{writers: [{online: {debug: true}}]}"},
+    {OPTION("dead_letters", BLOCK, declaration, dead_letters), .block = &dead_letters_kind,
      .doc = "Where refused rows go."},
-    {.name = "checkpoint",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(declaration, checkpoint),
-     .block = &checkpoint_kind,
+    {OPTION("checkpoint", BLOCK, declaration, checkpoint), .block = &checkpoint_kind,
      .doc = "How often a stream's state is made durable."},
-    {.name = "state",
-     .kind = OPTION_BLOCK,
-     .offset = offsetof(declaration, state),
-     .block = &state_kind,
+    {OPTION("state", BLOCK, declaration, state), .block = &state_kind,
      .doc = "How much is remembered in memory."},
     {0},
 };
@@ -895,181 +670,3 @@ const char declaration_example[] =
     "sink:\n"
     "  writers:\n"
     "    - online: {debug: true}\n";
-
-/* ---- all options together ------------------------------------------------------------------- */
-
-typedef struct used_name {
-    const declared_text *name;
-    const char *what;
-    uint32_t order;
-} used_name;
-
-static int compare_names(const void *a, const void *b)
-{
-    const used_name *left = a;
-    const used_name *right = b;
-    int order = strcasecmp(left->name->value, right->name->value);
-    return order != 0 ? order : left->order < right->order ? -1 : 1;
-}
-
-/* Reports each name that an earlier one has already; SQL knows no capital letters. */
-static void blocks_check_names(used_name *names, uint32_t n, problems *problems)
-{
-    if (n > 1)
-        qsort(names, n, sizeof *names, compare_names);
-    uint32_t first = 0;
-    for (uint32_t i = 1; i < n; i++) {
-        if (strcasecmp(names[first].name->value, names[i].name->value) != 0) {
-            first = i;
-            continue;
-        }
-        char where[200];
-        problem_add(problems, &names[i].name->at,
-                    "the %s \"%s\" has the name of the %s at %s: choose another name",
-                    names[i].what, names[i].name->value, names[first].what,
-                    place_text(&names[first].name->at, where, sizeof where));
-    }
-}
-
-/* Appends the names in a list of blocks whose struct has its name at `offset`. */
-static uint32_t add_names(const declared_blocks *blocks, size_t size, size_t offset,
-                          const char *what, used_name *names, uint32_t n)
-{
-    for (uint32_t i = 0; i < blocks->n; i++) {
-        const char *item = (const char *)blocks->items + i * size;
-        const declared_text *name = (const declared_text *)(item + offset);
-        if (name->value != NULL) {
-            names[n] = (used_name){name, what, n};
-            n++;
-        }
-    }
-    return n;
-}
-
-/* A feature with windows or an aggregate has no column of its own name, and clashes with none. */
-static uint32_t add_feature_names(const declared_blocks *blocks, used_name *names, uint32_t n)
-{
-    const feature_block *features = blocks->items;
-    for (uint32_t i = 0; i < blocks->n; i++) {
-        bool own = !features[i].has_window && !features[i].has_aggregate;
-        if (features[i].name.value == NULL || !own)
-            continue;
-        names[n] = (used_name){&features[i].name, "feature", n};
-        n++;
-    }
-    return n;
-}
-
-/* ---- windows and functions ------------------------------------------------------------------ */
-
-static void blocks_check_functions(const declared_blocks *blocks, problems *problems)
-{
-    const function_block *functions = blocks->items;
-    freshet_error why;
-    for (uint32_t i = 0; i < blocks->n; i++)
-        if (aggregate_check(functions[i].name.value, &why) != FRESHET_OK)
-            problem_add(problems, &functions[i].name.at, "%s", why.text);
-}
-
-/* One window's text; false where memory is out. */
-static bool check_length(const declared_text *text, window_mode mode, arena *arena,
-                         problems *problems)
-{
-    int64_t length = 0;
-    const char *name = NULL;
-    freshet_error why;
-    freshet_code code = window_parse(arena, text->value, mode, &length, &name, &why);
-    if (code == FRESHET_NO_MEMORY)
-        return false;
-    if (code != FRESHET_OK)
-        problem_add(problems, &text->at, "%s", why.text);
-    else if (mode == WINDOW_FIXED && strstr(name, "year") != NULL)
-        problem_warn(
-            problems, &text->at,
-            "window \"%s\": a year has 336 days here, as in Butterfree; for 365 write \"365 "
-            "days\"",
-            text->value);
-    return true;
-}
-
-static bool check_lengths(const declared_list *list, window_mode mode, arena *arena,
-                          problems *problems)
-{
-    for (uint32_t i = 0; i < list->n; i++)
-        if (!check_length(&list->items[i], mode, arena, problems))
-            return false;
-    return true;
-}
-
-/* A set is aggregated or goes row by row, and its features with it. */
-static void check_kind(const feature_set_block *set, const feature_block *feature, const place *at,
-                       problems *problems)
-{
-    const char *name = feature->name.value == NULL ? "" : feature->name.value;
-    if (set->has_aggregated && feature->has_window)
-        problem_add(
-            problems, at,
-            "feature \"%s\": \"window\" looks back from each row, and an aggregated feature set "
-            "has groups: use \"aggregate\", and \"windows\" in \"aggregated\"",
-            name);
-    else if (set->has_aggregated && !feature->has_aggregate)
-        problem_add(problems, at,
-                    "feature \"%s\" needs \"aggregate\": the rows of an aggregated feature set are "
-                    "groups",
-                    name);
-    else if (!set->has_aggregated && feature->has_aggregate && !feature->has_window)
-        problem_add(problems, at,
-                    "feature \"%s\": \"aggregate\" needs an aggregated feature set: write "
-                    "\"aggregated: {}\" beside \"keys\", or use \"window\"",
-                    name);
-}
-
-static bool check_feature_set(const feature_set_block *set, arena *arena, problems *problems)
-{
-    const feature_block *features = set->features.items;
-    for (uint32_t i = 0; i < set->features.n; i++) {
-        const feature_block *feature = &features[i];
-        check_kind(set, feature, &set->features.places[i], problems);
-        blocks_check_functions(&feature->window.functions, problems);
-        blocks_check_functions(&feature->aggregate.functions, problems);
-        if (!check_lengths(&feature->window.over, (window_mode)feature->window.mode, arena,
-                           problems))
-            return false;
-    }
-    const rolling_block *rolling = &set->aggregated.windows;
-    return !set->aggregated.has_windows ||
-           (check_lengths(&rolling->over, WINDOW_FIXED, arena, problems) &&
-            check_length(&rolling->slide, WINDOW_FIXED, arena, problems));
-}
-
-/* ---- everything ----------------------------------------------------------------------------- */
-
-bool declaration_settle(declaration *declaration, arena *arena, problems *problems)
-{
-    const declared_blocks *readers = &declaration->source.readers;
-    const feature_set_block *set = &declaration->feature_set;
-    used_name *names =
-        arena_zero(arena, (size_t)readers->n + set->keys.n + set->features.n, sizeof *names);
-    if (names == NULL)
-        return false;
-    uint32_t n =
-        add_names(readers, sizeof(reader_block), offsetof(reader_block, id), "reader", names, 0);
-    blocks_check_names(names, n, problems);
-    n = add_names(&set->keys, sizeof(key_block), offsetof(key_block, name), "key", names, 0);
-    n = add_feature_names(&set->features, names, n);
-    blocks_check_names(names, n, problems);
-    if (!check_feature_set(set, arena, problems))
-        return false;
-
-    for (uint32_t i = 0; i < readers->n; i++)
-        declaration->is_stream =
-            declaration->is_stream || ((const reader_block *)readers->items)[i].stream;
-
-    declared_text *path = &declaration->dead_letters.path;
-    if (path->value == NULL && declaration->pipeline.value != NULL) {
-        path->at = declaration->pipeline.at;
-        path->value = arena_format(arena, "%s.dead_letters.jsonl", declaration->pipeline.value);
-        return path->value != NULL;
-    }
-    return true;
-}
