@@ -1,5 +1,6 @@
 /* aggregate_test.c - the functions one by one: exactness, nulls, empties, overflow, limits. */
 #include "aggregate/aggregate.h"
+#include "base/memory_testing.h"
 
 #include <float.h>
 #include <math.h>
@@ -11,22 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static arena *memory;
-
-static int open_memory(void **state)
-{
-    (void)state;
-    memory = arena_open();
-    return memory == NULL;
-}
-
-static int close_memory(void **state)
-{
-    (void)state;
-    arena_close(memory);
-    return 0;
-}
 
 /* The function over n cells: in runs of `length`, walked backwards, each other run by way of a partial
  * of its own where the family merges. */

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/arrow.h"
+#include "base/random_testing.h"
 #include "base/text.h"
 
 #define ROWS 300u
@@ -25,14 +26,6 @@ static int tear_down(void **state)
 {
     arena_close(*state);
     return 0;
-}
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t limit)
-{
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(seed >> 33) % limit;
 }
 
 static cell_text random_text(arena *arena, type_kind kind)
@@ -154,7 +147,7 @@ static void test_round_trip(void **state)
         for (uint32_t n = 0; n <= ROWS; n += n < 10 ? 1 : 145) {
             struct ArrowSchema schema;
             struct ArrowArray array;
-            seed = i * 1000 + n;
+            random_state = i * 1000 + n;
             column given = filled(*state, types[i], n);
             assert_int_equal(arrow_give_type(given.type, types[i], &schema, NULL), FRESHET_OK);
             assert_int_equal(arrow_give(&given, n, &array, NULL), FRESHET_OK);
@@ -204,7 +197,7 @@ static void test_slices(void **state)
     for (size_t i = 0; i < N_TYPES; i++) {
         struct ArrowSchema schema;
         struct ArrowArray array;
-        seed = i;
+        random_state = i;
         column given = filled(*state, types[i], ROWS);
         assert_int_equal(arrow_give_type(given.type, "", &schema, NULL), FRESHET_OK);
         assert_int_equal(arrow_give(&given, ROWS, &array, NULL), FRESHET_OK);

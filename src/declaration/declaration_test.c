@@ -100,98 +100,99 @@ static void options_of_later_versions(void **state)
 
 #define AVG "window: {functions: [avg], over: [2 hours]}"
 
+static const mistake window_mistakes[] = {
+    {"type: double", AVG, ""},
+    {"type: double", "type: double, filter: a > 1, " AVG, ""},
+    {"type: double",
+     "window: {functions: [{avg: double}, {percentile(0.9): float}], over: 5 events, mode: "
+     "row_windows, order_by: x, partition_by: y}",
+     ""},
+    {"type: double", "from: x", /* without windows a type is needed */
+     "20:7 \"type\" is missing in \"feature\": write for example type: double\n"},
+    {"type: double", "typ: double, " AVG,
+     "20:25 unknown option \"typ\" in \"feature\"; did you mean \"type\"?\n"},
+    {"type: double", "window: {}",
+     "20:33 \"functions\" is missing in \"window\": write for example functions: [avg, {count: "
+     "bigint}]\n"
+     "20:33 \"over\" is missing in \"window\": write for example over: [2 hours, 7 days]\n"},
+    {"type: double", "window: {functions: [avgg, percentile, count(1)], over: [2 hours]}",
+     "20:46 there is no aggregate function \"avgg\"; did you mean \"avg\"?\n"
+     "20:52 percentile needs a part from 0 to 1 in brackets, as in percentile(0.9)\n"
+     "20:64 count takes no parameter: leave out \"(1)\"\n"},
+    {"type: double", "window: {functions: [], over: [5 mins, 0 seconds, 1 month, 5 events]}",
+     "20:45 \"functions\" needs at least one function\n"
+     "20:56 window \"5 mins\": the unit must be second, minute, hour, day, week or year\n"
+     "20:64 window \"0 seconds\": it is empty: the number must be at least 1\n"
+     "20:75 window \"1 month\": months differ in length: say it in days or weeks\n"
+     "20:84 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"},
+    {"type: double", "window: {functions: [avg], over: [2 hours, 0 events], mode: row_windows}",
+     "20:59 window \"2 hours\": row windows are counted in events, as in \"5 events\"\n"
+     "20:68 window \"0 events\": it is empty: the number must be at least 1\n"},
+    {"type: double", "window: {functions: [avg], over: [1 day], mode: rolling_windows}",
+     "20:73 \"mode\" cannot be \"rolling_windows\": it must be fixed_windows or row_windows; "
+     "did "
+     "you mean \"row_windows\"?\n"},
+    {"type: double", "window: {functions: [avg], over: [1 day], order_by: x}",
+     "20:77 \"order_by\" is for row_windows: fixed_windows are spans of the timestamp\n"},
+    {"type: double",
+     "window: {functions: [[avg], {avg: double, min: double}, {max: doubl}, ~, {sum: }], over: "
+     "1 day}",
+     "20:46 an item of \"functions\" must be a function's name, such as avg, or one name and "
+     "the "
+     "type of its values, such as {count: bigint}\n"
+     "20:53 an item of \"functions\" must be a function's name, such as avg, or one name and "
+     "the "
+     "type of its values, such as {count: bigint}\n"
+     "20:87 \"type\" cannot be \"doubl\": " TYPES "; did you mean \"double\"?\n"
+     "20:95 an item of \"functions\" must be a function's name, such as avg, or one name and "
+     "the "
+     "type of its values, such as {count: bigint}\n"
+     "20:104 \"type\" cannot be \"\": " TYPES "\n"},
+    {LATE, LATE ", " AVG,
+     "21:43 a windowed or aggregated feature is computed of a column: make a feature of the "
+     "expression first, and name it here as \"from\"\n"},
+    {"type: double", "type: double, filter: a > 1",
+     "20:47 \"filter\" is for features with \"window\" or \"aggregate\": filter rows in the "
+     "query, or write a case expression as \"sql\"\n"},
+    {"type: double", "aggregate: {functions: avg}",
+     "20:7 feature \"dep_delay\": \"aggregate\" needs an aggregated feature set: write "
+     "\"aggregated: {}\" beside \"keys\", or use \"window\"\n"},
+    {"type: double", "aggregate: {functions: avg}, " AVG,
+     "20:7 \"window\" and \"aggregate\" exclude each other: \"window\" looks back from each "
+     "row, "
+     "\"aggregate\" belongs into an aggregated feature set\n"},
+    {"  features:\n    - " DELAY,
+     "  aggregated: {windows: {over: [3 dayz], slide: 5 events}}\n  features:\n    - {name: "
+     "dep_delay, aggregate: {functions: avg}}",
+     "19:33 window \"3 dayz\": the unit must be second, minute, hour, day, week or year\n"
+     "19:49 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"
+     "22:7 feature \"is_late\" needs \"aggregate\": the rows of an aggregated feature set are "
+     "groups\n"},
+    {"  features:\n    - " DELAY,
+     "  aggregated: {pivot: {column: x}, distinct: {}}\n  features:\n    - {name: "
+     "dep_delay, " AVG "}",
+     "19:23 \"values\" is missing in \"pivot\": write for example values: [paid, refunded]\n"
+     "19:46 \"subset\" is missing in \"distinct\": write for example subset: [order_id]\n"
+     "21:7 feature \"dep_delay\": \"window\" looks back from each row, and an aggregated "
+     "feature "
+     "set has groups: use \"aggregate\", and \"windows\" in \"aggregated\"\n"
+     "22:7 feature \"is_late\" needs \"aggregate\": the rows of an aggregated feature set are "
+     "groups\n"},
+    {"{from: sched_dep}", "{lateness: 0 seconds, max_future: 0 seconds, late: never}",
+     "18:48 \"max_future\" cannot be \"0 seconds\": it must be from 1 us to 36500 days\n"
+     "18:65 \"late\" cannot be \"never\": it must be dead_letter, drop or update\n"},
+    {"  entity: airport", "  deduplicate: {on: id}\n  refresh: sometimes",
+     "15:16 \"within\" is missing in \"deduplicate\": write for example within: 1 hour\n"
+     "16:12 \"refresh\" cannot be \"sometimes\": it must be never or on_expiry\n"},
+    {"version: 1", "version: 1\ncheckpoint: {interval: 0 ms}\nstate: {memory: 1 kB}",
+     "2:24 \"interval\" cannot be \"0 ms\": it must be from 1 ms to 36500 days\n"
+     "3:17 \"memory\" cannot be \"1 kB\": it must be at least 1 MiB\n"},
+};
+
 static void windows_and_aggregates(void **state)
 {
     (void)state;
-    static const mistake mistakes[] = {
-        {"type: double", AVG, ""},
-        {"type: double", "type: double, filter: a > 1, " AVG, ""},
-        {"type: double",
-         "window: {functions: [{avg: double}, {percentile(0.9): float}], over: 5 events, mode: "
-         "row_windows, order_by: x, partition_by: y}",
-         ""},
-        {"type: double", "from: x", /* without windows a type is needed */
-         "20:7 \"type\" is missing in \"feature\": write for example type: double\n"},
-        {"type: double", "typ: double, " AVG,
-         "20:25 unknown option \"typ\" in \"feature\"; did you mean \"type\"?\n"},
-        {"type: double", "window: {}",
-         "20:33 \"functions\" is missing in \"window\": write for example functions: [avg, {count: "
-         "bigint}]\n"
-         "20:33 \"over\" is missing in \"window\": write for example over: [2 hours, 7 days]\n"},
-        {"type: double", "window: {functions: [avgg, percentile, count(1)], over: [2 hours]}",
-         "20:46 there is no aggregate function \"avgg\"; did you mean \"avg\"?\n"
-         "20:52 percentile needs a part from 0 to 1 in brackets, as in percentile(0.9)\n"
-         "20:64 count takes no parameter: leave out \"(1)\"\n"},
-        {"type: double", "window: {functions: [], over: [5 mins, 0 seconds, 1 month, 5 events]}",
-         "20:45 \"functions\" needs at least one function\n"
-         "20:56 window \"5 mins\": the unit must be second, minute, hour, day, week or year\n"
-         "20:64 window \"0 seconds\": it is empty: the number must be at least 1\n"
-         "20:75 window \"1 month\": months differ in length: say it in days or weeks\n"
-         "20:84 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"},
-        {"type: double", "window: {functions: [avg], over: [2 hours, 0 events], mode: row_windows}",
-         "20:59 window \"2 hours\": row windows are counted in events, as in \"5 events\"\n"
-         "20:68 window \"0 events\": it is empty: the number must be at least 1\n"},
-        {"type: double", "window: {functions: [avg], over: [1 day], mode: rolling_windows}",
-         "20:73 \"mode\" cannot be \"rolling_windows\": it must be fixed_windows or row_windows; "
-         "did "
-         "you mean \"row_windows\"?\n"},
-        {"type: double", "window: {functions: [avg], over: [1 day], order_by: x}",
-         "20:77 \"order_by\" is for row_windows: fixed_windows are spans of the timestamp\n"},
-        {"type: double",
-         "window: {functions: [[avg], {avg: double, min: double}, {max: doubl}, ~, {sum: }], over: "
-         "1 day}",
-         "20:46 an item of \"functions\" must be a function's name, such as avg, or one name and "
-         "the "
-         "type of its values, such as {count: bigint}\n"
-         "20:53 an item of \"functions\" must be a function's name, such as avg, or one name and "
-         "the "
-         "type of its values, such as {count: bigint}\n"
-         "20:87 \"type\" cannot be \"doubl\": " TYPES "; did you mean \"double\"?\n"
-         "20:95 an item of \"functions\" must be a function's name, such as avg, or one name and "
-         "the "
-         "type of its values, such as {count: bigint}\n"
-         "20:104 \"type\" cannot be \"\": " TYPES "\n"},
-        {LATE, LATE ", " AVG,
-         "21:43 a windowed or aggregated feature is computed of a column: make a feature of the "
-         "expression first, and name it here as \"from\"\n"},
-        {"type: double", "type: double, filter: a > 1",
-         "20:47 \"filter\" is for features with \"window\" or \"aggregate\": filter rows in the "
-         "query, or write a case expression as \"sql\"\n"},
-        {"type: double", "aggregate: {functions: avg}",
-         "20:7 feature \"dep_delay\": \"aggregate\" needs an aggregated feature set: write "
-         "\"aggregated: {}\" beside \"keys\", or use \"window\"\n"},
-        {"type: double", "aggregate: {functions: avg}, " AVG,
-         "20:7 \"window\" and \"aggregate\" exclude each other: \"window\" looks back from each "
-         "row, "
-         "\"aggregate\" belongs into an aggregated feature set\n"},
-        {"  features:\n    - " DELAY,
-         "  aggregated: {windows: {over: [3 dayz], slide: 5 events}}\n  features:\n    - {name: "
-         "dep_delay, aggregate: {functions: avg}}",
-         "19:33 window \"3 dayz\": the unit must be second, minute, hour, day, week or year\n"
-         "19:49 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"
-         "22:7 feature \"is_late\" needs \"aggregate\": the rows of an aggregated feature set are "
-         "groups\n"},
-        {"  features:\n    - " DELAY,
-         "  aggregated: {pivot: {column: x}, distinct: {}}\n  features:\n    - {name: "
-         "dep_delay, " AVG "}",
-         "19:23 \"values\" is missing in \"pivot\": write for example values: [paid, refunded]\n"
-         "19:46 \"subset\" is missing in \"distinct\": write for example subset: [order_id]\n"
-         "21:7 feature \"dep_delay\": \"window\" looks back from each row, and an aggregated "
-         "feature "
-         "set has groups: use \"aggregate\", and \"windows\" in \"aggregated\"\n"
-         "22:7 feature \"is_late\" needs \"aggregate\": the rows of an aggregated feature set are "
-         "groups\n"},
-        {"{from: sched_dep}", "{lateness: 0 seconds, max_future: 0 seconds, late: never}",
-         "18:48 \"max_future\" cannot be \"0 seconds\": it must be from 1 us to 36500 days\n"
-         "18:65 \"late\" cannot be \"never\": it must be dead_letter, drop or update\n"},
-        {"  entity: airport", "  deduplicate: {on: id}\n  refresh: sometimes",
-         "15:16 \"within\" is missing in \"deduplicate\": write for example within: 1 hour\n"
-         "16:12 \"refresh\" cannot be \"sometimes\": it must be never or on_expiry\n"},
-        {"version: 1", "version: 1\ncheckpoint: {interval: 0 ms}\nstate: {memory: 1 kB}",
-         "2:24 \"interval\" cannot be \"0 ms\": it must be from 1 ms to 36500 days\n"
-         "3:17 \"memory\" cannot be \"1 kB\": it must be at least 1 MiB\n"},
-    };
-    assert_mistakes(mistakes, sizeof mistakes / sizeof mistakes[0]);
+    assert_mistakes(window_mistakes, sizeof window_mistakes / sizeof window_mistakes[0]);
 }
 
 static void windowed_features_have_no_column_of_their_own_name(void **state)
@@ -848,97 +849,6 @@ static void long_paths_keep_line_and_column(void **state)
     assert_string_equal(place_text(&at, text, sizeof text), "feature_set.keys[0]");
 }
 
-/* ---- files ---------------------------------------------------------------------------------- */
-
-static freshet_code read_file(const char *path, freshet_declaration **out, freshet_error *err)
-{
-    return declaration_read_file(path, &fake_registry, NULL, NULL, out, err);
-}
-
-static void write_file(const char *path, const char *text, size_t length)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, length), (ssize_t)length);
-    close(fd);
-}
-
-static void files(void **state)
-{
-    (void)state;
-    char folder[] = "/tmp/freshet-declaration-XXXXXX";
-    assert_non_null(mkdtemp(folder));
-    char path[100];
-    snprintf(path, sizeof path, "%s/d.yaml", folder);
-    freshet_declaration *handle = NULL;
-    freshet_error err = {0};
-
-    assert_int_equal(read_file(path, &handle, &err), FRESHET_FAILED);
-    assert_non_null(strstr(err.text, "cannot open the declaration"));
-    assert_non_null(strstr(err.text, "No such file or directory"));
-    assert_int_equal(read_file(folder, &handle, &err), FRESHET_BAD_DECLARATION);
-    assert_non_null(strstr(err.text, "is a folder: name the file of the declaration in it"));
-
-    write_file(path, sound, strlen(sound));
-    assert_int_equal(read_file(path, &handle, &err), FRESHET_OK);
-    const declaration *read = declaration_of(handle);
-    assert_string_equal(read->folder, folder);
-    arena *arena = arena_open();
-    char expected[100];
-    snprintf(expected, sizeof expected, "%s/data/x", folder);
-    assert_string_equal(declaration_path(read, arena, "data/x"), expected);
-    assert_string_equal(declaration_path(read, arena, "/data/x"), "/data/x");
-    arena_close(arena);
-    freshet_declaration_close(handle);
-
-    handle = NULL;
-    write_file(path, "", 0);
-    assert_int_equal(read_file(path, &handle, &err), FRESHET_BAD_DECLARATION);
-    assert_string_equal(
-        err.text, "the declaration is empty: it begins with \"version: 1\" and \"pipeline: NAME\"");
-    assert_null(handle);
-    unlink(path);
-    rmdir(folder);
-}
-
-static ssize_t failing_read(int fd, void *into, size_t size)
-{
-    (void)fd, (void)into, (void)size;
-    errno = EIO;
-    return -1;
-}
-
-static int interruptions;
-
-static ssize_t interrupted_read(int fd, void *into, size_t size)
-{
-    if (interruptions++ % 2 == 0) {
-        errno = EINTR;
-        return -1;
-    }
-    return read(fd, into, size > 10 ? 10 : size);
-}
-
-static void reading_that_fails(void **state)
-{
-    (void)state;
-    char path[] = "/tmp/freshet-declaration-XXXXXX";
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    close(fd);
-    write_file(path, sound, strlen(sound));
-    freshet_declaration *handle = NULL;
-    freshet_error err = {0};
-    os.read = failing_read;
-    assert_int_equal(read_file(path, &handle, &err), FRESHET_FAILED);
-    assert_non_null(strstr(err.text, "cannot read the declaration"));
-    os.read = interrupted_read;
-    assert_int_equal(read_file(path, &handle, &err), FRESHET_OK);
-    os_restore();
-    freshet_declaration_close(handle);
-    unlink(path);
-}
-
 static void sizes_of_texts(void **state)
 {
     (void)state;
@@ -995,8 +905,6 @@ int main(void)
         cmocka_unit_test(problems_are_sorted_and_limited),
         cmocka_unit_test(the_first_problem_is_the_error),
         cmocka_unit_test(long_paths_keep_line_and_column),
-        cmocka_unit_test(files),
-        cmocka_unit_test(reading_that_fails),
         cmocka_unit_test(sizes_of_texts),
         cmocka_unit_test(handles_of_nothing),
     };

@@ -1,4 +1,5 @@
 /* due_heap_test.c - what is due, against a list that is searched. */
+#include "base/random_testing.h"
 #include "keyed/due_heap.h"
 
 #include <setjmp.h>
@@ -9,14 +10,6 @@
 
 #define STEPS 20000
 #define LIST_MAX 400u
-
-static uint64_t random_state = 7;
-
-static uint32_t below(uint32_t n)
-{
-    random_state = random_state * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    return (uint32_t)(random_state >> 33) % n;
-}
 
 /* The place of the earliest of the list, of equal times that with the smallest item. */
 static uint32_t earliest(const due *list, uint32_t n)
@@ -37,9 +30,9 @@ static void comes_as_from_a_list(void **state)
     due list[LIST_MAX];
     uint32_t n = 0;
     for (int step = 0; step < STEPS; step++) {
-        const int64_t now = (int64_t)below(60) - 30;
-        if (n < LIST_MAX && below(100) < (step / 2000 % 2 == 0 ? 60u : 40u)) {
-            list[n] = (due){(int64_t)below(60) - 30, below(1000)};
+        const int64_t now = (int64_t)random_below(60) - 30;
+        if (n < LIST_MAX && random_below(100) < (step / 2000 % 2 == 0 ? 60u : 40u)) {
+            list[n] = (due){(int64_t)random_below(60) - 30, random_below(1000)};
             assert_true(due_heap_push(&heap, &counted, list[n].at, list[n].item));
             n++;
         } else if (n > 0) {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory_testing.h"
 #include "writers/debug/query_result.h"
 
 /* A maker that gives one batch in pieces of `piece_rows`, then END, or fails after `fail_after`
@@ -24,8 +25,6 @@ typedef struct made_result {
     int fail_after;
     int *closed;
 } made_result;
-
-static arena *memory;
 
 static freshet_code made_next(freshet_result *base, freshet_error *err)
 {
@@ -337,20 +336,6 @@ static void test_unknown_format(void **state)
     assert_int_equal(freshet_result_print(&made->base, (freshet_format)9, collect, NULL, NULL),
                      FRESHET_USAGE);
     freshet_result_close(&made->base);
-}
-
-static int open_memory(void **state)
-{
-    (void)state;
-    memory = arena_open();
-    return memory == NULL;
-}
-
-static int close_memory(void **state)
-{
-    (void)state;
-    arena_close(memory);
-    return 0;
 }
 
 int main(void)

@@ -32,61 +32,8 @@
 #include <strings.h>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "functions/functions.h"
-#include "source/query_tree.h"
-
-/* A name in a FROM clause. */
-typedef struct item {
-    const struct item *next; /* in the same FROM */
-    const struct item *all;  /* in the whole query */
-    const char *alias;
-    int64_t reader; /* -1: a CTE, subquery or function */
-    bool carries;
-} item;
-
-typedef struct cte {
-    const struct cte *outer;
-    const char *name;
-    const item *carrier; /* NULL: does not carry */
-} cte;
-
-/* A name that may be a column's, or that of a whole row. */
-typedef struct mention {
-    const struct mention *next;
-    const char *name;
-    bool is_alone;
-} mention;
-
-/* One of DuckDB's that aggregates; or else one whose result depends on more than its arguments. */
-typedef struct function {
-    const char *name;
-    bool is_aggregate;
-} function;
-
-typedef struct planner {
-    arena *arena;
-    const plan_reader *readers;
-    uint32_t n_readers;
-    const bool *drives;
-    bool is_stream;
-    function *functions; /* sorted by name */
-    uint32_t n_functions;
-    plan_report_fn *report;
-    void *context;
-    bool is_quiet; /* the problems have been reported */
-    uint32_t n_problems;
-    uint32_t n_refusals;
-    plan *out;
-    yyjson_mut_doc *document;
-    const item *items;
-    const mention *mentions;
-    bool no_memory;
-} planner;
-
-static const item *walk_query(planner *planner, node *query, const cte *ctes, uint32_t depth);
-static void walk_expressions(planner *planner, node *any, const cte *ctes, const item *carrier,
-                             uint32_t depth);
+#include "source/query_planner.h"
 
 /* ---- reporting ---- */
 
@@ -99,8 +46,8 @@ static void query_report(planner *planner, int64_t position, const char *format,
 }
 
 /* Never possible: a table that is not there, or what DuckDB itself would not find. */
-static void __attribute__((format(printf, 3, 4)))
-complain_of_name(planner *planner, int64_t position, const char *format, ...)
+void __attribute__((format(printf, 3, 4)))
+query_complain_of_name(planner *planner, int64_t position, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -111,8 +58,8 @@ complain_of_name(planner *planner, int64_t position, const char *format, ...)
 }
 
 /* Never possible. */
-static void __attribute__((format(printf, 3, 4)))
-complain(planner *planner, int64_t position, const char *format, ...)
+void __attribute__((format(printf, 3, 4)))
+query_complain(planner *planner, int64_t position, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -122,8 +69,8 @@ complain(planner *planner, int64_t position, const char *format, ...)
 }
 
 /* Not possible row by row. */
-static void __attribute__((format(printf, 3, 4)))
-refuse(planner *planner, int64_t position, const char *format, ...)
+void __attribute__((format(printf, 3, 4)))
+query_refuse(planner *planner, int64_t position, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -133,17 +80,17 @@ refuse(planner *planner, int64_t position, const char *format, ...)
     va_end(args);
 }
 
-static bool too_deep(planner *planner, uint32_t depth)
+bool query_too_deep(planner *planner, uint32_t depth)
 {
     if (depth <= PLAN_DEPTH_MAX)
         return false;
-    complain(planner, -1, "the query is nested more than %d deep", PLAN_DEPTH_MAX);
+    query_complain(planner, -1, "the query is nested more than %d deep", PLAN_DEPTH_MAX);
     return true;
 }
 
 /* ---- changing the tree ---- */
 
-static void query_put_text(planner *planner, node *object, const char *key, const char *text)
+void query_put_text(planner *planner, node *object, const char *key, const char *text)
 {
     node *name = yyjson_mut_str(planner->document, key);
     node *value = yyjson_mut_strcpy(planner->document, text);
@@ -153,7 +100,7 @@ static void query_put_text(planner *planner, node *object, const char *key, cons
 
 /* ---- names ---- */
 
-static bool query_is_one_of(const char *name, const char *const *names)
+bool query_is_one_of(const char *name, const char *const *names)
 {
     for (; *names != NULL; names++) {
         if (strcasecmp(name, *names) == 0)
@@ -162,7 +109,7 @@ static bool query_is_one_of(const char *name, const char *const *names)
     return false;
 }
 
-static int64_t find_reader(const planner *planner, const char *name)
+int64_t query_find_reader(const planner *planner, const char *name)
 {
     for (uint32_t i = 0; i < planner->n_readers; i++) {
         if (strcasecmp(planner->readers[i].id, name) == 0)
@@ -171,7 +118,7 @@ static int64_t find_reader(const planner *planner, const char *name)
     return -1;
 }
 
-static bool is_column(const planner *planner, const char *name)
+static bool query_is_column(const planner *planner, const char *name)
 {
     for (uint32_t i = 0; i < planner->n_readers; i++) {
         if (schema_find(planner->readers[i].schema, name) >= 0)
@@ -180,7 +127,7 @@ static bool is_column(const planner *planner, const char *name)
     return false;
 }
 
-static void use_column(planner *planner, const char *name)
+static void query_use_column(planner *planner, const char *name)
 {
     for (uint32_t i = 0; i < planner->n_readers; i++) {
         int64_t column = schema_find(planner->readers[i].schema, name);
@@ -189,19 +136,19 @@ static void use_column(planner *planner, const char *name)
     }
 }
 
-static void use_all(planner *planner, int64_t reader)
+void query_use_all(planner *planner, int64_t reader)
 {
     for (uint32_t i = 0; reader >= 0 && i < planner->readers[reader].schema->n_fields; i++)
         planner->out->columns[reader][i] = true;
 }
 
-static void use_everything(planner *planner)
+void query_use_everything(planner *planner)
 {
     for (uint32_t i = 0; i < planner->n_readers; i++)
-        use_all(planner, i);
+        query_use_all(planner, i);
 }
 
-static void add_mention(planner *planner, const char *name, bool is_alone)
+void query_add_mention(planner *planner, const char *name, bool is_alone)
 {
     mention *new = arena_alloc(planner->arena, sizeof *new);
     if (new == NULL) {
@@ -217,254 +164,11 @@ static void add_mention(planner *planner, const char *name, bool is_alone)
 static void use_mentioned(planner *planner)
 {
     for (const mention *mention = planner->mentions; mention != NULL; mention = mention->next) {
-        use_column(planner, mention->name);
+        query_use_column(planner, mention->name);
         for (const item *item = planner->items; mention->is_alone && item != NULL; item = item->all)
             if (strcasecmp(item->alias, mention->name) == 0)
-                use_all(planner, item->reader);
+                query_use_all(planner, item->reader);
     }
-}
-
-/* ---- the FROM clause ---- */
-
-/* What one table reference is: its names, and which of them carries (NULL: none). */
-typedef struct from {
-    const item *items;
-    const item *carrier;
-} from;
-
-static from one_item(planner *planner, const char *alias, int64_t reader, bool carries)
-{
-    item *new = arena_alloc(planner->arena, sizeof *new);
-    if (new == NULL) {
-        planner->no_memory = true;
-        return (from){NULL, NULL};
-    }
-    *new = (item){.all = planner->items, .alias = alias, .reader = reader, .carries = carries};
-    planner->items = new;
-    return (from){new, carries ? new : NULL};
-}
-
-/* The reader behind a CTE or subquery, for messages. */
-static from named_after(from from, const item *inner)
-{
-    if (from.carrier != NULL && inner->reader >= 0)
-        from.carrier = inner;
-    return from;
-}
-
-static const char *stream_name(const planner *planner, const item *carrier)
-{
-    return carrier->reader >= 0 ? planner->readers[carrier->reader].id : carrier->alias;
-}
-
-static void refuse_sample(planner *planner, node *object, const item *carrier, int64_t position)
-{
-    if (carrier != NULL && !yyjson_mut_is_null(yyjson_mut_obj_get(object, "sample")))
-        refuse(planner, position,
-               "a sample of the stream \"%s\" is not possible: a replay would choose other rows; "
-               "choose by a value instead, as in WHERE hash(key) %% 10 = 0",
-               stream_name(planner, carrier));
-}
-
-static void complain_of_table(planner *planner, node *table, const char *name)
-{
-    const char **ids = arena_zero(planner->arena, planner->n_readers, sizeof *ids);
-    if (ids == NULL) {
-        planner->no_memory = true;
-        return;
-    }
-    for (uint32_t i = 0; i < planner->n_readers; i++)
-        ids[i] = planner->readers[i].id;
-    const char *nearest = text_nearest(name, ids, planner->n_readers);
-    int64_t position = tree_position(table);
-    if (strpbrk(name, "./:*?") != NULL)
-        complain_of_name(
-            planner, position,
-            "the query cannot read the file \"%s\" by itself: declare a reader for it and "
-            "name its id here",
-            name);
-    else if (nearest != NULL)
-        complain_of_name(planner, position, "there is no reader \"%s\"; did you mean \"%s\"?", name,
-                         nearest);
-    else
-        complain_of_name(planner, position,
-                         "there is no reader \"%s\": the query can read the source's readers only",
-                         name);
-}
-
-static from walk_table(planner *planner, node *table, const cte *ctes)
-{
-    const char *name = tree_text(table, "table_name"), *alias = tree_text(table, "alias");
-    bool is_bare =
-        *tree_text(table, "schema_name") == '\0' && *tree_text(table, "catalog_name") == '\0';
-    if (*alias == '\0')
-        alias = name;
-    for (const cte *known = ctes; is_bare && known != NULL; known = known->outer) {
-        if (strcasecmp(known->name, name) == 0)
-            return named_after(one_item(planner, alias, -1, known->carrier != NULL),
-                               known->carrier);
-    }
-    int64_t reader = is_bare ? find_reader(planner, name) : -1;
-    if (reader < 0) {
-        if (is_bare)
-            complain_of_table(planner, table, name);
-        else
-            complain_of_name(
-                planner, tree_position(table),
-                "\"%s\" has a schema in front: the query can read the source's readers only, "
-                "by their ids",
-                name);
-        return one_item(planner, alias, -1, false);
-    }
-    const plan_reader *known = &planner->readers[reader];
-    query_put_text(planner, table, "alias", alias);
-    query_put_text(planner, table, "table_name",
-                   planner->drives[reader] ? known->driving : known->table);
-    planner->out->is_used[reader] = true;
-    if (!tree_is_empty(yyjson_mut_obj_get(table, "column_name_alias")))
-        use_all(planner, reader);
-    return one_item(planner, alias, reader, planner->drives[reader]);
-}
-
-/* The two sides of a join in the words of the refusal, or NULL where the join can be followed. */
-static const char *lost_side(const char *type, bool left_carries)
-{
-    bool is_left = strcmp(type, "LEFT") == 0, is_right = strcmp(type, "RIGHT") == 0;
-    if (strcmp(type, "FULL") == 0 || strcmp(type, "OUTER") == 0)
-        return "a FULL JOIN";
-    if (left_carries)
-        return is_right ? "the left side of a RIGHT JOIN" : NULL;
-    if (is_left)
-        return "the right side of a LEFT JOIN";
-    if (strcmp(type, "SEMI") == 0)
-        return "the right side of a SEMI JOIN";
-    return strcmp(type, "ANTI") == 0 ? "the right side of an ANTI JOIN" : NULL;
-}
-
-static void check_join(planner *planner, node *join, const item *left, const item *right)
-{
-    int64_t position = tree_position(join);
-    if (position < 0)
-        position = tree_first_position(yyjson_mut_obj_get(join, "right"), 0);
-    const char *kind = tree_text(join, "ref_type");
-    if (left != NULL && right != NULL) {
-        refuse(
-            planner, position,
-            "a join of two streams (\"%s\" and \"%s\") is not possible: any row might still find "
-            "its partner, so all of both would have to be kept for ever; make one of them a "
-            "reader without stream: true, or put their rows together by UNION ALL",
-            stream_name(planner, left), stream_name(planner, right));
-        return;
-    }
-    const item *carrier = left != NULL ? left : right;
-    if (carrier == NULL)
-        return;
-    const char *side = lost_side(tree_text(join, "join_type"), left != NULL);
-    if (strcmp(kind, "POSITIONAL") == 0)
-        refuse(planner, position,
-               "a POSITIONAL JOIN with the stream \"%s\" is not possible: its rows have no fixed "
-               "numbers; join on a column",
-               stream_name(planner, carrier));
-    else if (strcmp(kind, "ASOF") == 0 && left == NULL)
-        refuse(
-            planner, position,
-            "the stream \"%s\" cannot be the right side of an ASOF JOIN: a later row might match "
-            "better; put the stream on the left",
-            stream_name(planner, carrier));
-    else if (side != NULL)
-        refuse(
-            planner, position,
-            "the stream \"%s\" cannot be on %s: whether the other side's row has a match is only "
-            "known after the stream's last row; put the stream on the left of a LEFT JOIN",
-            stream_name(planner, carrier), side);
-}
-
-static const item *append(const item *first, const item *second)
-{
-    if (first == NULL)
-        return second;
-    item *last = (item *)first;
-    while (last->next != NULL)
-        last = (item *)last->next;
-    last->next = second;
-    return first;
-}
-
-static from walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth);
-
-static from walk_join(planner *planner, node *join, const cte *ctes, uint32_t depth)
-{
-    from left = walk_from(planner, yyjson_mut_obj_get(join, "left"), ctes, depth + 1);
-    from right = walk_from(planner, yyjson_mut_obj_get(join, "right"), ctes, depth + 1);
-    check_join(planner, join, left.carrier, right.carrier);
-    const item *carrier = left.carrier != NULL ? left.carrier : right.carrier;
-    walk_expressions(planner, yyjson_mut_obj_get(join, "condition"), ctes, carrier, depth + 1);
-    size_t index, n;
-    node *column;
-    yyjson_mut_arr_foreach(yyjson_mut_obj_get(join, "using_columns"), index, n, column)
-    {
-        if (yyjson_mut_is_str(column))
-            add_mention(planner, yyjson_mut_get_str(column), false);
-    }
-    if (strcmp(tree_text(join, "ref_type"), "NATURAL") == 0)
-        use_everything(planner);
-    return (from){append(left.items, right.items), carrier};
-}
-
-static from walk_function(planner *planner, node *reference, const cte *ctes, uint32_t depth)
-{
-    static const char *const harmless[] = {"unnest",    "range",     "generate_series",
-                                           "json_each", "json_tree", NULL};
-    node *function = yyjson_mut_obj_get(reference, "function");
-    const char *name = tree_text(function, "function_name"), *alias = tree_text(reference, "alias");
-    if (!query_is_one_of(name, harmless))
-        complain_of_name(
-            planner, tree_position(reference),
-            "the query cannot use the table function %s(): declare a reader instead and name "
-            "its id here (unnest, range, generate_series and json_each are possible)",
-            name);
-    walk_expressions(planner, yyjson_mut_obj_get(function, "children"), ctes, NULL, depth + 1);
-    return one_item(planner, *alias == '\0' ? name : alias, -1, false);
-}
-
-static from walk_subquery(planner *planner, node *reference, const cte *ctes, uint32_t depth)
-{
-    node *query = yyjson_mut_obj_get(yyjson_mut_obj_get(reference, "subquery"), "node");
-    const item *carrier = walk_query(planner, query, ctes, depth + 1);
-    return named_after(one_item(planner, tree_text(reference, "alias"), -1, carrier != NULL),
-                       carrier);
-}
-
-static from walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth)
-{
-    from from = {NULL, NULL};
-    if (too_deep(planner, depth) || tree_is(reference, "EMPTY"))
-        return from;
-    if (tree_is(reference, "BASE_TABLE")) {
-        from = walk_table(planner, reference, ctes);
-    } else if (tree_is(reference, "SUBQUERY")) {
-        from = walk_subquery(planner, reference, ctes, depth);
-    } else if (tree_is(reference, "JOIN")) {
-        from = walk_join(planner, reference, ctes, depth);
-    } else if (tree_is(reference, "TABLE_FUNCTION")) {
-        from = walk_function(planner, reference, ctes, depth);
-    } else if (tree_is(reference, "EXPRESSION_LIST")) {
-        walk_expressions(planner, yyjson_mut_obj_get(reference, "values"), ctes, NULL, depth + 1);
-        from = one_item(planner, tree_text(reference, "alias"), -1, false);
-    } else if (tree_is(reference, "PIVOT")) {
-        from = walk_from(planner, yyjson_mut_obj_get(reference, "source"), ctes, depth + 1);
-        use_everything(planner);
-        if (from.carrier != NULL)
-            refuse(planner, tree_position(reference),
-                   "PIVOT and UNPIVOT of the stream \"%s\" are not possible: write the columns as "
-                   "CASE expressions, or use a feature of the feature set",
-                   stream_name(planner, from.carrier));
-    } else {
-        complain(planner, tree_position(reference),
-                 "DESCRIBE, SUMMARIZE and SHOW are not possible in the query");
-    }
-    refuse_sample(planner, reference, from.carrier, tree_position(reference));
-    return from;
 }
 
 /* ---- expressions ---- */
@@ -501,15 +205,17 @@ static void check_function(planner *planner, node *function, const item *carrier
                     (strcasecmp(name, "age") == 0 &&
                      yyjson_mut_get_len(yyjson_mut_obj_get(function, "children")) == 1);
     if (is_clock && planner->is_stream)
-        complain(planner, position,
-                 "%s() is not possible on a stream: a replay would give another value; use the "
-                 "event's own time, or compute it where the feature is read",
-                 name);
+        query_complain(
+            planner, position,
+            "%s() is not possible on a stream: a replay would give another value; use the "
+            "event's own time, or compute it where the feature is read",
+            name);
     if (carrier != NULL && is_aggregate(planner, name))
-        refuse(planner, position,
-               "%s() over the stream \"%s\" is not possible: an aggregate needs all rows, and a "
-               "stream has no last one; use a windowed feature of the feature set",
-               strcmp(name, "count_star") == 0 ? "count" : name, stream_name(planner, carrier));
+        query_refuse(
+            planner, position,
+            "%s() over the stream \"%s\" is not possible: an aggregate needs all rows, and a "
+            "stream has no last one; use a windowed feature of the feature set",
+            strcmp(name, "count_star") == 0 ? "count" : name, query_stream_name(planner, carrier));
 }
 
 /* current_date and its like come as columns; a real column of that name has precedence. */
@@ -523,29 +229,29 @@ static void check_column(planner *planner, node *column)
     yyjson_mut_arr_foreach(names, index, n, name)
     {
         if (yyjson_mut_is_str(name))
-            add_mention(planner, yyjson_mut_get_str(name), n == 1);
+            query_add_mention(planner, yyjson_mut_get_str(name), n == 1);
     }
     const char *first = yyjson_mut_get_str(yyjson_mut_arr_get_first(names));
     if (planner->is_stream && first != NULL && yyjson_mut_arr_size(names) == 1 &&
-        query_is_one_of(first, clocks) && !is_column(planner, first) &&
+        query_is_one_of(first, clocks) && !query_is_column(planner, first) &&
         !tree_has_alias(yyjson_mut_doc_get_root(planner->document), first, 0))
-        complain(planner, tree_position(column),
-                 "%s is not possible on a stream: a replay would give another value; use the "
-                 "event's own time, or compute it where the feature is read",
-                 first);
+        query_complain(planner, tree_position(column),
+                       "%s is not possible on a stream: a replay would give another value; use the "
+                       "event's own time, or compute it where the feature is read",
+                       first);
 }
 
 /* A subquery inside an expression. */
 static void walk_nested_query(planner *planner, node *expression, const cte *ctes, uint32_t depth)
 {
     node *query = yyjson_mut_obj_get(yyjson_mut_obj_get(expression, "subquery"), "node");
-    const item *carrier = walk_query(planner, query, ctes, depth + 1);
+    const item *carrier = query_walk(planner, query, ctes, depth + 1);
     if (carrier != NULL)
-        refuse(
+        query_refuse(
             planner, tree_position(expression),
             "the stream \"%s\" cannot be read inside an expression: the answer would change with "
             "every row that comes; join with a reader without stream: true instead",
-            stream_name(planner, carrier));
+            query_stream_name(planner, carrier));
 }
 
 static void check_expression(planner *planner, node *object, const cte *ctes, const item *carrier,
@@ -558,30 +264,31 @@ static void check_expression(planner *planner, node *object, const cte *ctes, co
     else if (tree_has_class(object, "SUBQUERY"))
         walk_nested_query(planner, object, ctes, depth);
     else if (tree_has_class(object, "WINDOW") && carrier != NULL)
-        refuse(planner, tree_position(object),
-               "%s() OVER the stream \"%s\" is not possible: a window function looks at rows that "
-               "have not come yet, or are gone; use a windowed feature of the feature set",
-               tree_text(object, "function_name"), stream_name(planner, carrier));
+        query_refuse(
+            planner, tree_position(object),
+            "%s() OVER the stream \"%s\" is not possible: a window function looks at rows that "
+            "have not come yet, or are gone; use a windowed feature of the feature set",
+            tree_text(object, "function_name"), query_stream_name(planner, carrier));
 }
 
 /* All expressions in any part of the tree that holds no table reference. */
-static void walk_expressions(planner *planner, node *any, const cte *ctes, const item *carrier,
-                             uint32_t depth)
+void query_walk_expressions(planner *planner, node *any, const cte *ctes, const item *carrier,
+                            uint32_t depth)
 {
-    if (any == NULL || !yyjson_mut_is_ctn(any) || too_deep(planner, depth))
+    if (any == NULL || !yyjson_mut_is_ctn(any) || query_too_deep(planner, depth))
         return;
     size_t index, n;
     node *key, *value;
     if (yyjson_mut_is_arr(any)) {
         yyjson_mut_arr_foreach(any, index, n, value)
-            walk_expressions(planner, value, ctes, carrier, depth + 1);
+            query_walk_expressions(planner, value, ctes, carrier, depth + 1);
         return;
     }
     check_expression(planner, any, ctes, carrier, depth);
     yyjson_mut_obj_foreach(any, index, n, key, value)
     {
         if (strcmp(yyjson_mut_get_str(key), "subquery") != 0)
-            walk_expressions(planner, value, ctes, carrier, depth + 1);
+            query_walk_expressions(planner, value, ctes, carrier, depth + 1);
     }
 }
 
@@ -601,11 +308,11 @@ static void fix_star(planner *planner, node *star, const item *items, bool carri
     for (const item *item = items; item != NULL; item = item->next) {
         if (!is_all && strcasecmp(item->alias, relation) != 0)
             continue;
-        use_all(planner, item->reader);
+        query_use_all(planner, item->reader);
         has_hidden |= item->carries;
     }
     if (!is_all) /* or all fields of a struct */
-        add_mention(planner, relation, false);
+        query_add_mention(planner, relation, false);
     if (has_hidden && carries)
         exclude_hidden(planner, star);
 }
@@ -653,27 +360,30 @@ static void check_modifiers(planner *planner, node *query, const item *carrier)
 {
     size_t index, n;
     node *modifier;
-    const char *stream = stream_name(planner, carrier);
+    const char *stream = query_stream_name(planner, carrier);
     yyjson_mut_arr_foreach(yyjson_mut_obj_get(query, "modifiers"), index, n, modifier)
     {
         int64_t position = tree_first_position(modifier, 0);
         if (tree_is(modifier, "DISTINCT_MODIFIER"))
-            refuse(planner,
-                   position >= 0 ? position
-                                 : tree_first_position(yyjson_mut_obj_get(query, "select_list"), 0),
-                   "DISTINCT over the stream \"%s\" is not possible: every row would have to be "
-                   "remembered for ever; the feature set gives the newest row of each key anyway",
-                   stream);
+            query_refuse(
+                planner,
+                position >= 0 ? position
+                              : tree_first_position(yyjson_mut_obj_get(query, "select_list"), 0),
+                "DISTINCT over the stream \"%s\" is not possible: every row would have to be "
+                "remembered for ever; the feature set gives the newest row of each key anyway",
+                stream);
         else if (tree_is(modifier, "ORDER_MODIFIER"))
-            refuse(planner, position,
-                   "ORDER BY over the stream \"%s\" is not possible: there is no last row to wait "
-                   "for; the rows keep the order in which they are read",
-                   stream);
+            query_refuse(
+                planner, position,
+                "ORDER BY over the stream \"%s\" is not possible: there is no last row to wait "
+                "for; the rows keep the order in which they are read",
+                stream);
         else
-            refuse(planner, position,
-                   "LIMIT over the stream \"%s\" is not possible: it would count the rows of each "
-                   "micro-batch anew; choose rows by WHERE",
-                   stream);
+            query_refuse(
+                planner, position,
+                "LIMIT over the stream \"%s\" is not possible: it would count the rows of each "
+                "micro-batch anew; choose rows by WHERE",
+                stream);
     }
 }
 
@@ -682,23 +392,26 @@ static void check_groups(planner *planner, node *select, const item *carrier)
     node *groups = yyjson_mut_obj_get(select, "group_expressions");
     node *having = yyjson_mut_obj_get(select, "having");
     node *qualify = yyjson_mut_obj_get(select, "qualify");
-    const char *stream = stream_name(planner, carrier);
+    const char *stream = query_stream_name(planner, carrier);
     if (!tree_is_empty(groups) ||
         strcmp(tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0)
-        refuse(planner, tree_first_position(groups, 0),
-               "GROUP BY over the stream \"%s\" is not possible: no group would ever be complete; "
-               "use a windowed feature of the feature set",
-               stream);
+        query_refuse(
+            planner, tree_first_position(groups, 0),
+            "GROUP BY over the stream \"%s\" is not possible: no group would ever be complete; "
+            "use a windowed feature of the feature set",
+            stream);
     if (yyjson_mut_is_obj(having))
-        refuse(planner, tree_first_position(having, 0),
-               "HAVING over the stream \"%s\" is not possible: no group would ever be complete; "
-               "choose rows by WHERE",
-               stream);
+        query_refuse(
+            planner, tree_first_position(having, 0),
+            "HAVING over the stream \"%s\" is not possible: no group would ever be complete; "
+            "choose rows by WHERE",
+            stream);
     if (yyjson_mut_is_obj(qualify))
-        refuse(planner, tree_first_position(qualify, 0),
-               "QUALIFY over the stream \"%s\" is not possible: a window function looks at rows "
-               "that have not come yet, or are gone; use a windowed feature of the feature set",
-               stream);
+        query_refuse(
+            planner, tree_first_position(qualify, 0),
+            "QUALIFY over the stream \"%s\" is not possible: a window function looks at rows "
+            "that have not come yet, or are gone; use a windowed feature of the feature set",
+            stream);
 }
 
 static const item *walk_select(planner *planner, node *select, const cte *ctes, uint32_t depth)
@@ -706,17 +419,17 @@ static const item *walk_select(planner *planner, node *select, const cte *ctes, 
     static const char *const parts[] = {"select_list", "where_clause", "group_expressions",
                                         "having",      "qualify",      "modifiers"};
     node *from_table = yyjson_mut_obj_get(select, "from_table");
-    from from = walk_from(planner, from_table, ctes, depth + 1);
+    from from = query_walk_from(planner, from_table, ctes, depth + 1);
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         node *part = yyjson_mut_obj_get(select, parts[i]);
-        walk_expressions(planner, part, ctes, from.carrier, depth + 1);
+        query_walk_expressions(planner, part, ctes, from.carrier, depth + 1);
         fix_stars(planner, part, from.items, from.carrier != NULL, depth + 1);
     }
     if (from.carrier == NULL)
         return NULL;
     check_groups(planner, select, from.carrier);
     check_modifiers(planner, select, from.carrier);
-    refuse_sample(planner, select, from.carrier, tree_first_position(from_table, 0));
+    query_refuse_sample(planner, select, from.carrier, tree_first_position(from_table, 0));
     add_hidden(planner, select);
     return from.carrier;
 }
@@ -724,10 +437,10 @@ static const item *walk_select(planner *planner, node *select, const cte *ctes, 
 static const item *walk_set_operation(planner *planner, node *set, const cte *ctes, uint32_t depth)
 {
     node *sides[] = {yyjson_mut_obj_get(set, "left"), yyjson_mut_obj_get(set, "right")};
-    const item *left = walk_query(planner, sides[0], ctes, depth + 1);
-    const item *right = walk_query(planner, sides[1], ctes, depth + 1);
+    const item *left = query_walk(planner, sides[0], ctes, depth + 1);
+    const item *right = query_walk(planner, sides[1], ctes, depth + 1);
     const item *carrier = left != NULL ? left : right;
-    walk_expressions(planner, yyjson_mut_obj_get(set, "modifiers"), ctes, carrier, depth + 1);
+    query_walk_expressions(planner, yyjson_mut_obj_get(set, "modifiers"), ctes, carrier, depth + 1);
     if (carrier == NULL)
         return NULL;
     const char *type = tree_text(set, "setop_type");
@@ -735,23 +448,23 @@ static const item *walk_set_operation(planner *planner, node *set, const cte *ct
     bool is_all = yyjson_mut_get_bool(yyjson_mut_obj_get(set, "setop_all"));
     int64_t position = tree_first_position(yyjson_mut_obj_get(sides[1], "select_list"), 0);
     if (!is_union)
-        refuse(
+        query_refuse(
             planner, position,
             "%s over the stream \"%s\" is not possible: every row would have to be remembered for "
             "ever; use a SEMI or ANTI JOIN with a reader without stream: true",
-            type, stream_name(planner, carrier));
+            type, query_stream_name(planner, carrier));
     else if (!is_all)
-        refuse(
+        query_refuse(
             planner, position,
             "UNION over the stream \"%s\" is not possible: to drop repeated rows, every row would "
             "have to be remembered for ever; use UNION ALL",
-            stream_name(planner, carrier));
+            query_stream_name(planner, carrier));
     else if (left == NULL || right == NULL)
-        refuse(
+        query_refuse(
             planner, tree_first_position(yyjson_mut_obj_get(sides[left != NULL], "select_list"), 0),
             "one side of UNION ALL reads the stream \"%s\", and this one reads no stream: its rows "
             "would come again with each micro-batch; make its reader stream: true",
-            stream_name(planner, carrier));
+            query_stream_name(planner, carrier));
     check_modifiers(planner, set, carrier);
     return carrier;
 }
@@ -759,15 +472,15 @@ static const item *walk_set_operation(planner *planner, node *set, const cte *ct
 static const item *walk_recursive(planner *planner, node *query, const cte *ctes, uint32_t depth)
 {
     const cte self = {ctes, tree_text(query, "cte_name"), NULL};
-    const item *left = walk_query(planner, yyjson_mut_obj_get(query, "left"), ctes, depth + 1);
-    const item *right = walk_query(planner, yyjson_mut_obj_get(query, "right"), &self, depth + 1);
+    const item *left = query_walk(planner, yyjson_mut_obj_get(query, "left"), ctes, depth + 1);
+    const item *right = query_walk(planner, yyjson_mut_obj_get(query, "right"), &self, depth + 1);
     const item *carrier = left != NULL ? left : right;
     if (carrier != NULL)
-        refuse(
+        query_refuse(
             planner, tree_first_position(query, 0),
             "WITH RECURSIVE over the stream \"%s\" is not possible: the recursion would never see "
             "all rows; use a reader without stream: true",
-            stream_name(planner, carrier));
+            query_stream_name(planner, carrier));
     return carrier;
 }
 
@@ -785,16 +498,16 @@ static const cte *walk_ctes(planner *planner, node *query, const cte *ctes, uint
             return ctes;
         }
         *new = (cte){ctes, tree_text(entry, "key"),
-                     walk_query(planner, tree_cte_body(entry), ctes, depth + 1)};
+                     query_walk(planner, tree_cte_body(entry), ctes, depth + 1)};
         ctes = new;
     }
     return ctes;
 }
 
 /* NULL, or the item that the query's rows come from. */
-static const item *walk_query(planner *planner, node *query, const cte *ctes, uint32_t depth)
+const item *query_walk(planner *planner, node *query, const cte *ctes, uint32_t depth)
 {
-    if (query == NULL || too_deep(planner, depth))
+    if (query == NULL || query_too_deep(planner, depth))
         return NULL;
     ctes = walk_ctes(planner, query, ctes, depth);
     if (tree_is(query, "SELECT_NODE"))
@@ -803,7 +516,8 @@ static const item *walk_query(planner *planner, node *query, const cte *ctes, ui
         return walk_set_operation(planner, query, ctes, depth);
     if (tree_is(query, "RECURSIVE_CTE_NODE"))
         return walk_recursive(planner, query, ctes, depth);
-    complain(planner, -1, "this form of query (%s) is not possible", tree_text(query, "type"));
+    query_complain(planner, -1, "this form of query (%s) is not possible",
+                   tree_text(query, "type"));
     return NULL;
 }
 
@@ -812,7 +526,7 @@ static const item *walk_query(planner *planner, node *query, const cte *ctes, ui
 static void note_driver(void *context, const char *table)
 {
     planner *planner = context;
-    int64_t reader = find_reader(planner, table);
+    int64_t reader = query_find_reader(planner, table);
     if (reader >= 0)
         planner->out->drives[reader] = true;
 }
@@ -881,14 +595,15 @@ static void complain_of_unread(planner *planner, const item *carrier)
     uint32_t n_problems = planner->n_problems;
     for (uint32_t i = 0; i < planner->n_readers; i++) {
         if (planner->readers[i].is_stream && !planner->out->is_used[i])
-            complain(planner, -1,
-                     "the reader \"%s\" is a stream, and the query does not read it: use it, or "
-                     "leave it out",
-                     planner->readers[i].id);
+            query_complain(
+                planner, -1,
+                "the reader \"%s\" is a stream, and the query does not read it: use it, or "
+                "leave it out",
+                planner->readers[i].id);
     }
     if (carrier == NULL && planner->n_problems == n_problems && planner->n_refusals == 0 &&
         planner->n_problems == 0)
-        complain(planner, -1, "the query reads a stream, but gives none of its rows");
+        query_complain(planner, -1, "the query reads a stream, but gives none of its rows");
 }
 
 /* One walk with these driving readers; true if the query runs row by row. */
@@ -905,7 +620,7 @@ static bool walk(planner *planner, yyjson_doc *tree, bool *drives)
         planner->no_memory = true;
         return false;
     }
-    const item *carrier = walk_query(planner, query, NULL, 1);
+    const item *carrier = query_walk(planner, query, NULL, 1);
     use_mentioned(planner);
     if (planner->is_stream && !planner->is_quiet)
         complain_of_unread(planner, carrier);

@@ -1,4 +1,5 @@
 /* window_test.c - reading windows, naming columns, making plans. */
+#include "base/memory_testing.h"
 #include "windows/window.h"
 
 #include <setjmp.h>
@@ -8,22 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static arena *memory;
-
-static int open_memory(void **state)
-{
-    (void)state;
-    memory = arena_open();
-    return memory == NULL;
-}
-
-static int close_memory(void **state)
-{
-    (void)state;
-    arena_close(memory);
-    return 0;
-}
 
 static void windows_are_read(void **state)
 {

@@ -1,4 +1,5 @@
 /* deduplicate_test.c - rows that repeat: against Butterfree's definition, done naively. */
+#include "base/random_testing.h"
 #include "features/operators/deduplicate.h"
 
 #include <math.h>
@@ -26,14 +27,6 @@ typedef struct row {
     uint32_t key, k2, x, s, list;
     int64_t time_us;
 } row;
-
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    return (uint32_t)(seed >> 33) % n;
-}
 
 static int set_up(void **state)
 {
@@ -163,7 +156,7 @@ static void random_rows_against_the_definition(void **state)
     static row rows[400];
     static bool expected[400];
     for (uint32_t round = 0; round < 300; round++) {
-        seed = round;
+        random_state = round;
         uint32_t n = random_below(400), n_keys = 1 + random_below(5),
                  n_times = 1 + random_below(40);
         uint32_t n_values = 1 + random_below(3);

@@ -1,4 +1,5 @@
 /* seen_events_test.c - events taken once: against the definition, through saving and forgetting. */
+#include "base/random_testing.h"
 #include "features/operators/seen_events.h"
 
 #include <math.h>
@@ -211,20 +212,12 @@ static seen_events *restart(seen_events *seen)
     return seen;
 }
 
-static uint64_t seed;
-
-static uint32_t random_below(uint32_t n)
-{
-    seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
-    return (uint32_t)(seed >> 33) % n;
-}
-
 static void random_events_against_the_definition(void **state)
 {
     (void)state;
     static taken all[EVENTS];
     for (uint32_t round = 0; round < 12; round++) {
-        seed = round;
+        random_state = round;
         uint32_t n = 0, n_ids = 5 + random_below(400), late = random_below(300);
         int64_t newest = 0;
         seen_events *seen = open_seen();

@@ -1,4 +1,5 @@
 /* cql_values_test.c - values as bytes that are known: by hand, and as the Python driver makes them. */
+#include "base/memory_testing.h"
 #include "writers/cassandra/cql_values.h"
 
 #include <float.h>
@@ -11,8 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static arena *memory;
 
 static void column_of(column *into, const char *type_text)
 {
@@ -276,20 +275,6 @@ static void type_names(void **state)
         else
             assert_string_equal(name, names[i][1]);
     }
-}
-
-static int open_memory(void **state)
-{
-    (void)state;
-    memory = arena_open();
-    return memory == NULL;
-}
-
-static int close_memory(void **state)
-{
-    (void)state;
-    arena_close(memory);
-    return 0;
 }
 
 int main(void)

@@ -17,6 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory_testing.h"
+#include "base/random_testing.h"
 #include "base/text.h"
 #include "writers/debug/debug.h"
 #include "writers/debug/query_check.h"
@@ -24,8 +26,6 @@
 
 #define TABLE "online_feature_store__fs"
 #define LATEST "online_feature_store__fs_latest"
-
-static arena *memory;
 
 /* ---- tables and batches of (key string, timestamp, n bigint, label string) ---------------------
  */
@@ -249,14 +249,6 @@ static void test_every_type_and_odd_names(void **state)
     assert_int_equal(debug_rows(table), 10);
     assert_int_equal(debug_trimmed(table), 10);
     debug_close(table);
-}
-
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-    random_state = random_state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(random_state >> 33) % n;
 }
 
 /* A plain array of all rows is the twin: the table is its last `limit` rows, _latest the best of
@@ -776,20 +768,6 @@ static void test_close_ends_queries(void **state)
         assert_string_equal(readings[i].wrong,
                             "1 the query was ended because its pipeline was closed");
     }
-}
-
-static int open_memory(void **state)
-{
-    (void)state;
-    memory = arena_open();
-    return memory == NULL;
-}
-
-static int close_memory(void **state)
-{
-    (void)state;
-    arena_close(memory);
-    return 0;
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_memory, close_memory)

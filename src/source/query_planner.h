@@ -1,0 +1,94 @@
+/* query_planner.h - what query_plan.c and query_from.c share: the state of one walk through a query's tree. */
+#ifndef FRESHET_SOURCE_QUERY_PLANNER_H
+#define FRESHET_SOURCE_QUERY_PLANNER_H
+
+#include "source/query_tree.h"
+
+/* A name in a FROM clause. */
+typedef struct item {
+    const struct item *next; /* in the same FROM */
+    const struct item *all;  /* in the whole query */
+    const char *alias;
+    int64_t reader; /* -1: a CTE, subquery or function */
+    bool carries;
+} item;
+
+typedef struct cte {
+    const struct cte *outer;
+    const char *name;
+    const item *carrier; /* NULL: does not carry */
+} cte;
+
+/* A name that may be a column's, or that of a whole row. */
+typedef struct mention {
+    const struct mention *next;
+    const char *name;
+    bool is_alone;
+} mention;
+
+/* One of DuckDB's that aggregates; or else one whose result depends on more than its arguments. */
+typedef struct function {
+    const char *name;
+    bool is_aggregate;
+} function;
+
+typedef struct planner {
+    arena *arena;
+    const plan_reader *readers;
+    uint32_t n_readers;
+    const bool *drives;
+    bool is_stream;
+    function *functions; /* sorted by name */
+    uint32_t n_functions;
+    plan_report_fn *report;
+    void *context;
+    bool is_quiet; /* the problems have been reported */
+    uint32_t n_problems;
+    uint32_t n_refusals;
+    plan *out;
+    yyjson_mut_doc *document;
+    const item *items;
+    const mention *mentions;
+    bool no_memory;
+} planner;
+
+/* What one table reference is: its names, and which of them carries (NULL: none). */
+typedef struct from {
+    const item *items;
+    const item *carrier;
+} from;
+
+/* ---- query_plan.c ---- */
+
+/* Never possible: a table that is not there, or what DuckDB itself would not find. */
+void query_complain_of_name(planner *planner, int64_t position, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Never possible. */
+void query_complain(planner *planner, int64_t position, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Not possible row by row. */
+void query_refuse(planner *planner, int64_t position, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+bool query_too_deep(planner *planner, uint32_t depth);
+
+void query_put_text(planner *planner, node *object, const char *key, const char *text);
+bool query_is_one_of(const char *name, const char *const *names);
+int64_t query_find_reader(const planner *planner, const char *name);
+/* All columns of the reader may be used. */
+void query_use_all(planner *planner, int64_t reader);
+void query_use_everything(planner *planner);
+/* The query mentions a name; alone: not behind that of a table. */
+void query_add_mention(planner *planner, const char *name, bool is_alone);
+
+const item *query_walk(planner *planner, node *query, const cte *ctes, uint32_t depth);
+void query_walk_expressions(planner *planner, node *any, const cte *ctes, const item *carrier,
+                            uint32_t depth);
+
+/* ---- query_from.c ---- */
+
+from query_walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth);
+/* The reader that the carrying name leads to, for messages. */
+const char *query_stream_name(const planner *planner, const item *carrier);
+void query_refuse_sample(planner *planner, node *object, const item *carrier, int64_t position);
+
+#endif
