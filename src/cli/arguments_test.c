@@ -20,26 +20,18 @@ typedef struct options {
 static const char *const formats[] = {"table", "json", "csv", NULL};
 
 static const argument table[] = {
-    {.name = "once", .kind = ARGUMENT_FLAG, .offset = offsetof(options, once), .doc = "end"},
-    {.name = "query",
-     .kind = ARGUMENT_TEXT,
-     .offset = offsetof(options, query),
+    {ARGUMENT("once", FLAG, options, once), .doc = "end"},
+    {ARGUMENT("query", TEXT, options, query),
      .value = "SQL",
      .doc = "ask"},
-    {.name = "format",
-     .kind = ARGUMENT_CHOICE,
-     .offset = offsetof(options, format),
+    {ARGUMENT("format", CHOICE, options, format),
      .choices = formats,
      .doc = "how"},
-    {.name = "log",
-     .kind = ARGUMENT_CHOICE,
-     .offset = offsetof(options, log),
+    {ARGUMENT("log", CHOICE, options, log),
      .choices = formats,
      .standard = "json",
      .doc = "log"},
-    {.name = "timeout",
-     .kind = ARGUMENT_DURATION,
-     .offset = offsetof(options, timeout_us),
+    {ARGUMENT("timeout", DURATION, options, timeout_us),
      .value = "TIME",
      .standard = "10s",
      .doc = "until"},
@@ -63,9 +55,7 @@ typedef struct list_options {
     argument_list keys;
 } list_options;
 
-static const argument list_table[] = {{.name = "key",
-                                       .kind = ARGUMENT_LIST,
-                                       .offset = offsetof(list_options, keys),
+static const argument list_table[] = {{ARGUMENT("key", LIST, list_options, keys),
                                        .value = "K=V",
                                        .doc = "which"},
                                       {.name = NULL}};

@@ -16,22 +16,14 @@ typedef struct apply_arguments {
 } apply_arguments;
 
 static const argument apply_options[] = {
-    {.name = "yes",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(apply_arguments, yes),
+    {ARGUMENT("yes", FLAG, apply_arguments, yes),
      .doc = "do not ask"},
-    {.name = "allow-drop",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(apply_arguments, allow_drop),
+    {ARGUMENT("allow-drop", FLAG, apply_arguments, allow_drop),
      .doc = "also drop the table where a type or the primary key differs"},
-    {.name = "replicas",
-     .kind = ARGUMENT_COUNT,
-     .offset = offsetof(apply_arguments, replicas),
+    {ARGUMENT("replicas", COUNT, apply_arguments, replicas),
      .value = "N",
      .doc = "make the keyspace, with so many copies of each row, if it is not there"},
-    {.name = "detailed-exitcode",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(apply_arguments, detailed_exitcode),
+    {ARGUMENT("detailed-exitcode", FLAG, apply_arguments, detailed_exitcode),
      .doc = "exit with 3 where something was changed"},
     {.name = NULL},
 };

@@ -19,14 +19,10 @@ typedef struct get_arguments {
 static const char *const get_formats[] = {"table", "json", NULL};
 
 static const argument get_options[] = {
-    {.name = "key",
-     .kind = ARGUMENT_LIST,
-     .offset = offsetof(get_arguments, keys),
+    {ARGUMENT("key", LIST, get_arguments, keys),
      .value = "NAME=VALUE",
      .doc = "the value of a key; once for each key of the feature set"},
-    {.name = "format",
-     .kind = ARGUMENT_CHOICE,
-     .offset = offsetof(get_arguments, format),
+    {ARGUMENT("format", CHOICE, get_arguments, format),
      .choices = get_formats,
      .doc = "default: table on a terminal, else json"},
     {.name = NULL},

@@ -10,14 +10,10 @@ typedef struct plan_arguments {
 } plan_arguments;
 
 static const argument plan_options[] = {
-    {.name = "replicas",
-     .kind = ARGUMENT_COUNT,
-     .offset = offsetof(plan_arguments, replicas),
+    {ARGUMENT("replicas", COUNT, plan_arguments, replicas),
      .value = "N",
      .doc = "copies of each row, for a keyspace that is not there yet"},
-    {.name = "detailed-exitcode",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(plan_arguments, detailed_exitcode),
+    {ARGUMENT("detailed-exitcode", FLAG, plan_arguments, detailed_exitcode),
      .doc = "exit with 3 where something differs"},
     {.name = NULL},
 };

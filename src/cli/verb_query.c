@@ -19,19 +19,13 @@ typedef struct query_arguments {
 } query_arguments;
 
 static const argument query_options[] = {
-    {.name = "pipeline",
-     .kind = ARGUMENT_TEXT,
-     .offset = offsetof(query_arguments, pipeline),
+    {ARGUMENT("pipeline", TEXT, query_arguments, pipeline),
      .value = "NAME",
      .doc = "which pipeline, where several run"},
-    {.name = "format",
-     .kind = ARGUMENT_CHOICE,
-     .offset = offsetof(query_arguments, format),
+    {ARGUMENT("format", CHOICE, query_arguments, format),
      .choices = format_choices,
      .doc = "default: table on a terminal, else json (an object a line)"},
-    {.name = "timeout",
-     .kind = ARGUMENT_DURATION,
-     .offset = offsetof(query_arguments, timeout_us),
+    {ARGUMENT("timeout", DURATION, query_arguments, timeout_us),
      .value = "TIME",
      .standard = "10s",
      .doc = "how long the query may run"},

@@ -11,13 +11,9 @@ typedef struct schema_arguments {
 } schema_arguments;
 
 static const argument schema_options[] = {
-    {.name = "reference",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(schema_arguments, reference),
+    {ARGUMENT("reference", FLAG, schema_arguments, reference),
      .doc = "the reference page (Markdown) instead of the JSON Schema"},
-    {.name = "writers",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(schema_arguments, writers),
+    {ARGUMENT("writers", FLAG, schema_arguments, writers),
      .doc = "what each writer takes and keeps (a table in Markdown)"},
     {.name = NULL},
 };

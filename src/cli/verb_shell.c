@@ -30,19 +30,13 @@ typedef struct shell_arguments {
 } shell_arguments;
 
 static const argument shell_options[] = {
-    {.name = "pipeline",
-     .kind = ARGUMENT_TEXT,
-     .offset = offsetof(shell_arguments, pipeline),
+    {ARGUMENT("pipeline", TEXT, shell_arguments, pipeline),
      .value = "NAME",
      .doc = "which pipeline, where several run"},
-    {.name = "format",
-     .kind = ARGUMENT_CHOICE,
-     .offset = offsetof(shell_arguments, format),
+    {ARGUMENT("format", CHOICE, shell_arguments, format),
      .choices = format_choices,
      .doc = "default: table on a terminal, else json (an object a line)"},
-    {.name = "timeout",
-     .kind = ARGUMENT_DURATION,
-     .offset = offsetof(shell_arguments, timeout_us),
+    {ARGUMENT("timeout", DURATION, shell_arguments, timeout_us),
      .value = "TIME",
      .standard = "10s",
      .doc = "how long a query may run"},

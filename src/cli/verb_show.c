@@ -9,9 +9,7 @@ typedef struct show_arguments {
 } show_arguments;
 
 static const argument show_options[] = {
-    {.name = "schema",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(show_arguments, schema),
+    {ARGUMENT("schema", FLAG, show_arguments, schema),
      .doc = "only the output columns: a name and a type a line"},
     {.name = NULL},
 };

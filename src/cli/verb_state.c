@@ -437,9 +437,7 @@ static freshet_code run_reset(const void *arguments)
 
 static const argument ls_options[] = {
     STATE_OPTION,
-    {.name = "format",
-     .kind = ARGUMENT_CHOICE,
-     .offset = offsetof(state_arguments, format),
+    {ARGUMENT("format", CHOICE, state_arguments, format),
      .choices = state_formats,
      .standard = "text",
      .doc = "how it is printed"},
@@ -448,14 +446,10 @@ static const argument ls_options[] = {
 
 static const argument inspect_options[] = {
     STATE_OPTION,
-    {.name = "key",
-     .kind = ARGUMENT_LIST,
-     .offset = offsetof(state_arguments, keys),
+    {ARGUMENT("key", LIST, state_arguments, keys),
      .value = "COLUMN=VALUE",
      .doc = "which key; once for each of its columns, or for some of them"},
-    {.name = "limit",
-     .kind = ARGUMENT_COUNT,
-     .offset = offsetof(state_arguments, limit),
+    {ARGUMENT("limit", COUNT, state_arguments, limit),
      .value = "N",
      .standard = "100",
      .doc = "how many keys at most"},
@@ -466,9 +460,7 @@ static const argument verify_options[] = {STATE_OPTION, {.name = NULL}};
 
 static const argument reset_options[] = {
     STATE_OPTION,
-    {.name = "yes",
-     .kind = ARGUMENT_FLAG,
-     .offset = offsetof(state_arguments, yes),
+    {ARGUMENT("yes", FLAG, state_arguments, yes),
      .doc = "do not ask"},
     {.name = NULL},
 };

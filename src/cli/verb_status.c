@@ -14,9 +14,7 @@ typedef struct status_arguments {
 } status_arguments;
 
 static const argument status_options[] = {
-    {.name = "pipeline",
-     .kind = ARGUMENT_TEXT,
-     .offset = offsetof(status_arguments, pipeline),
+    {ARGUMENT("pipeline", TEXT, status_arguments, pipeline),
      .value = "NAME",
      .doc = "which pipeline, where several run"},
     {.name = NULL},
