@@ -21,19 +21,10 @@ static const char *const formats[] = {"table", "json", "csv", NULL};
 
 static const argument table[] = {
     {ARGUMENT("once", FLAG, options, once), .doc = "end"},
-    {ARGUMENT("query", TEXT, options, query),
-     .value = "SQL",
-     .doc = "ask"},
-    {ARGUMENT("format", CHOICE, options, format),
-     .choices = formats,
-     .doc = "how"},
-    {ARGUMENT("log", CHOICE, options, log),
-     .choices = formats,
-     .standard = "json",
-     .doc = "log"},
-    {ARGUMENT("timeout", DURATION, options, timeout_us),
-     .value = "TIME",
-     .standard = "10s",
+    {ARGUMENT("query", TEXT, options, query), .value = "SQL", .doc = "ask"},
+    {ARGUMENT("format", CHOICE, options, format), .choices = formats, .doc = "how"},
+    {ARGUMENT("log", CHOICE, options, log), .choices = formats, .standard = "json", .doc = "log"},
+    {ARGUMENT("timeout", DURATION, options, timeout_us), .value = "TIME", .standard = "10s",
      .doc = "until"},
     {.name = NULL},
 };
@@ -55,10 +46,8 @@ typedef struct list_options {
     argument_list keys;
 } list_options;
 
-static const argument list_table[] = {{ARGUMENT("key", LIST, list_options, keys),
-                                       .value = "K=V",
-                                       .doc = "which"},
-                                      {.name = NULL}};
+static const argument list_table[] = {
+    {ARGUMENT("key", LIST, list_options, keys), .value = "K=V", .doc = "which"}, {.name = NULL}};
 static const verb look = {.name = "state look",
                           .operand = "FILE",
                           .operand_offset = offsetof(list_options, file),

@@ -16,12 +16,10 @@ typedef struct apply_arguments {
 } apply_arguments;
 
 static const argument apply_options[] = {
-    {ARGUMENT("yes", FLAG, apply_arguments, yes),
-     .doc = "do not ask"},
+    {ARGUMENT("yes", FLAG, apply_arguments, yes), .doc = "do not ask"},
     {ARGUMENT("allow-drop", FLAG, apply_arguments, allow_drop),
      .doc = "also drop the table where a type or the primary key differs"},
-    {ARGUMENT("replicas", COUNT, apply_arguments, replicas),
-     .value = "N",
+    {ARGUMENT("replicas", COUNT, apply_arguments, replicas), .value = "N",
      .doc = "make the keyspace, with so many copies of each row, if it is not there"},
     {ARGUMENT("detailed-exitcode", FLAG, apply_arguments, detailed_exitcode),
      .doc = "exit with 3 where something was changed"},

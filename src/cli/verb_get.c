@@ -19,11 +19,9 @@ typedef struct get_arguments {
 static const char *const get_formats[] = {"table", "json", NULL};
 
 static const argument get_options[] = {
-    {ARGUMENT("key", LIST, get_arguments, keys),
-     .value = "NAME=VALUE",
+    {ARGUMENT("key", LIST, get_arguments, keys), .value = "NAME=VALUE",
      .doc = "the value of a key; once for each key of the feature set"},
-    {ARGUMENT("format", CHOICE, get_arguments, format),
-     .choices = get_formats,
+    {ARGUMENT("format", CHOICE, get_arguments, format), .choices = get_formats,
      .doc = "default: table on a terminal, else json"},
     {.name = NULL},
 };

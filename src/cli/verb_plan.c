@@ -10,8 +10,7 @@ typedef struct plan_arguments {
 } plan_arguments;
 
 static const argument plan_options[] = {
-    {ARGUMENT("replicas", COUNT, plan_arguments, replicas),
-     .value = "N",
+    {ARGUMENT("replicas", COUNT, plan_arguments, replicas), .value = "N",
      .doc = "copies of each row, for a keyspace that is not there yet"},
     {ARGUMENT("detailed-exitcode", FLAG, plan_arguments, detailed_exitcode),
      .doc = "exit with 3 where something differs"},

@@ -19,15 +19,11 @@ typedef struct query_arguments {
 } query_arguments;
 
 static const argument query_options[] = {
-    {ARGUMENT("pipeline", TEXT, query_arguments, pipeline),
-     .value = "NAME",
+    {ARGUMENT("pipeline", TEXT, query_arguments, pipeline), .value = "NAME",
      .doc = "which pipeline, where several run"},
-    {ARGUMENT("format", CHOICE, query_arguments, format),
-     .choices = format_choices,
+    {ARGUMENT("format", CHOICE, query_arguments, format), .choices = format_choices,
      .doc = "default: table on a terminal, else json (an object a line)"},
-    {ARGUMENT("timeout", DURATION, query_arguments, timeout_us),
-     .value = "TIME",
-     .standard = "10s",
+    {ARGUMENT("timeout", DURATION, query_arguments, timeout_us), .value = "TIME", .standard = "10s",
      .doc = "how long the query may run"},
     {.name = NULL},
 };

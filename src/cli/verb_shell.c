@@ -30,15 +30,11 @@ typedef struct shell_arguments {
 } shell_arguments;
 
 static const argument shell_options[] = {
-    {ARGUMENT("pipeline", TEXT, shell_arguments, pipeline),
-     .value = "NAME",
+    {ARGUMENT("pipeline", TEXT, shell_arguments, pipeline), .value = "NAME",
      .doc = "which pipeline, where several run"},
-    {ARGUMENT("format", CHOICE, shell_arguments, format),
-     .choices = format_choices,
+    {ARGUMENT("format", CHOICE, shell_arguments, format), .choices = format_choices,
      .doc = "default: table on a terminal, else json (an object a line)"},
-    {ARGUMENT("timeout", DURATION, shell_arguments, timeout_us),
-     .value = "TIME",
-     .standard = "10s",
+    {ARGUMENT("timeout", DURATION, shell_arguments, timeout_us), .value = "TIME", .standard = "10s",
      .doc = "how long a query may run"},
     {.name = NULL},
 };

@@ -437,21 +437,16 @@ static freshet_code run_reset(const void *arguments)
 
 static const argument ls_options[] = {
     STATE_OPTION,
-    {ARGUMENT("format", CHOICE, state_arguments, format),
-     .choices = state_formats,
-     .standard = "text",
-     .doc = "how it is printed"},
+    {ARGUMENT("format", CHOICE, state_arguments, format), .choices = state_formats,
+     .standard = "text", .doc = "how it is printed"},
     {.name = NULL},
 };
 
 static const argument inspect_options[] = {
     STATE_OPTION,
-    {ARGUMENT("key", LIST, state_arguments, keys),
-     .value = "COLUMN=VALUE",
+    {ARGUMENT("key", LIST, state_arguments, keys), .value = "COLUMN=VALUE",
      .doc = "which key; once for each of its columns, or for some of them"},
-    {ARGUMENT("limit", COUNT, state_arguments, limit),
-     .value = "N",
-     .standard = "100",
+    {ARGUMENT("limit", COUNT, state_arguments, limit), .value = "N", .standard = "100",
      .doc = "how many keys at most"},
     {.name = NULL},
 };
@@ -460,8 +455,7 @@ static const argument verify_options[] = {STATE_OPTION, {.name = NULL}};
 
 static const argument reset_options[] = {
     STATE_OPTION,
-    {ARGUMENT("yes", FLAG, state_arguments, yes),
-     .doc = "do not ask"},
+    {ARGUMENT("yes", FLAG, state_arguments, yes), .doc = "do not ask"},
     {.name = NULL},
 };
 

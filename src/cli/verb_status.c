@@ -14,8 +14,7 @@ typedef struct status_arguments {
 } status_arguments;
 
 static const argument status_options[] = {
-    {ARGUMENT("pipeline", TEXT, status_arguments, pipeline),
-     .value = "NAME",
+    {ARGUMENT("pipeline", TEXT, status_arguments, pipeline), .value = "NAME",
      .doc = "which pipeline, where several run"},
     {.name = NULL},
 };

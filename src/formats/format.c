@@ -75,16 +75,11 @@ freshet_code format_describe(const format *format, const format_options *options
 }
 
 static const option message_options[] = {
-    {.name = "format",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(format_options, choice),
-     .standard = "json",
+    {OPTION("format", CHOICE, format_options, choice), .standard = "json",
      .choices = format_message_names,
      .doc = "`json`: one object a message, its fields by name. `raw`: the bytes as they are, one "
             "column. `csv`: one record a message, without a header."},
-    {.name = "schema",
-     .kind = OPTION_SCHEMA,
-     .offset = offsetof(format_options, schema),
+    {OPTION("schema", SCHEMA, format_options, schema),
      .doc = "JSON and CSV: the columns and their types. A JSON field that is missing is null, and "
             "those that are not in it are ignored; CSV fields are the columns, in order.",
      .example = "{id: bigint, amount: double, at: timestamp}"},

@@ -16,53 +16,35 @@
 static const char *const compression_names[] = {"auto", "none", "gzip", NULL};
 
 static const option options_table[] = {
-    {.name = "path",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(file_options, path),
-     .required = true,
+    {OPTION("path", TEXT, file_options, path), .required = true,
      .doc =
          "A file; a folder, for the files directly in it; or a pattern with `*`, `?` and `[...]` "
          "within names and `**` for any number of folders. Names that begin with `.` or `_` are "
          "passed over. Files are read in the order of their modification times, then of their "
          "names.",
      .example = "data/flights/*.jsonl"},
-    {.name = "format",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(file_options, format.choice),
-     .standard = "auto",
+    {OPTION("format", CHOICE, file_options, format.choice), .standard = "auto",
      .choices = format_file_names,
      .doc = "`json` is one object a line; `raw` is the lines as they are, one column `value`. "
             "`auto` goes by the ending of the first file: `.json`, "
             "`.jsonl`, `.ndjson`, `.csv`, `.parquet`, each also with `.gz` behind it, and reads "
             "files with such an "
             "ending only."},
-    {.name = "schema",
-     .kind = OPTION_SCHEMA,
-     .offset = offsetof(file_options, format.schema),
+    {OPTION("schema", SCHEMA, file_options, format.schema),
      .doc = "The columns and their types. Without it they are inferred from the first records, and "
             "there must be some when the pipeline starts. JSON and CSV fields are found by name, "
             "and those not "
             "in it are ignored.",
      .example = "{origin: string, sched_dep: timestamp, dep_delay: double}"},
-    {.name = "header",
-     .kind = OPTION_BOOLEAN,
-     .offset = offsetof(file_options, format.csv.header),
-     .standard = "true",
+    {OPTION("header", BOOLEAN, file_options, format.csv.header), .standard = "true",
      .doc =
          "CSV: the first record of each file names its columns. Without a header the columns are "
          "those of `schema`, in order."},
     FORMAT_OPTIONS(offsetof(file_options, format)),
-    {.name = "max_record_bytes",
-     .kind = OPTION_BYTES,
-     .offset = offsetof(file_options, max_record_bytes),
-     .standard = "16 MiB",
-     .minimum = 64,
-     .maximum = FILE_RECORD_BYTES_MAX,
+    {OPTION("max_record_bytes", BYTES, file_options, max_record_bytes), .standard = "16 MiB",
+     .minimum = 64, .maximum = FILE_RECORD_BYTES_MAX,
      .doc = "A longer line is refused, with its beginning, and reading goes on behind it."},
-    {.name = "compression",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(file_options, compression),
-     .standard = "auto",
+    {OPTION("compression", CHOICE, file_options, compression), .standard = "auto",
      .choices = compression_names,
      .doc = "All but Parquet: `auto` looks at the first bytes of each file."},
     {0},

@@ -33,16 +33,9 @@ typedef struct table_reader {
 } table_reader;
 
 static const option options_table[] = {
-    {.name = "path",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(table_options, path),
-     .required = true,
-     .doc = "A SQLite or a DuckDB file.",
-     .example = "data/reference.db"},
-    {.name = "table",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(table_options, table),
-     .required = true,
+    {OPTION("path", TEXT, table_options, path), .required = true,
+     .doc = "A SQLite or a DuckDB file.", .example = "data/reference.db"},
+    {OPTION("table", TEXT, table_options, table), .required = true,
      .doc = "The table or view, `schema.table` where it is not in the main schema.",
      .example = "airports"},
     {0},

@@ -27,17 +27,10 @@ typedef struct jsonl_writer {
 static const char *const rows_names[] = {"new", "online", "all", NULL};
 
 static const option option_table[] = {
-    {.name = "path",
-     .kind = OPTION_TEXT,
-     .offset = offsetof(jsonl_options, path),
-     .required = true,
+    {OPTION("path", TEXT, jsonl_options, path), .required = true,
      .doc = "The file, which is made where there is none; `-` is stdout.",
      .example = "out/airport_delays.jsonl"},
-    {.name = "rows",
-     .kind = OPTION_CHOICE,
-     .offset = offsetof(jsonl_options, rows),
-     .standard = "new",
-     .choices = rows_names,
+    {OPTION("rows", CHOICE, jsonl_options, rows), .standard = "new", .choices = rows_names,
      .doc = "`new`: each row once, as it first was, as in the history. `online`: each key's newest "
             "row whenever it changes, as in the online store. `all`: both, and the rows that late "
             "events have changed."},
