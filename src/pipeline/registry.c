@@ -8,6 +8,7 @@
 
 #include "pipeline/pipeline.h"
 #include "readers/file/file.h"
+#include "readers/generate/generate.h"
 #include "readers/kafka/kafka.h"
 #include "readers/table/table.h"
 #include "writers/cassandra/cassandra.h"
@@ -19,6 +20,7 @@ static const reader_ops *const readers[] = {
     &file_reader_ops,
     &table_reader_ops,
     &kafka_reader_ops,
+    &generate_reader_ops,
 };
 
 static const writer_ops *const writers[] = {

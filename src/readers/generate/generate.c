@@ -1,0 +1,348 @@
+/* generate.c - see generate.h. The one partition is called `rows`; the place in it is n, of the next row. */
+#include "readers/generate/generate.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/number.h"
+#include "base/os.h"
+#include "base/timestamp.h"
+#include "formats/cell.h"
+#include "readers/polling.h"
+
+#define PARTITION_NAME "rows"
+#define ROWS_FIRST 2048u
+#define KEYS_MAX 1000000000 /* "k999999999" fits into a cell without memory of its own */
+#define STEP_WITHOUT_RATE_US 1000
+#define IDLE_LEAST_US 10000 /* between polls, however high the rate */
+
+enum { OF_KEY = 1000001, OF_LATE }; /* what a number is drawn for, where it is no column's */
+
+typedef struct generate_reader {
+    struct freshet_reader base;
+    uint32_t key_column;
+    int64_t start_us, step_us;
+    int64_t next;      /* the row to come */
+    int64_t began;     /* the first of this run */
+    int64_t opened_us; /* when it came */
+} generate_reader;
+
+static const option options_table[] = {
+    {.name = "schema",
+     .kind = OPTION_SCHEMA,
+     .offset = offsetof(generate_options, schema),
+     .required = true,
+     .doc =
+         "The columns. By its type a column holds: bigint the number of the row, from 0; timestamp "
+         "the "
+         "event time, date its day; integer, float, double and decimal numbers below 1000; string "
+         "one of 100 words; boolean and binary what comes. No arrays or structs: make them in the "
+         "query.",
+     .example = "{user: string, ts: timestamp, amount: double}"},
+    {.name = "seed",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(generate_options, seed),
+     .standard = "1",
+     .doc = "Another seed gives other rows, the same one the same."},
+    {.name = "rows",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(generate_options, rows),
+     .standard = "0",
+     .maximum = INT64_C(1000000000000),
+     .doc = "How many there are; 0 is no end, which a stream may have."},
+    {.name = "rate",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(generate_options, rate),
+     .standard = "0",
+     .maximum = 1000000,
+     .doc = "Streams: how many rows come in a second. 0, and in batches: as fast as can be."},
+    {.name = "key",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(generate_options, key),
+     .doc = "The column that holds keys, an integer, bigint or string (`k0`, `k1` ...). By default "
+            "the first column.",
+     .example = "user"},
+    {.name = "keys",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(generate_options, keys),
+     .standard = "1000",
+     .minimum = 1,
+     .maximum = KEYS_MAX,
+     .doc = "How many keys there are."},
+    {.name = "start",
+     .kind = OPTION_TEXT,
+     .offset = offsetof(generate_options, start),
+     .standard = "2024-01-01 00:00:00",
+     .doc = "The event time of the first row. The clock has no say in event times."},
+    {.name = "step",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(generate_options, step_us),
+     .minimum = 1,
+     .maximum = INT64_C(86400) * 1000000,
+     .doc = "Event time from row to row. By default as `rate` says, or 1 ms.",
+     .example = "1 second"},
+    {.name = "late",
+     .kind = OPTION_INTEGER,
+     .offset = offsetof(generate_options, late_percent),
+     .standard = "0",
+     .maximum = 100,
+     .doc = "How many of 100 rows come late: their event time lies before its place by up to "
+            "`lateness`."},
+    {.name = "lateness",
+     .kind = OPTION_DURATION,
+     .offset = offsetof(generate_options, lateness_us),
+     .standard = "10 seconds",
+     .minimum = 1,
+     .maximum = INT64_C(365) * 86400 * 1000000,
+     .doc = "How late a late row is at most."},
+    {0},
+};
+
+static uint32_t key_column_of(const generate_options *options)
+{
+    const char *key = options->key.value;
+    int64_t found = key == NULL ? 0 : schema_find(&options->schema.value, key);
+
+    return found < 0 ? UINT32_MAX : (uint32_t)found;
+}
+
+static void generate_check(void *checked, const place *at, struct problems *problems)
+{
+    const generate_options *options = checked;
+    const schema *schema = &options->schema.value;
+    uint32_t key = key_column_of(options);
+    int64_t start_us = 0, end_us;
+
+    (void)at;
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        if (type_cell_size(schema->fields[i].type) == 0 ||
+            schema->fields[i].type->kind == TYPE_ARRAY)
+            problem_add(problems, &options->schema.places[i],
+                        "the column \"%s\" cannot be generated, since it is an array or a struct: "
+                        "make it in the query",
+                        schema->fields[i].name);
+    if (options->start.value != NULL &&
+        !timestamp_parse(options->start.value, strlen(options->start.value), &start_us))
+        problem_add(problems, &options->start.at,
+                    "\"start\" cannot be \"%.60s\": it must be a time such as 2024-01-01 00:00:00",
+                    options->start.value);
+    if (__builtin_mul_overflow(options->rows, options->step_us, &end_us) ||
+        __builtin_add_overflow(end_us, start_us, &end_us))
+        problem_add(problems, at,
+                    "the last row's time is beyond all timestamps: lessen rows or step");
+    if (schema->n_fields == 0)
+        return; /* that is told */
+    if (key == UINT32_MAX)
+        problem_add(problems, &options->key.at,
+                    "\"key\" is \"%.60s\", which is no column of schema", options->key.value);
+    else if (options->key.value != NULL && schema->fields[key].type->kind != TYPE_INTEGER &&
+             schema->fields[key].type->kind != TYPE_BIGINT &&
+             schema->fields[key].type->kind != TYPE_STRING)
+        problem_add(problems, &options->key.at,
+                    "\"key\" is \"%.60s\", whose type must be integer, bigint or string",
+                    options->key.value);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+/* A number below `limit` for the row and what it is for (splitmix64, twice). */
+static int64_t draw(const generate_reader *reader, int64_t n, uint64_t what, int64_t limit)
+{
+    const generate_options *options = reader->base.options;
+    uint64_t x = (uint64_t)options->seed * 0x9E3779B97F4A7C15u + what;
+
+    for (int i = 0; i < 2; i++) {
+        x += ((uint64_t)n + 1) * 0x9E3779B97F4A7C15u;
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9u;
+        x = (x ^ x >> 27) * 0x94D049BB133111EBu;
+        x ^= x >> 31;
+    }
+    return (int64_t)(x % (uint64_t)limit);
+}
+
+static int64_t event_time(const generate_reader *reader, int64_t n)
+{
+    const generate_options *options = reader->base.options;
+    int64_t time_us = reader->start_us + n * reader->step_us;
+
+    if (draw(reader, n, OF_LATE, 100) < options->late_percent)
+        time_us -= 1 + draw(reader, n, OF_LATE + 1, options->lateness_us);
+    return time_us;
+}
+
+static cell_text text_with_number(const char *prefix, int64_t number)
+{
+    char text[32];
+    int length = snprintf(text, sizeof text, "%s%lld", prefix, (long long)number);
+
+    return text_of(text, (uint32_t)length);
+}
+
+static void generate_cell(const generate_reader *reader, column *column, uint32_t i, uint32_t row,
+                          int64_t n)
+{
+    const generate_options *options = reader->base.options;
+    bool is_key = i == reader->key_column;
+    int64_t key = is_key ? draw(reader, n, OF_KEY, options->keys) : 0;
+    int64_t cents = draw(reader, n, i, 100000);
+    int64_t time_us;
+
+    switch (column->type->kind) {
+    case TYPE_BOOLEAN: ((uint8_t *)column->data)[row] = cents % 2 == 1; break;
+    case TYPE_INTEGER:
+        ((int32_t *)column->data)[row] = (int32_t)(is_key ? key : cents / 100);
+        break;
+    case TYPE_BIGINT: ((int64_t *)column->data)[row] = is_key ? key : n; break;
+    case TYPE_FLOAT: ((float *)column->data)[row] = (float)cents / 100; break;
+    case TYPE_DOUBLE: ((double *)column->data)[row] = (double)cents / 100; break;
+    case TYPE_DECIMAL:
+        ((int128 *)column->data)[row] = (int128)cents % number_power_of_ten(column->type->width);
+        break;
+    case TYPE_STRING:
+        ((cell_text *)column->data)[row] =
+            is_key ? text_with_number("k", key) : text_with_number("word", cents % 100);
+        break;
+    case TYPE_BINARY: ((cell_text *)column->data)[row] = text_with_number("", cents); break;
+    case TYPE_TIMESTAMP: ((int64_t *)column->data)[row] = event_time(reader, n); break;
+    case TYPE_DATE:
+        time_us = event_time(reader, n);
+        ((int32_t *)column->data)[row] =
+            (int32_t)(time_us / INT64_C(86400000000) - (time_us % INT64_C(86400000000) < 0));
+        break;
+    default: break; /* checked */
+    }
+    cell_set_valid(column, row);
+}
+
+/* ---- the reader ------------------------------------------------------------------------------ */
+
+static freshet_code refuse_endless(const generate_reader *reader, const char *what,
+                                   freshet_error *err)
+{
+    const generate_options *options = reader->base.options;
+    char at[232];
+
+    place_text(&options->schema.at, at, sizeof at);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                     "%s must end: say by \"rows\" how many there are.", what);
+}
+
+static freshet_code generate_describe(freshet_reader *base, freshet_error *err)
+{
+    const generate_options *options = base->options;
+
+    base->schema = options->schema.value;
+    return options->rows > 0 || base->block->stream
+               ? FRESHET_OK
+               : refuse_endless((generate_reader *)base, "A batch", err);
+}
+
+static freshet_code generate_open(freshet_reader *base, const reader_positions *from,
+                                  freshet_error *err)
+{
+    generate_reader *reader = (generate_reader *)base;
+    const generate_options *options = base->options;
+
+    if (options->rows == 0 && base->mode == READ_ALL)
+        return refuse_endless(reader, "A stream that runs once", err);
+    reader->key_column = key_column_of(options);
+    timestamp_parse(options->start.value, strlen(options->start.value), &reader->start_us);
+    reader->step_us = options->step_us > 0 ? options->step_us
+                      : options->rate > 0  ? 1000000 / options->rate
+                                           : STEP_WITHOUT_RATE_US;
+    reader->next = reader->began = from != NULL && from->n > 0 ? from->items[0].offset : 0;
+    reader->opened_us = os.monotonic_us();
+    base->idle_us = options->rate > 0 && 1000000 / options->rate > IDLE_LEAST_US
+                        ? 1000000 / options->rate
+                        : IDLE_LEAST_US;
+    return FRESHET_OK;
+}
+
+/* The row before which those end that are due by now. */
+static int64_t rows_due(const generate_reader *reader)
+{
+    const generate_options *options = reader->base.options;
+    int64_t end = options->rows > 0 ? options->rows : INT64_MAX;
+
+    if (reader->base.mode == READ_ALL || options->rate == 0)
+        return end;
+    int64_t due = reader->began + (int64_t)((double)(os.monotonic_us() - reader->opened_us) / 1e6 *
+                                            (double)options->rate);
+    return due < end ? due : end;
+}
+
+static freshet_code generate_poll(freshet_reader *base, batch *into, uint32_t max_rows,
+                                  size_t max_bytes, rejects *rejects, bool *more,
+                                  freshet_error *err)
+{
+    generate_reader *reader = (generate_reader *)base;
+    const generate_options *options = base->options;
+    polling polling =
+        polling_begin(base, into, max_rows, max_bytes, rejects, "generating rows", err);
+    const int64_t due = rows_due(reader);
+
+    for (; reader->next < due && polling_left(&polling) > 0; reader->next++) {
+        freshet_code code = polling_reserve(&polling, ROWS_FIRST);
+        if (code != FRESHET_OK)
+            return code;
+        for (uint32_t i = 0; i < base->schema.n_fields; i++)
+            if (base->used == NULL || base->used[i])
+                generate_cell(reader, &into->columns[i], i, into->n_rows, reader->next);
+        into->origins[into->n_rows++] = (origin){.offset = reader->next, .length = 1};
+        polling.bytes += POLLING_ROW_BYTES;
+    }
+    *more = reader->next < due;
+    base->moved = base->moved || polling_has_given(&polling);
+    freshet_code code = polling_end(&polling);
+    return code == FRESHET_OK && base->mode == READ_ALL && reader->next == options->rows
+               ? FRESHET_END
+               : code;
+}
+
+static freshet_code generate_positions(freshet_reader *base, arena *arena, bool all,
+                                       reader_positions *out, freshet_error *err)
+{
+    generate_reader *reader = (generate_reader *)base;
+
+    *out = (reader_positions){0};
+    if (!all && !base->moved)
+        return FRESHET_OK;
+    out->items = arena_zero(arena, 1, sizeof *out->items);
+    if (out->items == NULL)
+        return error_memory(err, "giving positions");
+    out->items[out->n++] =
+        (reader_position){.name = PARTITION_NAME, .label = PARTITION_NAME, .offset = reader->next};
+    base->moved = false;
+    return FRESHET_OK;
+}
+
+static const char *generate_partition_label(const freshet_reader *base, uint32_t partition)
+{
+    (void)base;
+    (void)partition;
+    return PARTITION_NAME;
+}
+
+static void generate_close(freshet_reader *base)
+{
+    (void)base; /* all that it has is its own struct */
+}
+
+const reader_ops generate_reader_ops = {
+    .block = {.name = "generate",
+              .title = "Reader: generate",
+              .doc =
+                  "Rows from a seed, for demos, tests and benchmarks: the same ones in each run, "
+                  "also after a restart.",
+              .options = options_table,
+              .size = sizeof(generate_options),
+              .check = generate_check},
+    .size = sizeof(generate_reader),
+    .describe = generate_describe,
+    .open = generate_open,
+    .poll = generate_poll,
+    .positions = generate_positions,
+    .partition_label = generate_partition_label,
+    .close = generate_close,
+};
