@@ -38,6 +38,15 @@ static inline uint32_t polling_left(const polling *polling)
                : polling->max_rows - given;
 }
 
+/* The same for rows without records, which are taken for POLLING_ROW_BYTES each. */
+static inline uint32_t polling_rows_left(const polling *polling)
+{
+    uint32_t left = polling_left(polling);
+    size_t rows = left == 0 ? 0 : (polling->max_bytes - polling->bytes) / POLLING_ROW_BYTES;
+
+    return rows >= left ? left : rows > 0 ? (uint32_t)rows : 1;
+}
+
 static inline bool polling_has_given(const polling *polling)
 {
     return polling->into->n_rows > polling->first_row ||

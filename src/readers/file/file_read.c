@@ -253,7 +253,7 @@ static freshet_code read_whole(polling *polling, uint32_t index, tracked_file *f
     }
     while (code == FRESHET_OK && polling_left(polling) > 0) {
         uint32_t before = polling->into->n_rows;
-        code = format->read(reader->decoder, polling->into, polling_left(polling), &where,
+        code = format->read(reader->decoder, polling->into, polling_rows_left(polling), &where,
                             polling->rejects, &file->offset, polling->err);
         polling->bytes += (size_t)(polling->into->n_rows - before) * POLLING_ROW_BYTES;
         file->moved = true;

@@ -221,14 +221,14 @@ static freshet_code table_poll(freshet_reader *base, batch *into, uint32_t max_r
         polling_begin(base, into, max_rows, max_bytes, rejects, "reading a table", err);
     freshet_code code = FRESHET_OK;
 
-    if (max_bytes / POLLING_ROW_BYTES < max_rows)
-        polling.max_rows =
-            max_bytes < POLLING_ROW_BYTES ? 1 : (uint32_t)(max_bytes / POLLING_ROW_BYTES);
-    while (code == FRESHET_OK && polling_left(&polling) > 0)
-        code = reader->is_sqlite ? table_sqlite_read(reader->sqlite, into, polling_left(&polling),
-                                                     &where, rejects, &reader->next, err)
-                                 : scan_read(reader->scan, into, polling_left(&polling), &where,
-                                             rejects, &reader->next, err);
+    while (code == FRESHET_OK && polling_left(&polling) > 0) {
+        uint32_t most = polling_rows_left(&polling), before = into->n_rows;
+        code =
+            reader->is_sqlite
+                ? table_sqlite_read(reader->sqlite, into, most, &where, rejects, &reader->next, err)
+                : scan_read(reader->scan, into, most, &where, rejects, &reader->next, err);
+        polling.bytes += (size_t)(into->n_rows - before) * POLLING_ROW_BYTES;
+    }
     reader->moved = true;
     *more = code == FRESHET_OK;
     if (code != FRESHET_OK && code != FRESHET_END)
