@@ -75,8 +75,8 @@ static freshet_code csv_describe(const format_options *options, const char *name
         type_kind kind = schema->fields[i].type->kind;
         if (kind == TYPE_ARRAY || kind == TYPE_STRUCT)
             return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                             "Column \"%s\" is an array or a struct, which CSV does not have; "
-                             "declare it as string and take it apart in the query.",
+                             "column \"%s\" is an array or a struct, which CSV does not have; "
+                             "declare it as string and take it apart in the query",
                              schema->fields[i].name);
     }
     *out = *schema;
@@ -269,7 +269,7 @@ static freshet_code header_find(const schema *header, const char *column, const 
     for (uint32_t each = 0; each < header->n_fields; each++)
         text_format(&names, "%s%s", each > 0 ? ", " : "", header->fields[each].name);
     code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                     "The header has no column \"%s\"; it has %s%s.", column,
+                     "the header has no column \"%s\"; it has %s%s", column,
                      names.length == 0 ? "none" : names.bytes, names.failed ? ", ..." : "");
     text_release(&names);
     return code;
@@ -283,14 +283,14 @@ static freshet_code header_read(csv_decoder *decoder, arena *scratch, const char
 
     if (!text_is_utf8(record, length))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, at,
-                         "The header is not valid UTF-8; say header: false if there is none.");
+                         "the header is not valid UTF-8; say header: false if there is none");
     if (!csv_split(&decoder->dialect, record, length, decoder->fields, TYPE_FIELDS_MAX,
                    &header->n_fields, &problem))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, at,
-                         "The header is not CSV: %s; say header: false if there is none.", problem);
+                         "the header is not CSV: %s; say header: false if there is none", problem);
     if (header->n_fields > TYPE_FIELDS_MAX)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, at,
-                         "The header has %u columns; at most %d can be read.", header->n_fields,
+                         "the header has %u columns; at most %d can be read", header->n_fields,
                          TYPE_FIELDS_MAX);
     names = arena_zero(scratch, header->n_fields, sizeof(*names));
     if (names == NULL)
@@ -382,8 +382,8 @@ static freshet_code refuse_field(csv_decoder *decoder, uint32_t column, const cs
     if (type == NULL)
         return error_memory(err, "describing a bad record");
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                     "Column \"%s\" should be %s, but is \"%.*s%s\"; declare it in schema as what "
-                     "it is, or say on_cast_error: null.",
+                     "column \"%s\" should be %s, but is \"%.*s%s\"; declare it in schema as what "
+                     "it is, or say on_cast_error: null",
                      wanted->name, type, n, field->text, (uint32_t)n < field->length ? "..." : "");
 }
 
@@ -420,7 +420,7 @@ static freshet_code check_message(const csv_decoder *decoder, const char *messag
     if (csv_record_end(&progress, decoder->dialect.delimiter, message, *length) == 0)
         return FRESHET_OK;
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                     "The message holds more than one CSV record; write one record a message.");
+                     "the message holds more than one CSV record; write one record a message");
 }
 
 static freshet_code csv_decode(decoder *base, const char *record, size_t length, freshet_error *err)
@@ -433,15 +433,15 @@ static freshet_code csv_decode(decoder *base, const char *record, size_t length,
         return FRESHET_FAILED;
     if (!text_is_utf8(record, length))
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "The record is not valid UTF-8.");
+                         "the record is not valid UTF-8");
     if (!csv_split(&decoder->dialect, record, length, decoder->fields, decoder->n_fields, &n,
                    &problem))
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "The record is not valid CSV: %s.", problem);
+                         "the record is not valid CSV: %s", problem);
     if (n != decoder->n_fields)
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "The record has %u fields, where %u are wanted; look for a delimiter or a "
-                         "quote in the text of a field.",
+                         "the record has %u fields, where %u are wanted; look for a delimiter or a "
+                         "quote in the text of a field",
                          n, decoder->n_fields);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t column = decoder->column_of[i];

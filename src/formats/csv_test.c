@@ -125,7 +125,7 @@ static void texts_of_another_type_are_refused_or_null(void **state)
         if (rig->n_rejects != 1)
             print_error("%s as %s\n", samples[i][1], samples[i][0]);
         assert_int_equal(rig->n_rejects, 1);
-        assert_non_null(strstr(rig->reasons.bytes, "4 Column \"v\" should be "));
+        assert_non_null(strstr(rig->reasons.bytes, "4 column \"v\" should be "));
         rig_forget(rig);
         rig->block.on_cast_error = ON_CAST_ERROR_NULL;
         rig_read(rig);
@@ -142,12 +142,12 @@ static void records_of_another_shape_are_refused(void **state)
     rig_read(rig);
     rig_expect(rig, "{\"a\":\"1\",\"b\":\"2\"}\n");
     rig_expect_reasons(
-        rig, "4 The record has 1 fields, where 2 are wanted; look for a delimiter or a quote in "
-             "the text of a field.\n"
-             "6 The record has 3 fields, where 2 are wanted; look for a delimiter or a quote in "
-             "the text of a field.\n"
-             "12 The record is not valid CSV: text follows the closing quote of a field.\n"
-             "19 The record is not valid UTF-8.\n");
+        rig, "4 the record has 1 fields, where 2 are wanted; look for a delimiter or a quote in "
+             "the text of a field\n"
+             "6 the record has 3 fields, where 2 are wanted; look for a delimiter or a quote in "
+             "the text of a field\n"
+             "12 the record is not valid CSV: text follows the closing quote of a field\n"
+             "19 the record is not valid UTF-8\n");
     rig_free(rig);
 }
 

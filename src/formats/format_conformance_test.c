@@ -24,7 +24,7 @@ static const format_sample json = {
     .rows = FIRST_ROW NULL_ROW NULL_ROW,
     .bad = {{"{\"b\":", "not valid JSON"},
             {"[1]", "should be a JSON object"},
-            {"{\"i\":2147483648}", "Field \"i\" should be integer"},
+            {"{\"i\":2147483648}", "field \"i\" should be integer"},
             {"{\"s\":\"\xff\"}", "not valid JSON"}},
     .misfit = "{\"t\":\"yesterday\"}",
     .inferred = "struct<b: boolean, i: bigint, l: bigint, f: double, d: double, m: double, s: "
@@ -44,9 +44,9 @@ static const format_sample csv = {
     "\"day\":null,\"t\":null}\n"
     "{\"b\":null,\"i\":null,\"l\":null,\"f\":null,\"d\":null,\"m\":null,"
     "\"s\":\"two\\nlines, \\\"quoted\\\"\",\"x\":null,\"day\":null,\"t\":null}\n",
-    .bad = {{"1,2", "The record has 2 fields, where 10 are wanted"},
+    .bad = {{"1,2", "the record has 2 fields, where 10 are wanted"},
             {",,,,,,\"x\"y,,,", "text follows the closing quote"},
-            {",2147483648,,,,,,,,", "Column \"i\" should be integer"},
+            {",2147483648,,,,,,,,", "column \"i\" should be integer"},
             {",,,,,,\xff,,,", "not valid UTF-8"}},
     .misfit = ",,,,,,,,,yesterday",
     .inferred = "struct<b: boolean, i: bigint, l: bigint, f: double, d: double, m: double, s: "

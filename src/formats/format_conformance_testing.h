@@ -174,7 +174,7 @@ static inline void format_passes_by_too_long_a_record(void **state)
     format_read_between(it, rig, record);
     format_expect_neighbours(it, rig);
     assert_non_null(
-        strstr(rig->reasons.bytes, "The record has 3001 bytes, more than max_record_bytes"));
+        strstr(rig->reasons.bytes, "the record has 3001 bytes, more than max_record_bytes"));
     rig_free(rig);
 }
 

@@ -217,8 +217,8 @@ static freshet_code infer_csv_names(infer *infer, bool header, uint32_t n, const
     if (n == 0 || n > TYPE_FIELDS_MAX)
         return error_set(
             err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-            "The first line is not a CSV header of at most %d columns; declare schema, "
-            "and header: false if there is none.",
+            "the first line is not a CSV header of at most %d columns; declare schema, "
+            "and header: false if there is none",
             TYPE_FIELDS_MAX);
     for (uint32_t i = 0; i < n; i++) {
         const char *name = header ? "" : arena_format(infer->arena, "column%u", i);
@@ -230,7 +230,7 @@ static freshet_code infer_csv_names(infer *infer, bool header, uint32_t n, const
             n_bytes = (uint32_t)strlen(name);
         if (name == NULL || memchr(name, '\0', n_bytes) != NULL)
             return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                             "The name of column %u of the header cannot be read.", i + 1);
+                             "the name of column %u of the header cannot be read", i + 1);
         field = field_add(infer, &infer->root, name, n_bytes);
         if (field == NULL)
             return error_memory(err, "inferring a schema");
@@ -372,12 +372,12 @@ static freshet_code infer_check_names(arena *arena, const node *it, const char *
         freshet_code code;
         if (names[i][0] == '\0')
             return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                             "A field has an empty name; declare schema with the fields to read.");
+                             "a field has an empty name; declare schema with the fields to read");
         if (i > 0 && strcasecmp(names[i - 1], names[i]) == 0)
             return error_set(
                 err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                "The fields \"%s\" and \"%s\" are one name in SQL; declare schema with "
-                "the one to read.",
+                "the fields \"%s\" and \"%s\" are one name in SQL; declare schema with "
+                "the one to read",
                 names[i - 1], names[i]);
         code = infer_check_names(arena, &it->fields[i], at, err);
         if (code == FRESHET_OK && it->fields[i].element != NULL)
@@ -397,10 +397,10 @@ freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *ou
 
     if (root->n_fields == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                         "There is no record yet to infer the columns from; declare schema.");
+                         "there is no record yet to infer the columns from; declare schema");
     if (root->n_fields > TYPE_FIELDS_MAX)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                         "The records have more than %d fields; declare schema with those to read.",
+                         "the records have more than %d fields; declare schema with those to read",
                          TYPE_FIELDS_MAX);
     code = infer_check_names(infer->arena, root, at, err);
     if (code != FRESHET_OK)

@@ -51,16 +51,16 @@ static void what_sql_cannot_name_is_said(void **state)
                         "struct<id: bigint, x: struct<ID: bigint>>");
     assert_string_equal(
         inferred(rig, "a.jsonl", "{\"id\":1,\"ID\":2}\n"),
-        "The fields \"id\" and \"ID\" are one name in SQL; declare schema with the one to "
-        "read.");
+        "the fields \"id\" and \"ID\" are one name in SQL; declare schema with the one to "
+        "read");
     assert_string_equal(
         inferred(rig, "a.jsonl", "{\"x\":[{\"id\":1,\"ID\":2}]}\n"),
-        "The fields \"id\" and \"ID\" are one name in SQL; declare schema with the one to "
-        "read.");
+        "the fields \"id\" and \"ID\" are one name in SQL; declare schema with the one to "
+        "read");
     assert_string_equal(inferred(rig, "a.jsonl", "{\"\":1}\n"),
-                        "A field has an empty name; declare schema with the fields to read.");
+                        "a field has an empty name; declare schema with the fields to read");
     assert_string_equal(inferred(rig, "a.jsonl", "nothing\n"),
-                        "There is no record yet to infer the columns from; declare schema.");
+                        "there is no record yet to infer the columns from; declare schema");
     rig_free(rig);
 }
 

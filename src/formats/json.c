@@ -582,11 +582,11 @@ static freshet_code refuse_misfit(json_decoder *decoder, freshet_error *err)
     describe_value(misfit->found, found, sizeof(found));
     if (misfit->hint != NULL)
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "Field \"%s\" should be %s, but is %s; %s.", misfit->path, wanted, found,
+                         "field \"%s\" should be %s, but is %s; %s", misfit->path, wanted, found,
                          misfit->hint);
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                     "Field \"%s\" should be %s, but is %s; declare it in schema as what it is, "
-                     "or say on_cast_error: null.",
+                     "field \"%s\" should be %s, but is %s; declare it in schema as what it is, "
+                     "or say on_cast_error: null",
                      misfit->path, wanted, found);
 }
 
@@ -595,7 +595,7 @@ static freshet_code refuse_text(const yyjson_read_err *problem, freshet_error *e
     if (problem->code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         return error_memory(err, "parsing a JSON record");
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                     "The record is not valid JSON: %s, at byte %zu.", problem->msg, problem->pos);
+                     "the record is not valid JSON: %s, at byte %zu", problem->msg, problem->pos);
 }
 
 bool json_depth_is_fine(const char *raw, size_t length)
@@ -673,7 +673,7 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
         if (!yyjson_is_null(doc->root))
             describe_value(doc->root, found, sizeof(found));
         code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "The record should be a JSON object, but is %s.", found);
+                         "the record should be a JSON object, but is %s", found);
     } else {
         switch (decode_object(decoder, decoder->root, decoder->base.into->columns,
                               decoder->base.into->n_rows, doc->root)) {
@@ -681,8 +681,8 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
         case DOES_NOT_FIT: code = refuse_misfit(decoder, err); break;
         case OTHER_FIELDS:
             code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                             "Field \"%s\" %s, and strict: true wants the fields of the schema and "
-                             "no others.",
+                             "field \"%s\" %s, and strict: true wants the fields of the schema and "
+                             "no others",
                              decoder->misfit.path, decoder->misfit.hint);
             break;
         case NEEDS_EXACT: *again = true; break;
@@ -701,11 +701,11 @@ static freshet_code json_decode(decoder *base, const char *raw, size_t length, f
 
     if (length > UINT32_MAX - 16)
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "The record has %zu bytes; at most 4 GiB can be decoded.", length);
+                         "the record has %zu bytes; at most 4 GiB can be decoded", length);
     if (!json_depth_is_fine(raw, length))
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "The record is nested deeper than %d levels; flatten it where it is "
-                         "written.",
+                         "the record is nested deeper than %d levels; flatten it where it is "
+                         "written",
                          JSON_DEPTH_MAX);
     code = decode_once(decoder, raw, length, &again, err);
     if (again) { /* from now on: a schema that needs it once will need it again */

@@ -86,7 +86,7 @@ static const char *decode(bench *it, const char *record)
     return decode_bytes(it, record, strlen(record));
 }
 
-#define BAD "; declare it in schema as what it is, or say on_cast_error: null."
+#define BAD "; declare it in schema as what it is, or say on_cast_error: null"
 
 static void each_type_takes_its_values(void **state)
 {
@@ -220,7 +220,7 @@ static void values_of_another_type_are_refused_or_null(void **state)
         snprintf(type, sizeof(type), "struct<v: %s>", samples[i].type);
         snprintf(record, sizeof(record), "{\"v\": %s}", samples[i].value);
         it = open_bench(type);
-        snprintf(wanted, sizeof(wanted), "Field \"v\" should be %s, but is %s" BAD,
+        snprintf(wanted, sizeof(wanted), "field \"v\" should be %s, but is %s" BAD,
                  type_name(it.arena, it.schema.fields[0].type), samples[i].shown);
         assert_string_equal(decode(&it, record), wanted);
         assert_int_equal(it.batch.n_rows, 0);
@@ -238,16 +238,16 @@ static void the_reason_names_the_path_and_a_way_out(void **state)
 
     (void)state;
     assert_string_equal(decode(&it, "{\"a\":[{\"b\":[1]},{\"b\":[1,2,\"three\"]}]}"),
-                        "Field \"a[1].b[2]\" should be bigint, but is the string \"three\"" BAD);
+                        "field \"a[1].b[2]\" should be bigint, but is the string \"three\"" BAD);
     assert_string_equal(
         decode(&it, "{\"t\":1714564800}"),
-        "Field \"t\" should be timestamp, but is the number 1714564800; declare it as "
+        "field \"t\" should be timestamp, but is the number 1714564800; declare it as "
         "bigint or double in schema, and say what the number counts by "
-        "feature_set.timestamp.unit.");
+        "feature_set.timestamp.unit");
     assert_string_equal(
         decode(&it, "{\"x\":\"*\"}"),
-        "Field \"x\" should be binary, but is the string \"*\"; binary columns take "
-        "base64 text.");
+        "field \"x\" should be binary, but is the string \"*\"; binary columns take "
+        "base64 text");
     assert_string_equal(decode(&it, "{\"a\":[{\"b\":[7]}]}"),
                         "{\"a\":[{\"b\":[7]}],\"t\":null,\"x\":null}");
     assert_int_equal(it.batch.n_rows, 1);
@@ -263,8 +263,8 @@ static void text_that_is_no_record_is_refused(void **state)
     bench it = open_bench("struct<a: bigint>");
 
     (void)state;
-    assert_non_null(strstr(decode(&it, "{\"a\":1"), "The record is not valid JSON: "));
-    assert_non_null(strstr(decode(&it, "{\"a\":1,"), "at byte 7."));
+    assert_non_null(strstr(decode(&it, "{\"a\":1"), "the record is not valid JSON: "));
+    assert_non_null(strstr(decode(&it, "{\"a\":1,"), "at byte 7"));
     assert_non_null(strstr(decode(&it, "{\"a\":1}x"), "not valid JSON"));
     assert_non_null(strstr(decode(&it, "{\"a\":01}"), "not valid JSON"));
     assert_non_null(strstr(decode(&it, "{\"z\":\"\xff\xfe\"}"), "not valid JSON"));
@@ -275,10 +275,10 @@ static void text_that_is_no_record_is_refused(void **state)
     assert_non_null(strstr(decode(&it, "{'a':1}"), "not valid JSON"));
     assert_non_null(strstr(decode(&it, "\xef\xbb\xbf{}"), "byte order mark"));
     assert_string_equal(decode(&it, "[1,2]"),
-                        "The record should be a JSON object, but is an array.");
+                        "the record should be a JSON object, but is an array");
     assert_string_equal(decode(&it, "17"),
-                        "The record should be a JSON object, but is the number 17.");
-    assert_string_equal(decode(&it, "null"), "The record should be a JSON object, but is null.");
+                        "the record should be a JSON object, but is the number 17");
+    assert_string_equal(decode(&it, "null"), "the record should be a JSON object, but is null");
     assert_string_equal(decode(&it, "{\"a\":5}"), "{\"a\":5}");
     assert_int_equal(it.batch.n_rows, 1);
     close_bench(&it);

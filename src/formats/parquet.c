@@ -32,7 +32,7 @@ static freshet_code parquet_describe_file(decoder *base, const char *path, arena
     if (code == FRESHET_NO_MEMORY)
         return error_memory(err, "describing a Parquet file");
     return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
-                     "The columns of \"%s\" cannot be read as those of a Parquet file: %s", path,
+                     "the columns of \"%s\" cannot be read as those of a Parquet file: %s", path,
                      problem.text);
 }
 

@@ -47,8 +47,8 @@ static freshet_code raw_decode(decoder *decoder, const char *bytes, size_t lengt
     if (column->type->kind == TYPE_STRING && !text_is_utf8(bytes, length)) {
         if (!decoder->cast_error_null)
             return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                             "The %s is not valid UTF-8; say type: binary, or "
-                             "on_cast_error: null.",
+                             "the %s is not valid UTF-8; say type: binary, or "
+                             "on_cast_error: null",
                              decoder->of_messages ? "message" : "line");
         if (!column_set_null(into->arena, column, into->n_rows))
             return error_memory(err, "decoding a record");

@@ -193,7 +193,7 @@ static freshet_code no_such_column(const scan_options *options, const schema *th
             text_format(&names, "%s%s", names.length > 0 ? ", " : "", each);
     }
     code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, options->at,
-                     "There is no column \"%s\"; there are %s%s.", name,
+                     "there is no column \"%s\"; there are %s%s", name,
                      names.length == 0 ? "none" : names.bytes, names.failed ? ", ..." : "");
     text_release(&names);
     return code;
@@ -260,7 +260,7 @@ static freshet_code build_query(scan *scan, const scan_options *options, text_bu
         text_format(query, " OFFSET %lld", (long long)options->first);
     if (code == FRESHET_OK && (query->failed || test->failed))
         code = error_set(err, FRESHET_LIMIT, FRESHET_STOP, options->at,
-                         "The schema has too many columns to cast; use fewer.");
+                         "the schema has too many columns to cast; use fewer");
     return code;
 }
 
@@ -365,8 +365,8 @@ static freshet_code reject_row(scan *scan, const column *bad, const scan_place *
 
     if (reject.partition == NULL ||
         !rejects_add(rejects, &reject,
-                     "Column \"%.*s\" has a value that is not of the type declared in schema; "
-                     "declare it as what it is, or say on_cast_error: null.",
+                     "column \"%.*s\" has a value that is not of the type declared in schema; "
+                     "declare it as what it is, or say on_cast_error: null",
                      (int)column->length, text_bytes(column)))
         return error_memory(err, "noting a bad record");
     scan->next = reject.offset + 1;

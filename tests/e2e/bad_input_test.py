@@ -172,7 +172,7 @@ class BadRecordsTest(Case):
 class FilesystemTest(Case):
 
     def test_deleted_folder(self):
-        """The folder goes while the stream runs, and comes back: the stream goes on."""
+        """the folder goes while the stream runs, and comes back: the stream goes on."""
         self.declare(path="in")
         self.write("in/0.jsonl", lines(0, 100))
         run = self.start_run("events.yaml")
@@ -484,8 +484,8 @@ class BadDeclarationTest(Case):
         """What a reader names is looked at when its columns are inferred: each mistake has its place."""
         self.write("text.parquet", "this is no Parquet")
         file = "file: {path: in, format: json, schema: {id: bigint, key: string, seen: timestamp, value: double}}"
-        for reader, says in (("file: {path: nothing}", 'There is no file at "nothing" yet'),
-                             ("file: {path: nothing, format: json}", 'There is no file at "nothing" yet'),
+        for reader, says in (("file: {path: nothing}", 'there is no file at "nothing" yet'),
+                             ("file: {path: nothing, format: json}", 'there is no file at "nothing" yet'),
                              ("file: {path: text.parquet}", "text.parquet.*Parquet"),
                              ("table: {path: nothing.db, table: t}", "cannot open nothing.db: No such file")):
             with self.subTest(reader=reader):

@@ -105,7 +105,7 @@ sink:
             self.assertEqual(finished.code, 78, finished.err)
             self.assertIn(said, finished.err)
         self.declare_rows(rows=0)
-        self.assertIn('A batch must end: say by "rows" how many there are.', self.freshet("check", "clicks.yaml").err)
+        self.assertIn('A batch must end: say by "rows" how many there are', self.freshet("check", "clicks.yaml").err)
         self.declare_rows(rows=0, stream=True)
         self.assertIn("A stream that runs once must end",
                       self.freshet("run", "clicks.yaml", "--once", "--progress", "none").err)

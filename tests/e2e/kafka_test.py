@@ -310,7 +310,7 @@ class ColumnsTest(KafkaCase):
         self.assertEqual([(row["id"], row["shop"]) for row in self.rows()], [(1, 7), (3, -1), (4, 9)])
         letter, = self.dead_letters()
         self.assertEqual((letter["partition"], letter["offset"]), (f"{topic}/0", 1))
-        self.assertTrue(letter["reason"].startswith("The key: "), letter)
+        self.assertTrue(letter["reason"].startswith("the key: "), letter)
 
     def declare_values(self, topic, value, reader="", id_extra=""):
         """A declaration whose rows are the columns of the value, by the messages' offsets."""
@@ -380,7 +380,7 @@ class ColumnsTest(KafkaCase):
         self.assertEqual(self.ids(), [1])
         letter, = self.dead_letters()
         self.assertEqual((letter["partition"], letter["offset"]), (f"{topic}/0", 0))
-        self.assertIn(f"The message has {len(large)} bytes, more than max_message_bytes", letter["reason"])
+        self.assertIn(f"the message has {len(large)} bytes, more than max_message_bytes", letter["reason"])
         self.assertLess(len(json.dumps(letter)), 1_000_000)
 
 
@@ -392,7 +392,7 @@ class DocumentedTest(KafkaCase):
             return re.findall(r"```yaml\n(.*?)```", file.read(), re.S)
 
     def declare_block(self, block, topic):
-        """The declaration of this reader, with the broker that is there."""
+        """The declaration of this reader, with the broker that is there"""
         self.write("events.yaml", f"""\
 version: 1
 pipeline: events

@@ -137,12 +137,12 @@ class SecurityTest(KafkaCase):
 
     def test_sasl_that_is_wrong(self):
         self.declare_secure("SASL_PLAINTEXT", sasl_mechanism="PLAIN", sasl_username=self.user, sasl_password="not-the-password")
-        self.assert_refused(78, "The brokers refuse the credentials", "check sasl.mechanism, sasl.username and sasl.password")
+        self.assert_refused(78, "the brokers refuse the credentials", "check sasl.mechanism, sasl.username and sasl.password")
         self.declare_secure("SASL_PLAINTEXT", sasl_mechanism="PLAIN", sasl_username="nobody", sasl_password=self.password)
-        self.assert_refused(78, "The brokers refuse the credentials")
+        self.assert_refused(78, "the brokers refuse the credentials")
         self.declare_secure("SASL_PLAINTEXT", sasl_mechanism="SCRAM-SHA-256", sasl_username=self.user,
                             sasl_password=self.password)
-        self.assert_refused(78, "The brokers refuse the credentials", "PLAIN", "check sasl.mechanism")
+        self.assert_refused(78, "the brokers refuse the credentials", "PLAIN", "check sasl.mechanism")
         self.declare_secure("PLAINTEXT", listener="KAFKA_BROKERS_SASL_PLAINTEXT", timeout="2 seconds")
         self.assert_refused(75, "no broker of .* can be reached", "security.protocol")
 

@@ -77,12 +77,12 @@ static freshet_code choose_format(file_reader *reader, const file_listing *listi
         return FRESHET_OK;
     if (listing->n == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "There is no file at \"%s\" yet whose name shows the format; mend the "
-                         "path, or say format: json, csv or parquet.",
+                         "there is no file at \"%s\" yet whose name shows the format; mend the "
+                         "path, or say format: json, csv or parquet",
                          reader->path);
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                     "The format of \"%s\" does not show from the names of its files; say format: "
-                     "json, csv or parquet.",
+                     "the format of \"%s\" does not show from the names of its files; say format: "
+                     "json, csv or parquet",
                      reader->path);
 }
 
@@ -209,10 +209,9 @@ static freshet_code infer_columns(file_reader *reader, const file_listing *listi
                                   freshet_error *err)
 {
     if (listing->n == 0)
-        return error_set(
-            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-            "There is no file at \"%s\" yet to infer the columns from; declare schema.",
-            reader->path);
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "there is no file at \"%s\" yet to infer the columns from; declare schema",
+                         reader->path);
     if (file_is_whole(reader))
         return infer_from_file(reader, listing->items[0].path, err);
     return infer_from_lines(reader, listing, err);
@@ -227,13 +226,13 @@ static freshet_code check_there(file_reader *reader, const file_listing *listing
     if (os.stat(reader->path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                          "\"%s\" is a pipe or a device, which cannot be read again from a place in "
-                         "it; write to a file, which may grow while it is read.",
+                         "it; write to a file, which may grow while it is read",
                          reader->path);
     if (!listing->missing || reader->base.block->stream ||
         (listing->n > 0 || file_list_is_pattern(reader->path)))
         return FRESHET_OK;
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                     "There is no file or folder \"%s\".", reader->path);
+                     "there is no file or folder \"%s\"", reader->path);
 }
 
 static void set_place(file_reader *reader)
@@ -276,7 +275,7 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
     code = file_list(scratch, reader->path, NULL, &listing, err);
     if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream)
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
-                         "The folder \"%s\" cannot be read: %s.", listing.unreadable,
+                         "the folder \"%s\" cannot be read: %s", listing.unreadable,
                          strerror(listing.problem));
     if (code == FRESHET_OK)
         code = check_there(reader, &listing, err);
@@ -342,7 +341,7 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
         reader->watch = file_watch_open();
         if (reader->watch == NULL)
             log_say(LOG_WARNING, base->block->id.value,
-                    "inotify is not to be had; files are looked at once a second.");
+                    "inotify is not to be had; files are looked at once a second");
     }
     return code == FRESHET_OK ? file_discover_all(reader, err) : code;
 }
@@ -422,7 +421,7 @@ static bool file_changed(freshet_reader *base)
     bool missing = listing.missing && listing.n == 0;
     if (missing && !reader->said_missing)
         log_say(LOG_WARNING, base->block->id.value,
-                "%s is not there any more; the rows read before stay in use until it comes back.",
+                "%s is not there any more; the rows read before stay in use until it comes back",
                 reader->path);
     reader->said_missing = missing;
     if (listing.unreadable != NULL || missing)

@@ -108,7 +108,7 @@ freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error 
             os.close(file->fd);
             file->fd = -1;
             return error_set(err, FRESHET_FAILED, FRESHET_STOP, file->path,
-                             "Another file has taken the place of this one before it was read.");
+                             "another file has taken the place of this one before it was read");
         }
         file->is_gzip = file_is_gzip(reader, file->fd);
     }
@@ -131,7 +131,7 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
     tracked_file *file = track_file(reader->track, index);
 
     if (file->fd < 0 && is_gone(file)) {
-        log_say(LOG_WARNING, id_of(reader), "%s went away before it was read to its end.",
+        log_say(LOG_WARNING, id_of(reader), "%s went away before it was read to its end",
                 file->path);
         file->absent = true;
     } else {
@@ -139,7 +139,7 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
             reader->n_retry++;
             file->retry_pause_us = FILE_RETRY_FIRST_US;
             log_say(LOG_WARNING, id_of(reader),
-                    "%s: %s (It is tried again later; other files go on.)", file->path,
+                    "%s: %s; it is tried again later, and other files go on", file->path,
                     problem->text);
         } else if (file->retry_pause_us < FILE_RETRY_MOST_US) {
             file->retry_pause_us *= 2;
@@ -167,7 +167,7 @@ freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *wat
             reader->said_ignored = true;
             log_say(LOG_WARNING, id_of(reader),
                     "%s is not read, nor are other files whose ending is not that of the first "
-                    "one; say format to read all.",
+                    "one; say format to read all",
                     out->items[i].path);
         }
     }
@@ -199,7 +199,7 @@ static freshet_code note(file_reader *reader, const listed_file *listed, bool is
 
     if (code == FRESHET_TRY_AGAIN && reader->base.mode == READ_FOLLOW) {
         if (!reader->said_failed)
-            log_say(LOG_WARNING, id_of(reader), "%s: %s (It is tried again later.)", listed->path,
+            log_say(LOG_WARNING, id_of(reader), "%s: %s; it is tried again later", listed->path,
                     problem.text);
         reader->said_failed = true;
         reader->needs_listing = true;
@@ -248,10 +248,10 @@ static freshet_code note_strays(file_reader *reader, freshet_error *err)
 static void say_missing(file_reader *reader, bool missing)
 {
     if (missing && !reader->said_missing)
-        log_say(LOG_WARNING, id_of(reader), "%s is not there; it is read when it comes.",
+        log_say(LOG_WARNING, id_of(reader), "%s is not there; it is read when it comes",
                 reader->path);
     if (!missing && reader->said_missing)
-        log_say(LOG_INFO, id_of(reader), "%s is there.", reader->path);
+        log_say(LOG_INFO, id_of(reader), "%s is there", reader->path);
     reader->said_missing = missing;
 }
 
@@ -261,10 +261,10 @@ static freshet_code say_unreadable(file_reader *reader, const file_listing *list
 {
     if (reader->base.mode == READ_ALL)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, listing->unreadable,
-                         "The folder cannot be read: %s.", strerror(listing->problem));
+                         "the folder cannot be read: %s", strerror(listing->problem));
     if (!reader->said_failed)
         log_say(LOG_WARNING, id_of(reader),
-                "The folder %s cannot be read: %s. It is tried again; other files go on.",
+                "the folder %s cannot be read: %s; it is tried again, and other files go on",
                 listing->unreadable, strerror(listing->problem));
     reader->said_failed = true;
     reader->needs_listing = true;
@@ -285,7 +285,7 @@ freshet_code file_discover_all(file_reader *reader, freshet_error *err)
     code = file_list_wanted(reader, reader->scratch, reader->watch, &listing, &problem);
     if (code != FRESHET_OK && reader->base.mode == READ_FOLLOW && code != FRESHET_NO_MEMORY) {
         if (!reader->said_failed)
-            log_say(LOG_WARNING, id_of(reader), "%s: %s It is tried again.", problem.at,
+            log_say(LOG_WARNING, id_of(reader), "%s: %s; it is tried again later", problem.at,
                     problem.text);
         reader->said_failed = true;
         reader->needs_listing = true;

@@ -148,7 +148,7 @@ static ssize_t pread_again(int fd, void *into, size_t size, int64_t offset)
 static freshet_code gzip_error(const lines *lines, freshet_error *err)
 {
     return error_set(err, FRESHET_FAILED, FRESHET_STOP, lines->path,
-                     "The gzip file is damaged (%s) behind its byte %lld.",
+                     "the gzip file is damaged (%s) behind its byte %lld",
                      lines->gzip.stream.msg == NULL ? "bad data" : lines->gzip.stream.msg,
                      (long long)(lines->gzip.file_offset - lines->gzip.stream.avail_in));
 }

@@ -72,8 +72,8 @@ static freshet_code add_file(walker *walker, const char *path, const struct stat
 
     if (out->n == LIST_FILES_MAX)
         return error_set(walker->err, FRESHET_LIMIT, FRESHET_STOP, path,
-                         "There are more than %u files; name fewer by a pattern, or keep finished "
-                         "ones elsewhere.",
+                         "there are more than %u files; name fewer by a pattern, or keep finished "
+                         "ones elsewhere",
                          LIST_FILES_MAX);
     if (out->n == walker->capacity) {
         uint32_t capacity = walker->capacity == 0 ? 64 : walker->capacity * 2;
@@ -250,7 +250,7 @@ static freshet_code list_cut(walker *walker, const char *path)
             continue;
         if (walker->n_names + 1 == NAMES_MAX)
             return error_set(walker->err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-                             "The path has more than %d names.", NAMES_MAX - 1);
+                             "the path has more than %d names", NAMES_MAX - 1);
         walker->names[walker->n_names++] = name;
     }
     if (walker->n_names == 0)

@@ -63,8 +63,8 @@ static void a_declared_schema_casts(void **state)
     rig_read(rig);
     rig_expect(rig, "{\"n\":1.0,\"s\":null,\"d'q\":1.5}\n{\"n\":3.0,\"s\":null,\"d'q\":2.0}\n");
     rig_expect_reasons(rig,
-                       "1 Column \"d'q\" has a value that is not of the type declared in schema; "
-                       "declare it as what it is, or say on_cast_error: null.\n");
+                       "1 column \"d'q\" has a value that is not of the type declared in schema; "
+                       "declare it as what it is, or say on_cast_error: null\n");
     rig_forget(rig);
     rig->block.on_cast_error = ON_CAST_ERROR_NULL;
     rig_read(rig);
@@ -74,7 +74,7 @@ static void a_declared_schema_casts(void **state)
     rig->used = NULL;
     rig_open(rig);
     assert_int_equal(rig_poll(rig, 10, SIZE_MAX), FRESHET_BAD_DECLARATION);
-    assert_string_equal(rig->err.text, "There is no column \"missing\"; there are N, s, d'q.");
+    assert_string_equal(rig->err.text, "there is no column \"missing\"; there are N, s, d'q");
     rig_free(rig);
 }
 

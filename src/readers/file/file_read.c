@@ -43,11 +43,11 @@ static freshet_code reject_state(polling *polling, uint32_t index, const record 
 
     if (record->state == RECORD_OPEN_QUOTE)
         return add_reject(polling, index, record,
-                          "The record has a quoted field that is not closed; reading goes on with "
-                          "the next line.");
+                          "the record has a quoted field that is not closed; reading goes on with "
+                          "the next line");
     snprintf(reason, sizeof(reason),
-             "The record has %lld bytes, more than max_record_bytes (%lld); only its beginning is "
-             "kept here.",
+             "the record has %lld bytes, more than max_record_bytes (%lld); only its beginning is "
+             "kept here",
              (long long)record->size,
              (long long)((const file_options *)polling->reader->options)->max_record_bytes);
     return add_reject(polling, index, record, reason);
@@ -100,10 +100,10 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
     if (lines_is_cut(reader->lines)) {
         if (!lenient)
             return error_set(polling->err, FRESHET_FAILED, FRESHET_STOP, file->path,
-                             "The gzip file stops in the middle; it is not complete.");
+                             "the gzip file stops in the middle; it is not complete");
         log_say(LOG_WARNING, id_of(reader),
                 "%s stops in the middle of its gzip stream; the rest "
-                "is read when it is there.",
+                "is read when it is there",
                 file->path);
         return FRESHET_OK;
     }
@@ -111,7 +111,7 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
         code = take_record(polling, index, &tail, lenient);
         if (code == FRESHET_END) {
             log_say(LOG_WARNING, id_of(reader),
-                    "%s: the last line, at byte %lld, is not complete; it is left for later.",
+                    "%s: the last line, at byte %lld, is not complete; it is left for later",
                     file->path, (long long)tail.offset);
             return FRESHET_OK;
         }
@@ -175,8 +175,8 @@ static freshet_code read_header(polling *polling, uint32_t index, tracked_file *
         return code;
     if (header.state != RECORD_WHOLE)
         return error_set(polling->err, FRESHET_FAILED, FRESHET_STOP, file->path,
-                         "The header does not end: a quote is not closed, or it is longer than "
-                         "max_record_bytes.");
+                         "the header does not end: a quote is not closed, or it is longer than "
+                         "max_record_bytes");
     code = reader->format->header(reader->decoder, header.bytes, header.length, file->path,
                                   polling->err);
     if (code != FRESHET_OK)
@@ -274,7 +274,7 @@ static void set_finished(file_reader *reader, uint32_t index, tracked_file *file
     if (file->retry_us != 0) {
         file->retry_us = 0;
         reader->n_retry -= reader->n_retry > 0;
-        log_say(LOG_INFO, id_of(reader), "%s can be read.", file->path);
+        log_say(LOG_INFO, id_of(reader), "%s can be read", file->path);
     }
     file_queue_take(reader);
     if (file->finished || file_is_whole(reader))
@@ -292,7 +292,7 @@ static freshet_code open_file(polling *polling, uint32_t index, tracked_file *fi
     if (code != FRESHET_OK || !replaced)
         return code;
     log_say(LOG_WARNING, id_of(reader),
-            "%s was cut or written anew; it is read again from its beginning.", file->path);
+            "%s was cut or written anew; it is read again from its beginning", file->path);
     if (reader->lines_of == index)
         reader->lines_of = FILE_NONE;
     if (reader->header_of == index)

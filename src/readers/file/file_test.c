@@ -100,7 +100,7 @@ static void the_unterminated_last_line(void **state)
     rig_read(rig); /* a batch: it is a bad record */
     rig_expect(rig, "{\"n\":1}\n");
     assert_int_equal(rig->n_rejects, 1);
-    assert_non_null(strstr(rig->reasons.bytes, "8 The record is not valid JSON"));
+    assert_non_null(strstr(rig->reasons.bytes, "8 the record is not valid JSON"));
     rig_forget(rig);
     rig->block.stream = true; /* a stream that ends: it is left for later, and found then */
     rig_open(rig);
@@ -145,10 +145,10 @@ static void too_long_a_line_is_refused_and_passed_by(void **state)
         assert_int_equal(rig->n_rows, 3); /* 299, 300 and the short one */
         assert_non_null(strstr(rig->rows.bytes, "{\"s\":\"z\"}\n"));
         assert_int_equal(rig->n_rejects, 4);
-        assert_non_null(strstr(rig->reasons.bytes, "599 The record has 301 bytes, more than "
+        assert_non_null(strstr(rig->reasons.bytes, "599 the record has 301 bytes, more than "
                                                    "max_record_bytes (300); only its beginning"));
-        assert_non_null(strstr(rig->reasons.bytes, "1202 The record has 4000001 bytes"));
-        assert_non_null(strstr(rig->reasons.bytes, " The record has 20000 bytes"));
+        assert_non_null(strstr(rig->reasons.bytes, "1202 the record has 4000001 bytes"));
+        assert_non_null(strstr(rig->reasons.bytes, " the record has 20000 bytes"));
         rig_free(rig);
     }
 }
@@ -168,7 +168,7 @@ static void a_quote_not_closed_costs_one_line(void **state)
         rig, "{\"a\":1,\"b\":\"x\\ny\"}\n{\"a\":3,\"b\":\"c\"}\n{\"a\":4,\"b\":\"ddddddddddddddddd"
              "ddddddddddddddddddddddddd\"}\n{\"a\":5,\"b\":\"e\"}\n{\"a\":7,\"b\":\"g\"}\n");
     assert_int_equal(rig->n_rejects, 2);
-    assert_non_null(strstr(rig->reasons.bytes, "12 The record has a quoted field that is not"));
+    assert_non_null(strstr(rig->reasons.bytes, "12 the record has a quoted field that is not"));
     rig_free(rig);
 }
 
@@ -202,7 +202,7 @@ static void bad_records_are_rejects_and_the_rest_is_read(void **state)
     rig_expect(rig, "{\"n\":1}\n{\"n\":2}\n");
     assert_int_equal(rig->n_rejects, 3);
     assert_non_null(
-        strstr(rig->reasons.bytes, "8 Field \"n\" should be bigint, but is the string"));
+        strstr(rig->reasons.bytes, "8 field \"n\" should be bigint, but is the string"));
     rig_forget(rig);
     rig->block.on_cast_error = ON_CAST_ERROR_NULL;
     rig_read(rig);
@@ -399,11 +399,11 @@ static void what_is_missing_is_said(void **state)
 
     (void)state;
     assert_int_equal(rig_describe(rig), FRESHET_BAD_DECLARATION);
-    assert_non_null(strstr(rig->err.text, "There is no file or folder"));
+    assert_non_null(strstr(rig->err.text, "there is no file or folder"));
     rig_close(rig);
     rig->block.stream = true;
     assert_int_equal(rig_describe(rig), FRESHET_BAD_DECLARATION);
-    assert_non_null(strstr(rig->err.text, "yet to infer the columns from; declare schema."));
+    assert_non_null(strstr(rig->err.text, "yet to infer the columns from; declare schema"));
     rig_close(rig);
     rig_schema(rig, "n: bigint"); /* then a stream may begin with nothing */
     rig_read(rig);
@@ -437,8 +437,7 @@ static void a_csv_file_without_a_column_is_named(void **state)
     rig_write(rig, "a.csv", "Carrier,dest\nUA,IAH\n");
     rig_open(rig);
     assert_int_equal(rig_poll(rig, 10, SIZE_MAX), FRESHET_BAD_DECLARATION);
-    assert_string_equal(rig->err.text,
-                        "The header has no column \"origin\"; it has Carrier, dest.");
+    assert_string_equal(rig->err.text, "the header has no column \"origin\"; it has Carrier, dest");
     assert_string_equal(rig->err.at, rig_path(rig, "a.csv"));
     rig_free(rig);
 }
@@ -646,7 +645,7 @@ static void lines_can_be_read_as_they_are(void **state)
     rig_expect(rig, "{\"value\":\"a line of text\"}\n{\"value\":\"\"}\n"
                     "{\"value\":\"  {\\\"not\\\": parsed}\"}\n{\"value\":\"last\"}\n");
     rig_expect_reasons(
-        rig, "35 The line is not valid UTF-8; say type: binary, or on_cast_error: null.\n");
+        rig, "35 the line is not valid UTF-8; say type: binary, or on_cast_error: null\n");
     rig_free(rig);
     rig = rig_make("a.jsonl");
     rig_write(rig, "a.jsonl", "{\"a\":1}\n{\"a\":2,\"b\":3}\n");
@@ -655,8 +654,8 @@ static void lines_can_be_read_as_they_are(void **state)
     rig_read(rig);
     rig_expect(rig, "{\"a\":1}\n");
     rig_expect_reasons(rig,
-                       "8 Field \"b\" is not in the schema, and strict: true wants the fields of "
-                       "the schema and no others.\n");
+                       "8 field \"b\" is not in the schema, and strict: true wants the fields of "
+                       "the schema and no others\n");
     rig_free(rig);
 }
 

@@ -81,8 +81,8 @@ static freshet_code track_make_room(file_track *track, freshet_error *err)
 {
     if (track->n == TRACK_FILES_MAX)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
-                         "The reader has met %u files, which is its limit; start it anew with "
-                         "finished files moved away.",
+                         "the reader has met %u files, which is its limit; start it anew with "
+                         "finished files moved away",
                          TRACK_FILES_MAX);
     if (!memory_reserve(&track->memory, &track->files, &track->capacity, track->n + UINT64_C(1),
                         sizeof(tracked_file *)) ||
@@ -200,8 +200,8 @@ freshet_code track_restore(file_track *track, const reader_positions *from, fres
         if (!read_name(position->name, &identity) || position->offset < 0)
             return error_set(
                 err, FRESHET_FAILED, FRESHET_STOP, position->label,
-                "The position \"%s\" of this file is not one that a file reader gives; "
-                "the checkpoint is of another reader or another version.",
+                "the position \"%s\" of this file is not one that a file reader gives; "
+                "the checkpoint is of another reader or another version",
                 position->name);
         code = track_add(track, position->label, &identity, &index, err);
         if (code != FRESHET_OK)
@@ -288,7 +288,7 @@ freshet_code track_note(file_track *track, const listed_file *file, uint32_t *in
         }
         if (errno != 0)
             return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, file->path,
-                             "The file cannot be opened: %s.", strerror(errno));
+                             "the file cannot be opened: %s", strerror(errno));
     }
     code = track_add(track, file->path, &identity, index, err);
     return code == FRESHET_OK ? take_down(track->files[*index], file, err) : code;

@@ -225,7 +225,7 @@ static freshet_code refuse_endless(const generate_reader *reader, const char *wh
 
     place_text(&options->schema.at, at, sizeof at);
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                     "%s must end: say by \"rows\" how many there are.", what);
+                     "%s must end: say by \"rows\" how many there are", what);
 }
 
 static freshet_code generate_describe(freshet_reader *base, freshet_error *err)

@@ -136,12 +136,12 @@ static freshet_code refuse_fatal(kafka_reader *reader, freshet_error *err)
     if (reader->fatal == RD_KAFKA_RESP_ERR__AUTHENTICATION)
         return error_set(
             err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-            "The brokers refuse the credentials: %s; check sasl.mechanism, sasl.username and "
-            "sasl.password under options, and that this user exists there.",
+            "the brokers refuse the credentials: %s; check sasl.mechanism, sasl.username and "
+            "sasl.password under options, and that this user exists there",
             reader->last_error);
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                      "TLS fails: %s; check security.protocol, ssl.ca.location and the names in the "
-                     "brokers' certificates.",
+                     "brokers' certificates",
                      reader->last_error);
 }
 
@@ -153,7 +153,7 @@ static freshet_code give_up(kafka_reader *reader, freshet_error *err)
     return error_set(
         err, FRESHET_TRY_AGAIN, FRESHET_STOP, reader->at,
         "Kafka could not be read for %s: %s; check the addresses in brokers, that this "
-        "host can reach them, and security.protocol under options.",
+        "host can reach them, and security.protocol under options",
         waited, reader->trouble[0] == '\0' ? "no answer" : reader->trouble);
 }
 
@@ -213,7 +213,7 @@ static kafka_topic *add_topic(kafka_reader *reader, const char *name, bool decla
 static freshet_code refuse_topics(freshet_error *err)
 {
     return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
-                     "There are more than %u topics or %u partitions, or memory is out.",
+                     "there are more than %u topics or %u partitions, or memory is out",
                      KAFKA_TOPICS_MAX, KAFKA_PARTITIONS_MAX);
 }
 
@@ -265,7 +265,7 @@ freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
     if (reader->client == NULL) {
         rd_kafka_conf_destroy(conf);
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "librdkafka cannot begin with these options: %s.", said);
+                         "librdkafka cannot begin with these options: %s", said);
     }
     reader->user = own_setting(reader, "sasl.username");
     reader->password = own_setting(reader, "sasl.password");
@@ -457,8 +457,8 @@ static freshet_code refuse_denied(const kafka_reader *reader, const char *topic,
 {
     return error_set(
         err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-        "The brokers do not allow this user to read the topic \"%s\"; grant it READ and "
-        "DESCRIBE there.",
+        "the brokers do not allow this user to read the topic \"%s\"; grant it READ and "
+        "DESCRIBE there",
         topic);
 }
 
@@ -469,7 +469,7 @@ static look refuse_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *
         refuse_denied(reader, told->topic, err);
     else
         error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                  "The topic \"%s\" cannot be read from \"%s\": %s; create it, or mend its name.",
+                  "the topic \"%s\" cannot be read from \"%s\": %s; create it, or mend its name",
                   told->topic, reader->brokers, rd_kafka_err2str(told->err));
     return LOOK_FAILED;
 }
@@ -667,7 +667,7 @@ static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition,
                          "%s should go on at offset %" PRId64 ", but the brokers have %" PRId64
                          " to %" PRId64 ": %s; say on_gap: earliest or latest to go on there, "
                          "which leaves out what is between, or "
-                         "begin anew after `freshet state reset`.",
+                         "begin anew after `freshet state reset`",
                          partition->name, partition->next, earliest, latest,
                          lost ? "the messages between were deleted before they were read"
                               : "the topic was made anew, or lost its end");
@@ -720,7 +720,7 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
     if (rd_kafka_consume_start_queue(partition->topic->handle, partition->number, partition->next,
                                      reader->queue) != 0)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
-                         "Reading of %s cannot begin: %s.", partition->name,
+                         "reading of %s cannot begin: %s", partition->name,
                          rd_kafka_err2str(rd_kafka_last_error()));
     partition->started = true;
     if (!partition->is_told && partition->next < latest) {
@@ -906,7 +906,7 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
     case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
-                         "%s cannot be read behind offset %" PRId64 ": %s.", name,
+                         "%s cannot be read behind offset %" PRId64 ": %s", name,
                          partition == NULL ? -1 : partition->next,
                          rd_kafka_message_errstr(message));
     default:

@@ -205,7 +205,7 @@ static void unknown_topics_are_refused(void **state)
     assert_int_equal(rig_poll_until(rig, 1, has_trouble), FRESHET_OK);
     os.monotonic_us = rig_clock;
     rig_ahead_us = 2 * KAFKA_TOPIC_GRACE_US;
-    expect_error(rig, FRESHET_BAD_DECLARATION, "The topic \"ordres\" cannot be read from");
+    expect_error(rig, FRESHET_BAD_DECLARATION, "the topic \"ordres\" cannot be read from");
     rig_ahead_us = 0;
     rig_free(rig);
 }
@@ -504,8 +504,8 @@ static void large_messages_pass_or_are_refused(void **state)
     rig->options.max_message_bytes = size - 1;
     rig_open(rig);
     rig_read(rig, 1);
-    rig_expect_reasons(rig, "orders/0@0 The message has 4194304 bytes, more than "
-                            "max_message_bytes (4194303); only its beginning is kept here.\n");
+    rig_expect_reasons(rig, "orders/0@0 the message has 4194304 bytes, more than "
+                            "max_message_bytes (4194303); only its beginning is kept here\n");
     free(large);
     rig_free(rig);
 }

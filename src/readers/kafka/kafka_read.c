@@ -201,7 +201,7 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
     freshet_code code = decode_value(polling, message, &problem);
 
     if (code == FRESHET_OK && is_used(reader, reader->key_column)) {
-        part = "The key: ";
+        part = "the key: ";
         code = kafka_put_key(polling, message, &problem);
     }
     if (code != FRESHET_OK && problem.then == FRESHET_SKIP_ROW)
@@ -249,8 +249,8 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
     if ((int64_t)message->len > options->max_message_bytes) {
         char reason[160];
         snprintf(reason, sizeof reason,
-                 "The message has %zu bytes, more than max_message_bytes (%" PRId64
-                 "); only its beginning is kept here.",
+                 "the message has %zu bytes, more than max_message_bytes (%" PRId64
+                 "); only its beginning is kept here",
                  message->len, options->max_message_bytes);
         code = kafka_refuse(polling, partition, message, "", reason);
     } else if (message->payload != NULL || options->tombstones == TOMBSTONES_NULL) {

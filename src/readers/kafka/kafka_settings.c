@@ -164,7 +164,7 @@ static freshet_code settings_put(kafka_reader *reader, rd_kafka_conf_t *conf, co
     if (rd_kafka_conf_set(conf, name, value, said, sizeof said) == RD_KAFKA_CONF_OK)
         return FRESHET_OK;
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                     "librdkafka refuses the property \"%s\": %s.", name,
+                     "librdkafka refuses the property \"%s\": %s", name,
                      property_is_secret(name) ? "its value is not what it can be" : said);
 }
 
@@ -265,7 +265,7 @@ static freshet_code check_files(const kafka_reader *reader, freshet_error *err)
         const int problem = errno;
         place_text(&property->value.at, at, sizeof at);
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                         "\"%s\" is the file \"%s\", which cannot be read: %s.", property->name,
+                         "\"%s\" is the file \"%s\", which cannot be read: %s", property->name,
                          path, strerror(problem));
     }
     return FRESHET_OK;

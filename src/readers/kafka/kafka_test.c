@@ -21,9 +21,9 @@ static void values_become_rows(void **state)
                     "orders/0@3 {\"id\":2,\"city\":null,\"at\":\"2024-05-01T10:00:00.000000Z\","
                     "\"kafka_metadata\":null}\n");
     rig_expect_reasons(
-        rig, "orders/0@1 Field \"id\" should be bigint, but is the string \"x\"; declare it in "
-             "schema as what it is, or say on_cast_error: null.\n"
-             "orders/0@4 The record should be a JSON object, but is an array.\n");
+        rig, "orders/0@1 field \"id\" should be bigint, but is the string \"x\"; declare it in "
+             "schema as what it is, or say on_cast_error: null\n"
+             "orders/0@4 the record should be a JSON object, but is an array\n");
     rig_free(rig);
 }
 
@@ -59,8 +59,8 @@ static void key_headers_and_metadata_are_columns(void **state)
              "orders/0@1 {\"id\":2,\"key\":null,\"headers\":null,\"kafka_metadata\":{"
              "\"key\":null,\"topic\":\"orders\",\"value\":\"{\\\"id\\\": 2}\",\"partition\":0,"
              "\"offset\":1,\"timestamp\":\"2023-11-14T22:13:20.123000Z\",\"timestampType\":0}}\n");
-    rig_expect_reasons(rig, "orders/0@2 The key: The message is not valid UTF-8; say type: binary, "
-                            "or on_cast_error: null.\n");
+    rig_expect_reasons(rig, "orders/0@2 the key: the message is not valid UTF-8; say type: binary, "
+                            "or on_cast_error: null\n");
     rig_free(rig);
 }
 

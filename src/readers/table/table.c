@@ -74,7 +74,7 @@ static freshet_code find_kind(table_reader *reader, freshet_error *err)
         return FRESHET_OK;
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                      "\"%s\" is neither a SQLite nor a DuckDB file; read other files by the reader "
-                     "file.",
+                     "file",
                      reader->path);
 }
 
@@ -143,8 +143,8 @@ static freshet_code table_describe(freshet_reader *base, freshet_error *err)
         return code;
     if (base->block->stream)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "A table cannot be read as a stream, since it has no order in which rows "
-                         "come; remove stream: true, or write its new rows to files.");
+                         "a table cannot be read as a stream, since it has no order in which rows "
+                         "come; remove stream: true, or write its new rows to files");
     code = find_kind(reader, err);
     if (code != FRESHET_OK)
         return code;
@@ -191,7 +191,7 @@ static freshet_code table_open(freshet_reader *base, const reader_positions *fro
 
     if (base->mode != READ_ALL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, reader->at,
-                         "A table cannot be followed.");
+                         "a table cannot be followed");
     reader->next = from != NULL && from->n > 0 ? from->items[0].offset : 0;
     sign(reader, reader->signature);
     if (reader->is_sqlite) {
@@ -269,7 +269,7 @@ static bool table_changed(freshet_reader *base)
     sign(reader, now);
     if (now[0] == 0 && !reader->said_missing)
         log_say(LOG_WARNING, base->block->id.value,
-                "%s is not there any more; the rows read before stay in use until it comes back.",
+                "%s is not there any more; the rows read before stay in use until it comes back",
                 reader->path);
     reader->said_missing = now[0] == 0;
     return now[0] != 0 && memcmp(now, reader->signature, sizeof(now)) != 0;

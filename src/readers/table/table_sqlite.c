@@ -32,9 +32,9 @@ static freshet_code sqlite_failed(const table_sqlite *it, freshet_error *err)
         return error_memory(err, "reading a SQLite table");
     if (problem == SQLITE_BUSY || problem == SQLITE_LOCKED)
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, it->at,
-                         "The SQLite file is held by another process: %s.",
+                         "the SQLite file is held by another process: %s",
                          sqlite3_errmsg(it->file));
-    return error_set(err, FRESHET_FAILED, FRESHET_STOP, it->at, "SQLite: %s.",
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, it->at, "SQLite: %s",
                      sqlite3_errmsg(it->file));
 }
 
@@ -211,7 +211,7 @@ freshet_code table_sqlite_describe(table_sqlite *it, arena *arena, schema *out, 
     append_table(&query, it->table);
     code = sqlite_prepare(it, &query, err);
     if (code == FRESHET_FAILED) /* no such table, mostly */
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, it->at, "SQLite: %s.",
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, it->at, "SQLite: %s",
                          sqlite3_errmsg(it->file));
     return code == FRESHET_OK ? set_columns(it, arena, out, err) : code;
 }
@@ -335,12 +335,12 @@ static freshet_code sqlite_refuse(table_sqlite *it, int i, arena *arena, freshet
         return error_memory(err, "describing a bad row");
     if (is_time && (kind == SQLITE_INTEGER || kind == SQLITE_FLOAT))
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "Column \"%s\" should be %s, but is the number %.*s; read a view that "
-                         "makes it a text, as datetime(%s, 'unixepoch') does.",
+                         "column \"%s\" should be %s, but is the number %.*s; read a view that "
+                         "makes it a text, as datetime(%s, 'unixepoch') does",
                          field->name, wanted, n, text, field->name);
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                     "Column \"%s\" should be %s, but is \"%.*s\"; read a view that casts it, or "
-                     "say on_cast_error: null.",
+                     "column \"%s\" should be %s, but is \"%.*s\"; read a view that casts it, or "
+                     "say on_cast_error: null",
                      field->name, wanted, n, text);
 }
 

@@ -112,10 +112,10 @@ static void sqlite_views_and_values_that_do_not_fit(void **state)
                        "{\"i\":4,\"d\":\"2024-05-02T00:00:00.000000Z\",\"e\":\"4!\",\"n\":1}\n");
     rig_expect_reasons(
         it.rig,
-        "1 Column \"i\" should be bigint, but is \"two\"; read a view that casts it, or "
-        "say on_cast_error: null.\n"
-        "2 Column \"d\" should be timestamp, but is the number 1714564800; read a view that "
-        "makes it a text, as datetime(d, 'unixepoch') does.\n");
+        "1 column \"i\" should be bigint, but is \"two\"; read a view that casts it, or "
+        "say on_cast_error: null\n"
+        "2 column \"d\" should be timestamp, but is the number 1714564800; read a view that "
+        "makes it a text, as datetime(d, 'unixepoch') does\n");
     it.rig->block.on_cast_error = ON_CAST_ERROR_NULL;
     read_all(&it);
     assert_int_equal(it.rig->n_rows, 4);
