@@ -7,7 +7,7 @@
  */
 #include "base/arena.h"
 
-#include <stdbool.h>
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +34,7 @@
 #define ARENA_ALIGN 16u
 #define ARENA_BLOCK_FIRST ((size_t)16 << 10)
 #define ARENA_BLOCK_MAX ((size_t)16 << 20)
+#define ITEMS_FIRST 16u
 
 typedef struct block block;
 struct block {
@@ -160,6 +161,25 @@ void *arena_grow(arena *arena, void *old, size_t old_size, size_t new_size)
     if (at != NULL && old_size > 0)
         memcpy(at, old, old_size < new_size ? old_size : new_size);
     return at;
+}
+
+bool arena_reserve(arena *arena, void *items, uint32_t *capacity, uint64_t n, size_t size)
+{
+    if (n <= *capacity)
+        return true;
+    uint64_t larger = *capacity == 0 ? ITEMS_FIRST : (uint64_t)*capacity * 2;
+    while (larger < n)
+        larger *= 2;
+    void *before;
+    memcpy(&before, items, sizeof before);
+    assert(before != NULL || *capacity == 0);
+    void *grown =
+        larger > UINT32_MAX ? NULL : arena_grow(arena, before, *capacity * size, larger * size);
+    if (grown == NULL)
+        return false;
+    memcpy(items, &grown, sizeof grown);
+    *capacity = (uint32_t)larger;
+    return true;
 }
 
 char *arena_copy(arena *arena, const void *bytes, size_t length)

@@ -21,6 +21,7 @@
 #define FRESHET_BASE_ARENA_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,6 +46,10 @@ void *arena_zero(arena *arena, size_t count, size_t size);
 /* Makes an array longer: copies `old_size` bytes to `new_size` bytes of new memory; in place where
  * the array was the last thing allocated. `old` may be NULL when old_size is 0. */
 void *arena_grow(arena *arena, void *old, size_t old_size, size_t new_size);
+
+/* Room for n items of `size` bytes in an array that grows by doubling: `items` is the address of its pointer. False
+ * where memory is out, and it stays as it was. */
+bool arena_reserve(arena *arena, void *items, uint32_t *capacity, uint64_t n, size_t size);
 
 /* A copy of `length` bytes, with a NUL byte behind them. */
 char *arena_copy(arena *arena, const void *bytes, size_t length);

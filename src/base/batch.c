@@ -400,15 +400,9 @@ freshet_code batch_row_to_json(const batch *batch, uint64_t row, text_buffer *in
 
 bool rejects_add(rejects *rejects, const reject *where, const char *format, ...)
 {
-    if (rejects->n == rejects->capacity) {
-        uint32_t capacity = rejects->capacity == 0 ? 16 : rejects->capacity * 2;
-        reject *items = arena_grow(rejects->arena, rejects->items, rejects->n * sizeof *items,
-                                   capacity * sizeof *items);
-        if (items == NULL)
-            return false;
-        rejects->items = items;
-        rejects->capacity = capacity;
-    }
+    if (!arena_reserve(rejects->arena, &rejects->items, &rejects->capacity,
+                       rejects->n + UINT64_C(1), sizeof *rejects->items))
+        return false;
     va_list args;
     va_start(args, format);
     reject added = *where;

@@ -28,6 +28,12 @@ void memory_give(memory *memory, const void *at, size_t size)
     free((void *)at);
 }
 
+bool array_reserve(void *items, uint32_t *capacity, uint64_t n, size_t size)
+{
+    memory nobodys = {.bytes = *capacity * size, .fail_after = -1};
+    return memory_reserve(&nobodys, items, capacity, n, size);
+}
+
 bool memory_reserve(memory *memory, void *items, uint32_t *capacity, uint64_t n, size_t size)
 {
     if (n <= *capacity)

@@ -23,4 +23,7 @@ void memory_give(memory *memory, const void *at, size_t size); /* NULL is fine *
  * where memory is out, and it stays as it was. */
 bool memory_reserve(memory *memory, void *items, uint32_t *capacity, uint64_t n, size_t size);
 
+/* The same for an array that is nobody's count, and is given to free(). */
+bool array_reserve(void *items, uint32_t *capacity, uint64_t n, size_t size);
+
 #endif

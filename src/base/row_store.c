@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 
 #define KEEPING "keeping rows"
 #define CHUNK_ROWS_FIRST 64u
@@ -204,14 +205,9 @@ static bool row_store_copy_cells(arena *arena, const column *from, const selecti
 /* Appends an empty chunk with room for `expected` rows. */
 static freshet_code add_chunk(row_store *store, uint32_t expected, freshet_error *err)
 {
-    if (store->n_chunks == store->chunks_capacity) {
-        uint32_t capacity = store->chunks_capacity == 0 ? 16 : store->chunks_capacity * 2;
-        batch *chunks = realloc(store->chunks, capacity * sizeof *chunks);
-        if (chunks == NULL)
-            return error_memory(err, KEEPING);
-        store->chunks = chunks;
-        store->chunks_capacity = capacity;
-    }
+    if (!array_reserve(&store->chunks, &store->chunks_capacity, store->n_chunks + UINT64_C(1),
+                       sizeof *store->chunks))
+        return error_memory(err, KEEPING);
     /* one that comes behind others is likely to become full */
     uint32_t rows = store->n_chunks > 0 || expected > chunk_rows(store) ? chunk_rows(store)
                     : expected < CHUNK_ROWS_FIRST                       ? CHUNK_ROWS_FIRST

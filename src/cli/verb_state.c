@@ -123,14 +123,9 @@ static tally *tally_of(listing *listing, const char *name)
     if (listing->n > 0 && strcmp(listing->tallies[listing->n - 1].name, name) == 0)
         return &listing->tallies[listing->n - 1];
     arena *arena = listing->call->arena;
-    if (listing->n == listing->capacity) {
-        uint32_t capacity = listing->capacity == 0 ? 16 : listing->capacity * 2;
-        listing->tallies = arena_grow(arena, listing->tallies, listing->n * sizeof(tally),
-                                      capacity * sizeof(tally));
-        listing->capacity = capacity;
-    }
     const char *kept = arena_text(arena, name);
-    listing->failed |= listing->tallies == NULL || kept == NULL;
+    listing->failed |= kept == NULL || !arena_reserve(arena, &listing->tallies, &listing->capacity,
+                                                      listing->n + UINT64_C(1), sizeof(tally));
     if (listing->failed)
         return NULL;
     listing->tallies[listing->n] = (tally){.name = kept};

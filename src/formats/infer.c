@@ -75,15 +75,9 @@ void infer_close(infer *infer)
 /* A new field at the end of the node; NULL where memory is out. */
 static node *field_add(infer *infer, node *parent, const char *name, size_t length)
 {
-    if (parent->n_fields == parent->capacity) {
-        uint32_t capacity = parent->capacity == 0 ? 16 : parent->capacity * 2;
-        node *fields = arena_grow(infer->arena, parent->fields, parent->n_fields * sizeof(node),
-                                  capacity * sizeof(node));
-        if (fields == NULL)
-            return NULL;
-        parent->fields = fields;
-        parent->capacity = capacity;
-    }
+    if (!arena_reserve(infer->arena, &parent->fields, &parent->capacity,
+                       parent->n_fields + UINT64_C(1), sizeof(node)))
+        return NULL;
     node *field = &parent->fields[parent->n_fields];
     *field = (node){.name = arena_copy(infer->arena, name, length)};
     if (field->name == NULL)

@@ -131,6 +131,7 @@ static freshet_code load(void *context, const void *key, size_t key_length, text
 {
     (void)err;
     assert_ptr_equal(context, store);
+    assert_int_not_equal(it.part.keys, STATE_RESIDENT); /* all its keys are here */
     assert_int_equal(key_length, 9);
     const uint32_t value = store[number_of(key)];
     if (value == 0)

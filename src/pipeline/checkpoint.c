@@ -405,14 +405,10 @@ static bool take_position(void *context, const char *name, const void *key, size
     taking *taking = context;
     reader_positions *out = taking->out;
     (void)name;
-    if (out->n == taking->capacity) {
-        uint32_t capacity = taking->capacity == 0 ? 64 : taking->capacity * 2;
-        out->items = arena_grow(taking->arena, out->items, out->n * sizeof *out->items,
-                                capacity * sizeof *out->items);
-        taking->capacity = capacity;
-    }
+    taking->failed = !arena_reserve(taking->arena, &out->items, &taking->capacity,
+                                    out->n + UINT64_C(1), sizeof *out->items);
     reader_position position = {.name = arena_copy(taking->arena, key, key_length)};
-    taking->failed = out->items == NULL || position.name == NULL || length < sizeof position.offset;
+    taking->failed |= position.name == NULL || length < sizeof position.offset;
     if (taking->failed)
         return false;
     memcpy(&position.offset, value, sizeof position.offset);

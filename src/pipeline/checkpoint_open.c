@@ -383,15 +383,10 @@ static bool list_file(void *context, const char *name, const void *key, size_t k
     (void)name;
     (void)value;
     (void)length;
-    if (listing->n == listing->capacity) {
-        uint32_t capacity = listing->capacity == 0 ? 64 : listing->capacity * 2;
-        listing->paths =
-            arena_grow(listing->arena, listing->paths, listing->n * sizeof *listing->paths,
-                       capacity * sizeof *listing->paths);
-        listing->capacity = capacity;
-    }
     char *path = arena_copy(listing->arena, key, key_length);
-    listing->failed = listing->paths == NULL || path == NULL;
+    listing->failed =
+        path == NULL || !arena_reserve(listing->arena, &listing->paths, &listing->capacity,
+                                       listing->n + UINT64_C(1), sizeof *listing->paths);
     if (listing->failed)
         return false;
     listing->paths[listing->n++] = path;

@@ -87,14 +87,9 @@ static bucket *bucket_of(seen_events *seen, int64_t number)
     }
     if (low < seen->n_buckets && seen->buckets[low].number == number)
         return &seen->buckets[low];
-    if (seen->n_buckets == seen->buckets_capacity) {
-        uint32_t capacity = seen->buckets_capacity == 0 ? 32 : seen->buckets_capacity * 2;
-        bucket *buckets = realloc(seen->buckets, capacity * sizeof *buckets);
-        if (buckets == NULL)
-            return NULL;
-        seen->buckets = buckets;
-        seen->buckets_capacity = capacity;
-    }
+    if (!array_reserve(&seen->buckets, &seen->buckets_capacity, seen->n_buckets + UINT64_C(1),
+                       sizeof *seen->buckets))
+        return NULL;
     bucket *made = &seen->buckets[low];
     memmove(made + 1, made, (seen->n_buckets - low) * sizeof *made);
     *made = (bucket){.number = number, .first = KEY_NONE};

@@ -75,15 +75,9 @@ static freshet_code add_file(walker *walker, const char *path, const struct stat
                          "there are more than %u files; name fewer by a pattern, or keep finished "
                          "ones elsewhere",
                          LIST_FILES_MAX);
-    if (out->n == walker->capacity) {
-        uint32_t capacity = walker->capacity == 0 ? 64 : walker->capacity * 2;
-        listed_file *items = arena_grow(walker->arena, out->items, out->n * sizeof(*items),
-                                        capacity * sizeof(*items));
-        if (items == NULL)
-            return error_memory(walker->err, "listing files");
-        out->items = items;
-        walker->capacity = capacity;
-    }
+    if (!arena_reserve(walker->arena, &out->items, &walker->capacity, out->n + UINT64_C(1),
+                       sizeof(*out->items)))
+        return error_memory(walker->err, "listing files");
     out->items[out->n].path = path;
     set_from_stat(&out->items[out->n], info);
     out->n++;

@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/memory.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "readers/file/file_list.h"
@@ -35,7 +36,8 @@ typedef struct folder {
 struct file_watch {
     int fd;
     folder *folders;
-    size_t n, capacity;
+    size_t n;
+    uint32_t capacity;
     bool incomplete;
     text_buffer path;
     size_t at, filled; /* in events */
@@ -105,14 +107,8 @@ static folder *insert(file_watch *watch, int descriptor)
 {
     size_t at = watch->n;
 
-    if (watch->n == watch->capacity) {
-        size_t capacity = watch->capacity == 0 ? 8 : watch->capacity * 2;
-        folder *folders = realloc(watch->folders, capacity * sizeof(*folders));
-        if (folders == NULL)
-            return NULL;
-        watch->folders = folders;
-        watch->capacity = capacity;
-    }
+    if (!array_reserve(&watch->folders, &watch->capacity, watch->n + 1, sizeof(*watch->folders)))
+        return NULL;
     while (at > 0 && watch->folders[at - 1].descriptor > descriptor)
         at--;
     memmove(&watch->folders[at + 1], &watch->folders[at],

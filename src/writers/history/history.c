@@ -28,6 +28,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/os.h"
 #include "base/row_store.h"
 #include "base/text.h"
@@ -264,14 +265,9 @@ static partition_count *count_of(history_writer *writer, int32_t partition)
     }
     if (low < writer->n_counts && writer->counts[low].partition == partition)
         return &writer->counts[low];
-    if (writer->n_counts == writer->counts_capacity) {
-        uint32_t capacity = writer->counts_capacity == 0 ? 64 : writer->counts_capacity * 2;
-        partition_count *counts = realloc(writer->counts, capacity * sizeof *counts);
-        if (counts == NULL)
-            return NULL;
-        writer->counts = counts;
-        writer->counts_capacity = capacity;
-    }
+    if (!array_reserve(&writer->counts, &writer->counts_capacity, writer->n_counts + UINT64_C(1),
+                       sizeof *writer->counts))
+        return NULL;
     partition_count *made = &writer->counts[low];
     memmove(made + 1, made, (writer->n_counts - low) * sizeof *made);
     *made = (partition_count){.partition = partition};
@@ -281,19 +277,6 @@ static partition_count *count_of(history_writer *writer, int32_t partition)
 
 /* ---- rows into files ------------------------------------------------------------------------- */
 
-static freshet_code room_for_file(history_writer *writer, freshet_error *err)
-{
-    if (writer->n_files < writer->files_capacity)
-        return FRESHET_OK;
-    uint32_t capacity = writer->files_capacity == 0 ? 64 : writer->files_capacity * 2;
-    aside_file *files = realloc(writer->files, capacity * sizeof *files);
-    if (files == NULL)
-        return error_memory(err, KEEPING);
-    writer->files = files;
-    writer->files_capacity = capacity;
-    return FRESHET_OK;
-}
-
 /* Makes a durable file of the rows, aside. */
 static freshet_code write_file(history_writer *writer, int32_t partition, const batch *rows,
                                freshet_error *err)
@@ -302,7 +285,8 @@ static freshet_code write_file(history_writer *writer, int32_t partition, const 
     const char *name = count == NULL ? NULL : file_name(writer, partition, count->n_files);
     const char *path =
         name == NULL ? NULL : history_folder_aside(writer->folder, writer->scratch, name);
-    if (path == NULL)
+    if (path == NULL || !array_reserve(&writer->files, &writer->files_capacity,
+                                       writer->n_files + UINT64_C(1), sizeof *writer->files))
         return error_memory(err, KEEPING);
     if (!writer->base.is_batch && history_folder_has(writer->folder, name))
         return error_set(
@@ -310,9 +294,7 @@ static freshet_code write_file(history_writer *writer, int32_t partition, const 
             "the history in %s has a file %s already, from a run whose state is gone: move the old "
             "files away, or give the history another path",
             history_folder_path(writer->folder), name);
-    freshet_code code = room_for_file(writer, err);
-    if (code == FRESHET_OK)
-        code = parquet_write(writer->parquet, rows, 0, rows->n_rows, path, err);
+    freshet_code code = parquet_write(writer->parquet, rows, 0, rows->n_rows, path, err);
     if (code == FRESHET_OK)
         code = history_folder_sync(writer->folder, name, err);
     if (code != FRESHET_OK)
