@@ -59,7 +59,7 @@ typedef struct change {
 struct groups_state {
     const groups_plan *plan;
     groups_options options;
-    windows_memory memory;
+    memory memory;
     walker walker;
     picked_cells own;
     const void **cells; /* one a slot */
@@ -215,7 +215,7 @@ void groups_close(groups_state *state)
     if (state == NULL)
         return;
     keyed_close(&state->keys);
-    windows_memory *memory = &state->memory;
+    memory *memory = &state->memory;
     due_heap_release(&state->heap, memory);
     memory_give(memory, state->changes, state->changes_capacity * sizeof *state->changes);
     memory_give(memory, state->cells, (state->plan->events->n_slots + 1) * sizeof *state->cells);

@@ -25,8 +25,6 @@
 #define EVENT_BLOCK_MAX 64u /* the bits of a word: the nulls of a slot in a block are one word */
 #define EVENT_GROUP_MAX 64u /* blocks in a group: which partials are fresh is one word */
 
-typedef memory windows_memory; /* base/memory.h */
-
 typedef struct event_block {
     int64_t base; /* time i is base + times[i], in seconds; or times[i] alone, in microseconds */
     uint32_t n;
@@ -84,7 +82,7 @@ typedef struct events {
 /* What a walk needs; one of a state, or of a thread. */
 typedef struct walker {
     const windows_plan *plan;
-    windows_memory *memory;
+    memory *memory;
     uint32_t header_bytes; /* of a block, before its arrays */
     unsigned char *frame;  /* the plan's frame_bytes */
     unsigned char *middle; /* the plan's kept_bytes: a middle that is not remembered */
@@ -93,7 +91,7 @@ typedef struct walker {
     aggregate_scratch scratch;
 } walker;
 
-freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memory *memory,
+freshet_code walker_init(walker *walker, const windows_plan *plan, memory *memory,
                          freshet_error *err);
 void walker_release(walker *walker);
 

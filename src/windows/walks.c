@@ -19,7 +19,7 @@
 
 /* ---- walkers ------------------------------------------------------------------------------- */
 
-freshet_code walker_init(walker *walker, const windows_plan *plan, windows_memory *memory,
+freshet_code walker_init(walker *walker, const windows_plan *plan, memory *memory,
                          freshet_error *err)
 {
     size_t header = sizeof(event_block) + plan->n_slots * sizeof(uint64_t);

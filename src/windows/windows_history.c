@@ -23,7 +23,7 @@ typedef struct history {
     const windows_input *input;
     arena *arena;
     windows_result *result;
-    windows_memory memory;
+    memory memory;
     walker walker;
     const void **cells;
     arena *work; /* freed at the end */

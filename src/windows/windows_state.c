@@ -87,7 +87,7 @@ struct windows_state {
     int64_t hold_s;
     int64_t settled_s; /* rows before it are late: what follows from them went out */
     expiry expiry;
-    windows_memory memory;
+    memory memory;
     walker walker;
 
     keyed_table keys;
