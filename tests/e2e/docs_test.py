@@ -296,6 +296,7 @@ class DeliveryPageTest(Case):
 class LinksTest(unittest.TestCase):
     """Nothing that a page names is missing: other pages, their headings, files of the source."""
 
+    maxDiff = None
     FOLDERS = "adapters|bench|cmake|docs|examples|include|scripts|src|tests"
 
     def test_links(self):
