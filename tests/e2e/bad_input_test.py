@@ -172,7 +172,7 @@ class BadRecordsTest(Case):
 class FilesystemTest(Case):
 
     def test_deleted_folder(self):
-        """the folder goes while the stream runs, and comes back: the stream goes on."""
+        """The folder goes while the stream runs, and comes back: the stream goes on."""
         self.declare(path="in")
         self.write("in/0.jsonl", lines(0, 100))
         run = self.start_run("events.yaml")

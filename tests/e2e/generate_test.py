@@ -105,9 +105,9 @@ sink:
             self.assertEqual(finished.code, 78, finished.err)
             self.assertIn(said, finished.err)
         self.declare_rows(rows=0)
-        self.assertIn('A batch must end: say by "rows" how many there are', self.freshet("check", "clicks.yaml").err)
+        self.assertIn('a batch must end: say by "rows" how many there are', self.freshet("check", "clicks.yaml").err)
         self.declare_rows(rows=0, stream=True)
-        self.assertIn("A stream that runs once must end",
+        self.assertIn("a stream that runs once must end",
                       self.freshet("run", "clicks.yaml", "--once", "--progress", "none").err)
         self.write("clicks.yaml", self.read("clicks.yaml").replace("amount: double", "amount: duoble"))
         self.assertIn('"amount" cannot be "duoble"', self.freshet("check", "clicks.yaml").err)

@@ -392,7 +392,7 @@ class DocumentedTest(KafkaCase):
             return re.findall(r"```yaml\n(.*?)```", file.read(), re.S)
 
     def declare_block(self, block, topic):
-        """The declaration of this reader, with the broker that is there"""
+        """The declaration of this reader, with the broker that is there."""
         self.write("events.yaml", f"""\
 version: 1
 pipeline: events

@@ -235,7 +235,7 @@ static freshet_code generate_describe(freshet_reader *base, freshet_error *err)
     base->schema = options->schema.value;
     return options->rows > 0 || base->block->stream
                ? FRESHET_OK
-               : refuse_endless((generate_reader *)base, "A batch", err);
+               : refuse_endless((generate_reader *)base, "a batch", err);
 }
 
 static freshet_code generate_open(freshet_reader *base, const reader_positions *from,
@@ -245,7 +245,7 @@ static freshet_code generate_open(freshet_reader *base, const reader_positions *
     const generate_options *options = base->options;
 
     if (options->rows == 0 && base->mode == READ_ALL)
-        return refuse_endless(reader, "A stream that runs once", err);
+        return refuse_endless(reader, "a stream that runs once", err);
     reader->key_column = key_column_of(options);
     timestamp_parse(options->start.value, strlen(options->start.value), &reader->start_us);
     reader->step_us = options->step_us > 0 ? options->step_us
