@@ -23,6 +23,11 @@ static uint64_t chance(void)
     return seed;
 }
 
+static void append(char *text, const char *more)
+{
+    memcpy(text + strlen(text), more, strlen(more) + 1);
+}
+
 static void append_digits(char *text, unsigned most)
 {
     char *at = text + strlen(text);
@@ -37,10 +42,11 @@ static void make_number(char *text, unsigned most)
 {
     static const char *const signs[] = {"", "-", "+", ""};
 
-    strcpy(text, signs[chance() % 4]);
+    text[0] = '\0';
+    append(text, signs[chance() % 4]);
     append_digits(text, most);
     if (chance() % 2 == 0) {
-        strcat(text, ".");
+        append(text, ".");
         append_digits(text, most);
     }
     if (chance() % 3 == 0)
@@ -152,7 +158,8 @@ static void integers_do_not_wrap(void **state)
     for (int i = 0; i < 200000; i++) {
         int64_t value = 7;
         int128 exact = 0;
-        strcpy(text, chance() % 2 ? "-" : "");
+        text[0] = '\0';
+        append(text, chance() % 2 ? "-" : "");
         append_digits(text, 22);
         for (const char *at = text; *at != '\0'; at++)
             if (*at != '-')

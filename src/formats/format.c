@@ -14,7 +14,8 @@ const char *const format_file_names[] = {"auto", FORMATS(FORMAT_NAME) NULL};
 const char *const format_message_names[] = {FORMATS_OF_RECORDS(FORMAT_NAME) NULL};
 static const format *const formats[] = {FORMATS(FORMAT_POINTER)};
 
-#define N_FORMATS (sizeof formats / sizeof *formats)
+#define FORMAT_COUNT(NAME) +1
+enum { N_FORMATS = FORMATS(FORMAT_COUNT) };
 
 const format *format_of_file(int choice)
 {
@@ -39,7 +40,7 @@ const format *format_of_path(const char *path)
 
     if (format_ends_in(path, length, ".gz"))
         length -= 3;
-    for (size_t i = 0; i < N_FORMATS; i++)
+    for (int i = 0; i < N_FORMATS; i++)
         for (const char *const *each = formats[i]->endings; each != NULL && *each != NULL; each++)
             if (format_ends_in(path, length, *each))
                 return formats[i];
@@ -57,7 +58,7 @@ void format_check(const format *format, const format_options *options, const pla
             "\"schema\" is of formats with fields, such as json and csv; format: %s has one "
             "column, and \"type\" says of which type",
             format->name);
-    for (size_t i = 0; i < N_FORMATS; i++) {
+    for (int i = 0; i < N_FORMATS; i++) {
         if ((format == NULL || format == formats[i]) && formats[i]->check != NULL)
             formats[i]->check(options, problems);
         if (format != NULL && format != formats[i] && formats[i]->refuse != NULL)

@@ -229,9 +229,9 @@ static inline void format_infers_what_it_decodes(void **state)
     rig_free(rig);
 }
 
-#define FORMAT_CONFORMANCE_TEST(TEST, X)                                       \
-    {                                                                          \
-#TEST ": " #X, TEST, NULL, NULL, (void *)(uintptr_t)(const void *)&(X) \
+#define FORMAT_CONFORMANCE_TEST(TEST, X)              \
+    {                                                 \
+#TEST ": " #X, TEST, NULL, NULL, (void *)&(X) \
     }
 #define FORMAT_CONFORMANCE(X)                                           \
     FORMAT_CONFORMANCE_TEST(format_reads_every_type, X),                \
