@@ -1,5 +1,6 @@
 /* Groups, one behaviour at a time: names, what a plan refuses, when rows come out and how they are
  * marked, what is forgotten, limits, damage, want of memory. Numbers are the twin's (groups_twin_test.c). */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -133,6 +134,15 @@ static void take(world *world, const char *expected)
 
 /* ---- plans ----------------------------------------------------------------------------------- */
 
+static uint64_t fingerprint(world *world)
+{
+    open_state(world, false, false);
+    const uint64_t fingerprint = groups_part(world->state)->fingerprint;
+    groups_close(world->state);
+    world->state = NULL;
+    return fingerprint;
+}
+
 static void names_are_butterfrees(void **state)
 {
     static cell_text cells[2];
@@ -161,6 +171,11 @@ static void names_are_butterfrees(void **state)
                                            "b_g__count_over_2_hours_rolling_windows\n"
                                            "b_g__countdistinct_over_90_minutes_rolling_windows\n"
                                            "b_g__countdistinct_over_2_hours_rolling_windows\n");
+    /* what is kept of an event is the number of its value: other values are another state */
+    static const char *const others[] = {"a", "c"};
+    const uint64_t before = fingerprint(world);
+    world->declaration.pivot.names = others;
+    assert_true(fingerprint(world) != before);
     uint32_t feature, function;
     groups_output_of(world->plan, 11, &feature, &function);
     assert_int_equal(feature, 1);
@@ -369,6 +384,81 @@ static void rows_outside_the_bounds(void **state)
                 "b@86400=FN+0 b@172800=1FN+0 b@259200=FN+0 ");
 }
 
+static void a_late_event_makes_no_row_due_too_early(void **state)
+{
+    world *world = *state;
+    windows[0] = "3 hours";
+    windows[1] = "90 minutes"; /* they end at half past */
+    world->declaration.n_windows = 2;
+    open_state(world, true, false);
+    groups_advance(world->state, 11 * HOUR);
+    add(world, "a", 9 * HOUR + HOUR / 2); /* only the 3 hours until 12:00 are open and hold it */
+    groups_advance(world->state, 11 * HOUR + HOUR / 2 + 1);
+    take(world, "");
+    add(world, "a", 11 * HOUR + HOUR / 2 + 1);
+    groups_advance(world->state, 12 * HOUR);
+    take(world, "a@43200=2FN+0 ");
+}
+
+/* More events than one block of the store holds. */
+static void events_are_forgotten_one_by_one(void **state)
+{
+    world *world = *state;
+    windows[0] = "3 hours";
+    world->declaration.n_windows = 1;
+    open_state(world, true, false);
+    for (int i = 0; i < 240; i++)
+        add(world, "a", i * HOUR / 60);
+    groups_advance(world->state, 4 * HOUR);
+    take(world, "a@3600=60FN+0 a@7200=120FN+0 a@10800=180FN+0 a@14400=180FN+0 ");
+    assert_int_equal(groups_measure(world->state).events, 120); /* those that 05:00 reaches */
+    assert_int_equal(groups_check(world->state, &world->err), FRESHET_OK);
+    groups_advance(world->state, 9 * HOUR);
+    take(world, "a@18000=120FN+0 a@21600=60FN+0 ");
+    assert_int_equal(groups_measure(world->state).keys, 0);
+}
+
+static void distinct_of_more_than_one_run(void **state)
+{
+    world *world = *state;
+    uint32_t subset[] = {1};
+    uint8_t too_long;
+    windows[0] = "1 hour";
+    world->declaration.n_windows = 1;
+    world->declaration.distinct = subset;
+    world->declaration.n_distinct = 1;
+    open_state(world, true, false);
+    for (uint32_t i = 0; i < 300; i++)
+        assert_int_equal(try_add(world, "a", 1, i * SECOND,
+                                 arena_format(world->arena, "order number %u", i % 150), &too_long),
+                         FRESHET_OK);
+    groups_advance(world->state, HOUR);
+    take(world, "a@3600=150FN+0 ");
+}
+
+static void a_result_that_is_no_number_is_null(void **state)
+{
+    world *world = *state;
+    windows[0] = "1 hour";
+    world->declaration.n_windows = 1;
+    features[0].functions = (windows_function[]){{"avg", NULL}, {"max", NULL}};
+    features[0].n_functions = 2;
+    open_state(world, false, false);
+    static cell_text k[2];
+    static double x[] = {INFINITY, -INFINITY};
+    column key = {.type = keys[0], .data = k, .capacity = 2};
+    column values = {.type = columns[0].type, .data = x, .capacity = 2};
+    uint8_t too_long[2];
+    groups_input input = {2, &key, &values, (int64_t[]){1, 2}, NULL};
+    assert_int_equal(groups_add(world->state, &input, too_long, NULL), FRESHET_OK);
+    assert_int_equal(groups_finish(world->state, NULL), FRESHET_OK);
+    groups_rows rows;
+    assert_int_equal(groups_take(world->state, world->arena, 9, &rows, NULL), FRESHET_OK);
+    assert_int_equal(rows.n_rows, 1);
+    assert_false(column_is_valid(&rows.outputs[0], 0));
+    assert_true(column_is_valid(&rows.outputs[1], 0));
+}
+
 /* ---- saving ---------------------------------------------------------------------------------- */
 
 static void keys_that_ended_wait_for_the_checkpoint(void **state)
@@ -529,6 +619,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(nulls_when_the_last_event_leaves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_grid_goes_on, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_outside_the_bounds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_late_event_makes_no_row_due_too_early, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(events_are_forgotten_one_by_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(distinct_of_more_than_one_run, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_result_that_is_no_number_is_null, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keys_that_ended_wait_for_the_checkpoint, set_up, tear_down),
         cmocka_unit_test_setup_teardown(saved_bytes_that_are_damaged, set_up, tear_down),
         cmocka_unit_test_setup_teardown(long_keys, set_up, tear_down),
