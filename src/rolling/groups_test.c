@@ -418,6 +418,19 @@ static void events_are_forgotten_one_by_one(void **state)
     assert_int_equal(groups_measure(world->state).keys, 0);
 }
 
+static void sparse_events_stand_close(void **state)
+{
+    world *world = *state;
+    windows[0] = "1 year";
+    world->declaration.n_windows = 1;
+    open_state(world, true, false);
+    add(world, "a", 0);
+    const size_t bytes = groups_measure(world->state).bytes;
+    for (int i = 1; i < 240; i++)
+        add(world, "a", i * DAY);
+    assert_true(groups_measure(world->state).bytes - bytes < (size_t)240 * 100);
+}
+
 static void distinct_of_more_than_one_run(void **state)
 {
     world *world = *state;
@@ -621,6 +634,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_outside_the_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_event_makes_no_row_due_too_early, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_are_forgotten_one_by_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sparse_events_stand_close, set_up, tear_down),
         cmocka_unit_test_setup_teardown(distinct_of_more_than_one_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_result_that_is_no_number_is_null, set_up, tear_down),
         cmocka_unit_test_setup_teardown(keys_that_ended_wait_for_the_checkpoint, set_up, tear_down),
