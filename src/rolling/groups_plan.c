@@ -1,5 +1,6 @@
 /* groups_plan.c - from what is declared to what is kept of an event and asked of a group; see
  * groups.h and groups_internal.h. */
+#include <assert.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -84,6 +85,7 @@ static freshet_code read_windows(groups_plan *plan, arena *arena, freshet_error 
 /* One a stop: all features have the same. */
 static freshet_code plan_windows(groups_plan *plan, arena *arena, freshet_error *err)
 {
+    assert(plan->events != NULL);
     const window_walk *walk = &plan->events->walks[WINDOW_ROLLING];
     plan->n_windows = walk->n_stops;
     plan->windows = arena_zero(arena, walk->n_stops + (size_t)1, sizeof *plan->windows);

@@ -241,12 +241,11 @@ freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t firs
     const void **cells = memory_take(walker->memory, cells_bytes);
     byte_reader times;
     freshet_code code = FRESHET_OK;
-    if (slots == NULL || cells == NULL)
-        code = error_memory(err, "restoring a key");
-    else if (!find_parts(plan, n, at, end, &times, slots))
+    if (slots != NULL && cells != NULL && !find_parts(plan, n, at, end, &times, slots))
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
-    else if (!insert_saved(walker, events, n, first, &times, slots, cells))
+    else if (slots == NULL || cells == NULL ||
+             !insert_saved(walker, events, n, first, &times, slots, cells))
         code = error_memory(err, "restoring a key");
     if (code != FRESHET_OK)
         events_release(walker, events);
