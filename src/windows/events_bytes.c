@@ -202,10 +202,9 @@ static const void *next_cell(const window_slot *slot, slot_reader *reader, uint3
 
 /* Finds the parts, and leaves *at behind them; false where they are not as long as they say. */
 static bool find_parts(const windows_plan *plan, uint32_t n, const unsigned char **at,
-                       const unsigned char *end, byte_reader *times, slot_reader *slots)
+                       const unsigned char *end, slot_reader *slots)
 {
     byte_reader reader = {*at, end, false};
-    *times = reader;
     for (uint32_t i = 1; i < n && !reader.bad; i++)
         take_varint(&reader);
     find_slots(plan, &reader, n, slots);
@@ -239,9 +238,9 @@ freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t firs
     const size_t cells_bytes = plan->n_slots * sizeof(void *) + 1;
     slot_reader *slots = memory_take(walker->memory, slots_bytes);
     const void **cells = memory_take(walker->memory, cells_bytes);
-    byte_reader times;
+    byte_reader times = {*at, end, false};
     freshet_code code = FRESHET_OK;
-    if (slots != NULL && cells != NULL && !find_parts(plan, n, at, end, &times, slots))
+    if (slots != NULL && cells != NULL && !find_parts(plan, n, at, end, slots))
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
     else if (slots == NULL || cells == NULL ||

@@ -374,9 +374,6 @@ static aggregate_outcome finish_answer(walker *walker, const events *events,
                                        aggregate_value *value)
 {
     const aggregate *aggregate = answer->aggregate;
-    if (answer->rows != WINDOWS_NONE &&
-        *(const uint64_t *)(void *)(walker->frame + answer->rows) == 0)
-        return AGGREGATE_NULL; /* no event has the pivot's value */
     if (!walker->tallies || answer->tally == WINDOWS_NONE)
         return aggregate->finish(walker->frame + answer->offset, aggregate, &walker->scratch,
                                  value);
@@ -423,17 +420,22 @@ static bool null_stop(const window_stop *stop, answer_row *into)
     return true;
 }
 
-/* A result that is NaN is null, as in Butterfree. */
-static bool null_nans(const window_stop *stop, answer_row *into)
+/* Of a rolling window a result that is NaN is null, and so is all of a pivot's value that no event has. */
+static bool null_some(const walker *walker, const window_stop *stop, answer_row *into)
 {
     for (uint32_t i = 0; i < stop->n_answers; i++) {
-        column *column = &into->columns[stop->answers[i].output];
+        const window_answer *answer = &stop->answers[i];
+        column *column = &into->columns[answer->output];
         const type_kind kind = column->type->kind;
-        if ((kind != TYPE_DOUBLE && kind != TYPE_FLOAT) || !column_is_valid(column, into->row))
+        double value = 0;
+        if (!column_is_valid(column, into->row))
             continue;
-        double value = kind == TYPE_DOUBLE ? ((const double *)column->data)[into->row]
-                                           : ((const float *)column->data)[into->row];
-        if (value != value && !column_set_null(into->arena, column, into->row))
+        if (kind == TYPE_DOUBLE || kind == TYPE_FLOAT)
+            value = kind == TYPE_DOUBLE ? ((const double *)column->data)[into->row]
+                                        : ((const float *)column->data)[into->row];
+        bool none = answer->rows != WINDOWS_NONE &&
+                    *(const uint64_t *)(void *)(walker->frame + answer->rows) == 0;
+        if ((none || value != value) && !column_set_null(into->arena, column, into->row))
             return false;
     }
     return true;
@@ -465,42 +467,7 @@ static void walk_to(walker *walker, const events *events, const window_walk *wal
     at->event = from;
 }
 
-static bool answer_walk(walker *walker, const events *events, window_mode mode, int64_t second,
-                        event_end end, answer_row *into)
-{
-    const window_walk *walk = &walker->plan->walks[mode];
-    event_place at = end.at;
-    event_window window = {.end = end.at, .n_end = events->n - end.behind};
-    if (walk->n_stops == 0)
-        return true;
-    begin_walk(walker, events);
-    int64_t taken = 0;
-    for (uint32_t i = 0; i < walk->n_stops; i++) {
-        const window_stop *stop = &walk->stops[i];
-        window_begin begin = {.mode = mode};
-        event_place before = at;
-        if (__builtin_sub_overflow(second, stop->length, &begin.second))
-            begin.second = INT64_MIN;
-        walk_to(walker, events, walk, i, &begin, &at, &taken);
-        bool moved = !same_place(at, before) || at.event != before.event;
-        window.begin = at;
-        window.n_begin = window.n_end - (uint32_t)taken;
-        if (walker->scratch.failed || !finish_stop(walker, events, stop, moved, &window, into))
-            return false;
-    }
-    return true;
-}
-
-bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
-                   event_end rows, answer_row *into)
-{
-    return answer_walk(walker, events, WINDOW_FIXED, second, fixed, into) &&
-           answer_walk(walker, events, WINDOW_ROWS, second, rows, into);
-}
-
-/* ---- rolling windows ------------------------------------------------------------------------- */
-
-/* The window of stop i, with what `distinct` keeps of it. */
+/* The window of a stop with what `distinct` keeps of it. */
 static bool walk_distinct(walker *walker, const events *events, const window_begin *begin,
                           event_window *window)
 {
@@ -509,44 +476,68 @@ static bool walk_distinct(walker *walker, const events *events, const window_beg
     return take_distinct(walker, events, window->begin, window->n_end - window->n_begin);
 }
 
+/* Of rolling windows bit i of `stops` says that those of stop i end here; *n gets the events in the longest. */
+static bool answer_walk(walker *walker, const events *events, window_mode mode, int64_t second,
+                        event_end end, uint64_t stops, answer_row *into, uint32_t *n)
+{
+    const window_walk *walk = &walker->plan->walks[mode];
+    const bool is_rolling = mode == WINDOW_ROLLING, picks = walker->plan->n_distinct > 0;
+    event_place at = end.at;
+    event_window window = {.end = end.at, .n_end = events->n - end.behind};
+    bool answered = true; /* the stop before, whose values may be copied */
+    if (walk->n_stops == 0)
+        return true;
+    begin_walk(walker, events);
+    int64_t taken = 0;
+    for (uint32_t i = 0; i < walk->n_stops; i++) {
+        const window_stop *stop = &walk->stops[i];
+        window_begin begin = {.mode = mode};
+        event_place before = at;
+        if (is_rolling && !(stops >> i & 1)) {
+            answered = false;
+            if (!null_stop(stop, into))
+                return false;
+            continue;
+        }
+        if (__builtin_sub_overflow(second, stop->length, &begin.second))
+            begin.second = INT64_MIN;
+        if (!picks)
+            walk_to(walker, events, walk, i, &begin, &at, &taken);
+        else if (!walk_distinct(walker, events, &begin, &window))
+            return false;
+        bool moved = !answered || picks || !same_place(at, before) || at.event != before.event;
+        window.begin = picks ? window.begin : at;
+        window.n_begin = picks ? window.n_begin : window.n_end - (uint32_t)taken;
+        *n = window.n_end - window.n_begin;
+        answered = true;
+        if (walker->scratch.failed ||
+            !(is_rolling && *n == 0 ? null_stop(stop, into)
+                                    : finish_stop(walker, events, stop, moved, &window, into)) ||
+            (is_rolling && !null_some(walker, stop, into)))
+            return false;
+    }
+    return true;
+}
+
+bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
+                   event_end rows, answer_row *into)
+{
+    uint32_t n;
+    return answer_walk(walker, events, WINDOW_FIXED, second, fixed, 0, into, &n) &&
+           answer_walk(walker, events, WINDOW_ROWS, second, rows, 0, into, &n);
+}
+
 bool events_answer_until(walker *walker, const events *events, int64_t end, uint64_t stops,
                          answer_row *into, uint32_t *n)
 {
-    const windows_plan *plan = walker->plan;
-    const window_walk *walk = &plan->walks[WINDOW_ROLLING];
-    event_place at = events->n == 0 ? (event_place){0} : events_find(walker, events, end);
-    event_window window = {.end = at};
-    int64_t taken = 0;
-    bool answered = false, done = true; /* the stop before */
+    event_end at = {{0}, 0};
     *n = 0;
-    begin_walk(walker, events);
     walker->scratch.failed = false;
-    if (events->n > 0 && (walker->tallies || plan->n_distinct > 0))
-        window.n_end = events->n - events_behind(events, at);
-    for (uint32_t i = 0; i < walk->n_stops && done; i++) {
-        const window_stop *stop = &walk->stops[i];
-        window_begin begin = {WINDOW_ROLLING, end - stop->length, 0};
-        event_place before = at;
-        const bool ends = (stops >> i & 1) != 0;
-        if (ends && events->n > 0 && plan->n_distinct > 0) {
-            done = walk_distinct(walker, events, &begin, &window);
-            taken = window.n_end - window.n_begin;
-        } else if (ends && events->n > 0) {
-            walk_to(walker, events, walk, i, &begin, &at, &taken);
-            window.begin = at;
-            window.n_begin = window.n_end - (uint32_t)taken;
-        }
-        bool moved = !answered || !same_place(at, before) || at.event != before.event;
-        answered = ends && plan->n_distinct == 0;
-        if (!done || walker->scratch.failed)
-            return false;
-        if (ends && taken > 0)
-            done = finish_stop(walker, events, stop, moved, &window, into) &&
-                   (!moved || null_nans(stop, into));
-        else
-            done = null_stop(stop, into);
-        if (ends)
-            *n = (uint32_t)taken;
-    }
-    return done;
+    if (events->n == 0)
+        stops = 0; /* all are null */
+    else
+        at.at = events_find(walker, events, end);
+    if (events->n > 0 && (walker->plan->n_tallies > 0 || walker->plan->n_distinct > 0))
+        at.behind = events_behind(events, at.at);
+    return answer_walk(walker, events, WINDOW_ROLLING, end, at, stops, into, n);
 }
