@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "pipeline/pipeline.h"
@@ -126,6 +127,162 @@ static void fresh_files(void)
     write_file("events.jsonl", "w",
                "{\"id\":1,\"at\":\"2024-05-01T10:00:00Z\",\"x\":5,\"country\":\"BR\"}\n"
                "{\"id\":2,\"at\":\"2024-05-01T10:00:01Z\",\"x\":50,\"country\":\"XX\"}\n");
+}
+
+/* ---- two readers, several writers --------------------------------------------------------------- */
+
+#define TWO_READERS                                                                         \
+    "version: 1\n"                                                                          \
+    "pipeline: test\n"                                                                      \
+    "source:\n"                                                                             \
+    "  readers:\n"                                                                          \
+    "    - id: a\n"                                                                         \
+    "      stream: true\n"                                                                  \
+    "      file: {path: '%s/a.jsonl', format: json, schema: {id: bigint, at: timestamp}}\n" \
+    "    - id: b\n"                                                                         \
+    "      stream: true\n"                                                                  \
+    "      file: {path: '%s/b.jsonl', format: json, schema: {id: bigint, at: timestamp}}\n" \
+    "  query: select * from a union all select * from b\n"                                  \
+    "feature_set:\n"                                                                        \
+    "  name: fs\n"                                                                          \
+    "  entity: thing\n"                                                                     \
+    "  keys: [{name: id, type: bigint}]\n"                                                  \
+    "  timestamp: {from: at}\n"                                                             \
+    "  features:\n"                                                                         \
+    "    - {name: n, from: id, type: bigint,\n"                                             \
+    "       window: {functions: [count], over: [1 day], mode: fixed_windows}}\n"            \
+    "dead_letters: {path: '%s/letters.jsonl'}\n"                                            \
+    "sink: {writers: [{online: {debug: true}}]}\n"
+
+static freshet_pipeline *open_two_readers(freshet_declaration **declaration)
+{
+    char text[4096];
+    freshet_error err = {0};
+    snprintf(text, sizeof text, TWO_READERS, folder, folder, folder);
+    if (freshet_declaration_parse(text, strlen(text), "test.yaml", NULL, NULL, declaration, &err))
+        fail_msg("%s: %s", err.at, err.text);
+    return open_pipeline(*declaration, NULL);
+}
+
+static reader_ops faulty_ops; /* those of a reader, but for poll */
+static freshet_code (*real_poll)(freshet_reader *reader, batch *into, uint32_t max_rows,
+                                 size_t max_bytes, rejects *rejects, bool *more,
+                                 freshet_error *err);
+static int n_faults;
+
+static freshet_code faulty_poll(freshet_reader *reader, batch *into, uint32_t max_rows,
+                                size_t max_bytes, rejects *rejects, bool *more, freshet_error *err)
+{
+    if (n_faults-- > 0)
+        return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL, "the broker is away");
+    return real_poll(reader, into, max_rows, max_bytes, rejects, more, err);
+}
+
+static void expect_after_steps(freshet_pipeline *pipeline, int steps, int64_t rows, int64_t letters)
+{
+    for (int i = 0; i < steps; i++)
+        freshet_step(pipeline, os.monotonic_us(), NULL);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), rows);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_DEAD_LETTERS), letters);
+}
+
+/* What one reader gave goes on, be it rows or refused records alone, where the other fails in the same step. */
+static void rows_of_one_reader_outlive_the_failure_of_another(void **state)
+{
+    freshet_declaration *declaration = NULL;
+    (void)state;
+    write_file("a.jsonl", "w", "{\"id\":1,\"at\":\"2024-05-01T10:00:00Z\"}\n");
+    write_file("b.jsonl", "w", "{\"id\":2,\"at\":\"2024-05-01T10:00:00Z\"}\n");
+    freshet_pipeline *pipeline = open_two_readers(&declaration);
+    freshet_reader *b = pipeline->readers[1].reader;
+    faulty_ops = *b->ops;
+    real_poll = b->ops->poll;
+    faulty_ops.poll = faulty_poll;
+    b->ops = &faulty_ops;
+    n_faults = 1000;
+    expect_after_steps(pipeline, 3, 1, 0);
+    freshet_pipeline_close(pipeline);
+    write_file("a.jsonl", "w", "{no json\n"); /* nothing but what is refused */
+    pipeline = open_pipeline(declaration, NULL);
+    b = pipeline->readers[1].reader;
+    b->ops = &faulty_ops;
+    expect_after_steps(pipeline, 3, 0, 1);
+    n_faults = 0;
+    expect_after_steps(pipeline, 3, 1, 1);
+    assert_string_equal(ask(pipeline, "select id from online_feature_store__fs"), "{\"id\":2}\n");
+    freshet_pipeline_close(pipeline);
+    freshet_declaration_close(declaration);
+}
+
+/* A writer that remembers what it was given. */
+typedef struct taker {
+    freshet_writer base;
+    writer_ops ops;
+    const void *cells; /* of the last rows */
+    uint32_t n_rows, n_calls;
+} taker;
+
+static freshet_code taker_write(freshet_writer *base, const batch *rows, freshet_error *err)
+{
+    taker *taker = (struct taker *)base;
+    (void)err;
+    taker->cells = rows->columns[0].data;
+    taker->n_rows += rows->n_rows;
+    taker->n_calls++;
+    for (uint32_t i = 0; rows->row_kinds != NULL && i < rows->n_rows; i++)
+        assert_true((rows->row_kinds[i] & taker->ops.takes) != 0);
+    return FRESHET_OK;
+}
+
+static freshet_code taker_flush(freshet_writer *base, freshet_error *err)
+{
+    (void)base;
+    (void)err;
+    return FRESHET_OK;
+}
+
+static void taker_close(freshet_writer *base)
+{
+    (void)base;
+}
+
+/* Each writer gets the rows that it takes, selected once for all that take the same; no call without rows. */
+static void a_writer_gets_what_it_takes(void **state)
+{
+    static const unsigned takes[] = {ROW_NEW, ROW_ONLINE, ROW_NEW, ROW_CORRECTION};
+    freshet_declaration *declaration = NULL;
+    taker takers[4] = {{.n_calls = 0}};
+    (void)state;
+    write_file("b.jsonl", "w", "");
+    write_file("a.jsonl", "w", /* the last one is late, and changes the one before it */
+               "{\"id\":1,\"at\":\"2024-05-01T10:00:00Z\"}\n"
+               "{\"id\":1,\"at\":\"2024-05-01T12:00:00Z\"}\n"
+               "{\"id\":1,\"at\":\"2024-05-01T11:00:00Z\"}\n");
+    freshet_pipeline *pipeline = open_two_readers(&declaration);
+    for (uint32_t i = 0; i < 4; i++) {
+        takers[i].ops = (writer_ops){.name = "taker",
+                                     .block = pipeline->writers[0]->ops->block,
+                                     .takes = takes[i],
+                                     .write = taker_write,
+                                     .flush = taker_flush,
+                                     .close = taker_close};
+        takers[i].base.ops = &takers[i].ops;
+        pipeline->writers[pipeline->n_writers++] = &takers[i].base;
+    }
+    freshet_step(pipeline, os.monotonic_us(), NULL);
+    assert_int_equal(takers[0].n_rows, 3);
+    assert_int_equal(takers[1].n_rows, 3);
+    assert_ptr_equal(takers[0].cells, takers[2].cells);
+    assert_ptr_not_equal(takers[0].cells, takers[1].cells);
+    assert_int_equal(takers[3].n_rows, 1);
+    write_file("a.jsonl", "a", "{\"id\":2,\"at\":\"2024-05-01T13:00:00Z\"}\n");
+    for (int i = 0; i < 100 && takers[0].n_rows < 4; i++)
+        freshet_step(pipeline, os.monotonic_us() + 20000, NULL);
+    assert_int_equal(takers[0].n_rows, 4);
+    assert_int_equal(takers[1].n_rows, 4);
+    assert_int_equal(takers[3].n_calls, 1);
+    freshet_pipeline_close(pipeline);
+    freshet_declaration_close(declaration);
 }
 
 static const char two_rows[] =
@@ -461,6 +618,8 @@ static void checking_reads_and_writes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_of_one_reader_outlive_the_failure_of_another),
+        cmocka_unit_test(a_writer_gets_what_it_takes),
         cmocka_unit_test(a_batch_ends_with_all_rows),
         cmocka_unit_test(yaml_and_calls_give_the_same_pipeline),
         cmocka_unit_test(a_stream_follows_its_file),

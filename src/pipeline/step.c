@@ -99,7 +99,7 @@ static freshet_code poll_readers(freshet_pipeline *pipeline, uint32_t *rows, boo
         freshet_code code = poll_reader(pipeline, state, &problem);
         if (code != FRESHET_OK) {
             /* What other readers gave already must not be lost: go on with it, fail the next time. */
-            if (*rows > 0 && problem.then == FRESHET_RETRY) {
+            if (*rows + pipeline->rejects.n > 0 && problem.then == FRESHET_RETRY) {
                 *ended = false;
                 continue;
             }

@@ -27,8 +27,9 @@ static const struct {
 
 freshet_code writer_select(const batch *all, unsigned takes, batch *out, freshet_error *err)
 {
-    if (all->row_kinds == NULL) { /* each is ROW_NEW | ROW_ONLINE */
+    if (all->row_kinds == NULL) {
         *out = *all;
+        out->n_rows = (takes & (ROW_NEW | ROW_ONLINE)) != 0 ? all->n_rows : 0;
         return FRESHET_OK;
     }
     uint8_t *keep = arena_alloc(all->arena, all->n_rows + (size_t)1);

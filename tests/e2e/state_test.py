@@ -45,6 +45,18 @@ class StateTest(Case):
         self.assertEqual((part["name"], part["keys"]), ("windows", 7))
         self.assertEqual(self.files(), before, "looking changes nothing")
 
+    def test_keys_that_ended(self):
+        """They leave the store at a checkpoint, be they of the same run or of one before."""
+        self.declare_it(features=FEATURES[:1], timestamp="{from: seen}\n  deduplicate: {on: [id], within: 1 hour}")
+        self.write("in/a.jsonl", lines(0, 3))
+        self.run_once()
+        self.assertIn("part deduplicate, 3 keys", self.good("state", "ls", "events.yaml"))
+        self.write("in/b.jsonl", line(event(200000)))
+        self.run_once()
+        self.assertIn("part deduplicate, 1 key,", self.good("state", "ls", "events.yaml"))
+        (left,) = self.good("state", "inspect", "events.yaml").splitlines()
+        self.assertIn("200000", left)
+
     def test_inspect(self):
         self.declare_it()
         self.write("in/a.jsonl", lines(0, 70))

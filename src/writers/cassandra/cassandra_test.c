@@ -587,6 +587,28 @@ static cql_code takes_ten(const cql_value *values, uint32_t n_values, uint32_t i
     return in_flight < 10 ? CQL_OK : CQL_OVERLOADED;
 }
 
+/* All rows on their way come back at once: the window is halved once, not to nothing. */
+static void rows_that_fail_together_count_once(void **state)
+{
+    (void)state;
+    opened opened;
+    set_up(&opened);
+    must_open(&opened);
+    down_until_us = fake.now_us + SECOND;
+    down_code = CQL_PASSING;
+    fake.judge = is_down;
+    write_all(&opened, 0, 64, 100, 0);
+    assert_int_equal(figures_of(&opened).in_flight, 64);
+    assert_int_equal(figures_of(&opened).window, 64);
+    fake.now_us += fake.delay_us;
+    assert_int_equal(cassandra_writer_ops.progress(opened.writer, NULL), FRESHET_OK);
+    assert_int_equal(figures_of(&opened).retried, 64);
+    assert_int_equal(figures_of(&opened).window, 32);
+    flush_all(&opened);
+    assert_int_equal(fake.n_table, 64);
+    tear_down(&opened);
+}
+
 static void an_overloaded_store_gets_less(void **state)
 {
     (void)state;
@@ -806,6 +828,7 @@ int main(void)
         cmocka_unit_test(a_shared_table_keeps_the_newest_timestamp),
         cmocka_unit_test(an_outage_loses_nothing_and_asks_little),
         cmocka_unit_test(trouble_has_a_beginning_and_an_end),
+        cmocka_unit_test(rows_that_fail_together_count_once),
         cmocka_unit_test(an_overloaded_store_gets_less),
         cmocka_unit_test(a_slow_store_gets_less_at_once),
         cmocka_unit_test(a_silent_store_is_waited_for_within_bounds),
