@@ -99,6 +99,25 @@ static void must_open(opened *opened)
         fail_msg("%s", opened->err.text);
 }
 
+static void begin(opened *opened)
+{
+    set_up(opened);
+    must_open(opened);
+}
+
+/* A second key, "b". */
+static void add_key(opened *opened, const char *kind)
+{
+    opened->fields[3] = opened->fields[2];
+    opened->fields[2] = opened->fields[1];
+    opened->fields[1] = (field){"b", type_simple(TYPE_BIGINT)};
+    opened->schema.n_fields = 4;
+    opened->n_keys = fake.n_keys = 2;
+    fake.timestamp = 4;
+    fake.n_columns = 4;
+    fake.columns[3] = (fake_column){"b", kind, "bigint", 0};
+}
+
 static void tear_down(opened *opened)
 {
     close_store(opened);
@@ -246,8 +265,7 @@ static void rows_are_there_after_a_flush(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     assert_string_equal(fake.statement,
                         "INSERT INTO \"ks\".\"demo\" (\"id\", \"timestamp\", \"x\") "
                         "VALUES (?, ?, ?) USING TIMESTAMP ?");
@@ -270,8 +288,7 @@ static void a_row_is_sent_at_once(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     write_all(&opened, 1, 1, 100, 0);
     assert_int_equal(fake.n_submitted, 1);
     assert_int_equal(cassandra_writer_ops.wake_fd(opened.writer), FAKE_FD);
@@ -286,8 +303,7 @@ static void only_the_newest_row_of_a_key_goes_out(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     batch rows = make_rows(&opened, 0, 6, 100, 0);
     uint8_t kinds[] = {ROW_NEW | ROW_ONLINE, ROW_NEW,   ROW_CORRECTION | ROW_ONLINE, ROW_NEW,
                        ROW_NEW | ROW_ONLINE, ROW_ONLINE};
@@ -320,14 +336,7 @@ static void rows_of_one_partition_make_a_batch(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.fields[3] = opened.fields[2];
-    opened.fields[2] = opened.fields[1];
-    opened.fields[1] = (field){"b", type_simple(TYPE_BIGINT)};
-    opened.schema.n_fields = 4;
-    opened.n_keys = fake.n_keys = 2;
-    fake.timestamp = 4;
-    fake.n_columns = 4;
-    fake.columns[3] = (fake_column){"b", "clustering", "bigint", 0};
+    add_key(&opened, "clustering");
     must_open(&opened);
     batch rows = make_rows(&opened, 0, 60, 100, 0);
     for (int64_t i = 0; i < 60; i++) {
@@ -349,15 +358,8 @@ static void the_partition_key_is_in_the_order_of_partition_by(void **state)
     set_up(&opened);
     declared_text names[] = {{.value = "b"}, {.value = "id"}};
     opened.options.cassandra.partition_by = (declared_list){names, 2};
-    opened.fields[3] = opened.fields[2];
-    opened.fields[2] = opened.fields[1];
-    opened.fields[1] = (field){"b", type_simple(TYPE_BIGINT)};
-    opened.schema.n_fields = 4;
-    opened.n_keys = fake.n_keys = 2;
-    fake.timestamp = 4;
-    fake.n_columns = 4;
+    add_key(&opened, "partition_key");
     fake.columns[0].position = 1;
-    fake.columns[3] = (fake_column){"b", "partition_key", "bigint", 0};
     must_open(&opened);
     assert_non_null(strstr(fake.statement, "(\"b\", \"id\", \"timestamp\", \"x\")"));
     fake.columns[0].position = 0;
@@ -528,8 +530,7 @@ static void an_outage_loses_nothing_and_asks_little(void **state)
                                      CQL_MEMORY};
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
         opened opened;
-        set_up(&opened);
-        must_open(&opened);
+        begin(&opened);
         write_all(&opened, 0, 500, 100, 0);
         flush_all(&opened);
         const uint32_t before = fake.n_submitted;
@@ -557,8 +558,7 @@ static void trouble_has_a_beginning_and_an_end(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     fake.judge = is_down;
     down_code = CQL_PASSING;
     down_until_us = fake.now_us + 20 * SECOND;
@@ -592,8 +592,7 @@ static void rows_that_fail_together_count_once(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     down_until_us = fake.now_us + SECOND;
     down_code = CQL_PASSING;
     fake.judge = is_down;
@@ -613,8 +612,7 @@ static void an_overloaded_store_gets_less(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     fake.judge = takes_ten;
     for (int i = 0; i < 10; i++)
         write_all(&opened, i * 150, 150, 100, 0);
@@ -629,8 +627,7 @@ static void a_slow_store_gets_less_at_once(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     fake.delay_us = SECOND / 2;
     for (int i = 0; i < 30; i++)
         write_all(&opened, i * 100, 100, 100, 0);
@@ -645,8 +642,7 @@ static void a_silent_store_is_waited_for_within_bounds(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     fake.is_silent = true;
     uint32_t taken = 0;
     int64_t began_us = fake.now_us;
@@ -694,8 +690,7 @@ static void a_refused_row_is_a_dead_letter(void **state)
 {
     (void)state;
     opened opened;
-    set_up(&opened);
-    must_open(&opened);
+    begin(&opened);
     fake.judge = refuses_13;
     opened.letters_fail = 2; /* it is kept until it can be written */
     batch rows = make_rows(&opened, 0, 100, 86400, 0.5);
@@ -722,14 +717,7 @@ static void of_a_refused_batch_one_row_is_a_dead_letter(void **state)
     (void)state;
     opened opened;
     set_up(&opened);
-    opened.fields[3] = opened.fields[2];
-    opened.fields[2] = opened.fields[1];
-    opened.fields[1] = (field){"b", type_simple(TYPE_BIGINT)};
-    opened.schema.n_fields = 4;
-    opened.n_keys = fake.n_keys = 2;
-    fake.timestamp = 4;
-    fake.n_columns = 4;
-    fake.columns[3] = (fake_column){"b", "clustering", "bigint", 0};
+    add_key(&opened, "clustering");
     fake.judge = refuses_13;
     must_open(&opened);
     batch rows = make_rows(&opened, 0, 30, 100, 0);
@@ -789,8 +777,7 @@ static void the_newest_row_wins_in_any_order(void **state)
     (void)state;
     for (uint64_t seed = 1; seed <= 5; seed++) {
         opened opened;
-        set_up(&opened);
-        must_open(&opened);
+        begin(&opened);
         fake.judge = chaos;
         chaos_state = seed;
         for (int64_t round = 1; round <= 40; round++)
