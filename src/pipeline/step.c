@@ -335,49 +335,17 @@ static freshet_code set_lanes(freshet_pipeline *pipeline, batch *rows, freshet_e
     return FRESHET_OK;
 }
 
-/* What the feature set left out, and the days do. */
-static freshet_code cut_to_dates(freshet_pipeline *pipeline, freshet_error *err)
+/* Behind a call of the feature set: counts what it left out, leaves out what the days do, and has the rest delivered. */
+static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, freshet_error *err)
 {
+    if (code != FRESHET_OK)
+        return code;
     const feature_set_figures figures = feature_set_measure(pipeline->features);
     atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED], (int64_t)figures.repeated);
     atomic_store(&pipeline->counters[FRESHET_ROWS_LATE], (int64_t)figures.dropped);
     atomic_store(&pipeline->counters[FRESHET_KEYS_SHARED], (int64_t)figures.shared);
-    return dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
+    code = dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
                      &pipeline->delivery.rows, err);
-}
-
-static freshet_code compute(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
-{
-    freshet_code code = set_lanes(pipeline, rows, err);
-    if (code == FRESHET_OK)
-        code = feature_set_run(pipeline->features, pipeline->step_arena, rows,
-                               &pipeline->delivery.rows, step_refuse_row, pipeline, err);
-    return code == FRESHET_OK ? cut_to_dates(pipeline, err) : code;
-}
-
-/* When there is nothing more to read: what the feature set still owes. FRESHET_END after the last. */
-static freshet_code finish(freshet_pipeline *pipeline, freshet_error *err)
-{
-    pipeline->delivery = (delivery){0};
-    if (pipeline->declaration->is_stream && !pipeline->options.drain)
-        return FRESHET_END;
-    freshet_code code =
-        feature_set_finish(pipeline->features, pipeline->step_arena, &pipeline->delivery.rows,
-                           step_refuse_row, pipeline, err);
-    if (code == FRESHET_OK)
-        code = cut_to_dates(pipeline, err);
-    pipeline->delivery.pending = code == FRESHET_OK;
-    return code;
-}
-
-/* What the last micro-batch made due, and was too much for one. */
-static freshet_code go_on(freshet_pipeline *pipeline, freshet_error *err)
-{
-    pipeline->delivery = (delivery){0};
-    freshet_code code = feature_set_go_on(pipeline->features, pipeline->step_arena,
-                                          &pipeline->delivery.rows, step_refuse_row, pipeline, err);
-    if (code == FRESHET_OK)
-        code = cut_to_dates(pipeline, err);
     pipeline->delivery.pending = code == FRESHET_OK;
     return code;
 }
@@ -386,26 +354,32 @@ static freshet_code go_on(freshet_pipeline *pipeline, freshet_error *err)
 static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadline_us,
                                      freshet_error *err)
 {
-    arena_reset(pipeline->step_arena);
-    pipeline->rejects = (rejects){.arena = pipeline->step_arena};
-    batch rows = {.arena = pipeline->step_arena};
-    if (feature_set_owes(pipeline->features))
-        return go_on(pipeline, err);
+    feature_set *features = pipeline->features;
+    arena *arena = pipeline->step_arena;
+    batch *made = &pipeline->delivery.rows, rows = {.arena = arena};
+    arena_reset(arena);
+    pipeline->rejects = (rejects){.arena = arena};
+    pipeline->delivery = (delivery){0};
+    if (feature_set_owes(
+            features)) /* what the last micro-batch made due, and was too much for one */
+        return computed(pipeline,
+                        feature_set_go_on(features, arena, made, step_refuse_row, pipeline, err),
+                        err);
     freshet_code code = source_is_by_rows(pipeline->source)
                             ? step_take_rows(pipeline, deadline_us, &rows, err)
                             : take_piece(pipeline, &rows, err);
-    if (code == FRESHET_END)
-        return finish(pipeline, err);
-    if (code != FRESHET_OK)
+    if (code == FRESHET_END && (!pipeline->declaration->is_stream || pipeline->options.drain))
+        return computed(pipeline,
+                        feature_set_finish(features, arena, made, step_refuse_row, pipeline, err),
+                        err);
+    if (code == FRESHET_OK && rows.n_rows == 0)
+        pipeline->delivery.pending = pipeline->rejects.n > 0;
+    if (code != FRESHET_OK || rows.n_rows == 0)
         return code;
-    pipeline->delivery = (delivery){0};
-    if (rows.n_rows > 0) {
-        code = compute(pipeline, &rows, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    pipeline->delivery.pending = rows.n_rows > 0 || pipeline->rejects.n > 0;
-    return FRESHET_OK;
+    code = set_lanes(pipeline, &rows, err);
+    if (code == FRESHET_OK)
+        code = feature_set_run(features, arena, &rows, made, step_refuse_row, pipeline, err);
+    return computed(pipeline, code, err);
 }
 
 freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "writers/cassandra/cassandra_pace.h"
@@ -28,7 +29,10 @@
 #define NUMBERS_BYTES 32u /* of a row: write timestamp, event time, TTL */
 #define TROUBLE_TEXT_MAX 768u
 
-typedef struct group {
+typedef struct group group;
+struct group {
+    uint32_t index;                          /* in the store's groups, and in the tag */
+    group *next;                             /* free one */
     pending_row *rows[CASSANDRA_GROUP_ROWS]; /* NULL: came back already */
     uint32_t n;
     uint32_t n_left; /* that did not come back */
@@ -37,7 +41,7 @@ typedef struct group {
     uint64_t epoch;
     uint64_t tag; /* 0: free */
     bool as_batch;
-} group;
+};
 
 typedef struct cassandra {
     freshet_writer base;
@@ -60,8 +64,7 @@ typedef struct cassandra {
     pace pace;
     group **groups; /* in flight */
     uint32_t n_groups, groups_capacity;
-    uint32_t *free_groups;
-    uint32_t n_free_groups;
+    group *free_group; /* the first of those that are in no flight */
     uint64_t last_tag;
     uint32_t in_flight;
     size_t bytes_in_flight;
@@ -217,35 +220,28 @@ static void bind_row(const cassandra *store, const pending_row *row, cql_value *
 
 static group *new_group(cassandra *store)
 {
-    if (store->n_free_groups == 0) {
-        if (store->n_groups == store->groups_capacity) {
-            uint32_t capacity = store->groups_capacity == 0 ? 64 : store->groups_capacity * 2;
-            group **groups = realloc(store->groups, capacity * sizeof(group *));
-            if (groups != NULL)
-                store->groups = groups;
-            uint32_t *frees = realloc(store->free_groups, capacity * sizeof *frees);
-            if (frees != NULL)
-                store->free_groups = frees;
-            if (groups == NULL || frees == NULL)
-                return NULL;
-            store->groups_capacity = capacity;
-        }
-        group *made = calloc(1, sizeof *made);
-        if (made == NULL)
+    group *group = store->free_group;
+    if (group != NULL) {
+        store->free_group = group->next;
+    } else {
+        if (!array_reserve(&store->groups, &store->groups_capacity, store->n_groups + UINT64_C(1),
+                           sizeof(struct group *)))
             return NULL;
-        store->free_groups[store->n_free_groups++] = store->n_groups;
-        store->groups[store->n_groups++] = made;
+        group = calloc(1, sizeof *group);
+        if (group == NULL)
+            return NULL;
+        group->index = store->n_groups;
+        store->groups[store->n_groups++] = group;
     }
-    const uint32_t index = store->free_groups[--store->n_free_groups];
-    group *group = store->groups[index];
-    *group = (struct group){.tag = ++store->last_tag << 16 | index};
+    *group = (struct group){.index = group->index, .tag = ++store->last_tag << 16 | group->index};
     return group;
 }
 
 static void end_group(cassandra *store, group *group)
 {
-    store->free_groups[store->n_free_groups++] = (uint32_t)(group->tag & 0xffff);
     group->tag = 0;
+    group->next = store->free_group;
+    store->free_group = group;
 }
 
 /* The group's rows that have not come back do so. */
@@ -792,7 +788,6 @@ static void cassandra_close(freshet_writer *writer)
     }
     pending_rows_release(&store->rows);
     free(store->groups);
-    free(store->free_groups);
     free(store->values);
     free(store->numbers);
     free(store->collected);
