@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "declaration/declaration.h"
 #include "pipeline/pipeline.h"
+#include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cql_load.h"
-#include "writers/online.h"
 
 static freshet_code store_fail(freshet_code code, const freshet_error *err)
 {
@@ -13,19 +13,17 @@ static freshet_code store_fail(freshet_code code, const freshet_error *err)
     return code;
 }
 
-static freshet_code add_store(stores *stores, const cassandra_options *options,
-                              bool write_to_entity, freshet_error *err)
+static freshet_code add_store(stores *stores, const online_options *online, freshet_error *err)
 {
     const declaration *declaration = declaration_of(stores->declaration);
     store *store = &stores->items[stores->n++];
-    store->options = options;
-    freshet_code code = cassandra_place_make(options, write_to_entity, declaration, stores->arena,
-                                             &store->place, err);
-    return code != FRESHET_OK ? code
-                              : cassandra_table_make(stores->arena, &store->place, options,
-                                                     declaration, stores->schema,
-                                                     feature_set_n_keys(stores->pipeline->features),
-                                                     &store->table, err);
+    freshet_code code =
+        cassandra_place_make(online, declaration, stores->arena, &store->place, err);
+    return code != FRESHET_OK
+               ? code
+               : cassandra_table_make(
+                     stores->arena, &store->place, &online->cassandra, declaration, stores->schema,
+                     feature_set_n_keys(stores->pipeline->features), &store->table, err);
 }
 
 static freshet_code find_stores(stores *stores, freshet_error *err)
@@ -36,7 +34,7 @@ static freshet_code find_stores(stores *stores, freshet_error *err)
         const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
         const online_options *online = kind->options;
         if (kind->kind == &online_block && online->has_cassandra)
-            code = add_store(stores, &online->cassandra, online->write_to_entity, err);
+            code = add_store(stores, online, err);
     }
     if (code == FRESHET_OK && stores->n == 0)
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,

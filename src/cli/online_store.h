@@ -13,7 +13,6 @@
 
 /* One table, of one writer. */
 typedef struct store {
-    const cassandra_options *options;
     cassandra_place place;
     cassandra_table table;
     cql_session *session;

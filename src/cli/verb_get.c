@@ -27,7 +27,7 @@ static const argument get_options[] = {
 };
 
 /* The value given for a key; NULL, and an error, where there is none, or more than one. */
-static const char *find_key(const get_arguments *given, const char *name, freshet_error *err)
+static const char *get_find_key(const get_arguments *given, const char *name, freshet_error *err)
 {
     const size_t length = strlen(name);
     const char *value = NULL;
@@ -100,7 +100,7 @@ static freshet_code bind_keys(const get_arguments *given, const stores *stores,
 {
     freshet_code code = get_check_names(given, table, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < table->n_keys; i++) {
-        const char *text = find_key(given, table->columns[i].name, err);
+        const char *text = get_find_key(given, table->columns[i].name, err);
         code = text == NULL
                    ? FRESHET_USAGE
                    : get_put_key(stores->arena, table->columns[i].name, text,

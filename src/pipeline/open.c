@@ -133,33 +133,20 @@ static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *er
     return FRESHET_OK;
 }
 
-static bool wants_corrections(const freshet_pipeline *pipeline)
-{
-    unsigned takes = 0;
-    for (uint32_t i = 0; i < pipeline->n_sinks; i++)
-        takes |= writer_takes(pipeline->sinks[i].ops, pipeline->sinks[i].options);
-    return (takes & ROW_CORRECTION) != 0;
-}
-
-/* Stores that keep the row of the larger write timestamp need one for each row. */
-static bool wants_ranks(const freshet_pipeline *pipeline)
-{
-    bool wanted = false;
-    for (uint32_t i = 0; i < pipeline->n_sinks; i++)
-        wanted = wanted || pipeline->sinks[i].ops->keeps == KEEPS_NEWEST;
-    return wanted;
-}
-
+/* What the writers want of it: corrections, and write timestamps where the row of the greatest one is kept. */
 static freshet_code open_features(freshet_pipeline *pipeline, problems *problems,
                                   freshet_error *err)
 {
-    const feature_set_options options = {.declaration = pipeline->handle,
-                                         .session = pipeline->session,
-                                         .input = source_schema(pipeline->source),
-                                         .corrects = wants_corrections(pipeline),
-                                         .ranks = wants_ranks(pipeline),
-                                         .first_us = pipeline->dates.first_us,
-                                         .last_us = pipeline->dates.last_us};
+    feature_set_options options = {.declaration = pipeline->handle,
+                                   .session = pipeline->session,
+                                   .input = source_schema(pipeline->source),
+                                   .first_us = pipeline->dates.first_us,
+                                   .last_us = pipeline->dates.last_us};
+    for (uint32_t i = 0; i < pipeline->n_sinks; i++) {
+        const sink *sink = &pipeline->sinks[i];
+        options.corrects |= (writer_takes(sink->ops, sink->options) & ROW_CORRECTION) != 0;
+        options.ranks |= sink->ops->keeps == KEEPS_NEWEST;
+    }
     return feature_set_open(&options, problems, &pipeline->features, err);
 }
 

@@ -12,12 +12,12 @@
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cassandra_pace.h"
 #include "writers/cassandra/cassandra_rows.h"
 #include "writers/cassandra/cassandra_table.h"
 #include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_values.h"
-#include "writers/online.h"
 
 #define WRITING "writing to the online store"
 #define COMPLETIONS_AT_ONCE 64u
@@ -738,7 +738,7 @@ static void check_store(const void *options, const declaration *declaration, con
 {
     const online_options *given = options;
     if (given->has_cassandra)
-        cassandra_check(&given->cassandra, given->write_to_entity, declaration, at, problems);
+        cassandra_check(given, declaration, at, problems);
     else
         problem_add(problems, at, "%s", NO_STORE);
 }
@@ -756,8 +756,7 @@ static freshet_code cassandra_open(freshet_writer *writer, const schema *schema,
                          NO_STORE);
     freshet_code code = cql_load(&store->api, err);
     if (code == FRESHET_OK)
-        code = cassandra_place_make(&given->cassandra, given->write_to_entity, declaration,
-                                    store->arena, &store->place, err);
+        code = cassandra_place_make(given, declaration, store->arena, &store->place, err);
     if (code == FRESHET_OK)
         code = cassandra_table_make(store->arena, &store->place, &given->cassandra, declaration,
                                     schema, n_keys, &store->table, err);

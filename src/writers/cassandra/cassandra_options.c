@@ -114,7 +114,7 @@ static const option option_table[] = {
     {.name = NULL},
 };
 
-const block_kind cassandra_block = {
+static const block_kind cassandra_block = {
     .name = "cassandra",
     .title = "The Cassandra store",
     .doc = "The cluster and the table that hold the newest row of each key. All that is "
@@ -122,6 +122,43 @@ const block_kind cassandra_block = {
     .options = option_table,
     .size = sizeof(cassandra_options),
 };
+
+static const option online_table[] = {
+    {OPTION("cassandra", BLOCK, online_options, cassandra),
+     .given_offset = offsetof(online_options, has_cassandra) + 1, .block = &cassandra_block,
+     .doc = "The store is Cassandra, or what speaks its protocol (ScyllaDB). `cassandra: {}` takes "
+            "all from the environment."},
+    {OPTION("write_to_entity", BOOLEAN, online_options, write_to_entity), .standard = "false",
+     .doc =
+         "`true`: the table is the entity's, which several feature sets share, each with columns "
+         "of its own."},
+    {OPTION("ttl", DURATION, online_options, ttl_us), .standard = "0 seconds", .minimum = 0,
+     .maximum = CASSANDRA_TTL_MAX_S * 1000000,
+     .doc = "How long after its event a row stays in the store; 0: for ever. A row that is older "
+            "than that already is not written.",
+     .example = "30 days"},
+    {OPTION("debug", BOOLEAN, online_options, debug), .standard = "false",
+     .doc = "Write to a table in memory, which `freshet query` and `freshet shell` show while the "
+            "pipeline runs, instead of the online store."},
+    {OPTION("rows", INTEGER, online_options, rows), .standard = "1000000", .minimum = 1,
+     .maximum = INT64_C(1000000000),
+     .doc = "How many rows the debug table keeps; the oldest go first."},
+    {OPTION("memory", BYTES, online_options, memory), .standard = "1 GiB",
+     .minimum = INT64_C(16) << 20, .maximum = INT64_C(1) << 40,
+     .doc = "How much memory the debug table and the queries over it may use; a table that needs "
+            "more loses its oldest rows."},
+    {.name = NULL},
+};
+
+const block_kind online_block = {
+    .name = "online",
+    .title = "The online writer",
+    .doc = "Holds the newest feature row of each key, for serving, in a table of Cassandra's. "
+           "In debug mode it is a table in memory, `online_feature_store__<feature set>`, "
+           "with every row, and "
+           "`online_feature_store__<feature set>_latest` with the newest row of each key.",
+    .options = online_table,
+    .size = sizeof(online_options)};
 
 /* ---- what they come to ----------------------------------------------------------------------- */
 
@@ -239,11 +276,12 @@ static void check_partition(const cassandra_options *options, const declaration 
     }
 }
 
-void cassandra_check(const cassandra_options *options, bool write_to_entity,
-                     const declaration *declaration, const place *at, problems *problems)
+void cassandra_check(const online_options *online, const declaration *declaration, const place *at,
+                     problems *problems)
 {
+    const cassandra_options *options = &online->cassandra;
     const feature_set_block *set = &declaration->feature_set;
-    const declared_text *own = write_to_entity ? &set->entity : &set->name;
+    const declared_text *own = online->write_to_entity ? &set->entity : &set->name;
     const declared_text *table = options->table.value != NULL ? &options->table : own;
     const char *keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
     if (!has_host(options))
@@ -316,12 +354,12 @@ static freshet_code options_refuse(const declaration *declaration, const char *t
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file, "%s", text);
 }
 
-static freshet_code make_names(const cassandra_options *options, bool write_to_entity,
-                               const declaration *declaration, cassandra_place *out,
-                               freshet_error *err)
+static freshet_code make_names(const online_options *online, const declaration *declaration,
+                               cassandra_place *out, freshet_error *err)
 {
+    const cassandra_options *options = &online->cassandra;
     const feature_set_block *set = &declaration->feature_set;
-    const char *own = write_to_entity ? set->entity.value : set->name.value;
+    const char *own = online->write_to_entity ? set->entity.value : set->name.value;
     char text[CONSISTENCY_TEXT_MAX];
     out->keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
     out->table = options->table.value != NULL ? options->table.value : own;
@@ -342,12 +380,12 @@ static freshet_code make_names(const cassandra_options *options, bool write_to_e
                                                   : options_refuse(declaration, text, err);
 }
 
-freshet_code cassandra_place_make(const cassandra_options *options, bool write_to_entity,
-                                  const declaration *declaration, arena *arena,
-                                  cassandra_place *out, freshet_error *err)
+freshet_code cassandra_place_make(const online_options *online, const declaration *declaration,
+                                  arena *arena, cassandra_place *out, freshet_error *err)
 {
+    const cassandra_options *options = &online->cassandra;
     *out = (cassandra_place){0};
-    freshet_code code = make_names(options, write_to_entity, declaration, out, err);
+    freshet_code code = make_names(online, declaration, out, err);
     if (code != FRESHET_OK)
         return code;
     out->client = (cql_options){

@@ -1,4 +1,4 @@
-/* cassandra_options.h - `online: {cassandra: {...}}`: the option table, and what the options come to.
+/* cassandra_options.h - `online: {cassandra: {...}}`: the option tables, and what the options come to.
  *
  * What is not written is taken from Butterfree's environment: CASSANDRA_HOST, CASSANDRA_KEYSPACE,
  * CASSANDRA_USERNAME, CASSANDRA_PASSWORD, CASSANDRA_LOCAL_DC, CASSANDRA_READ_CONSISTENCY_LEVEL,
@@ -45,7 +45,18 @@ typedef struct cassandra_options {
     bool compression;
 } cassandra_options;
 
-extern const block_kind cassandra_block;
+/* The block `online`. Two writers serve it: this one, and with `debug: true` the debug table (debug_writer.h). */
+typedef struct online_options {
+    cassandra_options cassandra;
+    bool has_cassandra;
+    bool write_to_entity;
+    int64_t ttl_us;
+    bool debug;
+    int64_t rows;
+    int64_t memory;
+} online_options;
+
+extern const block_kind online_block;
 
 /* Where rows go, and how to reach it; all texts in the arena, the environment's, or the declaration's. */
 typedef struct cassandra_place {
@@ -57,12 +68,11 @@ typedef struct cassandra_place {
 } cassandra_place;
 
 /* Reports what can be said of the options without a server. */
-void cassandra_check(const cassandra_options *options, bool write_to_entity,
-                     const declaration *declaration, const place *at, problems *problems);
+void cassandra_check(const online_options *online, const declaration *declaration, const place *at,
+                     problems *problems);
 
 /* FRESHET_BAD_DECLARATION where host or keyspace is nowhere to be found, or a name is none that the store takes. */
-freshet_code cassandra_place_make(const cassandra_options *options, bool write_to_entity,
-                                  const declaration *declaration, arena *arena,
-                                  cassandra_place *out, freshet_error *err);
+freshet_code cassandra_place_make(const online_options *online, const declaration *declaration,
+                                  arena *arena, cassandra_place *out, freshet_error *err);
 
 #endif

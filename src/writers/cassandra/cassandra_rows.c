@@ -29,7 +29,7 @@ static uint32_t tag_of(const pending_row *row)
 }
 
 /* The row of the same key that waits, or NULL. */
-static pending_row *find_key(const pending_rows *rows, const pending_row *like)
+static pending_row *find_waiting(const pending_rows *rows, const pending_row *like)
 {
     const uint32_t index = keyed_find(&rows->waiting, tag_of(like), like->bytes, like->key_length);
     return index == KEY_NONE ? NULL : ((waiting_entry *)keyed_at(&rows->waiting, index))->row;
@@ -140,7 +140,7 @@ static void take_place(pending_rows *rows, pending_row *waiting, pending_row *ne
 void pending_rows_add(pending_rows *rows, pending_row *row)
 {
     if (row->refusal == NULL) {
-        pending_row *waiting = find_key(rows, row);
+        pending_row *waiting = find_waiting(rows, row);
         if (waiting != NULL && row->write_us >= waiting->write_us) {
             take_place(rows, waiting, row);
             return;
@@ -190,7 +190,7 @@ int64_t pending_rows_due_us(const pending_rows *rows)
 void pending_rows_back(pending_rows *rows, pending_row *row, int64_t due_us)
 {
     if (row->refusal == NULL) {
-        pending_row *waiting = find_key(rows, row);
+        pending_row *waiting = find_waiting(rows, row);
         if (waiting != NULL) {
             if (waiting->write_us < row->write_us) {
                 rows->n--;

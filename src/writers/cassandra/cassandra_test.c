@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_testing.h"
-#include "writers/online.h"
 
 #define SECOND INT64_C(1000000)
 

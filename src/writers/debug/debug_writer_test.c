@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "writers/online.h"
+#include "writers/cassandra/cassandra_options.h"
 
 typedef struct opened {
     arena *arena;
