@@ -278,6 +278,33 @@ static void a_flush_makes_what_is_new_durable(void **state)
     tear_down(&opened);
 }
 
+/* As in `freshet run flights.yaml > flights.jsonl`. */
+static void stdout_may_be_a_file(void **state)
+{
+    opened opened;
+    (void)state;
+    set_up(&opened);
+    fflush(stdout);
+    const int before = dup(STDOUT_FILENO);
+    const int file = open(opened.path, O_WRONLY | O_CREAT, 0600);
+    n_syncs = 0;
+    os.fsync = counting_fsync;
+    dup2(file, STDOUT_FILENO);
+    const freshet_code opening = open_lines(&opened, "-");
+    const freshet_code writing = write_rows(&opened, 1, 2, NULL);
+    const freshet_code flushing = jsonl_writer_ops.flush(opened.writer, &opened.err);
+    close_lines(&opened);
+    dup2(before, STDOUT_FILENO);
+    must(&opened, opening);
+    must(&opened, writing);
+    must(&opened, flushing);
+    assert_int_equal(n_syncs, 1);
+    expect_file(&opened, ROW(1, "null") ROW(2, "null"));
+    close(before);
+    close(file);
+    tear_down(&opened);
+}
+
 /* ---- pipes ------------------------------------------------------------------------------------- */
 
 /* The path of a pipe and the end that is read, which does not block. */
@@ -386,6 +413,7 @@ int main(void)
         cmocka_unit_test(a_path_that_cannot_be_is_named),
         cmocka_unit_test(not_much_is_held),
         cmocka_unit_test(a_flush_makes_what_is_new_durable),
+        cmocka_unit_test(stdout_may_be_a_file),
         cmocka_unit_test(a_pipe_gets_all_bytes_at_its_readers_pace),
         cmocka_unit_test(a_stop_does_not_wait_for_the_reader),
         cmocka_unit_test(a_reader_that_is_gone_ends_the_run),

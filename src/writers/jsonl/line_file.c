@@ -122,7 +122,8 @@ freshet_code line_file_write(line_file *file, freshet_error *err)
 freshet_code line_file_flush(line_file *file, freshet_error *err)
 {
     freshet_code code = line_file_write(file, err);
-    if (code == FRESHET_OK && file->is_file && file->is_unsynced && os.fsync(file->fd) != 0)
+    if (code == FRESHET_OK && file->is_unsynced && os.fsync(file->fd) != 0 &&
+        (file->is_file || errno != EINVAL)) /* as of a pipe; stdout may be a file */
         code = error_system(err, "cannot make durable", file->path);
     if (code == FRESHET_OK)
         file->is_unsynced = false;

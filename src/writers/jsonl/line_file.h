@@ -32,7 +32,7 @@ freshet_code line_file_open(line_file *file, const freshet_writer *writer, const
  * while the reader of a pipe takes nothing, until a stop is asked for. */
 freshet_code line_file_write(line_file *file, freshet_error *err);
 
-/* The same, and makes them durable. */
+/* The same, and makes them durable where they can be: in a file, also one that is stdout. */
 freshet_code line_file_flush(line_file *file, freshet_error *err);
 
 /* Of a file that is zero, too. */
