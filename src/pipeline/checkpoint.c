@@ -185,7 +185,7 @@ static freshet_code ask_writers(freshet_pipeline *pipeline, freshet_error *err)
     return code;
 }
 
-static freshet_code gather(freshet_pipeline *pipeline, freshet_error *err)
+static freshet_code checkpoint_gather(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     dead_letters_mark letters;
@@ -238,7 +238,7 @@ freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err)
     checkpoint->begun_us = os.monotonic_us();
     freshet_code code = store_begin(checkpoint->store, err);
     if (code == FRESHET_OK)
-        code = gather(pipeline, err);
+        code = checkpoint_gather(pipeline, err);
     if (code == FRESHET_OK)
         turn_over(pipeline);
     return code;
