@@ -51,6 +51,20 @@ uint32_t planner_add_output(planner *planner, const feature_block *block, const 
 
 /* feature_plan_windows.c: a feature with `window` or `aggregate`, its filter and its outputs. */
 freshet_code plan_many(planner *planner, const feature_block *block);
+/* Where mistakes of functions over many rows go; windows and groups find the same ones. */
+typedef struct problem_sink {
+    arena *arena;
+    problems *problems;
+    freshet_error *err;
+} problem_sink;
+
+/* Functions that do not take the column's type, each at its own place; *sound: there is none. */
+freshet_code plan_check_functions(const problem_sink *to, const feature_block *block,
+                                  const declared_blocks *functions, const type *values,
+                                  bool *sound);
+/* The type that is said last: the function's own, the feature's, the one beside the function. */
+freshet_code plan_output_type(const problem_sink *to, const feature_block *block,
+                              const function_block *function, const type *own, const type **out);
 /* How many slots the features will need at most. */
 uint64_t plan_many_slots(const feature_set_block *block);
 /* feature_plan_aggregated.c: the pivot's column and those of `distinct`. */

@@ -180,46 +180,38 @@ static freshet_code declare_windows(planner *planner, const many_feature *many, 
     return FRESHET_OK;
 }
 
-/* The type that is said last: the function's own, the feature's, the one beside the function. */
-static freshet_code windows_output_type(planner *planner, const many_feature *many, uint32_t output,
-                                        const type **type)
+freshet_code plan_output_type(const problem_sink *to, const feature_block *block,
+                              const function_block *function, const type *own, const type **out)
 {
-    const feature_block *block = many->block;
-    const function_block *functions = block->window.functions.items;
-    const function_block *function = &functions[output / block->window.over.n];
     const declared_type *said = function->type.value != NULL ? &function->type : &block->type;
-    const struct type *own = many->own[output].type;
-    *type = said->value == NULL ? own : said->value;
-    if (cast_possible(own, *type))
+    *out = said->value == NULL ? own : said->value;
+    if (cast_possible(own, *out))
         return FRESHET_OK;
-    const char *from = type_name(planner->plan->arena, own);
-    const char *to = type_name(planner->plan->arena, *type);
-    if (from == NULL || to == NULL)
-        return error_memory(planner->err, PLANNING);
-    problem_add(planner->problems, &said->at,
-                "feature \"%s\": %s gives %s, which cannot be cast to %s", block->name.value,
-                function->name.value, from, to);
+    const char *from = type_name(to->arena, own), *into = type_name(to->arena, *out);
+    if (from == NULL || into == NULL)
+        return error_memory(to->err, PLANNING);
+    problem_add(to->problems, &said->at, "feature \"%s\": %s gives %s, which cannot be cast to %s",
+                block->name.value, function->name.value, from, into);
     return FRESHET_OK;
 }
 
-/* Functions that do not take the column's type, each at its own place; *sound: there is none. */
-static freshet_code windows_check_functions(planner *planner, const many_feature *many, bool *sound)
+freshet_code plan_check_functions(const problem_sink *to, const feature_block *block,
+                                  const declared_blocks *functions, const type *values, bool *sound)
 {
-    const function_block *functions = many->block->window.functions.items;
     *sound = true;
-    for (uint32_t i = 0; i < many->block->window.functions.n; i++) {
+    for (uint32_t i = 0; i < functions->n; i++) {
+        const function_block *function = &((const function_block *)functions->items)[i];
         aggregate aggregate;
         freshet_error why = {0};
         freshet_code code =
-            aggregate_prepare(planner->plan->arena, functions[i].name.value,
-                              planner->plan->slots[many->values].type, &aggregate, &why);
+            aggregate_prepare(to->arena, function->name.value, values, &aggregate, &why);
         if (code == FRESHET_NO_MEMORY)
-            return error_memory(planner->err, PLANNING);
+            return error_memory(to->err, PLANNING);
         if (code == FRESHET_OK)
             continue;
         *sound = false;
-        problem_add(planner->problems, &functions[i].name.at, "feature \"%s\": %s",
-                    many->block->name.value, why.text);
+        problem_add(to->problems, &function->name.at, "feature \"%s\": %s", block->name.value,
+                    why.text);
     }
     return FRESHET_OK;
 }
@@ -233,8 +225,11 @@ static freshet_code add_outputs(planner *planner, many_feature *many)
     windows_feature feature;
     if (own == NULL)
         return error_memory(planner->err, PLANNING);
+    const problem_sink to = {plan->arena, planner->problems, planner->err};
+    const function_block *functions = block->window.functions.items;
     bool sound = false;
-    freshet_code code = windows_check_functions(planner, many, &sound);
+    freshet_code code = plan_check_functions(&to, block, &block->window.functions,
+                                             plan->slots[many->values].type, &sound);
     if (code == FRESHET_OK && sound)
         code = declare_windows(planner, many, 0, WINDOWS_NO_FILTER, &feature);
     if (code != FRESHET_OK || !sound) {
@@ -255,7 +250,8 @@ static freshet_code add_outputs(planner *planner, many_feature *many)
     many->first = plan->n_slots;
     for (uint32_t i = 0; code == FRESHET_OK && i < many->n; i++) {
         const type *type;
-        code = windows_output_type(planner, many, i, &type);
+        code =
+            plan_output_type(&to, block, &functions[i / block->window.over.n], own[i].type, &type);
         if (code == FRESHET_OK)
             plan->from_windows[planner_add_output(planner, block, own[i].name, type)] = true;
     }

@@ -168,7 +168,7 @@ freshet_code feature_set_expect(feature_set *set, uint32_t lane, bool is_waiting
 }
 
 /* The rest of the way, from an operator on. */
-static freshet_code walk(feature_set *set, run *run, uint32_t from, batch *out)
+static freshet_code feature_set_walk(feature_set *set, run *run, uint32_t from, batch *out)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t i = from; code == FRESHET_OK && i < set->n; i++)
@@ -189,7 +189,7 @@ freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, ba
                .refuse = refuse,
                .context = context,
                .err = err};
-    return walk(set, &run, 0, out);
+    return feature_set_walk(set, &run, 0, out);
 }
 
 /* The first operator that still owes rows; NULL where none does. */
@@ -218,7 +218,7 @@ freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
     if (self == NULL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "the feature set owes no rows");
     freshet_code code = self->ops->go_on(self, &run);
-    return code == FRESHET_OK ? walk(set, &run, index + 1, out) : code;
+    return code == FRESHET_OK ? feature_set_walk(set, &run, index + 1, out) : code;
 }
 
 freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
@@ -230,7 +230,7 @@ freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
         freshet_operator *self = set->operators[i];
         freshet_code code = self->ops->finish == NULL ? FRESHET_END : self->ops->finish(self, &run);
         if (code != FRESHET_END)
-            return code == FRESHET_OK ? walk(set, &run, i + 1, out) : code;
+            return code == FRESHET_OK ? feature_set_walk(set, &run, i + 1, out) : code;
     }
     return FRESHET_END;
 }

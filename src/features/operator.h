@@ -38,7 +38,8 @@
  * PARTS OF THE KEYS. Nothing in an operator is global: several instances of one can stand side by side, each with
  * some of the keys (by a hash of their bytes, keyed/cells.h). Whoever divides the rows so divides the saved keys and
  * the memory, too, and gives each instance the facts that it has saved; late_rows comes before, once, since lanes are no
- * matter of keys. split_testing.h does it.
+ * matter of keys. parts_test.c does it. Two things are of more than one key, and keep an operator in one piece: windows
+ * with a `partition_by` of their own, and rolling windows of days, which begin with the oldest event of all keys.
  *
  * FACTS are what an operator remembers that is no key's. They are saved under ops->name, which therefore never
  * changes. restore refuses what this declaration cannot go on with: FRESHET_BAD_DECLARATION and the

@@ -144,7 +144,7 @@ freshet_code watermarks_expect(watermarks *watermarks, uint32_t lane_number, int
     return FRESHET_OK;
 }
 
-static int64_t second_of(int64_t event_us)
+static int64_t watermark_second_of(int64_t event_us)
 {
     return event_us / 1000000 - (event_us % 1000000 < 0);
 }
@@ -152,7 +152,7 @@ static int64_t second_of(int64_t event_us)
 freshet_code watermarks_take(watermarks *watermarks, uint32_t lane_number, int64_t event_us,
                              int64_t now_us, int64_t *behind_s, freshet_error *err)
 {
-    int64_t second = second_of(event_us);
+    int64_t second = watermark_second_of(event_us);
     lane *lane = find_lane(watermarks, lane_number);
     if (lane == NULL)
         lane = add_lane(watermarks, lane_number, err);

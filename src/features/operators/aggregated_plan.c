@@ -8,31 +8,31 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "features/cast.h"
+#include "features/feature_plan_internal.h"
 #include "features/operators/aggregated.h"
 
-#define PLANNING "opening the aggregated feature set"
-
-typedef struct planner {
+typedef struct group_planner {
     arena *arena;
     const feature_set_block *block;
     const plan *set; /* of the feature set: the growing row */
     problems *problems;
+    problem_sink to;
     aggregated_plan *plan;
     uint32_t *columns;
     field *fields;
     uint32_t n_columns;
     groups_declaration groups;
     freshet_error *err;
-} planner;
+} group_planner;
 
-static freshet_code no_memory(const planner *planner)
+static freshet_code no_memory(const group_planner *planner)
 {
     return error_memory(planner->err, PLANNING);
 }
 
 /* The number of a column of the growing row among those that the groups see; `name` is what the saved state
  * knows it by. */
-static uint32_t aggregated_add_column(planner *planner, uint32_t column, const char *name)
+static uint32_t aggregated_add_column(group_planner *planner, uint32_t column, const char *name)
 {
     for (uint32_t i = 0; i < planner->n_columns; i++)
         if (planner->columns[i] == column)
@@ -43,14 +43,14 @@ static uint32_t aggregated_add_column(planner *planner, uint32_t column, const c
     return planner->n_columns++;
 }
 
-static uint32_t add_named(planner *planner, uint32_t column)
+static uint32_t add_named(group_planner *planner, uint32_t column)
 {
     return aggregated_add_column(planner, column, planner->set->slots[column].name);
 }
 
 /* ---- features -------------------------------------------------------------------------------- */
 
-static freshet_code declare_feature(planner *planner, const many_feature *feature,
+static freshet_code declare_feature(group_planner *planner, const many_feature *feature,
                                     groups_feature *into)
 {
     const feature_block *block = feature->block;
@@ -73,36 +73,21 @@ static freshet_code declare_feature(planner *planner, const many_feature *featur
     return FRESHET_OK;
 }
 
-/* A function that does not take its column's type, at its own place. */
-static freshet_code aggregated_check_functions(planner *planner, const many_feature *feature)
-{
-    const function_block *functions = feature->block->aggregate.functions.items;
-    const type *input = planner->set->slots[feature->values].type;
-    for (uint32_t i = 0; i < feature->block->aggregate.functions.n; i++) {
-        aggregate aggregate;
-        freshet_error why = {0};
-        freshet_code code =
-            aggregate_prepare(planner->arena, functions[i].name.value, input, &aggregate, &why);
-        if (code == FRESHET_NO_MEMORY)
-            return no_memory(planner);
-        if (code != FRESHET_OK)
-            problem_add(planner->problems, &functions[i].name.at, "feature \"%s\": %s",
-                        feature->block->name.value, why.text);
-    }
-    return FRESHET_OK;
-}
-
-static freshet_code declare_features(planner *planner)
+static freshet_code declare_features(group_planner *planner)
 {
     uint32_t n = planner->set->n_many;
     groups_feature *features = arena_zero(planner->arena, n + (size_t)1, sizeof *features);
     freshet_code code = FRESHET_OK;
+    bool sound; /* the problems are counted */
     if (features == NULL)
         return no_memory(planner);
     for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
         code = declare_feature(planner, &planner->set->many[i], &features[i]);
+        const feature_block *block = planner->set->many[i].block;
         if (code == FRESHET_OK)
-            code = aggregated_check_functions(planner, &planner->set->many[i]);
+            code = plan_check_functions(&planner->to, block, &block->aggregate.functions,
+                                        planner->set->slots[planner->set->many[i].values].type,
+                                        &sound);
     }
     planner->groups.features = features;
     planner->groups.n_features = n;
@@ -112,7 +97,8 @@ static freshet_code declare_features(planner *planner)
 /* ---- pivot ----------------------------------------------------------------------------------- */
 
 /* Butterfree names a column by Python's text of the value: True, not true. */
-static const char *pivot_name(planner *planner, const column *values, uint32_t i, const char *text)
+static const char *pivot_name(group_planner *planner, const column *values, uint32_t i,
+                              const char *text)
 {
     if (values->type->kind == TYPE_BOOLEAN)
         return ((const uint8_t *)values->data)[i] != 0 ? "True" : "False";
@@ -125,7 +111,7 @@ static const char *pivot_name(planner *planner, const column *values, uint32_t i
 }
 
 /* The declared texts as cells of the column's type. */
-static freshet_code read_pivot(planner *planner, const pivot_block *block, const type *type,
+static freshet_code read_pivot(group_planner *planner, const pivot_block *block, const type *type,
                                groups_pivot *into)
 {
     uint32_t n = block->values.n;
@@ -159,7 +145,7 @@ static freshet_code read_pivot(planner *planner, const pivot_block *block, const
     return code;
 }
 
-static freshet_code declare_pivot(planner *planner)
+static freshet_code declare_pivot(group_planner *planner)
 {
     const pivot_block *block = &planner->block->aggregated.pivot;
     groups_pivot *pivot = &planner->groups.pivot;
@@ -179,7 +165,7 @@ static freshet_code declare_pivot(planner *planner)
 
 /* ---- windows, distinct ----------------------------------------------------------------------- */
 
-static freshet_code declare_windows(planner *planner)
+static freshet_code declare_windows(group_planner *planner)
 {
     const rolling_block *block = &planner->block->aggregated.windows;
     groups_declaration *groups = &planner->groups;
@@ -198,7 +184,7 @@ static freshet_code declare_windows(planner *planner)
     return FRESHET_OK;
 }
 
-static freshet_code declare_distinct(planner *planner)
+static freshet_code declare_distinct(group_planner *planner)
 {
     const distinct_block *block = &planner->block->aggregated.distinct;
     if (!planner->block->aggregated.has_distinct)
@@ -220,7 +206,7 @@ static freshet_code declare_distinct(planner *planner)
     return FRESHET_OK;
 }
 
-static freshet_code declare_keys(planner *planner)
+static freshet_code declare_keys(group_planner *planner)
 {
     const plan *set = planner->set;
     const type **keys = arena_zero(planner->arena, set->n_keys + (size_t)1, sizeof(type *));
@@ -235,36 +221,13 @@ static freshet_code declare_keys(planner *planner)
 
 /* ---- the output ------------------------------------------------------------------------------ */
 
-/* The type that is said last: the function's own, the feature's, the one beside the function. */
-static freshet_code aggregated_output_type(planner *planner, uint32_t output, const type **out)
-{
-    const field *own = &planner->plan->own[output];
-    uint32_t feature, function;
-    groups_output_of(planner->plan->groups, output, &feature, &function);
-    const feature_block *block = planner->set->many[feature].block;
-    const function_block *functions = block->aggregate.functions.items;
-    const declared_type *said =
-        functions[function].type.value != NULL ? &functions[function].type : &block->type;
-    *out = said->value == NULL ? own->type : said->value;
-    if (cast_possible(own->type, *out))
-        return FRESHET_OK;
-    const char *from = type_name(planner->arena, own->type);
-    const char *to = type_name(planner->arena, *out);
-    if (from == NULL || to == NULL)
-        return no_memory(planner);
-    problem_add(planner->problems, &said->at,
-                "feature \"%s\": %s gives %s, which cannot be cast to %s", block->name.value,
-                functions[function].name.value, from, to);
-    return FRESHET_OK;
-}
-
 static int compare_names(const void *a, const void *b)
 {
     return strcasecmp(((const field *)a)->name, ((const field *)b)->name);
 }
 
 /* Two functions of one name in a feature, two windows of one text, a pivot value said twice. */
-static freshet_code aggregated_check_names(planner *planner)
+static freshet_code aggregated_check_names(group_planner *planner)
 {
     const schema *output = &planner->plan->output;
     field *sorted = arena_alloc(planner->arena, output->n_fields * sizeof *sorted);
@@ -284,7 +247,7 @@ static freshet_code aggregated_check_names(planner *planner)
     return FRESHET_OK;
 }
 
-static freshet_code make_output(planner *planner)
+static freshet_code make_output(group_planner *planner)
 {
     const plan *set = planner->set;
     const schema *own = groups_outputs(planner->plan->groups);
@@ -300,14 +263,19 @@ static freshet_code make_output(planner *planner)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; i < own->n_fields && code == FRESHET_OK; i++, n++) {
         fields[n].name = own->fields[i].name;
-        code = aggregated_output_type(planner, i, &fields[n].type);
+        uint32_t feature, function;
+        groups_output_of(planner->plan->groups, i, &feature, &function);
+        const feature_block *block = set->many[feature].block;
+        const function_block *functions = block->aggregate.functions.items;
+        code = plan_output_type(&planner->to, block, &functions[function], own->fields[i].type,
+                                &fields[n].type);
     }
     planner->plan->output = (schema){n, fields};
     return code == FRESHET_OK ? aggregated_check_names(planner) : code;
 }
 
 /* What saved state depends on, in words. */
-static const char *aggregated_describe(planner *planner)
+static const char *aggregated_describe(group_planner *planner)
 {
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
@@ -322,7 +290,7 @@ static const char *aggregated_describe(planner *planner)
     return made;
 }
 
-static freshet_code make_groups(planner *planner)
+static freshet_code make_groups(group_planner *planner)
 {
     freshet_error why = {0};
     planner->groups.columns = planner->fields;
@@ -336,7 +304,7 @@ static freshet_code make_groups(planner *planner)
     return code == FRESHET_OK ? make_output(planner) : no_memory(planner);
 }
 
-static freshet_code declare(planner *planner)
+static freshet_code declare(group_planner *planner)
 {
     freshet_code code = declare_keys(planner);
     if (code == FRESHET_OK)
@@ -354,8 +322,13 @@ freshet_code aggregated_plan_make(arena *arena, const feature_set_block *block, 
                                   problems *problems, aggregated_plan *out, freshet_error *err)
 {
     uint32_t n_problems = problems_count(problems);
-    planner planner = {
-        .arena = arena, .block = block, .set = set, .problems = problems, .plan = out, .err = err};
+    group_planner planner = {.arena = arena,
+                             .block = block,
+                             .set = set,
+                             .problems = problems,
+                             .to = {arena, problems, err},
+                             .plan = out,
+                             .err = err};
     planner.columns = arena_zero(arena, set->n_slots + (size_t)1, sizeof *planner.columns);
     planner.fields = arena_zero(arena, set->n_slots + (size_t)1, sizeof *planner.fields);
     if (planner.columns == NULL || planner.fields == NULL)

@@ -36,15 +36,15 @@ struct newest_rows {
 
 /* ---- ranking --------------------------------------------------------------------------------- */
 
-static int64_t second_of(int64_t time_us)
+static int64_t newest_second_of(int64_t time_us)
 {
     const int64_t into_second = time_us % SECOND_US + (time_us % SECOND_US < 0 ? SECOND_US : 0);
     return time_us < INT64_MIN + into_second ? INT64_MIN : time_us - into_second;
 }
 
-static int64_t write_time(int64_t newest_us, uint32_t revision)
+static int64_t newest_write_time(int64_t newest_us, uint32_t revision)
 {
-    const int64_t second_us = second_of(newest_us);
+    const int64_t second_us = newest_second_of(newest_us);
     return second_us > INT64_MAX - (int64_t)revision ? INT64_MAX : second_us + (int64_t)revision;
 }
 
@@ -73,12 +73,12 @@ static freshet_code find_entry(newest_rows *newest, uint32_t i, uint32_t *index,
 /* True where the row is the key's newest now. */
 static bool apply(newest_entry *entry, int64_t event_us, bool is_new)
 {
-    if (is_new || second_of(event_us) > second_of(entry->newest_us)) {
+    if (is_new || newest_second_of(event_us) > newest_second_of(entry->newest_us)) {
         entry->newest_us = event_us;
         entry->revision = 0;
         return true;
     }
-    if (second_of(event_us) < second_of(entry->newest_us))
+    if (newest_second_of(event_us) < newest_second_of(entry->newest_us))
         return false;
     if (entry->revision < NEWEST_REVISION_MAX)
         entry->revision++;
@@ -97,7 +97,7 @@ static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t i, uint3
     bool is_new = false;
     rows->row_kinds[row] = (uint8_t)(rows->row_kinds[row] & ~(unsigned)ROW_ONLINE);
     if (!has_times)
-        rows->write_us[row] = write_time(event_us, 0);
+        rows->write_us[row] = newest_write_time(event_us, 0);
     if (event_us < newest->first_us || event_us > newest->last_us)
         return FRESHET_OK;
     freshet_code code = find_entry(newest, i, &index, &is_new, err);
@@ -112,7 +112,7 @@ static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t i, uint3
     if (is_newest) {
         rows->row_kinds[row] |= ROW_ONLINE;
         if (!has_times)
-            rows->write_us[row] = write_time(entry->newest_us, entry->revision);
+            rows->write_us[row] = newest_write_time(entry->newest_us, entry->revision);
     }
     return FRESHET_OK;
 }

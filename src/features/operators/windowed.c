@@ -658,7 +658,7 @@ static freshet_code windowed_go_on(freshet_operator *self, run *run)
 
 /* ---- batch -------------------------------------------------------------------------------------- */
 
-static freshet_code gather(windowed *windowed, run *run)
+static freshet_code windowed_gather(windowed *windowed, run *run)
 {
     batch rows = {.arena = run->arena, .schema = windowed->kept, .n_rows = run->n_rows};
     const column *columns;
@@ -676,7 +676,7 @@ static freshet_code windowed_run(freshet_operator *self, run *run)
     freshet_code code = run_compact(run);
     if (code != FRESHET_OK)
         return code;
-    return self->is_stream ? run_stream(windowed, run) : gather(windowed, run);
+    return self->is_stream ? run_stream(windowed, run) : windowed_gather(windowed, run);
 }
 
 /* The columns of all rows by slot, as a run has them. */
