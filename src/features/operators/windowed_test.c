@@ -780,6 +780,38 @@ static void states_of_other_declarations(void **state)
     release(&store);
 }
 
+static void check_facts(world *world, const char *bytes, size_t length, freshet_code expected,
+                        const char *text)
+{
+    freshet_error err = {0};
+    assert_int_equal(feature_set_restore_facts(world->set, bytes, length, &err), expected);
+    if (text != NULL)
+        assert_string_equal(err.text, text);
+}
+
+/* Facts are known by their operator's name: of one that is new or gone, of none, of an older layout. */
+static void facts_by_name(void **state)
+{
+    world *world = *state;
+    freshet_error err = {0};
+    static const char unknown[] = "FSF1\x0c\0\0\0\4\0\0\0else\0\0\0\0";
+    static const char old[] = "\x14\0\0\0FWM1\1\0\0\0";
+    static const char too_long[] = "FSF1\x0c\0\0\0\4\0\0\0else\1\0\0\0";
+    text_buffer facts;
+    text_init(&facts, TEXT_LIMIT_DEFAULT);
+    open_stream(world, STATE_SET("[2 minutes]"));
+    must(feature_set_save_facts(world->set, &facts, &err), &err);
+    check_facts(world, unknown, sizeof unknown - 1, FRESHET_OK, NULL);
+    check_facts(world, old, sizeof old - 1, FRESHET_BAD_DECLARATION,
+                "an older version of Freshet has saved it, and this one cannot read it");
+    check_facts(world, too_long, sizeof too_long - 1, FRESHET_FAILED,
+                "the saved facts of the feature set are damaged");
+    open_stream(world, TIME "  features: [{name: x, type: double}]\n");
+    check_facts(world, facts.bytes, facts.length, FRESHET_BAD_DECLARATION,
+                "the saved state is of a feature set with windows, and this one has none");
+    text_release(&facts);
+}
+
 /* After a restart: what went out does not go out again, what is due does. A key with events to lose is not cold. */
 static void expiry_goes_on(void **state)
 {
@@ -871,6 +903,7 @@ int main(void)
         cmocka_unit_test(state_goes_on_in_another_set),
         cmocka_unit_test(all_changed_rows_are_given_again),
         cmocka_unit_test(states_of_other_declarations),
+        cmocka_unit_test(facts_by_name),
         cmocka_unit_test(cold_keys_leave_and_come_back),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
