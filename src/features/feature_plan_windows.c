@@ -358,7 +358,7 @@ static freshet_code link_outputs(planner *planner, view *view, uint32_t index)
     plan *plan = planner->plan;
     uint32_t n = view->windows->outputs.n_fields, at = 0;
     uint32_t *to = arena_alloc(plan->arena, (n + 1) * sizeof *to);
-    const many_feature **of = arena_alloc(plan->arena, (n + 1) * sizeof *of);
+    const many_feature **of = arena_alloc(plan->arena, (n + 1) * sizeof(const many_feature *));
     if (to == NULL || of == NULL)
         return error_memory(planner->err, PLANNING);
     for (uint32_t i = 0; i < plan->n_many; i++)
@@ -378,7 +378,7 @@ static freshet_code make_view(planner *planner, uint32_t index)
     view *view = &plan->views[index];
     view_making making = {.planner = planner, .view = view};
     windows_feature *features = arena_zero(plan->arena, plan->n_many, sizeof *features);
-    const type **keys = arena_alloc(plan->arena, view->n_keys * sizeof *keys);
+    const type **keys = arena_alloc(plan->arena, view->n_keys * sizeof(const type *));
     uint32_t *carried = arena_alloc(plan->arena, (plan->n_slots + 1) * sizeof *carried);
     making.columns = arena_alloc(plan->arena, (plan->n_slots + 1) * sizeof *making.columns);
     making.fields = arena_alloc(plan->arena, (plan->n_slots + 1) * sizeof *making.fields);

@@ -214,6 +214,17 @@ static void lateness_is_rounded_up(void **state)
                   "NO+0 {\"id\":1," AT("01") "," F "2}\n");
 }
 
+/* A time that no clock shows makes no other row late. */
+static void a_time_without_sense(void **state)
+{
+    world *world = *state;
+    open_stream(world, TIME BY_MINUTE COUNT);
+    run_rows(world, ROWS("(1, 9100000000000000000, 1, 'a'), (1, 50" S ", 1, 'a')"));
+    finish(world);
+    expect(world, "refused 0: the timestamp is too far from 1970 to be in a window\n"
+                  "NO+0 {\"id\":1," AT("01") "," F "1}\n");
+}
+
 static void late_rows_are_dropped(void **state)
 {
     world *world = *state;
@@ -396,6 +407,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(groups_on_a_stream, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lateness_is_rounded_up, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_time_without_sense, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows_are_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(late_rows_update, set_up, tear_down),
         cmocka_unit_test_setup_teardown(lanes, set_up, tear_down),
