@@ -16,7 +16,7 @@ static rig *make(void)
     rig *rig = rig_make_of(&table_reader_ops, "rows");
     int fd;
 
-    strcpy(rig->path, "/tmp/freshet_rig_XXXXXX");
+    snprintf(rig->path, sizeof rig->path, "/tmp/freshet_rig_XXXXXX");
     fd = mkstemp(rig->path);
     assert_true(fd >= 0);
     close(fd);
