@@ -6,8 +6,8 @@
  * A sample is a file's content and the rows that it means: every type, nulls, fields that are missing. It
  * is read through the reader `file`, and record by record as messages.
  */
-#ifndef FRESHET_FORMATS_FORMAT_CONFORMANCE_TESTING_H
-#define FRESHET_FORMATS_FORMAT_CONFORMANCE_TESTING_H
+#ifndef FRESHET_READERS_FILE_FORMAT_CONFORMANCE_TESTING_H
+#define FRESHET_READERS_FILE_FORMAT_CONFORMANCE_TESTING_H
 
 #include "readers/file/file_testing.h"
 

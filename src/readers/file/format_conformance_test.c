@@ -1,5 +1,5 @@
 /* format_conformance_test.c - each format as formats must be. */
-#include "formats/format_conformance_testing.h"
+#include "readers/file/format_conformance_testing.h"
 
 #define EVERY_TYPE                                                                             \
     "b: boolean, i: integer, l: bigint, f: float, d: double, m: decimal(10,2), s: string, x: " \
