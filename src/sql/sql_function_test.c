@@ -121,6 +121,33 @@ static void test_nulls(void **state)
                         "{\"s\":null,\"o\":true}\n");
 }
 
+/* Twice its text, in memory that is gone after the call. */
+static freshet_code twice(void *given, const batch *arguments, column *result, freshet_error *err)
+{
+    (void)given;
+    (void)err;
+    for (uint32_t i = 0; i < arguments->n_rows; i++) {
+        const cell_text *text = (const cell_text *)arguments->columns[0].data + i;
+        char *copy = arena_alloc(arguments->arena, 2 * (size_t)text->length + 1);
+        assert_non_null(copy);
+        memcpy(copy, text_bytes(text), text->length);
+        memcpy(copy + text->length, text_bytes(text), text->length);
+        ((cell_text *)result->data)[i] = text_of(copy, 2 * text->length);
+    }
+    return FRESHET_OK;
+}
+
+static void test_texts_outlive_the_call(void **state)
+{
+    bench *here = *state;
+    add(here, &(sql_function){
+                  .name = "twice", .returns = "string", .arguments = {"string"}, .call = twice});
+    assert_string_equal(answer(here, "SELECT count(*) AS n FROM (SELECT repeat('ab', v % 30) AS a, "
+                                     "twice(a) AS b FROM range(5000) r(v) ORDER BY v DESC) "
+                                     "WHERE b = a || a"),
+                        "{\"n\":5000}\n");
+}
+
 static void test_errors(void **state)
 {
     bench *here = *state;
@@ -211,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_type, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nulls, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_texts_outlive_the_call, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_constants_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_volatile_and_release, set_up, tear_down),
