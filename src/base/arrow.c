@@ -67,9 +67,12 @@ freshet_code arrow_give_type(const type *type, const char *name, struct ArrowSch
         snprintf(given->format, sizeof given->format, "%s", formats[type->kind]);
     out->name = given->name = strdup(name);
     given->children = calloc(type->n_fields + 1, sizeof *given->children);
-    out->children = given->pointers = calloc(type->n_fields + 1, sizeof *given->pointers);
-    bool made = given->name != NULL && given->children != NULL && given->pointers != NULL;
-    freshet_code code = made ? FRESHET_OK : error_memory(err, GIVING);
+    out->children = given->pointers = calloc(type->n_fields + 1, sizeof(void *));
+    if (given->name == NULL || given->children == NULL || given->pointers == NULL) {
+        release_type(out);
+        return error_memory(err, GIVING);
+    }
+    freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < type->n_fields; i++) {
         given->pointers[i] = &given->children[i];
         code =
@@ -101,6 +104,21 @@ static freshet_code refuse_format(const char *format, const char *why, freshet_e
 static freshet_code take_children(arena *arena, const struct ArrowSchema *schema, uint32_t depth,
                                   const type **out, freshet_error *err);
 
+/* "d:WIDTH,SCALE" and no more: what is written of the two numbers must be the format again. */
+static freshet_code take_decimal_type(arena *arena, const char *format, const type **out,
+                                      freshet_error *err)
+{
+    char *end = NULL, again[24] = "";
+    unsigned long width = strncmp(format, "d:", 2) == 0 ? strtoul(format + 2, &end, 10) : 0;
+    unsigned long scale = end != NULL && *end == ',' ? strtoul(end + 1, NULL, 10) : 0;
+    if (width <= TYPE_DECIMAL_WIDTH_MAX && scale <= width)
+        snprintf(again, sizeof again, "d:%lu,%lu", width, scale);
+    if (width < 1 || strcmp(again, format) != 0)
+        return refuse_format(format, ": a decimal has 1 to 38 digits and 128 bits", err);
+    *out = type_decimal(arena, (uint8_t)width, (uint8_t)scale);
+    return *out == NULL ? error_memory(err, "reading an Arrow schema") : FRESHET_OK;
+}
+
 static freshet_code take_type(arena *arena, const struct ArrowSchema *schema, uint32_t depth,
                               const type **out, freshet_error *err)
 {
@@ -109,22 +127,14 @@ static freshet_code take_type(arena *arena, const struct ArrowSchema *schema, ui
         type_kind kind;
     } others[] = {{"U", TYPE_STRING}, {"Z", TYPE_BINARY}};
     const char *format = schema->format;
-    unsigned width, scale;
     if (depth > TYPE_DEPTH_MAX)
         return refuse_format(format, ", nested too deep", err);
     if (schema->dictionary != NULL)
         return refuse_format(format, " with a dictionary, which Freshet does not take", err);
     if (format[0] == '+' && strchr("lLs", format[1]) != NULL && strlen(format) == 2)
         return take_children(arena, schema, depth, out, err);
-    if (sscanf(format, "d:%2u,%2u", &width, &scale) == 2) {
-        char again[24];
-        snprintf(again, sizeof again, "d:%u,%u", width, scale);
-        if (strcmp(again, format) != 0 || width < 1 || width > TYPE_DECIMAL_WIDTH_MAX ||
-            scale > width)
-            return refuse_format(format, ": a decimal has 1 to 38 digits and 128 bits", err);
-        *out = type_decimal(arena, (uint8_t)width, (uint8_t)scale);
-        return *out == NULL ? error_memory(err, "reading an Arrow schema") : FRESHET_OK;
-    }
+    if (format[0] == 'd')
+        return take_decimal_type(arena, format, out, err);
     *out = strncmp(format, "tsu:", 4) == 0 ? type_simple(TYPE_TIMESTAMP) : NULL;
     for (int kind = 0; kind < TYPE_KINDS; kind++)
         if (strcmp(format, formats[kind]) == 0 && kind != TYPE_DECIMAL)
@@ -179,10 +189,12 @@ typedef struct chosen {
     uint64_t n;
 } chosen;
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names of variables */
 #define EACH_ROW(rows, row, at)                                                                    \
     for (uint64_t span_ = 0, at = 0; span_ < (rows)->n_spans; span_++)                             \
         for (uint64_t row = (rows)->spans[span_].offset, end_ = row + (rows)->spans[span_].length; \
              row < end_; row++, at++)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void release_array(struct ArrowArray *array)
 {
@@ -279,23 +291,22 @@ static freshet_code give_elements(const column *column, const chosen *rows, give
     const cell_span *spans = column->data;
     int32_t *offsets = given->buffers[1] = malloc((rows->n + 1) * sizeof *offsets);
     cell_span *below = malloc(rows->n * sizeof *below + 1);
-    freshet_code code = offsets == NULL || below == NULL ? error_memory(err, GIVING) : FRESHET_OK;
-    uint64_t length = 0;
+    if (offsets == NULL || below == NULL) {
+        free(below);
+        return error_memory(err, GIVING);
+    }
+    uint64_t length = 0; /* what passes the limit is cut here, and refused below */
     EACH_ROW(rows, row, at)
     {
-        if (code != FRESHET_OK)
-            break;
         below[at] = spans[row];
         offsets[at] = (int32_t)length;
         length += spans[row].length;
-        if (length > INT32_MAX)
-            code = refuse_length(err);
     }
-    if (code == FRESHET_OK) {
-        offsets[rows->n] = (int32_t)length;
-        code =
-            give(&column->children[0], &(chosen){below, rows->n, length}, &given->children[0], err);
-    }
+    offsets[rows->n] = (int32_t)length;
+    const chosen elements = {below, rows->n, length};
+    freshet_code code = length > INT32_MAX
+                            ? refuse_length(err)
+                            : give(&column->children[0], &elements, &given->children[0], err);
     free(below);
     return code;
 }
@@ -340,7 +351,7 @@ static freshet_code give(const column *column, const chosen *rows, struct ArrowA
                                .release = release_array,
                                .private_data = given};
     given->children = calloc(n_children + 1, sizeof *given->children);
-    out->children = given->pointers = calloc(n_children + 1, sizeof *given->pointers);
+    out->children = given->pointers = calloc(n_children + 1, sizeof(void *));
     bool made =
         given->children != NULL && given->pointers != NULL && give_nulls(column, rows, out, given);
     for (uint32_t i = 0; made && i < n_children; i++)

@@ -33,9 +33,11 @@ static cell_text random_text(arena *arena, type_kind kind)
     static const char *const letters[] = {"a", "é", "\xF0\x9F\x98\x80", "\xFF"};
     uint32_t n = random_below(9);
     char *text = arena_zero(arena, 50, 1);
+    size_t length = 0;
     for (uint32_t i = 0; i < n; i++)
-        strcat(text, letters[random_below(kind == TYPE_BINARY ? 4 : 3)]);
-    return text_of(text, (uint32_t)strlen(text));
+        length += (size_t)snprintf(text + length, 50 - length, "%s",
+                                   letters[random_below(kind == TYPE_BINARY ? 4 : 3)]);
+    return text_of(text, (uint32_t)length);
 }
 
 static void fill(arena *arena, column *column, uint64_t n);

@@ -46,7 +46,7 @@ typedef struct argument {
 
 /* The beginning of a row: the argument's name, its kind, and the member of the verb's struct that gets its value. */
 #define ARGUMENT(named, of_kind, arguments_struct, member) \
-    .name = named, .kind = ARGUMENT_##of_kind, .offset = offsetof(arguments_struct, member)
+    .name = (named), .kind = ARGUMENT_##of_kind, .offset = offsetof(arguments_struct, member)
 
 typedef struct verb {
     const char *name;      /* one word, or two: "state ls" */

@@ -202,7 +202,7 @@ freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *c
 const declaration *declaration_of(const freshet_declaration *handle);
 
 /* The first of the functions that the declaration brings along; NULL where there are none. */
-const user_function *declaration_functions(const freshet_declaration *handle);
+user_function *declaration_functions(const freshet_declaration *handle);
 
 /* The public freshet_declaration_load, _parse, _finish, _schema and _reference are thin calls in
  * pipeline/registry.c of the functions below, with the engine's registry of readers and writers.

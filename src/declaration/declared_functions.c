@@ -70,7 +70,7 @@ freshet_code freshet_add_function(freshet_declaration *declaration, const char *
     return FRESHET_OK;
 }
 
-const user_function *declaration_functions(const freshet_declaration *handle)
+user_function *declaration_functions(const freshet_declaration *handle)
 {
     return handle->functions;
 }

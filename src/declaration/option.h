@@ -117,7 +117,7 @@ typedef struct option {
 
 /* The beginning of a row: the option's name, its kind, and the member of the block's struct that gets its value. */
 #define OPTION(named, of_kind, block_struct, member) \
-    .name = named, .kind = OPTION_##of_kind, .offset = offsetof(block_struct, member)
+    .name = (named), .kind = OPTION_##of_kind, .offset = offsetof(block_struct, member)
 
 struct declaration;
 struct problems;

@@ -101,8 +101,7 @@ static freshet_code call_user(void *context, const batch *arguments, column *res
     return code;
 }
 
-freshet_code user_function_add(sql_session *session, const user_function *function,
-                               freshet_error *err)
+freshet_code user_function_add(sql_session *session, user_function *function, freshet_error *err)
 {
     bool exists;
     freshet_code code = sql_function_exists(session, function->name, &exists, err);
@@ -114,7 +113,7 @@ freshet_code user_function_add(sql_session *session, const user_function *functi
                          .returns = function->returns,
                          .call = call_user,
                          .takes_nulls = true,
-                         .context = (void *)(uintptr_t)function};
+                         .context = function};
     for (uint32_t i = 0; i < SQL_ARGUMENTS_MAX; i++)
         made.arguments[i] = function->arguments[i];
     return code == FRESHET_OK ? sql_function_add(session, &made, err) : code;

@@ -15,7 +15,6 @@ struct user_function {
 };
 
 /* Makes it known to the session's engine, which must not outlive it. FRESHET_USAGE where SQL has the name. */
-freshet_code user_function_add(sql_session *session, const user_function *function,
-                               freshet_error *err);
+freshet_code user_function_add(sql_session *session, user_function *function, freshet_error *err);
 
 #endif

@@ -27,7 +27,7 @@ static int remove_folder(void **state)
     (void)state;
     char command[300];
     snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return system(command); /* NOLINT(cert-env33-c) */
 }
 
 static void write_rows(const char *mode, const char *text)
@@ -360,7 +360,8 @@ static void test_every_type(void **state)
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         char sql[300], plain[8192];
         snprintf(sql, sizeof sql, "case when n %% 3 > 0 then %s end", types[i][1]);
-        strcpy(plain, outcome(declare("false", "select * from rows", types[i][2], sql), NULL));
+        snprintf(plain, sizeof plain, "%s",
+                 outcome(declare("false", "select * from rows", types[i][2], sql), NULL));
         snprintf(sql, sizeof sql, "same(case when n %% 3 > 0 then %s end)", types[i][1]);
         freshet_declaration *declaration = declare("false", "select * from rows", types[i][2], sql);
         assert_int_equal(freshet_add_function(declaration, "same", types[i][0], &types[i][0], 1,

@@ -80,7 +80,7 @@ static freshet_code open_source(freshet_pipeline *pipeline, problems *problems, 
         code = sql_session_open(pipeline->engine, &pipeline->session, err);
     if (code == FRESHET_OK)
         code = functions_create(pipeline->session, err);
-    for (const user_function *own = declaration_functions(pipeline->handle);
+    for (user_function *own = declaration_functions(pipeline->handle);
          code == FRESHET_OK && own != NULL; own = own->next)
         code = user_function_add(pipeline->session, own, err);
     if (code == FRESHET_OK)

@@ -167,8 +167,6 @@ static const item *append(const item *first, const item *second)
     return first;
 }
 
-from query_walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth);
-
 static from walk_join(planner *planner, node *join, const cte *ctes, uint32_t depth)
 {
     from left = query_walk_from(planner, yyjson_mut_obj_get(join, "left"), ctes, depth + 1);

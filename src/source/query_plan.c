@@ -607,7 +607,7 @@ static void complain_of_unread(planner *planner, const item *carrier)
 }
 
 /* One walk with these driving readers; true if the query runs row by row. */
-static bool walk(planner *planner, yyjson_doc *tree, bool *drives)
+static bool walk_tree(planner *planner, yyjson_doc *tree, bool *drives)
 {
     planner->drives = drives;
     planner->out->is_resolved = true;
@@ -636,14 +636,14 @@ static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *s
         out->drives[i] = planner->readers[i].is_stream;
     if (!planner->is_stream)
         tree_leftmost(query, note_driver, planner);
-    out->by_rows = walk(planner, tree, out->drives) && !as_a_whole;
+    out->by_rows = walk_tree(planner, tree, out->drives) && !as_a_whole;
     if (planner->n_problems > 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the source's query cannot be run");
     if (!out->by_rows) {
         memset(out->drives, 0, planner->n_readers * sizeof *out->drives);
         planner->is_quiet = true;
-        walk(planner, tree, out->drives);
+        walk_tree(planner, tree, out->drives);
     }
     return write_sql(planner, session, err);
 }

@@ -65,8 +65,8 @@ static void gather_cells(const column *from, const uint32_t *order, uint32_t n, 
 }
 
 /* Recursion: at most TYPE_DEPTH_MAX deep. */
-static freshet_code gather(arena *arena, const column *from, const uint32_t *order, uint32_t n,
-                           column *into, freshet_error *err)
+static freshet_code gather_rows(arena *arena, const column *from, const uint32_t *order, uint32_t n,
+                                column *into, freshet_error *err)
 {
     freshet_code code = column_init(arena, into, from->type, n, err);
     if (code != FRESHET_OK)
@@ -77,7 +77,7 @@ static freshet_code gather(arena *arena, const column *from, const uint32_t *ord
         into->n_elements = from->n_elements;
     }
     for (uint32_t i = 0; from->type->kind == TYPE_STRUCT && i < from->type->n_fields; i++) {
-        code = gather(arena, &from->children[i], order, n, &into->children[i], err);
+        code = gather_rows(arena, &from->children[i], order, n, &into->children[i], err);
         if (code != FRESHET_OK)
             return code;
     }
@@ -100,7 +100,7 @@ freshet_code rows_order(batch *rows, const uint32_t *n_rows, uint32_t n_readers,
         return error_memory(err, "ordering rows");
     for (uint32_t i = 0; i < n_columns; i++) {
         freshet_code code =
-            gather(rows->arena, &rows->columns[i], order, rows->n_rows, &columns[i], err);
+            gather_rows(rows->arena, &rows->columns[i], order, rows->n_rows, &columns[i], err);
         if (code != FRESHET_OK)
             return code;
     }

@@ -180,9 +180,11 @@ static freshet_code function_new(const sql_function *from, function **out, fresh
     field *fields = arena_zero(arena, SQL_ARGUMENTS_MAX, sizeof *fields);
     function->plans = arena_zero(arena, SQL_ARGUMENTS_MAX, sizeof *function->plans);
     function->returns = type_parse(arena, from->returns);
-    freshet_code code = fields == NULL || function->plans == NULL || function->returns == NULL
-                            ? error_memory(err, MAKING)
-                            : FRESHET_OK;
+    if (fields == NULL || function->plans == NULL || function->returns == NULL) {
+        arena_close(arena);
+        return error_memory(err, MAKING);
+    }
+    freshet_code code = FRESHET_OK;
     uint32_t n = 0;
     for (; code == FRESHET_OK && n < SQL_ARGUMENTS_MAX && from->arguments[n] != NULL; n++)
         code = plan_argument(function, &fields[n], from->arguments[n], &function->plans[n], err);

@@ -27,7 +27,6 @@ BROKEN = {
     "src/base/up.c": ('\n#include "sql/sql.h"\n', "src/base/up.c:2: base may not include sql, only itself and: "),
     "src/readers/kafka/side.c": ('#include "readers/file/file.h"\n', "readers/kafka may not include readers/file"),
     "src/readers/down.c": ('#include "readers/file/file.h"\n', "readers may not include readers/file"),
-    "src/base/up_test.c": ('#include "sql/sql.h"\n', "src/base/up_test.c:1: base may not include sql"),
     "src/attic/old.c": ("\n", "src/attic is no room"),
     "src/sql/attic.c": ('#include "attic/old.h"\n', '"attic/old.h" is in no room'),
     "src/sql/text.c": ("\n", "src/sql/text.c:1: a file text.c is in src/base already"),
@@ -53,6 +52,7 @@ LAWFUL = {
     "tests/golden/case/rows.parquet": "\0",
     "docs/page.md": "${HOME}/work/x, file:///data/work/x, https://example.com/registry\n",
     "src/sql/third_test.c": "static int twice(int n)\n{\n}\n",
+    "src/base/up_test.c": '#include "sql/sql.h"\n',
     "src/sql/value.c": "static int twice = 2;\n",
 }
 
@@ -67,6 +67,9 @@ class LintHouseTest(unittest.TestCase):
                 with open(os.path.join(folder.name, path), "w", encoding="utf8") as file:
                     file.write(text)
         return folder.name
+
+    def test_this_checkout_passes(self):
+        self.assertEqual(lint(), (0, ""))
 
     def test_a_good_tree_passes(self):
         self.assertEqual(lint(self.tree(FINE)), (0, ""))
