@@ -780,6 +780,21 @@ static void take_apart(int64_t time_us, int32_t *values)
     values[VALUE_WEEK_DAY_OF_MONTH] = (int32_t)(day_of_month - 1) % 7 + 1;
 }
 
+/* With zeros before it up to `width` digits. */
+static int write_number(int32_t number, int width, char *into)
+{
+    char digits[12];
+    int n = 0, at = 0;
+    uint32_t rest = number < 0 ? -(uint32_t)number : (uint32_t)number;
+    for (; rest > 0 || n < width; rest /= 10)
+        digits[n++] = (char)('0' + rest % 10);
+    if (number < 0)
+        into[at++] = '-';
+    while (n > 0)
+        into[at++] = digits[--n];
+    return at;
+}
+
 static int write_name(const part *part, int32_t number, char *into)
 {
     bool from_1 = part->value == VALUE_MONTH || part->value == VALUE_QUARTER;
@@ -792,9 +807,11 @@ static int write_part(const part *part, int32_t number, char *into)
     switch (part->kind) {
     case PART_LITERAL: *into = part->literal; return 1;
     case PART_BLANKS: *into = ' '; return 1;
-    case PART_NUMBER: return sprintf(into, "%0*d", part->width + (number < 0), number);
+    case PART_NUMBER: return write_number(number, part->width, into);
     case PART_SIGNED_YEAR:
-        return sprintf(into, "%s%0*d", number > 9999 ? "+" : "", 4 + (number < 0), number);
+        *into = '+';
+        return number > 9999 ? 1 + write_number(number, 4, into + 1)
+                             : write_number(number, 4, into);
     case PART_NAME: return write_name(part, number, into);
     case PART_FRACTION: sprintf(into, "%06d000", number); return part->width;
     case PART_OFFSET:
