@@ -7,16 +7,21 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 
 #define OPTIONS_MAX 32
 #define HELP_COLUMN 28
 
 typedef struct parse {
     const verb *verb;
+    char *const *next; /* of the words */
+    char *const *end;
     char *into;
     const char *operand;
     freshet_error *err;
 } parse;
+
+#define refuse(parse, ...) error_set((parse)->err, FRESHET_USAGE, FRESHET_STOP, NULL, __VA_ARGS__)
 
 bool arguments_duration(const char *text, int64_t *duration_us)
 {
@@ -59,23 +64,20 @@ static freshet_code set_choice(parse *parse, const argument *argument, const cha
     text_init(&list, 256);
     for (uint32_t i = 0; i < n; i++)
         text_format(&list, "%s%s", i == 0 ? "" : i + 1 == n ? " or " : ", ", argument->choices[i]);
-    freshet_code code =
-        error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL, "--%s must be %s, not \"%s\"",
-                  argument->name, list.bytes == NULL ? "one of its choices" : list.bytes, value);
+    freshet_code code = refuse(parse, "--%s must be %s, not \"%s\"", argument->name,
+                               list.bytes == NULL ? "one of its choices" : list.bytes, value);
     text_release(&list);
     return code;
 }
 
 static freshet_code set_count(parse *parse, const argument *argument, const char *value)
 {
-    uint64_t count = 0;
     const char *at = value;
-    while (*at >= '0' && *at <= '9' && count <= ARGUMENT_COUNT_MAX)
-        count = count * 10 + (uint64_t)(*at++ - '0');
-    if (*at != '\0' || count == 0 || count > ARGUMENT_COUNT_MAX)
-        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "--%s must be a whole number from 1 to %u, not \"%s\"", argument->name,
-                         ARGUMENT_COUNT_MAX, value);
+    int64_t count = 0;
+    if (!number_digits(&at, value + strlen(value), false, &count) || *at != '\0' || count == 0 ||
+        count > ARGUMENT_COUNT_MAX)
+        return refuse(parse, "--%s must be a whole number from 1 to %u, not \"%s\"", argument->name,
+                      ARGUMENT_COUNT_MAX, value);
     *(uint32_t *)(void *)(parse->into + argument->offset) = (uint32_t)count;
     return FRESHET_OK;
 }
@@ -84,8 +86,8 @@ static freshet_code add_item(parse *parse, const argument *argument, const char 
 {
     argument_list *list = (argument_list *)(void *)(parse->into + argument->offset);
     if (list->n == ARGUMENT_LIST_MAX)
-        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "--%s can be given %u times at most", argument->name, ARGUMENT_LIST_MAX);
+        return refuse(parse, "--%s can be given %u times at most", argument->name,
+                      ARGUMENT_LIST_MAX);
     list->items[list->n++] = value;
     return FRESHET_OK;
 }
@@ -103,9 +105,8 @@ static freshet_code set_value(parse *parse, const argument *argument, const char
     }
     if (arguments_duration(value, (int64_t *)(void *)field))
         return FRESHET_OK;
-    return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                     "--%s must be a time such as 10s, 500ms or 2m (at most 1h), not \"%s\"",
-                     argument->name, value);
+    return refuse(parse, "--%s must be a time such as 10s, 500ms or 2m (at most 1h), not \"%s\"",
+                  argument->name, value);
 }
 
 static freshet_code set_standards(parse *parse)
@@ -137,12 +138,11 @@ static freshet_code unknown_option(const parse *parse, const char *name, size_t 
     given[length] = '\0';
     const char *nearest = text_nearest(given, names, n);
     if (nearest == NULL)
-        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "freshet %s has no option --%s; see \"freshet %s --help\"",
-                         parse->verb->name, given, parse->verb->name);
-    return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                     "freshet %s has no option --%s; did you mean --%s? See \"freshet %s --help\"",
-                     parse->verb->name, given, nearest, parse->verb->name);
+        return refuse(parse, "freshet %s has no option --%s; see \"freshet %s --help\"",
+                      parse->verb->name, given, parse->verb->name);
+    return refuse(parse,
+                  "freshet %s has no option --%s; did you mean --%s? See \"freshet %s --help\"",
+                  parse->verb->name, given, nearest, parse->verb->name);
 }
 
 static const argument *find_option(const parse *parse, const char *name, size_t length)
@@ -154,42 +154,36 @@ static const argument *find_option(const parse *parse, const char *name, size_t 
     return NULL;
 }
 
-/* `next` is the word behind, or NULL; *used_next says that it was the option's value. */
-static freshet_code parse_option(parse *parse, const char *word, const char *next, bool *used_next)
+static freshet_code parse_option(parse *parse, const char *name)
 {
-    const char *name = word + 2;
     const char *equals = strchr(name, '=');
     size_t length = equals != NULL ? (size_t)(equals - name) : strlen(name);
     const argument *argument = find_option(parse, name, length);
     if (argument == NULL)
         return unknown_option(parse, name, length);
-    if (argument->kind == ARGUMENT_FLAG) {
-        if (equals == NULL)
-            return set_value(parse, argument, NULL);
-        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "--%s takes no value; leave \"%s\" away", argument->name, equals);
-    }
+    if (argument->kind == ARGUMENT_FLAG)
+        return equals == NULL ? set_value(parse, argument, NULL)
+                              : refuse(parse, "--%s takes no value; leave \"%s\" away",
+                                       argument->name, equals);
     if (equals != NULL)
         return set_value(parse, argument, equals + 1);
-    if (next == NULL)
-        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "--%s needs a value behind it; see \"freshet %s --help\"", argument->name,
-                         parse->verb->name);
-    *used_next = true;
-    return set_value(parse, argument, next);
+    if (parse->next == parse->end)
+        return refuse(parse, "--%s needs a value behind it; see \"freshet %s --help\"",
+                      argument->name, parse->verb->name);
+    return set_value(parse, argument, *parse->next++);
 }
 
 static freshet_code parse_operand(parse *parse, const char *word)
 {
     if (parse->verb->operand == NULL)
-        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "freshet %s takes options only, and no \"%s\"; see \"freshet %s --help\"",
-                         parse->verb->name, word, parse->verb->name);
+        return refuse(parse,
+                      "freshet %s takes options only, and no \"%s\"; see \"freshet %s --help\"",
+                      parse->verb->name, word, parse->verb->name);
     if (parse->operand != NULL)
-        return error_set(parse->err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                         "freshet %s takes one %s, and \"%s\" is one too many; put quotes around "
-                         "one that has blanks in it",
-                         parse->verb->name, parse->verb->operand, word);
+        return refuse(parse,
+                      "freshet %s takes one %s, and \"%s\" is one too many; put quotes around "
+                      "one that has blanks in it",
+                      parse->verb->name, parse->verb->operand, word);
     parse->operand = word;
     return FRESHET_OK;
 }
@@ -197,35 +191,30 @@ static freshet_code parse_operand(parse *parse, const char *word)
 freshet_code arguments_parse(const verb *verb, int n_words, char *const *words, void *into,
                              freshet_error *err)
 {
-    parse parse = {.verb = verb, .into = into, .err = err};
+    parse parse = {.verb = verb, .next = words, .end = words + n_words, .into = into, .err = err};
     for (int i = 0; i < n_words && strcmp(words[i], "--") != 0; i++) {
         if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0)
             return FRESHET_END;
     }
     freshet_code code = set_standards(&parse);
     bool options_end = false;
-    for (int i = 0; i < n_words && code == FRESHET_OK; i++) {
-        const char *word = words[i];
-        bool used_next = false;
-        if (!options_end && strcmp(word, "--") == 0)
-            options_end = true;
-        else if (!options_end && strncmp(word, "--", 2) == 0)
-            code = parse_option(&parse, word, i + 1 < n_words ? words[i + 1] : NULL, &used_next);
-        else if (!options_end && word[0] == '-' && word[1] != '\0')
-            code = unknown_option(&parse, word + 1, strlen(word + 1));
-        else
+    while (parse.next < parse.end && code == FRESHET_OK) {
+        const char *word = *parse.next++;
+        if (options_end || word[0] != '-' || word[1] == '\0')
             code = parse_operand(&parse, word);
-        i += used_next ? 1 : 0;
+        else if (strcmp(word, "--") == 0)
+            options_end = true;
+        else if (word[1] == '-')
+            code = parse_option(&parse, word + 2);
+        else
+            code = unknown_option(&parse, word + 1, strlen(word + 1));
     }
-    if (code != FRESHET_OK)
+    if (code != FRESHET_OK || verb->operand == NULL)
         return code;
-    if (verb->operand != NULL) {
-        if (parse.operand == NULL && !verb->operand_is_optional)
-            return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                             "freshet %s needs %s; see \"freshet %s --help\"", verb->name,
-                             verb->operand, verb->name);
-        *(const char **)(void *)(parse.into + verb->operand_offset) = parse.operand;
-    }
+    if (parse.operand == NULL && !verb->operand_is_optional)
+        return refuse(&parse, "freshet %s needs %s; see \"freshet %s --help\"", verb->name,
+                      verb->operand, verb->name);
+    *(const char **)into = parse.operand;
     return FRESHET_OK;
 }
 

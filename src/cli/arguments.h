@@ -38,9 +38,9 @@ typedef struct argument {
     const char *name; /* without the dashes; NULL ends a table */
     argument_kind kind;
     size_t offset;
-    const char *value;    /* what --help calls the value; NULL: NAME in capitals, or choices */
-    const char *doc;      /* one line */
-    const char *standard; /* the default, as it would be typed; NULL: none */
+    const char *value;          /* what --help calls the value, where it has one but no choices */
+    const char *doc;            /* one line */
+    const char *standard;       /* the default, as it would be typed; NULL: none */
     const char *const *choices; /* ARGUMENT_CHOICE: NULL-terminated */
 } argument;
 
@@ -49,16 +49,16 @@ typedef struct argument {
     .name = (named), .kind = ARGUMENT_##of_kind, .offset = offsetof(arguments_struct, member)
 
 typedef struct verb {
-    const char *name;      /* one word, or two: "state ls" */
-    const char *operand;   /* the one operand, as --help shows it; NULL: takes none */
-    size_t operand_offset; /* of its const char *; it is required, or NULL where it is not given: */
-    bool operand_is_optional;
-    const char *summary;  /* one line, for `freshet --help` */
-    const char *doc;      /* paragraphs, for `freshet VERB --help` */
-    const char *examples; /* lines, each a command */
+    const char *name;    /* one word, or two: "state ls" */
+    const char *operand; /* as --help shows it; it goes to the struct's first member, a const */
+    bool operand_is_optional; /* char *, which is NULL where it is not given. NULL: takes none */
+    const char *summary;      /* one line, for `freshet --help` */
+    const char *doc;          /* paragraphs, for `freshet VERB --help` */
+    const char *examples;     /* lines, each a command */
     const argument *arguments;
     size_t size; /* of the struct that is parsed into */
-    freshet_code (*run)(const void *arguments);
+    /* Leaves its error in *err, for main to tell; none where it has told all by itself. */
+    freshet_code (*run)(const void *arguments, freshet_error *err);
 } verb;
 
 /* Parses the words after the verb. FRESHET_USAGE with a sentence in err; FRESHET_END where --help

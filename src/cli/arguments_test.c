@@ -31,7 +31,6 @@ static const argument table[] = {
 
 static const verb run = {.name = "run",
                          .operand = "FILE",
-                         .operand_offset = offsetof(options, file),
                          .doc = "Runs.",
                          .examples = "    freshet run x.yaml\n",
                          .arguments = table,
@@ -50,7 +49,6 @@ static const argument list_table[] = {
     {ARGUMENT("key", LIST, list_options, keys), .value = "K=V", .doc = "which"}, {.name = NULL}};
 static const verb look = {.name = "state look",
                           .operand = "FILE",
-                          .operand_offset = offsetof(list_options, file),
                           .operand_is_optional = true,
                           .doc = "Looks.",
                           .examples = "",

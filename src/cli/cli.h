@@ -1,9 +1,9 @@
 /* cli.h - what the verbs of the command `freshet` share: how a verb is described, and printing.
  *
  * A verb is one file with one table of options and one function; main.c lists the verbs. The
- * function gets its parsed options and returns a freshet_code, which main turns into the
- * process's exit code. It has printed its own errors by then. Data goes to stdout, through
- * output_write() and output_finish(); everything else goes to stderr.
+ * function gets its parsed options and returns a freshet_code and an error as all functions do;
+ * verb_end() flushes the output, tells the error and gives the process's exit code. Data goes to
+ * stdout, through output_write() and its like; everything else goes to stderr.
  */
 #ifndef FRESHET_CLI_CLI_H
 #define FRESHET_CLI_CLI_H
@@ -43,17 +43,15 @@ void report_error(const freshet_error *err);
 /* From now on report_error() goes through the log, for a stderr that is to hold JSON lines only. */
 void report_errors_to_log(void);
 
-/* A problem function for loading and opening: prints each problem as report_error does and counts
- * it in the uint32_t behind `context`. */
-void report_problem(void *context, const freshet_error *problem);
-
-/* Loads a declaration and prints its problems; `n_problems` counts them. */
-freshet_code load_declaration(const char *path, uint32_t *n_problems, freshet_declaration **out);
-
-/* Opens a pipeline and prints its problems, or the one error where there are none. */
+/* Both report the problems that they find, each as report_error() does, and warnings; an error that
+ * came with problems is not told again by verb_end(). `options` NULL: to check, and not to run. */
+freshet_code load_declaration(const char *path, freshet_declaration **out, freshet_error *err);
 freshet_code open_pipeline(const freshet_declaration *declaration,
-                           const freshet_run_options *options, uint32_t *n_problems,
-                           freshet_pipeline **out);
+                           const freshet_run_options *options, freshet_pipeline **out,
+                           freshet_error *err);
+
+/* How many problems, without warnings, that were so far. */
+uint32_t problems_reported(void);
 
 /* A freshet_write_fn onto stdout, buffered; `context` is not used. */
 bool output_write(void *context, const char *bytes, size_t length);
@@ -61,9 +59,19 @@ bool output_write(void *context, const char *bytes, size_t length);
 /* The same by printf. */
 void output_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Writes the text and releases it. FRESHET_NO_MEMORY where it lacks some, "out of memory while <doing>". */
+freshet_code output_text(text_buffer *text, const char *doing, freshet_error *err);
+
 /* Flushes stdout. False, and a message, where not all could be written; a reader that went away
  * (`| head`) is told nothing. */
 bool output_finish(void);
+
+/* Asks a human on the terminal, who says yes or no. */
+bool confirmed(const char *question);
+
+/* The end of each verb, with what it returned: flushes stdout, and reports the error where it has
+ * a text and the output could be written. Returns the exit code. */
+int verb_end(freshet_code code, const freshet_error *err);
 
 /* The output columns, one a line: `before`, the name, padded, the type. */
 void print_output_schema(const freshet_pipeline *pipeline, const char *before);
@@ -75,8 +83,9 @@ extern const char *const format_choices[];
  * lines elsewhere. */
 freshet_format format_or_default(int chosen);
 
-/* "1,234,567". */
+/* "1,234,567", and "1,234 rows" of the thing "row". */
 void text_append_count(text_buffer *buffer, int64_t count);
+void text_append_count_of(text_buffer *buffer, int64_t count, const char *thing);
 
 /* "812 B", "3.1 MB" (powers of 1000). */
 void text_append_bytes(text_buffer *buffer, int64_t bytes);

@@ -43,24 +43,17 @@ static void overview(text_buffer *into)
                         "78 change the declaration.\n");
 }
 
-static int print_overview(FILE *to)
+/* What is told of a verb, or of all (NULL). */
+static int print_help(const verb *verb, FILE *to)
 {
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
-    overview(&text);
-    bool good = !text.failed && fputs(text.bytes, to) >= 0 && fflush(to) == 0;
-    text_release(&text);
-    return good ? 0 : 1;
-}
-
-static int print_help(const verb *verb)
-{
-    text_buffer text;
-    text_init(&text, TEXT_LIMIT_DEFAULT);
-    arguments_help(verb, &text);
-    if (!text.failed)
-        output_write(NULL, text.bytes, text.length);
-    bool good = output_finish() && !text.failed;
+    if (verb == NULL)
+        overview(&text);
+    else
+        arguments_help(verb, &text);
+    bool good = !text.failed && fputs(text.bytes, to) >= 0;
+    good = output_finish() && good;
     text_release(&text);
     return good ? 0 : 1;
 }
@@ -119,25 +112,15 @@ static int unknown_verb(const char *name)
 
 static int run_verb(const verb *verb, int n_words, char *const *words)
 {
-    freshet_error err;
+    freshet_error err = {0};
     void *options = calloc(1, verb->size);
-    if (options == NULL) {
-        error_memory(&err, "reading the command line");
-        report_error(&err);
-        return 1;
-    }
-    freshet_code code = arguments_parse(verb, n_words, words, options, &err);
-    int exit_status;
-    if (code == FRESHET_END) {
-        exit_status = print_help(verb);
-    } else if (code != FRESHET_OK) {
-        report_error(&err);
-        exit_status = exit_code(code);
-    } else {
-        exit_status = exit_code(verb->run(options));
-    }
+    freshet_code code = options == NULL ? error_memory(&err, "reading the command line")
+                                        : arguments_parse(verb, n_words, words, options, &err);
+    const bool wants_help = code == FRESHET_END;
+    if (code == FRESHET_OK)
+        code = verb->run(options, &err);
     free(options);
-    return exit_status;
+    return wants_help ? print_help(verb, stdout) : verb_end(code, &err);
 }
 
 /* Widths of characters need to know that text is UTF-8; nothing else of the locale is used. */
@@ -152,18 +135,18 @@ int main(int argc, char **argv)
     use_utf8();
     signal(SIGPIPE, SIG_IGN); /* a client or reader that goes away is an error of write(2) */
     if (argc < 2) {
-        print_overview(stderr);
+        print_help(NULL, stderr);
         return exit_code(FRESHET_USAGE);
     }
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        return print_overview(stdout);
+        return print_help(NULL, stdout);
     if (strcmp(name, "--version") == 0)
         name = "version";
     int at = 1; /* of the verb among the words */
     bool wants_help = strcmp(name, "help") == 0;
     if (wants_help && argc == 2)
-        return print_overview(stdout);
+        return print_help(NULL, stdout);
     if (wants_help)
         name = argv[++at];
     char both[64];
@@ -178,5 +161,5 @@ int main(int argc, char **argv)
     const verb *verb = find_verb(name);
     if (verb == NULL)
         return unknown_verb(name);
-    return wants_help ? print_help(verb) : run_verb(verb, argc - at - 1, argv + at + 1);
+    return wants_help ? print_help(verb, stdout) : run_verb(verb, argc - at - 1, argv + at + 1);
 }

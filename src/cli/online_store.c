@@ -7,12 +7,6 @@
 #include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cql_load.h"
 
-static freshet_code store_fail(freshet_code code, const freshet_error *err)
-{
-    report_error(err);
-    return code;
-}
-
 static freshet_code add_store(stores *stores, const online_options *online, freshet_error *err)
 {
     const declaration *declaration = declaration_of(stores->declaration);
@@ -44,25 +38,20 @@ static freshet_code find_stores(stores *stores, freshet_error *err)
     return code;
 }
 
-freshet_code online_stores_open(stores *stores, const char *file)
+freshet_code online_stores_open(stores *stores, const char *file, freshet_error *err)
 {
-    freshet_error err;
-    uint32_t n_problems = 0;
-    const freshet_run_options options = {.size = sizeof options, .check = true};
     *stores = (struct stores){0};
-    freshet_code code = load_declaration(file, &n_problems, &stores->declaration);
+    freshet_code code = load_declaration(file, &stores->declaration, err);
     if (code == FRESHET_OK)
-        code = open_pipeline(stores->declaration, &options, &n_problems, &stores->pipeline);
+        code = open_pipeline(stores->declaration, NULL, &stores->pipeline, err);
     if (code != FRESHET_OK)
         return code;
     stores->schema = feature_set_schema(stores->pipeline->features);
     stores->arena = arena_open();
     if (stores->arena == NULL)
-        return store_fail(error_memory(&err, "opening the online store"), &err);
-    code = find_stores(stores, &err);
-    if (code == FRESHET_OK)
-        code = cql_load(&stores->api, &err);
-    return code == FRESHET_OK ? code : store_fail(code, &err);
+        return error_memory(err, "opening the online store");
+    code = find_stores(stores, err);
+    return code == FRESHET_OK ? cql_load(&stores->api, err) : code;
 }
 
 void online_stores_close(stores *stores)
@@ -72,14 +61,11 @@ void online_stores_close(stores *stores)
     arena_close(stores->arena);
 }
 
-freshet_code online_store_connect(stores *stores, store *store)
+freshet_code online_store_connect(stores *stores, store *store, freshet_error *err)
 {
-    freshet_error err;
     char text[CQL_TEXT_MAX] = "";
     cql_code code = stores->api->connect(&store->place.client, &store->session, text);
-    if (code == CQL_OK)
-        return FRESHET_OK;
-    return store_fail(cassandra_connect_error(&err, &store->place, code, text), &err);
+    return code == CQL_OK ? FRESHET_OK : cassandra_connect_error(err, &store->place, code, text);
 }
 
 void online_store_close(stores *stores, store *store)
@@ -110,37 +96,33 @@ static void print_changes(const store *store, const table_changes *changes)
 }
 
 static freshet_code look_at(stores *stores, store *store, uint32_t replicas, online_store_fn *fn,
-                            const void *context, uint32_t *n_changes)
+                            const void *context, uint32_t *n_changes, freshet_error *err)
 {
-    freshet_error err;
     table_changes changes = {0};
-    freshet_code code = online_store_connect(stores, store);
+    freshet_code code = online_store_connect(stores, store, err);
+    if (code == FRESHET_OK)
+        code = cassandra_table_compare(stores->api, store->session, stores->arena, &store->table,
+                                       replicas, &changes, err);
     if (code != FRESHET_OK)
         return code;
-    code = cassandra_table_compare(stores->api, store->session, stores->arena, &store->table,
-                                   replicas, &changes, &err);
-    if (code != FRESHET_OK)
-        return store_fail(code, &err);
     print_changes(store, &changes);
     if (changes.n > 0 && fn != NULL)
-        code = fn(stores, store, &changes, context);
+        code = fn(stores, store, &changes, context, err);
     *n_changes += code == FRESHET_OK ? changes.n : 0;
     return code;
 }
 
 freshet_code online_stores_compare(const char *file, uint32_t replicas, bool detailed_exitcode,
-                                   online_store_fn *fn, const void *context)
+                                   online_store_fn *fn, const void *context, freshet_error *err)
 {
     uint32_t n_changes = 0;
     stores stores;
-    freshet_code code = online_stores_open(&stores, file);
+    freshet_code code = online_stores_open(&stores, file, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
-        code = look_at(&stores, &stores.items[i], replicas, fn, context, &n_changes);
+        code = look_at(&stores, &stores.items[i], replicas, fn, context, &n_changes, err);
         online_store_close(&stores, &stores.items[i]);
     }
     online_stores_close(&stores);
-    if (!output_finish())
-        return FRESHET_FAILED;
     if (detailed_exitcode && n_changes > 0)
         exit_with(EXIT_CHANGES);
     return code;

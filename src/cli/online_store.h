@@ -1,7 +1,6 @@
 /* online_store.h - the online store of a declaration, for the verbs that look at it: plan, apply, get.
  *
- * Order of calls: online_stores_open; online_store_connect and online_store_close for one at a time; online_stores_close. All print
- * their errors.
+ * Order of calls: online_stores_open; online_store_connect and online_store_close for one at a time; online_stores_close.
  */
 #ifndef FRESHET_CLI_ONLINE_STORE_H
 #define FRESHET_CLI_ONLINE_STORE_H
@@ -30,19 +29,20 @@ typedef struct stores {
 
 /* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it has none. The struct is closed in any
  * case. */
-freshet_code online_stores_open(stores *stores, const char *file);
+freshet_code online_stores_open(stores *stores, const char *file, freshet_error *err);
 void online_stores_close(stores *stores);
 
-freshet_code online_store_connect(stores *stores, store *store);
+freshet_code online_store_connect(stores *stores, store *store, freshet_error *err);
 void online_store_close(stores *stores, store *store);
 
 /* For a store that lacks something, behind what it lacks has been printed. */
 typedef freshet_code online_store_fn(stores *stores, const store *store,
-                                     const table_changes *changes, const void *context);
+                                     const table_changes *changes, const void *context,
+                                     freshet_error *err);
 
 /* A whole verb: asks each store of the declaration for what differs, prints it, and calls `fn` (NULL: nothing) where
  * anything does. */
 freshet_code online_stores_compare(const char *file, uint32_t replicas, bool detailed_exitcode,
-                                   online_store_fn *fn, const void *context);
+                                   online_store_fn *fn, const void *context, freshet_error *err);
 
 #endif

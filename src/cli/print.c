@@ -58,36 +58,36 @@ static void report_warning(const freshet_error *warning)
         fprintf(stderr, "%s: warning: %s\n", warning->at, warning->text);
 }
 
-void report_problem(void *context, const freshet_error *problem)
+static uint32_t n_problems;
+
+uint32_t problems_reported(void)
 {
+    return n_problems;
+}
+
+static void report_problem(void *context, const freshet_error *problem)
+{
+    (void)context;
     if (problem->code == FRESHET_OK) {
         report_warning(problem);
         return;
     }
-    uint32_t *n_problems = context;
-    *n_problems += 1;
+    n_problems++;
     report_error(problem);
 }
 
-freshet_code load_declaration(const char *path, uint32_t *n_problems, freshet_declaration **out)
+freshet_code load_declaration(const char *path, freshet_declaration **out, freshet_error *err)
 {
-    freshet_error err;
-    freshet_code code = freshet_declaration_load(path, report_problem, n_problems, out, &err);
-    if (code != FRESHET_OK && *n_problems == 0)
-        report_error(&err);
-    return code;
+    return freshet_declaration_load(path, report_problem, NULL, out, err);
 }
 
 freshet_code open_pipeline(const freshet_declaration *declaration,
-                           const freshet_run_options *options, uint32_t *n_problems,
-                           freshet_pipeline **out)
+                           const freshet_run_options *options, freshet_pipeline **out,
+                           freshet_error *err)
 {
-    freshet_error err;
-    freshet_code code =
-        freshet_pipeline_open(declaration, options, report_problem, n_problems, out, &err);
-    if (code != FRESHET_OK && *n_problems == 0)
-        report_error(&err);
-    return code;
+    static const freshet_run_options to_check = {.size = sizeof to_check, .check = true};
+    return freshet_pipeline_open(declaration, options == NULL ? &to_check : options, report_problem,
+                                 NULL, out, err);
 }
 
 bool output_write(void *context, const char *bytes, size_t length)
@@ -104,6 +104,15 @@ void output_format(const char *format, ...)
     va_end(args);
 }
 
+freshet_code output_text(text_buffer *text, const char *doing, freshet_error *err)
+{
+    freshet_code code = text->failed ? error_memory(err, doing) : FRESHET_OK;
+    if (code == FRESHET_OK)
+        output_write(NULL, text->bytes, text->length);
+    text_release(text);
+    return code;
+}
+
 bool output_finish(void)
 {
     errno = 0;
@@ -114,6 +123,22 @@ bool output_finish(void)
     else if (errno == 0)
         fprintf(stderr, "freshet: error: cannot write all of the output\n");
     return false;
+}
+
+bool confirmed(const char *question)
+{
+    char answer[16];
+    fprintf(stderr, "%s [y/N] ", question);
+    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+int verb_end(freshet_code code, const freshet_error *err)
+{
+    if (!output_finish())
+        code = code == FRESHET_OK ? FRESHET_FAILED : code;
+    else if (code != FRESHET_OK && err->text[0] != '\0' && n_problems == 0)
+        report_error(err);
+    return exit_code(code);
 }
 
 freshet_format format_or_default(int chosen)
@@ -145,6 +170,12 @@ void text_append_count(text_buffer *buffer, int64_t count)
         if (behind > 0 && behind % 3 == 0 && digits[i] != '-')
             text_append_char(buffer, ',');
     }
+}
+
+void text_append_count_of(text_buffer *buffer, int64_t count, const char *thing)
+{
+    text_append_count(buffer, count);
+    text_format(buffer, " %s%s", thing, count == 1 ? "" : "s");
 }
 
 void text_append_bytes(text_buffer *buffer, int64_t bytes)

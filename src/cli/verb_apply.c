@@ -1,6 +1,5 @@
 /* verb_apply.c - freshet apply FILE: makes the online store's table fit. */
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,108 +25,90 @@ static const argument apply_options[] = {
     {.name = NULL},
 };
 
-static freshet_code apply_refuse(freshet_code code, const char *file, const char *text)
-{
-    freshet_error err;
-    error_set(&err, code, FRESHET_STOP, file, "%s", text);
-    report_error(&err);
-    return code;
-}
-
-static freshet_code may_apply(const apply_arguments *given, const table_changes *changes)
+static freshet_code may_apply(const apply_arguments *given, const table_changes *changes,
+                              freshet_error *err)
 {
     for (uint32_t i = 0; i < changes->n; i++)
         if (changes->items[i].drops && !given->allow_drop)
-            return apply_refuse(
-                FRESHET_FAILED, given->file,
-                "nothing was changed, since all that the table has would be lost: say "
-                "--allow-drop if that is meant, or write to another table");
+            return error_set(err, FRESHET_FAILED, FRESHET_STOP, given->file,
+                             "nothing was changed, since all that the table has would be lost: say "
+                             "--allow-drop if that is meant, or write to another table");
     if (changes->keyspace_missing && given->replicas == 0)
-        return apply_refuse(
-            FRESHET_USAGE, given->file,
+        return error_set(
+            err, FRESHET_USAGE, FRESHET_STOP, given->file,
             "nothing was changed, since the keyspace is not there: say --replicas N to "
             "make it with N copies of each row, or make it as your cluster needs it");
     return FRESHET_OK;
 }
 
-/* On a terminal a human answers; elsewhere --yes must have been said. */
-static freshet_code apply_ask(const apply_arguments *given)
+static freshet_code apply_ask(const apply_arguments *given, freshet_error *err)
 {
-    char answer[16];
     if (given->yes)
         return FRESHET_OK;
     if (!isatty(STDIN_FILENO))
-        return apply_refuse(
-            FRESHET_USAGE, given->file,
-            "nothing was changed: say --yes to apply this where nobody can be asked");
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, given->file,
+                         "nothing was changed: say --yes to apply this where nobody can be asked");
     output_finish();
-    fprintf(stderr, "Apply this? [y/N] ");
-    if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
+    if (confirmed("Apply this?"))
         return FRESHET_OK;
-    return apply_refuse(FRESHET_FAILED, given->file, "nothing was changed");
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, given->file, "nothing was changed");
 }
 
-static freshet_code execute(stores *stores, const store *store, const char *cql, size_t length)
+static freshet_code execute(stores *stores, const store *store, const char *cql, size_t length,
+                            freshet_error *err)
 {
-    freshet_error err;
     cql_rows *rows = NULL;
     char text[CQL_TEXT_MAX] = "";
     const char *statement = arena_copy(stores->arena, cql, length);
-    if (statement == NULL) {
-        error_memory(&err, "changing the online store's table");
-        report_error(&err);
-        return FRESHET_NO_MEMORY;
-    }
+    if (statement == NULL)
+        return error_memory(err, "changing the online store's table");
     cql_code code = stores->api->query(store->session, statement, NULL, NULL, 0, &rows, text);
     if (rows != NULL)
         stores->api->rows_free(rows);
     if (code == CQL_OK)
         code = stores->api->await_schema(store->session, text);
-    if (code == CQL_OK)
-        return FRESHET_OK;
-    freshet_code failed =
-        cassandra_error(&err, &store->place, "cannot change the online store's table", code, text);
-    report_error(&err);
-    return failed;
+    return code == CQL_OK ? FRESHET_OK
+                          : cassandra_error(err, &store->place,
+                                            "cannot change the online store's table", code, text);
 }
 
 /* Statements end in ";\n". */
-static freshet_code execute_all(stores *stores, const store *store, const table_changes *changes)
+static freshet_code execute_all(stores *stores, const store *store, const table_changes *changes,
+                                freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; i < changes->n; i++) {
         const char *at = changes->items[i].cql;
         for (const char *end; code == FRESHET_OK && (end = strstr(at, ";\n")) != NULL; at = end + 2)
-            code = execute(stores, store, at, (size_t)(end - at));
+            code = execute(stores, store, at, (size_t)(end - at), err);
     }
     return code;
 }
 
 static freshet_code apply_to(stores *stores, const store *store, const table_changes *changes,
-                             const void *context)
+                             const void *context, freshet_error *err)
 {
     const apply_arguments *given = context;
-    freshet_code code = may_apply(given, changes);
+    freshet_code code = may_apply(given, changes, err);
     if (code == FRESHET_OK)
-        code = apply_ask(given);
+        code = apply_ask(given, err);
     if (code == FRESHET_OK)
-        code = execute_all(stores, store, changes);
+        code = execute_all(stores, store, changes, err);
     if (code == FRESHET_OK)
         output_format("-- applied\n");
     return code;
 }
 
-static freshet_code apply_run(const void *arguments)
+static freshet_code apply_run(const void *arguments, freshet_error *err)
 {
     const apply_arguments *given = arguments;
     return online_stores_compare(given->file, given->replicas, given->detailed_exitcode, apply_to,
-                                 given);
+                                 given, err);
 }
 
 const verb verb_apply = {
     .name = "apply",
     .operand = "FILE",
-    .operand_offset = offsetof(apply_arguments, file),
     .summary = "make the online store's table fit",
     .doc = "Shows what \"freshet plan\" shows, asks on a terminal (elsewhere --yes must be said), "
            "and runs\n"

@@ -24,7 +24,7 @@ static void print_readers(const declaration *declaration)
                       readers[i].stream ? "stream" : "static");
 }
 
-static void print_writers(const freshet_pipeline *pipeline)
+static freshet_code print_writers(const freshet_pipeline *pipeline, freshet_error *err)
 {
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
@@ -34,47 +34,36 @@ static void print_writers(const freshet_pipeline *pipeline)
                         pipeline->declaration->is_stream, &text);
         text_append_c(&text, "\n");
     }
-    output_write(NULL, text.bytes, text.length);
-    text_release(&text);
+    return output_text(&text, "describing the writers", err);
 }
 
-static void print_summary(const char *file, const freshet_declaration *handle,
-                          const freshet_pipeline *pipeline)
+static freshet_code print_summary(const char *file, const freshet_declaration *handle,
+                                  const freshet_pipeline *pipeline, freshet_error *err)
 {
     output_format("%s is good: the pipeline \"%s\", a %s.\n", file,
                   freshet_declaration_pipeline(handle),
                   freshet_declaration_is_stream(handle) ? "stream" : "batch");
     print_readers(declaration_of(handle));
-    print_writers(pipeline);
+    freshet_code code = print_writers(pipeline, err);
     output_format("  feature set %s:\n", freshet_declaration_feature_set(handle));
     print_output_schema(pipeline, "    ");
-}
-
-static freshet_code check_pipeline(const char *file, const freshet_declaration *declaration,
-                                   uint32_t *n_problems)
-{
-    freshet_run_options options = {.size = sizeof options, .check = true};
-    freshet_pipeline *pipeline = NULL;
-    freshet_code code = open_pipeline(declaration, &options, n_problems, &pipeline);
-    if (code == FRESHET_OK)
-        print_summary(file, declaration, pipeline);
-    freshet_pipeline_close(pipeline);
     return code;
 }
 
-static freshet_code check_run(const void *arguments)
+static freshet_code check_run(const void *arguments, freshet_error *err)
 {
     const check_arguments *given = arguments;
     freshet_declaration *declaration = NULL;
-    uint32_t n_problems = 0;
-    freshet_code code = load_declaration(given->file, &n_problems, &declaration);
+    freshet_pipeline *pipeline = NULL;
+    freshet_code code = load_declaration(given->file, &declaration, err);
     if (code == FRESHET_OK)
-        code = check_pipeline(given->file, declaration, &n_problems);
-    if (n_problems > 0)
-        fprintf(stderr, "%u problem%s in %s.\n", n_problems, n_problems == 1 ? "" : "s",
-                given->file);
-    if (!output_finish() && code == FRESHET_OK)
-        code = FRESHET_FAILED;
+        code = open_pipeline(declaration, NULL, &pipeline, err);
+    if (code == FRESHET_OK)
+        code = print_summary(given->file, declaration, pipeline, err);
+    const uint32_t n = problems_reported();
+    if (n > 0)
+        fprintf(stderr, "%u problem%s in %s.\n", n, n == 1 ? "" : "s", given->file);
+    freshet_pipeline_close(pipeline);
     freshet_declaration_close(declaration);
     return code;
 }
@@ -82,7 +71,6 @@ static freshet_code check_run(const void *arguments)
 const verb verb_check = {
     .name = "check",
     .operand = "FILE",
-    .operand_offset = offsetof(check_arguments, file),
     .summary = "find every mistake in a declaration",
     .doc =
         "Reads the declaration, looks at the schemas of its data and prepares its query and\n"

@@ -53,18 +53,18 @@ static freshet_code get_check_names(const get_arguments *given, const cassandra_
                                     freshet_error *err)
 {
     for (uint32_t i = 0; i < given->keys.n; i++) {
-        const char *equals = strchr(given->keys.items[i], '=');
+        const char *item = given->keys.items[i];
+        const char *equals = strchr(item, '=');
         bool known = false;
-        for (uint32_t k = 0; equals != NULL && k < table->n_keys; k++)
-            known = known ||
-                    (strlen(table->columns[k].name) == (size_t)(equals - given->keys.items[i]) &&
-                     strncmp(table->columns[k].name, given->keys.items[i],
-                             (size_t)(equals - given->keys.items[i])) == 0);
+        for (uint32_t k = 0; equals != NULL && k < table->n_keys; k++) {
+            const size_t length = strlen(table->columns[k].name);
+            known |= item + length == equals && memcmp(table->columns[k].name, item, length) == 0;
+        }
         if (!known)
             return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--key",
                              equals == NULL ? "\"%s\" must be of the form NAME=VALUE"
                                             : "\"%s\" names no key of the feature set",
-                             given->keys.items[i]);
+                             item);
     }
     return FRESHET_OK;
 }
@@ -128,23 +128,22 @@ static freshet_code get_decode(const stores *stores, const cassandra_table *tabl
 
 static freshet_code print_row(const batch *row, bool as_table, freshet_error *err)
 {
+    const schema *schema = &row->schema;
     text_buffer text;
-    int width = 0;
+    size_t width = 0;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     freshet_code code = as_table ? FRESHET_OK : batch_row_to_json(row, 0, &text, err);
-    for (uint32_t i = 0; i < row->schema.n_fields; i++)
-        width = (int)strlen(row->schema.fields[i].name) > width
-                    ? (int)strlen(row->schema.fields[i].name)
-                    : width;
-    for (uint32_t i = 0; as_table && code == FRESHET_OK && i < row->schema.n_fields; i++) {
-        text_format(&text, "%s%-*s  ", i == 0 ? "" : "\n", width, row->schema.fields[i].name);
+    for (uint32_t i = 0; i < schema->n_fields; i++) {
+        const size_t length = strlen(schema->fields[i].name);
+        width = length > width ? length : width;
+    }
+    for (uint32_t i = 0; as_table && code == FRESHET_OK && i < schema->n_fields; i++) {
+        text_format(&text, "%s%-*s  ", i == 0 ? "" : "\n", (int)width, schema->fields[i].name);
         code = column_to_json(&row->columns[i], 0, &text, err);
     }
     text_append_char(&text, '\n');
-    if (code == FRESHET_OK && text.failed)
-        code = error_memory(err, READING);
     if (code == FRESHET_OK)
-        output_write(NULL, text.bytes, text.length);
+        return output_text(&text, READING, err);
     text_release(&text);
     return code;
 }
@@ -185,46 +184,37 @@ static freshet_code get_ask(const get_arguments *given, stores *stores, store *s
     return done;
 }
 
-static freshet_code get_row(const get_arguments *given, stores *stores)
+static freshet_code get_row(const get_arguments *given, stores *stores, freshet_error *err)
 {
-    freshet_error err;
     store *store = &stores->items[0];
     text_buffer bytes;
     text_init(&bytes, TEXT_LIMIT_DEFAULT);
     cql_value *keys = arena_zero(stores->arena, store->table.n_keys, sizeof *keys);
-    freshet_code code = keys == NULL ? error_memory(&err, READING)
-                                     : bind_keys(given, stores, &store->table, &bytes, keys, &err);
-    bool told = false;
-    if (code == FRESHET_OK) {
-        code = online_store_connect(stores, store);
-        told = code != FRESHET_OK;
-    }
+    freshet_code code = keys == NULL ? error_memory(err, READING)
+                                     : bind_keys(given, stores, &store->table, &bytes, keys, err);
     if (code == FRESHET_OK)
-        code = get_ask(given, stores, store, keys, &err);
-    if (code != FRESHET_OK && !told)
-        report_error(&err);
+        code = online_store_connect(stores, store, err);
+    if (code == FRESHET_OK)
+        code = get_ask(given, stores, store, keys, err);
     online_store_close(stores, store);
     text_release(&bytes);
     return code;
 }
 
-static freshet_code get_run(const void *arguments)
+static freshet_code get_run(const void *arguments, freshet_error *err)
 {
     const get_arguments *given = arguments;
     stores stores;
-    freshet_code code = online_stores_open(&stores, given->file);
+    freshet_code code = online_stores_open(&stores, given->file, err);
     if (code == FRESHET_OK)
-        code = get_row(given, &stores);
+        code = get_row(given, &stores, err);
     online_stores_close(&stores);
-    if (!output_finish() && code == FRESHET_OK)
-        code = FRESHET_FAILED;
     return code;
 }
 
 const verb verb_get = {
     .name = "get",
     .operand = "FILE",
-    .operand_offset = offsetof(get_arguments, file),
     .summary = "read a feature vector from the online store",
     .doc =
         "Reads the row of one key, as a model server would: its keys, the time of the event that "

@@ -17,17 +17,16 @@ static const argument plan_options[] = {
     {.name = NULL},
 };
 
-static freshet_code plan_run(const void *arguments)
+static freshet_code plan_run(const void *arguments, freshet_error *err)
 {
     const plan_arguments *given = arguments;
-    return online_stores_compare(given->file, given->replicas, given->detailed_exitcode, NULL,
-                                 NULL);
+    return online_stores_compare(given->file, given->replicas, given->detailed_exitcode, NULL, NULL,
+                                 err);
 }
 
 const verb verb_plan = {
     .name = "plan",
     .operand = "FILE",
-    .operand_offset = offsetof(plan_arguments, file),
     .summary = "show what the online store's table lacks",
     .doc = "Compares the declaration with the table in Cassandra that it writes to, and prints the "
            "CQL\n"

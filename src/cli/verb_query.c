@@ -58,32 +58,22 @@ static freshet_code query_ask(const query_arguments *given, const char *sql, fre
     return code;
 }
 
-static freshet_code query_run(const void *arguments)
+static freshet_code query_run(const void *arguments, freshet_error *err)
 {
     const query_arguments *given = arguments;
-    freshet_error err;
-    freshet_code code = FRESHET_OK;
+    const bool is_typed = strcmp(given->sql, "-") != 0;
     text_buffer text;
     text_init(&text, QUERY_STDIN_MAX);
-    const char *sql = given->sql;
-    if (strcmp(sql, "-") == 0) {
-        code = read_stdin(&text, &err);
-        sql = text.bytes;
-    }
+    freshet_code code = is_typed ? FRESHET_OK : read_stdin(&text, err);
     if (code == FRESHET_OK)
-        code = query_ask(given, sql, &err);
+        code = query_ask(given, is_typed ? given->sql : text.bytes, err);
     text_release(&text);
-    if (!output_finish())
-        return FRESHET_FAILED;
-    if (code != FRESHET_OK)
-        report_error(&err);
     return code;
 }
 
 const verb verb_query = {
     .name = "query",
     .operand = "'SQL'",
-    .operand_offset = offsetof(query_arguments, sql),
     .summary = "ask a running pipeline by SQL",
     .doc =
         "Sends one SELECT to a pipeline that runs in debug mode on this machine, and prints the\n"

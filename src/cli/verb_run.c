@@ -81,22 +81,16 @@ static bool has_debug_table(freshet_pipeline *pipeline)
 }
 
 /* A mistake in --query is told before the run, over the empty table, not after it. */
-static freshet_code run_check_query(run *run)
+static freshet_code run_check_query(run *run, freshet_error *err)
 {
-    freshet_error err;
-    freshet_result *result = NULL;
-    freshet_code code = FRESHET_OK;
     if (!has_debug_table(run->pipeline))
-        code = error_set(&err, FRESHET_USAGE, FRESHET_STOP, "--query",
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--query",
                          "this pipeline has no debug table to query; add --debug, or declare "
                          "`- online: {debug: true}` under sink.writers");
-    else
-        code = freshet_query(run->pipeline, run->given->query, NULL, &result, &err);
+    freshet_result *result = NULL;
+    freshet_code code = freshet_query(run->pipeline, run->given->query, NULL, &result, err);
     freshet_result_close(result);
-    if (code != FRESHET_USAGE)
-        return FRESHET_OK;
-    report_error(&err);
-    return code;
+    return code == FRESHET_USAGE ? code : FRESHET_OK;
 }
 
 static progress_mode choose_progress(run *run)
@@ -163,37 +157,29 @@ static void say_summary(const run *run)
     text_release(&line);
 }
 
-static freshet_code print_result(run *run)
+static freshet_code print_result(run *run, freshet_error *err)
 {
-    freshet_error err;
     freshet_result *result = NULL;
-    freshet_code code = freshet_query(run->pipeline, run->given->query, NULL, &result, &err);
+    freshet_code code = freshet_query(run->pipeline, run->given->query, NULL, &result, err);
     if (code == FRESHET_OK)
         code = freshet_result_print(result, format_or_default(run->given->format), output_write,
-                                    NULL, &err);
+                                    NULL, err);
     freshet_result_close(result);
-    if (!output_finish())
-        return FRESHET_FAILED;
-    if (code != FRESHET_OK)
-        report_error(&err);
     return code;
 }
 
 /* From an open pipeline to its last row. */
-static freshet_code run_pipeline(run *run)
+static freshet_code run_pipeline(run *run, freshet_error *err)
 {
-    freshet_error err;
     progress *progress = NULL;
     freshet_code code =
         progress_start(run->pipeline, choose_progress(run), run->name,
-                       freshet_declaration_feature_set(run->declaration), &progress, &err);
-    if (code == FRESHET_OK) {
-        code = freshet_run(run->pipeline, &err);
-        progress_stop(progress, run->given->query == NULL);
-        say_summary(run);
-    }
+                       freshet_declaration_feature_set(run->declaration), &progress, err);
     if (code != FRESHET_OK)
-        report_error(&err);
+        return code;
+    code = freshet_run(run->pipeline, err);
+    progress_stop(progress, run->given->query == NULL);
+    say_summary(run);
     return code;
 }
 
@@ -202,78 +188,66 @@ static void stop_pipeline(void *pipeline)
     freshet_stop(pipeline);
 }
 
-static freshet_code take_signals(run *run)
+static freshet_code take_signals(run *run, freshet_error *err)
 {
-    freshet_error err;
-    freshet_code code = signals_install(stop_pipeline, run->pipeline, &err);
-    if (code != FRESHET_OK)
-        report_error(&err);
-    else
-        run->took_signals = true;
+    freshet_code code = signals_install(stop_pipeline, run->pipeline, err);
+    run->took_signals = code == FRESHET_OK;
     signals_on_abort(live_view_restore);
     return code;
 }
 
-static freshet_code check_arguments_fit(const run *run)
+static freshet_code check_arguments_fit(const run *run, freshet_error *err)
 {
-    if (run->given->drain && !run->given->once) {
-        freshet_error drain;
-        freshet_code wrong = error_set(
-            &drain, FRESHET_USAGE, FRESHET_STOP, "--drain",
-            "open windows are closed at the end of what is there, which --once says: write "
-            "--once --drain");
-        report_error(&drain);
-        return wrong;
-    }
-    if (run->given->query == NULL || run->given->once ||
-        !freshet_declaration_is_stream(run->declaration))
-        return FRESHET_OK;
-    freshet_error err;
-    freshet_code code = error_set(
-        &err, FRESHET_USAGE, FRESHET_STOP, "--query",
-        "a stream has no end at which its result could be printed; add --once to end when all "
-        "that is there has been taken, or ask the running pipeline by \"freshet query\"");
-    report_error(&err);
-    return code;
+    const run_arguments *given = run->given;
+    if (given->drain && !given->once)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--drain",
+                         "open windows are closed at the end of what is there, which --once says: "
+                         "write --once --drain");
+    if (given->query != NULL && !given->once && freshet_declaration_is_stream(run->declaration))
+        return error_set(
+            err, FRESHET_USAGE, FRESHET_STOP, "--query",
+            "a stream has no end at which its result could be printed; add --once to end when all "
+            "that is there has been taken, or ask the running pipeline by \"freshet query\"");
+    return FRESHET_OK;
 }
 
-static freshet_code run_file(run *run)
+static freshet_code run_file(run *run, freshet_error *err)
 {
-    uint32_t n_problems = 0;
-    freshet_code code = load_declaration(run->given->file, &n_problems, &run->declaration);
+    const run_arguments *given = run->given;
+    freshet_code code = load_declaration(given->file, &run->declaration, err);
     if (code == FRESHET_OK)
-        code = check_arguments_fit(run);
+        code = check_arguments_fit(run, err);
     if (code != FRESHET_OK)
         return code;
     freshet_run_options options = {.size = sizeof options,
-                                   .debug = run->given->debug,
-                                   .once = run->given->once,
-                                   .state = run->given->state,
-                                   .serve = !run->given->no_serve,
-                                   .start_date = run->given->start_date,
-                                   .end_date = run->given->end_date,
-                                   .drain = run->given->drain,
-                                   .step_rows = run->given->step_rows};
+                                   .debug = given->debug,
+                                   .once = given->once,
+                                   .state = given->state,
+                                   .serve = !given->no_serve,
+                                   .start_date = given->start_date,
+                                   .end_date = given->end_date,
+                                   .drain = given->drain,
+                                   .step_rows = given->step_rows};
     run->name = freshet_declaration_pipeline(run->declaration);
-    code = open_pipeline(run->declaration, &options, &n_problems, &run->pipeline);
+    code = open_pipeline(run->declaration, &options, &run->pipeline, err);
     if (code == FRESHET_OK)
-        code = take_signals(run);
-    if (code == FRESHET_OK && run->given->query != NULL)
-        code = run_check_query(run);
+        code = take_signals(run, err);
+    if (code == FRESHET_OK && given->query != NULL)
+        code = run_check_query(run, err);
     if (code == FRESHET_OK)
-        code = run_pipeline(run);
-    if (code == FRESHET_OK && run->given->query != NULL)
-        code = print_result(run);
+        code = run_pipeline(run, err);
+    if (code == FRESHET_OK && given->query != NULL)
+        code = print_result(run, err);
     return code;
 }
 
-static freshet_code run_run(const void *arguments)
+static freshet_code run_run(const void *arguments, freshet_error *err)
 {
     run run = {.given = arguments, .start_us = os.monotonic_us()};
     log_configure(LOG_INFO, (log_format)run.given->log);
     if (run.given->log == (int)LOG_JSON)
         report_errors_to_log();
-    freshet_code code = run_file(&run);
+    freshet_code code = run_file(&run, err);
     if (run.took_signals)
         signals_remove();
     freshet_pipeline_close(run.pipeline);
@@ -284,7 +258,6 @@ static freshet_code run_run(const void *arguments)
 const verb verb_run = {
     .name = "run",
     .operand = "FILE",
-    .operand_offset = offsetof(run_arguments, file),
     .summary = "run a pipeline: a batch to its end, a stream for ever",
     .doc =
         "Runs the declared pipeline. Where one of its readers says `stream: true` it never ends, "

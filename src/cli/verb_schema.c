@@ -23,25 +23,15 @@ static freshet_code schema_writers(freshet_error *err)
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     registry_describe_writers(&text);
-    freshet_code code = text.failed ? error_memory(err, "describing the writers") : FRESHET_OK;
-    if (code == FRESHET_OK)
-        output_write(NULL, text.bytes, text.length);
-    text_release(&text);
-    return code;
+    return output_text(&text, "describing the writers", err);
 }
 
-static freshet_code schema_run(const void *arguments)
+static freshet_code schema_run(const void *arguments, freshet_error *err)
 {
     const schema_arguments *given = arguments;
-    freshet_error err;
-    freshet_code code = given->writers     ? schema_writers(&err)
-                        : given->reference ? freshet_declaration_reference(output_write, NULL, &err)
-                                           : freshet_declaration_schema(output_write, NULL, &err);
-    if (!output_finish())
-        return FRESHET_FAILED;
-    if (code != FRESHET_OK)
-        report_error(&err);
-    return code;
+    return given->writers     ? schema_writers(err)
+           : given->reference ? freshet_declaration_reference(output_write, NULL, err)
+                              : freshet_declaration_schema(output_write, NULL, err);
 }
 
 const verb verb_schema = {

@@ -310,21 +310,17 @@ static void converse(shell *shell)
         shell_ask(shell, sql);
 }
 
-static freshet_code shell_run(const void *arguments)
+static freshet_code shell_run(const void *arguments, freshet_error *err)
 {
     const shell_arguments *given = arguments;
     shell shell = {.format = format_or_default(given->format), .timeout_us = given->timeout_us};
-    freshet_error err;
-    freshet_code code = query_client_open(given->pipeline, &shell.client, &err);
-    if (code != FRESHET_OK) {
-        report_error(&err);
+    freshet_code code = query_client_open(given->pipeline, &shell.client, err);
+    if (code != FRESHET_OK)
         return code;
-    }
     statement_init(&shell.statements);
     shell.interactive = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
     if (shell.interactive && !editor_open(&shell)) {
-        error_memory(&err, "starting the line editor");
-        report_error(&err);
+        error_memory(err, "starting the line editor");
         shell.worst = FRESHET_FAILED;
     } else {
         if (shell.interactive)

@@ -14,21 +14,11 @@ static const argument show_options[] = {
     {.name = NULL},
 };
 
-static freshet_code show_declaration(const freshet_declaration *declaration)
+static freshet_code show_schema(const freshet_declaration *declaration, const char *before,
+                                freshet_error *err)
 {
-    freshet_error err;
-    freshet_code code = freshet_declaration_show(declaration, output_write, NULL, &err);
-    if (code != FRESHET_OK && output_finish())
-        report_error(&err);
-    return code;
-}
-
-static freshet_code show_schema(const freshet_declaration *declaration, const char *before)
-{
-    freshet_run_options options = {.size = sizeof options, .check = true};
     freshet_pipeline *pipeline = NULL;
-    uint32_t n_problems = 0;
-    freshet_code code = open_pipeline(declaration, &options, &n_problems, &pipeline);
+    freshet_code code = open_pipeline(declaration, NULL, &pipeline, err);
     if (code != FRESHET_OK)
         return code;
     if (before[0] != '\0')
@@ -38,18 +28,15 @@ static freshet_code show_schema(const freshet_declaration *declaration, const ch
     return FRESHET_OK;
 }
 
-static freshet_code show_run(const void *arguments)
+static freshet_code show_run(const void *arguments, freshet_error *err)
 {
     const show_arguments *given = arguments;
     freshet_declaration *declaration = NULL;
-    uint32_t n_problems = 0;
-    freshet_code code = load_declaration(given->file, &n_problems, &declaration);
+    freshet_code code = load_declaration(given->file, &declaration, err);
     if (code == FRESHET_OK && !given->schema)
-        code = show_declaration(declaration);
+        code = freshet_declaration_show(declaration, output_write, NULL, err);
     if (code == FRESHET_OK)
-        code = show_schema(declaration, given->schema ? "" : "#   ");
-    if (!output_finish() && code == FRESHET_OK)
-        code = FRESHET_FAILED;
+        code = show_schema(declaration, given->schema ? "" : "#   ", err);
     freshet_declaration_close(declaration);
     return code;
 }
@@ -57,7 +44,6 @@ static freshet_code show_run(const void *arguments)
 const verb verb_show = {
     .name = "show",
     .operand = "FILE",
-    .operand_offset = offsetof(show_arguments, file),
     .summary = "print a declaration in full, with its output columns",
     .doc =
         "Prints the declaration as Freshet understands it, as YAML: defaults filled in, variables\n"

@@ -43,142 +43,103 @@ typedef struct state_call {
 
 /* ---- the folder ---------------------------------------------------------------------------- */
 
-static freshet_code find_folder(state_call *call)
+static freshet_code find_folder(state_call *call, freshet_error *err)
 {
-    freshet_error err;
-    uint32_t n_problems = 0;
     const state_arguments *given = call->given;
-    if (given->file == NULL && given->state == NULL) {
-        error_set(&err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                  "name the declaration whose state is meant, or a folder by --state");
-        report_error(&err);
-        return FRESHET_USAGE;
-    }
     struct stat info;
-    if (given->file != NULL && os.stat(given->file, &info) == 0 && S_ISDIR(info.st_mode)) {
-        error_set(&err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                  "%s is a folder: name the file of the declaration, or say --state %s",
-                  given->file, given->file);
-        report_error(&err);
-        return FRESHET_USAGE;
-    }
-    if (given->file != NULL) {
-        freshet_code code = load_declaration(given->file, &n_problems, &call->declaration);
-        if (code != FRESHET_OK)
-            return code;
-    }
+    freshet_code code = FRESHET_OK;
+    if (given->file == NULL && given->state == NULL)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "name the declaration whose state is meant, or a folder by --state");
+    if (given->file != NULL && os.stat(given->file, &info) == 0 && S_ISDIR(info.st_mode))
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "%s is a folder: name the file of the declaration, or say --state %s",
+                         given->file, given->file);
+    if (given->file != NULL)
+        code = load_declaration(given->file, &call->declaration, err);
+    if (code != FRESHET_OK)
+        return code;
     call->arena = arena_open();
     call->folder = given->state;
     if (call->arena != NULL && call->folder == NULL)
         call->folder = checkpoint_folder(declaration_of(call->declaration), call->arena);
-    if (call->folder != NULL && call->arena != NULL)
-        return FRESHET_OK;
-    error_memory(&err, "finding the state");
-    report_error(&err);
-    return FRESHET_NO_MEMORY;
+    if (call->folder == NULL || call->arena == NULL)
+        return error_memory(err, "finding the state");
+    return FRESHET_OK;
 }
 
-static freshet_code open_store(state_call *call)
+/* A whole verb: does something with the folder, whose store is open where it is `read`. */
+static freshet_code run_on_state(const void *arguments, bool read,
+                                 freshet_code (*act)(state_call *call, freshet_error *err),
+                                 freshet_error *err)
 {
-    freshet_error err;
-    freshet_code code = find_folder(call);
-    if (code != FRESHET_OK)
-        return code;
-    code = store_open(call->folder, true, &call->store, &err);
-    if (code != FRESHET_OK)
-        report_error(&err);
-    return code;
-}
-
-static freshet_code close_call(state_call *call, freshet_code code)
-{
-    if (!output_finish() && code == FRESHET_OK)
-        code = FRESHET_FAILED;
-    store_close(call->store);
-    freshet_declaration_close(call->declaration);
-    arena_close(call->arena);
+    state_call call = {.given = arguments};
+    freshet_code code = find_folder(&call, err);
+    if (code == FRESHET_OK && read)
+        code = store_open(call.folder, true, &call.store, err);
+    if (code == FRESHET_OK)
+        code = act(&call, err);
+    store_close(call.store);
+    freshet_declaration_close(call.declaration);
+    arena_close(call.arena);
     return code;
 }
 
 /* ---- ls ------------------------------------------------------------------------------------ */
 
-/* What there is of one name of a space: a reader's positions, a part's keys. */
-typedef struct tally {
-    const char *name;
-    uint64_t n;
-    uint64_t bytes;
-} tally;
-
+/* The entries of one name, as they come one behind the other: a reader's positions, a part's keys. */
 typedef struct listing {
     state_call *call;
+    text_buffer *out;
     bool json;
-    tally *tallies;
-    uint32_t n;
-    uint32_t capacity;
-    bool failed;
+    bool of_readers;
+    text_buffer name;
+    text_buffer positions; /* of a reader, as they are printed */
+    uint64_t n;            /* entries of the name so far */
+    uint64_t bytes;
+    uint32_t n_names; /* before this one */
 } listing;
 
-static tally *tally_of(listing *listing, const char *name)
+static void append_pair(text_buffer *out, const char *name, const char *text, size_t length)
 {
-    if (listing->n > 0 && strcmp(listing->tallies[listing->n - 1].name, name) == 0)
-        return &listing->tallies[listing->n - 1];
-    arena *arena = listing->call->arena;
-    const char *kept = arena_text(arena, name);
-    listing->failed |= kept == NULL || !arena_reserve(arena, &listing->tallies, &listing->capacity,
-                                                      listing->n + UINT64_C(1), sizeof(tally));
-    if (listing->failed)
-        return NULL;
-    listing->tallies[listing->n] = (tally){.name = kept};
-    return &listing->tallies[listing->n++];
+    text_format(out, "\"%s\": ", name);
+    text_append_json(out, text, length);
 }
 
-static bool count_entry(void *context, const char *name, const void *key, size_t key_length,
-                        const void *value, size_t length)
+static void append_position(listing *listing, const char *name, size_t name_length,
+                            const char *value, size_t length)
 {
-    tally *tally = tally_of(context, name);
-    (void)key;
-    (void)value;
-    if (tally == NULL)
-        return false;
-    tally->n++;
-    tally->bytes += key_length + length;
-    return true;
-}
-
-static void print_json(const char *name, const char *text, size_t length)
-{
-    text_buffer json;
-    text_init(&json, TEXT_LIMIT_DEFAULT);
-    text_append_json(&json, name, strlen(name));
-    text_append_c(&json, ": ");
-    text_append_json(&json, text, length);
-    if (!json.failed)
-        output_write(NULL, json.bytes, json.length);
-    text_release(&json);
-}
-
-static bool print_position(void *context, const char *name, const void *key, size_t key_length,
-                           const void *value, size_t length)
-{
-    listing *listing = context;
     int64_t offset = 0;
-    (void)name;
-    if (length < sizeof offset)
-        return false;
+    text_buffer *out = &listing->positions;
+    if (length < sizeof offset || (!listing->json && listing->n >= POSITIONS_SHOWN))
+        return;
     memcpy(&offset, value, sizeof offset);
-    const char *label = (const char *)value + sizeof offset;
-    size_t label_length = length - sizeof offset;
-    uint32_t at = listing->n++;
+    const char *label = value + sizeof offset;
+    const size_t label_length = length - sizeof offset;
     if (!listing->json) {
-        output_format("  %.*s at %" PRId64 "\n", (int)label_length, label, offset);
-        return listing->n < POSITIONS_SHOWN;
+        text_format(out, "  %.*s at %" PRId64 "\n", (int)label_length, label, offset);
+        return;
     }
-    output_format("%s{", at == 0 ? "" : ", ");
-    print_json("partition", label, label_length);
-    output_format(", ");
-    print_json("name", key, key_length);
-    output_format(", \"offset\": %" PRId64 "}", offset);
-    return true;
+    text_append_c(out, out->length == 0 ? "{" : ", {");
+    append_pair(out, "partition", label, label_length);
+    text_append_c(out, ", ");
+    append_pair(out, "name", name, name_length);
+    text_format(out, ", \"offset\": %" PRId64 "}", offset);
+}
+
+static void append_reader(const listing *reader)
+{
+    text_buffer *out = reader->out;
+    const char *positions = reader->positions.length == 0 ? "" : reader->positions.bytes;
+    if (reader->json) {
+        append_pair(out, "id", reader->name.bytes, reader->name.length);
+        text_format(out, ", \"positions\": [%s]}", positions);
+        return;
+    }
+    text_format(out, "reader %s, %" PRIu64 " partition%s\n%s", reader->name.bytes, reader->n,
+                reader->n == 1 ? "" : "s", positions);
+    if (reader->n > POSITIONS_SHOWN)
+        text_format(out, "  ... and %" PRIu64 " more\n", reader->n - POSITIONS_SHOWN);
 }
 
 /* A fact as text; "" where there is none. */
@@ -194,117 +155,123 @@ static const char *fact(state_call *call, const char *name, const char *key, siz
     return kept == NULL ? "" : kept;
 }
 
-static void print_head(state_call *call, bool json)
+static void append_part(const listing *part)
 {
+    text_buffer *out = part->out;
+    size_t length = 0;
+    const char *shape = fact(part->call, FACT_PART, part->name.bytes, &length);
+    const size_t skip = length < sizeof(uint64_t) ? length : sizeof(uint64_t);
+    if (part->json) {
+        append_pair(out, "name", part->name.bytes, part->name.length);
+        text_format(out, ", \"keys\": %" PRIu64 ", \"bytes\": %" PRIu64 ", ", part->n, part->bytes);
+        append_pair(out, "keeps", shape + skip, length - skip);
+        text_append_char(out, '}');
+        return;
+    }
+    text_format(out, "part %s, ", part->name.bytes);
+    text_append_count_of(out, (int64_t)part->n, "key");
+    text_append_c(out, ", ");
+    text_append_bytes(out, (int64_t)part->bytes);
+    text_format(out, "\n  keeps %s\n", shape + skip);
+}
+
+static void end_name(listing *listing)
+{
+    if (listing->n == 0)
+        return;
+    if (listing->json)
+        text_append_c(listing->out, listing->n_names == 0 ? "{" : ", {");
+    if (listing->of_readers)
+        append_reader(listing);
+    else
+        append_part(listing);
+    listing->n_names++;
+    listing->n = listing->bytes = 0;
+    text_reset(&listing->name);
+    text_reset(&listing->positions);
+}
+
+static bool take_entry(void *context, const char *name, const void *key, size_t key_length,
+                       const void *value, size_t length)
+{
+    listing *listing = context;
+    if (listing->n > 0 && strcmp(listing->name.bytes, name) != 0)
+        end_name(listing);
+    if (listing->n == 0 && !text_append_c(&listing->name, name))
+        return false;
+    if (listing->of_readers)
+        append_position(listing, key, key_length, value, length);
+    listing->n++;
+    listing->bytes += key_length + length;
+    return true;
+}
+
+static freshet_code append_list(state_call *call, text_buffer *out, bool of_readers,
+                                freshet_error *err)
+{
+    listing listing = {.call = call,
+                       .out = out,
+                       .json = call->given->format == (int)STATE_JSON,
+                       .of_readers = of_readers};
+    text_init(&listing.name, TEXT_LIMIT_DEFAULT);
+    text_init(&listing.positions, TEXT_LIMIT_DEFAULT);
+    if (listing.json)
+        text_format(out, ", \"%s\": [", of_readers ? "readers" : "parts");
+    freshet_code code = store_visit(call->store, of_readers ? STORE_POSITION : STORE_STATE, NULL,
+                                    take_entry, &listing, err);
+    if (code == FRESHET_OK && (listing.name.failed || listing.positions.failed))
+        code = error_memory(err, "listing the state");
+    if (code == FRESHET_OK)
+        end_name(&listing);
+    if (listing.json)
+        text_append_char(out, ']');
+    text_release(&listing.name);
+    text_release(&listing.positions);
+    return code;
+}
+
+static void append_head(state_call *call, text_buffer *out)
+{
+    const bool json = call->given->format == (int)STATE_JSON;
     int64_t last[2] = {0};
     size_t length = 0;
     const char *bytes = fact(call, FACT_CHECKPOINT, "", &length);
     if (length == sizeof last)
         memcpy(last, bytes, sizeof last);
     const char *pipeline = fact(call, FACT_PIPELINE, "", &length);
-    text_buffer at;
-    text_init(&at, TEXT_LIMIT_DEFAULT);
-    text_append_timestamp(&at, last[1]);
     if (json) {
-        output_format("{");
-        print_json("folder", call->folder, strlen(call->folder));
-        output_format(", ");
-        print_json("pipeline", pipeline, length);
-        output_format(", \"checkpoint\": %" PRId64 ", \"at\": \"%s\"", last[0],
-                      at.failed ? "" : at.bytes);
+        text_append_char(out, '{');
+        append_pair(out, "folder", call->folder, strlen(call->folder));
+        text_append_c(out, ", ");
+        append_pair(out, "pipeline", pipeline, length);
+        text_format(out, ", \"checkpoint\": %" PRId64 ", \"at\": \"", last[0]);
     } else {
-        output_format("%s: the state of %s, checkpoint %" PRId64 " of %s\n", call->folder, pipeline,
-                      last[0], at.failed ? "" : at.bytes);
+        text_format(out, "%s: the state of %s, checkpoint %" PRId64 " of ", call->folder, pipeline,
+                    last[0]);
     }
-    text_release(&at);
-}
-
-static freshet_code print_readers(state_call *call, const listing *readers, freshet_error *err)
-{
-    freshet_code code = FRESHET_OK;
-    if (readers->json)
-        output_format(", \"readers\": [");
-    for (uint32_t i = 0; i < readers->n && code == FRESHET_OK; i++) {
-        const tally *tally = &readers->tallies[i];
-        listing positions = {.call = call, .json = readers->json};
-        if (readers->json) {
-            output_format("%s{", i == 0 ? "" : ", ");
-            print_json("id", tally->name, strlen(tally->name));
-            output_format(", \"positions\": [");
-        } else {
-            output_format("reader %s, %" PRIu64 " partition%s\n", tally->name, tally->n,
-                          tally->n == 1 ? "" : "s");
-        }
-        code =
-            store_visit(call->store, STORE_POSITION, tally->name, print_position, &positions, err);
-        if (readers->json)
-            output_format("]}");
-        else if (tally->n > positions.n)
-            output_format("  ... and %" PRIu64 " more\n", tally->n - positions.n);
-    }
-    if (readers->json)
-        output_format("]");
-    return code;
-}
-
-static void print_parts(state_call *call, const listing *parts)
-{
-    if (parts->json)
-        output_format(", \"parts\": [");
-    for (uint32_t i = 0; i < parts->n; i++) {
-        const tally *tally = &parts->tallies[i];
-        size_t length = 0;
-        const char *shape = fact(call, FACT_PART, tally->name, &length);
-        size_t skip = length < sizeof(uint64_t) ? length : sizeof(uint64_t);
-        if (parts->json) {
-            output_format("%s{", i == 0 ? "" : ", ");
-            print_json("name", tally->name, strlen(tally->name));
-            output_format(", \"keys\": %" PRIu64 ", \"bytes\": %" PRIu64 ", ", tally->n,
-                          tally->bytes);
-            print_json("keeps", shape + skip, length - skip);
-            output_format("}");
-            continue;
-        }
-        text_buffer figures;
-        text_init(&figures, TEXT_LIMIT_DEFAULT);
-        text_append_count(&figures, (int64_t)tally->n);
-        text_append_c(&figures, tally->n == 1 ? " key, " : " keys, ");
-        text_append_bytes(&figures, (int64_t)tally->bytes);
-        output_format("part %s, %s\n  keeps %s\n", tally->name, figures.failed ? "" : figures.bytes,
-                      shape + skip);
-        text_release(&figures);
-    }
-    if (parts->json)
-        output_format("]}\n");
+    text_append_timestamp(out, last[1]);
+    text_append_char(out, json ? '"' : '\n');
 }
 
 static freshet_code list(state_call *call, freshet_error *err)
 {
-    bool json = call->given->format == (int)STATE_JSON;
-    listing readers = {.call = call, .json = json};
-    listing parts = {.call = call, .json = json};
-    freshet_code code = store_visit(call->store, STORE_POSITION, NULL, count_entry, &readers, err);
+    text_buffer out;
+    text_init(&out, TEXT_LIMIT_DEFAULT);
+    append_head(call, &out);
+    freshet_code code = append_list(call, &out, true, err);
     if (code == FRESHET_OK)
-        code = store_visit(call->store, STORE_STATE, NULL, count_entry, &parts, err);
-    if (code == FRESHET_OK && (readers.failed || parts.failed))
-        code = error_memory(err, "listing the state");
-    if (code != FRESHET_OK)
-        return code;
-    print_head(call, json);
-    code = print_readers(call, &readers, err);
+        code = append_list(call, &out, false, err);
+    if (call->given->format == (int)STATE_JSON)
+        text_append_c(&out, "}\n");
     if (code == FRESHET_OK)
-        print_parts(call, &parts);
+        return output_text(&out, "listing the state", err);
+    text_release(&out);
     return code;
 }
 
-static freshet_code run_ls(const void *arguments)
+static freshet_code run_ls(const void *arguments, freshet_error *err)
 {
-    freshet_error err;
-    state_call call = {.given = arguments};
-    freshet_code code = open_store(&call);
-    if (code == FRESHET_OK && (code = list(&call, &err)) != FRESHET_OK)
-        report_error(&err);
-    return close_call(&call, code);
+    return run_on_state(arguments, true, list, err);
 }
 
 /* ---- inspect ------------------------------------------------------------------------------- */
@@ -325,109 +292,91 @@ static freshet_code read_keys(const argument_list *given, checkpoint_key *keys, 
     return FRESHET_OK;
 }
 
-static freshet_code inspect(state_call *call, freshet_pipeline *pipeline, freshet_error *err)
+static freshet_code inspect(state_call *call, freshet_error *err)
 {
     checkpoint_key keys[ARGUMENT_LIST_MAX];
     const argument_list *given = &call->given->keys;
     checkpoint_search search = {
         .keys = keys, .n_keys = given->n, .limit = call->given->limit, .write = output_write};
-    freshet_code code = read_keys(given, keys, err);
+    freshet_pipeline *pipeline = NULL;
+    freshet_code code = open_pipeline(call->declaration, NULL, &pipeline, err);
+    if (code == FRESHET_OK)
+        code = read_keys(given, keys, err);
     if (code == FRESHET_OK)
         code = checkpoint_inspect(pipeline, call->store, &search, err);
     if (code == FRESHET_OK && search.found == 0 && given->n > 0)
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the state in \"%s\" has nothing of this key", call->folder);
+    freshet_pipeline_close(pipeline);
     return code;
 }
 
-static freshet_code run_inspect(const void *arguments)
+static freshet_code run_inspect(const void *arguments, freshet_error *err)
 {
-    freshet_error err = {0};
-    freshet_pipeline *pipeline = NULL;
-    uint32_t n_problems = 0;
-    const freshet_run_options options = {.size = sizeof options, .check = true};
-    state_call call = {.given = arguments};
-    freshet_code code = open_store(&call);
-    if (code == FRESHET_OK)
-        code = open_pipeline(call.declaration, &options, &n_problems, &pipeline);
-    if (code == FRESHET_OK && (code = inspect(&call, pipeline, &err)) != FRESHET_OK &&
-        err.text[0] != '\0')
-        report_error(&err);
-    freshet_pipeline_close(pipeline);
-    return close_call(&call, code);
+    return run_on_state(arguments, true, inspect, err);
 }
 
 /* ---- verify -------------------------------------------------------------------------------- */
 
-static freshet_code run_verify(const void *arguments)
+static freshet_code verify(state_call *call, freshet_error *err)
 {
-    freshet_error err;
-    state_call call = {.given = arguments};
-    freshet_code code = open_store(&call);
-    if (code == FRESHET_OK && (code = store_verify(call.store, &err)) != FRESHET_OK)
-        report_error(&err);
+    freshet_code code = store_verify(call->store, err);
     if (code == FRESHET_OK)
         output_format("%s is whole: every entry was read, and every checksum is right\n",
-                      call.folder);
-    return close_call(&call, code);
+                      call->folder);
+    return code;
+}
+
+static freshet_code run_verify(const void *arguments, freshet_error *err)
+{
+    return run_on_state(arguments, true, verify, err);
 }
 
 /* ---- reset --------------------------------------------------------------------------------- */
 
 /* Asks on a terminal; elsewhere --yes must be there. */
-static freshet_code confirm(const state_call *call)
+static freshet_code may_reset(const state_call *call, freshet_error *err)
 {
-    freshet_error err;
     if (call->given->yes)
         return FRESHET_OK;
-    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
-        char answer[8] = "";
-        fprintf(
-            stderr,
-            "Remove the state in %s? The next run reads everything again, and wants the folder of "
-            "a history that this one wrote to be moved away, too. [y/N] ",
-            call->folder);
-        if (fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y'))
-            return FRESHET_OK;
-        error_set(&err, FRESHET_FAILED, FRESHET_STOP, NULL, "nothing was removed");
-    } else {
-        error_set(&err, FRESHET_USAGE, FRESHET_STOP, NULL,
-                  "this removes the state in \"%s\": say --yes where nobody can be asked",
-                  call->folder);
-    }
-    report_error(&err);
-    return err.code;
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "this removes the state in \"%s\": say --yes where nobody can be asked",
+                         call->folder);
+    fprintf(stderr, "Remove the state in %s? ", call->folder);
+    if (confirmed("The next run reads everything again, and wants the folder of a history that "
+                  "this one wrote to be moved away, too."))
+        return FRESHET_OK;
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL, "nothing was removed");
 }
 
-static freshet_code run_reset(const void *arguments)
+static freshet_code reset(state_call *call, freshet_error *err)
 {
-    freshet_error err;
-    state_call call = {.given = arguments};
-    freshet_code code = find_folder(&call);
-    if (code == FRESHET_OK)
-        code = confirm(&call);
+    freshet_code code = may_reset(call, err);
     if (code != FRESHET_OK)
-        return close_call(&call, code);
-    code = store_remove_folder(call.folder, &err);
-    if (code == FRESHET_END) {
-        output_format("there is no state in %s\n", call.folder);
-        code = FRESHET_OK;
-    } else if (code == FRESHET_OK) {
+        return code;
+    code = store_remove_folder(call->folder, err);
+    if (code == FRESHET_OK)
         output_format("%s is removed; the next run begins anew (the folder of a history that this "
                       "one wrote must be moved away, too)\n",
-                      call.folder);
-    } else {
-        report_error(&err);
-    }
-    return close_call(&call, code);
+                      call->folder);
+    if (code != FRESHET_END)
+        return code;
+    output_format("there is no state in %s\n", call->folder);
+    return FRESHET_OK;
+}
+
+static freshet_code run_reset(const void *arguments, freshet_error *err)
+{
+    return run_on_state(arguments, false, reset, err);
 }
 
 /* ---- the verbs ----------------------------------------------------------------------------- */
 
-#define STATE_OPTION                                                                        \
-    {                                                                                       \
-        .name = "state", .kind = ARGUMENT_TEXT, .offset = offsetof(state_arguments, state), \
-        .value = "DIR", .doc = "the folder, where it is not the declaration's"              \
+#define STATE_OPTION                                                               \
+    {                                                                              \
+        ARGUMENT("state", TEXT, state_arguments, state),                           \
+            .value = "DIR", .doc = "the folder, where it is not the declaration's" \
     }
 
 static const argument ls_options[] = {
@@ -457,7 +406,6 @@ static const argument reset_options[] = {
 const verb verb_state_ls = {
     .name = "state ls",
     .operand = "FILE",
-    .operand_offset = offsetof(state_arguments, file),
     .operand_is_optional = true,
     .summary = "what a stream's state folder holds: checkpoint, positions, keys",
     .doc = "Lists the last checkpoint of a stream: its number and time, how far each file was "
@@ -473,7 +421,6 @@ const verb verb_state_ls = {
 const verb verb_state_inspect = {
     .name = "state inspect",
     .operand = "FILE",
-    .operand_offset = offsetof(state_arguments, file),
     .summary = "what is kept of a key, as JSON",
     .doc = "Prints what the last checkpoint keeps of a key, as JSON, a line for each part of the "
            "state:\n"
@@ -488,7 +435,6 @@ const verb verb_state_inspect = {
 const verb verb_state_verify = {
     .name = "state verify",
     .operand = "FILE",
-    .operand_offset = offsetof(state_arguments, file),
     .operand_is_optional = true,
     .summary = "read a state folder and check every checksum",
     .doc =
@@ -504,7 +450,6 @@ const verb verb_state_verify = {
 const verb verb_state_reset = {
     .name = "state reset",
     .operand = "FILE",
-    .operand_offset = offsetof(state_arguments, file),
     .operand_is_optional = true,
     .summary = "remove a state folder: the next run begins anew",
     .doc = "Removes the state folder: the next run reads everything from the beginning. What "

@@ -41,27 +41,22 @@ static freshet_code tell(const text_buffer *status, freshet_error *err)
     return code;
 }
 
-static freshet_code status_run(const void *arguments)
+static freshet_code status_run(const void *arguments, freshet_error *err)
 {
     const status_arguments *given = arguments;
-    freshet_error err;
     query_client *client = NULL;
     text_buffer status;
     text_init(&status, STATUS_BYTES_MAX);
-    freshet_code code = query_client_open(given->pipeline, &client, &err);
+    freshet_code code = query_client_open(given->pipeline, &client, err);
     if (code == FRESHET_OK)
-        code = query_client_status(client, status_keep, &status, &err);
+        code = query_client_status(client, status_keep, &status, err);
     query_client_close(client);
     if (code == FRESHET_OK) {
         output_write(NULL, status.bytes, status.length);
         output_write(NULL, "\n", 1);
-        code = tell(&status, &err);
+        code = tell(&status, err);
     }
     text_release(&status);
-    if (!output_finish())
-        return FRESHET_FAILED;
-    if (code != FRESHET_OK)
-        report_error(&err);
     return code;
 }
 

@@ -7,11 +7,12 @@ typedef struct version_arguments {
 
 static const argument version_options[] = {{.name = NULL}};
 
-static freshet_code version_run(const void *arguments)
+static freshet_code version_run(const void *arguments, freshet_error *err)
 {
     (void)arguments;
+    (void)err;
     output_format("freshet %s\n", freshet_version());
-    return output_finish() ? FRESHET_OK : FRESHET_FAILED;
+    return FRESHET_OK;
 }
 
 const verb verb_version = {
