@@ -52,8 +52,7 @@ uint32_t layout_width(const char *text)
 
 static void append_blanks(text_buffer *into, uint32_t n)
 {
-    while (n-- > 0)
-        text_append_char(into, ' ');
+    text_format(into, "%*s", (int)n, "");
 }
 
 void layout_fit(const char *text, uint32_t width, bool pad, bool right, text_buffer *into)
@@ -220,7 +219,7 @@ uint32_t layout_frame(const view_frame *frame, text_buffer *into)
         uint32_t n_shown = choose_widths(table, frame->width, &widths);
         uint32_t n_rows = layout_rows(frame->height);
         n_rows = table->n_rows < n_rows ? table->n_rows : n_rows;
-        append_title(frame, table->n_columns - n_shown + frame->n_left_out, into);
+        append_title(frame, table->n_columns - n_shown + table->n_left_out, into);
         style(frame, "\x1b[2m", into);
         append_line(frame, table->names, widths.now, n_shown, into);
         style(frame, "\x1b[0m", into);

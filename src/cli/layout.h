@@ -21,7 +21,8 @@ typedef struct view_table {
     const char *const *names;
     const char *const *cells; /* row after row; NULL is a null */
     const bool *numeric;      /* per column: to the right */
-    const bool *whole; /* per column: its cells are not cut, as half a number or time is none */
+    const bool *whole;   /* per column: its cells are not cut, as half a number or time is none */
+    uint32_t n_left_out; /* columns of the result that are not here */
 } view_table;
 
 typedef struct view_frame {
@@ -30,7 +31,6 @@ typedef struct view_frame {
     const char
         *parts[LAYOUT_PARTS_MAX]; /* of the status line; those that do not fit are left out */
     uint32_t n_parts;
-    uint32_t n_left_out; /* columns of the result that are not in `table` */
     uint32_t width;
     uint32_t height;
     bool styled; /* bold and dim by escape sequences */

@@ -114,7 +114,7 @@ static void test_left_out(void **state)
 {
     (void)state;
     view_frame frame = example(22, 4);
-    frame.n_left_out = 10;
+    frame.table.n_left_out = 10;
     frame.table.n_rows = 1;
     assert_frame(&frame, "departures  (+12 colu\xe2\x80\xa6\n"
                          "origin  carrier\n"

@@ -14,13 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
-#include "base/thread.h"
 #include "cli/cli.h"
 #include "cli/layout.h"
 #include "cli/newest.h"
@@ -38,10 +36,7 @@ struct live_view {
     int64_t ask_after_us;
     rate rate;
 
-    pthread_t thread;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stop;
     text_buffer frame; /* as drawn last */
     uint32_t n_lines;
 };
@@ -198,7 +193,6 @@ static void make_frame(live_view *view, const counts *now)
     terminal_size(&width, &height);
     view_frame frame = {.title = view->title,
                         .table = *newest_table(view->newest),
-                        .n_left_out = newest_left_out(view->newest),
                         .width = width,
                         .height = height - 1,
                         .styled = getenv("NO_COLOR") == NULL};
@@ -241,29 +235,9 @@ static void refresh(live_view *view, bool last)
     make_frame(view, &now);
 }
 
-static bool wait_for_end(live_view *view)
+void live_view_refresh(live_view *view)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LIVE_VIEW_INTERVAL_US * 1000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_mutex_lock(&view->lock);
-    int waited = 0;
-    while (!view->stop && waited == 0)
-        waited = pthread_cond_timedwait(&view->wake, &view->lock, &until);
-    bool stop = view->stop;
-    pthread_mutex_unlock(&view->lock);
-    return stop;
-}
-
-static void *view_thread(void *context)
-{
-    live_view *view = context;
-    do
-        refresh(view, false);
-    while (!wait_for_end(view));
-    return NULL;
+    refresh(view, false);
 }
 
 /* ---- opening and closing ---- */
@@ -272,13 +246,12 @@ static void view_free(live_view *view)
 {
     newest_close(view->newest);
     text_release(&view->frame);
-    pthread_cond_destroy(&view->wake);
     pthread_mutex_destroy(&view->lock);
     free(view);
 }
 
-freshet_code live_view_start(freshet_pipeline *pipeline, const char *feature_set, live_view **out,
-                             freshet_error *err)
+freshet_code live_view_open(freshet_pipeline *pipeline, const char *feature_set, live_view **out,
+                            freshet_error *err)
 {
     live_view *view = calloc(1, sizeof *view);
     if (view == NULL)
@@ -288,11 +261,6 @@ freshet_code live_view_start(freshet_pipeline *pipeline, const char *feature_set
     snprintf(view->title, sizeof view->title, "%s: the newest row of each key", feature_set);
     text_init(&view->frame, FRAME_BYTES_MAX);
     pthread_mutex_init(&view->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&view->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
     freshet_code code =
         newest_open(pipeline, feature_set, NEWEST_SLOW_US, NEWEST_FEW_ROWS, &view->newest, err);
     if (code != FRESHET_OK) {
@@ -301,26 +269,14 @@ freshet_code live_view_start(freshet_pipeline *pipeline, const char *feature_set
     }
     terminal_take();
     log_hook(on_log, view);
-    if (!thread_start(&view->thread, view_thread, view)) {
-        log_hook(NULL, NULL);
-        terminal_give_back();
-        view_free(view);
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "cannot start the thread of the live view; try --progress plain");
-    }
     *out = view;
     return FRESHET_OK;
 }
 
-void live_view_stop(live_view *view, bool keep)
+void live_view_close(live_view *view, bool keep)
 {
     if (view == NULL)
         return;
-    pthread_mutex_lock(&view->lock);
-    view->stop = true;
-    pthread_cond_signal(&view->wake);
-    pthread_mutex_unlock(&view->lock);
-    pthread_join(view->thread, NULL);
     log_hook(NULL, NULL);
     if (keep) {
         refresh(view, true);

@@ -1,7 +1,7 @@
 /* live_view.h - the newest rows of the debug table on the terminal, refreshed in place.
  *
- * A thread of its own asks the pipeline (freshet_query and freshet_counter, which any thread may
- * call) about four times a second and draws a frame at the bottom of what the terminal shows:
+ * Each refresh asks the pipeline (freshet_query and freshet_counter, which any thread may call) and
+ * draws a frame at the bottom of what the terminal shows:
  *
  *     airport_delays: the newest row of each key
  *     origin  carrier  timestamp            dep_delay
@@ -16,23 +16,24 @@
  * So that it takes less than 10 % from the stream, it waits LIVE_VIEW_REST times as long as the
  * last query took, and asks cheaply (newest.h).
  *
- * Order of calls: live_view_start, live_view_stop. One at a time in a process.
+ * Order of calls: live_view_open, live_view_refresh by one thread (progress.h has it), live_view_close
+ * when that has ended. One view at a time in a process.
  */
 #ifndef FRESHET_CLI_LIVE_VIEW_H
 #define FRESHET_CLI_LIVE_VIEW_H
 
 #include <freshet/freshet.h>
 
-#define LIVE_VIEW_INTERVAL_US 250000
 #define LIVE_VIEW_REST 20
 
 typedef struct live_view live_view;
 
-freshet_code live_view_start(freshet_pipeline *pipeline, const char *feature_set, live_view **out,
-                             freshet_error *err);
+freshet_code live_view_open(freshet_pipeline *pipeline, const char *feature_set, live_view **out,
+                            freshet_error *err);
+void live_view_refresh(live_view *view);
 /* Draws the last frame, or takes the view away (`keep` false), and gives the terminal back. NULL is
  * fine. */
-void live_view_stop(live_view *view, bool keep);
+void live_view_close(live_view *view, bool keep);
 
 /* Shows the cursor again if a view hid it. Safe in a signal handler. */
 void live_view_restore(void);

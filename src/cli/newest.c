@@ -9,19 +9,20 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "sql/sql.h"
 
 #define ASK_TIMEOUT_US 2000000
 #define MATCHED "rows of the span" /* the column behind the shown ones */
 
 struct newest {
     freshet_pipeline *pipeline;
-    char *whole_query;
-    char *span_query; /* with %s for the beginning of the span */
-    arena *lasting;   /* the texts above and the columns' names */
-    arena *rows;      /* the cells of the last good answer */
-    arena *spare;     /* of the answer that is being read */
+    const char *whole_query;
+    const char *span_head; /* of the query before the beginning of the span, */
+    const char *span_tail; /* and behind it */
+    arena *lasting;        /* the texts above and the columns' names */
+    arena *rows;           /* the cells of the last good answer */
+    arena *spare;          /* of the answer that is being read */
     view_table table;
-    uint32_t n_left_out;
     int64_t slow_us;
     int64_t few_rows;
     int64_t whole_us; /* what the last query of `..._latest` took; 0 before */
@@ -30,74 +31,41 @@ struct newest {
 
 /* ---- the two queries ---- */
 
-/* `"name"` with quotes in it doubled. */
-static void append_name(text_buffer *into, const char *name)
+/* The names of the first `n` columns, as SQL; NULL without memory. */
+static const char *list_names(const newest *newest, uint32_t n)
 {
-    text_append_char(into, '"');
-    for (; *name != '\0'; name++) {
-        if (*name == '"')
-            text_append_char(into, '"');
-        text_append_char(into, *name);
+    const char *list = "";
+    for (uint32_t i = 0; i < n && list != NULL; i++) {
+        const char *name = sql_quote(newest->lasting, freshet_output_name(newest->pipeline, i));
+        list = name == NULL
+                   ? NULL
+                   : arena_format(newest->lasting, "%s%s%s", list, i == 0 ? "" : ", ", name);
     }
-    text_append_char(into, '"');
+    return list;
 }
 
-static void append_names(text_buffer *into, const freshet_pipeline *pipeline, uint32_t n)
+static bool make_queries(newest *newest, const char *feature_set, uint32_t n_keys)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        text_append_c(into, i == 0 ? "" : ", ");
-        append_name(into, freshet_output_name(pipeline, i));
-    }
-}
-
-static uint32_t count_keys(const freshet_pipeline *pipeline)
-{
-    uint32_t n = 0;
-    while (freshet_output_name(pipeline, n) != NULL &&
-           strcmp(freshet_output_name(pipeline, n), "timestamp") != 0)
-        n++;
-    return n;
-}
-
-static void append_order(text_buffer *into, const freshet_pipeline *pipeline)
-{
-    text_append_c(into, " order by \"timestamp\" desc, ");
-    append_names(into, pipeline, count_keys(pipeline));
-    text_format(into, " limit %u", NEWEST_ROWS_MAX);
-}
-
-static char *make_whole_query(const newest *newest, const char *feature_set)
-{
-    text_buffer sql;
-    text_init(&sql, TEXT_LIMIT_DEFAULT);
-    text_append_c(&sql, "select ");
-    append_names(&sql, newest->pipeline, newest->table.n_columns);
-    text_format(&sql, " from \"online_feature_store__%s_latest\"", feature_set);
-    append_order(&sql, newest->pipeline);
-    char *kept = sql.failed ? NULL : arena_text(newest->lasting, sql.bytes);
-    text_release(&sql);
-    return kept;
-}
-
-/* Everything before the beginning of the span, and everything behind it, with a NUL byte between. */
-static char *make_span_query(const newest *newest, const char *feature_set)
-{
-    text_buffer sql;
-    text_init(&sql, TEXT_LIMIT_DEFAULT);
-    text_append_c(&sql, "select ");
-    append_names(&sql, newest->pipeline, newest->table.n_columns);
-    text_format(&sql,
-                ", \"" MATCHED "\" from (select *, count(*) over () as \"" MATCHED
-                "\" from \"online_feature_store__%s\" where \"timestamp\" >= make_timestamp(",
-                feature_set);
-    text_append_char(&sql, '\0');
-    text_append_c(&sql, ") qualify row_number() over (partition by ");
-    append_names(&sql, newest->pipeline, count_keys(newest->pipeline));
-    text_append_c(&sql, " order by \"timestamp\" desc) = 1)");
-    append_order(&sql, newest->pipeline);
-    char *kept = sql.failed ? NULL : arena_copy(newest->lasting, sql.bytes, sql.length);
-    text_release(&sql);
-    return kept;
+    arena *arena = newest->lasting;
+    const char *columns = list_names(newest, newest->table.n_columns);
+    const char *keys = list_names(newest, n_keys);
+    const char *order = keys == NULL
+                            ? NULL
+                            : arena_format(arena, " order by \"timestamp\" desc, %s limit %u", keys,
+                                           NEWEST_ROWS_MAX);
+    if (columns == NULL || order == NULL)
+        return false;
+    newest->whole_query = arena_format(
+        arena, "select %s from \"online_feature_store__%s_latest\"%s", columns, feature_set, order);
+    newest->span_head =
+        arena_format(arena,
+                     "select %s, \"" MATCHED "\" from (select *, count(*) over () as \"" MATCHED
+                     "\" from \"online_feature_store__%s\" where \"timestamp\" >= make_timestamp(",
+                     columns, feature_set);
+    newest->span_tail = arena_format(
+        arena, ") qualify row_number() over (partition by %s order by \"timestamp\" desc) = 1)%s",
+        keys, order);
+    return newest->whole_query != NULL && newest->span_head != NULL && newest->span_tail != NULL;
 }
 
 /* ---- asking ---- */
@@ -180,8 +148,7 @@ static bool ask_span(newest *newest, const counts *now, uint32_t wanted)
                           : now->newest_event_us - newest->span_us;
     text_buffer sql;
     text_init(&sql, TEXT_LIMIT_DEFAULT);
-    text_format(&sql, "%s%" PRId64 "%s", newest->span_query, from_us,
-                newest->span_query + strlen(newest->span_query) + 1);
+    text_format(&sql, "%s%" PRId64 "%s", newest->span_head, from_us, newest->span_tail);
     if (!sql.failed && query(newest, sql.bytes, &table, &matched)) {
         newest->span_us = newest_next_span(newest->span_us, table.n_rows, wanted, matched,
                                            now->table_rows, &good);
@@ -202,11 +169,6 @@ bool newest_ask(newest *newest, const counts *now, uint32_t wanted)
 const view_table *newest_table(const newest *newest)
 {
     return &newest->table;
-}
-
-uint32_t newest_left_out(const newest *newest)
-{
-    return newest->n_left_out;
 }
 
 /* ---- opening and closing ---- */
@@ -230,23 +192,25 @@ static bool newest_prepare(newest *newest, const char *feature_set)
     while (freshet_output_name(pipeline, n) != NULL)
         n++;
     uint32_t n_columns = n < NEWEST_COLUMNS_MAX ? n : NEWEST_COLUMNS_MAX;
-    newest->n_left_out = n - n_columns;
     const char **names = arena_zero(newest->lasting, n_columns, sizeof *names);
     bool *numeric = arena_zero(newest->lasting, n_columns, sizeof *numeric);
     bool *whole = arena_zero(newest->lasting, n_columns, sizeof *whole);
     if (names == NULL || numeric == NULL || whole == NULL)
         return false;
-    uint32_t n_keys = count_keys(pipeline);
+    uint32_t n_keys = 0;
+    while (n_keys < n && strcmp(freshet_output_name(pipeline, n_keys), "timestamp") != 0)
+        n_keys++;
     for (uint32_t i = 0; i < n_columns; i++) {
         names[i] = freshet_output_name(pipeline, i);
         numeric[i] = newest_is_one_of(freshet_output_type(pipeline, i), numbers);
         whole[i] = i < n_keys || !newest_is_one_of(freshet_output_type(pipeline, i), texts);
     }
-    newest->table =
-        (view_table){.n_columns = n_columns, .names = names, .numeric = numeric, .whole = whole};
-    newest->whole_query = make_whole_query(newest, feature_set);
-    newest->span_query = make_span_query(newest, feature_set);
-    return newest->whole_query != NULL && newest->span_query != NULL;
+    newest->table = (view_table){.n_columns = n_columns,
+                                 .n_left_out = n - n_columns,
+                                 .names = names,
+                                 .numeric = numeric,
+                                 .whole = whole};
+    return make_queries(newest, feature_set, n_keys);
 }
 
 void newest_close(newest *newest)

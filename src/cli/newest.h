@@ -35,8 +35,6 @@ freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, in
 bool newest_ask(newest *newest, const counts *now, uint32_t wanted);
 /* The rows of the last good answer; live until the next newest_ask. */
 const view_table *newest_table(const newest *newest);
-/* Columns that are not in it, beyond NEWEST_COLUMNS_MAX. */
-uint32_t newest_left_out(const newest *newest);
 void newest_close(newest *newest);
 
 /* The span for the next query, after one of `span_us` that held `matched` of the table's rows, with

@@ -1,11 +1,10 @@
-/* progress.c - see progress.h. Plain lines come from a thread that wakes every few seconds and
- * speaks only when something has changed. */
+/* progress.c - see progress.h. A thread draws the live view a few times a second, or wakes every few
+ * seconds and speaks where something has changed. */
 #include "cli/progress.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -18,7 +17,8 @@
 struct progress {
     freshet_pipeline *pipeline;
     const char *name;
-    live_view *view;
+    live_view *view; /* or plain lines: */
+    counts before;   /* of the last line */
     pthread_t thread;
     bool has_thread;
     pthread_mutex_t lock;
@@ -73,72 +73,41 @@ static void append_time(text_buffer *into, int64_t time_us)
     text_release(&time);
 }
 
-static void append_dead(text_buffer *into, int64_t dead)
+/* What both forms tell, with `between` (of so many bytes) between two. */
+static void append_pieces(const counts *counts, double per_second, const char *read,
+                          const char *between, size_t length, text_buffer *into)
 {
-    text_append_count(into, dead);
-    text_append_c(into, dead == 1 ? " dead letter" : " dead letters");
-}
-
-static void append_rows(text_buffer *into, int64_t rows, const char *what)
-{
-    text_append_count(into, rows);
-    text_format(into, "%s%s", rows == 1 ? " row" : " rows", what);
-}
-
-void progress_line(const counts *counts, double per_second, text_buffer *into)
-{
-    append_rows(into, counts->read, " read, ");
+    text_append_count_of(into, counts->read, "row");
+    text_append_c(into, read);
+    text_append(into, between, length);
     text_append_count(into, (int64_t)per_second);
     text_append_c(into, " rows/s");
-    if (counts->newest_event_us != INT64_MIN) {
-        text_append_c(into, ", newest event ");
-        append_time(into, counts->newest_event_us);
-    }
-    if (counts->lag_bytes >= 0) {
-        text_append_c(into, ", lag ");
-        text_append_bytes(into, counts->lag_bytes);
-    }
-    text_append_c(into, ", ");
-    append_dead(into, counts->dead);
-}
-
-void progress_parts(const counts *counts, double per_second, text_buffer *into)
-{
-    append_rows(into, counts->read, "");
-    text_append_char(into, '\0');
-    text_append_count(into, (int64_t)per_second);
-    text_append_c(into, " rows/s");
-    text_append_char(into, '\0');
+    text_append(into, between, length);
     if (counts->newest_event_us != INT64_MIN) {
         text_append_c(into, "newest event ");
         append_time(into, counts->newest_event_us);
-        text_append_char(into, '\0');
+        text_append(into, between, length);
     }
     if (counts->lag_bytes >= 0) {
         text_append_c(into, "lag ");
         text_append_bytes(into, counts->lag_bytes);
-        text_append_char(into, '\0');
+        text_append(into, between, length);
     }
-    append_dead(into, counts->dead);
-    text_append_char(into, '\0');
-    text_append_c(into, counts->table_trimmed > 0 ? "table full at " : "table ");
-    append_rows(into, counts->table_rows, "");
-    text_append_char(into, '\0');
+    text_append_count_of(into, counts->dead, "dead letter");
 }
 
-/* Waits until the time or until the end is asked for; true at the end. */
-static bool wait_for_end(progress *progress, int64_t for_us)
+void progress_line(const counts *counts, double per_second, text_buffer *into)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += for_us / 1000000;
-    pthread_mutex_lock(&progress->lock);
-    int waited = 0;
-    while (!progress->stop && waited == 0)
-        waited = pthread_cond_timedwait(&progress->wake, &progress->lock, &until);
-    bool stop = progress->stop;
-    pthread_mutex_unlock(&progress->lock);
-    return stop;
+    append_pieces(counts, per_second, " read", ", ", 2, into);
+}
+
+void progress_parts(const counts *counts, double per_second, text_buffer *into)
+{
+    append_pieces(counts, per_second, "", "\0", 1, into);
+    text_append_char(into, '\0');
+    text_append_c(into, counts->table_trimmed > 0 ? "table full at " : "table ");
+    text_append_count_of(into, counts->table_rows, "row");
+    text_append_char(into, '\0');
 }
 
 static void say_line(const progress *progress, const counts *counts, double per_second)
@@ -151,34 +120,58 @@ static void say_line(const progress *progress, const counts *counts, double per_
     text_release(&line);
 }
 
-static void *plain_thread(void *context)
+/* Waits until the time is over, or the end is asked for: true. */
+static bool wait_for_end(progress *progress, int64_t for_us)
+{
+    const struct timespec until = thread_time_after(for_us);
+    int waited = 0;
+    pthread_mutex_lock(&progress->lock);
+    while (!progress->stop && waited == 0)
+        waited = pthread_cond_timedwait(&progress->wake, &progress->lock, &until);
+    bool stop = progress->stop;
+    pthread_mutex_unlock(&progress->lock);
+    return stop;
+}
+
+/* A line where anything has changed since the last one. */
+static void tell_plainly(progress *progress)
+{
+    const counts before = progress->before;
+    counts now;
+    counts_take(progress->pipeline, &now);
+    if (now.read == before.read && now.written == before.written && now.dead == before.dead)
+        return;
+    rate rate = {.n = 0};
+    rate_add(&rate, before.at_us, before.read);
+    rate_add(&rate, now.at_us, now.read);
+    say_line(progress, &now, rate_per_second(&rate));
+    progress->before = now;
+}
+
+static void *progress_thread(void *context)
 {
     progress *progress = context;
-    /* The run may have begun before this thread has: nothing has been said of its first rows. */
-    counts before;
-    counts_take(progress->pipeline, &before);
-    before.read = before.written = before.dead = 0;
-    while (!wait_for_end(progress, PROGRESS_INTERVAL_US)) {
-        counts now;
-        counts_take(progress->pipeline, &now);
-        if (now.read == before.read && now.written == before.written && now.dead == before.dead)
-            continue;
-        rate rate = {.n = 0};
-        rate_add(&rate, before.at_us, before.read);
-        rate_add(&rate, now.at_us, now.read);
-        say_line(progress, &now, rate_per_second(&rate));
-        before = now;
+    const bool live = progress->view != NULL;
+    const int64_t interval_us = live ? PROGRESS_FRAME_US : PROGRESS_LINE_US;
+    if (live)
+        live_view_refresh(progress->view);
+    while (!wait_for_end(progress, interval_us)) {
+        if (live)
+            live_view_refresh(progress->view);
+        else
+            tell_plainly(progress);
     }
     return NULL;
 }
 
-static freshet_code start_plain(progress *progress, freshet_error *err)
+static freshet_code start_thread(progress *progress, progress_mode mode, freshet_error *err)
 {
-    if (!thread_start(&progress->thread, plain_thread, progress))
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "cannot start the thread that reports progress; try --progress none");
-    progress->has_thread = true;
-    return FRESHET_OK;
+    progress->has_thread = thread_start(&progress->thread, progress_thread, progress);
+    if (progress->has_thread)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL, "cannot start the thread %s",
+                     mode == PROGRESS_LIVE ? "of the live view; try --progress plain"
+                                           : "that reports progress; try --progress none");
 }
 
 freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, const char *name,
@@ -189,17 +182,14 @@ freshet_code progress_start(freshet_pipeline *pipeline, progress_mode mode, cons
         return error_memory(err, "starting to report progress");
     progress->pipeline = pipeline;
     progress->name = name;
+    progress->before.at_us = os.monotonic_us();
     pthread_mutex_init(&progress->lock, NULL);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&progress->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition(&progress->wake);
     freshet_code code = FRESHET_OK;
     if (mode == PROGRESS_LIVE)
-        code = live_view_start(pipeline, feature_set, &progress->view, err);
-    else if (mode == PROGRESS_PLAIN)
-        code = start_plain(progress, err);
+        code = live_view_open(pipeline, feature_set, &progress->view, err);
+    if (code == FRESHET_OK && mode != PROGRESS_NONE)
+        code = start_thread(progress, mode, err);
     if (code != FRESHET_OK) {
         progress_stop(progress, false);
         return code;
@@ -219,7 +209,7 @@ void progress_stop(progress *progress, bool keep_view)
         pthread_mutex_unlock(&progress->lock);
         pthread_join(progress->thread, NULL);
     }
-    live_view_stop(progress->view, keep_view);
+    live_view_close(progress->view, keep_view);
     pthread_cond_destroy(&progress->wake);
     pthread_mutex_destroy(&progress->lock);
     free(progress);

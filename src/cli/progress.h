@@ -9,7 +9,8 @@
 
 #include "base/text.h"
 
-#define PROGRESS_INTERVAL_US 3000000 /* between plain lines */
+#define PROGRESS_LINE_US 3000000 /* between plain lines */
+#define PROGRESS_FRAME_US 250000 /* between frames of the live view */
 #define RATE_SAMPLES 12u
 
 typedef enum progress_mode { PROGRESS_LIVE, PROGRESS_PLAIN, PROGRESS_NONE } progress_mode;

@@ -107,8 +107,7 @@ static progress_mode choose_progress(run *run)
 
 static void append_dead_letters(const run *run, int64_t dead, text_buffer *into)
 {
-    text_append_count(into, dead);
-    text_append_c(into, dead == 1 ? " dead letter" : " dead letters");
+    text_append_count_of(into, dead, "dead letter");
     if (dead == 0)
         return;
     const declaration *declaration = declaration_of(run->declaration);
@@ -137,8 +136,8 @@ static void say_summary(const run *run)
     double seconds = (double)(counts.at_us - run->start_us) / 1e6;
     text_buffer line;
     text_init(&line, 8192);
-    text_append_count(&line, counts.read);
-    text_append_c(&line, counts.read == 1 ? " row read, " : " rows read, ");
+    text_append_count_of(&line, counts.read, "row");
+    text_append_c(&line, " read, ");
     text_append_count(&line, counts.written);
     text_append_c(&line, " written, ");
     append_left_out(counts.repeated, "repeated", &line);

@@ -213,16 +213,6 @@ static void watch(query_pool *pool)
     }
 }
 
-static struct timespec time_after(int64_t after_us)
-{
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    int64_t ns = at.tv_nsec + after_us * 1000;
-    at.tv_sec += ns / 1000000000;
-    at.tv_nsec = ns % 1000000000;
-    return at;
-}
-
 static void *watchdog_main(void *context)
 {
     query_pool *pool = context;
@@ -232,7 +222,7 @@ static void *watchdog_main(void *context)
             pthread_cond_wait(&pool->wake, &pool->lock);
             continue;
         }
-        struct timespec at = time_after(WATCH_US);
+        struct timespec at = thread_time_after(WATCH_US);
         pthread_cond_timedwait(&pool->wake, &pool->lock, &at);
         watch(pool);
     }
@@ -261,13 +251,9 @@ freshet_code query_pool_open(sql_engine *engine, int64_t memory, query_pool **ou
     pool->engine = engine;
     pool->memory = memory;
     pool->statm = os.open("/proc/self/statm", O_RDONLY, 0);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->wake, &monotonic);
-    pthread_cond_init(&pool->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    thread_condition(&pool->wake);
+    thread_condition(&pool->changed);
     if (!thread_start(&pool->watchdog, watchdog_main, pool)) {
         free_pool(pool);
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
@@ -291,7 +277,7 @@ void query_pool_close(query_pool *pool)
 
 void query_pool_make_room(query_pool *pool)
 {
-    struct timespec until = time_after(MAKE_ROOM_US);
+    struct timespec until = thread_time_after(MAKE_ROOM_US);
     pthread_mutex_lock(&pool->lock);
     for (pooled_result *result = pool->running; result != NULL; result = result->next)
         mark(pool, result, ENDED_BY_MEMORY);
