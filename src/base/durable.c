@@ -27,6 +27,20 @@ bool durable_write(int fd, const char *bytes, size_t length)
     return true;
 }
 
+ssize_t durable_read(int fd, void *into, size_t length, off_t at)
+{
+    size_t done = 0;
+    while (done < length) {
+        ssize_t n = os.pread(fd, (char *)into + done, length - done, at + (off_t)done);
+        if (n == 0)
+            break;
+        if (n < 0 && errno != EINTR)
+            return -1;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return (ssize_t)done;
+}
+
 bool durable_cut(int fd, off_t length)
 {
     int done;
@@ -42,9 +56,7 @@ static off_t durable_lines(int fd, off_t size)
     char piece[TAIL_PIECE];
     while (size > 0) {
         off_t start = size > TAIL_PIECE ? size - TAIL_PIECE : 0;
-        ssize_t n = os.pread(fd, piece, (size_t)(size - start), start);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = durable_read(fd, piece, (size_t)(size - start), start);
         if (n <= 0)
             return -1;
         while (n > 0 && piece[n - 1] != '\n')
@@ -63,7 +75,7 @@ off_t durable_mend(int fd, off_t size, const char *start)
     const off_t whole = durable_lines(fd, size);
     if (whole < 0 || whole == size)
         return whole;
-    const ssize_t n = os.pread(fd, found, length, whole);
+    const ssize_t n = durable_read(fd, found, length, whole);
     if (n > 0 && memcmp(found, start, (size_t)n) == 0)
         return durable_cut(fd, whole) ? whole : -1;
     return n > 0 && durable_write(fd, "\n", 1) ? size + 1 : -1;

@@ -13,6 +13,9 @@
 /* All the bytes; false where not all could be written. */
 bool durable_write(int fd, const char *bytes, size_t length);
 
+/* As many bytes from there on as the file has, `length` at most; -1: it failed. */
+ssize_t durable_read(int fd, void *into, size_t length, off_t at);
+
 bool durable_cut(int fd, off_t length);
 
 /* Of a file of `size` bytes that was opened to append: takes away a half line at its end which begins with `start`, as a

@@ -35,14 +35,4 @@ void online_stores_close(stores *stores);
 freshet_code online_store_connect(stores *stores, store *store, freshet_error *err);
 void online_store_close(stores *stores, store *store);
 
-/* For a store that lacks something, behind what it lacks has been printed. */
-typedef freshet_code online_store_fn(stores *stores, const store *store,
-                                     const table_changes *changes, const void *context,
-                                     freshet_error *err);
-
-/* A whole verb: asks each store of the declaration for what differs, prints it, and calls `fn` (NULL: nothing) where
- * anything does. */
-freshet_code online_stores_compare(const char *file, uint32_t replicas, bool detailed_exitcode,
-                                   online_store_fn *fn, const void *context, freshet_error *err);
-
 #endif

@@ -1,4 +1,6 @@
-/* verb_apply.c - freshet apply FILE: makes the online store's table fit. */
+/* verb_apply.c - freshet plan and freshet apply FILE: what the online store's table lacks, as CQL, and
+ * the same done.
+ */
 #include <stddef.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +24,14 @@ static const argument apply_options[] = {
      .doc = "make the keyspace, with so many copies of each row, if it is not there"},
     {ARGUMENT("detailed-exitcode", FLAG, apply_arguments, detailed_exitcode),
      .doc = "exit with 3 where something was changed"},
+    {.name = NULL},
+};
+
+static const argument plan_options[] = {
+    {ARGUMENT("replicas", COUNT, apply_arguments, replicas), .value = "N",
+     .doc = "copies of each row, for a keyspace that is not there yet"},
+    {ARGUMENT("detailed-exitcode", FLAG, apply_arguments, detailed_exitcode),
+     .doc = "exit with 3 where something differs"},
     {.name = NULL},
 };
 
@@ -85,10 +95,29 @@ static freshet_code execute_all(stores *stores, const store *store, const table_
     return code;
 }
 
-static freshet_code apply_to(stores *stores, const store *store, const table_changes *changes,
-                             const void *context, freshet_error *err)
+static void print_changes(const store *store, const table_changes *changes)
 {
-    const apply_arguments *given = context;
+    const cassandra_table *table = &store->table;
+    const bool drops = changes->n > 0 && changes->items[0].drops;
+    if (changes->n == 0) {
+        output_format("-- %s.%s fits the declaration: %u columns\n", table->keyspace, table->name,
+                      table->n_columns);
+    } else {
+        output_format("-- %s.%s: %u change%s\n", table->keyspace, table->name, changes->n,
+                      changes->n == 1 ? "" : "s");
+        for (uint32_t i = 0; i < changes->n; i++)
+            output_format("-- %s%s\n%s", changes->items[i].said,
+                          changes->items[i].drops ? " (all that the table has is lost)" : "",
+                          changes->items[i].cql);
+    }
+    for (uint32_t i = 0; i < changes->n_foreign; i++)
+        output_format("-- the column \"%s\" is not the declaration's, and %s\n",
+                      changes->foreign[i], drops ? "is lost with the table" : "stays as it is");
+}
+
+static freshet_code apply_to(const apply_arguments *given, stores *stores, const store *store,
+                             const table_changes *changes, freshet_error *err)
+{
     freshet_code code = may_apply(given, changes, err);
     if (code == FRESHET_OK)
         code = apply_ask(given, err);
@@ -99,12 +128,62 @@ static freshet_code apply_to(stores *stores, const store *store, const table_cha
     return code;
 }
 
+static freshet_code look_at(const apply_arguments *given, bool applies, stores *stores,
+                            store *store, uint32_t *n_changes, freshet_error *err)
+{
+    table_changes changes = {0};
+    freshet_code code = online_store_connect(stores, store, err);
+    if (code == FRESHET_OK)
+        code = cassandra_table_compare(stores->api, store->session, stores->arena, &store->table,
+                                       given->replicas, &changes, err);
+    if (code != FRESHET_OK)
+        return code;
+    print_changes(store, &changes);
+    if (changes.n > 0 && applies)
+        code = apply_to(given, stores, store, &changes, err);
+    *n_changes += code == FRESHET_OK ? changes.n : 0;
+    return code;
+}
+
+static freshet_code compare(const apply_arguments *given, bool applies, freshet_error *err)
+{
+    uint32_t n_changes = 0;
+    stores stores;
+    freshet_code code = online_stores_open(&stores, given->file, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
+        code = look_at(given, applies, &stores, &stores.items[i], &n_changes, err);
+        online_store_close(&stores, &stores.items[i]);
+    }
+    online_stores_close(&stores);
+    if (given->detailed_exitcode && n_changes > 0)
+        exit_with(EXIT_CHANGES);
+    return code;
+}
+
+static freshet_code plan_run(const void *arguments, freshet_error *err)
+{
+    return compare(arguments, false, err);
+}
+
 static freshet_code apply_run(const void *arguments, freshet_error *err)
 {
-    const apply_arguments *given = arguments;
-    return online_stores_compare(given->file, given->replicas, given->detailed_exitcode, apply_to,
-                                 given, err);
+    return compare(arguments, true, err);
 }
+
+const verb verb_plan = {
+    .name = "plan",
+    .operand = "FILE",
+    .summary = "show what the online store's table lacks",
+    .doc = "Compares the declaration with the table in Cassandra that it writes to, and prints the "
+           "CQL\n"
+           "that makes the table fit, with a comment for each difference. Changes nothing.",
+    .examples = "    freshet plan flights.yaml\n"
+                "    freshet plan flights.yaml --detailed-exitcode || freshet apply flights.yaml "
+                "--yes\n",
+    .arguments = plan_options,
+    .size = sizeof(apply_arguments),
+    .run = plan_run,
+};
 
 const verb verb_apply = {
     .name = "apply",

@@ -28,11 +28,11 @@
 #define LINE_START "{\"at\":\""
 
 struct dead_letters {
-    char *path;
     text_buffer lines;
     off_t cut_to;         /* a length that the file must be cut back to; -1: none */
     struct stat cut_file; /* ... which file that was */
     bool unsynced;        /* something was added since the last keep */
+    char path[];
 };
 
 /* ---- opening ------------------------------------------------------------------------------- */
@@ -64,14 +64,11 @@ freshet_code dead_letters_open(const char *path, dead_letters **out, freshet_err
     freshet_code code = dead_letters_check(path, err);
     if (code != FRESHET_OK)
         return code;
-    dead_letters *letters = calloc(1, sizeof *letters);
-    char *copy = strdup(path);
-    if (letters == NULL || copy == NULL) {
-        free(letters);
-        free(copy);
+    const size_t size = strlen(path) + 1;
+    dead_letters *letters = calloc(1, sizeof *letters + size);
+    if (letters == NULL)
         return error_memory(err, "opening the dead letters");
-    }
-    letters->path = copy;
+    memcpy(letters->path, path, size);
     letters->cut_to = -1;
     text_init(&letters->lines, TEXT_LIMIT_DEFAULT);
     *out = letters;
@@ -83,7 +80,6 @@ void dead_letters_close(dead_letters *letters)
     if (letters == NULL)
         return;
     text_release(&letters->lines);
-    free(letters->path);
     free(letters);
 }
 
@@ -314,23 +310,6 @@ static bool all_lines_of(const char *text, size_t length, const char *pipeline)
     return all;
 }
 
-/* Reads what lies behind `from`; *text belongs to the caller. */
-static bool read_tail(int file, off_t from, off_t size, char **text)
-{
-    size_t length = (size_t)(size - from);
-    size_t done = 0;
-    *text = malloc(length);
-    while (*text != NULL && done < length) {
-        ssize_t n = os.pread(file, *text + done, length - done, from + (off_t)done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return *text != NULL;
-}
-
 freshet_code dead_letters_cut(dead_letters *letters, const char *pipeline,
                               const dead_letters_mark *mark, bool *cut, freshet_error *err)
 {
@@ -346,9 +325,10 @@ freshet_code dead_letters_cut(dead_letters *letters, const char *pipeline,
     char *text = NULL;
     freshet_code code = open_file(letters, &file, &now, err);
     if (code == FRESHET_OK && now.st_size > mark->length) {
-        *cut = now.st_size - mark->length <= DEAD_LETTERS_CUT_MAX &&
-               read_tail(file, mark->length, now.st_size, &text) &&
-               all_lines_of(text, (size_t)(now.st_size - mark->length), pipeline);
+        const off_t length = now.st_size - mark->length;
+        text = length <= DEAD_LETTERS_CUT_MAX ? malloc((size_t)length) : NULL;
+        *cut = text != NULL && durable_read(file, text, (size_t)length, mark->length) == length &&
+               all_lines_of(text, (size_t)length, pipeline);
         if (*cut && !durable_cut(file, mark->length))
             code = letters_failed(letters, "cannot take back letters from", err);
     }

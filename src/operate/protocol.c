@@ -1,6 +1,7 @@
 /* protocol.c - frames, and where the sockets are: see protocol.h. */
 #include "operate/protocol.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,27 +18,28 @@
 
 void put_u32(char *into, uint32_t value)
 {
-    for (int i = 0; i < 4; i++)
-        into[i] = (char)(value >> 8 * i & 0xFF);
+    value = htole32(value);
+    memcpy(into, &value, sizeof value);
 }
 
 uint32_t get_u32(const char *from)
 {
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++)
-        value |= (uint32_t)(unsigned char)from[i] << 8 * i;
-    return value;
+    uint32_t value;
+    memcpy(&value, from, sizeof value);
+    return le32toh(value);
 }
 
 void put_i64(char *into, int64_t value)
 {
-    put_u32(into, (uint32_t)((uint64_t)value & UINT32_MAX));
-    put_u32(into + 4, (uint32_t)((uint64_t)value >> 32));
+    const uint64_t bytes = htole64((uint64_t)value);
+    memcpy(into, &bytes, sizeof bytes);
 }
 
 int64_t get_i64(const char *from)
 {
-    return (int64_t)((uint64_t)get_u32(from + 4) << 32 | get_u32(from));
+    uint64_t value;
+    memcpy(&value, from, sizeof value);
+    return (int64_t)le64toh(value);
 }
 
 /* ---- frames -------------------------------------------------------------------------------- */

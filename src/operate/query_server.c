@@ -119,7 +119,7 @@ static freshet_code answer_query(connection *connection, freshet_error *err)
     const query_backend *backend = &connection->server->backend;
     freshet_result *result = NULL;
     freshet_code code =
-        backend->query(backend->context, request->bytes + QUERY_HEADER, &options, &result, err);
+        backend->query(backend->pipeline, request->bytes + QUERY_HEADER, &options, &result, err);
     if (code != FRESHET_OK)
         return code;
     freshet_format format = (freshet_format)(unsigned char)request->bytes[0];
@@ -131,7 +131,7 @@ static freshet_code answer_query(connection *connection, freshet_error *err)
 static void append_counter(text_buffer *status, const query_server *server, const char *name,
                            freshet_count which, int64_t none)
 {
-    int64_t value = server->backend.counter(server->backend.context, which);
+    int64_t value = server->backend.counter(server->backend.pipeline, which);
     text_format(status, ",\"%s\":", name);
     if (value == none)
         text_append_c(status, "null");
@@ -171,7 +171,7 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
                 (double)(os.monotonic_us() - server->started_us) / 1e6);
     freshet_error why = {0};
     const bool ready =
-        server->backend.ready == NULL || server->backend.ready(server->backend.context, &why);
+        server->backend.ready == NULL || server->backend.ready(server->backend.pipeline, &why);
     text_format(&status, ",\"ready\":%s", ready ? "true" : "false");
     if (!ready) {
         text_append_c(&status, ",\"trouble\":");
@@ -436,6 +436,13 @@ freshet_code query_server_start_for(const query_backend *backend, const char *na
     else
         free_server(server);
     return code;
+}
+
+freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, query_server **out,
+                                freshet_error *err)
+{
+    const query_backend backend = {pipeline, freshet_query, freshet_counter, freshet_ready};
+    return query_server_start_for(&backend, name, out, err);
 }
 
 void query_server_stop(query_server *server)

@@ -20,13 +20,15 @@ typedef struct query_server query_server;
 freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, query_server **out,
                                 freshet_error *err);
 
-/* The same for anything that can be asked, from any thread, as a pipeline can. */
+/* The same for anything that stands in for a pipeline: freshet_query() and its like, which any thread may
+ * call, or others of their kind. */
 typedef struct query_backend {
-    void *context;
-    freshet_code (*query)(void *context, const char *sql, const freshet_query_options *options,
-                          freshet_result **out, freshet_error *err);
-    int64_t (*counter)(void *context, freshet_count which);
-    bool (*ready)(void *context, freshet_error *why); /* freshet_ready(); NULL: always */
+    freshet_pipeline *pipeline;
+    freshet_code (*query)(freshet_pipeline *pipeline, const char *sql,
+                          const freshet_query_options *options, freshet_result **out,
+                          freshet_error *err);
+    int64_t (*counter)(const freshet_pipeline *pipeline, freshet_count which);
+    bool (*ready)(const freshet_pipeline *pipeline, freshet_error *why); /* NULL: always */
 } query_backend;
 
 freshet_code query_server_start_for(const query_backend *backend, const char *name,

@@ -84,11 +84,11 @@ static freshet_code wait_until_cancelled(backend_state *state, const freshet_que
     return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL, "the query was cancelled");
 }
 
-static freshet_code backend_query(void *context, const char *sql,
+static freshet_code backend_query(freshet_pipeline *pipeline, const char *sql,
                                   const freshet_query_options *options, freshet_result **out,
                                   freshet_error *err)
 {
-    backend_state *state = context;
+    backend_state *state = (void *)pipeline;
     if (strcmp(sql, "fail") == 0)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, "here", "this query fails after %lld us",
                          (long long)options->timeout_us);
@@ -106,9 +106,9 @@ static freshet_code backend_query(void *context, const char *sql,
     return FRESHET_OK;
 }
 
-static int64_t backend_counter(void *context, freshet_count which)
+static int64_t backend_counter(const freshet_pipeline *pipeline, freshet_count which)
 {
-    (void)context;
+    (void)pipeline;
     if (which == FRESHET_NEWEST_EVENT_US)
         return 1357016400000000;
     return which == FRESHET_LAG_BYTES ? -1 : (int64_t)which * 100;
@@ -116,7 +116,7 @@ static int64_t backend_counter(void *context, freshet_count which)
 
 static query_server *server_start(backend_state *state, const char *name)
 {
-    query_backend backend = {state, backend_query, backend_counter, NULL};
+    query_backend backend = {(void *)state, backend_query, backend_counter, NULL};
     query_server *server = NULL;
     freshet_error err = {0};
     if (query_server_start_for(&backend, name, &server, &err) != FRESHET_OK)

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "writers/debug/query_result.h"
 
 #define PRINT_PIECE ((size_t)64 << 10) /* bytes given to the receiver at once, about */
@@ -86,17 +87,9 @@ static int64_t int64_of_double(double value)
     return value < -0x1p63 ? INT64_MIN : (int64_t)value;
 }
 
-static int128 power_of_ten(unsigned exponent)
-{
-    int128 power = 1;
-    while (exponent-- > 0)
-        power *= 10;
-    return power;
-}
-
 static int64_t int64_of_decimal(int128 value, unsigned scale)
 {
-    int128 whole = value / power_of_ten(scale);
+    int128 whole = value / number_power_of_ten(scale);
     if (whole > INT64_MAX)
         return INT64_MAX;
     return whole < INT64_MIN ? INT64_MIN : (int64_t)whole;
@@ -132,8 +125,7 @@ double freshet_result_double(const freshet_result *result, uint32_t column)
     case TYPE_FLOAT: return (double)((const float *)cells->data)[row];
     case TYPE_DOUBLE: return ((const double *)cells->data)[row];
     case TYPE_DECIMAL:
-        return (double)((long double)((const int128 *)cells->data)[row] /
-                        (long double)power_of_ten(cells->type->scale));
+        return number_double_of_decimal(((const int128 *)cells->data)[row], cells->type->scale);
     default: return (double)freshet_result_int64(result, column);
     }
 }
@@ -381,18 +373,12 @@ static freshet_code append_table_cell(printer *printer, uint32_t index, text_buf
 
 static void append_padded(printer *printer, uint32_t index, const char *text, bool right)
 {
-    text_buffer *out = &printer->out;
-    uint32_t n_fields = printer->result->schema->n_fields;
-    uint32_t width = text_width(text);
-    uint32_t pad = width < printer->widths[index] ? printer->widths[index] - width : 0;
-    text_append_c(out, index == 0 ? " " : " | ");
-    for (uint32_t i = 0; right && i < pad; i++)
-        text_append_char(out, ' ');
-    text_append_c(out, text);
-    for (uint32_t i = 0; !right && index + 1 < n_fields && i < pad; i++)
-        text_append_char(out, ' ');
-    if (index + 1 == n_fields)
-        text_append_char(out, '\n');
+    const bool is_last = index + 1 == printer->result->schema->n_fields;
+    const uint32_t width = text_width(text);
+    const int pad = width < printer->widths[index] ? (int)(printer->widths[index] - width) : 0;
+    text_format(&printer->out, "%s%*s", index == 0 ? " " : " | ", right ? pad : 0, "");
+    text_append_c(&printer->out, text);
+    text_format(&printer->out, "%*s%s", right || is_last ? 0 : pad, "", is_last ? "\n" : "");
 }
 
 static freshet_code table_header(printer *printer, freshet_error *err)
@@ -418,11 +404,11 @@ static freshet_code table_header(printer *printer, freshet_error *err)
     return FRESHET_OK;
 }
 
-/* Puts out the header and the rows sampled so far. */
-static freshet_code table_begin(printer *printer, freshet_error *err)
+/* Puts out the rows sampled so far, behind the header. */
+static freshet_code table_send(printer *printer, freshet_error *err)
 {
     const schema *schema = printer->result->schema;
-    freshet_code code = table_header(printer, err);
+    freshet_code code = printer->headed ? FRESHET_OK : table_header(printer, err);
     const char *text = printer->sample.bytes;
     for (uint32_t row = 0; row < printer->n_sampled && code == FRESHET_OK; row++) {
         for (uint32_t i = 0; i < schema->n_fields; i++) {
@@ -431,11 +417,13 @@ static freshet_code table_begin(printer *printer, freshet_error *err)
         }
         code = send_when_full(printer, err);
     }
-    text_release(&printer->sample);
+    printer->n_sampled = 0;
+    text_reset(&printer->sample);
     return code;
 }
 
-static freshet_code table_sample(printer *printer, freshet_error *err)
+/* Before the header is out rows are gathered, for their widths. */
+static freshet_code table_row(printer *printer, freshet_error *err)
 {
     for (uint32_t i = 0; i < printer->result->schema->n_fields; i++) {
         size_t start = printer->sample.length;
@@ -444,29 +432,12 @@ static freshet_code table_sample(printer *printer, freshet_error *err)
             return code;
         if (!text_append_char(&printer->sample, '\0'))
             return error_memory(err, "printing a result");
-        uint32_t width = text_width(printer->sample.bytes + start);
+        uint32_t width = printer->headed ? 0 : text_width(printer->sample.bytes + start);
         printer->widths[i] = width > printer->widths[i] ? width : printer->widths[i];
     }
     printer->n_sampled++;
-    return printer->n_sampled < TABLE_SAMPLE_ROWS ? FRESHET_OK : table_begin(printer, err);
-}
-
-static freshet_code table_row(printer *printer, freshet_error *err)
-{
-    if (!printer->headed)
-        return table_sample(printer, err);
-    text_buffer *row = &printer->sample; /* re-used for one cell at a time */
-    for (uint32_t i = 0; i < printer->result->schema->n_fields; i++) {
-        text_reset(row);
-        freshet_code code = append_table_cell(printer, i, row, err);
-        if (code != FRESHET_OK)
-            return code;
-        if (row->failed)
-            return error_memory(err, "printing a result");
-        append_padded(printer, i, row->bytes == NULL ? "" : row->bytes,
-                      is_number(printer->result->schema->fields[i].type));
-    }
-    return send_when_full(printer, err);
+    return printer->headed || printer->n_sampled == TABLE_SAMPLE_ROWS ? table_send(printer, err)
+                                                                      : FRESHET_OK;
 }
 
 static freshet_code print_rows(printer *printer, freshet_format format, freshet_error *err)
@@ -485,7 +456,7 @@ static freshet_code print_rows(printer *printer, freshet_format format, freshet_
     if (code != FRESHET_END)
         return code;
     if (format == FRESHET_TABLE) {
-        code = printer->headed ? FRESHET_OK : table_begin(printer, err);
+        code = printer->headed ? FRESHET_OK : table_send(printer, err);
         if (code != FRESHET_OK)
             return code;
         text_format(&printer->out, "(%llu row%s)\n", (unsigned long long)printer->n_rows,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/durable.h"
 #include "base/error.h"
 #include "base/os.h"
 #include "keyed/key_slots.h"
@@ -144,18 +145,10 @@ static uint64_t hash_of_beginning(const unsigned char *bytes, size_t length)
 static bool fingerprint(int fd, uint32_t *length, uint64_t *hash)
 {
     unsigned char bytes[TRACK_FINGERPRINT_BYTES];
-    size_t n = 0;
+    const ssize_t n = durable_read(fd, bytes, *length, 0);
 
-    while (n < *length) {
-        ssize_t got = os.pread(fd, bytes + n, *length - n, (off_t)n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return false;
-        if (got == 0)
-            break;
-        n += (size_t)got;
-    }
+    if (n < 0)
+        return false;
     *length = (uint32_t)n;
     *hash = hash_of_beginning(bytes, n);
     return true;
