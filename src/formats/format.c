@@ -14,8 +14,8 @@ const char *const format_file_names[] = {"auto", FORMATS(FORMAT_NAME) NULL};
 const char *const format_message_names[] = {FORMATS_OF_RECORDS(FORMAT_NAME) NULL};
 static const format *const formats[] = {FORMATS(FORMAT_POINTER)};
 
-#define FORMAT_COUNT(NAME) +1
-enum { N_FORMATS = FORMATS(FORMAT_COUNT) };
+#define FORMAT_INDEX(NAME) INDEX_##NAME,
+enum { FORMATS(FORMAT_INDEX) N_FORMATS };
 
 const format *format_of_file(int choice)
 {
