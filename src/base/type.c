@@ -239,6 +239,12 @@ const char *type_name(arena *arena, const type *type)
     return copy;
 }
 
+bool type_is_number(const type *type)
+{
+    return type->kind == TYPE_INTEGER || type->kind == TYPE_BIGINT || type->kind == TYPE_FLOAT ||
+           type->kind == TYPE_DOUBLE || type->kind == TYPE_DECIMAL;
+}
+
 bool type_equal(const type *a, const type *b)
 {
     if (a == b)

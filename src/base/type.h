@@ -75,6 +75,9 @@ const char *type_name(arena *arena, const type *type);
 
 bool type_equal(const type *a, const type *b);
 
+/* integer, bigint, float, double, decimal */
+bool type_is_number(const type *type);
+
 /* Bytes of one cell in column.data; 0 for TYPE_STRUCT. */
 size_t type_cell_size(const type *type);
 

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/os.h"
+#include "pipeline/pipeline.h"
 #include "sql/sql.h"
 
 #define ASK_TIMEOUT_US 2000000
@@ -173,37 +174,22 @@ const view_table *newest_table(const newest *newest)
 
 /* ---- opening and closing ---- */
 
-static bool newest_is_one_of(const char *type, const char *const *types)
-{
-    for (; *types != NULL; types++) {
-        if (strncmp(type, *types, strlen(*types)) == 0)
-            return true;
-    }
-    return false;
-}
-
-static const char *const numbers[] = {"integer", "bigint", "float", "double", "decimal", NULL};
-static const char *const texts[] = {"string", "binary", "array", NULL};
-
 static bool newest_prepare(newest *newest, const char *feature_set)
 {
-    const freshet_pipeline *pipeline = newest->pipeline;
-    uint32_t n = 0;
-    while (freshet_output_name(pipeline, n) != NULL)
-        n++;
-    uint32_t n_columns = n < NEWEST_COLUMNS_MAX ? n : NEWEST_COLUMNS_MAX;
+    const schema *schema = feature_set_schema(newest->pipeline->features);
+    const uint32_t n_keys = feature_set_n_keys(newest->pipeline->features), n = schema->n_fields;
+    const uint32_t n_columns = n < NEWEST_COLUMNS_MAX ? n : NEWEST_COLUMNS_MAX;
     const char **names = arena_zero(newest->lasting, n_columns, sizeof *names);
     bool *numeric = arena_zero(newest->lasting, n_columns, sizeof *numeric);
     bool *whole = arena_zero(newest->lasting, n_columns, sizeof *whole);
     if (names == NULL || numeric == NULL || whole == NULL)
         return false;
-    uint32_t n_keys = 0;
-    while (n_keys < n && strcmp(freshet_output_name(pipeline, n_keys), "timestamp") != 0)
-        n_keys++;
     for (uint32_t i = 0; i < n_columns; i++) {
-        names[i] = freshet_output_name(pipeline, i);
-        numeric[i] = newest_is_one_of(freshet_output_type(pipeline, i), numbers);
-        whole[i] = i < n_keys || !newest_is_one_of(freshet_output_type(pipeline, i), texts);
+        const type *type = schema->fields[i].type;
+        names[i] = schema->fields[i].name;
+        numeric[i] = type_is_number(type);
+        whole[i] = i < n_keys || (type->kind != TYPE_STRING && type->kind != TYPE_BINARY &&
+                                  type->kind != TYPE_ARRAY);
     }
     newest->table = (view_table){.n_columns = n_columns,
                                  .n_left_out = n - n_columns,

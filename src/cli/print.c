@@ -41,21 +41,18 @@ void report_errors_to_log(void)
     errors_to_log = true;
 }
 
-void report_error(const freshet_error *err)
+static void report(log_level level, const char *word, const freshet_error *err)
 {
-    if (errors_to_log) {
-        log_say(LOG_ERROR, NULL, "%s%s%s", err->at, err->at[0] == '\0' ? "" : ": ", err->text);
-        return;
-    }
-    fprintf(stderr, "%s: error: %s\n", err->at[0] == '\0' ? "freshet" : err->at, err->text);
+    const bool has_place = err->at[0] != '\0';
+    if (errors_to_log)
+        log_say(level, NULL, "%s%s%s", err->at, has_place ? ": " : "", err->text);
+    else
+        fprintf(stderr, "%s: %s: %s\n", has_place ? err->at : "freshet", word, err->text);
 }
 
-static void report_warning(const freshet_error *warning)
+void report_error(const freshet_error *err)
 {
-    if (errors_to_log)
-        log_say(LOG_WARNING, NULL, "%s: %s", warning->at, warning->text);
-    else
-        fprintf(stderr, "%s: warning: %s\n", warning->at, warning->text);
+    report(LOG_ERROR, "error", err);
 }
 
 static uint32_t n_problems;
@@ -69,7 +66,7 @@ static void report_problem(void *context, const freshet_error *problem)
 {
     (void)context;
     if (problem->code == FRESHET_OK) {
-        report_warning(problem);
+        report(LOG_WARNING, "warning", problem);
         return;
     }
     n_problems++;

@@ -29,8 +29,7 @@ typedef struct run_arguments {
     uint32_t step_rows;
 } run_arguments;
 
-typedef enum progress_choice { CHOSE_AUTO, CHOSE_PLAIN, CHOSE_NONE } progress_choice;
-
+/* In the order of progress_mode: "auto" is live where that can be. */
 static const char *const progress_choices[] = {"auto", "plain", "none", NULL};
 static const char *const log_choices[] = {"text", "json", NULL};
 
@@ -95,11 +94,8 @@ static freshet_code run_check_query(run *run, freshet_error *err)
 
 static progress_mode choose_progress(run *run)
 {
-    switch ((progress_choice)run->given->progress) {
-    case CHOSE_NONE: return PROGRESS_NONE;
-    case CHOSE_PLAIN: return PROGRESS_PLAIN;
-    case CHOSE_AUTO: break;
-    }
+    if (run->given->progress != (int)PROGRESS_LIVE)
+        return (progress_mode)run->given->progress;
     bool terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
     bool text = run->given->log == (int)LOG_TEXT;
     return terminal && text && has_debug_table(run->pipeline) ? PROGRESS_LIVE : PROGRESS_PLAIN;

@@ -16,18 +16,6 @@
 static const char *const unit_names[] = {"", "s", "ms", "us"};
 static const int64_t unit_us[] = {1000000, 1000000, 1000, 1};
 
-static bool is_number(const type *type)
-{
-    switch (type->kind) {
-    case TYPE_INTEGER:
-    case TYPE_BIGINT:
-    case TYPE_FLOAT:
-    case TYPE_DOUBLE:
-    case TYPE_DECIMAL: return true;
-    default: return false;
-    }
-}
-
 freshet_code event_time_compile(arena *arena, const timestamp_block *block, const type *from,
                                 event_time *into, freshet_error *err)
 {
@@ -37,7 +25,7 @@ freshet_code event_time_compile(arena *arena, const timestamp_block *block, cons
         return error_memory(err, "reading the timestamp's declaration");
     *into = (event_time){.from = from, .unit = block->unit};
     bool is_time = from->kind == TYPE_TIMESTAMP || from->kind == TYPE_DATE;
-    if (!is_time && from->kind != TYPE_STRING && !is_number(from))
+    if (!is_time && from->kind != TYPE_STRING && !type_is_number(from))
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "column \"%s\" is %s, which is no time: it must be a timestamp, a date, "
                          "text or a number",
@@ -169,7 +157,7 @@ freshet_code event_time_column(const event_time *event_time, arena *arena, const
     bool is_text = event_time->from->kind == TYPE_STRING;
     *failed = NULL;
     if (event_time->mask == NULL && (!is_text || event_time->unit == UNIT_NONE) &&
-        !is_number(event_time->from))
+        !type_is_number(event_time->from))
         return cast_column(arena, from, n_rows, timestamp, into, failed, err);
     freshet_code code = column_init(arena, into, timestamp, n_rows, err);
     if (code != FRESHET_OK)

@@ -347,12 +347,6 @@ static bool is_cut_when_long(const type *type)
            type->kind == TYPE_STRUCT;
 }
 
-static bool is_number(const type *type)
-{
-    return type->kind == TYPE_INTEGER || type->kind == TYPE_BIGINT || type->kind == TYPE_FLOAT ||
-           type->kind == TYPE_DOUBLE || type->kind == TYPE_DECIMAL;
-}
-
 /* The current row's cell as it stands in the table. */
 static freshet_code append_table_cell(printer *printer, uint32_t index, text_buffer *into,
                                       freshet_error *err)
@@ -412,7 +406,7 @@ static freshet_code table_send(printer *printer, freshet_error *err)
     const char *text = printer->sample.bytes;
     for (uint32_t row = 0; row < printer->n_sampled && code == FRESHET_OK; row++) {
         for (uint32_t i = 0; i < schema->n_fields; i++) {
-            append_padded(printer, i, text, is_number(schema->fields[i].type));
+            append_padded(printer, i, text, type_is_number(schema->fields[i].type));
             text += strlen(text) + 1;
         }
         code = send_when_full(printer, err);
