@@ -85,7 +85,7 @@ size_t type_cell_size(const type *type);
 int64_t schema_find(const schema *schema, const char *name);
 
 /* A deep copy into another arena. */
-const type *type_keep(arena *arena, const type *type);
+const type *type_keep(arena *arena, const type *from);
 schema schema_keep(arena *arena, const schema *from);
 
 #endif
