@@ -8,9 +8,7 @@
  * The lowest watermark of all lanes is how far back rows may still come. A lane that has given nothing for
  * WATERMARK_IDLE_US (of the clock) holds nobody back: its rows are then late when what they need is
  * gone. This is one rule for all that waits for lanes: events that are kept, windows that close, ids that are
- * forgotten.
- *
- * Order of calls: open, restore (once, or never), expect, then take, lowest and save in any order.
+ * forgotten. operators/late_rows.c keeps the lanes.
  */
 #ifndef FRESHET_FEATURES_WATERMARK_H
 #define FRESHET_FEATURES_WATERMARK_H
@@ -26,8 +24,6 @@
 #define WATERMARK_SPAN_TEXT_MAX 64
 #define WATERMARK_IDLE_US INT64_C(60000000)
 
-typedef struct watermarks watermarks;
-
 /* The declared lateness in whole seconds, rounded up. */
 int64_t watermark_lateness_s(const feature_set_block *block);
 
@@ -37,27 +33,5 @@ freshet_code watermark_refuse(freshet_operator *finder, run *run, uint32_t row, 
 
 /* "3 hours 20 minutes": the two largest units. */
 void watermark_span(int64_t seconds, char into[WATERMARK_SPAN_TEXT_MAX]);
-
-/* NULL where memory is out. */
-watermarks *watermarks_open(int64_t lateness_s);
-void watermarks_close(watermarks *watermarks);
-
-/* A lane that will give rows: until it does, or has been idle, it holds all others back. */
-freshet_code watermarks_expect(watermarks *watermarks, uint32_t lane, int64_t now_us,
-                               freshet_error *err);
-
-/* The next row of a lane: *behind_s tells how many seconds it lies before its lane's newest row, 0 for a
- * new newest; it is late where that is more than the lateness. Late rows move nothing. */
-freshet_code watermarks_take(watermarks *watermarks, uint32_t lane, int64_t event_us,
-                             int64_t now_us, int64_t *behind_s, freshet_error *err);
-
-/* The second from which on rows may still come; INT64_MIN before the first row. now_us: of the
- * monotonic clock, as for take. */
-int64_t watermarks_lowest(const watermarks *watermarks, int64_t now_us);
-
-freshet_code watermarks_save(const watermarks *watermarks, text_buffer *into, freshet_error *err);
-/* In the place of what is there. FRESHET_FAILED for bytes that watermarks_save has not made. */
-freshet_code watermarks_restore(watermarks *watermarks, const void *bytes, size_t length,
-                                int64_t now_us, freshet_error *err);
 
 #endif

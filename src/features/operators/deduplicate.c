@@ -1,11 +1,19 @@
-/* deduplicate.c - see deduplicate.h.
+/* deduplicate.c - `deduplicate_rows` of a batch: a row whose features are those of its key's row before
+ * it, by timestamp, is left out.
  *
- * Each row gets the number of its key when it is added, by the slots of the keys' first rows. At the
+ *   key a  time 1  x 5
+ *   key a  time 2  x 5     left out
+ *   key a  time 3  x 7
+ *   key a  time 4  x 5     stays: the row before it is another
+ *
+ * As in Butterfree, null is equal to null, NaN to NaN and -0.0 to 0.0; of rows of one key with the same time the
+ * one that came first is before the other. All rows must be seen at once, so they are kept until the end;
+ * those that stay come out in the order in which they came.
+ *
+ * Each row gets the number of its key when it is added, by a keyed_table. At the
  * end the rows are put together key by key (a counting sort, which keeps arrival), brought in the
  * order of time where they are not in it already, and each is compared with the one before.
  */
-#include "features/operators/deduplicate.h"
-
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +21,9 @@
 #include "base/error.h"
 #include "base/row_store.h"
 #include "features/operator.h"
-#include "keyed/key_slots.h"
+#include "keyed/keyed_table.h"
 
+#define DEDUPLICATE_PIECE_ROWS 16384u
 #define DOING "finding rows that repeat (deduplicate_rows)"
 
 /* A row of a key, where they must be sorted. */
@@ -23,57 +32,18 @@ typedef struct timed_row {
     uint32_t row;
 } timed_row;
 
-struct deduplicate {
-    uint32_t n_keys, n_fields;
+typedef struct deduplicate {
+    freshet_operator base;
     size_t limit;
     memory memory;
     row_store *rows;
     uint32_t *key_of; /* by row: the number of its key */
     uint32_t rows_capacity;
-    uint32_t *first_of; /* by key: its first row */
-    uint32_t keys_capacity, n_distinct;
-    key_slots slots; /* of keys */
-    bool is_finished;
-    uint64_t *kept; /* a bit a row */
+    keyed_table keys; /* none is ever dropped: numbers have no gaps */
+    keyed_chunk chunk;
+    uint64_t *kept; /* a bit a row, once all are there */
     uint32_t next;
-    uint64_t n_dropped;
-};
-
-freshet_code deduplicate_open(const schema *schema, uint32_t n_keys, size_t memory,
-                              deduplicate **out, freshet_error *err)
-{
-    deduplicate *made = calloc(1, sizeof *made);
-    if (made == NULL)
-        return error_memory(err, DOING);
-    made->n_keys = n_keys;
-    made->n_fields = schema->n_fields;
-    made->limit = memory;
-    made->memory.fail_after = -1;
-    freshet_code code = row_store_open(schema, &made->rows, err);
-    if (code == FRESHET_OK)
-        *out = made;
-    else
-        deduplicate_close(made);
-    return code;
-}
-
-void deduplicate_close(deduplicate *deduplicate)
-{
-    if (deduplicate == NULL)
-        return;
-    row_store_close(deduplicate->rows);
-    memory *memory = &deduplicate->memory;
-    memory_give(memory, deduplicate->key_of, deduplicate->rows_capacity * sizeof(uint32_t));
-    memory_give(memory, deduplicate->first_of, deduplicate->keys_capacity * sizeof(uint32_t));
-    key_slots_release(&deduplicate->slots, memory);
-    free(deduplicate->kept);
-    free(deduplicate);
-}
-
-uint64_t deduplicate_dropped(const deduplicate *deduplicate)
-{
-    return deduplicate->n_dropped;
-}
+} deduplicate;
 
 /* ---- cells ----------------------------------------------------------------------------------- */
 
@@ -83,39 +53,7 @@ static double floating(const column *column, uint64_t row)
                                             : ((const double *)column->data)[row];
 }
 
-/* Recursion in both: at most TYPE_DEPTH_MAX deep. */
-static uint64_t hash_cell(const column *column, uint64_t row, uint64_t seed)
-{
-    if (!column_is_valid(column, row))
-        return hash_fold(seed ^ HASH_A, HASH_B);
-    switch (column->type->kind) {
-    case TYPE_STRING:
-    case TYPE_BINARY: {
-        const cell_text *cell = (const cell_text *)column->data + row;
-        return hash_bytes(text_bytes(cell), cell->length, seed);
-    }
-    case TYPE_FLOAT:
-    case TYPE_DOUBLE: {
-        double value = real_canonical(floating(column, row));
-        return hash_bytes(&value, sizeof value, seed);
-    }
-    case TYPE_ARRAY: {
-        const cell_span *span = (const cell_span *)column->data + row;
-        for (uint64_t i = 0; i < span->length; i++)
-            seed = hash_cell(&column->children[0], span->offset + i, seed);
-        return hash_bytes(&span->length, sizeof span->length, seed);
-    }
-    case TYPE_STRUCT:
-        for (uint32_t i = 0; i < column->type->n_fields; i++)
-            seed = hash_cell(&column->children[i], row, seed);
-        return seed;
-    default: {
-        size_t size = type_cell_size(column->type);
-        return hash_bytes((const char *)column->data + row * size, size, seed);
-    }
-    }
-}
-
+/* Recursion: at most TYPE_DEPTH_MAX deep. */
 static bool is_equal(const column *a, uint64_t i, const column *b, uint64_t j)
 {
     bool valid = column_is_valid(a, i);
@@ -156,67 +94,71 @@ static bool is_equal(const column *a, uint64_t i, const column *b, uint64_t j)
     }
 }
 
-static bool are_equal(const deduplicate *deduplicate, uint32_t a, uint32_t b, uint32_t first,
-                      uint32_t end)
+/* Are the features of two rows equal? */
+static bool are_equal(const deduplicate *deduplicate, uint32_t a, uint32_t b)
 {
+    const plan *plan = deduplicate->base.plan;
     uint32_t i, j;
     const batch *left = row_store_at(deduplicate->rows, a, &i);
     const batch *right = row_store_at(deduplicate->rows, b, &j);
     bool equal = true;
-    for (uint32_t c = first; equal && c < end; c++)
+    for (uint32_t c = plan->n_keys + 1; equal && c < plan->output.n_fields; c++)
         equal = is_equal(&left->columns[c], i, &right->columns[c], j);
     return equal;
 }
 
 /* ---- adding ---------------------------------------------------------------------------------- */
 
-/* The number of a row's key, a new one for the first of its kind. There is room. */
-static uint32_t key_number(deduplicate *deduplicate, uint32_t row)
+/* The numbers of the keys of rows [from, from + n), new ones for the first of their kind. False where memory is out. */
+static bool number_keys(deduplicate *deduplicate, const batch *rows, uint32_t from, uint32_t n,
+                        uint32_t *key_of)
 {
-    uint32_t index, key;
-    const batch *chunk = row_store_at(deduplicate->rows, row, &index);
-    uint64_t hash = HASH_A;
-    for (uint32_t i = 0; i < deduplicate->n_keys; i++)
-        hash = hash_cell(&chunk->columns[i], index, hash);
-    const uint32_t tag = (uint32_t)hash;
-    uint64_t at = tag;
-    while ((key = key_slots_match(&deduplicate->slots, tag, &at)) != KEY_NONE &&
-           !are_equal(deduplicate, deduplicate->first_of[key], row, 0, deduplicate->n_keys))
-        at++;
-    if (key != KEY_NONE)
-        return key;
-    key_slots_put(&deduplicate->slots, at, tag, deduplicate->n_distinct);
-    deduplicate->first_of[deduplicate->n_distinct] = row;
-    return deduplicate->n_distinct++;
+    keyed_table *keys = &deduplicate->keys;
+    keyed_chunk *chunk = &deduplicate->chunk;
+    const void *entries[KEYED_CHUNK_ROWS];
+    if (!keyed_chunk_fill(chunk, keys, rows->columns, deduplicate->base.plan->n_keys, from, n,
+                          KEYED_KEY_BYTES_MAX))
+        return false;
+    keyed_chunk_prefetch(chunk, keys, n, entries);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *key = keyed_chunk_key(chunk, i);
+        const uint32_t tag = chunk->rows[i].tag, length = chunk->rows[i].length;
+        if (length > KEYED_KEY_BYTES_MAX)
+            return false;
+        uint32_t number = keyed_find(keys, tag, key, length);
+        if (number == KEY_NONE)
+            number = keyed_add(keys, tag, key, length);
+        if (number == KEY_NONE)
+            return false;
+        key_of[i] = number;
+    }
+    return true;
 }
 
-static bool deduplicate_make_room(deduplicate *deduplicate, uint32_t n_more)
+/* Takes copies of the rows. */
+static freshet_code deduplicate_run(freshet_operator *self, run *run)
 {
-    memory *memory = &deduplicate->memory;
-    const uint64_t n_rows = (uint64_t)row_store_rows(deduplicate->rows) + n_more;
-    const uint64_t n_keys = (uint64_t)deduplicate->n_distinct + n_more;
-    return memory_reserve(memory, &deduplicate->key_of, &deduplicate->rows_capacity, n_rows,
-                          sizeof(uint32_t)) &&
-           memory_reserve(memory, &deduplicate->first_of, &deduplicate->keys_capacity, n_keys,
-                          sizeof(uint32_t)) &&
-           key_slots_reserve(&deduplicate->slots, memory, n_keys);
-}
-
-freshet_code deduplicate_add(deduplicate *deduplicate, const batch *rows, freshet_error *err)
-{
-    uint32_t first = row_store_rows(deduplicate->rows);
+    deduplicate *deduplicate = (struct deduplicate *)self;
+    const batch *rows = &run->out;
+    const uint32_t first = row_store_rows(deduplicate->rows);
     if (row_store_bytes(deduplicate->rows) > deduplicate->limit)
         return error_set(
-            err, FRESHET_LIMIT, FRESHET_STOP, NULL,
+            run->err, FRESHET_LIMIT, FRESHET_STOP, NULL,
             "deduplicate_rows must see all rows of the batch at once, and %u of them need more "
             "than "
             "the %zu MiB of state.memory: allow more there, or set deduplicate_rows: false",
             first, deduplicate->limit >> 20);
-    if (!deduplicate_make_room(deduplicate, rows->n_rows))
-        return error_memory(err, DOING);
-    freshet_code code = row_store_add(deduplicate->rows, rows, NULL, rows->n_rows, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < rows->n_rows; i++)
-        deduplicate->key_of[first + i] = key_number(deduplicate, first + i);
+    bool ok =
+        memory_reserve(&deduplicate->memory, &deduplicate->key_of, &deduplicate->rows_capacity,
+                       (uint64_t)first + rows->n_rows, sizeof(uint32_t));
+    for (uint32_t from = 0; ok && from < rows->n_rows; from += KEYED_CHUNK_ROWS) {
+        const uint32_t rest = rows->n_rows - from;
+        ok = number_keys(deduplicate, rows, from, rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS,
+                         deduplicate->key_of + first + from);
+    }
+    freshet_code code = ok ? row_store_add(deduplicate->rows, rows, NULL, rows->n_rows, run->err)
+                           : error_memory(run->err, DOING);
+    run->out.n_rows = 0;
     return code;
 }
 
@@ -226,7 +168,7 @@ static int64_t time_of(const deduplicate *deduplicate, uint32_t row)
 {
     uint32_t index;
     const batch *chunk = row_store_at(deduplicate->rows, row, &index);
-    return ((const int64_t *)chunk->columns[deduplicate->n_keys].data)[index];
+    return ((const int64_t *)chunk->columns[deduplicate->base.plan->n_keys].data)[index];
 }
 
 static int compare_rows(const void *a, const void *b)
@@ -263,11 +205,10 @@ static freshet_code mark_key(deduplicate *deduplicate, uint32_t *rows, uint32_t 
 {
     freshet_code code = sort_rows(deduplicate, rows, n, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
-        bool repeats = i > 0 && are_equal(deduplicate, rows[i - 1], rows[i],
-                                          deduplicate->n_keys + 1, deduplicate->n_fields);
+        const bool repeats = i > 0 && are_equal(deduplicate, rows[i - 1], rows[i]);
         if (!repeats)
             deduplicate->kept[rows[i] >> 6] |= UINT64_C(1) << (rows[i] & 63);
-        deduplicate->n_dropped += repeats;
+        deduplicate->base.figures.repeated += repeats;
     }
     return code;
 }
@@ -275,7 +216,7 @@ static freshet_code mark_key(deduplicate *deduplicate, uint32_t *rows, uint32_t 
 /* Puts the rows together key by key: those of key k are rows[ends[k - 1]] to rows[ends[k] - 1]. */
 static void group_rows(const deduplicate *deduplicate, uint32_t n, uint32_t *ends, uint32_t *rows)
 {
-    const uint32_t n_distinct = deduplicate->n_distinct;
+    const uint32_t n_distinct = (uint32_t)keyed_count(&deduplicate->keys);
     for (uint32_t i = 0; i < n; i++)
         ends[deduplicate->key_of[i]]++;
     for (uint32_t k = 0, begin = 0; k < n_distinct; k++) {
@@ -289,12 +230,11 @@ static void group_rows(const deduplicate *deduplicate, uint32_t n, uint32_t *end
 
 static freshet_code mark_rows(deduplicate *deduplicate, freshet_error *err)
 {
-    const uint32_t n = row_store_rows(deduplicate->rows), n_distinct = deduplicate->n_distinct;
+    const uint32_t n = row_store_rows(deduplicate->rows);
+    const uint32_t n_distinct = (uint32_t)keyed_count(&deduplicate->keys);
     uint32_t *ends = calloc((size_t)n_distinct + 1, sizeof *ends);
     uint32_t *rows = malloc(((size_t)n + 1) * sizeof *rows);
-    free(deduplicate->kept); /* a first try has failed */
     deduplicate->kept = calloc((size_t)n / 64 + 1, sizeof *deduplicate->kept);
-    deduplicate->n_dropped = 0;
     freshet_code code = FRESHET_OK;
     if (ends == NULL || rows == NULL || deduplicate->kept == NULL) {
         code = error_memory(err, DOING);
@@ -310,37 +250,26 @@ static freshet_code mark_rows(deduplicate *deduplicate, freshet_error *err)
     return code;
 }
 
-freshet_code deduplicate_next(deduplicate *deduplicate, arena *arena, batch *out,
-                              freshet_error *err)
+/* The next rows that stay, at most DEDUPLICATE_PIECE_ROWS. Nothing can be added any more. */
+static freshet_code deduplicate_finish(freshet_operator *self, run *run)
 {
+    deduplicate *deduplicate = (struct deduplicate *)self;
     const uint32_t n = row_store_rows(deduplicate->rows);
-    if (!deduplicate->is_finished) {
-        freshet_code code = mark_rows(deduplicate, err);
-        if (code != FRESHET_OK)
-            return code;
-        deduplicate->is_finished = true;
-    }
-    uint32_t *rows = arena_alloc(arena, DEDUPLICATE_PIECE_ROWS * sizeof *rows), n_rows = 0;
-    uint32_t next = deduplicate->next;
+    freshet_code code = deduplicate->kept == NULL ? mark_rows(deduplicate, run->err) : FRESHET_OK;
+    if (code != FRESHET_OK)
+        return code;
+    uint32_t *rows = arena_alloc(run->arena, DEDUPLICATE_PIECE_ROWS * sizeof *rows), n_rows = 0;
     if (rows == NULL)
-        return error_memory(err, DOING);
-    for (; next < n && n_rows < DEDUPLICATE_PIECE_ROWS; next++)
-        if ((deduplicate->kept[next >> 6] >> (next & 63) & 1) != 0)
-            rows[n_rows++] = next;
+        return error_memory(run->err, DOING);
+    for (; deduplicate->next < n && n_rows < DEDUPLICATE_PIECE_ROWS; deduplicate->next++)
+        if ((deduplicate->kept[deduplicate->next >> 6] >> (deduplicate->next & 63) & 1) != 0)
+            rows[n_rows++] = deduplicate->next;
     if (n_rows == 0)
         return FRESHET_END;
-    freshet_code code = row_store_take(deduplicate->rows, arena, rows, 0, n_rows, out, err);
-    if (code == FRESHET_OK)
-        deduplicate->next = next;
-    return code;
+    return row_store_take(deduplicate->rows, run->arena, rows, 0, n_rows, &run->out, run->err);
 }
 
-/* ---- as an operator --------------------------------------------------------------------------- */
-
-typedef struct deduplicate_step {
-    freshet_operator base;
-    deduplicate *rows;
-} deduplicate_step;
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Aggregated sets compare their rows as they come out: those of a key come together there. */
 static bool deduplicate_wanted(const operator_options *options)
@@ -349,37 +278,34 @@ static bool deduplicate_wanted(const operator_options *options)
     return block->deduplicate_rows && !options->declaration->is_stream && !block->has_aggregated;
 }
 
-static freshet_code deduplicate_step_open(freshet_operator *self, const operator_options *options,
-                                          freshet_error *err)
+static freshet_code deduplicate_open(freshet_operator *self, const operator_options *options,
+                                     freshet_error *err)
 {
-    return deduplicate_open(&self->plan->output, self->plan->n_keys, options->memory,
-                            &((deduplicate_step *)self)->rows, err);
+    deduplicate *deduplicate = (struct deduplicate *)self;
+    const keyed_options keys = {.memory = &deduplicate->memory, .entry_bytes = KEYED_ENTRY_BYTES};
+    deduplicate->limit = options->memory;
+    deduplicate->memory.fail_after = -1;
+    text_init(&deduplicate->chunk.bytes, TEXT_LIMIT_DEFAULT);
+    if (!keyed_open(&deduplicate->keys, &keys))
+        return error_memory(err, DOING);
+    return row_store_open(&self->plan->output, &deduplicate->rows, err);
 }
 
-static freshet_code deduplicate_step_run(freshet_operator *self, run *run)
+static void deduplicate_close(freshet_operator *self)
 {
-    freshet_code code = deduplicate_add(((deduplicate_step *)self)->rows, &run->out, run->err);
-    run->out.n_rows = 0;
-    return code;
-}
-
-static freshet_code deduplicate_step_finish(freshet_operator *self, run *run)
-{
-    deduplicate *rows = ((deduplicate_step *)self)->rows;
-    freshet_code code = deduplicate_next(rows, run->arena, &run->out, run->err);
-    self->figures.repeated = deduplicate_dropped(rows);
-    return code;
-}
-
-static void deduplicate_step_close(freshet_operator *self)
-{
-    deduplicate_close(((deduplicate_step *)self)->rows);
+    deduplicate *deduplicate = (struct deduplicate *)self;
+    row_store_close(deduplicate->rows);
+    keyed_close(&deduplicate->keys);
+    text_release(&deduplicate->chunk.bytes);
+    memory_give(&deduplicate->memory, deduplicate->key_of,
+                deduplicate->rows_capacity * sizeof(uint32_t));
+    free(deduplicate->kept);
 }
 
 const operator_ops deduplicate_operator = {.name = "deduplicate rows",
-                                           .size = sizeof(deduplicate_step),
+                                           .size = sizeof(deduplicate),
                                            .wanted = deduplicate_wanted,
-                                           .open = deduplicate_step_open,
-                                           .run = deduplicate_step_run,
-                                           .finish = deduplicate_step_finish,
-                                           .close = deduplicate_step_close};
+                                           .open = deduplicate_open,
+                                           .run = deduplicate_run,
+                                           .finish = deduplicate_finish,
+                                           .close = deduplicate_close};

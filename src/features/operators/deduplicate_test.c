@@ -1,22 +1,13 @@
 /* deduplicate_test.c - rows that repeat: against Butterfree's definition, done naively. */
 #include "base/random_testing.h"
-#include "features/operators/deduplicate.h"
+#include "features/operators/operators_testing.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include "base/text.h"
 
 #define ROWS_MAX 60000u
 #define MEMORY ((size_t)1 << 30)
+#define DEDUPLICATE_PIECE_ROWS 16384u
 
 static field fields[6] = {{"key", NULL}, {"k2", NULL}, {"timestamp", NULL},
                           {"x", NULL},   {"s", NULL},  {"list", NULL}};
@@ -102,11 +93,30 @@ static bool stays(const row *rows, uint32_t n, uint32_t at)
     return before == NULL || !same_features(before, &rows[at]);
 }
 
-static deduplicate *fill(const row *rows, uint32_t n, uint32_t piece)
+static void open_alone(alone *made, size_t memory)
 {
-    deduplicate *made = NULL;
+    *made = (alone){.plan = {.n_keys = 2, .output = all}, .memory = memory};
+    alone_open(made, &deduplicate_operator);
+}
+
+static freshet_code add(alone *made, const batch *rows, freshet_error *err)
+{
+    run run = {.out = *rows, .err = err};
+    return alone_run(made, &run);
+}
+
+static freshet_code next(alone *made, arena *arena, batch *out)
+{
+    run run = {.arena = arena};
+    const freshet_code code = made->self->ops->finish(made->self, &run);
+    *out = run.out;
+    return code;
+}
+
+static void fill(alone *made, const row *rows, uint32_t n, uint32_t piece)
+{
     arena *arena = arena_open();
-    assert_int_equal(deduplicate_open(&all, 2, MEMORY, &made, NULL), FRESHET_OK);
+    open_alone(made, MEMORY);
     for (uint32_t at = 0; at < n; at += piece) {
         batch batch;
         uint32_t more = n - at < piece ? n - at : piece;
@@ -114,21 +124,20 @@ static deduplicate *fill(const row *rows, uint32_t n, uint32_t piece)
         for (uint32_t i = 0; i < more; i++)
             put_row(arena, &batch, i, &rows[at + i], (at + i) % 3 == 0);
         batch.n_rows = more;
-        assert_int_equal(deduplicate_add(made, &batch, NULL), FRESHET_OK);
+        assert_int_equal(add(made, &batch, NULL), FRESHET_OK);
         arena_reset(arena);
     }
     arena_close(arena);
-    return made;
 }
 
 /* The times of the rows that stayed must be those of the numbers in `expected`. */
-static void assert_kept(deduplicate *made, const row *rows, uint32_t n, const bool *expected)
+static void assert_kept(alone *made, const row *rows, uint32_t n, const bool *expected)
 {
     arena *arena = arena_open();
     batch out;
     uint32_t at = 0, kept = 0;
     freshet_code code;
-    while ((code = deduplicate_next(made, arena, &out, NULL)) == FRESHET_OK) {
+    while ((code = next(made, arena, &out)) == FRESHET_OK) {
         assert_in_range(out.n_rows, 1, DEDUPLICATE_PIECE_ROWS);
         for (uint32_t i = 0; i < out.n_rows; i++, at++, kept++) {
             while (expected != NULL && at < n && !expected[at])
@@ -145,8 +154,8 @@ static void assert_kept(deduplicate *made, const row *rows, uint32_t n, const bo
     while (expected != NULL && at < n && !expected[at])
         at++;
     assert_int_equal(at, n);
-    assert_int_equal(deduplicate_dropped(made), n - kept);
-    assert_int_equal(deduplicate_next(made, arena, &out, NULL), FRESHET_END);
+    assert_int_equal(made->self->figures.repeated, n - kept);
+    assert_int_equal(next(made, arena, &out), FRESHET_END);
     arena_close(arena);
 }
 
@@ -169,9 +178,10 @@ static void random_rows_against_the_definition(void **state)
                             .time_us = (int64_t)random_below(n_times) - 5};
         for (uint32_t i = 0; i < n; i++)
             expected[i] = stays(rows, n, i);
-        deduplicate *made = fill(rows, n, 1 + random_below(100));
-        assert_kept(made, rows, n, expected);
-        deduplicate_close(made);
+        alone made;
+        fill(&made, rows, n, 1 + random_below(100));
+        assert_kept(&made, rows, n, expected);
+        alone_close(&made);
     }
 }
 
@@ -188,9 +198,10 @@ static void many_rows_of_many_keys(void **state)
                         .time_us = i};
         expected[i] = i < ROWS_MAX / 4 * 3;
     }
-    deduplicate *made = fill(rows, ROWS_MAX, 16384);
-    assert_kept(made, rows, ROWS_MAX, expected);
-    deduplicate_close(made);
+    alone made;
+    fill(&made, rows, ROWS_MAX, 16384);
+    assert_kept(&made, rows, ROWS_MAX, expected);
+    alone_close(&made);
     free(rows);
     free(expected);
 }
@@ -198,26 +209,27 @@ static void many_rows_of_many_keys(void **state)
 static void no_rows(void **state)
 {
     (void)state;
-    deduplicate *made = fill(NULL, 0, 1);
-    assert_kept(made, NULL, 0, NULL);
-    deduplicate_close(made);
+    alone made;
+    fill(&made, NULL, 0, 1);
+    assert_kept(&made, NULL, 0, NULL);
+    alone_close(&made);
 }
 
 static void memory_has_a_limit(void **state)
 {
     (void)state;
-    deduplicate *made = NULL;
+    alone made;
     arena *arena = arena_open();
     batch batch;
     freshet_error err;
-    assert_int_equal(deduplicate_open(&all, 2, 1 << 20, &made, NULL), FRESHET_OK);
+    open_alone(&made, 1 << 20);
     assert_int_equal(batch_init(&batch, arena, &all, 10000, NULL), FRESHET_OK);
     batch.n_rows = 10000; /* of 72 bytes */
-    assert_int_equal(deduplicate_add(made, &batch, &err), FRESHET_OK);
-    assert_int_equal(deduplicate_add(made, &batch, &err), FRESHET_OK);
-    assert_int_equal(deduplicate_add(made, &batch, &err), FRESHET_LIMIT);
+    assert_int_equal(add(&made, &batch, &err), FRESHET_OK);
+    assert_int_equal(add(&made, &batch, &err), FRESHET_OK);
+    assert_int_equal(add(&made, &batch, &err), FRESHET_LIMIT);
     assert_non_null(strstr(err.text, "20000 of them need more than the 1 MiB of state.memory"));
-    deduplicate_close(made);
+    alone_close(&made);
     arena_close(arena);
 }
 

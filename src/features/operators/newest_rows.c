@@ -1,12 +1,23 @@
-/* newest_rows.c - see newest_rows.h.
+/* newest_rows.c - which row of a key is its newest, where no window knows it: for plain feature sets.
+ *
+ * An online store keeps the row with the larger write timestamp. Windows give theirs with their rows; rows
+ * without windows get it here. Of each key two numbers are kept: the event time of its newest row, and a
+ * revision, which counts the rows of its newest second behind the first one:
+ *
+ *   event     newest   revision   write timestamp       online
+ *   12:00:01      :01         0   12:00:01.000000       yes
+ *   12:00:03      :03         0   12:00:03.000000       yes
+ *   12:00:02      :03         0   (12:00:02.000000)     no: late
+ *   12:00:03      :03         1   12:00:03.000001       yes: of equal times the later arrival
+ *
+ * The revision depends on the rows of that one second only, whatever came before and between them. So a replay,
+ * and a batch over the same rows, give each row the timestamp it had, and all of them lose
+ * against what came later. It ends at 999,999, where the next second begins.
  *
  * A keyed_table with two numbers an entry. Saved, a key's value is its newest event time (int64) and its revision
  * (uint32).
  */
-#include "features/operators/newest_rows.h"
-
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -15,6 +26,8 @@
 #define DOING "remembering the newest row of each key"
 #define SECOND_US INT64_C(1000000)
 #define SAVED_BYTES (sizeof(int64_t) + sizeof(uint32_t))
+#define NEWEST_KEY_BYTES_MAX 65536u /* of one key, encoded */
+#define NEWEST_REVISION_MAX 999999u
 
 typedef struct newest_entry {
     keyed_entry head;
@@ -22,17 +35,15 @@ typedef struct newest_entry {
     int64_t newest_us;
 } newest_entry;
 
-struct newest_rows {
-    arena *arena;
-    schema output;
-    uint32_t n_keys;
-    int64_t first_us, last_us;
-    size_t limit;
+typedef struct newest_rows {
+    freshet_operator base;
+    int64_t first_us, last_us; /* rows of other times are none to rank */
+    size_t limit;              /* bytes of keys where nobody takes them away (the part's drop) */
     memory memory;
     keyed_table keys;
     keyed_chunk chunk;
     state_part part;
-};
+} newest_rows;
 
 /* ---- ranking --------------------------------------------------------------------------------- */
 
@@ -54,7 +65,7 @@ static freshet_code find_entry(newest_rows *newest, uint32_t i, uint32_t *index,
 {
     const keyed_chunk *chunk = &newest->chunk;
     if (chunk->rows[i].length > NEWEST_KEY_BYTES_MAX)
-        return error_set(err, FRESHET_LIMIT, FRESHET_STOP, newest->output.fields[0].name,
+        return error_set(err, FRESHET_LIMIT, FRESHET_STOP, newest->part.key_names[0],
                          "the keys of a row take more than %u bytes: use shorter ones",
                          NEWEST_KEY_BYTES_MAX);
     const uint64_t n = keyed_count(&newest->keys);
@@ -92,7 +103,7 @@ static bool apply(newest_entry *entry, int64_t event_us, bool is_new)
 static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t i, uint32_t row,
                              bool has_times, freshet_error *err)
 {
-    const int64_t event_us = ((const int64_t *)rows->columns[newest->n_keys].data)[row];
+    const int64_t event_us = ((const int64_t *)rows->columns[newest->base.plan->n_keys].data)[row];
     uint32_t index = KEY_NONE;
     bool is_new = false;
     rows->row_kinds[row] = (uint8_t)(rows->row_kinds[row] & ~(unsigned)ROW_ONLINE);
@@ -122,8 +133,8 @@ static freshet_code rank_chunk(newest_rows *newest, batch *rows, uint32_t from, 
                                bool has_times, freshet_error *err)
 {
     const void *entries[KEYED_CHUNK_ROWS];
-    if (!keyed_chunk_fill(&newest->chunk, &newest->keys, rows->columns, newest->n_keys, from, n,
-                          NEWEST_KEY_BYTES_MAX))
+    if (!keyed_chunk_fill(&newest->chunk, &newest->keys, rows->columns, newest->base.plan->n_keys,
+                          from, n, NEWEST_KEY_BYTES_MAX))
         return error_memory(err, DOING);
     keyed_chunk_prefetch(&newest->chunk, &newest->keys, n, entries);
     freshet_code code = FRESHET_OK;
@@ -132,8 +143,12 @@ static freshet_code rank_chunk(newest_rows *newest, batch *rows, uint32_t from, 
     return code;
 }
 
-freshet_code newest_rows_rank(newest_rows *newest, batch *rows, freshet_error *err)
+/* Sets write_us and row_kinds of the rows, which come in their order of arrival. Rows that have write timestamps
+ * but no kinds (groups of a batch) keep the timestamps. */
+static freshet_code newest_rows_run(freshet_operator *self, run *run)
 {
+    newest_rows *newest = (newest_rows *)self;
+    batch *rows = &run->out;
     freshet_code code = FRESHET_OK;
     if (rows->n_rows == 0)
         return code;
@@ -142,7 +157,7 @@ freshet_code newest_rows_rank(newest_rows *newest, batch *rows, freshet_error *e
     if (!has_times)
         rows->write_us = arena_alloc(rows->arena, rows->n_rows * sizeof *rows->write_us);
     if (kinds == NULL || rows->write_us == NULL)
-        return error_memory(err, DOING);
+        return error_memory(run->err, DOING);
     if (rows->row_kinds != NULL)
         memcpy(kinds, rows->row_kinds, rows->n_rows);
     else
@@ -151,7 +166,7 @@ freshet_code newest_rows_rank(newest_rows *newest, batch *rows, freshet_error *e
     for (uint32_t from = 0; code == FRESHET_OK && from < rows->n_rows; from += KEYED_CHUNK_ROWS) {
         const uint32_t rest = rows->n_rows - from;
         code = rank_chunk(newest, rows, from, rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS,
-                          has_times, err);
+                          has_times, run->err);
     }
     return code;
 }
@@ -198,66 +213,13 @@ static freshet_code newest_rows_inspect(void *self, arena *arena, const void *by
 static const state_part_ops part_ops = {
     .save = newest_rows_save, .restore = newest_rows_restore, .inspect = newest_rows_inspect};
 
-const state_part *newest_rows_part(newest_rows *newest)
+static const state_part *newest_rows_parts(freshet_operator *self, uint32_t *n)
 {
-    return &newest->part;
+    *n = 1;
+    return &((newest_rows *)self)->part;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
-
-freshet_code newest_rows_open(const schema *output, uint32_t n_keys, int64_t first_us,
-                              int64_t last_us, size_t memory, newest_rows **out, freshet_error *err)
-{
-    newest_rows *newest = calloc(1, sizeof *newest);
-    if (newest == NULL)
-        return error_memory(err, DOING);
-    text_init(&newest->chunk.bytes, TEXT_LIMIT_DEFAULT);
-    newest->first_us = first_us;
-    newest->last_us = last_us;
-    newest->limit = memory;
-    newest->n_keys = n_keys;
-    newest->memory.fail_after = -1;
-    const keyed_options keys = {.memory = &newest->memory, .entry_bytes = sizeof(newest_entry)};
-    newest->part = (state_part){.name = "newest",
-                                .doing = DOING,
-                                .ops = &part_ops,
-                                .table = &newest->keys,
-                                .key_bytes_max = NEWEST_KEY_BYTES_MAX};
-    newest->arena = arena_open();
-    freshet_code code = FRESHET_OK;
-    if (newest->arena == NULL || !keyed_open(&newest->keys, &keys))
-        code = error_memory(err, DOING);
-    if (code == FRESHET_OK) {
-        newest->output = schema_keep(newest->arena, output);
-        code =
-            newest->output.fields == NULL
-                ? error_memory(err, DOING)
-                : state_part_columns(&newest->part, newest->arena,
-                                     "the newest row by key:", newest->output.fields, n_keys, err);
-    }
-    if (code == FRESHET_OK)
-        *out = newest;
-    else
-        newest_rows_close(newest);
-    return code;
-}
-
-void newest_rows_close(newest_rows *newest)
-{
-    if (newest == NULL)
-        return;
-    keyed_close(&newest->keys);
-    text_release(&newest->chunk.bytes);
-    arena_close(newest->arena);
-    free(newest);
-}
-
-/* ---- as an operator --------------------------------------------------------------------------- */
-
-typedef struct newest_step {
-    freshet_operator base;
-    newest_rows *newest;
-} newest_step;
 
 /* On a stream windows and groups say it themselves. In a batch the rows that are output are ranked, whatever they are made
  * of: less than a stream may have counted, never more. */
@@ -268,34 +230,39 @@ static bool newest_rows_wanted(const operator_options *options)
     return options->set->ranks && (is_plain || !options->declaration->is_stream);
 }
 
-static freshet_code newest_step_open(freshet_operator *self, const operator_options *options,
+static freshet_code newest_rows_open(freshet_operator *self, const operator_options *options,
                                      freshet_error *err)
 {
-    const feature_set_options *set = options->set;
-    return newest_rows_open(&self->plan->output, self->plan->n_keys, set->first_us, set->last_us,
-                            options->memory, &((newest_step *)self)->newest, err);
+    newest_rows *newest = (newest_rows *)self;
+    const keyed_options keys = {.memory = &newest->memory, .entry_bytes = sizeof(newest_entry)};
+    text_init(&newest->chunk.bytes, TEXT_LIMIT_DEFAULT);
+    newest->first_us = options->set->first_us;
+    newest->last_us = options->set->last_us;
+    newest->limit = options->memory;
+    newest->memory.fail_after = -1;
+    newest->part = (state_part){.name = "newest",
+                                .doing = DOING,
+                                .ops = &part_ops,
+                                .table = &newest->keys,
+                                .key_bytes_max = NEWEST_KEY_BYTES_MAX};
+    if (!keyed_open(&newest->keys, &keys))
+        return error_memory(err, DOING);
+    return state_part_columns(&newest->part, self->arena,
+                              "the newest row by key:", self->plan->output.fields,
+                              self->plan->n_keys, err);
 }
 
-static freshet_code newest_step_run(freshet_operator *self, run *run)
+static void newest_rows_close(freshet_operator *self)
 {
-    return newest_rows_rank(((newest_step *)self)->newest, &run->out, run->err);
-}
-
-static const state_part *newest_step_parts(freshet_operator *self, uint32_t *n)
-{
-    *n = 1;
-    return newest_rows_part(((newest_step *)self)->newest);
-}
-
-static void newest_step_close(freshet_operator *self)
-{
-    newest_rows_close(((newest_step *)self)->newest);
+    newest_rows *newest = (newest_rows *)self;
+    keyed_close(&newest->keys);
+    text_release(&newest->chunk.bytes);
 }
 
 const operator_ops newest_rows_operator = {.name = "newest",
-                                           .size = sizeof(newest_step),
+                                           .size = sizeof(newest_rows),
                                            .wanted = newest_rows_wanted,
-                                           .open = newest_step_open,
-                                           .run = newest_step_run,
-                                           .parts = newest_step_parts,
-                                           .close = newest_step_close};
+                                           .open = newest_rows_open,
+                                           .run = newest_rows_run,
+                                           .parts = newest_rows_parts,
+                                           .close = newest_rows_close};

@@ -1,39 +1,47 @@
 /* newest_rows_test.c - write timestamps of plain rows: by hand, in other orders, through the part. */
-#include "features/operators/newest_rows.h"
+#include "features/operators/operators_testing.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #define SECOND INT64_C(1000000)
+#define NEWEST_REVISION_MAX 999999
 
 typedef struct ranked {
     arena *arena;
     field fields[2];
     schema schema;
-    newest_rows *newest;
+    alone newest;
 } ranked;
 
-static void open_ranked(ranked *ranked, int64_t first_us, int64_t last_us)
+static void open_limited(ranked *ranked, int64_t first_us, int64_t last_us, size_t memory)
 {
     ranked->arena = arena_open();
     ranked->fields[0] = (field){"id", type_simple(TYPE_BIGINT)};
     ranked->fields[1] = (field){"timestamp", type_simple(TYPE_TIMESTAMP)};
     ranked->schema = (schema){2, ranked->fields};
-    assert_int_equal(newest_rows_open(&ranked->schema, 1, first_us, last_us, (size_t)1 << 30,
-                                      &ranked->newest, NULL),
-                     FRESHET_OK);
+    ranked->newest = (alone){.plan = {.n_keys = 1, .output = ranked->schema},
+                             .set = {.first_us = first_us, .last_us = last_us},
+                             .memory = memory};
+    alone_open(&ranked->newest, &newest_rows_operator);
+}
+
+static void open_ranked(ranked *ranked, int64_t first_us, int64_t last_us)
+{
+    open_limited(ranked, first_us, last_us, (size_t)1 << 30);
 }
 
 static void close_ranked(ranked *ranked)
 {
-    newest_rows_close(ranked->newest);
+    alone_close(&ranked->newest);
     arena_close(ranked->arena);
+}
+
+static freshet_code rank_rows_of(ranked *ranked, batch *rows, freshet_error *err)
+{
+    run run = {.out = *rows, .err = err};
+    const freshet_code code = alone_run(&ranked->newest, &run);
+    *rows = run.out;
+    return code;
 }
 
 /* One row; its write timestamp, INT64_MIN where it is not the newest. */
@@ -44,7 +52,7 @@ static int64_t rank(ranked *ranked, int64_t key, int64_t event_us)
     ((int64_t *)rows.columns[0].data)[0] = key;
     ((int64_t *)rows.columns[1].data)[0] = event_us;
     rows.n_rows = 1;
-    assert_int_equal(newest_rows_rank(ranked->newest, &rows, NULL), FRESHET_OK);
+    assert_int_equal(rank_rows_of(ranked, &rows, NULL), FRESHET_OK);
     assert_int_equal(rows.row_kinds[0] & ROW_NEW, ROW_NEW);
     return (rows.row_kinds[0] & ROW_ONLINE) != 0 ? rows.write_us[0] : INT64_MIN;
 }
@@ -91,7 +99,7 @@ static void revisions_end_before_the_next_second(void **state)
     rows.n_rows = n; /* all of key 0 and time 0 */
     for (int i = 0; i < 1001; i++) {
         batch copy = rows;
-        assert_int_equal(newest_rows_rank(ranked.newest, &copy, NULL), FRESHET_OK);
+        assert_int_equal(rank_rows_of(&ranked, &copy, NULL), FRESHET_OK);
         assert_true(copy.write_us[0] >= last);
         last = copy.write_us[n - 1];
     }
@@ -157,9 +165,9 @@ static freshet_code load(void *context, const void *key, size_t key_length, text
     return FRESHET_END;
 }
 
-static uint32_t save_all(newest_rows *newest, saved *saved)
+static uint32_t save_all(alone *newest, saved *saved)
 {
-    const state_part *part = newest_rows_part(newest);
+    const state_part *part = alone_part(newest);
     uint32_t cursor = 0, n = 0;
     state_key key;
     text_buffer text;
@@ -184,23 +192,23 @@ static void a_restart_goes_on_where_it_was(void **state)
     saved *kept = calloc(1, sizeof *kept);
     ranked ranked;
     open_ranked(&ranked, INT64_MIN, INT64_MAX);
-    state_part_set_load(newest_rows_part(ranked.newest), load, kept);
+    state_part_set_load(alone_part(&ranked.newest), load, kept);
     rank(&ranked, 1, 7 * SECOND);
     rank(&ranked, 1, 7 * SECOND);
     rank(&ranked, 2, 8 * SECOND);
-    assert_int_equal(save_all(ranked.newest, kept), 2);
+    assert_int_equal(save_all(&ranked.newest, kept), 2);
     rank(&ranked, 1, 6 * SECOND); /* late: nothing has changed */
-    assert_int_equal(save_all(ranked.newest, kept), 0);
+    assert_int_equal(save_all(&ranked.newest, kept), 0);
     close_ranked(&ranked);
 
     open_ranked(&ranked, INT64_MIN, INT64_MAX);
-    state_part_set_load(newest_rows_part(ranked.newest), load, kept);
+    state_part_set_load(alone_part(&ranked.newest), load, kept);
     assert_int_equal(rank(&ranked, 1, 6 * SECOND), INT64_MIN);
     assert_int_equal(rank(&ranked, 1, 7 * SECOND), 7 * SECOND + 2);
     assert_int_equal(rank(&ranked, 3, 7 * SECOND), 7 * SECOND);
     text_buffer json;
     text_init(&json, 4096);
-    assert_int_equal(state_part_inspect(newest_rows_part(ranked.newest), kept->items[0].key,
+    assert_int_equal(state_part_inspect(alone_part(&ranked.newest), kept->items[0].key,
                                         kept->items[0].key_length, kept->items[0].value,
                                         kept->items[0].length, &json, NULL),
                      FRESHET_OK);
@@ -218,12 +226,12 @@ static void cold_keys_leave_and_come_back(void **state)
     ranked ranked;
     state_key key;
     open_ranked(&ranked, INT64_MIN, INT64_MAX);
-    const state_part *part = newest_rows_part(ranked.newest);
+    const state_part *part = alone_part(&ranked.newest);
     state_part_set_load(part, load, kept);
     for (int64_t i = 0; i < 2000; i++)
         rank(&ranked, i, (i + 1) * SECOND);
     assert_false(state_part_next_cold(part, &key)); /* none is saved */
-    assert_int_equal(save_all(ranked.newest, kept), 2000);
+    assert_int_equal(save_all(&ranked.newest, kept), 2000);
     size_t before = state_part_bytes(part);
     uint32_t dropped = 0;
     for (; dropped < 1500; dropped++) {
@@ -245,23 +253,17 @@ static void cold_keys_leave_and_come_back(void **state)
 static void too_many_keys_are_told(void **state)
 {
     (void)state;
-    arena *arena = arena_open();
-    field fields[2] = {{"id", type_simple(TYPE_BIGINT)},
-                       {"timestamp", type_simple(TYPE_TIMESTAMP)}};
-    schema schema = {2, fields};
-    newest_rows *newest = NULL;
+    ranked ranked;
     batch rows;
     freshet_error err;
-    assert_int_equal(newest_rows_open(&schema, 1, INT64_MIN, INT64_MAX, 1000, &newest, NULL),
-                     FRESHET_OK);
-    assert_int_equal(batch_init(&rows, arena, &schema, 100, NULL), FRESHET_OK);
+    open_limited(&ranked, INT64_MIN, INT64_MAX, 1000);
+    assert_int_equal(batch_init(&rows, ranked.arena, &ranked.schema, 100, NULL), FRESHET_OK);
     rows.n_rows = 100;
     for (int64_t i = 0; i < 100; i++)
         ((int64_t *)rows.columns[0].data)[i] = i;
-    assert_int_equal(newest_rows_rank(newest, &rows, &err), FRESHET_LIMIT);
+    assert_int_equal(rank_rows_of(&ranked, &rows, &err), FRESHET_LIMIT);
     assert_non_null(strstr(err.text, "state.memory"));
-    newest_rows_close(newest);
-    arena_close(arena);
+    close_ranked(&ranked);
 }
 
 int main(void)

@@ -1,4 +1,15 @@
-/* seen_events.c - see seen_events.h.
+/* seen_events.c - `deduplicate: {on: [event_id], within: 1 hour}`: each event is taken once.
+ *
+ * An event is known by its values of some columns, its id. A row is a repetition if a row with the
+ * same id was taken whose event time differs from its own by `within` at most. One in whose id a
+ * null stands is never one: nothing is known of it. Texts, bytes and NaN are compared as values.
+ *
+ *   id a  12:00   taken
+ *   id a  12:40   repeats          within 1 hour
+ *   id a  13:30   taken            90 minutes after the one that was taken
+ *
+ * Ids are forgotten when no row can come any more that would repeat them: when the lowest watermark is past
+ * their time by `within`. A batch forgets none. What the ids need is bounded by `memory`.
  *
  * A keyed_table of ids, each with the times of the events taken: one, nearly always; further ones in an array of its own.
  * For forgetting, ids hang in buckets by the newest of their times when they were put there; a bucket whose
@@ -6,8 +17,6 @@
  *
  * Saved, an id is its cells as bytes (keyed/cells.h), and its value its times.
  */
-#include "features/operators/seen_events.h"
-
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -17,9 +26,12 @@
 #include "features/watermark.h"
 #include "keyed/cells.h"
 
+#define SECOND_US INT64_C(1000000)
+#define SEEN_ID_BYTES_MAX 65536u /* of one id, encoded */
+#define SEEN_TIMES_MAX 1000u     /* different events of one id that are remembered */
 #define DOING "remembering the ids of events (deduplicate)"
 #define BUCKETS_OF_WITHIN 16
-#define BUCKET_US_MIN INT64_C(1000000)
+#define BUCKET_US_MIN SECOND_US
 
 typedef struct seen_id {
     keyed_entry head;
@@ -34,20 +46,19 @@ typedef struct bucket {
     uint32_t first; /* or KEY_NONE */
 } bucket;
 
-struct seen_events {
-    arena *arena;
-    uint32_t *columns;
-    uint32_t n_columns;
+typedef struct seen_events {
+    freshet_operator base;
+    uint32_t *columns; /* of the source's batches: the id's, as many as `on` names */
+    int64_t from_us;   /* of rows before it it is not known whether they were seen */
     int64_t within_us, bucket_us;
     size_t limit;
     memory memory;
     keyed_table ids;
     bucket *buckets; /* by number */
     uint32_t n_buckets, buckets_capacity;
-    uint64_t n_repeated;
     text_buffer id; /* of the row at hand */
     state_part part;
-};
+} seen_events;
 
 static seen_id *id_at(const seen_events *seen, uint32_t index)
 {
@@ -108,7 +119,8 @@ static bool hang(seen_events *seen, uint32_t index)
     return true;
 }
 
-void seen_events_forget(seen_events *seen, int64_t before_us)
+/* No row before that time comes any more: what no row can repeat is forgotten. */
+static void forget_seen(seen_events *seen, int64_t before_us)
 {
     if (before_us < INT64_MIN + seen->within_us + seen->bucket_us)
         return;
@@ -199,7 +211,7 @@ static freshet_code make_id(seen_events *seen, const batch *in, uint32_t row, bo
                             freshet_error *err)
 {
     text_reset(&seen->id);
-    for (uint32_t i = 0; i < seen->n_columns; i++) {
+    for (uint32_t i = 0; i < seen->part.n_keys; i++) {
         const column *column = &in->columns[seen->columns[i]];
         *has_null = !column_is_valid(column, row);
         if (*has_null)
@@ -214,8 +226,9 @@ static freshet_code make_id(seen_events *seen, const batch *in, uint32_t row, bo
         SEEN_ID_BYTES_MAX);
 }
 
-freshet_code seen_events_take(seen_events *seen, const batch *in, uint32_t row, int64_t event_us,
-                              bool *is_new, freshet_error *err)
+/* The next row, which happened at event_us: *is_new tells whether to take it. */
+static freshet_code take_event(seen_events *seen, const batch *in, uint32_t row, int64_t event_us,
+                               bool *is_new, freshet_error *err)
 {
     bool has_null = false;
     freshet_code code = make_id(seen, in, row, &has_null, err);
@@ -225,10 +238,8 @@ freshet_code seen_events_take(seen_events *seen, const batch *in, uint32_t row, 
     const uint32_t tag = (uint32_t)keyed_hash(seen->id.bytes, seen->id.length);
     uint32_t index = keyed_find(&seen->ids, tag, seen->id.bytes, seen->id.length);
     *is_new = index == KEY_NONE || !repeats(seen, id_at(seen, index), event_us);
-    if (!*is_new) {
-        seen->n_repeated++;
+    if (!*is_new)
         return FRESHET_OK;
-    }
     if (keyed_bytes(&seen->ids) > seen->limit)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
                          "the ids of %" PRIu64
@@ -250,15 +261,10 @@ freshet_code seen_events_take(seen_events *seen, const batch *in, uint32_t row, 
     return FRESHET_OK;
 }
 
-uint64_t seen_events_repeated(const seen_events *seen)
-{
-    return seen->n_repeated;
-}
-
 /* ---- as a part of the state ------------------------------------------------------------------ */
 
-static freshet_code seen_events_restore(void *self, const state_key *key, void *restored,
-                                        const void *bytes, size_t length, freshet_error *err)
+static freshet_code seen_id_restore(void *self, const state_key *key, void *restored,
+                                    const void *bytes, size_t length, freshet_error *err)
 {
     seen_events *seen = self;
     seen_id *id = restored;
@@ -283,13 +289,13 @@ static freshet_code seen_events_restore(void *self, const state_key *key, void *
     return FRESHET_OK;
 }
 
-static bool seen_events_placed(void *self, uint32_t index)
+static bool seen_id_placed(void *self, uint32_t index)
 {
     return hang(self, index);
 }
 
-static freshet_code seen_events_save(void *self, const void *saved, text_buffer *into,
-                                     freshet_error *err)
+static freshet_code seen_id_save(void *self, const void *saved, text_buffer *into,
+                                 freshet_error *err)
 {
     const seen_id *id = saved;
     (void)self, (void)err;
@@ -300,14 +306,14 @@ static freshet_code seen_events_save(void *self, const void *saved, text_buffer 
     return FRESHET_OK;
 }
 
-static bool seen_events_is_empty(void *self, const void *id)
+static bool seen_id_is_empty(void *self, const void *id)
 {
     (void)self;
     return ((const seen_id *)id)->n_times == 0;
 }
 
-static freshet_code seen_events_inspect(void *self, arena *arena, const void *bytes, size_t length,
-                                        text_buffer *into, freshet_error *err)
+static freshet_code seen_id_inspect(void *self, arena *arena, const void *bytes, size_t length,
+                                    text_buffer *into, freshet_error *err)
 {
     (void)self, (void)arena, (void)err;
     text_append_c(into, ", \"taken\": [");
@@ -322,97 +328,19 @@ static freshet_code seen_events_inspect(void *self, arena *arena, const void *by
     return FRESHET_OK;
 }
 
-static const state_part_ops part_ops = {.save = seen_events_save,
-                                        .restore = seen_events_restore,
-                                        .inspect = seen_events_inspect,
-                                        .is_empty = seen_events_is_empty,
-                                        .placed = seen_events_placed};
+static const state_part_ops part_ops = {.save = seen_id_save,
+                                        .restore = seen_id_restore,
+                                        .inspect = seen_id_inspect,
+                                        .is_empty = seen_id_is_empty,
+                                        .placed = seen_id_placed};
 
-const state_part *seen_events_part(seen_events *seen)
+static const state_part *seen_events_parts(freshet_operator *self, uint32_t *n)
 {
-    return &seen->part;
+    *n = 1;
+    return &((seen_events *)self)->part;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
-
-static freshet_code take_columns(seen_events *seen, const schema *input, const uint32_t *columns,
-                                 uint32_t n, freshet_error *err)
-{
-    field *fields = arena_alloc(seen->arena, n * sizeof *fields);
-    seen->columns = arena_alloc(seen->arena, n * sizeof *columns);
-    seen->n_columns = n;
-    if (fields == NULL || seen->columns == NULL)
-        return error_memory(err, DOING);
-    for (uint32_t i = 0; i < n; i++) {
-        seen->columns[i] = columns[i];
-        fields[i] = input->fields[columns[i]];
-    }
-    const schema kept = schema_keep(seen->arena, &(schema){n, fields});
-    return kept.fields == NULL ? error_memory(err, DOING)
-                               : state_part_columns(&seen->part, seen->arena,
-                                                    "ids of events:", kept.fields, n, err);
-}
-
-freshet_code seen_events_open(const schema *input, const uint32_t *columns, uint32_t n,
-                              int64_t within_us, size_t memory, seen_events **out,
-                              freshet_error *err)
-{
-    seen_events *seen = calloc(1, sizeof *seen);
-    if (seen == NULL)
-        return error_memory(err, DOING);
-    text_init(&seen->id, SEEN_ID_BYTES_MAX);
-    seen->within_us = within_us;
-    seen->bucket_us = within_us / BUCKETS_OF_WITHIN < BUCKET_US_MIN ? BUCKET_US_MIN
-                                                                    : within_us / BUCKETS_OF_WITHIN;
-    seen->limit = memory;
-    seen->memory.fail_after = -1;
-    const keyed_options ids = {.memory = &seen->memory,
-                               .entry_bytes = sizeof(seen_id),
-                               .release = release_times,
-                               .self = seen};
-    seen->part = (state_part){.name = "deduplicate",
-                              .doing = DOING,
-                              .keys = STATE_RESIDENT,
-                              .ops = &part_ops,
-                              .table = &seen->ids,
-                              .key_bytes_max = SEEN_ID_BYTES_MAX};
-    seen->arena = arena_open();
-    freshet_code code = seen->arena == NULL || !keyed_open(&seen->ids, &ids)
-                            ? error_memory(err, DOING)
-                            : take_columns(seen, input, columns, n, err);
-    if (code == FRESHET_OK)
-        *out = seen;
-    else
-        seen_events_close(seen);
-    return code;
-}
-
-void seen_events_close(seen_events *seen)
-{
-    if (seen == NULL)
-        return;
-    keyed_close(&seen->ids);
-    free(seen->buckets);
-    text_release(&seen->id);
-    arena_close(seen->arena);
-    free(seen);
-}
-
-/* ---- as an operator --------------------------------------------------------------------------- */
-
-#define SECOND_US INT64_C(1000000)
-
-typedef struct seen_step {
-    freshet_operator base;
-    seen_events *seen;
-    int64_t from_us; /* of rows before it it is not known whether they were seen */
-} seen_step;
-
-/* How long ids have been kept: its facts. */
-typedef struct seen_reach {
-    int64_t within_us;
-    int64_t lateness_us;
-} seen_reach;
 
 static bool seen_events_wanted(const operator_options *options)
 {
@@ -420,51 +348,82 @@ static bool seen_events_wanted(const operator_options *options)
 }
 
 /* The columns of the query that `on` names. */
-static freshet_code seen_step_open(freshet_operator *self, const operator_options *options,
-                                   freshet_error *err)
+static freshet_code take_columns(seen_events *seen, const operator_options *options,
+                                 freshet_error *err)
 {
-    seen_step *step = (seen_step *)self;
-    const deduplicate_block *block = &self->block->deduplicate;
+    const declared_list *on = &seen->base.block->deduplicate.on;
     const schema *input = options->set->input;
     const uint32_t n_problems = problems_count(options->problems);
-    uint32_t *columns = arena_alloc(self->arena, block->on.n * sizeof *columns);
-    if (columns == NULL)
+    field *fields = arena_alloc(seen->base.arena, on->n * sizeof *fields);
+    seen->columns = arena_zero(seen->base.arena, on->n, sizeof *seen->columns);
+    if (fields == NULL || seen->columns == NULL)
         return error_memory(err, DOING);
-    step->from_us = INT64_MIN;
-    for (uint32_t i = 0; i < block->on.n; i++) {
-        const declared_text *name = &block->on.items[i];
-        int64_t found = schema_find(input, name->value);
-        if (found < 0)
+    for (uint32_t i = 0; i < on->n; i++) {
+        const declared_text *name = &on->items[i];
+        const int64_t found = schema_find(input, name->value);
+        if (found < 0) {
             problem_add(options->problems, &name->at,
                         "deduplicate: there is no column \"%s\" in the source's query",
                         name->value);
-        else if (input->fields[found].type->kind == TYPE_STRUCT)
+            continue;
+        }
+        seen->columns[i] = (uint32_t)found;
+        fields[i] = input->fields[found];
+        if (fields[i].type->kind == TYPE_STRUCT)
             problem_add(options->problems, &name->at,
                         "deduplicate: the column \"%s\" is a struct: name columns of single values",
                         name->value);
-        columns[i] = found < 0 ? 0 : (uint32_t)found;
     }
     if (problems_count(options->problems) > n_problems)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, options->declaration->file,
                          "the feature set has mistakes");
-    return seen_events_open(input, columns, block->on.n, block->within_us, options->memory,
-                            &step->seen, err);
+    const schema kept = schema_keep(seen->base.arena, &(schema){on->n, fields});
+    return kept.fields == NULL ? error_memory(err, DOING)
+                               : state_part_columns(&seen->part, seen->base.arena,
+                                                    "ids of events:", kept.fields, on->n, err);
 }
 
-/* After the rows of a run: what no row can repeat any more is forgotten. */
-static void forget_seen(seen_step *step, int64_t lowest_s)
+static freshet_code seen_events_open(freshet_operator *self, const operator_options *options,
+                                     freshet_error *err)
 {
-    if (lowest_s <= INT64_MIN / SECOND_US || lowest_s * SECOND_US <= step->from_us)
-        return;
-    step->from_us = lowest_s * SECOND_US;
-    seen_events_forget(step->seen, step->from_us);
+    seen_events *seen = (seen_events *)self;
+    const int64_t within_us = self->block->deduplicate.within_us;
+    const keyed_options ids = {.memory = &seen->memory,
+                               .entry_bytes = sizeof(seen_id),
+                               .release = release_times,
+                               .self = seen};
+    text_init(&seen->id, SEEN_ID_BYTES_MAX);
+    seen->from_us = INT64_MIN;
+    seen->within_us = within_us;
+    seen->bucket_us = within_us / BUCKETS_OF_WITHIN < BUCKET_US_MIN ? BUCKET_US_MIN
+                                                                    : within_us / BUCKETS_OF_WITHIN;
+    seen->limit = options->memory;
+    seen->memory.fail_after = -1;
+    seen->part = (state_part){.name = "deduplicate",
+                              .doing = DOING,
+                              .keys = STATE_RESIDENT,
+                              .ops = &part_ops,
+                              .table = &seen->ids,
+                              .key_bytes_max = SEEN_ID_BYTES_MAX};
+    return keyed_open(&seen->ids, &ids) ? take_columns(seen, options, err)
+                                        : error_memory(err, DOING);
 }
+
+static void seen_events_close(freshet_operator *self)
+{
+    seen_events *seen = (seen_events *)self;
+    keyed_close(&seen->ids);
+    free(seen->buckets);
+    text_release(&seen->id);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* Events that repeat one are left out. One from a time whose events are forgotten is late: such
  * are of a partition that was idle. */
 static freshet_code seen_events_run(freshet_operator *self, run *run)
 {
-    seen_step *step = (seen_step *)self;
+    seen_events *seen = (seen_events *)self;
     const int64_t *event_us = run->columns[run->plan->timestamp].data;
     freshet_code code = FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
@@ -472,19 +431,31 @@ static freshet_code seen_events_run(freshet_operator *self, run *run)
         bool is_new = true;
         if (!run->keep[row])
             continue;
-        if (event_us[row] < step->from_us && self->block->timestamp.late != ON_LATE_UPDATE) {
+        if (event_us[row] < seen->from_us && self->block->timestamp.late != ON_LATE_UPDATE) {
             code = watermark_refuse(self, run, row, 0);
             continue;
         }
-        code = seen_events_take(step->seen, run->in, origin, event_us[row], &is_new, run->err);
-        if (code == FRESHET_OK && !is_new)
+        code = take_event(seen, run->in, origin, event_us[row], &is_new, run->err);
+        if (code == FRESHET_OK && !is_new) {
             run_drop(run, row);
+            self->figures.repeated++;
+        }
     }
-    if (code == FRESHET_OK)
-        forget_seen(step, run->lowest_s);
-    self->figures.repeated = seen_events_repeated(step->seen);
+    if (code == FRESHET_OK && run->lowest_s > INT64_MIN / SECOND_US &&
+        run->lowest_s * SECOND_US > seen->from_us) {
+        seen->from_us = run->lowest_s * SECOND_US;
+        forget_seen(seen, seen->from_us);
+    }
     return code;
 }
+
+/* ---- facts ------------------------------------------------------------------------------------ */
+
+/* How long ids have been kept: its facts. */
+typedef struct seen_reach {
+    int64_t within_us;
+    int64_t lateness_us;
+} seen_reach;
 
 static seen_reach reach_of(const freshet_operator *self)
 {
@@ -492,8 +463,8 @@ static seen_reach reach_of(const freshet_operator *self)
                         .lateness_us = self->block->timestamp.lateness_us};
 }
 
-static freshet_code seen_step_save(const freshet_operator *self, text_buffer *into,
-                                   freshet_error *err)
+static freshet_code seen_events_save(const freshet_operator *self, text_buffer *into,
+                                     freshet_error *err)
 {
     const seen_reach reach = reach_of(self);
     return text_append(into, (const char *)&reach, sizeof reach)
@@ -502,8 +473,8 @@ static freshet_code seen_step_save(const freshet_operator *self, text_buffer *in
 }
 
 /* Ids that are gone would let repetitions through. */
-static freshet_code seen_step_restore(freshet_operator *self, const void *bytes, size_t length,
-                                      freshet_error *err)
+static freshet_code seen_events_restore(freshet_operator *self, const void *bytes, size_t length,
+                                        freshet_error *err)
 {
     const seen_reach now = reach_of(self);
     seen_reach then;
@@ -521,23 +492,12 @@ static freshet_code seen_step_restore(freshet_operator *self, const void *bytes,
                      (then.within_us + then.lateness_us) / SECOND_US);
 }
 
-static const state_part *seen_step_parts(freshet_operator *self, uint32_t *n)
-{
-    *n = 1;
-    return seen_events_part(((seen_step *)self)->seen);
-}
-
-static void seen_step_close(freshet_operator *self)
-{
-    seen_events_close(((seen_step *)self)->seen);
-}
-
 const operator_ops seen_events_operator = {.name = "deduplicate",
-                                           .size = sizeof(seen_step),
+                                           .size = sizeof(seen_events),
                                            .wanted = seen_events_wanted,
-                                           .open = seen_step_open,
+                                           .open = seen_events_open,
                                            .run = seen_events_run,
-                                           .save = seen_step_save,
-                                           .restore = seen_step_restore,
-                                           .parts = seen_step_parts,
-                                           .close = seen_step_close};
+                                           .save = seen_events_save,
+                                           .restore = seen_events_restore,
+                                           .parts = seen_events_parts,
+                                           .close = seen_events_close};

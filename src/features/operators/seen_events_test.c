@@ -1,27 +1,20 @@
 /* seen_events_test.c - events taken once: against the definition, through saving and forgetting. */
 #include "base/random_testing.h"
-#include "features/operators/seen_events.h"
+#include "features/operators/operators_testing.h"
 
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include "base/text.h"
 
 #define SECOND_US INT64_C(1000000)
 #define WITHIN_US (100 * SECOND_US)
 #define MEMORY ((size_t)1 << 30)
+#define SEEN_ID_BYTES_MAX 65536u
+#define SEEN_TIMES_MAX 1000
 
 static field fields[] = {{"n", NULL}, {"event_id", NULL}, {"part", NULL}};
 static const schema input = {3, fields};
-static const uint32_t id_columns[] = {1, 2};
+static declared_text id_columns[] = {{.value = "event_id"}, {.value = "part"}};
 static arena *rows_arena;
 
 static int set_up(void **state)
@@ -41,16 +34,50 @@ static int tear_down(void **state)
     return 0;
 }
 
-static seen_events *open_seen(void)
+static void open_limited(alone *seen, uint32_t n_columns, size_t memory)
 {
-    seen_events *seen = NULL;
-    assert_int_equal(seen_events_open(&input, id_columns, 2, WITHIN_US, MEMORY, &seen, NULL),
-                     FRESHET_OK);
-    state_part_set_load(seen_events_part(seen), NULL, NULL);
-    return seen;
+    *seen = (alone){.set = {.input = &input}, .memory = memory};
+    seen->declaration.feature_set.deduplicate =
+        (deduplicate_block){.on = {id_columns, n_columns}, .within_us = WITHIN_US};
+    alone_open(seen, &seen_events_operator);
 }
 
-static bool take(seen_events *seen, const char *id, double part, int64_t second)
+static void open_seen(alone *seen)
+{
+    open_limited(seen, 2, MEMORY);
+    state_part_set_load(alone_part(seen), NULL, NULL);
+}
+
+/* A row; where `rows` is NULL none, but the time before which none comes any more. */
+static freshet_code run_step(alone *seen, const batch *rows, int64_t event_us, int64_t lowest_s,
+                             bool *is_new, freshet_error *err)
+{
+    uint8_t keep = 1;
+    column column = {.type = type_simple(TYPE_TIMESTAMP), .data = &event_us};
+    run run = {.in = rows,
+               .columns = &column,
+               .n_rows = rows == NULL ? 0 : 1,
+               .keep = &keep,
+               .lowest_s = lowest_s,
+               .err = err};
+    const freshet_code code = alone_run(seen, &run);
+    *is_new = keep != 0;
+    return code;
+}
+
+static freshet_code take_row(alone *seen, const batch *rows, int64_t event_us, bool *is_new,
+                             freshet_error *err)
+{
+    return run_step(seen, rows, event_us, INT64_MIN, is_new, err);
+}
+
+static void forget(alone *seen, int64_t before_s)
+{
+    bool is_new;
+    assert_int_equal(run_step(seen, NULL, 0, before_s, &is_new, NULL), FRESHET_OK);
+}
+
+static bool take(alone *seen, const char *id, double part, int64_t second)
 {
     batch in;
     bool is_new = false;
@@ -61,7 +88,7 @@ static bool take(seen_events *seen, const char *id, double part, int64_t second)
         ((cell_text *)in.columns[1].data)[0] = text_of(id, (uint32_t)strlen(id));
     ((double *)in.columns[2].data)[0] = part;
     in.n_rows = 1;
-    assert_int_equal(seen_events_take(seen, &in, 0, second * SECOND_US, &is_new, NULL), FRESHET_OK);
+    assert_int_equal(take_row(seen, &in, second * SECOND_US, &is_new, NULL), FRESHET_OK);
     arena_reset(rows_arena);
     return is_new;
 }
@@ -69,7 +96,8 @@ static bool take(seen_events *seen, const char *id, double part, int64_t second)
 static void an_event_is_taken_once(void **state)
 {
     (void)state;
-    seen_events *seen = open_seen();
+    alone alone, *seen = &alone;
+    open_seen(seen);
     assert_true(take(seen, "a", 1, 1000));
     assert_false(take(seen, "a", 1, 1000));
     assert_false(take(seen, "a", 1, 1100)); /* as far as it goes, both ways */
@@ -86,24 +114,26 @@ static void an_event_is_taken_once(void **state)
     assert_false(take(seen, "n", -(double)NAN, 0));
     assert_true(take(seen, "n", 0.0, 0));
     assert_false(take(seen, "n", -0.0, 0));
-    assert_int_equal(seen_events_repeated(seen), 9);
-    seen_events_close(seen);
+    assert_int_equal(seen->self->figures.repeated, 9);
+    alone_close(seen);
 }
 
 static void without_an_id_nothing_repeats(void **state)
 {
     (void)state;
-    seen_events *seen = open_seen();
+    alone alone, *seen = &alone;
+    open_seen(seen);
     for (int i = 0; i < 3; i++)
         assert_true(take(seen, NULL, 1, 1000));
-    assert_int_equal(state_part_keys(seen_events_part(seen)), 0);
-    seen_events_close(seen);
+    assert_int_equal(state_part_keys(alone_part(seen)), 0);
+    alone_close(seen);
 }
 
 static void times_at_the_ends(void **state)
 {
     (void)state;
-    seen_events *seen = open_seen();
+    alone alone, *seen = &alone;
+    open_seen(seen);
     batch in;
     bool is_new;
     assert_int_equal(batch_init(&in, rows_arena, &input, 1, NULL), FRESHET_OK);
@@ -111,19 +141,20 @@ static void times_at_the_ends(void **state)
     ((cell_text *)in.columns[1].data)[0] = text_of("a", 1);
     const int64_t times_us[] = {INT64_MAX, INT64_MIN, 0, INT64_MAX - 1, INT64_MIN + 1};
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(seen_events_take(seen, &in, 0, times_us[i], &is_new, NULL), FRESHET_OK);
+        assert_int_equal(take_row(seen, &in, times_us[i], &is_new, NULL), FRESHET_OK);
         assert_int_equal(is_new, i < 3);
     }
-    seen_events_forget(seen, INT64_MIN);
-    assert_int_equal(state_part_keys(seen_events_part(seen)), 1);
-    seen_events_close(seen);
+    forget(seen, INT64_MIN);
+    assert_int_equal(state_part_keys(alone_part(seen)), 1);
+    alone_close(seen);
 }
 
 static void ids_are_forgotten_when_no_row_can_repeat_them(void **state)
 {
     (void)state;
-    seen_events *seen = open_seen();
-    const state_part *part = seen_events_part(seen);
+    alone alone, *seen = &alone;
+    open_seen(seen);
+    const state_part *part = alone_part(seen);
     char id[32];
     for (int i = 0; i < 5000; i++) {
         snprintf(id, sizeof id, "event %d", i);
@@ -132,21 +163,21 @@ static void ids_are_forgotten_when_no_row_can_repeat_them(void **state)
     assert_int_equal(state_part_keys(part), 5000);
     assert_true(take(seen, "event 10", 0, 3000)); /* lives on by its newer time */
     size_t bytes = state_part_bytes(part);
-    seen_events_forget(seen, 2000 * SECOND_US);
+    forget(seen, 2000);
     /* what is older than 1900 s, but for less than one bucket, and but for number 10 */
     assert_in_range(state_part_keys(part), 3101, 3110);
     assert_true(state_part_bytes(part) < bytes * 2 / 3);
     assert_false(take(seen, "event 10", 0, 3050));
     assert_false(take(seen, "event 1900", 0, 2000));
-    seen_events_forget(seen, 4000 * SECOND_US);
+    forget(seen, 4000);
     assert_in_range(state_part_keys(part), 1100, 1107);
-    seen_events_forget(seen, 1000000 * SECOND_US);
+    forget(seen, 1000000);
     assert_int_equal(state_part_keys(part), 0);
     assert_int_equal(state_part_bytes(part), 0);
     uint32_t cursor = 0;
     state_key key;
     assert_false(state_part_next_dirty(part, &cursor, &key)); /* none was ever saved */
-    seen_events_close(seen);
+    alone_close(seen);
 }
 
 /* ---- against the definition, with saving ------------------------------------------------------ */
@@ -200,16 +231,14 @@ static void checkpoint(const state_part *part)
     state_part_clean(part);
 }
 
-static seen_events *restart(seen_events *seen)
+static void restart(alone *seen)
 {
-    seen_events_close(seen);
-    seen = open_seen();
+    alone_close(seen);
+    open_seen(seen);
     for (uint32_t i = 0; i < n_saved; i++)
-        assert_int_equal(state_part_restore(seen_events_part(seen), store[i].key,
-                                            store[i].key_length, store[i].value.bytes,
-                                            store[i].value.length, NULL),
+        assert_int_equal(state_part_restore(alone_part(seen), store[i].key, store[i].key_length,
+                                            store[i].value.bytes, store[i].value.length, NULL),
                          FRESHET_OK);
-    return seen;
 }
 
 static void random_events_against_the_definition(void **state)
@@ -220,7 +249,8 @@ static void random_events_against_the_definition(void **state)
         random_state = round;
         uint32_t n = 0, n_ids = 5 + random_below(400), late = random_below(300);
         int64_t newest = 0;
-        seen_events *seen = open_seen();
+        alone alone, *seen = &alone;
+        open_seen(seen);
         for (uint32_t i = 0; i < EVENTS; i++) {
             newest += random_below(3);
             int64_t second = newest - random_below(late + 1); /* the watermark is newest - late */
@@ -234,27 +264,28 @@ static void random_events_against_the_definition(void **state)
             if (expected)
                 all[n++] = (taken){id, second};
             if (random_below(50) == 0)
-                seen_events_forget(seen, (newest - late) * SECOND_US);
+                forget(seen, (newest - late));
             if (random_below(100) == 0)
-                checkpoint(seen_events_part(seen));
+                checkpoint(alone_part(seen));
             if (random_below(300) == 0) {
-                checkpoint(seen_events_part(seen));
-                seen = restart(seen);
+                checkpoint(alone_part(seen));
+                restart(seen);
             }
         }
-        seen_events_forget(seen, (newest + 1000) * SECOND_US);
-        checkpoint(seen_events_part(seen));
+        forget(seen, (newest + 1000));
+        checkpoint(alone_part(seen));
         assert_int_equal(n_saved, 0);
-        assert_int_equal(state_part_keys(seen_events_part(seen)), 0);
-        seen_events_close(seen);
+        assert_int_equal(state_part_keys(alone_part(seen)), 0);
+        alone_close(seen);
     }
 }
 
 static void an_id_shows_what_it_is(void **state)
 {
     (void)state;
-    seen_events *seen = open_seen();
-    const state_part *part = seen_events_part(seen);
+    alone alone, *seen = &alone;
+    open_seen(seen);
+    const state_part *part = alone_part(seen);
     state_key key;
     uint32_t cursor = 0;
     text_buffer value, shown;
@@ -275,14 +306,15 @@ static void an_id_shows_what_it_is(void **state)
                      FRESHET_FAILED);
     text_release(&value);
     text_release(&shown);
-    seen_events_close(seen);
+    alone_close(seen);
 }
 
 static void damaged_ids_are_refused(void **state)
 {
     (void)state;
-    seen_events *seen = open_seen();
-    const state_part *part = seen_events_part(seen);
+    alone alone, *seen = &alone;
+    open_seen(seen);
+    const state_part *part = alone_part(seen);
     const int64_t times_us[2] = {2, 1};
     freshet_error err;
     assert_int_equal(state_part_restore(part, "x", 1, times_us, 0, &err), FRESHET_FAILED);
@@ -291,19 +323,18 @@ static void damaged_ids_are_refused(void **state)
     assert_int_equal(state_part_restore(part, "x", 1, times_us, 16, &err), FRESHET_OK);
     assert_int_equal(state_part_restore(part, "x", 1, times_us, 16, &err), FRESHET_FAILED);
     assert_non_null(strstr(err.text, "twice"));
-    seen_events_close(seen);
+    alone_close(seen);
 }
 
 static void limits_are_said(void **state)
 {
     (void)state;
-    seen_events *seen = NULL;
+    alone alone, *seen = &alone;
     batch in;
     bool is_new;
     freshet_error err;
     freshet_code code = FRESHET_OK;
-    assert_int_equal(seen_events_open(&input, id_columns, 1, WITHIN_US, 1 << 20, &seen, NULL),
-                     FRESHET_OK);
+    open_limited(seen, 1, 1 << 20);
     assert_int_equal(batch_init(&in, rows_arena, &input, 1, NULL), FRESHET_OK);
     in.n_rows = 1;
     uint32_t n = 0;
@@ -311,7 +342,7 @@ static void limits_are_said(void **state)
         char text[32];
         snprintf(text, sizeof text, "%u", n);
         ((cell_text *)in.columns[1].data)[0] = text_of(text, (uint32_t)strlen(text));
-        code = seen_events_take(seen, &in, 0, 0, &is_new, &err);
+        code = take_row(seen, &in, 0, &is_new, &err);
     }
     assert_int_equal(code, FRESHET_LIMIT);
     assert_in_range(n, 5000, 20000);
@@ -320,13 +351,13 @@ static void limits_are_said(void **state)
     char *text = malloc(SEEN_ID_BYTES_MAX);
     memset(text, 'x', SEEN_ID_BYTES_MAX);
     ((cell_text *)in.columns[1].data)[0] = text_of(text, SEEN_ID_BYTES_MAX - 5 + 1);
-    assert_int_equal(seen_events_take(seen, &in, 0, 0, &is_new, &err), FRESHET_LIMIT);
+    assert_int_equal(take_row(seen, &in, 0, &is_new, &err), FRESHET_LIMIT);
     assert_non_null(strstr(err.text, "more than 65536 bytes"));
-    seen_events_close(seen);
-    seen = open_seen();
+    alone_close(seen);
+    open_seen(seen);
     ((cell_text *)in.columns[1].data)[0] = text_of(text, SEEN_ID_BYTES_MAX - 5 - 9);
-    assert_int_equal(seen_events_take(seen, &in, 0, 0, &is_new, &err), FRESHET_OK);
-    seen_events_close(seen);
+    assert_int_equal(take_row(seen, &in, 0, &is_new, &err), FRESHET_OK);
+    alone_close(seen);
     free(text);
 }
 
@@ -334,13 +365,14 @@ static void limits_are_said(void **state)
 static void an_id_has_so_many_times_at_most(void **state)
 {
     (void)state;
-    seen_events *seen = open_seen();
+    alone alone, *seen = &alone;
+    open_seen(seen);
     for (int64_t i = 0; i <= SEEN_TIMES_MAX; i++)
         assert_true(take(seen, "a", 1, i * 1000));
     assert_true(take(seen, "a", 1, 0));
     assert_false(take(seen, "a", 1, SEEN_TIMES_MAX * 1000));
     assert_false(take(seen, "a", 1, (int64_t)SEEN_TIMES_MAX / 2 * 1000));
-    seen_events_close(seen);
+    alone_close(seen);
 }
 
 int main(void)

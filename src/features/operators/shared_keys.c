@@ -1,50 +1,37 @@
-/* shared_keys.c - see shared_keys.h. A place holds 40 bits of the hash and the lane within its reader; 0: nothing. */
-#include "features/operators/shared_keys.h"
-
-#include <stdlib.h>
+/* shared_keys.c - keys whose rows come from more than one partition of a reader.
+ *
+ * Rows of one partition come in their order; rows of one key that come from two do not, so what is "the row before"
+ * is not certain then. This looks for such keys, says so once, and counts.
+ *
+ * A sample does, since who spreads a key over partitions mostly does so with all keys: of each micro-batch the
+ * first SHARED_KEYS_ROWS rows, whose keys' hashes are remembered with their lane in a table of
+ * SHARED_KEYS_SLOTS places, a new one in the place of the old. A slow stream is looked at whole.
+ *
+ * A place holds 40 bits of the hash and the lane within its reader; 0: nothing. */
+#include <string.h>
 
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "features/operator.h"
 
+#define SHARED_KEYS_ROWS 256u
+#define SHARED_KEYS_SLOTS 65536u /* 8 bytes each; a power of two */
 #define LANE_BITS 24
 #define LANE_MASK ((UINT64_C(1) << LANE_BITS) - 1)
 
-struct shared_keys {
+typedef struct shared_keys {
+    freshet_operator base;
     uint64_t places[SHARED_KEYS_SLOTS];
     uint64_t hashes[SHARED_KEYS_ROWS]; /* of the batch at hand */
-    uint64_t count;
-    bool nested; /* a key is an array: not looked at */
-};
+} shared_keys;
 
-shared_keys *shared_keys_open(void)
-{
-    return calloc(1, sizeof(shared_keys));
-}
-
-void shared_keys_close(shared_keys *shared)
-{
-    free(shared);
-}
-
-static uint32_t rows_of(uint32_t n_rows)
-{
-    return n_rows < SHARED_KEYS_ROWS ? n_rows : SHARED_KEYS_ROWS;
-}
-
-void shared_keys_begin(shared_keys *shared)
-{
-    memset(shared->hashes, 0, sizeof shared->hashes);
-    shared->nested = false;
-}
-
-void shared_keys_column(shared_keys *shared, const column *key, uint32_t n_rows)
+/* The next column of the keys of n rows. */
+static void hash_column(shared_keys *shared, const column *key, uint32_t n)
 {
     const size_t size = type_cell_size(key->type);
     const bool is_text = key->type->kind == TYPE_STRING || key->type->kind == TYPE_BINARY;
-    shared->nested |= key->type->kind == TYPE_ARRAY || key->type->kind == TYPE_STRUCT;
-    for (uint32_t i = 0; i < rows_of(n_rows) && !shared->nested; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const char *cell = (const char *)key->data + i * size;
         const cell_text *text = (const cell_text *)(const void *)cell;
         shared->hashes[i] = is_text ? hash_bytes(text_bytes(text), text->length, shared->hashes[i])
@@ -59,7 +46,7 @@ static void shared_look_at(shared_keys *shared, uint64_t hash, uint64_t lane)
     *place = (hash & ~LANE_MASK) | lane;
     if (before >> LANE_BITS != hash >> LANE_BITS || (before & LANE_MASK) == lane)
         return;
-    if (shared->count++ == 0)
+    if (shared->base.figures.shared++ == 0)
         log_say(
             LOG_WARNING, NULL,
             "rows of one key come from different partitions of a topic (%u and %u, for one): their "
@@ -68,62 +55,34 @@ static void shared_look_at(shared_keys *shared, uint64_t hash, uint64_t lane)
             (unsigned)(before & LANE_MASK), (unsigned)lane);
 }
 
-void shared_keys_look(shared_keys *shared, const uint32_t *lanes, const uint8_t *keep,
-                      uint32_t n_rows)
-{
-    for (uint32_t i = 0; i < rows_of(n_rows) && !shared->nested; i++)
-        if (keep[i]) /* keys of two readers are two keys */
-            shared_look_at(shared, hash_fold(shared->hashes[i] ^ (lanes[i] >> LANE_BITS), HASH_A),
-                           lanes[i] & LANE_MASK);
-}
-
-uint64_t shared_keys_count(const shared_keys *shared)
-{
-    return shared == NULL ? 0 : shared->count;
-}
-
-/* ---- as an operator --------------------------------------------------------------------------- */
-
-typedef struct shared_keys_step {
-    freshet_operator base;
-    shared_keys *shared;
-} shared_keys_step;
-
 static bool shared_keys_wanted(const operator_options *options)
 {
     return options->declaration->is_stream;
 }
 
-static freshet_code shared_keys_step_open(freshet_operator *self, const operator_options *options,
-                                          freshet_error *err)
-{
-    shared_keys_step *step = (shared_keys_step *)self;
-    (void)options;
-    step->shared = shared_keys_open();
-    return step->shared == NULL ? error_memory(err, "opening the feature set") : FRESHET_OK;
-}
-
 static freshet_code shared_keys_run(freshet_operator *self, run *run)
 {
-    shared_keys *shared = ((shared_keys_step *)self)->shared;
-    if (run->in->lanes == NULL)
+    shared_keys *shared = (shared_keys *)self;
+    const uint32_t n = run->n_rows < SHARED_KEYS_ROWS ? run->n_rows : SHARED_KEYS_ROWS;
+    const uint32_t *lanes = run->in->lanes;
+    if (lanes == NULL)
         return FRESHET_OK;
-    shared_keys_begin(shared);
-    for (uint32_t i = 0; i < run->plan->n_keys; i++)
-        shared_keys_column(shared, &run->columns[run->plan->keys[i].to], run->n_rows);
-    shared_keys_look(shared, run->in->lanes, run->keep, run->n_rows);
-    self->figures.shared = shared_keys_count(shared);
+    memset(shared->hashes, 0, sizeof shared->hashes);
+    for (uint32_t k = 0; k < run->plan->n_keys; k++) {
+        const column *key = &run->columns[run->plan->keys[k].to];
+        if (key->type->n_fields > 0) /* an array: not looked at */
+            return FRESHET_OK;
+        hash_column(shared, key, n);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (run->keep
+                [i]) /* keys of two readers are two keys: a lane's upper byte is its reader's */
+            shared_look_at(shared, hash_fold(shared->hashes[i] ^ (lanes[i] >> LANE_BITS), HASH_A),
+                           lanes[i] & LANE_MASK);
     return FRESHET_OK;
 }
 
-static void shared_keys_step_close(freshet_operator *self)
-{
-    shared_keys_close(((shared_keys_step *)self)->shared);
-}
-
 const operator_ops shared_keys_operator = {.name = "shared keys",
-                                           .size = sizeof(shared_keys_step),
+                                           .size = sizeof(shared_keys),
                                            .wanted = shared_keys_wanted,
-                                           .open = shared_keys_step_open,
-                                           .run = shared_keys_run,
-                                           .close = shared_keys_step_close};
+                                           .run = shared_keys_run};

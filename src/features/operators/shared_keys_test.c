@@ -1,14 +1,12 @@
 /* shared_keys_test.c - keys that come from two partitions are found, and others are not. */
-#include "features/operators/shared_keys.h"
+#include "features/operators/operators_testing.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "base/log.h"
+
+#define SHARED_KEYS_ROWS 256u
 
 static uint32_t n_lines;
 
@@ -19,7 +17,7 @@ static void take_line(void *context, const char *line)
 }
 
 /* One batch: `n` rows with the keys first, first + 1, ... of text, in that lane. */
-static void look(shared_keys *shared, uint32_t first, uint32_t n, uint32_t lane)
+static void look(alone *shared, uint32_t first, uint32_t n, uint32_t lane)
 {
     static char texts[1000][32];
     cell_text cells[1000];
@@ -31,65 +29,72 @@ static void look(shared_keys *shared, uint32_t first, uint32_t n, uint32_t lane)
         lanes[i] = lane;
         keep[i] = 1;
     }
-    const column column = {.type = type_simple(TYPE_STRING), .data = cells};
-    shared_keys_begin(shared);
-    shared_keys_column(shared, &column, n);
-    shared_keys_look(shared, lanes, keep, n);
+    column column = {.type = type_simple(TYPE_STRING), .data = cells};
+    const batch in = {.n_rows = n, .lanes = lanes};
+    run run = {.in = &in, .columns = &column, .n_rows = n, .keep = keep};
+    assert_int_equal(alone_run(shared, &run), FRESHET_OK);
 }
 
 static void keys_of_one_partition_are_well(void **state)
 {
     (void)state;
-    shared_keys *shared = shared_keys_open();
+    cast_step key = {.to = 0};
+    alone alone = {.plan = {.keys = &key, .n_keys = 1}}, *shared = &alone;
+    alone_open(shared, &shared_keys_operator);
     for (uint32_t times = 0; times < 200; times++) {
         look(shared, 0, 100, 0);
         look(shared, 1000, 100, 1);
         look(shared, 2000 + times * 100, 100, 2);
     }
-    assert_int_equal(shared_keys_count(shared), 0);
-    shared_keys_close(shared);
-    assert_int_equal(shared_keys_count(NULL), 0);
+    assert_int_equal(shared->self->figures.shared, 0);
+    alone_close(shared);
 }
 
 static void keys_of_two_partitions_are_counted_and_said_once(void **state)
 {
     (void)state;
-    shared_keys *shared = shared_keys_open();
+    cast_step key = {.to = 0};
+    alone alone = {.plan = {.keys = &key, .n_keys = 1}}, *shared = &alone;
+    alone_open(shared, &shared_keys_operator);
     n_lines = 0;
     log_hook(take_line, NULL);
     look(shared, 0, 10, 0);
     look(shared, 5, 10, 1); /* five of them */
-    assert_int_equal(shared_keys_count(shared), 5);
+    assert_int_equal(shared->self->figures.shared, 5);
     look(shared, 5, 10, 1);
-    assert_int_equal(shared_keys_count(shared), 5);
+    assert_int_equal(shared->self->figures.shared, 5);
     look(shared, 5, 1, 0);
-    assert_int_equal(shared_keys_count(shared), 6);
+    assert_int_equal(shared->self->figures.shared, 6);
     log_hook(NULL, NULL);
     assert_int_equal(n_lines, 1);
-    shared_keys_close(shared);
+    alone_close(shared);
 }
 
 static void readers_have_keys_of_their_own(void **state)
 {
     (void)state;
-    shared_keys *shared = shared_keys_open();
+    cast_step key = {.to = 0};
+    alone alone = {.plan = {.keys = &key, .n_keys = 1}}, *shared = &alone;
+    alone_open(shared, &shared_keys_operator);
     look(shared, 0, 10, 0);
     look(shared, 0, 10, (1u << 24) + 3);
     look(shared, 0, 10, 0);
-    assert_int_equal(shared_keys_count(shared), 0);
-    shared_keys_close(shared);
+    assert_int_equal(shared->self->figures.shared, 0);
+    alone_close(shared);
 }
 
 static void only_the_first_rows_are_looked_at(void **state)
 {
     (void)state;
-    shared_keys *shared = shared_keys_open();
+    cast_step key = {.to = 0};
+    alone alone = {.plan = {.keys = &key, .n_keys = 1}}, *shared = &alone;
+    alone_open(shared, &shared_keys_operator);
     log_hook(take_line, NULL);
     look(shared, 0, SHARED_KEYS_ROWS + 100, 0);
     look(shared, 0, SHARED_KEYS_ROWS + 100, 1);
     log_hook(NULL, NULL);
-    assert_in_range(shared_keys_count(shared), SHARED_KEYS_ROWS - 2, SHARED_KEYS_ROWS);
-    shared_keys_close(shared);
+    assert_in_range(shared->self->figures.shared, SHARED_KEYS_ROWS - 2, SHARED_KEYS_ROWS);
+    alone_close(shared);
 }
 
 int main(void)
