@@ -108,21 +108,18 @@ static bool mark_refused(pending_row *row, const char *why)
 static void take_back(cassandra *store, const group *group, pending_row *row, cql_code code,
                       const char *text, int64_t now_us)
 {
+    int64_t due_us = now_us;
     if (code == CQL_REFUSED && group->as_batch && group->n > 1) {
         row->is_alone = true; /* which of the batch was meant? */
-        pending_rows_back(&store->rows, row, now_us);
-        return;
+    } else if (code != CQL_REFUSED || !mark_refused(row, text)) {
+        if (row->failures < UINT16_MAX)
+            row->failures++;
+        store->figures.retried++;
+        note_failure(store, code, text, now_us);
+        pace_failed(&store->pace, group->epoch, now_us);
+        due_us += pace_backoff(&store->pace, row->failures);
     }
-    if (code == CQL_REFUSED && mark_refused(row, text)) {
-        pending_rows_back(&store->rows, row, now_us);
-        return;
-    }
-    if (row->failures < UINT16_MAX)
-        row->failures++;
-    store->figures.retried++;
-    note_failure(store, code, text, now_us);
-    pace_failed(&store->pace, group->epoch, now_us);
-    pending_rows_back(&store->rows, row, now_us + pace_backoff(&store->pace, row->failures));
+    pending_rows_back(&store->rows, row, due_us);
 }
 
 /* The row as JSON, as the feature set has it. */
@@ -751,9 +748,6 @@ static freshet_code cassandra_open(freshet_writer *writer, const schema *schema,
     const declaration *declaration = writer->declaration;
     store->arena = writer->arena;
     store->ttl_us = given->ttl_us;
-    if (!given->has_cassandra)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file, "%s",
-                         NO_STORE);
     freshet_code code = cql_load(&store->api, err);
     if (code == FRESHET_OK)
         code = cassandra_place_make(given, declaration, store->arena, &store->place, err);

@@ -212,11 +212,6 @@ static bool find_consistencies(const cassandra_options *options, cassandra_place
                             true, &out->write_consistency, text);
 }
 
-static bool has_host(const cassandra_options *options)
-{
-    return options->host.n > 0 || given_or_environment(NULL, "CASSANDRA_HOST") != NULL;
-}
-
 #define NO_HOST                                                                             \
     "the store's \"host\" is missing: write for example `cassandra: {host: 10.0.0.1}`, or " \
     "set CASSANDRA_HOST"
@@ -267,37 +262,43 @@ static void check_partition(const cassandra_options *options, const declaration 
         while (strcmp(names->items[first].value, name) != 0)
             first++;
         if (k == blocks->n)
-            problem_add(problems, &names->items[i].at,
-                        "partition_by names \"%s\", which is no key of the feature set: it can "
-                        "name keys only",
-                        name);
+            problem_add(problems, &names->items[i].at, PARTITION_NO_KEY, name);
         else if (first < i)
-            problem_add(problems, &names->items[i].at, "partition_by names \"%s\" twice", name);
+            problem_add(problems, &names->items[i].at, PARTITION_TWICE, name);
     }
 }
 
-void cassandra_check(const online_options *online, const declaration *declaration, const place *at,
-                     problems *problems)
+/* What of it is nowhere to be found, or no name; what there is goes to `out`, in any case. */
+static void find_names(const online_options *online, const declaration *declaration,
+                       const place *at, cassandra_place *out, problems *problems)
 {
     const cassandra_options *options = &online->cassandra;
     const feature_set_block *set = &declaration->feature_set;
     const declared_text *own = online->write_to_entity ? &set->entity : &set->name;
     const declared_text *table = options->table.value != NULL ? &options->table : own;
-    const char *keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
-    if (!has_host(options))
-        problem_add(problems, at, "%s", NO_HOST);
-    if (keyspace == NULL)
-        problem_add(problems, at, "%s", NO_KEYSPACE);
-    else if (!is_name(keyspace))
-        problem_add(problems, at, NO_NAME, keyspace, "keyspace", NAME_MAX_BYTES, "keyspace");
-    if (!is_name(table->value))
-        problem_add(problems, &table->at, NO_NAME, table->value, "table", NAME_MAX_BYTES, "table");
     char text[CONSISTENCY_TEXT_MAX];
-    cassandra_place ignored;
-    if (!find_consistencies(options, &ignored, text))
+    out->keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
+    out->table = table->value;
+    out->is_shared = strcmp(out->table, set->name.value) != 0;
+    if (options->host.n == 0 && given_or_environment(NULL, "CASSANDRA_HOST") == NULL)
+        problem_add(problems, at, "%s", NO_HOST);
+    if (out->keyspace == NULL)
+        problem_add(problems, at, "%s", NO_KEYSPACE);
+    else if (!is_name(out->keyspace))
+        problem_add(problems, at, NO_NAME, out->keyspace, "keyspace", NAME_MAX_BYTES, "keyspace");
+    if (!is_name(out->table))
+        problem_add(problems, &table->at, NO_NAME, out->table, "table", NAME_MAX_BYTES, "table");
+    if (!find_consistencies(options, out, text))
         problem_add(problems, at, "%s", text);
-    check_hosts(options, problems);
-    check_partition(options, declaration, problems);
+}
+
+void cassandra_check(const online_options *online, const declaration *declaration, const place *at,
+                     problems *problems)
+{
+    cassandra_place ignored;
+    find_names(online, declaration, at, &ignored, problems);
+    check_hosts(&online->cassandra, problems);
+    check_partition(&online->cassandra, declaration, problems);
 }
 
 /* "host:port"; an IPv6 address gets its brackets. */
@@ -348,46 +349,18 @@ static bool file_path(const declared_text *given, const declaration *declaration
     return given->value == NULL || *out != NULL;
 }
 
-static freshet_code options_refuse(const declaration *declaration, const char *text,
-                                   freshet_error *err)
-{
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file, "%s", text);
-}
-
-static freshet_code make_names(const online_options *online, const declaration *declaration,
-                               cassandra_place *out, freshet_error *err)
-{
-    const cassandra_options *options = &online->cassandra;
-    const feature_set_block *set = &declaration->feature_set;
-    const char *own = online->write_to_entity ? set->entity.value : set->name.value;
-    char text[CONSISTENCY_TEXT_MAX];
-    out->keyspace = given_or_environment(options->keyspace.value, "CASSANDRA_KEYSPACE");
-    out->table = options->table.value != NULL ? options->table.value : own;
-    out->is_shared = strcmp(out->table, set->name.value) != 0;
-    if (!has_host(options))
-        return options_refuse(declaration, NO_HOST, err);
-    if (out->keyspace == NULL)
-        return options_refuse(declaration, NO_KEYSPACE, err);
-    if (!is_name(out->keyspace)) {
-        snprintf(text, sizeof text, NO_NAME, out->keyspace, "keyspace", NAME_MAX_BYTES, "keyspace");
-        return options_refuse(declaration, text, err);
-    }
-    if (!is_name(out->table)) {
-        snprintf(text, sizeof text, NO_NAME, out->table, "table", NAME_MAX_BYTES, "table");
-        return options_refuse(declaration, text, err);
-    }
-    return find_consistencies(options, out, text) ? FRESHET_OK
-                                                  : options_refuse(declaration, text, err);
-}
-
 freshet_code cassandra_place_make(const online_options *online, const declaration *declaration,
                                   arena *arena, cassandra_place *out, freshet_error *err)
 {
     const cassandra_options *options = &online->cassandra;
+    const place at = {.path = declaration->file};
+    problems *problems = problems_open(arena);
     *out = (cassandra_place){0};
-    freshet_code code = make_names(online, declaration, out, err);
-    if (code != FRESHET_OK)
-        return code;
+    if (problems == NULL)
+        return error_memory(err, OPENING);
+    find_names(online, declaration, &at, out, problems);
+    if (problems_count(problems) > 0)
+        return problems_report(problems, NULL, NULL, err);
     out->client = (cql_options){
         .hosts = join_hosts(options, arena),
         .local_dc = given_or_environment(options->local_dc.value, "CASSANDRA_LOCAL_DC"),
@@ -406,5 +379,7 @@ freshet_code cassandra_place_make(const online_options *online, const declaratio
                       file_path(&options->tls.key, declaration, arena, &out->client.key_file);
     if (!done)
         return error_memory(err, OPENING);
-    return out->client.hosts[0] == '\0' ? options_refuse(declaration, NO_HOST, err) : FRESHET_OK;
+    return out->client.hosts[0] != '\0'
+               ? FRESHET_OK
+               : error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file, NO_HOST);
 }

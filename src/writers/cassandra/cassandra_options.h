@@ -14,6 +14,11 @@
 #define CASSANDRA_TTL_MAX_S INT64_C(630720000) /* 20 years: the store's own limit */
 #define CASSANDRA_IN_FLIGHT_MAX 16384u
 
+/* What is said of a name in partition_by. */
+#define PARTITION_NO_KEY \
+    "partition_by names \"%s\", which is no key of the feature set: it can name keys only"
+#define PARTITION_TWICE "partition_by names \"%s\" twice"
+
 typedef struct cassandra_tls {
     declared_text ca;
     declared_text cert;

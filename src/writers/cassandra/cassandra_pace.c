@@ -1,6 +1,8 @@
 /* cassandra_pace.c - see cassandra_pace.h. */
 #include "writers/cassandra/cassandra_pace.h"
 
+#include "base/hash.h"
+
 #define THRESHOLD_MIN 4.0
 #define LATENCY_WEIGHT 8
 #define SLOWER 0.75
@@ -44,15 +46,6 @@ void pace_confirmed(pace *pace, uint32_t rows, int64_t latency_us, int64_t now_u
         pace->window = pace->most;
 }
 
-/* splitmix64 (Sebastiano Vigna, public domain). */
-static uint64_t next_random(pace *pace)
-{
-    uint64_t z = pace->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 /* Between half of it and the whole. */
 int64_t pace_backoff(pace *pace, uint32_t failures)
 {
@@ -61,7 +54,8 @@ int64_t pace_backoff(pace *pace, uint32_t failures)
         wait_us *= 2;
     if (wait_us > PACE_BACKOFF_MAX_US)
         wait_us = PACE_BACKOFF_MAX_US;
-    return wait_us / 2 + (int64_t)(next_random(pace) % (uint64_t)(wait_us / 2));
+    const uint64_t random = hash_fold(pace->random += HASH_A, HASH_B);
+    return wait_us / 2 + (int64_t)(random % (uint64_t)(wait_us / 2));
 }
 
 void pace_failed(pace *pace, uint64_t epoch, int64_t now_us)

@@ -1,5 +1,5 @@
-/* cassandra_rows.c - see cassandra_rows.h. Rows on their way still count in `n`, and have their room in the ring
- * and the heap, so that coming back cannot fail.
+/* cassandra_rows.c - see cassandra_rows.h. Rows on their way still count in `n`, and have their room in the heap and
+ * the table, so that coming back cannot fail.
  */
 #include "writers/cassandra/cassandra_rows.h"
 
@@ -7,8 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RING_FIRST 256u
-/* of two pieces by malloc, and the places in ring, heap and table */
+/* of two pieces by malloc, and the places in heap and table */
 #define ROW_BYTES (sizeof(pending_row) + 32u + 32u)
 
 typedef struct waiting_entry {
@@ -52,25 +51,6 @@ static void add_key(pending_rows *rows, pending_row *row)
 
 /* ---- room ------------------------------------------------------------------------------------ */
 
-static bool reserve_ring(pending_rows *rows, uint64_t n)
-{
-    if (n <= rows->fresh_capacity)
-        return true;
-    uint64_t capacity = rows->fresh_capacity == 0 ? RING_FIRST : rows->fresh_capacity;
-    while (capacity < n)
-        capacity *= 2;
-    pending_row **fresh = malloc(capacity * sizeof(pending_row *));
-    if (fresh == NULL)
-        return false;
-    for (uint64_t i = 0; i < rows->n_fresh; i++)
-        fresh[i] = rows->fresh[(rows->fresh_first + i) & (rows->fresh_capacity - 1)];
-    free(rows->fresh);
-    rows->fresh = fresh;
-    rows->fresh_first = 0;
-    rows->fresh_capacity = capacity;
-    return true;
-}
-
 bool pending_rows_open(pending_rows *rows)
 {
     const keyed_options options = {
@@ -82,8 +62,7 @@ bool pending_rows_open(pending_rows *rows)
 bool pending_rows_reserve(pending_rows *rows, uint64_t more)
 {
     const uint64_t n = rows->n + more;
-    return reserve_ring(rows, n) &&
-           due_heap_reserve(&rows->later, &rows->memory, n - rows->later.n) &&
+    return due_heap_reserve(&rows->later, &rows->memory, n - rows->later.n) &&
            keyed_reserve(&rows->waiting, n - keyed_count(&rows->waiting));
 }
 
@@ -121,40 +100,44 @@ void pending_row_free(pending_row *row)
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-/* Puts what is newer into the row that waits in its place in the order. */
-static void take_place(pending_rows *rows, pending_row *waiting, pending_row *newer)
+/* Puts what is newer into the row that waits, in its place in the order; what is older into the other one. */
+static void swap_contents(pending_row *waiting, pending_row *newer)
 {
-    rows->n_bytes -= bytes_of(waiting);
-    rows->n_bytes += bytes_of(newer);
-    unsigned char *bytes = waiting->bytes;
-    waiting->bytes = newer->bytes;
-    waiting->length = newer->length;
-    waiting->write_us = newer->write_us;
-    waiting->event_us = newer->event_us;
-    waiting->is_alone = newer->is_alone;
-    newer->bytes = bytes;
-    keyed_move_key(&rows->waiting, waiting->waiting, waiting->bytes);
-    pending_row_free(newer);
+    const pending_row older = *waiting;
+    *waiting = *newer;
+    waiting->next = older.next;
+    waiting->waiting = older.waiting;
+    waiting->failures = older.failures;
+    *newer = older;
+}
+
+/* True where a row of its key waits: the newer of the two goes on waiting, the other one is done with. Else the key
+ * waits from now on. comes_last: it is also newer than one of the same write timestamp. */
+static bool joins_waiting(pending_rows *rows, pending_row *row, bool comes_last)
+{
+    if (row->refusal != NULL)
+        return false;
+    pending_row *waiting = find_waiting(rows, row);
+    if (waiting == NULL) {
+        add_key(rows, row);
+        return false;
+    }
+    if (row->write_us > waiting->write_us || (comes_last && row->write_us == waiting->write_us)) {
+        swap_contents(waiting, row);
+        keyed_move_key(&rows->waiting, waiting->waiting, waiting->bytes);
+    }
+    pending_rows_done(rows, row);
+    return true;
 }
 
 void pending_rows_add(pending_rows *rows, pending_row *row)
 {
-    if (row->refusal == NULL) {
-        pending_row *waiting = find_waiting(rows, row);
-        if (waiting != NULL && row->write_us >= waiting->write_us) {
-            take_place(rows, waiting, row);
-            return;
-        }
-        if (waiting != NULL) {
-            pending_row_free(row);
-            return;
-        }
-        add_key(rows, row);
-    }
-    rows->fresh[(rows->fresh_first + rows->n_fresh++) & (rows->fresh_capacity - 1)] = row;
     rows->n++;
-    rows->n_waiting++;
     rows->n_bytes += bytes_of(row);
+    if (joins_waiting(rows, row, true))
+        return;
+    *(rows->n_fresh++ == 0 ? &rows->fresh : &rows->last_fresh->next) = row;
+    rows->last_fresh = row;
 }
 
 static pending_row *row_of(const due *due)
@@ -171,14 +154,12 @@ pending_row *pending_rows_take(pending_rows *rows, int64_t now_us, bool only_lat
         const due first = due_heap_pop(&rows->later);
         row = row_of(&first);
     } else if (rows->n_fresh > 0 && !only_later) {
-        row = rows->fresh[rows->fresh_first];
-        rows->fresh_first = (rows->fresh_first + 1) & (rows->fresh_capacity - 1);
+        row = rows->fresh;
+        rows->fresh = row->next;
         rows->n_fresh--;
     }
-    if (row == NULL)
-        return NULL;
-    rows->n_waiting--;
-    remove_key(rows, row);
+    if (row != NULL)
+        remove_key(rows, row);
     return row;
 }
 
@@ -189,25 +170,11 @@ int64_t pending_rows_due_us(const pending_rows *rows)
 
 void pending_rows_back(pending_rows *rows, pending_row *row, int64_t due_us)
 {
-    if (row->refusal == NULL) {
-        pending_row *waiting = find_waiting(rows, row);
-        if (waiting != NULL) {
-            if (waiting->write_us < row->write_us) {
-                rows->n--;
-                rows->n_bytes -= bytes_of(row);
-                take_place(rows, waiting, row);
-            } else {
-                pending_rows_done(rows, row);
-            }
-            return;
-        }
-        add_key(rows, row);
-    }
-    row->due_us = due_us;
+    if (joins_waiting(rows, row, false))
+        return;
     const bool pushed = due_heap_push(&rows->later, &rows->memory, due_us, (uintptr_t)row);
     assert(pushed); /* there is room */
     (void)pushed;
-    rows->n_waiting++;
 }
 
 void pending_rows_done(pending_rows *rows, pending_row *row)
@@ -219,11 +186,13 @@ void pending_rows_done(pending_rows *rows, pending_row *row)
 
 void pending_rows_release(pending_rows *rows)
 {
-    for (uint64_t i = 0; i < rows->n_fresh; i++)
-        pending_row_free(rows->fresh[(rows->fresh_first + i) & (rows->fresh_capacity - 1)]);
+    for (; rows->n_fresh > 0; rows->n_fresh--) {
+        pending_row *row = rows->fresh;
+        rows->fresh = row->next;
+        pending_row_free(row);
+    }
     for (uint32_t i = 0; i < rows->later.n; i++)
         pending_row_free(row_of(&rows->later.items[i]));
-    free(rows->fresh);
     due_heap_release(&rows->later, &rows->memory);
     keyed_close(&rows->waiting);
     *rows = (pending_rows){0};

@@ -23,11 +23,12 @@
 #include "keyed/due_heap.h"
 #include "keyed/keyed_table.h"
 
-typedef struct pending_row {
+typedef struct pending_row pending_row;
+struct pending_row {
+    pending_row *next; /* that came after it, while both are fresh */
     uint64_t partition_hash;
     int64_t write_us;
     int64_t event_us;
-    int64_t due_us; /* not to be sent before */
     unsigned char *bytes;
     uint32_t length;
     uint32_t key_length; /* the first bytes are the key */
@@ -37,14 +38,13 @@ typedef struct pending_row {
     uint32_t waiting; /* its number among the keys of waiting rows, or KEY_NONE */
     char *refusal;    /* it will not be sent, but go to the dead letters: why */
     char *raw;        /* of such a row, as JSON; NULL: what its bytes say */
-} pending_row;
+};
 
 typedef struct pending_rows {
-    uint64_t n;     /* all of them */
-    size_t n_bytes; /* of them */
-    uint64_t n_waiting;
-    pending_row **fresh; /* a ring */
-    uint64_t fresh_first, n_fresh, fresh_capacity;
+    uint64_t n;                      /* all of them */
+    size_t n_bytes;                  /* of them */
+    pending_row *fresh, *last_fresh; /* in order of arrival */
+    uint64_t n_fresh;
     due_heap later;      /* pending_row *, by due_us */
     keyed_table waiting; /* rows by their key, whose bytes are the row's */
     memory memory;       /* of heap and table */

@@ -22,6 +22,7 @@ typedef enum table_column_kind {
 
 typedef struct table_column {
     const char *name;
+    const char *quoted;
     const char *type; /* as CQL writes it */
     table_column_kind kind;
     uint32_t field; /* in the feature set's schema */
@@ -31,6 +32,7 @@ typedef struct table_column {
 typedef struct cassandra_table {
     const char *keyspace;
     const char *name;
+    const char *quoted; /* keyspace.name */
     const table_column *columns;
     uint32_t n_columns;
     uint32_t n_partition;
