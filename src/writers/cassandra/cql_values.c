@@ -10,24 +10,16 @@
 
 /* ---- types ----------------------------------------------------------------------------------- */
 
-static const char *simple_name(type_kind kind)
-{
-    switch (kind) {
-    case TYPE_BOOLEAN: return "boolean";
-    case TYPE_INTEGER: return "int";
-    case TYPE_BIGINT: return "bigint";
-    case TYPE_FLOAT: return "float";
-    case TYPE_DOUBLE: return "double";
-    case TYPE_DECIMAL: return "decimal";
-    case TYPE_STRING: return "text";
-    case TYPE_BINARY: return "blob";
-    case TYPE_DATE: return "date";
-    case TYPE_TIMESTAMP: return "timestamp";
-    case TYPE_ARRAY:
-    case TYPE_STRUCT: break;
-    }
-    return NULL;
-}
+static const struct {
+    const char *name;
+    unsigned size; /* of the value, as of our cell; 0: it varies */
+} forms[TYPE_KINDS] = {
+    [TYPE_BOOLEAN] = {"boolean", 1}, [TYPE_INTEGER] = {"int", 4},
+    [TYPE_BIGINT] = {"bigint", 8},   [TYPE_FLOAT] = {"float", 4},
+    [TYPE_DOUBLE] = {"double", 8},   [TYPE_DECIMAL] = {"decimal", 0},
+    [TYPE_STRING] = {"text", 0},     [TYPE_BINARY] = {"blob", 0},
+    [TYPE_DATE] = {"date", 4},       [TYPE_TIMESTAMP] = {"timestamp", 8},
+};
 
 freshet_code cql_type_name(arena *arena, const type *type, const char **out, freshet_error *err)
 {
@@ -36,7 +28,7 @@ freshet_code cql_type_name(arena *arena, const type *type, const char **out, fre
         type = type->fields[0].type;
         depth++;
     }
-    *out = simple_name(type->kind);
+    *out = forms[type->kind].name;
     for (uint32_t i = 0; i < depth && *out != NULL; i++) {
         *out = arena_format(arena, "frozen<list<%s>>", *out);
         if (*out == NULL)
@@ -110,6 +102,25 @@ static void put_decimal(text_buffer *into, int128 value, uint8_t scale)
     text_append(into, (const char *)bytes, 8 + size);
 }
 
+/* A cell of a type of fixed size. */
+static uint64_t get_cell(const column *column, uint64_t row, unsigned size)
+{
+    switch (size) {
+    case 1: return ((const uint8_t *)column->data)[row] != 0;
+    case 4: return ((const uint32_t *)column->data)[row];
+    default: return ((const uint64_t *)column->data)[row];
+    }
+}
+
+static void set_cell(column *column, uint64_t row, unsigned size, uint64_t bits)
+{
+    switch (size) {
+    case 1: ((uint8_t *)column->data)[row] = bits != 0; break;
+    case 4: ((uint32_t *)column->data)[row] = (uint32_t)bits; break;
+    default: ((uint64_t *)column->data)[row] = bits;
+    }
+}
+
 static int64_t milliseconds(int64_t time_us)
 {
     return time_us / 1000 - (time_us % 1000 < 0);
@@ -145,34 +156,25 @@ bool cql_value_put(text_buffer *into, const column *column, uint64_t row)
         put_length(into, -1);
         return true;
     }
-    switch (column->type->kind) {
-    case TYPE_BOOLEAN: cql_put_number(into, ((const uint8_t *)column->data)[row] != 0, 1); break;
-    case TYPE_INTEGER:
-        cql_put_number(into, (uint32_t)((const int32_t *)column->data)[row], 4);
-        break;
-    case TYPE_BIGINT:
-        cql_put_number(into, (uint64_t)((const int64_t *)column->data)[row], 8);
-        break;
-    case TYPE_FLOAT: cql_put_number(into, ((const uint32_t *)column->data)[row], 4); break;
-    case TYPE_DOUBLE: cql_put_number(into, ((const uint64_t *)column->data)[row], 8); break;
-    case TYPE_DECIMAL:
+    const type_kind kind = column->type->kind;
+    const unsigned size = forms[kind].size;
+    if (size > 0) {
+        uint64_t bits = get_cell(column, row, size);
+        if (kind == TYPE_DATE)
+            bits += DATE_EPOCH;
+        if (kind == TYPE_TIMESTAMP)
+            bits = (uint64_t)milliseconds((int64_t)bits);
+        cql_put_number(into, bits, size);
+    } else if (kind == TYPE_DECIMAL) {
         put_decimal(into, ((const int128 *)column->data)[row], column->type->scale);
-        break;
-    case TYPE_STRING:
-    case TYPE_BINARY: {
+    } else if (kind == TYPE_STRING || kind == TYPE_BINARY) {
         const cell_text *text = &((const cell_text *)column->data)[row];
         put_length(into, (int32_t)text->length);
         text_append(into, text_bytes(text), text->length);
-        break;
-    }
-    case TYPE_DATE:
-        cql_put_number(into, (uint32_t)((const int32_t *)column->data)[row] + DATE_EPOCH, 4);
-        break;
-    case TYPE_TIMESTAMP:
-        cql_put_number(into, (uint64_t)milliseconds(((const int64_t *)column->data)[row]), 8);
-        break;
-    case TYPE_ARRAY: return put_array(into, column, row);
-    case TYPE_STRUCT: into->failed = true; break; /* no table has such a column */
+    } else if (kind == TYPE_ARRAY) {
+        return put_array(into, column, row);
+    } else {
+        into->failed = true; /* no table has such a column */
     }
     return true;
 }
@@ -193,7 +195,7 @@ bool cql_value_next(const unsigned char **at, const unsigned char *end, cql_valu
 
 static freshet_code wrong_bytes(const type *type, freshet_error *err)
 {
-    return error_set(err, FRESHET_FAILED, FRESHET_STOP, simple_name(type->kind),
+    return error_set(err, FRESHET_FAILED, FRESHET_STOP, forms[type->kind].name,
                      "the store gave bytes that are no value of the column's type: see \"freshet "
                      "plan\" for how the table differs from the declaration");
 }
@@ -250,52 +252,37 @@ static freshet_code get_array(arena *arena, const cql_value *value, column *into
     return FRESHET_OK;
 }
 
-static int32_t size_of(type_kind kind)
-{
-    switch (kind) {
-    case TYPE_BOOLEAN: return 1;
-    case TYPE_INTEGER:
-    case TYPE_FLOAT:
-    case TYPE_DATE: return 4;
-    case TYPE_BIGINT:
-    case TYPE_DOUBLE:
-    case TYPE_TIMESTAMP: return 8;
-    default: return -1;
-    }
-}
-
 freshet_code cql_value_get(arena *arena, const cql_value *value, column *into, uint64_t row,
                            freshet_error *err)
 {
     const type_kind kind = into->type->kind;
     if (value->length < 0)
         return column_set_null(arena, into, row) ? FRESHET_OK : error_memory(err, DECODING);
-    const int32_t size = size_of(kind);
-    if (size >= 0 && size != value->length)
-        return wrong_bytes(into->type, err);
-    const uint64_t bits = size < 0 ? 0 : get_big_endian(value->bytes, (unsigned)size);
-    switch (kind) {
-    case TYPE_BOOLEAN: ((uint8_t *)into->data)[row] = bits != 0; break;
-    case TYPE_INTEGER:
-    case TYPE_FLOAT: ((uint32_t *)into->data)[row] = (uint32_t)bits; break;
-    case TYPE_BIGINT:
-    case TYPE_DOUBLE: ((uint64_t *)into->data)[row] = bits; break;
-    case TYPE_DATE: ((uint32_t *)into->data)[row] = (uint32_t)bits - DATE_EPOCH; break;
-    case TYPE_TIMESTAMP:
-        if (__builtin_mul_overflow((int64_t)bits, INT64_C(1000), &((int64_t *)into->data)[row]))
+    const unsigned size = forms[kind].size;
+    if (size > 0) {
+        if (value->length != (int32_t)size)
             return wrong_bytes(into->type, err);
-        break;
-    case TYPE_DECIMAL: return get_decimal(value, into->type, &((int128 *)into->data)[row], err);
-    case TYPE_STRING:
-    case TYPE_BINARY: {
+        uint64_t bits = get_big_endian(value->bytes, size);
+        int64_t time_us = 0;
+        if (kind == TYPE_DATE)
+            bits -= DATE_EPOCH;
+        if (kind == TYPE_TIMESTAMP) {
+            if (__builtin_mul_overflow((int64_t)bits, INT64_C(1000), &time_us))
+                return wrong_bytes(into->type, err);
+            bits = (uint64_t)time_us;
+        }
+        set_cell(into, row, size, bits);
+    } else if (kind == TYPE_DECIMAL) {
+        return get_decimal(value, into->type, &((int128 *)into->data)[row], err);
+    } else if (kind == TYPE_STRING || kind == TYPE_BINARY) {
         const char *bytes = arena_copy(arena, value->bytes, (size_t)value->length);
         if (bytes == NULL)
             return error_memory(err, DECODING);
         ((cell_text *)into->data)[row] = text_of(bytes, (uint32_t)value->length);
-        break;
-    }
-    case TYPE_ARRAY: return get_array(arena, value, into, row, err);
-    case TYPE_STRUCT: return wrong_bytes(into->type, err);
+    } else if (kind == TYPE_ARRAY) {
+        return get_array(arena, value, into, row, err);
+    } else {
+        return wrong_bytes(into->type, err);
     }
     return FRESHET_OK;
 }

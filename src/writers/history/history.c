@@ -55,7 +55,7 @@ typedef struct history_options {
 
 /* A file that lies aside. */
 typedef struct aside_file {
-    const char *path; /* below the folder */
+    char *path; /* below the folder; malloc'd */
     uint32_t n_rows;
 } aside_file;
 
@@ -83,11 +83,10 @@ typedef struct history_writer {
     uint32_t *order; /* NULL: they came in the order of their partitions */
     uint32_t n_filed;
 
-    arena *names;
     aside_file *files;
     uint32_t n_files, files_capacity;
     uint64_t number;
-    partition_count *counts; /* sorted by partition */
+    partition_count *counts;
     uint32_t n_counts, counts_capacity;
     uint64_t n_taken, n_kept; /* rows given, and rows in files, since the start */
 } history_writer;
@@ -193,9 +192,8 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
         return code;
     writer->scratch = arena_open();
     writer->spill = arena_open();
-    writer->names = arena_open();
     const char *path = folder_path(writer, options);
-    if (writer->scratch == NULL || writer->spill == NULL || writer->names == NULL || path == NULL)
+    if (writer->scratch == NULL || writer->spill == NULL || path == NULL)
         return error_memory(err, KEEPING);
     code = history_folder_open(path, &writer->folder, err);
     if (code == FRESHET_OK)
@@ -237,42 +235,37 @@ static int32_t partition_of(const history_writer *writer, int64_t day)
     return (int32_t)date_days(year, writer->levels == 1 ? 1 : month, 1);
 }
 
-static const char *file_name(history_writer *writer, int32_t partition, uint32_t n)
+/* malloc'd; NULL where memory is out. */
+static char *file_name(const history_writer *writer, int32_t partition, uint32_t n)
 {
     int64_t year;
     unsigned numbers[LEVELS] = {0};
-    char folders[96];
+    char name[160];
     assert(writer->levels <= LEVELS);
     date_civil(partition, &year, &numbers[1], &numbers[2]);
-    int length = snprintf(folders, sizeof folders, "year=%" PRId64, year);
+    int length = snprintf(name, sizeof name, "year=%" PRId64, year);
     for (uint32_t i = 1; i < writer->levels; i++)
-        length += snprintf(folders + length, sizeof folders - (size_t)length, "/%s=%u",
-                           level_names[i], numbers[i]);
-    return arena_format(writer->names, "%s/part-%016" PRIu64 "-%04" PRIu32 ".parquet", folders,
-                        writer->number, n);
+        length += snprintf(name + length, sizeof name - (size_t)length, "/%s=%u", level_names[i],
+                           numbers[i]);
+    snprintf(name + length, sizeof name - (size_t)length,
+             "/part-%016" PRIu64 "-%04" PRIu32 ".parquet", writer->number, n);
+    return strdup(name);
 }
 
-/* The partition's count, a new one of 0 where there is none; NULL where memory is out. */
+/* The partition's count, a new one of 0 where there is none; NULL where memory is out. To make a file takes longer than
+ * to look through them all. */
 static partition_count *count_of(history_writer *writer, int32_t partition)
 {
-    uint32_t low = 0, high = writer->n_counts;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (writer->counts[middle].partition < partition)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low < writer->n_counts && writer->counts[low].partition == partition)
-        return &writer->counts[low];
-    if (!array_reserve(&writer->counts, &writer->counts_capacity, writer->n_counts + UINT64_C(1),
+    uint32_t i = 0;
+    while (i < writer->n_counts && writer->counts[i].partition != partition)
+        i++;
+    if (i < writer->n_counts)
+        return &writer->counts[i];
+    if (!array_reserve(&writer->counts, &writer->counts_capacity, i + UINT64_C(1),
                        sizeof *writer->counts))
         return NULL;
-    partition_count *made = &writer->counts[low];
-    memmove(made + 1, made, (writer->n_counts - low) * sizeof *made);
-    *made = (partition_count){.partition = partition};
-    writer->n_counts++;
-    return made;
+    writer->counts[writer->n_counts++] = (partition_count){.partition = partition};
+    return &writer->counts[i];
 }
 
 /* ---- rows into files ------------------------------------------------------------------------- */
@@ -282,23 +275,27 @@ static freshet_code write_file(history_writer *writer, int32_t partition, const 
                                freshet_error *err)
 {
     partition_count *count = count_of(writer, partition);
-    const char *name = count == NULL ? NULL : file_name(writer, partition, count->n_files);
+    char *name = count == NULL ? NULL : file_name(writer, partition, count->n_files);
     const char *path =
         name == NULL ? NULL : history_folder_aside(writer->folder, writer->scratch, name);
+    freshet_code code = FRESHET_OK;
     if (path == NULL || !array_reserve(&writer->files, &writer->files_capacity,
                                        writer->n_files + UINT64_C(1), sizeof *writer->files))
-        return error_memory(err, KEEPING);
-    if (!writer->base.is_batch && history_folder_has(writer->folder, name))
-        return error_set(
+        code = error_memory(err, KEEPING);
+    else if (!writer->base.is_batch && history_folder_has(writer->folder, name))
+        code = error_set(
             err, FRESHET_FAILED, FRESHET_STOP, name,
             "the history in %s has a file %s already, from a run whose state is gone: move the old "
             "files away, or give the history another path",
             history_folder_path(writer->folder), name);
-    freshet_code code = parquet_write(writer->parquet, rows, 0, rows->n_rows, path, err);
+    if (code == FRESHET_OK)
+        code = parquet_write(writer->parquet, rows, path, err);
     if (code == FRESHET_OK)
         code = history_folder_sync(writer->folder, name, err);
-    if (code != FRESHET_OK)
+    if (code != FRESHET_OK) {
+        free(name);
         return code;
+    }
     writer->files[writer->n_files++] = (aside_file){.path = name, .n_rows = rows->n_rows};
     writer->n_kept += rows->n_rows;
     count->n_files++;
@@ -400,20 +397,6 @@ static unsigned history_takes(const void *options)
     return ((const history_options *)options)->corrections ? ROW_NEW | ROW_CORRECTION : ROW_NEW;
 }
 
-static freshet_code room_for_rows(history_writer *writer, uint32_t n, freshet_error *err)
-{
-    uint32_t needed = row_store_rows(writer->rows) + n;
-    if (needed <= writer->capacity)
-        return FRESHET_OK;
-    uint32_t capacity = needed < 1024 ? 1024 : needed + needed / 2;
-    int32_t *partitions = realloc(writer->partitions, capacity * sizeof *partitions);
-    if (partitions == NULL)
-        return error_memory(err, KEEPING);
-    writer->partitions = partitions;
-    writer->capacity = capacity;
-    return FRESHET_OK;
-}
-
 static void note_partitions(history_writer *writer, const batch *from, uint32_t at)
 {
     const int64_t *times_us = from->columns[writer->time_column].data;
@@ -443,11 +426,12 @@ static freshet_code history_write(freshet_writer *base, const batch *rows, fresh
     note_checkpoint(writer);
     if (code == FRESHET_OK && (writer->is_spilling || history_is_full(writer, rows->n_rows)))
         code = spill(writer, err);
-    if (code == FRESHET_OK)
-        code = room_for_rows(writer, rows->n_rows, err);
     if (code != FRESHET_OK)
         return code;
     uint32_t at = row_store_rows(writer->rows);
+    if (!array_reserve(&writer->partitions, &writer->capacity, (uint64_t)at + rows->n_rows,
+                       sizeof *writer->partitions))
+        return error_memory(err, KEEPING);
     code = row_store_add(writer->rows, rows, NULL, rows->n_rows, err);
     if (code != FRESHET_OK)
         return code;
@@ -468,12 +452,6 @@ static int compare_files(const void *a, const void *b)
     return strcmp(((const aside_file *)a)->path, ((const aside_file *)b)->path);
 }
 
-static bool same_partition(const char *a, const char *b)
-{
-    size_t length = (size_t)(strrchr(a, '/') - a) + 1;
-    return strncmp(a, b, length) == 0 && strchr(b + length, '/') == NULL;
-}
-
 /* How many files from `first` on can become one, of *n_rows rows. */
 static uint32_t count_mergeable(const history_writer *writer, uint32_t first, uint32_t *n_rows)
 {
@@ -482,7 +460,7 @@ static uint32_t count_mergeable(const history_writer *writer, uint32_t first, ui
     uint32_t n = 1;
     *n_rows = files[first].n_rows;
     while (first + n < writer->n_files && n < MERGE_FILES_MAX &&
-           same_partition(files[first].path, files[first + n].path) &&
+           history_same_partition(files[first].path, files[first + n].path) &&
            *n_rows + files[first + n].n_rows <= options->rows)
         *n_rows += files[first + n++].n_rows;
     return n;
@@ -508,8 +486,10 @@ static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, ui
         code = history_folder_put(writer->folder, merged, files[0].path, err);
     if (code != FRESHET_OK)
         return code;
-    for (uint32_t i = 1; i < n; i++)
+    for (uint32_t i = 1; i < n; i++) {
         os.unlink(paths[i]); /* what stays is removed with the next run's first row */
+        free(files[i].path);
+    }
     files[0].n_rows = n_rows;
     writer->n_files -= n - 1;
     memmove(files + 1, files + n, (writer->n_files - first - 1) * sizeof *files);
@@ -574,36 +554,17 @@ static freshet_code history_pending(freshet_writer *base, arena *arena, writer_f
     return code == FRESHET_OK ? list_files(writer, arena, out, err) : code;
 }
 
-/* Gives back the memory of names that are not needed any more; where that fails they stay. */
-static void trim_names(history_writer *writer)
-{
-    const uint32_t n = writer->n_files;
-    arena *names = arena_open();
-    const char **paths = names == NULL ? NULL : arena_alloc(names, (n + 1) * sizeof *paths);
-    bool good = paths != NULL;
-    for (uint32_t i = 0; good && i < n; i++) {
-        paths[i] = arena_text(names, writer->files[i].path);
-        good = paths[i] != NULL;
-    }
-    for (uint32_t i = 0; good && i < n; i++)
-        writer->files[i].path = paths[i];
-    arena_close(good ? writer->names : names);
-    if (good)
-        writer->names = names;
-}
-
 /* The published files are the first of ours: files come to be pending and seen in their order. */
 static void drop_published(history_writer *writer, const writer_files *files)
 {
     uint32_t n = 0;
     while (files->paths != NULL && n < files->n && n < writer->n_files &&
            strcmp(writer->files[n].path, files->paths[n]) == 0)
-        n++;
+        free(writer->files[n++].path);
     if (n == 0)
         return;
     writer->n_files -= n;
     memmove(writer->files, writer->files + n, writer->n_files * sizeof *writer->files);
-    trim_names(writer);
 }
 
 /* The greatest number that the names of the files have. */
@@ -698,8 +659,9 @@ static void history_close(freshet_writer *base)
     history_folder_close(writer->folder);
     arena_close(writer->scratch);
     arena_close(writer->spill);
-    arena_close(writer->names);
     free(writer->partitions);
+    for (uint32_t i = 0; i < writer->n_files; i++)
+        free(writer->files[i].path);
     free(writer->files);
     free(writer->counts);
     writer->parquet = NULL;

@@ -35,7 +35,10 @@
 
 struct history_folder {
     char *path;
+    char *own; /* what is ours in it, and the files there: */
+    const char *replace, *replace_new, *note;
     int lock;
+    arena *kept;    /* the paths above */
     arena *scratch; /* of one call */
 };
 
@@ -108,13 +111,6 @@ static char *partition_of(const history_folder *folder, const char *file)
     return arena_copy(folder->scratch, file, slash == NULL ? 0 : (size_t)(slash - file));
 }
 
-static freshet_code make_partition(history_folder *folder, const char *partition,
-                                   freshet_error *err)
-{
-    char *path = arena_format(folder->scratch, "%s/%s", folder->path, partition);
-    return path == NULL ? error_memory(err, KEEPING) : make_folders(path, err);
-}
-
 /* Syncs the partition's folder and all above it, up to the history's. */
 static freshet_code sync_partition(history_folder *folder, const char *partition,
                                    freshet_error *err)
@@ -156,15 +152,22 @@ static freshet_code take_lock(history_folder *folder, freshet_error *err)
 
 static freshet_code finish_replacing(history_folder *folder, freshet_error *err);
 
-static freshet_code folder_prepare(history_folder *folder, freshet_error *err)
+/* False where memory is out. */
+static bool name_files(history_folder *folder, const char *path, size_t length)
 {
-    char *own = arena_format(folder->scratch, "%s/" OWN, folder->path);
-    if (own == NULL)
-        return error_memory(err, KEEPING);
-    freshet_code code = make_folders(own, err);
-    if (code == FRESHET_OK)
-        code = take_lock(folder, err);
-    return code == FRESHET_OK ? finish_replacing(folder, err) : code;
+    folder->kept = arena_open();
+    folder->scratch = arena_open();
+    if (folder->kept == NULL || folder->scratch == NULL)
+        return false;
+    folder->path = arena_copy(folder->kept, path, length);
+    if (folder->path == NULL)
+        return false;
+    folder->own = arena_format(folder->kept, "%s/" OWN, folder->path);
+    folder->replace = arena_format(folder->kept, "%s/" REPLACE, folder->path);
+    folder->replace_new = arena_format(folder->kept, "%s/" REPLACE_NEW, folder->path);
+    folder->note = arena_format(folder->kept, "%s/" NOTE, folder->path);
+    return folder->own != NULL && folder->replace != NULL && folder->replace_new != NULL &&
+           folder->note != NULL;
 }
 
 freshet_code history_folder_open(const char *path, history_folder **out, freshet_error *err)
@@ -179,11 +182,12 @@ freshet_code history_folder_open(const char *path, history_folder **out, freshet
     if (folder == NULL)
         return error_memory(err, KEEPING);
     folder->lock = -1;
-    folder->path = strndup(path, length);
-    folder->scratch = arena_open();
-    freshet_code code = folder->path == NULL || folder->scratch == NULL
-                            ? error_memory(err, KEEPING)
-                            : folder_prepare(folder, err);
+    freshet_code code = name_files(folder, path, length) ? make_folders(folder->own, err)
+                                                         : error_memory(err, KEEPING);
+    if (code == FRESHET_OK)
+        code = take_lock(folder, err);
+    if (code == FRESHET_OK)
+        code = finish_replacing(folder, err);
     if (code == FRESHET_OK)
         *out = folder;
     else
@@ -198,7 +202,7 @@ void history_folder_close(history_folder *folder)
     if (folder->lock >= 0)
         os.close(folder->lock);
     arena_close(folder->scratch);
-    free(folder->path);
+    arena_close(folder->kept);
     free(folder);
 }
 
@@ -224,35 +228,7 @@ freshet_code history_folder_sync(history_folder *folder, const char *file, fresh
 
 freshet_code history_folder_sync_aside(history_folder *folder, freshet_error *err)
 {
-    arena_reset(folder->scratch);
-    const char *path = below(folder, OWN);
-    return path == NULL ? error_memory(err, KEEPING) : sync_path(path, err);
-}
-
-/* Calls for each regular file of a folder of ours ("" for the history's own). */
-typedef freshet_code entry_fn(history_folder *folder, const char *path, const char *name,
-                              void *context, freshet_error *err);
-
-static freshet_code each_entry(history_folder *folder, const char *of, entry_fn *fn, void *context,
-                               freshet_error *err)
-{
-    const char *path = below(folder, of);
-    if (path == NULL)
-        return error_memory(err, KEEPING);
-    DIR *entries = opendir(path);
-    if (entries == NULL)
-        return error_system(err, "cannot read the folder", path);
-    freshet_code code = FRESHET_OK;
-    for (const struct dirent *entry; code == FRESHET_OK && (entry = readdir(entries)) != NULL;) {
-        struct stat found;
-        const char *inside = arena_format(folder->scratch, "%s/%s", path, entry->d_name);
-        if (inside == NULL)
-            code = error_memory(err, KEEPING);
-        else if (os.stat(inside, &found) == 0 && S_ISREG(found.st_mode))
-            code = fn(folder, inside, entry->d_name, context, err);
-    }
-    closedir(entries);
-    return code;
+    return sync_path(folder->own, err);
 }
 
 static freshet_code remove_file(const char *path, freshet_error *err)
@@ -267,18 +243,47 @@ static bool ends_with(const char *text, const char *end)
     return length >= n && strcmp(text + length - n, end) == 0;
 }
 
-static freshet_code remove_aside(history_folder *folder, const char *path, const char *name,
-                                 void *context, freshet_error *err)
+static const char *name_of(const char *file)
 {
-    (void)folder;
-    (void)context;
-    return ends_with(name, ASIDE) ? remove_file(path, err) : FRESHET_OK;
+    const char *slash = strrchr(file, '/');
+    return slash == NULL ? file : slash + 1;
+}
+
+static bool is_in_list(const file_list *list, const char *name)
+{
+    for (uint32_t i = 0; i < list->n; i++)
+        if (strcmp(name_of(list->files[i]), name) == 0)
+            return true;
+    return false;
+}
+
+/* Removes from a folder the regular files that are not in the list; without one, those that lie aside. */
+static freshet_code remove_files(history_folder *folder, const char *path, const file_list *but,
+                                 freshet_error *err)
+{
+    DIR *entries = opendir(path);
+    if (entries == NULL)
+        return error_system(err, "cannot read the folder", path);
+    freshet_code code = FRESHET_OK;
+    for (const struct dirent *entry; code == FRESHET_OK && (entry = readdir(entries)) != NULL;) {
+        struct stat found;
+        const char *name = entry->d_name;
+        if (but == NULL ? !ends_with(name, ASIDE) : is_in_list(but, name))
+            continue;
+        const char *inside = arena_format(folder->scratch, "%s/%s", path, name);
+        if (inside == NULL)
+            code = error_memory(err, KEEPING);
+        else if (os.stat(inside, &found) == 0 && S_ISREG(found.st_mode))
+            code = remove_file(inside, err);
+    }
+    closedir(entries);
+    return code;
 }
 
 freshet_code history_folder_forget(history_folder *folder, freshet_error *err)
 {
     arena_reset(folder->scratch);
-    return each_entry(folder, OWN, remove_aside, NULL, err);
+    return remove_files(folder, folder->own, NULL, err);
 }
 
 /* ---- being seen ------------------------------------------------------------------------------ */
@@ -323,42 +328,23 @@ static freshet_code folder_show(history_folder *folder, const char *file, freshe
         path, aside);
 }
 
-/* How many files from `first` on lie in the same partition. */
-static uint32_t partition_end(const file_list *list, uint32_t first)
+bool history_same_partition(const char *a, const char *b)
 {
-    const char *slash = strrchr(list->files[first], '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - list->files[first]) + 1;
-    uint32_t end = first + 1;
-    while (end < list->n && strncmp(list->files[end], list->files[first], length) == 0 &&
-           strchr(list->files[end] + length, '/') == NULL)
-        end++;
-    return end;
-}
-
-/* Removes what is not in the list of the partition's files. */
-static freshet_code remove_other(history_folder *folder, const char *path, const char *name,
-                                 void *context, freshet_error *err)
-{
-    const file_list *list = context;
-    (void)folder;
-    for (uint32_t i = 0; i < list->n; i++) {
-        const char *slash = strrchr(list->files[i], '/');
-        if (strcmp(slash == NULL ? list->files[i] : slash + 1, name) == 0)
-            return FRESHET_OK;
-    }
-    return remove_file(path, err);
+    const size_t length = (size_t)(name_of(a) - a);
+    return strncmp(a, b, length) == 0 && strchr(b + length, '/') == NULL;
 }
 
 static freshet_code show_partition(history_folder *folder, const file_list *list, bool alone,
                                    freshet_error *err)
 {
     char *partition = partition_of(folder, list->files[0]);
-    freshet_code code =
-        partition == NULL ? error_memory(err, KEEPING) : make_partition(folder, partition, err);
+    char *path =
+        partition == NULL ? NULL : arena_format(folder->scratch, "%s/%s", folder->path, partition);
+    freshet_code code = path == NULL ? error_memory(err, KEEPING) : make_folders(path, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < list->n; i++)
         code = folder_show(folder, list->files[i], err);
     if (code == FRESHET_OK && alone)
-        code = each_entry(folder, partition, remove_other, (void *)list, err);
+        code = remove_files(folder, path, list, err);
     return code == FRESHET_OK ? sync_partition(folder, partition, err) : code;
 }
 
@@ -369,11 +355,12 @@ static freshet_code show_files(history_folder *folder, const char *const *files,
     if (!sorted(folder, files, n, &list))
         return error_memory(err, KEEPING);
     freshet_code code = FRESHET_OK;
-    for (uint32_t first = 0; code == FRESHET_OK && first < n;) {
-        uint32_t end = partition_end(&list, first);
-        file_list part = {.files = list.files + first, .n = end - first};
+    for (uint32_t first = 0, end; code == FRESHET_OK && first < n; first = end) {
+        for (end = first + 1;
+             end < n && history_same_partition(list.files[first], list.files[end]);)
+            end++;
+        const file_list part = {.files = list.files + first, .n = end - first};
         code = show_partition(folder, &part, alone, err);
-        first = end;
     }
     return code;
 }
@@ -387,31 +374,26 @@ freshet_code history_folder_publish(history_folder *folder, const char *const *f
 
 /* ---- the note -------------------------------------------------------------------------------- */
 
-freshet_code history_folder_note(history_folder *folder, uint64_t checkpoint, freshet_error *err)
+freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint,
+                                 freshet_error *err)
 {
     char text[NOTE_BYTES];
-    arena_reset(folder->scratch);
-    const char *path = below(folder, NOTE);
-    if (path == NULL)
-        return error_memory(err, KEEPING);
-    int fd = os.open(path, O_WRONLY | O_CREAT, 0666);
+    int fd = os.open(folder->note, O_WRONLY | O_CREAT, 0666);
     if (fd < 0)
-        return error_system(err, "cannot write", path);
+        return error_system(err, "cannot write", folder->note);
     /* Always as long, so that nothing of an older one is left. */
     int length = snprintf(text, sizeof text, "%020" PRIu64 "\n", checkpoint);
     freshet_code code = durable_write(fd, text, (size_t)length)
                             ? FRESHET_OK
-                            : error_system(err, "cannot write", path);
+                            : error_system(err, "cannot write", folder->note);
     os.close(fd);
     return code;
 }
 
-uint64_t history_folder_noted(history_folder *folder)
+uint64_t history_folder_noted(const history_folder *folder)
 {
     char text[NOTE_BYTES] = "";
-    arena_reset(folder->scratch);
-    const char *path = below(folder, NOTE);
-    int fd = path == NULL ? -1 : os.open(path, O_RDONLY, 0);
+    int fd = os.open(folder->note, O_RDONLY, 0);
     if (fd < 0)
         return 0;
     ssize_t n = os.read(fd, text, sizeof text - 1);
@@ -423,11 +405,10 @@ uint64_t history_folder_noted(history_folder *folder)
 /* ---- replacing ------------------------------------------------------------------------------- */
 
 /* Makes the list durable under its name: all of it, or none. */
-static freshet_code put_list(history_folder *folder, const text_buffer *text, freshet_error *err)
+static freshet_code put_list(const history_folder *folder, const text_buffer *text,
+                             freshet_error *err)
 {
-    const char *made = below(folder, REPLACE_NEW), *path = below(folder, REPLACE);
-    if (made == NULL || path == NULL)
-        return error_memory(err, KEEPING);
+    const char *made = folder->replace_new;
     int fd = os.open(made, O_WRONLY | O_CREAT | O_TRUNC, 0666);
     if (fd < 0)
         return error_system(err, "cannot write", made);
@@ -437,22 +418,19 @@ static freshet_code put_list(history_folder *folder, const text_buffer *text, fr
     else if (os.fsync(fd) != 0)
         code = error_system(err, "cannot make durable", made);
     os.close(fd);
-    if (code == FRESHET_OK && os.rename(made, path) != 0)
-        code = error_system(err, "cannot write", path);
+    if (code == FRESHET_OK && os.rename(made, folder->replace) != 0)
+        code = error_system(err, "cannot write", folder->replace);
     if (code != FRESHET_OK) {
         os.unlink(made);
         return code;
     }
-    return sync_path(below(folder, OWN), err);
+    return sync_path(folder->own, err);
 }
 
-static freshet_code remove_list(history_folder *folder, freshet_error *err)
+static freshet_code remove_list(const history_folder *folder, freshet_error *err)
 {
-    const char *path = below(folder, REPLACE), *own = below(folder, OWN);
-    if (path == NULL || own == NULL)
-        return error_memory(err, KEEPING);
-    freshet_code code = remove_file(path, err);
-    return code == FRESHET_OK ? sync_path(own, err) : code;
+    freshet_code code = remove_file(folder->replace, err);
+    return code == FRESHET_OK ? sync_path(folder->own, err) : code;
 }
 
 freshet_code history_folder_replace(history_folder *folder, const char *const *files, uint32_t n,
@@ -521,9 +499,7 @@ static freshet_code parse_list(history_folder *folder, const char *path, const t
 /* A run before was killed while it replaced partitions: what it had begun is finished. */
 static freshet_code finish_replacing(history_folder *folder, freshet_error *err)
 {
-    const char *path = below(folder, REPLACE);
-    if (path == NULL)
-        return error_memory(err, KEEPING);
+    const char *path = folder->replace;
     int fd = os.open(path, O_RDONLY, 0);
     if (fd < 0)
         return errno == ENOENT ? FRESHET_OK : error_system(err, "cannot open", path);

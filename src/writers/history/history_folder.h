@@ -41,6 +41,9 @@ const char *history_folder_path(const history_folder *folder);
 /* Where a file is written; in the arena, NULL where memory is out. */
 const char *history_folder_aside(const history_folder *folder, arena *arena, const char *file);
 
+/* Do two files, by their paths below the folder, lie in the same one? */
+bool history_same_partition(const char *a, const char *b);
+
 /* Is a file of that name seen already? */
 bool history_folder_has(const history_folder *folder, const char *file);
 
@@ -64,8 +67,9 @@ freshet_code history_folder_replace(history_folder *folder, const char *const *f
 
 /* The number of the last checkpoint whose files were to be seen, as it was noted; 0 where none was. The note is not
  * synced: it is there after a crash of the process, and may be an older one after a loss of power. */
-freshet_code history_folder_note(history_folder *folder, uint64_t checkpoint, freshet_error *err);
-uint64_t history_folder_noted(history_folder *folder);
+freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint,
+                                 freshet_error *err);
+uint64_t history_folder_noted(const history_folder *folder);
 
 /* Removes everything that lies aside. */
 freshet_code history_folder_forget(history_folder *folder, freshet_error *err);

@@ -183,12 +183,12 @@ static freshet_code write_file(parquet_writer *writer, const char *select, uint3
     return code;
 }
 
-freshet_code parquet_write(parquet_writer *writer, const batch *rows, uint32_t first, uint32_t n,
-                           const char *path, freshet_error *err)
+freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *path,
+                           freshet_error *err)
 {
     arena_reset(writer->scratch);
-    sql_input_set(writer->input, rows, first, n);
-    freshet_code code = write_file(writer, writer->select.bytes, n, path, err);
+    sql_input_set(writer->input, rows, 0, rows->n_rows);
+    freshet_code code = write_file(writer, writer->select.bytes, rows->n_rows, path, err);
     sql_input_set(writer->input, NULL, 0, 0);
     return code;
 }

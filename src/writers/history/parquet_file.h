@@ -22,11 +22,11 @@ freshet_code parquet_open(const schema *schema, parquet_compression compression,
                           parquet_writer **out, freshet_error *err);
 void parquet_close(parquet_writer *writer);
 
-/* Writes the rows [first, first + n) to a new file, in the place of one that is there, and reads back from its
- * metadata that it holds n rows. Where it fails the file is removed; a full disk gives FRESHET_TRY_AGAIN with
+/* Writes the rows to a new file, in the place of one that is there, and reads back from its metadata that it holds so
+ * many. Where it fails the file is removed; a full disk gives FRESHET_TRY_AGAIN with
  * FRESHET_RETRY. Not synced. */
-freshet_code parquet_write(parquet_writer *writer, const batch *rows, uint32_t first, uint32_t n,
-                           const char *path, freshet_error *err);
+freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *path,
+                           freshet_error *err);
 
 /* Writes the rows of several such files, in their order, to one; n_rows are in them. Otherwise as
  * parquet_write; the files stay. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "writers/jsonl/line_file.h"
+#include "writers/line_file.h"
 
 #define LINES_BYTES ((size_t)1 << 20) /* from so many on a write begins with writing them out */
 

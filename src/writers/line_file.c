@@ -2,7 +2,7 @@
  *
  * A pipe is written in pieces that it takes at once (PIPE_BUF), so that a stop need not wait for its reader.
  */
-#include "writers/jsonl/line_file.h"
+#include "writers/line_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

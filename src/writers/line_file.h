@@ -6,8 +6,8 @@
  *
  * Order of calls: open, {add to `lines`, write, flush}*, close. One thread.
  */
-#ifndef FRESHET_WRITERS_JSONL_LINE_FILE_H
-#define FRESHET_WRITERS_JSONL_LINE_FILE_H
+#ifndef FRESHET_WRITERS_LINE_FILE_H
+#define FRESHET_WRITERS_LINE_FILE_H
 
 #include "base/text.h"
 #include "writers/writer.h"
