@@ -1,8 +1,8 @@
 /* cast.c - see cast.h.
  *
- * One kernel per pair of types, in a table: a loop over all cells of a column that writes the new
- * cells and reports the rows that failed. Kernels between numbers look at null cells, too: these
- * are zero and cast to zero; kernels from and to text skip them. The bitmap of failed rows is made
+ * One kernel per pair of types: a loop over all cells of a column that writes the new cells and reports the rows that
+ * failed. The tables NUMBERS and READS make most of them, each line one kernel and its entry in `kernels`. Kernels
+ * between numbers look at null cells, too: these are zero and cast to zero; all others skip them. The bitmap of failed rows is made
  * at the first failure; afterwards it is taken out of the bitmap of validity.
  */
 #include "features/cast.h"
@@ -50,23 +50,25 @@ static void cast_fail(casting *casting, uint64_t row)
         casting->failed[row >> 6] |= UINT64_C(1) << (row & 63);
 }
 
-/* ---- between numbers, times and booleans ----------------------------------------------------- */
+/* How the cells of a type are in memory, by the name that kernels have for it. */
+#define CELLS(NAME, KIND, CELL) \
+    typedef CELL NAME##_cell;   \
+    enum { NAME##_kind = KIND };
 
-/* A kernel over all cells: `value` is the cell, FITS says whether it can be cast, RESULT is what
- * it becomes. */
-#define KERNEL(NAME, FROM, TO, FITS, RESULT)                                     \
-    static void NAME(casting *casting)                                           \
-    {                                                                            \
-        const FROM *from = casting->from->data;                                  \
-        TO *into = casting->into->data; /* NOLINT(bugprone-macro-parentheses) */ \
-        for (uint64_t row = 0; row < casting->n; row++) {                        \
-            const FROM value = from[row];                                        \
-            if (FITS)                                                            \
-                into[row] = (TO)(RESULT);                                        \
-            else                                                                 \
-                cast_fail(casting, row);                                         \
-        }                                                                        \
-    }
+CELLS(boolean, TYPE_BOOLEAN, uint8_t)
+CELLS(integer, TYPE_INTEGER, int32_t)
+CELLS(bigint, TYPE_BIGINT, int64_t)
+CELLS(float, TYPE_FLOAT, float)
+CELLS(double, TYPE_DOUBLE, double)
+CELLS(decimal, TYPE_DECIMAL, int128)
+CELLS(date, TYPE_DATE, int32_t)
+CELLS(timestamp, TYPE_TIMESTAMP, int64_t)
+CELLS(string, TYPE_STRING, cell_text)
+CELLS(binary, TYPE_BINARY, cell_text)
+
+#define ENTRY(FROM, TO, ...) [FROM##_kind][TO##_kind] = FROM##_to_##TO,
+
+/* ---- between numbers, times and booleans ----------------------------------------------------- */
 
 #define FITS_INTEGER(value) ((value) >= INT32_MIN && (value) <= INT32_MAX)
 /* What is cut off towards zero may be just beyond the ends. False for NaN. */
@@ -74,177 +76,76 @@ static void cast_fail(casting *casting, uint64_t row)
 #define REAL_FITS_BIGINT(value) \
     ((double)(value) >= -9223372036854775808.0 && (double)(value) < 9223372036854775808.0)
 #define FITS_FLOAT(value) (isinf(value) || !isinf((float)(value)))
+#define FITS_TIMES(value, by) ((value) >= INT64_MIN / (by) && (value) <= INT64_MAX / (by))
 
 static int64_t floor_divide(int64_t value, int64_t by)
 {
     return value / by - (value % by < 0);
 }
 
-KERNEL(boolean_to_integer, uint8_t, int32_t, true, value)
-KERNEL(boolean_to_bigint, uint8_t, int64_t, true, value)
-KERNEL(boolean_to_float, uint8_t, float, true, value)
-KERNEL(boolean_to_double, uint8_t, double, true, value)
-KERNEL(boolean_to_timestamp, uint8_t, int64_t, true, value)
+/* From, to, whether the cell `value` can be cast, what it becomes. */
+#define NUMBERS(X)                                                                        \
+    X(boolean, integer, true, value)                                                      \
+    X(boolean, bigint, true, value)                                                       \
+    X(boolean, float, true, value)                                                        \
+    X(boolean, double, true, value)                                                       \
+    X(boolean, timestamp, true, value)                                                    \
+    X(integer, boolean, true, value != 0)                                                 \
+    X(integer, bigint, true, value)                                                       \
+    X(integer, float, true, value)                                                        \
+    X(integer, double, true, value)                                                       \
+    X(integer, timestamp, true, value *MICROSECONDS)                                      \
+    X(bigint, boolean, true, value != 0)                                                  \
+    X(bigint, integer, FITS_INTEGER(value), value)                                        \
+    X(bigint, float, true, value)                                                         \
+    X(bigint, double, true, value)                                                        \
+    X(bigint, timestamp, FITS_TIMES(value, MICROSECONDS), value *MICROSECONDS)            \
+    X(float, boolean, true, value != 0)                                                   \
+    X(float, integer, REAL_FITS_INTEGER(value), value)                                    \
+    X(float, bigint, REAL_FITS_BIGINT(value), value)                                      \
+    X(float, double, true, value)                                                         \
+    X(float, timestamp, REAL_FITS_BIGINT((double)value * 1e6), (double)value * 1e6)       \
+    X(double, boolean, true, value != 0)                                                  \
+    X(double, integer, REAL_FITS_INTEGER(value), value)                                   \
+    X(double, bigint, REAL_FITS_BIGINT(value), value)                                     \
+    X(double, float, FITS_FLOAT(value), value)                                            \
+    X(double, timestamp, REAL_FITS_BIGINT(value * 1e6), value * 1e6)                      \
+    X(decimal, boolean, true, value != 0)                                                 \
+    X(decimal, float, true, number_float_of_decimal(value, casting->from->type->scale))   \
+    X(decimal, double, true, number_double_of_decimal(value, casting->from->type->scale)) \
+    X(timestamp, boolean, true, value != 0)                                               \
+    X(timestamp, integer, FITS_INTEGER(floor_divide(value, MICROSECONDS)),                \
+      floor_divide(value, MICROSECONDS))                                                  \
+    X(timestamp, bigint, true, floor_divide(value, MICROSECONDS))                         \
+    X(timestamp, float, true, (double)value / 1e6)                                        \
+    X(timestamp, double, true, (double)value / 1e6)                                       \
+    X(timestamp, date, true, floor_divide(value, MICROSECONDS_A_DAY))                     \
+    X(date, timestamp, FITS_TIMES(value, MICROSECONDS_A_DAY), value *MICROSECONDS_A_DAY)
 
-KERNEL(integer_to_boolean, int32_t, uint8_t, true, value != 0)
-KERNEL(integer_to_bigint, int32_t, int64_t, true, value)
-KERNEL(integer_to_float, int32_t, float, true, value)
-KERNEL(integer_to_double, int32_t, double, true, value)
-KERNEL(integer_to_timestamp, int32_t, int64_t, true, value *MICROSECONDS)
-
-KERNEL(bigint_to_boolean, int64_t, uint8_t, true, value != 0)
-KERNEL(bigint_to_integer, int64_t, int32_t, FITS_INTEGER(value), value)
-KERNEL(bigint_to_float, int64_t, float, true, value)
-KERNEL(bigint_to_double, int64_t, double, true, value)
-KERNEL(bigint_to_timestamp, int64_t, int64_t,
-       value >= INT64_MIN / MICROSECONDS && value <= INT64_MAX / MICROSECONDS, value *MICROSECONDS)
-
-KERNEL(float_to_boolean, float, uint8_t, true, value != 0)
-KERNEL(float_to_integer, float, int32_t, REAL_FITS_INTEGER(value), value)
-KERNEL(float_to_bigint, float, int64_t, REAL_FITS_BIGINT(value), value)
-KERNEL(float_to_double, float, double, true, value)
-KERNEL(float_to_timestamp, float, int64_t, REAL_FITS_BIGINT((double)value * 1e6),
-       (double)value * 1e6)
-
-KERNEL(double_to_boolean, double, uint8_t, true, value != 0)
-KERNEL(double_to_integer, double, int32_t, REAL_FITS_INTEGER(value), value)
-KERNEL(double_to_bigint, double, int64_t, REAL_FITS_BIGINT(value), value)
-KERNEL(double_to_float, double, float, FITS_FLOAT(value), value)
-KERNEL(double_to_timestamp, double, int64_t, REAL_FITS_BIGINT(value * 1e6), value * 1e6)
-
-KERNEL(timestamp_to_boolean, int64_t, uint8_t, true, value != 0)
-KERNEL(timestamp_to_integer, int64_t, int32_t, FITS_INTEGER(floor_divide(value, MICROSECONDS)),
-       floor_divide(value, MICROSECONDS))
-KERNEL(timestamp_to_bigint, int64_t, int64_t, true, floor_divide(value, MICROSECONDS))
-KERNEL(timestamp_to_float, int64_t, float, true, (double)value / 1e6)
-KERNEL(timestamp_to_double, int64_t, double, true, (double)value / 1e6)
-KERNEL(timestamp_to_date, int64_t, int32_t, true, floor_divide(value, MICROSECONDS_A_DAY))
-
-KERNEL(date_to_timestamp, int32_t, int64_t,
-       value >= INT64_MIN / MICROSECONDS_A_DAY && value <= INT64_MAX / MICROSECONDS_A_DAY,
-       value *MICROSECONDS_A_DAY)
-
-/* ---- decimals -------------------------------------------------------------------------------- */
-
-KERNEL(decimal_to_boolean, int128, uint8_t, true, value != 0)
-
-static void decimal_to_integer(casting *casting)
-{
-    const int128 *from = casting->from->data;
-    int32_t *into = casting->into->data;
-    int128 one = number_power_of_ten(casting->from->type->scale);
-    for (uint64_t row = 0; row < casting->n; row++) {
-        int128 whole = from[row] / one;
-        if (FITS_INTEGER(whole))
-            into[row] = (int32_t)whole;
-        else
-            cast_fail(casting, row);
-    }
-}
-
-/* The decimal in units of 1 / `units`, cut off towards zero. */
-static void decimal_to_whole(casting *casting, int64_t units)
-{
-    const int128 *from = casting->from->data;
-    int64_t *into = casting->into->data;
-    int128 one = number_power_of_ten(casting->from->type->scale);
-    for (uint64_t row = 0; row < casting->n; row++) {
-        int128 value = from[row] / one;
-        int128 fraction = from[row] % one;
-        /* A fraction of more than 31 digits loses the last ones, so that the product fits. */
-        int128 part = casting->from->type->scale <= 31
-                          ? fraction * units / one
-                          : fraction / 10000000 * units / (one / 10000000);
-        if (value > INT64_MAX || value < INT64_MIN) {
-            cast_fail(casting, row);
-            continue;
-        }
-        value = value * units + part;
-        if (value >= INT64_MIN && value <= INT64_MAX)
-            into[row] = (int64_t)value;
-        else
-            cast_fail(casting, row);
-    }
-}
-
-static void decimal_to_bigint(casting *casting)
-{
-    decimal_to_whole(casting, 1);
-}
-
-static void decimal_to_timestamp(casting *casting)
-{
-    decimal_to_whole(casting, MICROSECONDS);
-}
-
-static void decimal_to_float(casting *casting)
-{
-    const int128 *from = casting->from->data;
-    float *into = casting->into->data;
-    for (uint64_t row = 0; row < casting->n; row++)
-        into[row] = number_float_of_decimal(from[row], casting->from->type->scale);
-}
-
-static void decimal_to_double(casting *casting)
-{
-    const int128 *from = casting->from->data;
-    double *into = casting->into->data;
-    for (uint64_t row = 0; row < casting->n; row++)
-        into[row] = number_double_of_decimal(from[row], casting->from->type->scale);
-}
-
-/* A kernel from a number that is `value` times 10^-SCALE. */
-#define TO_DECIMAL(NAME, FROM, SCALE)                                                  \
-    static void NAME(casting *casting)                                                 \
-    {                                                                                  \
-        const FROM *from = casting->from->data;                                        \
-        int128 *into = casting->into->data;                                            \
-        const type *type = casting->into->type;                                        \
-        for (uint64_t row = 0; row < casting->n; row++)                                \
-            if (!cast_rescale(from[row], SCALE, type->width, type->scale, &into[row])) \
-                cast_fail(casting, row);                                               \
+#define NUMBER_KERNEL(FROM, TO, FITS, RESULT)             \
+    static void FROM##_to_##TO(casting *casting)          \
+    {                                                     \
+        const FROM##_cell *from = casting->from->data;    \
+        TO##_cell *into = casting->into->data;            \
+        for (uint64_t row = 0; row < casting->n; row++) { \
+            const FROM##_cell value = from[row];          \
+            if (FITS)                                     \
+                into[row] = (TO##_cell)(RESULT);          \
+            else                                          \
+                cast_fail(casting, row);                  \
+        }                                                 \
     }
 
-TO_DECIMAL(boolean_to_decimal, uint8_t, 0)
-TO_DECIMAL(integer_to_decimal, int32_t, 0)
-TO_DECIMAL(bigint_to_decimal, int64_t, 0)
-TO_DECIMAL(timestamp_to_decimal, int64_t, 6)
-TO_DECIMAL(decimal_to_decimal, int128, casting->from->type->scale)
+NUMBERS(NUMBER_KERNEL)
 
-static void float_to_decimal(casting *casting)
+/* ---- decimals, text and bytes ---------------------------------------------------------------- */
+
+static bool whole_of_decimal(int128 value, unsigned scale, int32_t *into)
 {
-    const float *from = casting->from->data;
-    int128 *into = casting->into->data;
-    const type *type = casting->into->type;
-    for (uint64_t row = 0; row < casting->n; row++)
-        if (!number_decimal_of_double((double)from[row], type->width, type->scale, &into[row]))
-            cast_fail(casting, row);
+    const int128 whole = value / number_power_of_ten(scale);
+    *into = FITS_INTEGER(whole) ? (int32_t)whole : 0;
+    return FITS_INTEGER(whole);
 }
-
-static void double_to_decimal(casting *casting)
-{
-    const double *from = casting->from->data;
-    int128 *into = casting->into->data;
-    const type *type = casting->into->type;
-    for (uint64_t row = 0; row < casting->n; row++)
-        if (!number_decimal_of_double(from[row], type->width, type->scale, &into[row]))
-            cast_fail(casting, row);
-}
-
-/* ---- from text ------------------------------------------------------------------------------- */
-
-#define FROM_TEXT(NAME, TO, READ)                                                \
-    static void NAME(casting *casting)                                           \
-    {                                                                            \
-        const cell_text *from = casting->from->data;                             \
-        TO *into = casting->into->data; /* NOLINT(bugprone-macro-parentheses) */ \
-        for (uint64_t row = 0; row < casting->n; row++) {                        \
-            const char *text = text_bytes(&from[row]);                           \
-            size_t length = from[row].length;                                    \
-            if (column_is_valid(casting->from, row) && !(READ))                  \
-                cast_fail(casting, row);                                         \
-        }                                                                        \
-    }
 
 static bool read_integer(const char *text, size_t length, int32_t *into)
 {
@@ -255,34 +156,61 @@ static bool read_integer(const char *text, size_t length, int32_t *into)
     return true;
 }
 
-FROM_TEXT(string_to_boolean, uint8_t, cast_read_boolean(text, length, &into[row]))
-FROM_TEXT(string_to_integer, int32_t, read_integer(text, length, &into[row]))
-FROM_TEXT(string_to_bigint, int64_t,
-          number_integer(text, length, NUMBER_SPARK, INT64_MIN, INT64_MAX, &into[row]))
-FROM_TEXT(string_to_float, float, number_float(text, length, NUMBER_SPARK, &into[row]))
-FROM_TEXT(string_to_double, double, number_double(text, length, NUMBER_SPARK, &into[row]))
-FROM_TEXT(string_to_decimal, int128,
-          number_decimal(text, length, NUMBER_SPARK, casting->into->type->width,
-                         casting->into->type->scale, &into[row]))
-FROM_TEXT(string_to_date, int32_t, date_parse(text, length, &into[row]))
-FROM_TEXT(string_to_timestamp, int64_t, timestamp_parse(text, length, &into[row]))
-
-/* Text and bytes are laid out alike: only the type changes. */
-static void string_to_binary(casting *casting)
+/* Text and bytes are laid out alike. */
+static bool keep_utf8(const cell_text *bytes, cell_text *into)
 {
-    memcpy(casting->into->data, casting->from->data, casting->n * sizeof(cell_text));
+    if (!text_is_utf8(text_bytes(bytes), bytes->length))
+        return false;
+    *into = *bytes;
+    return true;
 }
 
-static void binary_to_string(casting *casting)
+static bool put_bytes(const void *bytes, uint32_t length, cell_text *into)
 {
-    const cell_text *from = casting->from->data;
-    cell_text *into = casting->into->data;
-    for (uint64_t row = 0; row < casting->n; row++)
-        if (text_is_utf8(text_bytes(&from[row]), from[row].length))
-            into[row] = from[row];
-        else
-            cast_fail(casting, row);
+    *into = text_of(bytes, length);
+    return true;
 }
+
+#define TEXT text_bytes(cell), cell->length
+#define INTO_DECIMAL casting->into->type->width, casting->into->type->scale, into
+#define FROM_SCALE casting->from->type->scale
+
+/* From, to, what puts the cell `*cell` into `*into`: false where it cannot be cast. */
+#define READS(X)                                                                            \
+    X(boolean, decimal, cast_rescale(*cell, 0, INTO_DECIMAL))                               \
+    X(integer, decimal, cast_rescale(*cell, 0, INTO_DECIMAL))                               \
+    X(bigint, decimal, cast_rescale(*cell, 0, INTO_DECIMAL))                                \
+    X(timestamp, decimal, cast_rescale(*cell, 6, INTO_DECIMAL))                             \
+    X(decimal, decimal, cast_rescale(*cell, FROM_SCALE, INTO_DECIMAL))                      \
+    X(float, decimal, number_decimal_of_double((double)*cell, INTO_DECIMAL))                \
+    X(double, decimal, number_decimal_of_double(*cell, INTO_DECIMAL))                       \
+    X(decimal, integer, whole_of_decimal(*cell, FROM_SCALE, into))                          \
+    X(decimal, bigint, cast_decimal_to_units(*cell, FROM_SCALE, 1, into))                   \
+    X(decimal, timestamp, cast_decimal_to_units(*cell, FROM_SCALE, MICROSECONDS, into))     \
+    X(string, boolean, cast_read_boolean(TEXT, into))                                       \
+    X(string, integer, read_integer(TEXT, into))                                            \
+    X(string, bigint, number_integer(TEXT, NUMBER_SPARK, INT64_MIN, INT64_MAX, into))       \
+    X(string, float, number_float(TEXT, NUMBER_SPARK, into))                                \
+    X(string, double, number_double(TEXT, NUMBER_SPARK, into))                              \
+    X(string, decimal, number_decimal(TEXT, NUMBER_SPARK, INTO_DECIMAL))                    \
+    X(string, date, date_parse(TEXT, into))                                                 \
+    X(string, timestamp, timestamp_parse(TEXT, into))                                       \
+    X(string, binary, (*into = *cell, true))                                                \
+    X(binary, string, keep_utf8(cell, into))                                                \
+    X(integer, binary, put_bytes(&(uint32_t){__builtin_bswap32((uint32_t)*cell)}, 4, into)) \
+    X(bigint, binary, put_bytes(&(uint64_t){__builtin_bswap64((uint64_t)*cell)}, 8, into))
+
+#define READ_KERNEL(FROM, TO, READ)                                     \
+    static void FROM##_to_##TO(casting *casting)                        \
+    {                                                                   \
+        const FROM##_cell *cell = casting->from->data;                  \
+        TO##_cell *into = casting->into->data;                          \
+        for (uint64_t row = 0; row < casting->n; row++, cell++, into++) \
+            if (column_is_valid(casting->from, row) && !(READ))         \
+                cast_fail(casting, row);                                \
+    }
+
+READS(READ_KERNEL)
 
 /* ---- to text --------------------------------------------------------------------------------- */
 
@@ -390,100 +318,27 @@ static void nested_to_string(casting *casting)
     text_release(&text);
 }
 
-static void integer_to_binary(casting *casting)
-{
-    const int32_t *from = casting->from->data;
-    cell_text *into = casting->into->data;
-    for (uint64_t row = 0; row < casting->n; row++) {
-        uint32_t swapped = __builtin_bswap32((uint32_t)from[row]);
-        if (column_is_valid(casting->from, row))
-            into[row] = text_of((const char *)&swapped, sizeof swapped);
-    }
-}
-
-static void bigint_to_binary(casting *casting)
-{
-    const int64_t *from = casting->from->data;
-    cell_text *into = casting->into->data;
-    for (uint64_t row = 0; row < casting->n; row++) {
-        uint64_t swapped = __builtin_bswap64((uint64_t)from[row]);
-        if (column_is_valid(casting->from, row))
-            into[row] = text_of((const char *)&swapped, sizeof swapped);
-    }
-}
-
 /* ---- which cast is which kernel -------------------------------------------------------------- */
 
 static void array_to_array(casting *casting);
 
+/* clang-format off */
 static kernel *const kernels[TYPE_KINDS][TYPE_KINDS] = {
-    [TYPE_BOOLEAN] = {[TYPE_INTEGER] = boolean_to_integer,
-                      [TYPE_BIGINT] = boolean_to_bigint,
-                      [TYPE_FLOAT] = boolean_to_float,
-                      [TYPE_DOUBLE] = boolean_to_double,
-                      [TYPE_DECIMAL] = boolean_to_decimal,
-                      [TYPE_TIMESTAMP] = boolean_to_timestamp,
-                      [TYPE_STRING] = scalar_to_string},
-    [TYPE_INTEGER] = {[TYPE_BOOLEAN] = integer_to_boolean,
-                      [TYPE_BIGINT] = integer_to_bigint,
-                      [TYPE_FLOAT] = integer_to_float,
-                      [TYPE_DOUBLE] = integer_to_double,
-                      [TYPE_DECIMAL] = integer_to_decimal,
-                      [TYPE_TIMESTAMP] = integer_to_timestamp,
-                      [TYPE_STRING] = scalar_to_string,
-                      [TYPE_BINARY] = integer_to_binary},
-    [TYPE_BIGINT] = {[TYPE_BOOLEAN] = bigint_to_boolean,
-                     [TYPE_INTEGER] = bigint_to_integer,
-                     [TYPE_FLOAT] = bigint_to_float,
-                     [TYPE_DOUBLE] = bigint_to_double,
-                     [TYPE_DECIMAL] = bigint_to_decimal,
-                     [TYPE_TIMESTAMP] = bigint_to_timestamp,
-                     [TYPE_STRING] = scalar_to_string,
-                     [TYPE_BINARY] = bigint_to_binary},
-    [TYPE_FLOAT] = {[TYPE_BOOLEAN] = float_to_boolean,
-                    [TYPE_INTEGER] = float_to_integer,
-                    [TYPE_BIGINT] = float_to_bigint,
-                    [TYPE_DOUBLE] = float_to_double,
-                    [TYPE_DECIMAL] = float_to_decimal,
-                    [TYPE_TIMESTAMP] = float_to_timestamp,
-                    [TYPE_STRING] = scalar_to_string},
-    [TYPE_DOUBLE] = {[TYPE_BOOLEAN] = double_to_boolean,
-                     [TYPE_INTEGER] = double_to_integer,
-                     [TYPE_BIGINT] = double_to_bigint,
-                     [TYPE_FLOAT] = double_to_float,
-                     [TYPE_DECIMAL] = double_to_decimal,
-                     [TYPE_TIMESTAMP] = double_to_timestamp,
-                     [TYPE_STRING] = scalar_to_string},
-    [TYPE_DECIMAL] = {[TYPE_BOOLEAN] = decimal_to_boolean,
-                      [TYPE_INTEGER] = decimal_to_integer,
-                      [TYPE_BIGINT] = decimal_to_bigint,
-                      [TYPE_FLOAT] = decimal_to_float,
-                      [TYPE_DOUBLE] = decimal_to_double,
-                      [TYPE_DECIMAL] = decimal_to_decimal,
-                      [TYPE_TIMESTAMP] = decimal_to_timestamp,
-                      [TYPE_STRING] = scalar_to_string},
-    [TYPE_STRING] = {[TYPE_BOOLEAN] = string_to_boolean,
-                     [TYPE_INTEGER] = string_to_integer,
-                     [TYPE_BIGINT] = string_to_bigint,
-                     [TYPE_FLOAT] = string_to_float,
-                     [TYPE_DOUBLE] = string_to_double,
-                     [TYPE_DECIMAL] = string_to_decimal,
-                     [TYPE_DATE] = string_to_date,
-                     [TYPE_TIMESTAMP] = string_to_timestamp,
-                     [TYPE_BINARY] = string_to_binary},
-    [TYPE_BINARY] = {[TYPE_STRING] = binary_to_string},
-    [TYPE_DATE] = {[TYPE_TIMESTAMP] = date_to_timestamp, [TYPE_STRING] = scalar_to_string},
-    [TYPE_TIMESTAMP] = {[TYPE_BOOLEAN] = timestamp_to_boolean,
-                        [TYPE_INTEGER] = timestamp_to_integer,
-                        [TYPE_BIGINT] = timestamp_to_bigint,
-                        [TYPE_FLOAT] = timestamp_to_float,
-                        [TYPE_DOUBLE] = timestamp_to_double,
-                        [TYPE_DECIMAL] = timestamp_to_decimal,
-                        [TYPE_DATE] = timestamp_to_date,
-                        [TYPE_STRING] = scalar_to_string},
-    [TYPE_ARRAY] = {[TYPE_ARRAY] = array_to_array, [TYPE_STRING] = nested_to_string},
-    [TYPE_STRUCT] = {[TYPE_STRING] = nested_to_string},
+    NUMBERS(ENTRY)
+    READS(ENTRY)
+    [TYPE_BOOLEAN][TYPE_STRING] = scalar_to_string,
+    [TYPE_INTEGER][TYPE_STRING] = scalar_to_string,
+    [TYPE_BIGINT][TYPE_STRING] = scalar_to_string,
+    [TYPE_FLOAT][TYPE_STRING] = scalar_to_string,
+    [TYPE_DOUBLE][TYPE_STRING] = scalar_to_string,
+    [TYPE_DECIMAL][TYPE_STRING] = scalar_to_string,
+    [TYPE_DATE][TYPE_STRING] = scalar_to_string,
+    [TYPE_TIMESTAMP][TYPE_STRING] = scalar_to_string,
+    [TYPE_ARRAY][TYPE_STRING] = nested_to_string,
+    [TYPE_STRUCT][TYPE_STRING] = nested_to_string,
+    [TYPE_ARRAY][TYPE_ARRAY] = array_to_array,
 };
+/* clang-format on */
 
 bool cast_possible(const type *from, const type *to)
 {

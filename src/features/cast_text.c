@@ -12,32 +12,16 @@
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-static bool is_word(const char *text, size_t length, const char *word)
-{
-    return strlen(word) == length && strncasecmp(text, word, length) == 0;
-}
-
-static bool cast_text_is_one_of(const char *text, size_t length, const char *const *words)
-{
-    for (; *words != NULL; words++)
-        if (is_word(text, length, *words))
-            return true;
-    return false;
-}
-
 bool cast_read_boolean(const char *text, size_t length, uint8_t *into)
 {
-    static const char *const yes[] = {"t", "true", "y", "yes", "1", NULL};
-    static const char *const no[] = {"f", "false", "n", "no", "0", NULL};
-
+    static const char *const words[] = {"f", "t", "false", "true", "n", "y", "no", "yes", "0", "1"};
     number_trim(&text, &length);
-    if (cast_text_is_one_of(text, length, yes))
-        *into = 1;
-    else if (cast_text_is_one_of(text, length, no))
-        *into = 0;
-    else
-        return false;
-    return true;
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++)
+        if (strlen(words[i]) == length && strncasecmp(text, words[i], length) == 0) {
+            *into = i % 2;
+            return true;
+        }
+    return false;
 }
 
 /* ---- decimals -------------------------------------------------------------------------------- */
@@ -62,6 +46,21 @@ bool cast_rescale(int128 value, unsigned from_scale, unsigned width, unsigned sc
     if (result >= limit || result <= -limit)
         return false;
     *into = result;
+    return true;
+}
+
+bool cast_decimal_to_units(int128 value, unsigned scale, int64_t units, int64_t *into)
+{
+    const int128 one = number_power_of_ten(scale), whole = value / one, fraction = value % one;
+    /* A fraction of more than 31 digits loses the last ones, so that the product fits. */
+    const int128 part =
+        scale <= 31 ? fraction * units / one : fraction / 10000000 * units / (one / 10000000);
+    if (whole > INT64_MAX || whole < INT64_MIN)
+        return false;
+    const int128 sum = whole * units + part;
+    if (sum > INT64_MAX || sum < INT64_MIN)
+        return false;
+    *into = (int64_t)sum;
     return true;
 }
 

@@ -9,7 +9,9 @@
 
 #include "base/error.h"
 #include "features/cast.h"
+#include "features/cast_text.h"
 
+#define COMPUTING_TIMES "computing timestamps"
 #define TEXT_WIDTH 38 /* of the decimal that holds a number given as text */
 #define TEXT_SCALE 9
 
@@ -65,24 +67,15 @@ static bool event_time_fail(arena *arena, column *into, uint64_t row, uint64_t n
     return true;
 }
 
-/* A number in units of `us` microseconds. Decimals are whole multiples of 1 / `one`. */
-static bool to_us(const column *from, uint64_t row, int64_t us, int128 one, int64_t *into)
+/* A number in units of `us` microseconds. */
+static bool to_us(const column *from, uint64_t row, int64_t us, int64_t *into)
 {
     const void *data = from->data;
     switch (from->type->kind) {
     case TYPE_INTEGER: *into = ((const int32_t *)data)[row] * us; return true;
     case TYPE_BIGINT: return !__builtin_mul_overflow(((const int64_t *)data)[row], us, into);
-    case TYPE_DECIMAL: {
-        int128 value = ((const int128 *)data)[row], whole = value / one;
-        /* The last digits of a long fraction are nothing beside a microsecond. */
-        int128 part = one > ((int128)1 << 96) ? value % one / 10000000 * us / (one / 10000000)
-                                              : value % one * us / one;
-        if (whole > INT64_MAX || whole < INT64_MIN)
-            return false;
-        whole = whole * us + part;
-        *into = (int64_t)whole;
-        return whole <= INT64_MAX && whole >= INT64_MIN;
-    }
+    case TYPE_DECIMAL:
+        return cast_decimal_to_units(((const int128 *)data)[row], from->type->scale, us, into);
     default: {
         double value = from->type->kind == TYPE_FLOAT ? (double)((const float *)data)[row]
                                                       : ((const double *)data)[row];
@@ -95,21 +88,22 @@ static bool to_us(const column *from, uint64_t row, int64_t us, int128 one, int6
     }
 }
 
-static freshet_code from_numbers(int64_t us, arena *arena, const column *from, uint64_t n_rows,
-                                 column *into, uint64_t **failed, freshet_error *err)
+/* Texts of the mask, or numbers (`mask` NULL). */
+static freshet_code read_times(const mask *mask, int64_t us, arena *arena, const column *from,
+                               uint64_t n_rows, column *into, uint64_t **failed, freshet_error *err)
 {
+    const cell_text *texts = from->data;
     int64_t *times = into->data;
-    int128 one = 1;
-    for (unsigned i = 0; i < from->type->scale; i++)
-        one *= 10;
     for (uint64_t row = 0; row < n_rows; row++) {
         bool done = true;
         if (!column_is_valid(from, row))
             done = column_set_null(arena, into, row);
-        else if (!to_us(from, row, us, one, &times[row]))
+        else if (mask != NULL
+                     ? !mask_read(mask, text_bytes(&texts[row]), texts[row].length, &times[row])
+                     : !to_us(from, row, us, &times[row]))
             done = event_time_fail(arena, into, row, n_rows, failed);
         if (!done)
-            return error_memory(err, "computing timestamps");
+            return error_memory(err, COMPUTING_TIMES);
     }
     return FRESHET_OK;
 }
@@ -120,34 +114,16 @@ static freshet_code from_number_texts(int64_t us, arena *arena, const column *fr
 {
     const type *decimal = type_decimal(arena, TEXT_WIDTH, TEXT_SCALE);
     if (decimal == NULL)
-        return error_memory(err, "computing timestamps");
+        return error_memory(err, COMPUTING_TIMES);
     column numbers;
     uint64_t *no_numbers, *too_large = NULL;
     freshet_code code = cast_column(arena, from, n_rows, decimal, &numbers, &no_numbers, err);
     if (code == FRESHET_OK)
-        code = from_numbers(us, arena, &numbers, n_rows, into, &too_large, err);
+        code = read_times(NULL, us, arena, &numbers, n_rows, into, &too_large, err);
     for (uint64_t i = 0; too_large != NULL && no_numbers != NULL && i < (n_rows + 63) / 64; i++)
         too_large[i] |= no_numbers[i];
     *failed = too_large != NULL ? too_large : no_numbers;
     return code;
-}
-
-static freshet_code from_masked_texts(const mask *mask, arena *arena, const column *from,
-                                      uint64_t n_rows, column *into, uint64_t **failed,
-                                      freshet_error *err)
-{
-    const cell_text *texts = from->data;
-    int64_t *times = into->data;
-    for (uint64_t row = 0; row < n_rows; row++) {
-        bool done = true;
-        if (!column_is_valid(from, row))
-            done = column_set_null(arena, into, row);
-        else if (!mask_read(mask, text_bytes(&texts[row]), texts[row].length, &times[row]))
-            done = event_time_fail(arena, into, row, n_rows, failed);
-        if (!done)
-            return error_memory(err, "computing timestamps");
-    }
-    return FRESHET_OK;
 }
 
 freshet_code event_time_column(const event_time *event_time, arena *arena, const column *from,
@@ -162,12 +138,10 @@ freshet_code event_time_column(const event_time *event_time, arena *arena, const
     freshet_code code = column_init(arena, into, timestamp, n_rows, err);
     if (code != FRESHET_OK)
         return code;
-    if (event_time->mask != NULL)
-        return from_masked_texts(event_time->mask, arena, from, n_rows, into, failed, err);
-    int64_t us = unit_us[event_time->unit];
-    if (is_text)
+    const int64_t us = unit_us[event_time->unit];
+    if (is_text && event_time->mask == NULL)
         return from_number_texts(us, arena, from, n_rows, into, failed, err);
-    return from_numbers(us, arena, from, n_rows, into, failed, err);
+    return read_times(event_time->mask, us, arena, from, n_rows, into, failed, err);
 }
 
 const char *event_time_reason(const event_time *event_time, arena *arena, const column *from,

@@ -17,6 +17,7 @@
 
 #define SELECT "SELECT "
 #define SELECT_LENGTH 7
+#define READING "reading an SQL expression"
 
 /* Functions whose answer is not made of their arguments alone, by the reason. Those that DuckDB
  * says are not "CONSISTENT", and those it does not know to be (macros over the clock, settings). */
@@ -117,19 +118,11 @@ static freshet_code expression_refuse(walk *walk, int64_t position, const char *
 static freshet_code note_mention(walk *walk, const char *name, int64_t position, bool is_parameter)
 {
     expression *expression = walk->expression;
-    if (expression->n_mentions == walk->mentions_capacity) {
-        uint32_t capacity = walk->mentions_capacity == 0 ? 16 : 2 * walk->mentions_capacity;
-        mention *longer =
-            arena_grow(walk->arena, expression->mentions, expression->n_mentions * sizeof *longer,
-                       capacity * sizeof *longer);
-        if (longer == NULL)
-            return error_memory(walk->err, "reading an SQL expression");
-        expression->mentions = longer;
-        walk->mentions_capacity = capacity;
-    }
     const char *copy = arena_text(walk->arena, name);
-    if (copy == NULL)
-        return error_memory(walk->err, "reading an SQL expression");
+    if (copy == NULL ||
+        !arena_reserve(walk->arena, &expression->mentions, &walk->mentions_capacity,
+                       expression->n_mentions + UINT64_C(1), sizeof *expression->mentions))
+        return error_memory(walk->err, READING);
     expression->mentions[expression->n_mentions++] =
         (mention){.name = copy, .position = position, .is_parameter = is_parameter};
     return FRESHET_OK;
@@ -138,19 +131,11 @@ static freshet_code note_mention(walk *walk, const char *name, int64_t position,
 static freshet_code note_function(walk *walk, const char *name)
 {
     expression *expression = walk->expression;
-    if (expression->n_functions == walk->functions_capacity) {
-        uint32_t capacity = walk->functions_capacity == 0 ? 16 : 2 * walk->functions_capacity;
-        const char **longer =
-            arena_grow(walk->arena, expression->functions, expression->n_functions * sizeof *longer,
-                       capacity * sizeof *longer);
-        if (longer == NULL)
-            return error_memory(walk->err, "reading an SQL expression");
-        expression->functions = longer;
-        walk->functions_capacity = capacity;
-    }
     const char *copy = arena_text(walk->arena, name);
-    if (copy == NULL)
-        return error_memory(walk->err, "reading an SQL expression");
+    if (copy == NULL ||
+        !arena_reserve(walk->arena, &expression->functions, &walk->functions_capacity,
+                       expression->n_functions + UINT64_C(1), sizeof(const char *)))
+        return error_memory(walk->err, READING);
     expression->functions[expression->n_functions++] = copy;
     return FRESHET_OK;
 }
@@ -170,58 +155,54 @@ static freshet_code visit_function(walk *walk, yyjson_val *node)
     return expression_refuse(walk, position_of(node), what, ages ? by_clock : reason);
 }
 
+/* Notes the column of a node that names one. */
+static freshet_code visit_column(walk *walk, yyjson_val *node, bool is_parameter)
+{
+    const char *name = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(node, "column_names")));
+    return name == NULL ? FRESHET_OK : note_mention(walk, name, position_of(node), is_parameter);
+}
+
 /* The names before the arrow: a column reference, or row(x, y). DuckDB parses j -> '$.a' alike, so
  * what seems to be a parameter may be a column. */
 static freshet_code visit_parameters(walk *walk, yyjson_val *node)
 {
-    const char *name = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(node, "column_names")));
-    if (name != NULL)
-        return note_mention(walk, name, position_of(node), true);
+    freshet_code code = visit_column(walk, node, true);
     yyjson_val *child;
     yyjson_arr_iter children = yyjson_arr_iter_with(yyjson_obj_get(node, "children"));
-    while ((child = yyjson_arr_iter_next(&children)) != NULL) {
-        name = yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(child, "column_names")));
-        freshet_code code =
-            name != NULL ? note_mention(walk, name, position_of(child), true) : FRESHET_OK;
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
+    while (code == FRESHET_OK && (child = yyjson_arr_iter_next(&children)) != NULL)
+        code = visit_column(walk, child, true);
+    return code;
 }
+
+/* Nodes that no feature has. */
+static const struct {
+    const char *class, *what, *reason;
+} refused_nodes[] = {
+    {"WINDOW", "OVER (...)",
+     "is a window over many rows, and a feature's SQL sees one row at a time: "
+     "windowed features come by `window` in a later version"},
+    {"SUBQUERY", "a subquery",
+     "cannot stand in a feature: join in the source's query, and take the column"},
+    {"STAR", "* and COLUMNS(...)",
+     "stand for several columns, and a feature is one value: name the column"},
+    {"POSITIONAL_REFERENCE", "#1", "names no column here: write the column's name"},
+    {"PARAMETER", "a parameter ($1, ?)",
+     "has no value here: write the value, or ${NAME} for one of the environment"},
+};
 
 /* What one node of the expression says. */
 static freshet_code visit(walk *walk, yyjson_val *node, const char *class)
 {
-    int64_t position = position_of(node);
-    if (strcmp(class, "COLUMN_REF") == 0) {
-        const char *name =
-            yyjson_get_str(yyjson_arr_get_first(yyjson_obj_get(node, "column_names")));
-        return name == NULL ? FRESHET_OK : note_mention(walk, name, position, false);
-    }
+    if (strcmp(class, "COLUMN_REF") == 0)
+        return visit_column(walk, node, false);
     if (strcmp(class, "FUNCTION") == 0)
         return visit_function(walk, node);
     if (strcmp(class, "LAMBDA") == 0)
         return visit_parameters(walk, yyjson_obj_get(node, "lhs"));
-    if (strcmp(class, "WINDOW") == 0)
-        return expression_refuse(
-            walk, position, "OVER (...)",
-            "is a window over many rows, and a feature's SQL sees one row at a time: "
-            "windowed features come by `window` in a later version");
-    if (strcmp(class, "SUBQUERY") == 0)
-        return expression_refuse(
-            walk, position, "a subquery",
-            "cannot stand in a feature: join in the source's query, and take the column");
-    if (strcmp(class, "STAR") == 0)
-        return expression_refuse(
-            walk, position, "* and COLUMNS(...)",
-            "stand for several columns, and a feature is one value: name the column");
-    if (strcmp(class, "POSITIONAL_REFERENCE") == 0)
-        return expression_refuse(walk, position, "#1",
-                                 "names no column here: write the column's name");
-    if (strcmp(class, "PARAMETER") == 0)
-        return expression_refuse(
-            walk, position, "a parameter ($1, ?)",
-            "has no value here: write the value, or ${NAME} for one of the environment");
+    for (size_t i = 0; i < sizeof refused_nodes / sizeof *refused_nodes; i++)
+        if (strcmp(class, refused_nodes[i].class) == 0)
+            return expression_refuse(walk, position_of(node), refused_nodes[i].what,
+                                     refused_nodes[i].reason);
     return FRESHET_OK;
 }
 
@@ -250,29 +231,27 @@ static freshet_code walk_node(walk *walk, yyjson_val *node, unsigned depth)
     return code;
 }
 
-static bool is_empty(yyjson_val *list)
-{
-    return yyjson_arr_size(list) == 0;
-}
-
 /* One SELECT of one item and nothing else: gives the item. */
 static freshet_code find_item(walk *walk, yyjson_val *root, yyjson_val **item)
 {
     static const char whole[] = "a feature's SQL is one expression, such as \"a + b\"";
+    static const char *const clauses[] = {"modifiers",  "where_clause", "group_expressions",
+                                          "group_sets", "having",       "sample",
+                                          "qualify"};
     yyjson_val *statements = yyjson_obj_get(root, "statements");
     yyjson_val *node = yyjson_obj_get(yyjson_arr_get_first(statements), "node");
     yyjson_val *items = yyjson_obj_get(node, "select_list");
     yyjson_val *from = yyjson_obj_get(yyjson_obj_get(node, "from_table"), "type");
     if (yyjson_arr_size(statements) != 1)
         return expression_refuse(walk, -1, whole, "and this text has several statements");
-    if (!yyjson_equals_str(yyjson_obj_get(node, "type"), "SELECT_NODE") ||
-        !yyjson_equals_str(from, "EMPTY") || !is_empty(yyjson_obj_get(node, "modifiers")) ||
-        !yyjson_is_null(yyjson_obj_get(node, "where_clause")) ||
-        !is_empty(yyjson_obj_get(node, "group_expressions")) ||
-        !is_empty(yyjson_obj_get(node, "group_sets")) ||
-        !yyjson_is_null(yyjson_obj_get(node, "having")) ||
-        !yyjson_is_null(yyjson_obj_get(node, "sample")) ||
-        !yyjson_is_null(yyjson_obj_get(node, "qualify")))
+    bool is_plain = yyjson_equals_str(yyjson_obj_get(node, "type"), "SELECT_NODE") &&
+                    yyjson_equals_str(from, "EMPTY");
+    for (size_t i = 0; is_plain && i < sizeof clauses / sizeof *clauses; i++) {
+        yyjson_val *clause = yyjson_obj_get(node, clauses[i]);
+        is_plain =
+            yyjson_is_null(clause) || (yyjson_is_arr(clause) && yyjson_arr_size(clause) == 0);
+    }
+    if (!is_plain)
         return expression_refuse(
             walk, -1, whole,
             "without SELECT, FROM, WHERE and the like: those belong in the source's query");
@@ -302,7 +281,7 @@ freshet_code expression_read(sql_session *session, arena *arena, const char *sql
     *problem = (sql_problem){.position = -1};
     const char *select = arena_format(arena, SELECT "%s", sql);
     if (select == NULL)
-        return error_memory(err, "reading an SQL expression");
+        return error_memory(err, READING);
     const char *json;
     size_t length;
     freshet_code code = sql_tree(session, arena, select, &json, &length, problem, err);
@@ -313,7 +292,7 @@ freshet_code expression_read(sql_session *session, arena *arena, const char *sql
     }
     yyjson_doc *document = yyjson_read(json, length, 0);
     if (document == NULL)
-        return error_memory(err, "reading an SQL expression");
+        return error_memory(err, READING);
     walk walk = {.arena = arena, .expression = out, .problem = problem, .err = err};
     yyjson_val *item = NULL;
     code = find_item(&walk, yyjson_doc_get_root(document), &item);
@@ -333,21 +312,16 @@ bool expression_mentions(const expression *expression, const char *name)
     return false;
 }
 
-static const char *find_spark_aggregate(const expression *expression)
-{
-    for (uint32_t i = 0; i < expression->n_functions; i++)
-        if (functions_is_aggregate(expression->functions[i]))
-            return expression->functions[i];
-    return NULL;
-}
-
 freshet_code expression_find_aggregate(sql_session *session, arena *arena,
                                        const expression *expression, const char **name,
                                        freshet_error *err)
 {
     sql_statement *statement;
     batch rows;
-    *name = find_spark_aggregate(expression);
+    *name = NULL;
+    for (uint32_t i = 0; i < expression->n_functions && *name == NULL; i++)
+        if (functions_is_aggregate(expression->functions[i]))
+            *name = expression->functions[i];
     if (*name != NULL)
         return FRESHET_OK;
     freshet_code code = sql_prepare(session,

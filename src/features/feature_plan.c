@@ -90,21 +90,23 @@ freshet_code planner_resolve(planner *planner, const declared_text *from, const 
     return FRESHET_OK;
 }
 
-static freshet_code check_cast(planner *planner, const cast_step *cast, const declared_type *to)
+freshet_code plan_check_cast(const problem_sink *to, const char *what, const type *from,
+                             const declared_type *declared)
 {
-    if (cast->from == NO_SLOT)
+    if (cast_possible(from, declared->value))
         return FRESHET_OK;
-    const type *from = planner->plan->slots[cast->from].type;
-    if (cast_possible(from, to->value))
-        return FRESHET_OK;
-    const char *from_name = type_name(planner->plan->arena, from);
-    const char *to_name = type_name(planner->plan->arena, to->value);
-    if (from_name == NULL || to_name == NULL)
-        return error_memory(planner->err, PLANNING);
-    problem_add(planner->problems, &to->at,
-                "%s \"%s\": column \"%s\" is %s, which cannot be cast to %s", cast->what,
-                cast->name, cast->from_name, from_name, to_name);
+    const char *from_name = type_name(to->arena, from);
+    const char *to_name = type_name(to->arena, declared->value);
+    if (what == NULL || from_name == NULL || to_name == NULL)
+        return error_memory(to->err, PLANNING);
+    problem_add(to->problems, &declared->at, "%s %s, which cannot be cast to %s", what, from_name,
+                to_name);
     return FRESHET_OK;
+}
+
+problem_sink planner_sink(const planner *planner)
+{
+    return (problem_sink){planner->plan->arena, planner->problems, planner->err};
 }
 
 /* ---- timestamp, keys, features that are columns ---------------------------------------------- */
@@ -127,34 +129,38 @@ static freshet_code plan_timestamp(planner *planner)
     return FRESHET_OK;
 }
 
+/* A column that is taken as it is, or `name` where `from` says none. */
+static freshet_code plan_cast(planner *planner, const char *what, const declared_text *name,
+                              const declared_text *from, const declared_type *type, cast_step *into)
+{
+    const plan *plan = planner->plan;
+    const problem_sink to = planner_sink(planner);
+    from = from->value != NULL ? from : name;
+    *into = (cast_step){.who = planner_who(planner, what, name->value)};
+    freshet_code code = planner_resolve(planner, from, into->who, &into->from);
+    if (code != FRESHET_OK || into->from == NO_SLOT)
+        return code;
+    return plan_check_cast(
+        &to, arena_format(plan->arena, "%s: column \"%s\" is", into->who, from->value),
+        plan->slots[into->from].type, type);
+}
+
 static freshet_code plan_keys(planner *planner)
 {
-    plan *plan = planner->plan;
     const key_block *blocks = planner->block->keys.items;
-    for (uint32_t i = 0; i < plan->n_keys; i++) {
-        cast_step *key = &plan->keys[i];
-        const declared_text *from =
-            blocks[i].from.value != NULL ? &blocks[i].from : &blocks[i].name;
-        *key = (cast_step){.what = "key", .name = blocks[i].name.value, .from_name = from->value};
-        freshet_code code =
-            planner_resolve(planner, from, planner_who(planner, "key", key->name), &key->from);
-        if (code == FRESHET_OK)
-            code = check_cast(planner, key, &blocks[i].type);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < planner->plan->n_keys; i++)
+        code = plan_cast(planner, "key", &blocks[i].name, &blocks[i].from, &blocks[i].type,
+                         &planner->plan->keys[i]);
+    return code;
 }
 
 static freshet_code plan_column(planner *planner, const feature_block *block)
 {
     plan *plan = planner->plan;
-    const declared_text *from = block->from.value != NULL ? &block->from : &block->name;
-    cast_step cast = {.what = "feature", .name = block->name.value, .from_name = from->value};
+    cast_step cast;
     freshet_code code =
-        planner_resolve(planner, from, planner_who(planner, "feature", cast.name), &cast.from);
-    if (code == FRESHET_OK)
-        code = check_cast(planner, &cast, &block->type);
+        plan_cast(planner, "feature", &block->name, &block->from, &block->type, &cast);
     cast.to = planner_add_output(planner, block, block->name.value, block->type.value);
     bool after = cast.from != NO_SLOT && plan->from_windows[cast.from];
     steps *steps = after ? &plan->after : &plan->before;
@@ -307,8 +313,7 @@ static freshet_code plan_sql(planner *planner, const feature_block *block)
 {
     sql_feature feature = {.who = planner_who(planner, "feature", block->name.value),
                            .sql = &block->sql,
-                           .type = block->type.value,
-                           .type_at = &block->type.at};
+                           .type = block->type};
     bool after;
     freshet_code code = planner_add_sql(planner, &feature, &after);
     uint32_t slot = planner_add_output(planner, block, block->name.value, block->type.value);
@@ -371,15 +376,9 @@ static freshet_code explain_aggregate(planner *planner, const sql_feature *featu
 
 static freshet_code check_sql_type(planner *planner, const sql_feature *feature, const type *given)
 {
-    if (cast_possible(given, feature->type))
-        return FRESHET_OK;
-    const char *from = type_name(planner->plan->arena, given);
-    const char *to = type_name(planner->plan->arena, feature->type);
-    if (from == NULL || to == NULL)
-        return error_memory(planner->err, PLANNING);
-    problem_add(planner->problems, feature->type_at,
-                "%s: its SQL gives %s, which cannot be cast to %s", feature->who, from, to);
-    return FRESHET_OK;
+    const problem_sink to = planner_sink(planner);
+    const char *what = arena_format(planner->plan->arena, "%s: its SQL gives", feature->who);
+    return plan_check_cast(&to, what, given, &feature->type);
 }
 
 /* After the stage's statement failed: whose fault is it? Runs, too, for what fails with no rows. */
@@ -555,7 +554,7 @@ static freshet_code plan_columns(planner *planner)
         return code;
     plan->timestamp = planner_add_slot(planner, "timestamp", type_simple(TYPE_TIMESTAMP));
     for (uint32_t i = 0; i < plan->n_keys; i++) {
-        plan->keys[i].to = planner_add_slot(planner, plan->keys[i].name, keys[i].type.value);
+        plan->keys[i].to = planner_add_slot(planner, keys[i].name.value, keys[i].type.value);
         add_plain_output(planner, plan->keys[i].to);
     }
     add_plain_output(planner, plan->timestamp);

@@ -33,10 +33,8 @@
 
 /* A key, or a feature that is a column. */
 typedef struct cast_step {
-    const char *what; /* "key" or "feature", for messages */
-    const char *name;
-    const char *from_name;
-    uint32_t from; /* slots */
+    const char *who; /* `key "x"`, for messages */
+    uint32_t from;   /* slots */
     uint32_t to;
 } cast_step;
 
@@ -44,8 +42,7 @@ typedef struct cast_step {
 typedef struct sql_feature {
     const char *who; /* `feature "x"`, for messages */
     const declared_text *sql;
-    const type *type;
-    const place *type_at;
+    declared_type type;
     bool is_filter;
     expression expression;
     uint32_t to;

@@ -58,6 +58,12 @@ typedef struct problem_sink {
     freshet_error *err;
 } problem_sink;
 
+problem_sink planner_sink(const planner *planner);
+
+/* A value of one type that another is declared for: reported where it cannot be cast. `what`: "x gives" (NULL where
+ * memory was out). */
+freshet_code plan_check_cast(const problem_sink *to, const char *what, const type *from,
+                             const declared_type *declared);
 /* Functions that do not take the column's type, each at its own place; *sound: there is none. */
 freshet_code plan_check_functions(const problem_sink *to, const feature_block *block,
                                   const declared_blocks *functions, const type *values,

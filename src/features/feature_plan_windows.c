@@ -47,12 +47,11 @@ static freshet_code plan_filter(planner *planner, const feature_block *block, ma
         return FRESHET_OK;
     sql_feature filter = {.who = planner_who(planner, "the filter of feature", block->name.value),
                           .sql = &block->filter,
-                          .type = type_simple(TYPE_BOOLEAN),
-                          .type_at = &block->filter.at,
+                          .type = {type_simple(TYPE_BOOLEAN), block->filter.at},
                           .is_filter = true};
     bool after;
     freshet_code code = planner_add_sql(planner, &filter, &after);
-    many->filter = planner_add_slot(planner, NULL, filter.type);
+    many->filter = planner_add_slot(planner, NULL, filter.type.value);
     planner->plan->needed[many->filter] = true;
     return code;
 }
@@ -185,14 +184,12 @@ freshet_code plan_output_type(const problem_sink *to, const feature_block *block
 {
     const declared_type *said = function->type.value != NULL ? &function->type : &block->type;
     *out = said->value == NULL ? own : said->value;
-    if (cast_possible(own, *out))
-        return FRESHET_OK;
-    const char *from = type_name(to->arena, own), *into = type_name(to->arena, *out);
-    if (from == NULL || into == NULL)
-        return error_memory(to->err, PLANNING);
-    problem_add(to->problems, &said->at, "feature \"%s\": %s gives %s, which cannot be cast to %s",
-                block->name.value, function->name.value, from, into);
-    return FRESHET_OK;
+    return said->value == NULL
+               ? FRESHET_OK
+               : plan_check_cast(to,
+                                 arena_format(to->arena, "feature \"%s\": %s gives",
+                                              block->name.value, function->name.value),
+                                 own, said);
 }
 
 freshet_code plan_check_functions(const problem_sink *to, const feature_block *block,
@@ -225,7 +222,7 @@ static freshet_code add_outputs(planner *planner, many_feature *many)
     windows_feature feature;
     if (own == NULL)
         return error_memory(planner->err, PLANNING);
-    const problem_sink to = {plan->arena, planner->problems, planner->err};
+    const problem_sink to = planner_sink(planner);
     const function_block *functions = block->window.functions.items;
     bool sound = false;
     freshet_code code = plan_check_functions(&to, block, &block->window.functions,

@@ -29,7 +29,7 @@ typedef struct feature_set_options {
     /* A stream outputs all rows that change again (ROW_CORRECTION), not only its keys' newest. */
     bool corrects;
     /* For a store that keeps the row of the larger write timestamp: write_us and row_kinds say of plain rows, too,
-     * which is its key's newest (newest_rows.h). */
+     * which is its key's newest (operators/newest_rows.c). */
     bool ranks;
     /* Rows with timestamps before and after these will be cut away (INT64_MIN, INT64_MAX: none): rolling windows of
      * days have rows to the last day. */

@@ -92,34 +92,32 @@ void run_fill(run *run, uint32_t slot, const column *column)
     run->filled[slot] = true;
 }
 
-freshet_code run_refuse_failed(run *run, const char *who, const column *from, const type *to,
-                               const uint64_t *failed)
+freshet_code run_cast(run *run, const char *who, const column *made, uint32_t slot, bool must)
 {
-    freshet_code code = FRESHET_OK;
-    for (uint32_t row = 0; code == FRESHET_OK && failed != NULL && row < run->n_rows; row++) {
+    const field *to = &run->plan->slots[slot];
+    column cast;
+    uint64_t *failed;
+    freshet_code code =
+        cast_column(run->arena, made, run->n_rows, to->type, &cast, &failed, run->err);
+    const bool refuses = failed != NULL && (must || !run->plan->null_on_error);
+    if (refuses && who == NULL)
+        who = arena_format(run->arena, "feature \"%s\"", to->name);
+    for (uint32_t row = 0; code == FRESHET_OK && refuses && row < run->n_rows; row++) {
         if (!cast_failed(failed, row) || !run->keep[row])
             continue;
-        const char *reason = cast_reason(run->arena, from, row, to);
-        if (reason != NULL && who != NULL)
-            reason = arena_format(run->arena, "%s: %s", who, reason);
-        code = run_refuse(run, row, who == NULL ? NULL : reason);
+        const char *reason = cast_reason(run->arena, made, row, to->type);
+        code = run_refuse(
+            run, row,
+            who == NULL || reason == NULL ? NULL : arena_format(run->arena, "%s: %s", who, reason));
     }
+    if (code == FRESHET_OK)
+        run_fill(run, slot, &cast);
     return code;
 }
 
-static freshet_code run_cast(run *run, const cast_step *cast, bool must)
+static freshet_code cast_by(run *run, const cast_step *cast, bool must)
 {
-    const column *from = &run->columns[cast->from];
-    const type *to = run->plan->slots[cast->to].type;
-    column made;
-    uint64_t *failed;
-    freshet_code code = cast_column(run->arena, from, run->n_rows, to, &made, &failed, run->err);
-    if (code == FRESHET_OK && failed != NULL && (must || !run->plan->null_on_error))
-        code = run_refuse_failed(run, arena_format(run->arena, "%s \"%s\"", cast->what, cast->name),
-                                 from, to, failed);
-    if (code == FRESHET_OK)
-        run_fill(run, cast->to, &made);
-    return code;
+    return run_cast(run, cast->who, &run->columns[cast->from], cast->to, must);
 }
 
 static freshet_code refuse_nulls(run *run, const column *column, const char *reason)
@@ -138,10 +136,10 @@ static freshet_code run_key_columns(run *run)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < run->plan->n_keys; i++) {
         const cast_step *key = &run->plan->keys[i];
-        code = run_cast(run, key, true);
+        code = cast_by(run, key, true);
         if (code == FRESHET_OK && run->columns[key->to].valid != NULL)
             code = refuse_nulls(run, &run->columns[key->to],
-                                arena_format(run->arena, "key \"%s\" is null", key->name));
+                                arena_format(run->arena, "%s is null", key->who));
     }
     return code;
 }
@@ -294,17 +292,8 @@ static freshet_code run_stage(run *run, stage *stage)
 {
     batch out;
     freshet_code code = evaluate(run, stage, &out);
-    for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++) {
-        const sql_feature *feature = &stage->features[i];
-        const type *to = run->plan->slots[feature->to].type;
-        column made;
-        uint64_t *failed;
-        code = cast_column(run->arena, &out.columns[i], run->n_rows, to, &made, &failed, run->err);
-        if (code == FRESHET_OK && !run->plan->null_on_error)
-            code = run_refuse_failed(run, feature->who, &out.columns[i], to, failed);
-        if (code == FRESHET_OK)
-            run_fill(run, feature->to, &made);
-    }
+    for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++)
+        code = run_cast(run, stage->features[i].who, &out.columns[i], stage->features[i].to, false);
     return code;
 }
 
@@ -331,8 +320,7 @@ static freshet_code run_steps(run *run, const steps *steps)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < steps->n; i++) {
         const step *step = &steps->items[i];
-        code =
-            step->stage != NULL ? run_stage(run, step->stage) : run_cast(run, &step->cast, false);
+        code = step->stage != NULL ? run_stage(run, step->stage) : cast_by(run, &step->cast, false);
     }
     return code;
 }

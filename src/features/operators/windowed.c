@@ -30,15 +30,9 @@ typedef struct view_reach {
 
 #define SETTLED_BYTES sizeof(int64_t) /* behind them with `refresh: on_expiry`: windows_settled */
 
-/* The state of one view. */
-typedef struct view_state {
-    const view *view;
-    windows_state *state;
-} view_state;
-
 typedef struct windowed {
     freshet_operator base;
-    view_state *views;
+    windows_state **states; /* of the plan's views: streams */
     state_part *parts;
     uint32_t n_parts;
     bool expires;
@@ -110,84 +104,78 @@ static const char *filter_text(const plan *plan, uint32_t slot)
     return "";
 }
 
-static void windowed_append_column(const plan *plan, uint32_t slot, arena *arena, text_buffer *into)
+static void append_column(windowed *windowed, uint32_t slot, const char *before, text_buffer *into)
 {
-    const char *type = type_name(arena, plan->slots[slot].type);
-    text_format(into, "%s %s", plan->slots[slot].name, type == NULL ? "?" : type);
+    const field *column = &windowed->base.plan->slots[slot];
+    const char *type = type_name(windowed->base.arena, column->type);
+    text_format(into, "%s%s %s", before, column->name, type == NULL ? "?" : type);
 }
 
 /* Keys, order, what is kept of each event, what of the newest row: all that saved bytes depend on. */
 static const char *describe_view(windowed *windowed, const view *view)
 {
     const plan *plan = windowed->base.plan;
+    const windows_plan *windows = view->windows;
     text_buffer shape;
     text_init(&shape, TEXT_LIMIT_DEFAULT);
     text_append_c(&shape, "keys");
-    for (uint32_t i = 0; i < view->n_keys; i++) {
-        text_append_c(&shape, i == 0 ? " " : ", ");
-        windowed_append_column(plan, view->keys[i], windowed->base.arena, &shape);
-    }
+    for (uint32_t i = 0; i < view->n_keys; i++)
+        append_column(windowed, view->keys[i], i == 0 ? " " : ", ", &shape);
     if (view->order != NO_SLOT)
         text_format(&shape, "; ordered by %s", plan->slots[view->order].name);
     const char *before = "; of each event ";
-    for (uint32_t i = 0; i < view->windows->n_slots; i++) {
-        const window_slot *slot = &view->windows->slots[i];
+    for (uint32_t i = 0; i < windows->n_slots; i++) {
+        const window_slot *slot = &windows->slots[i];
         text_append_c(&shape, before);
         if (slot->values == WINDOWS_NONE) {
             text_append_c(&shape, "its row");
             continue;
         }
-        if (slot->cell == 0)
-            text_append_c(&shape, "whether there is ");
-        windowed_append_column(plan, view->columns[slot->values], windowed->base.arena, &shape);
+        append_column(windowed, view->columns[slot->values],
+                      slot->cell == 0 ? "whether there is " : "", &shape);
         if (slot->filter != WINDOWS_NO_FILTER)
             text_format(&shape, " where %s", filter_text(plan, view->columns[slot->filter]));
         before = ", ";
     }
-    before = "; of the newest row ";
-    for (uint32_t i = 0; i < view->windows->n_carried; i++) {
-        text_append_c(&shape, before);
-        windowed_append_column(plan, view->columns[view->windows->carried[i]], windowed->base.arena,
-                               &shape);
-        before = ", ";
-    }
+    for (uint32_t i = 0; i < windows->n_carried; i++)
+        append_column(windowed, view->columns[windows->carried[i]],
+                      i == 0 ? "; of the newest row " : ", ", &shape);
     const char *kept =
         shape.failed ? NULL : arena_copy(windowed->base.arena, shape.bytes, shape.length);
     text_release(&shape);
     return kept;
 }
 
-/* "carrier", "carrier and origin, ordered by price" */
-static const char *names_of(windowed *windowed, const view_state *view)
+/* "windows"; of views of their own "windows by carrier and origin, ordered by price". */
+static const char *name_part(windowed *windowed, uint32_t v)
 {
     const plan *plan = windowed->base.plan;
-    const char *text = "";
-    for (uint32_t i = 0; text != NULL && i < view->view->n_keys; i++)
-        text = arena_format(windowed->base.arena, "%s%s%s", text, i == 0 ? "" : " and ",
-                            plan->slots[view->view->keys[i]].name);
-    if (text != NULL && view->view->order != NO_SLOT)
-        text = arena_format(windowed->base.arena, "%s, ordered by %s", text,
-                            plan->slots[view->view->order].name);
-    return text;
+    const view *view = &plan->views[v];
+    arena *arena = windowed->base.arena;
+    const char *text = "windows";
+    for (uint32_t i = 0; v > 0 && text != NULL && i < view->n_keys; i++)
+        text = arena_format(arena, "%s %s %s", text, i == 0 ? "by" : "and",
+                            plan->slots[view->keys[i]].name);
+    return text == NULL || view->order == NO_SLOT
+               ? text
+               : arena_format(arena, "%s, ordered by %s", text, plan->slots[view->order].name);
 }
 
 static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err)
 {
-    view_state *view = &windowed->views[v];
-    const char **names = arena_alloc(windowed->base.arena, view->view->n_keys * sizeof *names);
-    const char *shape = describe_view(windowed, view->view);
-    const char *name =
-        v == 0 ? "windows"
-               : arena_format(windowed->base.arena, "windows by %s", names_of(windowed, view));
+    const plan *plan = windowed->base.plan;
+    const view *view = &plan->views[v];
+    const char **names = arena_alloc(windowed->base.arena, view->n_keys * sizeof *names);
+    const char *shape = describe_view(windowed, view), *name = name_part(windowed, v);
     if (names == NULL || shape == NULL || name == NULL)
         return error_memory(err, "opening the windows");
-    for (uint32_t i = 0; i < view->view->n_keys; i++)
-        names[i] = windowed->base.plan->slots[view->view->keys[i]].name;
+    for (uint32_t i = 0; i < view->n_keys; i++)
+        names[i] = plan->slots[view->keys[i]].name;
     state_part *part = &windowed->parts[v];
-    *part = *windows_part(view->state);
+    *part = *windows_part(windowed->states[v]);
     part->name = name;
     part->key_names = names;
-    state_part_describe(part, shape, view->view->windows->fingerprint);
+    state_part_describe(part, shape, view->windows->fingerprint);
     windowed->n_parts = v + 1;
     return FRESHET_OK;
 }
@@ -203,7 +191,7 @@ static const state_part *windowed_parts(freshet_operator *self, uint32_t *n)
 /* Where rows have an order of their own all are kept, and none is late. */
 static view_reach reach_of(const windowed *windowed, uint32_t v)
 {
-    const view *view = windowed->views[v].view;
+    const view *view = &windowed->base.plan->views[v];
     return (view_reach){
         .longest_s = view->windows->longest_s < 0 ? 0 : view->windows->longest_s,
         .longest_rows = view->windows->longest_rows,
@@ -219,7 +207,7 @@ static freshet_code windowed_save(const freshet_operator *self, text_buffer *int
         text_append(into, (const char *)&reach, sizeof reach);
     }
     if (windowed->expires) {
-        const int64_t settled_s = windows_settled(windowed->views[0].state);
+        const int64_t settled_s = windows_settled(windowed->states[0]);
         text_append(into, (const char *)&settled_s, sizeof settled_s);
     }
     return into->failed ? error_memory(err, "saving the lengths of the windows") : FRESHET_OK;
@@ -262,7 +250,7 @@ static freshet_code windowed_restore(freshet_operator *self, const void *bytes, 
     if (windowed->expires && length > reaches) {
         int64_t settled_s;
         memcpy(&settled_s, at, sizeof settled_s);
-        windows_settle(windowed->views[0].state, settled_s);
+        windows_settle(windowed->states[0], settled_s);
     }
     return FRESHET_OK;
 }
@@ -275,13 +263,12 @@ static freshet_code open_stream(windowed *windowed, freshet_error *err)
     windowed->expires = windowed->base.block->refresh == REFRESH_ON_EXPIRY;
     windowed->lowest_s = INT64_MIN;
     for (uint32_t i = 0; i < windowed->base.plan->n_views; i++) {
-        view_state *view = &windowed->views[i];
-        *view = (view_state){.view = &windowed->base.plan->views[i]};
+        const view *view = &windowed->base.plan->views[i];
         windows_options options = {.lateness_s = watermark_lateness_s(windowed->base.block),
-                                   .plain_order = view->view->order != NO_SLOT,
+                                   .plain_order = view->order != NO_SLOT,
                                    .expires = windowed->expires && i == 0,
                                    .take_late = timestamp->late == ON_LATE_UPDATE || i > 0};
-        freshet_code code = windows_open(view->view->windows, &options, &view->state, err);
+        freshet_code code = windows_open(view->windows, &options, &windowed->states[i], err);
         if (code == FRESHET_OK)
             code = open_part(windowed, i, err);
         if (code != FRESHET_OK)
@@ -300,9 +287,9 @@ static freshet_code windowed_open(freshet_operator *self, const operator_options
 {
     windowed *made = (windowed *)self;
     (void)options;
-    made->views = arena_zero(self->arena, self->plan->n_views, sizeof *made->views);
+    made->states = arena_zero(self->arena, self->plan->n_views, sizeof *made->states);
     made->parts = arena_zero(self->arena, self->plan->n_views, sizeof *made->parts);
-    if (made->views == NULL || made->parts == NULL)
+    if (made->states == NULL || made->parts == NULL)
         return error_memory(err, "opening the windows");
     return self->is_stream ? open_stream(made, err) : open_batch(made, err);
 }
@@ -310,8 +297,8 @@ static freshet_code windowed_open(freshet_operator *self, const operator_options
 static void windowed_close(freshet_operator *self)
 {
     windowed *windowed = (struct windowed *)self;
-    for (uint32_t i = 0; windowed->views != NULL && i < self->plan->n_views; i++)
-        windows_close(windowed->views[i].state);
+    for (uint32_t i = 0; windowed->states != NULL && i < self->plan->n_views; i++)
+        windows_close(windowed->states[i]);
     row_store_close(windowed->store);
     arena_close(windowed->results);
 }
@@ -341,73 +328,57 @@ static freshet_code make_input(run *run, const view *view, windows_input *input)
 
 /* ---- outputs ----------------------------------------------------------------------------------- */
 
-/* Casts output i of a view to its declared type, into its slot. */
-static freshet_code fill_output(run *run, const view *view, uint32_t i, const column *made)
+static freshet_code fill_outputs(run *run, const view *view, const column *made)
 {
-    const uint32_t slot = view->to[i];
-    const type *to = run->plan->slots[slot].type;
-    column cast;
-    uint64_t *failed;
-    freshet_code code = cast_column(run->arena, made, run->n_rows, to, &cast, &failed, run->err);
-    if (code == FRESHET_OK && failed != NULL && !run->plan->null_on_error)
-        code = run_refuse_failed(
-            run, arena_format(run->arena, "feature \"%s\"", run->plan->slots[slot].name), made, to,
-            failed);
-    if (code == FRESHET_OK)
-        run_fill(run, slot, &cast);
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
+        code = run_cast(run, NULL, &made[i], view->to[i], false);
     return code;
 }
 
-static freshet_code refuse_overflow(run *run, uint32_t row)
-{
-    if (run->plan->null_on_error || !run->keep[row])
-        return FRESHET_OK;
-    return run_refuse(run, row,
-                      "a window's result does not fit its type: use a wider type for the column, "
-                      "such as decimal(38,0) or double");
-}
-
-/* ---- stream ------------------------------------------------------------------------------------- */
-
-/* What became of each row in the first view. */
-static freshet_code take_flags(windowed *windowed, run *run, const windows_result *result)
+/* What became of each row: it is refused where it has one of the flags that are asked for. */
+static freshet_code take_flags(windowed *windowed, run *run, const uint8_t *flags, unsigned asked)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
-        if (!run->keep[row])
+        const unsigned found = flags[row] & asked;
+        if (found == 0 || !run->keep[row])
             continue;
-        if (result->flags[row] & WINDOWS_LATE)
+        if (found & WINDOWS_LATE)
             code = watermark_refuse(&windowed->base, run, row, 0);
-        else if (result->flags[row] & WINDOWS_KEY_TOO_LONG)
+        else if (found & WINDOWS_KEY_TOO_LONG)
             code = run_refuse(run, row,
                               arena_format(run->arena, "the keys take more than %u bytes",
                                            WINDOWS_KEY_BYTES_MAX));
-        else if (result->flags[row] & WINDOWS_OVERFLOW)
-            code = refuse_overflow(run, row);
+        else if (!run->plan->null_on_error)
+            code = run_refuse(run, row,
+                              "a window's result does not fit its type: use a wider type for the "
+                              "column, such as decimal(38,0) or double");
     }
     return code;
 }
+
+/* ---- stream ------------------------------------------------------------------------------------- */
 
 /* Views with a partitioning of their own: values at the row's arrival. */
 static freshet_code run_other_views(windowed *windowed, run *run)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t v = 1; code == FRESHET_OK && v < windowed->base.plan->n_views; v++) {
-        const view *view = windowed->views[v].view;
+        const view *view = &windowed->base.plan->views[v];
         windows_input input;
         windows_result result;
         code = make_input(run, view, &input);
         if (code == FRESHET_OK && view->order != NO_SLOT)
             code = rank_values(run->arena, &run->columns[view->order], run->n_rows, &input.event_us,
                                run->err);
-        windows_hold(windowed->views[v].state, view->order == NO_SLOT ? run->hold_s : INT64_MIN);
+        windows_hold(windowed->states[v], view->order == NO_SLOT ? run->hold_s : INT64_MIN);
         if (code == FRESHET_OK)
-            code = windows_apply(windowed->views[v].state, &input, run->arena, &result, run->err);
-        for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
-            code = fill_output(run, view, i, &result.outputs[i]);
-        for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
-            if (result.flags[row] & WINDOWS_OVERFLOW)
-                code = refuse_overflow(run, row);
+            code = windows_apply(windowed->states[v], &input, run->arena, &result, run->err);
+        if (code == FRESHET_OK)
+            code = fill_outputs(run, view, result.outputs);
+        if (code == FRESHET_OK)
+            code = take_flags(windowed, run, result.flags, WINDOWS_OVERFLOW);
     }
     return code == FRESHET_OK ? run_compact(run) : code;
 }
@@ -487,9 +458,8 @@ static freshet_code weave_outputs(const weaving *weaving, windows_result *result
     return code;
 }
 
-/* What stands beside the columns: marks, origins, kinds and write timestamps; *overflows marks newest
- * rows with a value that does not fit. */
-static freshet_code weave_beside(const weaving *weaving, bool **overflows)
+/* What stands beside the columns: marks, origins, kinds and write timestamps; *flags are those of newest rows. */
+static freshet_code weave_beside(const weaving *weaving, uint8_t **flags)
 {
     run *run = weaving->run;
     const windows_result *result = weaving->result;
@@ -497,8 +467,8 @@ static freshet_code weave_beside(const weaving *weaving, bool **overflows)
     uint8_t *keep = arena_alloc(run->arena, n), *kinds = arena_alloc(run->arena, n);
     uint32_t *index = arena_alloc(run->arena, n * sizeof *index);
     int64_t *write_us = arena_alloc(run->arena, n * sizeof *write_us);
-    *overflows = arena_zero(run->arena, n, sizeof **overflows);
-    if (keep == NULL || kinds == NULL || index == NULL || write_us == NULL || *overflows == NULL)
+    *flags = arena_zero(run->arena, n, sizeof **flags);
+    if (keep == NULL || kinds == NULL || index == NULL || write_us == NULL || *flags == NULL)
         return error_memory(run->err, COMPUTING);
     uint32_t at = 0, i = 0;
     for (uint32_t row = 0; row < run->n_rows; row++) {
@@ -512,7 +482,7 @@ static freshet_code weave_beside(const weaving *weaving, bool **overflows)
             kinds[at] =
                 ROW_CORRECTION | (result->refreshed[i].flags & WINDOWS_NEWEST ? ROW_ONLINE : 0);
             index[at] = origin;
-            (*overflows)[at] = (result->refreshed[i].flags & WINDOWS_OVERFLOW) != 0;
+            (*flags)[at] = (uint8_t)result->refreshed[i].flags;
             write_us[at++] = result->refreshed[i].write_us;
         }
     }
@@ -537,10 +507,10 @@ static void forget_others(run *run)
 }
 
 /* Puts the newest rows that have changed among the rows of the run. */
-static freshet_code add_refreshed(run *run, windows_result *result)
+static freshet_code add_refreshed(windowed *windowed, run *run, windows_result *result)
 {
     weaving weaving = {.run = run, .result = result, .n_all = run->n_rows + result->n_refreshed};
-    bool *overflows;
+    uint8_t *flags;
     freshet_code code = FRESHET_OK;
     if (result->n_refreshed > 0) {
         weaving.numbers =
@@ -554,17 +524,14 @@ static freshet_code add_refreshed(run *run, windows_result *result)
             code = weave_outputs(&weaving, result);
     }
     if (code == FRESHET_OK)
-        code = weave_beside(&weaving, &overflows);
-    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
-        if (overflows[row])
-            code = refuse_overflow(run, row);
-    return code;
+        code = weave_beside(&weaving, &flags);
+    return code == FRESHET_OK ? take_flags(windowed, run, flags, WINDOWS_OVERFLOW) : code;
 }
 
 static freshet_code run_stream(windowed *windowed, run *run)
 {
     const view *view = &windowed->base.plan->views[0];
-    windows_state *state = windowed->views[0].state;
+    windows_state *state = windowed->states[0];
     windows_input input;
     windows_result result;
     freshet_code code = run_other_views(windowed, run);
@@ -577,12 +544,13 @@ static freshet_code run_stream(windowed *windowed, run *run)
         windowed->lowest_s = run->lowest_s;
     code = windows_apply(state, &input, run->arena, &result, run->err);
     if (code == FRESHET_OK)
-        code = take_flags(windowed, run, &result);
+        code = take_flags(windowed, run, result.flags,
+                          WINDOWS_LATE | WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW);
     if (code == FRESHET_OK)
-        code = add_refreshed(run, &result);
+        code = add_refreshed(windowed, run, &result);
     forget_others(run);
-    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
-        code = fill_output(run, view, i, &result.outputs[i]);
+    if (code == FRESHET_OK)
+        code = fill_outputs(run, view, result.outputs);
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
@@ -591,7 +559,7 @@ static freshet_code run_stream(windowed *windowed, run *run)
 static bool windowed_owes(const freshet_operator *self)
 {
     const windowed *windowed = (const struct windowed *)self;
-    return windowed->expires && windows_expires(windowed->views[0].state, windowed->lowest_s);
+    return windowed->expires && windows_expires(windowed->states[0], windowed->lowest_s);
 }
 
 /* Keys and timestamp: what a refused row is shown by. */
@@ -644,15 +612,14 @@ static freshet_code windowed_go_on(freshet_operator *self, run *run)
     windowed *windowed = (struct windowed *)self;
     const view *view = &windowed->base.plan->views[0];
     windows_expired expired;
-    freshet_code code = windows_expire(windowed->views[0].state, windowed->lowest_s,
-                                       WINDOWED_PIECE_ROWS, run->arena, &expired, run->err);
+    freshet_code code = windows_expire(windowed->states[0], windowed->lowest_s, WINDOWED_PIECE_ROWS,
+                                       run->arena, &expired, run->err);
     if (code == FRESHET_OK)
         code = begin_expired(run, &expired);
-    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
-        code = fill_output(run, view, i, &expired.outputs[i]);
-    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
-        if (expired.flags[row] & WINDOWS_OVERFLOW)
-            code = refuse_overflow(run, row);
+    if (code == FRESHET_OK)
+        code = fill_outputs(run, view, expired.outputs);
+    if (code == FRESHET_OK)
+        code = take_flags(windowed, run, expired.flags, WINDOWS_OVERFLOW);
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
@@ -737,25 +704,19 @@ static freshet_code finish_view(windowed *windowed, run *run, uint32_t v, uint32
 {
     const view *view = &windowed->base.plan->views[v];
     const windows_result *result = &windowed->computed[v];
+    const uint32_t n = view->windows->outputs.n_fields;
+    column *pieces = arena_alloc(run->arena, (n + (size_t)1) * sizeof *pieces);
+    if (pieces == NULL)
+        return error_memory(run->err, COMPUTING);
     freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++) {
-        column piece;
-        code = windowed_cut(run, &result->outputs[i], first, &piece);
-        if (code == FRESHET_OK)
-            code = fill_output(run, view, i, &piece);
-    }
-    for (uint32_t row = 0; code == FRESHET_OK && result->flags != NULL && row < run->n_rows;
-         row++) {
-        if (!run->keep[row])
-            continue;
-        if (result->flags[first + row] & WINDOWS_KEY_TOO_LONG)
-            code = run_refuse(run, row,
-                              arena_format(run->arena, "the keys take more than %u bytes",
-                                           WINDOWS_KEY_BYTES_MAX));
-        else if (result->flags[first + row] & WINDOWS_OVERFLOW)
-            code = refuse_overflow(run, row);
-    }
-    return code;
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++)
+        code = windowed_cut(run, &result->outputs[i], first, &pieces[i]);
+    if (code == FRESHET_OK)
+        code = fill_outputs(run, view, pieces);
+    return code == FRESHET_OK && result->flags != NULL
+               ? take_flags(windowed, run, result->flags + first,
+                            WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW)
+               : code;
 }
 
 static freshet_code windowed_finish(freshet_operator *self, run *run)
