@@ -45,6 +45,19 @@ class StateTest(Case):
         self.assertEqual((part["name"], part["keys"]), ("windows", 7))
         self.assertEqual(self.files(), before, "looking changes nothing")
 
+    def test_ls_of_many_partitions(self):
+        """As text twenty are shown, and how many more there are; as JSON all."""
+        self.declare_it()
+        for i in range(22):
+            self.write(f"in/{i:02}.jsonl", lines(i, i + 1))
+        self.run_once()
+        shown = self.good("state", "ls", "events.yaml")
+        self.assertIn("reader events, 22 partitions\n", shown)
+        self.assertEqual(shown.count(" at "), 20)
+        self.assertIn("\n  ... and 2 more\npart ", shown)
+        told = json.loads(self.good("state", "ls", "events.yaml", "--format", "json"))
+        self.assertEqual(len(told["readers"][0]["positions"]), 22)
+
     def test_keys_that_ended(self):
         """They leave the store at a checkpoint, be they of the same run or of one before."""
         self.declare_it(features=FEATURES[:1], timestamp="{from: seen}\n  deduplicate: {on: [id], within: 1 hour}")
