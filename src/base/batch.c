@@ -85,30 +85,6 @@ freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet
     return FRESHET_OK;
 }
 
-static freshet_code append_elements(arena *arena, column *into, uint64_t n, const column *more,
-                                    const uint32_t *rows, uint32_t n_more, freshet_error *err)
-{
-    column *elements = &into->children[0];
-    const cell_span *from = more->data;
-    cell_span *to = (cell_span *)into->data + n;
-    for (uint32_t i = 0; i < n_more; i++) {
-        const uint32_t row = rows == NULL ? i : rows[i];
-        if (!column_is_valid(more, row))
-            continue;
-        to[i] = (cell_span){into->n_elements, from[row].length};
-        for (uint64_t k = 0; k < from[row].length; k++) {
-            uint32_t element = (uint32_t)(from[row].offset + k);
-            freshet_code code = column_append(arena, elements, into->n_elements, &more->children[0],
-                                              &element, 1, err);
-            if (code != FRESHET_OK)
-                return code;
-            into->n_elements++;
-        }
-    }
-    return FRESHET_OK;
-}
-
-/* The depth is that of the type, TYPE_DEPTH_MAX at most. */
 freshet_code batch_reserve(batch *batch, uint64_t rows, const char *doing, freshet_error *err)
 {
     for (uint32_t i = 0; i < batch->schema.n_fields; i++) {
@@ -121,33 +97,6 @@ freshet_code batch_reserve(batch *batch, uint64_t rows, const char *doing, fresh
     if (origins == NULL)
         return error_memory(err, doing);
     batch->origins = origins;
-    return FRESHET_OK;
-}
-
-freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,
-                           const uint32_t *rows, uint32_t n_more, freshet_error *err)
-{
-    const size_t cell = type_cell_size(into->type);
-    freshet_code code = column_reserve(arena, into, n + n_more, err);
-    if (code == FRESHET_OK && into->type->kind == TYPE_ARRAY)
-        code = append_elements(arena, into, n, more, rows, n_more, err);
-    for (uint32_t i = 0;
-         code == FRESHET_OK && into->type->kind == TYPE_STRUCT && i < into->type->n_fields; i++)
-        code = column_append(arena, &into->children[i], n, &more->children[i], rows, n_more, err);
-    if (code != FRESHET_OK)
-        return code;
-    if (cell > 0 && into->type->kind != TYPE_ARRAY && rows == NULL && n_more > 0)
-        memcpy((char *)into->data + n * cell, more->data, n_more * cell);
-    for (uint32_t i = 0; i < n_more; i++) {
-        const uint32_t row = rows == NULL ? i : rows[i];
-        if (!column_is_valid(more, row)) {
-            if (!column_set_null(arena, into, n + i))
-                return error_memory(err, "making a column longer");
-        } else if (rows != NULL && cell > 0 && into->type->kind != TYPE_ARRAY) {
-            memcpy((char *)into->data + (n + i) * cell, (const char *)more->data + row * cell,
-                   cell);
-        }
-    }
     return FRESHET_OK;
 }
 
@@ -188,86 +137,191 @@ freshet_code batch_init(batch *batch, arena *arena, const schema *schema, uint32
     return FRESHET_OK;
 }
 
-static freshet_code column_select(arena *arena, const column *from, const uint8_t *keep,
-                                  uint32_t n_rows, uint32_t n_kept, column *into,
-                                  freshet_error *err)
+/* ---- copying cells ---- */
+
+static inline uint64_t chosen(const cell_choice *which, uint64_t i)
 {
-    const type *type = from->type;
-    freshet_code code = column_init(arena, into, type, n_kept, err);
-    if (code != FRESHET_OK)
-        return code;
-    if (type->kind == TYPE_ARRAY) { /* the spans go on pointing into the same elements */
+    return which->rows == NULL ? which->first + i : which->rows[i];
+}
+
+static inline void copy_each(char *to, const char *from, const cell_choice *which, size_t size)
+{
+    for (uint64_t i = 0; i < which->n; i++)
+        memcpy(to + i * size, from + which->rows[i] * size, size);
+}
+
+/* What lies side by side, as cells of `size` bytes. */
+static void copy_fixed(void *into, const void *from, const cell_choice *which, size_t size)
+{
+    if (which->rows == NULL) {
+        memcpy(into, (const char *)from + which->first * size, which->n * size);
+        return;
+    }
+    switch (size) { /* a loop of its own for each usual size is several times as fast */
+    case 1: copy_each(into, from, which, 1); break;
+    case 4: copy_each(into, from, which, 4); break;
+    case 8: copy_each(into, from, which, 8); break;
+    case 16: copy_each(into, from, which, 16); break;
+    default: copy_each(into, from, which, size); break;
+    }
+}
+
+static bool copy_nulls(arena *arena, const column *from, const cell_choice *which, column *into,
+                       uint64_t at)
+{
+    for (uint64_t row = at; into->valid != NULL && row < at + which->n; row++)
+        into->valid[row >> 6] |= UINT64_C(1) << (row & 63);
+    for (uint64_t i = 0; from->valid != NULL && i < which->n; i++)
+        if (!column_is_valid(from, chosen(which, i)) && !column_set_null(arena, into, at + i))
+            return false;
+    return true;
+}
+
+/* Copies the texts that n cells point to; *bytes grows by what they take. */
+static bool keep_texts(arena *arena, cell_text *cells, uint64_t n, size_t *bytes)
+{
+    size_t total = 0;
+    for (uint64_t i = 0; i < n; i++)
+        if (cells[i].length > TEXT_INLINE_MAX)
+            total += cells[i].length;
+    if (total == 0)
+        return true;
+    char *at = arena_alloc(arena, total);
+    if (at == NULL)
+        return false;
+    *bytes += total;
+    for (uint64_t i = 0; i < n; i++) {
+        if (cells[i].length <= TEXT_INLINE_MAX)
+            continue;
+        memcpy(at, cells[i].as.outside.pointer, cells[i].length);
+        cells[i].as.outside.pointer = at;
+        at += cells[i].length;
+    }
+    return true;
+}
+
+static bool copy_arrays(arena *arena, const column *from, const cell_choice *which, column *into,
+                        uint64_t at)
+{
+    uint64_t end = into->n_elements, total = end;
+    const cell_span *spans = from->data;
+    for (uint64_t i = 0; i < which->n; i++)
+        total += spans[chosen(which, i)].length;
+    if (column_reserve(arena, &into->children[0], total, NULL) != FRESHET_OK)
+        return false;
+    for (uint64_t i = 0; i < which->n; i++) {
+        const cell_span *span = &spans[chosen(which, i)];
+        const cell_choice elements = {
+            .first = span->offset, .n = span->length, .keeps = which->keeps};
+        ((cell_span *)into->data)[at + i] =
+            (cell_span){.offset = span->length == 0 ? 0 : end, .length = span->length};
+        if (!column_copy(arena, &from->children[0], &elements, &into->children[0], end))
+            return false;
+        end += span->length;
+    }
+    if (which->keeps != NULL)
+        *which->keeps += (end - into->n_elements) * type_cell_size(from->children[0].type);
+    into->n_elements = end;
+    return true;
+}
+
+/* Recursion: at most TYPE_DEPTH_MAX deep. */
+bool column_copy(arena *arena, const column *from, const cell_choice *which, column *into,
+                 uint64_t at)
+{
+    const type_kind kind = from->type->kind;
+    const size_t size = type_cell_size(from->type);
+    if (which->n == 0)
+        return true;
+    for (uint32_t i = 0; kind == TYPE_STRUCT && i < from->type->n_fields; i++)
+        if (!column_copy(arena, &from->children[i], which, &into->children[i], at))
+            return false;
+    if (kind == TYPE_ARRAY && !which->shares) {
+        if (!copy_arrays(arena, from, which, into, at))
+            return false;
+    } else if (kind != TYPE_STRUCT) {
+        copy_fixed((char *)into->data + at * size, from->data, which, size);
+    }
+    if (kind == TYPE_ARRAY && which->shares) {
         into->children = from->children;
         into->n_elements = from->n_elements;
     }
-    if (type->kind == TYPE_STRUCT)
-        for (uint32_t i = 0; i < type->n_fields; i++) {
-            code = column_select(arena, &from->children[i], keep, n_rows, n_kept,
-                                 &into->children[i], err);
-            if (code != FRESHET_OK)
-                return code;
-        }
-    size_t cell = type_cell_size(type);
-    uint32_t row = 0;
-    for (uint32_t i = 0; i < n_rows; i++) {
-        if (!keep[i])
+    if ((kind == TYPE_STRING || kind == TYPE_BINARY) && which->keeps != NULL &&
+        !keep_texts(arena, (cell_text *)into->data + at, which->n, which->keeps))
+        return false;
+    return copy_nulls(arena, from, which, into, at);
+}
+
+freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,
+                           const uint32_t *rows, uint32_t n_more, freshet_error *err)
+{
+    const cell_choice which = {.rows = rows, .n = n_more};
+    freshet_code code = column_reserve(arena, into, n + n_more, err);
+    if (code == FRESHET_OK && !column_copy(arena, more, &which, into, n))
+        code = error_memory(err, "making a column longer");
+    return code;
+}
+
+/* The arrays of a batch that have a cell for each row, beside its columns. */
+static const struct {
+    size_t at, size;
+} facts[] = {{offsetof(batch, origins), sizeof(origin)},
+             {offsetof(batch, write_us), sizeof(int64_t)},
+             {offsetof(batch, row_kinds), sizeof(uint8_t)},
+             {offsetof(batch, rows), sizeof(uint64_t)},
+             {offsetof(batch, lanes), sizeof(uint32_t)}};
+
+static bool take_facts(const batch *from, const cell_choice *which, batch *into)
+{
+    for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
+        void *source, *copy;
+        memcpy(&source, (const char *)from + facts[i].at, sizeof source);
+        if (source == NULL)
             continue;
-        if (!column_is_valid(from, i)) {
-            if (!column_set_null(arena, into, row))
-                return error_memory(err, "leaving refused rows out of a batch");
-        } else if (cell > 0) {
-            memcpy((char *)into->data + row * cell, (const char *)from->data + i * cell, cell);
-        }
-        row++;
+        copy = arena_zero(into->arena, which->n + 1, facts[i].size);
+        if (copy == NULL)
+            return false;
+        copy_fixed(copy, source, which, facts[i].size);
+        memcpy((char *)into + facts[i].at, &copy, sizeof copy);
     }
+    return true;
+}
+
+freshet_code batch_gather(const batch *from, const uint32_t *rows, uint32_t n, batch *into,
+                          const char *doing, freshet_error *err)
+{
+    const cell_choice which = {.rows = rows, .n = n, .shares = true};
+    const uint32_t n_columns = from->schema.n_fields;
+    batch made = {.arena = from->arena, .schema = from->schema, .n_rows = n};
+    made.columns = arena_zero(from->arena, n_columns + UINT64_C(1), sizeof *made.columns);
+    bool done = made.columns != NULL && take_facts(from, &which, &made);
+    for (uint32_t i = 0; done && i < n_columns; i++) {
+        const column *column = &from->columns[i];
+        done = column_init(from->arena, &made.columns[i], column->type, n, NULL) == FRESHET_OK &&
+               column_copy(from->arena, column, &which, &made.columns[i], 0);
+    }
+    if (!done)
+        return error_memory(err, doing);
+    *into = made;
     return FRESHET_OK;
 }
 
 freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, freshet_error *err)
 {
-    uint32_t n_kept = 0;
+    static const char doing[] = "leaving refused rows out of a batch";
+    uint32_t *kept = arena_alloc(from->arena, (from->n_rows + (size_t)1) * sizeof *kept), n = 0;
+    if (kept == NULL)
+        return error_memory(err, doing);
     for (uint32_t i = 0; i < from->n_rows; i++)
-        n_kept += keep[i] != 0;
-    if (n_kept == from->n_rows) {
-        *into = *from;
-        return FRESHET_OK;
-    }
-    arena *arena = from->arena;
-    batch made = {.arena = arena, .schema = from->schema, .n_rows = n_kept};
-    made.columns = arena_zero(arena, from->schema.n_fields + 1, sizeof *made.columns);
-    made.origins = from->origins ? arena_zero(arena, n_kept + 1, sizeof *made.origins) : NULL;
-    made.rows = from->rows ? arena_zero(arena, n_kept + 1, sizeof *made.rows) : NULL;
-    made.write_us = from->write_us ? arena_zero(arena, n_kept + 1, sizeof *made.write_us) : NULL;
-    made.row_kinds = from->row_kinds ? arena_zero(arena, n_kept + 1, 1) : NULL;
-    made.lanes = from->lanes ? arena_zero(arena, n_kept + 1, sizeof *made.lanes) : NULL;
-    if (made.columns == NULL || (from->origins && !made.origins) || (from->rows && !made.rows) ||
-        (from->write_us && !made.write_us) || (from->row_kinds && !made.row_kinds) ||
-        (from->lanes && !made.lanes))
-        return error_memory(err, "leaving refused rows out of a batch");
-    for (uint32_t i = 0; i < from->schema.n_fields; i++) {
-        freshet_code code = column_select(arena, &from->columns[i], keep, from->n_rows, n_kept,
-                                          &made.columns[i], err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    for (uint32_t i = 0, row = 0; i < from->n_rows; i++) {
-        if (!keep[i])
-            continue;
-        if (from->origins != NULL)
-            made.origins[row] = from->origins[i];
-        if (from->rows != NULL)
-            made.rows[row] = from->rows[i];
-        if (from->write_us != NULL)
-            made.write_us[row] = from->write_us[i];
-        if (from->row_kinds != NULL)
-            made.row_kinds[row] = from->row_kinds[i];
-        if (from->lanes != NULL)
-            made.lanes[row] = from->lanes[i];
-        row++;
-    }
-    *into = made;
+        if (keep[i])
+            kept[n++] = i;
+    if (n < from->n_rows)
+        return batch_gather(from, kept, n, into, doing, err);
+    *into = *from;
     return FRESHET_OK;
 }
+
+/* ---- JSON ---- */
 
 static void append_decimal(text_buffer *into, int128 value, unsigned scale)
 {

@@ -140,6 +140,22 @@ freshet_code column_init(arena *arena, column *column, const type *type, uint64_
  * `doing` is for the message when memory is out. */
 freshet_code batch_reserve(batch *batch, uint64_t rows, const char *doing, freshet_error *err);
 
+/* Which cells of a column to copy, and how. */
+typedef struct cell_choice {
+    const uint32_t *rows; /* their numbers; or NULL: */
+    uint64_t first;       /* those from this row on */
+    uint64_t n;
+    size_t *
+        keeps; /* long texts are copied, too; grows by the bytes of texts and elements. NULL: they stay where they are */
+    bool
+        shares; /* spans of arrays go on pointing into the same elements, for an `into` that has none yet */
+} cell_choice;
+
+/* Copies cells to the rows of `into`, a column of the same type, from `at` on, for which there is room; elements of
+ * arrays go behind those that it has. False where memory is out: what was copied then lies behind the rows that count. */
+bool column_copy(arena *arena, const column *from, const cell_choice *which, column *into,
+                 uint64_t at);
+
 /* Puts rows behind the `n` rows of a column that was made by column_init: of `more`, a column of the same type, those
  * with the `n_more` numbers in `rows`, or the first ones where it is NULL. Long texts stay where they are. */
 freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,
@@ -153,6 +169,10 @@ static inline bool column_is_valid(const column *column, uint64_t row)
 {
     return column->valid == NULL || (column->valid[row >> 6] >> (row & 63) & 1) != 0;
 }
+
+/* A new batch of the rows with these numbers, in their order; `doing` is for the message when memory is out. */
+freshet_code batch_gather(const batch *from, const uint32_t *rows, uint32_t n, batch *into,
+                          const char *doing, freshet_error *err);
 
 /* A new batch of the rows whose `keep` byte is not 0, in order: columns are copied, except when all
  * are kept, which gives the same columns. Used after rows were rejected. */

@@ -11,6 +11,9 @@
  * rows of the driving batches, one batch after the other, are halved until the rows that fail by
  * themselves are found, each by about 2 log2(n) runs, and left out.
  *
+ * ORDER. Output rows are put into the order of the rows that they come from by a counting sort: one pass counts how many
+ * each has, a running sum gives their places, a second pass fills in a permutation, stable and linear.
+ *
  * LOADING. New content goes into a table of its own, which takes the old one's name at commit; the
  * query is prepared again, so that it is planned for the new content.
  */
@@ -24,7 +27,6 @@
 
 #include "base/error.h"
 #include "source/query_plan.h"
-#include "source/rows.h"
 
 #define HALVING_DEPTH_MAX 64
 
@@ -607,16 +609,39 @@ static freshet_code run_without_bad_rows(run *run, arena *arena, uint64_t n,
     return code;
 }
 
+static bool is_ascending(const batch *rows)
+{
+    for (uint32_t i = 1; i < rows->n_rows; i++)
+        if (rows->rows[i] < rows->rows[i - 1])
+            return false;
+    return true;
+}
+
+/* order[i] is the row that comes to place i; NULL where memory is out. */
+static uint32_t *find_order(const run *run, const batch *rows)
+{
+    arena *arena = rows->arena;
+    const uint64_t *base = run->first, total = base[run->source->n_readers];
+    uint32_t *place = arena_zero(arena, total + 1, sizeof *place);
+    uint32_t *order = arena_zero(arena, rows->n_rows, sizeof *order);
+    if (place == NULL || order == NULL)
+        return NULL;
+    for (uint32_t i = 0; i < rows->n_rows; i++)
+        place[base[ROW_READER(rows->rows[i])] + ROW_INDEX(rows->rows[i]) + 1]++;
+    for (uint64_t i = 1; i <= total; i++)
+        place[i] += place[i - 1];
+    for (uint32_t i = 0; i < rows->n_rows; i++) {
+        uint64_t from = base[ROW_READER(rows->rows[i])] + ROW_INDEX(rows->rows[i]);
+        order[place[from]++] = i;
+    }
+    return order;
+}
+
 /* Takes the hidden column off and orders the rows by it. */
 static freshet_code source_take_rows(const run *run, batch *out, freshet_error *err)
 {
     source *source = run->source;
     const column *hidden = &out->columns[source->schema.n_fields];
-    uint32_t *n_rows = arena_zero(out->arena, source->n_readers, sizeof *n_rows);
-    if (n_rows == NULL)
-        return error_memory(err, "ordering rows");
-    for (uint32_t i = 0; i < source->n_readers; i++)
-        n_rows[i] = rows_of(run->batches[i]);
     if (hidden->valid != NULL)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, "source.query",
                          "the source's query gives rows that come from no row of a stream");
@@ -624,7 +649,11 @@ static freshet_code source_take_rows(const run *run, batch *out, freshet_error *
     if (out->rows == NULL)
         return error_memory(err, "ordering rows");
     out->schema = source->schema;
-    return rows_order(out, n_rows, source->n_readers, err);
+    if (is_ascending(out))
+        return FRESHET_OK;
+    const uint32_t *order = find_order(run, out);
+    return order == NULL ? error_memory(err, "ordering rows")
+                         : batch_gather(out, order, out->n_rows, out, "ordering rows", err);
 }
 
 freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,
