@@ -98,6 +98,9 @@ freshet_code sql_command_run(sql_statement *statement, int64_t *changed, freshet
  * caller finds the row by running parts. */
 freshet_code sql_run(sql_statement *statement, arena *arena, batch *out, freshet_error *err);
 
+/* The one BIGINT that a query of our own gives; -1 where it gives none. Never for a user's text. */
+freshet_code sql_number(sql_session *session, const char *sql, int64_t *out, freshet_error *err);
+
 /* A running statement read piece by piece: for batch queries, files and users' queries. A piece
  * is at most 2,048 rows; it is valid until the next sql_next or sql_cursor_close. FRESHET_END
  * after the last. One cursor a session at a time. */

@@ -285,6 +285,22 @@ freshet_code sql_run(sql_statement *statement, arena *arena, batch *out, freshet
     return collect(statement, arena, (uint32_t)n_rows, out, err);
 }
 
+freshet_code sql_number(sql_session *session, const char *sql, int64_t *out, freshet_error *err)
+{
+    sql_statement *statement = NULL;
+    batch rows;
+    arena *scratch = arena_open();
+    freshet_code code = scratch == NULL ? error_memory(err, "asking for a number")
+                                        : sql_prepare(session, sql, &statement, NULL, err);
+    if (code == FRESHET_OK)
+        code = sql_run(statement, scratch, &rows, err);
+    if (code == FRESHET_OK)
+        *out = rows.n_rows == 1 ? ((const int64_t *)rows.columns[0].data)[0] : -1;
+    sql_statement_close(statement);
+    arena_close(scratch);
+    return code;
+}
+
 freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet_error *err)
 {
     sql_cursor *cursor = calloc(1, sizeof *cursor);

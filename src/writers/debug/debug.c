@@ -43,6 +43,8 @@
 #include "sql/sql.h"
 #include "writers/debug/query_pool.h"
 
+#define OPENING "opening the debug table"
+#define CHANGING "changing the debug table"
 #define SEGMENTS 10u /* about so many hold the row limit */
 #define SEGMENT_ROWS_MIN INT64_C(10000)
 #define DIGEST_SHARE 8     /* a digest has at most one row for so many of its segment */
@@ -82,6 +84,9 @@ struct debug_table {
     uint32_t n_keys;
     uint32_t n_shown; /* columns that queries see: all, but for the write timestamp */
     int64_t segment_rows;
+    /* Lists for SQL: names as queries see them; c0, c1, ... of the columns they see, of all with types, of the keys;
+     * and the columns of a key's newest row behind its keys. */
+    text_buffer names, shown, typed, keys, newest;
     sql_engine *engine;
     sql_session *session;
     sql_input *input;
@@ -97,29 +102,11 @@ struct debug_table {
 static freshet_code execute(debug_table *table, int64_t *changed, freshet_error *err)
 {
     if (table->sql.failed)
-        return error_memory(err, "changing the debug table");
+        return error_memory(err, CHANGING);
     return sql_execute(table->session, table->sql.bytes, changed, err);
 }
 
 /* ---- the views ----------------------------------------------------------------------------- */
-
-static void append_names(debug_table *table, const char *view)
-{
-    text_buffer *sql = &table->sql;
-    arena *scratch = arena_open();
-    if (scratch == NULL)
-        sql->failed = true;
-    text_format(sql, "CREATE OR REPLACE VIEW %s(", view);
-    for (uint32_t i = 0; scratch != NULL && i < table->n_shown; i++) {
-        const char *name = sql_quote(scratch, table->schema.fields[i].name);
-        if (name == NULL)
-            sql->failed = true;
-        else
-            text_format(sql, "%s%s", i == 0 ? "" : ", ", name);
-    }
-    text_append_c(sql, ") AS ");
-    arena_close(scratch);
-}
 
 /* The rows of a segment with the number that tells which row of a key is the newest. epoch_us() of
  * an infinite time is null. */
@@ -139,41 +126,18 @@ static void append_placed(debug_table *table, const segment *segment)
                 table->n_keys, table->n_keys, segment->base, segment->number);
 }
 
-static void append_keys(debug_table *table)
-{
-    for (uint32_t i = 0; i < table->n_keys; i++)
-        text_format(&table->sql, "%sc%u", i == 0 ? "" : ", ", i);
-}
-
-static void append_newest_columns(debug_table *table)
-{
-    uint32_t first = table->n_keys;
-    append_keys(table);
-    if (table->n_shown == table->schema.n_fields) { /* the newest row is that of the newest time */
-        text_format(&table->sql, ", max(c%u) AS c%u", first, first);
-        first++;
-    }
-    for (uint32_t i = first; i < table->n_shown; i++)
-        text_format(&table->sql, ", arg_max_null(c%u, newest) AS c%u", i, i);
-}
-
 static void append_table(debug_table *table)
 {
-    append_names(table, table->view);
-    for (uint32_t i = 0; i < table->now.n; i++) {
-        text_append_c(&table->sql, i == 0 ? "SELECT " : " UNION ALL SELECT ");
-        for (uint32_t k = 0; k < table->n_shown; k++)
-            text_format(&table->sql, "%sc%u", k == 0 ? "" : ", ", k);
-        text_format(&table->sql, " FROM \"__freshet\".s%" PRId64, table->now.segments[i].number);
-    }
+    text_format(&table->sql, "CREATE OR REPLACE VIEW %s(%s) AS ", table->view, table->names.bytes);
+    for (uint32_t i = 0; i < table->now.n; i++)
+        text_format(&table->sql, "%sSELECT %s FROM \"__freshet\".s%" PRId64,
+                    i == 0 ? "" : " UNION ALL ", table->shown.bytes, table->now.segments[i].number);
 }
 
 static void append_latest(debug_table *table)
 {
-    append_names(table, table->latest);
-    text_append_c(&table->sql, "SELECT ");
-    append_newest_columns(table);
-    text_append_c(&table->sql, " FROM (");
+    text_format(&table->sql, "CREATE OR REPLACE VIEW %s(%s) AS SELECT %s%s FROM (", table->latest,
+                table->names.bytes, table->keys.bytes, table->newest.bytes);
     for (uint32_t i = 0; i < table->now.n; i++) {
         const segment *segment = &table->now.segments[i];
         if (i > 0)
@@ -183,8 +147,7 @@ static void append_latest(debug_table *table)
         else
             append_placed(table, segment);
     }
-    text_append_c(&table->sql, ") GROUP BY ");
-    append_keys(table);
+    text_format(&table->sql, ") GROUP BY %s", table->keys.bytes);
 }
 
 static freshet_code make_views(debug_table *table, freshet_error *err)
@@ -214,21 +177,8 @@ static freshet_code remove_digest(debug_table *table, const segment *segment, fr
 /* The one number that the query in table->sql gives. */
 static freshet_code ask_count(debug_table *table, int64_t *count, freshet_error *err)
 {
-    if (table->sql.failed)
-        return error_memory(err, "changing the debug table");
-    arena *scratch = arena_open();
-    if (scratch == NULL)
-        return error_memory(err, "changing the debug table");
-    sql_statement *statement = NULL;
-    batch result;
-    freshet_code code = sql_prepare(table->session, table->sql.bytes, &statement, NULL, err);
-    if (code == FRESHET_OK)
-        code = sql_run(statement, scratch, &result, err);
-    if (code == FRESHET_OK)
-        *count = ((const int64_t *)result.columns[0].data)[0];
-    sql_statement_close(statement);
-    arena_close(scratch);
-    return code;
+    return table->sql.failed ? error_memory(err, CHANGING)
+                             : sql_number(table->session, table->sql.bytes, count, err);
 }
 
 /* Have the first rows of the segment so few keys that its digest may be worth while? */
@@ -236,10 +186,11 @@ static freshet_code has_few_keys(debug_table *table, const segment *segment, boo
                                  freshet_error *err)
 {
     text_reset(&table->sql);
-    text_append_c(&table->sql, "SELECT count(*) FROM (SELECT DISTINCT ");
-    append_keys(table);
-    text_format(&table->sql, " FROM (SELECT * FROM \"__freshet\".s%" PRId64 " LIMIT %d))",
-                segment->number, DIGEST_SAMPLE);
+    text_format(
+        &table->sql,
+        "SELECT count(*) FROM (SELECT DISTINCT %s FROM (SELECT * FROM \"__freshet\".s%" PRId64
+        " LIMIT %d))",
+        table->keys.bytes, segment->number, DIGEST_SAMPLE);
     int64_t n_keys = 0;
     freshet_code code = ask_count(table, &n_keys, err);
     *few = n_keys <= DIGEST_SAMPLE / DIGEST_SHARE;
@@ -260,10 +211,9 @@ static freshet_code make_digest(debug_table *table, segment *segment, freshet_er
                 "\"__freshet\".s%" PRId64 " s JOIN (SELECT max(newest) AS newest FROM (",
                 segment->number, segment->number);
     append_placed(table, segment);
-    text_append_c(&table->sql, ") GROUP BY ");
-    append_keys(table);
-    text_format(&table->sql, ") m ON s.rowid = (m.newest & (" PLACES " - 1))::BIGINT - %" PRId64,
-                segment->base);
+    text_format(&table->sql,
+                ") GROUP BY %s) m ON s.rowid = (m.newest & (" PLACES " - 1))::BIGINT - %" PRId64,
+                table->keys.bytes, segment->base);
     code = execute(table, NULL, err);
     if (code != FRESHET_OK)
         return code;
@@ -292,12 +242,17 @@ static freshet_code drop_digest(debug_table *table, segment *segment, freshet_er
 
 /* ---- segments ------------------------------------------------------------------------------ */
 
+static void forget_insert(debug_table *table)
+{
+    sql_statement_close(table->insert);
+    table->insert = NULL;
+}
+
 static freshet_code add_segment(debug_table *table, freshet_error *err)
 {
     contents *now = &table->now;
     assert(now->n < SEGMENTS_MAX);
-    sql_statement_close(table->insert);
-    table->insert = NULL;
+    forget_insert(table);
     segment *full = now->n == 0 ? NULL : &now->segments[now->n - 1];
     if (full != NULL && full->trimmed == 0 && full->rows >= table->segment_rows) {
         freshet_code code = make_digest(table, full, err);
@@ -307,18 +262,8 @@ static freshet_code add_segment(debug_table *table, freshet_error *err)
     segment *added = &now->segments[now->n];
     *added = (segment){.number = now->next_number, .base = now->next_base};
     text_reset(&table->sql);
-    text_format(&table->sql, "CREATE TABLE \"__freshet\".s%" PRId64 "(", added->number);
-    for (uint32_t i = 0; i < table->schema.n_fields; i++) {
-        arena *scratch = arena_open();
-        const char *type =
-            scratch == NULL ? NULL : sql_type_name(scratch, table->schema.fields[i].type);
-        if (type == NULL)
-            table->sql.failed = true;
-        else
-            text_format(&table->sql, "%sc%u %s", i == 0 ? "" : ", ", i, type);
-        arena_close(scratch);
-    }
-    text_append_c(&table->sql, ")");
+    text_format(&table->sql, "CREATE TABLE \"__freshet\".s%" PRId64 "(%s)", added->number,
+                table->typed.bytes);
     freshet_code code = execute(table, NULL, err);
     if (code != FRESHET_OK)
         return code;
@@ -408,7 +353,7 @@ static freshet_code insert(debug_table *table, const batch *rows, uint32_t first
                     "INSERT INTO \"__freshet\".s%" PRId64 " SELECT * FROM \"" INPUT "\"",
                     newest->number);
         if (table->sql.failed)
-            return error_memory(err, "changing the debug table");
+            return error_memory(err, CHANGING);
         code = sql_command_prepare(table->session, table->sql.bytes, &table->insert, err);
     }
     if (code != FRESHET_OK)
@@ -449,39 +394,45 @@ static void publish(debug_table *table)
     atomic_store(&table->trimmed, table->now.trimmed);
 }
 
+/* Ends what BEGIN has begun: all of it counts, or nothing has changed. */
+static freshet_code end_change(debug_table *table, const contents *before, freshet_code code,
+                               freshet_error *err)
+{
+    if (code == FRESHET_OK)
+        code = sql_execute(table->session, "COMMIT", NULL, err);
+    if (code == FRESHET_OK)
+        return code;
+    sql_execute(table->session, "ROLLBACK", NULL, NULL); /* none is open after COMMIT */
+    table->now = *before;
+    return code;
+}
+
 /* One transaction around what was asked for; nothing has changed when it fails. */
 static freshet_code append_once(debug_table *table, const batch *rows, uint32_t first,
                                 freshet_error *err)
 {
-    contents before = table->now;
+    const contents before = table->now;
     const segment *newest = &table->now.segments[table->now.n - 1];
     bool is_full = table->newest_failed || newest->rows >= table->segment_rows;
-    bool is_plain = !is_full && table->now.rows + rows->n_rows <= table->options.rows;
     freshet_code code;
-    if (is_plain) {
+    if (!is_full && table->now.rows + rows->n_rows <= table->options.rows) {
         code = insert(table, rows, first, err);
     } else {
         code = sql_execute(table->session, "BEGIN", NULL, err);
         if (code == FRESHET_OK)
             code = change(table, rows, first, is_full, err);
-        if (code == FRESHET_OK)
-            code = sql_execute(table->session, "COMMIT", NULL, err);
-        if (code != FRESHET_OK)
-            sql_execute(table->session, "ROLLBACK", NULL, NULL); /* none is open after COMMIT */
+        code = end_change(table, &before, code, err);
     }
     table->newest_failed = code != FRESHET_OK;
-    if (code != FRESHET_OK) {
-        sql_statement_close(table->insert);
-        table->insert = NULL;
-        table->now = before;
-    }
+    if (code != FRESHET_OK)
+        forget_insert(table);
     return code;
 }
 
 /* Drops the oldest segment before its time. False where there is none but the newest. */
 static bool give_up_oldest(debug_table *table)
 {
-    contents before = table->now;
+    const contents before = table->now;
     if (before.n <= 1)
         return false;
     freshet_code code = sql_execute(table->session, "BEGIN", NULL, NULL);
@@ -489,13 +440,8 @@ static bool give_up_oldest(debug_table *table)
         code = drop_oldest(table, NULL);
     if (code == FRESHET_OK)
         code = make_views(table, NULL);
-    if (code == FRESHET_OK)
-        code = sql_execute(table->session, "COMMIT", NULL, NULL);
-    if (code != FRESHET_OK) {
-        sql_execute(table->session, "ROLLBACK", NULL, NULL);
-        table->now = before;
+    if (end_change(table, &before, code, NULL) != FRESHET_OK)
         return false;
-    }
     if (!table->said_short_of_memory)
         log_say(LOG_WARNING, NULL,
                 "the debug table %s is full at %" PRId64 " rows: its %g MiB of memory do not hold "
@@ -554,6 +500,32 @@ static freshet_code make_empty(debug_table *table, freshet_error *err)
     return code;
 }
 
+static freshet_code make_lists(debug_table *table, freshet_error *err)
+{
+    text_buffer *const lists[] = {&table->names, &table->shown, &table->typed, &table->keys,
+                                  &table->newest};
+    bool good = true;
+    for (uint32_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        text_init(lists[i], VIEW_SQL_MAX);
+    for (uint32_t i = 0; good && i < table->schema.n_fields; i++) {
+        const char *name = sql_quote(table->arena, table->schema.fields[i].name);
+        const char *type = sql_type_name(table->arena, table->schema.fields[i].type);
+        const char *comma = i == 0 ? "" : ", ";
+        good =
+            name != NULL && type != NULL && text_format(&table->typed, "%sc%u %s", comma, i, type);
+        if (good && i < table->n_shown)
+            good = text_format(&table->names, "%s%s", comma, name) &&
+                   text_format(&table->shown, "%sc%u", comma, i);
+        if (good && i < table->n_keys)
+            good = text_format(&table->keys, "%sc%u", comma, i);
+        else if (good && i == table->n_keys && !table->options.has_write_times)
+            good = text_format(&table->newest, ", max(c%u) AS c%u", i, i); /* it is the newest */
+        else if (good && i < table->n_shown)
+            good = text_format(&table->newest, ", arg_max_null(c%u, newest) AS c%u", i, i);
+    }
+    return good ? FRESHET_OK : error_memory(err, OPENING);
+}
+
 static bool set_names(debug_table *table, const char *feature_set, const schema *schema)
 {
     table->arena = arena_open();
@@ -575,7 +547,7 @@ freshet_code debug_open(const char *feature_set, const schema *schema, uint32_t 
     assert(n_keys > 0 && n_keys < schema->n_fields);
     debug_table *table = calloc(1, sizeof *table);
     if (table == NULL)
-        return error_memory(err, "opening the debug table");
+        return error_memory(err, OPENING);
     table->options = *options;
     table->n_keys = n_keys;
     table->n_shown = schema->n_fields - options->has_write_times;
@@ -583,9 +555,8 @@ freshet_code debug_open(const char *feature_set, const schema *schema, uint32_t 
     if (table->segment_rows < SEGMENT_ROWS_MIN)
         table->segment_rows = SEGMENT_ROWS_MIN;
     text_init(&table->sql, VIEW_SQL_MAX);
-    freshet_code code = set_names(table, feature_set, schema)
-                            ? FRESHET_OK
-                            : error_memory(err, "opening the debug table");
+    freshet_code code =
+        set_names(table, feature_set, schema) ? make_lists(table, err) : error_memory(err, OPENING);
     if (code == FRESHET_OK)
         code = sql_open(&(sql_options){.memory = options->memory}, &table->engine, err);
     if (code == FRESHET_OK)
@@ -611,6 +582,11 @@ void debug_close(debug_table *table)
     sql_session_close(table->session);
     sql_close(table->engine);
     text_release(&table->sql);
+    text_release(&table->names);
+    text_release(&table->shown);
+    text_release(&table->typed);
+    text_release(&table->keys);
+    text_release(&table->newest);
     arena_close(table->arena);
     free(table);
 }

@@ -146,18 +146,10 @@ static freshet_code count_rows(parquet_writer *writer, const char *path, int64_t
             ? NULL
             : arena_format(writer->scratch,
                            "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata(%s)", literal);
-    sql_statement *statement = NULL;
     freshet_error problem;
-    batch result;
     if (sql == NULL)
         return error_memory(err, WRITING);
-    freshet_code code = sql_prepare(writer->session, sql, &statement, NULL, &problem);
-    if (code == FRESHET_OK)
-        code = sql_run(statement, writer->scratch, &result, &problem);
-    if (code == FRESHET_OK)
-        *n_rows = result.n_rows == 1 ? ((const int64_t *)result.columns[0].data)[0] : -1;
-    sql_statement_close(statement);
-    if (code == FRESHET_OK)
+    if (sql_number(writer->session, sql, n_rows, &problem) == FRESHET_OK)
         return FRESHET_OK;
     return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
                      "the Parquet file %s was written and cannot be read back: %s", path,
