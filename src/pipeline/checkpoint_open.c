@@ -5,6 +5,7 @@
  * changes (the query, features without windows, further aggregates of what is kept) counts from
  * here on.
  */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +54,14 @@ static bool checkpoint_is_wanted(const freshet_pipeline *pipeline)
 
 /* ---- does it fit --------------------------------------------------------------------------- */
 
-static freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, const char *reason,
-                                      freshet_error *err)
+static freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, freshet_error *err,
+                                      const char *format, ...)
 {
+    char reason[640];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(reason, sizeof reason, format, values);
+    va_end(values);
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
                      "the state in \"%s\" cannot serve this declaration: %s; put the declaration "
                      "back, or begin anew after `freshet state reset`, or name another folder by "
@@ -77,46 +83,46 @@ static freshet_code get_fact(checkpoint *checkpoint, const char *name, const cha
     return code;
 }
 
-/* The fact and what it is now; false where they differ. */
+/* What was kept as that fact must be what is so now. */
 static freshet_code check_text(freshet_pipeline *pipeline, const char *name, const char *now,
                                const char *reason, freshet_error *err)
 {
     freshet_code code = get_fact(pipeline->checkpoint, name, "", err);
     if (code != FRESHET_OK || strcmp(pipeline->checkpoint->text.bytes, now) == 0)
         return code;
-    char text[512];
-    snprintf(text, sizeof text, reason, pipeline->checkpoint->text.bytes);
-    return checkpoint_refuse(pipeline, text, err);
+    return checkpoint_refuse(pipeline, err, reason, pipeline->checkpoint->text.bytes);
 }
 
 /* Watermarks know a reader by its place in the list; positions by its id. */
 static freshet_code checkpoint_check_reader(freshet_pipeline *pipeline, uint32_t i, uint32_t *n_new,
                                             freshet_error *err)
 {
-    char reason[512];
     const freshet_reader *reader = pipeline->readers[i].reader;
     const char *id = reader->block->id.value;
     const char *kind = reader->ops->block.name;
-    const text_buffer *text = &pipeline->checkpoint->text;
     freshet_code code = get_fact(pipeline->checkpoint, FACT_READER, id, err);
     if (code != FRESHET_OK)
         return code;
-    char *end = text->bytes;
-    unsigned long place = strtoul(text->bytes, &end, 10);
-    if (text->length == 0)
+    char *end;
+    const unsigned long place = strtoul(pipeline->checkpoint->text.bytes, &end, 10);
+    const char *was = *end == ' ' ? end + 1 : end;
+    if (pipeline->checkpoint->text.length == 0)
         ++*n_new;
-    else if (*end != ' ' || strcmp(end + 1, kind) != 0)
-        snprintf(reason, sizeof reason, "the reader \"%s\" was of the kind \"%s\" and is now %s",
-                 id, *end == ' ' ? end + 1 : end, kind);
+    else if (was == end || strcmp(was, kind) != 0)
+        return checkpoint_refuse(
+            pipeline, err, "the reader \"%s\" was of the kind \"%s\" and is now %s", id, was, kind);
     else if (place != i)
-        snprintf(
-            reason, sizeof reason,
+        return checkpoint_refuse(
+            pipeline, err,
             "the reader \"%s\" was number %lu in the list of readers and is now number %u (new "
             "ones go behind the others)",
             id, place + 1, i + 1);
-    if (text->length == 0 || (*end == ' ' && strcmp(end + 1, kind) == 0 && place == i))
-        return FRESHET_OK;
-    return checkpoint_refuse(pipeline, reason, err);
+    return FRESHET_OK;
+}
+
+static bool is_key(const char *name, const void *key, size_t length)
+{
+    return strlen(name) == length && memcmp(name, key, length) == 0;
 }
 
 typedef struct gone_readers {
@@ -134,8 +140,7 @@ static bool note_reader(void *context, const char *name, const void *key, size_t
     (void)length;
     for (uint32_t i = 0; i < gone->pipeline->n_readers; i++) {
         const char *id = gone->pipeline->readers[i].reader->block->id.value;
-        if (source_drives(gone->pipeline->source, i) && strlen(id) == key_length &&
-            memcmp(id, key, key_length) == 0)
+        if (source_drives(gone->pipeline->source, i) && is_key(id, key, key_length))
             return true;
     }
     gone->n++;
@@ -157,13 +162,12 @@ static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err
                            err);
     if (code != FRESHET_OK || gone.n == 0)
         return code;
-    char reason[256];
-    snprintf(reason, sizeof reason,
-             "the reader \"%s\" is gone and another one new; where it only has another name, all "
-             "of it would be read again",
-             gone.id);
     if (n_new > 0)
-        return checkpoint_refuse(pipeline, reason, err);
+        return checkpoint_refuse(
+            pipeline, err,
+            "the reader \"%s\" is gone and another one new; where it only has another name, all "
+            "of it would be read again",
+            gone.id);
     log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
             "the reader \"%s\" is gone; what its rows left in the state stays", gone.id);
     return FRESHET_OK;
@@ -173,24 +177,21 @@ static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err
 static freshet_code check_part(freshet_pipeline *pipeline, const state_part *part,
                                freshet_error *err)
 {
-    char reason[640];
     text_buffer *text = &pipeline->checkpoint->text;
     freshet_code code = get_fact(pipeline->checkpoint, FACT_PART, part->name, err);
     if (code != FRESHET_OK)
         return code;
-    uint64_t fingerprint = 0;
-    if (text->length >= sizeof fingerprint)
-        memcpy(&fingerprint, text->bytes, sizeof fingerprint);
+    uint64_t fingerprint;
     if (text->length < sizeof fingerprint)
-        snprintf(reason, sizeof reason,
-                 "nothing was kept for its %s, and the rows before will not come again",
-                 part->name);
-    else if (fingerprint != part->fingerprint)
-        snprintf(reason, sizeof reason, "for its %s it keeps %.200s, and is to keep %.200s",
-                 part->name, text->bytes + sizeof fingerprint, part->shape);
-    else
-        return FRESHET_OK;
-    return checkpoint_refuse(pipeline, reason, err);
+        return checkpoint_refuse(
+            pipeline, err, "nothing was kept for its %s, and the rows before will not come again",
+            part->name);
+    memcpy(&fingerprint, text->bytes, sizeof fingerprint);
+    return fingerprint == part->fingerprint
+               ? FRESHET_OK
+               : checkpoint_refuse(pipeline, err,
+                                   "for its %s it keeps %.200s, and is to keep %.200s", part->name,
+                                   text->bytes + sizeof fingerprint, part->shape);
 }
 
 typedef struct part_names {
@@ -206,11 +207,9 @@ static bool note_gone(void *context, const char *name, const void *key, size_t k
     (void)name;
     (void)value;
     (void)length;
-    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
-        const char *known = checkpoint->parts[i].part->name;
-        if (strlen(known) == key_length && memcmp(known, key, key_length) == 0)
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
+        if (is_key(checkpoint->parts[i].part->name, key, key_length))
             return true;
-    }
     text_append(&names->gone, key, key_length);
     text_append_char(&names->gone, '\0');
     return true;
@@ -344,7 +343,7 @@ static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *
     code = feature_set_restore_facts(pipeline->features, checkpoint->text.bytes,
                                      checkpoint->text.length, &problem);
     if (code == FRESHET_BAD_DECLARATION)
-        return checkpoint_refuse(pipeline, problem.text, err);
+        return checkpoint_refuse(pipeline, err, "%s", problem.text);
     if (code != FRESHET_OK && err != NULL)
         *err = problem;
     return code;

@@ -4,17 +4,9 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/text.h"
+#include "base/timestamp.h"
 
 #define DAY_US (INT64_C(86400) * 1000000)
-
-static unsigned number(const char *digits, size_t n)
-{
-    unsigned value = 0;
-    for (size_t i = 0; i < n; i++)
-        value = value * 10 + (unsigned)(digits[i] - '0');
-    return value;
-}
 
 static freshet_code read_day(const char *name, const char *text, int64_t *day, freshet_error *err)
 {
@@ -22,21 +14,14 @@ static freshet_code read_day(const char *name, const char *text, int64_t *day, f
     bool good = strlen(text) == sizeof form - 1;
     for (size_t i = 0; good && i < sizeof form - 1; i++)
         good = form[i] == 'd' ? text[i] >= '0' && text[i] <= '9' : text[i] == form[i];
-    if (good) {
-        const unsigned year = number(text, 4), month = number(text + 5, 2);
-        const unsigned day_of_month = number(text + 8, 2);
-        int64_t found_year;
-        unsigned found_month = 0, found_day = 0;
-        if (month >= 1 && month <= 12 && day_of_month >= 1 && day_of_month <= 31) {
-            *day = date_days(year, month, day_of_month);
-            date_civil(*day, &found_year, &found_month, &found_day);
-        }
-        if (found_month == month && found_day == day_of_month && month != 0)
-            return FRESHET_OK;
-    }
-    return error_set(err, FRESHET_USAGE, FRESHET_STOP, name,
-                     "the %s must be a day of the form YYYY-MM-DD, such as 2024-05-01, not \"%s\"",
-                     name, text);
+    int32_t days;
+    if (!good || !date_parse(text, sizeof form - 1, &days))
+        return error_set(
+            err, FRESHET_USAGE, FRESHET_STOP, name,
+            "the %s must be a day of the form YYYY-MM-DD, such as 2024-05-01, not \"%s\"", name,
+            text);
+    *day = days;
+    return FRESHET_OK;
 }
 
 freshet_code dates_read(const char *start_date, const char *end_date, dates *out,
@@ -47,16 +32,14 @@ freshet_code dates_read(const char *start_date, const char *end_date, dates *out
     *out = (dates){.first_us = INT64_MIN, .last_us = INT64_MAX};
     if (start_date != NULL) {
         code = read_day("start date", start_date, &day, err);
-        if (code != FRESHET_OK)
-            return code;
         out->first_us = day * DAY_US;
     }
-    if (end_date != NULL) {
+    if (code == FRESHET_OK && end_date != NULL) {
         code = read_day("end date", end_date, &day, err);
-        if (code != FRESHET_OK)
-            return code;
         out->last_us = (day + 1) * DAY_US - 1;
     }
+    if (code != FRESHET_OK)
+        return code;
     if (out->first_us <= out->last_us)
         return FRESHET_OK;
     return error_set(err, FRESHET_USAGE, FRESHET_STOP, "start date",

@@ -150,26 +150,6 @@ static freshet_code open_features(freshet_pipeline *pipeline, problems *problems
     return feature_set_open(&options, problems, &pipeline->features, err);
 }
 
-/* Resolves everything that the declaration names; its mistakes are all in `problems` afterwards. */
-static freshet_code resolve(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
-{
-    freshet_code code = open_source(pipeline, problems, err);
-    if (code == FRESHET_OK)
-        code = open_features(pipeline, problems, err);
-    if (code == FRESHET_OK)
-        code = keep_output_types(pipeline, err);
-    return code;
-}
-
-static void check_writers(const freshet_pipeline *pipeline, problems *problems)
-{
-    for (uint32_t i = 0; i < pipeline->n_sinks; i++) {
-        const sink *sink = &pipeline->sinks[i];
-        if (sink->ops->check != NULL && sink->at != NULL)
-            sink->ops->check(sink->options, pipeline->declaration, sink->at, problems);
-    }
-}
-
 static const char *letters_path(const freshet_pipeline *pipeline)
 {
     return declaration_path(pipeline->declaration, pipeline->arena,
@@ -180,27 +160,34 @@ static const char *letters_path(const freshet_pipeline *pipeline)
 static freshet_code check_ends(const freshet_pipeline *pipeline, problems *problems,
                                freshet_error *err)
 {
-    check_writers(pipeline, problems);
+    for (uint32_t i = 0; i < pipeline->n_sinks; i++) {
+        const sink *sink = &pipeline->sinks[i];
+        if (sink->ops->check != NULL && sink->at != NULL)
+            sink->ops->check(sink->options, pipeline->declaration, sink->at, problems);
+    }
     const char *letters = letters_path(pipeline);
     if (letters == NULL)
         return error_memory(err, "checking the dead letters");
     freshet_error problem = {0};
     freshet_code code = dead_letters_check(letters, &problem);
-    if (code == FRESHET_BAD_DECLARATION) {
+    if (code == FRESHET_BAD_DECLARATION)
         problem_add(problems, &pipeline->declaration->dead_letters.path.at, "%s", problem.text);
-    } else if (code != FRESHET_OK && err != NULL) {
+    else if (code != FRESHET_OK && err != NULL)
         *err = problem;
-    }
     return code;
 }
 
-/* All that can be wrong, in one go. */
+/* Resolves everything that the declaration names: all that can be wrong is in `problems` afterwards. */
 static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
 {
     freshet_code code = choose_writers(pipeline, err);
     if (code != FRESHET_OK)
         return code;
-    code = resolve(pipeline, problems, err);
+    code = open_source(pipeline, problems, err);
+    if (code == FRESHET_OK)
+        code = open_features(pipeline, problems, err);
+    if (code == FRESHET_OK)
+        code = keep_output_types(pipeline, err);
     if (code != FRESHET_OK && code != FRESHET_BAD_DECLARATION)
         return code;
     freshet_code ends = check_ends(pipeline, problems, err);
@@ -316,14 +303,11 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
     freshet_pipeline *pipeline = open_allocate(declaration, options);
     if (pipeline == NULL)
         return error_memory(err, "opening the pipeline");
-    freshet_code code = read_dates(pipeline, err);
-    if (code != FRESHET_OK) {
-        freshet_pipeline_close(pipeline);
-        return code;
-    }
     problems *problems = problems_open(pipeline->arena);
-    code = problems == NULL ? error_memory(err, "opening the pipeline")
-                            : check_all(pipeline, problems, err);
+    freshet_code code =
+        problems == NULL ? error_memory(err, "opening the pipeline") : read_dates(pipeline, err);
+    if (code == FRESHET_OK)
+        code = check_all(pipeline, problems, err);
     if (problems != NULL && (code == FRESHET_OK || problems_count(problems) > 0))
         code = problems_report(problems, problem, context, err);
     if (code == FRESHET_OK && !pipeline->options.check) {
@@ -331,12 +315,11 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
         code = pipeline->wake_fd < 0 ? error_system(err, "cannot make", "an eventfd")
                                      : open_ends(pipeline, err);
     }
-    if (code != FRESHET_OK) {
+    if (code == FRESHET_OK)
+        *out = pipeline;
+    else
         freshet_pipeline_close(pipeline);
-        return code;
-    }
-    *out = pipeline;
-    return FRESHET_OK;
+    return code;
 }
 
 void freshet_pipeline_close(freshet_pipeline *pipeline)

@@ -192,9 +192,6 @@ freshet_code load_changed(freshet_pipeline *pipeline, freshet_error *err);
 /* Writes the rejects of the step to the dead letters and counts them. */
 freshet_code pipeline_write_letters(freshet_pipeline *pipeline, freshet_error *err);
 
-/* Fills in the origin of an output row: reader, partition, offset and raw record. */
-void pipeline_locate(const freshet_pipeline *pipeline, uint64_t row, reject *into);
-
 static inline void pipeline_count(freshet_pipeline *pipeline, freshet_count which, int64_t more)
 {
     atomic_fetch_add_explicit(&pipeline->counters[which], more, memory_order_relaxed);

@@ -177,18 +177,8 @@ static freshet_code step_take_rows(freshet_pipeline *pipeline, int64_t deadline_
                       err);
 }
 
-/* As a whole: the next piece of the one result. */
-static freshet_code take_piece(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
-{
-    if (pipeline->whole_done)
-        return FRESHET_END;
-    freshet_code code = source_next(pipeline->source, pipeline->step_arena, rows, err);
-    if (code == FRESHET_END)
-        pipeline->whole_done = true;
-    return code;
-}
-
-void pipeline_locate(const freshet_pipeline *pipeline, uint64_t row, reject *into)
+/* Fills in the origin of an output row: reader, partition, offset and raw record. */
+static void locate(const freshet_pipeline *pipeline, uint64_t row, reject *into)
 {
     const reader_state *state = &pipeline->readers[ROW_READER(row)];
     freshet_reader *reader = state->reader;
@@ -209,14 +199,12 @@ static freshet_code describe_row(freshet_pipeline *pipeline, const batch *from, 
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     freshet_code code = batch_row_to_json(from, row, &text, err);
-    if (code == FRESHET_OK) {
-        into->raw = arena_copy(pipeline->step_arena, text.bytes, text.length);
-        into->raw_length = text.length;
-        if (into->raw == NULL)
-            code = error_memory(err, "describing a refused row");
-    }
+    into->raw =
+        code == FRESHET_OK ? arena_copy(pipeline->step_arena, text.bytes, text.length) : NULL;
+    into->raw_length = text.length;
     text_release(&text);
-    return code;
+    return code == FRESHET_OK && into->raw == NULL ? error_memory(err, "describing a refused row")
+                                                   : code;
 }
 
 static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row,
@@ -227,7 +215,7 @@ static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row
     const batch *from = in;
     uint32_t from_row = row;
     if (in->rows != NULL) {
-        pipeline_locate(pipeline, in->rows[row], &reject);
+        locate(pipeline, in->rows[row], &reject);
         from = pipeline->readers[ROW_READER(in->rows[row])].batch;
         from_row = ROW_INDEX(in->rows[row]);
     }
@@ -367,7 +355,9 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
                         err);
     freshet_code code = source_is_by_rows(pipeline->source)
                             ? step_take_rows(pipeline, deadline_us, &rows, err)
-                            : take_piece(pipeline, &rows, err);
+                        : pipeline->whole_done ? FRESHET_END
+                                               : source_next(pipeline->source, arena, &rows, err);
+    pipeline->whole_done |= code == FRESHET_END; /* of a query that runs as a whole */
     if (code == FRESHET_END && (!pipeline->declaration->is_stream || pipeline->options.drain))
         return computed(pipeline,
                         feature_set_finish(features, arena, made, step_refuse_row, pipeline, err),

@@ -35,8 +35,6 @@ struct group {
     group *next;                             /* free one */
     pending_row *rows[CASSANDRA_GROUP_ROWS]; /* NULL: came back already */
     uint32_t n;
-    uint32_t n_left; /* that did not come back */
-    size_t n_bytes;
     int64_t sent_us;
     uint64_t epoch;
     uint64_t tag; /* 0: free */
@@ -241,15 +239,27 @@ static void end_group(cassandra *store, group *group)
     store->free_group = group;
 }
 
+/* The row is no longer on its way; NULL: it was not. */
+static pending_row *take_from(cassandra *store, group *group, uint32_t i)
+{
+    pending_row *row = group->rows[i];
+    if (row == NULL)
+        return NULL;
+    group->rows[i] = NULL;
+    store->in_flight--;
+    store->bytes_in_flight -= row->length;
+    return row;
+}
+
 /* The group's rows that have not come back do so. */
 static void fail_group(cassandra *store, group *group, cql_code code, const char *text,
                        int64_t now_us)
 {
-    for (uint32_t i = 0; i < group->n; i++)
-        if (group->rows[i] != NULL)
-            take_back(store, group, group->rows[i], code, text, now_us);
-    store->in_flight -= group->n_left;
-    store->bytes_in_flight -= group->n_bytes;
+    for (uint32_t i = 0; i < group->n; i++) {
+        pending_row *row = take_from(store, group, i);
+        if (row != NULL)
+            take_back(store, group, row, code, text, now_us);
+    }
     end_group(store, group);
 }
 
@@ -263,20 +273,19 @@ static void send_rows(cassandra *store, pending_row **rows, uint32_t n, bool as_
         note_failure(store, CQL_MEMORY, "out of memory", now_us);
         return;
     }
+    if (store->in_flight == 0)
+        store->heard_us = now_us;
     for (uint32_t i = 0; i < n; i++) {
         group->rows[i] = rows[i];
-        group->n_bytes += rows[i]->length;
+        store->bytes_in_flight += rows[i]->length;
         bind_row(store, rows[i], store->values + (size_t)i * store->n_values,
                  store->numbers + (size_t)i * NUMBERS_BYTES);
     }
-    group->n = group->n_left = n;
+    group->n = n;
     group->as_batch = as_batch;
     group->sent_us = now_us;
     group->epoch = store->pace.epoch;
-    if (store->in_flight == 0)
-        store->heard_us = now_us;
     store->in_flight += n;
-    store->bytes_in_flight += group->n_bytes;
     cql_code code = store->api->submit(store->session, store->insert, store->values,
                                        store->n_values, n, as_batch, group->tag);
     if (code != CQL_OK)
@@ -389,12 +398,13 @@ static void send_due(cassandra *store, bool all, int64_t now_us)
 
 static void confirm_group(cassandra *store, group *group, int64_t now_us)
 {
-    const uint32_t n = group->n_left;
-    for (uint32_t i = 0; i < group->n; i++)
-        if (group->rows[i] != NULL)
-            pending_rows_done(&store->rows, group->rows[i]);
-    store->in_flight -= n;
-    store->bytes_in_flight -= group->n_bytes;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < group->n; i++) {
+        pending_row *row = take_from(store, group, i);
+        if (row != NULL)
+            pending_rows_done(&store->rows, row);
+        n += row != NULL;
+    }
     if (n > 0) {
         pace_confirmed(&store->pace, n, now_us - group->sent_us, now_us);
         store->failing_us = 0;
@@ -410,22 +420,15 @@ static void take_completion(cassandra *store, const cql_completion *completion, 
     group *group = index < store->n_groups ? store->groups[index] : NULL;
     if (group == NULL || group->tag != completion->tag)
         return;
-    if (completion->row == CQL_GROUP) {
-        if (completion->code == CQL_OK)
-            confirm_group(store, group, now_us);
-        else
-            fail_group(store, group, completion->code, completion->text, now_us);
+    if (completion->row == CQL_GROUP && completion->code == CQL_OK)
+        confirm_group(store, group, now_us);
+    else if (completion->row == CQL_GROUP)
+        fail_group(store, group, completion->code, completion->text, now_us);
+    if (completion->row >= group->n)
         return;
-    }
-    if (completion->row >= group->n || group->rows[completion->row] == NULL)
-        return;
-    pending_row *row = group->rows[completion->row];
-    group->rows[completion->row] = NULL;
-    group->n_left--;
-    group->n_bytes -= row->length;
-    store->in_flight--;
-    store->bytes_in_flight -= row->length;
-    take_back(store, group, row, completion->code, completion->text, now_us);
+    pending_row *row = take_from(store, group, completion->row);
+    if (row != NULL)
+        take_back(store, group, row, completion->code, completion->text, now_us);
 }
 
 static void take_completions(cassandra *store)
