@@ -48,6 +48,7 @@ struct block {
 struct arena {
     block *newest;
     size_t held;
+    bool failed;
 };
 
 static size_t round_up(size_t size)
@@ -110,6 +111,7 @@ static block *block_add(arena *arena, size_t at_least)
     if (size < at_least)
         size = at_least;
     block *added = malloc(sizeof *added + size);
+    arena->failed = arena->failed || added == NULL;
     if (added == NULL)
         return NULL;
     *added = (block){.older = arena->newest, .size = size};
@@ -121,6 +123,7 @@ static block *block_add(arena *arena, size_t at_least)
 
 void *arena_alloc(arena *arena, size_t size)
 {
+    arena->failed = arena->failed || size > SIZE_MAX / 4;
     if (size > SIZE_MAX / 4)
         return NULL;
     size_t need = round_up(size + ARENA_GAP);
@@ -141,7 +144,7 @@ void *arena_zero(arena *arena, size_t count, size_t size)
 {
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
-        return NULL;
+        bytes = SIZE_MAX;
     void *at = arena_alloc(arena, bytes);
     if (at != NULL)
         memset(at, 0, bytes);
@@ -219,6 +222,11 @@ char *arena_format(arena *arena, const char *format, ...)
     char *text = arena_vformat(arena, format, args);
     va_end(args);
     return text;
+}
+
+bool arena_failed(const arena *arena)
+{
+    return arena->failed;
 }
 
 size_t arena_held(const arena *arena)

@@ -61,6 +61,9 @@ char *arena_text(arena *arena, const char *text);
 char *arena_format(arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vformat(arena *arena, const char *format, va_list args);
 
+/* Whether an allocation was ever refused: a long row of them needs one check at its end. */
+bool arena_failed(const arena *arena);
+
 /* Bytes held from the system (for the memory figures of the status). */
 size_t arena_held(const arena *arena);
 

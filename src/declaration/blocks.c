@@ -56,14 +56,13 @@ static void check_root(void *options, const place *at, problems *problems)
     if (name->value == NULL)
         return;
     size_t length = strlen(name->value);
-    size_t plain = strspn(name->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                       "0123456789_.-");
+    size_t plain =
+        strspn(name->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
     if (length > PIPELINE_NAME_MAX || plain != length)
-        problem_add(
-            problems, &name->at,
-            "\"pipeline\" must be a name of 1 to %d letters (a to z), digits, \"_\", \".\" and "
-            "\"-\"",
-            PIPELINE_NAME_MAX);
+        problem_add(problems, &name->at,
+                    "\"pipeline\" must be a name of 1 to %d letters (a to z), digits, \"_\", \".\" "
+                    "and \"-\"",
+                    PIPELINE_NAME_MAX);
     else if (strspn(name->value, ".") == length)
         problem_add(problems, &name->at, "\"pipeline\" must have a letter or digit in its name");
 }
@@ -111,22 +110,19 @@ static void blocks_check_feature(void *options, const place *at, problems *probl
             problems, &feature->sql.at,
             "\"from\" and \"sql\" exclude each other: a feature is a column or an expression");
     else if (many && feature->sql.value != NULL)
-        problem_add(
-            problems, &feature->sql.at,
-            "a windowed or aggregated feature is computed of a column: make a feature of the "
-            "expression first, and name it here as \"from\"");
+        problem_add(problems, &feature->sql.at,
+                    "a windowed or aggregated feature is computed of a column: make a feature of "
+                    "the expression first, and name it here as \"from\"");
     else if (feature->from.value == NULL && feature->sql.value == NULL)
         feature->from = feature->name;
     if (feature->has_window && feature->has_aggregate)
-        problem_add(
-            problems, at,
-            "\"window\" and \"aggregate\" exclude each other: \"window\" looks back from each "
-            "row, \"aggregate\" belongs into an aggregated feature set");
+        problem_add(problems, at,
+                    "\"window\" and \"aggregate\" exclude each other: \"window\" looks back from "
+                    "each row, \"aggregate\" belongs into an aggregated feature set");
     if (feature->filter.value != NULL && !many)
-        problem_add(
-            problems, &feature->filter.at,
-            "\"filter\" is for features with \"window\" or \"aggregate\": filter rows in the "
-            "query, or write a case expression as \"sql\"");
+        problem_add(problems, &feature->filter.at,
+                    "\"filter\" is for features with \"window\" or \"aggregate\": filter rows in "
+                    "the query, or write a case expression as \"sql\"");
 }
 
 static void check_window(void *options, const place *at, problems *problems)
@@ -157,9 +153,8 @@ static const option key_options[] = {
 static const block_kind key_kind = {
     .name = "key",
     .title = "Key",
-    .doc =
-        "What a feature row is about. A row whose key is null, or does not cast, goes to the dead "
-        "letters.",
+    .doc = "What a feature row is about. A row whose key is null, or does not cast, goes to the "
+           "dead letters.",
     .options = key_options,
     .size = sizeof(key_block),
     .check = check_key,
@@ -167,9 +162,8 @@ static const block_kind key_kind = {
 
 static const option timestamp_options[] = {
     {OPTION("from", TEXT, timestamp_block, from), .standard = "timestamp",
-     .doc =
-         "The query's column that holds the time of the event: a timestamp, a date, a number or a "
-         "text.",
+     .doc = "The query's column that holds the time of the event: a timestamp, a date, a number or "
+            "a text.",
      .example = "sched_dep"},
     {OPTION("unit", CHOICE, timestamp_block, unit), .standard = "none", .choices = unit_choices,
      .doc = "What a number means: seconds (`s`), milliseconds (`ms`) or microseconds (`us`) since "
@@ -187,17 +181,15 @@ static const option timestamp_options[] = {
      .example = "10 minutes"},
     {OPTION("max_future", DURATION, timestamp_block, max_future_us), .minimum = 1,
      .maximum = LATENESS_MAX_US,
-     .doc =
-         "Streams: a row whose time lies further ahead of the clock goes to the dead letters. "
-         "Any time is taken unless said; with windows, say it, since one row from the far future "
-         "makes all that follow late.",
+     .doc = "Streams: a row whose time lies further ahead of the clock goes to the dead letters. "
+            "Any time is taken unless said; with windows, say it, since one row from the far "
+            "future makes all that follow late.",
      .example = "1 hour"},
     {OPTION("late", CHOICE, timestamp_block, late), .standard = "dead_letter",
      .choices = late_choices,
-     .doc =
-         "What becomes of a row that is later than `lateness` allows: to the dead letters "
-         "(`dead_letter`), away (`drop`), or taken with what is still known (`update`: its windows "
-         "may lack rows).",
+     .doc = "What becomes of a row that is later than `lateness` allows: to the dead letters "
+            "(`dead_letter`), away (`drop`), or taken with what is still known (`update`: its "
+            "windows may lack rows).",
      .example = "drop"},
     {0},
 };
@@ -205,10 +197,9 @@ static const option timestamp_options[] = {
 static const block_kind timestamp_kind = {
     .name = "timestamp",
     .title = "Timestamp",
-    .doc =
-        "The time of the event, in the output as the column `timestamp` (UTC, microseconds). A row "
-        "whose time is null, or does not cast, goes to the dead letters. `timestamp: {}` takes the "
-        "column named `timestamp`.",
+    .doc = "The time of the event, in the output as the column `timestamp` (UTC, microseconds). A "
+           "row whose time is null, or does not cast, goes to the dead letters. `timestamp: {}` "
+           "takes the column named `timestamp`.",
     .options = timestamp_options,
     .size = sizeof(timestamp_block),
 };
@@ -217,9 +208,8 @@ static const option window_options[] = {
     {OPTION("functions", FUNCTIONS, window_block, functions), .required = true,
      .doc = "What is computed over each window.", .example = "[avg, {count: bigint}]"},
     {OPTION("over", TEXTS, window_block, over), .required = true,
-     .doc =
-         "The windows, each a number and a unit: second, minute, hour, day, week or year (of 336 "
-         "days, as in Butterfree), or their plurals; of row windows, events.",
+     .doc = "The windows, each a number and a unit: second, minute, hour, day, week or year (of "
+            "336 days, as in Butterfree), or their plurals; of row windows, events.",
      .example = "[2 hours, 7 days]"},
     {OPTION("mode", CHOICE, window_block, mode), .standard = "fixed_windows",
      .choices = mode_choices,
@@ -241,8 +231,7 @@ static const block_kind window_kind = {
     .doc = "Makes a feature of the rows behind each row, in batch and on streams alike "
            "(docs/guide/windows.md). There is one output column for each function and window, "
            "`NAME__avg_over_2_hours_fixed_windows`; their type is the function's own, the "
-           "feature's, or "
-           "that of `functions`, whichever is said last.",
+           "feature's, or that of `functions`, whichever is said last.",
     .options = window_options,
     .size = sizeof(window_block),
     .check = check_window,
@@ -258,8 +247,7 @@ static const block_kind aggregate_kind = {
     .name = "aggregate",
     .title = "Aggregate",
     .doc = "Makes a feature of the rows of a group, in an [aggregated](#aggregated) feature set. "
-           "There "
-           "is one output column for each function: `NAME__avg`.",
+           "There is one output column for each function: `NAME__avg`.",
     .options = aggregate_options,
     .size = sizeof(aggregate_block),
 };
@@ -269,29 +257,23 @@ static const option feature_options[] = {
      .doc = "The feature's column in the output.", .example = "dep_delay"},
     {OPTION("type", TYPE, feature_block, type), .required = true, .unless = without_type,
      .doc = "The type it is cast to; arrays of single values are allowed. With `window` or "
-            "`aggregate` "
-            "it may be left out: each function has its own.",
+            "`aggregate` it may be left out: each function has its own.",
      .example = "double"},
     {OPTION("from", TEXT, feature_block, from),
      .doc = "The column it is taken from: one of the query's, a key, or a feature above. The "
-            "column of "
-            "the feature's own name unless said.",
+            "column of the feature's own name unless said.",
      .example = "departure_delay"},
     {OPTION("sql", SQL, feature_block, sql),
      .doc = "An SQL expression over one row instead of `from`. It sees the query's columns, "
-            "`timestamp`, "
-            "the keys and the features above.",
+            "`timestamp`, the keys and the features above.",
      .example = "\"dep_delay > 15\""},
-    {OPTION("window", BLOCK, feature_block, window),
-     .given_offset = offsetof(feature_block, has_window) + 1, .block = &window_kind,
+    {OPTION_GIVEN("window", feature_block, window), .block = &window_kind,
      .doc = "Computes functions over windows that end at each row."},
-    {OPTION("aggregate", BLOCK, feature_block, aggregate),
-     .given_offset = offsetof(feature_block, has_aggregate) + 1, .block = &aggregate_kind,
+    {OPTION_GIVEN("aggregate", feature_block, aggregate), .block = &aggregate_kind,
      .doc = "Computes functions over the groups of an aggregated feature set."},
     {OPTION("filter", SQL, feature_block, filter),
-     .doc =
-         "With `window` or `aggregate`: an SQL condition over one row. Where it is not true, the "
-         "row's value counts as null.",
+     .doc = "With `window` or `aggregate`: an SQL condition over one row. Where it is not true, "
+            "the row's value counts as null.",
      .example = "\"status = 'paid'\""},
     {OPTION("description", TEXT, feature_block, description),
      .doc = "What the feature is, for people.", .example = "minutes behind the schedule"},
@@ -302,8 +284,7 @@ static const block_kind feature_kind = {
     .name = "feature",
     .title = "Feature",
     .doc = "One value of a feature row. Features are computed in their order, so a later one can "
-           "use an "
-           "earlier one.",
+           "use an earlier one.",
     .options = feature_options,
     .size = sizeof(feature_block),
     .check = blocks_check_feature,
@@ -326,9 +307,8 @@ static const option rolling_options[] = {
 static const block_kind rolling_kind = {
     .name = "windows",
     .title = "Rolling windows",
-    .doc =
-        "Windows that end at fixed times, without the end itself: [end - length, end). The row's "
-        "timestamp is the window's end.",
+    .doc = "Windows that end at fixed times, without the end itself: [end - length, end). The "
+           "row's timestamp is the window's end.",
     .options = rolling_options,
     .size = sizeof(rolling_block),
 };
@@ -370,14 +350,11 @@ static const block_kind distinct_kind = {
 };
 
 static const option aggregated_options[] = {
-    {OPTION("windows", BLOCK, aggregated_block, windows),
-     .given_offset = offsetof(aggregated_block, has_windows) + 1, .block = &rolling_kind,
+    {OPTION_GIVEN("windows", aggregated_block, windows), .block = &rolling_kind,
      .doc = "Rolling windows; without them rows are grouped by keys and timestamp."},
-    {OPTION("pivot", BLOCK, aggregated_block, pivot),
-     .given_offset = offsetof(aggregated_block, has_pivot) + 1, .block = &pivot_kind,
+    {OPTION_GIVEN("pivot", aggregated_block, pivot), .block = &pivot_kind,
      .doc = "Columns for each value of a column."},
-    {OPTION("distinct", BLOCK, aggregated_block, distinct),
-     .given_offset = offsetof(aggregated_block, has_distinct) + 1, .block = &distinct_kind,
+    {OPTION_GIVEN("distinct", aggregated_block, distinct), .block = &distinct_kind,
      .doc = "Removes repeated rows first."},
     {0},
 };
@@ -386,8 +363,7 @@ static const block_kind aggregated_kind = {
     .name = "aggregated",
     .title = "Aggregated",
     .doc = "Makes the feature set an aggregated one: its rows are groups, and each of its features "
-           "has "
-           "`aggregate`.",
+           "has `aggregate`.",
     .options = aggregated_options,
     .size = sizeof(aggregated_block),
 };
@@ -404,9 +380,8 @@ static const option deduplicate_options[] = {
 static const block_kind deduplicate_kind = {
     .name = "deduplicate",
     .title = "Deduplicate",
-    .doc =
-        "Takes each event once: a row whose columns are those of an earlier one within a time is "
-        "dropped, in batch and on streams.",
+    .doc = "Takes each event once: a row whose columns are those of an earlier one within a time "
+           "is dropped, in batch and on streams.",
     .options = deduplicate_options,
     .size = sizeof(deduplicate_block),
 };
@@ -423,8 +398,7 @@ static const option feature_set_options[] = {
     {OPTION("keys", BLOCKS, feature_set_block, keys), .required = true, .block = &key_kind,
      .doc = "The columns that tell whose features a row holds; at least one.",
      .example = "[{name: origin, type: string}]"},
-    {OPTION("timestamp", BLOCK, feature_set_block, timestamp),
-     .given_offset = offsetof(feature_set_block, has_timestamp) + 1, .required = true,
+    {OPTION_GIVEN("timestamp", feature_set_block, timestamp), .required = true,
      .block = &timestamp_kind, .doc = "When the event happened.", .example = "{from: sched_dep}"},
     {OPTION("features", BLOCKS, feature_set_block, features), .required = true,
      .block = &feature_kind,
@@ -433,20 +407,16 @@ static const option feature_set_options[] = {
     {OPTION("on_cast_error", CHOICE, feature_set_block, on_cast_error), .standard = "dead_letter",
      .choices = cast_choices,
      .doc = "What becomes of a feature that does not cast to its type: its row goes to the dead "
-            "letters "
-            "(`dead_letter`), or the feature is null (`null`). Keys and the timestamp must always "
-            "cast.",
+            "letters (`dead_letter`), or the feature is null (`null`). Keys and the timestamp must "
+            "always cast.",
      .example = "\"null\""},
-    {OPTION("aggregated", BLOCK, feature_set_block, aggregated),
-     .given_offset = offsetof(feature_set_block, has_aggregated) + 1, .block = &aggregated_kind,
+    {OPTION_GIVEN("aggregated", feature_set_block, aggregated), .block = &aggregated_kind,
      .doc = "Makes it an aggregated feature set: one row a group, or a rolling window."},
     {OPTION("deduplicate_rows", BOOLEAN, feature_set_block, deduplicate_rows), .standard = "false",
-     .doc =
-         "Batch: leave out a row whose features are those of its key's row before. A stream gives "
-         "all rows.",
+     .doc = "Batch: leave out a row whose features are those of its key's row before. A stream "
+            "gives all rows.",
      .example = "true"},
-    {OPTION("deduplicate", BLOCK, feature_set_block, deduplicate),
-     .given_offset = offsetof(feature_set_block, has_deduplicate) + 1, .block = &deduplicate_kind,
+    {OPTION_GIVEN("deduplicate", feature_set_block, deduplicate), .block = &deduplicate_kind,
      .doc = "Take each event once, by its own columns."},
     {OPTION("refresh", CHOICE, feature_set_block, refresh), .standard = "never",
      .choices = refresh_choices,
@@ -461,8 +431,7 @@ static const block_kind feature_set_kind = {
     .name = "feature_set",
     .title = "Feature set",
     .doc = "What is computed from each row of the query. The output has the keys, then "
-           "`timestamp`, then "
-           "the features.",
+           "`timestamp`, then the features.",
     .options = feature_set_options,
     .size = sizeof(feature_set_block),
 };
@@ -474,16 +443,13 @@ static const option reader_options[] = {
      .doc = "Where the rows come from: exactly one of these."},
     {OPTION("stream", BOOLEAN, reader_block, stream), .standard = "false",
      .doc = "`true`: read what is there, then follow what comes, for ever. `false`: read what is "
-            "there, "
-            "once. A pipeline streams if one of its readers does; the others are then loaded whole "
-            "and "
-            "joined with each row of the stream.",
+            "there, once. A pipeline streams if one of its readers does; the others are then "
+            "loaded whole and joined with each row of the stream.",
      .example = "true"},
     {OPTION("on_cast_error", CHOICE, reader_block, on_cast_error), .standard = "dead_letter",
      .choices = cast_choices,
      .doc = "What becomes of a record with a field that does not have its column's type: the "
-            "record goes "
-            "to the dead letters (`dead_letter`), or the field is null (`null`).",
+            "record goes to the dead letters (`dead_letter`), or the field is null (`null`).",
      .example = "\"null\""},
     {0},
 };
@@ -502,11 +468,9 @@ static const option source_options[] = {
      .doc = "The readers, at least one."},
     {OPTION("query", SQL, source_block, query), .required = true,
      .doc = "One SELECT over the readers' ids, in DuckDB's SQL: projections, filters, joins with "
-            "readers "
-            "that do not stream, UNION ALL of several that do. It runs on each micro-batch, row by "
-            "row; "
-            "what needs to see many rows of a stream (aggregates, windows, DISTINCT, ORDER BY) is "
-            "refused.",
+            "readers that do not stream, UNION ALL of several that do. It runs on each "
+            "micro-batch, row by row; what needs to see many rows of a stream (aggregates, "
+            "windows, DISTINCT, ORDER BY) is refused.",
      .example = "select origin, sched_dep, dep_delay from flights"},
     {0},
 };
@@ -543,9 +507,8 @@ static const option sink_options[] = {
 static const block_kind sink_kind = {
     .name = "sink",
     .title = "Sink",
-    .doc =
-        "Where the feature rows go. `freshet run --debug` puts the debug table in the place of all "
-        "writers.",
+    .doc = "Where the feature rows go. `freshet run --debug` puts the debug table in the place of "
+           "all writers.",
     .options = sink_options,
     .size = sizeof(sink_block),
 };
@@ -553,8 +516,7 @@ static const block_kind sink_kind = {
 static const option dead_letters_options[] = {
     {OPTION("path", TEXT, dead_letters_block, path),
      .doc = "The file they are appended to, one JSON object a line. `PIPELINE.dead_letters.jsonl` "
-            "beside "
-            "the declaration unless said.",
+            "beside the declaration unless said.",
      .example = "out/refused.jsonl"},
     {0},
 };
@@ -563,8 +525,7 @@ static const block_kind dead_letters_kind = {
     .name = "dead_letters",
     .title = "Dead letters",
     .doc = "Rows that were refused (broken records, values that do not cast, a null key or time), "
-           "with "
-           "the reader, the position, the reason and the raw record. They never stop a run.",
+           "with the reader, the position, the reason and the raw record. They never stop a run.",
     .options = dead_letters_options,
     .size = sizeof(dead_letters_block),
 };
@@ -581,9 +542,8 @@ static const option checkpoint_options[] = {
 static const block_kind checkpoint_kind = {
     .name = "checkpoint",
     .title = "Checkpoint",
-    .doc =
-        "What a stream has read and remembers is kept in its state folder, so that a restart goes "
-        "on where it ended. See docs/guide/delivery.md.",
+    .doc = "What a stream has read and remembers is kept in its state folder, so that a restart "
+           "goes on where it ended. See docs/guide/delivery.md.",
     .options = checkpoint_options,
     .size = sizeof(checkpoint_block),
 };
@@ -616,8 +576,7 @@ static const option declaration_options[] = {
      .doc = "The version of this form of declaration.", .example = "1"},
     {OPTION("pipeline", TEXT, declaration, pipeline), .required = true,
      .doc = "The pipeline's name: letters, digits, `_`, `.` and `-`, at most 64. It names the run "
-            "that "
-            "`freshet query` finds.",
+            "that `freshet query` finds.",
      .example = "airport_delays"},
     {OPTION("source", BLOCK, declaration, source), .required = true, .block = &source_kind,
      .doc = "The rows that features are made from."},

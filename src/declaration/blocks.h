@@ -8,8 +8,8 @@
 extern const block_kind declaration_block;
 
 /* What follows from all options together, after the reading: names that stand twice, the path of the dead letters,
- * whether it streams. False where memory is out. */
-bool declaration_settle(declaration *declaration, arena *arena, problems *problems);
+ * whether it streams. Where memory is out, the arena tells. */
+void declaration_settle(declaration *declaration, arena *arena, problems *problems);
 
 /* A complete small declaration, for the reference page. */
 extern const char declaration_example[];

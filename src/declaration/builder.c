@@ -25,13 +25,9 @@ static bool place_below(const node *parent, const char *key, place *into)
 {
     const char *path = parent->at.path;
     memset(into, 0, sizeof *into);
-    if (key == NULL)
-        into->path = arena_format(parent->tree->arena, "%s[%u]", path, parent->n);
-    else
-        into->path =
-            arena_format(parent->tree->arena, "%s%s%s", path, path[0] == '\0' ? "" : ".", key);
-    if (into->path == NULL)
-        parent->tree->no_memory = true;
+    into->path = key == NULL ? arena_format(parent->tree->arena, "%s[%u]", path, parent->n)
+                             : arena_format(parent->tree->arena, "%s%s%s", path,
+                                            path[0] == '\0' ? "" : ".", key);
     return into->path != NULL;
 }
 
@@ -57,15 +53,16 @@ static node *append(node *parent, node_kind kind, const char *key)
         return NULL;
     }
     node *made = tree_node(parent->tree, kind, &at);
-    if (made == NULL || !tree_append(parent, made, key, &at))
-        return NULL;
-    return made;
+    return made != NULL && tree_append(parent, made, key, &at) ? made : NULL;
 }
 
-/* What is under `key`, made where it is not there; NULL where something else is. */
-static node *get(node *block, node_kind kind, const char *key)
+/* What is under `key`, made where it is not there; NULL where something else is, or the block cannot be used. */
+static node *get(freshet_block *from, node_kind kind, const char *key)
 {
     static const char *const words[] = {"a value", "a block", "a list"};
+    node *block = node_of(from);
+    if (!is_usable(block, key))
+        return NULL;
     node *found = node_find(block, key);
     if (found == NULL)
         return append(block, kind, key);
@@ -79,6 +76,8 @@ static node *get(node *block, node_kind kind, const char *key)
 
 static void set_text(node *scalar, const char *value)
 {
+    if (scalar == NULL)
+        return;
     tree *tree = scalar->tree;
     scalar->style = SCALAR_BUILT;
     scalar->broken = true;
@@ -109,7 +108,7 @@ freshet_code freshet_declaration_new(const char *pipeline, freshet_declaration *
     handle->tree.root = tree_node(&handle->tree, NODE_MAP, &top);
     freshet_set(block_of(handle->tree.root), "version", "1");
     freshet_set(block_of(handle->tree.root), "pipeline", pipeline);
-    if (handle->tree.no_memory) {
+    if (arena_failed(handle->arena)) {
         freshet_declaration_close(handle);
         return error_memory(err, "making a declaration");
     }
@@ -125,28 +124,24 @@ freshet_block *freshet_declaration_root(freshet_declaration *declaration)
 
 freshet_block *freshet_block_in(freshet_block *block, const char *key)
 {
-    return is_usable(node_of(block), key) ? block_of(get(node_of(block), NODE_MAP, key)) : NULL;
+    return block_of(get(block, NODE_MAP, key));
 }
 
 freshet_block *freshet_block_add(freshet_block *block, const char *key)
 {
-    node *list = is_usable(node_of(block), key) ? get(node_of(block), NODE_LIST, key) : NULL;
+    node *list = get(block, NODE_LIST, key);
     return list == NULL ? NULL : block_of(append(list, NODE_MAP, NULL));
 }
 
 void freshet_set(freshet_block *block, const char *key, const char *value)
 {
-    node *scalar = is_usable(node_of(block), key) ? get(node_of(block), NODE_SCALAR, key) : NULL;
-    if (scalar != NULL)
-        set_text(scalar, value);
+    set_text(get(block, NODE_SCALAR, key), value);
 }
 
 void freshet_set_add(freshet_block *block, const char *key, const char *value)
 {
-    node *list = is_usable(node_of(block), key) ? get(node_of(block), NODE_LIST, key) : NULL;
-    node *scalar = list == NULL ? NULL : append(list, NODE_SCALAR, NULL);
-    if (scalar != NULL)
-        set_text(scalar, value);
+    node *list = get(block, NODE_LIST, key);
+    set_text(list == NULL ? NULL : append(list, NODE_SCALAR, NULL), value);
 }
 
 /* ---- the usual calls ------------------------------------------------------------------------ */

@@ -39,6 +39,18 @@ void freshet_declaration_close(freshet_declaration *declaration)
     free(declaration);
 }
 
+freshet_code text_hand_over(text_buffer *text, const char *doing, freshet_write_fn *write,
+                            void *context, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    if (text->failed)
+        code = error_memory(err, doing);
+    else if (!write(context, text->bytes, text->length))
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL, "%s ended early", doing);
+    text_release(text);
+    return code;
+}
+
 /* Reads the tree into handle->parsed, which is zero. */
 static freshet_code handle_finish(freshet_declaration *handle, const registry *registry,
                                   freshet_problem_fn *problem, void *context, freshet_error *err)
@@ -47,11 +59,11 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
     if (found == NULL)
         return error_memory(err, "reading the declaration");
     problems_join(found, handle->tree.problems);
-    bool ok = handle->tree.root == NULL ||
-              (read_block_tree(handle->tree.root, &declaration_block, registry, handle->arena,
-                               found, &handle->parsed) &&
-               declaration_settle(&handle->parsed, handle->arena, found));
-    if (!ok || handle->tree.no_memory)
+    if (handle->tree.root != NULL) {
+        read_block_tree(handle->tree.root, &declaration_block, registry, found, &handle->parsed);
+        declaration_settle(&handle->parsed, handle->arena, found);
+    }
+    if (arena_failed(handle->arena) || handle->tree.no_memory)
         return error_memory(err, "reading the declaration");
     if (problems_count(found) > 0 && handle->tree.root != NULL && registry->check_broken != NULL)
         registry->check_broken(handle, &handle->parsed, found);
@@ -70,10 +82,8 @@ freshet_code declaration_read(const char *text, size_t length, const char *name,
         return error_memory(err, "making a declaration");
     handle->parsed.file = arena_text(handle->arena, name);
     handle->parsed.folder = arena_text(handle->arena, folder);
-    if (handle->parsed.file == NULL || handle->parsed.folder == NULL)
-        handle->tree.no_memory = true;
     handle->tree.folder = handle->parsed.folder;
-    if (!handle->tree.no_memory && !yaml_read(&handle->tree, text, length, handle->parsed.file))
+    if (!yaml_read(&handle->tree, text, length, handle->parsed.file))
         handle->tree.root = NULL; /* half a tree would only give problems that are none */
     freshet_code code = handle_finish(handle, registry, problem, context, err);
     if (code == FRESHET_OK)

@@ -183,8 +183,8 @@ typedef struct declaration {
 typedef struct problems problems;
 
 problems *problems_open(arena *arena);
-/* One complete sentence; `at` may be NULL. */
-void problem_add(problems *problems, const place *at, const char *format, ...)
+/* One complete sentence; `at` may be NULL. Gives false, so that who reports it can end with it. */
+bool problem_add(problems *problems, const place *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same for what is no mistake, but may not be what was meant: it is reported with the code FRESHET_OK, and
  * does not count. */

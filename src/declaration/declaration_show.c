@@ -6,12 +6,10 @@
  * can hold them so, all else in double quotes; "${" is written "$${".
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/error.h"
-#include "base/text.h"
 #include "declaration/blocks.h"
 #include "declaration/handle.h"
 #include "declaration/value.h"
@@ -161,12 +159,6 @@ static void begin_line(showing *showing, uint32_t indent)
     showing->dash = false;
 }
 
-static void begin_option(showing *showing, const char *name, uint32_t indent)
-{
-    begin_line(showing, indent);
-    text_format(&showing->out, "%s:", name);
-}
-
 /* A name that a user gave, as a key. */
 static void show_key(text_buffer *out, const char *name)
 {
@@ -175,6 +167,14 @@ static void show_key(text_buffer *out, const char *name)
     else
         show_quoted(out, name);
     text_append_char(out, ':');
+}
+
+/* A type's name, which the text is marked as failed without. */
+static const char *show_type_name(showing *showing, const type *type)
+{
+    const char *name = type_name(showing->arena, type);
+    showing->out.failed = showing->out.failed || name == NULL;
+    return name == NULL ? "" : name;
 }
 
 static void show_schema(showing *showing, const field *fields, uint32_t n, uint32_t indent)
@@ -186,88 +186,56 @@ static void show_schema(showing *showing, const field *fields, uint32_t n, uint3
         if (fields[i].type->kind == TYPE_STRUCT) {
             text_append_char(out, '\n');
             show_schema(showing, fields[i].type->fields, fields[i].type->n_fields, indent + 2);
-            continue;
+        } else {
+            show_text(out, show_type_name(showing, fields[i].type), indent + 2);
         }
-        const char *name = type_name(showing->arena, fields[i].type);
-        if (name == NULL)
-            out->failed = true;
-        else
-            show_text(out, name, indent + 2);
     }
-}
-
-static void show_type(showing *showing, const option *option, const declared_type *type,
-                      uint32_t indent)
-{
-    const char *name = type->value == NULL ? NULL : type_name(showing->arena, type->value);
-    if (type->value == NULL)
-        return;
-    if (name == NULL) {
-        showing->out.failed = true;
-        return;
-    }
-    begin_option(showing, option->name, indent);
-    show_text(&showing->out, name, indent + 2);
 }
 
 static void show_texts(showing *showing, const option *option, const declared_list *list,
                        uint32_t indent)
 {
-    if (list->n == 0)
-        return;
-    begin_option(showing, option->name, indent);
-    text_append_char(&showing->out, '\n');
     for (uint32_t i = 0; i < list->n; i++) {
-        text_format(&showing->out, "%*s-", (int)indent + 2, "");
-        show_text(&showing->out, option->secret ? "***" : list->items[i].value, indent + 4);
+        text_format(&showing->out, "%*s-", (int)indent, "");
+        show_text(&showing->out, option->secret ? "***" : list->items[i].value, indent + 2);
     }
 }
 
 static void show_properties(showing *showing, const option *option,
                             const declared_properties *properties, uint32_t indent)
 {
-    text_buffer *out = &showing->out;
-    if (properties->n == 0)
-        return;
-    begin_option(showing, option->name, indent);
-    text_append_char(out, '\n');
     for (uint32_t i = 0; i < properties->n; i++) {
         const declared_property *property = &properties->items[i];
         bool hidden = option->secret || property_is_secret(property->name);
-        begin_line(showing, indent + 2);
-        show_key(out, property->name);
-        show_text(out, hidden ? "***" : property->value.value, indent + 4);
+        begin_line(showing, indent);
+        show_key(&showing->out, property->name);
+        show_text(&showing->out, hidden ? "***" : property->value.value, indent + 2);
     }
 }
 
-static void show_functions(showing *showing, const option *option, const declared_blocks *blocks,
-                           uint32_t indent)
+static void show_functions(showing *showing, const declared_blocks *blocks, uint32_t indent)
 {
     const function_block *functions = blocks->items;
-    if (blocks->n == 0)
-        return;
-    begin_option(showing, option->name, indent);
-    text_append_char(&showing->out, '\n');
     for (uint32_t i = 0; i < blocks->n; i++) {
-        const type *type = functions[i].type.value;
-        const char *name = type == NULL ? "" : type_name(showing->arena, type);
-        text_format(&showing->out, "%*s-", (int)indent + 2, "");
-        if (name == NULL) {
-            showing->out.failed = true;
-        } else if (type == NULL) {
-            show_text(&showing->out, functions[i].name.value, indent + 4);
+        const char *name = functions[i].name.value;
+        text_format(&showing->out, "%*s-", (int)indent, "");
+        if (functions[i].type.value == NULL) {
+            show_text(&showing->out, name, indent + 2);
         } else {
             text_append_char(&showing->out, ' ');
-            show_key(&showing->out, functions[i].name.value);
-            show_text(&showing->out, name, indent + 6);
+            show_key(&showing->out, name);
+            show_text(&showing->out, show_type_name(showing, functions[i].type.value), indent + 4);
         }
     }
 }
 
-/* Where nothing was written below a key or a dash, the block is empty. */
-static void close_block(showing *showing, size_t before, uint32_t indent)
+/* A block below a key or a dash; where nothing was written, it is empty. */
+static void show_nested(showing *showing, const block_kind *block, const char *from,
+                        uint32_t indent)
 {
     text_buffer *out = &showing->out;
+    size_t before = out->length;
+    show_block(showing, block, from, indent);
     if (out->failed || out->length != before)
         return;
     if (showing->dash) {
@@ -279,102 +247,93 @@ static void close_block(showing *showing, size_t before, uint32_t indent)
     text_append_c(out, "{}\n");
 }
 
-static void show_nested(showing *showing, const char *name, const block_kind *block,
-                        const char *from, uint32_t indent)
-{
-    begin_option(showing, name, indent);
-    text_append_char(&showing->out, '\n');
-    size_t before = showing->out.length;
-    show_block(showing, block, from, indent + 2);
-    close_block(showing, before, indent + 2);
-}
-
 static void show_blocks(showing *showing, const option *option, const declared_blocks *blocks,
                         uint32_t indent)
 {
-    if (blocks->n == 0)
-        return;
-    begin_option(showing, option->name, indent);
-    text_append_char(&showing->out, '\n');
     for (uint32_t i = 0; i < blocks->n; i++) {
-        size_t before = showing->out.length;
         showing->dash = true;
-        show_block(showing, option->block, (const char *)blocks->items + i * option->block->size,
-                   indent + 4);
-        close_block(showing, before, indent + 4);
+        show_nested(showing, option->block, (const char *)blocks->items + i * option->block->size,
+                    indent + 2);
     }
 }
 
-/* A number that was not given and has no default stays away. */
-static void show_number(showing *showing, const option *option, int64_t value, uint32_t indent)
+/* Whether there is something to show: what was not given and has no default stays away. */
+static bool is_shown(const option *option, const char *block)
 {
-    char text[VALUE_TEXT_MAX];
-    if (value == 0 && option->standard == NULL && !option->required)
-        return;
-    if (option->kind == OPTION_DURATION)
-        value_format_duration(value, text);
-    else if (option->kind == OPTION_BYTES)
-        value_format_bytes(value, text);
-    else
-        snprintf(text, sizeof text, "%" PRId64, value);
-    begin_option(showing, option->name, indent);
-    text_format(&showing->out, " %s\n", text);
+    const void *from = block + option->offset;
+    bool always = option->standard != NULL || option->required;
+    switch (option->kind) {
+    case OPTION_TEXT:
+    case OPTION_NAME:
+    case OPTION_SQL: return ((const declared_text *)from)->value != NULL;
+    case OPTION_INTEGER:
+    case OPTION_DURATION:
+    case OPTION_BYTES: return *(const int64_t *)from != 0 || always;
+    case OPTION_CHOICE: return *(const int *)from != 0 || always;
+    case OPTION_TYPE: return ((const declared_type *)from)->value != NULL;
+    case OPTION_SCHEMA: return ((const declared_schema *)from)->value.n_fields > 0;
+    case OPTION_TEXTS: return ((const declared_list *)from)->n > 0;
+    case OPTION_PROPERTIES: return ((const declared_properties *)from)->n > 0;
+    case OPTION_FUNCTIONS:
+    case OPTION_BLOCKS: return ((const declared_blocks *)from)->n > 0;
+    case OPTION_BLOCK:
+        return option->given_offset == 0 || *(const bool *)(block + option->given_offset - 1);
+    case OPTION_KIND: return ((const declared_kind *)from)->kind != NULL;
+    default: return true;
+    }
 }
 
-static void show_choice(showing *showing, const option *option, int value, uint32_t indent)
+/* A value on the line of its key; false where its lines come below. `indent`: of the lines of a literal. */
+static bool show_scalar(showing *showing, const option *option, const void *from, uint32_t indent)
 {
-    if (value == 0 && option->standard == NULL && !option->required)
-        return;
-    begin_option(showing, option->name, indent);
-    show_text(&showing->out, option->choices[value], indent + 2);
+    text_buffer *out = &showing->out;
+    char number[VALUE_TEXT_MAX];
+    switch (option->kind) {
+    case OPTION_TEXT:
+    case OPTION_NAME:
+    case OPTION_SQL:
+        show_text(out, option->secret ? "***" : ((const declared_text *)from)->value, indent);
+        return true;
+    case OPTION_BOOLEAN:
+        text_append_c(out, *(const bool *)from ? " true\n" : " false\n");
+        return true;
+    case OPTION_INTEGER:
+    case OPTION_DURATION:
+    case OPTION_BYTES:
+        value_format(option->kind, *(const int64_t *)from, number);
+        text_format(out, " %s\n", number);
+        return true;
+    case OPTION_CHOICE: show_text(out, option->choices[*(const int *)from], indent); return true;
+    case OPTION_TYPE:
+        show_text(out, show_type_name(showing, ((const declared_type *)from)->value), indent);
+        return true;
+    default: text_append_char(out, '\n'); return false;
+    }
 }
 
 static void show_option(showing *showing, const option *option, const char *block, uint32_t indent)
 {
     const void *from = block + option->offset;
+    const declared_schema *schema = from;
+    const declared_kind *kind = from;
+    if (!is_shown(option, block))
+        return;
+    begin_line(showing, indent);
+    text_format(&showing->out,
+                "%s:", option->kind == OPTION_KIND ? kind->kind->name : option->name);
+    if (show_scalar(showing, option, from, indent + 2))
+        return;
     switch (option->kind) {
-    case OPTION_TEXT:
-    case OPTION_NAME:
-    case OPTION_SQL: {
-        const declared_text *text = from;
-        if (text->value == NULL)
-            return;
-        begin_option(showing, option->name, indent);
-        show_text(&showing->out, option->secret ? "***" : text->value, indent + 2);
-        return;
-    }
-    case OPTION_BOOLEAN:
-        begin_option(showing, option->name, indent);
-        text_append_c(&showing->out, *(const bool *)from ? " true\n" : " false\n");
-        return;
-    case OPTION_INTEGER:
-    case OPTION_DURATION:
-    case OPTION_BYTES: show_number(showing, option, *(const int64_t *)from, indent); return;
-    case OPTION_CHOICE: show_choice(showing, option, *(const int *)from, indent); return;
-    case OPTION_TYPE: show_type(showing, option, from, indent); return;
-    case OPTION_SCHEMA: {
-        const declared_schema *schema = from;
-        if (schema->value.n_fields == 0)
-            return;
-        begin_option(showing, option->name, indent);
-        text_append_char(&showing->out, '\n');
+    case OPTION_SCHEMA:
         show_schema(showing, schema->value.fields, schema->value.n_fields, indent + 2);
         return;
-    }
-    case OPTION_TEXTS: show_texts(showing, option, from, indent); return;
-    case OPTION_PROPERTIES: show_properties(showing, option, from, indent); return;
-    case OPTION_FUNCTIONS: show_functions(showing, option, from, indent); return;
-    case OPTION_BLOCK:
-        if (option->given_offset == 0 || *(const bool *)(block + option->given_offset - 1))
-            show_nested(showing, option->name, option->block, from, indent);
-        return;
-    case OPTION_BLOCKS: show_blocks(showing, option, from, indent); return;
-    case OPTION_KIND: {
-        const declared_kind *kind = from;
-        if (kind->kind != NULL)
-            show_nested(showing, kind->kind->name, kind->kind, kind->options, indent);
-        return;
-    }
+    case OPTION_TEXTS: show_texts(showing, option, from, indent + 2); return;
+    case OPTION_PROPERTIES: show_properties(showing, option, from, indent + 2); return;
+    case OPTION_FUNCTIONS: show_functions(showing, from, indent + 2); return;
+    case OPTION_BLOCK: show_nested(showing, option->block, from, indent + 2); return;
+    case OPTION_BLOCKS: show_blocks(showing, option, from, indent + 2); return;
+    case OPTION_KIND: show_nested(showing, kind->kind, kind->options, indent + 2); return;
+    default: return;
     }
 }
 
@@ -397,13 +356,8 @@ freshet_code freshet_declaration_show(const freshet_declaration *declaration,
         showing.out.failed = true;
     else
         show_block(&showing, &declaration_block, (const char *)&declaration->parsed, 0);
-    freshet_code code = FRESHET_OK;
-    if (showing.out.failed)
-        code = error_memory(err, "writing the declaration");
-    else if (!write(context, showing.out.bytes, showing.out.length))
-        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "writing the declaration ended early");
-    text_release(&showing.out);
+    freshet_code code =
+        text_hand_over(&showing.out, "writing the declaration", write, context, err);
     arena_close(showing.arena);
     return code;
 }

@@ -1,4 +1,5 @@
 /* declaration_tree.c - see declaration_tree.h. */
+#define _GNU_SOURCE /* qsort_r */
 #include "declaration/declaration_tree.h"
 
 #include <errno.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/os.h"
 #include "base/text.h"
@@ -26,10 +28,8 @@ node *tree_node(tree *tree, node_kind kind, const place *at)
         return NULL;
     }
     node *made = arena_zero(tree->arena, 1, sizeof *made);
-    if (made == NULL) {
-        tree->no_memory = true;
+    if (made == NULL)
         return NULL;
-    }
     tree->n_nodes++;
     made->tree = tree;
     made->kind = kind;
@@ -41,10 +41,8 @@ bool tree_append(node *parent, node *child, const char *key, const place *key_at
 {
     if (key != NULL) {
         child->key = arena_text(parent->tree->arena, key);
-        if (child->key == NULL) {
-            parent->tree->no_memory = true;
+        if (child->key == NULL)
             return false;
-        }
         child->key_at = *key_at;
     }
     child->depth = (uint8_t)(parent->depth + 1);
@@ -73,14 +71,11 @@ node *tree_copy(const node *from, uint32_t depth)
     node *copy = tree_node(from->tree, from->kind, &from->at);
     if (copy == NULL)
         return NULL;
-    copy->style = from->style;
-    copy->several_lines = from->several_lines;
-    copy->broken = from->broken;
+    *copy = *from;
     copy->depth = (uint8_t)depth;
-    copy->raw = from->raw;
-    copy->value = from->value;
-    copy->substitutions = from->substitutions;
-    copy->n_substitutions = from->n_substitutions;
+    copy->key = NULL;
+    copy->next = copy->first = copy->last = NULL;
+    copy->n = 0;
     for (const node *child = from->first; child != NULL; child = child->next) {
         node *child_copy = tree_copy(child, depth + 1);
         if (child_copy == NULL || !tree_append(copy, child_copy, child->key, &child->key_at))
@@ -101,6 +96,31 @@ bool node_is_null(const node *node)
 {
     return node->kind == NODE_SCALAR && node->style == SCALAR_PLAIN && node->raw != NULL &&
            (node->raw[0] == '\0' || strcmp(node->raw, "~") == 0 || strcmp(node->raw, "null") == 0);
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+static int compare_names(const void *a, const void *b, void *fold)
+{
+    const given_name *left = a;
+    const given_name *right = b;
+    int order =
+        *(bool *)fold ? strcasecmp(left->name, right->name) : strcmp(left->name, right->name);
+    return order != 0 ? order : left->order < right->order ? -1 : 1;
+}
+
+void names_sort(given_name *names, uint32_t n, bool fold)
+{
+    if (n > 1)
+        qsort_r(names, n, sizeof *names, compare_names, &fold);
+    const given_name *first = names;
+    for (uint32_t i = 1; i < n; i++) {
+        bool same = (fold ? strcasecmp : strcmp)(first->name, names[i].name) == 0;
+        if (same)
+            names[i].first = first;
+        else
+            first = &names[i];
+    }
 }
 
 /* ---- variables ----------------------------------------------------------------------------- */
@@ -146,8 +166,7 @@ static const char *variable_read(const char *raw, size_t length, size_t start, v
     }
     if (i >= length || raw[i] != '}')
         return "\"${\" is not closed: write ${VAR} or ${VAR:default}, or \"$${\" for the "
-               "characters "
-               "\"${\" themselves";
+               "characters \"${\" themselves";
     into->end = i + 1;
     return NULL;
 }
@@ -155,26 +174,18 @@ static const char *variable_read(const char *raw, size_t length, size_t start, v
 static bool substitution_add(node *scalar, size_t raw, size_t raw_length, size_t value,
                              size_t value_length)
 {
-    size_t old = scalar->n_substitutions * sizeof *scalar->substitutions;
-    substitution *grown = scalar->substitutions;
-    if ((scalar->n_substitutions & (scalar->n_substitutions - 1)) == 0) { /* 0 or a power of two */
-        size_t wanted = scalar->n_substitutions == 0 ? sizeof *grown : 2 * old;
-        grown = arena_grow(scalar->tree->arena, grown, old, wanted);
-    }
-    if (grown == NULL) {
-        scalar->tree->no_memory = true;
+    if (!arena_reserve(scalar->tree->arena, &scalar->substitutions, &scalar->substitutions_capacity,
+                       scalar->n_substitutions + 1ULL, sizeof *scalar->substitutions))
         return false;
-    }
-    scalar->substitutions = grown;
-    grown[scalar->n_substitutions++] = (substitution){raw, raw_length, value, value_length};
+    scalar->substitutions[scalar->n_substitutions++] =
+        (substitution){raw, raw_length, value, value_length};
     return true;
 }
 
 static bool tree_refuse(node *scalar, const place *at, const char *sentence)
 {
     scalar->broken = true;
-    problem_add(scalar->tree->problems, at, "%s", sentence);
-    return false;
+    return problem_add(scalar->tree->problems, at, "%s", sentence);
 }
 
 static bool refuse_inside(node *scalar, size_t raw_offset, const char *sentence)
@@ -221,10 +232,8 @@ static bool file_append(node *scalar, size_t start, const variable *variable, te
     char *bytes = arena_alloc(tree->arena, FILE_VALUE_BYTES_MAX + 1);
     if (path != NULL && path[0] != '/' && tree->folder != NULL && strcmp(tree->folder, ".") != 0)
         path = arena_format(tree->arena, "%s/%s", tree->folder, path);
-    if (path == NULL || bytes == NULL) {
-        tree->no_memory = true;
+    if (path == NULL || bytes == NULL)
         return false;
-    }
     char sentence[400];
     ssize_t length = read_value(path, bytes);
     if (length < 0)
@@ -247,20 +256,17 @@ static bool variable_append(node *scalar, size_t start, const variable *variable
     const char *bytes = variable->standard;
     size_t length = variable->standard_length;
     char *name = arena_copy(scalar->tree->arena, scalar->raw + start + 2, variable->name_length);
-    if (name == NULL) {
-        scalar->tree->no_memory = true;
+    if (name == NULL)
         return false;
-    }
     if (strcmp(name, "file") == 0 && variable->standard_length > 0)
         return file_append(scalar, start, variable, value);
     const char *found = getenv(name);
     if (found == NULL && bytes == NULL) {
         char sentence[400];
-        snprintf(
-            sentence, sizeof sentence,
-            "the environment variable \"%.100s\" is not set: set it, or write a default, as in "
-            "${%.100s:default}",
-            name, name);
+        snprintf(sentence, sizeof sentence,
+                 "the environment variable \"%.100s\" is not set: set it, or write a default, as "
+                 "in ${%.100s:default}",
+                 name, name);
         return refuse_inside(scalar, start, sentence);
     }
     if (found != NULL) {
@@ -315,10 +321,8 @@ bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables)
 {
     tree *tree = scalar->tree;
     scalar->raw = arena_copy(tree->arena, raw, length);
-    if (scalar->raw == NULL) {
-        tree->no_memory = true;
+    if (scalar->raw == NULL)
         return false;
-    }
     scalar->value = scalar->raw;
     if (memchr(raw, '\0', length) != NULL)
         return tree_refuse(scalar, &scalar->at, "a value cannot hold a NUL character");
@@ -335,10 +339,7 @@ bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables)
         tree->n_value_bytes += value.length;
         scalar->value =
             arena_copy(tree->arena, value.bytes == NULL ? "" : value.bytes, value.length);
-        if (scalar->value == NULL) {
-            tree->no_memory = true;
-            ok = false;
-        }
+        ok = scalar->value != NULL;
     }
     text_release(&value);
     return ok;

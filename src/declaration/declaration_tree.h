@@ -6,8 +6,8 @@
  *
  * All of it lives in the tree's arena. Memory and size have limits: DECLARATION_NODES_MAX nodes,
  * DECLARATION_BYTES_MAX bytes of replaced text, DECLARATION_DEPTH_MAX levels. What goes wrong is
- * added to tree->problems; a function that returns NULL or false has reported why, or has set
- * tree->no_memory.
+ * added to tree->problems; a function that returns NULL or false has reported why, or
+ * memory is out (arena_failed; tree->no_memory).
  *
  * Order of calls: tree_init, then tree_node, tree_append and tree_set_text in any number.
  */
@@ -55,7 +55,7 @@ struct node {
     node *first; /* children of a map or list */
     node *last;
     uint32_t n;
-    uint32_t n_substitutions;
+    uint32_t n_substitutions, substitutions_capacity;
     const char *raw;
     const char *value;
     substitution *substitutions;
@@ -71,8 +71,8 @@ struct tree {
     size_t source_length;
     uint32_t n_nodes;
     size_t n_value_bytes;
-    bool no_memory;
-    bool frozen; /* builder: finished, no more changes */
+    bool no_memory; /* libyaml had none */
+    bool frozen;    /* builder: finished, no more changes */
     /* node_place: the line found last and its first byte */
     uint32_t line;
     size_t line_start;
@@ -109,6 +109,18 @@ place node_place(const node *scalar, size_t offset);
 
 /* The byte of the YAML text that stands at a place; its closing NUL where the place is behind the end. */
 const char *tree_byte_at(tree *tree, const place *place);
+
+/* A name (of a key, a column ...) that must stand once, and its place. */
+typedef struct given_name {
+    const char *name;
+    const char *what; /* "feature" */
+    const place *at;
+    uint32_t order;
+    const struct given_name *first; /* set by names_sort: the first of the same name, or NULL */
+} given_name;
+
+/* Sorts names, the same ones in their order; with `fold`, capital letters are no difference. */
+void names_sort(given_name *names, uint32_t n, bool fold);
 
 /* Reads YAML into tree->root. False where the text is no YAML or no declaration in form; the
  * reasons are in tree->problems. */

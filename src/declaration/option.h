@@ -119,7 +119,13 @@ typedef struct option {
 #define OPTION(named, of_kind, block_struct, member) \
     .name = (named), .kind = OPTION_##of_kind, .offset = offsetof(block_struct, member)
 
+/* The same of a block that may be left out: a bool has_MEMBER of the struct tells whether it is there. */
+#define OPTION_GIVEN(named, block_struct, member) \
+    OPTION(named, BLOCK, block_struct, member),   \
+        .given_offset = offsetof(block_struct, has_##member) + 1
+
 struct declaration;
+struct freshet_declaration;
 struct problems;
 
 /* True for the names of properties that hold a password, a key or a token: their values are shown as

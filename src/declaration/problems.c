@@ -24,7 +24,6 @@ struct problems {
     uint32_t n_found; /* mistakes */
     uint32_t n_kept;  /* of these, and the warnings */
     uint32_t n_warnings;
-    bool no_memory;
     problem *kept[DECLARATION_PROBLEMS_MAX];
 };
 
@@ -65,10 +64,8 @@ static void problems_keep(problems *problems, const place *at, freshet_code code
 {
     problem *made = arena_zero(problems->arena, 1, sizeof *made);
     const char *text = arena_vformat(problems->arena, format, args);
-    if (made == NULL || text == NULL) {
-        problems->no_memory = true;
+    if (made == NULL || text == NULL)
         return;
-    }
     char where[sizeof made->error.at];
     if (at != NULL)
         made->at = *at;
@@ -77,15 +74,16 @@ static void problems_keep(problems *problems, const place *at, freshet_code code
     problems->kept[problems->n_kept++] = made;
 }
 
-void problem_add(problems *problems, const place *at, const char *format, ...)
+bool problem_add(problems *problems, const place *at, const char *format, ...)
 {
     problems->n_found++;
     if (problems->n_kept == DECLARATION_PROBLEMS_MAX)
-        return;
+        return false;
     va_list args;
     va_start(args, format);
     problems_keep(problems, at, FRESHET_BAD_DECLARATION, format, args);
     va_end(args);
+    return false;
 }
 
 void problem_warn(problems *problems, const place *at, const char *format, ...)
@@ -114,7 +112,6 @@ void problems_join(problems *into, const problems *from)
             problem_add(into, &each->at, "%s", each->error.text);
     }
     into->n_found += from->n_found - (from->n_kept - from->n_warnings);
-    into->no_memory = into->no_memory || from->no_memory;
 }
 
 /* By line and column; problems of built declarations have none and stay in the order found. */
@@ -137,7 +134,7 @@ static bool is_same(const problem *a, const problem *b)
 freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *context,
                              freshet_error *err)
 {
-    if (problems->no_memory)
+    if (arena_failed(problems->arena))
         return error_memory(err, "collecting the problems of the declaration");
     if (problems->n_kept == 0)
         return FRESHET_OK;

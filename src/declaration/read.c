@@ -13,8 +13,6 @@
 #include "declaration/read.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -31,7 +29,6 @@ typedef struct reading {
     problems *problems;
     const registry *registry;
     uint32_t depth;
-    bool no_memory;
 } reading;
 
 /* What is being read: a block's table, the node (NULL: it is not there, defaults only), its place. */
@@ -58,14 +55,11 @@ const block_kind *const *registry_kinds(const registry *registry, const char *ki
 /* ---- words for messages --------------------------------------------------------------------- */
 
 /* printf into the arena; "" where memory is out. */
-#define formatted(reading, ...) or_empty(reading, arena_format((reading)->arena, __VA_ARGS__))
+#define formatted(reading, ...) or_empty(arena_format((reading)->arena, __VA_ARGS__))
 
-static const char *or_empty(reading *reading, const char *text)
+static const char *or_empty(const char *text)
 {
-    if (text != NULL)
-        return text;
-    reading->no_memory = true;
-    return "";
+    return text == NULL ? "" : text;
 }
 
 /* A value as a message shows it: in quotes, cut, without control characters. */
@@ -110,6 +104,15 @@ static const char *enumerate(reading *reading, const char *const *words, size_t 
     return text;
 }
 
+/* The index of a word in a NULL-terminated list, or -1. */
+static int index_of(const char *const *words, const char *word)
+{
+    for (int i = 0; words[i] != NULL; i++)
+        if (strcmp(words[i], word) == 0)
+            return i;
+    return -1;
+}
+
 /* The problem of a value: "<name>" cannot be "<value>": it <what>. */
 static void wrong_value(reading *reading, const option *option, const place *at, const char *value,
                         const char *what)
@@ -124,12 +127,13 @@ static void read_choice(reading *reading, const option *option, const char *valu
                         int *into)
 {
     size_t n = 0;
-    for (; option->choices[n] != NULL; n++) {
-        if (strcmp(option->choices[n], value) == 0) {
-            *into = (int)n;
-            return;
-        }
+    int chosen = index_of(option->choices, value);
+    if (chosen >= 0) {
+        *into = chosen;
+        return;
     }
+    while (option->choices[n] != NULL)
+        n++;
     const char *near = option->secret ? NULL : nearest(value, option->choices, n);
     wrong_value(reading, option, at, value,
                 formatted(reading, "must be %s%s", enumerate(reading, option->choices, n, " or "),
@@ -156,37 +160,24 @@ static const type *read_type(reading *reading, const char *what, const char *val
     else
         wrong_value(
             reading, &named, at, value,
-            formatted(
-                reading,
-                "must be boolean, integer, bigint, float, double, decimal(width,scale), string, "
-                "binary, date, timestamp or array<type>%s",
-                did_you_mean(reading, near)));
+            formatted(reading,
+                      "must be boolean, integer, bigint, float, double, decimal(width,scale), "
+                      "string, binary, date, timestamp or array<type>%s",
+                      did_you_mean(reading, near)));
     return NULL;
-}
-
-static void format_number(const option *option, int64_t value, char into[VALUE_TEXT_MAX])
-{
-    if (option->kind == OPTION_DURATION)
-        value_format_duration(value, into);
-    else if (option->kind == OPTION_BYTES)
-        value_format_bytes(value, into);
-    else
-        snprintf(into, VALUE_TEXT_MAX, "%" PRId64, value);
 }
 
 static void read_number(reading *reading, const option *option, const char *value, const place *at,
                         int64_t *into)
 {
     int64_t number = 0;
-    const char *wrong = option->kind == OPTION_DURATION ? value_duration(value, &number)
-                        : option->kind == OPTION_BYTES  ? value_bytes(value, &number)
-                                                        : value_integer(value, &number);
+    const char *wrong = value_number(option->kind, value, &number);
     bool bounded = option->minimum != 0 || option->maximum != 0;
     if (wrong == NULL && bounded && (number < option->minimum || number > option->maximum)) {
         char least[VALUE_TEXT_MAX];
         char most[VALUE_TEXT_MAX];
-        format_number(option, option->minimum, least);
-        format_number(option, option->maximum, most);
+        value_format(option->kind, option->minimum, least);
+        value_format(option->kind, option->maximum, most);
         if (option->minimum == option->maximum)
             wrong = formatted(reading, "must be %s", least);
         else if (option->maximum == INT64_MAX)
@@ -219,28 +210,23 @@ static void read_text(reading *reading, const option *option, const char *value,
 static void read_scalar(reading *reading, const option *option, const char *value, const place *at,
                         void *into)
 {
+    const char *wrong = NULL;
     switch (option->kind) {
     case OPTION_TEXT:
     case OPTION_NAME:
     case OPTION_SQL: read_text(reading, option, value, at, into); return;
-    case OPTION_BOOLEAN: {
-        const char *wrong = value_boolean(value, into);
-        if (wrong != NULL)
-            wrong_value(reading, option, at, value, wrong);
-        return;
-    }
+    case OPTION_BOOLEAN: wrong = value_boolean(value, into); break;
     case OPTION_INTEGER:
     case OPTION_DURATION:
     case OPTION_BYTES: read_number(reading, option, value, at, into); return;
     case OPTION_CHOICE: read_choice(reading, option, value, at, into); return;
-    case OPTION_TYPE: {
-        declared_type *type = into;
-        type->at = *at;
-        type->value = read_type(reading, option->name, value, at);
+    case OPTION_TYPE:
+        *(declared_type *)into = (declared_type){read_type(reading, option->name, value, at), *at};
         return;
-    }
     default: return;
     }
+    if (wrong != NULL)
+        wrong_value(reading, option, at, value, wrong);
 }
 
 /* ---- lists of texts ------------------------------------------------------------------------- */
@@ -260,10 +246,8 @@ static void read_texts(reading *reading, const option *option, const node *given
         return;
     }
     into->items = arena_zero(reading->arena, n, sizeof *into->items);
-    if (into->items == NULL) {
-        reading->no_memory = true;
+    if (into->items == NULL)
         return;
-    }
     const node *item = given->kind == NODE_LIST ? given->first : given;
     for (uint32_t i = 0; i < n; i++, item = item->next) {
         if (item->broken)
@@ -298,10 +282,8 @@ static void read_properties(reading *reading, const option *option, const node *
         return;
     }
     into->items = arena_zero(reading->arena, given->n, sizeof *into->items);
-    if (into->items == NULL) {
-        reading->no_memory = true;
+    if (into->items == NULL)
         return;
-    }
     for (const node *item = given->first; item != NULL; item = item->next) {
         if (item->broken)
             continue;
@@ -355,80 +337,54 @@ static void read_functions(reading *reading, const option *option, const node *g
     }
     into->items = arena_zero(reading->arena, n, sizeof(function_block));
     into->places = arena_zero(reading->arena, n, sizeof *into->places);
-    if (into->items == NULL || into->places == NULL) {
-        reading->no_memory = true;
+    if (into->items == NULL || into->places == NULL)
         return;
-    }
-    for (const node *item = is_list ? given->first : given; item != NULL;
-         item = is_list ? item->next : NULL)
+    const node *item = is_list ? given->first : given;
+    for (uint32_t i = 0; i < n; i++, item = item->next)
         read_function(reading, option, item, into);
 }
 
 /* ---- schemas -------------------------------------------------------------------------------- */
 
-typedef struct named_field {
-    const char *name;
-    const node *node; /* NULL: a field of a type written as text */
-    uint32_t order;
-} named_field;
-
-static int compare_fields(const void *a, const void *b)
-{
-    const named_field *left = a;
-    const named_field *right = b;
-    int order = strcasecmp(left->name, right->name);
-    return order != 0 ? order : left->order < right->order ? -1 : 1;
-}
-
 /* Columns are told apart without regard to case. Equal keys of a map were reported with the YAML. */
-static void report_clashes(reading *reading, named_field *all, uint32_t n, const place *at)
+static void report_clashes(reading *reading, given_name *names, uint32_t n, bool is_map)
 {
-    if (n > 1)
-        qsort(all, n, sizeof *all, compare_fields);
+    names_sort(names, n, true);
     for (uint32_t i = 1; i < n; i++) {
-        const named_field *before = &all[i - 1];
-        const named_field *each = &all[i];
-        bool twice = each->node != NULL && strcmp(before->name, each->name) == 0;
-        if (strcasecmp(before->name, each->name) == 0 && !twice)
-            problem_add(
-                reading->problems, each->node != NULL ? &each->node->key_at : at,
-                "the column \"%.60s\" has the name of the column \"%.60s\", since SQL does not "
-                "tell capital letters apart: remove one",
-                each->name, before->name);
+        const char *before = names[i - 1].name;
+        if (names[i].first != NULL && !(is_map && strcmp(before, names[i].name) == 0))
+            problem_add(reading->problems, names[i].at,
+                        "the column \"%.60s\" has the name of the column \"%.60s\", since SQL does "
+                        "not tell capital letters apart: remove one",
+                        names[i].name, before);
     }
 }
 
 static void check_map_names(reading *reading, const node *map)
 {
-    named_field *all = calloc(map->n + 1u, sizeof *all);
-    if (all == NULL) {
-        reading->no_memory = true;
+    given_name *names = arena_zero(reading->arena, map->n, sizeof *names);
+    if (names == NULL)
         return;
-    }
     uint32_t n = 0;
     for (const node *child = map->first; child != NULL; child = child->next, n++)
-        all[n] = (named_field){child->key, child, n};
-    report_clashes(reading, all, n, NULL);
-    free(all);
+        names[n] = (given_name){.name = child->key, .at = &child->key_at, .order = n};
+    report_clashes(reading, names, n, true);
 }
 
 static bool check_name(reading *reading, const char *name, const place *at)
 {
     if (name[0] == '\0')
-        problem_add(reading->problems, at, "a column must have a name");
-    else if (strlen(name) > COLUMN_NAME_MAX)
-        problem_add(reading->problems, at,
-                    "the name of a column can have %d bytes, and this one has more",
-                    COLUMN_NAME_MAX);
-    else if (strncasecmp(name, "__freshet", 9) == 0)
-        problem_add(
-            reading->problems, at,
-            "the column \"%.60s\" cannot be used: names that begin with __freshet are Freshet's "
-            "own",
-            name);
-    else
-        return true;
-    return false;
+        return problem_add(reading->problems, at, "a column must have a name");
+    if (strlen(name) > COLUMN_NAME_MAX)
+        return problem_add(reading->problems, at,
+                           "the name of a column can have %d bytes, and this one has more",
+                           COLUMN_NAME_MAX);
+    if (strncasecmp(name, "__freshet", 9) == 0)
+        return problem_add(reading->problems, at,
+                           "the column \"%.60s\" cannot be used: names that begin with __freshet "
+                           "are Freshet's own",
+                           name);
+    return true;
 }
 
 /* The names inside of a type that was written as text; as deep as TYPE_DEPTH_MAX. */
@@ -436,19 +392,16 @@ static void check_type_names(reading *reading, const type *type, const place *at
 {
     if (type->n_fields == 0)
         return;
-    named_field *all = calloc(type->n_fields, sizeof *all);
-    if (all == NULL) {
-        reading->no_memory = true;
+    given_name *names = arena_zero(reading->arena, type->n_fields, sizeof *names);
+    if (names == NULL)
         return;
-    }
     bool ok = true;
     for (uint32_t i = 0; i < type->n_fields; i++) {
-        all[i] = (named_field){type->fields[i].name, NULL, i};
+        names[i] = (given_name){.name = type->fields[i].name, .at = at, .order = i};
         ok = ok && check_name(reading, type->fields[i].name, at);
         check_type_names(reading, type->fields[i].type, at);
     }
-    report_clashes(reading, all, type->n_fields, at);
-    free(all);
+    report_clashes(reading, names, type->n_fields, false);
 }
 
 static uint32_t type_depth(const type *type)
@@ -470,11 +423,10 @@ static const type *read_field_type(reading *reading, const node *given, uint32_t
     if (given->broken)
         return NULL;
     if (given->kind == NODE_LIST || node_is_null(given)) {
-        problem_add(
-            reading->problems, &given->at,
-            "the column \"%.60s\" must have a type, such as bigint, or a map of its fields; an "
-            "array is written array<type>",
-            given->key);
+        problem_add(reading->problems, &given->at,
+                    "the column \"%.60s\" must have a type, such as bigint, or a map of its "
+                    "fields; an array is written array<type>",
+                    given->key);
         return NULL;
     }
     const type *type = NULL;
@@ -486,9 +438,7 @@ static const type *read_field_type(reading *reading, const node *given, uint32_t
     } else if (depth < TYPE_DEPTH_MAX) {
         field *fields = arena_zero(reading->arena, given->n, sizeof *fields);
         uint32_t n = 0;
-        if (fields == NULL)
-            reading->no_memory = true;
-        else if (read_fields(reading, given, depth + 1, fields, NULL, &n))
+        if (fields != NULL && read_fields(reading, given, depth + 1, fields, NULL, &n))
             type = type_struct(reading->arena, fields, n);
     }
     if ((type == NULL && depth >= TYPE_DEPTH_MAX) ||
@@ -511,13 +461,11 @@ static bool is_rest_of_cut(const node *before, const node *child)
 static bool read_fields(reading *reading, const node *map, uint32_t depth, field *fields,
                         place *places, uint32_t *n)
 {
-    if (map->n == 0 || map->n > TYPE_FIELDS_MAX) {
-        problem_add(
+    if (map->n == 0 || map->n > TYPE_FIELDS_MAX)
+        return problem_add(
             reading->problems, &map->at,
             "a schema must name from 1 to %d columns, each with its type, as in {id: bigint}",
             TYPE_FIELDS_MAX);
-        return false;
-    }
     check_map_names(reading, map);
     bool ok = true;
     const node *before = NULL;
@@ -546,9 +494,7 @@ static void read_schema(reading *reading, const option *option, const node *give
     field *fields = arena_zero(reading->arena, given->n, sizeof *fields);
     place *places = arena_zero(reading->arena, given->n, sizeof *places);
     uint32_t n = 0;
-    if (fields == NULL || places == NULL)
-        reading->no_memory = true;
-    else if (read_fields(reading, given, 0, fields, places, &n))
+    if (fields != NULL && places != NULL && read_fields(reading, given, 0, fields, places, &n))
         *into = (declared_schema){{n, fields}, places, given->at};
 }
 
@@ -599,10 +545,8 @@ static void read_blocks(reading *reading, const option *option, const node *give
     }
     char *items = arena_zero(reading->arena, given->n, option->block->size);
     into->places = arena_zero(reading->arena, given->n, sizeof *into->places);
-    if (items == NULL || into->places == NULL) {
-        reading->no_memory = true;
+    if (items == NULL || into->places == NULL)
         return;
-    }
     into->items = items;
     const char *what = formatted(reading, "an item of \"%s\"", option->name);
     for (const node *item = given->first; item != NULL; item = item->next) {
@@ -626,24 +570,20 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
                       declared_kind *into)
 {
     const block_kind *const *kinds = registry_kinds(reading->registry, option->kinds);
-    const char *names[OPTIONS_MAX] = {NULL};
+    const char *names[OPTIONS_MAX + 1] = {NULL};
     size_t n = kind_names(kinds, names, OPTIONS_MAX);
     const node *given = NULL;
     const block_kind *kind = NULL;
     for (const node *child = in->map->first; child != NULL; child = child->next) {
-        size_t i = 0;
-        while (kinds[i] != NULL && strcmp(kinds[i]->name, child->key) != 0)
-            i++;
-        if (kinds[i] == NULL || (given != NULL && strcmp(given->key, child->key) == 0))
-            continue;
-        if (given != NULL) {
+        int i = index_of(names, child->key);
+        if (i >= 0 && given == NULL) {
+            given = child;
+            kind = kinds[i];
+        } else if (i >= 0 && kinds[i] != kind) {
             problem_add(reading->problems, &child->key_at,
                         "\"%s\" and \"%s\" exclude each other: each %s has one only", child->key,
                         given->key, in->block->name);
-            continue;
         }
-        given = child;
-        kind = kinds[i];
     }
     if (kind == NULL) {
         if (!in->unknown)
@@ -654,9 +594,7 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
     into->kind = kind;
     into->at = given->at;
     into->options = arena_zero(reading->arena, 1, kind->size);
-    if (into->options == NULL)
-        reading->no_memory = true;
-    else
+    if (into->options != NULL)
         read_block_node(reading, kind, given, formatted(reading, "\"%s\"", given->key),
                         into->options);
 }
@@ -664,49 +602,31 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
 /* ---- one block ------------------------------------------------------------------------------ */
 
 /* Words of the design that a later version will know, or that stand elsewhere. */
-typedef struct later {
-    const char *name;
-    const char *sentence;
-} later;
-
-static const later later_options[] = {
-    {"preprocess",
-     "steps before the query are not in this version of Freshet: filter and replace in "
-     "the query itself"},
-    {"cassandra",
-     "Cassandra is a store of the writer \"online\": write `online: {cassandra: {...}}`"},
-};
-
 static const char *find_later(const char *key)
 {
-    for (size_t i = 0; i < sizeof later_options / sizeof later_options[0]; i++)
-        if (strcmp(later_options[i].name, key) == 0)
-            return later_options[i].sentence;
+    if (strcmp(key, "preprocess") == 0)
+        return "steps before the query are not in this version of Freshet: filter and replace in "
+               "the query itself";
+    if (strcmp(key, "cassandra") == 0)
+        return "Cassandra is a store of the writer \"online\": write `online: {cassandra: {...}}`";
     return NULL;
 }
 
-/* The keys that a block can have; option_of[i] is the option's index, or OPTIONS_MAX for a kind. */
+/* The keys that a block can have. */
 static size_t known_keys(const reading *reading, const block_kind *block, const char **names,
-                         uint32_t *option_of, size_t limit)
+                         size_t limit)
 {
     size_t n = 0;
-    for (uint32_t i = 0; block->options[i].name != NULL && n < limit; i++) {
-        const option *option = &block->options[i];
-        if (option->kind != OPTION_KIND) {
-            names[n] = option->name;
-            option_of[n++] = i;
-            continue;
-        }
-        size_t first = n;
-        n += kind_names(registry_kinds(reading->registry, option->kinds), names + n, limit - n);
-        for (size_t k = first; k < n; k++)
-            option_of[k] = OPTIONS_MAX;
-    }
+    for (const option *option = block->options; option->name != NULL && n < limit; option++)
+        if (option->kind == OPTION_KIND)
+            n += kind_names(registry_kinds(reading->registry, option->kinds), names + n, limit - n);
+        else
+            names[n++] = option->name;
     return n;
 }
 
 static void report_unknown(reading *reading, block_reading *in, const node *child,
-                           const char *const *names, const uint32_t *option_of, size_t n)
+                           const char *const *names, size_t n)
 {
     in->unknown = true;
     const char *sentence = find_later(child->key);
@@ -718,62 +638,55 @@ static void report_unknown(reading *reading, block_reading *in, const node *chil
     }
     const option shown = {.name = child->key};
     const char *near = nearest(child->key, names, n);
-    if (near == NULL) {
-        problem_add(reading->problems, &child->key_at, "unknown option %s in \"%s\", which has %s",
-                    quoted(reading, &shown, child->key), in->block->name,
-                    n == 0 ? "none" : enumerate(reading, names, n, " and "));
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        if (names[i] == near && option_of[i] < OPTIONS_MAX)
-            in->suggested |= UINT64_C(1) << option_of[i];
+    const option *options = in->block->options;
+    for (uint32_t i = 0; near != NULL && options[i].name != NULL; i++)
+        if (options[i].name == near)
+            in->suggested |= UINT64_C(1) << i;
+    const char *all = near != NULL
+                          ? did_you_mean(reading, near)
+                          : formatted(reading, ", which has %s",
+                                      n == 0 ? "none" : enumerate(reading, names, n, " and "));
     problem_add(reading->problems, &child->key_at, "unknown option %s in \"%s\"%s",
-                quoted(reading, &shown, child->key), in->block->name, did_you_mean(reading, near));
+                quoted(reading, &shown, child->key), in->block->name, all);
 }
 
 static void report_unknown_keys(reading *reading, block_reading *in)
 {
-    const char *names[2 * OPTIONS_MAX];
-    uint32_t option_of[2 * OPTIONS_MAX];
-    size_t n = known_keys(reading, in->block, names, option_of, 2 * OPTIONS_MAX);
+    const char *names[2 * OPTIONS_MAX + 1] = {NULL};
+    size_t n = known_keys(reading, in->block, names, 2 * OPTIONS_MAX);
     const node *before = NULL;
-    for (const node *child = in->map->first; child != NULL; before = child, child = child->next) {
-        bool known = false;
-        for (size_t i = 0; i < n && !known; i++)
-            known = strcmp(names[i], child->key) == 0;
-        if (!known && !is_rest_of_cut(before, child))
-            report_unknown(reading, in, child, names, option_of, n);
+    for (const node *child = in->map->first; child != NULL; before = child, child = child->next)
+        if (index_of(names, child->key) < 0 && !is_rest_of_cut(before, child))
+            report_unknown(reading, in, child, names, n);
+}
+
+/* The value of an option but for a block: from a node, or a default as a node. */
+static void read_value(reading *reading, const option *option, const node *given, void *into)
+{
+    switch (option->kind) {
+    case OPTION_BLOCKS: read_blocks(reading, option, given, into); return;
+    case OPTION_SCHEMA: read_schema(reading, option, given, into); return;
+    case OPTION_TEXTS: read_texts(reading, option, given, into); return;
+    case OPTION_PROPERTIES: read_properties(reading, option, given, into); return;
+    case OPTION_FUNCTIONS: read_functions(reading, option, given, into); return;
+    default: break;
     }
+    if (given->kind != NODE_SCALAR)
+        problem_add(reading->problems, &given->at, "\"%s\" must be a single value, not a %s",
+                    option->name, given->kind == NODE_MAP ? "map of options" : "list");
+    else
+        read_scalar(reading, option, given->value, &given->at, into);
 }
 
 /* The option's default, read like any value. */
 static void read_standard(reading *reading, const block_reading *in, const option *option)
 {
     void *into = in->into + option->offset;
-    if (option->kind == OPTION_BLOCK) {
+    const node standard = {.kind = NODE_SCALAR, .value = option->standard, .at = *in->at};
+    if (option->kind == OPTION_BLOCK)
         read_block(reading, option->block, NULL, in->at, into);
-    } else if (option->kind == OPTION_TEXTS && option->standard != NULL) {
-        declared_list *list = into;
-        list->items = arena_zero(reading->arena, 1, sizeof *list->items);
-        if (list->items == NULL) {
-            reading->no_memory = true;
-            return;
-        }
-        list->items[0] = (declared_text){option->standard, *in->at};
-        list->n = 1;
-    } else if (option->standard != NULL) {
-        read_scalar(reading, option, option->standard, in->at, into);
-    }
-}
-
-static bool is_choice(const option *option, const char *value)
-{
-    if (option->kind != OPTION_CHOICE)
-        return false;
-    for (size_t i = 0; option->choices[i] != NULL; i++)
-        if (strcmp(option->choices[i], value) == 0)
-            return true;
-    return false;
+    else if (option->standard != NULL)
+        read_value(reading, option, &standard, into);
 }
 
 /* An option that was given. The default comes first, so that a wrong value leaves it. */
@@ -781,7 +694,6 @@ static void read_given(reading *reading, const block_reading *in, const option *
                        const node *given)
 {
     void *into = in->into + option->offset;
-    bool is_null = node_is_null(given);
     if (option->given_offset != 0)
         *(bool *)(in->into + option->given_offset - 1) = true;
     if (option->kind == OPTION_BLOCK) {
@@ -792,25 +704,14 @@ static void read_given(reading *reading, const block_reading *in, const option *
     read_standard(reading, in, option);
     if (given->broken)
         return;
-    if (is_null && !is_choice(option, given->value))
+    bool none = node_is_null(given) &&
+                (option->kind != OPTION_CHOICE || index_of(option->choices, given->value) < 0);
+    if (none)
         problem_add(reading->problems, &given->at,
                     "\"%s\" has no value: write one behind the colon, or remove the option",
                     option->name);
-    else if (option->kind == OPTION_BLOCKS)
-        read_blocks(reading, option, given, into);
-    else if (option->kind == OPTION_SCHEMA)
-        read_schema(reading, option, given, into);
-    else if (option->kind == OPTION_TEXTS)
-        read_texts(reading, option, given, into);
-    else if (option->kind == OPTION_PROPERTIES)
-        read_properties(reading, option, given, into);
-    else if (option->kind == OPTION_FUNCTIONS)
-        read_functions(reading, option, given, into);
-    else if (given->kind != NODE_SCALAR)
-        problem_add(reading->problems, &given->at, "\"%s\" must be a single value, not a %s",
-                    option->name, given->kind == NODE_MAP ? "map of options" : "list");
     else
-        read_scalar(reading, option, given->value, &given->at, into);
+        read_value(reading, option, given, into);
 }
 
 static void report_missing(reading *reading, const block_reading *in, const option *option)
@@ -865,17 +766,15 @@ static void read_block(reading *reading, const block_kind *block, const node *ma
     reading->depth--;
 }
 
-bool read_block_tree(const node *root, const block_kind *block, const registry *registry,
-                     arena *arena, problems *problems, void *into)
+void read_block_tree(const node *root, const block_kind *block, const registry *registry,
+                     problems *problems, void *into)
 {
-    reading reading = {.arena = arena, .problems = problems, .registry = registry};
+    reading reading = {.arena = root->tree->arena, .problems = problems, .registry = registry};
     if (root->kind != NODE_MAP && !root->broken)
         problem_add(
             problems, &root->at,
-            "a declaration is a map of options, each \"key: value\" on a line of its own, not a "
-            "%s",
+            "a declaration is a map of options, each \"key: value\" on a line of its own, not a %s",
             root->kind == NODE_LIST ? "list" : "single value");
     else
         read_block_node(&reading, block, root, block->name, into);
-    return !reading.no_memory;
 }

@@ -3,14 +3,12 @@
  * First what holds for every value, then one section a block in the order in which blocks nest, each with a table of its
  * options. Sections of readers' and writers' kinds come where the kind is chosen.
  */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "aggregate/aggregate.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "declaration/blocks.h"
+#include "declaration/handle.h"
 #include "declaration/read.h"
 #include "declaration/value.h"
 
@@ -22,12 +20,10 @@ static const char introduction[] =
     "<!-- Made from the option tables by `freshet schema --reference`: do not edit. -->\n"
     "\n"
     "A declaration is one YAML file: where rows come from, what is computed from each, and where "
-    "the "
-    "results go. `freshet check FILE` reads it and says everything that is wrong with it, each "
-    "mistake "
-    "with its line and column; `freshet show FILE` prints it with all defaults filled in; `freshet "
-    "schema` prints its JSON Schema, for editors. The C calls of `freshet.h` make the same "
-    "declaration.\n"
+    "the results go. `freshet check FILE` reads it and says everything that is wrong with it, each "
+    "mistake with its line and column; `freshet show FILE` prints it with all defaults filled in; "
+    "`freshet schema` prints its JSON Schema, for editors. The C calls of `freshet.h` make the "
+    "same declaration.\n"
     "\n"
     "```yaml\n";
 
@@ -42,34 +38,27 @@ static const char values[] =
     "| name | letters (a to z), digits and `_`, not beginning with a digit, at most 128 |\n"
     "| true/false | `true` or `false`, nothing else |\n"
     "| duration | a whole number and a unit: `us`, `ms`, `second`, `minute`, `hour`, `day`, `week` "
-    "(or "
-    "their plurals), as in `10 minutes` |\n"
+    "(or their plurals), as in `10 minutes` |\n"
     "| size | a whole number of bytes, or with a unit: `kB`, `MB`, `GB`, `TB` (powers of 1000), "
-    "`KiB`, "
-    "`MiB`, `GiB`, `TiB` (of 1024) |\n"
+    "`KiB`, `MiB`, `GiB`, `TiB` (of 1024) |\n"
     "| type | `boolean`, `integer`, `bigint`, `float`, `double`, `decimal` (which is "
-    "`decimal(10,0)`), "
-    "`decimal(width,scale)`, `string`, `binary`, `date`, `timestamp`, `array<type>`; inside of `{ "
-    "}` a "
-    "type with a comma must be in quotes |\n"
+    "`decimal(10,0)`), `decimal(width,scale)`, `string`, `binary`, `date`, `timestamp`, "
+    "`array<type>`; inside of `{ }` a type with a comma must be in quotes |\n"
     "| schema | a map of columns and their types; a map in the place of a type is a nested object: "
-    "`{id: "
-    "bigint, customer: {city: string}}` |\n"
+    "`{id: bigint, customer: {city: string}}` |\n"
     "\n"
     "**Variables.** `${VAR}` in any value is replaced by that variable of the environment, and "
     "`${VAR:default}` by the default where it is not set. A variable that is not set and has no "
-    "default "
-    "is a mistake. `${file:PATH}` is replaced by what that file holds, without the line's end "
-    "behind "
-    "it: for passwords that are mounted as files. `$${` stands for the characters `${`. Inside of "
-    "`{ }` and `[ ]` a value with a "
-    "variable must be in quotes: `{path: \"${DATA}/flights\"}`.\n"
+    "default is a mistake. `${file:PATH}` is replaced by what that file holds, without the line's "
+    "end behind it: for passwords that are mounted as files. `$${` stands for the characters `${`. "
+    "Inside of `{ }` and `[ ]` a value with a variable must be in quotes: `{path: "
+    "\"${DATA}/flights\"}`.\n"
     "\n"
     "**Paths** are relative to the folder of the declaration's file.\n"
     "\n"
     "**YAML.** One document a file; maps, lists and scalars, and aliases (`*name`) of what an "
-    "anchor "
-    "(`&name`) marks. A key stands once in its map. Tags and merge keys (`<<`) are not used.\n";
+    "anchor (`&name`) marks. A key stands once in its map. Tags and merge keys (`<<`) are not "
+    "used.\n";
 
 typedef struct page {
     text_buffer out;
@@ -110,16 +99,8 @@ static void write_bounds(page *page, const option *option)
     char most[VALUE_TEXT_MAX];
     if (option->minimum == 0 && option->maximum == 0)
         return;
-    if (option->kind == OPTION_DURATION) {
-        value_format_duration(option->minimum, least);
-        value_format_duration(option->maximum, most);
-    } else if (option->kind == OPTION_BYTES) {
-        value_format_bytes(option->minimum, least);
-        value_format_bytes(option->maximum, most);
-    } else {
-        snprintf(least, sizeof least, "%" PRId64, option->minimum);
-        snprintf(most, sizeof most, "%" PRId64, option->maximum);
-    }
+    value_format(option->kind, option->minimum, least);
+    value_format(option->kind, option->maximum, most);
     if (option->minimum == option->maximum)
         text_format(&page->out, ": %s", least);
     else if (option->maximum == INT64_MAX)
@@ -187,9 +168,8 @@ static void write_functions(page *page)
     text_append_c(
         &page->out,
         "\n## Functions\n\nWhat a `window` or an `aggregate` can compute. Nulls are skipped, "
-        "except by "
-        "`first` and `last`. A function is written as its name, or as `{name: type}` to have its "
-        "values as that type; capital letters and `_` do not matter.\n"
+        "except by `first` and `last`. A function is written as its name, or as `{name: type}` to "
+        "have its values as that type; capital letters and `_` do not matter.\n"
         "\n| function | gives |\n|---|---|\n");
     for (uint32_t i = 0; aggregate_name(i) != NULL; i++) {
         text_format(&page->out, "| `%s` | ", aggregate_name(i));
@@ -205,8 +185,7 @@ static void write_kind_rows(page *page, const option *option)
     for (size_t i = 0; kinds[i] != NULL; i++) {
         text_format(&page->out, "| `%s` | ", kinds[i]->name);
         write_link(page, kinds[i]);
-        text_append_c(&page->out,
-                      kinds[1] == NULL ? " | **required** | " : " | **exactly one** | ");
+        text_format(&page->out, " | **%s** | ", kinds[1] == NULL ? "required" : "exactly one");
         reference_write_cell(page, kinds[i]->doc);
         text_append_c(&page->out, " |\n");
     }
@@ -263,12 +242,5 @@ freshet_code declaration_write_reference(const registry *registry, freshet_write
     write_functions(&page);
     for (uint32_t i = 0; i < page.n_sections; i++)
         write_section(&page, page.sections[i]);
-    freshet_code code = FRESHET_OK;
-    if (page.out.failed)
-        code = error_memory(err, "writing the reference page");
-    else if (!write(context, page.out.bytes, page.out.length))
-        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "writing the reference page ended early");
-    text_release(&page.out);
-    return code;
+    return text_hand_over(&page.out, "writing the reference page", write, context, err);
 }

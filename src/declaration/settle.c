@@ -1,76 +1,61 @@
 /* settle.c - what can only be said of a declaration as a whole, once its blocks have been read: names that clash,
  * functions and windows that there are, and what follows from several options.
  */
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "aggregate/aggregate.h"
 #include "declaration/blocks.h"
+#include "declaration/declaration_tree.h"
 #include "windows/window.h"
 
 /* ---- names ------------------------------------------------------------------- */
 
-typedef struct used_name {
-    const declared_text *name;
-    const char *what;
-    uint32_t order;
-} used_name;
-
-static int compare_names(const void *a, const void *b)
-{
-    const used_name *left = a;
-    const used_name *right = b;
-    int order = strcasecmp(left->name->value, right->name->value);
-    return order != 0 ? order : left->order < right->order ? -1 : 1;
-}
-
 /* Reports each name that an earlier one has already; SQL knows no capital letters. */
-static void check_names(used_name *names, uint32_t n, problems *problems)
+static void check_names(given_name *names, uint32_t n, problems *problems)
 {
-    if (n > 1)
-        qsort(names, n, sizeof *names, compare_names);
-    uint32_t first = 0;
-    for (uint32_t i = 1; i < n; i++) {
-        if (strcasecmp(names[first].name->value, names[i].name->value) != 0) {
-            first = i;
-            continue;
-        }
+    names_sort(names, n, true);
+    for (uint32_t i = 0; i < n; i++) {
+        const given_name *first = names[i].first;
         char where[200];
-        problem_add(problems, &names[i].name->at,
-                    "the %s \"%s\" has the name of the %s at %s: choose another name",
-                    names[i].what, names[i].name->value, names[first].what,
-                    place_text(&names[first].name->at, where, sizeof where));
+        if (first != NULL)
+            problem_add(problems, names[i].at,
+                        "the %s \"%s\" has the name of the %s at %s: choose another name",
+                        names[i].what, names[i].name, first->what,
+                        place_text(first->at, where, sizeof where));
     }
 }
 
-/* Appends the names in a list of blocks whose struct has its name at `offset`. */
-static uint32_t add_names(const declared_blocks *blocks, size_t size, size_t offset,
-                          const char *what, used_name *names, uint32_t n)
+static uint32_t add_name(const declared_text *name, const char *what, given_name *names, uint32_t n)
 {
-    for (uint32_t i = 0; i < blocks->n; i++) {
-        const char *item = (const char *)blocks->items + i * size;
-        const declared_text *name = (const declared_text *)(item + offset);
-        if (name->value != NULL) {
-            names[n] = (used_name){name, what, n};
-            n++;
-        }
-    }
-    return n;
+    if (name->value == NULL)
+        return n;
+    names[n] = (given_name){.name = name->value, .what = what, .at = &name->at, .order = n};
+    return n + 1;
 }
 
-/* A feature with windows or an aggregate has no column of its own name, and clashes with none. */
-static uint32_t add_feature_names(const declared_blocks *blocks, used_name *names, uint32_t n)
+/* The readers' names, and those of a row's columns. */
+static void check_all_names(const declared_blocks *readers, const feature_set_block *set,
+                            arena *arena, problems *problems)
 {
-    const feature_block *features = blocks->items;
-    for (uint32_t i = 0; i < blocks->n; i++) {
-        bool own = !features[i].has_window && !features[i].has_aggregate;
-        if (features[i].name.value == NULL || !own)
-            continue;
-        names[n] = (used_name){&features[i].name, "feature", n};
-        n++;
-    }
-    return n;
+    const reader_block *reader = readers->items;
+    const key_block *keys = set->keys.items;
+    const feature_block *features = set->features.items;
+    size_t most = (size_t)readers->n + set->keys.n + set->features.n;
+    given_name *names = arena_alloc(arena, most * sizeof *names);
+    if (names == NULL)
+        return;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < readers->n; i++)
+        n = add_name(&reader[i].id, "reader", names, n);
+    check_names(names, n, problems);
+    n = 0;
+    for (uint32_t i = 0; i < set->keys.n; i++)
+        n = add_name(&keys[i].name, "key", names, n);
+    /* A feature with windows or an aggregate has no column of its own name, and clashes with none. */
+    for (uint32_t i = 0; i < set->features.n; i++)
+        if (!features[i].has_window && !features[i].has_aggregate)
+            n = add_name(&features[i].name, "feature", names, n);
+    check_names(names, n, problems);
 }
 
 /* ---- windows and functions ------------------------------------------------------------------ */
@@ -84,34 +69,26 @@ static void check_functions(const declared_blocks *blocks, problems *problems)
             problem_add(problems, &functions[i].name.at, "%s", why.text);
 }
 
-/* One window's text; false where memory is out. */
-static bool check_length(const declared_text *text, window_mode mode, arena *arena,
+static void check_length(const declared_text *text, window_mode mode, arena *arena,
                          problems *problems)
 {
     int64_t length = 0;
     const char *name = NULL;
     freshet_error why;
-    freshet_code code = window_parse(arena, text->value, mode, &length, &name, &why);
-    if (code == FRESHET_NO_MEMORY)
-        return false;
-    if (code != FRESHET_OK)
+    if (window_parse(arena, text->value, mode, &length, &name, &why) != FRESHET_OK)
         problem_add(problems, &text->at, "%s", why.text);
     else if (mode == WINDOW_FIXED && strstr(name, "year") != NULL)
         problem_warn(
             problems, &text->at,
-            "window \"%s\": a year has 336 days here, as in Butterfree; for 365 write \"365 "
-            "days\"",
+            "window \"%s\": a year has 336 days here, as in Butterfree; for 365 write \"365 days\"",
             text->value);
-    return true;
 }
 
-static bool check_lengths(const declared_list *list, window_mode mode, arena *arena,
+static void check_lengths(const declared_list *list, window_mode mode, arena *arena,
                           problems *problems)
 {
     for (uint32_t i = 0; i < list->n; i++)
-        if (!check_length(&list->items[i], mode, arena, problems))
-            return false;
-    return true;
+        check_length(&list->items[i], mode, arena, problems);
 }
 
 /* A set is aggregated or goes row by row, and its features with it. */
@@ -120,16 +97,15 @@ static void check_kind(const feature_set_block *set, const feature_block *featur
 {
     const char *name = feature->name.value == NULL ? "" : feature->name.value;
     if (set->has_aggregated && feature->has_window)
+        problem_add(problems, at,
+                    "feature \"%s\": \"window\" looks back from each row, and an aggregated "
+                    "feature set has groups: use \"aggregate\", and \"windows\" in \"aggregated\"",
+                    name);
+    else if (set->has_aggregated && !feature->has_aggregate)
         problem_add(
             problems, at,
-            "feature \"%s\": \"window\" looks back from each row, and an aggregated feature set "
-            "has groups: use \"aggregate\", and \"windows\" in \"aggregated\"",
+            "feature \"%s\" needs \"aggregate\": the rows of an aggregated feature set are groups",
             name);
-    else if (set->has_aggregated && !feature->has_aggregate)
-        problem_add(problems, at,
-                    "feature \"%s\" needs \"aggregate\": the rows of an aggregated feature set are "
-                    "groups",
-                    name);
     else if (!set->has_aggregated && feature->has_aggregate && !feature->has_window)
         problem_add(problems, at,
                     "feature \"%s\": \"aggregate\" needs an aggregated feature set: write "
@@ -137,7 +113,7 @@ static void check_kind(const feature_set_block *set, const feature_block *featur
                     name);
 }
 
-static bool check_feature_set(const feature_set_block *set, arena *arena, problems *problems)
+static void check_feature_set(const feature_set_block *set, arena *arena, problems *problems)
 {
     const feature_block *features = set->features.items;
     for (uint32_t i = 0; i < set->features.n; i++) {
@@ -145,35 +121,23 @@ static bool check_feature_set(const feature_set_block *set, arena *arena, proble
         check_kind(set, feature, &set->features.places[i], problems);
         check_functions(&feature->window.functions, problems);
         check_functions(&feature->aggregate.functions, problems);
-        if (!check_lengths(&feature->window.over, (window_mode)feature->window.mode, arena,
-                           problems))
-            return false;
+        check_lengths(&feature->window.over, (window_mode)feature->window.mode, arena, problems);
     }
     const rolling_block *rolling = &set->aggregated.windows;
-    return !set->aggregated.has_windows ||
-           (check_lengths(&rolling->over, WINDOW_FIXED, arena, problems) &&
-            check_length(&rolling->slide, WINDOW_FIXED, arena, problems));
+    if (!set->aggregated.has_windows)
+        return;
+    check_lengths(&rolling->over, WINDOW_FIXED, arena, problems);
+    check_length(&rolling->slide, WINDOW_FIXED, arena, problems);
 }
 
 /* ---- everything ----------------------------------------------------------------------------- */
 
-bool declaration_settle(declaration *declaration, arena *arena, problems *problems)
+void declaration_settle(declaration *declaration, arena *arena, problems *problems)
 {
     const declared_blocks *readers = &declaration->source.readers;
     const feature_set_block *set = &declaration->feature_set;
-    used_name *names =
-        arena_zero(arena, (size_t)readers->n + set->keys.n + set->features.n, sizeof *names);
-    if (names == NULL)
-        return false;
-    uint32_t n =
-        add_names(readers, sizeof(reader_block), offsetof(reader_block, id), "reader", names, 0);
-    check_names(names, n, problems);
-    n = add_names(&set->keys, sizeof(key_block), offsetof(key_block, name), "key", names, 0);
-    n = add_feature_names(&set->features, names, n);
-    check_names(names, n, problems);
-    if (!check_feature_set(set, arena, problems))
-        return false;
-
+    check_all_names(readers, set, arena, problems);
+    check_feature_set(set, arena, problems);
     for (uint32_t i = 0; i < readers->n; i++)
         declaration->is_stream =
             declaration->is_stream || ((const reader_block *)readers->items)[i].stream;
@@ -182,7 +146,5 @@ bool declaration_settle(declaration *declaration, arena *arena, problems *proble
     if (path->value == NULL && declaration->pipeline.value != NULL) {
         path->at = declaration->pipeline.at;
         path->value = arena_format(arena, "%s.dead_letters.jsonl", declaration->pipeline.value);
-        return path->value != NULL;
     }
-    return true;
 }

@@ -8,6 +8,8 @@
 
 #include "base/number.h"
 
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
 typedef struct unit {
     const char *name;
     const char *plural; /* NULL: the same */
@@ -39,7 +41,41 @@ static const unit byte_units[] = {
     {"TiB", NULL, INT64_C(1) << 40},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+/* Numbers with a unit: their units, and what is said of a text that is none. */
+typedef struct measure {
+    const unit *units;
+    size_t n_units;
+    bool any_case;
+    const unit *zero; /* the unit of 0 */
+    const char *no_number;
+    const char *too_large;
+    const char *fraction;
+    const char *no_unit; /* NULL: then it counts by 1 */
+    const char *unknown;
+} measure;
+
+static const measure durations = {
+    .units = duration_units,
+    .n_units = COUNT(duration_units),
+    .zero = &duration_units[4],
+    .no_number = "must be a number and a unit, such as \"10 minutes\"",
+    .too_large = "is too long a time",
+    .fraction = "must be a whole number of a unit: write for example \"500 ms\" for half a second",
+    .no_unit = "must have a unit, such as \"10 seconds\"",
+    .unknown = "has no known unit: it must be us, ms, second, minute, hour, day or week",
+};
+
+static const measure sizes = {
+    .units = byte_units,
+    .n_units = COUNT(byte_units),
+    .any_case = true,
+    .zero = &byte_units[0],
+    .no_number = "must be a number of bytes, such as \"64 MiB\", \"100 MB\" or 4096",
+    .too_large = "is too large a size",
+    .fraction = "must be a whole number of a unit: write for example \"1500 MB\" for 1.5 GB",
+    .unknown = "has no known unit: it must be kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, "
+               "TiB (of 1024)",
+};
 
 const char *value_boolean(const char *text, bool *into)
 {
@@ -66,9 +102,8 @@ static bool read_digits(const char **at, bool negative, int64_t *into)
     return number_digits(at, *at + strlen(*at), negative, into);
 }
 
-const char *value_integer(const char *text, int64_t *into)
+static const char *read_integer(const char *at, int64_t *into)
 {
-    const char *at = text;
     bool negative = *at == '-';
     at += *at == '-' || *at == '+';
     if (*at < '0' || *at > '9')
@@ -82,65 +117,45 @@ const char *value_integer(const char *text, int64_t *into)
     return NULL;
 }
 
-static const unit *find_unit(const char *name, const unit *units, size_t n, bool any_case)
+static const unit *find_unit(const char *name, const measure *measure)
 {
-    for (size_t i = 0; i < n; i++) {
-        const unit *unit = &units[i];
-        if (any_case ? strcasecmp(name, unit->name) == 0 : strcmp(name, unit->name) == 0)
-            return unit;
-        if (unit->plural != NULL && strcmp(name, unit->plural) == 0)
+    int (*compare)(const char *, const char *) = measure->any_case ? strcasecmp : strcmp;
+    for (size_t i = 0; i < measure->n_units; i++) {
+        const unit *unit = &measure->units[i];
+        if (compare(name, unit->name) == 0 ||
+            (unit->plural != NULL && strcmp(name, unit->plural) == 0))
             return unit;
     }
     return NULL;
 }
 
-const char *value_duration(const char *text, int64_t *into)
+static const char *read_measure(const char *at, const measure *measure, int64_t *into)
 {
-    const char *at = text;
     if (*at < '0' || *at > '9')
-        return "must be a number and a unit, such as \"10 minutes\"";
+        return measure->no_number;
     int64_t number;
     if (!read_digits(&at, false, &number))
-        return "is too long a time";
+        return measure->too_large;
     if (*at == '.' || *at == ',')
-        return "must be a whole number of a unit: write for example \"500 ms\" for half a second";
-    while (*at == ' ')
-        at++;
-    if (*at == '\0')
-        return "must have a unit, such as \"10 seconds\"";
-    const unit *unit = find_unit(at, duration_units, COUNT(duration_units), false);
+        return measure->fraction;
+    at += strspn(at, " ");
+    if (*at == '\0' && measure->no_unit != NULL)
+        return measure->no_unit;
+    const unit *unit = *at == '\0' ? &measure->units[0] : find_unit(at, measure);
     if (unit == NULL)
-        return "has no known unit: it must be us, ms, second, minute, hour, day or week";
+        return measure->unknown;
     int64_t value;
     if (__builtin_mul_overflow(number, unit->size, &value))
-        return "is too long a time";
+        return measure->too_large;
     *into = value;
     return NULL;
 }
 
-const char *value_bytes(const char *text, int64_t *into)
+const char *value_number(option_kind kind, const char *text, int64_t *into)
 {
-    const char *at = text;
-    if (*at < '0' || *at > '9')
-        return "must be a number of bytes, such as \"64 MiB\", \"100 MB\" or 4096";
-    int64_t number;
-    if (!read_digits(&at, false, &number))
-        return "is too large a size";
-    if (*at == '.' || *at == ',')
-        return "must be a whole number of a unit: write for example \"1500 MB\" for 1.5 GB";
-    while (*at == ' ')
-        at++;
-    const unit *unit =
-        *at == '\0' ? &byte_units[0] : find_unit(at, byte_units, COUNT(byte_units), true);
-    if (unit == NULL)
-        return "has no known unit: it must be kB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, "
-               "TiB "
-               "(of 1024)";
-    int64_t value;
-    if (__builtin_mul_overflow(number, unit->size, &value))
-        return "is too large a size";
-    *into = value;
-    return NULL;
+    if (kind == OPTION_INTEGER)
+        return read_integer(text, into);
+    return read_measure(text, kind == OPTION_DURATION ? &durations : &sizes, into);
 }
 
 const char *value_name(const char *text)
@@ -161,31 +176,18 @@ const char *value_name(const char *text)
     return NULL;
 }
 
-/* The largest unit that divides the value. */
-static const unit *dividing_unit(int64_t value, const unit *units, size_t n)
+/* By the largest unit that divides the value. */
+void value_format(option_kind kind, int64_t value, char into[VALUE_TEXT_MAX])
 {
-    const unit *best = &units[0];
-    for (size_t i = 0; i < n && value != 0; i++)
-        if (value % units[i].size == 0 && units[i].size > best->size)
-            best = &units[i];
-    return best;
-}
-
-void value_format_duration(int64_t value_us, char into[VALUE_TEXT_MAX])
-{
-    const unit *unit = dividing_unit(value_us, duration_units, COUNT(duration_units));
-    if (value_us == 0)
-        unit = find_unit("second", duration_units, COUNT(duration_units), false);
-    int64_t number = value_us / unit->size;
-    bool plural = number != 1 && unit->plural != NULL;
-    snprintf(into, VALUE_TEXT_MAX, "%" PRId64 " %s", number, plural ? unit->plural : unit->name);
-}
-
-void value_format_bytes(int64_t value, char into[VALUE_TEXT_MAX])
-{
-    const unit *unit = dividing_unit(value, byte_units, COUNT(byte_units));
-    if (unit->size == 1)
+    const measure *measure = kind == OPTION_DURATION ? &durations : &sizes;
+    const unit *unit = value == 0 ? measure->zero : &measure->units[0];
+    for (size_t i = 0; i < measure->n_units && value != 0; i++)
+        if (value % measure->units[i].size == 0 && measure->units[i].size > unit->size)
+            unit = &measure->units[i];
+    int64_t number = value / unit->size;
+    if (kind == OPTION_INTEGER || unit == &byte_units[0])
         snprintf(into, VALUE_TEXT_MAX, "%" PRId64, value);
     else
-        snprintf(into, VALUE_TEXT_MAX, "%" PRId64 " %s", value / unit->size, unit->name);
+        snprintf(into, VALUE_TEXT_MAX, "%" PRId64 " %s", number,
+                 number != 1 && unit->plural != NULL ? unit->plural : unit->name);
 }

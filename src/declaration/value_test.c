@@ -9,12 +9,11 @@ typedef struct sample {
     const char *wrong; /* the beginning of what is wrong; NULL: nothing */
 } sample;
 
-static void assert_samples(const char *read(const char *, int64_t *), const sample *samples,
-                           size_t n)
+static void assert_samples(option_kind kind, const sample *samples, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         int64_t value = -77;
-        const char *wrong = read(samples[i].text, &value);
+        const char *wrong = value_number(kind, samples[i].text, &value);
         if ((wrong == NULL) != (samples[i].wrong == NULL))
             print_error("of \"%s\": %s\n", samples[i].text, wrong == NULL ? "nothing" : wrong);
         assert_int_equal(wrong == NULL, samples[i].wrong == NULL);
@@ -43,7 +42,7 @@ static void integers(void **state)
         {"1_000", 0, "must be a whole number in plain digits"},
         {"1.0", 0, "must be a whole number in plain digits"},
     };
-    assert_samples(value_integer, samples, sizeof samples / sizeof samples[0]);
+    assert_samples(OPTION_INTEGER, samples, sizeof samples / sizeof samples[0]);
 }
 
 static void durations(void **state)
@@ -72,7 +71,7 @@ static void durations(void **state)
         {"1 Second", 0, "has no known unit"},
         {"1 second ", 0, "has no known unit"},
     };
-    assert_samples(value_duration, samples, sizeof samples / sizeof samples[0]);
+    assert_samples(OPTION_DURATION, samples, sizeof samples / sizeof samples[0]);
 }
 
 static void sizes(void **state)
@@ -98,7 +97,7 @@ static void sizes(void **state)
         {"-1", 0, "must be a number of bytes"},
         {"1 M", 0, "has no known unit"},
     };
-    assert_samples(value_bytes, samples, sizeof samples / sizeof samples[0]);
+    assert_samples(OPTION_BYTES, samples, sizeof samples / sizeof samples[0]);
 }
 
 static void booleans(void **state)
@@ -136,16 +135,16 @@ static void texts_of_values(void **state)
     static const int64_t samples[] = {0,    1,       999,     1000,       1001,        1000000,
                                       1024, 1500000, 1 << 20, 3600000000, 86400000000, INT64_MAX};
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
-        value_format_duration(samples[i], text);
-        assert_null(value_duration(text, &value));
+        value_format(OPTION_DURATION, samples[i], text);
+        assert_null(value_number(OPTION_DURATION, text, &value));
         assert_int_equal(value, samples[i]);
-        value_format_bytes(samples[i], text);
-        assert_null(value_bytes(text, &value));
+        value_format(OPTION_BYTES, samples[i], text);
+        assert_null(value_number(OPTION_BYTES, text, &value));
         assert_int_equal(value, samples[i]);
     }
-    value_format_duration(3600000000, text);
+    value_format(OPTION_DURATION, 3600000000, text);
     assert_string_equal(text, "1 hour");
-    value_format_bytes(1536, text);
+    value_format(OPTION_BYTES, 1536, text);
     assert_string_equal(text, "1536");
 }
 

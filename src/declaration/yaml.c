@@ -12,7 +12,6 @@
  * libyaml's own messages are about its grammar; `explanations` says the same to the writer of the file.
  */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -69,19 +68,16 @@ typedef struct explanation {
 
 static const explanation explanations[] = {
     {"could not find expected ':'", AT_CONTEXT,
-     "this line has no colon: write \"key: value\", or "
-     "indent the line so that it belongs to "
-     "the text above it"},
+     "this line has no colon: write \"key: value\", or indent the line so that it belongs to the "
+     "text above it"},
     {"mapping values are not allowed in this context", AT_PROBLEM,
      "a colon stands where no key can be: put the value in quotes if it holds \": \", else check "
-     "the "
-     "indentation"},
+     "the indentation"},
     {"did not find expected key", AT_PROBLEM_AND_CONTEXT,
      "this does not line up with the keys above it: keys of one map begin in the same column"},
     {"did not find expected '-' indicator", AT_PROBLEM_AND_CONTEXT,
-     "this does not line up with the list above it: the "
-     "items of one list begin with \"- \" in the same "
-     "column"},
+     "this does not line up with the list above it: the items of one list begin with \"- \" in the "
+     "same column"},
     {"block sequence entries are not allowed in this context", AT_PROBLEM,
      "a list item (\"- \") cannot begin here: put the list on the lines below its key"},
     {"did not find expected ',' or '}'", AT_PROBLEM_AND_CONTEXT,
@@ -92,9 +88,8 @@ static const explanation explanations[] = {
      "or \": \" must be in quotes, as in \"${VAR}\""},
     {"found unexpected end of stream", AT_CONTEXT, "a quote that was opened is not closed"},
     {"found unknown escape character", AT_PROBLEM,
-     "in double quotes a backslash begins an escape such as \\n: "
-     "write \\\\ for a backslash, or use single "
-     "quotes"},
+     "in double quotes a backslash begins an escape such as \\n: write \\\\ for a backslash, or "
+     "use single quotes"},
     {"did not find expected hexdecimal number", AT_PROBLEM,
      "\\x, \\u and \\U in double quotes need 2, 4 and 8 hexadecimal digits"},
     {"found a tab character that violates indentation", AT_PROBLEM,
@@ -122,8 +117,7 @@ static const char *explain_character(tree *tree, const place *at)
         return "a tab stands where YAML wants blanks: indent with blanks only";
     if (here == '|' || here == '>')
         return "\"|\" and \">\" begin a text of several lines only outside of { } and [ ]: use "
-               "quotes "
-               "here";
+               "quotes here";
     if (here == '%')
         return "a value that begins with \"%\" must be in quotes";
     return "a value that begins with \"@\" or \"`\" must be in quotes";
@@ -175,32 +169,23 @@ static bool report_libyaml(yaml_reading *reading)
         parser->context_mark.line + 1 < at.line)
         snprintf(since, sizeof since, " (it began at line %zu)", parser->context_mark.line + 1);
     if (found.sentence != NULL)
-        problem_add(reading->tree->problems, &at, "%s%s", found.sentence, since);
-    else
-        problem_add(reading->tree->problems, &at, "this is not YAML: %s%s%s",
-                    has_context ? parser->context : "", has_context ? ", " : "", problem);
-    return false;
+        return problem_add(reading->tree->problems, &at, "%s%s", found.sentence, since);
+    return problem_add(reading->tree->problems, &at, "this is not YAML: %s%s%s",
+                       has_context ? parser->context : "", has_context ? ", " : "", problem);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
 
 static bool add_anchor(yaml_reading *reading, const char *name, node *node)
 {
-    if (reading->n_anchors == DECLARATION_ANCHORS_MAX) {
-        problem_add(reading->tree->problems, &node->at, "a declaration can hold %u anchors (&name)",
-                    DECLARATION_ANCHORS_MAX);
-        return false;
-    }
-    reading->anchors[reading->n_anchors++] = (anchor){name, node};
-    return true;
-}
-
-static const char *yaml_keep(yaml_reading *reading, const yaml_char_t *text)
-{
-    const char *copy = arena_text(reading->tree->arena, (const char *)text);
-    if (copy == NULL && text != NULL)
-        reading->tree->no_memory = true;
-    return copy;
+    if (name == NULL)
+        return true;
+    if (reading->n_anchors == DECLARATION_ANCHORS_MAX)
+        return problem_add(reading->tree->problems, &node->at,
+                           "a declaration can hold %u anchors (&name)", DECLARATION_ANCHORS_MAX);
+    const char *copy = arena_text(reading->tree->arena, name);
+    reading->anchors[reading->n_anchors++] = (anchor){copy, node};
+    return copy != NULL;
 }
 
 /* Puts a finished or opened node into the innermost map or list, or makes it the root. */
@@ -225,8 +210,7 @@ static bool refuse_tag(yaml_reading *reading, const yaml_char_t *tag, const plac
     bool is_usual = strncmp(name, usual, strlen(usual)) == 0;
     problem_add(
         reading->tree->problems, at,
-        "the tag \"%s%.60s\" has no meaning here: remove it; a value gets its type from its "
-        "option",
+        "the tag \"%s%.60s\" has no meaning here: remove it; a value gets its type from its option",
         is_usual ? "!!" : "", is_usual ? name + strlen(usual) : name);
     return true;
 }
@@ -242,19 +226,14 @@ static bool on_key(yaml_reading *reading, const yaml_event_t *event, const place
 {
     level *open = &reading->levels[reading->depth - 1];
     const char *text = (const char *)event->data.scalar.value;
-    if (strlen(text) != event->data.scalar.length) {
-        problem_add(reading->tree->problems, at, "a key cannot hold a NUL character");
-        return false;
-    }
-    if (strcmp(text, "<<") == 0) {
-        problem_add(
-            reading->tree->problems, at,
-            "merge keys (<<) are not used in declarations: write the options out, or use an "
-            "alias (*name) for the whole map");
-        return false;
-    }
+    if (strlen(text) != event->data.scalar.length)
+        return problem_add(reading->tree->problems, at, "a key cannot hold a NUL character");
+    if (strcmp(text, "<<") == 0)
+        return problem_add(reading->tree->problems, at,
+                           "merge keys (<<) are not used in declarations: write the options out, "
+                           "or use an alias (*name) for the whole map");
     refuse_tag(reading, event->data.scalar.tag, at);
-    open->key = yaml_keep(reading, event->data.scalar.value);
+    open->key = arena_text(reading->tree->arena, text);
     open->key_at = *at;
     return open->key != NULL;
 }
@@ -283,82 +262,50 @@ static bool on_scalar(yaml_reading *reading, const yaml_event_t *event)
     made->several_lines = event->start_mark.line != event->end_mark.line;
     if (!place_node(reading, made))
         return false;
-    if (refuse_tag(reading, event->data.scalar.tag, &at))
-        made->broken = true;
+    made->broken = refuse_tag(reading, event->data.scalar.tag, &at);
     tree_set_text(made, (const char *)event->data.scalar.value, event->data.scalar.length, true);
-    if (event->data.scalar.anchor != NULL) {
-        const char *name = yaml_keep(reading, event->data.scalar.anchor);
-        return name != NULL && add_anchor(reading, name, made);
-    }
-    return !reading->tree->no_memory;
+    return !arena_failed(reading->tree->arena) &&
+           add_anchor(reading, (const char *)event->data.scalar.anchor, made);
 }
 
 static bool on_begin(yaml_reading *reading, node_kind kind, const place *at,
                      const yaml_char_t *anchor, const yaml_char_t *tag)
 {
-    if (wants_key(reading)) {
-        problem_add(
-            reading->tree->problems, at,
-            "a key must be a single word, but here a %s begins; inside of quotes { and [ are "
-            "taken as they are",
-            kind == NODE_MAP ? "map ({)" : "list ([ or -)");
-        return false;
-    }
-    if (reading->depth == DECLARATION_DEPTH_MAX) {
-        problem_add(reading->tree->problems, at, "maps and lists can be nested %d deep, no further",
-                    DECLARATION_DEPTH_MAX);
-        return false;
-    }
+    if (wants_key(reading))
+        return problem_add(reading->tree->problems, at,
+                           "a key must be a single word, but here a %s begins; inside of quotes { "
+                           "and [ are taken as they are",
+                           kind == NODE_MAP ? "map ({)" : "list ([ or -)");
+    if (reading->depth == DECLARATION_DEPTH_MAX)
+        return problem_add(reading->tree->problems, at,
+                           "maps and lists can be nested %d deep, no further",
+                           DECLARATION_DEPTH_MAX);
     node *made = tree_node(reading->tree, kind, at);
     if (made == NULL || !place_node(reading, made))
         return false;
-    if (refuse_tag(reading, tag, at))
-        made->broken = true;
-    const char *name = yaml_keep(reading, anchor);
+    made->broken = refuse_tag(reading, tag, at);
+    const char *name = arena_text(reading->tree->arena, (const char *)anchor);
     reading->levels[reading->depth++] = (level){.node = made, .anchor = name};
-    return !reading->tree->no_memory;
-}
-
-typedef struct keyed {
-    const node *node;
-    uint32_t order;
-} keyed;
-
-static int compare_keys(const void *a, const void *b)
-{
-    const keyed *left = a;
-    const keyed *right = b;
-    int order = strcmp(left->node->key, right->node->key);
-    return order != 0 ? order : left->order < right->order ? -1 : 1;
+    return anchor == NULL || name != NULL;
 }
 
 /* Reports each key that stands twice in a map. */
 static bool check_duplicates(tree *tree, node *map)
 {
-    if (map->n < 2)
-        return true;
-    keyed *all = malloc(map->n * sizeof *all);
-    if (all == NULL) {
-        tree->no_memory = true;
-        return false;
-    }
+    given_name *names = arena_alloc(tree->arena, map->n * sizeof *names);
     uint32_t n = 0;
+    if (names == NULL)
+        return false;
     for (node *child = map->first; child != NULL; child = child->next, n++)
-        all[n] = (keyed){child, n};
-    qsort(all, n, sizeof *all, compare_keys);
-    const node *first = all[0].node;
-    for (uint32_t i = 1; i < n; i++) {
-        const node *next = all[i].node;
-        if (strcmp(first->key, next->key) != 0) {
-            first = next;
-            continue;
-        }
+        names[n] = (given_name){.name = child->key, .at = &child->key_at, .order = n};
+    names_sort(names, n, false);
+    for (uint32_t i = 0; i < n; i++) {
         char where[200];
-        problem_add(tree->problems, &next->key_at,
-                    "\"%.60s\" was already given at %s: remove one of the two", next->key,
-                    place_text(&first->key_at, where, sizeof where));
+        if (names[i].first != NULL)
+            problem_add(tree->problems, names[i].at,
+                        "\"%.60s\" was already given at %s: remove one of the two", names[i].name,
+                        place_text(names[i].first->at, where, sizeof where));
     }
-    free(all);
     return true;
 }
 
@@ -367,34 +314,28 @@ static bool on_end(yaml_reading *reading)
     level *closed = &reading->levels[--reading->depth];
     if (closed->node->kind == NODE_MAP && !check_duplicates(reading->tree, closed->node))
         return false;
-    return closed->anchor == NULL || add_anchor(reading, closed->anchor, closed->node);
+    return add_anchor(reading, closed->anchor, closed->node);
 }
 
 static bool on_alias(yaml_reading *reading, const yaml_event_t *event)
 {
     place at = place_of(reading, &event->start_mark);
     const char *name = (const char *)event->data.alias.anchor;
-    if (wants_key(reading)) {
-        problem_add(reading->tree->problems, &at, "a key cannot be an alias: write it out");
-        return false;
-    }
+    if (wants_key(reading))
+        return problem_add(reading->tree->problems, &at, "a key cannot be an alias: write it out");
     const node *marked = NULL; /* the last anchor of that name counts */
     for (uint32_t i = 0; i < reading->n_anchors; i++)
         if (strcmp(reading->anchors[i].name, name) == 0)
             marked = reading->anchors[i].node;
-    if (marked == NULL) {
-        problem_add(
-            reading->tree->problems, &at,
-            "nothing before this place is marked \"&%.60s\"; put a value that begins with \"*\" "
-            "in quotes",
-            name);
-        return false;
-    }
-    if (reading->depth + node_height(marked) > DECLARATION_DEPTH_MAX) {
-        problem_add(reading->tree->problems, &at,
-                    "maps and lists can be nested %d deep, no further", DECLARATION_DEPTH_MAX);
-        return false;
-    }
+    if (marked == NULL)
+        return problem_add(reading->tree->problems, &at,
+                           "nothing before this place is marked \"&%.60s\"; put a value that "
+                           "begins with \"*\" in quotes",
+                           name);
+    if (reading->depth + node_height(marked) > DECLARATION_DEPTH_MAX)
+        return problem_add(reading->tree->problems, &at,
+                           "maps and lists can be nested %d deep, no further",
+                           DECLARATION_DEPTH_MAX);
     node *copy = tree_copy(marked, reading->depth);
     return copy != NULL && place_node(reading, copy);
 }
@@ -404,11 +345,9 @@ static bool on_document(yaml_reading *reading, const yaml_event_t *event)
     if (++reading->n_documents == 1)
         return true;
     place at = place_of(reading, &event->start_mark);
-    problem_add(
-        reading->tree->problems, &at,
-        "a second document begins here: a file holds one declaration, so remove \"---\" and what "
-        "follows, or make it a file of its own");
-    return false;
+    return problem_add(reading->tree->problems, &at,
+                       "a second document begins here: a file holds one declaration, so remove "
+                       "\"---\" and what follows, or make it a file of its own");
 }
 
 static bool on_event(yaml_reading *reading, const yaml_event_t *event)
@@ -456,23 +395,19 @@ static size_t character_length(char first)
 static bool take_source(tree *tree, const char *text, size_t length)
 {
     place start = {.file = tree->file, .line = 1, .column = 1};
-    if (length > DECLARATION_BYTES_MAX) {
-        problem_add(
+    if (length > DECLARATION_BYTES_MAX)
+        return problem_add(
             tree->problems, &start,
             "a declaration can have %zu bytes, and this one has more: is it the right file?",
             DECLARATION_BYTES_MAX);
-        return false;
-    }
     if (length >= 3 && memcmp(text, "\xEF\xBB\xBF", 3) == 0) {
         text += 3;
         length -= 3;
     }
     tree->source = arena_copy(tree->arena, text, length);
     tree->source_length = length;
-    if (tree->source == NULL) {
-        tree->no_memory = true;
+    if (tree->source == NULL)
         return false;
-    }
     if (text_is_utf8(text, length))
         return true;
     size_t bad = 0;
@@ -482,21 +417,18 @@ static bool take_source(tree *tree, const char *text, size_t length)
         n = character_length(text[bad]);
     }
     place at = place_of_byte(tree, bad);
-    problem_add(tree->problems, &at,
-                "this byte is not valid UTF-8: save the file with the encoding UTF-8");
-    return false;
+    return problem_add(tree->problems, &at,
+                       "this byte is not valid UTF-8: save the file with the encoding UTF-8");
 }
 
 static bool has_root(tree *tree)
 {
     place start = {.file = tree->file, .line = 1, .column = 1};
-    if (tree->root == NULL || node_is_null(tree->root))
-        problem_add(
-            tree->problems, &start,
-            "the declaration is empty: it begins with \"version: 1\" and \"pipeline: NAME\"");
-    else
+    if (tree->root != NULL && !node_is_null(tree->root))
         return true;
-    return false;
+    return problem_add(
+        tree->problems, &start,
+        "the declaration is empty: it begins with \"version: 1\" and \"pipeline: NAME\"");
 }
 
 bool yaml_read(tree *tree, const char *text, size_t length, const char *file)
@@ -504,18 +436,16 @@ bool yaml_read(tree *tree, const char *text, size_t length, const char *file)
     tree->file = file;
     if (!take_source(tree, text, length))
         return false;
-    yaml_reading *reading = calloc(1, sizeof *reading);
-    if (reading == NULL || yaml_parser_initialize(&reading->parser) == 0) {
-        free(reading);
-        tree->no_memory = true;
+    yaml_reading *reading = arena_zero(tree->arena, 1, sizeof *reading);
+    if (reading == NULL)
         return false;
-    }
     reading->tree = tree;
+    if (yaml_parser_initialize(&reading->parser) == 0)
+        return report_libyaml(reading);
     yaml_parser_set_encoding(&reading->parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&reading->parser, (const unsigned char *)tree->source,
                                  tree->source_length);
     bool ok = read_events(reading);
     yaml_parser_delete(&reading->parser);
-    free(reading);
     return ok && has_root(tree);
 }

@@ -40,8 +40,7 @@ static const option options_table[] = {
      .doc = "The format of the messages' values. JSON and CSV give a column a field, raw gives the "
             "column `value`.",
      .example = "{format: json, schema: {id: bigint, amount: double}}"},
-    {OPTION("key", BLOCK, kafka_options, key), .given_offset = offsetof(kafka_options, has_key) + 1,
-     .block = &format_message_block,
+    {OPTION_GIVEN("key", kafka_options, key), .block = &format_message_block,
      .doc = "The format of the messages' keys, which come as the column `key`: raw as string or "
             "binary, JSON and CSV as a struct (`key.id`). Without it there is no such column.",
      .example = "{format: raw}"},

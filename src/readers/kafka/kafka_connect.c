@@ -33,7 +33,8 @@ bool kafka_parse_start(const char *text, int64_t now_us, int64_t *out, bool *is_
     if (strcmp(text, "latest") == 0)
         return true;
     *is_time = true;
-    if (text[0] == '-' && value_duration(text + 1 + strspn(text + 1, " "), &time_us) == NULL)
+    if (text[0] == '-' &&
+        value_number(OPTION_DURATION, text + 1 + strspn(text + 1, " "), &time_us) == NULL)
         time_us = now_us - time_us;
     else if (!timestamp_parse(text, strlen(text), &time_us))
         return false;
@@ -149,7 +150,7 @@ static freshet_code give_up(kafka_reader *reader, freshet_error *err)
 {
     char waited[VALUE_TEXT_MAX];
 
-    value_format_duration(kafka_options_of(reader)->connect_timeout_us, waited);
+    value_format(OPTION_DURATION, kafka_options_of(reader)->connect_timeout_us, waited);
     return error_set(
         err, FRESHET_TRY_AGAIN, FRESHET_STOP, reader->at,
         "Kafka could not be read for %s: %s; check the addresses in brokers, that this "

@@ -68,8 +68,7 @@ static const option option_table[] = {
      .secret = true,
      .offset = offsetof(cassandra_options, password),
      .doc = "By default what CASSANDRA_PASSWORD says. Write it as `${NAME}`, not into the file."},
-    {OPTION("tls", BLOCK, cassandra_options, tls),
-     .given_offset = offsetof(cassandra_options, has_tls) + 1, .block = &tls_block,
+    {OPTION_GIVEN("tls", cassandra_options, tls), .block = &tls_block,
      .doc = "Encrypts the connection. Without it, it is not."},
     {OPTION("local_dc", TEXT, cassandra_options, local_dc),
      .doc = "The data centre whose nodes are asked first; by default what CASSANDRA_LOCAL_DC "
@@ -124,8 +123,7 @@ static const block_kind cassandra_block = {
 };
 
 static const option online_table[] = {
-    {OPTION("cassandra", BLOCK, online_options, cassandra),
-     .given_offset = offsetof(online_options, has_cassandra) + 1, .block = &cassandra_block,
+    {OPTION_GIVEN("cassandra", online_options, cassandra), .block = &cassandra_block,
      .doc = "The store is Cassandra, or what speaks its protocol (ScyllaDB). `cassandra: {}` takes "
             "all from the environment."},
     {OPTION("write_to_entity", BOOLEAN, online_options, write_to_entity), .standard = "false",
