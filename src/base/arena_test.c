@@ -63,7 +63,9 @@ static void too_much_is_an_answer(void **state)
 {
     (void)state;
     arena *arena = arena_open();
+    assert_false(arena_failed(arena));
     assert_null(arena_alloc(arena, SIZE_MAX / 2));
+    assert_true(arena_failed(arena));
     assert_null(arena_zero(arena, SIZE_MAX / 2, 4));
     assert_non_null(arena_alloc(arena, 10));
     arena_close(arena);

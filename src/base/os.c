@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* flock */
 #include "base/os.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
@@ -63,6 +64,20 @@ static int real_inotify(void)
 static const os_table real = REAL_CALLS;
 
 os_table os = REAL_CALLS;
+
+ssize_t os_read_all(int fd, void *into, size_t size)
+{
+    size_t filled = 0;
+    while (filled < size) {
+        ssize_t n = os.read(fd, (char *)into + filled, size - filled);
+        if (n == 0)
+            break;
+        if (n < 0 && errno != EINTR)
+            return -1;
+        filled += n > 0 ? (size_t)n : 0;
+    }
+    return (ssize_t)filled;
+}
 
 void os_restore(void)
 {

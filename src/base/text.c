@@ -109,7 +109,7 @@ static size_t utf8_length(const unsigned char *bytes, size_t left)
     return length;
 }
 
-bool text_is_utf8(const char *bytes, size_t length)
+size_t text_valid_length(const char *bytes, size_t length)
 {
     const unsigned char *at = (const unsigned char *)bytes;
     size_t i = 0;
@@ -124,10 +124,15 @@ bool text_is_utf8(const char *bytes, size_t length)
         }
         size_t n = utf8_length(at + i, length - i);
         if (n == 0)
-            return false;
+            break;
         i += n;
     }
-    return true;
+    return i;
+}
+
+bool text_is_utf8(const char *bytes, size_t length)
+{
+    return text_valid_length(bytes, length) == length;
 }
 
 static bool append_escape(text_buffer *buffer, unsigned char c)

@@ -47,6 +47,8 @@ bool text_append_timestamp(text_buffer *buffer, int64_t time_us);
 bool text_append_date(text_buffer *buffer, int32_t days);
 bool text_append_double(text_buffer *buffer, double value);
 
+/* How many of the bytes are valid UTF-8 until the first that is not; whether all are. */
+size_t text_valid_length(const char *bytes, size_t length);
 bool text_is_utf8(const char *bytes, size_t length);
 
 /* Days since 1970-01-01 of a date of the proleptic Gregorian calendar, and back.

@@ -48,6 +48,7 @@ static void utf8(void **state)
     assert_true(text_is_utf8("plain ascii text of some length", 31));
     assert_true(text_is_utf8("\xF0\x9F\x98\x80", 4));
     assert_false(text_is_utf8("\xF0\x9F\x98", 3));
+    assert_int_equal(text_valid_length("ab\xC3\xA9\xC3 and so on", 15), 4);
     assert_false(text_is_utf8("\xC0\x80", 2));         /* overlong */
     assert_false(text_is_utf8("\xED\xA0\x80", 3));     /* surrogate */
     assert_false(text_is_utf8("\xF4\x90\x80\x80", 4)); /* past U+10FFFF */

@@ -289,7 +289,6 @@ static bool zone_file(const char *name, unsigned char *bytes, size_t *length)
 {
     const char *folder = getenv("TZDIR");
     char path[4096];
-    size_t n = 0;
     int fd;
 
     if (snprintf(path, sizeof(path), "%s/%s",
@@ -299,14 +298,9 @@ static bool zone_file(const char *name, unsigned char *bytes, size_t *length)
     fd = os.open(path, O_RDONLY, 0);
     if (fd < 0)
         return false;
-    while (n < ZONE_FILE_BYTES_MAX) {
-        ssize_t got = os.read(fd, bytes + n, ZONE_FILE_BYTES_MAX - n);
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-    }
+    ssize_t n = os_read_all(fd, bytes, ZONE_FILE_BYTES_MAX);
     os.close(fd);
-    *length = n;
+    *length = n < 0 ? 0 : (size_t)n;
     return n > 0;
 }
 

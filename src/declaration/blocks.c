@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "declaration/value.h"
 #include "windows/window.h"
 
 #define PIPELINE_NAME_MAX 64
@@ -56,8 +57,7 @@ static void check_root(void *options, const place *at, problems *problems)
     if (name->value == NULL)
         return;
     size_t length = strlen(name->value);
-    size_t plain =
-        strspn(name->value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+    size_t plain = strspn(name->value, NAME_CHARACTERS ".-");
     if (length > PIPELINE_NAME_MAX || plain != length)
         problem_add(problems, &name->at,
                     "\"pipeline\" must be a name of 1 to %d letters (a to z), digits, \"_\", \".\" "
@@ -151,12 +151,9 @@ static const option key_options[] = {
 };
 
 static const block_kind key_kind = {
-    .name = "key",
-    .title = "Key",
+    BLOCK_KIND("key", "Key", key_block, key_options),
     .doc = "What a feature row is about. A row whose key is null, or does not cast, goes to the "
            "dead letters.",
-    .options = key_options,
-    .size = sizeof(key_block),
     .check = check_key,
 };
 
@@ -195,13 +192,10 @@ static const option timestamp_options[] = {
 };
 
 static const block_kind timestamp_kind = {
-    .name = "timestamp",
-    .title = "Timestamp",
+    BLOCK_KIND("timestamp", "Timestamp", timestamp_block, timestamp_options),
     .doc = "The time of the event, in the output as the column `timestamp` (UTC, microseconds). A "
            "row whose time is null, or does not cast, goes to the dead letters. `timestamp: {}` "
            "takes the column named `timestamp`.",
-    .options = timestamp_options,
-    .size = sizeof(timestamp_block),
 };
 
 static const option window_options[] = {
@@ -226,14 +220,11 @@ static const option window_options[] = {
 };
 
 static const block_kind window_kind = {
-    .name = "window",
-    .title = "Window",
+    BLOCK_KIND("window", "Window", window_block, window_options),
     .doc = "Makes a feature of the rows behind each row, in batch and on streams alike "
            "(docs/guide/windows.md). There is one output column for each function and window, "
            "`NAME__avg_over_2_hours_fixed_windows`; their type is the function's own, the "
            "feature's, or that of `functions`, whichever is said last.",
-    .options = window_options,
-    .size = sizeof(window_block),
     .check = check_window,
 };
 
@@ -244,12 +235,9 @@ static const option aggregate_options[] = {
 };
 
 static const block_kind aggregate_kind = {
-    .name = "aggregate",
-    .title = "Aggregate",
+    BLOCK_KIND("aggregate", "Aggregate", aggregate_block, aggregate_options),
     .doc = "Makes a feature of the rows of a group, in an [aggregated](#aggregated) feature set. "
            "There is one output column for each function: `NAME__avg`.",
-    .options = aggregate_options,
-    .size = sizeof(aggregate_block),
 };
 
 static const option feature_options[] = {
@@ -281,12 +269,9 @@ static const option feature_options[] = {
 };
 
 static const block_kind feature_kind = {
-    .name = "feature",
-    .title = "Feature",
+    BLOCK_KIND("feature", "Feature", feature_block, feature_options),
     .doc = "One value of a feature row. Features are computed in their order, so a later one can "
            "use an earlier one.",
-    .options = feature_options,
-    .size = sizeof(feature_block),
     .check = blocks_check_feature,
 };
 
@@ -305,12 +290,9 @@ static const option rolling_options[] = {
 };
 
 static const block_kind rolling_kind = {
-    .name = "windows",
-    .title = "Rolling windows",
+    BLOCK_KIND("windows", "Rolling windows", rolling_block, rolling_options),
     .doc = "Windows that end at fixed times, without the end itself: [end - length, end). The "
            "row's timestamp is the window's end.",
-    .options = rolling_options,
-    .size = sizeof(rolling_block),
 };
 
 static const option pivot_options[] = {
@@ -324,11 +306,8 @@ static const option pivot_options[] = {
 };
 
 static const block_kind pivot_kind = {
-    .name = "pivot",
-    .title = "Pivot",
+    BLOCK_KIND("pivot", "Pivot", pivot_block, pivot_options),
     .doc = "One set of columns for each value of a column.",
-    .options = pivot_options,
-    .size = sizeof(pivot_block),
 };
 
 static const option distinct_options[] = {
@@ -342,11 +321,8 @@ static const option distinct_options[] = {
 };
 
 static const block_kind distinct_kind = {
-    .name = "distinct",
-    .title = "Distinct",
+    BLOCK_KIND("distinct", "Distinct", distinct_block, distinct_options),
     .doc = "Of rows that are the same in a subset of columns only one is aggregated.",
-    .options = distinct_options,
-    .size = sizeof(distinct_block),
 };
 
 static const option aggregated_options[] = {
@@ -360,12 +336,9 @@ static const option aggregated_options[] = {
 };
 
 static const block_kind aggregated_kind = {
-    .name = "aggregated",
-    .title = "Aggregated",
+    BLOCK_KIND("aggregated", "Aggregated", aggregated_block, aggregated_options),
     .doc = "Makes the feature set an aggregated one: its rows are groups, and each of its features "
            "has `aggregate`.",
-    .options = aggregated_options,
-    .size = sizeof(aggregated_block),
 };
 
 static const option deduplicate_options[] = {
@@ -378,12 +351,9 @@ static const option deduplicate_options[] = {
 };
 
 static const block_kind deduplicate_kind = {
-    .name = "deduplicate",
-    .title = "Deduplicate",
+    BLOCK_KIND("deduplicate", "Deduplicate", deduplicate_block, deduplicate_options),
     .doc = "Takes each event once: a row whose columns are those of an earlier one within a time "
            "is dropped, in batch and on streams.",
-    .options = deduplicate_options,
-    .size = sizeof(deduplicate_block),
 };
 
 static const option feature_set_options[] = {
@@ -428,12 +398,9 @@ static const option feature_set_options[] = {
 };
 
 static const block_kind feature_set_kind = {
-    .name = "feature_set",
-    .title = "Feature set",
+    BLOCK_KIND("feature_set", "Feature set", feature_set_block, feature_set_options),
     .doc = "What is computed from each row of the query. The output has the keys, then "
            "`timestamp`, then the features.",
-    .options = feature_set_options,
-    .size = sizeof(feature_set_block),
 };
 
 static const option reader_options[] = {
@@ -455,11 +422,8 @@ static const option reader_options[] = {
 };
 
 static const block_kind reader_kind = {
-    .name = "reader",
-    .title = "Reader",
+    BLOCK_KIND("reader", "Reader", reader_block, reader_options),
     .doc = "Where rows come from.",
-    .options = reader_options,
-    .size = sizeof(reader_block),
     .check = blocks_check_reader,
 };
 
@@ -476,11 +440,8 @@ static const option source_options[] = {
 };
 
 static const block_kind source_kind = {
-    .name = "source",
-    .title = "Source",
+    BLOCK_KIND("source", "Source", source_block, source_options),
     .doc = "The rows that features are made from: readers, and one SQL query over them.",
-    .options = source_options,
-    .size = sizeof(source_block),
 };
 
 static const option writer_options[] = {
@@ -490,11 +451,8 @@ static const option writer_options[] = {
 };
 
 static const block_kind writer_kind = {
-    .name = "writer",
-    .title = "Writer",
+    BLOCK_KIND("writer", "Writer", writer_block, writer_options),
     .doc = "One place that feature rows go to.",
-    .options = writer_options,
-    .size = sizeof(writer_block),
 };
 
 static const option sink_options[] = {
@@ -505,12 +463,9 @@ static const option sink_options[] = {
 };
 
 static const block_kind sink_kind = {
-    .name = "sink",
-    .title = "Sink",
+    BLOCK_KIND("sink", "Sink", sink_block, sink_options),
     .doc = "Where the feature rows go. `freshet run --debug` puts the debug table in the place of "
            "all writers.",
-    .options = sink_options,
-    .size = sizeof(sink_block),
 };
 
 static const option dead_letters_options[] = {
@@ -522,12 +477,9 @@ static const option dead_letters_options[] = {
 };
 
 static const block_kind dead_letters_kind = {
-    .name = "dead_letters",
-    .title = "Dead letters",
+    BLOCK_KIND("dead_letters", "Dead letters", dead_letters_block, dead_letters_options),
     .doc = "Rows that were refused (broken records, values that do not cast, a null key or time), "
            "with the reader, the position, the reason and the raw record. They never stop a run.",
-    .options = dead_letters_options,
-    .size = sizeof(dead_letters_block),
 };
 
 static const option checkpoint_options[] = {
@@ -540,12 +492,9 @@ static const option checkpoint_options[] = {
 };
 
 static const block_kind checkpoint_kind = {
-    .name = "checkpoint",
-    .title = "Checkpoint",
+    BLOCK_KIND("checkpoint", "Checkpoint", checkpoint_block, checkpoint_options),
     .doc = "What a stream has read and remembers is kept in its state folder, so that a restart "
            "goes on where it ended. See docs/guide/delivery.md.",
-    .options = checkpoint_options,
-    .size = sizeof(checkpoint_block),
 };
 
 static const option state_options[] = {
@@ -564,11 +513,8 @@ static const option state_options[] = {
 };
 
 static const block_kind state_kind = {
-    .name = "state",
-    .title = "State",
+    BLOCK_KIND("state", "State", state_block, state_options),
     .doc = "What is remembered of keys between rows.",
-    .options = state_options,
-    .size = sizeof(state_block),
 };
 
 static const option declaration_options[] = {
@@ -594,11 +540,8 @@ static const option declaration_options[] = {
 };
 
 const block_kind declaration_block = {
-    .name = "declaration",
-    .title = "Declaration",
+    BLOCK_KIND("declaration", "Declaration", declaration, declaration_options),
     .doc = "The whole file.",
-    .options = declaration_options,
-    .size = sizeof(declaration),
     .check = check_root,
 };
 

@@ -110,28 +110,6 @@ freshet_code declaration_finish(freshet_declaration *handle, const registry *reg
 
 /* ---- files ---------------------------------------------------------------------------------- */
 
-static freshet_code read_all(int fd, const char *path, text_buffer *into, freshet_error *err)
-{
-    char piece[16384];
-    for (;;) {
-        ssize_t n = os.read(fd, piece, sizeof piece);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EISDIR)
-            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-                             "%s is a folder: name the file of the declaration in it", path);
-        if (n < 0)
-            return error_system(err, "cannot read the declaration", path);
-        if (n == 0)
-            return FRESHET_OK;
-        text_append(into, piece, (size_t)n);
-        if (into->length > DECLARATION_BYTES_MAX)
-            return FRESHET_OK; /* declaration_read says that it is too long */
-        if (into->failed)
-            return error_memory(err, "reading the declaration");
-    }
-}
-
 /* The folder part of a path: "." where there is none. */
 static const char *folder_of(const char *path, char *into, size_t size)
 {
@@ -156,15 +134,21 @@ freshet_code declaration_read_file(const char *path, const registry *registry,
     int fd = os.open(path, O_RDONLY, 0);
     if (fd < 0)
         return error_system(err, "cannot open the declaration", path);
-    text_buffer text;
-    text_init(&text, DECLARATION_BYTES_MAX + 65536);
-    freshet_code code = read_all(fd, path, &text, err);
+    char *text = malloc(DECLARATION_BYTES_MAX + 1); /* declaration_read says that it is too long */
+    ssize_t n = text == NULL ? 0 : os_read_all(fd, text, DECLARATION_BYTES_MAX + 1);
+    freshet_code code;
+    if (text == NULL)
+        code = error_memory(err, "reading the declaration");
+    else if (n < 0 && errno == EISDIR)
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                         "%s is a folder: name the file of the declaration in it", path);
+    else if (n < 0)
+        code = error_system(err, "cannot read the declaration", path);
+    else
+        code = declaration_read(text, (size_t)n, path, folder_of(path, folder, sizeof folder),
+                                registry, problem, context, out, err);
     os.close(fd);
-    if (code == FRESHET_OK)
-        code = declaration_read(text.bytes == NULL ? "" : text.bytes, text.length, path,
-                                folder_of(path, folder, sizeof folder), registry, problem, context,
-                                out, err);
-    text_release(&text);
+    free(text);
     return code;
 }
 

@@ -25,22 +25,15 @@ static void show_block(showing *showing, const block_kind *block, const char *fr
 
 /* ---- texts ---------------------------------------------------------------------------------- */
 
-static bool is_alphanumeric(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
 static bool is_plain(const char *text)
 {
     static const char *const words[] = {"null", "true", "false", "yes", "no",
                                         "on",   "off",  "y",     "n"};
     size_t length = strlen(text);
     if (length == 0 || (text[0] >= '0' && text[0] <= '9') ||
-        (!is_alphanumeric(text[0]) && text[0] != '/') || text[length - 1] == ' ')
+        strspn(text, NAME_CHARACTERS "/") == 0 || text[length - 1] == ' ' ||
+        strspn(text, NAME_CHARACTERS " ./-+*=(),<>;'?") != length)
         return false;
-    for (size_t i = 0; i < length; i++)
-        if (!is_alphanumeric(text[i]) && strchr(" ./-+*=(),<>;'?", text[i]) == NULL)
-            return false;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (strcasecmp(words[i], text) == 0)
             return false;

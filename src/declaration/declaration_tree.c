@@ -11,6 +11,7 @@
 
 #include "base/os.h"
 #include "base/text.h"
+#include "declaration/value.h"
 
 void tree_init(tree *tree, arena *arena, problems *problems)
 {
@@ -125,16 +126,6 @@ void names_sort(given_name *names, uint32_t n, bool fold)
 
 /* ---- variables ----------------------------------------------------------------------------- */
 
-static bool is_name_start(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-static bool is_name_char(char c)
-{
-    return is_name_start(c) || (c >= '0' && c <= '9');
-}
-
 /* One ${...} at raw[start]: finds its parts. Returns NULL, or what is wrong with it. */
 typedef struct variable {
     size_t name_length;
@@ -146,12 +137,11 @@ typedef struct variable {
 static const char *variable_read(const char *raw, size_t length, size_t start, variable *into)
 {
     size_t i = start + 2;
-    if (i >= length || !is_name_start(raw[i]))
+    into->name_length = strspn(raw + i, NAME_CHARACTERS);
+    if (into->name_length == 0 || (raw[i] >= '0' && raw[i] <= '9'))
         return "\"${\" must be followed by the name of an environment variable; write \"$${\" for "
                "the characters \"${\" themselves";
-    while (i < length && is_name_char(raw[i]))
-        i++;
-    into->name_length = i - start - 2;
+    i += into->name_length;
     into->standard = NULL;
     into->standard_length = 0;
     if (i < length && raw[i] == ':') {
@@ -202,26 +192,15 @@ static bool refuse_inside(node *scalar, size_t raw_offset, const char *sentence)
 static ssize_t read_value(const char *path, char *into)
 {
     int fd = os.open(path, O_RDONLY, 0);
-    size_t filled = 0;
-    ssize_t n = 1;
     if (fd < 0)
         return -1;
-    while (n != 0 && filled <= FILE_VALUE_BYTES_MAX) {
-        n = os.read(fd, into + filled, FILE_VALUE_BYTES_MAX + 1 - filled);
-        if (n < 0 && errno != EINTR)
-            break;
-        filled += n > 0 ? (size_t)n : 0;
-    }
+    ssize_t n = os_read_all(fd, into, FILE_VALUE_BYTES_MAX + 1);
     int problem = errno;
     os.close(fd);
     errno = problem;
-    if (n < 0)
-        return -1;
-    if (filled > 0 && into[filled - 1] == '\n')
-        filled--;
-    if (filled > 0 && into[filled - 1] == '\r')
-        filled--;
-    return (ssize_t)filled;
+    n -= n > 0 && into[n - 1] == '\n';
+    n -= n > 0 && into[n - 1] == '\r';
+    return n;
 }
 
 /* Appends what the file of ${file:PATH} holds. The path is relative to the folder of the declaration. */

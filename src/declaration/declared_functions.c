@@ -3,12 +3,12 @@
  * They are no part of the tree: a declaration in YAML gets them by calls, too. Here they are only noted down;
  * each pipeline gives them to its engine (functions/user_function.h).
  */
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/error.h"
 #include "declaration/handle.h"
+#include "declaration/value.h"
 
 #define NAME_MAX_BYTES 100u
 
@@ -20,11 +20,8 @@ static freshet_code refuse(freshet_error *err, const char *name, const char *why
 
 static bool is_name(const char *name)
 {
-    size_t n = 0;
-    while (name != NULL && (isalnum((unsigned char)name[n]) || name[n] == '_'))
-        n++;
-    return name != NULL && n > 0 && n <= NAME_MAX_BYTES && name[n] == '\0' &&
-           !isdigit((unsigned char)name[0]);
+    size_t n = name == NULL ? 0 : strspn(name, NAME_CHARACTERS);
+    return n > 0 && n <= NAME_MAX_BYTES && name[n] == '\0' && (name[0] < '0' || name[0] > '9');
 }
 
 static bool is_type(arena *arena, const char *text)

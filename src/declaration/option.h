@@ -143,6 +143,10 @@ typedef struct block_kind {
     void (*check)(void *options, const place *at, struct problems *problems);
 } block_kind;
 
+/* The beginning of a block: its name, its title, the struct it is read into and its table. */
+#define BLOCK_KIND(named, titled, block_struct, table) \
+    .name = (named), .title = (titled), .options = (table), .size = sizeof(block_struct)
+
 /* The kinds of readers and writers there are: NULL-terminated lists. Filled by pipeline/registry.c.
  * `check_broken` (may be NULL) adds what else can be said of a declaration that has problems already;
  * what is missing in it is NULL or zero. */

@@ -114,30 +114,29 @@ static int index_of(const char *const *words, const char *word)
 }
 
 /* The problem of a value: "<name>" cannot be "<value>": it <what>. */
-static void wrong_value(reading *reading, const option *option, const place *at, const char *value,
-                        const char *what)
+static void wrong_value(reading *reading, const option *option, const node *given, const char *what)
 {
-    problem_add(reading->problems, at, "\"%s\" cannot be %s: it %s", option->name,
-                quoted(reading, option, value), what);
+    problem_add(reading->problems, &given->at, "\"%s\" cannot be %s: it %s", option->name,
+                quoted(reading, option, given->value), what);
 }
 
 /* ---- scalars -------------------------------------------------------------------------------- */
 
-static void read_choice(reading *reading, const option *option, const char *value, const place *at,
-                        int *into)
+/* These give what is wrong with a value, or NULL. */
+
+static const char *read_choice(reading *reading, const option *option, const char *value, int *into)
 {
     size_t n = 0;
     int chosen = index_of(option->choices, value);
     if (chosen >= 0) {
         *into = chosen;
-        return;
+        return NULL;
     }
     while (option->choices[n] != NULL)
         n++;
     const char *near = option->secret ? NULL : nearest(value, option->choices, n);
-    wrong_value(reading, option, at, value,
-                formatted(reading, "must be %s%s", enumerate(reading, option->choices, n, " or "),
-                          did_you_mean(reading, near)));
+    return formatted(reading, "must be %s%s", enumerate(reading, option->choices, n, " or "),
+                     did_you_mean(reading, near));
 }
 
 /* A type in { } that was cut at a comma: {type: decimal(10,2)}. */
@@ -147,86 +146,77 @@ static bool is_cut(const char *value)
     return open != NULL && strpbrk(open, ")>") == NULL;
 }
 
-static const type *read_type(reading *reading, const char *what, const char *value, const place *at)
+static const char *read_type(reading *reading, const char *value, const type **into)
 {
-    const type *type = type_parse(reading->arena, value);
-    if (type != NULL)
-        return type;
-    option named = {.name = what};
-    const char *near = type_suggest(value);
+    *into = type_parse(reading->arena, value);
+    if (*into != NULL)
+        return NULL;
     if (is_cut(value))
-        wrong_value(reading, &named, at, value,
-                    "is cut at a comma: put the whole type in quotes, as in \"decimal(10,2)\"");
-    else
-        wrong_value(
-            reading, &named, at, value,
-            formatted(reading,
-                      "must be boolean, integer, bigint, float, double, decimal(width,scale), "
-                      "string, binary, date, timestamp or array<type>%s",
-                      did_you_mean(reading, near)));
-    return NULL;
+        return "is cut at a comma: put the whole type in quotes, as in \"decimal(10,2)\"";
+    return formatted(reading,
+                     "must be boolean, integer, bigint, float, double, decimal(width,scale), "
+                     "string, binary, date, timestamp or array<type>%s",
+                     did_you_mean(reading, type_suggest(value)));
 }
 
-static void read_number(reading *reading, const option *option, const char *value, const place *at,
-                        int64_t *into)
+static const char *read_number(reading *reading, const option *option, const char *value,
+                               int64_t *into)
 {
     int64_t number = 0;
     const char *wrong = value_number(option->kind, value, &number);
     bool bounded = option->minimum != 0 || option->maximum != 0;
-    if (wrong == NULL && bounded && (number < option->minimum || number > option->maximum)) {
-        char least[VALUE_TEXT_MAX];
-        char most[VALUE_TEXT_MAX];
-        value_format(option->kind, option->minimum, least);
-        value_format(option->kind, option->maximum, most);
-        if (option->minimum == option->maximum)
-            wrong = formatted(reading, "must be %s", least);
-        else if (option->maximum == INT64_MAX)
-            wrong = formatted(reading, "must be at least %s", least);
-        else
-            wrong = formatted(reading, "must be from %s to %s", least, most);
-    }
     if (wrong != NULL)
-        wrong_value(reading, option, at, value, wrong);
-    else
+        return wrong;
+    if (!bounded || (number >= option->minimum && number <= option->maximum)) {
         *into = number;
+        return NULL;
+    }
+    char least[VALUE_TEXT_MAX];
+    char most[VALUE_TEXT_MAX];
+    value_format(option->kind, option->minimum, least);
+    value_format(option->kind, option->maximum, most);
+    if (option->minimum == option->maximum)
+        return formatted(reading, "must be %s", least);
+    if (option->maximum == INT64_MAX)
+        return formatted(reading, "must be at least %s", least);
+    return formatted(reading, "must be from %s to %s", least, most);
 }
 
-static void read_text(reading *reading, const option *option, const char *value, const place *at,
-                      declared_text *into)
+static const char *read_text(reading *reading, const option *option, const node *given,
+                             declared_text *into)
 {
-    into->at = *at;
+    const char *value = given->value;
     bool empty = value[option->kind == OPTION_SQL ? strspn(value, " \t\r\n") : 0] == '\0';
     bool may_be_empty = option->kind == OPTION_TEXT && !option->required;
-    const char *wrong = option->kind == OPTION_NAME ? value_name(value) : NULL;
+    const char *wrong = option->kind == OPTION_NAME && !empty ? value_name(value) : NULL;
+    into->at = given->at;
     if (empty && !may_be_empty)
-        problem_add(reading->problems, at, "\"%s\" must not be empty", option->name);
-    else if (wrong != NULL)
-        wrong_value(reading, option, at, value, wrong);
-    else
+        problem_add(reading->problems, &given->at, "\"%s\" must not be empty", option->name);
+    else if (wrong == NULL)
         into->value = value;
+    return wrong;
 }
 
-/* A scalar option's value, from a node or from the table's default. */
-static void read_scalar(reading *reading, const option *option, const char *value, const place *at,
-                        void *into)
+static void read_scalar(reading *reading, const option *option, const node *given, void *into)
 {
     const char *wrong = NULL;
     switch (option->kind) {
     case OPTION_TEXT:
     case OPTION_NAME:
-    case OPTION_SQL: read_text(reading, option, value, at, into); return;
-    case OPTION_BOOLEAN: wrong = value_boolean(value, into); break;
+    case OPTION_SQL: wrong = read_text(reading, option, given, into); break;
+    case OPTION_BOOLEAN: wrong = value_boolean(given->value, into); break;
     case OPTION_INTEGER:
     case OPTION_DURATION:
-    case OPTION_BYTES: read_number(reading, option, value, at, into); return;
-    case OPTION_CHOICE: read_choice(reading, option, value, at, into); return;
+    case OPTION_BYTES: wrong = read_number(reading, option, given->value, into); break;
+    case OPTION_CHOICE: wrong = read_choice(reading, option, given->value, into); break;
     case OPTION_TYPE:
-        *(declared_type *)into = (declared_type){read_type(reading, option->name, value, at), *at};
-        return;
-    default: return;
+        ((declared_type *)into)->at = given->at;
+        wrong = read_type(reading, given->value, &((declared_type *)into)->value);
+        break;
+    default: break;
     }
     if (wrong != NULL)
-        wrong_value(reading, option, at, value, wrong);
+        wrong_value(reading, option, given, wrong);
 }
 
 /* ---- lists of texts ------------------------------------------------------------------------- */
@@ -302,6 +292,7 @@ static void read_properties(reading *reading, const option *option, const node *
 static void read_function(reading *reading, const option *option, const node *item,
                           declared_blocks *into)
 {
+    static const struct option typed = {.name = "type", .kind = OPTION_TYPE};
     const node *named = item->kind == NODE_MAP ? item->first : item;
     bool one = item->kind == NODE_MAP ? item->n == 1 && named->kind == NODE_SCALAR
                                       : item->kind == NODE_SCALAR && !node_is_null(item);
@@ -318,9 +309,9 @@ static void read_function(reading *reading, const option *option, const node *it
     *made = (function_block){.name = {item->value, item->at}, .type = {NULL, item->at}};
     if (item->kind == NODE_MAP) {
         made->name = (declared_text){named->key, named->key_at};
-        made->type = (declared_type){
-            read_type(reading, "type", node_is_null(named) ? "" : named->value, &named->at),
-            named->at};
+        node type = *named;
+        type.value = node_is_null(named) ? "" : named->value;
+        read_scalar(reading, &typed, &type, &made->type);
     }
     into->places[into->n++] = item->at;
 }
@@ -431,9 +422,11 @@ static const type *read_field_type(reading *reading, const node *given, uint32_t
     }
     const type *type = NULL;
     if (given->kind == NODE_SCALAR) {
-        const char *what = formatted(reading, "%.60s", given->key);
-        type = read_type(reading, what, given->value, &given->at);
-        if (type != NULL)
+        const option column = {.name = formatted(reading, "%.60s", given->key)};
+        const char *wrong = read_type(reading, given->value, &type);
+        if (wrong != NULL)
+            wrong_value(reading, &column, given, wrong);
+        else
             check_type_names(reading, type, &given->at);
     } else if (depth < TYPE_DEPTH_MAX) {
         field *fields = arena_zero(reading->arena, given->n, sizeof *fields);
@@ -675,7 +668,7 @@ static void read_value(reading *reading, const option *option, const node *given
         problem_add(reading->problems, &given->at, "\"%s\" must be a single value, not a %s",
                     option->name, given->kind == NODE_MAP ? "map of options" : "list");
     else
-        read_scalar(reading, option, given->value, &given->at, into);
+        read_scalar(reading, option, given, into);
 }
 
 /* The option's default, read like any value. */

@@ -167,12 +167,8 @@ const char *value_name(const char *text)
         return "must have 128 letters at most";
     if (text[0] >= '0' && text[0] <= '9')
         return "must not begin with a digit: names are letters, digits and _";
-    for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-        if (!letter && c != '_' && !(c >= '0' && c <= '9'))
-            return "must be a plain name: letters (a to z), digits and _ only";
-    }
+    if (strspn(text, NAME_CHARACTERS) != length)
+        return "must be a plain name: letters (a to z), digits and _ only";
     return NULL;
 }
 

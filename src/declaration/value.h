@@ -10,6 +10,8 @@
 
 #define VALUE_TEXT_MAX 40        /* bytes that value_format needs at most */
 #define DECLARATION_NAME_MAX 128 /* bytes of a name */
+/* What names are made of; a digit begins none. */
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
 /* true or false. */
 const char *value_boolean(const char *text, bool *into);

@@ -384,13 +384,6 @@ static bool read_events(yaml_reading *reading)
     return true;
 }
 
-/* Bytes of a character of UTF-8, by its first byte. */
-static size_t character_length(char first)
-{
-    unsigned char c = (unsigned char)first;
-    return c < 0xC0 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-}
-
 /* Size and encoding, before libyaml sees the text. Keeps a copy of it without a byte order mark. */
 static bool take_source(tree *tree, const char *text, size_t length)
 {
@@ -408,14 +401,9 @@ static bool take_source(tree *tree, const char *text, size_t length)
     tree->source_length = length;
     if (tree->source == NULL)
         return false;
-    if (text_is_utf8(text, length))
+    size_t bad = text_valid_length(text, length);
+    if (bad == length)
         return true;
-    size_t bad = 0;
-    size_t n = character_length(text[0]);
-    while (n <= length - bad && text_is_utf8(text + bad, n)) {
-        bad += n;
-        n = character_length(text[bad]);
-    }
     place at = place_of_byte(tree, bad);
     return problem_add(tree->problems, &at,
                        "this byte is not valid UTF-8: save the file with the encoding UTF-8");
