@@ -71,7 +71,7 @@ typedef struct aggregate_family {
     void (*update)(void *partial, const aggregate_run *older, const type *input,
                    aggregate_scratch *scratch);
     /* `n` partials, `stride` bytes apart, the oldest first, all older. NULL: it holds values. */
-    void (*merge)(void *partial, const void *older, size_t stride, uint32_t n, const type *input);
+    void (*merge)(void *partial, const void *older, size_t stride, uint32_t n);
 } aggregate_family;
 
 typedef union aggregate_value {

@@ -36,7 +36,7 @@ static aggregate_outcome compute(const char *text, const type *input, const void
         if (turn % 2 == 1 && aggregate.family->merge != NULL) {
             _Alignas(16) unsigned char older[AGGREGATE_PARTIAL_MAX] = {0};
             aggregate.family->update(older, &run, input, &scratch);
-            aggregate.family->merge(partial, older, sizeof older, 1, input);
+            aggregate.family->merge(partial, older, sizeof older, 1);
         } else {
             aggregate.family->update(partial, &run, input, &scratch);
         }

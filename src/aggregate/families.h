@@ -64,10 +64,8 @@ static inline uint64_t run_bits(const aggregate_run *run)
 
 /* Defines the `merge` of a family from a function that merges one partial. */
 #define MERGE_EACH(name, merge_one)                                               \
-    static void name(void *partial, const void *older, size_t stride, uint32_t n, \
-                     const type *input)                                           \
+    static void name(void *partial, const void *older, size_t stride, uint32_t n) \
     {                                                                             \
-        (void)input;                                                              \
         for (const char *from = (const char *)older + n * stride; n > 0; n--)     \
             merge_one(partial, (const void *)(from -= stride));                   \
     }
@@ -114,6 +112,9 @@ static inline int compare_texts(const cell_text *a, const cell_text *b)
     int order = shorter == 0 ? 0 : memcmp(text_bytes(a), text_bytes(b), shorter);
     return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
+
+/* -1, 0 or 1, in the order of aggregate.h; both zeros differ. */
+int compare_values(const type *type, const aggregate_value *a, const aggregate_value *b);
 
 double decimal_to_real(int128 value, uint8_t scale);
 bool decimal_fits(int128 value, uint8_t width);

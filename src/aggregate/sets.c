@@ -175,7 +175,7 @@ aggregate_outcome finish_collect_set(const void *partial, const aggregate *aggre
     return list_entries(partial, NULL, aggregate->input, scratch, out);
 }
 
-static int compare_values(const type *type, const aggregate_value *a, const aggregate_value *b)
+int compare_values(const type *type, const aggregate_value *a, const aggregate_value *b)
 {
     switch (type->kind) {
     case TYPE_STRING:

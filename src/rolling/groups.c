@@ -31,8 +31,6 @@
 
 #include "base/error.h"
 #include "keyed/cells.h"
-#include "keyed/due_heap.h"
-#include "keyed/state_part.h"
 #include "rolling/groups_internal.h"
 
 #define ADDING "adding events to groups"
@@ -41,45 +39,6 @@
 #define SECOND_US INT64_C(1000000)
 #define REVISION_MAX 999999u
 #define NOT_BEGUN INT64_MIN /* after_us of a key without a row yet */
-
-typedef struct group_entry {
-    keyed_entry head;
-    events events;
-    group_facts facts;
-    int64_t due_us; /* INT64_MAX: nothing is */
-} group_entry;
-
-typedef struct change {
-    int64_t at_us;
-    uint32_t entry;
-    uint32_t number; /* in their order */
-    bool existed;    /* the row had been output before */
-} change;
-
-struct groups_state {
-    const groups_plan *plan;
-    groups_options options;
-    memory memory;
-    walker walker;
-    picked_cells own;
-    const void **cells; /* one a slot */
-    keyed_table keys;
-    state_part part;
-    keyed_chunk chunk;
-    due_heap heap; /* of keys, by due_us */
-    uint64_t n_events;
-
-    change *changes;
-    uint32_t n_changes;
-    uint32_t changes_capacity;
-    uint32_t changes_taken;
-
-    int64_t time_us;
-    int64_t oldest_us;
-    int64_t newest_us;
-    bool finishing;
-    uint32_t finish_at; /* the entry that groups_finish has come to */
-};
 
 /* ---- small things ---------------------------------------------------------------------------- */
 
@@ -104,7 +63,7 @@ static bool is_over(const group_entry *entry)
 static int64_t next_due(const groups_state *state, const group_entry *entry);
 static bool push_due(groups_state *state, uint32_t index);
 
-static void groups_release(void *self, void *released)
+void groups_release(void *self, void *released)
 {
     groups_state *state = self;
     group_entry *entry = released;
@@ -118,43 +77,12 @@ static bool groups_is_empty(void *self, const void *entry)
     return is_over(entry);
 }
 
-static freshet_code groups_save(void *self, const void *saved, text_buffer *into,
-                                freshet_error *err)
-{
-    const group_entry *entry = saved;
-    (void)err;
-    const groups_state *state = self;
-    group_bytes_put(state->plan, &state->walker, &entry->facts, &entry->events, into);
-    return FRESHET_OK;
-}
-
-static freshet_code groups_restore(void *self, const state_key *key, void *restored,
-                                   const void *bytes, size_t length, freshet_error *err)
-{
-    groups_state *state = self;
-    group_entry *entry = restored;
-    (void)key;
-    freshet_code code = group_bytes_get(state->plan, &state->walker, bytes, length, &entry->facts,
-                                        &entry->events, err);
-    if (code == FRESHET_OK)
-        state->n_events += entry->events.n;
-    return code;
-}
-
 static bool groups_placed(void *self, uint32_t index)
 {
     groups_state *state = self;
     group_entry *entry = group_at(state, index);
     entry->due_us = next_due(state, entry);
     return push_due(state, index);
-}
-
-static freshet_code groups_inspect(void *self, arena *arena, const void *bytes, size_t length,
-                                   text_buffer *into, freshet_error *err)
-{
-    (void)arena;
-    groups_state *state = self;
-    return group_bytes_show(state->plan, &state->walker, bytes, length, into, err);
 }
 
 static const state_part_ops part_ops = {.save = groups_save,

@@ -1,15 +1,5 @@
-/* groups_bytes.c - the state of one key of groups as bytes, and back.
- *
- *      0   4   "FKG2": the format and its version
- *      4   8   checksum: hash_bytes over all that follows
- *     12   8   fingerprint of the plan
- *     20   8   after_us: the last end that was output, or could have been
- *     28   8   newest_us: the timestamp of the key's newest row
- *     36   4   revision
- *     40   4   1: a row of nulls is due when the windows are empty
- *     44   4   n, events
- *     48   8   the time of the oldest
- *     56       the events (windows/events_bytes.c)
+/* groups_bytes.c - the state of one key of groups as bytes, and back: a groups_head, then the events
+ * (windows/events_bytes.c).
  */
 #include <string.h>
 
@@ -17,66 +7,79 @@
 #include "rolling/groups_internal.h"
 
 #define MAGIC "FKG2"
-#define HEAD_BYTES 56u
 
-void group_bytes_put(const groups_plan *plan, const walker *walker, const group_facts *facts,
-                     const events *events, text_buffer *into)
+typedef struct __attribute__((packed)) groups_head {
+    saved_head head;
+    int64_t after_us; /* as in group_facts */
+    int64_t newest_us;
+    uint32_t revision;
+    uint32_t owes_nulls; /* 1: a row of nulls is due when the windows are empty */
+    uint32_t n_events;
+    int64_t first_us; /* the time of the oldest */
+} groups_head;
+
+freshet_code groups_save(void *self, const void *saved, text_buffer *into, freshet_error *err)
 {
-    char head[HEAD_BYTES] = MAGIC;
-    size_t begin = into->length;
-    uint32_t owes = facts->owes_nulls;
-    memcpy(head + 12, &plan->fingerprint, 8);
-    memcpy(head + 20, &facts->after_us, 8);
-    memcpy(head + 28, &facts->newest_us, 8);
-    memcpy(head + 36, &facts->revision, 4);
-    memcpy(head + 40, &owes, 4);
-    memcpy(head + 44, &events->n, 4);
-    text_append(into, head, sizeof head);
-    int64_t first_us = events_put(walker, events, into);
+    const groups_state *state = self;
+    const group_entry *entry = saved;
+    const group_facts *facts = &entry->facts;
+    const size_t begin = into->length;
+    groups_head head = {.head = {MAGIC, 0, state->plan->fingerprint},
+                        .after_us = facts->after_us,
+                        .newest_us = facts->newest_us,
+                        .revision = facts->revision,
+                        .owes_nulls = facts->owes_nulls,
+                        .n_events = entry->events.n};
+    (void)err; /* a failure shows in the buffer */
+    text_append(into, (const char *)&head, sizeof head);
+    head.first_us = events_put(&state->walker, &entry->events, into);
     if (!into->failed)
-        memcpy(into->bytes + begin + 48, &first_us, 8);
+        memcpy(into->bytes + begin, &head, sizeof head);
     saved_seal(into, begin);
+    return FRESHET_OK;
 }
 
-freshet_code group_bytes_get(const groups_plan *plan, walker *walker, const void *bytes,
-                             size_t length, group_facts *facts, events *events, freshet_error *err)
+freshet_code groups_restore(void *self, const state_key *key, void *restored, const void *bytes,
+                            size_t length, freshet_error *err)
 {
-    const unsigned char *head = bytes, *at = head + HEAD_BYTES, *end = head + length;
-    uint32_t owes, n;
-    int64_t first_us;
-    freshet_code code = saved_check(MAGIC, plan->fingerprint, HEAD_BYTES, head, length, err);
+    groups_state *state = self;
+    group_entry *entry = restored;
+    const unsigned char *at = bytes, *end = at + length;
+    groups_head head;
+    (void)key;
+    freshet_code code =
+        saved_check(MAGIC, state->plan->fingerprint, sizeof head, bytes, length, err);
     if (code != FRESHET_OK)
         return code;
-    memcpy(&facts->after_us, head + 20, 8);
-    memcpy(&facts->newest_us, head + 28, 8);
-    memcpy(&facts->revision, head + 36, 4);
-    memcpy(&owes, head + 40, 4);
-    memcpy(&n, head + 44, 4);
-    memcpy(&first_us, head + 48, 8);
-    facts->owes_nulls = owes != 0;
-    code = events_get(walker, events, n, first_us, &at, end, err);
+    memcpy(&head, bytes, sizeof head);
+    at += sizeof head;
+    entry->facts =
+        (group_facts){head.after_us, head.newest_us, head.revision, head.owes_nulls != 0};
+    code = events_get(&state->walker, &entry->events, head.n_events, head.first_us, &at, end, err);
     if (code == FRESHET_OK && at != end) {
-        events_release(walker, events);
+        events_release(&state->walker, &entry->events);
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
     }
+    state->n_events += entry->events.n;
     return code;
 }
 
-freshet_code group_bytes_show(const groups_plan *plan, walker *walker, const void *bytes,
-                              size_t length, text_buffer *into, freshet_error *err)
+freshet_code groups_inspect(void *self, arena *arena, const void *bytes, size_t length,
+                            text_buffer *into, freshet_error *err)
 {
-    events events = {0};
-    group_facts facts = {0};
-    freshet_code code = group_bytes_get(plan, walker, bytes, length, &facts, &events, err);
+    groups_state *state = self;
+    group_entry entry = {.events = {0}};
+    (void)arena;
+    freshet_code code = groups_restore(state, NULL, &entry, bytes, length, err);
     if (code != FRESHET_OK)
         return code;
-    if (facts.after_us > -GROUPS_TIME_MAX) {
+    if (entry.facts.after_us > -GROUPS_TIME_MAX) {
         text_append_c(into, ", \"closed\": \"");
-        text_append_timestamp(into, facts.after_us);
+        text_append_timestamp(into, entry.facts.after_us);
         text_append_char(into, '"');
     }
-    code = events_show(walker, &events, into, err);
-    events_release(walker, &events);
+    code = events_show(&state->walker, &entry.events, into, err);
+    groups_release(state, &entry);
     return code;
 }

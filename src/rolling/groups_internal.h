@@ -1,8 +1,9 @@
-/* groups_internal.h - between groups_plan.c, groups_bytes.c and groups.c: the plan, and what is saved of a key
- * beside its events. The events themselves, and the walk over them, are windows/events.h's. */
+/* groups_internal.h - between groups_plan.c, groups_bytes.c and groups.c: the plan, the state, and a key's
+ * entry. The events themselves, and the walk over them, are windows/events.h's. */
 #ifndef FRESHET_ROLLING_GROUPS_INTERNAL_H
 #define FRESHET_ROLLING_GROUPS_INTERNAL_H
 
+#include "keyed/due_heap.h"
 #include "rolling/groups.h"
 #include "windows/events.h"
 
@@ -33,8 +34,6 @@ static inline bool group_window_ends(const groups_plan *plan, const group_window
     return (end_us - window->phase_us) % plan->slide_us == 0;
 }
 
-/* ---- bytes ---------------------------------------------------------------------------------- */
-
 /* What is saved of a key beside its events. */
 typedef struct group_facts {
     int64_t after_us;  /* the last end that was output, or could have been */
@@ -43,13 +42,53 @@ typedef struct group_facts {
     bool owes_nulls;
 } group_facts;
 
-void group_bytes_put(const groups_plan *plan, const walker *walker, const group_facts *facts,
-                     const events *events, text_buffer *into);
-/* Into events that are empty; on failure they stay so. */
-freshet_code group_bytes_get(const groups_plan *plan, walker *walker, const void *bytes,
-                             size_t length, group_facts *facts, events *events, freshet_error *err);
-/* The same in JSON: members with a comma before each (state_part_ops). */
-freshet_code group_bytes_show(const groups_plan *plan, walker *walker, const void *bytes,
-                              size_t length, text_buffer *into, freshet_error *err);
+typedef struct group_entry {
+    keyed_entry head;
+    events events;
+    group_facts facts;
+    int64_t due_us; /* INT64_MAX: nothing is */
+} group_entry;
+
+typedef struct change {
+    int64_t at_us;
+    uint32_t entry;
+    uint32_t number; /* in their order */
+    bool existed;    /* the row had been output before */
+} change;
+
+struct groups_state {
+    const groups_plan *plan;
+    groups_options options;
+    memory memory;
+    walker walker;
+    picked_cells own;
+    const void **cells; /* one a slot */
+    keyed_table keys;
+    state_part part;
+    keyed_chunk chunk;
+    due_heap heap; /* of keys, by due_us */
+    uint64_t n_events;
+
+    change *changes;
+    uint32_t n_changes;
+    uint32_t changes_capacity;
+    uint32_t changes_taken;
+
+    int64_t time_us;
+    int64_t oldest_us;
+    int64_t newest_us;
+    bool finishing;
+    uint32_t finish_at; /* the entry that groups_finish has come to */
+};
+
+/* Gives back what hangs at an entry. */
+void groups_release(void *self, void *released);
+
+/* groups_bytes.c: as state_part_ops wants them. */
+freshet_code groups_save(void *self, const void *saved, text_buffer *into, freshet_error *err);
+freshet_code groups_restore(void *self, const state_key *key, void *restored, const void *bytes,
+                            size_t length, freshet_error *err);
+freshet_code groups_inspect(void *self, arena *arena, const void *bytes, size_t length,
+                            text_buffer *into, freshet_error *err);
 
 #endif

@@ -89,14 +89,16 @@ static bool group_insert(walker *walker, event_group *group, uint32_t i, event_b
     return true;
 }
 
-static void group_remove_first(walker *walker, event_group *group)
+/* Takes block i out of the group. */
+static void group_remove(walker *walker, event_group *group, uint32_t i)
 {
-    group->n_blocks--;
-    memmove(&group->blocks[0], &group->blocks[1], group->n_blocks * sizeof(event_block *));
-    if (group->n_blocks > 0)
-        memmove(partial_at(walker, group, 0), partial_at(walker, group, 1),
-                (size_t)group->n_blocks * walker->plan->kept_bytes);
-    group->fresh >>= 1;
+    const uint64_t below = bits_below(i);
+    const size_t behind = --group->n_blocks - i;
+    memmove(&group->blocks[i], &group->blocks[i + 1], behind * sizeof(event_block *));
+    if (behind > 0)
+        memmove(partial_at(walker, group, i), partial_at(walker, group, i + 1),
+                behind * walker->plan->kept_bytes);
+    group->fresh = (group->fresh & below) | (group->fresh >> 1 & ~below);
     group->whole = false;
 }
 
@@ -160,6 +162,15 @@ static event_group *directory_insert(walker *walker, events *events, uint32_t i)
     return group;
 }
 
+/* Takes group g out, which holds no block. */
+static void directory_remove(walker *walker, event_directory *directory, uint32_t g)
+{
+    group_free(walker, directory->groups[g]);
+    directory->n_groups--;
+    memmove(&directory->groups[g], &directory->groups[g + 1],
+            (directory->n_groups - g) * sizeof(event_group *));
+}
+
 /* One block becomes a directory of one group of one block. */
 static bool become_directory(walker *walker, events *events)
 {
@@ -201,11 +212,7 @@ static bool split_group(walker *walker, events *events, uint32_t g)
     uint32_t cut = left->n_blocks / 2, moved = left->n_blocks - cut;
     forget_middles(walker, events->root, g, 0, true);
     if (right->capacity < moved && !group_reserve(walker, right, EVENT_GROUP_MAX)) {
-        event_directory *directory = events->root;
-        directory->n_groups--;
-        memmove(&directory->groups[g + 1], &directory->groups[g + 2],
-                (directory->n_groups - g - 1) * sizeof(event_group *));
-        group_free(walker, right);
+        directory_remove(walker, events->root, g + 1);
         return false;
     }
     memcpy(right->blocks, left->blocks + cut, moved * sizeof(event_block *));
@@ -274,21 +281,10 @@ static bool empty_block_gone(walker *walker, events *events, event_place at)
     event_group *group = directory->groups[at.group];
     event_block *block = group->blocks[at.block];
     forget_middles(walker, directory, at.group, 0, true);
-    size_t behind = group->n_blocks - at.block - 1;
-    memmove(&group->blocks[at.block], &group->blocks[at.block + 1], behind * sizeof(event_block *));
-    if (behind > 0)
-        memmove(partial_at(walker, group, at.block), partial_at(walker, group, at.block + 1),
-                behind * walker->plan->kept_bytes);
-    uint64_t below = bits_below(at.block);
-    group->fresh = (group->fresh & below) | (group->fresh >> 1 & ~below);
-    group->n_blocks--;
+    group_remove(walker, group, at.block);
     block_free(walker, block);
-    if (group->n_blocks == 0) {
-        directory->n_groups--;
-        memmove(&directory->groups[at.group], &directory->groups[at.group + 1],
-                (directory->n_groups - at.group) * sizeof(event_group *));
-        group_free(walker, group);
-    }
+    if (group->n_blocks == 0)
+        directory_remove(walker, directory, at.group);
     return false;
 }
 
@@ -557,13 +553,10 @@ static void evict_blocks(walker *walker, events *events, uint32_t n, bool exactl
         group->n_events -= block->n;
         block_release_texts(walker, block, block->n);
         block_free(walker, block);
-        group_remove_first(walker, group);
+        group_remove(walker, group, 0);
         if (group->n_blocks > 0)
             continue;
-        group_free(walker, group);
-        directory->n_groups--;
-        memmove(&directory->groups[0], &directory->groups[1],
-                directory->n_groups * sizeof(event_group *));
+        directory_remove(walker, directory, 0);
         assert(directory->n_groups > 0); /* events are left, so there is a block */
         group = directory->groups[0];
     }

@@ -185,8 +185,8 @@ static inline int64_t event_time(const walker *walker, const event_block *block,
 
 /* ---- as bytes (events_bytes.c) --------------------------------------------------------------
  *
- * What is saved of a key begins with four bytes of magic, eight of a checksum over all that follows it, eight of
- * its plan's fingerprint, and the key's facts, of which two are its events': how many, and the time of the first.
+ * What is saved of a key begins with a saved_head and the key's facts, of which two are its events': how many, and the
+ * time of the first. Numbers are little-endian.
  */
 
 /* Appends the events; returns the time of the first, 0 where there is none. A failure shows in into->failed. */
@@ -199,6 +199,13 @@ freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t firs
 /* Appends `, "events": [...]` in JSON: time and values of each. */
 freshet_code events_show(const walker *walker, const events *events, text_buffer *into,
                          freshet_error *err);
+
+/* How each begins, without gaps: */
+typedef struct __attribute__((packed)) saved_head {
+    char magic[4]; /* the format and its version */
+    uint64_t checksum;
+    uint64_t fingerprint;
+} saved_head;
 
 /* Sets the checksum of what was saved from `begin` on; and refuses bytes that are damaged or another plan's. */
 void saved_seal(text_buffer *into, size_t begin);

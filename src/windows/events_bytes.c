@@ -16,8 +16,8 @@
 #include "base/hash.h"
 #include "windows/events.h"
 
-#define CHECKSUM_AT 4u
-#define CHECKED_FROM 12u
+#define CHECKSUM_AT offsetof(saved_head, checksum)
+#define CHECKED_FROM offsetof(saved_head, fingerprint)
 #define CHECKSUM_SEED 20241u
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "saved state is little-endian");
@@ -36,16 +36,15 @@ void saved_seal(text_buffer *into, size_t begin)
 freshet_code saved_check(const char *magic, uint64_t fingerprint, size_t head_bytes,
                          const unsigned char *bytes, size_t length, freshet_error *err)
 {
-    uint64_t sum, of;
+    saved_head head;
     if (length < head_bytes || memcmp(bytes, magic, 4) != 0)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key is not in the format %s", magic);
-    memcpy(&sum, bytes + CHECKSUM_AT, sizeof sum);
-    memcpy(&of, bytes + CHECKED_FROM, sizeof of);
-    if (sum != hash_bytes(bytes + CHECKED_FROM, length - CHECKED_FROM, CHECKSUM_SEED))
+    memcpy(&head, bytes, sizeof head);
+    if (head.checksum != hash_bytes(bytes + CHECKED_FROM, length - CHECKED_FROM, CHECKSUM_SEED))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key is damaged: its checksum does not fit");
-    if (of != fingerprint)
+    if (head.fingerprint != fingerprint)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the saved state of a key was made for other keys, windowed columns or "
                          "features");

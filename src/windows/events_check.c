@@ -73,18 +73,6 @@ static const char *check_middles(walker *walker, const event_directory *director
     return NULL;
 }
 
-static bool values_equal(const type *type, const aggregate_value *a, const aggregate_value *b)
-{
-    switch (type->kind) {
-    case TYPE_STRING:
-    case TYPE_BINARY: return compare_texts(&a->text, &b->text) == 0;
-    case TYPE_DECIMAL: return a->decimal == b->decimal;
-    case TYPE_FLOAT:
-    case TYPE_DOUBLE: return key_of_real(a->real) == key_of_real(b->real);
-    default: return a->integer == b->integer;
-    }
-}
-
 /* The tally of the same window, made from the events alone, has the same values. */
 static const char *check_tally(walker *walker, const events *events, event_tally *kept,
                                const window_slot *slot)
@@ -106,7 +94,7 @@ static const char *check_tally(walker *walker, const events *events, event_tally
         aggregate_value a, b;
         tally_at(&made.values, slot->type, i, &a);
         tally_at(&kept->values, slot->type, i, &b);
-        if (!values_equal(slot->type, &a, &b))
+        if (compare_values(slot->type, &a, &b) != 0)
             wrong = "the values of a tally";
     }
     tally_clear(&made.values, walker->memory, slot->type);

@@ -52,24 +52,33 @@ static bool goes_on(const walker *walker, const window_measure *measure, window_
     return (walker->tallies ? measure->n_held[mode] : measure->n_windows[mode]) > stop;
 }
 
-/* Puts a run of a block in front of the partials of the walk's measures that go on past stop `stop`. */
-static void take_run(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
-                     const event_block *block, uint32_t from, uint32_t to)
+/* A copy for each caller, so that what is constant there costs nothing. */
+#define SPECIALISED static inline __attribute__((always_inline))
+
+/* Puts a run of a block in front of the measure's partial. */
+SPECIALISED void take_measure(walker *walker, const window_measure *measure, unsigned char *partial,
+                              const event_block *block, uint32_t from, uint32_t to)
+{
+    const window_slot *slot = &walker->plan->slots[measure->slot];
+    aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], from, to};
+    measure->family->update(partial + measure->offset, &run, slot->type, &walker->scratch);
+}
+
+/* Puts a run of a block in front of the partials of the walk's measures that go on past stop `stop`: of all, or of
+ * those alone that are not kept beside blocks. */
+SPECIALISED void take_run(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
+                          bool held, const event_block *block, uint32_t from, uint32_t to)
 {
     const windows_plan *plan = walker->plan;
     if (plan->pivot != NULL) {
-        take_parts(walker, walker->frame, PICK_KEPT | PICK_HELD, block, from, to);
+        take_parts(walker, walker->frame, held ? PICK_HELD : PICK_KEPT | PICK_HELD, block, from,
+                   to);
         return;
     }
     for (uint32_t i = 0; i < walk->n_measures; i++) {
         const window_measure *measure = &plan->measures[walk->measures[i]];
-        if (!goes_on(walker, measure, mode, stop))
-            continue;
-        const window_slot *slot = &plan->slots[measure->slot];
-        aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], from,
-                             to};
-        measure->family->update(walker->frame + measure->offset, &run, slot->type,
-                                &walker->scratch);
+        if (goes_on(walker, measure, mode, stop) && !(held && measure->kept))
+            take_measure(walker, measure, walker->frame, block, from, to);
     }
 }
 
@@ -81,15 +90,9 @@ void partial_of_block(walker *walker, const event_block *block, unsigned char *p
         take_parts(walker, partial, PICK_KEPT, block, 0, block->n);
         return;
     }
-    for (uint32_t i = 0; i < plan->n_measures; i++) {
-        const window_measure *measure = &plan->measures[i];
-        const window_slot *slot = &plan->slots[measure->slot];
-        if (!measure->kept)
-            continue;
-        aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
-                             block->n};
-        measure->family->update(partial + measure->offset, &run, slot->type, &walker->scratch);
-    }
+    for (uint32_t i = 0; i < plan->n_measures; i++)
+        if (plan->measures[i].kept)
+            take_measure(walker, &plan->measures[i], partial, block, 0, block->n);
 }
 
 /* Makes the partials of blocks [from, to) fresh. */
@@ -112,7 +115,7 @@ void merge_kept(const walker *walker, unsigned char *partial, const unsigned cha
         const window_measure *measure = &plan->measures[i];
         if (measure->kept)
             measure->family->merge(partial + measure->offset, older + measure->offset,
-                                   plan->kept_bytes, n, plan->slots[measure->slot].type);
+                                   plan->kept_bytes, n);
     }
 }
 
@@ -254,27 +257,7 @@ unsigned char *middle_partial(const walker *walker, const event_directory *direc
     return first + (size_t)index * walker->plan->kept_bytes;
 }
 
-/* Puts a block in front of the measures that are not kept beside blocks. */
-static void hold_block(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
-                       const event_block *block)
-{
-    const windows_plan *plan = walker->plan;
-    if (plan->pivot != NULL) {
-        take_parts(walker, walker->frame, PICK_HELD, block, 0, block->n);
-        return;
-    }
-    for (uint32_t i = 0; i < walk->n_measures; i++) {
-        const window_measure *measure = &plan->measures[walk->measures[i]];
-        const window_slot *slot = &plan->slots[measure->slot];
-        if (measure->kept || !goes_on(walker, measure, mode, stop))
-            continue;
-        aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], 0,
-                             block->n};
-        measure->family->update(walker->frame + measure->offset, &run, slot->type,
-                                &walker->scratch);
-    }
-}
-
+/* The same blocks for the measures that are not kept beside them. */
 static void hold_middle(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
                         const event_directory *directory, const event_middle *middle)
 {
@@ -285,7 +268,8 @@ static void hold_middle(walker *walker, const window_walk *walk, window_mode mod
             at.block = directory->groups[at.group]->n_blocks;
             continue;
         }
-        hold_block(walker, walk, mode, stop, directory->groups[at.group]->blocks[--at.block]);
+        const event_block *block = directory->groups[at.group]->blocks[--at.block];
+        take_run(walker, walk, mode, stop, true, block, 0, block->n);
     }
 }
 
@@ -317,7 +301,7 @@ static void take_middle(walker *walker, const window_walk *walk, event_directory
         const window_measure *measure = &plan->measures[walk->measures[i]];
         if (measure->kept && measure->n_windows[mode] > stop)
             measure->family->merge(walker->frame + measure->offset, partial + measure->offset,
-                                   plan->kept_bytes, 1, plan->slots[measure->slot].type);
+                                   plan->kept_bytes, 1);
     }
     if (plan->holds)
         hold_middle(walker, walk, mode, stop, directory, &found);
@@ -332,7 +316,7 @@ static void walk_back(walker *walker, const window_walk *walk, event_directory *
             const event_block *block = directory->groups[at->group]->blocks[at->block];
             uint32_t from = begin_in_block(walker, begin, block, at->event);
             if (from < at->event)
-                take_run(walker, walk, begin->mode, stop, block, from, at->event);
+                take_run(walker, walk, begin->mode, stop, false, block, from, at->event);
             begin->rows -= at->event - from;
             at->event = from;
             if (from > 0 || side == 1)
@@ -383,9 +367,11 @@ static aggregate_outcome finish_answer(walker *walker, const events *events,
 static bool finish_stop(walker *walker, const events *events, const window_stop *stop, bool moved,
                         const event_window *window, answer_row *into)
 {
-    for (uint32_t i = 0; i < stop->n_answers; i++) {
-        const window_answer *answer = &stop->answers[i];
-        column *column = &into->columns[answer->output];
+    const window_answer *const end = stop->answers + stop->n_answers;
+    struct column *const columns = into->columns;
+    const uint64_t row = into->row;
+    for (const window_answer *answer = stop->answers; answer < end; answer++) {
+        column *column = &columns[answer->output];
         if (!moved && answer->shorter != WINDOWS_NONE) {
             if (!copy_shorter(answer, into))
                 return false;
@@ -395,14 +381,13 @@ static bool finish_stop(walker *walker, const events *events, const window_stop 
         aggregate_outcome outcome = finish_answer(walker, events, answer, window, &value);
         bool done;
         if (outcome == AGGREGATE_VALUE && column->type->kind == TYPE_DOUBLE) {
-            ((double *)column->data)[into->row] = value.real;
+            ((double *)column->data)[row] = value.real;
             continue;
         }
         if (outcome == AGGREGATE_VALUE) {
-            done = aggregate_store(into->arena, column, into->row, &value);
+            done = aggregate_store(into->arena, column, row, &value);
         } else {
-            done =
-                outcome != AGGREGATE_NO_MEMORY && column_set_null(into->arena, column, into->row);
+            done = outcome != AGGREGATE_NO_MEMORY && column_set_null(into->arena, column, row);
             into->overflow = into->overflow || outcome == AGGREGATE_OVERFLOW;
         }
         if (!done)
@@ -450,8 +435,8 @@ static void begin_walk(walker *walker, const events *events)
 }
 
 /* Goes on from *at to the beginning of the window of stop i; `taken` events have been passed. */
-static void walk_to(walker *walker, const events *events, const window_walk *walk, uint32_t i,
-                    window_begin *begin, event_place *at, int64_t *taken)
+SPECIALISED void walk_to(walker *walker, const events *events, const window_walk *walk, uint32_t i,
+                         window_begin *begin, event_place *at, int64_t *taken)
 {
     const int64_t length = walk->stops[i].length;
     begin->rows = length - *taken;
@@ -462,7 +447,7 @@ static void walk_to(walker *walker, const events *events, const window_walk *wal
     }
     uint32_t from = begin_in_block(walker, begin, events->root, at->event);
     if (from < at->event)
-        take_run(walker, walk, begin->mode, i, events->root, from, at->event);
+        take_run(walker, walk, begin->mode, i, false, events->root, from, at->event);
     *taken += at->event - from;
     at->event = from;
 }
@@ -476,23 +461,23 @@ static bool walk_distinct(walker *walker, const events *events, const window_beg
     return take_distinct(walker, events, window->begin, window->n_end - window->n_begin);
 }
 
-/* Of rolling windows bit i of `stops` says that those of stop i end here; *n gets the events in the longest. */
-static bool answer_walk(walker *walker, const events *events, window_mode mode, int64_t second,
-                        event_end end, uint64_t stops, answer_row *into, uint32_t *n)
+/* The windows of a walk; of a rolling one bit i of `stops` says that those of stop i end here. *n gets the events in
+ * the longest. */
+SPECIALISED bool answer_walk(walker *walker, const events *events, window_mode mode,
+                             bool is_rolling, int64_t second, event_end end, uint64_t stops,
+                             answer_row *into, uint32_t *n)
 {
     const window_walk *walk = &walker->plan->walks[mode];
-    const bool is_rolling = mode == WINDOW_ROLLING, picks = walker->plan->n_distinct > 0;
+    const bool picks = is_rolling && walker->plan->n_distinct > 0;
     event_place at = end.at;
     event_window window = {.end = end.at, .n_end = events->n - end.behind};
     bool answered = true; /* the stop before, whose values may be copied */
-    if (walk->n_stops == 0)
-        return true;
-    begin_walk(walker, events);
     int64_t taken = 0;
+    begin_walk(walker, events);
     for (uint32_t i = 0; i < walk->n_stops; i++) {
         const window_stop *stop = &walk->stops[i];
         window_begin begin = {.mode = mode};
-        event_place before = at;
+        const int64_t before = taken;
         if (is_rolling && !(stops >> i & 1)) {
             answered = false;
             if (!null_stop(stop, into))
@@ -501,30 +486,39 @@ static bool answer_walk(walker *walker, const events *events, window_mode mode, 
         }
         if (__builtin_sub_overflow(second, stop->length, &begin.second))
             begin.second = INT64_MIN;
-        if (!picks)
-            walk_to(walker, events, walk, i, &begin, &at, &taken);
-        else if (!walk_distinct(walker, events, &begin, &window))
+        if (picks && !walk_distinct(walker, events, &begin, &window))
             return false;
-        bool moved = !answered || picks || !same_place(at, before) || at.event != before.event;
-        window.begin = picks ? window.begin : at;
-        window.n_begin = picks ? window.n_begin : window.n_end - (uint32_t)taken;
-        *n = window.n_end - window.n_begin;
+        if (!picks) {
+            walk_to(walker, events, walk, i, &begin, &at, &taken);
+            window.begin = at;
+            window.n_begin = window.n_end - (uint32_t)taken;
+        }
+        bool moved = !answered || picks || taken > before;
         answered = true;
-        if (walker->scratch.failed ||
-            !(is_rolling && *n == 0 ? null_stop(stop, into)
-                                    : finish_stop(walker, events, stop, moved, &window, into)) ||
-            (is_rolling && !null_some(walker, stop, into)))
+        *n = window.n_end - window.n_begin;
+        bool done = is_rolling && *n == 0
+                        ? null_stop(stop, into)
+                        : finish_stop(walker, events, stop, moved, &window, into) &&
+                              (!is_rolling || null_some(walker, stop, into));
+        if (walker->scratch.failed || !done)
             return false;
     }
     return true;
 }
 
+static bool answer_behind(walker *walker, const events *events, window_mode mode, int64_t second,
+                          event_end end, answer_row *into)
+{
+    uint32_t n;
+    return walker->plan->walks[mode].n_stops == 0 ||
+           answer_walk(walker, events, mode, false, second, end, 0, into, &n);
+}
+
 bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
                    event_end rows, answer_row *into)
 {
-    uint32_t n;
-    return answer_walk(walker, events, WINDOW_FIXED, second, fixed, 0, into, &n) &&
-           answer_walk(walker, events, WINDOW_ROWS, second, rows, 0, into, &n);
+    return answer_behind(walker, events, WINDOW_FIXED, second, fixed, into) &&
+           answer_behind(walker, events, WINDOW_ROWS, second, rows, into);
 }
 
 bool events_answer_until(walker *walker, const events *events, int64_t end, uint64_t stops,
@@ -539,5 +533,5 @@ bool events_answer_until(walker *walker, const events *events, int64_t end, uint
         at.at = events_find(walker, events, end);
     if (events->n > 0 && (walker->plan->n_tallies > 0 || walker->plan->n_distinct > 0))
         at.behind = events_behind(events, at.at);
-    return answer_walk(walker, events, WINDOW_ROLLING, end, at, stops, into, n);
+    return answer_walk(walker, events, WINDOW_ROLLING, true, end, at, stops, into, n);
 }

@@ -1,56 +1,46 @@
-/* windows_bytes.c - one key's state as bytes, and back.
- *
- * Numbers are little-endian.
- *
- *      0   4   "FKS1": the format and its version
- *      4   8   checksum: hash_bytes over all that follows
- *     12   8   fingerprint of the plan: types of keys, slots and carried columns
- *     20   8   newest_us      event time of the key's newest row
- *     28   4   revision       events applied since the newest second last moved
- *     32   4   newest_back    events behind the newest row
- *     36   4   n              events
- *     40   4   carried length
- *     44   8   second of the oldest event
- *     52       the events (events_bytes.c), then the carried cells (cells.h)
+/* windows_bytes.c - one key's state as bytes, and back; and as JSON, for people: a windows_head, the events
+ * (events_bytes.c), then the carried cells (cells.h).
  */
 #include <assert.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "keyed/cells.h"
 #include "windows/windows_internal.h"
 
 #define MAGIC "FKS1"
-#define HEAD_BYTES 52u
 
-/* ---- saving -------------------------------------------------------------------------------- */
+typedef struct __attribute__((packed)) windows_head {
+    saved_head head;
+    int64_t newest_us;    /* event time of the key's newest row */
+    uint32_t revision;    /* events applied since the newest second last moved */
+    uint32_t newest_back; /* events behind the newest row */
+    uint32_t n_events;
+    uint32_t carried_length;
+    int64_t first_s; /* second of the oldest event */
+} windows_head;
 
-static void put_head(const walker *walker, const key_entry *entry, text_buffer *into)
+freshet_code windows_save(void *self, const void *saved, text_buffer *into, freshet_error *err)
 {
-    char head[HEAD_BYTES] = MAGIC;
-    memcpy(head + 12, &walker->plan->fingerprint, 8);
-    memcpy(head + 20, &entry->newest_us, 8);
-    memcpy(head + 28, &entry->revision, 4);
-    memcpy(head + 32, &entry->newest_back, 4);
-    memcpy(head + 36, &entry->events.n, 4);
-    memcpy(head + 40, &entry->carried_length, 4);
-    text_append(into, head, sizeof head);
-}
-
-freshet_code entry_save(const walker *walker, const key_entry *entry, text_buffer *into,
-                        freshet_error *err)
-{
-    size_t begin = into->length;
-    put_head(walker, entry, into);
-    int64_t first_s = events_put(walker, &entry->events, into);
+    const walker *walker = &((const windows_state *)self)->walker;
+    const key_entry *entry = saved;
+    const size_t begin = into->length;
+    windows_head head = {.head = {MAGIC, 0, walker->plan->fingerprint},
+                         .newest_us = entry->newest_us,
+                         .revision = entry->revision,
+                         .newest_back = entry->newest_back,
+                         .n_events = entry->events.n,
+                         .carried_length = entry->carried_length};
+    text_append(into, (const char *)&head, sizeof head);
+    head.first_s = events_put(walker, &entry->events, into);
     text_append(into, (const char *)entry->carried, entry->carried_length);
     if (into->failed)
         return error_memory(err, "saving the state of a key");
-    memcpy(into->bytes + begin + 44, &first_s, 8);
+    memcpy(into->bytes + begin, &head, sizeof head);
     saved_seal(into, begin);
     return FRESHET_OK;
 }
-
-/* ---- restoring ----------------------------------------------------------------------------- */
 
 static freshet_code restore_carried(walker *walker, key_entry *entry, const unsigned char *at,
                                     size_t length, freshet_error *err)
@@ -65,31 +55,69 @@ static freshet_code restore_carried(walker *walker, key_entry *entry, const unsi
     return FRESHET_OK;
 }
 
-freshet_code entry_restore(walker *walker, key_entry *entry, const void *bytes, size_t length,
-                           freshet_error *err)
+freshet_code windows_restore(void *self, const state_key *key, void *restored, const void *bytes,
+                             size_t length, freshet_error *err)
 {
-    const unsigned char *head = bytes, *at = head + HEAD_BYTES, *end = head + length;
-    uint32_t n, carried_length;
-    int64_t first_s;
+    windows_state *state = self;
+    walker *walker = &state->walker;
+    key_entry *entry = restored;
+    const unsigned char *at = bytes, *end = at + length;
+    windows_head head;
+    (void)key;
     assert(entry->events.root == NULL && entry->carried == NULL);
     freshet_code code =
-        saved_check(MAGIC, walker->plan->fingerprint, HEAD_BYTES, bytes, length, err);
+        saved_check(MAGIC, walker->plan->fingerprint, sizeof head, bytes, length, err);
     if (code != FRESHET_OK)
         return code;
-    memcpy(&entry->newest_us, head + 20, 8);
-    memcpy(&entry->revision, head + 28, 4);
-    memcpy(&entry->newest_back, head + 32, 4);
-    memcpy(&n, head + 36, 4);
-    memcpy(&carried_length, head + 40, 4);
-    memcpy(&first_s, head + 44, 8);
-    code = events_get(walker, &entry->events, n, first_s, &at, end, err);
+    memcpy(&head, bytes, sizeof head);
+    at += sizeof head;
+    entry->newest_us = head.newest_us;
+    entry->revision = head.revision;
+    entry->newest_back = head.newest_back;
+    code = events_get(walker, &entry->events, head.n_events, head.first_s, &at, end, err);
     if (code == FRESHET_OK &&
-        ((size_t)(end - at) != carried_length || entry->newest_back > entry->events.n))
+        ((size_t)(end - at) != head.carried_length || entry->newest_back > entry->events.n))
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
     if (code == FRESHET_OK)
-        code = restore_carried(walker, entry, at, carried_length, err);
+        code = restore_carried(walker, entry, at, head.carried_length, err);
     if (code != FRESHET_OK)
         events_release(walker, &entry->events);
+    state->n_events += entry->events.n;
+    return code;
+}
+
+/* ---- for people ------------------------------------------------------------------------------ */
+
+static freshet_code append_carried(const windows_plan *plan, const key_entry *entry, arena *arena,
+                                   text_buffer *into, freshet_error *err)
+{
+    const unsigned char *at = entry->carried, *end = at + entry->carried_length;
+    freshet_code code = FRESHET_OK;
+    text_append_c(into, ", \"row\": {");
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++) {
+        const field *field = &plan->columns.fields[plan->carried[i]];
+        text_append_c(into, i == 0 ? "" : ", ");
+        code = cells_show(arena, field->name, field->type, &at, end, into, err);
+    }
+    text_append_c(into, "}");
+    return code;
+}
+
+freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t length,
+                             text_buffer *into, freshet_error *err)
+{
+    windows_state *state = self;
+    key_entry entry = {0};
+    freshet_code code = windows_restore(state, NULL, &entry, bytes, length, err);
+    if (code != FRESHET_OK)
+        return code;
+    text_append_c(into, ", \"newest\": \"");
+    text_append_timestamp(into, entry.newest_us);
+    text_format(into, "\", \"revision\": %" PRIu32, entry.revision);
+    code = events_show(&state->walker, &entry.events, into, err);
+    if (code == FRESHET_OK)
+        code = append_carried(state->plan, &entry, arena, into, err);
+    windows_release(state, &entry);
     return code;
 }

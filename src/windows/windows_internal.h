@@ -1,9 +1,11 @@
-/* windows_internal.h - between windows_state.c, windows_history.c and windows_bytes.c: a key's entry. */
+/* windows_internal.h - between windows_state.c, windows_history.c and windows_bytes.c: the state, and a
+ * key's entry. */
 #ifndef FRESHET_WINDOWS_WINDOWS_INTERNAL_H
 #define FRESHET_WINDOWS_WINDOWS_INTERNAL_H
 
 #include "keyed/state_part.h"
 #include "windows/events.h"
+#include "windows/expiry.h"
 #include "windows/windows_state.h"
 
 /* One cache line. */
@@ -18,6 +20,25 @@ typedef struct key_entry {
 } key_entry;
 
 _Static_assert(sizeof(key_entry) == KEYED_LINE, "a key's entry fills one cache line");
+
+struct windows_state {
+    const windows_plan *plan;
+    windows_options options;
+    int64_t hold_s;
+    int64_t settled_s; /* rows before it are late: what follows from them went out */
+    expiry expiry;
+    memory memory;
+    walker walker;
+
+    keyed_table keys;
+    state_part part;
+    uint64_t n_events;
+    uint64_t late_rows;
+
+    const void **cells;  /* one a slot of the plan */
+    text_buffer carried; /* carried cells */
+    keyed_chunk chunk;
+};
 
 static inline int64_t second_of(int64_t event_us)
 {
@@ -38,15 +59,14 @@ static inline int64_t write_time(int64_t second, uint32_t revision)
 freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity, column **out,
                           freshet_error *err);
 
-/* windows_bytes.c */
-freshet_code entry_save(const walker *walker, const key_entry *entry, text_buffer *into,
-                        freshet_error *err);
-/* Fills an entry without events; on failure it stays so. */
-freshet_code entry_restore(walker *walker, key_entry *entry, const void *bytes, size_t length,
-                           freshet_error *err);
+/* Gives back what hangs at an entry. */
+void windows_release(void *self, void *released);
 
-/* windows_inspect.c: saved bytes of a key in JSON, as state_part_ops wants it. */
-freshet_code entry_inspect(walker *walker, arena *arena, const void *bytes, size_t length,
-                           text_buffer *into, freshet_error *err);
+/* windows_bytes.c: as state_part_ops wants them. */
+freshet_code windows_save(void *self, const void *saved, text_buffer *into, freshet_error *err);
+freshet_code windows_restore(void *self, const state_key *key, void *restored, const void *bytes,
+                             size_t length, freshet_error *err);
+freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t length,
+                             text_buffer *into, freshet_error *err);
 
 #endif

@@ -75,30 +75,10 @@
 #include "base/error.h"
 #include "keyed/cells.h"
 #include "windows/corrections.h"
-#include "windows/expiry.h"
 #include "windows/windows_internal.h"
 
 #define BLOCK_LINES 6u /* prefetched of a block: twenty events of one double and a little more */
 #define APPLYING "applying events to the windows"
-
-struct windows_state {
-    const windows_plan *plan;
-    windows_options options;
-    int64_t hold_s;
-    int64_t settled_s; /* rows before it are late: what follows from them went out */
-    expiry expiry;
-    memory memory;
-    walker walker;
-
-    keyed_table keys;
-    state_part part;
-    uint64_t n_events;
-    uint64_t late_rows;
-
-    const void **cells;  /* one a slot of the plan */
-    text_buffer carried; /* carried cells */
-    keyed_chunk chunk;
-};
 
 static int64_t second_in(const windows_state *state, int64_t event_us)
 {
@@ -112,37 +92,13 @@ static key_entry *entry_at(const windows_state *state, uint32_t index)
 
 /* ---- as a part of the state ------------------------------------------------------------------ */
 
-static void windows_release(void *self, void *released)
+void windows_release(void *self, void *released)
 {
     windows_state *state = self;
     key_entry *entry = released;
     state->n_events -= entry->events.n;
     events_release(&state->walker, &entry->events);
     memory_give(&state->memory, entry->carried, entry->carried_length);
-}
-
-static freshet_code windows_save(void *self, const void *entry, text_buffer *into,
-                                 freshet_error *err)
-{
-    return entry_save(&((windows_state *)self)->walker, entry, into, err);
-}
-
-static freshet_code windows_restore(void *self, const state_key *key, void *restored,
-                                    const void *bytes, size_t length, freshet_error *err)
-{
-    windows_state *state = self;
-    key_entry *entry = restored;
-    (void)key;
-    freshet_code code = entry_restore(&state->walker, entry, bytes, length, err);
-    if (code == FRESHET_OK)
-        state->n_events += entry->events.n;
-    return code;
-}
-
-static freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t length,
-                                    text_buffer *into, freshet_error *err)
-{
-    return entry_inspect(&((windows_state *)self)->walker, arena, bytes, length, into, err);
 }
 
 /* When does a key that comes from the store lose an event? */
