@@ -191,19 +191,18 @@ static void end_name(listing *listing)
     text_reset(&listing->positions);
 }
 
-static bool take_entry(void *context, const char *name, const void *key, size_t key_length,
-                       const void *value, size_t length)
+static freshet_code take_entry(void *context, const store_entry *entry, freshet_error *err)
 {
     listing *listing = context;
-    if (listing->n > 0 && strcmp(listing->name.bytes, name) != 0)
+    if (listing->n > 0 && strcmp(listing->name.bytes, entry->name) != 0)
         end_name(listing);
-    if (listing->n == 0 && !text_append_c(&listing->name, name))
-        return false;
+    if (listing->n == 0 && !text_append_c(&listing->name, entry->name))
+        return error_memory(err, "listing the state");
     if (listing->of_readers)
-        append_position(listing, key, key_length, value, length);
+        append_position(listing, entry->key, entry->key_length, entry->value, entry->length);
     listing->n++;
-    listing->bytes += key_length + length;
-    return true;
+    listing->bytes += entry->key_length + entry->length;
+    return FRESHET_OK;
 }
 
 static freshet_code append_list(state_call *call, text_buffer *out, bool of_readers,

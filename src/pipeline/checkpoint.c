@@ -396,31 +396,27 @@ typedef struct taking {
     arena *arena;
     reader_positions *out;
     uint32_t capacity;
-    bool failed;
 } taking;
 
-static bool take_position(void *context, const char *name, const void *key, size_t key_length,
-                          const void *value, size_t length)
+static freshet_code take_position(void *context, const store_entry *entry, freshet_error *err)
 {
     taking *taking = context;
     reader_positions *out = taking->out;
-    (void)name;
-    taking->failed = !arena_reserve(taking->arena, &out->items, &taking->capacity,
-                                    out->n + UINT64_C(1), sizeof *out->items);
-    reader_position position = {.name = arena_copy(taking->arena, key, key_length)};
-    taking->failed |= position.name == NULL || length < sizeof position.offset;
-    if (taking->failed)
-        return false;
-    memcpy(&position.offset, value, sizeof position.offset);
-    position.label = arena_copy(taking->arena, (const char *)value + sizeof position.offset,
-                                length - sizeof position.offset);
-    taking->failed = position.label == NULL;
-    size_t head = position.label == NULL ? 0 : sizeof position.offset + strlen(position.label) + 1;
-    if (head > 0 && head + sizeof position.lane <= length)
-        memcpy(&position.lane, (const char *)value + head, sizeof position.lane);
-    if (!taking->failed)
-        out->items[out->n++] = position;
-    return !taking->failed;
+    reader_position position = {.name = arena_copy(taking->arena, entry->key, entry->key_length)};
+    const size_t head = sizeof position.offset;
+    if (entry->length < head || position.name == NULL ||
+        !arena_reserve(taking->arena, &out->items, &taking->capacity, out->n + UINT64_C(1),
+                       sizeof *out->items))
+        return error_memory(err, "reading positions");
+    memcpy(&position.offset, entry->value, head);
+    position.label = arena_copy(taking->arena, entry->value + head, entry->length - head);
+    if (position.label == NULL)
+        return error_memory(err, "reading positions");
+    const size_t lane = head + strlen(position.label) + 1; /* behind the label's NUL */
+    if (lane + sizeof position.lane <= entry->length)
+        memcpy(&position.lane, entry->value + lane, sizeof position.lane);
+    out->items[out->n++] = position;
+    return FRESHET_OK;
 }
 
 freshet_code checkpoint_positions(freshet_pipeline *pipeline, uint32_t reader,
@@ -430,10 +426,9 @@ freshet_code checkpoint_positions(freshet_pipeline *pipeline, uint32_t reader,
     if (pipeline->checkpoint == NULL)
         return FRESHET_OK;
     taking taking = {.arena = pipeline->step_arena, .out = out};
-    freshet_code code =
-        store_visit(pipeline->checkpoint->store, STORE_POSITION,
-                    pipeline->readers[reader].reader->block->id.value, take_position, &taking, err);
-    return code == FRESHET_OK && taking.failed ? error_memory(err, "reading positions") : code;
+    return store_visit(pipeline->checkpoint->store, STORE_POSITION,
+                       pipeline->readers[reader].reader->block->id.value, take_position, &taking,
+                       err);
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */

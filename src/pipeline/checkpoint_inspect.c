@@ -17,8 +17,7 @@ typedef struct inspection {
     checkpoint_search *search;
     const state_part *part;
     text_buffer json;
-    freshet_code code;
-    freshet_error *err;
+    bool has_columns; /* all that are looked for */
 } inspection;
 
 /* Is the JSON value what was typed? */
@@ -40,21 +39,20 @@ static bool is_value(yyjson_val *value, const char *typed)
                   typed) == 0;
 }
 
-/* Does the key have all the values? FRESHET_USAGE where it has no such column. */
-static freshet_code matches(inspection *inspection, yyjson_val *key, bool *match)
+/* Does the key have all the values? */
+static bool matches(inspection *inspection, yyjson_val *key)
 {
-    *match = true;
+    bool match = true;
     for (uint32_t i = 0; i < inspection->search->n_keys; i++) {
         const checkpoint_key *wanted = &inspection->search->keys[i];
         yyjson_val *value = yyjson_obj_getn(key, wanted->column, wanted->column_length);
-        if (value == NULL)
-            return FRESHET_USAGE;
-        *match &= wanted->value == NULL || is_value(value, wanted->value);
+        inspection->has_columns &= value != NULL;
+        match &= value != NULL && (wanted->value == NULL || is_value(value, wanted->value));
     }
-    return FRESHET_OK;
+    return match;
 }
 
-static bool inspect_show(inspection *inspection)
+static freshet_code inspect_show(const inspection *inspection, freshet_error *err)
 {
     text_buffer line;
     text_init(&line, TEXT_LIMIT_DEFAULT);
@@ -62,43 +60,38 @@ static bool inspect_show(inspection *inspection)
     text_append_json(&line, inspection->part->name, strlen(inspection->part->name));
     text_append_c(&line, ", ");
     text_append(&line, inspection->json.bytes + 1, inspection->json.length - 1);
-    text_append_char(&line, '\n');
-    bool shown = !line.failed &&
-                 inspection->search->write(inspection->search->context, line.bytes, line.length);
-    if (line.failed)
-        inspection->code = error_memory(inspection->err, INSPECTING);
-    else if (!shown)
-        inspection->code = FRESHET_FAILED;
+    freshet_code code = FRESHET_OK;
+    if (!text_append_char(&line, '\n'))
+        code = error_memory(err, INSPECTING);
+    else if (!inspection->search->write(inspection->search->context, line.bytes, line.length))
+        code = FRESHET_FAILED;
     text_release(&line);
-    return shown;
+    return code;
 }
 
-static bool look_at_key(void *context, const char *name, const void *key, size_t key_length,
-                        const void *value, size_t length)
+static freshet_code look_at_key(void *context, const store_entry *entry, freshet_error *err)
 {
     inspection *inspection = context;
-    const state_part *part = inspection->part;
-    (void)name;
     text_reset(&inspection->json);
-    inspection->code = state_part_inspect(part, key, key_length, value, length, &inspection->json,
-                                          inspection->err);
-    if (inspection->code != FRESHET_OK)
-        return false;
+    freshet_code code = state_part_inspect(inspection->part, entry->key, entry->key_length,
+                                           entry->value, entry->length, &inspection->json, err);
+    if (code != FRESHET_OK)
+        return code;
     yyjson_doc *parsed =
         yyjson_read(inspection->json.bytes, inspection->json.length, YYJSON_READ_ALLOW_INF_AND_NAN);
     yyjson_val *shown_key = yyjson_obj_get(yyjson_doc_get_root(parsed), "key");
-    bool match = false;
-    if (shown_key == NULL)
-        inspection->code = error_memory(inspection->err, INSPECTING);
-    else
-        inspection->code = matches(inspection, shown_key, &match);
+    const bool match = shown_key != NULL && matches(inspection, shown_key);
     yyjson_doc_free(parsed);
-    if (inspection->code != FRESHET_OK)
-        return false;
-    if (match && !inspect_show(inspection))
-        return false;
-    inspection->search->found += match;
-    return inspection->search->found < inspection->search->limit;
+    if (shown_key == NULL)
+        return error_memory(err, INSPECTING);
+    if (!inspection->has_columns)
+        return FRESHET_END;
+    if (match)
+        code = inspect_show(inspection, err);
+    inspection->search->found += code == FRESHET_OK && match;
+    return code == FRESHET_OK && inspection->search->found >= inspection->search->limit
+               ? FRESHET_END
+               : code;
 }
 
 /* The part's saved bytes must be of its shape. */
@@ -125,21 +118,18 @@ freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *s
 {
     uint32_t n = 0;
     uint32_t unfit = 0;
-    inspection inspection = {.search = search, .err = err};
+    inspection inspection = {.search = search};
     const state_part *parts = feature_set_state(pipeline->features, &n);
     freshet_code code = FRESHET_OK;
     search->found = 0;
     text_init(&inspection.json, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; code == FRESHET_OK && i < n && search->found < search->limit; i++) {
         inspection.part = &parts[i];
+        inspection.has_columns = true;
         code = check_part(store, &parts[i], err);
         if (code == FRESHET_OK)
             code = store_visit(store, STORE_STATE, parts[i].name, look_at_key, &inspection, err);
-        if (code == FRESHET_OK && inspection.code == FRESHET_USAGE) {
-            unfit++;
-            inspection.code = FRESHET_OK;
-        }
-        code = code == FRESHET_OK ? inspection.code : code;
+        unfit += code == FRESHET_OK && !inspection.has_columns;
     }
     text_release(&inspection.json);
     if (code == FRESHET_OK && n == 0)

@@ -120,9 +120,9 @@ static freshet_code checkpoint_check_reader(freshet_pipeline *pipeline, uint32_t
     return FRESHET_OK;
 }
 
-static bool is_key(const char *name, const void *key, size_t length)
+static bool is_key(const char *name, const store_entry *entry)
 {
-    return strlen(name) == length && memcmp(name, key, length) == 0;
+    return strlen(name) == entry->key_length && memcmp(name, entry->key, entry->key_length) == 0;
 }
 
 typedef struct gone_readers {
@@ -131,21 +131,17 @@ typedef struct gone_readers {
     char id[128]; /* of one of them */
 } gone_readers;
 
-static bool note_reader(void *context, const char *name, const void *key, size_t key_length,
-                        const void *value, size_t length)
+static freshet_code note_reader(void *context, const store_entry *entry, freshet_error *err)
 {
     gone_readers *gone = context;
-    (void)name;
-    (void)value;
-    (void)length;
-    for (uint32_t i = 0; i < gone->pipeline->n_readers; i++) {
-        const char *id = gone->pipeline->readers[i].reader->block->id.value;
-        if (source_drives(gone->pipeline->source, i) && is_key(id, key, key_length))
-            return true;
-    }
+    (void)err;
+    for (uint32_t i = 0; i < gone->pipeline->n_readers; i++)
+        if (source_drives(gone->pipeline->source, i) &&
+            is_key(gone->pipeline->readers[i].reader->block->id.value, entry))
+            return FRESHET_OK;
     gone->n++;
-    snprintf(gone->id, sizeof gone->id, "%.*s", (int)key_length, (const char *)key);
-    return true;
+    snprintf(gone->id, sizeof gone->id, "%.*s", (int)entry->key_length, entry->key);
+    return FRESHET_OK;
 }
 
 /* One reader gone and a new one there is one renamed: its rows would come twice. */
@@ -199,20 +195,15 @@ typedef struct part_names {
     text_buffer gone; /* names, each with its 0 byte */
 } part_names;
 
-static bool note_gone(void *context, const char *name, const void *key, size_t key_length,
-                      const void *value, size_t length)
+static freshet_code note_gone(void *context, const store_entry *entry, freshet_error *err)
 {
     part_names *names = context;
     const checkpoint *checkpoint = names->pipeline->checkpoint;
-    (void)name;
-    (void)value;
-    (void)length;
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
-        if (is_key(checkpoint->parts[i].part->name, key, key_length))
-            return true;
-    text_append(&names->gone, key, key_length);
-    text_append_char(&names->gone, '\0');
-    return true;
+        if (is_key(checkpoint->parts[i].part->name, entry))
+            return FRESHET_OK;
+    text_append(&names->gone, entry->key, entry->key_length);
+    return text_append_char(&names->gone, '\0') ? FRESHET_OK : error_memory(err, OPENING);
 }
 
 /* Parts that the declaration no longer has: rows come from now on that they do not see. */
@@ -223,8 +214,6 @@ static freshet_code forget_parts(freshet_pipeline *pipeline, freshet_error *err)
     text_init(&names.gone, TEXT_LIMIT_DEFAULT);
     freshet_code code =
         store_visit(checkpoint->store, STORE_FACT, FACT_PART, note_gone, &names, err);
-    if (code == FRESHET_OK && names.gone.failed)
-        code = error_memory(err, OPENING);
     if (code == FRESHET_OK && names.gone.length > 0)
         code = store_begin(checkpoint->store, err);
     for (size_t at = 0; code == FRESHET_OK && at < names.gone.length;) {
@@ -301,34 +290,21 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
     return FRESHET_OK;
 }
 
-/* A part that must know all its keys, on its way. */
-typedef struct restoring {
-    const state_part *part;
-    freshet_code code;
-    freshet_error *err;
-} restoring;
-
-static bool restore_key(void *context, const char *name, const void *key, size_t key_length,
-                        const void *value, size_t length)
+static freshet_code restore_key(void *part, const store_entry *entry, freshet_error *err)
 {
-    restoring *restoring = context;
-    const state_part *part = restoring->part;
-    (void)name;
-    restoring->code = state_part_restore(part, key, key_length, value, length, restoring->err);
-    return restoring->code == FRESHET_OK;
+    return state_part_restore(part, entry->key, entry->key_length, entry->value, entry->length,
+                              err);
 }
 
+/* The parts that must know all their keys. */
 static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
-        restoring restoring = {.part = checkpoint->parts[i].part, .err = err};
-        if (restoring.part->keys == STATE_ON_DEMAND)
-            continue;
-        code = store_visit(checkpoint->store, STORE_STATE, restoring.part->name, restore_key,
-                           &restoring, err);
-        if (restoring.code != FRESHET_OK)
-            code = restoring.code;
+        const state_part *part = checkpoint->parts[i].part;
+        if (part->keys != STATE_ON_DEMAND)
+            code = store_visit(checkpoint->store, STORE_STATE, part->name, restore_key,
+                               (void *)part, err);
     }
     return code;
 }
@@ -372,24 +348,17 @@ typedef struct listing {
     arena *arena;
     const char **paths;
     uint32_t n, capacity;
-    bool failed;
 } listing;
 
-static bool list_file(void *context, const char *name, const void *key, size_t key_length,
-                      const void *value, size_t length)
+static freshet_code list_file(void *context, const store_entry *entry, freshet_error *err)
 {
     listing *listing = context;
-    (void)name;
-    (void)value;
-    (void)length;
-    char *path = arena_copy(listing->arena, key, key_length);
-    listing->failed =
-        path == NULL || !arena_reserve(listing->arena, &listing->paths, &listing->capacity,
-                                       listing->n + UINT64_C(1), sizeof *listing->paths);
-    if (listing->failed)
-        return false;
+    char *path = arena_copy(listing->arena, entry->key, entry->key_length);
+    if (path == NULL || !arena_reserve(listing->arena, &listing->paths, &listing->capacity,
+                                       listing->n + UINT64_C(1), sizeof *listing->paths))
+        return error_memory(err, OPENING);
     listing->paths[listing->n++] = path;
-    return true;
+    return FRESHET_OK;
 }
 
 static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
@@ -399,8 +368,6 @@ static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, fresh
     listing listing = {.arena = checkpoint->arena};
     freshet_code code = store_visit(checkpoint->store, STORE_FILE, checkpoint->writer_names[i],
                                     list_file, &listing, err);
-    if (code == FRESHET_OK && listing.failed)
-        code = error_memory(err, OPENING);
     if (code != FRESHET_OK)
         return code;
     checkpoint->is_listed |= listing.n > 0;

@@ -391,28 +391,31 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
     return code;
 }
 
+/* Those whose rows are confirmed later, or the others. */
+static freshet_code flush_writers(freshet_pipeline *pipeline, bool later, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        if ((writer->ops->progress != NULL) == later)
+            code = writer->ops->flush(writer, err);
+    }
+    return code;
+}
+
 freshet_code pipeline_show(freshet_pipeline *pipeline, freshet_error *err)
 {
-    for (uint32_t i = 0; pipeline->unflushed_since_us != 0 && i < pipeline->n_writers; i++) {
-        freshet_writer *writer = pipeline->writers[i];
-        freshet_code code =
-            writer->ops->progress != NULL ? FRESHET_OK : writer->ops->flush(writer, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    pipeline->unflushed_since_us = 0;
-    return FRESHET_OK;
+    freshet_code code =
+        pipeline->unflushed_since_us == 0 ? FRESHET_OK : flush_writers(pipeline, false, err);
+    if (code == FRESHET_OK)
+        pipeline->unflushed_since_us = 0;
+    return code;
 }
 
 freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = pipeline_show(pipeline, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
-        freshet_writer *writer = pipeline->writers[i];
-        if (writer->ops->progress != NULL)
-            code = writer->ops->flush(writer, err);
-    }
-    return code;
+    return code == FRESHET_OK ? flush_writers(pipeline, true, err) : code;
 }
 
 freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)

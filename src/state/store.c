@@ -377,8 +377,13 @@ static bool visit_entry(void *context, const char *key, size_t key_length, const
         visiting->code = damaged(visiting->store, key, key_length, visiting->err);
         return false;
     }
-    return visiting->visit(visiting->context, name, end + 1, key_length - (size_t)(end + 1 - key),
-                           value, length);
+    const store_entry entry = {.name = name,
+                               .key = end + 1,
+                               .key_length = key_length - (size_t)(end + 1 - key),
+                               .value = value,
+                               .length = length};
+    visiting->code = visiting->visit(visiting->context, &entry, visiting->err);
+    return visiting->code == FRESHET_OK;
 }
 
 freshet_code store_visit(state_store *store, store_space space, const char *name,
@@ -392,7 +397,9 @@ freshet_code store_visit(state_store *store, store_space space, const char *name
         return error_memory(err, "reading the state");
     code =
         rocks_scan(store->rocks, store->key.bytes, store->key.length, visit_entry, &visiting, err);
-    return code == FRESHET_OK ? visiting.code : code;
+    if (code == FRESHET_OK && visiting.code != FRESHET_END)
+        code = visiting.code;
+    return code;
 }
 
 freshet_code store_verify(state_store *store, freshet_error *err)

@@ -50,9 +50,17 @@ void store_close(state_store *store);
 freshet_code store_get(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, text_buffer *into, freshet_error *err);
 
-/* Everything of a space and name (NULL: all names), in the order of the keys. The visitor's false ends it. */
-typedef bool store_visit_fn(void *context, const char *name, const void *key, size_t key_length,
-                            const void *value, size_t length);
+typedef struct store_entry {
+    const char *name;
+    const char *key;
+    size_t key_length;
+    const char *value;
+    size_t length;
+} store_entry;
+
+/* Everything of a space and name (NULL: all names), in the order of the keys. What the visitor gives, if not OK, ends
+ * it, and is what store_visit gives, too; but FRESHET_END only says that it was enough. */
+typedef freshet_code store_visit_fn(void *context, const store_entry *entry, freshet_error *err);
 freshet_code store_visit(state_store *store, store_space space, const char *name,
                          store_visit_fn *visit, void *context, freshet_error *err);
 

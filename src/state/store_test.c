@@ -130,19 +130,18 @@ static void expect(state_store *store, store_space space, const char *name, cons
 
 /* ---- the plain life ------------------------------------------------------------------------- */
 
-static bool list_entry(void *context, const char *name, const void *key, size_t key_length,
-                       const void *value, size_t length)
+static freshet_code list_entry(void *context, const store_entry *entry, freshet_error *err)
 {
-    text_format(context, "%s/%.*s=%.*s ", name, (int)key_length, (const char *)key, (int)length,
-                (const char *)value);
-    return true;
+    (void)err;
+    text_format(context, "%s/%.*s=%.*s ", entry->name, (int)entry->key_length, entry->key,
+                (int)entry->length, entry->value);
+    return FRESHET_OK;
 }
 
-static bool list_one(void *context, const char *name, const void *key, size_t key_length,
-                     const void *value, size_t length)
+static freshet_code list_one(void *context, const store_entry *entry, freshet_error *err)
 {
-    list_entry(context, name, key, key_length, value, length);
-    return false;
+    list_entry(context, entry, err);
+    return FRESHET_END;
 }
 
 static void expect_list(state_store *store, store_space space, const char *name,
@@ -218,17 +217,13 @@ static void put_many(state_store *store, const char *name, int first, int step, 
     }
 }
 
-static bool count_one(void *context, const char *name, const void *key, size_t key_length,
-                      const void *value, size_t length)
+static freshet_code count_one(void *context, const store_entry *entry, freshet_error *err)
 {
     int *n = context;
-    (void)name;
-    (void)key;
-    (void)key_length;
-    (void)value;
-    (void)length;
+    (void)entry;
+    (void)err;
     ++*n;
-    return true;
+    return FRESHET_OK;
 }
 
 static int count(state_store *store, const char *name)
@@ -507,19 +502,16 @@ typedef struct numbers {
     bool same;
 } numbers;
 
-static bool see_number(void *context, const char *name, const void *key, size_t key_length,
-                       const void *value, size_t length)
+static freshet_code see_number(void *context, const store_entry *entry, freshet_error *err)
 {
     numbers *numbers = context;
     char text[400];
-    (void)name;
-    (void)key;
-    (void)key_length;
-    snprintf(text, sizeof text, "%.*s", (int)length, (const char *)value);
+    (void)err;
+    snprintf(text, sizeof text, "%.*s", (int)entry->length, entry->value);
     numbers->same &= numbers->n == 0 || numbers->number == strtol(text, NULL, 10);
     numbers->number = strtol(text, NULL, 10);
     numbers->n++;
-    return true;
+    return FRESHET_OK;
 }
 
 /* Spawned, not forked: RocksDB's threads do not survive a fork. */
