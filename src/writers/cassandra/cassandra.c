@@ -53,7 +53,6 @@ typedef struct cassandra {
     schema schema;
     int64_t ttl_us;
     int64_t hold_us;
-    int64_t silence_us; /* without an answer for so long something is wrong */
     uint64_t rows_max;
     size_t bytes_max;
     uint32_t n_values; /* of a statement */
@@ -219,11 +218,9 @@ static group *new_group(cassandra *store)
     if (group != NULL) {
         store->free_group = group->next;
     } else {
-        if (!array_reserve(&store->groups, &store->groups_capacity, store->n_groups + UINT64_C(1),
-                           sizeof(struct group *)))
-            return NULL;
-        group = calloc(1, sizeof *group);
-        if (group == NULL)
+        group = arena_zero(store->arena, 1, sizeof *group);
+        if (group == NULL || !arena_reserve(store->arena, &store->groups, &store->groups_capacity,
+                                            store->n_groups + UINT64_C(1), sizeof(struct group *)))
             return NULL;
         group->index = store->n_groups;
         store->groups[store->n_groups++] = group;
@@ -463,7 +460,7 @@ static const char *cassandra_trouble(freshet_writer *writer)
     cassandra *store = (cassandra *)writer;
     const int64_t now_us = os.monotonic_us();
     const char *where = store->place.client.hosts;
-    if (store->in_flight > 0 && now_us - store->heard_us > store->silence_us)
+    if (store->in_flight > 0 && now_us - store->heard_us > CASSANDRA_SILENCE_US)
         snprintf(store->trouble, sizeof store->trouble,
                  "the online store at %.200s has not answered for %.0f s; %" PRIu64 " rows wait",
                  where, (double)(now_us - store->heard_us) / 1e6, store->rows.n);
@@ -683,9 +680,10 @@ static freshet_code cassandra_allocate(cassandra *store, const cassandra_options
     store->n_values = store->table.is_shared
                           ? 2 * store->table.n_keys + regular + 2 * (1 + with_ttl)
                           : store->table.n_columns + 1 + with_ttl;
-    store->values = malloc((size_t)CASSANDRA_GROUP_ROWS * store->n_values * sizeof *store->values);
-    store->numbers = malloc((size_t)CASSANDRA_GROUP_ROWS * NUMBERS_BYTES);
-    store->collected = malloc(COLLECT_ROWS * sizeof(pending_row *));
+    store->values = arena_zero(store->arena, (size_t)CASSANDRA_GROUP_ROWS * store->n_values,
+                               sizeof *store->values);
+    store->numbers = arena_zero(store->arena, CASSANDRA_GROUP_ROWS, NUMBERS_BYTES);
+    store->collected = arena_zero(store->arena, COLLECT_ROWS, sizeof(pending_row *));
     store->scratch = arena_open();
     store->schema = *schema;
     text_init(&store->row, TEXT_LIMIT_DEFAULT);
@@ -695,37 +693,33 @@ static freshet_code cassandra_allocate(cassandra *store, const cassandra_options
     store->rows_max = (uint64_t)options->buffer_rows;
     store->bytes_max = (size_t)options->buffer_memory;
     store->hold_us = options->stream_processing_time_us;
-    store->silence_us = CASSANDRA_SILENCE_US;
     pace_init(&store->pace, (uint32_t)options->in_flight, (uint64_t)os.now_us());
     return FRESHET_OK;
 }
 
+/* Connects, compares the table, and prepares to write to it. */
 static freshet_code connect_to(cassandra *store, freshet_error *err)
 {
     char text[CQL_TEXT_MAX] = "";
     table_changes changes;
-    cql_code code = store->api->connect(&store->place.client, &store->session, text);
-    if (code != CQL_OK)
-        return cassandra_connect_error(err, &store->place, code, text);
-    freshet_code compared = cassandra_table_compare(store->api, store->session, store->arena,
-                                                    &store->table, 0, &changes, err);
-    return compared == FRESHET_OK
-               ? cassandra_table_require(&store->table, &changes, store->base.declaration, err)
-               : compared;
-}
-
-static freshet_code cassandra_prepare(cassandra *store, freshet_error *err)
-{
-    char text[CQL_TEXT_MAX] = "";
     const char *cql = cassandra_table_insert(store->arena, &store->table, store->ttl_us > 0);
     if (cql == NULL)
         return error_memory(err, WRITING);
-    cql_code code = store->api->prepare(store->session, cql, store->place.write_consistency,
-                                        &store->insert, text);
-    return code == CQL_OK
+    cql_code said = store->api->connect(&store->place.client, &store->session, text);
+    if (said != CQL_OK)
+        return cassandra_connect_error(err, &store->place, said, text);
+    freshet_code code = cassandra_table_compare(store->api, store->session, store->arena,
+                                                &store->table, 0, &changes, err);
+    if (code == FRESHET_OK)
+        code = cassandra_table_require(&store->table, &changes, store->base.declaration, err);
+    if (code != FRESHET_OK)
+        return code;
+    said = store->api->prepare(store->session, cql, store->place.write_consistency, &store->insert,
+                               text);
+    return said == CQL_OK
                ? FRESHET_OK
                : cassandra_error(err, &store->place, "cannot prepare writing to the online store",
-                                 code, text);
+                                 said, text);
 }
 
 static bool is_store(const void *options)
@@ -759,9 +753,7 @@ static freshet_code cassandra_open(freshet_writer *writer, const schema *schema,
                                     schema, n_keys, &store->table, err);
     if (code == FRESHET_OK)
         code = cassandra_allocate(store, &given->cassandra, schema, err);
-    if (code == FRESHET_OK)
-        code = connect_to(store, err);
-    return code == FRESHET_OK ? cassandra_prepare(store, err) : code;
+    return code == FRESHET_OK ? connect_to(store, err) : code;
 }
 
 static void cassandra_close(freshet_writer *writer)
@@ -780,13 +772,8 @@ static void cassandra_close(freshet_writer *writer)
         group *group = store->groups[i];
         for (uint32_t k = 0; group->tag != 0 && k < group->n; k++)
             pending_row_free(group->rows[k]);
-        free(group);
     }
     pending_rows_release(&store->rows);
-    free(store->groups);
-    free(store->values);
-    free(store->numbers);
-    free(store->collected);
     text_release(&store->row);
     arena_close(store->scratch);
 }
