@@ -57,7 +57,7 @@ static const char *const forms[] = {
 static void draw_block(drawing *drawing, const block_kind *block, uint32_t depth);
 
 /* A form, with quotes in the place of its apostrophes. */
-static void draw(drawing *drawing, const char *form)
+static void draw_schema(drawing *drawing, const char *form)
 {
     for (; *form != '\0'; form++)
         text_append_char(&drawing->out, *form == '\'' ? '"' : *form);
@@ -66,9 +66,9 @@ static void draw(drawing *drawing, const char *form)
 /* A text as JSON between two forms. */
 static void draw_text(drawing *drawing, const char *before, const char *text, const char *behind)
 {
-    draw(drawing, before);
+    draw_schema(drawing, before);
     text_append_json(&drawing->out, text, strlen(text));
-    draw(drawing, behind);
+    draw_schema(drawing, behind);
 }
 
 static void draw_bounds(drawing *drawing, const option *option)
@@ -83,35 +83,35 @@ static void draw_bounds(drawing *drawing, const option *option)
 static void draw_choice(drawing *drawing, const option *option)
 {
     bool null = false; /* without quotes YAML reads it as null */
-    draw(drawing, "'anyOf':[{'enum':[");
+    draw_schema(drawing, "'anyOf':[{'enum':[");
     for (size_t i = 0; option->choices[i] != NULL; i++) {
         draw_text(drawing, "", option->choices[i], ",");
         null = null || strcmp(option->choices[i], "null") == 0;
     }
-    draw(drawing, null ? "null]},{" : "]},{");
-    draw(drawing, PATTERN(VARIABLE) "}]");
+    draw_schema(drawing, null ? "null]},{" : "]},{");
+    draw_schema(drawing, PATTERN(VARIABLE) "}]");
 }
 
 static void draw_value(drawing *drawing, const option *option, uint32_t depth)
 {
     switch (option->kind) {
     case OPTION_INTEGER:
-        draw(drawing, "'anyOf':[{'type':'integer'");
+        draw_schema(drawing, "'anyOf':[{'type':'integer'");
         draw_bounds(drawing, option);
-        draw(drawing, "},{" PATTERN("^[+-]?[0-9]+$|" VARIABLE) "}]");
+        draw_schema(drawing, "},{" PATTERN("^[+-]?[0-9]+$|" VARIABLE) "}]");
         break;
     case OPTION_CHOICE: draw_choice(drawing, option); break;
     case OPTION_TEXTS:
-        draw(drawing, "'anyOf':[{" SCALAR "},{'type':'array','items':{" SCALAR "}");
-        draw(drawing, option->required ? ",'minItems':1}]" : "}]");
+        draw_schema(drawing, "'anyOf':[{" SCALAR "},{'type':'array','items':{" SCALAR "}");
+        draw_schema(drawing, option->required ? ",'minItems':1}]" : "}]");
         break;
     case OPTION_BLOCK: draw_block(drawing, option->block, depth + 1); break;
     case OPTION_BLOCKS:
-        draw(drawing, "'type':'array','items':{");
+        draw_schema(drawing, "'type':'array','items':{");
         draw_block(drawing, option->block, depth + 1);
-        draw(drawing, option->required ? "},'minItems':1" : "}");
+        draw_schema(drawing, option->required ? "},'minItems':1" : "}");
         break;
-    default: draw(drawing, forms[option->kind]);
+    default: draw_schema(drawing, forms[option->kind]);
     }
 }
 
@@ -126,7 +126,7 @@ static void draw_option(drawing *drawing, const option *option, uint32_t depth)
         text_format(&drawing->out, "\"default\":%s", option->standard);
     else if (option->standard != NULL)
         draw_text(drawing, "'default':", option->standard, "");
-    draw(drawing, "},");
+    draw_schema(drawing, "},");
 }
 
 /* That exactly one of the kinds is there; of none, nothing: an empty oneOf is no JSON Schema. */
@@ -145,7 +145,7 @@ static void draw_kinds(drawing *drawing, const option *option, uint32_t depth)
     for (size_t i = 0; kinds[i] != NULL; i++) {
         draw_text(drawing, "", kinds[i]->name, ":{");
         draw_block(drawing, kinds[i], depth + 1);
-        draw(drawing, "},");
+        draw_schema(drawing, "},");
     }
 }
 
@@ -167,7 +167,7 @@ static void draw_block(drawing *drawing, const block_kind *block, uint32_t depth
             draw_one_of(drawing, option);
         may_be_empty = may_be_empty && !is_needed(option) && drawing->out.length == before;
     }
-    draw(drawing, may_be_empty ? "'type':['object','null']," : "'type':'object',");
+    draw_schema(drawing, may_be_empty ? "'type':['object','null']," : "'type':'object',");
     draw_text(drawing, "'description':", block->doc, ",'properties':{");
     for (const option *option = block->options; option->name != NULL; option++) {
         if (option->kind == OPTION_KIND)
@@ -175,11 +175,11 @@ static void draw_block(drawing *drawing, const block_kind *block, uint32_t depth
         else
             draw_option(drawing, option, depth);
     }
-    draw(drawing, "},'required':[");
+    draw_schema(drawing, "},'required':[");
     for (const option *option = block->options; option->name != NULL; option++)
         if (is_needed(option))
             draw_text(drawing, "", option->name, ",");
-    draw(drawing, "],'additionalProperties':false");
+    draw_schema(drawing, "],'additionalProperties':false");
 }
 
 freshet_code declaration_write_schema(const registry *registry, freshet_write_fn *write,
@@ -187,13 +187,14 @@ freshet_code declaration_write_schema(const registry *registry, freshet_write_fn
 {
     drawing drawing = {.registry = registry};
     text_init(&drawing.out, TEXT_LIMIT_DEFAULT);
-    draw(
+    draw_schema(
         &drawing,
         "{'$schema':'https://json-schema.org/draft/2020-12/schema','title':'Freshet declaration',");
     draw_block(&drawing, &declaration_block, 0);
-    draw(&drawing,
-         ",'$defs':{'columns':{'type':'object','description':'Columns and their types; a map is a "
-         "struct.','minProperties':1,'additionalProperties':{" EITHER(TYPE, COLUMNS) "}}}}");
+    draw_schema(
+        &drawing,
+        ",'$defs':{'columns':{'type':'object','description':'Columns and their types; a map is a "
+        "struct.','minProperties':1,'additionalProperties':{" EITHER(TYPE, COLUMNS) "}}}}");
     yyjson_doc *doc = NULL;
     if (!drawing.out.failed)
         doc = yyjson_read(drawing.out.bytes, drawing.out.length, YYJSON_READ_ALLOW_TRAILING_COMMAS);
