@@ -171,11 +171,16 @@ static freshet_code plan_column(planner *planner, const feature_block *block)
 
 /* ---- features that are SQL ------------------------------------------------------------------- */
 
+/* Where the expression has that position; -1: where it begins. */
+static place place_in(const planner *planner, const sql_feature *feature, int64_t position)
+{
+    return position < 0 ? feature->sql->at
+                        : declaration_place_in(planner->handle, feature->sql, (size_t)position);
+}
+
 static void report_sql(planner *planner, const sql_feature *feature, const sql_problem *problem)
 {
-    place at = feature->sql->at;
-    if (problem->position >= 0)
-        at = declaration_place_in(planner->handle, feature->sql, (size_t)problem->position);
+    const place at = place_in(planner, feature, problem->position);
     problem_add(planner->problems, &at, "%s: %s", feature->who, problem->text);
 }
 
@@ -188,16 +193,12 @@ static freshet_code check_mentions(planner *planner, const sql_feature *feature,
         if (mention->is_parameter || planner_find(planner, mention->name) != NO_SLOT)
             continue;
         *known = false;
-        sql_problem problem = {.position = mention->position};
+        const place at = place_in(planner, feature, mention->position);
         const char *reason = expression_refused_name(mention->name);
         if (reason != NULL) {
-            snprintf(problem.text, sizeof problem.text, "%s %s", mention->name, reason);
-            report_sql(planner, feature, &problem);
+            problem_add(planner->problems, &at, "%s: %s %s", feature->who, mention->name, reason);
             continue;
         }
-        place at = feature->sql->at;
-        if (mention->position >= 0)
-            at = declaration_place_in(planner->handle, feature->sql, (size_t)mention->position);
         freshet_code code = report_unknown(planner, &at, feature->who, mention->name);
         if (code != FRESHET_OK)
             return code;
@@ -243,14 +244,6 @@ static freshet_code begin_stage(planner *planner, unsigned phase)
     return FRESHET_OK;
 }
 
-/* Lengthens an array that holds n items by one, doubling its room when n is a power of two. */
-static void *plan_make_room(arena *arena, void *items, uint32_t n, size_t size)
-{
-    if ((n & (n - 1)) != 0)
-        return items;
-    return arena_grow(arena, items, n * size, (n == 0 ? 1 : 2 * (size_t)n) * size);
-}
-
 /* Puts the feature into a stage, and the columns that it mentions into the stage's input. */
 static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_feature *feature)
 {
@@ -258,8 +251,8 @@ static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_fea
     stage *stage = planner->open[phase];
     uint32_t *stage_of = planner->stage_of[phase];
     assert(stage != NULL);
-    stage->features = plan_make_room(arena, stage->features, stage->n_features, sizeof *feature);
-    if (stage->features == NULL)
+    if (!arena_reserve(arena, &stage->features, &stage->features_capacity,
+                       stage->n_features + UINT64_C(1), sizeof *feature))
         return error_memory(planner->err, PLANNING);
     stage->features[stage->n_features++] = *feature;
     for (uint32_t i = 0; i < feature->expression.n_mentions; i++) {
@@ -268,8 +261,8 @@ static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_fea
             continue;
         uint32_t slot = planner->seen[seen];
         stage_of[slot] = stage->number;
-        stage->slots = plan_make_room(arena, stage->slots, stage->n_slots, sizeof *stage->slots);
-        if (stage->slots == NULL)
+        if (!arena_reserve(arena, &stage->slots, &stage->slots_capacity,
+                           stage->n_slots + UINT64_C(1), sizeof *stage->slots))
             return error_memory(planner->err, PLANNING);
         stage->slots[stage->n_slots++] = slot;
     }
@@ -499,26 +492,32 @@ static freshet_code plan_allocate(planner *planner, const schema *input)
         return error_set(planner->err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the feature set \"%s\" has more than %u columns", block->name.value,
                          PLAN_SLOTS_MAX);
-    schema kept = schema_keep(plan->arena, input);
-    plan->slots = arena_zero(plan->arena, n, sizeof *plan->slots);
-    plan->needed = arena_zero(plan->arena, n, sizeof *plan->needed);
-    plan->from_windows = arena_zero(plan->arena, n, sizeof *plan->from_windows);
-    plan->output_slots = arena_zero(plan->arena, n, sizeof *plan->output_slots);
-    plan->keys = arena_zero(plan->arena, block->keys.n, sizeof *plan->keys);
-    plan->before.items = arena_zero(plan->arena, n_steps, sizeof *plan->before.items);
-    plan->after.items = arena_zero(plan->arena, n_steps, sizeof *plan->after.items);
-    plan->many = arena_zero(plan->arena, block->features.n, sizeof *plan->many);
-    plan->views = arena_zero(plan->arena, block->features.n + 1, sizeof *plan->views);
-    planner->seen = arena_zero(plan->arena, n, sizeof *planner->seen);
-    bool ok = true;
-    for (unsigned phase = 0; phase < PHASES; phase++) {
-        planner->stage_of[phase] = arena_zero(plan->arena, n, sizeof(uint32_t));
-        ok = ok && planner->stage_of[phase] != NULL;
+    const struct {
+        void *into; /* the address of a pointer */
+        uint64_t n;
+        size_t size;
+    } arrays[] = {
+        {&plan->slots, n, sizeof *plan->slots},
+        {&plan->needed, n, sizeof *plan->needed},
+        {&plan->from_windows, n, sizeof *plan->from_windows},
+        {&plan->output_slots, n, sizeof *plan->output_slots},
+        {&plan->keys, block->keys.n, sizeof *plan->keys},
+        {&plan->before.items, n_steps, sizeof *plan->before.items},
+        {&plan->after.items, n_steps, sizeof *plan->after.items},
+        {&plan->many, block->features.n, sizeof *plan->many},
+        {&plan->views, block->features.n + UINT64_C(1), sizeof *plan->views},
+        {&planner->seen, n, sizeof *planner->seen},
+        {&planner->stage_of[0], n, sizeof *planner->stage_of[0]},
+        {&planner->stage_of[1], n, sizeof *planner->stage_of[1]},
+    };
+    const schema kept = schema_keep(plan->arena, input);
+    bool ok = kept.fields != NULL;
+    for (size_t i = 0; ok && i < sizeof arrays / sizeof *arrays; i++) {
+        void *made = arena_zero(plan->arena, arrays[i].n, arrays[i].size);
+        memcpy(arrays[i].into, &made, sizeof made);
+        ok = made != NULL;
     }
-    if (!ok || kept.fields == NULL || plan->slots == NULL || plan->needed == NULL ||
-        plan->from_windows == NULL || plan->output_slots == NULL || plan->keys == NULL ||
-        plan->before.items == NULL || plan->after.items == NULL || plan->many == NULL ||
-        plan->views == NULL || planner->seen == NULL)
+    if (!ok)
         return error_memory(planner->err, PLANNING);
     plan->n_keys = block->keys.n;
     plan->n_source = input->n_fields;
@@ -531,6 +530,26 @@ static void add_plain_output(planner *planner, uint32_t slot)
 {
     planner->plan->output_slots[planner->n_outputs++] = slot;
     planner->plan->needed[slot] = true;
+}
+
+/* The slots of the pivot and of `distinct`, among the columns and keys of the growing row. */
+static freshet_code plan_aggregated(planner *planner)
+{
+    plan *plan = planner->plan;
+    const aggregated_block *block = &planner->block->aggregated;
+    freshet_code code = FRESHET_OK;
+    plan->pivot = NO_SLOT;
+    if (block->has_pivot)
+        code = planner_resolve(planner, &block->pivot.column, "pivot", &plan->pivot);
+    if (!block->has_distinct || code != FRESHET_OK)
+        return code;
+    uint32_t *distinct = arena_alloc(plan->arena, block->distinct.subset.n * sizeof *distinct);
+    if (distinct == NULL)
+        return error_memory(planner->err, PLANNING);
+    for (uint32_t i = 0; code == FRESHET_OK && i < block->distinct.subset.n; i++)
+        code = planner_resolve(planner, &block->distinct.subset.items[i], "distinct", &distinct[i]);
+    plan->distinct = distinct;
+    return code;
 }
 
 static freshet_code plan_feature(planner *planner, const feature_block *block)

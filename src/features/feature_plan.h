@@ -52,10 +52,10 @@ typedef struct sql_feature {
 typedef struct stage {
     uint32_t number; /* from 1 */
     sql_feature *features;
-    uint32_t n_features;
+    uint32_t n_features, features_capacity;
     uint32_t begun_at; /* only slots below this one are seen by the stage */
     uint32_t *slots;   /* those that its features mention */
-    uint32_t n_slots;
+    uint32_t n_slots, slots_capacity;
     schema seen; /* the same as the columns of the input */
     bool *used;  /* does the statement read it? */
     char input_name[32];

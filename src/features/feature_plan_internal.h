@@ -73,8 +73,23 @@ freshet_code plan_output_type(const problem_sink *to, const feature_block *block
                               const function_block *function, const type *own, const type **out);
 /* How many slots the features will need at most. */
 uint64_t plan_many_slots(const feature_set_block *block);
-/* feature_plan_aggregated.c: the pivot's column and those of `distinct`. */
-freshet_code plan_aggregated(planner *planner);
+
+/* What windows and groups need of a declaration: texts of functions and windows; NULL where memory is out. */
+const windows_function *plan_function_texts(arena *arena, const declared_blocks *functions);
+const char *const *plan_window_texts(arena *arena, const declared_list *windows);
+
+/* The slots that windows or groups look at, each once, and their columns. */
+typedef struct seen_columns {
+    uint32_t *slots;
+    field *fields;
+    uint32_t n;
+} seen_columns;
+
+/* Room for all of a plan's; false where memory is out. */
+bool seen_columns_open(seen_columns *seen, arena *arena, const plan *plan);
+/* The number of a slot among them. `name`: what saved state knows it by; NULL: the slot's. */
+uint32_t seen_columns_add(seen_columns *seen, const plan *plan, uint32_t slot, const char *name);
+
 /* When all steps are prepared: what is carried, and the plans of the windows. */
 freshet_code plan_views(planner *planner);
 

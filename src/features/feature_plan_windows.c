@@ -151,30 +151,60 @@ static freshet_code plan_view(planner *planner, const feature_block *block, many
 
 /* ---- outputs ---------------------------------------------------------------------------------- */
 
+const windows_function *plan_function_texts(arena *arena, const declared_blocks *functions)
+{
+    windows_function *texts = arena_zero(arena, functions->n + (size_t)1, sizeof *texts);
+    for (uint32_t i = 0; texts != NULL && i < functions->n; i++)
+        texts[i].text = ((const function_block *)functions->items)[i].name.value;
+    return texts;
+}
+
+const char *const *plan_window_texts(arena *arena, const declared_list *windows)
+{
+    const char **texts = arena_zero(arena, windows->n + (size_t)1, sizeof *texts);
+    for (uint32_t i = 0; texts != NULL && i < windows->n; i++)
+        texts[i] = windows->items[i].value;
+    return texts;
+}
+
+bool seen_columns_open(seen_columns *seen, arena *arena, const plan *plan)
+{
+    *seen = (seen_columns){
+        .slots = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *seen->slots),
+        .fields = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *seen->fields)};
+    return seen->slots != NULL && seen->fields != NULL;
+}
+
+uint32_t seen_columns_add(seen_columns *seen, const plan *plan, uint32_t slot, const char *name)
+{
+    for (uint32_t i = 0; i < seen->n; i++)
+        if (seen->slots[i] == slot)
+            return i;
+    seen->slots[seen->n] = slot;
+    seen->fields[seen->n] = plan->slots[slot];
+    if (name != NULL)
+        seen->fields[seen->n].name = name;
+    return seen->n++;
+}
+
 static freshet_code declare_windows(planner *planner, const many_feature *many, uint32_t values,
                                     uint32_t filter, windows_feature *into)
 {
     const feature_block *block = many->block;
-    const function_block *functions = block->window.functions.items;
-    arena *arena = planner->plan->arena;
-    uint32_t n_functions = block->window.functions.n, n_windows = block->window.over.n;
-    windows_function *texts = arena_zero(arena, n_functions + 1, sizeof *texts);
-    const char **windows = arena_zero(arena, n_windows + 1, sizeof *windows);
-    if (texts == NULL || windows == NULL)
+    const windows_function *functions =
+        plan_function_texts(planner->plan->arena, &block->window.functions);
+    const char *const *windows = plan_window_texts(planner->plan->arena, &block->window.over);
+    if (functions == NULL || windows == NULL)
         return error_memory(planner->err, PLANNING);
-    for (uint32_t i = 0; i < n_functions; i++)
-        texts[i].text = functions[i].name.value;
-    for (uint32_t i = 0; i < n_windows; i++)
-        windows[i] = block->window.over.items[i].value;
     *into = (windows_feature){
         .name = block->name.value,
         .values = values,
         .filter = filter,
         .mode = (window_mode)block->window.mode,
-        .functions = texts,
-        .n_functions = n_functions,
+        .functions = functions,
+        .n_functions = block->window.functions.n,
         .windows = windows,
-        .n_windows = n_windows,
+        .n_windows = block->window.over.n,
     };
     return FRESHET_OK;
 }
@@ -313,38 +343,20 @@ static freshet_code collect_carried(planner *planner)
     return FRESHET_OK;
 }
 
-typedef struct view_making {
-    planner *planner;
-    view *view;
-    uint32_t *columns; /* slots */
-    field *fields;
-    uint32_t n;
-} view_making;
-
-/* The number of a slot among the value columns. */
-static uint32_t windows_add_column(view_making *making, uint32_t slot)
+static freshet_code declare_features(planner *planner, uint32_t index, seen_columns *seen,
+                                     windows_feature *features, uint32_t *n_features)
 {
-    for (uint32_t i = 0; i < making->n; i++)
-        if (making->columns[i] == slot)
-            return i;
-    making->columns[making->n] = slot;
-    making->fields[making->n] = making->planner->plan->slots[slot];
-    return making->n++;
-}
-
-static freshet_code declare_features(view_making *making, uint32_t index, windows_feature *features,
-                                     uint32_t *n_features)
-{
-    plan *plan = making->planner->plan;
+    plan *plan = planner->plan;
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_many; i++) {
         const many_feature *many = &plan->many[i];
         if (!many->block->has_window || many->view != index)
             continue;
-        uint32_t values = windows_add_column(making, many->values);
-        uint32_t filter =
-            many->filter == NO_SLOT ? WINDOWS_NO_FILTER : windows_add_column(making, many->filter);
-        code = declare_windows(making->planner, many, values, filter, &features[(*n_features)++]);
+        uint32_t values = seen_columns_add(seen, plan, many->values, NULL);
+        uint32_t filter = many->filter == NO_SLOT
+                              ? WINDOWS_NO_FILTER
+                              : seen_columns_add(seen, plan, many->filter, NULL);
+        code = declare_windows(planner, many, values, filter, &features[(*n_features)++]);
     }
     return code;
 }
@@ -373,29 +385,27 @@ static freshet_code make_view(planner *planner, uint32_t index)
 {
     plan *plan = planner->plan;
     view *view = &plan->views[index];
-    view_making making = {.planner = planner, .view = view};
+    seen_columns seen;
     windows_feature *features = arena_zero(plan->arena, plan->n_many, sizeof *features);
     const type **keys = arena_alloc(plan->arena, view->n_keys * sizeof(const type *));
     uint32_t *carried = arena_alloc(plan->arena, (plan->n_slots + 1) * sizeof *carried);
-    making.columns = arena_alloc(plan->arena, (plan->n_slots + 1) * sizeof *making.columns);
-    making.fields = arena_alloc(plan->arena, (plan->n_slots + 1) * sizeof *making.fields);
-    if (features == NULL || keys == NULL || carried == NULL || making.columns == NULL ||
-        making.fields == NULL)
+    if (!seen_columns_open(&seen, plan->arena, plan) || features == NULL || keys == NULL ||
+        carried == NULL)
         return error_memory(planner->err, PLANNING);
     windows_declaration declaration = {.keys = keys,
                                        .n_keys = view->n_keys,
-                                       .columns = making.fields,
+                                       .columns = seen.fields,
                                        .features = features,
                                        .carried = carried,
                                        .corrects = index == 0 && plan->corrects};
     for (uint32_t i = 0; i < view->n_keys; i++)
         keys[i] = plan->slots[view->keys[i]].type;
-    freshet_code code = declare_features(&making, index, features, &declaration.n_features);
+    freshet_code code = declare_features(planner, index, &seen, features, &declaration.n_features);
     if (code != FRESHET_OK)
         return code;
     for (uint32_t i = 0; index == 0 && i < plan->n_carried; i++)
-        carried[declaration.n_carried++] = windows_add_column(&making, plan->carried[i]);
-    declaration.n_columns = making.n;
+        carried[declaration.n_carried++] = seen_columns_add(&seen, plan, plan->carried[i], NULL);
+    declaration.n_columns = seen.n;
     freshet_error why = {0};
     code = windows_plan_make(plan->arena, &declaration, &view->windows, &why);
     if (code == FRESHET_BAD_DECLARATION) {
@@ -404,8 +414,8 @@ static freshet_code make_view(planner *planner, uint32_t index)
     }
     if (code != FRESHET_OK)
         return error_set(planner->err, code, why.then, why.at, "%s", why.text);
-    view->columns = making.columns;
-    view->n_columns = making.n;
+    view->columns = seen.slots;
+    view->n_columns = seen.n;
     return link_outputs(planner, view, index);
 }
 

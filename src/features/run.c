@@ -92,6 +92,16 @@ void run_fill(run *run, uint32_t slot, const column *column)
     run->filled[slot] = true;
 }
 
+freshet_code run_take(run *run, const uint32_t *slots, uint32_t n, column **out)
+{
+    *out = arena_zero(run->arena, n + (size_t)1, sizeof **out);
+    if (*out == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < n; i++)
+        (*out)[i] = run->columns[slots[i]];
+    return FRESHET_OK;
+}
+
 freshet_code run_cast(run *run, const char *who, const column *made, uint32_t slot, bool must)
 {
     const field *to = &run->plan->slots[slot];

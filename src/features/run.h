@@ -54,6 +54,8 @@ freshet_code run_cast(run *run, const char *who, const column *made, uint32_t sl
 /* Brings columns and index down to the rows that are kept. */
 freshet_code run_compact(run *run);
 void run_fill(run *run, uint32_t slot, const column *column);
+/* The columns of n slots. */
+freshet_code run_take(run *run, const uint32_t *slots, uint32_t n, column **out);
 /* All rows are kept for later: the output is empty. */
 freshet_code run_give_none(run *run);
 

@@ -75,8 +75,8 @@ typedef struct part {
     part_kind kind;
     value value;
     char literal;
-    uint8_t least; /* digits, or letters of a name */
-    uint8_t most;
+    uint8_t least;   /* digits; 0: it needs none */
+    uint8_t most;    /* digits, or letters of a name */
     uint8_t reserve; /* digits that the numbers right behind need */
     uint8_t width;   /* digits written at least; of a fraction, exactly */
     int32_t from;    /* what a number may be */
@@ -182,6 +182,11 @@ static freshet_code add_number(compiler *compiler, value value, int least, int m
                                       .to = ranges[value].to});
 }
 
+static freshet_code add_signed_year(compiler *compiler)
+{
+    return mask_add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR, .least = 4});
+}
+
 static freshet_code add_name(compiler *compiler, value value, const char *const *names, bool whole)
 {
     return mask_add(
@@ -218,7 +223,7 @@ static freshet_code compile_group(compiler *compiler, const char *text)
 static freshet_code compile_percent(compiler *compiler, char letter)
 {
     switch (letter) {
-    case 'Y': return mask_add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
+    case 'Y': return add_signed_year(compiler);
     case 'y': compiler->mask->pivot = 69; return add_number(compiler, VALUE_YEAR_OF_CENTURY, 2, 2);
     case 'm': return add_number(compiler, VALUE_MONTH, 1, 2);
     case 'b':
@@ -297,7 +302,7 @@ static freshet_code java_year(compiler *compiler, const char *letters, int n)
     if (n == 1)
         return add_number(compiler, VALUE_YEAR, 1, 6);
     if (n == 4)
-        return mask_add(compiler, &(part){.kind = PART_SIGNED_YEAR, .value = VALUE_YEAR});
+        return add_signed_year(compiler);
     return refuse_letter(compiler, letters, n, "a year is y, yy or yyyy");
 }
 
@@ -434,23 +439,12 @@ static freshet_code compile_java(compiler *compiler)
     return code;
 }
 
-/* How many digits a part at the beginning of the rest of the text needs at least. */
-static unsigned digits_needed(const part *part)
-{
-    switch (part->kind) {
-    case PART_NUMBER: return part->least;
-    case PART_SIGNED_YEAR: return 4;
-    case PART_FRACTION: return part->least;
-    default: return 0;
-    }
-}
-
 static void set_reserves(mask *mask)
 {
     unsigned reserve = 0;
     for (unsigned i = mask->n_parts; i-- > 0;) {
         mask->parts[i].reserve = (uint8_t)(reserve < UINT8_MAX ? reserve : UINT8_MAX);
-        unsigned needed = digits_needed(&mask->parts[i]);
+        const unsigned needed = mask->parts[i].least;
         reserve = needed == 0 ? 0 : reserve + needed;
     }
 }
@@ -570,16 +564,21 @@ static bool read_signed_year(cursor *in, int32_t *into)
     return year <= YEAR_MAX;
 }
 
+/* The first letters of a word, in any case. */
+static bool take_word(cursor *in, const char *word, size_t length)
+{
+    if (length > (size_t)(in->end - in->at) || strncasecmp(in->at, word, length) != 0)
+        return false;
+    in->at += length;
+    return true;
+}
+
 static bool read_name(const part *part, cursor *in, int32_t *into)
 {
-    size_t left = (size_t)(in->end - in->at);
-    for (int32_t i = 0; part->names[i] != NULL; i++) {
-        size_t length = part->most == WHOLE_NAME ? strlen(part->names[i]) : part->most;
-        if (length <= left && strncasecmp(in->at, part->names[i], length) == 0) {
-            in->at += length;
-            *into = i;
+    for (*into = 0; part->names[*into] != NULL; ++*into) {
+        const char *name = part->names[*into];
+        if (take_word(in, name, part->most == WHOLE_NAME ? strlen(name) : part->most))
             return true;
-        }
     }
     return false;
 }
@@ -597,20 +596,18 @@ static bool read_fraction(const part *part, cursor *in, int32_t *into)
     return true;
 }
 
-/* Two digits below `limit`. */
-static bool read_two(cursor *in, int32_t limit, int32_t *into)
+static bool is_at(const cursor *in, char c)
 {
-    if (count_digits(in, 2) < 2)
-        return false;
-    *into = take_digits(in, 2);
-    return *into < limit;
+    return in->at < in->end && *in->at == c;
 }
 
 /* +hh, +hhmm, +hh:mm, and with seconds; Z where that is meant. */
 static bool read_offset(cursor *in, bool zulu, int32_t *into)
 {
-    int32_t hours, minutes = 0, seconds = 0;
-    char sign = in->at < in->end ? *in->at : '\0';
+    static const int32_t limits[] = {19, 60, 60}, seconds[] = {3600, 60, 1};
+    const char sign = in->at < in->end ? *in->at : '\0';
+    int32_t offset = 0;
+    bool colon = false;
     if (zulu && (sign == 'Z' || sign == 'z')) {
         in->at++;
         *into = 0;
@@ -619,20 +616,17 @@ static bool read_offset(cursor *in, bool zulu, int32_t *into)
     if (sign != '+' && sign != '-')
         return false;
     in->at++;
-    if (!read_two(in, 19, &hours))
-        return false;
-    bool colon = in->at < in->end && *in->at == ':';
-    if (colon || count_digits(in, 1) > 0) {
+    for (int i = 0; i < 3; i++) {
+        if (i == 1)
+            colon = is_at(in, ':');
+        if (i > 0 && !(colon ? is_at(in, ':') : count_digits(in, 1) > 0))
+            break;
         in->at += colon;
-        if (!read_two(in, 60, &minutes))
+        const int32_t number = count_digits(in, 2) < 2 ? INT32_MAX : take_digits(in, 2);
+        if (number >= limits[i])
             return false;
-        if (colon ? in->at < in->end && *in->at == ':' : count_digits(in, 1) > 0) {
-            in->at += colon;
-            if (!read_two(in, 60, &seconds))
-                return false;
-        }
+        offset += number * seconds[i];
     }
-    int32_t offset = hours * 3600 + minutes * 60 + seconds;
     *into = sign == '-' ? -offset : offset;
     return offset <= 18 * 3600;
 }
@@ -640,16 +634,13 @@ static bool read_offset(cursor *in, bool zulu, int32_t *into)
 static bool read_zone_name(cursor *in, int32_t *into)
 {
     static const char *const names[] = {"UTC", "GMT", "UT", "Z"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        size_t length = strlen(names[i]);
-        if ((size_t)(in->end - in->at) >= length && strncasecmp(in->at, names[i], length) == 0) {
-            in->at += length;
-            if (in->at < in->end && (*in->at == '+' || *in->at == '-'))
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (take_word(in, names[i], strlen(names[i]))) {
+            if (is_at(in, '+') || is_at(in, '-'))
                 return read_offset(in, false, into);
             *into = 0;
             return true;
         }
-    }
     return false;
 }
 

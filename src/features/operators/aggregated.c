@@ -92,21 +92,6 @@ static void aggregated_close(freshet_operator *self)
 
 /* ---- rows in ---------------------------------------------------------------------------------- */
 
-static freshet_code gather_columns(const aggregated *set, const run *run, column **keys,
-                                   column **columns)
-{
-    const plan *plan = run->plan;
-    *keys = arena_zero(run->arena, plan->n_keys + (size_t)1, sizeof **keys);
-    *columns = arena_zero(run->arena, set->plan.n_columns + (size_t)1, sizeof **columns);
-    if (*keys == NULL || *columns == NULL)
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t i = 0; i < plan->n_keys; i++)
-        (*keys)[i] = run->columns[plan->keys[i].to];
-    for (uint32_t i = 0; i < set->plan.n_columns; i++)
-        (*columns)[i] = run->columns[set->plan.columns[i]];
-    return FRESHET_OK;
-}
-
 /* Rows that no group can take. With `late: update` only those of closed windows are late. */
 static freshet_code refuse_rows(aggregated *set, run *run)
 {
@@ -128,7 +113,9 @@ static freshet_code add_rows(aggregated *set, run *run)
     uint8_t *too_long = arena_zero(run->arena, run->n_rows + (size_t)1, 1);
     if (too_long == NULL)
         return error_memory(run->err, COMPUTING);
-    freshet_code code = gather_columns(set, run, &keys, &columns);
+    freshet_code code = run_take(run, run->plan->views[0].keys, run->plan->n_keys, &keys);
+    if (code == FRESHET_OK)
+        code = run_take(run, set->plan.columns, set->plan.n_columns, &columns);
     if (code != FRESHET_OK)
         return code;
     const groups_input input = {run->n_rows, keys, columns, run->columns[run->plan->timestamp].data,

@@ -12,40 +12,17 @@
 #include "features/operators/aggregated.h"
 
 typedef struct group_planner {
-    arena *arena;
+    problem_sink to;
     const feature_set_block *block;
     const plan *set; /* of the feature set: the growing row */
-    problems *problems;
-    problem_sink to;
     aggregated_plan *plan;
-    uint32_t *columns;
-    field *fields;
-    uint32_t n_columns;
+    seen_columns seen;
     groups_declaration groups;
-    freshet_error *err;
 } group_planner;
 
 static freshet_code no_memory(const group_planner *planner)
 {
-    return error_memory(planner->err, PLANNING);
-}
-
-/* The number of a column of the growing row among those that the groups see; `name` is what the saved state
- * knows it by. */
-static uint32_t aggregated_add_column(group_planner *planner, uint32_t column, const char *name)
-{
-    for (uint32_t i = 0; i < planner->n_columns; i++)
-        if (planner->columns[i] == column)
-            return i;
-    planner->columns[planner->n_columns] = column;
-    planner->fields[planner->n_columns] =
-        (field){.name = name, .type = planner->set->slots[column].type};
-    return planner->n_columns++;
-}
-
-static uint32_t add_named(group_planner *planner, uint32_t column)
-{
-    return aggregated_add_column(planner, column, planner->set->slots[column].name);
+    return error_memory(planner->to.err, PLANNING);
 }
 
 /* ---- features -------------------------------------------------------------------------------- */
@@ -54,21 +31,19 @@ static freshet_code declare_feature(group_planner *planner, const many_feature *
                                     groups_feature *into)
 {
     const feature_block *block = feature->block;
-    const function_block *functions = block->aggregate.functions.items;
-    uint32_t n = block->aggregate.functions.n;
-    windows_function *texts = arena_zero(planner->arena, n + (size_t)1, sizeof *texts);
-    if (texts == NULL)
+    const windows_function *functions =
+        plan_function_texts(planner->to.arena, &block->aggregate.functions);
+    if (functions == NULL)
         return no_memory(planner);
-    for (uint32_t i = 0; i < n; i++)
-        texts[i].text = functions[i].name.value;
     *into = (groups_feature){
         .name = block->name.value,
-        .values = add_named(planner, feature->values),
+        .values = seen_columns_add(&planner->seen, planner->set, feature->values, NULL),
         .filter = feature->filter == NO_SLOT
                       ? WINDOWS_NO_FILTER
-                      : aggregated_add_column(planner, feature->filter, block->filter.value),
-        .functions = texts,
-        .n_functions = n,
+                      : seen_columns_add(&planner->seen, planner->set, feature->filter,
+                                         block->filter.value),
+        .functions = functions,
+        .n_functions = block->aggregate.functions.n,
     };
     return FRESHET_OK;
 }
@@ -76,7 +51,7 @@ static freshet_code declare_feature(group_planner *planner, const many_feature *
 static freshet_code declare_features(group_planner *planner)
 {
     uint32_t n = planner->set->n_many;
-    groups_feature *features = arena_zero(planner->arena, n + (size_t)1, sizeof *features);
+    groups_feature *features = arena_zero(planner->to.arena, n + (size_t)1, sizeof *features);
     freshet_code code = FRESHET_OK;
     bool sound; /* the problems are counted */
     if (features == NULL)
@@ -107,7 +82,7 @@ static const char *pivot_name(group_planner *planner, const column *values, uint
     size_t length = strlen(text);
     while (length > 0 && isspace((unsigned char)text[length - 1]))
         length--;
-    return arena_copy(planner->arena, text, length);
+    return arena_copy(planner->to.arena, text, length);
 }
 
 /* The declared texts as cells of the column's type. */
@@ -115,25 +90,25 @@ static freshet_code read_pivot(group_planner *planner, const pivot_block *block,
                                groups_pivot *into)
 {
     uint32_t n = block->values.n;
-    column texts, *values = arena_zero(planner->arena, 1, sizeof *values);
-    const char **names = arena_zero(planner->arena, n + (size_t)1, sizeof *names);
+    column texts, *values = arena_zero(planner->to.arena, 1, sizeof *values);
+    const char **names = arena_zero(planner->to.arena, n + (size_t)1, sizeof *names);
     uint64_t *failed = NULL;
     if (values == NULL || names == NULL)
         return no_memory(planner);
     freshet_code code =
-        column_init(planner->arena, &texts, type_simple(TYPE_STRING), n, planner->err);
+        column_init(planner->to.arena, &texts, type_simple(TYPE_STRING), n, planner->to.err);
     if (code != FRESHET_OK)
         return code;
     for (uint32_t i = 0; i < n; i++)
         ((cell_text *)texts.data)[i] =
             text_of(block->values.items[i].value, (uint32_t)strlen(block->values.items[i].value));
-    code = cast_column(planner->arena, &texts, n, type, values, &failed, planner->err);
+    code = cast_column(planner->to.arena, &texts, n, type, values, &failed, planner->to.err);
     for (uint32_t i = 0; i < n && code == FRESHET_OK; i++) {
         const declared_text *value = &block->values.items[i];
         if (cast_failed(failed, i) || !column_is_valid(values, i)) {
-            const char *reason = cast_reason(planner->arena, &texts, i, type);
-            problem_add(planner->problems, &value->at, "the pivot's column \"%s\" is %s: %s",
-                        block->column.value, type_name(planner->arena, type),
+            const char *reason = cast_reason(planner->to.arena, &texts, i, type);
+            problem_add(planner->to.problems, &value->at, "the pivot's column \"%s\" is %s: %s",
+                        block->column.value, type_name(planner->to.arena, type),
                         reason == NULL ? "the value is no such thing" : reason);
             continue;
         }
@@ -154,12 +129,12 @@ static freshet_code declare_pivot(group_planner *planner)
         return FRESHET_OK;
     const type *type = planner->set->slots[planner->set->pivot].type;
     if (!cast_possible(type_simple(TYPE_STRING), type) || type->n_fields > 0) {
-        problem_add(planner->problems, &block->column.at,
+        problem_add(planner->to.problems, &block->column.at,
                     "the pivot's column \"%s\" is %s: a pivot needs single values",
-                    block->column.value, type_name(planner->arena, type));
+                    block->column.value, type_name(planner->to.arena, type));
         return FRESHET_OK;
     }
-    pivot->column = add_named(planner, planner->set->pivot);
+    pivot->column = seen_columns_add(&planner->seen, planner->set, planner->set->pivot, NULL);
     return read_pivot(planner, block, type, pivot);
 }
 
@@ -171,12 +146,9 @@ static freshet_code declare_windows(group_planner *planner)
     groups_declaration *groups = &planner->groups;
     if (!planner->block->aggregated.has_windows)
         return FRESHET_OK;
-    const char **windows = arena_zero(planner->arena, block->over.n + (size_t)1, sizeof *windows);
-    if (windows == NULL)
+    groups->windows = plan_window_texts(planner->to.arena, &block->over);
+    if (groups->windows == NULL)
         return no_memory(planner);
-    for (uint32_t i = 0; i < block->over.n; i++)
-        windows[i] = block->over.items[i].value;
-    groups->windows = windows;
     groups->n_windows = block->over.n;
     groups->slide = block->slide.value;
     groups->emit_change = block->emit == 1;
@@ -189,16 +161,16 @@ static freshet_code declare_distinct(group_planner *planner)
     const distinct_block *block = &planner->block->aggregated.distinct;
     if (!planner->block->aggregated.has_distinct)
         return FRESHET_OK;
-    uint32_t *subset = arena_zero(planner->arena, block->subset.n + (size_t)1, sizeof *subset);
+    uint32_t *subset = arena_zero(planner->to.arena, block->subset.n + (size_t)1, sizeof *subset);
     if (subset == NULL)
         return no_memory(planner);
     for (uint32_t i = 0; i < block->subset.n; i++) {
         uint32_t column = planner->set->distinct[i];
         if (planner->set->slots[column].type->kind == TYPE_STRUCT)
-            problem_add(planner->problems, &block->subset.items[i].at,
+            problem_add(planner->to.problems, &block->subset.items[i].at,
                         "column \"%s\" of \"distinct\" is a struct: take its fields",
                         block->subset.items[i].value);
-        subset[i] = add_named(planner, column);
+        subset[i] = seen_columns_add(&planner->seen, planner->set, column, NULL);
     }
     planner->groups.distinct = subset;
     planner->groups.n_distinct = block->subset.n;
@@ -209,7 +181,7 @@ static freshet_code declare_distinct(group_planner *planner)
 static freshet_code declare_keys(group_planner *planner)
 {
     const plan *set = planner->set;
-    const type **keys = arena_zero(planner->arena, set->n_keys + (size_t)1, sizeof(type *));
+    const type **keys = arena_zero(planner->to.arena, set->n_keys + (size_t)1, sizeof(type *));
     if (keys == NULL)
         return no_memory(planner);
     for (uint32_t i = 0; i < set->n_keys; i++)
@@ -230,14 +202,14 @@ static int compare_names(const void *a, const void *b)
 static freshet_code aggregated_check_names(group_planner *planner)
 {
     const schema *output = &planner->plan->output;
-    field *sorted = arena_alloc(planner->arena, output->n_fields * sizeof *sorted);
+    field *sorted = arena_alloc(planner->to.arena, output->n_fields * sizeof *sorted);
     if (sorted == NULL)
         return no_memory(planner);
     memcpy(sorted, output->fields, output->n_fields * sizeof *sorted);
     qsort(sorted, output->n_fields, sizeof *sorted, compare_names);
     for (uint32_t i = 1; i < output->n_fields; i++)
         if (compare_names(&sorted[i - 1], &sorted[i]) == 0) {
-            problem_add(planner->problems, &planner->block->name.at,
+            problem_add(planner->to.problems, &planner->block->name.at,
                         "two columns of the output would be named \"%s\": say each function, "
                         "window and value once, and give features names of their own",
                         sorted[i].name);
@@ -253,7 +225,7 @@ static freshet_code make_output(group_planner *planner)
     const schema *own = groups_outputs(planner->plan->groups);
     uint32_t n = 0;
     field *fields =
-        arena_zero(planner->arena, set->n_keys + (size_t)1 + own->n_fields, sizeof *fields);
+        arena_zero(planner->to.arena, set->n_keys + (size_t)1 + own->n_fields, sizeof *fields);
     if (fields == NULL)
         return no_memory(planner);
     planner->plan->own = own->fields;
@@ -280,12 +252,12 @@ static const char *aggregated_describe(group_planner *planner)
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     text_append_c(&text, planner->groups.n_windows > 0 ? "rolling windows of" : "groups of");
-    for (uint32_t i = 0; i < planner->n_columns; i++) {
-        const char *type = type_name(planner->arena, planner->fields[i].type);
-        text_format(&text, "%s %s (%s)", i == 0 ? "" : ",", planner->fields[i].name,
+    for (uint32_t i = 0; i < planner->seen.n; i++) {
+        const char *type = type_name(planner->to.arena, planner->seen.fields[i].type);
+        text_format(&text, "%s %s (%s)", i == 0 ? "" : ",", planner->seen.fields[i].name,
                     type == NULL ? "?" : type);
     }
-    char *made = text.failed ? NULL : arena_copy(planner->arena, text.bytes, text.length);
+    char *made = text.failed ? NULL : arena_copy(planner->to.arena, text.bytes, text.length);
     text_release(&text);
     return made;
 }
@@ -293,12 +265,12 @@ static const char *aggregated_describe(group_planner *planner)
 static freshet_code make_groups(group_planner *planner)
 {
     freshet_error why = {0};
-    planner->groups.columns = planner->fields;
-    planner->groups.n_columns = planner->n_columns;
+    planner->groups.columns = planner->seen.fields;
+    planner->groups.n_columns = planner->seen.n;
     freshet_code code =
-        groups_plan_make(planner->arena, &planner->groups, &planner->plan->groups, &why);
+        groups_plan_make(planner->to.arena, &planner->groups, &planner->plan->groups, &why);
     if (code == FRESHET_BAD_DECLARATION) {
-        problem_add(planner->problems, &planner->block->name.at, "%s", why.text);
+        problem_add(planner->to.problems, &planner->block->name.at, "%s", why.text);
         return FRESHET_OK;
     }
     return code == FRESHET_OK ? make_output(planner) : no_memory(planner);
@@ -322,24 +294,16 @@ freshet_code aggregated_plan_make(arena *arena, const feature_set_block *block, 
                                   problems *problems, aggregated_plan *out, freshet_error *err)
 {
     uint32_t n_problems = problems_count(problems);
-    group_planner planner = {.arena = arena,
-                             .block = block,
-                             .set = set,
-                             .problems = problems,
-                             .to = {arena, problems, err},
-                             .plan = out,
-                             .err = err};
-    planner.columns = arena_zero(arena, set->n_slots + (size_t)1, sizeof *planner.columns);
-    planner.fields = arena_zero(arena, set->n_slots + (size_t)1, sizeof *planner.fields);
-    if (planner.columns == NULL || planner.fields == NULL)
+    group_planner planner = {.to = {arena, problems, err}, .block = block, .set = set, .plan = out};
+    if (!seen_columns_open(&planner.seen, arena, set))
         return no_memory(&planner);
     freshet_code code = declare(&planner);
     if (code == FRESHET_OK && problems_count(problems) == n_problems)
         code = make_groups(&planner);
     if (code != FRESHET_OK)
         return code;
-    out->columns = planner.columns;
-    out->n_columns = planner.n_columns;
+    out->columns = planner.seen.slots;
+    out->n_columns = planner.seen.n;
     out->shape = aggregated_describe(&planner);
     if (problems_count(problems) > n_problems)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,

@@ -305,24 +305,16 @@ static void windowed_close(freshet_operator *self)
 
 /* ---- what a view is given ---------------------------------------------------------------------- */
 
-static freshet_code take_columns(run *run, const uint32_t *slots, uint32_t n, const column **out)
-{
-    column *columns = arena_zero(run->arena, n + 1, sizeof *columns);
-    if (columns == NULL)
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t i = 0; i < n; i++)
-        columns[i] = run->columns[slots[i]];
-    *out = columns;
-    return FRESHET_OK;
-}
-
 static freshet_code make_input(run *run, const view *view, windows_input *input)
 {
     *input =
         (windows_input){.n_rows = run->n_rows, .event_us = run->columns[run->plan->timestamp].data};
-    freshet_code code = take_columns(run, view->keys, view->n_keys, &input->keys);
+    column *keys = NULL, *columns = NULL;
+    freshet_code code = run_take(run, view->keys, view->n_keys, &keys);
     if (code == FRESHET_OK)
-        code = take_columns(run, view->columns, view->n_columns, &input->columns);
+        code = run_take(run, view->columns, view->n_columns, &columns);
+    input->keys = keys;
+    input->columns = columns;
     return code;
 }
 
@@ -628,11 +620,9 @@ static freshet_code windowed_go_on(freshet_operator *self, run *run)
 static freshet_code windowed_gather(windowed *windowed, run *run)
 {
     batch rows = {.arena = run->arena, .schema = windowed->kept, .n_rows = run->n_rows};
-    const column *columns;
-    freshet_code code = take_columns(run, windowed->slots, windowed->kept.n_fields, &columns);
+    freshet_code code = run_take(run, windowed->slots, windowed->kept.n_fields, &rows.columns);
     if (code != FRESHET_OK)
         return code;
-    rows.columns = (column *)columns;
     code = row_store_add(windowed->store, &rows, NULL, rows.n_rows, run->err);
     return code == FRESHET_OK ? run_give_none(run) : code;
 }
