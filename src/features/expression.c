@@ -17,6 +17,7 @@
 
 #define SELECT "SELECT "
 #define SELECT_LENGTH 7
+#define NAMES_MAX 24
 #define READING "reading an SQL expression"
 
 /* Functions whose answer is not made of their arguments alone, by the reason. Those that DuckDB
@@ -24,71 +25,33 @@
 static const char by_clock[] =
     "gives another answer each time it is run, and a replayed row must give what it gave before: "
     "use the row's own timestamp";
-static const char by_chance[] =
-    "gives another answer each time it is run, and a replayed row must give what it gave before: "
-    "hash() of the row's own columns spreads rows alike";
-static const char by_session[] = "asks about the SQL engine, not about the row";
-static const char to_rows[] =
-    "makes several rows out of one: do that in the source's query, a feature has one value a row";
-
 static const struct {
-    const char *name;
     const char *reason;
+    const char *names[NAMES_MAX]; /* NULL behind the last */
 } refused_functions[] = {
-    {"ago", by_clock},
-    {"current_catalog", by_session},
-    {"current_connection_id", by_session},
-    {"current_database", by_session},
-    {"current_date", by_clock},
-    {"current_localtime", by_clock},
-    {"current_localtimestamp", by_clock},
-    {"current_query", by_session},
-    {"current_query_id", by_session},
-    {"current_role", by_session},
-    {"current_schema", by_session},
-    {"current_schemas", by_session},
-    {"current_setting", by_session},
-    {"current_time", by_clock},
-    {"current_timestamp", by_clock},
-    {"current_transaction_id", by_session},
-    {"current_user", by_session},
-    {"currval", by_chance},
-    {"explode", to_rows},
-    {"gen_random_uuid", by_chance},
-    {"generate_subscripts", to_rows},
-    {"get_current_time", by_clock},
-    {"get_current_timestamp", by_clock},
-    {"getvariable", by_session},
-    {"in_search_path", by_session},
-    {"localtime", by_clock},
-    {"localtimestamp", by_clock},
-    {"nextval", by_chance},
-    {"now", by_clock},
-    {"pg_conf_load_time", by_clock},
-    {"pg_postmaster_start_time", by_clock},
-    {"pg_sleep", by_clock},
-    {"random", by_chance},
-    {"regexp_split_to_table", to_rows},
-    {"session_user", by_session},
-    {"setseed", by_chance},
-    {"sleep_ms", by_clock},
-    {"stats", by_session},
-    {"today", by_clock},
-    {"transaction_timestamp", by_clock},
-    {"txid_current", by_session},
-    {"unnest", to_rows},
-    {"user", by_session},
-    {"uuid", by_chance},
-    {"uuidv4", by_chance},
-    {"uuidv7", by_chance},
-    {"write_log", by_session},
+    {by_clock,
+     {"ago", "current_date", "current_localtime", "current_localtimestamp", "current_time",
+      "current_timestamp", "get_current_time", "get_current_timestamp", "localtime",
+      "localtimestamp", "now", "pg_conf_load_time", "pg_postmaster_start_time", "pg_sleep",
+      "sleep_ms", "today", "transaction_timestamp"}},
+    {"gives another answer each time it is run, and a replayed row must give what it gave before: "
+     "hash() of the row's own columns spreads rows alike",
+     {"currval", "gen_random_uuid", "nextval", "random", "setseed", "uuid", "uuidv4", "uuidv7"}},
+    {"asks about the SQL engine, not about the row",
+     {"current_catalog", "current_connection_id", "current_database", "current_query",
+      "current_query_id", "current_role", "current_schema", "current_schemas", "current_setting",
+      "current_transaction_id", "current_user", "getvariable", "in_search_path", "session_user",
+      "stats", "txid_current", "user", "write_log"}},
+    {"makes several rows out of one: do that in the source's query, a feature has one value a row",
+     {"explode", "generate_subscripts", "regexp_split_to_table", "unnest"}},
 };
 
 const char *expression_refused_name(const char *name)
 {
     for (size_t i = 0; i < sizeof refused_functions / sizeof *refused_functions; i++)
-        if (strcasecmp(refused_functions[i].name, name) == 0)
-            return refused_functions[i].reason;
+        for (const char *const *refused = refused_functions[i].names; *refused != NULL; refused++)
+            if (strcasecmp(*refused, name) == 0)
+                return refused_functions[i].reason;
     return NULL;
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "aggregate/aggregate.h"
+#include "aggregate/families.h"
 #include "base/error.h"
 
 typedef struct ranked {
@@ -19,13 +19,6 @@ static int compare_doubles(double a, double b)
     if (a != a || b != b)
         return (a != a) - (b != b);
     return (a > b) - (a < b);
-}
-
-static int compare_texts(const cell_text *a, const cell_text *b)
-{
-    uint32_t shorter = a->length < b->length ? a->length : b->length;
-    int order = memcmp(text_bytes(a), text_bytes(b), shorter);
-    return order != 0 ? order : (a->length > b->length) - (a->length < b->length);
 }
 
 static int compare_values(const ranked *a, const ranked *b)

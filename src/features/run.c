@@ -13,6 +13,18 @@
 #include "features/cast.h"
 #include "features/operator.h"
 
+freshet_code run_open(run *run, uint32_t n_rows)
+{
+    run->n_rows = n_rows;
+    run->columns = arena_zero(run->arena, run->plan->n_slots, sizeof *run->columns);
+    run->filled = arena_zero(run->arena, run->plan->n_slots, sizeof *run->filled);
+    run->keep = arena_alloc(run->arena, n_rows + (size_t)1);
+    if (run->columns == NULL || run->filled == NULL || run->keep == NULL)
+        return error_memory(run->err, COMPUTING);
+    memset(run->keep, 1, n_rows);
+    return FRESHET_OK;
+}
+
 /* ---- refusing rows --------------------------------------------------------------------------- */
 
 freshet_code run_refuse(run *run, uint32_t row, const char *reason)
@@ -309,22 +321,6 @@ static freshet_code run_stage(run *run, stage *stage)
 
 /* ---- the whole -------------------------------------------------------------------------------- */
 
-static freshet_code run_begin(run *run)
-{
-    const plan *plan = run->plan;
-    run->n_rows = run->in->n_rows;
-    run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
-    run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
-    run->keep = arena_alloc(run->arena, run->n_rows + 1);
-    if (run->columns == NULL || run->filled == NULL || run->keep == NULL)
-        return error_memory(run->err, COMPUTING);
-    memset(run->keep, 1, run->n_rows);
-    for (uint32_t slot = 0; slot < plan->n_source; slot++)
-        if (plan->needed[slot])
-            run_fill(run, slot, &run->in->columns[slot]);
-    return FRESHET_OK;
-}
-
 static freshet_code run_steps(run *run, const steps *steps)
 {
     freshet_code code = FRESHET_OK;
@@ -368,8 +364,10 @@ freshet_code run_give_none(run *run)
 
 static freshet_code columns_run(freshet_operator *self, run *run)
 {
-    (void)self;
-    freshet_code code = run_begin(run);
+    freshet_code code = run_open(run, run->in->n_rows);
+    for (uint32_t slot = 0; code == FRESHET_OK && slot < self->plan->n_source; slot++)
+        if (self->plan->needed[slot])
+            run_fill(run, slot, &run->in->columns[slot]);
     if (code == FRESHET_OK)
         code = run_time_column(run);
     return code == FRESHET_OK ? run_key_columns(run) : code;

@@ -37,6 +37,9 @@ typedef struct run {
     freshet_error *err;
 } run;
 
+/* Room for the columns of n rows, which are all kept. */
+freshet_code run_open(run *run, uint32_t n_rows);
+
 /* The lane of a row. */
 static inline uint32_t run_lane(const run *run, uint32_t row)
 {

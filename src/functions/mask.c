@@ -42,23 +42,29 @@ typedef enum value {
     VALUES
 } value;
 
-static const char *const value_names[VALUES] = {"the year",
-                                                "the year",
-                                                "the month",
-                                                "the day of the month",
-                                                "the day of the year",
-                                                "the weekday",
-                                                "the hour",
-                                                "the hour",
-                                                "the hour",
-                                                "the hour",
-                                                "am or pm",
-                                                "the minute",
-                                                "the second",
-                                                "the fraction",
-                                                "the zone",
-                                                "the quarter",
-                                                "the week"};
+/* What messages call it, and what a number may be. */
+static const struct {
+    const char *name;
+    int32_t from, to;
+} value_facts[VALUES] = {
+    [VALUE_YEAR] = {"the year", 0, YEAR_MAX},
+    [VALUE_YEAR_OF_CENTURY] = {"the year", 0, 99},
+    [VALUE_MONTH] = {"the month", 1, 12},
+    [VALUE_DAY] = {"the day of the month", 1, 31},
+    [VALUE_DAY_OF_YEAR] = {"the day of the year", 1, 366},
+    [VALUE_WEEKDAY] = {"the weekday", 0, 6},
+    [VALUE_HOUR] = {"the hour", 0, 23},
+    [VALUE_HOUR_FROM_1] = {"the hour", 1, 24},
+    [VALUE_HALF_HOUR] = {"the hour", 1, 12},
+    [VALUE_HALF_HOUR_FROM_0] = {"the hour", 0, 11},
+    [VALUE_HALF] = {"am or pm", 0, 1},
+    [VALUE_MINUTE] = {"the minute", 0, 59},
+    [VALUE_SECOND] = {"the second", 0, 59},
+    [VALUE_FRACTION] = {"the fraction", 0, 999999},
+    [VALUE_OFFSET] = {"the zone", 0, 0},
+    [VALUE_QUARTER] = {"the quarter", 1, 4},
+    [VALUE_WEEK_DAY_OF_MONTH] = {"the week", 1, 7},
+};
 
 typedef enum part_kind {
     PART_LITERAL,
@@ -79,9 +85,7 @@ typedef struct part {
     uint8_t most;    /* digits, or letters of a name */
     uint8_t reserve; /* digits that the numbers right behind need */
     uint8_t width;   /* digits written at least; of a fraction, exactly */
-    int32_t from;    /* what a number may be */
-    int32_t to;
-    bool zulu; /* an offset may be Z */
+    bool zulu;       /* an offset may be Z */
     const char *const *names;
     const char *shown; /* how an offset from UTC of none is written */
 } part;
@@ -144,7 +148,7 @@ static freshet_code mask_add(compiler *compiler, const part *part)
         if ((mask->given & bit(part->value)) != 0 && compiler->use != MASK_WRITE)
             return error_set(compiler->err, FRESHET_USAGE, FRESHET_STOP, NULL,
                              "the mask \"%s\" gives %s twice", compiler->text,
-                             value_names[part->value]);
+                             value_facts[part->value].name);
         mask->given |= bit(part->value);
     }
     mask->parts[mask->n_parts++] = *part;
@@ -159,27 +163,12 @@ static freshet_code add_literal(compiler *compiler, char c)
 /* A number of `least` to `most` digits. */
 static freshet_code add_number(compiler *compiler, value value, int least, int most)
 {
-    static const struct {
-        int32_t from, to;
-    } ranges[VALUES] = {[VALUE_YEAR] = {0, YEAR_MAX},
-                        [VALUE_YEAR_OF_CENTURY] = {0, 99},
-                        [VALUE_MONTH] = {1, 12},
-                        [VALUE_DAY] = {1, 31},
-                        [VALUE_DAY_OF_YEAR] = {1, 366},
-                        [VALUE_HOUR] = {0, 23},
-                        [VALUE_HOUR_FROM_1] = {1, 24},
-                        [VALUE_HALF_HOUR] = {1, 12},
-                        [VALUE_HALF_HOUR_FROM_0] = {0, 11},
-                        [VALUE_MINUTE] = {0, 59},
-                        [VALUE_SECOND] = {0, 59}};
     const int width = compiler->is_java ? least : compiler->unpadded ? 1 : most;
     return mask_add(compiler, &(part){.kind = PART_NUMBER,
                                       .width = (uint8_t)width,
                                       .value = value,
                                       .least = (uint8_t)least,
-                                      .most = (uint8_t)most,
-                                      .from = ranges[value].from,
-                                      .to = ranges[value].to});
+                                      .most = (uint8_t)most});
 }
 
 static freshet_code add_signed_year(compiler *compiler)
@@ -542,7 +531,7 @@ static bool mask_read_number(const part *part, cursor *in, int32_t *into)
         return false;
     int32_t number = take_digits(in, n);
     *into = number;
-    return number >= part->from && number <= part->to;
+    return number >= value_facts[part->value].from && number <= value_facts[part->value].to;
 }
 
 /* yyyy: four digits; or + and more than four, or - and at least four, six at most. */

@@ -1,4 +1,19 @@
-/* windowed.c - see windowed.h.
+/* windowed.c - the windows of a feature set at work (operator.h), between the steps before and after them.
+ *
+ * STREAM. A run fills the slots of the windows' outputs for its rows, and puts behind each, as a further row, its
+ * key's newest row where it has changed that; write_us and row_kinds are set. So what is output for a key comes in
+ * the order of its write timestamps. From here on only the slots that are needed after windows are filled.
+ *
+ * EXPIRY. With `refresh: on_expiry` keys that have lost events by the second before which no row will come any more
+ * are owed: go_on gives them as rows that begin behind the windows: for the online store, with the second of the loss as
+ * their timestamp.
+ *
+ * BATCH. A run's rows are kept; finish gives them in pieces of WINDOWED_PIECE_ROWS, which begin behind the windows.
+ *
+ * LATENESS. A row that its lane's watermark lets pass is late all the same where the windows do not
+ * hold its events any more: rows of one key from several lanes, of which one was idle.
+ *
+ * FACTS. What the windows of now can read of a state that was kept for those of then: the longest windows.
  *
  * The views (feature_plan.h) are computed one after another. Those with a partitioning of their own come first, on
  * a stream with the values at the row's arrival; then the first view, which knows each key's newest
@@ -7,8 +22,6 @@
  * A batch's rows are kept in a row_store with the slots that are needed from here on. Windows are
  * computed over all of them at once; the rest of the way goes in pieces.
  */
-#include "features/operators/windowed.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +33,8 @@
 #include "features/rank.h"
 #include "features/watermark.h"
 #include "windows/windows_state.h"
+
+#define WINDOWED_PIECE_ROWS 16384u
 
 /* What of a view's state is kept: how far back the longest windows look, and behind which rows. */
 typedef struct view_reach {
@@ -580,16 +595,12 @@ static freshet_code begin_expired(run *run, const windows_expired *expired)
 {
     const plan *plan = run->plan;
     freshet_code code = make_known(run, expired);
-    run->n_rows = expired->n;
-    run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
-    run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
-    run->keep = arena_alloc(run->arena, expired->n + (size_t)1);
+    if (code == FRESHET_OK)
+        code = run_open(run, expired->n);
     run->row_kinds = arena_alloc(run->arena, expired->n + (size_t)1);
     run->write_us = expired->write_us;
-    if (code != FRESHET_OK || run->columns == NULL || run->filled == NULL || run->keep == NULL ||
-        run->row_kinds == NULL)
+    if (code != FRESHET_OK || run->row_kinds == NULL)
         return error_memory(run->err, COMPUTING);
-    memset(run->keep, 1, run->n_rows);
     memset(run->row_kinds, ROW_ONLINE, run->n_rows);
     for (uint32_t i = 0; i < plan->n_keys; i++)
         run_fill(run, plan->keys[i].to, &expired->keys[i]);
@@ -636,17 +647,13 @@ static freshet_code windowed_run(freshet_operator *self, run *run)
     return self->is_stream ? run_stream(windowed, run) : windowed_gather(windowed, run);
 }
 
-/* The columns of all rows by slot, as a run has them. */
-static freshet_code spread(windowed *windowed, run *run)
+/* The columns of all n rows by slot, as a run has them. */
+static freshet_code spread(windowed *windowed, run *run, uint32_t n)
 {
-    const plan *plan = windowed->base.plan;
-    run->columns = arena_zero(run->arena, plan->n_slots, sizeof *run->columns);
-    run->filled = arena_zero(run->arena, plan->n_slots, sizeof *run->filled);
-    if (run->columns == NULL || run->filled == NULL)
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t i = 0; i < windowed->kept.n_fields; i++)
+    freshet_code code = run_open(run, n);
+    for (uint32_t i = 0; code == FRESHET_OK && i < windowed->kept.n_fields; i++)
         run_fill(run, windowed->slots[i], &run->in->columns[i]);
-    return FRESHET_OK;
+    return code;
 }
 
 static freshet_code compute_all(windowed *windowed, freshet_error *err)
@@ -655,12 +662,11 @@ static freshet_code compute_all(windowed *windowed, freshet_error *err)
     run all = {.plan = (plan *)windowed->base.plan,
                .arena = windowed->results,
                .in = &windowed->all,
-               .n_rows = n,
                .err = err};
     freshet_code code =
         row_store_take(windowed->store, windowed->results, NULL, 0, n, &windowed->all, err);
     if (code == FRESHET_OK)
-        code = spread(windowed, &all);
+        code = spread(windowed, &all, n);
     for (uint32_t v = 0; code == FRESHET_OK && v < windowed->base.plan->n_views; v++) {
         const view *view = &windowed->base.plan->views[v];
         windows_input input;
@@ -717,19 +723,15 @@ static freshet_code windowed_finish(freshet_operator *self, run *run)
         return FRESHET_END;
     freshet_code code = windowed->next == 0 ? compute_all(windowed, run->err) : FRESHET_OK;
     const uint32_t first = windowed->next;
-    run->n_rows = n - first < WINDOWED_PIECE_ROWS ? n - first : WINDOWED_PIECE_ROWS;
+    const uint32_t n_rows = n - first < WINDOWED_PIECE_ROWS ? n - first : WINDOWED_PIECE_ROWS;
     batch *piece = arena_zero(run->arena, 1, sizeof *piece);
-    run->keep = arena_alloc(run->arena, run->n_rows + 1);
-    if (piece == NULL || run->keep == NULL)
+    if (piece == NULL)
         return error_memory(run->err, COMPUTING);
     if (code == FRESHET_OK)
-        code =
-            row_store_take(windowed->store, run->arena, NULL, first, run->n_rows, piece, run->err);
-    if (code != FRESHET_OK)
-        return code;
-    memset(run->keep, 1, run->n_rows);
+        code = row_store_take(windowed->store, run->arena, NULL, first, n_rows, piece, run->err);
     run->in = piece;
-    code = spread(windowed, run);
+    if (code == FRESHET_OK)
+        code = spread(windowed, run, n_rows);
     for (uint32_t v = 0; code == FRESHET_OK && v < windowed->base.plan->n_views; v++)
         code = finish_view(windowed, run, v, first);
     if (code == FRESHET_OK)
