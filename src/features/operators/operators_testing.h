@@ -26,7 +26,8 @@ static inline void alone_open(alone *alone, const operator_ops *ops)
 {
     arena *arena = arena_open();
     alone->self = calloc(1, ops->size);
-    assert_true(arena != NULL && alone->self != NULL);
+    if (arena == NULL || alone->self == NULL)
+        abort();
     *alone->self = (freshet_operator){.ops = ops,
                                       .plan = &alone->plan,
                                       .block = &alone->declaration.feature_set,

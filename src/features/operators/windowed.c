@@ -302,7 +302,7 @@ static freshet_code windowed_open(freshet_operator *self, const operator_options
 {
     windowed *made = (windowed *)self;
     (void)options;
-    made->states = arena_zero(self->arena, self->plan->n_views, sizeof *made->states);
+    made->states = arena_zero(self->arena, self->plan->n_views, sizeof(windows_state *));
     made->parts = arena_zero(self->arena, self->plan->n_views, sizeof *made->parts);
     if (made->states == NULL || made->parts == NULL)
         return error_memory(err, "opening the windows");
