@@ -11,35 +11,20 @@ typedef struct ranked {
     aggregate_value value;
     bool is_null;
     uint32_t row;
-    type_kind kind;
+    const type *type;
 } ranked;
 
-static int compare_doubles(double a, double b)
-{
-    if (a != a || b != b)
-        return (a != a) - (b != b);
-    return (a > b) - (a < b);
-}
-
-static int compare_values(const ranked *a, const ranked *b)
+static int compare_cells(const ranked *a, const ranked *b)
 {
     if (a->is_null || b->is_null)
         return b->is_null - a->is_null;
-    switch (a->kind) {
-    case TYPE_FLOAT:
-    case TYPE_DOUBLE: return compare_doubles(a->value.real, b->value.real);
-    case TYPE_DECIMAL:
-        return (a->value.decimal > b->value.decimal) - (a->value.decimal < b->value.decimal);
-    case TYPE_STRING:
-    case TYPE_BINARY: return compare_texts(&a->value.text, &b->value.text);
-    default: return (a->value.integer > b->value.integer) - (a->value.integer < b->value.integer);
-    }
+    return compare_values(a->type, &a->value, &b->value);
 }
 
 static int compare_ranked(const void *a, const void *b)
 {
     const ranked *x = a, *y = b;
-    int order = compare_values(x, y);
+    int order = compare_cells(x, y);
     return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
 }
 
@@ -55,15 +40,17 @@ freshet_code rank_rows(arena *arena, const column *column, uint32_t n_rows, cons
     }
     for (uint32_t row = 0; row < n_rows; row++) {
         rows[row].row = row;
-        rows[row].kind = column->type->kind;
+        rows[row].type = column->type;
         rows[row].is_null = !column_is_valid(column, row);
         if (!rows[row].is_null)
             aggregate_load(column->type, (const char *)column->data + row * cell, &rows[row].value);
+        if (column->type->kind == TYPE_FLOAT || column->type->kind == TYPE_DOUBLE)
+            rows[row].value.real = real_canonical(rows[row].value.real);
     }
     qsort(rows, n_rows, sizeof *rows, compare_ranked);
     int64_t rank = 0;
     for (uint32_t i = 0; i < n_rows; i++) {
-        if (i > 0 && compare_values(&rows[i - 1], &rows[i]) != 0)
+        if (i > 0 && compare_cells(&rows[i - 1], &rows[i]) != 0)
             rank = i;
         ranks[rows[i].row] = rank * 1000000;
     }
