@@ -113,7 +113,7 @@ static void generate_check(void *checked, const place *at, struct problems *prob
 /* ---- rows ------------------------------------------------------------------------------------ */
 
 /* A number below `limit` for the row and what it is for (splitmix64, twice). */
-static int64_t draw(const generate_reader *reader, int64_t n, uint64_t what, int64_t limit)
+static int64_t generate_draw(const generate_reader *reader, int64_t n, uint64_t what, int64_t limit)
 {
     const generate_options *options = reader->base.options;
     uint64_t x = (uint64_t)options->seed * 0x9E3779B97F4A7C15u + what;
@@ -132,8 +132,8 @@ static int64_t event_time(const generate_reader *reader, int64_t n)
     const generate_options *options = reader->base.options;
     int64_t time_us = reader->start_us + n * reader->step_us;
 
-    if (draw(reader, n, OF_LATE, 100) < options->late_percent)
-        time_us -= 1 + draw(reader, n, OF_LATE + 1, options->lateness_us);
+    if (generate_draw(reader, n, OF_LATE, 100) < options->late_percent)
+        time_us -= 1 + generate_draw(reader, n, OF_LATE + 1, options->lateness_us);
     return time_us;
 }
 
@@ -150,8 +150,8 @@ static void generate_cell(const generate_reader *reader, column *column, uint32_
 {
     const generate_options *options = reader->base.options;
     bool is_key = i == reader->key_column;
-    int64_t key = is_key ? draw(reader, n, OF_KEY, options->keys) : 0;
-    int64_t cents = draw(reader, n, i, 100000);
+    int64_t key = is_key ? generate_draw(reader, n, OF_KEY, options->keys) : 0;
+    int64_t cents = generate_draw(reader, n, i, 100000);
     int64_t time_us;
 
     switch (column->type->kind) {
