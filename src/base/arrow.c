@@ -1,9 +1,9 @@
 /* arrow.c - see arrow.h.
  *
  * Giving walks a column by spans of rows: at the top one span of all rows, below an array the spans of its cells. So elements
- * that lie apart come out one behind the other without being gathered first. Each node owns its
- * buffers and the structs of its children, as the interface wants it: a child that was moved away
- * is not released by its parent.
+ * that lie apart come out one behind the other without being gathered first. Each node has an
+ * arena of its own for its buffers and the structs of its children, as the interface wants it: a child that was moved
+ * away is not released by its parent.
  *
  * Taking walks a range of rows down the tree in the same way; the range of an array's elements
  * follows from its offsets.
@@ -25,24 +25,13 @@
 
 /* ---- types ---- */
 
-typedef struct given_type {
-    char format[24];
-    char *name;
-    struct ArrowSchema *children;
-    struct ArrowSchema **pointers;
-} given_type;
-
 static void release_type(struct ArrowSchema *schema)
 {
-    given_type *given = schema->private_data;
     for (int64_t i = 0; i < schema->n_children; i++)
-        if (given->children[i].release != NULL)
-            given->children[i].release(&given->children[i]);
-    free(given->children);
-    free(given->pointers);
-    free(given->name);
-    free(given);
+        if (schema->children[i]->release != NULL)
+            schema->children[i]->release(schema->children[i]);
     schema->release = NULL;
+    arena_close(schema->private_data);
 }
 
 static const char *const formats[TYPE_KINDS] = {
@@ -54,29 +43,26 @@ static const char *const formats[TYPE_KINDS] = {
 freshet_code arrow_give_type(const type *type, const char *name, struct ArrowSchema *out,
                              freshet_error *err)
 {
-    given_type *given = calloc(1, sizeof *given);
-    if (given == NULL)
+    arena *arena = arena_open();
+    if (arena == NULL)
         return error_memory(err, GIVING);
-    *out = (struct ArrowSchema){.format = given->format,
+    const uint32_t n = type->n_fields;
+    struct ArrowSchema *children = arena_zero(arena, n, sizeof *children);
+    *out = (struct ArrowSchema){.format =
+                                    type->kind == TYPE_DECIMAL
+                                        ? arena_format(arena, "d:%u,%u", type->width, type->scale)
+                                        : formats[type->kind],
+                                .name = arena_text(arena, name),
+                                .children = arena_zero(arena, n, sizeof(void *)),
                                 .flags = ARROW_FLAG_NULLABLE,
                                 .release = release_type,
-                                .private_data = given};
-    if (type->kind == TYPE_DECIMAL)
-        snprintf(given->format, sizeof given->format, "d:%u,%u", type->width, type->scale);
-    else
-        snprintf(given->format, sizeof given->format, "%s", formats[type->kind]);
-    out->name = given->name = strdup(name);
-    given->children = calloc(type->n_fields + 1, sizeof *given->children);
-    out->children = given->pointers = calloc(type->n_fields + 1, sizeof(void *));
-    if (given->name == NULL || given->children == NULL || given->pointers == NULL) {
-        release_type(out);
-        return error_memory(err, GIVING);
-    }
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < type->n_fields; i++) {
-        given->pointers[i] = &given->children[i];
-        code =
-            arrow_give_type(type->fields[i].type, type->fields[i].name, &given->children[i], err);
+                                .private_data = arena};
+    bool made =
+        out->format != NULL && out->name != NULL && children != NULL && out->children != NULL;
+    freshet_code code = made ? FRESHET_OK : error_memory(err, GIVING);
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
+        out->children[i] = &children[i];
+        code = arrow_give_type(type->fields[i].type, type->fields[i].name, &children[i], err);
         out->n_children = i + (code == FRESHET_OK);
     }
     if (code != FRESHET_OK)
@@ -176,12 +162,6 @@ freshet_code arrow_take_type(arena *arena, const struct ArrowSchema *schema, con
 
 /* ---- giving ---- */
 
-typedef struct given_array {
-    void *buffers[BUFFERS_MAX];
-    struct ArrowArray *children;
-    struct ArrowArray **pointers;
-} given_array;
-
 /* The rows of a column that are given: n of them, in n_spans runs. */
 typedef struct chosen {
     const cell_span *spans;
@@ -198,59 +178,49 @@ typedef struct chosen {
 
 static void release_array(struct ArrowArray *array)
 {
-    given_array *given = array->private_data;
     for (int64_t i = 0; i < array->n_children; i++)
-        if (given->children[i].release != NULL)
-            given->children[i].release(&given->children[i]);
-    for (int i = 0; i < BUFFERS_MAX; i++)
-        free(given->buffers[i]);
-    free(given->children);
-    free(given->pointers);
-    free(given);
+        if (array->children[i]->release != NULL)
+            array->children[i]->release(array->children[i]);
     array->release = NULL;
+    arena_close(array->private_data);
 }
 
-static bool give_nulls(const column *column, const chosen *rows, struct ArrowArray *out,
-                       given_array *given)
+/* Memory of the node's own; NULL where it is out. */
+static void *new_buffer(struct ArrowArray *out, int which, size_t size)
 {
-    if (column->valid == NULL)
-        return true;
-    uint8_t *bits = calloc(rows->n / 8 + 1, 1);
-    given->buffers[0] = bits;
+    void *made = arena_alloc(out->private_data, size);
+    out->buffers[which] = made;
+    return made;
+}
+
+/* Bits of the rows: which of them are valid (buffer 0), or the booleans themselves (buffer 1). */
+static bool give_bits(const column *column, const chosen *rows, int which, struct ArrowArray *out)
+{
+    uint8_t *bits = new_buffer(out, which, rows->n / 8 + 1);
+    if (bits == NULL)
+        return false;
+    memset(bits, 0, rows->n / 8 + 1);
     EACH_ROW(rows, row, at)
     {
-        if (bits != NULL && column_is_valid(column, row))
-            bits[at / 8] |= (uint8_t)(1U << at % 8);
-        else
-            out->null_count++;
+        const bool is_set =
+            which == 0 ? column_is_valid(column, row) : ((const uint8_t *)column->data)[row] != 0;
+        bits[at / 8] |= (uint8_t)(is_set << at % 8);
+        out->null_count += which == 0 && !is_set;
     }
-    return bits != NULL;
+    return true;
 }
 
-static bool give_booleans(const column *column, const chosen *rows, given_array *given)
-{
-    uint8_t *bits = calloc(rows->n / 8 + 1, 1);
-    given->buffers[1] = bits;
-    EACH_ROW(rows, row, at)
-    {
-        if (bits != NULL && ((const uint8_t *)column->data)[row] != 0)
-            bits[at / 8] |= (uint8_t)(1U << at % 8);
-    }
-    return bits != NULL;
-}
-
-static bool give_cells(const column *column, const chosen *rows, given_array *given)
+static bool give_cells(const column *column, const chosen *rows, struct ArrowArray *out)
 {
     size_t size = type_cell_size(column->type);
-    char *to = malloc(rows->n * size + 1);
-    given->buffers[1] = to;
+    char *to = new_buffer(out, 1, rows->n * size);
     for (uint64_t i = 0; to != NULL && i < rows->n_spans; i++) {
         if (rows->spans[i].length > 0)
             memcpy(to, (const char *)column->data + rows->spans[i].offset * size,
                    rows->spans[i].length * size);
         to += rows->spans[i].length * size;
     }
-    return given->buffers[1] != NULL;
+    return out->buffers[1] != NULL;
 }
 
 static freshet_code refuse_length(freshet_error *err)
@@ -261,16 +231,16 @@ static freshet_code refuse_length(freshet_error *err)
         "offsets of 32 bits reach");
 }
 
-static freshet_code give_texts(const column *column, const chosen *rows, given_array *given,
+static freshet_code give_texts(const column *column, const chosen *rows, struct ArrowArray *out,
                                freshet_error *err)
 {
     const cell_text *texts = column->data;
-    int32_t *offsets = given->buffers[1] = malloc((rows->n + 1) * sizeof *offsets);
+    int32_t *offsets = new_buffer(out, 1, (rows->n + 1) * sizeof *offsets);
     uint64_t length = 0;
     EACH_ROW(rows, row, at) length += texts[row].length;
     if (length > INT32_MAX)
         return refuse_length(err);
-    char *bytes = given->buffers[2] = malloc(length + 1);
+    char *bytes = new_buffer(out, 2, length);
     if (offsets == NULL || bytes == NULL)
         return error_memory(err, GIVING);
     offsets[0] = 0;
@@ -285,16 +255,14 @@ static freshet_code give_texts(const column *column, const chosen *rows, given_a
 static freshet_code give(const column *column, const chosen *rows, struct ArrowArray *out,
                          freshet_error *err);
 
-static freshet_code give_elements(const column *column, const chosen *rows, given_array *given,
+static freshet_code give_elements(const column *column, const chosen *rows, struct ArrowArray *out,
                                   freshet_error *err)
 {
     const cell_span *spans = column->data;
-    int32_t *offsets = given->buffers[1] = malloc((rows->n + 1) * sizeof *offsets);
-    cell_span *below = malloc(rows->n * sizeof *below + 1);
-    if (offsets == NULL || below == NULL) {
-        free(below);
+    int32_t *offsets = new_buffer(out, 1, (rows->n + 1) * sizeof *offsets);
+    cell_span *below = arena_alloc(out->private_data, rows->n * sizeof *below);
+    if (offsets == NULL || below == NULL)
         return error_memory(err, GIVING);
-    }
     uint64_t length = 0; /* what passes the limit is cut here, and refused below */
     EACH_ROW(rows, row, at)
     {
@@ -304,60 +272,54 @@ static freshet_code give_elements(const column *column, const chosen *rows, give
     }
     offsets[rows->n] = (int32_t)length;
     const chosen elements = {below, rows->n, length};
-    freshet_code code = length > INT32_MAX
-                            ? refuse_length(err)
-                            : give(&column->children[0], &elements, &given->children[0], err);
-    free(below);
-    return code;
+    return length > INT32_MAX ? refuse_length(err)
+                              : give(&column->children[0], &elements, out->children[0], err);
 }
 
-static freshet_code give_content(const column *column, const chosen *rows, given_array *given,
+static freshet_code give_content(const column *column, const chosen *rows, struct ArrowArray *out,
                                  freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
     switch (column->type->kind) {
-    case TYPE_BOOLEAN: return give_booleans(column, rows, given) ? code : error_memory(err, GIVING);
+    case TYPE_BOOLEAN: return give_bits(column, rows, 1, out) ? code : error_memory(err, GIVING);
     case TYPE_STRING:
-    case TYPE_BINARY: return give_texts(column, rows, given, err);
-    case TYPE_ARRAY: return give_elements(column, rows, given, err);
+    case TYPE_BINARY: return give_texts(column, rows, out, err);
+    case TYPE_ARRAY: return give_elements(column, rows, out, err);
     case TYPE_STRUCT:
         for (uint32_t i = 0; code == FRESHET_OK && i < column->type->n_fields; i++)
-            code = give(&column->children[i], rows, &given->children[i], err);
+            code = give(&column->children[i], rows, out->children[i], err);
         return code;
-    default: return give_cells(column, rows, given) ? code : error_memory(err, GIVING);
+    default: return give_cells(column, rows, out) ? code : error_memory(err, GIVING);
     }
 }
 
 static int64_t buffers_of(const type *type)
 {
-    switch (type->kind) {
-    case TYPE_STRING:
-    case TYPE_BINARY: return 3;
-    case TYPE_STRUCT: return 1;
-    default: return 2;
-    }
+    return type->kind == TYPE_STRUCT                                ? 1
+           : type->kind == TYPE_STRING || type->kind == TYPE_BINARY ? 3
+                                                                    : 2;
 }
 
 static freshet_code give(const column *column, const chosen *rows, struct ArrowArray *out,
                          freshet_error *err)
 {
-    uint32_t n_children = column->type->n_fields;
-    given_array *given = calloc(1, sizeof *given);
-    if (given == NULL)
+    const uint32_t n = column->type->n_fields;
+    arena *arena = arena_open();
+    if (arena == NULL)
         return error_memory(err, GIVING);
+    struct ArrowArray *children = arena_zero(arena, n, sizeof *children);
     *out = (struct ArrowArray){.length = (int64_t)rows->n,
                                .n_buffers = buffers_of(column->type),
-                               .buffers = (const void **)given->buffers,
+                               .buffers = arena_zero(arena, BUFFERS_MAX, sizeof(void *)),
+                               .children = arena_zero(arena, n, sizeof(void *)),
                                .release = release_array,
-                               .private_data = given};
-    given->children = calloc(n_children + 1, sizeof *given->children);
-    out->children = given->pointers = calloc(n_children + 1, sizeof(void *));
-    bool made =
-        given->children != NULL && given->pointers != NULL && give_nulls(column, rows, out, given);
-    for (uint32_t i = 0; made && i < n_children; i++)
-        given->pointers[i] = &given->children[i];
-    out->n_children = made ? n_children : 0;
-    freshet_code code = made ? give_content(column, rows, given, err) : error_memory(err, GIVING);
+                               .private_data = arena};
+    bool made = children != NULL && out->buffers != NULL && out->children != NULL &&
+                (column->valid == NULL || give_bits(column, rows, 0, out));
+    for (uint32_t i = 0; made && i < n; i++)
+        out->children[i] = &children[i];
+    out->n_children = made ? n : 0;
+    freshet_code code = made ? give_content(column, rows, out, err) : error_memory(err, GIVING);
     if (code != FRESHET_OK)
         release_array(out);
     return code;

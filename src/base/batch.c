@@ -323,37 +323,12 @@ freshet_code batch_select(const batch *from, const uint8_t *keep, batch *into, f
 
 /* ---- JSON ---- */
 
-static void append_decimal(text_buffer *into, int128 value, unsigned scale)
+static void append_number(text_buffer *into, double value, bool as_float)
 {
-    char text[NUMBER_DIGITS_MAX];
-    text_append(into, text, number_write_decimal(text, value, scale));
-}
-
-static void append_number(text_buffer *into, double value)
-{
-    if (isnan(value) || isinf(value)) {
-        text_append_char(into, '"');
-        text_append_double(into, value);
-        text_append_char(into, '"');
-    } else {
-        text_append_double(into, value);
-    }
-}
-
-/* A float in the shortest form that reads back as the same float. */
-static void append_float(text_buffer *into, float value)
-{
-    char text[32];
-    if (isnan(value) || isinf(value) || value == floorf(value)) {
-        append_number(into, (double)value);
-        return;
-    }
-    for (int digits = 6; digits <= 9; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, (double)value);
-        if (strtof(text, NULL) == value)
-            break;
-    }
-    text_append_c(into, text);
+    const char *quote = isnan(value) || isinf(value) ? "\"" : "";
+    text_append_c(into, quote);
+    text_append_real(into, value, as_float);
+    text_append_c(into, quote);
 }
 
 static void append_cell(text_buffer *into, const column *column, uint64_t row);
@@ -392,7 +367,10 @@ static void append_quoted(text_buffer *into, const column *column, uint64_t row)
     } else if (column->type->kind == TYPE_DATE) {
         text_append_date(into, ((const int32_t *)column->data)[row]);
     } else if (column->type->kind == TYPE_DECIMAL) {
-        append_decimal(into, ((const int128 *)column->data)[row], column->type->scale);
+        char text[NUMBER_DIGITS_MAX];
+        text_append(
+            into, text,
+            number_write_decimal(text, ((const int128 *)column->data)[row], column->type->scale));
     } else {
         text_append_timestamp(into, ((const int64_t *)column->data)[row]);
     }
@@ -413,8 +391,8 @@ static void append_cell(text_buffer *into, const column *column, uint64_t row)
     case TYPE_BIGINT:
         text_format(into, "%lld", (long long)((const int64_t *)column->data)[row]);
         break;
-    case TYPE_FLOAT: append_float(into, ((const float *)column->data)[row]); break;
-    case TYPE_DOUBLE: append_number(into, ((const double *)column->data)[row]); break;
+    case TYPE_FLOAT: append_number(into, (double)((const float *)column->data)[row], true); break;
+    case TYPE_DOUBLE: append_number(into, ((const double *)column->data)[row], false); break;
     case TYPE_STRING: {
         const cell_text *cell = &((const cell_text *)column->data)[row];
         text_append_json(into, text_bytes(cell), cell->length);
@@ -439,17 +417,9 @@ freshet_code column_to_json(const column *column, uint64_t row, text_buffer *int
 freshet_code batch_row_to_json(const batch *batch, uint64_t row, text_buffer *into,
                                freshet_error *err)
 {
-    text_append_char(into, '{');
-    for (uint32_t i = 0; i < batch->schema.n_fields; i++) {
-        if (i > 0)
-            text_append_char(into, ',');
-        const char *name = batch->schema.fields[i].name;
-        text_append_json(into, name, strlen(name));
-        text_append_char(into, ':');
-        append_cell(into, &batch->columns[i], row);
-    }
-    text_append_char(into, '}');
-    return into->failed ? error_memory(err, JSON_FAILED) : FRESHET_OK;
+    const type whole = {
+        .kind = TYPE_STRUCT, .n_fields = batch->schema.n_fields, .fields = batch->schema.fields};
+    return column_to_json(&(column){.type = &whole, .children = batch->columns}, row, into, err);
 }
 
 bool rejects_add(rejects *rejects, const reject *where, const char *format, ...)

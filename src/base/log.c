@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/durable.h"
 #include "base/os.h"
 #include "base/text.h"
 
@@ -60,17 +61,6 @@ static void make_line(text_buffer *line, log_level level, const char *who, const
     text_append_char(line, '\n');
 }
 
-static void write_line(const text_buffer *line)
-{
-    size_t done = 0;
-    while (done < line->length) {
-        ssize_t n = os.write(STDERR_FILENO, line->bytes + done, line->length - done);
-        if (n <= 0)
-            return; /* nobody is left to tell */
-        done += (size_t)n;
-    }
-}
-
 void log_say(log_level level, const char *who, const char *format, ...)
 {
     char message[LOG_LINE_MAX];
@@ -87,7 +77,8 @@ void log_say(log_level level, const char *who, const char *format, ...)
         if (line_hook != NULL && !line.failed)
             line_hook(hook_context, line.bytes);
         else if (!line.failed)
-            write_line(&line);
+            (void)durable_write(STDERR_FILENO, line.bytes,
+                                line.length); /* or nobody is left to tell */
     }
     pthread_mutex_unlock(&lock);
     text_release(&line);

@@ -20,28 +20,26 @@
 #define EXACT_DOUBLE (INT64_C(1) << 53)
 #define EXACT_FLOAT (INT64_C(1) << 24)
 
-static const uint64_t powers_of_ten[] = {
-    1U,
-    10U,
-    100U,
-    1000U,
-    10000U,
-    100000U,
-    1000000U,
-    10000000U,
-    100000000U,
-    1000000000U,
-    10000000000U,
-    100000000000U,
-    1000000000000U,
-    10000000000000U,
-    100000000000000U,
-    1000000000000000U,
-    10000000000000000U,
-    100000000000000000U,
-    1000000000000000000U,
-    10000000000000000000U,
-};
+static const uint64_t powers_of_ten[] = {1U,
+                                         10U,
+                                         100U,
+                                         1000U,
+                                         10000U,
+                                         100000U,
+                                         1000000U,
+                                         10000000U,
+                                         100000000U,
+                                         1000000000U,
+                                         10000000000U,
+                                         100000000000U,
+                                         1000000000000U,
+                                         10000000000000U,
+                                         100000000000000U,
+                                         1000000000000000U,
+                                         10000000000000000U,
+                                         100000000000000000U,
+                                         1000000000000000000U,
+                                         10000000000000000000U};
 
 static const double double_powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
                                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
@@ -53,11 +51,6 @@ int128 number_power_of_ten(unsigned n)
 }
 
 /* ---- scanning -------------------------------------------------------------------------------- */
-
-static bool number_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
 
 static bool number_is_blank(char c)
 {
@@ -102,6 +95,16 @@ bool number_digits(const char **at, const char *end, bool negative, int64_t *out
             return false;
     *out = value;
     return true;
+}
+
+bool number_small(const char **at, const char *end, int least, int most, int32_t *out)
+{
+    const char *begin = *at;
+    int64_t value = 0;
+
+    number_digits(at, end - begin > most ? begin + most : end, false, &value);
+    *out = (int32_t)value;
+    return *at - begin >= least;
 }
 
 /* An exponent that reaches to the end of the text, or none: 0. */
@@ -263,8 +266,11 @@ static bool number_is_name(const char *text, size_t length, unsigned rules, doub
     return false;
 }
 
-bool number_double(const char *text, size_t length, unsigned rules, double *out)
+/* A mantissa and a power of ten that doubles, or floats, hold exactly need one operation. That of floats is made with
+ * doubles, which have more than twice their bits: rounding its result again changes nothing. */
+static bool number_real(const char *text, size_t length, unsigned rules, bool as_float, double *out)
 {
+    const int64_t exact = as_float ? EXACT_FLOAT : EXACT_DOUBLE, power = as_float ? 10 : 22;
     number number;
     int64_t mantissa, exponent;
     double value;
@@ -273,43 +279,29 @@ bool number_double(const char *text, size_t length, unsigned rules, double *out)
         number_trim(&text, &length);
     if (!number_read(text, length, &number))
         return number_is_name(text, length, rules, out);
-    if (number_mantissa(&number, &mantissa, &exponent) && mantissa <= EXACT_DOUBLE &&
-        exponent >= -22 && exponent <= 22)
+    if (number_mantissa(&number, &mantissa, &exponent) && mantissa <= exact && exponent >= -power &&
+        exponent <= power)
         value = exponent < 0 ? (double)mantissa / double_powers_of_ten[-exponent]
                              : (double)mantissa * double_powers_of_ten[exponent];
     else
-        value = number_slowly(&number, false);
+        value = number_slowly(&number, as_float);
     if (isinf(value))
         return false;
     *out = number.negative ? -value : value;
     return true;
 }
 
+bool number_double(const char *text, size_t length, unsigned rules, double *out)
+{
+    return number_real(text, length, rules, false, out);
+}
+
 bool number_float(const char *text, size_t length, unsigned rules, float *out)
 {
-    number number;
-    int64_t mantissa, exponent;
-    double name;
-    float value;
-
-    if (rules & NUMBER_BLANKS)
-        number_trim(&text, &length);
-    if (!number_read(text, length, &number)) {
-        if (!number_is_name(text, length, rules, &name))
-            return false;
-        *out = (float)name;
-        return true;
-    }
-    if (number_mantissa(&number, &mantissa, &exponent) && mantissa <= EXACT_FLOAT &&
-        exponent >= -10 && exponent <= 10) {
-        float power = (float)double_powers_of_ten[exponent < 0 ? -exponent : exponent];
-        value = exponent < 0 ? (float)mantissa / power : (float)mantissa * power;
-    } else {
-        value = (float)number_slowly(&number, true);
-    }
-    if (isinf(value))
+    double value;
+    if (!number_real(text, length, rules, true, &value))
         return false;
-    *out = number.negative ? -value : value;
+    *out = (float)value;
     return true;
 }
 
@@ -374,28 +366,23 @@ size_t number_write_decimal(char into[NUMBER_DIGITS_MAX], int128 value, unsigned
 
 static double number_of_decimal(int128 value, unsigned scale, bool as_float)
 {
-    char digits[NUMBER_DIGITS_MAX];
-    uint128 rest = value < 0 ? -(uint128)value : (uint128)value;
-    size_t at = sizeof digits;
+    const int64_t exact = as_float ? EXACT_FLOAT : EXACT_DOUBLE;
+    char text[NUMBER_DIGITS_MAX];
+    number number;
 
-    for (; rest > 0; rest /= 10)
-        digits[--at] = (char)('0' + (int)(rest % 10));
-    number number = {.digits = digits + at, .length = sizeof digits - at};
-    number.point = (int64_t)number.length - (int64_t)scale;
-    return value < 0 ? -number_slowly(&number, as_float) : number_slowly(&number, as_float);
+    if (value <= exact && value >= -exact && scale <= (as_float ? 10 : 22))
+        return (double)value / double_powers_of_ten[scale];
+    number_read(text, number_write_decimal(text, value, scale), &number);
+    return number.negative ? -number_slowly(&number, as_float) : number_slowly(&number, as_float);
 }
 
 double number_double_of_decimal(int128 value, unsigned scale)
 {
-    if (value <= EXACT_DOUBLE && value >= -EXACT_DOUBLE && scale <= 22)
-        return (double)value / double_powers_of_ten[scale];
     return number_of_decimal(value, scale, false);
 }
 
 float number_float_of_decimal(int128 value, unsigned scale)
 {
-    if (value <= EXACT_FLOAT && value >= -EXACT_FLOAT && scale <= 10)
-        return (float)value / (float)double_powers_of_ten[scale];
     return (float)number_of_decimal(value, scale, true);
 }
 

@@ -34,6 +34,15 @@ bool number_decimal(const char *text, size_t length, unsigned rules, unsigned wi
  * hold. Negative numbers are counted below zero. */
 bool number_digits(const char **at, const char *end, bool negative, int64_t *out);
 
+/* The digits at *at, at most `most` of them (nine at most), which it steps over; false where they are fewer than
+ * `least`. */
+bool number_small(const char **at, const char *end, int least, int most, int32_t *out);
+
+static inline bool number_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
 /* Steps over blanks and control characters around a text. */
 void number_trim(const char **text, size_t *length);
 

@@ -32,16 +32,6 @@ static int real_open(const char *path, int flags, mode_t mode)
     return open(path, flags | O_CLOEXEC, mode);
 }
 
-static int real_stat(const char *path, struct stat *into)
-{
-    return stat(path, into);
-}
-
-static int real_fstat(int fd, struct stat *into)
-{
-    return fstat(fd, into);
-}
-
 static int real_lock(int fd)
 {
     return flock(fd, LOCK_EX | LOCK_NB);
@@ -52,16 +42,13 @@ static int real_inotify(void)
     return inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 }
 
-#define REAL_CALLS                                                                    \
-    {                                                                                 \
-        .now_us = real_now_us, .monotonic_us = real_monotonic_us, .open = real_open,  \
-        .close = close, .read = read, .pread = pread, .write = write, .fsync = fsync, \
-        .ftruncate = ftruncate, .rename = rename, .unlink = unlink, .mkdir = mkdir,   \
-        .lock = real_lock, .stat = real_stat, .fstat = real_fstat, .poll = poll,      \
-        .inotify = real_inotify,                                                      \
+#define REAL_CALLS                                                                              \
+    {                                                                                           \
+        .now_us = real_now_us, .monotonic_us = real_monotonic_us, .open = real_open,            \
+        .close = close, .read = read, .pread = pread, .write = write, .fsync = fsync,           \
+        .ftruncate = ftruncate, .rename = rename, .unlink = unlink, .mkdir = mkdir,             \
+        .lock = real_lock, .stat = stat, .fstat = fstat, .poll = poll, .inotify = real_inotify, \
     }
-
-static const os_table real = REAL_CALLS;
 
 os_table os = REAL_CALLS;
 
@@ -81,5 +68,5 @@ ssize_t os_read_all(int fd, void *into, size_t size)
 
 void os_restore(void)
 {
-    os = real;
+    os = (os_table)REAL_CALLS;
 }

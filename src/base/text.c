@@ -137,16 +137,10 @@ bool text_is_utf8(const char *bytes, size_t length)
 
 static bool append_escape(text_buffer *buffer, unsigned char c)
 {
-    switch (c) {
-    case '"': return text_append(buffer, "\\\"", 2);
-    case '\\': return text_append(buffer, "\\\\", 2);
-    case '\b': return text_append(buffer, "\\b", 2);
-    case '\f': return text_append(buffer, "\\f", 2);
-    case '\n': return text_append(buffer, "\\n", 2);
-    case '\r': return text_append(buffer, "\\r", 2);
-    case '\t': return text_append(buffer, "\\t", 2);
-    default: return text_format(buffer, "\\u%04x", c);
-    }
+    static const char special[] = "\"\\\b\f\n\r\t", letters[] = "\"\\bfnrt";
+    const char *found = c == '\0' ? NULL : strchr(special, c);
+    return found != NULL ? text_format(buffer, "\\%c", letters[found - special])
+                         : text_format(buffer, "\\u%04x", c);
 }
 
 bool text_append_json(text_buffer *buffer, const char *bytes, size_t length)
@@ -246,18 +240,20 @@ bool text_append_timestamp(text_buffer *buffer, int64_t time_us)
                        second % 60, fraction);
 }
 
-bool text_append_double(text_buffer *buffer, double value)
+bool text_append_real(text_buffer *buffer, double value, bool as_float)
 {
     if (isnan(value))
         return text_append_c(buffer, "NaN");
     if (isinf(value))
         return text_append_c(buffer, value > 0 ? "Infinity" : "-Infinity");
-    if (value == floor(value) && fabs(value) < 1e15)
+    const bool is_whole = value == floor(value);
+    if (is_whole && fabs(value) < 1e15)
         return text_format(buffer, "%.1f", value);
     char text[40];
-    for (int digits = 15; digits <= 17; digits++) {
+    as_float &= !is_whole;
+    for (int digits = as_float ? 6 : 15; digits <= (as_float ? 9 : 17); digits++) {
         snprintf(text, sizeof text, "%.*g", digits, value);
-        if (strtod(text, NULL) == value)
+        if ((as_float ? (double)strtof(text, NULL) : strtod(text, NULL)) == value)
             break;
     }
     return text_append_c(buffer, text);

@@ -72,7 +72,7 @@ static void times_and_numbers(void **state)
     static const double values[] = {0.1, 1.0 / 3, 1e300, 5e-324, -0.0, 123456789.0, 1e15, 2.5};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         text_reset(&text);
-        text_append_double(&text, values[i]);
+        text_append_real(&text, values[i], false);
         double back = strtod(text.bytes, NULL);
         assert_memory_equal(&back, &values[i], sizeof back);
     }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "base/zone.h"
 
@@ -25,30 +26,11 @@ typedef struct clock_time {
     size_t zone_length;
 } clock_time;
 
-static bool timestamp_is_blank(char c)
-{
-    return (unsigned char)c <= ' ' || c == 0x7f;
-}
-
-static bool timestamp_is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 /* Between least and most digits, as a number. */
 static bool timestamp_take_number(cursor *in, int least, int most, int32_t *value)
 {
-    int digits = 0;
-    int32_t sum = 0;
-
-    while (in->at < in->end && timestamp_is_digit(*in->at) && digits < most) {
-        sum = sum * 10 + (*in->at++ - '0');
-        digits++;
-    }
-    if (digits < least || (in->at < in->end && timestamp_is_digit(*in->at)))
-        return false;
-    *value = sum;
-    return true;
+    return number_small(&in->at, in->end, least, most, value) &&
+           (in->at == in->end || !number_is_digit(*in->at));
 }
 
 static bool take_char(cursor *in, char c)
@@ -57,17 +39,6 @@ static bool take_char(cursor *in, char c)
         return false;
     in->at++;
     return true;
-}
-
-static cursor trimmed(const char *text, size_t length)
-{
-    cursor in = {text, text + length};
-
-    while (in.at < in.end && timestamp_is_blank(*in.at))
-        in.at++;
-    while (in.end > in.at && timestamp_is_blank(in.end[-1]))
-        in.end--;
-    return in;
 }
 
 static bool is_leap(int64_t year)
@@ -117,7 +88,7 @@ static bool take_fraction(cursor *in, int32_t *fraction)
     int32_t sum = 0;
     int digits = 0;
 
-    for (; in->at < in->end && timestamp_is_digit(*in->at); in->at++, digits++)
+    for (; in->at < in->end && number_is_digit(*in->at); in->at++, digits++)
         if (digits < 6)
             sum = sum * 10 + (*in->at - '0');
     if (digits == 0)
@@ -130,9 +101,7 @@ static bool take_fraction(cursor *in, int32_t *fraction)
 
 static bool take_time(cursor *in, int32_t *second, int32_t *fraction)
 {
-    int32_t h = 0;
-    int32_t m = 0;
-    int32_t s = 0;
+    int32_t h = 0, m = 0, s = 0;
 
     *fraction = 0;
     if (!timestamp_take_number(in, 1, 2, &h) || !take_char(in, ':') ||
@@ -201,7 +170,7 @@ static bool read_fixed(cursor in, clock_time *out)
     out->second = (int32_t)(h * 3600 + m * 60 + s);
     out->fraction = 0;
     in.at = p + 19;
-    if (in.at < in.end && timestamp_is_digit(*in.at))
+    if (in.at < in.end && number_is_digit(*in.at))
         return false;
     if (take_char(&in, '.') && !take_fraction(&in, &out->fraction))
         return false;
@@ -212,12 +181,13 @@ static bool read_fixed(cursor in, clock_time *out)
 
 bool timestamp_parse(const char *text, size_t length, int64_t *us)
 {
-    cursor in = trimmed(text, length);
     clock_time time = {0};
     int32_t offset_s = 0;
     int64_t seconds;
     int64_t value;
 
+    number_trim(&text, &length);
+    const cursor in = {text, text + length};
     if (!read_fixed(in, &time) && !read_by_parts(in, &time))
         return false;
     seconds = time.day * SECONDS_A_DAY + time.second;
@@ -236,7 +206,8 @@ bool date_parse(const char *text, size_t length, int32_t *days)
     clock_time time = {0};
     int32_t offset_s = 0;
 
-    if (!read_by_parts(trimmed(text, length), &time))
+    number_trim(&text, &length);
+    if (!read_by_parts((cursor){text, text + length}, &time))
         return false;
     if (time.zone_length > 0 &&
         !zone_offset(time.zone, time.zone_length, time.day * SECONDS_A_DAY, &offset_s))

@@ -46,31 +46,31 @@ const type *type_simple(type_kind kind)
     return &simple_types[kind];
 }
 
-const type *type_decimal(arena *arena, uint8_t width, uint8_t scale)
+static const type *type_made(arena *arena, type from)
 {
     type *made = arena_alloc(arena, sizeof *made);
     if (made != NULL)
-        *made = (type){.kind = TYPE_DECIMAL, .width = width, .scale = scale};
+        *made = from;
     return made;
+}
+
+const type *type_decimal(arena *arena, uint8_t width, uint8_t scale)
+{
+    return type_made(arena, (type){.kind = TYPE_DECIMAL, .width = width, .scale = scale});
 }
 
 const type *type_array(arena *arena, const type *element)
 {
-    type *made = arena_alloc(arena, sizeof *made);
     field *only = arena_alloc(arena, sizeof *only);
-    if (made == NULL || only == NULL)
+    if (only == NULL)
         return NULL;
     *only = (field){.name = "element", .type = element};
-    *made = (type){.kind = TYPE_ARRAY, .n_fields = 1, .fields = only};
-    return made;
+    return type_made(arena, (type){.kind = TYPE_ARRAY, .n_fields = 1, .fields = only});
 }
 
 const type *type_struct(arena *arena, const field *fields, uint32_t n_fields)
 {
-    type *made = arena_alloc(arena, sizeof *made);
-    if (made != NULL)
-        *made = (type){.kind = TYPE_STRUCT, .n_fields = n_fields, .fields = fields};
-    return made;
+    return type_made(arena, (type){.kind = TYPE_STRUCT, .n_fields = n_fields, .fields = fields});
 }
 
 typedef struct scanner {
@@ -261,21 +261,15 @@ bool type_equal(const type *a, const type *b)
 
 size_t type_cell_size(const type *type)
 {
-    switch (type->kind) {
-    case TYPE_BOOLEAN: return sizeof(uint8_t);
-    case TYPE_INTEGER:
-    case TYPE_DATE: return sizeof(int32_t);
-    case TYPE_BIGINT:
-    case TYPE_TIMESTAMP: return sizeof(int64_t);
-    case TYPE_FLOAT: return sizeof(float);
-    case TYPE_DOUBLE: return sizeof(double);
-    case TYPE_DECIMAL: return sizeof(int128);
-    case TYPE_STRING:
-    case TYPE_BINARY: return sizeof(cell_text);
-    case TYPE_ARRAY: return sizeof(cell_span);
-    case TYPE_STRUCT: return 0;
-    }
-    return 0;
+    static const uint8_t sizes[TYPE_KINDS] = {
+        [TYPE_BOOLEAN] = sizeof(uint8_t),  [TYPE_INTEGER] = sizeof(int32_t),
+        [TYPE_BIGINT] = sizeof(int64_t),   [TYPE_FLOAT] = sizeof(float),
+        [TYPE_DOUBLE] = sizeof(double),    [TYPE_DECIMAL] = sizeof(int128),
+        [TYPE_STRING] = sizeof(cell_text), [TYPE_BINARY] = sizeof(cell_text),
+        [TYPE_DATE] = sizeof(int32_t),     [TYPE_TIMESTAMP] = sizeof(int64_t),
+        [TYPE_ARRAY] = sizeof(cell_span),
+    };
+    return sizes[type->kind];
 }
 
 int64_t schema_find(const schema *schema, const char *name)
@@ -302,12 +296,9 @@ const type *type_keep(arena *arena, const type *from)
 {
     if (from == &simple_types[from->kind])
         return from;
-    type *made = arena_alloc(arena, sizeof *made);
-    if (made == NULL)
-        return NULL;
-    *made = *from;
-    made->fields = fields_keep(arena, from->fields, from->n_fields);
-    return made->fields == NULL ? NULL : made;
+    type made = *from;
+    made.fields = fields_keep(arena, from->fields, from->n_fields);
+    return made.fields == NULL ? NULL : type_made(arena, made);
 }
 
 schema schema_keep(arena *arena, const schema *from)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/os.h"
 #include "base/text.h"
 
@@ -69,15 +70,10 @@ static bool rule_name(const char **at)
     return true;
 }
 
-static bool rule_number(const char **at, int *value)
+/* Up to four digits; the NUL behind the rule ends them, too. */
+static bool rule_number(const char **at, int32_t *value)
 {
-    int sum = 0;
-    int digits = 0;
-
-    for (; **at >= '0' && **at <= '9' && digits < 4; (*at)++, digits++)
-        sum = sum * 10 + (**at - '0');
-    *value = sum;
-    return digits > 0;
+    return number_small(at, *at + strnlen(*at, 4), 1, 4, value);
 }
 
 /* [+-]h[:m[:s]] in seconds. */
@@ -272,36 +268,27 @@ static bool zone_decode(const unsigned char *p, const unsigned char *end, zone *
     return true;
 }
 
-static bool name_is_safe(const char *name, size_t length)
+static bool name_is_safe(const char *name)
 {
-    if (length == 0 || length > ZONE_NAME_MAX || name[0] < 'A' || name[0] > 'Z')
-        return false;
-    for (size_t i = 0; i < length; i++) {
-        char c = name[i];
-        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') &&
-            c != '_' && c != '-' && c != '+' && c != '/')
-            return false;
-    }
-    return true;
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+/";
+
+    return name[0] >= 'A' && name[0] <= 'Z' && name[strspn(name, letters)] == '\0';
 }
 
-static bool zone_file(const char *name, unsigned char *bytes, size_t *length)
+/* How many bytes the region's file has; 0 where it cannot be read. */
+static size_t zone_file(const char *name, unsigned char *bytes)
 {
     const char *folder = getenv("TZDIR");
     char path[4096];
-    int fd;
+    int length = snprintf(path, sizeof(path), "%s/%s",
+                          folder != NULL && *folder != '\0' ? folder : "/usr/share/zoneinfo", name);
+    int fd = length < (int)sizeof(path) ? os.open(path, O_RDONLY, 0) : -1;
+    ssize_t n = fd < 0 ? 0 : os_read_all(fd, bytes, ZONE_FILE_BYTES_MAX);
 
-    if (snprintf(path, sizeof(path), "%s/%s",
-                 folder != NULL && *folder != '\0' ? folder : "/usr/share/zoneinfo",
-                 name) >= (int)sizeof(path))
-        return false;
-    fd = os.open(path, O_RDONLY, 0);
-    if (fd < 0)
-        return false;
-    ssize_t n = os_read_all(fd, bytes, ZONE_FILE_BYTES_MAX);
-    os.close(fd);
-    *length = n < 0 ? 0 : (size_t)n;
-    return n > 0;
+    if (fd >= 0)
+        os.close(fd);
+    return n < 0 ? 0 : (size_t)n;
 }
 
 static void zone_free(zone *it)
@@ -317,10 +304,8 @@ static zone *zone_load(const char *name)
 {
     unsigned char *bytes = malloc(ZONE_FILE_BYTES_MAX);
     zone *it = calloc(1, sizeof(*it));
-    size_t length = 0;
 
-    if (bytes == NULL || it == NULL || !zone_file(name, bytes, &length) ||
-        !zone_decode(bytes, bytes + length, it)) {
+    if (bytes == NULL || it == NULL || !zone_decode(bytes, bytes + zone_file(name, bytes), it)) {
         zone_free(it);
         it = NULL;
     } else {
@@ -363,10 +348,12 @@ static bool region_offset(const char *name, size_t length, int64_t local_s, int3
     zone *it;
     bool kept = true;
 
-    if (!name_is_safe(name, length))
+    if (length > ZONE_NAME_MAX)
         return false;
     memcpy(text, name, length);
     text[length] = '\0';
+    if (strlen(text) != length || !name_is_safe(text))
+        return false;
     pthread_mutex_lock(&zones_lock);
     for (it = zones; it != NULL && strcmp(it->name, text) != 0;)
         it = it->next;
@@ -391,24 +378,14 @@ static bool region_offset(const char *name, size_t length, int64_t local_s, int3
 
 static bool take_part(const char **at, const char *end, int least, int32_t *value)
 {
-    int digits = 0;
-    int32_t sum = 0;
-
-    while (*at < end && digits < 2 && **at >= '0' && **at <= '9') {
-        sum = sum * 10 + (*(*at)++ - '0');
-        digits++;
-    }
-    *value = sum;
-    return digits >= least;
+    return number_small(at, end, least, 2, value);
 }
 
 /* +h, +hh, +hhmm, +hhmmss, +h:mm, +hh:m, +hh:mm, +hh:mm:ss, or the same with a minus. */
 static bool written_offset(const char *at, const char *end, int32_t *offset_s)
 {
     bool negative = *at++ == '-';
-    int32_t h = 0;
-    int32_t m = 0;
-    int32_t s = 0;
+    int32_t h = 0, m = 0, s = 0;
     const char *digits = at;
 
     if (!take_part(&at, end, 1, &h))

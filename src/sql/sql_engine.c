@@ -152,13 +152,8 @@ freshet_code sql_execute(sql_session *session, const char *sql, int64_t *changed
                          freshet_error *err)
 {
     duckdb_result result;
-    freshet_code code = FRESHET_OK;
-    if (duckdb_query(session->connection, sql, &result) == DuckDBError)
-        code = problem_of_result(&result, err);
-    else if (changed != NULL)
-        *changed = (int64_t)duckdb_rows_changed(&result);
-    duckdb_destroy_result(&result);
-    return code;
+    duckdb_state state = duckdb_query(session->connection, sql, &result);
+    return problem_unless_done(state, &result, changed, err);
 }
 
 void sql_interrupt(sql_session *session)
@@ -166,43 +161,17 @@ void sql_interrupt(sql_session *session)
     duckdb_interrupt(session->connection);
 }
 
-static freshet_code table_sql(arena *scratch, const char *name, const schema *schema,
-                              const char **sql)
-{
-    const char *quoted = sql_quote(scratch, name);
-    size_t length = 0, capacity = 256;
-    char *text = arena_alloc(scratch, capacity);
-    for (uint32_t i = 0; text != NULL && quoted != NULL && i < schema->n_fields; i++) {
-        const char *column = sql_quote(scratch, schema->fields[i].name);
-        const char *type = sql_type_name(scratch, schema->fields[i].type);
-        if (column == NULL || type == NULL)
-            return FRESHET_NO_MEMORY;
-        size_t needed = length + strlen(column) + strlen(type) + 8;
-        if (needed > capacity) {
-            text = arena_grow(scratch, text, capacity, needed * 2);
-            capacity = needed * 2;
-        }
-        if (text != NULL)
-            length += (size_t)sprintf(text + length, "%s%s %s", i == 0 ? "" : ", ", column, type);
-    }
-    if (text == NULL || quoted == NULL)
-        return FRESHET_NO_MEMORY;
-    *sql = arena_format(scratch, "CREATE TABLE %s (%.*s)", quoted, (int)length, text);
-    return *sql == NULL ? FRESHET_NO_MEMORY : FRESHET_OK;
-}
-
 freshet_code sql_table_create(sql_session *session, const char *name, const schema *schema,
                               freshet_error *err)
 {
     arena *scratch = arena_open();
-    const char *sql = NULL;
-    freshet_code code = FRESHET_NO_MEMORY;
-    if (scratch != NULL)
-        code = table_sql(scratch, name, schema, &sql);
-    if (code == FRESHET_NO_MEMORY)
-        code = error_memory(err, "making a table");
-    else
-        code = sql_execute(session, sql, NULL, err);
+    const char *quoted = scratch == NULL ? NULL : sql_quote(scratch, name);
+    const char *columns =
+        quoted == NULL ? NULL : name_columns(scratch, schema->fields, schema->n_fields);
+    const char *sql =
+        columns == NULL ? NULL : arena_format(scratch, "CREATE TABLE %s (%s)", quoted, columns);
+    freshet_code code =
+        sql == NULL ? error_memory(err, "making a table") : sql_execute(session, sql, NULL, err);
     arena_close(scratch);
     return code;
 }

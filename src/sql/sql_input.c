@@ -69,32 +69,27 @@ static size_t decimal_size(uint8_t width)
     return width <= 4 ? 2 : width <= 9 ? 4 : width <= 18 ? 8 : 16;
 }
 
+/* Each cell of ours as an integer of that type. */
+#define NARROW(to_type)                         \
+    do {                                        \
+        to_type *target = (to_type *)data + at; \
+        for (uint64_t i = 0; i < n; i++) {      \
+            target[i] = (to_type)from[i];       \
+            fits &= target[i] == from[i];       \
+        }                                       \
+    } while (0)
+
 static bool copy_decimals(const column *column, uint64_t first, uint64_t n, void *data, uint64_t at)
 {
     const int128 *from = (const int128 *)column->data + first;
-    size_t size = decimal_size(column->type->width);
     bool fits = true;
-    switch (size) {
-    case 2:
-        for (uint64_t i = 0; i < n; i++) {
-            ((int16_t *)data)[at + i] = (int16_t)from[i];
-            fits &= (int16_t)from[i] == from[i];
-        }
-        return fits;
-    case 4:
-        for (uint64_t i = 0; i < n; i++) {
-            ((int32_t *)data)[at + i] = (int32_t)from[i];
-            fits &= (int32_t)from[i] == from[i];
-        }
-        return fits;
-    case 8:
-        for (uint64_t i = 0; i < n; i++) {
-            ((int64_t *)data)[at + i] = (int64_t)from[i];
-            fits &= (int64_t)from[i] == from[i];
-        }
-        return fits;
-    default: memcpy((int128 *)data + at, from, n * sizeof *from); return true;
+    switch (decimal_size(column->type->width)) {
+    case 2: NARROW(int16_t); break;
+    case 4: NARROW(int32_t); break;
+    case 8: NARROW(int64_t); break;
+    default: memcpy((int128 *)data + at, from, n * sizeof *from); break;
     }
+    return fits;
 }
 
 /* Elements go behind those that the vector has already, in runs of neighbouring spans. */

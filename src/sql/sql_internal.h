@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "sql/sql.h"
 
 /* Our text cells are DuckDB's string_t, byte for byte: columns of texts are copied by memcpy. */
@@ -59,6 +60,10 @@ freshet_code problem_usage(const char *message, sql_problem *problem, freshet_er
 /* An execution that failed: the code and what to do follow from DuckDB's kind of error. */
 freshet_code problem_of_result(duckdb_result *result, freshet_error *err);
 
+/* What came of an execution without rows, whose result is destroyed; `changed` may be NULL. */
+freshet_code problem_unless_done(duckdb_state state, duckdb_result *result, int64_t *changed,
+                                 freshet_error *err);
+
 /* ---- sql_input.c ---- */
 
 /* Copies rows [first, first + n) of the column to the vector's rows from `at` on; long texts are pointed to.
@@ -89,6 +94,9 @@ freshet_code result_copy(arena *arena, const result_column *plan, duckdb_vector 
                          column *into, uint64_t at, freshet_error *err);
 
 /* ---- sql_name.c ---- */
+
+/* Names and types as they stand in CREATE TABLE and STRUCT, in the arena; NULL where memory is out. */
+const char *name_columns(arena *arena, const field *fields, uint32_t n);
 
 /* DuckDB's type of a type of ours, to be destroyed by the caller; NULL where memory is out. */
 duckdb_logical_type name_logical_type(const type *type);

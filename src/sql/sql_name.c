@@ -4,40 +4,31 @@
  */
 #include "sql/sql_internal.h"
 
+/* The text between two marks; a mark in it stands twice. */
+static const char *between(arena *arena, const char *text, char mark)
+{
+    char *made = arena_alloc(arena, 2 * strlen(text) + 3), *to = made;
+    if (made == NULL)
+        return NULL;
+    *to++ = mark;
+    for (; *text != '\0'; text++) {
+        if (*text == mark)
+            *to++ = mark;
+        *to++ = *text;
+    }
+    *to++ = mark;
+    *to = '\0';
+    return made;
+}
+
 const char *sql_quote(arena *arena, const char *name)
 {
-    size_t length = strlen(name);
-    char *quoted = arena_alloc(arena, 2 * length + 3);
-    if (quoted == NULL)
-        return NULL;
-    char *to = quoted;
-    *to++ = '"';
-    for (size_t i = 0; i < length; i++) {
-        if (name[i] == '"')
-            *to++ = '"';
-        *to++ = name[i];
-    }
-    *to++ = '"';
-    *to = '\0';
-    return quoted;
+    return between(arena, name, '"');
 }
 
 const char *sql_literal(arena *arena, const char *text)
 {
-    size_t length = strlen(text);
-    char *literal = arena_alloc(arena, 2 * length + 3);
-    if (literal == NULL)
-        return NULL;
-    char *to = literal;
-    *to++ = '\'';
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] == '\'')
-            *to++ = '\'';
-        *to++ = text[i];
-    }
-    *to++ = '\'';
-    *to = '\0';
-    return literal;
+    return between(arena, text, '\'');
 }
 
 /* What would be a pattern stands in brackets. */
@@ -59,17 +50,20 @@ const char *sql_file_literal(arena *arena, const char *path)
     return sql_literal(arena, plain);
 }
 
-static const char *struct_name(arena *arena, const type *type)
+const char *name_columns(arena *arena, const field *fields, uint32_t n)
 {
-    const char *text = "STRUCT(";
-    for (uint32_t i = 0; i < type->n_fields && text != NULL; i++) {
-        const char *name = sql_quote(arena, type->fields[i].name);
-        const char *of = sql_type_name(arena, type->fields[i].type);
-        if (name == NULL || of == NULL)
-            return NULL;
-        text = arena_format(arena, "%s%s%s %s", text, i == 0 ? "" : ", ", name, of);
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *name = sql_quote(arena, fields[i].name);
+        const char *type = sql_type_name(arena, fields[i].type);
+        text.failed |= name == NULL || type == NULL;
+        text_format(&text, "%s%s %s", i == 0 ? "" : ", ", name == NULL ? "" : name,
+                    type == NULL ? "" : type);
     }
-    return text == NULL ? NULL : arena_format(arena, "%s)", text);
+    const char *made = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
+    text_release(&text);
+    return made;
 }
 
 const char *sql_type_name(arena *arena, const type *type)
@@ -79,13 +73,15 @@ const char *sql_type_name(arena *arena, const type *type)
         [TYPE_FLOAT] = "FLOAT",     [TYPE_DOUBLE] = "DOUBLE",   [TYPE_STRING] = "VARCHAR",
         [TYPE_BINARY] = "BLOB",     [TYPE_DATE] = "DATE",       [TYPE_TIMESTAMP] = "TIMESTAMP",
     };
-    const char *element;
+    const char *of;
     switch (type->kind) {
     case TYPE_DECIMAL: return arena_format(arena, "DECIMAL(%u,%u)", type->width, type->scale);
     case TYPE_ARRAY:
-        element = sql_type_name(arena, type->fields[0].type);
-        return element == NULL ? NULL : arena_format(arena, "%s[]", element);
-    case TYPE_STRUCT: return struct_name(arena, type);
+        of = sql_type_name(arena, type->fields[0].type);
+        return of == NULL ? NULL : arena_format(arena, "%s[]", of);
+    case TYPE_STRUCT:
+        of = name_columns(arena, type->fields, type->n_fields);
+        return of == NULL ? NULL : arena_format(arena, "STRUCT(%s)", of);
     default: return simple[type->kind];
     }
 }

@@ -96,3 +96,13 @@ freshet_code problem_of_result(duckdb_result *result, freshet_error *err)
     default: return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL, "%s", problem.text);
     }
 }
+
+freshet_code problem_unless_done(duckdb_state state, duckdb_result *result, int64_t *changed,
+                                 freshet_error *err)
+{
+    freshet_code code = state == DuckDBError ? problem_of_result(result, err) : FRESHET_OK;
+    if (code == FRESHET_OK && changed != NULL)
+        *changed = (int64_t)duckdb_rows_changed(result);
+    duckdb_destroy_result(result);
+    return code;
+}

@@ -202,6 +202,11 @@ static void copy_decimals(duckdb_type internal, const void *data, uint64_t n, co
     }
 }
 
+static inline bool is_valid(const uint64_t *valid, uint64_t row)
+{
+    return valid == NULL || (valid[row >> 6] >> (row & 63) & 1) != 0;
+}
+
 /* HUGEINT reaches to 1.7e38, decimal(38,0) to 1e38 - 1. */
 static freshet_code copy_hugeints(const void *data, const uint64_t *valid, uint64_t n, column *into,
                                   uint64_t at, freshet_error *err)
@@ -210,8 +215,7 @@ static freshet_code copy_hugeints(const void *data, const uint64_t *valid, uint6
     const int128 *source = data;
     memcpy((int128 *)into->data + at, data, n * sizeof(int128));
     for (uint64_t i = 0; i < n; i++) {
-        bool is_valid = valid == NULL || (valid[i >> 6] >> (i & 63) & 1) != 0;
-        if (is_valid && (source[i] >= limit || source[i] <= -limit))
+        if (is_valid(valid, i) && (source[i] >= limit || source[i] <= -limit))
             return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                              "a HUGEINT of the query's result is beyond 38 digits: cast it to "
                              "DOUBLE");
@@ -227,8 +231,7 @@ static freshet_code copy_times(duckdb_type from, const int64_t *source, const ui
     int64_t factor = from == DUCKDB_TYPE_TIMESTAMP_S ? 1000000 : 1000;
     int64_t *target = (int64_t *)into->data + at;
     for (uint64_t i = 0; i < n; i++) {
-        bool is_valid = valid == NULL || (valid[i >> 6] >> (i & 63) & 1) != 0;
-        if (!is_valid || source[i] == INT64_MAX || source[i] == -INT64_MAX)
+        if (!is_valid(valid, i) || source[i] == INT64_MAX || source[i] == -INT64_MAX)
             target[i] = source[i];
         else if (from == DUCKDB_TYPE_TIMESTAMP_NS)
             target[i] = source[i] / 1000 - (source[i] % 1000 < 0);

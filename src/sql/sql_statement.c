@@ -9,6 +9,7 @@
  * done next would be part of it, and rolled back with it. So letting go of one runs an empty
  * statement, which ends it.
  */
+#include "base/memory.h"
 #include "sql/sql_internal.h"
 
 struct sql_statement {
@@ -35,8 +36,7 @@ static freshet_code problem_here(const char *text, sql_problem *problem, freshet
 {
     if (problem != NULL) {
         problem->position = -1;
-        strncpy(problem->text, text, sizeof problem->text - 1);
-        problem->text[sizeof problem->text - 1] = '\0';
+        snprintf(problem->text, sizeof problem->text, "%s", text);
     }
     return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", text);
 }
@@ -105,31 +105,24 @@ static freshet_code plan_columns(sql_statement *statement, sql_problem *problem,
     return FRESHET_OK;
 }
 
-static sql_statement *statement_new(sql_session *session)
+/* `doing` is for the message when memory is out. */
+static freshet_code prepare(sql_session *session, const char *sql, bool is_select,
+                            const char *doing, sql_statement **out, sql_problem *problem,
+                            freshet_error *err)
 {
     sql_statement *statement = calloc(1, sizeof *statement);
-    if (statement == NULL)
-        return NULL;
-    statement->session = session;
-    statement->arena = arena_open();
-    if (statement->arena == NULL) {
+    arena *arena = statement == NULL ? NULL : arena_open();
+    if (arena == NULL) {
         free(statement);
-        return NULL;
+        return error_memory(err, doing);
     }
-    return statement;
-}
-
-freshet_code sql_prepare(sql_session *session, const char *sql, sql_statement **out,
-                         sql_problem *problem, freshet_error *err)
-{
-    sql_statement *statement = statement_new(session);
-    if (statement == NULL)
-        return error_memory(err, "preparing a query");
+    statement->session = session;
+    statement->arena = arena;
     freshet_code code = statement_prepare(statement, sql, problem, err);
-    if (code == FRESHET_OK &&
+    if (code == FRESHET_OK && is_select &&
         duckdb_prepared_statement_type(statement->prepared) != DUCKDB_STATEMENT_TYPE_SELECT)
         code = problem_here("only a SELECT is possible here", problem, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK && is_select)
         code = plan_columns(statement, problem, err);
     if (code == FRESHET_OK)
         *out = statement;
@@ -138,25 +131,27 @@ freshet_code sql_prepare(sql_session *session, const char *sql, sql_statement **
     return code;
 }
 
+freshet_code sql_prepare(sql_session *session, const char *sql, sql_statement **out,
+                         sql_problem *problem, freshet_error *err)
+{
+    return prepare(session, sql, true, "preparing a query", out, problem, err);
+}
+
 freshet_code sql_command_prepare(sql_session *session, const char *sql, sql_statement **out,
                                  freshet_error *err)
 {
-    sql_statement *statement = statement_new(session);
-    if (statement == NULL)
-        return error_memory(err, "preparing a command");
-    freshet_code code = statement_prepare(statement, sql, NULL, err);
-    if (code == FRESHET_OK)
-        *out = statement;
-    else
-        sql_statement_close(statement);
-    return code;
+    return prepare(session, sql, false, "preparing a command", out, NULL, err);
+}
+
+static void drop_chunks(sql_statement *statement)
+{
+    while (statement->n_chunks > 0)
+        duckdb_destroy_data_chunk(&statement->chunks[--statement->n_chunks]);
 }
 
 static void let_go(sql_statement *statement)
 {
-    for (uint32_t i = 0; i < statement->n_chunks; i++)
-        duckdb_destroy_data_chunk(&statement->chunks[i]);
-    statement->n_chunks = 0;
+    drop_chunks(statement);
     if (statement->has_result)
         duckdb_destroy_result(&statement->result);
     statement->has_result = false;
@@ -186,13 +181,8 @@ const schema *sql_statement_schema(const sql_statement *statement)
 freshet_code sql_command_run(sql_statement *statement, int64_t *changed, freshet_error *err)
 {
     duckdb_result result;
-    freshet_code code = FRESHET_OK;
-    if (duckdb_execute_prepared(statement->prepared, &result) == DuckDBError)
-        code = problem_of_result(&result, err);
-    else if (changed != NULL)
-        *changed = (int64_t)duckdb_rows_changed(&result);
-    duckdb_destroy_result(&result);
-    return code;
+    duckdb_state state = duckdb_execute_prepared(statement->prepared, &result);
+    return problem_unless_done(state, &result, changed, err);
 }
 
 /* DuckDB plans a statement again when a table that it reads was replaced: other columns would not
@@ -227,15 +217,9 @@ static freshet_code statement_start(sql_statement *statement, freshet_error *err
 /* The next chunk behind those that are kept; FRESHET_END after the last. */
 static freshet_code fetch(sql_statement *statement, freshet_error *err)
 {
-    if (statement->n_chunks == statement->capacity) {
-        uint32_t capacity = statement->capacity == 0 ? 16 : 2 * statement->capacity;
-        duckdb_data_chunk *chunks =
-            realloc(statement->chunks, capacity * sizeof *statement->chunks);
-        if (chunks == NULL)
-            return error_memory(err, "reading the result of a query");
-        statement->chunks = chunks;
-        statement->capacity = capacity;
-    }
+    if (!array_reserve(&statement->chunks, &statement->capacity, statement->n_chunks + UINT64_C(1),
+                       sizeof *statement->chunks))
+        return error_memory(err, "reading the result of a query");
     duckdb_data_chunk chunk = duckdb_fetch_chunk(statement->result);
     if (chunk != NULL) {
         statement->chunks[statement->n_chunks++] = chunk;
@@ -322,9 +306,7 @@ freshet_code sql_next(sql_cursor *cursor, arena *arena, batch *out, freshet_erro
     sql_statement *statement = cursor->statement;
     if (cursor->at_end)
         return FRESHET_END;
-    for (uint32_t i = 0; i < statement->n_chunks; i++)
-        duckdb_destroy_data_chunk(&statement->chunks[i]);
-    statement->n_chunks = 0;
+    drop_chunks(statement);
     freshet_code code = fetch(statement, err);
     if (code != FRESHET_OK) {
         cursor->at_end = true;

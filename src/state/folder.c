@@ -14,23 +14,18 @@
 #include "base/error.h"
 #include "base/os.h"
 
-static char *join(const char *folder, const char *name)
-{
-    size_t length = strlen(folder) + strlen(name) + 2;
-    char *path = malloc(length);
-    if (path != NULL)
-        snprintf(path, length, "%s/%s", folder, name);
-    return path;
-}
-
 freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_error *err)
 {
-    *out = (folder_paths){.folder = strdup(folder),
-                          .lock = join(folder, "lock"),
-                          .seal = join(folder, "seal"),
-                          .database = join(folder, "db"),
-                          .making = join(folder, "db.new"),
-                          .table = join(folder, "db.sst")};
+    arena *arena = arena_open();
+    if (arena == NULL)
+        return error_memory(err, "opening the state");
+    *out = (folder_paths){.arena = arena,
+                          .folder = arena_text(arena, folder),
+                          .lock = arena_format(arena, "%s/lock", folder),
+                          .seal = arena_format(arena, "%s/seal", folder),
+                          .database = arena_format(arena, "%s/db", folder),
+                          .making = arena_format(arena, "%s/db.new", folder),
+                          .table = arena_format(arena, "%s/db.sst", folder)};
     if (out->folder != NULL && out->lock != NULL && out->seal != NULL && out->database != NULL &&
         out->making != NULL && out->table != NULL)
         return FRESHET_OK;
@@ -40,12 +35,7 @@ freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_er
 
 void folder_paths_release(folder_paths *paths)
 {
-    free(paths->folder);
-    free(paths->lock);
-    free(paths->seal);
-    free(paths->database);
-    free(paths->making);
-    free(paths->table);
+    arena_close(paths->arena);
     *paths = (folder_paths){0};
 }
 
@@ -134,12 +124,10 @@ freshet_code folder_remove_files(const char *path, freshet_error *err)
     for (struct dirent *entry; code == FRESHET_OK && (entry = readdir(stream)) != NULL;) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        char *file = join(path, entry->d_name);
-        if (file == NULL)
-            code = error_memory(err, "removing the state");
-        else if (os.unlink(file) != 0)
+        char file[4096];
+        snprintf(file, sizeof file, "%s/%s", path, entry->d_name);
+        if (os.unlink(file) != 0)
             code = error_system(err, "cannot remove", file);
-        free(file);
     }
     closedir(stream);
     if (code == FRESHET_OK && rmdir(path) != 0)

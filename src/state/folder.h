@@ -13,13 +13,11 @@
 
 #include <freshet/freshet.h>
 
+#include "base/arena.h"
+
 typedef struct folder_paths {
-    char *folder;
-    char *lock;
-    char *seal;
-    char *database;
-    char *making;
-    char *table;
+    arena *arena; /* has the texts */
+    const char *folder, *lock, *seal, *database, *making, *table;
 } folder_paths;
 
 freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_error *err);

@@ -283,20 +283,13 @@ void rocks_close(rocks *rocks)
         return;
     if (rocks->database != NULL)
         rocksdb_close(rocks->database);
-    if (rocks->write_options != NULL)
-        rocksdb_writeoptions_destroy(rocks->write_options);
-    if (rocks->file_options != NULL)
-        rocksdb_envoptions_destroy(rocks->file_options);
-    if (rocks->take_options != NULL)
-        rocksdb_ingestexternalfileoptions_destroy(rocks->take_options);
-    if (rocks->get_options != NULL)
-        rocksdb_readoptions_destroy(rocks->get_options);
-    if (rocks->scan_options != NULL)
-        rocksdb_readoptions_destroy(rocks->scan_options);
-    if (rocks->options != NULL)
-        rocksdb_options_destroy(rocks->options);
-    if (rocks->cache != NULL)
-        rocksdb_cache_destroy(rocks->cache);
+    rocksdb_writeoptions_destroy(rocks->write_options); /* as all that follow: NULL is fine */
+    rocksdb_envoptions_destroy(rocks->file_options);
+    rocksdb_ingestexternalfileoptions_destroy(rocks->take_options);
+    rocksdb_readoptions_destroy(rocks->get_options);
+    rocksdb_readoptions_destroy(rocks->scan_options);
+    rocksdb_options_destroy(rocks->options);
+    rocksdb_cache_destroy(rocks->cache);
     free(rocks->shown);
     free(rocks->table);
     free(rocks);
@@ -355,94 +348,68 @@ static bool make_end(const rocks_entry *entry, text_buffer *end)
     return true;
 }
 
-static bool fill_batch(rocksdb_writebatch_t *batch, const rocks_entry *entries, size_t n,
-                       text_buffer *end)
+/* Puts the entries into one of the two, which the other one is NULL for. False where memory is out. */
+static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
+                 const rocks_entry *entries, size_t n, char **message)
 {
-    for (size_t i = 0; i < n; i++) {
-        const rocks_entry *entry = &entries[i];
-        switch (entry->change) {
-        case ROCKS_PUT:
-            rocksdb_writebatch_put(batch, entry->key, entry->key_length, entry->value,
-                                   entry->value_length);
-            break;
-        case ROCKS_REMOVE: rocksdb_writebatch_delete(batch, entry->key, entry->key_length); break;
-        case ROCKS_REMOVE_PREFIX:
-            if (!make_end(entry, end))
-                return false;
-            rocksdb_writebatch_delete_range(batch, entry->key, entry->key_length, end->bytes,
-                                            end->length);
-            break;
-        }
-    }
-    return true;
-}
-
-static freshet_code write_log(rocks *rocks, const rocks_entry *entries, size_t n,
-                              freshet_error *err)
-{
-    char *message = NULL;
     text_buffer end;
+    bool good = true;
     text_init(&end, TEXT_LIMIT_DEFAULT);
-    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
-    bool good = fill_batch(batch, entries, n, &end);
-    if (good)
-        rocksdb_write(rocks->database, rocks->write_options, batch, &message);
-    rocksdb_writebatch_destroy(batch);
+    for (size_t i = 0; good && i < n && *message == NULL; i++) {
+        const char *key = entries[i].key, *value = entries[i].value;
+        const size_t key_length = entries[i].key_length, length = entries[i].value_length;
+        const rocks_change change = entries[i].change;
+        if (change == ROCKS_REMOVE_PREFIX && !(good = make_end(&entries[i], &end)))
+            break;
+        if (change == ROCKS_PUT && batch != NULL)
+            rocksdb_writebatch_put(batch, key, key_length, value, length);
+        else if (change == ROCKS_PUT)
+            rocksdb_sstfilewriter_put(table, key, key_length, value, length, message);
+        else if (change == ROCKS_REMOVE && batch != NULL)
+            rocksdb_writebatch_delete(batch, key, key_length);
+        else if (change == ROCKS_REMOVE)
+            rocksdb_sstfilewriter_delete(table, key, key_length, message);
+        else if (batch != NULL)
+            rocksdb_writebatch_delete_range(batch, key, key_length, end.bytes, end.length);
+        else
+            rocksdb_sstfilewriter_delete_range(table, key, key_length, end.bytes, end.length,
+                                               message);
+    }
     text_release(&end);
-    if (!good)
-        return error_memory(err, "writing the state");
-    return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "write", message, err);
+    return good;
 }
 
-static bool fill_table(rocksdb_sstfilewriter_t *table, const rocks_entry *entries, size_t n,
-                       text_buffer *end, char **message)
+static bool write_log(rocks *rocks, const rocks_entry *entries, size_t n, char **message)
 {
-    for (size_t i = 0; i < n && *message == NULL; i++) {
-        const rocks_entry *entry = &entries[i];
-        switch (entry->change) {
-        case ROCKS_PUT:
-            rocksdb_sstfilewriter_put(table, entry->key, entry->key_length, entry->value,
-                                      entry->value_length, message);
-            break;
-        case ROCKS_REMOVE:
-            rocksdb_sstfilewriter_delete(table, entry->key, entry->key_length, message);
-            break;
-        case ROCKS_REMOVE_PREFIX:
-            if (!make_end(entry, end))
-                return false;
-            rocksdb_sstfilewriter_delete_range(table, entry->key, entry->key_length, end->bytes,
-                                               end->length, message);
-            break;
-        }
-    }
-    return true;
+    rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
+    bool good = fill(batch, NULL, entries, n, message);
+    if (good)
+        rocksdb_write(rocks->database, rocks->write_options, batch, message);
+    rocksdb_writebatch_destroy(batch);
+    return good;
 }
 
-static freshet_code write_table(rocks *rocks, const rocks_entry *entries, size_t n,
-                                freshet_error *err)
+static bool write_table(rocks *rocks, const rocks_entry *entries, size_t n, char **message)
 {
-    char *message = NULL;
-    text_buffer end;
-    text_init(&end, TEXT_LIMIT_DEFAULT);
-    unlink(rocks->table); /* of a process that was killed */
+    const char *path = rocks->table;
+    unlink(path); /* of a process that was killed */
     rocksdb_sstfilewriter_t *table =
         rocksdb_sstfilewriter_create(rocks->file_options, rocks->options);
-    rocksdb_sstfilewriter_open(table, rocks->table, &message);
-    bool good = message != NULL || fill_table(table, entries, n, &end, &message);
-    if (good && message == NULL)
-        rocksdb_sstfilewriter_finish(table, &message);
+    rocksdb_sstfilewriter_open(table, path, message);
+    bool good = fill(NULL, table, entries, n, message);
+    if (good && *message == NULL)
+        rocksdb_sstfilewriter_finish(table, message);
     rocksdb_sstfilewriter_destroy(table);
-    text_release(&end);
-    const char *path = rocks->table;
-    if (good && message == NULL)
-        rocksdb_ingest_external_file(rocks->database, &path, 1, rocks->take_options, &message);
-    if (!good)
-        return error_memory(err, "writing the state");
-    return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "write", message, err);
+    if (good && *message == NULL)
+        rocksdb_ingest_external_file(rocks->database, &path, 1, rocks->take_options, message);
+    return good;
 }
 
 freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err)
 {
-    return n < ROCKS_TABLE_ENTRIES ? write_log(rocks, entries, n, err)
-                                   : write_table(rocks, entries, n, err);
+    char *message = NULL;
+    bool good = (n < ROCKS_TABLE_ENTRIES ? write_log : write_table)(rocks, entries, n, &message);
+    if (!good)
+        return error_memory(err, "writing the state");
+    return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "write", message, err);
 }

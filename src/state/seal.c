@@ -187,10 +187,7 @@ static bool parse(const char *text, uint64_t *commits, claim *claims, uint32_t *
 /* Reads up to a page; what is not there is 0. */
 static bool read_page(int fd, uint32_t page, char text[SEAL_BYTES + 1])
 {
-    ssize_t n;
-    do
-        n = os.pread(fd, text, SEAL_BYTES, (off_t)page * SEAL_BYTES);
-    while (n < 0 && errno == EINTR);
+    ssize_t n = durable_read(fd, text, SEAL_BYTES, (off_t)page * SEAL_BYTES);
     text[n < 0 ? 0 : n] = '\0';
     return n > 0;
 }
