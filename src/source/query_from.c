@@ -35,8 +35,8 @@ const char *query_stream_name(const planner *planner, const item *carrier)
 void query_refuse_sample(planner *planner, node *object, const item *carrier, int64_t position)
 {
     if (carrier != NULL && !yyjson_mut_is_null(yyjson_mut_obj_get(object, "sample")))
-        query_refuse(
-            planner, position,
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, position,
             "a sample of the stream \"%s\" is not possible: a replay would choose other rows; "
             "choose by a value instead, as in WHERE hash(key) %% 10 = 0",
             query_stream_name(planner, carrier));
@@ -54,18 +54,17 @@ static void complain_of_table(planner *planner, node *table, const char *name)
     const char *nearest = text_nearest(name, ids, planner->n_readers);
     int64_t position = tree_position(table);
     if (strpbrk(name, "./:*?") != NULL)
-        query_complain_of_name(
-            planner, position,
-            "the query cannot read the file \"%s\" by itself: declare a reader for it and "
-            "name its id here",
-            name);
+        query_report(planner, QUERY_NO_NAME, position,
+                     "the query cannot read the file \"%s\" by itself: declare a reader for it and "
+                     "name its id here",
+                     name);
     else if (nearest != NULL)
-        query_complain_of_name(planner, position, "there is no reader \"%s\"; did you mean \"%s\"?",
-                               name, nearest);
+        query_report(planner, QUERY_NO_NAME, position,
+                     "there is no reader \"%s\"; did you mean \"%s\"?", name, nearest);
     else
-        query_complain_of_name(
-            planner, position,
-            "there is no reader \"%s\": the query can read the source's readers only", name);
+        query_report(planner, QUERY_NO_NAME, position,
+                     "there is no reader \"%s\": the query can read the source's readers only",
+                     name);
 }
 
 static from walk_table(planner *planner, node *table, const cte *ctes)
@@ -85,8 +84,8 @@ static from walk_table(planner *planner, node *table, const cte *ctes)
         if (is_bare)
             complain_of_table(planner, table, name);
         else
-            query_complain_of_name(
-                planner, tree_position(table),
+            query_report(
+                planner, QUERY_NO_NAME, tree_position(table),
                 "\"%s\" has a schema in front: the query can read the source's readers only, "
                 "by their ids",
                 name);
@@ -124,8 +123,8 @@ static void check_join(planner *planner, node *join, const item *left, const ite
         position = tree_first_position(yyjson_mut_obj_get(join, "right"), 0);
     const char *kind = tree_text(join, "ref_type");
     if (left != NULL && right != NULL) {
-        query_refuse(
-            planner, position,
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, position,
             "a join of two streams (\"%s\" and \"%s\") is not possible: any row might still find "
             "its partner, so all of both would have to be kept for ever; make one of them a "
             "reader without stream: true, or put their rows together by UNION ALL",
@@ -137,20 +136,20 @@ static void check_join(planner *planner, node *join, const item *left, const ite
         return;
     const char *side = lost_side(tree_text(join, "join_type"), left != NULL);
     if (strcmp(kind, "POSITIONAL") == 0)
-        query_refuse(
-            planner, position,
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, position,
             "a POSITIONAL JOIN with the stream \"%s\" is not possible: its rows have no fixed "
             "numbers; join on a column",
             query_stream_name(planner, carrier));
     else if (strcmp(kind, "ASOF") == 0 && left == NULL)
-        query_refuse(
-            planner, position,
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, position,
             "the stream \"%s\" cannot be the right side of an ASOF JOIN: a later row might match "
             "better; put the stream on the left",
             query_stream_name(planner, carrier));
     else if (side != NULL)
-        query_refuse(
-            planner, position,
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, position,
             "the stream \"%s\" cannot be on %s: whether the other side's row has a match is only "
             "known after the stream's last row; put the stream on the left of a LEFT JOIN",
             query_stream_name(planner, carrier), side);
@@ -194,8 +193,8 @@ static from walk_function(planner *planner, node *reference, const cte *ctes, ui
     node *function = yyjson_mut_obj_get(reference, "function");
     const char *name = tree_text(function, "function_name"), *alias = tree_text(reference, "alias");
     if (!query_is_one_of(name, harmless))
-        query_complain_of_name(
-            planner, tree_position(reference),
+        query_report(
+            planner, QUERY_NO_NAME, tree_position(reference),
             "the query cannot use the table function %s(): declare a reader instead and name "
             "its id here (unnest, range, generate_series and json_each are possible)",
             name);
@@ -233,14 +232,14 @@ from query_walk_from(planner *planner, node *reference, const cte *ctes, uint32_
         from = query_walk_from(planner, yyjson_mut_obj_get(reference, "source"), ctes, depth + 1);
         query_use_everything(planner);
         if (from.carrier != NULL)
-            query_refuse(
-                planner, tree_position(reference),
+            query_report(
+                planner, QUERY_NOT_BY_ROWS, tree_position(reference),
                 "PIVOT and UNPIVOT of the stream \"%s\" are not possible: write the columns as "
                 "CASE expressions, or use a feature of the feature set",
                 query_stream_name(planner, from.carrier));
     } else {
-        query_complain(planner, tree_position(reference),
-                       "DESCRIBE, SUMMARIZE and SHOW are not possible in the query");
+        query_report(planner, QUERY_NEVER, tree_position(reference),
+                     "DESCRIBE, SUMMARIZE and SHOW are not possible in the query");
     }
     query_refuse_sample(planner, reference, from.carrier, tree_position(reference));
     return from;

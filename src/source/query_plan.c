@@ -37,55 +37,38 @@
 
 /* ---- reporting ---- */
 
-static void query_report(planner *planner, int64_t position, const char *format, va_list args)
+void query_report(planner *planner, query_problem problem, int64_t position, const char *format,
+                  ...)
 {
     char text[640];
+    va_list args;
+    if (problem == QUERY_NO_NAME)
+        planner->out->is_resolved = false;
+    planner->n_refusals += problem == QUERY_NOT_BY_ROWS;
+    if (planner->is_quiet || (problem == QUERY_NOT_BY_ROWS && !planner->is_stream))
+        return;
+    va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
+    va_end(args);
     planner->n_problems++;
     planner->report(planner->context, position, text);
-}
-
-/* Never possible: a table that is not there, or what DuckDB itself would not find. */
-void __attribute__((format(printf, 3, 4)))
-query_complain_of_name(planner *planner, int64_t position, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    planner->out->is_resolved = false;
-    if (!planner->is_quiet)
-        query_report(planner, position, format, args);
-    va_end(args);
-}
-
-/* Never possible. */
-void __attribute__((format(printf, 3, 4)))
-query_complain(planner *planner, int64_t position, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    if (!planner->is_quiet)
-        query_report(planner, position, format, args);
-    va_end(args);
-}
-
-/* Not possible row by row. */
-void __attribute__((format(printf, 3, 4)))
-query_refuse(planner *planner, int64_t position, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    planner->n_refusals++;
-    if (planner->is_stream && !planner->is_quiet)
-        query_report(planner, position, format, args);
-    va_end(args);
 }
 
 bool query_too_deep(planner *planner, uint32_t depth)
 {
     if (depth <= PLAN_DEPTH_MAX)
         return false;
-    query_complain(planner, -1, "the query is nested more than %d deep", PLAN_DEPTH_MAX);
+    query_report(planner, QUERY_NEVER, -1, "the query is nested more than %d deep", PLAN_DEPTH_MAX);
     return true;
+}
+
+/* What is said of most that cannot be followed row by row. */
+static void refuse_over(planner *planner, int64_t position, const char *what, const item *carrier,
+                        const char *why)
+{
+    query_report(planner, QUERY_NOT_BY_ROWS, position,
+                 "%s over the stream \"%s\" is not possible: %s", what,
+                 query_stream_name(planner, carrier), why);
 }
 
 /* ---- changing the tree ---- */
@@ -102,11 +85,9 @@ void query_put_text(planner *planner, node *object, const char *key, const char 
 
 bool query_is_one_of(const char *name, const char *const *names)
 {
-    for (; *names != NULL; names++) {
-        if (strcasecmp(name, *names) == 0)
-            return true;
-    }
-    return false;
+    while (*names != NULL && strcasecmp(name, *names) != 0)
+        names++;
+    return *names != NULL;
 }
 
 int64_t query_find_reader(const planner *planner, const char *name)
@@ -205,14 +186,13 @@ static void check_function(planner *planner, node *function, const item *carrier
                     (strcasecmp(name, "age") == 0 &&
                      yyjson_mut_get_len(yyjson_mut_obj_get(function, "children")) == 1);
     if (is_clock && planner->is_stream)
-        query_complain(
-            planner, position,
-            "%s() is not possible on a stream: a replay would give another value; use the "
-            "event's own time, or compute it where the feature is read",
-            name);
+        query_report(planner, QUERY_NEVER, position,
+                     "%s() is not possible on a stream: a replay would give another value; use the "
+                     "event's own time, or compute it where the feature is read",
+                     name);
     if (carrier != NULL && is_aggregate(planner, name))
-        query_refuse(
-            planner, position,
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, position,
             "%s() over the stream \"%s\" is not possible: an aggregate needs all rows, and a "
             "stream has no last one; use a windowed feature of the feature set",
             strcmp(name, "count_star") == 0 ? "count" : name, query_stream_name(planner, carrier));
@@ -235,10 +215,10 @@ static void check_column(planner *planner, node *column)
     if (planner->is_stream && first != NULL && yyjson_mut_arr_size(names) == 1 &&
         query_is_one_of(first, clocks) && !query_is_column(planner, first) &&
         !tree_has_alias(yyjson_mut_doc_get_root(planner->document), first, 0))
-        query_complain(planner, tree_position(column),
-                       "%s is not possible on a stream: a replay would give another value; use the "
-                       "event's own time, or compute it where the feature is read",
-                       first);
+        query_report(planner, QUERY_NEVER, tree_position(column),
+                     "%s is not possible on a stream: a replay would give another value; use the "
+                     "event's own time, or compute it where the feature is read",
+                     first);
 }
 
 /* A subquery inside an expression. */
@@ -247,8 +227,8 @@ static void walk_nested_query(planner *planner, node *expression, const cte *cte
     node *query = yyjson_mut_obj_get(yyjson_mut_obj_get(expression, "subquery"), "node");
     const item *carrier = query_walk(planner, query, ctes, depth + 1);
     if (carrier != NULL)
-        query_refuse(
-            planner, tree_position(expression),
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, tree_position(expression),
             "the stream \"%s\" cannot be read inside an expression: the answer would change with "
             "every row that comes; join with a reader without stream: true instead",
             query_stream_name(planner, carrier));
@@ -264,8 +244,8 @@ static void check_expression(planner *planner, node *object, const cte *ctes, co
     else if (tree_has_class(object, "SUBQUERY"))
         walk_nested_query(planner, object, ctes, depth);
     else if (tree_has_class(object, "WINDOW") && carrier != NULL)
-        query_refuse(
-            planner, tree_position(object),
+        query_report(
+            planner, QUERY_NOT_BY_ROWS, tree_position(object),
             "%s() OVER the stream \"%s\" is not possible: a window function looks at rows that "
             "have not come yet, or are gone; use a windowed feature of the feature set",
             tree_text(object, "function_name"), query_stream_name(planner, carrier));
@@ -360,30 +340,23 @@ static void check_modifiers(planner *planner, node *query, const item *carrier)
 {
     size_t index, n;
     node *modifier;
-    const char *stream = query_stream_name(planner, carrier);
     yyjson_mut_arr_foreach(yyjson_mut_obj_get(query, "modifiers"), index, n, modifier)
     {
         int64_t position = tree_first_position(modifier, 0);
-        if (tree_is(modifier, "DISTINCT_MODIFIER"))
-            query_refuse(
-                planner,
-                position >= 0 ? position
-                              : tree_first_position(yyjson_mut_obj_get(query, "select_list"), 0),
-                "DISTINCT over the stream \"%s\" is not possible: every row would have to be "
-                "remembered for ever; the feature set gives the newest row of each key anyway",
-                stream);
+        bool is_distinct = tree_is(modifier, "DISTINCT_MODIFIER");
+        if (is_distinct && position < 0)
+            position = tree_first_position(yyjson_mut_obj_get(query, "select_list"), 0);
+        if (is_distinct)
+            refuse_over(planner, position, "DISTINCT", carrier,
+                        "every row would have to be remembered for ever; the feature set gives the "
+                        "newest row of each key anyway");
         else if (tree_is(modifier, "ORDER_MODIFIER"))
-            query_refuse(
-                planner, position,
-                "ORDER BY over the stream \"%s\" is not possible: there is no last row to wait "
-                "for; the rows keep the order in which they are read",
-                stream);
+            refuse_over(planner, position, "ORDER BY", carrier,
+                        "there is no last row to wait for; the rows keep the order in which they "
+                        "are read");
         else
-            query_refuse(
-                planner, position,
-                "LIMIT over the stream \"%s\" is not possible: it would count the rows of each "
-                "micro-batch anew; choose rows by WHERE",
-                stream);
+            refuse_over(planner, position, "LIMIT", carrier,
+                        "it would count the rows of each micro-batch anew; choose rows by WHERE");
     }
 }
 
@@ -392,26 +365,17 @@ static void check_groups(planner *planner, node *select, const item *carrier)
     node *groups = yyjson_mut_obj_get(select, "group_expressions");
     node *having = yyjson_mut_obj_get(select, "having");
     node *qualify = yyjson_mut_obj_get(select, "qualify");
-    const char *stream = query_stream_name(planner, carrier);
     if (!tree_is_empty(groups) ||
         strcmp(tree_text(select, "aggregate_handling"), "FORCE_AGGREGATES") == 0)
-        query_refuse(
-            planner, tree_first_position(groups, 0),
-            "GROUP BY over the stream \"%s\" is not possible: no group would ever be complete; "
-            "use a windowed feature of the feature set",
-            stream);
+        refuse_over(planner, tree_first_position(groups, 0), "GROUP BY", carrier,
+                    "no group would ever be complete; use a windowed feature of the feature set");
     if (yyjson_mut_is_obj(having))
-        query_refuse(
-            planner, tree_first_position(having, 0),
-            "HAVING over the stream \"%s\" is not possible: no group would ever be complete; "
-            "choose rows by WHERE",
-            stream);
+        refuse_over(planner, tree_first_position(having, 0), "HAVING", carrier,
+                    "no group would ever be complete; choose rows by WHERE");
     if (yyjson_mut_is_obj(qualify))
-        query_refuse(
-            planner, tree_first_position(qualify, 0),
-            "QUALIFY over the stream \"%s\" is not possible: a window function looks at rows "
-            "that have not come yet, or are gone; use a windowed feature of the feature set",
-            stream);
+        refuse_over(planner, tree_first_position(qualify, 0), "QUALIFY", carrier,
+                    "a window function looks at rows that have not come yet, or are gone; use a "
+                    "windowed feature of the feature set");
 }
 
 static const item *walk_select(planner *planner, node *select, const cte *ctes, uint32_t depth)
@@ -448,20 +412,17 @@ static const item *walk_set_operation(planner *planner, node *set, const cte *ct
     bool is_all = yyjson_mut_get_bool(yyjson_mut_obj_get(set, "setop_all"));
     int64_t position = tree_first_position(yyjson_mut_obj_get(sides[1], "select_list"), 0);
     if (!is_union)
-        query_refuse(
-            planner, position,
-            "%s over the stream \"%s\" is not possible: every row would have to be remembered for "
-            "ever; use a SEMI or ANTI JOIN with a reader without stream: true",
-            type, query_stream_name(planner, carrier));
+        refuse_over(planner, position, type, carrier,
+                    "every row would have to be remembered for ever; use a SEMI or ANTI JOIN with "
+                    "a reader without stream: true");
     else if (!is_all)
-        query_refuse(
-            planner, position,
-            "UNION over the stream \"%s\" is not possible: to drop repeated rows, every row would "
-            "have to be remembered for ever; use UNION ALL",
-            query_stream_name(planner, carrier));
+        refuse_over(planner, position, "UNION", carrier,
+                    "to drop repeated rows, every row would have to be remembered for ever; use "
+                    "UNION ALL");
     else if (left == NULL || right == NULL)
-        query_refuse(
-            planner, tree_first_position(yyjson_mut_obj_get(sides[left != NULL], "select_list"), 0),
+        query_report(
+            planner, QUERY_NOT_BY_ROWS,
+            tree_first_position(yyjson_mut_obj_get(sides[left != NULL], "select_list"), 0),
             "one side of UNION ALL reads the stream \"%s\", and this one reads no stream: its rows "
             "would come again with each micro-batch; make its reader stream: true",
             query_stream_name(planner, carrier));
@@ -476,11 +437,8 @@ static const item *walk_recursive(planner *planner, node *query, const cte *ctes
     const item *right = query_walk(planner, yyjson_mut_obj_get(query, "right"), &self, depth + 1);
     const item *carrier = left != NULL ? left : right;
     if (carrier != NULL)
-        query_refuse(
-            planner, tree_first_position(query, 0),
-            "WITH RECURSIVE over the stream \"%s\" is not possible: the recursion would never see "
-            "all rows; use a reader without stream: true",
-            query_stream_name(planner, carrier));
+        refuse_over(planner, tree_first_position(query, 0), "WITH RECURSIVE", carrier,
+                    "the recursion would never see all rows; use a reader without stream: true");
     return carrier;
 }
 
@@ -516,8 +474,8 @@ const item *query_walk(planner *planner, node *query, const cte *ctes, uint32_t 
         return walk_set_operation(planner, query, ctes, depth);
     if (tree_is(query, "RECURSIVE_CTE_NODE"))
         return walk_recursive(planner, query, ctes, depth);
-    query_complain(planner, -1, "this form of query (%s) is not possible",
-                   tree_text(query, "type"));
+    query_report(planner, QUERY_NEVER, -1, "this form of query (%s) is not possible",
+                 tree_text(query, "type"));
     return NULL;
 }
 
@@ -595,15 +553,16 @@ static void complain_of_unread(planner *planner, const item *carrier)
     uint32_t n_problems = planner->n_problems;
     for (uint32_t i = 0; i < planner->n_readers; i++) {
         if (planner->readers[i].is_stream && !planner->out->is_used[i])
-            query_complain(
-                planner, -1,
+            query_report(
+                planner, QUERY_NEVER, -1,
                 "the reader \"%s\" is a stream, and the query does not read it: use it, or "
                 "leave it out",
                 planner->readers[i].id);
     }
     if (carrier == NULL && planner->n_problems == n_problems && planner->n_refusals == 0 &&
         planner->n_problems == 0)
-        query_complain(planner, -1, "the query reads a stream, but gives none of its rows");
+        query_report(planner, QUERY_NEVER, -1,
+                     "the query reads a stream, but gives none of its rows");
 }
 
 /* One walk with these driving readers; true if the query runs row by row. */

@@ -60,15 +60,15 @@ typedef struct from {
 
 /* ---- query_plan.c ---- */
 
-/* Never possible: a table that is not there, or what DuckDB itself would not find. */
-void query_complain_of_name(planner *planner, int64_t position, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/* Never possible. */
-void query_complain(planner *planner, int64_t position, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-/* Not possible row by row. */
-void query_refuse(planner *planner, int64_t position, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Tells of a problem, where it is one. */
+typedef enum query_problem {
+    QUERY_NO_NAME, /* never possible: a table that is not there, or what DuckDB itself would not find */
+    QUERY_NEVER,      /* never possible */
+    QUERY_NOT_BY_ROWS /* not possible row by row: a problem on a stream only */
+} query_problem;
+void query_report(planner *planner, query_problem problem, int64_t position, const char *format,
+                  ...) __attribute__((format(printf, 4, 5)));
+
 bool query_too_deep(planner *planner, uint32_t depth);
 
 void query_put_text(planner *planner, node *object, const char *key, const char *text);
