@@ -36,7 +36,7 @@ static freshet_code problem_here(const char *text, sql_problem *problem, freshet
 {
     if (problem != NULL) {
         problem->position = -1;
-        snprintf(problem->text, sizeof problem->text, "%s", text);
+        snprintf(problem->text, sizeof problem->text, "%.*s", (int)sizeof problem->text - 1, text);
     }
     return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", text);
 }
