@@ -27,7 +27,7 @@
 
 static void release_type(struct ArrowSchema *schema)
 {
-    for (int64_t i = 0; i < schema->n_children; i++)
+    for (int64_t i = 0; schema->children != NULL && i < schema->n_children; i++)
         if (schema->children[i]->release != NULL)
             schema->children[i]->release(schema->children[i]);
     schema->release = NULL;
@@ -57,9 +57,11 @@ freshet_code arrow_give_type(const type *type, const char *name, struct ArrowSch
                                 .flags = ARROW_FLAG_NULLABLE,
                                 .release = release_type,
                                 .private_data = arena};
-    bool made =
-        out->format != NULL && out->name != NULL && children != NULL && out->children != NULL;
-    freshet_code code = made ? FRESHET_OK : error_memory(err, GIVING);
+    if (out->format == NULL || out->name == NULL || children == NULL || out->children == NULL) {
+        release_type(out);
+        return error_memory(err, GIVING);
+    }
+    freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
         out->children[i] = &children[i];
         code = arrow_give_type(type->fields[i].type, type->fields[i].name, &children[i], err);
@@ -178,7 +180,7 @@ typedef struct chosen {
 
 static void release_array(struct ArrowArray *array)
 {
-    for (int64_t i = 0; i < array->n_children; i++)
+    for (int64_t i = 0; array->children != NULL && i < array->n_children; i++)
         if (array->children[i]->release != NULL)
             array->children[i]->release(array->children[i]);
     array->release = NULL;
@@ -314,12 +316,15 @@ static freshet_code give(const column *column, const chosen *rows, struct ArrowA
                                .children = arena_zero(arena, n, sizeof(void *)),
                                .release = release_array,
                                .private_data = arena};
-    bool made = children != NULL && out->buffers != NULL && out->children != NULL &&
-                (column->valid == NULL || give_bits(column, rows, 0, out));
-    for (uint32_t i = 0; made && i < n; i++)
+    if (children == NULL || out->buffers == NULL || out->children == NULL ||
+        (column->valid != NULL && !give_bits(column, rows, 0, out))) {
+        release_array(out);
+        return error_memory(err, GIVING);
+    }
+    for (uint32_t i = 0; i < n; i++)
         out->children[i] = &children[i];
-    out->n_children = made ? n : 0;
-    freshet_code code = made ? give_content(column, rows, out, err) : error_memory(err, GIVING);
+    out->n_children = n;
+    freshet_code code = give_content(column, rows, out, err);
     if (code != FRESHET_OK)
         release_array(out);
     return code;

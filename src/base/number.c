@@ -368,7 +368,7 @@ static double number_of_decimal(int128 value, unsigned scale, bool as_float)
 {
     const int64_t exact = as_float ? EXACT_FLOAT : EXACT_DOUBLE;
     char text[NUMBER_DIGITS_MAX];
-    number number;
+    number number = {0};
 
     if (value <= exact && value >= -exact && scale <= (as_float ? 10 : 22))
         return (double)value / double_powers_of_ten[scale];

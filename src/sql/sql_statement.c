@@ -218,7 +218,7 @@ static freshet_code statement_start(sql_statement *statement, freshet_error *err
 static freshet_code fetch(sql_statement *statement, freshet_error *err)
 {
     if (!array_reserve(&statement->chunks, &statement->capacity, statement->n_chunks + UINT64_C(1),
-                       sizeof *statement->chunks))
+                       sizeof(duckdb_data_chunk)))
         return error_memory(err, "reading the result of a query");
     duckdb_data_chunk chunk = duckdb_fetch_chunk(statement->result);
     if (chunk != NULL) {
