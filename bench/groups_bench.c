@@ -37,7 +37,8 @@ static groups_state *open_state(arena *arena, int slide)
     static field columns[1];
     static const windows_function functions[] = {
         {"count", NULL}, {"avg", NULL}, {"min", NULL}, {"max", NULL}, {"stddev_pop", NULL}};
-    static groups_feature feature = {"f", 0, WINDOWS_NO_FILTER, functions, 5};
+    static windows_feature feature = {
+.name = "f", .filter = WINDOWS_NO_FILTER, .functions = functions, .n_functions = 5};
     static const char *windows[] = {"1 hour", "6 hours"};
     keys[0] = type_simple(TYPE_BIGINT);
     columns[0] = (field){"x", type_simple(TYPE_DOUBLE)};

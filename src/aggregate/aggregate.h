@@ -50,26 +50,27 @@
 #define AGGREGATE_PARTIAL_MAX 512u /* bytes of the largest partial: the registers of HyperLogLog */
 #define AGGREGATE_NAME_MAX 64u
 
-/* Cells [from, to) of an array of the input type's cells; bit i of `valid`: cell i is not null. */
-typedef struct aggregate_run {
-    const void *values; /* NULL where the family reads no values (count) */
-    uint64_t valid;
-    uint32_t from;
-    uint32_t to; /* at most AGGREGATE_RUN_MAX */
-} aggregate_run;
-
 /* Memory of one walk. Whoever walks resets the arena before, and asks `failed` after. */
 typedef struct aggregate_scratch {
     arena *arena;
     bool failed; /* out of memory */
 } aggregate_scratch;
 
+/* Cells [from, to) of an array of the input type's cells; bit i of `valid`: cell i is not null. */
+typedef struct aggregate_run {
+    const void *values; /* NULL where the family reads no values (count) */
+    uint64_t valid;
+    uint32_t from;
+    uint32_t to; /* at most AGGREGATE_RUN_MAX */
+    const type *type;
+    aggregate_scratch *scratch; /* of families that hold values */
+} aggregate_run;
+
 typedef struct aggregate_family {
     const char *name;
     size_t size;       /* bytes of a partial, at most AGGREGATE_PARTIAL_MAX */
     bool reads_values; /* false: asks only which cells are null */
-    void (*update)(void *partial, const aggregate_run *older, const type *input,
-                   aggregate_scratch *scratch);
+    void (*update)(void *partial, const aggregate_run *older);
     /* `n` partials, `stride` bytes apart, the oldest first, all older. NULL: it holds values. */
     void (*merge)(void *partial, const void *older, size_t stride, uint32_t n);
 } aggregate_family;

@@ -29,16 +29,17 @@ static aggregate_outcome compute(const char *text, const type *input, const void
     assert_true(aggregate.family->size <= sizeof partial);
     for (uint32_t end = n, turn = 0; end > 0; turn++) {
         uint32_t begin = end > length ? end - length : 0;
-        aggregate_run run = {(const char *)cells + begin * size, ~UINT64_C(0), 0, end - begin};
+        aggregate_run run = {
+            (const char *)cells + begin * size, ~UINT64_C(0), 0, end - begin, input, &scratch};
         for (uint32_t i = begin; null != NULL && i < end; i++)
             if (null[i])
                 run.valid &= ~(UINT64_C(1) << (i - begin));
         if (turn % 2 == 1 && aggregate.family->merge != NULL) {
             _Alignas(16) unsigned char older[AGGREGATE_PARTIAL_MAX] = {0};
-            aggregate.family->update(older, &run, input, &scratch);
+            aggregate.family->update(older, &run);
             aggregate.family->merge(partial, older, sizeof older, 1);
         } else {
-            aggregate.family->update(partial, &run, input, &scratch);
+            aggregate.family->update(partial, &run);
         }
         end = begin;
     }

@@ -121,10 +121,10 @@ bool decimal_fits(int128 value, uint8_t width);
 
 /* The run's values that are not null, oldest first: in `buffer` (AGGREGATE_RUN_MAX long), or where
  * they are. Numeric types only. */
-const double *run_reals(const aggregate_run *run, const type *input, double *buffer, uint32_t *n);
+const double *run_reals(const aggregate_run *run, double *buffer, uint32_t *n);
 
 /* The same as keys; every type of eight bytes or fewer. */
-const int64_t *run_keys(const aggregate_run *run, const type *input, int64_t *buffer, uint32_t *n);
+const int64_t *run_keys(const aggregate_run *run, int64_t *buffer, uint32_t *n);
 
 /* The value that a key stands for. */
 static inline void value_of_key(const type *type, int64_t key, aggregate_value *out)

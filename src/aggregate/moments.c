@@ -56,12 +56,11 @@ static inline void recenter(moments *m, bool shape)
     m->center = center;
 }
 
-static inline void update_moments(moments *m, const aggregate_run *older, const type *input,
-                                  bool shape)
+static inline void update_moments(moments *m, const aggregate_run *older, bool shape)
 {
     double buffer[AGGREGATE_RUN_MAX];
     uint32_t n;
-    const double *values = run_reals(older, input, buffer, &n);
+    const double *values = run_reals(older, buffer, &n);
     if (n == 0)
         return;
     if (m->n == 0)
@@ -112,18 +111,14 @@ static inline void merge_moments(moments *into, const moments *older, bool shape
     recenter(into, shape);
 }
 
-static void variance_update(void *partial, const aggregate_run *older, const type *input,
-                            aggregate_scratch *scratch)
+static void variance_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
-    update_moments(partial, older, input, false);
+    update_moments(partial, older, false);
 }
 
-static void shape_update(void *partial, const aggregate_run *older, const type *input,
-                         aggregate_scratch *scratch)
+static void shape_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
-    update_moments(partial, older, input, true);
+    update_moments(partial, older, true);
 }
 
 static inline void variance_merge_one(void *partial, const void *older)

@@ -44,31 +44,31 @@ bool decimal_fits(int128 value, uint8_t width)
         }                                                              \
     } while (0)
 
-const double *run_reals(const aggregate_run *run, const type *input, double *buffer, uint32_t *n)
+const double *run_reals(const aggregate_run *run, double *buffer, uint32_t *n)
 {
     uint64_t bits = run_bits(run);
     uint32_t count = 0;
-    if (input->kind == TYPE_DOUBLE && bits == low_bits(run->to - run->from)) {
+    if (run->type->kind == TYPE_DOUBLE && bits == low_bits(run->to - run->from)) {
         *n = run->to - run->from;
         return (const double *)run->values + run->from;
     }
-    switch (input->kind) {
+    switch (run->type->kind) {
     case TYPE_DOUBLE: GATHER(double, cells[i]); break;
     case TYPE_FLOAT: GATHER(float, (double)cells[i]); break;
     case TYPE_INTEGER: GATHER(int32_t, (double)cells[i]); break;
     case TYPE_BIGINT: GATHER(int64_t, (double)cells[i]); break;
-    case TYPE_DECIMAL: GATHER(int128, decimal_to_real(cells[i], input->scale)); break;
+    case TYPE_DECIMAL: GATHER(int128, decimal_to_real(cells[i], run->type->scale)); break;
     default: break;
     }
     *n = count;
     return buffer;
 }
 
-const int64_t *run_keys(const aggregate_run *run, const type *input, int64_t *buffer, uint32_t *n)
+const int64_t *run_keys(const aggregate_run *run, int64_t *buffer, uint32_t *n)
 {
     uint64_t bits = run_bits(run);
     uint32_t count = 0;
-    switch (input->kind) {
+    switch (run->type->kind) {
     case TYPE_BOOLEAN: GATHER(uint8_t, cells[i]); break;
     case TYPE_INTEGER:
     case TYPE_DATE: GATHER(int32_t, cells[i]); break;
@@ -90,10 +90,8 @@ const int64_t *run_keys(const aggregate_run *run, const type *input, int64_t *bu
 
 /* ---- count --------------------------------------------------------------------------------- */
 
-static void count_update(void *partial, const aggregate_run *older, const type *input,
-                         aggregate_scratch *scratch)
+static void count_update(void *partial, const aggregate_run *older)
 {
-    (void)input, (void)scratch;
     *(uint64_t *)partial += (uint64_t)__builtin_popcountll(run_bits(older));
 }
 
@@ -128,14 +126,12 @@ static inline void sum_exact_add(sum_exact *into, int128 value)
         into->carry += value < 0 ? -1 : 1;
 }
 
-static void sum_exact_update(void *partial, const aggregate_run *older, const type *input,
-                             aggregate_scratch *scratch)
+static void sum_exact_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     sum_exact *into = partial;
     uint64_t bits = run_bits(older);
     into->n += (uint64_t)__builtin_popcountll(bits);
-    if (input->kind == TYPE_DECIMAL) {
+    if (older->type->kind == TYPE_DECIMAL) {
         const int128 *cells = (const int128 *)older->values + older->from;
         for (; bits != 0; bits &= bits - 1)
             sum_exact_add(into, cells[__builtin_ctzll(bits)]);
@@ -143,7 +139,7 @@ static void sum_exact_update(void *partial, const aggregate_run *older, const ty
     }
     int64_t buffer[AGGREGATE_RUN_MAX];
     uint32_t n;
-    const int64_t *values = run_keys(older, input, buffer, &n);
+    const int64_t *values = run_keys(older, buffer, &n);
     int128 sum = 0;
     for (uint32_t i = 0; i < n; i++)
         sum += values[i];
@@ -233,13 +229,11 @@ static void sum_real_add(sum_real *into, double value)
         two_sum(&into->high, &into->low, value);
 }
 
-static void sum_real_update(void *partial, const aggregate_run *older, const type *input,
-                            aggregate_scratch *scratch)
+static void sum_real_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     double buffer[AGGREGATE_RUN_MAX];
     uint32_t n;
-    const double *values = run_reals(older, input, buffer, &n);
+    const double *values = run_reals(older, buffer, &n);
     sum_real *into = partial;
     double high = into->high, low = into->low;
     for (uint32_t i = 0; i < n; i++)
@@ -304,13 +298,11 @@ static void product_multiply(product *into, double value, int64_t exponent)
     into->exponent += exponent + (isfinite(mantissa) ? moved : 0);
 }
 
-static void product_update(void *partial, const aggregate_run *older, const type *input,
-                           aggregate_scratch *scratch)
+static void product_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     double buffer[AGGREGATE_RUN_MAX];
     uint32_t n;
-    const double *values = run_reals(older, input, buffer, &n);
+    const double *values = run_reals(older, buffer, &n);
     product *into = partial;
     if (into->n == 0)
         into->mantissa = 1;
@@ -353,13 +345,11 @@ typedef struct bit_and {
     uint64_t n;
 } bit_and;
 
-static void bit_and_update(void *partial, const aggregate_run *older, const type *input,
-                           aggregate_scratch *scratch)
+static void bit_and_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     int64_t buffer[AGGREGATE_RUN_MAX];
     uint32_t n;
-    const int64_t *values = run_keys(older, input, buffer, &n);
+    const int64_t *values = run_keys(older, buffer, &n);
     bit_and *into = partial;
     for (uint32_t i = 0; i < n; i++)
         into->absent |= ~values[i];

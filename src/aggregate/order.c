@@ -46,13 +46,11 @@ MERGE_EXTREMES(extremes_key_merge_one, extremes_key, NUMBER_IS_LESS)
 MERGE_EXTREMES(extremes_decimal_merge_one, extremes_decimal, NUMBER_IS_LESS)
 MERGE_EXTREMES(extremes_text_merge_one, extremes_text, TEXT_IS_LESS)
 
-static void extremes_key_update(void *partial, const aggregate_run *older, const type *input,
-                                aggregate_scratch *scratch)
+static void extremes_key_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     int64_t buffer[AGGREGATE_RUN_MAX];
     uint32_t n;
-    const int64_t *keys = run_keys(older, input, buffer, &n);
+    const int64_t *keys = run_keys(older, buffer, &n);
     if (n == 0)
         return;
     extremes_key added = {keys[0], keys[0], n};
@@ -63,10 +61,8 @@ static void extremes_key_update(void *partial, const aggregate_run *older, const
     extremes_key_merge_one(partial, &added);
 }
 
-static void extremes_decimal_update(void *partial, const aggregate_run *older, const type *input,
-                                    aggregate_scratch *scratch)
+static void extremes_decimal_update(void *partial, const aggregate_run *older)
 {
-    (void)input, (void)scratch;
     const int128 *cells = (const int128 *)older->values + older->from;
     for (uint64_t bits = run_bits(older); bits != 0; bits &= bits - 1) {
         int128 value = cells[__builtin_ctzll(bits)];
@@ -74,10 +70,8 @@ static void extremes_decimal_update(void *partial, const aggregate_run *older, c
     }
 }
 
-static void extremes_text_update(void *partial, const aggregate_run *older, const type *input,
-                                 aggregate_scratch *scratch)
+static void extremes_text_update(void *partial, const aggregate_run *older)
 {
-    (void)input, (void)scratch;
     const cell_text *cells = (const cell_text *)older->values + older->from;
     for (uint64_t bits = run_bits(older); bits != 0; bits &= bits - 1) {
         cell_text value = cells[__builtin_ctzll(bits)];
@@ -160,10 +154,9 @@ typedef struct ends {
     bool last_valid;
 } ends;
 
-static void take_ends(ends *into, const aggregate_run *run, const type *input, uint32_t first,
-                      uint32_t last)
+static void take_ends(ends *into, const aggregate_run *run, uint32_t first, uint32_t last)
 {
-    size_t size = type_cell_size(input);
+    size_t size = type_cell_size(run->type);
     const unsigned char *cells = run->values;
     memcpy(into->first, cells + first * size, size);
     into->first_valid = run->valid >> first & 1;
@@ -174,21 +167,17 @@ static void take_ends(ends *into, const aggregate_run *run, const type *input, u
     into->any = true;
 }
 
-static void ends_update(void *partial, const aggregate_run *older, const type *input,
-                        aggregate_scratch *scratch)
+static void ends_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     if (older->from < older->to)
-        take_ends(partial, older, input, older->from, older->to - 1);
+        take_ends(partial, older, older->from, older->to - 1);
 }
 
-static void ends_nonnull_update(void *partial, const aggregate_run *older, const type *input,
-                                aggregate_scratch *scratch)
+static void ends_nonnull_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     uint64_t bits = run_bits(older);
     if (bits != 0)
-        take_ends(partial, older, input, older->from + (uint32_t)__builtin_ctzll(bits),
+        take_ends(partial, older, older->from + (uint32_t)__builtin_ctzll(bits),
                   older->from + 63 - (uint32_t)__builtin_clzll(bits));
 }
 

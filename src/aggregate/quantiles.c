@@ -10,16 +10,15 @@
 #include "aggregate/families.h"
 #include "aggregate/tally.h"
 
-static void list_update(void *partial, const aggregate_run *older, const type *input,
-                        aggregate_scratch *scratch)
+static void list_update(void *partial, const aggregate_run *older)
 {
     value_list *list = partial;
-    size_t size = type_cell_size(input);
+    size_t size = type_cell_size(older->type);
     const unsigned char *cells = older->values;
     for (uint32_t i = older->to; i > older->from; i--) {
         if (!(older->valid >> (i - 1) & 1))
             continue;
-        void *grown = scratch_push(scratch, list->cells, list->n, &list->capacity, size);
+        void *grown = scratch_push(older->scratch, list->cells, list->n, &list->capacity, size);
         if (grown == NULL)
             return;
         list->cells = grown;
@@ -91,8 +90,8 @@ static aggregate_outcome copy_values(const value_list *list, const type *input,
         int64_t buffer[AGGREGATE_RUN_MAX];
         uint32_t n =
             list->n - at < AGGREGATE_RUN_MAX ? (uint32_t)(list->n - at) : AGGREGATE_RUN_MAX;
-        aggregate_run run = {list->cells + at * size, ~UINT64_C(0), 0, n};
-        const int64_t *keys = run_keys(&run, input, buffer, &n);
+        aggregate_run run = {list->cells + at * size, ~UINT64_C(0), 0, n, input, scratch};
+        const int64_t *keys = run_keys(&run, buffer, &n);
         for (uint32_t i = 0; i < n; i++)
             values[at + i] = one_zero(input, keys[i]);
     }

@@ -123,14 +123,13 @@ static void bag_add(bag *bag, const type *type, const void *cell, aggregate_scra
     bag->slots[at] = (uint32_t)bag->n;
 }
 
-static void bag_update(void *partial, const aggregate_run *older, const type *input,
-                       aggregate_scratch *scratch)
+static void bag_update(void *partial, const aggregate_run *older)
 {
-    size_t size = type_cell_size(input);
+    size_t size = type_cell_size(older->type);
     const unsigned char *cells = older->values;
-    for (uint32_t i = older->to; i > older->from && !scratch->failed; i--)
+    for (uint32_t i = older->to; i > older->from && !older->scratch->failed; i--)
         if (older->valid >> (i - 1) & 1)
-            bag_add(partial, input, cells + (i - 1) * size, scratch);
+            bag_add(partial, older->type, cells + (i - 1) * size, older->scratch);
 }
 
 const aggregate_family family_bag = {"bag", sizeof(bag), true, bag_update, NULL};
@@ -250,8 +249,8 @@ aggregate_outcome finish_sum_distinct(const void *partial, const aggregate *aggr
     const aggregate_family *family = real ? &family_sum_real : &family_sum_exact;
     _Alignas(16) unsigned char sum[64] = {0};
     for (uint64_t i = 0; i < bag->n; i++) {
-        aggregate_run run = {bag->entries[i].cell, 1, 0, 1};
-        family->update(sum, &run, type, scratch);
+        aggregate_run run = {bag->entries[i].cell, 1, 0, 1, type, scratch};
+        family->update(sum, &run);
     }
     return (real ? finish_sum_real : finish_sum_exact)(sum, aggregate, scratch, out);
 }
@@ -262,16 +261,15 @@ aggregate_outcome finish_sum_distinct(const void *partial, const aggregate *aggr
 #define REGISTERS (1u << REGISTER_BITS)
 #define RANK_MAX (64u - REGISTER_BITS + 1u)
 
-static void registers_update(void *partial, const aggregate_run *older, const type *input,
-                             aggregate_scratch *scratch)
+static void registers_update(void *partial, const aggregate_run *older)
 {
-    (void)scratch;
     unsigned char *registers = partial;
-    size_t size = type_cell_size(input);
+    size_t size = type_cell_size(older->type);
     const unsigned char *cells = (const unsigned char *)older->values + older->from * size;
     for (uint64_t bits = run_bits(older); bits != 0; bits &= bits - 1) {
         unsigned char cell[16];
-        uint64_t hash = canonical_cell(input, cells + (size_t)__builtin_ctzll(bits) * size, cell);
+        uint64_t hash =
+            canonical_cell(older->type, cells + (size_t)__builtin_ctzll(bits) * size, cell);
         uint64_t rest = hash << REGISTER_BITS | UINT64_C(1) << (REGISTER_BITS - 1);
         unsigned char rank = (unsigned char)(__builtin_clzll(rest) + 1);
         unsigned char *r = &registers[hash >> (64 - REGISTER_BITS)];

@@ -833,8 +833,3 @@ freshet_code groups_check(groups_state *state, freshet_error *err)
                          : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                                      "the state of a key of groups is inconsistent: %s", wrong);
 }
-
-void groups_fail_after(groups_state *state, int64_t n)
-{
-    state->memory.fail_after = n;
-}

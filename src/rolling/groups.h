@@ -69,29 +69,19 @@
 #define GROUPS_TIME_MAX INT64_C(9000000000000000000) /* microseconds: far beyond any date */
 #define GROUPS_SAVED_BYTES_MAX ((size_t)1 << 30)
 
-typedef struct groups_feature {
-    const char *name;
-    uint32_t values; /* of the columns */
-    uint32_t filter; /* a boolean column, or WINDOWS_NO_FILTER */
-    const windows_function *functions;
-    uint32_t n_functions;
-} groups_feature;
-
-typedef windows_pivot groups_pivot; /* column WINDOWS_NONE: no pivot */
-
 typedef struct groups_declaration {
     const type *const *keys; /* types of the key columns */
     uint32_t n_keys;
     const field *columns; /* the value columns; names are used in messages */
     uint32_t n_columns;
-    const groups_feature *features;
+    const windows_feature *features; /* without mode and windows: these are the same for all */
     uint32_t n_features;
     const char *const *windows; /* their texts; n_windows 0: groups of key and time */
     uint32_t n_windows;
     const char *slide;
     bool emit_change;
     bool nulls_on_expiry; /* one more row, of nulls, when a key's last event has left all windows */
-    groups_pivot pivot;
+    windows_pivot pivot;  /* column WINDOWS_NONE: no pivot */
     const uint32_t *distinct; /* columns of the subset; n_distinct 0: every event counts */
     uint32_t n_distinct;
     bool keep_first;
@@ -194,8 +184,5 @@ groups_figures groups_measure(const groups_state *state);
 
 /* For tests: whether all invariants of the keys' events hold; FRESHET_FAILED with what does not. */
 freshet_code groups_check(groups_state *state, freshet_error *err);
-
-/* For tests: the n-th allocation from now fails; -1 for none. */
-void groups_fail_after(groups_state *state, int64_t n);
 
 #endif

@@ -107,15 +107,12 @@ static freshet_code plan_events(groups_plan *plan, arena *arena, freshet_error *
         arena_zero(arena, declaration->n_features + (size_t)1, sizeof *features);
     if (features == NULL)
         return error_memory(err, PLANNING);
-    for (uint32_t i = 0; i < declaration->n_features; i++)
-        features[i] = (windows_feature){.name = declaration->features[i].name,
-                                        .values = declaration->features[i].values,
-                                        .filter = declaration->features[i].filter,
-                                        .mode = WINDOW_ROLLING,
-                                        .functions = declaration->features[i].functions,
-                                        .n_functions = declaration->features[i].n_functions,
-                                        .windows = declaration->windows,
-                                        .n_windows = declaration->n_windows};
+    for (uint32_t i = 0; i < declaration->n_features; i++) {
+        features[i] = declaration->features[i];
+        features[i].mode = WINDOW_ROLLING;
+        features[i].windows = declaration->windows;
+        features[i].n_windows = declaration->n_windows;
+    }
     windows_declaration *windows = arena_zero(arena, 1, sizeof *windows);
     if (windows == NULL)
         return error_memory(err, PLANNING);
@@ -158,7 +155,7 @@ static void mix_column(uint64_t *hash, const groups_plan *plan, uint32_t column)
 static void make_fingerprint(groups_plan *plan)
 {
     const groups_declaration *declaration = &plan->declaration;
-    const groups_pivot *pivot = plan->events->pivot;
+    const windows_pivot *pivot = plan->events->pivot;
     uint64_t hash = plan->events->fingerprint;
     unsigned char kind = (unsigned char)(plan->is_rolling + 2 * (declaration->n_distinct > 0));
     mix(&hash, &kind, 1);

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "rolling/groups.h"
+#include "rolling/groups_internal.h"
 
 #define SECOND INT64_C(1000000)
 #define HOUR (3600 * SECOND)
@@ -30,7 +30,7 @@ static const type *keys[1];
 static field columns[3];
 static windows_function count_of[] = {{"count", NULL}};
 static windows_function several[] = {{"count", NULL}, {"countDistinct", NULL}};
-static groups_feature features[2];
+static windows_feature features[2];
 static const char *windows[GROUPS_WINDOWS_MAX + 1];
 
 static int set_up(void **state)
@@ -43,8 +43,10 @@ static int set_up(void **state)
     columns[0] = (field){"x", type_simple(TYPE_DOUBLE)};
     columns[1] = (field){"s", type_simple(TYPE_STRING)};
     columns[2] = (field){"passes", type_simple(TYPE_BOOLEAN)};
-    features[0] = (groups_feature){"f", 0, WINDOWS_NO_FILTER, count_of, 1};
-    features[1] = (groups_feature){"g", 1, 2, several, 2};
+    features[0] = (windows_feature){
+        .name = "f", .filter = WINDOWS_NO_FILTER, .functions = count_of, .n_functions = 1};
+    features[1] = (windows_feature){
+        .name = "g", .values = 1, .filter = 2, .functions = several, .n_functions = 2};
     world.declaration = (groups_declaration){
         .keys = keys,
         .n_keys = 1,
@@ -155,7 +157,7 @@ static void names_are_butterfrees(void **state)
     windows[1] = "2 hours";
     world->declaration.n_windows = 2;
     world->declaration.n_features = 2;
-    world->declaration.pivot = (groups_pivot){1, &values, names, 2};
+    world->declaration.pivot = (windows_pivot){1, &values, names, 2};
     assert_int_equal(plan(world), FRESHET_OK);
     for (uint32_t i = 0; i < groups_outputs(world->plan)->n_fields; i++)
         text_format(&world->said, "%s\n", groups_outputs(world->plan)->fields[i].name);
@@ -249,7 +251,7 @@ static void pivots_at_their_limit(void **state)
         names[i] = arena_format(world->arena, "v%u", i);
         cells[i] = text_of(names[i], (uint32_t)strlen(names[i]));
     }
-    world->declaration.pivot = (groups_pivot){1, &values, names, GROUPS_PIVOT_MAX + 1};
+    world->declaration.pivot = (windows_pivot){1, &values, names, GROUPS_PIVOT_MAX + 1};
     refused(world, "at most 1000 values");
     world->declaration.pivot.n_values--;
     open_state(world, false, false);
@@ -609,7 +611,7 @@ static void memory_runs_out(void **state)
     for (int64_t n = 0; failed; n++) {
         uint8_t too_long;
         open_state(world, true, true);
-        groups_fail_after(world->state, n);
+        world->state->memory.fail_after = n;
         failed = false;
         for (uint32_t i = 0; i < 200 && !failed; i++)
             failed = try_add(world, i % 2 ? "a" : "b", 1, i % 90 * SECOND, "a text that is longer",

@@ -135,7 +135,7 @@ static void make_plan(trial *it)
 {
     static const type *keys[1];
     static field columns[3];
-    static groups_feature features[2];
+    static windows_feature features[2];
     static windows_function x[N_X], s[N_S];
     static column pivot_values;
     static cell_text pivot_cells[2];
@@ -156,9 +156,15 @@ static void make_plan(trial *it)
     it->filters = chance(it, 40);
     it->emit_change = it->n_windows > 0 && chance(it, 40);
     it->nulls_on_expiry = it->n_windows > 0 && chance(it, 30);
-    features[0] = (groups_feature){"f", 0, it->filters ? 2 : WINDOWS_NO_FILTER, x,
-                                   chance(it, 50) ? N_X - 1 : 1 + below(it, N_X)};
-    features[1] = (groups_feature){"g", 1, WINDOWS_NO_FILTER, s, 1 + below(it, N_S)};
+    features[0] = (windows_feature){.name = "f",
+                                    .filter = it->filters ? 2 : WINDOWS_NO_FILTER,
+                                    .functions = x,
+                                    .n_functions = chance(it, 50) ? N_X - 1 : 1 + below(it, N_X)};
+    features[1] = (windows_feature){.name = "g",
+                                    .values = 1,
+                                    .filter = WINDOWS_NO_FILTER,
+                                    .functions = s,
+                                    .n_functions = 1 + below(it, N_S)};
     for (int i = 0; i < 2; i++)
         pivot_cells[i] = text_of(pivot_names[i], (uint32_t)strlen(pivot_names[i]));
     pivot_values = (column){.type = columns[1].type, .data = pivot_cells, .capacity = 2};

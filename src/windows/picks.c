@@ -84,11 +84,14 @@ static bool part_of(const walker *walker, const event_pick *pick, uint32_t *part
 }
 
 /* The cells of a slot side by side. */
-static aggregate_run gather_run(const walker *walker, uint32_t index, const event_pick *picks,
-                                uint32_t n, unsigned char *cells)
+static aggregate_run gather_run(walker *walker, uint32_t index, const event_pick *picks, uint32_t n,
+                                unsigned char *cells)
 {
     const window_slot *slot = &walker->plan->slots[index];
-    aggregate_run run = {.values = slot->cell == 0 ? NULL : cells, .to = n};
+    aggregate_run run = {.values = slot->cell == 0 ? NULL : cells,
+                         .to = n,
+                         .type = slot->type,
+                         .scratch = &walker->scratch};
     for (uint32_t i = 0; i < n; i++) {
         const unsigned char *from = block_cells(walker, picks[i].block, slot);
         run.valid |= (picks[i].block->valid[index] >> picks[i].i & 1) << i;
@@ -118,8 +121,7 @@ static void take_part(walker *walker, unsigned char *frame, unsigned which, uint
             continue;
         if (measure->slot != gathered)
             run = gather_run(walker, gathered = measure->slot, picks, n, cells);
-        measure->family->update(frame + measure->offset, &run, plan->slots[measure->slot].type,
-                                &walker->scratch);
+        measure->family->update(frame + measure->offset, &run);
     }
 }
 

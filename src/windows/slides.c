@@ -158,8 +158,12 @@ static void walk_past(walker *walker, const event_directory *directory,
         const event_block *block = directory->groups[at.group]->blocks[at.block];
         uint32_t here = n < at.event ? n : at.event;
         aggregate_run run = {block_cells(walker, block, slot),
-                             block->valid[slot - walker->plan->slots], at.event - here, at.event};
-        family->update(partial, &run, slot->type, &walker->scratch);
+                             block->valid[slot - walker->plan->slots],
+                             at.event - here,
+                             at.event,
+                             slot->type,
+                             &walker->scratch};
+        family->update(partial, &run);
         at.event -= here;
         n -= here;
     }

@@ -55,13 +55,15 @@ static bool goes_on(const walker *walker, const window_measure *measure, window_
 /* A copy for each caller, so that what is constant there costs nothing. */
 #define SPECIALISED static inline __attribute__((always_inline))
 
-/* Puts a run of a block in front of the measure's partial. */
-SPECIALISED void take_measure(walker *walker, const window_measure *measure, unsigned char *partial,
-                              const event_block *block, uint32_t from, uint32_t to)
+/* Puts a run of a block, of which the caller has set the ends, in front of the measure's partial. */
+SPECIALISED void take_measure(const walker *walker, const window_measure *measure,
+                              unsigned char *partial, const event_block *block, aggregate_run *run)
 {
     const window_slot *slot = &walker->plan->slots[measure->slot];
-    aggregate_run run = {block_cells(walker, block, slot), block->valid[measure->slot], from, to};
-    measure->family->update(partial + measure->offset, &run, slot->type, &walker->scratch);
+    run->values = block_cells(walker, block, slot);
+    run->valid = block->valid[measure->slot];
+    run->type = slot->type;
+    measure->family->update(partial + measure->offset, run);
 }
 
 /* Puts a run of a block in front of the partials of the walk's measures that go on past stop `stop`: of all, or of
@@ -70,6 +72,7 @@ SPECIALISED void take_run(walker *walker, const window_walk *walk, window_mode m
                           bool held, const event_block *block, uint32_t from, uint32_t to)
 {
     const windows_plan *plan = walker->plan;
+    aggregate_run run = {.from = from, .to = to, .scratch = &walker->scratch};
     if (plan->pivot != NULL) {
         take_parts(walker, walker->frame, held ? PICK_HELD : PICK_KEPT | PICK_HELD, block, from,
                    to);
@@ -78,13 +81,14 @@ SPECIALISED void take_run(walker *walker, const window_walk *walk, window_mode m
     for (uint32_t i = 0; i < walk->n_measures; i++) {
         const window_measure *measure = &plan->measures[walk->measures[i]];
         if (goes_on(walker, measure, mode, stop) && !(held && measure->kept))
-            take_measure(walker, measure, walker->frame, block, from, to);
+            take_measure(walker, measure, walker->frame, block, &run);
     }
 }
 
 void partial_of_block(walker *walker, const event_block *block, unsigned char *partial)
 {
     const windows_plan *plan = walker->plan;
+    aggregate_run run = {.to = block->n, .scratch = &walker->scratch};
     memset(partial, 0, plan->kept_bytes);
     if (plan->pivot != NULL) {
         take_parts(walker, partial, PICK_KEPT, block, 0, block->n);
@@ -92,7 +96,7 @@ void partial_of_block(walker *walker, const event_block *block, unsigned char *p
     }
     for (uint32_t i = 0; i < plan->n_measures; i++)
         if (plan->measures[i].kept)
-            take_measure(walker, &plan->measures[i], partial, block, 0, block->n);
+            take_measure(walker, &plan->measures[i], partial, block, &run);
 }
 
 /* Makes the partials of blocks [from, to) fresh. */

@@ -176,15 +176,11 @@ static bool apply_key(history *history, timed_row *rows, uint32_t n)
 
 static bool refuse_long_keys(history *history)
 {
-    for (uint32_t row = 0; row < history->input->n_rows; row++) {
-        if (history->key_of_row[row] != KEY_NONE)
-            continue;
-        history->result->flags[row] |= WINDOWS_KEY_TOO_LONG;
-        history->result->write_us[row] = INT64_MIN;
-        for (uint32_t i = 0; i < history->plan->outputs.n_fields; i++)
-            if (!column_set_null(history->arena, &history->result->outputs[i], row))
-                return false;
-    }
+    for (uint32_t row = 0; row < history->input->n_rows; row++)
+        if (history->key_of_row[row] == KEY_NONE &&
+            refuse_row(history->plan, history->arena, history->result, row, WINDOWS_KEY_TOO_LONG,
+                       NULL) != FRESHET_OK)
+            return false;
     return true;
 }
 
@@ -214,17 +210,10 @@ freshet_code windows_apply_history(const windows_plan *plan, const windows_input
                        .result = result,
                        .memory = {.fail_after = -1},
                        .work = arena_open()};
-    *result = (windows_result){
-        .flags = arena_zero(arena, input->n_rows + (size_t)1, sizeof *result->flags),
-        .write_us = arena_zero(arena, input->n_rows + (size_t)1, sizeof *result->write_us),
-    };
     freshet_code code = walker_init(&history.walker, plan, &history.memory, err);
-    if (code == FRESHET_OK &&
-        (history.work == NULL || result->flags == NULL || result->write_us == NULL))
-        code = history_memory(err);
     if (code == FRESHET_OK)
-        code = make_columns(arena, &plan->outputs, input->n_rows, &result->outputs, err);
-    if (code == FRESHET_OK && !apply_all(&history))
+        code = make_result(plan, input->n_rows, arena, result, err);
+    if (code == FRESHET_OK && (history.work == NULL || !apply_all(&history)))
         code = history_memory(err);
     walker_release(&history.walker);
     assert(history.memory.bytes == 0);

@@ -59,6 +59,12 @@ static inline int64_t write_time(int64_t second, uint32_t revision)
 freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity, column **out,
                           freshet_error *err);
 
+/* A result of so many rows, none refreshed; and a row of it that is refused. */
+freshet_code make_result(const windows_plan *plan, uint32_t n_rows, arena *arena,
+                         windows_result *result, freshet_error *err);
+freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *result,
+                        uint32_t row, uint8_t why, freshet_error *err);
+
 /* Gives back what hangs at an entry. */
 void windows_release(void *self, void *released);
 

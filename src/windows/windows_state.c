@@ -209,6 +209,29 @@ freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity,
     return FRESHET_OK;
 }
 
+freshet_code make_result(const windows_plan *plan, uint32_t n_rows, arena *arena,
+                         windows_result *result, freshet_error *err)
+{
+    *result = (windows_result){
+        .flags = arena_zero(arena, n_rows + (size_t)1, sizeof *result->flags),
+        .write_us = arena_zero(arena, n_rows + (size_t)1, sizeof *result->write_us),
+    };
+    if (result->flags == NULL || result->write_us == NULL)
+        return error_memory(err, APPLYING);
+    return make_columns(arena, &plan->outputs, n_rows, &result->outputs, err);
+}
+
+freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *result,
+                        uint32_t row, uint8_t why, freshet_error *err)
+{
+    result->flags[row] |= why;
+    result->write_us[row] = INT64_MIN;
+    for (uint32_t i = 0; i < plan->outputs.n_fields; i++)
+        if (!column_set_null(arena, &result->outputs[i], row))
+            return error_memory(err, APPLYING);
+    return FRESHET_OK;
+}
+
 /* ---- one row ------------------------------------------------------------------------------- */
 
 /* The batch under way. */
@@ -365,18 +388,6 @@ static freshet_code correct(application *application, const key_entry *entry, ui
     return code;
 }
 
-static freshet_code windows_refuse(application *application, uint32_t row, uint8_t why,
-                                   freshet_error *err)
-{
-    const schema *outputs = &application->state->plan->outputs;
-    application->result->flags[row] |= why;
-    application->result->write_us[row] = INT64_MIN;
-    for (uint32_t i = 0; i < outputs->n_fields; i++)
-        if (!column_set_null(application->arena, &application->result->outputs[i], row))
-            return apply_memory(err);
-    return FRESHET_OK;
-}
-
 /* An event of that second has been added: does the key lose one sooner than it was known? */
 static bool note_loss(windows_state *state, const key_entry *entry, uint32_t index, int64_t second)
 {
@@ -442,7 +453,8 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
         (second < state->settled_s ||
          (entry->events.n > 0 && second < horizon_of(state, second_in(state, entry->newest_us))))) {
         state->late_rows++;
-        return windows_refuse(application, row, WINDOWS_LATE, err);
+        return refuse_row(application->state->plan, application->arena, result, row, WINDOWS_LATE,
+                          err);
     }
     event_end end = {{0}, 0};
     bool newest;
@@ -475,7 +487,8 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
     uint32_t index;
     bool is_new;
     if (chunk->rows[chunk_row].length > WINDOWS_KEY_BYTES_MAX)
-        return windows_refuse(application, row, WINDOWS_KEY_TOO_LONG, err);
+        return refuse_row(state->plan, application->arena, application->result, row,
+                          WINDOWS_KEY_TOO_LONG, err);
     freshet_code code =
         state_part_find(&state->part, chunk->rows[chunk_row].tag, keyed_chunk_key(chunk, chunk_row),
                         chunk->rows[chunk_row].length, &index, &is_new, err);
@@ -507,16 +520,12 @@ freshet_code windows_apply(windows_state *state, const windows_input *input, are
     const windows_plan *plan = state->plan;
     application application = {.state = state, .input = input, .arena = arena, .result = result};
     field *carried = arena_alloc(arena, (plan->n_carried + 1) * sizeof *carried);
-    *result = (windows_result){
-        .flags = arena_zero(arena, input->n_rows + 1, sizeof *result->flags),
-        .write_us = arena_zero(arena, input->n_rows + 1, sizeof *result->write_us),
-    };
-    if (carried == NULL || result->flags == NULL || result->write_us == NULL)
+    if (carried == NULL)
         return apply_memory(err);
     for (uint32_t i = 0; i < plan->n_carried; i++)
         carried[i] = plan->columns.fields[plan->carried[i]];
     application.carried = (schema){plan->n_carried, carried};
-    freshet_code code = make_columns(arena, &plan->outputs, input->n_rows, &result->outputs, err);
+    freshet_code code = make_result(plan, input->n_rows, arena, result, err);
     for (uint32_t from = 0; from < input->n_rows && code == FRESHET_OK; from += KEYED_CHUNK_ROWS) {
         const uint32_t rest = input->n_rows - from;
         const uint32_t n = rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS;
@@ -661,9 +670,4 @@ freshet_code windows_check(windows_state *state, freshet_error *err)
     return wrong == NULL ? FRESHET_OK
                          : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                                      "the state of the windows is inconsistent: %s", wrong);
-}
-
-void windows_fail_after(windows_state *state, int64_t n)
-{
-    state->memory.fail_after = n;
 }

@@ -163,7 +163,4 @@ windows_figures windows_measure(const windows_state *state);
  * what is wrong. For `freshet state verify`, and for tests. */
 freshet_code windows_check(windows_state *state, freshet_error *err);
 
-/* For tests: the n-th allocation from now fails; -1 for none. */
-void windows_fail_after(windows_state *state, int64_t n);
-
 #endif

@@ -1,6 +1,6 @@
 /* windows_state_test.c - what the twin's small streams do not reach: long keys, limits, failing
  * memory, damaged bytes, extreme times, the table of keys. */
-#include "windows/windows_state.h"
+#include "windows/windows_internal.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -652,10 +652,10 @@ static uint32_t fail_anywhere(uint32_t n_rows, int64_t step)
         windows_result result;
         windows_close(it.state);
         open_state();
-        windows_fail_after(it.state, n);
+        it.state->memory.fail_after = n;
         freshet_error err = {0};
         freshet_code code = windows_apply(it.state, &input, it.arena, &result, &err);
-        windows_fail_after(it.state, -1);
+        it.state->memory.fail_after = -1;
         if (code == FRESHET_OK) {
             assert_int_not_equal(result.flags[n_rows - 1], 0);
             assert_int_equal(windows_check(it.state, NULL), FRESHET_OK);

@@ -28,14 +28,14 @@ static freshet_code no_memory(const group_planner *planner)
 /* ---- features -------------------------------------------------------------------------------- */
 
 static freshet_code declare_feature(group_planner *planner, const many_feature *feature,
-                                    groups_feature *into)
+                                    windows_feature *into)
 {
     const feature_block *block = feature->block;
     const windows_function *functions =
         plan_function_texts(planner->to.arena, &block->aggregate.functions);
     if (functions == NULL)
         return no_memory(planner);
-    *into = (groups_feature){
+    *into = (windows_feature){
         .name = block->name.value,
         .values = seen_columns_add(&planner->seen, planner->set, feature->values, NULL),
         .filter = feature->filter == NO_SLOT
@@ -51,7 +51,7 @@ static freshet_code declare_feature(group_planner *planner, const many_feature *
 static freshet_code declare_features(group_planner *planner)
 {
     uint32_t n = planner->set->n_many;
-    groups_feature *features = arena_zero(planner->to.arena, n + (size_t)1, sizeof *features);
+    windows_feature *features = arena_zero(planner->to.arena, n + (size_t)1, sizeof *features);
     freshet_code code = FRESHET_OK;
     bool sound; /* the problems are counted */
     if (features == NULL)
@@ -87,7 +87,7 @@ static const char *pivot_name(group_planner *planner, const column *values, uint
 
 /* The declared texts as cells of the column's type. */
 static freshet_code read_pivot(group_planner *planner, const pivot_block *block, const type *type,
-                               groups_pivot *into)
+                               windows_pivot *into)
 {
     uint32_t n = block->values.n;
     column texts, *values = arena_zero(planner->to.arena, 1, sizeof *values);
@@ -116,14 +116,14 @@ static freshet_code read_pivot(group_planner *planner, const pivot_block *block,
         if (names[i] == NULL)
             code = no_memory(planner);
     }
-    *into = (groups_pivot){into->column, values, names, n};
+    *into = (windows_pivot){into->column, values, names, n};
     return code;
 }
 
 static freshet_code declare_pivot(group_planner *planner)
 {
     const pivot_block *block = &planner->block->aggregated.pivot;
-    groups_pivot *pivot = &planner->groups.pivot;
+    windows_pivot *pivot = &planner->groups.pivot;
     pivot->column = WINDOWS_NONE;
     if (planner->set->pivot == NO_SLOT)
         return FRESHET_OK;
