@@ -23,32 +23,6 @@ bool cell_boolean(const char *text, size_t length, uint8_t *out)
     return false;
 }
 
-bool cell_parse(column *column, uint64_t row, const char *text, size_t length)
-{
-    const unsigned rules = NUMBER_STRICT;
-    int64_t whole;
-
-    switch (column->type->kind) {
-    case TYPE_BOOLEAN: return cell_boolean(text, length, &((uint8_t *)column->data)[row]);
-    case TYPE_DATE: return date_parse(text, length, &((int32_t *)column->data)[row]);
-    case TYPE_TIMESTAMP: return timestamp_parse(text, length, &((int64_t *)column->data)[row]);
-    case TYPE_INTEGER:
-        if (!number_integer(text, length, rules, INT32_MIN, INT32_MAX, &whole))
-            return false;
-        ((int32_t *)column->data)[row] = (int32_t)whole;
-        return true;
-    case TYPE_BIGINT:
-        return number_integer(text, length, rules, INT64_MIN, INT64_MAX,
-                              &((int64_t *)column->data)[row]);
-    case TYPE_FLOAT: return number_float(text, length, rules, &((float *)column->data)[row]);
-    case TYPE_DOUBLE: return number_double(text, length, rules, &((double *)column->data)[row]);
-    case TYPE_DECIMAL:
-        return number_decimal(text, length, rules, column->type->width, column->type->scale,
-                              &((int128 *)column->data)[row]);
-    default: return false;
-    }
-}
-
 static int base64_value(char c)
 {
     if (c >= 'A' && c <= 'Z')
@@ -62,7 +36,8 @@ static int base64_value(char c)
     return c == '/' ? 63 : -1;
 }
 
-bool cell_base64(const char *text, size_t length, unsigned char *into, size_t *n)
+/* Base64 (RFC 4648, section 4), with padding or without. `into` has room for length / 4 * 3 + 3 bytes. */
+static bool read_base64(const char *text, size_t length, unsigned char *into, size_t *n)
 {
     size_t filled = 0;
     uint32_t bits = 0;
@@ -93,6 +68,54 @@ bool cell_base64(const char *text, size_t length, unsigned char *into, size_t *n
     }
     *n = filled;
     return true;
+}
+
+/* Base64 text as bytes. */
+static outcome parse_binary(arena *arena, column *column, uint64_t row, const char *text,
+                            size_t length)
+{
+    unsigned char *bytes = arena_alloc(arena, length / 4 * 3 + 3);
+    size_t n = 0;
+
+    if (bytes == NULL)
+        return NO_MEMORY;
+    if (!read_base64(text, length, bytes, &n))
+        return DOES_NOT_FIT;
+    cell_put_text(column, row, (const char *)bytes, n);
+    return FITS;
+}
+
+static bool parse_simple(column *column, uint64_t row, const char *text, size_t length)
+{
+    const unsigned rules = NUMBER_STRICT;
+    const bool narrow = column->type->kind == TYPE_INTEGER;
+    int64_t whole;
+
+    switch (column->type->kind) {
+    case TYPE_BOOLEAN: return cell_boolean(text, length, &((uint8_t *)column->data)[row]);
+    case TYPE_DATE: return date_parse(text, length, &((int32_t *)column->data)[row]);
+    case TYPE_TIMESTAMP: return timestamp_parse(text, length, &((int64_t *)column->data)[row]);
+    case TYPE_INTEGER:
+    case TYPE_BIGINT:
+        if (!number_integer(text, length, rules, narrow ? INT32_MIN : INT64_MIN,
+                            narrow ? INT32_MAX : INT64_MAX, &whole))
+            return false;
+        cell_put_whole(column, row, whole);
+        return true;
+    case TYPE_FLOAT: return number_float(text, length, rules, &((float *)column->data)[row]);
+    case TYPE_DOUBLE: return number_double(text, length, rules, &((double *)column->data)[row]);
+    case TYPE_DECIMAL:
+        return number_decimal(text, length, rules, column->type->width, column->type->scale,
+                              &((int128 *)column->data)[row]);
+    default: return false;
+    }
+}
+
+outcome cell_parse(arena *arena, column *column, uint64_t row, const char *text, size_t length)
+{
+    if (column->type->kind == TYPE_BINARY)
+        return parse_binary(arena, column, row, text, length);
+    return parse_simple(column, row, text, length) ? FITS : DOES_NOT_FIT;
 }
 
 bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out)
@@ -159,65 +182,5 @@ bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n)
     for (uint32_t i = 0; column->type->kind == TYPE_STRUCT && i < column->type->n_fields; i++)
         if (!cell_set_nulls(arena, &column->children[i], first, n))
             return false;
-    return true;
-}
-
-static bool copy_texts(arena *arena, cell_text *cells, uint64_t n)
-{
-    for (uint64_t i = 0; i < n; i++)
-        if (cells[i].length > TEXT_INLINE_MAX) {
-            cells[i].as.outside.pointer =
-                arena_copy(arena, cells[i].as.outside.pointer, cells[i].length);
-            if (cells[i].as.outside.pointer == NULL)
-                return false;
-        }
-    return true;
-}
-
-static bool copy_elements(arena *arena, column *into, uint64_t at, const column *from,
-                          uint64_t first, uint64_t n)
-{
-    cell_span *spans = (cell_span *)into->data + at;
-    const cell_span *source = (const cell_span *)from->data + first;
-
-    for (uint64_t i = 0; i < n; i++) {
-        uint64_t offset = into->n_elements;
-        spans[i] = (cell_span){.offset = offset, .length = source[i].length};
-        if (source[i].length == 0)
-            continue;
-        if (column_reserve(arena, &into->children[0], offset + source[i].length, NULL) !=
-                FRESHET_OK ||
-            !cell_copy(arena, &into->children[0], offset, &from->children[0], source[i].offset,
-                       source[i].length))
-            return false;
-        into->n_elements += source[i].length;
-    }
-    return true;
-}
-
-bool cell_copy(arena *arena, column *into, uint64_t at, const column *from, uint64_t first,
-               uint64_t n)
-{
-    size_t size = type_cell_size(into->type);
-
-    if (into->type->kind == TYPE_ARRAY) {
-        if (!copy_elements(arena, into, at, from, first, n))
-            return false;
-    } else if (into->type->kind == TYPE_STRUCT) {
-        for (uint32_t i = 0; i < into->type->n_fields; i++)
-            if (!cell_copy(arena, &into->children[i], at, &from->children[i], first, n))
-                return false;
-    } else {
-        memcpy((char *)into->data + at * size, (const char *)from->data + first * size, n * size);
-    }
-    if ((into->type->kind == TYPE_STRING || into->type->kind == TYPE_BINARY) &&
-        !copy_texts(arena, (cell_text *)into->data + at, n))
-        return false;
-    for (uint64_t i = 0; i < n; i++) {
-        if (column_is_valid(from, first + i))
-            cell_set_valid(into, at + i);
-        else if (!column_set_null(arena, into, at + i))
-            return false;
-    }
     return true;
 }

@@ -8,27 +8,21 @@
 
 #include "base/batch.h"
 
-/* A text as the cell of a column of any simple type but string and binary. */
-bool cell_parse(column *column, uint64_t row, const char *text, size_t length);
+/* What becomes of a value that is to be a cell. The last two are of JSON: fields that the schema has not, or that are
+ * missing; and a number that is to be read anew, as text. */
+typedef enum outcome { FITS, DOES_NOT_FIT, NO_MEMORY, OTHER_FIELDS, NEEDS_EXACT } outcome;
+
+/* A text as the cell of a column of any simple type but string; binary from base64, into the arena. */
+outcome cell_parse(arena *arena, column *column, uint64_t row, const char *text, size_t length);
 
 /* true or false, in any case. */
 bool cell_boolean(const char *text, size_t length, uint8_t *out);
-
-/* Base64 (RFC 4648, section 4), with padding or without. `into` has room for length / 4 * 3 + 3
- * bytes. */
-bool cell_base64(const char *text, size_t length, unsigned char *into, size_t *n);
 
 /* A double that is a whole number within 2^53 as an integer. */
 bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out);
 
 /* A double as a float; false where it is finite and too large. */
 bool cell_float(double value, float *out);
-
-/* Copies cells [first, first + n) of `from` to rows [at, at + n) of `into`, a column of the same
- * type with room for them. Long texts and elements are copied, too, into the arena. False where
- * memory is out. */
-bool cell_copy(arena *arena, column *into, uint64_t at, const column *from, uint64_t first,
-               uint64_t n);
 
 #define CELL_SHOWN_MAX 60
 
@@ -39,6 +33,21 @@ static inline void cell_set_valid(column *column, uint64_t row)
 {
     if (column->valid != NULL)
         column->valid[row >> 6] |= UINT64_C(1) << (row & 63);
+}
+
+/* A whole number as the cell of a column of integers, or of what is kept as one: dates, timestamps. */
+static inline void cell_put_whole(column *column, uint64_t row, int64_t value)
+{
+    if (column->type->kind == TYPE_INTEGER || column->type->kind == TYPE_DATE)
+        ((int32_t *)column->data)[row] = (int32_t)value;
+    else
+        ((int64_t *)column->data)[row] = value;
+}
+
+/* A text, which outlives the cell where it is long. */
+static inline void cell_put_text(column *column, uint64_t row, const char *bytes, size_t length)
+{
+    ((cell_text *)column->data)[row] = text_of(bytes, (uint32_t)length);
 }
 
 /* Marks rows [first, first + n) of the column null, whose cells have never been written; false

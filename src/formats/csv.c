@@ -252,8 +252,6 @@ static freshet_code header_find(const schema *header, const char *column, const 
                                 uint32_t *found, freshet_error *err)
 {
     int64_t i = -1;
-    text_buffer names;
-    freshet_code code;
 
     assert(header->fields != NULL);
     for (uint32_t each = 0; each < header->n_fields && i < 0; each++)
@@ -265,14 +263,7 @@ static freshet_code header_find(const schema *header, const char *column, const 
         *found = (uint32_t)i;
         return FRESHET_OK;
     }
-    text_init(&names, 400);
-    for (uint32_t each = 0; each < header->n_fields; each++)
-        text_format(&names, "%s%s", each > 0 ? ", " : "", header->fields[each].name);
-    code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                     "the header has no column \"%s\"; it has %s%s", column,
-                     names.length == 0 ? "none" : names.bytes, names.failed ? ", ..." : "");
-    text_release(&names);
-    return code;
+    return format_no_column(header, NULL, column, at, "the header has no column", "it has", err);
 }
 
 static freshet_code header_read(csv_decoder *decoder, arena *scratch, const char *record,
@@ -332,44 +323,22 @@ static freshet_code csv_header(decoder *base, const char *record, size_t length,
 
 /* ---- decoding -------------------------------------------------------------------------------- */
 
-/* Base64 text; *memory is set to false where memory is out. */
-static bool decode_binary(arena *arena, column *column, uint32_t row, const char *text,
-                          uint32_t length, bool *memory)
+static outcome decode_field(csv_decoder *decoder, column *column, const csv_field *field)
 {
-    unsigned char *bytes = arena_alloc(arena, length / 4 * 3 + 3);
-    size_t n = 0;
-
-    if (bytes == NULL) {
-        *memory = false;
-        return false;
-    }
-    if (!cell_base64(text, length, bytes, &n))
-        return false;
-    ((cell_text *)column->data)[row] = text_of((const char *)bytes, (uint32_t)n);
-    return true;
-}
-
-/* False: it is no value of the type, or (*memory false) memory is out. */
-static bool decode_field(csv_decoder *decoder, column *column, const csv_field *field, bool *memory)
-{
-    uint32_t row = decoder->base.into->n_rows;
+    batch *into = decoder->base.into;
     uint32_t length = 0;
-    const char *text = csv_text(decoder->base.into->arena, field, &length);
+    const char *text = csv_text(into->arena, field, &length);
 
-    if (text == NULL) {
-        *memory = false;
-        return false;
-    }
-    cell_set_valid(column, row);
+    if (text == NULL)
+        return NO_MEMORY;
+    cell_set_valid(column, into->n_rows);
     if (column->type->kind == TYPE_STRING) {
-        ((cell_text *)column->data)[row] = text_of(text, length);
-        return true;
+        cell_put_text(column, into->n_rows, text, length);
+        return FITS;
     }
     size_t rest = length;
     number_trim(&text, &rest);
-    return column->type->kind == TYPE_BINARY
-               ? decode_binary(decoder->base.into->arena, column, row, text, (uint32_t)rest, memory)
-               : cell_parse(column, row, text, rest);
+    return cell_parse(into->arena, column, into->n_rows, text, rest);
 }
 
 static freshet_code refuse_field(csv_decoder *decoder, uint32_t column, const csv_field *field,
@@ -391,18 +360,15 @@ static freshet_code decode_cell(csv_decoder *decoder, uint32_t column, const csv
                                 freshet_error *err)
 {
     struct column *into = &decoder->base.into->columns[column];
-    bool memory = true;
     bool null = csv_is_null(&decoder->dialect, field) ||
                 (field->length == 0 && !field->quoted && into->type->kind != TYPE_STRING);
+    outcome result = null ? FITS : decode_field(decoder, into, field);
 
-    if (!null && !decode_field(decoder, into, field, &memory)) {
-        if (!memory)
-            return error_memory(err, "decoding a CSV record");
-        if (!decoder->base.cast_error_null)
-            return refuse_field(decoder, column, field, err);
-        null = true;
-    }
-    if (null && !column_set_null(decoder->base.into->arena, into, decoder->base.into->n_rows))
+    if (result == DOES_NOT_FIT && !decoder->base.cast_error_null)
+        return refuse_field(decoder, column, field, err);
+    null = null || result == DOES_NOT_FIT;
+    if (result == NO_MEMORY ||
+        (null && !column_set_null(decoder->base.into->arena, into, decoder->base.into->n_rows)))
         return error_memory(err, "decoding a CSV record");
     return FRESHET_OK;
 }

@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "base/text.h"
 
 #define FORMAT_NAME(NAME) #NAME,
 #define FORMAT_POINTER(NAME) &format_##NAME,
@@ -110,6 +111,25 @@ const block_kind format_message_block = {
     .options = message_options,
     .size = sizeof(format_options),
     .check = message_check};
+
+freshet_code format_no_column(const schema *there, const char *but, const char *name,
+                              const char *at, const char *no_column, const char *others,
+                              freshet_error *err)
+{
+    text_buffer names;
+    freshet_code code;
+    uint32_t n = 0;
+
+    text_init(&names, 400);
+    for (uint32_t i = 0; i < there->n_fields; i++)
+        if (but == NULL || strcmp(there->fields[i].name, but) != 0)
+            text_format(&names, "%s%s", n++ > 0 ? ", " : "", there->fields[i].name);
+    code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at, "%s \"%s\"; %s %s%s",
+                     no_column, name, others, names.length == 0 ? "none" : names.bytes,
+                     names.failed ? ", ..." : "");
+    text_release(&names);
+    return code;
+}
 
 /* ---- decoders -------------------------------------------------------------------------------- */
 

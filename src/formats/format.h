@@ -98,7 +98,6 @@ struct format {
     /* As scan_read. */
     freshet_code (*read)(decoder *decoder, batch *into, uint32_t max_rows, const scan_place *where,
                          rejects *rejects, int64_t *next, freshet_error *err);
-    void (*stop)(decoder *decoder);
 };
 
 struct decoder {
@@ -134,6 +133,11 @@ freshet_code format_describe(const format *format, const format_options *options
 
 /* `value: {format: json, ...}`: the block of a message's value or key. */
 extern const block_kind format_message_block;
+
+/* The error that no column of `there` has that name, which tells those it has but one (NULL: all). */
+freshet_code format_no_column(const schema *there, const char *but, const char *name,
+                              const char *at, const char *no_column, const char *others,
+                              freshet_error *err);
 
 /* Allocates and opens what `like` says (format, options, schema, used, ...), all of which must outlive it.
  * *out is closed by decoder_close; NULL is fine. */

@@ -298,19 +298,43 @@ freshet_code infer_csv(infer *infer, const format_options *options, const char *
 
 static const type *node_type(arena *arena, const node *it);
 
-static const type *struct_type(arena *arena, const node *it)
+static const type *csv_type(const node *it)
+{
+    static const struct {
+        unsigned seen;
+        type_kind kind;
+    } narrowest_first[] = {{SEEN_BOOLEAN, TYPE_BOOLEAN},
+                           {SEEN_BIGINT, TYPE_BIGINT},
+                           {SEEN_DOUBLE, TYPE_DOUBLE},
+                           {SEEN_DATE, TYPE_DATE},
+                           {SEEN_TIMESTAMP, TYPE_TIMESTAMP}};
+
+    for (size_t i = 0; it->has_value && i < sizeof narrowest_first / sizeof *narrowest_first; i++)
+        if (it->seen & narrowest_first[i].seen)
+            return type_simple(narrowest_first[i].kind);
+    return type_simple(TYPE_STRING);
+}
+
+/* The node's fields as columns; NULL where memory is out. */
+static field *fields_of(arena *arena, const node *it, bool of_csv)
 {
     field *fields = arena_zero(arena, it->n_fields, sizeof(*fields));
 
-    if (fields == NULL)
-        return NULL;
-    for (uint32_t i = 0; i < it->n_fields; i++) {
-        fields[i].name = arena_text(arena, it->fields[i].name);
-        fields[i].type = node_type(arena, &it->fields[i]);
+    for (uint32_t i = 0; fields != NULL && i < it->n_fields; i++) {
+        const node *each = &it->fields[i];
+        fields[i] = (field){.name = arena_text(arena, each->name),
+                            .type = of_csv ? csv_type(each) : node_type(arena, each)};
         if (fields[i].name == NULL || fields[i].type == NULL)
             return NULL;
     }
-    return type_struct(arena, fields, it->n_fields);
+    return fields;
+}
+
+static const type *struct_type(arena *arena, const node *it)
+{
+    const field *fields = fields_of(arena, it, false);
+
+    return fields == NULL ? NULL : type_struct(arena, fields, it->n_fields);
 }
 
 static const type *node_type(arena *arena, const node *it)
@@ -329,21 +353,6 @@ static const type *node_type(arena *arena, const node *it)
                                                                    : struct_type(arena, it);
     default: return type_simple(TYPE_STRING);
     }
-}
-
-static const type *csv_type(const node *it)
-{
-    if (!it->has_value)
-        return type_simple(TYPE_STRING);
-    if (it->seen & SEEN_BOOLEAN)
-        return type_simple(TYPE_BOOLEAN);
-    if (it->seen & SEEN_BIGINT)
-        return type_simple(TYPE_BIGINT);
-    if (it->seen & SEEN_DOUBLE)
-        return type_simple(TYPE_DOUBLE);
-    if (it->seen & SEEN_DATE)
-        return type_simple(TYPE_DATE);
-    return type_simple(it->seen & SEEN_TIMESTAMP ? TYPE_TIMESTAMP : TYPE_STRING);
 }
 
 static int by_name(const void *a, const void *b)
@@ -386,7 +395,7 @@ freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *ou
                           freshet_error *err)
 {
     const node *root = &infer->root;
-    field *fields;
+    const field *fields;
     freshet_code code;
 
     if (root->n_fields == 0)
@@ -399,16 +408,9 @@ freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *ou
     code = infer_check_names(infer->arena, root, at, err);
     if (code != FRESHET_OK)
         return code;
-    fields = arena_zero(arena, root->n_fields, sizeof(*fields));
+    fields = fields_of(arena, root, infer->cells != NULL);
     if (fields == NULL)
         return error_memory(err, "inferring a schema");
-    for (uint32_t i = 0; i < root->n_fields; i++) {
-        fields[i].name = arena_text(arena, root->fields[i].name);
-        fields[i].type =
-            infer->cells != NULL ? csv_type(&root->fields[i]) : node_type(arena, &root->fields[i]);
-        if (fields[i].name == NULL || fields[i].type == NULL)
-            return error_memory(err, "inferring a schema");
-    }
     *out = (schema){.n_fields = root->n_fields, .fields = fields};
     return FRESHET_OK;
 }

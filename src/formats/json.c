@@ -18,12 +18,10 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/text.h"
-#include "base/timestamp.h"
 #include "formats/cell.h"
 #include "formats/format.h"
 
-#define SLAB_BYTES ((size_t)64 << 10)
-#define SCRATCH_KEEP_BYTES ((size_t)1 << 20)
+#define SCRATCH_BYTES ((size_t)1 << 20)
 #define PLACES_MAX 128
 #define PLACE_KEY_MAX 31
 #define PATH_BYTES_MAX 256
@@ -38,18 +36,23 @@ typedef struct place_hint {
 } place_hint;
 
 typedef struct shape shape;
+
+typedef struct shape_field {
+    const char *name;
+    uint32_t name_length;
+    uint32_t seen; /* the stamp of the object that had the field last */
+    bool used;
+    shape *child; /* of the struct in it, or NULL */
+} shape_field;
+
 struct shape {
-    const field *fields;
+    shape_field *fields;
     uint32_t n_fields;
     uint32_t n_used;
-    uint32_t *name_lengths;
     uint32_t *slots; /* hash table of field index + 1 */
     uint32_t slot_mask;
-    uint32_t *seen; /* the stamp of the object that had the field last */
     uint32_t stamp;
-    bool *used;
-    shape **children; /* per field: the shape of the struct in it, or NULL */
-    place_hint *places;
+    place_hint places[PLACES_MAX];
 };
 
 /* Why a value does not fit, filled in where that is found; the path grows on the way out. */
@@ -66,15 +69,9 @@ typedef struct json_decoder {
     arena *own; /* the shapes */
     bool exact; /* numbers are read as text */
     bool strict;
-    char *slab; /* room in the batch's arena for copies of records */
-    size_t slab_left;
-    void *scratch; /* yyjson's values */
-    size_t scratch_size;
-    bool scratch_taken;
+    void *scratch; /* yyjson's values, used again for each record: SCRATCH_BYTES */
     misfit misfit;
 } json_decoder;
-
-typedef enum outcome { FITS, DOES_NOT_FIT, OTHER_FIELDS, NEEDS_EXACT, NO_MEMORY } outcome;
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
 
@@ -93,28 +90,23 @@ static shape *shape_make(arena *arena, const field *fields, uint32_t n, const bo
 /* The shape of the struct that a value of this type is, or is made of (arrays). */
 static bool shape_child(arena *arena, const type *type, shape **out)
 {
-    *out = NULL;
     while (type->kind == TYPE_ARRAY)
         type = type->fields[0].type;
-    if (type->kind != TYPE_STRUCT)
-        return true;
-    *out = shape_make(arena, type->fields, type->n_fields, NULL);
-    return *out != NULL;
+    if (type->kind == TYPE_STRUCT)
+        *out = shape_make(arena, type->fields, type->n_fields, NULL);
+    return type->kind != TYPE_STRUCT || *out != NULL;
 }
 
-static void shape_index(shape *it)
+/* Puts a used field into the hash table. */
+static void shape_index(shape *it, uint32_t i)
 {
-    for (uint32_t i = 0; i < it->n_fields; i++) {
-        uint32_t slot;
-        it->name_lengths[i] = (uint32_t)strlen(it->fields[i].name);
-        if (!it->used[i])
-            continue;
-        it->n_used++;
-        slot = (uint32_t)hash_bytes(it->fields[i].name, it->name_lengths[i], 0) & it->slot_mask;
-        while (it->slots[slot] != 0)
-            slot = (slot + 1) & it->slot_mask;
-        it->slots[slot] = i + 1;
-    }
+    const shape_field *field = &it->fields[i];
+    uint32_t slot = (uint32_t)hash_bytes(field->name, field->name_length, 0) & it->slot_mask;
+
+    while (it->slots[slot] != 0)
+        slot = (slot + 1) & it->slot_mask;
+    it->slots[slot] = i + 1;
+    it->n_used++;
 }
 
 static shape *shape_make(arena *arena, const field *fields, uint32_t n, const bool *used)
@@ -126,26 +118,23 @@ static shape *shape_make(arena *arena, const field *fields, uint32_t n, const bo
         n_slots *= 2;
     if (it == NULL)
         return NULL;
-    it->fields = fields;
     it->n_fields = n;
     it->slot_mask = n_slots - 1;
     it->slots = arena_zero(arena, n_slots, sizeof(*it->slots));
-    it->name_lengths = arena_zero(arena, n + 1, sizeof(*it->name_lengths));
-    it->seen = arena_zero(arena, n + 1, sizeof(*it->seen));
-    it->used = arena_zero(arena, n + 1, sizeof(*it->used));
-    it->children = arena_zero(arena, n + 1, sizeof(shape *));
-    it->places = arena_zero(arena, PLACES_MAX, sizeof(*it->places));
-    if (it->slots == NULL || it->name_lengths == NULL || it->seen == NULL || it->used == NULL ||
-        it->children == NULL || it->places == NULL)
+    it->fields = arena_zero(arena, n, sizeof(*it->fields));
+    if (it->slots == NULL || it->fields == NULL)
         return NULL;
     for (uint32_t i = 0; i < PLACES_MAX; i++)
         it->places[i].length = UINT8_MAX;
     for (uint32_t i = 0; i < n; i++) {
-        it->used[i] = used == NULL || used[i];
-        if (!shape_child(arena, fields[i].type, &it->children[i]))
+        it->fields[i] = (shape_field){.name = fields[i].name,
+                                      .name_length = (uint32_t)strlen(fields[i].name),
+                                      .used = used == NULL || used[i]};
+        if (!shape_child(arena, fields[i].type, &it->fields[i].child))
             return NULL;
+        if (it->fields[i].used)
+            shape_index(it, i);
     }
-    shape_index(it);
     return it;
 }
 
@@ -154,9 +143,9 @@ static int32_t shape_look_up(const shape *it, const char *key, size_t length)
     uint32_t slot = (uint32_t)hash_bytes(key, length, 0) & it->slot_mask;
 
     for (; it->slots[slot] != 0; slot = (slot + 1) & it->slot_mask) {
-        uint32_t i = it->slots[slot] - 1;
-        if (it->name_lengths[i] == length && memcmp(it->fields[i].name, key, length) == 0)
-            return (int32_t)i;
+        const shape_field *field = &it->fields[it->slots[slot] - 1];
+        if (field->name_length == length && memcmp(field->name, key, length) == 0)
+            return (int32_t)(it->slots[slot] - 1);
     }
     return FIELD_IGNORED;
 }
@@ -197,56 +186,27 @@ static inline int32_t shape_find(shape *it, size_t place, const char *key, size_
     return hint->field;
 }
 
-/* ---- yyjson's memory: one block, used again for each record
- * ------------------------------------ */
+/* ---- yyjson's memory ----------------------------------------------------------------------------
+ *
+ * A parse in place takes one piece, which may grow: the decoder's scratch. It is long enough for records
+ * up to some 87 KB; longer ones are left to malloc. */
 
-static void *scratch_malloc(void *context, size_t size)
+static void *scratch_malloc(void *scratch, size_t size)
 {
-    json_decoder *decoder = context;
-
-    if (decoder->scratch_taken)
-        return malloc(size);
-    if (size > decoder->scratch_size) {
-        free(decoder->scratch);
-        decoder->scratch = malloc(size);
-        decoder->scratch_size = decoder->scratch == NULL ? 0 : size;
-    }
-    decoder->scratch_taken = decoder->scratch != NULL;
-    return decoder->scratch;
+    return size <= SCRATCH_BYTES ? scratch : NULL;
 }
 
-static void *scratch_realloc(void *context, void *at, size_t old_size, size_t size)
+static void *scratch_realloc(void *scratch, void *at, size_t old_size, size_t size)
 {
-    json_decoder *decoder = context;
-    void *moved;
-
+    (void)at;
     (void)old_size;
-    if (at != decoder->scratch)
-        return realloc(at, size);
-    if (size <= decoder->scratch_size)
-        return at;
-    moved = realloc(at, size);
-    if (moved != NULL) {
-        decoder->scratch = moved;
-        decoder->scratch_size = size;
-    }
-    return moved;
+    return scratch_malloc(scratch, size);
 }
 
-static void scratch_free(void *context, void *at)
+static void scratch_free(void *scratch, void *at)
 {
-    json_decoder *decoder = context;
-
-    if (at != decoder->scratch) {
-        free(at);
-        return;
-    }
-    decoder->scratch_taken = false;
-    if (decoder->scratch_size > SCRATCH_KEEP_BYTES) {
-        free(decoder->scratch);
-        decoder->scratch = NULL;
-        decoder->scratch_size = 0;
-    }
+    (void)scratch;
+    (void)at;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -267,6 +227,7 @@ static outcome decode_integer(json_decoder *decoder, column *column, uint64_t ro
     int64_t minimum = narrow ? INT32_MIN : INT64_MIN;
     int64_t maximum = narrow ? INT32_MAX : INT64_MAX;
     int64_t number = 0;
+    double real;
     bool fits = false;
 
     if (yyjson_is_uint(value)) {
@@ -280,19 +241,13 @@ static outcome decode_integer(json_decoder *decoder, column *column, uint64_t ro
     } else if (yyjson_is_raw(value)) {
         fits = number_integer(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
                               NUMBER_STRICT, minimum, maximum, &number);
-        if (!fits) {
-            double real;
-            fits = number_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
-                                 NUMBER_STRICT, &real) &&
-                   cell_whole(real, minimum, maximum, &number);
-        }
+        fits = fits || (number_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
+                                      NUMBER_STRICT, &real) &&
+                        cell_whole(real, minimum, maximum, &number));
     }
     if (!fits)
         return no_fit(decoder, column->type, value, NULL);
-    if (narrow)
-        ((int32_t *)column->data)[row] = (int32_t)number;
-    else
-        ((int64_t *)column->data)[row] = number;
+    cell_put_whole(column, row, number);
     return FITS;
 }
 
@@ -324,18 +279,6 @@ static outcome decode_double(json_decoder *decoder, column *column, uint64_t row
     return FITS;
 }
 
-static outcome decode_decimal(json_decoder *decoder, column *column, uint64_t row,
-                              yyjson_val *value)
-{
-    if (yyjson_is_num(value))
-        return NEEDS_EXACT;
-    if (!(yyjson_is_raw(value) || yyjson_is_str(value)) ||
-        !number_decimal(value->uni.str, unsafe_yyjson_get_len(value), NUMBER_STRICT,
-                        column->type->width, column->type->scale, &((int128 *)column->data)[row]))
-        return no_fit(decoder, column->type, value, NULL);
-    return FITS;
-}
-
 /* The JSON text of a value that is no string, for a string column. */
 static outcome decode_text_of(json_decoder *decoder, column *column, uint64_t row,
                               yyjson_val *value)
@@ -352,62 +295,41 @@ static outcome decode_text_of(json_decoder *decoder, column *column, uint64_t ro
     free(text);
     if (copy == NULL)
         return NO_MEMORY;
-    ((cell_text *)column->data)[row] = text_of(copy, (uint32_t)length);
+    cell_put_text(column, row, copy, length);
     return FITS;
 }
 
-static outcome decode_binary(json_decoder *decoder, column *column, uint64_t row, yyjson_val *value)
+/* A value whose text is to be one of the column's type. */
+static outcome decode_text(json_decoder *decoder, column *column, uint64_t row, yyjson_val *value)
 {
-    size_t length = unsafe_yyjson_get_len(value);
-    unsigned char *bytes;
-    size_t n = 0;
+    const type_kind kind = column->type->kind;
+    const bool is_number = yyjson_is_num(value) || yyjson_is_raw(value);
+    const char *hint = NULL;
+    outcome result = DOES_NOT_FIT;
 
-    if (!yyjson_is_str(value))
-        return no_fit(decoder, column->type, value, "binary columns take base64 text");
-    bytes = arena_alloc(decoder->base.into->arena, length / 4 * 3 + 3);
-    if (bytes == NULL)
-        return NO_MEMORY;
-    if (!cell_base64(unsafe_yyjson_get_str(value), length, bytes, &n))
-        return no_fit(decoder, column->type, value, "binary columns take base64 text");
-    ((cell_text *)column->data)[row] = text_of((const char *)bytes, (uint32_t)n);
-    return FITS;
-}
-
-static outcome decode_time(json_decoder *decoder, column *column, uint64_t row, yyjson_val *value)
-{
-    bool fits;
-
-    if (yyjson_is_num(value) || yyjson_is_raw(value))
-        return no_fit(decoder, column->type, value,
-                      "declare it as bigint or double in schema, and say what the number counts by "
-                      "feature_set.timestamp.unit");
-    if (!yyjson_is_str(value))
-        return no_fit(decoder, column->type, value, NULL);
-    if (column->type->kind == TYPE_DATE)
-        fits = date_parse(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value),
-                          &((int32_t *)column->data)[row]);
-    else
-        fits = timestamp_parse(unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value),
-                               &((int64_t *)column->data)[row]);
-    return fits ? FITS : no_fit(decoder, column->type, value, NULL);
+    if (kind == TYPE_DECIMAL && yyjson_is_num(value))
+        return NEEDS_EXACT;
+    if (yyjson_is_str(value) || (kind == TYPE_DECIMAL && is_number))
+        result = cell_parse(decoder->base.into->arena, column, row, value->uni.str,
+                            unsafe_yyjson_get_len(value));
+    if (kind == TYPE_BINARY)
+        hint = "binary columns take base64 text";
+    else if (kind != TYPE_DECIMAL && is_number)
+        hint = "declare it as bigint or double in schema, and say what the number counts by "
+               "feature_set.timestamp.unit";
+    return result == DOES_NOT_FIT ? no_fit(decoder, column->type, value, hint) : result;
 }
 
 static outcome decode_value(json_decoder *decoder, shape *child, column *column, uint64_t row,
                             yyjson_val *value);
 
-static void path_prepend(misfit *misfit, const char *name, uint64_t index, bool is_index)
+static void path_prepend(misfit *misfit, const char *step)
 {
     char path[PATH_BYTES_MAX];
     const char *rest = misfit->path;
-    int n;
 
-    if (is_index)
-        n = snprintf(path, sizeof(path), "[%llu]%s%s", (unsigned long long)index,
-                     *rest == '[' || *rest == '\0' ? "" : ".", rest);
-    else
-        n = snprintf(path, sizeof(path), "%s%s%s", name, *rest == '[' || *rest == '\0' ? "" : ".",
-                     rest);
-    if (n > 0)
+    if (snprintf(path, sizeof(path), "%s%s%s", step, *rest == '[' || *rest == '\0' ? "" : ".",
+                 rest) > 0)
         memcpy(misfit->path, path, sizeof(path));
 }
 
@@ -427,8 +349,11 @@ static outcome decode_array(json_decoder *decoder, shape *child, column *column,
     ((cell_span *)column->data)[row] = (cell_span){.offset = offset, .length = n};
     for (uint64_t i = 0; i < n; i++) {
         outcome result = decode_value(decoder, child, elements, offset + i, each);
-        if (result == DOES_NOT_FIT || result == OTHER_FIELDS)
-            path_prepend(&decoder->misfit, NULL, i, true);
+        if (result == DOES_NOT_FIT || result == OTHER_FIELDS) {
+            char step[24];
+            snprintf(step, sizeof step, "[%llu]", (unsigned long long)i);
+            path_prepend(&decoder->misfit, step);
+        }
         if (result != FITS)
             return result;
         each = unsafe_yyjson_get_next(each);
@@ -450,18 +375,17 @@ static outcome decode_some(json_decoder *decoder, shape *child, column *column, 
     case TYPE_STRING:
         if (!yyjson_is_str(value))
             return decode_text_of(decoder, column, row, value);
-        ((cell_text *)column->data)[row] =
-            text_of(unsafe_yyjson_get_str(value), (uint32_t)unsafe_yyjson_get_len(value));
+        cell_put_text(column, row, unsafe_yyjson_get_str(value), unsafe_yyjson_get_len(value));
         return FITS;
     case TYPE_BOOLEAN:
         if (!yyjson_is_bool(value))
             return no_fit(decoder, column->type, value, NULL);
         ((uint8_t *)column->data)[row] = unsafe_yyjson_get_bool(value);
         return FITS;
-    case TYPE_DECIMAL: return decode_decimal(decoder, column, row, value);
-    case TYPE_BINARY: return decode_binary(decoder, column, row, value);
+    case TYPE_DECIMAL:
+    case TYPE_BINARY:
     case TYPE_DATE:
-    case TYPE_TIMESTAMP: return decode_time(decoder, column, row, value);
+    case TYPE_TIMESTAMP: return decode_text(decoder, column, row, value);
     case TYPE_ARRAY: return decode_array(decoder, child, column, row, value);
     case TYPE_STRUCT:
         if (!yyjson_is_obj(value))
@@ -490,7 +414,7 @@ static outcome decode_value(json_decoder *decoder, shape *child, column *column,
 static outcome decode_missing(json_decoder *decoder, const shape *it, column *columns, uint64_t row)
 {
     for (uint32_t i = 0; i < it->n_fields; i++)
-        if (it->seen[i] != it->stamp && it->used[i] &&
+        if (it->fields[i].seen != it->stamp && it->fields[i].used &&
             !column_set_null(decoder->base.into->arena, &columns[i], row))
             return NO_MEMORY;
     return FITS;
@@ -508,9 +432,9 @@ static outcome missing_field(json_decoder *decoder, const shape *it)
 {
     uint32_t i = 0;
 
-    while (it->seen[i] == it->stamp)
+    while (it->fields[i].seen == it->stamp)
         i++;
-    return other_field(decoder, "is missing", it->fields[i].name, it->name_lengths[i]);
+    return other_field(decoder, "is missing", it->fields[i].name, it->fields[i].name_length);
 }
 
 static outcome decode_object(json_decoder *decoder, shape *it, column *columns, uint64_t row,
@@ -521,20 +445,21 @@ static outcome decode_object(json_decoder *decoder, shape *it, column *columns, 
     uint32_t n_seen = 0;
 
     if (++it->stamp == 0) {
-        memset(it->seen, 0, it->n_fields * sizeof(*it->seen));
+        for (uint32_t i = 0; i < it->n_fields; i++)
+            it->fields[i].seen = 0;
         it->stamp = 1;
     }
     for (size_t place = 0; place < n; place++) {
         yyjson_val *value = key + 1;
         int32_t i = shape_find(it, place, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key));
         if (i != FIELD_IGNORED) {
-            outcome result = decode_value(decoder, it->children[i], &columns[i], row, value);
+            outcome result = decode_value(decoder, it->fields[i].child, &columns[i], row, value);
             if (result == DOES_NOT_FIT || result == OTHER_FIELDS)
-                path_prepend(&decoder->misfit, it->fields[i].name, 0, false);
+                path_prepend(&decoder->misfit, it->fields[i].name);
             if (result != FITS)
                 return result;
-            n_seen += it->seen[i] != it->stamp;
-            it->seen[i] = it->stamp;
+            n_seen += it->fields[i].seen != it->stamp;
+            it->fields[i].seen = it->stamp;
         } else if (decoder->strict) {
             return other_field(decoder, "is not in the schema", unsafe_yyjson_get_str(key),
                                unsafe_yyjson_get_len(key));
@@ -580,14 +505,11 @@ static freshet_code refuse_misfit(json_decoder *decoder, freshet_error *err)
     if (wanted == NULL)
         return error_memory(err, "describing a bad record");
     describe_value(misfit->found, found, sizeof(found));
-    if (misfit->hint != NULL)
-        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "field \"%s\" should be %s, but is %s; %s", misfit->path, wanted, found,
-                         misfit->hint);
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                     "field \"%s\" should be %s, but is %s; declare it in schema as what it is, "
-                     "or say on_cast_error: null",
-                     misfit->path, wanted, found);
+                     "field \"%s\" should be %s, but is %s; %s", misfit->path, wanted, found,
+                     misfit->hint != NULL
+                         ? misfit->hint
+                         : "declare it in schema as what it is, or say on_cast_error: null");
 }
 
 static freshet_code refuse_text(const yyjson_read_err *problem, freshet_error *err)
@@ -625,39 +547,24 @@ bool json_depth_is_fine(const char *raw, size_t length)
 }
 
 /* A copy of the record, with the padding that parsing in place wants. */
-static char *copy_record(json_decoder *decoder, const char *raw, size_t length)
+static char *copy_record(const json_decoder *decoder, const char *raw, size_t length)
 {
-    size_t size = length + YYJSON_PADDING_SIZE;
-    char *copy;
+    char *copy = arena_alloc(decoder->base.into->arena, length + YYJSON_PADDING_SIZE);
 
-    if (size > SLAB_BYTES / 4) {
-        copy = arena_alloc(decoder->base.into->arena, size);
-        if (copy == NULL)
-            return NULL;
-    } else {
-        if (size > decoder->slab_left) {
-            decoder->slab = arena_alloc(decoder->base.into->arena, SLAB_BYTES);
-            if (decoder->slab == NULL) {
-                decoder->slab_left = 0;
-                return NULL;
-            }
-            decoder->slab_left = SLAB_BYTES;
-        }
-        copy = decoder->slab;
-        decoder->slab += size;
-        decoder->slab_left -= size;
+    if (copy != NULL) {
+        memcpy(copy, raw, length);
+        memset(copy + length, 0, YYJSON_PADDING_SIZE);
     }
-    memcpy(copy, raw, length);
-    memset(copy + length, 0, YYJSON_PADDING_SIZE);
     return copy;
 }
 
 static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t length, bool *again,
                                 freshet_error *err)
 {
-    yyjson_alc memory = {scratch_malloc, scratch_realloc, scratch_free, decoder};
     yyjson_read_flag flags = YYJSON_READ_INSITU | (decoder->exact ? YYJSON_READ_NUMBER_AS_RAW
                                                                   : YYJSON_READ_BIGNUM_AS_RAW);
+    const bool is_short = yyjson_read_max_memory_usage(length, flags) <= SCRATCH_BYTES;
+    const yyjson_alc memory = {scratch_malloc, scratch_realloc, scratch_free, decoder->scratch};
     yyjson_read_err problem = {0};
     freshet_code code = FRESHET_OK;
     char *copy = copy_record(decoder, raw, length);
@@ -665,7 +572,7 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
 
     if (copy == NULL)
         return error_memory(err, "copying a JSON record");
-    doc = yyjson_read_opts(copy, length, flags, &memory, &problem);
+    doc = yyjson_read_opts(copy, length, flags, is_short ? &memory : NULL, &problem);
     if (doc == NULL)
         return refuse_text(&problem, err);
     if (!yyjson_is_obj(doc->root)) {
@@ -727,10 +634,11 @@ static freshet_code json_open(decoder *base, freshet_error *err)
     if (decoder->own != NULL)
         decoder->root = shape_make(decoder->own, schema->fields, schema->n_fields,
                                    decoder->strict ? NULL : base->used);
-    if (decoder->root == NULL)
+    decoder->scratch = malloc(SCRATCH_BYTES);
+    if (decoder->root == NULL || decoder->scratch == NULL)
         return error_memory(err, "making a JSON decoder");
     for (uint32_t i = 0; i < schema->n_fields; i++)
-        if (decoder->root->used[i] && has_kind(schema->fields[i].type, TYPE_DECIMAL))
+        if (decoder->root->fields[i].used && has_kind(schema->fields[i].type, TYPE_DECIMAL))
             decoder->exact = true;
     return FRESHET_OK;
 }
@@ -741,14 +649,6 @@ static void json_close(decoder *base)
 
     arena_close(decoder->own);
     free(decoder->scratch);
-}
-
-static void json_begin(decoder *base)
-{
-    json_decoder *decoder = (json_decoder *)base;
-
-    decoder->slab = NULL;
-    decoder->slab_left = 0;
 }
 
 /* ---- the format ------------------------------------------------------------------------------ */
@@ -778,6 +678,5 @@ const format format_json = {.name = "json",
                             .open = json_open,
                             .close = json_close,
                             .is_blank = json_is_blank,
-                            .begin = json_begin,
                             .decode = json_decode,
                             .infer = infer_json};

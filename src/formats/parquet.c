@@ -62,11 +62,6 @@ static freshet_code parquet_read(decoder *base, batch *into, uint32_t max_rows,
     return scan_read(((parquet_decoder *)base)->scan, into, max_rows, where, rejects, next, err);
 }
 
-static void parquet_stop(decoder *base)
-{
-    scan_stop(((parquet_decoder *)base)->scan);
-}
-
 static const char *const parquet_endings[] = {".parquet", NULL};
 
 const format format_parquet = {.name = "parquet",
@@ -76,5 +71,4 @@ const format format_parquet = {.name = "parquet",
                                .close = parquet_close,
                                .describe_file = parquet_describe_file,
                                .start = parquet_start,
-                               .read = parquet_read,
-                               .stop = parquet_stop};
+                               .read = parquet_read};

@@ -55,7 +55,7 @@ static freshet_code raw_decode(decoder *decoder, const char *bytes, size_t lengt
         return FRESHET_OK;
     }
     cell_set_valid(column, into->n_rows);
-    ((cell_text *)column->data)[into->n_rows] = text_of(bytes, (uint32_t)length);
+    cell_put_text(column, into->n_rows, bytes, length);
     return FRESHET_OK;
 }
 

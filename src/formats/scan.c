@@ -17,7 +17,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "formats/cell.h"
+#include "formats/format.h"
 #include "sql/sql.h"
 
 #define QUERY_BYTES_MAX ((size_t)16 << 20)
@@ -62,7 +62,8 @@ freshet_code scan_open(scan **out, freshet_error *err)
     return FRESHET_OK;
 }
 
-void scan_stop(scan *scan)
+/* Ends the scan that was started, if any. */
+static void scan_stop(scan *scan)
 {
     if (scan->cursor != NULL)
         sql_cursor_close(scan->cursor);
@@ -159,18 +160,15 @@ static freshet_code select_all(scan *scan, const char *relation, arena *arena, t
     return code;
 }
 
-freshet_code scan_describe(scan *scan, const char *relation, arena *arena, schema *out,
-                           freshet_error *err)
+/* The relation's columns, and the SELECT of them all. */
+static freshet_code describe_all(scan *scan, const char *relation, arena *arena, text_buffer *query,
+                                 schema *out, freshet_error *err)
 {
     sql_statement *statement = NULL;
-    text_buffer query;
-    freshet_code code;
+    freshet_code code = select_all(scan, relation, arena, query, err);
 
-    text_init(&query, QUERY_BYTES_MAX);
-    code = select_all(scan, relation, arena, &query, err);
     if (code == FRESHET_OK)
-        code = sql_prepare(scan->session, query.bytes, &statement, NULL, err);
-    text_release(&query);
+        code = sql_prepare(scan->session, query->bytes, &statement, NULL, err);
     if (code != FRESHET_OK)
         return code;
     *out = schema_keep(arena, sql_statement_schema(statement));
@@ -178,26 +176,18 @@ freshet_code scan_describe(scan *scan, const char *relation, arena *arena, schem
     return out->fields == NULL ? error_memory(err, "describing a table") : FRESHET_OK;
 }
 
-/* ---- starting -------------------------------------------------------------------------------- */
-
-static freshet_code no_such_column(const scan_options *options, const schema *there,
-                                   const char *name, freshet_error *err)
+freshet_code scan_describe(scan *scan, const char *relation, arena *arena, schema *out,
+                           freshet_error *err)
 {
-    text_buffer names;
-    freshet_code code;
+    text_buffer query;
 
-    text_init(&names, 400);
-    for (uint32_t i = 0; i < there->n_fields; i++) {
-        const char *each = there->fields[i].name;
-        if (options->row_number == NULL || strcmp(each, options->row_number) != 0)
-            text_format(&names, "%s%s", names.length > 0 ? ", " : "", each);
-    }
-    code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, options->at,
-                     "there is no column \"%s\"; there are %s%s", name,
-                     names.length == 0 ? "none" : names.bytes, names.failed ? ", ..." : "");
-    text_release(&names);
+    text_init(&query, QUERY_BYTES_MAX);
+    freshet_code code = describe_all(scan, relation, arena, &query, out, err);
+    text_release(&query);
     return code;
 }
+
+/* ---- starting -------------------------------------------------------------------------------- */
 
 /* Appends column i to the SELECT, and to the test for values that cannot be cast. */
 static freshet_code select_column(scan *scan, const scan_options *options, uint32_t i,
@@ -209,7 +199,8 @@ static freshet_code select_column(scan *scan, const scan_options *options, uint3
     const char *name, *type, *literal;
 
     if (found < 0)
-        return no_such_column(options, there, field->name, err);
+        return format_no_column(there, options->row_number, field->name, options->at,
+                                "there is no column", "there are", err);
     name = sql_quote(scan->arena, there->fields[found].name);
     type = sql_type_name(scan->arena, field->type);
     literal = sql_literal(scan->arena, field->name);
@@ -227,12 +218,11 @@ static freshet_code select_column(scan *scan, const scan_options *options, uint3
 }
 
 static freshet_code build_query(scan *scan, const scan_options *options, text_buffer *query,
-                                text_buffer *test, freshet_error *err)
+                                text_buffer *test, text_buffer *all, freshet_error *err)
 {
     schema there = {0};
-    text_buffer all;
     uint32_t n = 1;
-    freshet_code code = scan_describe(scan, options->relation, scan->arena, &there, err);
+    freshet_code code = describe_all(scan, options->relation, scan->arena, all, &there, err);
 
     if (code != FRESHET_OK)
         return code;
@@ -248,17 +238,13 @@ static freshet_code build_query(scan *scan, const scan_options *options, text_bu
         return code;
     text_format(query, ", %s%s%s FROM (", test->length > 0 ? "CASE" : "CAST(NULL AS VARCHAR)",
                 test->length > 0 ? test->bytes : "", test->length > 0 ? " END" : "");
-    text_init(&all, QUERY_BYTES_MAX);
-    code = select_all(scan, options->relation, scan->arena, &all, err);
-    if (code == FRESHET_OK)
-        text_append_c(query, all.bytes);
-    text_release(&all);
+    text_append_c(query, all->bytes);
     text_append_char(query, ')');
     if (options->row_number != NULL)
         text_format(query, " WHERE %s >= %lld", options->row_number, (long long)options->first);
     else if (options->first > 0)
         text_format(query, " OFFSET %lld", (long long)options->first);
-    if (code == FRESHET_OK && (query->failed || test->failed))
+    if (query->failed || test->failed)
         code = error_set(err, FRESHET_LIMIT, FRESHET_STOP, options->at,
                          "the schema has too many columns to cast; use fewer");
     return code;
@@ -278,7 +264,7 @@ static freshet_code with_place(freshet_code code, const char *at, const freshet_
 
 freshet_code scan_start(scan *scan, const scan_options *options, freshet_error *err)
 {
-    text_buffer query, test;
+    text_buffer query, test, all;
     freshet_error problem = {0};
     freshet_code code;
 
@@ -293,13 +279,15 @@ freshet_code scan_start(scan *scan, const scan_options *options, freshet_error *
         return error_memory(err, "reading a table");
     text_init(&query, QUERY_BYTES_MAX);
     text_init(&test, QUERY_BYTES_MAX);
-    code = build_query(scan, options, &query, &test, &problem);
+    text_init(&all, QUERY_BYTES_MAX);
+    code = build_query(scan, options, &query, &test, &all, &problem);
     if (code == FRESHET_OK)
         code = sql_prepare(scan->session, query.bytes, &scan->statement, NULL, &problem);
     if (code == FRESHET_OK)
         code = sql_cursor_open(scan->statement, &scan->cursor, &problem);
     text_release(&query);
     text_release(&test);
+    text_release(&all);
     return with_place(code, options->at, &problem, err);
 }
 
@@ -329,26 +317,22 @@ static int64_t row_number(const scan *scan, uint32_t row)
 static freshet_code scan_copy_rows(scan *scan, batch *into, uint32_t n, const scan_place *where,
                                    freshet_error *err)
 {
-    origin *origins = arena_grow(into->arena, into->origins, into->n_rows * sizeof(*origins),
-                                 ((size_t)into->n_rows + n) * sizeof(*origins));
-    if (origins == NULL)
-        return error_memory(err, "reading a table");
-    into->origins = origins;
-    for (uint32_t i = 0; i < scan->n_columns; i++) {
-        freshet_code code =
-            column_reserve(into->arena, &into->columns[i], (uint64_t)into->n_rows + n, err);
-        if (code != FRESHET_OK)
-            return code;
+    size_t kept = 0;
+    const cell_choice which = {.first = scan->piece_at, .n = n, .keeps = &kept};
+    freshet_code code = batch_reserve(into, (uint64_t)into->n_rows + n, "reading a table", err);
+
+    for (uint32_t i = 0; code == FRESHET_OK && i < scan->n_columns; i++)
         if (scan->source_of[i] != 0 &&
-            !cell_copy(into->arena, &into->columns[i], into->n_rows,
-                       &scan->piece.columns[scan->source_of[i] - 1], scan->piece_at, n))
-            return error_memory(err, "reading a table");
-    }
+            !column_copy(into->arena, &scan->piece.columns[scan->source_of[i] - 1], &which,
+                         &into->columns[i], into->n_rows))
+            code = error_memory(err, "reading a table");
+    if (code != FRESHET_OK)
+        return code;
     for (uint32_t i = 0; i < n; i++) {
-        origins[into->n_rows + i] = (origin){.partition = where->partition,
-                                             .offset = row_number(scan, scan->piece_at + i),
-                                             .length = 1};
-        scan->next = origins[into->n_rows + i].offset + 1;
+        into->origins[into->n_rows + i] = (origin){.partition = where->partition,
+                                                   .offset = row_number(scan, scan->piece_at + i),
+                                                   .length = 1};
+        scan->next = into->origins[into->n_rows + i].offset + 1;
     }
     into->n_rows += n;
     scan->piece_at += n;
@@ -381,7 +365,9 @@ freshet_code scan_read(scan *scan, batch *into, uint32_t max_rows, const scan_pl
     freshet_code code = FRESHET_OK;
 
     while (scan->piece_at == scan->piece.n_rows) {
-        code = next_piece(scan, err);
+        code = scan->cursor == NULL ? FRESHET_END : next_piece(scan, err);
+        if (code == FRESHET_END)
+            scan_stop(scan);
         if (code != FRESHET_OK)
             return code;
     }

@@ -48,9 +48,6 @@ typedef struct scan_place {
 freshet_code scan_read(scan *scan, batch *into, uint32_t max_rows, const scan_place *where,
                        rejects *rejects, int64_t *next, freshet_error *err);
 
-/* Ends the scan that was started, if any. */
-void scan_stop(scan *scan);
-
 /* The relation that is one Parquet file, with the column file_row_number or without; in the
  * arena. */
 const char *scan_parquet(arena *arena, const char *path, bool row_number);

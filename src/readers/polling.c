@@ -1,7 +1,10 @@
 /* polling.c - see polling.h. */
 #include "readers/polling.h"
 
+#include <stdio.h>
+
 #include "base/error.h"
+#include "base/log.h"
 #include "formats/cell.h"
 
 polling polling_begin(freshet_reader *reader, batch *into, uint32_t max_rows, size_t max_bytes,
@@ -60,4 +63,41 @@ freshet_code polling_end(const polling *polling)
                                         into->n_rows - polling->first_row))
             return error_memory(polling->err, polling->doing);
     return FRESHET_OK;
+}
+
+freshet_code polling_only_positions(freshet_reader *reader, arena *arena, bool all,
+                                    reader_positions *out, freshet_error *err)
+{
+    *out = (reader_positions){0};
+    if (!all && !reader->moved)
+        return FRESHET_OK;
+    out->items = arena_zero(arena, 1, sizeof *out->items);
+    if (out->items == NULL)
+        return error_memory(err, "giving positions");
+    out->items[out->n++] = reader->only;
+    reader->moved = false;
+    return FRESHET_OK;
+}
+
+const char *polling_only_label(const freshet_reader *reader, uint32_t partition)
+{
+    (void)partition;
+    return reader->only.label;
+}
+
+void polling_place(const declared_text *declared, const char *path, char *into, size_t size)
+{
+    if (declared->at.file != NULL || declared->at.path != NULL)
+        place_text(&declared->at, into, size);
+    else
+        snprintf(into, size, "%s", path);
+}
+
+void polling_tell_missing(const freshet_reader *reader, const char *path, bool missing, bool *said)
+{
+    if (missing && !*said)
+        log_say(LOG_WARNING, reader->block->id.value,
+                "%s is not there any more; the rows read before stay in use until it comes back",
+                path);
+    *said = missing;
 }

@@ -63,4 +63,16 @@ freshet_code polling_refuse(polling *polling, const reject *where, const char *p
 /* Columns that are not used become null in the rows of this poll. */
 freshet_code polling_end(const polling *polling);
 
+/* The operations `positions` and `partition_label` of a reader with one partition: reader->only, whose
+ * offset its poll puts on, as it sets reader->moved. */
+freshet_code polling_only_positions(freshet_reader *reader, arena *arena, bool all,
+                                    reader_positions *out, freshet_error *err);
+const char *polling_only_label(const freshet_reader *reader, uint32_t partition);
+
+/* For errors: where the path stands in the declaration, or itself where it stands nowhere. */
+void polling_place(const declared_text *declared, const char *path, char *into, size_t size);
+
+/* For `changed`: warns when what was read is missing now, once each time (*said). */
+void polling_tell_missing(const freshet_reader *reader, const char *path, bool missing, bool *said);
+
 #endif

@@ -111,7 +111,8 @@ struct freshet_reader {
     const bool *used; /* per column, set by the loop before open; NULL = all */
     bool
         moved; /* set by the reader: positions have moved, maybe without rows; cleared by its positions() */
-    int64_t idle_us; /* how often to poll without a wake_fd; default 1 s */
+    reader_position only; /* of a reader with one partition, for polling_only_positions */
+    int64_t idle_us;      /* how often to poll without a wake_fd; default 1 s */
 };
 
 #endif

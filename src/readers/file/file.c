@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "readers/file/file_internal.h"
+#include "readers/polling.h"
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -235,16 +236,6 @@ static freshet_code check_there(file_reader *reader, const file_listing *listing
                      "there is no file or folder \"%s\"", reader->path);
 }
 
-static void set_place(file_reader *reader)
-{
-    const file_options *options = reader->base.options;
-
-    if (options->path.at.file != NULL || options->path.at.path != NULL)
-        place_text(&options->path.at, reader->at, sizeof(reader->at));
-    else
-        strncpy(reader->at, reader->path, sizeof(reader->at) - 1);
-}
-
 /* The columns that the options say, if any. */
 static freshet_code describe_declared(file_reader *reader, freshet_error *err)
 {
@@ -271,7 +262,7 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         arena_close(scratch);
         return error_memory(err, "describing files");
     }
-    set_place(reader);
+    polling_place(&options->path, reader->path, reader->at, sizeof(reader->at));
     code = file_list(scratch, reader->path, NULL, &listing, err);
     if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream)
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
@@ -302,14 +293,11 @@ static void file_close(freshet_reader *base)
     file_watch_close(reader->watch);
     track_close(reader->track);
     arena_close(reader->scratch);
-    free(reader->queue);
     reader->lines = NULL; /* it may be opened again */
     reader->decoder = NULL;
     reader->watch = NULL;
     reader->track = NULL;
     reader->scratch = NULL;
-    reader->queue = NULL;
-    reader->queue_n = reader->queue_capacity = 0;
     reader->n_open = 0;
 }
 
@@ -322,6 +310,7 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
     reader->lines_of = FILE_NONE;
     reader->header_of = FILE_NONE;
     reader->whole_of = FILE_NONE;
+    reader->queue_head = FILE_NONE;
     if (code == FRESHET_OK)
         reader->decoder->used = base->used; /* describe may have made it */
     if (code == FRESHET_OK && !file_is_whole(reader))
@@ -399,9 +388,9 @@ static int64_t file_lag(const freshet_reader *base)
     const file_reader *reader = (const file_reader *)base;
     int64_t sum = 0;
 
-    for (uint32_t i = 0; i < reader->queue_n; i++) {
-        uint32_t index = reader->queue[(reader->queue_head + i) % reader->queue_capacity];
-        const tracked_file *file = track_file(reader->track, index);
+    for (uint32_t each = reader->queue_head; each != FILE_NONE;) {
+        const tracked_file *file = track_file(reader->track, each);
+        each = file->next_queued;
         if (file_is_whole(reader) || file->is_gzip)
             sum += file->size;
         else if (file->size > file->offset)
@@ -419,11 +408,7 @@ static bool file_changed(freshet_reader *base)
     if (file_list_wanted(reader, reader->scratch, NULL, &listing, NULL) != FRESHET_OK)
         return false;
     bool missing = listing.missing && listing.n == 0;
-    if (missing && !reader->said_missing)
-        log_say(LOG_WARNING, base->block->id.value,
-                "%s is not there any more; the rows read before stay in use until it comes back",
-                reader->path);
-    reader->said_missing = missing;
+    polling_tell_missing(base, reader->path, missing, &reader->said_missing);
     if (listing.unreadable != NULL || missing)
         return false;
     return file_list_signature(&listing) != reader->signature;

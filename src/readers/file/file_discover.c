@@ -2,7 +2,8 @@
  * file_internal.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -10,46 +11,29 @@
 #include "base/os.h"
 #include "readers/file/file_internal.h"
 
-static const char *id_of(const file_reader *reader)
-{
-    return reader->base.block->id.value;
-}
-
 /* ---- the queue ------------------------------------------------------------------------------- */
 
-freshet_code file_queue_add(file_reader *reader, uint32_t index, freshet_error *err)
+static void queue_add(file_reader *reader, uint32_t index)
 {
     tracked_file *file = track_file(reader->track, index);
 
     if (file->queued)
-        return FRESHET_OK;
-    if (reader->queue_n == reader->queue_capacity) {
-        uint32_t capacity = reader->queue_capacity == 0 ? 64 : reader->queue_capacity * 2;
-        uint32_t *queue = malloc(capacity * sizeof(*queue));
-        if (queue == NULL)
-            return error_memory(err, "listing files");
-        for (uint32_t i = 0; i < reader->queue_n; i++)
-            queue[i] = reader->queue[(reader->queue_head + i) % reader->queue_capacity];
-        free(reader->queue);
-        reader->queue = queue;
-        reader->queue_head = 0;
-        reader->queue_capacity = capacity;
-    }
-    reader->queue[(reader->queue_head + reader->queue_n++) % reader->queue_capacity] = index;
+        return;
     file->queued = true;
-    return FRESHET_OK;
-}
-
-uint32_t file_queue_head(const file_reader *reader)
-{
-    return reader->queue_n == 0 ? FILE_NONE : reader->queue[reader->queue_head];
+    file->next_queued = FILE_NONE;
+    if (reader->queue_head == FILE_NONE)
+        reader->queue_head = index;
+    else
+        track_file(reader->track, reader->queue_last)->next_queued = index;
+    reader->queue_last = index;
 }
 
 void file_queue_take(file_reader *reader)
 {
-    track_file(reader->track, file_queue_head(reader))->queued = false;
-    reader->queue_head = (reader->queue_head + 1) % reader->queue_capacity;
-    reader->queue_n--;
+    tracked_file *file = track_file(reader->track, reader->queue_head);
+
+    file->queued = false;
+    reader->queue_head = file->next_queued;
 }
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -131,14 +115,14 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
     tracked_file *file = track_file(reader->track, index);
 
     if (file->fd < 0 && is_gone(file)) {
-        log_say(LOG_WARNING, id_of(reader), "%s went away before it was read to its end",
+        log_say(LOG_WARNING, file_reader_id(reader), "%s went away before it was read to its end",
                 file->path);
         file->absent = true;
     } else {
         if (file->retry_us == 0) {
             reader->n_retry++;
             file->retry_pause_us = FILE_RETRY_FIRST_US;
-            log_say(LOG_WARNING, id_of(reader),
+            log_say(LOG_WARNING, file_reader_id(reader),
                     "%s: %s; it is tried again later, and other files go on", file->path,
                     problem->text);
         } else if (file->retry_pause_us < FILE_RETRY_MOST_US) {
@@ -165,7 +149,7 @@ freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *wat
             out->items[kept++] = out->items[i];
         } else if (!reader->said_ignored) {
             reader->said_ignored = true;
-            log_say(LOG_WARNING, id_of(reader),
+            log_say(LOG_WARNING, file_reader_id(reader),
                     "%s is not read, nor are other files whose ending is not that of the first "
                     "one; say format to read all",
                     out->items[i].path);
@@ -176,17 +160,26 @@ freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *wat
 }
 
 /* Queues the file if it has changed since it was read to its end. */
-static freshet_code queue_if_changed(file_reader *reader, uint32_t index, freshet_error *err)
+static void queue_if_changed(file_reader *reader, uint32_t index)
 {
-    tracked_file *file = track_file(reader->track, index);
+    const tracked_file *file = track_file(reader->track, index);
+    const bool waits = file->retry_us != 0 && os.monotonic_us() < file->retry_us;
+    const bool is_read =
+        file->size == file->read_size && file->modified_ns == file->read_modified_ns;
 
-    if (file->retry_us != 0 && os.monotonic_us() < file->retry_us)
-        return FRESHET_OK;
-    if (file->size == file->read_size && file->modified_ns == file->read_modified_ns)
-        return FRESHET_OK;
-    if (file->read_size < 0 && file->size == 0)
-        return FRESHET_OK;
-    return file_queue_add(reader, index, err);
+    if (!waits && !is_read && (file->read_size >= 0 || file->size > 0))
+        queue_add(reader, index);
+}
+
+/* What a stream cannot read or list now: it looks again, and says so once. */
+static void say_failed(file_reader *reader, const char *path, const char *problem,
+                       const char *what_then)
+{
+    if (!reader->said_failed)
+        log_say(LOG_WARNING, file_reader_id(reader), "%s: %s; it is tried again%s", path, problem,
+                what_then);
+    reader->said_failed = true;
+    reader->needs_listing = true;
 }
 
 static freshet_code note(file_reader *reader, const listed_file *listed, bool is_listing,
@@ -198,11 +191,7 @@ static freshet_code note(file_reader *reader, const listed_file *listed, bool is
     tracked_file *file;
 
     if (code == FRESHET_TRY_AGAIN && reader->base.mode == READ_FOLLOW) {
-        if (!reader->said_failed)
-            log_say(LOG_WARNING, id_of(reader), "%s: %s; it is tried again later", listed->path,
-                    problem.text);
-        reader->said_failed = true;
-        reader->needs_listing = true;
+        say_failed(reader, listed->path, problem.text, " later");
         return FRESHET_OK;
     }
     if (code != FRESHET_OK)
@@ -211,12 +200,13 @@ static freshet_code note(file_reader *reader, const listed_file *listed, bool is
     file = track_file(reader->track, index);
     file->listing = reader->listing;
     reader->n_retry += is_listing && file->retry_us != 0;
-    return queue_if_changed(reader, index, err);
+    queue_if_changed(reader, index);
+    return FRESHET_OK;
 }
 
 /* Open files that the listing has not: removed, or renamed to where we do not look. What is
  * still written to them is read until nothing has come for a while. */
-static freshet_code note_strays(file_reader *reader, freshet_error *err)
+static void note_strays(file_reader *reader)
 {
     int64_t now_us = os.monotonic_us();
 
@@ -225,7 +215,6 @@ static freshet_code note_strays(file_reader *reader, freshet_error *err)
         uint32_t index = reader->open_files[i];
         tracked_file *file = track_file(reader->track, index);
         struct stat info;
-        freshet_code code;
         if (file->listing == reader->listing) {
             file->stray_since_us = 0;
             continue;
@@ -236,22 +225,19 @@ static freshet_code note_strays(file_reader *reader, freshet_error *err)
             file->stray_since_us = now_us;
         reader->n_stray++;
         file->size = info.st_size;
-        code = queue_if_changed(reader, index, err);
-        if (code != FRESHET_OK)
-            return code;
+        queue_if_changed(reader, index);
         if (!file->queued && now_us - file->stray_since_us >= FILE_STRAY_US)
             file_descriptor_close(reader, index);
     }
-    return FRESHET_OK;
 }
 
 static void say_missing(file_reader *reader, bool missing)
 {
     if (missing && !reader->said_missing)
-        log_say(LOG_WARNING, id_of(reader), "%s is not there; it is read when it comes",
+        log_say(LOG_WARNING, file_reader_id(reader), "%s is not there; it is read when it comes",
                 reader->path);
     if (!missing && reader->said_missing)
-        log_say(LOG_INFO, id_of(reader), "%s is there", reader->path);
+        log_say(LOG_INFO, file_reader_id(reader), "%s is there", reader->path);
     reader->said_missing = missing;
 }
 
@@ -259,15 +245,13 @@ static void say_missing(file_reader *reader, bool missing)
 static freshet_code say_unreadable(file_reader *reader, const file_listing *listing,
                                    freshet_error *err)
 {
+    char problem[PATH_MAX + 40];
+
     if (reader->base.mode == READ_ALL)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, listing->unreadable,
                          "the folder cannot be read: %s", strerror(listing->problem));
-    if (!reader->said_failed)
-        log_say(LOG_WARNING, id_of(reader),
-                "the folder %s cannot be read: %s; it is tried again, and other files go on",
-                listing->unreadable, strerror(listing->problem));
-    reader->said_failed = true;
-    reader->needs_listing = true;
+    snprintf(problem, sizeof problem, "the folder %s cannot be read", listing->unreadable);
+    say_failed(reader, problem, strerror(listing->problem), ", and other files go on");
     return FRESHET_OK;
 }
 
@@ -284,11 +268,7 @@ freshet_code file_discover_all(file_reader *reader, freshet_error *err)
     reader->next_listing_us = now_us + FILE_LIST_EVERY_US;
     code = file_list_wanted(reader, reader->scratch, reader->watch, &listing, &problem);
     if (code != FRESHET_OK && reader->base.mode == READ_FOLLOW && code != FRESHET_NO_MEMORY) {
-        if (!reader->said_failed)
-            log_say(LOG_WARNING, id_of(reader), "%s: %s; it is tried again later", problem.at,
-                    problem.text);
-        reader->said_failed = true;
-        reader->needs_listing = true;
+        say_failed(reader, problem.at, problem.text, " later");
         return FRESHET_OK;
     }
     if (code != FRESHET_OK) {
@@ -307,7 +287,7 @@ freshet_code file_discover_all(file_reader *reader, freshet_error *err)
     for (uint32_t i = 0; i < listing.n && code == FRESHET_OK; i++)
         code = note(reader, &listing.items[i], true, err);
     if (code == FRESHET_OK && reader->base.mode == READ_FOLLOW)
-        code = note_strays(reader, err);
+        note_strays(reader);
     reader->listed_us = os.monotonic_us();
     reader->listing_took_us = reader->listed_us - now_us;
     return code;

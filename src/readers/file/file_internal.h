@@ -45,8 +45,7 @@ typedef struct file_reader {
     uint32_t n_stray; /* open files that have left the list */
     arena *scratch;   /* of one listing */
 
-    uint32_t *queue; /* a ring */
-    uint32_t queue_head, queue_n, queue_capacity;
+    uint32_t queue_head, queue_last; /* through tracked_file.next_queued; head FILE_NONE: empty */
     uint32_t open_files[FILE_DESCRIPTORS_MAX]; /* least lately used first */
     uint32_t n_open;
 
@@ -61,6 +60,11 @@ typedef struct file_reader {
 static inline bool file_is_whole(const file_reader *reader)
 {
     return reader->format != NULL && reader->format->start != NULL;
+}
+
+static inline const char *file_reader_id(const file_reader *reader)
+{
+    return reader->base.block->id.value;
 }
 
 /* ---- file.c ---- */
@@ -80,8 +84,7 @@ freshet_code file_discover_news(file_reader *reader, freshet_error *err);
 freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *watch,
                               file_listing *out, freshet_error *err);
 
-freshet_code file_queue_add(file_reader *reader, uint32_t index, freshet_error *err);
-uint32_t file_queue_head(const file_reader *reader); /* FILE_NONE: empty */
+/* Takes off the file at the head of the queue. */
 void file_queue_take(file_reader *reader);
 
 /* The descriptor of the file, opening it where it is not open. Closes the one least lately used

@@ -257,33 +257,43 @@ static void forget_record(lines *lines)
     lines->skipped = 0;
 }
 
-/* Gives the record of `size` bytes (newline included where there is one) at start, and moves on. */
-static void give(lines *lines, size_t size, record_state state, record *out)
+/* The record whose next `size` bytes, its newline included where there is one, lie at start. */
+static record view(const lines *lines, size_t size, record_state state)
 {
-    const char *bytes;
-    size_t length = size;
+    record it = {.bytes = lines->shown,
+                 .length = lines->shown_length,
+                 .offset = lines->offset,
+                 .size = lines->skipped + (int64_t)size,
+                 .state = state};
 
-    assert(lines->current != NULL && size <= lines->filled - lines->start);
-    bytes = lines->current->bytes + lines->start;
-    if (length > 0 && bytes[length - 1] == '\n')
-        length--;
-    if (length > 0 && length < size && bytes[length - 1] == '\r')
-        length--;
-    *out = (record){.bytes = bytes,
-                    .length = length,
-                    .offset = lines->offset,
-                    .size = lines->skipped + (int64_t)size,
-                    .state = state};
-    if (state != RECORD_WHOLE && length > LINES_SHOWN_BYTES_MAX)
-        out->length = LINES_SHOWN_BYTES_MAX;
-    if (lines->skipping) {
-        out->bytes = lines->shown;
-        out->length = lines->shown_length;
-    }
+    if (lines->skipping)
+        return it;
+    it.bytes = lines->current->bytes + lines->start;
+    it.length = size;
+    if (it.length > 0 && it.bytes[it.length - 1] == '\n')
+        it.length--;
+    if (it.length > 0 && it.bytes[it.length - 1] == '\r')
+        it.length--;
+    if (state != RECORD_WHOLE && it.length > LINES_SHOWN_BYTES_MAX)
+        it.length = LINES_SHOWN_BYTES_MAX;
+    return it;
+}
+
+void lines_take_tail(lines *lines, const record *tail)
+{
     lines->current_has_given = true;
-    lines->start += size;
-    lines->offset += out->size;
+    lines->start += (size_t)(tail->size - lines->skipped);
+    lines->offset += tail->size;
     forget_record(lines);
+}
+
+/* Gives that record, and moves on. */
+static freshet_code give(lines *lines, size_t size, record_state state, record *out)
+{
+    assert(lines->current != NULL && size <= lines->filled - lines->start);
+    *out = view(lines, size, state);
+    lines_take_tail(lines, out);
+    return FRESHET_OK;
 }
 
 /* The record is longer than may be: keeps its beginning, and lets the rest go. */
@@ -340,21 +350,16 @@ static freshet_code next_buffered(lines *lines, record *out, freshet_error *err)
     size_t most = (size_t)lines->options.record_bytes_max;
     size_t size = lines->current == NULL ? 0 : find_end(lines);
 
-    if (size > 0 && !lines->skipping && size <= most) {
-        give(lines, size, RECORD_WHOLE, out);
-        return FRESHET_OK;
-    }
+    if (size > 0 && !lines->skipping && size <= most)
+        return give(lines, size, RECORD_WHOLE, out);
     if (size == 0 && !lines->skipping && lines->filled - lines->start <= most)
         return FRESHET_END;
     if (lines->current != NULL && first_line(lines) > 0 && first_line(lines) != size) {
         size = first_line(lines);
-        give(lines, size, size > most ? RECORD_TOO_LONG : RECORD_OPEN_QUOTE, out);
-        return FRESHET_OK;
+        return give(lines, size, size > most ? RECORD_TOO_LONG : RECORD_OPEN_QUOTE, out);
     }
-    if (size > 0) {
-        give(lines, size, RECORD_TOO_LONG, out);
-        return FRESHET_OK;
-    }
+    if (size > 0)
+        return give(lines, size, RECORD_TOO_LONG, out);
     return skip_on(lines) ? FRESHET_END : error_memory(err, "reading a file");
 }
 
@@ -375,48 +380,18 @@ freshet_code lines_next(lines *lines, record *out, freshet_error *err)
 
 bool lines_tail(const lines *lines, record *out)
 {
-    size_t part = lines->filled - lines->start;
+    const format *format = lines->options.format;
+    size_t size = lines->filled - lines->start;
+    record_state state = lines->skipping ? RECORD_TOO_LONG : RECORD_WHOLE;
 
-    if (lines->skipping) {
-        *out = (record){.bytes = lines->shown,
-                        .length = lines->shown_length,
-                        .offset = lines->offset,
-                        .size = lines->skipped + (int64_t)part,
-                        .state = RECORD_TOO_LONG};
-        return true;
-    }
-    if (part == 0)
+    if (size == 0 && !lines->skipping)
         return false;
-    *out = (record){.bytes = lines->current->bytes + lines->start,
-                    .length = part,
-                    .offset = lines->offset,
-                    .size = (int64_t)part};
-    if (lines->options.format->in_quotes != NULL &&
-        lines->options.format->in_quotes(&lines->progress)) {
-        size_t line = first_line(lines);
-        if (line > 0) {
-            out->length = line - 1;
-            out->size = (int64_t)line;
-        }
-        out->state = RECORD_OPEN_QUOTE;
+    if (!lines->skipping && format->in_quotes != NULL && format->in_quotes(&lines->progress)) {
+        state = RECORD_OPEN_QUOTE;
+        size = first_line(lines) > 0 ? first_line(lines) : size;
     }
-    if (out->length > 0 && out->bytes[out->length - 1] == '\r')
-        out->length--;
-    if (out->state != RECORD_WHOLE && out->length > LINES_SHOWN_BYTES_MAX)
-        out->length = LINES_SHOWN_BYTES_MAX;
+    *out = view(lines, size, state);
     return true;
-}
-
-void lines_take_tail(lines *lines, const record *tail)
-{
-    if (lines->skipping) {
-        lines->start = lines->filled;
-    } else {
-        lines->start += (size_t)tail->size;
-    }
-    lines->current_has_given = true;
-    lines->offset += tail->size;
-    forget_record(lines);
 }
 
 int64_t lines_offset(const lines *lines)

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/os.h"
 #include "readers/file/file_watch.h"
 
@@ -26,33 +27,30 @@ typedef struct walker {
     freshet_error *err;
 } walker;
 
-static bool is_wild(const char *name)
-{
-    return strpbrk(name, "*?[") != NULL;
-}
-
 bool file_list_is_pattern(const char *path)
 {
-    return is_wild(path);
+    return strpbrk(path, "*?[") != NULL;
 }
 
 bool file_list_matches(const char *pattern, const char *name)
 {
     if (pattern == NULL)
         return name[0] != '.' && name[0] != '_';
-    if (!is_wild(pattern))
+    if (!file_list_is_pattern(pattern))
         return strcmp(pattern, name) == 0;
     if ((name[0] == '.' || name[0] == '_') && pattern[0] != name[0])
         return false;
     return fnmatch(pattern, name, 0) == 0;
 }
 
-static void set_from_stat(listed_file *file, const struct stat *info)
+static listed_file listed_as(const char *path, const struct stat *info)
 {
-    file->device = info->st_dev;
-    file->inode = info->st_ino;
-    file->size = info->st_size;
-    file->modified_ns = (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec;
+    return (listed_file){.path = path,
+                         .device = info->st_dev,
+                         .inode = info->st_ino,
+                         .size = info->st_size,
+                         .modified_ns =
+                             (int64_t)info->st_mtim.tv_sec * 1000000000 + info->st_mtim.tv_nsec};
 }
 
 bool file_list_look(const char *path, listed_file *out)
@@ -61,8 +59,7 @@ bool file_list_look(const char *path, listed_file *out)
 
     if (os.stat(path, &info) != 0 || !S_ISREG(info.st_mode))
         return false;
-    out->path = path;
-    set_from_stat(out, &info);
+    *out = listed_as(path, &info);
     return true;
 }
 
@@ -78,9 +75,7 @@ static freshet_code add_file(walker *walker, const char *path, const struct stat
     if (!arena_reserve(walker->arena, &out->items, &walker->capacity, out->n + UINT64_C(1),
                        sizeof(*out->items)))
         return error_memory(walker->err, "listing files");
-    out->items[out->n].path = path;
-    set_from_stat(&out->items[out->n], info);
-    out->n++;
+    out->items[out->n++] = listed_as(path, info);
     return FRESHET_OK;
 }
 
@@ -93,8 +88,12 @@ static const char *join(const walker *walker, const char *folder, const char *na
     return arena_format(walker->arena, "%s%s%s", folder, folder[n - 1] == '/' ? "" : "/", name);
 }
 
-typedef freshet_code entry_fn(walker *walker, const char *path, const struct dirent *entry,
-                              uint32_t at, uint32_t depth);
+/* What is done with an entry of a folder that matches: it is taken where it is a file; taken, whatever it is; the
+ * way goes on in it, with the next name; or below it, with the same one (**). */
+typedef enum entry_use { TAKE_FILE, TAKE_ANY, GO_ON, GO_BELOW } entry_use;
+
+static freshet_code use_entry(walker *walker, const char *path, const struct dirent *entry,
+                              uint32_t at, uint32_t depth, entry_use use);
 
 /* The folder did not open, as errno says. */
 static freshet_code no_entries(walker *walker, const char *folder)
@@ -110,9 +109,9 @@ static freshet_code no_entries(walker *walker, const char *folder)
     return FRESHET_OK;
 }
 
-/* Calls `fn` for each entry of the folder that matches. */
+/* Does that with each entry of the folder that matches. */
 static freshet_code each_entry(walker *walker, const char *folder, const char *pattern, uint32_t at,
-                               uint32_t depth, entry_fn *fn)
+                               uint32_t depth, entry_use use)
 {
     int fd = os.open(folder[0] == '\0' ? "." : folder, O_RDONLY | O_DIRECTORY, 0);
     DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -132,23 +131,12 @@ static freshet_code each_entry(walker *walker, const char *folder, const char *p
             continue;
         path = join(walker, folder, entry->d_name);
         code = path == NULL ? error_memory(walker->err, "listing files")
-                            : fn(walker, path, entry, at, depth);
+                            : use_entry(walker, path, entry, at, depth, use);
     }
     if (code == FRESHET_OK && errno != 0)
         code = error_system(walker->err, "cannot read the folder", folder);
     closedir(stream);
     return code;
-}
-
-static freshet_code add_if_file(walker *walker, const char *path, const struct dirent *entry,
-                                uint32_t at, uint32_t depth)
-{
-    struct stat info;
-
-    (void)entry, (void)at, (void)depth;
-    if (os.stat(path, &info) != 0 || !S_ISREG(info.st_mode))
-        return FRESHET_OK; /* gone again, or something else */
-    return add_file(walker, path, &info);
 }
 
 /* The last name has led here: a file, or a folder of files. */
@@ -167,39 +155,27 @@ static freshet_code add_path(walker *walker, const char *path, bool outright)
     if (!S_ISDIR(info.st_mode))
         return FRESHET_OK;
     file_watch_folder(walker->watch, path, NULL, true);
-    return each_entry(walker, path, NULL, 0, 0, add_if_file);
+    return each_entry(walker, path, NULL, 0, 0, TAKE_FILE);
 }
 
 static freshet_code walk(walker *walker, const char *folder, uint32_t at, uint32_t depth);
 
-static freshet_code add_match(walker *walker, const char *path, const struct dirent *entry,
-                              uint32_t at, uint32_t depth)
-{
-    (void)entry, (void)at, (void)depth;
-    return add_path(walker, path, false);
-}
-
-static freshet_code walk_match(walker *walker, const char *path, const struct dirent *entry,
-                               uint32_t at, uint32_t depth)
+static freshet_code use_entry(walker *walker, const char *path, const struct dirent *entry,
+                              uint32_t at, uint32_t depth, entry_use use)
 {
     struct stat info;
 
-    (void)entry;
-    if (os.stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
+    if (use == TAKE_ANY)
+        return add_path(walker, path, false);
+    if (use == GO_BELOW && entry->d_type == DT_LNK)
         return FRESHET_OK;
-    return walk(walker, path, at + 1, depth + 1);
-}
-
-static freshet_code walk_below(walker *walker, const char *path, const struct dirent *entry,
-                               uint32_t at, uint32_t depth)
-{
-    struct stat info;
-
-    if (entry->d_type == DT_LNK)
-        return FRESHET_OK;
-    if (entry->d_type != DT_DIR && (os.stat(path, &info) != 0 || !S_ISDIR(info.st_mode)))
-        return FRESHET_OK;
-    return walk(walker, path, at, depth + 1);
+    if (use == GO_BELOW && entry->d_type == DT_DIR)
+        return walk(walker, path, at, depth + 1);
+    if (os.stat(path, &info) != 0)
+        return FRESHET_OK; /* gone again */
+    if (use == TAKE_FILE)
+        return S_ISREG(info.st_mode) ? add_file(walker, path, &info) : FRESHET_OK;
+    return S_ISDIR(info.st_mode) ? walk(walker, path, at + (use == GO_ON), depth + 1) : FRESHET_OK;
 }
 
 static freshet_code walk(walker *walker, const char *folder, uint32_t at, uint32_t depth)
@@ -214,14 +190,14 @@ static freshet_code walk(walker *walker, const char *folder, uint32_t at, uint32
         freshet_code code;
         file_watch_folder(walker->watch, folder, NULL, false);
         code = walk(walker, folder, at + 1, depth);
-        return code == FRESHET_OK ? each_entry(walker, folder, NULL, at, depth, walk_below) : code;
+        return code == FRESHET_OK ? each_entry(walker, folder, NULL, at, depth, GO_BELOW) : code;
     }
     if (last)
         file_watch_folder(walker->watch, folder, name, true);
-    if (is_wild(name)) {
+    if (file_list_is_pattern(name)) {
         if (!last)
             file_watch_folder(walker->watch, folder, NULL, false);
-        return each_entry(walker, folder, name, at, depth, last ? add_match : walk_match);
+        return each_entry(walker, folder, name, at, depth, last ? TAKE_ANY : GO_ON);
     }
     name = join(walker, folder, name);
     if (name == NULL)
@@ -294,22 +270,16 @@ freshet_code file_list(arena *arena, const char *path, file_watch *watch, file_l
     return FRESHET_OK;
 }
 
-static uint64_t mix(uint64_t sum, uint64_t value)
-{
-    sum = (sum ^ value) * UINT64_C(0x9E3779B97F4A7C15);
-    return sum ^ sum >> 29;
-}
-
 uint64_t file_list_signature(const file_listing *listing)
 {
     uint64_t sum = listing->n;
 
     for (uint32_t i = 0; i < listing->n; i++) {
         const listed_file *file = &listing->items[i];
-        for (const char *c = file->path; *c != '\0'; c++)
-            sum = mix(sum, (unsigned char)*c);
-        sum = mix(mix(sum, file->device), file->inode);
-        sum = mix(mix(sum, (uint64_t)file->size), (uint64_t)file->modified_ns);
+        const uint64_t facts[] = {file->device, file->inode, (uint64_t)file->size,
+                                  (uint64_t)file->modified_ns};
+        sum = hash_bytes(file->path, strlen(file->path), sum);
+        sum = hash_bytes(facts, sizeof(facts), sum);
     }
     return sum;
 }

@@ -14,11 +14,6 @@
 
 #define ROWS_FIRST 2048u
 
-static const char *id_of(const file_reader *reader)
-{
-    return reader->base.block->id.value;
-}
-
 static file_reader *reader_of(const polling *polling)
 {
     return (file_reader *)polling->reader;
@@ -101,7 +96,7 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
         if (!lenient)
             return error_set(polling->err, FRESHET_FAILED, FRESHET_STOP, file->path,
                              "the gzip file stops in the middle; it is not complete");
-        log_say(LOG_WARNING, id_of(reader),
+        log_say(LOG_WARNING, file_reader_id(reader),
                 "%s stops in the middle of its gzip stream; the rest "
                 "is read when it is there",
                 file->path);
@@ -110,7 +105,7 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
     while (code == FRESHET_OK && polling_left(polling) > 0 && lines_tail(reader->lines, &tail)) {
         code = take_record(polling, index, &tail, lenient);
         if (code == FRESHET_END) {
-            log_say(LOG_WARNING, id_of(reader),
+            log_say(LOG_WARNING, file_reader_id(reader),
                     "%s: the last line, at byte %lld, is not complete; it is left for later",
                     file->path, (long long)tail.offset);
             return FRESHET_OK;
@@ -242,7 +237,7 @@ static freshet_code read_whole(polling *polling, uint32_t index, tracked_file *f
 {
     file_reader *reader = reader_of(polling);
     const format *format = reader->format;
-    scan_place where = {.reader = id_of(reader), .label = file->path, .partition = index};
+    scan_place where = {.reader = file_reader_id(reader), .label = file->path, .partition = index};
     freshet_code code = FRESHET_OK;
 
     if (reader->whole_of != index) {
@@ -258,8 +253,6 @@ static freshet_code read_whole(polling *polling, uint32_t index, tracked_file *f
         polling->bytes += (size_t)(polling->into->n_rows - before) * POLLING_ROW_BYTES;
         file->moved = true;
     }
-    if (code == FRESHET_END)
-        format->stop(reader->decoder);
     if (code != FRESHET_OK)
         reader->whole_of = FILE_NONE;
     return code;
@@ -274,7 +267,7 @@ static void set_finished(file_reader *reader, uint32_t index, tracked_file *file
     if (file->retry_us != 0) {
         file->retry_us = 0;
         reader->n_retry -= reader->n_retry > 0;
-        log_say(LOG_INFO, id_of(reader), "%s can be read", file->path);
+        log_say(LOG_INFO, file_reader_id(reader), "%s can be read", file->path);
     }
     file_queue_take(reader);
     if (file->finished || file_is_whole(reader))
@@ -291,7 +284,7 @@ static freshet_code open_file(polling *polling, uint32_t index, tracked_file *fi
         code = track_check(file, !file_is_whole(reader), &replaced, polling->err);
     if (code != FRESHET_OK || !replaced)
         return code;
-    log_say(LOG_WARNING, id_of(reader),
+    log_say(LOG_WARNING, file_reader_id(reader),
             "%s was cut or written anew; it is read again from its beginning", file->path);
     if (reader->lines_of == index)
         reader->lines_of = FILE_NONE;
@@ -322,7 +315,7 @@ static freshet_code read_queue(polling *polling)
     file_reader *reader = reader_of(polling);
 
     while (polling_left(polling) > 0) {
-        uint32_t index = file_queue_head(reader);
+        uint32_t index = reader->queue_head;
         freshet_error problem = {0};
         freshet_error *err = polling->err;
         freshet_code code;

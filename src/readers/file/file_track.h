@@ -50,8 +50,9 @@ typedef struct tracked_file {
     uint64_t listing;       /* the last listing that it was in */
     bool absent;            /* known from a position only, or gone */
     bool queued;
-    bool moved;    /* since the last positions */
-    bool finished; /* READ_ALL */
+    uint32_t next_queued; /* behind it in the queue; KEY_NONE: it is the last */
+    bool moved;           /* since the last positions */
+    bool finished;        /* READ_ALL */
     bool is_gzip;
 } tracked_file;
 

@@ -21,9 +21,8 @@ enum { OF_KEY = 1000001, OF_LATE }; /* what a number is drawn for, where it is n
 
 typedef struct generate_reader {
     struct freshet_reader base;
-    uint32_t key_column;
+    int64_t key_column;
     int64_t start_us, step_us;
-    int64_t next;      /* the row to come */
     int64_t began;     /* the first of this run */
     int64_t opened_us; /* when it came */
 } generate_reader;
@@ -65,22 +64,19 @@ static const option options_table[] = {
     {0},
 };
 
-static uint32_t key_column_of(const generate_options *options)
+/* -1: there is none of that name. */
+static int64_t key_column_of(const generate_options *options)
 {
-    const char *key = options->key.value;
-    int64_t found = key == NULL ? 0 : schema_find(&options->schema.value, key);
-
-    return found < 0 ? UINT32_MAX : (uint32_t)found;
+    return options->key.value == NULL ? 0 : schema_find(&options->schema.value, options->key.value);
 }
 
 static void generate_check(void *checked, const place *at, struct problems *problems)
 {
     const generate_options *options = checked;
     const schema *schema = &options->schema.value;
-    uint32_t key = key_column_of(options);
+    const int64_t key = key_column_of(options);
     int64_t start_us = 0, end_us;
 
-    (void)at;
     for (uint32_t i = 0; i < schema->n_fields; i++)
         if (type_cell_size(schema->fields[i].type) == 0 ||
             schema->fields[i].type->kind == TYPE_ARRAY)
@@ -99,12 +95,12 @@ static void generate_check(void *checked, const place *at, struct problems *prob
                     "the last row's time is beyond all timestamps: lessen rows or step");
     if (schema->n_fields == 0)
         return; /* that is told */
-    if (key == UINT32_MAX)
+    const type_kind kind = key < 0 ? TYPE_STRING : schema->fields[key].type->kind;
+    if (key < 0)
         problem_add(problems, &options->key.at,
                     "\"key\" is \"%.60s\", which is no column of schema", options->key.value);
-    else if (options->key.value != NULL && schema->fields[key].type->kind != TYPE_INTEGER &&
-             schema->fields[key].type->kind != TYPE_BIGINT &&
-             schema->fields[key].type->kind != TYPE_STRING)
+    else if (options->key.value != NULL && kind != TYPE_INTEGER && kind != TYPE_BIGINT &&
+             kind != TYPE_STRING)
         problem_add(problems, &options->key.at,
                     "\"key\" is \"%.60s\", whose type must be integer, bigint or string",
                     options->key.value);
@@ -137,45 +133,42 @@ static int64_t event_time(const generate_reader *reader, int64_t n)
     return time_us;
 }
 
-static cell_text text_with_number(const char *prefix, int64_t number)
+static int64_t generate_day(int64_t time_us)
 {
-    char text[32];
+    return time_us / INT64_C(86400000000) - (time_us % INT64_C(86400000000) < 0);
+}
+
+static void put_numbered(column *column, uint32_t row, const char *prefix, int64_t number)
+{
+    char text[TEXT_INLINE_MAX + 1];
     int length = snprintf(text, sizeof text, "%s%lld", prefix, (long long)number);
 
-    return text_of(text, (uint32_t)length);
+    cell_put_text(column, row, text, (size_t)length);
 }
 
 static void generate_cell(const generate_reader *reader, column *column, uint32_t i, uint32_t row,
                           int64_t n)
 {
     const generate_options *options = reader->base.options;
-    bool is_key = i == reader->key_column;
-    int64_t key = is_key ? generate_draw(reader, n, OF_KEY, options->keys) : 0;
-    int64_t cents = generate_draw(reader, n, i, 100000);
-    int64_t time_us;
+    const bool is_key = i == reader->key_column;
+    const int64_t key = is_key ? generate_draw(reader, n, OF_KEY, options->keys) : 0;
+    const int64_t cents = generate_draw(reader, n, i, 100000);
 
     switch (column->type->kind) {
     case TYPE_BOOLEAN: ((uint8_t *)column->data)[row] = cents % 2 == 1; break;
-    case TYPE_INTEGER:
-        ((int32_t *)column->data)[row] = (int32_t)(is_key ? key : cents / 100);
-        break;
-    case TYPE_BIGINT: ((int64_t *)column->data)[row] = is_key ? key : n; break;
+    case TYPE_INTEGER: cell_put_whole(column, row, is_key ? key : cents / 100); break;
+    case TYPE_BIGINT: cell_put_whole(column, row, is_key ? key : n); break;
     case TYPE_FLOAT: ((float *)column->data)[row] = (float)cents / 100; break;
     case TYPE_DOUBLE: ((double *)column->data)[row] = (double)cents / 100; break;
     case TYPE_DECIMAL:
         ((int128 *)column->data)[row] = (int128)cents % number_power_of_ten(column->type->width);
         break;
     case TYPE_STRING:
-        ((cell_text *)column->data)[row] =
-            is_key ? text_with_number("k", key) : text_with_number("word", cents % 100);
+        put_numbered(column, row, is_key ? "k" : "word", is_key ? key : cents % 100);
         break;
-    case TYPE_BINARY: ((cell_text *)column->data)[row] = text_with_number("", cents); break;
-    case TYPE_TIMESTAMP: ((int64_t *)column->data)[row] = event_time(reader, n); break;
-    case TYPE_DATE:
-        time_us = event_time(reader, n);
-        ((int32_t *)column->data)[row] =
-            (int32_t)(time_us / INT64_C(86400000000) - (time_us % INT64_C(86400000000) < 0));
-        break;
+    case TYPE_BINARY: put_numbered(column, row, "", cents); break;
+    case TYPE_TIMESTAMP: cell_put_whole(column, row, event_time(reader, n)); break;
+    case TYPE_DATE: cell_put_whole(column, row, generate_day(event_time(reader, n))); break;
     default: break; /* checked */
     }
     cell_set_valid(column, row);
@@ -209,19 +202,19 @@ static freshet_code generate_open(freshet_reader *base, const reader_positions *
 {
     generate_reader *reader = (generate_reader *)base;
     const generate_options *options = base->options;
+    const int64_t apart_us = options->rate > 0 ? 1000000 / options->rate : 0;
 
     if (options->rows == 0 && base->mode == READ_ALL)
         return refuse_endless(reader, "a stream that runs once", err);
     reader->key_column = key_column_of(options);
     timestamp_parse(options->start.value, strlen(options->start.value), &reader->start_us);
     reader->step_us = options->step_us > 0 ? options->step_us
-                      : options->rate > 0  ? 1000000 / options->rate
+                      : apart_us > 0       ? apart_us
                                            : STEP_WITHOUT_RATE_US;
-    reader->next = reader->began = from != NULL && from->n > 0 ? from->items[0].offset : 0;
+    base->only = (reader_position){.name = PARTITION_NAME, .label = PARTITION_NAME};
+    base->only.offset = reader->began = from != NULL && from->n > 0 ? from->items[0].offset : 0;
     reader->opened_us = os.monotonic_us();
-    base->idle_us = options->rate > 0 && 1000000 / options->rate > IDLE_LEAST_US
-                        ? 1000000 / options->rate
-                        : IDLE_LEAST_US;
+    base->idle_us = apart_us > IDLE_LEAST_US ? apart_us : IDLE_LEAST_US;
     return FRESHET_OK;
 }
 
@@ -248,46 +241,22 @@ static freshet_code generate_poll(freshet_reader *base, batch *into, uint32_t ma
         polling_begin(base, into, max_rows, max_bytes, rejects, "generating rows", err);
     const int64_t due = rows_due(reader);
 
-    for (; reader->next < due && polling_left(&polling) > 0; reader->next++) {
+    for (; base->only.offset < due && polling_left(&polling) > 0; base->only.offset++) {
         freshet_code code = polling_reserve(&polling, ROWS_FIRST);
         if (code != FRESHET_OK)
             return code;
         for (uint32_t i = 0; i < base->schema.n_fields; i++)
             if (base->used == NULL || base->used[i])
-                generate_cell(reader, &into->columns[i], i, into->n_rows, reader->next);
-        into->origins[into->n_rows++] = (origin){.offset = reader->next, .length = 1};
+                generate_cell(reader, &into->columns[i], i, into->n_rows, base->only.offset);
+        into->origins[into->n_rows++] = (origin){.offset = base->only.offset, .length = 1};
         polling.bytes += POLLING_ROW_BYTES;
     }
-    *more = reader->next < due;
+    *more = base->only.offset < due;
     base->moved = base->moved || polling_has_given(&polling);
     freshet_code code = polling_end(&polling);
-    return code == FRESHET_OK && base->mode == READ_ALL && reader->next == options->rows
+    return code == FRESHET_OK && base->mode == READ_ALL && base->only.offset == options->rows
                ? FRESHET_END
                : code;
-}
-
-static freshet_code generate_positions(freshet_reader *base, arena *arena, bool all,
-                                       reader_positions *out, freshet_error *err)
-{
-    generate_reader *reader = (generate_reader *)base;
-
-    *out = (reader_positions){0};
-    if (!all && !base->moved)
-        return FRESHET_OK;
-    out->items = arena_zero(arena, 1, sizeof *out->items);
-    if (out->items == NULL)
-        return error_memory(err, "giving positions");
-    out->items[out->n++] =
-        (reader_position){.name = PARTITION_NAME, .label = PARTITION_NAME, .offset = reader->next};
-    base->moved = false;
-    return FRESHET_OK;
-}
-
-static const char *generate_partition_label(const freshet_reader *base, uint32_t partition)
-{
-    (void)base;
-    (void)partition;
-    return PARTITION_NAME;
 }
 
 static void generate_close(freshet_reader *base)
@@ -308,7 +277,7 @@ const reader_ops generate_reader_ops = {
     .describe = generate_describe,
     .open = generate_open,
     .poll = generate_poll,
-    .positions = generate_positions,
-    .partition_label = generate_partition_label,
+    .positions = polling_only_positions,
+    .partition_label = polling_only_label,
     .close = generate_close,
 };

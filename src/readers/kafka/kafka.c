@@ -280,30 +280,25 @@ static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-static freshet_code kafka_open_decoder(const kafka_reader *reader, const format_options *options,
-                                       const schema *schema, const bool *used, decoder **out,
-                                       freshet_error *err)
-{
-    decoder like = {.format = format_of_message(options->choice),
-                    .options = options,
-                    .schema = schema,
-                    .used = used,
-                    .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL,
-                    .of_messages = true};
-
-    return decoder_open(&like, out, err);
-}
-
 static freshet_code open_decoders(kafka_reader *reader, freshet_error *err)
 {
     const kafka_options *options = kafka_options_of(reader);
-    freshet_code code = kafka_open_decoder(reader, &options->value, &reader->value_schema,
-                                           reader->base.used, &reader->value, err);
+    decoder value = {.format = format_of_message(options->value.choice),
+                     .options = &options->value,
+                     .schema = &reader->value_schema,
+                     .used = reader->base.used,
+                     .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL,
+                     .of_messages = true};
+    decoder key = value;
+    freshet_code code = decoder_open(&value, &reader->value, err);
 
-    if (code == FRESHET_OK && options->has_key)
-        code =
-            kafka_open_decoder(reader, &options->key, &reader->key_schema, NULL, &reader->key, err);
-    return code;
+    if (code != FRESHET_OK || !options->has_key)
+        return code;
+    key.format = format_of_message(options->key.choice);
+    key.options = &options->key;
+    key.schema = &reader->key_schema;
+    key.used = NULL;
+    return decoder_open(&key, &reader->key, err);
 }
 
 static freshet_code kafka_open(freshet_reader *base, const reader_positions *from,
@@ -312,9 +307,8 @@ static freshet_code kafka_open(freshet_reader *base, const reader_positions *fro
     kafka_reader *reader = (kafka_reader *)base;
 
     reader->opened_us = os.monotonic_us();
-    reader->scratch = arena_open();
     reader->messages = calloc(KAFKA_BATCH_MAX, sizeof(rd_kafka_message_t *));
-    if (reader->scratch == NULL || reader->messages == NULL)
+    if (reader->messages == NULL)
         return error_memory(err, "opening a topic");
     freshet_code code = open_decoders(reader, err);
     if (code == FRESHET_OK)
@@ -325,28 +319,18 @@ static freshet_code kafka_open(freshet_reader *base, const reader_positions *fro
 static void kafka_close(freshet_reader *base)
 {
     kafka_reader *reader = (kafka_reader *)base;
-    const kafka_reader described = *reader;
+    const size_t described = offsetof(kafka_reader, client);
 
-    if (reader->scratch == NULL)
+    if (reader->messages == NULL)
         return; /* it was never opened */
     kafka_messages_release(reader);
     kafka_client_close(reader);
     decoder_close(reader->value);
     decoder_close(reader->key);
     free(reader->messages);
-    arena_close(reader->scratch);
-    /* It may be opened again: only what describe has found stays. */
-    *reader = (kafka_reader){.base = described.base,
-                             .brokers = described.brokers,
-                             .group = described.group,
-                             .n_value_columns = described.n_value_columns,
-                             .key_column = described.key_column,
-                             .headers_column = described.headers_column,
-                             .metadata_column = described.metadata_column,
-                             .value_schema = described.value_schema,
-                             .key_schema = described.key_schema,
-                             .event_fd = -1};
-    memcpy(reader->at, described.at, sizeof reader->at);
+    /* It may be opened again. */
+    memset((char *)reader + described, 0, sizeof *reader - described);
+    reader->event_fd = -1;
 }
 
 /* ---- positions and the rest ------------------------------------------------------------------ */

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/os.h"
 #include "base/timestamp.h"
 #include "declaration/value.h"
@@ -176,23 +177,27 @@ static freshet_code open_queue(kafka_reader *reader, freshet_error *err)
     return FRESHET_OK;
 }
 
-static kafka_topic *add_topic(kafka_reader *reader, const char *name, bool declared)
+static kafka_topic *find_topic(const kafka_reader *reader, const char *name)
 {
     for (uint32_t i = 0; i < reader->n_topics; i++)
-        if (strcmp(reader->topics[i]->name, name) == 0) {
-            reader->topics[i]->declared |= declared;
+        if (strcmp(reader->topics[i]->name, name) == 0)
             return reader->topics[i];
-        }
-    if (reader->n_topics == KAFKA_TOPICS_MAX)
-        return NULL;
-    if ((reader->n_topics & (reader->n_topics - 1)) == 0) { /* 0 or a power of two */
-        size_t capacity = reader->n_topics == 0 ? 1 : 2 * (size_t)reader->n_topics;
-        kafka_topic **grown = realloc(reader->topics, capacity * sizeof(kafka_topic *));
-        if (grown == NULL)
-            return NULL;
-        reader->topics = grown;
+    return NULL;
+}
+
+static kafka_topic *add_topic(kafka_reader *reader, const char *name, bool declared)
+{
+    kafka_topic *topic = find_topic(reader, name);
+
+    if (topic != NULL) {
+        topic->declared |= declared;
+        return topic;
     }
-    kafka_topic *topic = calloc(1, sizeof *topic);
+    if (reader->n_topics == KAFKA_TOPICS_MAX ||
+        !array_reserve(&reader->topics, &reader->topics_capacity, reader->n_topics + UINT64_C(1),
+                       sizeof(kafka_topic *)))
+        return NULL;
+    topic = calloc(1, sizeof *topic);
     if (topic == NULL)
         return NULL;
     topic->declared = declared;
@@ -276,14 +281,11 @@ freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
     return code == FRESHET_OK ? add_declared_topics(reader, err) : code;
 }
 
-static void stop_all(kafka_reader *reader)
+static void stop_partition(kafka_partition *partition)
 {
-    for (uint32_t i = 0; i < reader->n_partitions; i++) {
-        kafka_partition *partition = &reader->partitions[i];
-        if (partition->started)
-            rd_kafka_consume_stop(partition->topic->handle, partition->number);
-        partition->started = false;
-    }
+    if (partition->started)
+        rd_kafka_consume_stop(partition->topic->handle, partition->number);
+    partition->started = false;
 }
 
 /* Waits a moment for the group's offsets that are on their way. */
@@ -299,7 +301,8 @@ void kafka_client_close(kafka_reader *reader)
 {
     if (reader->client != NULL) {
         finish_commits(reader);
-        stop_all(reader);
+        for (uint32_t i = 0; i < reader->n_partitions; i++)
+            stop_partition(&reader->partitions[i]);
     }
     for (uint32_t i = 0; i < reader->n_topics; i++) {
         rd_kafka_topic_destroy(reader->topics[i]->handle);
@@ -355,16 +358,10 @@ static kafka_partition *add_partition(kafka_reader *reader, kafka_topic *topic, 
         return NULL;
     if (topic->partitions[number] != KAFKA_NONE)
         return &reader->partitions[topic->partitions[number]];
-    if (reader->n_partitions == KAFKA_PARTITIONS_MAX)
+    if (reader->n_partitions == KAFKA_PARTITIONS_MAX ||
+        !array_reserve(&reader->partitions, &reader->partitions_capacity,
+                       reader->n_partitions + UINT64_C(1), sizeof *reader->partitions))
         return NULL;
-    if (reader->n_partitions == reader->partitions_capacity) {
-        uint32_t capacity = reader->partitions_capacity == 0 ? 16 : 2 * reader->partitions_capacity;
-        kafka_partition *grown = realloc(reader->partitions, capacity * sizeof *grown);
-        if (grown == NULL)
-            return NULL;
-        reader->partitions = grown;
-        reader->partitions_capacity = capacity;
-    }
     const char *name = arena_format(reader->base.arena, "%s/%" PRId32, topic->name, number);
     if (name == NULL)
         return NULL;
@@ -418,27 +415,26 @@ void kafka_end_partition(kafka_reader *reader, kafka_partition *partition)
         return;
     partition->ended = true;
     reader->n_ended++;
-    if (partition->started)
-        rd_kafka_consume_stop(partition->topic->handle, partition->number);
-    partition->started = false;
+    stop_partition(partition);
 }
 
 /* ---- looking for topics and partitions ----------------------------------------------------- */
 
-typedef enum look { LOOK_FOUND, LOOK_NOT_YET, LOOK_FAILED } look;
-
-static look take_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
-                       kafka_topic *topic, freshet_error *err)
+/* What is told of a topic that has partitions. */
+static freshet_code take_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
+                               freshet_error *err)
 {
+    const bool running = reader->state == KAFKA_RUNNING;
+    kafka_topic *topic = add_topic(reader, told->topic, false);
+
+    if (topic == NULL)
+        return refuse_topics(err);
     for (int i = 0; i < told->partition_cnt; i++) {
         kafka_partition *partition = add_partition(reader, topic, told->partitions[i].id);
-        if (partition == NULL) {
-            refuse_topics(err);
-            return LOOK_FAILED;
-        }
+        if (partition == NULL)
+            return refuse_topics(err);
         /* A batch has its end: what comes later is not of it. */
-        const bool later =
-            !partition->found && reader->state == KAFKA_RUNNING && reader->base.mode == READ_ALL;
+        const bool later = !partition->found && running && reader->base.mode == READ_ALL;
         if (told->partitions[i].leader < 0 && !later && !partition->ended)
             set_trouble(reader, "%.200s has no leader: the brokers that have it are not there",
                         partition->name);
@@ -446,12 +442,11 @@ static look take_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *to
             continue;
         partition->found = true;
         /* Where the topic was known, or we were running, it came behind our back. */
-        partition->is_new =
-            !partition->has_place && (reader->state == KAFKA_RUNNING || topic->known ||
-                                      (reader->resumed && !topic->declared));
+        partition->is_new = !partition->has_place &&
+                            (running || topic->known || (reader->resumed && !topic->declared));
         reader->unplaced = true;
     }
-    return told->partition_cnt > 0 ? LOOK_FOUND : LOOK_NOT_YET;
+    return FRESHET_OK;
 }
 
 static freshet_code refuse_denied(const kafka_reader *reader, const char *topic, freshet_error *err)
@@ -463,75 +458,60 @@ static freshet_code refuse_denied(const kafka_reader *reader, const char *topic,
         topic);
 }
 
-static look refuse_topic(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
-                         freshet_error *err)
-{
-    if (told->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
-        refuse_denied(reader, told->topic, err);
-    else
-        error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                  "the topic \"%s\" cannot be read from \"%s\": %s; create it, or mend its name",
-                  told->topic, reader->brokers, rd_kafka_err2str(told->err));
-    return LOOK_FAILED;
-}
-
-/* A topic without partitions: not there, not allowed, or not quite made. */
-static look take_missing(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
-                         freshet_error *err)
+/* A declared topic without partitions: not there, not allowed, or not quite made (FRESHET_END). */
+static freshet_code take_missing(kafka_reader *reader, const rd_kafka_metadata_topic_t *told,
+                                 freshet_error *err)
 {
     const int64_t now_us = os.monotonic_us();
-    const bool wrong = told->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-                       told->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+    const bool denied = told->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    const bool wrong = denied || told->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
                        told->err == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR;
 
     set_trouble(reader, "the topic \"%.200s\" cannot be read: %s", told->topic,
                 told->err == RD_KAFKA_RESP_ERR_NO_ERROR ? "it has no partitions yet"
                                                         : rd_kafka_err2str(told->err));
     if (reader->state == KAFKA_RUNNING)
-        return LOOK_NOT_YET;
-    if (told->err == RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION)
-        return refuse_topic(reader, told, err);
-    if (reader->unknown_since_us == 0)
-        reader->unknown_since_us = now_us;
-    if (wrong && now_us - reader->unknown_since_us > KAFKA_TOPIC_GRACE_US)
-        return refuse_topic(reader, told, err);
-    return LOOK_NOT_YET;
+        return FRESHET_END;
+    if (told->err != RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION) {
+        if (reader->unknown_since_us == 0)
+            reader->unknown_since_us = now_us;
+        if (!wrong || now_us - reader->unknown_since_us <= KAFKA_TOPIC_GRACE_US)
+            return FRESHET_END;
+    }
+    if (denied)
+        return refuse_denied(reader, told->topic, err);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                     "the topic \"%s\" cannot be read from \"%s\": %s; create it, or mend its name",
+                     told->topic, reader->brokers, rd_kafka_err2str(told->err));
 }
 
-static look take_metadata(kafka_reader *reader, const struct rd_kafka_metadata *metadata,
-                          freshet_error *err)
+/* FRESHET_END: not all that is declared is there yet. */
+static freshet_code take_metadata(kafka_reader *reader, const struct rd_kafka_metadata *metadata,
+                                  freshet_error *err)
 {
-    look worst = metadata->broker_cnt > 0 ? LOOK_FOUND : LOOK_NOT_YET;
+    bool complete = metadata->broker_cnt > 0;
     uint32_t n_declared = 0, n_seen = 0;
+    freshet_code code = FRESHET_OK;
 
     for (uint32_t i = 0; i < reader->n_topics; i++)
         n_declared += reader->topics[i]->declared;
-    for (int i = 0; i < metadata->topic_cnt && worst != LOOK_FAILED; i++) {
+    for (int i = 0; i < metadata->topic_cnt; i++) {
         const rd_kafka_metadata_topic_t *told = &metadata->topics[i];
-        kafka_topic *topic = NULL;
-        for (uint32_t k = 0; k < reader->n_topics && topic == NULL; k++)
-            if (strcmp(reader->topics[k]->name, told->topic) == 0)
-                topic = reader->topics[k];
+        const kafka_topic *topic = find_topic(reader, told->topic);
         const bool wanted = topic != NULL && topic->declared;
         const bool matches = reader->has_pattern &&
                              regexec(&reader->pattern, told->topic, 0, NULL, 0) == 0 &&
                              strncmp(told->topic, "__", 2) != 0;
         n_seen += wanted;
-        if (!wanted && !matches)
-            continue;
-        if (told->err != RD_KAFKA_RESP_ERR_NO_ERROR || told->partition_cnt == 0) {
-            look missing = wanted ? take_missing(reader, told, err) : LOOK_FOUND;
-            worst = missing > worst ? missing : worst;
-            continue;
-        }
-        if (topic == NULL)
-            topic = add_topic(reader, told->topic, false);
-        look taken = topic == NULL ? LOOK_FAILED : take_topic(reader, told, topic, err);
-        if (topic == NULL)
-            refuse_topics(err);
-        worst = taken > worst ? taken : worst;
+        if (told->err == RD_KAFKA_RESP_ERR_NO_ERROR && told->partition_cnt > 0)
+            code = wanted || matches ? take_topic(reader, told, err) : FRESHET_OK;
+        else
+            code = wanted ? take_missing(reader, told, err) : FRESHET_OK;
+        if (code != FRESHET_OK && code != FRESHET_END)
+            return code;
+        complete = complete && code == FRESHET_OK;
     }
-    return worst == LOOK_FOUND && n_seen < n_declared ? LOOK_NOT_YET : worst;
+    return complete && n_seen >= n_declared ? FRESHET_OK : FRESHET_END;
 }
 
 static int compare_new(const void *a, const void *b)
@@ -547,21 +527,19 @@ static int compare_new(const void *a, const void *b)
 /* Lanes for partitions that have none: by name, so that one topic's are its partitions' numbers. */
 static freshet_code give_lanes(kafka_reader *reader, freshet_error *err)
 {
+    kafka_partition **without =
+        malloc((reader->n_partitions + (size_t)1) * sizeof(kafka_partition *));
     uint32_t n = 0;
-    kafka_partition **without;
 
-    arena_reset(reader->scratch);
-    without = arena_alloc(reader->scratch,
-                          (reader->n_partitions + (size_t)1) * sizeof(kafka_partition *));
     if (without == NULL)
         return error_memory(err, CONNECTING);
     for (uint32_t i = 0; i < reader->n_partitions; i++)
         if (reader->partitions[i].lane == KAFKA_NONE)
             without[n++] = &reader->partitions[i];
-    if (n > 1)
-        qsort(without, n, sizeof(kafka_partition *), compare_new);
+    qsort(without, n, sizeof(kafka_partition *), compare_new);
     for (uint32_t i = 0; i < n; i++)
         without[i]->lane = reader->next_lane++;
+    free(without);
     return FRESHET_OK;
 }
 
@@ -585,8 +563,8 @@ static void take_silence(kafka_reader *reader, rd_kafka_resp_err_t problem)
         trouble_unreachable(reader);
 }
 
-/* Asks for topics and partitions. */
-static look look_around(kafka_reader *reader, freshet_error *err)
+/* Asks for topics and partitions. FRESHET_END: they are not all there. */
+static freshet_code look_around(kafka_reader *reader, freshet_error *err)
 {
     const struct rd_kafka_metadata *metadata = NULL;
     if (reader->look_wait_ms == 0)
@@ -597,7 +575,7 @@ static look look_around(kafka_reader *reader, freshet_error *err)
     rd_kafka_poll(reader->client, 0);
     if (problem != RD_KAFKA_RESP_ERR_NO_ERROR) {
         take_silence(reader, problem);
-        return LOOK_NOT_YET;
+        return FRESHET_END;
     }
     reader->silent_since_us = 0;
     reader->connected = true;
@@ -605,61 +583,58 @@ static look look_around(kafka_reader *reader, freshet_error *err)
     reader->trouble[0] = '\0';
     if (reader->denied != NULL)
         trouble_denied(reader);
-    look seen = take_metadata(reader, metadata, err);
+    freshet_code seen = take_metadata(reader, metadata, err);
     rd_kafka_metadata_destroy(metadata);
-    if (seen == LOOK_FOUND)
+    if (seen == FRESHET_OK)
         reader->unknown_since_us = 0;
-    if (seen != LOOK_FAILED && give_lanes(reader, err) != FRESHET_OK)
-        seen = LOOK_FAILED;
-    return seen;
+    if (seen != FRESHET_OK && seen != FRESHET_END)
+        return seen;
+    freshet_code code = give_lanes(reader, err);
+    return code == FRESHET_OK ? seen : code;
 }
 
 /* ---- placing partitions -------------------------------------------------------------------- */
-
-typedef struct placing {
-    kafka_reader *reader;
-    rd_kafka_topic_partition_list_t *earliest;
-    rd_kafka_topic_partition_list_t *latest;
-    rd_kafka_topic_partition_list_t *wanted; /* where `start` is a time; else NULL */
-} placing;
 
 static bool needs_place(const kafka_partition *partition)
 {
     return partition->found && !partition->started && !partition->ended;
 }
 
-static rd_kafka_topic_partition_list_t *list_unplaced(const kafka_reader *reader, int64_t offset)
+/* Asks the brokers where `asked`, a time or an offset that librdkafka knows, is in the partitions that need a place;
+ * false where some answer is missing. */
+static bool ask_offsets(kafka_reader *reader, int64_t asked, enum kafka_edge edge)
 {
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)reader->n_partitions);
+    rd_kafka_resp_err_t problem = RD_KAFKA_RESP_ERR_NO_ERROR;
 
-    for (uint32_t i = 0; i < reader->n_partitions; i++)
-        if (needs_place(&reader->partitions[i]))
-            rd_kafka_topic_partition_list_add(list, reader->partitions[i].topic->name,
-                                              reader->partitions[i].number)
-                ->offset = offset;
-    return list;
-}
-
-/* Asks the brokers; false where some answer is missing. */
-static bool ask_offsets(kafka_reader *reader, rd_kafka_topic_partition_list_t *list)
-{
-    rd_kafka_resp_err_t problem =
-        rd_kafka_offsets_for_times(reader->client, list, KAFKA_OFFSETS_WAIT_MS);
-
-    for (int i = 0; i < list->cnt && problem == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+    for (uint32_t i = 0; i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        if (!needs_place(partition))
+            continue;
+        rd_kafka_topic_partition_t *added =
+            rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
+        added->offset = asked;
+        added->opaque = partition;
+    }
+    if (list->cnt > 0)
+        problem = rd_kafka_offsets_for_times(reader->client, list, KAFKA_OFFSETS_WAIT_MS);
+    for (int i = 0; i < list->cnt && problem == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
         problem = list->elems[i].err;
-    if (problem == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
-    set_trouble(reader, "the brokers do not say where the partitions begin and end: %s",
-                rd_kafka_err2str(problem));
-    return false;
+        ((kafka_partition *)list->elems[i].opaque)->edges[edge] = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    if (problem != RD_KAFKA_RESP_ERR_NO_ERROR)
+        set_trouble(reader, "the brokers do not say where the partitions begin and end: %s",
+                    rd_kafka_err2str(problem));
+    return problem == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 /* What to do with a place that the brokers do not have. */
-static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition, int64_t earliest,
-                               int64_t latest, freshet_error *err)
+static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition, freshet_error *err)
 {
+    const int64_t earliest = partition->edges[KAFKA_EARLIEST];
+    const int64_t latest = partition->edges[KAFKA_LATEST];
     const int on_gap = kafka_options_of(reader)->on_gap;
     const bool lost = partition->next < earliest;
 
@@ -681,34 +656,25 @@ static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition,
     return FRESHET_OK;
 }
 
-static freshet_code place_one(placing *placing, kafka_partition *partition, int i,
-                              freshet_error *err)
+static freshet_code place_one(kafka_reader *reader, kafka_partition *partition, freshet_error *err)
 {
-    kafka_reader *reader = placing->reader;
-    const int64_t earliest = placing->earliest->elems[i].offset;
-    const int64_t latest = placing->latest->elems[i].offset;
-    int64_t start = 0;
-    bool is_time = false;
+    const int64_t *edges = partition->edges;
 
-    if (partition->has_place) {
-        if (partition->next >= earliest && partition->next <= latest)
-            return FRESHET_OK;
-        return bridge_gap(reader, partition, earliest, latest, err);
-    }
-    kafka_parse_start(kafka_options_of(reader)->start.value, 0, &start, &is_time);
-    partition->next = earliest;
-    if (partition->is_new)
+    if (!partition->has_place) {
+        partition->next = edges[partition->is_new ? KAFKA_EARLIEST : KAFKA_START];
+        if (partition->next < 0) /* no message since that time */
+            partition->next = edges[KAFKA_LATEST];
         return FRESHET_OK;
-    if (placing->wanted != NULL)
-        partition->next = placing->wanted->elems[i].offset;
-    if (partition->next < 0 || (!is_time && start == RD_KAFKA_OFFSET_END))
-        partition->next = latest;
-    return FRESHET_OK;
+    }
+    if (partition->next >= edges[KAFKA_EARLIEST] && partition->next <= edges[KAFKA_LATEST])
+        return FRESHET_OK;
+    return bridge_gap(reader, partition, err);
 }
 
-static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, int64_t latest,
-                              freshet_error *err)
+static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, freshet_error *err)
 {
+    const int64_t latest = partition->edges[KAFKA_LATEST];
+
     partition->has_place = true;
     partition->began = partition->next;
     partition->moved = reader->base.moved = true;
@@ -732,47 +698,30 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
     return FRESHET_OK;
 }
 
-static freshet_code place_listed(placing *placing, freshet_error *err)
-{
-    kafka_reader *reader = placing->reader;
-    freshet_code code = FRESHET_OK;
-
-    for (int i = 0; code == FRESHET_OK && i < placing->latest->cnt; i++) {
-        const rd_kafka_topic_partition_t *each = &placing->latest->elems[i];
-        kafka_partition *partition = NULL;
-        for (uint32_t k = 0; k < reader->n_topics && partition == NULL; k++)
-            if (strcmp(reader->topics[k]->name, each->topic) == 0)
-                partition = &reader->partitions[reader->topics[k]->partitions[each->partition]];
-        if (partition == NULL)
-            continue;
-        code = place_one(placing, partition, i, err);
-        if (code == FRESHET_OK)
-            code = start_one(reader, partition, each->offset, err);
-    }
-    return code;
-}
-
 /* Starts the partitions that wait for it. FRESHET_END: not now. */
 static freshet_code place_all(kafka_reader *reader, freshet_error *err)
 {
-    placing placing = {.reader = reader};
     int64_t start = 0;
     bool is_time = false;
-    freshet_code code = FRESHET_END;
+    freshet_code code = FRESHET_OK;
 
     kafka_parse_start(kafka_options_of(reader)->start.value, os.now_us(), &start, &is_time);
-    placing.earliest = list_unplaced(reader, RD_KAFKA_OFFSET_BEGINNING);
-    placing.latest = list_unplaced(reader, RD_KAFKA_OFFSET_END);
-    if (is_time)
-        placing.wanted = list_unplaced(reader, start);
-    if (placing.latest->cnt == 0 ||
-        (ask_offsets(reader, placing.earliest) && ask_offsets(reader, placing.latest) &&
-         (placing.wanted == NULL || ask_offsets(reader, placing.wanted))))
-        code = place_listed(&placing, err);
-    rd_kafka_topic_partition_list_destroy(placing.earliest);
-    rd_kafka_topic_partition_list_destroy(placing.latest);
-    if (placing.wanted != NULL)
-        rd_kafka_topic_partition_list_destroy(placing.wanted);
+    reader->unplaced = true;
+    if (!ask_offsets(reader, RD_KAFKA_OFFSET_BEGINNING, KAFKA_EARLIEST) ||
+        !ask_offsets(reader, RD_KAFKA_OFFSET_END, KAFKA_LATEST) ||
+        (is_time && !ask_offsets(reader, start, KAFKA_START)))
+        return FRESHET_END;
+    for (uint32_t i = 0; code == FRESHET_OK && i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        if (!needs_place(partition))
+            continue;
+        if (!is_time)
+            partition->edges[KAFKA_START] =
+                partition->edges[start == RD_KAFKA_OFFSET_END ? KAFKA_LATEST : KAFKA_EARLIEST];
+        code = place_one(reader, partition, err);
+        if (code == FRESHET_OK)
+            code = start_one(reader, partition, err);
+    }
     reader->unplaced = code != FRESHET_OK;
     return code;
 }
@@ -826,21 +775,14 @@ static bool is_too_long(const kafka_reader *reader)
 
 static freshet_code look_and_place(kafka_reader *reader, freshet_error *err)
 {
-    freshet_error problem = {0};
-    look seen = look_around(reader, &problem);
+    freshet_code code = look_around(reader, err);
 
-    if (seen == LOOK_FAILED) {
-        if (err != NULL)
-            *err = problem;
-        return problem.code;
-    }
-    if (reader->state == KAFKA_CONNECTING && seen != LOOK_FOUND) {
+    if (code == FRESHET_END && reader->state == KAFKA_CONNECTING) {
         if (!reader->connected && reader->fatal != RD_KAFKA_RESP_ERR_NO_ERROR)
             return refuse_fatal(reader, err);
-        try_later(reader);
-        return FRESHET_OK;
+    } else if (code == FRESHET_OK || code == FRESHET_END) {
+        code = reader->unplaced ? place_all(reader, err) : FRESHET_OK;
     }
-    freshet_code code = reader->unplaced ? place_all(reader, err) : FRESHET_OK;
     if (code == FRESHET_END)
         try_later(reader);
     else if (code == FRESHET_OK)
@@ -889,8 +831,7 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         if (partition == NULL || !partition->started)
             return FRESHET_OK;
-        rd_kafka_consume_stop(partition->topic->handle, partition->number);
-        partition->started = false;
+        stop_partition(partition);
         reader->unplaced = true;
         reader->next_try_us = 0;
         return FRESHET_OK;

@@ -53,6 +53,9 @@ typedef struct kafka_topic {
     bool known;    /* had positions at open */
 } kafka_topic;
 
+/* What the brokers said of a partition when it was placed: offsets. */
+enum kafka_edge { KAFKA_EARLIEST, KAFKA_LATEST, KAFKA_START, KAFKA_EDGES };
+
 typedef struct kafka_partition {
     kafka_topic *topic;
     int32_t number;
@@ -61,9 +64,10 @@ typedef struct kafka_partition {
     int64_t next;     /* the offset to read next */
     int64_t began;    /* where this run began */
     int64_t end;      /* READ_ALL: where it ends */
-    bool found;       /* the brokers have it; else we only remember its position */
-    bool has_place;   /* `next` is what a checkpoint says, or was read up to */
-    bool is_new;      /* came while we were not looking: from its beginning */
+    int64_t edges[KAFKA_EDGES];
+    bool found;     /* the brokers have it; else we only remember its position */
+    bool has_place; /* `next` is what a checkpoint says, or was read up to */
+    bool is_new;    /* came while we were not looking: from its beginning */
     bool started;
     bool is_behind; /* when it was started there were messages to come, which nobody was told yet */
     bool is_told;   /* whether there were */
@@ -74,6 +78,7 @@ typedef struct kafka_partition {
 typedef enum kafka_state { KAFKA_CONNECTING, KAFKA_RUNNING } kafka_state;
 
 typedef struct kafka_reader {
+    /* what describe has found */
     struct freshet_reader base;
     char at[232];
     const char *brokers;
@@ -85,6 +90,7 @@ typedef struct kafka_reader {
     schema value_schema;
     schema key_schema;
 
+    /* what open has made: zero again when it is closed */
     rd_kafka_t *client;
     rd_kafka_queue_t *queue;
     rd_kafka_queue_t *main_queue;
@@ -94,7 +100,7 @@ typedef struct kafka_reader {
     regex_t pattern;
 
     kafka_topic **topics;
-    uint32_t n_topics;
+    uint32_t n_topics, topics_capacity;
     kafka_partition *partitions;
     uint32_t n_partitions;
     uint32_t partitions_capacity;
@@ -121,8 +127,6 @@ typedef struct kafka_reader {
     decoder *key;
     batch value_rows;
     batch key_rows;
-
-    arena *scratch;
 
     kafka_state state;
     rd_kafka_resp_err_t fatal; /* what the brokers refused before the first connection */

@@ -60,17 +60,14 @@ static bool kafka_put_text(batch *into, column *column, const void *bytes, size_
         length = n;
     }
     cell_set_valid(column, into->n_rows);
-    ((cell_text *)column->data)[into->n_rows] = text_of(from, (uint32_t)length);
+    cell_put_text(column, into->n_rows, from, length);
     return true;
 }
 
 static void kafka_put_number(column *column, uint32_t row, int64_t value)
 {
     cell_set_valid(column, row);
-    if (column->type->kind == TYPE_INTEGER)
-        ((int32_t *)column->data)[row] = (int32_t)value;
-    else
-        ((int64_t *)column->data)[row] = value;
+    cell_put_whole(column, row, value);
 }
 
 /* Butterfree's struct: key, topic, value, partition, offset, timestamp, timestampType. */
@@ -139,7 +136,7 @@ static freshet_code put_headers(polling *polling, const rd_kafka_message_t *mess
         copy = arena_copy(into->arena, text.bytes, text.length);
     if (copy != NULL) {
         cell_set_valid(column, into->n_rows);
-        ((cell_text *)column->data)[into->n_rows] = text_of(copy, (uint32_t)text.length);
+        cell_put_text(column, into->n_rows, copy, text.length);
     }
     text_release(&text);
     return copy != NULL ? FRESHET_OK : error_memory(polling->err, READING);

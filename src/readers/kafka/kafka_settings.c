@@ -70,45 +70,29 @@ static const char *refusal(const char *name)
 
 #define NAMES_MAX 1024
 
-/* The names of all properties, from the table that librdkafka prints: the first word of each line.
- * Returns how many; they point into *table, which the caller frees. */
-static size_t list_names(char **table, const char **names)
-{
-    size_t size = 0;
-    size_t n = 0;
-    FILE *into = open_memstream(table, &size);
-    char *rest = NULL;
-
-    if (into == NULL)
-        return 0;
-    rd_kafka_conf_properties_show(into);
-    if (fclose(into) != 0)
-        return 0;
-    for (char *line = strtok_r(*table, "\n", &rest); line != NULL && n < NAMES_MAX;
-         line = strtok_r(NULL, "\n", &rest)) {
-        line[strcspn(line, " |")] = '\0';
-        if (strchr(line, '.') != NULL)
-            names[n++] = line;
-    }
-    return n;
-}
-
-/* The known name nearest to one that is not, in `into`; "" where none is near. */
+/* The known name nearest to one that is not, in `into`; "" where none is near. All names are in the table that
+ * librdkafka prints: the first word of each line. */
 static void nearest_name(const char *name, char *into, size_t size)
 {
     const char *names[NAMES_MAX];
-    char *table = NULL;
-    size_t n = list_names(&table, names);
-    const char *near = NULL;
+    char *table = NULL, *rest = NULL;
+    size_t table_size = 0, n = 0;
+    FILE *print = open_memstream(&table, &table_size);
 
     into[0] = '\0';
+    if (print == NULL)
+        return;
+    rd_kafka_conf_properties_show(print);
+    if (fclose(print) == 0)
+        for (char *line = strtok_r(table, "\n", &rest); line != NULL && n < NAMES_MAX;
+             line = strtok_r(NULL, "\n", &rest)) {
+            line[strcspn(line, " |")] = '\0';
+            if (strchr(line, '.') != NULL)
+                names[n++] = line;
+        }
     if (strncmp(name, "kafka.", 6) == 0) /* Spark's prefix */
         name += 6;
-    for (size_t i = 0; i < n && near == NULL; i++)
-        if (strcmp(names[i], name) == 0)
-            near = names[i];
-    if (near == NULL)
-        near = text_nearest(name, names, n);
+    const char *near = text_nearest(name, names, n);
     if (near != NULL)
         snprintf(into, size, "%s", near);
     free(table);
@@ -168,15 +152,6 @@ static freshet_code settings_put(kafka_reader *reader, rd_kafka_conf_t *conf, co
                      property_is_secret(name) ? "its value is not what it can be" : said);
 }
 
-static freshet_code settings_put_number(kafka_reader *reader, rd_kafka_conf_t *conf,
-                                        const char *name, int64_t value, freshet_error *err)
-{
-    char text[32];
-
-    snprintf(text, sizeof text, "%" PRId64, value);
-    return settings_put(reader, conf, name, text, err);
-}
-
 static int64_t within(int64_t value, int64_t least, int64_t most)
 {
     return value < least ? least : value > most ? most : value;
@@ -189,22 +164,26 @@ static freshet_code put_sizes(kafka_reader *reader, rd_kafka_conf_t *conf, fresh
     const int64_t memory = kafka_options_of(reader)->memory;
     const int64_t answer = within(memory / 8, 65536, 50 << 20);
     const int64_t messages = within(memory / 1024, 1000, 1000000);
-    freshet_code code = settings_put_number(reader, conf, "queued.max.messages.kbytes",
-                                            within(memory / 2048, 64, 2097151), err);
+    const struct {
+        const char *name;
+        int64_t value;
+    } sizes[] = {
+        {"queued.max.messages.kbytes", within(memory / 2048, 64, 2097151)},
+        {"queued.min.messages", messages},
+        /* larger messages come all the same, one at a time */
+        {"message.max.bytes", within(answer, 1000, 1000000)},
+        {"fetch.max.bytes", answer},
+        {"fetch.message.max.bytes", within(answer, 1000, 1 << 20)},
+        {"receive.message.max.bytes", INT32_MAX},
+    };
+    freshet_code code = FRESHET_OK;
+    char text[32];
 
     reader->wake_below = (size_t)messages / 2;
-    if (code == FRESHET_OK)
-        code = settings_put_number(reader, conf, "queued.min.messages", messages, err);
-    if (code == FRESHET_OK) /* larger messages come all the same, one at a time */
-        code = settings_put_number(reader, conf, "message.max.bytes", within(answer, 1000, 1000000),
-                                   err);
-    if (code == FRESHET_OK)
-        code = settings_put_number(reader, conf, "fetch.max.bytes", answer, err);
-    if (code == FRESHET_OK)
-        code = settings_put_number(reader, conf, "fetch.message.max.bytes",
-                                   within(answer, 1000, 1 << 20), err);
-    if (code == FRESHET_OK)
-        code = settings_put_number(reader, conf, "receive.message.max.bytes", INT32_MAX, err);
+    for (size_t i = 0; code == FRESHET_OK && i < sizeof sizes / sizeof sizes[0]; i++) {
+        snprintf(text, sizeof text, "%" PRId64, sizes[i].value);
+        code = settings_put(reader, conf, sizes[i].name, text, err);
+    }
     return code;
 }
 

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/os.h"
 #include "formats/scan.h"
 #include "readers/polling.h"
@@ -20,14 +19,12 @@
 typedef struct table_reader {
     struct freshet_reader base;
     const char *path;
-    const char *label;    /* path and table */
-    const char *relation; /* the table's name, quoted */
+    const char *name; /* of the table, quoted */
+    const char *relation;
     char at[232];
     bool is_sqlite;
     table_sqlite *sqlite;
     scan *scan;
-    int64_t next;
-    bool moved;
     bool said_missing;
     int64_t signature[4]; /* sizes and times of the file and its write-ahead log */
 } table_reader;
@@ -61,11 +58,10 @@ static freshet_code find_kind(table_reader *reader, freshet_error *err)
 {
     unsigned char head[16] = {0};
     int fd = os.open(reader->path, O_RDONLY, 0);
-    ssize_t n;
 
     if (fd < 0)
         return error_system(err, "cannot open", reader->path);
-    n = os.pread(fd, head, sizeof(head), 0);
+    const ssize_t n = os.pread(fd, head, sizeof(head), 0);
     os.close(fd);
     if (n < 0)
         return error_system(err, "cannot read", reader->path);
@@ -117,26 +113,23 @@ static freshet_code set_names(table_reader *reader, freshet_error *err)
 {
     const table_options *options = reader->base.options;
     arena *arena = reader->base.arena;
-    const char *name = quote_name(arena, options->table.value);
 
+    reader->base.only.name = PARTITION_NAME;
+    reader->name = quote_name(arena, options->table.value);
     reader->path = declaration_path(reader->base.declaration, arena, options->path.value);
     if (reader->path != NULL)
-        reader->label = arena_format(arena, "%s: %s", reader->path, options->table.value);
-    if (name != NULL)
-        reader->relation = arena_format(arena, "attached.%s", name);
-    if (reader->path == NULL || reader->label == NULL || reader->relation == NULL)
+        reader->base.only.label = arena_format(arena, "%s: %s", reader->path, options->table.value);
+    if (reader->name != NULL)
+        reader->relation = arena_format(arena, "attached.%s", reader->name);
+    if (reader->path == NULL || reader->base.only.label == NULL || reader->relation == NULL)
         return error_memory(err, "describing a table");
-    if (options->path.at.file != NULL || options->path.at.path != NULL)
-        place_text(&options->path.at, reader->at, sizeof(reader->at));
-    else
-        strncpy(reader->at, reader->path, sizeof(reader->at) - 1);
+    polling_place(&options->path, reader->path, reader->at, sizeof(reader->at));
     return FRESHET_OK;
 }
 
 static freshet_code table_describe(freshet_reader *base, freshet_error *err)
 {
     table_reader *reader = (table_reader *)base;
-    const table_options *options = base->options;
     freshet_code code = set_names(reader, err);
 
     if (code != FRESHET_OK)
@@ -150,7 +143,7 @@ static freshet_code table_describe(freshet_reader *base, freshet_error *err)
         return code;
     if (!reader->is_sqlite)
         return describe_duckdb(reader, err);
-    code = table_sqlite_open(reader->path, options->table.value, reader->at, &reader->sqlite, err);
+    code = table_sqlite_open(reader->path, reader->name, reader->at, &reader->sqlite, err);
     if (code == FRESHET_OK)
         code = table_sqlite_describe(reader->sqlite, base->arena, &base->schema, err);
     table_sqlite_close(reader->sqlite);
@@ -185,30 +178,28 @@ static freshet_code table_open(freshet_reader *base, const reader_positions *fro
                                freshet_error *err)
 {
     table_reader *reader = (table_reader *)base;
-    const table_options *options = base->options;
     bool nulls = base->block->on_cast_error == ON_CAST_ERROR_NULL;
     freshet_code code = FRESHET_OK;
 
     if (base->mode != READ_ALL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, reader->at,
                          "a table cannot be followed");
-    reader->next = from != NULL && from->n > 0 ? from->items[0].offset : 0;
+    base->only.offset = from != NULL && from->n > 0 ? from->items[0].offset : 0;
     sign(reader, reader->signature);
     if (reader->is_sqlite) {
-        code =
-            table_sqlite_open(reader->path, options->table.value, reader->at, &reader->sqlite, err);
+        code = table_sqlite_open(reader->path, reader->name, reader->at, &reader->sqlite, err);
         return code == FRESHET_OK ? table_sqlite_start(reader->sqlite, &base->schema, base->used,
-                                                       nulls, reader->next, err)
+                                                       nulls, base->only.offset, err)
                                   : code;
     }
     if (reader->scan == NULL)
         code = attach(reader, err);
     scan_options settings = {.relation = reader->relation,
-                             .first = reader->next,
+                             .first = base->only.offset,
                              .schema = &base->schema,
                              .used = base->used,
                              .cast_error_null = nulls,
-                             .at = reader->label};
+                             .at = reader->base.only.label};
     return code == FRESHET_OK ? scan_start(reader->scan, &settings, err) : code;
 }
 
@@ -216,49 +207,25 @@ static freshet_code table_poll(freshet_reader *base, batch *into, uint32_t max_r
                                size_t max_bytes, rejects *rejects, bool *more, freshet_error *err)
 {
     table_reader *reader = (table_reader *)base;
-    scan_place where = {.reader = base->block->id.value, .label = reader->label};
+    scan_place where = {.reader = base->block->id.value, .label = reader->base.only.label};
     polling polling =
         polling_begin(base, into, max_rows, max_bytes, rejects, "reading a table", err);
     freshet_code code = FRESHET_OK;
 
     while (code == FRESHET_OK && polling_left(&polling) > 0) {
         uint32_t most = polling_rows_left(&polling), before = into->n_rows;
-        code =
-            reader->is_sqlite
-                ? table_sqlite_read(reader->sqlite, into, most, &where, rejects, &reader->next, err)
-                : scan_read(reader->scan, into, most, &where, rejects, &reader->next, err);
+        code = reader->is_sqlite
+                   ? table_sqlite_read(reader->sqlite, into, most, &where, rejects,
+                                       &base->only.offset, err)
+                   : scan_read(reader->scan, into, most, &where, rejects, &base->only.offset, err);
         polling.bytes += (size_t)(into->n_rows - before) * POLLING_ROW_BYTES;
     }
-    reader->moved = true;
+    base->moved = true;
     *more = code == FRESHET_OK;
     if (code != FRESHET_OK && code != FRESHET_END)
         return code;
     freshet_code nulls = polling_end(&polling);
     return nulls == FRESHET_OK ? code : nulls;
-}
-
-static freshet_code table_positions(freshet_reader *base, arena *arena, bool all,
-                                    reader_positions *out, freshet_error *err)
-{
-    table_reader *reader = (table_reader *)base;
-
-    *out = (reader_positions){0};
-    if (!all && !reader->moved)
-        return FRESHET_OK;
-    out->items = arena_zero(arena, 1, sizeof(*out->items));
-    if (out->items == NULL)
-        return error_memory(err, "giving positions");
-    out->items[0] =
-        (reader_position){.name = PARTITION_NAME, .label = reader->label, .offset = reader->next};
-    out->n = 1;
-    reader->moved = false;
-    return FRESHET_OK;
-}
-
-static const char *table_partition_label(const freshet_reader *base, uint32_t partition)
-{
-    (void)partition;
-    return ((const table_reader *)base)->label;
 }
 
 static bool table_changed(freshet_reader *base)
@@ -267,11 +234,7 @@ static bool table_changed(freshet_reader *base)
     int64_t now[4];
 
     sign(reader, now);
-    if (now[0] == 0 && !reader->said_missing)
-        log_say(LOG_WARNING, base->block->id.value,
-                "%s is not there any more; the rows read before stay in use until it comes back",
-                reader->path);
-    reader->said_missing = now[0] == 0;
+    polling_tell_missing(base, reader->path, now[0] == 0, &reader->said_missing);
     return now[0] != 0 && memcmp(now, reader->signature, sizeof(now)) != 0;
 }
 
@@ -296,8 +259,8 @@ const reader_ops table_reader_ops = {
     .describe = table_describe,
     .open = table_open,
     .poll = table_poll,
-    .positions = table_positions,
-    .partition_label = table_partition_label,
+    .positions = polling_only_positions,
+    .partition_label = polling_only_label,
     .changed = table_changed,
     .close = table_close,
 };

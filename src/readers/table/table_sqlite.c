@@ -70,21 +70,6 @@ void table_sqlite_close(table_sqlite *it)
     free(it);
 }
 
-/* Appends the table's name, quoted part by part. */
-static void append_table(text_buffer *query, const char *table)
-{
-    text_append_char(query, '"');
-    for (const char *c = table; *c != '\0'; c++) {
-        if (*c == '.')
-            text_append_c(query, "\".\"");
-        else if (*c == '"')
-            text_append_c(query, "\"\"");
-        else
-            text_append_char(query, *c);
-    }
-    text_append_char(query, '"');
-}
-
 static freshet_code sqlite_prepare(table_sqlite *it, text_buffer *query, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
@@ -207,8 +192,7 @@ freshet_code table_sqlite_describe(table_sqlite *it, arena *arena, schema *out, 
     freshet_code code;
 
     text_init(&query, TEXT_LIMIT_DEFAULT);
-    text_append_c(&query, "SELECT * FROM ");
-    append_table(&query, it->table);
+    text_format(&query, "SELECT * FROM %s", it->table);
     code = sqlite_prepare(it, &query, err);
     if (code == FRESHET_FAILED) /* no such table, mostly */
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, it->at, "SQLite: %s",
@@ -240,16 +224,14 @@ freshet_code table_sqlite_start(table_sqlite *it, const schema *schema, const bo
         else
             text_format(&query, "%s%s", i > 0 ? ", " : "", name);
     }
-    text_append_c(&query, " FROM ");
-    append_table(&query, it->table);
+    text_format(&query, " FROM %s", it->table);
     if (first > 0)
         text_format(&query, " LIMIT -1 OFFSET %lld", (long long)first);
     arena_close(scratch);
     return sqlite_prepare(it, &query, err);
 }
 
-static bool take_text(table_sqlite *it, int i, column *column, uint32_t row, bool *memory,
-                      arena *arena)
+static outcome take_text(table_sqlite *it, int i, column *column, uint32_t row, arena *arena)
 {
     const char *text = sqlite3_column_type(it->statement, i) == SQLITE_BLOB
                            ? sqlite3_column_blob(it->statement, i)
@@ -258,20 +240,16 @@ static bool take_text(table_sqlite *it, int i, column *column, uint32_t row, boo
     const char *copy;
 
     if (column->type->kind == TYPE_STRING && length > 0 && !text_is_utf8(text, length))
-        return false;
+        return DOES_NOT_FIT;
     copy = arena_copy(arena, text, length);
-    if (copy == NULL) {
-        *memory = false;
-        return false;
-    }
-    ((cell_text *)column->data)[row] = text_of(copy, (uint32_t)length);
-    return true;
+    if (copy == NULL)
+        return NO_MEMORY;
+    cell_put_text(column, row, copy, length);
+    return FITS;
 }
 
 static bool take_whole(int64_t value, column *column, uint32_t row)
 {
-    char digits[32];
-
     switch (column->type->kind) {
     case TYPE_BOOLEAN:
         if (value != 0 && value != 1)
@@ -280,9 +258,6 @@ static bool take_whole(int64_t value, column *column, uint32_t row)
         return true;
     case TYPE_BIGINT: ((int64_t *)column->data)[row] = value; return true;
     case TYPE_DOUBLE: ((double *)column->data)[row] = (double)value; return true;
-    case TYPE_DECIMAL:
-        snprintf(digits, sizeof(digits), "%lld", (long long)value);
-        return cell_parse(column, row, digits, strlen(digits));
     default: return false;
     }
 }
@@ -300,25 +275,24 @@ static bool take_real(double value, column *column, uint32_t row)
     }
 }
 
-/* False: the value does not fit, or (*memory false) memory is out. */
-static bool take_value(table_sqlite *it, int i, column *column, uint32_t row, arena *arena,
-                       bool *memory)
+static outcome take_value(table_sqlite *it, int i, column *column, uint32_t row, arena *arena)
 {
-    int kind = sqlite3_column_type(it->statement, i);
+    const int kind = sqlite3_column_type(it->statement, i);
+    const type_kind wanted = column->type->kind;
+    bool fits = false;
 
-    if (column->type->kind == TYPE_STRING ||
-        (column->type->kind == TYPE_BINARY && (kind == SQLITE_BLOB || kind == SQLITE_TEXT)))
-        return take_text(it, i, column, row, memory, arena);
-    switch (kind) {
-    case SQLITE_INTEGER: return take_whole(sqlite3_column_int64(it->statement, i), column, row);
-    case SQLITE_FLOAT: return take_real(sqlite3_column_double(it->statement, i), column, row);
-    case SQLITE_TEXT: {
+    if (wanted == TYPE_STRING ||
+        (wanted == TYPE_BINARY && (kind == SQLITE_BLOB || kind == SQLITE_TEXT)))
+        return take_text(it, i, column, row, arena);
+    if (kind == SQLITE_TEXT || (kind == SQLITE_INTEGER && wanted == TYPE_DECIMAL)) {
         const char *text = (const char *)sqlite3_column_text(it->statement, i);
-        return column->type->kind != TYPE_BINARY &&
-               cell_parse(column, row, text, (size_t)sqlite3_column_bytes(it->statement, i));
+        return cell_parse(arena, column, row, text, (size_t)sqlite3_column_bytes(it->statement, i));
     }
-    default: return false;
-    }
+    if (kind == SQLITE_INTEGER)
+        fits = take_whole(sqlite3_column_int64(it->statement, i), column, row);
+    else if (kind == SQLITE_FLOAT)
+        fits = take_real(sqlite3_column_double(it->statement, i), column, row);
+    return fits ? FITS : DOES_NOT_FIT;
 }
 
 static freshet_code sqlite_refuse(table_sqlite *it, int i, arena *arena, freshet_error *err)
@@ -349,19 +323,15 @@ static freshet_code take_row(table_sqlite *it, batch *into, freshet_error *err)
 {
     for (uint32_t i = 0; i < it->schema->n_fields; i++) {
         column *column = &into->columns[i];
-        bool memory = true;
         bool null = sqlite3_column_type(it->statement, (int)i) == SQLITE_NULL;
         if (it->used != NULL && !it->used[i])
             continue;
         cell_set_valid(column, into->n_rows);
-        if (!null && !take_value(it, (int)i, column, into->n_rows, into->arena, &memory)) {
-            if (!memory)
-                return error_memory(err, "reading a SQLite table");
-            if (!it->cast_error_null)
-                return sqlite_refuse(it, (int)i, into->arena, err);
-            null = true;
-        }
-        if (null && !column_set_null(into->arena, column, into->n_rows))
+        outcome result = null ? FITS : take_value(it, (int)i, column, into->n_rows, into->arena);
+        if (result == DOES_NOT_FIT && !it->cast_error_null)
+            return sqlite_refuse(it, (int)i, into->arena, err);
+        null = null || result == DOES_NOT_FIT;
+        if (result == NO_MEMORY || (null && !column_set_null(into->arena, column, into->n_rows)))
             return error_memory(err, "reading a SQLite table");
     }
     into->n_rows++;

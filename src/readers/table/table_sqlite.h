@@ -14,7 +14,7 @@
 
 typedef struct table_sqlite table_sqlite;
 
-/* `at` is the place for messages. All texts must outlive the table. */
+/* `table` is quoted as in SQL. `at` is the place for messages. All texts must outlive the table. */
 freshet_code table_sqlite_open(const char *path, const char *table, const char *at,
                                table_sqlite **out, freshet_error *err);
 void table_sqlite_close(table_sqlite *it);
