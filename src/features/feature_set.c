@@ -308,18 +308,20 @@ static freshet_code restore_section(feature_set *set, const char *name, uint32_t
     return FRESHET_OK; /* what was kept is not needed any more */
 }
 
+bool feature_set_knows_facts(const void *bytes, size_t length)
+{
+    return length >= FACTS_HEAD_BYTES && memcmp(bytes, FACTS_MAGIC, 4) == 0;
+}
+
 freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size_t length,
                                        freshet_error *err)
 {
     const char *at = bytes, *end = at + length;
     uint32_t n = 0, name_length = 0, facts_length = 0;
-    if (length == 0 || (length >= FACTS_HEAD_BYTES && memcmp(at, FACTS_MAGIC, 4) != 0))
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                         "an older version of Freshet has saved it, and this one cannot read it");
     if (length >= FACTS_HEAD_BYTES)
         memcpy(&n, at + 4, sizeof n);
     freshet_code code = FRESHET_OK;
-    bool sound = length >= FACTS_HEAD_BYTES && n == length - FACTS_HEAD_BYTES;
+    bool sound = feature_set_knows_facts(bytes, length) && n == length - FACTS_HEAD_BYTES;
     at += sound ? FACTS_HEAD_BYTES : 0;
     while (sound && code == FRESHET_OK && at < end) {
         const char *name = take_bytes(&at, end, &name_length);

@@ -80,6 +80,8 @@ const state_part *feature_set_state(feature_set *set, uint32_t *n);
 /* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint, and back: each
  * operator's under its own name. What this set cannot go on with is FRESHET_BAD_DECLARATION, with the reason. */
 freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err);
+/* Are they in this version's layout? To restore others fails. */
+bool feature_set_knows_facts(const void *bytes, size_t length);
 freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size_t length,
                                        freshet_error *err);
 

@@ -244,12 +244,30 @@ static freshet_code checkpoint_check_query(freshet_pipeline *pipeline, freshet_e
     return code;
 }
 
+/* Of another layout of facts nothing is read: no declaration can help. */
+static freshet_code check_version(const freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_code code = get_fact(checkpoint, FACT_FEATURES, "", err);
+    if (code != FRESHET_OK ||
+        feature_set_knows_facts(checkpoint->text.bytes, checkpoint->text.length))
+        return code;
+    return error_set(
+        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+        "another version of Freshet has saved the state in \"%s\", and this one cannot "
+        "read it: run that version; or move the folder aside, or remove what is in it "
+        "by `freshet state reset --state \"%s\"`, and the stream begins anew",
+        checkpoint->folder, checkpoint->folder);
+}
+
 static freshet_code check_fits(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     bool lasting = is_lasting(pipeline);
-    freshet_code code = check_text(pipeline, FACT_PIPELINE, pipeline->declaration->pipeline.value,
-                                   "it is of the pipeline \"%s\"", err);
+    freshet_code code = check_version(pipeline, err);
+    if (code == FRESHET_OK)
+        code = check_text(pipeline, FACT_PIPELINE, pipeline->declaration->pipeline.value,
+                          "it is of the pipeline \"%s\"", err);
     if (code == FRESHET_OK)
         code = check_text(pipeline, FACT_SINK, checkpoint_sink(pipeline),
                           lasting ? "its rows so far went to a %s table, and would be missing in "

@@ -212,20 +212,24 @@ typedef struct stream {
     said_writer writer;
 } stream;
 
-/* The writer stands where a declared one would; the pipeline has been opened without it. */
-static void open_stream(stream *it, const char *memory)
+static freshet_code open_pipeline(stream *it, const char *memory, freshet_error *err)
 {
     char text[2048];
-    freshet_error err = {0};
     snprintf(text, sizeof text, YAML, folder, folder, memory);
     const freshet_run_options options = {
         .size = sizeof options, .state = state_folder, .once = false};
     *it = (stream){0};
     if (freshet_declaration_parse(text, strlen(text), "test.yaml", NULL, NULL, &it->declaration,
-                                  &err) != FRESHET_OK)
-        fail_msg("%s: %s", err.at, err.text);
-    if (freshet_pipeline_open(it->declaration, &options, NULL, NULL, &it->pipeline, &err) !=
-        FRESHET_OK)
+                                  err) != FRESHET_OK)
+        fail_msg("%s: %s", err->at, err->text);
+    return freshet_pipeline_open(it->declaration, &options, NULL, NULL, &it->pipeline, err);
+}
+
+/* The writer stands where a declared one would; the pipeline has been opened without it. */
+static void open_stream(stream *it, const char *memory)
+{
+    freshet_error err = {0};
+    if (open_pipeline(it, memory, &err) != FRESHET_OK)
         fail_msg("%s: %s", err.at, err.text);
     it->writer.base =
         (freshet_writer){.ops = &said_ops, .checkpoint = it->pipeline->checkpoint->number + 1};
@@ -510,6 +514,38 @@ static void test_stretch(void **state)
     close_stream(&it);
 }
 
+/* The state of a version with another layout of facts: refused with what helps, and left as it is. */
+static void test_older_version(void **state)
+{
+    static const char facts[] = "\x14\0\0\0FWM1\1\0\0\0";
+    (void)state;
+    stream it;
+    freshet_error err = {0};
+    state_store *store;
+    char expected[600];
+    append_rows(0, 1, 1);
+    open_stream(&it, "1 MiB");
+    close_stream(&it);
+    assert_int_equal(store_open(state_folder, false, &store, NULL), FRESHET_OK);
+    assert_int_equal(store_begin(store, NULL), FRESHET_OK);
+    assert_int_equal(
+        store_put(store, STORE_FACT, FACT_FEATURES, "", 0, facts, sizeof facts - 1, NULL),
+        FRESHET_OK);
+    assert_int_equal(store_commit(store, NULL), FRESHET_OK);
+    assert_int_equal(store_wait(store, NULL), FRESHET_OK);
+    store_close(store);
+    snprintf(expected, sizeof expected,
+             "another version of Freshet has saved the state in \"%s\", and this one cannot read "
+             "it: run that version; or move the folder aside, or remove what is in it by `freshet "
+             "state reset --state \"%s\"`, and the stream begins anew",
+             state_folder, state_folder);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(open_pipeline(&it, "1 MiB", &err), FRESHET_BAD_DECLARATION);
+        assert_string_equal(err.text, expected);
+        close_stream(&it);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -523,6 +559,7 @@ int main(void)
         TEST(test_full_disk),
         TEST(test_memory),
         TEST(test_stretch),
+        TEST(test_older_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
