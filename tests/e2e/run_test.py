@@ -99,9 +99,12 @@ class BatchAndStreamTest(Case):
         self.assertEqual(once, batch)
 
     def test_examples(self):
-        """For every example that reads files: the batch, and the stream whose folder is fed in random pieces."""
+        """For every example that reads files: the batch, and the stream whose folder is fed in random pieces.
+        Those of examples/c need a function of their program's, which its own test runs."""
         declarations = []
         for path in sorted(glob.glob(os.path.join(SOURCE, "examples", "*", "*.yaml"))):
+            if os.path.basename(os.path.dirname(path)) == "c":
+                continue
             with open(path, encoding="utf-8") as file:
                 if "kafka:" not in file.read():
                     declarations.append(path)
