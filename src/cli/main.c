@@ -3,12 +3,15 @@
  * The exit code says what to do: 0 done, 1 failed, 2 called wrongly, 75 try again later, 78 change
  * the declaration.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "cli/cli.h"
@@ -130,8 +133,19 @@ static void use_utf8(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/* Where the caller has closed one of the three, the next file that is opened would take its place, and get our
+ * messages or rows. Nothing can be written to what stands there for stdout: rows are not lost without a word. */
+static void take_standard_streams(void)
+{
+    static const int modes[] = {O_RDONLY, O_RDONLY, O_RDWR};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", modes[fd]) != fd)
+            _exit(exit_code(FRESHET_FAILED));
+}
+
 int main(int argc, char **argv)
 {
+    take_standard_streams();
     use_utf8();
     signal(SIGPIPE, SIG_IGN); /* a client or reader that goes away is an error of write(2) */
     if (argc < 2) {

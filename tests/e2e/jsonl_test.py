@@ -45,6 +45,22 @@ class JsonlTest(Case):
         run.stop()
         self.assertEqual(self.written(run.out()), self.expected(0, 25))
 
+    def test_closed_streams(self):
+        """Who closes stdout is told that rows cannot go there; what we say goes into no file of ours."""
+        self.declare(stream=False, sink='- jsonl: {path: "-"}')
+        self.write("in/0.jsonl", lines(0, 10))
+        command = [FRESHET, "run", "events.yaml", "--progress", "none"]
+        how = {"cwd": self.folder, "env": self.env, "stderr": subprocess.PIPE, "text": True}
+        run = subprocess.run(command, preexec_fn=lambda: (os.close(0), os.close(1)), check=False, **how)
+        self.assertEqual(run.returncode, 1)
+        self.assertIn("cannot write to stdout: Bad file descriptor", run.stderr)
+
+        self.declare(stream=False, sink="- jsonl: {path: out.jsonl}")
+        how = {"cwd": self.folder, "env": self.env}
+        run = subprocess.run(command, preexec_fn=lambda: (os.close(0), os.close(1), os.close(2)), check=False, **how)
+        self.assertEqual(run.returncode, 0)
+        self.assertEqual(self.in_file(), self.expected(0, 10))
+
     def test_reader_that_goes_away(self):
         """As with `| head -1`."""
         self.declare(stream=False, sink='- jsonl: {path: "-"}')
