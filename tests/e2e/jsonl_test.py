@@ -55,11 +55,12 @@ class JsonlTest(Case):
         self.assertEqual(run.returncode, 1)
         self.assertIn("cannot write to stdout: Bad file descriptor", run.stderr)
 
-        self.declare(stream=False, sink="- jsonl: {path: out.jsonl}")
-        how = {"cwd": self.folder, "env": self.env}
-        run = subprocess.run(command, preexec_fn=lambda: (os.close(0), os.close(1), os.close(2)), check=False, **how)
-        self.assertEqual(run.returncode, 0)
-        self.assertEqual(self.in_file(), self.expected(0, 10))
+        self.declare(sink="- jsonl: {path: out.jsonl}")
+        stream = self.start("run", "events.yaml", preexec=lambda: (os.close(0), os.close(1), os.close(2)))
+        self.until(lambda: os.path.exists(self.path("out.jsonl")) and len(self.in_file()) == 10, "ten rows", stream)
+        for number in (0, 1, 2):
+            self.assertEqual(os.readlink(f"/proc/{stream.pid}/fd/{number}"), "/dev/null")
+        stream.stop()
 
     def test_reader_that_goes_away(self):
         """As with `| head -1`."""
