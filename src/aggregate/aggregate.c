@@ -8,10 +8,10 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "aggregate/families.h"
 #include "base/error.h"
+#include "base/number.h"
 #include "base/text.h"
 
 #define SET_OF(kind) (1u << (kind))
@@ -209,13 +209,10 @@ static freshet_code unknown_function(const char *text, size_t length, freshet_er
 /* "(0.9)" behind a name; the whole rest of the text. */
 static bool read_parameter(const char *text, double *parameter)
 {
-    char *end;
-    if (*text != '(')
-        return false;
-    double value = strtod(text + 1, &end);
-    while (*end == ' ')
-        end++;
-    if (end == text + 1 || end[0] != ')' || end[1] != '\0' || !(value >= 0 && value <= 1))
+    const size_t length = strlen(text);
+    double value;
+    if (length < 2 || text[0] != '(' || text[length - 1] != ')' ||
+        !number_double(text + 1, length - 2, NUMBER_BLANKS, &value) || !(value >= 0 && value <= 1))
         return false;
     *parameter = value;
     return true;
@@ -226,7 +223,7 @@ static const char *name_with_percent(arena *arena, const char *name, size_t leng
 {
     char *made = arena_format(arena, "%.*s_%.10g", (int)length, name, part * 100);
     for (char *c = made; c != NULL && *c != '\0'; c++)
-        if (*c == '.' || *c == '-' || *c == '+')
+        if (strchr(".,-+", *c) != NULL) /* the comma: a locale's point */
             *c = '_';
     return made;
 }

@@ -1,6 +1,7 @@
 /* number_test.c - numbers from text against strtod, strtof and long arithmetic by hand, and what each
  * grammar takes. */
 #include "base/number.h"
+#include "base/text.h"
 
 #include <locale.h>
 #include <math.h>
@@ -289,6 +290,14 @@ static void no_locale_has_a_say(void **state)
     char digits[NUMBER_DIGITS_MAX];
     int point;
     assert_int_equal(number_shortest(1.0 / 3, false, digits, &point), 16);
+    text_buffer written;
+    text_init(&written, 100);
+    text_append_real(&written, 1.5, false);
+    text_append_real(&written, 1e20, false);
+    text_append_real(&written, -7, false);
+    text_append_real(&written, (double)0.1F, true);
+    assert_string_equal(written.bytes, "1.51e+20-7.00.1");
+    text_release(&written);
     setlocale(LC_ALL, "C");
 }
 

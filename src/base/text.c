@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
+
 #define TEXT_CAPACITY_FIRST 256u
 #define WORD_MAX 64u /* longer words have no near ones */
 
@@ -247,16 +249,23 @@ bool text_append_real(text_buffer *buffer, double value, bool as_float)
     if (isinf(value))
         return text_append_c(buffer, value > 0 ? "Infinity" : "-Infinity");
     const bool is_whole = value == floor(value);
-    if (is_whole && fabs(value) < 1e15)
-        return text_format(buffer, "%.1f", value);
-    char text[40];
+    text_append(buffer, "-", signbit(value) != 0);
+    value = fabs(value);
+    if (is_whole && value < 1e15)
+        return text_format(buffer, "%lld.0", (long long)value);
+    char digits[NUMBER_DIGITS_MAX];
+    int point;
     as_float &= !is_whole;
-    for (int digits = as_float ? 6 : 15; digits <= (as_float ? 9 : 17); digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, value);
-        if ((as_float ? (double)strtof(text, NULL) : strtod(text, NULL)) == value)
-            break;
-    }
-    return text_append_c(buffer, text);
+    const int n = number_shortest(value, as_float, digits, &point);
+    const bool plain = point > -4 && (point <= (as_float ? 6 : 15) || point <= n);
+    const int whole = !plain ? 1 : point > 0 ? point : 0; /* digits before the point */
+    if (whole == 0)
+        text_append(buffer, "0.000", (size_t)(2 - point));
+    text_append(buffer, digits, (size_t)whole);
+    if (whole > 0 && whole < n)
+        text_append_char(buffer, '.');
+    text_append(buffer, digits + whole, (size_t)(n - whole));
+    return plain ? !buffer->failed : text_format(buffer, "e%+03d", point - 1);
 }
 
 /* Edit distance (insert, delete, replace, swap of neighbours), without regard to case. */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,37 @@ static void times_and_numbers(void **state)
     text_release(&text);
 }
 
+/* Beside %g with the fewest digits that read back, which is the same for all that are not subnormal. */
+static void reals_are_laid_out_as_by_printf(void **state)
+{
+    (void)state;
+    text_buffer text;
+    text_init(&text, 100);
+    uint64_t seed = 1;
+    for (int i = 0; i < 40000; i++) {
+        const bool as_float = i % 2 == 1;
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407U;
+        const double power = pow(10, (double)(seed >> 59) - 12);
+        double value = (double)(int64_t)(seed << 5) / (i % 3 == 0 ? 1e18 : 1e14) * power;
+        value = i % 5 == 0 ? round(value * 100) / 100 : value;
+        value = as_float ? (double)(float)value : value;
+        const bool is_whole = value == floor(value);
+        char expected[64];
+        snprintf(expected, sizeof expected, "%.1f", value);
+        const int most = as_float && !is_whole ? 9 : 17;
+        for (int n = most == 9 ? 6 : 15; n <= most && (!is_whole || fabs(value) >= 1e15); n++) {
+            snprintf(expected, sizeof expected, "%.*g", n, value);
+            if (most == 9 ? (double)strtof(expected, NULL) == value
+                          : strtod(expected, NULL) == value)
+                break;
+        }
+        text_reset(&text);
+        assert_true(text_append_real(&text, value, as_float));
+        assert_string_equal(text.bytes, expected);
+    }
+    text_release(&text);
+}
+
 static void days_and_back(void **state)
 {
     (void)state;
@@ -130,6 +162,7 @@ int main(void)
         cmocka_unit_test(json_strings),
         cmocka_unit_test(utf8),
         cmocka_unit_test(times_and_numbers),
+        cmocka_unit_test(reals_are_laid_out_as_by_printf),
         cmocka_unit_test(days_and_back),
         cmocka_unit_test(near_words),
         cmocka_unit_test(errors_are_cut_at_characters),

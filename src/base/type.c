@@ -3,11 +3,11 @@
 
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/batch.h"
+#include "base/number.h"
 #include "base/text.h"
 
 #define TYPE_NAME_MAX 256u /* bytes of a struct's field name */
@@ -109,13 +109,11 @@ static bool word_is(const char *at, size_t n, const char *name)
 static bool type_take_number(scanner *scanner, uint8_t *into)
 {
     skip_blanks(scanner);
-    char *end;
-    if (!isdigit((unsigned char)*scanner->at))
+    const char *begin = scanner->at;
+    int64_t value;
+    if (!number_digits(&scanner->at, begin + strlen(begin), false, &value) ||
+        scanner->at == begin || value > TYPE_DECIMAL_WIDTH_MAX)
         return false;
-    unsigned long value = strtoul(scanner->at, &end, 10);
-    if (value > TYPE_DECIMAL_WIDTH_MAX)
-        return false;
-    scanner->at = end;
     *into = (uint8_t)value;
     return true;
 }

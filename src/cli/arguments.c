@@ -3,7 +3,6 @@
  */
 #include "cli/arguments.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -33,12 +32,11 @@ bool arguments_duration(const char *text, int64_t *duration_us)
         {"ms", 1000},      {"m", 60000000},      {"minute", 60000000},  {"minutes", 60000000},
         {"h", 3600000000}, {"hour", 3600000000}, {"hours", 3600000000},
     };
-    char *rest;
-    if (text[0] < '0' || text[0] > '9')
+    const size_t length = strspn(text, "0123456789.");
+    const char *rest = text + length + strspn(text + length, " ");
+    double number;
+    if (text[0] == '.' || !number_double(text, length, NUMBER_STRICT, &number))
         return false;
-    double number = strtod(text, &rest);
-    while (*rest == ' ')
-        rest++;
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
         if (strcmp(rest, units[i].name) != 0)
             continue;

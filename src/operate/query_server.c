@@ -167,8 +167,9 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
     text_init(&status, PROTOCOL_ANSWER_MAX);
     text_append_c(&status, "{\"pipeline\":");
     text_append_json(&status, server->name, strlen(server->name));
-    text_format(&status, ",\"pid\":%ld,\"uptime_s\":%.3f", (long)getpid(),
-                (double)(os.monotonic_us() - server->started_us) / 1e6);
+    const int64_t uptime_us = os.monotonic_us() - server->started_us;
+    text_format(&status, ",\"pid\":%ld,\"uptime_s\":%lld.%03d", (long)getpid(),
+                (long long)(uptime_us / 1000000), (int)(uptime_us / 1000 % 1000));
     freshet_error why = {0};
     const bool ready =
         server->backend.ready == NULL || server->backend.ready(server->backend.pipeline, &why);

@@ -3,11 +3,11 @@
  * Keys are stored as their part encodes them. So every key of a part is shown as JSON by the part, and
  * compared with what is looked for. A million keys take some seconds.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <yyjson.h>
 
 #include "base/error.h"
+#include "base/number.h"
 #include "pipeline/checkpoint.h"
 #include "pipeline/pipeline.h"
 
@@ -25,14 +25,14 @@ static bool is_value(yyjson_val *value, const char *typed)
 {
     if (yyjson_is_str(value))
         return strcmp(yyjson_get_str(value), typed) == 0;
-    if (yyjson_is_num(value)) {
-        char *end = NULL;
-        double number = strtod(typed, &end);
-        if (end == typed || *end != '\0')
-            return false;
-        return yyjson_is_int(value) ? yyjson_get_sint(value) == strtoll(typed, NULL, 10)
-                                    : yyjson_get_real(value) == number;
-    }
+    const size_t length = strlen(typed);
+    int64_t whole;
+    double real;
+    if (yyjson_is_int(value))
+        return number_integer(typed, length, NUMBER_STRICT, INT64_MIN, INT64_MAX, &whole) &&
+               yyjson_get_sint(value) == whole;
+    if (yyjson_is_real(value))
+        return number_double(typed, length, NUMBER_STRICT, &real) && yyjson_get_real(value) == real;
     return strcmp(yyjson_is_null(value)   ? "null"
                   : yyjson_is_true(value) ? "true"
                                           : "false",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/number.h"
 
 #define NAME_MAX_BYTES 48u /* of keyspaces and tables: the store's own limit */
 #define OPENING "opening the online store"
@@ -231,9 +232,10 @@ static bool is_host(const char *host)
         return false;
     if (colon == NULL || (name_end == NULL && strchr(colon + 1, ':') != NULL))
         return true;
-    char *end = NULL;
-    const long port = isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
-    return port >= 1 && port <= 65535 && *end == '\0';
+    const char *at = colon + 1;
+    int64_t port;
+    return number_digits(&at, at + strlen(at), false, &port) && port >= 1 && port <= 65535 &&
+           *at == '\0';
 }
 
 static void check_hosts(const cassandra_options *options, problems *problems)
