@@ -1,4 +1,8 @@
-/* handle.h - what is behind the public freshet_declaration; for this folder only. */
+/* handle.h - what is behind the public freshet_declaration; for this folder only.
+ *
+ * handle_open, then nodes are put into `tree` (by yaml.c or builder.c), then it is finished once,
+ * which fills `parsed`; freshet_declaration_close releases it all. One thread at a time.
+ */
 #ifndef FRESHET_DECLARATION_HANDLE_H
 #define FRESHET_DECLARATION_HANDLE_H
 

@@ -1,7 +1,9 @@
 /* format.h - the contract between readers and formats: bytes into columns.
  *
- * A format is one file with one struct of operations, and one line in FORMATS below. Readers know
- * none by its name. There are two families:
+ * A format is one file with one struct of operations, `const format format_NAME`, and one word in
+ * FORMATS below; one with options of its own has a header and a line in format_options and in
+ * FORMAT_OPTIONS, too (docs/internals/extending.md). Readers know none by its name. There are two
+ * families:
  *
  *   formats of records   one record, one row (`decode`): a line of a file, a message of Kafka
  *   formats of files     rows of a whole file (`start`, `read`): Parquet
@@ -63,7 +65,8 @@ struct format {
     void (*refuse)(const format_options *options, const format *chosen, const place *at,
                    struct problems *problems);
     /* The columns that it gives, from the options alone: no fields where they are to be inferred. `name` is
-     * that of a format with one column. NULL: the declared schema. */
+     * that of a format with one column. NULL: the declared schema. What it makes is in `arena`, but
+     * names and types may be the options' and `name` itself, which must live as long. */
     freshet_code (*describe)(const format_options *options, const char *name, arena *arena,
                              schema *out, freshet_error *err);
     freshet_code (*open)(decoder *decoder, freshet_error *err);

@@ -1,4 +1,8 @@
-/* raw.h - records as they are: one column, string or binary, that points into the record. */
+/* raw.h - records as they are: one column, string or binary, that points into the record.
+ *
+ * The reader names the column. A string that is not UTF-8 is a bad record. Only the options are
+ * here; format_raw (format.h) is what works with them.
+ */
 #ifndef FRESHET_FORMATS_RAW_H
 #define FRESHET_FORMATS_RAW_H
 

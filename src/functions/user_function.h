@@ -1,4 +1,8 @@
-/* user_function.h - the functions that a declaration brings along (freshet_add_function). */
+/* user_function.h - the functions that a declaration brings along (freshet_add_function).
+ *
+ * The declaration owns them, and outlives the pipelines that use them. `call` comes from several of
+ * the engine's threads at once, with columns as Arrow structs (freshet.h says who releases what).
+ */
 #ifndef FRESHET_FUNCTIONS_USER_FUNCTION_H
 #define FRESHET_FUNCTIONS_USER_FUNCTION_H
 

@@ -1,12 +1,12 @@
 /* reader.h - the contract between the loop and a reader.
  *
- * A reader is one file with one struct of operations; adding one touches one line of
- * pipeline/registry.c. The loop pulls: readers have no say in when they run. All calls of one reader come
- * from the pipeline's thread. The loop allocates `size` bytes, zeroed, the base struct first, and
- * fills the base in before describe().
+ * A reader is a struct of operations in a folder of its own; generate/generate.c is the one to copy,
+ * and docs/internals/extending.md lists what else a new one touches. The loop pulls: readers have no
+ * say in when they run. All calls of one reader come from the pipeline's thread. The loop allocates
+ * `size` bytes, zeroed, the base struct first, and fills the base in before describe().
  *
- * The legal order: describe, open, {poll, positions, ack}*, close. close comes after any failure, too, and
- * exactly once.
+ * The legal order: describe, open, {poll, positions, ack}*, close. close comes after any failure,
+ * too: of describe, and of open. A static reader that has changed is opened again after it.
  *
  * POSITIONS. A reader's input is divided into partitions: files, or partitions of a topic. The
  * place reached in each is a number (reader_position); what the numbers mean is the
@@ -52,7 +52,10 @@ typedef struct reader_ops {
      * and connect, and may block for seconds; changes nothing. Sets reader->schema (in reader->arena). */
     freshet_code (*describe)(freshet_reader *reader, freshet_error *err);
 
-    /* Starts reading at `from` (n = 0: at the beginning, or where the options say). */
+    /* Starts reading at `from` (NULL or n = 0: at the beginning, or where the options say); `from`
+     * is gone after the call. May block as long as opening a file does: what is far away is reached
+     * by poll, without waiting. After an error with FRESHET_RETRY it is called again with the same
+     * positions, without a close between; another error ends the run. */
     freshet_code (*open)(freshet_reader *reader, const reader_positions *from, freshet_error *err);
 
     /* Appends what is there now to `into`, a batch of reader->schema with origins, until it has max_rows rows, or
@@ -66,11 +69,13 @@ typedef struct reader_ops {
 
     /* A descriptor that poll(2) finds readable when there may be input; -1 where there is none (this may change: ask
      * before each wait): the loop then looks every
-     * reader->idle_us. Reading the descriptor empty is done by the reader's own poll. NULL = -1. */
+     * reader->idle_us. Reading the descriptor empty is done by the reader's own poll, which also sees what is wrong
+     * with it: the loop only waits for it, and never closes it. NULL = -1. */
     int (*wake_fd)(freshet_reader *reader);
 
     /* The positions reached by the polls so far, in `arena`: only the partitions that moved since the last call
-     * of positions with all = false; every partition with all = true. */
+     * of positions with all = false; every partition with all = true. Must not wait. An error fails the checkpoint:
+     * with FRESHET_RETRY the loop tries another, else the run ends. */
     freshet_code (*positions)(freshet_reader *reader, arena *arena, bool all, reader_positions *out,
                               freshet_error *err);
 

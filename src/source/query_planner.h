@@ -1,4 +1,9 @@
-/* query_planner.h - what query_plan.c and query_from.c share: the state of one walk through a query's tree. */
+/* query_planner.h - what query_plan.c and query_from.c share: the state of one walk through a query's
+ * tree (query_plan.c says what the walk asks). No other file includes it.
+ *
+ * A planner lives for one plan_query; all that its lists hold is in `arena`, the tree in `document`.
+ * Functions that run out of memory set no_memory and go on; the walk's caller asks at its end.
+ */
 #ifndef FRESHET_SOURCE_QUERY_PLANNER_H
 #define FRESHET_SOURCE_QUERY_PLANNER_H
 

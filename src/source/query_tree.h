@@ -1,4 +1,8 @@
-/* query_tree.h - looking at DuckDB's syntax tree, for query_plan.c only. */
+/* query_tree.h - looking at DuckDB's syntax tree, for the files of query_planner.h only.
+ *
+ * A node is a JSON value of json_serialize_sql's document; nothing here changes or keeps one, and
+ * texts point into the document. A node that is NULL or of another form has none of what is asked.
+ */
 #ifndef FRESHET_SOURCE_QUERY_TREE_H
 #define FRESHET_SOURCE_QUERY_TREE_H
 

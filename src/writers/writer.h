@@ -1,13 +1,19 @@
 /* writer.h - the contract between the loop and a writer.
  *
- * A writer is one file with one struct of operations; adding one touches one line of
- * pipeline/registry.c, and jsonl/jsonl.c is the one to copy. It says what it keeps (what becomes of its rows
- * when the process is killed) and what it takes: from that the loop, `freshet check` and docs/guide/delivery.md know how to
- * treat it; no one knows it by name.
+ * A writer is a struct of operations in a folder of its own; jsonl/jsonl.c is the one to copy, and
+ * docs/internals/extending.md lists what else a new one touches. It says what it keeps (what becomes
+ * of its rows when the process is killed) and what it takes: from that the loop, `freshet check` and
+ * docs/guide/delivery.md know how to treat it; no one knows it by name.
  *
- * The loop allocates `size` bytes, zeroed, base struct first. All calls come
- * from the pipeline's thread except where said. The legal order: open, {write*, flush}*, close;
- * close comes exactly once, after failures too.
+ * The loop allocates `size` bytes, zeroed, base struct first. All calls come from the pipeline's
+ * thread except where said. The legal order: check, open, recover, {write*, flush, pending,
+ * publish}*, close. check alone is what `freshet check` does: nothing is opened then. close comes
+ * exactly once, also where open failed.
+ *
+ * WAITING. open, write, flush and publish may block, and the whole run waits for them; a write or
+ * flush that waits for its store watches stop_fd or asks is_stopping, and gives up soon after. An
+ * error with FRESHET_RETRY is one that time may heal: the loop pauses and tries again, as said at
+ * each call. Any other error ends the run.
  */
 #ifndef FRESHET_WRITERS_WRITER_H
 #define FRESHET_WRITERS_WRITER_H
@@ -64,14 +70,17 @@ typedef struct writer_ops {
      * batch may be given again. */
     freshet_code (*write)(freshet_writer *writer, const batch *rows, freshet_error *err);
     /* Everything written so far is durable (or visible, for the debug table) when this returns OK.
-     * The loop calls it as soon as no input is waiting, and at least each FLUSH_US. */
+     * The loop calls it as soon as no input is waiting, and at least each FLUSH_US. After
+     * FRESHET_RETRY the loop goes on with its next step, which may write more rows, and then flushes
+     * all writers again, those that gave OK too. */
     freshet_code (*flush)(freshet_writer *writer, freshet_error *err);
     void (*close)(freshet_writer *writer);
 
     /* KEEPS_FILES (they are written aside, then renamed); all three NULL for the others.
      * pending: after a flush, the files finished since the last publish, still aside, in `arena`.
-     * publish: the checkpoint that lists `files` is durable: make them appear. May come again for the
-     * same files after a crash; files that are there already are fine.
+     * publish: the checkpoint that lists `files` is durable: make them appear. Comes again with the
+     * same files after FRESHET_RETRY (rows may be written in between) and, as recover, after a crash:
+     * files that are there already are fine. At the end of a batch pending comes again before it.
      * recover: before the first write. `committed` are the files that the last checkpoint lists: they
      * are published; every other file of ours that lies aside is removed. */
     freshet_code (*pending)(freshet_writer *writer, arena *arena, writer_files *out,

@@ -1,4 +1,8 @@
-/* query_check.h - may this text be run as a user's query over the debug table? */
+/* query_check.h - may this text be run as a user's query over the debug table?
+ *
+ * Asked before each query, on the thread that runs it, with that thread's session. The session is
+ * used to parse the text only: nothing of the query runs, and the table is not touched.
+ */
 #ifndef FRESHET_WRITERS_DEBUG_QUERY_CHECK_H
 #define FRESHET_WRITERS_DEBUG_QUERY_CHECK_H
 
