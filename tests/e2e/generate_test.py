@@ -92,6 +92,29 @@ sink:
         out = self.good("run", "read.yaml", "--query", SHOWN, "--format", "json", "--progress", "none")
         self.assertEqual([json.loads(text) for text in out.splitlines()], batch)
 
+    def test_a_state_of_other_rows_is_refused(self):
+        """Fewer rows than have come, or others: each says so, and the state stays as it was."""
+        history = "- history: {path: out}"
+        self.declare_rows(stream=True, rows=6000, sink=history)
+        self.good("run", "clicks.yaml", "--once", "--progress", "none")
+        for options, rows, said in (
+                ("", 10, "the state has come to row 6000, which is behind the last one of rows: 10; say rows: 6000 or "
+                         "more, or begin anew after `freshet state reset`, or name another folder by --state"),
+                ("seed: 2", 6000, "the state is of other rows than these, which depend on schema, seed,")):
+            self.declare_rows(options, stream=True, rows=rows, sink=history)
+            for once in (["--once"], []):
+                refused = self.freshet("run", "clicks.yaml", "--progress", "none", *once)
+                self.assertEqual(refused.code, 78, refused.err)
+                self.assertRegex(refused.err, r"clicks.yaml:\d+:\d+: ")
+                self.assertIn(said, refused.err)
+        self.declare_rows(stream=True, rows=6001, sink=history)
+        self.assertIn("1 row", self.good_err("run", "clicks.yaml", "--once"))
+
+    def good_err(self, *args):
+        finished = self.freshet(*args)
+        self.assertEqual(finished.code, 0, finished.err)
+        return finished.err
+
     def test_mistakes_are_said(self):
         for options, said in (
                 ("rate: -1", '"rate" cannot be "-1": it must be from 0 to 1000000'),

@@ -1,20 +1,24 @@
-/* generate.c - see generate.h. The one partition is called `rows`; the place in it is n, of the next row. */
+/* generate.c - see generate.h. The place in the one partition is n, of the next row. Its name has a hash of
+ * all that rows depend on, so that places among other rows are not taken for places among these. */
 #include "readers/generate/generate.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include "base/os.h"
 #include "base/timestamp.h"
 #include "formats/cell.h"
 #include "readers/polling.h"
 
-#define PARTITION_NAME "rows"
+#define PARTITION_LABEL "rows"
 #define ROWS_FIRST 2048u
 #define KEYS_MAX 1000000000 /* "k999999999" fits into a cell without memory of its own */
 #define STEP_WITHOUT_RATE_US 1000
+#define BEGIN_ANEW "or begin anew after `freshet state reset`, or name another folder by --state"
 #define IDLE_LEAST_US 10000 /* between polls, however high the rate */
 
 enum { OF_KEY = 1000001, OF_LATE }; /* what a number is drawn for, where it is no column's */
@@ -22,7 +26,9 @@ enum { OF_KEY = 1000001, OF_LATE }; /* what a number is drawn for, where it is n
 typedef struct generate_reader {
     struct freshet_reader base;
     int64_t key_column;
-    int64_t start_us, step_us;
+    char at[232]; /* of the schema in the declaration, for errors */
+    int64_t start_us;
+    int64_t end;       /* the row before which they end */
     int64_t began;     /* the first of this run */
     int64_t opened_us; /* when it came */
 } generate_reader;
@@ -40,7 +46,8 @@ static const option options_table[] = {
      .doc = "Another seed gives other rows, the same one the same."},
     {OPTION("rows", INTEGER, generate_options, rows), .standard = "0",
      .maximum = INT64_C(1000000000000),
-     .doc = "How many there are; 0 is no end, which a stream may have."},
+     .doc = "How many there are; 0 is no end, which a stream may have. Of a "
+            "stream with a state they may become more, but no fewer than have come."},
     {OPTION("rate", INTEGER, generate_options, rate), .standard = "0", .maximum = 1000000,
      .doc = "Streams: how many rows come in a second. 0, and in batches: as fast as can be."},
     {OPTION("key", TEXT, generate_options, key),
@@ -64,6 +71,26 @@ static const option options_table[] = {
     {0},
 };
 
+/* Event time goes on by `us` in `rows` rows. */
+typedef struct generate_pace {
+    int64_t us, rows;
+} generate_pace;
+
+static generate_pace pace_of(const generate_options *options)
+{
+    return options->step_us > 0 ? (generate_pace){options->step_us, 1}
+           : options->rate > 0  ? (generate_pace){1000000, options->rate}
+                                : (generate_pace){STEP_WITHOUT_RATE_US, 1};
+}
+
+/* How many rows at least have times that are timestamps. */
+static int64_t rows_most(const generate_options *options, int64_t start_us)
+{
+    const generate_pace pace = pace_of(options);
+
+    return (INT64_MAX - (start_us > 0 ? start_us : 0)) / (pace.us / pace.rows + 1);
+}
+
 /* -1: there is none of that name. */
 static int64_t key_column_of(const generate_options *options)
 {
@@ -75,7 +102,7 @@ static void generate_check(void *checked, const place *at, struct problems *prob
     const generate_options *options = checked;
     const schema *schema = &options->schema.value;
     const int64_t key = key_column_of(options);
-    int64_t start_us = 0, end_us;
+    int64_t start_us = 0;
 
     for (uint32_t i = 0; i < schema->n_fields; i++)
         if (type_cell_size(schema->fields[i].type) == 0 ||
@@ -85,12 +112,12 @@ static void generate_check(void *checked, const place *at, struct problems *prob
                         "make it in the query",
                         schema->fields[i].name);
     if (options->start.value != NULL &&
-        !timestamp_parse(options->start.value, strlen(options->start.value), &start_us))
+        (!timestamp_parse(options->start.value, strlen(options->start.value), &start_us) ||
+         start_us < INT64_MIN + options->lateness_us))
         problem_add(problems, &options->start.at,
                     "\"start\" cannot be \"%.60s\": it must be a time such as 2024-01-01 00:00:00",
                     options->start.value);
-    if (__builtin_mul_overflow(options->rows, options->step_us, &end_us) ||
-        __builtin_add_overflow(end_us, start_us, &end_us))
+    if (options->rows > rows_most(options, start_us))
         problem_add(problems, at,
                     "the last row's time is beyond all timestamps: lessen rows or step");
     if (schema->n_fields == 0)
@@ -126,7 +153,9 @@ static int64_t generate_draw(const generate_reader *reader, int64_t n, uint64_t 
 static int64_t event_time(const generate_reader *reader, int64_t n)
 {
     const generate_options *options = reader->base.options;
-    int64_t time_us = reader->start_us + n * reader->step_us;
+    const generate_pace pace = pace_of(options);
+    int64_t time_us =
+        reader->start_us + n / pace.rows * pace.us + n % pace.rows * pace.us / pace.rows;
 
     if (generate_draw(reader, n, OF_LATE, 100) < options->late_percent)
         time_us -= 1 + generate_draw(reader, n, OF_LATE + 1, options->lateness_us);
@@ -136,6 +165,16 @@ static int64_t event_time(const generate_reader *reader, int64_t n)
 static int64_t generate_day(int64_t time_us)
 {
     return time_us / INT64_C(86400000000) - (time_us % INT64_C(86400000000) < 0);
+}
+
+/* Hundredths in a decimal's own unit, cut to its width. */
+static int128 generate_decimal(int64_t cents, const type *type)
+{
+    const int fraction = type->scale < 2 ? type->scale : 2;
+    const int128 number = cents / number_power_of_ten(2 - fraction) %
+                          number_power_of_ten(type->width - type->scale + fraction);
+
+    return number * number_power_of_ten(type->scale - fraction);
 }
 
 static void put_numbered(column *column, uint32_t row, const char *prefix, int64_t number)
@@ -160,9 +199,7 @@ static void generate_cell(const generate_reader *reader, column *column, uint32_
     case TYPE_BIGINT: cell_put_whole(column, row, is_key ? key : n); break;
     case TYPE_FLOAT: ((float *)column->data)[row] = (float)cents / 100; break;
     case TYPE_DOUBLE: ((double *)column->data)[row] = (double)cents / 100; break;
-    case TYPE_DECIMAL:
-        ((int128 *)column->data)[row] = (int128)cents % number_power_of_ten(column->type->width);
-        break;
+    case TYPE_DECIMAL: ((int128 *)column->data)[row] = generate_decimal(cents, column->type); break;
     case TYPE_STRING:
         put_numbered(column, row, is_key ? "k" : "word", is_key ? key : cents % 100);
         break;
@@ -179,22 +216,65 @@ static void generate_cell(const generate_reader *reader, column *column, uint32_
 static freshet_code refuse_endless(const generate_reader *reader, const char *what,
                                    freshet_error *err)
 {
-    const generate_options *options = reader->base.options;
-    char at[232];
-
-    place_text(&options->schema.at, at, sizeof at);
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                      "%s must end: say by \"rows\" how many there are", what);
+}
+
+/* Names the partition; NULL where memory is out. */
+static const char *generate_name(const generate_reader *reader)
+{
+    const generate_options *options = reader->base.options;
+    const schema *schema = &options->schema.value;
+    const generate_pace pace = pace_of(options);
+    arena *arena = reader->base.arena;
+    const type *row = type_struct(arena, schema->fields, schema->n_fields);
+    const char *columns = row == NULL ? NULL : type_name(arena, row);
+    const int64_t numbers[] = {
+        reader->key_column, options->keys,        options->seed,        reader->start_us, pace.us,
+        pace.rows,          options->lateness_us, options->late_percent};
+
+    uint64_t hash = hash_bytes(numbers, sizeof numbers, 0);
+
+    if (columns == NULL)
+        return NULL;
+    return arena_format(arena, "rows-%016" PRIx64, hash_bytes(columns, strlen(columns), hash));
 }
 
 static freshet_code generate_describe(freshet_reader *base, freshet_error *err)
 {
+    generate_reader *reader = (generate_reader *)base;
     const generate_options *options = base->options;
 
+    place_text(&options->schema.at, reader->at, sizeof reader->at);
     base->schema = options->schema.value;
-    return options->rows > 0 || base->block->stream
-               ? FRESHET_OK
-               : refuse_endless((generate_reader *)base, "a batch", err);
+    return options->rows > 0 || base->block->stream ? FRESHET_OK
+                                                    : refuse_endless(reader, "a batch", err);
+}
+
+/* Goes on at a place that was given before, if any. */
+static freshet_code generate_restore(generate_reader *reader, const reader_positions *from,
+                                     freshet_error *err)
+{
+    reader_position *only = &reader->base.only;
+    const char *name = generate_name(reader);
+
+    if (name == NULL)
+        return error_memory(err, "generating rows");
+    *only = (reader_position){.name = name, .label = PARTITION_LABEL};
+    if (from == NULL || from->n == 0)
+        return FRESHET_OK;
+    only->offset = from->items[0].offset;
+    if (strcmp(from->items[0].name, name) != 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "the state is of other rows than these, which depend on schema, seed, "
+                         "key, keys, start, step or rate, late and lateness; put these options "
+                         "back, " BEGIN_ANEW);
+    if (only->offset > reader->end)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+                         "the state has come to row %" PRId64 ", which is behind the last one of "
+                         "rows: %" PRId64 "; say rows: %" PRId64 " or more, " BEGIN_ANEW,
+                         only->offset, reader->end, only->offset);
+    return FRESHET_OK;
 }
 
 static freshet_code generate_open(freshet_reader *base, const reader_positions *from,
@@ -203,32 +283,30 @@ static freshet_code generate_open(freshet_reader *base, const reader_positions *
     generate_reader *reader = (generate_reader *)base;
     const generate_options *options = base->options;
     const int64_t apart_us = options->rate > 0 ? 1000000 / options->rate : 0;
+    freshet_code code;
 
     if (options->rows == 0 && base->mode == READ_ALL)
         return refuse_endless(reader, "a stream that runs once", err);
     reader->key_column = key_column_of(options);
     timestamp_parse(options->start.value, strlen(options->start.value), &reader->start_us);
-    reader->step_us = options->step_us > 0 ? options->step_us
-                      : apart_us > 0       ? apart_us
-                                           : STEP_WITHOUT_RATE_US;
-    base->only = (reader_position){.name = PARTITION_NAME, .label = PARTITION_NAME};
-    base->only.offset = reader->began = from != NULL && from->n > 0 ? from->items[0].offset : 0;
+    reader->end = options->rows > 0 ? options->rows : rows_most(options, reader->start_us);
+    code = generate_restore(reader, from, err);
+    reader->began = base->only.offset;
     reader->opened_us = os.monotonic_us();
     base->idle_us = apart_us > IDLE_LEAST_US ? apart_us : IDLE_LEAST_US;
-    return FRESHET_OK;
+    return code;
 }
 
 /* The row before which those end that are due by now. */
 static int64_t rows_due(const generate_reader *reader)
 {
     const generate_options *options = reader->base.options;
-    int64_t end = options->rows > 0 ? options->rows : INT64_MAX;
 
     if (reader->base.mode == READ_ALL || options->rate == 0)
-        return end;
+        return reader->end;
     int64_t due = reader->began + (int64_t)((double)(os.monotonic_us() - reader->opened_us) / 1e6 *
                                             (double)options->rate);
-    return due < end ? due : end;
+    return due < reader->end ? due : reader->end;
 }
 
 static freshet_code generate_poll(freshet_reader *base, batch *into, uint32_t max_rows,
@@ -236,7 +314,6 @@ static freshet_code generate_poll(freshet_reader *base, batch *into, uint32_t ma
                                   freshet_error *err)
 {
     generate_reader *reader = (generate_reader *)base;
-    const generate_options *options = base->options;
     polling polling =
         polling_begin(base, into, max_rows, max_bytes, rejects, "generating rows", err);
     const int64_t due = rows_due(reader);
@@ -254,7 +331,7 @@ static freshet_code generate_poll(freshet_reader *base, batch *into, uint32_t ma
     *more = base->only.offset < due;
     base->moved = base->moved || polling_has_given(&polling);
     freshet_code code = polling_end(&polling);
-    return code == FRESHET_OK && base->mode == READ_ALL && base->only.offset == options->rows
+    return code == FRESHET_OK && base->mode == READ_ALL && base->only.offset >= reader->end
                ? FRESHET_END
                : code;
 }
