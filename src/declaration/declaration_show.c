@@ -255,6 +255,9 @@ static bool is_shown(const option *option, const char *block)
 {
     const void *from = block + option->offset;
     bool always = option->standard != NULL || option->required;
+    if (option->place_offset != 0 &&
+        !place_is_set((const place *)(block + option->place_offset - 1)))
+        return false;
     switch (option->kind) {
     case OPTION_TEXT:
     case OPTION_NAME:

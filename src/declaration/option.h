@@ -26,6 +26,11 @@ typedef struct place {
     uint32_t column;
 } place;
 
+static inline bool place_is_set(const place *at)
+{
+    return at->line != 0 || at->path != NULL;
+}
+
 /* A scalar and where it stands. `value` is NULL where an optional one was not given and has no
  * default. */
 typedef struct declared_text {
@@ -110,6 +115,8 @@ typedef struct option {
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
     const char *kinds;   /* OPTION_KIND: "readers" or "writers", a list of the registry */
     size_t given_offset; /* offset + 1 of a bool that is set when the option is there; or 0 */
+    /* offset + 1 of a place that is set when the option is there, and which it is shown only then; or 0 */
+    size_t place_offset;
     const char *example; /* for the reference page; NULL: none */
     const char *const
         *unless; /* required only where none of these options is given; NULL-terminated */

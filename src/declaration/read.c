@@ -689,6 +689,8 @@ static void read_given(reading *reading, const block_reading *in, const option *
     void *into = in->into + option->offset;
     if (option->given_offset != 0)
         *(bool *)(in->into + option->given_offset - 1) = true;
+    if (option->place_offset != 0)
+        *(place *)(in->into + option->place_offset - 1) = given->at;
     if (option->kind == OPTION_BLOCK) {
         read_block_node(reading, option->block, given, formatted(reading, "\"%s\"", option->name),
                         into);

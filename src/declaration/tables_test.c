@@ -45,6 +45,8 @@ static void assert_option(const block_kind *block, const option *option)
         assert_int_equal(option->kind, OPTION_BLOCK);
         assert_true(option->given_offset <= block->size);
     }
+    if (option->place_offset != 0)
+        assert_true(option->place_offset - 1 + sizeof(place) <= block->size);
     if (option->secret) /* "***" must read back */
         assert_true(option->kind == OPTION_TEXT || option->kind == OPTION_TEXTS);
     for (const struct option *other = block->options; other != option; other++) {

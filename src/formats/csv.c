@@ -49,19 +49,9 @@ static void csv_check(const format_options *options, struct problems *problems)
         (strlen(delimiter) != 1 || strchr("\"\r\n", delimiter[0]) != NULL ||
          (unsigned char)delimiter[0] >= 0x80))
         problem_add(problems, &options->csv.delimiter.at,
-                    "delimiter \"%s\": it must be one ASCII character, and no quote or line break",
+                    "\"delimiter\" cannot be \"%.60s\": it must be one ASCII character, and no "
+                    "quote or line break",
                     delimiter);
-}
-
-static void csv_refuse(const format_options *options, const format *chosen, const place *at,
-                       struct problems *problems)
-{
-    (void)chosen;
-    (void)at;
-    if (options->csv.delimiter.value != NULL)
-        problem_add(problems, &options->csv.delimiter.at, "\"delimiter\" is of format: csv");
-    if (options->csv.null_text.value != NULL)
-        problem_add(problems, &options->csv.null_text.at, "\"null_text\" is of format: csv");
 }
 
 static freshet_code csv_describe(const format_options *options, const char *name, arena *arena,
@@ -422,12 +412,16 @@ static freshet_code csv_decode(decoder *base, const char *record, size_t length,
 }
 
 static const char *const csv_endings[] = {".csv", NULL};
+static const format_option csv_own[] = {{"header", offsetof(format_options, csv.header_at)},
+                                        {"delimiter", offsetof(format_options, csv.delimiter.at)},
+                                        {"null_text", offsetof(format_options, csv.null_text.at)},
+                                        {0}};
 
 const format format_csv = {.name = "csv",
                            .endings = csv_endings,
                            .size = sizeof(csv_decoder),
                            .check = csv_check,
-                           .refuse = csv_refuse,
+                           .own = csv_own,
                            .describe = csv_describe,
                            .open = csv_open,
                            .close = csv_close,

@@ -27,12 +27,20 @@
 #include "declaration/declaration.h"
 
 typedef struct csv_options {
-    bool header;             /* files: their first record names their columns */
+    bool header; /* files: their first record names their columns */
+    place header_at;
     declared_text delimiter; /* NULL: a comma */
     declared_text null_text; /* NULL: the empty one */
 } csv_options;
 
-/* `header` is not among them: it is the reader `file`'s, since messages have none. */
+/* Those of files only, since messages have no header; then those of both. */
+#define CSV_OPTIONS_OF_FILES(at)                                                                  \
+    {                                                                                             \
+        .name = "header", .kind = OPTION_BOOLEAN, .offset = (at) + offsetof(csv_options, header), \
+        .place_offset = (at) + offsetof(csv_options, header_at) + 1, .standard = "true",          \
+        .doc = "CSV: the first record of each file names its columns. Without a header the "      \
+               "columns are those of `schema`, in order."                                         \
+    }
 #define CSV_OPTIONS(at)                                                                    \
     {.name = "delimiter",                                                                  \
      .kind = OPTION_TEXT,                                                                  \

@@ -50,8 +50,19 @@ const format *format_of_path(const char *path)
 
 /* ---- what is declared ------------------------------------------------------------------------ */
 
-void format_check(const format *format, const format_options *options, const place *at,
-                  struct problems *problems)
+/* Those options of `of` that are given though another format is chosen. */
+static void format_refuse_own(const format *of, const format_options *options,
+                              struct problems *problems)
+{
+    for (const format_option *own = of->own; own != NULL && own->name != NULL; own++) {
+        const place *at = (const place *)((const char *)options + own->place);
+        if (place_is_set(at))
+            problem_add(problems, at, "\"%s\" is of format: %s; remove it, or say format: %s",
+                        own->name, of->name, of->name);
+    }
+}
+
+void format_check(const format *format, const format_options *options, struct problems *problems)
 {
     if (format != NULL && format->one_column && options->schema.value.n_fields > 0)
         problem_add(
@@ -62,8 +73,8 @@ void format_check(const format *format, const format_options *options, const pla
     for (int i = 0; i < N_FORMATS; i++) {
         if ((format == NULL || format == formats[i]) && formats[i]->check != NULL)
             formats[i]->check(options, problems);
-        if (format != NULL && format != formats[i] && formats[i]->refuse != NULL)
-            formats[i]->refuse(options, format, at, problems);
+        if (format != NULL && format != formats[i])
+            format_refuse_own(formats[i], options, problems);
     }
 }
 
@@ -95,13 +106,12 @@ static void message_check(void *checked, const place *at, struct problems *probl
     const format *format = format_of_message(options->choice);
     const declared_schema *schema = &options->schema;
 
-    if (!format->one_column && schema->value.n_fields == 0 && schema->at.line == 0 &&
-        schema->at.path == NULL)
+    if (!format->one_column && schema->value.n_fields == 0 && !place_is_set(&schema->at))
         problem_add(problems, at,
                     "\"schema\" is missing: messages in %s need it, as in {format: %s, schema: "
                     "{id: bigint}}",
                     format->name, format->name);
-    format_check(format, options, at, problems);
+    format_check(format, options, problems);
 }
 
 const block_kind format_message_block = {

@@ -36,7 +36,7 @@
 
 /* What is declared of a format: `{format: csv, schema: {...}, delimiter: ";"}`. Each format has its own
  * options and the rows of their table (CSV_OPTIONS); FORMAT_OPTIONS are all of them, for a table
- * whose struct has a format_options at `at`. */
+ * whose struct has a format_options at `at`, and FORMAT_OPTIONS_OF_FILES also those that messages do not have. */
 typedef struct format_options {
     int choice; /* of format_file_names or of format_message_names */
     declared_schema schema;
@@ -45,10 +45,18 @@ typedef struct format_options {
     raw_options raw;
 } format_options;
 
+#define FORMAT_OPTIONS_OF_FILES(at) \
+    CSV_OPTIONS_OF_FILES((at) + offsetof(format_options, csv)), FORMAT_OPTIONS(at)
 #define FORMAT_OPTIONS(at)                                 \
     JSON_OPTIONS((at) + offsetof(format_options, json)),   \
         CSV_OPTIONS((at) + offsetof(format_options, csv)), \
         RAW_OPTIONS((at) + offsetof(format_options, raw))
+
+/* An option of one format: its name, and where in format_options the place stands where it is given. */
+typedef struct format_option {
+    const char *name; /* NULL ends a list */
+    size_t place;
+} format_option;
 
 typedef struct format format;
 typedef struct decoder decoder;
@@ -56,14 +64,12 @@ typedef struct decoder decoder;
 struct format {
     const char *name;
     const char *const *endings; /* of its files' names, NULL-terminated; NULL: none */
+    const format_option *own;   /* its options, which are refused with another format; NULL: none */
     bool one_column;            /* it gives one column of its own, and takes no schema */
     size_t size;                /* of the decoder's own struct, which begins with struct decoder */
 
     /* Reports what is wrong with its own options; NULL: nothing can be. */
     void (*check)(const format_options *options, struct problems *problems);
-    /* Reports those of its own options that are given though the format is another; NULL: none can be. */
-    void (*refuse)(const format_options *options, const format *chosen, const place *at,
-                   struct problems *problems);
     /* The columns that it gives, from the options alone: no fields where they are to be inferred. `name` is
      * that of a format with one column. NULL: the declared schema. What it makes is in `arena`, but
      * names and types may be the options' and `name` itself, which must live as long. */
@@ -129,8 +135,7 @@ const format *format_of_message(int choice);
 const format *format_of_path(const char *path);
 
 /* Checks the options of a chosen format; NULL: of one that is not known yet. */
-void format_check(const format *format, const format_options *options, const place *at,
-                  struct problems *problems);
+void format_check(const format *format, const format_options *options, struct problems *problems);
 freshet_code format_describe(const format *format, const format_options *options, const char *name,
                              arena *arena, schema *out, freshet_error *err);
 

@@ -194,7 +194,9 @@ static void csv_fields_are_the_columns(void **state)
 
 static void note(void *context, const freshet_error *problem)
 {
-    text_format(context, "%s\n", problem->text);
+    const char *line = problem->at[0] == ':' ? problem->at + 1 : "";
+    text_format(context, "%.*s%s%s\n", (int)strcspn(line, ":"), line, line[0] == '\0' ? "" : " ",
+                problem->text);
 }
 
 static void expect_problems(bench *it, const char *expected)
@@ -216,24 +218,27 @@ static void options_that_do_not_fit_are_refused(void **state)
                     "{id: bigint}}\n");
     expect_problems(make(JSON, "id: bigint"), "");
     bench *it = make(JSON, "id: bigint");
-    it->options.raw.type.value = type_simple(TYPE_STRING);
-    it->options.csv.delimiter.value = ";";
-    it->options.csv.null_text.value = "NA";
-    expect_problems(it, "\"delimiter\" is of format: csv\n"
-                        "\"null_text\" is of format: csv\n"
-                        "\"type\" is of format: raw; the types of json stand in schema\n");
+    it->options.raw.type = (declared_type){type_simple(TYPE_STRING), {.line = 4}};
+    it->options.csv.delimiter = (declared_text){";", {.line = 2}};
+    it->options.csv.null_text = (declared_text){"NA", {.line = 3}};
+    it->options.csv.header_at.line = 1; /* also where it says what is so anyway */
+    expect_problems(it, "1 \"header\" is of format: csv; remove it, or say format: csv\n"
+                        "2 \"delimiter\" is of format: csv; remove it, or say format: csv\n"
+                        "3 \"null_text\" is of format: csv; remove it, or say format: csv\n"
+                        "4 \"type\" is of format: raw; remove it, or say format: raw\n");
     it = make(RAW, "id: bigint");
     it->options.raw.type.value = type_simple(TYPE_BIGINT);
-    it->options.json.strict = true;
+    it->options.json.strict_at.line = 5;
     expect_problems(
         it, "\"schema\" is of formats with fields, such as json and csv; format: raw has one "
             "column, and \"type\" says of which type\n"
-            "\"strict\" is of format: json\n"
-            "\"type\" must be string or binary: cast it to what it is in the query\n");
+            "\"type\" must be string or binary: cast it to what it is in the query\n"
+            "5 \"strict\" is of format: json; remove it, or say format: json\n");
     it = make(CSV, "id: bigint");
     it->options.csv.delimiter.value = "ab";
-    expect_problems(it, "delimiter \"ab\": it must be one ASCII character, and no quote or line "
-                        "break\n");
+    expect_problems(
+        it, "\"delimiter\" cannot be \"ab\": it must be one ASCII character, and no quote or line "
+            "break\n");
 }
 
 int main(void)

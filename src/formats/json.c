@@ -653,14 +653,6 @@ static void json_close(decoder *base)
 
 /* ---- the format ------------------------------------------------------------------------------ */
 
-static void json_refuse(const format_options *options, const format *chosen, const place *at,
-                        struct problems *problems)
-{
-    (void)chosen;
-    if (options->json.strict)
-        problem_add(problems, at, "\"strict\" is of format: json");
-}
-
 static bool json_is_blank(const char *bytes, size_t length)
 {
     for (size_t i = 0; i < length; i++)
@@ -669,12 +661,13 @@ static bool json_is_blank(const char *bytes, size_t length)
     return true;
 }
 
+static const format_option json_own[] = {{"strict", offsetof(format_options, json.strict_at)}, {0}};
 static const char *const json_endings[] = {".jsonl", ".json", ".ndjson", NULL};
 
 const format format_json = {.name = "json",
                             .endings = json_endings,
                             .size = sizeof(json_decoder),
-                            .refuse = json_refuse,
+                            .own = json_own,
                             .open = json_open,
                             .close = json_close,
                             .is_blank = json_is_blank,

@@ -37,12 +37,13 @@
 
 typedef struct json_options {
     bool strict; /* a field that is missing, or not in the schema, makes the record a bad one */
+    place strict_at;
 } json_options;
 
 #define JSON_OPTIONS(at)                                                                           \
     {                                                                                              \
         .name = "strict", .kind = OPTION_BOOLEAN, .offset = (at) + offsetof(json_options, strict), \
-        .standard = "false",                                                                       \
+        .place_offset = (at) + offsetof(json_options, strict_at) + 1, .standard = "false",         \
         .doc = "JSON: a record that lacks a field of `schema`, or has one that is not in it, "     \
                "goes to the dead letters."                                                         \
     }

@@ -13,15 +13,6 @@ static void raw_check(const format_options *options, struct problems *problems)
                     "\"type\" must be string or binary: cast it to what it is in the query");
 }
 
-static void raw_refuse(const format_options *options, const format *chosen, const place *at,
-                       struct problems *problems)
-{
-    (void)at;
-    if (options->raw.type.value != NULL)
-        problem_add(problems, &options->raw.type.at,
-                    "\"type\" is of format: raw; the types of %s stand in schema", chosen->name);
-}
-
 static freshet_code raw_describe(const format_options *options, const char *name, arena *arena,
                                  schema *out, freshet_error *err)
 {
@@ -59,10 +50,12 @@ static freshet_code raw_decode(decoder *decoder, const char *bytes, size_t lengt
     return FRESHET_OK;
 }
 
+static const format_option raw_own[] = {{"type", offsetof(format_options, raw.type.at)}, {0}};
+
 const format format_raw = {.name = "raw",
                            .one_column = true,
                            .size = sizeof(decoder),
                            .check = raw_check,
-                           .refuse = raw_refuse,
+                           .own = raw_own,
                            .describe = raw_describe,
                            .decode = raw_decode};

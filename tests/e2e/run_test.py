@@ -429,6 +429,36 @@ class ShowTest(Case):
         self.assertEqual(self.good("show", "--schema", "events.yaml"),
                          "key        string\ntimestamp  timestamp\nid         bigint\nvalue      double\n")
 
+    def test_options_of_other_formats(self):
+        """They are refused where they stand, also with what they are anyway; shown is what was given."""
+        def declared(file):
+            self.declare()
+            with open(self.path("events.yaml"), encoding="utf-8") as page:
+                text = re.sub("(?m) file: .*", lambda _: " file: {" + file + "}", page.read())
+            self.write("events.yaml", text)
+            return text
+
+        schema = "schema: {id: bigint, key: string, seen: timestamp, value: double}"
+        for option, of in (("strict: false", "json"), ("header: true", "csv"), ('delimiter: ";"', "csv"),
+                           ("null_text: NA", "csv"), ("type: binary", "raw")):
+            others = [name for name in ("json", "csv", "parquet") if name != of]
+            for other in others:
+                for file in (f"path: in, format: {other}, {schema}, {option}", f"path: in/*.{other}, {schema}, {option}"):
+                    text = declared(file)
+                    line = next(i for i, at in enumerate(text.splitlines(), 1) if option in at)
+                    column = text.splitlines()[line - 1].index(option) + option.index(" ") + 2
+                    name = option.split(":")[0]
+                    self.assertIn(f'events.yaml:{line}:{column}: error: "{name}" is of format: {of}; remove it, or say '
+                                  f"format: {of}", self.freshet("check", "events.yaml").err)
+        for format, option in (("json", "strict: false"), ("csv", "header: true")):
+            declared(f"path: in, format: {format}, {schema}")
+            shown = self.good("show", "events.yaml")
+            self.assertNotRegex(shown, "strict:|header:")
+            declared(f"path: in, format: {format}, {schema}, {option}")
+            self.assertIn(option, self.good("show", "events.yaml"))
+        declared('path: "", format: json')
+        self.assertIn('"path" must not be empty', self.freshet("check", "events.yaml").err)
+
     def test_reference_page_is_that_of_the_tables(self):
         with open(os.path.join(SOURCE, "docs", "reference", "declaration.md"), encoding="utf-8") as page:
             self.assertEqual(self.good("schema", "--reference"), page.read(),

@@ -37,11 +37,7 @@ static const option options_table[] = {
             "and those not "
             "in it are ignored.",
      .example = "{origin: string, sched_dep: timestamp, dep_delay: double}"},
-    {OPTION("header", BOOLEAN, file_options, format.csv.header), .standard = "true",
-     .doc =
-         "CSV: the first record of each file names its columns. Without a header the columns are "
-         "those of `schema`, in order."},
-    FORMAT_OPTIONS(offsetof(file_options, format)),
+    FORMAT_OPTIONS_OF_FILES(offsetof(file_options, format)),
     {OPTION("max_record_bytes", BYTES, file_options, max_record_bytes), .standard = "16 MiB",
      .minimum = 64, .maximum = FILE_RECORD_BYTES_MAX,
      .doc = "A longer line is refused, with its beginning, and reading goes on behind it."},
@@ -54,10 +50,12 @@ static const option options_table[] = {
 static void file_check_options(void *checked, const place *at, struct problems *problems)
 {
     const file_options *options = checked;
+    const format *format = format_of_file(options->format.choice);
 
-    format_check(format_of_file(options->format.choice), &options->format, at, problems);
-    if (options->path.value != NULL && options->path.value[0] == '\0')
-        problem_add(problems, &options->path.at, "path: it is empty; name a file or a folder");
+    (void)at;
+    if (format == NULL && options->path.value != NULL)
+        format = format_of_path(options->path.value);
+    format_check(format, &options->format, problems);
 }
 
 /* ---- formats --------------------------------------------------------------------------------- */

@@ -219,7 +219,8 @@ static kafka_topic *add_topic(kafka_reader *reader, const char *name, bool decla
 static freshet_code refuse_topics(freshet_error *err)
 {
     return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
-                     "there are more than %u topics or %u partitions, or memory is out",
+                     "there are more than %u topics or %u partitions, or memory is out; name fewer "
+                     "topics, or divide them among several pipelines",
                      KAFKA_TOPICS_MAX, KAFKA_PARTITIONS_MAX);
 }
 
@@ -270,8 +271,9 @@ freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
     reader->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
     if (reader->client == NULL) {
         rd_kafka_conf_destroy(conf);
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "librdkafka cannot begin with these options: %s", said);
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+            "librdkafka cannot begin with these options: %s; mend or remove what it names", said);
     }
     reader->user = own_setting(reader, "sasl.username");
     reader->password = own_setting(reader, "sasl.password");
@@ -687,7 +689,7 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
     if (rd_kafka_consume_start_queue(partition->topic->handle, partition->number, partition->next,
                                      reader->queue) != 0)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
-                         "reading of %s cannot begin: %s", partition->name,
+                         "reading of %s cannot begin: %s; start it again", partition->name,
                          rd_kafka_err2str(rd_kafka_last_error()));
     partition->started = true;
     if (!partition->is_told && partition->next < latest) {
@@ -848,8 +850,9 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
     case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
-                         "%s cannot be read behind offset %" PRId64 ": %s", name,
-                         partition == NULL ? -1 : partition->next,
+                         "%s cannot be read behind offset %" PRId64
+                         ": %s; look at the messages there, and at the broker's limits",
+                         name, partition == NULL ? -1 : partition->next,
                          rd_kafka_message_errstr(message));
     default:
         set_trouble(reader, "%.200s cannot be read now: %.300s", name,

@@ -181,9 +181,6 @@ static freshet_code table_open(freshet_reader *base, const reader_positions *fro
     bool nulls = base->block->on_cast_error == ON_CAST_ERROR_NULL;
     freshet_code code = FRESHET_OK;
 
-    if (base->mode != READ_ALL)
-        return error_set(err, FRESHET_USAGE, FRESHET_STOP, reader->at,
-                         "a table cannot be followed");
     base->only.offset = from != NULL && from->n > 0 ? from->items[0].offset : 0;
     sign(reader, reader->signature);
     if (reader->is_sqlite) {
