@@ -154,6 +154,13 @@ class GuideTest(Case):
                 self.check(path, block)
         self.assertGreater(n, 4)
 
+    def test_without_data(self):
+        """The declaration of try.md runs as it stands, and prints what the page shows."""
+        page = read("docs", "guide", "try.md")
+        self.write("try.yaml", *re.findall(r"(?ms)^```yaml\n(.*?)^```", page))
+        answer, = re.findall(r"(?ms)^\$ freshet run try.yaml \| tail -3\n(.*?)^```", page)
+        self.assertEqual("".join(self.good("run", "try.yaml").splitlines(True)[-3:]), answer)
+
     def test_side_by_side(self):
         block, = re.findall(r"(?ms)^```yaml\n(.*?)^```", read("docs", "guide", "from-butterfree.md"))
         self.write("flights.yaml", block)
