@@ -319,11 +319,11 @@ FRESHET_API freshet_code freshet_checkpoint(freshet_pipeline *pipeline, freshet_
 FRESHET_API void freshet_stop(freshet_pipeline *pipeline);
 
 typedef enum freshet_count {
-    FRESHET_ROWS_READ,    /* rows that went into the query, bad ones included; not those of static
+    FRESHET_ROWS_READ, /* rows that went into the query, bad ones included; not those of static
                                 readers that it looks up in */
-    FRESHET_ROWS_WRITTEN, /* feature rows given to the writers */
-    FRESHET_DEAD_LETTERS, /* rows refused */
-    FRESHET_BATCHES,      /* micro-batches that had rows */
+    FRESHET_ROWS_WRITTEN, /* feature rows that a writer took, each once, however many writers there are */
+    FRESHET_DEAD_LETTERS,    /* rows refused */
+    FRESHET_BATCHES,         /* micro-batches that had rows */
     FRESHET_NEWEST_EVENT_US, /* the largest event time seen; INT64_MIN before the first row */
     FRESHET_LAG_BYTES,       /* bytes known to wait in the stream readers; -1 where unknown */
     FRESHET_TABLE_ROWS,      /* rows in the debug table now; 0 without one */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/os.h"
 
 #define TAIL_PIECE 4096 /* bytes read at once, backwards, to find the last newline */
@@ -92,11 +93,57 @@ bool durable_path(const char *path)
     return done;
 }
 
+/* The folder of a file: the text of its path before the last slash. */
+static void folder_of(const char *path, char folder[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+    const int length = slash == NULL || slash == path ? 1 : (int)(slash - path);
+    snprintf(folder, PATH_MAX, "%.*s", length, slash == NULL ? "." : path);
+}
+
 bool durable_entry(const char *path)
 {
     char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    const int length = slash == NULL || slash == path ? 1 : (int)(slash - path);
-    snprintf(folder, sizeof folder, "%.*s", length, slash == NULL ? "." : path);
+    folder_of(path, folder);
     return durable_path(folder);
+}
+
+freshet_code durable_check(const char *what, const char *path, freshet_error *err)
+{
+    struct stat found;
+    char folder[PATH_MAX];
+    if (os.stat(path, &found) == 0 && S_ISDIR(found.st_mode))
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                         "%s \"%s\" is a folder; name a file", what, path);
+    folder_of(path, folder);
+    if (os.stat(folder, &found) != 0 || !S_ISDIR(found.st_mode))
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                         "%s \"%s\" cannot be made: there is no folder \"%s\"; make it, or name "
+                         "another path",
+                         what, path, folder);
+    return FRESHET_OK;
+}
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
+}
+
+bool durable_same(const char *path, const char *other)
+{
+    struct stat one, two;
+    char folder[PATH_MAX], other_folder[PATH_MAX];
+    const bool is_there = os.stat(path, &one) == 0;
+    if (is_there != (os.stat(other, &two) == 0))
+        return false;
+    if (!is_there) {
+        folder_of(path, folder);
+        folder_of(other, other_folder);
+        if (strcmp(name_of(path), name_of(other)) != 0 || os.stat(folder, &one) != 0 ||
+            os.stat(other_folder, &two) != 0)
+            return false;
+    }
+    return (!is_there || S_ISREG(one.st_mode)) && one.st_dev == two.st_dev &&
+           one.st_ino == two.st_ino;
 }

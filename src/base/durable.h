@@ -6,6 +6,7 @@
 #ifndef FRESHET_BASE_DURABLE_H
 #define FRESHET_BASE_DURABLE_H
 
+#include <freshet/freshet.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -15,6 +16,13 @@ bool durable_write(int fd, const char *bytes, size_t length);
 
 /* As many bytes from there on as the file has, `length` at most; -1: it failed. */
 ssize_t durable_read(int fd, void *into, size_t length, off_t at);
+
+/* Can the file be made, or be there, as far as can be told without opening it? FRESHET_BAD_DECLARATION where it is a
+ * folder, or its folder is missing; `what` it is begins the sentence. */
+freshet_code durable_check(const char *what, const char *path, freshet_error *err);
+
+/* Do two paths of such files lead to one? Not where that is a pipe or a device. */
+bool durable_same(const char *path, const char *other);
 
 bool durable_cut(int fd, off_t length);
 

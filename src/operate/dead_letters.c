@@ -39,24 +39,7 @@ struct dead_letters {
 
 freshet_code dead_letters_check(const char *path, freshet_error *err)
 {
-    struct stat found;
-    if (os.stat(path, &found) == 0 && S_ISDIR(found.st_mode))
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-                         "the dead-letter file \"%s\" is a folder; name a file", path);
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL || slash == path)
-        return FRESHET_OK;
-    char *folder = strndup(path, (size_t)(slash - path));
-    if (folder == NULL)
-        return error_memory(err, "opening the dead letters");
-    freshet_code code = FRESHET_OK;
-    if (os.stat(folder, &found) != 0 || !S_ISDIR(found.st_mode))
-        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-                         "the dead-letter file \"%s\" cannot be made: there is no folder \"%s\"; "
-                         "make it, or name another path",
-                         path, folder);
-    free(folder);
-    return code;
+    return durable_check("the dead-letter file", path, err);
 }
 
 freshet_code dead_letters_open(const char *path, dead_letters **out, freshet_error *err)

@@ -89,6 +89,8 @@ typedef struct delivery {
     batch rows;
     batch selected[TAKES_MAX + 1]; /* by what a writer takes; no columns: not selected yet */
     uint32_t writers_done;
+    unsigned taken;     /* by the writers that are done: all kinds of rows that any of them takes */
+    uint32_t n_written; /* rows of these kinds */
 } delivery;
 
 /* A writer that the run is to have: those declared, or in debug mode the one that stands in for all. */

@@ -270,6 +270,7 @@ static void a_writer_gets_what_it_takes(void **state)
         pipeline->writers[pipeline->n_writers++] = &takers[i].base;
     }
     freshet_step(pipeline, os.monotonic_us(), NULL);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), 4); /* one is a correction */
     assert_int_equal(takers[0].n_rows, 3);
     assert_int_equal(takers[1].n_rows, 3);
     assert_ptr_equal(takers[0].cells, takers[2].cells);
@@ -281,6 +282,45 @@ static void a_writer_gets_what_it_takes(void **state)
     assert_int_equal(takers[0].n_rows, 4);
     assert_int_equal(takers[1].n_rows, 4);
     assert_int_equal(takers[3].n_calls, 1);
+    freshet_pipeline_close(pipeline);
+    freshet_declaration_close(declaration);
+}
+
+static bool taker_fails;
+
+static freshet_code failing_write(freshet_writer *base, const batch *rows, freshet_error *err)
+{
+    return taker_fails ? error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL, "the disk is full")
+                       : taker_write(base, rows, err);
+}
+
+/* Written are the rows that a writer took: not those that none takes, nor those of a write that failed. */
+static void what_no_writer_took_is_not_written(void **state)
+{
+    freshet_declaration *declaration = NULL;
+    taker taker = {.ops = {.name = "taker",
+                           .takes = ROW_CORRECTION,
+                           .write = failing_write,
+                           .flush = taker_flush,
+                           .close = taker_close}};
+    (void)state;
+    write_file("b.jsonl", "w", "");
+    write_file("a.jsonl", "w",
+               "{\"id\":1,\"at\":\"2024-05-01T10:00:00Z\"}\n"
+               "{\"id\":1,\"at\":\"2024-05-01T12:00:00Z\"}\n"
+               "{\"id\":1,\"at\":\"2024-05-01T11:00:00Z\"}\n");
+    freshet_pipeline *pipeline = open_two_readers(&declaration);
+    freshet_writer *table = pipeline->writers[0];
+    taker.base.ops = &taker.ops;
+    pipeline->writers[0] = &taker.base;
+    taker_fails = true;
+    assert_int_equal(freshet_step(pipeline, os.monotonic_us(), NULL), FRESHET_TRY_AGAIN);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), 0);
+    taker_fails = false;
+    assert_int_equal(freshet_step(pipeline, os.monotonic_us(), NULL), FRESHET_OK);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), 1);
+    assert_int_equal(taker.n_rows, 1);
+    pipeline->writers[0] = table;
     freshet_pipeline_close(pipeline);
     freshet_declaration_close(declaration);
 }
@@ -600,6 +640,70 @@ static void a_whole_query_runs_in_batch_only(void **state)
     }
 }
 
+static void collect_problem(void *context, const freshet_error *problem)
+{
+    strcat(strcat(strcat(strcat(context, problem->at), ": "), problem->text), "\n");
+}
+
+/* With its place, in `freshet check` and at the start of a run; only what no run could do. */
+static void what_a_writer_cannot_do_is_told_before_a_run(void **state)
+{
+    static const char yaml[] =
+        "version: 1\n"
+        "pipeline: told\n"
+        "source:\n"
+        "  readers: [{id: events, file: {path: '%s/events.jsonl'}}]\n"
+        "  query: select * from events\n"
+        "feature_set: {name: w, entity: e, keys: [{name: id, type: bigint}],\n"
+        "              timestamp: {from: \"at\"}, features: [{name: x, type: double}]}\n"
+        "sink:\n"
+        "  writers:\n"
+        "    - jsonl: {path: '%s/none/x.jsonl'}\n"
+        "    - jsonl: {path: '%s'}\n"
+        "    - jsonl: {path: '%s/x.jsonl'}\n"
+        "    - jsonl: {path: '%s/./x.jsonl'}\n"
+        "    - jsonl: {path: '%s/events.jsonl'}\n"
+        "    - jsonl: {path: '%s/./events.jsonl'}\n"
+        "    - jsonl: {path: '%s/y.jsonl'}\n"
+        "    - jsonl: {path: '-'}\n"
+        "    - jsonl: {path: '-'}\n"
+        "    - jsonl: {path: /dev/null}\n"
+        "    - jsonl: {path: /dev/null}\n"
+        "    - online: {debug: true, cassandra: {}}\n";
+    static const char *const told[] = {
+        "told.yaml:10:21: the file \"%s/none/x.jsonl\" cannot be made: there is no folder ",
+        "told.yaml:11:21: the file \"%s\" is a folder",
+        "told.yaml:13:21: another writer of this declaration appends to \"%s/./x.jsonl\", too",
+        "told.yaml:15:21: another writer of this declaration appends to \"%s/./events.jsonl\"",
+        "told.yaml:21:15: \"online\" has both `cassandra` and `debug: true`"};
+    char text[4096], all[8192] = "", line[512];
+    const freshet_run_options options = {.size = sizeof options, .check = true};
+    freshet_declaration *declaration = NULL;
+    freshet_pipeline *pipeline = NULL;
+    (void)state;
+    fresh_files();
+    snprintf(text, sizeof text, yaml, folder, folder, folder, folder, folder, folder, folder,
+             folder);
+    assert_int_equal(
+        freshet_declaration_parse(text, strlen(text), "told.yaml", NULL, NULL, &declaration, NULL),
+        FRESHET_OK);
+    for (int i = 0; i < 2; i++) {
+        all[0] = '\0';
+        assert_int_equal(freshet_pipeline_open(declaration, i == 0 ? &options : NULL,
+                                               collect_problem, all, &pipeline, NULL),
+                         FRESHET_BAD_DECLARATION);
+        const char *at = all;
+        for (size_t k = 0; k < sizeof told / sizeof *told; k++) {
+            snprintf(line, sizeof line, told[k], folder);
+            if (strncmp(at, line, strlen(line)) != 0)
+                fail_msg("%s is not at the start of %s", line, at);
+            at = strchr(at, '\n') + 1;
+        }
+        assert_string_equal(at, "");
+    }
+    freshet_declaration_close(declaration);
+}
+
 static void checking_reads_and_writes_nothing(void **state)
 {
     (void)state;
@@ -620,6 +724,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_of_one_reader_outlive_the_failure_of_another),
         cmocka_unit_test(a_writer_gets_what_it_takes),
+        cmocka_unit_test(what_no_writer_took_is_not_written),
         cmocka_unit_test(a_batch_ends_with_all_rows),
         cmocka_unit_test(yaml_and_calls_give_the_same_pipeline),
         cmocka_unit_test(a_stream_follows_its_file),
@@ -630,6 +735,7 @@ int main(void)
         cmocka_unit_test(a_step_by_hand_shows_its_rows),
         cmocka_unit_test(the_last_full_micro_batch_is_shown),
         cmocka_unit_test(a_whole_query_runs_in_batch_only),
+        cmocka_unit_test(what_a_writer_cannot_do_is_told_before_a_run),
         cmocka_unit_test(checking_reads_and_writes_nothing),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -265,6 +265,30 @@ static freshet_code taken_by(freshet_pipeline *pipeline, const freshet_writer *w
                : writer_select(&pipeline->delivery.rows, takes, selected, err);
 }
 
+/* How many rows of the delivery are of these kinds. */
+static uint32_t count_taken(const batch *rows, unsigned takes)
+{
+    uint32_t n = 0;
+    if (rows->row_kinds == NULL)
+        return (takes & (ROW_NEW | ROW_ONLINE)) != 0 ? rows->n_rows : 0;
+    for (uint32_t i = 0; i < rows->n_rows; i++)
+        n += (rows->row_kinds[i] & takes) != 0;
+    return n;
+}
+
+/* A writer took its rows: those that none took before it count as written. */
+static void note_written(freshet_pipeline *pipeline, const freshet_writer *writer)
+{
+    delivery *delivery = &pipeline->delivery;
+    const unsigned takes = delivery->taken | writer_takes(writer->ops, writer->options);
+    if (takes == delivery->taken)
+        return;
+    const uint32_t n = count_taken(&delivery->rows, takes);
+    pipeline_count(pipeline, FRESHET_ROWS_WRITTEN, (int64_t)n - delivery->n_written);
+    delivery->taken = takes;
+    delivery->n_written = n;
+}
+
 static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
 {
     delivery *delivery = &pipeline->delivery;
@@ -277,13 +301,13 @@ static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
             code = writer->ops->write(writer, taken, err);
         if (code != FRESHET_OK)
             return code;
+        note_written(pipeline, writer);
     }
     freshet_code code = pipeline_write_letters(pipeline, err);
     if (code != FRESHET_OK)
         return code;
     if (rows->n_rows > 0) {
         note_newest(pipeline, rows);
-        pipeline_count(pipeline, FRESHET_ROWS_WRITTEN, rows->n_rows);
         if (pipeline->unflushed_since_us == 0)
             pipeline->unflushed_since_us = os.monotonic_us();
     }

@@ -78,6 +78,18 @@ static bool is_debug(const void *options)
     return ((const online_options *)options)->debug;
 }
 
+/* A store that is declared and never written would be missed late. */
+static void check_debug(const void *options, const declaration *declaration, const place *at,
+                        problems *problems)
+{
+    (void)declaration;
+    if (((const online_options *)options)->has_cassandra)
+        problem_add(
+            problems, at,
+            "\"online\" has both `cassandra` and `debug: true`, and writes to one: say one of "
+            "them; `freshet run --debug` shows the rows of any declaration in the debug table");
+}
+
 static const void *debug_options_of(const declaration *declaration, arena *arena)
 {
     const writer_block *blocks = declaration->sink.writers.items;
@@ -185,6 +197,7 @@ const writer_ops debug_writer_ops = {
     .keeps = KEEPS_NOTHING,
     .takes = ROW_NEW | ROW_ONLINE,
     .debug_options = debug_options_of,
+    .check = check_debug,
     .open = debug_writer_open,
     .write = debug_writer_write,
     .flush = debug_writer_flush,

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/durable.h"
 #include "base/error.h"
 #include "writers/line_file.h"
 
@@ -43,14 +44,20 @@ static unsigned jsonl_takes(const void *options)
     return takes[((const jsonl_options *)options)->rows];
 }
 
+/* Where the lines go; NULL where memory is out. */
+static const char *jsonl_path(const jsonl_options *options, const declaration *declaration,
+                              arena *arena)
+{
+    const char *path = options->path.value;
+    return strcmp(path, "-") == 0 ? path : declaration_path(declaration, arena, path);
+}
+
 static freshet_code jsonl_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
                                freshet_error *err)
 {
-    const char *path = ((const jsonl_options *)base->options)->path.value;
+    const char *path = jsonl_path(base->options, base->declaration, base->arena);
     const char *start = arena_format(base->arena, "{\"%s\":", schema->fields[0].name);
     (void)n_keys;
-    if (strcmp(path, "-") != 0)
-        path = declaration_path(base->declaration, base->arena, path);
     if (path == NULL || start == NULL)
         return error_memory(err, "opening the writers");
     return line_file_open(&((jsonl_writer *)base)->file, base, path, start, err);
@@ -97,6 +104,41 @@ static const block_kind jsonl_block = {
     .options = option_table,
     .size = sizeof(jsonl_options)};
 
+/* Two writers may share stdout, and no file: each would wait for the other to let it go. */
+static void check_shared(const jsonl_options *options, const char *path,
+                         const declaration *declaration, arena *arena, problems *problems)
+{
+    const writer_block *blocks = declaration->sink.writers.items;
+    for (const writer_block *before = blocks; before->kind.options != options; before++) {
+        if (before->kind.kind != &jsonl_block)
+            continue;
+        const char *other = jsonl_path(before->kind.options, declaration, arena);
+        if (other != NULL && strcmp(other, "-") != 0 && durable_same(path, other)) {
+            problem_add(problems, &options->path.at,
+                        "another writer of this declaration appends to \"%s\", too: give each a "
+                        "file of its own",
+                        path);
+            return;
+        }
+    }
+}
+
+static void jsonl_check(const void *block, const declaration *declaration, const place *at,
+                        problems *problems)
+{
+    const jsonl_options *options = block;
+    freshet_error problem = {0};
+    arena *arena = arena_open();
+    const char *path = arena == NULL ? NULL : jsonl_path(options, declaration, arena);
+    if (path == NULL)
+        problem_add(problems, at, "there is no memory left to check the path");
+    else if (strcmp(path, "-") != 0 && durable_check("the file", path, &problem) != FRESHET_OK)
+        problem_add(problems, &options->path.at, "%s", problem.text);
+    else if (strcmp(path, "-") != 0)
+        check_shared(options, path, declaration, arena, problems);
+    arena_close(arena);
+}
+
 const writer_ops jsonl_writer_ops = {
     .name = "jsonl",
     .block = &jsonl_block,
@@ -104,6 +146,7 @@ const writer_ops jsonl_writer_ops = {
     .keeps = KEEPS_ALL_AGAIN,
     .takes = ROW_NEW,
     .takes_with = jsonl_takes,
+    .check = jsonl_check,
     .open = jsonl_open,
     .write = jsonl_write,
     .flush = jsonl_flush,
