@@ -94,7 +94,7 @@ bool durable_path(const char *path)
 }
 
 /* The folder of a file: the text of its path before the last slash. */
-static void folder_of(const char *path, char folder[PATH_MAX])
+static void durable_folder(const char *path, char folder[PATH_MAX])
 {
     const char *slash = strrchr(path, '/');
     const int length = slash == NULL || slash == path ? 1 : (int)(slash - path);
@@ -104,7 +104,7 @@ static void folder_of(const char *path, char folder[PATH_MAX])
 bool durable_entry(const char *path)
 {
     char folder[PATH_MAX];
-    folder_of(path, folder);
+    durable_folder(path, folder);
     return durable_path(folder);
 }
 
@@ -115,7 +115,7 @@ freshet_code durable_check(const char *what, const char *path, freshet_error *er
     if (os.stat(path, &found) == 0 && S_ISDIR(found.st_mode))
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
                          "%s \"%s\" is a folder; name a file", what, path);
-    folder_of(path, folder);
+    durable_folder(path, folder);
     if (os.stat(folder, &found) != 0 || !S_ISDIR(found.st_mode))
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
                          "%s \"%s\" cannot be made: there is no folder \"%s\"; make it, or name "
@@ -124,7 +124,7 @@ freshet_code durable_check(const char *what, const char *path, freshet_error *er
     return FRESHET_OK;
 }
 
-static const char *name_of(const char *path)
+static const char *durable_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
     return slash == NULL ? path : slash + 1;
@@ -138,9 +138,9 @@ bool durable_same(const char *path, const char *other)
     if (is_there != (os.stat(other, &two) == 0))
         return false;
     if (!is_there) {
-        folder_of(path, folder);
-        folder_of(other, other_folder);
-        if (strcmp(name_of(path), name_of(other)) != 0 || os.stat(folder, &one) != 0 ||
+        durable_folder(path, folder);
+        durable_folder(other, other_folder);
+        if (strcmp(durable_name(path), durable_name(other)) != 0 || os.stat(folder, &one) != 0 ||
             os.stat(other_folder, &two) != 0)
             return false;
     }

@@ -16,7 +16,7 @@
  *
  * TTL counts from the event: of a row of an hour ago in a table with a TTL of a day 23 hours are left.
  *
- * It serves the block `online` (cassandra_options.h), unless that is in debug mode.
+ * It serves the block `online` (online_block.h), unless that is in debug mode.
  */
 #ifndef FRESHET_WRITERS_CASSANDRA_CASSANDRA_H
 #define FRESHET_WRITERS_CASSANDRA_CASSANDRA_H

@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/row_store.h"
-#include "writers/cassandra/cassandra_options.h"
 #include "writers/debug/debug.h"
+#include "writers/online_block.h"
 
 #define ROWS_STANDARD 1000000
 #define MEMORY_STANDARD (INT64_C(1) << 30)

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
-#include "writers/cassandra/cassandra_options.h"
+#include "writers/online_block.h"
 
 typedef struct opened {
     arena *arena;

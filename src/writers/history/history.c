@@ -86,7 +86,7 @@ typedef struct history_writer {
     aside_file *files;
     uint32_t n_files, files_capacity;
     uint64_t number;
-    partition_count *counts;
+    partition_count *counts; /* by partition */
     uint32_t n_counts, counts_capacity;
     uint64_t n_taken, n_kept; /* rows given, and rows in files, since the start */
 } history_writer;
@@ -252,20 +252,26 @@ static char *file_name(const history_writer *writer, int32_t partition, uint32_t
     return strdup(name);
 }
 
-/* The partition's count, a new one of 0 where there is none; NULL where memory is out. To make a file takes longer than
- * to look through them all. */
+/* The partition's count, a new one of 0 where there is none; NULL where memory is out. */
 static partition_count *count_of(history_writer *writer, int32_t partition)
 {
-    uint32_t i = 0;
-    while (i < writer->n_counts && writer->counts[i].partition != partition)
-        i++;
-    if (i < writer->n_counts)
-        return &writer->counts[i];
-    if (!array_reserve(&writer->counts, &writer->counts_capacity, i + UINT64_C(1),
+    uint32_t at = 0, end = writer->n_counts;
+    while (at < end) {
+        const uint32_t middle = at + (end - at) / 2;
+        if (writer->counts[middle].partition < partition)
+            at = middle + 1;
+        else
+            end = middle;
+    }
+    if (at < writer->n_counts && writer->counts[at].partition == partition)
+        return &writer->counts[at];
+    if (!array_reserve(&writer->counts, &writer->counts_capacity, writer->n_counts + UINT64_C(1),
                        sizeof *writer->counts))
         return NULL;
-    writer->counts[writer->n_counts++] = (partition_count){.partition = partition};
-    return &writer->counts[i];
+    memmove(writer->counts + at + 1, writer->counts + at,
+            (writer->n_counts++ - at) * sizeof *writer->counts);
+    writer->counts[at] = (partition_count){.partition = partition};
+    return &writer->counts[at];
 }
 
 /* ---- rows into files ------------------------------------------------------------------------- */
