@@ -101,7 +101,8 @@ void arena_reset(arena *arena)
     arena->newest = largest;
 }
 
-static block *block_add(arena *arena, size_t at_least)
+/* Rare: inlined, it would make each arena_alloc save registers for it. */
+__attribute__((noinline)) static block *block_add(arena *arena, size_t at_least)
 {
     size_t size = ARENA_BLOCK_FIRST;
     if (arena->newest != NULL)
@@ -123,9 +124,10 @@ static block *block_add(arena *arena, size_t at_least)
 
 void *arena_alloc(arena *arena, size_t size)
 {
-    arena->failed = arena->failed || size > SIZE_MAX / 4;
-    if (size > SIZE_MAX / 4)
+    if (size > SIZE_MAX / 4) {
+        arena->failed = true;
         return NULL;
+    }
     size_t need = round_up(size + ARENA_GAP);
     block *block = arena->newest;
     if (block == NULL || block->size - block->used < need) {

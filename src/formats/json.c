@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "base/timestamp.h"
 #include "formats/cell.h"
 #include "formats/format.h"
 
@@ -247,7 +248,10 @@ static outcome decode_integer(json_decoder *decoder, column *column, uint64_t ro
     }
     if (!fits)
         return no_fit(decoder, column->type, value, NULL);
-    cell_put_whole(column, row, number);
+    if (narrow)
+        ((int32_t *)column->data)[row] = (int32_t)number;
+    else
+        ((int64_t *)column->data)[row] = number;
     return FITS;
 }
 
@@ -382,10 +386,14 @@ static outcome decode_some(json_decoder *decoder, shape *child, column *column, 
             return no_fit(decoder, column->type, value, NULL);
         ((uint8_t *)column->data)[row] = unsafe_yyjson_get_bool(value);
         return FITS;
+    case TYPE_TIMESTAMP: /* decode_text without its calls; what does not fit it looks at again */
+        if (yyjson_is_str(value) && timestamp_parse(value->uni.str, unsafe_yyjson_get_len(value),
+                                                    &((int64_t *)column->data)[row]))
+            return FITS;
+        return decode_text(decoder, column, row, value);
     case TYPE_DECIMAL:
     case TYPE_BINARY:
-    case TYPE_DATE:
-    case TYPE_TIMESTAMP: return decode_text(decoder, column, row, value);
+    case TYPE_DATE: return decode_text(decoder, column, row, value);
     case TYPE_ARRAY: return decode_array(decoder, child, column, row, value);
     case TYPE_STRUCT:
         if (!yyjson_is_obj(value))
