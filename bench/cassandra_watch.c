@@ -2,12 +2,13 @@
  *
  *   cassandra_watch HOST:PORT TABLE EVENTS EACH SECONDS TIMES
  *
- * Rows have the keys 0, 1, 2, ... to EVENTS - 1 in a column `id`, and come about in that order. Every EACH-th is
- * looked for: each question is one prepared SELECT ... WHERE id IN ? for the next few that have not been seen, and what is
- * in an answer was visible when the answer came. Where all that was asked for is there, more is asked for at once (the
- * rows are ahead of us); otherwise two, after PAUSE_US. The time of each, in microseconds since 1970, goes into
- * the file TIMES, a line each. Rows that have not come SECONDS after the start are an error. Prints how many questions
- * it took, as JSON. */
+ * Rows have the keys 0, 1, 2, ... to EVENTS - 1 in a column `id`, and come about in that order.
+ * Every EACH-th is looked for: each question is one prepared SELECT ... WHERE id IN ? for the next
+ * few that have not been seen, and what is in an answer was visible when the answer came. Where all
+ * that was asked for is there, more is asked for at once (the rows are ahead of us); otherwise two,
+ * after PAUSE_US. The time of each, in microseconds since 1970, goes into the file TIMES, a line
+ * each. Rows that have not come SECONDS after the start are an error. Prints how many questions it
+ * took, as JSON. */
 #include <endian.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,9 +2,10 @@
  *
  *   cql_bench HOST:PORT [SECONDS [ROWS-OF-A-GROUP [GROUPS-IN-FLIGHT]]]      (10, 64, 16)
  *
- * Once as single requests and once as batches of one partition: a table of a bigint key, four doubles and a
- * text. User and password: CASSANDRA_USERNAME, CASSANDRA_PASSWORD. A server that has just started
- * is slow until its compiler has seen some 800,000 rows: the last of the lines counts. */
+ * Once as single requests and once as batches of one partition: a table of a bigint key, four
+ * doubles and a text. User and password: CASSANDRA_USERNAME, CASSANDRA_PASSWORD. A server that has
+ * just started is slow until its compiler has seen some 800,000 rows: the last of the lines
+ * counts. */
 #include <endian.h>
 #include <poll.h>
 #include <stdio.h>

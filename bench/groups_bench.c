@@ -1,9 +1,11 @@
-/* groups_bench.c - rolling windows alone: events into the state, rows out of it, one thread, no files.
+/* groups_bench.c - rolling windows alone: events into the state, rows out of it, one thread, no
+ * files.
  *
  *   groups_bench [keys] [events a key] [minutes of the slide]
  *
- * Events of all keys in turn, one a minute and key, 5 % of them up to ten minutes late, through rolling
- * windows of 1 and 6 hours with five functions. Prints events/s, rows/s, bytes an event and a key.
+ * Events of all keys in turn, one a minute and key, 5 % of them up to ten minutes late, through
+ * rolling windows of 1 and 6 hours with five functions. Prints events/s, rows/s, bytes an event and
+ * a key.
  */
 #include <inttypes.h>
 #include <stdio.h>

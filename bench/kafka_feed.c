@@ -4,13 +4,15 @@
  *     kafka_feed BROKERS TOPIC lines FILE...
  *     kafka_feed BROKERS TOPIC rate PER_SECOND EVENTS TIMES
  *
- * `lines`: each line of the files, as fast as the broker takes them, keyed by its "id": the events of a key are in one
- * partition and in the order of the lines, since the producer is an idempotent one.
+ * `lines`: each line of the files, as fast as the broker takes them, keyed by its "id": the events
+ * of a key are in one partition and in the order of the lines, since the producer is an idempotent
+ * one.
  *
- * `rate`: so many events a second, each as soon as it is due and without lingering. Their ids are 0, 1, 2, ..., their
- * `ts` the time just before each is handed to librdkafka, in UTC; that time also goes, in microseconds since 1970, into
- * the file TIMES, a line each. The event i goes to the partition i % PARTITIONS, so that an onlooker knows
- * from the rows of each partition which events have come.
+ * `rate`: so many events a second, each as soon as it is due and without lingering. Their ids are
+ * 0, 1, 2, ..., their `ts` the time just before each is handed to librdkafka, in UTC; that time
+ * also goes, in microseconds since 1970, into the file TIMES, a line each. The event i goes to the
+ * partition i % PARTITIONS, so that an onlooker knows from the rows of each partition which events
+ * have come.
  *
  * Anything that was not delivered is an error.
  */

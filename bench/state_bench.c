@@ -5,11 +5,12 @@
  *   one key of 20, of 1,000, of 100,000 and of 1,000,000 live events
  *
  * Only windows_apply is timed, by the time of the thread on its core; events are made in batches of
- * BATCH_ROWS before it. State is measured as what the keyed state has asked of malloc, and as what the
- * process holds. With arguments KEYS LIVE LATE [FUNCTION] (1000000 20 0.05), that one case; with a function
- * in the place of the five, the state is filled with `avg` first, saved, and restored for the function, and
- * the measuring ends after BUDGET_S. With `functions` [FUNCTION...], each function at 20 live events of
- * 10 k keys, and at 100, 1,000, 100,000 and 1,000,000 of one key, in order and with 5 % late.
+ * BATCH_ROWS before it. State is measured as what the keyed state has asked of malloc, and as what
+ * the process holds. With arguments KEYS LIVE LATE [FUNCTION] (1000000 20 0.05), that one case;
+ * with a function in the place of the five, the state is filled with `avg` first, saved, and
+ * restored for the function, and the measuring ends after BUDGET_S. With `functions` [FUNCTION...],
+ * each function at 20 live events of 10 k keys, and at 100, 1,000, 100,000 and 1,000,000 of one
+ * key, in order and with 5 % late.
  *
  *   cmake --build build/release --target state_bench && build/release/bench/state_bench
  */

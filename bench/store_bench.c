@@ -2,9 +2,9 @@
  *
  *   store_bench FOLDER KEYS VALUE_BYTES CHECKPOINTS
  *
- * Each checkpoint puts all keys in a random order, as a part of the state gives them. Prints the loop's time (put,
- * commit) and the store thread's time and CPU for each key, and how long opening the folder takes
- * after a clean close.
+ * Each checkpoint puts all keys in a random order, as a part of the state gives them. Prints the
+ * loop's time (put, commit) and the store thread's time and CPU for each key, and how long opening
+ * the folder takes after a clean close.
  */
 #include <stdio.h>
 #include <stdlib.h>

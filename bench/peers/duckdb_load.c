@@ -2,8 +2,8 @@
  *
  *     duckdb_load THREADS FILES LOAD.sql CHECK.sql
  *
- * Runs LOAD.sql in a new database in memory, with FILES (a glob) in the variable `files`, then prints the one
- * row of CHECK.sql, all numbers, as a JSON object.
+ * Runs LOAD.sql in a new database in memory, with FILES (a glob) in the variable `files`, then
+ * prints the one row of CHECK.sql, all numbers, as a JSON object.
  */
 #include <duckdb.h>
 #include <stdio.h>

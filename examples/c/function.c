@@ -1,4 +1,5 @@
-/* function.c - an SQL function in C: words(text), how many words a text has. The whole manual is in freshet.h.
+/* function.c - an SQL function in C: words(text), how many words a text has. The whole manual is in
+ * freshet.h.
  *
  *     cc function.c -lfreshet && ./a.out          prints the feature rows of two comments
  */
@@ -54,7 +55,8 @@ int main(void)
     freshet_error err = {0};
     freshet_code code = freshet_declaration_load("comments.yaml", NULL, NULL, &declaration, &err);
     if (code == FRESHET_OK)
-        code = freshet_add_function(declaration, "words", "integer", arguments, 1, words, NULL, &err);
+        code = freshet_add_function(declaration, "words", "integer", arguments, 1, words, NULL,
+                                    &err);
     if (code == FRESHET_OK)
         code = freshet_pipeline_open(declaration, NULL, NULL, NULL, &pipeline, &err);
     if (code == FRESHET_OK)

@@ -27,7 +27,8 @@
  * THREADS. A pipeline belongs to one thread, except for the functions that say "any thread". Two
  * pipelines share nothing.
  *
- * UNITS. Times are int64_t microseconds since 1970-01-01 00:00:00 UTC and end in `_us`. Sizes are bytes.
+ * UNITS. Times are int64_t microseconds since 1970-01-01 00:00:00 UTC and end in `_us`. Sizes are
+ * bytes.
  */
 #ifndef FRESHET_H
 #define FRESHET_H
@@ -83,14 +84,14 @@ typedef struct freshet_error {
 
 typedef struct freshet_declaration freshet_declaration;
 
-/* Called once for each problem found in a declaration, in the order of their places. One whose code is FRESHET_OK
- * is a warning: the declaration can be used, but may not mean what was meant. */
+/* Called once for each problem found in a declaration, in the order of their places. One whose code
+ * is FRESHET_OK is a warning: the declaration can be used, but may not mean what was meant. */
 typedef void freshet_problem_fn(void *context, const freshet_error *problem);
 
-/* Reads a declaration in YAML (docs/reference/declaration.md is its reference). All mistakes are found in one
- * go: each is given to `problem` (may be NULL), and FRESHET_BAD_DECLARATION is returned with the
- * first of them in `err`. `${VAR}` and `${VAR:default}` in any scalar are replaced from the
- * environment. Relative paths in it are relative to the file's folder. */
+/* Reads a declaration in YAML (docs/reference/declaration.md is its reference). All mistakes are
+ * found in one go: each is given to `problem` (may be NULL), and FRESHET_BAD_DECLARATION is
+ * returned with the first of them in `err`. `${VAR}` and `${VAR:default}` in any scalar are
+ * replaced from the environment. Relative paths in it are relative to the file's folder. */
 FRESHET_API freshet_code freshet_declaration_load(const char *path, freshet_problem_fn *problem,
                                                   void *context, freshet_declaration **out,
                                                   freshet_error *err);
@@ -111,10 +112,11 @@ FRESHET_API const char *freshet_declaration_feature_set(const freshet_declaratio
 /* True if at least one reader says `stream: true`. */
 FRESHET_API bool freshet_declaration_is_stream(const freshet_declaration *declaration);
 
-/* The builder: the same declaration by calls. Blocks are maps of the YAML form; what a key means and
- * which there are is docs/reference/declaration.md. Calls that fail (out of memory, a value where a block is)
- * are remembered by the declaration and reported by _finish, so that a chain of calls needs one
- * check. A block lives as long as its declaration. NULL blocks are accepted and do nothing.
+/* The builder: the same declaration by calls. Blocks are maps of the YAML form; what a key means
+ * and which there are is docs/reference/declaration.md. Calls that fail (out of memory, a value
+ * where a block is) are remembered by the declaration and reported by _finish, so that a chain of
+ * calls needs one check. A block lives as long as its declaration. NULL blocks are accepted and do
+ * nothing.
  *
  *     freshet_declaration_new("airport_delays", &d, &err);
  *     freshet_block *flights = freshet_add_reader(d, "flights");
@@ -166,8 +168,8 @@ FRESHET_API freshet_code freshet_declaration_finish(freshet_declaration *declara
                                                     freshet_problem_fn *problem, void *context,
                                                     freshet_error *err);
 
-/* Text output of the functions below: called with pieces of text, in order; returning false ends the
- * output early (the function then returns FRESHET_FAILED). */
+/* Text output of the functions below: called with pieces of text, in order; returning false ends
+ * the output early (the function then returns FRESHET_FAILED). */
 typedef bool freshet_write_fn(void *context, const char *bytes, size_t length);
 
 /* The normalised declaration as YAML: defaults filled in, variables replaced (secrets hidden). */
@@ -184,8 +186,8 @@ FRESHET_API freshet_code freshet_declaration_reference(freshet_write_fn *write, 
 
 /* ---- functions of your own ----------------------------------------------------------------- */
 
-/* Columns cross this interface as the structs of the Arrow C Data Interface, whose ABI is fixed (and documented by
- * Apache Arrow). They are defined here unless another header has done so. */
+/* Columns cross this interface as the structs of the Arrow C Data Interface, whose ABI is fixed
+ * (and documented by Apache Arrow). They are defined here unless another header has done so. */
 #ifndef ARROW_C_DATA_INTERFACE
 #define ARROW_C_DATA_INTERFACE
 
@@ -222,32 +224,36 @@ struct ArrowArray {
 
 /* A function over columns: one call computes many rows.
  *
- *   arguments    a struct of the arguments: arguments->children[i] is argument i, arguments->length the number of rows.
- *                Nulls are given as nulls. `types` is its schema, whose children have these formats:
+ *   arguments    a struct of the arguments: arguments->children[i] is argument i, arguments->length
+ *                the number of rows. Nulls are given as nulls. `types` is its schema, whose
+ *                children have these formats:
  *
  *                    boolean b      float f        string u         timestamp tsu: (UTC)
  *                    integer i      double g       binary z         array<T> +l
  *                    bigint l       date tdD       decimal d:W,S    struct<...> +s
  *
  *   result       comes zeroed. The function fills it with an array of the declared type, as long as
- *                `arguments`, and sets its `release`. `result_type` comes zeroed and may stay so; filled, it must be
- *                the declared type (U, Z and +L, with offsets of 64 bits, are taken, too, if it says so).
- *   returns      FRESHET_OK, or what failed, with a sentence in err->text (err is never NULL; the function's name
- *                is put before it). err->then comes as FRESHET_SKIP_ROW: one of the rows is to blame.
- *                The batch is run again in halves until that row is found, and it goes to the dead letters. FRESHET_STOP ends
- *                the run.
+ *                `arguments`, and sets its `release`. `result_type` comes zeroed and may stay so;
+ *                filled, it must be the declared type (U, Z and +L, with offsets of 64 bits, are
+ *                taken, too, if it says so).
+ *   returns      FRESHET_OK, or what failed, with a sentence in err->text (err is never NULL; the
+ *                function's name is put before it). err->then comes as FRESHET_SKIP_ROW: one of the
+ *                rows is to blame. The batch is run again in halves until that row is found, and it
+ *                goes to the dead letters. FRESHET_STOP ends the run.
  *
- * Who releases what. `arguments` and `types` are copies and own their memory. Freshet releases them after the call
- * unless the function has moved them (or children of theirs) away as Arrow has it: by copying the struct and
- * setting `release` of the original to NULL; then the function releases them, whenever it likes. Freshet
- * copies `result` and then calls its `release` and that of `result_type`, once, before the pipeline's next call
- * of the function; also where it refuses the result, and where the function failed and has set them.
+ * Who releases what. `arguments` and `types` are copies and own their memory. Freshet releases them
+ * after the call unless the function has moved them (or children of theirs) away as Arrow has it:
+ * by copying the struct and setting `release` of the original to NULL; then the function releases
+ * them, whenever it likes. Freshet copies `result` and then calls its `release` and that of
+ * `result_type`, once, before the pipeline's next call of the function; also where it refuses the
+ * result, and where the function failed and has set them.
  *
- * It must be deterministic: the same values for the same arguments, whatever came before. Rows are computed again
- * after a restart, in halves after an error, and constant arguments once while the pipeline opens (and by `check`).
+ * It must be deterministic: the same values for the same arguments, whatever came before. Rows are
+ * computed again after a restart, in halves after an error, and constant arguments once while the
+ * pipeline opens (and by `check`).
  *
- * Threads. It is called by the thread that opens and steps the pipeline; by several at once where several
- * pipelines made from the declaration run. It must not call the pipeline. */
+ * Threads. It is called by the thread that opens and steps the pipeline; by several at once where
+ * several pipelines made from the declaration run. It must not call the pipeline. */
 typedef freshet_code freshet_function_fn(void *context, struct ArrowSchema *types,
                                          struct ArrowArray *arguments,
                                          struct ArrowSchema *result_type, struct ArrowArray *result,
@@ -255,13 +261,14 @@ typedef freshet_code freshet_function_fn(void *context, struct ArrowSchema *type
 
 #define FRESHET_ARGUMENTS_MAX 16
 
-/* Gives the declaration's pipelines that are opened from now on the SQL function `name`, for the source's query and
- * for `sql:` and `filter:` of features. `returns` and the `n_arguments` types in `arguments` are named as in
- * declarations ("double", "array<string>"); SQL converts to them as it does for its own functions. `context` is
- * given to each call and must live as long as the pipelines. `name` is letters, digits and _, in any
- * case; FRESHET_USAGE for another name, one that was added already, a type that is none, too many arguments. A name that
- * SQL has already is refused by freshet_pipeline_open (FRESHET_USAGE). Before or after _finish; by one thread,
- * while no pipeline is being opened. examples/c/function.c shows it. */
+/* Gives the declaration's pipelines that are opened from now on the SQL function `name`, for the
+ * source's query and for `sql:` and `filter:` of features. `returns` and the `n_arguments` types in
+ * `arguments` are named as in declarations ("double", "array<string>"); SQL converts to them as it
+ * does for its own functions. `context` is given to each call and must live as long as the
+ * pipelines. `name` is letters, digits and _, in any case; FRESHET_USAGE for another name, one that
+ * was added already, a type that is none, too many arguments. A name that SQL has already is
+ * refused by freshet_pipeline_open (FRESHET_USAGE). Before or after _finish; by one thread, while
+ * no pipeline is being opened. examples/c/function.c shows it. */
 FRESHET_API freshet_code freshet_add_function(freshet_declaration *declaration, const char *name,
                                               const char *returns, const char *const *arguments,
                                               uint32_t n_arguments, freshet_function_fn *function,
@@ -271,17 +278,18 @@ FRESHET_API freshet_code freshet_add_function(freshet_declaration *declaration, 
 
 typedef struct freshet_pipeline freshet_pipeline;
 
-/* How to run; zero-initialise, then set. May grow at its end: `size` is sizeof(freshet_run_options). */
+/* How to run; zero-initialise, then set. May grow at its end: `size` is
+ * sizeof(freshet_run_options). */
 typedef struct freshet_run_options {
     size_t size;
     bool debug; /* writers are replaced by the debug table, whatever the declaration says */
     bool once;  /* a stream takes all that is there at open, then ends */
     bool serve; /* answer `freshet query` on the pipeline's private socket */
-    bool
-        check; /* only check: schemas and queries are resolved, no row is read, nothing is written */
-    const char *
-        state; /* streams: the state folder; NULL: the declaration's state.path, or `<pipeline>.state`
-                   beside the declaration where a writer keeps its rows; see docs/guide/delivery.md */
+    /* only check: schemas and queries are resolved, no row is read, nothing is written */
+    bool check;
+    /* streams: the state folder; NULL: the declaration's state.path, or `<pipeline>.state` beside
+     * the declaration where a writer keeps its rows; see docs/guide/delivery.md */
+    const char *state;
     const char *start_date; /* batch runs: YYYY-MM-DD, both days included; NULL: no bound */
     const char *end_date;
     bool drain; /* with once: close every open window at the end */
@@ -299,10 +307,11 @@ FRESHET_API freshet_code freshet_pipeline_open(const freshet_declaration *declar
                                                freshet_pipeline **out, freshet_error *err);
 FRESHET_API void freshet_pipeline_close(freshet_pipeline *pipeline);
 
-/* One step: takes what the readers have, up to one micro-batch, computes it and writes it. Waits for
- * input until `deadline_us` (monotonic clock; 0 = do not wait). Returns FRESHET_OK whether there were rows or
- * not, FRESHET_END when everything has been taken (batch, or `once`), or an error; one with
- * FRESHET_RETRY leaves the pipeline as it was before the step, and the step may be called again. */
+/* One step: takes what the readers have, up to one micro-batch, computes it and writes it. Waits
+ * for input until `deadline_us` (monotonic clock; 0 = do not wait). Returns FRESHET_OK whether
+ * there were rows or not, FRESHET_END when everything has been taken (batch, or `once`), or an
+ * error; one with FRESHET_RETRY leaves the pipeline as it was before the step, and the step may be
+ * called again. */
 FRESHET_API freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us,
                                       freshet_error *err);
 
@@ -311,19 +320,19 @@ FRESHET_API freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadli
 FRESHET_API freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err);
 
 /* Makes durable all that was taken so far, and waits for it. freshet_run does so by itself, each
- * checkpoint.interval and at its end; so does freshet_step, but for the steps since the last one. OK without a
- * state folder. */
+ * checkpoint.interval and at its end; so does freshet_step, but for the steps since the last one.
+ * OK without a state folder. */
 FRESHET_API freshet_code freshet_checkpoint(freshet_pipeline *pipeline, freshet_error *err);
 
 /* Asks freshet_run to finish the micro-batch and return. Any thread; safe in a signal handler. */
 FRESHET_API void freshet_stop(freshet_pipeline *pipeline);
 
 typedef enum freshet_count {
-    FRESHET_ROWS_READ, /* rows that went into the query, bad ones included; not those of static
+    FRESHET_ROWS_READ,    /* rows that went into the query, bad ones included; not those of static
                                 readers that it looks up in */
-    FRESHET_ROWS_WRITTEN, /* feature rows that a writer took, each once, however many writers there are */
-    FRESHET_DEAD_LETTERS,    /* rows refused */
-    FRESHET_BATCHES,         /* micro-batches that had rows */
+    FRESHET_ROWS_WRITTEN, /* feature rows that writers took, each once, however many there are */
+    FRESHET_DEAD_LETTERS, /* rows refused */
+    FRESHET_BATCHES,      /* micro-batches that had rows */
     FRESHET_NEWEST_EVENT_US, /* the largest event time seen; INT64_MIN before the first row */
     FRESHET_LAG_BYTES,       /* bytes known to wait in the stream readers; -1 where unknown */
     FRESHET_TABLE_ROWS,      /* rows in the debug table now; 0 without one */
@@ -337,8 +346,8 @@ typedef enum freshet_count {
 /* A counter of the run so far. Any thread. */
 FRESHET_API int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which);
 
-/* True where every reader can give what there is to read. False: why not, in `why` (may be NULL), whose code is
- * FRESHET_TRY_AGAIN: the run goes on by itself when it is over. Any thread. */
+/* True where every reader can give what there is to read. False: why not, in `why` (may be NULL),
+ * whose code is FRESHET_TRY_AGAIN: the run goes on by itself when it is over. Any thread. */
 FRESHET_API bool freshet_ready(const freshet_pipeline *pipeline, freshet_error *why);
 
 /* The output schema, as text: column i's name and type name; NULL past the last. Keys first, then
@@ -349,8 +358,9 @@ FRESHET_API const char *freshet_output_type(const freshet_pipeline *pipeline, ui
 /* ---- queries over the debug table ---------------------------------------------------------- */
 
 /* In debug mode rows are appended to the table `online_feature_store__<feature set>`; the view
- * `online_feature_store__<feature set>_latest` has the newest row of each key by event time. A query sees a
- * consistent snapshot: whole micro-batches. It is read-only and cannot reach files or the network. */
+ * `online_feature_store__<feature set>_latest` has the newest row of each key by event time. A
+ * query sees a consistent snapshot: whole micro-batches. It is read-only and cannot reach files or
+ * the network. */
 typedef struct freshet_result freshet_result;
 
 typedef struct freshet_query_options {
@@ -362,8 +372,8 @@ typedef struct freshet_query_options {
     void *context;
 } freshet_query_options;
 
-/* Runs one SELECT. FRESHET_USAGE for bad SQL or anything that is no read-only query (the text has the SQL
- * engine's own message), FRESHET_LIMIT for one that took too long or too much memory,
+/* Runs one SELECT. FRESHET_USAGE for bad SQL or anything that is no read-only query (the text has
+ * the SQL engine's own message), FRESHET_LIMIT for one that took too long or too much memory,
  * FRESHET_FAILED without a debug table. Any thread; `options` may be NULL. */
 FRESHET_API freshet_code freshet_query(freshet_pipeline *pipeline, const char *sql,
                                        const freshet_query_options *options, freshet_result **out,
@@ -373,8 +383,9 @@ FRESHET_API uint32_t freshet_result_columns(const freshet_result *result);
 FRESHET_API const char *freshet_result_name(const freshet_result *result, uint32_t column);
 /* Moves to the next row (at first: to the first). FRESHET_END after the last. */
 FRESHET_API freshet_code freshet_result_next(freshet_result *result, freshet_error *err);
-/* The cells of the current row. Numbers are converted as C does (0 where a cell is null or no number). _text gives
- * the cell as `freshet query --format csv` would print it, NULL for null, valid until _next. */
+/* The cells of the current row. Numbers are converted as C does (0 where a cell is null or no
+ * number). _text gives the cell as `freshet query --format csv` would print it, NULL for null,
+ * valid until _next. */
 FRESHET_API bool freshet_result_is_null(const freshet_result *result, uint32_t column);
 FRESHET_API int64_t freshet_result_int64(const freshet_result *result, uint32_t column);
 FRESHET_API double freshet_result_double(const freshet_result *result, uint32_t column);

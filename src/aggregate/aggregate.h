@@ -11,31 +11,33 @@
  * an older partial are added to it; a row of the table says which family a function reads and how
  * it reads it. avg and sum of a column cost one partial, as do all the variances.
  *
- * Partials grow BACKWARDS: what is added is always older than what is there. The windows that end at
- * one row are nested suffixes of the key's events, so one walk from the newest event to the oldest
- * passes the answers of all of them, the shortest first. A partial of zero bytes is the empty one.
+ * Partials grow BACKWARDS: what is added is always older than what is there. The windows that end
+ * at one row are nested suffixes of the key's events, so one walk from the newest event to the
+ * oldest passes the answers of all of them, the shortest first. A partial of zero bytes is the
+ * empty one.
  *
  * Most partials are of a fixed size and can be kept beside a block of events. Families without
- * `merge` hold the values themselves (lists, sets); theirs live in scratch memory during one walk. For
- * keys of many events that would be slow: so functions that only need the values counted and in order
- * can also finish a TALLY of them (tally.h), which follows its window from row to row.
+ * `merge` hold the values themselves (lists, sets); theirs live in scratch memory during one walk.
+ * For keys of many events that would be slow: so functions that only need the values counted and in
+ * order can also finish a TALLY of them (tally.h), which follows its window from row to row.
  *
  * EXACTNESS
  *   integers, decimals   summed in 128 bits with a carry, so that an intermediate sum never wraps.
  *                        A result that its output type cannot hold is AGGREGATE_OVERFLOW: an error
  *                        of that row, never a wrapped number (Spark wraps bigints silently).
- *   float, double        summed with the lost digits kept (Knuth's TwoSum), so that equal events give
- *                        equal results to 1e-12, however they were grouped. NaN and infinities give
- *                        what plain addition gives. A sum that leaves the range of double on its way is
- *                        an infinity.
- *   variances            n, a centre, and the sums of powers of the distance to it: no digits are lost
- *                        when the mean is large against the spread (moments.c).
- *   order                of float and double: NaN is greater than all, -0.0 smaller than 0.0 (min, max) or
- *                        equal to it (sets, mode, percentiles).
+ *   float, double        summed with the lost digits kept (Knuth's TwoSum), so that equal events
+ *                        give equal results to 1e-12, however they were grouped. NaN and infinities
+ *                        give what plain addition gives. A sum that leaves the range of double on
+ *                        its way is an infinity.
+ *   variances            n, a centre, and the sums of powers of the distance to it: no digits are
+ *                        lost when the mean is large against the spread (moments.c).
+ *   order                of float and double: NaN is greater than all, -0.0 smaller than 0.0 (min,
+ *                        max) or equal to it (sets, mode, percentiles).
  *
  * NULLS are skipped, except by first and last. Of no values: count, count_distinct and
  * approx_count_distinct give 0, the collecting functions an empty array, all others null. Of one
- * value, or of equal ones: skewness and kurtosis are null; stddev_samp and var_samp of one are null.
+ * value, or of equal ones: skewness and kurtosis are null; stddev_samp and var_samp of one are
+ * null.
  */
 #ifndef FRESHET_AGGREGATE_AGGREGATE_H
 #define FRESHET_AGGREGATE_AGGREGATE_H
@@ -115,8 +117,8 @@ struct aggregate {
 };
 
 /* Binds a function: `text` is a name of the table, in any spelling of case that Butterfree knows
- * (count_distinct, countDistinct), percentiles with their parameter: "percentile(0.9)". Refuses what
- * is not there or does not take that type, with a sentence; FRESHET_BAD_DECLARATION. */
+ * (count_distinct, countDistinct), percentiles with their parameter: "percentile(0.9)". Refuses
+ * what is not there or does not take that type, with a sentence; FRESHET_BAD_DECLARATION. */
 freshet_code aggregate_prepare(arena *arena, const char *text, const type *input, aggregate *into,
                                freshet_error *err);
 
@@ -128,8 +130,8 @@ const char *aggregate_name(uint32_t index);
 /* One line on what function i gives; as long as aggregate_name(i). */
 const char *aggregate_summary(uint32_t index);
 
-/* Reads a cell; writes a value into row `row` of a column of the output's type, which has room for it.
- * Texts and elements are copied into the arena. false where memory is out. */
+/* Reads a cell; writes a value into row `row` of a column of the output's type, which has room for
+ * it. Texts and elements are copied into the arena. false where memory is out. */
 void aggregate_load(const type *type, const void *cell, aggregate_value *out);
 bool aggregate_store(arena *arena, column *column, uint64_t row, const aggregate_value *value);
 

@@ -13,8 +13,8 @@
 
 #include <cmocka.h>
 
-/* The function over n cells: in runs of `length`, walked backwards, each other run by way of a partial
- * of its own where the family merges. */
+/* The function over n cells: in runs of `length`, walked backwards, each other run by way of a
+ * partial of its own where the family merges. */
 static aggregate_outcome compute(const char *text, const type *input, const void *cells,
                                  const bool *null, uint32_t n, uint32_t length,
                                  aggregate_value *out)

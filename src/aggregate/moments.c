@@ -1,24 +1,24 @@
 /* moments.c - variances, standard deviations, skewness and kurtosis.
  *
- * A partial holds, for its n values, a centre c, and s1..s4, the sums of the first to fourth powers of
- * (value - c). The usual (n, mean, M2) loses digits when the mean is large against the spread, because
- * the mean itself is rounded. Here c is only a point of reference, and need not be the mean: it begins as
- * one of the values. Then
+ * A partial holds, for its n values, a centre c, and s1..s4, the sums of the first to fourth powers
+ * of (value - c). The usual (n, mean, M2) loses digits when the mean is large against the spread,
+ * because the mean itself is rounded. Here c is only a point of reference, and need not be the
+ * mean: it begins as one of the values. Then
  *
  *     M2 = s2 - s1^2 / n
  *
- * loses digits only when s1^2 / n is nearly all of s2, that is, when the mean lies many deviations away
- * from c. When it gets so (RECENTER), c is moved to the mean. Two numbers that lie close together
- * differ by an exact amount, so a partial can be moved without loss:
+ * loses digits only when s1^2 / n is nearly all of s2, that is, when the mean lies many deviations
+ * away from c. When it gets so (RECENTER), c is moved to the mean. Two numbers that lie close
+ * together differ by an exact amount, so a partial can be moved without loss:
  *
  *     with d = c - c':   s1' = s1 + n d
  *                        s2' = s2 + 2 d s1 + n d^2
  *                        s3' = s3 + 3 d s2 + 3 d^2 s1 + n d^3
  *                        s4' = s4 + 4 d s3 + 6 d^2 s2 + 4 d^3 s1 + n d^4
  *
- * The mean of n values is at most sqrt(n) deviations away from any one of them, so what a run adds before
- * c is moved costs a factor of AGGREGATE_RUN_MAX in the last digit at worst. To merge, the partial of
- * fewer values is moved to the centre of the other. Most updates divide nothing.
+ * The mean of n values is at most sqrt(n) deviations away from any one of them, so what a run adds
+ * before c is moved costs a factor of AGGREGATE_RUN_MAX in the last digit at worst. To merge, the
+ * partial of fewer values is moved to the centre of the other. Most updates divide nothing.
  *
  * Equal values give exactly 0. Any NaN or infinity gives NaN, as in Spark.
  */

@@ -1,8 +1,9 @@
 /* numeric.c - count, sums, averages, product, bit_and; and how a run is read as numbers.
  *
- * Doubles are summed as an unevaluated pair high + low (TwoSum: Knuth, TAOCP 4.2.2, theorem B), which
- * loses about the square of a double's precision. Non-finite values are kept apart in `special`, since
- * infinity minus infinity in the low part would spoil the pair: 0 means that there was none.
+ * Doubles are summed as an unevaluated pair high + low (TwoSum: Knuth, TAOCP 4.2.2, theorem B),
+ * which loses about the square of a double's precision. Non-finite values are kept apart in
+ * `special`, since infinity minus infinity in the low part would spoil the pair: 0 means that there
+ * was none.
  *
  * Integers and decimals are summed modulo 2^128 with a count of the wraps, so that the sum is known
  * whatever the order, and only the final value must fit.

@@ -7,7 +7,7 @@
  */
 #include "aggregate/families.h"
 
-/* ---- min, max and range --------------------------------------------------------------------------- */
+/* ---- min, max and range ---------------------------------------------------------------------- */
 
 typedef struct extremes_key {
     int64_t min, max;

@@ -4,8 +4,10 @@
  * (families.h) and selects the one element, or two neighbours, by Hoare's FIND: linear on average,
  * no full sort. Decimals are selected as 128-bit integers. Of a tally (tally.h) it asks them.
  *
- *   percentile(p), median   the value at place p * (n - 1), between neighbours by their distance; double
- *   percentile_approx(p)    the element at rank ceil(p * n); exact here (Spark's is, below some 10,000 values)
+ *   percentile(p), median   the value at place p * (n - 1), between neighbours by their distance;
+ *                           double
+ *   percentile_approx(p)    the element at rank ceil(p * n); exact here (Spark's is, below some
+ *                           10,000 values)
  */
 #include "aggregate/families.h"
 #include "aggregate/tally.h"

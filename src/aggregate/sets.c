@@ -1,8 +1,8 @@
 /* sets.c - distinct values: counted, listed, summed, estimated; and the most frequent ones.
  *
  * A BAG is a hash table of the values of one walk: each distinct value once, with how often it was
- * met, and when last (the walk goes backwards, so the last meeting is the oldest event). Windows that
- * end at one row are nested, so one bag grows through all of them, and each window's answer is
+ * met, and when last (the walk goes backwards, so the last meeting is the oldest event). Windows
+ * that end at one row are nested, so one bag grows through all of them, and each window's answer is
  * what the bag holds when the walk passes the window's beginning. Values are brought to one form
  * first: one NaN, one zero, texts without rubbish behind their end.
  *

@@ -1,7 +1,8 @@
 /* tally.c - see tally.h.
  *
- * A B+ TREE of the distinct values. A leaf has up to NODE_MAX of them, in order, each with its count. A
- * node above has up to NODE_MAX children, and of each child three facts about all that is below it:
+ * A B+ TREE of the distinct values. A leaf has up to NODE_MAX of them, in order, each with its
+ * count. A node above has up to NODE_MAX children, and of each child three facts about all that is
+ * below it:
  *
  *     keys     the smallest value
  *     counts   the sum of the counts:   leads to a place of the order
@@ -14,16 +15,17 @@
  *     leaf     keys    [ 3 | 8 | 11 ]  [ 20 | ..   [ 71 | ..
  *              counts  [ 2 | 7 |  3 ]  [  1 | ..   [  4 | ..
  *
- * ADDING goes down once and cuts every full node on its way in half, so that there is room for a half above;
- * on the way up the facts are brought up to date. REMOVING frees a node when it is empty, and does not join
- * half-empty ones: values that come and go at random keep nodes more than half full, and those of a
- * moving range (prices, counters) leave whole nodes behind (Johnson and Shasha, "B-trees with inserts and
- * deletes: why free-at-empty is better than merge-at-half", 1993). A node is cut only when it is full, so a
- * tree of height h has seen NODE_MAX / 2 to the power h - 1 additions: HEIGHT_MAX is never met.
+ * ADDING goes down once and cuts every full node on its way in half, so that there is room for a
+ * half above; on the way up the facts are brought up to date. REMOVING frees a node when it is
+ * empty, and does not join half-empty ones: values that come and go at random keep nodes more than
+ * half full, and those of a moving range (prices, counters) leave whole nodes behind (Johnson and
+ * Shasha, "B-trees with inserts and deletes: why free-at-empty is better than merge-at-half",
+ * 1993). A node is cut only when it is full, so a tree of height h has seen NODE_MAX / 2 to the
+ * power h - 1 additions: HEIGHT_MAX is never met.
  *
- * KEYS of eight bytes stand for all types of eight bytes or fewer (families.h), 128-bit integers for
- * decimals, cells of text for the rest. The texts above the leaves are those of the leaves: a node's
- * smallest value changes when that of the leaf does, so none outlives its bytes.
+ * KEYS of eight bytes stand for all types of eight bytes or fewer (families.h), 128-bit integers
+ * for decimals, cells of text for the rest. The texts above the leaves are those of the leaves: a
+ * node's smallest value changes when that of the leaf does, so none outlives its bytes.
  */
 #include "aggregate/tally.h"
 

@@ -1,11 +1,12 @@
 /* tally.h - values in their order, counted: a multiset that values enter and leave.
  *
- * It answers, each in a logarithmic number of steps: how many distinct values there are, which stands at a
- * place of their order, which is the most frequent. All that it holds are counts, so a value that has
- * come and gone leaves no trace: what is answered depends on the values held, and on nothing else.
+ * It answers, each in a logarithmic number of steps: how many distinct values there are, which
+ * stands at a place of their order, which is the most frequent. All that it holds are counts, so a
+ * value that has come and gone leaves no trace: what is answered depends on the values held, and on
+ * nothing else.
  *
- * ORDER. As everywhere here (aggregate.h), with one NaN, greater than all, and one zero. Nulls are not
- * given to a tally.
+ * ORDER. As everywhere here (aggregate.h), with one NaN, greater than all, and one zero. Nulls are
+ * not given to a tally.
  *
  * Order of calls: zero bytes are the empty tally; tally_add, _remove, and what asks, in any order;
  * tally_clear at the end. One type of cells for all of a tally's life. Long texts are copied.

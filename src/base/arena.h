@@ -47,8 +47,8 @@ void *arena_zero(arena *arena, size_t count, size_t size);
  * the array was the last thing allocated. `old` may be NULL when old_size is 0. */
 void *arena_grow(arena *arena, void *old, size_t old_size, size_t new_size);
 
-/* Room for n items of `size` bytes in an array that grows by doubling: `items` is the address of its pointer. False
- * where memory is out, and it stays as it was. */
+/* Room for n items of `size` bytes in an array that grows by doubling: `items` is the address of
+ * its pointer. False where memory is out, and it stays as it was. */
 bool arena_reserve(arena *arena, void *items, uint32_t *capacity, uint64_t n, size_t size);
 
 /* A copy of `length` bytes, with a NUL byte behind them. */

@@ -1,9 +1,9 @@
 /* arrow.c - see arrow.h.
  *
- * Giving walks a column by spans of rows: at the top one span of all rows, below an array the spans of its cells. So elements
- * that lie apart come out one behind the other without being gathered first. Each node has an
- * arena of its own for its buffers and the structs of its children, as the interface wants it: a child that was moved
- * away is not released by its parent.
+ * Giving walks a column by spans of rows: at the top one span of all rows, below an array the spans
+ * of its cells. So elements that lie apart come out one behind the other without being gathered
+ * first. Each node has an arena of its own for its buffers and the structs of its children, as the
+ * interface wants it: a child that was moved away is not released by its parent.
  *
  * Taking walks a range of rows down the tree in the same way; the range of an array's elements
  * follows from its offsets.

@@ -28,7 +28,8 @@
 freshet_code arrow_give_type(const type *type, const char *name, struct ArrowSchema *out,
                              freshet_error *err);
 
-/* The first n cells. FRESHET_LIMIT where a column of texts or arrays is too long for offsets of 32 bits. */
+/* The first n cells. FRESHET_LIMIT where a column of texts or arrays is too long for offsets of 32
+ * bits. */
 freshet_code arrow_give(const column *column, uint64_t n, struct ArrowArray *out,
                         freshet_error *err);
 
@@ -37,14 +38,15 @@ freshet_code arrow_give_batch_type(const schema *schema, struct ArrowSchema *out
                                    freshet_error *err);
 freshet_code arrow_give_batch(const batch *batch, struct ArrowArray *out, freshet_error *err);
 
-/* The type of a schema, in the arena. FRESHET_USAGE for a format that Freshet does not have: the text begins with
- * the format, for a sentence of the caller's ("... gave the Arrow format ..."). */
+/* The type of a schema, in the arena. FRESHET_USAGE for a format that Freshet does not have: the
+ * text begins with the format, for a sentence of the caller's ("... gave the Arrow format ..."). */
 freshet_code arrow_take_type(arena *arena, const struct ArrowSchema *schema, const type **out,
                              freshet_error *err);
 
-/* Fills the rows [0, array->length) of `into`, a column that was made by column_init for the schema's type with room for
- * them. FRESHET_USAGE where the array is not what the schema says, as far as that can be seen: lengths, numbers of
- * buffers and children, offsets, UTF-8, digits of decimals. */
+/* Fills the rows [0, array->length) of `into`, a column that was made by column_init for the
+ * schema's type with room for them. FRESHET_USAGE where the array is not what the schema says, as
+ * far as that can be seen: lengths, numbers of buffers and children, offsets, UTF-8, digits of
+ * decimals. */
 freshet_code arrow_take(arena *arena, const struct ArrowSchema *schema,
                         const struct ArrowArray *array, column *into, freshet_error *err);
 

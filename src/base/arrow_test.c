@@ -1,5 +1,6 @@
-/* Columns given away and taken back: every type, nulls, elements that lie apart, children that are moved, slices,
- * long offsets, and arrays that are not what they say. Leaks and second releases are AddressSanitizer's to find. */
+/* Columns given away and taken back: every type, nulls, elements that lie apart, children that are
+ * moved, slices, long offsets, and arrays that are not what they say. Leaks and second releases are
+ * AddressSanitizer's to find. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -166,7 +167,8 @@ static void test_round_trip(void **state)
         }
 }
 
-/* A child that is moved away stays valid when its parent is gone, and so does the rest without the child. */
+/* A child that is moved away stays valid when its parent is gone, and so does the rest without the
+ * child. */
 static void test_children_are_moved(void **state)
 {
     const field fields[] = {{"a", type_parse(*state, "array<string>")},

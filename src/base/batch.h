@@ -70,8 +70,9 @@ struct column {
 
 /* Where a reader's row came from. `partition` indexes the reader's partitions (reader.h), `offset`
  * is the place in it: the first byte of the record in a file, the row of a Parquet file, the offset
- * of a Kafka message. `raw` is the record as read (no NUL behind it), valid for the step; NULL where
- * the record has no text of its own (Parquet, tables). `lane` is the watermark's partition. */
+ * of a Kafka message. `raw` is the record as read (no NUL behind it), valid for the step; NULL
+ * where the record has no text of its own (Parquet, tables). `lane` is the watermark's
+ * partition. */
 typedef struct origin {
     const char *raw;
     uint32_t raw_length;
@@ -104,9 +105,9 @@ typedef struct batch {
     column *columns; /* schema.n_fields of them */
     uint32_t n_rows;
     origin *origins; /* reader batches: n_rows of them */
-    int64_t
-        *write_us; /* feature rows of a windowed or aggregated set: which of two rows of a key is
-                           the newer one; NULL: the event time is, and of equal ones the later arrival */
+    /* feature rows of a windowed or aggregated set: which of two rows of a key is the newer one;
+     * NULL: the event time is, and of equal ones the later arrival */
+    int64_t *write_us;
     uint8_t *row_kinds; /* feature rows: ROW_... bits; NULL: ROW_NEW | ROW_ONLINE for each */
     uint64_t *rows;     /* other batches: ROW_OF values, ascending; or NULL */
     uint32_t *lanes; /* source batches: the watermark's partition of each row; NULL: all of one */
@@ -136,8 +137,8 @@ freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet
 freshet_code column_init(arena *arena, column *column, const type *type, uint64_t capacity,
                          freshet_error *err);
 
-/* Room for at least `rows` rows in every column of a reader's batch and in its origins, keeping what is there;
- * `doing` is for the message when memory is out. */
+/* Room for at least `rows` rows in every column of a reader's batch and in its origins, keeping
+ * what is there; `doing` is for the message when memory is out. */
 freshet_code batch_reserve(batch *batch, uint64_t rows, const char *doing, freshet_error *err);
 
 /* Which cells of a column to copy, and how. */
@@ -145,19 +146,22 @@ typedef struct cell_choice {
     const uint32_t *rows; /* their numbers; or NULL: */
     uint64_t first;       /* those from this row on */
     uint64_t n;
-    size_t *
-        keeps; /* long texts are copied, too; grows by the bytes of texts and elements. NULL: they stay where they are */
-    bool
-        shares; /* spans of arrays go on pointing into the same elements, for an `into` that has none yet */
+    /* long texts are copied, too; grows by the bytes of texts and elements. NULL: they stay where
+     * they are */
+    size_t *keeps;
+    /* spans of arrays go on pointing into the same elements, for an `into` that has none yet */
+    bool shares;
 } cell_choice;
 
-/* Copies cells to the rows of `into`, a column of the same type, from `at` on, for which there is room; elements of
- * arrays go behind those that it has. False where memory is out: what was copied then lies behind the rows that count. */
+/* Copies cells to the rows of `into`, a column of the same type, from `at` on, for which there is
+ * room; elements of arrays go behind those that it has. False where memory is out: what was copied
+ * then lies behind the rows that count. */
 bool column_copy(arena *arena, const column *from, const cell_choice *which, column *into,
                  uint64_t at);
 
-/* Puts rows behind the `n` rows of a column that was made by column_init: of `more`, a column of the same type, those
- * with the `n_more` numbers in `rows`, or the first ones where it is NULL. Long texts stay where they are. */
+/* Puts rows behind the `n` rows of a column that was made by column_init: of `more`, a column of
+ * the same type, those with the `n_more` numbers in `rows`, or the first ones where it is NULL.
+ * Long texts stay where they are. */
 freshet_code column_append(arena *arena, column *into, uint64_t n, const column *more,
                            const uint32_t *rows, uint32_t n_more, freshet_error *err);
 
@@ -170,7 +174,8 @@ static inline bool column_is_valid(const column *column, uint64_t row)
     return column->valid == NULL || (column->valid[row >> 6] >> (row & 63) & 1) != 0;
 }
 
-/* A new batch of the rows with these numbers, in their order; `doing` is for the message when memory is out. */
+/* A new batch of the rows with these numbers, in their order; `doing` is for the message when
+ * memory is out. */
 freshet_code batch_gather(const batch *from, const uint32_t *rows, uint32_t n, batch *into,
                           const char *doing, freshet_error *err);
 

@@ -1,7 +1,7 @@
 /* log.h - what the process says to its operator, on stderr: text or JSON lines.
  *
- * Every message is one complete sentence. Any thread may call. A message is written by one write(2),
- * so lines of several threads never mix. While a live view owns the terminal, lines go
+ * Every message is one complete sentence. Any thread may call. A message is written by one
+ * write(2), so lines of several threads never mix. While a live view owns the terminal, lines go
  * through the hook, which clears the view, prints the line and lets the view come back.
  */
 #ifndef FRESHET_BASE_LOG_H

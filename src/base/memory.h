@@ -1,7 +1,7 @@
 /* memory.h - memory that is counted: malloc with a sum, and a way for tests to fail.
  *
- * Each thing that remembers has one: what it holds can be told at any time, and at its end shows that all
- * has been given back. Sizes are not kept beside the bytes: who gives back says how many.
+ * Each thing that remembers has one: what it holds can be told at any time, and at its end shows
+ * that all has been given back. Sizes are not kept beside the bytes: who gives back says how many.
  */
 #ifndef FRESHET_BASE_MEMORY_H
 #define FRESHET_BASE_MEMORY_H
@@ -19,8 +19,8 @@ typedef struct memory {
 void *memory_take(memory *memory, size_t size);
 void memory_give(memory *memory, const void *at, size_t size); /* NULL is fine */
 
-/* Room for n items of `size` bytes in an array that grows by doubling: `items` is the address of its pointer. False
- * where memory is out, and it stays as it was. */
+/* Room for n items of `size` bytes in an array that grows by doubling: `items` is the address of
+ * its pointer. False where memory is out, and it stays as it was. */
 bool memory_reserve(memory *memory, void *items, uint32_t *capacity, uint64_t n, size_t size);
 
 /* The same for an array that is nobody's count, and is given to free(). */

@@ -1,5 +1,5 @@
-/* memory_testing.h - for tests: one arena for a test or a group of them, by open_memory and close_memory. Include it
- * after cmocka.h. */
+/* memory_testing.h - for tests: one arena for a test or a group of them, by open_memory and
+ * close_memory. Include it after cmocka.h. */
 #ifndef FRESHET_BASE_MEMORY_TESTING_H
 #define FRESHET_BASE_MEMORY_TESTING_H
 

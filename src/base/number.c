@@ -266,8 +266,9 @@ static bool number_is_name(const char *text, size_t length, unsigned rules, doub
     return false;
 }
 
-/* A mantissa and a power of ten that doubles, or floats, hold exactly need one operation. That of floats is made with
- * doubles, which have more than twice their bits: rounding its result again changes nothing. */
+/* A mantissa and a power of ten that doubles, or floats, hold exactly need one operation. That of
+ * floats is made with doubles, which have more than twice their bits: rounding its result again
+ * changes nothing. */
 static bool number_real(const char *text, size_t length, unsigned rules, bool as_float, double *out)
 {
     const int64_t exact = as_float ? EXACT_FLOAT : EXACT_DOUBLE, power = as_float ? 10 : 22;
@@ -396,8 +397,8 @@ static int number_without_zeros(const char *digits, int n)
 }
 
 /* For numbers that are whole multiples of a power of ten, written with at most 15 digits: prices,
- * percentages. Such a number is m / 10^k, and that division is exact but for one rounding. 0 where it
- * is none. */
+ * percentages. Such a number is m / 10^k, and that division is exact but for one rounding. 0 where
+ * it is none. */
 static int number_short_digits(double value, char *digits, int *point)
 {
     for (int k = 0; k <= 22; k++) {
@@ -418,8 +419,8 @@ static int number_short_digits(double value, char *digits, int *point)
     return 0;
 }
 
-/* 15 significant digits always survive the way to a double and back, 17 always suffice; the first of
- * 15, 16, 17 that reads back is taken (6 to 9 for floats). */
+/* 15 significant digits always survive the way to a double and back, 17 always suffice; the first
+ * of 15, 16, 17 that reads back is taken (6 to 9 for floats). */
 int number_shortest(double value, bool as_float, char digits[NUMBER_DIGITS_MAX], int *point)
 {
     char text[NUMBER_DIGITS_MAX];

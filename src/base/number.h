@@ -1,10 +1,10 @@
 /* number.h - numbers from text, once for all: JSON, CSV, casts, declarations.
  *
- * A number is [+-]digits[.digits][e[+-]digits] with a digit before or behind the point. Each function
- * reads the whole text: false, with *out untouched, where it is no number or does not fit: nothing
- * wraps, saturates or is cut unless a rule says so. Texts may be of any length. Doubles and floats
- * are the nearest ones, decimals exact, rounded half up (away from zero) to their scale. Nothing
- * depends on the process's locale or allocates. Any thread may call.
+ * A number is [+-]digits[.digits][e[+-]digits] with a digit before or behind the point. Each
+ * function reads the whole text: false, with *out untouched, where it is no number or does not fit:
+ * nothing wraps, saturates or is cut unless a rule says so. Texts may be of any length. Doubles and
+ * floats are the nearest ones, decimals exact, rounded half up (away from zero) to their scale.
+ * Nothing depends on the process's locale or allocates. Any thread may call.
  */
 #ifndef FRESHET_BASE_NUMBER_H
 #define FRESHET_BASE_NUMBER_H
@@ -30,12 +30,12 @@ bool number_float(const char *text, size_t length, unsigned rules, float *out);
 bool number_decimal(const char *text, size_t length, unsigned rules, unsigned width, unsigned scale,
                     int128 *out);
 
-/* The digits at *at, where there are any, which it steps over; false where they are more than 64 bits
- * hold. Negative numbers are counted below zero. */
+/* The digits at *at, where there are any, which it steps over; false where they are more than 64
+ * bits hold. Negative numbers are counted below zero. */
 bool number_digits(const char **at, const char *end, bool negative, int64_t *out);
 
-/* The digits at *at, at most `most` of them (nine at most), which it steps over; false where they are fewer than
- * `least`. */
+/* The digits at *at, at most `most` of them (nine at most), which it steps over; false where they
+ * are fewer than `least`. */
 bool number_small(const char **at, const char *end, int least, int most, int32_t *out);
 
 static inline bool number_is_digit(char c)

@@ -1,5 +1,5 @@
-/* number_test.c - numbers from text against strtod, strtof and long arithmetic by hand, and what each
- * grammar takes. */
+/* number_test.c - numbers from text against strtod, strtof and long arithmetic by hand, and what
+ * each grammar takes. */
 #include "base/number.h"
 #include "base/text.h"
 

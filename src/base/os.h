@@ -36,8 +36,8 @@ typedef struct os_table {
 
 extern os_table os;
 
-/* Reads a file to its end, or until `size` bytes are there: how many, or -1 and errno. Goes on where it was
- * interrupted. */
+/* Reads a file to its end, or until `size` bytes are there: how many, or -1 and errno. Goes on
+ * where it was interrupted. */
 ssize_t os_read_all(int fd, void *into, size_t size);
 
 /* Puts the real calls back. */

@@ -1,4 +1,5 @@
-/* random_testing.h - for tests: numbers that look random and are the same in each run. Set random_state to begin. */
+/* random_testing.h - for tests: numbers that look random and are the same in each run. Set
+ * random_state to begin. */
 #ifndef FRESHET_BASE_RANDOM_TESTING_H
 #define FRESHET_BASE_RANDOM_TESTING_H
 

@@ -1,8 +1,9 @@
 /* row_store.c - see row_store.h.
  *
- * One function copies rows between batches, copy_rows(), for both ways: into the store it also copies the long
- * texts, out of it they stay. An addition that fails leaves cells, nulls and elements behind the rows that count:
- * so column_copy() sets the validity of new rows, and elements that count are those of n_elements.
+ * One function copies rows between batches, copy_rows(), for both ways: into the store it also
+ * copies the long texts, out of it they stay. An addition that fails leaves cells, nulls and
+ * elements behind the rows that count: so column_copy() sets the validity of new rows, and elements
+ * that count are those of n_elements.
  */
 #include "base/row_store.h"
 
@@ -214,7 +215,8 @@ const batch *row_store_at(const row_store *store, uint32_t row, uint32_t *index)
 
 #define PLACES 256u /* places in a chunk that are worked out at once */
 
-/* Of n rows, the first of them `row`, those at the beginning that are of one chunk, by their places in it. */
+/* Of n rows, the first of them `row`, those at the beginning that are of one chunk, by their places
+ * in it. */
 static cell_choice one_run(const row_store *store, const uint32_t *rows, uint32_t row, uint32_t n,
                            uint32_t places[PLACES])
 {

@@ -24,15 +24,16 @@ typedef struct row_store row_store;
 
 /* The schema is referred to, and must outlive the store. */
 freshet_code row_store_open(const schema *schema, row_store **out, freshet_error *err);
-/* The same with chunks of 1 << bits rows: as many can be had as one batch without a copy, by row_store_at. */
+/* The same with chunks of 1 << bits rows: as many can be had as one batch without a copy, by
+ * row_store_at. */
 freshet_code row_store_open_chunked(const schema *schema, uint32_t bits, row_store **out,
                                     freshet_error *err);
 /* NULL is fine. */
 void row_store_close(row_store *store);
 
-/* Adds `n` rows of `from`: those whose numbers are in `rows`, or the first n where it is NULL. All of
- * them, or none where it fails. Their write_us and row_kinds are kept where the first rows added to an
- * empty store have them, their origins are not. FRESHET_LIMIT beyond ROW_STORE_ROWS_MAX. */
+/* Adds `n` rows of `from`: those whose numbers are in `rows`, or the first n where it is NULL. All
+ * of them, or none where it fails. Their write_us and row_kinds are kept where the first rows added
+ * to an empty store have them, their origins are not. FRESHET_LIMIT beyond ROW_STORE_ROWS_MAX. */
 freshet_code row_store_add(row_store *store, const batch *from, const uint32_t *rows, uint32_t n,
                            freshet_error *err);
 
@@ -44,8 +45,8 @@ size_t row_store_bytes(const row_store *store);
 /* The chunk that has row `row`, and its place in it. Valid until the next add or clear. */
 const batch *row_store_at(const row_store *store, uint32_t row, uint32_t *index);
 
-/* The rows with the `n` numbers in `rows`, in that order (NULL: rows `first` to first + n - 1). Cells live
- * in `arena`, long texts in the store: until clear or close. */
+/* The rows with the `n` numbers in `rows`, in that order (NULL: rows `first` to first + n - 1).
+ * Cells live in `arena`, long texts in the store: until clear or close. */
 freshet_code row_store_take(const row_store *store, arena *arena, const uint32_t *rows,
                             uint32_t first, uint32_t n, batch *out, freshet_error *err);
 

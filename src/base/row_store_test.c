@@ -144,7 +144,8 @@ static void rows_outlive_their_batches(void **state)
     tear_down(&rig);
 }
 
-/* A large chunk grows by pieces, with nulls in some only, and is one batch all the time; one row more is another. */
+/* A large chunk grows by pieces, with nulls in some only, and is one batch all the time; one row
+ * more is another. */
 static void a_large_chunk_is_one_batch(void **state)
 {
     (void)state;

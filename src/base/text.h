@@ -41,8 +41,8 @@ bool text_append_json(text_buffer *buffer, const char *bytes, size_t length);
 bool text_append_base64(text_buffer *buffer, const void *bytes, size_t length);
 
 /* A timestamp as 2013-01-01T05:00:00.000000Z (years beyond 9999 get a sign and more digits), a
- * date as 2013-01-01, a decimal in plain notation, a double (or float) in the shortest form that reads back
- * the same. */
+ * date as 2013-01-01, a decimal in plain notation, a double (or float) in the shortest form that
+ * reads back the same. */
 bool text_append_timestamp(text_buffer *buffer, int64_t time_us);
 bool text_append_date(text_buffer *buffer, int32_t days);
 bool text_append_real(text_buffer *buffer, double value, bool as_float);

@@ -83,7 +83,8 @@ static void times_and_numbers(void **state)
     text_release(&text);
 }
 
-/* Beside %g with the fewest digits that read back, which is the same for all that are not subnormal. */
+/* Beside %g with the fewest digits that read back, which is the same for all that are not
+ * subnormal. */
 static void reals_are_laid_out_as_by_printf(void **state)
 {
     (void)state;

@@ -11,7 +11,8 @@
  * False where the system gives none. */
 bool thread_start(pthread_t *thread, void *(*run)(void *context), void *context);
 
-/* A condition whose timed waits go by the monotonic clock, and a time of that clock to wait until. */
+/* A condition whose timed waits go by the monotonic clock, and a time of that clock to wait
+ * until. */
 void thread_condition(pthread_cond_t *condition);
 struct timespec thread_time_after(int64_t after_us);
 

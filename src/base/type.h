@@ -50,7 +50,8 @@ struct type {
     const field *fields;
 };
 
-/* The columns of a batch, in order. Names are unique, compared without regard to case as SQL does. */
+/* The columns of a batch, in order. Names are unique, compared without regard to case as SQL
+ * does. */
 typedef struct schema {
     uint32_t n_fields;
     const field *fields;

@@ -44,7 +44,8 @@ typedef struct argument {
     const char *const *choices; /* ARGUMENT_CHOICE: NULL-terminated */
 } argument;
 
-/* The beginning of a row: the argument's name, its kind, and the member of the verb's struct that gets its value. */
+/* The beginning of a row: the argument's name, its kind, and the member of the verb's struct that
+ * gets its value. */
 #define ARGUMENT(named, of_kind, arguments_struct, member) \
     .name = (named), .kind = ARGUMENT_##of_kind, .offset = offsetof(arguments_struct, member)
 

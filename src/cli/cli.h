@@ -59,7 +59,8 @@ bool output_write(void *context, const char *bytes, size_t length);
 /* The same by printf. */
 void output_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Writes the text and releases it. FRESHET_NO_MEMORY where it lacks some, "out of memory while <doing>". */
+/* Writes the text and releases it. FRESHET_NO_MEMORY where it lacks some, "out of memory while
+ * <doing>". */
 freshet_code output_text(text_buffer *text, const char *doing, freshet_error *err);
 
 /* Flushes stdout. False, and a message, where not all could be written; a reader that went away

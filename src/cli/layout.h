@@ -36,7 +36,8 @@ typedef struct view_frame {
     bool styled; /* bold and dim by escape sequences */
 } view_frame;
 
-/* Appends at most `height` lines, each ended by a newline, none wider than `width`; returns how many. */
+/* Appends at most `height` lines, each ended by a newline, none wider than `width`; returns how
+ * many. */
 uint32_t layout_frame(const view_frame *frame, text_buffer *into);
 
 /* How many of the table's rows a frame of that height has room for. */

@@ -9,15 +9,15 @@
  *     ...
  *     27,004 rows · 81,200 rows/s · newest event 2013-01-31 23:59:00 · lag 0 B
  *
- * Log lines go above it through log_hook(). The terminal's modes are not changed, only the cursor is
- * hidden; it is shown again at the end, when the process is stopped (Ctrl-Z), and by
+ * Log lines go above it through log_hook(). The terminal's modes are not changed, only the cursor
+ * is hidden; it is shown again at the end, when the process is stopped (Ctrl-Z), and by
  * live_view_restore() in whatever handler ends the process.
  *
  * So that it takes less than 10 % from the stream, it waits LIVE_VIEW_REST times as long as the
  * last query took, and asks cheaply (newest.h).
  *
- * Order of calls: live_view_open, live_view_refresh by one thread (progress.h has it), live_view_close
- * when that has ended. One view at a time in a process.
+ * Order of calls: live_view_open, live_view_refresh by one thread (progress.h has it),
+ * live_view_close when that has ended. One view at a time in a process.
  */
 #ifndef FRESHET_CLI_LIVE_VIEW_H
 #define FRESHET_CLI_LIVE_VIEW_H

@@ -133,8 +133,9 @@ static void use_utf8(void)
         setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-/* Where the caller has closed one of the three, the next file that is opened would take its place, and get our
- * messages or rows. Nothing can be written to what stands there for stdout: rows are not lost without a word. */
+/* Where the caller has closed one of the three, the next file that is opened would take its place,
+ * and get our messages or rows. Nothing can be written to what stands there for stdout: rows are
+ * not lost without a word. */
 static void take_standard_streams(void)
 {
     static const int modes[] = {O_RDONLY, O_RDONLY, O_RDWR};

@@ -1,11 +1,11 @@
 /* newest.h - the newest rows of the debug table for the live view, at a cost that stays small.
  *
  * What is wanted is the top of the view `..._latest` by event time. Asking that view costs as much
- * as there are keys: milliseconds for thousands, seconds for a million. Where it has become slow the
- * table itself is asked instead, for the rows of the last span of event time only: the keys that
- * have a row there are the ones with the newest rows. (Where a key has two rows of one event time,
- * this form may show the earlier one.) The span follows what it finds: wider while it holds too few
- * keys, narrower when it holds more rows than needed.
+ * as there are keys: milliseconds for thousands, seconds for a million. Where it has become slow
+ * the table itself is asked instead, for the rows of the last span of event time only: the keys
+ * that have a row there are the ones with the newest rows. (Where a key has two rows of one event
+ * time, this form may show the earlier one.) The span follows what it finds: wider while it holds
+ * too few keys, narrower when it holds more rows than needed.
  *
  * Order of calls: newest_open, newest_ask as often as wanted, newest_close. One thread at a time.
  */
@@ -31,7 +31,8 @@ typedef struct newest newest;
 freshet_code newest_open(freshet_pipeline *pipeline, const char *feature_set, int64_t slow_us,
                          int64_t few_rows, newest **out, freshet_error *err);
 /* Asks again, for at least `wanted` rows where there are so many. What the query finds replaces the
- * rows of newest_table(); when it fails or finds too few, the old ones stay, and it is false: ask again. */
+ * rows of newest_table(); when it fails or finds too few, the old ones stay, and it is false: ask
+ * again. */
 bool newest_ask(newest *newest, const counts *now, uint32_t wanted);
 /* The rows of the last good answer; live until the next newest_ask. */
 const view_table *newest_table(const newest *newest);

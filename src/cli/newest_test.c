@@ -1,5 +1,5 @@
-/* The span of event time that the live view looks at finds its width; over a real pipeline the cheap
- * form gives what `..._latest` gives. */
+/* The span of event time that the live view looks at finds its width; over a real pipeline the
+ * cheap form gives what `..._latest` gives. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,8 +16,8 @@
 
 #define SECOND INT64_C(1000000)
 
-/* A table of a row each `step_us` of event time, `n_rows` in all, whose keys come in turn. Asks until
- * the answer is good and the span stays; returns how often. */
+/* A table of a row each `step_us` of event time, `n_rows` in all, whose keys come in turn. Asks
+ * until the answer is good and the span stays; returns how often. */
 static int settle(int64_t step_us, int64_t n_rows, int64_t n_keys, uint32_t wanted,
                   int64_t *span_us)
 {

@@ -1,6 +1,8 @@
-/* online_store.h - the online store of a declaration, for the verbs that look at it: plan, apply, get.
+/* online_store.h - the online store of a declaration, for the verbs that look at it: plan, apply,
+ * get.
  *
- * Order of calls: online_stores_open; online_store_connect and online_store_close for one at a time; online_stores_close.
+ * Order of calls: online_stores_open; online_store_connect and online_store_close for one at a
+ * time; online_stores_close.
  */
 #ifndef FRESHET_CLI_ONLINE_STORE_H
 #define FRESHET_CLI_ONLINE_STORE_H
@@ -27,8 +29,8 @@ typedef struct stores {
     uint32_t n;
 } stores;
 
-/* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it has none. The struct is closed in any
- * case. */
+/* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it has none. The struct
+ * is closed in any case. */
 freshet_code online_stores_open(stores *stores, const char *file, freshet_error *err);
 void online_stores_close(stores *stores);
 

@@ -1,5 +1,5 @@
-/* progress.c - see progress.h. A thread draws the live view a few times a second, or wakes every few
- * seconds and speaks where something has changed. */
+/* progress.c - see progress.h. A thread draws the live view a few times a second, or wakes every
+ * few seconds and speaks where something has changed. */
 #include "cli/progress.h"
 
 #include <pthread.h>

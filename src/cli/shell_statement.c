@@ -1,5 +1,6 @@
-/* shell_statement.c - see shell_statement.h. A scanner with a little state: the quote it is in, or how deep in
- * comments. A line is fed whole and ends in a newline, so no token of two bytes is cut. */
+/* shell_statement.c - see shell_statement.h. A scanner with a little state: the quote it is in, or
+ * how deep in comments. A line is fed whole and ends in a newline, so no token of two bytes is
+ * cut. */
 #include "cli/shell_statement.h"
 
 #include <ctype.h>
@@ -67,7 +68,8 @@ static size_t dollar_tag(const char *at)
     return length + 1;
 }
 
-/* Passes one token outside of quotes and comments; true when it is the `;` that ends a statement. */
+/* Passes one token outside of quotes and comments; true when it is the `;` that ends a
+ * statement. */
 static bool scan_plain(statements *statements, const char *at)
 {
     size_t tag = at[0] == '$' ? dollar_tag(at) : 0;

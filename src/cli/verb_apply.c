@@ -1,5 +1,5 @@
-/* verb_apply.c - freshet plan and freshet apply FILE: what the online store's table lacks, as CQL, and
- * the same done.
+/* verb_apply.c - freshet plan and freshet apply FILE: what the online store's table lacks, as CQL,
+ * and the same done.
  */
 #include <stddef.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* verb_check.c - freshet check FILE: all mistakes of a declaration, or what it would do.
  *
- * Problems come in two lots: those of the YAML (load) and those that need the data's schemas and the
- * SQL engine (open). The second lot can only be looked for where the first is empty.
+ * Problems come in two lots: those of the YAML (load) and those that need the data's schemas and
+ * the SQL engine (open). The second lot can only be looked for where the first is empty.
  */
 #include <stddef.h>
 #include <stdio.h>

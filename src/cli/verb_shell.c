@@ -2,7 +2,8 @@
  *
  * On a terminal lines are edited by libedit, with a history that outlives the session; anywhere
  * else they are read as they come, without a prompt. In the editor the terminal sends no signals:
- * Ctrl-C is a key, bound to dropping what was typed. shell_statement.h finds the statements in the lines.
+ * Ctrl-C is a key, bound to dropping what was typed. shell_statement.h finds the statements in the
+ * lines.
  */
 #include <errno.h>
 #include <histedit.h>

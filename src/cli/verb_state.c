@@ -1,7 +1,8 @@
-/* verb_state.c - freshet state ls, inspect, verify, reset: the state folder of a pipeline, from outside.
+/* verb_state.c - freshet state ls, inspect, verify, reset: the state folder of a pipeline, from
+ * outside.
  *
- * The folder is that of a declaration (FILE), or named (--state). All but reset only read, and may be
- * called while the pipeline runs: they see its last checkpoint.
+ * The folder is that of a declaration (FILE), or named (--state). All but reset only read, and may
+ * be called while the pipeline runs: they see its last checkpoint.
  */
 #include <inttypes.h>
 #include <stddef.h>
@@ -87,7 +88,8 @@ static freshet_code run_on_state(const void *arguments, bool read,
 
 /* ---- ls ------------------------------------------------------------------------------------ */
 
-/* The entries of one name, as they come one behind the other: a reader's positions, a part's keys. */
+/* The entries of one name, as they come one behind the other: a reader's positions, a part's
+ * keys. */
 typedef struct listing {
     state_call *call;
     text_buffer *out;

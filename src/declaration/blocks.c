@@ -1,4 +1,5 @@
-/* blocks.c - the tables of the declaration's blocks: parsing, schema and reference page all come from here.
+/* blocks.c - the tables of the declaration's blocks: parsing, schema and reference page all come
+ * from here.
  *
  * The doc strings are the user's manual. Kinds of readers and writers have their tables beside
  * their code and come in by the registry.

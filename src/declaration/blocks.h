@@ -7,8 +7,8 @@
 /* The whole declaration; reads into struct declaration. */
 extern const block_kind declaration_block;
 
-/* What follows from all options together, after the reading: names that stand twice, the path of the dead letters,
- * whether it streams. Where memory is out, the arena tells. */
+/* What follows from all options together, after the reading: names that stand twice, the path of
+ * the dead letters, whether it streams. Where memory is out, the arena tells. */
 void declaration_settle(declaration *declaration, arena *arena, problems *problems);
 
 /* A complete small declaration, for the reference page. */

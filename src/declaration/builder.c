@@ -1,8 +1,8 @@
 /* builder.c - the same tree by calls.
  *
  * A freshet_block is a map node. Its place is its path ("feature_set.keys[0]"), made when the node
- * is. A call that cannot do what it says adds a problem to the tree and returns NULL; blocks may be NULL, so a
- * chain of calls goes on, and freshet_declaration_finish() reports what was remembered.
+ * is. A call that cannot do what it says adds a problem to the tree and returns NULL; blocks may be
+ * NULL, so a chain of calls goes on, and freshet_declaration_finish() reports what was remembered.
  */
 #include <string.h>
 
@@ -56,7 +56,8 @@ static node *append(node *parent, node_kind kind, const char *key)
     return made != NULL && tree_append(parent, made, key, &at) ? made : NULL;
 }
 
-/* What is under `key`, made where it is not there; NULL where something else is, or the block cannot be used. */
+/* What is under `key`, made where it is not there; NULL where something else is, or the block
+ * cannot be used. */
 static node *get(freshet_block *from, node_kind kind, const char *key)
 {
     static const char *const words[] = {"a value", "a block", "a list"};

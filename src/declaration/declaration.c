@@ -1,7 +1,7 @@
 /* declaration.c - the handle: YAML or builder calls in, a checked struct declaration out.
  *
- * Both ways give a tree; handle_finish() reads it by the tables, settles what follows from all options
- * together, and reports every problem in one go.
+ * Both ways give a tree; handle_finish() reads it by the tables, settles what follows from all
+ * options together, and reports every problem in one go.
  */
 #include <errno.h>
 #include <fcntl.h>

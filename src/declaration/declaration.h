@@ -1,8 +1,8 @@
 /* declaration.h - a parsed declaration in memory, as the rest of the engine uses it.
  *
- * Made from YAML (yaml.c) or from builder calls (builder.c): both give a tree of nodes (declaration_tree.h),
- * and one function reads the tree by the option tables (blocks.c) into these structs. Everything
- * lives in the declaration's arena; nothing changes after it was read.
+ * Made from YAML (yaml.c) or from builder calls (builder.c): both give a tree of nodes
+ * (declaration_tree.h), and one function reads the tree by the option tables (blocks.c) into these
+ * structs. Everything lives in the declaration's arena; nothing changes after it was read.
  */
 #ifndef FRESHET_DECLARATION_DECLARATION_H
 #define FRESHET_DECLARATION_DECLARATION_H
@@ -58,7 +58,8 @@ typedef struct timestamp_block {
     int late;              /* enum on_late */
 } timestamp_block;
 
-/* One function of a window or an aggregate: `avg`, or `{count: bigint}` with its own output type. */
+/* One function of a window or an aggregate: `avg`, or `{count: bigint}` with its own output
+ * type. */
 typedef struct function_block {
     declared_text name; /* "percentile(0.9)" */
     declared_type type; /* value NULL: the feature's type */
@@ -186,15 +187,15 @@ problems *problems_open(arena *arena);
 /* One complete sentence; `at` may be NULL. Gives false, so that who reports it can end with it. */
 bool problem_add(problems *problems, const place *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* The same for what is no mistake, but may not be what was meant: it is reported with the code FRESHET_OK, and
- * does not count. */
+/* The same for what is no mistake, but may not be what was meant: it is reported with the code
+ * FRESHET_OK, and does not count. */
 void problem_warn(problems *problems, const place *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 uint32_t problems_count(const problems *problems);
 /* Adds to `into` what `from` holds. */
 void problems_join(problems *into, const problems *from);
-/* Gives all to `fn` sorted by place and writes the first mistake to err; OK where there are none, else
- * FRESHET_BAD_DECLARATION. */
+/* Gives all to `fn` sorted by place and writes the first mistake to err; OK where there are none,
+ * else FRESHET_BAD_DECLARATION. */
 freshet_code problems_report(problems *problems, freshet_problem_fn *fn, void *context,
                              freshet_error *err);
 
@@ -220,13 +221,13 @@ freshet_code declaration_write_schema(const registry *registry, freshet_write_fn
 freshet_code declaration_write_reference(const registry *registry, freshet_write_fn *write,
                                          void *context, freshet_error *err);
 
-/* The place of byte `offset` of a scalar's value in the YAML file (exact for literal block scalars `|` and plain or
- * quoted scalars on one line; else the scalar's own place). For errors inside SQL. */
+/* The place of byte `offset` of a scalar's value in the YAML file (exact for literal block scalars
+ * `|` and plain or quoted scalars on one line; else the scalar's own place). For errors in SQL. */
 place declaration_place_in(const freshet_declaration *handle, const declared_text *text,
                            size_t offset);
 
-/* A path of the declaration made absolute or relative to the working directory: absolute paths and those of
- * builders stay, others get the declaration's folder in front. */
+/* A path of the declaration made absolute or relative to the working directory: absolute paths and
+ * those of builders stay, others get the declaration's folder in front. */
 const char *declaration_path(const declaration *declaration, arena *arena, const char *path);
 
 /* "file:line:col", or the path of a built one, for error_set's `at`. */

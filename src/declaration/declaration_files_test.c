@@ -1,4 +1,5 @@
-/* declaration_files_test.c - declarations out of files: what is no file, folders of relative paths, reading that fails. */
+/* declaration_files_test.c - declarations out of files: what is no file, folders of relative paths,
+ * reading that fails. */
 #include "declaration/declaration_testing.h"
 
 #include <errno.h>

@@ -1,12 +1,12 @@
 /* declaration_schema.c - the JSON Schema of declarations, from the option tables.
  *
- * For editors: completion, hover texts (the doc strings) and marks under mistakes while typing. It says what the tables say;
- * what holds between options (names that stand twice, `from` or `sql`) only `freshet check` tells. YAML
- * gives numbers and booleans where the declaration takes texts, and any scalar may hold ${VAR}, so each
- * type allows both.
+ * For editors: completion, hover texts (the doc strings) and marks under mistakes while typing. It
+ * says what the tables say; what holds between options (names that stand twice, `from` or `sql`)
+ * only `freshet check` tells. YAML gives numbers and booleans where the declaration takes texts,
+ * and any scalar may hold ${VAR}, so each type allows both.
  *
- * It is written as JSON on one line, with ' in the place of " and a comma behind each member; yyjson reads that, and
- * writes it in good order.
+ * It is written as JSON on one line, with ' in the place of " and a comma behind each member;
+ * yyjson reads that, and writes it in good order.
  */
 #include <inttypes.h>
 #include <stdlib.h>

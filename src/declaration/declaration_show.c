@@ -1,9 +1,10 @@
-/* declaration_show.c - the declaration as YAML again, with its defaults filled in and its secrets hidden.
+/* declaration_show.c - the declaration as YAML again, with its defaults filled in and its secrets
+ * hidden.
  *
- * Written from the parsed structs by the same tables, in the tables' order. What it writes reads back as the same
- * declaration (but for secrets, which read as "***"): texts are written plain only where no
- * reader of YAML could take them for something else, several lines as a literal block where YAML
- * can hold them so, all else in double quotes; "${" is written "$${".
+ * Written from the parsed structs by the same tables, in the tables' order. What it writes reads
+ * back as the same declaration (but for secrets, which read as "***"): texts are written plain only
+ * where no reader of YAML could take them for something else, several lines as a literal block
+ * where YAML can hold them so, all else in double quotes; "${" is written "$${".
  */
 #include <inttypes.h>
 #include <string.h>
@@ -59,8 +60,8 @@ static bool is_printable(uint32_t code)
            (code > 0xFEFF && code < 0xFFFE) || code >= 0x10000;
 }
 
-/* Several lines that a literal block can hold: no line that begins with a tab, and the first one not empty
- * or with blanks in front, since it gives the indentation. */
+/* Several lines that a literal block can hold: no line that begins with a tab, and the first one
+ * not empty or with blanks in front, since it gives the indentation. */
 static bool is_literal(const char *text)
 {
     if (strchr(text, '\n') == NULL || text[0] == '\n' || text[0] == ' ')
@@ -126,7 +127,8 @@ static void show_quoted(text_buffer *out, const char *text)
     text_append_char(out, '"');
 }
 
-/* A text as a value behind "key:" or "-", with its line's end. `indent`: of the lines of a literal. */
+/* A text as a value behind "key:" or "-", with its line's end. `indent`: of the lines of a
+ * literal. */
 static void show_text(text_buffer *out, const char *text, uint32_t indent)
 {
     text_append_char(out, ' ');
@@ -279,7 +281,8 @@ static bool is_shown(const option *option, const char *block)
     }
 }
 
-/* A value on the line of its key; false where its lines come below. `indent`: of the lines of a literal. */
+/* A value on the line of its key; false where its lines come below. `indent`: of the lines of a
+ * literal. */
 static bool show_scalar(showing *showing, const option *option, const void *from, uint32_t indent)
 {
     text_buffer *out = &showing->out;

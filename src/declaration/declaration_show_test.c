@@ -1,4 +1,5 @@
-/* declaration_show_test.c - the declaration shown as YAML reads back the same, whatever texts it holds. */
+/* declaration_show_test.c - the declaration shown as YAML reads back the same, whatever texts it
+ * holds. */
 #include "declaration/declaration_testing.h"
 
 static const char expected[] = "version: 1\n"

@@ -1,4 +1,5 @@
-/* declaration_test.c - reading declarations: each kind of mistake with its exact place and sentence. */
+/* declaration_test.c - reading declarations: each kind of mistake with its exact place and
+ * sentence. */
 #include "declaration/declaration_testing.h"
 
 #include <errno.h>

@@ -1,4 +1,5 @@
-/* declaration_testing.h - helpers of this folder's tests: read text, and compare all problems as one text. */
+/* declaration_testing.h - helpers of this folder's tests: read text, and compare all problems as
+ * one text. */
 #ifndef FRESHET_DECLARATION_DECLARATION_TESTING_H
 #define FRESHET_DECLARATION_DECLARATION_TESTING_H
 

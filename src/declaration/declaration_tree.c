@@ -187,8 +187,8 @@ static bool refuse_inside(node *scalar, size_t raw_offset, const char *sentence)
 
 #define FILE_VALUE_BYTES_MAX 65536
 
-/* What the file holds, without a line's end behind it; FILE_VALUE_BYTES_MAX + 1 bytes where it is longer, or a
- * negative number and errno. */
+/* What the file holds, without a line's end behind it; FILE_VALUE_BYTES_MAX + 1 bytes where it is
+ * longer, or a negative number and errno. */
 static ssize_t read_value(const char *path, char *into)
 {
     int fd = os.open(path, O_RDONLY, 0);
@@ -203,7 +203,8 @@ static ssize_t read_value(const char *path, char *into)
     return n;
 }
 
-/* Appends what the file of ${file:PATH} holds. The path is relative to the folder of the declaration. */
+/* Appends what the file of ${file:PATH} holds. The path is relative to the folder of the
+ * declaration. */
 static bool file_append(node *scalar, size_t start, const variable *variable, text_buffer *value)
 {
     tree *tree = scalar->tree;

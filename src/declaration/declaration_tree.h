@@ -1,8 +1,9 @@
 /* declaration_tree.h - a declaration as written: nodes (scalar, map, list) with their places.
  *
  * YAML (yaml.c) and the builder calls (builder.c) both make such a tree; read.c reads it by the
- * option tables. A node keeps what was written (`raw`) and what it means (`value`, variables replaced),
- * and how the one came from the other, so that a byte of the value can be shown in the file.
+ * option tables. A node keeps what was written (`raw`) and what it means (`value`, variables
+ * replaced), and how the one came from the other, so that a byte of the value can be shown in the
+ * file.
  *
  * All of it lives in the tree's arena. Memory and size have limits: DECLARATION_NODES_MAX nodes,
  * DECLARATION_BYTES_MAX bytes of replaced text, DECLARATION_DEPTH_MAX levels. What goes wrong is
@@ -87,7 +88,8 @@ node *tree_node(tree *tree, node_kind kind, const place *at);
 bool tree_append(node *parent, node *child, const char *key, const place *key_at);
 
 /* Gives a scalar its text. With `variables`, ${VAR} and ${VAR:default} are replaced from the
- * environment, ${file:PATH} by what that file holds, and $${ stands for ${. False where a problem was reported; the node is then `broken`. */
+ * environment, ${file:PATH} by what that file holds, and $${ stands for ${. False where a problem
+ * was reported; the node is then `broken`. */
 bool tree_set_text(node *scalar, const char *raw, size_t length, bool variables);
 
 /* A copy of `from` and all below it, at `depth` levels below the root. */
@@ -107,7 +109,8 @@ bool node_is_null(const node *node);
 place node_place_raw(const node *scalar, size_t offset);
 place node_place(const node *scalar, size_t offset);
 
-/* The byte of the YAML text that stands at a place; its closing NUL where the place is behind the end. */
+/* The byte of the YAML text that stands at a place; its closing NUL where the place is behind the
+ * end. */
 const char *tree_byte_at(tree *tree, const place *place);
 
 /* A name (of a key, a column ...) that must stand once, and its place. */

@@ -1,7 +1,7 @@
 /* declared_functions.c - the functions in C that a declaration brings along.
  *
- * They are no part of the tree: a declaration in YAML gets them by calls, too. Here they are only noted down;
- * each pipeline gives them to its engine (functions/user_function.h).
+ * They are no part of the tree: a declaration in YAML gets them by calls, too. Here they are only
+ * noted down; each pipeline gives them to its engine (functions/user_function.h).
  */
 #include <string.h>
 #include <strings.h>

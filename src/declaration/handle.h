@@ -20,7 +20,8 @@ struct freshet_declaration {
 /* A new handle with an empty tree; NULL where memory is out. */
 freshet_declaration *handle_open(void);
 
-/* Gives a finished text to `write` and releases it; `doing` says what, for errors ("writing the declaration"). */
+/* Gives a finished text to `write` and releases it; `doing` says what, for errors ("writing the
+ * declaration"). */
 freshet_code text_hand_over(text_buffer *text, const char *doing, freshet_write_fn *write,
                             void *context, freshet_error *err);
 

@@ -1,9 +1,9 @@
 /* option.h - option tables: one row an option, from which everything else follows.
  *
  * Each block of the declaration (a reader's `file`, the `feature_set`, a key ...) has one table
- * and one C struct. The table gives parsing into the struct by offset, defaults, checks and their messages,
- * the JSON Schema (`freshet schema`) and the reference page (docs/reference/declaration.md). There is no
- * second description of an option anywhere.
+ * and one C struct. The table gives parsing into the struct by offset, defaults, checks and their
+ * messages, the JSON Schema (`freshet schema`) and the reference page
+ * (docs/reference/declaration.md). There is no second description of an option anywhere.
  *
  * Blocks that the engine does not know by itself, the kinds of readers and writers, come in a
  * `registry` that the pipeline fills: a reader's or writer's one file owns its table.
@@ -43,7 +43,8 @@ typedef struct declared_list {
     uint32_t n;
 } declared_list;
 
-/* `options: {name: value}`, names as they are written: settings of a library that Freshet hands on. */
+/* `options: {name: value}`, names as they are written: settings of a library that Freshet hands
+ * on. */
 typedef struct declared_property {
     const char *name;
     declared_text value;
@@ -95,7 +96,8 @@ typedef struct declared_blocks {
     uint32_t n;
 } declared_blocks;
 
-/* The one chosen kind of a reader or writer and its parsed options (a struct of kind->size bytes). */
+/* The one chosen kind of a reader or writer and its parsed options (a struct of kind->size
+ * bytes). */
 typedef struct declared_kind {
     const struct block_kind *kind; /* NULL only after a reported problem */
     void *options;
@@ -115,18 +117,21 @@ typedef struct option {
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
     const char *kinds;   /* OPTION_KIND: "readers" or "writers", a list of the registry */
     size_t given_offset; /* offset + 1 of a bool that is set when the option is there; or 0 */
-    /* offset + 1 of a place that is set when the option is there, and which it is shown only then; or 0 */
+    /* offset + 1 of a place that is set when the option is there, and which it is shown only then;
+     * or 0 */
     size_t place_offset;
     const char *example; /* for the reference page; NULL: none */
     const char *const
         *unless; /* required only where none of these options is given; NULL-terminated */
 } option;
 
-/* The beginning of a row: the option's name, its kind, and the member of the block's struct that gets its value. */
+/* The beginning of a row: the option's name, its kind, and the member of the block's struct that
+ * gets its value. */
 #define OPTION(named, of_kind, block_struct, member) \
     .name = (named), .kind = OPTION_##of_kind, .offset = offsetof(block_struct, member)
 
-/* The same of a block that may be left out: a bool has_MEMBER of the struct tells whether it is there. */
+/* The same of a block that may be left out: a bool has_MEMBER of the struct tells whether it is
+ * there. */
 #define OPTION_GIVEN(named, block_struct, member) \
     OPTION(named, BLOCK, block_struct, member),   \
         .given_offset = offsetof(block_struct, has_##member) + 1
@@ -135,8 +140,8 @@ struct declaration;
 struct freshet_declaration;
 struct problems;
 
-/* True for the names of properties that hold a password, a key or a token: their values are shown as
- * "***" and stand in no message. */
+/* True for the names of properties that hold a password, a key or a token: their values are shown
+ * as "***" and stand in no message. */
 bool property_is_secret(const char *name);
 
 /* A block: its name, table, struct size, and an optional check across its options that the table
@@ -155,8 +160,8 @@ typedef struct block_kind {
     .name = (named), .title = (titled), .options = (table), .size = sizeof(block_struct)
 
 /* The kinds of readers and writers there are: NULL-terminated lists. Filled by pipeline/registry.c.
- * `check_broken` (may be NULL) adds what else can be said of a declaration that has problems already;
- * what is missing in it is NULL or zero. */
+ * `check_broken` (may be NULL) adds what else can be said of a declaration that has problems
+ * already; what is missing in it is NULL or zero. */
 typedef struct registry {
     const block_kind *const *readers;
     const block_kind *const *writers;

@@ -1,15 +1,15 @@
 /* place.c - where a byte of a scalar's value stands in the YAML file.
  *
- * A value and its text in the file differ by quotes, escapes, indentation and replaced variables. So
- * the way back has two steps: from the value to the raw text by the node's substitutions, and from
- * the raw text to the file by walking the source from the scalar's place as its style demands:
+ * A value and its text in the file differ by quotes, escapes, indentation and replaced variables.
+ * So the way back has two steps: from the value to the raw text by the node's substitutions, and
+ * from the raw text to the file by walking the source from the scalar's place as its style demands:
  *
  *   plain, quoted   on one line: columns along that line, over escapes in quotes
- *   literal |       line k of the raw text is line k below the `|`; the indentation is what that line
- *                   of the source has more than the raw text
+ *   literal |       line k of the raw text is line k below the `|`; the indentation is what that
+ *                   line of the source has more than the raw text
  *
- * Each step is checked against the source; where it does not fit (folded text, several lines, an anchor in front)
- * the scalar's own place is the answer.
+ * Each step is checked against the source; where it does not fit (folded text, several lines, an
+ * anchor in front) the scalar's own place is the answer.
  */
 #include <string.h>
 
@@ -81,8 +81,8 @@ const char *tree_byte_at(tree *tree, const place *place)
     return at;
 }
 
-/* Bytes in UTF-8 of the character that an escape `\...` of a double-quoted scalar stands for; *taken:
- * the bytes of the escape itself. */
+/* Bytes in UTF-8 of the character that an escape `\...` of a double-quoted scalar stands for;
+ * *taken: the bytes of the escape itself. */
 static size_t escape_length(const char *at, const char *end, size_t *taken)
 {
     *taken = 2;

@@ -1,7 +1,8 @@
 /* problems.c - the mistakes of one declaration, collected, sorted by place and reported in one go.
  *
- * At most DECLARATION_PROBLEMS_MAX are kept (of warnings, WARNINGS_MAX); one more line then says how many mistakes there are. The same sentence at the same
- * place is reported once (an alias makes the reader see a mistake twice).
+ * At most DECLARATION_PROBLEMS_MAX are kept (of warnings, WARNINGS_MAX); one more line then says
+ * how many mistakes there are. The same sentence at the same place is reported once (an alias makes
+ * the reader see a mistake twice).
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,13 +1,13 @@
 /* read.c - one generic reader of trees by option tables.
  *
  * A block is read in four passes over its table and its node: keys that no option has (with the
- * nearest that one has), then each option in the table's order, from its node or from its default, then
- * what is missing, then the block's own check. A mistake never ends the reading; it leaves the field at its
- * default, so that all mistakes of a declaration are found in one go. One mistake gives one problem: an option is
- * not called missing when a misspelt key near it was just reported.
+ * nearest that one has), then each option in the table's order, from its node or from its default,
+ * then what is missing, then the block's own check. A mistake never ends the reading; it leaves the
+ * field at its default, so that all mistakes of a declaration are found in one go. One mistake
+ * gives one problem: an option is not called missing when a misspelt key near it was just reported.
  *
- * The reading nests as deep as the tables do (BLOCK_DEPTH_MAX); only a schema nests on input, as deep as
- * TYPE_DEPTH_MAX.
+ * The reading nests as deep as the tables do (BLOCK_DEPTH_MAX); only a schema nests on input, as
+ * deep as TYPE_DEPTH_MAX.
  */
 #define _GNU_SOURCE /* strcasestr */
 #include "declaration/read.h"
@@ -31,7 +31,8 @@ typedef struct reading {
     uint32_t depth;
 } reading;
 
-/* What is being read: a block's table, the node (NULL: it is not there, defaults only), its place. */
+/* What is being read: a block's table, the node (NULL: it is not there, defaults only), its
+ * place. */
 typedef struct block_reading {
     const block_kind *block;
     const node *map;
@@ -337,7 +338,8 @@ static void read_functions(reading *reading, const option *option, const node *g
 
 /* ---- schemas -------------------------------------------------------------------------------- */
 
-/* Columns are told apart without regard to case. Equal keys of a map were reported with the YAML. */
+/* Columns are told apart without regard to case. Equal keys of a map were reported with the
+ * YAML. */
 static void report_clashes(reading *reading, given_name *names, uint32_t n, bool is_map)
 {
     names_sort(names, n, true);
@@ -443,7 +445,8 @@ static const type *read_field_type(reading *reading, const node *given, uint32_t
     return type;
 }
 
-/* The rest of a type in { } that was cut at a comma: {a: decimal(10,2)} has the keys "a" and "2)". */
+/* The rest of a type in { } that was cut at a comma: {a: decimal(10,2)} has the keys "a" and
+ * "2)". */
 static bool is_rest_of_cut(const node *before, const node *child)
 {
     return before != NULL && node_is_null(child) && before->kind == NODE_SCALAR &&
@@ -493,7 +496,8 @@ static void read_schema(reading *reading, const option *option, const node *give
 
 /* ---- blocks in blocks ----------------------------------------------------------------------- */
 
-/* A scalar or list where a map of options is wanted: says how to write it. `what` has its quotes. */
+/* A scalar or list where a map of options is wanted: says how to write it. `what` has its
+ * quotes. */
 static void wrong_shape(reading *reading, const node *given, const char *what,
                         const block_kind *block)
 {

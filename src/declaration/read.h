@@ -8,8 +8,9 @@
 #define BLOCK_DEPTH_MAX 12
 
 /* Reads `root` as a block of that kind into `into` (block->size bytes, zeroed). Every problem is
- * added to `problems`; the fields of options with a problem keep their zero or default. The structs live in the
- * tree's arena, which tells where memory is out (arena_failed), and refer to the tree's texts. */
+ * added to `problems`; the fields of options with a problem keep their zero or default. The structs
+ * live in the tree's arena, which tells where memory is out (arena_failed), and refer to the tree's
+ * texts. */
 void read_block_tree(const node *root, const block_kind *block, const registry *registry,
                      problems *problems, void *into);
 

@@ -1,7 +1,8 @@
 /* reference.c - docs/reference/declaration.md, from the option tables.
  *
- * First what holds for every value, then one section a block in the order in which blocks nest, each with a table of its
- * options. Sections of readers' and writers' kinds come where the kind is chosen.
+ * First what holds for every value, then one section a block in the order in which blocks nest,
+ * each with a table of its options. Sections of readers' and writers' kinds come where the kind is
+ * chosen.
  */
 #include <string.h>
 

@@ -1,4 +1,5 @@
-/* registry_testing.h - readers and writers for tests and fuzzing: every kind of option in one block each. */
+/* registry_testing.h - readers and writers for tests and fuzzing: every kind of option in one block
+ * each. */
 #ifndef FRESHET_DECLARATION_REGISTRY_TESTING_H
 #define FRESHET_DECLARATION_REGISTRY_TESTING_H
 

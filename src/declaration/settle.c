@@ -1,5 +1,5 @@
-/* settle.c - what can only be said of a declaration as a whole, once its blocks have been read: names that clash,
- * functions and windows that there are, and what follows from several options.
+/* settle.c - what can only be said of a declaration as a whole, once its blocks have been read:
+ * names that clash, functions and windows that there are, and what follows from several options.
  */
 #include <string.h>
 
@@ -51,7 +51,8 @@ static void check_all_names(const declared_blocks *readers, const feature_set_bl
     n = 0;
     for (uint32_t i = 0; i < set->keys.n; i++)
         n = add_name(&keys[i].name, "key", names, n);
-    /* A feature with windows or an aggregate has no column of its own name, and clashes with none. */
+    /* A feature with windows or an aggregate has no column of its own name, and clashes with
+     * none. */
     for (uint32_t i = 0; i < set->features.n; i++)
         if (!features[i].has_window && !features[i].has_aggregate)
             n = add_name(&features[i].name, "feature", names, n);

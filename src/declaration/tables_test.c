@@ -1,4 +1,5 @@
-/* tables_test.c - the option tables themselves, and what is made of them: schema and reference page. */
+/* tables_test.c - the option tables themselves, and what is made of them: schema and reference
+ * page. */
 #include "declaration/declaration_testing.h"
 
 #include <yyjson.h>

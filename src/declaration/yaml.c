@@ -1,15 +1,16 @@
 /* yaml.c - YAML text into a tree, by libyaml's events.
  *
- * The text is first looked at as bytes (size, UTF-8), then libyaml gives one event after the other: a scalar, the
- * beginning or end of a map or list, an alias. The maps and lists that are open stand on a stack of
- * DECLARATION_DEPTH_MAX levels, so nothing here recurses on input.
+ * The text is first looked at as bytes (size, UTF-8), then libyaml gives one event after the other:
+ * a scalar, the beginning or end of a map or list, an alias. The maps and lists that are open stand
+ * on a stack of DECLARATION_DEPTH_MAX levels, so nothing here recurses on input.
  *
- * Of YAML a declaration uses one document with maps, lists and scalars, and aliases (`*name`), which
- * become copies of what the anchor (`&name`) marks. Tags, merge keys and keys that are no scalars are refused. A
- * mistake of form ends the reading, since what follows it cannot be trusted; duplicate keys, tags and
- * variables that are not set are reported and the reading goes on.
+ * Of YAML a declaration uses one document with maps, lists and scalars, and aliases (`*name`),
+ * which become copies of what the anchor (`&name`) marks. Tags, merge keys and keys that are no
+ * scalars are refused. A mistake of form ends the reading, since what follows it cannot be trusted;
+ * duplicate keys, tags and variables that are not set are reported and the reading goes on.
  *
- * libyaml's own messages are about its grammar; `explanations` says the same to the writer of the file.
+ * libyaml's own messages are about its grammar; `explanations` says the same to the writer of the
+ * file.
  */
 #include <stdio.h>
 #include <string.h>

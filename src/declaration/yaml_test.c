@@ -6,7 +6,8 @@ typedef struct sample {
     const char *problems; /* the first lines of them */
 } sample;
 
-/* What is reported before the tables come into play: compared up to the length of the expectation. */
+/* What is reported before the tables come into play: compared up to the length of the
+ * expectation. */
 static void assert_samples(const sample *samples, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -1,9 +1,10 @@
 /* cast.c - see cast.h.
  *
- * One kernel per pair of types: a loop over all cells of a column that writes the new cells and reports the rows that
- * failed. The tables NUMBERS and READS make most of them, each line one kernel and its entry in `kernels`. Kernels
- * between numbers look at null cells, too: these are zero and cast to zero; all others skip them. The bitmap of failed rows is made
- * at the first failure; afterwards it is taken out of the bitmap of validity.
+ * One kernel per pair of types: a loop over all cells of a column that writes the new cells and
+ * reports the rows that failed. The tables NUMBERS and READS make most of them, each line one
+ * kernel and its entry in `kernels`. Kernels between numbers look at null cells, too: these are
+ * zero and cast to zero; all others skip them. The bitmap of failed rows is made at the first
+ * failure; afterwards it is taken out of the bitmap of validity.
  */
 #include "features/cast.h"
 

@@ -43,7 +43,8 @@ size_t cast_write_timestamp(char *into, int64_t time_us);
  * `width` digits then. */
 bool cast_rescale(int128 value, unsigned from_scale, unsigned width, unsigned scale, int128 *into);
 
-/* value / 10^scale in units of 1 / `units` (1,000,000 at most), cut off towards zero; false where that is no int64. */
+/* value / 10^scale in units of 1 / `units` (1,000,000 at most), cut off towards zero; false where
+ * that is no int64. */
 bool cast_decimal_to_units(int128 value, unsigned scale, int64_t units, int64_t *into);
 
 #endif

@@ -13,10 +13,10 @@
  *
  * The row number shows that the statement gave one row for each row, in order.
  *
- * WINDOWS (and groups) stand in the middle of the way. What does not need them comes before: the rows'
- * own columns, the columns that windows look at, and their filters, each of them a slot of type
- * boolean that no name reaches. Then come the windows' outputs, and then, in steps `after` them, the
- * features that use these. What a window looks at can therefore not come from a window.
+ * WINDOWS (and groups) stand in the middle of the way. What does not need them comes before: the
+ * rows' own columns, the columns that windows look at, and their filters, each of them a slot of
+ * type boolean that no name reaches. Then come the windows' outputs, and then, in steps `after`
+ * them, the features that use these. What a window looks at can therefore not come from a window.
  */
 #ifndef FRESHET_FEATURES_FEATURE_PLAN_H
 #define FRESHET_FEATURES_FEATURE_PLAN_H

@@ -1,4 +1,5 @@
-/* feature_plan_internal.h - between feature_plan.c and feature_plan_windows.c: the planner, while it makes a plan. */
+/* feature_plan_internal.h - between feature_plan.c and feature_plan_windows.c: the planner, while
+ * it makes a plan. */
 #ifndef FRESHET_FEATURES_FEATURE_PLAN_INTERNAL_H
 #define FRESHET_FEATURES_FEATURE_PLAN_INTERNAL_H
 
@@ -37,12 +38,13 @@ uint32_t planner_add_slot(planner *planner, const char *name, const type *type);
 /* `what "name"`; NULL where memory is out, which whoever is given it reports. */
 const char *planner_who(planner *planner, const char *what, const char *name);
 
-/* The slot of a column that is taken as it is; NO_SLOT after a reported problem. `who` is who asks. */
+/* The slot of a column that is taken as it is; NO_SLOT after a reported problem. `who` is who
+ * asks. */
 freshet_code planner_resolve(planner *planner, const declared_text *from, const char *who,
                              uint32_t *slot);
 
-/* Plans an expression for the slot that is added next; *after tells whether it needs windows. Problems
- * are reported. */
+/* Plans an expression for the slot that is added next; *after tells whether it needs windows.
+ * Problems are reported. */
 freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after);
 
 /* A slot that is a column of the output; reports a name that the output has already. */
@@ -60,8 +62,8 @@ typedef struct problem_sink {
 
 problem_sink planner_sink(const planner *planner);
 
-/* A value of one type that another is declared for: reported where it cannot be cast. `what`: "x gives" (NULL where
- * memory was out). */
+/* A value of one type that another is declared for: reported where it cannot be cast. `what`: "x
+ * gives" (NULL where memory was out). */
 freshet_code plan_check_cast(const problem_sink *to, const char *what, const type *from,
                              const declared_type *declared);
 /* Functions that do not take the column's type, each at its own place; *sound: there is none. */
@@ -74,7 +76,8 @@ freshet_code plan_output_type(const problem_sink *to, const feature_block *block
 /* How many slots the features will need at most. */
 uint64_t plan_many_slots(const feature_set_block *block);
 
-/* What windows and groups need of a declaration: texts of functions and windows; NULL where memory is out. */
+/* What windows and groups need of a declaration: texts of functions and windows; NULL where memory
+ * is out. */
 const windows_function *plan_function_texts(arena *arena, const declared_blocks *functions);
 const char *const *plan_window_texts(arena *arena, const declared_list *windows);
 

@@ -1,5 +1,6 @@
-/* feature_plan_windows.c - the windows of a feature set: which slots they look at, which they make, and how
- * they are put together into views, one for each way to bring rows together and to order them.
+/* feature_plan_windows.c - the windows of a feature set: which slots they look at, which they make,
+ * and how they are put together into views, one for each way to bring rows together and to order
+ * them.
  *
  * The first view has the feature set's keys and the order of the timestamp. On a stream it is there
  * even where no window uses it, since it knows each key's newest row, and carries what is needed to
@@ -27,7 +28,7 @@ uint64_t plan_many_slots(const feature_set_block *block)
     return n;
 }
 
-/* ---- what a feature looks at ------------------------------------------------------------------ */
+/* ---- what a feature looks at ----------------------------------------------------------------- */
 
 static freshet_code resolve_values(planner *planner, const feature_block *block, many_feature *many)
 {
@@ -56,7 +57,7 @@ static freshet_code plan_filter(planner *planner, const feature_block *block, ma
     return code;
 }
 
-/* ---- views ------------------------------------------------------------------------------------ */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 static bool same_slots(const uint32_t *a, uint32_t n_a, const uint32_t *b, uint32_t n_b)
 {
@@ -149,7 +150,7 @@ static freshet_code plan_view(planner *planner, const feature_block *block, many
     return code;
 }
 
-/* ---- outputs ---------------------------------------------------------------------------------- */
+/* ---- outputs --------------------------------------------------------------------------------- */
 
 const windows_function *plan_function_texts(arena *arena, const declared_blocks *functions)
 {
@@ -302,7 +303,7 @@ freshet_code plan_many(planner *planner, const feature_block *block)
     return code;
 }
 
-/* ---- the plans of the windows ----------------------------------------------------------------- */
+/* ---- the plans of the windows ---------------------------------------------------------------- */
 
 /* Marks a slot that steps behind the windows read and windows do not make. */
 static void mark(const plan *plan, uint32_t slot, bool *marked)

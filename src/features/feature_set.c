@@ -1,8 +1,9 @@
-/* feature_set.c - see feature_set.h: a list of operators (operator.h), and a loop for each of their operations. How
- * the work of the steps is divided is in feature_plan.h, how rows go through them in run.h.
+/* feature_set.c - see feature_set.h: a list of operators (operator.h), and a loop for each of their
+ * operations. How the work of the steps is divided is in feature_plan.h, how rows go through them
+ * in run.h.
  *
- * SAVED FACTS: "FSF1", u32 bytes that follow; then for each operator that has facts u32 length, name, u32 length,
- * facts; little-endian.
+ * SAVED FACTS: "FSF1", u32 bytes that follow; then for each operator that has facts u32 length,
+ * name, u32 length, facts; little-endian.
  */
 #include "features/feature_set.h"
 
@@ -29,7 +30,7 @@ struct feature_set {
     uint32_t n_parts;
 };
 
-/* ---- opening and closing ---------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static freshet_code open_operator(feature_set *set, const operator_ops *ops,
                                   const operator_options *options, freshet_error *err)
@@ -155,7 +156,7 @@ feature_set_figures feature_set_measure(const feature_set *set)
     return sum;
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 freshet_code feature_set_expect(feature_set *set, uint32_t lane, bool is_waiting,
                                 freshet_error *err)
@@ -235,7 +236,7 @@ freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
     return FRESHET_END;
 }
 
-/* ---- facts ------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 /* Room for a number that is known later; where it stands. */
 static size_t reserve_length(text_buffer *into)

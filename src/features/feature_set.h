@@ -28,11 +28,11 @@ typedef struct feature_set_options {
     const schema *input; /* the source's columns; copied */
     /* A stream outputs all rows that change again (ROW_CORRECTION), not only its keys' newest. */
     bool corrects;
-    /* For a store that keeps the row of the larger write timestamp: write_us and row_kinds say of plain rows, too,
-     * which is its key's newest (operators/newest_rows.c). */
+    /* For a store that keeps the row of the larger write timestamp: write_us and row_kinds say of
+     * plain rows, too, which is its key's newest (operators/newest_rows.c). */
     bool ranks;
-    /* Rows with timestamps before and after these will be cut away (INT64_MIN, INT64_MAX: none): rolling windows of
-     * days have rows to the last day. */
+    /* Rows with timestamps before and after these will be cut away (INT64_MIN, INT64_MAX: none):
+     * rolling windows of days have rows to the last day. */
     int64_t first_us;
     int64_t last_us;
     /* Of tests: others in the place of all, one for one (operator.h). NULL: all. */
@@ -53,14 +53,14 @@ uint32_t feature_set_n_keys(const feature_set *set);
 /* ---- windows, aggregated sets, deduplication (docs/guide/windows.md) ----
  *
  * feature_set_run() of a set with state outputs, for each row taken, its feature row, and right
- * behind it its key's newest row where it has changed that (row_kinds, write_us: base/batch.h). In a
- * batch, sets with windows or groups take all rows and give none; feature_set_finish() then gives the
- * results in pieces, as Butterfree's batch has them.
+ * behind it its key's newest row where it has changed that (row_kinds, write_us: base/batch.h). In
+ * a batch, sets with windows or groups take all rows and give none; feature_set_finish() then gives
+ * the results in pieces, as Butterfree's batch has them.
  */
 
-/* After facts were restored, between two runs of a stream: a lane that will give rows. What it may need is kept until
- * it does, or has been idle (watermark.h). is_waiting: its rows are there to be read; windows of groups wait
- * for such lanes only. */
+/* After facts were restored, between two runs of a stream: a lane that will give rows. What it may
+ * need is kept until it does, or has been idle (watermark.h). is_waiting: its rows are there to be
+ * read; windows of groups wait for such lanes only. */
 freshet_code feature_set_expect(feature_set *set, uint32_t lane, bool is_waiting,
                                 freshet_error *err);
 
@@ -77,8 +77,9 @@ feature_set_figures feature_set_measure(const feature_set *set);
 /* The parts of keyed state; *n 0 where there are none. Live as long as the set. */
 const state_part *feature_set_state(feature_set *set, uint32_t *n);
 
-/* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint, and back: each
- * operator's under its own name. What this set cannot go on with is FRESHET_BAD_DECLARATION, with the reason. */
+/* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint,
+ * and back: each operator's under its own name. What this set cannot go on with is
+ * FRESHET_BAD_DECLARATION, with the reason. */
 freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err);
 /* Are they in this version's layout? To restore others fails. */
 bool feature_set_knows_facts(const void *bytes, size_t length);
@@ -97,15 +98,17 @@ typedef freshet_code feature_refuse_fn(void *context, const batch *in, uint32_t 
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err);
 
-/* True when the last run could not output all that is due, or has made due what keys have lost (`refresh:
- * on_expiry`): feature_set_go_on gives the next rows. A refused row is given as by feature_set_finish. */
+/* True when the last run could not output all that is due, or has made due what keys have lost
+ * (`refresh: on_expiry`): feature_set_go_on gives the next rows. A refused row is given as by
+ * feature_set_finish. */
 bool feature_set_owes(const feature_set *set);
 freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
                                feature_refuse_fn *refuse, void *context, freshet_error *err);
 
-/* The next piece of a batch's results, or of what a drained stream still owes (open windows are closed);
- * FRESHET_END after the last. Nothing more may be run after it. A refused row is given to refuse() as a row
- * of a batch that is not the source's: what is known of it by now, without rows[]. */
+/* The next piece of a batch's results, or of what a drained stream still owes (open windows are
+ * closed); FRESHET_END after the last. Nothing more may be run after it. A refused row is given to
+ * refuse() as a row of a batch that is not the source's: what is known of it by now, without
+ * rows[]. */
 freshet_code feature_set_finish(feature_set *set, arena *arena, batch *out,
                                 feature_refuse_fn *refuse, void *context, freshet_error *err);
 

@@ -1,5 +1,5 @@
-/* features_testing.h - helpers of this folder's tests: a feature set from its declaration, rows by SQL, and all
- * that comes of them as one text. */
+/* features_testing.h - helpers of this folder's tests: a feature set from its declaration, rows by
+ * SQL, and all that comes of them as one text. */
 #ifndef FRESHET_FEATURES_FEATURES_TESTING_H
 #define FRESHET_FEATURES_FEATURES_TESTING_H
 
@@ -153,7 +153,8 @@ static inline freshet_code refuse(void *context, const batch *in, uint32_t row, 
     return FRESHET_OK;
 }
 
-/* N new, O for the online store, C a correction; then how far the write time is from the timestamp. */
+/* N new, O for the online store, C a correction; then how far the write time is from the
+ * timestamp. */
 static inline void say(world *world, const batch *out)
 {
     freshet_error err = {0};

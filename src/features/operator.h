@@ -1,49 +1,56 @@
-/* operator.h - the contract of a step on the way of the rows that remembers something or answers to time: windows,
- * groups, events seen before, newest rows.
+/* operator.h - the contract of a step on the way of the rows that remembers something or answers to
+ * time: windows, groups, events seen before, newest rows.
  *
- * A feature set is a list of operators in the order of OPERATORS, at the end of this file: those that the declaration
- * wants. Rows go through them as a `run` (run.h): each operator changes the run in place and knows
- * no other. TO ADD ONE: a file in operators/ that ends with its operator_ops, and its line in OPERATORS.
+ * A feature set is a list of operators in the order of OPERATORS, at the end of this file: those
+ * that the declaration wants. Rows go through them as a `run` (run.h): each operator changes the
+ * run in place and knows no other. TO ADD ONE: a file in operators/ that ends with its
+ * operator_ops, and its line in OPERATORS.
  *
  * THE LEGAL ORDER OF CALLS
  *
  *     wanted                         NULL: always; nothing more is called where it says no
  *     open                           once
  *       parts                        after open, as often as wanted: the same array
- *       restore                      once or never: the facts that save made, perhaps of another declaration
+ *       restore                      once or never: the facts that save made, perhaps of another
+ *                                    declaration
  *       (each state part's own)      state_part.h; its restore comes after this restore
  *       expect                       lanes that will give rows, before they do; also between runs
  *       run                          a micro-batch, as often as wanted
  *       go_on                        as long as owes says so, before the next run
  *       save                         between two runs, at a checkpoint
- *       finish                       when nothing is run any more: until FRESHET_END, and then again FRESHET_END
- *     close                          always, also where open failed (the instance is zero beyond what open did)
+ *       finish                       when nothing is run any more: until FRESHET_END, and then
+ *                                    again FRESHET_END
+ *     close                          always, also where open failed (the instance is zero beyond
+ *                                    what open did)
  *
- * Each of them may be NULL where there is nothing to do. None blocks but by computing; all come from one
- * thread at a time. A call that fails leaves an operator that is only to be closed, since it may have
- * taken a part of the rows; rows that are refused (run_refuse) are no failure.
+ * Each of them may be NULL where there is nothing to do. None blocks but by computing; all come
+ * from one thread at a time. A call that fails leaves an operator that is only to be closed, since
+ * it may have taken a part of the rows; rows that are refused (run_refuse) are no failure.
  *
- * ROWS. run gets rows that passed the operators before it; run->keep marks those that are out already. It may drop
- * and refuse rows, fill slots, add rows behind others, or take all and give none (run_give_none). Up to
- * `after_windows` rows are columns by slot; from there on they are the batch run->out. go_on and finish get an empty run and
- * put rows into it that go through all operators behind: so at the end of a batch one gathers again what
- * the one before has given. Results live in run->arena, or until the operator's next call.
+ * ROWS. run gets rows that passed the operators before it; run->keep marks those that are out
+ * already. It may drop and refuse rows, fill slots, add rows behind others, or take all and give
+ * none (run_give_none). Up to `after_windows` rows are columns by slot; from there on they are the
+ * batch run->out. go_on and finish get an empty run and put rows into it that go through all
+ * operators behind: so at the end of a batch one gathers again what the one before has given.
+ * Results live in run->arena, or until the operator's next call.
  *
- * TIME. run->hold_s and run->lowest_s tell how far back rows may still come; only late_rows knows lanes.
+ * TIME. run->hold_s and run->lowest_s tell how far back rows may still come; only late_rows knows
+ * lanes.
  *
- * OWNERSHIP. The set allocates an instance of ops->size bytes, zeroed, which begins with freshet_operator, and an arena for what
- * lives as long; it frees both after close. What open is given lives longer than the operator, but for operator_options
- * itself.
+ * OWNERSHIP. The set allocates an instance of ops->size bytes, zeroed, which begins with
+ * freshet_operator, and an arena for what lives as long; it frees both after close. What open is
+ * given lives longer than the operator, but for operator_options itself.
  *
- * PARTS OF THE KEYS. Nothing in an operator is global: several instances of one can stand side by side, each with
- * some of the keys (by a hash of their bytes, keyed/cells.h). Whoever divides the rows so divides the saved keys and
- * the memory, too, and gives each instance the facts that it has saved; late_rows comes before, once, since lanes are no
- * matter of keys. parts_test.c does it. Two things are of more than one key, and keep an operator in one piece: windows
- * with a `partition_by` of their own, and rolling windows of days, which begin with the oldest event of all keys.
+ * PARTS OF THE KEYS. Nothing in an operator is global: several instances of one can stand side by
+ * side, each with some of the keys (by a hash of their bytes, keyed/cells.h). Whoever divides the
+ * rows so divides the saved keys and the memory, too, and gives each instance the facts that it has
+ * saved; late_rows comes before, once, since lanes are no matter of keys. parts_test.c does it. Two
+ * things are of more than one key, and keep an operator in one piece: windows with a `partition_by`
+ * of their own, and rolling windows of days, which begin with the oldest event of all keys.
  *
- * FACTS are what an operator remembers that is no key's. They are saved under ops->name, which therefore never
- * changes. restore refuses what this declaration cannot go on with: FRESHET_BAD_DECLARATION and the
- * reason; damaged ones: FRESHET_FAILED.
+ * FACTS are what an operator remembers that is no key's. They are saved under ops->name, which
+ * therefore never changes. restore refuses what this declaration cannot go on with:
+ * FRESHET_BAD_DECLARATION and the reason; damaged ones: FRESHET_FAILED.
  */
 #ifndef FRESHET_FEATURES_OPERATOR_H
 #define FRESHET_FEATURES_OPERATOR_H

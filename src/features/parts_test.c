@@ -1,10 +1,10 @@
-/* parts_test.c - several instances of an operator side by side, each with a part of the keys, give the rows that one
- * gives: windows, rolling windows and groups, seen events, newest rows; in batch, on a stream, and through a save and
- * a restore.
+/* parts_test.c - several instances of an operator side by side, each with a part of the keys, give
+ * the rows that one gives: windows, rolling windows and groups, seen events, newest rows; in batch,
+ * on a stream, and through a save and a restore.
  *
- * `split` is an operator that stands in the place of another, of which it has some instances. It deals each run's rows out by
- * a hash of the key's bytes, and puts what they give together again in the order of the rows they come
- * from. Saved keys go to the instance that the same hash names.
+ * `split` is an operator that stands in the place of another, of which it has some instances. It
+ * deals each run's rows out by a hash of the key's bytes, and puts what they give together again in
+ * the order of the rows they come from. Saved keys go to the instance that the same hash names.
  */
 #include "features/features_testing.h"
 
@@ -17,7 +17,7 @@
 #define INSTANCES_MAX 3u
 #define ROWS_OF_ALL 600u
 
-/* ---- the operator ------------------------------------------------------------------------------ */
+/* ---- the operator ---------------------------------------------------------------------------- */
 
 typedef struct split {
     freshet_operator base;
@@ -313,7 +313,7 @@ static const operator_ops *const *split_table(void)
     return table;
 }
 
-/* ---- a run, with a checkpoint and a restart in its middle -------------------------------------- */
+/* ---- a run, with a checkpoint and a restart in its middle ------------------------------------ */
 
 typedef struct saved_key {
     const char *part;

@@ -59,7 +59,7 @@ freshet_code rank_rows(arena *arena, const column *column, uint32_t n_rows, cons
     return FRESHET_OK;
 }
 
-/* ---- one after another ------------------------------------------------------------------------ */
+/* ---- one after another ----------------------------------------------------------------------- */
 
 #define RANK_LEAST \
     (INT64_MIN + (INT64_C(1) << 32)) /* of nulls; sums and differences stay in range */

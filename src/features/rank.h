@@ -13,8 +13,8 @@
 freshet_code rank_rows(arena *arena, const column *column, uint32_t n_rows, const int64_t **out,
                        freshet_error *err);
 
-/* The same for rows that come one after another: each value as a number in the order of the values. False for types
- * that numbers of 64 bits cannot stand for: texts, long decimals. */
+/* The same for rows that come one after another: each value as a number in the order of the values.
+ * False for types that numbers of 64 bits cannot stand for: texts, long decimals. */
 bool rank_possible(const type *type);
 freshet_code rank_values(arena *arena, const column *column, uint32_t n_rows, const int64_t **out,
                          freshet_error *err);

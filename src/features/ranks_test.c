@@ -55,7 +55,8 @@ static void windows_of_a_stream_keep_theirs(void **state)
     assert_int_equal(n, 1);
 }
 
-/* A batch that ends with a day: the newest row within it, not the newest of all, which is cut away. */
+/* A batch that ends with a day: the newest row within it, not the newest of all, which is cut
+ * away. */
 static void a_batch_with_a_last_day(void **state)
 {
     world *world = *state;

@@ -319,7 +319,7 @@ static freshet_code run_stage(run *run, stage *stage)
     return code;
 }
 
-/* ---- the whole -------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static freshet_code run_steps(run *run, const steps *steps)
 {
@@ -360,7 +360,7 @@ freshet_code run_give_none(run *run)
     return batch_init(&run->out, run->arena, &run->plan->output, 0, run->err);
 }
 
-/* ---- as operators ----------------------------------------------------------------------------- */
+/* ---- as operators ---------------------------------------------------------------------------- */
 
 static freshet_code columns_run(freshet_operator *self, run *run)
 {

@@ -1,12 +1,13 @@
 /* run.h - rows on their way through a plan: one column for each slot, filled from left to right.
  *
  * A row that is refused only loses its mark in `keep` at first; the columns go on with all rows.
- * Before a stage of SQL (which must not fail for rows that are out already), before windows and at the
- * end, the columns are brought down to the rows kept (run_compact), and `index` says which row of
- * the input each is.
+ * Before a stage of SQL (which must not fail for rows that are out already), before windows and at
+ * the end, the columns are brought down to the rows kept (run_compact), and `index` says which row
+ * of the input each is.
  *
- * Order of calls: the operators' (operator.h). Those without a state are here: `columns`, which begins the run,
- * `before_windows` and `after_windows`, the plan's steps, of which the latter makes the output.
+ * Order of calls: the operators' (operator.h). Those without a state are here: `columns`, which
+ * begins the run, `before_windows` and `after_windows`, the plan's steps, of which the latter makes
+ * the output.
  */
 #ifndef FRESHET_FEATURES_RUN_H
 #define FRESHET_FEATURES_RUN_H
@@ -51,8 +52,9 @@ static inline uint32_t run_lane(const run *run, uint32_t row)
 freshet_code run_refuse(run *run, uint32_t row, const char *reason);
 /* Leaves a row out without a word. */
 void run_drop(run *run, uint32_t row);
-/* Casts what was made for a slot to its declared type, into the slot; refuses the rows whose cast fails, unless null
- * does for them (never where it `must` be). `who` made it, NULL: the feature of the slot's name. */
+/* Casts what was made for a slot to its declared type, into the slot; refuses the rows whose cast
+ * fails, unless null does for them (never where it `must` be). `who` made it, NULL: the feature of
+ * the slot's name. */
 freshet_code run_cast(run *run, const char *who, const column *made, uint32_t slot, bool must);
 /* Brings columns and index down to the rows that are kept. */
 freshet_code run_compact(run *run);

@@ -5,10 +5,10 @@
  * watermark is late. Nothing else decides it: no clock, no other lane, no size of micro-batches;
  * so a replay of the lane decides alike. Seconds are floored, as windows have them.
  *
- * The lowest watermark of all lanes is how far back rows may still come. A lane that has given nothing for
- * WATERMARK_IDLE_US (of the clock) holds nobody back: its rows are then late when what they need is
- * gone. This is one rule for all that waits for lanes: events that are kept, windows that close, ids that are
- * forgotten. operators/late_rows.c keeps the lanes.
+ * The lowest watermark of all lanes is how far back rows may still come. A lane that has given
+ * nothing for WATERMARK_IDLE_US (of the clock) holds nobody back: its rows are then late when what
+ * they need is gone. This is one rule for all that waits for lanes: events that are kept, windows
+ * that close, ids that are forgotten. operators/late_rows.c keeps the lanes.
  */
 #ifndef FRESHET_FEATURES_WATERMARK_H
 #define FRESHET_FEATURES_WATERMARK_H
@@ -27,8 +27,9 @@
 /* The declared lateness in whole seconds, rounded up. */
 int64_t watermark_lateness_s(const feature_set_block *block);
 
-/* What becomes of a late row, whoever finds it: it is dropped and counted, or refused. behind_s: how long behind the newest
- * row of its lane; no more than the lateness where what it needs is gone all the same. */
+/* What becomes of a late row, whoever finds it: it is dropped and counted, or refused. behind_s:
+ * how long behind the newest row of its lane; no more than the lateness where what it needs is gone
+ * all the same. */
 freshet_code watermark_refuse(freshet_operator *finder, run *run, uint32_t row, int64_t behind_s);
 
 /* "3 hours 20 minutes": the two largest units. */

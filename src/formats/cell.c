@@ -36,7 +36,8 @@ static int base64_value(char c)
     return c == '/' ? 63 : -1;
 }
 
-/* Base64 (RFC 4648, section 4), with padding or without. `into` has room for length / 4 * 3 + 3 bytes. */
+/* Base64 (RFC 4648, section 4), with padding or without. `into` has room for length / 4 * 3 + 3
+ * bytes. */
 static bool read_base64(const char *text, size_t length, unsigned char *into, size_t *n)
 {
     size_t filled = 0;

@@ -8,11 +8,12 @@
 
 #include "base/batch.h"
 
-/* What becomes of a value that is to be a cell. The last two are of JSON: fields that the schema has not, or that are
- * missing; and a number that is to be read anew, as text. */
+/* What becomes of a value that is to be a cell. The last two are of JSON: fields that the schema
+ * has not, or that are missing; and a number that is to be read anew, as text. */
 typedef enum outcome { FITS, DOES_NOT_FIT, NO_MEMORY, OTHER_FIELDS, NEEDS_EXACT } outcome;
 
-/* A text as the cell of a column of any simple type but string; binary from base64, into the arena. */
+/* A text as the cell of a column of any simple type but string; binary from base64, into the
+ * arena. */
 outcome cell_parse(arena *arena, column *column, uint64_t row, const char *text, size_t length);
 
 /* true or false, in any case. */
@@ -35,7 +36,8 @@ static inline void cell_set_valid(column *column, uint64_t row)
         column->valid[row >> 6] |= UINT64_C(1) << (row & 63);
 }
 
-/* A whole number as the cell of a column of integers, or of what is kept as one: dates, timestamps. */
+/* A whole number as the cell of a column of integers, or of what is kept as one: dates,
+ * timestamps. */
 static inline void cell_put_whole(column *column, uint64_t row, int64_t value)
 {
     if (column->type->kind == TYPE_INTEGER || column->type->kind == TYPE_DATE)

@@ -11,13 +11,13 @@
  * Formats that come with a registry of schemas (Avro, Protobuf) find their place among the first:
  * open() may connect, and decode() may answer FRESHET_RETRY while a schema is being fetched.
  *
- * A DECODER is a format at work. It writes the columns of its own schema, which the caller may alias
- * into a wider batch: row into->n_rows, which decode() leaves as it is, since the caller counts.
- * Columns with used[i] false are left as they are.
+ * A DECODER is a format at work. It writes the columns of its own schema, which the caller may
+ * alias into a wider batch: row into->n_rows, which decode() leaves as it is, since the caller
+ * counts. Columns with used[i] false are left as they are.
  *
- * Order of calls: decoder_open; per file `header` where the decoder wants one; per batch decoder_begin
- * and any number of decode; decoder_close. Of a file: decoder_open, then describe_file, or start and
- * read until FRESHET_END, again and again. One thread at a time.
+ * Order of calls: decoder_open; per file `header` where the decoder wants one; per batch
+ * decoder_begin and any number of decode; decoder_close. Of a file: decoder_open, then
+ * describe_file, or start and read until FRESHET_END, again and again. One thread at a time.
  */
 #ifndef FRESHET_FORMATS_FORMAT_H
 #define FRESHET_FORMATS_FORMAT_H
@@ -34,9 +34,10 @@
 #define FORMATS_OF_RECORDS(X) X(json) X(csv) X(raw)
 #define FORMATS(X) FORMATS_OF_RECORDS(X) X(parquet)
 
-/* What is declared of a format: `{format: csv, schema: {...}, delimiter: ";"}`. Each format has its own
- * options and the rows of their table (CSV_OPTIONS); FORMAT_OPTIONS are all of them, for a table
- * whose struct has a format_options at `at`, and FORMAT_OPTIONS_OF_FILES also those that messages do not have. */
+/* What is declared of a format: `{format: csv, schema: {...}, delimiter: ";"}`. Each format has its
+ * own options and the rows of their table (CSV_OPTIONS); FORMAT_OPTIONS are all of them, for a
+ * table whose struct has a format_options at `at`, and FORMAT_OPTIONS_OF_FILES also those that
+ * messages do not have. */
 typedef struct format_options {
     int choice; /* of format_file_names or of format_message_names */
     declared_schema schema;
@@ -52,7 +53,8 @@ typedef struct format_options {
         CSV_OPTIONS((at) + offsetof(format_options, csv)), \
         RAW_OPTIONS((at) + offsetof(format_options, raw))
 
-/* An option of one format: its name, and where in format_options the place stands where it is given. */
+/* An option of one format: its name, and where in format_options the place stands where it is
+ * given. */
 typedef struct format_option {
     const char *name; /* NULL ends a list */
     size_t place;
@@ -70,9 +72,10 @@ struct format {
 
     /* Reports what is wrong with its own options; NULL: nothing can be. */
     void (*check)(const format_options *options, struct problems *problems);
-    /* The columns that it gives, from the options alone: no fields where they are to be inferred. `name` is
-     * that of a format with one column. NULL: the declared schema. What it makes is in `arena`, but
-     * names and types may be the options' and `name` itself, which must live as long. */
+    /* The columns that it gives, from the options alone: no fields where they are to be inferred.
+     * `name` is that of a format with one column. NULL: the declared schema. What it makes is in
+     * `arena`, but names and types may be the options' and `name` itself, which must live as
+     * long. */
     freshet_code (*describe)(const format_options *options, const char *name, arena *arena,
                              schema *out, freshet_error *err);
     freshet_code (*open)(decoder *decoder, freshet_error *err);
@@ -80,20 +83,22 @@ struct format {
 
     /* ---- records ---- */
 
-    /* Where the record that begins at bytes[0] ends, its newline included; 0: not there yet. Called again
-     * with more bytes behind the same ones. NULL: at the first newline. */
+    /* Where the record that begins at bytes[0] ends, its newline included; 0: not there yet. Called
+     * again with more bytes behind the same ones. NULL: at the first newline. */
     size_t (*record_end)(const format_options *options, record_progress *progress,
                          const char *bytes, size_t length);
     /* The record ends only behind a quote that has not come. NULL: never. */
     bool (*in_quotes)(const record_progress *progress);
     /* It is no record, but a blank line. NULL: never. */
     bool (*is_blank)(const char *bytes, size_t length);
-    /* Takes the header of the file that comes next, whose records `at` names; where decoder->wants_header. */
+    /* Takes the header of the file that comes next, whose records `at` names; where
+     * decoder->wants_header. */
     freshet_code (*header)(decoder *decoder, const char *bytes, size_t length, const char *at,
                            freshet_error *err);
     void (*begin)(decoder *decoder); /* decoder->into is another batch now; NULL: all the same */
-    /* Row into->n_rows from a record without its newline, which outlives the batch; long texts may point
-     * into it. An error with FRESHET_SKIP_ROW says why it is bad; the row's cells are then to be overwritten. */
+    /* Row into->n_rows from a record without its newline, which outlives the batch; long texts may
+     * point into it. An error with FRESHET_SKIP_ROW says why it is bad; the row's cells are then to
+     * be overwritten. */
     freshet_code (*decode)(decoder *decoder, const char *bytes, size_t length, freshet_error *err);
     /* Adds what a record shows of the columns; `first` of its file. NULL: columns are declared. */
     freshet_code (*infer)(infer *infer, const format_options *options, const char *record,
@@ -142,12 +147,14 @@ freshet_code format_describe(const format *format, const format_options *options
 /* `value: {format: json, ...}`: the block of a message's value or key. */
 extern const block_kind format_message_block;
 
-/* The error that no column of `there` has that name, which tells those it has but one (NULL: all). */
+/* The error that no column of `there` has that name, which tells those it has but one (NULL:
+ * all). */
 freshet_code format_no_column(const schema *there, const char *but, const char *name,
                               const char *at, const char *no_column, const char *others,
                               freshet_error *err);
 
-/* Allocates and opens what `like` says (format, options, schema, used, ...), all of which must outlive it.
+/* Allocates and opens what `like` says (format, options, schema, used, ...), all of which must
+ * outlive it.
  * *out is closed by decoder_close; NULL is fine. */
 freshet_code decoder_open(const decoder *like, decoder **out, freshet_error *err);
 void decoder_close(decoder *decoder);

@@ -1,4 +1,5 @@
-/* format_test.c - messages in each format into columns, and what is wrong with a declared format. */
+/* format_test.c - messages in each format into columns, and what is wrong with a declared
+ * format. */
 #include "formats/format.h"
 
 #include <setjmp.h>

@@ -28,9 +28,9 @@ typedef struct infer infer;
 freshet_code infer_open(infer **out, freshet_error *err);
 void infer_close(infer *infer);
 
-/* The operations `infer` of JSON and CSV. Records that are not valid are passed over: reading them will
- * say what is wrong with them. CSV: the first record of the first file gives the names of the columns,
- * or, with header false, their number, for the names column0, column1 ... */
+/* The operations `infer` of JSON and CSV. Records that are not valid are passed over: reading them
+ * will say what is wrong with them. CSV: the first record of the first file gives the names of the
+ * columns, or, with header false, their number, for the names column0, column1 ... */
 struct format_options;
 freshet_code infer_json(infer *infer, const struct format_options *options, const char *record,
                         size_t length, bool first, const char *at, freshet_error *err);

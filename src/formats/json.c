@@ -189,8 +189,8 @@ static inline int32_t shape_find(shape *it, size_t place, const char *key, size_
 
 /* ---- yyjson's memory ----------------------------------------------------------------------------
  *
- * A parse in place takes one piece, which may grow: the decoder's scratch. It is long enough for records
- * up to some 87 KB; longer ones are left to malloc. */
+ * A parse in place takes one piece, which may grow: the decoder's scratch. It is long enough for
+ * records up to some 87 KB; longer ones are left to malloc. */
 
 static void *scratch_malloc(void *scratch, size_t size)
 {

@@ -16,10 +16,10 @@
  *   timestamp        a string that timestamp_parse takes; never a number
  *   array, struct    a JSON array, a JSON object, by these same rules
  *
- * A value of another kind makes the record a bad one, or, with cast_error_null, is a null. `strict`:
- * a record that lacks a field of the schema, at any depth, or has others, is a bad one. Text
- * that is no JSON object (truncated, not UTF-8, nested deeper than JSON_DEPTH_MAX, with a NUL) is
- * always a bad record.
+ * A value of another kind makes the record a bad one, or, with cast_error_null, is a null.
+ * `strict`: a record that lacks a field of the schema, at any depth, or has others, is a bad one.
+ * Text that is no JSON object (truncated, not UTF-8, nested deeper than JSON_DEPTH_MAX, with a NUL)
+ * is always a bad record.
  *
  * HOW. The record is copied once into the batch's arena and parsed there in place by yyjson, so
  * that the record as read stays whole for the dead letters, and text cells point into the copy. The

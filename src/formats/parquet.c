@@ -1,5 +1,5 @@
-/* parquet.c - Parquet files, which are read whole, by a scan (scan.h). The place in a file is the number
- * of a row. */
+/* parquet.c - Parquet files, which are read whole, by a scan (scan.h). The place in a file is the
+ * number of a row. */
 #include "base/error.h"
 #include "formats/format.h"
 

@@ -1,8 +1,8 @@
 /* functions.c - see functions.h.
  *
  * To add a function in C: write it as the two below (columns in, one column out; nulls have been
- * dealt with where takes_nulls is false, so that only their cells must be skipped), and give it a row in
- * `functions`, which begins with what it is for. functions_test.c asks for a case of each.
+ * dealt with where takes_nulls is false, so that only their cells must be skipped), and give it a
+ * row in `functions`, which begins with what it is for. functions_test.c asks for a case of each.
  */
 #include "functions/functions.h"
 

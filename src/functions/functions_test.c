@@ -86,7 +86,8 @@ static void test_each_function(void **state)
     }
 }
 
-/* A mask that is none is found when the statement is prepared, a text that does not match as its row's fault. */
+/* A mask that is none is found when the statement is prepared, a text that does not match as its
+ * row's fault. */
 static void test_refused(void **state)
 {
     static const struct {

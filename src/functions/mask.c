@@ -3,8 +3,8 @@
  * A mask is a list of parts: a number with its least and most digits, a name out of a list, a
  * fraction, an offset from UTC, a literal character, blanks. A number whose digits are followed by
  * another number at once leaves as many digits as those behind it need at least (`reserve`, worked
- * out when the mask is compiled), so there is no backtracking. Writing takes the same parts from left to right: a
- * time is first taken apart into every value that a part can show.
+ * out when the mask is compiled), so there is no backtracking. Writing takes the same parts from
+ * left to right: a time is first taken apart into every value that a part can show.
  */
 #include "functions/mask.h"
 

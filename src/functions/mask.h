@@ -16,11 +16,12 @@
  * anything between (yyyyMMdd) share their digits out. What is not in the mask is the
  * first month, day, hour ... and UTC. A fraction is cut to microseconds.
  *
- * In writing, a number has as many digits as it has letters at least (%d: two, %-d: one), SSS are three digits of
- * the fraction, cut off; Q is the quarter (QQQ Q1, QQQQ 1st quarter), F the day of the month's weeks.
+ * In writing, a number has as many digits as it has letters at least (%d: two, %-d: one), SSS are
+ * three digits of the fraction, cut off; Q is the quarter (QQQ Q1, QQQQ 1st quarter), F the day of
+ * the month's weeks.
  *
- * Refused in reading, with the letter named: the week-based year (YYYY), letters that no time has, the
- * same part twice, a mask without a year, an hour of half a day without its am or pm.
+ * Refused in reading, with the letter named: the week-based year (YYYY), letters that no time has,
+ * the same part twice, a mask without a year, an hour of half a day without its am or pm.
  *
  * mask_read, mask_write: any thread, on a mask that is compiled.
  */
@@ -51,8 +52,8 @@ freshet_code mask_compile(arena *arena, const char *text, mask_use use, mask **o
 /* False, leaving *time_us untouched, where the text does not match or is no time that exists. */
 bool mask_read(const mask *mask, const char *text, size_t length, int64_t *time_us);
 
-/* Writes the time as text of at most MASK_WRITTEN_MAX bytes, with a NUL behind it; gives its length. The
- * infinities are "infinity" and "-infinity". */
+/* Writes the time as text of at most MASK_WRITTEN_MAX bytes, with a NUL behind it; gives its
+ * length. The infinities are "infinity" and "-infinity". */
 size_t mask_write(const mask *mask, int64_t time_us, char *into);
 
 #endif

@@ -18,7 +18,8 @@ struct user_function {
     void *context;
 };
 
-/* Makes it known to the session's engine, which must not outlive it. FRESHET_USAGE where SQL has the name. */
+/* Makes it known to the session's engine, which must not outlive it. FRESHET_USAGE where SQL has
+ * the name. */
 freshet_code user_function_add(sql_session *session, user_function *function, freshet_error *err);
 
 #endif

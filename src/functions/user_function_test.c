@@ -1,6 +1,7 @@
-/* A function of the user's, through the public header alone: every type as argument and result, nulls, long
- * texts, moved structs, what is released when, failures of a row and of none, wrong results, queries, features, filters
- * and streams. Leaks, and what is read after its release, are AddressSanitizer's to find. */
+/* A function of the user's, through the public header alone: every type as argument and result,
+ * nulls, long texts, moved structs, what is released when, failures of a row and of none, wrong
+ * results, queries, features, filters and streams. Leaks, and what is read after its release, are
+ * AddressSanitizer's to find. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

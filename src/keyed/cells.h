@@ -1,11 +1,13 @@
-/* cells.h - cells as bytes: the keys of the state's table, and what is carried and saved with a key.
+/* cells.h - cells as bytes: the keys of the state's table, and what is carried and saved with a
+ * key.
  *
  *   null            00
  *   fixed size      01, then the cell as it is in memory (little-endian)
  *   text, binary    01, u32 length, bytes
  *   array           01, u32 number of elements, then each element in this form
  *
- * Equal values must be equal bytes where they are keys: then `canonical` gives every NaN one form, and
+ * Equal values must be equal bytes where they are keys: then `canonical` gives every NaN one form,
+ * and
  * -0.0 the form of 0.0.
  */
 #ifndef FRESHET_KEYED_CELLS_H
@@ -17,8 +19,8 @@
 /* Appends the cell; a failure shows in into->failed. Structs cannot be put. */
 void cells_put(text_buffer *into, const column *column, uint64_t row, bool canonical);
 
-/* Reads a cell from [*at, end) into a row that the column has room for, and moves *at. Texts are copied
- * into the arena. FRESHET_FAILED where the bytes are no such cell. */
+/* Reads a cell from [*at, end) into a row that the column has room for, and moves *at. Texts are
+ * copied into the arena. FRESHET_FAILED where the bytes are no such cell. */
 freshet_code cells_get(arena *arena, const unsigned char **at, const unsigned char *end,
                        column *column, uint64_t row, freshet_error *err);
 

@@ -1,8 +1,8 @@
 /* due_heap.h - what is due, the earliest first: a binary heap of (time, item).
  *
- * Of the same time the smaller item comes first. An item is a number of the user's: the index of a key, or a
- * pointer. Nothing is found or removed in the middle: who makes an item due earlier pushes it again, and passes over
- * what is not its time any more when that comes up.
+ * Of the same time the smaller item comes first. An item is a number of the user's: the index of a
+ * key, or a pointer. Nothing is found or removed in the middle: who makes an item due earlier
+ * pushes it again, and passes over what is not its time any more when that comes up.
  *
  * Order of calls: zero bytes are an empty heap; push, pop in any order; due_heap_release.
  */

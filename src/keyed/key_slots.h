@@ -1,8 +1,9 @@
-/* key_slots.h - where a key stands: a hash table of numbers, for those who keep their keys themselves.
+/* key_slots.h - where a key stands: a hash table of numbers, for those who keep their keys
+ * themselves.
  *
- * A slot is eight bytes: the low half of the key's hash, its tag, and the key's number (an index of the
- * user's). Slots are probed linearly from the tag's low bits, so that doubling them reads no keys.
- * A number that is taken out leaves no tombstone: the slots behind it are moved back.
+ * A slot is eight bytes: the low half of the key's hash, its tag, and the key's number (an index of
+ * the user's). Slots are probed linearly from the tag's low bits, so that doubling them reads no
+ * keys. A number that is taken out leaves no tombstone: the slots behind it are moved back.
  *
  * To find a key, or the free slot where it would stand (`at` is what _put and _remove then want):
  *
@@ -11,8 +12,8 @@
  *     while ((index = key_slots_match(&slots, tag, &at)) != KEY_NONE && !is_key(index))
  *         at++;
  *
- * Order of calls: zero bytes have no slots; key_slots_reserve before the first key and before each one that is put;
- * key_slots_release. What fails for want of memory leaves all as it was.
+ * Order of calls: zero bytes have no slots; key_slots_reserve before the first key and before each
+ * one that is put; key_slots_release. What fails for want of memory leaves all as it was.
  */
 #ifndef FRESHET_KEYED_KEY_SLOTS_H
 #define FRESHET_KEYED_KEY_SLOTS_H
@@ -36,7 +37,8 @@ typedef struct key_slots {
 /* Slots for n keys: at most three of four are taken. */
 bool key_slots_reserve(key_slots *slots, memory *memory, uint64_t n);
 
-/* The number of the first slot from *at on that has the tag, KEY_NONE where there is a free one before;
+/* The number of the first slot from *at on that has the tag, KEY_NONE where there is a free one
+ * before;
  * *at is its place. */
 static inline uint32_t key_slots_match(const key_slots *slots, uint32_t tag, uint64_t *at)
 {

@@ -1,5 +1,5 @@
-/* keyed_table.c - see keyed_table.h. Of a page, the byte before its first entry says how far that is from what
- * malloc gave. */
+/* keyed_table.c - see keyed_table.h. Of a page, the byte before its first entry says how far that
+ * is from what malloc gave. */
 #include "keyed/keyed_table.h"
 
 #include "keyed/cells.h"

@@ -1,31 +1,32 @@
 /* keyed_table.h - one table for all that is remembered by key.
  *
- * A key is bytes (keyed/cells.h makes them of columns). What is remembered of it is an entry: a struct of the
- * user's that begins with a keyed_entry, of a size that is said at open. An entry has a number, and stays where
- * it is until it is dropped: pointers and numbers may be kept.
+ * A key is bytes (keyed/cells.h makes them of columns). What is remembered of it is an entry: a
+ * struct of the user's that begins with a keyed_entry, of a size that is said at open. An entry has
+ * a number, and stays where it is until it is dropped: pointers and numbers may be kept.
  *
  *   slots   [tag, number] [free] [tag, number] ...    key_slots.h
  *   pages   [entry entry entry ...] [entry ...]       1,024 entries each, on a line of the cache
  *   dirty   [number, number, ...]                     keys that changed since the last keyed_clean
  *
- * Up to KEYED_INLINE_MAX bytes of key stand in the entry itself, longer ones in a piece of memory of their own (or,
- * with `borrows`, where the user has them, who keeps them there until the key is dropped). The number of a dropped
- * entry is used again; no earlier than at the next keyed_clean where the entry was dirty, so that each number
- * is at most once in the list.
+ * Up to KEYED_INLINE_MAX bytes of key stand in the entry itself, longer ones in a piece of memory
+ * of their own (or, with `borrows`, where the user has them, who keeps them there until the key is
+ * dropped). The number of a dropped entry is used again; no earlier than at the next keyed_clean
+ * where the entry was dirty, so that each number is at most once in the list.
  *
- * COLD KEYS. A clock hand goes over the entries: it takes the next one that is clean and was not touched since it
- * came by. That is nearly the one that was not used for the longest, at the cost of one bit.
+ * COLD KEYS. A clock hand goes over the entries: it takes the next one that is clean and was not
+ * touched since it came by. That is nearly the one that was not used for the longest, at the cost
+ * of one bit.
  *
- * MANY ROWS. At a million keys each lookup is two cache misses in a row, slot and entry. So a batch is
- * taken in chunks: keyed_chunk_fill encodes and hashes all keys and asks for their slots, keyed_chunk_prefetch
- * for their entries, and the user for what hangs at these; then the rows are looked up one by one, and find all
- * in the cache. The hash is computed once a row.
+ * MANY ROWS. At a million keys each lookup is two cache misses in a row, slot and entry. So a batch
+ * is taken in chunks: keyed_chunk_fill encodes and hashes all keys and asks for their slots,
+ * keyed_chunk_prefetch for their entries, and the user for what hangs at these; then the rows are
+ * looked up one by one, and find all in the cache. The hash is computed once a row.
  *
- * A table belongs to one thread, and to one instance: nothing of it is shared. Its low 32 bits of the hash
- * are the tag; who spreads keys over several instances takes the high ones (keyed_hash).
+ * A table belongs to one thread, and to one instance: nothing of it is shared. Its low 32 bits of
+ * the hash are the tag; who spreads keys over several instances takes the high ones (keyed_hash).
  *
- * Order of calls: keyed_open; keyed_track before the first key, where somebody is to ask for dirty keys; the rest in any
- * order; keyed_close. What fails for want of memory leaves the table whole.
+ * Order of calls: keyed_open; keyed_track before the first key, where somebody is to ask for dirty
+ * keys; the rest in any order; keyed_close. What fails for want of memory leaves the table whole.
  */
 #ifndef FRESHET_KEYED_KEYED_TABLE_H
 #define FRESHET_KEYED_KEYED_TABLE_H
@@ -61,7 +62,8 @@ typedef struct keyed_entry {
 
 _Static_assert(sizeof(keyed_entry) == 20, "a keyed_entry leaves room for four bytes");
 
-/* Looks a key up in the store: appends its bytes, or FRESHET_END where there are none (state_part.h). */
+/* Looks a key up in the store: appends its bytes, or FRESHET_END where there are none
+ * (state_part.h). */
 typedef freshet_code state_load_fn(void *context, const void *key, size_t key_length,
                                    text_buffer *into, freshet_error *err);
 
@@ -144,8 +146,8 @@ static inline uint32_t keyed_find(const keyed_table *table, uint32_t tag, const 
 /* Room for `more` keys, so that adding so many cannot fail where keys are borrowed or short. */
 bool keyed_reserve(keyed_table *table, uint64_t more);
 
-/* Adds a key that is not there: its number; what the user has behind the keyed_entry is zero bytes. KEY_NONE where memory (or
- * KEYED_KEYS_MAX) is out. */
+/* Adds a key that is not there: its number; what the user has behind the keyed_entry is zero bytes.
+ * KEY_NONE where memory (or KEYED_KEYS_MAX) is out. */
 uint32_t keyed_add(keyed_table *table, uint32_t tag, const void *key, size_t length);
 
 /* The key's bytes, borrowed, lie elsewhere now. */
@@ -153,8 +155,8 @@ void keyed_move_key(keyed_table *table, uint32_t index, const void *key);
 
 void keyed_drop(keyed_table *table, uint32_t index);
 
-/* The number of the next entry from *cursor on, which begins at 0, in the order of their numbers; KEY_NONE
- * at the end. Entries may be dropped and added on the way. */
+/* The number of the next entry from *cursor on, which begins at 0, in the order of their numbers;
+ * KEY_NONE at the end. Entries may be dropped and added on the way. */
 uint32_t keyed_next(const keyed_table *table, uint32_t *cursor);
 
 static inline uint64_t keyed_count(const keyed_table *table)
@@ -181,8 +183,8 @@ uint32_t keyed_next_dirty(const keyed_table *table, uint32_t *cursor);
 /* No key is dirty any more. */
 void keyed_clean(keyed_table *table);
 
-/* The next cold key; KEY_NONE where there is none. is_needed (or NULL) tells which are none although nobody asked for
- * them. */
+/* The next cold key; KEY_NONE where there is none. is_needed (or NULL) tells which are none
+ * although nobody asked for them. */
 uint32_t keyed_next_cold(keyed_table *table, bool (*is_needed)(void *self, uint32_t index));
 
 /* ---- figures ------------------------------------------------------------------------------- */
@@ -190,8 +192,8 @@ uint32_t keyed_next_cold(keyed_table *table, bool (*is_needed)(void *self, uint3
 /* Bytes that the table holds: slots, pages and lists, without long keys. */
 size_t keyed_table_bytes(const keyed_table *table);
 
-/* Bytes of memory in use, by all that takes of options.memory: for the table what its keys take, not
- * what it holds for more of them. Falls when keys are dropped. */
+/* Bytes of memory in use, by all that takes of options.memory: for the table what its keys take,
+ * not what it holds for more of them. Falls when keys are dropped. */
 size_t keyed_bytes(const keyed_table *table);
 
 /* ---- many rows ----------------------------------------------------------------------------- */
@@ -211,8 +213,8 @@ static inline const char *keyed_chunk_key(const keyed_chunk *chunk, uint32_t i)
     return chunk->bytes.bytes + chunk->rows[i].begin;
 }
 
-/* Encodes and hashes the keys of rows [from, from + n), n up to KEYED_CHUNK_ROWS, and asks for their slots. False where
- * memory is out (or the buffer's limit passed). */
+/* Encodes and hashes the keys of rows [from, from + n), n up to KEYED_CHUNK_ROWS, and asks for
+ * their slots. False where memory is out (or the buffer's limit passed). */
 bool keyed_chunk_fill(keyed_chunk *chunk, const keyed_table *table, const column *keys,
                       uint32_t n_keys, uint32_t from, uint32_t n, uint32_t key_bytes_max);
 

@@ -1,4 +1,5 @@
-/* keyed_table_test.c - the table against a list: random keys come, change, get cold and go, while memory fails. */
+/* keyed_table_test.c - the table against a list: random keys come, change, get cold and go, while
+ * memory fails. */
 #include "keyed/keyed_table.h"
 
 #include <setjmp.h>

@@ -1,18 +1,20 @@
 /* state_part.h - keyed state as the checkpoint sees it: parts that give and take keys as bytes.
  *
- * An operator keeps one part for each thing it must remember between batches: the windows of its keys, the
- * windows of another partitioning, open rolling windows, the event ids of a deduplication. A part is a
- * keyed_table and what state_part_ops says of its entries; the rest is here, once. The checkpoint
- * asks each part for the keys that changed, stores their bytes under (part's name, key), and gives them back on
- * demand after a restart. Cold keys leave memory in the same way.
+ * An operator keeps one part for each thing it must remember between batches: the windows of its
+ * keys, the windows of another partitioning, open rolling windows, the event ids of a
+ * deduplication. A part is a keyed_table and what state_part_ops says of its entries; the rest is
+ * here, once. The checkpoint asks each part for the keys that changed, stores their bytes under
+ * (part's name, key), and gives them back on demand after a restart. Cold keys leave memory in the
+ * same way.
  *
- * The legal order, per part: set_load once, before the first key (it also says that somebody saves the
- * state), then restore for each saved key where the part wants that (`keys`); at a checkpoint next_dirty and, for
- * each dirty key, save, or nothing where is_empty says that its bytes are to be deleted; clean once the bytes are
- * durable; next_cold and drop when memory is short. All calls come from the pipeline's thread, between two batches.
+ * The legal order, per part: set_load once, before the first key (it also says that somebody saves
+ * the state), then restore for each saved key where the part wants that (`keys`); at a checkpoint
+ * next_dirty and, for each dirty key, save, or nothing where is_empty says that its bytes are to be
+ * deleted; clean once the bytes are durable; next_cold and drop when memory is short. All calls
+ * come from the pipeline's thread, between two batches.
  *
- * The operator looks its keys up by state_part_find while it takes a batch; and forgets by state_part_forget
- * those that hold nothing any more.
+ * The operator looks its keys up by state_part_find while it takes a batch; and forgets by
+ * state_part_forget those that hold nothing any more.
  */
 #ifndef FRESHET_KEYED_STATE_PART_H
 #define FRESHET_KEYED_STATE_PART_H
@@ -30,16 +32,18 @@ typedef struct state_key {
 typedef struct state_part_ops {
     /* Appends what the entry holds. A failure of memory may show in into->failed alone. */
     freshet_code (*save)(void *self, const void *entry, text_buffer *into, freshet_error *err);
-    /* Fills an entry of zero bytes (that is in no table yet, and has no key). Bytes that are damaged, or of another
-     * declaration, are refused, and nothing hangs at the entry then. */
+    /* Fills an entry of zero bytes (that is in no table yet, and has no key). Bytes that are
+     * damaged, or of another declaration, are refused, and nothing hangs at the entry then. */
     freshet_code (*restore)(void *self, const state_key *key, void *entry, const void *bytes,
                             size_t length, freshet_error *err);
-    /* The rest of what saved bytes are in JSON, behind `{"key": {...}`: members with a comma before each. */
+    /* The rest of what saved bytes are in JSON, behind `{"key": {...}`: members with a comma before
+     * each. */
     freshet_code (*inspect)(void *self, arena *arena, const void *bytes, size_t length,
                             text_buffer *into, freshet_error *err);
     /* NULL: keys never end. True: the key holds nothing any more. */
     bool (*is_empty)(void *self, const void *entry);
-    /* NULL, or what is to be done once a restored entry stands in the table. False where memory is out: it goes. */
+    /* NULL, or what is to be done once a restored entry stands in the table. False where memory is
+     * out: it goes. */
     bool (*placed)(void *self, uint32_t index);
     /* NULL, or true for keys that are needed in memory although they are cold. */
     bool (*is_needed)(void *self, uint32_t index);
@@ -47,8 +51,9 @@ typedef struct state_part_ops {
 
 typedef enum state_keys {
     STATE_ON_DEMAND, /* keys are looked up in the store when they are needed */
-    /* The part must know all its keys, since time alone makes them output rows (`refresh: on_expiry`): each saved one is
-     * given to state_part_restore before the first batch. Cold ones may leave it. */
+    /* The part must know all its keys, since time alone makes them output rows (`refresh:
+     * on_expiry`): each saved one is given to state_part_restore before the first batch. Cold ones
+     * may leave it. */
     STATE_AT_START,
     STATE_RESIDENT /* the same, and no key is ever cold (open rolling windows, seen events) */
 } state_keys;
@@ -71,12 +76,12 @@ typedef struct state_part {
 /* The part's shape, in words that live as long; its fingerprint is theirs, from `seed`. */
 void state_part_describe(state_part *part, const char *shape, uint64_t seed);
 
-/* The same for parts whose saved bytes depend on the types and names of their keys, and on nothing else: "WHAT: name
- * type, name type". `fields`, the keys', live as long as the arena. */
+/* The same for parts whose saved bytes depend on the types and names of their keys, and on nothing
+ * else: "WHAT: name type, name type". `fields`, the keys', live as long as the arena. */
 freshet_code state_part_columns(state_part *part, arena *arena, const char *what,
                                 const field *fields, uint32_t n_keys, freshet_error *err);
 
-/* ---- for the checkpoint ----------------------------------------------------------------------- */
+/* ---- for the checkpoint ---------------------------------------------------------------------- */
 
 void state_part_set_load(const state_part *part, state_load_fn *load, void *context);
 
@@ -103,14 +108,15 @@ freshet_code state_part_inspect(const state_part *part, const void *key, size_t 
                                 const void *bytes, size_t length, text_buffer *into,
                                 freshet_error *err);
 
-/* ---- for the operator ------------------------------------------------------------------------- */
+/* ---- for the operator ------------------------------------------------------------------------ */
 
-/* The number of the key: from memory, else from the store, else a new one (*is_new) whose entry is zero bytes. A failure
- * adds nothing. */
+/* The number of the key: from memory, else from the store, else a new one (*is_new) whose entry is
+ * zero bytes. A failure adds nothing. */
 freshet_code state_part_find(const state_part *part, uint32_t tag, const void *key, size_t length,
                              uint32_t *index, bool *is_new, freshet_error *err);
 
-/* The key holds nothing any more: it goes at once, or, where the store has bytes of it, at the next clean. */
+/* The key holds nothing any more: it goes at once, or, where the store has bytes of it, at the next
+ * clean. */
 void state_part_forget(const state_part *part, uint32_t index);
 
 #endif

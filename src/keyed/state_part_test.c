@@ -1,5 +1,5 @@
-/* state_part_test.c - a part that counts, against a list, with a store beside it: saved, dropped, loaded, restarted, while
- * memory fails. */
+/* state_part_test.c - a part that counts, against a list, with a store beside it: saved, dropped,
+ * loaded, restarted, while memory fails. */
 #include "keyed/state_part.h"
 
 #include <setjmp.h>

@@ -11,8 +11,8 @@
  * same batch can be given again and nothing is lost or doubled. The file is opened for each batch
  * (it may be moved away at any time) and made, readable by its owner only, with the first letter.
  *
- * A checkpoint makes them durable and notes the file's length (keep). After a crash, the letters behind the
- * last checkpoint are taken away (cut), for their rows are read again.
+ * A checkpoint makes them durable and notes the file's length (keep). After a crash, the letters
+ * behind the last checkpoint are taken away (cut), for their rows are read again.
  *
  * Order of calls: open, cut at most once, {add, keep}*, close. One thread at a time.
  */
@@ -28,8 +28,8 @@
 
 typedef struct dead_letters dead_letters;
 
-/* Is this a place for a file of dead letters? FRESHET_BAD_DECLARATION where the path's folder is not
- * there, or the path is a folder. Touches nothing. */
+/* Is this a place for a file of dead letters? FRESHET_BAD_DECLARATION where the path's folder is
+ * not there, or the path is a folder. Touches nothing. */
 freshet_code dead_letters_check(const char *path, freshet_error *err);
 
 /* Checks, and creates nothing yet. */
@@ -51,8 +51,8 @@ typedef struct dead_letters_mark {
 freshet_code dead_letters_keep(dead_letters *letters, dead_letters_mark *mark, freshet_error *err);
 
 /* Takes away what was added behind the mark, since the rows that it is about are read again. Only
- * where all of that is this pipeline's, and the file is the same: else it stays, and those letters come
- * twice (*cut is false). */
+ * where all of that is this pipeline's, and the file is the same: else it stays, and those letters
+ * come twice (*cut is false). */
 freshet_code dead_letters_cut(dead_letters *letters, const char *pipeline,
                               const dead_letters_mark *mark, bool *cut, freshet_error *err);
 

@@ -20,8 +20,8 @@ typedef struct query_server query_server;
 freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, query_server **out,
                                 freshet_error *err);
 
-/* The same for anything that stands in for a pipeline: freshet_query() and its like, which any thread may
- * call, or others of their kind. */
+/* The same for anything that stands in for a pipeline: freshet_query() and its like, which any
+ * thread may call, or others of their kind. */
 typedef struct query_backend {
     freshet_pipeline *pipeline;
     freshet_code (*query)(freshet_pipeline *pipeline, const char *sql,

@@ -1,4 +1,5 @@
-/* Tests of result_rows.c, on a result made by hand: walking, conversions, and the three printed forms.
+/* Tests of result_rows.c, on a result made by hand: walking, conversions, and the three printed
+ * forms.
  */
 #include <setjmp.h>
 #include <stdarg.h>

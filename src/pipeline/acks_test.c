@@ -1,5 +1,5 @@
-/* acks_test.c - the loop with a store whose rows are confirmed later: all of them are there at the end, refused
- * ones are dead letters, and an outage is trouble, then over. */
+/* acks_test.c - the loop with a store whose rows are confirmed later: all of them are there at the
+ * end, refused ones are dead letters, and an outage is trouble, then over. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,10 +1,10 @@
 /* checkpoint.c - taking checkpoints; see checkpoint.h.
  *
- *   CHECKPOINT_NONE ──begin──► CHECKPOINT_WRITING ──durable──► CHECKPOINT_PUBLISHING ──► CHECKPOINT_NONE
+ *   CHECKPOINT_NONE ──begin──► CHECKPOINT_WRITING ──durable──► CHECKPOINT_PUBLISHING ──► and again
  *
  * The loop calls checkpoint_turn() after each step; it moves on as far as it can without waiting.
- * When gathering fails (a disk is full), nothing was handed over, and the next turn gathers anew. When
- * writing fails, the store keeps what it was given, and each turn lets it try again.
+ * When gathering fails (a disk is full), nothing was handed over, and the next turn gathers anew.
+ * When writing fails, the store keeps what it was given, and each turn lets it try again.
  */
 #include "pipeline/checkpoint.h"
 
@@ -101,8 +101,8 @@ static freshet_code put_position(checkpoint *checkpoint, const char *id,
                      text->bytes, text->length, err);
 }
 
-/* The positions that moved; the first time in a run all of them, in the place of those that are there: names may
- * have changed (a file on a disk that got another number). */
+/* The positions that moved; the first time in a run all of them, in the place of those that are
+ * there: names may have changed (a file on a disk that got another number). */
 static freshet_code put_positions(freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;

@@ -4,25 +4,26 @@
  *   checkpoint.c       taking checkpoints while the stream runs
  *   checkpoint_inspect.c  what is kept of a key, for people
  *
- * A checkpoint is taken between two steps, when nothing waits for delivery. So all rows read have gone through
- * the feature set to the writers. In order:
+ * A checkpoint is taken between two steps, when nothing waits for delivery. So all rows read have
+ * gone through the feature set to the writers. In order:
  *
  *     1  writers flush; those whose files appear with the checkpoint say which (pending)
  *     2  the dead letters are durable, and their file's length noted
- *     3  one write batch is gathered: the positions that moved, the keys that changed, facts, the files to publish
+ *     3  one write batch is gathered: the positions that moved, the keys that changed, facts, the
+ *        files to publish
  *     4  the store's thread writes it; meanwhile the loop goes on with rows of the next checkpoint
  *     5  it is durable: the files are published
  *     6  the next checkpoint no longer lists them
  *
- * Killed before 5's beginning, all that came since the checkpoint before is read and computed again, and lands in the
- * state as it did, since it begins from the state of then. Killed behind it, the files are published at the next
- * start. Only one checkpoint is on its way at a time; when writing takes long, they come
- * less often.
+ * Killed before 5's beginning, all that came since the checkpoint before is read and computed
+ * again, and lands in the state as it did, since it begins from the state of then. Killed behind
+ * it, the files are published at the next start. Only one checkpoint is on its way at a time; when
+ * writing takes long, they come less often.
  *
  * Which folder: options.state; else the declaration's state.path; else `<pipeline>.state` beside
- * the declaration. The last two not for a debug run, whose rows do not go where the state says they went; and
- * the last not when no writer keeps its rows: the debug table begins empty each time, and so does the
- * reading. Batch runs keep no state.
+ * the declaration. The last two not for a debug run, whose rows do not go where the state says they
+ * went; and the last not when no writer keeps its rows: the debug table begins empty each time, and
+ * so does the reading. Batch runs keep no state.
  *
  * Without a state folder all functions here do nothing and say OK.
  */
@@ -32,13 +33,15 @@
 #include "readers/reader.h"
 #include "state/store.h"
 
-/* The next checkpoint waits until the loop's part of the last one is at most this share of the time (1 in
- * ...), and the store's thread's; but not longer than CHECKPOINT_STRETCH_MAX_US, or the interval. */
+/* The next checkpoint waits until the loop's part of the last one is at most this share of the time
+ * (1 in ...), and the store's thread's; but not longer than CHECKPOINT_STRETCH_MAX_US, or the
+ * interval. */
 #define CHECKPOINT_COLLECT_SHARE 20
 #define CHECKPOINT_WRITE_SHARE 16
 #define CHECKPOINT_STRETCH_MAX_US INT64_C(30000000)
 
-/* So many rows make a checkpoint due before its time: what is read again after a crash stays bounded. */
+/* So many rows make a checkpoint due before its time: what is read again after a crash stays
+ * bounded. */
 #define CHECKPOINT_ROWS_MAX INT64_C(8000000)
 
 /* Where memory is short, keys must become durable to leave it: at most this often. */
@@ -62,8 +65,8 @@ typedef struct checkpoint checkpoint;
 /* The folder of a declaration where nothing else is said: for `freshet state`. In the arena. */
 const char *checkpoint_folder(const declaration *declaration, arena *arena);
 
-/* After the writers and the dead letters are open, before the first step. FRESHET_BAD_DECLARATION where
- * what is kept cannot serve the declaration. */
+/* After the writers and the dead letters are open, before the first step. FRESHET_BAD_DECLARATION
+ * where what is kept cannot serve the declaration. */
 freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err);
 void checkpoint_close(checkpoint *checkpoint);
 
@@ -71,8 +74,9 @@ void checkpoint_close(checkpoint *checkpoint);
 freshet_code checkpoint_positions(freshet_pipeline *pipeline, uint32_t reader,
                                   reader_positions *out, freshet_error *err);
 
-/* Between steps: what is due is begun, what has become durable is published. Never waits for the disk; but a
- * new checkpoint takes its time. Errors with FRESHET_RETRY leave everything as it is. */
+/* Between steps: what is due is begun, what has become durable is published. Never waits for the
+ * disk; but a new checkpoint takes its time. Errors with FRESHET_RETRY leave everything as it
+ * is. */
 freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err);
 
 /* When the loop should call again, at the latest, if not at `deadline_us`. */
@@ -81,7 +85,8 @@ int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_u
 /* All that was taken is durable and published when this returns OK. */
 freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err);
 
-/* For `freshet state inspect`: each key of each part whose key columns have these values, one line of JSON. */
+/* For `freshet state inspect`: each key of each part whose key columns have these values, one line
+ * of JSON. */
 typedef struct checkpoint_key {
     const char *column;
     size_t column_length;
@@ -97,8 +102,8 @@ typedef struct checkpoint_search {
     uint32_t found; /* out */
 } checkpoint_search;
 
-/* The pipeline was opened to check. FRESHET_USAGE for a column that no part has, FRESHET_BAD_DECLARATION for
- * state that was kept for another declaration. */
+/* The pipeline was opened to check. FRESHET_USAGE for a column that no part has,
+ * FRESHET_BAD_DECLARATION for state that was kept for another declaration. */
 freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *store,
                                 checkpoint_search *search, freshet_error *err);
 

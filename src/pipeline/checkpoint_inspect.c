@@ -1,7 +1,7 @@
 /* checkpoint_inspect.c - what is kept of a key, for people: checkpoint_inspect(); see checkpoint.h.
  *
- * Keys are stored as their part encodes them. So every key of a part is shown as JSON by the part, and
- * compared with what is looked for. A million keys take some seconds.
+ * Keys are stored as their part encodes them. So every key of a part is shown as JSON by the part,
+ * and compared with what is looked for. A million keys take some seconds.
  */
 #include <string.h>
 #include <yyjson.h>

@@ -1,9 +1,9 @@
 /* checkpoint_open.c - which state folder; what is in it, and whether it fits; see checkpoint.h.
  *
- * State fits a declaration when every row that it was made of would have been treated alike: the same readers (new ones may
- * come behind), the same parts of keyed state with the same shape, the same kind of sink. What else
- * changes (the query, features without windows, further aggregates of what is kept) counts from
- * here on.
+ * State fits a declaration when every row that it was made of would have been treated alike: the
+ * same readers (new ones may come behind), the same parts of keyed state with the same shape, the
+ * same kind of sink. What else changes (the query, features without windows, further aggregates of
+ * what is kept) counts from here on.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -169,7 +169,8 @@ static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err
     return FRESHET_OK;
 }
 
-/* A part that was not there has not seen the rows before; one of another shape kept other things. */
+/* A part that was not there has not seen the rows before; one of another shape kept other
+ * things. */
 static freshet_code check_part(freshet_pipeline *pipeline, const state_part *part,
                                freshet_error *err)
 {

@@ -1,5 +1,6 @@
-/* checkpoint_test.c - when checkpoints are taken, in which order, and what a failure in any of their steps
- * leaves: a stream turned by hand, with a writer that says what is asked of it, and can refuse. */
+/* checkpoint_test.c - when checkpoints are taken, in which order, and what a failure in any of
+ * their steps leaves: a stream turned by hand, with a writer that says what is asked of it, and can
+ * refuse. */
 #define _GNU_SOURCE /* nftw */
 #include <errno.h>
 #include <ftw.h>
@@ -514,7 +515,8 @@ static void test_stretch(void **state)
     close_stream(&it);
 }
 
-/* The state of a version with another layout of facts: refused with what helps, and left as it is. */
+/* The state of a version with another layout of facts: refused with what helps, and left as it
+ * is. */
 static void test_older_version(void **state)
 {
     static const char facts[] = "\x14\0\0\0FWM1\1\0\0\0";

@@ -1,8 +1,8 @@
 /* dates.h - the days that a batch run is cut to: `freshet run --start-date --end-date`.
  *
- * Both days are included, as in Butterfree's run(start_date, end_date), in UTC, and are compared with the
- * feature set's timestamp after the features are computed: what comes before the first day is still seen
- * by the windows of the rows behind it.
+ * Both days are included, as in Butterfree's run(start_date, end_date), in UTC, and are compared
+ * with the feature set's timestamp after the features are computed: what comes before the first day
+ * is still seen by the windows of the rows behind it.
  */
 #ifndef FRESHET_PIPELINE_DATES_H
 #define FRESHET_PIPELINE_DATES_H
@@ -16,7 +16,8 @@ typedef struct dates {
     int64_t last_us;  /* INT64_MAX: no bound */
 } dates;
 
-/* Reads two texts of the form YYYY-MM-DD, NULL where there is no bound; FRESHET_USAGE for others. */
+/* Reads two texts of the form YYYY-MM-DD, NULL where there is no bound; FRESHET_USAGE for
+ * others. */
 freshet_code dates_read(const char *start_date, const char *end_date, dates *out,
                         freshet_error *err);
 

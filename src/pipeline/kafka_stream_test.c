@@ -1,5 +1,5 @@
-/* kafka_stream_test.c - a stream over a topic as a whole, against librdkafka's mock cluster: its options, its
- * checkpoints, and what is said when the brokers are away. */
+/* kafka_stream_test.c - a stream over a topic as a whole, against librdkafka's mock cluster: its
+ * options, its checkpoints, and what is said when the brokers are away. */
 #define _GNU_SOURCE /* nftw */
 #include <ftw.h>
 #include <setjmp.h>

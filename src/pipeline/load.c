@@ -1,8 +1,9 @@
 /* load.c - static readers: loaded once into the SQL engine's tables, and again when they change.
  *
- * A load opens the reader, polls it to its end into a table aside, swaps the table in and closes the
- * reader. Until the swap the query sees the old content; a load that fails leaves it. Records that are
- * refused go to the dead letters piece by piece, since their bytes live only until the next poll.
+ * A load opens the reader, polls it to its end into a table aside, swaps the table in and closes
+ * the reader. Until the swap the query sees the old content; a load that fails leaves it. Records
+ * that are refused go to the dead letters piece by piece, since their bytes live only until the
+ * next poll.
  */
 #include "base/error.h"
 #include "base/log.h"

@@ -29,8 +29,8 @@ void freshet_stop(freshet_pipeline *pipeline)
     (void)ignored;
 }
 
-/* A rest after a failure. Writers whose rows are confirmed later go on meanwhile, and what they hear may
- * be the end of what failed: so it is also the end of the rest. */
+/* A rest after a failure. Writers whose rows are confirmed later go on meanwhile, and what they
+ * hear may be the end of what failed: so it is also the end of the rest. */
 static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
 {
     const int64_t until_us = os.monotonic_us() + pause_us;

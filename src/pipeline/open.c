@@ -1,9 +1,9 @@
 /* open.c - from a declaration to a pipeline that can step.
  *
- * In order: the transforming SQL engine; every reader described (its columns known); the source's query planned
- * and prepared; the feature set resolved; the writers opened; dead letters and, where asked for, the query
- * socket. Mistakes of the declaration are collected on the way and reported together, with their places.
- * With `check` it ends before anything is opened for writing.
+ * In order: the transforming SQL engine; every reader described (its columns known); the source's
+ * query planned and prepared; the feature set resolved; the writers opened; dead letters and, where
+ * asked for, the query socket. Mistakes of the declaration are collected on the way and reported
+ * together, with their places. With `check` it ends before anything is opened for writing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +133,8 @@ static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *er
     return FRESHET_OK;
 }
 
-/* What the writers want of it: corrections, and write timestamps where the row of the greatest one is kept. */
+/* What the writers want of it: corrections, and write timestamps where the row of the greatest one
+ * is kept. */
 static freshet_code open_features(freshet_pipeline *pipeline, problems *problems,
                                   freshet_error *err)
 {
@@ -177,7 +178,8 @@ static freshet_code check_ends(const freshet_pipeline *pipeline, problems *probl
     return code;
 }
 
-/* Resolves everything that the declaration names: all that can be wrong is in `problems` afterwards. */
+/* Resolves everything that the declaration names: all that can be wrong is in `problems`
+ * afterwards. */
 static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
 {
     freshet_code code = choose_writers(pipeline, err);
@@ -222,8 +224,8 @@ static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)
     return code;
 }
 
-/* A table without its socket would be of no use; a stream without one runs as well, but cannot be asked how it
- * is. */
+/* A table without its socket would be of no use; a stream without one runs as well, but cannot be
+ * asked how it is. */
 static freshet_code open_socket(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_error problem = {0};

@@ -7,25 +7,27 @@
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
- *   trouble.c    readers and writers that cannot do what they should: said, and shown by freshet_ready()
+ *   trouble.c    readers and writers that cannot do what they should: said, and shown by
+ *                freshet_ready()
  *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
  *   loop.c        steps until the end: waiting, retries, stop, counters, queries
  *
- * A step has two halves. The first takes rows from the readers and computes feature rows and rejects;
- * all that lives in the step's arena. The second delivers them: rows to each writer, rejects to the
- * dead letters. When delivery fails with FRESHET_RETRY, the step's results stay where they are, with a note
- * of who has them already (`delivery`), and the next step begins by delivering them: nothing is
- * lost, nothing goes out twice, and the readers rest meanwhile.
+ * A step has two halves. The first takes rows from the readers and computes feature rows and
+ * rejects; all that lives in the step's arena. The second delivers them: rows to each writer,
+ * rejects to the dead letters. When delivery fails with FRESHET_RETRY, the step's results stay
+ * where they are, with a note of who has them already (`delivery`), and the next step begins by
+ * delivering them: nothing is lost, nothing goes out twice, and the readers rest meanwhile.
  *
- * Writers may hold rows until they are flushed. freshet_step() flushes each time, freshet_run() when
- * no input is waiting, or has been for FLUSH_US: a stream that is behind gets through faster, and
- * one that is not shows each micro-batch at once.
+ * Writers may hold rows until they are flushed. freshet_step() flushes each time, freshet_run()
+ * when no input is waiting, or has been for FLUSH_US: a stream that is behind gets through faster,
+ * and one that is not shows each micro-batch at once.
  *
- * Each writer gets the rows that it takes (writer.h), which are selected once for all that take the same.
+ * Each writer gets the rows that it takes (writer.h), which are selected once for all that take the
+ * same.
  *
- * A writer to a store elsewhere has its rows confirmed later (writer.h, progress). It is not flushed but pushed
- * on, wherever the loop waits or comes by, and the loop reads on meanwhile; only a checkpoint, the end and
- * freshet_step() wait for what is under way.
+ * A writer to a store elsewhere has its rows confirmed later (writer.h, progress). It is not
+ * flushed but pushed on, wherever the loop waits or comes by, and the loop reads on meanwhile; only
+ * a checkpoint, the end and freshet_step() wait for what is under way.
  */
 #ifndef FRESHET_PIPELINE_PIPELINE_H
 #define FRESHET_PIPELINE_PIPELINE_H
@@ -59,8 +61,8 @@
 /* Static readers are looked at for changes this often while streaming. */
 #define STATIC_CHECK_US INT64_C(1000000)
 
-/* How long the second half of a step may go on failing, and no row go out, before a run that has an end gives
- * up with FRESHET_TRY_AGAIN. A run without an end never does. */
+/* How long the second half of a step may go on failing, and no row go out, before a run that has an
+ * end gives up with FRESHET_TRY_AGAIN. A run without an end never does. */
 #define RETRY_GIVE_UP_US INT64_C(10000000)
 #define RETRY_PAUSE_FIRST_US INT64_C(100000)
 #define RETRY_PAUSE_MAX_US INT64_C(30000000)
@@ -93,7 +95,8 @@ typedef struct delivery {
     uint32_t n_written; /* rows of these kinds */
 } delivery;
 
-/* A writer that the run is to have: those declared, or in debug mode the one that stands in for all. */
+/* A writer that the run is to have: those declared, or in debug mode the one that stands in for
+ * all. */
 typedef struct sink {
     const writer_ops *ops;
     const void *options;
@@ -158,8 +161,9 @@ bool pipeline_has_more(const freshet_pipeline *pipeline);
 /* Writers whose rows are confirmed later go on, and their trouble is noted. */
 freshet_code pipeline_progress(freshet_pipeline *pipeline, freshet_error *err);
 
-/* Adds what such writers wait for: their descriptors at fds[n] (room for PIPELINE_WRITERS_MAX), the new number
- * of which is returned, and the time when they have to do something: *wake_us becomes earlier. */
+/* Adds what such writers wait for: their descriptors at fds[n] (room for PIPELINE_WRITERS_MAX), the
+ * new number of which is returned, and the time when they have to do something: *wake_us becomes
+ * earlier. */
 uint32_t pipeline_add_waits(const freshet_pipeline *pipeline, struct pollfd *fds, uint32_t n,
                             int64_t *wake_us);
 
@@ -175,11 +179,12 @@ freshet_code pipeline_show(freshet_pipeline *pipeline, freshet_error *err);
 /* Makes all writers show what they were given, and waits for it. */
 freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err);
 
-/* At the end of all input: flushes, publishes what the writers of a batch have made aside, takes the last
- * checkpoint of a stream. May be called again. */
+/* At the end of all input: flushes, publishes what the writers of a batch have made aside, takes
+ * the last checkpoint of a stream. May be called again. */
 freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err);
 
-/* After a poll: says when the reader's trouble begins, lasts and ends, and keeps it for freshet_ready(). */
+/* After a poll: says when the reader's trouble begins, lasts and ends, and keeps it for
+ * freshet_ready(). */
 void trouble_note(freshet_pipeline *pipeline, reader_state *state);
 /* The same of a writer, after its progress. */
 void trouble_note_writer(freshet_pipeline *pipeline, uint32_t i);

@@ -129,7 +129,7 @@ static void fresh_files(void)
                "{\"id\":2,\"at\":\"2024-05-01T10:00:01Z\",\"x\":50,\"country\":\"XX\"}\n");
 }
 
-/* ---- two readers, several writers --------------------------------------------------------------- */
+/* ---- two readers, several writers ------------------------------------------------------------ */
 
 #define TWO_READERS                                                                         \
     "version: 1\n"                                                                          \
@@ -186,7 +186,8 @@ static void expect_after_steps(freshet_pipeline *pipeline, int steps, int64_t ro
     assert_int_equal(freshet_counter(pipeline, FRESHET_DEAD_LETTERS), letters);
 }
 
-/* What one reader gave goes on, be it rows or refused records alone, where the other fails in the same step. */
+/* What one reader gave goes on, be it rows or refused records alone, where the other fails in the
+ * same step. */
 static void rows_of_one_reader_outlive_the_failure_of_another(void **state)
 {
     freshet_declaration *declaration = NULL;
@@ -246,7 +247,8 @@ static void taker_close(freshet_writer *base)
     (void)base;
 }
 
-/* Each writer gets the rows that it takes, selected once for all that take the same; no call without rows. */
+/* Each writer gets the rows that it takes, selected once for all that take the same; no call
+ * without rows. */
 static void a_writer_gets_what_it_takes(void **state)
 {
     static const unsigned takes[] = {ROW_NEW, ROW_ONLINE, ROW_NEW, ROW_CORRECTION};
@@ -294,7 +296,8 @@ static freshet_code failing_write(freshet_writer *base, const batch *rows, fresh
                        : taker_write(base, rows, err);
 }
 
-/* Written are the rows that a writer took: not those that none takes, nor those of a write that failed. */
+/* Written are the rows that a writer took: not those that none takes, nor those of a write that
+ * failed. */
 static void what_no_writer_took_is_not_written(void **state)
 {
     freshet_declaration *declaration = NULL;

@@ -8,8 +8,8 @@
  *     deliver()   writers, then dead letters, then counters
  *   freshet_step() does the same and flushes the writers; at the end it finishes them
  *
- * The step's arena is reset only when nothing is pending. Waiting happens in one place, wait_input():
- * poll(2) on the readers' descriptors and on the eventfd of freshet_stop().
+ * The step's arena is reset only when nothing is pending. Waiting happens in one place,
+ * wait_input(): poll(2) on the readers' descriptors and on the eventfd of freshet_stop().
  */
 #include <limits.h>
 #include <poll.h>
@@ -98,7 +98,8 @@ static freshet_code poll_readers(freshet_pipeline *pipeline, uint32_t *rows, boo
         freshet_error problem = {0};
         freshet_code code = poll_reader(pipeline, state, &problem);
         if (code != FRESHET_OK) {
-            /* What other readers gave already must not be lost: go on with it, fail the next time. */
+            /* What other readers gave already must not be lost: go on with it, fail the next
+             * time. */
             if (*rows + pipeline->rejects.n > 0 && problem.then == FRESHET_RETRY) {
                 *ended = false;
                 continue;
@@ -347,7 +348,8 @@ static freshet_code set_lanes(freshet_pipeline *pipeline, batch *rows, freshet_e
     return FRESHET_OK;
 }
 
-/* Behind a call of the feature set: counts what it left out, leaves out what the days do, and has the rest delivered. */
+/* Behind a call of the feature set: counts what it left out, leaves out what the days do, and has
+ * the rest delivered. */
 static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, freshet_error *err)
 {
     if (code != FRESHET_OK)

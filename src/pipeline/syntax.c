@@ -1,9 +1,9 @@
 /* syntax.c - the grammar of the SQL in a declaration that has other mistakes.
  *
- * Such a declaration is not opened, so its query and expressions would be looked at only after those
- * mistakes are mended. What can be said of them without readers and columns is said here: whether
- * they are SQL at all, and of expressions, what is refused in every one. Anything else would be a
- * guess, since a mistaken reader has no columns yet.
+ * Such a declaration is not opened, so its query and expressions would be looked at only after
+ * those mistakes are mended. What can be said of them without readers and columns is said here:
+ * whether they are SQL at all, and of expressions, what is refused in every one. Anything else
+ * would be a guess, since a mistaken reader has no columns yet.
  *
  * The caller reports a broken declaration in any case: an engine that cannot be opened (no memory)
  * only leaves this part out.

@@ -1,4 +1,5 @@
-/* trouble.c - readers and writers that cannot do what they should: said, and shown by freshet_ready().
+/* trouble.c - readers and writers that cannot do what they should: said, and shown by
+ * freshet_ready().
  *
  * Trouble is said when it begins, each TROUBLE_AGAIN_US while it lasts, and when it is over.
  */

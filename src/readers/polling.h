@@ -1,4 +1,5 @@
-/* polling.h - one call of a reader's poll: its limits, room for rows, bad records. What readers share.
+/* polling.h - one call of a reader's poll: its limits, room for rows, bad records. What readers
+ * share.
  *
  * Order of calls: polling_begin; polling_reserve before each row is written; polling_refuse for bad
  * records; polling_end, which makes null what nobody has asked for.
@@ -63,8 +64,8 @@ freshet_code polling_refuse(polling *polling, const reject *where, const char *p
 /* Columns that are not used become null in the rows of this poll. */
 freshet_code polling_end(const polling *polling);
 
-/* The operations `positions` and `partition_label` of a reader with one partition: reader->only, whose
- * offset its poll puts on, as it sets reader->moved. */
+/* The operations `positions` and `partition_label` of a reader with one partition: reader->only,
+ * whose offset its poll puts on, as it sets reader->moved. */
 freshet_code polling_only_positions(freshet_reader *reader, arena *arena, bool all,
                                     reader_positions *out, freshet_error *err);
 const char *polling_only_label(const freshet_reader *reader, uint32_t partition);

@@ -1,9 +1,9 @@
 /* reader.h - the contract between the loop and a reader.
  *
- * A reader is a struct of operations in a folder of its own; generate/generate.c is the one to copy,
- * and docs/internals/extending.md lists what else a new one touches. The loop pulls: readers have no
- * say in when they run. All calls of one reader come from the pipeline's thread. The loop allocates
- * `size` bytes, zeroed, the base struct first, and fills the base in before describe().
+ * A reader is a struct of operations in a folder of its own; generate/generate.c is the one to
+ * copy, and docs/internals/extending.md lists what else a new one touches. The loop pulls: readers
+ * have no say in when they run. All calls of one reader come from the pipeline's thread. The loop
+ * allocates `size` bytes, zeroed, the base struct first, and fills the base in before describe().
  *
  * The legal order: describe, open, {poll, positions, ack}*, close. close comes after any failure,
  * too: of describe, and of open. A static reader that has changed is opened again after it.
@@ -11,7 +11,8 @@
  * POSITIONS. A reader's input is divided into partitions: files, or partitions of a topic. The
  * place reached in each is a number (reader_position); what the numbers mean is the
  * reader's own business, but they and the partition's name must let it go on exactly there
- * after a restart. The loop keeps them (with the state, in one checkpoint) and gives all of them back at open.
+ * after a restart. The loop keeps them (with the state, in one checkpoint) and gives all of them
+ * back at open.
  */
 #ifndef FRESHET_READERS_READER_H
 #define FRESHET_READERS_READER_H
@@ -23,8 +24,8 @@
 
 /* Where reading of a partition goes on. `name` identifies the partition for ever (a file: device,
  * inode and a fingerprint of its beginning, so that a renamed file is known again); `label` is
- * what messages and dead letters show (the path); `offset` is the place of the next record; `lane` is the
- * watermark's partition (origin.lane), which must be the same after a restart. */
+ * what messages and dead letters show (the path); `offset` is the place of the next record; `lane`
+ * is the watermark's partition (origin.lane), which must be the same after a restart. */
 typedef struct reader_position {
     const char *name;
     const char *label;
@@ -48,8 +49,9 @@ typedef struct reader_ops {
     block_kind block; /* its key in the declaration ("file"), option table, struct of options */
     size_t size;      /* of the reader's own struct, which begins with struct freshet_reader */
 
-    /* Works out the columns: the declared schema, or one inferred from what is there. May read files
-     * and connect, and may block for seconds; changes nothing. Sets reader->schema (in reader->arena). */
+    /* Works out the columns: the declared schema, or one inferred from what is there. May read
+     * files and connect, and may block for seconds; changes nothing. Sets reader->schema (in
+     * reader->arena). */
     freshet_code (*describe)(freshet_reader *reader, freshet_error *err);
 
     /* Starts reading at `from` (NULL or n = 0: at the beginning, or where the options say); `from`
@@ -58,37 +60,42 @@ typedef struct reader_ops {
      * positions, without a close between; another error ends the run. */
     freshet_code (*open)(freshet_reader *reader, const reader_positions *from, freshet_error *err);
 
-    /* Appends what is there now to `into`, a batch of reader->schema with origins, until it has max_rows rows, or
-     * about max_bytes of raw records; never waits. Sets *more when it stopped for these limits rather than for want of
-     * input. Bad records are added to `rejects`, and are not in the batch. Columns with
-     * reader->used[i] false may be left null. FRESHET_END: nothing is left and nothing will come (READ_ALL only; rows may come with it).
-     * FRESHET_RETRY errors leave the reader at the place where it was. The records' bytes (origin.raw, long
-     * texts) live until the next poll. */
+    /* Appends what is there now to `into`, a batch of reader->schema with origins, until it has
+     * max_rows rows, or about max_bytes of raw records; never waits. Sets *more when it stopped for
+     * these limits rather than for want of input. Bad records are added to `rejects`, and are not
+     * in the batch. Columns with reader->used[i] false may be left null. FRESHET_END: nothing is
+     * left and nothing will come (READ_ALL only; rows may come with it). FRESHET_RETRY errors leave
+     * the reader at the place where it was. The records' bytes (origin.raw, long texts) live until
+     * the next poll. */
     freshet_code (*poll)(freshet_reader *reader, batch *into, uint32_t max_rows, size_t max_bytes,
                          rejects *rejects, bool *more, freshet_error *err);
 
-    /* A descriptor that poll(2) finds readable when there may be input; -1 where there is none (this may change: ask
-     * before each wait): the loop then looks every
-     * reader->idle_us. Reading the descriptor empty is done by the reader's own poll, which also sees what is wrong
-     * with it: the loop only waits for it, and never closes it. NULL = -1. */
+    /* A descriptor that poll(2) finds readable when there may be input; -1 where there is none
+     * (this may change: ask before each wait): the loop then looks every reader->idle_us. Reading
+     * the descriptor empty is done by the reader's own poll, which also sees what is wrong with it:
+     * the loop only waits for it, and never closes it. NULL = -1. */
     int (*wake_fd)(freshet_reader *reader);
 
-    /* The positions reached by the polls so far, in `arena`: only the partitions that moved since the last call
-     * of positions with all = false; every partition with all = true. Must not wait. An error fails the checkpoint:
-     * with FRESHET_RETRY the loop tries another, else the run ends. */
+    /* The positions reached by the polls so far, in `arena`: only the partitions that moved since
+     * the last call of positions with all = false; every partition with all = true. Must not wait.
+     * An error fails the checkpoint: with FRESHET_RETRY the loop tries another, else the run
+     * ends. */
     freshet_code (*positions)(freshet_reader *reader, arena *arena, bool all, reader_positions *out,
                               freshet_error *err);
 
-    /* A checkpoint that holds these positions, which the reader has given, is durable. For telling others only:
-     * what goes wrong with it is the reader's to log. Must not wait. NULL: of no interest. */
+    /* A checkpoint that holds these positions, which the reader has given, is durable. For telling
+     * others only: what goes wrong with it is the reader's to log. Must not wait. NULL: of no
+     * interest. */
     void (*ack)(freshet_reader *reader, const reader_positions *upto);
 
-    /* A lane that has rows waiting when its reading begins, each once, UINT32_MAX after the last; asked after each
-     * poll. What these rows may need is kept until they come. NULL: lane 0 only. */
+    /* A lane that has rows waiting when its reading begins, each once, UINT32_MAX after the last;
+     * asked after each poll. What these rows may need is kept until they come. NULL: lane 0
+     * only. */
     uint32_t (*next_lane)(freshet_reader *reader);
 
-    /* NULL where all is well; else why there can be no rows at the moment though there should be, one sentence without
-     * its full stop. The loop says so when it begins, now and then, and when it is over. NULL = never. */
+    /* NULL where all is well; else why there can be no rows at the moment though there should be,
+     * one sentence without its full stop. The loop says so when it begins, now and then, and when
+     * it is over. NULL = never. */
     const char *(*trouble)(const freshet_reader *reader);
 
     /* The name to show for an origin's partition (a path, "orders/3"). */
@@ -97,8 +104,9 @@ typedef struct reader_ops {
     /* Bytes known to wait, -1 where unknown. NULL = -1. */
     int64_t (*lag)(const freshet_reader *reader);
 
-    /* Static readers: true when what is read would differ from what was read at the last open (files
-     * changed, came or went). Cheap: stat at most. The loop then closes, opens and reads again. NULL = never. */
+    /* Static readers: true when what is read would differ from what was read at the last open
+     * (files changed, came or went). Cheap: stat at most. The loop then closes, opens and reads
+     * again. NULL = never. */
     bool (*changed)(freshet_reader *reader);
 
     void (*close)(freshet_reader *reader);
@@ -114,8 +122,8 @@ struct freshet_reader {
     uint32_t index;   /* among the source's readers */
     schema schema;    /* set by describe */
     const bool *used; /* per column, set by the loop before open; NULL = all */
-    bool
-        moved; /* set by the reader: positions have moved, maybe without rows; cleared by its positions() */
+    /* set by the reader: positions have moved, maybe without rows; cleared by its positions() */
+    bool moved;
     reader_position only; /* of a reader with one partition, for polling_only_positions */
     int64_t idle_us;      /* how often to poll without a wake_fd; default 1 s */
 };

@@ -3,9 +3,9 @@
  *     static const conformance mine = {.name = "mine", .make = make_mine, .n_rows = 20};
  *     ... const struct CMUnitTest tests[] = {READER_CONFORMANCE(mine)}; ...
  *
- * `make` gives a rig (reader_testing.h) over the same `n_rows` rows and bad records each time, in the mode
- * READ_ALL and of at least two columns. `fault`, where there is one, makes the k-th thing that the reader
- * asks of the outside fail, once.
+ * `make` gives a rig (reader_testing.h) over the same `n_rows` rows and bad records each time, in
+ * the mode READ_ALL and of at least two columns. `fault`, where there is one, makes the k-th thing
+ * that the reader asks of the outside fail, once.
  */
 #ifndef FRESHET_READERS_READER_CONFORMANCE_TESTING_H
 #define FRESHET_READERS_READER_CONFORMANCE_TESTING_H
@@ -113,7 +113,8 @@ static inline void reader_keeps_the_order_of_calls(void **state)
     free(whole);
 }
 
-/* Positions saved after any poll: a reader that is opened there gives the rest, no row twice and none lost. */
+/* Positions saved after any poll: a reader that is opened there gives the rest, no row twice and
+ * none lost. */
 static inline void reader_goes_on_at_its_positions(void **state)
 {
     const conformance *it = *state;
@@ -183,8 +184,8 @@ static inline void reader_keeps_its_limits(void **state)
     free(whole);
 }
 
-/* The k-th call of the system fails, for each k: every row comes once all the same, whether polled again or
- * opened again at the positions. */
+/* The k-th call of the system fails, for each k: every row comes once all the same, whether polled
+ * again or opened again at the positions. */
 static inline void reader_survives_failures(void **state)
 {
     const conformance *it = *state;

@@ -1,6 +1,7 @@
 /* reader_testing.h - for tests of readers: a reader, and what it has given.
  *
- * The includer says before what a rig has besides, as RIG_OWN: at least `options`, the reader's struct.
+ * The includer says before what a rig has besides, as RIG_OWN: at least `options`, the reader's
+ * struct.
  */
 #ifndef FRESHET_READERS_READER_TESTING_H
 #define FRESHET_READERS_READER_TESTING_H

@@ -1,27 +1,28 @@
 /* groups.c - the keys of an aggregated feature set, and when which of their rows is due; see
  * groups.h.
  *
- * A key remembers its events, in the order of time (windows/events.h), and `after`, the last end whose row
- * was output or could have been. From these two follows when its next row is DUE: the earliest end after
- * `after` of a window that holds an event. On a stream all keys stand in a heap by that time, and
- * groups_advance() makes due what has ended:
+ * A key remembers its events, in the order of time (windows/events.h), and `after`, the last end
+ * whose row was output or could have been. From these two follows when its next row is DUE: the
+ * earliest end after `after` of a window that holds an event. On a stream all keys stand in a heap
+ * by that time, and groups_advance() makes due what has ended:
  *
  *     heap        (12:00, key 7) (12:00, key 3) (13:00, key 9) ...
- *     groups_take takes the first while it is not after the time: answers it, sets `after`, forgets the
+ *     groups_take takes the first while it is not after the time: answers it, sets `after`, forgets
+ *     the
  *                 events that no later window reaches, and puts the key back with its next due time
  *
- * An event that makes a row due earlier pushes a second entry; an entry whose time is not its key's any
- * more is thrown away when it comes up. So the cost of a row is one answer and the logarithm of the number
- * of keys, and a key that nothing happens to costs nothing.
+ * An event that makes a row due earlier pushes a second entry; an entry whose time is not its key's
+ * any more is thrown away when it comes up. So the cost of a row is one answer and the logarithm of
+ * the number of keys, and a key that nothing happens to costs nothing.
  *
- * A key that holds no event and has nothing due is forgotten. Where the state is saved it first waits,
- * empty, until the next checkpoint: so that its saved bytes are deleted, too.
+ * A key that holds no event and has nothing due is forgotten. Where the state is saved it first
+ * waits, empty, until the next checkpoint: so that its saved bytes are deleted, too.
  *
- * CHANGES are the rows that events have changed (groups without windows, and `emit: change`): collected
- * by groups_add as (key, time), each once, and answered when they are taken.
+ * CHANGES are the rows that events have changed (groups without windows, and `emit: change`):
+ * collected by groups_add as (key, time), each once, and answered when they are taken.
  *
- * In a batch nothing is ever due; groups_finish goes through the keys in the order in which they came.
- * A drained stream does the same.
+ * In a batch nothing is ever due; groups_finish goes through the keys in the order in which they
+ * came. A drained stream does the same.
  */
 #include "rolling/groups.h"
 
@@ -96,7 +97,7 @@ const state_part *groups_part(const groups_state *state)
     return &state->part;
 }
 
-/* ---- opening and closing ---------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 freshet_code groups_open(const groups_plan *plan, const groups_options *options, groups_state **out,
                          freshet_error *err)
@@ -160,7 +161,7 @@ void groups_set_options(groups_state *state, const groups_options *options)
     state->options = *options;
 }
 
-/* ---- what is due ------------------------------------------------------------------------------ */
+/* ---- what is due ----------------------------------------------------------------------------- */
 
 /* The earliest end after `after_us` of any window. */
 static int64_t next_end(const groups_plan *plan, int64_t after_us)
@@ -193,7 +194,8 @@ static int64_t next_held_end(const groups_state *state, const events *events, in
     return next;
 }
 
-/* When the key's next row is to be output; without windows, when its oldest group is to be forgotten. */
+/* When the key's next row is to be output; without windows, when its oldest group is to be
+ * forgotten. */
 static int64_t next_due(const groups_state *state, const group_entry *entry)
 {
     const groups_plan *plan = state->plan;
@@ -229,7 +231,7 @@ static const due *first_due(groups_state *state)
     return NULL;
 }
 
-/* ---- adding ----------------------------------------------------------------------------------- */
+/* ---- adding ---------------------------------------------------------------------------------- */
 
 static bool add_change(groups_state *state, uint32_t entry, int64_t at_us, bool existed)
 {
@@ -470,7 +472,7 @@ freshet_code groups_finish(groups_state *state, freshet_error *err)
     return FRESHET_OK;
 }
 
-/* ---- taking ----------------------------------------------------------------------------------- */
+/* ---- taking ---------------------------------------------------------------------------------- */
 
 typedef struct taking {
     groups_state *state;
@@ -745,7 +747,7 @@ bool groups_owes(groups_state *state)
            (state->changes_taken < state->n_changes || first_due(state) != NULL);
 }
 
-/* ---- saving ----------------------------------------------------------------------------------- */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 /* What the state was kept for: which of its events are there follows from these. */
 static void put_shape(const groups_plan *plan, text_buffer *into)
@@ -773,8 +775,8 @@ static bool get_numbers(const unsigned char **at, const unsigned char *end, int6
     return true;
 }
 
-/* A window that the state was not kept for must lie within one that it was: less a slide, since the first end of
- * either may come up to a slide after the last that was output. */
+/* A window that the state was not kept for must lie within one that it was: less a slide, since the
+ * first end of either may come up to a slide after the last that was output. */
 static const char *misfit(const groups_plan *plan, const int64_t *shape, const int64_t *lengths)
 {
     const int64_t n = shape[3];
@@ -811,7 +813,7 @@ freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
     return FRESHET_OK;
 }
 
-/* ---- figures ---------------------------------------------------------------------------------- */
+/* ---- figures --------------------------------------------------------------------------------- */
 
 groups_figures groups_measure(const groups_state *state)
 {

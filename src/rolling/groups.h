@@ -5,7 +5,8 @@
  *   without windows   the events of a key that have the same timestamp, to the microsecond
  *   rolling windows   the events of a key in [end - W, end), for each end that is a multiple of the
  *                     slide (+ W modulo the slide, so that windows begin on multiples of it); the
- *                     row's timestamp is the end. Several windows that have the same end share a row
+ *                     row's timestamp is the end. Several windows that have the same end share a
+ *                     row
  *
  *        slide 1 hour, window 3 hours
  *
@@ -14,18 +15,20 @@
  *          [ - - - - - - - - - - - - - - )                 row 12:00: 2 events
  *                    [ - - - - - - - - - - - - - - )       row 13:00: 1 event
  *
- *   grid              the slide "1 day", written so: each key has a row for each day, from the day of the
- *                     oldest event of all keys on, whether it has events or not. Other slides ("24
- *                     hours", too) give rows only where a window holds events
+ *   grid              the slide "1 day", written so: each key has a row for each day, from the day
+ *                     of the oldest event of all keys on, whether it has events or not. Other
+ *                     slides ("24 hours", too) give rows only where a window holds events
  *
- * DISTINCT. Before a group is aggregated, of its events with equal values in a subset of columns (null
- * equals null) only the newest or the oldest is kept; of several at that time the first to arrive.
+ * DISTINCT. Before a group is aggregated, of its events with equal values in a subset of columns
+ * (null equals null) only the newest or the oldest is kept; of several at that time the first to
+ * arrive.
  *
- * PIVOT. Each function is computed for each of some values of a column, from the events that have it.
+ * PIVOT. Each function is computed for each of some values of a column, from the events that have
+ * it.
  *
- * NULLS. What holds no event at all (a window, a cell of the pivot) gives null for every function, count
- * too. Where there are events, functions are as aggregate.h says, on values that are null where the
- * feature's filter is not true. A result that is NaN is null, as in Butterfree.
+ * NULLS. What holds no event at all (a window, a cell of the pivot) gives null for every function,
+ * count too. Where there are events, functions are as aggregate.h says, on values that are null
+ * where the feature's filter is not true. A result that is NaN is null, as in Butterfree.
  *
  * THE LEGAL ORDER OF CALLS
  *
@@ -38,22 +41,25 @@
  *       groups_take()                         all that is still to be output, until it gives no row
  *     groups_close()
  *
- *     groups_restore_facts(), then state_part_restore of all saved keys, before the first groups_add
+ *     groups_restore_facts(), then state_part_restore of all saved keys, before the first
+ *     groups_add
  *
  * BATCH. Everything is added, then groups_finish: each key's rows come together, the oldest first.
  *
  * STREAM. groups_take gives, after each groups_add and groups_advance:
  *   without windows   the groups that the events added have changed, once each
- *   emit close        the windows that have ended (end <= the time of groups_advance), in the order of
- *                     their ends
+ *   emit close        the windows that have ended (end <= the time of groups_advance), in the order
+ *                     of their ends
  *   emit change       the windows that are open and that the events added have changed, once each
- * Events are forgotten when no window that is still open can hold them, keys when they hold none (but a
- * grid keeps its keys). Without windows a group is forgotten when the time has passed its second.
+ * Events are forgotten when no window that is still open can hold them, keys when they hold none
+ * (but a grid keeps its keys). Without windows a group is forgotten when the time has passed its
+ * second.
  *
- * WRITE TIMESTAMPS. A rolling row has its end; with emit change, plus the number of events in it (at most
- * 999,999), which grows with each change. Without windows they are as in windows_state.h.
+ * WRITE TIMESTAMPS. A rolling row has its end; with emit change, plus the number of events in it
+ * (at most 999,999), which grows with each change. Without windows they are as in windows_state.h.
  *
- * One thread at a time. A failed groups_add may have taken a part of the rows: the state is then to be closed.
+ * One thread at a time. A failed groups_add may have taken a part of the rows: the state is then to
+ * be closed.
  */
 #ifndef FRESHET_ROLLING_GROUPS_H
 #define FRESHET_ROLLING_GROUPS_H
@@ -94,7 +100,8 @@ typedef struct groups_plan groups_plan;
 freshet_code groups_plan_make(arena *arena, const groups_declaration *declaration,
                               groups_plan **out, freshet_error *err);
 
-/* One field a pivot value, feature, function and window, in this order: Butterfree's. The types are the functions'. */
+/* One field a pivot value, feature, function and window, in this order: Butterfree's. The types are
+ * the functions'. */
 const schema *groups_outputs(const groups_plan *plan);
 /* Which feature and which of its functions output i comes from. */
 void groups_output_of(const groups_plan *plan, uint32_t output, uint32_t *feature,
@@ -126,8 +133,8 @@ typedef struct groups_input {
     const uint8_t *skip;     /* rows to leave out; NULL: none */
 } groups_input;
 
-/* Adds the rows in order. too_long[i] is set for a row whose key is longer than GROUPS_KEY_BYTES_MAX, which is
- * left out; `too_long` has room for n_rows. */
+/* Adds the rows in order. too_long[i] is set for a row whose key is longer than
+ * GROUPS_KEY_BYTES_MAX, which is left out; `too_long` has room for n_rows. */
 freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t *too_long,
                         freshet_error *err);
 
@@ -162,12 +169,13 @@ bool groups_owes(groups_state *state);
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-/* The keys as a part of the state, without name, shape and names for its keys; lives as long as the state. All saved
- * keys are restored, after the facts, before the first groups_add. */
+/* The keys as a part of the state, without name, shape and names for its keys; lives as long as the
+ * state. All saved keys are restored, after the facts, before the first groups_add. */
 const state_part *groups_part(const groups_state *state);
 
-/* What is no key's: the time, the oldest and the newest event, and which windows the state is kept for. Other
- * windows than these are refused (FRESHET_BAD_DECLARATION) where their events may be gone. */
+/* What is no key's: the time, the oldest and the newest event, and which windows the state is kept
+ * for. Other windows than these are refused (FRESHET_BAD_DECLARATION) where their events may be
+ * gone. */
 void groups_save_facts(const groups_state *state, text_buffer *into);
 freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
                                   const unsigned char *end, freshet_error *err);

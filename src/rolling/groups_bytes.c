@@ -1,5 +1,5 @@
-/* groups_bytes.c - the state of one key of groups as bytes, and back: a groups_head, then the events
- * (windows/events_bytes.c).
+/* groups_bytes.c - the state of one key of groups as bytes, and back: a groups_head, then the
+ * events (windows/events_bytes.c).
  */
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* groups_internal.h - between groups_plan.c, groups_bytes.c and groups.c: the plan, the state, and a key's
- * entry. The events themselves, and the walk over them, are windows/events.h's. */
+/* groups_internal.h - between groups_plan.c, groups_bytes.c and groups.c: the plan, the state, and
+ * a key's entry. The events themselves, and the walk over them, are windows/events.h's. */
 #ifndef FRESHET_ROLLING_GROUPS_INTERNAL_H
 #define FRESHET_ROLLING_GROUPS_INTERNAL_H
 

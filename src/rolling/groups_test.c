@@ -1,5 +1,6 @@
 /* Groups, one behaviour at a time: names, what a plan refuses, when rows come out and how they are
- * marked, what is forgotten, limits, damage, want of memory. Numbers are the twin's (groups_twin_test.c). */
+ * marked, what is forgotten, limits, damage, want of memory. Numbers are the twin's
+ * (groups_twin_test.c). */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -109,7 +110,8 @@ static void add(world *world, const char *key, int64_t at_us)
     assert_false(too_long);
 }
 
-/* What comes out: `key@seconds=first output flags`, F first, N newest, +n the write time beyond it. */
+/* What comes out: `key@seconds=first output flags`, F first, N newest, +n the write time beyond
+ * it. */
 static void take(world *world, const char *expected)
 {
     groups_rows rows;

@@ -3,10 +3,11 @@
  *
  * The twin keeps all events in a list. For each row that should be there it picks the events of the
  * key between two times, throws out what `distinct` throws out, and computes each function by its
- * definition. A stream must output, as the last version of each row, what the batch outputs; and the
- * newest rows of a key in the order of their write timestamps.
+ * definition. A stream must output, as the last version of each row, what the batch outputs; and
+ * the newest rows of a key in the order of their write timestamps.
  *
- * FRESHET_PIPELINES=n runs n of them; FRESHET_SEED=s runs the one of seed s, which a failure prints.
+ * FRESHET_PIPELINES=n runs n of them; FRESHET_SEED=s runs the one of seed s, which a failure
+ * prints.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -246,7 +247,8 @@ static bool same_s(const event *a, const event *b)
     return a->has_s == b->has_s && (!a->has_s || strcmp(a->s, b->s) == 0);
 }
 
-/* The key's events in [from, to), in order, without what distinct removes. *any: there were some. */
+/* The key's events in [from, to), in order, without what distinct removes. *any: there were
+ * some. */
 static uint32_t pick(const trial *it, int64_t key, int64_t from_us, int64_t to_us,
                      const event **into)
 {
@@ -677,7 +679,8 @@ static void last_versions(const trial *it, rows *rows, const char *whose)
     rows->n = n;
 }
 
-/* With emit: change the days after the last of a grid's have rows, too: those that its events reach. */
+/* With emit: change the days after the last of a grid's have rows, too: those that its events
+ * reach. */
 static void cut_grid(const trial *it, rows *rows)
 {
     int64_t newest = INT64_MIN;

@@ -1,5 +1,6 @@
-/* query_from.c - the FROM clause of a query: which reader's rows each name has, which of them carries the hidden column, and
- * which joins and tables cannot be followed row by row. See query_plan.c for the whole walk.
+/* query_from.c - the FROM clause of a query: which reader's rows each name has, which of them
+ * carries the hidden column, and which joins and tables cannot be followed row by row. See
+ * query_plan.c for the whole walk.
  */
 #include <string.h>
 #include <strings.h>

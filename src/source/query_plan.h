@@ -1,9 +1,9 @@
 /* query_plan.h - what the declaration's query is, and the query that is run instead of it.
  *
- * The syntax tree of the user's SELECT is looked through (query_plan.c says how): which readers it names,
- * what it must not do, and whether it can be run row by row. Out comes SQL in which each reader is
- * replaced by the table or input that stands for it and, where it runs by rows, each SELECT over a
- * driving reader has the hidden column SOURCE_ROW_COLUMN as its last.
+ * The syntax tree of the user's SELECT is looked through (query_plan.c says how): which readers it
+ * names, what it must not do, and whether it can be run row by row. Out comes SQL in which each
+ * reader is replaced by the table or input that stands for it and, where it runs by rows, each
+ * SELECT over a driving reader has the hidden column SOURCE_ROW_COLUMN as its last.
  */
 #ifndef FRESHET_SOURCE_QUERY_PLAN_H
 #define FRESHET_SOURCE_QUERY_PLAN_H

@@ -1,8 +1,9 @@
-/* query_planner.h - what query_plan.c and query_from.c share: the state of one walk through a query's
- * tree (query_plan.c says what the walk asks). No other file includes it.
+/* query_planner.h - what query_plan.c and query_from.c share: the state of one walk through a
+ * query's tree (query_plan.c says what the walk asks). No other file includes it.
  *
- * A planner lives for one plan_query; all that its lists hold is in `arena`, the tree in `document`.
- * Functions that run out of memory set no_memory and go on; the walk's caller asks at its end.
+ * A planner lives for one plan_query; all that its lists hold is in `arena`, the tree in
+ * `document`. Functions that run out of memory set no_memory and go on; the walk's caller asks at
+ * its end.
  */
 #ifndef FRESHET_SOURCE_QUERY_PLANNER_H
 #define FRESHET_SOURCE_QUERY_PLANNER_H
@@ -67,7 +68,7 @@ typedef struct from {
 
 /* Tells of a problem, where it is one. */
 typedef enum query_problem {
-    QUERY_NO_NAME, /* never possible: a table that is not there, or what DuckDB itself would not find */
+    QUERY_NO_NAME,    /* never possible: no such table, or what DuckDB itself would not find */
     QUERY_NEVER,      /* never possible */
     QUERY_NOT_BY_ROWS /* not possible row by row: a problem on a stream only */
 } query_problem;

@@ -2,17 +2,18 @@
  *
  * OPENING. A table with each reader's id and columns is made, empty, and the user's own text is
  * prepared over these: DuckDB's messages then speak of the user's names, and point into the user's
- * text. The plan (query_plan.h) gives the query that is run, over names of our own: for reader 3 the
- * input `__freshet_rows_3` where it drives, the table `__freshet_table_3` where it does not. Its
- * columns must be those of the user's text, or following rows has changed what the query means.
+ * text. The plan (query_plan.h) gives the query that is run, over names of our own: for reader 3
+ * the input `__freshet_rows_3` where it drives, the table `__freshet_table_3` where it does not.
+ * Its columns must be those of the user's text, or following rows has changed what the query means.
  * At the end the tables with the readers' ids go, and the engine is locked.
  *
  * BAD ROWS. A run that fails says which value it did not like, but not which row it was of. The
  * rows of the driving batches, one batch after the other, are halved until the rows that fail by
  * themselves are found, each by about 2 log2(n) runs, and left out.
  *
- * ORDER. Output rows are put into the order of the rows that they come from by a counting sort: one pass counts how many
- * each has, a running sum gives their places, a second pass fills in a permutation, stable and linear.
+ * ORDER. Output rows are put into the order of the rows that they come from by a counting sort: one
+ * pass counts how many each has, a running sum gives their places, a second pass fills in a
+ * permutation, stable and linear.
  *
  * LOADING. New content goes into a table of its own, which takes the old one's name at commit; the
  * query is prepared again, so that it is planned for the new content.

@@ -118,15 +118,16 @@ void sql_interrupt(sql_session *session);
 
 #define SQL_ARGUMENTS_MAX 16
 
-/* A function over columns. `arguments` has its arguments as columns, in order; `result` has room for
- * arguments->n_rows cells and no nulls yet (column_set_null, in arguments->arena, which lives as long as the call).
- * An error with FRESHET_SKIP_ROW is the fault of one of the rows: whoever ran the statement finds it by running
- * parts. Any other stops the run. May be called from several threads at once. */
+/* A function over columns. `arguments` has its arguments as columns, in order; `result` has room
+ * for arguments->n_rows cells and no nulls yet (column_set_null, in arguments->arena, which lives
+ * as long as the call). An error with FRESHET_SKIP_ROW is the fault of one of the rows: whoever ran
+ * the statement finds it by running parts. Any other stops the run. May be called from several
+ * threads at once. */
 typedef freshet_code sql_call_fn(void *context, const batch *arguments, column *result,
                                  freshet_error *err);
 
-/* Called when a statement is prepared: constants[i] is the text of argument i where it is a constant one, else
- * NULL. An error is what sql_prepare gives. */
+/* Called when a statement is prepared: constants[i] is the text of argument i where it is a
+ * constant one, else NULL. An error is what sql_prepare gives. */
 typedef freshet_code sql_constants_fn(const char *const *constants, freshet_error *err);
 
 typedef struct sql_function {
@@ -135,16 +136,17 @@ typedef struct sql_function {
     const char *arguments[SQL_ARGUMENTS_MAX];
     sql_call_fn *call;
     sql_constants_fn *check; /* may be NULL */
-    bool
-        takes_nulls; /* false: a row with a null argument gives null, whatever `call` gives for it */
+    /* false: a row with a null argument gives null, whatever `call` gives for it */
+    bool takes_nulls;
     bool is_volatile; /* gives other values for the same arguments: never computed before the run */
     void *context;
     void (*release)(
         void *context); /* called once with the engine's end, or where _add fails; may be NULL */
 } sql_function;
 
-/* Makes it known to all sessions of the engine; the texts are referred to until the engine is closed.
- * The name must be new (sql_function_exists, in any case of letters; it takes some milliseconds). */
+/* Makes it known to all sessions of the engine; the texts are referred to until the engine is
+ * closed. The name must be new (sql_function_exists, in any case of letters; it takes some
+ * milliseconds). */
 freshet_code sql_function_exists(sql_session *session, const char *name, bool *exists,
                                  freshet_error *err);
 freshet_code sql_function_add(sql_session *session, const sql_function *from, freshet_error *err);

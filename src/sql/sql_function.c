@@ -25,8 +25,8 @@ typedef struct function {
 
 /* ---- DuckDB's callbacks ---- */
 
-/* The text of argument i where it is a constant, to be freed by duckdb_free; else NULL. What cannot be
- * computed fails with its own message when it is run. */
+/* The text of argument i where it is a constant, to be freed by duckdb_free; else NULL. What cannot
+ * be computed fails with its own message when it is run. */
 static char *constant_text(duckdb_bind_info info, duckdb_client_context context, uint32_t i)
 {
     duckdb_expression expression = duckdb_scalar_function_bind_get_argument(info, i);

@@ -1,4 +1,5 @@
-/* Functions of ours in SQL: every type, nulls, long texts, errors of a row and of no row, constants. */
+/* Functions of ours in SQL: every type, nulls, long texts, errors of a row and of no row,
+ * constants. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -193,7 +194,8 @@ static void test_constants_are_checked(void **state)
     }
 }
 
-/* A function of constants is computed once, unless it is volatile; and its context is released with the engine. */
+/* A function of constants is computed once, unless it is volatile; and its context is released with
+ * the engine. */
 static void test_volatile_and_release(void **state)
 {
     bench *here = *state;

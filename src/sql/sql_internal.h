@@ -54,7 +54,8 @@ void problem_read(const char *message, sql_problem *problem);
 /* FRESHET_USAGE for an SQL text that cannot be prepared, in err and (not NULL) problem. */
 freshet_code problem_usage(const char *message, sql_problem *problem, freshet_error *err);
 
-/* Stands before the text of an error that a function of ours gives DuckDB and that is no row's fault. */
+/* Stands before the text of an error that a function of ours gives DuckDB and that is no row's
+ * fault. */
 #define PROBLEM_STOP "\001"
 
 /* An execution that failed: the code and what to do follow from DuckDB's kind of error. */
@@ -66,8 +67,9 @@ freshet_code problem_unless_done(duckdb_state state, duckdb_result *result, int6
 
 /* ---- sql_input.c ---- */
 
-/* Copies rows [first, first + n) of the column to the vector's rows from `at` on; long texts are pointed to.
- * False where memory is out or a decimal does not fit its type. Recursion: at most TYPE_DEPTH_MAX deep. */
+/* Copies rows [first, first + n) of the column to the vector's rows from `at` on; long texts are
+ * pointed to. False where memory is out or a decimal does not fit its type. Recursion: at most
+ * TYPE_DEPTH_MAX deep. */
 bool input_copy_cells(const column *column, uint64_t first, uint64_t n, duckdb_vector vector,
                       uint64_t at);
 
@@ -95,7 +97,8 @@ freshet_code result_copy(arena *arena, const result_column *plan, duckdb_vector 
 
 /* ---- sql_name.c ---- */
 
-/* Names and types as they stand in CREATE TABLE and STRUCT, in the arena; NULL where memory is out. */
+/* Names and types as they stand in CREATE TABLE and STRUCT, in the arena; NULL where memory is
+ * out. */
 const char *name_columns(arena *arena, const field *fields, uint32_t n);
 
 /* DuckDB's type of a type of ours, to be destroyed by the caller; NULL where memory is out. */

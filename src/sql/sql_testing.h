@@ -1,5 +1,5 @@
-/* sql_testing.h - for tests: an engine with a session and an arena, and what a query gives as JSON lines. Include it
- * after cmocka.h. */
+/* sql_testing.h - for tests: an engine with a session and an arena, and what a query gives as JSON
+ * lines. Include it after cmocka.h. */
 #ifndef FRESHET_SQL_SQL_TESTING_H
 #define FRESHET_SQL_SQL_TESTING_H
 

@@ -138,7 +138,8 @@ freshet_code folder_remove_files(const char *path, freshet_error *err)
 freshet_code folder_remove(const folder_paths *paths, freshet_error *err)
 {
     freshet_code code = check_content(paths->folder, err);
-    /* The seal goes first, then the database by a rename: half removed it is refused, or begun anew. */
+    /* The seal goes first, then the database by a rename: half removed it is refused, or begun
+     * anew. */
     if (code == FRESHET_OK && os.unlink(paths->seal) != 0 && errno != ENOENT)
         code = error_system(err, "cannot remove", paths->seal);
     if (code == FRESHET_OK)

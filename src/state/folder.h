@@ -26,8 +26,8 @@ void folder_paths_release(folder_paths *paths);
 /* Makes the folder where it is not there. FRESHET_USAGE where it holds what is not ours. */
 freshet_code folder_make(const folder_paths *paths, freshet_error *err);
 
-/* Takes the lock until the descriptor is closed. FRESHET_TRY_AGAIN, naming the process, where another
- * one has it. */
+/* Takes the lock until the descriptor is closed. FRESHET_TRY_AGAIN, naming the process, where
+ * another one has it. */
 freshet_code folder_lock(const folder_paths *paths, int *lock, freshet_error *err);
 
 bool folder_has_database(const folder_paths *paths);

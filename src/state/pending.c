@@ -1,7 +1,8 @@
 /* pending.c - see pending.h.
  *
- * Entries lie in an array in the order of their coming; key_slots find them by their key. The sorted order is an array of its own, so that
- * one thread may sort and write while another one still finds.
+ * Entries lie in an array in the order of their coming; key_slots find them by their key. The
+ * sorted order is an array of its own, so that one thread may sort and write while another one
+ * still finds.
  */
 #define _GNU_SOURCE /* qsort_r */
 #include "state/pending.h"
@@ -186,9 +187,9 @@ uint64_t pending_sum(const void *key, size_t key_length, const void *value, size
 
 /* ---- order ----------------------------------------------------------------------------------
  *
- * Keys come in groups of the same beginning, up to their first 0 byte (a space and a name). Within a group they are
- * compared by the eight bytes behind what all of them have in common, held beside the index; only where
- * these are alike by the keys themselves.
+ * Keys come in groups of the same beginning, up to their first 0 byte (a space and a name). Within
+ * a group they are compared by the eight bytes behind what all of them have in common, held beside
+ * the index; only where these are alike by the keys themselves.
  */
 
 typedef struct place {

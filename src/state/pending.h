@@ -1,8 +1,8 @@
 /* pending.h - the changes of one checkpoint: copies of keys and values, found again by key.
  *
- * A key that is put twice has the last value. A value is kept with its checksum in front, as it goes to
- * the disk. Memory: as much as keys and values, and 64 bytes an entry; given back after use where
- * it was much.
+ * A key that is put twice has the last value. A value is kept with its checksum in front, as it
+ * goes to the disk. Memory: as much as keys and values, and 64 bytes an entry; given back after use
+ * where it was much.
  *
  * Order of calls: pending_open, then {put and remove, find and sorted, reset}*, pending_close.
  */
@@ -36,9 +36,9 @@ uint32_t pending_count(const pending *pending);
 /* Bytes of memory held. */
 size_t pending_bytes(const pending *pending);
 
-/* The entries in the order in which to write them: prefixes to remove first, then by key. They stay valid,
- * and pending_find works, until reset. NULL where memory is out. Fills an array of its own: may be called by another
- * thread than finds. */
+/* The entries in the order in which to write them: prefixes to remove first, then by key. They stay
+ * valid, and pending_find works, until reset. NULL where memory is out. Fills an array of its own:
+ * may be called by another thread than finds. */
 const rocks_entry *pending_sorted(pending *pending);
 
 #endif

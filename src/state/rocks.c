@@ -12,9 +12,9 @@
  *   a flush while opening              afterwards one log is alive; of several, RocksDB would not
  *                                      miss one that it had not closed itself
  *
- * A small batch goes the usual way: log, memory, a table some time later. One of ROCKS_TABLE_ENTRIES or more is made a
- * table at once, aside, and then taken into the database: half the work, and nothing to replay at the next start. Both are
- * all or nothing, and durable.
+ * A small batch goes the usual way: log, memory, a table some time later. One of
+ * ROCKS_TABLE_ENTRIES or more is made a table at once, aside, and then taken into the database:
+ * half the work, and nothing to replay at the next start. Both are all or nothing, and durable.
  */
 #include "state/rocks.h"
 
@@ -179,8 +179,9 @@ static freshet_code set_options(rocks *rocks, rocks_mode mode, freshet_error *er
     return FRESHET_OK;
 }
 
-/* Can the table be opened? The scratch database is asked to take it in; it looks at the table first,
- * and then does not want a good one that was not made to be taken in, or was taken in before. */
+/* Can the table be opened? The scratch database is asked to take it in; it looks at the table
+ * first, and then does not want a good one that was not made to be taken in, or was taken in
+ * before. */
 static bool table_opens(rocksdb_t *scratch, const char *path)
 {
     char *message = NULL;
@@ -193,8 +194,8 @@ static bool table_opens(rocksdb_t *scratch, const char *path)
     return opens;
 }
 
-/* The oldest table of the folder that cannot be opened; "" where all can. (The newest may be one that this
- * opening has begun.) */
+/* The oldest table of the folder that cannot be opened; "" where all can. (The newest may be one
+ * that this opening has begun.) */
 static void find_bad_table(rocksdb_t *scratch, const char *folder, char name[FILE_NAME_MAX])
 {
     char path[4096];
@@ -337,8 +338,8 @@ freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-/* All keys with the prefix are those from it up to `end`, the prefix with its last byte raised by one:
- * ours end in a 0 byte. */
+/* All keys with the prefix are those from it up to `end`, the prefix with its last byte raised by
+ * one: ours end in a 0 byte. */
 static bool make_end(const rocks_entry *entry, text_buffer *end)
 {
     text_reset(end);
@@ -348,7 +349,8 @@ static bool make_end(const rocks_entry *entry, text_buffer *end)
     return true;
 }
 
-/* Puts the entries into one of the two, which the other one is NULL for. False where memory is out. */
+/* Puts the entries into one of the two, which the other one is NULL for. False where memory is
+ * out. */
 static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
                  const rocks_entry *entries, size_t n, char **message)
 {

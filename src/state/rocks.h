@@ -1,8 +1,8 @@
 /* rocks.h - RocksDB, with our settings and our errors; rocks.c alone includes rocksdb/c.h.
  *
- * Keys and values are bytes. What is written is there after a crash, all of it or nothing of it. What is
- * read has passed RocksDB's checksums. An error names the folder, and the damaged file where RocksDB
- * says which one it is.
+ * Keys and values are bytes. What is written is there after a crash, all of it or nothing of it.
+ * What is read has passed RocksDB's checksums. An error names the folder, and the damaged file
+ * where RocksDB says which one it is.
  *
  * Order of calls: rocks_open, {get, scan, write}*, rocks_close. get and scan may be called while
  * another thread writes.
@@ -47,9 +47,9 @@ freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
 
 #define ROCKS_TABLE_ENTRIES 4096u /* so many are made a table at once */
 
-/* All entries, each key once and in the order of the keys but prefixes first, synced to the disk: all or nothing. The
- * prefixes remove what was there before. FRESHET_RETRY where the disk is full or the
- * like: then close and open again before the next write. */
+/* All entries, each key once and in the order of the keys but prefixes first, synced to the disk:
+ * all or nothing. The prefixes remove what was there before. FRESHET_RETRY where the disk is full
+ * or the like: then close and open again before the next write. */
 freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err);
 
 #endif

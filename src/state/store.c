@@ -3,10 +3,10 @@
  * An entry's key on the disk is its space, its name, a 0 byte and the key; its value is a checksum
  * of both and the value. One more entry, "c", counts the commits.
  *
- * Two sets of changes (pending.h) take turns: `filling` takes what is put; commit makes it `flying`,
- * and the thread writes it. Until the next commit store_get looks there first. When writing fails the flying
- * set is kept, and the next begin or wait opens the database anew (RocksDB refuses further writes
- * after some failures) and writes it again, on the caller's own thread.
+ * Two sets of changes (pending.h) take turns: `filling` takes what is put; commit makes it
+ * `flying`, and the thread writes it. Until the next commit store_get looks there first. When
+ * writing fails the flying set is kept, and the next begin or wait opens the database anew (RocksDB
+ * refuses further writes after some failures) and writes it again, on the caller's own thread.
  */
 #include "state/store.h"
 

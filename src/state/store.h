@@ -1,16 +1,17 @@
 /* store.h - the state folder: what survives the process, in RocksDB.
  *
- * One folder a pipeline. It holds, in one RocksDB database: the format's version and the declaration's
- * fingerprints; the positions of all partitions of all readers; watermarks and other small facts; the saved bytes of all
- * keys of all state parts; the list of files that writers have to publish. A checkpoint puts all that changed into ONE
- * write batch, synced: after a crash there is either all of it or nothing.
+ * One folder a pipeline. It holds, in one RocksDB database: the format's version and the
+ * declaration's fingerprints; the positions of all partitions of all readers; watermarks and other
+ * small facts; the saved bytes of all keys of all state parts; the list of files that writers have
+ * to publish. A checkpoint puts all that changed into ONE write batch, synced: after a crash there
+ * is either all of it or nothing.
  *
  * The write happens on the store's own thread, from a copy of the changes (store_commit returns at
  * once; store_wait waits): the loop never waits for the disk unless the last checkpoint is still
  * on its way when the next is due.
  *
- * Damage is found by checksums, and named with the file; nothing damaged is ever used. The folder is locked against
- * a second process that would write.
+ * Damage is found by checksums, and named with the file; nothing damaged is ever used. The folder
+ * is locked against a second process that would write.
  *
  *   store.c    this interface, the thread
  *   rocks.c    RocksDB; the only place that includes rocksdb/c.h
@@ -37,16 +38,16 @@ typedef enum store_space {
     STORE_FILE = 'h'      /* writer name, 0, file -> what to publish */
 } store_space;
 
-/* Opens or makes the folder. FRESHET_TRY_AGAIN when another process has it locked (the sentence names
- * the process), FRESHET_FAILED with the file's name where it is damaged, FRESHET_USAGE where it
- * holds other things. read_only: for `freshet state`; it needs no lock, makes nothing, and sees what was
- * committed before. */
+/* Opens or makes the folder. FRESHET_TRY_AGAIN when another process has it locked (the sentence
+ * names the process), FRESHET_FAILED with the file's name where it is damaged, FRESHET_USAGE where
+ * it holds other things. read_only: for `freshet state`; it needs no lock, makes nothing, and sees
+ * what was committed before. */
 freshet_code store_open(const char *folder, bool read_only, state_store **out, freshet_error *err);
 /* Waits for what is on its way; what was not committed is forgotten. */
 void store_close(state_store *store);
 
-/* Appends the value, or FRESHET_END. Sees what was committed, also while it is being written. Names hold
- * no 0 byte; a fact has no key but its name ("", 0). */
+/* Appends the value, or FRESHET_END. Sees what was committed, also while it is being written. Names
+ * hold no 0 byte; a fact has no key but its name ("", 0). */
 freshet_code store_get(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, text_buffer *into, freshet_error *err);
 
@@ -58,15 +59,16 @@ typedef struct store_entry {
     size_t length;
 } store_entry;
 
-/* Everything of a space and name (NULL: all names), in the order of the keys. What the visitor gives, if not OK, ends
- * it, and is what store_visit gives, too; but FRESHET_END only says that it was enough. */
+/* Everything of a space and name (NULL: all names), in the order of the keys. What the visitor
+ * gives, if not OK, ends it, and is what store_visit gives, too; but FRESHET_END only says that it
+ * was enough. */
 typedef freshet_code store_visit_fn(void *context, const store_entry *entry, freshet_error *err);
 freshet_code store_visit(state_store *store, store_space space, const char *name,
                          store_visit_fn *visit, void *context, freshet_error *err);
 
-/* One checkpoint: begin waits for the one before; put and remove copy; commit hands over to the store's
- * thread. An error of the writing is given by the next begin or wait; where it says FRESHET_RETRY, the one
- * after that writes again. */
+/* One checkpoint: begin waits for the one before; put and remove copy; commit hands over to the
+ * store's thread. An error of the writing is given by the next begin or wait; where it says
+ * FRESHET_RETRY, the one after that writes again. */
 freshet_code store_begin(state_store *store, freshet_error *err);
 freshet_code store_put(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, const void *value, size_t length, freshet_error *err);
@@ -84,8 +86,8 @@ freshet_code store_wait(state_store *store, freshet_error *err);
 /* Reads everything and checks every checksum: `freshet state verify`. */
 freshet_code store_verify(state_store *store, freshet_error *err);
 
-/* Removes a state folder that no process uses: `freshet state reset`. FRESHET_END where there is none,
- * FRESHET_USAGE where it is none. */
+/* Removes a state folder that no process uses: `freshet state reset`. FRESHET_END where there is
+ * none, FRESHET_USAGE where it is none. */
 freshet_code store_remove_folder(const char *folder, freshet_error *err);
 
 #endif

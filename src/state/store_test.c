@@ -1,6 +1,6 @@
 /* tsan */
-/* store_test.c - the state folder: what was committed is there, all of it or nothing, whatever happened to
- * the process, the disk or the files.
+/* store_test.c - the state folder: what was committed is there, all of it or nothing, whatever
+ * happened to the process, the disk or the files.
  *
  * Called with the word `write` and a folder, this program is the writer that gets killed.
  */
@@ -795,8 +795,8 @@ static long copy_bytes(const char *below, const char *good, long bytes, bool bac
     return bytes;
 }
 
-/* A copy of the folder that ended too early: the files behind are missing. Where there is nothing but the lock,
- * nobody can know that there was a state. */
+/* A copy of the folder that ended too early: the files behind are missing. Where there is nothing
+ * but the lock, nobody can know that there was a state. */
 static void test_cut_copy(void **state)
 {
     (void)state;

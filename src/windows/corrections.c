@@ -1,4 +1,5 @@
-/* corrections.c - see corrections.h. Rows are counted from the newest, since late rows are mostly near it. */
+/* corrections.c - see corrections.h. Rows are counted from the newest, since late rows are mostly
+ * near it. */
 #include "windows/corrections.h"
 
 #include <assert.h>

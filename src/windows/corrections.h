@@ -1,18 +1,18 @@
 /* corrections.h - the rows of a key that an event changes, to be output again.
  *
- * Windows look back, so an event changes the rows behind it: those of its own second, earlier and later
- * ones, and those as far on as the longest fixed window, all of whose windows hold it; and the next rows that are less
- * than the longest row window away. On a stream these went out before.
+ * Windows look back, so an event changes the rows behind it: those of its own second, earlier and
+ * later ones, and those as far on as the longest fixed window, all of whose windows hold it; and
+ * the next rows that are less than the longest row window away. On a stream these went out before.
  *
- * To give a row again its outputs are computed anew from the events, and all else that it had must have
- * been kept. With windows_declaration.corrects each event therefore has one cell more, in the slot
- * windows_plan.row_slot:
+ * To give a row again its outputs are computed anew from the events, and all else that it had must
+ * have been kept. With windows_declaration.corrects each event therefore has one cell more, in the
+ * slot windows_plan.row_slot:
  *
  *      0   8   event time of the row, in microseconds
  *      8       the carried cells (cells.h)
  *
- * Events are kept for the lateness and the longest windows; no row still to come changes a row that is older
- * than the lateness.
+ * Events are kept for the lateness and the longest windows; no row still to come changes a row that
+ * is older than the lateness.
  */
 #ifndef FRESHET_WINDOWS_CORRECTIONS_H
 #define FRESHET_WINDOWS_CORRECTIONS_H
@@ -42,8 +42,8 @@ typedef struct corrections {
     uint32_t peers_back;
 } corrections;
 
-/* The rows that the event with `behind` events behind it changes, the oldest first. Valid as long as no event is
- * added or evicted. */
+/* The rows that the event with `behind` events behind it changes, the oldest first. Valid as long
+ * as no event is added or evicted. */
 void corrections_begin(corrections *corrections, walker *walker, const events *events,
                        uint32_t behind);
 bool corrections_next(corrections *corrections, old_row *out);

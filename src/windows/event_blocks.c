@@ -1,9 +1,10 @@
 /* event_blocks.c - one block of events, and the memory of the state.
  *
- * A block is one allocation: a header, a word of validity for each slot, then one array for each slot
- * and one of times, the wide cells first. It grows through block_capacities. Seconds are 32-bit
- * distances from a base that lies 2^31 below the first event, so that a block spans 68 years either
- * way; an event that does not fit opens another block, as a full block does. Microseconds have 64 bits.
+ * A block is one allocation: a header, a word of validity for each slot, then one array for each
+ * slot and one of times, the wide cells first. It grows through block_capacities. Seconds are
+ * 32-bit distances from a base that lies 2^31 below the first event, so that a block spans 68 years
+ * either way; an event that does not fit opens another block, as a full block does. Microseconds
+ * have 64 bits.
  */
 #include <assert.h>
 #include <stdlib.h>

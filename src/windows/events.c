@@ -1,16 +1,17 @@
-/* events.c - see events.h, and windows_state.c for the idea: inserting into, evicting from, and finding
- * places in the events of one key. Blocks are in event_blocks.c, walks in walks.c.
+/* events.c - see events.h, and windows_state.c for the idea: inserting into, evicting from, and
+ * finding places in the events of one key. Blocks are in event_blocks.c, walks in walks.c.
  *
  * GROUPS keep their blocks' partials side by side, so that a walk over them reads memory in order.
- * A partial is computed when a walk first wants it, and forgotten when its block changes: the bit in
- * `fresh` says which. The newest block changes with every event, so it is always read event by event.
+ * A partial is computed when a walk first wants it, and forgotten when its block changes: the bit
+ * in `fresh` says which. The newest block changes with every event, so it is always read event by
+ * event.
  *
- * A FULL BLOCK in the middle is cut in half (its later half becomes a block behind it); at the end of
- * the key an empty block is put behind it instead, so that in-order events fill blocks completely. A
- * full group likewise. So blocks are at least half full, except beside a full one.
+ * A FULL BLOCK in the middle is cut in half (its later half becomes a block behind it); at the end
+ * of the key an empty block is put behind it instead, so that in-order events fill blocks
+ * completely. A full group likewise. So blocks are at least half full, except beside a full one.
  *
- * MIDDLES (walks.c) are made invalid here, by whatever changes a block inside one, or moves the places
- * of its ends (forget_middles).
+ * MIDDLES (walks.c) are made invalid here, by whatever changes a block inside one, or moves the
+ * places of its ends (forget_middles).
  */
 #include "windows/events.h"
 
@@ -109,7 +110,8 @@ static size_t directory_bytes(uint32_t capacity)
     return sizeof(event_directory) + capacity * sizeof(event_group *);
 }
 
-/* Blocks have changed in group g from block b on: the one block only, or also the places behind it. */
+/* Blocks have changed in group g from block b on: the one block only, or also the places behind
+ * it. */
 static void forget_middles(const walker *walker, const event_directory *directory, uint32_t g,
                            uint32_t b, bool moved)
 {
@@ -229,8 +231,8 @@ static bool split_group(walker *walker, events *events, uint32_t g)
     return true;
 }
 
-/* Makes room for one more block in group `at->group`; the place of block index at->block may move to
- * the next group. Behind the last block of all, a new group is opened instead of cutting one. */
+/* Makes room for one more block in group `at->group`; the place of block index at->block may move
+ * to the next group. Behind the last block of all, a new group is opened instead of cutting one. */
 static bool room_for_block(walker *walker, events *events, event_place *at)
 {
     event_directory *directory = events->root;
@@ -254,8 +256,8 @@ static bool room_for_block(walker *walker, events *events, event_place *at)
     return true;
 }
 
-/* Puts an empty block at the place's block index. A group opened for it stays, empty, only if memory
- * ends: it is then closed again. */
+/* Puts an empty block at the place's block index. A group opened for it stays, empty, only if
+ * memory ends: it is then closed again. */
 static event_block *add_block(walker *walker, events *events, event_place *at, int64_t base)
 {
     event_block *block = block_open(walker, EVENT_BLOCK_MAX, base);
@@ -538,7 +540,8 @@ int64_t events_next_loss(const walker *walker, const events *events, int64_t sin
     return next_s;
 }
 
-/* The first n events, of which some stay: whole blocks, and with `exactly` what is left of n in the next. */
+/* The first n events, of which some stay: whole blocks, and with `exactly` what is left of n in the
+ * next. */
 static void evict_blocks(walker *walker, events *events, uint32_t n, bool exactly)
 {
     event_directory *directory = events->root;

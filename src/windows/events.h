@@ -6,13 +6,13 @@
  *   events.root --> block                                      up to 64 events
  *   events.root --> directory --> groups --> blocks            more: 64 blocks a group
  *
- * Events stand in the order of (time, arrival): an insert goes behind all events of its time, so that
- * the arrival number is the place itself and takes no room. Times are whole seconds, of 32 bits in a block;
- * or microseconds, of 64, where the plan says so (in_us).
+ * Events stand in the order of (time, arrival): an insert goes behind all events of its time, so
+ * that the arrival number is the place itself and takes no room. Times are whole seconds, of 32
+ * bits in a block; or microseconds, of 64, where the plan says so (in_us).
  *
  * Order of calls: zero bytes are a key without events; events_insert, _evict, _answer in any order;
- * events_release. Functions return false where memory is out; the key is then as it was before, except
- * that an insert may have split a block.
+ * events_release. Functions return false where memory is out; the key is then as it was before,
+ * except that an insert may have split a block.
  */
 #ifndef FRESHET_WINDOWS_EVENTS_H
 #define FRESHET_WINDOWS_EVENTS_H
@@ -49,8 +49,9 @@ typedef struct event_place {
     uint32_t event;
 } event_place;
 
-/* What a walk collected between the blocks in which two windows begin: whole blocks, from `to` up to
- * `from` (places between blocks). As long as these stay, the next walk takes it at once. Its partial lies behind all middles. */
+/* What a walk collected between the blocks in which two windows begin: whole blocks, from `to` up
+ * to `from` (places between blocks). As long as these stay, the next walk takes it at once. Its
+ * partial lies behind all middles. */
 typedef struct event_middle {
     event_place from;
     event_place to;
@@ -95,8 +96,8 @@ freshet_code walker_init(walker *walker, const windows_plan *plan, memory *memor
                          freshet_error *err);
 void walker_release(walker *walker);
 
-/* The cells of a row as events_insert wants them, NULL for the slots of no column; `cells` has room for the
- * plan's slots. */
+/* The cells of a row as events_insert wants them, NULL for the slots of no column; `cells` has room
+ * for the plan's slots. */
 void gather_cells(const windows_plan *plan, const column *columns, uint64_t row,
                   const void **cells);
 
@@ -111,16 +112,17 @@ typedef struct picked_cells {
 bool gather_picked(const windows_plan *plan, const column *columns, uint64_t row, picked_cells *own,
                    const void **cells);
 
-/* Adds an event. cells[i] is the cell of slot i, or NULL for null; texts are copied. `at` gets the place
- * behind it, `behind` how many events stand behind that. */
+/* Adds an event. cells[i] is the cell of slot i, or NULL for null; texts are copied. `at` gets the
+ * place behind it, `behind` how many events stand behind that. */
 bool events_insert(walker *walker, events *events, int64_t second, const void *const *cells,
                    event_place *at, uint32_t *behind);
 
 /* True when the newest block has no room: the moment to evict. */
 bool events_full(const events *events);
 
-/* Forgets events that no row of second `horizon_s` or later will see: of a single block all of them,
- * of a directory whole blocks. What a walk from such a row finds is the same before and after. */
+/* Forgets events that no row of second `horizon_s` or later will see: of a single block all of
+ * them, of a directory whole blocks. What a walk from such a row finds is the same before and
+ * after. */
 void events_evict(walker *walker, events *events, int64_t horizon_s);
 
 /* Forgets all events before that time, and no others. */
@@ -145,7 +147,8 @@ typedef struct event_end {
 bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
                    event_end rows, answer_row *into);
 
-/* Answers the rolling windows that end at that time: bit i of `stops` says that those of stop i do; the others are null.
+/* Answers the rolling windows that end at that time: bit i of `stops` says that those of stop i do;
+ * the others are null.
  * *n: the events in the longest of those that do. */
 bool events_answer_until(walker *walker, const events *events, int64_t end, uint64_t stops,
                          answer_row *into, uint32_t *n);
@@ -153,8 +156,8 @@ bool events_answer_until(walker *walker, const events *events, int64_t end, uint
 /* The time of the first event of that time or later, INT64_MAX where there is none. */
 int64_t events_next(const walker *walker, const events *events, int64_t time);
 
-/* The first second after `since_s` at which a fixed window that ends there has lost an event, INT64_MAX where none
- * will; there are no events after since_s. */
+/* The first second after `since_s` at which a fixed window that ends there has lost an event,
+ * INT64_MAX where none will; there are no events after since_s. */
 int64_t events_next_loss(const walker *walker, const events *events, int64_t since_s);
 
 /* The place behind the last event but `back`; `back` at most events.n. */
@@ -185,14 +188,16 @@ static inline int64_t event_time(const walker *walker, const event_block *block,
 
 /* ---- as bytes (events_bytes.c) --------------------------------------------------------------
  *
- * What is saved of a key begins with a saved_head and the key's facts, of which two are its events': how many, and the
- * time of the first. Numbers are little-endian.
+ * What is saved of a key begins with a saved_head and the key's facts, of which two are its
+ * events': how many, and the time of the first. Numbers are little-endian.
  */
 
-/* Appends the events; returns the time of the first, 0 where there is none. A failure shows in into->failed. */
+/* Appends the events; returns the time of the first, 0 where there is none. A failure shows in
+ * into->failed. */
 int64_t events_put(const walker *walker, const events *events, text_buffer *into);
 
-/* Inserts n saved events into a key that has none, and moves *at behind their bytes. On failure there are none. */
+/* Inserts n saved events into a key that has none, and moves *at behind their bytes. On failure
+ * there are none. */
 freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
                         const unsigned char **at, const unsigned char *end, freshet_error *err);
 
@@ -207,12 +212,14 @@ typedef struct __attribute__((packed)) saved_head {
     uint64_t fingerprint;
 } saved_head;
 
-/* Sets the checksum of what was saved from `begin` on; and refuses bytes that are damaged or another plan's. */
+/* Sets the checksum of what was saved from `begin` on; and refuses bytes that are damaged or
+ * another plan's. */
 void saved_seal(text_buffer *into, size_t begin);
 freshet_code saved_check(const char *magic, uint64_t fingerprint, size_t head_bytes,
                          const unsigned char *bytes, size_t length, freshet_error *err);
 
-/* What is wrong with the structure, in a few words; NULL where all is well. Recomputes what is kept. */
+/* What is wrong with the structure, in a few words; NULL where all is well. Recomputes what is
+ * kept. */
 const char *events_check(walker *walker, const events *events);
 
 void events_release(walker *walker, events *events);

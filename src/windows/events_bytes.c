@@ -4,11 +4,11 @@
  *
  *      n - 1 varints: from each event's time to the next
  *      for each slot:  ceil(n / 8) bytes, bit i: event i is not null;
- *                      the cells of those events: as in memory, or (texts) varint length and bytes; nothing
- *                      for slots that only count
+ *                      the cells of those events: as in memory, or (texts) varint length and bytes;
+ *                      nothing for slots that only count
  *
- * How many events there are and when the oldest was stands with the key's facts, in the head of what is
- * saved of it. Blocks, groups and partials are not saved: they follow from the events.
+ * How many events there are and when the oldest was stands with the key's facts, in the head of
+ * what is saved of it. Blocks, groups and partials are not saved: they follow from the events.
  */
 #include <string.h>
 

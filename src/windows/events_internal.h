@@ -1,4 +1,5 @@
-/* events_internal.h - between event_blocks.c, events.c and walks.c: blocks, and the insides of groups. */
+/* events_internal.h - between event_blocks.c, events.c and walks.c: blocks, and the insides of
+ * groups. */
 #ifndef FRESHET_WINDOWS_EVENTS_INTERNAL_H
 #define FRESHET_WINDOWS_EVENTS_INTERNAL_H
 
@@ -15,8 +16,8 @@ void block_free(walker *walker, event_block *block);
 /* Gives back the long texts of the first n events. */
 void block_release_texts(walker *walker, event_block *block, uint32_t n);
 
-/* Copies n events from `first` on behind those of `into`, which has room and the same base. The texts
- * belong to the copy then. */
+/* Copies n events from `first` on behind those of `into`, which has room and the same base. The
+ * texts belong to the copy then. */
 void block_copy(const walker *walker, const event_block *from, uint32_t first, uint32_t n,
                 event_block *into);
 
@@ -45,8 +46,8 @@ static inline uint32_t block_lower_us(const walker *walker, const event_block *b
     return begin;
 }
 
-/* How many of the first `end` events lie before `time`. Seconds are searched from the end, where the
- * answer mostly is. */
+/* How many of the first `end` events lie before `time`. Seconds are searched from the end, where
+ * the answer mostly is. */
 static inline uint32_t block_lower(const walker *walker, const event_block *block, uint32_t end,
                                    int64_t time)
 {
@@ -105,12 +106,13 @@ event_place events_find(const walker *walker, const events *events, int64_t time
 /* How many events stand behind a place. */
 uint32_t events_behind(const events *events, event_place at);
 
-/* picks.c. Puts a run of a block in front of a frame or a partial, each part's events in front of its
- * measures: of those that are kept beside blocks, and of the others. */
+/* picks.c. Puts a run of a block in front of a frame or a partial, each part's events in front of
+ * its measures: of those that are kept beside blocks, and of the others. */
 enum { PICK_KEPT = 1, PICK_HELD = 2 };
 void take_parts(walker *walker, unsigned char *frame, unsigned which, const event_block *block,
                 uint32_t from, uint32_t to);
-/* The frame of those of the n events behind `begin` that `distinct` keeps. False where memory is out. */
+/* The frame of those of the n events behind `begin` that `distinct` keeps. False where memory is
+ * out. */
 bool take_distinct(walker *walker, const events *events, event_place begin, uint32_t n);
 
 /* A window that a walk has found: its ends, and their numbers. */

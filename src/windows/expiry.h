@@ -1,10 +1,12 @@
-/* expiry.h - when a key's next event leaves one of its windows: a heap of times, the earliest first.
+/* expiry.h - when a key's next event leaves one of its windows: a heap of times, the earliest
+ * first.
  *
- * Each key has at most one time that counts, the earliest that was set. A time that was set before an earlier one stays
- * in the heap, and is passed over when its turn comes: so setting costs a comparison where nothing changes, which is
- * what nearly every event does.
+ * Each key has at most one time that counts, the earliest that was set. A time that was set before
+ * an earlier one stays in the heap, and is passed over when its turn comes: so setting costs a
+ * comparison where nothing changes, which is what nearly every event does.
  *
- * Order of calls: zero bytes are an empty heap; expiry_set, _take, _due in any order; expiry_release.
+ * Order of calls: zero bytes are an empty heap; expiry_set, _take, _due in any order;
+ * expiry_release.
  */
 #ifndef FRESHET_WINDOWS_EXPIRY_H
 #define FRESHET_WINDOWS_EXPIRY_H

@@ -1,5 +1,5 @@
-/* expiry_test.c - keys that lose events while none come, against a naive twin: random streams in random
- * pieces, with keys that go cold and states that are restored from what was saved.
+/* expiry_test.c - keys that lose events while none come, against a naive twin: random streams in
+ * random pieces, with keys that go cold and states that are restored from what was saved.
  *
  * FRESHET_SEED=n runs one of the pipelines again.
  */
@@ -87,7 +87,7 @@ static void make_plan(pipeline *p)
     assert_int_equal(windows_plan_make(p->arena, &declaration, &p->plan, NULL), FRESHET_OK);
 }
 
-/* ---- saving ------------------------------------------------------------------------------------ */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 static freshet_code load_key(void *context, const void *key, size_t length, text_buffer *into,
                              freshet_error *err)
@@ -156,7 +156,7 @@ static void disturb(pipeline *p)
     assert_int_equal(windows_check(p->state, NULL), FRESHET_OK);
 }
 
-/* ---- the twin ---------------------------------------------------------------------------------- */
+/* ---- the twin -------------------------------------------------------------------------------- */
 
 static void twin_add(twin *twin, int64_t second, int64_t value)
 {
@@ -234,7 +234,7 @@ static void expire(pipeline *p)
         fail_msg("seed %llu: %u expiries, and not %u", (unsigned long long)p->seed, n, expected);
 }
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static void apply(pipeline *p, uint32_t n, int64_t step_s)
 {

@@ -1,11 +1,12 @@
-/* picks.c - events of rolling windows that do not stand side by side: those of one value of a pivot, and
- * those that `distinct` keeps; see window.h.
+/* picks.c - events of rolling windows that do not stand side by side: those of one value of a
+ * pivot, and those that `distinct` keeps; see window.h.
  *
- * PIVOT. An event has the number of its value in a slot of its own. A run of events is taken a value at a time:
- * the cells of those that have it are gathered, and given to the measures of its part.
+ * PIVOT. An event has the number of its value in a slot of its own. A run of events is taken a
+ * value at a time: the cells of those that have it are gathered, and given to the measures of its
+ * part.
  *
- * DISTINCT. The kept events of a shorter window are not always kept in the longer, so each window has a walk of
- * its own: over the list of the events that stay in it.
+ * DISTINCT. The kept events of a shorter window are not always kept in the longer, so each window
+ * has a walk of its own: over the list of the events that stay in it.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -125,7 +126,8 @@ static void take_part(walker *walker, unsigned char *frame, unsigned which, uint
     }
 }
 
-/* Up to AGGREGATE_RUN_MAX events from the oldest to the newest, all older than what the frame has seen. */
+/* Up to AGGREGATE_RUN_MAX events from the oldest to the newest, all older than what the frame has
+ * seen. */
 static void take_picks(walker *walker, unsigned char *frame, unsigned which,
                        const event_pick *picks, uint32_t n)
 {
@@ -184,7 +186,8 @@ static int picks_compare(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
-/* Those of the n events behind a place that stay, in order, in scratch memory. NULL where memory is out. */
+/* Those of the n events behind a place that stay, in order, in scratch memory. NULL where memory is
+ * out. */
 static event_pick *find_kept(walker *walker, const events *events, event_place at, uint32_t n,
                              uint32_t *n_kept)
 {

@@ -1,12 +1,13 @@
 /* slides.c - tallies that slide over the events of a large key, a window each; see events.h.
  *
- * Functions such as the median want all values of their window. Of a single block they get them: the walk
- * holds the values. Of a directory that would cost as much as the window is long. So a directory keeps
- * a TALLY (tally.h) for each window and slot that such functions read, made when a walk first wants it.
- * It remembers which events are in it, [begin, end), as NUMBERS: how many events of the key lie before.
- * Numbers know nothing of blocks and groups, so splitting these changes nothing. When a walk has
- * found a window, its tally slides there: the events that lie between the old ends and the new ones
- * are added or removed. From one row to the next these are, on average, one at each end.
+ * Functions such as the median want all values of their window. Of a single block they get them:
+ * the walk holds the values. Of a directory that would cost as much as the window is long. So a
+ * directory keeps a TALLY (tally.h) for each window and slot that such functions read, made when a
+ * walk first wants it. It remembers which events are in it, [begin, end), as NUMBERS: how many
+ * events of the key lie before. Numbers know nothing of blocks and groups, so splitting these
+ * changes nothing. When a walk has found a window, its tally slides there: the events that lie
+ * between the old ends and the new ones are added or removed. From one row to the next these are,
+ * on average, one at each end.
  *
  *      numbers   0 . . . . begin . . . . . . . . . . . end . . n
  *                            |  remove  |               | add |
@@ -14,21 +15,24 @@
  *
  *   a late event     inside is added, and moves the end; in front of it, it moves both numbers
  *   evicted events   that are still inside are removed before they are freed; the numbers move back
- *   a late row       the tally slides to its window, and back for the next row: in proportion to the
- *                    events between that row and the newest, at both ends. Where the window has fewer events
- *                    than that costs, they are walked past, as in a single block, and the tally stays
- *   a far window     of fewer events than the way there: the tally is emptied, and filled with those
+ *   a late row       the tally slides to its window, and back for the next row: in proportion to
+ *                    the events between that row and the newest, at both ends. Where the window has
+ *                    fewer events than that costs, they are walked past, as in a single block, and
+ *                    the tally stays
+ *   a far window     of fewer events than the way there: the tally is emptied, and filled with
+ *                    those
  *
- * What a tally holds is always the events [begin, end) of that slot that are not null. Where memory is out
- * it is emptied, which is such a state too. Tallies are not saved: the first walk makes them again.
+ * What a tally holds is always the events [begin, end) of that slot that are not null. Where memory
+ * is out it is emptied, which is such a state too. Tallies are not saved: the first walk makes them
+ * again.
  */
 #include <assert.h>
 #include <string.h>
 
 #include "windows/events_internal.h"
 
-/* What it costs to add or remove an event of a tally and to undo that, in events that are walked past:
- * measured, between those of median (14) and mode (4). */
+/* What it costs to add or remove an event of a tally and to undo that, in events that are walked
+ * past: measured, between those of median (14) and mode (4). */
 #define SLIDE_COST 8u
 
 static void empty_tally(walker *walker, event_tally *tally, const type *type)

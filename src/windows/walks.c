@@ -1,15 +1,15 @@
 /* walks.c - from a place in a key's events back through all windows that end there; see events.h.
  *
  * A walk goes back window by window, the shortest first: through the rest of the block in which the
- * shorter window began, over the MIDDLE, which is whole blocks and groups, and into the block in which
- * this window begins. A middle is collected apart, from the partials of groups and blocks, and then
- * put in front of the rest in one merge. So it can be remembered: as events come, the ends of a middle
- * move by one block for about 64 events, and until then a walk over a million events is a few runs
- * and one merge for each window. Only walks that end at the key's newest row remember: the next
- * walk is mostly such a one.
+ * shorter window began, over the MIDDLE, which is whole blocks and groups, and into the block in
+ * which this window begins. A middle is collected apart, from the partials of groups and blocks,
+ * and then put in front of the rest in one merge. So it can be remembered: as events come, the ends
+ * of a middle move by one block for about 64 events, and until then a walk over a million events is
+ * a few runs and one merge for each window. Only walks that end at the key's newest row remember:
+ * the next walk is mostly such a one.
  *
- * That a middle is always merged as one, remembered or not, keeps results free of the road to them: for
- * equal blocks the same numbers are added in the same order.
+ * That a middle is always merged as one, remembered or not, keeps results free of the road to them:
+ * for equal blocks the same numbers are added in the same order.
  */
 #include <assert.h>
 #include <string.h>
@@ -55,7 +55,8 @@ static bool goes_on(const walker *walker, const window_measure *measure, window_
 /* A copy for each caller, so that what is constant there costs nothing. */
 #define SPECIALISED static inline __attribute__((always_inline))
 
-/* Puts a run of a block, of which the caller has set the ends, in front of the measure's partial. */
+/* Puts a run of a block, of which the caller has set the ends, in front of the measure's
+ * partial. */
 SPECIALISED void take_measure(const walker *walker, const window_measure *measure,
                               unsigned char *partial, const event_block *block, aggregate_run *run)
 {
@@ -66,8 +67,8 @@ SPECIALISED void take_measure(const walker *walker, const window_measure *measur
     measure->family->update(partial + measure->offset, run);
 }
 
-/* Puts a run of a block in front of the partials of the walk's measures that go on past stop `stop`: of all, or of
- * those alone that are not kept beside blocks. */
+/* Puts a run of a block in front of the partials of the walk's measures that go on past stop
+ * `stop`: of all, or of those alone that are not kept beside blocks. */
 SPECIALISED void take_run(walker *walker, const window_walk *walk, window_mode mode, uint32_t stop,
                           bool held, const event_block *block, uint32_t from, uint32_t to)
 {
@@ -123,7 +124,8 @@ void merge_kept(const walker *walker, unsigned char *partial, const unsigned cha
     }
 }
 
-/* Puts blocks [from, to) of a group in front of `partial`; the group's own partial serves for all. */
+/* Puts blocks [from, to) of a group in front of `partial`; the group's own partial serves for
+ * all. */
 static void merge_blocks(walker *walker, event_group *group, uint32_t from, uint32_t to,
                          unsigned char *partial)
 {
@@ -237,8 +239,8 @@ void collect_middle(walker *walker, const event_directory *directory, const even
     }
 }
 
-/* The middle as it is kept for stop `index` of all, or NULL. Made when a directory has two groups: below,
- * it would cost more than it spares. */
+/* The middle as it is kept for stop `index` of all, or NULL. Made when a directory has two groups:
+ * below, it would cost more than it spares. */
 static event_middle *kept_middle(walker *walker, event_directory *directory, uint32_t index)
 {
     if (!walker->remember || directory->n_groups < 2)
@@ -409,7 +411,8 @@ static bool null_stop(const window_stop *stop, answer_row *into)
     return true;
 }
 
-/* Of a rolling window a result that is NaN is null, and so is all of a pivot's value that no event has. */
+/* Of a rolling window a result that is NaN is null, and so is all of a pivot's value that no event
+ * has. */
 static bool null_some(const walker *walker, const window_stop *stop, answer_row *into)
 {
     for (uint32_t i = 0; i < stop->n_answers; i++) {
@@ -465,8 +468,8 @@ static bool walk_distinct(walker *walker, const events *events, const window_beg
     return take_distinct(walker, events, window->begin, window->n_end - window->n_begin);
 }
 
-/* The windows of a walk; of a rolling one bit i of `stops` says that those of stop i end here. *n gets the events in
- * the longest. */
+/* The windows of a walk; of a rolling one bit i of `stops` says that those of stop i end here. *n
+ * gets the events in the longest. */
 SPECIALISED bool answer_walk(walker *walker, const events *events, window_mode mode,
                              bool is_rolling, int64_t second, event_end end, uint64_t stops,
                              answer_row *into, uint32_t *n)

@@ -2,8 +2,8 @@
  *
  * The plan is made in three passes: slots and measures are collected while the features are read;
  * then the slots are laid out, the largest cells first so that every array in a block is aligned
- * whatever its capacity, and the measures, those that are kept beside blocks first; last the answers
- * are sorted into the walks.
+ * whatever its capacity, and the measures, those that are kept beside blocks first; last the
+ * answers are sorted into the walks.
  */
 #include "windows/window.h"
 
@@ -97,7 +97,8 @@ static freshet_code in_feature(const windows_feature *feature, freshet_code code
     return code;
 }
 
-/* Butterfree: `[value_]feature__function[_over_window_kind]`; of aggregated feature sets in small letters. */
+/* Butterfree: `[value_]feature__function[_over_window_kind]`; of aggregated feature sets in small
+ * letters. */
 static const char *output_name(arena *arena, const windows_feature *feature,
                                const windows_function *function, const aggregate *aggregate,
                                const char *window, const char *pivot)
@@ -380,7 +381,8 @@ static freshet_code count_outputs(const windows_declaration *declaration, uint32
 
 /* ---- laying out ---------------------------------------------------------------------------- */
 
-/* In a block: the cells of 16 bytes, of 8, of 4, of 1 and 0; the times before those of their size. */
+/* In a block: the cells of 16 bytes, of 8, of 4, of 1 and 0; the times before those of their
+ * size. */
 static void lay_out_slots(maker *maker)
 {
     static const uint32_t sizes[] = {16, 8, 4, 1, 0};
@@ -410,7 +412,8 @@ static uint32_t partial_size(const window_measure *measure)
     return ((uint32_t)measure->family->size + PARTIAL_ALIGN - 1) & ~(PARTIAL_ALIGN - 1);
 }
 
-/* Partials of rolling windows are only worth their room where they are smaller than the events that they stand for. */
+/* Partials of rolling windows are only worth their room where they are smaller than the events that
+ * they stand for. */
 static bool keeps_partials(const maker *maker)
 {
     const windows_plan *plan = maker->plan;

@@ -1,4 +1,5 @@
-/* window.h - the plan of a feature set's windows: what is kept of an event, and what is asked of it.
+/* window.h - the plan of a feature set's windows: what is kept of an event, and what is asked of
+ * it.
  *
  * A feature says: of this column, where this filter holds, compute these functions over these
  * windows. Two kinds of window stand behind each row:
@@ -9,26 +10,30 @@
  *   rows    the last N events up to the row, in the order of (second, arrival). An event with a
  *           null value takes a place.
  *
- * These are row by row and end at a row's own event. A third kind ends where it is asked to, at a time:
+ * These are row by row and end at a row's own event. A third kind ends where it is asked to, at a
+ * time:
  *
- *   rolling  [end - W, end): its beginning is in, its end is not, to the microsecond. Without windows, those
- *            of one microsecond. What holds no event is null, count, too; so is a result that is NaN.
- *            (Which ends there are: rolling/groups.h. A plan has either this kind or the others.)
+ *   rolling  [end - W, end): its beginning is in, its end is not, to the microsecond. Without
+ *            windows, those of one microsecond. What holds no event is null, count, too; so is a
+ *            result that is NaN. (Which ends there are: rolling/groups.h. A plan has either this
+ *            kind or the others.)
  *
- * Of rolling windows there can be a PIVOT: each function is computed for each of some values of a column, from the
- * events that have it; and a DISTINCT: of events with equal values in a subset of columns (null equals null) each
- * window has only the newest or the oldest, of several at that time the first to arrive.
+ * Of rolling windows there can be a PIVOT: each function is computed for each of some values of a
+ * column, from the events that have it; and a DISTINCT: of events with equal values in a subset of
+ * columns (null equals null) each window has only the newest or the oldest, of several at that time
+ * the first to arrive.
  *
  * The plan takes all features together and removes what they have in common:
  *
- *   slot       one value kept of each event: a column under a filter. Where the filter is not true the
- *              value is null, as in Butterfree's `case when filter then column end`. A slot of which only
- *              counts are asked keeps no value, only whether there is one.
- *              One slot more, where rows are to be corrected, is the whole rest of the row (corrections.h).
- *   measure    one partial to compute: a family of aggregates over a slot. avg, sum and all windows of
- *              a feature share it.
- *   tally      the values of one slot in one window, counted and in order (tally.h): kept for keys of many
- *              events where the functions of a window want more of them than a partial can say
+ *   slot       one value kept of each event: a column under a filter. Where the filter is not true
+ *              the value is null, as in Butterfree's `case when filter then column end`. A slot of
+ *              which only counts are asked keeps no value, only whether there is one. One slot
+ *              more, where rows are to be corrected, is the whole rest of the row (corrections.h).
+ *   measure    one partial to compute: a family of aggregates over a slot. avg, sum and all windows
+ *              of a feature share it.
+ *   tally      the values of one slot in one window, counted and in order (tally.h): kept for keys
+ *              of many events where the functions of a window want more of them than a partial can
+ *              say
  *   walk       per kind of window: the distinct lengths, the shortest first, and at each the values
  *              to finish there. One walk over a key's events, newest to oldest, answers it.
  *
@@ -48,9 +53,9 @@
 typedef enum window_mode { WINDOW_FIXED, WINDOW_ROWS, WINDOW_ROLLING } window_mode;
 #define WINDOW_MODES 3
 
-/* Reads a window as a declaration has it, "2 hours" or "5 events": seconds or rows into `length`, and
- * its form in column names ("2_hours") into `name`. Years have 336 days, as in Butterfree; months
- * and empty windows are refused. FRESHET_BAD_DECLARATION with a sentence. */
+/* Reads a window as a declaration has it, "2 hours" or "5 events": seconds or rows into `length`,
+ * and its form in column names ("2_hours") into `name`. Years have 336 days, as in Butterfree;
+ * months and empty windows are refused. FRESHET_BAD_DECLARATION with a sentence. */
 freshet_code window_parse(arena *arena, const char *text, window_mode mode, int64_t *length,
                           const char **name, freshet_error *err);
 
@@ -144,8 +149,8 @@ typedef struct window_walk {
 } window_walk;
 
 typedef struct windows_plan {
-    schema
-        outputs; /* one field a pivot value, feature, function and window, in this order: Butterfree's */
+    /* one field a pivot value, feature, function and window, in this order: Butterfree's */
+    schema outputs;
     uint32_t n_keys;
     const type *const *keys;
     schema columns;

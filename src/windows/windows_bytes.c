@@ -1,5 +1,5 @@
-/* windows_bytes.c - one key's state as bytes, and back; and as JSON, for people: a windows_head, the events
- * (events_bytes.c), then the carried cells (cells.h).
+/* windows_bytes.c - one key's state as bytes, and back; and as JSON, for people: a windows_head,
+ * the events (events_bytes.c), then the carried cells (cells.h).
  */
 #include <assert.h>
 #include <inttypes.h>

@@ -1,9 +1,11 @@
-/* windows_history.c - the windows of a complete set of rows: windows_apply_history; see windows_state.h.
+/* windows_history.c - the windows of a complete set of rows: windows_apply_history; see
+ * windows_state.h.
  *
- * The rows are brought together by key (a keyed_table, then a counting sort, which keeps the order of
- * arrival), each key's rows are ordered by second, and put into the same structure that a stream uses
- * (events.h). Then each row is answered where it stands: fixed windows from the end of its second,
- * so that it sees all its peers; row windows from its own place. One key is in memory at a time.
+ * The rows are brought together by key (a keyed_table, then a counting sort, which keeps the order
+ * of arrival), each key's rows are ordered by second, and put into the same structure that a stream
+ * uses (events.h). Then each row is answered where it stands: fixed windows from the end of its
+ * second, so that it sees all its peers; row windows from its own place. One key is in memory at a
+ * time.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -61,7 +63,8 @@ static bool number_chunk(history *history, keyed_table *table, keyed_chunk *chun
     return true;
 }
 
-/* Gives each row the number of its key, in order of first appearance; KEY_NONE to those whose key is too long. */
+/* Gives each row the number of its key, in order of first appearance; KEY_NONE to those whose key
+ * is too long. */
 static bool number_keys(history *history)
 {
     const uint32_t n_rows = history->input->n_rows;
@@ -113,7 +116,8 @@ static int compare_rows(const void *a, const void *b)
 
 /* ---- one key ------------------------------------------------------------------------------- */
 
-/* Which row is newest, and its write timestamp as a stream of the rows in their order would give it. */
+/* Which row is newest, and its write timestamp as a stream of the rows in their order would give
+ * it. */
 static void mark_newest(history *history, const timed_row *rows, uint32_t n)
 {
     const int64_t *event_us = history->input->event_us;

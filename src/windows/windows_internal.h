@@ -1,5 +1,5 @@
-/* windows_internal.h - between windows_state.c, windows_history.c and windows_bytes.c: the state, and a
- * key's entry. */
+/* windows_internal.h - between windows_state.c, windows_history.c and windows_bytes.c: the state,
+ * and a key's entry. */
 #ifndef FRESHET_WINDOWS_WINDOWS_INTERNAL_H
 #define FRESHET_WINDOWS_WINDOWS_INTERNAL_H
 

@@ -1,4 +1,5 @@
-/* windows_state.c - the state of all keys, and the loop that applies events to it; see windows_state.h.
+/* windows_state.c - the state of all keys, and the loop that applies events to it; see
+ * windows_state.h.
  *
  * THE PROBLEM. Each event wants, at once, the aggregates of several windows that end at it. Windows
  * slide over events, so events leave them; events come late, so they also arrive in the middle; a
@@ -6,27 +7,27 @@
  * depend on any of this: a result is a function of the events in the window, and of nothing else.
  *
  * NOTHING IS EVER SUBTRACTED. The usual running total, to which an entering event is added and from
- * which a leaving one is taken away, cannot do minima, and with doubles it drifts: after 1e16 has come
- * and gone, the small values that were added to it are lost. So no running totals are kept. The
- * events are, in order, and each answer is computed from them.
+ * which a leaving one is taken away, cannot do minima, and with doubles it drifts: after 1e16 has
+ * come and gone, the small values that were added to it are lost. So no running totals are kept.
+ * The events are, in order, and each answer is computed from them.
  *
- * ONE WALK ANSWERS ALL WINDOWS. Windows that end at the same row are nested: the last hour is the end of
- * the last day. A walk from the newest event to the oldest passes the beginning of the shortest window
- * first; what has been collected there is its answer; the walk goes on to the next window's beginning.
- * Five windows cost as much as the longest alone.
+ * ONE WALK ANSWERS ALL WINDOWS. Windows that end at the same row are nested: the last hour is the
+ * end of the last day. A walk from the newest event to the oldest passes the beginning of the
+ * shortest window first; what has been collected there is its answer; the walk goes on to the next
+ * window's beginning. Five windows cost as much as the longest alone.
  *
  *        oldest                                          newest
  *     ... e e e | e e e e e e e e | e e e e e | e e e | e e e
  *               ^ 7 days          ^ 1 day     ^ 6 h   ^ 1 h     <-- the walk
  *
- * A KEY WITH FEW EVENTS (64 or fewer) is one block of memory: a word of validity for each slot, then an
- * array of values for each slot, then the seconds. In order of (second, arrival): an event goes
- * behind all of its second, which mostly means at the end. A walk over it is a loop over arrays, a
- * family of aggregates at a time; at this size nothing beats it.
+ * A KEY WITH FEW EVENTS (64 or fewer) is one block of memory: a word of validity for each slot,
+ * then an array of values for each slot, then the seconds. In order of (second, arrival): an event
+ * goes behind all of its second, which mostly means at the end. A walk over it is a loop over
+ * arrays, a family of aggregates at a time; at this size nothing beats it.
  *
- * A KEY WITH MORE is a directory of such blocks, and for each block it keeps a partial aggregate: what
- * the walk would have collected had it passed the block. Blocks stand in groups of up to 64, and
- * each group has a partial of all its blocks. A walk takes whole groups where the window covers
+ * A KEY WITH MORE is a directory of such blocks, and for each block it keeps a partial aggregate:
+ * what the walk would have collected had it passed the block. Blocks stand in groups of up to 64,
+ * and each group has a partial of all its blocks. A walk takes whole groups where the window covers
  * them, then whole blocks, and reads events one by one only in the blocks where a window begins and
  * in the newest one:
  *
@@ -37,34 +38,37 @@
  *                        ^ a window begins in the middle of this block
  *
  * So one answer over a million events merges some hundred partials. An event at the end changes the
- * newest block only, whose partial nobody asks for. A late event changes one block; that block's partial
- * and its group's are marked stale, and are computed again from their events when a walk wants them
- * (events.c). Partials are thus always those of the events that are there.
+ * newest block only, whose partial nobody asks for. A late event changes one block; that block's
+ * partial and its group's are marked stale, and are computed again from their events when a walk
+ * wants them (events.c). Partials are thus always those of the events that are there.
  *
- * FUNCTIONS THAT WANT ALL VALUES (the median, the number of distinct ones) have no partial of a fixed
- * size. In a single block the walk holds the values. A directory keeps a tally for each window of
- * such functions, a tree of values with their counts, from which the events that leave the window are
- * removed one by one (slides.c). This is no exception to the first rule: counts are whole numbers, and a
- * value whose count is nothing is gone.
+ * FUNCTIONS THAT WANT ALL VALUES (the median, the number of distinct ones) have no partial of a
+ * fixed size. In a single block the walk holds the values. A directory keeps a tally for each
+ * window of such functions, a tree of values with their counts, from which the events that leave
+ * the window are removed one by one (slides.c). This is no exception to the first rule: counts are
+ * whole numbers, and a value whose count is nothing is gone.
  *
- * EVICTION. An event may go when no row that may still come can see it: when its second is before that of
- * the key's newest event, less the lateness, less the longest fixed window; and when at least the longest
- * row window's number of events (less one) lie between it and that horizon. Single blocks are cleaned
- * when they are full, before they would grow; directories lose whole blocks from the front when the
- * newest block is full. Both only make room: what a walk sees is the same before and after.
+ * EVICTION. An event may go when no row that may still come can see it: when its second is before
+ * that of the key's newest event, less the lateness, less the longest fixed window; and when at
+ * least the longest row window's number of events (less one) lie between it and that horizon.
+ * Single blocks are cleaned when they are full, before they would grow; directories lose whole
+ * blocks from the front when the newest block is full. Both only make room: what a walk sees is the
+ * same before and after.
  *
- * WHAT A LATE EVENT CHANGES. A row's windows end at the row. An event of second s changes the rows of second
- * s (peers, for fixed windows) and later ones. Only the key's newest row is given again, by a second
- * walk from the end of its second. For row windows the walk begins at the newest row's own place:
- * events of the same second that arrived after it stand behind it, `newest_back` of them.
+ * WHAT A LATE EVENT CHANGES. A row's windows end at the row. An event of second s changes the rows
+ * of second s (peers, for fixed windows) and later ones. Only the key's newest row is given again,
+ * by a second walk from the end of its second. For row windows the walk begins at the newest row's
+ * own place: events of the same second that arrived after it stand behind it, `newest_back` of
+ * them.
  *
- * THE TABLE OF KEYS (keyed/keyed_table.h). Key columns are encoded to bytes. Entries are one cache line each, and
- * never move: up to 16 bytes of key, the newest row's time and revision, and the root of the events.
+ * THE TABLE OF KEYS (keyed/keyed_table.h). Key columns are encoded to bytes. Entries are one cache
+ * line each, and never move: up to 16 bytes of key, the newest row's time and revision, and the
+ * root of the events.
  *
- * MEMORY IS SLOW. At a million keys each event meets three cache misses in a row: slot, entry, block. A
- * batch is therefore taken in pieces of KEYED_CHUNK_ROWS: the keys of all rows are hashed and their slots
- * prefetched; then all entries; then all blocks; then the rows are applied in their order, and find
- * what they need in the cache. This halves the cost of an event.
+ * MEMORY IS SLOW. At a million keys each event meets three cache misses in a row: slot, entry,
+ * block. A batch is therefore taken in pieces of KEYED_CHUNK_ROWS: the keys of all rows are hashed
+ * and their slots prefetched; then all entries; then all blocks; then the rows are applied in their
+ * order, and find what they need in the cache. This halves the cost of an event.
  */
 #include "windows/windows_state.h"
 
@@ -192,7 +196,7 @@ void windows_hold(windows_state *state, int64_t second)
     state->hold_s = second;
 }
 
-/* ---- shared with windows_history.c ----------------------------------------------------------------- */
+/* ---- shared with windows_history.c ----------------------------------------------------------- */
 
 freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity, column **out,
                           freshet_error *err)
@@ -283,7 +287,8 @@ static int64_t horizon_of(const windows_state *state, int64_t newest_s)
     return horizon < state->hold_s ? horizon : state->hold_s;
 }
 
-/* True if an event of that second, with `behind` events behind it, lies in a window of the newest row. */
+/* True if an event of that second, with `behind` events behind it, lies in a window of the newest
+ * row. */
 static bool reaches_newest(const windows_state *state, const key_entry *entry, int64_t second,
                            uint32_t behind)
 {
@@ -370,8 +375,8 @@ static freshet_code refresh(application *application, const key_entry *entry, ui
     return give_again(application, entry, &newest, row, err);
 }
 
-/* Gives those rows again that the event of row `row`, with `behind` events behind it, has changed; but for
- * the newest. */
+/* Gives those rows again that the event of row `row`, with `behind` events behind it, has changed;
+ * but for the newest. */
 static freshet_code correct(application *application, const key_entry *entry, uint32_t behind,
                             uint32_t row, freshet_error *err)
 {
@@ -584,8 +589,9 @@ static freshet_code expire_key(windows_state *state, const key_entry *entry, int
     return code;
 }
 
-/* The key's time has come: goes to the last second, up to the one that is settled, in which it has lost an event, and
- * sets its next time. A key whose newest event has come since is only set anew. */
+/* The key's time has come: goes to the last second, up to the one that is settled, in which it has
+ * lost an event, and sets its next time. A key whose newest event has come since is only set
+ * anew. */
 static freshet_code expire_time(windows_state *state, const due *due, int64_t second, arena *arena,
                                 windows_expired *out, freshet_error *err)
 {

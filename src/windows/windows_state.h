@@ -12,34 +12,37 @@
  *
  *     windows_apply_history()                a complete set of rows at once; needs no state
  *
- * STREAM. windows_apply takes the events one after another, as they arrive. Each row's outputs are what
- * its windows hold at that moment. An event that comes late, or in the second of the key's newest
- * row, changes rows that were output before: the key's newest row is then given again, as a
- * "refreshed" row behind the batch. So when all input is in, the last that was output for each key's
- * newest row equals what windows_apply_history gives for it.
+ * STREAM. windows_apply takes the events one after another, as they arrive. Each row's outputs are
+ * what its windows hold at that moment. An event that comes late, or in the second of the key's
+ * newest row, changes rows that were output before: the key's newest row is then given again, as a
+ * "refreshed" row behind the batch. So when all input is in, the last that was output for each
+ * key's newest row equals what windows_apply_history gives for it.
  *
- * CORRECTIONS. With windows_declaration.corrects all rows that an event changes are given again in this way,
- * each with what its own row had (corrections.h); those that are not their key's newest without
- * WINDOWS_NEWEST, and with the write timestamp that they had. The last that was output for each row then equals
- * what windows_apply_history gives for it, as long as nothing is later than the lateness.
+ * CORRECTIONS. With windows_declaration.corrects all rows that an event changes are given again in
+ * this way, each with what its own row had (corrections.h); those that are not their key's newest
+ * without WINDOWS_NEWEST, and with the write timestamp that they had. The last that was output for
+ * each row then equals what windows_apply_history gives for it, as long as nothing is later than
+ * the lateness.
  *
- * THE NEWEST ROW of a key is the one with the greatest event time; of equal times the later arrival.
+ * THE NEWEST ROW of a key is the one with the greatest event time; of equal times the later
+ * arrival.
  *
  * LATENESS. A row whose second lies more than `lateness_s` before its key's newest is refused
- * (WINDOWS_LATE): the events that it would need may be gone. Where the rows of one key come from several
- * partitions, windows_hold() keeps events for the slowest of them.
+ * (WINDOWS_LATE): the events that it would need may be gone. Where the rows of one key come from
+ * several partitions, windows_hold() keeps events for the slowest of them.
  *
- * WRITE TIMESTAMPS. write_us = newest second * 1,000,000 + min(revision, 999,999), where revision is
- * the number of events applied to the key since its newest second last moved. It depends on the key's
- * events in their order only, so a replay gives it again; it grows with each output of the newest
- * row; and a store that keeps the greater timestamp ends up with the newest. A row that is not its key's
- * newest gets its own second * 1,000,000, which loses against the newest.
+ * WRITE TIMESTAMPS. write_us = newest second * 1,000,000 + min(revision, 999,999), where revision
+ * is the number of events applied to the key since its newest second last moved. It depends on the
+ * key's events in their order only, so a replay gives it again; it grows with each output of the
+ * newest row; and a store that keeps the greater timestamp ends up with the newest. A row that is
+ * not its key's newest gets its own second * 1,000,000, which loses against the newest.
  *
- * EXPIRY. Where options.expires is set, keys are output, too, when events have left their windows though no new one came:
- * windows_expire(S), once no row before second S can come any more. For each key that has lost events by S, and has no
- * event as new, it gives what the windows that end at that second T hold in which it last lost one; so it does not
- * matter how S got there. Its write timestamp is T * 1,000,000 - 1: newer than all rows before T, older than any
- * of T, which may still come. Rows before S are late from then on. state_part_restore must have been given all keys
+ * EXPIRY. Where options.expires is set, keys are output, too, when events have left their windows
+ * though no new one came: windows_expire(S), once no row before second S can come any more. For
+ * each key that has lost events by S, and has no event as new, it gives what the windows that end
+ * at that second T hold in which it last lost one; so it does not matter how S got there. Its write
+ * timestamp is T * 1,000,000 - 1: newer than all rows before T, older than any of T, which may
+ * still come. Rows before S are late from then on. state_part_restore must have been given all keys
  * that are saved; a key that still has an event to lose is never cold.
  *
  * MEMORY. All belongs to the state; results live in the arena given. Failing allocations give
@@ -60,11 +63,12 @@ typedef struct windows_state windows_state;
 
 typedef struct windows_options {
     int64_t lateness_s;
-    /* Times are whole numbers of some order, not microseconds: each is a "second" by itself. For row windows that
-     * are ordered by another column than the time; with windows_hold(INT64_MIN) nothing is ever late. */
+    /* Times are whole numbers of some order, not microseconds: each is a "second" by itself. For
+     * row windows that are ordered by another column than the time; with windows_hold(INT64_MIN)
+     * nothing is ever late. */
     bool plain_order;
-    bool
-        expires; /* not with plain_order or take_late, which could give rows before those that went out */
+    /* not with plain_order or take_late, which could give rows before those that went out */
+    bool expires;
     bool take_late; /* late rows are not refused; their windows hold what is still there */
 } windows_options;
 
@@ -123,11 +127,13 @@ typedef struct windows_expired {
     uint8_t *flags; /* WINDOWS_OVERFLOW */
 } windows_expired;
 
-/* At most `most` keys: to be called until there are none. From the first call on, rows before the second are late. */
+/* At most `most` keys: to be called until there are none. From the first call on, rows before the
+ * second are late. */
 freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
                             windows_expired *out, freshet_error *err);
 
-/* The second of the last windows_expire, INT64_MIN before; and a saved one, before the keys are restored. */
+/* The second of the last windows_expire, INT64_MIN before; and a saved one, before the keys are
+ * restored. */
 int64_t windows_settled(const windows_state *state);
 void windows_settle(windows_state *state, int64_t second);
 
@@ -136,14 +142,14 @@ void windows_settle(windows_state *state, int64_t second);
 freshet_code windows_apply_history(const windows_plan *plan, const windows_input *input,
                                    arena *arena, windows_result *result, freshet_error *err);
 
-/* Rows as old as this second may still come, whatever the lateness says: the lowest watermark of all
- * partitions. INT64_MAX (the default): no such promise. */
+/* Rows as old as this second may still come, whatever the lateness says: the lowest watermark of
+ * all partitions. INT64_MAX (the default): no such promise. */
 void windows_hold(windows_state *state, int64_t second);
 
 /* ---- saving -------------------------------------------------------------------------------- */
 
-/* The keys as a part of the state (format: windows_bytes.c), without name and shape, and without names for its keys.
- * Lives as long as the state. */
+/* The keys as a part of the state (format: windows_bytes.c), without name and shape, and without
+ * names for its keys. Lives as long as the state. */
 const state_part *windows_part(const windows_state *state);
 
 /* ---- figures ------------------------------------------------------------------------------- */
@@ -159,8 +165,8 @@ typedef struct windows_figures {
 
 windows_figures windows_measure(const windows_state *state);
 
-/* Checks the structure of all keys' events, and recomputes every partial that is kept: FRESHET_FAILED with
- * what is wrong. For `freshet state verify`, and for tests. */
+/* Checks the structure of all keys' events, and recomputes every partial that is kept:
+ * FRESHET_FAILED with what is wrong. For `freshet state verify`, and for tests. */
 freshet_code windows_check(windows_state *state, freshet_error *err);
 
 #endif

@@ -283,8 +283,8 @@ static void assert_cells_equal(const column *a, uint64_t row_a, const column *b,
     }
 }
 
-/* One key of `n` events, `late_percent` of them up to `late_s` late: after each batch, the newest row as
- * the stream gave it last equals that of the whole history. */
+/* One key of `n` events, `late_percent` of them up to `late_s` late: after each batch, the newest
+ * row as the stream gave it last equals that of the whole history. */
 static void run_long_key(uint32_t n, uint64_t late_percent, uint64_t late_s, uint64_t step_us,
                          uint64_t seed)
 {

@@ -5,8 +5,8 @@
  * state gives, row by row and with restarts in between, and what the history mode gives for the
  * whole set, must equal it: integers, texts and lists exactly, doubles within 1e-12.
  *
- * FRESHET_PIPELINES=n runs n pipelines instead of PIPELINES; FRESHET_SEED=s runs the one of seed s. A
- * failure prints its seed.
+ * FRESHET_PIPELINES=n runs n pipelines instead of PIPELINES; FRESHET_SEED=s runs the one of seed s.
+ * A failure prints its seed.
  */
 #include "windows/windows_state.h"
 

@@ -1,6 +1,7 @@
 /* line_file.c - see line_file.h.
  *
- * A pipe is written in pieces that it takes at once (PIPE_BUF), so that a stop need not wait for its reader.
+ * A pipe is written in pieces that it takes at once (PIPE_BUF), so that a stop need not wait for
+ * its reader.
  */
 #include "writers/line_file.h"
 

@@ -1,6 +1,7 @@
 /* online_block.h - the block `online`: its options, and their tables.
  *
- * Two writers serve it, and neither owns it: Cassandra's, and with `debug: true` that of the debug table.
+ * Two writers serve it, and neither owns it: Cassandra's, and with `debug: true` that of the debug
+ * table.
  */
 #ifndef FRESHET_WRITERS_ONLINE_BLOCK_H
 #define FRESHET_WRITERS_ONLINE_BLOCK_H
@@ -30,7 +31,8 @@ typedef struct cassandra_options {
     cassandra_tls tls;
     bool has_tls;
     declared_text local_dc;
-    int read_consistency; /* an index of consistency_names; the environment's goes first unless it was given */
+    /* an index of consistency_names; the environment's goes first unless it was given */
+    int read_consistency;
     bool has_read_consistency;
     int write_consistency;
     bool has_write_consistency;

@@ -1,5 +1,5 @@
-/* writer.c - the rows that a writer takes; what writers take and keep, in words: for `freshet check` and for the table
- * in the documents. */
+/* writer.c - the rows that a writer takes; what writers take and keep, in words: for `freshet
+ * check` and for the table in the documents. */
 #include "writers/writer.h"
 
 #include <string.h>

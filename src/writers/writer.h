@@ -1,9 +1,9 @@
 /* writer.h - the contract between the loop and a writer.
  *
  * A writer is a struct of operations in a folder of its own; jsonl/jsonl.c is the one to copy, and
- * docs/internals/extending.md lists what else a new one touches. It says what it keeps (what becomes
- * of its rows when the process is killed) and what it takes: from that the loop, `freshet check` and
- * docs/guide/delivery.md know how to treat it; no one knows it by name.
+ * docs/internals/extending.md lists what else a new one touches. It says what it keeps (what
+ * becomes of its rows when the process is killed) and what it takes: from that the loop, `freshet
+ * check` and docs/guide/delivery.md know how to treat it; no one knows it by name.
  *
  * The loop allocates `size` bytes, zeroed, base struct first. All calls come from the pipeline's
  * thread except where said. The legal order: check, open, recover, {write*, flush, pending,
@@ -42,24 +42,26 @@ typedef struct writer_files {
 
 typedef struct writer_ops {
     const char *name;
-    /* What declares it. Several writers may share a block; then `serves` says which options are its own. NULL: all. */
+    /* What declares it. Several writers may share a block; then `serves` says which options are its
+     * own. NULL: all. */
     const block_kind *block;
     bool (*serves)(const void *options);
     size_t size;
 
     writer_keeps keeps;
-    /* Which rows are for it (ROW_... bits); write gets no others. `takes_with`: where the options say so; NULL: they
-     * do not. A writer that takes corrections makes a stream keep more for them. One that keeps the newest gets rows
-     * with write timestamps, plain rows too. */
+    /* Which rows are for it (ROW_... bits); write gets no others. `takes_with`: where the options
+     * say so; NULL: they do not. A writer that takes corrections makes a stream keep more for them.
+     * One that keeps the newest gets rows with write timestamps, plain rows too. */
     unsigned takes;
     unsigned (*takes_with)(const void *options);
 
-    /* Of the one writer that stands in for all others in debug mode (`--debug`): its options there, made from the
-     * declaration, in `arena`. NULL where memory is out. */
+    /* Of the one writer that stands in for all others in debug mode (`--debug`): its options there,
+     * made from the declaration, in `arena`. NULL where memory is out. */
     const void *(*debug_options)(const declaration *declaration, arena *arena);
 
-    /* Reports, before anything is opened, what a run with these options cannot do; `at` is the place
-     * of the writer's block. NULL: nothing to say. Not called where --debug replaces the writers. */
+    /* Reports, before anything is opened, what a run with these options cannot do; `at` is the
+     * place of the writer's block. NULL: nothing to say. Not called where --debug replaces the
+     * writers. */
     void (*check)(const void *options, const declaration *declaration, const place *at,
                   problems *problems);
     /* `schema`: keys (n_keys first columns), timestamp, features. Lives as long as the writer. */
@@ -71,18 +73,19 @@ typedef struct writer_ops {
     freshet_code (*write)(freshet_writer *writer, const batch *rows, freshet_error *err);
     /* Everything written so far is durable (or visible, for the debug table) when this returns OK.
      * The loop calls it as soon as no input is waiting, and at least each FLUSH_US. After
-     * FRESHET_RETRY the loop goes on with its next step, which may write more rows, and then flushes
-     * all writers again, those that gave OK too. */
+     * FRESHET_RETRY the loop goes on with its next step, which may write more rows, and then
+     * flushes all writers again, those that gave OK too. */
     freshet_code (*flush)(freshet_writer *writer, freshet_error *err);
     void (*close)(freshet_writer *writer);
 
     /* KEEPS_FILES (they are written aside, then renamed); all three NULL for the others.
      * pending: after a flush, the files finished since the last publish, still aside, in `arena`.
      * publish: the checkpoint that lists `files` is durable: make them appear. Comes again with the
-     * same files after FRESHET_RETRY (rows may be written in between) and, as recover, after a crash:
-     * files that are there already are fine. At the end of a batch pending comes again before it.
-     * recover: before the first write. `committed` are the files that the last checkpoint lists: they
-     * are published; every other file of ours that lies aside is removed. */
+     * same files after FRESHET_RETRY (rows may be written in between) and, as recover, after a
+     * crash: files that are there already are fine. At the end of a batch pending comes again
+     * before it.
+     * recover: before the first write. `committed` are the files that the last checkpoint lists:
+     * they are published; every other file of ours that lies aside is removed. */
     freshet_code (*pending)(freshet_writer *writer, arena *arena, writer_files *out,
                             freshet_error *err);
     freshet_code (*publish)(freshet_writer *writer, const writer_files *files, freshet_error *err);
@@ -90,19 +93,20 @@ typedef struct writer_ops {
                             freshet_error *err);
 
     /* Writers whose rows are confirmed some time after write; the three are NULL for the others.
-     * progress: takes confirmations, and sends what may be sent. Never blocks. The loop calls it instead of flush
-     * when no input waits, and flush only where all must be durable.
+     * progress: takes confirmations, and sends what may be sent. Never blocks. The loop calls it
+     * instead of flush when no input waits, and flush only where all must be durable.
      * wake_fd: readable when progress has something to take; -1: none.
-     * wake_us: on the monotonic clock, when it has something to do all the same; INT64_MAX: never. */
+     * wake_us: on the monotonic clock, when it has something to do all the same; INT64_MAX:
+     * never. */
     freshet_code (*progress)(freshet_writer *writer, freshet_error *err);
     int (*wake_fd)(const freshet_writer *writer);
     int64_t (*wake_us)(const freshet_writer *writer);
-    /* What it waits for in vain, in one sentence without an end mark; NULL when all is well, which goes for a
-     * writer without this, too. Lives until the next call of any kind. */
+    /* What it waits for in vain, in one sentence without an end mark; NULL when all is well, which
+     * goes for a writer without this, too. Lives until the next call of any kind. */
     const char *(*trouble)(freshet_writer *writer);
 
-    /* Writers whose rows can be asked for while they run; both NULL for the others. Any thread, several at once, between
-     * open and close.
+    /* Writers whose rows can be asked for while they run; both NULL for the others. Any thread,
+     * several at once, between open and close.
      * query: behind freshet_query().
      * figure: FRESHET_TABLE_ROWS or FRESHET_TABLE_TRIMMED. */
     freshet_code (*query)(freshet_writer *writer, const char *sql,
@@ -119,7 +123,8 @@ static inline unsigned writer_takes(const writer_ops *ops, const void *options)
 /* The rows of `all` that are of these kinds; copies no cell where all are. In the batch's arena. */
 freshet_code writer_select(const batch *all, unsigned takes, batch *out, freshet_error *err);
 
-/* What a writer takes and keeps, in one line without its end: of a run of this declaration's kind. */
+/* What a writer takes and keeps, in one line without its end: of a run of this declaration's
+ * kind. */
 void writer_describe(const writer_ops *ops, const void *options, bool is_stream,
                      struct text_buffer *into);
 
@@ -138,9 +143,10 @@ struct freshet_writer {
     arena *arena;        /* the pipeline's lifetime */
     uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
     bool is_batch;       /* the run has an end and keeps no state */
-    uint64_t
-        rows_done; /* one that confirms later counts here the rows it is rid of: a sign that the store works */
-    /* What the loop does for the writer, in write, flush and progress. NULL in tests that need none. */
+    /* one that confirms later counts here the rows it is rid of: a sign that the store works */
+    uint64_t rows_done;
+    /* What the loop does for the writer, in write, flush and progress. NULL in tests that need
+     * none. */
     writer_refuse_fn *refuse;
     bool (*is_stopping)(void *context); /* somebody wants the run to end: do not wait long */
     void *context;

@@ -4,12 +4,14 @@
  *
  *     WRITER_CONFORMANCE(rig)
  *
- * where `rig` is a writer_rig: how to make a place to write to, how to declare the writer, how to read back what is seen
- * there, and how to make the system fail. What is expected follows from what the writer says that it keeps.
+ * where `rig` is a writer_rig: how to make a place to write to, how to declare the writer, how to
+ * read back what is seen there, and how to make the system fail. What is expected follows from what
+ * the writer says that it keeps.
  *
- * Rows are (id bigint, timestamp, x double) with the key id, ids from 0 to IDS - 1. Here is also all of the loop that a
- * writer sees: retries, checkpoints with their files, and the process that is killed (close without flush, then open and
- * recover with the files of the last checkpoint). Its calls come in the order of writer.h, and in no other.
+ * Rows are (id bigint, timestamp, x double) with the key id, ids from 0 to IDS - 1. Here is also
+ * all of the loop that a writer sees: retries, checkpoints with their files, and the process that
+ * is killed (close without flush, then open and recover with the files of the last checkpoint). Its
+ * calls come in the order of writer.h, and in no other.
  */
 #ifndef FRESHET_WRITERS_WRITER_CONFORMANCE_TESTING_H
 #define FRESHET_WRITERS_WRITER_CONFORMANCE_TESTING_H
@@ -45,12 +47,13 @@ typedef struct writer_rig {
     const char *(*declare)(void *self);
     /* What can be seen, while the writer is open. */
     void (*read)(void *self, freshet_writer *writer, seen_rows *out);
-    /* From now on the nth call to the system or the store fails once, as if there were no room; negative: that and all
-     * behind it; 0: none. NULL: the writer makes no such calls. disk_fails() is for those that write files. */
+    /* From now on the nth call to the system or the store fails once, as if there were no room;
+     * negative: that and all behind it; 0: none. NULL: the writer makes no such calls. disk_fails()
+     * is for those that write files. */
     void (*breaks)(void *self, int nth);
 } writer_rig;
 
-/* ---- a disk that is full ----------------------------------------------------------------------- */
+/* ---- a disk that is full --------------------------------------------------------------------- */
 
 static os_table disk_real;
 static int disk_countdown;
@@ -106,7 +109,7 @@ static inline void disk_fails(void *self, int nth)
     os.mkdir = disk_mkdir;
 }
 
-/* ---- the loop, as a writer sees it ------------------------------------------------------------- */
+/* ---- the loop, as a writer sees it ----------------------------------------------------------- */
 
 typedef struct trial {
     const writer_rig *rig;
@@ -282,7 +285,7 @@ static inline void trial_expect_kept(trial *trial, uint32_t first, uint32_t n)
     trial_expect(trial, first, n, times, times);
 }
 
-/* ---- the tests --------------------------------------------------------------------------------- */
+/* ---- the tests ------------------------------------------------------------------------------- */
 
 static inline void conform_says_what_it_is(void **state)
 {
@@ -360,7 +363,8 @@ static inline void conform_a_failure_in_the_middle(void **state)
     }
 }
 
-/* Full for a while: what was there stays, no row is there twice, nothing is lost; then so full that the run ends. */
+/* Full for a while: what was there stays, no row is there twice, nothing is lost; then so full that
+ * the run ends. */
 static inline void conform_a_full_disk(void **state)
 {
     const writer_rig *rig = *state;

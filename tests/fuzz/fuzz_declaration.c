@@ -1,7 +1,8 @@
 /* fuzz_declaration.c - arbitrary bytes as a declaration.
  *
- * Whatever the bytes are, reading them gives a declaration, or problems, each with a place and a sentence. A
- * declaration that was read is shown, and what is shown must read back and show the same again.
+ * Whatever the bytes are, reading them gives a declaration, or problems, each with a place and a
+ * sentence. A declaration that was read is shown, and what is shown must read back and show the
+ * same again.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* history_test.c - the history as Butterfree's: the case historical_layout.
  *
- * The declaration runs as a batch through the public interface in a folder of its own. Its files must be
- * where Butterfree's are, with the same columns and rows, and DuckDB must read them as one table with the
- * columns of Butterfree's. The row without a time is a dead letter here, and left out.
+ * The declaration runs as a batch through the public interface in a folder of its own. Its files
+ * must be where Butterfree's are, with the same columns and rows, and DuckDB must read them as one
+ * table with the columns of Butterfree's. The row without a time is a dead letter here, and left
+ * out.
  */
 #define _GNU_SOURCE /* nftw */
 #include <ftw.h>

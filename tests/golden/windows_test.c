@@ -1,11 +1,12 @@
 /* windows_test.c - the windows of real Butterfree: the cases fixed_windows, row_windows and
  * function_matrix, at the level of src/windows.
  *
- * What to compute is read off the names of the expected columns. Each variant runs as history (every row
- * must be there), and as a stream, whole and row by row (the newest row of each key as it was output
- * last must be the batch's). Rows without a key or a time are left out: here they are dead letters; and
- * from row windows all of key 4, whose timed row sees its untimed ones in Butterfree.
- * Doubles within 1e-9; arrays of collect_set as sets; a tie of mode is any of the most frequent.
+ * What to compute is read off the names of the expected columns. Each variant runs as history
+ * (every row must be there), and as a stream, whole and row by row (the newest row of each key as
+ * it was output last must be the batch's). Rows without a key or a time are left out: here they are
+ * dead letters; and from row windows all of key 4, whose timed row sees its untimed ones in
+ * Butterfree. Doubles within 1e-9; arrays of collect_set as sets; a tie of mode is any of the most
+ * frequent.
  */
 #include <math.h>
 #include <setjmp.h>

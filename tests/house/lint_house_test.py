@@ -31,6 +31,7 @@ BROKEN = {
     "src/sql/attic.c": ('#include "attic/old.h"\n', '"attic/old.h" is in no room'),
     "src/sql/text.c": ("\n", "src/sql/text.c:1: a file text.c is in src/base already"),
     "src/sql/long.c": ("\n" * 1001, "src/sql/long.c:1001: 1001 lines: a file has at most 1000"),
+    "src/sql/wide.c": ("\n/* " + "x" * 95 + " */\n", "src/sql/wide.c:2: 101 columns: a line has at most 100"),
     "tests/e2e/long_test.py": ("\n" * 1001, "1001 lines"),
     "src/sql/helper.h": ("#include <cmocka.h>\n" + GUARD.format("SQL_HELPER"), "is named X_testing.h"),
     "src/sql/product.c": ('#include "sql/sql_testing.h"\n', "only tests may include a helper"),
@@ -47,6 +48,7 @@ BROKEN = {
 # At the limit, and what only looks like an offence.
 LAWFUL = {
     "src/sql/long.c": "\n" * 1000,
+    "src/sql/wide.c": "/* " + "\u2500" * 94 + " */\n",
     "docs/large.md": "x" * 500000,
     "tests/fuzz/corpus/json/1": "\0",
     "tests/golden/case/rows.parquet": "\0",

@@ -2,17 +2,17 @@
 /* windows_test.c - random declarations over random streams, against DuckDB's window functions.
  *
  * Each pipeline is a feature set with random windows, functions and filters, and a random stream of
- * rows: ties in one second, rows that come late, some too late, nulls, NaN, infinities, bursts, few rows
- * or thousands a key. It is computed three times:
+ * rows: ties in one second, rows that come late, some too late, nulls, NaN, infinities, bursts, few
+ * rows or thousands a key. It is computed three times:
  *
  *   batch      feature_set_run over random pieces, then feature_set_finish
  *   stream     feature_set_run over other random pieces, rows that are too late refused
  *   DuckDB     f(x) FILTER (...) OVER (PARTITION BY id ORDER BY second RANGE/ROWS BETWEEN ...)
  *
- * Every row of the batch must be DuckDB's. Of the stream, the newest row of each key as it was output
- * last must be that of DuckDB over the rows that were taken, and its write timestamps must have grown.
- * Integers, counts, minima, maxima and distinct counts are equal; doubles within 1e-12, relative to what
- * was added up.
+ * Every row of the batch must be DuckDB's. Of the stream, the newest row of each key as it was
+ * output last must be that of DuckDB over the rows that were taken, and its write timestamps must
+ * have grown. Integers, counts, minima, maxima and distinct counts are equal; doubles within 1e-12,
+ * relative to what was added up.
  *
  *   windows_test [N [SEED]]     N pipelines (PROPERTY_PIPELINES, or 1000), the first with that seed
  *
@@ -49,7 +49,7 @@
 #define START_US (INT64_C(19000) * DAY_US)
 #define SHRINK_TRIES 400u
 
-/* ---- chance -------------------------------------------------------------------------------------- */
+/* ---- chance ---------------------------------------------------------------------------------- */
 
 typedef struct chance {
     uint64_t state;
@@ -73,7 +73,7 @@ static bool one_in(chance *chance, uint32_t n)
     return below(chance, n) == 0;
 }
 
-/* ---- what is computed ---------------------------------------------------------------------------- */
+/* ---- what is computed ------------------------------------------------------------------------ */
 
 typedef enum closeness {
     EQUAL,   /* to the bit, but for the sign of zero */
@@ -161,7 +161,7 @@ typedef struct pipeline_spec {
     uint64_t pieces; /* seed of how the rows are cut */
 } pipeline_spec;
 
-/* ---- making a pipeline --------------------------------------------------------------------------- */
+/* ---- making a pipeline ----------------------------------------------------------------------- */
 
 static bool feature_has(const feature_spec *feature, const function *function)
 {
@@ -264,7 +264,7 @@ static void make_pipeline(uint64_t seed, pipeline_spec *spec)
     spec->corrects = one_in(&chance, 3);
 }
 
-/* ---- as a declaration ---------------------------------------------------------------------------- */
+/* ---- as a declaration ------------------------------------------------------------------------ */
 
 static void append_window(text_buffer *text, const feature_spec *feature, uint32_t w)
 {
@@ -354,7 +354,7 @@ static void append_query(text_buffer *text, const pipeline_spec *spec)
     text_append_c(text, "\nFROM rows ORDER BY n");
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 typedef struct world {
     sql_engine *engine;
@@ -497,7 +497,7 @@ static uint32_t next_piece(chance *chance, uint32_t left)
     return n < left ? n : left;
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static double real_at(const column *column, uint64_t row)
 {
@@ -638,7 +638,7 @@ static bool compare_rows(world *world, const pipeline_spec *spec, const char *wh
     return same;
 }
 
-/* ---- one pipeline -------------------------------------------------------------------------------- */
+/* ---- one pipeline ---------------------------------------------------------------------------- */
 
 /* DuckDB's answers for the rows taken. */
 static bool ask_duckdb(world *world, const pipeline_spec *spec, const bool *taken,
@@ -828,7 +828,7 @@ static bool check_pipeline(world *world, const pipeline_spec *spec)
     return well && world->wrong[0] == '\0';
 }
 
-/* ---- making it smaller --------------------------------------------------------------------------- */
+/* ---- making it smaller ----------------------------------------------------------------------- */
 
 static bool still_fails(world *world, const pipeline_spec *spec, uint32_t *tries)
 {
@@ -908,7 +908,7 @@ static void print_pipeline(world *world, const pipeline_spec *spec)
     text_release(&text);
 }
 
-/* ---- all of them --------------------------------------------------------------------------------- */
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 static uint32_t wanted = PIPELINES;
 static uint64_t first_seed;

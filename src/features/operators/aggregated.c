@@ -29,7 +29,7 @@ typedef struct aggregated {
     state_part part;
 } aggregated;
 
-/* ---- the part of state ------------------------------------------------------------------------ */
+/* ---- the part of state ----------------------------------------------------------------------- */
 
 static freshet_code make_part(aggregated *set, freshet_error *err)
 {
@@ -52,7 +52,7 @@ static const state_part *aggregated_parts(freshet_operator *self, uint32_t *n)
     return &((aggregated *)self)->part;
 }
 
-/* ---- opening and closing ---------------------------------------------------------------------- */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static bool aggregated_wanted(const operator_options *options)
 {
@@ -90,7 +90,7 @@ static void aggregated_close(freshet_operator *self)
     text_release(&set->row);
 }
 
-/* ---- rows in ---------------------------------------------------------------------------------- */
+/* ---- rows in --------------------------------------------------------------------------------- */
 
 /* Rows that no group can take. With `late: update` only those of closed windows are late. */
 static freshet_code refuse_rows(aggregated *set, run *run)
@@ -127,7 +127,7 @@ static freshet_code add_rows(aggregated *set, run *run)
     return code;
 }
 
-/* ---- rows out --------------------------------------------------------------------------------- */
+/* ---- rows out -------------------------------------------------------------------------------- */
 
 static void warn_failed(aggregated *set, arena *arena, uint32_t output, const column *from,
                         uint32_t n_rows, const type *to, const uint64_t *failed)
@@ -227,7 +227,7 @@ static bool aggregated_owes(const freshet_operator *self)
     return groups_owes(((const aggregated *)self)->groups);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 /* Marks the rows that are not what their key's row before was. The rows of a key come together. */
 static freshet_code mark_changes(aggregated *set, const batch *rows, uint8_t *keep,
@@ -277,7 +277,7 @@ static freshet_code aggregated_finish(freshet_operator *self, run *run)
     return code;
 }
 
-/* ---- facts ------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 static freshet_code aggregated_save(const freshet_operator *self, text_buffer *into,
                                     freshet_error *err)

@@ -1,16 +1,17 @@
-/* aggregated.h - aggregated feature sets (operator.h): the growing rows of a feature set go in, rows of groups
- * and rolling windows come out.
+/* aggregated.h - aggregated feature sets (operator.h): the growing rows of a feature set go in,
+ * rows of groups and rolling windows come out.
  *
- * What a group is, and when its row is output, is in rolling/groups.h. Here are the declaration's words
- * (types, the values of a pivot, what becomes of late rows) and the casts.
+ * What a group is, and when its row is output, is in rolling/groups.h. Here are the declaration's
+ * words (types, the values of a pivot, what becomes of late rows) and the casts.
  *
- * THE TIME, up to which windows are closed, is that of the watermarks (watermark.h). A row of a time that is
- * closed is late though its own lane lets it pass: its lane was idle. With `late: update` late rows go into the
- * windows that are still open; without an open window such a row is refused.
+ * THE TIME, up to which windows are closed, is that of the watermarks (watermark.h). A row of a
+ * time that is closed is late though its own lane lets it pass: its lane was idle. With `late:
+ * update` late rows go into the windows that are still open; without an open window such a row is
+ * refused.
  *
- * CASTS. The type said for a function, or for its feature, is applied to the aggregate. What does not cast,
- * or does not fit the type, is null: there is no one row that could be a dead letter. A warning says it once
- * for each column.
+ * CASTS. The type said for a function, or for its feature, is applied to the aggregate. What does
+ * not cast, or does not fit the type, is null: there is no one row that could be a dead letter. A
+ * warning says it once for each column.
  */
 #ifndef FRESHET_FEATURES_OPERATORS_AGGREGATED_H
 #define FRESHET_FEATURES_OPERATORS_AGGREGATED_H

@@ -1,6 +1,7 @@
-/* Aggregated feature sets from their declaration: what is said of mistakes, types, pivots of every kind,
- * late rows, lanes that fall idle, the state as a checkpoint sees it. What groups compute is tested in
- * rolling/groups_test.c and groups_twin_test.c, and against Butterfree in tests/golden. */
+/* Aggregated feature sets from their declaration: what is said of mistakes, types, pivots of every
+ * kind, late rows, lanes that fall idle, the state as a checkpoint sees it. What groups compute is
+ * tested in rolling/groups_test.c and groups_twin_test.c, and against Butterfree in
+ * tests/golden. */
 #include "base/os.h"
 #include "features/features_testing.h"
 #include "features/operators/aggregated.h"
@@ -281,7 +282,8 @@ static void lanes(void **state)
     expect(world, "refused 0: " CLOSED);
 }
 
-/* Windows wait for a lane whose rows are there to be read, and not for one that may never have any. */
+/* Windows wait for a lane whose rows are there to be read, and not for one that may never have
+ * any. */
 static void lanes_that_will_give_rows(void **state)
 {
     world *world = *state;

@@ -1,14 +1,14 @@
-/* deduplicate.c - `deduplicate_rows` of a batch: a row whose features are those of its key's row before
- * it, by timestamp, is left out.
+/* deduplicate.c - `deduplicate_rows` of a batch: a row whose features are those of its key's row
+ * before it, by timestamp, is left out.
  *
  *   key a  time 1  x 5
  *   key a  time 2  x 5     left out
  *   key a  time 3  x 7
  *   key a  time 4  x 5     stays: the row before it is another
  *
- * As in Butterfree, null is equal to null, NaN to NaN and -0.0 to 0.0; of rows of one key with the same time the
- * one that came first is before the other. All rows must be seen at once, so they are kept until the end;
- * those that stay come out in the order in which they came.
+ * As in Butterfree, null is equal to null, NaN to NaN and -0.0 to 0.0; of rows of one key with the
+ * same time the one that came first is before the other. All rows must be seen at once, so they are
+ * kept until the end; those that stay come out in the order in which they came.
  *
  * Each row gets the number of its key when it is added, by a keyed_table. At the
  * end the rows are put together key by key (a counting sort, which keeps arrival), brought in the
@@ -109,7 +109,8 @@ static bool are_equal(const deduplicate *deduplicate, uint32_t a, uint32_t b)
 
 /* ---- adding ---------------------------------------------------------------------------------- */
 
-/* The numbers of the keys of rows [from, from + n), new ones for the first of their kind. False where memory is out. */
+/* The numbers of the keys of rows [from, from + n), new ones for the first of their kind. False
+ * where memory is out. */
 static bool number_keys(deduplicate *deduplicate, const batch *rows, uint32_t from, uint32_t n,
                         uint32_t *key_of)
 {

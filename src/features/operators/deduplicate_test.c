@@ -39,7 +39,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Values that are equal though they do not look so: number 1 is NaN and 2 is 0, each in two forms. */
+/* Values that are equal though they do not look so: number 1 is NaN and 2 is 0, each in two
+ * forms. */
 static double number(uint32_t n, bool other)
 {
     return n == 1 ? (other ? -(double)NAN : (double)NAN) : n == 2 ? (other ? -0.0 : 0.0) : n * 1.5;
@@ -78,7 +79,8 @@ static bool same_features(const row *a, const row *b)
     return a->x == b->x && a->s == b->s && a->list == b->list;
 }
 
-/* A row stays if the newest of the rows before it (of its key, by time, then by arrival) is another. */
+/* A row stays if the newest of the rows before it (of its key, by time, then by arrival) is
+ * another. */
 static bool stays(const row *rows, uint32_t n, uint32_t at)
 {
     const row *before = NULL;

@@ -1,11 +1,13 @@
-/* late_rows.c - the times of a stream's rows: which come too early (`max_future`), which too late (watermark.h), and
- * how far back rows may still come, which all operators behind are told by the run.
+/* late_rows.c - the times of a stream's rows: which come too early (`max_future`), which too late
+ * (watermark.h), and how far back rows may still come, which all operators behind are told by the
+ * run.
  *
- * Windows that close wait only for lanes whose rows are known to be there: a lane that may never give any would
- * hold up what is output.
+ * Windows that close wait only for lanes whose rows are known to be there: a lane that may never
+ * give any would hold up what is output.
  *
- * Lanes are few, and rows of one come together: a list with a memory of where the last one stood. Its facts: "FWM1",
- * u32 number of lanes, then for each u32 its number and i64 its newest second, little-endian. */
+ * Lanes are few, and rows of one come together: a list with a memory of where the last one stood.
+ * Its facts: "FWM1", u32 number of lanes, then for each u32 its number and i64 its newest second,
+ * little-endian. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +20,7 @@
 #define HEAD_BYTES 8u
 #define LANE_BYTES 12u
 
-/* ---- too early -------------------------------------------------------------------------------- */
+/* ---- too early ------------------------------------------------------------------------------- */
 
 static bool early_rows_wanted(const operator_options *options)
 {
@@ -61,7 +63,7 @@ const operator_ops early_rows_operator = {.name = "early rows",
                                           .wanted = early_rows_wanted,
                                           .run = early_rows_run};
 
-/* ---- lanes ------------------------------------------------------------------------------------ */
+/* ---- lanes ----------------------------------------------------------------------------------- */
 
 typedef struct lane {
     uint32_t number;
@@ -99,8 +101,8 @@ static freshet_code see_lane(late_rows *late, uint32_t number, int64_t now_us, l
     return FRESHET_OK;
 }
 
-/* The next row of a lane: *behind_s tells how many seconds it lies before its lane's newest row, 0 for a
- * new newest; it is late where that is more than the lateness. Late rows move nothing. */
+/* The next row of a lane: *behind_s tells how many seconds it lies before its lane's newest row, 0
+ * for a new newest; it is late where that is more than the lateness. Late rows move nothing. */
 static freshet_code take_time(late_rows *late, uint32_t lane_number, int64_t event_us,
                               int64_t now_us, int64_t *behind_s, freshet_error *err)
 {
@@ -133,7 +135,7 @@ static int64_t lowest_second(const late_rows *late, int64_t now_us)
     return lowest == INT64_MIN ? INT64_MIN : lowest - late->lateness_s;
 }
 
-/* ---- too late --------------------------------------------------------------------------------- */
+/* ---- too late -------------------------------------------------------------------------------- */
 
 static bool late_rows_wanted(const operator_options *options)
 {

@@ -1,8 +1,9 @@
-/* newest_rows.c - which row of a key is its newest, where no window knows it: for plain feature sets.
+/* newest_rows.c - which row of a key is its newest, where no window knows it: for plain feature
+ * sets.
  *
- * An online store keeps the row with the larger write timestamp. Windows give theirs with their rows; rows
- * without windows get it here. Of each key two numbers are kept: the event time of its newest row, and a
- * revision, which counts the rows of its newest second behind the first one:
+ * An online store keeps the row with the larger write timestamp. Windows give theirs with their
+ * rows; rows without windows get it here. Of each key two numbers are kept: the event time of its
+ * newest row, and a revision, which counts the rows of its newest second behind the first one:
  *
  *   event     newest   revision   write timestamp       online
  *   12:00:01      :01         0   12:00:01.000000       yes
@@ -10,12 +11,12 @@
  *   12:00:02      :03         0   (12:00:02.000000)     no: late
  *   12:00:03      :03         1   12:00:03.000001       yes: of equal times the later arrival
  *
- * The revision depends on the rows of that one second only, whatever came before and between them. So a replay,
- * and a batch over the same rows, give each row the timestamp it had, and all of them lose
- * against what came later. It ends at 999,999, where the next second begins.
+ * The revision depends on the rows of that one second only, whatever came before and between them.
+ * So a replay, and a batch over the same rows, give each row the timestamp it had, and all of them
+ * lose against what came later. It ends at 999,999, where the next second begins.
  *
- * A keyed_table with two numbers an entry. Saved, a key's value is its newest event time (int64) and its revision
- * (uint32).
+ * A keyed_table with two numbers an entry. Saved, a key's value is its newest event time (int64)
+ * and its revision (uint32).
  */
 #include <inttypes.h>
 #include <string.h>
@@ -143,8 +144,8 @@ static freshet_code rank_chunk(newest_rows *newest, batch *rows, uint32_t from, 
     return code;
 }
 
-/* Sets write_us and row_kinds of the rows, which come in their order of arrival. Rows that have write timestamps
- * but no kinds (groups of a batch) keep the timestamps. */
+/* Sets write_us and row_kinds of the rows, which come in their order of arrival. Rows that have
+ * write timestamps but no kinds (groups of a batch) keep the timestamps. */
 static freshet_code newest_rows_run(freshet_operator *self, run *run)
 {
     newest_rows *newest = (newest_rows *)self;
@@ -221,8 +222,8 @@ static const state_part *newest_rows_parts(freshet_operator *self, uint32_t *n)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-/* On a stream windows and groups say it themselves. In a batch the rows that are output are ranked, whatever they are made
- * of: less than a stream may have counted, never more. */
+/* On a stream windows and groups say it themselves. In a batch the rows that are output are ranked,
+ * whatever they are made of: less than a stream may have counted, never more. */
 static bool newest_rows_wanted(const operator_options *options)
 {
     const bool is_plain =

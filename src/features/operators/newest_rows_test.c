@@ -1,4 +1,5 @@
-/* newest_rows_test.c - write timestamps of plain rows: by hand, in other orders, through the part. */
+/* newest_rows_test.c - write timestamps of plain rows: by hand, in other orders, through the
+ * part. */
 #include "features/operators/operators_testing.h"
 
 #include <string.h>

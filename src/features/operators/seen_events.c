@@ -8,12 +8,13 @@
  *   id a  12:40   repeats          within 1 hour
  *   id a  13:30   taken            90 minutes after the one that was taken
  *
- * Ids are forgotten when no row can come any more that would repeat them: when the lowest watermark is past
- * their time by `within`. A batch forgets none. What the ids need is bounded by `memory`.
+ * Ids are forgotten when no row can come any more that would repeat them: when the lowest watermark
+ * is past their time by `within`. A batch forgets none. What the ids need is bounded by `memory`.
  *
- * A keyed_table of ids, each with the times of the events taken: one, nearly always; further ones in an array of its own.
- * For forgetting, ids hang in buckets by the newest of their times when they were put there; a bucket whose
- * time is over is gone through, and an id that has a newer time by then goes to that one's bucket.
+ * A keyed_table of ids, each with the times of the events taken: one, nearly always; further ones
+ * in an array of its own. For forgetting, ids hang in buckets by the newest of their times when
+ * they were put there; a bucket whose time is over is gone through, and an id that has a newer time
+ * by then goes to that one's bucket.
  *
  * Saved, an id is its cells as bytes (keyed/cells.h), and its value its times.
  */
@@ -449,7 +450,7 @@ static freshet_code seen_events_run(freshet_operator *self, run *run)
     return code;
 }
 
-/* ---- facts ------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 /* How long ids have been kept: its facts. */
 typedef struct seen_reach {

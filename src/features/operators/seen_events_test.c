@@ -180,7 +180,7 @@ static void ids_are_forgotten_when_no_row_can_repeat_them(void **state)
     alone_close(seen);
 }
 
-/* ---- against the definition, with saving ------------------------------------------------------ */
+/* ---- against the definition, with saving ----------------------------------------------------- */
 
 #define EVENTS 3000u
 #define STORE_MAX 4096u

@@ -1,11 +1,12 @@
 /* shared_keys.c - keys whose rows come from more than one partition of a reader.
  *
- * Rows of one partition come in their order; rows of one key that come from two do not, so what is "the row before"
- * is not certain then. This looks for such keys, says so once, and counts.
+ * Rows of one partition come in their order; rows of one key that come from two do not, so what is
+ * "the row before" is not certain then. This looks for such keys, says so once, and counts.
  *
- * A sample does, since who spreads a key over partitions mostly does so with all keys: of each micro-batch the
- * first SHARED_KEYS_ROWS rows, whose keys' hashes are remembered with their lane in a table of
- * SHARED_KEYS_SLOTS places, a new one in the place of the old. A slow stream is looked at whole.
+ * A sample does, since who spreads a key over partitions mostly does so with all keys: of each
+ * micro-batch the first SHARED_KEYS_ROWS rows, whose keys' hashes are remembered with their lane in
+ * a table of SHARED_KEYS_SLOTS places, a new one in the place of the old. A slow stream is looked
+ * at whole.
  *
  * A place holds 40 bits of the hash and the lane within its reader; 0: nothing. */
 #include <string.h>

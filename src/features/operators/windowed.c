@@ -1,23 +1,28 @@
-/* windowed.c - the windows of a feature set at work (operator.h), between the steps before and after them.
+/* windowed.c - the windows of a feature set at work (operator.h), between the steps before and
+ * after them.
  *
- * STREAM. A run fills the slots of the windows' outputs for its rows, and puts behind each, as a further row, its
- * key's newest row where it has changed that; write_us and row_kinds are set. So what is output for a key comes in
- * the order of its write timestamps. From here on only the slots that are needed after windows are filled.
+ * STREAM. A run fills the slots of the windows' outputs for its rows, and puts behind each, as a
+ * further row, its key's newest row where it has changed that; write_us and row_kinds are set. So
+ * what is output for a key comes in the order of its write timestamps. From here on only the slots
+ * that are needed after windows are filled.
  *
- * EXPIRY. With `refresh: on_expiry` keys that have lost events by the second before which no row will come any more
- * are owed: go_on gives them as rows that begin behind the windows: for the online store, with the second of the loss as
- * their timestamp.
+ * EXPIRY. With `refresh: on_expiry` keys that have lost events by the second before which no row
+ * will come any more are owed: go_on gives them as rows that begin behind the windows: for the
+ * online store, with the second of the loss as their timestamp.
  *
- * BATCH. A run's rows are kept; finish gives them in pieces of WINDOWED_PIECE_ROWS, which begin behind the windows.
+ * BATCH. A run's rows are kept; finish gives them in pieces of WINDOWED_PIECE_ROWS, which begin
+ * behind the windows.
  *
  * LATENESS. A row that its lane's watermark lets pass is late all the same where the windows do not
  * hold its events any more: rows of one key from several lanes, of which one was idle.
  *
- * FACTS. What the windows of now can read of a state that was kept for those of then: the longest windows.
+ * FACTS. What the windows of now can read of a state that was kept for those of then: the longest
+ * windows.
  *
- * The views (feature_plan.h) are computed one after another. Those with a partitioning of their own come first, on
- * a stream with the values at the row's arrival; then the first view, which knows each key's newest
- * row. It carries what that row had, the values of the other views included, and so can give it again.
+ * The views (feature_plan.h) are computed one after another. Those with a partitioning of their own
+ * come first, on a stream with the values at the row's arrival; then the first view, which knows
+ * each key's newest row. It carries what that row had, the values of the other views included, and
+ * so can give it again.
  *
  * A batch's rows are kept in a row_store with the slots that are needed from here on. Windows are
  * computed over all of them at once; the rest of the way goes in pieces.
@@ -62,7 +67,7 @@ typedef struct windowed {
     uint32_t next;            /* row of the next piece */
 } windowed;
 
-/* ---- opening ------------------------------------------------------------------------------------ */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static void mark_slots(const plan *plan, bool *marked)
 {
@@ -108,7 +113,7 @@ static freshet_code open_batch(windowed *windowed, freshet_error *err)
     return row_store_open(&windowed->kept, &windowed->store, err);
 }
 
-/* ---- parts of state ----------------------------------------------------------------------------- */
+/* ---- parts of state -------------------------------------------------------------------------- */
 
 /* The SQL of the filter in that slot. */
 static const char *filter_text(const plan *plan, uint32_t slot)
@@ -126,7 +131,8 @@ static void append_column(windowed *windowed, uint32_t slot, const char *before,
     text_format(into, "%s%s %s", before, column->name, type == NULL ? "?" : type);
 }
 
-/* Keys, order, what is kept of each event, what of the newest row: all that saved bytes depend on. */
+/* Keys, order, what is kept of each event, what of the newest row: all that saved bytes depend
+ * on. */
 static const char *describe_view(windowed *windowed, const view *view)
 {
     const plan *plan = windowed->base.plan;
@@ -201,7 +207,7 @@ static const state_part *windowed_parts(freshet_operator *self, uint32_t *n)
     return ((windowed *)self)->parts;
 }
 
-/* ---- facts -------------------------------------------------------------------------------------- */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 /* Where rows have an order of their own all are kept, and none is late. */
 static view_reach reach_of(const windowed *windowed, uint32_t v)
@@ -228,7 +234,8 @@ static freshet_code windowed_save(const freshet_operator *self, text_buffer *int
     return into->failed ? error_memory(err, "saving the lengths of the windows") : FRESHET_OK;
 }
 
-/* A late row's windows need what lies behind it: a shorter window leaves room for rows that are later. */
+/* A late row's windows need what lies behind it: a shorter window leaves room for rows that are
+ * later. */
 static bool lateness_fits(const view_reach *now, const view_reach *then)
 {
     if (now->longest_rows > 0 && now->lateness_s > then->lateness_s)
@@ -270,7 +277,7 @@ static freshet_code windowed_restore(freshet_operator *self, const void *bytes, 
     return FRESHET_OK;
 }
 
-/* ---- opening and closing ------------------------------------------------------------------------ */
+/* ---- opening and closing --------------------------------------------------------------------- */
 
 static freshet_code open_stream(windowed *windowed, freshet_error *err)
 {
@@ -318,7 +325,7 @@ static void windowed_close(freshet_operator *self)
     arena_close(windowed->results);
 }
 
-/* ---- what a view is given ---------------------------------------------------------------------- */
+/* ---- what a view is given -------------------------------------------------------------------- */
 
 static freshet_code make_input(run *run, const view *view, windows_input *input)
 {
@@ -333,7 +340,7 @@ static freshet_code make_input(run *run, const view *view, windows_input *input)
     return code;
 }
 
-/* ---- outputs ----------------------------------------------------------------------------------- */
+/* ---- outputs --------------------------------------------------------------------------------- */
 
 static freshet_code fill_outputs(run *run, const view *view, const column *made)
 {
@@ -365,7 +372,7 @@ static freshet_code take_flags(windowed *windowed, run *run, const uint8_t *flag
     return code;
 }
 
-/* ---- stream ------------------------------------------------------------------------------------- */
+/* ---- stream ---------------------------------------------------------------------------------- */
 
 /* Views with a partitioning of their own: values at the row's arrival. */
 static freshet_code run_other_views(windowed *windowed, run *run)
@@ -398,8 +405,8 @@ typedef struct weaving {
     uint32_t n_all;
 } weaving;
 
-/* A column of all of them: `first` has the rows', `more` the newest rows' values, in their order, or
- * (`by_cause`) those of the rows that they follow. */
+/* A column of all of them: `first` has the rows', `more` the newest rows' values, in their order,
+ * or (`by_cause`) those of the rows that they follow. */
 static freshet_code weave(const weaving *weaving, const column *first, const column *more,
                           bool by_cause, column *into)
 {
@@ -465,7 +472,8 @@ static freshet_code weave_outputs(const weaving *weaving, windows_result *result
     return code;
 }
 
-/* What stands beside the columns: marks, origins, kinds and write timestamps; *flags are those of newest rows. */
+/* What stands beside the columns: marks, origins, kinds and write timestamps; *flags are those of
+ * newest rows. */
 static freshet_code weave_beside(const weaving *weaving, uint8_t **flags)
 {
     run *run = weaving->run;
@@ -561,7 +569,7 @@ static freshet_code run_stream(windowed *windowed, run *run)
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
-/* ---- expiry ------------------------------------------------------------------------------------- */
+/* ---- expiry ---------------------------------------------------------------------------------- */
 
 static bool windowed_owes(const freshet_operator *self)
 {
@@ -626,7 +634,7 @@ static freshet_code windowed_go_on(freshet_operator *self, run *run)
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
-/* ---- batch -------------------------------------------------------------------------------------- */
+/* ---- batch ----------------------------------------------------------------------------------- */
 
 static freshet_code windowed_gather(windowed *windowed, run *run)
 {

@@ -1,6 +1,7 @@
 /* Feature sets with windows from their declaration: what is said of mistakes; rows in batch and on
  * streams, the newest row given again; rows that come too late or too early; the state as a
- * checkpoint sees it. What windows compute is tested in windows/, and against Butterfree in tests/golden.
+ * checkpoint sees it. What windows compute is tested in windows/, and against Butterfree in
+ * tests/golden.
  */
 #include "features/features_testing.h"
 
@@ -159,7 +160,7 @@ static void columns_and_types(void **state)
     text_release(&text);
 }
 
-/* ---- rows -------------------------------------------------------------------------------------- */
+/* ---- rows ------------------------------------------------------------------------------------ */
 
 /* Before the windows: expressions and filters; after them: what uses them. A plain column is
  * carried to the newest row that is given again. */
@@ -180,7 +181,8 @@ static void stream_gives_newest_rows_again(void **state)
     expect_rows(world, "NO+0 {\"id\":1,@10 \"s\":\"a\",\"twice\":10.0,<avg>10.0,\"g\":\"a:0.0\"}\n"
                        "NO+0 {\"id\":1,@20 \"s\":\"b\",\"twice\":14.0,<avg>12.0,\"g\":\"b:2.0\"}\n"
                        "NO+0 {\"id\":2,@20 \"s\":\"c\",\"twice\":2.0,<avg>2.0,\"g\":\"c:0.0\"}\n");
-    /* a late event, and one that the filter leaves out, behind which nothing changes but the revision */
+    /* a late event, and one that the filter leaves out, behind which nothing changes but the
+     * revision */
     run_rows(world, ROWS("(1, 15" S ", 4, 'late'), (1, 16" S ", 100, 'no')"));
     expect_rows(
         world,
@@ -322,7 +324,7 @@ static void other_views(void **state)
                        "NO+0 {\"id\":1,@05 <f>10.0<g>[4.0]<h>[4.0]}\n");
 }
 
-/* ---- late and early ---------------------------------------------------------------------------- */
+/* ---- late and early -------------------------------------------------------------------------- */
 
 static void late_rows(void **state)
 {
@@ -380,7 +382,8 @@ static void lanes_have_their_own_watermarks(void **state)
     world->lanes = NULL;
 }
 
-/* 1.5 seconds count as two whole ones: for late rows, and for the events that these look back on. */
+/* 1.5 seconds count as two whole ones: for late rows, and for the events that these look
+ * back on. */
 static void lateness_is_rounded_up(void **state)
 {
     world *world = *state;
@@ -404,7 +407,8 @@ static int64_t hand(void)
     return clock_us;
 }
 
-/* What a partition may need is kept while the others go on, until it has been idle for WATERMARK_IDLE_US. */
+/* What a partition may need is kept while the others go on, until it has been idle for
+ * WATERMARK_IDLE_US. */
 static void an_idle_partition_holds_the_others_back(void **state)
 {
     static uint32_t slow[] = {7}, fast[] = {8};
@@ -469,7 +473,7 @@ static void rows_of_the_future(void **state)
     expect(world, "{\"id\":1,\"timestamp\":\"1970-01-01T13:53:20.000000Z\",\"x\":1.0}\n");
 }
 
-/* ---- expiry -------------------------------------------------------------------------------------- */
+/* ---- expiry ---------------------------------------------------------------------------------- */
 
 static void go_on(world *world)
 {
@@ -484,8 +488,8 @@ static void go_on(world *world)
 #define EXPIRING TIME "  refresh: on_expiry\n"
 #define ROW_WINDOW "window: {functions: [count], over: [2 events], mode: row_windows}"
 
-/* Windows of key 1 lose its event at 10 once no row before 71 can come; then that of 20; then no more. Expressions
- * behind the windows are computed of what is left, rows stay in row windows. */
+/* Windows of key 1 lose its event at 10 once no row before 71 can come; then that of 20; then no
+ * more. Expressions behind the windows are computed of what is left, rows stay in row windows. */
 static void keys_go_out_when_events_leave(void **state)
 {
     world *world = *state;
@@ -516,7 +520,8 @@ static void keys_go_out_when_events_leave(void **state)
     assert_false(feature_set_owes(world->set));
 }
 
-/* Keys go out when no partition can give rows of that time any more, or when those that could are idle. */
+/* Keys go out when no partition can give rows of that time any more, or when those that could are
+ * idle. */
 static void an_idle_partition_holds_back_what_expires(void **state)
 {
     static uint32_t both[] = {7, 8}, fast[] = {8};
@@ -570,7 +575,7 @@ static void expiry_where_it_means_nothing(void **state)
            "rows could never be put right by a late one\n");
 }
 
-/* ---- state --------------------------------------------------------------------------------------- */
+/* ---- state ----------------------------------------------------------------------------------- */
 
 /* A store of one part's keys. */
 typedef struct store {
@@ -789,7 +794,8 @@ static void check_facts(world *world, const char *bytes, size_t length, freshet_
         assert_string_equal(err.text, text);
 }
 
-/* Facts are known by their operator's name: of one that is new or gone, of none, of an older layout. */
+/* Facts are known by their operator's name: of one that is new or gone, of none, of an older
+ * layout. */
 static void facts_by_name(void **state)
 {
     world *world = *state;
@@ -815,7 +821,8 @@ static void facts_by_name(void **state)
     text_release(&facts);
 }
 
-/* After a restart: what went out does not go out again, what is due does. A key with events to lose is not cold. */
+/* After a restart: what went out does not go out again, what is due does. A key with events to lose
+ * is not cold. */
 static void expiry_goes_on(void **state)
 {
     world *world = *state;

@@ -1,8 +1,8 @@
 /* file.h - the reader `file`: files of any format, from a file, a folder or a pattern.
  *
  * A batch reads what is there at open; a stream follows: new files, and what is appended to lines
- * of old ones. Each file is a partition, known again by what it is rather than by its name. Calls and
- * their order are those of readers/reader.h; file_internal.h has how it works.
+ * of old ones. Each file is a partition, known again by what it is rather than by its name. Calls
+ * and their order are those of readers/reader.h; file_internal.h has how it works.
  */
 #ifndef FRESHET_READERS_FILE_FILE_H
 #define FRESHET_READERS_FILE_FILE_H

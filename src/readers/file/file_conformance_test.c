@@ -1,4 +1,5 @@
-/* file_conformance_test.c - files in each format as readers must be: three files, with bad records. */
+/* file_conformance_test.c - files in each format as readers must be: three files, with bad
+ * records. */
 #include "readers/file/file_testing.h"
 
 #include "formats/scan.h"

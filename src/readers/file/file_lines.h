@@ -13,8 +13,8 @@
  *
  * A record longer than `record_bytes_max` is given as RECORD_TOO_LONG with its beginning, once its
  * end was found; what lies between is not kept. A record that becomes too long, or ends with
- * the file, because a quote is not closed (CSV), is given as RECORD_OPEN_QUOTE: its first line; reading
- * goes on with the next.
+ * the file, because a quote is not closed (CSV), is given as RECORD_OPEN_QUOTE: its first line;
+ * reading goes on with the next.
  *
  * Offsets count bytes; in a gzip file, bytes of what it holds. A byte order mark at the beginning
  * of a file is skipped.

@@ -88,8 +88,9 @@ static const char *join(const walker *walker, const char *folder, const char *na
     return arena_format(walker->arena, "%s%s%s", folder, folder[n - 1] == '/' ? "" : "/", name);
 }
 
-/* What is done with an entry of a folder that matches: it is taken where it is a file; taken, whatever it is; the
- * way goes on in it, with the next name; or below it, with the same one (**). */
+/* What is done with an entry of a folder that matches: it is taken where it is a file; taken,
+ * whatever it is; the way goes on in it, with the next name; or below it, with the same one
+ * (**). */
 typedef enum entry_use { TAKE_FILE, TAKE_ANY, GO_ON, GO_BELOW } entry_use;
 
 static freshet_code use_entry(walker *walker, const char *path, const struct dirent *entry,

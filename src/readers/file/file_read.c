@@ -1,9 +1,9 @@
 /* file_read.c - poll: records of the file at the head of the queue into the batch.
  *
- * file_turn() is one file's turn: it is opened, recognised, and its reading set up where it was left;
- * then its records are decoded one by one until it ends or the batch is full. Whatever fails before
- * the batch has a row is the poll's error; with rows in it the batch goes out first, and the same
- * thing fails again at the next poll.
+ * file_turn() is one file's turn: it is opened, recognised, and its reading set up where it was
+ * left; then its records are decoded one by one until it ends or the batch is full. Whatever fails
+ * before the batch has a row is the poll's error; with rows in it the batch goes out first, and the
+ * same thing fails again at the next poll.
  */
 #include <stdio.h>
 

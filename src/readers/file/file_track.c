@@ -1,5 +1,5 @@
-/* file_track.c - see file_track.h. Files are found by their inode, which has key_slots: the newest file of it,
- * and from there a chain. */
+/* file_track.c - see file_track.h. Files are found by their inode, which has key_slots: the newest
+ * file of it, and from there a chain. */
 #define _GNU_SOURCE /* statx */
 #include "readers/file/file_track.h"
 

@@ -29,8 +29,8 @@ file_watch *file_watch_open(void);
 void file_watch_close(file_watch *watch);
 
 void file_watch_begin(file_watch *watch);
-/* The folder at `path`. `name`: files directly in the folder whose name matches it (file_list_matches) belong to the
- * list, if `files`; otherwise only folders in it matter. */
+/* The folder at `path`. `name`: files directly in the folder whose name matches it
+ * (file_list_matches) belong to the list, if `files`; otherwise only folders in it matter. */
 void file_watch_folder(file_watch *watch, const char *path, const char *name, bool files);
 void file_watch_end(file_watch *watch);
 

@@ -1,10 +1,11 @@
 /* format_conformance_testing.h - what format.h promises, as tests that any format gets by one line:
  *
- *     static const format_sample mine = {.name = "mine", .schema = "a: bigint", .text = ..., .rows = ...};
+ *     static const format_sample mine = {.name = "mine", .schema = "a: bigint",
+ *                                        .text = ..., .rows = ...};
  *     ... const struct CMUnitTest tests[] = {FORMAT_CONFORMANCE(mine)}; ...
  *
- * A sample is a file's content and the rows that it means: every type, nulls, fields that are missing. It
- * is read through the reader `file`, and record by record as messages.
+ * A sample is a file's content and the rows that it means: every type, nulls, fields that are
+ * missing. It is read through the reader `file`, and record by record as messages.
  */
 #ifndef FRESHET_READERS_FILE_FORMAT_CONFORMANCE_TESTING_H
 #define FRESHET_READERS_FILE_FORMAT_CONFORMANCE_TESTING_H

@@ -1,5 +1,6 @@
-/* generate.c - see generate.h. The place in the one partition is n, of the next row. Its name has a hash of
- * all that rows depend on, so that places among other rows are not taken for places among these. */
+/* generate.c - see generate.h. The place in the one partition is n, of the next row. Its name has a
+ * hash of all that rows depend on, so that places among other rows are not taken for places among
+ * these. */
 #include "readers/generate/generate.h"
 
 #include <inttypes.h>

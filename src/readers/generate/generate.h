@@ -1,12 +1,12 @@
-/* generate.h - the reader `generate`: rows from a seed, for demos, tests and benchmarks; and the smallest
- * reader, to copy.
+/* generate.h - the reader `generate`: rows from a seed, for demos, tests and benchmarks; and the
+ * smallest reader, to copy.
  *
  *     - id: clicks
  *       generate: {schema: {user: string, ts: timestamp, amount: double}, keys: 100, rate: 1000}
  *       stream: true
  *
- * Row n is a function of the seed and n alone: no clock is asked for what it holds, only for when it
- * comes. So the place reached is n, and after a restart the same rows come as would have come.
+ * Row n is a function of the seed and n alone: no clock is asked for what it holds, only for when
+ * it comes. So the place reached is n, and after a restart the same rows come as would have come.
  */
 #ifndef FRESHET_READERS_GENERATE_GENERATE_H
 #define FRESHET_READERS_GENERATE_GENERATE_H

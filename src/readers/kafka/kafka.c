@@ -1,4 +1,5 @@
-/* kafka.c - the reader `kafka`: options, columns, opening and closing, positions; see kafka_internal.h. */
+/* kafka.c - the reader `kafka`: options, columns, opening and closing, positions; see
+ * kafka_internal.h. */
 #include "readers/kafka/kafka.h"
 
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 /* kafka_connect.c - the way to the brokers: trouble, topics, partitions, and where each begins; see
  * kafka_internal.h.
  *
- * Everything is driven by kafka_tend(), which each poll calls first. An error that it returns is final; what may
- * pass is `trouble`, one sentence that the pipeline shows.
+ * Everything is driven by kafka_tend(), which each poll calls first. An error that it returns is
+ * final; what may pass is `trouble`, one sentence that the pipeline shows.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,8 +67,8 @@ static void trouble_unreachable(kafka_reader *reader)
                 reader->last_error[0] == '\0' ? "" : ": ", reader->last_error);
 }
 
-/* A connection that ended in the middle of the handshake is no refusal: the broker may be about to start, or
- * the one behind a load balancer be away. */
+/* A connection that ended in the middle of the handshake is no refusal: the broker may be about to
+ * start, or the one behind a load balancer be away. */
 static bool was_cut_off(const char *reason)
 {
     static const char *const signs[] = {"unexpected eof", "Disconnected", "transport failure",
@@ -350,8 +350,8 @@ static bool grow_numbers(kafka_topic *topic, uint32_t n)
     return true;
 }
 
-/* The partition of that number, made where it is not there; NULL where memory is out or there are too
- * many. A new one has no lane yet. */
+/* The partition of that number, made where it is not there; NULL where memory is out or there are
+ * too many. A new one has no lane yet. */
 static kafka_partition *add_partition(kafka_reader *reader, kafka_topic *topic, int32_t number)
 {
     if (number < 0 || (uint32_t)number >= KAFKA_PARTITIONS_MAX)
@@ -602,8 +602,8 @@ static bool needs_place(const kafka_partition *partition)
     return partition->found && !partition->started && !partition->ended;
 }
 
-/* Asks the brokers where `asked`, a time or an offset that librdkafka knows, is in the partitions that need a place;
- * false where some answer is missing. */
+/* Asks the brokers where `asked`, a time or an offset that librdkafka knows, is in the partitions
+ * that need a place; false where some answer is missing. */
 static bool ask_offsets(kafka_reader *reader, int64_t asked, enum kafka_edge edge)
 {
     rd_kafka_topic_partition_list_t *list =

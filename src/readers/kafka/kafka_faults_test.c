@@ -1,5 +1,5 @@
-/* kafka_faults_test.c - brokers that are down, move, refuse, or have lost what should be read, against
- * librdkafka's mock cluster. */
+/* kafka_faults_test.c - brokers that are down, move, refuse, or have lost what should be read,
+ * against librdkafka's mock cluster. */
 #include "readers/kafka/kafka_testing.h"
 
 static const bool only_value[] = {true, false};
@@ -81,7 +81,8 @@ static void deleted_messages_are_a_gap(void **state)
     rig_free(rig);
 }
 
-/* A broker that says so while the offset is there after all: nothing is lost, nothing comes twice. */
+/* A broker that says so while the offset is there after all: nothing is lost, nothing comes
+ * twice. */
 static void ranges_are_asked_for_before_they_are_believed(void **state)
 {
     (void)state;

@@ -6,19 +6,20 @@
  *   kafka_read.c      messages into rows
  *
  * HOW. Freshet assigns the partitions itself: no consumer group has a say in who reads what. Each
- * partition is started at an explicit offset, which comes from the checkpoint or from `start`; all of
- * them pour into one queue, from which a poll takes messages without waiting. librdkafka's threads fetch
- * and unpack ahead, until the queue holds `memory`; so a slow sink stops the fetching. Messages are
- * decoded where they lie, and live until the next poll.
+ * partition is started at an explicit offset, which comes from the checkpoint or from `start`; all
+ * of them pour into one queue, from which a poll takes messages without waiting. librdkafka's
+ * threads fetch and unpack ahead, until the queue holds `memory`; so a slow sink stops the
+ * fetching. Messages are decoded where they lie, and live until the next poll.
  *
  *     CONNECTING ── topics known, every partition's place found ──► RUNNING
- *         ▲  again, with growing pauses, until connect_timeout         │ each `discover`: new partitions
- *         └──────────── at start only ─────────────────────────────────┘ out of range: place it again
+ *         ▲  again, with growing pauses, until connect_timeout   │ each `discover`: new partitions
+ *         └──────────── at start only ───────────────────────────┘ out of range: place it again
  *
  * Nothing here waits long: what asks the brokers has a timeout of a fraction of a second.
  *
- * A TRAP. librdkafka before 2.2 looks only once a second whether a queue that was full has room again.
- * kafka_wake() wakes its threads when the queue is half empty; later ones have a setting for it.
+ * A TRAP. librdkafka before 2.2 looks only once a second whether a queue that was full has room
+ * again. kafka_wake() wakes its threads when the queue is half empty; later ones have a setting for
+ * it.
  */
 #ifndef FRESHET_READERS_KAFKA_KAFKA_INTERNAL_H
 #define FRESHET_READERS_KAFKA_KAFKA_INTERNAL_H
@@ -162,7 +163,8 @@ freshet_code kafka_configure(kafka_reader *reader, rd_kafka_conf_t **out, freshe
 
 /* ---- kafka_connect.c ---- */
 
-/* `start`: an offset that librdkafka knows (RD_KAFKA_OFFSET_BEGINNING, _END), or, where *is_time, milliseconds since
+/* `start`: an offset that librdkafka knows (RD_KAFKA_OFFSET_BEGINNING, _END), or, where *is_time,
+ * milliseconds since
  * 1970. False where the text is none. */
 bool kafka_parse_start(const char *text, int64_t now_us, int64_t *out, bool *is_time);
 

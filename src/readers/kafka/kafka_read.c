@@ -1,8 +1,8 @@
 /* kafka_read.c - messages into rows; see kafka_internal.h.
  *
- * Messages are taken from the queue KAFKA_BATCH_MAX at a time and decoded one by one: value, key, headers,
- * metadata. What does not fit into a micro-batch waits for the next poll. Texts point into the messages where
- * they can, so a message that gave a row is kept until the next poll.
+ * Messages are taken from the queue KAFKA_BATCH_MAX at a time and decoded one by one: value, key,
+ * headers, metadata. What does not fit into a micro-batch waits for the next poll. Texts point into
+ * the messages where they can, so a message that gave a row is kept until the next poll.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,7 +34,8 @@ static bool is_used(const kafka_reader *reader, uint32_t column)
 
 /* ---- the columns beside the value ---------------------------------------------------------- */
 
-/* The bytes as a string: as they are where they are UTF-8, else with U+FFFD for each byte that is not. */
+/* The bytes as a string: as they are where they are UTF-8, else with U+FFFD for each byte that is
+ * not. */
 static bool kafka_put_text(batch *into, column *column, const void *bytes, size_t length)
 {
     static const char replacement[] = "\xEF\xBF\xBD";
@@ -97,7 +98,8 @@ static bool put_metadata(polling *polling, const kafka_partition *partition,
     return ok;
 }
 
-/* Headers as JSON text: [{"key": ..., "value": ...}], in their order; bytes that are no text as "base64". */
+/* Headers as JSON text: [{"key": ..., "value": ...}], in their order; bytes that are no text as
+ * "base64". */
 static freshet_code put_headers(polling *polling, const rd_kafka_message_t *message)
 {
     batch *into = polling->into;

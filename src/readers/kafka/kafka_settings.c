@@ -70,8 +70,8 @@ static const char *refusal(const char *name)
 
 #define NAMES_MAX 1024
 
-/* The known name nearest to one that is not, in `into`; "" where none is near. All names are in the table that
- * librdkafka prints: the first word of each line. */
+/* The known name nearest to one that is not, in `into`; "" where none is near. All names are in the
+ * table that librdkafka prints: the first word of each line. */
 static void nearest_name(const char *name, char *into, size_t size)
 {
     const char *names[NAMES_MAX];
@@ -157,8 +157,8 @@ static int64_t within(int64_t value, int64_t least, int64_t most)
     return value < least ? least : value > most ? most : value;
 }
 
-/* Half of `memory` for the messages that wait, an eighth for an answer on its way; the rest for what
- * librdkafka needs around each message, some 400 bytes, and for the micro-batch. */
+/* Half of `memory` for the messages that wait, an eighth for an answer on its way; the rest for
+ * what librdkafka needs around each message, some 400 bytes, and for the micro-batch. */
 static freshet_code put_sizes(kafka_reader *reader, rd_kafka_conf_t *conf, freshet_error *err)
 {
     const int64_t memory = kafka_options_of(reader)->memory;

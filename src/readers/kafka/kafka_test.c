@@ -1,4 +1,5 @@
-/* kafka_test.c - messages into rows, where reading begins and ends, against librdkafka's mock cluster. */
+/* kafka_test.c - messages into rows, where reading begins and ends, against librdkafka's mock
+ * cluster. */
 #include "readers/kafka/kafka_testing.h"
 
 static void values_become_rows(void **state)

@@ -1,5 +1,5 @@
-/* kafka_testing.h - for tests of the reader `kafka`: librdkafka's mock cluster, a producer, a reader over it, and
- * what it has given. */
+/* kafka_testing.h - for tests of the reader `kafka`: librdkafka's mock cluster, a producer, a
+ * reader over it, and what it has given. */
 #ifndef FRESHET_READERS_KAFKA_KAFKA_TESTING_H
 #define FRESHET_READERS_KAFKA_KAFKA_TESTING_H
 

@@ -174,7 +174,8 @@ static int32_t ttl_left_s(const cassandra *store, const pending_row *row)
     return (int32_t)(left_s > CASSANDRA_TTL_MAX_S ? CASSANDRA_TTL_MAX_S : left_s);
 }
 
-/* The statement's values of a row (cassandra_table_insert); `numbers` live as long as the call to the client. */
+/* The statement's values of a row (cassandra_table_insert); `numbers` live as long as the call to
+ * the client. */
 static void bind_row(const cassandra *store, const pending_row *row, cql_value *into,
                      unsigned char *numbers)
 {
@@ -550,7 +551,8 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
 
 /* ---- taking rows ----------------------------------------------------------------------------- */
 
-/* The row's bytes in store->row; *refusal where the store cannot hold it. Then only the keys and the time are of use. */
+/* The row's bytes in store->row; *refusal where the store cannot hold it. Then only the keys and
+ * the time are of use. */
 static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
                               uint32_t *key_length, uint32_t *partition_length,
                               const char **refusal, freshet_error *err)

@@ -1,20 +1,23 @@
-/* cassandra.h - the writer of the online store: the newest row of each key, upserted into a table of Cassandra's.
+/* cassandra.h - the writer of the online store: the newest row of each key, upserted into a table
+ * of Cassandra's.
  *
  *     write ──► rows that wait (cassandra_rows.h) ──► groups in flight ──► confirmed
  *                        ▲                                   │
  *                        └──── failed, will pass ◄───────────┼──► refused for good: dead letters
  *
- * Each row is one idempotent write: all its columns, USING TIMESTAMP its write timestamp, so that it may be
- * sent again at any time, in any order, and the newest wins in the store. Nothing is lost: a row
- * leaves the buffer when it is confirmed, replaced by a newer one of its key, in the dead letters, or past its
- * TTL. The buffer is bounded, and so is what is in flight (cassandra_pace.h).
+ * Each row is one idempotent write: all its columns, USING TIMESTAMP its write timestamp, so that
+ * it may be sent again at any time, in any order, and the newest wins in the store. Nothing is
+ * lost: a row leaves the buffer when it is confirmed, replaced by a newer one of its key, in the
+ * dead letters, or past its TTL. The buffer is bounded, and so is what is in flight
+ * (cassandra_pace.h).
  *
- * Rows are sent as soon as they come, in groups; rows of one partition in one unlogged batch. A failure that
- * passes (no node answers, time-outs, overload; while running also credentials, certificates and
- * missing tables, since somebody may mend those) brings a row back to wait. Only a row that the server refuses
- * for good goes to the dead letters.
+ * Rows are sent as soon as they come, in groups; rows of one partition in one unlogged batch. A
+ * failure that passes (no node answers, time-outs, overload; while running also credentials,
+ * certificates and missing tables, since somebody may mend those) brings a row back to wait. Only a
+ * row that the server refuses for good goes to the dead letters.
  *
- * TTL counts from the event: of a row of an hour ago in a table with a TTL of a day 23 hours are left.
+ * TTL counts from the event: of a row of an hour ago in a table with a TTL of a day 23 hours are
+ * left.
  *
  * It serves the block `online` (online_block.h), unless that is in debug mode.
  */

@@ -1,4 +1,5 @@
-/* cassandra_conformance_test.c - the online store's writer does what every writer must, on a cluster that is an array. */
+/* cassandra_conformance_test.c - the online store's writer does what every writer must, on a
+ * cluster that is an array. */
 #include "writers/cassandra/cassandra.h"
 #include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_testing.h"

@@ -31,7 +31,8 @@ static bool is_name(const char *name)
     return good;
 }
 
-/* The option where it was given, else the environment's, else the default; false where that is none. */
+/* The option where it was given, else the environment's, else the default; false where that is
+ * none. */
 static bool find_consistency(const char *option, int value, bool given, const char *variable,
                              bool may_be_any, cql_consistency *out, char *text)
 {

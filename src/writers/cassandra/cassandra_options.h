@@ -17,7 +17,8 @@
     "partition_by names \"%s\", which is no key of the feature set: it can name keys only"
 #define PARTITION_TWICE "partition_by names \"%s\" twice"
 
-/* Where rows go, and how to reach it; all texts in the arena, the environment's, or the declaration's. */
+/* Where rows go, and how to reach it; all texts in the arena, the environment's, or the
+ * declaration's. */
 typedef struct cassandra_place {
     const char *keyspace;
     const char *table;
@@ -30,7 +31,8 @@ typedef struct cassandra_place {
 void cassandra_check(const online_options *online, const declaration *declaration, const place *at,
                      problems *problems);
 
-/* FRESHET_BAD_DECLARATION where host or keyspace is nowhere to be found, or a name is none that the store takes. */
+/* FRESHET_BAD_DECLARATION where host or keyspace is nowhere to be found, or a name is none that the
+ * store takes. */
 freshet_code cassandra_place_make(const online_options *online, const declaration *declaration,
                                   arena *arena, cassandra_place *out, freshet_error *err);
 

@@ -1,10 +1,11 @@
 /* cassandra_pace.h - how many rows may be on their way at once, and when to try again.
  *
- * The window of rows in flight grows by what is confirmed (each round trip twice as large, beyond the threshold by one
- * row) up to the limit declared. A failure halves it, once for all rows that were sent before it
- * was known, and holds everything for a while, which doubles from failure to failure and ends with the
- * next confirmation: a store that is down is asked by one row every few seconds. Confirmations that
- * take long shrink the window, too: more rows in flight would only wait in the server's queues.
+ * The window of rows in flight grows by what is confirmed (each round trip twice as large, beyond
+ * the threshold by one row) up to the limit declared. A failure halves it, once for all rows that
+ * were sent before it was known, and holds everything for a while, which doubles from failure to
+ * failure and ends with the next confirmation: a store that is down is asked by one row every few
+ * seconds. Confirmations that take long shrink the window, too: more rows in flight would only wait
+ * in the server's queues.
  *
  * Waiting times are made uneven at random, so that many pipelines do not come back all at once.
  */

@@ -1,4 +1,5 @@
-/* cassandra_pace_test.c - the window grows by what is confirmed, and is halved once for all rows that were sent together. */
+/* cassandra_pace_test.c - the window grows by what is confirmed, and is halved once for all rows
+ * that were sent together. */
 #include "writers/cassandra/cassandra_pace.h"
 
 #include <setjmp.h>
@@ -8,7 +9,8 @@
 
 #include <cmocka.h>
 
-/* Rows know the epoch in which they were sent: what fails with those that have failed already says nothing new. */
+/* Rows know the epoch in which they were sent: what fails with those that have failed already says
+ * nothing new. */
 static void rows_sent_together_fail_once(void **state)
 {
     pace pace;

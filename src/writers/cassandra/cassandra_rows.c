@@ -1,5 +1,5 @@
-/* cassandra_rows.c - see cassandra_rows.h. Rows on their way still count in `n`, and have their room in the heap and
- * the table, so that coming back cannot fail.
+/* cassandra_rows.c - see cassandra_rows.h. Rows on their way still count in `n`, and have their
+ * room in the heap and the table, so that coming back cannot fail.
  */
 #include "writers/cassandra/cassandra_rows.h"
 
@@ -100,7 +100,8 @@ void pending_row_free(pending_row *row)
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
-/* Puts what is newer into the row that waits, in its place in the order; what is older into the other one. */
+/* Puts what is newer into the row that waits, in its place in the order; what is older into the
+ * other one. */
 static void swap_contents(pending_row *waiting, pending_row *newer)
 {
     const pending_row older = *waiting;
@@ -111,8 +112,9 @@ static void swap_contents(pending_row *waiting, pending_row *newer)
     *newer = older;
 }
 
-/* True where a row of its key waits: the newer of the two goes on waiting, the other one is done with. Else the key
- * waits from now on. comes_last: it is also newer than one of the same write timestamp. */
+/* True where a row of its key waits: the newer of the two goes on waiting, the other one is done
+ * with. Else the key waits from now on. comes_last: it is also newer than one of the same write
+ * timestamp. */
 static bool joins_waiting(pending_rows *rows, pending_row *row, bool comes_last)
 {
     if (row->refusal != NULL)

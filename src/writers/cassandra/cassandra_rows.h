@@ -1,9 +1,9 @@
 /* cassandra_rows.h - the rows that the store does not have yet: waiting, or on their way.
  *
- * A row is its values as CQL has them, each with its length (cql_values.h), in the order of the table's columns.
- * Of one key at most one row waits: a newer one takes its place, since each write carries all
- * features of the key. Rows on their way are nobody's; when they fail they come back, and are
- * dropped if a newer one waits by then.
+ * A row is its values as CQL has them, each with its length (cql_values.h), in the order of the
+ * table's columns. Of one key at most one row waits: a newer one takes its place, since each write
+ * carries all features of the key. Rows on their way are nobody's; when they fail they come back,
+ * and are dropped if a newer one waits by then.
  *
  *        add ──► waiting (in order of arrival) ──► take ──► on their way ──► free
  *                                                   ▲              │
@@ -63,7 +63,8 @@ pending_row *pending_row_make(const unsigned char *bytes, uint32_t length, uint3
                               uint32_t partition_length);
 void pending_row_free(pending_row *row);
 
-/* The row waits, unless one of its key waits that is newer; takes it over in any case. After reserve. */
+/* The row waits, unless one of its key waits that is newer; takes it over in any case. After
+ * reserve. */
 void pending_rows_add(pending_rows *rows, pending_row *row);
 
 /* The next row that may be sent at that time; NULL: none. only_late: of those that came back. */

@@ -329,8 +329,8 @@ static bool is_found(const comparing *comparing, const table_column *column)
 
 static const char *const kind_names[] = {"partition_key", "clustering", "regular"};
 
-/* Does the primary key differ, or a type? Then nothing but another table helps: a server never again takes a column
- * of the name of a dropped one with another type. */
+/* Does the primary key differ, or a type? Then nothing but another table helps: a server never
+ * again takes a column of the name of a dropped one with another type. */
 static const char *differs_for_good(const comparing *comparing)
 {
     const cassandra_table *table = comparing->table;

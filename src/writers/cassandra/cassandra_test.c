@@ -1,5 +1,5 @@
-/* cassandra_test.c - the writer against a cluster that is slow, full, down, silent, or refuses: nothing is lost,
- * little is asked for in vain, memory is bounded. */
+/* cassandra_test.c - the writer against a cluster that is slow, full, down, silent, or refuses:
+ * nothing is lost, little is asked for in vain, memory is bounded. */
 #include "writers/cassandra/cassandra.h"
 
 #include "base/error.h"
@@ -770,8 +770,8 @@ static cql_code chaos(const cql_value *values, uint32_t n_values, uint32_t in_fl
     return (chaos_state >> 33) % 4 == 0 ? CQL_PASSING : CQL_OK;
 }
 
-/* A quarter of all requests fails, others come in any order, and rows are replaced while they wait: each key ends with
- * its newest row. */
+/* A quarter of all requests fails, others come in any order, and rows are replaced while they wait:
+ * each key ends with its newest row. */
 static void the_newest_row_wins_in_any_order(void **state)
 {
     (void)state;

@@ -1,16 +1,16 @@
-/* cql.h - the client of Cassandra (and ScyllaDB) as the writer sees it: rows of serialised values in,
- * completions out.
+/* cql.h - the client of Cassandra (and ScyllaDB) as the writer sees it: rows of serialised values
+ * in, completions out.
  *
  * The client itself is a component of its own, adapters/cassandra: a shared library with one
- * function, loaded when a declaration asks for Cassandra, so that Freshet is built and runs without it. All calls go
- * through one table, cql_api; a test's fake, or another client, is another table.
+ * function, loaded when a declaration asks for Cassandra, so that Freshet is built and runs without
+ * it. All calls go through one table, cql_api; a test's fake, or another client, is another table.
  *
- * Values are bytes as CQL's native protocol (version 4) has them: big-endian integers, two's complement
- * varints, and so on; the writer serialises, the client only carries. Nothing in this interface is
- * called back from a thread of the client's: completions are taken from a queue.
+ * Values are bytes as CQL's native protocol (version 4) has them: big-endian integers, two's
+ * complement varints, and so on; the writer serialises, the client only carries. Nothing in this
+ * interface is called back from a thread of the client's: completions are taken from a queue.
  *
- * Order of calls: connect, {prepare, submit, completions, query}*, release, close. All from one thread.
- * What fails says why in a text of at most CQL_TEXT_MAX bytes, one line, without secrets.
+ * Order of calls: connect, {prepare, submit, completions, query}*, release, close. All from one
+ * thread. What fails says why in a text of at most CQL_TEXT_MAX bytes, one line, without secrets.
  */
 #ifndef FRESHET_WRITERS_CASSANDRA_CQL_H
 #define FRESHET_WRITERS_CASSANDRA_CQL_H
@@ -28,8 +28,8 @@ typedef struct cql_rows cql_rows;
 
 typedef enum cql_code {
     CQL_OK = 0,
-    CQL_PASSING =
-        1, /* no node answers, time-outs, unavailable, a lost connection: the same may succeed later */
+    /* no node answers, time-outs, unavailable, a lost connection: the same may succeed later */
+    CQL_PASSING = 1,
     CQL_OVERLOADED = 2, /* as CQL_PASSING, but slower next time */
     CQL_REFUSED = 3,    /* this row or statement, for good: invalid, too large, syntax error */
     CQL_DENIED = 4,     /* credentials or permissions */
@@ -56,8 +56,8 @@ typedef struct cql_options {
     const char *user;     /* NULL: no authentication */
     const char *password;
     bool tls;
-    /* With tls: the certificate's chain, and that it is made out to the node's address or to one of `hosts`;
-     * false trusts anyone. */
+    /* With tls: the certificate's chain, and that it is made out to the node's address or to one of
+     * `hosts`; false trusts anyone. */
     bool verify;
     const char *ca_file;   /* PEM; NULL: the system's */
     const char *cert_file; /* client certificate and key, PEM; NULL: none */
@@ -86,8 +86,8 @@ typedef struct cql_completion {
 
 typedef struct cql_column {
     const char *name;
-    /* As CQL writes it: "bigint", "list<text>". Servers do not say `frozen` of what they answer: for that
-     * read system_schema.columns. */
+    /* As CQL writes it: "bigint", "list<text>". Servers do not say `frozen` of what they answer:
+     * for that read system_schema.columns. */
     const char *type;
 } cql_column;
 
@@ -96,23 +96,24 @@ typedef struct cql_api {
     size_t size;      /* of this struct */
     const char *name; /* and version of the client, for messages */
 
-    /* Blocks, up to connect_timeout_ms (and two seconds more, where that has passed, for its threads to end).
-     * Without a node in local_dc: CQL_REFUSED. `text` has room for CQL_TEXT_MAX bytes, here and below. */
+    /* Blocks, up to connect_timeout_ms (and two seconds more, where that has passed, for its
+     * threads to end). Without a node in local_dc: CQL_REFUSED. `text` has room for CQL_TEXT_MAX
+     * bytes, here and below. */
     cql_code (*connect)(const cql_options *options, cql_session **out, char *text);
     /* Gives up what is in flight. */
     void (*close)(cql_session *session);
 
-    /* Blocks. The statement is used for reads and writes of that consistency, as an idempotent one. The client
-     * does not retry by itself: each failure is told. */
+    /* Blocks. The statement is used for reads and writes of that consistency, as an idempotent one.
+     * The client does not retry by itself: each failure is told. */
     cql_code (*prepare)(cql_session *session, const char *cql, cql_consistency consistency,
                         cql_statement **out, char *text);
     void (*release)(cql_statement *statement);
 
-    /* Sends n_rows rows of n_values values each (values[row * n_values + column]; copied before it returns). As
-     * single requests, each to a replica of its row; or, as_batch, as one UNLOGGED BATCH, whose rows
-     * must be of one partition (too large a one is CQL_REFUSED for each row: send them singly). `tag` names the
-     * group in its completions. Never blocks. CQL_REFUSED, and no completion, where n_values
-     * is not the statement's number. */
+    /* Sends n_rows rows of n_values values each (values[row * n_values + column]; copied before it
+     * returns). As single requests, each to a replica of its row; or, as_batch, as one UNLOGGED
+     * BATCH, whose rows must be of one partition (too large a one is CQL_REFUSED for each row: send
+     * them singly). `tag` names the group in its completions. Never blocks. CQL_REFUSED, and no
+     * completion, where n_values is not the statement's number. */
     cql_code (*submit)(cql_session *session, const cql_statement *statement,
                        const cql_value *values, uint32_t n_values, uint32_t n_rows, bool as_batch,
                        uint64_t tag);
@@ -121,8 +122,8 @@ typedef struct cql_api {
     /* Readable (poll(2)) while completions wait; emptied by completions(). */
     int (*fd)(const cql_session *session);
 
-    /* Executes and waits for all rows: DDL and reads. `statement` NULL: the text `cql` with no values, at
-     * LOCAL_ONE. Answers of more than 256 MiB are CQL_REFUSED. */
+    /* Executes and waits for all rows: DDL and reads. `statement` NULL: the text `cql` with no
+     * values, at LOCAL_ONE. Answers of more than 256 MiB are CQL_REFUSED. */
     cql_code (*query)(cql_session *session, const char *cql, const cql_statement *statement,
                       const cql_value *values, uint32_t n_values, cql_rows **out, char *text);
     uint32_t (*rows_count)(const cql_rows *rows);

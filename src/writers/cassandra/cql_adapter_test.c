@@ -1,7 +1,8 @@
 /* tsan */
 /* needs: cassandra */
-/* The Cassandra adapter against a real server: what goes in comes out, and each way of failing has its
- * code. Lost connections are made by a relay in this program, between the adapter and the server. */
+/* The Cassandra adapter against a real server: what goes in comes out, and each way of failing has
+ * its code. Lost connections are made by a relay in this program, between the adapter and the
+ * server. */
 #include "writers/cassandra/cql.h"
 #include "writers/cassandra/cql_load.h"
 
@@ -29,7 +30,7 @@ static char address[64];
 static char text[CQL_TEXT_MAX];
 static char keyspace[64];
 
-/* ---- a session -------------------------------------------------------------------------------- */
+/* ---- a session ------------------------------------------------------------------------------- */
 
 static cql_options usual(void)
 {
@@ -246,7 +247,7 @@ static void test_an_answer_of_many_pages(void **state)
     free(rows);
 }
 
-/* ---- what fails for good ------------------------------------------------------------------------ */
+/* ---- what fails for good --------------------------------------------------------------------- */
 
 static void test_what_a_statement_lacks(void **state)
 {
@@ -365,7 +366,7 @@ static void test_tls(void **state)
     expect_connect(options, CQL_TLS, "/nowhere/ca.pem");
 }
 
-/* ---- what passes ------------------------------------------------------------------------------- */
+/* ---- what passes ----------------------------------------------------------------------------- */
 
 /* Relays one port to the server's while it is up; put down, it hangs up and listens no more. */
 typedef struct relay {
@@ -566,7 +567,7 @@ static void test_a_node_goes_and_comes_back(void **state)
     relay_stop(&relay);
 }
 
-/* ---- all of it --------------------------------------------------------------------------------- */
+/* ---- all of it ------------------------------------------------------------------------------- */
 
 static int open_all(void **state)
 {

@@ -1,7 +1,7 @@
 /* cql_load.c - see cql_load.h.
  *
- * "Beside" is meant twice, since the program may be ours or one that has libfreshet.so in it: beside
- * the executable (/proc/self/exe), and beside the object that holds this code (dladdr).
+ * "Beside" is meant twice, since the program may be ours or one that has libfreshet.so in it:
+ * beside the executable (/proc/self/exe), and beside the object that holds this code (dladdr).
  */
 #define _GNU_SOURCE
 #include "writers/cassandra/cql_load.h"

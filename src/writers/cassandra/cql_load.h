@@ -1,7 +1,8 @@
 /* cql_load.h - finds and loads the Cassandra adapter, the shared library behind cql.h.
  *
- * It is an optional component, so it is looked for where a build or an installation puts it, and its
- * absence is an error that says how to get it. In this order, and the first that is there counts:
+ * It is an optional component, so it is looked for where a build or an installation puts it, and
+ * its absence is an error that says how to get it. In this order, and the first that is there
+ * counts:
  *
  *   1. the file that FRESHET_CASSANDRA_ADAPTER names; then no other is tried
  *   2. ../adapter/ beside the build folder of this program or library    (build/adapter)
@@ -23,7 +24,8 @@
  * Any thread. */
 freshet_code cql_load(const cql_api **api, freshet_error *err);
 
-/* For tests: what cql_load gives from now on in the place of the adapter; NULL: the adapter again. */
+/* For tests: what cql_load gives from now on in the place of the adapter; NULL: the adapter
+ * again. */
 void cql_load_instead(const cql_api *api);
 
 /* The part of it that looks at the table which the file at `path` gave; NULL is no table. */

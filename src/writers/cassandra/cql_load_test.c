@@ -1,5 +1,6 @@
 /* tsan */
-/* Finding the Cassandra adapter: what is said where it is missing, is something else, or is of another version. */
+/* Finding the Cassandra adapter: what is said where it is missing, is something else, or is of
+ * another version. */
 #include "writers/cassandra/cql_load.h"
 
 #include <errno.h>

@@ -1,10 +1,13 @@
-/* cql_testing.h - a client of a cluster that is an array in this process, on a clock of its own: for tests.
+/* cql_testing.h - a client of a cluster that is an array in this process, on a clock of its own:
+ * for tests.
  *
- * What is submitted is answered `delay_us` later by fake.judge (NULL: all is well); a row that is accepted goes into
- * the table, where of two rows of a key the one of the larger write timestamp stays, as in
- * Cassandra. Time passes in os.poll only. The system's schema is what `fake.columns` says.
+ * What is submitted is answered `delay_us` later by fake.judge (NULL: all is well); a row that is
+ * accepted goes into the table, where of two rows of a key the one of the larger write timestamp
+ * stays, as in Cassandra. Time passes in os.poll only. The system's schema is what `fake.columns`
+ * says.
  *
- * Statements are told apart by their text: INSERT and BATCH write, SELECT ... WHERE of a prepared one reads back.
+ * Statements are told apart by their text: INSERT and BATCH write, SELECT ... WHERE of a prepared
+ * one reads back.
  */
 #ifndef FRESHET_WRITERS_CASSANDRA_CQL_TESTING_H
 #define FRESHET_WRITERS_CASSANDRA_CQL_TESTING_H

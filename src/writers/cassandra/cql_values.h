@@ -3,10 +3,10 @@
  *   boolean            boolean               1 byte, 00 or 01
  *   integer, bigint    int, bigint           4, 8 bytes, two's complement
  *   float, double      float, double         IEEE 754; NaN and infinities as they are
- *   decimal(w,s)       decimal               int scale, then the digits' value as the shortest two's complement
+ *   decimal(w,s)       decimal               int scale, then the digits, shortest two's complement
  *   string, binary     text, blob            the bytes; an empty one has length 0, and is no null
  *   date               date                  unsigned days, 1970-01-01 at 2^31
- *   timestamp          timestamp             int64 of milliseconds: what is finer is cut off, towards the past
+ *   timestamp          timestamp             int64 of milliseconds, cut off towards the past
  *   array<T>           frozen<list<T>>       int n, then each element as int length and bytes
  *
  * All numbers are big-endian. A value is put with its length before it (int32, -1 for null), as the
@@ -20,12 +20,12 @@
 #include "base/text.h"
 #include "writers/cassandra/cql.h"
 
-/* The type as system_schema shows it: "frozen<list<text>>", in the arena. *out is NULL for a type that has none
- * (struct, and arrays of it). */
+/* The type as system_schema shows it: "frozen<list<text>>", in the arena. *out is NULL for a type
+ * that has none (struct, and arrays of it). */
 freshet_code cql_type_name(arena *arena, const type *type, const char **out, freshet_error *err);
 
-/* Appends the length and the bytes. False: the array holds a null, and what was appended is of no use. Want of
- * memory, or the buffer's limit, shows in into->failed. */
+/* Appends the length and the bytes. False: the array holds a null, and what was appended is of no
+ * use. Want of memory, or the buffer's limit, shows in into->failed. */
 bool cql_value_put(text_buffer *into, const column *column, uint64_t row);
 
 /* The value at *at, which moves behind it; false where [*at, end) holds no whole one. */

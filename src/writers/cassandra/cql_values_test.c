@@ -1,4 +1,5 @@
-/* cql_values_test.c - values as bytes that are known: by hand, and as the Python driver makes them. */
+/* cql_values_test.c - values as bytes that are known: by hand, and as the Python driver makes
+ * them. */
 #include "base/memory_testing.h"
 #include "writers/cassandra/cql_values.h"
 

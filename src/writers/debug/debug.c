@@ -13,8 +13,8 @@
  * arrival; since DuckDB compacts tables by itself they may become smaller, but never leave their
  * order, nor reach the base of the next segment. So base + rowid orders all rows.
  *
- * Rows of windows and groups on a stream come with a write timestamp in a last column, which the views leave
- * out: by it one row is newer than another, in the place of the event time.
+ * Rows of windows and groups on a stream come with a write timestamp in a last column, which the
+ * views leave out: by it one row is newer than another, in the place of the event time.
  *
  * `_latest` groups by the keys and takes each column by arg_max_null over one number made of the
  * event time and that place: of equal times the later arrival. Of the forms measured (row_number,
@@ -84,8 +84,8 @@ struct debug_table {
     uint32_t n_keys;
     uint32_t n_shown; /* columns that queries see: all, but for the write timestamp */
     int64_t segment_rows;
-    /* Lists for SQL: names as queries see them; c0, c1, ... of the columns they see, of all with types, of the keys;
-     * and the columns of a key's newest row behind its keys. */
+    /* Lists for SQL: names as queries see them; c0, c1, ... of the columns they see, of all with
+     * types, of the keys; and the columns of a key's newest row behind its keys. */
     text_buffer names, shown, typed, keys, newest;
     sql_engine *engine;
     sql_session *session;

@@ -1,10 +1,9 @@
 /* debug.h - the debug table: feature rows appended in memory, queried by SQL while they come.
  *
  * The table `online_feature_store__<feature set>` gets every row in order; the view `..._latest`
- * holds the newest row of each key: by event time, of equal times the later arrival; or, where rows have
- * write timestamps, by these. The table keeps
- * at most `rows` rows (default 1,000,000): the oldest go first. The engine is locked: queries are
- * read-only and reach neither files nor network.
+ * holds the newest row of each key: by event time, of equal times the later arrival; or, where rows
+ * have write timestamps, by these. The table keeps at most `rows` rows (default 1,000,000): the
+ * oldest go first. The engine is locked: queries are read-only and reach neither files nor network.
  */
 #ifndef FRESHET_WRITERS_DEBUG_DEBUG_H
 #define FRESHET_WRITERS_DEBUG_DEBUG_H
@@ -16,8 +15,8 @@ typedef struct debug_table debug_table;
 typedef struct debug_options {
     int64_t rows;   /* the limit of the table; >= 1 */
     int64_t memory; /* the engine's memory limit in bytes */
-    /* The schema's last column is a bigint that no query sees: the row's write timestamp; null where the
-     * row was not its key's newest when it was made, and is none in `..._latest`. */
+    /* The schema's last column is a bigint that no query sees: the row's write timestamp; null
+     * where the row was not its key's newest when it was made, and is none in `..._latest`. */
     bool has_write_times;
 } debug_options;
 

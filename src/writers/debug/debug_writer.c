@@ -1,4 +1,5 @@
-/* debug_writer.c - the writer `online` in debug mode: the debug table (debug.h), filled in large pieces.
+/* debug_writer.c - the writer `online` in debug mode: the debug table (debug.h), filled in large
+ * pieces.
  *
  * Micro-batches are gathered until a flush or until they are many, since the table takes a large
  * piece at less than half the cost of its parts. The loop flushes whenever nothing more is waiting.
@@ -47,7 +48,8 @@ static freshet_code add_times(debug_writer *writer, const schema *schema, freshe
     return FRESHET_OK;
 }
 
-/* The rows with their write timestamps in a last column, null for those that are not for serving. */
+/* The rows with their write timestamps in a last column, null for those that are not for
+ * serving. */
 static freshet_code put_times(debug_writer *writer, const batch *rows, batch *into,
                               freshet_error *err)
 {

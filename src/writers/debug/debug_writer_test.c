@@ -1,4 +1,5 @@
-/* debug_writer_test.c - rows are gathered, and the newest is that of the greatest write timestamp. */
+/* debug_writer_test.c - rows are gathered, and the newest is that of the greatest write
+ * timestamp. */
 #include "writers/debug/debug_writer.h"
 
 #include <setjmp.h>
@@ -140,7 +141,7 @@ static void debug_options_keep_limits(void **state)
     arena_close(arena);
 }
 
-/* ---- write timestamps -------------------------------------------------------------------------- */
+/* ---- write timestamps ------------------------------------------------------------------------ */
 
 static void expect_answer(freshet_writer *writer, const char *sql, const char *csv)
 {
@@ -186,8 +187,8 @@ static void write_timed(opened *opened, const timed_row *rows, uint32_t n)
 #define LATEST \
     "select id, epoch_us(timestamp), x from online_feature_store__demo_latest order by id"
 
-/* A row that is written late but is older loses; one that is not for serving is never the newest, not
- * even where it is the only one that is left. */
+/* A row that is written late but is older loses; one that is not for serving is never the newest,
+ * not even where it is the only one that is left. */
 static void the_newest_is_that_of_the_greatest_write_timestamp(void **state)
 {
     static const timed_row rows[] = {

@@ -1,8 +1,9 @@
-/* query_result.h - what is behind a freshet_result: rows pulled piece by piece from whoever made it.
+/* query_result.h - what is behind a freshet_result: rows pulled piece by piece from whoever made
+ * it.
  *
  * The maker (the debug table; a test) embeds this struct first in its own, zeroed, and fills in
- * schema, next and close. operate/result_rows.c does the rest: it walks the rows, converts cells and
- * prints. One thread at a time.
+ * schema, next and close. operate/result_rows.c does the rest: it walks the rows, converts cells
+ * and prints. One thread at a time.
  */
 #ifndef FRESHET_WRITERS_DEBUG_QUERY_RESULT_H
 #define FRESHET_WRITERS_DEBUG_QUERY_RESULT_H

@@ -2,21 +2,21 @@
  *
  * Rows are gathered in memory (base/row_store.h) with the number of their partition, until they are
  * many or must be kept; then they are brought in the order of their partitions, arrival kept within
- * each, and every partition's rows become a file (parquet_file.h) that lies aside (history_folder.h). That is a
- * spill. One that fails stays as it is, with a note of how many of its rows have their file (`n_filed`), and the next
- * call goes on there: no row is written twice.
+ * each, and every partition's rows become a file (parquet_file.h) that lies aside
+ * (history_folder.h). That is a spill. One that fails stays as it is, with a note of how many of
+ * its rows have their file (`n_filed`), and the next call goes on there: no row is written twice.
  *
  * When the files come to be seen depends on who drives:
  *
- *   a batch       at its end all at once: pending (which also merges small files), then publish; its
- *                 partitions replace those that are there
+ *   a batch       at its end all at once: pending (which also merges small files), then publish;
+ *                 its partitions replace those that are there
  *   checkpoints   pending before and publish after the checkpoint that lists them; recover at the
  *                 start says that it will be so
  *   neither       at each flush
  *
- * A file is named part-<number>-<n>.parquet: the number is the checkpoint's, 0 in a batch (so that the next
- * run's file takes its place in one rename), the time of the start where there are no checkpoints; n
- * counts the files of that number in the partition.
+ * A file is named part-<number>-<n>.parquet: the number is the checkpoint's, 0 in a batch (so that
+ * the next run's file takes its place in one rename), the time of the start where there are no
+ * checkpoints; n counts the files of that number in the partition.
  */
 #include "writers/history/history.h"
 

@@ -1,4 +1,5 @@
-/* history.h - the writer `history`: every feature row, in Parquet files by day (docs/guide/history.md).
+/* history.h - the writer `history`: every feature row, in Parquet files by day
+ * (docs/guide/history.md).
  *
  * It keeps its rows by files that are published with the checkpoint (KEEPS_FILES, writer.h): write
  * gathers rows in memory, and blocks only where these are so many that they become files aside;

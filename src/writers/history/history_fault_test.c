@@ -1,5 +1,5 @@
-/* history_fault_test.c - the history when the system fails: each call once, at each of its times. Whatever
- * fails, every row is there once in the end, and nothing half is ever seen.
+/* history_fault_test.c - the history when the system fails: each call once, at each of its times.
+ * Whatever fails, every row is there once in the end, and nothing half is ever seen.
  */
 #include "writers/history/history_testing.h"
 
@@ -134,8 +134,8 @@ static void assert_retry(const rig *rig, freshet_code code)
     assert_non_null(strstr(rig->err.text, "No space left on device"));
 }
 
-/* Twelve rows of six days in three calls, then published by `finish`; each call that fails is repeated. Gives the
- * number of failures. */
+/* Twelve rows of six days in three calls, then published by `finish`; each call that fails is
+ * repeated. Gives the number of failures. */
 static int write_through(rig *rig, freshet_code (*finish)(struct rig *))
 {
     int n_failures = 0;
@@ -175,7 +175,8 @@ static void every_call_fails_once(void **state)
     assert_true(n_all > 40);
 }
 
-/* The batch dies where a call fails for good: at the next open the days are the old ones, or the new ones. */
+/* The batch dies where a call fails for good: at the next open the days are the old ones, or the
+ * new ones. */
 static void a_batch_dies_in_the_middle(void **state)
 {
     (void)state;
@@ -188,7 +189,8 @@ static void a_batch_dies_in_the_middle(void **state)
             rig_close(rig);
             assert_int_equal(rig_open(rig), FRESHET_OK);
             arm(calls[c], nth, EIO, true);
-            /* new rows of the first and the last day; the last has two files now, and the first one fewer */
+            /* new rows of the first and the last day; the last has two files now, and the first one
+             * fewer */
             batch rows = make_rows(rig, 0, 9);
             int64_t *ids = rows.columns[0].data, *times_us = rows.columns[1].data;
             for (int i = 0; i < 9; i++) {
@@ -280,7 +282,7 @@ static void a_damaged_list_is_refused(void **state)
     rig_free(rig);
 }
 
-/* ---- what is made durable --------------------------------------------------------------------- */
+/* ---- what is made durable -------------------------------------------------------------------- */
 
 static char opened_paths[256][128], synced[8192];
 
@@ -299,7 +301,8 @@ static int noting_fsync(int fd)
     return real.fsync(fd);
 }
 
-/* The folder of the files that lie aside, last: without it a power cut takes away files that the checkpoint lists. */
+/* The folder of the files that lie aside, last: without it a power cut takes away files that the
+ * checkpoint lists. */
 static void files_aside_are_durable_with_their_folder(void **state)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* history_folder.c - see history_folder.h.
  *
- * What was renamed is certain only when its folder is synced, and a new folder when the one above it
- * is; so after renaming, every folder from the file's to the history's own is synced, once for the
- * files that share it. Calls take the files in any order and work on them sorted: those of one
+ * What was renamed is certain only when its folder is synced, and a new folder when the one above
+ * it is; so after renaming, every folder from the file's to the history's own is synced, once for
+ * the files that share it. Calls take the files in any order and work on them sorted: those of one
  * partition stand together then.
  */
 #include "writers/history/history_folder.h"
@@ -257,7 +257,8 @@ static bool is_in_list(const file_list *list, const char *name)
     return false;
 }
 
-/* Removes from a folder the regular files that are not in the list; without one, those that lie aside. */
+/* Removes from a folder the regular files that are not in the list; without one, those that lie
+ * aside. */
 static freshet_code remove_files(history_folder *folder, const char *path, const file_list *but,
                                  freshet_error *err)
 {

@@ -1,21 +1,22 @@
 /* history_folder.h - the folder of a history: files that lie aside, and how they come to be seen.
  *
- *   <folder>/year=2024/month=5/day=1/part-0000000000000007-0000.parquet     seen by all
- *   <folder>/.freshet/lock                                                  held by the run that writes
- *   <folder>/.freshet/<a file's path with ~ for />.aside                    written, not seen yet
- *   <folder>/.freshet/replace                                               what a batch is about to show
- *   <folder>/.freshet/checkpoint                                            the last one that showed files
+ *   <folder>/year=2024/month=5/day=1/part-0000000000000007-0000.parquet seen by all
+ *   <folder>/.freshet/lock                                              held by the run that writes
+ *   <folder>/.freshet/<a file's path with ~ for />.aside                written, not seen yet
+ *   <folder>/.freshet/replace                                           what a batch will show
+ *   <folder>/.freshet/checkpoint                                        the last that showed files
  *
  * A file is named by its path below the folder ("year=2024/.../part-....parquet"), aside as well as
- * seen. Aside it has another ending and lies in a folder that begins with a dot, so that no `**.parquet` finds
- * it, nor Spark, nor pandas. It comes to be seen by a rename, which is all or nothing.
+ * seen. Aside it has another ending and lies in a folder that begins with a dot, so that no
+ * `**.parquet` finds it, nor Spark, nor pandas. It comes to be seen by a rename, which is all or
+ * nothing.
  *
  * A stream adds files (history_folder_publish): the checkpoint that lists them is what makes that
- * certain. A batch replaces partitions (history_folder_replace): the list of its files, `replace`, is
- * made durable first; from then on the replacement will happen, if need be at the next open. Each file
- * takes the place of the old one with the same name in one rename, and the others of its partition
- * are removed behind it; so a partition that was and is one file changes at once, and of larger ones
- * a reader may see both for a moment.
+ * certain. A batch replaces partitions (history_folder_replace): the list of its files, `replace`,
+ * is made durable first; from then on the replacement will happen, if need be at the next open.
+ * Each file takes the place of the old one with the same name in one rename, and the others of its
+ * partition are removed behind it; so a partition that was and is one file changes at once, and of
+ * larger ones a reader may see both for a moment.
  *
  * Order of calls: open, {aside, sync, publish or replace, forget} in any order, close.
  */
@@ -30,8 +31,8 @@
 
 typedef struct history_folder history_folder;
 
-/* Makes the folder where there is none, takes its lock (FRESHET_TRY_AGAIN with FRESHET_STOP where another run
- * has it), and finishes a replacement that a run before has begun. */
+/* Makes the folder where there is none, takes its lock (FRESHET_TRY_AGAIN with FRESHET_STOP where
+ * another run has it), and finishes a replacement that a run before has begun. */
 freshet_code history_folder_open(const char *path, history_folder **out, freshet_error *err);
 /* NULL is fine. */
 void history_folder_close(history_folder *folder);
@@ -56,7 +57,8 @@ freshet_code history_folder_sync(history_folder *folder, const char *file, fresh
 /* So is the list of those that lie aside. */
 freshet_code history_folder_sync_aside(history_folder *folder, freshet_error *err);
 
-/* The files come to be seen. Those that are seen already are fine, those that are nowhere are FRESHET_FAILED. */
+/* The files come to be seen. Those that are seen already are fine, those that are nowhere are
+ * FRESHET_FAILED. */
 freshet_code history_folder_publish(history_folder *folder, const char *const *files, uint32_t n,
                                     freshet_error *err);
 
@@ -65,8 +67,9 @@ freshet_code history_folder_publish(history_folder *folder, const char *const *f
 freshet_code history_folder_replace(history_folder *folder, const char *const *files, uint32_t n,
                                     freshet_error *err);
 
-/* The number of the last checkpoint whose files were to be seen, as it was noted; 0 where none was. The note is not
- * synced: it is there after a crash of the process, and may be an older one after a loss of power. */
+/* The number of the last checkpoint whose files were to be seen, as it was noted; 0 where none was.
+ * The note is not synced: it is there after a crash of the process, and may be an older one after a
+ * loss of power. */
 freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint,
                                  freshet_error *err);
 uint64_t history_folder_noted(const history_folder *folder);

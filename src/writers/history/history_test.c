@@ -1,4 +1,5 @@
-/* history_test.c - the writer `history`: what is in its files, how they are laid out, when they are seen. */
+/* history_test.c - the writer `history`: what is in its files, how they are laid out, when they are
+ * seen. */
 #include "writers/history/history_testing.h"
 
 static const field simple_fields[3] = {{"id", NULL}, {"timestamp", NULL}, {"x", NULL}};

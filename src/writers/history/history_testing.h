@@ -1,5 +1,5 @@
-/* history_testing.h - a history writer in a folder of its own, and its files read back by DuckDB: shared by
- * the tests of the writer. */
+/* history_testing.h - a history writer in a folder of its own, and its files read back by DuckDB:
+ * shared by the tests of the writer. */
 #ifndef FRESHET_WRITERS_HISTORY_HISTORY_TESTING_H
 #define FRESHET_WRITERS_HISTORY_HISTORY_TESTING_H
 

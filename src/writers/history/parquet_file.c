@@ -1,7 +1,7 @@
 /* parquet_file.c - see parquet_file.h.
  *
- * The rows are an input of the SQL engine (sql.h), and a file is one COPY of it. DuckDB's threads are one, so
- * that rows stay in order.
+ * The rows are an input of the SQL engine (sql.h), and a file is one COPY of it. DuckDB's threads
+ * are one, so that rows stay in order.
  */
 #include "writers/history/parquet_file.h"
 
@@ -16,7 +16,8 @@
 
 #define WRITING "writing a Parquet file"
 #define INPUT "rows"
-/* DuckDB's own; Spark and pandas read such groups well, and a file in writing needs memory for one. */
+/* DuckDB's own; Spark and pandas read such groups well, and a file in writing needs memory for
+ * one. */
 #define GROUP_ROWS "122880"
 #define SELECT_BYTES_MAX ((size_t)4 << 20)
 

@@ -1,10 +1,11 @@
 /* parquet_file.h - batches as Parquet files, by DuckDB.
  *
- * The writer has an SQL engine of its own, which may write files and never sees a user's SQL. A file
- * has the columns of the schema, in their order, and the rows in theirs; times are instants in UTC (Spark's
- * `timestamp`, not its `timestamp_ntz`).
+ * The writer has an SQL engine of its own, which may write files and never sees a user's SQL. A
+ * file has the columns of the schema, in their order, and the rows in theirs; times are instants in
+ * UTC (Spark's `timestamp`, not its `timestamp_ntz`).
  *
- * Order of calls: parquet_open, parquet_write and parquet_merge for each file, parquet_close. One thread at a time.
+ * Order of calls: parquet_open, parquet_write and parquet_merge for each file, parquet_close. One
+ * thread at a time.
  */
 #ifndef FRESHET_WRITERS_HISTORY_PARQUET_FILE_H
 #define FRESHET_WRITERS_HISTORY_PARQUET_FILE_H
@@ -22,9 +23,9 @@ freshet_code parquet_open(const schema *schema, parquet_compression compression,
                           parquet_writer **out, freshet_error *err);
 void parquet_close(parquet_writer *writer);
 
-/* Writes the rows to a new file, in the place of one that is there, and reads back from its metadata that it holds so
- * many. Where it fails the file is removed; a full disk gives FRESHET_TRY_AGAIN with
- * FRESHET_RETRY. Not synced. */
+/* Writes the rows to a new file, in the place of one that is there, and reads back from its
+ * metadata that it holds so many. Where it fails the file is removed; a full disk gives
+ * FRESHET_TRY_AGAIN with FRESHET_RETRY. Not synced. */
 freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *path,
                            freshet_error *err);
 

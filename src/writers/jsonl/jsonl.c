@@ -1,7 +1,8 @@
-/* jsonl.c - the writer `jsonl`: each row as a JSON object on a line of its own, appended to a file, a pipe or stdout.
+/* jsonl.c - the writer `jsonl`: each row as a JSON object on a line of its own, appended to a file,
+ * a pipe or stdout.
  *
- * It is the smallest writer, and the one to copy. Lines are gathered until a flush, or until they are many; writing
- * them so that none is half or twice is line_file.h's part.
+ * It is the smallest writer, and the one to copy. Lines are gathered until a flush, or until they
+ * are many; writing them so that none is half or twice is line_file.h's part.
  */
 #include "writers/jsonl/jsonl.h"
 

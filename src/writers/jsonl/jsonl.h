@@ -1,4 +1,5 @@
-/* jsonl.h - the writer `jsonl`: appends rows as JSON lines to a file, a pipe or stdout. The smallest: the one to copy. */
+/* jsonl.h - the writer `jsonl`: appends rows as JSON lines to a file, a pipe or stdout. The
+ * smallest: the one to copy. */
 #ifndef FRESHET_WRITERS_JSONL_JSONL_H
 #define FRESHET_WRITERS_JSONL_JSONL_H
 

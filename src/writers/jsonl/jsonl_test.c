@@ -1,5 +1,5 @@
-/* jsonl_test.c - lines in files, pipes and stdout: order and form of columns, half lines, two runs, readers that are slow
- * or gone. What every writer must do is in jsonl_conformance_test.c.
+/* jsonl_test.c - lines in files, pipes and stdout: order and form of columns, half lines, two runs,
+ * readers that are slow or gone. What every writer must do is in jsonl_conformance_test.c.
  */
 #define _GNU_SOURCE
 #include "writers/jsonl/jsonl.h"
@@ -305,7 +305,7 @@ static void stdout_may_be_a_file(void **state)
     tear_down(&opened);
 }
 
-/* ---- pipes ------------------------------------------------------------------------------------- */
+/* ---- pipes ----------------------------------------------------------------------------------- */
 
 /* The path of a pipe and the end that is read, which does not block. */
 static int open_pipe(opened *opened)
@@ -360,7 +360,8 @@ static int impatient_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
     return poll(fds, n, 0);
 }
 
-/* A reader that takes nothing does not keep a run from ending; what it has taken does not come again. */
+/* A reader that takes nothing does not keep a run from ending; what it has taken does not come
+ * again. */
 static void a_stop_does_not_wait_for_the_reader(void **state)
 {
     opened opened;
