@@ -77,9 +77,9 @@ off_t durable_mend(int fd, off_t size, const char *start)
     if (whole < 0 || whole == size)
         return whole;
     const ssize_t n = durable_read(fd, found, length, whole);
-    if (n > 0 && memcmp(found, start, (size_t)n) == 0)
+    if (n >= 0 && memcmp(found, start, (size_t)n) == 0)
         return durable_cut(fd, whole) ? whole : -1;
-    return n > 0 && durable_write(fd, "\n", 1) ? size + 1 : -1;
+    return n >= 0 && durable_write(fd, "\n", 1) ? size + 1 : -1;
 }
 
 bool durable_path(const char *path)

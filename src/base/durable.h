@@ -29,7 +29,7 @@ bool durable_cut(int fd, off_t length);
 
 /* Of a file of `size` bytes that was opened to append: takes away a half line at its end which
  * begins with `start`, as a process that was killed leaves it, and ends one that does not, which is
- * another's. The size then; -1: it failed. */
+ * another's; "": each is ours. The size then; -1: it failed. */
 off_t durable_mend(int fd, off_t size, const char *start);
 
 /* Makes a file or folder durable, by its path; or the entry of a file in its folder. */

@@ -127,6 +127,13 @@ static const sql_function functions[] = {
     },
 };
 
+#define N_FUNCTIONS (sizeof functions / sizeof *functions)
+
+const char *functions_name(uint32_t i)
+{
+    return i < N_FUNCTIONS ? functions[i].name : NULL;
+}
+
 static freshet_code create_macros(sql_session *session, freshet_error *err)
 {
     arena *scratch = arena_open();
@@ -143,7 +150,7 @@ static freshet_code create_macros(sql_session *session, freshet_error *err)
 freshet_code functions_create(sql_session *session, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
-    for (size_t i = 0; code == FRESHET_OK && i < sizeof functions / sizeof *functions; i++)
+    for (size_t i = 0; code == FRESHET_OK && i < N_FUNCTIONS; i++)
         code = sql_function_add(session, &functions[i], err);
     return code == FRESHET_OK ? create_macros(session, err) : code;
 }

@@ -12,6 +12,9 @@
 /* Makes them known to the session's engine; before sql_lock. */
 freshet_code functions_create(sql_session *session, freshet_error *err);
 
+/* The name of the i-th of those in C; NULL behind the last. */
+const char *functions_name(uint32_t i);
+
 /* Whether one of that name is an aggregate: it cannot stand where rows are computed one by one. */
 bool functions_is_aggregate(const char *name);
 

@@ -121,18 +121,24 @@ static void test_refused(void **state)
     }
 }
 
+static void assert_tried(const char *name)
+{
+    char call[40];
+    bool found = false;
+    snprintf(call, sizeof call, "%s(", name);
+    for (size_t k = 0; k < N_CASES; k++)
+        found |= strstr(cases[k].expression, call) != NULL;
+    if (!found)
+        fail_msg("no case tries %s", name);
+}
+
 static void test_each_has_a_case(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < spark_macros_n; i++) {
-        char call[40];
-        bool found = false;
-        snprintf(call, sizeof call, "%s(", spark_macros[i].name);
-        for (size_t k = 0; k < N_CASES; k++)
-            found |= strstr(cases[k].expression, call) != NULL;
-        if (!found)
-            fail_msg("no case tries %s", spark_macros[i].name);
-    }
+    for (uint32_t i = 0; i < spark_macros_n; i++)
+        assert_tried(spark_macros[i].name);
+    for (uint32_t i = 0; functions_name(i) != NULL; i++)
+        assert_tried(functions_name(i));
 }
 
 int main(void)

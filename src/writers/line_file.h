@@ -25,7 +25,8 @@ typedef struct line_file {
 } line_file;
 
 /* `path`: "-" is stdout; else it outlives the file. A pipe is opened when it has a reader. `start`:
- * what each line begins with, for telling a half one of ours from another's. */
+ * what each line begins with, for telling a half one of ours from another's; "" where lines have no
+ * such beginning: then each half one is ours, and is cut off. */
 freshet_code line_file_open(line_file *file, const freshet_writer *writer, const char *path,
                             const char *start, freshet_error *err);
 
