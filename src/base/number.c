@@ -52,21 +52,6 @@ int128 number_power_of_ten(unsigned n)
 
 /* ---- scanning -------------------------------------------------------------------------------- */
 
-static bool number_is_blank(char c)
-{
-    return (unsigned char)c <= ' ' || c == 0x7f;
-}
-
-void number_trim(const char **text, size_t *length)
-{
-    while (*length > 0 && number_is_blank(**text)) {
-        (*text)++;
-        (*length)--;
-    }
-    while (*length > 0 && number_is_blank((*text)[*length - 1]))
-        (*length)--;
-}
-
 /* Steps over a sign. */
 static bool number_is_negative(const char **at, const char *end)
 {

@@ -43,8 +43,21 @@ static inline bool number_is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
+static inline bool number_is_blank(char c)
+{
+    return (unsigned char)c <= ' ' || c == 0x7f;
+}
+
 /* Steps over blanks and control characters around a text. */
-void number_trim(const char **text, size_t *length);
+static inline void number_trim(const char **text, size_t *length)
+{
+    while (*length > 0 && number_is_blank(**text)) {
+        (*text)++;
+        (*length)--;
+    }
+    while (*length > 0 && number_is_blank((*text)[*length - 1]))
+        (*length)--;
+}
 
 /* 10 to the power n, n at most 38. */
 int128 number_power_of_ten(unsigned n);
