@@ -281,7 +281,9 @@ static freshet_code write_file(history_writer *writer, int32_t partition, const 
                                freshet_error *err)
 {
     partition_count *count = count_of(writer, partition);
-    char *name = count == NULL ? NULL : file_name(writer, partition, count->n_files);
+    if (count == NULL)
+        return error_memory(err, KEEPING);
+    char *name = file_name(writer, partition, count->n_files);
     const char *path =
         name == NULL ? NULL : history_folder_aside(writer->folder, writer->scratch, name);
     freshet_code code = FRESHET_OK;
