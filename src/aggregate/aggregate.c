@@ -279,7 +279,7 @@ freshet_code aggregate_prepare(arena *arena, const char *text, const type *input
     size_t length = 0;
     aggregate made = {.input = input};
     freshet_code code = read_function(text, &row, &length, &made.parameter, err);
-    if (code != FRESHET_OK)
+    if (code != FRESHET_OK || row == NULL)
         return code;
     if (!(row->accepts & SET_OF(input->kind))) {
         const char *type_text = type_name(arena, input);
