@@ -215,20 +215,30 @@ fn has_data_centre(
     wanted: Option<&str>,
 ) -> Result<(), Failure> {
     let state = driver.get_cluster_state();
-    let there: BTreeSet<&str> = state
+    let there = state
         .get_nodes_info()
         .iter()
         .filter_map(|node| node.datacenter.as_deref())
         .collect();
-    match wanted {
-        Some(dc) if !there.contains(dc) => Err(Failure::new(
+    wanted.map_or(Ok(()), |dc| is_among(dc, there))
+}
+
+/// Where the connection breaks while the driver asks for the cluster's nodes, it opens a session all the same, which
+/// knows the contact points only and no data centre: then nobody can say that one is missing.
+fn is_among(dc: &str, there: BTreeSet<&str>) -> Result<(), Failure> {
+    if there.contains(dc) {
+        Ok(())
+    } else if there.is_empty() {
+        Err(Failure::new(
+            Code::Passing,
+            "the cluster did not say which nodes it has",
+        ))
+    } else {
+        let names = there.into_iter().collect::<Vec<_>>().join(", ");
+        Err(Failure::new(
             Code::Refused,
-            format!(
-                "the cluster has no data centre \"{dc}\"; it has {}",
-                there.into_iter().collect::<Vec<_>>().join(", ")
-            ),
-        )),
-        _ => Ok(()),
+            format!("the cluster has no data centre \"{dc}\"; it has {names}"),
+        ))
     }
 }
 
@@ -386,5 +396,23 @@ impl Session {
             nodes.len() as u32,
             nodes.iter().filter(|node| node.is_connected()).count() as u32,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_data_centre_is_missing_only_where_others_are_known() {
+        assert!(is_among("a", BTreeSet::from(["a", "b"])).is_ok());
+        let missing = is_among("c", BTreeSet::from(["a", "b"])).unwrap_err();
+        assert_eq!(missing.code, Code::Refused);
+        assert_eq!(
+            missing.text,
+            "the cluster has no data centre \"c\"; it has a, b"
+        );
+        let unknown = is_among("c", BTreeSet::new()).unwrap_err();
+        assert_eq!(unknown.code, Code::Passing);
     }
 }
