@@ -602,7 +602,7 @@ static void test_forgotten_results(void **state)
     debug_table *table = table_open(100000);
     append_run(table, 0, 50000);
     freshet_result *results[QUERIES_MAX], *one_more = NULL;
-    freshet_query_options options = {.size = sizeof options, .timeout_us = 3000000};
+    freshet_query_options options = {.size = sizeof options, .timeout_us = 8000000};
     freshet_error err = {0};
     for (uint32_t i = 0; i < QUERIES_MAX; i++) {
         assert_int_equal(debug_query(table, "from " TABLE, &options, &results[i], &err),
@@ -611,7 +611,7 @@ static void test_forgotten_results(void **state)
     }
     assert_int_equal(debug_query(table, "select 1", &options, &one_more, &err), FRESHET_TRY_AGAIN);
     assert_int_equal(err.then, FRESHET_RETRY);
-    usleep(3200000);
+    usleep(8200000);
     assert_string_equal(ask(table, "select 1"), "1\n");
     for (uint32_t i = 0; i < QUERIES_MAX; i++) {
         assert_string_equal(freshet_result_name(results[i], 2), "n");
