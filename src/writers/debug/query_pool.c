@@ -12,7 +12,7 @@
  * is closed, so the watchdog never interrupts a closed one. The owner takes pool->lock while it
  * holds result->lock; the watchdog, the other way round, only tries.
  *
- * The rows given out are copies in the result's own store, so they stay whole when the watchdog
+ * The rows given out are copies in the result's own arena, so they stay whole when the watchdog
  * closes the engine's side under them.
  */
 #include "writers/debug/query_pool.h"
@@ -27,12 +27,10 @@
 
 #include "base/error.h"
 #include "base/os.h"
-#include "base/row_store.h"
 #include "base/thread.h"
 #include "writers/debug/query_check.h"
 
 #define WATCH_US INT64_C(5000)
-#define PIECE_ROWS_BITS 11u          /* as many rows as one sql_next gives at most */
 #define MAKE_ROOM_US INT64_C(200000) /* how long the stream waits for queries to give memory back */
 
 typedef enum ended_by {
@@ -50,8 +48,7 @@ typedef struct pooled_result {
     sql_session *session;
     sql_statement *statement;
     sql_cursor *cursor; /* NULL: nothing is held in the engine any more */
-    arena *piece;       /* the rows as the engine has them */
-    row_store *rows;    /* those given out */
+    arena *piece;       /* the rows given out */
     arena *kept;        /* the schema */
     schema schema;
     int64_t timeout_us, deadline_us, memory_before;
@@ -293,18 +290,40 @@ void query_pool_make_room(query_pool *pool)
 
 /* ---- a result ------------------------------------------------------------------------------ */
 
+/* Copies the texts that lie outside the column's cells. Recursion: at most TYPE_DEPTH_MAX deep. */
+static bool own_texts(arena *arena, column *column, uint64_t n_rows)
+{
+    switch (column->type->kind) {
+    case TYPE_STRING:
+    case TYPE_BINARY:
+        for (uint64_t i = 0; i < n_rows; i++) {
+            cell_text *cell = &((cell_text *)column->data)[i];
+            if (!column_is_valid(column, i) || cell->length <= TEXT_INLINE_MAX)
+                continue;
+            char *copy = arena_copy(arena, cell->as.outside.pointer, cell->length);
+            if (copy == NULL)
+                return false;
+            cell->as.outside.pointer = copy;
+        }
+        return true;
+    case TYPE_ARRAY: return own_texts(arena, &column->children[0], column->n_elements);
+    case TYPE_STRUCT:
+        for (uint32_t i = 0; i < column->type->n_fields; i++)
+            if (!own_texts(arena, &column->children[i], n_rows))
+                return false;
+        return true;
+    default: return true;
+    }
+}
+
 static freshet_code fetch(pooled_result *result, freshet_error *err)
 {
-    batch *piece = &result->base.piece;
-    uint32_t first;
     arena_reset(result->piece);
-    row_store_clear(result->rows);
+    batch *piece = &result->base.piece;
     freshet_code code = sql_next(result->cursor, result->piece, piece, err);
-    if (code != FRESHET_OK || piece->n_rows == 0)
-        return code;
-    code = row_store_add(result->rows, piece, NULL, piece->n_rows, err);
-    if (code == FRESHET_OK)
-        *piece = *row_store_at(result->rows, 0, &first);
+    for (uint32_t i = 0; code == FRESHET_OK && i < piece->schema.n_fields; i++)
+        if (!own_texts(result->piece, &piece->columns[i], piece->n_rows))
+            code = error_memory(err, "reading the result of a query");
     return code;
 }
 
@@ -333,7 +352,6 @@ static void close_result(freshet_result *base)
     give_back(result);
     pthread_mutex_unlock(&result->lock);
     pthread_mutex_destroy(&result->lock);
-    row_store_close(result->rows);
     arena_close(result->piece);
     arena_close(result->kept);
     free(result);
@@ -419,8 +437,7 @@ static freshet_code pool_start(pooled_result *result, const char *sql, freshet_e
     result->schema = schema_keep(result->kept, schema);
     if (schema->n_fields > 0 && result->schema.fields == NULL)
         return error_memory(err, "running a query");
-    code = row_store_open_chunked(&result->schema, PIECE_ROWS_BITS, &result->rows, err);
-    return code == FRESHET_OK ? sql_cursor_open(result->statement, &result->cursor, err) : code;
+    return sql_cursor_open(result->statement, &result->cursor, err);
 }
 
 freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_query_options *options,
