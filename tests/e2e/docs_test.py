@@ -8,7 +8,7 @@ import re
 import subprocess
 import unittest
 
-from freshet_testing import FRESHET, PRESET, SOURCE, Case
+from freshet_testing import FRESHET, NOT_READY, PRESET, SOURCE, Case
 
 EVENTS = {"12:00:10": 10, "12:00:40": 20, "12:01:10": None, "12:01:40.2": 30, "12:01:40.9": 60}
 IN_TIME = ["12:00:10", "12:00:40", "12:01:10", "12:01:40.2", "12:01:40.9"]
@@ -207,24 +207,6 @@ class CPageTest(Case):
 class CommandLinePageTest(Case):
     """docs/reference/command-line.md and the binary tell of the same verbs, options, fields and variables."""
 
-    NOT_READY = """version: 1
-pipeline: orders
-source:
-  readers:
-    - id: orders
-      kafka: {topic: orders, brokers: "127.0.0.1:1", value: {format: json, schema: {id: bigint, at: timestamp}}}
-      stream: true
-  query: select id, "at" from orders
-feature_set:
-  name: orders
-  entity: order
-  description: Orders.
-  keys: [{name: id, type: bigint}]
-  timestamp: {from: at}
-  features: [{name: id2, type: bigint, sql: id * 2}]
-sink: {writers: [{history: {path: out}}]}
-"""
-
     def setUp(self):
         super().setUp()
         self.sections = dict(part.split("\n", 1) for part in
@@ -256,7 +238,7 @@ sink: {writers: [{history: {path: out}}]}
                     self.assertIn(f"`{choice}`", row, f"{verb} --{name}")
 
     def test_fields_of_status(self):
-        self.write("orders.yaml", self.NOT_READY)
+        self.write("orders.yaml", NOT_READY)
         run = self.start("run", "orders.yaml", "--progress", "none")
         self.until(lambda: os.path.exists(self.path("run", "orders.sock")), "the socket", run)
         told = self.until(lambda: self.freshet("status", "--pipeline", "orders"), "an answer", run)

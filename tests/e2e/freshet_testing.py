@@ -39,6 +39,25 @@ SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanit
 
 EVENTS = {"id": "bigint", "key": "string", "seen": "timestamp", "value": "double"}
 
+# A stream whose broker cannot be reached.
+NOT_READY = """version: 1
+pipeline: orders
+source:
+  readers:
+    - id: orders
+      kafka: {topic: orders, brokers: "127.0.0.1:1", value: {format: json, schema: {id: bigint, at: timestamp}}}
+      stream: true
+  query: select id, "at" from orders
+feature_set:
+  name: orders
+  entity: order
+  description: Orders.
+  keys: [{name: id, type: bigint}]
+  timestamp: {from: at}
+  features: [{name: id2, type: bigint, sql: id * 2}]
+sink: {writers: [{history: {path: out}}]}
+"""
+
 
 def event(i, keys=7):
     """The i-th event: a dict of EVENTS' fields; each differs from the others."""

@@ -3,25 +3,7 @@
 import json
 import os
 
-from freshet_testing import Case, lines
-
-ORDERS = """version: 1
-pipeline: orders
-source:
-  readers:
-    - id: orders
-      kafka: {topic: orders, brokers: "127.0.0.1:1", value: {format: json, schema: {id: bigint, at: timestamp}}}
-      stream: true
-  query: select id, "at" from orders
-feature_set:
-  name: orders
-  entity: order
-  description: Orders.
-  keys: [{name: id, type: bigint}]
-  timestamp: {from: at}
-  features: [{name: id2, type: bigint, sql: id * 2}]
-sink: {writers: [{history: {path: out}}]}
-"""
+from freshet_testing import NOT_READY, Case, lines
 
 
 class StatusTest(Case):
@@ -49,7 +31,7 @@ class StatusTest(Case):
         self.assertEqual(finished.code, 1)
 
     def test_not_ready(self):
-        self.write("orders.yaml", ORDERS.encode())
+        self.write("orders.yaml", NOT_READY.encode())
         run = self.start("run", "orders.yaml", "--progress", "none")
         self.until(lambda: os.path.exists(self.path("run", "orders.sock")), "the socket", run)
         self.until(lambda: self.freshet("status", "--pipeline", "orders").code == 75, "not ready", run)
