@@ -15,14 +15,14 @@
 /* ---- options --------------------------------------------------------------------------------- */
 
 static const char *const compression_names[] = {"auto", "none", "gzip", NULL};
+static const char *const order_names[] = {"time", "name", NULL}; /* as list_order */
 
 static const option options_table[] = {
     {OPTION("path", TEXT, file_options, path), .required = true,
      .doc =
          "A file; a folder, for the files directly in it; or a pattern with `*`, `?` and `[...]` "
          "within names and `**` for any number of folders. Names that begin with `.` or `_` are "
-         "passed over. Files are read in the order of their modification times, then of their "
-         "names.",
+         "passed over.",
      .example = "data/flights/*.jsonl"},
     {OPTION("format", CHOICE, file_options, format.choice), .standard = "auto",
      .choices = format_file_names,
@@ -44,6 +44,11 @@ static const option options_table[] = {
     {OPTION("compression", CHOICE, file_options, compression), .standard = "auto",
      .choices = compression_names,
      .doc = "All but Parquet: `auto` looks at the first bytes of each file."},
+    {OPTION("order", CHOICE, file_options, order), .standard = "time", .choices = order_names,
+     .doc = "The order in which files are read: `time`, by when they were last modified, then by "
+            "name; or `name`, by path alone, where copying has changed the times. Numbers in names "
+            "count as numbers: `day2` comes before `day10`. In a stream it is the order of the "
+            "files that are there together; one that comes later is read later."},
     {0},
 };
 
@@ -261,7 +266,7 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         return error_memory(err, "describing files");
     }
     polling_place(&options->path, reader->path, reader->at, sizeof(reader->at));
-    code = file_list(scratch, reader->path, NULL, &listing, err);
+    code = file_list(scratch, reader->path, file_order(reader), NULL, &listing, err);
     if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream)
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
                          "the folder \"%s\" cannot be read: %s", listing.unreadable,

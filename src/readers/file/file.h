@@ -8,6 +8,7 @@
 #define FRESHET_READERS_FILE_FILE_H
 
 #include "formats/format.h"
+#include "readers/file/file_list.h"
 #include "readers/reader.h"
 
 typedef enum file_compression {
@@ -21,6 +22,7 @@ typedef struct file_options {
     format_options format;
     int64_t max_record_bytes;
     int compression; /* enum file_compression */
+    int order;       /* enum list_order */
 } file_options;
 
 #define FILE_RECORD_BYTES_DEFAULT ((int64_t)16 << 20)

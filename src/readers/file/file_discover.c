@@ -139,7 +139,7 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
 freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *watch,
                               file_listing *out, freshet_error *err)
 {
-    freshet_code code = file_list(arena, reader->path, watch, out, err);
+    freshet_code code = file_list(arena, reader->path, file_order(reader), watch, out, err);
     uint32_t kept = 0;
 
     if (code != FRESHET_OK || reader->format_is_declared || reader->format == NULL)
@@ -299,7 +299,7 @@ static freshet_code note_news(file_reader *reader, listed_file *files, uint32_t 
 {
     freshet_code code = FRESHET_OK;
 
-    file_list_sort(files, n);
+    file_list_sort(files, n, file_order(reader));
     for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
         if (i == 0 || strcmp(files[i].path, files[i - 1].path) != 0)
             code = note(reader, &files[i], false, err);

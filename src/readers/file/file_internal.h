@@ -67,6 +67,11 @@ static inline const char *file_reader_id(const file_reader *reader)
     return reader->base.block->id.value;
 }
 
+static inline list_order file_order(const file_reader *reader)
+{
+    return (list_order)((const file_options *)reader->base.options)->order;
+}
+
 /* ---- file.c ---- */
 
 /* Is the open file to be read as gzip: by the option `compression`, or by its first bytes? */

@@ -231,24 +231,81 @@ static freshet_code list_cut(walker *walker, const char *path)
     return FRESHET_OK;
 }
 
-static int by_time_and_path(const void *a, const void *b)
+/* ---- order ----------------------------------------------------------------------------------- */
+
+static bool is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* Compares the numbers that *a and *b begin with, of any length, and steps over them. */
+static int number_order(const char **a, const char **b)
+{
+    size_t x;
+    size_t y;
+    int result;
+
+    while (**a == '0')
+        (*a)++;
+    while (**b == '0')
+        (*b)++;
+    x = strspn(*a, "0123456789");
+    y = strspn(*b, "0123456789");
+    result = x != y ? (x < y ? -1 : 1) : memcmp(*a, *b, x);
+    *a += x;
+    *b += y;
+    return result;
+}
+
+/* The end of a name comes before all else, so that a folder's files stay together. */
+static int rank_of(char byte)
+{
+    return byte == '\0' ? 0 : byte == '/' ? 1 : 2 + (unsigned char)byte;
+}
+
+int file_list_compare(const char *a, const char *b)
+{
+    const char *x = a;
+    const char *y = b;
+
+    while (*x != '\0' || *y != '\0') {
+        if (is_digit(*x) && is_digit(*y)) {
+            int result = number_order(&x, &y);
+            if (result != 0)
+                return result;
+        } else if (*x != *y) {
+            return rank_of(*x) - rank_of(*y);
+        } else {
+            x++;
+            y++;
+        }
+    }
+    return strcmp(a, b); /* they differ by zeros before numbers, if at all */
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return file_list_compare(((const listed_file *)a)->path, ((const listed_file *)b)->path);
+}
+
+static int by_time(const void *a, const void *b)
 {
     const listed_file *x = a;
     const listed_file *y = b;
 
     if (x->modified_ns != y->modified_ns)
         return x->modified_ns < y->modified_ns ? -1 : 1;
-    return strcmp(x->path, y->path);
+    return by_name(a, b);
 }
 
-void file_list_sort(listed_file *items, uint32_t n)
+void file_list_sort(listed_file *items, uint32_t n, list_order order)
 {
     if (n > 0)
-        qsort(items, n, sizeof(*items), by_time_and_path);
+        qsort(items, n, sizeof(*items), order == LIST_BY_NAME ? by_name : by_time);
 }
 
-freshet_code file_list(arena *arena, const char *path, file_watch *watch, file_listing *out,
-                       freshet_error *err)
+freshet_code file_list(arena *arena, const char *path, list_order order, file_watch *watch,
+                       file_listing *out, freshet_error *err)
 {
     walker walker = {.arena = arena, .watch = watch, .out = out, .err = err};
     freshet_code code;
@@ -263,7 +320,7 @@ freshet_code file_list(arena *arena, const char *path, file_watch *watch, file_l
     file_watch_end(watch);
     if (code != FRESHET_OK)
         return code;
-    file_list_sort(out->items, out->n);
+    file_list_sort(out->items, out->n, order);
     for (uint32_t i = 0; i < out->n; i++) /* patterns with several ** find files more than once */
         if (kept == 0 || strcmp(out->items[kept - 1].path, out->items[i].path) != 0)
             out->items[kept++] = out->items[i];

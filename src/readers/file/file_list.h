@@ -9,7 +9,8 @@
  * Names that begin with . or _ are passed over, as Spark does, in folders and by wildcards (unless
  * the pattern's name begins so itself). What is no regular file is passed over. Symbolic links are
  * followed, but not by **. The files come in the order in which they are to be read: by
- * modification time, then by path.
+ * modification time, then by path; or by path alone. Paths are compared name by name, and numbers
+ * in names by their value: day2 before day10.
  *
  * With a watch (file_watch.h), every folder looked into is watched for the names that would belong
  * to the list.
@@ -27,6 +28,8 @@
 #define LIST_FILES_MAX (1u << 20)
 
 struct file_watch;
+
+typedef enum list_order { LIST_BY_TIME, LIST_BY_NAME } list_order;
 
 typedef struct listed_file {
     const char *path;
@@ -49,14 +52,18 @@ bool file_list_is_pattern(const char *path);
 
 /* Lists what `path` names, in `arena`. Something that is not there, or may not be read,
  * is no error, but said in the listing. `watch` may be NULL. */
-freshet_code file_list(arena *arena, const char *path, struct file_watch *watch, file_listing *out,
-                       freshet_error *err);
+freshet_code file_list(arena *arena, const char *path, list_order order, struct file_watch *watch,
+                       file_listing *out, freshet_error *err);
 
 /* Looks at one path: false where it is no regular file now. */
 bool file_list_look(const char *path, listed_file *out);
 
 /* Sorts into reading order. */
-void file_list_sort(listed_file *items, uint32_t n);
+void file_list_sort(listed_file *items, uint32_t n, list_order order);
+
+/* Less than, equal to or greater than 0, as strcmp, in the order of paths said above; 0 only for
+ * equal paths. */
+int file_list_compare(const char *a, const char *b);
 
 /* Does the name match one name of a pattern (NULL: any)? Hidden names only as said above. */
 bool file_list_matches(const char *pattern, const char *name);

@@ -30,6 +30,36 @@ static void files_come_by_time_then_by_name(void **state)
     rig_free(rig);
 }
 
+static void files_come_by_name_where_that_is_said(void **state)
+{
+    rig *rig = rig_make("**/*.jsonl");
+    static const char *const names[] = {"2/a.jsonl",      "2/a1.jsonl",  "2/a02.jsonl",
+                                        "2/a2.jsonl",     "2/a10.jsonl", "2-x/a.jsonl",
+                                        "10/a-3-2.jsonl", "10/b.jsonl",  "x/00.jsonl"};
+    char text[32];
+
+    (void)state;
+    mkdir(rig_path(rig, "2"), 0700);
+    mkdir(rig_path(rig, "2-x"), 0700);
+    mkdir(rig_path(rig, "10"), 0700);
+    mkdir(rig_path(rig, "x"), 0700);
+    for (int i = 0; i < 9; i++) {
+        snprintf(text, sizeof(text), "{\"n\":%d}\n", i + 1);
+        rig_write(rig, names[i], text);
+        rig_age(rig, names[i], 1000 - i);
+    }
+    rig->options.order = LIST_BY_NAME;
+    rig_read(rig);
+    rig_expect(rig, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n{\"n\":5}\n{\"n\":6}\n{\"n\":7}\n"
+                    "{\"n\":8}\n{\"n\":9}\n");
+    rig_forget(rig);
+    rig->options.order = LIST_BY_TIME;
+    rig_read(rig);
+    rig_expect(rig, "{\"n\":9}\n{\"n\":8}\n{\"n\":7}\n{\"n\":6}\n{\"n\":5}\n{\"n\":4}\n{\"n\":3}\n"
+                    "{\"n\":2}\n{\"n\":1}\n");
+    rig_free(rig);
+}
+
 static void patterns_name_files_at_any_depth(void **state)
 {
     static const char *const patterns[][2] = {
@@ -663,6 +693,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(files_come_by_time_then_by_name),
+        cmocka_unit_test(files_come_by_name_where_that_is_said),
         cmocka_unit_test(patterns_name_files_at_any_depth),
         cmocka_unit_test(lines_end_in_many_ways),
         cmocka_unit_test(the_unterminated_last_line),
