@@ -422,7 +422,7 @@ freshet_code batch_row_to_json(const batch *batch, uint64_t row, text_buffer *in
     return column_to_json(&(column){.type = &whole, .children = batch->columns}, row, into, err);
 }
 
-bool rejects_add(rejects *rejects, const reject *where, const char *format, ...)
+bool rejects_add(rejects *rejects, const reject *where, reason_code code, const char *format, ...)
 {
     if (!arena_reserve(rejects->arena, &rejects->items, &rejects->capacity,
                        rejects->n + UINT64_C(1), sizeof *rejects->items))
@@ -430,6 +430,7 @@ bool rejects_add(rejects *rejects, const reject *where, const char *format, ...)
     va_list args;
     va_start(args, format);
     reject added = *where;
+    added.code = code;
     added.reason = arena_vformat(rejects->arena, format, args);
     va_end(args);
     if (added.reason == NULL)

@@ -25,6 +25,7 @@
 #include <math.h>
 
 #include "base/arena.h"
+#include "base/reason.h"
 #include "base/type.h"
 
 __extension__ typedef __int128 int128;
@@ -87,9 +88,10 @@ typedef struct reject {
     const char *reader;    /* id, or NULL for a row of a batch query that has no single reader */
     const char *partition; /* file or topic/partition; NULL where reader is NULL */
     int64_t offset;        /* -1 where reader is NULL */
-    const char *reason;    /* one sentence */
+    const char *reason;    /* one sentence, which quotes the value as it stood in the input */
     const char *raw;
     size_t raw_length;
+    reason_code code; /* set by rejects_add */
 } reject;
 
 typedef struct rejects {
@@ -214,8 +216,8 @@ freshet_code column_to_json(const column *column, uint64_t row, struct text_buff
 freshet_code batch_row_to_json(const batch *batch, uint64_t row, struct text_buffer *into,
                                freshet_error *err);
 
-/* Adds a reject; `reason` is formatted into the arena. False where memory is out. */
-bool rejects_add(rejects *rejects, const reject *where, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Adds a reject; its sentence is formatted into the arena. False where memory is out. */
+bool rejects_add(rejects *rejects, const reject *where, reason_code code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 #endif

@@ -89,12 +89,12 @@ freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size
 /* ---- running ---- */
 
 /* Computes `in` (a batch of the source's schema; in->rows may be NULL) into `out`, whose rows[] are
- * those of `in` without the refused ones. Each refused row is given to refuse() with one sentence
- * that names the column and the value, once, in no certain order. `out` lives in `arena`, shares
- * columns with `in`, and lives until the next feature_set_run: long texts that SQL has made are its
- * own. */
+ * those of `in` without the refused ones. Each refused row is given to refuse() with a code and one
+ * sentence that names the column and the value, once, in no certain order. `out` lives in `arena`,
+ * shares columns with `in`, and lives until the next feature_set_run: long texts that SQL has made
+ * are its own. */
 typedef freshet_code feature_refuse_fn(void *context, const batch *in, uint32_t row,
-                                       const char *reason, freshet_error *err);
+                                       reason_code code, const char *reason, freshet_error *err);
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err);
 

@@ -27,7 +27,7 @@ freshet_code run_open(run *run, uint32_t n_rows)
 
 /* ---- refusing rows --------------------------------------------------------------------------- */
 
-freshet_code run_refuse(run *run, uint32_t row, const char *reason)
+freshet_code run_refuse(run *run, uint32_t row, reason_code code, const char *reason)
 {
     if (reason == NULL)
         return error_memory(run->err, COMPUTING);
@@ -35,7 +35,7 @@ freshet_code run_refuse(run *run, uint32_t row, const char *reason)
     run->keep[row] = 0;
     run->n_refused++;
     uint32_t origin = run->index == NULL ? row : run->index[row];
-    return run->refuse(run->context, run->in, origin, reason, run->err);
+    return run->refuse(run->context, run->in, origin, code, reason, run->err);
 }
 
 void run_drop(run *run, uint32_t row)
@@ -114,7 +114,8 @@ freshet_code run_take(run *run, const uint32_t *slots, uint32_t n, column **out)
     return FRESHET_OK;
 }
 
-freshet_code run_cast(run *run, const char *who, const column *made, uint32_t slot, bool must)
+freshet_code run_cast(run *run, const char *who, const column *made, uint32_t slot, bool must,
+                      reason_code refusal)
 {
     const field *to = &run->plan->slots[slot];
     column cast;
@@ -129,7 +130,7 @@ freshet_code run_cast(run *run, const char *who, const column *made, uint32_t sl
             continue;
         const char *reason = cast_reason(run->arena, made, row, to->type);
         code = run_refuse(
-            run, row,
+            run, row, refusal,
             who == NULL || reason == NULL ? NULL : arena_format(run->arena, "%s: %s", who, reason));
     }
     if (code == FRESHET_OK)
@@ -137,19 +138,20 @@ freshet_code run_cast(run *run, const char *who, const column *made, uint32_t sl
     return code;
 }
 
-static freshet_code cast_by(run *run, const cast_step *cast, bool must)
+static freshet_code cast_by(run *run, const cast_step *cast, bool must, reason_code refusal)
 {
-    return run_cast(run, cast->who, &run->columns[cast->from], cast->to, must);
+    return run_cast(run, cast->who, &run->columns[cast->from], cast->to, must, refusal);
 }
 
-static freshet_code refuse_nulls(run *run, const column *column, const char *reason)
+static freshet_code refuse_nulls(run *run, const column *column, reason_code refusal,
+                                 const char *reason)
 {
     freshet_code code = FRESHET_OK;
     if (column->valid == NULL)
         return FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
         if (!column_is_valid(column, row) && run->keep[row])
-            code = run_refuse(run, row, reason);
+            code = run_refuse(run, row, refusal, reason);
     return code;
 }
 
@@ -158,9 +160,9 @@ static freshet_code run_key_columns(run *run)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < run->plan->n_keys; i++) {
         const cast_step *key = &run->plan->keys[i];
-        code = cast_by(run, key, true);
+        code = cast_by(run, key, true, REASON_BAD_KEY);
         if (code == FRESHET_OK && run->columns[key->to].valid != NULL)
-            code = refuse_nulls(run, &run->columns[key->to],
+            code = refuse_nulls(run, &run->columns[key->to], REASON_BAD_KEY,
                                 arena_format(run->arena, "%s is null", key->who));
     }
     return code;
@@ -178,12 +180,13 @@ static freshet_code run_time_column(run *run)
         if (!cast_failed(failed, row))
             continue;
         const char *reason = event_time_reason(&plan->event_time, run->arena, from, row);
-        code = run_refuse(
-            run, row, reason == NULL ? NULL : arena_format(run->arena, "timestamp: %s", reason));
+        code =
+            run_refuse(run, row, REASON_BAD_TIME,
+                       reason == NULL ? NULL : arena_format(run->arena, "timestamp: %s", reason));
     }
     if (code == FRESHET_OK && made.valid != NULL)
         code = refuse_nulls(
-            run, &made,
+            run, &made, REASON_BAD_TIME,
             arena_format(run->arena, "timestamp: column \"%s\" is null", plan->timestamp_name));
     if (code == FRESHET_OK)
         run_fill(run, plan->timestamp, &made);
@@ -223,9 +226,10 @@ static freshet_code run_refuse_row(run *run, stage *stage, const batch *seen, ui
         }
         freshet_code code = run_part(stage, feature->alone, seen, row, 1, run->arena, &out, &own);
         if (is_of_row(code, &own))
-            return run_refuse(run, row, arena_format(run->arena, "%s: %s", feature->who, own.text));
+            return run_refuse(run, row, REASON_SQL_ERROR,
+                              arena_format(run->arena, "%s: %s", feature->who, own.text));
     }
-    return run_refuse(run, row,
+    return run_refuse(run, row, REASON_SQL_ERROR,
                       arena_format(run->arena, "%s: %s", stage->features[0].who, failure->text));
 }
 
@@ -315,7 +319,8 @@ static freshet_code run_stage(run *run, stage *stage)
     batch out;
     freshet_code code = evaluate(run, stage, &out);
     for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++)
-        code = run_cast(run, stage->features[i].who, &out.columns[i], stage->features[i].to, false);
+        code = run_cast(run, stage->features[i].who, &out.columns[i], stage->features[i].to, false,
+                        REASON_BAD_CAST);
     return code;
 }
 
@@ -326,7 +331,8 @@ static freshet_code run_steps(run *run, const steps *steps)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < steps->n; i++) {
         const step *step = &steps->items[i];
-        code = step->stage != NULL ? run_stage(run, step->stage) : cast_by(run, &step->cast, false);
+        code = step->stage != NULL ? run_stage(run, step->stage)
+                                   : cast_by(run, &step->cast, false, REASON_BAD_CAST);
     }
     return code;
 }

@@ -49,13 +49,14 @@ static inline uint32_t run_lane(const run *run, uint32_t row)
 }
 
 /* Refuses a row with what the arena has made of its reason (NULL where memory was out). */
-freshet_code run_refuse(run *run, uint32_t row, const char *reason);
+freshet_code run_refuse(run *run, uint32_t row, reason_code code, const char *reason);
 /* Leaves a row out without a word. */
 void run_drop(run *run, uint32_t row);
 /* Casts what was made for a slot to its declared type, into the slot; refuses the rows whose cast
- * fails, unless null does for them (never where it `must` be). `who` made it, NULL: the feature of
- * the slot's name. */
-freshet_code run_cast(run *run, const char *who, const column *made, uint32_t slot, bool must);
+ * fails, with this code, unless null does for them (never where it `must` be). `who` made it,
+ * NULL: the feature of the slot's name. */
+freshet_code run_cast(run *run, const char *who, const column *made, uint32_t slot, bool must,
+                      reason_code refusal);
 /* Brings columns and index down to the rows that are kept. */
 freshet_code run_compact(run *run);
 void run_fill(run *run, uint32_t slot, const column *column);

@@ -43,13 +43,13 @@ freshet_code watermark_refuse(freshet_operator *finder, run *run, uint32_t row, 
         return FRESHET_OK;
     }
     if (behind_s <= lateness_s)
-        return run_refuse(run, row,
+        return run_refuse(run, row, REASON_LATE,
                           "timestamp: what a row of this time needs is closed or no more kept: it "
                           "is late, or its partition gave nothing for too long");
     watermark_span(behind_s, behind);
     watermark_span(lateness_s, allowed);
     return run_refuse(
-        run, row,
+        run, row, REASON_LATE,
         arena_format(run->arena,
                      "timestamp: it is %s behind the newest row of its partition, and "
                      "\"lateness\" allows %s",

@@ -340,6 +340,7 @@ static freshet_code refuse_field(csv_decoder *decoder, uint32_t column, const cs
 
     if (type == NULL)
         return error_memory(err, "describing a bad record");
+    decoder->base.refused = REASON_BAD_CAST;
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                      "column \"%s\" should be %s, but is \"%.*s%s\"; declare it in schema as what "
                      "it is, or say on_cast_error: null",

@@ -97,8 +97,9 @@ struct format {
                            freshet_error *err);
     void (*begin)(decoder *decoder); /* decoder->into is another batch now; NULL: all the same */
     /* Row into->n_rows from a record without its newline, which outlives the batch; long texts may
-     * point into it. An error with FRESHET_SKIP_ROW says why it is bad; the row's cells are then to
-     * be overwritten. */
+     * point into it. An error with FRESHET_SKIP_ROW says why it is bad, and decoder->refused the
+     * same as a code (BAD_RECORD unless it says other); the row's cells are then to be
+     * overwritten. */
     freshet_code (*decode)(decoder *decoder, const char *bytes, size_t length, freshet_error *err);
     /* Adds what a record shows of the columns; `first` of its file. NULL: columns are declared. */
     freshet_code (*infer)(infer *infer, const format_options *options, const char *record,
@@ -120,8 +121,9 @@ struct decoder {
     const schema *schema;
     const bool *used; /* NULL: all */
     bool cast_error_null;
-    bool of_messages;  /* each record is a message of its own, and not cut from a file */
-    bool wants_header; /* set by open */
+    bool of_messages;    /* each record is a message of its own, and not cut from a file */
+    bool wants_header;   /* set by open */
+    reason_code refused; /* why the record is bad for which decode has given FRESHET_SKIP_ROW */
     batch *into;
 };
 
@@ -165,6 +167,7 @@ void decoder_begin(decoder *decoder, batch *into);
 static inline freshet_code decoder_decode(decoder *decoder, const char *bytes, size_t length,
                                           freshet_error *err)
 {
+    decoder->refused = REASON_BAD_RECORD;
     return decoder->format->decode(decoder, bytes, length, err);
 }
 

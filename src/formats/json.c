@@ -428,8 +428,10 @@ static outcome decode_missing(json_decoder *decoder, const shape *it, column *co
     return FITS;
 }
 
-static outcome other_field(json_decoder *decoder, const char *what, const char *name, size_t length)
+static outcome other_field(json_decoder *decoder, reason_code refused, const char *what,
+                           const char *name, size_t length)
 {
+    decoder->base.refused = refused;
     decoder->misfit.hint = what;
     snprintf(decoder->misfit.path, sizeof(decoder->misfit.path), "%.*s", cell_shown(name, length),
              name);
@@ -442,7 +444,8 @@ static outcome missing_field(json_decoder *decoder, const shape *it)
 
     while (it->fields[i].seen == it->stamp)
         i++;
-    return other_field(decoder, "is missing", it->fields[i].name, it->fields[i].name_length);
+    return other_field(decoder, REASON_MISSING_COLUMN, "is missing", it->fields[i].name,
+                       it->fields[i].name_length);
 }
 
 static outcome decode_object(json_decoder *decoder, shape *it, column *columns, uint64_t row,
@@ -469,8 +472,8 @@ static outcome decode_object(json_decoder *decoder, shape *it, column *columns, 
             n_seen += it->fields[i].seen != it->stamp;
             it->fields[i].seen = it->stamp;
         } else if (decoder->strict) {
-            return other_field(decoder, "is not in the schema", unsafe_yyjson_get_str(key),
-                               unsafe_yyjson_get_len(key));
+            return other_field(decoder, REASON_UNKNOWN_COLUMN, "is not in the schema",
+                               unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key));
         }
         key = unsafe_yyjson_get_next(value);
     }
@@ -513,6 +516,7 @@ static freshet_code refuse_misfit(json_decoder *decoder, freshet_error *err)
     if (wanted == NULL)
         return error_memory(err, "describing a bad record");
     describe_value(misfit->found, found, sizeof(found));
+    decoder->base.refused = REASON_BAD_CAST;
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                      "field \"%s\" should be %s, but is %s; %s", misfit->path, wanted, found,
                      misfit->hint != NULL
@@ -608,6 +612,13 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
     return code;
 }
 
+static freshet_code json_too_large(json_decoder *decoder, size_t length, freshet_error *err)
+{
+    decoder->base.refused = REASON_TOO_LARGE;
+    return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                     "the record has %zu bytes; at most 4 GiB can be decoded", length);
+}
+
 static freshet_code json_decode(decoder *base, const char *raw, size_t length, freshet_error *err)
 {
     json_decoder *decoder = (json_decoder *)base;
@@ -615,8 +626,7 @@ static freshet_code json_decode(decoder *base, const char *raw, size_t length, f
     freshet_code code;
 
     if (length > UINT32_MAX - 16)
-        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
-                         "the record has %zu bytes; at most 4 GiB can be decoded", length);
+        return json_too_large(decoder, length, err);
     if (!json_depth_is_fine(raw, length))
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                          "the record is nested deeper than %d levels; flatten it where it is "

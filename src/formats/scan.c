@@ -348,7 +348,7 @@ static freshet_code reject_row(scan *scan, const column *bad, const scan_place *
                      .offset = row_number(scan, scan->piece_at)};
 
     if (reject.partition == NULL ||
-        !rejects_add(rejects, &reject,
+        !rejects_add(rejects, &reject, REASON_BAD_CAST,
                      "column \"%.*s\" has a value that is not of the type declared in schema; "
                      "declare it as what it is, or say on_cast_error: null",
                      (int)column->length, text_bytes(column)))

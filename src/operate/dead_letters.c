@@ -120,6 +120,7 @@ static void append_line(text_buffer *line, int64_t now_us, const char *pipeline,
         text_append_c(line, ",\"offset\":null");
     else
         text_format(line, ",\"offset\":%lld", (long long)reject->offset);
+    append_text(line, "code", reason_name(reject->code));
     append_text(line, "reason", reject->reason);
     append_raw(line, reject->raw, reject->raw_length);
     text_append_c(line, "}\n");

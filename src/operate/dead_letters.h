@@ -1,11 +1,13 @@
 /* dead_letters.h - the file of refused rows: one JSON object a line.
  *
  *     {"at":"2013-01-01T05:00:00.000000Z","pipeline":"airport_delays","reader":"flights",
- *      "partition":"data/flights/01.jsonl","offset":8131,"reason":"...","raw":"{\"origin\": 1"}
+ *      "partition":"data/flights/01.jsonl","offset":8131,"code":"bad_record","reason":"...",
+ *      "raw":"{\"origin\": 1"}
  *
- * `at` is when the line was written. `raw` is the record as it was read; one that is not UTF-8 is
- * in `raw_base64` instead, and one longer than DEAD_LETTER_RAW_MAX is cut, with its full length in
- * `raw_bytes`. reader, partition, offset and raw are null for a row that has none.
+ * `at` is when the line was written, `code` one of a small closed set (base/reason.h), `reason` a
+ * sentence. `raw` is the record as it was read; one that is not UTF-8 is in `raw_base64` instead,
+ * and one longer than DEAD_LETTER_RAW_MAX is cut, with its full length in `raw_bytes`. reader,
+ * partition, offset and raw are null for a row that has none.
  *
  * All letters of a batch are there, or none: a write that fails half-way is taken back, so that the
  * same batch can be given again and nothing is lost or doubled. The file is opened for each batch

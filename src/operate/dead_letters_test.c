@@ -63,8 +63,10 @@ static rejects some(uint32_t n, const char *raw)
 {
     rejects rejects = {.arena = memory};
     for (uint32_t i = 0; i < n; i++) {
-        reject where = {"flights", "data/01.jsonl", 100 + i, NULL, raw, strlen(raw)};
-        assert_true(rejects_add(&rejects, &where, "row %u: \"x\" is no double", i));
+        reject where = {"flights", "data/01.jsonl", 100 + i,       NULL,
+                        raw,       strlen(raw),     REASON_BAD_KEY};
+        assert_true(
+            rejects_add(&rejects, &where, REASON_BAD_CAST, "row %u: \"x\" is no double", i));
     }
     return rejects;
 }
@@ -116,11 +118,11 @@ static void test_line_to_the_letter(void **state)
     dead_letters *letters = letters_open();
     rejects one = some(1, "{\"a\": \"x\"}");
     add(letters, &one);
-    assert_string_equal(
-        file_text(),
-        "{\"at\":\"2013-01-01T05:00:00.000001Z\",\"pipeline\":\"demo\","
-        "\"reader\":\"flights\",\"partition\":\"data/01.jsonl\",\"offset\":100,"
-        "\"reason\":\"row 0: \\\"x\\\" is no double\",\"raw\":\"{\\\"a\\\": \\\"x\\\"}\"}\n");
+    assert_string_equal(file_text(),
+                        "{\"at\":\"2013-01-01T05:00:00.000001Z\",\"pipeline\":\"demo\","
+                        "\"reader\":\"flights\",\"partition\":\"data/01.jsonl\",\"offset\":100,"
+                        "\"code\":\"bad_cast\",\"reason\":\"row 0: \\\"x\\\" is no "
+                        "double\",\"raw\":\"{\\\"a\\\": \\\"x\\\"}\"}\n");
     struct stat found;
     assert_int_equal(stat(path, &found), 0);
     assert_int_equal(found.st_mode & 0777, 0600);
@@ -133,10 +135,11 @@ static void test_row_without_origin(void **state)
     dead_letters *letters = letters_open();
     rejects rejects = {.arena = memory};
     reject where = {.offset = -1};
-    assert_true(rejects_add(&rejects, &where, "the key is null"));
+    assert_true(rejects_add(&rejects, &where, REASON_BAD_KEY, "the key is null"));
     add(letters, &rejects);
-    assert_non_null(strstr(file_text(), "\"reader\":null,\"partition\":null,\"offset\":null,"
-                                        "\"reason\":\"the key is null\",\"raw\":null}\n"));
+    assert_non_null(strstr(file_text(),
+                           "\"reader\":null,\"partition\":null,\"offset\":null,"
+                           "\"code\":\"bad_key\",\"reason\":\"the key is null\",\"raw\":null}\n"));
     dead_letters_close(letters);
 }
 
@@ -145,8 +148,8 @@ static void test_bytes_that_are_no_text(void **state)
     (void)state;
     dead_letters *letters = letters_open();
     rejects rejects = {.arena = memory};
-    reject where = {"r", "p", 0, NULL, "\xFF\x00\x01", 3};
-    assert_true(rejects_add(&rejects, &where, "not UTF-8"));
+    reject where = {"r", "p", 0, NULL, "\xFF\x00\x01", 3, REASON_BAD_KEY};
+    assert_true(rejects_add(&rejects, &where, REASON_BAD_RECORD, "not UTF-8"));
     add(letters, &rejects);
     assert_non_null(strstr(file_text(), "\"raw_base64\":\"/wAB\"}\n"));
     dead_letters_close(letters);
@@ -161,14 +164,14 @@ static void test_long_records_are_cut(void **state)
     char *raw = arena_alloc(memory, limit + 2);
     memset(raw, 'a', limit + 2);
     rejects rejects = {.arena = memory};
-    reject where = {"r", "p", 0, NULL, raw, limit};
-    assert_true(rejects_add(&rejects, &where, "long"));
+    reject where = {"r", "p", 0, NULL, raw, limit, REASON_BAD_KEY};
+    assert_true(rejects_add(&rejects, &where, REASON_BAD_RECORD, "long"));
     where.raw_length = limit + 1;
-    assert_true(rejects_add(&rejects, &where, "long"));
+    assert_true(rejects_add(&rejects, &where, REASON_BAD_RECORD, "long"));
     char *split = arena_copy(memory, raw, limit + 2);
     memcpy(split + limit - 1, "\xC3\xA3", 2);
     where.raw = split;
-    assert_true(rejects_add(&rejects, &where, "long"));
+    assert_true(rejects_add(&rejects, &where, REASON_BAD_RECORD, "long"));
     add(letters, &rejects);
     yyjson_doc **docs = parsed(3);
     size_t kept[] = {limit, limit, limit - 1};

@@ -44,10 +44,11 @@ bool pipeline_is_troubled(const freshet_pipeline *pipeline)
 }
 
 static freshet_code acks_refuse_late(void *context, const char *raw, size_t raw_length,
-                                     const char *reason, freshet_error *err)
+                                     reason_code why, const char *reason, freshet_error *err)
 {
     freshet_pipeline *pipeline = context;
-    reject refused = {.offset = -1, .reason = reason, .raw = raw, .raw_length = raw_length};
+    reject refused = {
+        .offset = -1, .code = why, .reason = reason, .raw = raw, .raw_length = raw_length};
     const rejects one = {.items = &refused, .n = 1, .capacity = 1};
     freshet_code code =
         dead_letters_add(pipeline->letters, pipeline->declaration->pipeline.value, &one, err);

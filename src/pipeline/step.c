@@ -208,7 +208,7 @@ static freshet_code describe_row(freshet_pipeline *pipeline, const batch *from, 
                                                    : code;
 }
 
-static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row,
+static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row, reason_code why,
                                     const char *reason, freshet_error *err)
 {
     freshet_pipeline *pipeline = context;
@@ -225,7 +225,7 @@ static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row
         if (code != FRESHET_OK)
             return code;
     }
-    if (!rejects_add(&pipeline->rejects, &reject, "%s", reason))
+    if (!rejects_add(&pipeline->rejects, &reject, why, "%s", reason))
         return error_memory(err, "refusing a row");
     return FRESHET_OK;
 }

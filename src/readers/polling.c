@@ -41,14 +41,14 @@ freshet_code polling_reserve(polling *polling, uint32_t likely)
     return code;
 }
 
-freshet_code polling_refuse(polling *polling, const reject *where, const char *part,
-                            const char *reason)
+freshet_code polling_refuse(polling *polling, const reject *where, reason_code code,
+                            const char *part, const char *reason)
 {
     reject bad = *where;
 
     bad.reader = polling->reader->block->id.value;
     bad.partition = arena_text(polling->rejects->arena, where->partition);
-    if (bad.partition == NULL || !rejects_add(polling->rejects, &bad, "%s%s", part, reason))
+    if (bad.partition == NULL || !rejects_add(polling->rejects, &bad, code, "%s%s", part, reason))
         return error_memory(polling->err, "noting a bad record");
     return FRESHET_OK;
 }

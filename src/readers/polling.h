@@ -58,8 +58,8 @@ static inline bool polling_has_given(const polling *polling)
 freshet_code polling_reserve(polling *polling, uint32_t likely);
 
 /* Notes a bad record; `where` has its place and bytes, and lives as long as the step. */
-freshet_code polling_refuse(polling *polling, const reject *where, const char *part,
-                            const char *reason);
+freshet_code polling_refuse(polling *polling, const reject *where, reason_code code,
+                            const char *part, const char *reason);
 
 /* Columns that are not used become null in the rows of this poll. */
 freshet_code polling_end(const polling *polling);

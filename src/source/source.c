@@ -506,7 +506,8 @@ static freshet_code reject_row(run *run, uint64_t row, const char *reason, fresh
     }
     run->is_bad[row] = 1;
     run->n_bad++;
-    if (!rejects_add(run->rejects, &where, "the source's query fails for this row: %s", reason))
+    if (!rejects_add(run->rejects, &where, REASON_SQL_ERROR,
+                     "the source's query fails for this row: %s", reason))
         return error_memory(err, "noting a refused row");
     return FRESHET_OK;
 }

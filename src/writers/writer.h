@@ -134,7 +134,7 @@ void writers_describe(const writer_ops *const *writers, size_t n, struct text_bu
 /* For a row that its store refused for good: puts it, as JSON, to the dead letters. With
  * FRESHET_RETRY nothing is written yet, and the writer keeps the row. */
 typedef freshet_code writer_refuse_fn(void *context, const char *raw, size_t raw_length,
-                                      const char *reason, freshet_error *err);
+                                      reason_code code, const char *reason, freshet_error *err);
 
 struct freshet_writer {
     const writer_ops *ops;

@@ -480,11 +480,11 @@ typedef struct refusals {
     bool may;
 } refusals;
 
-static freshet_code refuse(void *context, const batch *in, uint32_t row, const char *reason,
-                           freshet_error *err)
+static freshet_code refuse(void *context, const batch *in, uint32_t row, reason_code code,
+                           const char *reason, freshet_error *err)
 {
     refusals *refusals = context;
-    (void)in, (void)err;
+    (void)in, (void)code, (void)err;
     if (!refusals->may)
         wrong(refusals->world, "a row is refused: %s", reason);
     refusals->rows[refusals->n++] = row;

@@ -100,7 +100,8 @@ static freshet_code refuse_rows(aggregated *set, run *run)
     freshet_code code = FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
         if (event_us[row] > GROUPS_TIME_MAX || event_us[row] < -GROUPS_TIME_MAX)
-            code = run_refuse(run, row, "the timestamp is too far from 1970 to be in a window");
+            code = run_refuse(run, row, REASON_BAD_TIME,
+                              "the timestamp is too far from 1970 to be in a window");
         else if (set->base.is_stream && event_us[row] < groups_time(set->groups) &&
                  (!updates || groups_is_closed(set->groups, event_us[row])))
             code = watermark_refuse(&set->base, run, row, 0);
@@ -123,7 +124,7 @@ static freshet_code add_rows(aggregated *set, run *run)
     code = groups_add(set->groups, &input, too_long, run->err);
     for (uint32_t row = 0; row < run->n_rows && code == FRESHET_OK; row++)
         if (too_long[row])
-            code = run_refuse(run, row, "the row's keys are too long");
+            code = run_refuse(run, row, REASON_TOO_LARGE, "the row's keys are too long");
     return code;
 }
 

@@ -35,7 +35,7 @@ static freshet_code refuse_early(const freshet_operator *self, run *run, uint32_
     watermark_span(ahead_us / 1000000, ahead);
     watermark_span(self->block->timestamp.max_future_us / 1000000, allowed);
     return run_refuse(
-        run, row,
+        run, row, REASON_EARLY,
         arena_format(run->arena,
                      "timestamp: it is %s ahead of the clock, and \"max_future\" allows %s", ahead,
                      allowed));

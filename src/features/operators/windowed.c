@@ -346,7 +346,7 @@ static freshet_code fill_outputs(run *run, const view *view, const column *made)
 {
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
-        code = run_cast(run, NULL, &made[i], view->to[i], false);
+        code = run_cast(run, NULL, &made[i], view->to[i], false, REASON_BAD_CAST);
     return code;
 }
 
@@ -361,11 +361,11 @@ static freshet_code take_flags(windowed *windowed, run *run, const uint8_t *flag
         if (found & WINDOWS_LATE)
             code = watermark_refuse(&windowed->base, run, row, 0);
         else if (found & WINDOWS_KEY_TOO_LONG)
-            code = run_refuse(run, row,
+            code = run_refuse(run, row, REASON_TOO_LARGE,
                               arena_format(run->arena, "the keys take more than %u bytes",
                                            WINDOWS_KEY_BYTES_MAX));
         else if (!run->plan->null_on_error)
-            code = run_refuse(run, row,
+            code = run_refuse(run, row, REASON_BAD_CAST,
                               "a window's result does not fit its type: use a wider type for the "
                               "column, such as decimal(38,0) or double");
     }

@@ -22,14 +22,14 @@ static file_reader *reader_of(const polling *polling)
 /* ---- records --------------------------------------------------------------------------------- */
 
 static freshet_code add_reject(polling *polling, uint32_t index, const record *record,
-                               const char *reason)
+                               reason_code code, const char *reason)
 {
     reject bad = {.partition = track_file(reader_of(polling)->track, index)->path,
                   .offset = record->offset,
                   .raw = record->bytes,
                   .raw_length = record->length};
 
-    return polling_refuse(polling, &bad, "", reason);
+    return polling_refuse(polling, &bad, code, "", reason);
 }
 
 static freshet_code reject_state(polling *polling, uint32_t index, const record *record)
@@ -37,7 +37,7 @@ static freshet_code reject_state(polling *polling, uint32_t index, const record 
     char reason[256];
 
     if (record->state == RECORD_OPEN_QUOTE)
-        return add_reject(polling, index, record,
+        return add_reject(polling, index, record, REASON_BAD_RECORD,
                           "the record has a quoted field that is not closed; reading goes on with "
                           "the next line");
     snprintf(reason, sizeof(reason),
@@ -45,7 +45,7 @@ static freshet_code reject_state(polling *polling, uint32_t index, const record 
              "kept here",
              (long long)record->size,
              (long long)((const file_options *)polling->reader->options)->max_record_bytes);
-    return add_reject(polling, index, record, reason);
+    return add_reject(polling, index, record, REASON_TOO_LARGE, reason);
 }
 
 /* One record into the batch, or to the rejects. With `lenient` a bad record is FRESHET_END and
@@ -54,6 +54,7 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
                                 bool lenient)
 {
     const format *format = reader_of(polling)->format;
+    decoder *decoder = reader_of(polling)->decoder;
     batch *into = polling->into;
     freshet_error problem;
     freshet_code code;
@@ -65,7 +66,7 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
     code = polling_reserve(polling, ROWS_FIRST);
     if (code != FRESHET_OK)
         return code;
-    code = decoder_decode(reader_of(polling)->decoder, record->bytes, record->length, &problem);
+    code = decoder_decode(decoder, record->bytes, record->length, &problem);
     if (code == FRESHET_OK) {
         into->origins[into->n_rows++] = (origin){.raw = record->bytes,
                                                  .raw_length = (uint32_t)record->length,
@@ -75,7 +76,8 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
         return FRESHET_OK;
     }
     if (problem.then == FRESHET_SKIP_ROW)
-        return lenient ? FRESHET_END : add_reject(polling, index, record, problem.text);
+        return lenient ? FRESHET_END
+                       : add_reject(polling, index, record, decoder->refused, problem.text);
     if (polling->err != NULL)
         *polling->err = problem;
     return code;

@@ -162,8 +162,8 @@ static freshet_code kafka_put_key(polling *polling, const rd_kafka_message_t *me
 /* ---- one message --------------------------------------------------------------------------- */
 
 static freshet_code kafka_refuse(polling *polling, const kafka_partition *partition,
-                                 const rd_kafka_message_t *message, const char *part,
-                                 const char *reason)
+                                 const rd_kafka_message_t *message, reason_code code,
+                                 const char *part, const char *reason)
 {
     reject bad = {.partition = partition->name,
                   .offset = message->offset,
@@ -172,7 +172,7 @@ static freshet_code kafka_refuse(polling *polling, const kafka_partition *partit
 
     if ((int64_t)message->len > kafka_options_of(reader_of(polling))->max_message_bytes)
         bad.raw_length = SHOWN_BYTES_MAX < message->len ? SHOWN_BYTES_MAX : message->len;
-    return polling_refuse(polling, &bad, part, reason);
+    return polling_refuse(polling, &bad, code, part, reason);
 }
 
 static freshet_code decode_value(polling *polling, const rd_kafka_message_t *message,
@@ -196,15 +196,17 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
 {
     kafka_reader *reader = reader_of(polling);
     freshet_error problem = {0};
+    const decoder *decoder = reader->value;
     const char *part = "";
     freshet_code code = decode_value(polling, message, &problem);
 
     if (code == FRESHET_OK && is_used(reader, reader->key_column)) {
         part = "the key: ";
+        decoder = reader->key;
         code = kafka_put_key(polling, message, &problem);
     }
     if (code != FRESHET_OK && problem.then == FRESHET_SKIP_ROW)
-        return kafka_refuse(polling, partition, message, part, problem.text);
+        return kafka_refuse(polling, partition, message, decoder->refused, part, problem.text);
     if (code != FRESHET_OK) {
         if (polling->err != NULL)
             *polling->err = problem;
@@ -251,7 +253,7 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
                  "the message has %zu bytes, more than max_message_bytes (%" PRId64
                  "); only its beginning is kept here",
                  message->len, options->max_message_bytes);
-        code = kafka_refuse(polling, partition, message, "", reason);
+        code = kafka_refuse(polling, partition, message, REASON_TOO_LARGE, "", reason);
     } else if (message->payload != NULL || options->tombstones == TOMBSTONES_NULL) {
         code = kafka_decode(polling, partition, message);
     }

@@ -363,7 +363,9 @@ freshet_code table_sqlite_read(table_sqlite *it, batch *into, uint32_t max_rows,
                 (origin){.partition = where->partition, .offset = it->next, .length = 1};
         } else if (problem.then == FRESHET_SKIP_ROW) {
             reject bad = {.reader = where->reader, .partition = where->label, .offset = it->next};
-            code = rejects_add(rejects, &bad, "%s", problem.text) ? FRESHET_OK : FRESHET_NO_MEMORY;
+            code = rejects_add(rejects, &bad, REASON_BAD_CAST, "%s", problem.text)
+                       ? FRESHET_OK
+                       : FRESHET_NO_MEMORY;
         }
         if (code == FRESHET_NO_MEMORY)
             error_memory(err, "reading a SQLite table");

@@ -149,7 +149,8 @@ static void cassandra_refuse_row(cassandra *store, pending_row *row, int64_t now
     freshet_code code = row->raw == NULL ? describe_row(store, row, &json, &problem) : FRESHET_OK;
     const char *raw = row->raw == NULL ? json.bytes : row->raw;
     if (code == FRESHET_OK && store->base.refuse != NULL)
-        code = store->base.refuse(store->base.context, raw, strlen(raw), row->refusal, &problem);
+        code = store->base.refuse(store->base.context, raw, strlen(raw), REASON_STORE_REFUSED,
+                                  row->refusal, &problem);
     text_release(&json);
     if (code != FRESHET_OK) {
         note_failure(store, CQL_OK, problem.text, now_us);

@@ -26,9 +26,10 @@ typedef struct opened {
     char letter[1024], reason[512]; /* the last one */
 } opened;
 
-static freshet_code take_letter(void *context, const char *raw, size_t raw_length,
+static freshet_code take_letter(void *context, const char *raw, size_t raw_length, reason_code code,
                                 const char *reason, freshet_error *err)
 {
+    assert_int_equal(code, REASON_STORE_REFUSED);
     opened *opened = context;
     if (opened->letters_fail > 0) {
         opened->letters_fail--;
