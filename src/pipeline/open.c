@@ -58,7 +58,9 @@ static freshet_code describe_readers(freshet_pipeline *pipeline, problems *probl
             return code;
         freshet_error problem = {0};
         freshet_reader *reader = pipeline->readers[i].reader;
+        reader->problems = problems;
         code = reader->ops->describe(reader, &problem);
+        reader->problems = NULL;
         if (code == FRESHET_BAD_DECLARATION || code == FRESHET_FAILED) {
             problem_add(problems, &block->kind.at, "reader \"%s\": %s", block->id.value,
                         problem.text);

@@ -51,7 +51,8 @@ typedef struct reader_ops {
 
     /* Works out the columns: the declared schema, or one inferred from what is there. May read
      * files and connect, and may block for seconds; changes nothing. Sets reader->schema (in
-     * reader->arena). */
+     * reader->arena). What the operator should know, though it is no mistake, is a warning in
+     * reader->problems (problem_warn), which `check` and `run` show alike. */
     freshet_code (*describe)(freshet_reader *reader, freshet_error *err);
 
     /* Starts reading at `from` (NULL or n = 0: at the beginning, or where the options say); `from`
@@ -118,10 +119,11 @@ struct freshet_reader {
     const reader_block *block; /* id, on_cast_error; block->kind.options is the parsed struct */
     const void *options;
     reader_mode mode;
-    arena *arena;     /* the pipeline's lifetime */
-    uint32_t index;   /* among the source's readers */
-    schema schema;    /* set by describe */
-    const bool *used; /* per column, set by the loop before open; NULL = all */
+    arena *arena;              /* the pipeline's lifetime */
+    uint32_t index;            /* among the source's readers */
+    schema schema;             /* set by describe */
+    struct problems *problems; /* during describe only, for its warnings */
+    const bool *used;          /* per column, set by the loop before open; NULL = all */
     /* set by the reader: positions have moved, maybe without rows; cleared by its positions() */
     bool moved;
     reader_position only; /* of a reader with one partition, for polling_only_positions */
