@@ -481,14 +481,6 @@ const item *query_walk(planner *planner, node *query, const cte *ctes, uint32_t 
 
 /* ---- the whole ---- */
 
-static void note_driver(void *context, const char *table)
-{
-    planner *planner = context;
-    int64_t reader = query_find_reader(planner, table);
-    if (reader >= 0)
-        planner->out->drives[reader] = true;
-}
-
 static int compare_functions(const void *a, const void *b)
 {
     return strcasecmp(((const function *)a)->name, ((const function *)b)->name);
@@ -586,22 +578,33 @@ static bool walk_tree(planner *planner, yyjson_doc *tree, bool *drives)
     return carrier != NULL && planner->n_refusals == 0;
 }
 
-static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *session,
-                              bool as_a_whole, freshet_error *err)
+/* By rows, driven by the readers that the column (NULL: none) leads to? */
+static bool walk_batch(planner *planner, yyjson_doc *tree, const char *column)
 {
     plan *out = planner->out;
-    node *query = copy_tree(planner, tree);
+    memset(out->drives, 0, planner->n_readers * sizeof *out->drives);
+    yyjson_mut_doc_free(planner->document);
+    query_find_drivers(planner, copy_tree(planner, tree), column);
+    return walk_tree(planner, tree, out->drives);
+}
+
+static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *session,
+                              const char *time_column, bool as_a_whole, freshet_error *err)
+{
+    plan *out = planner->out;
     for (uint32_t i = 0; i < planner->n_readers; i++)
         out->drives[i] = planner->readers[i].is_stream;
-    if (!planner->is_stream)
-        tree_leftmost(query, note_driver, planner);
-    out->by_rows = walk_tree(planner, tree, out->drives) && !as_a_whole;
+    out->by_rows = planner->is_stream ? walk_tree(planner, tree, out->drives)
+                                      : walk_batch(planner, tree, time_column);
     if (planner->n_problems > 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the source's query cannot be run");
-    if (!out->by_rows) {
+    planner->is_quiet = true;
+    if (!out->by_rows && !planner->is_stream && !as_a_whole)
+        out->by_rows = walk_batch(planner, tree, NULL);
+    if (!out->by_rows || as_a_whole) {
+        out->by_rows = false;
         memset(out->drives, 0, planner->n_readers * sizeof *out->drives);
-        planner->is_quiet = true;
         walk_tree(planner, tree, out->drives);
     }
     return write_sql(planner, session, err);
@@ -652,8 +655,9 @@ freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *s
 
 /* NOLINTNEXTLINE(readability-function-size): what a plan is made from, and who hears of it */
 freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
-                        const plan_reader *readers, uint32_t n_readers, bool as_a_whole,
-                        plan_report_fn *report, void *context, plan *out, freshet_error *err)
+                        const plan_reader *readers, uint32_t n_readers, const char *time_column,
+                        bool as_a_whole, plan_report_fn *report, void *context, plan *out,
+                        freshet_error *err)
 {
     planner planner = {.arena = arena,
                        .readers = readers,
@@ -671,7 +675,7 @@ freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
     yyjson_doc *tree = code == FRESHET_OK ? yyjson_read(json, length, 0) : NULL;
     if (code == FRESHET_OK)
         code = tree == NULL ? error_memory(err, "planning the query")
-                            : plan_tree(&planner, tree, session, as_a_whole, err);
+                            : plan_tree(&planner, tree, session, time_column, as_a_whole, err);
     yyjson_mut_doc_free(planner.document);
     yyjson_doc_free(tree);
     return code;

@@ -38,11 +38,13 @@ typedef struct plan {
 freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *sql,
                                plan_report_fn *report, void *context, freshet_error *err);
 
-/* Plans `sql`, which DuckDB's parser accepts or not; as_a_whole: not by rows, even where it
- * could be. Each problem is given to `report`, and then FRESHET_BAD_DECLARATION is returned.
- * What goes wrong inside (memory, the engine) is in err. */
+/* Plans `sql`, which DuckDB's parser accepts or not; time_column: of its columns the one that has
+ * the events' times, by which the driving readers of a batch are told (query_driver.c; NULL: none).
+ * as_a_whole: not by rows, even where it could be. Each problem is given to `report`, and then
+ * FRESHET_BAD_DECLARATION is returned. What goes wrong inside (memory, the engine) is in err. */
 freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
-                        const plan_reader *readers, uint32_t n_readers, bool as_a_whole,
-                        plan_report_fn *report, void *context, plan *out, freshet_error *err);
+                        const plan_reader *readers, uint32_t n_readers, const char *time_column,
+                        bool as_a_whole, plan_report_fn *report, void *context, plan *out,
+                        freshet_error *err);
 
 #endif

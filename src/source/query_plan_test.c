@@ -431,6 +431,24 @@ static void test_batch(void **state)
     const char *all = "flights events airports airlines";
     runs(all, "select origin, name from flights left join airports on faa = origin", "flights");
     runs(all, "select origin, name from airports join flights on faa = origin", "airports");
+    /* driven by where the event's time comes from */
+    runs(all, "select name, ts from airports join flights on faa = origin", "flights");
+    runs(all, "select f.ts + interval 1 day as ts from airports a, flights f", "flights");
+    runs(all, "select * from airports right join flights on faa = origin", "flights");
+    runs(all, "select a.*, f.* from airports a join flights f on faa = origin", "flights");
+    runs(all, "select ts from airports join (select ts, origin from flights) f on faa = origin",
+         "flights");
+    runs(all,
+         "with c as (select f.ts as t from airlines join flights f using (carrier)) select t as ts "
+         "from airports, c",
+         "flights");
+    runs(all,
+         "select a.name, f.ts from airports a join flights f on faa = f.origin union all select "
+         "a.name, e.delay from airports a join events e on faa = e.origin",
+         "flights events");
+    runs(all, "select name, nested.a as ts from airports join flights on faa = origin",
+         "flights"); /* a field of its column */
+    runs(all, "select name, ts from airports left join flights on faa = origin", "airports");
     runs(all, "select origin from flights union all select carrier from events", "flights events");
     runs(all, "with c as (select * from flights) select origin from (select * from c)", "flights");
     runs(all,

@@ -1,5 +1,5 @@
-/* query_planner.h - what query_plan.c and query_from.c share: the state of one walk through a
- * query's tree (query_plan.c says what the walk asks). No other file includes it.
+/* query_planner.h - what query_plan.c, query_from.c and query_driver.c share: the state of one walk
+ * through a query's tree (query_plan.c says what the walk asks). No other file includes it.
  *
  * A planner lives for one plan_query; all that its lists hold is in `arena`, the tree in
  * `document`. Functions that run out of memory set no_memory and go on; the walk's caller asks at
@@ -89,6 +89,12 @@ void query_add_mention(planner *planner, const char *name, bool is_alone);
 const item *query_walk(planner *planner, node *query, const cte *ctes, uint32_t depth);
 void query_walk_expressions(planner *planner, node *any, const cte *ctes, const item *carrier,
                             uint32_t depth);
+
+/* ---- query_driver.c ---- */
+
+/* Sets out->drives of the readers whose rows those of a batch query are: in each branch of a UNION
+ * ALL the one that the column comes from; NULL, or where that cannot be told: the leftmost. */
+void query_find_drivers(planner *planner, node *query, const char *column);
 
 /* ---- query_from.c ---- */
 

@@ -60,16 +60,9 @@ bool tree_has_class(node *object, const char *class)
     return strcmp(tree_text(object, "class"), class) == 0;
 }
 
-/* ---- which readers drive ---- */
+/* ---- CTEs ---- */
 
-/* The CTEs that a query sees: the first `n` of each query node around it. */
-typedef struct scope {
-    const struct scope *outer;
-    node *query;
-    size_t n;
-} scope;
-
-static node *tree_ctes(node *query)
+node *tree_ctes(node *query)
 {
     return yyjson_mut_obj_get(yyjson_mut_obj_get(query, "cte_map"), "map");
 }
@@ -78,54 +71,6 @@ node *tree_cte_body(node *entry)
 {
     return yyjson_mut_obj_get(yyjson_mut_obj_get(yyjson_mut_obj_get(entry, "value"), "query"),
                               "node");
-}
-
-static void find_in(node *query, const scope *scope, tree_leftmost_fn *found, void *context,
-                    uint32_t depth);
-
-/* A name in FROM: a CTE of the scopes, or a table. */
-static void find_name(const char *name, const scope *scope, tree_leftmost_fn *found, void *context,
-                      uint32_t depth)
-{
-    for (const struct scope *known = scope; known != NULL; known = known->outer) {
-        size_t index, n;
-        node *entry;
-        yyjson_mut_arr_foreach(tree_ctes(known->query), index, n, entry)
-        {
-            if (index >= known->n || strcasecmp(tree_text(entry, "key"), name) != 0)
-                continue;
-            const struct scope before = {known->outer, known->query, index};
-            find_in(tree_cte_body(entry), &before, found, context, depth);
-            return;
-        }
-    }
-    found(context, name);
-}
-
-static void find_in(node *query, const scope *scope, tree_leftmost_fn *found, void *context,
-                    uint32_t depth)
-{
-    if (query == NULL || depth > PLAN_DEPTH_MAX)
-        return;
-    const struct scope here = {scope, query, yyjson_mut_arr_size(tree_ctes(query))};
-    if (tree_is(query, "SET_OPERATION_NODE")) {
-        find_in(yyjson_mut_obj_get(query, "left"), &here, found, context, depth + 1);
-        find_in(yyjson_mut_obj_get(query, "right"), &here, found, context, depth + 1);
-        return;
-    }
-    node *reference = yyjson_mut_obj_get(query, "from_table");
-    while (tree_is(reference, "JOIN"))
-        reference = yyjson_mut_obj_get(reference, "left");
-    if (tree_is(reference, "SUBQUERY"))
-        find_in(yyjson_mut_obj_get(yyjson_mut_obj_get(reference, "subquery"), "node"), &here, found,
-                context, depth + 1);
-    else if (tree_is(reference, "BASE_TABLE"))
-        find_name(tree_text(reference, "table_name"), &here, found, context, depth + 1);
-}
-
-void tree_leftmost(node *query, tree_leftmost_fn *found, void *context)
-{
-    find_in(query, NULL, found, context, 1);
 }
 
 /* ---- aliases ---- */

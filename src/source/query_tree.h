@@ -26,11 +26,8 @@ int64_t tree_first_position(node *any, uint32_t depth);
 /* Is something in it called `alias`? `depth` is 0. */
 bool tree_has_alias(node *any, const char *alias, uint32_t depth);
 
-/* The query node of an entry of a cte_map. */
+/* The CTEs of a query node, as entries in their order; and the query node of an entry. */
+node *tree_ctes(node *query);
 node *tree_cte_body(node *entry);
-
-/* Gives the name of the leftmost table of each UNION ALL branch, through subqueries and CTEs. */
-typedef void tree_leftmost_fn(void *context, const char *table);
-void tree_leftmost(node *query, tree_leftmost_fn *found, void *context);
 
 #endif

@@ -236,9 +236,10 @@ static freshet_code prepare_planned(source *source, sql_statement **out, freshet
 
 static freshet_code plan_and_prepare(source *source, bool as_a_whole, freshet_error *err)
 {
-    freshet_code code =
-        plan_query(source->arena, source->session, source->query->value, source->plan_readers,
-                   source->n_readers, as_a_whole, source_report, source, &source->plan, err);
+    freshet_code code = plan_query(source->arena, source->session, source->query->value,
+                                   source->plan_readers, source->n_readers,
+                                   declaration_of(source->handle)->feature_set.timestamp.from.value,
+                                   as_a_whole, source_report, source, &source->plan, err);
     bool is_planned = code == FRESHET_OK, is_checked = source->schema.fields != NULL;
     if (source->plan.is_resolved && !is_checked) {
         freshet_code text_code = check_text(source, err);

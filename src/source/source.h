@@ -2,11 +2,12 @@
  *
  * Two ways to run the query:
  *
- *   by rows    each row of the driving readers (those that stream; in a batch, the first reader of
- *              each FROM) gives its output rows by itself: projection, filter, joins with static
- *              readers, UNION ALL. The query runs on each micro-batch, and each output row knows
- *              the row it came from. A stream must be of this kind; a batch query of this kind runs
- *              in the same way, so that stream and batch give the same rows in the same order.
+ *   by rows    each row of the driving readers (those that stream; in a batch, those that the
+ *              events' times come from, query_driver.c) gives its output rows by itself:
+ *              projection, filter, joins with static readers, UNION ALL. The query runs on each
+ *              micro-batch, and each output row knows the row it came from. A stream must be of
+ *              this kind; a batch query of this kind runs in the same way, so that stream and batch
+ *              give the same rows in the same order.
  *   as a whole batch only: anything else (aggregates, ORDER BY ...). All readers are loaded into
  *              tables, the query runs once; its rows have no single origin.
  *
