@@ -330,7 +330,8 @@ FRESHET_API void freshet_stop(freshet_pipeline *pipeline);
 typedef enum freshet_count {
     FRESHET_ROWS_READ,    /* rows that went into the query, bad ones included; not those of static
                                 readers that it looks up in */
-    FRESHET_ROWS_WRITTEN, /* feature rows that writers took, each once, however many there are */
+    FRESHET_ROWS_WRITTEN, /* feature rows that are written: confirmed by their store, flushed, in
+                                published files; each once, however many writers there are */
     FRESHET_DEAD_LETTERS, /* rows refused */
     FRESHET_BATCHES,      /* micro-batches that had rows */
     FRESHET_NEWEST_EVENT_US, /* the largest event time seen; INT64_MIN before the first row */
@@ -339,12 +340,25 @@ typedef enum freshet_count {
     FRESHET_TABLE_TRIMMED,   /* rows that the debug table's limit has removed */
     FRESHET_ROWS_REPEATED,   /* rows left out by deduplicate and deduplicate_rows */
     FRESHET_ROWS_LATE,       /* rows left out by `late: drop` */
-    FRESHET_KEYS_SHARED /* rows, of a sample, whose key came in another partition of the same reader
-                                before: the order of that key's rows is not certain */
+    FRESHET_KEYS_SHARED,     /* rows, of a sample, whose key came in another partition of the same
+                                reader before: the order of that key's rows is not certain */
+    FRESHET_ROWS_REFUSED,    /* feature rows that a store will never take: dead letters */
+    FRESHET_ROWS_EXPIRED,    /* feature rows not written, since they were past their ttl */
+    FRESHET_ROWS_REPLACED,   /* feature rows not written, since a newer one of their key came while
+                                they waited for the store */
+    FRESHET_ROWS_AGAIN /* of the rows written: those that had gone out before, and were changed
+                              since, by a late event or one of the same second */
 } freshet_count;
 
 /* A counter of the run so far. Any thread. */
 FRESHET_API int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which);
+
+/* Of each writer, in the order of the declaration: what the declaration calls it, NULL past the
+ * last; and its part of a counter: FRESHET_ROWS_WRITTEN, _REFUSED, _EXPIRED, _REPLACED, _AGAIN; 0
+ * of any other. Any thread. */
+FRESHET_API const char *freshet_writer_name(const freshet_pipeline *pipeline, uint32_t writer);
+FRESHET_API int64_t freshet_writer_counter(const freshet_pipeline *pipeline, uint32_t writer,
+                                           freshet_count which);
 
 /* True where every reader can give what there is to read. False: why not, in `why` (may be NULL),
  * whose code is FRESHET_TRY_AGAIN: the run goes on by itself when it is over. Any thread. */

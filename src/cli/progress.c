@@ -31,6 +31,10 @@ void counts_take(const freshet_pipeline *pipeline, counts *into)
     into->at_us = os.monotonic_us();
     into->read = freshet_counter(pipeline, FRESHET_ROWS_READ);
     into->written = freshet_counter(pipeline, FRESHET_ROWS_WRITTEN);
+    into->again = freshet_counter(pipeline, FRESHET_ROWS_AGAIN);
+    into->refused = freshet_counter(pipeline, FRESHET_ROWS_REFUSED);
+    into->expired = freshet_counter(pipeline, FRESHET_ROWS_EXPIRED);
+    into->replaced = freshet_counter(pipeline, FRESHET_ROWS_REPLACED);
     into->dead = freshet_counter(pipeline, FRESHET_DEAD_LETTERS);
     into->newest_event_us = freshet_counter(pipeline, FRESHET_NEWEST_EVENT_US);
     into->lag_bytes = freshet_counter(pipeline, FRESHET_LAG_BYTES);

@@ -27,6 +27,10 @@ typedef struct counts {
     int64_t at_us; /* monotonic */
     int64_t read;
     int64_t written;
+    int64_t again;   /* of them, at most */
+    int64_t refused; /* by their store */
+    int64_t expired;
+    int64_t replaced; /* by newer rows, while they waited */
     int64_t dead;
     int64_t newest_event_us;
     int64_t lag_bytes;

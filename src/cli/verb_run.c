@@ -125,6 +125,30 @@ static void append_left_out(int64_t n, const char *why, text_buffer *into)
     text_format(into, " %s, ", why);
 }
 
+/* "5 written (history 5, online 4; of them 2 again), ": each writer's where they differ. */
+static void append_written(const run *run, const counts *counts, text_buffer *into)
+{
+    const char *name;
+    bool differ = false;
+    const char *between = " (";
+    for (uint32_t i = 0; freshet_writer_name(run->pipeline, i) != NULL; i++)
+        differ |= freshet_writer_counter(run->pipeline, i, FRESHET_ROWS_WRITTEN) != counts->written;
+    text_append_count(into, counts->written);
+    text_append_c(into, " written");
+    for (uint32_t i = 0; differ && (name = freshet_writer_name(run->pipeline, i)) != NULL; i++) {
+        text_format(into, "%s%s ", between, name);
+        text_append_count(into, freshet_writer_counter(run->pipeline, i, FRESHET_ROWS_WRITTEN));
+        between = ", ";
+    }
+    const bool is_again = counts->again > 0 && counts->again <= counts->written;
+    if (is_again) {
+        text_append_c(into, differ ? "; of them " : " (of them ");
+        text_append_count(into, counts->again);
+        text_append_c(into, " again");
+    }
+    text_append_c(into, differ || is_again ? "), " : ", ");
+}
+
 static void say_summary(const run *run)
 {
     counts counts;
@@ -134,8 +158,10 @@ static void say_summary(const run *run)
     text_init(&line, 8192);
     text_append_count_of(&line, counts.read, "row");
     text_append_c(&line, " read, ");
-    text_append_count(&line, counts.written);
-    text_append_c(&line, " written, ");
+    append_written(run, &counts, &line);
+    append_left_out(counts.refused, "refused by the store", &line);
+    append_left_out(counts.expired, "past their ttl", &line);
+    append_left_out(counts.replaced, "replaced by newer rows before they were written", &line);
     append_left_out(counts.repeated, "repeated", &line);
     append_left_out(counts.late, "too late", &line);
     append_dead_letters(run, counts.dead, &line);

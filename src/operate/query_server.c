@@ -143,6 +143,34 @@ static void append_counter(text_buffer *status, const query_server *server, cons
         text_format(status, "%lld", (long long)value);
 }
 
+/* What has become of each writer's rows. */
+static void append_writers(text_buffer *status, const query_server *server)
+{
+    static const struct {
+        const char *name;
+        freshet_count which;
+    } counters[] = {
+        {"written", FRESHET_ROWS_WRITTEN}, {"refused", FRESHET_ROWS_REFUSED},
+        {"expired", FRESHET_ROWS_EXPIRED}, {"replaced", FRESHET_ROWS_REPLACED},
+        {"again", FRESHET_ROWS_AGAIN},
+    };
+    const query_backend *backend = &server->backend;
+    const char *name;
+    text_append_c(status, ",\"writers\":[");
+    for (uint32_t i = 0; backend->writer_name != NULL &&
+                         (name = backend->writer_name(backend->pipeline, i)) != NULL;
+         i++) {
+        text_append_c(status, i == 0 ? "{\"writer\":" : ",{\"writer\":");
+        text_append_json(status, name, strlen(name));
+        for (size_t k = 0; k < sizeof counters / sizeof *counters; k++)
+            text_format(
+                status, ",\"%s\":%lld", counters[k].name,
+                (long long)backend->writer_counter(backend->pipeline, i, counters[k].which));
+        text_append_char(status, '}');
+    }
+    text_append_char(status, ']');
+}
+
 static freshet_code answer_status(connection *connection, freshet_error *err)
 {
     static const struct {
@@ -161,6 +189,10 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         {"rows_repeated", FRESHET_ROWS_REPEATED, INT64_MIN},
         {"rows_late", FRESHET_ROWS_LATE, INT64_MIN},
         {"keys_shared", FRESHET_KEYS_SHARED, INT64_MIN},
+        {"rows_refused", FRESHET_ROWS_REFUSED, INT64_MIN},
+        {"rows_expired", FRESHET_ROWS_EXPIRED, INT64_MIN},
+        {"rows_replaced", FRESHET_ROWS_REPLACED, INT64_MIN},
+        {"rows_again", FRESHET_ROWS_AGAIN, INT64_MIN},
     };
     const query_server *server = connection->server;
     text_buffer status;
@@ -180,6 +212,7 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
     }
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         append_counter(&status, server, counters[i].name, counters[i].which, counters[i].none);
+    append_writers(&status, server);
     text_append_char(&status, '}');
     freshet_code code = FRESHET_OK;
     if (status.failed)
@@ -442,7 +475,8 @@ freshet_code query_server_start_for(const query_backend *backend, const char *na
 freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, query_server **out,
                                 freshet_error *err)
 {
-    const query_backend backend = {pipeline, freshet_query, freshet_counter, freshet_ready};
+    const query_backend backend = {pipeline,      freshet_query,       freshet_counter,
+                                   freshet_ready, freshet_writer_name, freshet_writer_counter};
     return query_server_start_for(&backend, name, out, err);
 }
 

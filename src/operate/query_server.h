@@ -29,6 +29,10 @@ typedef struct query_backend {
                           freshet_error *err);
     int64_t (*counter)(const freshet_pipeline *pipeline, freshet_count which);
     bool (*ready)(const freshet_pipeline *pipeline, freshet_error *why); /* NULL: always */
+    /* NULL: it has no writers */
+    const char *(*writer_name)(const freshet_pipeline *pipeline, uint32_t writer);
+    int64_t (*writer_counter)(const freshet_pipeline *pipeline, uint32_t writer,
+                              freshet_count which);
 } query_backend;
 
 freshet_code query_server_start_for(const query_backend *backend, const char *name,

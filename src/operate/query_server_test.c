@@ -114,9 +114,27 @@ static int64_t backend_counter(const freshet_pipeline *pipeline, freshet_count w
     return which == FRESHET_LAG_BYTES ? -1 : (int64_t)which * 100;
 }
 
+static const char *backend_writer_name(const freshet_pipeline *pipeline, uint32_t writer)
+{
+    static const char *const names[] = {"history", "online"};
+    (void)pipeline;
+    return writer < 2 ? names[writer] : NULL;
+}
+
+static int64_t backend_writer_counter(const freshet_pipeline *pipeline, uint32_t writer,
+                                      freshet_count which)
+{
+    (void)pipeline;
+    return 1000 * (int64_t)writer + (int64_t)which;
+}
+
 static query_server *server_start(backend_state *state, const char *name)
 {
-    query_backend backend = {(void *)state, backend_query, backend_counter, NULL};
+    query_backend backend = {.pipeline = (void *)state,
+                             .query = backend_query,
+                             .counter = backend_counter,
+                             .writer_name = backend_writer_name,
+                             .writer_counter = backend_writer_counter};
     query_server *server = NULL;
     freshet_error err = {0};
     if (query_server_start_for(&backend, name, &server, &err) != FRESHET_OK)
@@ -126,7 +144,7 @@ static query_server *server_start(backend_state *state, const char *name)
 
 static freshet_code try_start(const char *name, freshet_error *err)
 {
-    query_backend backend = {NULL, backend_query, backend_counter, NULL};
+    query_backend backend = {.query = backend_query, .counter = backend_counter};
     query_server *server = NULL;
     freshet_code code = query_server_start_for(&backend, name, &server, err);
     query_server_stop(server);
@@ -308,6 +326,12 @@ static void test_status(void **state)
     assert_string_equal(yyjson_get_str(yyjson_obj_get(root, "newest_event")),
                         "2013-01-01T05:00:00.000000Z");
     assert_true(yyjson_is_null(yyjson_obj_get(root, "lag_bytes")));
+    yyjson_val *writers = yyjson_obj_get(root, "writers");
+    assert_int_equal(yyjson_arr_size(writers), 2);
+    yyjson_val *online = yyjson_arr_get(writers, 1);
+    assert_string_equal(yyjson_get_str(yyjson_obj_get(online, "writer")), "online");
+    assert_int_equal(yyjson_get_int(yyjson_obj_get(online, "refused")),
+                     1000 + FRESHET_ROWS_REFUSED);
     yyjson_doc_free(document);
     text_release(&text);
     query_client_close(client);

@@ -53,16 +53,17 @@ static void pause_for(freshet_pipeline *pipeline, int64_t pause_us)
 typedef struct retry {
     int64_t since_us; /* of the first failure in a row; 0: the last step went well */
     int64_t pause_us;
-    int64_t stuck_us;   /* since when nothing has gone well */
-    uint64_t rows_done; /* by the writers, at that time */
+    int64_t stuck_us;  /* since when nothing has gone well */
+    int64_t rows_done; /* by the writers, at that time */
 } retry;
 
 /* Rows that writers are rid of: a store that is slow is not one that is down. */
-static uint64_t count_done(const freshet_pipeline *pipeline)
+static int64_t count_done(const freshet_pipeline *pipeline)
 {
-    uint64_t n = 0;
+    int64_t n = 0;
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
-        n += pipeline->writers[i]->rows_done;
+        if (pipeline->writers[i]->ops->progress != NULL)
+            n += writer_done(pipeline->writers[i]);
     return n;
 }
 
@@ -72,7 +73,7 @@ static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet
     int64_t now_us = os.monotonic_us();
     if (problem->then != FRESHET_RETRY || atomic_load(&pipeline->stop))
         return false;
-    const uint64_t rows_done = count_done(pipeline);
+    const int64_t rows_done = count_done(pipeline);
     if (retry->since_us == 0)
         *retry = (struct retry){.since_us = now_us, .stuck_us = now_us, .rows_done = rows_done};
     if (retry->rows_done != rows_done) {
@@ -150,12 +151,62 @@ freshet_writer *pipeline_queried(const freshet_pipeline *pipeline)
     return NULL;
 }
 
+/* What the pipeline's counters have of the writers'. A row may go to several of them: of what was
+ * written the writer that has the most is shown. */
+typedef struct writer_total {
+    freshet_count which;
+    writer_count of;
+    bool is_sum;
+} writer_total;
+
+static const writer_total *writer_total_of(freshet_count which)
+{
+    static const writer_total totals[] = {
+        {FRESHET_ROWS_WRITTEN, WRITER_WRITTEN, false},
+        {FRESHET_ROWS_REFUSED, WRITER_REFUSED, true},
+        {FRESHET_ROWS_EXPIRED, WRITER_EXPIRED, true},
+        {FRESHET_ROWS_REPLACED, WRITER_REPLACED, true},
+        {FRESHET_ROWS_AGAIN, WRITER_AGAIN, false},
+    };
+    for (size_t i = 0; i < sizeof totals / sizeof *totals; i++)
+        if (totals[i].which == which)
+            return &totals[i];
+    return NULL;
+}
+
+/* `counted`: by the pipeline itself. */
+static int64_t total_of_writers(const freshet_pipeline *pipeline, const writer_total *total,
+                                int64_t counted)
+{
+    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
+        const int64_t n = writer_counted(pipeline->writers[i], total->of);
+        counted = total->is_sum ? counted + n : n > counted ? n : counted;
+    }
+    return counted;
+}
+
 int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which)
 {
     const freshet_writer *queried = pipeline_queried(pipeline);
     if (which == FRESHET_TABLE_ROWS || which == FRESHET_TABLE_TRIMMED)
         return queried == NULL ? 0 : queried->ops->figure(queried, which);
-    return atomic_load_explicit(&pipeline->counters[which], memory_order_relaxed);
+    const int64_t counted = atomic_load_explicit(&pipeline->counters[which], memory_order_relaxed);
+    const writer_total *total = writer_total_of(which);
+    return total == NULL ? counted : total_of_writers(pipeline, total, counted);
+}
+
+const char *freshet_writer_name(const freshet_pipeline *pipeline, uint32_t writer)
+{
+    return writer < pipeline->n_writers ? pipeline->writers[writer]->ops->block->name : NULL;
+}
+
+int64_t freshet_writer_counter(const freshet_pipeline *pipeline, uint32_t writer,
+                               freshet_count which)
+{
+    const writer_total *total = writer_total_of(which);
+    return total == NULL || writer >= pipeline->n_writers
+               ? 0
+               : writer_counted(pipeline->writers[writer], total->of);
 }
 
 const char *freshet_output_name(const freshet_pipeline *pipeline, uint32_t column)

@@ -55,6 +55,8 @@
 #define STEP_ROWS_MAX 16384u
 #define STEP_BYTES_MAX ((size_t)4 << 20)
 
+#define FRESHET_COUNTERS (FRESHET_ROWS_AGAIN + 1)
+
 /* Writers are flushed when no input is waiting, and at least this often while some is. */
 #define FLUSH_US INT64_C(250000)
 
@@ -91,8 +93,9 @@ typedef struct delivery {
     batch rows;
     batch selected[TAKES_MAX + 1]; /* by what a writer takes; no columns: not selected yet */
     uint32_t writers_done;
-    unsigned taken;     /* by the writers that are done: all kinds of rows that any of them takes */
-    uint32_t n_written; /* rows of these kinds */
+    /* By the writers that are done and do not count themselves: all kinds of rows that any takes */
+    unsigned taken;
+    uint32_t n_taken; /* rows of these kinds */
 } delivery;
 
 /* A writer that the run is to have: those declared, or in debug mode the one that stands in for
@@ -128,6 +131,7 @@ struct freshet_pipeline {
     bool whole_done; /* the one result of a query that runs as a whole has been read */
     delivery delivery;
     int64_t unflushed_since_us; /* when a writer got the first rows since the last flush; 0: none */
+    int64_t n_unflushed;        /* rows that writers without a count of their own got since then */
     rejects rejects;
     trouble writer_trouble[PIPELINE_WRITERS_MAX];
     int wake_fd; /* an eventfd that freshet_stop writes to */
@@ -135,7 +139,7 @@ struct freshet_pipeline {
     pthread_mutex_t trouble_lock; /* around the next two, which any thread may ask for */
     uint32_t n_troubled;
     char trouble[640]; /* of the reader that said so last */
-    atomic_llong counters[FRESHET_KEYS_SHARED + 1];
+    atomic_llong counters[FRESHET_COUNTERS];
 };
 
 /* Adds to `problems` what is no SQL in a declaration that has other problems already. */

@@ -273,6 +273,16 @@ static void a_writer_gets_what_it_takes(void **state)
     }
     freshet_step(pipeline, os.monotonic_us(), NULL);
     assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), 4); /* one is a correction */
+    assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_AGAIN), 1);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_REFUSED), 0);
+    assert_int_equal(freshet_writer_counter(pipeline, 1, FRESHET_ROWS_WRITTEN), 3);
+    assert_int_equal(freshet_writer_counter(pipeline, 1, FRESHET_ROWS_AGAIN), 0);
+    assert_int_equal(freshet_writer_counter(pipeline, 4, FRESHET_ROWS_WRITTEN), 1);
+    assert_int_equal(freshet_writer_counter(pipeline, 4, FRESHET_ROWS_AGAIN), 1);
+    assert_int_equal(freshet_writer_counter(pipeline, 1, FRESHET_ROWS_READ), 0);
+    assert_int_equal(freshet_writer_counter(pipeline, 5, FRESHET_ROWS_WRITTEN), 0);
+    assert_string_equal(freshet_writer_name(pipeline, 4), "online");
+    assert_null(freshet_writer_name(pipeline, 5));
     assert_int_equal(takers[0].n_rows, 3);
     assert_int_equal(takers[1].n_rows, 3);
     assert_ptr_equal(takers[0].cells, takers[2].cells);
@@ -320,6 +330,8 @@ static void what_no_writer_took_is_not_written(void **state)
     assert_int_equal(freshet_step(pipeline, os.monotonic_us(), NULL), FRESHET_TRY_AGAIN);
     assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), 0);
     taker_fails = false;
+    assert_int_equal(pipeline_step(pipeline, os.monotonic_us(), NULL), FRESHET_OK);
+    assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), 0); /* before the flush */
     assert_int_equal(freshet_step(pipeline, os.monotonic_us(), NULL), FRESHET_OK);
     assert_int_equal(freshet_counter(pipeline, FRESHET_ROWS_WRITTEN), 1);
     assert_int_equal(taker.n_rows, 1);

@@ -277,17 +277,32 @@ static uint32_t count_taken(const batch *rows, unsigned takes)
     return n;
 }
 
-/* A writer took its rows: those that none took before it count as written. */
-static void note_written(freshet_pipeline *pipeline, const freshet_writer *writer)
+/* Rows that had gone out before, with other values. */
+static int64_t count_again(const batch *rows)
+{
+    int64_t n = 0;
+    for (uint32_t i = 0; rows->row_kinds != NULL && i < rows->n_rows; i++)
+        n += (rows->row_kinds[i] & ROW_NEW) == 0;
+    return n;
+}
+
+/* A writer took its rows. Where it does not count them itself, those that none took before it will
+ * count as written when they are flushed. */
+static void note_taken(freshet_pipeline *pipeline, freshet_writer *writer, const batch *rows)
 {
     delivery *delivery = &pipeline->delivery;
     const unsigned takes = delivery->taken | writer_takes(writer->ops, writer->options);
+    if (writer->ops->progress == NULL)
+        writer_add(writer, WRITER_AGAIN, count_again(rows));
+    if (writer->ops->counts_rows)
+        return;
+    writer->n_unflushed += rows->n_rows;
     if (takes == delivery->taken)
         return;
     const uint32_t n = count_taken(&delivery->rows, takes);
-    pipeline_count(pipeline, FRESHET_ROWS_WRITTEN, (int64_t)n - delivery->n_written);
+    pipeline->n_unflushed += (int64_t)n - delivery->n_taken;
     delivery->taken = takes;
-    delivery->n_written = n;
+    delivery->n_taken = n;
 }
 
 static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
@@ -302,7 +317,7 @@ static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
             code = writer->ops->write(writer, taken, err);
         if (code != FRESHET_OK)
             return code;
-        note_written(pipeline, writer);
+        note_taken(pipeline, writer, taken);
     }
     freshet_code code = pipeline_write_letters(pipeline, err);
     if (code != FRESHET_OK)
@@ -423,8 +438,13 @@ static freshet_code flush_writers(freshet_pipeline *pipeline, bool later, freshe
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
         freshet_writer *writer = pipeline->writers[i];
-        if ((writer->ops->progress != NULL) == later)
-            code = writer->ops->flush(writer, err);
+        if ((writer->ops->progress != NULL) != later)
+            continue;
+        code = writer->ops->flush(writer, err);
+        if (code != FRESHET_OK)
+            continue;
+        writer_add(writer, WRITER_WRITTEN, writer->n_unflushed);
+        writer->n_unflushed = 0;
     }
     return code;
 }
@@ -433,9 +453,12 @@ freshet_code pipeline_show(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code =
         pipeline->unflushed_since_us == 0 ? FRESHET_OK : flush_writers(pipeline, false, err);
-    if (code == FRESHET_OK)
-        pipeline->unflushed_since_us = 0;
-    return code;
+    if (code != FRESHET_OK)
+        return code;
+    pipeline_count(pipeline, FRESHET_ROWS_WRITTEN, pipeline->n_unflushed);
+    pipeline->n_unflushed = 0;
+    pipeline->unflushed_since_us = 0;
+    return FRESHET_OK;
 }
 
 freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)

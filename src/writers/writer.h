@@ -20,6 +20,8 @@
 
 #include <freshet/freshet.h>
 
+#include <stdatomic.h>
+
 #include "base/batch.h"
 #include "declaration/declaration.h"
 
@@ -33,6 +35,19 @@ typedef enum writer_keeps {
     KEEPS_FILES,     /* each row once: files that appear with the checkpoint which lists them */
     KEEPS_ALL_AGAIN, /* all, but those since the last checkpoint may be there twice: it appends */
 } writer_keeps;
+
+/* What has become of a writer's rows in this run. Each row that it was given is counted once among
+ * the first four, as soon as that is certain; the last counts some of them again. */
+typedef enum writer_count {
+    WRITER_WRITTEN,  /* its store has them, its files show them */
+    WRITER_REFUSED,  /* its store will never take them: they are dead letters */
+    WRITER_EXPIRED,  /* they were past their time to live: not written */
+    WRITER_REPLACED, /* a newer row of their key came while they waited: not written */
+    /* Of those written: rows that had gone out before, and were changed since. Counted by the loop
+     * when they are given, by writers that confirm later when they are confirmed. */
+    WRITER_AGAIN,
+    WRITER_COUNTS
+} writer_count;
 
 /* Files by their paths relative to the writer's folder. */
 typedef struct writer_files {
@@ -49,6 +64,9 @@ typedef struct writer_ops {
     size_t size;
 
     writer_keeps keeps;
+    /* It counts its rows itself (writer_add), since a flush does not mean that they are written.
+     * For the others the loop does: they are, when the flush behind them is OK. */
+    bool counts_rows;
     /* Which rows are for it (ROW_... bits); write gets no others. `takes_with`: where the options
      * say so; NULL: they do not. A writer that takes corrections makes a stream keep more for them.
      * One that keeps the newest gets rows with write timestamps, plain rows too. */
@@ -143,8 +161,9 @@ struct freshet_writer {
     arena *arena;        /* the pipeline's lifetime */
     uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
     bool is_batch;       /* the run has an end and keeps no state */
-    /* one that confirms later counts here the rows it is rid of: a sign that the store works */
-    uint64_t rows_done;
+    /* Written by the pipeline's thread, read by any. */
+    atomic_llong counts[WRITER_COUNTS];
+    int64_t n_unflushed; /* the loop's: rows that wait for a flush to count as written */
     /* What the loop does for the writer, in write, flush and progress. NULL in tests that need
      * none. */
     writer_refuse_fn *refuse;
@@ -152,5 +171,23 @@ struct freshet_writer {
     void *context;
     int stop_fd; /* readable from then on; -1: none */
 };
+
+static inline void writer_add(freshet_writer *writer, writer_count which, int64_t n)
+{
+    if (n != 0)
+        atomic_fetch_add_explicit(&writer->counts[which], n, memory_order_relaxed);
+}
+
+static inline int64_t writer_counted(const freshet_writer *writer, writer_count which)
+{
+    return atomic_load_explicit(&writer->counts[which], memory_order_relaxed);
+}
+
+/* Rows that the writer is rid of, by the store's doing: a sign that it works. */
+static inline int64_t writer_done(const freshet_writer *writer)
+{
+    return writer_counted(writer, WRITER_WRITTEN) + writer_counted(writer, WRITER_REFUSED) +
+           writer_counted(writer, WRITER_EXPIRED);
+}
 
 #endif

@@ -70,6 +70,7 @@ typedef struct cassandra {
     text_buffer row;        /* scratch */
     pending_row **collected;
 
+    int64_t n_replaced;    /* of rows.n_replaced, counted already */
     int64_t held_since_us; /* when the first of the rows that wait came; 0: none wait */
     int64_t heard_us;      /* of the last completion, or of the first row sent after a pause */
     int64_t failing_us; /* since when no row has been confirmed, and some failed; 0: all is well */
@@ -157,8 +158,7 @@ static void cassandra_refuse_row(cassandra *store, pending_row *row, int64_t now
         pending_rows_back(&store->rows, row, now_us + REFUSE_AGAIN_US);
         return;
     }
-    store->figures.refused++;
-    store->base.rows_done++;
+    writer_add(&store->base, WRITER_REFUSED, 1);
     pending_rows_done(&store->rows, row);
 }
 
@@ -300,8 +300,7 @@ static bool is_dealt_with(cassandra *store, pending_row *row, int64_t now_us)
     }
     if (store->ttl_us == 0 || ttl_left_s(store, row) > 0)
         return false;
-    store->figures.expired++;
-    store->base.rows_done++;
+    writer_add(&store->base, WRITER_EXPIRED, 1);
     pending_rows_done(&store->rows, row);
     return true;
 }
@@ -397,18 +396,20 @@ static void send_due(cassandra *store, bool all, int64_t now_us)
 
 static void confirm_group(cassandra *store, group *group, int64_t now_us)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, n_again = 0;
     for (uint32_t i = 0; i < group->n; i++) {
         pending_row *row = take_from(store, group, i);
-        if (row != NULL)
-            pending_rows_done(&store->rows, row);
-        n += row != NULL;
+        if (row == NULL)
+            continue;
+        n++;
+        n_again += row->is_again;
+        pending_rows_done(&store->rows, row);
     }
     if (n > 0) {
         pace_confirmed(&store->pace, n, now_us - group->sent_us, now_us);
         store->failing_us = 0;
-        store->figures.confirmed += n;
-        store->base.rows_done += n;
+        writer_add(&store->base, WRITER_WRITTEN, n);
+        writer_add(&store->base, WRITER_AGAIN, n_again);
     }
     end_group(store, group);
 }
@@ -444,10 +445,18 @@ static void take_completions(cassandra *store)
     } while (n == COMPLETIONS_AT_ONCE);
 }
 
+/* Rows that gave way to newer ones since the last call. */
+static void note_replaced(cassandra *store)
+{
+    writer_add(&store->base, WRITER_REPLACED, store->rows.n_replaced - store->n_replaced);
+    store->n_replaced = store->rows.n_replaced;
+}
+
 static void cassandra_turn(cassandra *store, bool all)
 {
     take_completions(store);
     send_due(store, all, os.monotonic_us());
+    note_replaced(store);
 }
 
 /* ---- trouble --------------------------------------------------------------------------------- */
@@ -533,14 +542,14 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
 {
     const int64_t begin_us = os.monotonic_us();
     int64_t moved_us = begin_us;
-    uint64_t done = store->base.rows_done;
+    int64_t done = writer_done(&store->base);
     for (;;) {
         cassandra_turn(store, all);
         if (store->rows.n <= rows && store->rows.n_bytes <= bytes)
             return FRESHET_OK;
         const int64_t now_us = os.monotonic_us();
-        if (store->base.rows_done != done) {
-            done = store->base.rows_done;
+        if (writer_done(&store->base) != done) {
+            done = writer_done(&store->base);
             moved_us = now_us;
         }
         if (now_us - moved_us >= CASSANDRA_WAIT_US ||
@@ -614,6 +623,7 @@ static freshet_code make_row(cassandra *store, const batch *rows, uint32_t row, 
         return error_memory(err, WRITING);
     (*out)->event_us = ((const int64_t *)rows->columns[store->table.n_keys].data)[row];
     (*out)->write_us = rows->write_us == NULL ? (*out)->event_us : rows->write_us[row];
+    (*out)->is_again = rows->row_kinds != NULL && (rows->row_kinds[row] & ROW_NEW) == 0;
     if (refusal != NULL && !refuse_here(*out, rows, row, refusal)) {
         pending_row_free(*out);
         return error_memory(err, WRITING);
@@ -666,6 +676,9 @@ void cassandra_figures_take(const freshet_writer *writer, cassandra_figures *out
 {
     const cassandra *store = (const cassandra *)writer;
     *out = store->figures;
+    out->confirmed = (uint64_t)writer_counted(writer, WRITER_WRITTEN);
+    out->refused = (uint64_t)writer_counted(writer, WRITER_REFUSED);
+    out->expired = (uint64_t)writer_counted(writer, WRITER_EXPIRED);
     out->pending = store->rows.n;
     out->pending_bytes = store->rows.n_bytes;
     out->in_flight = store->in_flight;
@@ -762,11 +775,12 @@ static freshet_code cassandra_open(freshet_writer *writer, const schema *schema,
 static void cassandra_close(freshet_writer *writer)
 {
     cassandra *store = (cassandra *)writer;
-    if (store->figures.expired > 0)
+    const int64_t expired = writer_counted(writer, WRITER_EXPIRED);
+    if (expired > 0)
         log_say(LOG_WARNING, "online",
-                "%" PRIu64
+                "%" PRId64
                 " rows were not written, since their events were longer ago than the ttl",
-                store->figures.expired);
+                expired);
     if (store->insert != NULL)
         store->api->release(store->insert);
     if (store->session != NULL)
@@ -787,6 +801,7 @@ const writer_ops cassandra_writer_ops = {
     .serves = is_store,
     .size = sizeof(cassandra),
     .keeps = KEEPS_NEWEST,
+    .counts_rows = true,
     .takes = ROW_ONLINE,
     .check = check_store,
     .open = cassandra_open,

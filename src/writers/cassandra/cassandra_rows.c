@@ -128,6 +128,7 @@ static bool joins_waiting(pending_rows *rows, pending_row *row, bool comes_last)
         swap_contents(waiting, row);
         keyed_move_key(&rows->waiting, waiting->waiting, waiting->bytes);
     }
+    rows->n_replaced++;
     pending_rows_done(rows, row);
     return true;
 }

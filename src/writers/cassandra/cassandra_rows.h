@@ -35,6 +35,7 @@ struct pending_row {
     uint32_t partition_length;
     uint16_t failures;
     bool is_alone;    /* not in a batch: one with it was refused */
+    bool is_again;    /* it had gone out before, with other values */
     uint32_t waiting; /* its number among the keys of waiting rows, or KEY_NONE */
     char *refusal;    /* it will not be sent, but go to the dead letters: why */
     char *raw;        /* of such a row, as JSON; NULL: what its bytes say */
@@ -43,6 +44,7 @@ struct pending_row {
 typedef struct pending_rows {
     uint64_t n;                      /* all of them */
     size_t n_bytes;                  /* of them */
+    int64_t n_replaced;              /* so many so far gave way to a newer one of their key */
     pending_row *fresh, *last_fresh; /* in order of arrival */
     uint64_t n_fresh;
     due_heap later;      /* pending_row *, by due_us */

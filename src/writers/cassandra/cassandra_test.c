@@ -712,6 +712,38 @@ static void a_refused_row_is_a_dead_letter(void **state)
     tear_down(&opened);
 }
 
+/* Written, refused, expired or replaced: what was given is one of these in the end. */
+static void each_row_is_counted_once(void **state)
+{
+    (void)state;
+    static uint8_t kinds[] = {ROW_CORRECTION | ROW_ONLINE, ROW_NEW | ROW_ONLINE};
+    static const int64_t expected[] = {[WRITER_WRITTEN] = 12,
+                                       [WRITER_REFUSED] = 1,
+                                       [WRITER_EXPIRED] = 2,
+                                       [WRITER_REPLACED] = 3,
+                                       [WRITER_AGAIN] = 1};
+    opened opened;
+    set_up(&opened);
+    opened.options.ttl_us = 3600 * SECOND;
+    opened.options.cassandra.stream_processing_time_us = 10 * SECOND;
+    must_open(&opened);
+    fake.judge = refuses_13;
+    const int64_t now_s = fake.now_us / SECOND;
+    write_all(&opened, 1, 3, now_s - 10, 0);
+    write_all(&opened, 1, 3, now_s, 1);       /* each takes the place of the one before */
+    write_all(&opened, 10, 8, now_s - 10, 0); /* of 13, too */
+    write_all(&opened, 30, 2, now_s - 4000, 0);
+    batch rows = make_rows(&opened, 40, 2, now_s, 0);
+    rows.row_kinds = kinds;
+    assert_int_equal(cassandra_writer_ops.write(opened.writer, &rows, NULL), FRESHET_OK);
+    assert_int_equal(writer_counted(opened.writer, WRITER_WRITTEN), 0); /* nothing is sent yet */
+    flush_all(&opened);
+    for (uint32_t i = 0; i < WRITER_COUNTS; i++)
+        assert_int_equal(writer_counted(opened.writer, (writer_count)i), expected[i]);
+    assert_int_equal(fake.n_table, 12);
+    tear_down(&opened);
+}
+
 /* Which row of a batch was meant shows when each goes alone. */
 static void of_a_refused_batch_one_row_is_a_dead_letter(void **state)
 {
@@ -805,6 +837,7 @@ int main(void)
         cmocka_unit_test(a_table_that_does_not_fit_ends_it),
         cmocka_unit_test(failures_at_the_start_say_what_to_do),
         cmocka_unit_test(rows_are_there_after_a_flush),
+        cmocka_unit_test(each_row_is_counted_once),
         cmocka_unit_test(a_row_is_sent_at_once),
         cmocka_unit_test(only_the_newest_row_of_a_key_goes_out),
         cmocka_unit_test(rows_of_one_partition_make_a_batch),

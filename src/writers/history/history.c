@@ -566,9 +566,14 @@ static freshet_code history_pending(freshet_writer *base, arena *arena, writer_f
 static void drop_published(history_writer *writer, const writer_files *files)
 {
     uint32_t n = 0;
-    while (files->paths != NULL && n < files->n && n < writer->n_files &&
-           strcmp(writer->files[n].path, files->paths[n]) == 0)
-        free(writer->files[n++].path);
+    int64_t n_rows = 0;
+    for (; files->paths != NULL && n < files->n && n < writer->n_files &&
+           strcmp(writer->files[n].path, files->paths[n]) == 0;
+         n++) {
+        n_rows += writer->files[n].n_rows;
+        free(writer->files[n].path);
+    }
+    writer_add(&writer->base, WRITER_WRITTEN, n_rows);
     if (n == 0)
         return;
     writer->n_files -= n;
@@ -693,6 +698,7 @@ const writer_ops history_writer_ops = {
     .block = &history_block,
     .size = sizeof(history_writer),
     .keeps = KEEPS_FILES,
+    .counts_rows = true,
     .takes = ROW_NEW,
     .takes_with = history_takes,
     .open = history_open,
