@@ -117,7 +117,7 @@ static void append_position(listing *listing, const char *name, size_t name_leng
         return;
     memcpy(&offset, value, sizeof offset);
     const char *label = value + sizeof offset;
-    const size_t label_length = length - sizeof offset;
+    const size_t label_length = strnlen(label, length - sizeof offset); /* lane and mark follow */
     if (!listing->json) {
         text_format(out, "  %.*s at %" PRId64 "\n", (int)label_length, label, offset);
         return;

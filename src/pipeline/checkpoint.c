@@ -91,9 +91,10 @@ static freshet_code put_position(checkpoint *checkpoint, const char *id,
     text_reset(text);
     text_append(text, (const char *)&position->offset, sizeof position->offset);
     text_append_c(text, position->label);
-    if (position->lane != 0) { /* behind the label's NUL */
+    if (position->lane != 0 || position->mark_length > 0) { /* behind the label's NUL */
         text_append_char(text, '\0');
         text_append(text, (const char *)&position->lane, sizeof position->lane);
+        text_append(text, position->mark, position->mark_length);
     }
     if (text->failed)
         return error_memory(err, CHECKPOINTING);
@@ -413,8 +414,14 @@ static freshet_code take_position(void *context, const store_entry *entry, fresh
     if (position.label == NULL)
         return error_memory(err, "reading positions");
     const size_t lane = head + strlen(position.label) + 1; /* behind the label's NUL */
-    if (lane + sizeof position.lane <= entry->length)
+    const size_t mark = lane + sizeof position.lane;
+    if (mark <= entry->length) {
         memcpy(&position.lane, entry->value + lane, sizeof position.lane);
+        position.mark_length = (uint32_t)(entry->length - mark);
+        position.mark = arena_copy(taking->arena, entry->value + mark, position.mark_length);
+        if (position.mark == NULL)
+            return error_memory(err, "reading positions");
+    }
     out->items[out->n++] = position;
     return FRESHET_OK;
 }

@@ -22,15 +22,18 @@
 #include "base/batch.h"
 #include "declaration/declaration.h"
 
-/* Where reading of a partition goes on. `name` identifies the partition for ever (a file: device,
- * inode and a fingerprint of its beginning, so that a renamed file is known again); `label` is
- * what messages and dead letters show (the path); `offset` is the place of the next record; `lane`
- * is the watermark's partition (origin.lane), which must be the same after a restart. */
+/* Where reading of a partition goes on. `name` identifies the partition for ever: it is the key
+ * under which the position is kept; `label` is what messages and dead letters show (the path);
+ * `offset` is the place of the next record; `lane` is the watermark's partition (origin.lane),
+ * which must be the same after a restart. `mark` is whatever else the reader wants to find at open,
+ * in bytes that only it understands (by what a file, or a topic, is known again). */
 typedef struct reader_position {
     const char *name;
     const char *label;
     int64_t offset;
     uint32_t lane;
+    uint32_t mark_length; /* 0: none */
+    const void *mark;
 } reader_position;
 
 typedef struct reader_positions {
