@@ -360,7 +360,8 @@ FRESHET_API const char *freshet_writer_name(const freshet_pipeline *pipeline, ui
 FRESHET_API int64_t freshet_writer_counter(const freshet_pipeline *pipeline, uint32_t writer,
                                            freshet_count which);
 
-/* True where every reader can give what there is to read. False: why not, in `why` (may be NULL),
+/* True where every reader can give what there is to read, every writer can write, and freshet_run()
+ * is not waiting for a full disk or the like. False: why not, in `why` (may be NULL),
  * whose code is FRESHET_TRY_AGAIN: the run goes on by itself when it is over. Any thread. */
 FRESHET_API bool freshet_ready(const freshet_pipeline *pipeline, freshet_error *why);
 

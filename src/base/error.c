@@ -38,7 +38,7 @@ freshet_code error_set(freshet_error *err, freshet_code code, freshet_then then,
 static bool is_passing(int number)
 {
     return number == ENOMEM || number == EMFILE || number == ENFILE || number == ENOSPC ||
-           number == EDQUOT || number == EAGAIN || number == EINTR;
+           number == EDQUOT || number == EFBIG || number == EAGAIN || number == EINTR;
 }
 
 freshet_code error_system(freshet_error *err, const char *what, const char *path)

@@ -282,6 +282,7 @@ static freshet_code publish(freshet_pipeline *pipeline, freshet_error *err)
             return code;
     }
     checkpoint->phase = CHECKPOINT_NONE;
+    checkpoint->is_stuck = false;
     return FRESHET_OK;
 }
 
@@ -335,11 +336,9 @@ static bool is_behind(const freshet_pipeline *pipeline)
            pipeline->checkpoint->moved_lost || has_dirty_keys(pipeline->checkpoint);
 }
 
-freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err)
+static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
-    if (checkpoint == NULL || pipeline->delivery.pending || feature_set_owes(pipeline->features))
-        return FRESHET_OK;
     int64_t now_us = os.monotonic_us();
     bool short_of_memory = checkpoint->wants_memory && now_us >= checkpoint->memory_due_us;
     freshet_code code = go_on(pipeline, short_of_memory, err);
@@ -350,6 +349,21 @@ freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err)
         return FRESHET_OK;
     checkpoint->memory_due_us = now_us + CHECKPOINT_MEMORY_US;
     return checkpoint_begin(pipeline, err);
+}
+
+freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    if (checkpoint == NULL || pipeline->delivery.pending || feature_set_owes(pipeline->features))
+        return FRESHET_OK;
+    freshet_code code = take_turn(pipeline, err);
+    checkpoint->is_stuck |= code != FRESHET_OK;
+    return code;
+}
+
+bool checkpoint_is_stuck(const freshet_pipeline *pipeline)
+{
+    return pipeline->checkpoint != NULL && pipeline->checkpoint->is_stuck;
 }
 
 int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_us)

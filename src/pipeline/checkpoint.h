@@ -79,6 +79,9 @@ freshet_code checkpoint_positions(freshet_pipeline *pipeline, uint32_t reader,
  * is. */
 freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err);
 
+/* The last one could not be finished, and none has been since. */
+bool checkpoint_is_stuck(const freshet_pipeline *pipeline);
+
 /* When the loop should call again, at the latest, if not at `deadline_us`. */
 int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_us);
 

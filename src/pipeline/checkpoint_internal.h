@@ -36,6 +36,7 @@ struct checkpoint {
 
     checkpoint_part *parts;
     uint32_t n_parts;
+    bool is_stuck;         /* since a failure, none has become durable and published */
     bool wants_memory;     /* nothing in memory can be dropped, and that is too much */
     int64_t memory_due_us; /* not before then is that a reason for another checkpoint */
 

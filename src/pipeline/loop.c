@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/os.h"
 #include "pipeline/pipeline.h"
 
@@ -85,10 +84,7 @@ static bool should_retry(freshet_pipeline *pipeline, retry *retry, const freshet
         retry->pause_us = RETRY_PAUSE_FIRST_US;
     if (has_end(pipeline) && now_us - retry->stuck_us > RETRY_GIVE_UP_US)
         return false;
-    if (!pipeline_is_troubled(pipeline)) /* else it is in the log already */
-        log_say(LOG_ERROR, pipeline->declaration->pipeline.value,
-                "%s; nothing is lost, trying again in %.1f s", problem->text,
-                (double)retry->pause_us / 1e6);
+    trouble_note_run(pipeline, problem);
     pause_for(pipeline, retry->pause_us);
     retry->pause_us *= 2;
     if (retry->pause_us > RETRY_PAUSE_MAX_US)
@@ -125,11 +121,11 @@ freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
     for (;;) {
         freshet_error problem = {0};
         freshet_code code = loop_turn(pipeline, &problem);
+        if (code == FRESHET_OK || code == FRESHET_END)
+            trouble_note_run(pipeline, NULL);
         if (code == FRESHET_END)
             return FRESHET_OK;
         if (code == FRESHET_OK) {
-            if (retry.since_us != 0)
-                log_say(LOG_INFO, pipeline->declaration->pipeline.value, "the run goes on");
             retry.since_us = 0;
             if (atomic_load(&pipeline->stop)) {
                 code = pipeline_flush(pipeline, err);

@@ -7,7 +7,7 @@
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
- *   trouble.c    readers and writers that cannot do what they should: said, and shown by
+ *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
  *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
  *   loop.c        steps until the end: waiting, retries, stop, counters, queries
@@ -69,10 +69,11 @@
 #define RETRY_PAUSE_FIRST_US INT64_C(100000)
 #define RETRY_PAUSE_MAX_US INT64_C(30000000)
 
-/* As was said of a reader or writer. */
+/* Of a reader, a writer or the run. */
 typedef struct trouble {
     bool troubled;
-    int64_t said_us; /* last */
+    int64_t said_us;    /* last, in the log */
+    char sentence[640]; /* with the name of whose it is */
 } trouble;
 
 typedef struct reader_state {
@@ -136,9 +137,10 @@ struct freshet_pipeline {
     trouble writer_trouble[PIPELINE_WRITERS_MAX];
     int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
-    pthread_mutex_t trouble_lock; /* around the next two, which any thread may ask for */
+    trouble run_trouble;
+    pthread_mutex_t trouble_lock; /* around n_troubled and each trouble, which any thread may ask
+                                     for; the loop alone changes them */
     uint32_t n_troubled;
-    char trouble[640]; /* of the reader that said so last */
     atomic_llong counters[FRESHET_COUNTERS];
 };
 
@@ -192,6 +194,8 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err);
 void trouble_note(freshet_pipeline *pipeline, reader_state *state);
 /* The same of a writer, after its progress. */
 void trouble_note_writer(freshet_pipeline *pipeline, uint32_t i);
+/* The same of the run: after a turn that failed, or that went well (NULL). */
+void trouble_note_run(freshet_pipeline *pipeline, const freshet_error *problem);
 
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
 freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);

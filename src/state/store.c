@@ -45,6 +45,7 @@ struct state_store {
     pending *filling;
     pending *flying;
     uint64_t commits; /* the last one that was handed over */
+    bool is_unsealed; /* the last seal could not be written, and that was said; of who writes */
     text_buffer key;  /* scratch */
     text_buffer value;
 
@@ -420,8 +421,13 @@ static freshet_code write_flying(state_store *store, freshet_error *err)
         return code;
     /* The entries are durable; a seal that could not be renewed seals less. */
     freshet_error problem = {0};
-    if (seal_write(store->seal, store->commits, &problem) != FRESHET_OK)
-        log_say(LOG_WARNING, NULL, "%s; the state is written, but not sealed", problem.text);
+    const bool sealed = seal_write(store->seal, store->commits, &problem) == FRESHET_OK;
+    if (!sealed && !store->is_unsealed)
+        log_say(LOG_WARNING, NULL, "%s; the state is written, but not sealed until that works",
+                problem.text);
+    else if (sealed && store->is_unsealed)
+        log_say(LOG_INFO, NULL, "the state in \"%s\" is sealed again", store->paths.folder);
+    store->is_unsealed = !sealed;
     return FRESHET_OK;
 }
 
