@@ -24,6 +24,9 @@
 # tests/services/service says. Python tests that need servers are run by the Python of scripts/setup,
 # which has independent clients of them; tests/e2e/services.py makes these short to use.
 #
+# Time-outs are the last guard, against what hangs; what a test waits for has deadlines of its own. Both grow with
+# FRESHET_SLOWNESS, which scripts/slowness measures.
+#
 # A test is run in the source folder, with FRESHET (the binary), FRESHET_SOURCE (this checkout) and
 # FRESHET_PRESET (dev, asan, ...) in its environment. Its name is PRESET/FOLDER/X.
 
@@ -31,6 +34,10 @@ if(FRESHET_TESTS STREQUAL "none")
     return()
 endif()
 find_program(PYTHON3 python3 REQUIRED)
+set(slowness 1)
+if("$ENV{FRESHET_SLOWNESS}" MATCHES "^[1-9][0-9]*$")
+    set(slowness $ENV{FRESHET_SLOWNESS})
+endif()
 
 set(test_environment
     FRESHET=${CMAKE_CURRENT_BINARY_DIR}/freshet
@@ -81,7 +88,7 @@ function(add_service kind)
             COMMAND ${PYTHON3} ${CMAKE_CURRENT_SOURCE_DIR}/tests/services/service shared-${verb} ${kind}
             WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
         set_tests_properties(${name}_${verb} PROPERTIES
-            LABELS services TIMEOUT 300 ENVIRONMENT "${test_environment}")
+            LABELS services TIMEOUT 1800 ENVIRONMENT "${test_environment}")
     endforeach()
     set_tests_properties(${name}_up PROPERTIES FIXTURES_SETUP ${kind})
     set_tests_properties(${name}_down PROPERTIES FIXTURES_CLEANUP ${kind})
@@ -89,6 +96,7 @@ endfunction()
 
 # Register what is in the list: FOLDER is the middle of the name, LABEL the label.
 function(add_tests folder label timeout)
+    math(EXPR timeout "${timeout} * ${slowness}")
     foreach(file IN LISTS ARGN)
         read_marks(${file} marks needs wanted)
         # A change of the marks changes what is registered.
@@ -162,7 +170,7 @@ if(NOT FRESHET_FUZZ)
     file(GLOB_RECURSE files CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/src src/*_test.c)
     foreach(file IN LISTS files)
         cmake_path(GET file PARENT_PATH folder)
-        add_tests(${folder} unit 120 ${CMAKE_CURRENT_SOURCE_DIR}/src/${file})
+        add_tests(${folder} unit 300 ${CMAKE_CURRENT_SOURCE_DIR}/src/${file})
     endforeach()
 
     file(GLOB folders CONFIGURE_DEPENDS LIST_DIRECTORIES true tests/*)
@@ -170,7 +178,7 @@ if(NOT FRESHET_FUZZ)
         if(IS_DIRECTORY ${path})
             cmake_path(GET path FILENAME folder)
             file(GLOB files CONFIGURE_DEPENDS ${path}/*_test.c ${path}/*_test.py)
-            add_tests(${folder} ${folder} 300 ${files})
+            add_tests(${folder} ${folder} 900 ${files})
         endif()
     endforeach()
 endif()
@@ -188,7 +196,7 @@ if(FRESHET_TESTS MATCHES "^(dev|asan|cov)$")
                 $<TARGET_FILE:example_${short}> ${short}.expected
             WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/examples/c)
         set_tests_properties(${FRESHET_TESTS}/examples/${short} PROPERTIES
-            LABELS unit TIMEOUT 60 ENVIRONMENT "${test_environment}")
+            LABELS unit TIMEOUT 300 ENVIRONMENT "${test_environment}")
     endforeach()
 endif()
 
@@ -196,13 +204,13 @@ endif()
 if(FRESHET_TESTS STREQUAL release AND EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/build/adapter)
     add_test(NAME release/adapter
         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/build-adapter test)
-    set_tests_properties(release/adapter PROPERTIES LABELS unit TIMEOUT 900)
+    set_tests_properties(release/adapter PROPERTIES LABELS unit TIMEOUT 1800)
 endif()
 
 if(FRESHET_TESTS STREQUAL release AND TARGET freshet_binary)
     add_test(NAME release/install
         COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/scripts/check-install ${CMAKE_CURRENT_BINARY_DIR})
-    set_tests_properties(release/install PROPERTIES LABELS install TIMEOUT 300)
+    set_tests_properties(release/install PROPERTIES LABELS install TIMEOUT 900)
 endif()
 
 if(FRESHET_FUZZ)

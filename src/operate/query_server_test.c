@@ -25,6 +25,7 @@
 
 #include "base/error.h"
 #include "base/os.h"
+#include "base/patience_testing.h"
 #include "operate/protocol.h"
 #include "operate/query_client.h"
 #include "writers/debug/query_result.h"
@@ -208,7 +209,7 @@ static int raw_connect(const char *name)
 
 static int64_t soon(void)
 {
-    return os.monotonic_us() + 5000000;
+    return os.monotonic_us() + patient_us(30000000);
 }
 
 static char raw_receive(int socket, frame *into)
@@ -233,11 +234,9 @@ static void raw_ask(int socket, const char *sql)
 
 static bool wait_until(atomic_int *value, int wanted)
 {
-    for (int i = 0; i < 5000; i++) {
+    for (patience wait = patience_of(60); patience_lasts(&wait); usleep(1000))
         if (atomic_load(value) == wanted)
             return true;
-        usleep(1000);
-    }
     return false;
 }
 
@@ -610,11 +609,12 @@ static void test_stop_ends_queries(void **state)
     query_client_close(idle);
 }
 
+/* Minutes are seconds, and more of them on a slow machine. */
 static int64_t fast_monotonic_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return ((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000) * 20;
+    return ((int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000) * 20 / patience_slowness();
 }
 
 /* It asks for much and reads nothing: others are answered meanwhile, and in the end it is given up.

@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/patience_testing.h"
 #include "pipeline/checkpoint_internal.h"
 #include "pipeline/pipeline.h"
 
@@ -249,11 +250,11 @@ static void take(stream *it, int64_t n)
 {
     freshet_error err = {0};
     int64_t wanted = freshet_counter(it->pipeline, FRESHET_ROWS_READ) + n;
-    for (int i = 0; i < 2000 && freshet_counter(it->pipeline, FRESHET_ROWS_READ) < wanted; i++) {
+    patience wait = patience_of(60);
+    while (freshet_counter(it->pipeline, FRESHET_ROWS_READ) < wanted && patience_lasts(&wait)) {
         if (pipeline_step(it->pipeline, 0, &err) != FRESHET_OK)
             fail_msg("%s", err.text);
-        if (i > 0)
-            usleep(1000);
+        usleep(500);
     }
     assert_int_equal(freshet_counter(it->pipeline, FRESHET_ROWS_READ), wanted);
 }
@@ -269,7 +270,8 @@ static freshet_code turn(stream *it)
 /* Turns until the store has written; the fake clock stands. */
 static void turn_until(stream *it, checkpoint_phase phase)
 {
-    for (int i = 0; i < 5000 && it->pipeline->checkpoint->phase != phase; i++) {
+    patience wait = patience_of(60);
+    while (it->pipeline->checkpoint->phase != phase && patience_lasts(&wait)) {
         assert_int_equal(turn(it), FRESHET_OK);
         usleep(500);
     }
@@ -449,7 +451,7 @@ static void test_full_disk(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
     assert_int_equal(turn(&it), FRESHET_OK);
     freshet_code code = FRESHET_OK;
-    for (int i = 0; i < 4000 && code == FRESHET_OK; i++, usleep(500))
+    for (patience wait = patience_of(60); code == FRESHET_OK && patience_lasts(&wait); usleep(500))
         code = turn(&it);
     assert_int_equal(code, FRESHET_TRY_AGAIN);
     assert_int_equal(turn(&it), FRESHET_TRY_AGAIN);

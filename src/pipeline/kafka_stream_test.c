@@ -16,10 +16,11 @@
 
 #include "base/log.h"
 #include "base/os.h"
+#include "base/patience_testing.h"
 #include "base/text.h"
 #include "pipeline/checkpoint_internal.h"
 
-#define WAIT_US INT64_C(20000000)
+#define WAIT_S 60
 
 static char folder[64];
 static rd_kafka_t *producer;
@@ -131,9 +132,8 @@ static void close_stream(stream *it)
 static void step_until(stream *it, int64_t rows)
 {
     freshet_error err = {0};
-    const int64_t until_us = os.monotonic_us() + WAIT_US;
-    while (freshet_counter(it->pipeline, FRESHET_ROWS_WRITTEN) < rows &&
-           os.monotonic_us() < until_us)
+    const patience wait = patience_of(WAIT_S);
+    while (freshet_counter(it->pipeline, FRESHET_ROWS_WRITTEN) < rows && patience_lasts(&wait))
         if (freshet_step(it->pipeline, os.monotonic_us() + 20000, &err) != FRESHET_OK)
             fail_msg("%s: %s", err.at, err.text);
     assert_int_equal(freshet_counter(it->pipeline, FRESHET_ROWS_WRITTEN), rows);
@@ -142,8 +142,8 @@ static void step_until(stream *it, int64_t rows)
 static void step_until_ready_is(stream *it, bool ready)
 {
     freshet_error err = {0};
-    const int64_t until_us = os.monotonic_us() + WAIT_US;
-    while (freshet_ready(it->pipeline, NULL) != ready && os.monotonic_us() < until_us)
+    const patience wait = patience_of(WAIT_S);
+    while (freshet_ready(it->pipeline, NULL) != ready && patience_lasts(&wait))
         if (freshet_step(it->pipeline, os.monotonic_us() + 20000, &err) != FRESHET_OK)
             fail_msg("%s: %s", err.at, err.text);
     assert_int_equal(freshet_ready(it->pipeline, NULL), ready);

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/patience_testing.h"
 #include "pipeline/pipeline.h"
 
 static char folder[256];
@@ -586,14 +587,13 @@ static void a_step_by_hand_shows_its_rows(void **state)
     freshet_declaration_close(declaration);
 }
 
-/* Stops the run once its table has all STEP_ROWS_MAX * 2 rows, or after a minute. */
+/* Stops the run once its table has all STEP_ROWS_MAX * 2 rows, or when patience ends. */
 static void *stop_when_all_are_there(void *pipeline)
 {
-    for (int i = 0; i < 6000; i++) {
-        if (freshet_counter(pipeline, FRESHET_TABLE_ROWS) == STEP_ROWS_MAX * 2)
-            break;
+    patience wait = patience_of(60);
+    while (freshet_counter(pipeline, FRESHET_TABLE_ROWS) != STEP_ROWS_MAX * 2 &&
+           patience_lasts(&wait))
         usleep(10000);
-    }
     int64_t rows = freshet_counter(pipeline, FRESHET_TABLE_ROWS);
     freshet_stop(pipeline);
     return (void *)(intptr_t)rows; /* before the stop, which shows rows of its own accord */

@@ -111,8 +111,8 @@ class KillTest(CassandraCase):
 
     def kill_once(self, pipeline, times):
         run = self.start("run", f"{pipeline}.yaml", "--progress", "none", "--step-rows", "100")
-        self.until(lambda: run.handles(signal.SIGTERM), "it runs", run)
-        time.sleep(self.rng.uniform(0, 0.7))
+        run.until_checkpoints(self.rng.randint(2, 3), pipeline)
+        time.sleep(self.rng.uniform(0, 0.02))
         trouble = self.trouble_of(times)
         if trouble is not None:
             trouble[0]()

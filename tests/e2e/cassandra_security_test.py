@@ -7,7 +7,7 @@ import ssl
 import unittest
 
 from cassandra_testing import CassandraCase, Proxy
-from freshet_testing import event
+from freshet_testing import SLOWNESS, event
 
 SECRET = "not-the-password"
 
@@ -39,7 +39,7 @@ class SecurityCase(CassandraCase):
         """By all who would connect, each within seconds."""
         for args in (["run", "events.yaml", "--once", "--progress", "none"], ["plan", "events.yaml"],
                      ["get", "events.yaml", "--key", "key=k1"]):
-            finished = self.freshet(*args, deadline=30)
+            finished = self.freshet(*args, deadline=30 * SLOWNESS)
             self.assertEqual(finished.code, code, f"{args}: {finished.err}")
             self.assertRegex(finished.err, "(?si)" + ".*".join(said))
             self.assertNotIn("-- ", finished.out)

@@ -3,7 +3,6 @@
 import collections
 import json
 import signal
-import time
 
 from freshet_testing import Case
 
@@ -64,9 +63,9 @@ sink:
         batch = self.rows()
         self.declare_rows("keys: 50, rate: 20000, step: 1 ms", stream=True, sink=history,
                           extra="checkpoint: {interval: 20 ms}\n")
-        for wait in (0.3, 0.4, 0.5):
+        for checkpoints in (3, 4, 5):
             run = self.start("run", "clicks.yaml", "--progress", "none")
-            time.sleep(wait)
+            run.until_checkpoints(checkpoints, "clicks")
             run.signal(signal.SIGKILL)
             run.process.wait()
         self.good("run", "clicks.yaml", "--once", "--progress", "none")

@@ -8,7 +8,7 @@ import signal
 import time
 import unittest
 
-from freshet_testing import Case, event, free_file_size, limit_file_size, line, lines
+from freshet_testing import SLOWNESS, Case, event, free_file_size, limit_file_size, line, lines
 
 HISTORY = "- history: {path: out%s}"
 
@@ -206,7 +206,7 @@ class KilledStreamTest(HistoryCase):
             if kills == 3:
                 self.append("in/0.jsonl", b"".join(line(event(i)) for i in ids[half:]))
             wanted = before + self.rng.randint(0, 6)
-            end = time.monotonic() + 0.2 + self.rng.random()
+            end = time.monotonic() + (1 + self.rng.random()) * SLOWNESS
             while run.is_running() and time.monotonic() < end and \
                     (not os.path.isdir(self.path("out")) or len(self.files()) <= wanted):
                 time.sleep(0.002)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 import unittest
 
 from freshet_testing import Case, Terminal, lines
@@ -82,10 +81,8 @@ class QueryTest(Case):
         self.assertEqual(self.count(), 100)
 
     def test_time_limit(self):
-        begin = time.monotonic()
         said = self.refused(1, "", "select count(*) from range(100000000000) a, range(1000) b",
                             "--timeout", "300ms")
-        self.assertLess(time.monotonic() - begin, 30)
         self.assertRegex(said, r"took|time|long")
         self.assertEqual(self.count(), 100)
 

@@ -189,7 +189,7 @@ class Variant:
         done = subprocess.run(
             [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--no-serve", "--progress", "none",
              "--query", "select * from " + table, "--format", "json", *given, *arguments],
-            capture_output=True, text=True, timeout=60)
+            capture_output=True, text=True, timeout=600)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
     def run_in_pieces(self, folder):

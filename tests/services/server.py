@@ -36,8 +36,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.dirname(os.path.dirname(HERE))
 DEPS = os.path.abspath(os.environ.get("FRESHET_DEPS") or os.path.join(SOURCE, ".deps"))
 
-READY_S = float(os.environ.get("FRESHET_SERVICE_DEADLINE", 180))
-STOP_S = 30
+SLOWNESS = float(os.environ.get("FRESHET_SLOWNESS") or 1)
+READY_S = float(os.environ.get("FRESHET_SERVICE_DEADLINE") or 180 * SLOWNESS)
+STOP_S = 30 * SLOWNESS
 LOG_LINES = 30
 
 PORTS = range(12000, 32000)  # below those that Linux gives to connections: free at a restart too

@@ -9,6 +9,7 @@
 
 #include <librdkafka/rdkafka_mock.h>
 
+#include "base/patience_testing.h"
 #include "readers/kafka/kafka_internal.h"
 
 #define RIG_OWN                       \
@@ -17,7 +18,7 @@
     kafka_options options;
 #include "readers/reader_testing.h"
 
-#define RIG_WAIT_US INT64_C(20000000)
+#define RIG_WAIT_S 60
 
 static inline void rig_schema(rig *rig, format_options *of, const char *fields)
 {
@@ -49,7 +50,7 @@ static inline rig *rig_make(int n_brokers, int n_partitions)
         .start.value = "earliest",
         .memory = 8 << 20,
         .max_message_bytes = 16 << 20,
-        .connect_timeout_us = 10000000,
+        .connect_timeout_us = patient_us(10000000),
         .discover_us = 100000,
     };
     rig_schema(it, &it->options.value, "id: bigint");
@@ -104,11 +105,11 @@ static inline void rig_free(rig *rig)
 /* Polls until an error or the end, or so many rows and rejects are there, or until `done`. */
 static inline freshet_code rig_poll_until(rig *rig, uint32_t n, bool (*done)(const struct rig *))
 {
-    const int64_t until_us = os.monotonic_us() + RIG_WAIT_US;
+    const patience wait = patience_of(RIG_WAIT_S);
     freshet_code code = FRESHET_OK;
 
     while (code == FRESHET_OK && rig->n_rows + rig->n_rejects < n && (done == NULL || !done(rig)) &&
-           os.monotonic_us() < until_us) {
+           patience_lasts(&wait)) {
         code = rig_poll(rig, 100000, SIZE_MAX);
         if (code == FRESHET_OK && !rig->more)
             rig_wait(rig);

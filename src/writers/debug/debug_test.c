@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/memory_testing.h"
+#include "base/patience_testing.h"
 #include "base/random_testing.h"
 #include "base/text.h"
 #include "writers/debug/debug.h"
@@ -608,7 +609,7 @@ static void test_forgotten_results(void **state)
     debug_table *table = table_with_memory(100000, 2048);
     append_run(table, 0, 50000);
     freshet_result *results[QUERIES_MAX], *one_more = NULL;
-    freshet_query_options options = {.size = sizeof options, .timeout_us = 8000000};
+    freshet_query_options options = {.size = sizeof options, .timeout_us = patient_us(8000000)};
     freshet_error err = {0};
     for (uint32_t i = 0; i < QUERIES_MAX; i++) {
         assert_int_equal(debug_query(table, "from " TABLE, &options, &results[i], &err),
@@ -617,7 +618,7 @@ static void test_forgotten_results(void **state)
     }
     assert_int_equal(debug_query(table, "select 1", &options, &one_more, &err), FRESHET_TRY_AGAIN);
     assert_int_equal(err.then, FRESHET_RETRY);
-    usleep(8200000);
+    usleep((useconds_t)patient_us(8200000));
     assert_string_equal(ask(table, "select 1"), "1\n");
     for (uint32_t i = 0; i < QUERIES_MAX; i++) {
         assert_string_equal(freshet_result_name(results[i], 2), "n");
@@ -767,7 +768,7 @@ static void test_close_ends_queries(void **state)
         readings[i] = (reading){.table = table};
         assert_int_equal(pthread_create(&threads[i], NULL, run_endless, &readings[i]), 0);
     }
-    usleep(200000);
+    usleep((useconds_t)patient_us(200000));
     debug_close(table);
     for (int i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
