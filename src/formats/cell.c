@@ -121,7 +121,7 @@ outcome cell_parse(arena *arena, column *column, uint64_t row, const char *text,
 
 bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out)
 {
-    if (!(value >= -WHOLE_MAX && value <= WHOLE_MAX) || value != trunc(value))
+    if (!(value > -WHOLE_MAX && value < WHOLE_MAX) || value != trunc(value))
         return false;
     if ((int64_t)value < minimum || (int64_t)value > maximum)
         return false;

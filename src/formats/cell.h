@@ -19,7 +19,8 @@ outcome cell_parse(arena *arena, column *column, uint64_t row, const char *text,
 /* true or false, in any case. */
 bool cell_boolean(const char *text, size_t length, uint8_t *out);
 
-/* A double that is a whole number within 2^53 as an integer. */
+/* A double that is a whole number as an integer; from 2^53 on it may have lost digits, and is
+ * none. */
 bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out);
 
 /* A double as a float; false where it is finite and too large. */

@@ -22,9 +22,11 @@ enum { FIELD_BEGINS, IN_PLAIN, IN_QUOTES, BEHIND_QUOTE };
 typedef struct csv_decoder {
     decoder base;
     csv_dialect dialect;
-    uint32_t n_fields;   /* of the file's records */
-    uint32_t *column_of; /* TYPE_FIELDS_MAX of them: the column of a field, or UNMAPPED */
-    csv_field *fields;   /* as many */
+    uint32_t n_fields;         /* of the file's records */
+    uint32_t *column_of;       /* TYPE_FIELDS_MAX of them: the column of a field, or UNMAPPED */
+    csv_field *fields;         /* as many */
+    uint32_t *missing_columns; /* as many: columns that the header has not, null in every row */
+    uint32_t n_missing;
 } csv_decoder;
 
 /* ---- options --------------------------------------------------------------------------------- */
@@ -220,7 +222,8 @@ static freshet_code csv_open(decoder *base, freshet_error *err)
     decoder->dialect = csv_dialect_of(&base->options->csv);
     decoder->column_of = malloc(TYPE_FIELDS_MAX * sizeof(*decoder->column_of));
     decoder->fields = malloc(TYPE_FIELDS_MAX * sizeof(*decoder->fields));
-    if (decoder->column_of == NULL || decoder->fields == NULL)
+    decoder->missing_columns = malloc(TYPE_FIELDS_MAX * sizeof(*decoder->missing_columns));
+    if (decoder->column_of == NULL || decoder->fields == NULL || decoder->missing_columns == NULL)
         return error_memory(err, "making a CSV decoder");
     base->wants_header = base->options->csv.header && !base->of_messages;
     decoder->n_fields = base->schema->n_fields;
@@ -235,25 +238,18 @@ static void csv_close(decoder *base)
 
     free(decoder->column_of);
     free(decoder->fields);
+    free(decoder->missing_columns);
 }
 
-/* The field of the header that has the column's name, in any case; an exact one first. */
-static freshet_code header_find(const schema *header, const char *column, const char *at,
-                                uint32_t *found, freshet_error *err)
+/* The field of the header that has the column's name, in any case; an exact one first; -1 where
+ * none has. */
+static int64_t header_find(const schema *header, const char *column)
 {
-    int64_t i = -1;
-
     assert(header->fields != NULL);
-    for (uint32_t each = 0; each < header->n_fields && i < 0; each++)
+    for (uint32_t each = 0; each < header->n_fields; each++)
         if (strcmp(header->fields[each].name, column) == 0)
-            i = each;
-    if (i < 0)
-        i = schema_find(header, column);
-    if (i >= 0) {
-        *found = (uint32_t)i;
-        return FRESHET_OK;
-    }
-    return format_no_column(header, NULL, column, at, "the header has no column", "it has", err);
+            return each;
+    return schema_find(header, column);
 }
 
 static freshet_code header_read(csv_decoder *decoder, arena *scratch, const char *record,
@@ -287,6 +283,35 @@ static freshet_code header_read(csv_decoder *decoder, arena *scratch, const char
     return FRESHET_OK;
 }
 
+/* Finds the columns in the header; those that are used and not there are null. It is an error that
+ * none is there. */
+static freshet_code map_columns(csv_decoder *decoder, const schema *header, const char *at,
+                                freshet_error *err)
+{
+    const schema *columns = decoder->base.schema;
+    text_buffer *missing = &decoder->base.missing;
+    uint32_t n_found = 0;
+
+    decoder->n_missing = 0;
+    text_reset(missing);
+    for (uint32_t i = 0; i < header->n_fields; i++)
+        decoder->column_of[i] = UNMAPPED;
+    for (uint32_t i = 0; i < columns->n_fields; i++) {
+        int64_t found = header_find(header, columns->fields[i].name);
+        if (found >= 0) {
+            decoder->column_of[found] = i;
+            n_found++;
+        } else if (decoder->base.used == NULL || decoder->base.used[i]) {
+            decoder->missing_columns[decoder->n_missing++] = i;
+            text_format(missing, "%s%s", missing->length > 0 ? ", " : "", columns->fields[i].name);
+        }
+    }
+    if (n_found > 0 || decoder->n_missing == 0)
+        return FRESHET_OK;
+    return format_no_column(header, NULL, columns->fields[decoder->missing_columns[0]].name, at,
+                            "the header has no column", "it has", err);
+}
+
 static freshet_code csv_header(decoder *base, const char *record, size_t length, const char *at,
                                freshet_error *err)
 {
@@ -298,14 +323,8 @@ static freshet_code csv_header(decoder *base, const char *record, size_t length,
     if (scratch == NULL)
         return error_memory(err, "reading a CSV header");
     code = header_read(decoder, scratch, record, length, at, &header, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < header.n_fields; i++)
-        decoder->column_of[i] = UNMAPPED;
-    for (uint32_t i = 0; code == FRESHET_OK && i < decoder->base.schema->n_fields; i++) {
-        uint32_t found = 0;
-        code = header_find(&header, decoder->base.schema->fields[i].name, at, &found, err);
-        if (code == FRESHET_OK)
-            decoder->column_of[found] = i;
-    }
+    if (code == FRESHET_OK)
+        code = map_columns(decoder, &header, at, err);
     decoder->n_fields = header.n_fields;
     arena_close(scratch);
     return code;
@@ -409,6 +428,10 @@ static freshet_code csv_decode(decoder *base, const char *record, size_t length,
         if (code != FRESHET_OK)
             return code;
     }
+    for (uint32_t i = 0; i < decoder->n_missing; i++)
+        if (!column_set_null(base->into->arena, &base->into->columns[decoder->missing_columns[i]],
+                             base->into->n_rows))
+            return error_memory(err, "decoding a CSV record");
     return FRESHET_OK;
 }
 

@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#define FORMAT_MISSING_MAX 2000 /* bytes of the names of missing columns: they are for messages */
+
 #define FORMAT_NAME(NAME) #NAME,
 #define FORMAT_POINTER(NAME) &format_##NAME,
 
@@ -151,6 +153,7 @@ freshet_code decoder_open(const decoder *like, decoder **out, freshet_error *err
     if (made == NULL)
         return error_memory(err, "making a decoder");
     *made = *like;
+    text_init(&made->missing, FORMAT_MISSING_MAX);
     code = like->format->open == NULL ? FRESHET_OK : like->format->open(made, err);
     if (code == FRESHET_OK)
         *out = made;
@@ -165,6 +168,7 @@ void decoder_close(decoder *decoder)
         return;
     if (decoder->format->close != NULL)
         decoder->format->close(decoder);
+    text_release(&decoder->missing);
     free(decoder);
 }
 

@@ -23,6 +23,7 @@
 #define FRESHET_FORMATS_FORMAT_H
 
 #include "base/batch.h"
+#include "base/text.h"
 #include "declaration/declaration.h"
 #include "formats/csv.h"
 #include "formats/infer.h"
@@ -107,6 +108,7 @@ struct format {
 
     /* ---- whole files: all of these, and no decode, or none ---- */
 
+    /* The columns of one file; those without a type in it are type_unknown (widen.h). */
     freshet_code (*describe_file)(decoder *decoder, const char *path, arena *arena, schema *out,
                                   freshet_error *err);
     freshet_code (*start)(decoder *decoder, const char *path, int64_t first, freshet_error *err);
@@ -125,6 +127,11 @@ struct decoder {
     bool wants_header;   /* set by open */
     reason_code refused; /* why the record is bad for which decode has given FRESHET_SKIP_ROW */
     batch *into;
+    /* set by `header` and `start`: the used columns that this file lacks, as "a, b"; null in all of
+     * its rows */
+    text_buffer missing;
+    /* per column, the file that its type is from, of formats of files; NULL: it is declared */
+    const char *const *said_by;
 };
 
 #define FORMAT_DECLARE(NAME) extern const format format_##NAME;

@@ -22,6 +22,7 @@
 #define INFER_RECORDS_MAX 1000
 #define INFER_BYTES_MAX ((int64_t)1 << 20) /* of one file */
 #define INFER_FILES_MAX 4
+#define INFER_WHOLE_FILES_MAX 1000 /* of a batch, where a file says its types itself */
 
 typedef struct infer infer;
 

@@ -126,7 +126,7 @@ static void values_within_their_type(void **state)
         {"bigint", "3.0", "3"},
         {"bigint", "1e3", "1000"},
         {"bigint", "-0", "0"},
-        {"bigint", "9007199254740992.0", "9007199254740992"},
+        {"bigint", "9007199254740991.0", "9007199254740991"},
         {"integer", "2147483647", "2147483647"},
         {"double", "\"NaN\"", "\"NaN\""},
         {"double", "\"-Infinity\"", "\"-Infinity\""},

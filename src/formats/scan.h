@@ -1,9 +1,9 @@
 /* scan.h - rows of a Parquet file or of a DuckDB table, by an SQL engine that only we speak to.
  *
  * A scan selects the used columns of a schema from a relation (`read_parquet('...')`, an attached
- * table), cast to the schema's types where the relation has others. A value that cannot be cast
- * makes its row a bad one, or, with cast_error_null, is a null. Rows are copied: what scan_read has
- * given lives in the batch's arena.
+ * table), converted to the schema's types where the relation has others, as long as no digit is
+ * lost (convert.h). A value that does not fit makes its row a bad one, or, with cast_error_null, is
+ * a null. Rows are copied: what scan_read has given lives in the batch's arena.
  *
  * Order of calls: scan_open, then scan_execute (ATTACH), scan_describe, or scan_start and scan_read
  * until FRESHET_END, again and again; scan_close. One thread at a time.
@@ -12,6 +12,7 @@
 #define FRESHET_FORMATS_SCAN_H
 
 #include "base/batch.h"
+#include "base/text.h"
 
 typedef struct scan scan;
 
@@ -19,6 +20,9 @@ freshet_code scan_open(scan **out, freshet_error *err);
 void scan_close(scan *scan);
 
 freshet_code scan_execute(scan *scan, const char *sql, freshet_error *err);
+
+/* The rows of a query, in the arena; their long texts live until the next query. */
+freshet_code scan_query(scan *scan, const char *sql, arena *arena, batch *out, freshet_error *err);
 
 /* The relation's columns. Types that Freshet does not have become strings. */
 freshet_code scan_describe(scan *scan, const char *relation, arena *arena, schema *out,
@@ -32,6 +36,15 @@ typedef struct scan_options {
     const bool *used; /* NULL: all */
     bool cast_error_null;
     const char *at; /* what messages call the relation */
+    /* Columns that the relation has not are null, and their names are added here, as "a, b"; it is
+     * an error that it has none of those that are used. NULL: it is an error that one is missing */
+    text_buffer *missing;
+    /* per column, whether its timestamps were nanoseconds in the file, of which the greatest and
+     * the least came as infinities; NULL: none were. Needed until scan_start is done */
+    const bool *nanos;
+    /* per column, what says its type, for messages ("in/a.parquet has it so"); NULL, or NULL for
+     * one: it is declared */
+    const char *const *said_by;
 } scan_options;
 
 freshet_code scan_start(scan *scan, const scan_options *options, freshet_error *err);

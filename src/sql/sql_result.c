@@ -224,17 +224,18 @@ static freshet_code copy_hugeints(const void *data, const uint64_t *valid, uint6
 }
 
 /* Units a second: 1 or 1000 are multiplied, 1000000000 is divided, rounding down. The infinities
- * (INT64_MAX and its negative) stay. */
+ * (INT64_MAX and its negative) stay, but of nanoseconds: there they are the greatest and the least
+ * time that pandas can say, and mean these. */
 static freshet_code copy_times(duckdb_type from, const int64_t *source, const uint64_t *valid,
                                uint64_t n, column *into, uint64_t at, freshet_error *err)
 {
     int64_t factor = from == DUCKDB_TYPE_TIMESTAMP_S ? 1000000 : 1000;
     int64_t *target = (int64_t *)into->data + at;
     for (uint64_t i = 0; i < n; i++) {
-        if (!is_valid(valid, i) || source[i] == INT64_MAX || source[i] == -INT64_MAX)
-            target[i] = source[i];
-        else if (from == DUCKDB_TYPE_TIMESTAMP_NS)
+        if (from == DUCKDB_TYPE_TIMESTAMP_NS)
             target[i] = source[i] / 1000 - (source[i] % 1000 < 0);
+        else if (!is_valid(valid, i) || source[i] == INT64_MAX || source[i] == -INT64_MAX)
+            target[i] = source[i];
         else if (__builtin_mul_overflow(source[i], factor, &target[i]))
             return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                              "a timestamp of the query's result is beyond the years that "

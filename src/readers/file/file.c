@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "formats/widen.h"
 #include "readers/file/file_internal.h"
 #include "readers/polling.h"
 
@@ -199,14 +200,53 @@ static freshet_code open_decoder(file_reader *reader, freshet_error *err)
     return decoder_open(&like, &reader->decoder, err);
 }
 
-static freshet_code infer_from_file(file_reader *reader, const char *path, freshet_error *err)
+static bool types_are_known(const schema *all)
 {
+    for (uint32_t i = 0; i < all->n_fields; i++)
+        if (type_is_unknown(all->fields[i].type))
+            return false;
+    return true;
+}
+
+static freshet_code add_columns_of(file_reader *reader, const char *path, freshet_error *err)
+{
+    schema more = {0};
+    freshet_code code =
+        reader->format->describe_file(reader->decoder, path, reader->base.arena, &more, err);
+
+    return code == FRESHET_OK ? schema_widen(reader->base.arena, &reader->base.schema,
+                                             &reader->said_by, &more, path, err)
+                              : code;
+}
+
+/* The columns of files that have types of their own: of all that a batch will read, as far as
+ * INFER_WHOLE_FILES_MAX go; of a stream's first ones, and of more where a type is not known by
+ * then. A file that cannot be read is not looked at: reading it will say so. */
+static freshet_code infer_from_whole(file_reader *reader, const file_listing *listing,
+                                     freshet_error *err)
+{
+    const uint32_t enough = reader->base.block->stream ? INFER_FILES_MAX : INFER_WHOLE_FILES_MAX;
+    freshet_error first = {0}, problem;
+    uint32_t n = 0;
     freshet_code code = reader->decoder == NULL ? open_decoder(reader, err) : FRESHET_OK;
 
-    return code == FRESHET_OK
-               ? reader->format->describe_file(reader->decoder, path, reader->base.arena,
-                                               &reader->base.schema, err)
-               : code;
+    if (code != FRESHET_OK)
+        return code;
+    for (uint32_t i = 0; i < listing->n && n < INFER_WHOLE_FILES_MAX; i++) {
+        if (n >= enough && types_are_known(&reader->base.schema))
+            break;
+        code = add_columns_of(reader, listing->items[i].path, &problem);
+        if (code == FRESHET_NO_MEMORY)
+            return error_memory(err, "finding the columns of files");
+        n += code == FRESHET_OK;
+        if (code != FRESHET_OK && first.code == FRESHET_OK)
+            first = problem;
+    }
+    if (n > 0)
+        return FRESHET_OK;
+    if (err != NULL)
+        *err = first;
+    return first.code;
 }
 
 static freshet_code infer_columns(file_reader *reader, const file_listing *listing,
@@ -217,7 +257,7 @@ static freshet_code infer_columns(file_reader *reader, const file_listing *listi
                          "there is no file at \"%s\" yet to infer the columns from; declare schema",
                          reader->path);
     if (file_is_whole(reader))
-        return infer_from_file(reader, listing->items[0].path, err);
+        return infer_from_whole(reader, listing, err);
     return infer_from_lines(reader, listing, err);
 }
 
@@ -304,6 +344,12 @@ static void file_close(freshet_reader *base)
     reader->n_open = 0;
 }
 
+static void open_for_reading(file_reader *reader)
+{
+    reader->decoder->used = reader->base.used;
+    reader->decoder->said_by = reader->said_by;
+}
+
 static freshet_code file_open(freshet_reader *base, const reader_positions *from,
                               freshet_error *err)
 {
@@ -315,7 +361,7 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
     reader->whole_of = FILE_NONE;
     reader->queue_head = FILE_NONE;
     if (code == FRESHET_OK)
-        reader->decoder->used = base->used; /* describe may have made it */
+        open_for_reading(reader); /* describe may have made it */
     if (code == FRESHET_OK && !file_is_whole(reader))
         code = open_lines(reader, &reader->lines, err);
     if (base->idle_us == 0)

@@ -31,6 +31,7 @@ typedef struct file_reader {
     char at[232];         /* the place of the path in the declaration, for errors */
     const format *format; /* NULL: not known yet */
     bool format_is_declared;
+    const char **said_by; /* per column, the file that its type is from; NULL: none is */
 
     file_track *track;
     file_watch *watch;

@@ -63,8 +63,8 @@ static void a_declared_schema_casts(void **state)
     rig_read(rig);
     rig_expect(rig, "{\"n\":1.0,\"s\":null,\"d'q\":1.5}\n{\"n\":3.0,\"s\":null,\"d'q\":2.0}\n");
     rig_expect_reasons(rig,
-                       "1 column \"d'q\" has a value that is not of the type declared in schema; "
-                       "declare it as what it is, or say on_cast_error: null\n");
+                       "1 column \"d'q\" should be double, but has the value \"no\"; declare it "
+                       "in schema as what it is, or say on_cast_error: null\n");
     rig_forget(rig);
     rig->block.on_cast_error = ON_CAST_ERROR_NULL;
     rig_read(rig);
@@ -75,6 +75,54 @@ static void a_declared_schema_casts(void **state)
     rig_open(rig);
     assert_int_equal(rig_poll(rig, 10, SIZE_MAX), FRESHET_BAD_DECLARATION);
     assert_string_equal(rig->err.text, "there is no column \"missing\"; there are N, s, d'q");
+    rig_free(rig);
+}
+
+/* Both ends, in arrays and structs, with UTC and without: DuckDB calls them infinities. */
+static void the_ends_of_nanoseconds_are_times(void **state)
+{
+    rig *rig = rig_make("a.parquet");
+
+    (void)state;
+    write_parquet(rig, "a.parquet",
+                  "select 'infinity'::timestamp_ns as t, "
+                  "[{'u': '-infinity'::timestamp_ns, 'v': ['infinity'::timestamp_ns, "
+                  "null]}, null] as a, timestamp 'infinity' as f");
+    rig_read(rig);
+    rig_expect(rig, "{\"t\":\"2262-04-11T23:47:16.854775Z\",\"a\":[{\"u\":"
+                    "\"1677-09-21T00:12:43.145224Z\",\"v\":[\"2262-04-11T23:47:16.854775Z\","
+                    "null]},null],\"f\":\"+294247-01-10T04:00:54.775807Z\"}\n");
+    rig_free(rig);
+}
+
+static void what_is_nested_is_converted_too(void **state)
+{
+    rig *rig = rig_make("");
+
+    (void)state;
+    write_parquet(
+        rig, "a.parquet",
+        "select 1 as n, [{'x': 1, 'y': [2::integer, null]}] as a, {'p': 1.5::float} as s");
+    write_parquet(rig, "b.parquet",
+                  "select 2::bigint as n, [{'x': 0.5, 'y': [3::bigint], 'z': 'new'}, null] as a, "
+                  "{'p': 2.25::double, 'q': true} as s");
+    rig_age(rig, "a.parquet", 1);
+    rig_read(rig);
+    rig_expect(rig, "{\"n\":1,\"a\":[{\"x\":\"1.0\",\"y\":[2,null],\"z\":null}],"
+                    "\"s\":{\"p\":1.5,\"q\":null}}\n"
+                    "{\"n\":2,\"a\":[{\"x\":\"0.5\",\"y\":[3],\"z\":\"new\"},null],"
+                    "\"s\":{\"p\":2.25,\"q\":true}}\n");
+    rig_forget(rig);
+    rig_schema(rig, "n: bigint, a: array<struct<y: array<integer>, x: bigint>>");
+    rig_read(rig);
+    rig_expect(rig, "{\"n\":1,\"a\":[{\"y\":[2,null],\"x\":1}]}\n");
+    rig_expect_reasons(rig, "0 column \"a\" should be bigint, but has the value \"0.5\"; declare "
+                            "it in schema as what it is, or say on_cast_error: null\n");
+    rig_forget(rig);
+    rig->block.on_cast_error = ON_CAST_ERROR_NULL;
+    rig_read(rig);
+    rig_expect(rig, "{\"n\":1,\"a\":[{\"y\":[2,null],\"x\":1}]}\n"
+                    "{\"n\":2,\"a\":[{\"y\":[3],\"x\":null},null]}\n");
     rig_free(rig);
 }
 
@@ -165,6 +213,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(types_come_from_the_file),
         cmocka_unit_test(a_declared_schema_casts),
+        cmocka_unit_test(the_ends_of_nanoseconds_are_times),
+        cmocka_unit_test(what_is_nested_is_converted_too),
         cmocka_unit_test(positions_are_rows),
         cmocka_unit_test(a_name_is_no_pattern),
         cmocka_unit_test(a_stream_takes_new_files_when_they_are_complete),

@@ -6,6 +6,7 @@
  * same thing fails again at the next poll.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -152,6 +153,19 @@ static freshet_code read_records(polling *polling, uint32_t index, tracked_file 
     return FRESHET_OK;
 }
 
+/* Once a file: the columns that it lacks. */
+static void say_lacks(file_reader *reader, tracked_file *file)
+{
+    const text_buffer *missing = &reader->decoder->missing;
+
+    if (missing->length > 0 && !file->said_lacks)
+        log_say(LOG_WARNING, file_reader_id(reader),
+                "%s does not have the column%s %s%s, null in all of its rows", file->path,
+                strchr(missing->bytes, ',') == NULL ? "" : "s", missing->bytes,
+                missing->failed ? ", ..." : "");
+    file->said_lacks = file->said_lacks || missing->length > 0;
+}
+
 /* The header of a file, which is its first record. FRESHET_END: it is not there yet. */
 static freshet_code read_header(polling *polling, uint32_t index, tracked_file *file)
 {
@@ -179,6 +193,7 @@ static freshet_code read_header(polling *polling, uint32_t index, tracked_file *
     if (code != FRESHET_OK)
         return code;
     reader->header_of = index;
+    say_lacks(reader, file);
     if (file->offset < lines_offset(reader->lines))
         file->offset = lines_offset(reader->lines);
     if (file->offset == lines_offset(reader->lines))
@@ -245,8 +260,10 @@ static freshet_code read_whole(polling *polling, uint32_t index, tracked_file *f
     if (reader->whole_of != index) {
         reader->whole_of = FILE_NONE;
         code = format->start(reader->decoder, file->path, file->offset, polling->err);
-        if (code == FRESHET_OK)
+        if (code == FRESHET_OK) {
             reader->whole_of = index;
+            say_lacks(reader, file);
+        }
     }
     while (code == FRESHET_OK && polling_left(polling) > 0) {
         uint32_t before = polling->into->n_rows;

@@ -54,6 +54,7 @@ typedef struct tracked_file {
     bool moved;           /* since the last positions */
     bool finished;        /* READ_ALL */
     bool is_gzip;
+    bool said_lacks; /* that it lacks columns */
 } tracked_file;
 
 typedef struct file_track file_track;
