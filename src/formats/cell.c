@@ -129,6 +129,21 @@ bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out)
     return true;
 }
 
+#define WHOLE_SCALE 20 /* digits behind the point that are looked at: with 2^53, 36 of 38 */
+
+bool cell_whole_text(const char *text, size_t length, int64_t minimum, int64_t maximum,
+                     int64_t *out)
+{
+    const int128 one = number_power_of_ten(WHOLE_SCALE);
+    double nearest;
+    int128 digits;
+
+    return number_double(text, length, NUMBER_STRICT, &nearest) &&
+           number_decimal(text, length, NUMBER_STRICT, TYPE_DECIMAL_WIDTH_MAX, WHOLE_SCALE,
+                          &digits) &&
+           digits % one == 0 && cell_whole(nearest, minimum, maximum, out);
+}
+
 bool cell_float(double value, float *out)
 {
     float narrow;

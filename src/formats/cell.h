@@ -8,9 +8,17 @@
 
 #include "base/batch.h"
 
-/* What becomes of a value that is to be a cell. The last two are of JSON: fields that the schema
- * has not, or that are missing; and a number that is to be read anew, as text. */
-typedef enum outcome { FITS, DOES_NOT_FIT, NO_MEMORY, OTHER_FIELDS, NEEDS_EXACT } outcome;
+/* What becomes of a value that is to be a cell. The others are of JSON: fields that the schema has
+ * not, or that are missing; and a number that is to be read anew, as text, as it will be in all
+ * records from now on or in this one only. */
+typedef enum outcome {
+    FITS,
+    DOES_NOT_FIT,
+    NO_MEMORY,
+    OTHER_FIELDS,
+    NEEDS_EXACT,
+    NEEDS_EXACT_ONCE
+} outcome;
 
 /* A text as the cell of a column of any simple type but string; binary from base64, into the
  * arena. */
@@ -22,6 +30,11 @@ bool cell_boolean(const char *text, size_t length, uint8_t *out);
 /* A double that is a whole number as an integer; from 2^53 on it may have lost digits, and is
  * none. */
 bool cell_whole(double value, int64_t minimum, int64_t maximum, int64_t *out);
+
+/* A number with a fraction or an exponent, as text, as an integer: where it is a whole one by all
+ * of its digits, and below 2^53. */
+bool cell_whole_text(const char *text, size_t length, int64_t minimum, int64_t maximum,
+                     int64_t *out);
 
 /* A double as a float; false where it is finite and too large. */
 bool cell_float(double value, float *out);

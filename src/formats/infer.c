@@ -6,6 +6,8 @@
  */
 #include "formats/infer.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -28,11 +30,16 @@ enum {
     SEEN_ARRAY = 16,
     SEEN_STRUCT = 32,
     SEEN_DATE = 64,
-    SEEN_TIMESTAMP = 128
+    SEEN_TIMESTAMP = 128,
+    SEEN_WIDE = 256,  /* whole, of 20 digits at most */
+    SEEN_WIDER = 512, /* whole, of 38 digits at most */
+    SEEN_EXACT = 1024 /* JSON: whole, and no double is the same */
 };
 
-#define CSV_ANY \
-    (SEEN_BOOLEAN | SEEN_BIGINT | SEEN_DOUBLE | SEEN_DATE | SEEN_TIMESTAMP | SEEN_STRING)
+#define SEEN_WHOLE (SEEN_BIGINT | SEEN_WIDE | SEEN_WIDER)
+#define WIDE_DIGITS 20
+#define WHOLE_MAX (INT64_C(1) << 53) /* up to here every whole number is a double */
+#define CSV_ANY (SEEN_BOOLEAN | SEEN_WHOLE | SEEN_DOUBLE | SEEN_DATE | SEEN_TIMESTAMP | SEEN_STRING)
 
 typedef struct node node;
 struct node {
@@ -138,6 +145,59 @@ static bool look_at_array(infer *infer, node *into, yyjson_val *array, unsigned 
     return true;
 }
 
+/* What a text of digits can be, as a whole number; 0 where it is none. */
+static unsigned kinds_of_whole(const char *text, size_t length)
+{
+    int64_t narrow;
+    int128 wide;
+    double real = 0;
+    unsigned kinds = 0;
+
+    if (number_integer(text, length, NUMBER_STRICT, INT64_MIN, INT64_MAX, &narrow))
+        kinds = SEEN_WHOLE;
+    else if (number_decimal(text, length, NUMBER_STRICT, WIDE_DIGITS, 0, &wide))
+        kinds = SEEN_WIDE | SEEN_WIDER;
+    else if (number_decimal(text, length, NUMBER_STRICT, TYPE_DECIMAL_WIDTH_MAX, 0, &wide))
+        kinds = SEEN_WIDER;
+    if (kinds & SEEN_BIGINT)
+        wide = narrow;
+    if (kinds != 0 && number_double(text, length, NUMBER_STRICT, &real) && (int128)real != wide)
+        kinds |= SEEN_EXACT;
+    return kinds;
+}
+
+/* The narrowest kind of a number in JSON. */
+static unsigned kinds_of_number(yyjson_val *value)
+{
+    char digits[24];
+    const char *text = digits;
+    size_t length;
+    unsigned kinds;
+
+    if (yyjson_is_real(value))
+        return SEEN_DOUBLE;
+    if (yyjson_is_sint(value) && yyjson_get_sint(value) >= -WHOLE_MAX)
+        return SEEN_BIGINT;
+    if (yyjson_is_uint(value) && yyjson_get_uint(value) <= WHOLE_MAX)
+        return SEEN_BIGINT;
+    if (yyjson_is_raw(value)) {
+        text = yyjson_get_raw(value);
+        length = yyjson_get_len(value);
+        if (memchr(text, '.', length) || memchr(text, 'e', length) || memchr(text, 'E', length))
+            return SEEN_DOUBLE;
+    } else if (yyjson_is_uint(value)) {
+        length = (size_t)snprintf(digits, sizeof digits, "%" PRIu64, yyjson_get_uint(value));
+    } else {
+        length = (size_t)snprintf(digits, sizeof digits, "%" PRId64, yyjson_get_sint(value));
+    }
+    kinds = kinds_of_whole(text, length);
+    if (kinds == 0)
+        return SEEN_DOUBLE;
+    return (kinds & SEEN_EXACT) | (kinds & SEEN_BIGINT ? SEEN_BIGINT
+                                   : kinds & SEEN_WIDE ? SEEN_WIDE
+                                                       : SEEN_WIDER);
+}
+
 static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned depth)
 {
     if (yyjson_is_null(value))
@@ -158,11 +218,8 @@ static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned 
         into->seen |= SEEN_BOOLEAN;
     else if (yyjson_is_str(value))
         into->seen |= SEEN_STRING;
-    else if (yyjson_is_sint(value) ||
-             (yyjson_is_uint(value) && yyjson_get_uint(value) <= (uint64_t)INT64_MAX))
-        into->seen |= SEEN_BIGINT;
     else
-        into->seen |= SEEN_DOUBLE;
+        into->seen |= kinds_of_number(value);
     return true;
 }
 
@@ -177,7 +234,7 @@ freshet_code infer_json(infer *infer, const format_options *options, const char 
     (void)at;
     if (!json_depth_is_fine(record, length))
         return FRESHET_OK;
-    doc = yyjson_read(record, length, YYJSON_READ_NOFLAG);
+    doc = yyjson_read(record, length, YYJSON_READ_ALLOW_INF_AND_NAN | YYJSON_READ_BIGNUM_AS_RAW);
     if (doc == NULL)
         return FRESHET_OK;
     if (yyjson_is_obj(doc->root))
@@ -238,6 +295,18 @@ static bool has_date_form(const char *text, uint32_t length)
     return length >= 10 && text[4] == '-' && text[7] == '-';
 }
 
+static bool is_digits(const char *text, size_t length)
+{
+    size_t i = length > 0 && (*text == '-' || *text == '+');
+
+    if (i == length)
+        return false;
+    for (; i < length; i++)
+        if (!number_is_digit(text[i]))
+            return false;
+    return true;
+}
+
 /* Which types a text could be. */
 static unsigned kinds_of(const char *text, uint32_t length)
 {
@@ -252,10 +321,9 @@ static unsigned kinds_of(const char *text, uint32_t length)
 
     if (cell_boolean(text, length, &truth))
         kinds |= SEEN_BOOLEAN;
-    if (!leading_zero && memchr(text, '.', length) == NULL &&
-        number_integer(text, length, NUMBER_STRICT, INT64_MIN, INT64_MAX, &number))
-        kinds |= SEEN_BIGINT;
-    if (!leading_zero && number_double(text, length, NUMBER_STRICT, &real))
+    if (!leading_zero && is_digits(text, length))
+        kinds |= kinds_of_whole(text, length);
+    if (!leading_zero && !(kinds & SEEN_EXACT) && number_double(text, length, NUMBER_STRICT, &real))
         kinds |= SEEN_DOUBLE;
     if (has_date_form(text, length)) {
         if (length == 10 && date_parse(text, length, &days))
@@ -298,20 +366,27 @@ freshet_code infer_csv(infer *infer, const format_options *options, const char *
 
 static const type *node_type(arena *arena, const node *it);
 
-static const type *csv_type(const node *it)
+/* Whole numbers beyond 64 bits. */
+static const type *whole_type(arena *arena, unsigned seen)
+{
+    return type_decimal(arena, seen & SEEN_WIDER ? TYPE_DECIMAL_WIDTH_MAX : WIDE_DIGITS, 0);
+}
+
+static const type *csv_type(arena *arena, const node *it)
 {
     static const struct {
         unsigned seen;
         type_kind kind;
-    } narrowest_first[] = {{SEEN_BOOLEAN, TYPE_BOOLEAN},
-                           {SEEN_BIGINT, TYPE_BIGINT},
-                           {SEEN_DOUBLE, TYPE_DOUBLE},
-                           {SEEN_DATE, TYPE_DATE},
+    } narrowest_first[] = {{SEEN_BOOLEAN, TYPE_BOOLEAN},    {SEEN_BIGINT, TYPE_BIGINT},
+                           {SEEN_WIDE, TYPE_DECIMAL},       {SEEN_WIDER, TYPE_DECIMAL},
+                           {SEEN_DOUBLE, TYPE_DOUBLE},      {SEEN_DATE, TYPE_DATE},
                            {SEEN_TIMESTAMP, TYPE_TIMESTAMP}};
 
     for (size_t i = 0; it->has_value && i < sizeof narrowest_first / sizeof *narrowest_first; i++)
         if (it->seen & narrowest_first[i].seen)
-            return type_simple(narrowest_first[i].kind);
+            return narrowest_first[i].kind == TYPE_DECIMAL
+                       ? whole_type(arena, narrowest_first[i].seen)
+                       : type_simple(narrowest_first[i].kind);
     return type_simple(TYPE_STRING);
 }
 
@@ -323,7 +398,7 @@ static field *fields_of(arena *arena, const node *it, bool of_csv)
     for (uint32_t i = 0; fields != NULL && i < it->n_fields; i++) {
         const node *each = &it->fields[i];
         fields[i] = (field){.name = arena_text(arena, each->name),
-                            .type = of_csv ? csv_type(each) : node_type(arena, each)};
+                            .type = of_csv ? csv_type(arena, each) : node_type(arena, each)};
         if (fields[i].name == NULL || fields[i].type == NULL)
             return NULL;
     }
@@ -339,11 +414,14 @@ static const type *struct_type(arena *arena, const node *it)
 
 static const type *node_type(arena *arena, const node *it)
 {
+    const unsigned seen = it->seen & ~(unsigned)SEEN_EXACT;
+
+    if (seen != 0 && (seen & ~(unsigned)SEEN_WHOLE) == 0)
+        return seen == SEEN_BIGINT ? type_simple(TYPE_BIGINT) : whole_type(arena, seen);
+    if ((seen & SEEN_DOUBLE) && (it->seen & ~(unsigned)(SEEN_WHOLE | SEEN_DOUBLE)) == 0)
+        return type_simple(TYPE_DOUBLE);
     switch (it->seen) {
     case SEEN_BOOLEAN: return type_simple(TYPE_BOOLEAN);
-    case SEEN_BIGINT: return type_simple(TYPE_BIGINT);
-    case SEEN_DOUBLE:
-    case SEEN_DOUBLE | SEEN_BIGINT: return type_simple(TYPE_DOUBLE);
     case SEEN_ARRAY: {
         const type *element = node_type(arena, it->element);
         return element == NULL ? NULL : type_array(arena, element);

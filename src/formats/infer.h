@@ -3,12 +3,16 @@
  * Each record adds to what is known of each field; the narrowest type that holds all values seen is
  * the field's type. A field that only held nulls is a string.
  *
- *   JSON  boolean, bigint, double (with a fraction, an exponent, or beyond 64 bits), string,
- *         array<...>, struct<...>; values of different kinds in one field (and structs or arrays
- *         nested deeper than TYPE_DEPTH_MAX): string, which takes any value as its JSON text. Text
- *         stays text: a timestamp is declared, or cast in the query.
- *   CSV   boolean, bigint, double, date (yyyy-MM-dd), timestamp (with a time of day), string.
- *         Digits with a leading zero (a postal code) are a string.
+ *   JSON  boolean, bigint, decimal(20,0) and decimal(38,0) (whole numbers beyond 64 bits), double
+ *         (with a fraction, an exponent, or beyond 38 digits), string, array<...>, struct<...>;
+ *         values of different kinds in one field (and structs or arrays nested deeper than
+ *         TYPE_DEPTH_MAX): string, which takes any value as its JSON text. Text stays text: a
+ *         timestamp is declared, or cast in the query.
+ *   CSV   boolean, bigint, decimal(20,0), decimal(38,0), double, date (yyyy-MM-dd), timestamp (with
+ *         a time of day), string. Digits with a leading zero (a postal code) are a string.
+ *
+ * Whole numbers and others in one field are a double, unless one of the whole ones has digits that
+ * a double has not (9007199254740993): that field is a string.
  *
  * Order of calls: infer_open, the format's `infer` for each record, infer_schema, infer_close.
  */

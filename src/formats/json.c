@@ -8,6 +8,7 @@
  */
 #include "formats/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,8 +68,9 @@ typedef struct misfit {
 typedef struct json_decoder {
     decoder base;
     shape *root;
-    arena *own; /* the shapes */
-    bool exact; /* numbers are read as text */
+    arena *own;       /* the shapes */
+    bool exact;       /* numbers are read as text */
+    bool stays_exact; /* from now on: a schema that needs it once will need it again */
     bool strict;
     void *scratch; /* yyjson's values, used again for each record: SCRATCH_BYTES */
     misfit misfit;
@@ -221,14 +223,38 @@ static outcome no_fit(json_decoder *decoder, const type *type, yyjson_val *found
     return DOES_NOT_FIT;
 }
 
+/* From here on a double that is whole may be so because its text had more digits. */
+#define WHOLE_SURELY 0x1p49
+#define WHOLE_MAX 0x1p53 /* and here it surely may */
+
+static bool has_fraction(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (text[i] == '.' || text[i] == 'e' || text[i] == 'E')
+            return true;
+    return false;
+}
+
+/* For a number with a fraction or an exponent which could be a bigint but for that. */
+static const char *lost_digits(const char *text, size_t length)
+{
+    double real;
+    bool is_large = number_double(text, length, NUMBER_STRICT, &real) && fabs(real) >= WHOLE_MAX &&
+                    fabs(real) <= 0x1p63;
+
+    return is_large ? "from 2^53 on a number with a point or an exponent may have lost digits: "
+                      "write it without, or declare it as decimal(20,0) or double in schema"
+                    : NULL;
+}
+
 static outcome decode_integer(json_decoder *decoder, column *column, uint64_t row,
                               yyjson_val *value)
 {
     bool narrow = column->type->kind == TYPE_INTEGER;
     int64_t minimum = narrow ? INT32_MIN : INT64_MIN;
     int64_t maximum = narrow ? INT32_MAX : INT64_MAX;
+    const char *hint = NULL;
     int64_t number = 0;
-    double real;
     bool fits = false;
 
     if (yyjson_is_uint(value)) {
@@ -239,15 +265,19 @@ static outcome decode_integer(json_decoder *decoder, column *column, uint64_t ro
         fits = number >= minimum;
     } else if (yyjson_is_real(value)) {
         fits = cell_whole(unsafe_yyjson_get_real(value), minimum, maximum, &number);
+        if (!(fabs(unsafe_yyjson_get_real(value)) < WHOLE_SURELY) ||
+            (!fits && !decoder->base.cast_error_null)) /* the reason quotes it as it stands there */
+            return NEEDS_EXACT_ONCE;
     } else if (yyjson_is_raw(value)) {
-        fits = number_integer(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
-                              NUMBER_STRICT, minimum, maximum, &number);
-        fits = fits || (number_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
-                                      NUMBER_STRICT, &real) &&
-                        cell_whole(real, minimum, maximum, &number));
+        const char *text = unsafe_yyjson_get_raw(value);
+        size_t length = unsafe_yyjson_get_len(value);
+        if (!has_fraction(text, length))
+            fits = number_integer(text, length, NUMBER_STRICT, minimum, maximum, &number);
+        else if (!(fits = cell_whole_text(text, length, minimum, maximum, &number)) && !narrow)
+            hint = lost_digits(text, length);
     }
     if (!fits)
-        return no_fit(decoder, column->type, value, NULL);
+        return no_fit(decoder, column->type, value, hint);
     if (narrow)
         ((int32_t *)column->data)[row] = (int32_t)number;
     else
@@ -266,8 +296,8 @@ static outcome decode_double(json_decoder *decoder, column *column, uint64_t row
     } else if (yyjson_is_sint(value)) {
         number = (double)unsafe_yyjson_get_sint(value);
     } else if (yyjson_is_raw(value)) {
-        if (!number_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value),
-                           NUMBER_STRICT, &number))
+        if (!number_double(unsafe_yyjson_get_raw(value), unsafe_yyjson_get_len(value), NUMBER_NAMES,
+                           &number))
             return no_fit(decoder, column->type, value, NULL);
     } else if (yyjson_equals_str(value, "NaN") || yyjson_equals_str(value, "Infinity") ||
                yyjson_equals_str(value, "-Infinity")) {
@@ -283,6 +313,27 @@ static outcome decode_double(json_decoder *decoder, column *column, uint64_t row
     return FITS;
 }
 
+/* NaN or an infinity as a literal, which JSON itself does not have. */
+static bool is_no_json(yyjson_val *value)
+{
+    const char *text = value->uni.str;
+
+    if (yyjson_is_real(value))
+        return !isfinite(unsafe_yyjson_get_real(value));
+    return yyjson_is_raw(value) && !number_is_digit(text[*text == '-']);
+}
+
+/* The same of the value or of one within it: they stand side by side. */
+static bool holds_no_json(yyjson_val *value)
+{
+    const yyjson_val *end = yyjson_is_ctn(value) ? unsafe_yyjson_get_next(value) : value + 1;
+
+    for (yyjson_val *each = value; each < end; each++)
+        if (is_no_json(each))
+            return true;
+    return false;
+}
+
 /* The JSON text of a value that is no string, for a string column. */
 static outcome decode_text_of(json_decoder *decoder, column *column, uint64_t row,
                               yyjson_val *value)
@@ -290,6 +341,8 @@ static outcome decode_text_of(json_decoder *decoder, column *column, uint64_t ro
     size_t length = 0;
     char *text, *copy;
 
+    if (holds_no_json(value))
+        return no_fit(decoder, column->type, value, "NaN and Infinity are of float and double");
     if (!decoder->exact && !yyjson_is_bool(value))
         return NEEDS_EXACT;
     text = yyjson_val_write_opts(value, YYJSON_WRITE_NOFLAG, NULL, &length, NULL);
@@ -318,7 +371,7 @@ static outcome decode_text(json_decoder *decoder, column *column, uint64_t row, 
                             unsafe_yyjson_get_len(value));
     if (kind == TYPE_BINARY)
         hint = "binary columns take base64 text";
-    else if (kind != TYPE_DECIMAL && is_number)
+    else if (kind != TYPE_DECIMAL && is_number && !is_no_json(value))
         hint = "declare it as bigint or double in schema, and say what the number counts by "
                "feature_set.timestamp.unit";
     return result == DOES_NOT_FIT ? no_fit(decoder, column->type, value, hint) : result;
@@ -493,13 +546,18 @@ static void describe_value(yyjson_val *value, char *into, size_t size)
         if (yyjson_is_str(value))
             snprintf(into, size, "the string \"%.*s%s\"", n, value->uni.str, more);
         else
-            snprintf(into, size, "the number %.*s%s", n, value->uni.str, more);
+            snprintf(into, size, "%s%.*s%s", is_no_json(value) ? "" : "the number ", n,
+                     value->uni.str, more);
     } else if (yyjson_is_sint(value)) {
         snprintf(into, size, "the number %lld", (long long)unsafe_yyjson_get_sint(value));
     } else if (yyjson_is_uint(value)) {
         snprintf(into, size, "the number %llu", (unsigned long long)unsafe_yyjson_get_uint(value));
     } else if (yyjson_is_real(value)) {
-        snprintf(into, size, "the number %.17g", unsafe_yyjson_get_real(value));
+        double real = unsafe_yyjson_get_real(value);
+        if (isfinite(real))
+            snprintf(into, size, "the number %.17g", real);
+        else
+            snprintf(into, size, "%s", isnan(real) ? "NaN" : real > 0 ? "Infinity" : "-Infinity");
     } else if (yyjson_is_bool(value)) {
         snprintf(into, size, "the boolean %s", unsafe_yyjson_get_bool(value) ? "true" : "false");
     } else {
@@ -573,8 +631,9 @@ static char *copy_record(const json_decoder *decoder, const char *raw, size_t le
 static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t length, bool *again,
                                 freshet_error *err)
 {
-    yyjson_read_flag flags = YYJSON_READ_INSITU | (decoder->exact ? YYJSON_READ_NUMBER_AS_RAW
-                                                                  : YYJSON_READ_BIGNUM_AS_RAW);
+    yyjson_read_flag flags =
+        YYJSON_READ_INSITU | YYJSON_READ_ALLOW_INF_AND_NAN |
+        (decoder->exact ? YYJSON_READ_NUMBER_AS_RAW : YYJSON_READ_BIGNUM_AS_RAW);
     const bool is_short = yyjson_read_max_memory_usage(length, flags) <= SCRATCH_BYTES;
     const yyjson_alc memory = {scratch_malloc, scratch_realloc, scratch_free, decoder->scratch};
     yyjson_read_err problem = {0};
@@ -604,7 +663,8 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
                              "no others",
                              decoder->misfit.path, decoder->misfit.hint);
             break;
-        case NEEDS_EXACT: *again = true; break;
+        case NEEDS_EXACT: *again = decoder->stays_exact = true; break;
+        case NEEDS_EXACT_ONCE: *again = true; break;
         case NO_MEMORY: code = error_memory(err, "decoding a JSON record"); break;
         }
     }
@@ -633,9 +693,10 @@ static freshet_code json_decode(decoder *base, const char *raw, size_t length, f
                          "written",
                          JSON_DEPTH_MAX);
     code = decode_once(decoder, raw, length, &again, err);
-    if (again) { /* from now on: a schema that needs it once will need it again */
+    if (again) {
         decoder->exact = true;
         code = decode_once(decoder, raw, length, &again, err);
+        decoder->exact = decoder->stays_exact;
     }
     return code;
 }
@@ -657,7 +718,7 @@ static freshet_code json_open(decoder *base, freshet_error *err)
         return error_memory(err, "making a JSON decoder");
     for (uint32_t i = 0; i < schema->n_fields; i++)
         if (decoder->root->fields[i].used && has_kind(schema->fields[i].type, TYPE_DECIMAL))
-            decoder->exact = true;
+            decoder->exact = decoder->stays_exact = true;
     return FRESHET_OK;
 }
 

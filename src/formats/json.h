@@ -7,8 +7,11 @@
  *   not in the schema ignored; also columns that the query does not use
  *   twice            the last one counts
  *   boolean          true, false
- *   integer, bigint  a JSON number without a fraction, in range (3, -7; 3.0 and 1e3 too; not "3")
- *   float, double    any JSON number that fits; the strings "NaN", "Infinity", "-Infinity"
+ *   integer, bigint  a JSON number without a fraction, in range (3, -7; 3.0 and 1e3 too; not "3");
+ *                    with a point or an exponent below 2^53 only, since writers of such numbers
+ *                    mostly have them as doubles, which beyond that have lost digits
+ *   float, double    any JSON number that fits; NaN, Infinity and -Infinity, as strings or as the
+ *                    literals that Python's json.dumps writes, which do not fit any other type
  *   decimal          a number, or a string that holds one; exact, rounded half up to the scale
  *   string           a string; any other value as its JSON text
  *   binary           a string in base64

@@ -38,7 +38,7 @@ static void json_types(void **state)
         inferred(rig, "a.jsonl",
                  "{\"a\":[[1],[\"x\"]],\"b\":[1,{}],\"c\":{},\"d\":[],\"e\":9223372036854775808}"),
         "struct<a: array<array<string>>, b: array<string>, c: string, d: array<string>, "
-        "e: double>");
+        "e: decimal(20,0)>");
     rig_free(rig);
 }
 
