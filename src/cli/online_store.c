@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "declaration/declaration.h"
 #include "pipeline/pipeline.h"
+#include "writers/cassandra/cassandra_connect.h"
 #include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cql_load.h"
 
@@ -11,6 +12,7 @@ static freshet_code add_store(stores *stores, const online_options *online, fres
 {
     const declaration *declaration = declaration_of(stores->declaration);
     store *store = &stores->items[stores->n++];
+    store->patience_us = online->cassandra.patience_us;
     freshet_code code =
         cassandra_place_make(online, declaration, stores->arena, &store->place, err);
     return code != FRESHET_OK
@@ -61,11 +63,34 @@ void online_stores_close(stores *stores)
     arena_close(stores->arena);
 }
 
-freshet_code online_store_connect(stores *stores, store *store, freshet_error *err)
+typedef struct using
 {
+    stores *stores;
+    store *store;
+    store_use_fn *use;
+    void *context;
+}
+using;
+
+static freshet_code use_once(void *context, freshet_error *err)
+{
+    const using *using = context;
+    store *store = using->store;
     char text[CQL_TEXT_MAX] = "";
-    cql_code code = stores->api->connect(&store->place.client, &store->session, text);
-    return code == CQL_OK ? FRESHET_OK : cassandra_connect_error(err, &store->place, code, text);
+    const cql_code said = using->stores->api->connect(&store->place.client, &store->session, text);
+    const freshet_code code = said == CQL_OK
+                                  ? using->use(using->context, using->stores, store, err)
+                                  : cassandra_connect_error(err, &store->place, said, text);
+    if (code != FRESHET_OK)
+        online_store_close(using->stores, store);
+    return code;
+}
+
+freshet_code online_store_use(stores *stores, store *store, store_use_fn *use, void *context,
+                              freshet_error *err)
+{
+    using using = {.stores = stores, .store = store, .use = use, .context = context};
+    return cassandra_patiently(use_once, &using, store->patience_us, err);
 }
 
 void online_store_close(stores *stores, store *store)

@@ -1,8 +1,8 @@
 /* online_store.h - the online store of a declaration, for the verbs that look at it: plan, apply,
  * get.
  *
- * Order of calls: online_stores_open; online_store_connect and online_store_close for one at a
- * time; online_stores_close.
+ * Order of calls: online_stores_open; online_store_use and online_store_close for one at a time;
+ * online_stores_close.
  */
 #ifndef FRESHET_CLI_ONLINE_STORE_H
 #define FRESHET_CLI_ONLINE_STORE_H
@@ -16,6 +16,7 @@
 typedef struct store {
     cassandra_place place;
     cassandra_table table;
+    int64_t patience_us;
     cql_session *session;
 } store;
 
@@ -34,7 +35,11 @@ typedef struct stores {
 freshet_code online_stores_open(stores *stores, const char *file, freshet_error *err);
 void online_stores_close(stores *stores);
 
-freshet_code online_store_connect(stores *stores, store *store, freshet_error *err);
+/* Connects and has `use` read what is wanted; both again while it fails with FRESHET_RETRY and the
+ * declared patience lasts. The connection stays. */
+typedef freshet_code store_use_fn(void *context, stores *stores, store *store, freshet_error *err);
+freshet_code online_store_use(stores *stores, store *store, store_use_fn *use, void *context,
+                              freshet_error *err);
 void online_store_close(stores *stores, store *store);
 
 #endif

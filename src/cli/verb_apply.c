@@ -128,20 +128,30 @@ static freshet_code apply_to(const apply_arguments *given, stores *stores, const
     return code;
 }
 
+typedef struct looking {
+    uint32_t replicas;
+    table_changes changes;
+} looking;
+
+static freshet_code look(void *context, stores *stores, store *store, freshet_error *err)
+{
+    looking *looking = context;
+    return cassandra_table_compare(stores->api, store->session, stores->arena, &store->place,
+                                   &store->table, looking->replicas, &looking->changes, err);
+}
+
 static freshet_code look_at(const apply_arguments *given, bool applies, stores *stores,
                             store *store, uint32_t *n_changes, freshet_error *err)
 {
-    table_changes changes = {0};
-    freshet_code code = online_store_connect(stores, store, err);
-    if (code == FRESHET_OK)
-        code = cassandra_table_compare(stores->api, store->session, stores->arena, &store->table,
-                                       given->replicas, &changes, err);
+    looking looking = {.replicas = given->replicas};
+    const table_changes *changes = &looking.changes;
+    freshet_code code = online_store_use(stores, store, look, &looking, err);
     if (code != FRESHET_OK)
         return code;
-    print_changes(store, &changes);
-    if (changes.n > 0 && applies)
-        code = apply_to(given, stores, store, &changes, err);
-    *n_changes += code == FRESHET_OK ? changes.n : 0;
+    print_changes(store, changes);
+    if (changes->n > 0 && applies)
+        code = apply_to(given, stores, store, changes, err);
+    *n_changes += code == FRESHET_OK ? changes->n : 0;
     return code;
 }
 

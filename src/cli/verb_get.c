@@ -161,27 +161,27 @@ static freshet_code get_show(const get_arguments *given, const stores *stores,
                : code;
 }
 
-static freshet_code get_ask(const get_arguments *given, stores *stores, store *store,
-                            const cql_value *keys, freshet_error *err)
+typedef struct asking {
+    const cql_value *keys;
+    cql_rows *rows; /* the answer */
+} asking;
+
+static freshet_code get_ask(void *context, stores *stores, store *store, freshet_error *err)
 {
+    asking *asking = context;
     char text[CQL_TEXT_MAX] = "";
     cql_statement *statement = NULL;
-    cql_rows *rows = NULL;
     const char *cql = cassandra_table_select(stores->arena, &store->table);
     if (cql == NULL)
         return error_memory(err, READING);
     cql_code code =
         stores->api->prepare(store->session, cql, store->place.read_consistency, &statement, text);
     if (code == CQL_OK)
-        code = stores->api->query(store->session, NULL, statement, keys, store->table.n_keys, &rows,
-                                  text);
-    freshet_code done = code == CQL_OK ? get_show(given, stores, &store->table, rows, err)
-                                       : cassandra_error(err, &store->place, READING, code, text);
-    if (rows != NULL)
-        stores->api->rows_free(rows);
+        code = stores->api->query(store->session, NULL, statement, asking->keys,
+                                  store->table.n_keys, &asking->rows, text);
     if (statement != NULL)
         stores->api->release(statement);
-    return done;
+    return code == CQL_OK ? FRESHET_OK : cassandra_error(err, &store->place, READING, code, text);
 }
 
 static freshet_code get_row(const get_arguments *given, stores *stores, freshet_error *err)
@@ -190,12 +190,15 @@ static freshet_code get_row(const get_arguments *given, stores *stores, freshet_
     text_buffer bytes;
     text_init(&bytes, TEXT_LIMIT_DEFAULT);
     cql_value *keys = arena_zero(stores->arena, store->table.n_keys, sizeof *keys);
+    asking asking = {.keys = keys};
     freshet_code code = keys == NULL ? error_memory(err, READING)
                                      : bind_keys(given, stores, &store->table, &bytes, keys, err);
     if (code == FRESHET_OK)
-        code = online_store_connect(stores, store, err);
+        code = online_store_use(stores, store, get_ask, &asking, err);
     if (code == FRESHET_OK)
-        code = get_ask(given, stores, store, keys, err);
+        code = get_show(given, stores, &store->table, asking.rows, err);
+    if (asking.rows != NULL)
+        stores->api->rows_free(asking.rows);
     online_store_close(stores, store);
     text_release(&bytes);
     return code;

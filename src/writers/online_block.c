@@ -93,6 +93,10 @@ static const option cassandra_table[] = {
     {OPTION("connect_timeout", DURATION, cassandra_options, connect_timeout_us),
      .standard = "5 seconds", .minimum = INT64_C(100000), .maximum = INT64_C(600) * 1000000,
      .doc = "How long to wait for a connection."},
+    {OPTION("patience", DURATION, cassandra_options, patience_us), .standard = "30 seconds",
+     .minimum = 0, .maximum = INT64_C(86400) * 1000000,
+     .doc = "How long a batch, `freshet plan`, `apply` and `get` try to reach a cluster that does "
+            "not answer; then they end with the exit code 75. A stream waits until it answers."},
     {OPTION("request_timeout", DURATION, cassandra_options, request_timeout_us),
      .standard = "5 seconds", .minimum = INT64_C(10000), .maximum = INT64_C(600) * 1000000,
      .doc = "After this a row that was not confirmed is sent again. Longer than the server's own "

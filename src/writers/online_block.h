@@ -43,6 +43,7 @@ typedef struct cassandra_options {
     int64_t buffer_memory;
     int64_t connect_timeout_us;
     int64_t request_timeout_us;
+    int64_t patience_us;
     bool compression;
 } cassandra_options;
 

@@ -135,16 +135,16 @@ class TlsTest(SecurityCase):
         """TLS where the server has none, and none where it wants some."""
         server = socket.create_server(("127.0.0.1", 0))
         self.addCleanup(server.close)
-        self.declare_store(stream=False, store={"port": self.proxy("right").port, "connect_timeout": "1 second"})
+        self.declare_store(stream=False, store={"port": self.proxy("right").port, "connect_timeout": "1 second", "patience": "1 second"})
         self.assert_refused(75, "cannot connect to the online store")
-        self.declare_store(stream=False, store={"port": server.getsockname()[1], "connect_timeout": "1 second",
+        self.declare_store(stream=False, store={"port": server.getsockname()[1], "connect_timeout": "1 second", "patience": "1 second",
                                                 "tls": {"ca": self.certificate("ca.pem")}})
         self.assert_refused(75, "cannot connect to the online store")
 
     def test_nobody_there(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            self.declare_store(stream=False, store={"port": taken.getsockname()[1], "connect_timeout": "1 second"})
+            self.declare_store(stream=False, store={"port": taken.getsockname()[1], "connect_timeout": "1 second", "patience": "1 second"})
             self.assert_refused(75, "cannot connect to the online store", "refused")
 
 

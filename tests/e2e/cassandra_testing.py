@@ -84,6 +84,7 @@ class Proxy:
         proxy.delay = 0.2       what the server says comes that much later
         proxy.silent = True     the server hears everything, and its answers do not come through (nor end)
         proxy.refuses = True    new connections are closed at once
+        proxy.budget = 900      each connection is cut when the server has said so many bytes; None: not
         proxy.cut()             ends the connections there are
         proxy.strand()          those there are stay open and nothing passes them any more: half open
 
@@ -96,6 +97,7 @@ class Proxy:
         self.delay = 0.0
         self.silent = False
         self.refuses = False
+        self.budget = None
         self.connections = 0
         self.pairs = []
         self.lock = threading.Lock()
@@ -133,8 +135,14 @@ class Proxy:
 
     def pass_on(self, pair, source, sink, is_answer):
         """Answers are held back each for the time that is asked for, but not one after the other."""
+        left = self.budget if is_answer else None
         try:
             while data := source.recv(65536):
+                if left is not None:
+                    data, left = data[:left], left - len(data)
+                    if left <= 0:
+                        sink.sendall(data)
+                        break
                 if is_answer and self.delay > 0:
                     time.sleep(self.delay)
                 while is_answer and self.silent and not pair["stranded"]:

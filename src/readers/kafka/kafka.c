@@ -70,8 +70,10 @@ static const option options_table[] = {
      .doc = "A longer message goes to the dead letters, with its beginning."},
     {OPTION("connect_timeout", DURATION, kafka_options, connect_timeout_us),
      .standard = "5 minutes", .minimum = 1000, .maximum = INT64_C(365) * 86400 * 1000000,
-     .doc = "How long to try to reach the brokers at the start; then the run ends with the exit "
-            "code 75. A stream that has begun waits for ever."},
+     .given_offset = offsetof(kafka_options, has_connect_timeout) + 1,
+     .doc =
+         "How long to try to reach the brokers; then the run ends with the exit code 75. A stream "
+         "waits for ever, unless this is declared: then so long at its start."},
     {OPTION("discover", DURATION, kafka_options, discover_us), .standard = "10 seconds",
      .minimum = 10000, .maximum = INT64_C(86400) * 1000000,
      .doc = "How often to look for new partitions, and topics of a pattern. They are read from "

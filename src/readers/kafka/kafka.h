@@ -29,6 +29,7 @@ typedef struct kafka_options {
     int64_t memory;
     int64_t max_message_bytes;
     int64_t connect_timeout_us;
+    bool has_connect_timeout;
     int64_t discover_us;
     declared_properties options;
 } kafka_options;

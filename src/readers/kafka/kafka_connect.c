@@ -68,11 +68,11 @@ static void trouble_unreachable(kafka_reader *reader)
 }
 
 /* A connection that ended in the middle of the handshake is no refusal: the broker may be about to
- * start, or the one behind a load balancer be away. */
+ * start, or the one behind a load balancer be away; nor is a token that could not be fetched. */
 static bool was_cut_off(const char *reason)
 {
-    static const char *const signs[] = {"unexpected eof", "Disconnected", "transport failure",
-                                        "timed out", "Connection reset"};
+    static const char *const signs[] = {"unexpected eof", "Disconnected",     "transport failure",
+                                        "timed out",      "Connection reset", "Failed to acquire"};
 
     for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
         if (strstr(reason, signs[i]) != NULL)
@@ -100,9 +100,14 @@ static void on_error(rd_kafka_t *client, int number, const char *reason, void *o
         return;
     }
     snprintf(reader->last_error, sizeof reader->last_error, "%s", reason);
-    if ((problem == RD_KAFKA_RESP_ERR__AUTHENTICATION || problem == RD_KAFKA_RESP_ERR__SSL) &&
-        !was_cut_off(reason))
-        reader->fatal = problem;
+    if ((problem != RD_KAFKA_RESP_ERR__AUTHENTICATION && problem != RD_KAFKA_RESP_ERR__SSL) ||
+        was_cut_off(reason))
+        return;
+    if (reader->fatal == RD_KAFKA_RESP_ERR_NO_ERROR)
+        reader->fatal_since_us = os.monotonic_us();
+    reader->fatal = problem;
+    if (!reader->connected)
+        trouble_unreachable(reader);
 }
 
 /* Called in librdkafka's threads. */
@@ -557,6 +562,8 @@ static void take_silence(kafka_reader *reader, rd_kafka_resp_err_t problem)
         reader->look_wait_ms *= 2;
     if (reader->silent_since_us == 0)
         reader->silent_since_us = running ? now_us : reader->opened_us;
+    if (now_us - reader->silent_since_us > limit_us)
+        reader->unknown_since_us = 0; /* who is away may know it when he comes back */
     if (reader->trouble[0] != '\0' || now_us - reader->silent_since_us <= limit_us)
         return;
     if (running)
@@ -763,16 +770,27 @@ static void set_running(kafka_reader *reader)
     reader->base.idle_us = wait_us;
 }
 
-/* Has it lasted too long? A stream that has once begun never gives up. */
+/* Has it lasted too long? A stream that has once begun never gives up; nor does one at its start,
+ * unless its declaration says so. */
 static bool is_too_long(const kafka_reader *reader)
 {
     const int64_t limit_us = kafka_options_of(reader)->connect_timeout_us;
     const int64_t now_us = os.monotonic_us();
 
     if (reader->state == KAFKA_CONNECTING)
-        return now_us - reader->opened_us > limit_us;
+        return now_us - reader->opened_us > limit_us &&
+               (reader->base.mode == READ_ALL || kafka_options_of(reader)->has_connect_timeout);
     return reader->base.mode == READ_ALL && reader->troubled_since_us != 0 &&
            now_us - reader->troubled_since_us > limit_us;
+}
+
+/* Do the brokers refuse us for good? A stream asks for a while. */
+static bool is_refused(const kafka_reader *reader)
+{
+    const bool may_pass =
+        reader->base.mode == READ_FOLLOW && reader->fatal == RD_KAFKA_RESP_ERR__AUTHENTICATION;
+    return reader->fatal != RD_KAFKA_RESP_ERR_NO_ERROR &&
+           (!may_pass || os.monotonic_us() - reader->fatal_since_us >= KAFKA_LOGIN_GRACE_US);
 }
 
 static freshet_code look_and_place(kafka_reader *reader, freshet_error *err)
@@ -780,7 +798,7 @@ static freshet_code look_and_place(kafka_reader *reader, freshet_error *err)
     freshet_code code = look_around(reader, err);
 
     if (code == FRESHET_END && reader->state == KAFKA_CONNECTING) {
-        if (!reader->connected && reader->fatal != RD_KAFKA_RESP_ERR_NO_ERROR)
+        if (!reader->connected && is_refused(reader))
             return refuse_fatal(reader, err);
     } else if (code == FRESHET_OK || code == FRESHET_END) {
         code = reader->unplaced ? place_all(reader, err) : FRESHET_OK;

@@ -105,6 +105,7 @@ static void brokers_that_are_never_there_end_the_run(void **state)
     (void)state;
     rig *rig = rig_make(1, 1);
     rig->options.connect_timeout_us = 1500000;
+    rig->options.has_connect_timeout = true; /* else a stream waits for ever */
     rd_kafka_mock_broker_set_down(rig->cluster, 1);
     rig_open(rig);
     expect_error(rig, FRESHET_TRY_AGAIN, "Kafka could not be read for");
@@ -134,6 +135,34 @@ static void brokers_may_come_later(void **state)
     rd_kafka_mock_broker_set_up(rig->cluster, 1);
     rig_read(rig, 10);
     assert_false(has_trouble(rig));
+    rig_free(rig);
+}
+
+/* At the start as later: a stream waits for ever, a batch for connect_timeout. */
+static void streams_wait_for_brokers_at_their_start(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    rig_produce_ids(rig, 0, 0, 10);
+    rd_kafka_mock_broker_set_down(rig->cluster, 1);
+    rig_open(rig);
+    assert_int_equal(rig_poll_until(rig, 1, has_trouble), FRESHET_OK);
+    assert_true(has_trouble(rig));
+    os.monotonic_us = rig_clock;
+    rig_ahead_us = INT64_C(3600000000);
+    for (int i = 0; i < 5; i++, rig_ahead_us += KAFKA_TRY_MAX_US)
+        assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+    rd_kafka_mock_broker_set_up(rig->cluster, 1);
+    rig_read(rig, 10);
+    assert_false(has_trouble(rig));
+    rig_close(rig);
+    rig->mode = READ_ALL;
+    rd_kafka_mock_broker_set_down(rig->cluster, 1);
+    rig_open(rig);
+    assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+    rig_ahead_us += rig->options.connect_timeout_us;
+    expect_error(rig, FRESHET_TRY_AGAIN, "Kafka could not be read for");
+    rig_ahead_us = 0;
     rig_free(rig);
 }
 
@@ -573,6 +602,7 @@ int main(void)
         cmocka_unit_test(ranges_are_asked_for_before_they_are_believed),
         cmocka_unit_test(brokers_that_are_never_there_end_the_run),
         cmocka_unit_test(brokers_may_come_later),
+        cmocka_unit_test(streams_wait_for_brokers_at_their_start),
         cmocka_unit_test(brokers_may_go_and_come_back),
         cmocka_unit_test(leaders_may_change),
         cmocka_unit_test(slow_answers_are_waited_for),

@@ -38,6 +38,8 @@
 #define KAFKA_TRY_MAX_US INT64_C(5000000)
 #define KAFKA_PROBE_US INT64_C(1000000)       /* while there is trouble: is it over? */
 #define KAFKA_TOPIC_GRACE_US INT64_C(5000000) /* a topic just made is not known at once */
+/* A broker that begins does not know all its users at once, or cannot ask who does. */
+#define KAFKA_LOGIN_GRACE_US INT64_C(5000000)
 #define KAFKA_LOOK_WAIT_MS 100 /* for an answer; doubled while answers come later than that */
 #define KAFKA_LOOK_WAIT_MAX_MS 6400
 #define KAFKA_LOOK_WAIT_RUNNING_MAX_MS 800 /* others wait with us */
@@ -131,6 +133,7 @@ typedef struct kafka_reader {
 
     kafka_state state;
     rd_kafka_resp_err_t fatal; /* what the brokers refused before the first connection */
+    int64_t fatal_since_us;
     int event_fd;
     int look_wait_ms;
     uint32_t n_behind;

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "writers/cassandra/cassandra_connect.h"
 #include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cassandra_pace.h"
 #include "writers/cassandra/cassandra_rows.h"
@@ -44,10 +45,10 @@ struct group {
 typedef struct cassandra {
     freshet_writer base;
     const cql_api *api;
-    cql_session *session;
+    cql_session *session; /* NULL: a stream that has not reached the store yet */
     cql_statement *insert;
     arena *arena;   /* of the pipeline */
-    arena *scratch; /* of one refused row */
+    arena *scratch; /* of one refused row, of one attempt to connect */
     cassandra_place place;
     cassandra_table table;
     schema schema;
@@ -56,6 +57,12 @@ typedef struct cassandra {
     uint64_t rows_max;
     size_t bytes_max;
     uint32_t n_values; /* of a statement */
+
+    /* until it is reached */
+    attempt *attempt; /* NULL: none is under way */
+    int64_t next_try_us, pause_us;
+    freshet_code connect_code; /* of the last attempt; not FRESHET_TRY_AGAIN: it ends the run */
+    freshet_error connect_problem;
 
     pending_rows rows;
     pace pace;
@@ -459,6 +466,88 @@ static void cassandra_turn(cassandra *store, bool all)
     note_replaced(store);
 }
 
+/* ---- the way to the store -------------------------------------------------------------------- */
+
+static connect_goal goal_of(const cassandra *store)
+{
+    return (connect_goal){.api = store->api,
+                          .place = &store->place,
+                          .table = &store->table,
+                          .file = store->base.declaration->file,
+                          .with_ttl = store->ttl_us > 0};
+}
+
+/* What came of an attempt. What may pass is tried again later; what does not is kept, since whoever
+ * asks next must be told. */
+static void take_attempt(cassandra *store, freshet_code code, const connection *made)
+{
+    store->connect_code = code;
+    store->session = made->session;
+    store->insert = made->insert;
+    store->pause_us = store->pause_us == 0 ? CONNECT_PAUSE_FIRST_US : 2 * store->pause_us;
+    if (store->pause_us > CONNECT_PAUSE_MAX_US)
+        store->pause_us = CONNECT_PAUSE_MAX_US;
+    store->next_try_us = os.monotonic_us() + store->pause_us;
+}
+
+static freshet_code connect_now(void *context, freshet_error *err)
+{
+    cassandra *store = context;
+    const connect_goal goal = goal_of(store);
+    connection made = {0};
+    store->connect_problem = (freshet_error){0};
+    arena_reset(store->scratch);
+    const freshet_code code =
+        cassandra_connect(&goal, store->scratch, &made, &store->connect_problem);
+    take_attempt(store, code, &made);
+    if (code != FRESHET_OK && err != NULL)
+        *err = store->connect_problem;
+    return code;
+}
+
+/* A batch waits here; a stream goes on without the store, and looks for it while it runs. */
+static freshet_code connect_first(cassandra *store, int64_t patience_us, freshet_error *err)
+{
+    if (store->base.is_batch)
+        return cassandra_patiently(connect_now, store, patience_us, err);
+    freshet_error problem = {0};
+    const freshet_code code = connect_now(store, &problem);
+    if (code == FRESHET_OK || problem.then == FRESHET_RETRY)
+        return FRESHET_OK;
+    if (err != NULL)
+        *err = problem;
+    return code;
+}
+
+/* Before the store is reached: ends an attempt that is over, begins one that is due. Never waits.
+ * An error is final. */
+static freshet_code look_for_store(cassandra *store, freshet_error *err)
+{
+    if (store->session != NULL)
+        return FRESHET_OK;
+    if (store->attempt != NULL && attempt_is_over(store->attempt)) {
+        connection made = {0};
+        store->connect_problem = (freshet_error){0};
+        const freshet_code code = attempt_end(store->attempt, &made, &store->connect_problem);
+        store->attempt = NULL;
+        take_attempt(store, code, &made);
+    }
+    if (store->session == NULL && store->connect_problem.then != FRESHET_RETRY) {
+        if (err != NULL)
+            *err = store->connect_problem;
+        return store->connect_code;
+    }
+    if (store->session == NULL && store->attempt == NULL &&
+        os.monotonic_us() >= store->next_try_us) {
+        const connect_goal goal = goal_of(store);
+        const connection none = {0};
+        const freshet_code code = attempt_start(&goal, &store->attempt, &store->connect_problem);
+        if (code != FRESHET_OK)
+            take_attempt(store, code, &none);
+    }
+    return FRESHET_OK;
+}
+
 /* ---- trouble --------------------------------------------------------------------------------- */
 
 static bool is_lasting(cql_code code)
@@ -471,7 +560,10 @@ static const char *cassandra_trouble(freshet_writer *writer)
     cassandra *store = (cassandra *)writer;
     const int64_t now_us = os.monotonic_us();
     const char *where = store->place.client.hosts;
-    if (store->in_flight > 0 && now_us - store->heard_us > CASSANDRA_SILENCE_US)
+    if (store->session == NULL)
+        snprintf(store->trouble, sizeof store->trouble, "%.600s; %" PRIu64 " rows wait",
+                 store->connect_problem.text, store->rows.n);
+    else if (store->in_flight > 0 && now_us - store->heard_us > CASSANDRA_SILENCE_US)
         snprintf(store->trouble, sizeof store->trouble,
                  "the online store at %.200s has not answered for %.0f s; %" PRIu64 " rows wait",
                  where, (double)(now_us - store->heard_us) / 1e6, store->rows.n);
@@ -488,10 +580,17 @@ static const char *cassandra_trouble(freshet_writer *writer)
 
 /* ---- waiting --------------------------------------------------------------------------------- */
 
+/* Readable when something has been heard; -1: nothing is waited for. */
+static int fd_of(const cassandra *store)
+{
+    if (store->session == NULL)
+        return store->attempt == NULL ? -1 : attempt_fd(store->attempt);
+    return store->rows.n == 0 ? -1 : store->api->fd(store->session);
+}
+
 static int cassandra_wake_fd(const freshet_writer *writer)
 {
-    const cassandra *store = (const cassandra *)writer;
-    return store->rows.n == 0 ? -1 : store->api->fd(store->session);
+    return fd_of((const cassandra *)writer);
 }
 
 static int64_t next_due_us(const cassandra *store, bool all)
@@ -499,6 +598,8 @@ static int64_t next_due_us(const cassandra *store, bool all)
     const bool has_room = store->in_flight < (uint32_t)store->pace.window &&
                           store->bytes_in_flight < CASSANDRA_FLIGHT_BYTES;
     int64_t due_us = pending_rows_due_us(&store->rows);
+    if (store->session == NULL)
+        return store->attempt == NULL ? store->next_try_us : INT64_MAX;
     if (store->rows.n_fresh > 0) {
         const int64_t fresh_us =
             all || store->hold_us == 0 ? 0 : store->held_since_us + store->hold_us;
@@ -517,7 +618,7 @@ static int64_t cassandra_wake_us(const freshet_writer *writer)
 /* Until something may have happened, or `until_us`. */
 static void wait_for(cassandra *store, bool all, int64_t until_us)
 {
-    struct pollfd fds[2] = {{.fd = store->api->fd(store->session), .events = POLLIN},
+    struct pollfd fds[2] = {{.fd = fd_of(store), .events = POLLIN},
                             {.fd = store->base.stop_fd, .events = POLLIN}};
     const bool watch_stop = store->base.is_stopping != NULL && !is_stopping(store);
     const int64_t due_us = next_due_us(store, all), now_us = os.monotonic_us();
@@ -544,7 +645,11 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
     int64_t moved_us = begin_us;
     int64_t done = writer_done(&store->base);
     for (;;) {
-        cassandra_turn(store, all);
+        const freshet_code code = look_for_store(store, err);
+        if (code != FRESHET_OK)
+            return code;
+        if (store->session != NULL)
+            cassandra_turn(store, all);
         if (store->rows.n <= rows && store->rows.n_bytes <= bytes)
             return FRESHET_OK;
         const int64_t now_us = os.monotonic_us();
@@ -553,7 +658,8 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
             moved_us = now_us;
         }
         if (now_us - moved_us >= CASSANDRA_WAIT_US ||
-            (is_stopping(store) && now_us - begin_us >= CASSANDRA_STOP_US))
+            (is_stopping(store) &&
+             (store->session == NULL || now_us - begin_us >= CASSANDRA_STOP_US)))
             return not_yet(store, err);
         wait_for(store, all, moved_us + CASSANDRA_WAIT_US);
     }
@@ -654,7 +760,8 @@ static freshet_code cassandra_write(freshet_writer *writer, const batch *rows, f
         store->held_since_us = os.monotonic_us();
     for (uint32_t i = 0; i < n; i++)
         pending_rows_add(&store->rows, made[i]);
-    cassandra_turn(store, false);
+    if (store->session != NULL)
+        cassandra_turn(store, false);
     return FRESHET_OK;
 }
 
@@ -666,10 +773,10 @@ static freshet_code cassandra_flush(freshet_writer *writer, freshet_error *err)
 static freshet_code cassandra_progress(freshet_writer *writer, freshet_error *err)
 {
     cassandra *store = (cassandra *)writer;
-    (void)err;
-    if (store->rows.n > 0)
+    const freshet_code code = look_for_store(store, err);
+    if (store->session != NULL && store->rows.n > 0)
         cassandra_turn(store, false);
-    return FRESHET_OK;
+    return code;
 }
 
 void cassandra_figures_take(const freshet_writer *writer, cassandra_figures *out)
@@ -713,31 +820,6 @@ static freshet_code cassandra_allocate(cassandra *store, const cassandra_options
     return FRESHET_OK;
 }
 
-/* Connects, compares the table, and prepares to write to it. */
-static freshet_code connect_to(cassandra *store, freshet_error *err)
-{
-    char text[CQL_TEXT_MAX] = "";
-    table_changes changes;
-    const char *cql = cassandra_table_insert(store->arena, &store->table, store->ttl_us > 0);
-    if (cql == NULL)
-        return error_memory(err, WRITING);
-    cql_code said = store->api->connect(&store->place.client, &store->session, text);
-    if (said != CQL_OK)
-        return cassandra_connect_error(err, &store->place, said, text);
-    freshet_code code = cassandra_table_compare(store->api, store->session, store->arena,
-                                                &store->table, 0, &changes, err);
-    if (code == FRESHET_OK)
-        code = cassandra_table_require(&store->table, &changes, store->base.declaration, err);
-    if (code != FRESHET_OK)
-        return code;
-    said = store->api->prepare(store->session, cql, store->place.write_consistency, &store->insert,
-                               text);
-    return said == CQL_OK
-               ? FRESHET_OK
-               : cassandra_error(err, &store->place, "cannot prepare writing to the online store",
-                                 said, text);
-}
-
 static bool is_store(const void *options)
 {
     return !((const online_options *)options)->debug;
@@ -769,7 +851,7 @@ static freshet_code cassandra_open(freshet_writer *writer, const schema *schema,
                                     schema, n_keys, &store->table, err);
     if (code == FRESHET_OK)
         code = cassandra_allocate(store, &given->cassandra, schema, err);
-    return code == FRESHET_OK ? connect_to(store, err) : code;
+    return code == FRESHET_OK ? connect_first(store, given->cassandra.patience_us, err) : code;
 }
 
 static void cassandra_close(freshet_writer *writer)
@@ -781,10 +863,9 @@ static void cassandra_close(freshet_writer *writer)
                 "%" PRId64
                 " rows were not written, since their events were longer ago than the ttl",
                 expired);
-    if (store->insert != NULL)
-        store->api->release(store->insert);
-    if (store->session != NULL)
-        store->api->close(store->session);
+    connection connection = {.session = store->session, .insert = store->insert};
+    attempt_abandon(store->attempt);
+    connection_close(store->api, &connection);
     for (uint32_t i = 0; i < store->n_groups; i++) {
         group *group = store->groups[i];
         for (uint32_t k = 0; group->tag != 0 && k < group->n; k++)

@@ -190,6 +190,7 @@ typedef struct comparing {
     const cql_api *api;
     cql_session *session;
     arena *arena;
+    const cassandra_place *place;
     const cassandra_table *table;
     found_column *found;
     uint32_t n_found;
@@ -240,12 +241,11 @@ static const char *text_of_value(arena *arena, cql_value value)
 static freshet_code table_ask(comparing *comparing, const char *cql, cql_rows **rows)
 {
     char said[CQL_TEXT_MAX] = "";
-    const cassandra_place nowhere = {0};
     if (cql == NULL)
         return error_memory(comparing->err, OPENING);
     cql_code code = comparing->api->query(comparing->session, cql, NULL, NULL, 0, rows, said);
     return code == CQL_OK ? FRESHET_OK
-                          : cassandra_error(comparing->err, &nowhere,
+                          : cassandra_error(comparing->err, comparing->place,
                                             "cannot read the store's schema", code, said);
 }
 
@@ -432,12 +432,17 @@ static freshet_code add_table(comparing *comparing)
 }
 
 freshet_code cassandra_table_compare(const cql_api *api, cql_session *session, arena *arena,
-                                     const cassandra_table *table, uint32_t replicas,
-                                     table_changes *out, freshet_error *err)
+                                     const cassandra_place *place, const cassandra_table *table,
+                                     uint32_t replicas, table_changes *out, freshet_error *err)
 {
     *out = (table_changes){0};
-    comparing comparing = {
-        .api = api, .session = session, .arena = arena, .table = table, .out = out, .err = err};
+    comparing comparing = {.api = api,
+                           .session = session,
+                           .arena = arena,
+                           .place = place,
+                           .table = table,
+                           .out = out,
+                           .err = err};
     comparing.items = arena_zero(arena, table->n_columns + (size_t)2, sizeof *comparing.items);
     if (comparing.items == NULL)
         return error_memory(err, OPENING);
@@ -454,22 +459,22 @@ freshet_code cassandra_table_compare(const cql_api *api, cql_session *session, a
 }
 
 freshet_code cassandra_table_require(const cassandra_table *table, const table_changes *changes,
-                                     const declaration *declaration, freshet_error *err)
+                                     const char *file, freshet_error *err)
 {
     if (changes->n == 0)
         return FRESHET_OK;
-    const char *file = declaration->file == NULL ? "FILE" : declaration->file;
+    const char *named = file == NULL ? "FILE" : file;
     for (uint32_t i = 0; i < changes->n; i++)
         if (changes->items[i].drops)
             return error_set(
-                err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
+                err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,
                 "the table %s.%s does not fit: %s; write to another table, or drop it and all that "
                 "it has by `freshet apply %s --allow-drop` (see `freshet plan %s`)",
-                table->keyspace, table->name, changes->items[i].said, file, file);
+                table->keyspace, table->name, changes->items[i].said, named, named);
     const char *flag = changes->keyspace_missing ? " --replicas N" : "";
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,
                      "the table %s.%s does not fit: %s%s; see `freshet plan %s`, and run `freshet "
                      "apply %s%s`",
                      table->keyspace, table->name, changes->items[0].said,
-                     changes->n > 1 ? ", and more" : "", file, file, flag);
+                     changes->n > 1 ? ", and more" : "", named, named, flag);
 }

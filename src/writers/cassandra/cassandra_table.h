@@ -76,13 +76,13 @@ typedef struct table_changes {
 
 /* Asks the server. `replicas` is for a keyspace that is not there. */
 freshet_code cassandra_table_compare(const cql_api *api, cql_session *session, arena *arena,
-                                     const cassandra_table *table, uint32_t replicas,
-                                     table_changes *out, freshet_error *err);
+                                     const cassandra_place *place, const cassandra_table *table,
+                                     uint32_t replicas, table_changes *out, freshet_error *err);
 
 /* FRESHET_BAD_DECLARATION, with the first difference and the command that mends it, where there are
  * any. */
 freshet_code cassandra_table_require(const cassandra_table *table, const table_changes *changes,
-                                     const declaration *declaration, freshet_error *err);
+                                     const char *file, freshet_error *err);
 
 /* What a failed call of the client's is to the caller: what can be tried again is
  * FRESHET_TRY_AGAIN; credentials, certificates and what is missing FRESHET_BAD_DECLARATION; all
