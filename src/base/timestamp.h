@@ -25,6 +25,16 @@
 
 #define TIMESTAMP_YEAR_DIGITS_MAX 6
 
+/* Event times lie within this many microseconds of 1970, some 285,000 years. Beyond it are
+ * INT64_MIN, which is "not a time" in numpy and pandas, the least and greatest numbers, which are
+ * infinities in DuckDB, and times at which sums of times would overflow. */
+#define TIMESTAMP_FAR_US INT64_C(9000000000000000000)
+
+static inline bool timestamp_is_near(int64_t us)
+{
+    return us > -TIMESTAMP_FAR_US && us < TIMESTAMP_FAR_US;
+}
+
 /* Reads a whole text as a timestamp, microseconds since 1970-01-01 00:00:00 UTC. False, leaving *us
  * untouched, where it is none or does not fit. */
 bool timestamp_parse(const char *text, size_t length, int64_t *us);

@@ -177,11 +177,13 @@ static const option timestamp_options[] = {
      .doc = "Streams with windows or groups: how long after newer rows of its partition a row may "
             "still come (in event time, whole seconds). What is needed for so long is kept.",
      .example = "10 minutes"},
-    {OPTION("max_future", DURATION, timestamp_block, max_future_us), .minimum = 1,
-     .maximum = LATENESS_MAX_US,
-     .doc = "Streams: a row whose time lies further ahead of the clock goes to the dead letters. "
-            "Any time is taken unless said; with windows, say it, since one row from the far "
-            "future makes all that follow late.",
+    {OPTION("max_future", DURATION, timestamp_block, max_future_us), .minimum = 0,
+     .maximum = LATENESS_MAX_US, .place_offset = offsetof(timestamp_block, max_future_at) + 1,
+     .doc =
+         "A row whose time lies further ahead of the clock goes to the dead letters; `0 seconds`: "
+         "any time is taken. Where it is not said: `1 day` for `aggregated` sets and, on "
+         "streams, for windows and `deduplicate`, since there one row from the far future "
+         "closes windows, makes all that follow late or fills days without end; else any.",
      .example = "1 hour"},
     {OPTION("late", CHOICE, timestamp_block, late), .standard = "dead_letter",
      .choices = late_choices,
@@ -287,6 +289,13 @@ static const option rolling_options[] = {
      .doc = "Streams: when a window's row goes out: once, when no row can come into it any more "
             "(`close`), or at each change (`change`).",
      .example = "change"},
+    {OPTION("max_days", INTEGER, rolling_block, max_days), .standard = "10000", .minimum = 1,
+     .maximum = 100000000,
+     .doc =
+         "With the slide `1 day` each key has a row for each day from the oldest row of all keys "
+         "on. Where that would be more days than these at once, as a row of 1970 among those of "
+         "today makes it, the run ends and says so.",
+     .example = "20000"},
     {0},
 };
 

@@ -54,7 +54,8 @@ typedef struct timestamp_block {
     int unit;              /* enum timestamp_unit */
     declared_text mask;    /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
     int64_t lateness_us;   /* streams with state: how late a row may be */
-    int64_t max_future_us; /* streams: how far ahead of the clock a row may be; 0: any */
+    int64_t max_future_us; /* how far ahead of the clock a row may be; 0: any */
+    place max_future_at;   /* not set: late_rows.c decides */
     int late;              /* enum on_late */
 } timestamp_block;
 
@@ -93,6 +94,7 @@ typedef struct rolling_block {
     declared_list over;
     declared_text slide; /* default "1 day" */
     int emit;            /* 0 close, 1 change */
+    int64_t max_days;    /* of a grid, at once */
 } rolling_block;
 
 /* `aggregated:` of a feature set. */

@@ -220,6 +220,7 @@ static void windows_and_aggregates_read_back(void **state)
          "        - \"3 days\"\n"
          "      slide: \"1 day\"\n"
          "      emit: change\n"
+         "      max_days: 10000\n"
          "    pivot:\n"
          "      column: s\n"
          "      values:\n"

@@ -179,9 +179,9 @@ static const mistake window_mistakes[] = {
      "set has groups: use \"aggregate\", and \"windows\" in \"aggregated\"\n"
      "22:7 feature \"is_late\" needs \"aggregate\": the rows of an aggregated feature set are "
      "groups\n"},
-    {"{from: sched_dep}", "{lateness: 0 seconds, max_future: 0 seconds, late: never}",
-     "18:48 \"max_future\" cannot be \"0 seconds\": it must be from 1 us to 36500 days\n"
-     "18:65 \"late\" cannot be \"never\": it must be dead_letter, drop or update\n"},
+    {"{from: sched_dep}", "{lateness: 0 seconds, max_future: 36501 days, late: never}",
+     "18:48 \"max_future\" cannot be \"36501 days\": it must be from 0 seconds to 36500 days\n"
+     "18:66 \"late\" cannot be \"never\": it must be dead_letter, drop or update\n"},
     {"  entity: airport", "  deduplicate: {on: id}\n  refresh: sometimes",
      "15:16 \"within\" is missing in \"deduplicate\": write for example within: 1 hour\n"
      "16:12 \"refresh\" cannot be \"sometimes\": it must be never or on_expiry\n"},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/timestamp.h"
 #include "features/cast.h"
 #include "features/cast_text.h"
 
@@ -126,8 +127,9 @@ static freshet_code from_number_texts(int64_t us, arena *arena, const column *fr
     return code;
 }
 
-freshet_code event_time_column(const event_time *event_time, arena *arena, const column *from,
-                               uint64_t n_rows, column *into, uint64_t **failed, freshet_error *err)
+static freshet_code compute_times(const event_time *event_time, arena *arena, const column *from,
+                                  uint64_t n_rows, column *into, uint64_t **failed,
+                                  freshet_error *err)
 {
     const type *timestamp = type_simple(TYPE_TIMESTAMP);
     bool is_text = event_time->from->kind == TYPE_STRING;
@@ -144,12 +146,48 @@ freshet_code event_time_column(const event_time *event_time, arena *arena, const
     return read_times(event_time->mask, us, arena, from, n_rows, into, failed, err);
 }
 
+/* The cells become the column's own where they are those that it was made of. */
+static bool own_cells(arena *arena, const column *from, uint64_t n_rows, column *into)
+{
+    if (into->data != from->data)
+        return true;
+    int64_t *data = arena_alloc(arena, n_rows * sizeof *data);
+    uint64_t *valid = arena_alloc(arena, (n_rows + 63) / 64 * sizeof *valid);
+    if (data == NULL || valid == NULL)
+        return false;
+    memcpy(data, from->data, n_rows * sizeof *data);
+    if (from->valid != NULL)
+        memcpy(valid, from->valid, (n_rows + 63) / 64 * sizeof *valid);
+    else
+        memset(valid, 0xFF, (n_rows + 63) / 64 * sizeof *valid);
+    into->data = data;
+    into->valid = valid;
+    into->capacity = n_rows;
+    return true;
+}
+
+freshet_code event_time_column(const event_time *event_time, arena *arena, const column *from,
+                               uint64_t n_rows, column *into, uint64_t **failed, freshet_error *err)
+{
+    freshet_code code = compute_times(event_time, arena, from, n_rows, into, failed, err);
+    for (uint64_t row = 0; row < n_rows && code == FRESHET_OK; row++) {
+        if (timestamp_is_near(((const int64_t *)into->data)[row]) || !column_is_valid(into, row))
+            continue;
+        if (!own_cells(arena, from, n_rows, into) ||
+            !event_time_fail(arena, into, row, n_rows, failed))
+            code = error_memory(err, COMPUTING_TIMES);
+    }
+    return code;
+}
+
 const char *event_time_reason(const event_time *event_time, arena *arena, const column *from,
                               uint64_t row)
 {
     const char *shown = cast_shown(arena, from, row);
     if (shown == NULL)
         return NULL;
+    if (from->type->kind == TYPE_TIMESTAMP)
+        return arena_format(arena, "%s is too far from 1970", shown);
     if (event_time->mask != NULL)
         return arena_format(arena, "%s does not match the mask \"%s\"", shown,
                             event_time->mask_text);

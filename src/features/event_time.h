@@ -8,7 +8,8 @@
  *              A fraction is cut off towards zero below a microsecond. Whole numbers are converted
  *              exactly (Butterfree goes through doubles, and is microseconds off far from 1970)
  *
- * What is out of range fails; nothing wraps.
+ * What is out of range fails, and so do times too far from 1970 (base/timestamp.h), among them the
+ * numbers that stand for no time or for infinity in other systems; nothing wraps.
  *
  * Order of calls: event_time_compile once, event_time_column for each batch.
  */

@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "keyed/cells.h"
 #include "rolling/groups_internal.h"
 
@@ -666,6 +667,34 @@ static freshet_code end_row(taking *taking, uint32_t index)
     return FRESHET_OK;
 }
 
+static freshet_code refuse_days(const taking *taking, int64_t n_days, int64_t last_us)
+{
+    text_buffer days;
+    text_init(&days, TEXT_LIMIT_DEFAULT);
+    text_append_c(&days, "from ");
+    text_append_date(&days, (int32_t)(taking->state->oldest_us / DAY_US));
+    text_append_c(&days, ", the day of the oldest row, to ");
+    text_append_date(&days, (int32_t)(last_us / DAY_US));
+    freshet_code code = error_set(
+        taking->err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+        "each key would get a row for each of %lld days at once, %s; if a time among the rows is "
+        "wrong (its `unit`, a null that became 0), leave that row out by the query; if all are "
+        "right, say `max_days: %lld` under aggregated.windows",
+        (long long)n_days, days.failed ? "" : days.bytes, (long long)n_days);
+    text_release(&days);
+    return code;
+}
+
+/* A grid's rows from `first_us` to `last_us`: not too many at once? */
+static freshet_code check_days(const taking *taking, int64_t first_us, int64_t last_us)
+{
+    const groups_state *state = taking->state;
+    const int64_t n_days = last_us / DAY_US - first_us / DAY_US + 1;
+    if (!state->plan->is_grid || state->options.max_days == 0 || n_days <= state->options.max_days)
+        return FRESHET_OK;
+    return refuse_days(taking, n_days, last_us);
+}
+
 static freshet_code take_due(taking *taking)
 {
     groups_state *state = taking->state;
@@ -675,6 +704,9 @@ static freshet_code take_due(taking *taking)
            (first = first_due(state)) != NULL) {
         uint32_t index = (uint32_t)first->item;
         group_entry *entry = group_at(state, index);
+        code = check_days(taking, entry->due_us, state->time_us);
+        if (code != FRESHET_OK)
+            break;
         due_heap_pop(&state->heap);
         if (state->plan->is_rolling)
             code = close_window(taking, index, next_due(state, entry));
@@ -716,7 +748,9 @@ static freshet_code take_finished(taking *taking)
             state->finish_at++;
             continue;
         }
-        code = close_window(taking, state->finish_at, next);
+        code = check_days(taking, next, last_end(state));
+        if (code == FRESHET_OK)
+            code = close_window(taking, state->finish_at, next);
         if (code == FRESHET_OK && state->options.is_stream)
             code = end_row(taking, state->finish_at);
     }

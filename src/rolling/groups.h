@@ -64,6 +64,7 @@
 #ifndef FRESHET_ROLLING_GROUPS_H
 #define FRESHET_ROLLING_GROUPS_H
 
+#include "base/timestamp.h"
 #include "keyed/state_part.h"
 #include "windows/window.h"
 
@@ -72,7 +73,7 @@
 #define GROUPS_KEY_BYTES_MAX 16384u /* of one row's key columns, encoded */
 #define GROUPS_OVERLAP_MAX 1000000  /* windows that hold one event: sum of length / slide */
 #define GROUPS_CHANGES_MAX 2000     /* the same where each change of them is output */
-#define GROUPS_TIME_MAX INT64_C(9000000000000000000) /* microseconds: far beyond any date */
+#define GROUPS_TIME_MAX TIMESTAMP_FAR_US
 #define GROUPS_SAVED_BYTES_MAX ((size_t)1 << 30)
 
 typedef struct groups_declaration {
@@ -116,6 +117,8 @@ typedef struct groups_options {
     int64_t
         until_us; /* nor rows with a later one; also the last day of a grid; INT64_MAX: all are, and
                          a grid ends the day after the newest event */
+    int64_t max_days; /* where a key of a grid would get more rows at once, groups_take() fails with
+                         FRESHET_BAD_DECLARATION; 0: any number */
 } groups_options;
 
 freshet_code groups_open(const groups_plan *plan, const groups_options *options, groups_state **out,
@@ -129,7 +132,7 @@ typedef struct groups_input {
     uint32_t n_rows;
     const column *keys;      /* the plan's n_keys */
     const column *columns;   /* the plan's value columns */
-    const int64_t *event_us; /* within GROUPS_TIME_MAX on both sides of 1970 */
+    const int64_t *event_us; /* within GROUPS_TIME_MAX on both sides of 1970, not at it */
     const uint8_t *skip;     /* rows to leave out; NULL: none */
 } groups_input;
 

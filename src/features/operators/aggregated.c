@@ -67,7 +67,8 @@ static freshet_code aggregated_open(freshet_operator *self, const operator_optio
     set->deduplicates = self->block->deduplicate_rows && !self->is_stream;
     const groups_options options_of_groups = {.is_stream = self->is_stream,
                                               .from_us = options->set->first_us,
-                                              .until_us = options->set->last_us};
+                                              .until_us = options->set->last_us,
+                                              .max_days = self->block->aggregated.windows.max_days};
     text_init(&set->before, TEXT_LIMIT_DEFAULT);
     text_init(&set->row, TEXT_LIMIT_DEFAULT);
     freshet_code code = aggregated_plan_make(self->arena, self->block, self->plan,
@@ -99,7 +100,7 @@ static freshet_code refuse_rows(aggregated *set, run *run)
     const bool updates = set->base.block->timestamp.late == ON_LATE_UPDATE;
     freshet_code code = FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++)
-        if (event_us[row] > GROUPS_TIME_MAX || event_us[row] < -GROUPS_TIME_MAX)
+        if (event_us[row] >= GROUPS_TIME_MAX || event_us[row] <= -GROUPS_TIME_MAX)
             code = run_refuse(run, row, REASON_BAD_TIME,
                               "the timestamp is too far from 1970 to be in a window");
         else if (set->base.is_stream && event_us[row] < groups_time(set->groups) &&

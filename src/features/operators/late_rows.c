@@ -19,13 +19,23 @@
 #define MAGIC "FWM1"
 #define HEAD_BYTES 8u
 #define LANE_BYTES 12u
+#define MAX_FUTURE_US INT64_C(86400000000) /* where nothing is said */
 
 /* ---- too early ------------------------------------------------------------------------------- */
 
+/* Rows of some sets harm others by their time: those that wait for watermarks, and grids. */
+static int64_t max_future_us(const feature_set_block *block, bool waits)
+{
+    if (place_is_set(&block->timestamp.max_future_at))
+        return block->timestamp.max_future_us;
+    return waits || block->has_aggregated ? MAX_FUTURE_US : 0;
+}
+
+static bool late_rows_wanted(const operator_options *options);
+
 static bool early_rows_wanted(const operator_options *options)
 {
-    return options->declaration->is_stream &&
-           options->declaration->feature_set.timestamp.max_future_us > 0;
+    return max_future_us(&options->declaration->feature_set, late_rows_wanted(options)) > 0;
 }
 
 static freshet_code refuse_early(const freshet_operator *self, run *run, uint32_t row,
@@ -33,7 +43,7 @@ static freshet_code refuse_early(const freshet_operator *self, run *run, uint32_
 {
     char ahead[WATERMARK_SPAN_TEXT_MAX], allowed[WATERMARK_SPAN_TEXT_MAX];
     watermark_span(ahead_us / 1000000, ahead);
-    watermark_span(self->block->timestamp.max_future_us / 1000000, allowed);
+    watermark_span(max_future_us(self->block, true) / 1000000, allowed);
     return run_refuse(
         run, row, REASON_EARLY,
         arena_format(run->arena,
@@ -44,7 +54,7 @@ static freshet_code refuse_early(const freshet_operator *self, run *run, uint32_
 static freshet_code early_rows_run(freshet_operator *self, run *run)
 {
     const int64_t *event_us = run->columns[run->plan->timestamp].data;
-    const int64_t now_us = os.now_us();
+    const int64_t now_us = os.now_us(), most_us = max_future_us(self->block, true);
     freshet_code code = FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
         int64_t ahead_us;
@@ -52,7 +62,7 @@ static freshet_code early_rows_run(freshet_operator *self, run *run)
             continue;
         if (__builtin_sub_overflow(event_us[row], now_us, &ahead_us))
             ahead_us = INT64_MAX;
-        if (ahead_us > self->block->timestamp.max_future_us)
+        if (ahead_us > most_us)
             code = refuse_early(self, run, row, ahead_us);
     }
     return code;

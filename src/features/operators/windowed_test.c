@@ -454,23 +454,25 @@ static void rows_of_the_future(void **state)
                        "  features: [{name: x, type: double}]\n");
     os.now_us = noon_us;
     run_rows(world,
-             ROWS("(1, 46800" S ", 1, 'a'), (1, 46801" S ", 2, 'b'), (1, 9223372036854775806, "
+             ROWS("(1, 46800" S ", 1, 'a'), (1, 46801" S ", 2, 'b'), (1, 8000000000000000000, "
                   "3, 'c')"));
     os.now_us = now_us;
     expect(world, "refused 1: timestamp: it is 1 hour 1 second ahead of the clock, and "
                   "\"max_future\" allows 1 hour\n"
-                  "refused 2: timestamp: it is 106751990 days 16 hours ahead of the clock, and "
+                  "refused 2: timestamp: it is 92592592 days 2 hours ahead of the clock, and "
                   "\"max_future\" allows 1 hour\n"
                   "{\"id\":1,\"timestamp\":\"1970-01-01T13:00:00.000000Z\",\"x\":1.0}\n");
-    /* a batch is not asked when it is */
+    /* in a batch, too, where it is said */
     if (open_set(world, false, ROWS("(1, 0, 0, 'a')"),
                  "  timestamp: {from: ts, max_future: 1 hour}\n"
                  "  features: [{name: x, type: double}]\n") != FRESHET_OK)
         fail_msg("%s", world->said.bytes);
     os.now_us = noon_us;
-    run_rows(world, ROWS("(1, 50000" S ", 1, 'a')"));
+    run_rows(world, ROWS("(1, 50000" S ", 1, 'a'), (1, 46800" S ", 2, 'b')"));
     os.now_us = now_us;
-    expect(world, "{\"id\":1,\"timestamp\":\"1970-01-01T13:53:20.000000Z\",\"x\":1.0}\n");
+    expect(world, "refused 0: timestamp: it is 1 hour 53 minutes ahead of the clock, and "
+                  "\"max_future\" allows 1 hour\n"
+                  "{\"id\":1,\"timestamp\":\"1970-01-01T13:00:00.000000Z\",\"x\":2.0}\n");
 }
 
 /* ---- expiry ---------------------------------------------------------------------------------- */
