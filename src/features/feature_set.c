@@ -2,7 +2,7 @@
  * operations. How the work of the steps is divided is in feature_plan.h, how rows go through them
  * in run.h.
  *
- * SAVED FACTS: "FSF1", u32 bytes that follow; then for each operator that has facts u32 length,
+ * SAVED FACTS: "FSF2", u32 bytes that follow; then for each operator that has facts u32 length,
  * name, u32 length, facts; little-endian.
  */
 #include "features/feature_set.h"
@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "features/operator.h"
 
-#define FACTS_MAGIC "FSF1"
+#define FACTS_MAGIC "FSF2"
 #define FACTS_HEAD_BYTES 8u
 #define OPERATOR_ENTRY(name) &name##_operator,
 #define OPERATOR_NUMBER(name) name##_number,
@@ -142,6 +142,26 @@ const state_part *feature_set_state(feature_set *set, uint32_t *n)
 {
     *n = set->n_parts;
     return set->parts;
+}
+
+freshet_code feature_set_meanings(const feature_set *set, const declaration *declaration,
+                                  freshet_reader *const *readers, uint32_t n_readers, arena *arena,
+                                  meanings *out, freshet_error *err)
+{
+    static const struct {
+        const operator_ops *ops;
+        uint32_t kept;
+    } keepers[] = {{&windowed_operator, KEPT_WINDOWS},
+                   {&aggregated_operator, KEPT_GROUPS},
+                   {&seen_events_operator, KEPT_SEEN},
+                   {&newest_rows_operator, KEPT_NEWEST}};
+    meaning_sources sources = {
+        .declaration = declaration, .readers = readers, .n_readers = n_readers};
+    for (uint32_t i = 0; set->is_stream && i < set->n; i++)
+        for (size_t k = 0; k < sizeof keepers / sizeof *keepers; k++)
+            if (set->operators[i]->ops == keepers[k].ops)
+                sources.kept |= keepers[k].kept;
+    return meanings_collect(&set->plan, &sources, arena, out, err);
 }
 
 feature_set_figures feature_set_measure(const feature_set *set)

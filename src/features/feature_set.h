@@ -16,6 +16,7 @@
 #define FRESHET_FEATURES_FEATURE_SET_H
 
 #include "declaration/declaration.h"
+#include "features/meaning.h"
 #include "keyed/state_part.h"
 #include "sql/sql.h"
 
@@ -76,6 +77,12 @@ feature_set_figures feature_set_measure(const feature_set *set);
 
 /* The parts of keyed state; *n 0 where there are none. Live as long as the set. */
 const state_part *feature_set_state(feature_set *set, uint32_t *n);
+
+/* What the things mean that the state is made of (meaning.h); none where nothing is kept. In the
+ * arena. */
+freshet_code feature_set_meanings(const feature_set *set, const declaration *declaration,
+                                  freshet_reader *const *readers, uint32_t n_readers, arena *arena,
+                                  meanings *out, freshet_error *err);
 
 /* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint,
  * and back: each operator's under its own name. What this set cannot go on with is

@@ -47,6 +47,9 @@ typedef struct state_part_ops {
     bool (*placed)(void *self, uint32_t index);
     /* NULL, or true for keys that are needed in memory although they are cold. */
     bool (*is_needed)(void *self, uint32_t index);
+    /* Saved bytes may have this layout, too, from before the declaration changed (part->layout of
+     * then). NULL where there is one layout only. */
+    freshet_code (*know)(void *self, const char *layout, freshet_error *err);
 } state_part_ops;
 
 typedef enum state_keys {
@@ -62,6 +65,7 @@ typedef struct state_part {
     const char *name;     /* unique in its feature set, stable over versions: "windows", "dedup" */
     uint64_t fingerprint; /* of what saved bytes depend on: another one cannot read them */
     const char *shape;    /* the same in words, for the message of a refusal */
+    const char *layout;   /* NULL; or what may change with the shape as it is (ops->know) */
     const char *doing;    /* for messages: "remembering the newest row of each key" */
     state_keys keys;
     const state_part_ops *ops;

@@ -41,8 +41,7 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
     if (code == FRESHET_OK)
         code = checkpoint_put_text(checkpoint, FACT_SINK, checkpoint_sink(pipeline), err);
     if (code == FRESHET_OK)
-        code = checkpoint_put_text(checkpoint, FACT_QUERY,
-                                   pipeline->declaration->source.query.value, err);
+        code = checkpoint_put_meanings(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         const freshet_reader *reader = pipeline->readers[i].reader;
         if (!source_drives(pipeline->source, i))

@@ -1,6 +1,7 @@
 /* checkpoint.h - what makes a stream survive: positions, state and files made durable together.
  *
  *   checkpoint_open.c  which folder; what is in it, and whether it fits the declaration
+ *   checkpoint_meaning.c  whether what it is made of still means the same
  *   checkpoint.c       taking checkpoints while the stream runs
  *   checkpoint_inspect.c  what is kept of a key, for people
  *
@@ -54,9 +55,10 @@
 #define FACT_CHECKPOINT "checkpoint" /* number, wall time in us: two int64 */
 #define FACT_PIPELINE "pipeline"     /* its name */
 #define FACT_SINK "sink"             /* "debug" or "lasting" */
-#define FACT_QUERY "query"           /* the source's */
 #define FACT_READER "reader"     /* key: id of a driving one; its place in the list, blank, kind */
 #define FACT_PART "part"         /* key: part's name; fingerprint, shape */
+#define FACT_LAYOUT "layout"     /* key: part's name, line's end, number; a layout it may have */
+#define FACT_MEANING "meaning"   /* key: name; text (features/meaning.h) */
 #define FACT_FEATURES "features" /* feature_set_save_facts */
 #define FACT_LETTERS "letters"   /* dead_letters_mark */
 

@@ -8,8 +8,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
-#include "pipeline/checkpoint.h"
-#include "pipeline/pipeline.h"
+#include "pipeline/checkpoint_internal.h"
 
 #define INSPECTING "showing the state of a key"
 
@@ -127,6 +126,8 @@ freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *s
         inspection.part = &parts[i];
         inspection.has_columns = true;
         code = check_part(store, &parts[i], err);
+        if (code == FRESHET_OK)
+            code = checkpoint_know_layouts(store, &parts[i], err);
         if (code == FRESHET_OK)
             code = store_visit(store, STORE_STATE, parts[i].name, look_at_key, &inspection, err);
         unfit += code == FRESHET_OK && !inspection.has_columns;

@@ -47,6 +47,24 @@ struct checkpoint {
     text_buffer text; /* scratch */
 };
 
+/* checkpoint_meaning.c. Puts down what the things mean, and the layouts of the parts; refuses a
+ * declaration in which they mean something else; and tells the parts which layouts they may meet
+ * (the state of another process, too). */
+freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *err);
+freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, freshet_error *err);
+freshet_code checkpoint_know_layouts(state_store *store, const state_part *part,
+                                     freshet_error *err);
+
+/* FRESHET_BAD_DECLARATION: why the state cannot serve the declaration, and the ways on. `at` may be
+ * NULL. */
+freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, const place *at,
+                               freshet_error *err, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* A text, or `shown` bytes of it from where it differs from the other one. NULL where memory is
+ * out. */
+const char *checkpoint_clip(arena *arena, const char *text, const char *other, size_t shown);
+
 /* Gathers and hands over a checkpoint. */
 freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err);
 

@@ -1,11 +1,10 @@
 /* checkpoint_open.c - which state folder; what is in it, and whether it fits; see checkpoint.h.
  *
  * State fits a declaration when every row that it was made of would have been treated alike: the
- * same readers (new ones may come behind), the same parts of keyed state with the same shape, the
- * same kind of sink. What else changes (the query, features without windows, further aggregates of
- * what is kept) counts from here on.
+ * same readers (new ones may come behind), the same meanings (checkpoint_meaning.c), the same parts
+ * of keyed state with the same shape, the same kind of sink. What else changes (features without
+ * windows, further aggregates of what is kept) counts from here on.
  */
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 #include "pipeline/checkpoint_internal.h"
 
 #define OPENING "opening the state"
+#define SHAPE_SHOWN_BYTES 150
 
 /* ---- which folder -------------------------------------------------------------------------- */
 
@@ -54,21 +54,6 @@ static bool checkpoint_is_wanted(const freshet_pipeline *pipeline)
 
 /* ---- does it fit --------------------------------------------------------------------------- */
 
-static freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, freshet_error *err,
-                                      const char *format, ...)
-{
-    char reason[640];
-    va_list values;
-    va_start(values, format);
-    vsnprintf(reason, sizeof reason, format, values);
-    va_end(values);
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
-                     "the state in \"%s\" cannot serve this declaration: %s; put the declaration "
-                     "back, or begin anew after `freshet state reset`, or name another folder by "
-                     "--state",
-                     pipeline->checkpoint->folder, reason);
-}
-
 /* A fact as text in the scratch; "" where there is none. */
 static freshet_code get_fact(checkpoint *checkpoint, const char *name, const char *key,
                              freshet_error *err)
@@ -90,7 +75,7 @@ static freshet_code check_text(freshet_pipeline *pipeline, const char *name, con
     freshet_code code = get_fact(pipeline->checkpoint, name, "", err);
     if (code != FRESHET_OK || strcmp(pipeline->checkpoint->text.bytes, now) == 0)
         return code;
-    return checkpoint_refuse(pipeline, err, reason, pipeline->checkpoint->text.bytes);
+    return checkpoint_refuse(pipeline, NULL, err, reason, pipeline->checkpoint->text.bytes);
 }
 
 /* Watermarks know a reader by its place in the list; positions by its id. */
@@ -109,11 +94,12 @@ static freshet_code checkpoint_check_reader(freshet_pipeline *pipeline, uint32_t
     if (pipeline->checkpoint->text.length == 0)
         ++*n_new;
     else if (was == end || strcmp(was, kind) != 0)
-        return checkpoint_refuse(
-            pipeline, err, "the reader \"%s\" was of the kind \"%s\" and is now %s", id, was, kind);
+        return checkpoint_refuse(pipeline, NULL, err,
+                                 "the reader \"%s\" was of the kind \"%s\" and is now %s", id, was,
+                                 kind);
     else if (place != i)
         return checkpoint_refuse(
-            pipeline, err,
+            pipeline, NULL, err,
             "the reader \"%s\" was number %lu in the list of readers and is now number %u (new "
             "ones go behind the others)",
             id, place + 1, i + 1);
@@ -160,7 +146,7 @@ static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err
         return code;
     if (n_new > 0)
         return checkpoint_refuse(
-            pipeline, err,
+            pipeline, NULL, err,
             "the reader \"%s\" is gone and another one new; where it only has another name, all "
             "of it would be read again",
             gone.id);
@@ -181,14 +167,20 @@ static freshet_code check_part(freshet_pipeline *pipeline, const state_part *par
     uint64_t fingerprint;
     if (text->length < sizeof fingerprint)
         return checkpoint_refuse(
-            pipeline, err, "nothing was kept for its %s, and the rows before will not come again",
-            part->name);
+            pipeline, NULL, err,
+            "nothing was kept for its %s, and the rows before will not come again", part->name);
     memcpy(&fingerprint, text->bytes, sizeof fingerprint);
-    return fingerprint == part->fingerprint
-               ? FRESHET_OK
-               : checkpoint_refuse(pipeline, err,
-                                   "for its %s it keeps %.200s, and is to keep %.200s", part->name,
-                                   text->bytes + sizeof fingerprint, part->shape);
+    if (fingerprint == part->fingerprint)
+        return FRESHET_OK;
+    arena *arena = pipeline->checkpoint->arena;
+    const char *then = text->bytes + sizeof fingerprint;
+    const char *was = checkpoint_clip(arena, then, part->shape, SHAPE_SHOWN_BYTES);
+    const char *is = checkpoint_clip(arena, part->shape, then, SHAPE_SHOWN_BYTES);
+    if (was == NULL || is == NULL)
+        return error_memory(err, OPENING);
+    return checkpoint_refuse(pipeline, NULL, err,
+                             "for its %s it keeps \"%s\", and is to keep \"%s\"", part->name, was,
+                             is);
 }
 
 typedef struct part_names {
@@ -234,17 +226,6 @@ static freshet_code forget_parts(freshet_pipeline *pipeline, freshet_error *err)
     return code;
 }
 
-static freshet_code checkpoint_check_query(freshet_pipeline *pipeline, freshet_error *err)
-{
-    freshet_code code = get_fact(pipeline->checkpoint, FACT_QUERY, "", err);
-    if (code == FRESHET_OK && pipeline->declaration->source.query.value != NULL &&
-        strcmp(pipeline->checkpoint->text.bytes, pipeline->declaration->source.query.value) != 0)
-        log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-                "the query has changed since the last checkpoint: it counts from here on, and what "
-                "is kept of earlier rows was made by the query before");
-    return code;
-}
-
 /* Of another layout of facts nothing is read: no declaration can help. */
 static freshet_code check_version(const freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -277,9 +258,11 @@ static freshet_code check_fits(freshet_pipeline *pipeline, freshet_error *err)
                           err);
     if (code == FRESHET_OK)
         code = check_readers(pipeline, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_check_meanings(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = check_part(pipeline, checkpoint->parts[i].part, err);
-    return code == FRESHET_OK ? checkpoint_check_query(pipeline, err) : code;
+    return code;
 }
 
 /* ---- taking it up -------------------------------------------------------------------------- */
@@ -321,7 +304,8 @@ static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *e
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
         const state_part *part = checkpoint->parts[i].part;
-        if (part->keys != STATE_ON_DEMAND)
+        code = checkpoint_know_layouts(checkpoint->store, part, err);
+        if (code == FRESHET_OK && part->keys != STATE_ON_DEMAND)
             code = store_visit(checkpoint->store, STORE_STATE, part->name, restore_key,
                                (void *)part, err);
     }
@@ -338,7 +322,7 @@ static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *
     code = feature_set_restore_facts(pipeline->features, checkpoint->text.bytes,
                                      checkpoint->text.length, &problem);
     if (code == FRESHET_BAD_DECLARATION)
-        return checkpoint_refuse(pipeline, err, "%s", problem.text);
+        return checkpoint_refuse(pipeline, NULL, err, "%s", problem.text);
     if (code != FRESHET_OK && err != NULL)
         *err = problem;
     return code;

@@ -108,6 +108,9 @@ const schema *groups_outputs(const groups_plan *plan);
 void groups_output_of(const groups_plan *plan, uint32_t output, uint32_t *feature,
                       uint32_t *function);
 int64_t groups_longest_us(const groups_plan *plan);
+/* Are the feature's values kept of each event? Else only whether there is one: counts want no
+ * more. */
+bool groups_keeps_values(const groups_plan *plan, uint32_t feature);
 
 typedef struct groups_state groups_state;
 

@@ -210,6 +210,17 @@ freshet_code groups_plan_make(arena *arena, const groups_declaration *declaratio
     return FRESHET_OK;
 }
 
+bool groups_keeps_values(const groups_plan *plan, uint32_t feature)
+{
+    const windows_feature *wanted = &plan->declaration.features[feature];
+    for (uint32_t i = 0; i < plan->events->n_slots; i++) {
+        const window_slot *slot = &plan->events->slots[i];
+        if (slot->values == wanted->values && slot->filter == wanted->filter)
+            return slot->cell > 0;
+    }
+    return false;
+}
+
 const schema *groups_outputs(const groups_plan *plan)
 {
     return &plan->events->outputs;

@@ -568,6 +568,8 @@ static uint64_t plan_fingerprint(const windows_plan *plan)
         hash = hash_type(hash, plan->slots[i].type);
         hash = hash_bytes(&plan->slots[i].cell, sizeof plan->slots[i].cell, hash);
     }
+    if (plan->row_slot == WINDOWS_NONE)
+        return hash; /* carried columns have their layout beside them (windows_layout.c) */
     for (uint32_t i = 0; i < plan->n_carried; i++)
         hash = hash_type(hash + 1, plan->columns.fields[plan->carried[i]].type);
     return hash;

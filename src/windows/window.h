@@ -185,7 +185,7 @@ typedef struct windows_plan {
     window_walk walks[WINDOW_MODES];
     int64_t longest_s; /* the longest fixed window; -1 where there is none */
     int64_t longest_rows;
-    uint64_t fingerprint; /* of the keys, slots and carried columns: what saved state depends on */
+    uint64_t fingerprint; /* of the keys and slots: what saved state depends on */
 } windows_plan;
 
 /* Makes the plan. What is referred to by the declaration must live as long as the arena.

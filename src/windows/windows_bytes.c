@@ -1,5 +1,6 @@
 /* windows_bytes.c - one key's state as bytes, and back; and as JSON, for people: a windows_head,
- * the events (events_bytes.c), then the carried cells (cells.h).
+ * the events (events_bytes.c), then the carried cells (cells.h) of the columns that the layout
+ * says (windows_layout.c).
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -9,7 +10,7 @@
 #include "keyed/cells.h"
 #include "windows/windows_internal.h"
 
-#define MAGIC "FKS1"
+#define MAGIC "FKS2"
 
 typedef struct __attribute__((packed)) windows_head {
     saved_head head;
@@ -19,11 +20,13 @@ typedef struct __attribute__((packed)) windows_head {
     uint32_t n_events;
     uint32_t carried_length;
     int64_t first_s; /* second of the oldest event */
+    uint64_t layout; /* of the carried cells */
 } windows_head;
 
 freshet_code windows_save(void *self, const void *saved, text_buffer *into, freshet_error *err)
 {
-    const walker *walker = &((const windows_state *)self)->walker;
+    const windows_state *state = self;
+    const walker *walker = &state->walker;
     const key_entry *entry = saved;
     const size_t begin = into->length;
     windows_head head = {.head = {MAGIC, 0, walker->plan->fingerprint},
@@ -31,7 +34,8 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
                          .revision = entry->revision,
                          .newest_back = entry->newest_back,
                          .n_events = entry->events.n,
-                         .carried_length = entry->carried_length};
+                         .carried_length = entry->carried_length,
+                         .layout = state->layout};
     text_append(into, (const char *)&head, sizeof head);
     head.first_s = events_put(walker, &entry->events, into);
     text_append(into, (const char *)entry->carried, entry->carried_length);
@@ -42,8 +46,8 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
     return FRESHET_OK;
 }
 
-static freshet_code restore_carried(walker *walker, key_entry *entry, const unsigned char *at,
-                                    size_t length, freshet_error *err)
+static freshet_code take_carried(walker *walker, key_entry *entry, const void *at, size_t length,
+                                 freshet_error *err)
 {
     if (length == 0)
         return FRESHET_OK;
@@ -53,6 +57,20 @@ static freshet_code restore_carried(walker *walker, key_entry *entry, const unsi
     memcpy(entry->carried, at, length);
     entry->carried_length = (uint32_t)length;
     return FRESHET_OK;
+}
+
+static freshet_code restore_carried(windows_state *state, key_entry *entry, uint64_t layout,
+                                    const unsigned char *at, size_t length, freshet_error *err)
+{
+    if (layout == state->layout)
+        return take_carried(&state->walker, entry, at, length, err);
+    text_buffer converted;
+    text_init(&converted, WINDOWS_SAVED_BYTES_MAX);
+    freshet_code code = windows_layout_convert(state, layout, at, length, &converted, err);
+    if (code == FRESHET_OK)
+        code = take_carried(&state->walker, entry, converted.bytes, converted.length, err);
+    text_release(&converted);
+    return code;
 }
 
 freshet_code windows_restore(void *self, const state_key *key, void *restored, const void *bytes,
@@ -80,7 +98,7 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
     if (code == FRESHET_OK)
-        code = restore_carried(walker, entry, at, head.carried_length, err);
+        code = restore_carried(state, entry, head.layout, at, head.carried_length, err);
     if (code != FRESHET_OK)
         events_release(walker, &entry->events);
     state->n_events += entry->events.n;

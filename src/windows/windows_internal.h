@@ -21,6 +21,13 @@ typedef struct key_entry {
 
 _Static_assert(sizeof(key_entry) == KEYED_LINE, "a key's entry fills one cache line");
 
+/* The carried columns that saved keys may have. */
+typedef struct windows_layout {
+    uint64_t id; /* hash of its text */
+    schema columns;
+    struct windows_layout *next;
+} windows_layout;
+
 struct windows_state {
     const windows_plan *plan;
     windows_options options;
@@ -34,6 +41,10 @@ struct windows_state {
     state_part part;
     uint64_t n_events;
     uint64_t late_rows;
+
+    arena *kept;             /* of the layouts */
+    uint64_t layout;         /* the id of the plan's own */
+    windows_layout *layouts; /* others */
 
     const void **cells;  /* one a slot of the plan */
     text_buffer carried; /* carried cells */
@@ -67,6 +78,14 @@ freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *
 
 /* Gives back what hangs at an entry. */
 void windows_release(void *self, void *released);
+
+/* windows_layout.c: sets the part's own layout; adds another one (state_part_ops.know); and
+ * appends carried cells of that layout as the plan's own. */
+freshet_code windows_layout_open(windows_state *state, freshet_error *err);
+freshet_code windows_layout_know(void *self, const char *layout, freshet_error *err);
+freshet_code windows_layout_convert(const windows_state *state, uint64_t layout,
+                                    const unsigned char *at, size_t length, text_buffer *into,
+                                    freshet_error *err);
 
 /* windows_bytes.c: as state_part_ops wants them. */
 freshet_code windows_save(void *self, const void *saved, text_buffer *into, freshet_error *err);

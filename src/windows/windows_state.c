@@ -127,7 +127,8 @@ static const state_part_ops part_ops = {.save = windows_save,
                                         .restore = windows_restore,
                                         .inspect = windows_inspect,
                                         .placed = windows_placed,
-                                        .is_needed = windows_needs};
+                                        .is_needed = windows_needs,
+                                        .know = windows_layout_know};
 
 const state_part *windows_part(const windows_state *state)
 {
@@ -169,6 +170,8 @@ freshet_code windows_open(const windows_plan *plan, const windows_options *optio
         if (state->cells == NULL || !keyed_open(&state->keys, &keys))
             code = error_memory(err, "opening the windows");
     }
+    if (code == FRESHET_OK)
+        code = windows_layout_open(state, err);
     if (code != FRESHET_OK) {
         windows_close(state);
         return code;
@@ -187,6 +190,7 @@ void windows_close(windows_state *state)
     expiry_release(&state->expiry);
     text_release(&state->chunk.bytes);
     text_release(&state->carried);
+    arena_close(state->kept);
     assert(state->memory.bytes == sizeof *state);
     free(state);
 }

@@ -149,7 +149,8 @@ void windows_hold(windows_state *state, int64_t second);
 /* ---- saving -------------------------------------------------------------------------------- */
 
 /* The keys as a part of the state (format: windows_bytes.c), without name and shape, and without
- * names for its keys. Lives as long as the state. */
+ * names for its keys. Lives as long as the state. Its layout is that of the carried columns: saved
+ * keys that carried others are restored, too; what they do not have of the present ones is null. */
 const state_part *windows_part(const windows_state *state);
 
 /* ---- figures ------------------------------------------------------------------------------- */

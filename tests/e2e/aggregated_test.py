@@ -135,11 +135,11 @@ class RestartTest(AggregatedCase):
         self.run_once()
         for aggregated, says in ((ROLLING, "look further back"),
                                  (ROLLING.replace("slide: 1 minute", "slide: 30 seconds"), "slide otherwise"),
-                                 (ROLLING.replace("}}", ", emit: change}}"), '"emit"')):
+                                 (ROLLING.replace("}}", ", emit: change}}"), "emit changed from `close` to `change`")):
             self.declare_set(aggregated)
             self.assertIn(says, self.run_once(code=78).err)
         self.declare_set(features=FEATURES[:1])
-        self.assertIn("for its groups it keeps rolling windows of value (double), id (bigint)",
+        self.assertIn("for its groups it keeps \"rolling windows by key string; of value double",
                       self.run_once(code=78).err)
 
 

@@ -341,7 +341,7 @@ class RefusalTest(RestartCase):
         self.refused("look further back")
         declare(features=(WINDOWS[0], WINDOWS[1].replace("20 minutes", "10 minutes")
                           .replace("from: value", "from: id"), WINDOWS[2]))
-        finished = self.refused("cannot serve this declaration: for its windows it keeps keys key string")
+        finished = self.refused("cannot serve this declaration: for its windows it keeps \"keys key string")
         self.assertIn("freshet state reset", finished.err)
         declare(features=WINDOWS[:1])
         finished = self.run_once(code=78)

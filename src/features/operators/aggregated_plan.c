@@ -10,6 +10,7 @@
 #include "features/cast.h"
 #include "features/feature_plan_internal.h"
 #include "features/operators/aggregated.h"
+#include "sql/sql_words.h"
 
 typedef struct group_planner {
     problem_sink to;
@@ -35,13 +36,16 @@ static freshet_code declare_feature(group_planner *planner, const many_feature *
         plan_function_texts(planner->to.arena, &block->aggregate.functions);
     if (functions == NULL)
         return no_memory(planner);
+    const char *filter =
+        feature->filter == NO_SLOT ? "" : sql_plain(planner->to.arena, block->filter.value);
+    if (filter == NULL)
+        return no_memory(planner);
     *into = (windows_feature){
         .name = block->name.value,
         .values = seen_columns_add(&planner->seen, planner->set, feature->values, NULL),
         .filter = feature->filter == NO_SLOT
                       ? WINDOWS_NO_FILTER
-                      : seen_columns_add(&planner->seen, planner->set, feature->filter,
-                                         block->filter.value),
+                      : seen_columns_add(&planner->seen, planner->set, feature->filter, filter),
         .functions = functions,
         .n_functions = block->aggregate.functions.n,
     };
@@ -246,17 +250,39 @@ static freshet_code make_output(group_planner *planner)
     return code == FRESHET_OK ? aggregated_check_names(planner) : code;
 }
 
+static void describe_column(group_planner *planner, const char *before, const field *field,
+                            text_buffer *text)
+{
+    const char *type = type_name(planner->to.arena, field->type);
+    text_format(text, "%s%s %s", before, field->name, type == NULL ? "?" : type);
+}
+
 /* What saved state depends on, in words. */
 static const char *aggregated_describe(group_planner *planner)
 {
+    const plan *set = planner->set;
+    const groups_declaration *groups = &planner->groups;
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
-    text_append_c(&text, planner->groups.n_windows > 0 ? "rolling windows of" : "groups of");
-    for (uint32_t i = 0; i < planner->seen.n; i++) {
-        const char *type = type_name(planner->to.arena, planner->seen.fields[i].type);
-        text_format(&text, "%s %s (%s)", i == 0 ? "" : ",", planner->seen.fields[i].name,
-                    type == NULL ? "?" : type);
+    text_append_c(&text, groups->n_windows > 0 ? "rolling windows" : "groups");
+    for (uint32_t i = 0; i < set->n_keys; i++)
+        describe_column(planner, i == 0 ? " by " : ", ", &set->slots[set->keys[i].to], &text);
+    for (uint32_t i = 0; i < groups->n_features; i++) {
+        const windows_feature *feature = &groups->features[i];
+        const bool is_counted = !groups_keeps_values(planner->plan->groups, i);
+        text_append_c(&text, i == 0 ? "; of " : ", ");
+        describe_column(planner, is_counted ? "whether there is " : "",
+                        &planner->seen.fields[feature->values], &text);
+        if (feature->filter != WINDOWS_NO_FILTER)
+            text_format(&text, " where %s", planner->seen.fields[feature->filter].name);
     }
+    for (uint32_t p = 0; groups->pivot.column != WINDOWS_NONE && p < groups->pivot.n_values; p++)
+        text_format(&text, p == 0 ? "; by whether %s is %s" : "%s, %s",
+                    p == 0 ? planner->seen.fields[groups->pivot.column].name : "",
+                    groups->pivot.names[p]);
+    for (uint32_t i = 0; i < groups->n_distinct; i++)
+        describe_column(planner, i == 0 ? "; distinct by " : ", ",
+                        &planner->seen.fields[groups->distinct[i]], &text);
     char *made = text.failed ? NULL : arena_copy(planner->to.arena, text.bytes, text.length);
     text_release(&text);
     return made;
@@ -304,10 +330,10 @@ freshet_code aggregated_plan_make(arena *arena, const feature_set_block *block, 
         return code;
     out->columns = planner.seen.slots;
     out->n_columns = planner.seen.n;
-    out->shape = aggregated_describe(&planner);
     if (problems_count(problems) > n_problems)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the aggregated feature set \"%s\" cannot be computed as it is declared",
                          block->name.value);
+    out->shape = aggregated_describe(&planner);
     return out->shape == NULL ? no_memory(&planner) : FRESHET_OK;
 }

@@ -37,6 +37,7 @@
 #include "features/cast.h"
 #include "features/rank.h"
 #include "features/watermark.h"
+#include "sql/sql_words.h"
 #include "windows/windows_state.h"
 
 #define WINDOWED_PIECE_ROWS 16384u
@@ -115,12 +116,13 @@ static freshet_code open_batch(windowed *windowed, freshet_error *err)
 
 /* ---- parts of state -------------------------------------------------------------------------- */
 
-/* The SQL of the filter in that slot. */
-static const char *filter_text(const plan *plan, uint32_t slot)
+/* The SQL of the filter in that slot; NULL where memory is out. */
+static const char *filter_text(const windowed *windowed, uint32_t slot)
 {
+    const plan *plan = windowed->base.plan;
     for (uint32_t i = 0; i < plan->n_many; i++)
         if (plan->many[i].filter == slot)
-            return plan->many[i].block->filter.value;
+            return sql_plain(windowed->base.arena, plan->many[i].block->filter.value);
     return "";
 }
 
@@ -131,8 +133,8 @@ static void append_column(windowed *windowed, uint32_t slot, const char *before,
     text_format(into, "%s%s %s", before, column->name, type == NULL ? "?" : type);
 }
 
-/* Keys, order, what is kept of each event, what of the newest row: all that saved bytes depend
- * on. */
+/* Keys, order, what is kept of each event: all that saved bytes depend on. The carried columns are
+ * a layout (state_part.h), but where each event has its row. */
 static const char *describe_view(windowed *windowed, const view *view)
 {
     const plan *plan = windowed->base.plan;
@@ -154,13 +156,17 @@ static const char *describe_view(windowed *windowed, const view *view)
         }
         append_column(windowed, view->columns[slot->values],
                       slot->cell == 0 ? "whether there is " : "", &shape);
-        if (slot->filter != WINDOWS_NO_FILTER)
-            text_format(&shape, " where %s", filter_text(plan, view->columns[slot->filter]));
+        const char *filter = slot->filter == WINDOWS_NO_FILTER
+                                 ? ""
+                                 : filter_text(windowed, view->columns[slot->filter]);
+        shape.failed |= filter == NULL;
+        if (filter != NULL && *filter != '\0')
+            text_format(&shape, " where %s", filter);
         before = ", ";
     }
-    for (uint32_t i = 0; i < windows->n_carried; i++)
+    for (uint32_t i = 0; windows->row_slot != WINDOWS_NONE && i < windows->n_carried; i++)
         append_column(windowed, view->columns[windows->carried[i]],
-                      i == 0 ? "; of the newest row " : ", ", &shape);
+                      i == 0 ? " (corrections: true) of " : ", ", &shape);
     const char *kept =
         shape.failed ? NULL : arena_copy(windowed->base.arena, shape.bytes, shape.length);
     text_release(&shape);

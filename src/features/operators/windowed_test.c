@@ -728,7 +728,7 @@ static void all_changed_rows_are_given_again(void **state)
     uint32_t n;
     assert_string_equal(
         feature_set_state(world->set, &n)->shape,
-        "keys id bigint; of each event x double, its row; of the newest row s string");
+        "keys id bigint; of each event x double, its row (corrections: true) of s string");
 }
 
 /* What a changed declaration can read, and what not. */
@@ -745,7 +745,7 @@ static void states_of_other_declarations(void **state)
     uint32_t n;
     uint64_t fingerprint = feature_set_state(world->set, &n)->fingerprint;
     assert_string_equal(feature_set_state(world->set, &n)->shape,
-                        "keys id bigint; of each event x double; of the newest row s string");
+                        "keys id bigint; of each event x double");
 
     open_stream(world, STATE_SET("[1 minute, 2 minutes]"));
     assert_int_equal(feature_set_state(world->set, &n)->fingerprint, fingerprint);
@@ -802,9 +802,9 @@ static void facts_by_name(void **state)
 {
     world *world = *state;
     freshet_error err = {0};
-    static const char unknown[] = "FSF1\x0c\0\0\0\4\0\0\0else\0\0\0\0";
+    static const char unknown[] = "FSF2\x0c\0\0\0\4\0\0\0else\0\0\0\0";
     static const char old[] = "\x14\0\0\0FWM1\1\0\0\0";
-    static const char too_long[] = "FSF1\x0c\0\0\0\4\0\0\0else\1\0\0\0";
+    static const char too_long[] = "FSF2\x0c\0\0\0\4\0\0\0else\1\0\0\0";
     text_buffer facts;
     text_init(&facts, TEXT_LIMIT_DEFAULT);
     open_stream(world, STATE_SET("[2 minutes]"));

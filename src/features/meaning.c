@@ -1,0 +1,557 @@
+/* meaning.c - see meaning.h: the decisions about all options, and the meanings of a declaration.
+ *
+ * COLUMNS. Slots that windows, groups and seen events look at are marked, then, from the last slot
+ * to the first, those that a marked one is made of (feature_plan.h: always earlier ones). A marked
+ * key or feature gives a meaning of its own, `from column cents as double`; a marked column of the
+ * query what it is in the query (query_parts.h), and the types of the readers' columns that may be
+ * read for it.
+ *
+ * OPTIONS that are meanings by themselves are found by going through the option tables.
+ */
+#include "features/meaning.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "declaration/blocks.h"
+#include "declaration/value.h"
+#include "features/feature_plan.h"
+#include "source/query_parts.h"
+
+#define MEANING "noting what the state is made of"
+
+/* ---- the decisions --------------------------------------------------------------------------- */
+
+typedef struct decision {
+    const char *block, *option;
+    meaning_fate fate;
+    uint32_t needed_by; /* of MEANING_OWN: meaning_kept */
+} decision;
+
+#define SERVED(block, option)            \
+    {                                    \
+        block, option, MEANING_SERVED, 0 \
+    }
+#define COLUMN(block, option)            \
+    {                                    \
+        block, option, MEANING_COLUMN, 0 \
+    }
+#define COMPARED(block, option)            \
+    {                                      \
+        block, option, MEANING_COMPARED, 0 \
+    }
+#define OWN(block, option, kept)         \
+    {                                    \
+        block, option, MEANING_OWN, kept \
+    }
+
+static const decision decisions[] = {
+    /* what a row is read from */
+    COMPARED("reader", "id"), /* positions are by it */
+    COMPARED("reader", "stream"),
+    OWN("reader", "on_cast_error", KEPT_ANY), /* which records are rows */
+    COLUMN("source", "query"),
+    COLUMN("file", "schema"),
+    COLUMN("value", "schema"),
+    COLUMN("generate", "schema"),
+    COLUMN("value", "format"), /* seen by its columns and their types */
+    COLUMN("file", "format"),
+    COLUMN("file", "type"),
+    COLUMN("value", "type"),
+    COLUMN("kafka", "headers"),
+    OWN("file", "header", KEPT_ANY),
+    OWN("file", "delimiter", KEPT_ANY),
+    OWN("file", "null_text", KEPT_ANY),
+    OWN("file", "strict", KEPT_ANY),
+    OWN("value", "delimiter", KEPT_ANY),
+    OWN("value", "null_text", KEPT_ANY),
+    OWN("value", "strict", KEPT_ANY),
+    OWN("kafka", "tombstones", KEPT_ANY),
+    /* where it lies, and how it is fetched: positions know what was read */
+    SERVED("file", "path"),
+    SERVED("file", "order"),
+    SERVED("file", "max_record_bytes"),
+    SERVED("file", "compression"),
+    SERVED("table", "path"),
+    SERVED("table", "table"),
+    SERVED("kafka", "topic"),
+    SERVED("kafka", "topics"),
+    SERVED("kafka", "pattern"),
+    SERVED("kafka", "brokers"),
+    SERVED("kafka", "start"),
+    SERVED("kafka", "on_gap"),
+    SERVED("kafka", "group"),
+    SERVED("kafka", "memory"),
+    SERVED("kafka", "max_message_bytes"),
+    SERVED("kafka", "connect_timeout"),
+    SERVED("kafka", "discover"),
+    SERVED("kafka", "options"),
+    SERVED("generate", "seed"), /* invented rows: other ones from here on */
+    SERVED("generate", "rows"),
+    SERVED("generate", "rate"),
+    SERVED("generate", "key"),
+    SERVED("generate", "keys"),
+    SERVED("generate", "start"),
+    SERVED("generate", "step"),
+    SERVED("generate", "late"),
+    SERVED("generate", "lateness"),
+    /* what is made of it */
+    SERVED("feature_set", "name"),
+    SERVED("feature_set", "entity"),
+    SERVED("feature_set", "description"),
+    SERVED("feature_set", "deduplicate_rows"),                       /* batches only */
+    OWN("feature_set", "on_cast_error", KEPT_WINDOWS | KEPT_GROUPS), /* which rows are counted */
+    OWN("feature_set", "refresh", KEPT_GROUPS), /* keys without events are forgotten, or are not */
+    COLUMN("key", "name"),
+    COLUMN("key", "type"),
+    COLUMN("key", "from"),
+    SERVED("key", "description"),
+    COLUMN("timestamp", "from"),
+    COLUMN("timestamp", "unit"),
+    COLUMN("timestamp", "mask"),
+    COMPARED("timestamp", "lateness"), /* less is served */
+    SERVED("timestamp", "max_future"),
+    COMPARED("timestamp", "late"), /* to the dead letters or away is the same for windows */
+    COLUMN("feature", "name"),
+    COLUMN("feature", "type"),
+    COLUMN("feature", "from"),
+    COLUMN("feature", "sql"),
+    COLUMN("feature", "filter"),
+    SERVED("feature", "description"),
+    SERVED("window", "functions"), /* over the same values */
+    COMPARED("window", "over"),    /* shorter ones are served */
+    COMPARED("window", "mode"),
+    COLUMN("window", "partition_by"),
+    COLUMN("window", "order_by"),
+    SERVED("aggregate", "functions"),
+    COMPARED("windows", "over"),
+    COMPARED("windows", "slide"),
+    OWN("windows", "emit", KEPT_GROUPS), /* which rows went out */
+    OWN("pivot", "column", KEPT_GROUPS),
+    OWN("pivot", "values", KEPT_GROUPS), /* of each event the number of its value is kept */
+    OWN("distinct", "subset", KEPT_GROUPS),
+    SERVED("distinct", "keep"), /* each window chooses among its events anew */
+    OWN("deduplicate", "on", KEPT_SEEN),
+    COMPARED("deduplicate", "within"), /* less is served */
+    /* where it goes, and all else */
+    COMPARED("history", "partition_by"), /* the writer compares its folder */
+    SERVED("history", "path"),
+    SERVED("history", "layout"),
+    SERVED("history", "format"),
+    COMPARED("history", "corrections"), /* then each event's whole row is kept */
+    SERVED("history", "compression"),
+    SERVED("history", "rows"),
+    SERVED("history", "memory"),
+    SERVED("jsonl", "path"),
+    SERVED("jsonl", "rows"),
+    SERVED("online", NULL), /* all of the block and those in it */
+    SERVED("cassandra", NULL),
+    SERVED("tls", NULL),
+    SERVED("dead_letters", NULL),
+    SERVED("checkpoint", NULL),
+    SERVED("state", NULL),
+    COMPARED("declaration", "pipeline"),
+    SERVED("declaration", "version"),
+};
+
+static const decision *find_decision(const char *block, const char *option)
+{
+    for (size_t i = 0; i < sizeof decisions / sizeof *decisions; i++) {
+        const decision *decision = &decisions[i];
+        if (strcmp(decision->block, block) == 0 &&
+            (decision->option == NULL || strcmp(decision->option, option) == 0))
+            return decision;
+    }
+    return NULL;
+}
+
+meaning_fate meaning_fate_of(const char *block, const char *option)
+{
+    const decision *decision = find_decision(block, option);
+    return decision == NULL ? MEANING_UNDECIDED : decision->fate;
+}
+
+/* ---- collecting ------------------------------------------------------------------------------ */
+
+typedef struct collector {
+    const plan *plan;
+    const meaning_sources *sources;
+    arena *arena;
+    meanings *out;
+    bool *marked; /* by slot */
+    query_parts query;
+    bool no_memory;
+} collector;
+
+static void add_meaning(collector *collector, const place *at, const char *name, const char *text)
+{
+    meanings *out = collector->out;
+    collector->no_memory |= name == NULL || text == NULL ||
+                            !arena_reserve(collector->arena, &out->items, &out->capacity,
+                                           out->n + UINT64_C(1), sizeof *out->items);
+    if (!collector->no_memory)
+        out->items[out->n++] = (meaning){.name = name, .text = text, .at = *at};
+}
+
+/* ---- what columns are made of ---------------------------------------------------------------- */
+
+static void meaning_mark(const collector *collector, uint32_t slot)
+{
+    if (slot != NO_SLOT)
+        collector->marked[slot] = true;
+}
+
+static bool keeps(const collector *collector, uint32_t kept)
+{
+    return (collector->sources->kept & kept) != 0;
+}
+
+/* What is looked at directly. */
+static void mark_roots(const collector *collector)
+{
+    const plan *plan = collector->plan;
+    const feature_set_block *block = &collector->sources->declaration->feature_set;
+    meaning_mark(collector, plan->timestamp_from);
+    for (uint32_t i = 0; i < plan->n_keys && keeps(collector, ~(uint32_t)KEPT_SEEN); i++)
+        meaning_mark(collector, plan->keys[i].to);
+    for (uint32_t i = 0; keeps(collector, KEPT_SEEN) && i < block->deduplicate.on.n; i++)
+        for (uint32_t slot = 0; slot < plan->n_source; slot++)
+            if (strcasecmp(plan->slots[slot].name, block->deduplicate.on.items[i].value) == 0)
+                meaning_mark(collector, slot);
+    if (!keeps(collector, KEPT_WINDOWS | KEPT_GROUPS))
+        return;
+    for (uint32_t i = 0; i < plan->n_many; i++) {
+        meaning_mark(collector, plan->many[i].values);
+        meaning_mark(collector, plan->many[i].filter);
+    }
+    for (uint32_t v = 0; v < plan->n_views; v++) {
+        meaning_mark(collector, plan->views[v].order);
+        for (uint32_t i = 0; i < plan->views[v].n_keys; i++)
+            meaning_mark(collector, plan->views[v].keys[i]);
+    }
+    if (!keeps(collector, KEPT_GROUPS))
+        return;
+    if (block->aggregated.has_pivot)
+        meaning_mark(collector, plan->pivot);
+    for (uint32_t i = 0; block->aggregated.has_distinct && i < block->aggregated.distinct.subset.n;
+         i++)
+        meaning_mark(collector, plan->distinct[i]);
+}
+
+/* "column cents", "feature amount". */
+static const char *slot_text(const collector *collector, uint32_t slot)
+{
+    const plan *plan = collector->plan;
+    const bool is_key = slot > plan->timestamp && slot <= plan->timestamp + plan->n_keys;
+    if (slot == plan->timestamp)
+        return "the timestamp";
+    return arena_format(collector->arena, "%s %s",
+                        slot < plan->n_source ? "column"
+                        : is_key              ? "key"
+                                              : "feature",
+                        plan->slots[slot].name);
+}
+
+static const char *name_of_type(const collector *collector, const type *type)
+{
+    const char *name = type_name(collector->arena, type);
+    return name == NULL ? "?" : name;
+}
+
+static place place_of_cast(const collector *collector, uint32_t slot)
+{
+    const feature_set_block *block = &collector->sources->declaration->feature_set;
+    const char *name = collector->plan->slots[slot].name;
+    const key_block *keys = block->keys.items;
+    const feature_block *features = block->features.items;
+    for (uint32_t i = 0; i < block->keys.n; i++)
+        if (collector->plan->keys[i].to == slot)
+            return keys[i].from.at;
+    for (uint32_t i = 0; i < block->features.n; i++)
+        if (strcasecmp(features[i].name.value, name) == 0)
+            return features[i].from.at;
+    return block->name.at;
+}
+
+static void explain_cast(collector *collector, const cast_step *cast)
+{
+    const place at = place_of_cast(collector, cast->to);
+    const char *from = slot_text(collector, cast->from);
+    meaning_mark(collector, cast->from);
+    add_meaning(collector, &at, cast->who,
+                from == NULL
+                    ? NULL
+                    : arena_format(collector->arena, "from %s as %s", from,
+                                   name_of_type(collector, collector->plan->slots[cast->to].type)));
+}
+
+/* The slot of a name in the stage's input; NO_SLOT: it is a parameter, or a function's name. */
+static uint32_t find_mention(const collector *collector, const stage *stage, const char *name)
+{
+    for (uint32_t i = 0; i < stage->n_slots; i++)
+        if (strcasecmp(collector->plan->slots[stage->slots[i]].name, name) == 0)
+            return stage->slots[i];
+    return NO_SLOT;
+}
+
+static void explain_sql(collector *collector, const stage *stage, const sql_feature *feature)
+{
+    const char *sql = sql_plain(collector->arena, feature->sql->value);
+    const char *text =
+        sql == NULL ? NULL
+        : feature->is_filter
+            ? sql
+            : arena_format(collector->arena, "sql %s as %s", sql,
+                           name_of_type(collector, collector->plan->slots[feature->to].type));
+    for (uint32_t i = 0; text != NULL && i < feature->expression.n_mentions; i++) {
+        const uint32_t slot = find_mention(collector, stage, feature->expression.mentions[i].name);
+        if (slot == NO_SLOT)
+            continue;
+        meaning_mark(collector, slot);
+        const char *what = slot_text(collector, slot);
+        collector->no_memory |= what == NULL;
+        if (slot >= collector->plan->n_source && what != NULL && strstr(text, what) == NULL)
+            text = arena_format(collector->arena, "%s, of the %s", text, what);
+    }
+    add_meaning(collector, &feature->sql->at, feature->who, text);
+}
+
+/* What that slot is, and what it is made of. */
+static void explain_slot(collector *collector, uint32_t slot)
+{
+    const plan *plan = collector->plan;
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        if (plan->keys[i].to == slot)
+            explain_cast(collector, &plan->keys[i]);
+    for (uint32_t i = 0; i < plan->before.n; i++) {
+        const step *step = &plan->before.items[i];
+        if (step->stage == NULL && step->cast.to == slot)
+            explain_cast(collector, &step->cast);
+        for (uint32_t k = 0; step->stage != NULL && k < step->stage->n_features; k++)
+            if (step->stage->features[k].to == slot)
+                explain_sql(collector, step->stage, &step->stage->features[k]);
+    }
+}
+
+static void explain_time(collector *collector)
+{
+    static const char *const units[] = {"", " in s", " in ms", " in us"};
+    const timestamp_block *block = &collector->sources->declaration->feature_set.timestamp;
+    const char *mask = block->mask.value;
+    const place *at = place_is_set(&block->from.at)
+                          ? &block->from.at
+                          : &collector->sources->declaration->feature_set.name.at;
+    add_meaning(collector, at, "the timestamp",
+                arena_format(collector->arena, "from column %s%s%s%s%s", block->from.value,
+                             units[block->unit], mask == NULL ? "" : " by the mask \"",
+                             mask == NULL ? "" : mask, mask == NULL ? "" : "\""));
+}
+
+/* ---- the query ------------------------------------------------------------------------------- */
+
+/* Which SELECT of the query; "" of the first. */
+static const char *select_name(const collector *collector, uint32_t select)
+{
+    return select == 0 ? "the query"
+                       : arena_format(collector->arena, "SELECT %u of the query", select + 1);
+}
+
+static void explain_select(collector *collector, uint32_t select)
+{
+    const declared_text *query = &collector->sources->declaration->source.query;
+    const char *of = select_name(collector, select);
+    const uint32_t first = collector->out->n;
+    collector->no_memory |= of == NULL;
+    if (of == NULL)
+        return;
+    add_meaning(collector, &query->at, arena_format(collector->arena, "the rows of %s", of),
+                query_parts_rows(collector->arena, &collector->query.selects[select]));
+    for (uint32_t slot = 0; slot < collector->plan->n_source; slot++) {
+        const char *name = collector->plan->slots[slot].name;
+        if (collector->marked[slot])
+            add_meaning(collector, &query->at,
+                        arena_format(collector->arena, "column \"%s\" of %s", name, of),
+                        query_parts_column(collector->arena, &collector->query, select, name));
+    }
+    for (uint32_t i = first; i < collector->out->n; i++)
+        collector->out->items[i].select = select;
+}
+
+static void explain_query(collector *collector)
+{
+    const declared_text *query = &collector->sources->declaration->source.query;
+    collector->no_memory |= !query_parts_read(collector->arena, query->value, &collector->query);
+    if (collector->no_memory)
+        return;
+    add_meaning(collector, &query->at, MEANING_OF_QUERY,
+                sql_words_text(collector->arena, collector->query.words, collector->query.n_words));
+    if (!collector->no_memory)
+        collector->out->items[collector->out->n - 1].is_of_query = true;
+    collector->out->is_query_split = collector->query.is_split;
+    for (uint32_t i = 0; collector->query.is_split && i < collector->query.n_selects; i++)
+        explain_select(collector, i);
+}
+
+/* ---- readers --------------------------------------------------------------------------------- */
+
+static bool is_read(const collector *collector, const freshet_reader *reader)
+{
+    for (uint32_t i = 0; i < collector->query.n_words; i++)
+        if (sql_word_names(&collector->query.words[i], reader->block->id.value))
+            return true;
+    return false;
+}
+
+/* May a reader's column be read for the rows, or for a column that is needed? */
+static bool is_needed(const collector *collector, const char *column)
+{
+    const query_parts *query = &collector->query;
+    if (!query->is_split)
+        return true;
+    for (uint32_t i = 0; i < query->n_selects; i++) {
+        if (query_parts_reads(query, i, NULL, column))
+            return true;
+        for (uint32_t slot = 0; slot < collector->plan->n_source; slot++)
+            if (collector->marked[slot] &&
+                query_parts_reads(query, i, collector->plan->slots[slot].name, column))
+                return true;
+    }
+    return false;
+}
+
+static void explain_reader(collector *collector, const freshet_reader *reader)
+{
+    const char *id = reader->block->id.value;
+    for (uint32_t i = 0; i < reader->schema.n_fields; i++) {
+        const field *field = &reader->schema.fields[i];
+        if (is_needed(collector, field->name))
+            add_meaning(
+                collector, &reader->block->id.at,
+                arena_format(collector->arena, "column \"%s\" of reader \"%s\"", field->name, id),
+                type_name(collector->arena, field->type));
+    }
+}
+
+/* ---- options that are meanings --------------------------------------------------------------- */
+
+static const char *value_text(const collector *collector, const option *option, const void *from,
+                              place *at)
+{
+    const declared_text *text = from;
+    const declared_list *list = from;
+    char *number = NULL;
+    const char *joined = "";
+    switch (option->kind) {
+    case OPTION_TEXT:
+    case OPTION_NAME:
+    case OPTION_SQL:
+        *at = place_is_set(&text->at) ? text->at : *at;
+        return text->value == NULL ? "" : text->value;
+    case OPTION_BOOLEAN: return *(const bool *)from ? "true" : "false";
+    case OPTION_CHOICE: return option->choices[*(const int *)from];
+    case OPTION_INTEGER:
+    case OPTION_DURATION:
+    case OPTION_BYTES:
+        number = arena_alloc(collector->arena, VALUE_TEXT_MAX);
+        if (number != NULL)
+            value_format(option->kind, *(const int64_t *)from, number);
+        return number;
+    case OPTION_TEXTS:
+        for (uint32_t i = 0; joined != NULL && i < list->n; i++)
+            joined = arena_format(collector->arena, "%s%s%s", joined, i == 0 ? "" : ", ",
+                                  list->items[i].value);
+        *at = list->n > 0 ? list->items[0].at : *at;
+        return joined;
+    default: return "";
+    }
+}
+
+static void explain_options(collector *collector, const block_kind *block, const char *from,
+                            const char *path, place at, unsigned depth);
+
+/* Blocks inside: those that are there. Blocks of a list that are no readers have only columns. */
+static void explain_nested(collector *collector, const option *option, const char *block,
+                           const char *path, place at, unsigned depth)
+{
+    const char *from = block + option->offset;
+    const declared_kind *kind = (const void *)from;
+    const declared_blocks *list = (const void *)from;
+    if (option->kind == OPTION_KIND && kind->kind != NULL)
+        explain_options(collector, kind->kind, kind->options, path, at, depth + 1);
+    if (option->kind == OPTION_BLOCK &&
+        (option->given_offset == 0 || *(const bool *)(block + option->given_offset - 1)))
+        explain_options(collector, option->block, from,
+                        depth == 0 ? ""
+                                   : arena_format(collector->arena, "%s%s: ", path, option->name),
+                        at, depth + 1);
+    if (option->kind != OPTION_BLOCKS || strcmp(option->block->name, "reader") != 0)
+        return;
+    for (uint32_t i = 0; i < list->n && i < collector->sources->n_readers; i++) {
+        const freshet_reader *reader = collector->sources->readers[i];
+        if (is_read(collector, reader))
+            explain_options(
+                collector, option->block, (const char *)reader->block,
+                arena_format(collector->arena, "reader \"%s\": ", reader->block->id.value),
+                reader->block->id.at, depth + 1);
+    }
+}
+
+static void explain_options(collector *collector, const block_kind *block, const char *from,
+                            const char *path, place at, unsigned depth)
+{
+    if (path == NULL || depth > DECLARATION_DEPTH_MAX) {
+        collector->no_memory |= path == NULL;
+        return;
+    }
+    for (const option *option = block->options; option->name != NULL; option++) {
+        const decision *decision = find_decision(block->name, option->name);
+        place here = at;
+        explain_nested(collector, option, from, path, at, depth);
+        if (decision == NULL || decision->fate != MEANING_OWN ||
+            !keeps(collector, decision->needed_by))
+            continue;
+        const char *text = value_text(collector, option, from + option->offset, &here);
+        add_meaning(collector, &here, arena_format(collector->arena, "%s%s", path, option->name),
+                    text);
+    }
+}
+
+/* `late: update` counts rows that the others leave out. */
+static void explain_late(collector *collector)
+{
+    const feature_set_block *block = &collector->sources->declaration->feature_set;
+    if (keeps(collector, ~(uint32_t)KEPT_NEWEST))
+        add_meaning(collector, &block->name.at, "timestamp: late",
+                    block->timestamp.late == ON_LATE_UPDATE ? "update" : "dead_letter or drop");
+}
+
+freshet_code meanings_collect(const plan *plan, const meaning_sources *sources, arena *arena,
+                              meanings *out, freshet_error *err)
+{
+    collector collector = {.plan = plan,
+                           .sources = sources,
+                           .arena = arena,
+                           .out = out,
+                           .marked = arena_zero(arena, plan->n_slots + (size_t)1, sizeof(bool))};
+    *out = (meanings){0};
+    if (sources->kept == 0)
+        return FRESHET_OK;
+    if (collector.marked == NULL)
+        return error_memory(err, MEANING);
+    mark_roots(&collector);
+    explain_time(&collector);
+    for (uint32_t slot = plan->n_slots; slot > plan->n_source; slot--)
+        if (collector.marked[slot - 1])
+            explain_slot(&collector, slot - 1);
+    explain_query(&collector);
+    for (uint32_t i = 0; !collector.no_memory && i < sources->n_readers; i++)
+        if (is_read(&collector, sources->readers[i]))
+            explain_reader(&collector, sources->readers[i]);
+    if (!collector.no_memory)
+        explain_options(&collector, &declaration_block, (const char *)sources->declaration, "",
+                        sources->declaration->feature_set.name.at, 0);
+    explain_late(&collector);
+    return collector.no_memory ? error_memory(err, MEANING) : FRESHET_OK;
+}

@@ -1,0 +1,75 @@
+/* meaning.h - what the things mean that a stream's state was made of: so that a changed declaration
+ * is served by the state, or refused, and never counted on in another sense.
+ *
+ * A MEANING has a name, `feature "amount"`, and a text, `sql cents / 100.0 as double`, in which
+ * blanks, comments and the case of SQL are no difference. The checkpoint keeps the meanings of all
+ * that is needed by what it keeps; the next run compares them with its own.
+ *
+ *   what is kept        needs
+ *   windows             times, keys, the values and conditions that windows look at, and what these
+ *                       are made of: features, columns of the query, its rows, columns of readers
+ *   groups              the same, pivot, distinct, the slide
+ *   seen events         times, the columns of `on`, the rows of the query
+ *   newest rows         times, keys, the rows of the query
+ *   positions           nothing: what a row is made into counts from here on
+ *
+ * DECISIONS. For each option of the declaration meaning.c's table says what a change of it does to
+ * what is kept. A new option needs its row there: pipeline/decisions_test.c looks for one without.
+ */
+#ifndef FRESHET_FEATURES_MEANING_H
+#define FRESHET_FEATURES_MEANING_H
+
+#include "readers/reader.h"
+
+struct plan; /* feature_plan.h */
+
+/* What is kept; a set of them. */
+typedef enum meaning_kept {
+    KEPT_WINDOWS = 1,
+    KEPT_GROUPS = 2,
+    KEPT_SEEN = 4,
+    KEPT_NEWEST = 8,
+    KEPT_ANY = 15
+} meaning_kept;
+
+typedef enum meaning_fate {
+    MEANING_UNDECIDED,
+    MEANING_SERVED,  /* what is kept stays right; the change counts from here on */
+    MEANING_COLUMN,  /* it makes a column or key: refused where what is kept is made of that */
+    MEANING_OWN,     /* a meaning by itself: refused where that is kept */
+    MEANING_COMPARED /* what keeps it compares it: served or refused by how it differs */
+} meaning_fate;
+
+/* The decision about an option: by the names of its block and its own. */
+meaning_fate meaning_fate_of(const char *block, const char *option);
+
+typedef struct meaning {
+    const char *name;
+    const char *text;
+    place at;         /* where it is declared */
+    uint32_t select;  /* of the query: the number of its SELECT, 0 the first */
+    bool is_of_query; /* the query as a whole; not compared where its parts are */
+} meaning;
+
+typedef struct meanings {
+    meaning *items;
+    uint32_t n, capacity;
+    bool is_query_split; /* the query's parts are among them */
+} meanings;
+
+/* Names that are there where the query was split, and where it was not. */
+#define MEANING_OF_QUERY "the query"
+#define MEANING_OF_ROWS "the rows of the query"
+
+typedef struct meaning_sources {
+    const declaration *declaration;
+    freshet_reader *const *readers; /* described */
+    uint32_t n_readers;
+    uint32_t kept; /* a set of meaning_kept */
+} meaning_sources;
+
+/* All that is needed by what is kept; in the arena. */
+freshet_code meanings_collect(const struct plan *plan, const meaning_sources *sources, arena *arena,
+                              meanings *out, freshet_error *err);
+
+#endif

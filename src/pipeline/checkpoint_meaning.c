@@ -1,0 +1,300 @@
+/* checkpoint_meaning.c - does what is kept still mean the same? See features/meaning.h for what a
+ * meaning is, and which options are a part of one.
+ *
+ * The first checkpoint of a run puts down its meanings in the place of those before. The next run
+ * collects its own and compares those of the same name. A name that is new or gone needs no
+ * comparing, since then another one that looks at it has changed, or the shape of a part has. But
+ * SELECTs of a UNION ALL come and go by themselves: one more is served where it reads new readers
+ * only; one less where its readers are gone.
+ *
+ * The query as a whole is compared only where it cannot be split into columns and rows.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "pipeline/checkpoint_internal.h"
+#include "sql/sql_words.h"
+
+#define NOTING "noting what the state is made of"
+#define ROWS_OF_SELECT "the rows of SELECT "
+#define CHANGES_SHOWN 3
+#define SHOWN_BYTES 70 /* of a text */
+#define SHOWN_SAME 20  /* of these, before the first difference */
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, const place *at,
+                               freshet_error *err, const char *format, ...)
+{
+    const declaration *declaration = pipeline->declaration;
+    char reason[640], where[256];
+    va_list values;
+    va_start(values, format);
+    vsnprintf(reason, sizeof reason, format, values);
+    va_end(values);
+    const bool is_placed = at != NULL && place_is_set(at);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
+                     is_placed ? place_text(at, where, sizeof where) : declaration->file,
+                     "the state in \"%s\" cannot serve this declaration: %s; put that back; or "
+                     "begin anew: move away what the writers hold and `freshet state reset`, or "
+                     "name another folder by --state",
+                     pipeline->checkpoint->folder, reason);
+}
+
+/* A text, or the part of it where it differs from the other one. */
+const char *checkpoint_clip(arena *arena, const char *text, const char *other, size_t shown)
+{
+    const size_t length = strlen(text);
+    size_t from = 0;
+    if (length <= shown)
+        return text;
+    while (text[from] != '\0' && text[from] == other[from])
+        from++;
+    from = from < SHOWN_SAME ? 0 : from - SHOWN_SAME;
+    while (from > 0 && (text[from] & 0xC0) == 0x80)
+        from--;
+    size_t end = from + shown < length ? from + shown : length;
+    while (end < length && (text[end] & 0xC0) == 0x80)
+        end--;
+    return arena_format(arena, "%s%.*s%s", from > 0 ? "..." : "", (int)(end - from), text + from,
+                        end < length ? "..." : "");
+}
+
+/* ---- comparing ------------------------------------------------------------------------------- */
+
+typedef struct kept_meaning {
+    const char *name, *text;
+    struct kept_meaning *next;
+} kept_meaning;
+
+typedef struct comparison {
+    const freshet_pipeline *pipeline;
+    arena *arena;
+    meanings now;
+    kept_meaning *kept;
+    text_buffer changes; /* in words */
+    uint32_t n;
+    place at; /* of the first */
+} comparison;
+
+static freshet_code take_meaning(void *context, const store_entry *entry, freshet_error *err)
+{
+    comparison *comparison = context;
+    kept_meaning *kept = arena_zero(comparison->arena, 1, sizeof *kept);
+    if (kept == NULL)
+        return error_memory(err, NOTING);
+    *kept = (kept_meaning){.name = arena_copy(comparison->arena, entry->key, entry->key_length),
+                           .text = arena_copy(comparison->arena, entry->value, entry->length),
+                           .next = comparison->kept};
+    comparison->kept = kept;
+    return kept->name == NULL || kept->text == NULL ? error_memory(err, NOTING) : FRESHET_OK;
+}
+
+static const kept_meaning *find_kept(const comparison *comparison, const char *name)
+{
+    for (const kept_meaning *kept = comparison->kept; kept != NULL; kept = kept->next)
+        if (strcmp(kept->name, name) == 0)
+            return kept;
+    return NULL;
+}
+
+static bool is_there(const comparison *comparison, const char *name)
+{
+    for (uint32_t i = 0; i < comparison->now.n; i++)
+        if (strcmp(comparison->now.items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* One change more, whose words are in `told`. */
+static void tell_change(comparison *comparison, const place *at, const char *told)
+{
+    text_buffer *changes = &comparison->changes;
+    if (comparison->n++ == 0)
+        comparison->at = *at;
+    changes->failed |= told == NULL;
+    if (told == NULL || comparison->n > CHANGES_SHOWN)
+        return;
+    text_format(changes, "%s%s", comparison->n == 1 ? "" : "; ", told);
+    if (comparison->n > 1 && at->line != 0 && at->line != comparison->at.line)
+        text_format(changes, " (line %u)", at->line);
+}
+
+static void add_difference(comparison *comparison, const meaning *now, const char *then)
+{
+    const char *was = checkpoint_clip(comparison->arena, then, now->text, SHOWN_BYTES);
+    const char *is = checkpoint_clip(comparison->arena, now->text, then, SHOWN_BYTES);
+    tell_change(
+        comparison, &now->at,
+        was == NULL || is == NULL
+            ? NULL
+            : arena_format(comparison->arena, "%s changed from `%s` to `%s`", now->name, was, is));
+}
+
+/* A reader that the rows of a SELECT name, and that was there (`was`), or still is. */
+static freshet_code find_reader(const comparison *comparison, const char *rows, bool was,
+                                const char **out, freshet_error *err)
+{
+    const freshet_pipeline *pipeline = comparison->pipeline;
+    uint32_t n;
+    const sql_word *words = sql_words(comparison->arena, rows, &n);
+    freshet_code code = words == NULL ? error_memory(err, NOTING) : FRESHET_OK;
+    *out = NULL;
+    for (uint32_t i = 0; code == FRESHET_OK && *out == NULL && i < pipeline->n_readers; i++) {
+        const char *id = pipeline->readers[i].reader->block->id.value;
+        text_buffer fact;
+        bool is_named = false;
+        for (uint32_t k = 0; k < n; k++)
+            is_named |= sql_word_names(&words[k], id);
+        if (!is_named || !source_drives(pipeline->source, i))
+            continue;
+        text_init(&fact, TEXT_LIMIT_DEFAULT);
+        code = store_get(pipeline->checkpoint->store, STORE_FACT, FACT_READER, id, strlen(id),
+                         &fact, err);
+        text_release(&fact);
+        if (code == FRESHET_OK || !was)
+            *out = id;
+        code = code == FRESHET_END ? FRESHET_OK : code;
+    }
+    return code;
+}
+
+/* A SELECT that came (`was`: its readers' rows were read without it), or went. */
+static freshet_code compare_select(comparison *comparison, const char *name, const char *rows,
+                                   bool came, const place *at, freshet_error *err)
+{
+    const char *reader;
+    freshet_code code = find_reader(comparison, rows, came, &reader, err);
+    if (code == FRESHET_OK && reader != NULL)
+        tell_change(comparison, at,
+                    arena_format(comparison->arena,
+                                 "%s are %s, and rows of the reader \"%s\" were read %s it", name,
+                                 came ? "new" : "gone", reader, came ? "without" : "with"));
+    return code;
+}
+
+static freshet_code compare_meaning(comparison *comparison, const meaning *now, freshet_error *err)
+{
+    const kept_meaning *kept = find_kept(comparison, now->name);
+    if (now->is_of_query && comparison->now.is_query_split &&
+        find_kept(comparison, MEANING_OF_ROWS) != NULL)
+        return FRESHET_OK;
+    if (kept == NULL && comparison->kept != NULL &&
+        strncmp(now->name, ROWS_OF_SELECT, strlen(ROWS_OF_SELECT)) == 0)
+        return compare_select(comparison, now->name, now->text, true, &now->at, err);
+    if (kept != NULL && strcmp(kept->text, now->text) != 0)
+        add_difference(comparison, now, kept->text);
+    return FRESHET_OK;
+}
+
+static freshet_code compare_all(comparison *comparison, freshet_error *err)
+{
+    const place *query = &comparison->pipeline->declaration->source.query.at;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < comparison->now.n; i++)
+        code = compare_meaning(comparison, &comparison->now.items[i], err);
+    for (const kept_meaning *kept = comparison->kept;
+         code == FRESHET_OK && comparison->now.n > 0 && kept != NULL; kept = kept->next)
+        if (strncmp(kept->name, ROWS_OF_SELECT, strlen(ROWS_OF_SELECT)) == 0 &&
+            !is_there(comparison, kept->name))
+            code = compare_select(comparison, kept->name, kept->text, false, query, err);
+    return code;
+}
+
+static freshet_code collect(const freshet_pipeline *pipeline, arena *arena, meanings *out,
+                            freshet_error *err)
+{
+    freshet_reader *readers[PIPELINE_READERS_MAX];
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        readers[i] = pipeline->readers[i].reader;
+    return feature_set_meanings(pipeline->features, pipeline->declaration, readers,
+                                pipeline->n_readers, arena, out, err);
+}
+
+freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, freshet_error *err)
+{
+    comparison comparison = {.pipeline = pipeline, .arena = arena_open()};
+    if (comparison.arena == NULL)
+        return error_memory(err, NOTING);
+    text_init(&comparison.changes, TEXT_LIMIT_DEFAULT);
+    freshet_code code = collect(pipeline, comparison.arena, &comparison.now, err);
+    if (code == FRESHET_OK)
+        code = store_visit(pipeline->checkpoint->store, STORE_FACT, FACT_MEANING, take_meaning,
+                           &comparison, err);
+    if (code == FRESHET_OK)
+        code = compare_all(&comparison, err);
+    if (comparison.n > CHANGES_SHOWN)
+        text_format(&comparison.changes, "; and %u more", comparison.n - CHANGES_SHOWN);
+    if (code == FRESHET_OK && comparison.changes.failed)
+        code = error_memory(err, NOTING);
+    if (code == FRESHET_OK && comparison.n > 0)
+        code = checkpoint_refuse(pipeline, &comparison.at, err, "%s", comparison.changes.bytes);
+    text_release(&comparison.changes);
+    arena_close(comparison.arena);
+    return code;
+}
+
+/* ---- putting down ---------------------------------------------------------------------------- */
+
+static freshet_code put_layout(checkpoint *checkpoint, const state_part *part, freshet_error *err)
+{
+    text_buffer *key = &checkpoint->text;
+    text_reset(key);
+    if (part->layout == NULL)
+        return FRESHET_OK;
+    text_format(key, "%s\n%016llx", part->name,
+                (unsigned long long)hash_bytes(part->layout, strlen(part->layout), HASH_A));
+    return key->failed ? error_memory(err, NOTING)
+                       : store_put(checkpoint->store, STORE_FACT, FACT_LAYOUT, key->bytes,
+                                   key->length, part->layout, strlen(part->layout), err);
+}
+
+freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    meanings now;
+    freshet_code code = collect(pipeline, checkpoint->arena, &now, err);
+    if (code == FRESHET_OK)
+        code = store_remove_all(checkpoint->store, STORE_FACT, FACT_MEANING, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < now.n; i++)
+        code =
+            store_put(checkpoint->store, STORE_FACT, FACT_MEANING, now.items[i].name,
+                      strlen(now.items[i].name), now.items[i].text, strlen(now.items[i].text), err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
+        code = put_layout(checkpoint, checkpoint->parts[i].part, err);
+    return code;
+}
+
+/* ---- layouts --------------------------------------------------------------------------------- */
+
+typedef struct layouts {
+    const state_part *part;
+    arena *arena;
+} layouts;
+
+static freshet_code take_layout(void *context, const store_entry *entry, freshet_error *err)
+{
+    const layouts *layouts = context;
+    const state_part *part = layouts->part;
+    const size_t length = strlen(part->name);
+    if (entry->key_length <= length || memcmp(entry->key, part->name, length) != 0 ||
+        entry->key[length] != '\n')
+        return FRESHET_OK;
+    const char *text = arena_copy(layouts->arena, entry->value, entry->length);
+    return text == NULL ? error_memory(err, NOTING)
+                        : part->ops->know(part->table->options.self, text, err);
+}
+
+freshet_code checkpoint_know_layouts(state_store *store, const state_part *part, freshet_error *err)
+{
+    if (part->ops->know == NULL)
+        return FRESHET_OK;
+    layouts layouts = {part, arena_open()};
+    freshet_code code = layouts.arena == NULL ? error_memory(err, NOTING)
+                                              : store_visit(store, STORE_FACT, FACT_LAYOUT,
+                                                            take_layout, &layouts, err);
+    arena_close(layouts.arena);
+    return code;
+}
