@@ -128,6 +128,7 @@ static const decision decisions[] = {
     SERVED("aggregate", "functions"),
     COMPARED("windows", "over"),
     COMPARED("windows", "slide"),
+    SERVED("windows", "max_days"),
     OWN("windows", "emit", KEPT_GROUPS), /* which rows went out */
     OWN("pivot", "column", KEPT_GROUPS),
     OWN("pivot", "values", KEPT_GROUPS), /* of each event the number of its value is kept */
