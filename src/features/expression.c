@@ -253,7 +253,7 @@ freshet_code expression_read(sql_session *session, arena *arena, const char *sql
             problem->position >= SELECT_LENGTH ? problem->position - SELECT_LENGTH : -1;
         return code;
     }
-    yyjson_doc *document = yyjson_read(json, length, 0);
+    yyjson_doc *document = yyjson_read(json, length, SQL_TREE_READ);
     if (document == NULL)
         return error_memory(err, READING);
     walk walk = {.arena = arena, .expression = out, .problem = problem, .err = err};

@@ -531,7 +531,8 @@ static node *copy_tree(planner *planner, yyjson_doc *tree)
 static freshet_code write_sql(planner *planner, sql_session *session, freshet_error *err)
 {
     size_t length = 0;
-    char *json = planner->no_memory ? NULL : yyjson_mut_write(planner->document, 0, &length);
+    char *json =
+        planner->no_memory ? NULL : yyjson_mut_write(planner->document, SQL_TREE_WRITE, &length);
     if (json == NULL)
         return error_memory(err, "planning the query");
     freshet_code code =
@@ -672,7 +673,7 @@ freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
     freshet_code code = read_tree(arena, session, sql, report, context, &json, &length, err);
     if (code == FRESHET_OK)
         code = ask_functions(&planner, session, json, err);
-    yyjson_doc *tree = code == FRESHET_OK ? yyjson_read(json, length, 0) : NULL;
+    yyjson_doc *tree = code == FRESHET_OK ? yyjson_read(json, length, SQL_TREE_READ) : NULL;
     if (code == FRESHET_OK)
         code = tree == NULL ? error_memory(err, "planning the query")
                             : plan_tree(&planner, tree, session, time_column, as_a_whole, err);

@@ -169,7 +169,11 @@ const char *sql_literal(arena *arena, const char *text);
 const char *sql_file_literal(arena *arena, const char *path);
 
 /* json_serialize_sql of a user's text: the syntax tree as JSON (malloc'd into arena), for
- * looking at and changing a query; problem as in sql_prepare. And back: a tree as SQL text. */
+ * looking at and changing a query; problem as in sql_prepare. And back: a tree as SQL text that
+ * means what the tree means (sql_write.c), FRESHET_USAGE where there is none. Trees are read and
+ * written with these flags of yyjson: 1e400 is Infinity in them. */
+#define SQL_TREE_READ YYJSON_READ_ALLOW_INF_AND_NAN
+#define SQL_TREE_WRITE YYJSON_WRITE_ALLOW_INF_AND_NAN
 freshet_code sql_tree(sql_session *session, arena *arena, const char *sql, const char **json,
                       size_t *length, sql_problem *problem, freshet_error *err);
 freshet_code sql_from_tree(sql_session *session, arena *arena, const char *json, size_t length,

@@ -7,6 +7,7 @@
  *   sql_result.c     DuckDB's vectors as columns of ours
  *   sql_problem.c    DuckDB's errors as errors of ours
  *   sql_tree.c       syntax trees as JSON
+ *   sql_write.c      and back: as SQL text
  *   sql_name.c       types and names as SQL text
  */
 #ifndef FRESHET_SQL_SQL_INTERNAL_H
@@ -64,6 +65,13 @@ freshet_code problem_of_result(duckdb_result *result, freshet_error *err);
 /* What came of an execution without rows, whose result is destroyed; `changed` may be NULL. */
 freshet_code problem_unless_done(duckdb_state state, duckdb_result *result, int64_t *changed,
                                  freshet_error *err);
+
+/* ---- sql_tree.c ---- */
+
+/* The one text that `statement`, one SELECT with one parameter, gives for `text`; in the arena. */
+freshet_code tree_ask(sql_session *session, arena *arena, const char *statement, const char *text,
+                      size_t length, const char **answer, size_t *answer_length,
+                      freshet_error *err);
 
 /* ---- sql_input.c ---- */
 

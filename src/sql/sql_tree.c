@@ -7,10 +7,8 @@
 
 #include "sql/sql_internal.h"
 
-/* The one text that `statement`, one SELECT with one parameter, gives for `text`. */
-static freshet_code tree_ask(sql_session *session, arena *arena, const char *statement,
-                             const char *text, size_t length, const char **answer,
-                             size_t *answer_length, freshet_error *err)
+freshet_code tree_ask(sql_session *session, arena *arena, const char *statement, const char *text,
+                      size_t length, const char **answer, size_t *answer_length, freshet_error *err)
 {
     duckdb_prepared_statement prepared = NULL;
     freshet_code code = FRESHET_OK;
@@ -44,7 +42,7 @@ static freshet_code tree_check(const char *json, size_t length, sql_problem *pro
     sql_problem own;
     if (problem == NULL)
         problem = &own;
-    yyjson_doc *document = yyjson_read(json, length, 0);
+    yyjson_doc *document = yyjson_read(json, length, SQL_TREE_READ);
     yyjson_val *root = yyjson_doc_get_root(document);
     freshet_code code = FRESHET_OK;
     if (root == NULL) {
@@ -68,12 +66,4 @@ freshet_code sql_tree(sql_session *session, arena *arena, const char *sql, const
     freshet_code code = tree_ask(session, arena, "SELECT json_serialize_sql($1::VARCHAR)::VARCHAR",
                                  sql, strlen(sql), json, length, err);
     return code == FRESHET_OK ? tree_check(*json, *length, problem, err) : code;
-}
-
-freshet_code sql_from_tree(sql_session *session, arena *arena, const char *json, size_t length,
-                           const char **sql, freshet_error *err)
-{
-    size_t ignored;
-    return tree_ask(session, arena, "SELECT json_deserialize_sql($1::VARCHAR::JSON)", json, length,
-                    sql, &ignored, err);
 }

@@ -184,7 +184,7 @@ static freshet_code check_node(checker *checker, yyjson_val *node, bool in_from,
 
 static freshet_code check_tree(const char *json, size_t length, freshet_error *err)
 {
-    yyjson_doc *document = yyjson_read(json, length, 0);
+    yyjson_doc *document = yyjson_read(json, length, SQL_TREE_READ);
     if (document == NULL)
         return error_memory(err, "checking a query");
     yyjson_val *statements = yyjson_obj_get(yyjson_doc_get_root(document), "statements");
