@@ -46,6 +46,7 @@ struct source {
     arena *arena;
     arena *scratch; /* of the runs that look for bad rows */
     sql_session *session;
+    sql_session *whole; /* of a query that runs as a whole: its rows are read while others run */
     slot *slots;
     uint32_t n_readers;
     plan_reader *plan_readers;
@@ -222,7 +223,12 @@ static bool is_as_written(const source *source, const schema *columns)
 static freshet_code prepare_planned(source *source, sql_statement **out, freshet_error *err)
 {
     sql_statement *statement = NULL;
-    freshet_code code = sql_prepare(source->session, source->plan.sql, &statement, NULL, err);
+    freshet_code code = FRESHET_OK;
+    if (!source->plan.by_rows && source->whole == NULL)
+        code = sql_session_open(sql_session_engine(source->session), &source->whole, err);
+    if (code == FRESHET_OK)
+        code = sql_prepare(source->plan.by_rows ? source->session : source->whole, source->plan.sql,
+                           &statement, NULL, err);
     if (code == FRESHET_OK && !is_as_written(source, sql_statement_schema(statement))) {
         sql_statement_close(statement);
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
@@ -347,6 +353,7 @@ void source_close(source *source)
         source_load_abort(source, i);
     sql_cursor_close(source->cursor);
     sql_statement_close(source->statement);
+    sql_session_close(source->whole);
     drop_inputs(source);
     arena_close(source->arena);
     arena_close(source->scratch);

@@ -272,8 +272,8 @@ static bool same(yyjson_val *a, yyjson_val *b, unsigned depth)
 }
 
 /* FRESHET_USAGE where the text is not what the tree says. */
-static freshet_code compare(sql_session *session, arena *arena, yyjson_val *meant, const char *sql,
-                            freshet_error *err)
+static freshet_code compare_written(sql_session *session, arena *arena, yyjson_val *meant,
+                                    const char *sql, freshet_error *err)
 {
     const char *json = NULL;
     size_t length = 0;
@@ -326,7 +326,7 @@ static freshet_code write_document(sql_session *session, arena *arena, yyjson_do
     if (code == FRESHET_OK && (*sql = put_literals(&writing, *sql)) == NULL)
         code = error_memory(err, WRITING);
     if (code == FRESHET_OK)
-        code = compare(session, arena, yyjson_doc_get_root(meant), *sql, err);
+        code = compare_written(session, arena, yyjson_doc_get_root(meant), *sql, err);
     yyjson_mut_doc_free(writing.document);
     return code;
 }

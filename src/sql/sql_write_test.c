@@ -1,5 +1,5 @@
-/* A tree written as SQL text gives what the text of the tree gave: the same types and the same rows,
- * whatever stands in it. */
+/* A tree written as SQL text gives what the text of the tree gave: the same types and the same
+ * rows, whatever stands in it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,7 +48,8 @@ static const char *const expressions[] = {
     "k || 'b' || 1", "'a' || null", "l || [4]", "l[1]", "l[-1]", "l[1:2]", "l[:2]", "l[2:]",
     "l[:]", "l[1:3:2]", "l[:-:2]", "k[1]", "k[1:2]", "s.a", "s.b.c", "s['a']", "(s).a", "t.s.a",
     "t.s.b.c", "struct_extract(s,'a')", "s.b", "t.k", "m['q']", "m.q", "map {'a':1, 'b':2}",
-    "map(['a'],[1])", "{'a':1, 'b c':2}", "{a:1, \"b\":2}",     "(1,'a') = (1,'a')", "struct_pack(a := 1, b := 2)", "[1,2,3]", "array[1,2]", "[1,2]::int[2]",
+    "map(['a'],[1])", "{'a':1, 'b c':2}", "{a:1, \"b\":2}", "(1,'a') = (1,'a')",
+    "struct_pack(a := 1, b := 2)", "[1,2,3]", "array[1,2]", "[1,2]::int[2]",
     "[[1],[2]]", "[]", "[x for x in l]", "[y*2 for y in l if y > 1]",
     "list_transform(l, lambda y: y + 1)", "list_transform(l, lambda y, i: y + i)",
     "list_filter(l, lambda y: y > 1)", "list_reduce(l, lambda a, b: a + b)",
@@ -185,7 +186,8 @@ static const char *const queries[] = {
     "select case when x > 1 then 1 end as q from t where k in (select k from t)",
     "select try(cast(k as int)) from t", "select cast(x as int) c, c + 1 d from t",
     "select -x, -(-x), - - x, not not b from t", "select struct_pack(a := 2.5e0) from t",
-    "select {'a': k, 'b': [1, 2.5e0]} from t",     "select k from t where (k, i) in (select k, i from t)",
+    "select {'a': k, 'b': [1, 2.5e0]} from t",
+    "select k from t where (k, i) in (select k, i from t)",
     "select k from t where (k, i) = ('a', 3)", "select k from t where k = any(['a'])",
     "select k from t where i = some(select 3)", "select t from t",
     "select list_transform(l, lambda e: e * 2.5e0) from t",
