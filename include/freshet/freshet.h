@@ -62,6 +62,7 @@ typedef enum freshet_code {
     FRESHET_NO_MEMORY = 3,       /* the system gave no memory */
     FRESHET_LIMIT = 4,           /* a named limit (time, memory, size) was passed */
     FRESHET_END = 5,             /* not an error: there is nothing more */
+    FRESHET_BAD_DATA = 65,       /* too many rows were refused: the input, or the declaration */
     FRESHET_TRY_AGAIN = 75,      /* a passing condition: the same call may succeed later */
     FRESHET_BAD_DECLARATION = 78 /* the declaration, or what it names, must be changed first */
 } freshet_code;
@@ -316,7 +317,8 @@ FRESHET_API freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadli
                                       freshet_error *err);
 
 /* Steps until the end, or until freshet_stop(); retries what can be retried, with growing pauses.
- * OK at the end of a batch and after a stop: everything taken has been written. */
+ * OK at the end of a batch and after a stop: everything taken has been written. FRESHET_BAD_DATA
+ * where more rows were refused than dead_letters.fail_above allows, or all that there were. */
 FRESHET_API freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err);
 
 /* Makes durable all that was taken so far, and waits for it. freshet_run does so by itself, each
@@ -359,6 +361,11 @@ FRESHET_API int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_co
 FRESHET_API const char *freshet_writer_name(const freshet_pipeline *pipeline, uint32_t writer);
 FRESHET_API int64_t freshet_writer_counter(const freshet_pipeline *pipeline, uint32_t writer,
                                            freshet_count which);
+
+/* Why rows were refused: reason i, as it stands in the dead letters ("bad_cast"), NULL past the
+ * last; and how many rows of the run so far for it. Any thread. */
+FRESHET_API const char *freshet_reason(uint32_t reason);
+FRESHET_API int64_t freshet_dead_letters(const freshet_pipeline *pipeline, uint32_t reason);
 
 /* True where every reader can give what there is to read, every writer can write, and freshet_run()
  * is not waiting for a full disk or the like. False: why not, in `why` (may be NULL),

@@ -92,6 +92,11 @@ typedef struct reject {
     const char *raw;
     size_t raw_length;
     reason_code code; /* set by rejects_add */
+    /* of several rows that the query has made of one record: which, from 1; 0: it has made one */
+    uint32_t part, parts;
+    bool has_key; /* the message's key is told, be it none (NULL) */
+    const char *key;
+    size_t key_length;
 } reject;
 
 typedef struct rejects {

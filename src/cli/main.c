@@ -1,7 +1,7 @@
 /* main.c - the command `freshet`: finds the verb, parses its options, runs it.
  *
- * The exit code says what to do: 0 done, 1 failed, 2 called wrongly, 75 try again later, 78 change
- * the declaration.
+ * The exit code says what to do: 0 done, 1 failed, 2 called wrongly, 65 too many rows were refused,
+ * 75 try again later, 78 change the declaration.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,13 +37,14 @@ static void overview(text_buffer *into)
                  verbs[i]->operand == NULL ? "" : verbs[i]->operand);
         text_format(into, "    %-22s %s\n", call, verbs[i]->summary);
     }
-    text_append_c(into, "\nTry:\n"
-                        "    freshet check flights.yaml\n"
-                        "    freshet run flights.yaml --debug\n"
-                        "    freshet shell\n\n"
-                        "\"freshet VERB --help\" tells all about a verb, with examples.\n"
-                        "Exit codes: 0 done, 1 failed, 2 called wrongly, 75 try again later,\n"
-                        "78 change the declaration.\n");
+    text_append_c(into,
+                  "\nTry:\n"
+                  "    freshet check flights.yaml\n"
+                  "    freshet run flights.yaml --debug\n"
+                  "    freshet shell\n\n"
+                  "\"freshet VERB --help\" tells all about a verb, with examples.\n"
+                  "Exit codes: 0 done, 1 failed, 2 called wrongly, 65 too many rows refused,\n"
+                  "75 try again later, 78 change the declaration.\n");
 }
 
 /* What is told of a verb, or of all (NULL). */

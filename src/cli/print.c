@@ -25,6 +25,7 @@ int exit_code(freshet_code code)
     case FRESHET_OK: return good_status;
     case FRESHET_FAILED:
     case FRESHET_USAGE:
+    case FRESHET_BAD_DATA:
     case FRESHET_TRY_AGAIN:
     case FRESHET_BAD_DECLARATION: return (int)code;
     case FRESHET_NO_MEMORY:

@@ -101,6 +101,7 @@ static progress_mode choose_progress(run *run)
     return terminal && text && has_debug_table(run->pipeline) ? PROGRESS_LIVE : PROGRESS_PLAIN;
 }
 
+/* "3 dead letters (see ...): 2 bad_cast, 1 bad_key" */
 static void append_dead_letters(const run *run, int64_t dead, text_buffer *into)
 {
     text_append_count_of(into, dead, "dead letter");
@@ -108,12 +109,22 @@ static void append_dead_letters(const run *run, int64_t dead, text_buffer *into)
         return;
     const declaration *declaration = declaration_of(run->declaration);
     arena *arena = arena_open();
+    const char *between = ": ";
     const char *path =
         arena == NULL ? NULL
                       : declaration_path(declaration, arena, declaration->dead_letters.path.value);
     if (path != NULL)
         text_format(into, " (see %s)", path);
     arena_close(arena);
+    for (uint32_t i = 0; freshet_reason(i) != NULL; i++) {
+        const int64_t n = freshet_dead_letters(run->pipeline, i);
+        if (n == 0)
+            continue;
+        text_append_c(into, between);
+        text_append_count(into, n);
+        text_format(into, " %s", freshet_reason(i));
+        between = ", ";
+    }
 }
 
 /* "3 repeated, ", where there are any. */
@@ -257,9 +268,11 @@ static freshet_code run_file(run *run, freshet_error *err)
         code = run_check_query(run, err);
     if (code == FRESHET_OK)
         code = run_pipeline(run, err);
-    if (code == FRESHET_OK && given->query != NULL)
-        code = print_result(run, err);
-    return code;
+    if (given->query == NULL || (code != FRESHET_OK && code != FRESHET_BAD_DATA))
+        return code;
+    freshet_error problem = {0};
+    freshet_code printed = print_result(run, code == FRESHET_OK ? err : &problem);
+    return code == FRESHET_OK ? printed : code;
 }
 
 static freshet_code run_run(const void *arguments, freshet_error *err)
@@ -290,9 +303,11 @@ const verb verb_run = {
         "grows\n"
         "on a terminal, that \"freshet query\" and \"freshet shell\" can ask from another "
         "terminal.\n"
-        "Messages go to stderr, data to stdout. Exit codes: 0 done, 1 failed, 2 called wrongly, 75 "
-        "try\n"
-        "again later, 78 change the declaration.",
+        "Messages go to stderr, data to stdout. Exit codes: 0 done, 1 failed, 2 called wrongly, 65 "
+        "too\n"
+        "many rows refused (see dead_letters in the declaration), 75 try again later, 78 change "
+        "the\n"
+        "declaration.",
     .examples =
         "    freshet run flights.yaml\n"
         "    freshet run flights.yaml --debug --once \\\n"

@@ -483,13 +483,55 @@ static const option dead_letters_options[] = {
      .doc = "The file they are appended to, one JSON object a line. `PIPELINE.dead_letters.jsonl` "
             "beside the declaration unless said.",
      .example = "out/refused.jsonl"},
+    {OPTION("fail_above", TEXT, dead_letters_block, fail_above),
+     .doc =
+         "How many rows may be refused: a number (`100`), or a share of the rows read (`1 %`). A "
+         "run with more ends with exit code 65. A batch does so before anything is published; a "
+         "stream looks at each 10,000 rows that it reads, and leaves those since its last "
+         "checkpoint to be read again. Without it, a run that has an end fails where rows were "
+         "refused and none at all was written.",
+     .example = "1 %"},
+    {OPTION("max_size", BYTES, dead_letters_block, max_size), .minimum = 4096, .maximum = INT64_MAX,
+     .doc = "A larger file is renamed to `PATH.1`, that to `PATH.2`, and so on, and a new one "
+            "begins. Without it the file grows for ever.",
+     .example = "100 MB"},
+    {OPTION("keep", INTEGER, dead_letters_block, keep), .standard = "5", .minimum = 1,
+     .maximum = 1000, .doc = "How many of the renamed files are kept; the oldest is removed."},
     {0},
 };
+
+/* "1 %", "0.5%" or "100". */
+static void check_dead_letters(void *checked, const place *at, problems *problems)
+{
+    dead_letters_block *block = checked;
+    const char *text = block->fail_above.value;
+    char *end;
+    (void)at;
+    block->fail_rows = -1;
+    if (text == NULL)
+        return;
+    if (value_number(OPTION_INTEGER, text, &block->fail_rows) == NULL && block->fail_rows >= 0)
+        return;
+    block->fail_rows = -1;
+    const double percent = *text >= '0' && *text <= '9' ? strtod(text, &end) : -1;
+    if (percent >= 0 && percent < 100 && strcmp(end + strspn(end, " "), "%") == 0) {
+        block->fail_share = percent / 100;
+        block->fail_rows = percent == 0 ? 0 : -1;
+        return;
+    }
+    problem_add(
+        problems, &block->fail_above.at,
+        "\"fail_above\" cannot be \"%.60s\": it must be a number of rows, such as 100, or a "
+        "share of the rows read, such as \"1 %%\" (less than 100 %%)",
+        text);
+}
 
 static const block_kind dead_letters_kind = {
     BLOCK_KIND("dead_letters", "Dead letters", dead_letters_block, dead_letters_options),
     .doc = "Rows that were refused (broken records, values that do not cast, a null key or time), "
-           "with the reader, the position, the reason and the raw record. They never stop a run.",
+           "with the reader, the position, the reason and the raw record. They stop a run only as "
+           "`fail_above` says. See docs/guide/dead-letters.md.",
+    .check = check_dead_letters,
 };
 
 static const option checkpoint_options[] = {

@@ -155,6 +155,11 @@ typedef struct sink_block {
 
 typedef struct dead_letters_block {
     declared_text path; /* default "<pipeline>.dead_letters.jsonl" beside the declaration's file */
+    declared_text fail_above; /* NULL: never; read into one of the next two */
+    double fail_share;        /* of the rows read; 0: not said so */
+    int64_t fail_rows;        /* -1: not said so */
+    int64_t max_size;         /* 0: the file is not rotated */
+    int64_t keep;             /* rotated files */
 } dead_letters_block;
 
 typedef struct checkpoint_block {

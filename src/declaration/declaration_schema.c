@@ -14,6 +14,7 @@
 #include <yyjson.h>
 
 #include "base/error.h"
+#include "base/reason.h"
 #include "base/text.h"
 #include "declaration/blocks.h"
 #include "declaration/handle.h"
@@ -54,7 +55,7 @@ static const char *const forms[] = {
     [OPTION_FUNCTIONS] = EITHER(FUNCTION, "'type':'array','items':{" FUNCTION "},'minItems':1"),
 };
 
-static void draw_block(drawing *drawing, const block_kind *block, uint32_t depth);
+static void draw_block(drawing *drawing, const block_kind *block, const char *doc, uint32_t depth);
 
 /* A form, with quotes in the place of its apostrophes. */
 static void draw_schema(drawing *drawing, const char *form)
@@ -105,10 +106,10 @@ static void draw_value(drawing *drawing, const option *option, uint32_t depth)
         draw_schema(drawing, "'anyOf':[{" SCALAR "},{'type':'array','items':{" SCALAR "}");
         draw_schema(drawing, option->required ? ",'minItems':1}]" : "}]");
         break;
-    case OPTION_BLOCK: draw_block(drawing, option->block, depth + 1); break;
+    case OPTION_BLOCK: draw_block(drawing, option->block, option->doc, depth + 1); break;
     case OPTION_BLOCKS:
         draw_schema(drawing, "'type':'array','items':{");
-        draw_block(drawing, option->block, depth + 1);
+        draw_block(drawing, option->block, option->block->doc, depth + 1);
         draw_schema(drawing, option->required ? "},'minItems':1" : "}");
         break;
     default: draw_schema(drawing, forms[option->kind]);
@@ -120,7 +121,10 @@ static void draw_option(drawing *drawing, const option *option, uint32_t depth)
 {
     draw_text(drawing, "", option->name, ":{");
     draw_value(drawing, option, depth);
-    draw_text(drawing, ",'description':", option->doc, ",");
+    if (option->kind == OPTION_BLOCK) /* it has said so itself */
+        draw_schema(drawing, ",");
+    else
+        draw_text(drawing, ",'description':", option->doc, ",");
     if (option->standard != NULL &&
         (option->kind == OPTION_BOOLEAN || option->kind == OPTION_INTEGER))
         text_format(&drawing->out, "\"default\":%s", option->standard);
@@ -144,7 +148,7 @@ static void draw_kinds(drawing *drawing, const option *option, uint32_t depth)
     const block_kind *const *kinds = registry_kinds(drawing->registry, option->kinds);
     for (size_t i = 0; kinds[i] != NULL; i++) {
         draw_text(drawing, "", kinds[i]->name, ":{");
-        draw_block(drawing, kinds[i], depth + 1);
+        draw_block(drawing, kinds[i], kinds[i]->doc, depth + 1);
         draw_schema(drawing, "},");
     }
 }
@@ -154,7 +158,7 @@ static bool is_needed(const option *option)
     return option->required && option->unless == NULL && option->kind != OPTION_KIND;
 }
 
-static void draw_block(drawing *drawing, const block_kind *block, uint32_t depth)
+static void draw_block(drawing *drawing, const block_kind *block, const char *doc, uint32_t depth)
 {
     bool may_be_empty = true; /* nothing is a block without options */
     if (depth == BLOCK_DEPTH_MAX) {
@@ -168,7 +172,7 @@ static void draw_block(drawing *drawing, const block_kind *block, uint32_t depth
         may_be_empty = may_be_empty && !is_needed(option) && drawing->out.length == before;
     }
     draw_schema(drawing, may_be_empty ? "'type':['object','null']," : "'type':'object',");
-    draw_text(drawing, "'description':", block->doc, ",'properties':{");
+    draw_text(drawing, "'description':", doc, ",'properties':{");
     for (const option *option = block->options; option->name != NULL; option++) {
         if (option->kind == OPTION_KIND)
             draw_kinds(drawing, option, depth);
@@ -190,11 +194,21 @@ freshet_code declaration_write_schema(const registry *registry, freshet_write_fn
     draw_schema(
         &drawing,
         "{'$schema':'https://json-schema.org/draft/2020-12/schema','title':'Freshet declaration',");
-    draw_block(&drawing, &declaration_block, 0);
+    draw_block(&drawing, &declaration_block, declaration_block.doc, 0);
     draw_schema(
         &drawing,
         ",'$defs':{'columns':{'type':'object','description':'Columns and their types; a map is a "
-        "struct.','minProperties':1,'additionalProperties':{" EITHER(TYPE, COLUMNS) "}}}}");
+        "struct.','minProperties':1,'additionalProperties':{" EITHER(
+            TYPE,
+            COLUMNS) "}},"
+                     "'dead_letter':{'type':'object','description':'A line of the file of dead "
+                     "letters.',"
+                     "'properties':{'code':{'description':'Why the row was refused.','oneOf':[");
+    for (int i = 0; i < REASON_COUNT; i++) {
+        draw_text(&drawing, "{'const':", reason_name((reason_code)i), ",");
+        draw_text(&drawing, "'description':", reason_doc((reason_code)i), "},");
+    }
+    draw_schema(&drawing, "]},'reason':{'type':'string','description':'A sentence.'}}}}}");
     yyjson_doc *doc = NULL;
     if (!drawing.out.failed)
         doc = yyjson_read(drawing.out.bytes, drawing.out.length, YYJSON_READ_ALLOW_TRAILING_COMMAS);

@@ -8,6 +8,7 @@
 
 #include "aggregate/aggregate.h"
 #include "base/error.h"
+#include "base/reason.h"
 #include "declaration/blocks.h"
 #include "declaration/handle.h"
 #include "declaration/read.h"
@@ -179,6 +180,21 @@ static void write_functions(page *page)
     }
 }
 
+/* Why rows are refused, from their own table. */
+static void write_reasons(page *page)
+{
+    text_append_c(
+        &page->out,
+        "\n## Reasons of dead letters\n\nThe `code` of a [dead letter](#dead-letters), and "
+        "what the summary of a run and `freshet status` count by.\n"
+        "\n| code | means |\n|---|---|\n");
+    for (int i = 0; i < REASON_COUNT; i++) {
+        text_format(&page->out, "| `%s` | ", reason_name((reason_code)i));
+        reference_write_cell(page, reason_doc((reason_code)i));
+        text_append_c(&page->out, " |\n");
+    }
+}
+
 /* One row a kind: the kind's name is the key. */
 static void write_kind_rows(page *page, const option *option)
 {
@@ -243,5 +259,6 @@ freshet_code declaration_write_reference(const registry *registry, freshet_write
     write_functions(&page);
     for (uint32_t i = 0; i < page.n_sections; i++)
         write_section(&page, page.sections[i]);
+    write_reasons(&page);
     return text_hand_over(&page.out, "writing the reference page", write, context, err);
 }

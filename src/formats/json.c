@@ -561,7 +561,13 @@ static void describe_value(yyjson_val *value, char *into, size_t size)
     } else if (yyjson_is_bool(value)) {
         snprintf(into, size, "the boolean %s", unsafe_yyjson_get_bool(value) ? "true" : "false");
     } else {
-        snprintf(into, size, "%s", yyjson_is_arr(value) ? "an array" : "an object");
+        const char *kind = yyjson_is_arr(value) ? "array" : "object";
+        size_t length = 0;
+        char *text = yyjson_val_write(value, YYJSON_WRITE_ALLOW_INF_AND_NAN, &length);
+        int n = text == NULL ? 0 : cell_shown(text, length);
+        snprintf(into, size, "the %s %.*s%s", kind, n, text == NULL ? "" : text,
+                 (size_t)n < length ? "..." : "");
+        free(text);
     }
 }
 
@@ -652,11 +658,15 @@ static freshet_code decode_once(json_decoder *decoder, const char *raw, size_t l
             describe_value(doc->root, found, sizeof(found));
         code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                          "the record should be a JSON object, but is %s", found);
+        *again = !decoder->exact;
     } else {
         switch (decode_object(decoder, decoder->root, decoder->base.into->columns,
                               decoder->base.into->n_rows, doc->root)) {
         case FITS: break;
-        case DOES_NOT_FIT: code = refuse_misfit(decoder, err); break;
+        case DOES_NOT_FIT:
+            code = refuse_misfit(decoder, err);
+            *again = !decoder->exact; /* numbers are quoted as they stand: 1.50, not 1.5 */
+            break;
         case OTHER_FIELDS:
             code = error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                              "field \"%s\" %s, and strict: true wants the fields of the schema and "

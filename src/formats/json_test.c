@@ -209,16 +209,18 @@ static void values_of_another_type_are_refused_or_null(void **state)
         {"array<bigint>", "NaN", "NaN"},
         {"bigint", "\"3\"", "the string \"3\""},
         {"bigint", "true", "the boolean true"},
-        {"bigint", "[1]", "an array"},
-        {"bigint", "{}", "an object"},
+        {"bigint", "[1]", "the array [1]"},
+        {"bigint", "{}", "the object {}"},
         {"integer", "2147483648", "the number 2147483648"},
         {"integer", "-2147483649", "the number -2147483649"},
         {"double", "1e999", "the number 1e999"},
         {"double", "\"nan\"", "the string \"nan\""},
         {"double", "\"1.5\"", "the string \"1.5\""},
-        {"double", "{\"a\": 1, \"b\": 2, \"c\": 3}", "an object"}, /* as long as "NaN" */
-        {"double", "[1, 2, 3, 4, 5, 6, 7, 8]", "an array"},
-        {"float", "3.5e38", "the number 3.5e+38"},
+        {"double", "{\"a\": 1, \"b\": 2, \"c\": 3}",
+         "the object {\"a\":1,\"b\":2,\"c\":3}"}, /* as long as "NaN" */
+        {"bigint", "1.50", "the number 1.50"},
+        {"double", "[1, 2, 3, 4, 5, 6, 7, 8]", "the array [1,2,3,4,5,6,7,8]"},
+        {"float", "3.5e38", "the number 3.5e38"},
         {"decimal(3,1)", "100", "the number 100"},
         {"decimal(3,1)", "99.95", "the number 99.95"},
         {"decimal(3,1)", "\"x\"", "the string \"x\""},
@@ -228,7 +230,7 @@ static void values_of_another_type_are_refused_or_null(void **state)
         {"date", "\"2023-02-29\"", "the string \"2023-02-29\""},
         {"timestamp", "\"yesterday\"", "the string \"yesterday\""},
         {"array<bigint>", "1", "the number 1"},
-        {"struct<a: bigint>", "[1]", "an array"},
+        {"struct<a: bigint>", "[1]", "the array [1]"},
         {"struct<a: bigint>",
          "\"0123456789012345678901234567890123456789012345678901234567\xc3\xa9\xc3\xa9\"",
          "the string \"0123456789012345678901234567890123456789012345678901234567\xc3\xa9...\""},
@@ -288,9 +290,10 @@ static void nan_is_no_text(void **state)
     (void)state;
     assert_string_equal(decode(&it, "{\"s\":NaN}"), "field \"s\" should be string, but is NaN; NaN "
                                                     "and Infinity are of float and double");
-    assert_string_equal(decode(&it, "{\"s\":{\"x\":[1,-Infinity]}}"),
-                        "field \"s\" should be string, but is an object; NaN and Infinity are of "
-                        "float and double");
+    assert_string_equal(
+        decode(&it, "{\"s\":{\"x\":[1,-Infinity]}}"),
+        "field \"s\" should be string, but is the object {\"x\":[1,-Infinity]}; NaN "
+        "and Infinity are of float and double");
     assert_string_equal(decode(&it, "{\"s\":[1, 2],\"d\":NaN,\"other\":[NaN]}"),
                         "{\"s\":\"[1,2]\",\"d\":\"NaN\"}");
     assert_string_equal(decode(&it, "{\"s\":NaN}"), "field \"s\" should be string, but is NaN; NaN "
@@ -341,7 +344,7 @@ static void text_that_is_no_record_is_refused(void **state)
     assert_non_null(strstr(decode(&it, "{'a':1}"), "not valid JSON"));
     assert_non_null(strstr(decode(&it, "\xef\xbb\xbf{}"), "byte order mark"));
     assert_string_equal(decode(&it, "[1,2]"),
-                        "the record should be a JSON object, but is an array");
+                        "the record should be a JSON object, but is the array [1,2]");
     assert_string_equal(decode(&it, "17"),
                         "the record should be a JSON object, but is the number 17");
     assert_string_equal(decode(&it, "null"), "the record should be a JSON object, but is null");

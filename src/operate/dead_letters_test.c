@@ -52,19 +52,29 @@ static void put_file(const char *text)
     fclose(file);
 }
 
+static dead_letters *letters_of(const char *pipeline, letters_kind kind, int64_t max_size)
+{
+    const dead_letters_options options = {
+        .path = path, .pipeline = pipeline, .kind = kind, .max_size = max_size, .keep = 2};
+    dead_letters *letters = NULL;
+    assert_int_equal(dead_letters_open(&options, &letters, NULL), FRESHET_OK);
+    return letters;
+}
+
 static dead_letters *letters_open(void)
 {
-    dead_letters *letters = NULL;
-    assert_int_equal(dead_letters_open(path, &letters, NULL), FRESHET_OK);
-    return letters;
+    return letters_of("demo", LETTERS_STREAM, 0);
 }
 
 static rejects some(uint32_t n, const char *raw)
 {
     rejects rejects = {.arena = memory};
     for (uint32_t i = 0; i < n; i++) {
-        reject where = {"flights", "data/01.jsonl", 100 + i,       NULL,
-                        raw,       strlen(raw),     REASON_BAD_KEY};
+        reject where = {.reader = "flights",
+                        .partition = "data/01.jsonl",
+                        .offset = 100 + i,
+                        .raw = raw,
+                        .raw_length = strlen(raw)};
         assert_true(
             rejects_add(&rejects, &where, REASON_BAD_CAST, "row %u: \"x\" is no double", i));
     }
@@ -74,7 +84,7 @@ static rejects some(uint32_t n, const char *raw)
 static void add(dead_letters *letters, const rejects *rejects)
 {
     freshet_error err = {0};
-    assert_int_equal(dead_letters_add(letters, "demo", rejects, &err), FRESHET_OK);
+    assert_int_equal(dead_letters_add(letters, rejects, &err), FRESHET_OK);
     assert_int_equal(err.code, FRESHET_OK);
 }
 
@@ -118,11 +128,15 @@ static void test_line_to_the_letter(void **state)
     dead_letters *letters = letters_open();
     rejects one = some(1, "{\"a\": \"x\"}");
     add(letters, &one);
-    assert_string_equal(file_text(),
-                        "{\"at\":\"2013-01-01T05:00:00.000001Z\",\"pipeline\":\"demo\","
-                        "\"reader\":\"flights\",\"partition\":\"data/01.jsonl\",\"offset\":100,"
-                        "\"code\":\"bad_cast\",\"reason\":\"row 0: \\\"x\\\" is no "
-                        "double\",\"raw\":\"{\\\"a\\\": \\\"x\\\"}\"}\n");
+    assert_string_equal(
+        file_text(),
+        arena_format(memory,
+                     "{\"at\":\"2013-01-01T05:00:00.000001Z\",\"pipeline\":\"demo\","
+                     "\"run\":\"stream-2013-01-01T05:00:00.000001Z-%ld\",\"n\":1,\"reader\":"
+                     "\"flights\",\"partition\":\"data/01.jsonl\",\"offset\":100,"
+                     "\"code\":\"bad_cast\",\"reason\":\"row 0: \\\"x\\\" is no "
+                     "double\",\"raw\":\"{\\\"a\\\": \\\"x\\\"}\"}\n",
+                     (long)getpid()));
     struct stat found;
     assert_int_equal(stat(path, &found), 0);
     assert_int_equal(found.st_mode & 0777, 0600);
@@ -148,7 +162,7 @@ static void test_bytes_that_are_no_text(void **state)
     (void)state;
     dead_letters *letters = letters_open();
     rejects rejects = {.arena = memory};
-    reject where = {"r", "p", 0, NULL, "\xFF\x00\x01", 3, REASON_BAD_KEY};
+    reject where = {.reader = "r", .partition = "p", .raw = "\xFF\x00\x01", .raw_length = 3};
     assert_true(rejects_add(&rejects, &where, REASON_BAD_RECORD, "not UTF-8"));
     add(letters, &rejects);
     assert_non_null(strstr(file_text(), "\"raw_base64\":\"/wAB\"}\n"));
@@ -164,7 +178,7 @@ static void test_long_records_are_cut(void **state)
     char *raw = arena_alloc(memory, limit + 2);
     memset(raw, 'a', limit + 2);
     rejects rejects = {.arena = memory};
-    reject where = {"r", "p", 0, NULL, raw, limit, REASON_BAD_KEY};
+    reject where = {.reader = "r", .partition = "p", .raw = raw, .raw_length = limit};
     assert_true(rejects_add(&rejects, &where, REASON_BAD_RECORD, "long"));
     where.raw_length = limit + 1;
     assert_true(rejects_add(&rejects, &where, REASON_BAD_RECORD, "long"));
@@ -243,7 +257,7 @@ static void test_full_disk(void **state)
         os.write = full_write;
         room = fits;
         freshet_error err = {0};
-        freshet_code code = dead_letters_add(letters, "demo", &second, &err);
+        freshet_code code = dead_letters_add(letters, &second, &err);
         os_restore();
         os.now_us = fixed_now_us;
         if (code == FRESHET_OK) {
@@ -273,10 +287,10 @@ static void test_full_disk_and_failing_cut(void **state)
     os.ftruncate = failing_truncate;
     room = 250;
     truncate_failures = 2;
-    assert_int_equal(dead_letters_add(letters, "demo", &second, NULL), FRESHET_TRY_AGAIN);
+    assert_int_equal(dead_letters_add(letters, &second, NULL), FRESHET_TRY_AGAIN);
     freshet_error err = {0};
     room = 10000;
-    assert_int_equal(dead_letters_add(letters, "demo", &second, &err), FRESHET_TRY_AGAIN);
+    assert_int_equal(dead_letters_add(letters, &second, &err), FRESHET_TRY_AGAIN);
     assert_non_null(strstr(err.text, "half-written"));
     add(letters, &second);
     os_restore();
@@ -300,7 +314,7 @@ static void test_file_cannot_be_opened(void **state)
     dead_letters *letters = letters_open();
     os.open = failing_open;
     freshet_error err = {0};
-    assert_int_equal(dead_letters_add(letters, "demo", &one, &err), FRESHET_TRY_AGAIN);
+    assert_int_equal(dead_letters_add(letters, &one, &err), FRESHET_TRY_AGAIN);
     assert_int_equal(err.then, FRESHET_RETRY);
     os_restore();
     add(letters, &one);
@@ -348,10 +362,12 @@ static void test_refuses_bad_paths(void **state)
     (void)state;
     dead_letters *letters = NULL;
     freshet_error err = {0};
-    assert_int_equal(dead_letters_open(folder, &letters, &err), FRESHET_BAD_DECLARATION);
+    assert_int_equal(dead_letters_open(&(dead_letters_options){.path = folder}, &letters, &err),
+                     FRESHET_BAD_DECLARATION);
     assert_non_null(strstr(err.text, "is a folder"));
     char *inside = arena_format(memory, "%s/no/where.jsonl", folder);
-    assert_int_equal(dead_letters_open(inside, &letters, &err), FRESHET_BAD_DECLARATION);
+    assert_int_equal(dead_letters_open(&(dead_letters_options){.path = inside}, &letters, &err),
+                     FRESHET_BAD_DECLARATION);
     assert_non_null(strstr(err.text, "there is no folder"));
     assert_null(letters);
 }
@@ -360,7 +376,10 @@ static void test_takes_a_device(void **state)
 {
     (void)state;
     dead_letters *letters = NULL;
-    assert_int_equal(dead_letters_open("/dev/null", &letters, NULL), FRESHET_OK);
+    assert_int_equal(
+        dead_letters_open(&(dead_letters_options){.path = "/dev/null", .pipeline = "demo"},
+                          &letters, NULL),
+        FRESHET_OK);
     rejects one = some(1, "x");
     add(letters, &one);
     dead_letters_close(letters);
@@ -389,7 +408,7 @@ static dead_letters_mark keep(dead_letters *letters)
 static bool cut(dead_letters *letters, const dead_letters_mark *mark)
 {
     bool done = false;
-    assert_int_equal(dead_letters_cut(letters, "demo", mark, &done, NULL), FRESHET_OK);
+    assert_int_equal(dead_letters_cut(letters, mark, &done, NULL), FRESHET_OK);
     return done;
 }
 
@@ -426,7 +445,9 @@ static void test_cut_nothing_of_others(void **state)
     add(letters, &two);
     dead_letters_mark mark = keep(letters);
     add(letters, &two);
-    assert_int_equal(dead_letters_add(letters, "demo2", &two, NULL), FRESHET_OK);
+    dead_letters *other = letters_of("demo2", LETTERS_STREAM, 0);
+    add(other, &two);
+    dead_letters_close(other);
     add(letters, &two);
     const char *all = file_text();
     assert_false(cut(letters, &mark));

@@ -171,6 +171,22 @@ static void append_writers(text_buffer *status, const query_server *server)
     text_append_char(status, ']');
 }
 
+/* Rows refused, by their reasons. */
+static void append_reasons(text_buffer *status, const query_server *server)
+{
+    const query_backend *backend = &server->backend;
+    const char *between = "";
+    text_append_c(status, ",\"dead_letters_by_reason\":{");
+    for (uint32_t i = 0; backend->dead_letters != NULL && freshet_reason(i) != NULL; i++) {
+        const int64_t n = backend->dead_letters(backend->pipeline, i);
+        if (n == 0)
+            continue;
+        text_format(status, "%s\"%s\":%lld", between, freshet_reason(i), (long long)n);
+        between = ",";
+    }
+    text_append_char(status, '}');
+}
+
 static freshet_code answer_status(connection *connection, freshet_error *err)
 {
     static const struct {
@@ -212,6 +228,7 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
     }
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         append_counter(&status, server, counters[i].name, counters[i].which, counters[i].none);
+    append_reasons(&status, server);
     append_writers(&status, server);
     text_append_char(&status, '}');
     freshet_code code = FRESHET_OK;
@@ -475,8 +492,13 @@ freshet_code query_server_start_for(const query_backend *backend, const char *na
 freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, query_server **out,
                                 freshet_error *err)
 {
-    const query_backend backend = {pipeline,      freshet_query,       freshet_counter,
-                                   freshet_ready, freshet_writer_name, freshet_writer_counter};
+    const query_backend backend = {.pipeline = pipeline,
+                                   .query = freshet_query,
+                                   .counter = freshet_counter,
+                                   .ready = freshet_ready,
+                                   .dead_letters = freshet_dead_letters,
+                                   .writer_name = freshet_writer_name,
+                                   .writer_counter = freshet_writer_counter};
     return query_server_start_for(&backend, name, out, err);
 }
 

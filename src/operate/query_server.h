@@ -28,7 +28,8 @@ typedef struct query_backend {
                           const freshet_query_options *options, freshet_result **out,
                           freshet_error *err);
     int64_t (*counter)(const freshet_pipeline *pipeline, freshet_count which);
-    bool (*ready)(const freshet_pipeline *pipeline, freshet_error *why); /* NULL: always */
+    bool (*ready)(const freshet_pipeline *pipeline, freshet_error *why);        /* NULL: always */
+    int64_t (*dead_letters)(const freshet_pipeline *pipeline, uint32_t reason); /* NULL: none */
     /* NULL: it has no writers */
     const char *(*writer_name)(const freshet_pipeline *pipeline, uint32_t writer);
     int64_t (*writer_counter)(const freshet_pipeline *pipeline, uint32_t writer,

@@ -50,11 +50,7 @@ static freshet_code acks_refuse_late(void *context, const char *raw, size_t raw_
     reject refused = {
         .offset = -1, .code = why, .reason = reason, .raw = raw, .raw_length = raw_length};
     const rejects one = {.items = &refused, .n = 1, .capacity = 1};
-    freshet_code code =
-        dead_letters_add(pipeline->letters, pipeline->declaration->pipeline.value, &one, err);
-    if (code == FRESHET_OK)
-        pipeline_count(pipeline, FRESHET_DEAD_LETTERS, 1);
-    return code;
+    return refusals_add(pipeline, &one, err);
 }
 
 static bool is_stopping(void *context)

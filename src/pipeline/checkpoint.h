@@ -64,6 +64,9 @@
 
 typedef struct checkpoint checkpoint;
 
+/* Does this run keep state? Known once the writers are open. */
+bool checkpoint_is_wanted(const freshet_pipeline *pipeline);
+
 /* The folder of a declaration where nothing else is said: for `freshet state`. In the arena. */
 const char *checkpoint_folder(const declaration *declaration, arena *arena);
 

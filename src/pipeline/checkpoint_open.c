@@ -41,8 +41,7 @@ const char *checkpoint_sink(const freshet_pipeline *pipeline)
     return is_lasting(pipeline) ? "lasting" : "debug";
 }
 
-/* Is state kept at all? */
-static bool checkpoint_is_wanted(const freshet_pipeline *pipeline)
+bool checkpoint_is_wanted(const freshet_pipeline *pipeline)
 {
     if (!pipeline->declaration->is_stream)
         return false;
@@ -337,8 +336,7 @@ static freshet_code cut_letters(freshet_pipeline *pipeline, freshet_error *err)
     if (code != FRESHET_OK || checkpoint->text.length != sizeof mark)
         return code;
     memcpy(&mark, checkpoint->text.bytes, sizeof mark);
-    code = dead_letters_cut(pipeline->letters, pipeline->declaration->pipeline.value, &mark, &cut,
-                            err);
+    code = dead_letters_cut(pipeline->letters, &mark, &cut, err);
     if (code == FRESHET_OK && !cut)
         log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
                 "the file of dead letters has another's lines, or was moved, since the last "

@@ -50,8 +50,11 @@ static freshet_code load_rows(freshet_pipeline *pipeline, uint32_t index, freshe
             pipeline_count(pipeline, FRESHET_ROWS_READ, (int64_t)rows.n_rows + pipeline->rejects.n);
         if (rows.n_rows > 0)
             code = source_load_add(pipeline->source, index, &rows, err);
+        const uint32_t n_refused = pipeline->rejects.n;
         if (code == FRESHET_OK)
             code = pipeline_write_letters(pipeline, err);
+        if (code == FRESHET_OK && source_is_by_rows(pipeline->source))
+            pipeline->refusals.n_static += n_refused;
         if (code != FRESHET_OK)
             return code;
     }

@@ -254,9 +254,17 @@ static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
     const char *letters = letters_path(pipeline);
     if (letters == NULL)
         return error_memory(err, "opening the dead letters");
-    code = dead_letters_open(letters, &pipeline->letters, err);
+    const dead_letters_options options = {.path = letters,
+                                          .pipeline = pipeline->declaration->pipeline.value,
+                                          .kind = checkpoint_is_wanted(pipeline) ? LETTERS_STREAM
+                                                                                 : LETTERS_BATCH,
+                                          .max_size = pipeline->declaration->dead_letters.max_size,
+                                          .keep = pipeline->declaration->dead_letters.keep};
+    code = dead_letters_open(&options, &pipeline->letters, err);
     if (code == FRESHET_OK)
         code = checkpoint_open(pipeline, err);
+    if (code == FRESHET_OK && options.kind == LETTERS_BATCH)
+        code = dead_letters_begin_anew(pipeline->letters, err);
     return code == FRESHET_OK ? open_socket(pipeline, err) : code;
 }
 

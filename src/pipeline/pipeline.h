@@ -9,6 +9,7 @@
  *   step.c       one micro-batch: poll, query, features, write
  *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
+ *   refusals.c   refused rows: dead letters, their counts, too many of them
  *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
  *   loop.c        steps until the end: waiting, retries, stop, counters, queries
  *
@@ -107,6 +108,20 @@ typedef struct sink {
     const place *at; /* of its block; NULL in debug mode */
 } sink;
 
+/* Rows that were refused, and what of it was said. */
+typedef struct refusals {
+    atomic_llong counts[REASON_COUNT]; /* by reason */
+    int64_t said[REASON_COUNT];        /* of them, in the log */
+    int64_t said_us;                   /* when; 0: never */
+    bool is_unsaid;
+    char last[320];      /* the sentence of the last one */
+    int64_t n_static;    /* those of readers that are looked up in */
+    int64_t n_taken;     /* rows that the feature set took */
+    int64_t n_delivered; /* rows that went to the writers */
+    int64_t looked_read; /* rows read, and refused, when a stream was looked at last */
+    int64_t looked_refused;
+} refusals;
+
 struct freshet_pipeline {
     const freshet_declaration *handle;
     const declaration *declaration;
@@ -133,7 +148,8 @@ struct freshet_pipeline {
     delivery delivery;
     int64_t unflushed_since_us; /* when a writer got the first rows since the last flush; 0: none */
     int64_t n_unflushed;        /* rows that writers without a count of their own got since then */
-    rejects rejects;
+    rejects rejects;            /* of this step */
+    refusals refusals;
     trouble writer_trouble[PIPELINE_WRITERS_MAX];
     int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
@@ -204,8 +220,18 @@ freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);
  * content, with a warning. */
 freshet_code load_changed(freshet_pipeline *pipeline, freshet_error *err);
 
-/* Writes the rejects of the step to the dead letters and counts them. */
+/* Writes rejects to the dead letters, counts them, and says so now and then; those of the step. */
+freshet_code refusals_add(freshet_pipeline *pipeline, const rejects *rejects, freshet_error *err);
 freshet_code pipeline_write_letters(freshet_pipeline *pipeline, freshet_error *err);
+/* Says what is not said yet, where it is time. */
+void refusals_say(freshet_pipeline *pipeline);
+
+/* FRESHET_BAD_DATA where too many rows were refused: behind a step; at the end of all input, before
+ * anything is published; where no row went to the writers; where none of them took one. */
+freshet_code refusals_check(freshet_pipeline *pipeline, freshet_error *err);
+freshet_code refusals_check_end(freshet_pipeline *pipeline, freshet_error *err);
+freshet_code refusals_check_nothing(const freshet_pipeline *pipeline, freshet_error *err);
+freshet_code refusals_check_written(const freshet_pipeline *pipeline, freshet_error *err);
 
 static inline void pipeline_count(freshet_pipeline *pipeline, freshet_count which, int64_t more)
 {

@@ -241,19 +241,6 @@ static void note_newest(freshet_pipeline *pipeline, const batch *rows)
     atomic_store(&pipeline->counters[FRESHET_NEWEST_EVENT_US], newest);
 }
 
-freshet_code pipeline_write_letters(freshet_pipeline *pipeline, freshet_error *err)
-{
-    if (pipeline->rejects.n == 0)
-        return FRESHET_OK;
-    freshet_code code = dead_letters_add(pipeline->letters, pipeline->declaration->pipeline.value,
-                                         &pipeline->rejects, err);
-    if (code != FRESHET_OK)
-        return code;
-    pipeline_count(pipeline, FRESHET_DEAD_LETTERS, pipeline->rejects.n);
-    pipeline->rejects.n = 0;
-    return FRESHET_OK;
-}
-
 /* The rows of the delivery that a writer takes. */
 static freshet_code taken_by(freshet_pipeline *pipeline, const freshet_writer *writer,
                              const batch **out, freshet_error *err)
@@ -327,9 +314,10 @@ static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
         if (pipeline->unflushed_since_us == 0)
             pipeline->unflushed_since_us = os.monotonic_us();
     }
+    pipeline->refusals.n_delivered += rows->n_rows;
     pipeline_count(pipeline, FRESHET_BATCHES, 1);
     delivery->pending = false;
-    return FRESHET_OK;
+    return refusals_check(pipeline, err);
 }
 
 static void note_lag(freshet_pipeline *pipeline)
@@ -407,9 +395,12 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
         pipeline->delivery.pending = pipeline->rejects.n > 0;
     if (code != FRESHET_OK || rows.n_rows == 0)
         return code;
+    const uint32_t n_refused = pipeline->rejects.n;
     code = set_lanes(pipeline, &rows, err);
     if (code == FRESHET_OK)
         code = feature_set_run(features, arena, &rows, made, step_refuse_row, pipeline, err);
+    if (code == FRESHET_OK)
+        pipeline->refusals.n_taken += rows.n_rows - (pipeline->rejects.n - n_refused);
     return computed(pipeline, code, err);
 }
 
@@ -471,6 +462,10 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
 {
     writer_files files[PIPELINE_WRITERS_MAX];
     freshet_code code = pipeline_flush(pipeline, err);
+    if (code == FRESHET_OK)
+        code = refusals_check_end(pipeline, err);
+    if (code == FRESHET_OK && pipeline->checkpoint == NULL)
+        code = refusals_check_nothing(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
         freshet_writer *writer = pipeline->writers[i];
         if (writer->is_batch && writer->ops->pending != NULL)
@@ -481,7 +476,11 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
         if (writer->is_batch && writer->ops->pending != NULL)
             code = writer->ops->publish(writer, &files[i], err);
     }
-    return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;
+    if (code == FRESHET_OK)
+        code = checkpoint_finish(pipeline, err);
+    if (code == FRESHET_OK)
+        code = refusals_check_nothing(pipeline, err);
+    return code == FRESHET_OK ? refusals_check_written(pipeline, err) : code;
 }
 
 freshet_code freshet_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)

@@ -185,7 +185,9 @@ class CPageTest(Case):
         subprocess.run(["cc", "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", self.path("newest.c"), "-o",
                         self.path("newest"), "-I", os.path.join(SOURCE, "include"), "-L", built, "-lfreshet",
                         "-Wl,-rpath," + built], check=True)
-        self.assertEqual(self.newest("orders.yaml", asked), (0, answer, ""))
+        code, out, err = self.newest("orders.yaml", asked)
+        self.assertEqual((code, out), (0, answer))
+        self.assertRegex(err, r"^[^\n]*1 row was refused: 1 bad_cast[^\n]*\n$")
         code, out, err = self.newest("orders.yaml", "select nothing")
         self.assertEqual((code, out), (2, ""))
         self.assertIn("nothing", err)

@@ -24,7 +24,7 @@ static void values_become_rows(void **state)
     rig_expect_reasons(
         rig, "orders/0@1 field \"id\" should be bigint, but is the string \"x\"; declare it in "
              "schema as what it is, or say on_cast_error: null\n"
-             "orders/0@4 the record should be a JSON object, but is an array\n");
+             "orders/0@4 the record should be a JSON object, but is the array [1]\n");
     rig_free(rig);
 }
 
