@@ -8,6 +8,8 @@
  */
 #include "pipeline/checkpoint.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -150,6 +152,23 @@ static freshet_code put_part(checkpoint *checkpoint, const state_part *part, fre
     return code;
 }
 
+/* What is shown once these files are, too. */
+static freshet_code put_shown(checkpoint *checkpoint, uint32_t i, freshet_error *err)
+{
+    writer_files *files = &checkpoint->files[i];
+    const uint64_t numbers[] = {checkpoint->number + 1, checkpoint->shown[i].rows + files->n_rows};
+    files->newest = files->paths[files->n - 1];
+    files->shown_checkpoint = numbers[0];
+    files->shown_rows = numbers[1];
+    assert(strlen(files->newest) < SHOWN_PATH_MAX);
+    text_reset(&checkpoint->text);
+    text_append(&checkpoint->text, (const char *)numbers, sizeof numbers);
+    if (!text_append_c(&checkpoint->text, files->newest))
+        return error_memory(err, CHECKPOINTING);
+    return put_fact(checkpoint, FACT_SHOWN, checkpoint->writer_names[i], checkpoint->text.bytes,
+                    checkpoint->text.length, err);
+}
+
 /* The files to publish, in the place of those that the checkpoint before has listed. */
 static freshet_code put_files(freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -166,6 +185,8 @@ static freshet_code put_files(freshet_pipeline *pipeline, freshet_error *err)
         for (uint32_t k = 0; code == FRESHET_OK && k < files->n; k++)
             code = store_put(checkpoint->store, STORE_FILE, checkpoint->writer_names[i],
                              files->paths[k], strlen(files->paths[k]), "", 0, err);
+        if (code == FRESHET_OK && files->n > 0)
+            code = put_shown(checkpoint, i, err);
     }
     return code;
 }
@@ -209,6 +230,15 @@ static freshet_code checkpoint_gather(freshet_pipeline *pipeline, freshet_error 
     return code;
 }
 
+static void note_shown(shown_files *shown, const writer_files *files)
+{
+    if (files->n == 0)
+        return;
+    shown->checkpoint = files->shown_checkpoint;
+    shown->rows = files->shown_rows;
+    snprintf(shown->newest, sizeof shown->newest, "%s", files->newest);
+}
+
 /* It is handed over: what comes now belongs to the next one. */
 static void turn_over(freshet_pipeline *pipeline)
 {
@@ -222,6 +252,7 @@ static void turn_over(freshet_pipeline *pipeline)
     for (uint32_t i = 0; i < pipeline->n_writers; i++) {
         pipeline->writers[i]->checkpoint = checkpoint->number + 1;
         checkpoint->is_listed |= checkpoint->files[i].n > 0;
+        note_shown(&checkpoint->shown[i], &checkpoint->files[i]);
     }
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
         state_part_clean(checkpoint->parts[i].part);

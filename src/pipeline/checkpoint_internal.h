@@ -18,6 +18,14 @@ typedef struct checkpoint_part {
     bool in_store; /* the store may hold keys that memory does not */
 } checkpoint_part;
 
+/* The files that a writer has shown, up to a checkpoint. */
+#define SHOWN_PATH_MAX 512
+typedef struct shown_files {
+    uint64_t checkpoint; /* 0: none */
+    uint64_t rows;
+    char newest[SHOWN_PATH_MAX];
+} shown_files;
+
 struct checkpoint {
     state_store *store;
     const char *folder;
@@ -27,6 +35,7 @@ struct checkpoint {
 
     const char *writer_names[PIPELINE_WRITERS_MAX]; /* in the store */
     writer_files files[PIPELINE_WRITERS_MAX];       /* of the one on its way */
+    shown_files shown[PIPELINE_WRITERS_MAX];        /* those of the durable ones */
     uint32_t published;                             /* writers that have published them */
     bool is_listed; /* the last durable checkpoint lists files, all published by now */
     reader_positions positions[PIPELINE_READERS_MAX]; /* put down in it, in the arena */

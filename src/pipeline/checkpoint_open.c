@@ -362,6 +362,20 @@ static freshet_code list_file(void *context, const store_entry *entry, freshet_e
     return FRESHET_OK;
 }
 
+static freshet_code take_shown(checkpoint *checkpoint, uint32_t i, freshet_error *err)
+{
+    shown_files *shown = &checkpoint->shown[i];
+    uint64_t numbers[2];
+    freshet_code code = get_fact(checkpoint, FACT_SHOWN, checkpoint->writer_names[i], err);
+    if (code != FRESHET_OK || checkpoint->text.length <= sizeof numbers)
+        return code;
+    memcpy(numbers, checkpoint->text.bytes, sizeof numbers);
+    shown->checkpoint = numbers[0];
+    shown->rows = numbers[1];
+    snprintf(shown->newest, sizeof shown->newest, "%s", checkpoint->text.bytes + sizeof numbers);
+    return FRESHET_OK;
+}
+
 static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
@@ -372,7 +386,15 @@ static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, fresh
     if (code != FRESHET_OK)
         return code;
     checkpoint->is_listed |= listing.n > 0;
-    writer_files files = {.paths = listing.paths, .n = listing.n};
+    code = take_shown(checkpoint, i, err);
+    if (code != FRESHET_OK)
+        return code;
+    const shown_files *shown = &checkpoint->shown[i];
+    writer_files files = {.paths = listing.paths,
+                          .n = listing.n,
+                          .newest = shown->checkpoint == 0 ? NULL : shown->newest,
+                          .shown_checkpoint = shown->checkpoint,
+                          .shown_rows = shown->rows};
     return writer->ops->recover(writer, &files, err);
 }
 
@@ -437,6 +459,9 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
 static freshet_code begin_anew(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = recover_writers(pipeline, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++)
+        if (pipeline->writers[i]->ops->begin_anew != NULL)
+            pipeline->writers[i]->ops->begin_anew(pipeline->writers[i]);
     if (code == FRESHET_OK)
         code = checkpoint_begin(pipeline, err);
     return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;

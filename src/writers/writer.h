@@ -53,6 +53,11 @@ typedef enum writer_count {
 typedef struct writer_files {
     const char *const *paths;
     uint32_t n;
+    uint64_t n_rows; /* in them; said by pending */
+    /* Of publish and recover, what the state knows to be shown with these files: */
+    const char *newest;        /* the last file; NULL: none was ever */
+    uint64_t shown_checkpoint; /* with which it was listed */
+    uint64_t shown_rows;       /* of all files so far */
 } writer_files;
 
 typedef struct writer_ops {
@@ -109,6 +114,10 @@ typedef struct writer_ops {
     freshet_code (*publish)(freshet_writer *writer, const writer_files *files, freshet_error *err);
     freshet_code (*recover)(freshet_writer *writer, const writer_files *committed,
                             freshet_error *err);
+
+    /* A stream with a new state begins, before the first write: what this writer has of a run
+     * before would be there twice, of which it can only warn. NULL: it need not. */
+    void (*begin_anew)(freshet_writer *writer);
 
     /* Writers whose rows are confirmed some time after write; the three are NULL for the others.
      * progress: takes confirmations, and sends what may be sent. Never blocks. The loop calls it

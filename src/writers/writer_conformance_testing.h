@@ -121,6 +121,7 @@ typedef struct trial {
     freshet_writer *writer;
     uint64_t checkpoint; /* the number of the last one */
     writer_files listed; /* by it */
+    const char *newest;  /* of all that were listed */
     freshet_error err;
 } trial;
 
@@ -240,6 +241,9 @@ static inline void trial_list(trial *trial)
                        ops->pending(trial->writer, trial->arena, &trial->listed, &trial->err),
                        &tries))
         ;
+    if (trial->listed.n > 0)
+        trial->newest = arena_text(trial->arena, trial->listed.paths[trial->listed.n - 1]);
+    trial->listed.newest = trial->newest;
     trial->checkpoint++;
     trial->writer->checkpoint = trial->checkpoint + 1;
 }

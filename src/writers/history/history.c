@@ -68,6 +68,7 @@ typedef struct partition_count {
 typedef struct history_writer {
     freshet_writer base;
     history_folder *folder;
+    history_found found; /* at the start */
     parquet_writer *parquet;
     uint32_t levels; /* 1: year, 2: and month, 3: and day */
     uint32_t time_column;
@@ -180,6 +181,42 @@ static freshet_code history_check_columns(const history_writer *writer, const sc
     return FRESHET_OK;
 }
 
+/* Readers take a folder of one depth only. */
+static freshet_code check_levels(const history_writer *writer, freshet_error *err)
+{
+    static const char *const words[] = {"[year]", "[year, month]", "[year, month, day]"};
+    const history_options *options = writer->base.options;
+    const char *path = history_folder_path(writer->folder);
+    char where[256];
+    for (uint32_t i = 0; i < LEVELS; i++)
+        if (writer->found.levels[i] && i + 1 != writer->levels)
+            return error_set(
+                err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
+                options->partition_by.n == 0
+                    ? writer->base.declaration->file
+                    : place_text(&options->partition_by.items[0].at, where, sizeof where),
+                "the history in %s is divided by %s, and `partition_by` is %s now: with folders of "
+                "two depths no reader would take it as one table. Say `partition_by: %s`; or give "
+                "the new one another path; or move %s away and begin anew",
+                path, words[i], words[writer->levels - 1], words[i], path);
+    return FRESHET_OK;
+}
+
+/* A stream goes on where it was: what a batch puts in the place of its days it would add to. */
+static freshet_code check_batch(const history_writer *writer, freshet_error *err)
+{
+    const char *path = history_folder_path(writer->folder);
+    if (history_folder_noted(writer->folder, NULL) == 0 &&
+        (writer->found.is_empty || writer->found.is_batch))
+        return FRESHET_OK;
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                     "the history in %s is a stream's, and rows that the stream still has to read "
+                     "would be there twice once it goes on. Give the batch another path, and move "
+                     "its days in the place of the stream's when they are over; or move %s and the "
+                     "stream's state away, if it is not to go on",
+                     path, path);
+}
+
 static freshet_code history_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
                                  freshet_error *err)
 {
@@ -196,6 +233,12 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     if (writer->scratch == NULL || writer->spill == NULL || path == NULL)
         return error_memory(err, KEEPING);
     code = history_folder_open(path, &writer->folder, err);
+    if (code == FRESHET_OK)
+        code = history_folder_look(writer->folder, &writer->found, err);
+    if (code == FRESHET_OK)
+        code = check_levels(writer, err);
+    if (code == FRESHET_OK && base->is_batch)
+        code = check_batch(writer, err);
     if (code == FRESHET_OK)
         code = row_store_open(schema, &writer->rows, err);
     if (code == FRESHET_OK)
@@ -547,6 +590,7 @@ static freshet_code list_files(const history_writer *writer, arena *arena, write
         return error_memory(err, KEEPING);
     for (uint32_t i = 0; i < writer->n_files; i++) {
         paths[i] = arena_text(arena, writer->files[i].path);
+        out->n_rows += writer->files[i].n_rows;
         if (paths[i] == NULL)
             return error_memory(err, KEEPING);
     }
@@ -602,7 +646,7 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
     writer->is_published = true; /* or will be, at the next open */
     freshet_code code = FRESHET_OK;
     if (writer->has_checkpoints)
-        code = history_folder_note(writer->folder, number_of(files), err);
+        code = history_folder_note(writer->folder, number_of(files), files->shown_rows, err);
     if (code == FRESHET_OK)
         code = base->is_batch ? history_folder_replace(writer->folder, files->paths, files->n, err)
                               : history_folder_publish(writer->folder, files->paths, files->n, err);
@@ -628,17 +672,63 @@ static freshet_code history_flush(freshet_writer *base, freshet_error *err)
 /* Files of later checkpoints than the state has: their rows would come again. */
 static freshet_code check_noted(history_writer *writer, freshet_error *err)
 {
-    uint64_t noted = history_folder_noted(writer->folder);
+    uint64_t noted = history_folder_noted(writer->folder, NULL);
     uint64_t next = writer->base.checkpoint;
     if (noted == 0 || noted < next)
         return FRESHET_OK;
     const char *path = history_folder_path(writer->folder);
-    return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
                      "the history in %s has rows up to checkpoint %" PRIu64
                      ", and the state knows of checkpoint %" PRIu64
                      " only, so these rows would be there twice: put back the state that belongs "
                      "to it; or, to begin anew, move the whole folder %s away, too",
                      path, noted, next - 1, path);
+}
+
+/* A state that has shown nothing yet: the readers begin where they begin, and what is there would
+ * be there twice. */
+static freshet_code check_first(history_writer *writer, freshet_error *err)
+{
+    const char *path = history_folder_path(writer->folder);
+    if (writer->found.is_empty)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+                     "the history in %s was written by %s, and this stream has not written to it: "
+                     "it would read the same rows, and write them a second time. Give the stream a "
+                     "history of its own (readers take both folders as one table); or move the "
+                     "folder %s away, and the stream writes all that its readers still have",
+                     path, writer->found.is_batch ? "a batch" : "a stream whose state is gone",
+                     path);
+}
+
+/* Is the last file there that the state has shown? Files that were moved are older ones; where the
+ * newest is gone, too, the history may be a backup from before it. */
+static void check_newest(history_writer *writer, const writer_files *shown)
+{
+    const char *path = history_folder_path(writer->folder);
+    uint64_t rows = 0;
+    const uint64_t noted = history_folder_noted(writer->folder, &rows);
+    char missing[96] = "";
+    if (history_folder_has(writer->folder, shown->newest))
+        return;
+    if (rows > 0 && rows < shown->shown_rows)
+        snprintf(missing, sizeof missing, ", with %" PRIu64 " rows", shown->shown_rows - rows);
+    if (noted < shown->shown_checkpoint)
+        log_say(LOG_WARNING, path,
+                "the history is older than the state: %s%" PRIu64
+                ", and the state has written files up to checkpoint %" PRIu64
+                " (the last one is %s). What lies between%s is in no file, and does not come "
+                "again: put back the history that belongs to the state; or move both away, and the "
+                "stream begins anew. If files were moved on purpose, all is well",
+                noted == 0 ? "it notes no checkpoint, " : "it ends with checkpoint ", noted,
+                shown->shown_checkpoint, shown->newest, missing);
+    else
+        log_say(LOG_WARNING, path,
+                "the last file that was written to the history, %s of checkpoint %" PRIu64
+                ", is not there: if it was moved or merged on purpose, all is well; if the history "
+                "was put back from a backup, put back one that has it, since its rows do not come "
+                "again",
+                shown->newest, shown->shown_checkpoint);
 }
 
 static freshet_code history_recover(freshet_writer *base, const writer_files *committed,
@@ -647,8 +737,12 @@ static freshet_code history_recover(freshet_writer *base, const writer_files *co
     history_writer *writer = (history_writer *)base;
     assert(!writer->is_ready);
     freshet_code code = check_noted(writer, err);
+    if (code == FRESHET_OK && committed->newest == NULL)
+        code = check_first(writer, err);
     if (code == FRESHET_OK)
         code = history_folder_publish(writer->folder, committed->paths, committed->n, err);
+    if (code == FRESHET_OK && committed->newest != NULL)
+        check_newest(writer, committed);
     if (code == FRESHET_OK)
         code = history_folder_forget(writer->folder, err);
     if (code != FRESHET_OK)

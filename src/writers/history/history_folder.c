@@ -28,7 +28,7 @@
 #define REPLACE OWN "/replace"
 #define REPLACE_NEW OWN "/replace.new"
 #define NOTE OWN "/checkpoint"
-#define NOTE_BYTES 32u
+#define NOTE_BYTES 64u
 #define REPLACE_HEAD "freshet replaces partitions by these files\n"
 #define REPLACE_END "end\n"
 #define REPLACE_BYTES_MAX ((size_t)256 << 20)
@@ -375,7 +375,7 @@ freshet_code history_folder_publish(history_folder *folder, const char *const *f
 
 /* ---- the note -------------------------------------------------------------------------------- */
 
-freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint,
+freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint, uint64_t rows,
                                  freshet_error *err)
 {
     char text[NOTE_BYTES];
@@ -383,7 +383,7 @@ freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoi
     if (fd < 0)
         return error_system(err, "cannot write", folder->note);
     /* Always as long, so that nothing of an older one is left. */
-    int length = snprintf(text, sizeof text, "%020" PRIu64 "\n", checkpoint);
+    int length = snprintf(text, sizeof text, "%020" PRIu64 " %020" PRIu64 "\n", checkpoint, rows);
     freshet_code code = durable_write(fd, text, (size_t)length)
                             ? FRESHET_OK
                             : error_system(err, "cannot write", folder->note);
@@ -391,16 +391,66 @@ freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoi
     return code;
 }
 
-uint64_t history_folder_noted(const history_folder *folder)
+uint64_t history_folder_noted(const history_folder *folder, uint64_t *rows)
 {
-    char text[NOTE_BYTES] = "";
+    char text[NOTE_BYTES] = "", *end;
+    if (rows != NULL)
+        *rows = 0;
     int fd = os.open(folder->note, O_RDONLY, 0);
     if (fd < 0)
         return 0;
     ssize_t n = os.read(fd, text, sizeof text - 1);
     os.close(fd);
     text[n < 0 ? 0 : n] = '\0';
-    return strtoull(text, NULL, 10);
+    const uint64_t checkpoint = strtoull(text, &end, 10);
+    if (rows != NULL)
+        *rows = strtoull(end, NULL, 10);
+    return checkpoint;
+}
+
+/* ---- looking --------------------------------------------------------------------------------- */
+
+#define PART "part-"
+
+/* A folder of partitions, `depth` levels below the history's own. Folders of days are many: only
+ * the first is looked into. */
+static freshet_code look_into(const char *path, unsigned depth, history_found *out, arena *arena,
+                              freshet_error *err)
+{
+    static const char *const levels[] = {"year=", "month=", "day="};
+    DIR *entries = opendir(path);
+    if (entries == NULL)
+        return error_system(err, "cannot read the folder", path);
+    freshet_code code = FRESHET_OK;
+    for (const struct dirent *entry; code == FRESHET_OK && (entry = readdir(entries)) != NULL;) {
+        const char *name = entry->d_name;
+        const bool is_file =
+            depth > 0 && strncmp(name, PART, strlen(PART)) == 0 && ends_with(name, ".parquet");
+        if (is_file) {
+            if (out->is_empty)
+                out->is_batch = strtoull(name + strlen(PART), NULL, 10) == 0;
+            out->is_empty = false;
+            out->levels[depth - 1] = true;
+        }
+        if (depth == 3 || strncmp(name, levels[depth], strlen(levels[depth])) != 0)
+            continue;
+        if (depth == 2)
+            out->levels[depth] = true;
+        if (depth == 2 && !out->is_empty)
+            continue;
+        const char *inside = arena_format(arena, "%s/%s", path, name);
+        code = inside == NULL ? error_memory(err, KEEPING)
+                              : look_into(inside, depth + 1, out, arena, err);
+    }
+    closedir(entries);
+    return code;
+}
+
+freshet_code history_folder_look(history_folder *folder, history_found *out, freshet_error *err)
+{
+    *out = (history_found){.is_empty = true};
+    arena_reset(folder->scratch);
+    return look_into(folder->path, 0, out, folder->scratch, err);
 }
 
 /* ---- replacing ------------------------------------------------------------------------------- */

@@ -4,7 +4,8 @@
  *   <folder>/.freshet/lock                                              held by the run that writes
  *   <folder>/.freshet/<a file's path with ~ for />.aside                written, not seen yet
  *   <folder>/.freshet/replace                                           what a batch will show
- *   <folder>/.freshet/checkpoint                                        the last that showed files
+ *   <folder>/.freshet/checkpoint                                        the last that showed files,
+ *                                                                       and rows so far
  *
  * A file is named by its path below the folder ("year=2024/.../part-....parquet"), aside as well as
  * seen. Aside it has another ending and lies in a folder that begins with a dot, so that no
@@ -70,9 +71,19 @@ freshet_code history_folder_replace(history_folder *folder, const char *const *f
 /* The number of the last checkpoint whose files were to be seen, as it was noted; 0 where none was.
  * The note is not synced: it is there after a crash of the process, and may be an older one after a
  * loss of power. */
-freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint,
+freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint, uint64_t rows,
                                  freshet_error *err);
-uint64_t history_folder_noted(const history_folder *folder);
+/* *rows (NULL is fine): how many rows the stream had shown with it, 0 where that was not noted. */
+uint64_t history_folder_noted(const history_folder *folder, uint64_t *rows);
+
+/* What is seen in the folder. */
+typedef struct history_found {
+    bool levels[3]; /* files lie under year=; under year=/month=; under year=/month=/day= */
+    bool is_empty;
+    bool is_batch; /* the file that was found first is of a batch: its number is 0 */
+} history_found;
+
+freshet_code history_folder_look(history_folder *folder, history_found *out, freshet_error *err);
 
 /* Removes everything that lies aside. */
 freshet_code history_folder_forget(history_folder *folder, freshet_error *err);

@@ -424,6 +424,7 @@ static void after_a_crash_each_row_is_there_once(void **state)
         good(rig, write_rows(rig, 0, 2, NEW_YEAR_US, DAY_US));
         pending(rig, &files);
         writer_files committed = crash == 0 ? none : files;
+        committed.newest = crash == 0 ? NULL : files.paths[files.n - 1];
         if (crash == 2)
             good(rig, history_writer_ops.publish(rig->writer, &files, &rig->err));
         rig_close(rig);
@@ -448,7 +449,7 @@ static void a_file_that_is_gone_is_said(void **state)
     (void)state;
     static const char *const paths[] = {
         "year=2024/month=1/day=1/part-0000000000000007-0000.parquet"};
-    const writer_files committed = {paths, 1};
+    const writer_files committed = {.paths = paths, .n = 1, .newest = paths[0]};
     simple simple;
     make_simple(&simple, false, "");
     assert_int_equal(history_writer_ops.recover(simple.rig->writer, &committed, &simple.rig->err),
@@ -475,11 +476,12 @@ static void an_older_state_is_refused(void **state)
         good(rig, history_writer_ops.publish(rig->writer, &files, &rig->err));
     }
     rig_close(rig);
+    const writer_files shown = {.newest = arena_text(rig->arena, files.paths[0])};
     for (uint64_t checkpoint = 4; checkpoint > 0; checkpoint--) {
         good(rig, rig_open(rig));
         rig->writer->checkpoint = checkpoint;
-        freshet_code code = history_writer_ops.recover(rig->writer, &none, &rig->err);
-        assert_int_equal(code, checkpoint == 4 ? FRESHET_OK : FRESHET_FAILED);
+        freshet_code code = history_writer_ops.recover(rig->writer, &shown, &rig->err);
+        assert_int_equal(code, checkpoint == 4 ? FRESHET_OK : FRESHET_BAD_DECLARATION);
         rig_close(rig);
     }
     assert_non_null(strstr(rig->err.text, "has rows up to checkpoint 3, and the state knows of "
@@ -494,9 +496,10 @@ static void files_of_a_lost_state_are_not_written_over(void **state)
     static const writer_files none;
     simple simple;
     make_simple(&simple, false, "");
+    writer_files shown = {.newest = NULL};
     for (int run = 0; run < 2; run++) {
         writer_files files;
-        recover(simple.rig, 1, &none);
+        recover(simple.rig, 1, &shown);
         good(simple.rig, write_rows(simple.rig, run, 1, NEW_YEAR_US, 1));
         freshet_code code = history_writer_ops.pending(simple.rig->writer, simple.rig->arena,
                                                        &files, &simple.rig->err);
@@ -509,8 +512,12 @@ static void files_of_a_lost_state_are_not_written_over(void **state)
                                              simple.rig->folder)) != 0,
                          run);
         good(simple.rig, rig_open(simple.rig));
+        shown.newest = "year=2024/month=1/day=1/part-0000000000000001-0000.parquet";
     }
     assert_non_null(strstr(simple.rig->err.text, "from a run whose state is gone"));
+    assert_int_equal(history_writer_ops.recover(simple.rig->writer, &none, &simple.rig->err),
+                     FRESHET_BAD_DECLARATION);
+    assert_non_null(strstr(simple.rig->err.text, "by a stream whose state is gone"));
     assert_string_equal(rig_query(simple.rig, "select id from " AS_ONE_TABLE), "{\"id\":0}\n");
     rig_free(simple.rig);
 }

@@ -10,6 +10,8 @@
 
 #include "base/durable.h"
 #include "base/error.h"
+#include "base/log.h"
+#include "base/os.h"
 #include "writers/line_file.h"
 
 #define LINES_BYTES ((size_t)1 << 20) /* from so many on a write begins with writing them out */
@@ -89,6 +91,17 @@ static freshet_code jsonl_flush(freshet_writer *base, freshet_error *err)
     return line_file_flush(&((jsonl_writer *)base)->file, err);
 }
 
+static void jsonl_begin_anew(freshet_writer *base)
+{
+    const line_file *file = &((const jsonl_writer *)base)->file;
+    struct stat found;
+    if (file->is_file && os.fstat(file->fd, &found) == 0 && found.st_size > 0)
+        log_say(LOG_WARNING, file->path,
+                "there are rows of another run, and this stream begins with a new state: what it "
+                "reads again is appended behind them, a second time; to have each row once, move "
+                "the file away");
+}
+
 static void jsonl_close(freshet_writer *base)
 {
     line_file_close(&((jsonl_writer *)base)->file);
@@ -151,5 +164,6 @@ const writer_ops jsonl_writer_ops = {
     .open = jsonl_open,
     .write = jsonl_write,
     .flush = jsonl_flush,
+    .begin_anew = jsonl_begin_anew,
     .close = jsonl_close,
 };
