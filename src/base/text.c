@@ -1,6 +1,7 @@
 /* text.c - see text.h. */
 #include "base/text.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,6 +295,24 @@ static size_t word_distance(const char *a, const char *b)
         }
     }
     return rows[n % 3][m];
+}
+
+void text_append_count(text_buffer *buffer, int64_t count)
+{
+    char digits[32];
+    int length = snprintf(digits, sizeof digits, "%" PRId64, count);
+    for (int i = 0; i < length; i++) {
+        text_append_char(buffer, digits[i]);
+        int behind = length - i - 1;
+        if (behind > 0 && behind % 3 == 0 && digits[i] != '-')
+            text_append_char(buffer, ',');
+    }
+}
+
+void text_append_count_of(text_buffer *buffer, int64_t count, const char *thing)
+{
+    text_append_count(buffer, count);
+    text_format(buffer, " %s%s", thing, count == 1 ? "" : "s");
 }
 
 const char *text_nearest(const char *word, const char *const *candidates, size_t n)

@@ -47,6 +47,10 @@ bool text_append_timestamp(text_buffer *buffer, int64_t time_us);
 bool text_append_date(text_buffer *buffer, int32_t days);
 bool text_append_real(text_buffer *buffer, double value, bool as_float);
 
+/* "1,234,567", and "1,234 rows" of the thing "row". */
+void text_append_count(text_buffer *buffer, int64_t count);
+void text_append_count_of(text_buffer *buffer, int64_t count, const char *thing);
+
 /* How many of the bytes are valid UTF-8 until the first that is not; whether all are. */
 size_t text_valid_length(const char *bytes, size_t length);
 bool text_is_utf8(const char *bytes, size_t length);

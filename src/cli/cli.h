@@ -84,10 +84,6 @@ extern const char *const format_choices[];
  * lines elsewhere. */
 freshet_format format_or_default(int chosen);
 
-/* "1,234,567", and "1,234 rows" of the thing "row". */
-void text_append_count(text_buffer *buffer, int64_t count);
-void text_append_count_of(text_buffer *buffer, int64_t count, const char *thing);
-
 /* "812 B", "3.1 MB" (powers of 1000). */
 void text_append_bytes(text_buffer *buffer, int64_t bytes);
 

@@ -158,24 +158,6 @@ void print_output_schema(const freshet_pipeline *pipeline, const char *before)
                       freshet_output_type(pipeline, i));
 }
 
-void text_append_count(text_buffer *buffer, int64_t count)
-{
-    char digits[32];
-    int length = snprintf(digits, sizeof digits, "%" PRId64, count);
-    for (int i = 0; i < length; i++) {
-        text_append_char(buffer, digits[i]);
-        int behind = length - i - 1;
-        if (behind > 0 && behind % 3 == 0 && digits[i] != '-')
-            text_append_char(buffer, ',');
-    }
-}
-
-void text_append_count_of(text_buffer *buffer, int64_t count, const char *thing)
-{
-    text_append_count(buffer, count);
-    text_format(buffer, " %s%s", thing, count == 1 ? "" : "s");
-}
-
 void text_append_bytes(text_buffer *buffer, int64_t bytes)
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};

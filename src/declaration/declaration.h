@@ -188,6 +188,10 @@ typedef struct declaration {
 
 /* Where the problems of a declaration are collected: in order of place, at most
  * DECLARATION_PROBLEMS_MAX. Shared by parsing and by opening (unknown columns, bad SQL). */
+/* Columns as the option `schema` of a declaration, in the arena. */
+freshet_code declaration_show_columns(const schema *columns, arena *arena, const char **out,
+                                      freshet_error *err);
+
 typedef struct problems problems;
 
 problems *problems_open(arena *arena);

@@ -342,6 +342,18 @@ static void show_block(showing *showing, const block_kind *block, const char *fr
         show_option(showing, option, from, indent);
 }
 
+freshet_code declaration_show_columns(const schema *columns, arena *arena, const char **out,
+                                      freshet_error *err)
+{
+    showing showing = {.arena = arena};
+    text_init(&showing.out, TEXT_LIMIT_DEFAULT);
+    text_append_c(&showing.out, "schema:\n");
+    show_schema(&showing, columns->fields, columns->n_fields, 2);
+    *out = showing.out.failed || arena_failed(arena) ? NULL : arena_text(arena, showing.out.bytes);
+    text_release(&showing.out);
+    return *out == NULL ? error_memory(err, "printing columns") : FRESHET_OK;
+}
+
 freshet_code freshet_declaration_show(const freshet_declaration *declaration,
                                       freshet_write_fn *write, void *context, freshet_error *err)
 {

@@ -102,6 +102,9 @@ struct format {
      * same as a code (BAD_RECORD unless it says other); the row's cells are then to be
      * overwritten. */
     freshet_code (*decode)(decoder *decoder, const char *bytes, size_t length, freshet_error *err);
+    /* Tells of the used columns that no good record has had so far. NULL: records have all
+     * columns. */
+    void (*unseen)(const decoder *decoder, infer_lacking_fn *tell, void *context);
     /* Adds what a record shows of the columns; `first` of its file. NULL: columns are declared. */
     freshet_code (*infer)(infer *infer, const format_options *options, const char *record,
                           size_t length, bool first, const char *at, freshet_error *err);

@@ -15,6 +15,7 @@
 #include <yyjson.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
@@ -36,6 +37,9 @@ enum {
     SEEN_EXACT = 1024 /* JSON: whole, and no double is the same */
 };
 
+#define INFERRING "inferring a schema"
+#define MEMORY_BYTES ((size_t)1 << 20)
+#define LINEAR_MAX 16 /* so many names are compared one by one */
 #define SEEN_WHOLE (SEEN_BIGINT | SEEN_WIDE | SEEN_WIDER)
 #define WIDE_DIGITS 20
 #define WHOLE_MAX (INT64_C(1) << 53) /* up to here every whole number is a double */
@@ -49,23 +53,35 @@ struct node {
     node *element;
     node *fields;
     uint32_t n_fields, capacity;
+    uint32_t *slots; /* of many fields: a hash table of index + 1 */
+    uint32_t n_slots;
 };
 
 struct infer {
     arena *arena;
+    arena *scratch; /* of one record */
+    void *memory;   /* of one JSON record: MEMORY_BYTES */
     node root;
+    int64_t n_records;
     csv_field *cells;
+    uint32_t *field_of; /* CSV: the field of each cell of the present file's records */
+    uint32_t n_cells;
+    uint32_t n_files;
+    bool has_no_names; /* CSV without a header */
 };
 
 freshet_code infer_open(infer **out, freshet_error *err)
 {
     infer *it = calloc(1, sizeof(*it));
 
-    if (it != NULL)
+    if (it != NULL) {
         it->arena = arena_open();
-    if (it == NULL || it->arena == NULL) {
-        free(it);
-        return error_memory(err, "inferring a schema");
+        it->scratch = arena_open();
+        it->memory = malloc(MEMORY_BYTES);
+    }
+    if (it == NULL || it->arena == NULL || it->scratch == NULL || it->memory == NULL) {
+        infer_close(it);
+        return error_memory(err, INFERRING);
     }
     *out = it;
     return FRESHET_OK;
@@ -76,6 +92,8 @@ void infer_close(infer *infer)
     if (infer == NULL)
         return;
     arena_close(infer->arena);
+    arena_close(infer->scratch);
+    free(infer->memory);
     free(infer);
 }
 
@@ -98,14 +116,63 @@ static bool has_name(const node *field, const char *name, size_t length)
     return strncmp(field->name, name, length) == 0 && field->name[length] == '\0';
 }
 
-static node *field_of(infer *infer, node *parent, uint32_t guess, const char *name, size_t length)
+static uint32_t slot_of(const node *parent, const char *name, size_t length)
+{
+    return (uint32_t)hash_bytes(name, length, 0) & (parent->n_slots - 1);
+}
+
+static void slot_put(node *parent, uint32_t index)
+{
+    const char *name = parent->fields[index].name;
+    uint32_t slot = slot_of(parent, name, strlen(name));
+
+    while (parent->slots[slot] != 0)
+        slot = (slot + 1) & (parent->n_slots - 1);
+    parent->slots[slot] = index + 1;
+}
+
+/* The last field into the hash table, which is made anew where it is half full. */
+static bool slot_add(infer *infer, node *parent)
+{
+    if (parent->n_fields <= LINEAR_MAX)
+        return true;
+    if (parent->n_fields * 2 <= parent->n_slots) {
+        slot_put(parent, parent->n_fields - 1);
+        return true;
+    }
+    parent->n_slots = parent->n_slots == 0 ? 4 * LINEAR_MAX : 2 * parent->n_slots;
+    parent->slots = arena_zero(infer->arena, parent->n_slots, sizeof(*parent->slots));
+    for (uint32_t i = 0; parent->slots != NULL && i < parent->n_fields; i++)
+        slot_put(parent, i);
+    return parent->slots != NULL;
+}
+
+/* The field of that name, which mostly stands where it stood in the record before; NULL: none. */
+static node *field_find(const node *parent, uint32_t guess, const char *name, size_t length)
 {
     if (guess < parent->n_fields && has_name(&parent->fields[guess], name, length))
         return &parent->fields[guess];
+    if (parent->n_slots > 0) {
+        uint32_t slot = slot_of(parent, name, length);
+        for (; parent->slots[slot] != 0; slot = (slot + 1) & (parent->n_slots - 1))
+            if (has_name(&parent->fields[parent->slots[slot] - 1], name, length))
+                return &parent->fields[parent->slots[slot] - 1];
+        return NULL;
+    }
     for (uint32_t i = 0; i < parent->n_fields; i++)
         if (has_name(&parent->fields[i], name, length))
             return &parent->fields[i];
-    return field_add(infer, parent, name, length);
+    return NULL;
+}
+
+static node *field_of(infer *infer, node *parent, uint32_t guess, const char *name, size_t length)
+{
+    node *found = field_find(parent, guess, name, length);
+
+    if (found != NULL)
+        return found;
+    found = field_add(infer, parent, name, length);
+    return found != NULL && slot_add(infer, parent) ? found : NULL;
 }
 
 static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned depth);
@@ -115,6 +182,8 @@ static bool look_at_object(infer *infer, node *into, yyjson_val *object, unsigne
     yyjson_obj_iter each = yyjson_obj_iter_with(object);
     yyjson_val *key;
 
+    if (into->n_fields > TYPE_FIELDS_MAX)
+        return true;
     for (uint32_t i = 0; (key = yyjson_obj_iter_next(&each)) != NULL; i++) {
         size_t length = yyjson_get_len(key);
         if (memchr(yyjson_get_str(key), '\0', length) != NULL)
@@ -226,21 +295,28 @@ static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned 
 freshet_code infer_json(infer *infer, const format_options *options, const char *record,
                         size_t length, bool first, const char *at, freshet_error *err)
 {
+    const yyjson_read_flag flags = YYJSON_READ_ALLOW_INF_AND_NAN | YYJSON_READ_BIGNUM_AS_RAW;
+    yyjson_alc memory;
     yyjson_doc *doc;
-    bool fine = true;
+    bool fine = true, is_short = false;
 
     (void)options;
     (void)first;
     (void)at;
     if (!json_depth_is_fine(record, length))
         return FRESHET_OK;
-    doc = yyjson_read(record, length, YYJSON_READ_ALLOW_INF_AND_NAN | YYJSON_READ_BIGNUM_AS_RAW);
+    if (yyjson_read_max_memory_usage(length, flags) < MEMORY_BYTES / 2)
+        is_short = yyjson_alc_pool_init(&memory, infer->memory, MEMORY_BYTES);
+    doc =
+        yyjson_read_opts((char *)(uintptr_t)record, length, flags, is_short ? &memory : NULL, NULL);
     if (doc == NULL)
         return FRESHET_OK;
-    if (yyjson_is_obj(doc->root))
+    if (yyjson_is_obj(doc->root)) {
         fine = look_at_object(infer, &infer->root, doc->root, 0);
+        infer->n_records++;
+    }
     yyjson_doc_free(doc);
-    return fine ? FRESHET_OK : error_memory(err, "inferring a schema");
+    return fine ? FRESHET_OK : error_memory(err, INFERRING);
 }
 
 /* ---- CSV ------------------------------------------------------------------------------------- */
@@ -253,15 +329,30 @@ static freshet_code split(infer *infer, const csv_dialect *dialect, const char *
 
     if (infer->cells == NULL)
         infer->cells = arena_zero(infer->arena, TYPE_FIELDS_MAX, sizeof(csv_field));
-    if (infer->cells == NULL)
-        return error_memory(err, "inferring a schema");
+    if (infer->field_of == NULL)
+        infer->field_of = arena_zero(infer->arena, TYPE_FIELDS_MAX, sizeof(uint32_t));
+    if (infer->cells == NULL || infer->field_of == NULL)
+        return error_memory(err, INFERRING);
     if (!text_is_utf8(record, length) ||
         !csv_split(dialect, record, length, infer->cells, TYPE_FIELDS_MAX, n, &problem))
         *n = 0;
     return FRESHET_OK;
 }
 
-/* The columns, from the n cells of the first record. */
+/* The name of cell i of a header, or of a file without one. */
+static const char *cell_name(infer *infer, bool header, uint32_t i, uint32_t *length)
+{
+    const char *name;
+
+    if (header)
+        return csv_text(infer->arena, &infer->cells[i], length);
+    name = arena_format(infer->arena, "column%u", i);
+    *length = name == NULL ? 0 : (uint32_t)strlen(name);
+    return name;
+}
+
+/* The columns of a file, from the n cells of its first record: those that are known already, and
+ * new ones. */
 static freshet_code infer_csv_names(infer *infer, bool header, uint32_t n, const char *at,
                                     freshet_error *err)
 {
@@ -272,21 +363,24 @@ static freshet_code infer_csv_names(infer *infer, bool header, uint32_t n, const
             "and header: false if there is none",
             TYPE_FIELDS_MAX);
     for (uint32_t i = 0; i < n; i++) {
-        const char *name = header ? "" : arena_format(infer->arena, "column%u", i);
         uint32_t n_bytes = 0;
+        const uint32_t n_before = infer->root.n_fields;
+        const char *name = cell_name(infer, header, i, &n_bytes);
         node *field;
-        if (header)
-            name = csv_text(infer->arena, &infer->cells[i], &n_bytes);
-        else if (name != NULL)
-            n_bytes = (uint32_t)strlen(name);
         if (name == NULL || memchr(name, '\0', n_bytes) != NULL)
             return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
                              "the name of column %u of the header cannot be read", i + 1);
-        field = field_add(infer, &infer->root, name, n_bytes);
+        field = infer->n_files == 0 ? field_add(infer, &infer->root, name, n_bytes)
+                                    : field_of(infer, &infer->root, i, name, n_bytes);
         if (field == NULL)
-            return error_memory(err, "inferring a schema");
-        field->seen = CSV_ANY;
+            return error_memory(err, INFERRING);
+        if (infer->root.n_fields > n_before)
+            field->seen = CSV_ANY;
+        infer->field_of[i] = (uint32_t)(field - infer->root.fields);
     }
+    infer->n_cells = n;
+    infer->has_no_names = !header;
+    infer->n_files++;
     return FRESHET_OK;
 }
 
@@ -334,32 +428,40 @@ static unsigned kinds_of(const char *text, uint32_t length)
     return kinds;
 }
 
+static freshet_code look_at_cells(infer *infer, const csv_dialect *dialect, freshet_error *err)
+{
+    for (uint32_t i = 0; i < infer->n_cells; i++) {
+        node *field = &infer->root.fields[infer->field_of[i]];
+        const csv_field *cell = &infer->cells[i];
+        uint32_t n_bytes = 0;
+        const char *text;
+        if (csv_is_null(dialect, cell) || (cell->length == 0 && !cell->quoted))
+            continue;
+        text = csv_text(infer->scratch, cell, &n_bytes);
+        if (text == NULL)
+            return error_memory(err, INFERRING);
+        if (field->seen != SEEN_STRING)
+            field->seen &= kinds_of(text, n_bytes);
+        field->has_value = true;
+    }
+    infer->n_records++;
+    return FRESHET_OK;
+}
+
 freshet_code infer_csv(infer *infer, const format_options *options, const char *record,
                        size_t length, bool first, const char *at, freshet_error *err)
 {
     csv_dialect dialect = csv_dialect_of(&options->csv);
-    bool is_header = first && options->csv.header;
     uint32_t n = 0;
-    freshet_code code = split(infer, &dialect, record, length, &n, err);
+    freshet_code code;
 
-    if (code == FRESHET_OK && infer->root.n_fields == 0)
+    arena_reset(infer->scratch);
+    code = split(infer, &dialect, record, length, &n, err);
+    if (code == FRESHET_OK && first && (options->csv.header || infer->n_files == 0))
         code = infer_csv_names(infer, options->csv.header, n, at, err);
-    if (code != FRESHET_OK || is_header || n != infer->root.n_fields)
+    if (code != FRESHET_OK || (first && options->csv.header) || n != infer->n_cells || n == 0)
         return code;
-    for (uint32_t i = 0; i < n; i++) {
-        node *field = &infer->root.fields[i];
-        const csv_field *cell = &infer->cells[i];
-        uint32_t n_bytes = 0;
-        const char *text;
-        if (csv_is_null(&dialect, cell) || (cell->length == 0 && !cell->quoted))
-            continue;
-        text = csv_text(infer->arena, cell, &n_bytes);
-        if (text == NULL)
-            return error_memory(err, "inferring a schema");
-        field->seen &= kinds_of(text, n_bytes);
-        field->has_value = true;
-    }
-    return FRESHET_OK;
+    return look_at_cells(infer, &dialect, err);
 }
 
 /* ---- the schema ------------------------------------------------------------------------------ */
@@ -445,7 +547,7 @@ static freshet_code infer_check_names(arena *arena, const node *it, const char *
     const char **names = arena_zero(arena, it->n_fields + 1, sizeof(*names));
 
     if (names == NULL)
-        return error_memory(err, "inferring a schema");
+        return error_memory(err, INFERRING);
     for (uint32_t i = 0; i < it->n_fields; i++)
         names[i] = it->fields[i].name;
     qsort(names, it->n_fields, sizeof(*names), by_name);
@@ -488,7 +590,127 @@ freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *ou
         return code;
     fields = fields_of(arena, root, infer->cells != NULL);
     if (fields == NULL)
-        return error_memory(err, "inferring a schema");
+        return error_memory(err, INFERRING);
     *out = (schema){.n_fields = root->n_fields, .fields = fields};
     return FRESHET_OK;
+}
+
+/* ---- what is declared and not there ---------------------------------------------------------- */
+
+int64_t infer_count(const infer *infer)
+{
+    return infer->n_records;
+}
+
+/* What is declared at one level, and what was found there. */
+typedef struct lacking {
+    struct infer *infer;
+    const field *declared;
+    uint32_t n_declared;
+    const node *found;
+    bool any_case; /* names of CSV */
+    uint32_t column;
+    const char *path; /* of the level; NULL: the columns */
+} lacking;
+
+static bool names_equal(const lacking *level, const char *a, const char *b)
+{
+    return (level->any_case ? strcasecmp(a, b) : strcmp(a, b)) == 0;
+}
+
+static bool is_declared(const lacking *level, const char *name)
+{
+    for (uint32_t i = 0; i < level->n_declared; i++)
+        if (names_equal(level, level->declared[i].name, name))
+            return true;
+    return false;
+}
+
+static const node *find_at(const lacking *level, const char *name)
+{
+    if (!level->any_case)
+        return field_find(level->found, 0, name, strlen(name));
+    for (uint32_t i = 0; i < level->found->n_fields; i++)
+        if (strcasecmp(level->found->fields[i].name, name) == 0)
+            return &level->found->fields[i];
+    return NULL;
+}
+
+/* The nearest of the names that were found and are not declared; NULL: none is near. */
+static const char *nearest_at(const lacking *level, const char *name)
+{
+    const char *names[TYPE_FIELDS_NEAR_MAX];
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < level->found->n_fields && n < TYPE_FIELDS_NEAR_MAX; i++) {
+        const char *found = level->found->fields[i].name;
+        if (is_declared(level, found))
+            continue;
+        if (strcasecmp(found, name) == 0)
+            return found;
+        names[n++] = found;
+    }
+    return text_nearest(name, names, n);
+}
+
+static freshet_code look_for(const lacking *level, infer_lacking_fn *tell, void *context,
+                             freshet_error *err);
+
+/* The fields of a struct, here or within arrays, where there was one. */
+static freshet_code look_within(const lacking *level, uint32_t i, const node *found,
+                                const char *path, infer_lacking_fn *tell, void *context,
+                                freshet_error *err)
+{
+    const type *type = level->declared[i].type;
+    lacking below = *level;
+
+    while (found != NULL && type->kind == TYPE_ARRAY) {
+        type = type->fields[0].type;
+        found = found->element;
+    }
+    if (found == NULL || type->kind != TYPE_STRUCT || !(found->seen & SEEN_STRUCT))
+        return FRESHET_OK;
+    below.declared = type->fields;
+    below.n_declared = type->n_fields;
+    below.found = found;
+    below.path = path;
+    return look_for(&below, tell, context, err);
+}
+
+/* The depth is that of the declared type, TYPE_DEPTH_MAX at most. */
+static freshet_code look_for(const lacking *level, infer_lacking_fn *tell, void *context,
+                             freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+
+    for (uint32_t i = 0; code == FRESHET_OK && i < level->n_declared; i++) {
+        const char *name = level->declared[i].name;
+        const node *found = find_at(level, name);
+        const char *path = level->path == NULL
+                               ? name
+                               : arena_format(level->infer->arena, "%s.%s", level->path, name);
+        lacking here = *level;
+        here.column = level->path == NULL ? i : level->column;
+        if (path == NULL)
+            return error_memory(err, INFERRING);
+        if (found == NULL)
+            tell(context, here.column, path, nearest_at(level, name));
+        else
+            code = look_within(&here, i, found, path, tell, context, err);
+    }
+    return code;
+}
+
+freshet_code infer_lacking(infer *infer, const schema *declared, infer_lacking_fn *tell,
+                           void *context, freshet_error *err)
+{
+    const lacking columns = {.infer = infer,
+                             .declared = declared->fields,
+                             .n_declared = declared->n_fields,
+                             .found = &infer->root,
+                             .any_case = infer->cells != NULL};
+
+    if (infer->n_records == 0 || infer->has_no_names)
+        return FRESHET_OK;
+    return look_for(&columns, tell, context, err);
 }

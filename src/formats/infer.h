@@ -1,4 +1,4 @@
-/* infer.h - a schema from the first records of a JSON or CSV file.
+/* infer.h - a schema from the records of JSON or CSV files.
  *
  * Each record adds to what is known of each field; the narrowest type that holds all values seen is
  * the field's type. A field that only held nulls is a string.
@@ -46,5 +46,18 @@ freshet_code infer_csv(infer *infer, const struct format_options *options, const
  * only; `at` names the reader's input. */
 freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *out,
                           freshet_error *err);
+
+/* How many records were taken, headers and what is no record apart. */
+int64_t infer_count(const infer *infer);
+
+/* Tells of each column of a declared schema, and each field within it, that no record had: its
+ * index, its name or path, and what it may have been meant for (NULL: nothing is near). CSV without
+ * a header has no names. Does nothing where there was no record. */
+typedef void infer_lacking_fn(void *context, uint32_t column, const char *name, const char *near);
+freshet_code infer_lacking(infer *infer, const schema *declared, infer_lacking_fn *tell,
+                           void *context, freshet_error *err);
+
+/* Of how many names "did you mean" looks at the first ones. */
+#define TYPE_FIELDS_NEAR_MAX 1000
 
 #endif

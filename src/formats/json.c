@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <yyjson.h>
 
@@ -740,6 +741,38 @@ static void json_close(decoder *base)
     free(decoder->scratch);
 }
 
+/* ---- columns that do not come ---------------------------------------------------------------- */
+
+/* The nearest of the keys that were seen and are no columns. */
+static const char *nearest_key(const shape *it, char keys[PLACES_MAX][PLACE_KEY_MAX + 1],
+                               const char *name)
+{
+    const char *names[PLACES_MAX];
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < PLACES_MAX; i++)
+        if (it->places[i].length <= PLACE_KEY_MAX && it->places[i].field == FIELD_IGNORED) {
+            memcpy(keys[n], it->places[i].key, it->places[i].length);
+            keys[n][it->places[i].length] = '\0';
+            names[n] = keys[n];
+            n++;
+        }
+    for (size_t i = 0; i < n; i++)
+        if (strcasecmp(names[i], name) == 0)
+            return names[i];
+    return text_nearest(name, names, n);
+}
+
+static void json_unseen(const decoder *base, infer_lacking_fn *tell, void *context)
+{
+    const shape *it = ((const json_decoder *)base)->root;
+    char keys[PLACES_MAX][PLACE_KEY_MAX + 1];
+
+    for (uint32_t i = 0; i < it->n_fields; i++)
+        if (it->fields[i].used && it->fields[i].seen == 0)
+            tell(context, i, it->fields[i].name, nearest_key(it, keys, it->fields[i].name));
+}
+
 /* ---- the format ------------------------------------------------------------------------------ */
 
 static bool json_is_blank(const char *bytes, size_t length)
@@ -761,4 +794,5 @@ const format format_json = {.name = "json",
                             .close = json_close,
                             .is_blank = json_is_blank,
                             .decode = json_decode,
+                            .unseen = json_unseen,
                             .infer = infer_json};

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
-#include "formats/widen.h"
 #include "readers/file/file_internal.h"
 #include "readers/polling.h"
 
@@ -33,10 +32,12 @@ static const option options_table[] = {
             "files with such an "
             "ending only."},
     {OPTION("schema", SCHEMA, file_options, format.schema),
-     .doc = "The columns and their types. Without it they are inferred from the first records, and "
-            "there must be some when the pipeline starts. JSON and CSV fields are found by name, "
-            "and those not "
-            "in it are ignored.",
+     .doc =
+         "The columns and their types. Without it they are inferred, by a batch from all records, "
+         "by a stream from the first ones, and there must be some when the pipeline starts. JSON "
+         "and CSV fields are found by name, "
+         "and those not "
+         "in it are ignored.",
      .example = "{origin: string, sched_dep: timestamp, dep_delay: double}"},
     FORMAT_OPTIONS_OF_FILES(offsetof(file_options, format)),
     {OPTION("max_record_bytes", BYTES, file_options, max_record_bytes), .standard = "16 MiB",
@@ -102,165 +103,6 @@ bool file_is_gzip(const file_reader *reader, int fd)
 
 /* ---- describe -------------------------------------------------------------------------------- */
 
-typedef struct sampling {
-    file_reader *reader;
-    infer *infer;
-    lines *lines;
-    freshet_error *err;
-} sampling;
-
-static freshet_code sample_record(sampling *sampling, const record *record, bool first,
-                                  const char *path)
-{
-    const file_options *options = sampling->reader->base.options;
-
-    if (record->state != RECORD_WHOLE)
-        return FRESHET_OK;
-    return sampling->reader->format->infer(sampling->infer, &options->format, record->bytes,
-                                           record->length, first, path, sampling->err);
-}
-
-static freshet_code sample_lines(sampling *sampling, const char *path)
-{
-    freshet_code code = FRESHET_OK;
-
-    for (uint32_t n = 0; code == FRESHET_OK && n < INFER_RECORDS_MAX &&
-                         lines_offset(sampling->lines) < INFER_BYTES_MAX;) {
-        record record;
-        lines_begin(sampling->lines);
-        code = lines_next(sampling->lines, &record, sampling->err);
-        if (code == FRESHET_END && lines_tail(sampling->lines, &record))
-            return sample_record(sampling, &record, n == 0, path);
-        if (code == FRESHET_OK && record.length > 0)
-            code = sample_record(sampling, &record, n++ == 0, path);
-    }
-    return code == FRESHET_END ? FRESHET_OK : code;
-}
-
-static freshet_code sample_file(sampling *sampling, const char *path)
-{
-    int fd = os.open(path, O_RDONLY, 0);
-    bool is_gzip;
-    freshet_code code;
-
-    if (fd < 0)
-        return error_system(sampling->err, "cannot open", path);
-    is_gzip = file_is_gzip(sampling->reader, fd);
-    code = lines_start(sampling->lines, fd, path, is_gzip, 0, sampling->err);
-    if (code == FRESHET_OK)
-        code = sample_lines(sampling, path);
-    os.close(fd);
-    return code;
-}
-
-static freshet_code open_lines(file_reader *reader, lines **out, freshet_error *err)
-{
-    const file_options *options = reader->base.options;
-    lines_options settings = {.format = reader->format,
-                              .options = &options->format,
-                              .record_bytes_max = options->max_record_bytes > 0
-                                                      ? options->max_record_bytes
-                                                      : FILE_RECORD_BYTES_DEFAULT};
-
-    return lines_open(&settings, out, err);
-}
-
-static freshet_code infer_from_lines(file_reader *reader, const file_listing *listing,
-                                     freshet_error *err)
-{
-    sampling sampling = {.reader = reader, .err = err};
-    uint32_t sampled = 0;
-    freshet_code code = infer_open(&sampling.infer, err);
-
-    if (code == FRESHET_OK)
-        code = open_lines(reader, &sampling.lines, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < listing->n && sampled < INFER_FILES_MAX; i++)
-        if (listing->items[i].size > 0) {
-            code = sample_file(&sampling, listing->items[i].path);
-            sampled++;
-        }
-    if (code == FRESHET_OK)
-        code =
-            infer_schema(sampling.infer, reader->base.arena, reader->at, &reader->base.schema, err);
-    lines_close(sampling.lines);
-    infer_close(sampling.infer);
-    return code;
-}
-
-/* The decoder's schema and used columns are set by the time it reads. */
-static freshet_code open_decoder(file_reader *reader, freshet_error *err)
-{
-    const file_options *options = reader->base.options;
-    decoder like = {.format = reader->format,
-                    .options = &options->format,
-                    .schema = &reader->base.schema,
-                    .used = reader->base.used,
-                    .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL};
-
-    return decoder_open(&like, &reader->decoder, err);
-}
-
-static bool types_are_known(const schema *all)
-{
-    for (uint32_t i = 0; i < all->n_fields; i++)
-        if (type_is_unknown(all->fields[i].type))
-            return false;
-    return true;
-}
-
-static freshet_code add_columns_of(file_reader *reader, const char *path, freshet_error *err)
-{
-    schema more = {0};
-    freshet_code code =
-        reader->format->describe_file(reader->decoder, path, reader->base.arena, &more, err);
-
-    return code == FRESHET_OK ? schema_widen(reader->base.arena, &reader->base.schema,
-                                             &reader->said_by, &more, path, err)
-                              : code;
-}
-
-/* The columns of files that have types of their own: of all that a batch will read, as far as
- * INFER_WHOLE_FILES_MAX go; of a stream's first ones, and of more where a type is not known by
- * then. A file that cannot be read is not looked at: reading it will say so. */
-static freshet_code infer_from_whole(file_reader *reader, const file_listing *listing,
-                                     freshet_error *err)
-{
-    const uint32_t enough = reader->base.block->stream ? INFER_FILES_MAX : INFER_WHOLE_FILES_MAX;
-    freshet_error first = {0}, problem;
-    uint32_t n = 0;
-    freshet_code code = reader->decoder == NULL ? open_decoder(reader, err) : FRESHET_OK;
-
-    if (code != FRESHET_OK)
-        return code;
-    for (uint32_t i = 0; i < listing->n && n < INFER_WHOLE_FILES_MAX; i++) {
-        if (n >= enough && types_are_known(&reader->base.schema))
-            break;
-        code = add_columns_of(reader, listing->items[i].path, &problem);
-        if (code == FRESHET_NO_MEMORY)
-            return error_memory(err, "finding the columns of files");
-        n += code == FRESHET_OK;
-        if (code != FRESHET_OK && first.code == FRESHET_OK)
-            first = problem;
-    }
-    if (n > 0)
-        return FRESHET_OK;
-    if (err != NULL)
-        *err = first;
-    return first.code;
-}
-
-static freshet_code infer_columns(file_reader *reader, const file_listing *listing,
-                                  freshet_error *err)
-{
-    if (listing->n == 0)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "there is no file at \"%s\" yet to infer the columns from; declare schema",
-                         reader->path);
-    if (file_is_whole(reader))
-        return infer_from_whole(reader, listing, err);
-    return infer_from_lines(reader, listing, err);
-}
-
 /* A batch needs its files; an empty folder or pattern is an empty table where the schema is
  * declared. */
 static freshet_code check_there(file_reader *reader, const file_listing *listing,
@@ -319,8 +161,8 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         code = file_list_wanted(reader, scratch, NULL, &listing, err);
     if (code == FRESHET_OK)
         code = describe_declared(reader, err);
-    if (code == FRESHET_OK && base->schema.n_fields == 0)
-        code = infer_columns(reader, &listing, err);
+    if (code == FRESHET_OK)
+        code = file_columns(reader, &listing, err);
     arena_close(scratch);
     return code;
 }
@@ -344,6 +186,21 @@ static void file_close(freshet_reader *base)
     reader->n_open = 0;
 }
 
+/* What a stream took the columns for, since later records do not change that. */
+static void say_inferred(const file_reader *reader)
+{
+    const schema *schema = &reader->base.schema;
+    const type *columns = type_struct(reader->base.arena, schema->fields, schema->n_fields);
+    const char *name = columns == NULL ? NULL : type_name(reader->base.arena, columns);
+
+    if (reader->base.inferred_from == NULL || !reader->base.block->stream || name == NULL)
+        return;
+    log_say(LOG_INFO, file_reader_id(reader),
+            "the columns were inferred from %s: %.*s; \"freshet show\" prints them as a schema",
+            reader->base.inferred_from, (int)(strlen(name) - strlen("struct<>")),
+            name + strlen("struct<"));
+}
+
 static void open_for_reading(file_reader *reader)
 {
     reader->decoder->used = reader->base.used;
@@ -354,7 +211,7 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
                               freshet_error *err)
 {
     file_reader *reader = (file_reader *)base;
-    freshet_code code = reader->decoder == NULL ? open_decoder(reader, err) : FRESHET_OK;
+    freshet_code code = reader->decoder == NULL ? file_open_decoder(reader, err) : FRESHET_OK;
 
     reader->lines_of = FILE_NONE;
     reader->header_of = FILE_NONE;
@@ -362,8 +219,10 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
     reader->queue_head = FILE_NONE;
     if (code == FRESHET_OK)
         open_for_reading(reader); /* describe may have made it */
+    if (code == FRESHET_OK)
+        say_inferred(reader);
     if (code == FRESHET_OK && !file_is_whole(reader))
-        code = open_lines(reader, &reader->lines, err);
+        code = file_open_lines(reader, &reader->lines, err);
     if (base->idle_us == 0)
         base->idle_us = FILE_LIST_EVERY_US;
     if (code == FRESHET_OK)

@@ -1,6 +1,7 @@
 /* file_internal.h - what the parts of the file reader share.
  *
  *   file.c           options, describe, open and close, positions
+ *   file_columns.c   which columns they have: inferred, or what of the declared ones is not there
  *   file_discover.c  which files there are: listing, watching, the queue of files to read
  *   file_read.c      poll: records of the file at the head of the queue into the batch
  *
@@ -77,6 +78,15 @@ static inline list_order file_order(const file_reader *reader)
 
 /* Is the open file to be read as gzip: by the option `compression`, or by its first bytes? */
 bool file_is_gzip(const file_reader *reader, int fd);
+
+/* ---- file_columns.c ---- */
+
+/* Infers the columns where none are declared; warns of those that no record has. */
+freshet_code file_columns(file_reader *reader, const file_listing *listing, freshet_error *err);
+
+/* Both are closed by the caller; the decoder's used columns are set by the time it reads. */
+freshet_code file_open_lines(file_reader *reader, lines **out, freshet_error *err);
+freshet_code file_open_decoder(file_reader *reader, freshet_error *err);
 
 /* ---- file_discover.c ---- */
 

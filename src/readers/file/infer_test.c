@@ -1,4 +1,4 @@
-/* infer_test.c - schemas from the first records. */
+/* infer_test.c - schemas from records. */
 #include "formats/infer.h"
 
 #include "readers/file/file_testing.h"
@@ -123,7 +123,29 @@ static void several_files_are_looked_at(void **state)
     rig_free(rig);
 }
 
-static void no_more_than_the_first_records(void **state)
+/* Names are found again by a hash table where they are many, in any order. */
+static void many_names(void **state)
+{
+    rig *rig = rig_make("a.jsonl");
+
+    (void)state;
+    rig_write(rig, "a.jsonl", "");
+    for (int i = 0; i < 300; i++) {
+        char line[100];
+        snprintf(line, sizeof line, "{\"f%d\":1,\"f%d\":%s}\n", i * 7 % 300, (i * 11 + 5) % 300,
+                 (i * 11 + 5) % 300 == 17 ? "0.5" : "1");
+        rig_append(rig, "a.jsonl", line);
+    }
+    assert_int_equal(rig_describe(rig), FRESHET_OK);
+    assert_int_equal(rig->reader->schema.n_fields, 300);
+    for (uint32_t i = 0; i < 300; i++)
+        assert_int_equal(rig->reader->schema.fields[i].type->kind,
+                         strcmp(rig->reader->schema.fields[i].name, "f17") == 0 ? TYPE_DOUBLE
+                                                                                : TYPE_BIGINT);
+    rig_free(rig);
+}
+
+static void a_stream_looks_at_the_first_records_a_batch_at_all(void **state)
 {
     rig *rig = rig_make("a.jsonl");
 
@@ -133,9 +155,14 @@ static void no_more_than_the_first_records(void **state)
         rig_append(rig, "a.jsonl",
                    i == INFER_RECORDS_MAX - 1 ? "{\"a\":1,\"b\":1}\n" : "{\"a\":1}\n");
     rig_append(rig, "a.jsonl", "{\"a\":\"text\"}\n");
-    assert_int_equal(rig_describe(rig), FRESHET_OK);
-    assert_int_equal(rig->reader->schema.n_fields, 2);
-    assert_int_equal(rig->reader->schema.fields[0].type->kind, TYPE_BIGINT);
+    for (int stream = 0; stream < 2; stream++) {
+        rig->block.stream = stream == 1;
+        assert_int_equal(rig_describe(rig), FRESHET_OK);
+        assert_int_equal(rig->reader->schema.n_fields, 2);
+        assert_int_equal(rig->reader->schema.fields[0].type->kind,
+                         stream == 1 ? TYPE_BIGINT : TYPE_STRING);
+        rig_close(rig);
+    }
     rig_free(rig);
 }
 
@@ -147,7 +174,8 @@ int main(void)
         cmocka_unit_test(deep_values_are_strings),
         cmocka_unit_test(csv_types),
         cmocka_unit_test(several_files_are_looked_at),
-        cmocka_unit_test(no_more_than_the_first_records),
+        cmocka_unit_test(many_names),
+        cmocka_unit_test(a_stream_looks_at_the_first_records_a_batch_at_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -121,6 +121,8 @@ typedef struct kafka_reader {
 
     const kafka_topic *denied; /* it was read, and may no more */
 
+    int64_t n_good; /* messages that gave a row */
+    bool said_unseen;
     rd_kafka_message_t **messages;
     uint32_t n_messages;
     uint32_t next_message;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "formats/cell.h"
@@ -20,6 +21,7 @@
 #define PREFETCH_AHEAD 4u /* messages */
 #define PREFETCH_BYTES_MAX 256
 #define CACHE_LINE_BYTES 64
+#define KAFKA_LOOK_MESSAGES 1000
 #define SHOWN_BYTES_MAX 4096 /* of a message that is too long */
 
 static kafka_reader *reader_of(const polling *polling)
@@ -191,6 +193,30 @@ static freshet_code decode_value(polling *polling, const rd_kafka_message_t *mes
     return decoder_decode(reader->value, message->payload, message->len, err);
 }
 
+static void tell_unseen(void *context, uint32_t column, const char *name, const char *near)
+{
+    const kafka_reader *reader = context;
+    text_buffer count;
+
+    (void)column;
+    text_init(&count, 100);
+    text_append_count_of(&count, reader->n_good, "message");
+    log_say(LOG_WARNING, reader->base.block->id.value, "%s: none of the first %s has it%s%s%s",
+            name, count.failed ? "" : count.bytes, near == NULL ? "" : "; did you mean ",
+            near == NULL ? "" : near, near == NULL ? "" : "?");
+    text_release(&count);
+}
+
+/* After the first messages, or all where they are fewer: columns of the schema that none has. */
+static void say_unseen(kafka_reader *reader)
+{
+    const format *format = reader->value->format;
+
+    if (!reader->said_unseen && reader->n_good > 0 && format->unseen != NULL)
+        format->unseen(reader->value, tell_unseen, reader);
+    reader->said_unseen = reader->n_good > 0;
+}
+
 static freshet_code kafka_decode(polling *polling, const kafka_partition *partition,
                                  const rd_kafka_message_t *message)
 {
@@ -226,6 +252,8 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
                  .offset = message->offset,
                  .lane = partition->lane,
                  .length = 1};
+    if (message->payload != NULL && ++reader->n_good == KAFKA_LOOK_MESSAGES)
+        say_unseen(reader);
     return FRESHET_OK;
 }
 
@@ -378,8 +406,10 @@ freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, si
         code = polling_end(&polling);
     if (code != FRESHET_OK)
         return code;
-    if (has_ended(reader))
+    if (has_ended(reader)) {
+        say_unseen(reader);
         return FRESHET_END;
+    }
     *more = reader->next_message < reader->n_messages || rd_kafka_queue_length(reader->queue) > 0;
     return FRESHET_OK;
 }

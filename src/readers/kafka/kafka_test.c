@@ -1,5 +1,6 @@
 /* kafka_test.c - messages into rows, where reading begins and ends, against librdkafka's mock
  * cluster. */
+#include "base/log.h"
 #include "readers/kafka/kafka_testing.h"
 
 static void values_become_rows(void **state)
@@ -26,6 +27,48 @@ static void values_become_rows(void **state)
              "schema as what it is, or say on_cast_error: null\n"
              "orders/0@4 the record should be a JSON object, but is the array [1]\n");
     rig_free(rig);
+}
+
+static char heard[2000];
+
+static void hear(void *context, const char *line)
+{
+    (void)context;
+    snprintf(heard + strlen(heard), sizeof heard - strlen(heard), "%s", line);
+}
+
+/* A name that is misspelt, after a thousand messages; and where there are fewer, at their end. */
+static void columns_that_no_message_has_are_told(void **state)
+{
+    static const int counts[] = {1500, 3};
+    const bool used[] = {true, true, true, false};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        rig *rig = rig_make(1, 1);
+        rig_schema(rig, &rig->options.value, "id: bigint, amuont: double, late: string");
+        rig->used = used;
+        rig->mode = READ_ALL;
+        for (int n = 0; n < counts[i]; n++)
+            rig_produce(rig, "orders", 0, NULL,
+                        n == 1200 ? "{\"id\": 1, \"late\": \"x\"}"
+                                  : "{\"id\": 1, \"amount\": 2.5}");
+        rig_flush(rig);
+        heard[0] = '\0';
+        log_configure(LOG_WARNING, LOG_TEXT);
+        log_hook(hear, NULL);
+        rig_open(rig);
+        rig_read_all(rig);
+        log_hook(NULL, NULL);
+        assert_non_null(strstr(heard, i == 0 ? "amuont: none of the first 1,000 messages has it; "
+                                               "did you mean amount?"
+                                             : "amuont: none of the first 3 messages has it; did "
+                                               "you mean amount?"));
+        assert_non_null(strstr(heard, i == 0 ? "late: none of the first 1,000 messages has it"
+                                             : "late: none of the first 3 messages has it"));
+        assert_null(strstr(strstr(heard, "amuont") + 1, "amuont"));
+        rig_free(rig);
+    }
 }
 
 static void key_headers_and_metadata_are_columns(void **state)
@@ -207,6 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_become_rows),
+        cmocka_unit_test(columns_that_no_message_has_are_told),
         cmocka_unit_test(key_headers_and_metadata_are_columns),
         cmocka_unit_test(json_keys_are_structs),
         cmocka_unit_test(tombstones_can_be_rows),
