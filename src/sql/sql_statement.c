@@ -5,6 +5,11 @@
  * of rows, copies the columns into one batch. The chunks go at the next run of the statement.
  * A cursor keeps one chunk.
  *
+ * Some operators of DuckDB 1.5.6 keep what they made of the tables in the first run, and fail with
+ * an internal error in the second: joins by two inequalities (IE_JOIN) and as-of joins. A statement
+ * that has one, as its plan says when it is run again, is prepared anew for each run but the first
+ * (sql_again_test.c tries every kind of join; docs/internals/engine.md has what it costs).
+ *
  * A stream that is given up before its end leaves its transaction open in the connection: what is
  * done next would be part of it, and rolled back with it. So letting go of one runs an empty
  * statement, which ends it.
@@ -12,10 +17,16 @@
 #include "base/memory.h"
 #include "sql/sql_internal.h"
 
+/* What running a statement again takes. */
+typedef enum again { AGAIN_UNKNOWN, AGAIN_AS_IT_IS, AGAIN_PREPARED_ANEW } again;
+
 struct sql_statement {
     sql_session *session;
     arena *arena;
+    const char *sql;
     duckdb_prepared_statement prepared;
+    bool has_run;
+    again again;
     schema schema;
     result_column *columns;
     duckdb_result result;
@@ -118,6 +129,11 @@ static freshet_code prepare(sql_session *session, const char *sql, bool is_selec
     }
     statement->session = session;
     statement->arena = arena;
+    statement->sql = arena_text(arena, sql);
+    if (statement->sql == NULL) {
+        sql_statement_close(statement);
+        return error_memory(err, doing);
+    }
     freshet_code code = statement_prepare(statement, sql, problem, err);
     if (code == FRESHET_OK && is_select &&
         duckdb_prepared_statement_type(statement->prepared) != DUCKDB_STATEMENT_TYPE_SELECT)
@@ -201,9 +217,70 @@ static bool same_columns(sql_statement *statement)
     return true;
 }
 
+/* The text that EXPLAIN gives, in its second column. */
+static freshet_code ask_plan(const sql_statement *statement, arena *arena, const char *explain,
+                             const char **plan, freshet_error *err)
+{
+    duckdb_result result;
+    if (duckdb_query(statement->session->connection, explain, &result) == DuckDBError) {
+        freshet_code code = problem_of_result(&result, err);
+        duckdb_destroy_result(&result);
+        return code;
+    }
+    duckdb_data_chunk chunk = duckdb_fetch_chunk(result);
+    *plan = "";
+    if (chunk != NULL && duckdb_data_chunk_get_column_count(chunk) == 2) {
+        cell_text *cell = duckdb_vector_get_data(duckdb_data_chunk_get_vector(chunk, 1));
+        *plan = arena_copy(arena, text_bytes(cell), cell->length);
+    }
+    duckdb_destroy_data_chunk(&chunk);
+    duckdb_destroy_result(&result);
+    return *plan == NULL ? error_memory(err, "looking at a query's plan") : FRESHET_OK;
+}
+
+/* Does the plan hold an operator that cannot be run twice? */
+static freshet_code look_at_plan(sql_statement *statement, freshet_error *err)
+{
+    static const char *const once[] = {"\"name\": \"IE_JOIN", "\"name\": \"ASOF_JOIN"};
+    const char *plan = NULL;
+    arena *scratch = arena_open();
+    const char *explain =
+        scratch == NULL ? NULL : arena_format(scratch, "EXPLAIN (FORMAT json) %s", statement->sql);
+    freshet_code code = explain == NULL ? error_memory(err, "looking at a query's plan")
+                                        : ask_plan(statement, scratch, explain, &plan, err);
+    if (code == FRESHET_OK)
+        statement->again = AGAIN_AS_IT_IS;
+    for (size_t i = 0; code == FRESHET_OK && i < sizeof once / sizeof *once; i++)
+        if (strstr(plan, once[i]) != NULL)
+            statement->again = AGAIN_PREPARED_ANEW;
+    arena_close(scratch);
+    return code;
+}
+
+static freshet_code prepare_anew(sql_statement *statement, freshet_error *err)
+{
+    freshet_error reason = {0};
+    duckdb_destroy_prepare(&statement->prepared);
+    freshet_code code = statement_prepare(statement, statement->sql, NULL, &reason);
+    if (code == FRESHET_USAGE) /* it was good before: a table has gone, or changed */
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "a prepared query cannot be prepared again: %s", reason.text);
+    if (code != FRESHET_OK && err != NULL)
+        *err = reason;
+    return code;
+}
+
 static freshet_code statement_start(sql_statement *statement, freshet_error *err)
 {
+    freshet_code code = FRESHET_OK;
     let_go(statement);
+    if (statement->has_run && statement->again == AGAIN_UNKNOWN)
+        code = look_at_plan(statement, err);
+    if (statement->has_run && code == FRESHET_OK && statement->again == AGAIN_PREPARED_ANEW)
+        code = prepare_anew(statement, err);
+    if (code != FRESHET_OK)
+        return code;
+    statement->has_run = true;
     statement->has_result = true;
     if (duckdb_execute_prepared_streaming(statement->prepared, &statement->result) == DuckDBError)
         return problem_of_result(&statement->result, err);
