@@ -136,8 +136,8 @@ static const option online_table[] = {
      .doc = "How many rows the debug table keeps; the oldest go first."},
     {OPTION("memory", BYTES, online_options, memory), .standard = "1 GiB",
      .minimum = INT64_C(16) << 20, .maximum = INT64_C(1) << 40,
-     .doc = "How much memory the debug table and the queries over it may use; a table that needs "
-            "more loses its oldest rows."},
+     .doc = "How much memory the debug table may use, and the queries over it, all together, once "
+            "more; a table that needs more loses its oldest rows, and queries are ended."},
     {.name = NULL},
 };
 

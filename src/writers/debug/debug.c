@@ -23,11 +23,11 @@
  * of each key, with that number. `_latest` reads it instead of the segment, until the first row of
  * the segment is trimmed.
  *
- * An append is one transaction: rows, trimming, views. Queries see all of it or nothing. When
- * memory runs short the queries are ended first, then the oldest segments go before their time: a
- * debug table never stops the stream. After a transaction that failed at its commit, DuckDB 1.5
- * leaves the rows it had appended behind the end of the table, and later appends come out
- * misplaced: so nothing is ever appended to a segment after a failure.
+ * An append is one transaction: rows, trimming, views. Queries see all of it or nothing: each is a
+ * copy of the process, made between two appends (query_pool.h). When memory runs short the oldest
+ * segments go before their time: a debug table never stops the stream. After a transaction that
+ * failed at its commit, DuckDB 1.5 leaves the rows it had appended behind the end of the table, and
+ * later appends come out misplaced: so nothing is ever appended to a segment after a failure.
  */
 #include "writers/debug/debug.h"
 
@@ -470,13 +470,11 @@ freshet_code debug_append(debug_table *table, const batch *rows, freshet_error *
     if (rows->n_rows > table->options.rows)
         first = rows->n_rows - (uint32_t)table->options.rows;
     freshet_error found = {0};
+    query_pool_lock(table->pool);
     freshet_code code = append_once(table, rows, first, &found);
-    if (is_short_of_memory(code, &found)) {
-        query_pool_make_room(table->pool);
-        code = append_once(table, rows, first, &found);
-    }
     while (is_short_of_memory(code, &found) && give_up_oldest(table))
         code = append_once(table, rows, first, &found);
+    query_pool_unlock(table->pool);
     if (code == FRESHET_OK)
         publish(table);
     else if (err != NULL)

@@ -578,6 +578,56 @@ static void test_memory_limit(void **state)
     debug_close(table);
 }
 
+/* Functions that make large values of small ones ask nobody whether they may go on: the query is
+ * ended all the same, by memory or by time, and the table's own process holds nothing of it. */
+static void test_growing_values(void **state)
+{
+    (void)state;
+    static const char growing[] =
+        "select sum(length(replace(replace(x, 'e', x), 'e', x))) from "
+        "(select repeat('the label', 9000) as x from " TABLE " limit 2000)";
+    debug_table *table = table_open(10000);
+    freshet_error err = {0};
+    append_run(table, 0, 5000);
+    assert_int_equal(query(table, growing, patient_us(60000000), &err), FRESHET_LIMIT);
+    assert_non_null(strstr(err.text, "memory"));
+    assert_int_equal(query(table, growing, 1000, &err), FRESHET_LIMIT);
+    assert_non_null(strstr(err.text, "limit of 0.001 seconds"));
+    assert_string_equal(ask(table, "select 1"), "1\n");
+    debug_close(table);
+}
+
+/* What a query writes to its reader: every type, nested, empty and null; a piece of many bytes. */
+static void test_large_and_nested_results(void **state)
+{
+    (void)state;
+    debug_table *table = table_open(100);
+    assert_string_equal(
+        ask(table, "select [[1, null], [], null, [2]], {'a': ['x'], 'b': null::int}"),
+        "[[1,null],[],null,[2]]|{\"a\":[\"x\"],\"b\":null}\n");
+    assert_string_equal(ask(table,
+                            "select list(r) from (select {'n': range, 't': 'the text ' || range} "
+                            "as r from range(3))"),
+                        "[{\"n\":0,\"t\":\"the text 0\"},{\"n\":1,\"t\":\"the text "
+                        "1\"},{\"n\":2,\"t\":\"the text 2\"}]\n");
+    freshet_result *result = NULL;
+    freshet_error err = {0};
+    assert_int_equal(debug_query(table,
+                                 "select range as n, repeat('12345678', 2000) as t, "
+                                 "[1, 2, 3, 4, 5, 6][1 : range % 7] as l from range(3000)",
+                                 NULL, &result, &err),
+                     FRESHET_OK);
+    for (int64_t n = 0; n < 3000; n++) {
+        assert_int_equal(freshet_result_next(result, &err), FRESHET_OK);
+        assert_int_equal(freshet_result_int64(result, 0), n);
+        assert_int_equal(strlen(freshet_result_text(result, 1)), 16000);
+        assert_int_equal(strlen(freshet_result_text(result, 2)), n % 7 == 0 ? 2 : 1 + n % 7 * 2);
+    }
+    assert_int_equal(freshet_result_next(result, &err), FRESHET_END);
+    freshet_result_close(result);
+    debug_close(table);
+}
+
 static bool is_cancelled(void *context)
 {
     return atomic_fetch_add((atomic_int *)context, 1) >= 2;
@@ -797,6 +847,8 @@ int main(void)
         TEST(test_bad_options),
         TEST(test_time_limit),
         TEST(test_memory_limit),
+        TEST(test_growing_values),
+        TEST(test_large_and_nested_results),
         TEST(test_cancel),
         TEST(test_forgotten_results),
         TEST(test_result_after_close),

@@ -1,58 +1,52 @@
 /* query_pool.c - see query_pool.h.
  *
- * A query that holds something in the engine is in the pool's list. One watchdog thread looks at
- * the list every WATCH_US (and sleeps while it is empty): a query whose time is over, that was
- * cancelled, or during which the process grew too much is marked, and from then on interrupted each
- * time until it is off the list. A query that is running notices the interrupt, and its own thread
- * gives everything back; one that is not (its caller reads slowly, or has forgotten it) is given
- * back by the watchdog.
+ * A query is a process of its own (query_child.h) that writes its rows into a pipe; its result
+ * reads them from there as they are asked for. One watchdog thread looks at the list of queries
+ * every WATCH_US (and sleeps while it is empty): one whose time is over, or that was cancelled, is
+ * ended; and while all together have taken more memory than the limit, the largest is. Ended means
+ * killed: nothing that a query does can hold that up.
  *
- * Two locks. result->lock is held during each call into the engine. pool->lock guards the list and
- * the counts, and whatever the watchdog looks at: a result is taken off the list before its session
- * is closed, so the watchdog never interrupts a closed one. The owner takes pool->lock while it
- * holds result->lock; the watchdog, the other way round, only tries.
+ * pool->lock guards the list, the counts and each query's process; whoever ends a process holds it.
+ * The pipe is the result's alone. What reads from it finds the end of the pipe behind a killed
+ * process, and looks up why. pool->quiet is held around fork() and around each change of the table:
+ * nobody else is in the table's engine, so the copy finds it in order.
  *
- * The rows given out are copies in the result's own arena, so they stay whole when the watchdog
- * closes the engine's side under them.
+ * The pool lives until it is closed and the last of its results is.
  */
 #include "writers/debug/query_pool.h"
 
-#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/error.h"
 #include "base/os.h"
 #include "base/thread.h"
-#include "writers/debug/query_check.h"
+#include "writers/debug/query_child.h"
+#include "writers/debug/query_wire.h"
 
 #define WATCH_US INT64_C(5000)
-#define MAKE_ROOM_US INT64_C(200000) /* how long the stream waits for queries to give memory back */
 
 typedef enum ended_by {
     NOT_ENDED,
     ENDED_BY_TIME,
     ENDED_BY_MEMORY,
     ENDED_BY_CALLER,
-    ENDED_BY_CLOSE
+    ENDED_BY_CLOSE,
+    ENDED_BY_SYSTEM
 } ended_by;
 
 typedef struct pooled_result {
     freshet_result base;
     query_pool *pool;
-    pthread_mutex_t lock;
-    sql_session *session;
-    sql_statement *statement;
-    sql_cursor *cursor; /* NULL: nothing is held in the engine any more */
-    arena *piece;       /* the rows given out */
-    arena *kept;        /* the schema */
+    query_child child; /* process 0: it has ended */
+    arena *piece;      /* the rows given out */
+    arena *kept;       /* the schema */
     schema schema;
-    int64_t timeout_us, deadline_us, memory_before;
-    int64_t memory_limit;
+    int64_t timeout_us, deadline_us, memory_before, memory_now;
     bool (*cancelled)(void *context);
     void *context;
     atomic_int ended; /* ended_by */
@@ -62,49 +56,23 @@ typedef struct pooled_result {
 struct query_pool {
     sql_engine *engine;
     int64_t memory;
-    int statm; /* /proc/self/statm, -1 where there is none */
     pthread_t watchdog;
+    pthread_mutex_t quiet;
     pthread_mutex_t lock;
-    pthread_cond_t wake;    /* for the watchdog */
-    pthread_cond_t changed; /* a query has given everything back */
+    pthread_cond_t wake; /* for the watchdog */
     bool closing;
     pooled_result *running;
-    uint32_t n_open;   /* queries that hold something, or are about to */
-    uint32_t n_ending; /* marked ones among them */
+    uint32_t n_open;    /* queries that have a process, or are about to */
+    uint32_t n_holding; /* results, and one for the owner */
 };
 
-/* ---- limits -------------------------------------------------------------------------------- */
+/* ---- ending -------------------------------------------------------------------------------- */
 
-/* Bytes of memory that the process has now, 0 where that cannot be known. */
-static int64_t process_memory(const query_pool *pool)
-{
-    char text[128];
-    ssize_t n = pool->statm < 0 ? -1 : os.pread(pool->statm, text, sizeof text - 1, 0);
-    if (n <= 0)
-        return 0;
-    text[n] = '\0';
-    const char *second = strchr(text, ' '); /* all pages, resident pages, ... */
-    return second == NULL ? 0 : strtoll(second, NULL, 10) * sysconf(_SC_PAGESIZE);
-}
-
-static ended_by reason_to_end(const query_pool *pool, const pooled_result *result, int64_t now_us,
-                              int64_t memory)
-{
-    if (pool->closing)
-        return ENDED_BY_CLOSE;
-    if (now_us >= result->deadline_us)
-        return ENDED_BY_TIME;
-    if (memory - result->memory_before > pool->memory)
-        return ENDED_BY_MEMORY;
-    if (result->cancelled != NULL && result->cancelled(result->context))
-        return ENDED_BY_CALLER;
-    return NOT_ENDED;
-}
-
-/* What the caller is told: the engine's error in the words of the limit that was passed. */
+/* What the caller is told: the limit that was passed, or the engine's own error. */
 static freshet_code pool_explain(const pooled_result *result, freshet_code code,
                                  const freshet_error *found, freshet_error *err)
 {
+    const double mib = (double)result->pool->memory / (1 << 20);
     switch ((ended_by)atomic_load(&result->ended)) {
     case ENDED_BY_TIME:
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
@@ -113,104 +81,93 @@ static freshet_code pool_explain(const pooled_result *result, freshet_code code,
                          (double)result->timeout_us / 1e6);
     case ENDED_BY_MEMORY:
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
-                         "the query was ended because the debug table and its queries may use %g "
-                         "MiB of memory; ask for fewer rows or columns",
-                         (double)result->memory_limit / (1 << 20));
+                         "the query was ended because queries may use %g MiB of memory, all "
+                         "together; ask for fewer rows or columns",
+                         mib);
     case ENDED_BY_CALLER:
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL, "the query was cancelled");
     case ENDED_BY_CLOSE:
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the query was ended because its pipeline was closed");
+    case ENDED_BY_SYSTEM:
+        return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
+                         "the query's process was ended by the system, most likely for want of "
+                         "memory; ask for fewer rows or columns");
     case NOT_ENDED: break;
     }
     if (code == FRESHET_LIMIT && strstr(found->text, "memory") != NULL)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
                          "the query needs more than the %g MiB of memory that the debug table and "
                          "its queries may use; ask for fewer rows or columns",
-                         (double)result->memory_limit / (1 << 20));
+                         mib);
     if (found->then == FRESHET_SKIP_ROW)
         code = FRESHET_USAGE;
     return error_set(err, code, code == FRESHET_TRY_AGAIN ? FRESHET_RETRY : FRESHET_STOP, NULL,
                      "%s", found->text);
 }
 
-/* ---- the list ------------------------------------------------------------------------------ */
-
-static void mark(query_pool *pool, pooled_result *result, ended_by reason)
+/* Ends the result's process where it has one; `why` where nobody has said so before. pool->lock is
+ * held. */
+static void end_query(query_pool *pool, pooled_result *result, ended_by why)
 {
-    if (atomic_load(&result->ended) != NOT_ENDED)
+    if (result->child.process == 0)
         return;
-    atomic_store(&result->ended, reason);
-    pool->n_ending++;
-}
-
-static void unlist(query_pool *pool, pooled_result *result)
-{
+    int none = NOT_ENDED;
+    const int number = query_child_end(result->child.process);
+    result->child.process = 0;
+    if (why == ENDED_BY_SYSTEM && number == SIGXCPU)
+        why = ENDED_BY_TIME;
+    atomic_compare_exchange_strong(&result->ended, &none, (int)why);
     for (pooled_result **at = &pool->running; *at != NULL; at = &(*at)->next)
         if (*at == result) {
             *at = result->next;
-            return;
+            break;
         }
-}
-
-/* pool->lock is held; everything of the result is given back. */
-static void leave(query_pool *pool, bool was_marked)
-{
     pool->n_open--;
-    if (was_marked)
-        pool->n_ending--;
-    pthread_cond_broadcast(&pool->changed);
     pthread_cond_signal(&pool->wake);
 }
 
-static void close_engine_side(pooled_result *result)
+static void end_own(pooled_result *result, ended_by why)
 {
-    sql_cursor_close(result->cursor);
-    sql_statement_close(result->statement);
-    sql_session_close(result->session); /* rolls the transaction back */
-    result->cursor = NULL;
-    result->statement = NULL;
-    result->session = NULL;
-}
-
-/* By the owner; result->lock is held. */
-static void give_back(pooled_result *result)
-{
-    if (result->session == NULL)
-        return;
     query_pool *pool = result->pool;
     pthread_mutex_lock(&pool->lock);
-    unlist(pool, result);
-    bool was_marked = atomic_load(&result->ended) != NOT_ENDED;
-    pthread_mutex_unlock(&pool->lock);
-    close_engine_side(result);
-    pthread_mutex_lock(&pool->lock);
-    leave(pool, was_marked);
+    end_query(pool, result, why);
     pthread_mutex_unlock(&pool->lock);
 }
 
 /* ---- the watchdog -------------------------------------------------------------------------- */
 
+static ended_by reason_to_end(const query_pool *pool, const pooled_result *result, int64_t now_us)
+{
+    if (pool->closing)
+        return ENDED_BY_CLOSE;
+    if (now_us >= result->deadline_us)
+        return ENDED_BY_TIME;
+    if (result->cancelled != NULL && result->cancelled(result->context))
+        return ENDED_BY_CALLER;
+    return NOT_ENDED;
+}
+
 /* Looks at every query once; pool->lock is held. */
 static void watch(query_pool *pool)
 {
-    int64_t now_us = os.monotonic_us(), memory = process_memory(pool);
-    pooled_result *next;
+    const int64_t now_us = os.monotonic_us();
+    int64_t memory = 0;
+    pooled_result *largest = NULL, *next;
     for (pooled_result *result = pool->running; result != NULL; result = next) {
         next = result->next;
-        ended_by reason = reason_to_end(pool, result, now_us, memory);
-        if (reason != NOT_ENDED)
-            mark(pool, result, reason);
-        if (atomic_load(&result->ended) == NOT_ENDED)
+        const ended_by reason = reason_to_end(pool, result, now_us);
+        if (reason != NOT_ENDED) {
+            end_query(pool, result, reason);
             continue;
-        sql_interrupt(result->session);
-        if (pthread_mutex_trylock(&result->lock) != 0)
-            continue; /* its owner is in the engine, and will notice */
-        unlist(pool, result);
-        close_engine_side(result);
-        leave(pool, true);
-        pthread_mutex_unlock(&result->lock);
+        }
+        result->memory_now = query_child_memory(result->child.process) - result->memory_before;
+        memory += result->memory_now > 0 ? result->memory_now : 0;
+        if (largest == NULL || result->memory_now > largest->memory_now)
+            largest = result;
     }
+    if (memory > pool->memory)
+        end_query(pool, largest, ENDED_BY_MEMORY);
 }
 
 static void *watchdog_main(void *context)
@@ -232,13 +189,16 @@ static void *watchdog_main(void *context)
 
 /* ---- opening and closing ------------------------------------------------------------------- */
 
-static void free_pool(query_pool *pool)
+static void let_go(query_pool *pool)
 {
+    pthread_mutex_lock(&pool->lock);
+    const bool last = --pool->n_holding == 0;
+    pthread_mutex_unlock(&pool->lock);
+    if (!last)
+        return;
     pthread_cond_destroy(&pool->wake);
-    pthread_cond_destroy(&pool->changed);
     pthread_mutex_destroy(&pool->lock);
-    if (pool->statm >= 0)
-        os.close(pool->statm);
+    pthread_mutex_destroy(&pool->quiet);
     free(pool);
 }
 
@@ -250,12 +210,12 @@ freshet_code query_pool_open(sql_engine *engine, int64_t memory, query_pool **ou
         return error_memory(err, "opening the debug table");
     pool->engine = engine;
     pool->memory = memory;
-    pool->statm = os.open("/proc/self/statm", O_RDONLY, 0);
+    pool->n_holding = 1;
     pthread_mutex_init(&pool->lock, NULL);
+    pthread_mutex_init(&pool->quiet, NULL);
     thread_condition(&pool->wake);
-    thread_condition(&pool->changed);
     if (!thread_start(&pool->watchdog, watchdog_main, pool)) {
-        free_pool(pool);
+        let_go(pool);
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
                          "the system gives no thread to watch over the debug table's queries");
     }
@@ -272,89 +232,72 @@ void query_pool_close(query_pool *pool)
     pthread_cond_signal(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     pthread_join(pool->watchdog, NULL);
-    free_pool(pool);
+    let_go(pool);
 }
 
-void query_pool_make_room(query_pool *pool)
+void query_pool_lock(query_pool *pool)
 {
-    struct timespec until = thread_time_after(MAKE_ROOM_US);
-    pthread_mutex_lock(&pool->lock);
-    for (pooled_result *result = pool->running; result != NULL; result = result->next)
-        mark(pool, result, ENDED_BY_MEMORY);
-    pthread_cond_signal(&pool->wake);
-    while (pool->n_ending > 0)
-        if (pthread_cond_timedwait(&pool->changed, &pool->lock, &until) != 0)
-            break;
-    pthread_mutex_unlock(&pool->lock);
+    pthread_mutex_lock(&pool->quiet);
+}
+
+void query_pool_unlock(query_pool *pool)
+{
+    pthread_mutex_unlock(&pool->quiet);
 }
 
 /* ---- a result ------------------------------------------------------------------------------ */
 
-/* Copies the texts that lie outside the column's cells. Recursion: at most TYPE_DEPTH_MAX deep. */
-static bool own_texts(arena *arena, column *column, uint64_t n_rows)
+/* The next frame, of one of two kinds; FRESHET_END for an END. What the process itself says went
+ * wrong is the error. */
+static freshet_code receive(pooled_result *result, wire_kind wanted, const char **bytes,
+                            size_t *length, freshet_error *err)
 {
-    switch (column->type->kind) {
-    case TYPE_STRING:
-    case TYPE_BINARY:
-        for (uint64_t i = 0; i < n_rows; i++) {
-            cell_text *cell = &((cell_text *)column->data)[i];
-            if (!column_is_valid(column, i) || cell->length <= TEXT_INLINE_MAX)
-                continue;
-            char *copy = arena_copy(arena, cell->as.outside.pointer, cell->length);
-            if (copy == NULL)
-                return false;
-            cell->as.outside.pointer = copy;
-        }
-        return true;
-    case TYPE_ARRAY: return own_texts(arena, &column->children[0], column->n_elements);
-    case TYPE_STRUCT:
-        for (uint32_t i = 0; i < column->type->n_fields; i++)
-            if (!own_texts(arena, &column->children[i], n_rows))
-                return false;
-        return true;
-    default: return true;
+    wire_kind kind = WIRE_END;
+    freshet_code code = wire_receive(result->child.pipe, result->piece, &kind, bytes, length, err);
+    if (code == FRESHET_END) {
+        end_own(result, ENDED_BY_SYSTEM);
+        return FRESHET_FAILED;
     }
-}
-
-static freshet_code fetch(pooled_result *result, freshet_error *err)
-{
-    arena_reset(result->piece);
-    batch *piece = &result->base.piece;
-    freshet_code code = sql_next(result->cursor, result->piece, piece, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < piece->schema.n_fields; i++)
-        if (!own_texts(result->piece, &piece->columns[i], piece->n_rows))
-            code = error_memory(err, "reading the result of a query");
-    return code;
+    if (code != FRESHET_OK || kind == wanted)
+        return code;
+    if (kind == WIRE_END)
+        return FRESHET_END;
+    return kind == WIRE_ERROR ? wire_read_error(*bytes, *length, err)
+                              : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                                          "the query's process says what nobody expects");
 }
 
 static freshet_code next_piece(freshet_result *base, freshet_error *err)
 {
     pooled_result *result = (pooled_result *)base;
     freshet_error found = {0};
-    freshet_code code;
-    pthread_mutex_lock(&result->lock);
-    if (result->cursor != NULL)
-        code = fetch(result, &found);
-    else
-        code = FRESHET_FAILED; /* ended by the watchdog: pool_explain() knows why */
-    if (code != FRESHET_OK)
-        give_back(result);
-    pthread_mutex_unlock(&result->lock);
-    if (code == FRESHET_OK || code == FRESHET_END)
+    const char *bytes = NULL;
+    size_t length = 0;
+    freshet_code code = FRESHET_FAILED; /* ended: pool_explain() knows why */
+    if (atomic_load(&result->ended) == NOT_ENDED) {
+        arena_reset(result->piece);
+        code = receive(result, WIRE_PIECE, &bytes, &length, &found);
+    }
+    if (code == FRESHET_OK)
+        code = wire_read_rows(result->piece, bytes, length, &result->schema, &base->piece, &found);
+    if (code == FRESHET_OK)
         return code;
-    return pool_explain(result, code, &found, err);
+    base->piece.n_rows = 0;
+    end_own(result, NOT_ENDED);
+    return code == FRESHET_END ? code : pool_explain(result, code, &found, err);
 }
 
 static void close_result(freshet_result *base)
 {
     pooled_result *result = (pooled_result *)base;
-    pthread_mutex_lock(&result->lock);
-    give_back(result);
-    pthread_mutex_unlock(&result->lock);
-    pthread_mutex_destroy(&result->lock);
+    query_pool *pool = result->pool;
+    end_own(result, NOT_ENDED);
+    if (result->child.pipe >= 0)
+        os.close(result->child.pipe);
     arena_close(result->piece);
     arena_close(result->kept);
     free(result);
+    let_go(pool);
 }
 
 /* ---- running ------------------------------------------------------------------------------- */
@@ -388,86 +331,89 @@ static freshet_code enter(query_pool *pool, freshet_error *err)
         code = error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
                          "%u queries are open, and there may not be more: close a result first",
                          QUERIES_MAX);
-    else
+    else {
         pool->n_open++;
+        pool->n_holding++;
+    }
     pthread_mutex_unlock(&pool->lock);
     return code;
 }
 
-static freshet_code make_result(query_pool *pool, const freshet_query_options *options,
-                                pooled_result **out, freshet_error *err)
+static pooled_result *make_result(query_pool *pool, const freshet_query_options *options)
 {
     pooled_result *result = calloc(1, sizeof *result);
     if (result == NULL)
-        return error_memory(err, "running a query");
+        return NULL;
     result->base =
         (freshet_result){.schema = &result->schema, .next = next_piece, .close = close_result};
     result->pool = pool;
+    result->child.pipe = -1;
     result->piece = arena_open();
     result->kept = arena_open();
     result->timeout_us = options->timeout_us;
     result->deadline_us = os.monotonic_us() + options->timeout_us;
-    result->memory_before = process_memory(pool);
-    result->memory_limit = pool->memory;
     result->cancelled = options->cancelled;
     result->context = options->context;
-    pthread_mutex_init(&result->lock, NULL);
+    return result;
+}
+
+/* Gives the result its process, and the process to the watchdog. */
+static freshet_code pool_start(pooled_result *result, const char *sql, freshet_error *err)
+{
+    query_pool *pool = result->pool;
     freshet_code code = FRESHET_OK;
     if (result->piece == NULL || result->kept == NULL)
         code = error_memory(err, "running a query");
+    query_pool_lock(pool);
+    const int64_t memory_before = query_child_memory(0);
+    pthread_mutex_lock(&pool->lock);
     if (code == FRESHET_OK)
-        code = sql_session_open(pool->engine, &result->session, err);
-    if (code != FRESHET_OK)
-        close_result(&result->base);
-    else
-        *out = result;
+        code = query_child_start(pool->engine, sql, result->timeout_us, pool->memory,
+                                 &result->child, err);
+    if (code == FRESHET_OK) {
+        result->memory_before = memory_before;
+        result->next = pool->running;
+        pool->running = result;
+        pthread_cond_signal(&pool->wake);
+    } else {
+        pool->n_open--;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    query_pool_unlock(pool);
     return code;
 }
 
-static freshet_code pool_start(pooled_result *result, const char *sql, freshet_error *err)
+static freshet_code take_schema(pooled_result *result, freshet_error *err)
 {
-    freshet_code code = sql_execute(result->session, "BEGIN TRANSACTION READ ONLY", NULL, err);
-    if (code == FRESHET_OK)
-        code = query_check(result->session, sql, err);
-    if (code == FRESHET_OK)
-        code = sql_prepare(result->session, sql, &result->statement, NULL, err);
-    if (code != FRESHET_OK)
-        return code;
-    const schema *schema = sql_statement_schema(result->statement);
-    result->schema = schema_keep(result->kept, schema);
-    if (schema->n_fields > 0 && result->schema.fields == NULL)
-        return error_memory(err, "running a query");
-    return sql_cursor_open(result->statement, &result->cursor, err);
+    const char *bytes = NULL;
+    size_t length = 0;
+    freshet_code code = receive(result, WIRE_SCHEMA, &bytes, &length, err);
+    return code == FRESHET_OK ? wire_read_schema(result->kept, bytes, length, &result->schema, err)
+                              : code;
 }
 
 freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_query_options *options,
                             freshet_result **out, freshet_error *err)
 {
     freshet_query_options read;
+    freshet_error found = {0};
     freshet_code code = read_options(options, &read, err);
     if (code == FRESHET_OK)
         code = enter(pool, err);
     if (code != FRESHET_OK)
         return code;
-    pooled_result *result = NULL;
-    code = make_result(pool, &read, &result, err);
+    pooled_result *result = make_result(pool, &read);
     if (result == NULL) {
         pthread_mutex_lock(&pool->lock);
-        leave(pool, false);
+        pool->n_open--;
+        pthread_cond_signal(&pool->wake);
         pthread_mutex_unlock(&pool->lock);
-        return code;
+        let_go(pool);
+        return error_memory(err, "running a query");
     }
-    freshet_error found = {0};
-    pthread_mutex_lock(&result->lock);
-    pthread_mutex_lock(&pool->lock);
-    result->next = pool->running;
-    pool->running = result;
-    pthread_cond_signal(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
     code = pool_start(result, sql, &found);
-    if (code != FRESHET_OK)
-        give_back(result);
-    pthread_mutex_unlock(&result->lock);
+    if (code == FRESHET_OK)
+        code = take_schema(result, &found);
     if (code == FRESHET_OK) {
         *out = &result->base;
         return FRESHET_OK;
