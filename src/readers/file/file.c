@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "readers/file/file_gzip.h"
 #include "readers/file/file_internal.h"
 #include "readers/polling.h"
 
@@ -98,7 +99,7 @@ bool file_is_gzip(const file_reader *reader, int fd)
 
     if (file_is_whole(reader) || options->compression == COMPRESSION_NONE)
         return false;
-    return options->compression == COMPRESSION_GZIP || lines_is_gzip(fd);
+    return options->compression == COMPRESSION_GZIP || gzip_is(fd);
 }
 
 /* ---- describe -------------------------------------------------------------------------------- */

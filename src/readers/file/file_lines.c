@@ -7,14 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <zlib.h>
-
 #include "base/error.h"
 #include "base/os.h"
+#include "readers/file/file_gzip.h"
 
-#define INPUT_BYTES ((size_t)256 << 10) /* of compressed bytes read at once */
-#define ROOM_LEAST ((size_t)64 << 10)   /* with less, a new block is taken */
-#define GZIP_WINDOW (15 + 16)           /* zlib: gzip with the largest window */
+#define ROOM_LEAST ((size_t)64 << 10) /* with less, a new block is taken */
 #define BLOCKS_KEPT 8
 
 typedef struct block block;
@@ -23,15 +20,6 @@ struct block {
     size_t size;
     char bytes[];
 };
-
-typedef struct gzip {
-    z_stream stream;
-    bool ready;     /* inflateInit was called */
-    bool in_member; /* a member has begun and not ended */
-    bool ended;     /* nothing that follows is gzip */
-    unsigned char *input;
-    int64_t file_offset; /* of the next compressed byte to read */
-} gzip;
 
 struct lines {
     lines_options options;
@@ -135,85 +123,6 @@ static bool lines_make_room(lines *lines)
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-static ssize_t pread_again(int fd, void *into, size_t size, int64_t offset)
-{
-    ssize_t n;
-
-    do
-        n = os.pread(fd, into, size, (off_t)offset);
-    while (n < 0 && errno == EINTR);
-    return n;
-}
-
-static freshet_code gzip_error(const lines *lines, freshet_error *err)
-{
-    return error_set(err, FRESHET_FAILED, FRESHET_STOP, lines->path,
-                     "the gzip file is damaged (%s) behind its byte %lld",
-                     lines->gzip.stream.msg == NULL ? "bad data" : lines->gzip.stream.msg,
-                     (long long)(lines->gzip.file_offset - lines->gzip.stream.avail_in));
-}
-
-/* Compressed bytes into the input buffer; *n = 0 at the end of the file. */
-static freshet_code gzip_fill(lines *lines, ssize_t *n, freshet_error *err)
-{
-    gzip *it = &lines->gzip;
-
-    *n = pread_again(lines->fd, it->input, INPUT_BYTES, it->file_offset);
-    if (*n < 0)
-        return error_system(err, "cannot read", lines->path);
-    it->stream.next_in = it->input;
-    it->stream.avail_in = (uInt)*n;
-    it->file_offset += *n;
-    return FRESHET_OK;
-}
-
-/* One step of inflate into [into, into + size); *n bytes came out. */
-static freshet_code gzip_inflate(lines *lines, char *into, size_t size, size_t *n,
-                                 freshet_error *err)
-{
-    gzip *it = &lines->gzip;
-    int result;
-
-    if (!it->in_member) { /* a member begins: look whether it is one */
-        if (it->file_offset > (int64_t)it->stream.avail_in && *it->stream.next_in != 0x1f) {
-            it->ended = true; /* padding behind the last one, as gzip(1) takes it */
-            return FRESHET_OK;
-        }
-        if (inflateReset(&it->stream) != Z_OK)
-            return gzip_error(lines, err);
-        it->in_member = true;
-    }
-    it->stream.next_out = (Bytef *)into;
-    it->stream.avail_out = (uInt)size;
-    result = inflate(&it->stream, Z_NO_FLUSH);
-    *n = size - it->stream.avail_out;
-    if (result == Z_STREAM_END)
-        it->in_member = false;
-    else if (result == Z_MEM_ERROR)
-        return error_memory(err, "reading a gzip file");
-    else if (result != Z_OK && result != Z_BUF_ERROR)
-        return gzip_error(lines, err);
-    return FRESHET_OK;
-}
-
-static freshet_code gzip_read(lines *lines, char *into, size_t size, size_t *n, freshet_error *err)
-{
-    *n = 0;
-    while (*n == 0 && !lines->gzip.ended) {
-        freshet_code code = FRESHET_OK;
-        if (lines->gzip.stream.avail_in == 0) {
-            ssize_t got;
-            code = gzip_fill(lines, &got, err);
-            if (code != FRESHET_OK || got == 0)
-                return code;
-        }
-        code = gzip_inflate(lines, into, size, n, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return FRESHET_OK;
-}
-
 /* Reads more bytes of the file behind `filled`; *n = 0 at its end. */
 static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
 {
@@ -225,26 +134,18 @@ static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
     room = lines->current->size - lines->filled;
     into = lines->current->bytes + lines->filled;
     if (lines->is_gzip) {
-        freshet_code code = gzip_read(lines, into, room, n, err);
+        freshet_code code = gzip_read(&lines->gzip, into, room, n, err);
         if (code != FRESHET_OK)
             return code;
     } else {
         int64_t at = lines->offset + lines->skipped + (int64_t)(lines->filled - lines->start);
-        ssize_t got = pread_again(lines->fd, into, room, at);
+        ssize_t got = file_pread(lines->fd, into, room, at);
         if (got < 0)
             return error_system(err, "cannot read", lines->path);
         *n = (size_t)got;
     }
     lines->filled += *n;
     return FRESHET_OK;
-}
-
-bool lines_is_gzip(int fd)
-{
-    unsigned char magic[2];
-
-    errno = 0;
-    return pread_again(fd, magic, 2, 0) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -407,7 +308,7 @@ bool lines_is_cut(const lines *lines)
 /* ---- files ----------------------------------------------------------------------------------- */
 
 /* Goes to byte `offset` of what the gzip file holds, by reading up to it. */
-static freshet_code gzip_seek(lines *lines, int64_t offset, freshet_error *err)
+static freshet_code lines_seek(lines *lines, int64_t offset, freshet_error *err)
 {
     while (offset > 0) {
         size_t n = 0;
@@ -416,7 +317,7 @@ static freshet_code gzip_seek(lines *lines, int64_t offset, freshet_error *err)
         if (!lines_make_room(lines))
             return error_memory(err, "reading a gzip file");
         room = lines->current->size - lines->filled;
-        code = gzip_read(lines, lines->current->bytes + lines->filled,
+        code = gzip_read(&lines->gzip, lines->current->bytes + lines->filled,
                          (int64_t)room < offset ? room : (size_t)offset, &n, err);
         if (code != FRESHET_OK)
             return code;
@@ -424,25 +325,6 @@ static freshet_code gzip_seek(lines *lines, int64_t offset, freshet_error *err)
             break; /* the file is shorter than it was: its end is there, too */
         offset -= (int64_t)n;
     }
-    return FRESHET_OK;
-}
-
-static freshet_code gzip_start(lines *lines, freshet_error *err)
-{
-    gzip *it = &lines->gzip;
-
-    if (it->input == NULL)
-        it->input = malloc(INPUT_BYTES);
-    if (it->input == NULL)
-        return error_memory(err, "reading a gzip file");
-    if (!it->ready && inflateInit2(&it->stream, GZIP_WINDOW) != Z_OK)
-        return error_memory(err, "reading a gzip file");
-    it->ready = true;
-    it->in_member = false;
-    it->ended = false;
-    it->file_offset = 0;
-    it->stream.avail_in = 0;
-    it->stream.next_in = it->input;
     return FRESHET_OK;
 }
 
@@ -474,9 +356,9 @@ freshet_code lines_start(lines *lines, int fd, const char *path, bool is_gzip, i
     forget_record(lines);
     lines->offset = 0;
     if (is_gzip) {
-        code = gzip_start(lines, err);
+        code = gzip_start(&lines->gzip, fd, path, err);
         if (code == FRESHET_OK)
-            code = gzip_seek(lines, offset, err);
+            code = lines_seek(lines, offset, err);
     }
     if (code != FRESHET_OK)
         return code;
@@ -487,6 +369,7 @@ freshet_code lines_start(lines *lines, int fd, const char *path, bool is_gzip, i
 void lines_rename(lines *lines, const char *path)
 {
     lines->path = path;
+    lines->gzip.path = path;
 }
 
 void lines_begin(lines *lines)
@@ -527,9 +410,7 @@ void lines_close(lines *lines)
 {
     if (lines == NULL)
         return;
-    if (lines->gzip.ready)
-        inflateEnd(&lines->gzip.stream);
-    free(lines->gzip.input);
+    gzip_release(&lines->gzip);
     blocks_free(lines->current);
     blocks_free(lines->held);
     blocks_free(lines->spare);

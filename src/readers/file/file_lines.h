@@ -77,7 +77,4 @@ int64_t lines_offset(const lines *lines);
 /* After FRESHET_END: true where a gzip file stops in the middle of its stream. */
 bool lines_is_cut(const lines *lines);
 
-/* True where the file begins as gzip does. A failing read: false and errno. */
-bool lines_is_gzip(int fd);
-
 #endif
