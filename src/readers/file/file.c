@@ -175,10 +175,15 @@ static void file_close(freshet_reader *base)
     file_reader *reader = (file_reader *)base;
 
     lines_close(reader->lines);
+    gzip_release(&reader->look);
     decoder_close(reader->decoder);
     file_watch_close(reader->watch);
     track_close(reader->track);
     arena_close(reader->scratch);
+    free(reader->replaced);
+    reader->replaced = NULL;
+    reader->n_replaced = 0;
+    reader->replaced_capacity = 0;
     reader->lines = NULL; /* it may be opened again */
     reader->decoder = NULL;
     reader->watch = NULL;
@@ -227,7 +232,7 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
     if (base->idle_us == 0)
         base->idle_us = FILE_LIST_EVERY_US;
     if (code == FRESHET_OK)
-        code = track_open(&reader->track, err);
+        code = track_open(reader->path, &reader->track, err);
     if (code != FRESHET_OK)
         return code;
     reader->scratch = arena_open();
@@ -235,6 +240,10 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
         return error_memory(err, "opening files");
     if (from != NULL)
         code = track_restore(reader->track, from, err);
+    reader->n_old = 0;
+    for (uint32_t i = 0; from != NULL && i < from->n && i < FILE_OLD_MOST; i++)
+        if (from->items[i].mark_length == 0)
+            reader->n_old = i + 1;
     if (code == FRESHET_OK && base->mode == READ_FOLLOW) {
         reader->watch = file_watch_open();
         if (reader->watch == NULL)
@@ -259,16 +268,11 @@ static freshet_code file_positions(freshet_reader *base, arena *arena, bool all,
     if (out->items == NULL)
         return error_memory(err, "giving positions");
     for (uint32_t i = 0; i < n; i++) {
-        tracked_file *file = track_file(reader->track, i);
-        reader_position *position = &out->items[out->n];
-        if (!(all || file->moved) || file->identity.length == 0)
+        const tracked_file *file = track_file(reader->track, i);
+        if ((!all && !file->moved) || !track_is_read(file))
             continue;
-        *position = (reader_position){.name = track_name(arena, file),
-                                      .label = arena_text(arena, file->path),
-                                      .offset = file->offset};
-        if (position->name == NULL || position->label == NULL)
+        if (!track_position(reader->track, i, arena, &out->items[out->n++]))
             return error_memory(err, "giving positions");
-        out->n++;
     }
     for (uint32_t i = 0; i < n; i++)
         track_file(reader->track, i)->moved = false;
@@ -278,8 +282,10 @@ static freshet_code file_positions(freshet_reader *base, arena *arena, bool all,
 static const char *file_partition_label(const freshet_reader *base, uint32_t partition)
 {
     const file_reader *reader = (const file_reader *)base;
+    const char *path =
+        partition < track_count(reader->track) ? track_file(reader->track, partition)->path : NULL;
 
-    return partition < track_count(reader->track) ? track_file(reader->track, partition)->path : "";
+    return path == NULL ? "" : path;
 }
 
 static int file_wake_fd(freshet_reader *base)

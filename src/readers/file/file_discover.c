@@ -1,5 +1,6 @@
 /* file_discover.c - which files there are, and which have something to read; see
  * file_internal.h. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,7 +14,7 @@
 
 /* ---- the queue ------------------------------------------------------------------------------- */
 
-static void queue_add(file_reader *reader, uint32_t index)
+void file_queue_put_last(file_reader *reader, uint32_t index)
 {
     tracked_file *file = track_file(reader->track, index);
 
@@ -34,6 +35,18 @@ void file_queue_take(file_reader *reader)
 
     file->queued = false;
     reader->queue_head = file->next_queued;
+}
+
+void file_queue_put_first(file_reader *reader, uint32_t index)
+{
+    tracked_file *file = track_file(reader->track, index);
+
+    assert(!file->queued);
+    file->queued = true;
+    file->next_queued = reader->queue_head;
+    if (reader->queue_head == FILE_NONE)
+        reader->queue_last = index;
+    reader->queue_head = index;
 }
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -64,13 +77,16 @@ void file_descriptor_close(file_reader *reader, uint32_t index)
 
 /* Is what was opened by the path the file that was meant? A batch that has read nothing of it takes
  * what is there. */
-static bool is_the_one(const file_reader *reader, tracked_file *file, const struct stat *info)
+static bool is_the_one(const file_reader *reader, uint32_t index, const struct stat *info)
 {
+    tracked_file *file = track_file(reader->track, index);
+    const file_identity now = {.device = info->st_dev, .inode = info->st_ino};
+
     if (info->st_ino == file->identity.inode && info->st_dev == file->identity.device)
         return true;
-    if (reader->base.mode != READ_ALL || file->offset > 0)
+    if (reader->base.mode != READ_ALL || file->offset > 0 ||
+        track_identify(reader->track, index, &now, NULL) != FRESHET_OK)
         return false;
-    file->identity = (file_identity){.device = info->st_dev, .inode = info->st_ino};
     file->open_size = info->st_size;
     return true;
 }
@@ -88,7 +104,7 @@ freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error 
         if (file->fd < 0)
             return error_system(err, "cannot open", file->path);
         if (os.fstat(file->fd, &info) != 0 || !S_ISREG(info.st_mode) ||
-            !is_the_one(reader, file, &info)) {
+            !is_the_one(reader, index, &info)) {
             os.close(file->fd);
             file->fd = -1;
             return error_set(err, FRESHET_FAILED, FRESHET_STOP, file->path,
@@ -100,8 +116,7 @@ freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error 
     return FRESHET_OK;
 }
 
-/* Is the file no longer at its path? Then it was removed, renamed or replaced. */
-static bool is_gone(const tracked_file *file)
+bool file_is_gone(const tracked_file *file)
 {
     struct stat info;
 
@@ -114,7 +129,7 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
 {
     tracked_file *file = track_file(reader->track, index);
 
-    if (file->fd < 0 && is_gone(file)) {
+    if (file->fd < 0 && file_is_gone(file)) {
         log_say(LOG_WARNING, file_reader_id(reader), "%s went away before it was read to its end",
                 file->path);
         file->absent = true;
@@ -168,7 +183,7 @@ static void queue_if_changed(file_reader *reader, uint32_t index)
         file->size == file->read_size && file->modified_ns == file->read_modified_ns;
 
     if (!waits && !is_read && (file->read_size >= 0 || file->size > 0))
-        queue_add(reader, index);
+        file_queue_put_last(reader, index);
 }
 
 /* What a stream cannot read or list now: it looks again, and says so once. */
@@ -182,24 +197,25 @@ static void say_failed(file_reader *reader, const char *path, const char *proble
     reader->needs_listing = true;
 }
 
+/* What will wait as long as it is as it is need not be looked at each second. */
+static bool waits_for_long(const tracked_file *file)
+{
+    return file->waits_since_us != 0 &&
+           os.monotonic_us() - file->waits_since_us > 2 * (int64_t)FILE_COPY_US;
+}
+
 static freshet_code note(file_reader *reader, const listed_file *listed, bool is_listing,
                          freshet_error *err)
 {
-    freshet_error problem = {0};
     uint32_t index = 0;
-    freshet_code code = track_note(reader->track, listed, &index, &problem);
+    freshet_code code = track_note(reader->track, listed, &index, err);
     tracked_file *file;
 
-    if (code == FRESHET_TRY_AGAIN && reader->base.mode == READ_FOLLOW) {
-        say_failed(reader, listed->path, problem.text, " later");
-        return FRESHET_OK;
-    }
     if (code != FRESHET_OK)
-        return error_set(err, code == FRESHET_TRY_AGAIN ? FRESHET_FAILED : code, problem.then,
-                         listed->path, "%s", problem.text);
+        return code;
     file = track_file(reader->track, index);
     file->listing = reader->listing;
-    reader->n_retry += is_listing && file->retry_us != 0;
+    reader->n_retry += is_listing && file->retry_us != 0 && !waits_for_long(file);
     queue_if_changed(reader, index);
     return FRESHET_OK;
 }

@@ -3,6 +3,7 @@
  *   file.c           options, describe, open and close, positions
  *   file_columns.c   which columns they have: inferred, or what of the declared ones is not there
  *   file_discover.c  which files there are: listing, watching, the queue of files to read
+ *   file_known.c     is the file whose turn it is one that was read before?
  *   file_read.c      poll: records of the file at the head of the queue into the batch
  *
  * THE QUEUE. At open all files are queued in their order. Following, a file is queued again when
@@ -14,6 +15,7 @@
 #define FRESHET_READERS_FILE_FILE_INTERNAL_H
 
 #include "readers/file/file.h"
+#include "readers/file/file_gzip.h"
 #include "readers/file/file_lines.h"
 #include "readers/file/file_track.h"
 #include "readers/file/file_watch.h"
@@ -22,9 +24,22 @@
 #define FILE_LIST_EVERY_US 1000000   /* without a complete watch */
 #define FILE_LIST_ALWAYS_US 10000000 /* with one: for what inotify does not see (network) */
 #define FILE_STRAY_US 60000000       /* how long an open file that has left the list is kept */
+#define FILE_WAIT_US 1000000      /* a file that waits to be told from another: looked at again, */
+#define FILE_REPLACED_US 10000000 /* how long the text of a replaced file is looked for */
+#define FILE_COPY_US 5000000      /* and how long a copy may lie beside what is to be cut */
 #define FILE_RETRY_FIRST_US 1000000
 #define FILE_RETRY_MOST_US 60000000
-#define FILE_NONE UINT32_MAX
+#define FILE_NONE TRACK_NONE
+#define FILE_OLD_MOST 10000 /* files without marks that are looked through one by one */
+
+/* A file has the place, or the text, of one that was read. In the first case that one may be found
+ * elsewhere yet. */
+typedef struct replaced_file {
+    uint32_t known, by;
+    bool is_place;
+    uint64_t seen; /* of the known one, then */
+    int64_t since_us;
+} replaced_file;
 
 typedef struct file_reader {
     struct freshet_reader base;
@@ -56,6 +71,13 @@ typedef struct file_reader {
     uint32_t whole_of;  /* the file that the decoder, of a format of files, is in */
     lines *lines;
     decoder *decoder;
+
+    uint32_t n_old;          /* files of positions without marks may be among the first so many */
+    record last;             /* of what this turn has read; length 0: nothing */
+    gzip look;               /* for looking at files that are gzip */
+    uint32_t n_known;        /* files that were known by their text */
+    replaced_file *replaced; /* not said yet */
+    uint32_t n_replaced, replaced_capacity;
 } file_reader;
 
 /* Is the format one of whole files, as Parquet? Else its records are read line by line. */
@@ -102,15 +124,39 @@ freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *wat
 
 /* Takes off the file at the head of the queue. */
 void file_queue_take(file_reader *reader);
+void file_queue_put_first(file_reader *reader, uint32_t index);
+void file_queue_put_last(file_reader *reader, uint32_t index);
 
 /* The descriptor of the file, opening it where it is not open. Closes the one least lately used
  * when there are FILE_DESCRIPTORS_MAX. */
 freshet_code file_descriptor(file_reader *reader, uint32_t index, freshet_error *err);
 void file_descriptor_close(file_reader *reader, uint32_t index);
 
+/* Is the file no longer at its path? Then it was removed, renamed or replaced. */
+bool file_is_gone(const tracked_file *file);
+
 /* The file at the head of the queue could not be read: it is taken off, and tried again later
  * (READ_FOLLOW). */
 void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *problem);
+
+/* ---- file_known.c ---- */
+
+/* What becomes of the file whose turn it is. */
+typedef enum file_fate {
+    FILE_IS_READ,   /* on from its offset */
+    FILE_IS_OTHER,  /* the queue has changed: another file stands for it now */
+    FILE_IS_WAITING /* it was taken off the queue, and is looked at again later */
+} file_fate;
+
+/* Call with the file at the head of the queue, open, and behind its header where it has one. */
+freshet_code file_know(file_reader *reader, uint32_t index, file_fate *fate, freshet_error *err);
+
+/* The file has been read on, or (FRESHET_END) to its end: takes down by what it is known again. */
+freshet_code file_remember(file_reader *reader, uint32_t index, freshet_error *err);
+
+/* The queue is empty: tells of files that are read from their beginnings though something of their
+ * names, or their text, was read. */
+void file_say_replaced(file_reader *reader);
 
 /* ---- file_read.c ---- */
 

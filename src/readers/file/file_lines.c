@@ -372,6 +372,25 @@ void lines_rename(lines *lines, const char *path)
     lines->gzip.path = path;
 }
 
+#define LOOK_AGAIN_BYTES 1024
+
+bool lines_are_there(const lines *lines, int64_t size)
+{
+    char bytes[LOOK_AGAIN_BYTES];
+    size_t n = lines->filled - lines->start;
+
+    if (lines->is_gzip)
+        return true;
+    if (size < lines->offset + lines->skipped + (int64_t)n)
+        return false;
+    if (lines->skipping || n == 0)
+        return true;
+    if (n > sizeof(bytes))
+        n = sizeof(bytes);
+    return file_pread(lines->fd, bytes, n, lines->offset) == (ssize_t)n &&
+           memcmp(bytes, lines->current->bytes + lines->start, n) == 0;
+}
+
 void lines_begin(lines *lines)
 {
     block *kept = NULL;

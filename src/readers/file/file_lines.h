@@ -62,6 +62,10 @@ freshet_code lines_start(lines *lines, int fd, const char *path, bool gzip, int6
 /* The same file goes on by another descriptor or under another name. */
 void lines_rename(lines *lines, const char *path);
 
+/* Does the file still have what was read of it and not given? False where it was cut or written
+ * anew since: it is to be started again. (Of a gzip file nothing is said: true.) */
+bool lines_are_there(const lines *lines, int64_t size);
+
 /* The next whole record; FRESHET_END where there is none now. A failing read is an error and leaves
  * the place as it was. */
 freshet_code lines_next(lines *lines, record *out, freshet_error *err);

@@ -283,6 +283,30 @@ int file_list_compare(const char *a, const char *b)
     return strcmp(a, b); /* they differ by zeros before numbers, if at all */
 }
 
+/* Steps over slashes, and over the name behind them. */
+static const char *behind_name(const char *at, const char **name)
+{
+    at += strspn(at, "/");
+    *name = at;
+    return at + strcspn(at, "/");
+}
+
+size_t file_list_way(const char *path, const char *listed)
+{
+    const char *at = listed;
+    const char *name;
+
+    for (const char *end = behind_name(path, &name); *name != '\0'; end = behind_name(end, &name)) {
+        const char *in_listed;
+        const char *next = behind_name(at, &in_listed);
+        if (strcspn(name, "*?[") < (size_t)(end - name) || next[strspn(next, "/")] == '\0')
+            break;
+        at = next;
+    }
+    at += strspn(at, "/");
+    return (size_t)(at - listed);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return file_list_compare(((const listed_file *)a)->path, ((const listed_file *)b)->path);

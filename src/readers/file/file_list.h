@@ -68,6 +68,11 @@ int file_list_compare(const char *a, const char *b);
 /* Does the name match one name of a pattern (NULL: any)? Hidden names only as said above. */
 bool file_list_matches(const char *pattern, const char *name);
 
+/* Where in `listed`, which `path` has named, that begins which is below the folder that `path`
+ * names without a pattern: "b/c.json" in "/a/b/c.json" for "/a", and for "/a/?/c.json". Of a file
+ * that is named itself, its name. */
+size_t file_list_way(const char *path, const char *listed);
+
 /* A number that differs when the listing does (paths, identities, sizes, times). */
 uint64_t file_list_signature(const file_listing *listing);
 

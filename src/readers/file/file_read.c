@@ -118,6 +118,7 @@ static freshet_code take_last(polling *polling, uint32_t index, tracked_file *fi
             polling->bytes += tail.length;
             file->offset = lines_offset(reader->lines);
             file->moved = true;
+            reader->last = tail;
         }
         if (tail.state == RECORD_OPEN_QUOTE)
             return code; /* the lines behind its first are looked at anew */
@@ -136,21 +137,26 @@ static freshet_code read_records(polling *polling, uint32_t index, tracked_file 
 {
     file_reader *reader = reader_of(polling);
 
+    freshet_code code = FRESHET_OK;
+
     while (polling_left(polling) > 0) {
         record record;
-        freshet_code code;
-        if (is_past_open(reader, file))
-            return FRESHET_END;
+        if (is_past_open(reader, file)) {
+            code = FRESHET_END;
+            break;
+        }
         code = lines_next(reader->lines, &record, polling->err);
         if (code == FRESHET_OK)
             code = take_record(polling, index, &record, false);
         if (code != FRESHET_OK)
-            return code;
+            break;
         polling->bytes += record.length + 1;
         file->offset = record.offset + record.size;
         file->moved = true;
+        if (record.length > 0)
+            reader->last = record;
     }
-    return FRESHET_OK;
+    return code;
 }
 
 /* Once a file: the columns that it lacks. */
@@ -194,6 +200,8 @@ static freshet_code read_header(polling *polling, uint32_t index, tracked_file *
         return code;
     reader->header_of = index;
     say_lacks(reader, file);
+    if (!track_is_read(file))
+        file->mark.first = lines_offset(reader->lines);
     if (file->offset < lines_offset(reader->lines))
         file->offset = lines_offset(reader->lines);
     if (file->offset == lines_offset(reader->lines))
@@ -213,7 +221,8 @@ static freshet_code set_up_lines(polling *polling, uint32_t index, tracked_file 
         code = read_header(polling, index, file);
     if (code != FRESHET_OK)
         return code;
-    if (reader->lines_of == index && lines_offset(reader->lines) == file->offset) {
+    if (reader->lines_of == index && lines_offset(reader->lines) == file->offset &&
+        lines_are_there(reader->lines, file->size)) {
         lines_rename(reader->lines, file->path);
         return FRESHET_OK;
     }
@@ -293,40 +302,42 @@ static void set_finished(file_reader *reader, uint32_t index, tracked_file *file
         file_descriptor_close(reader, index);
 }
 
-static freshet_code open_file(polling *polling, uint32_t index, tracked_file *file)
+/* Opens the file at the head of the queue and looks whether it is one that was read before. */
+static freshet_code begin_turn(polling *polling, uint32_t index, file_fate *fate)
 {
     file_reader *reader = reader_of(polling);
-    freshet_code code = file_descriptor(reader, index, polling->err);
-    bool replaced = false;
-
-    if (code == FRESHET_OK)
-        code = track_check(file, !file_is_whole(reader), &replaced, polling->err);
-    if (code != FRESHET_OK || !replaced)
-        return code;
-    log_say(LOG_WARNING, file_reader_id(reader),
-            "%s was cut or written anew; it is read again from its beginning", file->path);
-    if (reader->lines_of == index)
-        reader->lines_of = FILE_NONE;
-    if (reader->header_of == index)
-        reader->header_of = FILE_NONE;
-    file->is_gzip = file_is_gzip(reader, file->fd);
-    return FRESHET_OK;
-}
-
-/* Reads the file at the head of the queue. FRESHET_END: to its end. */
-static freshet_code file_turn(polling *polling, uint32_t index)
-{
-    const file_reader *reader = reader_of(polling);
     tracked_file *file = track_file(reader->track, index);
     freshet_code code;
 
+    *fate = FILE_IS_READ;
+    reader->last = (record){0};
     if (file->fd >= 0 && reader->whole_of == index)
-        return read_whole(polling, index, file);
-    code = open_file(polling, index, file);
-    if (code != FRESHET_OK)
+        return FRESHET_OK;
+    code = file_descriptor(reader, index, polling->err);
+    if (code == FRESHET_OK && !track_is_read(file) && !file_is_whole(reader) &&
+        reader->decoder->wants_header && file->size > 0)
+        code = read_header(polling, index, file);
+    return code == FRESHET_OK ? file_know(reader, index, fate, polling->err) : code;
+}
+
+/* Reads the file at the head of the queue. FRESHET_END: to its end. */
+static freshet_code file_turn(polling *polling, uint32_t index, file_fate *fate)
+{
+    file_reader *reader = reader_of(polling);
+    tracked_file *file = track_file(reader->track, index);
+    freshet_code code = begin_turn(polling, index, fate);
+    freshet_code kept;
+    int64_t before = file->offset;
+
+    if (code != FRESHET_OK || *fate != FILE_IS_READ)
         return code;
-    return file_is_whole(reader) ? read_whole(polling, index, file)
-                                 : read_text(polling, index, file);
+    code =
+        file_is_whole(reader) ? read_whole(polling, index, file) : read_text(polling, index, file);
+    if (file->offset == before)
+        return code;
+    kept = file_remember(reader, index,
+                         code == FRESHET_OK || code == FRESHET_END ? polling->err : NULL);
+    return kept == FRESHET_OK || (code != FRESHET_OK && code != FRESHET_END) ? code : kept;
 }
 
 static freshet_code read_queue(polling *polling)
@@ -338,11 +349,16 @@ static freshet_code read_queue(polling *polling)
         freshet_error problem = {0};
         freshet_error *err = polling->err;
         freshet_code code;
-        if (index == FILE_NONE)
+        file_fate fate;
+        if (index == FILE_NONE) {
+            file_say_replaced(reader);
             return FRESHET_END;
+        }
         polling->err = &problem;
-        code = file_turn(polling, index);
+        code = file_turn(polling, index, &fate);
         polling->err = err;
+        if (code == FRESHET_OK && fate != FILE_IS_READ)
+            continue;
         if (code == FRESHET_END) {
             set_finished(reader, index, track_file(reader->track, index));
         } else if (code != FRESHET_OK) {

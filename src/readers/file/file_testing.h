@@ -102,6 +102,25 @@ static inline void rig_copy(rig *rig, const char *from, long first, size_t n, co
     free(bytes);
 }
 
+/* The text as a gzip file. */
+static inline void rig_write_gzip(rig *rig, const char *name, const char *text)
+{
+    size_t n = strlen(text) + 1024;
+    unsigned char *bytes = malloc(n);
+
+    assert_non_null(bytes);
+    rig_gzip(text, bytes, &n);
+    rig_write_bytes(rig, name, "w", bytes, n);
+    free(bytes);
+}
+
+/* Puts a file of that text in the place of what is there, as rsync and most editors do. */
+static inline void rig_replace(rig *rig, const char *name, const char *text)
+{
+    rig_write(rig, ".replaced", text);
+    assert_int_equal(rename(rig_path(rig, ".replaced"), rig_path(rig, name)), 0);
+}
+
 /* Sets a file's modification time, in seconds. */
 static inline void rig_age(rig *rig, const char *name, long seconds)
 {
@@ -163,6 +182,25 @@ static inline void rig_read(rig *rig)
     rig_open(rig);
     rig_drain(rig, RIG_ROWS);
     rig_close(rig);
+}
+
+/* A stream of JSON records over the files `name` in a new folder. */
+static inline rig *rig_follow(const char *name, const char *schema)
+{
+    rig *rig = rig_make(name);
+
+    rig->mode = READ_FOLLOW;
+    rig->block.stream = true;
+    rig_format(rig, "json");
+    rig_schema(rig, schema);
+    return rig;
+}
+
+/* Polls often enough for whatever needs a second look; the clock stands still. */
+static inline void rig_settle(rig *rig)
+{
+    for (int i = 0; i < 3; i++)
+        rig_drain(rig, RIG_ROWS);
 }
 
 /* A clock that stands still until it is moved. */
