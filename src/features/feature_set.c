@@ -133,6 +133,12 @@ const schema *feature_set_schema(const feature_set *set)
     return &set->plan.output;
 }
 
+const event_time *feature_set_event_time(const feature_set *set, uint32_t *column)
+{
+    *column = set->plan.timestamp_from;
+    return &set->plan.event_time;
+}
+
 uint32_t feature_set_n_keys(const feature_set *set)
 {
     return set->plan.n_keys;

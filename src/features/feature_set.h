@@ -16,6 +16,7 @@
 #define FRESHET_FEATURES_FEATURE_SET_H
 
 #include "declaration/declaration.h"
+#include "features/event_time.h"
 #include "features/meaning.h"
 #include "keyed/state_part.h"
 #include "sql/sql.h"
@@ -50,6 +51,9 @@ void feature_set_close(feature_set *set);
 /* Keys, timestamp, features: the first n_keys columns are keys, column n_keys is the timestamp. */
 const schema *feature_set_schema(const feature_set *set);
 uint32_t feature_set_n_keys(const feature_set *set);
+
+/* How the timestamp is made, and of which column of the source. */
+const event_time *feature_set_event_time(const feature_set *set, uint32_t *column);
 
 /* ---- windows, aggregated sets, deduplication (docs/guide/windows.md) ----
  *

@@ -192,6 +192,8 @@ static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, fr
         code = open_features(pipeline, problems, err);
     if (code == FRESHET_OK)
         code = keep_output_types(pipeline, err);
+    if (code == FRESHET_OK)
+        code = times_look_before(pipeline, problems, err);
     if (code != FRESHET_OK && code != FRESHET_BAD_DECLARATION)
         return code;
     freshet_code ends = check_ends(pipeline, problems, err);

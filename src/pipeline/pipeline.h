@@ -4,6 +4,7 @@
  *   syntax.c     the grammar of the SQL in a declaration that has other mistakes
  *   checkpoint.c what survives: positions, state and files, made durable together (checkpoint.h)
  *   open.c       declaration -> readers, source, feature set, writers
+ *   times.c      a look at the first times: are they likely ones?
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
@@ -40,6 +41,7 @@
 #include "base/batch.h"
 #include "declaration/declaration.h"
 #include "features/feature_set.h"
+#include "features/time_look.h"
 #include "operate/dead_letters.h"
 #include "operate/query_server.h"
 #include "pipeline/checkpoint.h"
@@ -142,6 +144,8 @@ struct freshet_pipeline {
     query_server *server;
     checkpoint *checkpoint; /* NULL: this run keeps no state */
     const char **output_types;
+    time_look look;  /* at the first times */
+    bool looked;     /* it is done */
     dates dates;     /* those that a batch is cut to */
     bool loaded;     /* the static readers are in their tables */
     bool whole_done; /* the one result of a query that runs as a whole has been read */
@@ -212,6 +216,12 @@ void trouble_note(freshet_pipeline *pipeline, reader_state *state);
 void trouble_note_writer(freshet_pipeline *pipeline, uint32_t i);
 /* The same of the run: after a turn that failed, or that went well (NULL). */
 void trouble_note_run(freshet_pipeline *pipeline, const freshet_error *problem);
+
+/* Before the run: a warning where most of the first times are not likely ones. During it, where
+ * there was nothing to look at before: the rows of the source, told in the log. */
+freshet_code times_look_before(freshet_pipeline *pipeline, problems *problems, freshet_error *err);
+freshet_code times_look_during(freshet_pipeline *pipeline, const batch *rows, bool at_end,
+                               freshet_error *err);
 
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
 freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);

@@ -387,6 +387,11 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
                         : pipeline->whole_done ? FRESHET_END
                                                : source_next(pipeline->source, arena, &rows, err);
     pipeline->whole_done |= code == FRESHET_END; /* of a query that runs as a whole */
+    if (code == FRESHET_OK || code == FRESHET_END) {
+        freshet_code looked = times_look_during(pipeline, &rows, code == FRESHET_END, err);
+        if (looked != FRESHET_OK)
+            return looked;
+    }
     if (code == FRESHET_END && (!pipeline->declaration->is_stream || pipeline->options.drain))
         return computed(pipeline,
                         feature_set_finish(features, arena, made, step_refuse_row, pipeline, err),

@@ -58,6 +58,12 @@ typedef struct reader_ops {
      * reader->problems (problem_warn), which `check` and `run` show alike. */
     freshet_code (*describe)(freshet_reader *reader, freshet_error *err);
 
+    /* For a look before the run: the first rows that are there now, max_rows at most, into a batch
+     * of reader->schema, which live until it is opened or closed. Changes nothing and tells of
+     * nothing: what cannot be read is left out. NULL: there is nothing to look at. */
+    freshet_code (*sample)(freshet_reader *reader, batch *into, uint32_t max_rows,
+                           freshet_error *err);
+
     /* Starts reading at `from` (NULL or n = 0: at the beginning, or where the options say); `from`
      * is gone after the call. May block as long as opening a file does: what is far away is reached
      * by poll, without waiting. After an error with FRESHET_RETRY it is called again with the same

@@ -174,6 +174,7 @@ static void file_close(freshet_reader *base)
 {
     file_reader *reader = (file_reader *)base;
 
+    file_sample_close(reader);
     lines_close(reader->lines);
     gzip_release(&reader->look);
     decoder_close(reader->decoder);
@@ -219,6 +220,7 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
     file_reader *reader = (file_reader *)base;
     freshet_code code = reader->decoder == NULL ? file_open_decoder(reader, err) : FRESHET_OK;
 
+    file_sample_close(reader);
     reader->lines_of = FILE_NONE;
     reader->header_of = FILE_NONE;
     reader->whole_of = FILE_NONE;
@@ -342,6 +344,7 @@ const reader_ops file_reader_ops = {
          .check = file_check_options},
     .size = sizeof(file_reader),
     .describe = file_describe,
+    .sample = file_sample,
     .open = file_open,
     .poll = file_poll,
     .wake_fd = file_wake_fd,

@@ -2,6 +2,7 @@
  *
  *   file.c           options, describe, open and close, positions
  *   file_columns.c   which columns they have: inferred, or what of the declared ones is not there
+ *   file_sample.c    the first rows, for a look before the run
  *   file_discover.c  which files there are: listing, watching, the queue of files to read
  *   file_known.c     is the file whose turn it is one that was read before?
  *   file_read.c      poll: records of the file at the head of the queue into the batch
@@ -78,6 +79,8 @@ typedef struct file_reader {
     uint32_t n_known;        /* files that were known by their text */
     replaced_file *replaced; /* not said yet */
     uint32_t n_replaced, replaced_capacity;
+    lines *sample_lines; /* of file_sample, to whose buffers its rows point */
+    decoder *sample_decoder;
 } file_reader;
 
 /* Is the format one of whole files, as Parquet? Else its records are read line by line. */
@@ -109,6 +112,12 @@ freshet_code file_columns(file_reader *reader, const file_listing *listing, fres
 /* Both are closed by the caller; the decoder's used columns are set by the time it reads. */
 freshet_code file_open_lines(file_reader *reader, lines **out, freshet_error *err);
 freshet_code file_open_decoder(file_reader *reader, freshet_error *err);
+
+/* ---- file_sample.c ---- */
+
+/* The operation `sample`. */
+freshet_code file_sample(freshet_reader *base, batch *into, uint32_t max_rows, freshet_error *err);
+void file_sample_close(file_reader *reader);
 
 /* ---- file_discover.c ---- */
 
