@@ -296,6 +296,9 @@ typedef struct freshet_run_options {
     bool drain; /* with once: close every open window at the end */
     uint32_t
         step_rows; /* rows of each reader in one micro-batch, at most; 0: as many as are best */
+    /* streams: not the readers, but the dead letters of this file go through the pipeline, those
+     * of the declaration's own file where it is ""; then it ends. NULL: as usual */
+    const char *replay;
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.

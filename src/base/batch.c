@@ -422,6 +422,19 @@ freshet_code batch_row_to_json(const batch *batch, uint64_t row, text_buffer *in
     return column_to_json(&(column){.type = &whole, .children = batch->columns}, row, into, err);
 }
 
+freshet_code rejects_describe(rejects *rejects, const batch *from, uint64_t row, reject *into,
+                              freshet_error *err)
+{
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    freshet_code code = batch_row_to_json(from, row, &text, err);
+    into->raw = code == FRESHET_OK ? arena_copy(rejects->arena, text.bytes, text.length) : NULL;
+    into->raw_length = text.length;
+    text_release(&text);
+    return code == FRESHET_OK && into->raw == NULL ? error_memory(err, "describing a refused row")
+                                                   : code;
+}
+
 bool rejects_add(rejects *rejects, const reject *where, reason_code code, const char *format, ...)
 {
     if (!arena_reserve(rejects->arena, &rejects->items, &rejects->capacity,

@@ -94,9 +94,12 @@ typedef struct reject {
     reason_code code; /* set by rejects_add */
     /* of several rows that the query has made of one record: which, from 1; 0: it has made one */
     uint32_t part, parts;
-    bool has_key; /* the message's key is told, be it none (NULL) */
-    const char *key;
+    /* of a message, where the reader's rows have more of it than its value */
+    bool has_message;
+    const char *key; /* NULL: none */
     size_t key_length;
+    int64_t message_us; /* its time; INT64_MIN: none */
+    int message_kind;   /* of that time, as Kafka has it */
 } reject;
 
 typedef struct rejects {
@@ -220,6 +223,11 @@ freshet_code column_to_json(const column *column, uint64_t row, struct text_buff
 /* The whole row as one JSON object. */
 freshet_code batch_row_to_json(const batch *batch, uint64_t row, struct text_buffer *into,
                                freshet_error *err);
+
+/* A row that has no text of its own (Parquet, a table, a whole query's row) as a JSON object, the
+ * reject's raw. */
+freshet_code rejects_describe(rejects *rejects, const batch *from, uint64_t row, reject *into,
+                              freshet_error *err);
 
 /* Adds a reject; its sentence is formatted into the arena. False where memory is out. */
 bool rejects_add(rejects *rejects, const reject *where, reason_code code, const char *format, ...)

@@ -17,6 +17,7 @@ extern const verb verb_apply;
 extern const verb verb_check;
 extern const verb verb_get;
 extern const verb verb_plan;
+extern const verb verb_replay;
 extern const verb verb_run;
 extern const verb verb_query;
 extern const verb verb_status;

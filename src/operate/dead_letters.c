@@ -153,9 +153,12 @@ static void append_raw(text_buffer *line, const char *raw, size_t length)
         text_format(line, ",\"raw_bytes\":%zu", length);
 }
 
-/* The key of a message: null for none. */
-static void append_key(text_buffer *line, const reject *reject)
+/* The key of a message, null for none, and its time. */
+static void append_message(text_buffer *line, const reject *reject)
 {
+    if (reject->message_us != INT64_MIN)
+        text_format(line, ",\"message_us\":%lld,\"message_kind\":%d", (long long)reject->message_us,
+                    reject->message_kind);
     if (reject->key == NULL || text_is_utf8(reject->key, reject->key_length)) {
         text_append_c(line, ",\"key\":");
         if (reject->key == NULL)
@@ -186,8 +189,8 @@ static void append_line(const dead_letters *letters, text_buffer *line, int64_t 
         text_format(line, ",\"offset\":%lld", (long long)reject->offset);
     if (reject->parts > 1)
         text_format(line, ",\"part\":%u,\"parts\":%u", reject->part, reject->parts);
-    if (reject->has_key)
-        append_key(line, reject);
+    if (reject->has_message)
+        append_message(line, reject);
     append_text(line, "code", reason_name(reject->code));
     append_text(line, "reason", reject->reason);
     append_raw(line, reject->raw, reject->raw_length);

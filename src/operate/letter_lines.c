@@ -280,8 +280,10 @@ freshet_code letter_read(arena *arena, const char *line, size_t length, letter *
                      .offset = letter_number(root, "offset", -1),
                      .part = letter_number(root, "part", 0),
                      .parts = letter_number(root, "parts", 0),
-                     .has_key = yyjson_obj_get(root, "key") != NULL ||
-                                yyjson_obj_get(root, "key_base64") != NULL};
+                     .message_us = letter_number(root, "message_us", INT64_MIN),
+                     .message_kind = (int)letter_number(root, "message_kind", 0),
+                     .has_message = yyjson_obj_get(root, "key") != NULL ||
+                                    yyjson_obj_get(root, "key_base64") != NULL};
     into->raw = letter_bytes(arena, root, "raw", &into->raw_length, &failed);
     into->key = letter_bytes(arena, root, "key", &into->key_length, &failed);
     const bool is_letter = into->run != NULL && into->number > 0 && letter_code(root, &into->code);

@@ -47,10 +47,12 @@ typedef struct letter {
     reason_code code;
     const char *raw;
     size_t raw_length;
-    bool is_whole;   /* the record is there, and not cut */
-    const char *key; /* of a message */
+    bool is_whole;    /* the record is there, and not cut */
+    bool has_message; /* as in reject */
+    const char *key;
     size_t key_length;
-    bool has_key; /* it is told which key it has, be it none */
+    int64_t message_us;
+    int message_kind;
 } letter;
 
 /* FRESHET_FAILED for a line that is no letter. */

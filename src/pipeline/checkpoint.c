@@ -66,6 +66,32 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
     return code;
 }
 
+static freshet_code put_note(void *context, const char *name, size_t length, freshet_error *err)
+{
+    checkpoint *checkpoint = context;
+    return store_put(checkpoint->store, STORE_FACT, FACT_REPLAYED, name, length, "", 0, err);
+}
+
+static freshet_code put_run(void *context, const char *run, const void *value, size_t length,
+                            freshet_error *err)
+{
+    return put_fact(context, FACT_REPLAYED_RUN, run, value, length, err);
+}
+
+static freshet_code put_replayed(freshet_pipeline *pipeline, freshet_error *err)
+{
+    if (pipeline->replay == NULL)
+        return FRESHET_OK;
+    if (replay_is_over(pipeline->replay)) {
+        const freshet_code code =
+            store_remove_all(pipeline->checkpoint->store, STORE_FACT, FACT_REPLAYED, err);
+        return code == FRESHET_OK
+                   ? replay_runs(pipeline->replay, put_run, pipeline->checkpoint, err)
+                   : code;
+    }
+    return replay_notes(pipeline->replay, put_note, pipeline->checkpoint, err);
+}
+
 static freshet_code put_facts(freshet_pipeline *pipeline, const dead_letters_mark *letters,
                               freshet_error *err)
 {
@@ -74,6 +100,8 @@ static freshet_code put_facts(freshet_pipeline *pipeline, const dead_letters_mar
     freshet_code code = put_fact(checkpoint, FACT_CHECKPOINT, "", last, sizeof last, err);
     if (code == FRESHET_OK)
         code = put_fact(checkpoint, FACT_LETTERS, "", letters, sizeof *letters, err);
+    if (code == FRESHET_OK)
+        code = put_replayed(pipeline, err);
     text_reset(&checkpoint->text);
     if (code == FRESHET_OK)
         code = feature_set_save_facts(pipeline->features, &checkpoint->text, err);
@@ -244,6 +272,8 @@ static void turn_over(freshet_pipeline *pipeline)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     checkpoint->number++;
+    if (pipeline->replay != NULL)
+        replay_noted(pipeline->replay);
     checkpoint->is_declared = true;
     checkpoint->moved_lost = false;
     checkpoint->is_listed = false;
@@ -424,6 +454,14 @@ freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
             code = go_on(pipeline, true, err);
     }
     return code;
+}
+
+freshet_code checkpoint_now(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_code code = go_on(pipeline, true, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_begin(pipeline, err);
+    return code == FRESHET_OK ? go_on(pipeline, true, err) : code;
 }
 
 freshet_code freshet_checkpoint(freshet_pipeline *pipeline, freshet_error *err)

@@ -62,6 +62,8 @@
 #define FACT_FEATURES "features" /* feature_set_save_facts */
 #define FACT_SHOWN "shown"       /* key: writer's name; checkpoint, rows, newest file */
 #define FACT_LETTERS "letters"   /* dead_letters_mark */
+#define FACT_REPLAYED "replayed" /* key: a dead letter that has gone through again (replay.h) */
+#define FACT_REPLAYED_RUN "replayed run" /* key: a run; ranges of its letters: two int64 each */
 
 typedef struct checkpoint checkpoint;
 
@@ -93,6 +95,9 @@ int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_u
 
 /* All that was taken is durable and published when this returns OK. */
 freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err);
+
+/* Takes one now, whatever there is to take, and waits for it. */
+freshet_code checkpoint_now(freshet_pipeline *pipeline, freshet_error *err);
 
 /* For `freshet state inspect`: each key of each part whose key columns have these values, one line
  * of JSON. */

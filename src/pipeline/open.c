@@ -248,25 +248,41 @@ static freshet_code open_socket(freshet_pipeline *pipeline, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* The dead letters, the state that knows how many there are, and the replay of those before. */
+static freshet_code open_letters(freshet_pipeline *pipeline, freshet_error *err)
+{
+    const char *letters = letters_path(pipeline);
+    const char *replayed = pipeline->options.replay;
+    const bool keeps_state = checkpoint_is_wanted(pipeline);
+    if (letters == NULL)
+        return error_memory(err, "opening the dead letters");
+    if (replayed != NULL && !keeps_state)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+                         "this stream keeps no state, since no writer keeps its rows: each run "
+                         "reads everything again, and there is nothing to replay");
+    const dead_letters_options options = {.path = letters,
+                                          .pipeline = pipeline->declaration->pipeline.value,
+                                          .kind = replayed != NULL ? LETTERS_REPLAY
+                                                  : keeps_state    ? LETTERS_STREAM
+                                                                   : LETTERS_BATCH,
+                                          .max_size = pipeline->declaration->dead_letters.max_size,
+                                          .keep = pipeline->declaration->dead_letters.keep};
+    freshet_code code = dead_letters_open(&options, &pipeline->letters, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_open(pipeline, err);
+    if (code == FRESHET_OK && !keeps_state)
+        code = dead_letters_begin_anew(pipeline->letters, err);
+    if (code == FRESHET_OK && replayed != NULL)
+        code = replay_open(pipeline, replayed[0] == '\0' ? letters : replayed, err);
+    return code;
+}
+
 static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = open_writers(pipeline, err);
     if (code != FRESHET_OK)
         return code;
-    const char *letters = letters_path(pipeline);
-    if (letters == NULL)
-        return error_memory(err, "opening the dead letters");
-    const dead_letters_options options = {.path = letters,
-                                          .pipeline = pipeline->declaration->pipeline.value,
-                                          .kind = checkpoint_is_wanted(pipeline) ? LETTERS_STREAM
-                                                                                 : LETTERS_BATCH,
-                                          .max_size = pipeline->declaration->dead_letters.max_size,
-                                          .keep = pipeline->declaration->dead_letters.keep};
-    code = dead_letters_open(&options, &pipeline->letters, err);
-    if (code == FRESHET_OK)
-        code = checkpoint_open(pipeline, err);
-    if (code == FRESHET_OK && options.kind == LETTERS_BATCH)
-        code = dead_letters_begin_anew(pipeline->letters, err);
+    code = open_letters(pipeline, err);
     return code == FRESHET_OK ? open_socket(pipeline, err) : code;
 }
 
@@ -304,6 +320,11 @@ static freshet_code read_dates(freshet_pipeline *pipeline, freshet_error *err)
             "a start or end date cuts a batch run, and this pipeline is a stream: leave "
             "the dates away, or take `stream: true` from its readers, or run it with --once "
             "--drain");
+    if (options->replay != NULL && !pipeline->declaration->is_stream)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+                         "this pipeline is a batch, which reads all of its input at each run: run "
+                         "it again by `freshet run`, and its rows and its dead letters take the "
+                         "place of those before");
     return dates_read(options->start_date, options->end_date, &pipeline->dates, err);
 }
 
@@ -349,6 +370,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         pipeline->readers[i].reader->ops->close(pipeline->readers[i].reader);
     dead_letters_close(pipeline->letters);
+    replay_close(pipeline->replay);
     sql_session_close(pipeline->session);
     sql_close(pipeline->engine);
     if (pipeline->wake_fd >= 0)

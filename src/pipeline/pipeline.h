@@ -10,6 +10,7 @@
  *   step.c       one micro-batch: poll, query, features, write
  *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
+ *   replay.c     dead letters that go through again (replay.h)
  *   refusals.c   refused rows: dead letters, their counts, too many of them
  *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
  *   loop.c        steps until the end: waiting, retries, stop, counters, queries
@@ -46,6 +47,7 @@
 #include "operate/query_server.h"
 #include "pipeline/checkpoint.h"
 #include "pipeline/dates.h"
+#include "pipeline/replay.h"
 #include "readers/reader.h"
 #include "source/source.h"
 #include "writers/writer.h"
@@ -143,6 +145,7 @@ struct freshet_pipeline {
     dead_letters *letters;
     query_server *server;
     checkpoint *checkpoint; /* NULL: this run keeps no state */
+    replay *replay;         /* NULL: it reads its readers, as runs do */
     const char **output_types;
     time_look look;  /* at the first times */
     bool looked;     /* it is done */

@@ -153,14 +153,14 @@ freshet_code refusals_check(freshet_pipeline *pipeline, freshet_error *err)
 {
     const int64_t read =
         freshet_counter(pipeline, FRESHET_ROWS_READ) - pipeline->refusals.looked_read;
-    if (pipeline->declaration->dead_letters.fail_above.value == NULL)
+    if (pipeline->declaration->dead_letters.fail_above.value == NULL || pipeline->replay != NULL)
         return FRESHET_OK;
     return look(pipeline, pipeline->checkpoint != NULL && read >= REFUSALS_BLOCK_ROWS, err);
 }
 
 freshet_code refusals_check_end(freshet_pipeline *pipeline, freshet_error *err)
 {
-    if (pipeline->declaration->dead_letters.fail_above.value == NULL)
+    if (pipeline->declaration->dead_letters.fail_above.value == NULL || pipeline->replay != NULL)
         return FRESHET_OK;
     return look(pipeline, true, err);
 }

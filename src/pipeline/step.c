@@ -21,6 +21,7 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "pipeline/pipeline.h"
+#include "readers/polling.h"
 
 #define EXPECTED_ROWS_FIRST 64u
 #define LANES_MAX (1u << 24) /* of one reader */
@@ -174,38 +175,22 @@ static freshet_code step_take_rows(freshet_pipeline *pipeline, int64_t deadline_
     batch *batches[PIPELINE_READERS_MAX];
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         batches[i] = pipeline->readers[i].batch;
-    return source_run(pipeline->source, pipeline->step_arena, batches, rows, &pipeline->rejects,
-                      err);
+    code =
+        source_run(pipeline->source, pipeline->step_arena, batches, rows, &pipeline->rejects, err);
+    return code == FRESHET_OK && pipeline->replay != NULL ? replay_choose(pipeline, rows, err)
+                                                          : code;
 }
 
-/* Fills in the origin of an output row: reader, partition, offset and raw record. */
-static void locate(const freshet_pipeline *pipeline, uint64_t row, reject *into)
+/* Which of the rows that the query has made of one record it is. */
+static void tell_part(const batch *in, uint32_t row, reject *into)
 {
-    const reader_state *state = &pipeline->readers[ROW_READER(row)];
-    freshet_reader *reader = state->reader;
-    const origin *origin = &state->batch->origins[ROW_INDEX(row)];
-    into->reader = reader->block->id.value;
-    into->partition = reader->ops->partition_label == NULL
-                          ? NULL
-                          : reader->ops->partition_label(reader, origin->partition);
-    into->offset = origin->offset;
-    into->raw = origin->raw;
-    into->raw_length = origin->raw_length;
-}
-
-/* A record that has no text of its own (Parquet, a table, a whole query's row) as JSON. */
-static freshet_code describe_row(freshet_pipeline *pipeline, const batch *from, uint32_t row,
-                                 reject *into, freshet_error *err)
-{
-    text_buffer text;
-    text_init(&text, TEXT_LIMIT_DEFAULT);
-    freshet_code code = batch_row_to_json(from, row, &text, err);
-    into->raw =
-        code == FRESHET_OK ? arena_copy(pipeline->step_arena, text.bytes, text.length) : NULL;
-    into->raw_length = text.length;
-    text_release(&text);
-    return code == FRESHET_OK && into->raw == NULL ? error_memory(err, "describing a refused row")
-                                                   : code;
+    uint32_t first = row, end = row + 1;
+    while (first > 0 && in->rows[first - 1] == in->rows[row])
+        first--;
+    while (end < in->n_rows && in->rows[end] == in->rows[row])
+        end++;
+    into->part = row - first + 1;
+    into->parts = end - first;
 }
 
 static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row, reason_code why,
@@ -216,12 +201,14 @@ static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row
     const batch *from = in;
     uint32_t from_row = row;
     if (in->rows != NULL) {
-        locate(pipeline, in->rows[row], &reject);
-        from = pipeline->readers[ROW_READER(in->rows[row])].batch;
+        const reader_state *state = &pipeline->readers[ROW_READER(in->rows[row])];
+        from = state->batch;
         from_row = ROW_INDEX(in->rows[row]);
+        tell_part(in, row, &reject);
+        polling_locate(state->reader, &from->origins[from_row], &reject);
     }
     if (reject.raw == NULL) {
-        freshet_code code = describe_row(pipeline, from, from_row, &reject, err);
+        freshet_code code = rejects_describe(&pipeline->rejects, from, from_row, &reject, err);
         if (code != FRESHET_OK)
             return code;
     }
@@ -483,6 +470,8 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
     }
     if (code == FRESHET_OK)
         code = checkpoint_finish(pipeline, err);
+    if (code == FRESHET_OK && pipeline->replay != NULL)
+        code = replay_finish(pipeline, err);
     if (code == FRESHET_OK)
         code = refusals_check_nothing(pipeline, err);
     return code == FRESHET_OK ? refusals_check_written(pipeline, err) : code;

@@ -53,6 +53,19 @@ freshet_code polling_refuse(polling *polling, const reject *where, reason_code c
     return FRESHET_OK;
 }
 
+void polling_locate(freshet_reader *reader, const origin *origin, reject *into)
+{
+    into->reader = reader->block->id.value;
+    into->partition = reader->ops == NULL || reader->ops->partition_label == NULL
+                          ? NULL
+                          : reader->ops->partition_label(reader, origin->partition);
+    into->offset = origin->offset;
+    into->raw = origin->raw;
+    into->raw_length = origin->raw_length;
+    if (reader->ops != NULL && reader->ops->beside != NULL)
+        reader->ops->beside(reader, origin, into);
+}
+
 freshet_code polling_end(const polling *polling)
 {
     const bool *used = polling->reader->used;

@@ -61,6 +61,9 @@ freshet_code polling_reserve(polling *polling, uint32_t likely);
 freshet_code polling_refuse(polling *polling, const reject *where, reason_code code,
                             const char *part, const char *reason);
 
+/* Where a row of the reader's last poll came from, for the letter that it becomes. */
+void polling_locate(freshet_reader *reader, const origin *origin, reject *into);
+
 /* Columns that are not used become null in the rows of this poll. */
 freshet_code polling_end(const polling *polling);
 

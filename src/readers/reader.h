@@ -41,6 +41,19 @@ typedef struct reader_positions {
     uint32_t n;
 } reader_positions;
 
+/* What a dead letter has kept of a record: its place, its bytes, what `beside` has filled in. */
+typedef struct reader_record {
+    const char *partition;
+    const char *raw;
+    size_t raw_length;
+    int64_t offset;
+    bool has_message; /* as in reject */
+    const char *key;
+    size_t key_length;
+    int64_t message_us;
+    int message_kind;
+} reader_record;
+
 typedef enum reader_mode {
     READ_ALL,   /* what is there at open, then FRESHET_END: batch runs and `--once` */
     READ_FOLLOW /* for ever */
@@ -119,6 +132,17 @@ typedef struct reader_ops {
      * again. NULL = never. */
     bool (*changed)(freshet_reader *reader);
 
+    /* What a dead letter about a row of the last poll keeps beside the record's bytes, so that it
+     * can be replayed. NULL: nothing. */
+    void (*beside)(freshet_reader *reader, const origin *origin, reject *into);
+
+    /* A record of a dead letter as row into->n_rows, as poll would have made it; the caller counts.
+     * The reader is described, but not opened; its bytes outlive the step. A record that is bad
+     * again gives FRESHET_SKIP_ROW, and *refused. FRESHET_END, or NULL: the rows have no bytes of
+     * their own, and their letters have them as JSON objects (batch_row_to_json). */
+    freshet_code (*replay)(freshet_reader *reader, const reader_record *record, batch *into,
+                           reason_code *refused, freshet_error *err);
+
     void (*close)(freshet_reader *reader);
 } reader_ops;
 
@@ -138,6 +162,7 @@ struct freshet_reader {
     /* set by the reader: positions have moved, maybe without rows; cleared by its positions() */
     bool moved;
     reader_position only; /* of a reader with one partition, for polling_only_positions */
+    void *replay;         /* the loop's, while it replays dead letters */
     int64_t idle_us;      /* how often to poll without a wake_fd; default 1 s */
 };
 

@@ -27,6 +27,7 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "readers/polling.h"
 #include "source/query_plan.h"
 
 #define HALVING_DEPTH_MAX 64
@@ -501,16 +502,16 @@ static freshet_code reject_row(run *run, uint64_t row, const char *reason, fresh
     uint32_t which = 0;
     while (row >= run->first[which + 1])
         which++;
-    const freshet_reader *reader = run->source->slots[which].reader;
+    freshet_reader *reader = run->source->slots[which].reader;
     const batch *batch = run->batches[which];
     reject where = {.reader = reader->block->id.value, .offset = -1};
-    if (batch->origins != NULL) {
-        const origin *origin = &batch->origins[row - run->first[which]];
-        if (reader->ops != NULL && reader->ops->partition_label != NULL)
-            where.partition = reader->ops->partition_label(reader, origin->partition);
-        where.offset = origin->offset;
-        where.raw = origin->raw;
-        where.raw_length = origin->raw_length;
+    if (batch->origins != NULL)
+        polling_locate(reader, &batch->origins[row - run->first[which]], &where);
+    if (where.raw == NULL) {
+        const freshet_code code =
+            rejects_describe(run->rejects, batch, row - run->first[which], &where, err);
+        if (code != FRESHET_OK)
+            return code;
     }
     run->is_bad[row] = 1;
     run->n_bad++;

@@ -352,5 +352,6 @@ const reader_ops file_reader_ops = {
     .partition_label = file_partition_label,
     .lag = file_lag,
     .changed = file_changed,
+    .replay = file_replay,
     .close = file_close,
 };

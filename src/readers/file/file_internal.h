@@ -5,6 +5,7 @@
  *   file_sample.c    the first rows, for a look before the run
  *   file_discover.c  which files there are: listing, watching, the queue of files to read
  *   file_known.c     is the file whose turn it is one that was read before?
+ *   file_replay.c    records of dead letters
  *   file_read.c      poll: records of the file at the head of the queue into the batch
  *
  * THE QUEUE. At open all files are queued in their order. Following, a file is queued again when
@@ -81,6 +82,7 @@ typedef struct file_reader {
     uint32_t n_replaced, replaced_capacity;
     lines *sample_lines; /* of file_sample, to whose buffers its rows point */
     decoder *sample_decoder;
+    const char *replayed_header; /* of the file whose header the decoder has, in a replay */
 } file_reader;
 
 /* Is the format one of whole files, as Parquet? Else its records are read line by line. */
@@ -166,6 +168,11 @@ freshet_code file_remember(file_reader *reader, uint32_t index, freshet_error *e
 /* The queue is empty: tells of files that are read from their beginnings though something of their
  * names, or their text, was read. */
 void file_say_replaced(file_reader *reader);
+
+/* ---- file_replay.c ---- */
+
+freshet_code file_replay(freshet_reader *base, const reader_record *record, batch *into,
+                         reason_code *refused, freshet_error *err);
 
 /* ---- file_read.c ---- */
 

@@ -283,7 +283,7 @@ static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-static freshet_code open_decoders(kafka_reader *reader, freshet_error *err)
+freshet_code kafka_decoders_open(kafka_reader *reader, freshet_error *err)
 {
     const kafka_options *options = kafka_options_of(reader);
     decoder value = {.format = format_of_message(options->value.choice),
@@ -313,7 +313,7 @@ static freshet_code kafka_open(freshet_reader *base, const reader_positions *fro
     reader->messages = calloc(KAFKA_BATCH_MAX, sizeof(rd_kafka_message_t *));
     if (reader->messages == NULL)
         return error_memory(err, "opening a topic");
-    freshet_code code = open_decoders(reader, err);
+    freshet_code code = kafka_decoders_open(reader, err);
     if (code == FRESHET_OK)
         code = kafka_client_open(reader, err);
     return code == FRESHET_OK ? kafka_restore(reader, from, err) : code;
@@ -324,8 +324,12 @@ static void kafka_close(freshet_reader *base)
     kafka_reader *reader = (kafka_reader *)base;
     const size_t described = offsetof(kafka_reader, client);
 
-    if (reader->messages == NULL)
-        return; /* it was never opened */
+    if (reader->messages == NULL) { /* it was never opened, but for a replay */
+        decoder_close(reader->value);
+        decoder_close(reader->key);
+        reader->value = reader->key = NULL;
+        return;
+    }
     kafka_messages_release(reader);
     kafka_client_close(reader);
     decoder_close(reader->value);
@@ -444,5 +448,7 @@ const reader_ops kafka_reader_ops = {
     .partition_label = kafka_partition_label,
     .next_lane = kafka_next_lane,
     .trouble = kafka_trouble,
+    .beside = kafka_beside,
+    .replay = kafka_replay,
     .close = kafka_close,
 };

@@ -126,7 +126,8 @@ typedef struct kafka_reader {
     rd_kafka_message_t **messages;
     uint32_t n_messages;
     uint32_t next_message;
-    uint32_t first_held; /* messages before this one are given back */
+    uint32_t last_beside; /* the message that a dead letter was last about */
+    uint32_t first_held;  /* messages before this one are given back */
 
     decoder *value;
     decoder *key;
@@ -196,6 +197,14 @@ void kafka_end_partition(kafka_reader *reader, kafka_partition *partition);
 void kafka_wake(kafka_reader *reader);
 
 /* ---- kafka_read.c ---- */
+
+/* reader->value and reader->key, which are not there yet. */
+freshet_code kafka_decoders_open(kafka_reader *reader, freshet_error *err);
+
+/* See reader.h. */
+void kafka_beside(freshet_reader *base, const origin *origin, reject *into);
+freshet_code kafka_replay(freshet_reader *base, const reader_record *record, batch *into,
+                          reason_code *refused, freshet_error *err);
 
 freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, size_t max_bytes,
                         rejects *rejects, bool *more, freshet_error *err);

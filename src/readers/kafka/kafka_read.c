@@ -74,30 +74,36 @@ static void kafka_put_number(column *column, uint32_t row, int64_t value)
 }
 
 /* Butterfree's struct: key, topic, value, partition, offset, timestamp, timestampType. */
-static bool put_metadata(polling *polling, const kafka_partition *partition,
-                         const rd_kafka_message_t *message)
+static bool put_metadata(polling *polling, const char *topic, int32_t number,
+                         const rd_kafka_message_t *message, int64_t time_us, int kind)
 {
     batch *into = polling->into;
     column *column = &into->columns[reader_of(polling)->metadata_column];
     struct column *parts = column->children;
-    rd_kafka_timestamp_type_t kind = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-    const int64_t time_ms = rd_kafka_message_timestamp(message, &kind);
-    const char *topic = partition->topic->name;
     bool ok;
 
     cell_set_valid(column, into->n_rows);
     ok = kafka_put_text(into, &parts[0], message->key, message->key_len) &&
          kafka_put_text(into, &parts[1], topic, strlen(topic)) &&
          kafka_put_text(into, &parts[2], message->payload, message->len);
-    kafka_put_number(&parts[3], into->n_rows, partition->number);
+    kafka_put_number(&parts[3], into->n_rows, number);
     kafka_put_number(&parts[4], into->n_rows, message->offset);
-    if (kind == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time_ms < 0)
+    if (time_us == INT64_MIN)
         ok = ok && column_set_null(into->arena, &parts[5], into->n_rows);
     else
-        kafka_put_number(&parts[5], into->n_rows, time_ms * 1000);
-    kafka_put_number(&parts[6], into->n_rows,
-                     (int64_t)kind - 1); /* Kafka's own numbers begin at -1 */
+        kafka_put_number(&parts[5], into->n_rows, time_us);
+    kafka_put_number(&parts[6], into->n_rows, kind);
     return ok;
+}
+
+/* The message's time, INT64_MIN: none; and its kind, in Kafka's own numbers, which begin at -1. */
+static int64_t message_time(const rd_kafka_message_t *message, int *kind)
+{
+    rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    const int64_t time_ms = rd_kafka_message_timestamp(message, &type);
+
+    *kind = (int)type - 1;
+    return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE || time_ms < 0 ? INT64_MIN : time_ms * 1000;
 }
 
 /* Headers as JSON text: [{"key": ..., "value": ...}], in their order; bytes that are no text as
@@ -161,6 +167,37 @@ static freshet_code kafka_put_key(polling *polling, const rd_kafka_message_t *me
     return decoder_decode(reader->key, message->key, message->key_len, err);
 }
 
+/* ---- dead letters -------------------------------------------------------------------------- */
+
+/* What the letter keeps of the message, where rows have it. */
+static void keep_beside(const kafka_reader *reader, const rd_kafka_message_t *message, reject *into)
+{
+    if (!is_used(reader, reader->key_column) && !is_used(reader, reader->metadata_column))
+        return;
+    into->has_message = true;
+    into->key = message->key;
+    into->key_length = message->key == NULL ? 0 : message->key_len;
+    into->message_us = message_time(message, &into->message_kind);
+}
+
+void kafka_beside(freshet_reader *base, const origin *origin, reject *into)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+    const uint32_t n = reader->n_messages;
+
+    for (uint32_t i = 0; i < n;
+         i++) { /* they come in order: begin at the last one that was asked */
+        const uint32_t at = (reader->last_beside + i) % n;
+        const rd_kafka_message_t *message = reader->messages[at];
+        if (message == NULL || message->offset != origin->offset ||
+            message->payload != (const void *)origin->raw)
+            continue;
+        keep_beside(reader, message, into);
+        reader->last_beside = at;
+        return;
+    }
+}
+
 /* ---- one message --------------------------------------------------------------------------- */
 
 static freshet_code kafka_refuse(polling *polling, const kafka_partition *partition,
@@ -172,6 +209,7 @@ static freshet_code kafka_refuse(polling *polling, const kafka_partition *partit
                   .raw = message->payload,
                   .raw_length = message->payload == NULL ? 0 : message->len};
 
+    keep_beside(reader_of(polling), message, &bad);
     if ((int64_t)message->len > kafka_options_of(reader_of(polling))->max_message_bytes)
         bad.raw_length = SHOWN_BYTES_MAX < message->len ? SHOWN_BYTES_MAX : message->len;
     return polling_refuse(polling, &bad, code, part, reason);
@@ -243,8 +281,13 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
         if (code != FRESHET_OK)
             return code;
     }
-    if (is_used(reader, reader->metadata_column) && !put_metadata(polling, partition, message))
-        return error_memory(polling->err, READING);
+    int kind = 0;
+    if (is_used(reader, reader->metadata_column)) {
+        const int64_t time_us = message_time(message, &kind);
+        if (!put_metadata(polling, partition->topic->name, partition->number, message, time_us,
+                          kind))
+            return error_memory(polling->err, READING);
+    }
     polling->into->origins[polling->into->n_rows++] =
         (origin){.raw = message->payload,
                  .raw_length = (uint32_t)message->len,
@@ -412,4 +455,56 @@ freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, si
     }
     *more = reader->next_message < reader->n_messages || rd_kafka_queue_length(reader->queue) > 0;
     return FRESHET_OK;
+}
+
+/* ---- a replay ------------------------------------------------------------------------------- */
+
+/* "orders/3" as topic and number. */
+static const char *partition_parts(batch *into, const char *name, int32_t *number)
+{
+    const char *slash = name == NULL ? NULL : strrchr(name, '/');
+
+    *number = slash == NULL ? 0 : (int32_t)strtol(slash + 1, NULL, 10);
+    return slash == NULL ? NULL : arena_copy(into->arena, name, (size_t)(slash - name));
+}
+
+freshet_code kafka_replay(freshet_reader *base, const reader_record *record, batch *into,
+                          reason_code *refused, freshet_error *err)
+{
+    kafka_reader *reader = (kafka_reader *)base;
+    const bool wants_key = is_used(reader, reader->key_column);
+    const bool wants_metadata = is_used(reader, reader->metadata_column);
+    rd_kafka_message_t message = {.payload = (void *)record->raw,
+                                  .len = record->raw_length,
+                                  .key = (void *)record->key,
+                                  .key_len = record->key_length,
+                                  .offset = record->offset};
+    rejects none = {.arena = into->arena};
+    polling polling = polling_begin(base, into, 1, SIZE_MAX, &none, READING, err);
+    int32_t number = 0;
+    freshet_code code = reader->value == NULL ? kafka_decoders_open(reader, err) : FRESHET_OK;
+
+    if (code != FRESHET_OK)
+        return code;
+    *refused = REASON_BAD_RECORD;
+    if (is_used(reader, reader->headers_column) ||
+        ((wants_key || wants_metadata) && !record->has_message))
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "the dead letter has not kept the message's %s, which the rows have: read "
+                         "the topic again from there",
+                         is_used(reader, reader->headers_column) ? "headers" : "key and time");
+    kafka_begin(reader, into);
+    code = decode_value(&polling, &message, err);
+    *refused = reader->value->refused;
+    if (code == FRESHET_OK && wants_key) {
+        code = kafka_put_key(&polling, &message, err);
+        *refused = reader->key->refused;
+    }
+    if (code != FRESHET_OK || !wants_metadata)
+        return code;
+    const char *topic = partition_parts(into, record->partition, &number);
+    return topic != NULL && put_metadata(&polling, topic, number, &message, record->message_us,
+                                         record->message_kind)
+               ? FRESHET_OK
+               : error_memory(err, READING);
 }
