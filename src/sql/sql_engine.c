@@ -1,7 +1,8 @@
 /* sql_engine.c - instances of the SQL engine, sessions, statements of our own.
  *
  * An instance is made safe in this order: it is opened with the options that only exist at opening,
- * then told not to spill to disk and to reckon in UTC, then cut off from files (after which DuckDB
+ * then told not to spill to disk and to reckon in UTC, given our
+ * casts of texts to times (sql_cast.c), then cut off from files (after which DuckDB
  * does not let the folder for spilling be changed), and at last, by sql_lock, closed to any further
  * setting. Errors come as JSON (sql_problem.c) from the first statement on.
  *
@@ -71,6 +72,16 @@ static freshet_code execute_once(sql_engine *engine, const char *sql, freshet_er
     return code;
 }
 
+static freshet_code replace_casts(sql_engine *engine, freshet_error *err)
+{
+    sql_session *session = NULL;
+    freshet_code code = sql_session_open(engine, &session, err);
+    if (code == FRESHET_OK)
+        code = cast_add_all(session, err);
+    sql_session_close(session);
+    return code;
+}
+
 freshet_code sql_open(const sql_options *options, sql_engine **out, freshet_error *err)
 {
     static const sql_options standard;
@@ -87,6 +98,8 @@ freshet_code sql_open(const sql_options *options, sql_engine **out, freshet_erro
     freshet_code code = open_database(options, engine, err);
     if (code == FRESHET_OK)
         code = execute_once(engine, "SET temp_directory = ''; SET GLOBAL TimeZone = 'UTC'", err);
+    if (code == FRESHET_OK)
+        code = replace_casts(engine, err);
     if (code == FRESHET_OK && !options->external_access)
         code = execute_once(engine, "SET enable_external_access = false", err);
     if (code != FRESHET_OK) {

@@ -194,8 +194,9 @@ static void test_constants_are_checked(void **state)
     }
 }
 
-/* A function of constants is computed once, unless it is volatile; and its context is released with
- * the engine. */
+/* A function of constants is computed where a statement is planned (which it is once more before
+ * the second run, to look at the plan), unless it is volatile; and its context is released with the
+ * engine. */
 static void test_volatile_and_release(void **state)
 {
     bench *here = *state;
@@ -223,8 +224,11 @@ static void test_volatile_and_release(void **state)
              &err);
         calls = 0;
         must(sql_run(statement, here->arena, &rows, &err), &err);
+        assert_int_equal(calls, is_volatile ? 1 : 0);
         must(sql_run(statement, here->arena, &rows, &err), &err);
-        assert_int_equal(calls, is_volatile ? 2 : 0);
+        calls = 0;
+        must(sql_run(statement, here->arena, &rows, &err), &err);
+        assert_int_equal(calls, is_volatile ? 1 : 0);
         sql_statement_close(statement);
     }
     releases = 0;

@@ -3,6 +3,7 @@
  *   sql_engine.c     instances, sessions, statements of our own, tables
  *   sql_input.c      batches of ours as table functions
  *   sql_function.c   functions of ours
+ *   sql_cast.c       texts as times and dates
  *   sql_statement.c  prepared SELECTs and commands, cursors
  *   sql_result.c     DuckDB's vectors as columns of ours
  *   sql_problem.c    DuckDB's errors as errors of ours
@@ -65,6 +66,11 @@ freshet_code problem_of_result(duckdb_result *result, freshet_error *err);
 /* What came of an execution without rows, whose result is destroyed; `changed` may be NULL. */
 freshet_code problem_unless_done(duckdb_state state, duckdb_result *result, int64_t *changed,
                                  freshet_error *err);
+
+/* ---- sql_cast.c ---- */
+
+/* Replaces DuckDB's casts of texts to times and dates by ours, in the whole instance. */
+freshet_code cast_add_all(sql_session *session, freshet_error *err);
 
 /* ---- sql_tree.c ---- */
 
