@@ -375,6 +375,11 @@ FRESHET_API int64_t freshet_dead_letters(const freshet_pipeline *pipeline, uint3
  * whose code is FRESHET_TRY_AGAIN: the run goes on by itself when it is over. Any thread. */
 FRESHET_API bool freshet_ready(const freshet_pipeline *pipeline, freshet_error *why);
 
+/* True while rows or windows wait for a reader, or a partition, that is behind the others or gives
+ * nothing; `who` (may be NULL) names it. They go on without it after `timestamp.idle`. Any
+ * thread. */
+FRESHET_API bool freshet_waits_for(const freshet_pipeline *pipeline, freshet_error *who);
+
 /* The output schema, as text: column i's name and type name; NULL past the last. Keys first, then
  * "timestamp", then the features in their order. */
 FRESHET_API const char *freshet_output_name(const freshet_pipeline *pipeline, uint32_t column);

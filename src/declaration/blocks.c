@@ -177,6 +177,12 @@ static const option timestamp_options[] = {
      .doc = "Streams with windows or groups: how long after newer rows of its partition a row may "
             "still come (in event time, whole seconds). What is needed for so long is kept.",
      .example = "10 minutes"},
+    {OPTION("idle", DURATION, timestamp_block, idle_us), .standard = "1 minute", .minimum = 1000,
+     .maximum = LATENESS_MAX_US,
+     .doc = "Streams with windows or groups: a reader, or a partition, that has given no row for "
+            "so long (by the clock) holds nobody back: windows end, and other rows go on, without "
+            "it. What it gives after that may be late.",
+     .example = "10 seconds"},
     {OPTION("max_future", DURATION, timestamp_block, max_future_us), .minimum = 0,
      .maximum = LATENESS_MAX_US, .place_offset = offsetof(timestamp_block, max_future_at) + 1,
      .doc =

@@ -54,6 +54,7 @@ typedef struct timestamp_block {
     int unit;              /* enum timestamp_unit */
     declared_text mask;    /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
     int64_t lateness_us;   /* streams with state: how late a row may be */
+    int64_t idle_us;       /* streams: after how long a silent lane holds nobody back */
     int64_t max_future_us; /* how far ahead of the clock a row may be; 0: any */
     place max_future_at;   /* not set: late_rows.c decides */
     int late;              /* enum on_late */

@@ -182,7 +182,40 @@ feature_set_figures feature_set_measure(const feature_set *set)
     return sum;
 }
 
+bool feature_set_held_by(const feature_set *set, feature_set_holder *out)
+{
+    for (uint32_t i = 0; i < set->n; i++)
+        if (set->operators[i]->ops->held_by != NULL &&
+            set->operators[i]->ops->held_by(set->operators[i], out))
+            return true;
+    return false;
+}
+
 /* ---- running --------------------------------------------------------------------------------- */
+
+bool feature_set_is_ordered(const feature_set *set)
+{
+    const feature_set_block *block = set->operators[0]->block;
+    return set->plan.n_views > 0 || block->has_aggregated || block->has_deduplicate;
+}
+
+freshet_code feature_set_times(const feature_set *set, arena *arena, const batch *in, int64_t **out,
+                               freshet_error *err)
+{
+    column made;
+    uint64_t *failed;
+    *out = NULL;
+    freshet_code code =
+        event_time_column(&set->plan.event_time, arena, &in->columns[set->plan.timestamp_from],
+                          in->n_rows, &made, &failed, err);
+    if (code != FRESHET_OK)
+        return code;
+    *out = made.data;
+    for (uint32_t i = 0; made.valid != NULL && i < in->n_rows; i++)
+        if (!column_is_valid(&made, i))
+            (*out)[i] = INT64_MIN;
+    return FRESHET_OK;
+}
 
 freshet_code feature_set_expect(feature_set *set, uint32_t lane, bool is_waiting,
                                 freshet_error *err)

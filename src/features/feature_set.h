@@ -79,6 +79,16 @@ typedef struct feature_set_figures {
 
 feature_set_figures feature_set_measure(const feature_set *set);
 
+/* The lane that holds windows back: of those that are waited for, the one whose newest row is the
+ * oldest, where others have newer ones. False: none does. */
+typedef struct feature_set_holder {
+    uint32_t lane;
+    int64_t newest_s; /* INT64_MIN: it has given no row yet */
+    int64_t seen_us;  /* when it gave its last one, by the monotonic clock */
+} feature_set_holder;
+
+bool feature_set_held_by(const feature_set *set, feature_set_holder *out);
+
 /* The parts of keyed state; *n 0 where there are none. Live as long as the set. */
 const state_part *feature_set_state(feature_set *set, uint32_t *n);
 
@@ -98,6 +108,13 @@ freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size
                                        freshet_error *err);
 
 /* ---- running ---- */
+
+/* Does it matter in which order rows of different times come? */
+bool feature_set_is_ordered(const feature_set *set);
+
+/* The events' times of rows of the source, in `arena`; INT64_MIN where a row has none. */
+freshet_code feature_set_times(const feature_set *set, arena *arena, const batch *in, int64_t **out,
+                               freshet_error *err);
 
 /* Computes `in` (a batch of the source's schema; in->rows may be NULL) into `out`, whose rows[] are
  * those of `in` without the refused ones. Each refused row is given to refuse() with a code and one

@@ -95,6 +95,8 @@ struct operator_ops {
     /* A lane that will give rows; is_waiting: they are there to be read. */
     freshet_code (*expect)(freshet_operator *self, uint32_t lane, bool is_waiting,
                            freshet_error *err);
+    /* The lane that holds windows back, where one does. */
+    bool (*held_by)(const freshet_operator *self, feature_set_holder *out);
     freshet_code (*save)(const freshet_operator *self, text_buffer *into, freshet_error *err);
     freshet_code (*restore)(freshet_operator *self, const void *bytes, size_t length,
                             freshet_error *err);

@@ -6,9 +6,9 @@
  * so a replay of the lane decides alike. Seconds are floored, as windows have them.
  *
  * The lowest watermark of all lanes is how far back rows may still come. A lane that has given
- * nothing for WATERMARK_IDLE_US (of the clock) holds nobody back: its rows are then late when what
- * they need is gone. This is one rule for all that waits for lanes: events that are kept, windows
- * that close, ids that are forgotten. operators/late_rows.c keeps the lanes.
+ * nothing for the declared `idle` (of the clock) holds nobody back: its rows are then late when
+ * what they need is gone. This is one rule for all that waits for lanes: events that are kept,
+ * windows that close, ids that are forgotten. operators/late_rows.c keeps the lanes.
  */
 #ifndef FRESHET_FEATURES_WATERMARK_H
 #define FRESHET_FEATURES_WATERMARK_H
@@ -22,7 +22,6 @@
 #define WATERMARK_TIME_MAX \
     INT64_C(9000000000000000000) /* what is newer moves nothing: no clock is so wrong */
 #define WATERMARK_SPAN_TEXT_MAX 64
-#define WATERMARK_IDLE_US INT64_C(60000000)
 
 /* The declared lateness in whole seconds, rounded up. */
 int64_t watermark_lateness_s(const feature_set_block *block);

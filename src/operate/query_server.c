@@ -226,6 +226,12 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         text_append_c(&status, ",\"trouble\":");
         text_append_json(&status, why.text, strlen(why.text));
     }
+    text_append_c(&status, ",\"waits_for\":");
+    if (server->backend.waits_for != NULL &&
+        server->backend.waits_for(server->backend.pipeline, &why))
+        text_append_json(&status, why.text, strlen(why.text));
+    else
+        text_append_c(&status, "null");
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         append_counter(&status, server, counters[i].name, counters[i].which, counters[i].none);
     append_reasons(&status, server);
@@ -498,7 +504,8 @@ freshet_code query_server_start(freshet_pipeline *pipeline, const char *name, qu
                                    .ready = freshet_ready,
                                    .dead_letters = freshet_dead_letters,
                                    .writer_name = freshet_writer_name,
-                                   .writer_counter = freshet_writer_counter};
+                                   .writer_counter = freshet_writer_counter,
+                                   .waits_for = freshet_waits_for};
     return query_server_start_for(&backend, name, out, err);
 }
 

@@ -34,6 +34,7 @@ typedef struct query_backend {
     const char *(*writer_name)(const freshet_pipeline *pipeline, uint32_t writer);
     int64_t (*writer_counter)(const freshet_pipeline *pipeline, uint32_t writer,
                               freshet_count which);
+    bool (*waits_for)(const freshet_pipeline *pipeline, freshet_error *who); /* NULL: nobody */
 } query_backend;
 
 freshet_code query_server_start_for(const query_backend *backend, const char *name,

@@ -141,6 +141,8 @@ static freshet_code put_positions(freshet_pipeline *pipeline, uint32_t i, freshe
     bool all = !checkpoint->kept_readers[i] || checkpoint->moved_lost;
     reader_positions *positions = &checkpoint->positions[i];
     freshet_code code = reader->ops->positions(reader, checkpoint->arena, all, positions, err);
+    if (code == FRESHET_OK && pipeline->merge != NULL)
+        merge_place(pipeline->merge, i, positions);
     if (code == FRESHET_OK && all)
         code = store_remove_all(checkpoint->store, STORE_POSITION, id, err);
     for (uint32_t k = 0; code == FRESHET_OK && k < positions->n; k++)

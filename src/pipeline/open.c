@@ -283,6 +283,8 @@ static freshet_code open_ends(freshet_pipeline *pipeline, freshet_error *err)
     if (code != FRESHET_OK)
         return code;
     code = open_letters(pipeline, err);
+    if (code == FRESHET_OK && pipeline->replay == NULL)
+        code = merge_open(pipeline, &pipeline->merge, err);
     return code == FRESHET_OK ? open_socket(pipeline, err) : code;
 }
 
@@ -371,6 +373,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
         pipeline->readers[i].reader->ops->close(pipeline->readers[i].reader);
     dead_letters_close(pipeline->letters);
     replay_close(pipeline->replay);
+    merge_close(pipeline->merge);
     sql_session_close(pipeline->session);
     sql_close(pipeline->engine);
     if (pipeline->wake_fd >= 0)

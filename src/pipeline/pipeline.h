@@ -8,6 +8,8 @@
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
+ *   merge.c      rows of several readers and partitions in the order of their times (merge.h)
+ *   holding.c    who holds windows back, and rows of most of which are late
  *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
  *   replay.c     dead letters that go through again (replay.h)
@@ -48,6 +50,8 @@
 #include "pipeline/checkpoint.h"
 #include "pipeline/dates.h"
 #include "pipeline/replay.h"
+
+#include "pipeline/merge.h"
 #include "readers/reader.h"
 #include "source/source.h"
 #include "writers/writer.h"
@@ -61,6 +65,9 @@
 #define STEP_BYTES_MAX ((size_t)4 << 20)
 
 #define FRESHET_COUNTERS (FRESHET_ROWS_AGAIN + 1)
+
+/* Lanes of the feature set are numbered by reader, then by the reader's own number. */
+#define STEP_LANES_MAX (1u << 24) /* of one reader */
 
 /* Writers are flushed when no input is waiting, and at least this often while some is. */
 #define FLUSH_US INT64_C(250000)
@@ -91,6 +98,14 @@ typedef struct reader_state {
     int64_t next_check_us;
     trouble trouble;
 } reader_state;
+
+/* Rows since the last look, to see when most are late. */
+typedef struct lateness_watch {
+    uint64_t rows, late;
+    uint64_t dropped; /* of the feature set, so far */
+    int64_t said_us;  /* 0: never */
+    char where[300];  /* the last one that was refused */
+} lateness_watch;
 
 #define TAKES_MAX (ROW_NEW | ROW_ONLINE | ROW_CORRECTION)
 
@@ -146,6 +161,8 @@ struct freshet_pipeline {
     query_server *server;
     checkpoint *checkpoint; /* NULL: this run keeps no state */
     replay *replay;         /* NULL: it reads its readers, as runs do */
+
+    merge *merge; /* NULL: the order of rows is all the same */
     const char **output_types;
     time_look look;  /* at the first times */
     bool looked;     /* it is done */
@@ -164,6 +181,9 @@ struct freshet_pipeline {
     pthread_mutex_t trouble_lock; /* around n_troubled and each trouble, which any thread may ask
                                      for; the loop alone changes them */
     uint32_t n_troubled;
+    char held_by[400];    /* "": nobody holds windows back; under trouble_lock, too */
+    int64_t held_look_us; /* when it was looked at last */
+    lateness_watch lateness;
     atomic_llong counters[FRESHET_COUNTERS];
 };
 
@@ -182,6 +202,15 @@ freshet_writer *pipeline_queried(const freshet_pipeline *pipeline);
 
 /* freshet_step() without the flush and the checkpoint behind it. */
 freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err);
+
+/* At most so many rows of a reader in one step. */
+uint32_t pipeline_step_rows(const freshet_pipeline *pipeline);
+/* Opens the reader, where it is not open, and gives it an empty batch for this step. */
+freshet_code pipeline_begin_reader(freshet_pipeline *pipeline, reader_state *state,
+                                   freshet_error *err);
+/* Polls it into that batch; notes its end and its trouble. */
+freshet_code pipeline_poll(freshet_pipeline *pipeline, reader_state *state, uint32_t max_rows,
+                           size_t max_bytes, freshet_error *err);
 
 /* True when the next step need not wait: readers stopped at a limit, a whole result is not at its
  * end. */
@@ -225,6 +254,12 @@ void trouble_note_run(freshet_pipeline *pipeline, const freshet_error *problem);
 freshet_code times_look_before(freshet_pipeline *pipeline, problems *problems, freshet_error *err);
 freshet_code times_look_during(freshet_pipeline *pipeline, const batch *rows, bool at_end,
                                freshet_error *err);
+
+/* Behind a step: keeps who holds windows back, for freshet_waits_for(). */
+void holding_note(freshet_pipeline *pipeline);
+/* A row was refused as late; so many rows went into the feature set. Warns where most are late. */
+void lateness_note_row(freshet_pipeline *pipeline, const reject *late);
+void lateness_note_step(freshet_pipeline *pipeline, uint32_t n_rows, bool at_end);
 
 /* Loads every static reader (of a query that runs as a whole: every reader) into its table. */
 freshet_code load_all(freshet_pipeline *pipeline, freshet_error *err);

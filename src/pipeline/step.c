@@ -24,7 +24,6 @@
 #include "readers/polling.h"
 
 #define EXPECTED_ROWS_FIRST 64u
-#define LANES_MAX (1u << 24) /* of one reader */
 
 /* Lanes whose rows are waiting: what they may need is kept until they come. */
 static freshet_code expect_lanes(freshet_pipeline *pipeline, freshet_reader *reader,
@@ -35,39 +34,55 @@ static freshet_code expect_lanes(freshet_pipeline *pipeline, freshet_reader *rea
         return FRESHET_OK;
     for (uint32_t lane = reader->ops->next_lane(reader); lane != UINT32_MAX && code == FRESHET_OK;
          lane = reader->ops->next_lane(reader))
-        code = feature_set_expect(pipeline->features, reader->index * LANES_MAX + lane % LANES_MAX,
-                                  true, err);
+        code = feature_set_expect(
+            pipeline->features, reader->index * STEP_LANES_MAX + lane % STEP_LANES_MAX, true, err);
     return code;
 }
 
-static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state, freshet_error *err)
+static freshet_code step_open_reader(freshet_pipeline *pipeline, reader_state *state,
+                                     freshet_error *err)
 {
     freshet_reader *reader = state->reader;
-    if (!state->opened) {
-        reader_positions from;
-        freshet_code code = checkpoint_positions(pipeline, reader->index, &from, err);
-        if (code == FRESHET_OK)
-            code = reader->ops->open(reader, &from, err);
-        if (code == FRESHET_OK && reader->ops->next_lane == NULL)
-            code = feature_set_expect(pipeline->features, reader->index * LANES_MAX, false, err);
-        if (code != FRESHET_OK)
-            return code;
-        state->opened = true;
-    }
+    reader_positions from;
+    reader->in_lanes = pipeline->merge != NULL;
+    freshet_code code = checkpoint_positions(pipeline, reader->index, &from, err);
+    if (code == FRESHET_OK)
+        code = reader->ops->open(reader, &from, err);
+    if (code == FRESHET_OK && reader->ops->next_lane == NULL)
+        code = feature_set_expect(pipeline->features, reader->index * STEP_LANES_MAX, false, err);
+    state->opened = code == FRESHET_OK;
+    return code;
+}
+
+uint32_t pipeline_step_rows(const freshet_pipeline *pipeline)
+{
+    const uint32_t most = pipeline->options.step_rows;
+    return most == 0 || most > STEP_ROWS_MAX ? STEP_ROWS_MAX : most;
+}
+
+freshet_code pipeline_begin_reader(freshet_pipeline *pipeline, reader_state *state,
+                                   freshet_error *err)
+{
+    freshet_code code = state->opened ? FRESHET_OK : step_open_reader(pipeline, state, err);
+    if (code != FRESHET_OK)
+        return code;
     batch *taken = arena_zero(pipeline->step_arena, 1, sizeof *taken);
     if (taken == NULL)
         return error_memory(err, "taking rows from a reader");
     uint32_t expected =
         state->expected_rows < EXPECTED_ROWS_FIRST ? EXPECTED_ROWS_FIRST : state->expected_rows;
-    uint32_t most = pipeline->options.step_rows;
-    if (most == 0 || most > STEP_ROWS_MAX)
-        most = STEP_ROWS_MAX;
-    freshet_code code = batch_init(taken, pipeline->step_arena, &reader->schema, expected, err);
-    if (code != FRESHET_OK)
-        return code;
-    uint32_t rejects_before = pipeline->rejects.n;
-    code = reader->ops->poll(reader, taken, most, STEP_BYTES_MAX, &pipeline->rejects, &state->more,
-                             err);
+    code = batch_init(taken, pipeline->step_arena, &state->reader->schema, expected, err);
+    if (code == FRESHET_OK)
+        state->batch = taken;
+    return code;
+}
+
+freshet_code pipeline_poll(freshet_pipeline *pipeline, reader_state *state, uint32_t max_rows,
+                           size_t max_bytes, freshet_error *err)
+{
+    freshet_reader *reader = state->reader;
+    freshet_code code = reader->ops->poll(reader, state->batch, max_rows, max_bytes,
+                                          &pipeline->rejects, &state->more, err);
     trouble_note(pipeline, state);
     if (code == FRESHET_END) {
         state->ended = true;
@@ -75,13 +90,22 @@ static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state,
     } else if (code != FRESHET_OK) {
         return code;
     }
-    code = expect_lanes(pipeline, reader, err);
-    if (code != FRESHET_OK)
+    state->expected_rows = state->batch->n_rows;
+    return expect_lanes(pipeline, reader, err);
+}
+
+static freshet_code poll_reader(freshet_pipeline *pipeline, reader_state *state, freshet_error *err)
+{
+    uint32_t rejects_before = pipeline->rejects.n;
+    freshet_code code = pipeline_begin_reader(pipeline, state, err);
+    if (code == FRESHET_OK)
+        code = pipeline_poll(pipeline, state, pipeline_step_rows(pipeline), STEP_BYTES_MAX, err);
+    if (code != FRESHET_OK) {
+        state->batch = NULL;
         return code;
-    state->batch = taken;
-    state->expected_rows = taken->n_rows;
+    }
     pipeline_count(pipeline, FRESHET_ROWS_READ,
-                   (int64_t)taken->n_rows + (pipeline->rejects.n - rejects_before));
+                   (int64_t)state->batch->n_rows + (pipeline->rejects.n - rejects_before));
     return FRESHET_OK;
 }
 
@@ -145,10 +169,30 @@ bool pipeline_has_more(const freshet_pipeline *pipeline)
         return true;
     if (!source_is_by_rows(pipeline->source))
         return !pipeline->whole_done;
+    if (pipeline->merge != NULL)
+        return merge_has_more(pipeline->merge);
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         if (pipeline->readers[i].more)
             return true;
     return false;
+}
+
+/* What the readers have now. *n: how many rows and rejects that is; *ended: no more will come. */
+static freshet_code step_take_now(freshet_pipeline *pipeline, batch *rows, uint32_t *n, bool *ended,
+                                  freshet_error *err)
+{
+    if (pipeline->merge != NULL)
+        return merge_turn(pipeline, rows, n, ended, err);
+    freshet_code code = poll_readers(pipeline, n, ended, err);
+    if (code != FRESHET_OK || *n == 0)
+        return code;
+    batch *batches[PIPELINE_READERS_MAX];
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        batches[i] = pipeline->readers[i].batch;
+    code =
+        source_run(pipeline->source, pipeline->step_arena, batches, rows, &pipeline->rejects, err);
+    return code == FRESHET_OK && pipeline->replay != NULL ? replay_choose(pipeline, rows, err)
+                                                          : code;
 }
 
 /* By rows: the next micro-batch of source rows; FRESHET_END when all readers have ended. */
@@ -157,7 +201,7 @@ static freshet_code step_take_rows(freshet_pipeline *pipeline, int64_t deadline_
 {
     uint32_t n = 0;
     bool ended = false;
-    freshet_code code = poll_readers(pipeline, &n, &ended, err);
+    freshet_code code = step_take_now(pipeline, rows, &n, &ended, err);
     while (code == FRESHET_OK && n == 0 && !ended && !pipeline_has_more(pipeline) &&
            os.monotonic_us() < deadline_us && !atomic_load(&pipeline->stop)) {
         wait_input(pipeline, deadline_us);
@@ -166,19 +210,9 @@ static freshet_code step_take_rows(freshet_pipeline *pipeline, int64_t deadline_
             return code;
         arena_reset(pipeline->step_arena);
         pipeline->rejects = (rejects){.arena = pipeline->step_arena};
-        code = poll_readers(pipeline, &n, &ended, err);
+        code = step_take_now(pipeline, rows, &n, &ended, err);
     }
-    if (code != FRESHET_OK)
-        return code;
-    if (n == 0)
-        return ended ? FRESHET_END : FRESHET_OK;
-    batch *batches[PIPELINE_READERS_MAX];
-    for (uint32_t i = 0; i < pipeline->n_readers; i++)
-        batches[i] = pipeline->readers[i].batch;
-    code =
-        source_run(pipeline->source, pipeline->step_arena, batches, rows, &pipeline->rejects, err);
-    return code == FRESHET_OK && pipeline->replay != NULL ? replay_choose(pipeline, rows, err)
-                                                          : code;
+    return code == FRESHET_OK && n == 0 && ended ? FRESHET_END : code;
 }
 
 /* Which of the rows that the query has made of one record it is. */
@@ -214,6 +248,8 @@ static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row
     }
     if (!rejects_add(&pipeline->rejects, &reject, why, "%s", reason))
         return error_memory(err, "refusing a row");
+    if (why == REASON_LATE)
+        lateness_note_row(pipeline, &reject);
     return FRESHET_OK;
 }
 
@@ -333,7 +369,7 @@ static freshet_code set_lanes(freshet_pipeline *pipeline, batch *rows, freshet_e
         const uint32_t reader = ROW_READER(rows->rows[i]);
         const batch *read = pipeline->readers[reader].batch;
         rows->lanes[i] =
-            reader * LANES_MAX + read->origins[ROW_INDEX(rows->rows[i])].lane % LANES_MAX;
+            reader * STEP_LANES_MAX + read->origins[ROW_INDEX(rows->rows[i])].lane % STEP_LANES_MAX;
     }
     return FRESHET_OK;
 }
@@ -379,6 +415,8 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
         if (looked != FRESHET_OK)
             return looked;
     }
+    if (code == FRESHET_END)
+        lateness_note_step(pipeline, 0, true);
     if (code == FRESHET_END && (!pipeline->declaration->is_stream || pipeline->options.drain))
         return computed(pipeline,
                         feature_set_finish(features, arena, made, step_refuse_row, pipeline, err),
@@ -391,8 +429,10 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     code = set_lanes(pipeline, &rows, err);
     if (code == FRESHET_OK)
         code = feature_set_run(features, arena, &rows, made, step_refuse_row, pipeline, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK) {
         pipeline->refusals.n_taken += rows.n_rows - (pipeline->rejects.n - n_refused);
+        lateness_note_step(pipeline, rows.n_rows, false);
+    }
     return computed(pipeline, code, err);
 }
 
@@ -412,6 +452,7 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
     if (code == FRESHET_OK)
         checkpoint_trim(pipeline);
     note_lag(pipeline);
+    holding_note(pipeline);
     return code;
 }
 

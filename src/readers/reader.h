@@ -34,6 +34,7 @@ typedef struct reader_position {
     uint32_t lane;
     uint32_t mark_length; /* 0: none */
     const void *mark;
+    uint32_t partition; /* as in the origins (origin.partition) */
 } reader_position;
 
 typedef struct reader_positions {
@@ -60,6 +61,18 @@ typedef enum reader_mode {
 } reader_mode;
 
 typedef struct freshet_reader freshet_reader;
+
+/* What a poll is to give, where it is not whatever is there (pipeline/merge.h): the rows of one
+ * partition; or none, but all else that a poll does (news, connections, the end). */
+typedef struct reader_choice {
+    uint32_t partition; /* READER_NONE: none */
+    bool peek;          /* only its next record, and the reader stays where it is */
+} reader_choice;
+
+#define READER_NONE UINT32_MAX
+#define READER_UNSETTLED (UINT32_MAX - 1)
+/* So many partitions of one reader are read side by side. */
+#define READER_CHOICES_MAX 32u
 
 typedef struct reader_ops {
     block_kind block; /* its key in the declaration ("file"), option table, struct of options */
@@ -89,9 +102,27 @@ typedef struct reader_ops {
      * in the batch. Columns with reader->used[i] false may be left null. FRESHET_END: nothing is
      * left and nothing will come (READ_ALL only; rows may come with it). FRESHET_RETRY errors leave
      * the reader at the place where it was. The records' bytes (origin.raw, long texts) live until
-     * the next poll. */
+     * the next poll that chooses none, or has no choice. */
     freshet_code (*poll)(freshet_reader *reader, batch *into, uint32_t max_rows, size_t max_bytes,
                          rejects *rejects, bool *more, freshet_error *err);
+
+    /* ---- readers whose polls take a choice (reader->choice); NULL: of one partition, 0 ---- */
+
+    /* Of the partitions that have input waiting the one behind `after` (READER_NONE: the first), in
+     * the order in which they are read without a choice; READER_NONE behind the last.
+     * READER_UNSETTLED: it is not known yet which there are. Asked after a poll that chose none;
+     * `after` is waiting. Must not wait. */
+    uint32_t (*waiting)(freshet_reader *reader, uint32_t after);
+    /* positions() gives this partition the next time, though it was not read: what the loop has
+     * held back of it has moved. NULL: it gives all that it has. */
+    void (*touch)(freshet_reader *reader, uint32_t partition);
+    /* Of rows of equal times, those of the partition with the lesser rank come first. NULL: in the
+     * order in which they were first waiting. */
+    uint32_t (*rank)(const freshet_reader *reader, uint32_t partition);
+    /* Its partitions are many, and only READER_CHOICES_MAX are read side by side: the next record
+     * of each can be had without reading it (choice.peek). A peek that fails gives no row, and
+     * nothing of it is told. */
+    bool peeks;
 
     /* A descriptor that poll(2) finds readable when there may be input; -1 where there is none
      * (this may change: ask before each wait): the loop then looks every reader->idle_us. Reading
@@ -115,6 +146,9 @@ typedef struct reader_ops {
      * asked after each poll. What these rows may need is kept until they come. NULL: lane 0
      * only. */
     uint32_t (*next_lane)(freshet_reader *reader);
+
+    /* What to call a lane; NULL where it is not of this reader. NULL = the reader's id. */
+    const char *(*lane_label)(const freshet_reader *reader, uint32_t lane);
 
     /* NULL where all is well; else why there can be no rows at the moment though there should be,
      * one sentence without its full stop. The loop says so when it begins, now and then, and when
@@ -157,8 +191,10 @@ struct freshet_reader {
     schema schema;  /* set by describe */
     /* set by describe where it inferred the schema: "all 30,000 records of a.jsonl" */
     const char *inferred_from;
-    struct problems *problems; /* during describe only, for its warnings */
-    const bool *used;          /* per column, set by the loop before open; NULL = all */
+    struct problems *problems;   /* during describe only, for its warnings */
+    const bool *used;            /* per column, set by the loop before open; NULL = all */
+    bool in_lanes;               /* set by the loop before open: polls have a choice */
+    const reader_choice *choice; /* of this poll, set by the loop; NULL: whatever is there */
     /* set by the reader: positions have moved, maybe without rows; cleared by its positions() */
     bool moved;
     reader_position only; /* of a reader with one partition, for polling_only_positions */

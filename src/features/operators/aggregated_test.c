@@ -7,6 +7,7 @@
 #include "features/operators/aggregated.h"
 #include "features/watermark.h"
 
+#define IDLE_US INT64_C(60000000) /* the default */
 #define TIME "  timestamp: {from: ts, lateness: 10 seconds}\n"
 #define COUNT "  features: [{name: f, from: x, aggregate: {functions: [count]}}]\n"
 #define HOURLY "  aggregated: {windows: {over: [1 hour], slide: 1 hour}}\n"
@@ -269,7 +270,7 @@ static void lanes(void **state)
     world->lanes = two;
     run_rows(world, ROWS("(1, 50" S ", 1, 'a'), (2, 10" S ", 1, 'a')"));
     world->lanes = first;
-    clock_us += WATERMARK_IDLE_US - 1;
+    clock_us += IDLE_US - 1;
     run_rows(world, ROWS("(1, 300" S ", 1, 'a')"));
     expect(world, "");
     clock_us += 1;

@@ -137,12 +137,32 @@ static int64_t lowest_second(const late_rows *late, int64_t now_us)
         const lane *lane = &late->lanes[i];
         if (lane->newest_s > newest)
             newest = lane->newest_s;
-        if (now_us - lane->seen_us < WATERMARK_IDLE_US && lane->newest_s < lowest)
+        if (now_us - lane->seen_us < late->base.block->timestamp.idle_us && lane->newest_s < lowest)
             lowest = lane->newest_s;
     }
     if (lowest == INT64_MAX) /* all are idle: none holds the others back */
         lowest = newest;
     return lowest == INT64_MIN ? INT64_MIN : lowest - late->lateness_s;
+}
+
+static bool late_rows_held_by(const freshet_operator *self, feature_set_holder *out)
+{
+    const late_rows *late = (const late_rows *)self;
+    const int64_t now_us = os.monotonic_us();
+    const lane *lowest = NULL;
+    int64_t newest = INT64_MIN;
+    for (uint32_t i = 0; i < late->n; i++) {
+        const lane *lane = &late->lanes[i];
+        if (lane->newest_s > newest)
+            newest = lane->newest_s;
+        if (now_us - lane->seen_us < self->block->timestamp.idle_us &&
+            (lowest == NULL || lane->newest_s < lowest->newest_s))
+            lowest = lane;
+    }
+    if (lowest == NULL || lowest->newest_s == newest)
+        return false;
+    *out = (feature_set_holder){lowest->number, lowest->newest_s, lowest->seen_us};
+    return true;
 }
 
 /* ---- too late -------------------------------------------------------------------------------- */
@@ -242,6 +262,7 @@ const operator_ops late_rows_operator = {.name = "watermarks",
                                          .open = late_rows_open,
                                          .run = late_rows_run,
                                          .expect = late_rows_expect,
+                                         .held_by = late_rows_held_by,
                                          .save = late_rows_save,
                                          .restore = late_rows_restore,
                                          .close = late_rows_close};

@@ -10,6 +10,7 @@
 #include "base/os.h"
 #include "features/watermark.h"
 
+#define IDLE_US INT64_C(60000000) /* the default */
 #define TIME "  timestamp: {from: ts, lateness: 10 seconds}\n"
 #define COUNT "window: {functions: [count], over: [1 minute]}"
 
@@ -408,7 +409,7 @@ static int64_t hand(void)
 }
 
 /* What a partition may need is kept while the others go on, until it has been idle for
- * WATERMARK_IDLE_US. */
+ * IDLE_US. */
 static void an_idle_partition_holds_the_others_back(void **state)
 {
     static uint32_t slow[] = {7}, fast[] = {8};
@@ -420,14 +421,14 @@ static void an_idle_partition_holds_the_others_back(void **state)
     must(feature_set_expect(world->set, 7, false, &err), &err);
     world->lanes = fast;
     run_rows(world, ROWS("(1, 10" S ", 0, 'a')"));
-    clock_us += WATERMARK_IDLE_US - 1;
+    clock_us += IDLE_US - 1;
     run_rows(world, ROWS("(1, 900" S ", 0, 'b')"));
     run_rows(world, ROWS("(1, 1800" S ", 0, 'c')"));
     world->lanes = slow;
     text_reset(&world->said);
     run_rows(world, ROWS("(1, 20" S ", 0, 'd')"));
     expect_rows(world, "N+0 {\"id\":1,@20 <count>2}\n");
-    clock_us += WATERMARK_IDLE_US;
+    clock_us += IDLE_US;
     world->lanes = fast;
     run_rows(world, ROWS("(1, 2700" S ", 0, 'e')"));
     run_rows(world, ROWS("(1, 3600" S ", 0, 'f')"));
@@ -533,7 +534,7 @@ static void an_idle_partition_holds_back_what_expires(void **state)
     open_stream(world, EXPIRING FEATURES);
     world->lanes = both;
     run_rows(world, ROWS("(1, 10" S ", 5, 'a'), (2, 11" S ", 1, 'c')"));
-    clock_us += WATERMARK_IDLE_US - 1;
+    clock_us += IDLE_US - 1;
     world->lanes = fast;
     run_rows(world, ROWS("(2, 100" S ", 1, 'c')"));
     assert_false(feature_set_owes(world->set));

@@ -175,18 +175,15 @@ static void file_close(freshet_reader *base)
     file_reader *reader = (file_reader *)base;
 
     file_sample_close(reader);
-    lines_close(reader->lines);
+    file_side_close(reader);
     gzip_release(&reader->look);
-    decoder_close(reader->decoder);
     file_watch_close(reader->watch);
     track_close(reader->track);
     arena_close(reader->scratch);
     free(reader->replaced);
-    reader->replaced = NULL;
+    reader->replaced = NULL; /* it may be opened again */
     reader->n_replaced = 0;
     reader->replaced_capacity = 0;
-    reader->lines = NULL; /* it may be opened again */
-    reader->decoder = NULL;
     reader->watch = NULL;
     reader->track = NULL;
     reader->scratch = NULL;
@@ -208,29 +205,33 @@ static void say_inferred(const file_reader *reader)
             name + strlen("struct<"));
 }
 
-static void open_for_reading(file_reader *reader)
+freshet_code file_open_side(file_reader *reader, freshet_error *err)
 {
-    reader->decoder->used = reader->base.used;
-    reader->decoder->said_by = reader->said_by;
+    freshet_code code = reader->decoder == NULL ? file_open_decoder(reader, err) : FRESHET_OK;
+
+    if (code == FRESHET_OK) { /* describe may have made it */
+        reader->decoder->used = reader->base.used;
+        reader->decoder->said_by = reader->said_by;
+    }
+    if (code == FRESHET_OK && !file_is_whole(reader))
+        code = file_open_lines(reader, &reader->lines, err);
+    return code;
 }
 
 static freshet_code file_open(freshet_reader *base, const reader_positions *from,
                               freshet_error *err)
 {
     file_reader *reader = (file_reader *)base;
-    freshet_code code = reader->decoder == NULL ? file_open_decoder(reader, err) : FRESHET_OK;
+    freshet_code code;
 
     file_sample_close(reader);
     reader->lines_of = FILE_NONE;
     reader->header_of = FILE_NONE;
     reader->whole_of = FILE_NONE;
     reader->queue_head = FILE_NONE;
-    if (code == FRESHET_OK)
-        open_for_reading(reader); /* describe may have made it */
+    code = file_open_side(reader, err);
     if (code == FRESHET_OK)
         say_inferred(reader);
-    if (code == FRESHET_OK && !file_is_whole(reader))
-        code = file_open_lines(reader, &reader->lines, err);
     if (base->idle_us == 0)
         base->idle_us = FILE_LIST_EVERY_US;
     if (code == FRESHET_OK)
@@ -273,8 +274,9 @@ static freshet_code file_positions(freshet_reader *base, arena *arena, bool all,
         const tracked_file *file = track_file(reader->track, i);
         if ((!all && !file->moved) || !track_is_read(file))
             continue;
-        if (!track_position(reader->track, i, arena, &out->items[out->n++]))
+        if (!track_position(reader->track, i, arena, &out->items[out->n]))
             return error_memory(err, "giving positions");
+        out->items[out->n++].partition = i;
     }
     for (uint32_t i = 0; i < n; i++)
         track_file(reader->track, i)->moved = false;
@@ -288,6 +290,19 @@ static const char *file_partition_label(const freshet_reader *base, uint32_t par
         partition < track_count(reader->track) ? track_file(reader->track, partition)->path : NULL;
 
     return path == NULL ? "" : path;
+}
+
+static uint32_t file_waiting(freshet_reader *base, uint32_t after)
+{
+    const file_reader *reader = (const file_reader *)base;
+
+    return after == READER_NONE ? reader->queue_head
+                                : track_file(reader->track, after)->next_queued;
+}
+
+static void file_touch(freshet_reader *base, uint32_t partition)
+{
+    track_file(((file_reader *)base)->track, partition)->moved = true;
 }
 
 static int file_wake_fd(freshet_reader *base)
@@ -347,6 +362,9 @@ const reader_ops file_reader_ops = {
     .sample = file_sample,
     .open = file_open,
     .poll = file_poll,
+    .waiting = file_waiting,
+    .touch = file_touch,
+    .peeks = true,
     .wake_fd = file_wake_fd,
     .positions = file_positions,
     .partition_label = file_partition_label,

@@ -49,6 +49,21 @@ void file_queue_put_first(file_reader *reader, uint32_t index)
     reader->queue_head = index;
 }
 
+void file_queue_bring_first(file_reader *reader, uint32_t index)
+{
+    uint32_t before = reader->queue_head;
+
+    if (before == index || !track_file(reader->track, index)->queued)
+        return;
+    while (track_file(reader->track, before)->next_queued != index)
+        before = track_file(reader->track, before)->next_queued;
+    track_file(reader->track, before)->next_queued = track_file(reader->track, index)->next_queued;
+    if (reader->queue_last == index)
+        reader->queue_last = before;
+    track_file(reader->track, index)->next_queued = reader->queue_head;
+    reader->queue_head = index;
+}
+
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 static void forget_open(file_reader *reader, uint32_t index)
@@ -71,8 +86,7 @@ void file_descriptor_close(file_reader *reader, uint32_t index)
         os.close(file->fd);
     file->fd = -1;
     file->stray_since_us = 0;
-    if (reader->lines_of == index)
-        reader->lines_of = FILE_NONE;
+    file_side_forget(reader, index, false);
 }
 
 /* Is what was opened by the path the file that was meant? A batch that has read nothing of it takes

@@ -7,11 +7,13 @@
  *   file_known.c     is the file whose turn it is one that was read before?
  *   file_replay.c    records of dead letters
  *   file_read.c      poll: records of the file at the head of the queue into the batch
+ *   file_side.c      files that are read side by side
  *
  * THE QUEUE. At open all files are queued in their order. Following, a file is queued again when
  * there is news of it. poll reads the file at the head to its end (or until the batch is full) and
  * takes it off. So files are read one after the other, and what is added to an earlier one while a
- * later one is read comes when that is done.
+ * later one is read comes when that is done. A poll that chooses a file (reader.h, choice) brings
+ * it to the head.
  */
 #ifndef FRESHET_READERS_FILE_FILE_INTERNAL_H
 #define FRESHET_READERS_FILE_FILE_INTERNAL_H
@@ -43,6 +45,13 @@ typedef struct replaced_file {
     int64_t since_us;
 } replaced_file;
 
+/* One of the files read side by side, put away: as in file_reader. */
+typedef struct file_side {
+    uint32_t lines_of, header_of, whole_of;
+    lines *lines;
+    decoder *decoder;
+} file_side;
+
 typedef struct file_reader {
     struct freshet_reader base;
     const char *path;
@@ -73,6 +82,10 @@ typedef struct file_reader {
     uint32_t whole_of;  /* the file that the decoder, of a format of files, is in */
     lines *lines;
     decoder *decoder;
+
+    uint32_t side; /* that these five are of */
+    file_side sides[READER_CHOICES_MAX + 1];
+    uint32_t side_of[READER_CHOICES_MAX]; /* its file's index + 1; 0: none yet */
 
     uint32_t n_old;          /* files of positions without marks may be among the first so many */
     record last;             /* of what this turn has read; length 0: nothing */
@@ -106,6 +119,9 @@ static inline list_order file_order(const file_reader *reader)
 /* Is the open file to be read as gzip: by the option `compression`, or by its first bytes? */
 bool file_is_gzip(const file_reader *reader, int fd);
 
+/* Opens the reader's lines and decoder. */
+freshet_code file_open_side(file_reader *reader, freshet_error *err);
+
 /* ---- file_columns.c ---- */
 
 /* Infers the columns where none are declared; warns of those that no record has. */
@@ -121,6 +137,18 @@ freshet_code file_open_decoder(file_reader *reader, freshet_error *err);
 freshet_code file_sample(freshet_reader *base, batch *into, uint32_t max_rows, freshet_error *err);
 void file_sample_close(file_reader *reader);
 
+/* ---- file_side.c ---- */
+
+/* The reader's lines and decoder become those of the file, or those for looking at files. */
+freshet_code file_side_take(file_reader *reader, uint32_t index, freshet_error *err);
+freshet_code file_side_peek(file_reader *reader, freshet_error *err);
+/* Records given before are no longer needed. */
+void file_side_begin(file_reader *reader);
+/* No side is in the file's lines any more: its descriptor is another one the next time; or in any
+ * part of it (is_other): it is another file. */
+void file_side_forget(file_reader *reader, uint32_t index, bool is_other);
+void file_side_close(file_reader *reader);
+
 /* ---- file_discover.c ---- */
 
 /* Lists, and queues what is new. In READ_FOLLOW failures are only logged. */
@@ -133,8 +161,9 @@ freshet_code file_discover_news(file_reader *reader, freshet_error *err);
 freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *watch,
                               file_listing *out, freshet_error *err);
 
-/* Takes off the file at the head of the queue. */
+/* Takes off the file at the head of the queue; brings one that is queued there. */
 void file_queue_take(file_reader *reader);
+void file_queue_bring_first(file_reader *reader, uint32_t index);
 void file_queue_put_first(file_reader *reader, uint32_t index);
 void file_queue_put_last(file_reader *reader, uint32_t index);
 

@@ -171,8 +171,7 @@ static const char why_copy[] =
 
 static void forget_place(file_reader *reader, uint32_t index)
 {
-    if (reader->lines_of == index)
-        reader->lines_of = FILE_NONE;
+    file_side_forget(reader, index, true);
     if (reader->header_of == index)
         reader->header_of = FILE_NONE;
     if (reader->whole_of == index)

@@ -340,9 +340,11 @@ static freshet_code file_turn(polling *polling, uint32_t index, file_fate *fate)
     return kept == FRESHET_OK || (code != FRESHET_OK && code != FRESHET_END) ? code : kept;
 }
 
+/* The files of the queue, or the chosen one, which is its head. FRESHET_END: to the end. */
 static freshet_code read_queue(polling *polling)
 {
     file_reader *reader = reader_of(polling);
+    const reader_choice *choice = reader->base.choice;
 
     while (polling_left(polling) > 0) {
         uint32_t index = reader->queue_head;
@@ -350,10 +352,10 @@ static freshet_code read_queue(polling *polling)
         freshet_error *err = polling->err;
         freshet_code code;
         file_fate fate;
-        if (index == FILE_NONE) {
+        if (index == FILE_NONE && choice == NULL)
             file_say_replaced(reader);
+        if (index == FILE_NONE || (choice != NULL && choice->partition != index))
             return FRESHET_END;
-        }
         polling->err = &problem;
         code = file_turn(polling, index, &fate);
         polling->err = err;
@@ -379,22 +381,82 @@ static freshet_code read_queue(polling *polling)
     return FRESHET_OK;
 }
 
+/* The chosen file's next record, which is read again when its turn comes: what goes wrong here
+ * will go wrong then, and is told then. */
+static void file_look(polling *polling, uint32_t index)
+{
+    file_reader *reader = reader_of(polling);
+    tracked_file *file = track_file(reader->track, index);
+    const bool was_open = file->fd >= 0;
+    freshet_error problem = {0};
+    file_fate fate;
+
+    polling->err = &problem;
+    file_queue_bring_first(reader, index);
+    if (begin_turn(polling, index, &fate) == FRESHET_OK && fate == FILE_IS_READ) {
+        const bool moved = file->moved;
+        const int64_t offset = file->offset;
+        if (file_is_whole(reader))
+            read_whole(polling, index, file);
+        else
+            read_text(polling, index, file);
+        file->offset = offset;
+        file->moved = moved;
+    }
+    reader->lines_of = reader->whole_of = FILE_NONE;
+    if (!was_open)
+        file_descriptor_close(reader, index);
+}
+
+/* The side of the reader that the poll is for. */
+static freshet_code choose_side(file_reader *reader, batch *into, freshet_error *err)
+{
+    const reader_choice *choice = reader->base.choice;
+    freshet_code code = FRESHET_OK;
+
+    if (choice != NULL && choice->peek) {
+        code = file_side_peek(reader, err);
+    } else if (choice != NULL) {
+        file_queue_bring_first(reader, choice->partition);
+        code = file_side_take(reader, choice->partition, err);
+    }
+    if (code == FRESHET_OK)
+        decoder_begin(reader->decoder, into);
+    return code;
+}
+
+/* News, and records given before go. */
+static freshet_code file_begin(file_reader *reader, freshet_error *err)
+{
+    file_side_begin(reader);
+    return reader->base.mode == READ_FOLLOW ? file_discover_news(reader, err) : FRESHET_OK;
+}
+
 freshet_code file_poll(freshet_reader *base, batch *into, uint32_t max_rows, size_t max_bytes,
                        rejects *rejects, bool *more, freshet_error *err)
 {
     file_reader *reader = (file_reader *)base;
+    const reader_choice *choice = base->choice;
+    const bool chooses_none = choice != NULL && choice->partition == READER_NONE;
     polling polling = polling_begin(base, into, max_rows, max_bytes, rejects, "reading files", err);
     freshet_code code = FRESHET_OK;
 
     *more = false;
-    if (reader->lines != NULL)
-        lines_begin(reader->lines);
-    decoder_begin(reader->decoder, into);
-    if (base->mode == READ_FOLLOW)
-        code = file_discover_news(reader, err);
+    if (choice == NULL || chooses_none)
+        code = file_begin(reader, err);
+    if (code == FRESHET_OK && !chooses_none)
+        code = choose_side(reader, into, err);
     if (code != FRESHET_OK)
         return code;
-    code = read_queue(&polling);
+    if (chooses_none) {
+        code = reader->queue_head == FILE_NONE ? FRESHET_END : FRESHET_OK;
+        if (code == FRESHET_END)
+            file_say_replaced(reader);
+    } else if (choice != NULL && choice->peek) {
+        file_look(&polling, choice->partition);
+    } else {
+        code = read_queue(&polling);
+    }
     *more = code == FRESHET_OK || (code == FRESHET_END && file_watch_has_kept(reader->watch));
     if (code == FRESHET_OK || code == FRESHET_END) {
         freshet_code nulls = polling_end(&polling);

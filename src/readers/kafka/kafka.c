@@ -331,6 +331,7 @@ static void kafka_close(freshet_reader *base)
         return;
     }
     kafka_messages_release(reader);
+    kafka_lanes_release(reader);
     kafka_client_close(reader);
     decoder_close(reader->value);
     decoder_close(reader->key);
@@ -361,7 +362,8 @@ static freshet_code kafka_positions(freshet_reader *base, arena *arena, bool all
         out->items[out->n++] = (reader_position){.name = partition->name,
                                                  .label = partition->name,
                                                  .offset = partition->next,
-                                                 .lane = partition->lane};
+                                                 .lane = partition->lane,
+                                                 .partition = i};
         partition->moved = false;
     }
     base->moved = false;
@@ -396,6 +398,17 @@ static void kafka_ack(freshet_reader *base, const reader_positions *upto)
     rd_kafka_topic_partition_list_destroy(offsets);
 }
 
+static void kafka_touch(freshet_reader *base, uint32_t partition)
+{
+    ((kafka_reader *)base)->partitions[partition].moved = base->moved = true;
+}
+
+/* Their lanes are the same after a restart. */
+static uint32_t kafka_rank(const freshet_reader *base, uint32_t partition)
+{
+    return ((const kafka_reader *)base)->partitions[partition].lane;
+}
+
 static const char *kafka_partition_label(const freshet_reader *base, uint32_t partition)
 {
     const kafka_reader *reader = (const kafka_reader *)base;
@@ -423,6 +436,16 @@ static uint32_t kafka_next_lane(freshet_reader *base)
     return UINT32_MAX;
 }
 
+static const char *kafka_lane_label(const freshet_reader *base, uint32_t lane)
+{
+    const kafka_reader *reader = (const kafka_reader *)base;
+
+    for (uint32_t i = 0; i < reader->n_partitions; i++)
+        if (reader->partitions[i].lane == lane)
+            return reader->partitions[i].name;
+    return NULL;
+}
+
 static const char *kafka_trouble(const freshet_reader *base)
 {
     const kafka_reader *reader = (const kafka_reader *)base;
@@ -442,11 +465,15 @@ const reader_ops kafka_reader_ops = {
     .describe = kafka_describe,
     .open = kafka_open,
     .poll = kafka_poll,
+    .waiting = kafka_waiting,
+    .touch = kafka_touch,
+    .rank = kafka_rank,
     .wake_fd = kafka_wake_fd,
     .positions = kafka_positions,
     .ack = kafka_ack,
     .partition_label = kafka_partition_label,
     .next_lane = kafka_next_lane,
+    .lane_label = kafka_lane_label,
     .trouble = kafka_trouble,
     .beside = kafka_beside,
     .replay = kafka_replay,

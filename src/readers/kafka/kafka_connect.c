@@ -699,6 +699,7 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
                          "reading of %s cannot begin: %s; start it again", partition->name,
                          rd_kafka_err2str(rd_kafka_last_error()));
     partition->started = true;
+    partition->at_end = partition->paused = false;
     if (!partition->is_told && partition->next < latest) {
         partition->is_behind = true;
         reader->n_behind++;

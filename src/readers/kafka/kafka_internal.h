@@ -4,6 +4,7 @@
  *   kafka_settings.c  the declared properties, and ours, as librdkafka's configuration
  *   kafka_connect.c   the way to the brokers: trouble, topics, partitions, where each begins
  *   kafka_read.c      messages into rows
+ *   kafka_lanes.c     partitions that are read by choice
  *
  * HOW. Freshet assigns the partitions itself: no consumer group has a say in who reads what. Each
  * partition is started at an explicit offset, which comes from the checkpoint or from `start`; all
@@ -76,6 +77,11 @@ typedef struct kafka_partition {
     bool is_told;   /* whether there were */
     bool ended;
     bool moved;
+    bool at_end; /* librdkafka has nothing more of it at the moment */
+    bool paused;
+    rd_kafka_message_t **listed; /* read by choice: [first_listed, n_listed) wait */
+    uint32_t first_listed, n_listed, listed_capacity;
+    size_t listed_bytes;
 } kafka_partition;
 
 typedef enum kafka_state { KAFKA_CONNECTING, KAFKA_RUNNING } kafka_state;
@@ -128,6 +134,11 @@ typedef struct kafka_reader {
     uint32_t next_message;
     uint32_t last_beside; /* the message that a dead letter was last about */
     uint32_t first_held;  /* messages before this one are given back */
+
+    rd_kafka_message_t **taken; /* read by choice: those that gave rows */
+    uint32_t n_taken, taken_capacity;
+    uint32_t n_paused;
+    size_t listed_bytes; /* of all partitions */
 
     decoder *value;
     decoder *key;
@@ -195,6 +206,22 @@ void kafka_end_partition(kafka_reader *reader, kafka_partition *partition);
 
 /* Lets librdkafka's threads see that the queue has room. */
 void kafka_wake(kafka_reader *reader);
+
+/* ---- kafka_lanes.c ---- */
+
+uint32_t kafka_waiting(freshet_reader *base, uint32_t after);
+
+/* Gives back what was taken before, and moves messages from the queue to the partitions' lists. */
+freshet_code kafka_lanes_fill(kafka_reader *reader, freshet_error *err);
+bool kafka_lanes_have_more(const kafka_reader *reader);
+/* The next message of the partition, which has one; NULL where memory is out. It lives until the
+ * next kafka_lanes_fill. */
+bool kafka_lanes_has(const kafka_partition *partition);
+rd_kafka_message_t *kafka_lanes_take(kafka_reader *reader, kafka_partition *partition,
+                                     freshet_error *err);
+/* The partition's list is emptied. */
+void kafka_lanes_drop(kafka_reader *reader, kafka_partition *partition);
+void kafka_lanes_release(kafka_reader *reader);
 
 /* ---- kafka_read.c ---- */
 

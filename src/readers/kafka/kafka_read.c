@@ -430,30 +430,76 @@ static bool has_ended(const kafka_reader *reader)
     return reader->n_ended == n;
 }
 
+/* What was fetched, up to the limits. */
+static freshet_code poll_any(polling *polling, bool *more)
+{
+    kafka_reader *reader = reader_of(polling);
+    freshet_code code;
+
+    kafka_begin(reader, polling->into);
+    take_more(reader);
+    code = take_messages(polling);
+    if (code == FRESHET_OK)
+        code = polling_end(polling);
+    *more = reader->next_message < reader->n_messages || rd_kafka_queue_length(reader->queue) > 0;
+    return code;
+}
+
+/* What the chosen partition has. */
+static freshet_code poll_chosen(polling *polling, uint32_t chosen, bool *more)
+{
+    kafka_reader *reader = reader_of(polling);
+    freshet_code code = FRESHET_OK;
+
+    kafka_begin(reader, polling->into);
+    while (code == FRESHET_OK && polling_left(polling) > 0) {
+        kafka_partition *partition = &reader->partitions[chosen];
+        if (!kafka_lanes_has(partition))
+            break;
+        const rd_kafka_message_t *message = kafka_lanes_take(reader, partition, polling->err);
+        code = message == NULL ? FRESHET_NO_MEMORY : take_message(polling, message);
+    }
+    if (code == FRESHET_OK)
+        code = polling_end(polling);
+    *more = kafka_lanes_have_more(reader);
+    return code;
+}
+
+/* What is due with the brokers; what poll_any gave before may go. */
+static freshet_code kafka_turn(kafka_reader *reader, freshet_error *err)
+{
+    give_back(reader, reader->next_message);
+    drain_event(reader);
+    return kafka_tend(reader, err);
+}
+
 freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, size_t max_bytes,
                         rejects *rejects, bool *more, freshet_error *err)
 {
     kafka_reader *reader = (kafka_reader *)base;
+    const reader_choice *choice = base->choice;
+    const bool chooses_none = choice != NULL && choice->partition == READER_NONE;
     polling polling = polling_begin(base, into, max_rows, max_bytes, rejects, READING, err);
+    freshet_code code = FRESHET_OK;
 
     *more = false;
-    give_back(reader, reader->next_message);
-    drain_event(reader);
-    freshet_code code = kafka_tend(reader, err);
+    if (choice == NULL || chooses_none)
+        code = kafka_turn(reader, err);
     if (code != FRESHET_OK || reader->state != KAFKA_RUNNING)
         return code;
-    kafka_begin(reader, into);
-    take_more(reader);
-    code = take_messages(&polling);
-    if (code == FRESHET_OK)
-        code = polling_end(&polling);
+    if (chooses_none) {
+        code = kafka_lanes_fill(reader, err);
+        *more = kafka_lanes_have_more(reader);
+    } else {
+        code = choice == NULL ? poll_any(&polling, more)
+                              : poll_chosen(&polling, choice->partition, more);
+    }
     if (code != FRESHET_OK)
         return code;
     if (has_ended(reader)) {
         say_unseen(reader);
         return FRESHET_END;
     }
-    *more = reader->next_message < reader->n_messages || rd_kafka_queue_length(reader->queue) > 0;
     return FRESHET_OK;
 }
 

@@ -39,7 +39,7 @@ static const named_reason refused[] = {
     {"auto.commit.enable", REASON_PLACES},
     {"offset.store.method", REASON_PLACES},
     {"auto.offset.reset", "say \"start\" and \"on_gap\" beside \"options\""},
-    {"enable.partition.eof", "a batch needs it on, and a stream has no use for it"},
+    {"enable.partition.eof", "Freshet sets it as it needs it"},
     {"queued.min.messages", REASON_MEMORY},
     {"queued.max.messages.kbytes", REASON_MEMORY},
     {"fetch.max.bytes", REASON_MEMORY},
@@ -210,7 +210,8 @@ static freshet_code put_all(kafka_reader *reader, rd_kafka_conf_t *conf, freshet
         {"enable.auto.commit", "false"},
         {"enable.auto.offset.store", "false"},
         {"auto.offset.reset", "error"},
-        {"enable.partition.eof", reader->base.mode == READ_ALL ? "true" : "false"},
+        {"enable.partition.eof",
+         reader->base.mode == READ_ALL || reader->base.in_lanes ? "true" : "false"},
     };
     freshet_code code = FRESHET_OK;
 

@@ -1,0 +1,965 @@
+/* merge.c - see merge.h.
+ *
+ * ONE TURN
+ *
+ *   begin    each reader is asked which partitions have input waiting (reader.h, waiting)
+ *   heads    what has not been opened yet is looked at: the time of its first row
+ *   poll     open lanes whose rows have all passed give rows, `allot` at most
+ *   run      the query, over what was held back and what is new: each input row gets its time, and
+ *            as its key the greatest time of its lane so far
+ *   bound    the lowest of: the last key of each open lane that has more to come; the time of the
+ *            first row of each that is not open. No row can come any more that is before it.
+ *   pass     rows up to the bound go out, sorted; the others are copied, and wait
+ *
+ * So in each turn at least one lane comes to the end of what it gave. A lane is opened when its
+ * first row is the bound: files that follow each other in time are read one by one, with one open,
+ * though all are known. `allot` doubles for a lane that sets the bound, and is halved for one that
+ * is held back, so that little is held and run again.
+ *
+ * A time further ahead of the clock than AHEAD_US is no time: one bad clock would hold back its
+ * lane for ever.
+ *
+ * MEMORY. What is held is in one of two arenas of its reader: a turn copies out of the one that the
+ * turn before has filled into the other.
+ */
+#include "pipeline/merge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/os.h"
+#include "pipeline/pipeline.h"
+
+#define MERGING "putting rows in order"
+#define ALLOT_FIRST 256u
+#define ALLOT_LEAST 64u
+#define ALLOT_BYTES_LEAST ((size_t)64 << 10)
+#define PEEKS_MAX 64u /* in one run of the query */
+#define AHEAD_US INT64_C(86400000000)
+#define NO_TIME INT64_MIN
+
+/* A place in the order of all rows. */
+typedef struct mark {
+    int64_t us;
+    uint32_t reader;
+    uint32_t rank;
+} mark;
+
+typedef struct lane {
+    uint64_t waiting;    /* the last turn in which it had input waiting */
+    uint64_t active;     /* the last turn in which it was listed */
+    uint32_t rank;       /* of its reader's lanes, from 1; 0: not met yet */
+    uint32_t allot;      /* rows of its next poll */
+    uint32_t n_rows;     /* in this turn */
+    uint32_t n_held;     /* after it */
+    int64_t held_offset; /* of the first one */
+    int64_t reached_us;  /* the key of the last row that has passed */
+    int64_t last_us;     /* of the last row of this turn */
+    int64_t head_us;     /* of its first row, where has_head */
+    int64_t silent_since_us;
+    bool has_head;
+    bool is_open;
+} lane;
+
+typedef struct merge_reader {
+    const freshet_reader *reader;
+    lane *lanes; /* by partition */
+    uint32_t n, capacity;
+    uint32_t n_met, n_open;
+    arena *arenas[2]; /* which: of what is held */
+    unsigned which;
+    batch held;
+    reject *rejects; /* held */
+    uint32_t n_rejects;
+    uint64_t unsettled; /* the last turn in which its lanes were not known yet */
+    int64_t unsettled_since_us;
+    bool said_full;
+} merge_reader;
+
+typedef struct lane_of {
+    uint32_t reader;
+    uint32_t partition;
+} lane_of;
+
+struct merge {
+    merge_reader *readers;
+    uint32_t n_readers;
+    uint64_t turn;
+    int64_t idle_us;
+    int64_t now_us;  /* of this turn */
+    lane_of *active; /* in this turn: those with input waiting, and those with rows held */
+    uint32_t n_active, active_capacity;
+    uint32_t n_waiting;
+    mark bound;
+    bool has_bound;
+    lane_of bounding; /* the lane that has set it */
+    bool is_blocked;  /* nothing has passed */
+    bool has_more;
+};
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+/* More than one lane, and windows that see their order? */
+static bool merge_is_needed(const freshet_pipeline *pipeline)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        if (source_drives(pipeline->source, i))
+            n += pipeline->readers[i].reader->ops->waiting == NULL ? 1 : 2;
+    return n > 1 && source_is_by_rows(pipeline->source) &&
+           feature_set_is_ordered(pipeline->features);
+}
+
+freshet_code merge_open(freshet_pipeline *pipeline, merge **out, freshet_error *err)
+{
+    *out = NULL;
+    if (!merge_is_needed(pipeline))
+        return FRESHET_OK;
+    merge *merge = calloc(1, sizeof *merge);
+    if (merge == NULL)
+        return error_memory(err, MERGING);
+    merge->n_readers = pipeline->n_readers;
+    merge->idle_us = pipeline->declaration->feature_set.timestamp.idle_us;
+    merge->readers = calloc(pipeline->n_readers, sizeof *merge->readers);
+    for (uint32_t i = 0; merge->readers != NULL && i < pipeline->n_readers; i++) {
+        merge->readers[i].reader = pipeline->readers[i].reader;
+        merge->readers[i].arenas[0] = arena_open();
+        merge->readers[i].arenas[1] = arena_open();
+    }
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        if (merge->readers == NULL || merge->readers[i].arenas[0] == NULL ||
+            merge->readers[i].arenas[1] == NULL) {
+            merge_close(merge);
+            return error_memory(err, MERGING);
+        }
+    *out = merge;
+    return FRESHET_OK;
+}
+
+void merge_close(merge *merge)
+{
+    if (merge == NULL)
+        return;
+    for (uint32_t i = 0; merge->readers != NULL && i < merge->n_readers; i++) {
+        arena_close(merge->readers[i].arenas[0]);
+        arena_close(merge->readers[i].arenas[1]);
+        free(merge->readers[i].lanes);
+    }
+    free(merge->readers);
+    free(merge->active);
+    free(merge);
+}
+
+bool merge_has_more(const merge *merge)
+{
+    return merge->has_more;
+}
+
+/* ---- lanes ----------------------------------------------------------------------------------- */
+
+static lane *lane_at(const merge *merge, lane_of which)
+{
+    return &merge->readers[which.reader].lanes[which.partition];
+}
+
+/* The partition that a row is of. */
+static uint32_t merge_partition(const merge_reader *of, const origin *origin)
+{
+    return of->reader->ops->waiting == NULL ? 0 : origin->partition;
+}
+
+static bool lane_is_waiting(const merge *merge, const lane *lane)
+{
+    return lane->waiting == merge->turn;
+}
+
+static bool mark_is_before(const mark *a, const mark *b)
+{
+    if (a->us != b->us)
+        return a->us < b->us;
+    return a->reader != b->reader ? a->reader < b->reader : a->rank < b->rank;
+}
+
+/* The lane becomes one of this turn's. */
+static freshet_code meet_lane(merge *merge, lane_of which, lane **out, freshet_error *err)
+{
+    merge_reader *of = &merge->readers[which.reader];
+    uint32_t before = of->capacity;
+    if (!array_reserve(&of->lanes, &of->capacity, which.partition + UINT64_C(1),
+                       sizeof *of->lanes) ||
+        !array_reserve(&merge->active, &merge->active_capacity, merge->n_active + UINT64_C(1),
+                       sizeof *merge->active))
+        return error_memory(err, MERGING);
+    if (of->capacity > before)
+        memset(of->lanes + before, 0, (of->capacity - before) * sizeof *of->lanes);
+    if (of->n <= which.partition)
+        of->n = which.partition + 1;
+    lane *lane = &of->lanes[which.partition];
+    if (lane->rank == 0) {
+        lane->rank = of->reader->ops->rank == NULL
+                         ? ++of->n_met
+                         : of->reader->ops->rank(of->reader, which.partition) + 1;
+        lane->allot = ALLOT_FIRST;
+        lane->reached_us = NO_TIME;
+    }
+    if (lane->active != merge->turn) {
+        lane->active = merge->turn;
+        lane->n_rows = 0;
+        lane->last_us = lane->reached_us;
+        merge->active[merge->n_active++] = which;
+    }
+    *out = lane;
+    return FRESHET_OK;
+}
+
+static freshet_code lane_waits(merge *merge, lane_of which, freshet_error *err)
+{
+    lane *lane;
+    freshet_code code = meet_lane(merge, which, &lane, err);
+    if (code == FRESHET_OK && !lane_is_waiting(merge, lane)) {
+        lane->waiting = merge->turn;
+        merge->n_waiting++;
+    }
+    return code;
+}
+
+static void open_lane(merge_reader *of, lane *lane)
+{
+    of->n_open += !lane->is_open;
+    lane->is_open = true;
+}
+
+static bool reader_is_full(const freshet_pipeline *pipeline, uint32_t reader)
+{
+    return pipeline->readers[reader].reader->ops->peeks &&
+           pipeline->merge->readers[reader].n_open >= MERGE_LANES_MAX;
+}
+
+/* ---- begin ----------------------------------------------------------------------------------- */
+
+/* Readers go on with what is not a row, and say where rows wait. */
+static freshet_code ask_reader(freshet_pipeline *pipeline, reader_state *state, freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    freshet_reader *reader = state->reader;
+    const reader_choice none = {.partition = READER_NONE};
+    freshet_code code = FRESHET_OK;
+    if (reader->ops->waiting == NULL)
+        return state->ended ? FRESHET_OK : lane_waits(merge, (lane_of){reader->index, 0}, err);
+    if (!state->ended) {
+        reader->choice = &none;
+        code = pipeline_poll(pipeline, state, 0, 0, err);
+        reader->choice = NULL;
+    }
+    uint32_t partition = READER_NONE;
+    while (code == FRESHET_OK && !state->ended) {
+        partition = reader->ops->waiting(reader, partition);
+        if (partition == READER_NONE)
+            break;
+        if (partition == READER_UNSETTLED) {
+            merge_reader *of = &merge->readers[reader->index];
+            if (of->unsettled == 0 || of->unsettled != merge->turn - 1)
+                of->unsettled_since_us = merge->now_us;
+            of->unsettled = merge->turn;
+            break;
+        }
+        code = lane_waits(merge, (lane_of){reader->index, partition}, err);
+    }
+    return code;
+}
+
+/* Lanes whose rows are held are of this turn, too. */
+static freshet_code list_held(merge *merge, uint32_t reader, freshet_error *err)
+{
+    const batch *held = &merge->readers[reader].held;
+    freshet_code code = FRESHET_OK;
+    lane *lane;
+    for (uint32_t i = 0; code == FRESHET_OK && i < held->n_rows; i++)
+        code = meet_lane(
+            merge, (lane_of){reader, merge_partition(&merge->readers[reader], &held->origins[i])},
+            &lane, err);
+    return code;
+}
+
+/* A failure that may pass; others end the turn. */
+static bool merge_is_passing(freshet_code code, const freshet_error *problem, freshet_error *first)
+{
+    if (code == FRESHET_OK || problem->then != FRESHET_RETRY || code == FRESHET_NO_MEMORY)
+        return false;
+    if (first->text[0] == '\0')
+        *first = *problem;
+    return true;
+}
+
+static freshet_code begin_turn(freshet_pipeline *pipeline, freshet_error *first, freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    freshet_error problem = {0};
+    merge->turn++;
+    merge->now_us = os.monotonic_us();
+    merge->n_active = merge->n_waiting = 0;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        reader_state *state = &pipeline->readers[i];
+        state->batch = NULL;
+        if (!source_drives(pipeline->source, i))
+            continue;
+        freshet_code code = pipeline_begin_reader(pipeline, state, &problem);
+        if (code == FRESHET_OK)
+            code = ask_reader(pipeline, state, &problem);
+        if (merge_is_passing(code, &problem, first))
+            code = FRESHET_OK;
+        if (code == FRESHET_OK)
+            code = list_held(merge, i, &problem);
+        if (code != FRESHET_OK) {
+            if (err != NULL)
+                *err = problem;
+            return code;
+        }
+    }
+    return FRESHET_OK;
+}
+
+/* ---- the query, and times -------------------------------------------------------------------- */
+
+/* Runs the query over batches, and gives the times of its rows; NO_TIME where there is none. */
+static freshet_code run_query(freshet_pipeline *pipeline, batch *const *batches, batch *out,
+                              int64_t **times, rejects *rejects, freshet_error *err)
+{
+    arena *arena = pipeline->step_arena;
+    freshet_code code = source_run(pipeline->source, arena, batches, out, rejects, err);
+    if (code == FRESHET_OK)
+        code = feature_set_times(pipeline->features, arena, out, times, err);
+    const int64_t latest_us = os.now_us() + AHEAD_US;
+    for (uint32_t i = 0; code == FRESHET_OK && i < out->n_rows; i++)
+        if ((*times)[i] > latest_us)
+            (*times)[i] = NO_TIME;
+    return code;
+}
+
+/* ---- heads ----------------------------------------------------------------------------------- */
+
+static bool wants_head(const freshet_pipeline *pipeline, lane_of which)
+{
+    const lane *lane = lane_at(pipeline->merge, which);
+    return pipeline->readers[which.reader].reader->ops->peeks &&
+           lane_is_waiting(pipeline->merge, lane) && !lane->is_open && !lane->has_head;
+}
+
+/* The first row of each of these lanes; one that gives none, or no time, is opened first. */
+static freshet_code look_at(freshet_pipeline *pipeline, const lane_of *which, uint32_t n,
+                            freshet_error *err)
+{
+    batch *batches[PIPELINE_READERS_MAX] = {NULL}, out;
+    rejects ignored = {.arena = pipeline->step_arena};
+    freshet_code code = FRESHET_OK;
+    int64_t *times;
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
+        freshet_reader *reader = pipeline->readers[which[i].reader].reader;
+        const reader_choice choice = {.partition = which[i].partition, .peek = true};
+        batch **into = &batches[which[i].reader];
+        bool more;
+        if (*into == NULL) {
+            *into = arena_zero(pipeline->step_arena, 1, sizeof **into);
+            code = *into == NULL ? error_memory(err, MERGING)
+                                 : batch_init(*into, pipeline->step_arena, &reader->schema, n, err);
+        }
+        lane_at(pipeline->merge, which[i])->has_head = true;
+        lane_at(pipeline->merge, which[i])->head_us = NO_TIME;
+        reader->choice = &choice;
+        if (code == FRESHET_OK)
+            code = reader->ops->poll(reader, *into, 1, 1, &ignored, &more, err);
+        reader->choice = NULL;
+        code = code == FRESHET_END ? FRESHET_OK : code;
+    }
+    if (code == FRESHET_OK)
+        code = run_query(pipeline, batches, &out, &times, &ignored, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < out.n_rows; i++) {
+        const uint32_t reader = ROW_READER(out.rows[i]);
+        const origin *origin = &batches[reader]->origins[ROW_INDEX(out.rows[i])];
+        lane_at(pipeline->merge, (lane_of){reader, origin->partition})->head_us = times[i];
+    }
+    return code;
+}
+
+static freshet_code find_heads(freshet_pipeline *pipeline, freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    lane_of which[PEEKS_MAX];
+    uint32_t n = 0;
+    freshet_code code = FRESHET_OK;
+    if (merge->n_waiting < 2)
+        return FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < merge->n_active; i++) {
+        if (wants_head(pipeline, merge->active[i]))
+            which[n++] = merge->active[i];
+        if (n == PEEKS_MAX) {
+            code = look_at(pipeline, which, n, err);
+            n = 0;
+        }
+    }
+    return code == FRESHET_OK && n > 0 ? look_at(pipeline, which, n, err) : code;
+}
+
+/* ---- polling --------------------------------------------------------------------------------- */
+
+/* Opens what has its turn: all that need no looking at, and of the others the first one, where
+ * nothing is before it. */
+static void open_lanes(freshet_pipeline *pipeline)
+{
+    merge *merge = pipeline->merge;
+    bool others = false, found = false;
+    lane_of next = {0};
+    mark first = {0};
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        const lane_of which = merge->active[i];
+        lane *lane = lane_at(merge, which);
+        const mark here = {lane->head_us, which.reader, lane->rank};
+        if (!lane_is_waiting(merge, lane) || lane->is_open) {
+            others = true;
+        } else if (!pipeline->readers[which.reader].reader->ops->peeks || merge->n_waiting == 1) {
+            open_lane(&merge->readers[which.reader], lane);
+            others = true;
+        } else if (!reader_is_full(pipeline, which.reader) &&
+                   (!found || mark_is_before(&here, &first))) {
+            found = true;
+            first = here;
+            next = which;
+        }
+    }
+    if (found && (!others || (merge->has_bound && merge->bounding.reader == next.reader &&
+                              merge->bounding.partition == next.partition)))
+        open_lane(&merge->readers[next.reader], lane_at(merge, next));
+}
+
+static freshet_code poll_lane(freshet_pipeline *pipeline, lane_of which, uint32_t n_polled,
+                              freshet_error *err)
+{
+    reader_state *state = &pipeline->readers[which.reader];
+    lane *lane = lane_at(pipeline->merge, which);
+    const reader_choice choice = {.partition = which.partition};
+    const uint32_t step_rows = pipeline_step_rows(pipeline);
+    uint32_t most = step_rows / n_polled;
+    size_t bytes = STEP_BYTES_MAX / n_polled;
+    if (most < ALLOT_LEAST)
+        most = step_rows < ALLOT_LEAST ? step_rows : ALLOT_LEAST;
+    if (bytes < ALLOT_BYTES_LEAST)
+        bytes = ALLOT_BYTES_LEAST;
+    if (pipeline->merge->n_waiting > 1 && lane->allot < most)
+        most = lane->allot;
+    state->reader->choice = state->reader->ops->waiting == NULL ? NULL : &choice;
+    const bool ended = state->ended;
+    freshet_code code = pipeline_poll(pipeline, state, most, bytes, err);
+    state->reader->choice = NULL;
+    if (state->reader->ops->waiting == NULL) {
+        if (state->ended || !state->more)
+            lane->waiting = 0; /* that was all there is now */
+    } else {
+        state->ended = ended; /* it says so again, when nothing of it is held */
+    }
+    return code;
+}
+
+/* After the polls: which lanes have still more. */
+static void ask_again(freshet_pipeline *pipeline)
+{
+    merge *merge = pipeline->merge;
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        lane *lane = lane_at(merge, merge->active[i]);
+        if (pipeline->readers[merge->active[i].reader].reader->ops->waiting != NULL)
+            lane->waiting = 0;
+    }
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        freshet_reader *reader = pipeline->readers[i].reader;
+        const merge_reader *of = &merge->readers[i];
+        uint32_t partition = READER_NONE;
+        if (pipeline->readers[i].batch == NULL || pipeline->readers[i].ended ||
+            reader->ops->waiting == NULL)
+            continue;
+        while ((partition = reader->ops->waiting(reader, partition)) < of->n)
+            if (of->lanes[partition].active == merge->turn)
+                of->lanes[partition].waiting = merge->turn;
+    }
+    merge->n_waiting = 0;
+    for (uint32_t i = 0; i < merge->n_active; i++)
+        merge->n_waiting += lane_is_waiting(merge, lane_at(merge, merge->active[i]));
+}
+
+/* *fresh: how many rows and rejects have come. */
+static freshet_code poll_lanes(freshet_pipeline *pipeline, uint32_t *fresh, freshet_error *first,
+                               freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    uint32_t n_polled = 0;
+    *fresh = pipeline->rejects.n;
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        const lane *lane = lane_at(merge, merge->active[i]);
+        n_polled += lane_is_waiting(merge, lane) && lane->is_open && lane->n_held == 0;
+    }
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        const lane_of which = merge->active[i];
+        const lane *lane = lane_at(merge, which);
+        freshet_error problem = {0};
+        if (!lane_is_waiting(merge, lane) || !lane->is_open || lane->n_held > 0)
+            continue;
+        freshet_code code = poll_lane(pipeline, which, n_polled, &problem);
+        if (code != FRESHET_OK && !merge_is_passing(code, &problem, first)) {
+            if (err != NULL)
+                *err = problem;
+            return code;
+        }
+    }
+    *fresh = pipeline->rejects.n - *fresh;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        if (pipeline->readers[i].batch != NULL)
+            *fresh += pipeline->readers[i].batch->n_rows;
+    ask_again(pipeline);
+    return FRESHET_OK;
+}
+
+/* ---- what was held --------------------------------------------------------------------------- */
+
+/* Behind the rows that are new, what the turn before has held back. */
+static freshet_code take_held(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err)
+{
+    merge_reader *of = &pipeline->merge->readers[reader];
+    batch *into = pipeline->readers[reader].batch;
+    const batch *held = &of->held;
+    freshet_code code = FRESHET_OK;
+    if (held->n_rows > 0)
+        code = batch_reserve(into, into->n_rows + (uint64_t)held->n_rows, MERGING, err);
+    if (code != FRESHET_OK)
+        return code;
+    for (uint32_t i = 0; held->n_rows > 0 && i < into->schema.n_fields; i++)
+        if (!column_copy(into->arena, &held->columns[i], &(cell_choice){.n = held->n_rows},
+                         &into->columns[i], into->n_rows))
+            return error_memory(err, MERGING);
+    if (held->n_rows > 0)
+        memcpy(into->origins + into->n_rows, held->origins, held->n_rows * sizeof *held->origins);
+    into->n_rows += held->n_rows;
+    for (uint32_t i = 0; i < of->n_rejects; i++)
+        if (!rejects_add(&pipeline->rejects, &of->rejects[i], of->rejects[i].code, "%s",
+                         of->rejects[i].reason))
+            return error_memory(err, MERGING);
+    return FRESHET_OK;
+}
+
+/* Copies the rows with these numbers into the arena that is free. */
+static freshet_code hold_rows(merge_reader *of, const batch *from, const uint32_t *rows, uint32_t n,
+                              freshet_error *err)
+{
+    arena *arena = of->arenas[of->which ^ 1];
+    size_t bytes = 0;
+    of->held.n_rows = 0;
+    if (n == 0)
+        return FRESHET_OK;
+    freshet_code code = batch_init(&of->held, arena, &from->schema, n, err);
+    if (code == FRESHET_OK)
+        code = batch_reserve(&of->held, n, MERGING, err);
+    if (code != FRESHET_OK)
+        return code;
+    const cell_choice which = {.rows = rows, .n = n, .keeps = &bytes};
+    for (uint32_t i = 0; i < from->schema.n_fields; i++)
+        if (!column_copy(arena, &from->columns[i], &which, &of->held.columns[i], 0))
+            return error_memory(err, MERGING);
+    for (uint32_t i = 0; i < n; i++) {
+        origin *origin = &of->held.origins[i];
+        *origin = from->origins[rows[i]];
+        if (origin->raw != NULL)
+            origin->raw = arena_copy(arena, origin->raw, origin->raw_length);
+    }
+    if (arena_failed(arena))
+        return error_memory(err, MERGING);
+    of->held.n_rows = n;
+    return FRESHET_OK;
+}
+
+/* Does the reject stand behind a row of its lane that is held? */
+static bool is_behind_held(const freshet_pipeline *pipeline, const reject *reject, uint32_t *reader)
+{
+    const merge *merge = pipeline->merge;
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        const lane_of which = merge->active[i];
+        const lane *lane = lane_at(merge, which);
+        freshet_reader *of = pipeline->readers[which.reader].reader;
+        if (lane->n_held == 0 || reject->offset < lane->held_offset || reject->reader == NULL ||
+            strcmp(reject->reader, of->block->id.value) != 0)
+            continue;
+        const char *label =
+            of->ops->partition_label == NULL ? NULL : of->ops->partition_label(of, which.partition);
+        *reader = which.reader;
+        if (label == NULL || reject->partition == NULL || strcmp(label, reject->partition) == 0)
+            return true;
+    }
+    return false;
+}
+
+static freshet_code hold_reject(merge_reader *of, const reject *from, freshet_error *err)
+{
+    arena *arena = of->arenas[of->which ^ 1];
+    const size_t size = sizeof *of->rejects;
+    of->rejects =
+        arena_grow(arena, of->rejects, of->n_rejects * size, (of->n_rejects + (size_t)1) * size);
+    if (of->rejects == NULL)
+        return error_memory(err, MERGING);
+    reject *held = &of->rejects[of->n_rejects++];
+    *held = *from;
+    held->partition = arena_text(arena, from->partition);
+    held->reason = arena_text(arena, from->reason);
+    held->raw = from->raw == NULL ? NULL : arena_copy(arena, from->raw, from->raw_length);
+    return arena_failed(arena) ? error_memory(err, MERGING) : FRESHET_OK;
+}
+
+/* Of the rejects those that stand behind what is held come later: records that could not be read
+ * are held, too, and what the query refused it will refuse again. */
+static freshet_code hold_rejects(freshet_pipeline *pipeline, uint32_t n_of_readers,
+                                 freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    rejects *all = &pipeline->rejects;
+    uint32_t kept = 0;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < all->n; i++) {
+        uint32_t reader = 0;
+        if (!is_behind_held(pipeline, &all->items[i], &reader))
+            all->items[kept++] = all->items[i];
+        else if (i < n_of_readers)
+            code = hold_reject(&merge->readers[reader], &all->items[i], err);
+    }
+    all->n = kept;
+    return code;
+}
+
+/* ---- which rows pass ------------------------------------------------------------------------- */
+
+/* The keys of all rows of a reader's batch, and the last one of each lane. */
+static freshet_code find_keys(freshet_pipeline *pipeline, const batch *out, const int64_t *times,
+                              int64_t **keys, freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        const batch *read = pipeline->readers[i].batch;
+        keys[i] = read == NULL ? NULL
+                               : arena_alloc(pipeline->step_arena,
+                                             (read->n_rows + (size_t)1) * sizeof *keys[i]);
+        if (read != NULL && keys[i] == NULL)
+            return error_memory(err, MERGING);
+        for (uint32_t row = 0; read != NULL && row < read->n_rows; row++)
+            keys[i][row] = NO_TIME;
+    }
+    for (uint32_t i = 0; i < out->n_rows; i++) {
+        int64_t *key = &keys[ROW_READER(out->rows[i])][ROW_INDEX(out->rows[i])];
+        if (times[i] > *key)
+            *key = times[i];
+    }
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        const batch *read = pipeline->readers[i].batch;
+        for (uint32_t row = 0; read != NULL && row < read->n_rows; row++) {
+            merge_reader *of = &merge->readers[i];
+            lane *lane = &of->lanes[merge_partition(of, &read->origins[row])];
+            lane->n_rows++;
+            if (keys[i][row] < lane->last_us)
+                keys[i][row] = lane->last_us;
+            lane->last_us = keys[i][row];
+        }
+    }
+    return FRESHET_OK;
+}
+
+/* True while what gives nothing is to be waited for. */
+static bool is_awaited(const merge *merge, int64_t *silent_since_us)
+{
+    if (*silent_since_us == 0)
+        *silent_since_us = merge->now_us;
+    return merge->now_us - *silent_since_us < merge->idle_us;
+}
+
+static void bound_by(merge *merge, mark here, lane_of which)
+{
+    if (merge->has_bound && !mark_is_before(&here, &merge->bound))
+        return;
+    merge->has_bound = true;
+    merge->bound = here;
+    merge->bounding = which;
+}
+
+static void say_full(freshet_pipeline *pipeline, uint32_t reader)
+{
+    merge_reader *of = &pipeline->merge->readers[reader];
+    if (of->said_full || !pipeline->declaration->is_stream)
+        return;
+    of->said_full = true;
+    log_say(LOG_WARNING, pipeline->readers[reader].reader->block->id.value,
+            "more than %u files have rows of the same time, and no more are read side by side: "
+            "rows may come late; give the files together fewer, or allow more lateness",
+            MERGE_LANES_MAX);
+}
+
+static void find_bound(freshet_pipeline *pipeline)
+{
+    merge *merge = pipeline->merge;
+    merge->has_bound = false;
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        const lane_of which = merge->active[i];
+        lane *lane = lane_at(merge, which);
+        mark here = {lane->last_us, which.reader, lane->rank};
+        if (lane->n_rows > 0)
+            lane->silent_since_us = 0;
+        if (!lane_is_waiting(merge, lane))
+            continue;
+        if (lane->is_open) {
+            if (lane->n_rows > 0 || is_awaited(merge, &lane->silent_since_us))
+                bound_by(merge, here, which);
+            continue;
+        }
+        here.us = lane->head_us;
+        if (!reader_is_full(pipeline, which.reader))
+            bound_by(merge, here, which);
+        else if (!merge->has_bound || mark_is_before(&here, &merge->bound))
+            say_full(pipeline, which.reader);
+    }
+    for (uint32_t i = 0; i < merge->n_readers; i++)
+        if (merge->readers[i].unsettled == merge->turn &&
+            is_awaited(merge, &merge->readers[i].unsettled_since_us))
+            bound_by(merge, (mark){NO_TIME, i, 0}, (lane_of){i, READER_NONE});
+}
+
+/* The rows of a reader that are beyond the bound are held; *passed grows by the others. */
+static freshet_code hold_beyond(freshet_pipeline *pipeline, uint32_t reader, const int64_t *keys,
+                                uint32_t *passed, freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    merge_reader *of = &merge->readers[reader];
+    const batch *read = pipeline->readers[reader].batch;
+    uint32_t n = 0;
+    uint32_t *rows = arena_alloc(pipeline->step_arena, (read->n_rows + (size_t)1) * sizeof *rows);
+    if (rows == NULL)
+        return error_memory(err, MERGING);
+    for (uint32_t row = 0; row < read->n_rows; row++) {
+        const origin *origin = &read->origins[row];
+        lane *lane = &of->lanes[merge_partition(of, origin)];
+        const mark here = {keys[row], reader, lane->rank};
+        if (!merge->has_bound || !mark_is_before(&merge->bound, &here)) {
+            lane->reached_us = keys[row];
+            continue;
+        }
+        if (lane->n_held++ == 0)
+            lane->held_offset = origin->offset;
+        rows[n++] = row;
+    }
+    *passed += read->n_rows - n;
+    return hold_rows(of, read, rows, n, err);
+}
+
+/* Behind a turn: how much a lane is to give the next time, and whether it is done with. */
+static void settle_lanes(freshet_pipeline *pipeline)
+{
+    merge *merge = pipeline->merge;
+    const uint32_t most = pipeline_step_rows(pipeline);
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        const lane_of which = merge->active[i];
+        lane *lane = lane_at(merge, which);
+        const freshet_reader *reader = pipeline->readers[which.reader].reader;
+        if (lane->n_rows > 0 && reader->ops->touch != NULL)
+            reader->ops->touch(pipeline->readers[which.reader].reader, which.partition);
+        if (lane->n_rows >= lane->allot && lane->n_held == 0 && lane->allot < most)
+            lane->allot *= 2;
+        else if (lane->n_held > lane->n_rows / 2 && lane->allot > ALLOT_LEAST)
+            lane->allot /= 2;
+        if (lane_is_waiting(merge, lane) || lane->n_held > 0 || !lane->is_open)
+            continue;
+        lane->is_open = lane->has_head = false;
+        merge->readers[which.reader].n_open--;
+    }
+}
+
+/* Holds back what is beyond the bound; *passed: how many rows and rejects are not. */
+static freshet_code hold_back(freshet_pipeline *pipeline, int64_t *const *keys,
+                              uint32_t n_of_readers, uint32_t *passed, freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    freshet_code code = FRESHET_OK;
+    *passed = 0;
+    for (uint32_t i = 0; i < merge->n_active; i++)
+        lane_at(merge, merge->active[i])->n_held = 0;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
+        merge_reader *of = &merge->readers[i];
+        if (pipeline->readers[i].batch == NULL)
+            continue;
+        arena_reset(of->arenas[of->which ^ 1]);
+        of->rejects = NULL;
+        of->n_rejects = 0;
+        code = hold_beyond(pipeline, i, keys[i], passed, err);
+    }
+    if (code == FRESHET_OK)
+        code = hold_rejects(pipeline, n_of_readers, err);
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        merge->readers[i].which ^= pipeline->readers[i].batch != NULL;
+    *passed += pipeline->rejects.n;
+    return code;
+}
+
+/* ---- in their order -------------------------------------------------------------------------- */
+
+typedef struct place_of_row {
+    mark mark;
+    uint32_t row; /* of the query's rows */
+} place_of_row;
+
+static int compare_places(const void *a, const void *b)
+{
+    const place_of_row *left = a, *right = b;
+    if (mark_is_before(&left->mark, &right->mark))
+        return -1;
+    if (mark_is_before(&right->mark, &left->mark))
+        return 1;
+    return left->row < right->row ? -1 : left->row > right->row;
+}
+
+/* Leaves the rows that pass, sorted. */
+static freshet_code sort_rows(freshet_pipeline *pipeline, int64_t *const *keys, batch *rows,
+                              freshet_error *err)
+{
+    const merge *merge = pipeline->merge;
+    arena *arena = pipeline->step_arena;
+    place_of_row *places = arena_alloc(arena, (rows->n_rows + (size_t)1) * sizeof *places);
+    uint32_t *order = arena_alloc(arena, (rows->n_rows + (size_t)1) * sizeof *order);
+    uint32_t n = 0;
+    bool sorted = true;
+    if (places == NULL || order == NULL)
+        return error_memory(err, MERGING);
+    for (uint32_t i = 0; i < rows->n_rows; i++) {
+        const uint32_t reader = ROW_READER(rows->rows[i]), row = ROW_INDEX(rows->rows[i]);
+        const origin *origin = &pipeline->readers[reader].batch->origins[row];
+        const merge_reader *of = &merge->readers[reader];
+        const mark here = {keys[reader][row], reader, of->lanes[merge_partition(of, origin)].rank};
+        if (merge->has_bound && mark_is_before(&merge->bound, &here))
+            continue;
+        sorted = sorted && (n == 0 || !mark_is_before(&here, &places[n - 1].mark));
+        places[n++] = (place_of_row){here, i};
+    }
+    if (sorted && n == rows->n_rows)
+        return FRESHET_OK;
+    if (!sorted)
+        qsort(places, n, sizeof *places, compare_places);
+    for (uint32_t i = 0; i < n; i++)
+        order[i] = places[i].row;
+    return batch_gather(rows, order, n, rows, MERGING, err);
+}
+
+/* ---- a turn ---------------------------------------------------------------------------------- */
+
+static bool has_ended(const freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        if (source_drives(pipeline->source, i) &&
+            (!pipeline->readers[i].ended || pipeline->merge->readers[i].held.n_rows > 0))
+            return false;
+    return true;
+}
+
+/* Nothing is new, and what was waited for is waited for still: no need to look at what is held. */
+static bool is_still_blocked(merge *merge)
+{
+    if (!merge->is_blocked || !merge->has_bound)
+        return false;
+    if (merge->bounding.partition == READER_NONE) {
+        merge_reader *of = &merge->readers[merge->bounding.reader];
+        return of->unsettled == merge->turn && is_awaited(merge, &of->unsettled_since_us);
+    }
+    lane *lane = lane_at(merge, merge->bounding);
+    return lane->is_open && lane_is_waiting(merge, lane) &&
+           is_awaited(merge, &lane->silent_since_us);
+}
+
+static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t *n,
+                              freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    batch *batches[PIPELINE_READERS_MAX];
+    int64_t *keys[PIPELINE_READERS_MAX], *times = NULL;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
+        if (pipeline->readers[i].batch != NULL)
+            code = take_held(pipeline, i, err);
+        batches[i] = pipeline->readers[i].batch;
+    }
+    const uint32_t n_of_readers = pipeline->rejects.n;
+    if (code == FRESHET_OK)
+        code = run_query(pipeline, batches, rows, &times, &pipeline->rejects, err);
+    if (code == FRESHET_OK)
+        code = find_keys(pipeline, rows, times, keys, err);
+    if (code != FRESHET_OK)
+        return code;
+    find_bound(pipeline);
+    code = hold_back(pipeline, keys, n_of_readers, n, err);
+    if (code == FRESHET_OK)
+        code = sort_rows(pipeline, keys, rows, err);
+    settle_lanes(pipeline);
+    bool held = false;
+    for (uint32_t i = 0; i < pipeline->n_readers; i++)
+        held = held || merge->readers[i].held.n_rows > 0;
+    merge->is_blocked = *n == 0;
+    /* What sets the bound and is not open is opened by the next turn. */
+    merge->has_more = (*n > 0 && (merge->n_waiting > 0 || held)) ||
+                      (*n == 0 && merge->has_bound && merge->bounding.partition != READER_NONE &&
+                       !lane_at(merge, merge->bounding)->is_open);
+    pipeline_count(pipeline, FRESHET_ROWS_READ, *n);
+    return code;
+}
+
+freshet_code merge_turn(freshet_pipeline *pipeline, batch *rows, uint32_t *n, bool *ended,
+                        freshet_error *err)
+{
+    merge *merge = pipeline->merge;
+    freshet_error first = {0};
+    uint32_t fresh = 0;
+    *n = 0;
+    merge->has_more = false;
+    freshet_code code = begin_turn(pipeline, &first, err);
+    if (code == FRESHET_OK)
+        code = find_heads(pipeline, err);
+    if (code == FRESHET_OK) {
+        open_lanes(pipeline);
+        code = poll_lanes(pipeline, &fresh, &first, err);
+    }
+    if (code != FRESHET_OK)
+        return code;
+    if (fresh > 0 || !is_still_blocked(merge))
+        code = pass_rows(pipeline, rows, n, err);
+    *ended = has_ended(pipeline);
+    if (code == FRESHET_OK && *n == 0 && first.text[0] != '\0') {
+        if (err != NULL)
+            *err = first;
+        return first.code;
+    }
+    return code;
+}
+
+bool merge_held_by(const merge *merge, uint32_t *reader, uint32_t *partition, int64_t *since_us)
+{
+    if (!merge->is_blocked || !merge->has_bound || merge->has_more)
+        return false;
+    bool held = false;
+    for (uint32_t i = 0; i < merge->n_readers; i++)
+        held = held || merge->readers[i].held.n_rows > 0;
+    *reader = merge->bounding.reader;
+    *partition = merge->bounding.partition;
+    *since_us = *partition == READER_NONE ? merge->readers[*reader].unsettled_since_us
+                                          : lane_at(merge, merge->bounding)->silent_since_us;
+    return held;
+}
+
+/* ---- positions ------------------------------------------------------------------------------- */
+
+void merge_place(const merge *merge, uint32_t reader, reader_positions *positions)
+{
+    const merge_reader *of = &merge->readers[reader];
+    for (uint32_t i = 0; i < positions->n; i++) {
+        reader_position *position = &positions->items[i];
+        if (position->partition < of->n && of->lanes[position->partition].n_held > 0)
+            position->offset = of->lanes[position->partition].held_offset;
+    }
+}
