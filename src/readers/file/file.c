@@ -16,7 +16,8 @@
 /* ---- options --------------------------------------------------------------------------------- */
 
 static const char *const compression_names[] = {"auto", "none", "gzip", NULL};
-static const char *const order_names[] = {"time", "name", NULL}; /* as list_order */
+static const char *const on_bad_names[] = {"fail", "skip", NULL}; /* as file_on_bad */
+static const char *const order_names[] = {"time", "name", NULL};  /* as list_order */
 
 static const option options_table[] = {
     {OPTION("path", TEXT, file_options, path), .required = true,
@@ -52,6 +53,14 @@ static const option options_table[] = {
             "name; or `name`, by path alone, where copying has changed the times. Numbers in names "
             "count as numbers: `day2` comes before `day10`. In a stream it is the order of the "
             "files that are there together; one that comes later is read later."},
+    {OPTION("on_bad_file", CHOICE, file_options, on_bad_file), .standard = "fail",
+     .choices = on_bad_names,
+     .doc = "What becomes of a file that cannot be read, or not to its end: damaged, cut off, "
+            "without permission, gone. `fail`: a batch, and `--once`, end with an error; a running "
+            "stream goes on with the others, says so and tries it again. `skip`: a dead letter "
+            "names the file and the reason, and all goes on; rows before the damage stand. A "
+            "running stream skips it once it has failed for ten seconds unchanged, and reads it "
+            "when it changes."},
     {0},
 };
 
@@ -150,10 +159,12 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
     }
     polling_place(&options->path, reader->path, reader->at, sizeof(reader->at));
     code = file_list(scratch, reader->path, file_order(reader), NULL, &listing, err);
-    if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream)
+    if (code == FRESHET_OK && listing.unreadable != NULL && !base->block->stream &&
+        !file_skips_bad(reader))
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
-                         "the folder \"%s\" cannot be read: %s", listing.unreadable,
-                         strerror(listing.problem));
+                         "\"%s\" cannot be read: %s; mend its permissions, or say on_bad_file: "
+                         "skip to leave it out",
+                         listing.unreadable, strerror(listing.problem));
     if (code == FRESHET_OK)
         code = check_there(reader, &listing, err);
     if (code == FRESHET_OK)
@@ -180,6 +191,8 @@ static void file_close(freshet_reader *base)
     file_watch_close(reader->watch);
     track_close(reader->track);
     arena_close(reader->scratch);
+    free(reader->bad_folder);
+    reader->bad_folder = NULL;
     free(reader->replaced);
     reader->replaced = NULL; /* it may be opened again */
     reader->n_replaced = 0;

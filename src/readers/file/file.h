@@ -17,12 +17,15 @@ typedef enum file_compression {
     COMPRESSION_GZIP
 } file_compression;
 
+typedef enum file_on_bad { ON_BAD_FILE_FAIL, ON_BAD_FILE_SKIP } file_on_bad;
+
 typedef struct file_options {
     declared_text path;
     format_options format;
     int64_t max_record_bytes;
     int compression; /* enum file_compression */
     int order;       /* enum list_order */
+    int on_bad_file; /* enum file_on_bad */
 } file_options;
 
 #define FILE_RECORD_BYTES_DEFAULT ((int64_t)16 << 20)

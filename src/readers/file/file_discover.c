@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -148,6 +149,11 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
                 file->path);
         file->absent = true;
     } else {
+        if (file->bad_since_us == 0 || file->bad_size != file->size ||
+            file->bad_modified_ns != file->modified_ns)
+            file->bad_since_us = os.monotonic_us();
+        file->bad_size = file->size;
+        file->bad_modified_ns = file->modified_ns;
         if (file->retry_us == 0) {
             reader->n_retry++;
             file->retry_pause_us = FILE_RETRY_FIRST_US;
@@ -159,6 +165,32 @@ void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *pr
         }
         file->retry_us = os.monotonic_us() + file->retry_pause_us;
     }
+    file_descriptor_close(reader, index);
+    file_queue_take(reader);
+}
+
+bool file_is_bad(const file_reader *reader, const tracked_file *file)
+{
+    if (!file_skips_bad(reader))
+        return false;
+    return reader->base.mode == READ_ALL ||
+           (file->bad_since_us != 0 && file->bad_size == file->size &&
+            file->bad_modified_ns == file->modified_ns &&
+            os.monotonic_us() - file->bad_since_us >= FILE_BAD_US);
+}
+
+void file_give_up(file_reader *reader, uint32_t index, const freshet_error *problem)
+{
+    tracked_file *file = track_file(reader->track, index);
+
+    log_say(LOG_WARNING, file_reader_id(reader),
+            "%s: %s; it is skipped, and a dead letter names it (on_bad_file: skip)", file->path,
+            problem->text);
+    file->finished = reader->base.mode == READ_ALL;
+    file->read_size = file->size;
+    file->read_modified_ns = file->modified_ns;
+    file->retry_us = 0;
+    file->bad_since_us = 0;
     file_descriptor_close(reader, index);
     file_queue_take(reader);
 }
@@ -275,12 +307,27 @@ static void say_missing(file_reader *reader, bool missing)
 static freshet_code say_unreadable(file_reader *reader, const file_listing *listing,
                                    freshet_error *err)
 {
-    char problem[PATH_MAX + 40];
+    char problem[PATH_MAX + 300];
 
-    if (reader->base.mode == READ_ALL)
+    if (reader->base.mode == READ_ALL && !file_skips_bad(reader))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, listing->unreadable,
-                         "the folder cannot be read: %s", strerror(listing->problem));
-    snprintf(problem, sizeof problem, "the folder %s cannot be read", listing->unreadable);
+                         "it cannot be read: %s", strerror(listing->problem));
+    if (file_skips_bad(reader) && !reader->said_failed) {
+        snprintf(problem, sizeof problem, "%s: %s", listing->unreadable,
+                 strerror(listing->problem));
+        free(reader->bad_folder);
+        reader->bad_folder = strdup(problem);
+        if (reader->bad_folder == NULL)
+            return error_memory(err, "listing files");
+    }
+    if (reader->base.mode == READ_ALL) {
+        log_say(LOG_WARNING, file_reader_id(reader),
+                "%s cannot be read: %s; it is left out, and a dead letter says so (on_bad_file: "
+                "skip)",
+                listing->unreadable, strerror(listing->problem));
+        return FRESHET_OK;
+    }
+    snprintf(problem, sizeof problem, "%s cannot be read", listing->unreadable);
     say_failed(reader, problem, strerror(listing->problem), ", and other files go on");
     return FRESHET_OK;
 }

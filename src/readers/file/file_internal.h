@@ -31,6 +31,7 @@
 #define FILE_WAIT_US 1000000      /* a file that waits to be told from another: looked at again, */
 #define FILE_REPLACED_US 10000000 /* how long the text of a replaced file is looked for */
 #define FILE_COPY_US 5000000      /* and how long a copy may lie beside what is to be cut */
+#define FILE_BAD_US 10000000      /* a bad file is skipped when it has been so for so long */
 #define FILE_RETRY_FIRST_US 1000000
 #define FILE_RETRY_MOST_US 60000000
 #define FILE_NONE TRACK_NONE
@@ -72,6 +73,7 @@ typedef struct file_reader {
     uint32_t n_retry; /* files that have failed */
     uint32_t n_stray; /* open files that have left the list */
     arena *scratch;   /* of one listing */
+    char *bad_folder; /* that cannot be read, for a dead letter; NULL: none */
 
     uint32_t queue_head, queue_last; /* through tracked_file.next_queued; head FILE_NONE: empty */
     uint32_t open_files[FILE_DESCRIPTORS_MAX]; /* least lately used first */
@@ -112,6 +114,11 @@ static inline const char *file_reader_id(const file_reader *reader)
 static inline list_order file_order(const file_reader *reader)
 {
     return (list_order)((const file_options *)reader->base.options)->order;
+}
+
+static inline bool file_skips_bad(const file_reader *reader)
+{
+    return ((const file_options *)reader->base.options)->on_bad_file == ON_BAD_FILE_SKIP;
 }
 
 /* ---- file.c ---- */
@@ -178,6 +185,12 @@ bool file_is_gone(const tracked_file *file);
 /* The file at the head of the queue could not be read: it is taken off, and tried again later
  * (READ_FOLLOW). */
 void file_set_aside(file_reader *reader, uint32_t index, const freshet_error *problem);
+
+/* Has it failed for so long, and not changed, that it is to be skipped? */
+bool file_is_bad(const file_reader *reader, const tracked_file *file);
+
+/* It is taken off the queue, and not tried again until it changes. */
+void file_give_up(file_reader *reader, uint32_t index, const freshet_error *problem);
 
 /* ---- file_known.c ---- */
 

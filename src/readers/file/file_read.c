@@ -6,6 +6,7 @@
  * same thing fails again at the next poll.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -292,6 +293,7 @@ static void set_finished(file_reader *reader, uint32_t index, tracked_file *file
     file->finished = reader->base.mode == READ_ALL;
     file->read_size = file->size;
     file->read_modified_ns = file->modified_ns;
+    file->bad_since_us = 0;
     if (file->retry_us != 0) {
         file->retry_us = 0;
         reader->n_retry -= reader->n_retry > 0;
@@ -340,6 +342,46 @@ static freshet_code file_turn(polling *polling, uint32_t index, file_fate *fate)
     return kept == FRESHET_OK || (code != FRESHET_OK && code != FRESHET_END) ? code : kept;
 }
 
+/* A dead letter for what cannot be read. */
+static freshet_code refuse_file(polling *polling, const char *path, int64_t offset,
+                                const char *problem, const char *what_then)
+{
+    reject bad = {.partition = path, .offset = offset, .raw = ""};
+    const char *reason = arena_format(polling->rejects->arena, "%s%s", problem, what_then);
+
+    return reason == NULL ? error_memory(polling->err, "noting a bad file")
+                          : polling_refuse(polling, &bad, REASON_BAD_FILE, "", reason);
+}
+
+/* The file cannot be read, and is left out. */
+static freshet_code skip_file(polling *polling, uint32_t index, const freshet_error *problem)
+{
+    file_reader *reader = reader_of(polling);
+    const tracked_file *file = track_file(reader->track, index);
+    char what_then[100] = "";
+    freshet_code code;
+
+    if (track_is_read(file))
+        snprintf(what_then, sizeof(what_then), "; what was read of it, up to %s %lld, stands",
+                 file_is_whole(reader) ? "row" : "byte", (long long)file->offset);
+    code = refuse_file(polling, file->path, file->offset, problem->text, what_then);
+    if (code == FRESHET_OK)
+        file_give_up(reader, index, problem);
+    return code;
+}
+
+static freshet_code fail_with(const polling *polling, const file_reader *reader,
+                              const tracked_file *file, const freshet_error *problem)
+{
+    if (problem->code != FRESHET_FAILED || file_skips_bad(reader))
+        return error_set(polling->err, problem->code, problem->then, problem->at, "%s",
+                         problem->text);
+    return error_set(polling->err, problem->code, problem->then,
+                     problem->at[0] == '\0' ? file->path : problem->at,
+                     "%s; move the file away, or say on_bad_file: skip to go on without it",
+                     problem->text);
+}
+
 /* The files of the queue, or the chosen one, which is its head. FRESHET_END: to the end. */
 static freshet_code read_queue(polling *polling)
 {
@@ -368,14 +410,17 @@ static freshet_code read_queue(polling *polling)
                 reader->lines_of = FILE_NONE;
             if (polling_has_given(polling))
                 return FRESHET_OK; /* it fails again at the next poll */
-            if (reader->base.mode == READ_FOLLOW && code != FRESHET_NO_MEMORY &&
-                problem.then != FRESHET_RETRY) {
+            const tracked_file *file = track_file(reader->track, index);
+            if (code == FRESHET_NO_MEMORY || problem.then == FRESHET_RETRY)
+                return fail_with(polling, reader, file, &problem);
+            if (file_is_bad(reader, file))
+                code = skip_file(polling, index, &problem);
+            else if (reader->base.mode == READ_FOLLOW)
                 file_set_aside(reader, index, &problem);
-                continue;
-            }
-            if (err != NULL)
-                *err = problem;
-            return code;
+            else
+                return fail_with(polling, reader, file, &problem);
+            if (code == FRESHET_NO_MEMORY)
+                return code;
         }
     }
     return FRESHET_OK;
@@ -446,6 +491,12 @@ freshet_code file_poll(freshet_reader *base, batch *into, uint32_t max_rows, siz
         code = file_begin(reader, err);
     if (code == FRESHET_OK && !chooses_none)
         code = choose_side(reader, into, err);
+    if (code == FRESHET_OK && reader->bad_folder != NULL && (choice == NULL || !choice->peek)) {
+        code =
+            refuse_file(&polling, reader->path, 0, "a folder cannot be read: ", reader->bad_folder);
+        free(reader->bad_folder);
+        reader->bad_folder = NULL;
+    }
     if (code != FRESHET_OK)
         return code;
     if (chooses_none) {

@@ -60,6 +60,8 @@ typedef struct tracked_file {
     int64_t read_modified_ns;
     int64_t retry_us; /* a failed or waiting file is tried again then; 0: it is neither */
     int64_t retry_pause_us;
+    int64_t bad_since_us; /* since when it has failed as it is: with this size, at this time */
+    int64_t bad_size, bad_modified_ns;
     int64_t waits_since_us; /* since when it has waited to be told from another; 0: it does not */
     int64_t waits_size;
     int64_t stray_since_us; /* when an open file was first missed in the listing; 0: it is there */
