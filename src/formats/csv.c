@@ -1,7 +1,7 @@
 /* csv.c - CSV records (csv.h) as a format (format.h).
  *
- * The end of a record is found by a machine of four states: at the beginning of a field, in one
- * without quotes, in a quoted one, and behind a quote in a quoted one.
+ * The end of a record is found by a machine of five states: at the beginning of a field, in one
+ * without quotes, in a quoted one, and behind a quote or the escape in a quoted one.
  */
 #include "formats/csv.h"
 
@@ -17,7 +17,7 @@
 
 #define UNMAPPED UINT32_MAX
 
-enum { FIELD_BEGINS, IN_PLAIN, IN_QUOTES, BEHIND_QUOTE };
+enum { FIELD_BEGINS, IN_PLAIN, IN_QUOTES, BEHIND_QUOTE, BEHIND_ESCAPE };
 
 typedef struct csv_decoder {
     decoder base;
@@ -40,13 +40,30 @@ csv_dialect csv_dialect_of(const csv_options *options)
         dialect.delimiter = strcmp(delimiter, "\\t") == 0 ? '\t' : delimiter[0];
     if (options->null_text.value != NULL)
         dialect.null_text = options->null_text.value;
+    if (options->escape.value != NULL && options->escape.value[0] != '"')
+        dialect.escape = options->escape.value[0];
     return dialect;
+}
+
+static void csv_check_escape(const format_options *options, struct problems *problems)
+{
+    const char *escape = options->csv.escape.value;
+
+    if (escape != NULL &&
+        (strlen(escape) != 1 || strchr("\r\n", escape[0]) != NULL ||
+         (unsigned char)escape[0] >= 0x80 || escape[0] == csv_dialect_of(&options->csv).delimiter))
+        problem_add(
+            problems, &options->csv.escape.at,
+            "\"escape\" cannot be \"%.60s\": it must be one ASCII character, as \"\\\\\", and "
+            "neither the delimiter nor a line break",
+            escape);
 }
 
 static void csv_check(const format_options *options, struct problems *problems)
 {
     const char *delimiter = options->csv.delimiter.value;
 
+    csv_check_escape(options, problems);
     if (delimiter != NULL && strcmp(delimiter, "\\t") != 0 &&
         (strlen(delimiter) != 1 || strchr("\"\r\n", delimiter[0]) != NULL ||
          (unsigned char)delimiter[0] >= 0x80))
@@ -84,18 +101,38 @@ static inline const char *plain_end(const char *at, const char *end, char delimi
     return at;
 }
 
-size_t csv_record_end(record_progress *progress, char delimiter, const char *bytes, size_t length)
+/* The next quote, or escape where there is one. */
+static inline const char *quoted_end(const char *at, const char *end, char escape)
 {
+    const char *quote;
+
+    if (escape == 0) {
+        quote = memchr(at, '"', (size_t)(end - at));
+        return quote == NULL ? end : quote;
+    }
+    while (at < end && *at != '"' && *at != escape)
+        at++;
+    return at;
+}
+
+size_t csv_record_end(record_progress *progress, const csv_dialect *dialect, const char *bytes,
+                      size_t length)
+{
+    const char delimiter = dialect->delimiter;
     const char *at = bytes + progress->at;
     const char *end = bytes + length;
     int state = progress->state;
 
     while (at < end) {
         if (state == IN_QUOTES) {
-            const char *quote = memchr(at, '"', (size_t)(end - at));
-            at = quote == NULL ? end : quote + 1;
-            if (quote != NULL)
-                state = BEHIND_QUOTE;
+            at = quoted_end(at, end, dialect->escape);
+            if (at < end)
+                state = *at++ == '"' ? BEHIND_QUOTE : BEHIND_ESCAPE;
+            continue;
+        }
+        if (state == BEHIND_ESCAPE) {
+            state = IN_QUOTES;
+            at++;
             continue;
         }
         if (*at == '"' && state != IN_PLAIN) {
@@ -119,13 +156,15 @@ size_t csv_record_end(record_progress *progress, char delimiter, const char *byt
 
 static bool csv_in_quotes(const record_progress *progress)
 {
-    return progress->state == IN_QUOTES;
+    return progress->state == IN_QUOTES || progress->state == BEHIND_ESCAPE;
 }
 
 static size_t csv_end_of_record(const format_options *options, record_progress *progress,
                                 const char *bytes, size_t length)
 {
-    return csv_record_end(progress, csv_dialect_of(&options->csv).delimiter, bytes, length);
+    const csv_dialect dialect = csv_dialect_of(&options->csv);
+
+    return csv_record_end(progress, &dialect, bytes, length);
 }
 
 /* Blanks may be a field. */
@@ -137,22 +176,25 @@ static bool csv_is_blank(const char *bytes, size_t length)
 
 /* Reads the quoted field whose first quote is at `at`; gives what stands behind it, NULL where it
  * does not end. */
-static const char *split_quoted(const char *at, const char *end, csv_field *field)
+static const char *split_quoted(const char *at, const char *end, char escape, csv_field *field)
 {
     const char *begin = ++at;
 
     field->quoted = true;
+    field->escape = escape;
     for (;;) {
-        const char *quote = memchr(at, '"', (size_t)(end - at));
-        if (quote == NULL)
+        at = quoted_end(at, end, escape);
+        if (at == end)
             return NULL;
-        if (quote + 1 == end || quote[1] != '"') {
+        if (*at == '"' && (at + 1 == end || at[1] != '"')) {
             field->text = begin;
-            field->length = (uint32_t)(quote - begin);
-            return quote + 1;
+            field->length = (uint32_t)(at - begin);
+            return at + 1;
         }
+        if (at + 1 == end)
+            return NULL;
         field->escaped = true;
-        at = quote + 2;
+        at += 2;
     }
 }
 
@@ -165,13 +207,17 @@ bool csv_split(const csv_dialect *dialect, const char *record, size_t length, cs
     for (*n = 0;; at++) {
         csv_field field = {.text = at};
         if (at < end && *at == '"') {
-            at = split_quoted(at, end, &field);
+            at = split_quoted(at, end, dialect->escape, &field);
             if (at == NULL) {
                 *problem = "a quoted field is not closed";
                 return false;
             }
             if (at < end && *at != dialect->delimiter) {
-                *problem = "text follows the closing quote of a field";
+                *problem = dialect->escape == 0 && at[-2] == '\\'
+                               ? "text follows the closing quote of a field, which stands behind a "
+                                 "backslash; where that makes it text, as Spark writes it, say "
+                                 "escape: \"\\\\\""
+                               : "text follows the closing quote of a field";
                 return false;
             }
         } else {
@@ -199,9 +245,11 @@ const char *csv_text(arena *arena, const csv_field *field, uint32_t *length)
     if (copy == NULL)
         return NULL;
     for (uint32_t i = 0; i < field->length; i++) {
+        const char c = field->text[i], next = i + 1 < field->length ? field->text[i + 1] : 0;
+        if (c == '"' ||
+            (field->escape != 0 && c == field->escape && (next == '"' || next == field->escape)))
+            i++; /* the second one of "", \" or \\ is the text */
         copy[n++] = field->text[i];
-        if (field->text[i] == '"')
-            i++;
     }
     *length = n;
     return copy;
@@ -393,7 +441,7 @@ static freshet_code check_message(const csv_decoder *decoder, const char *messag
         (*length)--;
     if (*length > 0 && message[*length - 1] == '\r')
         (*length)--;
-    if (csv_record_end(&progress, decoder->dialect.delimiter, message, *length) == 0)
+    if (csv_record_end(&progress, &decoder->dialect, message, *length) == 0)
         return FRESHET_OK;
     return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                      "the message holds more than one CSV record; write one record a message");
@@ -439,6 +487,7 @@ static const char *const csv_endings[] = {".csv", NULL};
 static const format_option csv_own[] = {{"header", offsetof(format_options, csv.header_at)},
                                         {"delimiter", offsetof(format_options, csv.delimiter.at)},
                                         {"null_text", offsetof(format_options, csv.null_text.at)},
+                                        {"escape", offsetof(format_options, csv.escape.at)},
                                         {0}};
 
 const format format_csv = {.name = "csv",

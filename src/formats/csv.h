@@ -1,9 +1,10 @@
 /* csv.h - CSV records (RFC 4180) into the columns of a batch.
  *
  * A record ends at a newline outside of quotes, LF or CRLF. A field that begins with a quote ends
- * at the next single one; "" in it is a quote, and newlines and delimiters are text. A quote
- * anywhere else is text as it stands. Blanks around a field belong to it (those around numbers,
- * dates and booleans are skipped).
+ * at the next single one; "" in it is a quote, and newlines and delimiters are text. With the
+ * option `escape` a quote behind that character is text, too, and so is the character behind itself
+ * (as Spark writes them, with a backslash). A quote anywhere else is text as it stands. Blanks
+ * around a field belong to it (those around numbers, dates and booleans are skipped).
  *
  *   null       an unquoted field that is the null text (by default the empty one); also an empty
  *              unquoted field of a column that is no string
@@ -31,6 +32,7 @@ typedef struct csv_options {
     place header_at;
     declared_text delimiter; /* NULL: a comma */
     declared_text null_text; /* NULL: the empty one */
+    declared_text escape;    /* NULL: a quote is written twice */
 } csv_options;
 
 /* Those of files only, since messages have no header; then those of both. */
@@ -41,21 +43,29 @@ typedef struct csv_options {
         .doc = "CSV: the first record of each file names its columns. Without a header the "      \
                "columns are those of `schema`, in order."                                         \
     }
-#define CSV_OPTIONS(at)                                                                    \
-    {.name = "delimiter",                                                                  \
-     .kind = OPTION_TEXT,                                                                  \
-     .offset = (at) + offsetof(csv_options, delimiter),                                    \
-     .doc = "CSV: the one character between fields, a comma by default; `\\t` is a tab.",  \
-     .example = "\";\""},                                                                  \
-    {                                                                                      \
-        .name = "null_text", .kind = OPTION_TEXT,                                          \
-        .offset = (at) + offsetof(csv_options, null_text),                                 \
-        .doc = "CSV: an unquoted field with this text is null. By default the empty one.", \
-        .example = "NA"                                                                    \
+#define CSV_OPTIONS(at)                                                                           \
+    {.name = "delimiter",                                                                         \
+     .kind = OPTION_TEXT,                                                                         \
+     .offset = (at) + offsetof(csv_options, delimiter),                                           \
+     .doc = "CSV: the one character between fields, a comma by default; `\\t` is a tab.",         \
+     .example = "\";\""},                                                                         \
+        {.name = "null_text",                                                                     \
+         .kind = OPTION_TEXT,                                                                     \
+         .offset = (at) + offsetof(csv_options, null_text),                                       \
+         .doc = "CSV: an unquoted field with this text is null. By default the empty one.",       \
+         .example = "NA"},                                                                        \
+    {                                                                                             \
+        .name = "escape", .kind = OPTION_TEXT, .offset = (at) + offsetof(csv_options, escape),    \
+        .doc =                                                                                    \
+            "CSV: the one character that stands before a quote, or before itself, within quotes " \
+            "to make it text. Spark writes `\\`, unless told otherwise. By default none: a "      \
+            "quote is written twice.",                                                            \
+        .example = "\"\\\\\""                                                                     \
     }
 
 typedef struct csv_dialect {
     char delimiter;
+    char escape;           /* 0: none */
     const char *null_text; /* never NULL */
 } csv_dialect;
 
@@ -69,15 +79,17 @@ typedef struct record_progress {
 
 /* The length of the record that begins at bytes[0], its newline included; 0 where its end is not
  * there yet. Call again with more bytes behind the same ones. */
-size_t csv_record_end(record_progress *progress, char delimiter, const char *bytes, size_t length);
+size_t csv_record_end(record_progress *progress, const csv_dialect *dialect, const char *bytes,
+                      size_t length);
 
-/* A field of a record as it stands there. `text` is without the quotes; where `escaped`, each ""
- * in it stands for one quote. */
+/* A field of a record as it stands there. `text` is without the quotes; where `escaped`, each "" in
+ * it stands for one quote, and so does the escape before a quote, or for itself. */
 typedef struct csv_field {
     const char *text;
     uint32_t length;
     bool quoted;
     bool escaped;
+    char escape; /* 0: none */
 } csv_field;
 
 /* Splits a record without its newline into at most `most` fields. *n is the number of all of
@@ -86,7 +98,7 @@ typedef struct csv_field {
 bool csv_split(const csv_dialect *dialect, const char *record, size_t length, csv_field *fields,
                uint32_t most, uint32_t *n, const char **problem);
 
-/* The field's text with "" undone, in the arena; NULL where memory is out. */
+/* The field's text with that undone, in the arena; NULL where memory is out. */
 const char *csv_text(arena *arena, const csv_field *field, uint32_t *length);
 
 bool csv_is_null(const csv_dialect *dialect, const csv_field *field);

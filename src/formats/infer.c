@@ -7,6 +7,7 @@
 #include "formats/infer.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,9 @@ enum {
 
 #define INFERRING "inferring a schema"
 #define MEMORY_BYTES ((size_t)1 << 20)
+#define ODD_RECORDS_MAX 1000
+#define ODD_SHOWN_MAX 100 /* bytes of a line */
+#define N_DELIMITERS 4
 #define LINEAR_MAX 16 /* so many names are compared one by one */
 #define SEEN_WHOLE (SEEN_BIGINT | SEEN_WIDE | SEEN_WIDER)
 #define WIDE_DIGITS 20
@@ -49,13 +53,26 @@ typedef struct node node;
 struct node {
     const char *name;
     unsigned seen;
-    bool has_value; /* CSV: some value was not null */
+    bool has_value;    /* CSV: some value was not null */
+    unsigned as_value; /* CSV: what its name could be, were it a value */
     node *element;
     node *fields;
     uint32_t n_fields, capacity;
     uint32_t *slots; /* of many fields: a hash table of index + 1 */
     uint32_t n_slots;
 };
+
+/* What is counted for infer_oddities. */
+typedef struct oddities {
+    const char *path;                /* of the first file */
+    const char *first;               /* its first line, or the beginning of it */
+    int64_t n_lines;                 /* JSON: records or not */
+    int64_t n_records;               /* CSV, not more than ODD_RECORDS_MAX */
+    uint32_t in_first[N_DELIMITERS]; /* fields of the first record by another delimiter, */
+    int64_t n_same[N_DELIMITERS];    /* and records that have as many */
+    int64_t n_escaped;               /* \" within quotes, where a quote cannot end the field */
+    int64_t n_pairs, n_single;       /* backslashes within quotes */
+} oddities;
 
 struct infer {
     arena *arena;
@@ -68,6 +85,7 @@ struct infer {
     uint32_t n_cells;
     uint32_t n_files;
     bool has_no_names; /* CSV without a header */
+    oddities odd;
 };
 
 freshet_code infer_open(infer **out, freshet_error *err)
@@ -292,6 +310,27 @@ static bool infer_look_at(infer *infer, node *into, yyjson_val *value, unsigned 
     return true;
 }
 
+/* Notes a line, and keeps the first one. */
+static bool odd_note_line(infer *infer, const char *line, size_t length, const char *at)
+{
+    oddities *odd = &infer->odd;
+
+    odd->n_lines++;
+    if (odd->first != NULL)
+        return true;
+    while (length > 0 && number_is_blank(*line)) {
+        line++;
+        length--;
+    }
+    if (length == 0)
+        return true;
+    if (length > ODD_SHOWN_MAX)
+        length = ODD_SHOWN_MAX;
+    odd->first = arena_copy(infer->arena, line, text_valid_length(line, length));
+    odd->path = arena_text(infer->arena, at);
+    return odd->first != NULL && odd->path != NULL;
+}
+
 freshet_code infer_json(infer *infer, const format_options *options, const char *record,
                         size_t length, bool first, const char *at, freshet_error *err)
 {
@@ -302,7 +341,8 @@ freshet_code infer_json(infer *infer, const format_options *options, const char 
 
     (void)options;
     (void)first;
-    (void)at;
+    if (!odd_note_line(infer, record, length, at))
+        return error_memory(err, INFERRING);
     if (!json_depth_is_fine(record, length))
         return FRESHET_OK;
     if (yyjson_read_max_memory_usage(length, flags) < MEMORY_BYTES / 2)
@@ -336,51 +376,6 @@ static freshet_code split(infer *infer, const csv_dialect *dialect, const char *
     if (!text_is_utf8(record, length) ||
         !csv_split(dialect, record, length, infer->cells, TYPE_FIELDS_MAX, n, &problem))
         *n = 0;
-    return FRESHET_OK;
-}
-
-/* The name of cell i of a header, or of a file without one. */
-static const char *cell_name(infer *infer, bool header, uint32_t i, uint32_t *length)
-{
-    const char *name;
-
-    if (header)
-        return csv_text(infer->arena, &infer->cells[i], length);
-    name = arena_format(infer->arena, "column%u", i);
-    *length = name == NULL ? 0 : (uint32_t)strlen(name);
-    return name;
-}
-
-/* The columns of a file, from the n cells of its first record: those that are known already, and
- * new ones. */
-static freshet_code infer_csv_names(infer *infer, bool header, uint32_t n, const char *at,
-                                    freshet_error *err)
-{
-    if (n == 0 || n > TYPE_FIELDS_MAX)
-        return error_set(
-            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-            "the first line is not a CSV header of at most %d columns; declare schema, "
-            "and header: false if there is none",
-            TYPE_FIELDS_MAX);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t n_bytes = 0;
-        const uint32_t n_before = infer->root.n_fields;
-        const char *name = cell_name(infer, header, i, &n_bytes);
-        node *field;
-        if (name == NULL || memchr(name, '\0', n_bytes) != NULL)
-            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                             "the name of column %u of the header cannot be read", i + 1);
-        field = infer->n_files == 0 ? field_add(infer, &infer->root, name, n_bytes)
-                                    : field_of(infer, &infer->root, i, name, n_bytes);
-        if (field == NULL)
-            return error_memory(err, INFERRING);
-        if (infer->root.n_fields > n_before)
-            field->seen = CSV_ANY;
-        infer->field_of[i] = (uint32_t)(field - infer->root.fields);
-    }
-    infer->n_cells = n;
-    infer->has_no_names = !header;
-    infer->n_files++;
     return FRESHET_OK;
 }
 
@@ -428,6 +423,98 @@ static unsigned kinds_of(const char *text, uint32_t length)
     return kinds;
 }
 
+/* The name of cell i of a header, or of a file without one. */
+static const char *cell_name(infer *infer, bool header, uint32_t i, uint32_t *length)
+{
+    const char *name;
+
+    if (header)
+        return csv_text(infer->arena, &infer->cells[i], length);
+    name = arena_format(infer->arena, "column%u", i);
+    *length = name == NULL ? 0 : (uint32_t)strlen(name);
+    return name;
+}
+
+/* The columns of a file, from the n cells of its first record: those that are known already, and
+ * new ones. */
+static freshet_code infer_csv_names(infer *infer, bool header, uint32_t n, const char *at,
+                                    freshet_error *err)
+{
+    if (n == 0 || n > TYPE_FIELDS_MAX)
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+            "the first line is not a CSV header of at most %d columns; declare schema, "
+            "and header: false if there is none",
+            TYPE_FIELDS_MAX);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t n_bytes = 0;
+        const uint32_t n_before = infer->root.n_fields;
+        const char *name = cell_name(infer, header, i, &n_bytes);
+        node *field;
+        if (name == NULL || memchr(name, '\0', n_bytes) != NULL)
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                             "the name of column %u of the header cannot be read", i + 1);
+        field = infer->n_files == 0 ? field_add(infer, &infer->root, name, n_bytes)
+                                    : field_of(infer, &infer->root, i, name, n_bytes);
+        if (field == NULL)
+            return error_memory(err, INFERRING);
+        if (infer->root.n_fields > n_before)
+            field->seen = CSV_ANY;
+        field->as_value = header ? kinds_of(name, n_bytes) : 0;
+        infer->field_of[i] = (uint32_t)(field - infer->root.fields);
+    }
+    infer->n_cells = n;
+    infer->has_no_names = !header;
+    infer->n_files++;
+    return FRESHET_OK;
+}
+
+static const char other_delimiters[N_DELIMITERS] = {',', ';', '\t', '|'};
+
+/* Backslashes within the record's quoted fields, taken as RFC 4180 has them. */
+static void odd_note_escapes(oddities *odd, char delimiter, const char *record, size_t length)
+{
+    bool quoted = false;
+
+    for (size_t i = 0; i < length; i++) {
+        const char next = i + 1 < length ? record[i + 1] : delimiter;
+        if (record[i] == '"' && !quoted) {
+            quoted = i == 0 || record[i - 1] == delimiter;
+        } else if (record[i] == '"') {
+            quoted = false;
+        } else if (record[i] == '\\' && quoted && next == '"') {
+            const char behind = i + 2 < length ? record[i + 2] : delimiter;
+            odd->n_escaped += behind != delimiter && behind != '"' && behind != '\n';
+            i++;
+        } else if (record[i] == '\\' && quoted) {
+            odd->n_pairs += next == '\\';
+            odd->n_single += next != '\\';
+            i += next == '\\';
+        }
+    }
+}
+
+static void odd_note_csv(oddities *odd, const csv_dialect *dialect, const char *record,
+                         size_t length)
+{
+    if (odd->n_records == ODD_RECORDS_MAX || length == 0)
+        return;
+    if (memchr(record, '\\', length) != NULL)
+        odd_note_escapes(odd, dialect->delimiter, record, length);
+    for (int i = 0; i < N_DELIMITERS; i++) {
+        const csv_dialect other = {.delimiter = other_delimiters[i], .null_text = ""};
+        const char *problem;
+        csv_field none;
+        uint32_t n = 0;
+        if (!csv_split(&other, record, length, &none, 1, &n, &problem))
+            continue;
+        if (odd->n_records == 0)
+            odd->in_first[i] = n;
+        odd->n_same[i] += n == odd->in_first[i];
+    }
+    odd->n_records++;
+}
+
 static freshet_code look_at_cells(infer *infer, const csv_dialect *dialect, freshet_error *err)
 {
     for (uint32_t i = 0; i < infer->n_cells; i++) {
@@ -456,6 +543,9 @@ freshet_code infer_csv(infer *infer, const format_options *options, const char *
     freshet_code code;
 
     arena_reset(infer->scratch);
+    if (!odd_note_line(infer, record, length, at))
+        return error_memory(err, INFERRING);
+    odd_note_csv(&infer->odd, &dialect, record, length);
     code = split(infer, &dialect, record, length, &n, err);
     if (code == FRESHET_OK && first && (options->csv.header || infer->n_files == 0))
         code = infer_csv_names(infer, options->csv.header, n, at, err);
@@ -578,6 +668,11 @@ freshet_code infer_schema(infer *infer, arena *arena, const char *at, schema *ou
     const field *fields;
     freshet_code code;
 
+    if (root->n_fields == 0 && infer->odd.first != NULL && infer->cells == NULL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                         "no line of %s is a JSON object, to infer the columns from: it begins "
+                         "with \"%s\"; mend it, or declare schema",
+                         infer->odd.path, infer->odd.first);
     if (root->n_fields == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
                          "there is no record yet to infer the columns from; declare schema");
@@ -713,4 +808,108 @@ freshet_code infer_lacking(infer *infer, const schema *declared, infer_lacking_f
     if (infer->n_records == 0 || infer->has_no_names)
         return FRESHET_OK;
     return look_for(&columns, tell, context, err);
+}
+
+/* ---- what is odd ----------------------------------------------------------------------------- */
+
+typedef struct telling {
+    infer_odd_fn *tell;
+    void *context;
+} telling;
+
+__attribute__((format(printf, 2, 3))) static void odd_tell(const telling *to, const char *format,
+                                                           ...)
+{
+    char sentence[700];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    sentence[text_valid_length(sentence, strlen(sentence))] = '\0';
+    to->tell(to->context, sentence);
+}
+
+/* An array, or objects of several lines: hardly a line of it is a record. */
+static void odd_json(const infer *infer, const telling *to)
+{
+    const oddities *odd = &infer->odd;
+    const bool is_array = odd->first != NULL && odd->first[0] == '[';
+
+    if (odd->first == NULL || infer->n_records * 2 > odd->n_lines ||
+        (!is_array && odd->first[0] != '{'))
+        return;
+    odd_tell(to,
+             is_array ? "%s is a JSON array; one object a line is read: write it so, for instance "
+                        "by jq -c '.[]' array.json > lines.jsonl"
+                      : "%s has JSON objects of several lines; one object a line is read: write it "
+                        "so, for instance by jq -c . objects.json > lines.jsonl",
+             odd->path);
+}
+
+/* One column, and another delimiter gives as many fields in nearly all records. */
+static bool odd_delimiter(const infer *infer, const telling *to)
+{
+    const oddities *odd = &infer->odd;
+
+    for (int i = 0; infer->n_cells == 1 && i < N_DELIMITERS; i++) {
+        if (odd->in_first[i] < 2 || odd->n_same[i] * 10 < odd->n_records * 9)
+            continue;
+        odd_tell(to,
+                 "the first line of %s is one field, \"%s\", and nearly all lines have %u with "
+                 "another delimiter: say delimiter: \"%s\"",
+                 odd->path, odd->first, odd->in_first[i],
+                 other_delimiters[i] == '\t' ? "\\t" : (char[]){other_delimiters[i], '\0'});
+        return true;
+    }
+    return false;
+}
+
+/* A whole number that may be a year, as a name of a column. */
+static bool is_year(const char *text)
+{
+    return strlen(text) == 4 && is_digits(text, 4) && (text[0] == '1' || text[0] == '2');
+}
+
+/* Each name could be a value of its column, and at least one is no name at all. */
+static void odd_header(const infer *infer, const telling *to)
+{
+    const node *root = &infer->root;
+    bool is_value = false;
+
+    for (uint32_t i = 0; i < root->n_fields; i++) {
+        const node *each = &root->fields[i];
+        const unsigned kinds = each->has_value ? each->seen & ~(unsigned)SEEN_STRING : 0;
+        if (kinds != 0 && (kinds & each->as_value) == 0)
+            return;
+        is_value = is_value || ((kinds & each->as_value) != 0 && !is_year(each->name));
+    }
+    if (is_value && infer->n_records > 0)
+        odd_tell(
+            to,
+            "the header of %s is \"%s\", which looks like a record: if there is no header, say "
+            "header: false, and name the columns, in order, by schema",
+            infer->odd.path, infer->odd.first);
+}
+
+void infer_oddities(const infer *infer, const format_options *options, infer_odd_fn *tell,
+                    void *context)
+{
+    const oddities *odd = &infer->odd;
+    const telling to = {tell, context};
+
+    if (infer->cells == NULL) {
+        odd_json(infer, &to);
+        return;
+    }
+    if (odd->first == NULL)
+        return;
+    if (options->csv.escape.value == NULL &&
+        (odd->n_escaped > 0 || (odd->n_pairs > 0 && odd->n_single == 0)))
+        odd_tell(&to,
+                 "%s has backslashes within quotes, as Spark writes them before a quote and before "
+                 "a backslash: say escape: \"\\\\\", or escape: '\"' where they are text",
+                 odd->path);
+    if (!odd_delimiter(infer, &to) && options->csv.header)
+        odd_header(infer, &to);
 }

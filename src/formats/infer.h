@@ -57,6 +57,13 @@ typedef void infer_lacking_fn(void *context, uint32_t column, const char *name, 
 freshet_code infer_lacking(infer *infer, const schema *declared, infer_lacking_fn *tell,
                            void *context, freshet_error *err);
 
+/* What the records look like, though the options do not say so: CSV with another delimiter, without
+ * a header, escaped as Spark does; a JSON array, JSON objects of several lines. A sentence each,
+ * which says what to write. */
+typedef void infer_odd_fn(void *context, const char *sentence);
+void infer_oddities(const infer *infer, const struct format_options *options, infer_odd_fn *tell,
+                    void *context);
+
 /* Of how many names "did you mean" looks at the first ones. */
 #define TYPE_FIELDS_NEAR_MAX 1000
 

@@ -1,8 +1,8 @@
 /* fuzz_csv.c - any bytes as a CSV file, by a schema of all types.
  *
- * The first byte chooses the size of the pieces in which the records' ends are looked for: they
- * must be the same as in one piece. Every record is decoded strictly and leniently, as in
- * fuzz_json.c.
+ * The first byte chooses whether there is an escape, and the size of the pieces in which the
+ * records' ends are looked for: they must be the same as in one piece. Every record is decoded
+ * strictly and leniently, as in fuzz_json.c.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -43,21 +43,32 @@ static bool decode(decoder *decoder, batch *batch, const char *record, size_t le
 }
 
 /* The end of the first record, in pieces of `step`. */
-static size_t end_in_pieces(const char *bytes, size_t length, size_t step)
+static size_t end_in_pieces(const csv_dialect *dialect, const char *bytes, size_t length,
+                            size_t step)
 {
     record_progress progress = {0};
 
     for (size_t at = step; at < length; at += step) {
-        size_t n = csv_record_end(&progress, ',', bytes, at);
+        size_t n = csv_record_end(&progress, dialect, bytes, at);
         if (n > 0)
             return n;
     }
-    return csv_record_end(&progress, ',', bytes, length);
+    return csv_record_end(&progress, dialect, bytes, length);
+}
+
+static void ignore_sentence(void *context, const char *sentence)
+{
+    (void)context;
+    check(text_is_utf8(sentence, strlen(sentence)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const format_options options = {.csv = {.header = true, .null_text.value = "NA"}};
+    static const format_options both[] = {
+        {.csv = {.header = true, .null_text.value = "NA"}},
+        {.csv = {.header = true, .null_text.value = "NA", .escape.value = "\\"}}};
+    const format_options options = both[size > 0 && data[0] >= 128];
+    const csv_dialect own = csv_dialect_of(&options.csv), *dialect = &own;
     arena *arena = arena_open();
     const type *type = type_parse(arena, types);
     schema schema = {.n_fields = type->n_fields, .fields = type->fields};
@@ -86,8 +97,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t length;
         bool taken;
         memcpy(record, data + at, left);
-        length = csv_record_end(&progress, ',', record, left);
-        check(length == end_in_pieces(record, left, step));
+        length = csv_record_end(&progress, dialect, record, left);
+        check(length == end_in_pieces(dialect, record, left, step));
         at += length == 0 ? left : length;
         length = length == 0 ? left : length - 1;
         taken = decode(strict, &rows, record, length, &text);
@@ -97,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             format_csv.header(headed, record, length, "fuzz", NULL);
         free(record);
     }
+    infer_oddities(infer, &options, ignore_sentence, NULL);
     infer_schema(infer, arena, "fuzz", &schema, NULL);
     infer_close(infer);
     decoder_close(strict);

@@ -4,13 +4,14 @@
 #include "readers/file/file_testing.h"
 
 /* The length of the first record, when the bytes come in pieces of `step`. */
-static size_t end_in_pieces(const char *bytes, size_t length, size_t step)
+static size_t end_in_pieces(const char *bytes, size_t length, size_t step, char escape)
 {
+    const csv_dialect dialect = {.delimiter = ',', .escape = escape, .null_text = ""};
     record_progress progress = {0};
     size_t n = 0;
 
     for (size_t at = step; n == 0; at += step) {
-        n = csv_record_end(&progress, ',', bytes, at < length ? at : length);
+        n = csv_record_end(&progress, &dialect, bytes, at < length ? at : length);
         if (at >= length)
             break;
     }
@@ -22,28 +23,36 @@ static void a_record_ends_at_a_newline_outside_of_quotes(void **state)
     static const struct {
         const char *text;
         size_t end;
+        char escape;
     } samples[] = {
-        {"a,b\nc", 4},
-        {"\"a\nb\",c\nd", 8},
-        {"\"a\"\"\n\",c\nd", 9},
-        {"a\"b\nc\"\n", 4},
-        {"a,\"\"\nb", 5},
-        {"\n", 1},
-        {"\"\n", 0},
-        {"a", 0},
-        {"\"a\"x\"\n\"\n", 6},
-        {"\"\"\"\"\n", 5},
-        {",\n", 2},
-        {"\"a\",\"b\n\"\n", 9},
-        {"a\r\nb", 3},
-        {" \"a\n\"", 4},
-        {"", 0},
+        {"\"a\\\"\nb\"\nc", 8, '\\'},
+        {"\"a\\\\\"\nb\"\n", 6, '\\'},
+        {"\"a\\\"\nb\"\nc", 5, 0},
+        {"a\\\"\nb", 4, '\\'},
+        {"\"a\"\"\n\\\\\"\nb", 9, '\\'},
+        {"\"a\\", 0, '\\'},
+        {"a,b\nc", 4, 0},
+        {"\"a\nb\",c\nd", 8, 0},
+        {"\"a\"\"\n\",c\nd", 9, 0},
+        {"a\"b\nc\"\n", 4, 0},
+        {"a,\"\"\nb", 5, 0},
+        {"\n", 1, 0},
+        {"\"\n", 0, 0},
+        {"a", 0, 0},
+        {"\"a\"x\"\n\"\n", 6, 0},
+        {"\"\"\"\"\n", 5, 0},
+        {",\n", 2, 0},
+        {"\"a\",\"b\n\"\n", 9, 0},
+        {"a\r\nb", 3, 0},
+        {" \"a\n\"", 4, 0},
+        {"", 0, 0},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(samples) / sizeof(*samples); i++)
         for (size_t step = 1; step < 12; step++) {
-            size_t end = end_in_pieces(samples[i].text, strlen(samples[i].text), step);
+            size_t end =
+                end_in_pieces(samples[i].text, strlen(samples[i].text), step, samples[i].escape);
             if (end != samples[i].end)
                 print_error("sample %zu by %zu\n", i, step);
             assert_int_equal(end, samples[i].end);

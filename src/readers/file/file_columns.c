@@ -183,6 +183,14 @@ static void warn_lacking(void *context, uint32_t column, const char *name, const
     text_release(&count);
 }
 
+static void warn_odd(void *context, const char *sentence)
+{
+    const freshet_reader *reader = context;
+
+    if (reader->problems != NULL)
+        problem_warn(reader->problems, &reader->block->kind.at, "%s", sentence);
+}
+
 static freshet_code columns_of_lines(file_reader *reader, const file_listing *listing,
                                      freshet_error *err)
 {
@@ -195,6 +203,9 @@ static freshet_code columns_of_lines(file_reader *reader, const file_listing *li
         code = file_open_lines(reader, &look.lines, err);
     if (code == FRESHET_OK)
         code = look_at_files(&look, listing);
+    if (code == FRESHET_OK)
+        infer_oddities(look.infer, &((const file_options *)reader->base.options)->format, warn_odd,
+                       &reader->base);
     if (code == FRESHET_OK && infers)
         code = infer_from_lines(reader, &look, err);
     if (!infers && code == FRESHET_OK)

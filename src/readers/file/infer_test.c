@@ -59,8 +59,9 @@ static void what_sql_cannot_name_is_said(void **state)
         "read");
     assert_string_equal(inferred(rig, "a.jsonl", "{\"\":1}\n"),
                         "a field has an empty name; declare schema with the fields to read");
-    assert_string_equal(inferred(rig, "a.jsonl", "nothing\n"),
-                        "there is no record yet to infer the columns from; declare schema");
+    assert_non_null(strstr(inferred(rig, "a.jsonl", "nothing\n"),
+                           "a.jsonl is a JSON object, to infer the columns from: it begins with "
+                           "\"nothing\"; mend it, or declare schema"));
     rig_free(rig);
 }
 
