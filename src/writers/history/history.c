@@ -57,6 +57,7 @@ typedef struct history_options {
 typedef struct aside_file {
     char *path; /* below the folder; malloc'd */
     uint32_t n_rows;
+    bool has_minus_zero; /* parquet_write */
 } aside_file;
 
 /* How many files of the number in use a partition has. */
@@ -324,6 +325,7 @@ static freshet_code write_file(history_writer *writer, int32_t partition, const 
                                freshet_error *err)
 {
     partition_count *count = count_of(writer, partition);
+    bool has_minus_zero = false;
     if (count == NULL)
         return error_memory(err, KEEPING);
     char *name = file_name(writer, partition, count->n_files);
@@ -340,14 +342,15 @@ static freshet_code write_file(history_writer *writer, int32_t partition, const 
             "files away, or give the history another path",
             history_folder_path(writer->folder), name);
     if (code == FRESHET_OK)
-        code = parquet_write(writer->parquet, rows, path, err);
+        code = parquet_write(writer->parquet, rows, path, &has_minus_zero, err);
     if (code == FRESHET_OK)
         code = history_folder_sync(writer->folder, name, err);
     if (code != FRESHET_OK) {
         free(name);
         return code;
     }
-    writer->files[writer->n_files++] = (aside_file){.path = name, .n_rows = rows->n_rows};
+    writer->files[writer->n_files++] =
+        (aside_file){.path = name, .n_rows = rows->n_rows, .has_minus_zero = has_minus_zero};
     writer->n_kept += rows->n_rows;
     count->n_files++;
     return FRESHET_OK;
@@ -527,10 +530,12 @@ static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, ui
     const char *merged = history_folder_aside(writer->folder, writer->scratch, MERGED_NAME);
     for (uint32_t i = 0; i < n; i++) {
         paths[i] = history_folder_aside(writer->folder, writer->scratch, files[i].path);
+        files[0].has_minus_zero |= files[i].has_minus_zero;
         if (paths[i] == NULL || merged == NULL)
             return error_memory(err, KEEPING);
     }
-    freshet_code code = parquet_merge(writer->parquet, paths, n, n_rows, merged, err);
+    freshet_code code =
+        parquet_merge(writer->parquet, paths, n, n_rows, files[0].has_minus_zero, merged, err);
     if (code == FRESHET_OK)
         code = history_folder_sync(writer->folder, MERGED_NAME, err);
     if (code == FRESHET_OK)

@@ -2,6 +2,13 @@
  *
  * The rows are an input of the SQL engine (sql.h), and a file is one COPY of it. DuckDB's threads
  * are one, so that rows stay in order.
+ *
+ * MINUS ZERO. DuckDB's dictionaries take 0.0 and -0.0 for one value, and give all rows the sign of
+ * the first. So a file that has -0.0 is written without dictionaries, which costs it some size.
+ *
+ * SPARK reads days before 1582-10-15 and times before 1900 only from files of which it knows that
+ * they need no conversion from the Julian calendar: those that name a Spark of 3.1 or later, and
+ * say nothing else.
  */
 #include "writers/history/parquet_file.h"
 
@@ -20,6 +27,9 @@
  * one. */
 #define GROUP_ROWS "122880"
 #define SELECT_BYTES_MAX ((size_t)4 << 20)
+#define SPARK_VERSION "{'org.apache.spark.version': '3.5.0'}"
+#define MINUS_ZERO UINT64_C(0x8000000000000000)
+#define MINUS_ZERO_FLOAT UINT32_C(0x80000000)
 
 struct parquet_writer {
     sql_engine *engine;
@@ -116,9 +126,29 @@ static freshet_code parquet_explain(const freshet_error *problem, const char *pa
                      "cannot write the Parquet file %s: %s", path, problem->text);
 }
 
+/* Is -0.0 among the column's first n rows? Null cells are zero bytes. */
+static bool column_has_minus_zero(const column *column, uint64_t n)
+{
+    const uint64_t *doubles = column->data;
+    const uint32_t *floats = column->data;
+    bool found = false;
+    switch (column->type->kind) {
+    case TYPE_DOUBLE:
+        for (uint64_t i = 0; i < n; i++)
+            found |= doubles[i] == MINUS_ZERO;
+        return found;
+    case TYPE_FLOAT:
+        for (uint64_t i = 0; i < n; i++)
+            found |= floats[i] == MINUS_ZERO_FLOAT;
+        return found;
+    case TYPE_ARRAY: return column_has_minus_zero(&column->children[0], column->n_elements);
+    default: return false;
+    }
+}
+
 /* Writes the rows of a SELECT to a file. */
-static freshet_code parquet_copy_rows(parquet_writer *writer, const char *select, const char *path,
-                                      freshet_error *err)
+static freshet_code parquet_copy_rows(parquet_writer *writer, const char *select,
+                                      bool has_minus_zero, const char *path, freshet_error *err)
 {
     const char *literal = sql_literal(writer->scratch, path);
     const char *copy =
@@ -127,8 +157,9 @@ static freshet_code parquet_copy_rows(parquet_writer *writer, const char *select
             : arena_format(
                   writer->scratch,
                   "COPY (%s) TO %s (FORMAT parquet, COMPRESSION %s, ROW_GROUP_SIZE " GROUP_ROWS
-                  ", USE_TMP_FILE false)",
-                  select, literal, writer->compression);
+                  ", USE_TMP_FILE false, KV_METADATA " SPARK_VERSION "%s)",
+                  select, literal, writer->compression,
+                  has_minus_zero ? ", DICTIONARY_SIZE_LIMIT 0" : "");
     freshet_error problem;
     if (copy == NULL)
         return error_memory(err, WRITING);
@@ -159,10 +190,10 @@ static freshet_code count_rows(parquet_writer *writer, const char *path, int64_t
 
 /* Writes the rows of a SELECT, n_rows of them, to a file; there is none where that fails. */
 static freshet_code write_file(parquet_writer *writer, const char *select, uint32_t n_rows,
-                               const char *path, freshet_error *err)
+                               bool has_minus_zero, const char *path, freshet_error *err)
 {
     int64_t n_written = -1;
-    freshet_code code = parquet_copy_rows(writer, select, path, err);
+    freshet_code code = parquet_copy_rows(writer, select, has_minus_zero, path, err);
     if (code == FRESHET_OK)
         code = count_rows(writer, path, &n_written, err);
     if (code == FRESHET_OK && n_written != (int64_t)n_rows)
@@ -177,17 +208,22 @@ static freshet_code write_file(parquet_writer *writer, const char *select, uint3
 }
 
 freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *path,
-                           freshet_error *err)
+                           bool *has_minus_zero, freshet_error *err)
 {
     arena_reset(writer->scratch);
+    *has_minus_zero = false;
+    for (uint32_t i = 0; i < rows->schema.n_fields; i++)
+        *has_minus_zero |= column_has_minus_zero(&rows->columns[i], rows->n_rows);
     sql_input_set(writer->input, rows, 0, rows->n_rows);
-    freshet_code code = write_file(writer, writer->select.bytes, rows->n_rows, path, err);
+    freshet_code code =
+        write_file(writer, writer->select.bytes, rows->n_rows, *has_minus_zero, path, err);
     sql_input_set(writer->input, NULL, 0, 0);
     return code;
 }
 
 freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
-                           uint32_t n_rows, const char *path, freshet_error *err)
+                           uint32_t n_rows, bool has_minus_zero, const char *path,
+                           freshet_error *err)
 {
     text_buffer select;
     text_init(&select, SELECT_BYTES_MAX);
@@ -199,8 +235,9 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
         select.failed = select.failed || literal == NULL;
     }
     text_append_c(&select, "], hive_partitioning = false)");
-    freshet_code code = select.failed ? error_memory(err, WRITING)
-                                      : write_file(writer, select.bytes, n_rows, path, err);
+    freshet_code code = select.failed
+                            ? error_memory(err, WRITING)
+                            : write_file(writer, select.bytes, n_rows, has_minus_zero, path, err);
     text_release(&select);
     return code;
 }

@@ -2,7 +2,8 @@
  *
  * The writer has an SQL engine of its own, which may write files and never sees a user's SQL. A
  * file has the columns of the schema, in their order, and the rows in theirs; times are instants in
- * UTC (Spark's `timestamp`, not its `timestamp_ntz`).
+ * UTC (Spark's `timestamp`, not its `timestamp_ntz`), in the calendar of today for all years, which
+ * the file says in the words of Spark.
  *
  * Order of calls: parquet_open, parquet_write and parquet_merge for each file, parquet_close. One
  * thread at a time.
@@ -24,14 +25,16 @@ freshet_code parquet_open(const schema *schema, parquet_compression compression,
 void parquet_close(parquet_writer *writer);
 
 /* Writes the rows to a new file, in the place of one that is there, and reads back from its
- * metadata that it holds so many. Where it fails the file is removed; a full disk gives
+ * metadata that it holds so many. *has_minus_zero tells whether -0.0 is among its values, for
+ * merging it. Where it fails the file is removed; a full disk gives
  * FRESHET_TRY_AGAIN with FRESHET_RETRY. Not synced. */
 freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *path,
-                           freshet_error *err);
+                           bool *has_minus_zero, freshet_error *err);
 
-/* Writes the rows of several such files, in their order, to one; n_rows are in them. Otherwise as
- * parquet_write; the files stay. */
+/* Writes the rows of several such files, in their order, to one; n_rows are in them, and -0.0 where
+ * one of them has it. Otherwise as parquet_write; the files stay. */
 freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
-                           uint32_t n_rows, const char *path, freshet_error *err);
+                           uint32_t n_rows, bool has_minus_zero, const char *path,
+                           freshet_error *err);
 
 #endif
