@@ -293,7 +293,9 @@ static const option rolling_options[] = {
      .doc = "How far apart the windows end.", .example = "1 hour"},
     {OPTION("emit", CHOICE, rolling_block, emit), .standard = "close", .choices = emit_choices,
      .doc = "Streams: when a window's row goes out: once, when no row can come into it any more "
-            "(`close`), or at each change (`change`).",
+            "(`close`), or at each change (`change`). Of windows longer than the slide the online "
+            "store and `_latest` have those that have ended; those of the future are in the "
+            "history only.",
      .example = "change"},
     {OPTION("max_days", INTEGER, rolling_block, max_days), .standard = "10000", .minimum = 1,
      .maximum = 100000000,

@@ -255,6 +255,24 @@ static bool holds_event(const groups_state *state, const events *events, int64_t
     return false;
 }
 
+/* Do several windows of one length hold an event? */
+static bool overlaps(const groups_plan *plan)
+{
+    return plan->is_rolling && groups_longest_us(plan) > plan->slide_us;
+}
+
+/* The last end that is reached. A grid has no further rows at its end. */
+static int64_t reached_us(const groups_state *state)
+{
+    if (!overlaps(state->plan))
+        return INT64_MAX;
+    if (state->options.is_stream && !state->finishing)
+        return state->time_us;
+    const int64_t newest_us = state->newest_us > state->time_us ? state->newest_us : state->time_us;
+    return state->plan->is_grid || newest_us == INT64_MIN ? INT64_MAX
+                                                          : next_end(state->plan, newest_us);
+}
+
 /* Notes all rows that an event of this time is going to change. */
 static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
 {
@@ -272,7 +290,7 @@ static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
             continue;
         if (!add_change(state, index, end, holds_event(state, &entry->events, end)))
             return false;
-        if (end > entry->facts.newest_us)
+        if (end > entry->facts.newest_us && !overlaps(plan))
             entry->facts.newest_us = end;
     }
     return true;
@@ -633,7 +651,7 @@ static void evict(groups_state *state, group_entry *entry)
     state->n_events += entry->events.n;
 }
 
-/* Outputs the key's row of that end, unless it was output as it changed. */
+/* Outputs the key's row of that end, unless it was output as it changed, and was reached then. */
 static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
 {
     groups_state *state = taking->state;
@@ -642,14 +660,18 @@ static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
     const groups_declaration *declaration = &state->plan->declaration;
     bool holds = holds_event(state, &entry->events, end_us);
     uint8_t flags = GROUPS_FIRST;
-    if (end_us >= facts->newest_us) {
+    if (end_us >= facts->newest_us && end_us <= reached_us(state)) {
         flags |= GROUPS_NEWEST;
         facts->newest_us = end_us;
     }
     bool was_output = holds && declaration->emit_change && state->options.is_stream;
     facts->after_us = end_us;
     facts->owes_nulls = holds && declaration->nulls_on_expiry;
-    return was_output ? FRESHET_OK : put_row(taking, index, end_us, flags);
+    if (!was_output)
+        return put_row(taking, index, end_us, flags);
+    return overlaps(state->plan) && (flags & GROUPS_NEWEST) != 0
+               ? put_row(taking, index, end_us, GROUPS_NEWEST | GROUPS_AGAIN)
+               : FRESHET_OK;
 }
 
 /* Forgets what the key's later rows do not need, and says when the next one is due. */

@@ -55,6 +55,13 @@
  * (but a grid keeps its keys). Without windows a group is forgotten when the time has passed its
  * second.
  *
+ * REACHED. An event of now lies in windows of the future, too, where these are longer than the
+ * slide: seven windows of seven days that end on the next seven days hold it. Who serves a key's
+ * newest row wants none of these. So of such windows only those count as newest that are reached:
+ * on a stream those that have ended; at the end of all input those up to the first end behind the
+ * newest event of all keys. With emit change a window that was output before it was reached is
+ * given again when it is.
+ *
  * WRITE TIMESTAMPS. A rolling row has its end; with emit change, plus the number of events in it
  * (at most 999,999), which grows with each change. Without windows they are as in windows_state.h.
  *
@@ -153,8 +160,9 @@ bool groups_is_closed(const groups_state *state, int64_t event_us);
 freshet_code groups_finish(groups_state *state, freshet_error *err);
 
 enum {
-    GROUPS_FIRST = 1, /* the row is output for the first time */
-    GROUPS_NEWEST = 2 /* its timestamp is its key's newest so far */
+    GROUPS_FIRST = 1,  /* the row is output for the first time */
+    GROUPS_NEWEST = 2, /* its timestamp is its key's newest so far, and reached */
+    GROUPS_AGAIN = 4   /* it is as it was output before, and is only now reached */
 };
 
 typedef struct groups_rows {

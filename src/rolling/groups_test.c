@@ -127,7 +127,8 @@ static void take(world *world, const char *expected)
             if (column_is_valid(&rows.outputs[0], i))
                 text_format(&world->said, "%lld",
                             (long long)((const int64_t *)rows.outputs[0].data)[i]);
-            text_format(&world->said, "%s%s%+lld ", rows.flags[i] & GROUPS_FIRST ? "F" : "",
+            text_format(&world->said, "%s%s%s%+lld ", rows.flags[i] & GROUPS_FIRST ? "F" : "",
+                        rows.flags[i] & GROUPS_AGAIN ? "A" : "",
                         rows.flags[i] & GROUPS_NEWEST ? "N" : "",
                         (long long)(rows.write_us[i] - rows.time_us[i]));
         }
@@ -329,15 +330,15 @@ static void windows_change(void **state)
     world->declaration.emit_change = true;
     open_state(world, true, false);
     add(world, "a", HOUR / 2);
-    take(world, "a@3600=1F+1 a@7200=1FN+1 ");
+    take(world, "a@3600=1F+1 a@7200=1F+1 "); /* both windows lie in the future */
     add(world, "a", HOUR);
-    take(world, "a@7200=2+2 a@10800=1FN+1 ");
+    take(world, "a@7200=2+2 a@10800=1F+1 ");
     groups_advance(world->state, 2 * HOUR);
-    take(world, "");
+    take(world, "a@3600=1AN+1 a@7200=2AN+2 ");
     add(world, "a", 2 * HOUR);
-    take(world, "a@10800=2+2 a@14400=1FN+1 ");
+    take(world, "a@10800=2+2 a@14400=1F+1 ");
     groups_advance(world->state, 10 * HOUR);
-    take(world, "");
+    take(world, "a@10800=2AN+2 a@14400=1AN+1 ");
     assert_int_equal(groups_measure(world->state).keys, 0);
 }
 

@@ -168,11 +168,12 @@ class RunTest(AggregatedCase):
         self.assertIn("--once --drain", finished.err)
 
     def test_newest_row_on_line(self):
-        """`..._latest` has the last window of each key, in its last version."""
+        """`..._latest` has the last window of each key that has ended, in its last version."""
         self.declare_set(ROLLING.replace("}}", ", emit: change}}"))
         self.write("in/a.jsonl", b"".join(
-            line(dict(event(i, keys=1), seen=f"2024-01-01T00:00:{50 - i:02d}Z")) for i in range(30)))
+            line(dict(event(i, keys=1), seen=f"2024-01-01T00:00:{50 - i:02d}Z")) for i in range(30))
+            + line(dict(event(30, keys=1), seen="2024-01-01T00:04:10Z")))
         finished = self.run_once("--debug", "--step-rows", "1", "--query",
                                  "select timestamp, v__count_over_5_minutes_rolling_windows as n "
                                  "from online_feature_store__events_latest", "--format", "csv")
-        self.assertEqual(finished.out.splitlines(), ["timestamp,n", "2024-01-01T00:05:00.000000Z,30"])
+        self.assertEqual(finished.out.splitlines(), ["timestamp,n", "2024-01-01T00:02:00.000000Z,30"])

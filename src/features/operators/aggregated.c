@@ -167,18 +167,26 @@ static freshet_code cast_outputs(aggregated *set, arena *arena, const groups_row
     return code;
 }
 
+static uint8_t kind_of(uint8_t flags)
+{
+    const int online = flags & GROUPS_NEWEST ? ROW_ONLINE : 0;
+    if ((flags & GROUPS_AGAIN) != 0)
+        return (uint8_t)online;
+    return (uint8_t)((flags & GROUPS_FIRST ? ROW_NEW : ROW_CORRECTION) | online);
+}
+
+/* In a batch only windows have kinds: some lie in the future. */
 static freshet_code put_kinds(const aggregated *set, arena *arena, const groups_rows *taken,
                               batch *out, freshet_error *err)
 {
     out->write_us = taken->write_us;
-    if (!set->base.is_stream)
+    if (!set->base.is_stream && !set->base.block->aggregated.has_windows)
         return FRESHET_OK;
     out->row_kinds = arena_alloc(arena, taken->n_rows + (size_t)1);
     if (out->row_kinds == NULL)
         return error_memory(err, COMPUTING);
     for (uint32_t i = 0; i < taken->n_rows; i++)
-        out->row_kinds[i] = (uint8_t)((taken->flags[i] & GROUPS_FIRST ? ROW_NEW : ROW_CORRECTION) |
-                                      (taken->flags[i] & GROUPS_NEWEST ? ROW_ONLINE : 0));
+        out->row_kinds[i] = kind_of(taken->flags[i]);
     return FRESHET_OK;
 }
 

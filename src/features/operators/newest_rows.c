@@ -107,10 +107,11 @@ static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t i, uint3
     const int64_t event_us = ((const int64_t *)rows->columns[newest->base.plan->n_keys].data)[row];
     uint32_t index = KEY_NONE;
     bool is_new = false;
+    const bool serves = (rows->row_kinds[row] & ROW_ONLINE) != 0;
     rows->row_kinds[row] = (uint8_t)(rows->row_kinds[row] & ~(unsigned)ROW_ONLINE);
     if (!has_times)
         rows->write_us[row] = newest_write_time(event_us, 0);
-    if (event_us < newest->first_us || event_us > newest->last_us)
+    if (event_us < newest->first_us || event_us > newest->last_us || (has_times && !serves))
         return FRESHET_OK;
     freshet_code code = find_entry(newest, i, &index, &is_new, err);
     if (code != FRESHET_OK)
@@ -144,8 +145,8 @@ static freshet_code rank_chunk(newest_rows *newest, batch *rows, uint32_t from, 
     return code;
 }
 
-/* Sets write_us and row_kinds of the rows, which come in their order of arrival. Rows that have
- * write timestamps but no kinds (groups of a batch) keep the timestamps. */
+/* Sets write_us and row_kinds of the rows, which come in their order of arrival. Groups of a batch
+ * keep their write timestamps, and those of their rows that serve nobody stay so. */
 static freshet_code newest_rows_run(freshet_operator *self, run *run)
 {
     newest_rows *newest = (newest_rows *)self;
@@ -153,7 +154,7 @@ static freshet_code newest_rows_run(freshet_operator *self, run *run)
     freshet_code code = FRESHET_OK;
     if (rows->n_rows == 0)
         return code;
-    const bool has_times = rows->write_us != NULL && rows->row_kinds == NULL;
+    const bool has_times = rows->write_us != NULL && self->block->has_aggregated;
     uint8_t *kinds = arena_alloc(rows->arena, rows->n_rows);
     if (!has_times)
         rows->write_us = arena_alloc(rows->arena, rows->n_rows * sizeof *rows->write_us);
@@ -162,7 +163,7 @@ static freshet_code newest_rows_run(freshet_operator *self, run *run)
     if (rows->row_kinds != NULL)
         memcpy(kinds, rows->row_kinds, rows->n_rows);
     else
-        memset(kinds, ROW_NEW, rows->n_rows);
+        memset(kinds, ROW_NEW | ROW_ONLINE, rows->n_rows);
     rows->row_kinds = kinds;
     for (uint32_t from = 0; code == FRESHET_OK && from < rows->n_rows; from += KEYED_CHUNK_ROWS) {
         const uint32_t rest = rows->n_rows - from;

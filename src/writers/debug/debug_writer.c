@@ -26,14 +26,15 @@ typedef struct debug_writer {
     row_store *gathered; /* NULL: each micro-batch is appended by itself */
 } debug_writer;
 
-/* Do rows come with write timestamps? Those of windows and groups on a stream. */
+/* Do rows come with write timestamps? Those of windows and groups on a stream; and those of rolling
+ * windows in a batch, of which some lie in the future, and are not to be served. */
 static bool has_write_times(const declaration *declaration)
 {
     const feature_block *features = declaration->feature_set.features.items;
     bool has = declaration->feature_set.has_aggregated;
     for (uint32_t i = 0; i < declaration->feature_set.features.n; i++)
         has = has || features[i].has_window;
-    return has && declaration->is_stream;
+    return has && (declaration->is_stream || declaration->feature_set.aggregated.has_windows);
 }
 
 static freshet_code add_times(debug_writer *writer, const schema *schema, freshet_error *err)
