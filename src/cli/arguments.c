@@ -28,9 +28,11 @@ bool arguments_duration(const char *text, int64_t *duration_us)
         const char *name;
         int64_t us;
     } units[] = {
-        {"", 1000000},     {"s", 1000000},       {"second", 1000000},   {"seconds", 1000000},
-        {"ms", 1000},      {"m", 60000000},      {"minute", 60000000},  {"minutes", 60000000},
-        {"h", 3600000000}, {"hour", 3600000000}, {"hours", 3600000000},
+        {"", 1000000},        {"s", 1000000},        {"second", 1000000},
+        {"seconds", 1000000}, {"ms", 1000},          {"m", 60000000},
+        {"minute", 60000000}, {"minutes", 60000000}, {"h", 3600000000},
+        {"hour", 3600000000}, {"hours", 3600000000}, {"sec", 1000000},
+        {"min", 60000000},    {"mins", 60000000},    {"us", 1},
     };
     const size_t length = strspn(text, "0123456789.");
     const char *rest = text + length + strspn(text + length, " ");

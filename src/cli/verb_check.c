@@ -75,9 +75,10 @@ const verb verb_check = {
     .doc =
         "Reads the declaration, looks at the schemas of its data and prepares its query and\n"
         "features, without reading a row. Every problem is printed to stderr as\n"
-        "\"file:line:column: error: sentence\", all in one go, and the exit code is 78; without\n"
-        "any (warnings apart), the readers, the writers with what each takes and keeps, and the\n"
-        "output columns are printed, and it is 0.",
+        "\"file:line:column: error: sentence\", and the exit code is 78: those of the file first;\n"
+        "once it has none, those of columns, types and SQL. Without any (warnings apart), the\n"
+        "readers, the writers with what each takes and keeps, and the output columns are printed,\n"
+        "and it is 0.",
     .examples = "    freshet check flights.yaml\n",
     .arguments = check_options,
     .size = sizeof(check_arguments),

@@ -44,11 +44,12 @@ static const char *const forms[] = {
     [OPTION_NAME] = PATTERN("^[A-Za-z_][A-Za-z0-9_]*$|" VARIABLE),
     [OPTION_SQL] = SCALAR,
     [OPTION_BOOLEAN] = EITHER("'type':'boolean'", PATTERN("^(true|false)$|" VARIABLE)),
-    [OPTION_DURATION] = PATTERN(
-        "^[0-9]+ "
-        "*(us|ms|microseconds?|milliseconds?|seconds?|minutes?|hours?|days?|weeks?)$|" VARIABLE),
+    [OPTION_DURATION] = PATTERN("^[0-9]+ "
+                                "*(us|ms|microseconds?|milliseconds?|s|secs?|seconds?|m|mins?|"
+                                "minutes?|h|hrs?|hours?|d|days?|"
+                                "w|weeks?)$|" VARIABLE),
     [OPTION_BYTES] = EITHER("'type':'integer','minimum':0",
-                            PATTERN("^[0-9]+ *([kKmMgGtT]?[iI]?[bB])?$|" VARIABLE)),
+                            PATTERN("^[0-9]+ *([kKmMgGtT]?[iI]?[bB]?)$|" VARIABLE)),
     [OPTION_TYPE] = TYPE,
     [OPTION_SCHEMA] = COLUMNS,
     [OPTION_PROPERTIES] = "'type':'object','additionalProperties':{" SCALAR "}",

@@ -30,7 +30,7 @@ static void assert_mistakes(const mistake *mistakes, size_t n)
 #define FIFTY "a123456789b123456789c123456789d123456789e123456789"
 #define TYPES                                                                                    \
     "it must be boolean, integer, bigint, float, double, decimal(width,scale), string, binary, " \
-    "date, timestamp or array<type>"
+    "date, timestamp, array<type> or struct<name: type>"
 
 static void sound_declaration_has_no_problem(void **state)
 {
@@ -120,12 +120,12 @@ static const mistake window_mistakes[] = {
      "20:46 there is no aggregate function \"avgg\"; did you mean \"avg\"?\n"
      "20:52 percentile needs a part from 0 to 1 in brackets, as in percentile(0.9)\n"
      "20:64 count takes no parameter: leave out \"(1)\"\n"},
-    {"type: double", "window: {functions: [], over: [5 mins, 0 seconds, 1 month, 5 events]}",
+    {"type: double", "window: {functions: [], over: [5 parts, 0 seconds, 1 month, 5 events]}",
      "20:45 \"functions\" needs at least one function\n"
-     "20:56 window \"5 mins\": the unit must be second, minute, hour, day, week or year\n"
-     "20:64 window \"0 seconds\": it is empty: the number must be at least 1\n"
-     "20:75 window \"1 month\": months differ in length: say it in days or weeks\n"
-     "20:84 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"},
+     "20:56 window \"5 parts\": the unit must be second, minute, hour, day, week or year\n"
+     "20:65 window \"0 seconds\": it is empty: the number must be at least 1\n"
+     "20:76 window \"1 month\": months differ in length: say it in days or weeks\n"
+     "20:85 window \"5 events\": the unit must be second, minute, hour, day, week or year\n"},
     {"type: double", "window: {functions: [avg], over: [2 hours, 0 events], mode: row_windows}",
      "20:59 window \"2 hours\": row windows are counted in events, as in \"5 events\"\n"
      "20:68 window \"0 events\": it is empty: the number must be at least 1\n"},
@@ -326,10 +326,10 @@ static void wrong_values(void **state)
          "6:42 \"sample\" cannot be \"99999999999999999999\": it must be a whole number of at most "
          "64 "
          "bits\n"},
-        {"format: json", "poll: 5 mins",
-         "6:40 \"poll\" cannot be \"5 mins\": it has no known unit: it must be us, ms, second, "
+        {"format: json", "poll: 5 parts",
+         "6:40 \"poll\" cannot be \"5 parts\": it has no known unit: it must be us, ms, second, "
          "minute, "
-         "hour, day or week\n"},
+         "hour, day or week (or s, m, h, d, w)\n"},
         {"format: json", "retry: {pause: 61 seconds}",
          "6:49 \"pause\" cannot be \"61 seconds\": it must be from 1 ms to 1 minute\n"},
         {"format: json", "buffer: 4095",
@@ -475,10 +475,10 @@ static void schemas(void **state)
         {"format: json", "schema: {a: , b: [bigint]}",
          "6:46 the column \"a\" must have a type, such as bigint, or a map of its fields; an array "
          "is "
-         "written array<type>\n"
+         "written array<type>, one of structs \"array<struct<name: type, other: type>>\"\n"
          "6:51 the column \"b\" must have a type, such as bigint, or a map of its fields; an array "
          "is "
-         "written array<type>\n"},
+         "written array<type>, one of structs \"array<struct<name: type, other: type>>\"\n"},
         {"format: json", "schema: {__Freshet_row: bigint, '': date}",
          "6:43 the column \"__Freshet_row\" cannot be used: names that begin with __freshet are "
          "Freshet's own\n"
@@ -665,9 +665,10 @@ static void variables(void **state)
          "characters "
          "\"${\" themselves\n"},
         {"entity: airport", "entity: ${HOME-x}",
-         "15:11 \"${\" is not closed: write ${VAR} or ${VAR:default}, or \"$${\" for the "
-         "characters "
-         "\"${\" themselves\n"},
+         "15:11 \"${VAR-default}\" is the shell's: write ${VAR:default}, with a colon\n"},
+        {"entity: airport", "entity: ${HOME:-x}",
+         "15:11 \"${VAR:-default}\" and its like are the shell's: write ${VAR:default}, without a "
+         "sign behind the colon, or ${VAR} for a variable that must be set\n"},
         {"entity: airport", "entity: ${FRESHET_T_NOT:${HOME}}",
          "15:11 a default inside \"${VAR:default}\" is taken as it is and cannot hold another "
          "\"${\"\n"},

@@ -144,6 +144,11 @@ static const char *variable_read(const char *raw, size_t length, size_t start, v
     i += into->name_length;
     into->standard = NULL;
     into->standard_length = 0;
+    if (i + 1 < length && raw[i] == ':' && strchr("-?=+", raw[i + 1]) != NULL)
+        return "\"${VAR:-default}\" and its like are the shell's: write ${VAR:default}, without a "
+               "sign behind the colon, or ${VAR} for a variable that must be set";
+    if (i < length && raw[i] == '-')
+        return "\"${VAR-default}\" is the shell's: write ${VAR:default}, with a colon";
     if (i < length && raw[i] == ':') {
         into->standard = raw + ++i;
         while (i < length && raw[i] != '}' && raw[i] != '\n' &&

@@ -25,6 +25,7 @@
 #define COLUMN_NAME_MAX 256 /* bytes of a column's name in a schema */
 
 typedef struct reading {
+    const block_kind *blocks[BLOCK_DEPTH_MAX]; /* that are being read, from the outside in */
     arena *arena;
     problems *problems;
     const registry *registry;
@@ -156,7 +157,7 @@ static const char *read_type(reading *reading, const char *value, const type **i
         return "is cut at a comma: put the whole type in quotes, as in \"decimal(10,2)\"";
     return formatted(reading,
                      "must be boolean, integer, bigint, float, double, decimal(width,scale), "
-                     "string, binary, date, timestamp or array<type>%s",
+                     "string, binary, date, timestamp, array<type> or struct<name: type>%s",
                      did_you_mean(reading, type_suggest(value)));
 }
 
@@ -418,7 +419,8 @@ static const type *read_field_type(reading *reading, const node *given, uint32_t
     if (given->kind == NODE_LIST || node_is_null(given)) {
         problem_add(reading->problems, &given->at,
                     "the column \"%.60s\" must have a type, such as bigint, or a map of its "
-                    "fields; an array is written array<type>",
+                    "fields; an array is written array<type>, one of structs "
+                    "\"array<struct<name: type, other: type>>\"",
                     given->key);
         return NULL;
     }
@@ -480,6 +482,7 @@ static bool read_fields(reading *reading, const node *map, uint32_t depth, field
 static void read_schema(reading *reading, const option *option, const node *given,
                         declared_schema *into)
 {
+    into->at = given->at; /* it is not missing, whatever is wrong with it */
     if (given->kind != NODE_MAP) {
         problem_add(
             reading->problems, &given->at,
@@ -622,6 +625,46 @@ static size_t known_keys(const reading *reading, const block_kind *block, const 
     return n;
 }
 
+static bool has_option(const block_kind *block, const char *key)
+{
+    for (const option *option = block->options; option->name != NULL; option++)
+        if (option->kind != OPTION_KIND && strcmp(option->name, key) == 0)
+            return true;
+    return false;
+}
+
+/* The block directly inside of this one that has an option of that name, by its key. */
+static const char *find_inside(const reading *reading, const block_kind *block, const char *key)
+{
+    for (const option *option = block->options; option->name != NULL; option++) {
+        const block_kind *const own[] = {option->block, NULL};
+        const block_kind *const *inner =
+            option->kind == OPTION_KIND ? registry_kinds(reading->registry, option->kinds) : own;
+        for (; *inner != NULL; inner++)
+            if ((*inner)->options != NULL && has_option(*inner, key))
+                return option->kind == OPTION_KIND ? (*inner)->name : option->name;
+    }
+    return NULL;
+}
+
+/* Where a key that a block does not have does stand: in a block around it, or in one of its own;
+ * `far`: or in one beside it. */
+static const char *find_elsewhere(reading *reading, const char *key, bool far)
+{
+    const char *inside = NULL;
+    for (uint32_t i = reading->depth - 1; i > 0 && !far; i--) {
+        const block_kind *outer = reading->blocks[i - 1];
+        const char *inner = reading->blocks[i]->name;
+        if (has_option(outer, key))
+            return formatted(reading, ": it stands %s%s, beside \"%s\" and not inside of it",
+                             i == 1 ? "at the top of the " : "in the ", outer->name, inner);
+    }
+    for (uint32_t i = reading->depth; inside == NULL && i > 0; i--)
+        if (far || i == reading->depth)
+            inside = find_inside(reading, reading->blocks[i - 1], key);
+    return inside == NULL ? NULL : formatted(reading, ": it stands inside of \"%s\"", inside);
+}
+
 static void report_unknown(reading *reading, block_reading *in, const node *child,
                            const char *const *names, size_t n)
 {
@@ -634,7 +677,15 @@ static void report_unknown(reading *reading, block_reading *in, const node *chil
         return;
     }
     const option shown = {.name = child->key};
-    const char *near = nearest(child->key, names, n);
+    const char *elsewhere = find_elsewhere(reading, child->key, false);
+    const char *near = elsewhere != NULL ? NULL : nearest(child->key, names, n);
+    if (elsewhere == NULL && near == NULL)
+        elsewhere = find_elsewhere(reading, child->key, true);
+    if (elsewhere != NULL) {
+        problem_add(reading->problems, &child->key_at, "unknown option %s in \"%s\"%s",
+                    quoted(reading, &shown, child->key), in->block->name, elsewhere);
+        return;
+    }
     const option *options = in->block->options;
     for (uint32_t i = 0; near != NULL && options[i].name != NULL; i++)
         if (options[i].name == near)
@@ -701,6 +752,8 @@ static void read_given(reading *reading, const block_reading *in, const option *
         return;
     }
     read_standard(reading, in, option);
+    if (option->kind == OPTION_TEXT || option->kind == OPTION_NAME || option->kind == OPTION_SQL)
+        ((declared_text *)into)->at = given->at; /* it is not missing, whatever is wrong with it */
     if (given->broken)
         return;
     bool none = node_is_null(given) &&
@@ -740,7 +793,7 @@ static void read_block(reading *reading, const block_kind *block, const node *ma
                        void *into)
 {
     assert(block->options != NULL && reading->depth < BLOCK_DEPTH_MAX);
-    reading->depth++;
+    reading->blocks[reading->depth++] = block;
     block_reading in = {.block = block, .map = map, .at = at, .into = into};
     if (map != NULL)
         report_unknown_keys(reading, &in);

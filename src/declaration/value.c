@@ -14,31 +14,32 @@ typedef struct unit {
     const char *name;
     const char *plural; /* NULL: the same */
     int64_t size;
+    const char *others[3]; /* as people write it, too */
 } unit;
 
 /* Smallest first. */
 static const unit duration_units[] = {
-    {"us", NULL, 1},
-    {"microsecond", "microseconds", 1},
-    {"ms", NULL, 1000},
-    {"millisecond", "milliseconds", 1000},
-    {"second", "seconds", 1000000},
-    {"minute", "minutes", INT64_C(60) * 1000000},
-    {"hour", "hours", INT64_C(3600) * 1000000},
-    {"day", "days", INT64_C(86400) * 1000000},
-    {"week", "weeks", INT64_C(604800) * 1000000},
+    {"us", NULL, 1, {NULL}},
+    {"microsecond", "microseconds", 1, {NULL}},
+    {"ms", NULL, 1000, {NULL}},
+    {"millisecond", "milliseconds", 1000, {NULL}},
+    {"second", "seconds", 1000000, {"s", "sec", "secs"}},
+    {"minute", "minutes", INT64_C(60) * 1000000, {"m", "min", "mins"}},
+    {"hour", "hours", INT64_C(3600) * 1000000, {"h", "hr", "hrs"}},
+    {"day", "days", INT64_C(86400) * 1000000, {"d"}},
+    {"week", "weeks", INT64_C(604800) * 1000000, {"w"}},
 };
 
 static const unit byte_units[] = {
-    {"B", NULL, 1},
-    {"kB", NULL, 1000},
-    {"KiB", NULL, 1024},
-    {"MB", NULL, 1000000},
-    {"MiB", NULL, 1 << 20},
-    {"GB", NULL, 1000000000},
-    {"GiB", NULL, 1 << 30},
-    {"TB", NULL, INT64_C(1000000000000)},
-    {"TiB", NULL, INT64_C(1) << 40},
+    {"B", NULL, 1, {NULL}},
+    {"kB", NULL, 1000, {"k"}},
+    {"KiB", NULL, 1024, {"Ki"}},
+    {"MB", NULL, 1000000, {"M"}},
+    {"MiB", NULL, 1 << 20, {"Mi"}},
+    {"GB", NULL, 1000000000, {"G"}},
+    {"GiB", NULL, 1 << 30, {"Gi"}},
+    {"TB", NULL, INT64_C(1000000000000), {"T"}},
+    {"TiB", NULL, INT64_C(1) << 40, {"Ti"}},
 };
 
 /* Numbers with a unit: their units, and what is said of a text that is none. */
@@ -62,7 +63,9 @@ static const measure durations = {
     .too_large = "is too long a time",
     .fraction = "must be a whole number of a unit: write for example \"500 ms\" for half a second",
     .no_unit = "must have a unit, such as \"10 seconds\"",
-    .unknown = "has no known unit: it must be us, ms, second, minute, hour, day or week",
+    .unknown =
+        "has no known unit: it must be us, ms, second, minute, hour, day or week (or s, m, h, "
+        "d, w)",
 };
 
 static const measure sizes = {
@@ -125,6 +128,9 @@ static const unit *find_unit(const char *name, const measure *measure)
         if (compare(name, unit->name) == 0 ||
             (unit->plural != NULL && strcmp(name, unit->plural) == 0))
             return unit;
+        for (size_t k = 0; k < COUNT(unit->others) && unit->others[k] != NULL; k++)
+            if (compare(name, unit->others[k]) == 0)
+                return unit;
     }
     return NULL;
 }

@@ -67,7 +67,16 @@ static freshet_code report_unknown(planner *planner, const place *at, const char
     for (uint32_t i = 0; i < planner->n_seen; i++)
         candidates[i] = planner->plan->slots[planner->seen[i]].name;
     const char *near = text_nearest(unknown, candidates, planner->n_seen);
-    if (near != NULL)
+    const char *dot = strchr(unknown, '.');
+    const char *of =
+        dot == NULL ? NULL : arena_copy(planner->plan->arena, unknown, (size_t)(dot - unknown));
+    if (of != NULL && planner_find(planner, of) != NO_SLOT)
+        problem_add(planner->problems, at,
+                    "%s: \"%s\" is no column, but a part of the column \"%s\": give it a name in "
+                    "the query, as in `select %s as %s`, or in a feature write `sql: %s` in the "
+                    "place of `from`",
+                    who, unknown, of, unknown, dot + 1, unknown);
+    else if (near != NULL)
         problem_add(planner->problems, at, "%s: there is no column \"%s\"; did you mean \"%s\"?",
                     who, unknown, near);
     else

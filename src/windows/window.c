@@ -25,8 +25,13 @@
 static const struct {
     const char *name;
     int64_t seconds;
-} units[] = {{"second", 1},  {"minute", 60},   {"hour", 3600},
-             {"day", 86400}, {"week", 604800}, {"year", INT64_C(336) * 86400}};
+    const char *others[3]; /* as people write it, too */
+} units[] = {{"second", 1, {"s", "sec", "secs"}},
+             {"minute", 60, {"m", "min", "mins"}},
+             {"hour", 3600, {"h", "hr", "hrs"}},
+             {"day", 86400, {"d"}},
+             {"week", 604800, {"w"}},
+             {"year", INT64_C(336) * 86400, {NULL}}};
 
 #define N_UNITS (sizeof units / sizeof *units)
 
@@ -42,14 +47,28 @@ static freshet_code bad_window(freshet_error *err, const char *text, const char 
                      why);
 }
 
-/* Seconds, or rows, of one unit; 0 where it is none. */
-static int64_t unit_length(const char *word, size_t length, window_mode mode)
+static bool is_other(const char *word, size_t length, const char *const others[3])
 {
+    for (size_t i = 0; i < 3 && others[i] != NULL; i++)
+        if (strlen(others[i]) == length && strncmp(word, others[i], length) == 0)
+            return true;
+    return false;
+}
+
+/* Seconds, or rows, of one unit; 0 where it is none. *whole: the unit's name where it was written
+ * otherwise, else NULL. */
+static int64_t unit_length(const char *word, size_t length, window_mode mode, const char **whole)
+{
+    *whole = NULL;
     if (mode == WINDOW_ROWS)
         return is_unit(word, length, "event") ? 1 : 0;
-    for (size_t i = 0; i < N_UNITS; i++)
-        if (is_unit(word, length, units[i].name))
+    for (size_t i = 0; i < N_UNITS; i++) {
+        const bool is_short = is_other(word, length, units[i].others);
+        if (is_short)
+            *whole = units[i].name;
+        if (is_short || is_unit(word, length, units[i].name))
             return units[i].seconds;
+    }
     return 0;
 }
 
@@ -67,7 +86,8 @@ freshet_code window_parse(arena *arena, const char *text, window_mode mode, int6
                                               : "write a number of events, as in \"5 events\"");
     if (mode != WINDOW_ROWS && is_unit(word, letters, "month"))
         return bad_window(err, text, "months differ in length: say it in days or weeks");
-    int64_t unit = unit_length(word, letters, mode), n = strtoll(number, NULL, 10);
+    const char *whole;
+    int64_t unit = unit_length(word, letters, mode, &whole), n = strtoll(number, NULL, 10);
     if (unit == 0)
         return bad_window(err, text,
                           mode != WINDOW_ROWS
@@ -80,7 +100,9 @@ freshet_code window_parse(arena *arena, const char *text, window_mode mode, int6
                           mode == WINDOW_ROWS ? "the longest is 1000000 events"
                                               : "the longest is 100 years of 365 days");
     *length = n * unit;
-    *name = arena_format(arena, "%.*s_%.*s", (int)digits, number, (int)letters, word);
+    *name = whole != NULL
+                ? arena_format(arena, "%lld_%s%s", (long long)n, whole, n == 1 ? "" : "s")
+                : arena_format(arena, "%.*s_%.*s", (int)digits, number, (int)letters, word);
     return *name == NULL ? error_memory(err, "reading a window") : FRESHET_OK;
 }
 

@@ -53,9 +53,9 @@
 typedef enum window_mode { WINDOW_FIXED, WINDOW_ROWS, WINDOW_ROLLING } window_mode;
 #define WINDOW_MODES 3
 
-/* Reads a window as a declaration has it, "2 hours" or "5 events": seconds or rows into `length`,
- * and its form in column names ("2_hours") into `name`. Years have 336 days, as in Butterfree;
- * months and empty windows are refused. FRESHET_BAD_DECLARATION with a sentence. */
+/* Reads a window as a declaration has it, "2 hours" (or "2h") or "5 events": seconds or rows into
+ * `length`, and its form in column names ("2_hours") into `name`. Years have 336 days, as in
+ * Butterfree; months and empty windows are refused. FRESHET_BAD_DECLARATION with a sentence. */
 freshet_code window_parse(arena *arena, const char *text, window_mode mode, int64_t *length,
                           const char **name, freshet_error *err);
 

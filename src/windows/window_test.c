@@ -25,6 +25,11 @@ static void windows_are_read(void **state)
         {"1 hour", WINDOW_FIXED, 3600, "1_hour"},
         {"7 days", WINDOW_FIXED, 7 * 86400, "7_days"},
         {" 1  week ", WINDOW_FIXED, 604800, "1_week"},
+        {"1h", WINDOW_FIXED, 3600, "1_hour"},
+        {"30d", WINDOW_FIXED, 30 * 86400, "30_days"},
+        {"10m", WINDOW_FIXED, 600, "10_minutes"},
+        {"1 h", WINDOW_FIXED, 3600, "1_hour"},
+        {"5 mins", WINDOW_FIXED, 300, "5_minutes"},
         {"1 year", WINDOW_FIXED, 29030400, "1_year"},
         {"3153600000 seconds", WINDOW_FIXED, WINDOW_SECONDS_MAX, "3153600000_seconds"},
         {"1 event", WINDOW_ROWS, 1, "1_event"},
@@ -50,8 +55,8 @@ static void windows_are_refused_with_a_sentence(void **state)
         const char *says;
     } cases[] = {
         {"", WINDOW_FIXED, "window \"\": write a number and a unit, as in \"2 hours\""},
-        {"5 mins", WINDOW_FIXED,
-         "window \"5 mins\": the unit must be second, minute, hour, day, week or year"},
+        {"5 parts", WINDOW_FIXED,
+         "window \"5 parts\": the unit must be second, minute, hour, day, week or year"},
         {"1 month", WINDOW_FIXED,
          "window \"1 month\": months differ in length: say it in days or weeks"},
         {"0 seconds", WINDOW_FIXED,

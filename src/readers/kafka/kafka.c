@@ -162,6 +162,8 @@ static void check_brokers(const declared_text *brokers, const place *at, struct 
 {
     const char *from_outside = getenv(BROKERS_VARIABLE);
 
+    if (brokers->value == NULL && place_is_set(&brokers->at))
+        return; /* it is there, and told to be wrong */
     if (brokers->value != NULL && brokers->value[strspn(brokers->value, " ,")] == '\0')
         problem_add(problems, &brokers->at,
                     "\"brokers\" must not be empty: write for example \"localhost:9092\"");

@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -147,6 +148,36 @@ static void history_check_options(void *block, const place *at, problems *proble
                     level->value);
         return;
     }
+}
+
+static void check_partition_name(const history_options *options, const declared_text *name,
+                                 problems *problems)
+{
+    const uint32_t n = options->partition_by.n == 0 ? LEVELS : options->partition_by.n;
+    for (uint32_t i = 0; i < n && i < LEVELS && name->value != NULL; i++)
+        if (strcasecmp(name->value, level_names[i]) == 0)
+            problem_add(
+                problems, &name->at,
+                "\"%s\" is the name of a folder of the history (%s=...), which readers take "
+                "for a column: call it otherwise, as in {name: %s_of_event, from: %s}, or "
+                "leave \"%s\" out of partition_by",
+                name->value, level_names[i], name->value, name->value, level_names[i]);
+}
+
+/* What history_open would refuse, with its place. */
+static void history_check(const void *checked, const declaration *declaration, const place *at,
+                          problems *problems)
+{
+    const history_options *options = checked;
+    const feature_set_block *set = &declaration->feature_set;
+    const key_block *keys = set->keys.items;
+    const feature_block *features = set->features.items;
+    (void)at;
+    for (uint32_t i = 0; i < set->keys.n; i++)
+        check_partition_name(options, &keys[i].name, problems);
+    for (uint32_t i = 0; i < set->features.n; i++)
+        if (!features[i].has_window && !features[i].has_aggregate)
+            check_partition_name(options, &features[i].name, problems);
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -800,6 +831,7 @@ const writer_ops history_writer_ops = {
     .counts_rows = true,
     .takes = ROW_NEW,
     .takes_with = history_takes,
+    .check = history_check,
     .open = history_open,
     .write = history_write,
     .flush = history_flush,
