@@ -361,11 +361,18 @@ static freshet_code kafka_positions(freshet_reader *base, arena *arena, bool all
         kafka_partition *partition = &reader->partitions[i];
         if (!partition->has_place || !(all || partition->moved))
             continue;
-        out->items[out->n++] = (reader_position){.name = partition->name,
-                                                 .label = partition->name,
-                                                 .offset = partition->next,
-                                                 .lane = partition->lane,
-                                                 .partition = i};
+        reader_position *position = &out->items[out->n++];
+        *position = (reader_position){.name = partition->name,
+                                      .label = partition->name,
+                                      .offset = partition->next,
+                                      .lane = partition->lane,
+                                      .partition = i};
+        if (partition->mark.offset >= 0) {
+            position->mark = arena_copy(arena, &partition->mark, sizeof partition->mark);
+            position->mark_length = sizeof partition->mark;
+            if (position->mark == NULL)
+                return error_memory(err, "giving positions");
+        }
         partition->moved = false;
     }
     base->moved = false;

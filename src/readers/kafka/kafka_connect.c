@@ -373,7 +373,12 @@ static kafka_partition *add_partition(kafka_reader *reader, kafka_topic *topic, 
     if (name == NULL)
         return NULL;
     kafka_partition *made = &reader->partitions[reader->n_partitions];
-    *made = (kafka_partition){.topic = topic, .number = number, .lane = KAFKA_NONE, .name = name};
+    *made = (kafka_partition){.topic = topic,
+                              .number = number,
+                              .lane = KAFKA_NONE,
+                              .name = name,
+                              .mark = {.offset = -1},
+                              .check = {.offset = -1}};
     topic->partitions[number] = reader->n_partitions++;
     return made;
 }
@@ -399,6 +404,9 @@ freshet_code kafka_restore(kafka_reader *reader, const reader_positions *from, f
         partition->next = position->offset;
         partition->has_place = true;
         partition->lane = position->lane;
+        if (position->mark_length == sizeof partition->mark)
+            memcpy(&partition->mark, position->mark, sizeof partition->mark);
+        partition->check = partition->mark;
         if (position->lane >= reader->next_lane)
             reader->next_lane = position->lane + 1;
     }
@@ -425,6 +433,16 @@ void kafka_end_partition(kafka_reader *reader, kafka_partition *partition)
     stop_partition(partition);
 }
 
+void kafka_place_again(kafka_reader *reader, kafka_partition *partition, kafka_mark check)
+{
+    stop_partition(partition);
+    kafka_lanes_drop(reader, partition); /* they come again */
+    partition->check = check;
+    partition->verifies = false;
+    reader->unplaced = true;
+    reader->next_try_us = 0;
+}
+
 /* ---- looking for topics and partitions ----------------------------------------------------- */
 
 /* What is told of a topic that has partitions. */
@@ -436,6 +454,7 @@ static freshet_code take_topic(kafka_reader *reader, const rd_kafka_metadata_top
 
     if (topic == NULL)
         return refuse_topics(err);
+    topic->is_there = true;
     for (int i = 0; i < told->partition_cnt; i++) {
         kafka_partition *partition = add_partition(reader, topic, told->partitions[i].id);
         if (partition == NULL)
@@ -500,8 +519,10 @@ static freshet_code take_metadata(kafka_reader *reader, const struct rd_kafka_me
     uint32_t n_declared = 0, n_seen = 0;
     freshet_code code = FRESHET_OK;
 
-    for (uint32_t i = 0; i < reader->n_topics; i++)
+    for (uint32_t i = 0; i < reader->n_topics; i++) {
         n_declared += reader->topics[i]->declared;
+        reader->topics[i]->is_there = false;
+    }
     for (int i = 0; i < metadata->topic_cnt; i++) {
         const rd_kafka_metadata_topic_t *told = &metadata->topics[i];
         const kafka_topic *topic = find_topic(reader, told->topic);
@@ -518,6 +539,7 @@ static freshet_code take_metadata(kafka_reader *reader, const struct rd_kafka_me
             return code;
         complete = complete && code == FRESHET_OK;
     }
+    kafka_suspect_absent(reader);
     return complete && n_seen >= n_declared ? FRESHET_OK : FRESHET_END;
 }
 
@@ -647,6 +669,15 @@ static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition,
     const int on_gap = kafka_options_of(reader)->on_gap;
     const bool lost = partition->next < earliest;
 
+    if (on_gap == ON_GAP_FAIL && partition->is_anew)
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
+            "%s should go on at offset %" PRId64 ", but the message at offset %" PRId64
+            " is not the one that was read there: the topic was made anew, and the brokers have "
+            "%" PRId64 " to %" PRId64 " of it; say on_gap: earliest to read it from its first "
+            "message, or latest for what comes from now on, or begin anew after `freshet state "
+            "reset`",
+            partition->name, partition->next, partition->check.offset, earliest, latest);
     if (on_gap == ON_GAP_FAIL)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                          "%s should go on at offset %" PRId64 ", but the brokers have %" PRId64
@@ -658,10 +689,14 @@ static freshet_code bridge_gap(kafka_reader *reader, kafka_partition *partition,
                               : "the topic was made anew, or lost its end");
     const int64_t place = on_gap == ON_GAP_EARLIEST ? earliest : latest;
     log_say(LOG_WARNING, kafka_id(reader),
-            "%s should go on at offset %" PRId64 ", but the brokers have %" PRId64 " to %" PRId64
+            "%s should go on at offset %" PRId64 ", but %sthe brokers have %" PRId64 " to %" PRId64
             "; it goes on at %" PRId64 ", as on_gap says",
-            partition->name, partition->next, earliest, latest, place);
+            partition->name, partition->next,
+            partition->is_anew ? "the topic was made anew, and " : "", earliest, latest, place);
     partition->next = place;
+    partition->mark.offset = partition->check.offset = -1;
+    partition->probe.timestamp = 0;
+    partition->is_anew = false;
     return FRESHET_OK;
 }
 
@@ -675,7 +710,8 @@ static freshet_code place_one(kafka_reader *reader, kafka_partition *partition, 
             partition->next = edges[KAFKA_LATEST];
         return FRESHET_OK;
     }
-    if (partition->next >= edges[KAFKA_EARLIEST] && partition->next <= edges[KAFKA_LATEST])
+    if (!partition->is_anew && partition->next >= edges[KAFKA_EARLIEST] &&
+        partition->next <= edges[KAFKA_LATEST])
         return FRESHET_OK;
     return bridge_gap(reader, partition, err);
 }
@@ -689,11 +725,16 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
     partition->moved = reader->base.moved = true;
     if (reader->base.mode == READ_ALL && reader->state == KAFKA_CONNECTING)
         partition->end = latest;
-    if (reader->base.mode == READ_ALL && partition->next >= partition->end) {
+    const int64_t check = partition->check.offset;
+    partition->verifies =
+        check >= partition->edges[KAFKA_EARLIEST] && check < latest && check < partition->next;
+    if (reader->base.mode == READ_ALL && partition->next >= partition->end &&
+        !partition->verifies) {
         kafka_end_partition(reader, partition);
         return FRESHET_OK;
     }
-    if (rd_kafka_consume_start_queue(partition->topic->handle, partition->number, partition->next,
+    if (rd_kafka_consume_start_queue(partition->topic->handle, partition->number,
+                                     partition->verifies ? check : partition->next,
                                      reader->queue) != 0)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, reader->at,
                          "reading of %s cannot begin: %s; start it again", partition->name,
@@ -816,8 +857,11 @@ freshet_code kafka_tend(kafka_reader *reader, freshet_error *err)
     rd_kafka_poll(reader->client, 0);
     if (is_too_long(reader))
         return give_up(reader, err);
-    if (os.monotonic_us() < reader->next_try_us)
+    /* Messages at hand are read first: partitions may be placed again, and they came before. */
+    if (os.monotonic_us() < reader->next_try_us || reader->next_message < reader->n_messages)
         return FRESHET_OK;
+    if (reader->state == KAFKA_RUNNING && reader->trouble[0] == '\0' && !reader->unplaced)
+        kafka_ask_probes(reader);
     return look_and_place(reader, err);
 }
 
@@ -847,14 +891,13 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
         }
         if (message->offset >= partition->end)
             kafka_end_partition(reader, partition);
+        partition->verifies = false;
         return FRESHET_OK;
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
         if (partition == NULL || !partition->started)
             return FRESHET_OK;
-        stop_partition(partition);
-        reader->unplaced = true;
-        reader->next_try_us = 0;
+        kafka_place_again(reader, partition, partition->mark);
         return FRESHET_OK;
     case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED: /* librdkafka says it once */
         if (partition == NULL)
@@ -873,6 +916,14 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
                          ": %s; look at the messages there, and at the broker's limits",
                          name, partition == NULL ? -1 : partition->next,
                          rd_kafka_message_errstr(message));
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        if (partition != NULL && partition->started)
+            kafka_place_again(reader, partition, partition->mark);
+        set_trouble(reader, "%.200s cannot be read now: %.300s", name,
+                    rd_kafka_message_errstr(message));
+        return FRESHET_OK;
     default:
         set_trouble(reader, "%.200s cannot be read now: %.300s", name,
                     rd_kafka_message_errstr(message));

@@ -13,6 +13,16 @@ static void expect_error(rig *rig, freshet_code code, const char *sentence)
         fail_msg("not \"%s\" in: %s", sentence, rig->err.text);
 }
 
+static bool has_trouble(const rig *rig)
+{
+    return rig->reader->ops->trouble(rig->reader) != NULL;
+}
+
+static bool has_no_trouble(const rig *rig)
+{
+    return rig->reader->ops->trouble(rig->reader) == NULL;
+}
+
 static void restore_at(rig *rig, int64_t offset)
 {
     static reader_position items[1];
@@ -56,6 +66,78 @@ static void gaps_are_bridged_as_declared(void **state)
     rig_read(rig, 1);
     rig_expect(rig, "orders/0@10 {\"id\":10,\"kafka_metadata\":null}\n");
     rig_free(rig);
+}
+
+/* Ten messages are read; the mark that is kept is then another message's. */
+static void read_and_forge(rig *rig)
+{
+    static kafka_mark forged;
+    rig->used = only_value;
+    rig_produce_ids(rig, 0, 0, 10);
+    rig_open(rig);
+    rig_read(rig, 10);
+    rig_keep_positions(rig);
+    assert_int_equal(rig->positions.items[0].mark_length, sizeof forged);
+    memcpy(&forged, rig->positions.items[0].mark, sizeof forged);
+    assert_int_equal(forged.offset, 9);
+    rig_close(rig);
+    rig_forget(rig);
+    rig_open(rig); /* with the mark as it is all is well */
+    rig_produce_ids(rig, 0, 10, 5);
+    rig_read(rig, 5);
+    rig_close(rig);
+    rig_forget(rig);
+    forged.hash++;
+    rig->positions.items[0].mark = &forged;
+}
+
+/* As many messages as were read, or more, do not make it the same topic. */
+static void another_message_at_the_mark_is_another_topic(void **state)
+{
+    (void)state;
+    static const reader_mode modes[] = {READ_FOLLOW, READ_ALL};
+    for (size_t i = 0; i < 2; i++) {
+        rig *rig = rig_make(1, 1);
+        read_and_forge(rig);
+        rig->mode = modes[i];
+        rig_open(rig);
+        expect_error(rig, FRESHET_BAD_DECLARATION,
+                     "orders/0 should go on at offset 10, but the message at offset 9 is not the "
+                     "one that was read there: the topic was made anew, and the brokers have 0 to "
+                     "15 of it; say on_gap: earliest");
+        assert_int_equal(rig->n_rows, 0); /* not one of the new topic's */
+        rig_close(rig);
+        rig->options.on_gap = ON_GAP_EARLIEST;
+        rig_open(rig);
+        rig_read(rig, 15);
+        rig_free(rig);
+    }
+}
+
+/* A topic that the brokers do not know for a moment is looked at again. */
+static void a_topic_that_was_away_is_verified(void **state)
+{
+    (void)state;
+    for (int forged = 0; forged < 2; forged++) {
+        rig *rig = rig_make(1, 1);
+        rig->used = only_value;
+        rig_produce_ids(rig, 0, 0, 10);
+        rig_open(rig);
+        rig_read(rig, 10);
+        rd_kafka_mock_topic_set_error(rig->cluster, "orders",
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+        assert_int_equal(rig_poll_until(rig, UINT32_MAX, has_trouble), FRESHET_OK);
+        assert_true(has_trouble(rig));
+        ((kafka_reader *)rig->reader)->partitions[0].mark.hash += (uint64_t)forged;
+        ((kafka_reader *)rig->reader)->partitions[0].check.hash += (uint64_t)forged;
+        rd_kafka_mock_topic_set_error(rig->cluster, "orders", RD_KAFKA_RESP_ERR_NO_ERROR);
+        rig_produce_ids(rig, 0, 10, 5);
+        if (forged)
+            expect_error(rig, FRESHET_BAD_DECLARATION, "the topic was made anew");
+        else
+            rig_read(rig, 15);
+        rig_free(rig);
+    }
 }
 
 /* The mock's partitions hold 5 MB: older messages go. */
@@ -111,16 +193,6 @@ static void brokers_that_are_never_there_end_the_run(void **state)
     expect_error(rig, FRESHET_TRY_AGAIN, "Kafka could not be read for");
     assert_non_null(strstr(rig->err.text, "no broker of"));
     rig_free(rig);
-}
-
-static bool has_trouble(const rig *rig)
-{
-    return rig->reader->ops->trouble(rig->reader) != NULL;
-}
-
-static bool has_no_trouble(const rig *rig)
-{
-    return rig->reader->ops->trouble(rig->reader) == NULL;
 }
 
 static void brokers_may_come_later(void **state)
@@ -599,6 +671,8 @@ int main(void)
         cmocka_unit_test(places_behind_the_end_are_refused),
         cmocka_unit_test(gaps_are_bridged_as_declared),
         cmocka_unit_test(deleted_messages_are_a_gap),
+        cmocka_unit_test(another_message_at_the_mark_is_another_topic),
+        cmocka_unit_test(a_topic_that_was_away_is_verified),
         cmocka_unit_test(ranges_are_asked_for_before_they_are_believed),
         cmocka_unit_test(brokers_that_are_never_there_end_the_run),
         cmocka_unit_test(brokers_may_come_later),

@@ -3,6 +3,7 @@
  *   kafka.c           options, columns, opening and closing, positions
  *   kafka_settings.c  the declared properties, and ours, as librdkafka's configuration
  *   kafka_connect.c   the way to the brokers: trouble, topics, partitions, where each begins
+ *   kafka_mark.c      is it still the topic that was read?
  *   kafka_read.c      messages into rows
  *   kafka_lanes.c     partitions that are read by choice
  *
@@ -54,11 +55,26 @@ typedef struct kafka_topic {
     uint32_t *partitions; /* by partition number: index into reader->partitions, or KAFKA_NONE */
     uint32_t n_partitions;
     bool declared; /* by name, not by the pattern */
+    bool is_there; /* the brokers had it at the last look */
     bool known;    /* had positions at open */
 } kafka_topic;
 
 /* What the brokers said of a partition when it was placed: offsets. */
 enum kafka_edge { KAFKA_EARLIEST, KAFKA_LATEST, KAFKA_START, KAFKA_EDGES };
+
+/* A message, by which a topic is known again (kafka_mark.c). Kept as it is with the position. */
+typedef struct kafka_mark {
+    int64_t offset; /* -1: none */
+    int64_t timestamp;
+    uint64_t hash;
+} kafka_mark;
+
+/* The first offset that the brokers have of a time (kafka_mark.c). */
+typedef struct kafka_probe {
+    int64_t timestamp; /* 0: none was asked for yet */
+    int64_t offset;    /* negative: there was none */
+    kafka_mark mark;   /* as it was then */
+} kafka_probe;
 
 typedef struct kafka_partition {
     kafka_topic *topic;
@@ -69,10 +85,15 @@ typedef struct kafka_partition {
     int64_t began;    /* where this run began */
     int64_t end;      /* READ_ALL: where it ends */
     int64_t edges[KAFKA_EDGES];
-    bool found;     /* the brokers have it; else we only remember its position */
-    bool has_place; /* `next` is what a checkpoint says, or was read up to */
-    bool is_new;    /* came while we were not looking: from its beginning */
+    kafka_mark mark; /* the last message read */
+    kafka_probe probe;
+    kafka_mark check; /* what is compared when it begins again: the mark, or the probe's */
+    bool found;       /* the brokers have it; else we only remember its position */
+    bool has_place;   /* `next` is what a checkpoint says, or was read up to */
+    bool is_new;      /* came while we were not looking: from its beginning */
     bool started;
+    bool verifies;  /* the message of `check` comes first, to be compared */
+    bool is_anew;   /* another message was there */
     bool is_behind; /* when it was started there were messages to come, which nobody was told yet */
     bool is_told;   /* whether there were */
     bool ended;
@@ -132,8 +153,10 @@ typedef struct kafka_reader {
     rd_kafka_message_t **messages;
     uint32_t n_messages;
     uint32_t next_message;
-    uint32_t last_beside; /* the message that a dead letter was last about */
-    uint32_t first_held;  /* messages before this one are given back */
+    uint32_t last_beside;                   /* the message that a dead letter was last about */
+    uint32_t first_held;                    /* messages before this one are given back */
+    const rd_kafka_message_t *last_message; /* read, and not its partition's mark yet; or NULL */
+    kafka_partition *last_partition;        /* of it */
 
     rd_kafka_message_t **taken; /* read by choice: those that gave rows */
     uint32_t n_taken, taken_capacity;
@@ -201,6 +224,9 @@ freshet_code kafka_message_error(kafka_reader *reader, const rd_kafka_message_t 
 /* The partition of a message, or NULL. */
 kafka_partition *kafka_partition_of(const kafka_reader *reader, const rd_kafka_message_t *message);
 
+/* Reading of the partition stops, and begins again at that mark, one of its own. */
+void kafka_place_again(kafka_reader *reader, kafka_partition *partition, kafka_mark check);
+
 /* READ_ALL: the partition has nothing left. */
 void kafka_end_partition(kafka_reader *reader, kafka_partition *partition);
 
@@ -222,6 +248,22 @@ rd_kafka_message_t *kafka_lanes_take(kafka_reader *reader, kafka_partition *part
 /* The partition's list is emptied. */
 void kafka_lanes_drop(kafka_reader *reader, kafka_partition *partition);
 void kafka_lanes_release(kafka_reader *reader);
+
+/* ---- kafka_mark.c ---- */
+
+/* The last message read becomes its partition's mark: at the end of a poll, and before another
+ * partition's is the last. */
+void kafka_mark_take(kafka_reader *reader);
+
+/* A message of a partition that verifies; true where it is to be read. */
+bool kafka_verify(kafka_reader *reader, kafka_partition *partition,
+                  const rd_kafka_message_t *message);
+
+/* After a look at the topics: those that were not there may come back as others. */
+void kafka_suspect_absent(kafka_reader *reader);
+
+/* At each look while it runs. */
+void kafka_ask_probes(kafka_reader *reader);
 
 /* ---- kafka_read.c ---- */
 

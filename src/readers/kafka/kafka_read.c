@@ -309,7 +309,10 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_message_error(reader, message, polling->err);
     kafka_partition *partition = kafka_partition_of(reader, message);
-    if (partition == NULL || partition->ended || message->offset < partition->next)
+    if (partition != NULL && partition->verifies && !kafka_verify(reader, partition, message))
+        return FRESHET_OK;
+    if (partition == NULL || partition->ended || partition->is_anew ||
+        message->offset < partition->next)
         return FRESHET_OK; /* what a partition gave before it was placed anew */
     if (reader->base.mode == READ_ALL && message->offset >= partition->end) {
         kafka_end_partition(reader, partition);
@@ -333,6 +336,10 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
     if (reader->denied == partition->topic)
         reader->denied = NULL;
     polling->bytes += message->len;
+    if (reader->last_partition != partition)
+        kafka_mark_take(reader);
+    reader->last_partition = partition;
+    reader->last_message = message;
     partition->next = message->offset + 1;
     partition->moved = reader->base.moved = true;
     if (reader->base.mode == READ_ALL && partition->next >= partition->end)
@@ -494,6 +501,7 @@ freshet_code kafka_poll(freshet_reader *base, batch *into, uint32_t max_rows, si
         code = choice == NULL ? poll_any(&polling, more)
                               : poll_chosen(&polling, choice->partition, more);
     }
+    kafka_mark_take(reader);
     if (code != FRESHET_OK)
         return code;
     if (has_ended(reader)) {
