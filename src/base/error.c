@@ -57,3 +57,16 @@ freshet_code error_memory(freshet_error *err, const char *doing)
 {
     return error_set(err, FRESHET_NO_MEMORY, FRESHET_STOP, NULL, "out of memory while %s", doing);
 }
+
+#define STOPPED "the run was stopped in the middle"
+
+freshet_code error_stopped(freshet_error *err)
+{
+    return error_set(err, FRESHET_TRY_AGAIN, FRESHET_STOP, NULL, STOPPED);
+}
+
+bool error_is_stopped(const freshet_error *err)
+{
+    return err->code == FRESHET_TRY_AGAIN && err->then == FRESHET_STOP &&
+           strcmp(err->text, STOPPED) == 0;
+}

@@ -13,6 +13,7 @@
 #define FRESHET_BASE_ERROR_H
 
 #include <freshet/freshet.h>
+#include <stdbool.h>
 
 /* Writes the error and returns `code`, so that a failing function ends in
  * `return error_set(err, FRESHET_FAILED, FRESHET_STOP, path, "cannot open ...: %s", ...);`
@@ -27,5 +28,10 @@ freshet_code error_system(freshet_error *err, const char *what, const char *path
 
 /* FRESHET_NO_MEMORY, "out of memory while <doing>". */
 freshet_code error_memory(freshet_error *err, const char *doing);
+
+/* What a call gives that gave up in the middle since the run is to stop: what it had begun is not
+ * there, and is done again by the next run. FRESHET_TRY_AGAIN with FRESHET_STOP. */
+freshet_code error_stopped(freshet_error *err);
+bool error_is_stopped(const freshet_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "declaration/declaration.h"
 #include "operate/signals.h"
+#include "pipeline/pipeline.h"
 
 typedef struct run_arguments {
     const char *file;
@@ -220,11 +221,17 @@ static void stop_pipeline(void *pipeline)
     freshet_stop(pipeline);
 }
 
+static bool is_stuck(void *pipeline)
+{
+    return pipeline_is_computing(pipeline);
+}
+
 static freshet_code take_signals(run *run, freshet_error *err)
 {
     freshet_code code = signals_install(stop_pipeline, run->pipeline, err);
     run->took_signals = code == FRESHET_OK;
     signals_on_abort(live_view_restore);
+    signals_on_stuck(is_stuck);
     return code;
 }
 
@@ -296,9 +303,11 @@ const verb verb_run = {
     .doc =
         "Runs the declared pipeline. Where one of its readers says `stream: true` it never ends, "
         "until\n"
-        "Ctrl-C or SIGTERM, which finish the micro-batch and leave with exit code 0 (a second "
-        "signal\n"
-        "aborts at once); else it ends when everything has been read. With --debug, or where the\n"
+        "Ctrl-C or SIGTERM, which finish the micro-batch, or give it up after a second, and leave "
+        "with\n"
+        "exit code 0 (a second signal, more than a second after the first, aborts at once); else "
+        "it\n"
+        "ends when everything has been read. With --debug, or where the\n"
         "declaration says `online: {debug: true}`, the rows go to a table in memory, shown as it "
         "grows\n"
         "on a terminal, that \"freshet query\" and \"freshet shell\" can ask from another "

@@ -1,45 +1,84 @@
-/* signals.c - see signals.h. The handler touches atomics, calls stop and write(2), and nothing
- * else. */
+/* signals.c - see signals.h. The handlers touch atomics and the clock, call stop, stuck, setitimer
+ * and write(2), and nothing else. */
 #include "operate/signals.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/os.h"
+
+#define ONE_SIGNAL_US INT64_C(1000000) /* signals within this time are one */
+#define LOOK_US 200000
+#define LOOKS_STUCK 4 /* so often in a row: nearly a second */
 
 static const int handled[] = {SIGTERM, SIGINT};
 #define N_HANDLED (sizeof handled / sizeof *handled)
 
-static struct sigaction before[N_HANDLED], before_pipe;
+static struct sigaction before[N_HANDLED], before_pipe, before_alarm;
 static void (*stop_fn)(void *context);
 static void *stop_context;
 static atomic_int caught;
+static int64_t caught_us;
 static void (*_Atomic last_fn)(void);
+static bool (*_Atomic stuck_fn)(void *context);
+static int n_stuck;
+
+static void say_and_leave(const char *line, size_t length, int code)
+{
+    void (*last)(void) = atomic_load(&last_fn);
+    if (last != NULL)
+        last();
+    ssize_t n = write(STDERR_FILENO, line, length);
+    (void)n; /* nothing can be done about it here */
+    _exit(code);
+}
+
+static void set_timer(long every_us)
+{
+    const struct itimerval timer = {.it_interval = {.tv_usec = every_us},
+                                    .it_value = {.tv_usec = every_us}};
+    setitimer(ITIMER_REAL, &timer, NULL);
+}
 
 static void on_signal(int number)
 {
     static const char line[] = "freshet: stopped at once by a second signal; the last micro-batch "
                                "may not be written\n";
-    int saved_errno = errno;
+    const int saved_errno = errno;
     int none = 0;
-    if (!atomic_compare_exchange_strong(&caught, &none, number)) {
-        void (*last)(void) = atomic_load(&last_fn);
-        if (last != NULL)
-            last();
-        ssize_t n = write(STDERR_FILENO, line, sizeof line - 1);
-        (void)n; /* nothing can be done about it here */
-        _exit(128 + number);
+    if (atomic_compare_exchange_strong(&caught, &none, number)) {
+        caught_us = os.monotonic_us();
+        stop_fn(stop_context);
+        if (atomic_load(&stuck_fn) != NULL)
+            set_timer(LOOK_US);
+    } else if (os.monotonic_us() - caught_us >= ONE_SIGNAL_US) {
+        say_and_leave(line, sizeof line - 1, 128 + number);
     }
-    stop_fn(stop_context);
     errno = saved_errno;
+}
+
+/* While the run comes to its end. */
+static void on_alarm(int number)
+{
+    static const char line[] =
+        "freshet: stopped in the middle of a micro-batch that did not come to its end: its rows "
+        "are read again by the next run\n";
+    (void)number;
+    bool (*stuck)(void *context) = atomic_load(&stuck_fn);
+    n_stuck = stuck != NULL && stuck(stop_context) ? n_stuck + 1 : 0;
+    if (n_stuck >= LOOKS_STUCK)
+        say_and_leave(line, sizeof line - 1, 0);
 }
 
 freshet_code signals_install(void (*stop)(void *context), void *context, freshet_error *err)
 {
     atomic_store(&caught, 0);
+    n_stuck = 0;
     stop_fn = stop;
     stop_context = context;
     struct sigaction action;
@@ -48,6 +87,11 @@ freshet_code signals_install(void (*stop)(void *context), void *context, freshet
     action.sa_handler = SIG_IGN;
     if (sigaction(SIGPIPE, &action, &before_pipe) != 0)
         return error_system(err, "cannot ignore", "SIGPIPE");
+    action.sa_handler = on_alarm;
+    action.sa_flags = SA_RESTART;
+    if (sigaction(SIGALRM, &action, &before_alarm) != 0)
+        return error_system(err, "cannot handle", "SIGALRM");
+    action.sa_flags = 0;
     action.sa_handler = on_signal;
     for (size_t i = 0; i < N_HANDLED; i++)
         if (sigaction(handled[i], &action, &before[i]) != 0)
@@ -60,8 +104,16 @@ void signals_on_abort(void (*last)(void))
     atomic_store(&last_fn, last);
 }
 
+void signals_on_stuck(bool (*stuck)(void *context))
+{
+    atomic_store(&stuck_fn, stuck);
+}
+
 void signals_remove(void)
 {
+    set_timer(0);
+    atomic_store(&stuck_fn, NULL);
+    sigaction(SIGALRM, &before_alarm, NULL);
     for (size_t i = 0; i < N_HANDLED; i++)
         sigaction(handled[i], &before[i], NULL);
     sigaction(SIGPIPE, &before_pipe, NULL);

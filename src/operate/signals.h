@@ -1,9 +1,14 @@
 /* signals.h - SIGTERM and SIGINT end a run in good order; a second one ends it at once.
  *
  * The first signal calls stop(context), which must be safe in a signal handler (freshet_stop is);
- * the run then finishes its micro-batch and returns. The second writes one line to stderr and
- * leaves with 128 + the signal's number. SIGPIPE is ignored, so that a closed output is an error of
- * write(2).
+ * the run then finishes its micro-batch and returns. Others within a second of it are the same one:
+ * a terminal, a shell and a supervisor may each pass it on. A later one writes one line to stderr
+ * and leaves with 128 + the signal's number. SIGPIPE is ignored, so that a closed output is an
+ * error of write(2).
+ *
+ * Where signals_on_stuck says how to see that the run is stuck in what may be given up at any
+ * moment, it is looked at five times a second after the first signal; stuck for nearly a second,
+ * the process says so and leaves with 0.
  *
  * One pipeline a process. The threads that Freshet starts block all signals, so that handlers run
  * in the program's own.
@@ -12,12 +17,17 @@
 #define FRESHET_OPERATE_SIGNALS_H
 
 #include <freshet/freshet.h>
+#include <stdbool.h>
 
 freshet_code signals_install(void (*stop)(void *context), void *context, freshet_error *err);
 
 /* What the second signal calls before it leaves (NULL: nothing), safe in a signal handler: to give
  * a terminal back. */
 void signals_on_abort(void (*last)(void));
+
+/* `stuck` gets the context of stop, is safe in a signal handler, and is forgotten by
+ * signals_remove. */
+void signals_on_stuck(bool (*stuck)(void *context));
 
 /* Puts the handlers back that were there before. */
 void signals_remove(void);

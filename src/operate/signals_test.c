@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/os.h"
+
 static volatile sig_atomic_t stops;
 
 static void count_stop(void *context)
@@ -74,13 +76,93 @@ static void last_words(void)
     (void)n;
 }
 
+static int64_t clock_us;
+
+static int64_t faked_us(void)
+{
+    return clock_us;
+}
+
 static void second_signal_body(void)
 {
     int one = 1;
+    os.monotonic_us = faked_us;
     signals_install(count_stop, &one, NULL);
     signals_on_abort(last_words);
     raise(SIGTERM);
+    clock_us += 1000000;
     raise(SIGINT);
+}
+
+/* Just less than a second later it is the same one. */
+static void one_signal_body(void)
+{
+    int one = 1;
+    os.monotonic_us = faked_us;
+    signals_install(count_stop, &one, NULL);
+    raise(SIGTERM);
+    raise(SIGTERM);
+    clock_us += 999999;
+    raise(SIGINT);
+    _exit(stops == 1 && signals_caught() == SIGTERM ? 0 : 2);
+}
+
+static void test_signals_at_once_are_one(void **state)
+{
+    (void)state;
+    char said[256];
+    assert_int_equal(run_child(one_signal_body, said, sizeof said), 0);
+    assert_string_equal(said, "");
+}
+
+static volatile sig_atomic_t looks;
+
+/* Stuck, but for the third look. */
+static bool is_stuck(void *context)
+{
+    (void)context;
+    return ++looks != 3;
+}
+
+static void stuck_body(void)
+{
+    int one = 1;
+    signals_install(count_stop, &one, NULL);
+    signals_on_stuck(is_stuck);
+    signals_on_abort(last_words);
+    raise(SIGTERM);
+    for (;;)
+        pause();
+}
+
+static void test_a_stuck_run_is_left(void **state)
+{
+    (void)state;
+    char said[256];
+    assert_int_equal(run_child(stuck_body, said, sizeof said), 0);
+    assert_memory_equal(said, "last words\n", 11);
+    assert_non_null(strstr(said, "read again by the next run"));
+}
+
+static void unstuck_body(void)
+{
+    int one = 1;
+    looks = 0;
+    signals_install(count_stop, &one, NULL);
+    signals_on_stuck(is_stuck);
+    raise(SIGTERM);
+    while (looks < 5) /* two in a row, one not, two in a row */
+        pause();
+    signals_remove();
+    _exit(0);
+}
+
+static void test_a_run_that_goes_on_is_not(void **state)
+{
+    (void)state;
+    char said[256];
+    assert_int_equal(run_child(unstuck_body, said, sizeof said), 0);
+    assert_string_equal(said, "");
 }
 
 static void test_second_signal_ends(void **state)
@@ -132,6 +214,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first_signal_stops),
         cmocka_unit_test(test_second_signal_ends),
+        cmocka_unit_test(test_signals_at_once_are_one),
+        cmocka_unit_test(test_a_stuck_run_is_left),
+        cmocka_unit_test(test_a_run_that_goes_on_is_not),
         cmocka_unit_test(test_sigpipe_is_ignored),
         cmocka_unit_test(test_remove_restores),
     };

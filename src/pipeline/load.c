@@ -12,15 +12,14 @@
 
 #define LOAD_WAIT_US INT64_C(200000)
 
-/* Waits until the reader may have more; false where the run is to stop. */
-static bool wait_more(freshet_pipeline *pipeline, freshet_reader *reader)
+/* Waits until the reader may have more. */
+static void wait_more(freshet_pipeline *pipeline, freshet_reader *reader)
 {
     const int fd = reader->ops->wake_fd == NULL ? -1 : reader->ops->wake_fd(reader);
     struct pollfd fds[2] = {{.fd = pipeline->wake_fd, .events = POLLIN},
                             {.fd = fd, .events = POLLIN}};
     const int64_t wait_us = reader->idle_us < LOAD_WAIT_US ? reader->idle_us : LOAD_WAIT_US;
     os.poll(fds, fd >= 0 ? 2 : 1, (int)((wait_us + 999) / 1000));
-    return !atomic_load(&pipeline->stop);
 }
 
 /* Polls the opened reader to its end. */
@@ -40,10 +39,10 @@ static freshet_code load_rows(freshet_pipeline *pipeline, uint32_t index, freshe
         polled = reader->ops->poll(reader, &rows, STEP_ROWS_MAX, STEP_BYTES_MAX, &pipeline->rejects,
                                    &more, err);
         trouble_note(pipeline, &pipeline->readers[index]);
-        if (polled == FRESHET_OK && !more && rows.n_rows == 0 && !wait_more(pipeline, reader))
-            return error_set(err, FRESHET_TRY_AGAIN, FRESHET_STOP, NULL,
-                             "the run was stopped before \"%s\" had been read",
-                             reader->block->id.value);
+        if (polled == FRESHET_OK && !more && rows.n_rows == 0)
+            wait_more(pipeline, reader);
+        if (polled != FRESHET_END && atomic_load(&pipeline->stop))
+            return error_stopped(err);
         if (polled != FRESHET_OK && polled != FRESHET_END)
             return polled;
         if (!source_is_by_rows(pipeline->source)) /* else a table to look up in, no input */

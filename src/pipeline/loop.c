@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/os.h"
 #include "pipeline/pipeline.h"
 
@@ -115,7 +116,29 @@ static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
     return code == FRESHET_OK ? checkpoint_turn(pipeline, err) : code;
 }
 
-freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
+/* A stop that broke off what was under way is a good end, too: the next run begins behind the last
+ * checkpoint; a batch has shown nothing. */
+static freshet_code give_up(const freshet_pipeline *pipeline)
+{
+    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
+            "stopped in the middle of a micro-batch: its rows are read again by the next run");
+    return FRESHET_OK;
+}
+
+static freshet_code finish_stopped(freshet_pipeline *pipeline, freshet_error *err)
+{
+    freshet_error problem = {0};
+    freshet_code code = pipeline_flush(pipeline, &problem);
+    if (code == FRESHET_OK)
+        code = checkpoint_finish(pipeline, &problem);
+    if (code != FRESHET_OK && error_is_stopped(&problem))
+        return give_up(pipeline);
+    if (code != FRESHET_OK && err != NULL)
+        *err = problem;
+    return code;
+}
+
+static freshet_code run_turns(freshet_pipeline *pipeline, freshet_error *err)
 {
     retry retry = {0};
     for (;;) {
@@ -127,16 +150,27 @@ freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
             return FRESHET_OK;
         if (code == FRESHET_OK) {
             retry.since_us = 0;
-            if (atomic_load(&pipeline->stop)) {
-                code = pipeline_flush(pipeline, err);
-                return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;
-            }
+            if (atomic_load(&pipeline->stop))
+                return finish_stopped(pipeline, err);
+        } else if (error_is_stopped(&problem) && atomic_load(&pipeline->stop)) {
+            return give_up(pipeline);
         } else if (!should_retry(pipeline, &retry, &problem)) {
             if (err != NULL)
                 *err = problem;
             return code;
         }
     }
+}
+
+freshet_code freshet_run(freshet_pipeline *pipeline, freshet_error *err)
+{
+    stopper stopper;
+    freshet_code code = stopper_start(pipeline, &stopper, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = run_turns(pipeline, err);
+    stopper_end(&stopper);
+    return code;
 }
 
 freshet_writer *pipeline_queried(const freshet_pipeline *pipeline)

@@ -296,6 +296,7 @@ static freshet_pipeline *open_allocate(const freshet_declaration *declaration,
         return NULL;
     pipeline->wake_fd = -1;
     pthread_mutex_init(&pipeline->trouble_lock, NULL);
+    sql_watch_init(&pipeline->watch);
     pipeline->handle = declaration;
     pipeline->declaration = declaration_of(declaration);
     if (options != NULL)
@@ -381,5 +382,6 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     arena_close(pipeline->step_arena);
     arena_close(pipeline->arena);
     pthread_mutex_destroy(&pipeline->trouble_lock);
+    sql_watch_destroy(&pipeline->watch);
     free(pipeline);
 }

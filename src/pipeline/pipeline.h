@@ -14,6 +14,7 @@
  *                freshet_ready()
  *   replay.c     dead letters that go through again (replay.h)
  *   refusals.c   refused rows: dead letters, their counts, too many of them
+ *   stop.c       a stop while the SQL engine works
  *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
  *   loop.c        steps until the end: waiting, retries, stop, counters, queries
  *
@@ -177,6 +178,8 @@ struct freshet_pipeline {
     trouble writer_trouble[PIPELINE_WRITERS_MAX];
     int wake_fd; /* an eventfd that freshet_stop writes to */
     atomic_bool stop;
+    atomic_bool computing; /* rows are being taken and computed: what is there to lose is not */
+    sql_watch watch;       /* of the loop's thread, while it computes */
     trouble run_trouble;
     pthread_mutex_t trouble_lock; /* around n_troubled and each trouble, which any thread may ask
                                      for; the loop alone changes them */
@@ -199,6 +202,20 @@ void registry_describe_writers(struct text_buffer *into);
 
 /* The first writer whose rows can be asked for; NULL: there is none. */
 freshet_writer *pipeline_queried(const freshet_pipeline *pipeline);
+
+/* The loop is in the first half of a step, which may be given up at any moment: what it has begun
+ * is nowhere yet. Any thread, and signal handlers. */
+bool pipeline_is_computing(const freshet_pipeline *pipeline);
+
+/* Sees to it that a run that is to stop does not wait for the SQL engine: a thread that stops what
+ * the engine is at, STOP_GRACE_US after freshet_stop(). */
+typedef struct stopper {
+    freshet_pipeline *pipeline;
+    pthread_t thread;
+    int end_fd;
+} stopper;
+freshet_code stopper_start(freshet_pipeline *pipeline, stopper *stopper, freshet_error *err);
+void stopper_end(stopper *stopper);
 
 /* freshet_step() without the flush and the checkpoint behind it. */
 freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err);

@@ -436,17 +436,29 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     return computed(pipeline, code, err);
 }
 
+/* It is watched. Where the run is to stop and it fails, that is why, or no matter any more. */
+static freshet_code first_half(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
+{
+    sql_watch_begin(&pipeline->watch);
+    atomic_store(&pipeline->computing, true);
+    freshet_code code = pipeline->loaded ? load_changed(pipeline, err) : load_all(pipeline, err);
+    if (code == FRESHET_OK)
+        code = take_and_compute(pipeline, deadline_us, err);
+    atomic_store(&pipeline->computing, false);
+    sql_watch_end();
+    if (code == FRESHET_LIMIT && atomic_load(&pipeline->stop))
+        code = error_stopped(err);
+    return code;
+}
+
 freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, freshet_error *err)
 {
     if (pipeline == NULL || pipeline->options.check)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "freshet_step() needs a pipeline that was opened to run, not to check");
     freshet_code code = FRESHET_OK;
-    if (!pipeline->delivery.pending) {
-        code = pipeline->loaded ? load_changed(pipeline, err) : load_all(pipeline, err);
-        if (code == FRESHET_OK)
-            code = take_and_compute(pipeline, deadline_us, err);
-    }
+    if (!pipeline->delivery.pending)
+        code = first_half(pipeline, deadline_us, err);
     if (code == FRESHET_OK && pipeline->delivery.pending)
         code = deliver(pipeline, err);
     if (code == FRESHET_OK)

@@ -18,6 +18,7 @@
 #define FRESHET_SQL_SQL_H
 
 #include <freshet/freshet.h>
+#include <pthread.h>
 
 #include "base/batch.h"
 
@@ -113,6 +114,20 @@ void sql_cursor_close(sql_cursor *cursor);
  * "interrupted"); does nothing where nothing runs, so a watchdog calls it until the call has
  * returned. Any thread. */
 void sql_interrupt(sql_session *session);
+
+/* What one thread runs in the engine, in whatever session, to be stopped by another. Between begin
+ * and end, on that thread, each call runs as watched; nothing is watched twice at a time. */
+typedef struct sql_watch {
+    pthread_mutex_t lock;
+    sql_session *running; /* NULL: no call is in the engine */
+} sql_watch;
+
+void sql_watch_init(sql_watch *watch);
+void sql_watch_destroy(sql_watch *watch);
+void sql_watch_begin(sql_watch *watch);
+void sql_watch_end(void);
+/* As sql_interrupt, of the session that runs now. Any thread. */
+void sql_watch_interrupt(sql_watch *watch);
 
 /* ---- functions ---- */
 

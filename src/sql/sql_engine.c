@@ -161,11 +161,65 @@ sql_engine *sql_session_engine(const sql_session *session)
     return session->engine;
 }
 
+/* ---- watching ---- */
+
+static _Thread_local sql_watch *own_watch;
+
+void sql_watch_init(sql_watch *watch)
+{
+    pthread_mutex_init(&watch->lock, NULL);
+    watch->running = NULL;
+}
+
+void sql_watch_destroy(sql_watch *watch)
+{
+    pthread_mutex_destroy(&watch->lock);
+}
+
+void sql_watch_begin(sql_watch *watch)
+{
+    own_watch = watch;
+}
+
+void sql_watch_end(void)
+{
+    own_watch = NULL;
+}
+
+static void watch_run(sql_session *session)
+{
+    if (own_watch == NULL)
+        return;
+    pthread_mutex_lock(&own_watch->lock);
+    own_watch->running = session;
+    pthread_mutex_unlock(&own_watch->lock);
+}
+
+void watched_enter(sql_session *session)
+{
+    watch_run(session);
+}
+
+void watched_leave(void)
+{
+    watch_run(NULL);
+}
+
+void sql_watch_interrupt(sql_watch *watch)
+{
+    pthread_mutex_lock(&watch->lock);
+    if (watch->running != NULL)
+        sql_interrupt(watch->running);
+    pthread_mutex_unlock(&watch->lock);
+}
+
 freshet_code sql_execute(sql_session *session, const char *sql, int64_t *changed,
                          freshet_error *err)
 {
     duckdb_result result;
+    watched_enter(session);
     duckdb_state state = duckdb_query(session->connection, sql, &result);
+    watched_leave();
     return problem_unless_done(state, &result, changed, err);
 }
 

@@ -47,6 +47,12 @@ struct sql_session {
     uint64_t id; /* DuckDB's number of the connection */
 };
 
+/* ---- sql_engine.c ---- */
+
+/* Around each call that may run long. */
+void watched_enter(sql_session *session);
+void watched_leave(void);
+
 /* ---- sql_problem.c ---- */
 
 /* DuckDB's message (JSON, since the engine is opened with errors_as_json) as one sentence and the

@@ -197,7 +197,9 @@ const schema *sql_statement_schema(const sql_statement *statement)
 freshet_code sql_command_run(sql_statement *statement, int64_t *changed, freshet_error *err)
 {
     duckdb_result result;
+    watched_enter(statement->session);
     duckdb_state state = duckdb_execute_prepared(statement->prepared, &result);
+    watched_leave();
     return problem_unless_done(state, &result, changed, err);
 }
 
@@ -282,7 +284,11 @@ static freshet_code statement_start(sql_statement *statement, freshet_error *err
         return code;
     statement->has_run = true;
     statement->has_result = true;
-    if (duckdb_execute_prepared_streaming(statement->prepared, &statement->result) == DuckDBError)
+    watched_enter(statement->session);
+    const duckdb_state state =
+        duckdb_execute_prepared_streaming(statement->prepared, &statement->result);
+    watched_leave();
+    if (state == DuckDBError)
         return problem_of_result(&statement->result, err);
     statement->is_streaming = true;
     if (!same_columns(statement))
@@ -297,7 +303,9 @@ static freshet_code fetch(sql_statement *statement, freshet_error *err)
     if (!array_reserve(&statement->chunks, &statement->capacity, statement->n_chunks + UINT64_C(1),
                        sizeof(duckdb_data_chunk)))
         return error_memory(err, "reading the result of a query");
+    watched_enter(statement->session);
     duckdb_data_chunk chunk = duckdb_fetch_chunk(statement->result);
+    watched_leave();
     if (chunk != NULL) {
         statement->chunks[statement->n_chunks++] = chunk;
         return FRESHET_OK;

@@ -40,6 +40,7 @@
 #define DAY_US (INT64_C(86400) * 1000000)
 #define LEVELS 3u
 #define MERGE_FILES_MAX 256u
+#define STOP_US INT64_C(1000000) /* so long a stop waits for files */
 
 enum { LAYOUT_FOLDER, LAYOUT_BUTTERFREE };
 
@@ -82,6 +83,7 @@ typedef struct history_writer {
     uint32_t capacity;
 
     bool is_spilling;
+    int64_t stopping_us; /* when a stop was first seen; 0: none was */
     arena *spill;
     uint32_t *order; /* NULL: they came in the order of their partitions */
     uint32_t n_filed;
@@ -444,6 +446,18 @@ static freshet_code spill_file(history_writer *writer, uint32_t n_rows, freshet_
     return code;
 }
 
+/* Between two files, of which there may be a great many: does a stop not wait for the rest? What a
+ * batch has made is thrown away anyway; what a stream leaves out it reads again. */
+static bool gives_up(history_writer *writer)
+{
+    const freshet_writer *base = &writer->base;
+    if (base->is_stopping == NULL || !base->is_stopping(base->context))
+        return false;
+    if (writer->stopping_us == 0)
+        writer->stopping_us = os.monotonic_us();
+    return base->is_batch || os.monotonic_us() - writer->stopping_us > STOP_US;
+}
+
 /* Makes files of all gathered rows. */
 static freshet_code spill(history_writer *writer, freshet_error *err)
 {
@@ -458,7 +472,7 @@ static freshet_code spill(history_writer *writer, freshet_error *err)
         writer->is_spilling = true;
     }
     while (code == FRESHET_OK && writer->n_filed < n_rows)
-        code = spill_file(writer, n_rows, err);
+        code = gives_up(writer) ? error_stopped(err) : spill_file(writer, n_rows, err);
     if (code != FRESHET_OK)
         return code;
     row_store_clear(writer->rows);
