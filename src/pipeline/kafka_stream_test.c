@@ -149,13 +149,15 @@ static void step_until_ready_is(stream *it, bool ready)
     assert_int_equal(freshet_ready(it->pipeline, NULL), ready);
 }
 
-static void step_for(stream *it, int64_t us)
+/* Steps until a place is kept. */
+static void step_until_placed(stream *it)
 {
     freshet_error err = {0};
-    const int64_t until_us = os.monotonic_us() + us;
-    while (os.monotonic_us() < until_us)
+    const patience wait = patience_of(WAIT_S);
+    while (it->pipeline->checkpoint->positions[0].n == 0 && patience_lasts(&wait))
         if (freshet_step(it->pipeline, os.monotonic_us() + 20000, &err) != FRESHET_OK)
             fail_msg("%s: %s", err.at, err.text);
+    assert_int_equal(freshet_checkpoint(it->pipeline, NULL), FRESHET_OK);
 }
 
 /* The offset that the group has for partition 1. */
@@ -213,13 +215,8 @@ static void the_first_place_is_kept_before_any_row(void **state)
     (void)state;
     stream it;
     produce(0, "a", 1);
-    freshet_error err = {0};
     open_stream(&it, "        start: latest\n");
-    const int64_t until_us = os.monotonic_us() + WAIT_US;
-    while (it.pipeline->checkpoint->positions[0].n == 0 && os.monotonic_us() < until_us)
-        if (freshet_step(it.pipeline, os.monotonic_us() + 20000, &err) != FRESHET_OK)
-            fail_msg("%s: %s", err.at, err.text);
-    assert_int_equal(freshet_checkpoint(it.pipeline, NULL), FRESHET_OK);
+    step_until_placed(&it);
     assert_int_equal(freshet_counter(it.pipeline, FRESHET_ROWS_WRITTEN), 0);
     close_stream(&it);
     produce(0, "b", 2);
