@@ -357,7 +357,7 @@ class FilesystemTest(Case):
             for verb in ["check", "run"]:
                 finished = self.freshet(verb, "events.yaml")
                 self.assertEqual(finished.code, 78, finished.err)
-                self.assertRegex(finished.err, rf"^events.yaml:\d+:22: error: .*{says}")
+                self.assertRegex(finished.err, rf"(?m)^events.yaml:\d+:22: error: .*{says}")
 
 
 class BadDeclarationTest(Case):

@@ -330,7 +330,7 @@ class RowLimitTest(Case):
             finished = self.freshet(verb, "events.yaml")
             self.assertEqual(finished.code, 78, finished)
             self.assertEqual(finished.out, "")
-            self.assertRegex(finished.err, r'^events.yaml:\d+:\d+: error: "online" has no store .* --debug')
+            self.assertRegex(finished.err, r'(?m)^events.yaml:\d+:\d+: error: "online" has no store .* --debug')
 
     def test_row_limit(self):
         """The newest rows stay, and the output says that older ones have gone."""

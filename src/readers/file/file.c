@@ -93,9 +93,9 @@ static freshet_code choose_format(file_reader *reader, const file_listing *listi
         return FRESHET_OK;
     if (listing->n == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "there is no file at \"%s\" yet whose name shows the format; mend the "
+                         "there is no file at \"%s\" yet whose name shows the format%s; mend the "
                          "path, or say format: json, csv or parquet",
-                         reader->path);
+                         reader->path, file_hint(reader, listing, reader->base.arena));
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
                      "the format of \"%s\" does not show from the names of its files; say format: "
                      "json, csv or parquet",
@@ -175,6 +175,8 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         code = describe_declared(reader, err);
     if (code == FRESHET_OK)
         code = file_columns(reader, &listing, err);
+    if (code == FRESHET_OK)
+        file_warn_of_listing(reader, &listing, scratch);
     arena_close(scratch);
     return code;
 }

@@ -324,8 +324,9 @@ freshet_code file_columns(file_reader *reader, const file_listing *listing, fres
 
     if (infers && listing->n == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                         "there is no file at \"%s\" yet to infer the columns from; declare schema",
-                         reader->path);
+                         "there is no file at \"%s\" yet to infer the columns from%s; declare "
+                         "schema, or mend the path",
+                         reader->path, file_hint(reader, listing, reader->base.arena));
     if (file_is_whole(reader))
         return infers ? infer_from_whole(reader, listing, err) : check_whole(reader, listing, err);
     if (reader->format->infer == NULL)

@@ -355,6 +355,8 @@ freshet_code file_discover_all(file_reader *reader, freshet_error *err)
     }
     if (reader->base.mode == READ_FOLLOW)
         say_missing(reader, listing.missing);
+    if (reader->base.mode == READ_FOLLOW)
+        file_say_odd(reader, &listing);
     reader->signature = file_list_signature(&listing);
     if (listing.unreadable == NULL)
         reader->said_failed = false;

@@ -4,6 +4,7 @@
  *   file_columns.c   which columns they have: inferred, or what of the declared ones is not there
  *   file_sample.c    the first rows, for a look before the run
  *   file_discover.c  which files there are: listing, watching, the queue of files to read
+ *   file_empty.c     that there is no file, and what is passed over
  *   file_known.c     is the file whose turn it is one that was read before?
  *   file_replay.c    records of dead letters
  *   file_read.c      poll: records of the file at the head of the queue into the batch
@@ -70,10 +71,11 @@ typedef struct file_reader {
     uint64_t listing;        /* counts them */
     uint64_t signature;
     bool said_missing, said_ignored, said_failed;
-    uint32_t n_retry; /* files that have failed */
-    uint32_t n_stray; /* open files that have left the list */
-    arena *scratch;   /* of one listing */
-    char *bad_folder; /* that cannot be read, for a dead letter; NULL: none */
+    uint32_t n_odd_said; /* of what is passed over, being no file */
+    uint32_t n_retry;    /* files that have failed */
+    uint32_t n_stray;    /* open files that have left the list */
+    arena *scratch;      /* of one listing */
+    char *bad_folder;    /* that cannot be read, for a dead letter; NULL: none */
 
     uint32_t queue_head, queue_last; /* through tracked_file.next_queued; head FILE_NONE: empty */
     uint32_t open_files[FILE_DESCRIPTORS_MAX]; /* least lately used first */
@@ -155,6 +157,18 @@ void file_side_begin(file_reader *reader);
  * part of it (is_other): it is another file. */
 void file_side_forget(file_reader *reader, uint32_t index, bool is_other);
 void file_side_close(file_reader *reader);
+
+/* ---- file_empty.c ---- */
+
+/* Where files may be that the path does not name, for an error: "; there is 1 folder, ..."; empty
+ * where there are files, or nothing to say. */
+const char *file_hint(const file_reader *reader, const file_listing *listing, arena *arena);
+
+/* Warnings, in `check` and at the start of a run. */
+void file_warn_of_listing(file_reader *reader, const file_listing *listing, arena *arena);
+
+/* While it runs: what has come since. */
+void file_say_odd(file_reader *reader, const file_listing *listing);
 
 /* ---- file_discover.c ---- */
 

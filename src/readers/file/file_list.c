@@ -96,18 +96,31 @@ typedef enum entry_use { TAKE_FILE, TAKE_ANY, GO_ON, GO_BELOW } entry_use;
 static freshet_code use_entry(walker *walker, const char *path, const struct dirent *entry,
                               uint32_t at, uint32_t depth, entry_use use);
 
+/* It may not be looked at, as errno says. */
+static void note_unreadable(walker *walker, const char *path)
+{
+    if (walker->out->unreadable == NULL) {
+        walker->out->problem = errno;
+        walker->out->unreadable = path;
+    }
+}
+
 /* The folder did not open, as errno says. */
 static freshet_code no_entries(walker *walker, const char *folder)
 {
     if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EINTR)
         return error_system(walker->err, "cannot read the folder", folder);
-    if (errno == ENOENT || errno == ENOTDIR) {
+    if (errno == ENOENT || errno == ENOTDIR)
         walker->out->missing = true;
-    } else if (walker->out->unreadable == NULL) {
-        walker->out->problem = errno;
-        walker->out->unreadable = folder;
-    }
+    else
+        note_unreadable(walker, folder);
     return FRESHET_OK;
+}
+
+static void note_odd(walker *walker, const char *path)
+{
+    if (walker->out->n_odd++ == 0)
+        walker->out->odd = path;
 }
 
 /* Does that with each entry of the folder that matches. */
@@ -146,15 +159,19 @@ static freshet_code add_path(walker *walker, const char *path, bool outright)
     struct stat info;
 
     if (os.stat(path, &info) != 0) {
-        if (errno != ENOENT && errno != ENOTDIR)
-            return error_system(walker->err, "cannot look at", path);
+        if (errno != ENOENT && errno != ENOTDIR) {
+            note_unreadable(walker, path);
+            return FRESHET_OK;
+        }
         walker->out->missing = walker->out->missing || outright;
         return FRESHET_OK;
     }
     if (S_ISREG(info.st_mode))
         return add_file(walker, path, &info);
-    if (!S_ISDIR(info.st_mode))
+    if (!S_ISDIR(info.st_mode)) {
+        note_odd(walker, path);
         return FRESHET_OK;
+    }
     file_watch_folder(walker->watch, path, NULL, true);
     return each_entry(walker, path, NULL, 0, 0, TAKE_FILE);
 }
@@ -166,16 +183,29 @@ static freshet_code use_entry(walker *walker, const char *path, const struct dir
 {
     struct stat info;
 
+    if (use == TAKE_ANY && entry->d_type == DT_LNK && os.stat(path, &info) != 0 && errno == ENOENT)
+        note_odd(walker, path);
     if (use == TAKE_ANY)
         return add_path(walker, path, false);
     if (use == GO_BELOW && entry->d_type == DT_LNK)
         return FRESHET_OK;
     if (use == GO_BELOW && entry->d_type == DT_DIR)
         return walk(walker, path, at, depth + 1);
-    if (os.stat(path, &info) != 0)
-        return FRESHET_OK; /* gone again */
+    if (os.stat(path, &info) != 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            note_unreadable(walker, path);
+        else if (entry->d_type == DT_LNK && use == TAKE_FILE)
+            note_odd(walker, path);
+        return FRESHET_OK; /* it leads nowhere, or is gone again */
+    }
+    if (use == TAKE_FILE && S_ISREG(info.st_mode))
+        return add_file(walker, path, &info);
+    if (use == TAKE_FILE && S_ISDIR(info.st_mode))
+        walker->out->n_folders++;
+    else if (use == TAKE_FILE)
+        note_odd(walker, path);
     if (use == TAKE_FILE)
-        return S_ISREG(info.st_mode) ? add_file(walker, path, &info) : FRESHET_OK;
+        return FRESHET_OK;
     return S_ISDIR(info.st_mode) ? walk(walker, path, at + (use == GO_ON), depth + 1) : FRESHET_OK;
 }
 

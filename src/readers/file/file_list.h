@@ -7,10 +7,10 @@
  *               directly in it
  *
  * Names that begin with . or _ are passed over, as Spark does, in folders and by wildcards (unless
- * the pattern's name begins so itself). What is no regular file is passed over. Symbolic links are
- * followed, but not by **. The files come in the order in which they are to be read: by
- * modification time, then by path; or by path alone. Paths are compared name by name, and numbers
- * in names by their value: day2 before day10.
+ * the pattern's name begins so itself). What is no regular file is passed over, and counted.
+ * Symbolic links are followed, but not by **. The files come in the order in which they are to be
+ * read: by modification time, then by path; or by path alone. Paths are compared name by name, and
+ * numbers in names by their value: day2 before day10.
  *
  * With a watch (file_watch.h), every folder looked into is watched for the names that would belong
  * to the list.
@@ -43,8 +43,11 @@ typedef struct file_listing {
     listed_file *items;
     uint32_t n;
     bool missing;           /* a folder or file that the path names outright is not there */
-    const char *unreadable; /* the first folder that may not be read, or NULL; */
+    const char *unreadable; /* the first folder or file that may not be looked at, or NULL; */
     int problem;            /* and why not (errno) */
+    uint32_t n_folders;     /* that were passed over, since the path does not go into them */
+    uint32_t n_odd;         /* pipes, devices, links that lead nowhere: passed over, too */
+    const char *odd;        /* the first of these */
 } file_listing;
 
 /* True where the path is a pattern. */
