@@ -29,7 +29,14 @@ static int64_t real_monotonic_us(void)
 
 static int real_open(const char *path, int flags, mode_t mode)
 {
-    return open(path, flags | O_CLOEXEC, mode);
+    int fd = open(path, flags | O_CLOEXEC, mode);
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    int higher = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int number = errno;
+    close(fd);
+    errno = number;
+    return higher;
 }
 
 static int real_lock(int fd)

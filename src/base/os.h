@@ -17,7 +17,7 @@
 typedef struct os_table {
     int64_t (*now_us)(void);       /* wall clock, microseconds since 1970 UTC */
     int64_t (*monotonic_us)(void); /* never goes back */
-    int (*open)(const char *path, int flags, mode_t mode); /* always with O_CLOEXEC */
+    int (*open)(const char *path, int flags, mode_t mode); /* always with O_CLOEXEC, never 0 to 2 */
     int (*close)(int fd);
     ssize_t (*read)(int fd, void *into, size_t size);
     ssize_t (*pread)(int fd, void *into, size_t size, off_t offset);

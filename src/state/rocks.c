@@ -12,6 +12,8 @@
  *   no line in its own log             RocksDB 7.8 as Debian builds it aborts the process at the
  *                                      second line that a full disk does not take; all that is
  *                                      worth knowing comes back to us as a result
+ *   files opened by one thread         RocksDB ends the process where it gets no thread; those of
+ *                                      its pools start here, after a look whether there are any
  *   a flush while opening              afterwards one log is alive; of several, RocksDB would not
  *                                      miss one that it had not closed itself
  *
@@ -29,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/thread.h"
 
 #define WRITE_BUFFER_BYTES ((size_t)32 << 20)
 #define BLOCK_CACHE_BYTES ((size_t)32 << 20)
@@ -36,6 +39,7 @@
 #define CHECKSUM_XXH3 4
 #define MANIFEST_BYTES ((size_t)1 << 20)
 #define LEVEL0_TABLES 8
+#define THREADS 3 /* that RocksDB may start, and ends the process where it gets none */
 #define LOG_LEVEL_NOTHING 5
 #define FILE_NAME_MAX 48u
 
@@ -169,6 +173,7 @@ static freshet_code set_options(rocks *rocks, rocks_mode mode, freshet_error *er
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
     rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_TABLES);
     rocksdb_options_set_max_background_jobs(options, 2);
+    rocksdb_options_set_max_file_opening_threads(options, 1);
     rocksdb_options_set_max_manifest_file_size(options, MANIFEST_BYTES);
     rocksdb_options_set_wal_recovery_mode(options,
                                           rocksdb_tolerate_corrupted_tail_records_recovery);
@@ -243,6 +248,11 @@ static void blame_table(const char *folder, const char *message, char name[FILE_
 freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, rocks **out,
                         freshet_error *err)
 {
+    if (!thread_are_left(THREADS))
+        return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, shown,
+                         "cannot open the state in \"%s\": the system gives no threads for it, or "
+                         "no address space for their stacks (ulimit -u, ulimit -v)",
+                         shown);
     rocks *rocks = calloc(1, sizeof *rocks);
     if (rocks == NULL || (rocks->shown = strdup(shown)) == NULL ||
         (rocks->table = malloc(strlen(folder) + sizeof ".sst")) == NULL) {
