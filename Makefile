@@ -34,10 +34,10 @@ adapter:  ## build the Cassandra adapter (Rust), which 'cassandra:' needs
 test:     ## set up, build with sanitizers, run every test (under 15 minutes)
 	@scripts/test
 
-property: ## 20,000 random pipelines with windows against DuckDB (some minutes)
+property: ## 20,000 random pipelines each: windows against DuckDB, order against a naive twin
 	@scripts/setup test
 	@scripts/build release
-	@build/release/tests/property/windows_test 20000
+	@scripts/property 20000
 
 torture:  ## kill running streams a hundred times, damage their state (some minutes)
 	@scripts/torture

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "declaration/declaration.h"
+#include "features/watermark.h"
 #include "pipeline/pipeline.h"
 
 typedef struct check_arguments {
@@ -37,6 +38,22 @@ static freshet_code print_writers(const freshet_pipeline *pipeline, freshet_erro
     return output_text(&text, "describing the writers", err);
 }
 
+/* What the order of a stream's rows is, and what of a batch's it cannot have. */
+static void print_order(const freshet_pipeline *pipeline)
+{
+    const timestamp_block *timestamp = &pipeline->declaration->feature_set.timestamp;
+    char lateness[WATERMARK_SPAN_TEXT_MAX];
+    if (!pipeline->declaration->is_stream || !merge_is_needed(pipeline))
+        return;
+    watermark_span(timestamp->lateness_us / 1000000, lateness);
+    output_format(
+        "  order    of times, over all files, partitions and readers, while it catches up, "
+        "as a batch has it;\n"
+        "           what stands out of order within a file or partition, or comes later, "
+        "is late beyond %s\n",
+        lateness);
+}
+
 static freshet_code print_summary(const char *file, const freshet_declaration *handle,
                                   const freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -44,6 +61,7 @@ static freshet_code print_summary(const char *file, const freshet_declaration *h
                   freshet_declaration_pipeline(handle),
                   freshet_declaration_is_stream(handle) ? "stream" : "batch");
     print_readers(declaration_of(handle));
+    print_order(pipeline);
     freshet_code code = print_writers(pipeline, err);
     output_format("  feature set %s:\n", freshet_declaration_feature_set(handle));
     print_output_schema(pipeline, "    ");

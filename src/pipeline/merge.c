@@ -102,8 +102,7 @@ struct merge {
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
-/* More than one lane, and windows that see their order? */
-static bool merge_is_needed(const freshet_pipeline *pipeline)
+bool merge_is_needed(const freshet_pipeline *pipeline)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < pipeline->n_readers; i++)

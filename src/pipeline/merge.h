@@ -37,6 +37,9 @@
 struct freshet_pipeline;
 typedef struct merge merge;
 
+/* Is there more than one lane, and are there windows that see their order? */
+bool merge_is_needed(const struct freshet_pipeline *pipeline);
+
 /* *out is NULL where the order of rows is all the same to the feature set. */
 freshet_code merge_open(struct freshet_pipeline *pipeline, merge **out, freshet_error *err);
 void merge_close(merge *merge);

@@ -17,8 +17,8 @@
  * all rows of their second, also those that come later, which a stream cannot know: so times of a
  * key are either all different, or windows go by rows.
  *
- *   order_test [N [SEED [LOG]]]   N pipelines (PROPERTY_PIPELINES, or 1000), the first with that
- *                                 seed; the log says each few seconds how far it is
+ *   order_test [N [SEED]]   N pipelines (PROPERTY_PIPELINES, or 1000), the first with that seed; it
+ *                           says each few seconds how far it is
  *
  * A pipeline that fails is made smaller as long as it fails, and printed with its files and its
  * seed; `order_test 1 SEED` runs it again.
@@ -595,7 +595,6 @@ static void print_pipeline(const pipeline_spec *spec)
 
 static uint32_t wanted = PIPELINES;
 static uint64_t first_seed;
-static FILE *progress;
 
 static void say_how_far(uint32_t done, uint64_t n_rows)
 {
@@ -604,9 +603,9 @@ static void say_how_far(uint32_t done, uint64_t n_rows)
     if (done < wanted && now - said < SAY_EVERY_S)
         return;
     said = now;
-    fprintf(progress, "order_test: %u of %u pipelines, %" PRIu64 " rows, seeds from %" PRIu64 "\n",
-            done, wanted, n_rows, first_seed);
-    fflush(progress);
+    printf("order_test: %u of %u pipelines, %" PRIu64 " rows, seeds from %" PRIu64 "\n", done,
+           wanted, n_rows, first_seed);
+    fflush(stdout);
 }
 
 static void all_give_the_same(void **state)
@@ -655,8 +654,6 @@ int main(int n_arguments, char **arguments)
         wanted = (uint32_t)strtoul(arguments[1], NULL, 10);
     first_seed =
         n_arguments > 2 ? strtoull(arguments[2], NULL, 10) : (uint64_t)time(NULL) * 1000000;
-    progress = n_arguments > 3 ? fopen(arguments[3], "a") : stdout;
-    assert_non_null(progress);
     const struct CMUnitTest tests[] = {cmocka_unit_test(all_give_the_same)};
     return cmocka_run_group_tests(tests, order_make_folder, order_remove_folder);
 }

@@ -16,6 +16,8 @@
  *
  *   windows_test [N [SEED]]     N pipelines (PROPERTY_PIPELINES, or 1000), the first with that seed
  *
+ * It says each few seconds how far it is.
+ *
  * A pipeline that fails is made smaller, rows and features, as long as it fails, and printed with
  * its seed; `windows_test 1 SEED` runs it again.
  */
@@ -48,6 +50,7 @@
 #define DAY_US INT64_C(86400000000)
 #define START_US (INT64_C(19000) * DAY_US)
 #define SHRINK_TRIES 400u
+#define SAY_EVERY_S 5
 
 /* ---- chance ---------------------------------------------------------------------------------- */
 
@@ -913,6 +916,18 @@ static void print_pipeline(world *world, const pipeline_spec *spec)
 static uint32_t wanted = PIPELINES;
 static uint64_t first_seed;
 
+static void say_how_far(uint32_t done, uint64_t n_rows)
+{
+    static time_t said;
+    const time_t now = time(NULL);
+    if (done < wanted && now - said < SAY_EVERY_S)
+        return;
+    said = now;
+    printf("windows_test: %u of %u pipelines, %" PRIu64 " rows, seeds from %" PRIu64 "\n", done,
+           wanted, n_rows, first_seed);
+    fflush(stdout);
+}
+
 static void pipelines_give_what_duckdb_gives(void **state)
 {
     static world world;
@@ -934,6 +949,8 @@ static void pipelines_give_what_duckdb_gives(void **state)
         make_pipeline(first_seed + i, &spec);
         n_rows += spec.n_rows;
         well = check_pipeline(&world, &spec);
+        if (well)
+            say_how_far(i + 1, n_rows);
     }
     if (!well) {
         uint32_t tries = 0;
