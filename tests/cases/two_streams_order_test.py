@@ -34,7 +34,7 @@ source:
   readers:
     - {{id: web, stream: {str(stream).lower()}, file: {{path: web, schema: {{id: string, user: bigint, at: bigint}}}}}}
     - {{id: app, stream: {str(stream).lower()}, file: {{path: app, schema: {{id: string, user: bigint, at: bigint}}}}}}
-  query: select * from web union all by name select * from app
+  query: select id, "user", "at" from web union all by name select "at", id, "user" from app
 feature_set:
   name: events
   keys: [{{name: user, type: bigint}}]
@@ -167,6 +167,34 @@ sink: {{writers: [{{online: {{debug: true}}}}]}}
             return self.newest() >= "2024-03-01 18"
         self.until(goes_on, "windows go on without the silent reader", run)
         run.stop()
+
+
+    def without_broker(self, idle):
+        """A topic whose brokers cannot be reached, beside files."""
+        self.write("web/e.jsonl", text(records("web", 5, START, 60)))
+        self.declare_two(True, sink="online: {debug: true}", timestamp="{from: at, idle: " + idle + "}")
+        with open(self.path("events.yaml"), encoding="utf-8") as file:
+            declared = file.read()
+        self.write("events.yaml", declared.replace(
+            "file: {path: app, schema: {id: string, user: bigint, at: bigint}}",
+            'kafka: {topic: app, brokers: "127.0.0.1:1", value: {format: json, '
+            'schema: {id: string, user: bigint, at: bigint}}}'))
+        return self.start_run("events.yaml")
+
+    def test_a_reader_that_is_not_there_is_let_go(self):
+        run = self.without_broker("100 ms")
+        self.until_count(5, run)
+        run.signal(signal.SIGTERM)
+        run.wait()
+
+    def test_a_reader_that_is_not_there_is_told(self):
+        run = self.without_broker("1 hour")
+        said = self.until(lambda: json.loads(self.freshet("status", "--pipeline", "events").out)["waits_for"],
+                          "who is waited for", run)
+        self.assertIn("rows wait for app (reader app)", said)
+        self.assertEqual(self.count(), 0)
+        run.signal(signal.SIGTERM)
+        run.wait()
 
 
 class MostAreLateTest(Case):
