@@ -35,9 +35,15 @@ static const argument plan_options[] = {
     {.name = NULL},
 };
 
-static freshet_code may_apply(const apply_arguments *given, const table_changes *changes,
-                              freshet_error *err)
+static freshet_code may_apply(const apply_arguments *given, const store *store,
+                              const table_changes *changes, freshet_error *err)
 {
+    const bool drops = changes->items[0].drops;
+    freshet_code code =
+        drops ? FRESHET_OK
+              : cassandra_table_accept(&store->place, &store->table, changes, given->file, err);
+    if (code != FRESHET_OK)
+        return code;
     for (uint32_t i = 0; i < changes->n; i++)
         if (changes->items[i].drops && !given->allow_drop)
             return error_set(err, FRESHET_FAILED, FRESHET_STOP, given->file,
@@ -110,6 +116,8 @@ static void print_changes(const store *store, const table_changes *changes)
                           changes->items[i].drops ? " (all that the table has is lost)" : "",
                           changes->items[i].cql);
     }
+    for (uint32_t i = 0; i < changes->n_dropped && !drops; i++)
+        output_format("-- %s\n", changes->dropped[i]);
     for (uint32_t i = 0; i < changes->n_foreign; i++)
         output_format("-- the column \"%s\" is not the declaration's, and %s\n",
                       changes->foreign[i], drops ? "is lost with the table" : "stays as it is");
@@ -118,7 +126,7 @@ static void print_changes(const store *store, const table_changes *changes)
 static freshet_code apply_to(const apply_arguments *given, stores *stores, const store *store,
                              const table_changes *changes, freshet_error *err)
 {
-    freshet_code code = may_apply(given, changes, err);
+    freshet_code code = may_apply(given, store, changes, err);
     if (code == FRESHET_OK)
         code = apply_ask(given, err);
     if (code == FRESHET_OK)

@@ -5,6 +5,8 @@ const char *const consistency_names[] = {"ANY",       "ONE", "TWO",          "TH
                                          "QUORUM",    "ALL", "LOCAL_QUORUM", "EACH_QUORUM",
                                          "LOCAL_ONE", NULL};
 
+static const char *const dropped_names[] = {"refuse", "accept", NULL};
+
 static const option tls_table[] = {
     {OPTION("ca", TEXT, cassandra_tls, ca),
      .doc = "A PEM file with the certificates of authorities to trust; by default the system's."},
@@ -101,6 +103,12 @@ static const option cassandra_table[] = {
      .standard = "5 seconds", .minimum = INT64_C(10000), .maximum = INT64_C(600) * 1000000,
      .doc = "After this a row that was not confirmed is sent again. Longer than the server's own "
             "limit (2 seconds by default) is best."},
+    {OPTION("dropped_columns", CHOICE, cassandra_options, dropped_columns), .standard = "refuse",
+     .choices = dropped_names,
+     .doc =
+         "A column of the table that was dropped once and is (or would be) added again: Cassandra "
+         "shows nothing of it for events up to the time of the drop, for ever. `refuse`: `run` "
+         "and `apply` say so and end; `accept`: they go on."},
     {OPTION("compression", BOOLEAN, cassandra_options, compression), .standard = "false",
      .doc = "Compress what is sent (LZ4): for slow networks and long rows."},
     {.name = NULL},

@@ -14,6 +14,9 @@
 /* In the order of enum cql_consistency; NULL ends them. */
 extern const char *const consistency_names[];
 
+/* What to do with a column that was dropped once and is there again. */
+typedef enum dropped_columns { DROPPED_REFUSE, DROPPED_ACCEPT } dropped_columns;
+
 typedef struct cassandra_tls {
     declared_text ca;
     declared_text cert;
@@ -44,6 +47,7 @@ typedef struct cassandra_options {
     int64_t connect_timeout_us;
     int64_t request_timeout_us;
     int64_t patience_us;
+    int dropped_columns; /* enum dropped_columns */
     bool compression;
 } cassandra_options;
 

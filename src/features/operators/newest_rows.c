@@ -65,10 +65,6 @@ static freshet_code find_entry(newest_rows *newest, uint32_t i, uint32_t *index,
                                freshet_error *err)
 {
     const keyed_chunk *chunk = &newest->chunk;
-    if (chunk->rows[i].length > NEWEST_KEY_BYTES_MAX)
-        return error_set(err, FRESHET_LIMIT, FRESHET_STOP, newest->part.key_names[0],
-                         "the keys of a row take more than %u bytes: use shorter ones",
-                         NEWEST_KEY_BYTES_MAX);
     const uint64_t n = keyed_count(&newest->keys);
     freshet_code code =
         state_part_find(&newest->part, chunk->rows[i].tag, keyed_chunk_key(chunk, i),
@@ -113,6 +109,10 @@ static freshet_code rank_row(newest_rows *newest, batch *rows, uint32_t i, uint3
         rows->write_us[row] = newest_write_time(event_us, 0);
     if (event_us < newest->first_us || event_us > newest->last_us || (has_times && !serves))
         return FRESHET_OK;
+    if (newest->chunk.rows[i].length > NEWEST_KEY_BYTES_MAX) { /* the store will refuse it */
+        rows->row_kinds[row] |= ROW_ONLINE;
+        return FRESHET_OK;
+    }
     freshet_code code = find_entry(newest, i, &index, &is_new, err);
     if (code != FRESHET_OK)
         return code;

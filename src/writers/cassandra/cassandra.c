@@ -667,6 +667,33 @@ static freshet_code wait_until(cassandra *store, uint64_t rows, size_t bytes, bo
 
 /* ---- taking rows ----------------------------------------------------------------------------- */
 
+#define YEAR_1_US INT64_C(-62135596800000000)
+#define YEAR_10000_US INT64_C(253402300800000000)
+#define DAY_US INT64_C(86400000000)
+
+/* A time or a day that nobody could read again, as text; NULL: it is none. */
+static const char *wrong_time(const batch *rows, uint32_t field, uint32_t row)
+{
+    const column *column = &rows->columns[field];
+    const type_kind kind = column->type->kind;
+    text_buffer text;
+    if ((kind != TYPE_TIMESTAMP && kind != TYPE_DATE) || !column_is_valid(column, row))
+        return NULL;
+    const bool is_time = kind == TYPE_TIMESTAMP;
+    const int64_t time =
+        is_time ? ((const int64_t *)column->data)[row] : ((const int32_t *)column->data)[row];
+    if (time >= YEAR_1_US / (is_time ? 1 : DAY_US) && time < YEAR_10000_US / (is_time ? 1 : DAY_US))
+        return NULL;
+    text_init(&text, 80);
+    if (is_time)
+        text_append_timestamp(&text, time);
+    else
+        text_append_date(&text, (int32_t)time);
+    const char *said = text.failed ? "" : arena_copy(rows->arena, text.bytes, text.length);
+    text_release(&text);
+    return said == NULL ? "" : said;
+}
+
 /* The row's bytes in store->row; *refusal where the store cannot hold it. Then only the keys and
  * the time are of use. */
 static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
@@ -674,6 +701,7 @@ static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
                               const char **refusal, freshet_error *err)
 {
     const cassandra_table *table = &store->table;
+    uint32_t key_bytes = 0;
     text_buffer *into = &store->row;
     text_reset(into);
     *refusal = NULL;
@@ -682,7 +710,24 @@ static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
         const bool whole = cql_value_put(into, &rows->columns[table->columns[i].field], row);
         if (into->failed)
             return error_memory(err, WRITING);
-        if (!whole)
+        const char *time = wrong_time(rows, table->columns[i].field, row);
+        /* a partition key of several columns has three bytes more for each */
+        const uint32_t more = table->n_partition > 1 && i < table->n_partition ? 3 : 0;
+        key_bytes = i == table->n_partition ? 0 : key_bytes;
+        key_bytes += (uint32_t)(into->length - begin - 4) + more;
+        if (whole && i < table->n_keys && key_bytes > CASSANDRA_KEY_BYTES_MAX)
+            *refusal = arena_format(rows->arena,
+                                    "the %s takes more than the %u bytes that Cassandra allows",
+                                    i < table->n_partition ? "partition key" : "clustering key",
+                                    CASSANDRA_KEY_BYTES_MAX);
+        else if (time != NULL)
+            *refusal = arena_format(rows->arena, "\"%s\" is %s, outside the years 1 to 9999%s",
+                                    table->columns[i].name, time,
+                                    i == table->n_keys
+                                        ? ": no later row could replace this one, and clients of "
+                                          "Cassandra's cannot read it"
+                                        : ", which clients of Cassandra's cannot read");
+        else if (!whole)
             *refusal =
                 arena_format(rows->arena,
                              "the feature \"%s\" is an array with a null in it, which a list "
@@ -694,7 +739,7 @@ static freshet_code serialise(cassandra *store, const batch *rows, uint32_t row,
                              CASSANDRA_ROW_BYTES_MAX >> 20);
         else if (i + 1 == table->n_partition)
             *partition_length = (uint32_t)into->length;
-        if (!whole || into->length > CASSANDRA_ROW_BYTES_MAX) {
+        if (*refusal != NULL || !whole || into->length > CASSANDRA_ROW_BYTES_MAX) {
             into->length = begin;
             return *refusal == NULL ? error_memory(err, WRITING) : FRESHET_OK;
         }

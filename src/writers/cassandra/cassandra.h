@@ -42,6 +42,9 @@
 /* Failures that last longer are trouble. */
 #define CASSANDRA_TROUBLE_US INT64_C(1000000)
 
+/* Of the partition key, and of the clustering columns together. */
+#define CASSANDRA_KEY_BYTES_MAX 65535u
+
 extern const writer_ops cassandra_writer_ops;
 
 typedef struct cassandra_figures {

@@ -45,6 +45,8 @@ static freshet_code connect_prepare(const connect_goal *goal, arena *arena, conn
                                                 goal->table, 0, &changes, err);
     if (code == FRESHET_OK)
         code = cassandra_table_require(goal->table, &changes, goal->file, err);
+    if (code == FRESHET_OK)
+        code = cassandra_table_accept(goal->place, goal->table, &changes, goal->file, err);
     if (code != FRESHET_OK)
         return code;
     const char *cql = cassandra_table_insert(arena, goal->table, goal->with_ttl);

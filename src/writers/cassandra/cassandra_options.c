@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
+#include "base/os.h"
 
 #define NAME_MAX_BYTES 48u /* of keyspaces and tables: the store's own limit */
 #define OPENING "opening the online store"
@@ -147,12 +148,30 @@ static void find_names(const online_options *online, const declaration *declarat
         problem_add(problems, at, "%s", text);
 }
 
+/* The last second that a cell may live to: in Cassandra before 5.0, and in 5.0 as installed. */
+#define EXPIRATION_MAX_S INT64_C(2147483646)
+
+static void check_ttl(int64_t ttl_us, const place *at, problems *problems)
+{
+    const int64_t left_days = (EXPIRATION_MAX_S - os.now_us() / 1000000) / 86400;
+    if (ttl_us == 0 || ttl_us / 1000000 / 86400 < left_days)
+        return;
+    problem_warn(
+        problems, at,
+        "\"ttl\" reaches beyond 2038-01-19, where times to live end in Cassandra before 5.0, "
+        "and in 5.0 with its `storage_compatibility_mode: CASSANDRA_4`: there each row of "
+        "today will be refused, a dead letter; write at most `ttl: %d days`, or leave it "
+        "away: then rows stay for ever",
+        (int)(left_days > 0 ? left_days - 1 : 0));
+}
+
 void cassandra_check(const online_options *online, const declaration *declaration, const place *at,
                      problems *problems)
 {
     cassandra_place ignored;
     find_names(online, declaration, at, &ignored, problems);
     check_hosts(&online->cassandra, problems);
+    check_ttl(online->ttl_us, at, problems);
     check_partition(&online->cassandra, declaration, problems);
 }
 
@@ -216,6 +235,7 @@ freshet_code cassandra_place_make(const online_options *online, const declaratio
     find_names(online, declaration, &at, out, problems);
     if (problems_count(problems) > 0)
         return problems_report(problems, NULL, NULL, err);
+    out->accepts_dropped = options->dropped_columns == DROPPED_ACCEPT;
     out->client = (cql_options){
         .hosts = join_hosts(options, arena),
         .local_dc = given_or_environment(options->local_dc.value, "CASSANDRA_LOCAL_DC"),

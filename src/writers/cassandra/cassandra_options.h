@@ -24,6 +24,7 @@ typedef struct cassandra_place {
     const char *table;
     bool is_shared; /* the table may hold other feature sets, too */
     cql_consistency read_consistency, write_consistency;
+    bool accepts_dropped; /* columns that were dropped once */
     cql_options client;
 } cassandra_place;
 

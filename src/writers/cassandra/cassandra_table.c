@@ -301,15 +301,6 @@ static freshet_code find_columns(comparing *comparing)
     return code == FRESHET_OK && !done ? error_memory(comparing->err, OPENING) : code;
 }
 
-/* Where either text is NULL, memory is out. */
-static freshet_code add_change(comparing *comparing, const char *said, const char *cql, bool drops)
-{
-    if (said == NULL || cql == NULL)
-        return error_memory(comparing->err, OPENING);
-    comparing->items[comparing->out->n++] = (table_change){said, cql, drops};
-    return FRESHET_OK;
-}
-
 /* The declared column that was found; NULL: it is another's. */
 static const table_column *declared_column(const cassandra_table *table, const found_column *found)
 {
@@ -317,6 +308,60 @@ static const table_column *declared_column(const cassandra_table *table, const f
         if (strcmp(table->columns[i].name, found->name) == 0)
             return &table->columns[i];
     return NULL;
+}
+
+/* Of a cell of a dropped column the server shows what was written after the drop: by its write
+ * timestamp, which is the event's time. */
+static freshet_code find_dropped(comparing *comparing)
+{
+    const cql_api *api = comparing->api;
+    const cassandra_table *table = comparing->table;
+    arena *arena = comparing->arena;
+    const char *keyspace = sql_literal(arena, table->keyspace);
+    const char *name = sql_literal(arena, table->name);
+    const char *cql = keyspace == NULL || name == NULL
+                          ? NULL
+                          : arena_format(arena,
+                                         "SELECT column_name, dropped_time FROM "
+                                         "system_schema.dropped_columns WHERE keyspace_name = %s "
+                                         "AND table_name = %s",
+                                         keyspace, name);
+    cql_rows *rows = NULL;
+    freshet_code code = table_ask(comparing, cql, &rows);
+    const uint32_t n = code == FRESHET_OK ? api->rows_count(rows) : 0;
+    const char **dropped = arena_zero(arena, n + (size_t)1, sizeof *dropped);
+    bool done = dropped != NULL;
+    for (uint32_t i = 0; done && i < n; i++) {
+        const cql_value time = api->rows_value(rows, i, 1);
+        const found_column found = {.name = text_of_value(arena, api->rows_value(rows, i, 0))};
+        text_buffer text;
+        done = found.name != NULL;
+        if (!done || time.length != 8 || declared_column(table, &found) == NULL)
+            continue;
+        text_init(&text, 80);
+        text_append_timestamp(&text, cql_get_bigint(time.bytes) * 1000);
+        dropped[comparing->out->n_dropped] =
+            text.failed ? NULL
+                        : arena_format(arena,
+                                       "the column \"%s\" was dropped at %s: of it nothing will be "
+                                       "seen for events up to that time",
+                                       found.name, text.bytes);
+        done = dropped[comparing->out->n_dropped++] != NULL;
+        text_release(&text);
+    }
+    if (rows != NULL)
+        api->rows_free(rows);
+    comparing->out->dropped = dropped;
+    return code == FRESHET_OK && !done ? error_memory(comparing->err, OPENING) : code;
+}
+
+/* Where either text is NULL, memory is out. */
+static freshet_code add_change(comparing *comparing, const char *said, const char *cql, bool drops)
+{
+    if (said == NULL || cql == NULL)
+        return error_memory(comparing->err, OPENING);
+    comparing->items[comparing->out->n++] = (table_change){said, cql, drops};
+    return FRESHET_OK;
 }
 
 static bool is_found(const comparing *comparing, const table_column *column)
@@ -453,9 +498,24 @@ freshet_code cassandra_table_compare(const cql_api *api, cql_session *session, a
         code = add_keyspace(&comparing, replicas);
     if (code == FRESHET_OK && has_keyspace)
         code = find_columns(&comparing);
+    if (code == FRESHET_OK && comparing.n_found > 0)
+        code = find_dropped(&comparing);
     if (code != FRESHET_OK)
         return code;
     return comparing.n_found == 0 ? add_table(&comparing) : compare_columns(&comparing);
+}
+
+freshet_code cassandra_table_accept(const cassandra_place *place, const cassandra_table *table,
+                                    const table_changes *changes, const char *file,
+                                    freshet_error *err)
+{
+    if (changes->n_dropped == 0 || place->accepts_dropped)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,
+                     "in the table %s.%s %s%s; give the feature another name, or write to another "
+                     "table, or say `dropped_columns: accept` under `cassandra` if that is meant",
+                     table->keyspace, table->name, changes->dropped[0],
+                     changes->n_dropped > 1 ? ", and others, too" : "");
 }
 
 freshet_code cassandra_table_require(const cassandra_table *table, const table_changes *changes,

@@ -72,12 +72,20 @@ typedef struct table_changes {
     bool keyspace_missing;
     const char *const *foreign; /* columns of the table that the declaration does not have */
     uint32_t n_foreign;
+    /* Declared columns that were dropped from the table once, as sentences: what is not seen. */
+    const char *const *dropped;
+    uint32_t n_dropped;
 } table_changes;
 
 /* Asks the server. `replicas` is for a keyspace that is not there. */
 freshet_code cassandra_table_compare(const cql_api *api, cql_session *session, arena *arena,
                                      const cassandra_place *place, const cassandra_table *table,
                                      uint32_t replicas, table_changes *out, freshet_error *err);
+
+/* FRESHET_BAD_DECLARATION where a declared column was dropped once, unless that is accepted. */
+freshet_code cassandra_table_accept(const cassandra_place *place, const cassandra_table *table,
+                                    const table_changes *changes, const char *file,
+                                    freshet_error *err);
 
 /* FRESHET_BAD_DECLARATION, with the first difference and the command that mends it, where there are
  * any. */

@@ -744,6 +744,44 @@ static void each_row_is_counted_once(void **state)
     tear_down(&opened);
 }
 
+/* Told before they harm: a time that nobody could read, and that no later row could replace. */
+static void a_time_of_year_10000_is_a_dead_letter(void **state)
+{
+    (void)state;
+    opened opened;
+    begin(&opened);
+    write_all(&opened, 1, 1, INT64_C(253402300799), 0); /* 9999-12-31T23:59:59 */
+    write_all(&opened, 2, 1, INT64_C(253402300800), 0);
+    write_all(&opened, 3, 1, INT64_C(-62135596800), 0); /* the first second of the year 1 */
+    write_all(&opened, 4, 1, INT64_C(-62135596801), 0);
+    flush_all(&opened);
+    assert_int_equal(fake.n_table, 2);
+    assert_non_null(fake_row_of(1));
+    assert_non_null(fake_row_of(3));
+    assert_int_equal(opened.n_letters, 2);
+    assert_non_null(strstr(opened.reason, "outside the years 1 to 9999"));
+    tear_down(&opened);
+}
+
+/* A column that was dropped once: told, and refused until it is accepted. */
+static void a_dropped_column_is_refused(void **state)
+{
+    (void)state;
+    opened opened;
+    set_up(&opened);
+    fake.dropped = "somebody_elses";
+    must_open(&opened);
+    fake.dropped = "x";
+    fake.dropped_ms = INT64_C(1700000000123);
+    assert_int_equal(open_store(&opened), FRESHET_BAD_DECLARATION);
+    assert_non_null(strstr(opened.err.text,
+                           "the column \"x\" was dropped at 2023-11-14T22:13:20.123000Z: of it "
+                           "nothing will be seen for events up to that time"));
+    opened.options.cassandra.dropped_columns = DROPPED_ACCEPT;
+    must_open(&opened);
+    tear_down(&opened);
+}
+
 /* Which row of a batch was meant shows when each goes alone. */
 static void of_a_refused_batch_one_row_is_a_dead_letter(void **state)
 {
@@ -855,6 +893,8 @@ int main(void)
         cmocka_unit_test(a_silent_store_is_waited_for_within_bounds),
         cmocka_unit_test(the_buffer_is_bounded_in_bytes),
         cmocka_unit_test(a_refused_row_is_a_dead_letter),
+        cmocka_unit_test(a_time_of_year_10000_is_a_dead_letter),
+        cmocka_unit_test(a_dropped_column_is_refused),
         cmocka_unit_test(of_a_refused_batch_one_row_is_a_dead_letter),
         cmocka_unit_test(an_array_with_a_null_is_a_dead_letter),
         cmocka_unit_test(the_newest_row_wins_in_any_order),

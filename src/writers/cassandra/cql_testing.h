@@ -70,6 +70,8 @@ typedef struct fake_cql {
     bool has_keyspace;
     fake_column columns[FAKE_VALUES_MAX];
     uint32_t n_columns;
+    const char *dropped; /* a column that was dropped once, at dropped_ms; NULL: none */
+    int64_t dropped_ms;
     /* what happened */
     fake_row *table;
     uint32_t n_table;
@@ -344,6 +346,17 @@ static cql_code fake_query(cql_session *session, const char *cql, const cql_stat
     if (strstr(cql, "system_schema.keyspaces") != NULL) {
         *out = fake_rows(fake.has_keyspace, 1);
         (*out)->values[0] = (cql_value){(const unsigned char *)"ks", 2};
+        return CQL_OK;
+    }
+    if (strstr(cql, "system_schema.dropped_columns") != NULL) {
+        static unsigned char time[8];
+        cql_put_bigint(time, fake.dropped_ms);
+        *out = fake_rows(fake.dropped != NULL, 2);
+        if (fake.dropped == NULL)
+            return CQL_OK;
+        (*out)->values[0] =
+            (cql_value){(const unsigned char *)fake.dropped, (int32_t)strlen(fake.dropped)};
+        (*out)->values[1] = (cql_value){time, 8};
         return CQL_OK;
     }
     if (strstr(cql, "system_schema.columns") != NULL) {

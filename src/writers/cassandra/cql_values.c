@@ -68,6 +68,11 @@ int32_t cql_get_int(const unsigned char from[4])
     return (int32_t)(uint32_t)get_big_endian(from, 4);
 }
 
+int64_t cql_get_bigint(const unsigned char from[8])
+{
+    return (int64_t)get_big_endian(from, 8);
+}
+
 static void put_length(text_buffer *into, int32_t length)
 {
     unsigned char bytes[4];

@@ -40,5 +40,6 @@ freshet_code cql_value_get(arena *arena, const cql_value *value, column *into, u
 void cql_put_bigint(unsigned char into[8], int64_t value);
 void cql_put_int(unsigned char into[4], int32_t value);
 int32_t cql_get_int(const unsigned char from[4]);
+int64_t cql_get_bigint(const unsigned char from[8]);
 
 #endif
