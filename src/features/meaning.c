@@ -64,14 +64,17 @@ static const decision decisions[] = {
     OWN("file", "header", KEPT_ANY),
     OWN("file", "delimiter", KEPT_ANY),
     OWN("file", "null_text", KEPT_ANY),
+    OWN("file", "escape", KEPT_ANY),
     OWN("file", "strict", KEPT_ANY),
     OWN("value", "delimiter", KEPT_ANY),
     OWN("value", "null_text", KEPT_ANY),
+    OWN("value", "escape", KEPT_ANY),
     OWN("value", "strict", KEPT_ANY),
     OWN("kafka", "tombstones", KEPT_ANY),
     /* where it lies, and how it is fetched: positions know what was read */
     SERVED("file", "path"),
     SERVED("file", "order"),
+    SERVED("file", "on_bad_file"),
     SERVED("file", "max_record_bytes"),
     SERVED("file", "compression"),
     SERVED("table", "path"),
@@ -113,6 +116,7 @@ static const decision decisions[] = {
     COLUMN("timestamp", "mask"),
     COMPARED("timestamp", "lateness"), /* less is served */
     SERVED("timestamp", "max_future"),
+    SERVED("timestamp", "idle"),   /* who holds windows back */
     COMPARED("timestamp", "late"), /* to the dead letters or away is the same for windows */
     COLUMN("feature", "name"),
     COLUMN("feature", "type"),
@@ -422,16 +426,39 @@ static bool is_needed(const collector *collector, const char *column)
     return false;
 }
 
+/* Are columns found by their place in a record? Those of CSV without a header, and of messages. */
+static bool is_by_place(const block_kind *block, const char *from, unsigned depth)
+{
+    for (const option *option = block->options; option->name != NULL; option++) {
+        const char *value = from + option->offset;
+        if (option->kind == OPTION_BOOLEAN && strcmp(option->name, "header") == 0 &&
+            !*(const bool *)(const void *)value)
+            return true;
+        if (depth > 0 && option->kind == OPTION_CHOICE && strcmp(option->name, "format") == 0 &&
+            strcmp(option->choices[*(const int *)(const void *)value], "csv") == 0)
+            return true;
+        if (depth == 0 && option->kind == OPTION_BLOCK &&
+            is_by_place(option->block, value, depth + 1))
+            return true;
+    }
+    return false;
+}
+
 static void explain_reader(collector *collector, const freshet_reader *reader)
 {
     const char *id = reader->block->id.value;
+    const declared_kind *kind = &reader->block->kind;
+    const bool by_place = is_by_place(kind->kind, kind->options, 0);
     for (uint32_t i = 0; i < reader->schema.n_fields; i++) {
         const field *field = &reader->schema.fields[i];
+        const char *type = type_name(collector->arena, field->type);
+        if (by_place && type != NULL)
+            type = arena_format(collector->arena, "%s, number %u of a record", type, i + 1);
         if (is_needed(collector, field->name))
-            add_meaning(
-                collector, &reader->block->id.at,
-                arena_format(collector->arena, "column \"%s\" of reader \"%s\"", field->name, id),
-                type_name(collector->arena, field->type));
+            add_meaning(collector, &reader->block->id.at,
+                        arena_format(collector->arena, "column \"%s\" " MEANING_OF_READER "%s\"",
+                                     field->name, id),
+                        type);
     }
 }
 

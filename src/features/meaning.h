@@ -60,6 +60,9 @@ typedef struct meanings {
 /* Names that are there where the query was split, and where it was not. */
 #define MEANING_OF_QUERY "the query"
 #define MEANING_OF_ROWS "the rows of the query"
+/* The name of a reader's column: its own between these two, then the reader's id and a quote. */
+#define MEANING_COLUMN_OF "column \""
+#define MEANING_OF_READER "of reader \""
 
 typedef struct meaning_sources {
     const declaration *declaration;

@@ -5,7 +5,8 @@
  * collects its own and compares those of the same name. A name that is new or gone needs no
  * comparing, since then another one that looks at it has changed, or the shape of a part has. But
  * SELECTs of a UNION ALL come and go by themselves: one more is served where it reads new readers
- * only; one less where its readers are gone.
+ * only; one less where its readers are gone. And a column that was read and that its reader no
+ * longer has is another reader's now, or one of another spelling.
  *
  * The query as a whole is compared only where it cannot be split into columns and rows.
  */
@@ -175,6 +176,12 @@ static freshet_code compare_select(comparison *comparison, const char *name, con
     return code;
 }
 
+static void add_lost(comparison *comparison, const char *name)
+{
+    tell_change(comparison, &comparison->pipeline->declaration->source.query.at,
+                arena_format(comparison->arena, "%s, which was read, is gone", name));
+}
+
 static freshet_code compare_meaning(comparison *comparison, const meaning *now, freshet_error *err)
 {
     const kept_meaning *kept = find_kept(comparison, now->name);
@@ -189,6 +196,35 @@ static freshet_code compare_meaning(comparison *comparison, const meaning *now, 
     return FRESHET_OK;
 }
 
+/* Is the name that of the reader's column? */
+static bool is_column_of(const freshet_reader *reader, const char *column, const char *name)
+{
+    const char *id = reader->block->id.value;
+    const char *end = strstr(name, "\" " MEANING_OF_READER);
+    const size_t length = strlen(MEANING_COLUMN_OF), n = column == NULL ? 0 : strlen(column);
+    if (end == NULL || strncmp(name, MEANING_COLUMN_OF, length) != 0)
+        return false;
+    const char *of = end + strlen("\" " MEANING_OF_READER);
+    if (strlen(of) != strlen(id) + 1 || strncmp(of, id, strlen(id)) != 0)
+        return false;
+    return column == NULL ||
+           ((size_t)(end - name) == length + n && strncmp(name + length, column, n) == 0);
+}
+
+/* Has the reader of that column lost it, and is still there? */
+static bool is_lost(const comparison *comparison, const char *name)
+{
+    for (uint32_t i = 0; i < comparison->pipeline->n_readers; i++) {
+        const freshet_reader *reader = comparison->pipeline->readers[i].reader;
+        bool is_lost = is_column_of(reader, NULL, name);
+        for (uint32_t k = 0; is_lost && k < reader->schema.n_fields; k++)
+            is_lost = !is_column_of(reader, reader->schema.fields[k].name, name);
+        if (is_lost)
+            return true;
+    }
+    return false;
+}
+
 static freshet_code compare_all(comparison *comparison, freshet_error *err)
 {
     const place *query = &comparison->pipeline->declaration->source.query.at;
@@ -200,6 +236,8 @@ static freshet_code compare_all(comparison *comparison, freshet_error *err)
         if (strncmp(kept->name, ROWS_OF_SELECT, strlen(ROWS_OF_SELECT)) == 0 &&
             !is_there(comparison, kept->name))
             code = compare_select(comparison, kept->name, kept->text, false, query, err);
+        else if (is_lost(comparison, kept->name))
+            add_lost(comparison, kept->name);
     return code;
 }
 

@@ -153,6 +153,17 @@ class RefusedTest(Meaning):
     def test_format_of_a_reader(self):
         self.refused(("format: csv,", "format: csv, null_text: b,"), says='reader "rates": null_text changed from `` to `b`')
 
+    def test_spelling_of_a_readers_column(self):
+        self.refused(("cents: bigint", "Cents: bigint"), says='column "cents" of reader "sales", which was read, is gone')
+
+    def test_places_of_csv(self):
+        """Without a header a column is a place in the record."""
+        self.write("rates.csv", "a,1.0\nb,2.0\n")
+        bare = self.change(("format: csv, schema: {kind: string, rate: double}", "format: csv, header: false, schema: {kind: string, rate: string}"),
+                           ("r.rate,", "r.rate::double as rate,"))
+        self.refused(("{kind: string, rate: string}", "{rate: string, kind: string}"), text=bare,
+                     says='column "kind" of reader "rates" changed from `string, number 1 of a record` to `string, number 2')
+
     def test_filter(self):
         self.refused(("kind = 'a'", "kind = 'b'"), line=25,
                      says="""the filter of feature "big" changed from `kind = 'a'` to `kind = 'b'`""")
@@ -181,7 +192,6 @@ class ServedTest(Meaning):
         finished = self.run_it(self.change(*pairs, text=text))
         self.assertEqual(finished.code, 0, finished.err)
         self.assertEqual(self.rows(), right)
-        self.assertNotIn("warning", finished.err)
 
     def test_blanks_and_comments(self):
         self.served(("sql: cents / 100.0", "sql: \"cents/*the price*/ /  100.0 -- in full\""),
