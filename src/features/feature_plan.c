@@ -340,22 +340,31 @@ static freshet_code stage_sql(arena *arena, const stage *stage, const char **sql
     return *sql == NULL ? error_memory(err, PLANNING) : FRESHET_OK;
 }
 
+/* NULL where memory is out. */
+static const char *alone_sql(const plan *plan, const stage *stage, const sql_feature *feature)
+{
+    return arena_format(plan->arena,
+                        ALONE_PREFIX "%s\n) AS __freshet_0, " PLAN_ROW_COLUMN " FROM %s",
+                        feature->expression.sql, stage->input_name);
+}
+
+/* The place in the feature's text of one in alone_sql. */
+static void place_alone(const sql_feature *feature, sql_problem *problem)
+{
+    problem->position -= (int64_t)strlen(ALONE_PREFIX);
+    if (problem->position > (int64_t)strlen(feature->expression.sql))
+        problem->position = -1;
+}
+
 freshet_code plan_prepare_alone(plan *plan, const stage *stage, sql_feature *feature,
                                 sql_problem *problem, freshet_error *err)
 {
-    const char *sql =
-        arena_format(plan->arena, ALONE_PREFIX "%s\n) AS __freshet_0, " PLAN_ROW_COLUMN " FROM %s",
-                     feature->expression.sql, stage->input_name);
+    const char *sql = alone_sql(plan, stage, feature);
     if (sql == NULL)
         return error_memory(err, PLANNING);
     freshet_code code = sql_prepare(plan->session, sql, &feature->alone, problem, err);
-    if (code == FRESHET_USAGE && problem != NULL) {
-        int64_t prefix = (int64_t)strlen(ALONE_PREFIX);
-        int64_t length = (int64_t)strlen(feature->expression.sql);
-        problem->position -= prefix;
-        if (problem->position > length)
-            problem->position = -1;
-    }
+    if (code == FRESHET_USAGE && problem != NULL)
+        place_alone(feature, problem);
     return code;
 }
 
@@ -425,12 +434,30 @@ static freshet_code find_culprits(planner *planner, stage *stage, const char *me
     return FRESHET_OK;
 }
 
+/* Casts that no row can ever do. */
+static freshet_code check_casts(planner *planner, const stage *stage, const sql_feature *feature)
+{
+    plan *plan = planner->plan;
+    sql_problem problem = {.position = -1};
+    const char *sql = alone_sql(plan, stage, feature);
+    if (sql == NULL)
+        return error_memory(planner->err, PLANNING);
+    freshet_code code = sql_check_casts(plan->session, plan->arena, sql, &problem, planner->err);
+    if (code != FRESHET_USAGE)
+        return code;
+    place_alone(feature, &problem);
+    report_sql(planner, feature, &problem);
+    return FRESHET_OK;
+}
+
 static freshet_code check_stage_types(planner *planner, const stage *stage)
 {
     const schema *given = sql_statement_schema(stage->statement);
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++)
         code = check_sql_type(planner, &stage->features[i], given->fields[i].type);
+    for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++)
+        code = check_casts(planner, stage, &stage->features[i]);
     return code;
 }
 

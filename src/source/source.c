@@ -161,6 +161,13 @@ static freshet_code check_text(source *source, freshet_error *err)
     }
     if (code != FRESHET_OK)
         return code;
+    code = sql_check_casts(source->session, source->arena, source->query->value, &problem, err);
+    if (code == FRESHET_USAGE)
+        source_report(source, problem.position, problem.text);
+    else if (code != FRESHET_OK) {
+        sql_statement_close(statement);
+        return code;
+    }
     check_result_names(source, sql_statement_schema(statement));
     source->schema = schema_keep(source->arena, sql_statement_schema(statement));
     sql_statement_close(statement);

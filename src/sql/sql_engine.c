@@ -72,12 +72,14 @@ static freshet_code execute_once(sql_engine *engine, const char *sql, freshet_er
     return code;
 }
 
-static freshet_code replace_casts(sql_engine *engine, freshet_error *err)
+static freshet_code add_ours(sql_engine *engine, freshet_error *err)
 {
     sql_session *session = NULL;
     freshet_code code = sql_session_open(engine, &session, err);
     if (code == FRESHET_OK)
         code = cast_add_all(session, err);
+    if (code == FRESHET_OK)
+        code = check_add_probe(session, err);
     sql_session_close(session);
     return code;
 }
@@ -99,7 +101,7 @@ freshet_code sql_open(const sql_options *options, sql_engine **out, freshet_erro
     if (code == FRESHET_OK)
         code = execute_once(engine, "SET temp_directory = ''; SET GLOBAL TimeZone = 'UTC'", err);
     if (code == FRESHET_OK)
-        code = replace_casts(engine, err);
+        code = add_ours(engine, err);
     if (code == FRESHET_OK && !options->external_access)
         code = execute_once(engine, "SET enable_external_access = false", err);
     if (code != FRESHET_OK) {

@@ -4,6 +4,7 @@
  *   sql_input.c      batches of ours as table functions
  *   sql_function.c   functions of ours
  *   sql_cast.c       texts as times and dates
+ *   sql_check.c      casts that no row can do
  *   sql_statement.c  prepared SELECTs and commands, cursors
  *   sql_result.c     DuckDB's vectors as columns of ours
  *   sql_problem.c    DuckDB's errors as errors of ours
@@ -77,6 +78,11 @@ freshet_code problem_unless_done(duckdb_state state, duckdb_result *result, int6
 
 /* Replaces DuckDB's casts of texts to times and dates by ours, in the whole instance. */
 freshet_code cast_add_all(sql_session *session, freshet_error *err);
+
+/* ---- sql_check.c ---- */
+
+/* Makes the function known by which sql_check_casts sees types. */
+freshet_code check_add_probe(sql_session *session, freshet_error *err);
 
 /* ---- sql_tree.c ---- */
 
