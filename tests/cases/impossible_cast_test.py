@@ -34,6 +34,12 @@ class ImpossibleCastTest(Case):
                     self.assertIn(way, finished.err)
                     self.assertRegex(finished.err, r"events\.yaml:\d+:\d+: error: ")
 
+    def test_a_row_that_fails_is_no_fault_of_the_declaration(self):
+        """`check` looks at the first rows: one that the query cannot cast is no reason to refuse, or to end."""
+        self.declare_casts(query="select *, cast(key as int) as n from events")
+        self.good("check", "events.yaml")
+        self.assertEqual(self.freshet("run", "events.yaml").code, 65)
+
     def test_what_is_named(self):
         good = {"unix_seconds(seen)": "1706696430", "unix_millis(seen)": "1706696430000",
                 "timestamp_seconds(id)": "2024-01-31 10:20:30", "timestamp_seconds(small)": "2024-01-31 10:20:30",

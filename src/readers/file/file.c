@@ -301,8 +301,9 @@ static freshet_code file_positions(freshet_reader *base, arena *arena, bool all,
 static const char *file_partition_label(const freshet_reader *base, uint32_t partition)
 {
     const file_reader *reader = (const file_reader *)base;
-    const char *path =
-        partition < track_count(reader->track) ? track_file(reader->track, partition)->path : NULL;
+    const char *path = NULL; /* rows of a sample have no track */
+    if (reader->track != NULL && partition < track_count(reader->track))
+        path = track_file(reader->track, partition)->path;
 
     return path == NULL ? "" : path;
 }
