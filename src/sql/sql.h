@@ -129,9 +129,9 @@ void sql_watch_end(void);
 /* As sql_interrupt, of the session that runs now. Any thread. */
 void sql_watch_interrupt(sql_watch *watch);
 
-/* Looks for a cast in a SELECT, good for sql_prepare, that no row can ever do (TIMESTAMP to BIGINT),
- * or that would lose something without a word: FRESHET_USAGE, and in *problem what to write
- * instead. */
+/* Looks for a cast in a SELECT, good for sql_prepare, that no row can ever do (TIMESTAMP to
+ * BIGINT), or that would lose something without a word: FRESHET_USAGE, and in *problem what to
+ * write instead. */
 freshet_code sql_check_casts(sql_session *session, arena *arena, const char *sql,
                              sql_problem *problem, freshet_error *err);
 

@@ -7,10 +7,10 @@
  *     CAST(x AS BIGINT)    as    CAST(__freshet_cast(x, 'BIGINT', '') AS BIGINT)
  *
  * and __freshet_cast, a function of ours that is never run, looks at the type of its argument when
- * it is bound. Where a pair is impossible, the statement is prepared a second time with the place of
- * each cast as the third argument: the first time without, so that the same expressions in SELECT
- * and GROUP BY stay the same. A statement that cannot be prepared in this form for another reason
- * is not judged.
+ * it is bound. Where a pair is impossible, the statement is prepared a second time with the place
+ * of each cast as the third argument: the first time without, so that the same expressions in
+ * SELECT and GROUP BY stay the same. A statement that cannot be prepared in this form for another
+ * reason is not judged.
  *
  * JSON to TIMESTAMP is possible, and refused: DuckDB drops the offset there (sql_cast.c), and the
  * text, ->>, has a cast of ours.

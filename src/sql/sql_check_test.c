@@ -1,5 +1,5 @@
-/* A cast is refused before a row comes where DuckDB does it for no row, and only there: all pairs of
- * its types are tried. */
+/* A cast is refused before a row comes where DuckDB does it for no row, and only there: all pairs
+ * of its types are tried. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -8,6 +8,7 @@
  *   sql_statement.c  prepared SELECTs and commands, cursors
  *   sql_result.c     DuckDB's vectors as columns of ours
  *   sql_problem.c    DuckDB's errors as errors of ours
+ *   sql_hint.c       and what to write instead
  *   sql_tree.c       syntax trees as JSON
  *   sql_write.c      and back: as SQL text
  *   sql_name.c       types and names as SQL text
@@ -62,6 +63,9 @@ void problem_read(const char *message, sql_problem *problem);
 
 /* FRESHET_USAGE for an SQL text that cannot be prepared, in err and (not NULL) problem. */
 freshet_code problem_usage(const char *message, sql_problem *problem, freshet_error *err);
+
+/* Says of a problem of this text what to write instead, where it is known; and where. */
+void problem_hint(const char *sql, sql_problem *problem);
 
 /* Stands before the text of an error that a function of ours gives DuckDB and that is no row's
  * fault. */

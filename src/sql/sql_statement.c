@@ -134,7 +134,14 @@ static freshet_code prepare(sql_session *session, const char *sql, bool is_selec
         sql_statement_close(statement);
         return error_memory(err, doing);
     }
+    sql_problem own;
+    if (problem == NULL)
+        problem = &own;
     freshet_code code = statement_prepare(statement, sql, problem, err);
+    if (code == FRESHET_USAGE) {
+        problem_hint(sql, problem);
+        error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", problem->text);
+    }
     if (code == FRESHET_OK && is_select &&
         duckdb_prepared_statement_type(statement->prepared) != DUCKDB_STATEMENT_TYPE_SELECT)
         code = problem_here("only a SELECT is possible here", problem, err);

@@ -325,8 +325,9 @@ static void test_input_belongs_to_its_session(void **state)
     must(sql_input_add(here->session, "three", &columns, NULL, 0, &input, &err), &err);
     assert_int_equal(sql_prepare(other, "SELECT * FROM three", &statement, NULL, &err),
                      FRESHET_USAGE);
-    const char *functions = answer(here, "SELECT function_name AS n FROM duckdb_functions() WHERE "
-                                         "function_name LIKE '\\_\\_freshet%' ESCAPE '\\'");
+    const char *functions = answer(
+        here, "SELECT function_name AS n FROM duckdb_functions() WHERE function_type = 'table' "
+              "AND function_name LIKE '\\_\\_freshet%' ESCAPE '\\'");
     for (const char *line = functions; *line != '\0'; line = strchr(line, '\n') + 1) {
         char sql[100];
         int length = (int)strcspn(line + 6, "\"");

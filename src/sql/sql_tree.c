@@ -36,8 +36,8 @@ freshet_code tree_ask(sql_session *session, arena *arena, const char *statement,
 }
 
 /* {"error":true,"error_type":"parser","error_message":"...","position":"6"} */
-static freshet_code tree_check(const char *json, size_t length, sql_problem *problem,
-                               freshet_error *err)
+static freshet_code tree_check(const char *sql, const char *json, size_t length,
+                               sql_problem *problem, freshet_error *err)
 {
     sql_problem own;
     if (problem == NULL)
@@ -54,6 +54,7 @@ static freshet_code tree_check(const char *json, size_t length, sql_problem *pro
         problem_read(message, problem);
         if (position != NULL && problem->position < 0)
             problem->position = strtoll(position, NULL, 10);
+        problem_hint(sql, problem);
         code = error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", problem->text);
     }
     yyjson_doc_free(document);
@@ -65,5 +66,5 @@ freshet_code sql_tree(sql_session *session, arena *arena, const char *sql, const
 {
     freshet_code code = tree_ask(session, arena, "SELECT json_serialize_sql($1::VARCHAR)::VARCHAR",
                                  sql, strlen(sql), json, length, err);
-    return code == FRESHET_OK ? tree_check(*json, *length, problem, err) : code;
+    return code == FRESHET_OK ? tree_check(sql, *json, *length, problem, err) : code;
 }
