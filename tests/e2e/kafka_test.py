@@ -312,6 +312,38 @@ class ColumnsTest(KafkaCase):
         self.assertEqual((letter["partition"], letter["offset"]), (f"{topic}/0", 1))
         self.assertTrue(letter["reason"].startswith("the key: "), letter)
 
+    def test_dead_letters_are_replayed(self):
+        """A letter keeps the message's key and time, so that its row is what it would have been; a message whose headers
+        are asked for is told to be read again."""
+        topic = self.kafka.topic(partitions=2)
+        self.kafka.produce(topic, [dict(value=json.dumps({"id": i, "value": i / 2}), key="k%d" % (i % 3) if i % 5 else None,
+                                        partition=i % 2, timestamp=1714521600000 + i * 1000) for i in range(12)])
+        query = ("select id, coalesce(key, 'none') as key, value, kafka_metadata.timestamp as seen, kafka_metadata.topic || "
+                 "kafka_metadata.partition || '@' || kafka_metadata.offset as place, kafka_metadata.key as m_key, "
+                 "kafka_metadata.timestampType as kind from events")
+        named = dict(stream=True, query=query, sink="- jsonl: {path: out.jsonl}", features=(
+            "{name: id, type: bigint}", "{name: value, type: double}", "{name: place, type: string}", "{name: m_key, type: string}",
+            "{name: kind, type: integer}"))
+        wide = "{format: json, schema: {id: bigint, value: double}}"
+        self.declare_kafka(f"topic: {topic}", value=wide, reader="key: {format: raw}", **named)
+        self.run_once("--state", self.path("other"))
+        expected = sorted(self.read_lines("out.jsonl"), key=lambda row: row["id"])
+        self.assertEqual(len(expected), 12)
+        os.unlink(self.path("out.jsonl"))
+        self.declare_kafka(f"topic: {topic}", value=wide.replace("double", "integer"), reader="key: {format: raw}", **named)
+        self.run_once()
+        self.assertEqual(len(self.dead_letters()), 6)
+        self.declare_kafka(f"topic: {topic}", value=wide, reader="key: {format: raw}, headers: true",
+                           **dict(named, query=query.replace("id,", "id, headers,", 1)))
+        finished = self.freshet("replay", "events.yaml")
+        self.assertEqual(finished.code, 65, finished.err)
+        self.assertIn("has not kept the message's headers", finished.err)
+        self.assertEqual(len(self.dead_letters()), 6)
+        self.declare_kafka(f"topic: {topic}", value=wide, reader="key: {format: raw}", **named)
+        self.good("replay", "events.yaml")
+        self.assertEqual(sorted(self.read_lines("out.jsonl"), key=lambda row: row["id"]), expected)
+        self.assertEqual(self.dead_letters(), [])
+
     def declare_values(self, topic, value, reader="", id_extra=""):
         """A declaration whose rows are the columns of the value, by the messages' offsets."""
         schema = value.partition("schema: {")[2].partition("}")[0]
