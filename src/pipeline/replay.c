@@ -284,8 +284,23 @@ static freshet_code replay_reader_open(freshet_reader *reader, const reader_posi
                                        freshet_error *err)
 {
     replay_reader *it = replay_reader_of(reader);
+    reader_positions found;
     (void)from;
-    return checkpoint_positions(it->replay->pipeline, reader->index, &it->lanes, err);
+    freshet_code code = checkpoint_positions(it->replay->pipeline, reader->index, &found, err);
+    if (code != FRESHET_OK)
+        return code;
+    it->lanes.items = arena_zero(it->replay->arena, found.n + UINT64_C(1), sizeof *found.items);
+    for (uint32_t i = 0; it->lanes.items != NULL && i < found.n; i++) {
+        reader_position *kept = &it->lanes.items[it->lanes.n];
+        if (found.items[i].lane == 0)
+            continue;
+        *kept = (reader_position){.label = arena_text(it->replay->arena, found.items[i].label),
+                                  .lane = found.items[i].lane};
+        if (kept->label == NULL)
+            return error_memory(err, REPLAYING);
+        it->lanes.n++;
+    }
+    return it->lanes.items == NULL ? error_memory(err, REPLAYING) : FRESHET_OK;
 }
 
 /* The watermark's partition of the record, as it was when the stream read it. */
