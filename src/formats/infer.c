@@ -347,8 +347,7 @@ freshet_code infer_json(infer *infer, const format_options *options, const char 
         return FRESHET_OK;
     if (yyjson_read_max_memory_usage(length, flags) < MEMORY_BYTES / 2)
         is_short = yyjson_alc_pool_init(&memory, infer->memory, MEMORY_BYTES);
-    doc =
-        yyjson_read_opts((char *)(uintptr_t)record, length, flags, is_short ? &memory : NULL, NULL);
+    doc = yyjson_read_opts((char *)record, length, flags, is_short ? &memory : NULL, NULL);
     if (doc == NULL)
         return FRESHET_OK;
     if (yyjson_is_obj(doc->root)) {

@@ -175,15 +175,24 @@ static freshet_code select_all(scan *scan, const char *relation, arena *arena, t
     return code;
 }
 
-/* The relation's columns, and the SELECT of them all. */
+/* The relation's columns, and the SELECT of them all: as they are, where each has a type that we
+ * have, which is seldom otherwise; else with the foreign ones as text. */
 static freshet_code describe_all(scan *scan, const char *relation, arena *arena, text_buffer *query,
                                  schema *out, freshet_error *err)
 {
     sql_statement *statement = NULL;
-    freshet_code code = select_all(scan, relation, arena, query, err);
+    freshet_code code;
 
-    if (code == FRESHET_OK)
-        code = sql_prepare(scan->session, query->bytes, &statement, NULL, err);
+    text_format(query, "SELECT * FROM %s", relation);
+    if (query->failed)
+        return error_memory(err, "describing a table");
+    code = sql_prepare(scan->session, query->bytes, &statement, NULL, NULL);
+    if (code != FRESHET_OK) {
+        text_reset(query);
+        code = select_all(scan, relation, arena, query, err);
+        if (code == FRESHET_OK)
+            code = sql_prepare(scan->session, query->bytes, &statement, NULL, err);
+    }
     if (code != FRESHET_OK)
         return code;
     *out = schema_keep(arena, sql_statement_schema(statement));

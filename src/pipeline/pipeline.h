@@ -166,9 +166,9 @@ struct freshet_pipeline {
     merge *merge; /* NULL: the order of rows is all the same */
     const char **output_types;
     time_look look;  /* at the first times */
-    bool looked;     /* it is done */
     dates dates;     /* those that a batch is cut to */
     bool loaded;     /* the static readers are in their tables */
+    bool looked;     /* the look at the first times is done */
     bool whole_done; /* the one result of a query that runs as a whole has been read */
     delivery delivery;
     int64_t unflushed_since_us; /* when a writer got the first rows since the last flush; 0: none */
