@@ -19,8 +19,7 @@
  * A time further ahead of the clock than AHEAD_US is no time: one bad clock would hold back its
  * lane for ever.
  *
- * MEMORY. What is held is in one of two arenas of its reader: a turn copies out of the one that the
- * turn before has filled into the other.
+ * merge_hold.c keeps what is held back.
  */
 #include "pipeline/merge.h"
 
@@ -31,74 +30,15 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/os.h"
+#include "pipeline/merge_internal.h"
 #include "pipeline/pipeline.h"
 
-#define MERGING "putting rows in order"
 #define ALLOT_FIRST 256u
 #define ALLOT_LEAST 64u
 #define ALLOT_BYTES_LEAST ((size_t)64 << 10)
 #define PEEKS_MAX 64u /* in one run of the query */
 #define AHEAD_US INT64_C(86400000000)
 #define NO_TIME INT64_MIN
-
-/* A place in the order of all rows. */
-typedef struct mark {
-    int64_t us;
-    uint32_t reader;
-    uint32_t rank;
-} mark;
-
-typedef struct lane {
-    uint64_t waiting;    /* the last turn in which it had input waiting */
-    uint64_t active;     /* the last turn in which it was listed */
-    uint32_t rank;       /* of its reader's lanes, from 1; 0: not met yet */
-    uint32_t allot;      /* rows of its next poll */
-    uint32_t n_rows;     /* in this turn */
-    uint32_t n_held;     /* after it */
-    int64_t held_offset; /* of the first one */
-    int64_t reached_us;  /* the key of the last row that has passed */
-    int64_t last_us;     /* of the last row of this turn */
-    int64_t head_us;     /* of its first row, where has_head */
-    int64_t silent_since_us;
-    bool has_head;
-    bool is_open;
-} lane;
-
-typedef struct merge_reader {
-    const freshet_reader *reader;
-    lane *lanes; /* by partition */
-    uint32_t n, capacity;
-    uint32_t n_met, n_open;
-    arena *arenas[2]; /* which: of what is held */
-    unsigned which;
-    batch held;
-    reject *rejects; /* held */
-    uint32_t n_rejects;
-    uint64_t unsettled; /* the last turn in which its lanes were not known yet */
-    int64_t unsettled_since_us;
-    bool said_full;
-} merge_reader;
-
-typedef struct lane_of {
-    uint32_t reader;
-    uint32_t partition;
-} lane_of;
-
-struct merge {
-    merge_reader *readers;
-    uint32_t n_readers;
-    uint64_t turn;
-    int64_t idle_us;
-    int64_t now_us;  /* of this turn */
-    lane_of *active; /* in this turn: those with input waiting, and those with rows held */
-    uint32_t n_active, active_capacity;
-    uint32_t n_waiting;
-    mark bound;
-    bool has_bound;
-    lane_of bounding; /* the lane that has set it */
-    bool is_blocked;  /* nothing has passed */
-    bool has_more;
-};
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
@@ -159,11 +99,6 @@ bool merge_has_more(const merge *merge)
 
 /* ---- lanes ----------------------------------------------------------------------------------- */
 
-static lane *lane_at(const merge *merge, lane_of which)
-{
-    return &merge->readers[which.reader].lanes[which.partition];
-}
-
 /* The partition that a row is of. */
 static uint32_t merge_partition(const merge_reader *of, const origin *origin)
 {
@@ -206,7 +141,7 @@ static freshet_code meet_lane(merge *merge, lane_of which, lane **out, freshet_e
     }
     if (lane->active != merge->turn) {
         lane->active = merge->turn;
-        lane->n_rows = 0;
+        lane->n_rows = lane->n_fresh = 0;
         lane->last_us = lane->reached_us;
         merge->active[merge->n_active++] = which;
     }
@@ -342,7 +277,7 @@ static freshet_code run_query(freshet_pipeline *pipeline, batch *const *batches,
 
 static bool wants_head(const freshet_pipeline *pipeline, lane_of which)
 {
-    const lane *lane = lane_at(pipeline->merge, which);
+    const lane *lane = merge_lane(pipeline->merge, which);
     return pipeline->readers[which.reader].reader->ops->peeks &&
            lane_is_waiting(pipeline->merge, lane) && !lane->is_open && !lane->has_head;
 }
@@ -365,8 +300,8 @@ static freshet_code look_at(freshet_pipeline *pipeline, const lane_of *which, ui
             code = *into == NULL ? error_memory(err, MERGING)
                                  : batch_init(*into, pipeline->step_arena, &reader->schema, n, err);
         }
-        lane_at(pipeline->merge, which[i])->has_head = true;
-        lane_at(pipeline->merge, which[i])->head_us = NO_TIME;
+        merge_lane(pipeline->merge, which[i])->has_head = true;
+        merge_lane(pipeline->merge, which[i])->head_us = NO_TIME;
         reader->choice = &choice;
         if (code == FRESHET_OK)
             code = reader->ops->poll(reader, *into, 1, 1, &ignored, &more, err);
@@ -378,7 +313,7 @@ static freshet_code look_at(freshet_pipeline *pipeline, const lane_of *which, ui
     for (uint32_t i = 0; code == FRESHET_OK && i < out.n_rows; i++) {
         const uint32_t reader = ROW_READER(out.rows[i]);
         const origin *origin = &batches[reader]->origins[ROW_INDEX(out.rows[i])];
-        lane_at(pipeline->merge, (lane_of){reader, origin->partition})->head_us = times[i];
+        merge_lane(pipeline->merge, (lane_of){reader, origin->partition})->head_us = times[i];
     }
     return code;
 }
@@ -414,7 +349,7 @@ static void open_lanes(freshet_pipeline *pipeline)
     mark first = {0};
     for (uint32_t i = 0; i < merge->n_active; i++) {
         const lane_of which = merge->active[i];
-        lane *lane = lane_at(merge, which);
+        lane *lane = merge_lane(merge, which);
         const mark here = {lane->head_us, which.reader, lane->rank};
         if (!lane_is_waiting(merge, lane) || lane->is_open) {
             others = true;
@@ -430,14 +365,14 @@ static void open_lanes(freshet_pipeline *pipeline)
     }
     if (found && (!others || (merge->has_bound && merge->bounding.reader == next.reader &&
                               merge->bounding.partition == next.partition)))
-        open_lane(&merge->readers[next.reader], lane_at(merge, next));
+        open_lane(&merge->readers[next.reader], merge_lane(merge, next));
 }
 
 static freshet_code poll_lane(freshet_pipeline *pipeline, lane_of which, uint32_t n_polled,
                               freshet_error *err)
 {
     reader_state *state = &pipeline->readers[which.reader];
-    lane *lane = lane_at(pipeline->merge, which);
+    lane *lane = merge_lane(pipeline->merge, which);
     const reader_choice choice = {.partition = which.partition};
     const uint32_t step_rows = pipeline_step_rows(pipeline);
     uint32_t most = step_rows / n_polled;
@@ -466,7 +401,7 @@ static void ask_again(freshet_pipeline *pipeline)
 {
     merge *merge = pipeline->merge;
     for (uint32_t i = 0; i < merge->n_active; i++) {
-        lane *lane = lane_at(merge, merge->active[i]);
+        lane *lane = merge_lane(merge, merge->active[i]);
         if (pipeline->readers[merge->active[i].reader].reader->ops->waiting != NULL)
             lane->waiting = 0;
     }
@@ -483,7 +418,7 @@ static void ask_again(freshet_pipeline *pipeline)
     }
     merge->n_waiting = 0;
     for (uint32_t i = 0; i < merge->n_active; i++)
-        merge->n_waiting += lane_is_waiting(merge, lane_at(merge, merge->active[i]));
+        merge->n_waiting += lane_is_waiting(merge, merge_lane(merge, merge->active[i]));
 }
 
 /* *fresh: how many rows and rejects have come. */
@@ -494,16 +429,18 @@ static freshet_code poll_lanes(freshet_pipeline *pipeline, uint32_t *fresh, fres
     uint32_t n_polled = 0;
     *fresh = pipeline->rejects.n;
     for (uint32_t i = 0; i < merge->n_active; i++) {
-        const lane *lane = lane_at(merge, merge->active[i]);
+        const lane *lane = merge_lane(merge, merge->active[i]);
         n_polled += lane_is_waiting(merge, lane) && lane->is_open && lane->n_held == 0;
     }
     for (uint32_t i = 0; i < merge->n_active; i++) {
         const lane_of which = merge->active[i];
-        const lane *lane = lane_at(merge, which);
+        lane *lane = merge_lane(merge, which);
+        const uint32_t before = pipeline->readers[which.reader].batch->n_rows;
         freshet_error problem = {0};
         if (!lane_is_waiting(merge, lane) || !lane->is_open || lane->n_held > 0)
             continue;
         freshet_code code = poll_lane(pipeline, which, n_polled, &problem);
+        lane->n_fresh = pipeline->readers[which.reader].batch->n_rows - before;
         if (code != FRESHET_OK && !merge_is_passing(code, &problem, first)) {
             if (err != NULL)
                 *err = problem;
@@ -516,119 +453,6 @@ static freshet_code poll_lanes(freshet_pipeline *pipeline, uint32_t *fresh, fres
             *fresh += pipeline->readers[i].batch->n_rows;
     ask_again(pipeline);
     return FRESHET_OK;
-}
-
-/* ---- what was held --------------------------------------------------------------------------- */
-
-/* Behind the rows that are new, what the turn before has held back. */
-static freshet_code take_held(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err)
-{
-    merge_reader *of = &pipeline->merge->readers[reader];
-    batch *into = pipeline->readers[reader].batch;
-    const batch *held = &of->held;
-    freshet_code code = FRESHET_OK;
-    if (held->n_rows > 0)
-        code = batch_reserve(into, into->n_rows + (uint64_t)held->n_rows, MERGING, err);
-    if (code != FRESHET_OK)
-        return code;
-    for (uint32_t i = 0; held->n_rows > 0 && i < into->schema.n_fields; i++)
-        if (!column_copy(into->arena, &held->columns[i], &(cell_choice){.n = held->n_rows},
-                         &into->columns[i], into->n_rows))
-            return error_memory(err, MERGING);
-    if (held->n_rows > 0)
-        memcpy(into->origins + into->n_rows, held->origins, held->n_rows * sizeof *held->origins);
-    into->n_rows += held->n_rows;
-    for (uint32_t i = 0; i < of->n_rejects; i++)
-        if (!rejects_add(&pipeline->rejects, &of->rejects[i], of->rejects[i].code, "%s",
-                         of->rejects[i].reason))
-            return error_memory(err, MERGING);
-    return FRESHET_OK;
-}
-
-/* Copies the rows with these numbers into the arena that is free. */
-static freshet_code hold_rows(merge_reader *of, const batch *from, const uint32_t *rows, uint32_t n,
-                              freshet_error *err)
-{
-    arena *arena = of->arenas[of->which ^ 1];
-    size_t bytes = 0;
-    of->held.n_rows = 0;
-    if (n == 0)
-        return FRESHET_OK;
-    freshet_code code = batch_init(&of->held, arena, &from->schema, n, err);
-    if (code == FRESHET_OK)
-        code = batch_reserve(&of->held, n, MERGING, err);
-    if (code != FRESHET_OK)
-        return code;
-    const cell_choice which = {.rows = rows, .n = n, .keeps = &bytes};
-    for (uint32_t i = 0; i < from->schema.n_fields; i++)
-        if (!column_copy(arena, &from->columns[i], &which, &of->held.columns[i], 0))
-            return error_memory(err, MERGING);
-    for (uint32_t i = 0; i < n; i++) {
-        origin *origin = &of->held.origins[i];
-        *origin = from->origins[rows[i]];
-        if (origin->raw != NULL)
-            origin->raw = arena_copy(arena, origin->raw, origin->raw_length);
-    }
-    if (arena_failed(arena))
-        return error_memory(err, MERGING);
-    of->held.n_rows = n;
-    return FRESHET_OK;
-}
-
-/* Does the reject stand behind a row of its lane that is held? */
-static bool is_behind_held(const freshet_pipeline *pipeline, const reject *reject, uint32_t *reader)
-{
-    const merge *merge = pipeline->merge;
-    for (uint32_t i = 0; i < merge->n_active; i++) {
-        const lane_of which = merge->active[i];
-        const lane *lane = lane_at(merge, which);
-        freshet_reader *of = pipeline->readers[which.reader].reader;
-        if (lane->n_held == 0 || reject->offset < lane->held_offset || reject->reader == NULL ||
-            strcmp(reject->reader, of->block->id.value) != 0)
-            continue;
-        const char *label =
-            of->ops->partition_label == NULL ? NULL : of->ops->partition_label(of, which.partition);
-        *reader = which.reader;
-        if (label == NULL || reject->partition == NULL || strcmp(label, reject->partition) == 0)
-            return true;
-    }
-    return false;
-}
-
-static freshet_code hold_reject(merge_reader *of, const reject *from, freshet_error *err)
-{
-    arena *arena = of->arenas[of->which ^ 1];
-    const size_t size = sizeof *of->rejects;
-    of->rejects =
-        arena_grow(arena, of->rejects, of->n_rejects * size, (of->n_rejects + (size_t)1) * size);
-    if (of->rejects == NULL)
-        return error_memory(err, MERGING);
-    reject *held = &of->rejects[of->n_rejects++];
-    *held = *from;
-    held->partition = arena_text(arena, from->partition);
-    held->reason = arena_text(arena, from->reason);
-    held->raw = from->raw == NULL ? NULL : arena_copy(arena, from->raw, from->raw_length);
-    return arena_failed(arena) ? error_memory(err, MERGING) : FRESHET_OK;
-}
-
-/* Of the rejects those that stand behind what is held come later: records that could not be read
- * are held, too, and what the query refused it will refuse again. */
-static freshet_code hold_rejects(freshet_pipeline *pipeline, uint32_t n_of_readers,
-                                 freshet_error *err)
-{
-    merge *merge = pipeline->merge;
-    rejects *all = &pipeline->rejects;
-    uint32_t kept = 0;
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < all->n; i++) {
-        uint32_t reader = 0;
-        if (!is_behind_held(pipeline, &all->items[i], &reader))
-            all->items[kept++] = all->items[i];
-        else if (i < n_of_readers)
-            code = hold_reject(&merge->readers[reader], &all->items[i], err);
-    }
-    all->n = kept;
-    return code;
 }
 
 /* ---- which rows pass ------------------------------------------------------------------------- */
@@ -702,7 +526,7 @@ static void find_bound(freshet_pipeline *pipeline)
     merge->has_bound = false;
     for (uint32_t i = 0; i < merge->n_active; i++) {
         const lane_of which = merge->active[i];
-        lane *lane = lane_at(merge, which);
+        lane *lane = merge_lane(merge, which);
         mark here = {lane->last_us, which.reader, lane->rank};
         if (lane->n_rows > 0)
             lane->silent_since_us = 0;
@@ -749,7 +573,7 @@ static freshet_code hold_beyond(freshet_pipeline *pipeline, uint32_t reader, con
         rows[n++] = row;
     }
     *passed += read->n_rows - n;
-    return hold_rows(of, read, rows, n, err);
+    return merge_hold_rows(of, read, rows, n, err);
 }
 
 /* Behind a turn: how much a lane is to give the next time, and whether it is done with. */
@@ -759,7 +583,7 @@ static void settle_lanes(freshet_pipeline *pipeline)
     const uint32_t most = pipeline_step_rows(pipeline);
     for (uint32_t i = 0; i < merge->n_active; i++) {
         const lane_of which = merge->active[i];
-        lane *lane = lane_at(merge, which);
+        lane *lane = merge_lane(merge, which);
         const freshet_reader *reader = pipeline->readers[which.reader].reader;
         if (lane->n_rows > 0 && reader->ops->touch != NULL)
             reader->ops->touch(pipeline->readers[which.reader].reader, which.partition);
@@ -782,7 +606,7 @@ static freshet_code hold_back(freshet_pipeline *pipeline, int64_t *const *keys,
     freshet_code code = FRESHET_OK;
     *passed = 0;
     for (uint32_t i = 0; i < merge->n_active; i++)
-        lane_at(merge, merge->active[i])->n_held = 0;
+        merge_lane(merge, merge->active[i])->n_held = 0;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         merge_reader *of = &merge->readers[i];
         if (pipeline->readers[i].batch == NULL)
@@ -793,7 +617,7 @@ static freshet_code hold_back(freshet_pipeline *pipeline, int64_t *const *keys,
         code = hold_beyond(pipeline, i, keys[i], passed, err);
     }
     if (code == FRESHET_OK)
-        code = hold_rejects(pipeline, n_of_readers, err);
+        code = merge_hold_rejects(pipeline, n_of_readers, err);
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         merge->readers[i].which ^= pipeline->readers[i].batch != NULL;
     *passed += pipeline->rejects.n;
@@ -868,9 +692,47 @@ static bool is_still_blocked(merge *merge)
         merge_reader *of = &merge->readers[merge->bounding.reader];
         return of->unsettled == merge->turn && is_awaited(merge, &of->unsettled_since_us);
     }
-    lane *lane = lane_at(merge, merge->bounding);
+    lane *lane = merge_lane(merge, merge->bounding);
     return lane->is_open && lane_is_waiting(merge, lane) &&
            is_awaited(merge, &lane->silent_since_us);
+}
+
+/* The one lane that has rows in this turn, all of them new; NULL: there are several. */
+static lane *only_lane(const merge *merge)
+{
+    lane *found = NULL;
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        lane *lane = merge_lane(merge, merge->active[i]);
+        if (lane->n_held > 0 || (lane->n_fresh > 0 && found != NULL))
+            return NULL;
+        if (lane->n_fresh > 0)
+            found = lane;
+    }
+    return found;
+}
+
+/* The usual case, quickly: the rows of one lane, none of which any other lane can come before. */
+static bool pass_one_lane(freshet_pipeline *pipeline, const batch *rows, const int64_t *times)
+{
+    merge *merge = pipeline->merge;
+    lane *lane = only_lane(merge);
+    if (lane == NULL)
+        return false;
+    for (uint32_t i = 0; i < rows->n_rows; i++)
+        if (times[i] > lane->last_us)
+            lane->last_us = times[i];
+    lane->n_rows = lane->n_fresh;
+    find_bound(pipeline);
+    for (uint32_t i = 0; merge->has_bound && i < merge->n_active; i++) {
+        const mark last = {lane->last_us, merge->active[i].reader, lane->rank};
+        if (merge_lane(merge, merge->active[i]) == lane && mark_is_before(&merge->bound, &last)) {
+            lane->n_rows = 0;
+            lane->last_us = lane->reached_us;
+            return false;
+        }
+    }
+    lane->reached_us = lane->last_us;
+    return true;
 }
 
 static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t *n,
@@ -882,20 +744,27 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         if (pipeline->readers[i].batch != NULL)
-            code = take_held(pipeline, i, err);
+            code = merge_take_held(pipeline, i, err);
         batches[i] = pipeline->readers[i].batch;
     }
     const uint32_t n_of_readers = pipeline->rejects.n;
     if (code == FRESHET_OK)
         code = run_query(pipeline, batches, rows, &times, &pipeline->rejects, err);
-    if (code == FRESHET_OK)
-        code = find_keys(pipeline, rows, times, keys, err);
     if (code != FRESHET_OK)
         return code;
-    find_bound(pipeline);
-    code = hold_back(pipeline, keys, n_of_readers, n, err);
-    if (code == FRESHET_OK)
-        code = sort_rows(pipeline, keys, rows, err);
+    if (pass_one_lane(pipeline, rows, times)) {
+        for (uint32_t i = 0; i < pipeline->n_readers; i++)
+            *n += batches[i] == NULL ? 0 : batches[i]->n_rows;
+        *n += pipeline->rejects.n;
+    } else {
+        code = find_keys(pipeline, rows, times, keys, err);
+        if (code != FRESHET_OK)
+            return code;
+        find_bound(pipeline);
+        code = hold_back(pipeline, keys, n_of_readers, n, err);
+        if (code == FRESHET_OK)
+            code = sort_rows(pipeline, keys, rows, err);
+    }
     settle_lanes(pipeline);
     bool held = false;
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
@@ -904,7 +773,7 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
     /* What sets the bound and is not open is opened by the next turn. */
     merge->has_more = (*n > 0 && (merge->n_waiting > 0 || held)) ||
                       (*n == 0 && merge->has_bound && merge->bounding.partition != READER_NONE &&
-                       !lane_at(merge, merge->bounding)->is_open);
+                       !merge_lane(merge, merge->bounding)->is_open);
     pipeline_count(pipeline, FRESHET_ROWS_READ, *n);
     return code;
 }
@@ -947,7 +816,7 @@ bool merge_held_by(const merge *merge, uint32_t *reader, uint32_t *partition, in
     *reader = merge->bounding.reader;
     *partition = merge->bounding.partition;
     *since_us = *partition == READER_NONE ? merge->readers[*reader].unsettled_since_us
-                                          : lane_at(merge, merge->bounding)->silent_since_us;
+                                          : merge_lane(merge, merge->bounding)->silent_since_us;
     return held;
 }
 

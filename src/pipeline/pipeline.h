@@ -8,7 +8,8 @@
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
- *   merge.c      rows of several readers and partitions in the order of their times (merge.h)
+ *   merge.c      rows of several readers and partitions in the order of their times (merge.h),
+ *                merge_hold.c what it holds back
  *   holding.c    who holds windows back, and rows of most of which are late
  *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
