@@ -172,7 +172,7 @@ bool query_parts_read(arena *arena, const char *sql, query_parts *out)
 static const query_item *find_item(const query_select *select, const char *name)
 {
     const query_item *found = NULL;
-    for (uint32_t i = 0; i < select->n_items; i++) {
+    for (uint32_t i = 0; select->items != NULL && i < select->n_items; i++) {
         const query_item *item = &select->items[i];
         if (item->name == NULL || strcasecmp(item->name, name) != 0)
             continue;
@@ -185,7 +185,7 @@ static const query_item *find_item(const query_select *select, const char *name)
 
 static bool has_star(const query_select *select)
 {
-    for (uint32_t i = 0; i < select->n_items; i++)
+    for (uint32_t i = 0; select->items != NULL && i < select->n_items; i++)
         if (select->items[i].name == NULL)
             return true;
     return false;
@@ -208,8 +208,9 @@ static bool is_by_star(const query_parts *parts, uint32_t select, const char *na
 {
     if (parts->n_selects > 1 || !has_star(&parts->selects[select]))
         return false;
-    for (uint32_t i = 0; i < parts->selects[select].n_items; i++) {
-        const char *other = parts->selects[select].items[i].name;
+    const query_select *there = &parts->selects[select];
+    for (uint32_t i = 0; there->items != NULL && i < there->n_items; i++) {
+        const char *other = there->items[i].name;
         if (other != NULL && strcasecmp(other, name) == 0)
             return false;
     }
@@ -245,7 +246,7 @@ static const char *item_text(arena *arena, const query_item *item)
 static const query_item *plain_star(const query_select *select)
 {
     const query_item *star = NULL;
-    for (uint32_t i = 0; i < select->n_items; i++) {
+    for (uint32_t i = 0; select->items != NULL && i < select->n_items; i++) {
         const query_item *item = &select->items[i];
         if (item->name != NULL)
             continue;
@@ -270,7 +271,7 @@ const char *query_parts_column(arena *arena, const query_parts *parts, uint32_t 
     if (star != NULL)
         return plain_column(arena, star->n_words == 3 ? star->words : NULL, name);
     const char *text = NULL;
-    for (uint32_t i = 0; i < there->n_items; i++) {
+    for (uint32_t i = 0; there->items != NULL && i < there->n_items; i++) {
         const query_item *item = &there->items[i];
         if (stars && item->name != NULL)
             continue;
@@ -316,7 +317,7 @@ bool query_parts_reads(const query_parts *parts, uint32_t select, const char *na
         return names_column(only->words, only->n_words, column);
     if (!is_by_star(parts, select, name))
         return true;
-    for (uint32_t i = 0; i < there->n_items; i++)
+    for (uint32_t i = 0; there->items != NULL && i < there->n_items; i++)
         if (there->items[i].name == NULL &&
             names_column(there->items[i].words, there->items[i].n_words, column))
             return true;

@@ -48,9 +48,8 @@ static const char *end_of_quoted(const char *at, bool has_escapes)
 {
     const char quote = *at++;
     for (; *at != '\0'; at++) {
-        if (has_escapes && *at == '\\' && at[1] != '\0')
-            at++;
-        else if (*at == quote && at[1] == quote)
+        const bool is_escape = has_escapes && *at == '\\' && at[1] != '\0';
+        if (is_escape || (*at == quote && at[1] == quote))
             at++;
         else if (*at == quote)
             return at + 1;

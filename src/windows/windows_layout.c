@@ -127,7 +127,7 @@ freshet_code windows_layout_convert(const windows_state *state, uint64_t layout,
     if (known == NULL)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the state does not say which columns the saved row of a key has");
-    column *cells;
+    column *cells = NULL;
     arena *arena = arena_open();
     freshet_code code = arena == NULL ? error_memory(err, KNOWING)
                                       : read_cells(arena, &known->columns, at, length, &cells, err);

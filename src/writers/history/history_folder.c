@@ -341,7 +341,9 @@ static freshet_code show_partition(history_folder *folder, const file_list *list
     char *partition = partition_of(folder, list->files[0]);
     char *path =
         partition == NULL ? NULL : arena_format(folder->scratch, "%s/%s", folder->path, partition);
-    freshet_code code = path == NULL ? error_memory(err, KEEPING) : make_folders(path, err);
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    freshet_code code = make_folders(path, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < list->n; i++)
         code = folder_show(folder, list->files[i], err);
     if (code == FRESHET_OK && alone)
