@@ -388,7 +388,8 @@ FRESHET_API const char *freshet_output_type(const freshet_pipeline *pipeline, ui
 /* ---- queries over the debug table ---------------------------------------------------------- */
 
 /* In debug mode rows are appended to the table `online_feature_store__<feature set>`; the view
- * `online_feature_store__<feature set>_latest` has the newest row of each key by event time. A
+ * `online_feature_store__<feature set>_latest` has the newest row of each key by event time, and
+ * `..._new` each row once, as it first was: the table has rows again that late events change. A
  * query sees a consistent snapshot: whole micro-batches. It is read-only and cannot reach files or
  * the network. It runs in a copy of the process (fork), which is killed where it passes its limit
  * of time, or all queries together that of memory (`memory` of the writer `online`): a program that

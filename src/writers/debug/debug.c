@@ -1,10 +1,11 @@
 /* debug.c - see debug.h.
  *
  * The rows lie in segments: tables "__freshet".s0, s1, ... with the columns c0, c1, ..., each for
- * about a tenth of the row limit. What users see are two views over the segments there are,
- * `_latest` and the table itself, made again in the transaction that adds or drops a segment.
- * Measured against one table that is trimmed by DELETE and CHECKPOINT, this appends nearly twice as
- * fast, never stands still for a checkpoint, and gives memory back at once (bench/debug_table.c).
+ * about a tenth of the row limit. What users see are three views over the segments there are,
+ * `_latest`, `_new` and the table itself, made again in the transaction that adds or drops a
+ * segment. Measured against one table that is trimmed by DELETE and CHECKPOINT, this appends nearly
+ * twice as fast, never stands still for a checkpoint, and gives memory back at once
+ * (bench/debug_table.c).
  *
  *     s7 (being trimmed)   s8 d8   s9 d9   ...   s17 (being filled)
  *
@@ -13,8 +14,10 @@
  * arrival; since DuckDB compacts tables by itself they may become smaller, but never leave their
  * order, nor reach the base of the next segment. So base + rowid orders all rows.
  *
- * Rows of windows and groups on a stream come with a write timestamp in a last column, which the
- * views leave out: by it one row is newer than another, in the place of the event time.
+ * Rows of windows and groups on a stream come with a write timestamp in a column that the views
+ * leave out: by it one row is newer than another, in the place of the event time. A last column
+ * says of a row that it came before, and comes again since a late event or another row of its
+ * second has changed what is served: `_new` leaves such rows out.
  *
  * `_latest` groups by the keys and takes each column by arg_max_null over one number made of the
  * event time and that place: of equal times the later arrival. Of the forms measured (row_number,
@@ -80,6 +83,7 @@ struct debug_table {
     arena *arena;
     const char *view; /* quoted */
     const char *latest;
+    const char *new;
     schema schema;
     uint32_t n_keys;
     uint32_t n_shown; /* columns that queries see: all, but for the write timestamp */
@@ -134,6 +138,18 @@ static void append_table(debug_table *table)
                     i == 0 ? "" : " UNION ALL ", table->shown.bytes, table->now.segments[i].number);
 }
 
+/* Each row once: without those that came again. */
+static void append_new(debug_table *table)
+{
+    text_format(&table->sql, "CREATE OR REPLACE VIEW %s(%s) AS ", table->new, table->names.bytes);
+    for (uint32_t i = 0; i < table->now.n; i++) {
+        text_format(&table->sql, "%sSELECT %s FROM \"__freshet\".s%" PRId64,
+                    i == 0 ? "" : " UNION ALL ", table->shown.bytes, table->now.segments[i].number);
+        if (table->options.has_write_times)
+            text_format(&table->sql, " WHERE NOT c%u", table->n_shown + 1);
+    }
+}
+
 static void append_latest(debug_table *table)
 {
     text_format(&table->sql, "CREATE OR REPLACE VIEW %s(%s) AS SELECT %s%s FROM (", table->latest,
@@ -155,6 +171,11 @@ static freshet_code make_views(debug_table *table, freshet_error *err)
     text_reset(&table->sql);
     append_table(table);
     freshet_code code = execute(table, NULL, err);
+    if (code != FRESHET_OK)
+        return code;
+    text_reset(&table->sql);
+    append_new(table);
+    code = execute(table, NULL, err);
     if (code != FRESHET_OK)
         return code;
     text_reset(&table->sql);
@@ -532,11 +553,13 @@ static bool set_names(debug_table *table, const char *feature_set, const schema 
     table->schema = schema_keep(table->arena, schema);
     char *name = arena_format(table->arena, VIEW_PREFIX "%s", feature_set);
     char *latest = arena_format(table->arena, VIEW_PREFIX "%s_latest", feature_set);
-    if (name == NULL || latest == NULL || table->schema.fields == NULL)
+    char *new = arena_format(table->arena, VIEW_PREFIX "%s_new", feature_set);
+    if (name == NULL || latest == NULL || new == NULL || table->schema.fields == NULL)
         return false;
     table->view = sql_quote(table->arena, name);
     table->latest = sql_quote(table->arena, latest);
-    return table->view != NULL && table->latest != NULL;
+    table->new = sql_quote(table->arena, new);
+    return table->view != NULL && table->latest != NULL && table->new != NULL;
 }
 
 freshet_code debug_open(const char *feature_set, const schema *schema, uint32_t n_keys,
@@ -548,7 +571,7 @@ freshet_code debug_open(const char *feature_set, const schema *schema, uint32_t 
         return error_memory(err, OPENING);
     table->options = *options;
     table->n_keys = n_keys;
-    table->n_shown = schema->n_fields - options->has_write_times;
+    table->n_shown = schema->n_fields - (options->has_write_times ? 2 : 0);
     table->segment_rows = options->rows / SEGMENTS;
     if (table->segment_rows < SEGMENT_ROWS_MIN)
         table->segment_rows = SEGMENT_ROWS_MIN;

@@ -2,7 +2,8 @@
  *
  * The table `online_feature_store__<feature set>` gets every row in order; the view `..._latest`
  * holds the newest row of each key: by event time, of equal times the later arrival; or, where rows
- * have write timestamps, by these. The table keeps at most `rows` rows (default 1,000,000): the
+ * have write timestamps, by these. The view `..._new` holds each row once, as
+ * it first was. The table keeps at most `rows` rows (default 1,000,000): the
  * oldest go first. The engine is locked: queries are read-only and reach neither files nor network.
  */
 #ifndef FRESHET_WRITERS_DEBUG_DEBUG_H
@@ -15,8 +16,9 @@ typedef struct debug_table debug_table;
 typedef struct debug_options {
     int64_t rows;   /* the limit of the table; >= 1 */
     int64_t memory; /* the engine's memory limit in bytes */
-    /* The schema's last column is a bigint that no query sees: the row's write timestamp; null
-     * where the row was not its key's newest when it was made, and is none in `..._latest`. */
+    /* The schema's last columns are two that no query sees. A bigint, the row's write timestamp;
+     * null where the row was not its key's newest when it was made, and is none in `..._latest`.
+     * And a boolean: the row came before, and is none in `..._new`. */
     bool has_write_times;
 } debug_options;
 

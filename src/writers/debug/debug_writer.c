@@ -40,17 +40,18 @@ static bool has_write_times(const declaration *declaration)
 static freshet_code add_times(debug_writer *writer, const schema *schema, freshet_error *err)
 {
     const uint32_t n = schema->n_fields;
-    field *fields = arena_alloc(writer->base.arena, (n + (size_t)1) * sizeof *fields);
+    field *fields = arena_alloc(writer->base.arena, (n + (size_t)2) * sizeof *fields);
     if (fields == NULL)
         return error_memory(err, "opening the debug table");
     memcpy(fields, schema->fields, n * sizeof *fields);
     fields[n] = (field){.name = "__freshet_write_us", .type = type_simple(TYPE_BIGINT)};
-    writer->with_times = (struct schema){.n_fields = n + 1, .fields = fields};
+    fields[n + 1] = (field){.name = "__freshet_again", .type = type_simple(TYPE_BOOLEAN)};
+    writer->with_times = (struct schema){.n_fields = n + 2, .fields = fields};
     return FRESHET_OK;
 }
 
-/* The rows with their write timestamps in a last column, null for those that are not for
- * serving. */
+/* The rows with their write timestamps in a column more, null for those that are not for serving,
+ * and whether they came before in a last one. */
 static freshet_code put_times(debug_writer *writer, const batch *rows, batch *into,
                               freshet_error *err)
 {
@@ -58,15 +59,20 @@ static freshet_code put_times(debug_writer *writer, const batch *rows, batch *in
     const column *times = &rows->columns[writer->n_keys];
     *into = *rows;
     into->schema = writer->with_times;
-    into->columns = arena_alloc(rows->arena, (n + (size_t)1) * sizeof *into->columns);
+    into->columns = arena_alloc(rows->arena, (n + (size_t)2) * sizeof *into->columns);
     if (into->columns == NULL)
         return error_memory(err, "writing to the debug table");
     memcpy(into->columns, rows->columns, n * sizeof *into->columns);
     column *column = &into->columns[n];
     freshet_code code =
         column_init(rows->arena, column, type_simple(TYPE_BIGINT), rows->n_rows, err);
+    if (code == FRESHET_OK)
+        code = column_init(rows->arena, &into->columns[n + 1], type_simple(TYPE_BOOLEAN),
+                           rows->n_rows, err);
     for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
-        const bool serves = rows->row_kinds == NULL || (rows->row_kinds[row] & ROW_ONLINE) != 0;
+        const uint8_t kinds = rows->row_kinds == NULL ? ROW_NEW | ROW_ONLINE : rows->row_kinds[row];
+        const bool serves = (kinds & ROW_ONLINE) != 0;
+        ((uint8_t *)into->columns[n + 1].data)[row] = (kinds & ROW_NEW) == 0;
         if (serves)
             ((int64_t *)column->data)[row] =
                 rows->write_us != NULL ? rows->write_us[row] : ((const int64_t *)times->data)[row];
