@@ -455,8 +455,7 @@ static freshet_code try_twin(finding *finding, const char *way)
 
     if (n + 4 > sizeof(other))
         return FRESHET_OK;
-    memcpy(other, way, n);
-    memcpy(other + (bare < n ? bare : n), bare < n ? "" : ".gz", bare < n ? 1 : 4);
+    snprintf(other, sizeof(other), "%.*s%s", (int)bare, way, bare < n ? "" : ".gz");
     return try_chain(finding, TRACK_BY_WAY, track_key_of_way(other));
 }
 

@@ -83,10 +83,12 @@ static freshet_code look_gzip(const mark_file *file, piece *pieces, uint32_t n, 
                               int64_t *length, freshet_error *err)
 {
     char *bytes = malloc(LOOK_BYTES);
-    freshet_code code = bytes == NULL ? error_memory(err, "looking at a gzip file")
-                                      : gzip_start(file->gzip, file->fd, file->path, err);
     size_t got = 1;
+    freshet_code code;
 
+    if (bytes == NULL)
+        return error_memory(err, "looking at a gzip file");
+    code = gzip_start(file->gzip, file->fd, file->path, err);
     *length = 0;
     for (uint32_t i = 0; i < n; i++)
         if (pieces[i].wanted > 0 && pieces[i].offset + (int64_t)pieces[i].wanted > upto)
