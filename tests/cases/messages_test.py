@@ -119,6 +119,9 @@ class MessagesTest(Case):
                             *kafka("[{sku: string}]"))
         self.assert_good(*kafka('"array<struct<sku: string, qty: integer>>"'))
         self.assert_good(*kafka("{sku: string, qty: integer}"))
+        self.assert_good(*kafka("string", brokers='["h:9092", "i:9092"]'))
+        self.assert_problem('8:29: error: "brokers" must not be empty: write for example "localhost:9092"',
+                            *kafka("string", brokers='["h:9092", " "]'))
         self.assert_problem('8:18: error: the environment variable "BROKERS_OF_NOBODY" is not set: set it, or write a default, '
                             "as in ${BROKERS_OF_NOBODY:default}", *kafka("string", brokers="${BROKERS_OF_NOBODY}"))
 

@@ -33,8 +33,10 @@ static const option options_table[] = {
      .doc = "Every topic that this extended regular expression matches, also those that are made "
             "while the pipeline runs. Names that begin with `__` are left out.",
      .example = "^orders_[a-z]+$"},
-    {OPTION("brokers", TEXT, kafka_options, brokers),
-     .doc = "`host:port`, several with commas between. By default the environment variable "
+    {OPTION("brokers", TEXTS, kafka_options, brokers),
+     .given_offset = offsetof(kafka_options, has_brokers) + 1,
+     .doc = "`host:port`, several as a list or with commas between. By default the environment "
+            "variable "
             "`" BROKERS_VARIABLE "`.",
      .example = "\"kafka-1:9092,kafka-2:9092\""},
     {OPTION("value", BLOCK, kafka_options, value), .required = true, .block = &format_message_block,
@@ -158,20 +160,30 @@ static void check_topics(const kafka_options *options, const place *at, struct p
         check_pattern(&options->pattern, problems);
 }
 
-static void check_brokers(const declared_text *brokers, const place *at, struct problems *problems)
+static bool is_blank(const char *brokers)
 {
+    return brokers[strspn(brokers, " ,")] == '\0';
+}
+
+static void check_brokers(const kafka_options *options, const place *at, struct problems *problems)
+{
+    const declared_list *brokers = &options->brokers;
     const char *from_outside = getenv(BROKERS_VARIABLE);
 
-    if (brokers->value == NULL && place_is_set(&brokers->at))
-        return; /* it is there, and told to be wrong */
-    if (brokers->value != NULL && brokers->value[strspn(brokers->value, " ,")] == '\0')
-        problem_add(problems, &brokers->at,
+    for (uint32_t i = 0; i < brokers->n; i++)
+        if (brokers->items[i].value != NULL && is_blank(brokers->items[i].value))
+            problem_add(problems, &brokers->items[i].at,
+                        "\"brokers\" must not be empty: write for example \"localhost:9092\"");
+    if (brokers->n > 0 || (options->has_brokers && problems_count(problems) > 0))
+        return; /* what is wrong with it is told */
+    if (options->has_brokers)
+        problem_add(problems, at,
                     "\"brokers\" must not be empty: write for example \"localhost:9092\"");
-    else if (brokers->value == NULL && from_outside == NULL)
+    else if (from_outside == NULL)
         problem_add(problems, at,
                     "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
                     " is not set: write for example brokers: \"localhost:9092\"");
-    else if (brokers->value == NULL && from_outside[strspn(from_outside, " ,")] == '\0')
+    else if (is_blank(from_outside))
         problem_add(problems, at,
                     "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
                     " is empty: set it to a list of host:port");
@@ -184,7 +196,7 @@ static void kafka_check_options(void *checked, const place *at, struct problems 
     bool is_time;
 
     check_topics(options, at, problems);
-    check_brokers(&options->brokers, at, problems);
+    check_brokers(options, at, problems);
     if (options->start.value != NULL &&
         !kafka_parse_start(options->start.value, os.now_us(), &start, &is_time))
         problem_add(problems, &options->start.at,
@@ -261,6 +273,16 @@ static freshet_code join_columns(kafka_reader *reader, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* As librdkafka wants them; NULL where there are none, or memory is out. */
+static const char *join_brokers(const declared_list *brokers, arena *arena)
+{
+    const char *joined = brokers->n == 0 ? getenv(BROKERS_VARIABLE) : brokers->items[0].value;
+
+    for (uint32_t i = 1; joined != NULL && i < brokers->n; i++)
+        joined = arena_format(arena, "%s,%s", joined, brokers->items[i].value);
+    return joined == NULL ? NULL : arena_text(arena, joined);
+}
+
 static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
 {
     kafka_reader *reader = (kafka_reader *)base;
@@ -271,9 +293,7 @@ static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
 
     reader->event_fd = -1;
     place_text(&topic->at, reader->at, sizeof reader->at);
-    reader->brokers = options->brokers.value;
-    if (reader->brokers == NULL && getenv(BROKERS_VARIABLE) != NULL)
-        reader->brokers = arena_text(base->arena, getenv(BROKERS_VARIABLE));
+    reader->brokers = join_brokers(&options->brokers, base->arena);
     reader->group = options->group.value;
     if (reader->group == NULL)
         reader->group = arena_format(base->arena, "freshet-%s", base->declaration->pipeline.value);

@@ -17,7 +17,8 @@ typedef struct kafka_options {
     declared_text topic;
     declared_list topics;
     declared_text pattern;
-    declared_text brokers;
+    declared_list brokers;
+    bool has_brokers;
     format_options value;
     format_options key;
     bool has_key;

@@ -15,6 +15,7 @@
 #define RIG_OWN                       \
     rd_kafka_t *producer;             \
     rd_kafka_mock_cluster_t *cluster; \
+    declared_text brokers;            \
     kafka_options options;
 #include "readers/reader_testing.h"
 
@@ -44,9 +45,10 @@ static inline rig *rig_make(int n_brokers, int n_partitions)
     assert_non_null(it->cluster);
     assert_int_equal(rd_kafka_mock_topic_create(it->cluster, "orders", n_partitions, 1), 0);
     it->with_places = true;
+    it->brokers.value = rd_kafka_mock_cluster_bootstraps(it->cluster);
     it->options = (kafka_options){
         .topic.value = "orders",
-        .brokers.value = rd_kafka_mock_cluster_bootstraps(it->cluster),
+        .brokers = {&it->brokers, 1},
         .start.value = "earliest",
         .memory = 8 << 20,
         .max_message_bytes = 16 << 20,
