@@ -13,7 +13,8 @@
  * reason is not judged.
  *
  * JSON to TIMESTAMP is possible, and refused: DuckDB drops the offset there (sql_cast.c), and the
- * text, ->>, has a cast of ours.
+ * text, ->>, has a cast of ours. So are from_json() and its like with a TIMESTAMP in what they are
+ * told to read.
  */
 #define _GNU_SOURCE
 #include <strings.h>
@@ -257,7 +258,8 @@ typedef struct probing {
     yyjson_mut_doc *document;
     bool with_places;
     uint32_t n_casts;
-    bool failed; /* memory, or nested too deeply */
+    int64_t json_at; /* of a function that reads times out of JSON; -1: there is none */
+    bool failed;     /* memory, or nested too deeply */
 } probing;
 
 /* The names of a type's JSON: "LIST/BIGINT"; for what else has parts, all that it says. */
@@ -342,6 +344,24 @@ static void probe_cast(probing *probing, yyjson_mut_val *cast)
     probing->failed |= !yyjson_mut_obj_add_val(probing->document, cast, "child", call);
 }
 
+/* from_json(j, '{"t": "TIMESTAMP"}') and its like, where the structure is written out. */
+static void note_json(probing *probing, yyjson_mut_val *call)
+{
+    static const char *const names[] = {"from_json", "from_json_strict", "json_transform",
+                                        "json_transform_strict"};
+    yyjson_mut_val *name = yyjson_mut_obj_get(call, "function_name");
+    yyjson_mut_val *structure = yyjson_mut_arr_get(yyjson_mut_obj_get(call, "children"), 1);
+    yyjson_mut_val *value = yyjson_mut_obj_get(yyjson_mut_obj_get(structure, "value"), "value");
+    const char *text = yyjson_mut_get_str(value);
+    bool reads = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        reads |= name != NULL && strcasecmp(yyjson_mut_get_str(name), names[i]) == 0;
+    const char *at = reads && text != NULL ? strcasestr(text, "timestamp") : NULL;
+    if (at != NULL && strncasecmp(at, "timestamptz", 11) != 0 &&
+        strncasecmp(at, "timestamp with", 14) != 0)
+        probing->json_at = (int64_t)yyjson_mut_get_uint(yyjson_mut_obj_get(call, "query_location"));
+}
+
 /* Recursion: at most CHECK_DEPTH_MAX deep. */
 static void probe_casts(probing *probing, yyjson_mut_val *any, unsigned depth)
 {
@@ -358,6 +378,8 @@ static void probe_casts(probing *probing, yyjson_mut_val *any, unsigned depth)
         return;
     yyjson_mut_obj_foreach(any, index, n, key, value) probe_casts(probing, value, depth + 1);
     yyjson_mut_val *class = yyjson_mut_obj_get(any, "class");
+    if (yyjson_mut_equals_str(class, "FUNCTION"))
+        note_json(probing, any);
     if (yyjson_mut_equals_str(class, "CAST") && yyjson_mut_obj_get(any, "child") != NULL)
         probe_cast(probing, any);
 }
@@ -368,8 +390,10 @@ static void probe_casts(probing *probing, yyjson_mut_val *any, unsigned depth)
 static bool finds(sql_session *session, arena *arena, yyjson_doc *tree, bool with_places,
                   sql_problem *problem)
 {
-    probing probing = {
-        .arena = arena, .document = yyjson_doc_mut_copy(tree, NULL), .with_places = with_places};
+    probing probing = {.arena = arena,
+                       .document = yyjson_doc_mut_copy(tree, NULL),
+                       .with_places = with_places,
+                       .json_at = -1};
     char *json = NULL;
     size_t length = 0;
     const char *sql = NULL;
@@ -377,6 +401,14 @@ static bool finds(sql_session *session, arena *arena, yyjson_doc *tree, bool wit
     bool found = false;
     if (probing.document != NULL)
         probe_casts(&probing, yyjson_mut_doc_get_root(probing.document), 0);
+    if (probing.json_at >= 0) {
+        problem->position = probing.json_at;
+        snprintf(problem->text, sizeof problem->text,
+                 "a TIMESTAMP that is read out of JSON loses its offset: take it as VARCHAR, and "
+                 "cast that");
+        yyjson_mut_doc_free(probing.document);
+        return true;
+    }
     if (probing.document != NULL && !probing.failed && probing.n_casts > 0)
         json = yyjson_mut_write(probing.document, SQL_TREE_WRITE, &length);
     yyjson_mut_doc_free(probing.document);
@@ -400,7 +432,8 @@ freshet_code sql_check_casts(sql_session *session, arena *arena, const char *sql
 {
     const char *json = NULL;
     size_t length = 0;
-    if (strstr(sql, "::") == NULL && strcasestr(sql, "cast") == NULL)
+    if (strstr(sql, "::") == NULL && strcasestr(sql, "cast") == NULL &&
+        strcasestr(sql, "json") == NULL)
         return FRESHET_OK;
     freshet_code code = sql_tree(session, arena, sql, &json, &length, NULL, err);
     if (code != FRESHET_OK)

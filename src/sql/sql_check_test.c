@@ -97,6 +97,8 @@ static void test_places(void **state)
         {"SELECT [x]::TIMESTAMP[] FROM t", "::", "INTEGER can never be cast to TIMESTAMP"},
         {"SELECT (j->'a')::TIMESTAMP FROM t", "::", "as in (j->>'t')::TIMESTAMP"},
         {"SELECT j::STRUCT(a TIMESTAMP) FROM t", "::", "loses its offset"},
+        {"SELECT from_json(s, '{\"t\": \"TIMESTAMP\"}') FROM t", "from_json", "take it as VARCHAR"},
+        {"SELECT json_transform(j, '[\"timestamp\"]') FROM t", "json_tr", "take it as VARCHAR"},
         {"SELECT (ts - ts)::BIGINT FROM t", "::", "epoch(...)"},
     };
     static const char *const good[] = {
@@ -104,6 +106,7 @@ static void test_places(void **state)
         "SELECT (j->>'a')::TIMESTAMP, (j->'a')::INTEGER, (j->'a')::TIMESTAMPTZ::VARCHAR FROM t",
         "SELECT ts + INTERVAL 1 DAY, 2.5e0::INTEGER, 'cast' FROM t",
         "SELECT x::VARCHAR, count(*) FROM t GROUP BY x::VARCHAR ORDER BY x::VARCHAR",
+        "SELECT from_json(s, '{\"t\": \"VARCHAR\", \"z\": \"TIMESTAMPTZ\"}') FROM t",
         "SELECT [1, 2]::BIGINT[], {'a': 1}::STRUCT(a DOUBLE) FROM t",
     };
     bench *here = *state;

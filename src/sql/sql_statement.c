@@ -251,7 +251,7 @@ static freshet_code ask_plan(const sql_statement *statement, arena *arena, const
 static freshet_code look_at_plan(sql_statement *statement, freshet_error *err)
 {
     static const char *const once[] = {"\"name\": \"IE_JOIN", "\"name\": \"ASOF_JOIN"};
-    const char *plan = NULL;
+    const char *plan = "";
     arena *scratch = arena_open();
     const char *explain =
         scratch == NULL ? NULL : arena_format(scratch, "EXPLAIN (FORMAT json) %s", statement->sql);
@@ -366,8 +366,9 @@ freshet_code sql_number(sql_session *session, const char *sql, int64_t *out, fre
     sql_statement *statement = NULL;
     batch rows;
     arena *scratch = arena_open();
-    freshet_code code = scratch == NULL ? error_memory(err, "asking for a number")
-                                        : sql_prepare(session, sql, &statement, NULL, err);
+    if (scratch == NULL)
+        return error_memory(err, "asking for a number");
+    freshet_code code = sql_prepare(session, sql, &statement, NULL, err);
     if (code == FRESHET_OK)
         code = sql_run(statement, scratch, &rows, err);
     if (code == FRESHET_OK)
