@@ -23,6 +23,7 @@
  */
 #include "pipeline/merge.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,7 +152,7 @@ static freshet_code meet_lane(merge *merge, lane_of which, lane **out, freshet_e
 
 static freshet_code lane_waits(merge *merge, lane_of which, freshet_error *err)
 {
-    lane *lane;
+    lane *lane = NULL;
     freshet_code code = meet_lane(merge, which, &lane, err);
     if (code == FRESHET_OK && !lane_is_waiting(merge, lane)) {
         lane->waiting = merge->turn;
@@ -210,7 +211,7 @@ static freshet_code list_held(merge *merge, uint32_t reader, freshet_error *err)
 {
     const batch *held = &merge->readers[reader].held;
     freshet_code code = FRESHET_OK;
-    lane *lane;
+    lane *lane = NULL;
     for (uint32_t i = 0; code == FRESHET_OK && i < held->n_rows; i++)
         code = meet_lane(
             merge, (lane_of){reader, merge_partition(&merge->readers[reader], &held->origins[i])},
@@ -375,6 +376,7 @@ static freshet_code poll_lane(freshet_pipeline *pipeline, lane_of which, uint32_
     lane *lane = merge_lane(pipeline->merge, which);
     const reader_choice choice = {.partition = which.partition};
     const uint32_t step_rows = pipeline_step_rows(pipeline);
+    assert(n_polled > 0); /* this one at least */
     uint32_t most = step_rows / n_polled;
     size_t bytes = STEP_BYTES_MAX / n_polled;
     if (most < ALLOT_LEAST)
@@ -739,8 +741,8 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
                               freshet_error *err)
 {
     merge *merge = pipeline->merge;
-    batch *batches[PIPELINE_READERS_MAX];
-    int64_t *keys[PIPELINE_READERS_MAX], *times = NULL;
+    batch *batches[PIPELINE_READERS_MAX] = {NULL};
+    int64_t *keys[PIPELINE_READERS_MAX] = {NULL}, *times = NULL;
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         if (pipeline->readers[i].batch != NULL)
