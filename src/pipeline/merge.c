@@ -154,7 +154,7 @@ static freshet_code lane_waits(merge *merge, lane_of which, freshet_error *err)
 {
     lane *lane = NULL;
     freshet_code code = meet_lane(merge, which, &lane, err);
-    if (code == FRESHET_OK && !lane_is_waiting(merge, lane)) {
+    if (code == FRESHET_OK && lane != NULL && !lane_is_waiting(merge, lane)) {
         lane->waiting = merge->turn;
         merge->n_waiting++;
     }
@@ -559,6 +559,7 @@ static freshet_code hold_beyond(freshet_pipeline *pipeline, uint32_t reader, con
     merge_reader *of = &merge->readers[reader];
     const batch *read = pipeline->readers[reader].batch;
     uint32_t n = 0;
+    assert(keys != NULL); /* it has a batch */
     uint32_t *rows = arena_alloc(pipeline->step_arena, (read->n_rows + (size_t)1) * sizeof *rows);
     if (rows == NULL)
         return error_memory(err, MERGING);
