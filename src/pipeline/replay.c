@@ -571,7 +571,9 @@ freshet_code replay_choose(freshet_pipeline *pipeline, batch *rows, freshet_erro
 {
     uint8_t *keep = arena_zero(rows->arena, rows->n_rows + (size_t)1, 1);
     batch chosen;
-    freshet_code code = keep == NULL ? error_memory(err, REPLAYING) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
+    if (keep == NULL)
+        return error_memory(err, REPLAYING);
     for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
         uint32_t part, parts;
         const letter *letter = letter_of(pipeline->replay, rows, row, &part, &parts);
