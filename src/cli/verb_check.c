@@ -47,10 +47,10 @@ static void print_order(const freshet_pipeline *pipeline)
         return;
     watermark_span(timestamp->lateness_us / 1000000, lateness);
     output_format(
-        "  order    of times, over all files, partitions and readers, while it catches up, "
-        "as a batch has it;\n"
-        "           what stands out of order within a file or partition, or comes later, "
-        "is late beyond %s\n",
+        "  order    by time, over all files, partitions and readers, while it catches up, "
+        "as in a batch;\n"
+        "           a row more than %s behind the newest that its reader (of a topic: its "
+        "partition) gave before is late\n",
         lateness);
 }
 
@@ -92,11 +92,13 @@ const verb verb_check = {
     .summary = "find every mistake in a declaration",
     .doc =
         "Reads the declaration, looks at the schemas of its data and prepares its query and\n"
-        "features, without reading a row. Every problem is printed to stderr as\n"
-        "\"file:line:column: error: sentence\", and the exit code is 78: those of the file first;\n"
-        "once it has none, those of columns, types and SQL. Without any (warnings apart), the\n"
-        "readers, the writers with what each takes and keeps, and the output columns are printed,\n"
-        "and it is 0.",
+        "features. Of the data it reads the first records of files, to warn of what looks wrong\n"
+        "(a unit, a delimiter, a misspelt column), and all of a batch's files without a schema,\n"
+        "to infer one; it runs nothing, and looks at no state. Every problem is printed to\n"
+        "stderr as \"file:line:column: error: sentence\", and the exit code is 78: those of the\n"
+        "file first; once it has none, those of columns, types and SQL. Without any (warnings\n"
+        "apart), the readers, the order of a stream's rows, the writers with what each takes and\n"
+        "keeps, and the output columns are printed, and it is 0.",
     .examples = "    freshet check flights.yaml\n",
     .arguments = check_options,
     .size = sizeof(check_arguments),

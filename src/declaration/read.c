@@ -647,6 +647,15 @@ static const char *find_inside(const reading *reading, const block_kind *block, 
     return NULL;
 }
 
+/* What a block is called in the one around it: `features` is the list of the blocks "feature". */
+static const char *name_within(const block_kind *outer, const block_kind *inner)
+{
+    for (const option *option = outer->options; option->name != NULL; option++)
+        if (option->kind != OPTION_KIND && option->block == inner)
+            return option->name;
+    return inner->name;
+}
+
 /* Where a key that a block does not have does stand: in a block around it, or in one of its own;
  * `far`: or in one beside it. */
 static const char *find_elsewhere(reading *reading, const char *key, bool far)
@@ -654,7 +663,7 @@ static const char *find_elsewhere(reading *reading, const char *key, bool far)
     const char *inside = NULL;
     for (uint32_t i = reading->depth - 1; i > 0 && !far; i--) {
         const block_kind *outer = reading->blocks[i - 1];
-        const char *inner = reading->blocks[i]->name;
+        const char *inner = name_within(outer, reading->blocks[i]);
         if (has_option(outer, key))
             return formatted(reading, ": it stands %s%s, beside \"%s\" and not inside of it",
                              i == 1 ? "at the top of the " : "in the ", outer->name, inner);

@@ -44,6 +44,20 @@ class FileTimesOrderTest(Case):
                          [day * 100 + i for day in DAYS for i in range(10)])
         run.stop()
 
+    def test_check_tells_of_the_order(self):
+        """Of a stream whose windows it matters to, and of no other."""
+        told = ("  order    by time, over all files, partitions and readers, while it catches up, as in a batch;\n"
+                "           a row more than 1 hour behind the newest that its reader (of a topic: its partition) gave "
+                "before is late\n")
+        windows = ("{name: id, type: bigint}",
+                   "{name: n, from: id, window: {functions: [count], over: [1 hour]}}")
+        self.declare(features=windows)
+        self.assertIn(told, self.good("check", "events.yaml"))
+        self.declare(stream=False, features=windows)
+        self.assertNotIn("  order", self.good("check", "events.yaml"))
+        self.declare()
+        self.assertNotIn("  order", self.good("check", "events.yaml"))
+
     def test_no_such_order(self):
         self.declare(reader_extra=", order: size")
         finished = self.freshet("check", "events.yaml")

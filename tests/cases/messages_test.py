@@ -105,6 +105,8 @@ class MessagesTest(Case):
                             ("  features:", "  fail_above: 1 %\n  features:"))
         self.assert_problem('14:36: error: unknown option "over" in "feature": it stands inside of "window"',
                             ("type: double}", "type: double, over: [1h]}"))
+        self.assert_problem('14:36: error: unknown option "on_cast_error" in "feature": it stands in the feature_set, beside '
+                            '"features" and not inside of it', ("type: double}", "type: double, on_cast_error: dead_letter}"))
         self.assert_problem('6:30: error: unknown option "forma" in "file"; did you mean "format"?',
                             ("path: ev.jsonl", "path: ev.jsonl, forma: json"))
 

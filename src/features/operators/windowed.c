@@ -28,6 +28,7 @@
  * computed over all of them at once; the rest of the way goes in pieces.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,6 +250,20 @@ static bool lateness_fits(const view_reach *now, const view_reach *then)
     return now->longest_s + now->lateness_s <= then->longest_s + then->lateness_s;
 }
 
+static freshet_code looks_further_back(const view_reach *now, const view_reach *then,
+                                       freshet_error *err)
+{
+    char kept[WATERMARK_SPAN_TEXT_MAX];
+    if (now->longest_s > then->longest_s)
+        watermark_span(then->longest_s, kept);
+    else
+        snprintf(kept, sizeof kept, "%" PRId64 " events", then->longest_rows);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                     "the windows look further back than those that the state was kept for (%s): "
+                     "older events are not there",
+                     kept);
+}
+
 static freshet_code windowed_restore(freshet_operator *self, const void *bytes, size_t length,
                                      freshet_error *err)
 {
@@ -263,17 +278,16 @@ static freshet_code windowed_restore(freshet_operator *self, const void *bytes, 
         const view_reach now = reach_of(windowed, v);
         memcpy(&then, at, sizeof then);
         if (now.longest_s > then.longest_s || now.longest_rows > then.longest_rows)
+            return looks_further_back(&now, &then, err);
+        if (!lateness_fits(&now, &then)) {
+            char lateness[WATERMARK_SPAN_TEXT_MAX], kept[WATERMARK_SPAN_TEXT_MAX];
+            watermark_span(now.lateness_s, lateness);
+            watermark_span(then.lateness_s, kept);
             return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                             "the windows look further back than those that the state was kept for "
-                             "(%" PRId64 " seconds and %" PRId64 " events): older events are not "
-                             "there",
-                             then.longest_s, then.longest_rows);
-        if (!lateness_fits(&now, &then))
-            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                             "rows may now be later (\"lateness\" is %" PRId64
-                             " seconds) than those that the state was kept for (%" PRId64
-                             " seconds): what their windows look back on is not there",
-                             now.lateness_s, then.lateness_s);
+                             "rows may now be later (\"lateness\" is %s) than those that the state "
+                             "was kept for (%s): what their windows look back on is not there",
+                             lateness, kept);
+        }
     }
     if (windowed->expires && length > reaches) {
         int64_t settled_s;

@@ -757,8 +757,8 @@ static void states_of_other_declarations(void **state)
     assert_int_equal(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err),
                      FRESHET_BAD_DECLARATION);
     assert_string_equal(err.text,
-                        "the windows look further back than those that the state was kept for (120 "
-                        "seconds and 0 events): older events are not there");
+                        "the windows look further back than those that the state was kept for (2 "
+                        "minutes): older events are not there");
 
     /* the state was kept for rows that are late by 10 seconds */
     open_stream(world, LATE_SET("11 seconds", "[2 minutes]"));
