@@ -1,7 +1,9 @@
 /* verb_replay.c - freshet replay FILE: dead letters go through the mended declaration again. */
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -94,6 +96,10 @@ static freshet_code replay_run(const void *arguments, freshet_error *err)
                          "this is a file of dead letters: say of which declaration, by "
                          "`freshet replay %s --declaration FILE`",
                          given->file);
+    if (given->declaration != NULL && access(given->file, F_OK) != 0 && errno == ENOENT)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, given->file,
+                         "there is no such file; one whose letters have all gone through is "
+                         "removed");
     const char *letters = given->declaration == NULL ? "" : given->file;
     freshet_code code = load_declaration(
         given->declaration == NULL ? given->file : given->declaration, &declaration, err);

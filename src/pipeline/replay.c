@@ -68,7 +68,8 @@ struct replay {
     uint32_t n_noted;   /* of `taken`: handed over */
     uint32_t n_asked;   /* of `taken`: given to the checkpoint on its way */
     replay_reader readers[PIPELINE_READERS_MAX];
-    uint32_t n_batch, n_store, n_cut, n_static, n_other; /* lines that stay */
+    uint32_t n_batch, n_store, n_cut, n_static, n_other, n_foreign; /* lines that stay */
+    uint32_t n_done;                                                /* replayed earlier */
     bool is_over;
 };
 
@@ -177,15 +178,21 @@ static freshet_code gather_line(void *context, const char *line, size_t length, 
     char name[NAME_MAX_BYTES];
     freshet_code code = read_line(replay, line, length, &letter, &is_letter, err);
     (void)keep;
-    if (code != FRESHET_OK || !is_letter)
+    if (code != FRESHET_OK)
         return code;
+    if (!is_letter) {
+        replay->n_foreign++;
+        return FRESHET_OK;
+    }
     if (!is_fit(replay->pipeline, &letter, &reader)) {
         count_staying(replay, &letter, reader);
         return FRESHET_OK;
     }
     replay_name_of(&letter, name);
-    if (was_replayed(&replay->before, name) || is_in_range(replay, &letter))
+    if (was_replayed(&replay->before, name) || is_in_range(replay, &letter)) {
+        replay->n_done++;
         return FRESHET_OK;
+    }
     replay->bytes += length;
     if (replay->bytes > REPLAY_BYTES_MAX || length > UINT32_MAX)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
@@ -487,9 +494,14 @@ static void say_letters(const replay *replay)
                    "of readers that are looked up in, which each run reads "
                    "anew");
     append_staying(&stay, replay->n_other, "of readers that the declaration does not have");
+    append_staying(&stay, replay->n_foreign, "of other pipelines, or no letters");
+    char done[64] = "";
+    if (replay->n_done > 0)
+        snprintf(done, sizeof done, " (and %u more that were replayed before)", replay->n_done);
     log_say(LOG_INFO, replay->pipeline->declaration->pipeline.value,
-            "replays %u dead letter%s of %s%s%s", replay->n_lines, replay->n_lines == 1 ? "" : "s",
-            dead_letters_path(replay->letters), stay.length > 0 ? "; these stay there: " : "",
+            "replays %u dead letter%s of %s%s%s%s", replay->n_lines,
+            replay->n_lines == 1 ? "" : "s", dead_letters_path(replay->letters), done,
+            stay.length > 0 ? "; these stay there: " : "",
             stay.length > 0 && !stay.failed ? stay.bytes : "");
     text_release(&stay);
 }

@@ -119,19 +119,21 @@ static bool hint_bracket(const sql_word *words, uint32_t n, sql_problem *problem
     return open > 0;
 }
 
-/* ---- functions ------------------------------------------------------------------------------- */
+/* ---- functions and tables -------------------------------------------------------------------- */
 
-/* `Scalar Function with name size does not exist! Did you mean "sin"?` */
-static void hint_function(sql_problem *problem)
+static const char function[] = "Function with name ";
+
+/* `Scalar Function with name size does not exist! Did you mean "sin"?`, and the same of a table. */
+static void hint_name(const char *begin, sql_problem *problem)
 {
-    static const char begin[] = "Function with name ", end[] = " does not exist!";
+    static const char end[] = " does not exist!";
     static const char meant[] = " Did you mean \"";
     char name[80], other[80];
     const char *at = strstr(problem->text, begin);
     const char *stop = at == NULL ? NULL : strstr(at, end);
     if (stop == NULL)
         return;
-    at += sizeof begin - 1;
+    at += strlen(begin);
     snprintf(name, sizeof name, "%.*s", (int)(stop - at), at);
     char *mean = strstr(problem->text, meant);
     if (mean != NULL) {
@@ -141,7 +143,7 @@ static void hint_function(sql_problem *problem)
         if (text_nearest(name, candidates, 1) == NULL)
             *mean = '\0';
     }
-    for (size_t i = 0; i < sizeof renamed / sizeof *renamed; i++) {
+    for (size_t i = 0; begin == function && i < sizeof renamed / sizeof *renamed; i++) {
         if (strcasecmp(renamed[i].spark, name) == 0) {
             problem->text[stop + sizeof end - 1 - problem->text] = '\0';
             put(problem, " Spark's is here ");
@@ -165,7 +167,9 @@ void problem_hint(const char *sql, sql_problem *problem)
     if (!done && is_syntax && !hint_bracket(words, n, problem) && problem->position >= 0 &&
         (size_t)problem->position <= strlen(sql))
         hint_word(words, n, sql, problem);
-    if (!done)
-        hint_function(problem);
+    if (!done) {
+        hint_name(function, problem);
+        hint_name("Table with name ", problem);
+    }
     arena_close(scratch);
 }

@@ -82,8 +82,15 @@ class ReplayTest(ReplayCase):
         self.assertIn("0 letters replayed", self.replay())
         self.assertEqual(self.dead_letters(), [])
         self.write("copy.jsonl", copy)
-        self.assertIn("0 letters replayed", self.run_to(0, "replay", "copy.jsonl", "--declaration", "events.yaml"))
+        err = self.run_to(0, "replay", "copy.jsonl", "--declaration", "events.yaml")
+        self.assertIn(f"replays 0 dead letters of copy.jsonl (and {len(BAD)} more that were replayed before)", err)
+        self.assertIn("0 letters replayed", err)
         self.assertEqual(len(self.history()), 20)
+
+    def test_no_such_file(self):
+        self.refused()
+        self.assertIn("misspelt.jsonl: error: there is no such file",
+                      self.run_to(1, "replay", "misspelt.jsonl", "--declaration", "events.yaml"))
 
     def test_refused_again(self):
         """They are new letters, of the same place and record."""
@@ -174,6 +181,7 @@ class ReplayTest(ReplayCase):
         self.assertIn("1 of batch runs (run the batch again", err)
         self.assertIn("1 whose record was not kept whole", err)
         self.assertIn("1 of readers that the declaration does not have", err)
+        self.assertIn("2 of other pipelines, or no letters", err)
         self.assertEqual(self.read("events.dead_letters.jsonl").splitlines(), kept)
         self.assertEqual(len(self.history()), 20)
 

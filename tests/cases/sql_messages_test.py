@@ -66,6 +66,20 @@ class SqlMessagesTest(Case):
             self.assertIn("does not exist!", err)
             self.assertNotIn("Did you mean", err)
 
+    def test_tables(self):
+        """Of the debug table: a near name is named, a far one is not."""
+        self.declare(stream=False)
+        self.write("in.jsonl", b"")
+        for table, said in (("online_feature_store__event", 'Did you mean "online_feature_store__events"?'),
+                            ("nothing", None)):
+            finished = self.freshet("run", "events.yaml", "--query", f"select * from {table}")
+            self.assertEqual(finished.code, 2, finished.err)
+            self.assertIn(f"Table with name {table} does not exist!", finished.err)
+            if said is None:
+                self.assertNotIn("Did you mean", finished.err)
+            else:
+                self.assertIn(said, finished.err)
+
     def test_a_comma_without_quotes(self):
         self.declare(stream=False, features=["{name: id, type: bigint}",
                                              "{name: f, type: double, sql: coalesce(value, 0)}"])
