@@ -164,6 +164,19 @@ static freshet_code infer_from_lines(file_reader *reader, look *look, freshet_er
                                                                     : code;
 }
 
+/* Does the path have a folder NAME=...? */
+static bool is_folder_column(const char *path, const char *name)
+{
+    const size_t length = strlen(name);
+
+    for (const char *at = path; at != NULL; at = strchr(at, '/')) {
+        at += *at == '/';
+        if (strncmp(at, name, length) == 0 && at[length] == '=' && strchr(at, '/') != NULL)
+            return true;
+    }
+    return false;
+}
+
 /* A column that none of the records has; its name may be a path. */
 static void warn_lacking(void *context, uint32_t column, const char *name, const char *near)
 {
@@ -177,9 +190,13 @@ static void warn_lacking(void *context, uint32_t column, const char *name, const
     if (reader->problems != NULL && !count.failed)
         problem_warn(
             reader->problems, declared->places == NULL ? &declared->at : &declared->places[column],
-            "%s: none of the first %s record%s has it%s%s%s", name, count.bytes,
+            "%s: none of the first %s record%s has it%s%s%s%s", name, count.bytes,
             infer_count(look->infer) == 1 ? "" : "s", near == NULL ? "" : "; did you mean ",
-            near == NULL ? "" : near, near == NULL ? "" : "?");
+            near == NULL ? "" : near, near == NULL ? "" : "?",
+            is_folder_column(look->first_file, name)
+                ? "; names of folders are columns of Parquet files only, so it is null: write it "
+                  "into the records"
+                : "");
     text_release(&count);
 }
 
