@@ -274,9 +274,9 @@ static freshet_code csv_open(decoder *base, freshet_error *err)
     if (decoder->column_of == NULL || decoder->fields == NULL || decoder->missing_columns == NULL)
         return error_memory(err, "making a CSV decoder");
     base->wants_header = base->options->csv.header && !base->of_messages;
-    decoder->n_fields = base->schema->n_fields;
-    for (uint32_t i = 0; i < decoder->n_fields; i++)
-        decoder->column_of[i] = i;
+    for (uint32_t i = 0; i < base->schema->n_fields; i++)
+        if (base->elsewhere == NULL || !base->elsewhere[i])
+            decoder->column_of[decoder->n_fields++] = i;
     return FRESHET_OK;
 }
 
@@ -345,7 +345,10 @@ static freshet_code map_columns(csv_decoder *decoder, const schema *header, cons
     for (uint32_t i = 0; i < header->n_fields; i++)
         decoder->column_of[i] = UNMAPPED;
     for (uint32_t i = 0; i < columns->n_fields; i++) {
-        int64_t found = header_find(header, columns->fields[i].name);
+        int64_t found;
+        if (decoder->base.elsewhere != NULL && decoder->base.elsewhere[i])
+            continue;
+        found = header_find(header, columns->fields[i].name);
         if (found >= 0) {
             decoder->column_of[found] = i;
             n_found++;

@@ -26,6 +26,7 @@
 #include "base/text.h"
 #include "declaration/declaration.h"
 #include "formats/csv.h"
+#include "formats/hive.h"
 #include "formats/infer.h"
 #include "formats/json.h"
 #include "formats/raw.h"
@@ -125,6 +126,9 @@ struct decoder {
     const format_options *options;
     const schema *schema;
     const bool *used; /* NULL: all */
+    /* columns that the records do not say, but the file's folders (hive.h): as if they were not in
+     * the schema, and not among `used`; NULL: none */
+    const bool *elsewhere;
     bool cast_error_null;
     bool of_messages;    /* each record is a message of its own, and not cut from a file */
     bool wants_header;   /* set by open */

@@ -496,7 +496,7 @@ static outcome missing_field(json_decoder *decoder, const shape *it)
 {
     uint32_t i = 0;
 
-    while (it->fields[i].seen == it->stamp)
+    while (it->fields[i].seen == it->stamp || !it->fields[i].used)
         i++;
     return other_field(decoder, REASON_MISSING_COLUMN, "is missing", it->fields[i].name,
                        it->fields[i].name_length);
@@ -714,16 +714,34 @@ static freshet_code json_decode(decoder *base, const char *raw, size_t length, f
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
+/* The shape of records; where `strict`, what is not used is looked at, too. */
+static shape *root_make(json_decoder *decoder)
+{
+    const schema *schema = decoder->base.schema;
+    const bool *elsewhere = decoder->base.elsewhere, *wanted = decoder->base.used;
+
+    if (decoder->strict && elsewhere != NULL) {
+        bool *others = arena_zero(decoder->own, schema->n_fields, sizeof(*others));
+        if (others == NULL)
+            return NULL;
+        for (uint32_t i = 0; i < schema->n_fields; i++)
+            others[i] = !elsewhere[i];
+        wanted = others;
+    } else if (decoder->strict) {
+        wanted = NULL;
+    }
+    return shape_make(decoder->own, schema->fields, schema->n_fields, wanted);
+}
+
 static freshet_code json_open(decoder *base, freshet_error *err)
 {
     json_decoder *decoder = (json_decoder *)base;
     const schema *schema = base->schema;
 
-    decoder->strict = base->options->json.strict; /* looks at what is not used, too */
+    decoder->strict = base->options->json.strict;
     decoder->own = arena_open();
     if (decoder->own != NULL)
-        decoder->root = shape_make(decoder->own, schema->fields, schema->n_fields,
-                                   decoder->strict ? NULL : base->used);
+        decoder->root = root_make(decoder);
     decoder->scratch = malloc(SCRATCH_BYTES);
     if (decoder->root == NULL || decoder->scratch == NULL)
         return error_memory(err, "making a JSON decoder");

@@ -192,6 +192,18 @@ static freshet_code mark_columns(const leaves *all, arena *arena, schema *out, f
     return FRESHET_OK;
 }
 
+/* A column whose folder says null: other files tell its type. */
+static void mark_folders(const char *path, schema *out)
+{
+    const char *end = path + hive_folders(path);
+    hive_part part;
+
+    while (hive_next(&path, end, &part))
+        for (uint32_t i = 0; hive_is_null(&part) && i < out->n_fields; i++)
+            if (hive_is_named(&part, out->fields[i].name))
+                ((field *)out->fields)[i].type = &type_unknown;
+}
+
 static freshet_code describe(parquet_decoder *decoder, const char *path, arena *arena, schema *out,
                              freshet_error *err)
 {
@@ -205,7 +217,12 @@ static freshet_code describe(parquet_decoder *decoder, const char *path, arena *
     if (code != FRESHET_OK)
         return code;
     const leaf *wide = too_wide(&leaves, out, NULL);
-    return wide != NULL ? refuse_wide(wide, path, err) : mark_columns(&leaves, arena, out, err);
+    if (wide != NULL)
+        return refuse_wide(wide, path, err);
+    code = mark_columns(&leaves, arena, out, err);
+    if (code == FRESHET_OK)
+        mark_folders(path, out);
+    return code;
 }
 
 static freshet_code parquet_describe_file(decoder *base, const char *path, arena *arena,

@@ -224,7 +224,7 @@ freshet_code file_open_side(file_reader *reader, freshet_error *err)
 {
     freshet_code code = reader->decoder == NULL ? file_open_decoder(reader, err) : FRESHET_OK;
 
-    if (code == FRESHET_OK) { /* describe may have made it */
+    if (code == FRESHET_OK && reader->hive == NULL) { /* describe may have made it */
         reader->decoder->used = reader->base.used;
         reader->decoder->said_by = reader->said_by;
     }

@@ -50,6 +50,7 @@ freshet_code file_open_decoder(file_reader *reader, freshet_error *err)
 /* What of the files is looked at, and what was. */
 typedef struct look {
     file_reader *reader;
+    const file_listing *listing;
     infer *infer;
     lines *lines;
     bool all; /* all records of all files */
@@ -164,16 +165,12 @@ static freshet_code infer_from_lines(file_reader *reader, look *look, freshet_er
                                                                     : code;
 }
 
-/* Does the path have a folder NAME=...? */
-static bool is_folder_column(const char *path, const char *name)
+/* Do the folders of a file say the column? */
+static bool is_of_folders(const file_listing *listing, const char *name)
 {
-    const size_t length = strlen(name);
-
-    for (const char *at = path; at != NULL; at = strchr(at, '/')) {
-        at += *at == '/';
-        if (strncmp(at, name, length) == 0 && at[length] == '=' && strchr(at, '/') != NULL)
+    for (uint32_t i = 0; i < listing->n; i++)
+        if (hive_has(listing->items[i].path, name))
             return true;
-    }
     return false;
 }
 
@@ -185,18 +182,16 @@ static void warn_lacking(void *context, uint32_t column, const char *name, const
     const declared_schema *declared = &((const file_options *)reader->options)->format.schema;
     text_buffer count;
 
+    if (is_of_folders(look->listing, reader->schema.fields[column].name))
+        return;
     text_init(&count, 100);
     text_append_count(&count, infer_count(look->infer));
     if (reader->problems != NULL && !count.failed)
         problem_warn(
             reader->problems, declared->places == NULL ? &declared->at : &declared->places[column],
-            "%s: none of the first %s record%s has it%s%s%s%s", name, count.bytes,
+            "%s: none of the first %s record%s has it%s%s%s", name, count.bytes,
             infer_count(look->infer) == 1 ? "" : "s", near == NULL ? "" : "; did you mean ",
-            near == NULL ? "" : near, near == NULL ? "" : "?",
-            is_folder_column(look->first_file, name)
-                ? "; names of folders are columns of Parquet files only, so it is null: write it "
-                  "into the records"
-                : "");
+            near == NULL ? "" : near, near == NULL ? "" : "?");
     text_release(&count);
 }
 
@@ -213,7 +208,10 @@ static freshet_code columns_of_lines(file_reader *reader, const file_listing *li
 {
     const bool infers = reader->base.schema.n_fields == 0;
     const int64_t start_us = os.monotonic_us();
-    look look = {.reader = reader, .err = err, .all = infers && !reader->base.block->stream};
+    look look = {.reader = reader,
+                 .listing = listing,
+                 .err = err,
+                 .all = infers && !reader->base.block->stream};
     freshet_code code = infer_open(&look.infer, err);
 
     if (code == FRESHET_OK)
@@ -338,6 +336,7 @@ static freshet_code check_whole(file_reader *reader, const file_listing *listing
 freshet_code file_columns(file_reader *reader, const file_listing *listing, freshet_error *err)
 {
     const bool infers = reader->base.schema.n_fields == 0;
+    freshet_code code = FRESHET_OK;
 
     if (infers && listing->n == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
@@ -346,7 +345,9 @@ freshet_code file_columns(file_reader *reader, const file_listing *listing, fres
                          reader->path, file_hint(reader, listing, reader->base.arena));
     if (file_is_whole(reader))
         return infers ? infer_from_whole(reader, listing, err) : check_whole(reader, listing, err);
-    if (reader->format->infer == NULL)
-        return FRESHET_OK;
-    return columns_of_lines(reader, listing, err);
+    if (reader->format->infer != NULL)
+        code = columns_of_lines(reader, listing, err);
+    if (code == FRESHET_OK && (infers || reader->format->one_column))
+        code = file_hive_infer(reader, listing, err);
+    return code;
 }

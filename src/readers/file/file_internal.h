@@ -2,6 +2,7 @@
  *
  *   file.c           options, describe, open and close, positions
  *   file_columns.c   which columns they have: inferred, or what of the declared ones is not there
+ *   file_hive.c      columns that stand in the names of folders
  *   file_sample.c    the first rows, for a look before the run
  *   file_discover.c  which files there are: listing, watching, the queue of files to read
  *   file_empty.c     that there is no file, and what is passed over
@@ -47,11 +48,15 @@ typedef struct replaced_file {
     int64_t since_us;
 } replaced_file;
 
+/* The folders of a file, whose names say columns: file_hive.c. */
+typedef struct file_hive file_hive;
+
 /* One of the files read side by side, put away: as in file_reader. */
 typedef struct file_side {
     uint32_t lines_of, header_of, whole_of;
     lines *lines;
     decoder *decoder;
+    file_hive *hive;
 } file_side;
 
 typedef struct file_reader {
@@ -86,8 +91,9 @@ typedef struct file_reader {
     uint32_t whole_of;  /* the file that the decoder, of a format of files, is in */
     lines *lines;
     decoder *decoder;
+    file_hive *hive; /* what the decoder leaves to the folders; NULL: nothing */
 
-    uint32_t side; /* that these five are of */
+    uint32_t side; /* that these six are of */
     file_side sides[READER_CHOICES_MAX + 1];
     uint32_t side_of[READER_CHOICES_MAX]; /* its file's index + 1; 0: none yet */
 
@@ -99,6 +105,7 @@ typedef struct file_reader {
     uint32_t n_replaced, replaced_capacity;
     lines *sample_lines; /* of file_sample, to whose buffers its rows point */
     decoder *sample_decoder;
+    file_hive *sample_hive;
     const char *replayed_header; /* of the file whose header the decoder has, in a replay */
 } file_reader;
 
@@ -139,6 +146,24 @@ freshet_code file_columns(file_reader *reader, const file_listing *listing, fres
 /* Both are closed by the caller; the decoder's used columns are set by the time it reads. */
 freshet_code file_open_lines(file_reader *reader, lines **out, freshet_error *err);
 freshet_code file_open_decoder(file_reader *reader, freshet_error *err);
+
+/* ---- file_hive.c ---- */
+
+/* Adds the columns that the folders of the files say to those of the reader. */
+freshet_code file_hive_infer(file_reader *reader, const file_listing *listing, freshet_error *err);
+
+/* `*hive` becomes that of the path's folders, and the decoder one that leaves their columns out: it
+ * may be opened anew (*anew), and then has no header yet. */
+freshet_code file_hive_take(file_reader *reader, file_hive **hive, decoder **decoder,
+                            const char *path, bool *anew, freshet_error *err);
+void file_hive_close(file_hive *hive); /* behind the decoder */
+
+/* Another batch comes, or the same one with its arena reset. */
+void file_hive_begin(file_hive *hive);
+
+/* The folders' columns of the row that the decoder has just made. An error as from `decode`. */
+freshet_code file_hive_put(const file_reader *reader, file_hive *hive, decoder *decoder,
+                           freshet_error *err);
 
 /* ---- file_sample.c ---- */
 

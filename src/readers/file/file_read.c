@@ -69,6 +69,8 @@ static freshet_code take_record(polling *polling, uint32_t index, const record *
     if (code != FRESHET_OK)
         return code;
     code = decoder_decode(decoder, record->bytes, record->length, &problem);
+    if (code == FRESHET_OK && reader_of(polling)->hive != NULL)
+        code = file_hive_put(reader_of(polling), reader_of(polling)->hive, decoder, &problem);
     if (code == FRESHET_OK) {
         into->origins[into->n_rows++] = (origin){.raw = record->bytes,
                                                  .raw_length = (uint32_t)record->length,
@@ -304,6 +306,18 @@ static void set_finished(file_reader *reader, uint32_t index, tracked_file *file
         file_descriptor_close(reader, index);
 }
 
+/* The decoder becomes one that leaves to the file's folders what they say. */
+static freshet_code take_folders(file_reader *reader, const tracked_file *file, freshet_error *err)
+{
+    bool anew = false;
+    freshet_code code =
+        file_hive_take(reader, &reader->hive, &reader->decoder, file->path, &anew, err);
+
+    if (anew)
+        reader->header_of = FILE_NONE;
+    return code;
+}
+
 /* Opens the file at the head of the queue and looks whether it is one that was read before. */
 static freshet_code begin_turn(polling *polling, uint32_t index, file_fate *fate)
 {
@@ -316,6 +330,8 @@ static freshet_code begin_turn(polling *polling, uint32_t index, file_fate *fate
     if (file->fd >= 0 && reader->whole_of == index)
         return FRESHET_OK;
     code = file_descriptor(reader, index, polling->err);
+    if (code == FRESHET_OK && !file_is_whole(reader))
+        code = take_folders(reader, file, polling->err);
     if (code == FRESHET_OK && !track_is_read(file) && !file_is_whole(reader) &&
         reader->decoder->wants_header && file->size > 0)
         code = read_header(polling, index, file);
@@ -465,8 +481,10 @@ static freshet_code choose_side(file_reader *reader, batch *into, freshet_error 
         file_queue_bring_first(reader, choice->partition);
         code = file_side_take(reader, choice->partition, err);
     }
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK) {
         decoder_begin(reader->decoder, into);
+        file_hive_begin(reader->hive);
+    }
     return code;
 }
 

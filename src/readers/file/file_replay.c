@@ -63,21 +63,30 @@ freshet_code file_replay(freshet_reader *base, const reader_record *record, batc
                          reason_code *refused, freshet_error *err)
 {
     file_reader *reader = (file_reader *)base;
+    const char *path = record->partition == NULL ? "" : record->partition;
+    bool anew = false;
     freshet_code code;
 
     if (file_is_whole(reader))
         return FRESHET_END;
     code = reader->decoder == NULL ? file_open_decoder(reader, err) : FRESHET_OK;
     *refused = REASON_BAD_FILE;
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK && reader->hive == NULL)
         reader->decoder->used = reader->base.used;
+    if (code == FRESHET_OK)
+        code = file_hive_take(reader, &reader->hive, &reader->decoder, path, &anew, err);
+    if (anew)
+        reader->replayed_header = NULL;
+    file_hive_begin(reader->hive);
     if (code == FRESHET_OK && reader->decoder->wants_header)
-        code = take_header(reader, record->partition == NULL ? "" : record->partition, err);
+        code = take_header(reader, path, err);
     if (code != FRESHET_OK)
         return code;
     if (reader->decoder->into != into)
         decoder_begin(reader->decoder, into);
     code = decoder_decode(reader->decoder, record->raw, record->raw_length, err);
+    if (code == FRESHET_OK && reader->hive != NULL)
+        code = file_hive_put(reader, reader->hive, reader->decoder, err);
     *refused = reader->decoder->refused;
     return code;
 }

@@ -11,8 +11,10 @@ void file_sample_close(file_reader *reader)
 {
     lines_close(reader->sample_lines);
     decoder_close(reader->sample_decoder);
+    file_hive_close(reader->sample_hive);
     reader->sample_lines = NULL;
     reader->sample_decoder = NULL;
+    reader->sample_hive = NULL;
 }
 
 static freshet_code sample_header(file_reader *reader, const char *path)
@@ -36,6 +38,8 @@ static freshet_code sample_record(file_reader *reader, batch *into, const record
         (format->is_blank != NULL && format->is_blank(record->bytes, record->length)))
         return FRESHET_OK;
     code = decoder_decode(reader->sample_decoder, record->bytes, record->length, &problem);
+    if (code == FRESHET_OK && reader->sample_hive != NULL)
+        code = file_hive_put(reader, reader->sample_hive, reader->sample_decoder, &problem);
     if (code == FRESHET_OK)
         into->origins[into->n_rows++] = (origin){.length = 1};
     return code == FRESHET_OK || problem.then == FRESHET_SKIP_ROW ? FRESHET_OK : code;
@@ -44,8 +48,12 @@ static freshet_code sample_record(file_reader *reader, batch *into, const record
 static freshet_code sample_lines(file_reader *reader, const char *path, int fd, batch *into,
                                  uint32_t max_rows)
 {
+    bool anew;
     freshet_code code = file_open_lines(reader, &reader->sample_lines, NULL);
 
+    if (code == FRESHET_OK)
+        code = file_hive_take(reader, &reader->sample_hive, &reader->sample_decoder, path, &anew,
+                              NULL);
     if (code == FRESHET_OK)
         code = lines_start(reader->sample_lines, fd, path, file_is_gzip(reader, fd), 0, NULL);
     if (code == FRESHET_OK && reader->sample_decoder->wants_header)

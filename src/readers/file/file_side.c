@@ -15,13 +15,15 @@ static freshet_code turn_to(file_reader *reader, uint32_t side, freshet_error *e
     freshet_code code = FRESHET_OK;
 
     if (side != reader->side) {
-        reader->sides[reader->side] = (file_side){reader->lines_of, reader->header_of,
-                                                  reader->whole_of, reader->lines, reader->decoder};
+        reader->sides[reader->side] =
+            (file_side){reader->lines_of, reader->header_of, reader->whole_of,
+                        reader->lines,    reader->decoder,   reader->hive};
         reader->lines_of = reader->sides[side].lines_of;
         reader->header_of = reader->sides[side].header_of;
         reader->whole_of = reader->sides[side].whole_of;
         reader->lines = reader->sides[side].lines;
         reader->decoder = reader->sides[side].decoder;
+        reader->hive = reader->sides[side].hive;
         reader->side = side;
     }
     if (reader->decoder == NULL) {
@@ -90,6 +92,7 @@ void file_side_close(file_reader *reader)
         if (i != reader->side) {
             lines_close(reader->sides[i].lines);
             decoder_close(reader->sides[i].decoder);
+            file_hive_close(reader->sides[i].hive);
         }
         reader->sides[i] = (file_side){0};
         if (i < SIDE_OF_PEEKS)
@@ -97,7 +100,9 @@ void file_side_close(file_reader *reader)
     }
     lines_close(reader->lines);
     decoder_close(reader->decoder);
+    file_hive_close(reader->hive);
     reader->lines = NULL; /* it may be opened again */
     reader->decoder = NULL;
+    reader->hive = NULL;
     reader->side = 0;
 }
