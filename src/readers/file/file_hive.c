@@ -36,7 +36,7 @@ struct file_hive {
 
 /* ---- inferring ------------------------------------------------------------------------------- */
 
-static int by_name(const void *a, const void *b)
+static int hive_by_name(const void *a, const void *b)
 {
     return strcmp(((const field *)a)->name, ((const field *)b)->name);
 }
@@ -117,7 +117,7 @@ freshet_code file_hive_infer(file_reader *reader, const file_listing *listing, f
         before = path;
     }
     if (code == FRESHET_OK && found.n_fields > 0) {
-        qsort((field *)found.fields, found.n_fields, sizeof(field), by_name);
+        qsort((field *)found.fields, found.n_fields, sizeof(field), hive_by_name);
         code = add_columns(reader, &found, err);
     }
     arena_close(scratch);
