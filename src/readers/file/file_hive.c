@@ -164,11 +164,11 @@ static void mark_columns(const freshet_reader *base, file_hive *hive, bool *othe
     }
 }
 
-freshet_code file_hive_take(file_reader *reader, file_hive **in, decoder **decoder,
+freshet_code file_hive_take(file_reader *reader, file_hive **kept, decoder **decoder,
                             const char *path, bool *anew, freshet_error *err)
 {
     const size_t length = hive_folders(path);
-    file_hive *hive = *in;
+    file_hive *hive = *kept;
     struct decoder *old = *decoder, like = *old;
     char *folders;
     bool other = hive == NULL;
@@ -179,7 +179,7 @@ freshet_code file_hive_take(file_reader *reader, file_hive **in, decoder **decod
                      : strlen(hive->folders) == length && memcmp(hive->folders, path, length) == 0)
         return FRESHET_OK;
     if (hive == NULL)
-        hive = *in = hive_make(reader->base.schema.n_fields);
+        hive = *kept = hive_make(reader->base.schema.n_fields);
     folders = strndup(path, length);
     if (hive == NULL || folders == NULL) {
         free(folders);

@@ -152,9 +152,9 @@ freshet_code file_open_decoder(file_reader *reader, freshet_error *err);
 /* Adds the columns that the folders of the files say to those of the reader. */
 freshet_code file_hive_infer(file_reader *reader, const file_listing *listing, freshet_error *err);
 
-/* `*hive` becomes that of the path's folders, and the decoder one that leaves their columns out: it
+/* `*kept` becomes that of the path's folders, and the decoder one that leaves their columns out: it
  * may be opened anew (*anew), and then has no header yet. */
-freshet_code file_hive_take(file_reader *reader, file_hive **hive, decoder **decoder,
+freshet_code file_hive_take(file_reader *reader, file_hive **kept, decoder **decoder,
                             const char *path, bool *anew, freshet_error *err);
 void file_hive_close(file_hive *hive); /* behind the decoder */
 
