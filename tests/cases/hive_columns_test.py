@@ -193,8 +193,13 @@ class HiveColumnsTest(HiveCase):
                 os.rename(self.path(one), self.path("in/part=3/a" + ENDINGS[form]))
                 self.append("in/part=3/a" + ENDINGS[form], content(form, [{"k": 3}]).splitlines(True)[-1])
                 self.until_count(4, run)
+                os.makedirs(self.path("in/none"))
+                os.rename(self.path("in/part=3/a" + ENDINGS[form]), self.path("in/none/a" + ENDINGS[form]))
+                self.append("in/none/a" + ENDINGS[form], content(form, [{"k": 4}]).splitlines(True)[-1])
+                self.until_count(5, run)
                 rows = self.query("select k, s_part from online_feature_store__events order by k")
-                self.assertEqual([row["s_part"] for row in rows], ["BIGINT 1", "BIGINT 2", "BIGINT 1", "BIGINT 3"])
+                self.assertEqual([row["s_part"] for row in rows], ["BIGINT 1", "BIGINT 2", "BIGINT 1", "BIGINT 3",
+                                                                   "BIGINT null"])
                 run.stop()
 
     def test_replay(self):
