@@ -71,19 +71,10 @@ typedef struct run {
     bool took_signals;
 } run;
 
-/* True where the pipeline keeps a debug table: that can be queried. */
-static bool has_debug_table(freshet_pipeline *pipeline)
-{
-    freshet_result *result = NULL;
-    bool has = freshet_query(pipeline, "select 1", NULL, &result, NULL) == FRESHET_OK;
-    freshet_result_close(result);
-    return has;
-}
-
 /* A mistake in --query is told before the run, over the empty table, not after it. */
 static freshet_code run_check_query(run *run, freshet_error *err)
 {
-    if (!has_debug_table(run->pipeline))
+    if (pipeline_queried(run->pipeline) == NULL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, "--query",
                          "this pipeline has no debug table to query; add --debug, or declare "
                          "`- online: {debug: true}` under sink.writers");
@@ -99,7 +90,8 @@ static progress_mode choose_progress(run *run)
         return (progress_mode)run->given->progress;
     bool terminal = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
     bool text = run->given->log == (int)LOG_TEXT;
-    return terminal && text && has_debug_table(run->pipeline) ? PROGRESS_LIVE : PROGRESS_PLAIN;
+    return terminal && text && pipeline_queried(run->pipeline) != NULL ? PROGRESS_LIVE
+                                                                       : PROGRESS_PLAIN;
 }
 
 /* "3 dead letters (see ...): 2 bad_cast, 1 bad_key" */
