@@ -1,7 +1,8 @@
 /* timestamp.c - dates and times from text; the forms are in timestamp.h.
  *
  * The common form, 2024-05-01T12:00:00 with any tail, has its digits at fixed places and is read
- * from there in one go; all else is read by a cursor, a part at a time.
+ * from there in one go, as is 2024-05-01 where that is all; all else is read by a cursor, a part
+ * at a time.
  */
 #include "base/timestamp.h"
 
@@ -201,11 +202,32 @@ bool timestamp_parse(const char *text, size_t length, int64_t *us)
     return true;
 }
 
+/* yyyy-MM-dd, whole; false: not of this form, or no day. */
+static bool read_fixed_date(const char *p, size_t length, int32_t *days)
+{
+    unsigned century, year, month, day;
+    int64_t found;
+
+    if (length != 10 || p[4] != '-' || p[7] != '-')
+        return false;
+    century = pair(p);
+    year = pair(p + 2);
+    month = pair(p + 5);
+    day = pair(p + 8);
+    if (century > 99 || year > 99 ||
+        !civil_to_day(century * 100 + year, (int32_t)month, (int32_t)day, &found))
+        return false;
+    *days = (int32_t)found;
+    return true;
+}
+
 bool date_parse(const char *text, size_t length, int32_t *days)
 {
     clock_time time = {0};
     int32_t offset_s = 0;
 
+    if (read_fixed_date(text, length, days))
+        return true;
     number_trim(&text, &length);
     if (!read_by_parts((cursor){text, text + length}, &time))
         return false;

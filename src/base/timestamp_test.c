@@ -142,10 +142,14 @@ static void a_date_ignores_time_and_zone_but_checks_them(void **state)
     assert_int_equal(days, 19844);
     assert_true(date_parse("1969-12-31", 10, &days));
     assert_int_equal(days, -1);
+    assert_true(date_parse("2024-02-29", 10, &days));
+    assert_int_equal(days, 19782);
     assert_true(date_parse("1970", 4, &days));
     assert_int_equal(days, 0);
     assert_false(date_parse("2024-05-01 lunch", 16, &days));
     assert_false(date_parse("2024-05-32", 10, &days));
+    assert_false(date_parse("2024-5a-01", 10, &days));
+    assert_false(date_parse("2023-02-29", 10, &days));
     assert_false(date_parse("20240501", 8, &days));
     assert_false(date_parse("2024-05-01T12:00:00 Mars/Base", 29, &days));
     assert_int_equal(days, 0);
