@@ -178,6 +178,27 @@ int64_t query_child_memory(pid_t process)
     return resident > shared ? resident - shared : 0;
 }
 
+int64_t query_child_asleep(pid_t process)
+{
+    char path[40], text[512];
+    snprintf(path, sizeof path, "/proc/%ld/stat", (long)process);
+    int fd = os.open(path, O_RDONLY, 0);
+    const ssize_t n = fd < 0 ? -1 : os_read_all(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        os.close(fd);
+    text[n < 0 ? 0 : n] = '\0';
+    char *at = strrchr(text, ')'); /* behind the name, which may hold anything */
+    if (at == NULL || strncmp(at, ") S ", 4) != 0)
+        return -1;
+    at += 4;
+    for (int skipped = 0; skipped < 10 && at != NULL; skipped++) /* fields 4 to 13 */
+        at = strchr(at, ' ') == NULL ? NULL : strchr(at, ' ') + 1;
+    if (at == NULL)
+        return -1;
+    const int64_t user = strtoll(at, &at, 10);
+    return user + strtoll(at, NULL, 10);
+}
+
 int query_child_end(pid_t process)
 {
     int status = 0;

@@ -8,7 +8,9 @@
  *
  * The copy has one thread. No other thread may be inside the SQL engine of the debug table
  * meanwhile: the caller sees to it (query_pool.h); other locks that it needs are those of malloc,
- * which the C library and DuckDB's allocator put in order around fork().
+ * which the C library and DuckDB's allocator put in order around fork(). A lock that nobody puts in
+ * order (the allocator of GCC's AddressSanitizer has one) may have been held at that moment: then
+ * the copy waits for it for ever, and the caller starts another (query_child_asleep).
  */
 #ifndef FRESHET_WRITERS_DEBUG_QUERY_CHILD_H
 #define FRESHET_WRITERS_DEBUG_QUERY_CHILD_H
@@ -32,6 +34,10 @@ freshet_code query_child_start(sql_engine *engine, const char *sql, int64_t time
 /* Bytes of memory of its own that a process has now (the caller's: 0); 0 where that cannot be
  * known. */
 int64_t query_child_memory(pid_t process);
+
+/* Processor time that the process has used, in ticks of the system, while it waits for something;
+ * -1 where it runs, or that cannot be known. */
+int64_t query_child_asleep(pid_t process);
 
 /* Ends the process if it has not ended, and waits for that: signal that it ended by, or 0. */
 int query_child_end(pid_t process);

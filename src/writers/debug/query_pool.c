@@ -29,6 +29,8 @@
 #include "writers/debug/query_wire.h"
 
 #define WATCH_US INT64_C(5000)
+#define STILL_US INT64_C(1000000) /* a process that sleeps so long before its first rows is lost */
+#define STILL_TRIES 5
 
 typedef enum ended_by {
     NOT_ENDED,
@@ -36,7 +38,8 @@ typedef enum ended_by {
     ENDED_BY_MEMORY,
     ENDED_BY_CALLER,
     ENDED_BY_CLOSE,
-    ENDED_BY_SYSTEM
+    ENDED_BY_SYSTEM,
+    ENDED_BY_STILL
 } ended_by;
 
 typedef struct pooled_result {
@@ -49,7 +52,11 @@ typedef struct pooled_result {
     int64_t timeout_us, deadline_us, memory_before, memory_now;
     bool (*cancelled)(void *context);
     void *context;
-    atomic_int ended; /* ended_by */
+    atomic_int ended;      /* ended_by */
+    atomic_bool has_begun; /* its first rows, or its end, have come: below */
+    batch first;
+    freshet_code first_code;
+    int64_t asleep, still_us; /* of the watchdog: ticks when it fell asleep, and since when */
     struct pooled_result *next;
 } pooled_result;
 
@@ -93,6 +100,11 @@ static freshet_code pool_explain(const pooled_result *result, freshet_code code,
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
                          "the query's process was ended by the system, most likely for want of "
                          "memory; ask for fewer rows or columns");
+    case ENDED_BY_STILL:
+        return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
+                         "the query's process stood still before its first row, %d times; ask "
+                         "again",
+                         STILL_TRIES);
     case NOT_ENDED: break;
     }
     if (code == FRESHET_LIMIT && strstr(found->text, "memory") != NULL)
@@ -148,6 +160,19 @@ static ended_by reason_to_end(const query_pool *pool, const pooled_result *resul
     return NOT_ENDED;
 }
 
+/* Before its first rows a process has nothing to wait for but a lock that was held when it was
+ * made, by a thread that it does not have. */
+static bool stands_still(pooled_result *result, int64_t now_us)
+{
+    const int64_t asleep =
+        atomic_load(&result->has_begun) ? -1 : query_child_asleep(result->child.process);
+    if (asleep < 0 || asleep != result->asleep) {
+        result->asleep = asleep;
+        result->still_us = now_us;
+    }
+    return asleep >= 0 && now_us - result->still_us >= STILL_US;
+}
+
 /* Looks at every query once; pool->lock is held. */
 static void watch(query_pool *pool)
 {
@@ -156,7 +181,9 @@ static void watch(query_pool *pool)
     pooled_result *largest = NULL, *next;
     for (pooled_result *result = pool->running; result != NULL; result = next) {
         next = result->next;
-        const ended_by reason = reason_to_end(pool, result, now_us);
+        ended_by reason = reason_to_end(pool, result, now_us);
+        if (reason == NOT_ENDED && stands_still(result, now_us))
+            reason = ENDED_BY_STILL;
         if (reason != NOT_ENDED) {
             end_query(pool, result, reason);
             continue;
@@ -267,19 +294,32 @@ static freshet_code receive(pooled_result *result, wire_kind wanted, const char 
                                           "the query's process says what nobody expects");
 }
 
+static freshet_code take_piece(pooled_result *result, batch *out, freshet_error *err)
+{
+    const char *bytes = NULL;
+    size_t length = 0;
+    if (atomic_load(&result->ended) != NOT_ENDED)
+        return FRESHET_FAILED; /* pool_explain() knows why */
+    arena_reset(result->piece);
+    freshet_code code = receive(result, WIRE_PIECE, &bytes, &length, err);
+    return code == FRESHET_OK
+               ? wire_read_rows(result->piece, bytes, length, &result->schema, out, err)
+               : code;
+}
+
+/* The first piece came with the schema, but a result whose time is over gives none of it. */
 static freshet_code next_piece(freshet_result *base, freshet_error *err)
 {
     pooled_result *result = (pooled_result *)base;
     freshet_error found = {0};
-    const char *bytes = NULL;
-    size_t length = 0;
-    freshet_code code = FRESHET_FAILED; /* ended: pool_explain() knows why */
-    if (atomic_load(&result->ended) == NOT_ENDED) {
-        arena_reset(result->piece);
-        code = receive(result, WIRE_PIECE, &bytes, &length, &found);
+    freshet_code code = result->first_code;
+    if (code == FRESHET_OK && result->first.n_rows > 0) {
+        base->piece = result->first;
+        result->first.n_rows = 0;
+        code = atomic_load(&result->ended) == NOT_ENDED ? FRESHET_OK : FRESHET_FAILED;
+    } else if (code == FRESHET_OK) {
+        code = take_piece(result, &base->piece, &found);
     }
-    if (code == FRESHET_OK)
-        code = wire_read_rows(result->piece, bytes, length, &result->schema, &base->piece, &found);
     if (code == FRESHET_OK)
         return code;
     base->piece.n_rows = 0;
@@ -383,13 +423,47 @@ static freshet_code pool_start(pooled_result *result, const char *sql, freshet_e
     return code;
 }
 
-static freshet_code take_schema(pooled_result *result, freshet_error *err)
+/* The schema and the first rows: FRESHET_OK also where there is none. */
+static freshet_code take_beginning(pooled_result *result, freshet_error *err)
 {
     const char *bytes = NULL;
     size_t length = 0;
     freshet_code code = receive(result, WIRE_SCHEMA, &bytes, &length, err);
-    return code == FRESHET_OK ? wire_read_schema(result->kept, bytes, length, &result->schema, err)
-                              : code;
+    if (code == FRESHET_OK)
+        code = wire_read_schema(result->kept, bytes, length, &result->schema, err);
+    if (code == FRESHET_OK)
+        code = take_piece(result, &result->first, err);
+    atomic_store(&result->has_begun, true);
+    result->first_code = code;
+    return code == FRESHET_END ? FRESHET_OK : code;
+}
+
+/* After a process that stood still: as if there had been none. */
+static freshet_code forget_process(pooled_result *result, freshet_error *err)
+{
+    query_pool *pool = result->pool;
+    freshet_code code = FRESHET_OK;
+    os.close(result->child.pipe);
+    result->child.pipe = -1;
+    arena_reset(result->piece);
+    arena_reset(result->kept);
+    *err = (freshet_error){0};
+    pthread_mutex_lock(&pool->lock);
+    if (pool->closing)
+        code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL, "the pipeline is being closed");
+    else
+        pool->n_open++;
+    atomic_store(&result->has_begun, false);
+    atomic_store(&result->ended, NOT_ENDED);
+    pthread_mutex_unlock(&pool->lock);
+    return code;
+}
+
+static freshet_code run_query_once(pooled_result *result, const char *sql, freshet_error *err)
+{
+    result->asleep = -1;
+    freshet_code code = pool_start(result, sql, err);
+    return code == FRESHET_OK ? take_beginning(result, err) : code;
 }
 
 freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_query_options *options,
@@ -411,9 +485,14 @@ freshet_code query_pool_run(query_pool *pool, const char *sql, const freshet_que
         let_go(pool);
         return error_memory(err, "running a query");
     }
-    code = pool_start(result, sql, &found);
-    if (code == FRESHET_OK)
-        code = take_schema(result, &found);
+    code = run_query_once(result, sql, &found);
+    for (int tries = 1;
+         tries < STILL_TRIES && code != FRESHET_OK && atomic_load(&result->ended) == ENDED_BY_STILL;
+         tries++) {
+        code = forget_process(result, &found);
+        if (code == FRESHET_OK)
+            code = run_query_once(result, sql, &found);
+    }
     if (code == FRESHET_OK) {
         *out = &result->base;
         return FRESHET_OK;
