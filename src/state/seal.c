@@ -218,6 +218,25 @@ static bool read_seal(const char *path, seal_text *newest, bool *there)
     return found;
 }
 
+/* Whether it is the seal of a state that had commits, or the beginning of one: what a crash leaves
+ * of a seal that was being made has none. */
+static bool had_commits(const char *path)
+{
+    char text[SEAL_BYTES + 1];
+    bool found = false;
+    int fd = os.open(path, O_RDONLY, 0);
+    for (uint32_t i = 0; fd >= 0 && i < SEAL_PAGES; i++) {
+        const char *at = text;
+        uint64_t commits = 0;
+        found |= read_page(fd, i, text) && take_word(&at, SEAL_FIRST_LINE) &&
+                 take_word(&at, "commits ") && seal_take_number(&at, 10, '\n', &commits) &&
+                 commits > 0;
+    }
+    if (fd >= 0)
+        os.close(fd);
+    return found;
+}
+
 static freshet_code check_claim(const seal *seal, const claim *claim, freshet_error *err)
 {
     char path[4096];
@@ -355,9 +374,7 @@ static freshet_code write_page(seal *seal, uint64_t commits, freshet_error *err)
 
 freshet_code seal_make(seal *seal, freshet_error *err)
 {
-    seal_text text;
-    bool there = false;
-    if (read_seal(seal->path, &text, &there) && text.commits > 0)
+    if (had_commits(seal->path))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, seal->folder,
                          "the state is damaged: its folder %s is missing; put back a copy of the "
                          "whole folder, or begin anew after `freshet state reset`",

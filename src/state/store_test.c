@@ -822,6 +822,29 @@ static void test_cut_copy(void **state)
     n_keys = KEYS;
 }
 
+/* Nothing but the beginning of the seal: it tells that there was a state. */
+static void test_cut_seal(void **state)
+{
+    (void)state;
+    char path[200];
+    state_store *store = open_it();
+    for (int i = 1; i < 4; i++)
+        write_number(store, i);
+    assert_int_equal(store_wait(store, NULL), FRESHET_OK);
+    store_close(store);
+    snprintf(path, sizeof path, "%s/seal", folder);
+    file_bytes seal = read_bytes(path);
+    for (long bytes = 30; bytes < 300; bytes += 9) {
+        freshet_error err = {0};
+        remove_tree(folder);
+        mkdir(folder, 0700);
+        write_bytes(path, seal.bytes, bytes);
+        assert_int_equal(store_open(folder, false, &store, &err), FRESHET_FAILED);
+        assert_non_null(strstr(err.text, "damaged"));
+    }
+    free(seal.bytes);
+}
+
 /* What a crash leaves in the last log is cut off, not refused: the checkpoint before is there. */
 static void test_torn_tail(void **state)
 {
@@ -882,6 +905,7 @@ int main(int argc, char **argv)
         TEST(test_kill),          TEST(test_kill_many),
         TEST(test_torn_tail),     TEST(test_damage),
         TEST(test_damage_many),   TEST(test_cut_copy),
+        TEST(test_cut_seal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
