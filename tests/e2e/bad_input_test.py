@@ -526,8 +526,8 @@ class BadDeclarationTest(Case):
         self.assertEqual(self.check(text).splitlines(), [
             'bad.yaml:6:7: error: unknown option "straem" in "reader"; did you mean "stream"?',
             'bad.yaml:12:25: error: "type" cannot be "strng": it must be boolean, integer, bigint, float, '
-            'double, decimal(width,scale), string, binary, date, timestamp or array<type>; did you mean '
-            '"string"?',
+            'double, decimal(width,scale), string, binary, date, timestamp, array<type> or struct<name: type>; '
+            'did you mean "string"?',
             'bad.yaml:16:14: error: the feature "value" has the name of the feature at bad.yaml:15:14: '
             'choose another name',
             'bad.yaml:19:23: error: "debug" cannot be "maybe": it must be true or false',

@@ -113,7 +113,7 @@ class DamageTest(RestartCase):
             shutil.rmtree(self.path("events.state"))
             if older:
                 shutil.copytree(self.path(older), self.path("events.state"))
-            finished = self.run_once(code=1)
+            finished = self.run_once(code=78)
             self.assertIn("the history in out has rows up to checkpoint", finished.err)
             self.assertIn("these rows would be there twice", finished.err)
             self.assertEqual(self.history(), rows)
