@@ -31,7 +31,7 @@ adapter:  ## build the Cassandra adapter (Rust), which 'cassandra:' needs
 	@scripts/setup adapter
 	@scripts/build adapter
 
-test:     ## set up, build with sanitizers, run every test (under 15 minutes)
+test:     ## set up, build with sanitizers, run every test (under 20 minutes)
 	@scripts/test
 
 property: ## 20,000 random pipelines each: windows against DuckDB, order against a naive twin
