@@ -118,10 +118,10 @@ freshet_code cassandra_patiently(connect_try_fn *attempt, void *context, int64_t
 
 static void attempt_free(attempt *attempt)
 {
-    connection_close(attempt->goal.api, &attempt->made);
-    arena_close(attempt->arena);
     if (attempt->event_fd >= 0)
         os.close(attempt->event_fd);
+    connection_close(attempt->goal.api, &attempt->made);
+    arena_close(attempt->arena);
     pthread_mutex_destroy(&attempt->lock);
     free(attempt);
 }
