@@ -11,10 +11,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "writers/cassandra/cassandra.h"
+#include "writers/cassandra/cassandra_testing.h"
 #include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_testing.h"
 
-#define SECOND INT64_C(1000000)
 #define TURNS_MAX 20000
 
 /* ---- a store that fails so many times at each step of being opened --------------------------- */
@@ -109,25 +109,8 @@ static void set_up(opened *opened)
     cql_load_instead(&flaky_api);
     log_configure(LOG_ERROR + 1, LOG_TEXT);
     *opened = (struct opened){.arena = arena_open(), .step = arena_open()};
-    opened->fields[0] = (field){"id", type_simple(TYPE_BIGINT)};
-    opened->fields[1] = (field){"timestamp", type_simple(TYPE_TIMESTAMP)};
-    opened->fields[2] = (field){"x", type_simple(TYPE_DOUBLE)};
-    opened->schema = (schema){3, opened->fields};
-    opened->declaration = (declaration){.file = "demo.yaml"};
-    opened->declaration.feature_set.name.value = "demo";
-    opened->declaration.feature_set.entity.value = "thing";
-    opened->host.value = "127.0.0.1";
-    opened->options.has_cassandra = true;
-    opened->options.cassandra = (cassandra_options){.host = {&opened->host, 1},
-                                                    .port = 9042,
-                                                    .keyspace = {.value = "ks"},
-                                                    .read_consistency = CQL_LOCAL_ONE,
-                                                    .write_consistency = CQL_LOCAL_QUORUM,
-                                                    .in_flight = 256,
-                                                    .buffer_rows = 1000,
-                                                    .buffer_memory = INT64_C(64) << 20,
-                                                    .connect_timeout_us = SECOND,
-                                                    .request_timeout_us = SECOND};
+    declare_demo(&opened->declaration, opened->fields, &opened->schema, &opened->options,
+                 &opened->host);
     opened->writer = arena_zero(opened->arena, 1, cassandra_writer_ops.size);
     *opened->writer = (freshet_writer){.ops = &cassandra_writer_ops,
                                        .declaration = &opened->declaration,

@@ -5,10 +5,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "writers/cassandra/cassandra_options.h"
+#include "writers/cassandra/cassandra_testing.h"
 #include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_testing.h"
-
-#define SECOND INT64_C(1000000)
 
 typedef struct opened {
     arena *arena, *step;
@@ -51,25 +50,8 @@ static void set_up(opened *opened)
     *opened = (struct opened){.arena = arena_open(), .step = arena_open(), .n_keys = 1};
     fake_begin();
     cql_load_instead(&fake_cql_api);
-    opened->fields[0] = (field){"id", type_simple(TYPE_BIGINT)};
-    opened->fields[1] = (field){"timestamp", type_simple(TYPE_TIMESTAMP)};
-    opened->fields[2] = (field){"x", type_simple(TYPE_DOUBLE)};
-    opened->schema = (schema){3, opened->fields};
-    opened->declaration = (declaration){.file = "demo.yaml"};
-    opened->declaration.feature_set.name.value = "demo";
-    opened->declaration.feature_set.entity.value = "thing";
-    opened->host.value = "127.0.0.1";
-    opened->options.has_cassandra = true;
-    opened->options.cassandra = (cassandra_options){.host = {&opened->host, 1},
-                                                    .port = 9042,
-                                                    .keyspace = {.value = "ks"},
-                                                    .read_consistency = CQL_LOCAL_ONE,
-                                                    .write_consistency = CQL_LOCAL_QUORUM,
-                                                    .in_flight = 256,
-                                                    .buffer_rows = 1000,
-                                                    .buffer_memory = INT64_C(64) << 20,
-                                                    .connect_timeout_us = SECOND,
-                                                    .request_timeout_us = SECOND};
+    declare_demo(&opened->declaration, opened->fields, &opened->schema, &opened->options,
+                 &opened->host);
 }
 
 static void close_store(opened *opened)
