@@ -22,6 +22,7 @@ static const char *const late_choices[] = {"dead_letter", "drop", "update", NULL
 static const char *const mode_choices[] = {"fixed_windows", "row_windows", NULL};
 static const char *const keep_choices[] = {"last", "first", NULL};
 static const char *const emit_choices[] = {"close", "change", NULL};
+static const char *const dialect_choices[] = {"duckdb", "spark", NULL}; /* enum dialect */
 static const char *const refresh_choices[] = {"never", "on_expiry", NULL};
 static const char *const without_type[] = {"window", "aggregate", NULL};
 
@@ -584,6 +585,12 @@ static const option declaration_options[] = {
      .doc = "The pipeline's name: letters, digits, `_`, `.` and `-`, at most 64. It names the run "
             "that `freshet query` finds.",
      .example = "airport_delays"},
+    {OPTION("dialect", CHOICE, declaration, dialect), .standard = "duckdb",
+     .choices = dialect_choices, .place_offset = offsetof(declaration, dialect_at) + 1,
+     .doc = "The SQL of all queries, `sql:` features, filters and hooks: DuckDB's, or with `spark` "
+            "that of Spark 3.5 (ANSI mode off, UTC) with Spark's values. What cannot be had so is "
+            "refused, with what to write instead.",
+     .example = "spark"},
     {OPTION("source", BLOCK, declaration, source), .required = true, .block = &source_kind,
      .doc = "The rows that features are made from."},
     {OPTION("feature_set", BLOCK, declaration, feature_set), .required = true,

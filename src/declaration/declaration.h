@@ -175,6 +175,8 @@ typedef struct state_block {
 typedef struct declaration {
     int64_t version;
     declared_text pipeline;
+    int dialect; /* enum dialect (dialect/dialect.h): of all SQL in it */
+    place dialect_at;
     source_block source;
     feature_set_block feature_set;
     sink_block sink;

@@ -184,7 +184,8 @@ static freshet_code plan_column(planner *planner, const feature_block *block)
 static place place_in(const planner *planner, const sql_feature *feature, int64_t position)
 {
     return position < 0 ? feature->sql->at
-                        : declaration_place_in(planner->handle, feature->sql, (size_t)position);
+                        : declaration_place_in(planner->handle, feature->sql,
+                                               (size_t)dialect_position(&feature->text, position));
 }
 
 static void report_sql(planner *planner, const sql_feature *feature, const sql_problem *problem)
@@ -278,6 +279,25 @@ static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_fea
     return FRESHET_OK;
 }
 
+/* The text in DuckDB's SQL, whatever dialect it is in. */
+static freshet_code read_dialect(planner *planner, sql_feature *feature, sql_problem *problem)
+{
+    plan *plan = planner->plan;
+    const declaration *declaration = declaration_of(planner->handle);
+    schema columns = {0, NULL};
+    if (declaration->dialect != DIALECT_DUCKDB) {
+        field *fields = arena_alloc(plan->arena, (planner->n_seen + (size_t)1) * sizeof *fields);
+        if (fields == NULL)
+            return error_memory(planner->err, PLANNING);
+        for (uint32_t i = 0; i < planner->n_seen; i++)
+            fields[i] = plan->slots[planner->seen[i]];
+        columns = (schema){planner->n_seen, fields};
+    }
+    *problem = (sql_problem){.position = -1};
+    return dialect_expression(declaration->dialect, plan->session, plan->arena, feature->sql->value,
+                              &columns, &feature->text, problem, planner->err);
+}
+
 freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after)
 {
     plan *plan = planner->plan;
@@ -286,8 +306,10 @@ freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after
     *after = false;
     if (feature->who == NULL)
         return error_memory(planner->err, PLANNING);
-    freshet_code code = expression_read(plan->session, plan->arena, feature->sql->value,
-                                        &feature->expression, &problem, planner->err);
+    freshet_code code = read_dialect(planner, feature, &problem);
+    if (code == FRESHET_OK)
+        code = expression_read(plan->session, plan->arena, feature->text.sql, &feature->expression,
+                               &problem, planner->err);
     if (code == FRESHET_USAGE)
         report_sql(planner, feature, &problem);
     else if (code == FRESHET_OK)

@@ -22,6 +22,7 @@
 #define FRESHET_FEATURES_FEATURE_PLAN_H
 
 #include "declaration/declaration.h"
+#include "dialect/dialect.h"
 #include "features/event_time.h"
 #include "features/expression.h"
 #include "sql/sql.h"
@@ -44,6 +45,7 @@ typedef struct sql_feature {
     const declared_text *sql;
     declared_type type;
     bool is_filter;
+    dialect_text text; /* the SQL, as DuckDB reads it */
     expression expression;
     uint32_t to;
     sql_statement *alone; /* the same for this feature only, prepared when a row fails */

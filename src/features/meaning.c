@@ -158,6 +158,7 @@ static const decision decisions[] = {
     SERVED("checkpoint", NULL),
     SERVED("state", NULL),
     COMPARED("declaration", "pipeline"),
+    OWN("declaration", "dialect", KEPT_ANY), /* the same text means another thing */
     SERVED("declaration", "version"),
 };
 

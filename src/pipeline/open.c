@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "dialect/dialect.h"
 #include "functions/functions.h"
 #include "pipeline/pipeline.h"
 
@@ -82,6 +83,8 @@ static freshet_code open_source(freshet_pipeline *pipeline, problems *problems, 
         code = sql_session_open(pipeline->engine, &pipeline->session, err);
     if (code == FRESHET_OK)
         code = functions_create(pipeline->session, err);
+    if (code == FRESHET_OK)
+        code = dialect_create(pipeline->declaration->dialect, pipeline->session, err);
     for (user_function *own = declaration_functions(pipeline->handle);
          code == FRESHET_OK && own != NULL; own = own->next)
         code = user_function_add(pipeline->session, own, err);

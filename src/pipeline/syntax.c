@@ -8,6 +8,7 @@
  * The caller reports a broken declaration in any case: an engine that cannot be opened (no memory)
  * only leaves this part out.
  */
+#include "dialect/dialect.h"
 #include "features/expression.h"
 #include "pipeline/pipeline.h"
 #include "source/query_plan.h"
@@ -17,6 +18,7 @@
 typedef struct syntax {
     const freshet_declaration *handle;
     const declared_text *text; /* that is being checked */
+    dialect dialect;
     problems *problems;
     sql_session *session;
     arena *arena;
@@ -31,10 +33,26 @@ static void syntax_report(void *context, int64_t position, const char *text)
     problem_add(syntax->problems, &at, "%s", text);
 }
 
+/* Of a text in another dialect than DuckDB only whether it is one. `who`: the feature; or NULL. */
+static void syntax_check_dialect(syntax *syntax, const char *who, bool is_query)
+{
+    sql_problem problem = {.position = -1};
+    if (dialect_syntax(syntax->dialect, syntax->arena, syntax->text->value, is_query, &problem,
+                       NULL) != FRESHET_USAGE)
+        return;
+    const char *text = who == NULL
+                           ? problem.text
+                           : arena_format(syntax->arena, "feature \"%s\": %s", who, problem.text);
+    if (text != NULL)
+        syntax_report(syntax, problem.position, text);
+}
+
 static void syntax_check_query(syntax *syntax, const declared_text *query)
 {
     syntax->text = query;
-    if (query->value != NULL)
+    if (query->value != NULL && syntax->dialect != DIALECT_DUCKDB)
+        syntax_check_dialect(syntax, NULL, true);
+    else if (query->value != NULL)
         plan_check_syntax(syntax->arena, syntax->session, query->value, syntax_report, syntax,
                           NULL);
 }
@@ -44,6 +62,11 @@ static void syntax_check_feature(syntax *syntax, const feature_block *feature)
     expression expression;
     sql_problem problem;
     syntax->text = &feature->sql;
+    if (syntax->dialect != DIALECT_DUCKDB) {
+        if (feature->sql.value != NULL && feature->name.value != NULL)
+            syntax_check_dialect(syntax, feature->name.value, false);
+        return;
+    }
     if (feature->sql.value == NULL || feature->name.value == NULL ||
         expression_read(syntax->session, syntax->arena, feature->sql.value, &expression, &problem,
                         NULL) != FRESHET_USAGE)
@@ -57,7 +80,8 @@ static void syntax_check_feature(syntax *syntax, const feature_block *feature)
 void syntax_check(const freshet_declaration *handle, const declaration *parsed, problems *problems)
 {
     const sql_options options = {.threads = 1, .memory = SYNTAX_MEMORY_BYTES};
-    syntax syntax = {.handle = handle, .problems = problems, .arena = arena_open()};
+    syntax syntax = {
+        .handle = handle, .dialect = parsed->dialect, .problems = problems, .arena = arena_open()};
     sql_engine *engine = NULL;
     if (syntax.arena != NULL && sql_open(&options, &engine, NULL) == FRESHET_OK &&
         sql_session_open(engine, &syntax.session, NULL) == FRESHET_OK) {

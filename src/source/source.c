@@ -27,6 +27,7 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "dialect/dialect.h"
 #include "readers/polling.h"
 #include "source/query_plan.h"
 
@@ -42,6 +43,7 @@ typedef struct slot {
 struct source {
     const freshet_declaration *handle;
     const declared_text *query;
+    dialect_text text;  /* the query, as DuckDB reads it */
     problems *problems; /* while opening */
     uint32_t n_problems_before;
     arena *arena;
@@ -65,7 +67,8 @@ static void source_report(void *context, int64_t position, const char *text)
     source *source = context;
     place at = source->query->at;
     if (position >= 0)
-        at = declaration_place_in(source->handle, source->query, (size_t)position);
+        at = declaration_place_in(source->handle, source->query,
+                                  (size_t)dialect_position(&source->text, position));
     problem_add(source->problems, &at, "%s", text);
 }
 
@@ -148,20 +151,33 @@ static void check_result_names(source *source, const schema *columns)
     }
 }
 
+/* The query in DuckDB's SQL, whatever dialect it is in. */
+static freshet_code read_query(source *source, freshet_error *err)
+{
+    sql_problem problem;
+    freshet_code code =
+        dialect_query(declaration_of(source->handle)->dialect, source->session, source->arena,
+                      source->query->value, &source->text, &problem, err);
+    if (code != FRESHET_USAGE)
+        return code;
+    source_report(source, problem.position, problem.text);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
+                     "the source's query cannot be run");
+}
+
 /* The user's own text, for DuckDB's messages and for the columns. */
 static freshet_code check_text(source *source, freshet_error *err)
 {
     sql_statement *statement = NULL;
     sql_problem problem;
-    freshet_code code =
-        sql_prepare(source->session, source->query->value, &statement, &problem, err);
+    freshet_code code = sql_prepare(source->session, source->text.sql, &statement, &problem, err);
     if (code == FRESHET_USAGE) {
         source_report(source, problem.position, problem.text);
         return FRESHET_BAD_DECLARATION;
     }
     if (code != FRESHET_OK)
         return code;
-    code = sql_check_casts(source->session, source->arena, source->query->value, &problem, err);
+    code = sql_check_casts(source->session, source->arena, source->text.sql, &problem, err);
     if (code == FRESHET_USAGE)
         source_report(source, problem.position, problem.text);
     else if (code != FRESHET_OK) {
@@ -250,7 +266,7 @@ static freshet_code prepare_planned(source *source, sql_statement **out, freshet
 
 static freshet_code plan_and_prepare(source *source, bool as_a_whole, freshet_error *err)
 {
-    freshet_code code = plan_query(source->arena, source->session, source->query->value,
+    freshet_code code = plan_query(source->arena, source->session, source->text.sql,
                                    source->plan_readers, source->n_readers,
                                    declaration_of(source->handle)->feature_set.timestamp.from.value,
                                    as_a_whole, source_report, source, &source->plan, err);
@@ -297,6 +313,8 @@ static freshet_code open_source(source *source, freshet_error *err)
                          "the source's readers cannot be used");
     if (code == FRESHET_OK)
         code = make_check_tables(source, err);
+    if (code == FRESHET_OK)
+        code = read_query(source, err);
     if (code == FRESHET_OK)
         code = open_query(source, err);
     return code;
