@@ -12,11 +12,9 @@
 #include "base/os.h"
 #include "readers/kafka/kafka_internal.h"
 
-#define BROKERS_VARIABLE "KAFKA_CONSUMER_CONNECTION_STRING"
 #define METADATA_COLUMN "kafka_metadata"
 #define KEY_COLUMN "key"
 #define HEADERS_COLUMN "headers"
-#define TOPIC_NAME_MAX 249
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -37,7 +35,7 @@ static const option options_table[] = {
      .given_offset = offsetof(kafka_options, has_brokers) + 1,
      .doc = "`host:port`, several as a list or with commas between. By default the environment "
             "variable "
-            "`" BROKERS_VARIABLE "`.",
+            "`" KAFKA_BROKERS_VARIABLE "`.",
      .example = "\"kafka-1:9092,kafka-2:9092\""},
     {OPTION("value", BLOCK, kafka_options, value), .required = true, .block = &format_message_block,
      .doc = "The format of the messages' values. JSON and CSV give a column a field, raw gives the "
@@ -122,27 +120,6 @@ static void check_pattern(const declared_text *pattern, struct problems *problem
     problem_add(problems, &pattern->at, "\"pattern\" is no extended regular expression: %s", said);
 }
 
-/* What Kafka takes as a name, so that a mistake is found before a broker is asked. */
-static void check_topic(const declared_text *topic, struct problems *problems)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    const char *name = topic->value;
-
-    if (name == NULL || name[0] == '\0')
-        return; /* that is told */
-    if (name[strspn(name, allowed)] != '\0')
-        problem_add(problems, &topic->at,
-                    "\"%.60s\" cannot be a topic: its name has ASCII letters, digits, \".\", \"_\" "
-                    "and \"-\" "
-                    "only; for several topics say \"topics\" or \"pattern\"",
-                    name);
-    else if (strlen(name) > TOPIC_NAME_MAX)
-        problem_add(problems, &topic->at,
-                    "\"%.60s...\" cannot be a topic: its name is longer than %d", name,
-                    TOPIC_NAME_MAX);
-}
-
 static void check_topics(const kafka_options *options, const place *at, struct problems *problems)
 {
     const bool several = options->topics.n > 0;
@@ -153,40 +130,11 @@ static void check_topics(const kafka_options *options, const place *at, struct p
                     "\"topic\", \"topics\" and \"pattern\" exclude each other: keep one");
     if (n == 0 && options->topic.at.line == 0)
         problem_add(problems, at, "no topic is declared: write for example topic: orders");
-    check_topic(&options->topic, problems);
+    kafka_check_topic(&options->topic, problems);
     for (uint32_t i = 0; i < options->topics.n; i++)
-        check_topic(&options->topics.items[i], problems);
+        kafka_check_topic(&options->topics.items[i], problems);
     if (options->pattern.value != NULL)
         check_pattern(&options->pattern, problems);
-}
-
-static bool is_blank(const char *brokers)
-{
-    return brokers[strspn(brokers, " ,")] == '\0';
-}
-
-static void check_brokers(const kafka_options *options, const place *at, struct problems *problems)
-{
-    const declared_list *brokers = &options->brokers;
-    const char *from_outside = getenv(BROKERS_VARIABLE);
-
-    for (uint32_t i = 0; i < brokers->n; i++)
-        if (brokers->items[i].value != NULL && is_blank(brokers->items[i].value))
-            problem_add(problems, &brokers->items[i].at,
-                        "\"brokers\" must not be empty: write for example \"localhost:9092\"");
-    if (brokers->n > 0 || (options->has_brokers && problems_count(problems) > 0))
-        return; /* what is wrong with it is told */
-    if (options->has_brokers)
-        problem_add(problems, at,
-                    "\"brokers\" must not be empty: write for example \"localhost:9092\"");
-    else if (from_outside == NULL)
-        problem_add(problems, at,
-                    "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
-                    " is not set: write for example brokers: \"localhost:9092\"");
-    else if (is_blank(from_outside))
-        problem_add(problems, at,
-                    "\"brokers\" is missing, and the environment variable " BROKERS_VARIABLE
-                    " is empty: set it to a list of host:port");
 }
 
 static void kafka_check_options(void *checked, const place *at, struct problems *problems)
@@ -196,7 +144,7 @@ static void kafka_check_options(void *checked, const place *at, struct problems 
     bool is_time;
 
     check_topics(options, at, problems);
-    check_brokers(options, at, problems);
+    kafka_check_brokers(&options->brokers, options->has_brokers, at, problems);
     if (options->start.value != NULL &&
         !kafka_parse_start(options->start.value, os.now_us(), &start, &is_time))
         problem_add(problems, &options->start.at,
@@ -204,7 +152,7 @@ static void kafka_check_options(void *checked, const place *at, struct problems 
                     "2024-05-01 00:00:00, or a time before now such as \"-1 hour\"",
                     options->start.value);
     kafka_check_names(options, problems);
-    kafka_check_properties(&options->options, problems);
+    kafka_check_properties(&options->options, kafka_reader_refused, problems);
 }
 
 /* ---- describe -------------------------------------------------------------------------------- */
@@ -273,16 +221,6 @@ static freshet_code join_columns(kafka_reader *reader, freshet_error *err)
     return FRESHET_OK;
 }
 
-/* As librdkafka wants them; NULL where there are none, or memory is out. */
-static const char *join_brokers(const declared_list *brokers, arena *arena)
-{
-    const char *joined = brokers->n == 0 ? getenv(BROKERS_VARIABLE) : brokers->items[0].value;
-
-    for (uint32_t i = 1; joined != NULL && i < brokers->n; i++)
-        joined = arena_format(arena, "%s,%s", joined, brokers->items[i].value);
-    return joined == NULL ? NULL : arena_text(arena, joined);
-}
-
 static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
 {
     kafka_reader *reader = (kafka_reader *)base;
@@ -293,7 +231,7 @@ static freshet_code kafka_describe(freshet_reader *base, freshet_error *err)
 
     reader->event_fd = -1;
     place_text(&topic->at, reader->at, sizeof reader->at);
-    reader->brokers = join_brokers(&options->brokers, base->arena);
+    reader->brokers = kafka_join_brokers(&options->brokers, base->arena);
     reader->group = options->group.value;
     if (reader->group == NULL)
         reader->group = arena_format(base->arena, "freshet-%s", base->declaration->pipeline.value);

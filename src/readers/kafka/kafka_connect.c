@@ -67,19 +67,6 @@ static void trouble_unreachable(kafka_reader *reader)
                 reader->last_error[0] == '\0' ? "" : ": ", reader->last_error);
 }
 
-/* A connection that ended in the middle of the handshake is no refusal: the broker may be about to
- * start, or the one behind a load balancer be away; nor is a token that could not be fetched. */
-static bool was_cut_off(const char *reason)
-{
-    static const char *const signs[] = {"unexpected eof", "Disconnected",     "transport failure",
-                                        "timed out",      "Connection reset", "Failed to acquire"};
-
-    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++)
-        if (strstr(reason, signs[i]) != NULL)
-            return true;
-    return false;
-}
-
 static void trouble_denied(kafka_reader *reader)
 {
     set_trouble(reader,
@@ -101,7 +88,7 @@ static void on_error(rd_kafka_t *client, int number, const char *reason, void *o
     }
     snprintf(reader->last_error, sizeof reader->last_error, "%s", reason);
     if ((problem != RD_KAFKA_RESP_ERR__AUTHENTICATION && problem != RD_KAFKA_RESP_ERR__SSL) ||
-        was_cut_off(reason))
+        kafka_was_cut_off(reason))
         return;
     if (reader->fatal == RD_KAFKA_RESP_ERR_NO_ERROR)
         reader->fatal_since_us = os.monotonic_us();

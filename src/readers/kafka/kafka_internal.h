@@ -29,6 +29,7 @@
 #include <librdkafka/rdkafka.h>
 #include <regex.h>
 
+#include "kafka/kafka_setup.h"
 #include "readers/kafka/kafka.h"
 
 #define KAFKA_TOPICS_MAX 10000u
@@ -195,8 +196,8 @@ static inline const char *kafka_id(const kafka_reader *reader)
 
 /* ---- kafka_settings.c ---- */
 
-/* Reports what is wrong with the declared properties. */
-void kafka_check_properties(const declared_properties *properties, struct problems *problems);
+/* The properties that cannot be declared of a reader. */
+extern const kafka_refusal kafka_reader_refused[];
 
 /* The whole configuration; the caller owns it, and sets the callbacks. */
 freshet_code kafka_configure(kafka_reader *reader, rd_kafka_conf_t **out, freshet_error *err);

@@ -16,17 +16,12 @@
 #include "base/text.h"
 #include "readers/kafka/kafka_internal.h"
 
-typedef struct named_reason {
-    const char *name;
-    const char *reason;
-} named_reason;
-
 #define REASON_PLACES \
     "the places reached are kept in the checkpoint, with the state that belongs to them"
 #define REASON_ASSIGNED "Freshet assigns the partitions itself, and no group has a say in it"
 #define REASON_MEMORY "say \"memory\" beside \"options\", which decides over all of these together"
 
-static const named_reason refused[] = {
+const kafka_refusal kafka_reader_refused[] = {
     {"bootstrap.servers", "say \"brokers\" beside \"options\""},
     {"metadata.broker.list", "say \"brokers\" beside \"options\""},
     {"group.id", "say \"group\" beside \"options\""},
@@ -56,101 +51,10 @@ static const named_reason refused[] = {
     {"failOnDataLoss", "say \"on_gap\" beside \"options\""},
     {"includeHeaders", "say \"headers\" beside \"options\""},
     {"maxOffsetsPerTrigger", "micro-batches have a size of their own"},
+    {0},
 };
 
-static const char *refusal(const char *name)
-{
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        if (strcmp(refused[i].name, name) == 0)
-            return refused[i].reason;
-    return NULL;
-}
-
-/* ---- what librdkafka says of a property ---------------------------------------------------- */
-
-#define NAMES_MAX 1024
-
-/* The known name nearest to one that is not, in `into`; "" where none is near. All names are in the
- * table that librdkafka prints: the first word of each line. */
-static void nearest_name(const char *name, char *into, size_t size)
-{
-    const char *names[NAMES_MAX];
-    char *table = NULL, *rest = NULL;
-    size_t table_size = 0, n = 0;
-    FILE *print = open_memstream(&table, &table_size);
-
-    into[0] = '\0';
-    if (print == NULL)
-        return;
-    rd_kafka_conf_properties_show(print);
-    if (fclose(print) == 0)
-        for (char *line = strtok_r(table, "\n", &rest); line != NULL && n < NAMES_MAX;
-             line = strtok_r(NULL, "\n", &rest)) {
-            line[strcspn(line, " |")] = '\0';
-            if (strchr(line, '.') != NULL)
-                names[n++] = line;
-        }
-    if (strncmp(name, "kafka.", 6) == 0) /* Spark's prefix */
-        name += 6;
-    const char *near = text_nearest(name, names, n);
-    if (near != NULL)
-        snprintf(into, size, "%s", near);
-    free(table);
-}
-
-static void check_property(rd_kafka_conf_t *conf, const declared_property *property,
-                           struct problems *problems)
-{
-    char said[512] = "";
-    char near[128];
-    const char *reason = refusal(property->name);
-
-    if (reason != NULL) {
-        problem_add(problems, &property->name_at, "\"%s\" cannot be set here: %s", property->name,
-                    reason);
-        return;
-    }
-    switch (rd_kafka_conf_set(conf, property->name, property->value.value, said, sizeof said)) {
-    case RD_KAFKA_CONF_OK: return;
-    case RD_KAFKA_CONF_UNKNOWN:
-        nearest_name(property->name, near, sizeof near);
-        problem_add(problems, &property->name_at, "librdkafka has no property \"%.100s\"%s%s%s",
-                    property->name, near[0] == '\0' ? "" : "; did you mean \"", near,
-                    near[0] == '\0' ? "" : "\"?");
-        return;
-    default:
-        if (property_is_secret(property->name))
-            problem_add(problems, &property->value.at,
-                        "\"%s\" cannot be what was given: librdkafka refuses it", property->name);
-        else
-            problem_add(problems, &property->value.at,
-                        "\"%s\" cannot be \"%.60s\": librdkafka says: %s", property->name,
-                        property->value.value, said);
-    }
-}
-
-void kafka_check_properties(const declared_properties *properties, struct problems *problems)
-{
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-
-    for (uint32_t i = 0; i < properties->n; i++)
-        check_property(conf, &properties->items[i], problems);
-    rd_kafka_conf_destroy(conf);
-}
-
 /* ---- the configuration --------------------------------------------------------------------- */
-
-static freshet_code settings_put(kafka_reader *reader, rd_kafka_conf_t *conf, const char *name,
-                                 const char *value, freshet_error *err)
-{
-    char said[400] = "";
-
-    if (rd_kafka_conf_set(conf, name, value, said, sizeof said) == RD_KAFKA_CONF_OK)
-        return FRESHET_OK;
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                     "librdkafka refuses the property \"%s\": %s", name,
-                     property_is_secret(name) ? "its value is not what it can be" : said);
-}
 
 static int64_t within(int64_t value, int64_t least, int64_t most)
 {
@@ -182,7 +86,7 @@ static freshet_code put_sizes(kafka_reader *reader, rd_kafka_conf_t *conf, fresh
     reader->wake_below = (size_t)messages / 2;
     for (size_t i = 0; code == FRESHET_OK && i < sizeof sizes / sizeof sizes[0]; i++) {
         snprintf(text, sizeof text, "%" PRId64, sizes[i].value);
-        code = settings_put(reader, conf, sizes[i].name, text, err);
+        code = kafka_set(conf, sizes[i].name, text, reader->at, err);
     }
     return code;
 }
@@ -216,39 +120,12 @@ static freshet_code put_all(kafka_reader *reader, rd_kafka_conf_t *conf, freshet
     freshet_code code = FRESHET_OK;
 
     for (size_t i = 0; code == FRESHET_OK && i < sizeof standard / sizeof standard[0]; i++)
-        code = settings_put(reader, conf, standard[i].name, standard[i].value, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < options->options.n; i++)
-        code = settings_put(reader, conf, options->options.items[i].name,
-                            options->options.items[i].value.value, err);
+        code = kafka_set(conf, standard[i].name, standard[i].value, reader->at, err);
+    if (code == FRESHET_OK)
+        code = kafka_set_declared(conf, &options->options, reader->at, err);
     for (size_t i = 0; code == FRESHET_OK && i < sizeof own / sizeof own[0]; i++)
-        code = settings_put(reader, conf, own[i].name, own[i].value, err);
+        code = kafka_set(conf, own[i].name, own[i].value, reader->at, err);
     return code == FRESHET_OK ? put_sizes(reader, conf, err) : code;
-}
-
-/* librdkafka says of a file that it cannot read only that TLS cannot begin. */
-static freshet_code check_files(const kafka_reader *reader, freshet_error *err)
-{
-    static const char *const of_files[] = {"ssl.ca.location", "ssl.certificate.location",
-                                           "ssl.key.location", "ssl.crl.location",
-                                           "ssl.keystore.location"};
-    const declared_properties *properties = &kafka_options_of(reader)->options;
-    char at[232];
-
-    for (uint32_t i = 0; i < properties->n; i++) {
-        const declared_property *property = &properties->items[i];
-        const char *path = property->value.value;
-        bool is_file = false;
-        for (size_t k = 0; k < sizeof of_files / sizeof of_files[0]; k++)
-            is_file |= strcmp(property->name, of_files[k]) == 0;
-        if (!is_file || strcmp(path, "probe") == 0 || access(path, R_OK) == 0)
-            continue;
-        const int problem = errno;
-        place_text(&property->value.at, at, sizeof at);
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
-                         "\"%s\" is the file \"%s\", which cannot be read: %s", property->name,
-                         path, strerror(problem));
-    }
-    return FRESHET_OK;
 }
 
 freshet_code kafka_configure(kafka_reader *reader, rd_kafka_conf_t **out, freshet_error *err)
@@ -258,7 +135,7 @@ freshet_code kafka_configure(kafka_reader *reader, rd_kafka_conf_t **out, freshe
 
     if (conf == NULL)
         return error_memory(err, "configuring a Kafka client");
-    code = check_files(reader, err);
+    code = kafka_check_files(&kafka_options_of(reader)->options, err);
     if (code == FRESHET_OK)
         code = put_all(reader, conf, err);
     reader->must_wake =

@@ -1,0 +1,56 @@
+/* kafka_setup.h - what the reader `kafka` and the writer `kafka` share: the declared properties of
+ * librdkafka, the brokers' addresses, names of topics, what an error of a connection means.
+ *
+ * Any property may be declared but those that Freshet's guarantees rest on, which each of the two
+ * lists with its reasons. librdkafka itself says which properties there are and what they can be.
+ *
+ * Order of calls: the checks while the declaration is read; kafka_check_files, kafka_set and
+ * kafka_set_declared when a client is made.
+ */
+#ifndef FRESHET_KAFKA_KAFKA_SETUP_H
+#define FRESHET_KAFKA_KAFKA_SETUP_H
+
+#include <freshet/freshet.h>
+#include <librdkafka/rdkafka.h>
+
+#include "base/arena.h"
+#include "declaration/declaration.h"
+#include "declaration/option.h"
+
+/* Butterfree's. */
+#define KAFKA_BROKERS_VARIABLE "KAFKA_CONSUMER_CONNECTION_STRING"
+
+/* A property that cannot be declared, and why; a list ends with one without a name. */
+typedef struct kafka_refusal {
+    const char *name;
+    const char *reason;
+} kafka_refusal;
+
+/* Reports what is wrong with the declared properties. */
+void kafka_check_properties(const declared_properties *properties, const kafka_refusal *refused,
+                            problems *problems);
+
+/* `at` is the place of the reader or writer. FRESHET_BAD_DECLARATION where librdkafka refuses. */
+freshet_code kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value, const char *at,
+                       freshet_error *err);
+freshet_code kafka_set_declared(rd_kafka_conf_t *conf, const declared_properties *properties,
+                                const char *at, freshet_error *err);
+
+/* Can the files be read that properties name? */
+freshet_code kafka_check_files(const declared_properties *properties, freshet_error *err);
+
+/* What Kafka takes as a name, so that a mistake is found before a broker is asked. */
+void kafka_check_topic(const declared_text *topic, problems *problems);
+
+/* `is_given`: the option stands there. Without it the variable must say them. */
+void kafka_check_brokers(const declared_list *brokers, bool is_given, const place *at,
+                         problems *problems);
+
+/* As librdkafka wants them; NULL where there are none, or memory is out. */
+const char *kafka_join_brokers(const declared_list *brokers, arena *arena);
+
+/* A connection that ended in the middle of the handshake is no refusal: the broker may be about to
+ * start, or the one behind a load balancer be away; nor is a token that could not be fetched. */
+bool kafka_was_cut_off(const char *reason);
+
+#endif
