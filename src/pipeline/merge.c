@@ -4,7 +4,7 @@
  *
  *   begin    each reader is asked which partitions have input waiting (reader.h, waiting)
  *   heads    what has not been opened yet is looked at: the time of its first row
- *   poll     open lanes whose rows have all passed give rows, `allot` at most
+ *   poll     open lanes give rows, behind those that are held of them, until they have `allot`
  *   run      the query, over what was held back and what is new: each input row gets its time, and
  *            as its key the greatest time of its lane so far
  *   bound    the lowest of: the last key of each open lane that has more to come; the time of the
@@ -13,13 +13,14 @@
  *
  * So in each turn at least one lane comes to the end of what it gave. A lane is opened when its
  * first row is the bound: files that follow each other in time are read one by one, with one open,
- * though all are known. `allot` doubles for a lane that sets the bound, and is halved for one that
- * is held back, so that little is held and run again.
+ * though all are known. `allot` doubles for a lane whose rows have all passed; any other is to have
+ * half as many again as passed of it, so that lanes come to their end together, whether a lane has
+ * many rows an hour or few: little is held and run again, and a turn passes nearly a step's rows.
  *
  * A time further ahead of the clock than AHEAD_US is no time: one bad clock would hold back its
  * lane for ever.
  *
- * merge_hold.c keeps what is held back.
+ * merge_hold.c keeps what is held back, merge_sort.c sorts what passes.
  */
 #include "pipeline/merge.h"
 
@@ -100,22 +101,9 @@ bool merge_has_more(const merge *merge)
 
 /* ---- lanes ----------------------------------------------------------------------------------- */
 
-/* The partition that a row is of. */
-static uint32_t merge_partition(const merge_reader *of, const origin *origin)
-{
-    return of->reader->ops->waiting == NULL ? 0 : origin->partition;
-}
-
 static bool lane_is_waiting(const merge *merge, const lane *lane)
 {
     return lane->waiting == merge->turn;
-}
-
-static bool mark_is_before(const mark *a, const mark *b)
-{
-    if (a->us != b->us)
-        return a->us < b->us;
-    return a->reader != b->reader ? a->reader < b->reader : a->rank < b->rank;
 }
 
 /* The lane becomes one of this turn's. */
@@ -369,22 +357,34 @@ static void open_lanes(freshet_pipeline *pipeline)
         open_lane(&merge->readers[next.reader], merge_lane(merge, next));
 }
 
-static freshet_code poll_lane(freshet_pipeline *pipeline, lane_of which, uint32_t n_polled,
+/* How many rows a lane is to have at hand, where so many are open. */
+static uint32_t rows_at_hand(const freshet_pipeline *pipeline, const lane *lane, uint32_t n_open)
+{
+    const uint32_t step_rows = pipeline_step_rows(pipeline);
+    assert(n_open > 0); /* this one at least */
+    uint32_t most = step_rows / n_open;
+    if (most < ALLOT_LEAST)
+        most = step_rows < ALLOT_LEAST ? step_rows : ALLOT_LEAST;
+    return pipeline->merge->n_waiting > 1 && lane->allot < most ? lane->allot : most;
+}
+
+static bool is_polled(const freshet_pipeline *pipeline, lane_of which, uint32_t n_open)
+{
+    const lane *lane = merge_lane(pipeline->merge, which);
+    return lane_is_waiting(pipeline->merge, lane) && lane->is_open &&
+           lane->n_held * UINT64_C(2) < rows_at_hand(pipeline, lane, n_open);
+}
+
+static freshet_code poll_lane(freshet_pipeline *pipeline, lane_of which, uint32_t n_open,
                               freshet_error *err)
 {
     reader_state *state = &pipeline->readers[which.reader];
     lane *lane = merge_lane(pipeline->merge, which);
     const reader_choice choice = {.partition = which.partition};
-    const uint32_t step_rows = pipeline_step_rows(pipeline);
-    assert(n_polled > 0); /* this one at least */
-    uint32_t most = step_rows / n_polled;
-    size_t bytes = STEP_BYTES_MAX / n_polled;
-    if (most < ALLOT_LEAST)
-        most = step_rows < ALLOT_LEAST ? step_rows : ALLOT_LEAST;
+    const uint32_t most = rows_at_hand(pipeline, lane, n_open) - lane->n_held;
+    size_t bytes = STEP_BYTES_MAX / n_open;
     if (bytes < ALLOT_BYTES_LEAST)
         bytes = ALLOT_BYTES_LEAST;
-    if (pipeline->merge->n_waiting > 1 && lane->allot < most)
-        most = lane->allot;
     state->reader->choice = state->reader->ops->waiting == NULL ? NULL : &choice;
     const bool ended = state->ended;
     freshet_code code = pipeline_poll(pipeline, state, most, bytes, err);
@@ -423,36 +423,54 @@ static void ask_again(freshet_pipeline *pipeline)
         merge->n_waiting += lane_is_waiting(merge, merge_lane(merge, merge->active[i]));
 }
 
+/* What is held of a reader goes before what it gives now. */
+static freshet_code take_held_once(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err)
+{
+    merge_reader *of = &pipeline->merge->readers[reader];
+    if (of->taken == pipeline->merge->turn)
+        return FRESHET_OK;
+    of->taken = pipeline->merge->turn;
+    return merge_take_held(pipeline, reader, err);
+}
+
+/* *fresh grows by the rows and rejects that have come. */
+static freshet_code poll_open_lane(freshet_pipeline *pipeline, lane_of which, uint32_t n_open,
+                                   uint32_t *fresh, freshet_error *err)
+{
+    lane *lane = merge_lane(pipeline->merge, which);
+    const batch *into = pipeline->readers[which.reader].batch;
+    freshet_code code = take_held_once(pipeline, which.reader, err);
+    if (code != FRESHET_OK)
+        return code;
+    const uint32_t n_rows = into->n_rows, n_rejects = pipeline->rejects.n;
+    code = poll_lane(pipeline, which, n_open, err);
+    lane->n_fresh = into->n_rows - n_rows;
+    *fresh += lane->n_fresh + (pipeline->rejects.n - n_rejects);
+    return code;
+}
+
 /* *fresh: how many rows and rejects have come. */
 static freshet_code poll_lanes(freshet_pipeline *pipeline, uint32_t *fresh, freshet_error *first,
                                freshet_error *err)
 {
     merge *merge = pipeline->merge;
-    uint32_t n_polled = 0;
-    *fresh = pipeline->rejects.n;
+    uint32_t n_open = 0;
+    *fresh = 0;
     for (uint32_t i = 0; i < merge->n_active; i++) {
         const lane *lane = merge_lane(merge, merge->active[i]);
-        n_polled += lane_is_waiting(merge, lane) && lane->is_open && lane->n_held == 0;
+        n_open += lane_is_waiting(merge, lane) && lane->is_open;
     }
     for (uint32_t i = 0; i < merge->n_active; i++) {
-        const lane_of which = merge->active[i];
-        lane *lane = merge_lane(merge, which);
-        const uint32_t before = pipeline->readers[which.reader].batch->n_rows;
         freshet_error problem = {0};
-        if (!lane_is_waiting(merge, lane) || !lane->is_open || lane->n_held > 0)
+        if (!is_polled(pipeline, merge->active[i], n_open))
             continue;
-        freshet_code code = poll_lane(pipeline, which, n_polled, &problem);
-        lane->n_fresh = pipeline->readers[which.reader].batch->n_rows - before;
+        freshet_code code = poll_open_lane(pipeline, merge->active[i], n_open, fresh, &problem);
         if (code != FRESHET_OK && !merge_is_passing(code, &problem, first)) {
             if (err != NULL)
                 *err = problem;
             return code;
         }
     }
-    *fresh = pipeline->rejects.n - *fresh;
-    for (uint32_t i = 0; i < pipeline->n_readers; i++)
-        if (pipeline->readers[i].batch != NULL)
-            *fresh += pipeline->readers[i].batch->n_rows;
     ask_again(pipeline);
     return FRESHET_OK;
 }
@@ -579,7 +597,23 @@ static freshet_code hold_beyond(freshet_pipeline *pipeline, uint32_t reader, con
     return merge_hold_rows(of, read, rows, n, err);
 }
 
-/* Behind a turn: how much a lane is to give the next time, and whether it is done with. */
+/* Behind a turn: how many rows a lane is to have at hand the next time. */
+static void set_allot(lane *lane, uint32_t most)
+{
+    const uint32_t passed = lane->n_rows - lane->n_held;
+    uint32_t next = lane->allot;
+    if (lane->n_held > 0)
+        next = passed + passed / 2;
+    else if (lane->n_rows >= lane->allot)
+        next = lane->allot * 2;
+    if (next < lane->allot / 2)
+        next = lane->allot / 2;
+    if (next > lane->allot * 2)
+        next = lane->allot * 2;
+    lane->allot = next > most ? most : next < ALLOT_LEAST ? ALLOT_LEAST : next;
+}
+
+/* Behind a turn: what a lane is to give the next time, and whether it is done with. */
 static void settle_lanes(freshet_pipeline *pipeline)
 {
     merge *merge = pipeline->merge;
@@ -590,10 +624,7 @@ static void settle_lanes(freshet_pipeline *pipeline)
         const freshet_reader *reader = pipeline->readers[which.reader].reader;
         if (lane->n_rows > 0 && reader->ops->touch != NULL)
             reader->ops->touch(pipeline->readers[which.reader].reader, which.partition);
-        if (lane->n_rows >= lane->allot && lane->n_held == 0 && lane->allot < most)
-            lane->allot *= 2;
-        else if (lane->n_held > lane->n_rows / 2 && lane->allot > ALLOT_LEAST)
-            lane->allot /= 2;
+        set_allot(lane, most);
         if (lane_is_waiting(merge, lane) || lane->n_held > 0 || !lane->is_open)
             continue;
         lane->is_open = lane->has_head = false;
@@ -625,54 +656,6 @@ static freshet_code hold_back(freshet_pipeline *pipeline, int64_t *const *keys,
         merge->readers[i].which ^= pipeline->readers[i].batch != NULL;
     *passed += pipeline->rejects.n;
     return code;
-}
-
-/* ---- in their order -------------------------------------------------------------------------- */
-
-typedef struct place_of_row {
-    mark mark;
-    uint32_t row; /* of the query's rows */
-} place_of_row;
-
-static int compare_places(const void *a, const void *b)
-{
-    const place_of_row *left = a, *right = b;
-    if (mark_is_before(&left->mark, &right->mark))
-        return -1;
-    if (mark_is_before(&right->mark, &left->mark))
-        return 1;
-    return left->row < right->row ? -1 : left->row > right->row;
-}
-
-/* Leaves the rows that pass, sorted. */
-static freshet_code sort_rows(freshet_pipeline *pipeline, int64_t *const *keys, batch *rows,
-                              freshet_error *err)
-{
-    const merge *merge = pipeline->merge;
-    arena *arena = pipeline->step_arena;
-    place_of_row *places = arena_alloc(arena, (rows->n_rows + (size_t)1) * sizeof *places);
-    uint32_t *order = arena_alloc(arena, (rows->n_rows + (size_t)1) * sizeof *order);
-    uint32_t n = 0;
-    bool sorted = true;
-    if (places == NULL || order == NULL)
-        return error_memory(err, MERGING);
-    for (uint32_t i = 0; i < rows->n_rows; i++) {
-        const uint32_t reader = ROW_READER(rows->rows[i]), row = ROW_INDEX(rows->rows[i]);
-        const origin *origin = &pipeline->readers[reader].batch->origins[row];
-        const merge_reader *of = &merge->readers[reader];
-        const mark here = {keys[reader][row], reader, of->lanes[merge_partition(of, origin)].rank};
-        if (merge->has_bound && mark_is_before(&merge->bound, &here))
-            continue;
-        sorted = sorted && (n == 0 || !mark_is_before(&here, &places[n - 1].mark));
-        places[n++] = (place_of_row){here, i};
-    }
-    if (sorted && n == rows->n_rows)
-        return FRESHET_OK;
-    if (!sorted)
-        qsort(places, n, sizeof *places, compare_places);
-    for (uint32_t i = 0; i < n; i++)
-        order[i] = places[i].row;
-    return batch_gather(rows, order, n, rows, MERGING, err);
 }
 
 /* ---- a turn ---------------------------------------------------------------------------------- */
@@ -747,7 +730,9 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         if (pipeline->readers[i].batch != NULL)
-            code = merge_take_held(pipeline, i, err);
+            code = take_held_once(pipeline, i, err);
+        if (code == FRESHET_OK && pipeline->readers[i].batch != NULL)
+            code = merge_take_rejects(pipeline, i, err);
         batches[i] = pipeline->readers[i].batch;
     }
     const uint32_t n_of_readers = pipeline->rejects.n;
@@ -766,7 +751,7 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
         find_bound(pipeline);
         code = hold_back(pipeline, keys, n_of_readers, n, err);
         if (code == FRESHET_OK)
-            code = sort_rows(pipeline, keys, rows, err);
+            code = merge_sort_rows(pipeline, keys, rows, err);
     }
     settle_lanes(pipeline);
     bool held = false;

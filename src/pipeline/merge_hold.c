@@ -10,7 +10,7 @@
 
 freshet_code merge_take_held(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err)
 {
-    merge_reader *of = &pipeline->merge->readers[reader];
+    const merge_reader *of = &pipeline->merge->readers[reader];
     batch *into = pipeline->readers[reader].batch;
     const batch *held = &of->held;
     freshet_code code = FRESHET_OK;
@@ -25,6 +25,12 @@ freshet_code merge_take_held(freshet_pipeline *pipeline, uint32_t reader, freshe
     if (held->n_rows > 0)
         memcpy(into->origins + into->n_rows, held->origins, held->n_rows * sizeof *held->origins);
     into->n_rows += held->n_rows;
+    return FRESHET_OK;
+}
+
+freshet_code merge_take_rejects(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err)
+{
+    const merge_reader *of = &pipeline->merge->readers[reader];
     for (uint32_t i = 0; i < of->n_rejects; i++)
         if (!rejects_add(&pipeline->rejects, &of->rejects[i], of->rejects[i].code, "%s",
                          of->rejects[i].reason))

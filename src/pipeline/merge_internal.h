@@ -1,4 +1,5 @@
-/* merge_internal.h - what merge.c and merge_hold.c share. No other file includes it. */
+/* merge_internal.h - what merge.c, merge_hold.c and merge_sort.c share. No other file includes
+ * it. */
 #ifndef FRESHET_PIPELINE_MERGE_INTERNAL_H
 #define FRESHET_PIPELINE_MERGE_INTERNAL_H
 
@@ -17,7 +18,7 @@ typedef struct lane {
     uint64_t waiting;    /* the last turn in which it had input waiting */
     uint64_t active;     /* the last turn in which it was listed */
     uint32_t rank;       /* of its reader's lanes, from 1; 0: not met yet */
-    uint32_t allot;      /* rows of its next poll */
+    uint32_t allot;      /* rows that it is to have at hand */
     uint32_t n_fresh;    /* rows that this turn's poll gave */
     uint32_t n_rows;     /* in this turn */
     uint32_t n_held;     /* after it */
@@ -38,6 +39,7 @@ typedef struct merge_reader {
     arena *arenas[2]; /* which: of what is held */
     unsigned which;
     batch held;
+    uint64_t taken;  /* the last turn in which what was held stands in its batch */
     reject *rejects; /* held */
     uint32_t n_rejects;
     uint64_t unsettled; /* the last turn in which its lanes were not known yet */
@@ -71,8 +73,23 @@ static inline lane *merge_lane(const merge *merge, lane_of which)
     return &merge->readers[which.reader].lanes[which.partition];
 }
 
-/* Behind the rows that are new, what the turn before has held back. */
+/* The partition that a row is of. */
+static inline uint32_t merge_partition(const merge_reader *of, const origin *origin)
+{
+    return of->reader->ops->waiting == NULL ? 0 : origin->partition;
+}
+
+static inline bool mark_is_before(const mark *a, const mark *b)
+{
+    if (a->us != b->us)
+        return a->us < b->us;
+    return a->reader != b->reader ? a->reader < b->reader : a->rank < b->rank;
+}
+
+/* What the turn before has held back, behind the rows that are in the batch. */
 freshet_code merge_take_held(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err);
+/* The rejects that were held, behind those that there are. */
+freshet_code merge_take_rejects(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err);
 
 /* Copies the rows with these numbers into the arena that is free. */
 freshet_code merge_hold_rows(merge_reader *of, const batch *from, const uint32_t *rows, uint32_t n,
@@ -83,5 +100,10 @@ freshet_code merge_hold_rows(merge_reader *of, const batch *from, const uint32_t
  * readers. */
 freshet_code merge_hold_rejects(freshet_pipeline *pipeline, uint32_t n_of_readers,
                                 freshet_error *err);
+
+/* Leaves those of the query's rows that pass, sorted. keys[reader][row] are those of the rows that
+ * were read. */
+freshet_code merge_sort_rows(freshet_pipeline *pipeline, int64_t *const *keys, batch *rows,
+                             freshet_error *err);
 
 #endif
