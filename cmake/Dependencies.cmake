@@ -1,11 +1,11 @@
-# What we link. scripts/setup has put DuckDB and yyjson into FRESHET_DEPS; the rest is Debian's.
+# What we link. scripts/setup has put DuckDB, yyjson and H3 into FRESHET_DEPS; the rest is Debian's.
 
 if(DEFINED ENV{FRESHET_DEPS})
     set(default_deps $ENV{FRESHET_DEPS})
 else()
     set(default_deps ${CMAKE_CURRENT_SOURCE_DIR}/.deps)
 endif()
-set(FRESHET_DEPS ${default_deps} CACHE PATH "Where scripts/setup has put DuckDB and yyjson")
+set(FRESHET_DEPS ${default_deps} CACHE PATH "Where scripts/setup has put DuckDB, yyjson and H3")
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
@@ -28,4 +28,16 @@ add_library(yyjson STATIC ${yyjson_dir}/yyjson.c)
 target_include_directories(yyjson SYSTEM PUBLIC ${yyjson_dir})
 target_link_libraries(yyjson PRIVATE freshet_sanitize)
 set_source_files_properties(${yyjson_dir}/yyjson.c PROPERTIES
+    COMPILE_OPTIONS "-w;-fvisibility=hidden;-fno-sanitize=undefined")
+
+# H3: its C files, in the same way. HIDDEN: libfreshet.so gives none of its names away.
+set(h3_dir ${FRESHET_DEPS}/src/h3)
+if(NOT EXISTS ${h3_dir}/include/h3api.h)
+    message(FATAL_ERROR "No H3 in ${h3_dir}: run scripts/setup build")
+endif()
+file(GLOB h3_sources ${h3_dir}/lib/*.c)
+add_library(h3 STATIC ${h3_sources})
+target_include_directories(h3 SYSTEM PUBLIC ${h3_dir}/include)
+target_link_libraries(h3 PRIVATE freshet_sanitize m)
+set_source_files_properties(${h3_sources} PROPERTIES
     COMPILE_OPTIONS "-w;-fvisibility=hidden;-fno-sanitize=undefined")

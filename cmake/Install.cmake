@@ -23,6 +23,10 @@ install(TARGETS freshet LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(DIRECTORY include/freshet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
     FILES_MATCHING PATTERN "*.h")
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} OPTIONAL)
+foreach(linked yyjson h3) # statically
+    install(FILES ${FRESHET_DEPS}/licenses/${linked}
+        DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME LICENSE.${linked})
+endforeach()
 
 # The paths in these two are relative to the files themselves.
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

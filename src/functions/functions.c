@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "base/error.h"
+#include "functions/h3_cell.h"
 #include "functions/mask.h"
 #include "functions/spark_macros.h"
 
@@ -124,6 +125,13 @@ static const sql_function functions[] = {
         .arguments = {"string", "string"},
         .call = call_mask_read,
         .check = check_mask_read,
+    },
+    {
+        /* the id of the H3 cell at a latitude and longitude, of a resolution from 0 to 15 */
+        .name = H3_CELL_FUNCTION,
+        .returns = "string",
+        .arguments = {"double", "double", "integer"},
+        .call = h3_cell_call,
     },
 };
 
