@@ -422,6 +422,18 @@ static const block_kind feature_set_kind = {
            "`timestamp`, then the features.",
 };
 
+static const option preprocess_step_options[] = {
+    {OPTION("(kind)", KIND, preprocess_block, kind), .required = true, .kinds = "steps",
+     .doc = "What the step does: exactly one of these."},
+    {0},
+};
+
+static const block_kind preprocess_step_kind = {
+    BLOCK_KIND("step", "Preprocess", preprocess_block, preprocess_step_options),
+    .doc = "A step between a reader and the query. Steps run in their order; the query sees the "
+           "columns behind the last one. See docs/guide/preprocess.md.",
+};
+
 static const option reader_options[] = {
     {OPTION("id", NAME, reader_block, id), .required = true,
      .doc = "The table name that the query uses for this reader's rows.", .example = "flights"},
@@ -437,6 +449,9 @@ static const option reader_options[] = {
      .doc = "What becomes of a record with a field that does not have its column's type: the "
             "record goes to the dead letters (`dead_letter`), or the field is null (`null`).",
      .example = "\"null\""},
+    {OPTION("preprocess", BLOCKS, reader_block, preprocess), .block = &preprocess_step_kind,
+     .doc = "What becomes of the rows before the query sees them, step by step.",
+     .example = "[{filter: {condition: \"amount > 0\"}}]"},
     {0},
 };
 

@@ -18,11 +18,17 @@
 
 typedef enum on_cast_error { ON_CAST_ERROR_DEAD_LETTER, ON_CAST_ERROR_NULL } on_cast_error;
 
+/* One step of a reader's `preprocess`. */
+typedef struct preprocess_block {
+    declared_kind kind; /* filter, replace, ... */
+} preprocess_block;
+
 typedef struct reader_block {
     declared_text id;
     bool stream;
-    int on_cast_error;  /* enum on_cast_error */
-    declared_kind kind; /* file, table, ... */
+    int on_cast_error;          /* enum on_cast_error */
+    declared_kind kind;         /* file, table, ... */
+    declared_blocks preprocess; /* of preprocess_block, in order */
 } reader_block;
 
 typedef struct source_block {

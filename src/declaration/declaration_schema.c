@@ -149,8 +149,10 @@ static void draw_kinds(drawing *drawing, const option *option, uint32_t depth)
     const block_kind *const *kinds = registry_kinds(drawing->registry, option->kinds);
     for (size_t i = 0; kinds[i] != NULL; i++) {
         draw_text(drawing, "", kinds[i]->name, ":{");
+        if (kinds[i]->may_be_scalar)
+            draw_schema(drawing, "'anyOf':[{" SCALAR "},{");
         draw_block(drawing, kinds[i], kinds[i]->doc, depth + 1);
-        draw_schema(drawing, "},");
+        draw_schema(drawing, kinds[i]->may_be_scalar ? "}]}," : "},");
     }
 }
 

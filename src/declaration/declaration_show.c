@@ -201,7 +201,8 @@ static void show_properties(showing *showing, const option *option,
 {
     for (uint32_t i = 0; i < properties->n; i++) {
         const declared_property *property = &properties->items[i];
-        bool hidden = option->secret || property_is_secret(property->name);
+        bool hidden =
+            option->secret || (!option->names_are_data && property_is_secret(property->name));
         begin_line(showing, indent);
         show_key(&showing->out, property->name);
         show_text(&showing->out, hidden ? "***" : property->value.value, indent + 2);

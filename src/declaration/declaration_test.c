@@ -47,8 +47,8 @@ static void unknown_and_missing_options(void **state)
         {"stream: true", "STREAM: true",
          "7:7 unknown option \"STREAM\" in \"reader\"; did you mean \"stream\"?\n"},
         {"stream: true", "speed: 1",
-         "7:7 unknown option \"speed\" in \"reader\", which has id, file, table, stream and "
-         "on_cast_error\n"},
+         "7:7 unknown option \"speed\" in \"reader\", which has id, file, table, stream, "
+         "on_cast_error and preprocess\n"},
         {"format: json", "retry: {often: 1}",
          "6:42 unknown option \"often\" in \"retry\", which has times and pause\n"},
         {"{debug: true}", "{}\n    - nowhere: {a: 1}",
@@ -89,9 +89,6 @@ static void options_of_later_versions(void **state)
 {
     (void)state;
     static const mistake mistakes[] = {
-        {"stream: true", "preprocess: []",
-         "7:7 steps before the query are not in this version of Freshet: filter and replace in the "
-         "query itself\n"},
         {"{debug: true}", "{cassandra: {}}",
          "25:16 Cassandra is a store of the writer \"online\": write `online: {cassandra: "
          "{...}}`\n"},

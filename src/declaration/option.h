@@ -5,8 +5,8 @@
  * messages, the JSON Schema (`freshet schema`) and the reference page
  * (docs/reference/declaration.md). There is no second description of an option anywhere.
  *
- * Blocks that the engine does not know by itself, the kinds of readers and writers, come in a
- * `registry` that the pipeline fills: a reader's or writer's one file owns its table.
+ * Blocks that the engine does not know by itself, the kinds of readers, steps and writers, come in
+ * a `registry` that the pipeline fills: the one file of each owns its table.
  */
 #ifndef FRESHET_DECLARATION_OPTION_H
 #define FRESHET_DECLARATION_OPTION_H
@@ -115,7 +115,8 @@ typedef struct option {
     int64_t minimum, maximum;       /* OPTION_INTEGER, DURATION, BYTES: 0,0 = no bounds */
     const char *const *choices;     /* OPTION_CHOICE: NULL-terminated */
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
-    const char *kinds;   /* OPTION_KIND: "readers" or "writers", a list of the registry */
+    const char *kinds;   /* OPTION_KIND: "readers", "steps" or "writers", a list of the registry */
+    bool names_are_data; /* OPTION_PROPERTIES: no name of a property tells that it is a secret */
     size_t given_offset; /* offset + 1 of a bool that is set when the option is there; or 0 */
     /* offset + 1 of a place that is set when the option is there, and which it is shown only then;
      * or 0 */
@@ -153,17 +154,20 @@ typedef struct block_kind {
     const option *options;
     size_t size;
     void (*check)(void *options, const place *at, struct problems *problems);
+    bool may_be_scalar; /* a single value in the place of the map is its first option */
 } block_kind;
 
 /* The beginning of a block: its name, its title, the struct it is read into and its table. */
 #define BLOCK_KIND(named, titled, block_struct, table) \
     .name = (named), .title = (titled), .options = (table), .size = sizeof(block_struct)
 
-/* The kinds of readers and writers there are: NULL-terminated lists. Filled by pipeline/registry.c.
+/* The kinds of readers, steps and writers there are: NULL-terminated lists. Filled by
+ * pipeline/registry.c.
  * `check_broken` (may be NULL) adds what else can be said of a declaration that has problems
  * already; what is missing in it is NULL or zero. */
 typedef struct registry {
     const block_kind *const *readers;
+    const block_kind *const *steps; /* of a reader's `preprocess` */
     const block_kind *const *writers;
     void (*check_broken)(const struct freshet_declaration *handle, const struct declaration *parsed,
                          struct problems *problems);

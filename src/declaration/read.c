@@ -49,8 +49,9 @@ static void read_block(reading *reading, const block_kind *block, const node *ma
 const block_kind *const *registry_kinds(const registry *registry, const char *kinds)
 {
     static const block_kind *const none[] = {NULL};
-    const block_kind *const *list =
-        strcmp(kinds, "readers") == 0 ? registry->readers : registry->writers;
+    const block_kind *const *list = strcmp(kinds, "readers") == 0 ? registry->readers
+                                    : strcmp(kinds, "steps") == 0 ? registry->steps
+                                                                  : registry->writers;
     return list == NULL ? none : list;
 }
 
@@ -519,6 +520,18 @@ static void wrong_shape(reading *reading, const node *given, const char *what,
             given->kind == NODE_LIST ? "list" : "single value");
 }
 
+/* A single value in the place of a block: a map of its first option. */
+static void read_scalar_block(reading *reading, const block_kind *block, const node *given,
+                              void *into)
+{
+    node value = *given, map = {.kind = NODE_MAP, .tree = given->tree, .at = given->at, .n = 1};
+    value.key = block->options[0].name;
+    value.key_at = given->at;
+    value.next = NULL;
+    map.first = map.last = &value;
+    read_block(reading, block, &map, &given->at, into);
+}
+
 /* Reads a node as a block; null is a block without options. */
 static void read_block_node(reading *reading, const block_kind *block, const node *given,
                             const char *what, void *into)
@@ -527,6 +540,8 @@ static void read_block_node(reading *reading, const block_kind *block, const nod
         return;
     if (given->kind == NODE_MAP || node_is_null(given))
         read_block(reading, block, given, &given->at, into);
+    else if (given->kind == NODE_SCALAR && block->may_be_scalar)
+        read_scalar_block(reading, block, given, into);
     else
         wrong_shape(reading, given, what, block);
 }
@@ -601,12 +616,9 @@ static void read_kind(reading *reading, block_reading *in, const option *option,
 
 /* ---- one block ------------------------------------------------------------------------------ */
 
-/* Words of the design that a later version will know, or that stand elsewhere. */
+/* Words that stand elsewhere. */
 static const char *find_later(const char *key)
 {
-    if (strcmp(key, "preprocess") == 0)
-        return "steps before the query are not in this version of Freshet: filter and replace in "
-               "the query itself";
     if (strcmp(key, "cassandra") == 0)
         return "Cassandra is a store of the writer \"online\": write `online: {cassandra: {...}}`";
     return NULL;

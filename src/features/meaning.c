@@ -18,6 +18,7 @@
 #include "declaration/blocks.h"
 #include "declaration/value.h"
 #include "features/feature_plan.h"
+#include "preprocess/preprocess.h"
 #include "source/query_parts.h"
 
 #define MEANING "noting what the state is made of"
@@ -52,6 +53,9 @@ static const decision decisions[] = {
     COMPARED("reader", "id"), /* positions are by it */
     COMPARED("reader", "stream"),
     OWN("reader", "on_cast_error", KEPT_ANY), /* which records are rows */
+    COMPARED("filter", NULL),                 /* the steps of a reader, as a whole */
+    COMPARED("replace", NULL),
+    COMPARED("sql", NULL),
     COLUMN("source", "query"),
     COLUMN("file", "schema"),
     COLUMN("value", "schema"),
@@ -445,17 +449,29 @@ static bool is_by_place(const block_kind *block, const char *from, unsigned dept
     return false;
 }
 
+/* What becomes of the reader's rows before the query: with other steps they are other rows. */
+static void explain_preprocess(collector *collector, const freshet_reader *reader)
+{
+    const bool any = reader->block->preprocess.n > 0;
+    add_meaning(
+        collector, any ? &reader->block->preprocess.places[0] : &reader->block->id.at,
+        arena_format(collector->arena, "preprocess of reader \"%s\"", reader->block->id.value),
+        any ? preprocess_text(collector->arena, reader->block) : "nothing");
+}
+
 static void explain_reader(collector *collector, const freshet_reader *reader)
 {
     const char *id = reader->block->id.value;
     const declared_kind *kind = &reader->block->kind;
     const bool by_place = is_by_place(kind->kind, kind->options, 0);
+    explain_preprocess(collector, reader);
     for (uint32_t i = 0; i < reader->schema.n_fields; i++) {
         const field *field = &reader->schema.fields[i];
         const char *type = type_name(collector->arena, field->type);
         if (by_place && type != NULL)
             type = arena_format(collector->arena, "%s, number %u of a record", type, i + 1);
-        if (is_needed(collector, field->name))
+        /* With steps the query's names are not the reader's. */
+        if (reader->block->preprocess.n > 0 || is_needed(collector, field->name))
             add_meaning(collector, &reader->block->id.at,
                         arena_format(collector->arena, "column \"%s\" " MEANING_OF_READER "%s\"",
                                      field->name, id),

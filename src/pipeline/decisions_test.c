@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "declaration/blocks.h"
+#include "declaration/read.h"
 #include "features/meaning.h"
 #include "pipeline/pipeline.h"
 
@@ -30,8 +31,7 @@ static unsigned check_block(const block_kind *block)
     unsigned undecided = 0;
     for (const option *option = block->options; option->name != NULL; option++) {
         if (option->kind == OPTION_KIND) {
-            undecided +=
-                check_kinds(option->kinds[0] == 'r' ? registry->readers : registry->writers);
+            undecided += check_kinds(registry_kinds(registry, option->kinds));
         } else if (option->kind == OPTION_BLOCK || option->kind == OPTION_BLOCKS) {
             undecided += check_block(option->block);
         } else if (meaning_fate_of(block->name, option->name) == MEANING_UNDECIDED) {

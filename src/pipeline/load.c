@@ -48,7 +48,7 @@ static freshet_code load_rows(freshet_pipeline *pipeline, uint32_t index, freshe
         if (!source_is_by_rows(pipeline->source)) /* else a table to look up in, no input */
             pipeline_count(pipeline, FRESHET_ROWS_READ, (int64_t)rows.n_rows + pipeline->rejects.n);
         if (rows.n_rows > 0)
-            code = source_load_add(pipeline->source, index, &rows, err);
+            code = source_load_add(pipeline->source, index, &rows, &pipeline->rejects, err);
         const uint32_t n_refused = pipeline->rejects.n;
         if (code == FRESHET_OK)
             code = pipeline_write_letters(pipeline, err);

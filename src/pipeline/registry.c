@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "pipeline/pipeline.h"
+#include "preprocess/preprocess.h"
 #include "readers/file/file.h"
 #include "readers/generate/generate.h"
 #include "readers/kafka/kafka.h"
@@ -36,6 +37,7 @@ static const writer_ops *const writers[] = {
 /* The declaration wants the blocks of the tables above as NULL-terminated lists. */
 static const block_kind *reader_kinds[N_READERS + 1];
 static const block_kind *writer_kinds[N_WRITERS + 1];
+static const block_kind *step_kinds[PREPROCESS_KINDS_MAX];
 
 static void fill_kinds(void)
 {
@@ -48,13 +50,16 @@ static void fill_kinds(void)
         writer_kinds[same] = writers[i]->block;
         n += same == n;
     }
+    preprocess_kinds(step_kinds);
 }
 
 const registry *registry_of_engine(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    static const registry registry = {
-        .readers = reader_kinds, .writers = writer_kinds, .check_broken = syntax_check};
+    static const registry registry = {.readers = reader_kinds,
+                                      .steps = step_kinds,
+                                      .writers = writer_kinds,
+                                      .check_broken = syntax_check};
     pthread_once(&once, fill_kinds);
     return &registry;
 }

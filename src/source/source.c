@@ -28,6 +28,7 @@
 
 #include "base/error.h"
 #include "dialect/dialect.h"
+#include "preprocess/preprocess.h"
 #include "readers/polling.h"
 #include "source/query_plan.h"
 
@@ -38,6 +39,9 @@ typedef struct slot {
     sql_input *input; /* where it drives */
     sql_input *load_input;
     sql_statement *load; /* while loading */
+    bool is_loading;
+    preprocess *steps; /* NULL: the query sees the reader's own columns */
+    bool *used;        /* of the reader's own columns, where there are steps */
 } slot;
 
 struct source {
@@ -90,6 +94,37 @@ static void source_check_reader(source *source, uint32_t i)
                     id->value);
 }
 
+/* plan_query, for the steps of a reader: row by row, whatever the pipeline does. */
+static freshet_code plan_step(arena *arena, sql_session *session, const char *sql, const char *id,
+                              const schema *columns, const char *from, preprocess_report_fn *report,
+                              void *context, const char **out, const bool **used,
+                              freshet_error *err)
+{
+    const plan_reader reader = {
+        .id = id, .is_stream = true, .schema = columns, .driving = from, .table = from};
+    plan plan = {0};
+    const freshet_code code =
+        plan_query(arena, session, sql, &reader, 1, NULL, false, report, context, &plan, err);
+    *out = plan.sql;
+    *used = code == FRESHET_OK ? plan.columns[0] : NULL;
+    return code;
+}
+
+/* What the query sees of a reader: *columns. Mistakes of its steps are among the problems. */
+static freshet_code open_steps(source *source, uint32_t i, const schema **columns,
+                               freshet_error *err)
+{
+    slot *slot = &source->slots[i];
+    const preprocess_options options = {.handle = source->handle,
+                                        .reader = slot->reader,
+                                        .session = source->session,
+                                        .plan = plan_step,
+                                        .problems = source->problems};
+    const freshet_code code = preprocess_open(&options, &slot->steps, err);
+    *columns = slot->steps == NULL ? &slot->reader->schema : preprocess_schema(slot->steps);
+    return code == FRESHET_BAD_DECLARATION ? FRESHET_OK : code;
+}
+
 static freshet_code describe_readers(source *source, freshet_error *err)
 {
     arena *arena = source->arena;
@@ -99,10 +134,14 @@ static freshet_code describe_readers(source *source, freshet_error *err)
     for (uint32_t i = 0; i < source->n_readers; i++) {
         const freshet_reader *reader = source->slots[i].reader;
         plan_reader *described = &source->plan_readers[i];
+        const schema *columns = NULL;
         source_check_reader(source, i);
+        const freshet_code code = open_steps(source, i, &columns, err);
+        if (code != FRESHET_OK)
+            return code;
         *described = (plan_reader){.id = reader->block->id.value,
                                    .is_stream = reader->block->stream,
-                                   .schema = &reader->schema,
+                                   .schema = columns,
                                    .driving = arena_format(arena, "__freshet_rows_%u", i),
                                    .table = arena_format(arena, "__freshet_table_%u", i)};
         if (described->driving == NULL || described->table == NULL)
@@ -198,6 +237,10 @@ static freshet_code make_inputs(source *source, freshet_error *err)
     for (uint32_t i = 0; i < source->n_readers && code == FRESHET_OK; i++) {
         const plan_reader *reader = &source->plan_readers[i];
         slot *slot = &source->slots[i];
+        if (source->plan.drives[i] && slot->steps != NULL) {
+            code = preprocess_follow(slot->steps, reader->driving, &slot->input, err);
+            continue;
+        }
         if (source->plan.drives[i]) {
             code = sql_input_add(source->session, reader->driving, reader->schema,
                                  SOURCE_ROW_COLUMN, i, &slot->input, err);
@@ -223,7 +266,10 @@ static void drop_inputs(source *source)
             snprintf(sql, sizeof sql, "DROP TABLE IF EXISTS __freshet_table_%u", i);
             sql_execute(source->session, sql, NULL, NULL);
         }
-        sql_input_close(slot->input);
+        if (slot->steps != NULL)
+            preprocess_unfollow(slot->steps);
+        else
+            sql_input_close(slot->input);
         sql_input_close(slot->load_input);
         slot->input = slot->load_input = NULL;
     }
@@ -264,6 +310,16 @@ static freshet_code prepare_planned(source *source, sql_statement **out, freshet
     return code;
 }
 
+/* Steps that need all rows of a batch: what drives then comes out of a table. */
+static bool needs_whole(const source *source)
+{
+    bool needs = false;
+    for (uint32_t i = 0; !declaration_of(source->handle)->is_stream && i < source->n_readers; i++)
+        needs |= source->plan.drives[i] && source->slots[i].steps != NULL &&
+                 preprocess_remembers(source->slots[i].steps);
+    return needs;
+}
+
 static freshet_code plan_and_prepare(source *source, bool as_a_whole, freshet_error *err)
 {
     freshet_code code = plan_query(source->arena, source->session, source->text.sql,
@@ -275,6 +331,8 @@ static freshet_code plan_and_prepare(source *source, bool as_a_whole, freshet_er
         freshet_code text_code = check_text(source, err);
         code = is_planned ? text_code : code;
     }
+    if (code == FRESHET_OK && !as_a_whole && source->plan.by_rows && needs_whole(source))
+        return plan_and_prepare(source, true, err);
     if (code == FRESHET_OK)
         code = make_inputs(source, err);
     return code == FRESHET_OK ? prepare_planned(source, &source->statement, err) : code;
@@ -320,6 +378,21 @@ static freshet_code open_source(source *source, freshet_error *err)
     return code;
 }
 
+/* Which of a reader's own columns its steps need for what the query uses. */
+static freshet_code find_used(source *source, freshet_error *err)
+{
+    for (uint32_t i = 0; i < source->n_readers; i++) {
+        slot *slot = &source->slots[i];
+        if (slot->steps == NULL)
+            continue;
+        slot->used = arena_zero(source->arena, slot->reader->schema.n_fields, sizeof *slot->used);
+        if (slot->used == NULL)
+            return error_memory(err, "opening the source");
+        preprocess_use(slot->steps, source->plan.columns[i], slot->used);
+    }
+    return FRESHET_OK;
+}
+
 static source *source_new(const freshet_declaration *handle, sql_session *session,
                           freshet_reader *const *readers, uint32_t n_readers)
 {
@@ -361,6 +434,8 @@ freshet_code source_open(const freshet_declaration *declaration, sql_session *se
         code = code == FRESHET_OK ? dropped : code;
     }
     if (code == FRESHET_OK)
+        code = find_used(source, err);
+    if (code == FRESHET_OK)
         code = sql_lock(sql_session_engine(session), err);
     if (code != FRESHET_OK) {
         source_close(source);
@@ -381,6 +456,8 @@ void source_close(source *source)
     sql_statement_close(source->statement);
     sql_session_close(source->whole);
     drop_inputs(source);
+    for (uint32_t i = 0; i < source->n_readers; i++)
+        preprocess_close(source->slots[i].steps);
     arena_close(source->arena);
     arena_close(source->scratch);
     free(source);
@@ -403,7 +480,8 @@ bool source_drives(const source *source, uint32_t reader)
 
 const bool *source_used(const source *source, uint32_t reader)
 {
-    return source->plan.columns[reader];
+    const slot *slot = &source->slots[reader];
+    return slot->steps != NULL ? slot->used : source->plan.columns[reader];
 }
 
 /* ---- loading ---- */
@@ -423,6 +501,9 @@ freshet_code source_load_begin(source *source, uint32_t reader, freshet_error *e
     char name[40], insert[100];
     source_load_abort(source, reader);
     snprintf(name, sizeof name, "__freshet_new_%u", reader);
+    slot->is_loading = true;
+    if (slot->steps != NULL)
+        return preprocess_load_begin(slot->steps, name, err);
     snprintf(insert, sizeof insert, "INSERT INTO %s SELECT * FROM __freshet_load_%u", name, reader);
     freshet_code code =
         sql_table_create(source->session, name, source->plan_readers[reader].schema, err);
@@ -431,9 +512,12 @@ freshet_code source_load_begin(source *source, uint32_t reader, freshet_error *e
     return code;
 }
 
-freshet_code source_load_add(source *source, uint32_t reader, const batch *rows, freshet_error *err)
+freshet_code source_load_add(source *source, uint32_t reader, const batch *rows, rejects *rejects,
+                             freshet_error *err)
 {
     slot *slot = &source->slots[reader];
+    if (slot->steps != NULL)
+        return preprocess_load(slot->steps, rows, rejects, err);
     sql_input_set(slot->load_input, rows, 0, rows->n_rows);
     freshet_code code = sql_command_run(slot->load, NULL, err);
     sql_input_set(slot->load_input, NULL, 0, 0);
@@ -443,14 +527,18 @@ freshet_code source_load_add(source *source, uint32_t reader, const batch *rows,
 freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *err)
 {
     slot *slot = &source->slots[reader];
-    assert(slot->load != NULL && source->cursor == NULL);
+    assert(slot->is_loading && source->cursor == NULL);
     sql_statement_close(slot->load);
     slot->load = NULL;
-    freshet_code code = execute_for(source, reader,
-                                    "BEGIN; DROP TABLE IF EXISTS __freshet_table_%u; "
-                                    "ALTER TABLE __freshet_new_%u RENAME TO __freshet_table_%u; "
-                                    "COMMIT",
-                                    err);
+    freshet_code code = slot->steps == NULL ? FRESHET_OK : preprocess_load_end(slot->steps, err);
+    if (code != FRESHET_OK)
+        return code;
+    slot->is_loading = false;
+    code = execute_for(source, reader,
+                       "BEGIN; DROP TABLE IF EXISTS __freshet_table_%u; "
+                       "ALTER TABLE __freshet_new_%u RENAME TO __freshet_table_%u; "
+                       "COMMIT",
+                       err);
     if (code != FRESHET_OK) {
         sql_execute(source->session, "ROLLBACK", NULL, NULL);
         execute_for(source, reader, "DROP TABLE IF EXISTS __freshet_new_%u", NULL);
@@ -468,10 +556,13 @@ freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *
 void source_load_abort(source *source, uint32_t reader)
 {
     slot *slot = &source->slots[reader];
-    if (slot->load == NULL)
+    if (!slot->is_loading)
         return;
+    slot->is_loading = false;
     sql_statement_close(slot->load);
     slot->load = NULL;
+    if (slot->steps != NULL)
+        preprocess_load_abort(slot->steps);
     execute_for(source, reader, "DROP TABLE IF EXISTS __freshet_new_%u", NULL);
 }
 
@@ -538,10 +629,14 @@ static freshet_code reject_row(run *run, uint64_t row, const char *reason, fresh
         if (code != FRESHET_OK)
             return code;
     }
+    preprocess *steps = run->source->slots[which].steps;
+    freshet_error why = {0};
+    const bool is_early = steps != NULL && preprocess_fails(steps, &why);
     run->is_bad[row] = 1;
     run->n_bad++;
-    if (!rejects_add(run->rejects, &where, REASON_SQL_ERROR,
-                     "the source's query fails for this row: %s", reason))
+    if (!rejects_add(run->rejects, &where, REASON_SQL_ERROR, "%s for this row: %s",
+                     is_early ? "preprocess fails" : "the source's query fails",
+                     is_early ? why.text : reason))
         return error_memory(err, "noting a refused row");
     return FRESHET_OK;
 }

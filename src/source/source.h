@@ -1,4 +1,4 @@
-/* source.h - the readers' rows through the declaration's one SQL query.
+/* source.h - the readers' rows through the steps of their `preprocess` and the one SQL query.
  *
  * Two ways to run the query:
  *
@@ -44,15 +44,16 @@ const schema *source_schema(const source *source);
 bool source_is_by_rows(const source *source);
 /* Does this reader's batch go through the query row by row (true), or is it loaded as a table? */
 bool source_drives(const source *source, uint32_t reader);
-/* Columns of that reader that the query uses. */
+/* Columns of that reader that the query uses, or the steps of its `preprocess` for it. */
 const bool *source_used(const source *source, uint32_t reader);
 
 /* Gives the table of a reader that does not drive new content. Call begin, any number of add, then
  * commit, which swaps the content in at once; or abort. The query sees the old content until then,
  * and is then prepared again (which makes the last source_run's texts invalid). As a whole: all
- * readers are loaded before the first source_next. */
+ * readers are loaded before the first source_next. Rows for which a step of the reader's
+ * `preprocess` fails are added to rejects. */
 freshet_code source_load_begin(source *source, uint32_t reader, freshet_error *err);
-freshet_code source_load_add(source *source, uint32_t reader, const batch *rows,
+freshet_code source_load_add(source *source, uint32_t reader, const batch *rows, rejects *rejects,
                              freshet_error *err);
 freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *err);
 void source_load_abort(source *source, uint32_t reader);

@@ -420,16 +420,18 @@ static void test_loading_again(void **state)
     assert_string_equal(names_for(&here, "JFK"), "Kennedy;");
     /* Nothing is seen before commit, and nothing after abort. */
     must(source_load_begin(here.source, 1, &here.err), &here.err);
-    must(source_load_add(here.source, 1, one_airport(&here, "JFK", "John F. Kennedy"), &here.err),
+    must(source_load_add(here.source, 1, one_airport(&here, "JFK", "John F. Kennedy"), NULL,
+                         &here.err),
          &here.err);
     assert_string_equal(names_for(&here, "JFK"), "Kennedy;");
-    must(source_load_add(here.source, 1, one_airport(&here, "LGA", "La Guardia"), &here.err),
+    must(source_load_add(here.source, 1, one_airport(&here, "LGA", "La Guardia"), NULL, &here.err),
          &here.err);
     must(source_load_commit(here.source, 1, &here.err), &here.err);
     assert_string_equal(names_for(&here, "JFK"), "John F. Kennedy;");
     assert_string_equal(names_for(&here, "LGA"), "La Guardia;");
     must(source_load_begin(here.source, 1, &here.err), &here.err);
-    must(source_load_add(here.source, 1, one_airport(&here, "JFK", "wrong"), &here.err), &here.err);
+    must(source_load_add(here.source, 1, one_airport(&here, "JFK", "wrong"), NULL, &here.err),
+         &here.err);
     source_load_abort(here.source, 1);
     source_load_abort(here.source, 1);
     assert_string_equal(names_for(&here, "JFK"), "John F. Kennedy;");

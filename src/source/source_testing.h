@@ -226,7 +226,7 @@ __attribute__((unused)) static batch *fixture_fill(fixture *here, uint32_t reade
 __attribute__((unused)) static void fixture_load(fixture *here, uint32_t reader, const batch *rows)
 {
     must(source_load_begin(here->source, reader, &here->err), &here->err);
-    must(source_load_add(here->source, reader, rows, &here->err), &here->err);
+    must(source_load_add(here->source, reader, rows, NULL, &here->err), &here->err);
     must(source_load_commit(here->source, reader, &here->err), &here->err);
 }
 

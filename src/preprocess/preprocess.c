@@ -1,0 +1,360 @@
+/* preprocess.c - see preprocess.h: opening the steps of a reader, and its ways.
+ *
+ * OPENING. Step by step: its options are looked at against the columns before it; then its SQL is
+ * prepared over an input of these columns, which gives the columns behind it. A step with a mistake
+ * ends the looking, since what is behind it would be told of columns that are not there.
+ */
+#include "preprocess/preprocess.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "preprocess/segment.h"
+
+#define CHECK_INPUT "__freshet_step"
+
+/* ---- the steps there are --------------------------------------------------------------------- */
+
+#define STEP_OPS(name) &name##_step,
+static const preprocess_step_ops *const steps_there_are[] = {PREPROCESS_STEPS(STEP_OPS)};
+#define N_STEPS (sizeof steps_there_are / sizeof *steps_there_are)
+_Static_assert(N_STEPS < PREPROCESS_KINDS_MAX, "PREPROCESS_KINDS_MAX has room for all steps");
+
+void preprocess_kinds(const block_kind **into)
+{
+    for (size_t i = 0; i < N_STEPS; i++)
+        into[i] = &steps_there_are[i]->block;
+    into[N_STEPS] = NULL;
+}
+
+static const preprocess_step_ops *find_ops(const block_kind *kind)
+{
+    size_t i = 0;
+    while (i < N_STEPS && &steps_there_are[i]->block != kind)
+        i++;
+    return i < N_STEPS ? steps_there_are[i] : NULL;
+}
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static uint32_t problems_now(const preprocess *chain)
+{
+    return problems_count(chain->options.problems);
+}
+
+static void check_columns(const preprocess_step *step)
+{
+    for (uint32_t i = 0; i < step->after.n_fields; i++) {
+        const char *name = step->after.fields[i].name;
+        const schema before = {i, step->after.fields};
+        if (schema_find(&before, name) >= 0)
+            step_problem(step, step->at,
+                         "the step gives two columns named \"%s\": give one of them another name",
+                         name);
+    }
+    if (step->after.n_fields == 0)
+        step_problem(step, step->at, "the step gives no columns");
+}
+
+/* The hidden column is the last one. */
+static bool has_hidden(const schema *columns)
+{
+    const uint32_t n = columns->n_fields;
+    return n > 0 && strcmp(columns->fields[n - 1].name, PREPROCESS_ROW_COLUMN) == 0 &&
+           columns->fields[n - 1].type->kind == TYPE_BIGINT;
+}
+
+/* The columns behind a step, by its SQL. */
+static freshet_code describe_step(preprocess_step *step, freshet_error *err)
+{
+    preprocess *chain = step->chain;
+    sql_session *session = chain->options.session;
+    sql_input *input = NULL;
+    sql_statement *statement = NULL;
+    const char *sql = NULL;
+    freshet_error reason = {0};
+    freshet_code code =
+        sql_input_add(session, CHECK_INPUT, &step->before, PREPROCESS_ROW_COLUMN, 0, &input, err);
+    if (code == FRESHET_OK)
+        code = step->ops->write(step, CHECK_INPUT, &sql, err);
+    if (code == FRESHET_OK) {
+        code = sql_prepare(session, sql, &statement, NULL, &reason);
+        if (code == FRESHET_USAGE ||
+            (code == FRESHET_OK && !has_hidden(sql_statement_schema(statement)))) {
+            step_problem(step, step->at, "the step \"%s\" cannot be run: %s", step->ops->block.name,
+                         code == FRESHET_OK ? "name its columns one by one" : reason.text);
+            code = FRESHET_BAD_DECLARATION;
+        } else if (code != FRESHET_OK && err != NULL) {
+            *err = reason;
+        }
+    }
+    if (code == FRESHET_OK) {
+        step->after = schema_keep(chain->arena, sql_statement_schema(statement));
+        if (step->after.fields == NULL)
+            code = error_memory(err, PREPROCESSING);
+        else
+            step->after.n_fields--;
+    }
+    sql_statement_close(statement);
+    sql_input_close(input);
+    return code;
+}
+
+static freshet_code open_step(preprocess *chain, uint32_t i, const schema *before,
+                              freshet_error *err)
+{
+    const preprocess_block *block = &((const preprocess_block *)chain->block->preprocess.items)[i];
+    const preprocess_step_ops *ops = find_ops(block->kind.kind);
+    const uint32_t n_problems = problems_now(chain);
+    preprocess_step *step = ops == NULL ? NULL : arena_zero(chain->arena, 1, ops->size);
+    if (step == NULL)
+        return error_memory(err, PREPROCESSING);
+    *step = (preprocess_step){.ops = ops,
+                              .options = block->kind.options,
+                              .at = &block->kind.at,
+                              .chain = chain,
+                              .number = i + 1,
+                              .before = *before};
+    chain->steps[i] = step;
+    chain->n_steps = i + 1;
+    freshet_code code = ops->check(step, err);
+    if (code == FRESHET_OK && problems_now(chain) == n_problems)
+        code = describe_step(step, err);
+    if (code == FRESHET_OK && problems_now(chain) == n_problems)
+        check_columns(step);
+    return code == FRESHET_OK && problems_now(chain) > n_problems ? FRESHET_BAD_DECLARATION : code;
+}
+
+static freshet_code open_steps(preprocess *chain, freshet_error *err)
+{
+    const uint32_t n = chain->block->preprocess.n;
+    const schema *before = &chain->options.reader->schema;
+    freshet_code code = FRESHET_OK;
+    chain->steps = arena_zero(chain->arena, n, sizeof *chain->steps);
+    chain->id = sql_quote(chain->arena, chain->block->id.value);
+    if (chain->steps == NULL || chain->id == NULL)
+        return error_memory(err, PREPROCESSING);
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
+        code = open_step(chain, i, before, err);
+        before = &chain->steps[i]->after;
+    }
+    while (chain->n_early < chain->n_steps && !chain->steps[chain->n_early]->ops->needs_order)
+        chain->n_early++;
+    return code == FRESHET_BAD_DECLARATION
+               ? error_set(err, code, FRESHET_STOP, NULL, "the steps of a reader cannot be used")
+               : code;
+}
+
+freshet_code preprocess_open(const preprocess_options *options, preprocess **out,
+                             freshet_error *err)
+{
+    *out = NULL;
+    if (options->reader->block->preprocess.n == 0)
+        return FRESHET_OK;
+    preprocess *chain = calloc(1, sizeof *chain);
+    if (chain == NULL)
+        return error_memory(err, PREPROCESSING);
+    chain->options = *options;
+    chain->block = options->reader->block;
+    chain->arena = arena_open();
+    chain->scratch = arena_open();
+    freshet_code code = chain->arena == NULL || chain->scratch == NULL
+                            ? error_memory(err, PREPROCESSING)
+                            : open_steps(chain, err);
+    if (code == FRESHET_OK)
+        *out = chain;
+    else
+        preprocess_close(chain);
+    return code;
+}
+
+void preprocess_close(preprocess *chain)
+{
+    if (chain == NULL)
+        return;
+    preprocess_load_abort(chain);
+    segment_close(chain->early);
+    sql_input_close(chain->load_input);
+    preprocess_unfollow(chain);
+    arena_close(chain->arena);
+    arena_close(chain->scratch);
+    free(chain);
+}
+
+/* ---- what is asked of it --------------------------------------------------------------------- */
+
+const schema *preprocess_schema(const preprocess *chain)
+{
+    return &chain->steps[chain->n_steps - 1]->after;
+}
+
+bool preprocess_remembers(const preprocess *chain)
+{
+    return chain->n_early < chain->n_steps;
+}
+
+void preprocess_use(const preprocess *chain, const bool *after, bool *before)
+{
+    bool *wanted = NULL;
+    for (uint32_t i = chain->n_steps; i > 0; i--) {
+        const preprocess_step *step = chain->steps[i - 1];
+        bool *needed =
+            i == 1 ? before : arena_zero(chain->arena, step->before.n_fields, sizeof *needed);
+        if (needed == NULL) { /* then rather too many */
+            memset(before, 1, chain->options.reader->schema.n_fields * sizeof *before);
+            return;
+        }
+        step->ops->use(step, wanted == NULL ? after : wanted, needed);
+        wanted = needed;
+    }
+}
+
+/* ---- by rows --------------------------------------------------------------------------------- */
+
+freshet_code preprocess_follow(preprocess *chain, const char *name, sql_input **out,
+                               freshet_error *err)
+{
+    const char *from = arena_format(chain->arena, "%s_in", name);
+    chain->views = arena_zero(chain->arena, 1, sizeof *chain->views);
+    if (from == NULL || chain->views == NULL)
+        return error_memory(err, PREPROCESSING);
+    freshet_code code =
+        sql_input_add(chain->options.session, from, &chain->steps[0]->before, PREPROCESS_ROW_COLUMN,
+                      chain->options.reader->index, &chain->input, err);
+    if (code == FRESHET_OK)
+        code = views_make(chain, 0, chain->n_steps, from, name, chain->views, err);
+    *out = chain->input;
+    chain->followed = arena_text(chain->arena, name);
+    if (code == FRESHET_OK && chain->followed == NULL)
+        code = error_memory(err, PREPROCESSING);
+    return code;
+}
+
+bool preprocess_fails(preprocess *chain, freshet_error *reason)
+{
+    batch ignored;
+    freshet_code code = FRESHET_OK;
+    arena_reset(chain->scratch);
+    if (chain->followers == NULL) {
+        const char *sql = arena_format(chain->scratch, "SELECT * FROM %s", chain->followed);
+        code = sql == NULL
+                   ? FRESHET_NO_MEMORY
+                   : sql_prepare(chain->options.session, sql, &chain->followers, NULL, NULL);
+    }
+    if (code != FRESHET_OK)
+        return false;
+    code = sql_run(chain->followers, chain->scratch, &ignored, reason);
+    return code == FRESHET_FAILED && reason->then == FRESHET_SKIP_ROW;
+}
+
+void preprocess_unfollow(preprocess *chain)
+{
+    sql_statement_close(chain->followers);
+    chain->followers = NULL;
+    if (chain->views != NULL)
+        views_drop(chain, chain->views);
+    sql_input_close(chain->input);
+    chain->input = NULL;
+}
+
+/* ---- loaded ---------------------------------------------------------------------------------- */
+
+/* A statement with the table's name in it, quoted. */
+static freshet_code execute_with(const preprocess *chain, const char *format, freshet_error *err)
+{
+    char sql[480];
+    snprintf(sql, sizeof sql, format, chain->table, chain->table, chain->table, chain->table);
+    return sql_execute(chain->options.session, sql, NULL, err);
+}
+
+static const schema *early_schema(const preprocess *chain)
+{
+    return chain->n_early == 0 ? &chain->steps[0]->before
+                               : &chain->steps[chain->n_early - 1]->after;
+}
+
+static freshet_code open_early(preprocess *chain, freshet_error *err)
+{
+    char name[80];
+    snprintf(name, sizeof name, "__freshet_early_%u", chain->options.reader->index);
+    freshet_code code = segment_open(chain, name, 0, chain->n_early, &chain->early, err);
+    snprintf(name, sizeof name, "__freshet_loaded_%u", chain->options.reader->index);
+    return code == FRESHET_OK ? sql_input_add(chain->options.session, name, early_schema(chain),
+                                              NULL, 0, &chain->load_input, err)
+                              : code;
+}
+
+freshet_code preprocess_load_begin(preprocess *chain, const char *table, freshet_error *err)
+{
+    char sql[200];
+    chain->table = arena_text(chain->arena, table);
+    freshet_code code = chain->table == NULL   ? error_memory(err, PREPROCESSING)
+                        : chain->early == NULL ? open_early(chain, err)
+                                               : FRESHET_OK;
+    if (code == FRESHET_OK)
+        code = sql_table_create(chain->options.session, table, early_schema(chain), err);
+    snprintf(sql, sizeof sql, "INSERT INTO %s SELECT * FROM __freshet_loaded_%u", table,
+             chain->options.reader->index);
+    return code == FRESHET_OK ? sql_command_prepare(chain->options.session, sql, &chain->load, err)
+                              : code;
+}
+
+freshet_code preprocess_load(preprocess *chain, const batch *rows, rejects *rejects,
+                             freshet_error *err)
+{
+    const segment_origin origin = {rows, rejects};
+    batch made = {.arena = rows->arena};
+    freshet_code code = segment_run(chain->early, rows, &origin, rows->arena, &made, err);
+    if (code != FRESHET_OK)
+        return code;
+    sql_input_set(chain->load_input, &made, 0, made.n_rows);
+    code = sql_command_run(chain->load, NULL, err);
+    sql_input_set(chain->load_input, NULL, 0, 0);
+    return code;
+}
+
+/* The steps that need all rows, and those behind them, over the table. */
+static freshet_code finish_table(preprocess *chain, freshet_error *err)
+{
+    view_list views = {0};
+    char from[120], to[120];
+    snprintf(from, sizeof from, "%s_rows", chain->table);
+    snprintf(to, sizeof to, "%s_view", chain->table);
+    freshet_code code = execute_with(
+        chain,
+        "CREATE TEMPORARY VIEW %s_rows AS SELECT *, rowid AS " PREPROCESS_ROW_COLUMN " FROM %s",
+        err);
+    if (code == FRESHET_OK)
+        code = views_make(chain, chain->n_early, chain->n_steps, from, to, &views, err);
+    if (code == FRESHET_OK)
+        code = execute_with(chain,
+                            "CREATE TABLE %s_done AS SELECT * EXCLUDE (" PREPROCESS_ROW_COLUMN
+                            ") FROM %s_view ORDER BY " PREPROCESS_ROW_COLUMN,
+                            err);
+    views_drop(chain, &views);
+    execute_with(chain, "DROP VIEW IF EXISTS temp.%s_rows", NULL);
+    if (code == FRESHET_OK)
+        code = execute_with(chain, "DROP TABLE %s; ALTER TABLE %s_done RENAME TO %s", err);
+    if (code == FRESHET_FAILED && err != NULL)
+        err->then = FRESHET_STOP; /* of no one row */
+    return code;
+}
+
+freshet_code preprocess_load_end(preprocess *chain, freshet_error *err)
+{
+    sql_statement_close(chain->load);
+    chain->load = NULL;
+    return preprocess_remembers(chain) ? finish_table(chain, err) : FRESHET_OK;
+}
+
+void preprocess_load_abort(preprocess *chain)
+{
+    sql_statement_close(chain->load);
+    chain->load = NULL;
+    if (chain->table != NULL)
+        execute_with(chain, "DROP TABLE IF EXISTS %s; DROP TABLE IF EXISTS %s_done", NULL);
+    chain->table = NULL;
+}

@@ -1,0 +1,41 @@
+/* segment.h - several steps in a row as one statement over an input of its own: a batch in, a batch
+ * out.
+ *
+ * A row that fails is found by halves and refused, with the place of the reader's row that it was
+ * made from. Order of calls: segment_open, segment_run as often as wanted, segment_close.
+ */
+#ifndef FRESHET_PREPROCESS_SEGMENT_H
+#define FRESHET_PREPROCESS_SEGMENT_H
+
+#include "preprocess/preprocess_step.h"
+
+typedef struct segment segment;
+
+/* Views that were made, in their order. */
+typedef struct view_list {
+    const char **names;
+    uint32_t n, capacity;
+} view_list;
+
+/* Steps [first, end) as views: what is in `from` is seen, through all of them, in the view `to`. */
+freshet_code views_make(preprocess *chain, uint32_t first, uint32_t end, const char *from,
+                        const char *to, view_list *into, freshet_error *err);
+void views_drop(preprocess *chain, view_list *views);
+
+/* Steps [first, end); `name` is not used by another. */
+freshet_code segment_open(preprocess *chain, const char *name, uint32_t first, uint32_t end,
+                          segment **out, freshet_error *err);
+void segment_close(segment *segment);
+
+/* What rejects are of: the reader's own batch. */
+typedef struct segment_origin {
+    const batch *raw;
+    rejects *rejects;
+} segment_origin;
+
+/* `out` lives in `arena`, and its long texts until the next run. out->rows: of each the row of the
+ * reader's batch, through in->rows where these are there; in the order of `in`. */
+freshet_code segment_run(segment *segment, const batch *in, const segment_origin *origin,
+                         arena *arena, batch *out, freshet_error *err);
+
+#endif
