@@ -13,9 +13,9 @@
  *
  * So in each turn at least one lane comes to the end of what it gave. A lane is opened when its
  * first row is the bound: files that follow each other in time are read one by one, with one open,
- * though all are known. `allot` doubles for a lane whose rows have all passed; any other is to have
- * half as many again as passed of it, so that lanes come to their end together, whether a lane has
- * many rows an hour or few: little is held and run again, and a turn passes nearly a step's rows.
+ * though all are known. A lane's `allot` follows from how many of its rows have passed: so all come
+ * to their end together, whether a lane has many rows an hour or few, little is held and run again,
+ * and a turn passes nearly a step's rows.
  *
  * A time further ahead of the clock than AHEAD_US is no time: one bad clock would hold back its
  * lane for ever.
@@ -37,6 +37,7 @@
 
 #define ALLOT_FIRST 256u
 #define ALLOT_LEAST 64u
+#define ALLOT_SPARE 16u /* of so many rows one more, since no hour is as the one before */
 #define ALLOT_BYTES_LEAST ((size_t)64 << 10)
 #define PEEKS_MAX 64u /* in one run of the query */
 #define AHEAD_US INT64_C(86400000000)
@@ -357,22 +358,20 @@ static void open_lanes(freshet_pipeline *pipeline)
         open_lane(&merge->readers[next.reader], merge_lane(merge, next));
 }
 
-/* How many rows a lane is to have at hand, where so many are open. */
-static uint32_t rows_at_hand(const freshet_pipeline *pipeline, const lane *lane, uint32_t n_open)
+/* How many rows a lane is to have at hand. */
+static uint32_t rows_at_hand(const freshet_pipeline *pipeline, const lane *lane)
 {
-    const uint32_t step_rows = pipeline_step_rows(pipeline);
-    assert(n_open > 0); /* this one at least */
-    uint32_t most = step_rows / n_open;
-    if (most < ALLOT_LEAST)
-        most = step_rows < ALLOT_LEAST ? step_rows : ALLOT_LEAST;
+    const uint32_t most = pipeline_step_rows(pipeline);
     return pipeline->merge->n_waiting > 1 && lane->allot < most ? lane->allot : most;
 }
 
-static bool is_polled(const freshet_pipeline *pipeline, lane_of which, uint32_t n_open)
+/* A poll that would give little waits for the next turn. */
+static bool is_polled(const freshet_pipeline *pipeline, lane_of which)
 {
     const lane *lane = merge_lane(pipeline->merge, which);
+    const uint32_t wanted = rows_at_hand(pipeline, lane);
     return lane_is_waiting(pipeline->merge, lane) && lane->is_open &&
-           lane->n_held * UINT64_C(2) < rows_at_hand(pipeline, lane, n_open);
+           lane->n_held < wanted - wanted / 4;
 }
 
 static freshet_code poll_lane(freshet_pipeline *pipeline, lane_of which, uint32_t n_open,
@@ -381,7 +380,8 @@ static freshet_code poll_lane(freshet_pipeline *pipeline, lane_of which, uint32_
     reader_state *state = &pipeline->readers[which.reader];
     lane *lane = merge_lane(pipeline->merge, which);
     const reader_choice choice = {.partition = which.partition};
-    const uint32_t most = rows_at_hand(pipeline, lane, n_open) - lane->n_held;
+    const uint32_t most = rows_at_hand(pipeline, lane) - lane->n_held;
+    assert(n_open > 0); /* this one at least */
     size_t bytes = STEP_BYTES_MAX / n_open;
     if (bytes < ALLOT_BYTES_LEAST)
         bytes = ALLOT_BYTES_LEAST;
@@ -462,7 +462,7 @@ static freshet_code poll_lanes(freshet_pipeline *pipeline, uint32_t *fresh, fres
     }
     for (uint32_t i = 0; i < merge->n_active; i++) {
         freshet_error problem = {0};
-        if (!is_polled(pipeline, merge->active[i], n_open))
+        if (!is_polled(pipeline, merge->active[i]))
             continue;
         freshet_code code = poll_open_lane(pipeline, merge->active[i], n_open, fresh, &problem);
         if (code != FRESHET_OK && !merge_is_passing(code, &problem, first)) {
@@ -597,34 +597,33 @@ static freshet_code hold_beyond(freshet_pipeline *pipeline, uint32_t reader, con
     return merge_hold_rows(of, read, rows, n, err);
 }
 
-/* Behind a turn: how many rows a lane is to have at hand the next time. */
-static void set_allot(lane *lane, uint32_t most)
+/* Behind a turn: how many rows a lane is to have at hand the next time, if as much time passes as
+ * in this one, or twice as much where all lanes together have passed less than half a step. */
+static void set_allot(lane *lane, uint32_t n_passed, uint32_t step_rows)
 {
-    const uint32_t passed = lane->n_rows - lane->n_held;
-    uint32_t next = lane->allot;
-    if (lane->n_held > 0)
-        next = passed + passed / 2;
-    else if (lane->n_rows >= lane->allot)
-        next = lane->allot * 2;
-    if (next < lane->allot / 2)
-        next = lane->allot / 2;
-    if (next > lane->allot * 2)
-        next = lane->allot * 2;
-    lane->allot = next > most ? most : next < ALLOT_LEAST ? ALLOT_LEAST : next;
+    const uint64_t passed = lane->n_rows - lane->n_held;
+    const uint64_t aim = step_rows / 2 < n_passed ? step_rows : n_passed * UINT64_C(2);
+    const uint64_t next = passed * aim / n_passed;
+    lane->allot = (uint32_t)(next + next / ALLOT_SPARE + ALLOT_LEAST);
 }
 
 /* Behind a turn: what a lane is to give the next time, and whether it is done with. */
 static void settle_lanes(freshet_pipeline *pipeline)
 {
     merge *merge = pipeline->merge;
-    const uint32_t most = pipeline_step_rows(pipeline);
+    uint32_t n_passed = 0;
+    for (uint32_t i = 0; i < merge->n_active; i++) {
+        const lane *lane = merge_lane(merge, merge->active[i]);
+        n_passed += lane->n_rows - lane->n_held;
+    }
     for (uint32_t i = 0; i < merge->n_active; i++) {
         const lane_of which = merge->active[i];
         lane *lane = merge_lane(merge, which);
         const freshet_reader *reader = pipeline->readers[which.reader].reader;
         if (lane->n_rows > 0 && reader->ops->touch != NULL)
             reader->ops->touch(pipeline->readers[which.reader].reader, which.partition);
-        set_allot(lane, most);
+        if (n_passed > 0)
+            set_allot(lane, n_passed, pipeline_step_rows(pipeline));
         if (lane_is_waiting(merge, lane) || lane->n_held > 0 || !lane->is_open)
             continue;
         lane->is_open = lane->has_head = false;

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/random_testing.h"
 #include "base/text.h"
 #include "pipeline/pipeline.h"
 
@@ -35,18 +36,24 @@ static int remove_folder(void **state)
     return system(command);
 }
 
-/* A row each `every` seconds, for `span` seconds from one and the same time. */
-static uint32_t write_events(uint32_t number, uint32_t every, uint32_t span)
+/* A row each second, in a file drawn by chance: in the first one `often` times out of a hundred. */
+static void write_events(uint32_t n_rows, uint32_t often)
 {
+    FILE *files[FILES];
     char path[512];
-    uint32_t n = 0;
-    snprintf(path, sizeof path, "%s/%u.jsonl", folder, number);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    for (uint32_t second = 0; second < span; second += every, n++)
-        fprintf(file, "{\"k\":%u,\"ts\":%u}\n", n % 10, 1714500000 + second);
-    assert_int_equal(fclose(file), 0);
-    return n;
+    random_state = 1;
+    for (uint32_t i = 0; i < FILES; i++) {
+        snprintf(path, sizeof path, "%s/%u.jsonl", folder, i);
+        files[i] = fopen(path, "w");
+        assert_non_null(files[i]);
+    }
+    for (uint32_t row = 0; row < n_rows; row++) {
+        const bool is_first = random_below(100) < often;
+        fprintf(files[is_first ? 0 : 1 + random_below(FILES - 1)], "{\"k\":%u,\"ts\":%u}\n",
+                row % 10, 1714500000 + row);
+    }
+    for (uint32_t i = 0; i < FILES; i++)
+        assert_int_equal(fclose(files[i]), 0);
 }
 
 static freshet_declaration *declare(void)
@@ -92,20 +99,16 @@ static int64_t count_batches(int64_t n_rows)
 static void lanes_side_by_side_fill_their_turns(void **state)
 {
     (void)state;
-    int64_t n = 0;
-    for (uint32_t i = 0; i < FILES; i++)
-        n += write_events(i, 1, 20000);
-    assert_in_range(count_batches(n), 5, 25);
+    write_events(80000, 25);
+    assert_in_range(count_batches(80000), 5, 20);
 }
 
-/* One that has a hundred times the rows of the others is not held up by them. */
+/* One that has most of the rows is not held up by the others. */
 static void lanes_with_few_rows_hold_nobody_up(void **state)
 {
     (void)state;
-    int64_t n = write_events(0, 1, 60000);
-    for (uint32_t i = 1; i < FILES; i++)
-        n += write_events(i, 100, 60000);
-    assert_in_range(count_batches(n), 4, 40);
+    write_events(80000, 97);
+    assert_in_range(count_batches(80000), 5, 20);
 }
 
 int main(void)
