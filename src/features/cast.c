@@ -11,11 +11,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/cast_text.h"
 #include "base/error.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
-#include "features/cast_text.h"
 
 #define MICROSECONDS INT64_C(1000000)
 #define MICROSECONDS_A_DAY INT64_C(86400000000)

@@ -12,12 +12,12 @@
 
 #include <cmocka.h>
 
+#include "base/cast_text.h"
 #include "base/error.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "base/timestamp.h"
 #include "features/cast.h"
-#include "features/cast_text.h"
 
 #define FAILS "fails"
 

@@ -7,10 +7,10 @@
 
 #include <string.h>
 
+#include "base/cast_text.h"
 #include "base/error.h"
 #include "base/timestamp.h"
 #include "features/cast.h"
-#include "features/cast_text.h"
 
 #define COMPUTING_TIMES "computing timestamps"
 #define TEXT_WIDTH 38 /* of the decimal that holds a number given as text */

@@ -56,6 +56,7 @@ static const decision decisions[] = {
     COMPARED("filter", NULL),                 /* the steps of a reader, as a whole */
     COMPARED("replace", NULL),
     COMPARED("sql", NULL),
+    COMPARED("explode_json_column", NULL),
     COLUMN("source", "query"),
     COLUMN("file", "schema"),
     COLUMN("value", "schema"),

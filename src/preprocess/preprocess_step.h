@@ -44,6 +44,7 @@ struct preprocess_step {
 #define PREPROCESS_STEPS(X) \
     X(filter)               \
     X(replace)              \
+    X(explode_json_column)  \
     X(sql)
 
 #define PREPROCESS_DECLARE(name) extern const preprocess_step_ops name##_step;

@@ -130,6 +130,25 @@ class RowsTest(PreprocessTest):
         (column,) = [name for name in self.rows()[0] if name.startswith("n__")]
         self.assertEqual(self.values(column), ["a", "b", "c", "d"])
 
+    def test_json(self):
+        """A field takes the place of a column of its name; what does not fit is told with its field."""
+        step = "explode_json_column: {column: n, schema: {type: string, \"a b\": integer, deep: {list: array<bigint>}}}"
+        features = ("{name: type, type: string}", "{name: ab, type: integer}", "{name: list, type: array<bigint>}")
+        self.declare_steps(step, features=features, query="'select id, ts, type, \"a b\" as ab, deep.list as list from events'")
+        good = [{"type": "new", "a b": "7.9", "deep": {"list": [1, 2]}}, {"type": {"x": [1.50, "é"]}, "deep": {"list": []}}, {}]
+        bad = ['{"a b": "seven"}', '{"deep": {"list": [1, "2"]}}', "[]", "no json", '{"type": "cut']
+        self.give(*[{"id": i, "ts": i, "type": "old", "n": json.dumps(n)} for i, n in enumerate(good)],
+                  *[{"id": 10 + i, "ts": i, "type": "old", "n": n} for i, n in enumerate(bad)], {"id": 20, "ts": 1})
+        self.assertEqual([tuple(row.values())[:1] + tuple(row[name] for name in ("type", "ab", "list")) for row in self.rows()],
+                         [(0, "new", 7, [1, 2]), (1, '{"x":[1.5,"é"]}', None, []), (2, None, None, None), (20, None, None, None)])
+        self.assertEqual([letter["reason"] for letter in self.dead_letters("steps")], [
+            'preprocess fails for this row: field "a b" of the JSON in "n" should be integer, but is "seven"',
+            'preprocess fails for this row: field "deep" of the JSON in "n" should be struct<list: array<bigint>>, '
+            'but is {"list":[1,"2"]}',
+            'preprocess fails for this row: the text in "n" is no JSON object: []',
+            'preprocess fails for this row: the text in "n" is no JSON object: no json',
+            'preprocess fails for this row: the text in "n" is no JSON object: {"type": "cut'])
+
     def test_a_batch_query_over_all_rows(self):
         self.declare_steps("filter: id <> 2", stream=False,
                            query="select max(id) as id, max(ts) as ts, string_agg(type order by id) as type from events")
@@ -187,6 +206,12 @@ class MistakesTest(PreprocessTest):
         self.assert_problem("{}", "this step does not say its kind: add filter, replace")
         self.assert_problem("{filter: id > 0, sql: select 1}", "exclude each other")
         self.assert_problem("replace: {column: n, values: {}}", "at least one value")
+
+    def test_what_is_no_json_column(self):
+        self.assert_problem("explode_json_column: {column: id, schema: {a: bigint}}", "steps.yaml:9:41: error:",
+                            'the column "id" is of the type bigint, and explode_json_column reads strings')
+        self.assert_problem("explode_json_column: {column: m, schema: {a: bigint}}", 'no column "m" before this step')
+        self.assert_problem("explode_json_column: {column: n}", '"schema" is missing in "explode_json_column"')
 
     def test_a_step_behind_a_mistake_is_not_blamed(self):
         self.declare_steps("filter: amount > 0", "filter: id + 1")

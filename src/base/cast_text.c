@@ -1,5 +1,5 @@
 /* cast_text.c - see cast_text.h. Numbers from text are number.c's. */
-#include "features/cast_text.h"
+#include "base/cast_text.h"
 
 #include <math.h>
 #include <string.h>

@@ -20,8 +20,8 @@
  *
  * Any thread may call.
  */
-#ifndef FRESHET_FEATURES_CAST_TEXT_H
-#define FRESHET_FEATURES_CAST_TEXT_H
+#ifndef FRESHET_BASE_CAST_TEXT_H
+#define FRESHET_BASE_CAST_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
