@@ -146,7 +146,8 @@ static freshet_code set_by_text(rocks *rocks, freshet_error *err)
     char *message = NULL;
     rocksdb_options_t *base = rocks->options;
     rocksdb_options_t *more = rocksdb_options_create();
-    rocksdb_get_options_from_string(base, "track_and_verify_wals_in_manifest=true", more, &message);
+    rocksdb_get_options_from_string(
+        base, "track_and_verify_wals_in_manifest=true;allow_fallocate=false", more, &message);
     if (message != NULL) {
         rocksdb_options_destroy(more);
         return rocks_failed(rocks->shown, "set up", message, err);
