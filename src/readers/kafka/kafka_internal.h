@@ -238,6 +238,10 @@ void kafka_wake(kafka_reader *reader);
 
 uint32_t kafka_waiting(freshet_reader *base, uint32_t after);
 
+/* Another thread has written the messages: of those from `next` on the ones that are soon to be
+ * decoded come while others are. */
+void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t n);
+
 /* Gives back what was taken before, and moves messages from the queue to the partitions' lists. */
 freshet_code kafka_lanes_fill(kafka_reader *reader, freshet_error *err);
 bool kafka_lanes_have_more(const kafka_reader *reader);

@@ -22,6 +22,7 @@
 #include "readers/kafka/kafka_internal.h"
 
 #define LISTS_ENOUGH_BYTES ((size_t)4 << 20) /* do not look for more where nobody is short */
+#define SORT_AHEAD 8                         /* messages */
 #define SHARE_LEAST ((size_t)64 << 10)
 
 /* ---- lists ----------------------------------------------------------------------------------- */
@@ -187,11 +188,14 @@ freshet_code kafka_lanes_fill(kafka_reader *reader, freshet_error *err)
             rd_kafka_consume_batch_queue(reader->queue, 0, reader->messages, KAFKA_BATCH_MAX);
         if (n <= 0)
             break;
-        for (ssize_t i = 0; i < n; i++)
+        for (ssize_t i = 0; i < n; i++) {
+            if (i + SORT_AHEAD < n)
+                __builtin_prefetch(reader->messages[i + SORT_AHEAD]);
             if (code == FRESHET_OK)
                 code = sort_in(reader, reader->messages[i], err);
             else
                 rd_kafka_message_destroy(reader->messages[i]);
+        }
     }
     kafka_wake(reader);
     return code;
@@ -212,6 +216,7 @@ rd_kafka_message_t *kafka_lanes_take(kafka_reader *reader, kafka_partition *part
         error_memory(err, "reading messages");
         return NULL;
     }
+    kafka_prefetch(partition->listed, partition->first_listed, partition->n_listed);
     rd_kafka_message_t *message = partition->listed[partition->first_listed++];
     partition->listed_bytes -= message->len;
     reader->listed_bytes -= message->len;

@@ -381,16 +381,13 @@ static void take_more(kafka_reader *reader)
     kafka_wake(reader);
 }
 
-/* Another thread has written the messages: let them come while others are decoded. */
-static void prefetch(const kafka_reader *reader)
+void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t n)
 {
-    const uint32_t next = reader->next_message;
-
-    if (next + 2 * PREFETCH_AHEAD < reader->n_messages)
-        __builtin_prefetch(reader->messages[next + 2 * PREFETCH_AHEAD]);
-    if (next + PREFETCH_AHEAD >= reader->n_messages)
+    if (next + 2 * PREFETCH_AHEAD < n)
+        __builtin_prefetch(messages[next + 2 * PREFETCH_AHEAD]);
+    if (next + PREFETCH_AHEAD >= n)
         return;
-    const rd_kafka_message_t *message = reader->messages[next + PREFETCH_AHEAD];
+    const rd_kafka_message_t *message = messages[next + PREFETCH_AHEAD];
     for (size_t at = 0; at < message->len && at < PREFETCH_BYTES_MAX; at += CACHE_LINE_BYTES)
         __builtin_prefetch((const char *)message->payload + at);
 }
@@ -402,7 +399,7 @@ static freshet_code take_messages(polling *polling)
 
     while (code == FRESHET_OK && reader->next_message < reader->n_messages &&
            polling_left(polling) > 0) {
-        prefetch(reader);
+        kafka_prefetch(reader->messages, reader->next_message, reader->n_messages);
         code = take_message(polling, reader->messages[reader->next_message]);
         reader->next_message += code == FRESHET_OK;
     }
