@@ -337,34 +337,6 @@ static freshet_code kafka_positions(freshet_reader *base, arena *arena, bool all
     return FRESHET_OK;
 }
 
-/* The group's offsets, for tools. What becomes of them is told to on_commit (kafka_connect.c). */
-static void kafka_ack(freshet_reader *base, const reader_positions *upto)
-{
-    kafka_reader *reader = (kafka_reader *)base;
-    rd_kafka_topic_partition_list_t *offsets;
-    uint32_t k =
-        0; /* what is given is in the order of reader->partitions, as kafka_positions made it */
-
-    if (upto->n == 0 || !reader->connected)
-        return;
-    offsets = rd_kafka_topic_partition_list_new((int)upto->n);
-    for (uint32_t i = 0; i < upto->n; i++) {
-        while (k < reader->n_partitions &&
-               strcmp(reader->partitions[k].name, upto->items[i].name) != 0)
-            k++;
-        if (k == reader->n_partitions)
-            break;
-        if (reader->partitions[k].found)
-            rd_kafka_topic_partition_list_add(offsets, reader->partitions[k].topic->name,
-                                              reader->partitions[k].number)
-                ->offset = upto->items[i].offset;
-    }
-    if (offsets->cnt > 0 &&
-        rd_kafka_commit(reader->client, offsets, 1) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        reader->commits_underway++;
-    rd_kafka_topic_partition_list_destroy(offsets);
-}
-
 static void kafka_touch(freshet_reader *base, uint32_t partition)
 {
     ((kafka_reader *)base)->partitions[partition].moved = base->moved = true;
@@ -437,7 +409,7 @@ const reader_ops kafka_reader_ops = {
     .rank = kafka_rank,
     .wake_fd = kafka_wake_fd,
     .positions = kafka_positions,
-    .ack = kafka_ack,
+    .ack = kafka_group_ack,
     .partition_label = kafka_partition_label,
     .next_lane = kafka_next_lane,
     .lane_label = kafka_lane_label,

@@ -106,24 +106,6 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
     log_say(LOG_DEBUG, kafka_id(reader), "librdkafka: %s: %s", facility, text);
 }
 
-static void on_commit(rd_kafka_t *client, rd_kafka_resp_err_t problem,
-                      rd_kafka_topic_partition_list_t *offsets, void *opaque)
-{
-    kafka_reader *reader = opaque;
-
-    (void)client;
-    (void)offsets;
-    reader->commits_underway -= reader->commits_underway > 0;
-    if (problem != RD_KAFKA_RESP_ERR_NO_ERROR && problem != RD_KAFKA_RESP_ERR__NO_OFFSET &&
-        !reader->commit_failed) {
-        reader->commit_failed = true;
-        log_say(LOG_WARNING, kafka_id(reader),
-                "the offsets of the group \"%s\" cannot be written, so tools that look at it see "
-                "no progress; nothing else depends on it: %s",
-                reader->group, rd_kafka_err2str(problem));
-    }
-}
-
 /* What was wrong from the first is a matter of the declaration. */
 static freshet_code refuse_fatal(kafka_reader *reader, freshet_error *err)
 {
@@ -259,7 +241,7 @@ freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
     rd_kafka_conf_set_opaque(conf, reader);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_log_cb(conf, on_log);
-    rd_kafka_conf_set_offset_commit_cb(conf, on_commit);
+    rd_kafka_conf_set_offset_commit_cb(conf, kafka_group_committed);
     reader->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
     if (reader->client == NULL) {
         rd_kafka_conf_destroy(conf);
@@ -287,7 +269,7 @@ static void finish_commits(kafka_reader *reader)
 {
     const int64_t until_us = os.monotonic_us() + KAFKA_COMMIT_WAIT_MS * INT64_C(1000);
 
-    while (reader->commits_underway > 0 && os.monotonic_us() < until_us)
+    while (reader->commit_underway && os.monotonic_us() < until_us)
         rd_kafka_poll(reader->client, 20);
 }
 
@@ -365,7 +347,10 @@ static kafka_partition *add_partition(kafka_reader *reader, kafka_topic *topic, 
                               .lane = KAFKA_NONE,
                               .name = name,
                               .mark = {.offset = -1},
-                              .check = {.offset = -1}};
+                              .check = {.offset = -1},
+                              .group_wants = -1,
+                              .group_has = -1,
+                              .group_asked = -1};
     topic->partitions[number] = reader->n_partitions++;
     return made;
 }
@@ -842,6 +827,7 @@ static freshet_code look_and_place(kafka_reader *reader, freshet_error *err)
 freshet_code kafka_tend(kafka_reader *reader, freshet_error *err)
 {
     rd_kafka_poll(reader->client, 0);
+    kafka_group_tend(reader);
     if (is_too_long(reader))
         return give_up(reader, err);
     /* Messages at hand are read first: partitions may be placed again, and they came before. */

@@ -553,7 +553,7 @@ static void places_outlive_what_cannot_be_found(void **state)
     kafka_reader *reader = (kafka_reader *)rig->reader;
     rig->reader->ops->ack(rig->reader, &rig->positions);
     const patience wait = patience_of(RIG_WAIT_S);
-    while (reader->commits_underway > 0 && patience_lasts(&wait)) {
+    while (reader->commit_underway && patience_lasts(&wait)) {
         rig_poll(rig, 1, SIZE_MAX);
         rig_wait(rig);
     }
@@ -650,9 +650,9 @@ static void the_group_is_told(void **state)
     rig_keep_positions(rig);
     kafka_reader *reader = (kafka_reader *)rig->reader;
     rig->reader->ops->ack(rig->reader, &rig->positions);
-    assert_int_equal(reader->commits_underway, 1);
+    assert_true(reader->commit_underway);
     const patience wait = patience_of(RIG_WAIT_S);
-    while (reader->commits_underway > 0 && patience_lasts(&wait)) {
+    while (reader->commit_underway && patience_lasts(&wait)) {
         rig_poll(rig, 1, SIZE_MAX);
         rig_wait(rig);
     }
@@ -662,6 +662,80 @@ static void the_group_is_told(void **state)
     assert_int_equal(rd_kafka_committed(reader->client, list, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_int_equal(list->elems[0].offset, 10);
     rd_kafka_topic_partition_list_destroy(list);
+    rig_free(rig);
+}
+
+#define OFFSET_COMMIT 8 /* a request, by Kafka's numbers */
+
+static void ack_at(rig *rig, int64_t offset)
+{
+    reader_position item = {.name = "orders/0", .label = "orders/0", .offset = offset};
+    const reader_positions upto = {.items = &item, .n = 1};
+    rig->reader->ops->ack(rig->reader, &upto);
+}
+
+/* When nothing is underway any more, and for a while after it, the group has that offset. */
+static void expect_group_at(rig *rig, int64_t offset)
+{
+    kafka_reader *reader = (kafka_reader *)rig->reader;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    const patience wait = patience_of(RIG_WAIT_S);
+
+    while ((reader->commit_underway || reader->group_moved) && patience_lasts(&wait)) {
+        assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+        rig_wait(rig);
+    }
+    usleep(300000); /* librdkafka makes a commit again after 100 ms */
+    rd_kafka_topic_partition_list_add(list, "orders", 0);
+    assert_int_equal(rd_kafka_committed(reader->client, list, 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(list->elems[0].offset, offset);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* A commit that librdkafka makes again must not come behind a later one, whose offset it would
+ * undo. */
+static void the_group_never_goes_back(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    rig->options.group.value = "watchers";
+    rig_produce_ids(rig, 0, 0, 10);
+    rig_open(rig);
+    rig_read(rig, 10);
+    ack_at(rig, 1);
+    expect_group_at(rig, 1);
+    fail_next(rig, OFFSET_COMMIT, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS);
+    ack_at(rig, 5);
+    ack_at(rig, 7);
+    ack_at(rig, 10);
+    expect_group_at(rig, 10);
+    rig_free(rig);
+}
+
+/* The last one of a topic that is silent from then on, too. */
+static void a_commit_that_failed_is_made_again(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    rig->options.group.value = "watchers";
+    rig_produce_ids(rig, 0, 0, 10);
+    rig_open(rig);
+    rig_read(rig, 10);
+    fail_next(rig, OFFSET_COMMIT, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    ack_at(rig, 10);
+    const kafka_reader *reader = (kafka_reader *)rig->reader;
+    const patience wait = patience_of(RIG_WAIT_S);
+    while (!reader->commit_failed && patience_lasts(&wait)) {
+        assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+        rig_wait(rig);
+    }
+    assert_true(reader->commit_failed);
+    assert_false(reader->commit_underway); /* not at once */
+    os.monotonic_us = rig_clock;
+    rig_ahead_us = INT64_C(1000000);
+    expect_group_at(rig, 10);
+    assert_false(reader->commit_failed);
+    rig_ahead_us = 0;
     rig_free(rig);
 }
 
@@ -696,6 +770,8 @@ int main(void)
         cmocka_unit_test(large_messages_pass_or_are_refused),
         cmocka_unit_test(what_waits_is_bounded),
         cmocka_unit_test(the_group_is_told),
+        cmocka_unit_test(the_group_never_goes_back),
+        cmocka_unit_test(a_commit_that_failed_is_made_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

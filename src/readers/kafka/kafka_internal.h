@@ -6,6 +6,7 @@
  *   kafka_mark.c      is it still the topic that was read?
  *   kafka_read.c      messages into rows
  *   kafka_lanes.c     partitions that are read by choice
+ *   kafka_group.c     the consumer group's offsets, for tools
  *
  * HOW. Freshet assigns the partitions itself: no consumer group has a say in who reads what. Each
  * partition is started at an explicit offset, which comes from the checkpoint or from `start`; all
@@ -88,10 +89,13 @@ typedef struct kafka_partition {
     int64_t edges[KAFKA_EDGES];
     kafka_mark mark; /* the last message read */
     kafka_probe probe;
-    kafka_mark check; /* what is compared when it begins again: the mark, or the probe's */
-    bool found;       /* the brokers have it; else we only remember its position */
-    bool has_place;   /* `next` is what a checkpoint says, or was read up to */
-    bool is_new;      /* came while we were not looking: from its beginning */
+    kafka_mark check;    /* what is compared when it begins again: the mark, or the probe's */
+    int64_t group_wants; /* the offset that the group is to have; -1: none */
+    int64_t group_asked; /* that the last commit was of */
+    int64_t group_has;
+    bool found;     /* the brokers have it; else we only remember its position */
+    bool has_place; /* `next` is what a checkpoint says, or was read up to */
+    bool is_new;    /* came while we were not looking: from its beginning */
     bool started;
     bool verifies;  /* the message of `check` comes first, to be compared */
     bool is_anew;   /* another message was there */
@@ -175,12 +179,15 @@ typedef struct kafka_reader {
     int event_fd;
     int look_wait_ms;
     uint32_t n_behind;
-    uint32_t commits_underway;
+    int64_t commit_next_us; /* behind one that failed */
+    int64_t commit_pause_us;
     bool has_pattern;
-    bool must_wake; /* see A TRAP */
-    bool resumed;   /* there were positions at open */
-    bool connected; /* once at least */
-    bool unplaced;  /* some partition waits for its place */
+    bool must_wake;       /* see A TRAP */
+    bool resumed;         /* there were positions at open */
+    bool connected;       /* once at least */
+    bool unplaced;        /* some partition waits for its place */
+    bool group_moved;     /* some partition's group_wants is new */
+    bool commit_underway; /* of the group's offsets */
     bool commit_failed;
 } kafka_reader;
 
@@ -269,6 +276,16 @@ void kafka_suspect_absent(kafka_reader *reader);
 
 /* At each look while it runs. */
 void kafka_ask_probes(kafka_reader *reader);
+
+/* ---- kafka_group.c ---- */
+
+/* See reader.h, ack. */
+void kafka_group_ack(freshet_reader *base, const reader_positions *upto);
+/* Writes what has moved, where nothing is underway. */
+void kafka_group_tend(kafka_reader *reader);
+/* Called by rd_kafka_poll(). */
+void kafka_group_committed(rd_kafka_t *client, rd_kafka_resp_err_t problem,
+                           rd_kafka_topic_partition_list_t *offsets, void *opaque);
 
 /* ---- kafka_read.c ---- */
 
