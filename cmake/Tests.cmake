@@ -25,7 +25,8 @@
 # which has independent clients of them; tests/e2e/services.py makes these short to use.
 #
 # Time-outs are the last guard, against what hangs; what a test waits for has deadlines of its own. Both grow with
-# FRESHET_SLOWNESS, which scripts/slowness measures.
+# FRESHET_SLOWNESS, which scripts/slowness measures. A test that reads FRESHET_KILLS has eight times as long: scripts/torture
+# asks more of it.
 #
 # A test is run in the source folder, with FRESHET (the binary), FRESHET_SOURCE (this checkout) and
 # FRESHET_PRESET (dev, asan, ...) in its environment. Its name is PRESET/FOLDER/X.
@@ -95,10 +96,14 @@ function(add_service kind)
 endfunction()
 
 # Register what is in the list: FOLDER is the middle of the name, LABEL the label.
-function(add_tests folder label timeout)
-    math(EXPR timeout "${timeout} * ${slowness}")
+function(add_tests folder label patience)
     foreach(file IN LISTS ARGN)
         read_marks(${file} marks needs wanted)
+        math(EXPR timeout "${patience} * ${slowness}")
+        file(STRINGS ${file} kills REGEX FRESHET_KILLS LIMIT_COUNT 1)
+        if(kills)
+            math(EXPR timeout "${timeout} * 8")
+        endif()
         # A change of the marks changes what is registered.
         set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
         if(NOT wanted)
