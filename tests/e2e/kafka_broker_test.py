@@ -6,7 +6,7 @@ import json
 import unittest
 
 import services
-from freshet_testing import DEADLINE, event
+from freshet_testing import event
 from kafka_oracle import HISTORY, Feeder, OracleCase
 from kafka_testing import messages
 
@@ -35,9 +35,8 @@ class BrokerKilledTest(OracleCase):
             kafka.server.start()
         feeder.allowed = FLOWING
         feeder.finish()
-        # a partition that the broker is slow to answer for holds the others back, at most for timestamp.idle
-        self.until(lambda: sum(kafka.committed("freshet-events", topic).values()) == FLOWING, "all is read", run,
-                   60 + DEADLINE)
+        # as the group sees it, behind a checkpoint, which a slow disk may put off by half a minute
+        self.until(lambda: sum(kafka.committed("freshet-events", topic).values()) == FLOWING, "all is read", run)
         newest = self.query("select * from online_feature_store__events_latest")
         self.assertIn("the trouble is over", run.err())
         run.stop()

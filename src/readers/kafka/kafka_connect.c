@@ -257,8 +257,10 @@ freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
     return code == FRESHET_OK ? add_declared_topics(reader, err) : code;
 }
 
-static void stop_partition(kafka_partition *partition)
+static void stop_partition(kafka_reader *reader, kafka_partition *partition)
 {
+    if (partition->paused) /* it would still be when it is started again */
+        kafka_lanes_resume(reader, partition);
     if (partition->started)
         rd_kafka_consume_stop(partition->topic->handle, partition->number);
     partition->started = false;
@@ -278,7 +280,7 @@ void kafka_client_close(kafka_reader *reader)
     if (reader->client != NULL) {
         finish_commits(reader);
         for (uint32_t i = 0; i < reader->n_partitions; i++)
-            stop_partition(&reader->partitions[i]);
+            stop_partition(reader, &reader->partitions[i]);
     }
     for (uint32_t i = 0; i < reader->n_topics; i++) {
         rd_kafka_topic_destroy(reader->topics[i]->handle);
@@ -348,6 +350,7 @@ static kafka_partition *add_partition(kafka_reader *reader, kafka_topic *topic, 
                               .name = name,
                               .mark = {.offset = -1},
                               .check = {.offset = -1},
+                              .stands_us = KAFKA_STANDS_US,
                               .group_wants = -1,
                               .group_has = -1,
                               .group_asked = -1};
@@ -402,12 +405,12 @@ void kafka_end_partition(kafka_reader *reader, kafka_partition *partition)
         return;
     partition->ended = true;
     reader->n_ended++;
-    stop_partition(partition);
+    stop_partition(reader, partition);
 }
 
 void kafka_place_again(kafka_reader *reader, kafka_partition *partition, kafka_mark check)
 {
-    stop_partition(partition);
+    stop_partition(reader, partition);
     kafka_lanes_drop(reader, partition); /* they come again */
     partition->check = check;
     partition->verifies = false;
@@ -712,7 +715,7 @@ static freshet_code start_one(kafka_reader *reader, kafka_partition *partition, 
                          "reading of %s cannot begin: %s; start it again", partition->name,
                          rd_kafka_err2str(rd_kafka_last_error()));
     partition->started = true;
-    partition->at_end = partition->paused = false;
+    partition->at_end = partition->next >= latest;
     if (!partition->is_told && partition->next < latest) {
         partition->is_behind = true;
         reader->n_behind++;

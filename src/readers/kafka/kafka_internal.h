@@ -49,6 +49,11 @@
 #define KAFKA_LOOK_WAIT_RUNNING_MAX_MS 800 /* others wait with us */
 #define KAFKA_SILENCE_US INT64_C(5000000)  /* without an answer: trouble */
 #define KAFKA_OFFSETS_WAIT_MS 2000
+/* A partition that others wait for gives nothing: the brokers are asked for its end; and later its
+ * fetching begins anew, the next time after twice as long. */
+#define KAFKA_SILENT_US INT64_C(1000000)
+#define KAFKA_STANDS_US INT64_C(5000000)
+#define KAFKA_STANDS_MAX_US INT64_C(300000000)
 #define KAFKA_COMMIT_WAIT_MS 500 /* at the end, for the group's offsets */
 
 typedef struct kafka_topic {
@@ -89,9 +94,12 @@ typedef struct kafka_partition {
     int64_t edges[KAFKA_EDGES];
     kafka_mark mark; /* the last message read */
     kafka_probe probe;
-    kafka_mark check;    /* what is compared when it begins again: the mark, or the probe's */
-    int64_t group_wants; /* the offset that the group is to have; -1: none */
-    int64_t group_asked; /* that the last commit was of */
+    kafka_mark check;        /* what is compared when it begins again: the mark, or the probe's */
+    int64_t silent_since_us; /* others wait for it; 0: they do not */
+    int64_t silent_at;       /* `next` at that time */
+    int64_t stands_us;       /* how long until its fetching begins anew */
+    int64_t group_wants;     /* the offset that the group is to have; -1: none */
+    int64_t group_asked;     /* that the last commit was of */
     int64_t group_has;
     bool found;     /* the brokers have it; else we only remember its position */
     bool has_place; /* `next` is what a checkpoint says, or was read up to */
@@ -167,6 +175,8 @@ typedef struct kafka_reader {
     uint32_t n_taken, taken_capacity;
     uint32_t n_paused;
     size_t listed_bytes; /* of all partitions */
+    int64_t watch_next_us;
+    bool has_silent; /* some partition that others wait for */
 
     decoder *value;
     decoder *key;
@@ -259,6 +269,8 @@ rd_kafka_message_t *kafka_lanes_take(kafka_reader *reader, kafka_partition *part
                                      freshet_error *err);
 /* The partition's list is emptied. */
 void kafka_lanes_drop(kafka_reader *reader, kafka_partition *partition);
+/* It is fetched again, paused by us or not: for one that begins anew. */
+void kafka_lanes_resume(kafka_reader *reader, kafka_partition *partition);
 void kafka_lanes_release(kafka_reader *reader);
 
 /* ---- kafka_mark.c ---- */

@@ -13,17 +13,25 @@
  * librdkafka says so in the place of a message (enable.partition.eof), which takes it an answer
  * more. A partition that has been read to there is not waited for until its next message comes.
  *
+ * SILENCE. Neither sign comes where librdkafka does not fetch. So the brokers are asked for the end
+ * of a partition that others wait for and that has given nothing for a second; and where they have
+ * more than we were given, and still nothing comes, its fetching begins anew.
+ *
  * Messages that gave rows are kept until the next poll that chooses none.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/memory.h"
+#include "base/os.h"
 #include "readers/kafka/kafka_internal.h"
 
 #define LISTS_ENOUGH_BYTES ((size_t)4 << 20) /* do not look for more where nobody is short */
 #define SORT_AHEAD 8                         /* messages */
 #define SHARE_LEAST ((size_t)64 << 10)
+#define WATCH_EVERY_US INT64_C(500000)
 
 /* ---- lists ----------------------------------------------------------------------------------- */
 
@@ -53,6 +61,18 @@ void kafka_lanes_drop(kafka_reader *reader, kafka_partition *partition)
     reader->listed_bytes -= partition->listed_bytes;
     partition->listed_bytes = 0;
     partition->first_listed = partition->n_listed = 0;
+    partition->silent_since_us = 0;
+}
+
+void kafka_lanes_resume(kafka_reader *reader, kafka_partition *partition)
+{
+    rd_kafka_topic_partition_list_t *one = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(one, partition->topic->name, partition->number);
+    rd_kafka_resume_partitions(reader->client, one);
+    rd_kafka_topic_partition_list_destroy(one);
+    reader->n_paused -= partition->paused;
+    partition->paused = false;
 }
 
 static void give_back_taken(kafka_reader *reader)
@@ -105,6 +125,95 @@ uint32_t kafka_waiting(freshet_reader *base, uint32_t after)
         if (has_more(reader, &reader->partitions[i]))
             return i;
     return READER_NONE;
+}
+
+/* ---- who is silent --------------------------------------------------------------------------- */
+
+/* Others wait for it, and there is nothing of it; nor anything else that would say why. */
+static bool is_silent(const kafka_reader *reader, const kafka_partition *partition)
+{
+    return partition->started && list_is_empty(partition) && reader->trouble[0] == '\0' &&
+           !reader->unplaced && has_more(reader, partition);
+}
+
+/* *ask: whether some of them have been silent for long enough. True where any is silent. */
+static bool find_silent(kafka_reader *reader, int64_t now_us, bool *ask)
+{
+    bool found = false;
+
+    for (uint32_t i = 0; i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        const bool silent = is_silent(reader, partition);
+        if (partition->silent_at != partition->next)
+            partition->stands_us = KAFKA_STANDS_US;
+        if (!silent || partition->silent_since_us == 0 || partition->silent_at != partition->next)
+            partition->silent_since_us = silent ? now_us : 0;
+        partition->silent_at = partition->next;
+        found = found || silent;
+        *ask = *ask || (silent && now_us - partition->silent_since_us >= KAFKA_SILENT_US);
+    }
+    return found;
+}
+
+/* `end`: what the brokers have of a silent one. */
+static void take_end(kafka_reader *reader, kafka_partition *partition, int64_t end, int64_t now_us)
+{
+    const int64_t silent_us = now_us - partition->silent_since_us;
+
+    if (reader->base.mode == READ_FOLLOW && partition->next >= end) {
+        partition->at_end = true;
+        return;
+    }
+    if (silent_us < partition->stands_us)
+        return;
+    log_say(LOG_WARNING, kafka_id(reader),
+            "%s has given nothing for %" PRId64 " s, though it was read up to offset %" PRId64
+            " and the brokers have messages up to %" PRId64 ": its fetching begins anew there",
+            partition->name, silent_us / 1000000, partition->next, end);
+    partition->silent_since_us = 0;
+    if (partition->stands_us < KAFKA_STANDS_MAX_US)
+        partition->stands_us *= 2;
+    kafka_lanes_resume(reader, partition); /* whatever made it stand */
+    kafka_place_again(reader, partition, partition->mark);
+}
+
+static void ask_ends(kafka_reader *reader, int64_t now_us)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)reader->n_partitions);
+
+    for (uint32_t i = 0; i < reader->n_partitions; i++) {
+        kafka_partition *partition = &reader->partitions[i];
+        if (partition->silent_since_us == 0 ||
+            now_us - partition->silent_since_us < KAFKA_SILENT_US)
+            continue;
+        rd_kafka_topic_partition_t *added =
+            rd_kafka_topic_partition_list_add(list, partition->topic->name, partition->number);
+        added->offset = RD_KAFKA_OFFSET_END;
+        added->opaque = partition;
+    }
+    if (rd_kafka_offsets_for_times(reader->client, list, reader->look_wait_ms) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        for (int i = 0; i < list->cnt; i++)
+            if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset >= 0)
+                take_end(reader, list->elems[i].opaque, list->elems[i].offset, now_us);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Those that are silent are looked at twice a second; nothing is asked while none is. */
+static void watch_silent(kafka_reader *reader)
+{
+    const int64_t now_us = os.monotonic_us();
+    bool ask = false;
+
+    if (now_us >= reader->watch_next_us) {
+        reader->watch_next_us = now_us + WATCH_EVERY_US;
+        reader->has_silent = find_silent(reader, now_us, &ask);
+        if (ask)
+            ask_ends(reader, now_us);
+    }
+    if (reader->has_silent && reader->base.idle_us > WATCH_EVERY_US)
+        reader->base.idle_us = WATCH_EVERY_US;
 }
 
 /* ---- filling --------------------------------------------------------------------------------- */
@@ -198,6 +307,7 @@ freshet_code kafka_lanes_fill(kafka_reader *reader, freshet_error *err)
         }
     }
     kafka_wake(reader);
+    watch_silent(reader);
     return code;
 }
 
