@@ -156,6 +156,12 @@ static const decision decisions[] = {
     SERVED("history", "memory"),
     SERVED("jsonl", "path"),
     SERVED("jsonl", "rows"),
+    SERVED("kafka", "delivery"), /* the writer's; topics, brokers and the like are above */
+    SERVED("kafka", "rows"),
+    SERVED("kafka", "key"),
+    SERVED("kafka", "write_to_entity"),
+    SERVED("kafka", "transactional_id"), /* the writer compares it */
+    SERVED("kafka", "spool"),
     SERVED("online", NULL), /* all of the block and those in it */
     SERVED("cassandra", NULL),
     SERVED("tls", NULL),

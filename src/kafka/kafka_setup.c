@@ -213,3 +213,18 @@ bool kafka_was_cut_off(const char *reason)
             return true;
     return false;
 }
+
+freshet_code kafka_refuse_login(rd_kafka_resp_err_t problem, const char *reason, const char *at,
+                                freshet_error *err)
+{
+    if (problem == RD_KAFKA_RESP_ERR__AUTHENTICATION)
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+            "the brokers refuse the credentials: %s; check sasl.mechanism, sasl.username and "
+            "sasl.password under options, and that this user exists there",
+            reason);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                     "TLS fails: %s; check security.protocol, ssl.ca.location and the names in the "
+                     "brokers' certificates",
+                     reason);
+}

@@ -53,4 +53,9 @@ const char *kafka_join_brokers(const declared_list *brokers, arena *arena);
  * start, or the one behind a load balancer be away; nor is a token that could not be fetched. */
 bool kafka_was_cut_off(const char *reason);
 
+/* The error of a connection that the brokers (RD_KAFKA_RESP_ERR__AUTHENTICATION), or TLS, refused
+ * from the first, which is a matter of the declaration. `reason` is librdkafka's. */
+freshet_code kafka_refuse_login(rd_kafka_resp_err_t problem, const char *reason, const char *at,
+                                freshet_error *err);
+
 #endif

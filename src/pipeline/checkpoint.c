@@ -183,8 +183,9 @@ static freshet_code put_part(checkpoint *checkpoint, const state_part *part, fre
 }
 
 /* What is shown once these files are, too. */
-static freshet_code put_shown(checkpoint *checkpoint, uint32_t i, freshet_error *err)
+static freshet_code put_shown(const freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
 {
+    checkpoint *checkpoint = pipeline->checkpoint;
     writer_files *files = &checkpoint->files[i];
     const uint64_t numbers[] = {checkpoint->number + 1, checkpoint->shown[i].rows + files->n_rows};
     files->newest = files->paths[files->n - 1];
@@ -195,7 +196,7 @@ static freshet_code put_shown(checkpoint *checkpoint, uint32_t i, freshet_error 
     text_append(&checkpoint->text, (const char *)numbers, sizeof numbers);
     if (!text_append_c(&checkpoint->text, files->newest))
         return error_memory(err, CHECKPOINTING);
-    return put_fact(checkpoint, FACT_SHOWN, checkpoint->writer_names[i], checkpoint->text.bytes,
+    return put_fact(checkpoint, FACT_SHOWN, pipeline->writers[i]->name, checkpoint->text.bytes,
                     checkpoint->text.length, err);
 }
 
@@ -210,13 +211,12 @@ static freshet_code put_files(freshet_pipeline *pipeline, freshet_error *err)
         if (writer->ops->pending == NULL)
             continue;
         if (checkpoint->is_listed)
-            code =
-                store_remove_all(checkpoint->store, STORE_FILE, checkpoint->writer_names[i], err);
+            code = store_remove_all(checkpoint->store, STORE_FILE, pipeline->writers[i]->name, err);
         for (uint32_t k = 0; code == FRESHET_OK && k < files->n; k++)
-            code = store_put(checkpoint->store, STORE_FILE, checkpoint->writer_names[i],
+            code = store_put(checkpoint->store, STORE_FILE, pipeline->writers[i]->name,
                              files->paths[k], strlen(files->paths[k]), "", 0, err);
         if (code == FRESHET_OK && files->n > 0)
-            code = put_shown(checkpoint, i, err);
+            code = put_shown(pipeline, i, err);
     }
     return code;
 }

@@ -33,10 +33,9 @@ struct checkpoint {
     uint64_t number; /* of the last one that was handed over */
     checkpoint_phase phase;
 
-    const char *writer_names[PIPELINE_WRITERS_MAX]; /* in the store */
-    writer_files files[PIPELINE_WRITERS_MAX];       /* of the one on its way */
-    shown_files shown[PIPELINE_WRITERS_MAX];        /* those of the durable ones */
-    uint32_t published;                             /* writers that have published them */
+    writer_files files[PIPELINE_WRITERS_MAX]; /* of the one on its way */
+    shown_files shown[PIPELINE_WRITERS_MAX];  /* those of the durable ones */
+    uint32_t published;                       /* writers that have published them */
     bool is_listed; /* the last durable checkpoint lists files, all published by now */
     reader_positions positions[PIPELINE_READERS_MAX]; /* put down in it, in the arena */
     bool kept_readers[PIPELINE_READERS_MAX];          /* all their positions are in the store */

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "pipeline/checkpoint_internal.h"
+#include "state/folder.h"
 
 #define OPENING "opening the state"
 #define SHAPE_SHOWN_BYTES 150
@@ -362,11 +363,12 @@ static freshet_code list_file(void *context, const store_entry *entry, freshet_e
     return FRESHET_OK;
 }
 
-static freshet_code take_shown(checkpoint *checkpoint, uint32_t i, freshet_error *err)
+static freshet_code take_shown(const freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
 {
+    checkpoint *checkpoint = pipeline->checkpoint;
     shown_files *shown = &checkpoint->shown[i];
     uint64_t numbers[2];
-    freshet_code code = get_fact(checkpoint, FACT_SHOWN, checkpoint->writer_names[i], err);
+    freshet_code code = get_fact(checkpoint, FACT_SHOWN, pipeline->writers[i]->name, err);
     if (code != FRESHET_OK || checkpoint->text.length <= sizeof numbers)
         return code;
     memcpy(numbers, checkpoint->text.bytes, sizeof numbers);
@@ -381,12 +383,12 @@ static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, fresh
     checkpoint *checkpoint = pipeline->checkpoint;
     freshet_writer *writer = pipeline->writers[i];
     listing listing = {.arena = checkpoint->arena};
-    freshet_code code = store_visit(checkpoint->store, STORE_FILE, checkpoint->writer_names[i],
+    freshet_code code = store_visit(checkpoint->store, STORE_FILE, pipeline->writers[i]->name,
                                     list_file, &listing, err);
     if (code != FRESHET_OK)
         return code;
     checkpoint->is_listed |= listing.n > 0;
-    code = take_shown(checkpoint, i, err);
+    code = take_shown(pipeline, i, err);
     if (code != FRESHET_OK)
         return code;
     const shown_files *shown = &checkpoint->shown[i];
@@ -398,28 +400,17 @@ static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, fresh
     return writer->ops->recover(writer, &files, err);
 }
 
-/* The writers' names in the store: the kind, and which one of that kind. */
-static freshet_code name_writers(freshet_pipeline *pipeline, freshet_error *err)
-{
-    checkpoint *checkpoint = pipeline->checkpoint;
-    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
-        uint32_t alike = 0;
-        for (uint32_t k = 0; k < i; k++)
-            alike += pipeline->writers[k]->ops == pipeline->writers[i]->ops;
-        checkpoint->writer_names[i] = arena_format(
-            pipeline->arena, "%s %u", pipeline->writers[i]->ops->block->name, alike + 1);
-        if (checkpoint->writer_names[i] == NULL)
-            return error_memory(err, OPENING);
-    }
-    return FRESHET_OK;
-}
-
 static freshet_code recover_writers(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
+    const char *folder =
+        arena_format(pipeline->arena, "%s/" FOLDER_SPOOL, pipeline->checkpoint->folder);
+    if (folder == NULL)
+        return error_memory(err, OPENING);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
         freshet_writer *writer = pipeline->writers[i];
         writer->checkpoint = pipeline->checkpoint->number + 1;
+        writer->folder = folder;
         if (writer->ops->recover != NULL)
             code = recover_writer(pipeline, i, err);
     }
@@ -492,8 +483,6 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
         return FRESHET_OK;
     int64_t last[2];
     freshet_code code = open_folder(pipeline, err);
-    if (code == FRESHET_OK)
-        code = name_writers(pipeline, err);
     if (code == FRESHET_OK)
         code = take_parts(pipeline, err);
     if (code == FRESHET_OK)

@@ -236,7 +236,7 @@ static void open_stream(stream *it, const char *memory)
     it->writer.base =
         (freshet_writer){.ops = &said_ops, .checkpoint = it->pipeline->checkpoint->number + 1};
     it->pipeline->writers[it->pipeline->n_writers++] = &it->writer.base;
-    it->pipeline->checkpoint->writer_names[1] = "said 1";
+    it->pipeline->writers[1]->name = "said 1";
 }
 
 static void close_stream(stream *it)

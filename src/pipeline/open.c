@@ -203,12 +203,24 @@ static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, fr
     return code == FRESHET_OK ? ends : code;
 }
 
+/* The kind, and which one of that kind: in the state, too. */
+static const char *name_writer(const freshet_pipeline *pipeline, const writer_ops *ops)
+{
+    uint32_t alike = 0;
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        alike += pipeline->writers[i]->ops->block == ops->block;
+    return arena_format(pipeline->arena, "%s %u", ops->block->name, alike + 1);
+}
+
 static freshet_code open_writer(freshet_pipeline *pipeline, const sink *sink, freshet_error *err)
 {
     freshet_writer *writer = arena_zero(pipeline->arena, 1, sink->ops->size);
-    if (writer == NULL)
+    const char *name = name_writer(pipeline, sink->ops);
+    if (writer == NULL || name == NULL)
         return error_memory(err, "opening the writers");
     *writer = (freshet_writer){.ops = sink->ops,
+                               .name = name,
+                               .at = sink->at,
                                .declaration = pipeline->declaration,
                                .options = sink->options,
                                .arena = pipeline->arena,

@@ -16,6 +16,7 @@
 #include "writers/debug/debug_writer.h"
 #include "writers/history/history.h"
 #include "writers/jsonl/jsonl.h"
+#include "writers/kafka/kafka_writer.h"
 
 static const reader_ops *const readers[] = {
     &file_reader_ops,
@@ -25,10 +26,8 @@ static const reader_ops *const readers[] = {
 };
 
 static const writer_ops *const writers[] = {
-    &cassandra_writer_ops,
-    &debug_writer_ops,
-    &history_writer_ops,
-    &jsonl_writer_ops,
+    &cassandra_writer_ops, &debug_writer_ops,      &history_writer_ops,
+    &jsonl_writer_ops,     &kafka_once_writer_ops, &kafka_again_writer_ops,
 };
 
 #define N_READERS (sizeof readers / sizeof *readers)

@@ -25,9 +25,10 @@ freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_er
                           .seal = arena_format(arena, "%s/seal", folder),
                           .database = arena_format(arena, "%s/db", folder),
                           .making = arena_format(arena, "%s/db.new", folder),
-                          .table = arena_format(arena, "%s/db.sst", folder)};
+                          .table = arena_format(arena, "%s/db.sst", folder),
+                          .spool = arena_format(arena, "%s/" FOLDER_SPOOL, folder)};
     if (out->folder != NULL && out->lock != NULL && out->seal != NULL && out->database != NULL &&
-        out->making != NULL && out->table != NULL)
+        out->making != NULL && out->table != NULL && out->spool != NULL)
         return FRESHET_OK;
     folder_paths_release(out);
     return error_memory(err, "opening the state");
@@ -41,7 +42,8 @@ void folder_paths_release(folder_paths *paths)
 
 static bool is_ours(const char *name)
 {
-    static const char *const ours[] = {".", "..", "lock", "seal", "db", "db.new", "db.sst"};
+    static const char *const ours[] = {".",  "..",     "lock",   "seal",
+                                       "db", "db.new", "db.sst", FOLDER_SPOOL};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(name, ours[i]) == 0)
             return true;
@@ -149,6 +151,9 @@ freshet_code folder_remove(const folder_paths *paths, freshet_error *err)
         code = error_system(err, "cannot rename", paths->database);
     if (code == FRESHET_OK)
         code = folder_remove_files(paths->making, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = folder_remove_files(paths->spool, err);
     if (code != FRESHET_OK)
         return code;
     if ((os.unlink(paths->table) != 0 && errno != ENOENT) || os.unlink(paths->lock) != 0 ||

@@ -5,6 +5,7 @@
  *     DIR/seal      how RocksDB's files must begin (seal.h)
  *     DIR/db.new/   a database while it is made for the first time
  *     DIR/db.sst    a table while it is made
+ *     DIR/spool/    what writers keep until a checkpoint is durable (KEEPS_ONCE, writer.h)
  *
  * A folder that holds anything else is not ours, and is neither used nor removed.
  */
@@ -15,9 +16,11 @@
 
 #include "base/arena.h"
 
+#define FOLDER_SPOOL "spool"
+
 typedef struct folder_paths {
     arena *arena; /* has the texts */
-    const char *folder, *lock, *seal, *database, *making, *table;
+    const char *folder, *lock, *seal, *database, *making, *table, *spool;
 } folder_paths;
 
 freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_error *err);

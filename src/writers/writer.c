@@ -21,6 +21,10 @@ static const struct {
                      "each row is there once, since files appear with the checkpoint that lists "
                      "them",
                      "files appear at its end, and take the place of those before"},
+    [KEEPS_ONCE] = {"every row, in transactions",
+                    "each row is there once for readers of what is committed, since it appears "
+                    "with the checkpoint that lists it",
+                    "all its rows are appended once more, at its end, all or none"},
     [KEEPS_ALL_AGAIN] = {"every row, appended", "rows since the last checkpoint may be there twice",
                          "all its rows are appended once more"},
 };

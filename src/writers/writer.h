@@ -33,6 +33,7 @@ typedef enum writer_keeps {
     KEEPS_NOTHING,   /* they were in memory */
     KEEPS_NEWEST,    /* of each key the row of the greatest write timestamp: rows may come again */
     KEEPS_FILES,     /* each row once: files that appear with the checkpoint which lists them */
+    KEEPS_ONCE,      /* each row once, as with files: what the checkpoint lists is then shown */
     KEEPS_ALL_AGAIN, /* all, but those since the last checkpoint may be there twice: it appends */
 } writer_keeps;
 
@@ -101,7 +102,8 @@ typedef struct writer_ops {
     freshet_code (*flush)(freshet_writer *writer, freshet_error *err);
     void (*close)(freshet_writer *writer);
 
-    /* KEEPS_FILES (they are written aside, then renamed); all three NULL for the others.
+    /* KEEPS_FILES (they are written aside, then renamed) and KEEPS_ONCE (what they hold is then
+     * sent); all three NULL for the others.
      * pending: after a flush, the files finished since the last publish, still aside, in `arena`.
      * publish: the checkpoint that lists `files` is durable: make them appear. Comes again with the
      * same files after FRESHET_RETRY (rows may be written in between) and, as recover, after a
@@ -142,6 +144,12 @@ typedef struct writer_ops {
     int64_t (*figure)(const freshet_writer *writer, freshet_count which);
 } writer_ops;
 
+/* What it was given is seen with the checkpoint, and not before. */
+static inline bool writer_shows_later(const writer_ops *ops)
+{
+    return ops->keeps == KEEPS_FILES || ops->keeps == KEEPS_ONCE;
+}
+
 static inline unsigned writer_takes(const writer_ops *ops, const void *options)
 {
     return ops->takes_with == NULL ? ops->takes : ops->takes_with(options);
@@ -165,6 +173,9 @@ typedef freshet_code writer_refuse_fn(void *context, const char *raw, size_t raw
 
 struct freshet_writer {
     const writer_ops *ops;
+    const char *name;   /* its kind, and which one of that kind: "kafka 1"; NULL in tests */
+    const place *at;    /* of its block; NULL: it has none */
+    const char *folder; /* where the state may keep its files, known in recover; NULL: no state */
     const declaration *declaration;
     const void *options;
     arena *arena;        /* the pipeline's lifetime */

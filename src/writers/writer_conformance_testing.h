@@ -147,7 +147,7 @@ static inline void trial_start(trial *trial)
                                       .checkpoint = trial->checkpoint + 1,
                                       .stop_fd = -1};
     trial_must(trial, ops->open(trial->writer, &trial->schema, 1, &trial->err));
-    assert_true((ops->keeps == KEEPS_FILES) == (ops->recover != NULL));
+    assert_true(writer_shows_later(ops) == (ops->recover != NULL));
     if (ops->recover != NULL)
         trial_must(trial, ops->recover(trial->writer, &trial->listed, &trial->err));
 }
@@ -296,8 +296,8 @@ static inline void conform_says_what_it_is(void **state)
     const writer_ops *ops = ((const writer_rig *)*state)->ops;
     assert_non_null(ops->name);
     assert_in_range(ops->takes, 1, ROW_NEW | ROW_ONLINE | ROW_CORRECTION);
-    assert_true((ops->pending == NULL) == (ops->keeps != KEEPS_FILES));
-    assert_true((ops->publish == NULL) == (ops->keeps != KEEPS_FILES));
+    assert_true((ops->pending == NULL) == !writer_shows_later(ops));
+    assert_true((ops->publish == NULL) == !writer_shows_later(ops));
     assert_true((ops->wake_fd == NULL) == (ops->progress == NULL));
     assert_true((ops->wake_us == NULL) == (ops->progress == NULL));
     assert_true((ops->figure == NULL) == (ops->query == NULL));
@@ -428,7 +428,7 @@ static inline void conform_a_kill(void **state)
         if (when == 2)
             trial_expect_kept(&trial, 10, 10);
         else
-            trial_expect(&trial, 10, 10, 0, trial.rig->ops->keeps == KEEPS_FILES ? 0 : 1);
+            trial_expect(&trial, 10, 10, 0, writer_shows_later(trial.rig->ops) ? 0 : 1);
         if (when < 2) /* they come again */
             trial_write(&trial, 10, 10, 0, 2);
         trial_write(&trial, 20, 10, 0, 3);

@@ -106,21 +106,6 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
     log_say(LOG_DEBUG, kafka_id(reader), "librdkafka: %s: %s", facility, text);
 }
 
-/* What was wrong from the first is a matter of the declaration. */
-static freshet_code refuse_fatal(kafka_reader *reader, freshet_error *err)
-{
-    if (reader->fatal == RD_KAFKA_RESP_ERR__AUTHENTICATION)
-        return error_set(
-            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-            "the brokers refuse the credentials: %s; check sasl.mechanism, sasl.username and "
-            "sasl.password under options, and that this user exists there",
-            reader->last_error);
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-                     "TLS fails: %s; check security.protocol, ssl.ca.location and the names in the "
-                     "brokers' certificates",
-                     reader->last_error);
-}
-
 static freshet_code give_up(kafka_reader *reader, freshet_error *err)
 {
     char waited[VALUE_TEXT_MAX];
@@ -816,7 +801,7 @@ static freshet_code look_and_place(kafka_reader *reader, freshet_error *err)
 
     if (code == FRESHET_END && reader->state == KAFKA_CONNECTING) {
         if (!reader->connected && is_refused(reader))
-            return refuse_fatal(reader, err);
+            return kafka_refuse_login(reader->fatal, reader->last_error, reader->at, err);
     } else if (code == FRESHET_OK || code == FRESHET_END) {
         code = reader->unplaced ? place_all(reader, err) : FRESHET_OK;
     }
