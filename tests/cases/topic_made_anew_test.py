@@ -7,6 +7,7 @@ import json
 import time
 import unittest
 
+from freshet_testing import DEADLINE
 from kafka_testing import KafkaCase, messages
 
 HISTORY = "- history: {path: out}"
@@ -26,8 +27,8 @@ class TopicMadeAnewTest(KafkaCase):
     def make_anew(self, first, last):
         """The topic again, with other messages."""
         self.kafka.delete_topic(self.topic)
-        end = time.monotonic() + 60
-        while self.topic in self.kafka.admin.list_topics(timeout=60).topics:
+        end = time.monotonic() + DEADLINE
+        while self.topic in self.kafka.admin.list_topics(timeout=DEADLINE).topics:
             self.assertLess(time.monotonic(), end)
         self.kafka.topic(self.topic, partitions=1, exactly=True)
         self.kafka.produce(self.topic, messages(first, last))

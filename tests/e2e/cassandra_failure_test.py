@@ -196,7 +196,7 @@ class NetworkTest(FailureCase):
 
     def test_answers_after_the_time_out(self):
         """All requests run out of time, then all their answers come. Memory does not grow with what waits outside."""
-        run = self.begin(port=self.proxy.port, request_timeout="300 ms", buffer_memory="1 MiB", in_flight=200)
+        run = self.begin(port=self.proxy.port, request_timeout=f"{300 * SLOWNESS:.0f} ms", buffer_memory="1 MiB", in_flight=200)
         self.put(200, 1000)
         self.until_there(run)
         memory = self.memory_of(run)

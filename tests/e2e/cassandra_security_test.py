@@ -7,7 +7,7 @@ import ssl
 import unittest
 
 from cassandra_testing import CassandraCase, Proxy
-from freshet_testing import SLOWNESS, event
+from freshet_testing import SLOWNESS, event, patient
 
 SECRET = "not-the-password"
 
@@ -105,7 +105,7 @@ class TlsTest(SecurityCase):
 
     def declare_tls(self, port=None, **tls):
         self.declare_store(stream=False, store={"port": port or self.cassandra.port, "tls": tls,
-                                                "connect_timeout": "5 seconds"})
+                                                "connect_timeout": patient(5)})
 
     def test_right(self):
         self.make_table()

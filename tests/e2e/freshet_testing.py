@@ -9,6 +9,7 @@ import collections
 import contextlib
 import fcntl
 import json
+import math
 import os
 import pty
 import random
@@ -32,6 +33,12 @@ PRESET = os.environ.get("FRESHET_PRESET", "")
 # How many times slower this machine is than the one where deadlines were chosen: scripts/slowness measures it.
 SLOWNESS = float(os.environ.get("FRESHET_SLOWNESS") or 1)
 DEADLINE = float(os.environ.get("FRESHET_TEST_DEADLINE", 120.0 if PRESET in ("asan", "tsan", "cov") else 60.0)) * SLOWNESS
+
+
+def patient(seconds):
+    """A time for a declaration within which something must work, as long as this machine needs."""
+    return f"{math.ceil(seconds * SLOWNESS)} seconds"
+
 
 # What tests draw at random is the same each time, unless a seed is given: make torture gives one.
 SEED = os.environ.get("FRESHET_SEED", "")

@@ -13,7 +13,7 @@ import unittest
 
 from confluent_kafka import Producer
 
-from freshet_testing import DEADLINE, SOURCE, event
+from freshet_testing import DEADLINE, SOURCE, event, patient
 from kafka_testing import FEATURES, PLACE, KafkaCase, kcat, message, messages
 
 FAST = "checkpoint: {interval: 20 ms}\n"
@@ -201,7 +201,7 @@ class TopicsTest(KafkaCase):
             self.assertEqual(self.run_once().err.count(warning), int(spread))
 
     def test_pattern_that_matches_nothing_yet(self):
-        self.declare_kafka('pattern: "^nobody_makes_this_[0-9]+$"', reader="connect_timeout: 2 seconds")
+        self.declare_kafka('pattern: "^nobody_makes_this_[0-9]+$"', reader=f"connect_timeout: {patient(2)}")
         self.assertEqual(self.rows(), [])
 
 

@@ -9,6 +9,7 @@ import threading
 import unittest
 
 import services
+from freshet_testing import patient
 from kafka_testing import KafkaCase, kcat, messages
 
 SOON = "connect_timeout: 1 second"
@@ -96,7 +97,7 @@ class SecurityTest(KafkaCase):
         self.topic = self.kafka.topic(partitions=1)
         self.kafka.produce(self.topic, messages(0, 10))
 
-    def declare_secure(self, protocol, listener=None, timeout="30 seconds", **options):
+    def declare_secure(self, protocol, listener=None, timeout=patient(30), **options):
         options = {"security.protocol": protocol, **{k.replace("_", "."): v for k, v in options.items()}}
         inside = ", ".join(f"{name}: {json.dumps(value)}" for name, value in options.items())
         listener = listener or "KAFKA_BROKERS_" + protocol

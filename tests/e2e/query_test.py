@@ -5,7 +5,7 @@ import os
 import signal
 import unittest
 
-from freshet_testing import Case, Terminal, lines
+from freshet_testing import DEADLINE, Case, Terminal, lines
 
 
 class QueryTest(Case):
@@ -88,7 +88,7 @@ class QueryTest(Case):
 
     def test_memory_limit(self):
         self.refused(1, "memory", "select list(a.range || repeat('x', 1000)) as l from range(100000000) a",
-                     "--timeout", "60s")
+                     "--timeout", f"{int(DEADLINE)}s")
         self.assertEqual(self.count(), 100)
 
     def test_several_pipelines(self):

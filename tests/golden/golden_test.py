@@ -57,6 +57,7 @@ import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FRESHET = os.environ.get("FRESHET", "build/freshet")
+SLOWNESS = float(os.environ.get("FRESHET_SLOWNESS") or 1)
 TIMESTAMP = re.compile(r"^[+-]?\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$")
 SETS = ("__collect_set", "__most_frequent_set")  # in any order
 USAGE = 2
@@ -190,7 +191,7 @@ class Variant:
         done = subprocess.run(
             [FRESHET, "run", folder + "/declaration.yaml", "--once", "--debug", "--no-serve", "--progress", "none",
              "--query", "select * from " + table, "--format", "json", *given, *arguments],
-            capture_output=True, text=True, timeout=600)
+            capture_output=True, text=True, timeout=600 * SLOWNESS)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
     def run_in_pieces(self, folder):
