@@ -225,9 +225,18 @@ int64_t freshet_counter(const freshet_pipeline *pipeline, freshet_count which)
     return total == NULL ? counted : total_of_writers(pipeline, total, counted);
 }
 
+const char *pipeline_writer_name(const freshet_pipeline *pipeline, uint32_t writer)
+{
+    const freshet_writer *named = pipeline->writers[writer];
+    for (uint32_t i = 0; i < pipeline->n_writers; i++)
+        if (i != writer && pipeline->writers[i]->ops->block == named->ops->block)
+            return named->name;
+    return named->ops->block->name;
+}
+
 const char *freshet_writer_name(const freshet_pipeline *pipeline, uint32_t writer)
 {
-    return writer < pipeline->n_writers ? pipeline->writers[writer]->ops->block->name : NULL;
+    return writer < pipeline->n_writers ? pipeline_writer_name(pipeline, writer) : NULL;
 }
 
 int64_t freshet_writer_counter(const freshet_pipeline *pipeline, uint32_t writer,

@@ -201,6 +201,9 @@ const writer_ops *registry_writer(const declared_kind *declared);
 const writer_ops *registry_debug_writer(void);
 void registry_describe_writers(struct text_buffer *into);
 
+/* The writer's kind, with its number where there are several of it. */
+const char *pipeline_writer_name(const freshet_pipeline *pipeline, uint32_t writer);
+
 /* The first writer whose rows can be asked for; NULL: there is none. */
 freshet_writer *pipeline_queried(const freshet_pipeline *pipeline);
 

@@ -254,6 +254,7 @@ static void a_writer_gets_what_it_takes(void **state)
 {
     static const unsigned takes[] = {ROW_NEW, ROW_ONLINE, ROW_NEW, ROW_CORRECTION};
     freshet_declaration *declaration = NULL;
+    static const char *const names[] = {"online 2", "online 3", "online 4", "online 5"};
     taker takers[4] = {{.n_calls = 0}};
     (void)state;
     write_file("b.jsonl", "w", "");
@@ -270,6 +271,7 @@ static void a_writer_gets_what_it_takes(void **state)
                                      .flush = taker_flush,
                                      .close = taker_close};
         takers[i].base.ops = &takers[i].ops;
+        takers[i].base.name = names[i];
         pipeline->writers[pipeline->n_writers++] = &takers[i].base;
     }
     freshet_step(pipeline, os.monotonic_us(), NULL);
@@ -282,7 +284,7 @@ static void a_writer_gets_what_it_takes(void **state)
     assert_int_equal(freshet_writer_counter(pipeline, 4, FRESHET_ROWS_AGAIN), 1);
     assert_int_equal(freshet_writer_counter(pipeline, 1, FRESHET_ROWS_READ), 0);
     assert_int_equal(freshet_writer_counter(pipeline, 5, FRESHET_ROWS_WRITTEN), 0);
-    assert_string_equal(freshet_writer_name(pipeline, 4), "online");
+    assert_string_equal(freshet_writer_name(pipeline, 4), "online 5");
     assert_null(freshet_writer_name(pipeline, 5));
     assert_int_equal(takers[0].n_rows, 3);
     assert_int_equal(takers[1].n_rows, 3);

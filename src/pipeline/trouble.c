@@ -54,7 +54,7 @@ void trouble_note(freshet_pipeline *pipeline, reader_state *state)
 void trouble_note_writer(freshet_pipeline *pipeline, uint32_t i)
 {
     freshet_writer *writer = pipeline->writers[i];
-    note(pipeline, &pipeline->writer_trouble[i], writer->ops->block->name,
+    note(pipeline, &pipeline->writer_trouble[i], pipeline_writer_name(pipeline, i),
          writer->ops->trouble == NULL ? NULL : writer->ops->trouble(writer),
          "the trouble is over, writing goes on");
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/os.h"
 
+#define MESSAGE_OVERHEAD 512            /* librdkafka counts what stands around a message, too */
 #define SLICE_MS 100                    /* of waiting, between looks whether to stop */
 #define TOPIC_GRACE_US INT64_C(5000000) /* a topic just made is not known at once */
 #define LOGIN_GRACE_US INT64_C(5000000) /* nor is a user, to a broker that begins */
@@ -246,7 +247,7 @@ static freshet_code set_own(const producer *producer, rd_kafka_conf_t *conf, fre
     };
     freshet_code code = FRESHET_OK;
 
-    snprintf(bytes, sizeof bytes, "%" PRId64, options->max_message_bytes);
+    snprintf(bytes, sizeof bytes, "%" PRId64, options->max_message_bytes + MESSAGE_OVERHEAD);
     snprintf(memory, sizeof memory, "%" PRId64, kbytes < 1 ? 1 : kbytes);
     for (size_t i = 0; code == FRESHET_OK && i < sizeof own / sizeof own[0]; i++)
         code = kafka_set(conf, own[i].name, own[i].value, options->at, err);
