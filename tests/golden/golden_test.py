@@ -195,12 +195,12 @@ class Variant:
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
     def run_in_pieces(self, folder):
-        """A run for each piece of the stream's file, always cut alike."""
+        """A run for each of two pieces of the stream's file, always cut alike."""
         chance = random.Random(zlib.crc32(self.path[len(HERE):].encode()))
         name = re.search(r"    - id: events\n(?:      .*\n)*?      file: \{path: ([^,}]+)", self.text).group(1)
         with open(os.path.join(folder, name)) as file:
             lines = file.readlines()
-        cuts = sorted(chance.sample(range(1, len(lines)), 2)) + [len(lines)]
+        cuts = [chance.randrange(1, len(lines)), len(lines)]
         rows, messages, before = [], "", 0
         os.remove(os.path.join(folder, name))
         for cut in cuts:
