@@ -57,6 +57,7 @@ static const decision decisions[] = {
     COMPARED("replace", NULL),
     COMPARED("sql", NULL),
     COMPARED("explode_json_column", NULL),
+    COMPARED("forward_fill", NULL),
     COLUMN("source", "query"),
     COLUMN("file", "schema"),
     COLUMN("value", "schema"),

@@ -118,18 +118,18 @@ freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *s
     uint32_t n = 0;
     uint32_t unfit = 0;
     inspection inspection = {.search = search};
-    const state_part *parts = feature_set_state(pipeline->features, &n);
-    freshet_code code = FRESHET_OK;
+    const state_part **parts = NULL;
+    freshet_code code = checkpoint_list_parts(pipeline, pipeline->arena, &parts, &n, err);
     search->found = 0;
     text_init(&inspection.json, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; code == FRESHET_OK && i < n && search->found < search->limit; i++) {
-        inspection.part = &parts[i];
+        inspection.part = parts[i];
         inspection.has_columns = true;
-        code = check_part(store, &parts[i], err);
+        code = check_part(store, parts[i], err);
         if (code == FRESHET_OK)
-            code = checkpoint_know_layouts(store, &parts[i], err);
+            code = checkpoint_know_layouts(store, parts[i], err);
         if (code == FRESHET_OK)
-            code = store_visit(store, STORE_STATE, parts[i].name, look_at_key, &inspection, err);
+            code = store_visit(store, STORE_STATE, parts[i]->name, look_at_key, &inspection, err);
         unfit += code == FRESHET_OK && !inspection.has_columns;
     }
     text_release(&inspection.json);
@@ -140,6 +140,6 @@ freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *s
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "no part of the state has all the columns that --key names: \"%s\" keeps "
                          "%.200s",
-                         parts[0].name, parts[0].shape);
+                         parts[0]->name, parts[0]->shape);
     return code;
 }

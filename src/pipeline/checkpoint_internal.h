@@ -63,6 +63,10 @@ freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, freshet
 freshet_code checkpoint_know_layouts(state_store *store, const state_part *part,
                                      freshet_error *err);
 
+/* All parts of the state: those of the feature set, then those of steps before the query. */
+freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *arena,
+                                   const state_part ***out, uint32_t *n, freshet_error *err);
+
 /* FRESHET_BAD_DECLARATION: why the state cannot serve the declaration, and the ways on. `at` may be
  * NULL. */
 freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, const place *at,

@@ -277,17 +277,39 @@ static freshet_code load_key(void *context, const void *key, size_t key_length, 
                      err);
 }
 
+freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *arena,
+                                   const state_part ***out, uint32_t *n, freshet_error *err)
+{
+    uint32_t n_features = 0, n_source = 0;
+    const state_part *of_features = feature_set_state(pipeline->features, &n_features);
+    while (source_part(pipeline->source, n_source) != NULL)
+        n_source++;
+    *n = n_features + n_source;
+    *out = arena_zero(arena, *n + (size_t)1, sizeof(const state_part *));
+    if (*out == NULL)
+        return error_memory(err, OPENING);
+    for (uint32_t i = 0; i < n_features; i++)
+        (*out)[i] = &of_features[i];
+    for (uint32_t i = 0; i < n_source; i++)
+        (*out)[n_features + i] = source_part(pipeline->source, i);
+    return FRESHET_OK;
+}
+
 static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
-    const state_part *parts = feature_set_state(pipeline->features, &checkpoint->n_parts);
+    const state_part **parts = NULL;
+    freshet_code code =
+        checkpoint_list_parts(pipeline, pipeline->arena, &parts, &checkpoint->n_parts, err);
+    if (code != FRESHET_OK)
+        return code;
     checkpoint->parts =
         arena_zero(pipeline->arena, checkpoint->n_parts + (size_t)1, sizeof *checkpoint->parts);
     if (checkpoint->parts == NULL)
         return error_memory(err, OPENING);
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
-        checkpoint->parts[i] = (checkpoint_part){.checkpoint = checkpoint, .part = &parts[i]};
-        state_part_set_load(&parts[i], load_key, &checkpoint->parts[i]);
+        checkpoint->parts[i] = (checkpoint_part){.checkpoint = checkpoint, .part = parts[i]};
+        state_part_set_load(parts[i], load_key, &checkpoint->parts[i]);
     }
     return FRESHET_OK;
 }

@@ -52,7 +52,7 @@ bool merge_is_needed(const freshet_pipeline *pipeline)
         if (source_drives(pipeline->source, i))
             n += pipeline->readers[i].reader->ops->waiting == NULL ? 1 : 2;
     return n > 1 && source_is_by_rows(pipeline->source) &&
-           feature_set_is_ordered(pipeline->features);
+           (feature_set_is_ordered(pipeline->features) || source_remembers(pipeline->source));
 }
 
 freshet_code merge_open(freshet_pipeline *pipeline, merge **out, freshet_error *err)
@@ -248,12 +248,13 @@ static freshet_code begin_turn(freshet_pipeline *pipeline, freshet_error *first,
 
 /* ---- the query, and times -------------------------------------------------------------------- */
 
-/* Runs the query over batches, and gives the times of its rows; NO_TIME where there is none. */
+/* Runs the query over batches, as a trial where steps remember rows, and gives the times
+ * of its rows; NO_TIME where there is none. */
 static freshet_code run_query(freshet_pipeline *pipeline, batch *const *batches, batch *out,
                               int64_t **times, rejects *rejects, freshet_error *err)
 {
     arena *arena = pipeline->step_arena;
-    freshet_code code = source_run(pipeline->source, arena, batches, out, rejects, err);
+    freshet_code code = source_try(pipeline->source, arena, batches, out, rejects, err);
     if (code == FRESHET_OK)
         code = feature_set_times(pipeline->features, arena, out, times, err);
     const int64_t latest_us = os.now_us() + AHEAD_US;
@@ -735,11 +736,16 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
         batches[i] = pipeline->readers[i].batch;
     }
     const uint32_t n_of_readers = pipeline->rejects.n;
+    const bool remembers = source_remembers(pipeline->source);
+    rejects of_trial = {.arena = pipeline->step_arena};
     if (code == FRESHET_OK)
-        code = run_query(pipeline, batches, rows, &times, &pipeline->rejects, err);
+        code = run_query(pipeline, batches, rows, &times,
+                         remembers ? &of_trial : &pipeline->rejects, err);
     if (code != FRESHET_OK)
         return code;
     if (pass_one_lane(pipeline, rows, times)) {
+        if (remembers)
+            code = merge_run_passing(pipeline, batches, NULL, rows, err);
         for (uint32_t i = 0; i < pipeline->n_readers; i++)
             *n += batches[i] == NULL ? 0 : batches[i]->n_rows;
         *n += pipeline->rejects.n;
@@ -749,6 +755,10 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
             return code;
         find_bound(pipeline);
         code = hold_back(pipeline, keys, n_of_readers, n, err);
+        const uint32_t n_rejects = pipeline->rejects.n;
+        if (code == FRESHET_OK && remembers)
+            code = merge_run_passing(pipeline, batches, keys, rows, err);
+        *n += pipeline->rejects.n - n_rejects;
         if (code == FRESHET_OK)
             code = merge_sort_rows(pipeline, keys, rows, err);
     }

@@ -91,6 +91,11 @@ freshet_code merge_take_held(freshet_pipeline *pipeline, uint32_t reader, freshe
 /* The rejects that were held, behind those that there are. */
 freshet_code merge_take_rejects(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err);
 
+/* Runs the rows that pass in their order (keys NULL: all, as they are), where steps remember rows;
+ * what they refuse is added to the step's rejects. */
+freshet_code merge_run_passing(freshet_pipeline *pipeline, batch *const *batches,
+                               int64_t *const *keys, batch *rows, freshet_error *err);
+
 /* Copies the rows with these numbers into the arena that is free. */
 freshet_code merge_hold_rows(merge_reader *of, const batch *from, const uint32_t *rows, uint32_t n,
                              freshet_error *err);

@@ -33,7 +33,7 @@ static freshet_code sample_source(freshet_pipeline *pipeline, batch *out, freshe
         n += taken->n_rows;
     }
     return n == 0 ? FRESHET_OK
-                  : source_run(pipeline->source, pipeline->step_arena, batches, out, &ignored, err);
+                  : source_try(pipeline->source, pipeline->step_arena, batches, out, &ignored, err);
 }
 
 freshet_code times_look_before(freshet_pipeline *pipeline, problems *problems, freshet_error *err)

@@ -2,6 +2,9 @@
  *
  * Null is not true. What comes behind sees none of the other rows, not even to fail for them: the
  * LIMIT, which ends nothing, keeps the SQL engine from testing a later condition before this one.
+ *
+ * In a trial (preprocess.h) rows behind a step that remembers are let through, whatever they hold:
+ * the times of all are wanted, and what the step fills in is not known before they are in order.
  */
 #include "preprocess/preprocess_step.h"
 
@@ -45,7 +48,10 @@ static freshet_code filter_write(preprocess_step *step, const char *from, const 
     step_put_columns(step, &text);
     text_format(&text, PREPROCESS_ROW_COLUMN " FROM %s AS %s WHERE (", from, step->chain->id);
     text_append_c(&text, filter->condition.in.sql);
-    text_append_c(&text, "\n) LIMIT 9223372036854775807");
+    text_append_c(&text, "\n)");
+    if (step->chain->trial_name != NULL)
+        text_format(&text, " OR %s()", step->chain->trial_name);
+    text_append_c(&text, " LIMIT 9223372036854775807");
     return step_sql(step, &text, sql, err);
 }
 

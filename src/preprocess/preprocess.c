@@ -6,6 +6,7 @@
  */
 #include "preprocess/preprocess.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,22 +215,159 @@ void preprocess_use(const preprocess *chain, const bool *after, bool *before)
 
 /* ---- by rows --------------------------------------------------------------------------------- */
 
+static freshet_code tell_trial(void *context, const batch *arguments, column *result,
+                               freshet_error *err)
+{
+    (void)err;
+    memset(result->data, *(const bool *)context, arguments->n_rows);
+    return FRESHET_OK;
+}
+
+/* The function that tells steps behind a stage whether it is a trial. */
+static freshet_code add_trial(preprocess *chain, freshet_error *err)
+{
+    static atomic_uint n_functions; /* names are never free again while the engine is open */
+    chain->is_trial = calloc(1, sizeof *chain->is_trial);
+    chain->trial_name =
+        arena_format(chain->arena, "__freshet_trial_%u", atomic_fetch_add(&n_functions, 1));
+    const char *name = arena_text(chain->arena, chain->trial_name);
+    if (chain->is_trial == NULL || name == NULL) {
+        free(chain->is_trial);
+        return error_memory(err, PREPROCESSING);
+    }
+    const sql_function function = {.name = name,
+                                   .returns = "boolean",
+                                   .call = tell_trial,
+                                   .is_volatile = true,
+                                   .takes_nulls = true,
+                                   .context = chain->is_trial,
+                                   .release = free};
+    return sql_function_add(chain->options.session, &function, err);
+}
+
+/* A step that needs order, number `at`; the steps from `from` on stand before it. */
+static freshet_code open_stage(preprocess *chain, const char *name, uint32_t from, uint32_t at,
+                               freshet_error *err)
+{
+    stage *stage = &chain->stages[chain->n_stages++];
+    const char *view = arena_format(chain->arena, "%s_to_%u", name, at + 1);
+    freshet_code code = view == NULL ? error_memory(err, PREPROCESSING) : FRESHET_OK;
+    if (code == FRESHET_OK && from < at)
+        code = segment_open(chain, view, from, at, &stage->before, err);
+    stage->step = chain->steps[at];
+    return code == FRESHET_OK ? stage->step->ops->open(stage->step, err) : code;
+}
+
+/* On a stream; *tail: the first step behind all that need order. */
+static freshet_code open_stages(preprocess *chain, const char *name, uint32_t *tail,
+                                freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    chain->stages = arena_zero(chain->arena, chain->n_steps, sizeof *chain->stages);
+    if (chain->stages == NULL)
+        return error_memory(err, PREPROCESSING);
+    for (uint32_t i = 0; code == FRESHET_OK && i < chain->n_steps; i++)
+        if (chain->steps[i]->ops->needs_order) {
+            code = open_stage(chain, name, *tail, i, err);
+            *tail = i + 1;
+            if (code == FRESHET_OK && chain->trial_name == NULL)
+                code = add_trial(chain, err);
+        }
+    return code;
+}
+
 freshet_code preprocess_follow(preprocess *chain, const char *name, sql_input **out,
                                freshet_error *err)
 {
     const char *from = arena_format(chain->arena, "%s_in", name);
+    uint32_t tail = 0;
     chain->views = arena_zero(chain->arena, 1, sizeof *chain->views);
     if (from == NULL || chain->views == NULL)
         return error_memory(err, PREPROCESSING);
-    freshet_code code =
-        sql_input_add(chain->options.session, from, &chain->steps[0]->before, PREPROCESS_ROW_COLUMN,
-                      chain->options.reader->index, &chain->input, err);
+    freshet_code code = open_stages(chain, name, &tail, err);
     if (code == FRESHET_OK)
-        code = views_make(chain, 0, chain->n_steps, from, name, chain->views, err);
+        code =
+            sql_input_add(chain->options.session, from,
+                          tail == 0 ? &chain->steps[0]->before : &chain->steps[tail - 1]->after,
+                          PREPROCESS_ROW_COLUMN, chain->options.reader->index, &chain->input, err);
+    if (code == FRESHET_OK)
+        code = views_make(chain, tail, chain->n_steps, from, name, chain->views, err);
+    chain->trial_name = NULL;
     *out = chain->input;
     chain->followed = arena_text(chain->arena, name);
     if (code == FRESHET_OK && chain->followed == NULL)
         code = error_memory(err, PREPROCESSING);
+    return code;
+}
+
+bool preprocess_runs(const preprocess *chain)
+{
+    return chain->n_stages > 0;
+}
+
+uint32_t preprocess_parts(const preprocess *chain)
+{
+    return chain->n_stages;
+}
+
+const state_part *preprocess_part(const preprocess *chain, uint32_t i)
+{
+    return chain->stages[i].step->ops->part(chain->stages[i].step);
+}
+
+/* The rows that are meant, in their order, each with its origin. */
+static freshet_code choose_rows(const preprocess *chain, const batch *raw, const uint32_t *order,
+                                uint32_t n, arena *arena, batch *out, freshet_error *err)
+{
+    const uint32_t reader = chain->options.reader->index;
+    batch all = *raw;
+    all.arena = arena;
+    all.origins = NULL;
+    all.rows = arena_alloc(arena, (raw->n_rows + (size_t)1) * sizeof *all.rows);
+    if (all.rows == NULL)
+        return error_memory(err, PREPROCESSING);
+    for (uint32_t i = 0; i < raw->n_rows; i++)
+        all.rows[i] = ROW_OF(reader, i);
+    if (order != NULL)
+        return batch_gather(&all, order, n, out, PREPROCESSING, err);
+    *out = all;
+    return FRESHET_OK;
+}
+
+static freshet_code run_stage(const stage *stage, step_run *run, freshet_error *err)
+{
+    const segment_origin origin = {run->raw, run->rejects};
+    batch before = *run->in;
+    freshet_code code = FRESHET_OK;
+    if (stage->before != NULL)
+        code = segment_run(stage->before, run->in, &origin, run->arena, &before, err);
+    if (code != FRESHET_OK)
+        return code;
+    run->in = &before;
+    run->keep = arena_alloc(run->arena, before.n_rows + (size_t)1);
+    if (run->keep == NULL)
+        return error_memory(err, PREPROCESSING);
+    memset(run->keep, 1, before.n_rows);
+    return stage->step->ops->run(stage->step, run, err);
+}
+
+freshet_code preprocess_run(preprocess *chain, const batch *raw, const uint32_t *order, uint32_t n,
+                            bool is_trial, rejects *rejects, arena *arena, batch *out,
+                            freshet_error *err)
+{
+    batch in;
+    *chain->is_trial = is_trial;
+    freshet_code code = choose_rows(chain, raw, order, n, arena, &in, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < chain->n_stages; i++) {
+        step_run run = {.in = &in,
+                        .raw = raw,
+                        .rejects = rejects,
+                        .arena = arena,
+                        .is_trial = is_trial,
+                        .out = out};
+        code = run_stage(&chain->stages[i], &run, err);
+        in = *out;
+    }
     return code;
 }
 
@@ -254,6 +392,12 @@ void preprocess_unfollow(preprocess *chain)
 {
     sql_statement_close(chain->followers);
     chain->followers = NULL;
+    for (uint32_t i = 0; i < chain->n_stages; i++) {
+        segment_close(chain->stages[i].before);
+        if (chain->stages[i].step != NULL)
+            chain->stages[i].step->ops->close(chain->stages[i].step);
+    }
+    chain->n_stages = 0;
     if (chain->views != NULL)
         views_drop(chain, chain->views);
     sql_input_close(chain->input);

@@ -74,6 +74,19 @@ const char *preprocess_text(arena *arena, const reader_block *block);
  * gives (of the reader's own where it has nothing to do). */
 freshet_code preprocess_follow(preprocess *preprocess, const char *name, sql_input **out,
                                freshet_error *err);
+/* Rows of the reader through the steps that need order, and those before them, into what the input
+ * reads; of which each knows its row of `raw` by out->rows. `order`: the numbers of the rows of
+ * `raw` that are meant, in the order in which they count; NULL: all of them, as they are.
+ * is_trial: what is remembered stays as it is. Rows that fail are added to rejects. `out` lives in
+ * `arena` and until the next run. Only where preprocess_runs says that there is something to run:
+ * else the input reads the reader's own rows. */
+bool preprocess_runs(const preprocess *preprocess);
+freshet_code preprocess_run(preprocess *preprocess, const batch *raw, const uint32_t *order,
+                            uint32_t n, bool is_trial, rejects *rejects, arena *arena, batch *out,
+                            freshet_error *err);
+/* The parts of the state, n of them; they live as long as it. */
+const state_part *preprocess_part(const preprocess *preprocess, uint32_t i);
+uint32_t preprocess_parts(const preprocess *preprocess);
 /* The query has failed for what the input holds: do the steps fail? *reason then says why. */
 bool preprocess_fails(preprocess *preprocess, freshet_error *reason);
 /* Takes the view and the input away; no statement is over them any more. */

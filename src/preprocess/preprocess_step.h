@@ -4,6 +4,7 @@
  * file, and its line in PREPROCESS_STEPS.
  *
  * THE ORDER OF CALLS: check once; where nothing was reported, write and use any number of times.
+ * A step that needs order (its rows depend on others) is C on a stream: open, run, part, close.
  *
  * A step gives, as SQL, the rows of the one before as its own. `from` in write() is a table (view,
  * input) with the columns `before` and the hidden column behind them; the SELECT gives the
@@ -19,6 +20,17 @@
 
 typedef struct preprocess_step preprocess_step;
 
+/* One run of a step that remembers. Rows that are refused lose their mark in `keep`. */
+typedef struct step_run {
+    const batch *in; /* rows in the order in which they count; in->rows is set */
+    const batch *raw;
+    rejects *rejects;
+    arena *arena;
+    bool is_trial; /* nothing of it is remembered */
+    uint8_t *keep; /* per row of `in` */
+    batch *out;    /* with `rows` */
+} step_run;
+
 typedef struct preprocess_step_ops {
     block_kind block;
     size_t size;      /* of the step's own struct, which begins with preprocess_step */
@@ -29,6 +41,11 @@ typedef struct preprocess_step_ops {
                           freshet_error *err);
     /* Of these columns after it, which before it are needed; those that are set stay so. */
     void (*use)(const preprocess_step *step, const bool *after, bool *before);
+    /* Those that need order, on a stream: open, {run, part}*, and close, which comes always. */
+    freshet_code (*open)(preprocess_step *step, freshet_error *err);
+    freshet_code (*run)(preprocess_step *step, const step_run *run, freshet_error *err);
+    const state_part *(*part)(preprocess_step *step);
+    void (*close)(preprocess_step *step);
 } preprocess_step_ops;
 
 struct preprocess_step {
@@ -45,10 +62,17 @@ struct preprocess_step {
     X(filter)               \
     X(replace)              \
     X(explode_json_column)  \
+    X(forward_fill)         \
     X(sql)
 
 #define PREPROCESS_DECLARE(name) extern const preprocess_step_ops name##_step;
 PREPROCESS_STEPS(PREPROCESS_DECLARE)
+
+/* On a stream: a step that needs order, and what is run before it. */
+typedef struct stage {
+    struct segment *before; /* NULL: nothing */
+    preprocess_step *step;
+} stage;
 
 /* All of the steps of one reader. */
 struct preprocess {
@@ -65,12 +89,20 @@ struct preprocess {
     struct view_list *views;
     const char *followed;     /* the last view */
     sql_statement *followers; /* all that is in it; made when it is needed */
+    const char
+        *trial_name; /* a function of SQL: is it a trial? While views behind stages are made */
+    bool *is_trial;  /* what it gives; the engine's */
+    stage *stages;
+    uint32_t n_stages;
     /* loaded: */
     struct segment *early;
     sql_input *load_input;
     sql_statement *load;
     const char *table; /* while it is loaded */
 };
+
+/* The first n steps in words. */
+const char *preprocess_text_until(arena *arena, const reader_block *block, uint32_t n);
 
 #define PREPROCESSING "preparing the steps of a reader"
 
@@ -83,6 +115,32 @@ void step_problem(const preprocess_step *step, const place *at, const char *form
 /* The column before the step that is named; -1, and a mistake with the nearest name, where there is
  * none. `what` names the option. */
 int64_t step_column(const preprocess_step *step, const declared_text *name, const char *what);
+
+/* The same, and a mistake where it is no single value (an array, a struct). */
+int64_t step_simple_column(const preprocess_step *step, const declared_text *name,
+                           const char *what);
+
+/* Appends a name, quoted, between two texts. */
+void step_put_name(text_buffer *into, arena *arena, const char *before, const char *name,
+                   const char *behind);
+
+/* -1, 0 or 1: two cells of the same simple type in the order of SQL: nulls first, NaN last. */
+int step_compare(const column *a, uint64_t a_row, const column *b, uint64_t b_row);
+
+/* Refuses a row of the run, with the place of the reader's row that it was made from. */
+freshet_code step_refuse(const preprocess_step *step, const step_run *run, uint32_t row,
+                         reason_code code, freshet_error *err, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+/* Leaves the refused rows out of run->out, which has a row for each of run->in. */
+freshet_code step_drop_refused(const step_run *run, freshet_error *err);
+
+/* Bytes that its keys may take where nobody takes them away. */
+size_t step_memory(const preprocess_step *step);
+/* The name and the shape of its part of the state: what it keeps, by which keys, and of the rows of
+ * which steps. */
+freshet_code step_part_names(const preprocess_step *step, const char *what, const field *keys,
+                             uint32_t n_keys, const char **name, const char **shape,
+                             freshet_error *err);
 
 /* Appends the columns before, each as an SQL name, with a comma behind each. */
 void step_put_columns(const preprocess_step *step, text_buffer *into);

@@ -88,11 +88,16 @@ static void put_block(arena *arena, const block_kind *block, const char *from, t
 
 const char *preprocess_text(arena *arena, const reader_block *block)
 {
+    return preprocess_text_until(arena, block, block->preprocess.n);
+}
+
+const char *preprocess_text_until(arena *arena, const reader_block *block, uint32_t n)
+{
     const preprocess_block *steps = block->preprocess.items;
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     text_append_c(&text, "");
-    for (uint32_t i = 0; i < block->preprocess.n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         const declared_kind *kind = &steps[i].kind;
         if (kind->kind == NULL)
             continue;

@@ -122,23 +122,21 @@ static bool is_of_a_row(freshet_code code, const freshet_error *err)
     return code == FRESHET_FAILED && err->then == FRESHET_SKIP_ROW;
 }
 
-static freshet_code refuse_row(const segment *segment, const batch *in,
-                               const segment_origin *origin, uint32_t row, const char *reason,
-                               freshet_error *err)
+freshet_code segment_refuse(const preprocess *chain, const batch *in, uint32_t row,
+                            const batch *raw, rejects *rejects, reason_code why,
+                            const char *sentence, freshet_error *err)
 {
-    freshet_reader *reader = segment->chain->options.reader;
-    const batch *raw = origin->raw;
+    freshet_reader *reader = chain->options.reader;
     const uint32_t at = in->rows == NULL ? row : ROW_INDEX(in->rows[row]);
     reject where = {.reader = reader->block->id.value, .offset = -1};
     if (raw->origins != NULL)
         polling_locate(reader, &raw->origins[at], &where);
     if (where.raw == NULL) {
-        const freshet_code code = rejects_describe(origin->rejects, raw, at, &where, err);
+        const freshet_code code = rejects_describe(rejects, raw, at, &where, err);
         if (code != FRESHET_OK)
             return code;
     }
-    return rejects_add(origin->rejects, &where, REASON_SQL_ERROR,
-                       "preprocess fails for this row: %s", reason)
+    return rejects_add(rejects, &where, why, "preprocess fails for this row: %s", sentence)
                ? FRESHET_OK
                : error_memory(err, "noting a refused row");
 }
@@ -169,7 +167,8 @@ static freshet_code find_bad(segment *segment, const batch *in, const segment_or
             continue;
         if (n == 1) {
             keep[from] = 0;
-            code = refuse_row(segment, in, origin, from, reason.text, err);
+            code = segment_refuse(segment->chain, in, from, origin->raw, origin->rejects,
+                                  REASON_SQL_ERROR, reason.text, err);
             if (code != FRESHET_OK)
                 return code;
             continue;

@@ -27,6 +27,11 @@ freshet_code segment_open(preprocess *chain, const char *name, uint32_t first, u
                           segment **out, freshet_error *err);
 void segment_close(segment *segment);
 
+/* Refuses the reader's row that row `row` of `in` was made from. */
+freshet_code segment_refuse(const preprocess *chain, const batch *in, uint32_t row,
+                            const batch *raw, rejects *rejects, reason_code why,
+                            const char *sentence, freshet_error *err);
+
 /* What rejects are of: the reader's own batch. */
 typedef struct segment_origin {
     const batch *raw;

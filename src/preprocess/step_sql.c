@@ -45,6 +45,18 @@ int64_t step_column(const preprocess_step *step, const declared_text *name, cons
     return -1;
 }
 
+int64_t step_simple_column(const preprocess_step *step, const declared_text *name, const char *what)
+{
+    const int64_t found = step_column(step, name, what);
+    const type *type = found < 0 ? NULL : step->before.fields[found].type;
+    if (type == NULL || (type->kind != TYPE_ARRAY && type->kind != TYPE_STRUCT))
+        return found;
+    step_problem(
+        step, &name->at, "\"%s\" of %s: the column \"%s\" is %s, and must be a single value", what,
+        step->ops->block.name, name->value, type->kind == TYPE_ARRAY ? "an array" : "a struct");
+    return -1;
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
 
 void step_put_columns(const preprocess_step *step, text_buffer *into)
@@ -55,6 +67,16 @@ void step_put_columns(const preprocess_step *step, text_buffer *into)
         text_append_c(into, name == NULL ? "" : name);
         text_append_c(into, ", ");
     }
+}
+
+void step_put_name(text_buffer *into, arena *arena, const char *before, const char *name,
+                   const char *behind)
+{
+    const char *quoted = sql_quote(arena, name);
+    into->failed |= quoted == NULL;
+    text_append_c(into, before);
+    text_append_c(into, quoted == NULL ? "" : quoted);
+    text_append_c(into, behind);
 }
 
 freshet_code step_sql(const preprocess_step *step, text_buffer *text, const char **sql,

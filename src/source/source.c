@@ -573,6 +573,8 @@ typedef struct run {
     source *source;
     const batch **batches; /* NULL: none */
     uint64_t *first;       /* n_readers + 1 of them */
+    uint64_t *first_read;  /* the same of the rows that readers gave: `batches`, but for steps */
+    batch *const *read;    /* what the readers gave */
     rejects *rejects;
     uint8_t *is_bad; /* per row; NULL while none is known */
     uint32_t n_bad;
@@ -619,13 +621,14 @@ static freshet_code reject_row(run *run, uint64_t row, const char *reason, fresh
     while (row >= run->first[which + 1])
         which++;
     freshet_reader *reader = run->source->slots[which].reader;
-    const batch *batch = run->batches[which];
+    const batch *given = run->batches[which], *batch = run->read[which];
+    const uint64_t in = row - run->first[which];
+    const uint64_t at = given->rows == NULL ? in : ROW_INDEX(given->rows[in]);
     reject where = {.reader = reader->block->id.value, .offset = -1};
     if (batch->origins != NULL)
-        polling_locate(reader, &batch->origins[row - run->first[which]], &where);
+        polling_locate(reader, &batch->origins[at], &where);
     if (where.raw == NULL) {
-        const freshet_code code =
-            rejects_describe(run->rejects, batch, row - run->first[which], &where, err);
+        const freshet_code code = rejects_describe(run->rejects, batch, at, &where, err);
         if (code != FRESHET_OK)
             return code;
     }
@@ -703,7 +706,8 @@ static freshet_code leave_out_bad_rows(run *run, arena *arena, freshet_error *er
             return error_memory(err, "leaving refused rows out of a batch");
         for (uint32_t row = 0; row < n; row++) {
             keep[row] = !run->is_bad[run->first[i] + row];
-            all.rows[row] = ROW_OF(i, row);
+            all.rows[row] =
+                run->batches[i]->rows == NULL ? ROW_OF(i, row) : run->batches[i]->rows[row];
         }
         freshet_code code = batch_select(&all, keep, good, err);
         if (code != FRESHET_OK)
@@ -752,7 +756,7 @@ static bool is_ascending(const batch *rows)
 static uint32_t *find_order(const run *run, const batch *rows)
 {
     arena *arena = rows->arena;
-    const uint64_t *base = run->first, total = base[run->source->n_readers];
+    const uint64_t *base = run->first_read, total = base[run->source->n_readers];
     uint32_t *place = arena_zero(arena, total + 1, sizeof *place);
     uint32_t *order = arena_zero(arena, rows->n_rows, sizeof *order);
     if (place == NULL || order == NULL)
@@ -787,21 +791,58 @@ static freshet_code source_take_rows(const run *run, batch *out, freshet_error *
                          : batch_gather(out, order, out->n_rows, out, "ordering rows", err);
 }
 
-freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,
-                        rejects *rejects, freshet_error *err)
+static bool has_stages(const slot *slot)
 {
-    uint32_t n_readers = source->n_readers;
-    run run = {.source = source, .rejects = rejects};
-    freshet_error reason = {0};
-    run.batches = arena_zero(arena, n_readers, sizeof *run.batches);
-    run.first = arena_zero(arena, n_readers + 1, sizeof *run.first);
-    if (run.batches == NULL || run.first == NULL)
+    return slot->steps != NULL && preprocess_runs(slot->steps);
+}
+
+/* What the query reads of reader i: its batch, or what the steps that remember make of it. */
+static freshet_code take_batch(run *run, uint32_t i, arena *arena, const source_order *order,
+                               bool is_trial, freshet_error *err)
+{
+    const slot *slot = &run->source->slots[i];
+    const batch *read = slot->input == NULL ? NULL : run->read[i];
+    run->batches[i] = read;
+    if (read == NULL || !has_stages(slot))
+        return FRESHET_OK;
+    batch *made = arena_zero(arena, 1, sizeof *made);
+    run->batches[i] = made;
+    return made == NULL ? error_memory(err, "running the source's query")
+                        : preprocess_run(slot->steps, read, order == NULL ? NULL : order->rows,
+                                         order == NULL ? 0 : order->n, is_trial, run->rejects,
+                                         arena, made, err);
+}
+
+static freshet_code begin_run(run *run, arena *arena, const source_order *orders, bool is_trial,
+                              freshet_error *err)
+{
+    const uint32_t n_readers = run->source->n_readers;
+    freshet_code code = FRESHET_OK;
+    run->batches = arena_zero(arena, n_readers, sizeof *run->batches);
+    run->first = arena_zero(arena, n_readers + 1, sizeof *run->first);
+    run->first_read = arena_zero(arena, n_readers + 1, sizeof *run->first_read);
+    if (run->batches == NULL || run->first == NULL || run->first_read == NULL)
         return error_memory(err, "running the source's query");
-    for (uint32_t i = 0; i < n_readers; i++) {
-        run.batches[i] = source->slots[i].input == NULL ? NULL : batches[i];
-        run.first[i + 1] = run.first[i] + rows_of(run.batches[i]);
+    for (uint32_t i = 0; code == FRESHET_OK && i < n_readers; i++) {
+        code = take_batch(run, i, arena, orders == NULL ? NULL : &orders[i], is_trial, err);
+        run->first[i + 1] = run->first[i] + rows_of(run->batches[i]);
+        run->first_read[i + 1] =
+            run->first_read[i] + (run->source->slots[i].input == NULL ? 0 : rows_of(run->read[i]));
     }
-    uint64_t n = run.first[n_readers];
+    return code;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): what is run, how, and where it goes */
+static freshet_code run_batches(source *source, arena *arena, batch *const *batches,
+                                const source_order *orders, bool is_trial, batch *out,
+                                rejects *rejects, freshet_error *err)
+{
+    run run = {.source = source, .rejects = rejects, .read = batches};
+    freshet_error reason = {0};
+    freshet_code begun = begin_run(&run, arena, orders, is_trial, err);
+    if (begun != FRESHET_OK)
+        return begun;
+    uint64_t n = run.first[source->n_readers];
     set_inputs(&run, 0, n);
     freshet_code code = sql_run(source->statement, arena, out, &reason);
     if (is_of_row(code, &reason)) {
@@ -814,6 +855,42 @@ freshet_code source_run(source *source, arena *arena, batch *const *batches, bat
     if (code != FRESHET_OK && err != NULL)
         *err = reason;
     return code;
+}
+
+freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,
+                        rejects *rejects, freshet_error *err)
+{
+    return run_batches(source, arena, batches, NULL, false, out, rejects, err);
+}
+
+bool source_remembers(const source *source)
+{
+    return source_part(source, 0) != NULL;
+}
+
+freshet_code source_try(source *source, arena *arena, batch *const *batches, batch *out,
+                        rejects *rejects, freshet_error *err)
+{
+    return run_batches(source, arena, batches, NULL, true, out, rejects, err);
+}
+
+freshet_code source_run_in_order(source *source, arena *arena, batch *const *batches,
+                                 const source_order *orders, batch *out, rejects *rejects,
+                                 freshet_error *err)
+{
+    return run_batches(source, arena, batches, orders, false, out, rejects, err);
+}
+
+const state_part *source_part(const source *source, uint32_t i)
+{
+    for (uint32_t reader = 0; reader < source->n_readers; reader++) {
+        const preprocess *steps = source->slots[reader].steps;
+        const uint32_t n = steps == NULL ? 0 : preprocess_parts(steps);
+        if (i < n)
+            return preprocess_part(steps, i);
+        i -= n;
+    }
+    return NULL;
 }
 
 /* ---- as a whole ---- */

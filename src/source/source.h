@@ -20,6 +20,7 @@
 #ifndef FRESHET_SOURCE_SOURCE_H
 #define FRESHET_SOURCE_SOURCE_H
 
+#include "keyed/state_part.h"
 #include "readers/reader.h"
 #include "sql/sql.h"
 
@@ -64,6 +65,25 @@ void source_load_abort(source *source, uint32_t reader);
  * `arena` and until the next source_run. */
 freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,
                         rejects *rejects, freshet_error *err);
+
+/* Does a driving reader have steps that remember rows (`forward_fill`, `pivot`)? Then each row must
+ * be run once, and in its order; source_try is to see what would come out, and nothing of it is
+ * remembered. Where there are none, it is the same as source_run. */
+bool source_remembers(const source *source);
+freshet_code source_try(source *source, arena *arena, batch *const *batches, batch *out,
+                        rejects *rejects, freshet_error *err);
+/* The rows of a batch that are meant, by their numbers, in the order in which they count. */
+typedef struct source_order {
+    const uint32_t *rows; /* NULL: all of them, as they are */
+    uint32_t n;
+} source_order;
+/* source_run with an order for each reader; NULL: all rows as they are. */
+freshet_code source_run_in_order(source *source, arena *arena, batch *const *batches,
+                                 const source_order *orders, batch *out, rejects *rejects,
+                                 freshet_error *err);
+
+/* The parts of the state of these steps: part i, NULL behind the last one. */
+const state_part *source_part(const source *source, uint32_t i);
 
 /* As a whole: the next piece of the one result; FRESHET_END after the last. */
 freshet_code source_next(source *source, arena *arena, batch *out, freshet_error *err);
