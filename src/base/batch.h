@@ -83,6 +83,11 @@ typedef struct origin {
     uint32_t length; /* bytes or rows that this record takes: the next one is at offset + length */
 } origin;
 
+/* Which of the rows that stacks (features) make of one row, from 1; copies 0: all of them. */
+typedef struct row_copy {
+    uint32_t copy, copies;
+} row_copy;
+
 /* A row that was refused: what the dead letters get. All texts live in the step's arena. */
 typedef struct reject {
     const char *reader;    /* id, or NULL for a row of a batch query that has no single reader */
@@ -94,6 +99,7 @@ typedef struct reject {
     reason_code code; /* set by rejects_add */
     /* of several rows that the query has made of one record: which, from 1; 0: it has made one */
     uint32_t part, parts;
+    row_copy stacked; /* copies 0: it was refused before any stack, or there is none */
     /* of a message, where the reader's rows have more of it than its value */
     bool has_message;
     const char *key; /* NULL: none */
@@ -120,7 +126,8 @@ typedef struct batch {
     int64_t *write_us;
     uint8_t *row_kinds; /* feature rows: ROW_... bits; NULL: ROW_NEW | ROW_ONLINE for each */
     uint64_t *rows;     /* other batches: ROW_OF values, ascending; or NULL */
-    uint32_t *lanes; /* source batches: the watermark's partition of each row; NULL: all of one */
+    uint32_t *lanes;  /* source batches: the watermark's partition of each row; NULL: all of one */
+    row_copy *wanted; /* source batches of a replay: the only one that is made; or NULL */
 } batch;
 
 /* The origin of a row of the source: the reader's index and the row in that reader's batch. */

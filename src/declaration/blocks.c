@@ -24,7 +24,8 @@ static const char *const keep_choices[] = {"last", "first", NULL};
 static const char *const emit_choices[] = {"close", "change", NULL};
 static const char *const dialect_choices[] = {"duckdb", "spark", NULL}; /* enum dialect */
 static const char *const refresh_choices[] = {"never", "on_expiry", NULL};
-static const char *const without_type[] = {"window", "aggregate", NULL};
+static const char *const without_type[] = {"window", "aggregate", "function", "stack", "h3", NULL};
+static const char *const key_without_type[] = {"function", "stack", "h3", NULL};
 
 /* ---- checks that a table cannot say ---------------------------------------------------------- */
 
@@ -79,14 +80,23 @@ static void blocks_check_reader(void *options, const place *at, problems *proble
 static void check_key(void *options, const place *at, problems *problems)
 {
     key_block *key = options;
-    (void)at;
     check_column_name(&key->name, problems);
     const type *type = key->type.value;
     if (type != NULL && (type->kind == TYPE_ARRAY || type->kind == TYPE_STRUCT))
         problem_add(problems, &key->type.at,
                     "a key cannot be %s: use a single value, such as a string or a bigint",
                     type->kind == TYPE_ARRAY ? "an array" : "a struct");
-    if (key->from.value == NULL)
+    const made_block made = {.from = &key->from,
+                             .sql = &key->sql,
+                             .h3 = &key->h3,
+                             .has_function = key->has_function,
+                             .has_stack = key->has_stack,
+                             .has_h3 = key->has_h3};
+    blocks_check_made(&made, "key", at, problems);
+    if (key->from.value != NULL && key->sql.value != NULL)
+        problem_add(problems, &key->sql.at,
+                    "\"from\" and \"sql\" exclude each other: a key is a column or an expression");
+    if (key->from.value == NULL && key->sql.value == NULL && !key->has_stack && !key->has_h3)
         key->from = key->name;
 }
 
@@ -115,7 +125,17 @@ static void blocks_check_feature(void *options, const place *at, problems *probl
         problem_add(problems, &feature->sql.at,
                     "a windowed or aggregated feature is computed of a column: make a feature of "
                     "the expression first, and name it here as \"from\"");
-    else if (feature->from.value == NULL && feature->sql.value == NULL)
+    const made_block made = {.from = &feature->from,
+                             .sql = &feature->sql,
+                             .h3 = &feature->h3,
+                             .has_function = feature->has_function,
+                             .has_stack = feature->has_stack,
+                             .has_h3 = feature->has_h3,
+                             .has_window = feature->has_window,
+                             .has_aggregate = feature->has_aggregate};
+    blocks_check_made(&made, "feature", at, problems);
+    if (feature->from.value == NULL && feature->sql.value == NULL && !feature->has_stack &&
+        !feature->has_h3)
         feature->from = feature->name;
     if (feature->has_window && feature->has_aggregate)
         problem_add(problems, at,
@@ -142,11 +162,22 @@ static void check_window(void *options, const place *at, problems *problems)
 static const option key_options[] = {
     {OPTION("name", NAME, key_block, name), .required = true,
      .doc = "The key's column in the output.", .example = "origin"},
-    {OPTION("type", TYPE, key_block, type), .required = true,
-     .doc = "The type it is cast to. A key is a single value: no array.", .example = "string"},
+    {OPTION("type", TYPE, key_block, type), .required = true, .unless = key_without_type,
+     .doc = "The type it is cast to. A key is a single value: no array. With `function`, `stack` "
+            "or `h3` it may be left out.",
+     .example = "string"},
     {OPTION("from", TEXT, key_block, from),
      .doc = "The query's column it is taken from; the column of the key's own name unless said.",
      .example = "airport_code"},
+    {OPTION("sql", SQL, key_block, sql),
+     .doc = "An SQL expression over the query's columns instead of `from`.",
+     .example = "\"upper(airport_code)\""},
+    {OPTION_GIVEN("function", key_block, function), .block = &function_kind,
+     .doc = "Functions of the column `from`: a key for each."},
+    {OPTION_GIVEN("stack", key_block, stack), .block = &stack_kind,
+     .doc = "Makes of each row one for each of some columns, whose value is the key."},
+    {OPTION_GIVEN("h3", key_block, h3), .block = &h3_kind,
+     .doc = "The H3 cells of a place: a key for each resolution, or with `with_stack` a row."},
     {OPTION("description", TEXT, key_block, description), .doc = "What the key is, for people.",
      .example = "IATA code of the airport"},
     {0},
@@ -254,8 +285,9 @@ static const option feature_options[] = {
     {OPTION("name", NAME, feature_block, name), .required = true,
      .doc = "The feature's column in the output.", .example = "dep_delay"},
     {OPTION("type", TYPE, feature_block, type), .required = true, .unless = without_type,
-     .doc = "The type it is cast to; arrays of single values are allowed. With `window` or "
-            "`aggregate` it may be left out: each function has its own.",
+     .doc = "The type it is cast to; arrays of single values are allowed. With `window`, "
+            "`aggregate`, `function`, `stack` or `h3` it may be left out: what makes it has its "
+            "own.",
      .example = "double"},
     {OPTION("from", TEXT, feature_block, from),
      .doc = "The column it is taken from: one of the query's, a key, or a feature above. The "
@@ -265,6 +297,11 @@ static const option feature_options[] = {
      .doc = "An SQL expression over one row instead of `from`. It sees the query's columns, "
             "`timestamp`, the keys and the features above.",
      .example = "\"dep_delay > 15\""},
+    {OPTION_GIVEN("function", feature_block, function), .block = &function_kind,
+     .doc = "Functions of the column `from`, without a window."},
+    {OPTION_GIVEN("stack", feature_block, stack), .block = &stack_kind,
+     .doc = "Makes of each row one for each of some columns, whose value is the feature."},
+    {OPTION_GIVEN("h3", feature_block, h3), .block = &h3_kind, .doc = "The H3 cells of a place."},
     {OPTION_GIVEN("window", feature_block, window), .block = &window_kind,
      .doc = "Computes functions over windows that end at each row."},
     {OPTION_GIVEN("aggregate", feature_block, aggregate), .block = &aggregate_kind,

@@ -36,11 +36,41 @@ typedef struct source_block {
     declared_text query;
 } source_block;
 
+/* One function: `avg`, or `{count: bigint}` with its own output type. */
+typedef struct function_block {
+    declared_text name; /* "percentile(0.9)" */
+    declared_type type; /* value NULL: the feature's type */
+} function_block;
+
+/* `function:` of a feature or key: functions of one column of the row. */
+typedef struct functions_block {
+    declared_blocks functions; /* of function_block */
+} functions_block;
+
+/* `stack:` of a feature or key: of each row one for each of some columns. */
+typedef struct stack_block {
+    declared_list columns; /* patterns */
+    bool is_regex;
+} stack_block;
+
+/* `h3:` of a feature or key: the H3 cells of a place. */
+typedef struct h3_block {
+    declared_text lat, lng;
+    declared_list resolutions;
+    bool with_stack;
+    bool zero_is_missing;
+} h3_block;
+
 typedef struct key_block {
     declared_text name;
     declared_type type;
     declared_text description;
     declared_text from; /* the source's column; by default that of the key's own name */
+    declared_text sql;  /* instead of from: as in features */
+    functions_block function;
+    stack_block stack;
+    h3_block h3;
+    bool has_function, has_stack, has_h3;
 } key_block;
 
 /* What a number in the timestamp's column means. NONE: timestamps, dates and text as they are,
@@ -65,13 +95,6 @@ typedef struct timestamp_block {
     place max_future_at;   /* not set: late_rows.c decides */
     int late;              /* enum on_late */
 } timestamp_block;
-
-/* One function of a window or an aggregate: `avg`, or `{count: bigint}` with its own output
- * type. */
-typedef struct function_block {
-    declared_text name; /* "percentile(0.9)" */
-    declared_type type; /* value NULL: the feature's type */
-} function_block;
 
 /* `window:` of a feature; has_window tells whether it is there. */
 typedef struct window_block {
@@ -130,7 +153,23 @@ typedef struct feature_block {
     bool has_window;
     aggregate_block aggregate;
     bool has_aggregate;
+    functions_block function;
+    stack_block stack;
+    h3_block h3;
+    bool has_function, has_stack, has_h3;
 } feature_block;
+
+/* Does it make one column, with its own name? */
+static inline bool key_is_column(const key_block *key)
+{
+    return !key->has_function && (!key->has_h3 || key->h3.with_stack);
+}
+
+static inline bool feature_is_column(const feature_block *feature)
+{
+    return !feature->has_window && !feature->has_aggregate && !feature->has_function &&
+           (!feature->has_h3 || feature->h3.with_stack);
+}
 
 /* When a key's newest row goes out again though no event came. */
 typedef enum refresh_when { REFRESH_NEVER, REFRESH_ON_EXPIRY } refresh_when;

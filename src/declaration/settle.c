@@ -49,12 +49,12 @@ static void check_all_names(const declared_blocks *readers, const feature_set_bl
         n = add_name(&reader[i].id, "reader", names, n);
     check_names(names, n, problems);
     n = 0;
+    /* Those that make columns of other names clash with none. */
     for (uint32_t i = 0; i < set->keys.n; i++)
-        n = add_name(&keys[i].name, "key", names, n);
-    /* A feature with windows or an aggregate has no column of its own name, and clashes with
-     * none. */
+        if (key_is_column(&keys[i]))
+            n = add_name(&keys[i].name, "key", names, n);
     for (uint32_t i = 0; i < set->features.n; i++)
-        if (!features[i].has_window && !features[i].has_aggregate)
+        if (feature_is_column(&features[i]))
             n = add_name(&features[i].name, "feature", names, n);
     check_names(names, n, problems);
 }

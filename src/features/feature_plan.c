@@ -22,16 +22,27 @@ uint32_t planner_find(const planner *planner, const char *name)
     return NO_SLOT;
 }
 
+void planner_show_slot(planner *planner, uint32_t slot, const char *name)
+{
+    uint32_t seen = planner_find(planner, name);
+    planner->plan->slots[slot].name = name;
+    planner->seen[seen == NO_SLOT ? planner->n_seen++ : seen] = slot;
+}
+
 uint32_t planner_add_slot(planner *planner, const char *name, const type *type)
 {
     plan *plan = planner->plan;
     uint32_t slot = plan->n_slots++;
-    plan->slots[slot] = (field){.name = name == NULL ? "" : name, .type = type};
-    if (name != NULL) {
-        uint32_t seen = planner_find(planner, name);
-        planner->seen[seen == NO_SLOT ? planner->n_seen++ : seen] = slot;
-    }
+    plan->slots[slot] = (field){.name = "", .type = type};
+    if (name != NULL)
+        planner_show_slot(planner, slot, name);
     return slot;
+}
+
+step *planner_add_step(planner *planner, plan_phase phase)
+{
+    steps *steps = &planner->plan->steps[phase];
+    return &steps->items[steps->n++];
 }
 
 const char *planner_who(planner *planner, const char *what, const char *name)
@@ -43,11 +54,14 @@ uint32_t planner_add_output(planner *planner, const feature_block *block, const 
                             const type *type)
 {
     plan *plan = planner->plan;
-    uint32_t seen = planner_find(planner, name);
-    if (seen != NO_SLOT && planner->seen[seen] >= plan->timestamp)
+    for (uint32_t i = 0; i < planner->n_outputs; i++) {
+        if (strcasecmp(plan->slots[plan->output_slots[i]].name, name) != 0)
+            continue;
         problem_add(planner->problems, &block->name.at,
                     "feature \"%s\": there is a column \"%s\" already: choose another name",
                     block->name.value, name);
+        break;
+    }
     uint32_t slot = planner_add_slot(planner, name, type);
     plan->output_slots[planner->n_outputs++] = slot;
     plan->needed[slot] = true;
@@ -154,13 +168,38 @@ static freshet_code plan_cast(planner *planner, const char *what, const declared
         plan->slots[into->from].type, type);
 }
 
+/* A key that is a column. */
+static freshet_code plan_key(planner *planner, const key_block *block)
+{
+    cast_step *key = &planner->plan->keys[planner->n_keys];
+    const uint32_t to = key->to;
+    freshet_code code = plan_cast(planner, "key", &block->name, &block->from, &block->type, key);
+    key->to = to;
+    planner->plan->slots[to] = (field){block->name.value, block->type.value};
+    planner->n_keys++;
+    return code;
+}
+
 static freshet_code plan_keys(planner *planner)
 {
     const key_block *blocks = planner->block->keys.items;
     freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < planner->plan->n_keys; i++)
-        code = plan_cast(planner, "key", &blocks[i].name, &blocks[i].from, &blocks[i].type,
-                         &planner->plan->keys[i]);
+    for (uint32_t i = 0; code == FRESHET_OK && i < planner->block->keys.n; i++) {
+        const key_block *key = &blocks[i];
+        const made made = {.what = "key",
+                           .name = &key->name,
+                           .from = &key->from,
+                           .sql = &key->sql,
+                           .type = &key->type,
+                           .function = key->has_function ? &key->function : NULL,
+                           .stack = key->has_stack ? &key->stack : NULL,
+                           .h3 = key->has_h3 ? &key->h3 : NULL};
+        const bool is_made = key->has_function || key->has_stack || key->has_h3;
+        code =
+            is_made || key->sql.value != NULL ? plan_made(planner, &made) : plan_key(planner, key);
+    }
+    /* A stage of keys gives what later ones may mention. */
+    planner->open[PHASE_ROW] = NULL;
     return code;
 }
 
@@ -171,10 +210,9 @@ static freshet_code plan_column(planner *planner, const feature_block *block)
     freshet_code code =
         plan_cast(planner, "feature", &block->name, &block->from, &block->type, &cast);
     cast.to = planner_add_output(planner, block, block->name.value, block->type.value);
-    bool after = cast.from != NO_SLOT && plan->from_windows[cast.from];
-    steps *steps = after ? &plan->after : &plan->before;
-    plan->from_windows[cast.to] = after;
-    steps->items[steps->n++].cast = cast;
+    const plan_phase phase = cast.from == NO_SLOT ? PHASE_ROW : (plan_phase)plan->phases[cast.from];
+    plan->phases[cast.to] = (uint8_t)phase;
+    planner_add_step(planner, phase)->cast = cast;
     return code;
 }
 
@@ -183,9 +221,10 @@ static freshet_code plan_column(planner *planner, const feature_block *block)
 /* Where the expression has that position; -1: where it begins. */
 static place place_in(const planner *planner, const sql_feature *feature, int64_t position)
 {
-    return position < 0 ? feature->sql->at
-                        : declaration_place_in(planner->handle, feature->sql,
-                                               (size_t)dialect_position(&feature->text, position));
+    return position < 0 || feature->is_written
+               ? feature->sql->at
+               : declaration_place_in(planner->handle, feature->sql,
+                                      (size_t)dialect_position(&feature->text, position));
 }
 
 static void report_sql(planner *planner, const sql_feature *feature, const sql_problem *problem)
@@ -216,15 +255,18 @@ static freshet_code check_mentions(planner *planner, const sql_feature *feature,
     return FRESHET_OK;
 }
 
-/* The first column of the expression that is made of windows, or NO_SLOT. */
-static uint32_t find_windowed(const planner *planner, const expression *expression)
+/* The first column of the expression of the latest phase that any has; NO_SLOT: it mentions
+ * none. */
+static uint32_t find_latest(const planner *planner, const expression *expression)
 {
+    uint32_t latest = NO_SLOT;
     for (uint32_t i = 0; i < expression->n_mentions; i++) {
         uint32_t seen = planner_find(planner, expression->mentions[i].name);
-        if (seen != NO_SLOT && planner->plan->from_windows[planner->seen[seen]])
-            return planner->seen[seen];
+        if (seen != NO_SLOT && (latest == NO_SLOT || planner->plan->phases[planner->seen[seen]] >
+                                                         planner->plan->phases[latest]))
+            latest = planner->seen[seen];
     }
-    return NO_SLOT;
+    return latest;
 }
 
 /* May the expression be evaluated where the open stage is? Not if it mentions what came after. */
@@ -238,10 +280,9 @@ static bool fits_stage(const planner *planner, const stage *stage, const express
     return true;
 }
 
-static freshet_code begin_stage(planner *planner, unsigned phase)
+static freshet_code begin_stage(planner *planner, plan_phase phase)
 {
     plan *plan = planner->plan;
-    steps *steps = phase == 0 ? &plan->before : &plan->after;
     stage *stage = arena_zero(plan->arena, 1, sizeof *stage);
     if (stage == NULL)
         return error_memory(planner->err, PLANNING);
@@ -249,13 +290,13 @@ static freshet_code begin_stage(planner *planner, unsigned phase)
     snprintf(stage->input_name, sizeof stage->input_name, "__freshet_features_%u",
              stage->number - 1);
     stage->begun_at = plan->n_slots;
-    steps->items[steps->n++].stage = stage;
+    planner_add_step(planner, phase)->stage = stage;
     planner->open[phase] = stage;
     return FRESHET_OK;
 }
 
 /* Puts the feature into a stage, and the columns that it mentions into the stage's input. */
-static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_feature *feature)
+static freshet_code add_to_stage(planner *planner, plan_phase phase, const sql_feature *feature)
 {
     arena *arena = planner->plan->arena;
     stage *stage = planner->open[phase];
@@ -283,9 +324,11 @@ static freshet_code add_to_stage(planner *planner, unsigned phase, const sql_fea
 static freshet_code read_dialect(planner *planner, sql_feature *feature, sql_problem *problem)
 {
     plan *plan = planner->plan;
-    const declaration *declaration = declaration_of(planner->handle);
+    const dialect dialect = feature->is_of_duckdb
+                                ? DIALECT_DUCKDB
+                                : (enum dialect)declaration_of(planner->handle)->dialect;
     schema columns = {0, NULL};
-    if (declaration->dialect != DIALECT_DUCKDB) {
+    if (dialect != DIALECT_DUCKDB) {
         field *fields = arena_alloc(plan->arena, (planner->n_seen + (size_t)1) * sizeof *fields);
         if (fields == NULL)
             return error_memory(planner->err, PLANNING);
@@ -294,54 +337,63 @@ static freshet_code read_dialect(planner *planner, sql_feature *feature, sql_pro
         columns = (schema){planner->n_seen, fields};
     }
     *problem = (sql_problem){.position = -1};
-    return dialect_expression(declaration->dialect, plan->session, plan->arena, feature->sql->value,
-                              &columns, &feature->text, problem, planner->err);
+    return dialect_expression(dialect, plan->session, plan->arena, feature->sql->value, &columns,
+                              &feature->text, problem, planner->err);
 }
 
-freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after)
+static freshet_code find_type(planner *planner, sql_feature *feature, bool *known);
+
+/* Reads the expression; *known: it is one, of columns that there are. */
+static freshet_code planner_read_sql(planner *planner, sql_feature *feature, bool *known)
 {
-    plan *plan = planner->plan;
     sql_problem problem;
-    bool known = false;
-    *after = false;
+    *known = false;
     if (feature->who == NULL)
         return error_memory(planner->err, PLANNING);
     freshet_code code = read_dialect(planner, feature, &problem);
     if (code == FRESHET_OK)
-        code = expression_read(plan->session, plan->arena, feature->text.sql, &feature->expression,
-                               &problem, planner->err);
+        code = expression_read(planner->plan->session, planner->plan->arena, feature->text.sql,
+                               &feature->expression, &problem, planner->err);
     if (code == FRESHET_USAGE)
         report_sql(planner, feature, &problem);
     else if (code == FRESHET_OK)
-        code = check_mentions(planner, feature, &known);
-    if (code != FRESHET_OK && code != FRESHET_USAGE)
+        code = check_mentions(planner, feature, known);
+    return code == FRESHET_USAGE ? FRESHET_OK : code;
+}
+
+freshet_code planner_add_sql(planner *planner, sql_feature *feature, plan_phase *phase)
+{
+    plan *plan = planner->plan;
+    bool known;
+    *phase = PHASE_ROW;
+    freshet_code code = planner_read_sql(planner, feature, &known);
+    if (code == FRESHET_OK && known && feature->type.value == NULL)
+        code = find_type(planner, feature, &known);
+    if (code != FRESHET_OK || !known)
         return code;
-    if (!known)
-        return FRESHET_OK;
-    uint32_t windowed = find_windowed(planner, &feature->expression);
-    *after = windowed != NO_SLOT;
-    if (*after && feature->is_filter) {
+    const uint32_t latest = find_latest(planner, &feature->expression);
+    if (latest != NO_SLOT)
+        *phase = (plan_phase)plan->phases[latest];
+    if (*phase == PHASE_WINDOWS && feature->is_filter) {
         problem_add(planner->problems, &feature->sql->at, WINDOW_OF_WINDOW, feature->who,
-                    plan->slots[windowed].name);
+                    plan->slots[latest].name);
         return FRESHET_OK;
     }
-    const unsigned phase = *after ? 1 : 0;
-    code = FRESHET_OK;
-    if (!fits_stage(planner, planner->open[phase], &feature->expression))
-        code = begin_stage(planner, phase);
-    feature->to = plan->n_slots;
-    return code == FRESHET_OK ? add_to_stage(planner, phase, feature) : code;
+    if (!fits_stage(planner, planner->open[*phase], &feature->expression))
+        code = begin_stage(planner, *phase);
+    return code == FRESHET_OK ? add_to_stage(planner, *phase, feature) : code;
 }
 
 static freshet_code plan_sql(planner *planner, const feature_block *block)
 {
     sql_feature feature = {.who = planner_who(planner, "feature", block->name.value),
                            .sql = &block->sql,
-                           .type = block->type};
-    bool after;
-    freshet_code code = planner_add_sql(planner, &feature, &after);
+                           .type = block->type,
+                           .to = planner->plan->n_slots};
+    plan_phase phase;
+    freshet_code code = planner_add_sql(planner, &feature, &phase);
     uint32_t slot = planner_add_output(planner, block, block->name.value, block->type.value);
-    planner->plan->from_windows[slot] = after;
+    planner->plan->phases[slot] = (uint8_t)phase;
     return code;
 }
 
@@ -400,8 +452,11 @@ static freshet_code explain_aggregate(planner *planner, const sql_feature *featu
     if (code == FRESHET_OK && aggregate != NULL) {
         problem->position = -1;
         snprintf(problem->text, sizeof problem->text,
-                 "%s() is an aggregate of many rows, and a feature's SQL sees one row at a time: "
-                 "for values of many rows use `window`",
+                 feature->is_written
+                     ? "%s() is an aggregate of many rows, and `function` has functions of one "
+                       "value: for values of many rows use `window`"
+                     : "%s() is an aggregate of many rows, and a feature's SQL sees one row at a "
+                       "time: for values of many rows use `window`",
                  aggregate);
     }
     return code;
@@ -497,6 +552,53 @@ static freshet_code add_input(planner *planner, stage *stage)
                          &stage->input, planner->err);
 }
 
+/* The stage's input has each column once that the feature mentions. */
+static freshet_code add_mentioned(planner *planner, stage *stage, const expression *expression)
+{
+    for (uint32_t i = 0; i < expression->n_mentions; i++) {
+        const uint32_t seen = planner_find(planner, expression->mentions[i].name);
+        uint32_t k = 0;
+        while (seen != NO_SLOT && k < stage->n_slots && stage->slots[k] != planner->seen[seen])
+            k++;
+        if (seen == NO_SLOT || k < stage->n_slots)
+            continue;
+        if (!arena_reserve(planner->plan->arena, &stage->slots, &stage->slots_capacity,
+                           stage->n_slots + UINT64_C(1), sizeof *stage->slots))
+            return error_memory(planner->err, PLANNING);
+        stage->slots[stage->n_slots++] = planner->seen[seen];
+    }
+    return FRESHET_OK;
+}
+
+/* The type that the expression gives, by a statement of its own, before any stage has it. *known:
+ * it gives one; what it does not is reported. */
+static freshet_code find_type(planner *planner, sql_feature *feature, bool *known)
+{
+    plan *plan = planner->plan;
+    stage stage = {0};
+    sql_problem problem = {.position = -1};
+    *known = false;
+    snprintf(stage.input_name, sizeof stage.input_name, "__freshet_type_%u", planner->n_types++);
+    freshet_code code = add_mentioned(planner, &stage, &feature->expression);
+    if (code == FRESHET_OK)
+        code = add_input(planner, &stage);
+    if (code == FRESHET_OK)
+        code = plan_prepare_alone(plan, &stage, feature, &problem, planner->err);
+    if (code == FRESHET_OK) {
+        feature->type.value =
+            type_keep(plan->arena, sql_statement_schema(feature->alone)->fields[0].type);
+        *known = feature->type.value != NULL;
+        code = *known ? FRESHET_OK : error_memory(planner->err, PLANNING);
+    } else if (code == FRESHET_USAGE) {
+        code = explain_aggregate(planner, feature, &problem);
+        report_sql(planner, feature, &problem);
+    }
+    sql_statement_close(feature->alone);
+    feature->alone = NULL;
+    sql_input_close(stage.input);
+    return code;
+}
+
 static freshet_code prepare_stage(planner *planner, stage *stage)
 {
     plan *plan = planner->plan;
@@ -544,8 +646,10 @@ static freshet_code plan_allocate(planner *planner, const schema *input)
     plan->arena = arena_open();
     if (plan->arena == NULL)
         return error_memory(planner->err, PLANNING);
-    uint64_t n = input->n_fields + 1 + (uint64_t)block->keys.n + plan_many_slots(block);
-    uint64_t n_steps = 2 * (uint64_t)block->features.n + 1;
+    const uint64_t n_keys = plan_count_keys(block);
+    /* Each step makes a slot. */
+    const uint64_t n =
+        input->n_fields + 1 + n_keys + plan_many_slots(block) + plan_made_slots(block);
     if (n > PLAN_SLOTS_MAX)
         return error_set(planner->err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the feature set \"%s\" has more than %u columns", block->name.value,
@@ -557,16 +661,19 @@ static freshet_code plan_allocate(planner *planner, const schema *input)
     } arrays[] = {
         {&plan->slots, n, sizeof *plan->slots},
         {&plan->needed, n, sizeof *plan->needed},
-        {&plan->from_windows, n, sizeof *plan->from_windows},
+        {&plan->phases, n, sizeof *plan->phases},
         {&plan->output_slots, n, sizeof *plan->output_slots},
-        {&plan->keys, block->keys.n, sizeof *plan->keys},
-        {&plan->before.items, n_steps, sizeof *plan->before.items},
-        {&plan->after.items, n_steps, sizeof *plan->after.items},
+        {&plan->keys, n_keys, sizeof *plan->keys},
+        {&plan->steps[0].items, n, sizeof(step)},
+        {&plan->steps[1].items, n, sizeof(step)},
+        {&plan->steps[2].items, n, sizeof(step)},
+        {&plan->stacks, (uint64_t)block->keys.n + block->features.n, sizeof(stack_step *)},
         {&plan->many, block->features.n, sizeof *plan->many},
         {&plan->views, block->features.n + UINT64_C(1), sizeof *plan->views},
         {&planner->seen, n, sizeof *planner->seen},
         {&planner->stage_of[0], n, sizeof *planner->stage_of[0]},
         {&planner->stage_of[1], n, sizeof *planner->stage_of[1]},
+        {&planner->stage_of[2], n, sizeof *planner->stage_of[2]},
     };
     const schema kept = schema_keep(plan->arena, input);
     bool ok = kept.fields != NULL;
@@ -577,7 +684,7 @@ static freshet_code plan_allocate(planner *planner, const schema *input)
     }
     if (!ok)
         return error_memory(planner->err, PLANNING);
-    plan->n_keys = block->keys.n;
+    plan->n_keys = (uint32_t)n_keys;
     plan->n_source = input->n_fields;
     for (uint32_t i = 0; i < kept.n_fields; i++)
         planner_add_slot(planner, kept.fields[i].name, kept.fields[i].type);
@@ -612,29 +719,43 @@ static freshet_code plan_aggregated(planner *planner)
 
 static freshet_code plan_feature(planner *planner, const feature_block *block)
 {
+    const made made = {.what = "feature",
+                       .name = &block->name,
+                       .from = &block->from,
+                       .sql = &block->sql,
+                       .type = &block->type,
+                       .function = block->has_function ? &block->function : NULL,
+                       .stack = block->has_stack ? &block->stack : NULL,
+                       .h3 = block->has_h3 ? &block->h3 : NULL,
+                       .feature = block};
     if (block->has_window || block->has_aggregate)
         return plan_many(planner, block);
+    if (block->has_function || block->has_stack || block->has_h3)
+        return plan_made(planner, &made);
     return block->sql.value != NULL ? plan_sql(planner, block) : plan_column(planner, block);
 }
 
-/* Keys and the timestamp are taken from the source's columns, whatever the others are called. */
+/* Keys and the timestamp are taken from the source's columns, whatever the others are called: their
+ * slots have no names until all keys are planned. */
 static freshet_code plan_columns(planner *planner)
 {
     plan *plan = planner->plan;
     const feature_block *features = planner->block->features.items;
-    const key_block *keys = planner->block->keys.items;
     assert(planner->seen != NULL);
     freshet_code code = plan_timestamp(planner);
+    plan->timestamp = planner_add_slot(planner, NULL, type_simple(TYPE_TIMESTAMP));
+    for (uint32_t i = 0; i < plan->n_keys; i++) {
+        plan->keys[i].to = planner_add_slot(planner, NULL, type_simple(TYPE_STRING));
+        add_plain_output(planner, plan->keys[i].to);
+    }
+    add_plain_output(planner, plan->timestamp);
     if (code == FRESHET_OK)
         code = plan_keys(planner);
     if (code != FRESHET_OK)
         return code;
-    plan->timestamp = planner_add_slot(planner, "timestamp", type_simple(TYPE_TIMESTAMP));
-    for (uint32_t i = 0; i < plan->n_keys; i++) {
-        plan->keys[i].to = planner_add_slot(planner, keys[i].name.value, keys[i].type.value);
-        add_plain_output(planner, plan->keys[i].to);
-    }
-    add_plain_output(planner, plan->timestamp);
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        planner_show_slot(planner, plan->keys[i].to, plan->slots[plan->keys[i].to].name);
+    planner_show_slot(planner, plan->timestamp, "timestamp");
     for (uint32_t i = 0; code == FRESHET_OK && i < planner->block->features.n; i++)
         code = plan_feature(planner, &features[i]);
     if (code == FRESHET_OK && planner->block->has_aggregated)
@@ -682,10 +803,8 @@ freshet_code plan_make(plan *plan, const freshet_declaration *handle, sql_sessio
     freshet_code code = plan_allocate(&planner, input);
     if (code == FRESHET_OK)
         code = plan_columns(&planner);
-    if (code == FRESHET_OK)
-        code = prepare_stages(&planner, &plan->before);
-    if (code == FRESHET_OK)
-        code = prepare_stages(&planner, &plan->after);
+    for (unsigned phase = 0; code == FRESHET_OK && phase < PLAN_PHASES; phase++)
+        code = prepare_stages(&planner, &plan->steps[phase]);
     if (code == FRESHET_OK && problems_count(problems) == n_problems)
         code = plan_views(&planner);
     if (code == FRESHET_OK && problems_count(problems) == n_problems)
@@ -712,8 +831,8 @@ static void close_steps(const steps *steps)
 
 void plan_close(plan *plan)
 {
-    close_steps(&plan->before);
-    close_steps(&plan->after);
+    for (unsigned phase = 0; phase < PLAN_PHASES; phase++)
+        close_steps(&plan->steps[phase]);
     arena_close(plan->arena);
     *plan = (struct plan){0};
 }

@@ -15,8 +15,15 @@
  *
  * WINDOWS (and groups) stand in the middle of the way. What does not need them comes before: the
  * rows' own columns, the columns that windows look at, and their filters, each of them a slot of
- * type boolean that no name reaches. Then come the windows' outputs, and then, in steps `after`
+ * type boolean that no name reaches. Then come the windows' outputs, and then, in steps behind
  * them, the features that use these. What a window looks at can therefore not come from a window.
+ *
+ * STACKS make several rows of each. What does not need one comes before, so that its SQL is
+ * evaluated once for a row; then the stacks with all that is made of them; then windows, which see
+ * the rows that stacks have made. A stack that is declared below a feature with windows makes rows
+ * behind them. So steps are of three phases, and a slot of the latest that it is made of.
+ *
+ * `function` and `h3` are SQL that is written here (feature_plan_made.c), and go the way of SQL.
  */
 #ifndef FRESHET_FEATURES_FEATURE_PLAN_H
 #define FRESHET_FEATURES_FEATURE_PLAN_H
@@ -32,19 +39,44 @@
 #define PLAN_SLOTS_MAX 50000u
 #define PLAN_ROW_COLUMN "__freshet_feature_row"
 
+/* When a slot is made, and a step done. */
+typedef enum plan_phase {
+    PHASE_ROW,    /* of the row alone, once */
+    PHASE_STACKS, /* stacks, and what is made of them */
+    PHASE_WINDOWS /* windows, and what comes behind them */
+} plan_phase;
+
+#define PLAN_PHASES 3
+#define PLAN_COPIES_MAX 1000u /* rows that the stacks may make of one */
+
 /* A key, or a feature that is a column. */
 typedef struct cast_step {
     const char *who; /* `key "x"`, for messages */
-    uint32_t from;   /* slots */
+    uint32_t from;   /* slots; of a key NO_SLOT: a step makes it */
     uint32_t to;
 } cast_step;
+
+/* Of each row one for each of some columns. */
+typedef struct stack_step {
+    const char *who;
+    const place *at;
+    const uint32_t *from; /* slots, in the columns' order */
+    uint32_t n;
+    const type *common; /* of the columns */
+    uint32_t to;
+    bool is_key;
+    uint32_t copies; /* of one row of the source, behind this step */
+} stack_step;
 
 /* An expression of a stage: a feature, or the filter of one. */
 typedef struct sql_feature {
     const char *who; /* `feature "x"`, for messages */
     const declared_text *sql;
-    declared_type type;
+    declared_type type; /* value NULL: what the SQL gives, and set to that */
     bool is_filter;
+    bool is_key;
+    bool is_written;   /* by us: its places are all the beginning of `sql` */
+    bool is_of_duckdb; /* whatever the declaration's dialect */
     dialect_text text; /* the SQL, as DuckDB reads it */
     expression expression;
     uint32_t to;
@@ -66,7 +98,8 @@ typedef struct stage {
 } stage;
 
 typedef struct step {
-    stage *stage; /* or NULL: */
+    stage *stage;      /* or NULL: */
+    stack_step *stack; /* or NULL: */
     cast_step cast;
 } step;
 
@@ -110,9 +143,10 @@ typedef struct plan {
     uint32_t timestamp_from, timestamp;
     cast_step *keys;
     uint32_t n_keys;
-    steps before; /* windows */
-    steps after;
-    bool *from_windows; /* by slot: is its value made of a window's? */
+    steps steps[PLAN_PHASES];
+    uint8_t *phases;     /* by slot */
+    stack_step **stacks; /* in the order of the way */
+    uint32_t n_stacks;
     many_feature *many;
     uint32_t n_many;
     view *views; /* the first has the keys and the order of the timestamp */
@@ -127,6 +161,17 @@ typedef struct plan {
     schema output; /* of aggregated sets: keys and timestamp only */
     uint32_t *output_slots;
 } plan;
+
+static inline bool plan_is_windowed(const plan *plan, uint32_t slot)
+{
+    return plan->phases[slot] == PHASE_WINDOWS;
+}
+
+/* How many rows the stacks make of one row of the source. */
+static inline uint32_t plan_copies(const plan *plan)
+{
+    return plan->n_stacks == 0 ? 1 : plan->stacks[plan->n_stacks - 1]->copies;
+}
 
 /* Makes the plan; mistakes are added to problems, and then FRESHET_BAD_DECLARATION is returned.
  * plan_close in either case. `plan` is zeroed before. */

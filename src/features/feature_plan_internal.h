@@ -1,5 +1,5 @@
-/* feature_plan_internal.h - between feature_plan.c and feature_plan_windows.c: the planner, while
- * it makes a plan. */
+/* feature_plan_internal.h - between feature_plan.c, feature_plan_made.c and feature_plan_windows.c:
+ * the planner, while it makes a plan. */
 #ifndef FRESHET_FEATURES_FEATURE_PLAN_INTERNAL_H
 #define FRESHET_FEATURES_FEATURE_PLAN_INTERNAL_H
 
@@ -12,9 +12,6 @@
     "%s: column \"%s\" is made of a window, and what a window looks at cannot be: windows look " \
     "at what the row itself brings"
 
-/* Before windows, and after them. */
-#define PHASES 2
-
 typedef struct planner {
     plan *plan;
     const freshet_declaration *handle;
@@ -23,10 +20,12 @@ typedef struct planner {
     freshet_error *err;
     uint32_t *seen; /* the newest slot of each name, in the order in which the names came up */
     uint32_t n_seen;
-    uint32_t *stage_of[PHASES]; /* by slot: the newest stage that has it in its input, from 1 */
+    uint32_t *stage_of[PLAN_PHASES]; /* by slot: the newest stage that has it as input, from 1 */
     uint32_t n_stages;
-    stage *open[PHASES]; /* the stage that takes more features, or NULL */
-    uint32_t n_outputs;  /* in plan->output_slots */
+    stage *open[PLAN_PHASES]; /* the stage that takes more features, or NULL */
+    uint32_t n_outputs;       /* in plan->output_slots */
+    uint32_t n_keys;          /* in plan->keys, so far */
+    uint32_t n_types;         /* that statements of their own were asked for */
 } planner;
 
 /* The place of a name in planner.seen, or NO_SLOT. */
@@ -34,6 +33,9 @@ uint32_t planner_find(const planner *planner, const char *name);
 
 /* A new slot, which is the one seen under its name from now on. `name` NULL: no name reaches it. */
 uint32_t planner_add_slot(planner *planner, const char *name, const type *type);
+
+/* Gives a slot that no name reached one that does. */
+void planner_show_slot(planner *planner, uint32_t slot, const char *name);
 
 /* `what "name"`; NULL where memory is out, which whoever is given it reports. */
 const char *planner_who(planner *planner, const char *what, const char *name);
@@ -43,13 +45,32 @@ const char *planner_who(planner *planner, const char *what, const char *name);
 freshet_code planner_resolve(planner *planner, const declared_text *from, const char *who,
                              uint32_t *slot);
 
-/* Plans an expression for the slot that is added next; *after tells whether it needs windows.
- * Problems are reported. */
-freshet_code planner_add_sql(planner *planner, sql_feature *feature, bool *after);
+/* Plans an expression for the slot `feature->to`; *phase tells when it is evaluated. Problems are
+ * reported; a type that was to be found is then NULL still. */
+freshet_code planner_add_sql(planner *planner, sql_feature *feature, plan_phase *phase);
+
+/* The next step of a phase. */
+step *planner_add_step(planner *planner, plan_phase phase);
 
 /* A slot that is a column of the output; reports a name that the output has already. */
 uint32_t planner_add_output(planner *planner, const feature_block *block, const char *name,
                             const type *type);
+
+/* feature_plan_made.c: features and keys with `function`, `stack` or `h3`; keys with `sql`. */
+typedef struct made {
+    const char *what; /* "feature" */
+    const declared_text *name, *from, *sql;
+    const declared_type *type;
+    const functions_block *function; /* NULL: not there, as the next ones */
+    const stack_block *stack;
+    const h3_block *h3;
+    const feature_block *feature; /* NULL: a key */
+} made;
+
+freshet_code plan_made(planner *planner, const made *made);
+/* How many slots they need at most, and how many keys there are. */
+uint64_t plan_made_slots(const feature_set_block *block);
+uint64_t plan_count_keys(const feature_set_block *block);
 
 /* feature_plan_windows.c: a feature with `window` or `aggregate`, its filter and its outputs. */
 freshet_code plan_many(planner *planner, const feature_block *block);

@@ -35,7 +35,8 @@ static freshet_code resolve_values(planner *planner, const feature_block *block,
     const declared_text *from = block->from.value != NULL ? &block->from : &block->name;
     const char *who = planner_who(planner, "feature", block->name.value);
     freshet_code code = planner_resolve(planner, from, who, &many->values);
-    if (code == FRESHET_OK && many->values != NO_SLOT && planner->plan->from_windows[many->values])
+    if (code == FRESHET_OK && many->values != NO_SLOT &&
+        plan_is_windowed(planner->plan, many->values))
         problem_add(planner->problems, &from->at, WINDOW_OF_WINDOW, who, from->value);
     return code;
 }
@@ -50,10 +51,12 @@ static freshet_code plan_filter(planner *planner, const feature_block *block, ma
                           .sql = &block->filter,
                           .type = {type_simple(TYPE_BOOLEAN), block->filter.at},
                           .is_filter = true};
-    bool after;
-    freshet_code code = planner_add_sql(planner, &filter, &after);
+    plan_phase phase;
+    filter.to = planner->plan->n_slots;
+    freshet_code code = planner_add_sql(planner, &filter, &phase);
     many->filter = planner_add_slot(planner, NULL, filter.type.value);
     planner->plan->needed[many->filter] = true;
+    planner->plan->phases[many->filter] = (uint8_t)phase;
     return code;
 }
 
@@ -106,7 +109,7 @@ static freshet_code resolve_plain(planner *planner, const declared_text *name, c
     if (code != FRESHET_OK || *slot == NO_SLOT)
         return code;
     const type *type = planner->plan->slots[*slot].type;
-    if (planner->plan->from_windows[*slot])
+    if (plan_is_windowed(planner->plan, *slot))
         problem_add(planner->problems, &name->at, WINDOW_OF_WINDOW, who, name->value);
     else if (type->n_fields > 0)
         problem_add(planner->problems, &name->at,
@@ -281,7 +284,7 @@ static freshet_code add_outputs(planner *planner, many_feature *many)
         code =
             plan_output_type(&to, block, &functions[i / block->window.over.n], own[i].type, &type);
         if (code == FRESHET_OK)
-            plan->from_windows[planner_add_output(planner, block, own[i].name, type)] = true;
+            plan->phases[planner_add_output(planner, block, own[i].name, type)] = PHASE_WINDOWS;
     }
     return code;
 }
@@ -291,6 +294,14 @@ freshet_code plan_many(planner *planner, const feature_block *block)
     plan *plan = planner->plan;
     many_feature *many = &plan->many[plan->n_many++];
     *many = (many_feature){.block = block};
+    const stack_step *last = plan->n_stacks == 0 ? NULL : plan->stacks[plan->n_stacks - 1];
+    if (last != NULL && plan_is_windowed(plan, last->to))
+        problem_add(
+            planner->problems, &block->name.at,
+            "feature \"%s\": its windows would look at the rows that %s makes, but these are "
+            "made behind windows, since the stack stands below a feature that has some: "
+            "put the stack above all features with windows, or below them",
+            block->name.value, last->who);
     freshet_code code = plan->n_views == 0 ? add_first_view(planner) : FRESHET_OK;
     if (code == FRESHET_OK)
         code = resolve_values(planner, block, many);
@@ -309,7 +320,7 @@ freshet_code plan_many(planner *planner, const feature_block *block)
 static void mark(const plan *plan, uint32_t slot, bool *marked)
 {
     bool of_key = slot >= plan->timestamp && slot <= plan->timestamp + plan->n_keys;
-    if (!of_key && !plan->from_windows[slot])
+    if (!of_key && !plan_is_windowed(plan, slot))
         marked[slot] = true;
 }
 
@@ -322,10 +333,14 @@ static freshet_code collect_carried(planner *planner)
         return error_memory(planner->err, PLANNING);
     for (uint32_t i = 0; i < planner->n_outputs; i++)
         mark(plan, plan->output_slots[i], marked);
-    for (uint32_t i = 0; i < plan->after.n; i++) {
-        const stage *stage = plan->after.items[i].stage;
-        if (stage == NULL)
-            mark(plan, plan->after.items[i].cast.from, marked);
+    const steps *after = &plan->steps[PHASE_WINDOWS];
+    for (uint32_t i = 0; i < after->n; i++) {
+        const stage *stage = after->items[i].stage;
+        const stack_step *stack = after->items[i].stack;
+        if (stage == NULL && stack == NULL)
+            mark(plan, after->items[i].cast.from, marked);
+        for (uint32_t k = 0; stack != NULL && k < stack->n; k++)
+            mark(plan, stack->from[k], marked);
         for (uint32_t k = 0; stage != NULL && k < stage->n_slots; k++)
             if (stage->used[k])
                 mark(plan, stage->slots[k], marked);

@@ -193,6 +193,19 @@ bool feature_set_held_by(const feature_set *set, feature_set_holder *out)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+uint32_t feature_set_copies(const feature_set *set)
+{
+    return plan_copies(&set->plan);
+}
+
+bool feature_set_makes(const feature_set *set, uint32_t copies)
+{
+    for (uint32_t i = 0; i < set->plan.n_stacks; i++)
+        if (set->plan.stacks[i]->copies == copies)
+            return true;
+    return false;
+}
+
 bool feature_set_is_ordered(const feature_set *set)
 {
     const feature_set_block *block = set->operators[0]->block;

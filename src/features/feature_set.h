@@ -109,6 +109,11 @@ freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size
 
 /* ---- running ---- */
 
+/* How many rows stacks make of each row: 1 where there are none. */
+uint32_t feature_set_copies(const feature_set *set);
+/* Does any stack leave so many rows of one? A letter that was refused behind it can be replayed. */
+bool feature_set_makes(const feature_set *set, uint32_t copies);
+
 /* Does it matter in which order rows of different times come? */
 bool feature_set_is_ordered(const feature_set *set);
 
@@ -116,13 +121,23 @@ bool feature_set_is_ordered(const feature_set *set);
 freshet_code feature_set_times(const feature_set *set, arena *arena, const batch *in, int64_t **out,
                                freshet_error *err);
 
+/* A row that is refused. */
+typedef struct feature_refusal {
+    const batch *in; /* the input, where it is known from which of its rows it is made */
+    uint32_t row;
+    row_copy stacked; /* of the rows that stacks have made of that: this one; copies 0: none has */
+    reason_code code;
+    const char *reason; /* one sentence, which names the column and the value */
+} feature_refusal;
+
+typedef freshet_code feature_refuse_fn(void *context, const feature_refusal *refused,
+                                       freshet_error *err);
+
 /* Computes `in` (a batch of the source's schema; in->rows may be NULL) into `out`, whose rows[] are
- * those of `in` without the refused ones. Each refused row is given to refuse() with a code and one
- * sentence that names the column and the value, once, in no certain order. `out` lives in `arena`,
- * shares columns with `in`, and lives until the next feature_set_run: long texts that SQL has made
- * are its own. */
-typedef freshet_code feature_refuse_fn(void *context, const batch *in, uint32_t row,
-                                       reason_code code, const char *reason, freshet_error *err);
+ * those of `in` without the refused ones, several for a row of which stacks have made several. Each
+ * refused row is given to refuse() once, in no certain order. `out` lives in `arena`, shares
+ * columns with `in`, and lives until the next feature_set_run: long texts that SQL has made are its
+ * own. */
 freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, batch *out,
                              feature_refuse_fn *refuse, void *context, freshet_error *err);
 

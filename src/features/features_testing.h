@@ -143,14 +143,16 @@ static inline void open_stream(world *world, const char *set)
         fail_msg("%s", world->said.bytes);
 }
 
-static inline freshet_code refuse(void *context, const batch *in, uint32_t row, reason_code code,
-                                  const char *reason, freshet_error *err)
+static inline freshet_code refuse(void *context, const feature_refusal *refused, freshet_error *err)
 {
     world *world = context;
     (void)err;
-    assert_true(world->running == NULL || in == world->running);
-    assert_in_range(code, 0, REASON_COUNT - 1);
-    text_format(&world->said, "refused %u: %s\n", row, reason);
+    assert_true(world->running == NULL || refused->in == world->running);
+    assert_in_range(refused->code, 0, REASON_COUNT - 1);
+    text_format(&world->said, "refused %u", refused->row);
+    if (refused->stacked.copies > 0)
+        text_format(&world->said, " (%u of %u)", refused->stacked.copy, refused->stacked.copies);
+    text_format(&world->said, ": %s\n", refused->reason);
     return FRESHET_OK;
 }
 

@@ -116,6 +116,7 @@ static const decision decisions[] = {
     COLUMN("key", "name"),
     COLUMN("key", "type"),
     COLUMN("key", "from"),
+    COLUMN("key", "sql"),
     SERVED("key", "description"),
     COLUMN("timestamp", "from"),
     COLUMN("timestamp", "unit"),
@@ -130,6 +131,14 @@ static const decision decisions[] = {
     COLUMN("feature", "sql"),
     COLUMN("feature", "filter"),
     SERVED("feature", "description"),
+    COLUMN("function", "functions"),
+    COLUMN("stack", "columns"), /* or the rows */
+    COLUMN("stack", "is_regex"),
+    COLUMN("h3", "lat"),
+    COLUMN("h3", "lng"),
+    COLUMN("h3", "resolutions"),
+    COLUMN("h3", "with_stack"),
+    COLUMN("h3", "zero_is_missing"),
     SERVED("window", "functions"), /* over the same values */
     COMPARED("window", "over"),    /* shorter ones are served */
     COMPARED("window", "mode"),
@@ -258,6 +267,26 @@ static void mark_roots(const collector *collector)
         meaning_mark(collector, plan->distinct[i]);
 }
 
+/* Stacks before windows: each row that they make is counted. */
+static void explain_stacks(collector *collector)
+{
+    const plan *plan = collector->plan;
+    const place *at = &collector->sources->declaration->feature_set.name.at;
+    const char *text = MEANING_NO_STACKS;
+    bool any = false;
+    if (!keeps(collector, ~(uint32_t)KEPT_SEEN))
+        return;
+    for (uint32_t i = 0; text != NULL && i < plan->n_stacks; i++) {
+        const stack_step *stack = plan->stacks[i];
+        if (plan_is_windowed(plan, stack->to))
+            continue;
+        meaning_mark(collector, stack->to);
+        text = any ? arena_format(collector->arena, "%s, %s", text, stack->who) : stack->who;
+        any = true;
+    }
+    add_meaning(collector, plan->n_stacks == 0 ? at : plan->stacks[0]->at, MEANING_OF_STACKS, text);
+}
+
 /* "column cents", "feature amount". */
 static const char *slot_text(const collector *collector, uint32_t slot)
 {
@@ -284,8 +313,9 @@ static place place_of_cast(const collector *collector, uint32_t slot)
     const char *name = collector->plan->slots[slot].name;
     const key_block *keys = block->keys.items;
     const feature_block *features = block->features.items;
-    for (uint32_t i = 0; i < block->keys.n; i++)
-        if (collector->plan->keys[i].to == slot)
+    const bool is_key = slot <= collector->plan->timestamp + collector->plan->n_keys;
+    for (uint32_t i = 0; is_key && i < block->keys.n; i++)
+        if (strcasecmp(keys[i].name.value, name) == 0)
             return keys[i].from.at;
     for (uint32_t i = 0; i < block->features.n; i++)
         if (strcasecmp(features[i].name.value, name) == 0)
@@ -336,21 +366,46 @@ static void explain_sql(collector *collector, const stage *stage, const sql_feat
     add_meaning(collector, &feature->sql->at, feature->who, text);
 }
 
+static void explain_stack(collector *collector, const stack_step *stack)
+{
+    const char *text = "a row for each of";
+    for (uint32_t i = 0; text != NULL && i < stack->n; i++) {
+        const char *from = slot_text(collector, stack->from[i]);
+        meaning_mark(collector, stack->from[i]);
+        text = from == NULL
+                   ? NULL
+                   : arena_format(collector->arena, "%s%s %s", text, i == 0 ? "" : ",", from);
+    }
+    add_meaning(collector, stack->at, stack->who,
+                text == NULL ? NULL
+                             : arena_format(collector->arena, "%s as %s", text,
+                                            name_of_type(collector,
+                                                         collector->plan->slots[stack->to].type)));
+}
+
+/* What the step makes the slot of, where it makes it. */
+static void explain_step(collector *collector, const step *step, uint32_t slot)
+{
+    const stage *stage = step->stage;
+    if (step->stack != NULL && step->stack->to == slot)
+        explain_stack(collector, step->stack);
+    if (stage == NULL && step->stack == NULL && step->cast.to == slot)
+        explain_cast(collector, &step->cast);
+    for (uint32_t k = 0; stage != NULL && k < stage->n_features; k++)
+        if (stage->features[k].to == slot)
+            explain_sql(collector, stage, &stage->features[k]);
+}
+
 /* What that slot is, and what it is made of. */
 static void explain_slot(collector *collector, uint32_t slot)
 {
     const plan *plan = collector->plan;
     for (uint32_t i = 0; i < plan->n_keys; i++)
-        if (plan->keys[i].to == slot)
+        if (plan->keys[i].to == slot && plan->keys[i].from != NO_SLOT)
             explain_cast(collector, &plan->keys[i]);
-    for (uint32_t i = 0; i < plan->before.n; i++) {
-        const step *step = &plan->before.items[i];
-        if (step->stage == NULL && step->cast.to == slot)
-            explain_cast(collector, &step->cast);
-        for (uint32_t k = 0; step->stage != NULL && k < step->stage->n_features; k++)
-            if (step->stage->features[k].to == slot)
-                explain_sql(collector, step->stage, &step->stage->features[k]);
-    }
+    for (unsigned phase = 0; phase < PHASE_WINDOWS; phase++)
+        for (uint32_t i = 0; i < plan->steps[phase].n; i++)
+            explain_step(collector, &plan->steps[phase].items[i], slot);
 }
 
 static void explain_time(collector *collector)
@@ -594,6 +649,7 @@ freshet_code meanings_collect(const plan *plan, const meaning_sources *sources, 
     if (collector.marked == NULL)
         return error_memory(err, MEANING);
     mark_roots(&collector);
+    explain_stacks(&collector);
     explain_time(&collector);
     for (uint32_t slot = plan->n_slots; slot > plan->n_source; slot--)
         if (collector.marked[slot - 1])

@@ -6,11 +6,12 @@
  * that is needed by what it keeps; the next run compares them with its own.
  *
  *   what is kept        needs
- *   windows             times, keys, the values and conditions that windows look at, and what these
- *                       are made of: features, columns of the query, its rows, columns of readers
+ *   windows             times, keys, stacks, the values and conditions that windows look at, and
+ *                       what these are made of: features, columns of the query, its rows, columns
+ *                       of readers
  *   groups              the same, pivot, distinct, the slide
  *   seen events         times, the columns of `on`, the rows of the query
- *   newest rows         times, keys, the rows of the query
+ *   newest rows         times, keys, stacks, the rows of the query
  *   positions           nothing: what a row is made into counts from here on
  *
  * DECISIONS. For each option of the declaration meaning.c's table says what a change of it does to
@@ -60,6 +61,9 @@ typedef struct meanings {
 /* Names that are there where the query was split, and where it was not. */
 #define MEANING_OF_QUERY "the query"
 #define MEANING_OF_ROWS "the rows of the query"
+/* Which stacks have made rows of those of the query; a state without it knew none. */
+#define MEANING_OF_STACKS "the list of stacks"
+#define MEANING_NO_STACKS "none"
 /* The name of a reader's column: its own between these two, then the reader's id and a quote. */
 #define MEANING_COLUMN_OF "column \""
 #define MEANING_OF_READER "of reader \""

@@ -36,12 +36,14 @@ static void newest_rows(void **state)
     world *world = *state;
     world->options.ranks = true;
     open_stream(world, TIME PLAIN);
-    expect_meanings(world, "11 the timestamp: from column ts\n"
+    expect_meanings(world, "8 the list of stacks: none\n"
+                           "11 the timestamp: from column ts\n"
                            "10 key \"id\": from column id as bigint\n"
                            "5 the query: select * from e\n"
                            "5 the rows of the query: from e\n"
                            "5 column \"id\" of the query: id\n"
-                           "5 column \"ts\" of the query: ts\n");
+                           "5 column \"ts\" of the query: ts\n"
+                           "8 dialect: duckdb\n");
 }
 
 static void seen_events(void **state)
@@ -53,6 +55,7 @@ static void seen_events(void **state)
                            "5 the rows of the query: from e\n"
                            "5 column \"ts\" of the query: ts\n"
                            "5 column \"s\" of the query: s\n"
+                           "8 dialect: duckdb\n"
                            "12 deduplicate: on: S\n"
                            "8 timestamp: late: dead_letter or drop\n");
 }
@@ -72,7 +75,8 @@ static void windows(void **state)
                        "    - {name: x, type: float, from: more}\n"
                        "    - {name: w, from: x, filter: USER <> '1', window: {functions: [sum], "
                        "over: [1 day]}}\n");
-    expect_meanings(world, "11 the timestamp: from column ts\n"
+    expect_meanings(world, "8 the list of stacks: none\n"
+                           "11 the timestamp: from column ts\n"
                            "18 the filter of feature \"w\": user <> '1', of the key user\n"
                            "17 feature \"x\": from feature more as float\n"
                            "16 feature \"more\": sql twice + 1 as double, of the feature twice\n"
@@ -83,6 +87,7 @@ static void windows(void **state)
                            "5 column \"id\" of the query: id\n"
                            "5 column \"ts\" of the query: ts\n"
                            "5 column \"x\" of the query: x\n"
+                           "8 dialect: duckdb\n"
                            "8 on_cast_error: null\n"
                            "8 timestamp: late: update\n");
 }
@@ -95,7 +100,8 @@ static void groups(void **state)
                             "    pivot: {column: s, values: [a, b]}\n"
                             "    distinct: {subset: [x], keep: first}\n"
                             "  features: [{name: id2, from: id, aggregate: {functions: [sum]}}]\n");
-    expect_meanings(world, "11 the timestamp: from column ts\n"
+    expect_meanings(world, "8 the list of stacks: none\n"
+                           "11 the timestamp: from column ts\n"
                            "10 key \"id\": from column id as bigint\n"
                            "5 the query: select * from e\n"
                            "5 the rows of the query: from e\n"
@@ -103,6 +109,7 @@ static void groups(void **state)
                            "5 column \"ts\" of the query: ts\n"
                            "5 column \"x\" of the query: x\n"
                            "5 column \"s\" of the query: s\n"
+                           "8 dialect: duckdb\n"
                            "8 on_cast_error: dead_letter\n"
                            "8 aggregated: windows: emit: close\n"
                            "14 aggregated: pivot: column: s\n"
@@ -110,6 +117,33 @@ static void groups(void **state)
                            "15 aggregated: distinct: subset: x\n"
                            "8 refresh: never\n"
                            "8 timestamp: late: dead_letter or drop\n");
+}
+
+/* Stacks, although no window looks at them; not those behind windows. */
+static void stacks(void **state)
+{
+    world *world = *state;
+    open_stream(world, "  keys: [{name: k, type: string, stack: {columns: [id, s]}}]\n" TIME
+                       "  features:\n"
+                       "    - {name: f, from: x, function: {functions: [abs]}}\n"
+                       "    - {name: t, stack: {columns: [x, f__abs]}}\n"
+                       "    - {name: w, from: id, window: {functions: [sum], over: [1 day]}}\n"
+                       "    - {name: u, stack: {columns: [x, id]}}\n");
+    expect_meanings(world,
+                    "10 the list of stacks: key \"k\", feature \"t\"\n"
+                    "11 the timestamp: from column ts\n"
+                    "14 feature \"t\": a row for each of column x, feature f__abs as double\n"
+                    "13 feature \"f__abs\": sql abs(\"x\") as double\n"
+                    "10 key \"k\": a row for each of column id, column s as string\n"
+                    "5 the query: select * from e\n"
+                    "5 the rows of the query: from e\n"
+                    "5 column \"id\" of the query: id\n"
+                    "5 column \"ts\" of the query: ts\n"
+                    "5 column \"x\" of the query: x\n"
+                    "5 column \"s\" of the query: s\n"
+                    "8 dialect: duckdb\n"
+                    "8 on_cast_error: dead_letter\n"
+                    "8 timestamp: late: dead_letter or drop\n");
 }
 
 int main(void)
@@ -120,6 +154,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(seen_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(windows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(groups, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(stacks, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

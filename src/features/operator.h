@@ -27,6 +27,9 @@
  * from one thread at a time. A call that fails leaves an operator that is only to be closed, since
  * it may have taken a part of the rows; rows that are refused (run_refuse) are no failure.
  *
+ * Up to `before_windows` a row is one of the input; from there on stacks may have made several of
+ * one, and their keys are not there before.
+ *
  * ROWS. run gets rows that passed the operators before it; run->keep marks those that are out
  * already. It may drop and refuse rows, fill slots, add rows behind others, or take all and give
  * none (run_give_none). Up to `after_windows` rows are columns by slot; from there on they are the
@@ -108,11 +111,11 @@ struct operator_ops {
 /* Every operator, in the order of the way. */
 #define OPERATORS(X)                                                \
     X(columns)        /* timestamp and keys of the source's rows */ \
-    X(shared_keys)    /* keys that come from several partitions */  \
     X(early_rows)     /* `max_future` */                            \
     X(late_rows)      /* watermarks */                              \
     X(seen_events)    /* `deduplicate` */                           \
-    X(before_windows) /* features that need no window */            \
+    X(before_windows) /* features that need no window; stacks */    \
+    X(shared_keys)    /* keys that come from several partitions */  \
     X(windowed)       /* windows behind each row */                 \
     X(aggregated)     /* groups and rolling windows */              \
     X(after_windows)  /* features made of windows; the output */    \

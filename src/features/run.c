@@ -34,8 +34,13 @@ freshet_code run_refuse(run *run, uint32_t row, reason_code code, const char *re
     assert(run->keep[row]);
     run->keep[row] = 0;
     run->n_refused++;
-    uint32_t origin = run->index == NULL ? row : run->index[row];
-    return run->refuse(run->context, run->in, origin, code, reason, run->err);
+    const feature_refusal refused = {
+        .in = run->in,
+        .row = run->index == NULL ? row : run->index[row],
+        .stacked = {run->copies == NULL ? 0 : run->copies[row], run->n_copies},
+        .code = code,
+        .reason = reason};
+    return run->refuse(run->context, &refused, run->err);
 }
 
 void run_drop(run *run, uint32_t row)
@@ -49,13 +54,17 @@ void run_drop(run *run, uint32_t row)
 static bool compact_beside(run *run, uint32_t n_kept)
 {
     uint32_t *index = arena_alloc(run->arena, (n_kept + 1) * sizeof *index);
+    uint32_t *copies =
+        run->copies == NULL ? NULL : arena_alloc(run->arena, (n_kept + 1) * sizeof *copies);
     int64_t *write_us = run->write_us;
-    if (index == NULL)
+    if (index == NULL || (run->copies != NULL && copies == NULL))
         return false;
     for (uint32_t row = 0, kept = 0; row < run->n_rows; row++) {
         if (!run->keep[row])
             continue;
         index[kept] = run->index == NULL ? row : run->index[row];
+        if (copies != NULL)
+            copies[kept] = run->copies[row];
         if (write_us != NULL) {
             write_us[kept] = write_us[row];
             run->row_kinds[kept] = run->row_kinds[row];
@@ -63,6 +72,7 @@ static bool compact_beside(run *run, uint32_t n_kept)
         kept++;
     }
     run->index = index;
+    run->copies = copies;
     return true;
 }
 
@@ -143,8 +153,8 @@ static freshet_code cast_by(run *run, const cast_step *cast, bool must, reason_c
     return run_cast(run, cast->who, &run->columns[cast->from], cast->to, must, refusal);
 }
 
-static freshet_code refuse_nulls(run *run, const column *column, reason_code refusal,
-                                 const char *reason)
+freshet_code run_refuse_nulls(run *run, const column *column, reason_code refusal,
+                              const char *reason)
 {
     freshet_code code = FRESHET_OK;
     if (column->valid == NULL)
@@ -160,10 +170,12 @@ static freshet_code run_key_columns(run *run)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < run->plan->n_keys; i++) {
         const cast_step *key = &run->plan->keys[i];
+        if (key->from == NO_SLOT) /* a step makes it */
+            continue;
         code = cast_by(run, key, true, REASON_BAD_KEY);
         if (code == FRESHET_OK && run->columns[key->to].valid != NULL)
-            code = refuse_nulls(run, &run->columns[key->to], REASON_BAD_KEY,
-                                arena_format(run->arena, "%s is null", key->who));
+            code = run_refuse_nulls(run, &run->columns[key->to], REASON_BAD_KEY,
+                                    arena_format(run->arena, "%s is null", key->who));
     }
     return code;
 }
@@ -185,7 +197,7 @@ static freshet_code run_time_column(run *run)
                        reason == NULL ? NULL : arena_format(run->arena, "timestamp: %s", reason));
     }
     if (code == FRESHET_OK && made.valid != NULL)
-        code = refuse_nulls(
+        code = run_refuse_nulls(
             run, &made, REASON_BAD_TIME,
             arena_format(run->arena, "timestamp: column \"%s\" is null", plan->timestamp_name));
     if (code == FRESHET_OK)
@@ -314,13 +326,25 @@ static freshet_code evaluate(run *run, stage *stage, batch *out)
     }
 }
 
+static freshet_code run_made_key(run *run, const sql_feature *feature, const column *made)
+{
+    freshet_code code = run_cast(run, feature->who, made, feature->to, true, REASON_BAD_KEY);
+    return code != FRESHET_OK || run->columns[feature->to].valid == NULL
+               ? code
+               : run_refuse_nulls(run, &run->columns[feature->to], REASON_BAD_KEY,
+                                  arena_format(run->arena, "%s is null", feature->who));
+}
+
 static freshet_code run_stage(run *run, stage *stage)
 {
     batch out;
     freshet_code code = evaluate(run, stage, &out);
-    for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++)
-        code = run_cast(run, stage->features[i].who, &out.columns[i], stage->features[i].to, false,
-                        REASON_BAD_CAST);
+    for (uint32_t i = 0; code == FRESHET_OK && i < stage->n_features; i++) {
+        const sql_feature *feature = &stage->features[i];
+        code = feature->is_key ? run_made_key(run, feature, &out.columns[i])
+                               : run_cast(run, feature->who, &out.columns[i], feature->to, false,
+                                          REASON_BAD_CAST);
+    }
     return code;
 }
 
@@ -331,8 +355,9 @@ static freshet_code run_steps(run *run, const steps *steps)
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < steps->n; i++) {
         const step *step = &steps->items[i];
-        code = step->stage != NULL ? run_stage(run, step->stage)
-                                   : cast_by(run, &step->cast, false, REASON_BAD_CAST);
+        code = step->stage != NULL   ? run_stage(run, step->stage)
+               : step->stack != NULL ? run_stack(run, step->stack)
+                                     : cast_by(run, &step->cast, false, REASON_BAD_CAST);
     }
     return code;
 }
@@ -381,14 +406,15 @@ static freshet_code columns_run(freshet_operator *self, run *run)
 
 static freshet_code before_windows_run(freshet_operator *self, run *run)
 {
-    return run_steps(run, &self->plan->before);
+    freshet_code code = run_steps(run, &self->plan->steps[PHASE_ROW]);
+    return code == FRESHET_OK ? run_steps(run, &self->plan->steps[PHASE_STACKS]) : code;
 }
 
 static freshet_code after_windows_run(freshet_operator *self, run *run)
 {
     if (run->is_output)
         return FRESHET_OK;
-    freshet_code code = run_steps(run, &self->plan->after);
+    freshet_code code = run_steps(run, &self->plan->steps[PHASE_WINDOWS]);
     if (code == FRESHET_OK)
         code = run_compact(run);
     return code == FRESHET_OK ? run_output(run) : code;

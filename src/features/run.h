@@ -27,6 +27,8 @@ typedef struct run {
     uint32_t n_refused; /* of these rows */
     uint8_t *keep;
     uint32_t *index;   /* the input's row; NULL: the same */
+    uint32_t *copies;  /* which of the rows that stacks made of it, from 1; NULL: none has yet */
+    uint32_t n_copies; /* how many they made */
     int64_t *write_us; /* as in the output; both NULL before windows */
     uint8_t *row_kinds;
     int64_t hold_s;   /* rows of that second and later may come: before this run, */
@@ -62,6 +64,11 @@ freshet_code run_compact(run *run);
 void run_fill(run *run, uint32_t slot, const column *column);
 /* The columns of n slots. */
 freshet_code run_take(run *run, const uint32_t *slots, uint32_t n, column **out);
+/* run_stack.c: of each row one for each of a stack's columns. */
+freshet_code run_stack(run *run, const stack_step *stack);
+/* Rows that are null in a key are refused. `who`: the key. */
+freshet_code run_refuse_nulls(run *run, const column *column, reason_code refusal,
+                              const char *reason);
 /* All rows are kept for later: the output is empty. */
 freshet_code run_give_none(run *run);
 

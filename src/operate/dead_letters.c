@@ -189,6 +189,9 @@ static void append_line(const dead_letters *letters, text_buffer *line, int64_t 
         text_format(line, ",\"offset\":%lld", (long long)reject->offset);
     if (reject->parts > 1)
         text_format(line, ",\"part\":%u,\"parts\":%u", reject->part, reject->parts);
+    if (reject->stacked.copies > 1)
+        text_format(line, ",\"copy\":%u,\"copies\":%u", reject->stacked.copy,
+                    reject->stacked.copies);
     if (reject->has_message)
         append_message(line, reject);
     append_text(line, "code", reason_name(reject->code));

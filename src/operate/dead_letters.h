@@ -10,8 +10,9 @@
  * (base/reason.h), `reason` a sentence. `raw` is the record as it was read; one that is not UTF-8
  * is in `raw_base64` instead, and one longer than DEAD_LETTER_RAW_MAX is cut, with its full length
  * in `raw_bytes`. `part` of `parts` says which of the rows that the query has made of the record it
- * is, where it made several; `key` is that of a message, where the reader uses it. reader,
- * partition, offset and raw are null for a row that has none.
+ * is, where it made several, `copy` of `copies` the same of the rows that stacks (features) have
+ * made of that; `key` is that of a message, where the reader uses it. reader, partition, offset and
+ * raw are null for a row that has none.
  *
  * All letters of a batch are there, or none: a write that fails half-way is taken back, so that the
  * same batch can be given again and nothing is lost or doubled. The file is opened for each batch

@@ -266,6 +266,16 @@ static bool letter_code(yyjson_val *root, reason_code *into)
     return false;
 }
 
+/* False where it is not as it is written. */
+static bool letter_copy(yyjson_val *root, row_copy *into)
+{
+    const int64_t copy = letter_number(root, "copy", 0), copies = letter_number(root, "copies", 0);
+    if (copy < 0 || copies > UINT32_MAX || copy > copies || (copies > 0 && copy == 0))
+        return false;
+    *into = (row_copy){(uint32_t)copy, (uint32_t)copies};
+    return true;
+}
+
 freshet_code letter_read(arena *arena, const char *line, size_t length, letter *into,
                          freshet_error *err)
 {
@@ -286,7 +296,8 @@ freshet_code letter_read(arena *arena, const char *line, size_t length, letter *
                                     yyjson_obj_get(root, "key_base64") != NULL};
     into->raw = letter_bytes(arena, root, "raw", &into->raw_length, &failed);
     into->key = letter_bytes(arena, root, "key", &into->key_length, &failed);
-    const bool is_letter = into->run != NULL && into->number > 0 && letter_code(root, &into->code);
+    const bool is_letter = into->run != NULL && into->number > 0 &&
+                           letter_code(root, &into->code) && letter_copy(root, &into->stacked);
     into->is_whole = into->raw != NULL && into->code != REASON_TOO_LARGE &&
                      yyjson_obj_get(root, "raw_bytes") == NULL;
     yyjson_doc_free(doc);

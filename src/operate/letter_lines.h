@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #include "base/arena.h"
-#include "base/reason.h"
+#include "base/batch.h"
 
 #define LETTER_LINE_MAX ((size_t)64 << 20)
 #define LETTER_START "{\"at\":\""
@@ -44,6 +44,7 @@ typedef struct letter {
     int64_t offset; /* -1: none */
     int64_t part;   /* which of the query's rows of this record, from 1; 0: all of them */
     int64_t parts;
+    row_copy stacked; /* which of the rows that stacks made of that; copies 0: all of them */
     reason_code code;
     const char *raw;
     size_t raw_length;

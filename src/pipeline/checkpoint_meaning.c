@@ -191,8 +191,11 @@ static freshet_code compare_meaning(comparison *comparison, const meaning *now, 
     if (kept == NULL && comparison->kept != NULL &&
         strncmp(now->name, ROWS_OF_SELECT, strlen(ROWS_OF_SELECT)) == 0)
         return compare_select(comparison, now->name, now->text, true, &now->at, err);
-    if (kept != NULL && strcmp(kept->text, now->text) != 0)
-        add_difference(comparison, now, kept->text);
+    const char *then = kept != NULL ? kept->text : NULL;
+    if (kept == NULL && comparison->kept != NULL && strcmp(now->name, MEANING_OF_STACKS) == 0)
+        then = MEANING_NO_STACKS;
+    if (then != NULL && strcmp(then, now->text) != 0)
+        add_difference(comparison, now, then);
     return FRESHET_OK;
 }
 

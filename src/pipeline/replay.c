@@ -370,6 +370,7 @@ static void replay_beside(freshet_reader *reader, const origin *origin, reject *
         into->part = (uint32_t)letter->part;
         into->parts = (uint32_t)letter->parts;
     }
+    into->stacked = letter->stacked;
     into->has_message = letter->has_message;
     into->key = letter->key;
     into->key_length = letter->key_length;
@@ -564,19 +565,53 @@ static const letter *letter_of(const replay *replay, const batch *rows, uint32_t
     return &it->letters[read->origins[ROW_INDEX(origin)].partition];
 }
 
+static void locate_again(freshet_pipeline *pipeline, uint64_t origin_of, reject *into)
+{
+    const reader_state *state = &pipeline->readers[ROW_READER(origin_of)];
+    polling_locate(state->reader, &state->batch->origins[ROW_INDEX(origin_of)], into);
+}
+
 /* The query does not make as many rows of the record as it did: which one is meant? */
 static freshet_code refuse_parts(freshet_pipeline *pipeline, uint64_t origin_of,
                                  const letter *letter, uint32_t parts, freshet_error *err)
 {
-    const reader_state *state = &pipeline->readers[ROW_READER(origin_of)];
     reject again = {0};
-    polling_locate(state->reader, &state->batch->origins[ROW_INDEX(origin_of)], &again);
+    locate_again(pipeline, origin_of, &again);
     return rejects_add(&pipeline->rejects, &again, REASON_SQL_ERROR,
                        "the query makes %u row%s of the record, where it made %lld: which of them "
                        "the letter is about cannot be told; put the query back to replay it",
                        parts, parts == 1 ? "" : "s", (long long)letter->parts)
                ? FRESHET_OK
                : error_memory(err, REPLAYING);
+}
+
+/* The same of stacks. */
+static freshet_code refuse_copies(freshet_pipeline *pipeline, uint64_t origin_of,
+                                  const letter *letter, freshet_error *err)
+{
+    const uint32_t copies = feature_set_copies(pipeline->features);
+    reject again = {0};
+    locate_again(pipeline, origin_of, &again);
+    return rejects_add(&pipeline->rejects, &again, REASON_SQL_ERROR,
+                       "the stacks of the feature set make %u row%s of one, where they made %u: "
+                       "which of them the letter is about cannot be told; put them back to replay "
+                       "it",
+                       copies, copies == 1 ? "" : "s", letter->stacked.copies)
+               ? FRESHET_OK
+               : error_memory(err, REPLAYING);
+}
+
+/* Of each row, which of those is meant that stacks make of it. */
+static freshet_code choose_copies(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
+{
+    rows->wanted = arena_zero(rows->arena, rows->n_rows + (size_t)1, sizeof *rows->wanted);
+    if (rows->wanted == NULL)
+        return error_memory(err, REPLAYING);
+    for (uint32_t row = 0; row < rows->n_rows; row++) {
+        uint32_t part, parts;
+        rows->wanted[row] = letter_of(pipeline->replay, rows, row, &part, &parts)->stacked;
+    }
+    return FRESHET_OK;
 }
 
 freshet_code replay_choose(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
@@ -593,12 +628,17 @@ freshet_code replay_choose(freshet_pipeline *pipeline, batch *rows, freshet_erro
         keep[row] = letter->parts == 0 || (is_known && letter->part == (int64_t)part);
         if (!is_known && part == 1)
             code = refuse_parts(pipeline, rows->rows[row], letter, parts, err);
+        if (!keep[row] || letter->stacked.copies == 0 ||
+            feature_set_makes(pipeline->features, letter->stacked.copies))
+            continue;
+        keep[row] = 0;
+        code = refuse_copies(pipeline, rows->rows[row], letter, err);
     }
     if (code == FRESHET_OK)
         code = batch_select(rows, keep, &chosen, err);
     if (code == FRESHET_OK)
         *rows = chosen;
-    return code;
+    return code == FRESHET_OK ? choose_copies(pipeline, rows, err) : code;
 }
 
 /* ---- once ---------------------------------------------------------------------------------- */

@@ -57,7 +57,8 @@ static freshet_code step_open_reader(freshet_pipeline *pipeline, reader_state *s
 uint32_t pipeline_step_rows(const freshet_pipeline *pipeline)
 {
     const uint32_t most = pipeline->options.step_rows;
-    return most == 0 || most > STEP_ROWS_MAX ? STEP_ROWS_MAX : most;
+    const uint32_t copies = feature_set_copies(pipeline->features); /* PLAN_COPIES_MAX at most */
+    return most == 0 || most > STEP_ROWS_MAX / copies ? STEP_ROWS_MAX / copies : most;
 }
 
 freshet_code pipeline_begin_reader(freshet_pipeline *pipeline, reader_state *state,
@@ -227,12 +228,13 @@ static void tell_part(const batch *in, uint32_t row, reject *into)
     into->parts = end - first;
 }
 
-static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row, reason_code why,
-                                    const char *reason, freshet_error *err)
+static freshet_code step_refuse_row(void *context, const feature_refusal *refused,
+                                    freshet_error *err)
 {
     freshet_pipeline *pipeline = context;
     reject reject = {.offset = -1};
-    const batch *from = in;
+    const batch *in = refused->in, *from = in;
+    const uint32_t row = refused->row;
     uint32_t from_row = row;
     if (in->rows != NULL) {
         const reader_state *state = &pipeline->readers[ROW_READER(in->rows[row])];
@@ -240,15 +242,17 @@ static freshet_code step_refuse_row(void *context, const batch *in, uint32_t row
         from_row = ROW_INDEX(in->rows[row]);
         tell_part(in, row, &reject);
         polling_locate(state->reader, &from->origins[from_row], &reject);
+        if (refused->stacked.copies > 0)
+            reject.stacked = refused->stacked;
     }
     if (reject.raw == NULL) {
         freshet_code code = rejects_describe(&pipeline->rejects, from, from_row, &reject, err);
         if (code != FRESHET_OK)
             return code;
     }
-    if (!rejects_add(&pipeline->rejects, &reject, why, "%s", reason))
+    if (!rejects_add(&pipeline->rejects, &reject, refused->code, "%s", refused->reason))
         return error_memory(err, "refusing a row");
-    if (why == REASON_LATE)
+    if (refused->code == REASON_LATE)
         lateness_note_row(pipeline, &reject);
     return FRESHET_OK;
 }

@@ -483,14 +483,13 @@ typedef struct refusals {
     bool may;
 } refusals;
 
-static freshet_code refuse(void *context, const batch *in, uint32_t row, reason_code code,
-                           const char *reason, freshet_error *err)
+static freshet_code refuse(void *context, const feature_refusal *refused, freshet_error *err)
 {
     refusals *refusals = context;
-    (void)in, (void)code, (void)err;
+    (void)err;
     if (!refusals->may)
-        wrong(refusals->world, "a row is refused: %s", reason);
-    refusals->rows[refusals->n++] = row;
+        wrong(refusals->world, "a row is refused: %s", refused->reason);
+    refusals->rows[refusals->n++] = refused->row;
     return FRESHET_OK;
 }
 

@@ -65,8 +65,7 @@ static freshet_code shared_keys_run(freshet_operator *self, run *run)
 {
     shared_keys *shared = (shared_keys *)self;
     const uint32_t n = run->n_rows < SHARED_KEYS_ROWS ? run->n_rows : SHARED_KEYS_ROWS;
-    const uint32_t *lanes = run->in->lanes;
-    if (lanes == NULL)
+    if (run->in->lanes == NULL)
         return FRESHET_OK;
     memset(shared->hashes, 0, sizeof shared->hashes);
     for (uint32_t k = 0; k < run->plan->n_keys; k++) {
@@ -76,10 +75,12 @@ static freshet_code shared_keys_run(freshet_operator *self, run *run)
         hash_column(shared, key, n);
     }
     for (uint32_t i = 0; i < n; i++)
-        if (run->keep
-                [i]) /* keys of two readers are two keys: a lane's upper byte is its reader's */
-            shared_look_at(shared, hash_fold(shared->hashes[i] ^ (lanes[i] >> LANE_BITS), HASH_A),
-                           lanes[i] & LANE_MASK);
+        if (run->keep[i]) {
+            /* keys of two readers are two keys: a lane's upper byte is its reader's */
+            const uint32_t lane = run_lane(run, i);
+            shared_look_at(shared, hash_fold(shared->hashes[i] ^ (lane >> LANE_BITS), HASH_A),
+                           lane & LANE_MASK);
+        }
     return FRESHET_OK;
 }
 

@@ -74,7 +74,7 @@ typedef struct windowed {
 static void mark_slots(const plan *plan, bool *marked)
 {
     for (uint32_t i = 0; i < plan->n_carried; i++)
-        marked[plan->carried[i]] = !plan->from_windows[plan->carried[i]];
+        marked[plan->carried[i]] = !plan_is_windowed(plan, plan->carried[i]);
     for (uint32_t i = 0; i < plan->n_keys; i++)
         marked[plan->keys[i].to] = true;
     marked[plan->timestamp] = true;
@@ -85,7 +85,7 @@ static void mark_slots(const plan *plan, bool *marked)
         if (view->order != NO_SLOT)
             marked[view->order] = true;
         for (uint32_t i = 0; i < view->n_columns; i++)
-            if (!plan->from_windows[view->columns[i]])
+            if (!plan_is_windowed(plan, view->columns[i]))
                 marked[view->columns[i]] = true;
     }
 }
@@ -501,9 +501,11 @@ static freshet_code weave_beside(const weaving *weaving, uint8_t **flags)
     const size_t n = weaving->n_all + (size_t)1;
     uint8_t *keep = arena_alloc(run->arena, n), *kinds = arena_alloc(run->arena, n);
     uint32_t *index = arena_alloc(run->arena, n * sizeof *index);
+    uint32_t *copies = run->copies == NULL ? NULL : arena_alloc(run->arena, n * sizeof *copies);
     int64_t *write_us = arena_alloc(run->arena, n * sizeof *write_us);
     *flags = arena_zero(run->arena, n, sizeof **flags);
-    if (keep == NULL || kinds == NULL || index == NULL || write_us == NULL || *flags == NULL)
+    if (keep == NULL || kinds == NULL || index == NULL || write_us == NULL || *flags == NULL ||
+        (run->copies != NULL && copies == NULL))
         return error_memory(run->err, COMPUTING);
     uint32_t at = 0, i = 0;
     for (uint32_t row = 0; row < run->n_rows; row++) {
@@ -511,12 +513,16 @@ static freshet_code weave_beside(const weaving *weaving, uint8_t **flags)
         keep[at] = run->keep[row];
         kinds[at] = ROW_NEW | (result->flags[row] & WINDOWS_NEWEST ? ROW_ONLINE : 0);
         index[at] = origin;
+        if (copies != NULL)
+            copies[at] = run->copies[row];
         write_us[at++] = result->write_us[row];
         for (; i < result->n_refreshed && result->refreshed[i].row == row; i++) {
             keep[at] = 1;
             kinds[at] =
                 ROW_CORRECTION | (result->refreshed[i].flags & WINDOWS_NEWEST ? ROW_ONLINE : 0);
             index[at] = origin;
+            if (copies != NULL)
+                copies[at] = run->copies[row];
             (*flags)[at] = (uint8_t)result->refreshed[i].flags;
             write_us[at++] = result->refreshed[i].write_us;
         }
@@ -524,6 +530,7 @@ static freshet_code weave_beside(const weaving *weaving, uint8_t **flags)
     run->keep = keep;
     run->row_kinds = kinds;
     run->index = index;
+    run->copies = copies;
     run->write_us = write_us;
     run->n_rows = weaving->n_all;
     return FRESHET_OK;

@@ -176,9 +176,10 @@ static void history_check(const void *checked, const declaration *declaration, c
     const feature_block *features = set->features.items;
     (void)at;
     for (uint32_t i = 0; i < set->keys.n; i++)
-        check_partition_name(options, &keys[i].name, problems);
+        if (key_is_column(&keys[i]))
+            check_partition_name(options, &keys[i].name, problems);
     for (uint32_t i = 0; i < set->features.n; i++)
-        if (!features[i].has_window && !features[i].has_aggregate)
+        if (feature_is_column(&features[i]))
             check_partition_name(options, &features[i].name, problems);
 }
 
