@@ -8,18 +8,21 @@
 #include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cql_load.h"
 
-static freshet_code add_store(stores *stores, const online_options *online, freshet_error *err)
+static freshet_code add_store(stores *stores, uint32_t i, const online_options *online,
+                              freshet_error *err)
 {
     const declaration *declaration = declaration_of(stores->declaration);
     store *store = &stores->items[stores->n++];
     store->patience_us = online->cassandra.patience_us;
+    store->columns = stores->pipeline->sinks[i].columns;
     freshet_code code =
         cassandra_place_make(online, declaration, stores->arena, &store->place, err);
     return code != FRESHET_OK
                ? code
-               : cassandra_table_make(
-                     stores->arena, &store->place, &online->cassandra, declaration, stores->schema,
-                     feature_set_n_keys(stores->pipeline->features), &store->table, err);
+               : cassandra_table_make(stores->arena, &store->place, &online->cassandra, declaration,
+                                      &store->columns.schema,
+                                      feature_set_n_keys(stores->pipeline->features), &store->table,
+                                      err);
 }
 
 static freshet_code find_stores(stores *stores, freshet_error *err)
@@ -30,7 +33,7 @@ static freshet_code find_stores(stores *stores, freshet_error *err)
         const declared_kind *kind = &((const writer_block *)blocks->items)[i].kind;
         const online_options *online = kind->options;
         if (kind->kind == &online_block && online->has_cassandra)
-            code = add_store(stores, online, err);
+            code = add_store(stores, i, online, err);
     }
     if (code == FRESHET_OK && stores->n == 0)
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
@@ -48,7 +51,6 @@ freshet_code online_stores_open(stores *stores, const char *file, freshet_error 
         code = open_pipeline(stores->declaration, NULL, &stores->pipeline, err);
     if (code != FRESHET_OK)
         return code;
-    stores->schema = feature_set_schema(stores->pipeline->features);
     stores->arena = arena_open();
     if (stores->arena == NULL)
         return error_memory(err, "opening the online store");

@@ -9,6 +9,7 @@
 
 #include "cli/cli.h"
 #include "writers/cassandra/cassandra_table.h"
+#include "writers/writer_columns.h"
 
 #define STORES_MAX 16u
 
@@ -16,6 +17,7 @@
 typedef struct store {
     cassandra_place place;
     cassandra_table table;
+    writer_columns columns; /* of the writer */
     int64_t patience_us;
     cql_session *session;
 } store;
@@ -25,7 +27,6 @@ typedef struct stores {
     freshet_pipeline *pipeline; /* opened to check */
     arena *arena;
     const cql_api *api;
-    const schema *schema;
     store items[STORES_MAX];
     uint32_t n;
 } stores;

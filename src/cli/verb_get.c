@@ -101,10 +101,12 @@ static freshet_code bind_keys(const get_arguments *given, const stores *stores,
     freshet_code code = get_check_names(given, table, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < table->n_keys; i++) {
         const char *text = get_find_key(given, table->columns[i].name, err);
-        code = text == NULL
-                   ? FRESHET_USAGE
-                   : get_put_key(stores->arena, table->columns[i].name, text,
-                                 stores->schema->fields[table->columns[i].field].type, bytes, err);
+        code =
+            text == NULL
+                ? FRESHET_USAGE
+                : get_put_key(stores->arena, table->columns[i].name, text,
+                              stores->items[0].columns.schema.fields[table->columns[i].field].type,
+                              bytes, err);
     }
     if (code != FRESHET_OK)
         return code;
@@ -117,7 +119,7 @@ static freshet_code bind_keys(const get_arguments *given, const stores *stores,
 static freshet_code get_decode(const stores *stores, const cassandra_table *table,
                                const cql_rows *rows, batch *out, freshet_error *err)
 {
-    freshet_code code = batch_init(out, stores->arena, stores->schema, 1, err);
+    freshet_code code = batch_init(out, stores->arena, &stores->items[0].columns.schema, 1, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < table->n_columns; i++) {
         const cql_value value = stores->api->rows_value(rows, 0, i);
         code = cql_value_get(stores->arena, &value, &out->columns[table->columns[i].field], 0, err);

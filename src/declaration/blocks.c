@@ -518,6 +518,11 @@ static const block_kind source_kind = {
 static const option writer_options[] = {
     {OPTION("(kind)", KIND, writer_block, kind), .required = true, .kinds = "writers",
      .doc = "Where feature rows go: exactly one of these."},
+    {OPTION("select", TEXTS, writer_block, select),
+     .doc = "The columns that are written, by their names; by default all. `jsonl` and `kafka` "
+            "write them in this order, and may leave out any; the others need the keys and "
+            "`timestamp`, which come first.",
+     .example = "[origin, timestamp, delay__avg_over_2_hours_fixed_windows]"},
     {0},
 };
 

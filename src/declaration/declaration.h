@@ -192,7 +192,8 @@ typedef struct feature_set_block {
 } feature_set_block;
 
 typedef struct writer_block {
-    declared_kind kind; /* online, ... */
+    declared_list select; /* n 0: all columns */
+    declared_kind kind;   /* online, ... */
 } writer_block;
 
 typedef struct sink_block {

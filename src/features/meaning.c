@@ -164,6 +164,7 @@ static const decision decisions[] = {
     SERVED("history", "compression"),
     SERVED("history", "rows"),
     SERVED("history", "memory"),
+    SERVED("writer", "select"),
     SERVED("jsonl", "path"),
     SERVED("jsonl", "rows"),
     SERVED("kafka", "delivery"), /* the writer's; topics, brokers and the like are above */

@@ -134,6 +134,7 @@ static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *er
     for (uint32_t i = 0; i < declaration->sink.writers.n; i++)
         pipeline->sinks[pipeline->n_sinks++] = (sink){.ops = registry_writer(&blocks[i].kind),
                                                       .options = blocks[i].kind.options,
+                                                      .select = &blocks[i].select,
                                                       .at = &blocks[i].kind.at};
     return FRESHET_OK;
 }
@@ -160,6 +161,20 @@ static const char *letters_path(const freshet_pipeline *pipeline)
 {
     return declaration_path(pipeline->declaration, pipeline->arena,
                             pipeline->declaration->dead_letters.path.value);
+}
+
+/* Which columns each writer is to get. */
+static freshet_code choose_columns(freshet_pipeline *pipeline, problems *problems,
+                                   freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_sinks; i++) {
+        sink *sink = &pipeline->sinks[i];
+        code = writer_columns_choose(
+            sink->select, sink->ops, feature_set_schema(pipeline->features),
+            feature_set_n_keys(pipeline->features), pipeline->arena, problems, &sink->columns, err);
+    }
+    return code;
 }
 
 /* What the writers and the dead letters would refuse; nothing is opened. */
@@ -196,6 +211,8 @@ static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, fr
     if (code == FRESHET_OK)
         code = keep_output_types(pipeline, err);
     if (code == FRESHET_OK)
+        code = choose_columns(pipeline, problems, err);
+    if (code == FRESHET_OK)
         code = times_look_before(pipeline, problems, err);
     if (code != FRESHET_OK && code != FRESHET_BAD_DECLARATION)
         return code;
@@ -227,8 +244,8 @@ static freshet_code open_writer(freshet_pipeline *pipeline, const sink *sink, fr
                                .is_batch = !pipeline->declaration->is_stream};
     pipeline_serve_writer(pipeline, writer);
     pipeline->writers[pipeline->n_writers++] = writer;
-    return sink->ops->open(writer, feature_set_schema(pipeline->features),
-                           feature_set_n_keys(pipeline->features), err);
+    return sink->ops->open(writer, &sink->columns.schema, feature_set_n_keys(pipeline->features),
+                           err);
 }
 
 static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)

@@ -57,6 +57,7 @@
 #include "readers/reader.h"
 #include "source/source.h"
 #include "writers/writer.h"
+#include "writers/writer_columns.h"
 
 #define PIPELINE_READERS_MAX 256u
 #define PIPELINE_WRITERS_MAX 16u
@@ -127,6 +128,8 @@ typedef struct sink {
     const writer_ops *ops;
     const void *options;
     const place *at; /* of its block; NULL in debug mode */
+    const declared_list *select;
+    writer_columns columns; /* known once the feature set is */
 } sink;
 
 /* Rows that were refused, and what of it was said. */

@@ -319,6 +319,18 @@ static void note_taken(freshet_pipeline *pipeline, freshet_writer *writer, const
     delivery->n_taken = n;
 }
 
+/* The columns that the writer is to have. */
+static freshet_code write_columns(freshet_pipeline *pipeline, uint32_t i, const batch *rows,
+                                  freshet_error *err)
+{
+    freshet_writer *writer = pipeline->writers[i];
+    batch chosen;
+    if (pipeline->sinks[i].columns.from == NULL)
+        return writer->ops->write(writer, rows, err);
+    freshet_code code = writer_columns_take(&pipeline->sinks[i].columns, rows, &chosen, err);
+    return code == FRESHET_OK ? writer->ops->write(writer, &chosen, err) : code;
+}
+
 static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
 {
     delivery *delivery = &pipeline->delivery;
@@ -328,7 +340,7 @@ static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
         freshet_writer *writer = pipeline->writers[delivery->writers_done];
         freshet_code code = taken_by(pipeline, writer, &taken, err);
         if (code == FRESHET_OK && taken->n_rows > 0)
-            code = writer->ops->write(writer, taken, err);
+            code = write_columns(pipeline, delivery->writers_done, taken, err);
         if (code != FRESHET_OK)
             return code;
         note_taken(pipeline, writer, taken);

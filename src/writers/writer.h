@@ -78,6 +78,8 @@ typedef struct writer_ops {
      * One that keeps the newest gets rows with write timestamps, plain rows too. */
     unsigned takes;
     unsigned (*takes_with)(const void *options);
+    /* Its columns may be any, in any order (`select`); else keys and timestamp are the first. */
+    bool any_columns;
 
     /* Of the one writer that stands in for all others in debug mode (`--debug`): its options there,
      * made from the declaration, in `arena`. NULL where memory is out. */

@@ -160,6 +160,7 @@ const writer_ops jsonl_writer_ops = {
     .keeps = KEEPS_ALL_AGAIN,
     .takes = ROW_NEW,
     .takes_with = jsonl_takes,
+    .any_columns = true,
     .check = jsonl_check,
     .open = jsonl_open,
     .write = jsonl_write,

@@ -603,6 +603,7 @@ const writer_ops kafka_once_writer_ops = {
     .counts_rows = true,
     .takes = ROW_NEW,
     .takes_with = kafka_writer_takes,
+    .any_columns = true,
     .check = kafka_writer_check,
     .open = once_open,
     .write = once_write,

@@ -2,6 +2,7 @@
 #include "writers/kafka/kafka_options.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define REASON_IDEMPOTENT \
     "messages are neither lost nor doubled on their way, which rests on what Freshet sets here"
@@ -150,6 +151,31 @@ static void check_ids(const kafka_writer_options *options, const declaration *de
     }
 }
 
+/* Messages whose key is made of columns that the value may not have. */
+static void check_select(const kafka_writer_options *options, const declaration *declaration,
+                         problems *problems)
+{
+    const key_block *keys = declaration->feature_set.keys.items;
+    const writer_block *block = declaration->sink.writers.items;
+
+    while (block->kind.options != options)
+        block++;
+    const declared_list *select = &block->select;
+    for (uint32_t i = 0;
+         select->n > 0 && options->key != KAFKA_KEY_NONE && i < declaration->feature_set.keys.n;
+         i++) {
+        bool is_there = keys[i].name.value == NULL;
+        for (uint32_t k = 0; k < select->n; k++)
+            is_there |= select->items[k].value != NULL && keys[i].name.value != NULL &&
+                        strcasecmp(select->items[k].value, keys[i].name.value) == 0;
+        if (!is_there)
+            problem_add(problems, &select->items[0].at,
+                        "\"select\" lacks the key \"%s\", and the messages' keys are made of it: "
+                        "add it, or write `key: none`",
+                        keys[i].name.value);
+    }
+}
+
 void kafka_writer_check(const void *checked, const declaration *declaration, const place *at,
                         problems *problems)
 {
@@ -168,4 +194,5 @@ void kafka_writer_check(const void *checked, const declaration *declaration, con
                     "json`",
                     declaration->feature_set.keys.n);
     check_ids(options, declaration, problems);
+    check_select(options, declaration, problems);
 }

@@ -134,6 +134,7 @@ const writer_ops kafka_again_writer_ops = {
     .counts_rows = true,
     .takes = ROW_NEW,
     .takes_with = kafka_writer_takes,
+    .any_columns = true,
     .check = kafka_writer_check,
     .open = again_open,
     .write = again_write,
