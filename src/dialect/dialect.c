@@ -15,8 +15,8 @@ freshet_code dialect_create(dialect dialect, sql_session *session, freshet_error
 
 /* ---- marks ---- */
 
-/* Takes the marks out of the SQL, and notes what they say. */
-static freshet_code take_marks(arena *arena, const char *sql, dialect_text *out, freshet_error *err)
+freshet_code dialect_take_marks(arena *arena, const char *sql, dialect_text *out,
+                                freshet_error *err)
 {
     const size_t length = strlen(sql);
     uint32_t n = 0, n_marks = 0;
@@ -77,7 +77,7 @@ static freshet_code finish(spark *s, const char *sql, dialect_text *out, freshet
 {
     if (s->failed)
         return s->code;
-    return take_marks(s->arena, sql, out, err);
+    return dialect_take_marks(s->arena, sql, out, err);
 }
 
 freshet_code dialect_query(dialect dialect, sql_session *session, arena *arena, const char *text,

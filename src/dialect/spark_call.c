@@ -410,24 +410,35 @@ static const char *fill_template(spark *s, const char *template, const spark_cal
     return copy == NULL ? "" : copy;
 }
 
-/* The type of a call over nulls of the arguments' types, by DuckDB. */
-static const spark_type *asked_type(spark *s, const char *name, const spark_call *call)
+/* The type of a template over nulls of the arguments' types, by DuckDB; literals stay. */
+static const spark_type *asked_type(spark *s, const char *template, const spark_call *call)
 {
-    const char *sql = spark_format(s, "SELECT %s(", name);
+    spark_call nulls = *call;
     sql_statement *statement = NULL;
     const spark_type *type = spark_type_of(SPARK_OTHER);
-    for (uint32_t i = 0; i < call->n; i++)
-        sql = spark_format(s, "%s%sCAST(NULL AS %s)", sql, i == 0 ? "" : ", ",
-                           spark_type_sql(s->arena, call->arguments[i].type));
-    sql = spark_format(s, "%s)", sql);
+    nulls.filter = nulls.over = NULL;
+    nulls.arguments = arena_alloc(s->arena, (call->n + (size_t)1) * sizeof *nulls.arguments);
+    if (nulls.arguments == NULL) {
+        spark_no_memory(s);
+        return type;
+    }
+    for (uint32_t i = 0; i < call->n; i++) {
+        nulls.arguments[i] = call->arguments[i];
+        if (call->arguments[i].token == NULL && !call->arguments[i].is_lambda)
+            nulls.arguments[i].sql = spark_format(
+                s, "CAST(NULL AS %s)", spark_type_sql(s->arena, call->arguments[i].type));
+    }
+    const char *sql = spark_format(s, "SELECT %s", fill_template(s, template, &nulls, 0));
+    dialect_text clean;
     sql_problem problem;
     freshet_error err;
-    if (s->failed || s->session == NULL)
+    if (s->failed || s->session == NULL ||
+        dialect_take_marks(s->arena, sql, &clean, &err) != FRESHET_OK)
         return type;
-    if (sql_prepare(s->session, sql, &statement, &problem, &err) == FRESHET_OK)
+    if (sql_prepare(s->session, clean.sql, &statement, &problem, &err) == FRESHET_OK)
         type = spark_type_from(s->arena, sql_statement_schema(statement)->fields[0].type);
     else
-        spark_refuse(s, call->at, "%.500s", problem.text);
+        spark_refuse(s, call->at, "%s(): %.500s", call->name, problem.text);
     sql_statement_close(statement);
     return type;
 }
@@ -474,7 +485,9 @@ static spark_value apply_row(spark *s, const spark_function *row, spark_call *ca
     if (s->failed)
         return spark_nothing(s);
     if (strcmp(row->gives, "?") == 0)
-        return spark_made(s, call->at, asked_type(s, row->name, call), "(%s)", sql);
+        return spark_made(s, call->at,
+                          asked_type(s, row->template == NULL ? standard : row->template, call),
+                          "(%s)", sql);
     const spark_type *type = type_given(s, row, call, common);
     if (type->kind == SPARK_OTHER || type->kind == SPARK_NULL)
         return spark_made(s, call->at, type, "(%s)", sql);
@@ -564,7 +577,8 @@ spark_value spark_apply(spark *s, spark_call *call)
         return spark_nothing(s);
     if (!s->failed && spark_function_find(call->name, 0) == NULL && is_brought(s, call->name)) {
         const char *sql = fill_template(s, "$*", call, 0);
-        const spark_type *type = asked_type(s, spark_quoted(s, call->name), call);
+        const spark_type *type =
+            asked_type(s, spark_format(s, "%s($*)", spark_quoted(s, call->name)), call);
         return spark_made(s, call->at, type, "%s(%s)", spark_quoted(s, call->name), sql);
     }
     refuse_call(s, call);
@@ -609,6 +623,51 @@ static bool parse_trim(spark *s, spark_call *call)
             }
         }
         spark_expect(s, ")");
+        return true;
+    }
+    return false;
+}
+
+/* Is the word there, outside of brackets, before the bracket that closes these? */
+static uint32_t find_in_brackets(const spark *s, const char *word)
+{
+    uint32_t depth = 0;
+    for (uint32_t at = 0;; at++) {
+        const spark_token *token = spark_peek(s, at);
+        if (token->kind == TOKEN_END || (depth == 0 && spark_token_is(token, ")")))
+            return 0;
+        depth += spark_token_is(token, "(");
+        depth -= spark_token_is(token, ")");
+        if (depth == 0 && at > 0 && spark_token_is(token, word))
+            return at;
+    }
+}
+
+/* A unit that stands as a word in the place of the first argument: dateadd(DAY, n, d). */
+static bool parse_unit(spark *s, spark_call *call)
+{
+    static const struct {
+        const char *name;
+        bool differs;
+    } functions[] = {{"dateadd", false}, {"date_add", false}, {"timestampadd", false},
+                     {"datediff", true}, {"date_diff", true}, {"timestampdiff", true}};
+    const spark_token *unit = spark_peek(s, 0);
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        if (strcasecmp(functions[i].name, call->name) != 0 || unit->kind != TOKEN_NAME ||
+            !spark_is(s, 1, ","))
+            continue;
+        const uint32_t before = s->at;
+        s->at += 2;
+        call->arguments[0] = spark_expression(s);
+        if (s->failed || !spark_take(s, ",")) { /* two arguments: no unit */
+            s->at = before;
+            return false;
+        }
+        call->arguments[1] = spark_expression(s);
+        spark_expect(s, ")");
+        call->n = 2;
+        call->unit = unit;
+        call->name = functions[i].differs ? "timestampdiff" : "timestampadd";
         return true;
     }
     return false;
@@ -687,9 +746,19 @@ spark_value spark_parse_call(spark *s)
         return spark_nothing(s);
     }
     spark_expect(s, "(");
-    if (!(strcasecmp(call.name, "trim") == 0 && parse_trim(s, &call)) && !parse_extract(s, &call) &&
-        !parse_worded(s, &call))
+    const bool is_trim = strcasecmp(call.name, "trim") == 0;
+    if (is_trim && find_in_brackets(s, "from") != 0 && !spark_is(s, 0, "both") &&
+        !spark_is(s, 0, "leading") && !spark_is(s, 0, "trailing")) {
+        call.arguments[1] = spark_expression(s);
+        spark_expect(s, "from");
+        call.arguments[0] = spark_expression(s);
+        call.name = "btrim";
+        call.n = 2;
+        spark_expect(s, ")");
+    } else if (!(is_trim && parse_trim(s, &call)) && !parse_extract(s, &call) &&
+               !parse_unit(s, &call) && !parse_worded(s, &call)) {
         parse_arguments(s, &call);
+    }
     parse_tail(s, &call);
     spark_value value = spark_apply(s, &call);
     spark_leave(s);

@@ -216,8 +216,42 @@ EACH_ROW_1(
 EACH_ROW_1(text_to_boolean, cell_text, uint8_t,
            if (!cast_read_boolean(text_bytes(&a), a.length, into + row)) NULL_ROW)
 
-EACH_ROW_1(text_to_timestamp, cell_text, int64_t,
-           if (!timestamp_parse(text_bytes(&a), a.length, into + row)) NULL_ROW)
+/* A time of day alone is today's in Spark; where only hours stand, minutes are put behind them. */
+static bool java_timestamp(const char *text, size_t length, int64_t *us, bool *is_of_today)
+{
+    char copy[100];
+    number_trim(&text, &length);
+    *is_of_today = false;
+    if (timestamp_parse(text, length, us))
+        return true;
+    size_t at = length > 0 && *text == 'T', digits = 0;
+    while (at + digits < length && number_is_digit(text[at + digits]))
+        digits++;
+    *is_of_today = at + digits < length && digits > 0 && digits <= 2 && text[at + digits] == ':';
+    for (at = 0; at < length && text[at] != ' ' && text[at] != 'T';)
+        at++;
+    for (digits = 0; at + 1 + digits < length && number_is_digit(text[at + 1 + digits]);)
+        digits++;
+    if (digits == 0 || digits > 2 || length + 4 > sizeof copy ||
+        (at + 1 + digits < length && text[at + 1 + digits] == ':'))
+        return false;
+    const size_t head = at + 1 + digits;
+    memcpy(copy, text, head);
+    memcpy(copy + head, ":00", 3);
+    memcpy(copy + head + 3, text + head, length - head);
+    return timestamp_parse(copy, length + 3, us);
+}
+
+EACH_ROW_1(
+    text_to_timestamp, cell_text, int64_t, bool is_of_today;
+    if (!java_timestamp(text_bytes(&a), a.length, into + row, &is_of_today)) {
+        if (is_of_today)
+            return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                             "the time of day \"%.*s\" has no date, and would be today's: "
+                             "put a date before it",
+                             (int)(a.length < 40 ? a.length : 40), text_bytes(&a));
+        NULL_ROW
+    })
 
 /* [+-]yyyy[-m[m][-d[d][T or blank, and anything]]] */
 static bool java_date(const char *text, size_t length, int32_t *days)
@@ -261,6 +295,12 @@ EACH_ROW_1(double_text, double, cell_text, char text[CAST_TEXT_MAX];
 
 EACH_ROW_1(float_text, float, cell_text, char text[CAST_TEXT_MAX];
            const size_t length = cast_write_float(text, a); TEXT_ROW(text, length))
+
+EACH_ROW_1(date_text, int32_t, cell_text, char text[CAST_TEXT_MAX];
+           const size_t length = cast_write_date(text, a); TEXT_ROW(text, length))
+
+EACH_ROW_1(timestamp_text, int64_t, cell_text, char text[CAST_TEXT_MAX];
+           const size_t length = cast_write_timestamp(text, a); TEXT_ROW(text, length))
 
 /* The text where it is a plain number of Spark's, trimmed, for DuckDB's cast to decimals. */
 static freshet_code decimal_text(void *context, const batch *arguments, column *result,
@@ -425,6 +465,11 @@ static const sql_function functions[] = {
      .arguments = {"double"},
      .call = double_text},
     {.name = "spark_float_text", .returns = "string", .arguments = {"float"}, .call = float_text},
+    {.name = "spark_date_text", .returns = "string", .arguments = {"date"}, .call = date_text},
+    {.name = "spark_timestamp_text",
+     .returns = "string",
+     .arguments = {"timestamp"},
+     .call = timestamp_text},
     {.name = "spark_decimal_text",
      .returns = "string",
      .arguments = {"string"},

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "dialect/spark_internal.h"
 
 #define MASK_32 "4294967295"
@@ -246,6 +247,8 @@ static const char *as_text(spark *s, const char *sql, const spark_type *from, un
     case SPARK_NULL: return spark_format(s, "CAST(%s AS VARCHAR)", sql);
     case SPARK_FLOAT: return spark_format(s, "spark_float_text(%s)", sql);
     case SPARK_DOUBLE: return spark_format(s, "spark_double_text(%s)", sql);
+    case SPARK_DATE: return spark_format(s, "spark_date_text(%s)", sql);
+    case SPARK_TIMESTAMP: return spark_format(s, "spark_timestamp_text(%s)", sql);
     case SPARK_BINARY: return spark_format(s, "decode(%s)", sql);
     case SPARK_DECIMAL:
         return from->scale > 6 ? spark_format(s, "spark_java_decimal(CAST(%s AS VARCHAR))", sql)
@@ -336,6 +339,26 @@ static const char *cast_simple(spark *s, const spark_value *value, const spark_t
     }
 }
 
+/* 'epoch' is a time in a constant; 'now', 'today' and the like are the clock's, and refused. */
+static bool is_word_of_time(spark *s, const spark_value *value)
+{
+    static const char *const words[] = {"epoch", "now", "today", "tomorrow", "yesterday"};
+    const spark_token *token = value->token;
+    if (token == NULL || token->kind != TOKEN_TEXT)
+        return false;
+    const char *text = token->text;
+    size_t length = token->length;
+    number_trim(&text, &length);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strlen(words[i]) != length || strncasecmp(words[i], text, length) != 0)
+            continue;
+        if (i > 0)
+            spark_refuse(s, value->at, "'%s': %s", words[i], spark_refusal_of("current_timestamp"));
+        return true;
+    }
+    return false;
+}
+
 spark_value spark_cast(spark *s, spark_value value, const spark_type *to)
 {
     const spark_type *from = value.type;
@@ -349,6 +372,10 @@ spark_value spark_cast(spark *s, spark_value value, const spark_type *to)
     if (from->kind == SPARK_NULL)
         return spark_made(s, value.at, to, "CAST(%s AS %s)", value.sql,
                           spark_type_sql(s->arena, to));
+    if (spark_is_time(to) && is_word_of_time(s, &value))
+        return s->failed ? spark_nothing(s)
+                         : spark_made(s, value.at, to, "CAST('1970-01-01' AS %s)",
+                                      spark_type_sql(s->arena, to));
     if (from->kind == SPARK_MAP && from->is_entries)
         value = spark_as_map(s, value);
     if (from->kind == to->kind && from->n > 0)

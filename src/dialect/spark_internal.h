@@ -80,6 +80,12 @@ typedef struct spark {
     freshet_error *err;
 } spark;
 
+/* ---- dialect.c ---- */
+
+/* Takes the marks out of the SQL, and notes what they say. */
+freshet_code dialect_take_marks(arena *arena, const char *sql, dialect_text *out,
+                                freshet_error *err);
+
 /* ---- spark_words.c: reading words, refusing ---- */
 
 const spark_token *spark_peek(const spark *s, uint32_t ahead);
@@ -148,10 +154,11 @@ typedef struct spark_call {
     spark_value *arguments;
     uint32_t n;
     bool is_distinct, is_star;
-    const char *filter; /* a condition; or NULL */
-    const char *over;   /* OVER (...); or NULL */
-    const char *order;  /* ORDER BY ... of WITHIN GROUP; or NULL */
-    bool skips_nulls;   /* IGNORE NULLS */
+    const spark_token *unit; /* DAY of dateadd(DAY, n, d); or NULL */
+    const char *filter;      /* a condition; or NULL */
+    const char *over;        /* OVER (...); or NULL */
+    const char *order;       /* ORDER BY ... of WITHIN GROUP; or NULL */
+    bool skips_nulls;        /* IGNORE NULLS */
 } spark_call;
 
 /* name ( ... ), at the name. */

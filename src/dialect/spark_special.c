@@ -244,6 +244,118 @@ static spark_value make_ceil(spark *s, spark_call *call)
                       spark_type_sql(s->arena, type));
 }
 
+/* The type of round(decimal, n). */
+static const spark_type *rounded_type(spark *s, const spark_type *from, int n)
+{
+    const int whole = from->precision - from->scale + 1;
+    if (n < 0)
+        return spark_decimal(s->arena, whole > -n + 1 ? whole : -n + 1, 0);
+    const int scale = from->scale < n ? from->scale : n;
+    return spark_decimal(s->arena, whole + scale, scale);
+}
+
+/* round and bround of a decimal, which has its number of digits by the text. */
+static spark_value make_round(spark *s, spark_call *call)
+{
+    const spark_value value = call->arguments[0];
+    int n = 0;
+    if (call->n == 2) {
+        const spark_token *token = call->arguments[1].token;
+        if (token == NULL || token->kind != TOKEN_INTEGER || token->length > 2) {
+            spark_refuse(s, call->arguments[1].at,
+                         "the number of digits to which a decimal is rounded is written out");
+            return spark_nothing(s);
+        }
+        for (uint32_t i = 0; i < token->length; i++)
+            n = n * 10 + (token->text[i] - '0');
+        n = call->arguments[1].is_negative ? -n : n;
+    }
+    const spark_type *type = rounded_type(s, value.type, n);
+    if (n >= value.type->scale)
+        return spark_cast(s, value, type);
+    const char *name = spark_type_sql(s->arena, type);
+    if (strcasecmp(call->name, "round") == 0)
+        return spark_made(s, call->at, type, "CAST(round(%s, %d) AS %s)", value.sql, n, name);
+    if (n < 0) {
+        spark_refuse(s, call->at,
+                     "bround() of a decimal to tens or hundreds: divide, round, and "
+                     "multiply");
+        return spark_nothing(s);
+    }
+    /* Half way, the neighbour that is even. */
+    const char *unit = spark_format(s, "CAST('1e-%d' AS DECIMAL(38,%d))", n, n);
+    const char *half = spark_format(s, "CAST('5e-%d' AS DECIMAL(38,%d))", n + 1, n + 1);
+    const char *rounded = spark_format(s, "CAST(round(%s, %d) AS %s)", value.sql, n, name);
+    return spark_made(s, call->at, type,
+                      "CASE WHEN abs(%s - %s) = %s AND (%s / %s) %% 2 <> 0 THEN CAST(%s - "
+                      "sign(%s) * %s AS %s) ELSE %s END",
+                      rounded, value.sql, half, rounded, unit, rounded, value.sql, unit, name,
+                      rounded);
+}
+
+/* ---- times ---- */
+
+/* Microseconds since the month began, and a day. */
+static const char *time_in_month(spark *s, const char *time)
+{
+    return spark_format(s,
+                        "(day(%s) * 86400000000 + epoch_us(%s) - epoch_us(date_trunc('day', %s)))",
+                        time, time, time);
+}
+
+/* timestampadd(UNIT, n, t), and timestampdiff(UNIT, a, b): whole units, cut off. */
+static spark_value make_unit(spark *s, spark_call *call)
+{
+    static const struct {
+        const char *name, *add, *in_us;
+        bool of_months;
+        int months;
+    } known[] = {{"microsecond", "to_microseconds", "1", false, 0},
+                 {"millisecond", "to_milliseconds", "1000", false, 0},
+                 {"second", "to_seconds", "1000000", false, 0},
+                 {"minute", "to_minutes", "60000000", false, 0},
+                 {"hour", "to_hours", "3600000000", false, 0},
+                 {"day", "to_days", "86400000000", false, 0},
+                 {"dayofyear", "to_days", "86400000000", false, 0},
+                 {"week", "to_weeks", "604800000000", false, 0},
+                 {"month", "to_months", NULL, true, 1},
+                 {"quarter", "to_quarters", NULL, true, 3},
+                 {"year", "to_years", NULL, true, 12}};
+    const spark_token *unit = call->unit;
+    const spark_type *timestamp = spark_type_of(SPARK_TIMESTAMP),
+                     *bigint = spark_type_of(SPARK_BIGINT);
+    for (size_t i = 0; unit != NULL && i < sizeof known / sizeof *known; i++) {
+        if (!spark_token_is(unit, known[i].name))
+            continue;
+        if (strcmp(call->name, "timestampadd") == 0) {
+            const spark_value n = spark_cast(s, call->arguments[0], spark_type_of(SPARK_INT));
+            const spark_value time = spark_cast(s, call->arguments[1], timestamp);
+            return spark_made(s, call->at, timestamp, "(%s + %s(%s))", time.sql, known[i].add,
+                              n.sql);
+        }
+        const spark_value a = spark_cast(s, call->arguments[0], timestamp);
+        const spark_value b = spark_cast(s, call->arguments[1], timestamp);
+        if (known[i].of_months) {
+            const char *months =
+                spark_format(s, "((year(%s) - year(%s)) * 12 + month(%s) - month(%s))", b.sql,
+                             a.sql, b.sql, a.sql);
+            const char *rest_a = time_in_month(s, a.sql), *rest_b = time_in_month(s, b.sql);
+            return spark_made(s, call->at, bigint,
+                              "spark_whole_quotient(%s - CASE WHEN %s > 0 AND %s < %s THEN 1 WHEN "
+                              "%s < 0 AND %s > %s THEN -1 ELSE 0 END, %d)",
+                              months, months, rest_b, rest_a, months, rest_b, rest_a,
+                              known[i].months);
+        }
+        return spark_made(s, call->at, bigint,
+                          "spark_whole_quotient(epoch_us(%s) - epoch_us(%s), %s)", b.sql, a.sql,
+                          known[i].in_us);
+    }
+    spark_refuse(s, call->at,
+                 "the first argument is a unit: DAY, HOUR, MONTH and the like, "
+                 "without quotes");
+    return spark_nothing(s);
+}
+
 /* ---- casts by a name: int(x) ---- */
 
 static spark_value make_cast(spark *s, spark_call *call)
@@ -360,7 +472,7 @@ static spark_value make_count(spark *s, spark_call *call)
 /* Of decimals; other types have rows. */
 static bool is_of_decimal(const spark_call *call)
 {
-    return call->n == 1 && call->arguments[0].type->kind == SPARK_DECIMAL;
+    return call->n > 0 && call->arguments[0].type->kind == SPARK_DECIMAL;
 }
 
 static const char *sum_of(spark *s, const spark_call *call, const spark_type *type)
@@ -429,6 +541,10 @@ static const struct {
     {"ceil", 1, 1, make_ceil, false, false},
     {"ceiling", 1, 1, make_ceil, false, false},
     {"floor", 1, 1, make_ceil, false, false},
+    {"round", 1, 2, make_round, true, false},
+    {"bround", 1, 2, make_round, true, false},
+    {"timestampadd", 2, 2, make_unit, false, false},
+    {"timestampdiff", 2, 2, make_unit, false, false},
     {"typeof", 1, 1, make_typeof, false, false},
     {"date_part", 2, 2, make_date_part, false, false},
     {"datepart", 2, 2, make_date_part, false, false},

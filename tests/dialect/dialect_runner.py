@@ -71,7 +71,7 @@ class Case:
         match = re.match(r"^(.*) :(\S.*)$", spark, re.S)
         self.is_error = spark.startswith("ERROR") or not match
         self.value, self.type = (spark, "") if self.is_error else match.groups()
-        self.query = as_query(self.expression)
+        self.query, self.more = as_query(self.expression), ""
         self.rows, self.why, self.given = None, None, None
 
     def verdict(self):
@@ -174,7 +174,7 @@ class Runner:
         if not cases:
             return
         parts = [f"select concat({n}, '-', row_number() over (order by null)) as k, tt.ts0, {n} as n, w.s, w.ty from "
-                 f"(select {self.cell(c, 'v')} as s, typeof(v) as ty from ({c.query}\n    ) as q(v)) as w, t as tt"
+                 f"(select {self.cell(c, 'v')} as s, typeof(v) as ty from ({c.query}\n    ) as q(v{c.more})) as w, t as tt"
                  for n, c in enumerate(cases)]
         query = "    " + "\n    union all\n    ".join(parts)
         rows, dead, errors = self.run(query, "    - {name: n, type: integer}\n    - {name: s, type: string}\n    - {name: ty, type: string}\n",
@@ -186,6 +186,9 @@ class Runner:
                 case.given = next((row["ty"] for row in rows if row["n"] == n), None)
                 if not case.rows:
                     case.rows = [] if case.value == "()" else ["no rows"]
+        elif len(cases) == 1 and re.search(r"1 names stand here for (\d+)", errors) and not cases[0].more:
+            cases[0].more = "".join(f", v{n}" for n in range(2, 1 + int(re.search(r"1 names stand here for (\d+)", errors).group(1))))
+            self.queries(cases)
         elif len(cases) == 1:
             match = re.search(r"error: ([^\n]*)", errors)
             cases[0].why = (match.group(1) if match else errors + dead)[-300:]
