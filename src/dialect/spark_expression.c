@@ -233,7 +233,7 @@ static spark_value in_query(spark *s, spark_value value, uint32_t at)
 {
     spark_query query = spark_parse_query(s);
     spark_expect(s, ")");
-    if (s->failed)
+    if (s->failed || s->is_blind)
         return spark_nothing(s);
     if (query.n != 1) {
         spark_refuse(s, at, "the query behind IN gives one column");

@@ -75,7 +75,7 @@ static const char *take_names(spark *s, spark_query *query)
         n++;
     } while (spark_take(s, ","));
     spark_expect(s, ")");
-    if (!s->failed && n != query->n)
+    if (!s->failed && n != query->n && !s->is_blind)
         spark_refuse(s, at, "%u names stand here for %u columns", n, query->n);
     return spark_format(s, "(%s)", sql);
 }
@@ -266,6 +266,8 @@ static spark_column *find_visible(const spark_scope *scope, uint32_t from, uint3
 static const char *use_column(spark *s, const join *join, spark_scope *scope, uint32_t split,
                               const char *name, uint32_t at)
 {
+    if (s->is_blind)
+        return "true";
     spark_column *left = find_visible(scope, 0, split, name);
     spark_column *right = find_visible(scope, split, scope->n, name);
     if (left == NULL || right == NULL) {
@@ -370,6 +372,8 @@ static const char *lateral_view(spark *s, spark_scope *into)
         while (n < 3 && spark_take(s, ","));
     const bool of_map = value.type->kind == SPARK_MAP;
     if (s->failed)
+        return "";
+    if (value.type->kind == SPARK_OTHER)
         return "";
     if (!of_map && value.type->kind != SPARK_ARRAY) {
         spark_refuse(s, value.at, "%s() takes an array or a map, and this is %s", function,

@@ -329,6 +329,8 @@ static spark_value parse_brackets(spark *s)
     if (spark_at_query(s, 0)) {
         const spark_query query = spark_parse_query(s);
         spark_expect(s, ")");
+        if (s->is_blind)
+            return spark_nothing(s);
         if (!s->failed && query.n != 1)
             spark_refuse(s, at, "a query in the place of a value gives one column");
         return s->failed ? spark_nothing(s)
