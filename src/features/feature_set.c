@@ -151,8 +151,9 @@ const state_part *feature_set_state(feature_set *set, uint32_t *n)
 }
 
 freshet_code feature_set_meanings(const feature_set *set, const declaration *declaration,
-                                  freshet_reader *const *readers, uint32_t n_readers, arena *arena,
-                                  meanings *out, freshet_error *err)
+                                  const char *query, freshet_reader *const *readers,
+                                  uint32_t n_readers, arena *arena, meanings *out,
+                                  freshet_error *err)
 {
     static const struct {
         const operator_ops *ops;
@@ -162,7 +163,7 @@ freshet_code feature_set_meanings(const feature_set *set, const declaration *dec
                    {&seen_events_operator, KEPT_SEEN},
                    {&newest_rows_operator, KEPT_NEWEST}};
     meaning_sources sources = {
-        .declaration = declaration, .readers = readers, .n_readers = n_readers};
+        .declaration = declaration, .query = query, .readers = readers, .n_readers = n_readers};
     for (uint32_t i = 0; set->is_stream && i < set->n; i++)
         for (size_t k = 0; k < sizeof keepers / sizeof *keepers; k++)
             if (set->operators[i]->ops == keepers[k].ops)

@@ -95,8 +95,9 @@ const state_part *feature_set_state(feature_set *set, uint32_t *n);
 /* What the things mean that the state is made of (meaning.h); none where nothing is kept. In the
  * arena. */
 freshet_code feature_set_meanings(const feature_set *set, const declaration *declaration,
-                                  freshet_reader *const *readers, uint32_t n_readers, arena *arena,
-                                  meanings *out, freshet_error *err);
+                                  const char *query, freshet_reader *const *readers,
+                                  uint32_t n_readers, arena *arena, meanings *out,
+                                  freshet_error *err);
 
 /* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint,
  * and back: each operator's under its own name. What this set cannot go on with is

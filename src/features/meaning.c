@@ -456,7 +456,8 @@ static void explain_select(collector *collector, uint32_t select)
 static void explain_query(collector *collector)
 {
     const declared_text *query = &collector->sources->declaration->source.query;
-    collector->no_memory |= !query_parts_read(collector->arena, query->value, &collector->query);
+    collector->no_memory |=
+        !query_parts_read(collector->arena, collector->sources->query, &collector->query);
     if (collector->no_memory)
         return;
     add_meaning(collector, &query->at, MEANING_OF_QUERY,

@@ -70,6 +70,7 @@ typedef struct meanings {
 
 typedef struct meaning_sources {
     const declaration *declaration;
+    const char *query;              /* in DuckDB's SQL, whatever dialect it is written in */
     freshet_reader *const *readers; /* described */
     uint32_t n_readers;
     uint32_t kept; /* a set of meaning_kept */

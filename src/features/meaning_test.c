@@ -11,8 +11,9 @@ static void expect_meanings(world *world, const char *expected)
 {
     freshet_error err = {0};
     meanings found;
-    must(feature_set_meanings(world->set, declaration_of(world->declaration), NULL, 0, world->arena,
-                              &found, &err),
+    must(feature_set_meanings(world->set, declaration_of(world->declaration),
+                              declaration_of(world->declaration)->source.query.value, NULL, 0,
+                              world->arena, &found, &err),
          &err);
     text_reset(&world->said);
     text_append_c(&world->said, "");

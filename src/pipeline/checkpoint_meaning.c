@@ -250,8 +250,9 @@ static freshet_code collect(const freshet_pipeline *pipeline, arena *arena, mean
     freshet_reader *readers[PIPELINE_READERS_MAX];
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         readers[i] = pipeline->readers[i].reader;
-    return feature_set_meanings(pipeline->features, pipeline->declaration, readers,
-                                pipeline->n_readers, arena, out, err);
+    return feature_set_meanings(pipeline->features, pipeline->declaration,
+                                source_query(pipeline->source), readers, pipeline->n_readers, arena,
+                                out, err);
 }
 
 freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, freshet_error *err)

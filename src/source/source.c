@@ -463,6 +463,11 @@ void source_close(source *source)
     free(source);
 }
 
+const char *source_query(const source *source)
+{
+    return source->text.sql;
+}
+
 const schema *source_schema(const source *source)
 {
     return &source->schema;

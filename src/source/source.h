@@ -41,6 +41,8 @@ void source_close(source *source);
 
 /* The query's columns (without the hidden one); lives as long as the source. */
 const schema *source_schema(const source *source);
+/* The query in DuckDB's SQL, whatever dialect it is written in; lives as long as the source. */
+const char *source_query(const source *source);
 
 bool source_is_by_rows(const source *source);
 /* Does this reader's batch go through the query row by row (true), or is it loaded as a table? */
