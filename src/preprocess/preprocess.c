@@ -245,15 +245,19 @@ static freshet_code add_trial(preprocess *chain, freshet_error *err)
     return sql_function_add(chain->options.session, &function, err);
 }
 
-/* A step that needs order, number `at`; the steps from `from` on stand before it. */
+/* A step that needs order, number `at`; behind the one before it come the steps from `from` on. */
 static freshet_code open_stage(preprocess *chain, const char *name, uint32_t from, uint32_t at,
                                freshet_error *err)
 {
+    const step_range range = {.behind = from == 0 ? NULL : chain->steps[from - 1],
+                              .ahead = chain->steps[at],
+                              .first = from,
+                              .end = at};
     stage *stage = &chain->stages[chain->n_stages++];
     const char *view = arena_format(chain->arena, "%s_to_%u", name, at + 1);
     freshet_code code = view == NULL ? error_memory(err, PREPROCESSING) : FRESHET_OK;
-    if (code == FRESHET_OK && from < at)
-        code = segment_open(chain, view, from, at, &stage->before, err);
+    if (code == FRESHET_OK && !range_is_empty(&range))
+        code = segment_open(chain, view, &range, &stage->before, err);
     stage->step = chain->steps[at];
     return code == FRESHET_OK ? stage->step->ops->open(stage->step, err) : code;
 }
@@ -285,13 +289,14 @@ freshet_code preprocess_follow(preprocess *chain, const char *name, sql_input **
     if (from == NULL || chain->views == NULL)
         return error_memory(err, PREPROCESSING);
     freshet_code code = open_stages(chain, name, &tail, err);
+    const step_range range = {
+        .behind = tail == 0 ? NULL : chain->steps[tail - 1], .first = tail, .end = chain->n_steps};
     if (code == FRESHET_OK)
         code =
-            sql_input_add(chain->options.session, from,
-                          tail == 0 ? &chain->steps[0]->before : &chain->steps[tail - 1]->after,
+            sql_input_add(chain->options.session, from, range_before(chain, &range),
                           PREPROCESS_ROW_COLUMN, chain->options.reader->index, &chain->input, err);
     if (code == FRESHET_OK)
-        code = views_make(chain, tail, chain->n_steps, from, name, chain->views, err);
+        code = views_make(chain, &range, from, name, chain->views, err);
     chain->trial_name = NULL;
     *out = chain->input;
     chain->followed = arena_text(chain->arena, name);
@@ -424,7 +429,8 @@ static freshet_code open_early(preprocess *chain, freshet_error *err)
 {
     char name[80];
     snprintf(name, sizeof name, "__freshet_early_%u", chain->options.reader->index);
-    freshet_code code = segment_open(chain, name, 0, chain->n_early, &chain->early, err);
+    const step_range range = {.end = chain->n_early};
+    freshet_code code = segment_open(chain, name, &range, &chain->early, err);
     snprintf(name, sizeof name, "__freshet_loaded_%u", chain->options.reader->index);
     return code == FRESHET_OK ? sql_input_add(chain->options.session, name, early_schema(chain),
                                               NULL, 0, &chain->load_input, err)
@@ -472,7 +478,8 @@ static freshet_code finish_table(preprocess *chain, freshet_error *err)
         "CREATE TEMPORARY VIEW %s_rows AS SELECT *, rowid AS " PREPROCESS_ROW_COLUMN " FROM %s",
         err);
     if (code == FRESHET_OK)
-        code = views_make(chain, chain->n_early, chain->n_steps, from, to, &views, err);
+        code = views_make(chain, &(step_range){.first = chain->n_early, .end = chain->n_steps},
+                          from, to, &views, err);
     if (code == FRESHET_OK)
         code = execute_with(chain,
                             "CREATE TABLE %s_done AS SELECT * EXCLUDE (" PREPROCESS_ROW_COLUMN

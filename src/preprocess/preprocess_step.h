@@ -42,6 +42,15 @@ typedef struct preprocess_step_ops {
     /* Of these columns after it, which before it are needed; those that are set stay so. */
     void (*use)(const preprocess_step *step, const bool *after, bool *before);
     /* Those that need order, on a stream: open, {run, part}*, and close, which comes always. */
+    /* write_before NULL: run gets and gives columns as they are before and after the step. Else
+     * write_before is SQL of what it gets (the columns `in`), and write_after of what becomes of
+     * what it gives (`out`); both with the hidden column, as in write. */
+    freshet_code (*write_before)(preprocess_step *step, const char *from, const char **sql,
+                                 freshet_error *err);
+    freshet_code (*write_after)(preprocess_step *step, const char *from, const char **sql,
+                                freshet_error *err);
+    const schema *(*in)(const preprocess_step *step);
+    const schema *(*out)(const preprocess_step *step);
     freshet_code (*open)(preprocess_step *step, freshet_error *err);
     freshet_code (*run)(preprocess_step *step, const step_run *run, freshet_error *err);
     const state_part *(*part)(preprocess_step *step);
@@ -63,6 +72,7 @@ struct preprocess_step {
     X(replace)              \
     X(explode_json_column)  \
     X(forward_fill)         \
+    X(pivot)                \
     X(sql)
 
 #define PREPROCESS_DECLARE(name) extern const preprocess_step_ops name##_step;

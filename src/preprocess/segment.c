@@ -40,19 +40,61 @@ static freshet_code make_view(preprocess *chain, const char *name, const char *s
     return code;
 }
 
-freshet_code views_make(preprocess *chain, uint32_t first, uint32_t end, const char *from,
+typedef freshet_code write_fn(preprocess_step *step, const char *from, const char **sql,
+                              freshet_error *err);
+
+static bool has_after(const preprocess_step *step)
+{
+    return step != NULL && step->ops->write_after != NULL;
+}
+
+static bool has_before(const preprocess_step *step)
+{
+    return step != NULL && step->ops->write_before != NULL;
+}
+
+bool range_is_empty(const step_range *range)
+{
+    return range->first == range->end && !has_after(range->behind) && !has_before(range->ahead);
+}
+
+const schema *range_before(const preprocess *chain, const step_range *range)
+{
+    if (range->behind != NULL)
+        return has_after(range->behind) ? range->behind->ops->out(range->behind)
+                                        : &range->behind->after;
+    return range->first == 0 ? &chain->steps[0]->before : &chain->steps[range->first - 1]->after;
+}
+
+static const schema *range_after(const preprocess *chain, const step_range *range)
+{
+    if (has_before(range->ahead))
+        return range->ahead->ops->in(range->ahead);
+    if (range->end > range->first)
+        return &chain->steps[range->end - 1]->after;
+    return range->behind != NULL ? &range->behind->after : range_before(chain, range);
+}
+
+freshet_code views_make(preprocess *chain, const step_range *range, const char *from,
                         const char *to, view_list *into, freshet_error *err)
 {
     arena *arena = chain->arena;
+    const uint32_t n_behind = has_after(range->behind), n_steps = range->end - range->first;
+    const uint32_t n = n_behind + n_steps + (has_before(range->ahead) ? 1 : 0);
     const char *name = from, *sql = arena_format(arena, "SELECT * FROM %s", from);
     freshet_code code = sql == NULL ? error_memory(err, PREPROCESSING) : FRESHET_OK;
-    for (uint32_t i = first; code == FRESHET_OK && i < end; i++) {
-        preprocess_step *step = chain->steps[i];
-        code = step->ops->write(step, name, &sql, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
+        preprocess_step *step = i < n_behind             ? range->behind
+                                : i < n_behind + n_steps ? chain->steps[range->first + i - n_behind]
+                                                         : range->ahead;
+        write_fn *write = i < n_behind             ? step->ops->write_after
+                          : i < n_behind + n_steps ? step->ops->write
+                                                   : step->ops->write_before;
+        code = write(step, name, &sql, err);
         name = arena_format(arena, "%s_%u", to, i + 1);
         if (code == FRESHET_OK && name == NULL)
             code = error_memory(err, PREPROCESSING);
-        if (code == FRESHET_OK && i + 1 < end)
+        if (code == FRESHET_OK && i + 1 < n)
             code = make_view(chain, name, sql, into, err);
     }
     return code == FRESHET_OK ? make_view(chain, to, sql, into, err) : code;
@@ -70,27 +112,26 @@ void views_drop(preprocess *chain, view_list *views)
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static freshet_code open_statement(segment *segment, const char *name, uint32_t first, uint32_t end,
+static freshet_code open_statement(segment *segment, const char *name, const step_range *range,
                                    freshet_error *err)
 {
     preprocess *chain = segment->chain;
-    const schema *before =
-        first < chain->n_steps ? &chain->steps[first]->before : preprocess_schema(chain);
     const char *from = arena_format(chain->arena, "%s_in", name);
     const char *sql = arena_format(chain->arena, "SELECT * FROM %s", name);
-    segment->after = first == end ? *before : chain->steps[end - 1]->after;
-    freshet_code code = from == NULL || sql == NULL
-                            ? error_memory(err, PREPROCESSING)
-                            : sql_input_add(chain->options.session, from, before,
-                                            PREPROCESS_ROW_COLUMN, 0, &segment->input, err);
+    segment->after = *range_after(chain, range);
+    freshet_code code =
+        from == NULL || sql == NULL
+            ? error_memory(err, PREPROCESSING)
+            : sql_input_add(chain->options.session, from, range_before(chain, range),
+                            PREPROCESS_ROW_COLUMN, 0, &segment->input, err);
     if (code == FRESHET_OK)
-        code = views_make(chain, first, end, from, name, &segment->views, err);
+        code = views_make(chain, range, from, name, &segment->views, err);
     return code == FRESHET_OK
                ? sql_prepare(chain->options.session, sql, &segment->statement, NULL, err)
                : code;
 }
 
-freshet_code segment_open(preprocess *chain, const char *name, uint32_t first, uint32_t end,
+freshet_code segment_open(preprocess *chain, const char *name, const step_range *range,
                           segment **out, freshet_error *err)
 {
     segment *segment = arena_zero(chain->arena, 1, sizeof *segment);
@@ -98,7 +139,7 @@ freshet_code segment_open(preprocess *chain, const char *name, uint32_t first, u
     if (segment == NULL)
         return error_memory(err, PREPROCESSING);
     segment->chain = chain;
-    freshet_code code = open_statement(segment, name, first, end, err);
+    freshet_code code = open_statement(segment, name, range, err);
     if (code == FRESHET_OK)
         *out = segment;
     else

@@ -17,13 +17,24 @@ typedef struct view_list {
     uint32_t n, capacity;
 } view_list;
 
-/* Steps [first, end) as views: what is in `from` is seen, through all of them, in the view `to`. */
-freshet_code views_make(preprocess *chain, uint32_t first, uint32_t end, const char *from,
+/* Steps [first, end), and on a stream what stands between them and a step that remembers: what is
+ * done behind the one before (`behind`, or NULL) and before the next (`ahead`, or NULL). */
+typedef struct step_range {
+    preprocess_step *behind, *ahead;
+    uint32_t first, end;
+} step_range;
+
+/* The steps as views: what is in `from` is seen, through all of them, in the view `to`. */
+freshet_code views_make(preprocess *chain, const step_range *range, const char *from,
                         const char *to, view_list *into, freshet_error *err);
+/* The columns that the first of them sees. */
+const schema *range_before(const preprocess *chain, const step_range *range);
+/* Is there anything to do? */
+bool range_is_empty(const step_range *range);
 void views_drop(preprocess *chain, view_list *views);
 
-/* Steps [first, end); `name` is not used by another. */
-freshet_code segment_open(preprocess *chain, const char *name, uint32_t first, uint32_t end,
+/* `name` is not used by another. */
+freshet_code segment_open(preprocess *chain, const char *name, const step_range *range,
                           segment **out, freshet_error *err);
 void segment_close(segment *segment);
 

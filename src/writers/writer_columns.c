@@ -22,7 +22,7 @@ static void tell_unknown(const declared_text *name, const schema *all, arena *ar
 
 /* The numbers of the columns in the list's order; false where something is wrong with it. */
 static bool find_selected(const declared_list *select, const schema *all, arena *arena,
-                         uint32_t *found, problems *problems)
+                          uint32_t *found, problems *problems)
 {
     bool is_good = true;
     for (uint32_t i = 0; i < select->n; i++) {

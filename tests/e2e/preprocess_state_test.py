@@ -3,6 +3,7 @@ side by side, through restarts and kills; what is kept can be seen, and leaves m
 
 import json
 import os
+import os
 import random
 
 from freshet_testing import line
@@ -192,6 +193,156 @@ sink: {writers: [{online: {debug: true}}]}
             said = self.problems()
             self.assertIn(text, said)
             self.assertRegex(said, r"steps.yaml:9:\d+: error:")
+
+
+PIVOT = ("pivot: {group_by: [id, ts], column: kind, values: [a, \"null\", b], aggregate: {column: x, function: %s}, "
+         "forward_fill: %s, keep_groups: %d}")
+KINDS = ("a", None, "b")
+CELLS = {
+    "first": lambda values: values[0], "last": lambda values: values[-1], "count": lambda values: len(some(values)),
+    "min": lambda values: min(some(values), default=None), "max": lambda values: max(some(values), default=None),
+    "sum": lambda values: sum(some(values)) if some(values) else None,
+    "avg": lambda values: sum(some(values)) / len(some(values)) if some(values) else None}
+
+
+def some(values):
+    return [value for value in values if value is not None]
+
+
+def pivoted(rows, function, fills):
+    """The naive twin: of each group a value for each kind; no row of a kind, no value."""
+    found = {}
+    for id, ts in sorted({(row["id"], row["ts"]) for row in rows}):
+        group = found[id, ts] = []
+        for i, kind in enumerate(KINDS):
+            cell = [row["x"] for row in rows if (row["id"], row["ts"], row["kind"]) == (id, ts, kind)]
+            value = CELLS[function](cell) if cell else None
+            earlier = [of[i] for (of_id, of_ts), of in found.items() if of_id == id and of_ts < ts]
+            group.append(earlier[-1] if value is None and fills and earlier else value)
+    return found
+
+
+class PivotTest(PreprocessTest):
+
+    def declare_pivot(self, function, fills, stream=True, keep=100, writer="history: {path: out}", extra="", step=None):
+        self.declare_steps(step or PIVOT % (function, str(fills).lower(), keep), "sql: select *, ts as seen from events", stream=stream,
+                           schema="id: bigint, ts: bigint, kind: string, x: integer", writer=writer,
+                           features=("{name: a, type: double}", "{name: \"null\", type: double}", "{name: b, type: double}",
+                                     "{name: seen, type: bigint}"))
+        self.append("steps.yaml", extra.encode())
+
+    def readings(self, n, jitter=0):
+        rng = self.rng
+        rows = [{"id": rng.randrange(3), "ts": 1700000000 + i // 6 - rng.randint(0, jitter), "kind": rng.choice(KINDS + ("other",)),
+                 "x": rng.choice((None, rng.randrange(-50, 50)))} for i in range(n)]
+        return rows
+
+    def last_versions(self, rows):
+        return {(row["id"], row["seen"]): [row["a"], row["null"], row["b"]] for row in rows}
+
+    def test_the_values_of_the_batch(self):
+        """Groups in any order: a row that changes one changes those that are filled from it."""
+        rows = self.readings(150, jitter=3)
+        self.write("in/1.jsonl", b"")
+        self.give(*rows)
+        for function in CELLS:
+            fills = function in ("first", "max", "avg")
+            expected = pivoted(rows, function, fills)
+            self.declare_pivot(function, fills)
+            shown = self.rows("--step-rows", self.rng.choice(("1", "10", "1000")))
+            self.assertEqual(self.last_versions(shown), expected, function)
+            self.declare_pivot(function, fills, stream=False)
+            shown = self.rows()
+            self.assertEqual(len(shown), len(expected))
+            self.assertEqual(self.last_versions(shown), expected, function)
+
+    def test_the_newest_row(self):
+        """... of each key is the batch's, whatever changed last."""
+        rows = self.readings(60, jitter=2)
+        self.declare_pivot("last", True)
+        os.makedirs(self.path("in"), exist_ok=True)
+        self.give(*rows)
+        finished = self.freshet("run", "steps.yaml", "--debug", "--once", "--no-serve", "--query",
+                                "select * from online_feature_store__steps_latest", "--format", "json")
+        expected = pivoted(rows, "last", True)
+        newest = {id: max(ts for of, ts in expected if of == id) for id, _ in expected}
+        self.assertEqual(self.last_versions(map(json.loads, finished.out.splitlines())),
+                         {(id, ts): expected[id, ts] for id, ts in newest.items()})
+
+    def test_restarts_and_groups_that_are_let_go(self):
+        """What these would fill in stays."""
+        rows = self.readings(200)
+        expected, shown, at = pivoted(rows, "sum", True), {}, 0
+        self.declare_pivot("sum", True, keep=2)
+        while at < len(rows):
+            n = self.rng.randint(1, 50)
+            self.give(*rows[at:at + n])
+            shown.update(self.last_versions(self.rows("--state", "state", "--step-rows", str(self.rng.choice((1, 3, 100))))))
+            at += n
+        self.assertEqual(shown, expected)
+        self.assertEqual(self.dead_letters("steps"), [])
+        oldest = min(row["ts"] for row in rows)
+        self.give({"id": 1, "ts": oldest, "kind": "a", "x": 1})
+        self.freshet("run", "steps.yaml", "--debug", "--once", "--state", "state")
+        (letter,) = self.dead_letters("steps")
+        self.assertEqual(letter["code"], "late")
+        self.assertIn("its group is older than the 2 newest ones", letter["reason"])
+
+    def test_what_is_kept(self):
+        self.declare_pivot("avg", False)
+        self.give({"id": 1, "ts": 1700000001, "kind": "a", "x": 2}, {"id": 1, "ts": 1700000001, "kind": "a", "x": 5},
+                  {"id": 2, "ts": 1700000002, "kind": "b", "x": None})
+        self.good("run", "steps.yaml", "--once")
+        inspected = self.good("state", "inspect", "steps.yaml", "--key", "id=1")
+        self.assertEqual(json.loads(inspected), {"part": "pivot of events, step 1", "key": {"id": 1}, "groups": [
+            {"ts": 1700000001, "a": 3.5, "null": None, "b": None}]})
+
+    def test_one_group_column_and_numbers_as_columns(self):
+        for stream in (True, False):
+            self.declare_pivot(None, None, stream=stream, step="pivot: {group_by: id, column: x, values: [1, 2, \"null\"], "
+                               "aggregate: {column: ts, function: max}}")
+            self.declare_steps("pivot: {group_by: id, column: x, values: [1, 2, \"null\"], aggregate: {column: ts, function: max}}",
+                               stream=stream, schema="id: bigint, ts: bigint, x: integer", query="'select *, coalesce(\"1\", 9) as ts from events'",
+                               features=("{name: one, from: \"1\", type: bigint}", "{name: none, from: \"null\", type: bigint}"))
+            self.write("in/1.jsonl", b"")
+            self.give({"id": 1, "ts": 3, "x": 1}, {"id": 1, "ts": 5, "x": 1}, {"id": 1, "ts": 4}, {"id": 2, "ts": 7, "x": 2})
+            self.assertEqual({row["id"]: (row["one"], row["none"]) for row in self.rows()}, {1: (5, 4), 2: (None, None)})
+
+    def test_a_sum_that_does_not_fit(self):
+        self.declare_steps("pivot: {group_by: [id, ts], column: kind, values: [a], aggregate: {column: x, function: sum}}",
+                           schema="id: bigint, ts: bigint, kind: string, x: bigint", features=("{name: a, type: bigint}",))
+        most = 2 ** 63 - 1
+        self.give(*[{"id": 1, "ts": 1700000001, "kind": "a", "x": x} for x in (most - 1, 2, 1)])
+        self.assertEqual([row["a"] for row in self.rows()], [most - 1, most])
+        (letter,) = self.dead_letters("steps")
+        self.assertIn("the sum of a pivot does not fit bigint", letter["reason"])
+
+    def test_mistakes(self):
+        good = {"group_by": "[id, ts]", "column": "kind", "values": "[a]", "aggregate": "{column: x, function: first}"}
+        for change, text in (
+                ({"group_by": "[id, tss]"}, '"group_by" of pivot: there is no column "tss" before this step; did you mean "ts"?'),
+                ({"column": "kin"}, 'did you mean "kind"?'),
+                ({"values": "[]"}, '"values" needs at least one value'),
+                ({"values": None}, '"values" is missing in "pivot"'),
+                ({"values": "[a, a]"}, 'two columns named "a"'),
+                ({"values": "[id]"}, 'two columns named "id"'),
+                ({"column": "x", "values": "[one]"}, '"values" of pivot: "one" is no value of the type integer'),
+                ({"aggregate": "{column: x, function: median}"}, '"function" of pivot cannot be "median"'),
+                ({"aggregate": "{column: kind, function: sum}"}, "sum"),
+                ({"aggregate": "{column: x}"}, '"function" is missing in "aggregate"'),
+                ({"group_by": "id", "forward_fill": "true"}, '"forward_fill" of pivot needs two columns'),
+                ({"mock_value": "many"}, '"mock_value" of pivot: "many" is no value of the type integer'),
+                ({"mock_type": "string"}, '"mock_type" of pivot needs "mock_value"'),
+                ({"keep_groups": "0"}, '"keep_groups"')):
+            options = {name: value for name, value in dict(good, **change).items() if value is not None}
+            self.declare_steps("pivot: {%s}" % ", ".join("%s: %s" % pair for pair in options.items()),
+                               schema="id: bigint, ts: bigint, kind: string, x: integer")
+            said = self.problems()
+            self.assertIn(text, said)
+            self.assertRegex(said, r"steps.yaml:9:\d+: error:")
+        self.declare_steps(PIVOT % ("first", "false", 1), schema="id: bigint, ts: bigint, kind: string, x: integer",
+                           features=("{name: a, type: integer, window: {functions: [count], over: [1 day]}}",))
+        self.assertIn("on a stream a pivot gives the row of a group again with each change", self.problems())
 
 
 if __name__ == "__main__":

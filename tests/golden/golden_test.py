@@ -25,6 +25,7 @@ The comments at the head of a declaration say what is special about it:
     # sets: PREFIX             arrays in columns that begin so are compared as sets
     # named: OURS THEIRS       columns that begin with OURS begin with THEIRS at Butterfree
     # until: DAY               the rows of later days are not there
+    # versions                 a stream gives a row again with each change of it, and the last one counts
 
 Each variant is run as a batch and, with `stream: true` put in, as a stream that takes what is there
 (an aggregated feature set with --drain, so that its windows close, and of several versions of a row
@@ -169,7 +170,7 @@ class Variant:
             else:
                 arguments = ["--step-rows", str(step_rows)] if step_rows else []
                 code, rows, messages = self.run_once(folder, stream, stream, arguments)
-        if stream and self.is_aggregated():
+        if stream and (self.is_aggregated() or re.search("^# versions$", self.text, re.M)):
             rows = last_versions(rows)
         ours, theirs = (self.head("named") or "- -").split()
         rows = [{theirs + name[len(ours):] if name.startswith(ours) else name: value
