@@ -128,6 +128,9 @@ typedef struct batch {
     uint64_t *rows;     /* other batches: ROW_OF values, ascending; or NULL */
     uint32_t *lanes;  /* source batches: the watermark's partition of each row; NULL: all of one */
     row_copy *wanted; /* source batches of a replay: the only one that is made; or NULL */
+    /* source batches of a join: behind these rows none comes before that second */
+    bool has_watermark;
+    int64_t watermark_s;
 } batch;
 
 /* The origin of a row of the source: the reader's index and the row in that reader's batch. */

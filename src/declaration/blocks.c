@@ -75,6 +75,11 @@ static void blocks_check_reader(void *options, const place *at, problems *proble
     const reader_block *reader = options;
     (void)at;
     check_reserved(&reader->id, problems);
+    if (place_is_set(&reader->within_at) && !reader->has_timestamp)
+        problem_add(
+            problems, &reader->within_at,
+            "`within` is measured from the time of the rows: say which column of the reader "
+            "has it, as in `timestamp: {from: ordered_at}`");
 }
 
 static void check_key(void *options, const place *at, problems *problems)
@@ -471,6 +476,26 @@ static const block_kind preprocess_step_kind = {
            "columns behind the last one. See docs/guide/preprocess.md.",
 };
 
+static const option reader_timestamp_options[] = {
+    {OPTION("from", TEXT, timestamp_block, from), .required = true,
+     .doc =
+         "The reader's column that holds the time of the event: a timestamp, a date, a number or "
+         "a text.",
+     .example = "paid_at"},
+    {OPTION("unit", CHOICE, timestamp_block, unit), .standard = "none", .choices = unit_choices,
+     .doc = "What a number means, as in the feature set's `timestamp`.", .example = "ms"},
+    {OPTION("mask", TEXT, timestamp_block, mask),
+     .doc = "How a text is written, as in the feature set's `timestamp`.",
+     .example = "\"%d/%m/%Y\""},
+    {0},
+};
+
+static const block_kind reader_timestamp_kind = {
+    BLOCK_KIND("reader_timestamp", "Reader's timestamp", timestamp_block, reader_timestamp_options),
+    .doc = "The time of a reader's rows, for a join of two streams. A row whose time is null, or "
+           "does not cast, goes to the dead letters.",
+};
+
 static const option reader_options[] = {
     {OPTION("id", NAME, reader_block, id), .required = true,
      .doc = "The table name that the query uses for this reader's rows.", .example = "flights"},
@@ -489,6 +514,15 @@ static const option reader_options[] = {
     {OPTION("preprocess", BLOCKS, reader_block, preprocess), .block = &preprocess_step_kind,
      .doc = "What becomes of the rows before the query sees them, step by step.",
      .example = "[{filter: {condition: \"amount > 0\"}}]"},
+    {OPTION_GIVEN("timestamp", reader_block, timestamp), .block = &reader_timestamp_kind,
+     .doc = "The time of the rows of a reader that is joined with another stream."},
+    {OPTION("within", DURATION, reader_block, within_us), .minimum = 0, .maximum = LATENESS_MAX_US,
+     .place_offset = offsetof(reader_block, within_at) + 1,
+     .doc =
+         "For a join of two streams, said at both: how much later than a row of this reader its "
+         "partner's time may be. An order with `within: 10 minutes` finds payments of up to 10 "
+         "minutes after it. In an as-of join, at the reader on the right: how old its row may be.",
+     .example = "10 minutes"},
     {0},
 };
 
@@ -503,7 +537,8 @@ static const option source_options[] = {
      .doc = "The readers, at least one."},
     {OPTION("query", SQL, source_block, query), .required = true,
      .doc = "One SELECT over the readers' ids, in DuckDB's SQL: projections, filters, joins with "
-            "readers that do not stream, UNION ALL of several that do. It runs on each "
+            "readers that do not stream, a join of two that do (`within`), UNION ALL of several. "
+            "It runs on each "
             "micro-batch, row by row; what needs to see many rows of a stream (aggregates, "
             "windows, DISTINCT, ORDER BY) is refused.",
      .example = "select origin, sched_dep, dep_delay from flights"},

@@ -23,12 +23,41 @@ typedef struct preprocess_block {
     declared_kind kind; /* filter, replace, ... */
 } preprocess_block;
 
+/* What a number in the timestamp's column means. NONE: timestamps, dates and text as they are,
+ * numbers as seconds (as Butterfree). */
+typedef enum timestamp_unit {
+    UNIT_NONE,
+    UNIT_SECONDS,
+    UNIT_MILLISECONDS,
+    UNIT_MICROSECONDS
+} timestamp_unit;
+
+/* What becomes of a row that is later than `lateness` allows. */
+typedef enum on_late { ON_LATE_DEAD_LETTER, ON_LATE_DROP, ON_LATE_UPDATE } on_late;
+
+typedef struct timestamp_block {
+    declared_text from;    /* default "timestamp" */
+    int unit;              /* enum timestamp_unit */
+    declared_text mask;    /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
+    int64_t lateness_us;   /* streams with state: how late a row may be */
+    int64_t idle_us;       /* streams: after how long a silent lane holds nobody back */
+    int64_t max_future_us; /* how far ahead of the clock a row may be; 0: any */
+    place max_future_at;   /* not set: late_rows.c decides */
+    int late;              /* enum on_late */
+} timestamp_block;
+
 typedef struct reader_block {
     declared_text id;
     bool stream;
     int on_cast_error;          /* enum on_cast_error */
     declared_kind kind;         /* file, table, ... */
     declared_blocks preprocess; /* of preprocess_block, in order */
+    /* of a reader that the query joins with another that streams: the time of its rows (from, unit
+     * and mask only) ... */
+    timestamp_block timestamp;
+    bool has_timestamp;
+    int64_t within_us; /* ... and for how long after it a partner's time may be */
+    place within_at;   /* not set: it is not said */
 } reader_block;
 
 typedef struct source_block {
@@ -72,29 +101,6 @@ typedef struct key_block {
     h3_block h3;
     bool has_function, has_stack, has_h3;
 } key_block;
-
-/* What a number in the timestamp's column means. NONE: timestamps, dates and text as they are,
- * numbers as seconds (as Butterfree). */
-typedef enum timestamp_unit {
-    UNIT_NONE,
-    UNIT_SECONDS,
-    UNIT_MILLISECONDS,
-    UNIT_MICROSECONDS
-} timestamp_unit;
-
-/* What becomes of a row that is later than `lateness` allows. */
-typedef enum on_late { ON_LATE_DEAD_LETTER, ON_LATE_DROP, ON_LATE_UPDATE } on_late;
-
-typedef struct timestamp_block {
-    declared_text from;    /* default "timestamp" */
-    int unit;              /* enum timestamp_unit */
-    declared_text mask;    /* strptime form, or Java letters (yyyy-MM-dd HH:mm:ss) */
-    int64_t lateness_us;   /* streams with state: how late a row may be */
-    int64_t idle_us;       /* streams: after how long a silent lane holds nobody back */
-    int64_t max_future_us; /* how far ahead of the clock a row may be; 0: any */
-    place max_future_at;   /* not set: late_rows.c decides */
-    int late;              /* enum on_late */
-} timestamp_block;
 
 /* `window:` of a feature; has_window tells whether it is there. */
 typedef struct window_block {

@@ -52,6 +52,10 @@ static const decision decisions[] = {
     /* what a row is read from */
     COMPARED("reader", "id"), /* positions are by it */
     COMPARED("reader", "stream"),
+    COMPARED("reader", "within"), /* the rows that are held for a join: their part's shape */
+    COMPARED("reader_timestamp", "from"),
+    COMPARED("reader_timestamp", "unit"),
+    COMPARED("reader_timestamp", "mask"),
     OWN("reader", "on_cast_error", KEPT_ANY), /* which records are rows */
     COMPARED("filter", NULL),                 /* the steps of a reader, as a whole */
     COMPARED("replace", NULL),

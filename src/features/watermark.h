@@ -8,7 +8,9 @@
  * The lowest watermark of all lanes is how far back rows may still come. A lane that has given
  * nothing for the declared `idle` (of the clock) holds nobody back: its rows are then late when
  * what they need is gone. This is one rule for all that waits for lanes: events that are kept,
- * windows that close, ids that are forgotten. operators/late_rows.c keeps the lanes.
+ * windows that close, ids that are forgotten. lanes.h keeps the lanes.
+ *
+ * Behind a join of streams no row has a lane: the join tells the watermark (batch.h).
  */
 #ifndef FRESHET_FEATURES_WATERMARK_H
 #define FRESHET_FEATURES_WATERMARK_H
@@ -18,7 +20,6 @@
 #include "base/text.h"
 #include "features/operator.h"
 
-#define WATERMARK_LANES_MAX 1000000u
 #define WATERMARK_TIME_MAX \
     INT64_C(9000000000000000000) /* what is newer moves nothing: no clock is so wrong */
 #define WATERMARK_SPAN_TEXT_MAX 64

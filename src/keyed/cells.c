@@ -26,6 +26,12 @@ void cells_put(text_buffer *into, const column *column, uint64_t row, bool canon
         cells_put_text(into, (const cell_text *)column->data + row);
         return;
     }
+    if (type->kind == TYPE_STRUCT) {
+        text_append_char(into, 1);
+        for (uint32_t i = 0; i < type->n_fields; i++)
+            cells_put(into, &column->children[i], row, canonical);
+        return;
+    }
     if (type->kind != TYPE_ARRAY) {
         memcpy(bytes + 1, (const char *)column->data + row * size, size);
         if (canonical)
@@ -61,6 +67,15 @@ static freshet_code get_array(arena *arena, const unsigned char **at, const unsi
     return code;
 }
 
+static freshet_code get_struct(arena *arena, const unsigned char **at, const unsigned char *end,
+                               column *column, uint64_t row, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < column->type->n_fields && code == FRESHET_OK; i++)
+        code = cells_get(arena, at, end, &column->children[i], row, err);
+    return code;
+}
+
 freshet_code cells_get(arena *arena, const unsigned char **at, const unsigned char *end,
                        column *column, uint64_t row, freshet_error *err)
 {
@@ -71,6 +86,8 @@ freshet_code cells_get(arena *arena, const unsigned char **at, const unsigned ch
     if (*(*at)++ == 0)
         return column_set_null(arena, column, row) ? FRESHET_OK
                                                    : error_memory(err, "reading a saved key");
+    if (type->kind == TYPE_STRUCT)
+        return get_struct(arena, at, end, column, row, err);
     bool is_text = type->kind == TYPE_STRING || type->kind == TYPE_BINARY;
     uint32_t length = 0;
     size_t fixed = is_text || type->kind == TYPE_ARRAY ? sizeof length : size;

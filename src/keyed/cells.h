@@ -5,6 +5,7 @@
  *   fixed size      01, then the cell as it is in memory (little-endian)
  *   text, binary    01, u32 length, bytes
  *   array           01, u32 number of elements, then each element in this form
+ *   struct          01, then each field in this form
  *
  * Equal values must be equal bytes where they are keys: then `canonical` gives every NaN one form,
  * and
@@ -16,7 +17,7 @@
 #include "base/batch.h"
 #include "base/text.h"
 
-/* Appends the cell; a failure shows in into->failed. Structs cannot be put. */
+/* Appends the cell; a failure shows in into->failed. */
 void cells_put(text_buffer *into, const column *column, uint64_t row, bool canonical);
 
 /* Reads a cell from [*at, end) into a row that the column has room for, and moves *at. Texts are

@@ -108,6 +108,13 @@ static freshet_code put_facts(freshet_pipeline *pipeline, const dead_letters_mar
     if (code == FRESHET_OK)
         code = put_fact(checkpoint, FACT_FEATURES, "", checkpoint->text.bytes,
                         checkpoint->text.length, err);
+    if (code == FRESHET_OK && pipeline->joining != NULL) {
+        text_reset(&checkpoint->text);
+        code = joined_save(joining_rows(pipeline->joining), &checkpoint->text, err);
+        if (code == FRESHET_OK)
+            code = put_fact(checkpoint, FACT_JOIN, "", checkpoint->text.bytes,
+                            checkpoint->text.length, err);
+    }
     if (code == FRESHET_OK && !checkpoint->is_declared)
         code = put_declaration(pipeline, err);
     return code;
@@ -416,7 +423,7 @@ static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)
 freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
-    if (checkpoint == NULL || pipeline->delivery.pending || feature_set_owes(pipeline->features))
+    if (checkpoint == NULL || pipeline->delivery.pending || pipeline_owes(pipeline))
         return FRESHET_OK;
     freshet_code code = take_turn(pipeline, err);
     checkpoint->is_stuck |= code != FRESHET_OK;
@@ -447,7 +454,7 @@ freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
         return FRESHET_OK;
     freshet_code code = go_on(pipeline, true, err);
     /* Rows that the feature set owes are not in its state: they are computed again. */
-    if (feature_set_owes(pipeline->features))
+    if (pipeline_owes(pipeline))
         return code;
     /* Twice at most: the rows, and then the list of files that they have made. */
     for (int times = 0; code == FRESHET_OK && times < 2 && is_behind(pipeline); times++) {
@@ -468,7 +475,7 @@ freshet_code checkpoint_now(freshet_pipeline *pipeline, freshet_error *err)
 
 freshet_code freshet_checkpoint(freshet_pipeline *pipeline, freshet_error *err)
 {
-    if (pipeline->delivery.pending || feature_set_owes(pipeline->features))
+    if (pipeline->delivery.pending || pipeline_owes(pipeline))
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
                          "the last micro-batch has not been delivered to all writers; step again "
                          "first, and then make a checkpoint");

@@ -60,6 +60,7 @@
 #define FACT_LAYOUT "layout"     /* key: part's name, line's end, number; a layout it may have */
 #define FACT_MEANING "meaning"   /* key: name; text (features/meaning.h) */
 #define FACT_FEATURES "features" /* feature_set_save_facts */
+#define FACT_JOIN "join"         /* joined_save */
 #define FACT_SHOWN "shown"       /* key: writer's name; checkpoint, rows, newest file */
 #define FACT_LETTERS "letters"   /* dead_letters_mark */
 #define FACT_REPLAYED "replayed" /* key: a dead letter that has gone through again (replay.h) */

@@ -285,13 +285,15 @@ freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *aren
     while (source_part(pipeline->source, n_source) != NULL)
         n_source++;
     *n = n_features + n_source;
-    *out = arena_zero(arena, *n + (size_t)1, sizeof(const state_part *));
+    *out = arena_zero(arena, *n + (size_t)2, sizeof(const state_part *));
     if (*out == NULL)
         return error_memory(err, OPENING);
     for (uint32_t i = 0; i < n_features; i++)
         (*out)[i] = &of_features[i];
     for (uint32_t i = 0; i < n_source; i++)
         (*out)[n_features + i] = source_part(pipeline->source, i);
+    if (pipeline->joining != NULL)
+        (*out)[(*n)++] = joined_part(joining_rows(pipeline->joining));
     return FRESHET_OK;
 }
 
@@ -348,6 +350,17 @@ static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *
     if (code != FRESHET_OK && err != NULL)
         *err = problem;
     return code;
+}
+
+static freshet_code restore_join(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    if (pipeline->joining == NULL)
+        return FRESHET_OK;
+    freshet_code code = get_fact(checkpoint, FACT_JOIN, "", err);
+    return code == FRESHET_OK ? joined_restore(joining_rows(pipeline->joining),
+                                               checkpoint->text.bytes, checkpoint->text.length, err)
+                              : code;
 }
 
 static freshet_code cut_letters(freshet_pipeline *pipeline, freshet_error *err)
@@ -449,6 +462,8 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
     freshet_code code = check_fits(pipeline, err);
     if (code == FRESHET_OK)
         code = restore_features(pipeline, err);
+    if (code == FRESHET_OK)
+        code = restore_join(pipeline, err);
     if (code == FRESHET_OK)
         code = restore_parts(checkpoint, err);
     if (code == FRESHET_OK)

@@ -128,7 +128,9 @@ static void say_late(freshet_pipeline *pipeline)
 void lateness_note_step(freshet_pipeline *pipeline, uint32_t n_rows, bool at_end)
 {
     lateness_watch *watch = &pipeline->lateness;
-    const uint64_t dropped = feature_set_measure(pipeline->features).dropped;
+    const uint64_t dropped =
+        feature_set_measure(pipeline->features).dropped +
+        (pipeline->joining == NULL ? 0 : joined_measure(joining_rows(pipeline->joining)).dropped);
     const int64_t now_us = os.monotonic_us();
     watch->rows += n_rows;
     watch->late += dropped - watch->dropped;

@@ -51,6 +51,8 @@ bool merge_is_needed(const freshet_pipeline *pipeline)
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         if (source_drives(pipeline->source, i))
             n += pipeline->readers[i].reader->ops->waiting == NULL ? 1 : 2;
+    if (pipeline->joining != NULL)
+        return true;
     return n > 1 && source_is_by_rows(pipeline->source) &&
            (feature_set_is_ordered(pipeline->features) || source_remembers(pipeline->source));
 }
@@ -254,8 +256,10 @@ static freshet_code run_query(freshet_pipeline *pipeline, batch *const *batches,
                               int64_t **times, rejects *rejects, freshet_error *err)
 {
     arena *arena = pipeline->step_arena;
-    freshet_code code = source_try(pipeline->source, arena, batches, out, rejects, err);
-    if (code == FRESHET_OK)
+    freshet_code code = pipeline->joining != NULL
+                            ? joining_times(pipeline, batches, out, times, err)
+                            : source_try(pipeline->source, arena, batches, out, rejects, err);
+    if (code == FRESHET_OK && pipeline->joining == NULL)
         code = feature_set_times(pipeline->features, arena, out, times, err);
     const int64_t latest_us = os.now_us() + AHEAD_US;
     for (uint32_t i = 0; code == FRESHET_OK && i < out->n_rows; i++)

@@ -207,6 +207,8 @@ static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, fr
         return code;
     code = open_source(pipeline, problems, err);
     if (code == FRESHET_OK)
+        code = joining_open(pipeline, problems, &pipeline->joining, err);
+    if (code == FRESHET_OK)
         code = open_features(pipeline, problems, err);
     if (code == FRESHET_OK)
         code = keep_output_types(pipeline, err);
@@ -292,6 +294,11 @@ static freshet_code open_letters(freshet_pipeline *pipeline, freshet_error *err)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
                          "this stream keeps no state, since no writer keeps its rows: each run "
                          "reads everything again, and there is nothing to replay");
+    if (replayed != NULL && pipeline->joining != NULL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+                         "the dead letters of a join of streams cannot be replayed, for the rows' "
+                         "partners are no more kept: mend the records where they come from, or run "
+                         "a batch over them");
     const dead_letters_options options = {.path = letters,
                                           .pipeline = pipeline->declaration->pipeline.value,
                                           .kind = replayed != NULL ? LETTERS_REPLAY
@@ -401,6 +408,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
         pipeline->writers[i]->ops->close(pipeline->writers[i]);
     feature_set_close(pipeline->features);
+    joining_close(pipeline->joining);
     source_close(pipeline->source);
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
         pipeline->readers[i].reader->ops->close(pipeline->readers[i].reader);

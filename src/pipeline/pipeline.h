@@ -53,6 +53,7 @@
 #include "pipeline/dates.h"
 #include "pipeline/replay.h"
 
+#include "pipeline/joining.h"
 #include "pipeline/merge.h"
 #include "readers/reader.h"
 #include "source/source.h"
@@ -167,7 +168,8 @@ struct freshet_pipeline {
     checkpoint *checkpoint; /* NULL: this run keeps no state */
     replay *replay;         /* NULL: it reads its readers, as runs do */
 
-    merge *merge; /* NULL: the order of rows is all the same */
+    merge *merge;     /* NULL: the order of rows is all the same */
+    joining *joining; /* NULL: the query joins no streams */
     const char **output_types;
     time_look look;  /* at the first times */
     dates dates;     /* those that a batch is cut to */
@@ -304,6 +306,12 @@ freshet_code refusals_check(freshet_pipeline *pipeline, freshet_error *err);
 freshet_code refusals_check_end(freshet_pipeline *pipeline, freshet_error *err);
 freshet_code refusals_check_nothing(const freshet_pipeline *pipeline, freshet_error *err);
 freshet_code refusals_check_written(const freshet_pipeline *pipeline, freshet_error *err);
+
+/* What was read has more to give before anything is read, or kept: it is in no state. */
+static inline bool pipeline_owes(const freshet_pipeline *pipeline)
+{
+    return feature_set_owes(pipeline->features) || joining_owes(pipeline->joining);
+}
 
 static inline void pipeline_count(freshet_pipeline *pipeline, freshet_count which, int64_t more)
 {

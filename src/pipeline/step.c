@@ -34,8 +34,11 @@ static freshet_code expect_lanes(freshet_pipeline *pipeline, freshet_reader *rea
         return FRESHET_OK;
     for (uint32_t lane = reader->ops->next_lane(reader); lane != UINT32_MAX && code == FRESHET_OK;
          lane = reader->ops->next_lane(reader))
-        code = feature_set_expect(
-            pipeline->features, reader->index * STEP_LANES_MAX + lane % STEP_LANES_MAX, true, err);
+        code = pipeline->joining != NULL
+                   ? joining_expect(pipeline->joining, reader->index, lane, err)
+                   : feature_set_expect(pipeline->features,
+                                        reader->index * STEP_LANES_MAX + lane % STEP_LANES_MAX,
+                                        true, err);
     return code;
 }
 
@@ -48,7 +51,9 @@ static freshet_code step_open_reader(freshet_pipeline *pipeline, reader_state *s
     freshet_code code = checkpoint_positions(pipeline, reader->index, &from, err);
     if (code == FRESHET_OK)
         code = reader->ops->open(reader, &from, err);
-    if (code == FRESHET_OK && reader->ops->next_lane == NULL)
+    if (code == FRESHET_OK && reader->ops->next_lane == NULL && pipeline->joining != NULL)
+        code = joining_expect(pipeline->joining, reader->index, 0, err);
+    else if (code == FRESHET_OK && reader->ops->next_lane == NULL)
         code = feature_set_expect(pipeline->features, reader->index * STEP_LANES_MAX, false, err);
     state->opened = code == FRESHET_OK;
     return code;
@@ -166,7 +171,7 @@ static void wait_input(freshet_pipeline *pipeline, int64_t deadline_us)
 
 bool pipeline_has_more(const freshet_pipeline *pipeline)
 {
-    if (feature_set_owes(pipeline->features))
+    if (feature_set_owes(pipeline->features) || joining_owes(pipeline->joining))
         return true;
     if (!source_is_by_rows(pipeline->source))
         return !pipeline->whole_done;
@@ -182,6 +187,8 @@ bool pipeline_has_more(const freshet_pipeline *pipeline)
 static freshet_code step_take_now(freshet_pipeline *pipeline, batch *rows, uint32_t *n, bool *ended,
                                   freshet_error *err)
 {
+    if (pipeline->joining != NULL)
+        return joining_turn(pipeline, rows, n, ended, err);
     if (pipeline->merge != NULL)
         return merge_turn(pipeline, rows, n, ended, err);
     freshet_code code = poll_readers(pipeline, n, ended, err);
@@ -236,7 +243,10 @@ static freshet_code step_refuse_row(void *context, const feature_refusal *refuse
     const batch *in = refused->in, *from = in;
     const uint32_t row = refused->row;
     uint32_t from_row = row;
-    if (in->rows != NULL) {
+    if (in->rows != NULL && pipeline->joining != NULL) {
+        joining_locate(pipeline, in->rows[row], &reject);
+        tell_part(in, row, &reject);
+    } else if (in->rows != NULL) {
         const reader_state *state = &pipeline->readers[ROW_READER(in->rows[row])];
         from = state->batch;
         from_row = ROW_INDEX(in->rows[row]);
@@ -375,7 +385,7 @@ static void note_lag(freshet_pipeline *pipeline)
 /* Which watermark each row has to do with: its reader's lane. Rows without a reader are of one. */
 static freshet_code set_lanes(freshet_pipeline *pipeline, batch *rows, freshet_error *err)
 {
-    if (rows->rows == NULL)
+    if (rows->rows == NULL || rows->has_watermark)
         return FRESHET_OK;
     rows->lanes =
         arena_alloc(pipeline->step_arena, (rows->n_rows + (size_t)1) * sizeof *rows->lanes);
@@ -398,7 +408,9 @@ static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, fres
         return code;
     const feature_set_figures figures = feature_set_measure(pipeline->features);
     atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED], (int64_t)figures.repeated);
-    atomic_store(&pipeline->counters[FRESHET_ROWS_LATE], (int64_t)figures.dropped);
+    const uint64_t not_joined =
+        pipeline->joining == NULL ? 0 : joined_measure(joining_rows(pipeline->joining)).dropped;
+    atomic_store(&pipeline->counters[FRESHET_ROWS_LATE], (int64_t)(figures.dropped + not_joined));
     atomic_store(&pipeline->counters[FRESHET_KEYS_SHARED], (int64_t)figures.shared);
     code = dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
                      &pipeline->delivery.rows, err);

@@ -43,7 +43,7 @@ freshet_code times_look_before(freshet_pipeline *pipeline, problems *problems, f
     freshet_code code = FRESHET_OK;
 
     time_look_begin(&pipeline->look, os.now_us());
-    if (source_is_by_rows(pipeline->source))
+    if (source_is_by_rows(pipeline->source) && pipeline->joining == NULL)
         code = sample_source(pipeline, &rows, &problem);
     if (code == FRESHET_OK && rows.n_rows > 0)
         code = time_look_at(&pipeline->look, pipeline->features, pipeline->step_arena, &rows,

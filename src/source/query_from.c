@@ -97,6 +97,7 @@ static from walk_table(planner *planner, node *table, const cte *ctes)
     query_put_text(planner, table, "table_name",
                    planner->drives[reader] ? known->driving : known->table);
     planner->out->is_used[reader] = true;
+    planner->n_driving += planner->drives[reader];
     if (!tree_is_empty(yyjson_mut_obj_get(table, "column_name_alias")))
         query_use_all(planner, reader);
     return one_item(planner, alias, reader, planner->drives[reader]);
@@ -117,21 +118,10 @@ static const char *lost_side(const char *type, bool left_carries)
     return strcmp(type, "ANTI") == 0 ? "the right side of an ANTI JOIN" : NULL;
 }
 
-static void check_join(planner *planner, node *join, const item *left, const item *right)
+static void check_join(planner *planner, node *join, const item *left, const item *right,
+                       int64_t position)
 {
-    int64_t position = tree_position(join);
-    if (position < 0)
-        position = tree_first_position(yyjson_mut_obj_get(join, "right"), 0);
     const char *kind = tree_text(join, "ref_type");
-    if (left != NULL && right != NULL) {
-        query_report(
-            planner, QUERY_NOT_BY_ROWS, position,
-            "a join of two streams (\"%s\" and \"%s\") is not possible: any row might still find "
-            "its partner, so all of both would have to be kept for ever; make one of them a "
-            "reader without stream: true, or put their rows together by UNION ALL",
-            query_stream_name(planner, left), query_stream_name(planner, right));
-        return;
-    }
     const item *carrier = left != NULL ? left : right;
     if (carrier == NULL)
         return;
@@ -171,7 +161,12 @@ static from walk_join(planner *planner, node *join, const cte *ctes, uint32_t de
 {
     from left = query_walk_from(planner, yyjson_mut_obj_get(join, "left"), ctes, depth + 1);
     from right = query_walk_from(planner, yyjson_mut_obj_get(join, "right"), ctes, depth + 1);
-    check_join(planner, join, left.carrier, right.carrier);
+    const bool is_of_streams = left.carrier != NULL && right.carrier != NULL;
+    int64_t position = tree_position(join);
+    if (position < 0)
+        position = tree_first_position(yyjson_mut_obj_get(join, "right"), 0);
+    if (!is_of_streams)
+        check_join(planner, join, left.carrier, right.carrier, position);
     const item *carrier = left.carrier != NULL ? left.carrier : right.carrier;
     query_walk_expressions(planner, yyjson_mut_obj_get(join, "condition"), ctes, carrier,
                            depth + 1);
@@ -184,6 +179,8 @@ static from walk_join(planner *planner, node *join, const cte *ctes, uint32_t de
     }
     if (strcmp(tree_text(join, "ref_type"), "NATURAL") == 0)
         query_use_everything(planner);
+    if (is_of_streams) /* last: the condition is another one then */
+        carrier = query_join(planner, join, left.items, right.items, position);
     return (from){append(left.items, right.items), carrier};
 }
 

@@ -8,7 +8,8 @@
  *
  *     a table        carries if it is a driving reader, or a CTE that carries
  *     a subquery     as its query
- *     a join         if exactly one side carries, and no row of it is made up of nulls
+ *     a join         if exactly one side carries, and no row of it is made up of nulls; or if both
+ *                    are driving readers, which are then joined before the query (query_join.c)
  *     a SELECT       if its FROM does, and nothing in it looks at several rows (aggregates,
  *                    windows, DISTINCT, ORDER BY, LIMIT ...)
  *     a UNION ALL    if both sides do
@@ -321,18 +322,29 @@ static void fix_stars(planner *planner, node *any, const item *items, bool carri
 
 /* ---- query nodes ---- */
 
-static void add_hidden(planner *planner, node *select)
+node *query_column(planner *planner, const char *alias, const char *name)
 {
     yyjson_mut_doc *document = planner->document;
     node *column = yyjson_mut_obj(document), *names = yyjson_mut_arr(document);
-    bool ok = yyjson_mut_obj_add_str(document, column, "class", "COLUMN_REF") &&
-              yyjson_mut_obj_add_str(document, column, "type", "COLUMN_REF") &&
-              yyjson_mut_obj_add_str(document, column, "alias", "") &&
-              yyjson_mut_obj_add_uint(document, column, "query_location", UINT64_MAX) &&
-              yyjson_mut_arr_add_str(document, names, SOURCE_ROW_COLUMN) &&
-              yyjson_mut_obj_add_val(document, column, "column_names", names) &&
-              yyjson_mut_arr_append(yyjson_mut_obj_get(select, "select_list"), column);
-    if (!ok)
+    const bool ok = yyjson_mut_obj_add_str(document, column, "class", "COLUMN_REF") &&
+                    yyjson_mut_obj_add_str(document, column, "type", "COLUMN_REF") &&
+                    yyjson_mut_obj_add_str(document, column, "alias", "") &&
+                    yyjson_mut_obj_add_uint(document, column, "query_location", UINT64_MAX) &&
+                    (alias == NULL || yyjson_mut_arr_add_strcpy(document, names, alias)) &&
+                    yyjson_mut_arr_add_strcpy(document, names, name) &&
+                    yyjson_mut_obj_add_val(document, column, "column_names", names);
+    planner->no_memory |= !ok;
+    return column;
+}
+
+/* In a FROM with a join of streams two names have the hidden column. */
+static void add_hidden(planner *planner, node *select, const item *items)
+{
+    uint32_t n = 0;
+    for (const item *item = items; item != NULL; item = item->next)
+        n += item->carries;
+    node *column = query_column(planner, n > 1 ? planner->join_alias : NULL, SOURCE_ROW_COLUMN);
+    if (!yyjson_mut_arr_append(yyjson_mut_obj_get(select, "select_list"), column))
         planner->no_memory = true;
 }
 
@@ -395,7 +407,7 @@ static const item *walk_select(planner *planner, node *select, const cte *ctes, 
     check_groups(planner, select, from.carrier);
     check_modifiers(planner, select, from.carrier);
     query_refuse_sample(planner, select, from.carrier, tree_first_position(from_table, 0));
-    add_hidden(planner, select);
+    add_hidden(planner, select, from.items);
     return from.carrier;
 }
 
@@ -536,9 +548,12 @@ static freshet_code write_sql(planner *planner, sql_session *session, freshet_er
         planner->no_memory ? NULL : yyjson_mut_write(planner->document, SQL_TREE_WRITE, &length);
     if (json == NULL)
         return error_memory(err, "planning the query");
-    freshet_code code =
-        sql_from_tree(session, planner->arena, json, length, &planner->out->sql, err);
+    plan *out = planner->out;
+    freshet_code code = sql_from_tree(session, planner->arena, json, length, &out->sql, err);
     free(json);
+    if (code == FRESHET_OK && out->has_join && out->join.match != NULL)
+        code = sql_from_tree(session, planner->arena, out->join.match, out->join.match_length,
+                             &out->join.match_sql, err);
     return code;
 }
 
@@ -546,7 +561,8 @@ static void complain_of_unread(planner *planner, const item *carrier)
 {
     uint32_t n_problems = planner->n_problems;
     for (uint32_t i = 0; i < planner->n_readers; i++) {
-        if (planner->readers[i].is_stream && !planner->out->is_used[i])
+        const bool is_driving = planner->readers[i].is_stream || planner->readers[i].has_within;
+        if (is_driving && !planner->out->is_used[i])
             query_report(
                 planner, QUERY_NEVER, -1,
                 "the reader \"%s\" is a stream, and the query does not read it: use it, or "
@@ -567,6 +583,8 @@ static bool walk_tree(planner *planner, yyjson_doc *tree, bool *drives)
     planner->n_refusals = 0;
     planner->items = NULL;
     planner->mentions = NULL;
+    planner->n_driving = 0;
+    planner->out->has_join = false;
     yyjson_mut_doc_free(planner->document);
     node *query = copy_tree(planner, tree);
     if (query == NULL) {
@@ -575,6 +593,9 @@ static bool walk_tree(planner *planner, yyjson_doc *tree, bool *drives)
     }
     const item *carrier = query_walk(planner, query, NULL, 1);
     use_mentioned(planner);
+    if (planner->out->has_join && planner->n_driving > 2)
+        query_report(planner, QUERY_NOT_BY_ROWS, -1,
+                     "a query that joins two streams reads each of them once, and no other stream");
     if (planner->is_stream && !planner->is_quiet)
         complain_of_unread(planner, carrier);
     return carrier != NULL && planner->n_refusals == 0;
@@ -595,7 +616,7 @@ static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *s
 {
     plan *out = planner->out;
     for (uint32_t i = 0; i < planner->n_readers; i++)
-        out->drives[i] = planner->readers[i].is_stream;
+        out->drives[i] = planner->readers[i].is_stream || planner->readers[i].has_within;
     out->by_rows = planner->is_stream ? walk_tree(planner, tree, out->drives)
                                       : walk_batch(planner, tree, time_column);
     if (planner->n_problems > 0)
@@ -626,7 +647,7 @@ static bool query_make_room(planner *planner)
             arena_zero(arena, planner->readers[i].schema->n_fields, sizeof **out->columns);
         if (out->columns[i] == NULL)
             return false;
-        planner->is_stream |= planner->readers[i].is_stream;
+        planner->is_stream |= planner->readers[i].is_stream || planner->readers[i].has_within;
     }
     return true;
 }

@@ -18,6 +18,8 @@ typedef struct plan_reader {
     const char *id;
     bool is_stream;
     const schema *schema;
+    bool has_within;     /* it is to be joined with another that streams ... */
+    int64_t time_column; /* ... by this column of its schema; -1: none */
     const char *driving; /* what the query names instead where it drives ... */
     const char *table;   /* ... and where it does not */
 } plan_reader;
@@ -32,6 +34,8 @@ typedef struct plan {
     bool *is_used;   /* per reader: the query names it */
     bool **columns;  /* per reader and column: it may use it */
     const char *sql; /* to be run */
+    bool has_join;   /* it runs over the pairs of two driving readers */
+    plan_join join;
 } plan;
 
 /* The grammar alone: whether `sql` is one SELECT. Returns and reports as plan_query. */

@@ -276,15 +276,80 @@ static void test_set_operations_on_a_stream(void **state)
             "delay", "WITH RECURSIVE over", END);
 }
 
+/* What a join of two streams must say, and what it must not. */
+static void test_joins_of_streams(void **state)
+{
+    static const char *const both = "flights*+ events*+";
+    (void)state;
+    refused("flights* events*", "select f.origin from flights f join events e using (origin)",
+            "join", "has no bound for \"flights\"", END);
+    refused("flights*+ events*", "select f.origin from flights f join events e using (origin)",
+            "join", "say at that reader `timestamp: {from: COLUMN}`", END);
+    refused(both, "select f.origin from flights f, events e", "events",
+            "are joined without an equality in ON", END);
+    refused(both, "select 1 from flights f full join events e using (origin)", "full join",
+            "FULL JOIN of the streams \"flights\" and \"events\"", END);
+    refused(both, "select 1 from flights f anti join events e using (origin)", "anti join",
+            "WHERE the partner's key IS NULL", END);
+    refused(both, "select 1 from flights f semi join events e using (origin)", "semi join",
+            "SEMI JOIN", END);
+    refused(both, "select 1 from flights f join events e on f.delay < e.delay", "join",
+            "needs an equality of two columns", END);
+    refused(both, "select 1 from flights f join events e on f.amount = e.delay", "= e.delay",
+            "\"amount\" of \"flights\" is double and \"delay\" of \"events\" is bigint", END);
+    refused(both,
+            "select 1 from flights f join events e on f.origin = e.origin and f.delay > (select "
+            "1)",
+            "> (select", "cannot hold a subquery", END);
+    refused("flights*+", "select f.origin from flights f join flights g using (origin)", "join",
+            "a stream cannot be joined with itself", END);
+    refused(both,
+            "select 1 from (select * from flights where delay > 0) f join events e using (origin)",
+            "join", "joined by their readers' names", END);
+    refused("flights*+ events*+ airports",
+            "select 1 from flights f join airports on faa = origin join events e using (carrier)",
+            "join events", "joined by their readers' names", END);
+    refused(both,
+            "select f.origin, f.ts from flights f join events e using (origin) union all select "
+            "origin, ts from flights",
+            NULL, "reads each of them once, and no other stream", END);
+    refused(both,
+            "select 1 from flights f asof join events e on f.origin = e.origin and f.delay <= "
+            "e.delay",
+            "<= ", "has one comparison, that of the readers' times", END);
+}
+
+static void test_joins_of_streams_that_run(void **state)
+{
+    static const char *const both = "flights*+ events*+ airports";
+    (void)state;
+    runs(both,
+         "select f.*, e.delay as d from flights f join events e on e.origin = f.origin and f.delay "
+         "> 3 and (f.delay > 4 and e.delay > 5)",
+         "flights events");
+    runs(both, "select * from flights f left join events e using (origin, carrier, delay)",
+         "flights events");
+    runs(both,
+         "select f.code, e.delay, a.name from flights f right join events e on f.origin = e.origin "
+         "left join airports a on a.faa = e.origin where f.delay is null",
+         "flights events");
+    runs(both,
+         "with j as (select f.code, e.delay from flights f left join events e on f.origin = "
+         "e.origin and e.delay > f.delay) select *, delay + 1 as d from j where code <> ''",
+         "flights events");
+    runs(both,
+         "select f.code, e.delay from flights f asof left join events e on f.origin = e.origin and "
+         "f.delay >= e.delay",
+         "flights events");
+    /* A batch with bounds is run in the same way; without, as any query. */
+    runs("flights+ events+", "select f.code from flights f join events e using (origin)",
+         "flights events");
+    runs("flights events", "select f.code from flights f full join events e using (origin)", "");
+}
+
 static void test_joins_on_a_stream(void **state)
 {
     (void)state;
-    refused("flights* events*", "select f.origin from flights f join events e using (origin)",
-            "join", "a join of two streams (\"flights\" and \"events\")", END);
-    refused("flights* events*", "select f.origin from flights f, events e", "events",
-            "a join of two streams", END);
-    refused("flights*", "select f.origin from flights f join flights g using (origin)", "join",
-            "a join of two streams (\"flights\" and \"flights\")", END);
     refused("flights* airports", "select name from flights right join airports on faa = origin",
             "right join", "the left side of a RIGHT JOIN", END);
     refused("flights* airports", "select name from flights full join airports on faa = origin",
@@ -526,6 +591,8 @@ int main(void)
         cmocka_unit_test(test_windows_on_a_stream),
         cmocka_unit_test(test_order_and_limit_on_a_stream),
         cmocka_unit_test(test_set_operations_on_a_stream),
+        cmocka_unit_test(test_joins_of_streams),
+        cmocka_unit_test(test_joins_of_streams_that_run),
         cmocka_unit_test(test_joins_on_a_stream),
         cmocka_unit_test(test_streams_in_expressions),
         cmocka_unit_test(test_streams_that_are_not_read),

@@ -43,8 +43,10 @@ typedef struct planner {
     const plan_reader *readers;
     uint32_t n_readers;
     const bool *drives;
-    bool is_stream;
-    function *functions; /* sorted by name */
+    bool is_stream;         /* or is planned as one, since readers are to be joined */
+    uint32_t n_driving;     /* names of driving readers in the query */
+    const char *join_alias; /* of the one whose hidden column all rows of the join have */
+    function *functions;    /* sorted by name */
     uint32_t n_functions;
     plan_report_fn *report;
     void *context;
@@ -78,6 +80,8 @@ void query_report(planner *planner, query_problem problem, int64_t position, con
 bool query_too_deep(planner *planner, uint32_t depth);
 
 void query_put_text(planner *planner, node *object, const char *key, const char *text);
+/* A reference to a column, of a table where `alias` is not NULL. */
+node *query_column(planner *planner, const char *alias, const char *name);
 bool query_is_one_of(const char *name, const char *const *names);
 int64_t query_find_reader(const planner *planner, const char *name);
 /* All columns of the reader may be used. */
@@ -95,6 +99,13 @@ void query_walk_expressions(planner *planner, node *any, const cte *ctes, const 
 /* Sets out->drives of the readers whose rows those of a batch query are: in each branch of a UNION
  * ALL the one that the column comes from; NULL, or where that cannot be told: the leftmost. */
 void query_find_drivers(planner *planner, node *query, const char *column);
+
+/* ---- query_join.c ---- */
+
+/* Makes a join of two driving readers one of pairs, and notes it in out->join; `left` and `right`
+ * are the names of its sides. What stands in the way is reported. The item that carries. */
+const item *query_join(planner *planner, node *join, const item *left, const item *right,
+                       int64_t position);
 
 /* ---- query_from.c ---- */
 

@@ -30,39 +30,9 @@
 #include "dialect/dialect.h"
 #include "preprocess/preprocess.h"
 #include "readers/polling.h"
-#include "source/query_plan.h"
+#include "source/source_internal.h"
 
 #define HALVING_DEPTH_MAX 64
-
-typedef struct slot {
-    freshet_reader *reader;
-    sql_input *input; /* where it drives */
-    sql_input *load_input;
-    sql_statement *load; /* while loading */
-    bool is_loading;
-    preprocess *steps; /* NULL: the query sees the reader's own columns */
-    bool *used;        /* of the reader's own columns, where there are steps */
-} slot;
-
-struct source {
-    const freshet_declaration *handle;
-    const declared_text *query;
-    dialect_text text;  /* the query, as DuckDB reads it */
-    problems *problems; /* while opening */
-    uint32_t n_problems_before;
-    arena *arena;
-    arena *scratch; /* of the runs that look for bad rows */
-    sql_session *session;
-    sql_session *whole; /* of a query that runs as a whole: its rows are read while others run */
-    slot *slots;
-    uint32_t n_readers;
-    plan_reader *plan_readers;
-    plan plan;
-    schema schema;
-    sql_statement *statement;
-    sql_cursor *cursor;
-    bool at_end;
-};
 
 /* ---- opening ---- */
 
@@ -74,11 +44,6 @@ static void source_report(void *context, int64_t position, const char *text)
         at = declaration_place_in(source->handle, source->query,
                                   (size_t)dialect_position(&source->text, position));
     problem_add(source->problems, &at, "%s", text);
-}
-
-static bool has_problems(const source *source)
-{
-    return problems_count(source->problems) > source->n_problems_before;
 }
 
 static void source_check_reader(source *source, uint32_t i)
@@ -142,6 +107,8 @@ static freshet_code describe_readers(source *source, freshet_error *err)
         *described = (plan_reader){.id = reader->block->id.value,
                                    .is_stream = reader->block->stream,
                                    .schema = columns,
+                                   .has_within = place_is_set(&reader->block->within_at),
+                                   .time_column = source_time_column(source, i, columns),
                                    .driving = arena_format(arena, "__freshet_rows_%u", i),
                                    .table = arena_format(arena, "__freshet_table_%u", i)};
         if (described->driving == NULL || described->table == NULL)
@@ -228,7 +195,7 @@ static freshet_code check_text(source *source, freshet_error *err)
     sql_statement_close(statement);
     if (source->schema.fields == NULL)
         return error_memory(err, "opening the source");
-    return has_problems(source) ? FRESHET_BAD_DECLARATION : FRESHET_OK;
+    return source_has_problems(source) ? FRESHET_BAD_DECLARATION : FRESHET_OK;
 }
 
 static freshet_code make_inputs(source *source, freshet_error *err)
@@ -342,6 +309,10 @@ static freshet_code open_query(source *source, freshet_error *err)
 {
     freshet_error reason = {0};
     freshet_code code = plan_and_prepare(source, false, &reason);
+    if (code == FRESHET_OK)
+        source_check_join(source);
+    if (code == FRESHET_OK && !source_has_problems(source))
+        code = source_open_match(source, &reason);
     if (code == FRESHET_USAGE && source->plan.by_rows) {
         bool is_stream = declaration_of(source->handle)->is_stream;
         drop_inputs(source);
@@ -352,10 +323,10 @@ static freshet_code open_query(source *source, freshet_error *err)
                         "the query cannot be followed row by row, as a stream needs it: %s",
                         reason.text);
     }
-    if (code == FRESHET_USAGE && !has_problems(source))
+    if (code == FRESHET_USAGE && !source_has_problems(source))
         problem_add(source->problems, &source->query->at, "the query cannot be run: %s",
                     reason.text);
-    if (has_problems(source))
+    if (source_has_problems(source))
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the source's query cannot be run");
     if (code != FRESHET_OK && err != NULL)
@@ -366,7 +337,7 @@ static freshet_code open_query(source *source, freshet_error *err)
 static freshet_code open_source(source *source, freshet_error *err)
 {
     freshet_code code = describe_readers(source, err);
-    if (code == FRESHET_OK && has_problems(source))
+    if (code == FRESHET_OK && source_has_problems(source))
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the source's readers cannot be used");
     if (code == FRESHET_OK)
@@ -454,6 +425,7 @@ void source_close(source *source)
         source_load_abort(source, i);
     sql_cursor_close(source->cursor);
     sql_statement_close(source->statement);
+    sql_statement_close(source->match);
     sql_session_close(source->whole);
     drop_inputs(source);
     for (uint32_t i = 0; i < source->n_readers; i++)
@@ -487,6 +459,11 @@ const bool *source_used(const source *source, uint32_t reader)
 {
     const slot *slot = &source->slots[reader];
     return slot->steps != NULL ? slot->used : source->plan.columns[reader];
+}
+
+const plan_join *source_join(const source *source)
+{
+    return source->plan.has_join ? &source->plan.join : NULL;
 }
 
 /* ---- loading ---- */
@@ -573,13 +550,16 @@ void source_load_abort(source *source, uint32_t reader)
 
 /* ---- by rows ---- */
 
-/* The driving batches of one run, seen as one row of rows: first[i] is reader i's first. */
+/* The driving batches of one run, seen as one row of rows: first[i] is reader i's first. Of a join
+ * the pairs are the rows, as if they were of one reader. */
 typedef struct run {
     source *source;
-    const batch **batches; /* NULL: none */
-    uint64_t *first;       /* n_readers + 1 of them */
-    uint64_t *first_read;  /* the same of the rows that readers gave: `batches`, but for steps */
-    batch *const *read;    /* what the readers gave */
+    const source_pairs *pairs; /* NULL: it is no join */
+    const batch **batches;     /* NULL: none */
+    uint64_t *first;           /* n_inputs + 1 of them */
+    uint64_t *first_read; /* the same of the rows that readers gave: `batches`, but for steps */
+    uint32_t n_inputs;
+    batch *const *read; /* what the readers gave */
     rejects *rejects;
     uint8_t *is_bad; /* per row; NULL while none is known */
     uint32_t n_bad;
@@ -593,6 +573,10 @@ static uint32_t rows_of(const batch *batch)
 static void set_inputs(const run *run, uint64_t from, uint64_t to)
 {
     const source *source = run->source;
+    if (run->pairs != NULL) {
+        source_set_pairs(source, run->pairs, from, to);
+        return;
+    }
     for (uint32_t i = 0; i < source->n_readers; i++) {
         if (source->slots[i].input == NULL)
             continue;
@@ -604,11 +588,6 @@ static void set_inputs(const run *run, uint64_t from, uint64_t to)
         else
             sql_input_set(source->slots[i].input, NULL, 0, 0);
     }
-}
-
-static bool is_of_row(freshet_code code, const freshet_error *err)
-{
-    return code == FRESHET_FAILED && err->then == FRESHET_SKIP_ROW;
 }
 
 /* Runs rows [from, to) for nothing but to see whether they fail. */
@@ -623,6 +602,11 @@ static freshet_code try_rows(const run *run, uint64_t from, uint64_t to, freshet
 static freshet_code reject_row(run *run, uint64_t row, const char *reason, freshet_error *err)
 {
     uint32_t which = 0;
+    if (run->pairs != NULL) {
+        run->is_bad[row] = 1;
+        run->n_bad++;
+        return run->pairs->refuse(run->pairs->context, (uint32_t)row, reason, err);
+    }
     while (row >= run->first[which + 1])
         which++;
     freshet_reader *reader = run->source->slots[which].reader;
@@ -659,7 +643,7 @@ static freshet_code source_look_at(run *run, range range, bool *failed, freshet_
 {
     freshet_error reason = {0};
     freshet_code code = try_rows(run, range.from, range.to, &reason);
-    *failed = is_of_row(code, &reason);
+    *failed = source_fails_for_row(code, &reason);
     if (*failed)
         return range.to - range.from > 1 ? FRESHET_OK
                                          : reject_row(run, range.from, reason.text, err);
@@ -693,10 +677,32 @@ static freshet_code find_bad_rows(run *run, uint64_t n, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* The same of the sides of a join. */
+static freshet_code leave_out_bad_pairs(run *run, arena *arena, freshet_error *err)
+{
+    for (int i = 0; i < 2; i++) {
+        const batch *side = &run->pairs->sides[i];
+        batch *good = arena_alloc(arena, sizeof *good);
+        uint8_t *keep = arena_zero(arena, side->n_rows + (size_t)1, sizeof *keep);
+        if (good == NULL || keep == NULL)
+            return error_memory(err, "leaving refused rows out of a batch");
+        for (uint32_t row = 0; row < side->n_rows; row++)
+            keep[row] = !run->is_bad[side->rows[row]];
+        freshet_code code = batch_select(side, keep, good, err);
+        if (code != FRESHET_OK)
+            return code;
+        sql_input_set(run->source->slots[run->source->plan.join.readers[i]].input, good, 0,
+                      good->n_rows);
+    }
+    return FRESHET_OK;
+}
+
 /* Gives every input its batch without the bad rows, which keep their numbers by rows[]. */
 static freshet_code leave_out_bad_rows(run *run, arena *arena, freshet_error *err)
 {
     source *source = run->source;
+    if (run->pairs != NULL)
+        return leave_out_bad_pairs(run, arena, err);
     for (uint32_t i = 0; i < source->n_readers; i++) {
         uint32_t n = rows_of(run->batches[i]);
         if (n == 0)
@@ -731,7 +737,7 @@ static freshet_code run_without_bad_rows(run *run, arena *arena, uint64_t n,
     if (run->is_bad == NULL)
         return error_memory(err, "looking for the rows that fail");
     freshet_code code = try_rows(run, 0, 0, &reason);
-    if (is_of_row(code, &reason))
+    if (source_fails_for_row(code, &reason))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, "source.query",
                          "the source's query fails whatever rows come: %s", reason.text);
     if (code == FRESHET_OK)
@@ -740,7 +746,7 @@ static freshet_code run_without_bad_rows(run *run, arena *arena, uint64_t n,
         code = leave_out_bad_rows(run, arena, &reason);
     if (code == FRESHET_OK)
         code = sql_run(run->source->statement, arena, out, &reason);
-    if (is_of_row(code, &reason))
+    if (source_fails_for_row(code, &reason))
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, "source.query",
                          "the source's query fails, but for none of the rows by itself: %s",
                          first->text);
@@ -761,7 +767,7 @@ static bool is_ascending(const batch *rows)
 static uint32_t *find_order(const run *run, const batch *rows)
 {
     arena *arena = rows->arena;
-    const uint64_t *base = run->first_read, total = base[run->source->n_readers];
+    const uint64_t *base = run->first_read, total = base[run->n_inputs];
     uint32_t *place = arena_zero(arena, total + 1, sizeof *place);
     uint32_t *order = arena_zero(arena, rows->n_rows, sizeof *order);
     if (place == NULL || order == NULL)
@@ -794,6 +800,25 @@ static freshet_code source_take_rows(const run *run, batch *out, freshet_error *
     const uint32_t *order = find_order(run, out);
     return order == NULL ? error_memory(err, "ordering rows")
                          : batch_gather(out, order, out->n_rows, out, "ordering rows", err);
+}
+
+/* Runs the query over all rows of the run. */
+static freshet_code run_all(run *run, arena *arena, batch *out, freshet_error *err)
+{
+    freshet_error reason = {0};
+    const uint64_t n = run->first[run->n_inputs];
+    set_inputs(run, 0, n);
+    freshet_code code = sql_run(run->source->statement, arena, out, &reason);
+    if (source_fails_for_row(code, &reason)) {
+        freshet_error first = reason;
+        code = run_without_bad_rows(run, arena, n, &first, out, &reason);
+    }
+    set_inputs(run, 0, 0);
+    if (code == FRESHET_OK)
+        code = source_take_rows(run, out, &reason);
+    if (code != FRESHET_OK && err != NULL)
+        *err = reason;
+    return code;
 }
 
 static bool has_stages(const slot *slot)
@@ -842,24 +867,21 @@ static freshet_code run_batches(source *source, arena *arena, batch *const *batc
                                 const source_order *orders, bool is_trial, batch *out,
                                 rejects *rejects, freshet_error *err)
 {
-    run run = {.source = source, .rejects = rejects, .read = batches};
-    freshet_error reason = {0};
-    freshet_code begun = begin_run(&run, arena, orders, is_trial, err);
-    if (begun != FRESHET_OK)
-        return begun;
-    uint64_t n = run.first[source->n_readers];
-    set_inputs(&run, 0, n);
-    freshet_code code = sql_run(source->statement, arena, out, &reason);
-    if (is_of_row(code, &reason)) {
-        freshet_error first = reason;
-        code = run_without_bad_rows(&run, arena, n, &first, out, &reason);
-    }
-    set_inputs(&run, 0, 0);
-    if (code == FRESHET_OK)
-        code = source_take_rows(&run, out, &reason);
-    if (code != FRESHET_OK && err != NULL)
-        *err = reason;
-    return code;
+    run run = {
+        .source = source, .rejects = rejects, .read = batches, .n_inputs = source->n_readers};
+    freshet_code code = begin_run(&run, arena, orders, is_trial, err);
+    return code == FRESHET_OK ? run_all(&run, arena, out, err) : code;
+}
+
+/* ---- pairs of a join ---- */
+
+freshet_code source_run_pairs(source *source, arena *arena, const source_pairs *pairs, batch *out,
+                              freshet_error *err)
+{
+    uint64_t first[2] = {0, pairs->n};
+    run run = {
+        .source = source, .pairs = pairs, .first = first, .first_read = first, .n_inputs = 1};
+    return run_all(&run, arena, out, err);
 }
 
 freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,

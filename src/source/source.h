@@ -28,6 +28,22 @@
 
 typedef struct source source;
 
+#define PLAN_JOIN_KEYS_MAX 16u
+
+/* The join of two driving readers (query_join.c). */
+typedef struct plan_join {
+    uint32_t readers[2]; /* left and right, as they are written */
+    uint32_t n_keys;
+    uint32_t keys[2][PLAN_JOIN_KEYS_MAX]; /* columns of each that must be equal */
+    bool is_outer;                        /* rows of one side go out without partner, too: */
+    uint32_t outer;                       /* of this one */
+    bool is_asof;
+    bool is_strict;    /* as of: the right row's time is before the left one's, not equal */
+    const char *match; /* as a tree: which pairs meet the further conditions; NULL: all */
+    size_t match_length;
+    const char *match_sql;
+} plan_join;
+
 /* Plans and prepares the query over described readers (source->readers[i].schema is set).
  * Mistakes of the declaration (unknown table or column, bad SQL, a query that cannot run on a
  * stream, functions that read files, the network or the clock) are added to `problems` at their
@@ -86,6 +102,29 @@ freshet_code source_run_in_order(source *source, arena *arena, batch *const *bat
 
 /* The parts of the state of these steps: part i, NULL behind the last one. */
 const state_part *source_part(const source *source, uint32_t i);
+
+/* ---- a join of two streams (query_join.c; features/joined.h finds the pairs) ---- */
+
+/* NULL: the query has none. Lives as long as the source. */
+const plan_join *source_join(const source *source);
+
+/* Pairs of rows of the two readers: pair i is the row of each side whose rows[] is i, the outer
+ * side's alone where the other has none. Both sides ascend by it. */
+typedef struct source_pairs {
+    uint32_t n;
+    batch sides[2]; /* in the order of plan_join.readers */
+    /* A pair that the query fails for. */
+    freshet_code (*refuse)(void *context, uint32_t pair, const char *reason, freshet_error *err);
+    void *context;
+} source_pairs;
+
+/* The query over pairs, in the place of source_run: out->rows are the pairs' numbers, ascending. */
+freshet_code source_run_pairs(source *source, arena *arena, const source_pairs *pairs, batch *out,
+                              freshet_error *err);
+
+/* matches[i] (of pairs->n): the join's further conditions hold for pair i, or cannot be told. */
+freshet_code source_match_pairs(source *source, const source_pairs *pairs, uint8_t *matches,
+                                freshet_error *err);
 
 /* As a whole: the next piece of the one result; FRESHET_END after the last. */
 freshet_code source_next(source *source, arena *arena, batch *out, freshet_error *err);

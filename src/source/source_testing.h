@@ -1,7 +1,8 @@
 /* source_testing.h - for the tests of this folder: a source over made-up readers.
  *
  * `readers` is a list as "flights* airports": which of the readers below the declaration has, those
- * with a star streaming. Rows come from fixture_fill, which depends on its seed only.
+ * with a star streaming, those with a plus (behind the star) joined by the time `delay` within a
+ * bound. Rows come from fixture_fill, which depends on its seed only.
  */
 #ifndef FRESHET_SOURCE_SOURCE_TESTING_H
 #define FRESHET_SOURCE_SOURCE_TESTING_H
@@ -72,11 +73,15 @@ static const char *fixture_yaml(arena *arena, const char *readers, const char *q
     const char *yaml = "version: 1\npipeline: p\nsource:\n  readers:\n";
     char *list = arena_text(arena, readers), *rest = NULL;
     for (char *id = strtok_r(list, " ", &rest); id != NULL; id = strtok_r(NULL, " ", &rest)) {
-        char *star = strchr(id, '*');
+        char *plus = strchr(id, '+'), *star = strchr(id, '*');
+        if (plus != NULL)
+            *plus = '\0';
         if (star != NULL)
             *star = '\0';
-        yaml = arena_format(arena, "%s    - id: %s\n      file: {path: x}\n%s", yaml, id,
-                            star == NULL ? "" : "      stream: true\n");
+        yaml = arena_format(
+            arena, "%s    - id: %s\n      file: {path: x}\n%s%s", yaml, id,
+            star == NULL ? "" : "      stream: true\n",
+            plus == NULL ? "" : "      timestamp: {from: delay}\n      within: 1 minute\n");
     }
     yaml = arena_format(arena, "%s  query: |\n    ", yaml);
     for (const char *c = query; *c != '\0'; c++)
