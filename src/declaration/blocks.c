@@ -558,6 +558,11 @@ static const option writer_options[] = {
             "write them in this order, and may leave out any; the others need the keys and "
             "`timestamp`, which come first.",
      .example = "[origin, timestamp, delay__avg_over_2_hours_fixed_windows]"},
+    {OPTION("validate", BOOLEAN, writer_block, validate), .standard = "false",
+     .doc = "`true`: at the end of a batch the rows that it has written are read back and counted; "
+            "where they are not as many, the run ends with exit code 1. For `history` (the "
+            "partitions that it has written) and `kafka` (nobody else may write to the topic "
+            "meanwhile)."},
     {0},
 };
 

@@ -199,7 +199,8 @@ typedef struct feature_set_block {
 
 typedef struct writer_block {
     declared_list select; /* n 0: all columns */
-    declared_kind kind;   /* online, ... */
+    bool validate;
+    declared_kind kind; /* online, ... */
 } writer_block;
 
 typedef struct sink_block {

@@ -176,6 +176,7 @@ static const decision decisions[] = {
     SERVED("history", "rows"),
     SERVED("history", "memory"),
     SERVED("writer", "select"),
+    SERVED("writer", "validate"),
     SERVED("jsonl", "path"),
     SERVED("jsonl", "rows"),
     SERVED("kafka", "delivery"), /* the writer's; topics, brokers and the like are above */

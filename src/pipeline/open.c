@@ -135,6 +135,7 @@ static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *er
         pipeline->sinks[pipeline->n_sinks++] = (sink){.ops = registry_writer(&blocks[i].kind),
                                                       .options = blocks[i].kind.options,
                                                       .select = &blocks[i].select,
+                                                      .validate = blocks[i].validate,
                                                       .at = &blocks[i].kind.at};
     return FRESHET_OK;
 }
@@ -177,6 +178,20 @@ static freshet_code choose_columns(freshet_pipeline *pipeline, problems *problem
     return code;
 }
 
+static void check_validate(const freshet_pipeline *pipeline, const sink *sink, problems *problems)
+{
+    if (sink->validate && pipeline->declaration->is_stream)
+        problem_add(problems, sink->at,
+                    "\"validate\" is for batches, which have an end: a stream's writers count what "
+                    "their stores confirm; leave it out, or take `stream: true` from the readers");
+    else if (sink->validate && sink->ops->validate == NULL)
+        problem_add(problems, sink->at,
+                    "\"validate\" is for `history` and `kafka`, whose rows can be read back as "
+                    "those of this run: leave it out; what \"%s\" has written is what its store "
+                    "has confirmed",
+                    sink->ops->block->name);
+}
+
 /* What the writers and the dead letters would refuse; nothing is opened. */
 static freshet_code check_ends(const freshet_pipeline *pipeline, problems *problems,
                                freshet_error *err)
@@ -185,6 +200,7 @@ static freshet_code check_ends(const freshet_pipeline *pipeline, problems *probl
         const sink *sink = &pipeline->sinks[i];
         if (sink->ops->check != NULL && sink->at != NULL)
             sink->ops->check(sink->options, pipeline->declaration, sink->at, problems);
+        check_validate(pipeline, sink, problems);
     }
     const char *letters = letters_path(pipeline);
     if (letters == NULL)

@@ -130,6 +130,7 @@ typedef struct sink {
     const void *options;
     const place *at; /* of its block; NULL in debug mode */
     const declared_list *select;
+    bool validate;
     writer_columns columns; /* known once the feature set is */
 } sink;
 

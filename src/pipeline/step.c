@@ -531,9 +531,36 @@ freshet_code pipeline_flush(freshet_pipeline *pipeline, freshet_error *err)
     return code == FRESHET_OK ? flush_writers(pipeline, true, err) : code;
 }
 
+/* Of a batch whose rows are all there: are they? */
+static freshet_code validate(freshet_pipeline *pipeline, const writer_files *files,
+                             freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {
+        freshet_writer *writer = pipeline->writers[i];
+        const int64_t written = writer_counted(writer, WRITER_WRITTEN);
+        int64_t there = 0;
+        if (!pipeline->sinks[i].validate)
+            continue;
+        code = writer->ops->validate(writer, &files[i], &there, err);
+        if (code == FRESHET_OK && there != written)
+            code =
+                error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                          "validating the writer \"%s\": %lld rows were written, and %lld are "
+                          "there when they are read back; see who else writes there or removes "
+                          "what is written, and run it again",
+                          pipeline_writer_name(pipeline, i), (long long)written, (long long)there);
+        else if (code == FRESHET_OK)
+            log_say(LOG_INFO, pipeline->declaration->pipeline.value,
+                    "validated the writer \"%s\": all %lld rows are there",
+                    pipeline_writer_name(pipeline, i), (long long)there);
+    }
+    return code;
+}
+
 freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
 {
-    writer_files files[PIPELINE_WRITERS_MAX];
+    writer_files files[PIPELINE_WRITERS_MAX] = {{0}};
     freshet_code code = pipeline_flush(pipeline, err);
     if (code == FRESHET_OK)
         code = refusals_check_end(pipeline, err);
@@ -549,6 +576,8 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
         if (writer->is_batch && writer->ops->pending != NULL)
             code = writer->ops->publish(writer, &files[i], err);
     }
+    if (code == FRESHET_OK)
+        code = validate(pipeline, files, err);
     if (code == FRESHET_OK)
         code = checkpoint_finish(pipeline, err);
     if (code == FRESHET_OK && pipeline->replay != NULL)

@@ -119,6 +119,11 @@ typedef struct writer_ops {
     freshet_code (*recover)(freshet_writer *writer, const writer_files *committed,
                             freshet_error *err);
 
+    /* At the end of a batch, behind publish: reads back how many rows there are of what this run
+     * has written. `files`: what was published, of writers that have pending. NULL: it cannot. */
+    freshet_code (*validate)(freshet_writer *writer, const writer_files *files, int64_t *there,
+                             freshet_error *err);
+
     /* A stream with a new state begins, before the first write: what this writer has of a run
      * before would be there twice, of which it can only warn. NULL: it need not. */
     void (*begin_anew)(freshet_writer *writer);

@@ -418,9 +418,26 @@ class ColumnsTest(KafkaCase):
 class DocumentedTest(KafkaCase):
     """What docs/guide/kafka.md shows is as it says."""
 
-    def blocks(self):
+    def blocks(self, of_writer=False):
         with open(os.path.join(SOURCE, "docs", "guide", "kafka.md"), encoding="utf-8") as file:
-            return re.findall(r"```yaml\n(.*?)```", file.read(), re.S)
+            return [block for block in re.findall(r"```yaml\n(.*?)```", file.read(), re.S)
+                    if block.startswith("sink:") == of_writer]
+
+    def test_writer(self):
+        """One pipeline reads what is sent, and sends it on, as the block of the page says."""
+        block, = self.blocks(of_writer=True)
+        topic, target = self.kafka.topic("orders"), self.kafka.topic("order_features")
+        self.declare_block(self.blocks()[0], topic)
+        with open(self.path("events.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        text = text[:text.index("sink:")] + block.replace("topic: order_features", f"topic: {target}").replace(
+            "kafka-1:9092,kafka-2:9092", self.kafka.brokers)
+        self.write("events.yaml", text.replace("  stream: true", ""))
+        self.kafka.produce(topic, [{"value": '{"id": 1, "city": "Santos", "amount": 2.5, "at": "2024-05-01T12:00:00Z"}', "key": "k1"}])
+        self.good("run", "events.yaml")
+        message, = self.kafka.consume(target, isolation_level="read_committed")
+        self.assertEqual((message.key(), message.value()), (b"Santos", b'{"city":"Santos","timestamp":"2024-05-01T12:00:00.000Z",'
+                                                            b'"id":1,"amount":2.5,"key":"k1"}'))
 
     def declare_block(self, block, topic):
         """The declaration of this reader, with the broker that is there."""

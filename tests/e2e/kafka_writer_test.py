@@ -113,6 +113,22 @@ class MessagesTest(KafkaWriterCase):
         self.assertGreater(len(letters), 1)
         self.assertIn("max_message_bytes", letters[0]["reason"])
 
+    def test_validated(self):
+        """The rows of a batch are read back, from the topic and from the history; a stream cannot be validated."""
+        topic = self.kafka.topic()
+        sink = f"- kafka: {{topic: {topic}}}\n      validate: true\n    - history: {{path: out}}\n      validate: true"
+        self.declare(stream=False, sink=sink)
+        self.write("in/a.jsonl", lines(0, 5000))
+        for _ in range(2):
+            run = self.freshet("run", "events.yaml")
+            self.assertEqual(run.code, 0, run.err)
+            self.assertIn('validated the writer "kafka": all 5000 rows are there', run.err)
+            self.assertIn('validated the writer "history": all 5000 rows are there', run.err)
+        self.declare(stream=True, sink=sink)
+        self.assertIn('"validate" is for batches', self.freshet("check", "events.yaml").err)
+        self.declare(stream=False, sink="- jsonl: {path: x.jsonl}\n      validate: true")
+        self.assertIn('"validate" is for `history` and `kafka`', self.freshet("check", "events.yaml").err)
+
     def test_a_batch_that_fails_shows_nothing(self):
         topic = self.kafka.topic()
         self.declare(stream=False, sink=f"- kafka: {{topic: {topic}}}", extra="dead_letters: {fail_above: 10%}\n")

@@ -21,6 +21,7 @@
 #include "writers/history/history.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -804,6 +805,45 @@ static freshet_code history_recover(freshet_writer *base, const writer_files *co
     return FRESHET_OK;
 }
 
+/* The rows of all files that lie in the partition of this one. */
+static freshet_code count_partition(history_writer *writer, const char *file, int64_t *n,
+                                    freshet_error *err)
+{
+    const char *slash = strrchr(file, '/');
+    const char *path = arena_format(writer->spill, "%s/%.*s", history_folder_path(writer->folder),
+                                    (int)(slash - file), file);
+    DIR *folder = path == NULL ? NULL : opendir(path);
+    freshet_code code = path == NULL     ? error_memory(err, KEEPING)
+                        : folder == NULL ? error_system(err, "cannot open the partition", path)
+                                         : FRESHET_OK;
+    for (struct dirent *entry; code == FRESHET_OK && (entry = readdir(folder)) != NULL;) {
+        const char *end = strrchr(entry->d_name, '.');
+        int64_t n_rows = 0;
+        if (entry->d_name[0] == '.' || end == NULL || strcmp(end, ".parquet") != 0)
+            continue;
+        const char *found = arena_format(writer->spill, "%s/%s", path, entry->d_name);
+        code = found == NULL ? error_memory(err, KEEPING)
+                             : parquet_count(writer->parquet, found, &n_rows, err);
+        *n += n_rows;
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return code;
+}
+
+/* The files are in the order of their partitions. */
+static freshet_code history_validate(freshet_writer *base, const writer_files *files,
+                                     int64_t *there, freshet_error *err)
+{
+    history_writer *writer = (history_writer *)base;
+    freshet_code code = FRESHET_OK;
+    arena_reset(writer->spill);
+    for (uint32_t i = 0; code == FRESHET_OK && i < files->n; i++)
+        if (i == 0 || !history_same_partition(files->paths[i - 1], files->paths[i]))
+            code = count_partition(writer, files->paths[i], there, err);
+    return code;
+}
+
 static void history_close(freshet_writer *base)
 {
     history_writer *writer = (history_writer *)base;
@@ -853,5 +893,6 @@ const writer_ops history_writer_ops = {
     .close = history_close,
     .pending = history_pending,
     .publish = history_publish,
+    .validate = history_validate,
     .recover = history_recover,
 };

@@ -288,6 +288,35 @@ static void a_batch_is_seen_at_its_end(void **state)
     rig_free(simple.rig);
 }
 
+/* All that lies in the partitions of this run counts: what another wrote meanwhile, too. */
+static void a_batch_is_validated(void **state)
+{
+    (void)state;
+    simple simple;
+    writer_files files;
+    int64_t there = 0;
+    make_simple(&simple, true, ", rows: 10");
+    rig *rig = simple.rig;
+    good(rig, write_rows(rig, 0, 30, NEW_YEAR_US, 1));
+    good(rig, write_rows(rig, 100, 5, NEW_YEAR_US + DAY_US, 1));
+    good(rig, history_writer_ops.pending(rig->writer, rig->arena, &files, &rig->err));
+    good(rig, history_writer_ops.publish(rig->writer, &files, &rig->err));
+    good(rig, history_writer_ops.validate(rig->writer, &files, &there, &rig->err));
+    assert_int_equal(there, 35);
+    const char *file = rig_path(rig, files.paths[files.n - 1]);
+    const char *copy = rig_path(rig, "year=2024/month=1/day=2/other.parquet");
+    assert_int_equal(link(file, copy), 0);
+    there = 0;
+    good(rig, history_writer_ops.validate(rig->writer, &files, &there, &rig->err));
+    assert_int_equal(there, 40);
+    assert_int_equal(unlink(file), 0);
+    assert_int_equal(unlink(copy), 0);
+    there = 0;
+    good(rig, history_writer_ops.validate(rig->writer, &files, &there, &rig->err));
+    assert_int_equal(there, 30);
+    rig_free(rig);
+}
+
 static void a_batch_that_does_not_end_leaves_nothing(void **state)
 {
     (void)state;
@@ -600,6 +629,7 @@ int main(void)
         cmocka_unit_test(files_are_merged_up_to_their_limit),
         cmocka_unit_test(corrections_are_written_where_wanted),
         cmocka_unit_test(a_batch_is_seen_at_its_end),
+        cmocka_unit_test(a_batch_is_validated),
         cmocka_unit_test(a_batch_that_does_not_end_leaves_nothing),
         cmocka_unit_test(a_batch_replaces_the_partitions_it_has_rows_of),
         cmocka_unit_test(a_batch_of_no_rows_replaces_nothing),

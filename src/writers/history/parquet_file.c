@@ -241,3 +241,10 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
     text_release(&select);
     return code;
 }
+
+freshet_code parquet_count(parquet_writer *writer, const char *path, int64_t *n_rows,
+                           freshet_error *err)
+{
+    arena_reset(writer->scratch);
+    return count_rows(writer, path, n_rows, err);
+}

@@ -37,4 +37,8 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
                            uint32_t n_rows, bool has_minus_zero, const char *path,
                            freshet_error *err);
 
+/* How many rows a file says that it has. */
+freshet_code parquet_count(parquet_writer *writer, const char *path, int64_t *n_rows,
+                           freshet_error *err);
+
 #endif

@@ -132,13 +132,62 @@ static void a_file_that_was_sent(void **state)
     }
 }
 
+static const char *declare_validated(void *self)
+{
+    kafka_place *place = self;
+    char declared[sizeof place->declared - 32];
+    snprintf(declared, sizeof declared, "%s", kafka_place_declare(place, ""));
+    snprintf(place->declared, sizeof place->declared, "{%s, validate: true}", declared);
+    return place->declared;
+}
+
+/* What is there since the run began, and is committed: others' messages are counted, too. */
+static void validated_by_reading_back(void **state)
+{
+    trial trial;
+    (void)state;
+    trial_begin(&trial, &rig); /* of a run before */
+    trial_write(&trial, 0, 9, 0, 1);
+    trial_checkpoint(&trial);
+    freshet_declaration_close(trial.handle);
+    const char *text = arena_format(
+        trial.arena,
+        "version: 1\npipeline: p\nsource:\n  readers: [{id: r, file: {path: x, format: json}}]\n"
+        "  query: select * from r\nfeature_set:\n  name: demo\n  entity: thing\n  keys: [{name: "
+        "id, type: bigint}]\n  timestamp: {}\n  features: [{name: x, type: double}]\nsink:\n  "
+        "writers:\n    - %s\n",
+        declare_validated(trial.self));
+    trial_kill(&trial);
+    trial_must(&trial, freshet_declaration_parse(text, strlen(text), "p.yaml", NULL, NULL,
+                                                 &trial.handle, &trial.err));
+    trial.checkpoint = 0;
+    trial.listed = (writer_files){0};
+    trial_start(&trial);
+    trial.writer->is_batch = true;
+    trial_write(&trial, 20, 5, 0, 1);
+    trial_checkpoint(&trial);
+    int64_t there = 0;
+    trial_must(&trial,
+               kafka_once_writer_ops.validate(trial.writer, &trial.listed, &there, &trial.err));
+    assert_int_equal(there, 5);
+    assert_int_equal(
+        rd_kafka_producev(place_of(&trial)->client, RD_KAFKA_V_TOPIC(place_of(&trial)->topic),
+                          RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("x", 1), RD_KAFKA_V_END),
+        0);
+    assert_int_equal(rd_kafka_flush(place_of(&trial)->client, KAFKA_TEST_WAIT_S * 1000), 0);
+    there = 0;
+    trial_must(&trial,
+               kafka_once_writer_ops.validate(trial.writer, &trial.listed, &there, &trial.err));
+    assert_int_equal(there, 6);
+    trial_end(&trial);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(another_run_takes_its_place),
-        cmocka_unit_test(an_old_state_is_refused),
-        cmocka_unit_test(a_file_that_is_gone),
-        cmocka_unit_test(a_file_that_was_sent),
+        cmocka_unit_test(another_run_takes_its_place), cmocka_unit_test(an_old_state_is_refused),
+        cmocka_unit_test(a_file_that_is_gone),         cmocka_unit_test(a_file_that_was_sent),
+        cmocka_unit_test(validated_by_reading_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -357,6 +357,8 @@ static freshet_code publish_due(kafka_once *writer, int64_t until_us, freshet_er
         return code;
     if (producer->stage == PRODUCER_READY) {
         code = check_marker(writer, err);
+        if (code == FRESHET_OK)
+            code = kafka_rows_ready(&writer->rows, err);
         if (code != FRESHET_OK)
             return code;
         drop_sent(writer);
@@ -610,6 +612,7 @@ const writer_ops kafka_once_writer_ops = {
     .flush = once_flush,
     .pending = once_pending,
     .publish = once_publish,
+    .validate = kafka_rows_validate,
     .recover = once_recover,
     .progress = once_progress,
     .wake_fd = kafka_rows_wake_fd,

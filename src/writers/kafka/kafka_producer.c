@@ -19,6 +19,7 @@
 #define LOGIN_GRACE_US INT64_C(5000000) /* nor is a user, to a broker that begins */
 #define TROUBLE_US INT64_C(1500000)     /* a connection takes a moment, too */
 #define BATCH_TIMEOUT_MS "900000"       /* the most that brokers allow unless told otherwise */
+#define READ_WAIT_MS 10000
 #define MARKER_METADATA "freshet %016" PRIx64 " %016" PRIx64
 
 static const char *producer_id(const producer *producer)
@@ -337,6 +338,8 @@ void producer_close(producer *producer)
     if (producer->options.writer == NULL)
         return;
     drop_client(producer);
+    if (producer->ends != NULL)
+        rd_kafka_topic_partition_list_destroy(producer->ends);
     if (producer->event_fd >= 0)
         os.close(producer->event_fd);
     *producer = (struct producer){.event_fd = -1};
@@ -427,8 +430,9 @@ static rd_kafka_topic_partition_list_t *marker_list(const producer *producer)
     return list;
 }
 
-/* A client that can ask for a group's offsets; only those of transactions that have ended. */
-static freshet_code make_asker(const producer *producer, rd_kafka_t **out, freshet_error *err)
+/* A client that reads: what is told of a group's offsets, and of messages. */
+static freshet_code make_asker(const producer *producer, const char *isolation, rd_kafka_t **out,
+                               freshet_error *err)
 {
     const producer_options *options = &producer->options;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
@@ -442,9 +446,11 @@ static freshet_code make_asker(const producer *producer, rd_kafka_t **out, fresh
     if (code == FRESHET_OK)
         code = kafka_set(conf, "group.id", options->group, options->at, err);
     if (code == FRESHET_OK)
-        code = kafka_set(conf, "isolation.level", "read_committed", options->at, err);
+        code = kafka_set(conf, "isolation.level", isolation, options->at, err);
     if (code == FRESHET_OK)
         code = kafka_set(conf, "enable.auto.commit", "false", options->at, err);
+    if (code == FRESHET_OK)
+        code = kafka_set(conf, "enable.partition.eof", "true", options->at, err);
     if (code != FRESHET_OK) {
         rd_kafka_conf_destroy(conf);
         return code;
@@ -478,7 +484,7 @@ static void take_marker(producer *producer, const rd_kafka_topic_partition_t *fo
 static freshet_code read_marker(producer *producer, int64_t until_us, freshet_error *err)
 {
     rd_kafka_t *asker = NULL;
-    freshet_code code = make_asker(producer, &asker, err);
+    freshet_code code = make_asker(producer, "read_committed", &asker, err);
     if (code != FRESHET_OK)
         return code;
     rd_kafka_topic_partition_list_t *list = marker_list(producer);
@@ -730,4 +736,112 @@ const char *producer_trouble(const producer *producer)
 void producer_end_trouble(producer *producer)
 {
     producer->trouble[0] = '\0';
+}
+
+/* ---- reading back --------------------------------------------------------------------------- */
+
+static freshet_code reading_failed(const producer *producer, rd_kafka_resp_err_t problem,
+                                   freshet_error *err)
+{
+    return error_set(err, FRESHET_TRY_AGAIN, FRESHET_STOP, producer->options.at,
+                     "the topic \"%s\" cannot be read back, to validate it: %s; it needs the right "
+                     "READ on the topic",
+                     producer->options.topic, rd_kafka_err2str(problem));
+}
+
+static freshet_code find_ends(const producer *producer, rd_kafka_t *asker,
+                              rd_kafka_topic_partition_list_t **out, freshet_error *err)
+{
+    const struct rd_kafka_metadata *found = NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(asker, producer->options.topic, NULL);
+    rd_kafka_resp_err_t problem = rd_kafka_metadata(asker, 0, topic, &found, READ_WAIT_MS);
+    if (problem == RD_KAFKA_RESP_ERR_NO_ERROR)
+        *out = rd_kafka_topic_partition_list_new(found->topics[0].partition_cnt);
+    for (int i = 0; problem == RD_KAFKA_RESP_ERR_NO_ERROR && i < found->topics[0].partition_cnt;
+         i++) {
+        int64_t first = 0, end = 0;
+        problem = rd_kafka_query_watermark_offsets(asker, producer->options.topic, i, &first, &end,
+                                                   READ_WAIT_MS);
+        rd_kafka_topic_partition_list_add(*out, producer->options.topic, i)->offset = end;
+    }
+    if (found != NULL)
+        rd_kafka_metadata_destroy(found);
+    rd_kafka_topic_destroy(topic);
+    return problem == RD_KAFKA_RESP_ERR_NO_ERROR ? FRESHET_OK
+                                                 : reading_failed(producer, problem, err);
+}
+
+/* With what is in transactions that have not reached them. */
+static freshet_code producer_find_ends(const producer *producer,
+                                       rd_kafka_topic_partition_list_t **out, freshet_error *err)
+{
+    rd_kafka_t *asker = NULL;
+    freshet_code code = make_asker(producer, "read_uncommitted", &asker, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = find_ends(producer, asker, out, err);
+    rd_kafka_destroy_flags(asker, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    return code;
+}
+
+freshet_code producer_note_ends(producer *producer, freshet_error *err)
+{
+    return producer->ends != NULL ? FRESHET_OK : producer_find_ends(producer, &producer->ends, err);
+}
+
+/* How many partitions are not read to their ends yet; counts a message. */
+static void count_message(const rd_kafka_message_t *message, rd_kafka_topic_partition_list_t *ends,
+                          int *n_left, int64_t *n)
+{
+    rd_kafka_topic_partition_t *end = &ends->elems[message->partition];
+    const bool is_message = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!is_message && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+        return;
+    *n += is_message && message->offset < end->offset;
+    if (end->opaque == NULL && message->offset + is_message >= end->offset) {
+        end->opaque = end; /* it is read */
+        --*n_left;
+    }
+}
+
+static freshet_code count_until(const producer *producer, rd_kafka_t *asker,
+                                rd_kafka_topic_partition_list_t *ends, int64_t *n,
+                                freshet_error *err)
+{
+    int n_left = ends->cnt;
+    rd_kafka_resp_err_t problem = rd_kafka_assign(asker, producer->ends);
+    int64_t until_us = os.monotonic_us() + READ_WAIT_MS * INT64_C(1000);
+    while (problem == RD_KAFKA_RESP_ERR_NO_ERROR && n_left > 0) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(asker, SLICE_MS);
+        const int before = n_left;
+        const int64_t counted = *n;
+        if (message != NULL && message->partition >= 0 && message->partition < ends->cnt)
+            count_message(message, ends, &n_left, n);
+        if (message != NULL)
+            rd_kafka_message_destroy(message);
+        if (n_left < before || *n > counted)
+            until_us = os.monotonic_us() + READ_WAIT_MS * INT64_C(1000);
+        else if (!may_wait(producer, until_us))
+            problem = RD_KAFKA_RESP_ERR__TIMED_OUT;
+    }
+    return problem == RD_KAFKA_RESP_ERR_NO_ERROR ? FRESHET_OK
+                                                 : reading_failed(producer, problem, err);
+}
+
+freshet_code producer_count_since(producer *producer, int64_t *n, freshet_error *err)
+{
+    rd_kafka_topic_partition_list_t *ends = NULL;
+    rd_kafka_t *asker = NULL;
+    if (producer->ends == NULL) /* nothing was ever sent */
+        return FRESHET_OK;
+    freshet_code code = producer_find_ends(producer, &ends, err);
+    if (code == FRESHET_OK)
+        code = make_asker(producer, "read_committed", &asker, err);
+    if (code == FRESHET_OK)
+        code = count_until(producer, asker, ends, n, err);
+    if (asker != NULL)
+        rd_kafka_destroy_flags(asker, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (ends != NULL)
+        rd_kafka_topic_partition_list_destroy(ends);
+    return code;
 }

@@ -60,7 +60,8 @@ typedef struct producer {
     producer_stage stage;
     producer_marker marker; /* as the brokers have it */
     bool has_been_ready;
-    bool has_written; /* so it was allowed to */
+    rd_kafka_topic_partition_list_t *ends; /* NULL: they were not noted */
+    bool has_written;                      /* so it was allowed to */
     int64_t opened_us;
     int64_t unknown_since_us; /* the topic is missing; 0: it is not */
     int64_t n_delivered;
@@ -95,6 +96,11 @@ freshet_code producer_commit(producer *producer, const producer_marker *marker, 
 /* After a failure: what is open is taken back by the next producer_ready, unless its commit was
  * asked for. */
 void producer_take_back(producer *producer);
+
+/* Notes where the partitions end, before anything is sent; and how many committed messages came
+ * since, which waits until the last transaction has reached the partitions. */
+freshet_code producer_note_ends(producer *producer, freshet_error *err);
+freshet_code producer_count_since(producer *producer, int64_t *n, freshet_error *err);
 
 /* Takes what was told about deliveries; never waits. FRESHET_RETRY is not among what it gives. */
 freshet_code producer_poll(producer *producer, freshet_error *err);

@@ -135,3 +135,21 @@ const char *kafka_rows_trouble(freshet_writer *base)
 {
     return producer_trouble(&((const kafka_rows *)base)->producer);
 }
+
+freshet_code kafka_rows_ready(kafka_rows *writer, freshet_error *err)
+{
+    const writer_block *block = writer->base.declaration->sink.writers.items;
+
+    if (!writer->base.is_batch)
+        return FRESHET_OK;
+    while (block->kind.options != writer->base.options)
+        block++;
+    return block->validate ? producer_note_ends(&writer->producer, err) : FRESHET_OK;
+}
+
+freshet_code kafka_rows_validate(freshet_writer *base, const writer_files *files, int64_t *there,
+                                 freshet_error *err)
+{
+    (void)files;
+    return producer_count_since(&((kafka_rows *)base)->producer, there, err);
+}

@@ -37,7 +37,12 @@ static inline const char *kafka_rows_key(const kafka_rows *writer)
     return writer->n_keys == 0 ? NULL : writer->key.length == 0 ? "" : writer->key.bytes;
 }
 
+/* Once the brokers are reached: what a validation will need. */
+freshet_code kafka_rows_ready(kafka_rows *writer, freshet_error *err);
+
 /* Parts of writer_ops that are the same. */
+freshet_code kafka_rows_validate(freshet_writer *base, const writer_files *files, int64_t *there,
+                                 freshet_error *err);
 int kafka_rows_wake_fd(const freshet_writer *base);
 const char *kafka_rows_trouble(freshet_writer *base);
 

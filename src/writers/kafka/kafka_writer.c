@@ -65,6 +65,8 @@ static freshet_code again_write(freshet_writer *base, const batch *rows, freshet
     freshet_code code = producer_ready(producer, os.monotonic_us() + WAIT_US, err);
 
     if (code == FRESHET_OK)
+        code = kafka_rows_ready(&writer->rows, err);
+    if (code == FRESHET_OK)
         code = kafka_rows_write(&writer->rows, rows, send_message, err);
     if (code == FRESHET_OK)
         code = producer_poll(producer, err);
@@ -139,6 +141,7 @@ const writer_ops kafka_again_writer_ops = {
     .open = again_open,
     .write = again_write,
     .flush = again_flush,
+    .validate = kafka_rows_validate,
     .progress = again_progress,
     .wake_fd = kafka_rows_wake_fd,
     .wake_us = again_wake_us,
