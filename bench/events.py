@@ -32,8 +32,10 @@ def competitors(pattern):
     load = [pattern, os.path.join(peers, "duckdb_load.sql"), CHECK]
     freshet = [FRESHET, "run", DECLARATION, "--once", "--query", check_query(), "--format", "json",
                "--progress", "none"]
+    spark = [os.path.join(HERE, "events_spark.yaml") if part == DECLARATION else part for part in freshet]
     everyone = [
         ("freshet", freshet, one),
+        ("freshet, dialect: spark", spark, one),
         ("duckdb", [DUCKDB, "1", *load], one),
         ("python", ["python3", os.path.join(peers, "python_dict.py"), *sorted(glob.glob(pattern))], one),
     ]
@@ -48,7 +50,7 @@ def measure(everyone, pattern):
     for _ in range(ROUNDS):
         for name, command, cores in everyone:
             wait_until_quiet()
-            done = run(command, "events-" + name.replace(", ", "-").replace(" ", "-"), cores,
+            done = run(command, "events-" + name.replace(", ", "-").replace(": ", "-").replace(" ", "-"), cores,
                        environment(pattern))
             found = check_line(done.output)
             if expected is None:

@@ -351,13 +351,15 @@ static size_t java_decimal(const char *text, size_t length, char *into)
     while (first + 1 < n && digits[first] == '0')
         first++;
     const long exponent = (long)(n - first) - 1 - (long)scale;
-    if (exponent >= -6 || scale == 0) {
-        memcpy(into, text, length);
-        return length;
-    }
     char *at = into;
     if (negative)
         *at++ = '-';
+    if (exponent >= -6 || scale == 0) {
+        if (text[negative] == '.') /* DuckDB leaves out the zero where all digits stand behind */
+            *at++ = '0';
+        memcpy(at, text + negative, length - negative);
+        return (size_t)(at - into) + length - negative;
+    }
     *at++ = digits[first++];
     if (first < n)
         *at++ = '.';

@@ -251,8 +251,9 @@ static const char *as_text(spark *s, const char *sql, const spark_type *from, un
     case SPARK_TIMESTAMP: return spark_format(s, "spark_timestamp_text(%s)", sql);
     case SPARK_BINARY: return spark_format(s, "decode(%s)", sql);
     case SPARK_DECIMAL:
-        return from->scale > 6 ? spark_format(s, "spark_java_decimal(CAST(%s AS VARCHAR))", sql)
-                               : spark_format(s, "CAST(%s AS VARCHAR)", sql);
+        return from->scale > 6 || from->scale == from->precision
+                   ? spark_format(s, "spark_java_decimal(CAST(%s AS VARCHAR))", sql)
+                   : spark_format(s, "CAST(%s AS VARCHAR)", sql);
     case SPARK_MONTHS:
     case SPARK_DAYS:
     case SPARK_MICROS: return NULL;
