@@ -192,7 +192,7 @@ static const decision decisions[] = {
     SERVED("checkpoint", NULL),
     SERVED("state", NULL),
     COMPARED("declaration", "pipeline"),
-    OWN("declaration", "dialect", KEPT_ANY), /* the same text means another thing */
+    COMPARED("declaration", "dialect"), /* the same text means another thing */
     SERVED("declaration", "version"),
 };
 
@@ -640,6 +640,16 @@ static void explain_options(collector *collector, const block_kind *block, const
     }
 }
 
+/* First, since with another dialect the texts of all SQL are others, too. */
+static void explain_dialect(collector *collector)
+{
+    static const char *const names[] = {"duckdb", "spark"};
+    const declaration *declaration = collector->sources->declaration;
+    const place *at = place_is_set(&declaration->dialect_at) ? &declaration->dialect_at
+                                                             : &declaration->feature_set.name.at;
+    add_meaning(collector, at, "the dialect", names[declaration->dialect]);
+}
+
 /* `late: update` counts rows that the others leave out. */
 static void explain_late(collector *collector)
 {
@@ -663,6 +673,7 @@ freshet_code meanings_collect(const plan *plan, const meaning_sources *sources, 
     if (collector.marked == NULL)
         return error_memory(err, MEANING);
     mark_roots(&collector);
+    explain_dialect(&collector);
     explain_stacks(&collector);
     explain_time(&collector);
     for (uint32_t slot = plan->n_slots; slot > plan->n_source; slot--)

@@ -37,26 +37,26 @@ static void newest_rows(void **state)
     world *world = *state;
     world->options.ranks = true;
     open_stream(world, TIME PLAIN);
-    expect_meanings(world, "8 the list of stacks: none\n"
+    expect_meanings(world, "8 the dialect: duckdb\n"
+                           "8 the list of stacks: none\n"
                            "11 the timestamp: from column ts\n"
                            "10 key \"id\": from column id as bigint\n"
                            "5 the query: select * from e\n"
                            "5 the rows of the query: from e\n"
                            "5 column \"id\" of the query: id\n"
-                           "5 column \"ts\" of the query: ts\n"
-                           "8 dialect: duckdb\n");
+                           "5 column \"ts\" of the query: ts\n");
 }
 
 static void seen_events(void **state)
 {
     world *world = *state;
     open_stream(world, TIME "  deduplicate: {on: [S], within: 1 hour}\n" PLAIN);
-    expect_meanings(world, "11 the timestamp: from column ts\n"
+    expect_meanings(world, "8 the dialect: duckdb\n"
+                           "11 the timestamp: from column ts\n"
                            "5 the query: select * from e\n"
                            "5 the rows of the query: from e\n"
                            "5 column \"ts\" of the query: ts\n"
                            "5 column \"s\" of the query: s\n"
-                           "8 dialect: duckdb\n"
                            "12 deduplicate: on: S\n"
                            "8 timestamp: late: dead_letter or drop\n");
 }
@@ -76,7 +76,8 @@ static void windows(void **state)
                        "    - {name: x, type: float, from: more}\n"
                        "    - {name: w, from: x, filter: USER <> '1', window: {functions: [sum], "
                        "over: [1 day]}}\n");
-    expect_meanings(world, "8 the list of stacks: none\n"
+    expect_meanings(world, "8 the dialect: duckdb\n"
+                           "8 the list of stacks: none\n"
                            "11 the timestamp: from column ts\n"
                            "18 the filter of feature \"w\": user <> '1', of the key user\n"
                            "17 feature \"x\": from feature more as float\n"
@@ -88,7 +89,6 @@ static void windows(void **state)
                            "5 column \"id\" of the query: id\n"
                            "5 column \"ts\" of the query: ts\n"
                            "5 column \"x\" of the query: x\n"
-                           "8 dialect: duckdb\n"
                            "8 on_cast_error: null\n"
                            "8 timestamp: late: update\n");
 }
@@ -101,7 +101,8 @@ static void groups(void **state)
                             "    pivot: {column: s, values: [a, b]}\n"
                             "    distinct: {subset: [x], keep: first}\n"
                             "  features: [{name: id2, from: id, aggregate: {functions: [sum]}}]\n");
-    expect_meanings(world, "8 the list of stacks: none\n"
+    expect_meanings(world, "8 the dialect: duckdb\n"
+                           "8 the list of stacks: none\n"
                            "11 the timestamp: from column ts\n"
                            "10 key \"id\": from column id as bigint\n"
                            "5 the query: select * from e\n"
@@ -110,7 +111,6 @@ static void groups(void **state)
                            "5 column \"ts\" of the query: ts\n"
                            "5 column \"x\" of the query: x\n"
                            "5 column \"s\" of the query: s\n"
-                           "8 dialect: duckdb\n"
                            "8 on_cast_error: dead_letter\n"
                            "8 aggregated: windows: emit: close\n"
                            "14 aggregated: pivot: column: s\n"
@@ -131,6 +131,7 @@ static void stacks(void **state)
                        "    - {name: w, from: id, window: {functions: [sum], over: [1 day]}}\n"
                        "    - {name: u, stack: {columns: [x, id]}}\n");
     expect_meanings(world,
+                    "8 the dialect: duckdb\n"
                     "10 the list of stacks: key \"k\", feature \"t\"\n"
                     "11 the timestamp: from column ts\n"
                     "14 feature \"t\": a row for each of column x, feature f__abs as double\n"
@@ -142,7 +143,6 @@ static void stacks(void **state)
                     "5 column \"ts\" of the query: ts\n"
                     "5 column \"x\" of the query: x\n"
                     "5 column \"s\" of the query: s\n"
-                    "8 dialect: duckdb\n"
                     "8 on_cast_error: dead_letter\n"
                     "8 timestamp: late: dead_letter or drop\n");
 }
