@@ -46,6 +46,7 @@ struct type {
     type_kind kind;
     uint8_t width; /* decimals */
     uint8_t scale;
+    bool is_map;       /* TYPE_ARRAY of entries that the engine has as a map: shown otherwise */
     uint32_t n_fields; /* TYPE_STRUCT: its fields; TYPE_ARRAY: 1, the element, named "element" */
     const field *fields;
 };

@@ -342,7 +342,8 @@ static int32_t offset_at_local(const zone *it, int64_t local_s)
     return offset_at(it, local_s - after) == after ? after : before;
 }
 
-static bool region_offset(const char *name, size_t length, int64_t local_s, int32_t *offset_s)
+static bool region_offset(const char *name, size_t length, bool is_local, int64_t at_s,
+                          int32_t *offset_s)
 {
     char text[ZONE_NAME_MAX + 1];
     zone *it;
@@ -368,7 +369,7 @@ static bool region_offset(const char *name, size_t length, int64_t local_s, int3
     pthread_mutex_unlock(&zones_lock);
     if (it == NULL)
         return false;
-    *offset_s = offset_at_local(it, local_s);
+    *offset_s = is_local ? offset_at_local(it, at_s) : offset_at(it, at_s);
     if (!kept)
         zone_free(it);
     return true;
@@ -408,7 +409,8 @@ static bool written_offset(const char *at, const char *end, int32_t *offset_s)
     return true;
 }
 
-bool zone_offset(const char *name, size_t length, int64_t local_s, int32_t *offset_s)
+static bool find_offset(const char *name, size_t length, bool is_local, int64_t at_s,
+                        int32_t *offset_s)
 {
     static const char *const universal[] = {"UTC", "GMT", "UT"};
     const char *end = name + length;
@@ -434,5 +436,15 @@ bool zone_offset(const char *name, size_t length, int64_t local_s, int32_t *offs
         if (name[n] == '+' || name[n] == '-')
             return written_offset(name + n, end, offset_s);
     }
-    return region_offset(name, (size_t)(end - name), local_s, offset_s);
+    return region_offset(name, (size_t)(end - name), is_local, at_s, offset_s);
+}
+
+bool zone_offset(const char *name, size_t length, int64_t local_s, int32_t *offset_s)
+{
+    return find_offset(name, length, true, local_s, offset_s);
+}
+
+bool zone_offset_at(const char *name, size_t length, int64_t utc_s, int32_t *offset_s)
+{
+    return find_offset(name, length, false, utc_s, offset_s);
 }

@@ -7,10 +7,14 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "dialect/spark_internal.h"
+#include "functions/functions.h"
 
 freshet_code dialect_create(dialect dialect, sql_session *session, freshet_error *err)
 {
-    return dialect == DIALECT_SPARK ? spark_calls_create(session, err) : FRESHET_OK;
+    if (dialect != DIALECT_SPARK)
+        return FRESHET_OK;
+    freshet_code code = spark_calls_create(session, err);
+    return code == FRESHET_OK ? functions_create_spark(session, err) : code;
 }
 
 /* ---- marks ---- */

@@ -126,6 +126,30 @@ static spark_value parse_lambda(spark *s, const spark_call *call)
 
 /* ---- reading a call ---- */
 
+/* DAY in dateadd(DAY, n, t): a word of three arguments, and no column. */
+static bool is_unit_at(const spark *s, const spark_call *call)
+{
+    static const char *const names[] = {"dateadd",   "date_add",     "datediff",
+                                        "date_diff", "timestampadd", "timestampdiff"};
+    static const char *const units[] = {"year",        "quarter",     "month",    "week",
+                                        "day",         "hour",        "minute",   "second",
+                                        "millisecond", "microsecond", "dayofyear"};
+    bool is_one = false, is_unit = false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        is_one |= strcasecmp(names[i], call->name) == 0;
+    for (size_t i = 0; is_one && i < sizeof units / sizeof *units; i++)
+        is_unit |= spark_is(s, 0, units[i]);
+    return is_unit && spark_is(s, 1, ",");
+}
+
+static spark_value take_unit(spark *s)
+{
+    const spark_token *token = spark_peek(s, 0);
+    s->at += 2;
+    return spark_made(s, token->at, spark_type_of(SPARK_STRING), "%s",
+                      spark_literal(s, token->text, token->length));
+}
+
 static void parse_arguments(spark *s, spark_call *call)
 {
     call->is_distinct = spark_take(s, "distinct");
@@ -135,6 +159,8 @@ static void parse_arguments(spark *s, spark_call *call)
         s->at++;
         call->is_star = true;
     }
+    if (is_unit_at(s, call))
+        call->arguments[call->n++] = take_unit(s);
     while (!s->failed && !spark_is(s, 0, ")")) {
         if (call->n == SPARK_ARGUMENTS_MAX) {
             spark_refuse(s, call->at, "%s() has more than %u arguments", call->name,

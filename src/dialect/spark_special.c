@@ -594,5 +594,5 @@ bool spark_apply_special(spark *s, spark_call *call, spark_value *out)
         *out = specials[i].make(s, call);
         return true;
     }
-    return false;
+    return spark_apply_special_more(s, call, out);
 }

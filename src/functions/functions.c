@@ -13,6 +13,7 @@
 #include "functions/h3_cell.h"
 #include "functions/mask.h"
 #include "functions/spark_macros.h"
+#include "functions/spark_rows.h"
 
 /* ---- masks ---- */
 
@@ -161,6 +162,32 @@ freshet_code functions_create(sql_session *session, freshet_error *err)
     for (size_t i = 0; code == FRESHET_OK && i < N_FUNCTIONS; i++)
         code = sql_function_add(session, &functions[i], err);
     return code == FRESHET_OK ? create_macros(session, err) : code;
+}
+
+static const sql_function *const spark_families[] = {
+    spark_texts,   spark_bytes, spark_patterns, spark_times,
+    spark_numbers, spark_json,  spark_hashes,   spark_cells,
+};
+
+#define N_FAMILIES (sizeof spark_families / sizeof *spark_families)
+
+const char *functions_spark_name(uint32_t i)
+{
+    for (size_t family = 0; family < N_FAMILIES; family++)
+        for (const sql_function *at = spark_families[family]; at->name != NULL; at++)
+            if (i-- == 0)
+                return at->name;
+    return NULL;
+}
+
+freshet_code functions_create_spark(sql_session *session, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (size_t family = 0; family < N_FAMILIES; family++)
+        for (const sql_function *at = spark_families[family];
+             code == FRESHET_OK && at->name != NULL; at++)
+            code = sql_function_add(session, at, err);
+    return code;
 }
 
 bool functions_is_aggregate(const char *name)

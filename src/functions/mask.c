@@ -469,8 +469,8 @@ static freshet_code check_whole(const compiler *compiler)
     return FRESHET_OK;
 }
 
-freshet_code mask_compile(arena *arena, const char *text, mask_use use, mask **out,
-                          freshet_error *err)
+static freshet_code compile(arena *arena, const char *text, mask_use use, bool is_java, mask **out,
+                            freshet_error *err)
 {
     if (strlen(text) > MASK_LENGTH_MAX)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "the mask is longer than %u bytes",
@@ -481,8 +481,7 @@ freshet_code mask_compile(arena *arena, const char *text, mask_use use, mask **o
     if (mask == NULL || mask->parts == NULL)
         return error_memory(err, "compiling a timestamp mask");
     compiler compiler = {.text = text, .mask = mask, .use = use, .err = err};
-    freshet_code code =
-        strchr(text, '%') != NULL ? compile_strptime(&compiler) : compile_java(&compiler);
+    freshet_code code = is_java ? compile_java(&compiler) : compile_strptime(&compiler);
     if (code == FRESHET_OK && use != MASK_WRITE)
         code = check_whole(&compiler);
     if (code != FRESHET_OK)
@@ -490,6 +489,18 @@ freshet_code mask_compile(arena *arena, const char *text, mask_use use, mask **o
     set_reserves(mask);
     *out = mask;
     return FRESHET_OK;
+}
+
+freshet_code mask_compile(arena *arena, const char *text, mask_use use, mask **out,
+                          freshet_error *err)
+{
+    return compile(arena, text, use, strchr(text, '%') == NULL, out, err);
+}
+
+freshet_code mask_compile_java(arena *arena, const char *text, mask_use use, mask **out,
+                               freshet_error *err)
+{
+    return compile(arena, text, use, true, out, err);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

@@ -49,6 +49,10 @@ typedef enum mask_use {
 freshet_code mask_compile(arena *arena, const char *text, mask_use use, mask **out,
                           freshet_error *err);
 
+/* The same of a mask that is in Java's letters whatever stands in it: a percent sign is text. */
+freshet_code mask_compile_java(arena *arena, const char *text, mask_use use, mask **out,
+                               freshet_error *err);
+
 /* False, leaving *time_us untouched, where the text does not match or is no time that exists. */
 bool mask_read(const mask *mask, const char *text, size_t length, int64_t *time_us);
 

@@ -151,10 +151,14 @@ typedef freshet_code sql_call_fn(void *context, const batch *arguments, column *
  * constant one, else NULL. An error is what sql_prepare gives. */
 typedef freshet_code sql_constants_fn(const char *const *constants, freshet_error *err);
 
+/* An argument of whatever type the expression has: the column that comes says which. */
+#define SQL_ANY "any"
+
 typedef struct sql_function {
     const char *name;
     const char *returns; /* types by their names, as in declarations */
     const char *arguments[SQL_ARGUMENTS_MAX];
+    bool is_variadic; /* the last argument, which is SQL_ANY, may come any number of times */
     sql_call_fn *call;
     sql_constants_fn *check; /* may be NULL */
     /* false: a row with a null argument gives null, whatever `call` gives for it */

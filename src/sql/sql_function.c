@@ -5,6 +5,10 @@
  * copied into DuckDB's vector as an input is (sql_input.c). One thing differs from an input: the
  * column lives no longer than the call, so long texts are then given into DuckDB's own heap.
  *
+ * An argument declared as "any" comes with whatever type the expression has: then how each argument
+ * becomes a column of ours is worked out when a statement binds the call, and kept as the call's
+ * bind data, which DuckDB copies with the expression (hence counted).
+ *
  * An argument that is a constant text is shown to `check` when a statement is prepared, so that a
  * mask that is none is found by `freshet check` and not row by row.
  *
@@ -15,13 +19,25 @@
 
 #define MAKING "making a function of the SQL engine"
 
+typedef struct signature {
+    schema arguments;
+    result_column *plans; /* how each argument becomes a column of ours */
+} signature;
+
 typedef struct function {
     arena *arena;
     sql_function is;
-    schema arguments;
+    signature signature; /* of the declared arguments; unused where one is any */
     const type *returns;
-    result_column *plans; /* how each argument becomes a column of ours */
+    bool has_any;
 } function;
+
+/* The arguments of one call of a function that takes any. */
+typedef struct bound {
+    atomic_uint uses;
+    arena *arena;
+    signature signature;
+} bound;
 
 /* ---- DuckDB's callbacks ---- */
 
@@ -44,30 +60,97 @@ static char *constant_text(duckdb_bind_info info, duckdb_client_context context,
     return text;
 }
 
-static void check_constants(duckdb_bind_info info)
+static freshet_code check_constants(const function *function, duckdb_bind_info info,
+                                    freshet_error *err)
 {
-    const function *function = duckdb_scalar_function_bind_get_extra_info(info);
     char *constants[SQL_ARGUMENTS_MAX] = {NULL};
     duckdb_client_context context;
     duckdb_scalar_function_get_client_context(info, &context);
-    for (uint32_t i = 0; i < function->arguments.n_fields; i++)
+    uint32_t n = (uint32_t)duckdb_scalar_function_bind_get_argument_count(info);
+    for (uint32_t i = 0; i < n && i < SQL_ARGUMENTS_MAX; i++)
         constants[i] = constant_text(info, context, i);
-    freshet_error err = {0};
-    if (function->is.check((const char *const *)constants, &err) != FRESHET_OK)
-        duckdb_scalar_function_bind_set_error(info, err.text);
-    for (uint32_t i = 0; i < function->arguments.n_fields; i++)
+    freshet_code code = function->is.check((const char *const *)constants, err);
+    for (uint32_t i = 0; i < SQL_ARGUMENTS_MAX; i++)
         duckdb_free(constants[i]);
     duckdb_destroy_client_context(&context);
+    return code;
 }
 
-static freshet_code take_arguments(const function *function, duckdb_data_chunk chunk, batch *into,
+static void bound_release(void *data)
+{
+    bound *bound = data;
+    if (atomic_fetch_sub(&bound->uses, 1) == 1)
+        arena_close(bound->arena);
+}
+
+static void *bound_copy(void *data)
+{
+    atomic_fetch_add(&((bound *)data)->uses, 1);
+    return data;
+}
+
+static freshet_code plan_call(duckdb_bind_info info, bound *bound, freshet_error *err)
+{
+    uint32_t n = (uint32_t)duckdb_scalar_function_bind_get_argument_count(info);
+    field *fields = arena_zero(bound->arena, n, sizeof *fields);
+    bound->signature.plans = arena_zero(bound->arena, n, sizeof *bound->signature.plans);
+    if (fields == NULL || bound->signature.plans == NULL)
+        return error_memory(err, MAKING);
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
+        duckdb_expression expression = duckdb_scalar_function_bind_get_argument(info, i);
+        duckdb_logical_type type = duckdb_expression_return_type(expression);
+        fields[i].name = "argument";
+        code = result_plan(bound->arena, "argument", type, &bound->signature.plans[i], err);
+        fields[i].type = bound->signature.plans[i].type;
+        duckdb_destroy_logical_type(&type);
+        duckdb_destroy_expression(&expression);
+    }
+    bound->signature.arguments = (schema){n, fields};
+    return code;
+}
+
+static freshet_code bind_call(duckdb_bind_info info, freshet_error *err)
+{
+    arena *arena = arena_open();
+    bound *bound = arena == NULL ? NULL : arena_zero(arena, 1, sizeof *bound);
+    if (bound == NULL) {
+        arena_close(arena);
+        return error_memory(err, MAKING);
+    }
+    bound->arena = arena;
+    atomic_init(&bound->uses, 1);
+    freshet_code code = plan_call(info, bound, err);
+    if (code != FRESHET_OK) {
+        arena_close(arena);
+        return code;
+    }
+    duckdb_scalar_function_set_bind_data(info, bound, bound_release);
+    duckdb_scalar_function_set_bind_data_copy(info, bound_copy);
+    return FRESHET_OK;
+}
+
+static void bind(duckdb_bind_info info)
+{
+    const function *function = duckdb_scalar_function_bind_get_extra_info(info);
+    freshet_error err = {0};
+    freshet_code code = FRESHET_OK;
+    if (function->is.check != NULL)
+        code = check_constants(function, info, &err);
+    if (code == FRESHET_OK && function->has_any)
+        code = bind_call(info, &err);
+    if (code != FRESHET_OK)
+        duckdb_scalar_function_bind_set_error(info, err.text);
+}
+
+static freshet_code take_arguments(const signature *signature, duckdb_data_chunk chunk, batch *into,
                                    freshet_error *err)
 {
     uint32_t n = (uint32_t)duckdb_data_chunk_get_size(chunk);
-    freshet_code code = batch_init(into, into->arena, &function->arguments, n, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < function->arguments.n_fields; i++)
-        code = result_copy(into->arena, &function->plans[i], duckdb_data_chunk_get_vector(chunk, i),
-                           n, &into->columns[i], 0, err);
+    freshet_code code = batch_init(into, into->arena, &signature->arguments, n, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < signature->arguments.n_fields; i++)
+        code = result_copy(into->arena, &signature->plans[i],
+                           duckdb_data_chunk_get_vector(chunk, i), n, &into->columns[i], 0, err);
     into->n_rows = n;
     return code;
 }
@@ -110,12 +193,12 @@ static bool spread_nulls(const batch *arguments, column *result)
     return done;
 }
 
-static freshet_code run(const function *function, arena *arena, duckdb_data_chunk chunk,
-                        duckdb_vector vector, freshet_error *err)
+static freshet_code run(const function *function, const signature *signature, arena *arena,
+                        duckdb_data_chunk chunk, duckdb_vector vector, freshet_error *err)
 {
     batch arguments = {.arena = arena};
     column result;
-    freshet_code code = take_arguments(function, chunk, &arguments, err);
+    freshet_code code = take_arguments(signature, chunk, &arguments, err);
     if (code == FRESHET_OK)
         code = column_init(arena, &result, function->returns, arguments.n_rows, err);
     if (code == FRESHET_OK)
@@ -132,10 +215,13 @@ static freshet_code run(const function *function, arena *arena, duckdb_data_chun
 static void call(duckdb_function_info info, duckdb_data_chunk chunk, duckdb_vector vector)
 {
     const function *function = duckdb_scalar_function_get_extra_info(info);
+    const signature *signature =
+        function->has_any ? &((bound *)duckdb_scalar_function_get_bind_data(info))->signature
+                          : &function->signature;
     freshet_error err = {.code = FRESHET_OK};
     arena *arena = arena_open();
     freshet_code code = arena == NULL ? error_memory(&err, "calling a function")
-                                      : run(function, arena, chunk, vector, &err);
+                                      : run(function, signature, arena, chunk, vector, &err);
     if (code != FRESHET_OK) {
         char text[sizeof err.text + sizeof PROBLEM_STOP];
         snprintf(text, sizeof text, "%s%s", err.then == FRESHET_SKIP_ROW ? "" : PROBLEM_STOP,
@@ -159,6 +245,10 @@ static freshet_code plan_argument(function *function, field *field, const char *
                                   result_column *into, freshet_error *err)
 {
     field->name = type_text;
+    if (strcmp(type_text, SQL_ANY) == 0) {
+        function->has_any = true;
+        return FRESHET_OK;
+    }
     field->type = type_parse(function->arena, type_text);
     duckdb_logical_type logical = field->type == NULL ? NULL : name_logical_type(field->type);
     freshet_code code = logical == NULL
@@ -178,17 +268,17 @@ static freshet_code function_new(const sql_function *from, function **out, fresh
     }
     *function = (struct function){.arena = arena, .is = *from};
     field *fields = arena_zero(arena, SQL_ARGUMENTS_MAX, sizeof *fields);
-    function->plans = arena_zero(arena, SQL_ARGUMENTS_MAX, sizeof *function->plans);
+    result_column *plans = arena_zero(arena, SQL_ARGUMENTS_MAX, sizeof *plans);
     function->returns = type_parse(arena, from->returns);
-    if (fields == NULL || function->plans == NULL || function->returns == NULL) {
+    if (fields == NULL || plans == NULL || function->returns == NULL) {
         arena_close(arena);
         return error_memory(err, MAKING);
     }
     freshet_code code = FRESHET_OK;
     uint32_t n = 0;
     for (; code == FRESHET_OK && n < SQL_ARGUMENTS_MAX && from->arguments[n] != NULL; n++)
-        code = plan_argument(function, &fields[n], from->arguments[n], &function->plans[n], err);
-    function->arguments = (schema){n, fields};
+        code = plan_argument(function, &fields[n], from->arguments[n], &plans[n], err);
+    function->signature = (signature){{n, fields}, plans};
     if (code == FRESHET_OK)
         *out = function;
     else
@@ -202,9 +292,14 @@ static bool register_function(sql_session *session, function *function)
     duckdb_scalar_function made = duckdb_create_scalar_function();
     duckdb_scalar_function_set_name(made, function->is.name);
     duckdb_scalar_function_set_extra_info(made, function, function_release);
-    for (uint32_t i = 0; i < function->arguments.n_fields; i++) {
-        duckdb_logical_type argument = name_logical_type(function->arguments.fields[i].type);
-        duckdb_scalar_function_add_parameter(made, argument);
+    for (uint32_t i = 0; i < function->signature.arguments.n_fields; i++) {
+        const type *type = function->signature.arguments.fields[i].type;
+        duckdb_logical_type argument =
+            type == NULL ? duckdb_create_logical_type(DUCKDB_TYPE_ANY) : name_logical_type(type);
+        if (function->is.is_variadic && i + 1 == function->signature.arguments.n_fields)
+            duckdb_scalar_function_set_varargs(made, argument);
+        else
+            duckdb_scalar_function_add_parameter(made, argument);
         duckdb_destroy_logical_type(&argument);
     }
     duckdb_logical_type returns = name_logical_type(function->returns);
@@ -214,8 +309,8 @@ static bool register_function(sql_session *session, function *function)
         duckdb_scalar_function_set_special_handling(made);
     if (function->is.is_volatile)
         duckdb_scalar_function_set_volatile(made);
-    if (function->is.check != NULL)
-        duckdb_scalar_function_set_bind(made, check_constants);
+    if (function->is.check != NULL || function->has_any)
+        duckdb_scalar_function_set_bind(made, bind);
     duckdb_scalar_function_set_function(made, call);
     duckdb_state state = duckdb_register_scalar_function(session->connection, made);
     duckdb_destroy_scalar_function(&made);

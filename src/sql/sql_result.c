@@ -77,6 +77,14 @@ static freshet_code plan_map(arena *arena, const char *name, duckdb_logical_type
     duckdb_destroy_logical_type(&members[1]);
     duckdb_destroy_logical_type(&entry);
     duckdb_destroy_logical_type(&list);
+    type *map = code == FRESHET_OK ? arena_zero(arena, 1, sizeof *map) : NULL;
+    if (code == FRESHET_OK && map == NULL)
+        return error_memory(err, "preparing a query");
+    if (code == FRESHET_OK) {
+        *map = *into->type;
+        map->is_map = true;
+        into->type = map;
+    }
     return code;
 }
 
