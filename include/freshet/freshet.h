@@ -156,7 +156,8 @@ FRESHET_API freshet_block *freshet_add_key(freshet_declaration *declaration, con
 /* `from` NULL: the column named "timestamp". Returns the timestamp block (unit, mask). */
 FRESHET_API freshet_block *freshet_set_timestamp(freshet_declaration *declaration,
                                                  const char *from);
-/* `from` NULL: the column of the feature's own name. */
+/* `from` NULL: the column of the feature's own name; `type` NULL, too, where a block says how it is
+ * made: `freshet_block_in(feature, "stack")`, as keys have it. */
 FRESHET_API freshet_block *freshet_add_feature(freshet_declaration *declaration, const char *name,
                                                const char *type, const char *from);
 FRESHET_API freshet_block *freshet_add_sql_feature(freshet_declaration *declaration,

@@ -114,6 +114,46 @@ static void lists_of_values(void **state)
     freshet_declaration_close(handle);
 }
 
+/* Blocks of features and keys, and a function with a type of its own. */
+static void transformations(void **state)
+{
+    static const char text[] =
+        "    - {name: st, type: bigint, stack: {columns: [id_a, \"x*\"], is_regex: true}}\n"
+        "    - {name: f, from: x, function: {functions: [abs, {sqrt: float}]}}\n"
+        "    - {name: h, h3: {lat: a, lng: b, resolutions: [6], with_stack: true}}\n";
+    (void)state;
+    freshet_declaration *built = build_sound();
+    freshet_block *stack =
+        freshet_block_in(freshet_add_feature(built, "st", "bigint", NULL), "stack");
+    freshet_set_add(stack, "columns", "id_a");
+    freshet_set_add(stack, "columns", "x*");
+    freshet_set(stack, "is_regex", "true");
+    freshet_block *function =
+        freshet_block_in(freshet_add_feature(built, "f", NULL, "x"), "function");
+    freshet_set_add(function, "functions", "abs");
+    freshet_set(freshet_block_add(function, "functions"), "sqrt", "float");
+    freshet_block *h3 = freshet_block_in(freshet_add_feature(built, "h", NULL, NULL), "h3");
+    freshet_set(h3, "lat", "a");
+    freshet_set(h3, "lng", "b");
+    freshet_set_add(h3, "resolutions", "6");
+    freshet_set(h3, "with_stack", "true");
+    assert_finish(built, "");
+
+    freshet_declaration *plain = build_sound();
+    assert_finish(plain, "");
+    char *shown = show_text_of(plain), *end = strstr(shown, "\n  on_cast_error");
+    assert_non_null(end);
+    char *all = malloc(strlen(shown) + sizeof text + 1);
+    sprintf(all, "%.*s\n%s%s", (int)(end - shown), shown, text, end + 1);
+    freshet_declaration *read = read_sound(all);
+    char *of_yaml = show_text_of(read), *of_calls = show_text_of(built);
+    assert_string_equal(of_calls, of_yaml);
+    free(shown), free(all), free(of_yaml), free(of_calls);
+    freshet_declaration_close(read);
+    freshet_declaration_close(plain);
+    freshet_declaration_close(built);
+}
+
 static void mistakes_have_paths(void **state)
 {
     (void)state;
@@ -268,6 +308,7 @@ int main(void)
         cmocka_unit_test(calls_and_yaml_give_the_same),
         cmocka_unit_test(values_are_literal),
         cmocka_unit_test(lists_of_values),
+        cmocka_unit_test(transformations),
         cmocka_unit_test(mistakes_have_paths),
         cmocka_unit_test(what_is_wrong_can_be_put_right),
         cmocka_unit_test(nothing_changes_after_finish),

@@ -137,8 +137,8 @@ class GuideTest(Case):
         self.assertEqual(checked.code, 0, f"{page}:\n{block}\n{checked.err}")
 
     def test_blocks(self):
-        self.write("rows.jsonl", "")
-        self.write("certs/ca.pem", "")
+        for name in ("rows.jsonl", "deliveries.jsonl", "certs/ca.pem"):
+            self.write(name, "")
         n = 0
         for path in files(".md", os.path.join(SOURCE, "docs", "guide")):
             if path.endswith(("kafka.md", "from-butterfree.md")):
@@ -160,6 +160,14 @@ class GuideTest(Case):
         self.write("try.yaml", *re.findall(r"(?ms)^```yaml\n(.*?)^```", page))
         answer, = re.findall(r"(?ms)^\$ freshet run try.yaml \| tail -3\n(.*?)^```", page)
         self.assertEqual("".join(self.good("run", "try.yaml").splitlines(True)[-3:]), answer)
+
+    def test_every_way_to_make_a_feature(self):
+        """The declaration of features.md prints what the page shows."""
+        page = read("docs", "guide", "features.md")
+        self.write("deliveries.yaml", re.search(r"(?ms)^```yaml\n(.*?)^```", page).group(1))
+        self.write("deliveries.jsonl", re.search(r"(?ms)^```json\n(.*?)^```", page).group(1))
+        answer, = re.findall(r"(?ms)^\$ freshet run deliveries.yaml\n(.*?)^```", page)
+        self.assertEqual(self.good("run", "deliveries.yaml"), answer)
 
     def test_side_by_side(self):
         block, = re.findall(r"(?ms)^```yaml\n(.*?)^```", read("docs", "guide", "from-butterfree.md"))
