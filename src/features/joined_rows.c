@@ -89,8 +89,16 @@ static bool list_reserve(joined *joined, held_list *list)
         list->first = 0;
         return true;
     }
-    return memory_reserve(&joined->memory, &list->rows, &list->capacity,
-                          list->first + (uint64_t)list->n + 1, sizeof *list->rows);
+    /* Most keys have one row or two: no more room than that. */
+    const uint32_t capacity = list->capacity == 0 ? 1 : list->capacity * 2;
+    held_row *rows = memory_take(&joined->memory, capacity * sizeof *rows);
+    if (rows == NULL)
+        return false;
+    if (list->n > 0)
+        memcpy(rows, list->rows + list->first, list->n * sizeof *rows);
+    memory_give(&joined->memory, list->rows, list->capacity * sizeof *list->rows);
+    *list = (held_list){rows, 0, list->n, capacity};
+    return true;
 }
 
 static bool list_insert(joined *joined, held_list *list, const held_row *row)

@@ -47,6 +47,23 @@ static bool tell_merge(const freshet_pipeline *pipeline, char *into, size_t size
     return true;
 }
 
+/* Of a join, which stream the rows of the other wait for. */
+static bool tell_join(const freshet_pipeline *pipeline, char *into, size_t size)
+{
+    feature_set_holder holder;
+    uint32_t reader;
+    char span[WATERMARK_SPAN_TEXT_MAX], idle[WATERMARK_SPAN_TEXT_MAX];
+    if (pipeline->joining == NULL || !joining_held_by(pipeline->joining, &reader, &holder))
+        return false;
+    watermark_span((os.monotonic_us() - holder.seen_us) / 1000000, span);
+    watermark_span(pipeline->declaration->feature_set.timestamp.idle_us / 1000000, idle);
+    snprintf(into, size,
+             "rows that are joined wait for the reader %s, whose rows are behind the other's: its "
+             "last one came %s ago; %s after it (timestamp.idle) they go on without it",
+             pipeline->readers[reader].reader->block->id.value, span, idle);
+    return true;
+}
+
 /* Windows wait for the lane whose newest row is the oldest. */
 static bool tell_watermark(const freshet_pipeline *pipeline, char *into, size_t size)
 {
@@ -81,7 +98,7 @@ void holding_note(freshet_pipeline *pipeline)
     if (pipeline->held_look_us != 0 && now_us - pipeline->held_look_us < HOLDER_LOOK_US)
         return;
     pipeline->held_look_us = now_us;
-    if (!tell_merge(pipeline, text, sizeof text))
+    if (!tell_merge(pipeline, text, sizeof text) && !tell_join(pipeline, text, sizeof text))
         tell_watermark(pipeline, text, sizeof text);
     pthread_mutex_lock(&pipeline->trouble_lock);
     memcpy(pipeline->held_by, text, sizeof text);

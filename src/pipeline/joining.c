@@ -166,6 +166,15 @@ freshet_code joining_expect(joining *joining, uint32_t reader, uint32_t lane, fr
     return FRESHET_OK;
 }
 
+bool joining_held_by(const joining *joining, uint32_t *reader, feature_set_holder *out)
+{
+    uint32_t side;
+    if (!joined_held_by(joining->joined, &side, out))
+        return false;
+    *reader = joining->join->readers[side];
+    return true;
+}
+
 /* ---- for the merge --------------------------------------------------------------------------- */
 
 freshet_code joining_times(freshet_pipeline *pipeline, batch *const *batches, batch *out,

@@ -30,6 +30,9 @@ joined *joining_rows(const joining *joining);
 /* A lane of a reader that will give rows. */
 freshet_code joining_expect(joining *joining, uint32_t reader, uint32_t lane, freshet_error *err);
 
+/* The reader that the other's rows wait for; false: none. */
+bool joining_held_by(const joining *joining, uint32_t *reader, feature_set_holder *out);
+
 /* For the merge: all rows of the readers' batches, without columns, and their times. */
 freshet_code joining_times(struct freshet_pipeline *pipeline, batch *const *batches, batch *out,
                            int64_t **times, freshet_error *err);

@@ -156,6 +156,21 @@ static bool has_subquery(node *any, uint32_t depth)
     return false;
 }
 
+/* What the columns hold must be ordered as the times are. */
+static void check_times(joining *joining, int64_t left, int64_t right, int64_t position)
+{
+    const plan_reader *mine = reader_of_side(joining, &joining->left);
+    const plan_reader *theirs = reader_of_side(joining, &joining->right);
+    const type *type = mine->schema->fields[left].type;
+    if (type->kind == TYPE_STRING || !type_equal(type, theirs->schema->fields[right].type) ||
+        mine->time_unit != theirs->time_unit)
+        REFUSE(
+            joining, position,
+            "\"%s\" and \"%s\" are not times of one kind, which an as-of join of streams compares: "
+            "both must be timestamps, dates, or numbers of one type and `unit`",
+            mine->schema->fields[left].name, theirs->schema->fields[right].name);
+}
+
 /* `left.time >= right.time`, or with `>`: the one comparison that an as-of join has. */
 static bool take_time(joining *joining, node *condition)
 {
@@ -172,6 +187,8 @@ static bool take_time(joining *joining, node *condition)
         REFUSE(joining, tree_position(condition),
                "an as-of join of streams has one comparison, that of the readers' times, the left "
                "one not before the right one: those that their `timestamp: {from: ...}` names");
+    else
+        check_times(joining, left, right, tree_position(condition));
     joining->has_time = true;
     joining->out->is_strict = strstr(type, "EQUALTO") == NULL;
     return true;

@@ -109,6 +109,7 @@ static freshet_code describe_readers(source *source, freshet_error *err)
                                    .schema = columns,
                                    .has_within = place_is_set(&reader->block->within_at),
                                    .time_column = source_time_column(source, i, columns),
+                                   .time_unit = reader->block->timestamp.unit,
                                    .driving = arena_format(arena, "__freshet_rows_%u", i),
                                    .table = arena_format(arena, "__freshet_table_%u", i)};
         if (described->driving == NULL || described->table == NULL)
