@@ -41,7 +41,8 @@
 #define WAIT_US INT64_C(2000000)   /* for the brokers, without any progress */
 #define LOOK_US INT64_C(1000000)   /* between looks whether they are there again */
 #define CONNECT_US INT64_C(200000) /* of one such look */
-#define NAME_END "-%016" PRIx64 "-%016" PRIu64 "-%04" PRIu32 ".spool"
+#define NAME_SUFFIX ".spool"
+#define NAME_END "-%016" PRIx64 "-%016" PRIu64 "-%04" PRIu32 NAME_SUFFIX
 #define NAME_END_LENGTH (1 + 16 + 1 + 16 + 1 + 4 + 6)
 
 /* A file that waits. */
@@ -147,13 +148,13 @@ static bool read_name(const kafka_once *writer, const char *name, uint64_t *stat
                       uint64_t *number)
 {
     const size_t length = strlen(name), prefix = strlen(writer->prefix);
-    uint32_t n;
-    int end = 0;
+    const char *at = name + prefix;
+    uint64_t n;
 
     return length == prefix + NAME_END_LENGTH && strncmp(name, writer->prefix, prefix) == 0 &&
-           sscanf(name + prefix, "-%16" SCNx64 "-%16" SCNu64 "-%4" SCNu32 ".spool%n", state_id,
-                  number, &n, &end) == 3 &&
-           end == NAME_END_LENGTH;
+           kafka_take_number(&at, '-', 16, 16, state_id) &&
+           kafka_take_number(&at, '-', 10, 16, number) && kafka_take_number(&at, '-', 10, 4, &n) &&
+           strcmp(at, NAME_SUFFIX) == 0;
 }
 
 /* `path`, malloc'd, becomes the file's. */

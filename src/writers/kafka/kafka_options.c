@@ -176,10 +176,10 @@ static void check_select(const kafka_writer_options *options, const declaration 
     }
 }
 
-void kafka_writer_check(const void *checked, const declaration *declaration, const place *at,
+void kafka_writer_check(const void *block_options, const declaration *declaration, const place *at,
                         problems *problems)
 {
-    const kafka_writer_options *options = checked;
+    const kafka_writer_options *options = block_options;
     const declared_text topic = {.value = kafka_writer_topic(options, declaration), .at = *at};
 
     if (options->topic.value == NULL && topic.value != NULL)

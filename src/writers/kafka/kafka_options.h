@@ -33,7 +33,7 @@ const char *kafka_writer_transactional_id(const kafka_writer_options *options,
                                           const declaration *declaration, const char *name,
                                           arena *arena);
 unsigned kafka_writer_takes(const void *options);
-void kafka_writer_check(const void *options, const declaration *declaration, const place *at,
+void kafka_writer_check(const void *block_options, const declaration *declaration, const place *at,
                         problems *problems);
 
 #endif

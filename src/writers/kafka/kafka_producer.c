@@ -20,7 +20,8 @@
 #define TROUBLE_US INT64_C(1500000)     /* a connection takes a moment, too */
 #define BATCH_TIMEOUT_MS "900000"       /* the most that brokers allow unless told otherwise */
 #define READ_WAIT_MS 10000
-#define MARKER_METADATA "freshet %016" PRIx64 " %016" PRIx64
+#define MARKER_WORD "freshet"
+#define MARKER_METADATA MARKER_WORD " %016" PRIx64 " %016" PRIx64
 
 static const char *producer_id(const producer *producer)
 {
@@ -431,7 +432,7 @@ static rd_kafka_topic_partition_list_t *marker_list(const producer *producer)
 }
 
 /* A client that reads: what is told of a group's offsets, and of messages. */
-static freshet_code make_asker(const producer *producer, const char *isolation, rd_kafka_t **out,
+static freshet_code make_asker(producer *producer, const char *isolation, rd_kafka_t **out,
                                freshet_error *err)
 {
     const producer_options *options = &producer->options;
@@ -455,7 +456,7 @@ static freshet_code make_asker(const producer *producer, const char *isolation, 
         rd_kafka_conf_destroy(conf);
         return code;
     }
-    rd_kafka_conf_set_opaque(conf, (void *)(uintptr_t)producer);
+    rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_log_cb(conf, producer_on_log);
     *out = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
     if (*out != NULL)
@@ -464,6 +465,20 @@ static freshet_code make_asker(const producer *producer, const char *isolation, 
     return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, options->at,
                      "librdkafka cannot begin with these options: %s; mend or remove what it names",
                      said);
+}
+
+bool kafka_take_number(const char **at, char before, int base, unsigned width, uint64_t *out)
+{
+    char digits[24];
+    char *end = NULL;
+
+    if (**at != before || width >= sizeof digits || strnlen(*at + 1, width) < width)
+        return false;
+    memcpy(digits, *at + 1, width);
+    digits[width] = '\0';
+    *out = strtoull(digits, &end, base);
+    *at += 1 + width;
+    return end == digits + width && digits[0] != '-' && digits[0] != '+' && digits[0] != ' ';
 }
 
 static void take_marker(producer *producer, const rd_kafka_topic_partition_t *found)
@@ -476,8 +491,10 @@ static void take_marker(producer *producer, const rd_kafka_topic_partition_t *fo
         return;
     memcpy(text, found->metadata, found->metadata_size);
     text[found->metadata_size] = '\0';
-    marker->is_there =
-        sscanf(text, "freshet %16" SCNx64 " %16" SCNx64, &marker->state_id, &marker->run_id) == 2;
+    const char *at = text + strlen(MARKER_WORD);
+    marker->is_there = strncmp(text, MARKER_WORD, strlen(MARKER_WORD)) == 0 &&
+                       kafka_take_number(&at, ' ', 16, 16, &marker->state_id) &&
+                       kafka_take_number(&at, ' ', 16, 16, &marker->run_id) && *at == '\0';
     marker->number = (uint64_t)found->offset;
 }
 
@@ -772,14 +789,16 @@ static freshet_code find_ends(const producer *producer, rd_kafka_t *asker,
 }
 
 /* With what is in transactions that have not reached them. */
-static freshet_code producer_find_ends(const producer *producer,
-                                       rd_kafka_topic_partition_list_t **out, freshet_error *err)
+static freshet_code producer_find_ends(producer *producer, rd_kafka_topic_partition_list_t **out,
+                                       freshet_error *err)
 {
     rd_kafka_t *asker = NULL;
     freshet_code code = make_asker(producer, "read_uncommitted", &asker, err);
     if (code != FRESHET_OK)
         return code;
     code = find_ends(producer, asker, out, err);
+    if (code == FRESHET_OK && *out == NULL)
+        code = error_memory(err, "reading a topic back");
     rd_kafka_destroy_flags(asker, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     return code;
 }

@@ -37,6 +37,10 @@ typedef struct producer_options {
     bool is_batch;
 } producer_options;
 
+/* Reads the character `before` and `width` digits behind it, to the base of 10 or 16, and moves *at
+ * behind them; false where something else stands there. */
+bool kafka_take_number(const char **at, char before, int base, unsigned width, uint64_t *out);
+
 typedef struct producer_marker {
     bool is_there;
     uint64_t state_id, run_id;
