@@ -435,6 +435,47 @@ static freshet_code recover_writer(freshet_pipeline *pipeline, uint32_t i, fresh
     return writer->ops->recover(writer, &files, err);
 }
 
+static bool is_recovered(const freshet_pipeline *pipeline, const char *name, size_t length)
+{
+    for (uint32_t i = 0; i < pipeline->n_writers; i++) {
+        const freshet_writer *writer = pipeline->writers[i];
+        if (writer->ops->recover != NULL && strlen(writer->name) == length &&
+            memcmp(writer->name, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+static freshet_code count_file(void *context, const store_entry *entry, freshet_error *err)
+{
+    (void)entry;
+    (void)err;
+    ++*(uint32_t *)context;
+    return FRESHET_OK;
+}
+
+/* A writer that had files in the last checkpoint, and is not declared any more, or is another. */
+static freshet_code tell_left(void *context, const store_entry *entry, freshet_error *err)
+{
+    freshet_pipeline *pipeline = context;
+    const char *name = arena_copy(pipeline->arena, entry->key, entry->key_length);
+    uint32_t n = 0;
+    if (name == NULL)
+        return error_memory(err, OPENING);
+    if (is_recovered(pipeline, entry->key, entry->key_length))
+        return FRESHET_OK;
+    freshet_code code =
+        store_visit(pipeline->checkpoint->store, STORE_FILE, name, count_file, &n, err);
+    if (code == FRESHET_OK && n > 0)
+        log_say(
+            LOG_WARNING, pipeline->declaration->pipeline.value,
+            "the last checkpoint lists %u file%s of the writer \"%s\", which is not declared as "
+            "it was: what of them was not shown or sent yet never will be; to have it, put the "
+            "writer back, let the stream run once and stop it",
+            n, n == 1 ? "" : "s", name);
+    return code;
+}
+
 static freshet_code recover_writers(freshet_pipeline *pipeline, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
@@ -449,6 +490,9 @@ static freshet_code recover_writers(freshet_pipeline *pipeline, freshet_error *e
         if (writer->ops->recover != NULL)
             code = recover_writer(pipeline, i, err);
     }
+    if (code == FRESHET_OK)
+        code = store_visit(pipeline->checkpoint->store, STORE_FACT, FACT_SHOWN, tell_left, pipeline,
+                           err);
     return code;
 }
 

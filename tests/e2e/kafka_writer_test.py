@@ -187,6 +187,25 @@ class StreamTest(KafkaWriterCase):
         self.until_ids(topic, 9, second)
         second.stop()
 
+    def test_a_writer_that_is_another_now(self):
+        """What waits for a writer that is declared otherwise is told, with the way out."""
+        topic = self.kafka.topic()
+        pipeline = self.unique_pipeline()
+        extra = "checkpoint: {interval: 20 ms}\n"
+        self.declare(pipeline=pipeline, sink='- kafka: {topic: nowhere, brokers: "127.0.0.1:1"}', extra=extra)
+        self.write("in/a.jsonl", lines(0, 5))
+        run = self.start("run", "events.yaml", "--progress", "none")
+        self.until(lambda: "trying again until it works" in run.err(), "the trouble is told", run)
+        self.until(lambda: os.listdir(self.path(pipeline + ".state/spool")), "rows wait", run)
+        ready = self.freshet("status", "--pipeline", pipeline)
+        self.assertEqual(ready.code, 75, ready.out)
+        self.assertIn('no broker of \\"127.0.0.1:1\\" answers', ready.out)
+        run.signal(signal.SIGKILL)
+        run.process.wait()
+        self.declare(pipeline=pipeline, sink=f"- kafka: {{topic: {topic}, delivery: at_least_once}}", extra=extra)
+        told = self.freshet("run", "events.yaml", "--once")
+        self.assertIn('of the writer "kafka 1", which is not declared as it was', told.err)
+
     def test_killed_again_and_again(self):
         """kill -9 of the pipeline at random moments, and of the broker now and then: each row is there once."""
         kafka = services.own_kafka(self, partitions=4)
