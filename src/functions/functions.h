@@ -12,7 +12,8 @@
 /* Makes them known to the session's engine; before sql_lock. */
 freshet_code functions_create(sql_session *session, freshet_error *err);
 
-/* The same of those that give Spark's values to `dialect: spark`, named spark_...: spark_rows.h. */
+/* The same of those that give Spark's values to `dialect: spark`, named spark_...: spark_rows.h.
+ * After functions_create, which makes those that all dialects need. */
 freshet_code functions_create_spark(sql_session *session, freshet_error *err);
 const char *functions_spark_name(uint32_t i);
 

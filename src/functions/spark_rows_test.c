@@ -88,6 +88,7 @@ static void test_each_value(void **state)
     freshet_error err = {0};
     table table = {.n = 0};
     uint32_t n_others = 0;
+    must(functions_create(here->session, &err), &err);
     must(functions_create_spark(here->session, &err), &err);
     read_table(&table);
     for (uint32_t i = 0; i < table.n; i++) {
