@@ -1,4 +1,4 @@
-/* Each function gives what Spark 3.5 gives: tests/dialect/functions.tsv has expressions of them and
+/* Each function gives what Spark 3.5 gives: tests/functions/spark.tsv has expressions of them and
  * Spark's values, cast to string, made by Spark itself. Reals may differ in their last digits. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static const char *table_path(void)
 {
     static char path[4096];
     const char *source = getenv("FRESHET_SOURCE");
-    snprintf(path, sizeof path, "%s/tests/dialect/functions.tsv", source == NULL ? "." : source);
+    snprintf(path, sizeof path, "%s/tests/functions/spark.tsv", source == NULL ? "." : source);
     return path;
 }
 
