@@ -168,6 +168,8 @@ static void parse_arguments(spark *s, spark_call *call)
             break;
         }
         spark_value value = is_lambda_at(s) ? parse_lambda(s, call) : spark_expression(s);
+        if (strcasecmp(call->name, "struct") == 0 && spark_take(s, "as"))
+            value.name = spark_take_name(s, "a field's name");
         call->arguments[call->n++] = value;
         if (spark_is(s, 0, "ignore") || spark_is(s, 0, "respect")) {
             call->skips_nulls = spark_is(s, 0, "ignore");

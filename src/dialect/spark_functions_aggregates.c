@@ -51,11 +51,19 @@ const spark_function spark_functions_aggregates[] = {
     {"last_value", "*B", "1", "CASE WHEN $2 THEN last($1)$w($1 IS NOT NULL) ELSE last($1)$w END",
      true},
     {"max", "*", "1", "max($d$1)$w", true},
-    {"max_by", "**", "1", "arg_max_null($1, $2)$w", true},
+    {"max_by", "**", "1", /* of equal ones the later */
+     "struct_extract(list_reduce(list(struct_pack(v := $1, o := $2))$w($2 IS NOT NULL), lambda p, "
+     "q: "
+     "CASE WHEN struct_extract(p, 'o') > struct_extract(q, 'o') THEN p ELSE q END), 'v')",
+     true},
     {"mean", "d", "double", "avg($d$1)$w", true},
     {"median", "d", "double", "median($1)$w", true},
     {"min", "*", "1", "min($d$1)$w", true},
-    {"min_by", "**", "1", "arg_min_null($1, $2)$w", true},
+    {"min_by", "**", "1", /* of equal ones the later */
+     "struct_extract(list_reduce(list(struct_pack(v := $1, o := $2))$w($2 IS NOT NULL), lambda p, "
+     "q: "
+     "CASE WHEN struct_extract(p, 'o') < struct_extract(q, 'o') THEN p ELSE q END), 'v')",
+     true},
     {"mode", "*", "1", "mode($1 ORDER BY $1)$w", true},
     {"percentile", "da", "array<double>", "quantile_cont($1, $2)$w", true},
     {"percentile", "dd", "double", "quantile_cont($1, $2)$w", true},

@@ -16,7 +16,8 @@ const spark_function spark_functions_lists[] = {
      "list_filter($1, lambda q, i: list_position($1, q) = i AND list_position($2, q) IS NULL)",
      false},
     {"array_insert", "ai*", "1",
-     "CASE WHEN $2 > 0 THEN list_concat(list_resize(list_slice($1, 1, $2 - 1), $2 - 1), [$3], "
+     "CASE WHEN $1 IS NULL THEN NULL WHEN $2 > 0 THEN list_concat(list_resize(list_slice($1, 1, $2 "
+     "- 1), $2 - 1), [$3], "
      "list_slice($1, $2, len($1))) WHEN $2 < 0 AND len($1) + $2 + 1 >= 0 THEN "
      "list_concat(list_slice($1, 1, len($1) + $2 + 1), [$3], list_slice($1, len($1) + $2 + 2, "
      "len($1))) WHEN $2 < 0 THEN list_concat([$3], list_resize(list_slice($1, 2, 1), - $2 - "
@@ -47,7 +48,8 @@ const spark_function spark_functions_lists[] = {
     {"array_size", "a", "int", "len($1)", false},
     {"array_sort", "a", "1", "list_sort($1, 'ASC', 'NULLS LAST')", false},
     {"array_union", "aa", "1",
-     "list_filter(list_concat($1, $2), lambda q, i: list_position(list_concat($1, $2), q) = i)",
+     "CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN list_filter(list_concat($1, $2), lambda q, "
+     "i: list_position(list_concat($1, $2), q) = i) END",
      false},
     {"arrays_overlap", "aa", "boolean",
      "list_has_any($1, $2) OR CASE WHEN (list_count($1) < len($1) OR list_count($2) < len($2)) AND "
@@ -66,7 +68,6 @@ const spark_function spark_functions_lists[] = {
     {"map_concat", "MM", "1", "map_concat($1, $2)", false},
     {"map_concat", "M", "1", "$1", false},
     {"map_contains_key", "M*", "boolean", "list_contains(map_keys($1), $2)", false},
-    {"map_entries", "M", "?", "map_entries($1)", false},
     {"map_filter", "M^", "1", "map_from_entries(list_filter(map_entries($1), $2))", false},
     {"map_from_entries", "a", "?", "map_from_entries($1)", false},
     {"map_keys", "M", "?", "map_keys($1)", false},

@@ -234,6 +234,18 @@ spark_value spark_arithmetic(spark *s, char operator, spark_value a, spark_value
         spark_mark(s, at), operator, operator== '/' || operator== '%' ? divisor_of(s, &b) : b.sql);
 }
 
+/* The least int or bigint without its sign, which alone is of a larger type. */
+static bool is_least(const spark_token *token)
+{
+    static const char *const least[] = {"2147483648", "9223372036854775808"};
+    bool is_one = false;
+    for (size_t i = 0; i < 2; i++)
+        is_one |= token->kind == TOKEN_INTEGER && token->suffix == 0 &&
+                  token->length == strlen(least[i]) &&
+                  memcmp(token->text, least[i], token->length) == 0;
+    return is_one;
+}
+
 spark_value spark_negate(spark *s, spark_value value, uint32_t at)
 {
     const spark_token *token = value.token;
@@ -252,6 +264,11 @@ spark_value spark_negate(spark *s, spark_value value, uint32_t at)
             return spark_nothing(s);
         }
         spark_value negative = spark_made(s, at, type, "(-%s)", value.sql);
+        if (is_literal && is_least(token)) {
+            type = spark_type_of(token->length > 10 ? SPARK_BIGINT : SPARK_INT);
+            negative = spark_made(s, at, type, "CAST(-%s AS %s)", value.sql,
+                                  spark_type_sql(s->arena, type));
+        }
         negative.token = is_literal ? token : NULL;
         negative.is_negative = is_literal;
         return negative;
