@@ -1,5 +1,5 @@
-/* fuzz_json_path.c - bytes as a path, up to the first zero, and a JSON text of get_json_object: what
- * it gives is UTF-8 where both are, and the functions of JSON end. */
+/* fuzz_json_path.c - bytes as a path, up to the first zero, and a JSON text: what get_json_object
+ * gives is UTF-8 where both are, and the functions of JSON end. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
