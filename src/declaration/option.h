@@ -108,7 +108,8 @@ typedef struct option {
     const char *name; /* NULL ends a table */
     option_kind kind;
     bool required;
-    bool secret; /* hidden by `freshet show` and in messages */
+    bool secret;         /* hidden by `freshet show` and in messages */
+    bool names_are_data; /* OPTION_PROPERTIES: no name of a property tells that it is a secret */
     size_t offset;
     const char *standard; /* the default, as YAML text; NULL: none */
     const char *doc;      /* one or two sentences, Markdown, for the reference page and schema */
@@ -116,7 +117,6 @@ typedef struct option {
     const char *const *choices;     /* OPTION_CHOICE: NULL-terminated */
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
     const char *kinds;   /* OPTION_KIND: "readers", "steps" or "writers", a list of the registry */
-    bool names_are_data; /* OPTION_PROPERTIES: no name of a property tells that it is a secret */
     size_t given_offset; /* offset + 1 of a bool that is set when the option is there; or 0 */
     /* offset + 1 of a place that is set when the option is there, and which it is shown only then;
      * or 0 */

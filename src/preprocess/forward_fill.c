@@ -270,27 +270,45 @@ static freshet_code fill_chunk(fill *fill, const step_run *run, const column *ke
     return code;
 }
 
-/* The columns of `in` with the filled one in its place. */
+/* The columns of `in`, and a copy of the one that is filled. */
 static freshet_code make_columns(const fill *fill, const step_run *run, column *filled,
                                  freshet_error *err)
 {
     const batch *in = run->in;
     batch *out = run->out;
     const uint32_t n = fill->step.after.n_fields;
-    *out = (batch){
-        .arena = run->arena, .schema = fill->step.after, .n_rows = in->n_rows, .rows = in->rows};
-    out->columns = arena_zero(run->arena, n, sizeof *out->columns);
     size_t bytes = 0;
-    freshet_code code = out->columns == NULL
-                            ? error_memory(err, FILLING)
-                            : column_init(run->arena, filled, value_type(fill), in->n_rows, err);
+    column *columns = arena_zero(run->arena, n, sizeof *columns);
+    if (columns == NULL)
+        return error_memory(err, FILLING);
+    *out = (batch){.arena = run->arena,
+                   .schema = fill->step.after,
+                   .columns = columns,
+                   .n_rows = in->n_rows,
+                   .rows = in->rows};
+    for (uint32_t i = 0; i < n; i++)
+        if (i != fill->into)
+            columns[i] = in->columns[i];
+    freshet_code code = column_init(run->arena, filled, value_type(fill), in->n_rows, err);
     if (code == FRESHET_OK &&
         !column_copy(run->arena, &in->columns[fill->column],
                      &(cell_choice){.n = in->n_rows, .keeps = &bytes}, filled, 0))
         code = error_memory(err, FILLING);
-    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++)
-        if (i != fill->into)
-            out->columns[i] = in->columns[i];
+    return code;
+}
+
+static freshet_code fill_rows(fill *fill, const step_run *run, const column *keys, column *filled,
+                              bool *refused, freshet_error *err)
+{
+    const uint32_t n_rows = run->in->n_rows;
+    freshet_code code = FRESHET_OK;
+    kept_begin(&fill->kept, run->is_trial);
+    for (uint32_t from = 0; code == FRESHET_OK && from < n_rows; from += KEYED_CHUNK_ROWS) {
+        const uint32_t n = n_rows - from < KEYED_CHUNK_ROWS ? n_rows - from : KEYED_CHUNK_ROWS;
+        arena_reset(fill->scratch);
+        code = fill_chunk(fill, run, keys, from, n, filled, refused, err);
+    }
+    kept_end(&fill->kept);
     return code;
 }
 
@@ -298,21 +316,15 @@ static freshet_code fill_run(preprocess_step *step, const step_run *run, freshet
 {
     fill *fill = (struct fill *)step;
     const uint32_t n_keys = ((const fill_options *)step->options)->partition_by.n;
-    column filled, *keys = arena_alloc(run->arena, n_keys * sizeof *keys);
+    column filled = {.n_elements = 0}, *keys = arena_zero(run->arena, n_keys, sizeof *keys);
     bool refused = false;
-    freshet_code code =
-        keys == NULL ? error_memory(err, FILLING) : make_columns(fill, run, &filled, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < n_keys; i++)
+    if (keys == NULL)
+        return error_memory(err, FILLING);
+    for (uint32_t i = 0; i < n_keys; i++)
         keys[i] = run->in->columns[fill->partition[i]];
-    kept_begin(&fill->kept, run->is_trial);
-    for (uint32_t from = 0; code == FRESHET_OK && from < run->in->n_rows;
-         from += KEYED_CHUNK_ROWS) {
-        const uint32_t rest = run->in->n_rows - from;
-        arena_reset(fill->scratch);
-        code = fill_chunk(fill, run, keys, from, rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS,
-                          &filled, &refused, err);
-    }
-    kept_end(&fill->kept);
+    freshet_code code = make_columns(fill, run, &filled, err);
+    if (code == FRESHET_OK)
+        code = fill_rows(fill, run, keys, &filled, &refused, err);
     if (code == FRESHET_OK)
         run->out->columns[fill->into] = filled;
     return code == FRESHET_OK && refused ? step_drop_refused(run, err) : code;

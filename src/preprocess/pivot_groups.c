@@ -244,7 +244,7 @@ static bool keep_text(const pivot *pivot, span *out)
     const text_buffer *text = &pivot->work->text;
     const unsigned char *copy =
         text->failed ? NULL : arena_alloc(pivot->work->scratch, text->length + 1);
-    if (copy != NULL)
+    if (copy != NULL && text->length > 0)
         memcpy((unsigned char *)copy, text->bytes, text->length);
     *out = (span){copy, text->length};
     return copy != NULL;

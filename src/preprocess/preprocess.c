@@ -172,11 +172,23 @@ freshet_code preprocess_open(const preprocess_options *options, preprocess **out
     return code;
 }
 
+/* A statement with the table's name in it up to four times. */
+static freshet_code execute_with(const preprocess *chain, const char *format, freshet_error *err)
+{
+    char sql[480];
+    snprintf(sql, sizeof sql, format, chain->table, chain->table, chain->table, chain->table);
+    return sql_execute(chain->options.session, sql, NULL, err);
+}
+
 void preprocess_close(preprocess *chain)
 {
     if (chain == NULL)
         return;
     preprocess_load_abort(chain);
+    if (chain->loaded_views != NULL) {
+        views_drop(chain, chain->loaded_views);
+        execute_with(chain, "DROP VIEW IF EXISTS temp.%s_rows", NULL);
+    }
     segment_close(chain->early);
     sql_input_close(chain->load_input);
     preprocess_unfollow(chain);
@@ -411,14 +423,6 @@ void preprocess_unfollow(preprocess *chain)
 
 /* ---- loaded ---------------------------------------------------------------------------------- */
 
-/* A statement with the table's name in it, quoted. */
-static freshet_code execute_with(const preprocess *chain, const char *format, freshet_error *err)
-{
-    char sql[480];
-    snprintf(sql, sizeof sql, format, chain->table, chain->table, chain->table, chain->table);
-    return sql_execute(chain->options.session, sql, NULL, err);
-}
-
 static const schema *early_schema(const preprocess *chain)
 {
     return chain->n_early == 0 ? &chain->steps[0]->before
@@ -440,7 +444,8 @@ static freshet_code open_early(preprocess *chain, freshet_error *err)
 freshet_code preprocess_load_begin(preprocess *chain, const char *table, freshet_error *err)
 {
     char sql[200];
-    chain->table = arena_text(chain->arena, table);
+    if (chain->table == NULL)
+        chain->table = arena_text(chain->arena, table);
     freshet_code code = chain->table == NULL   ? error_memory(err, PREPROCESSING)
                         : chain->early == NULL ? open_early(chain, err)
                                                : FRESHET_OK;
@@ -466,27 +471,35 @@ freshet_code preprocess_load(preprocess *chain, const batch *rows, rejects *reje
     return code;
 }
 
-/* The steps that need all rows, and those behind them, over the table. */
-static freshet_code finish_table(preprocess *chain, freshet_error *err)
+/* The views over the table, once: it has the same name and columns each time. */
+static freshet_code make_loaded_views(preprocess *chain, freshet_error *err)
 {
-    view_list views = {0};
+    const step_range range = {.first = chain->n_early, .end = chain->n_steps};
     char from[120], to[120];
+    if (chain->loaded_views != NULL)
+        return FRESHET_OK;
+    chain->loaded_views = arena_zero(chain->arena, 1, sizeof *chain->loaded_views);
+    if (chain->loaded_views == NULL)
+        return error_memory(err, PREPROCESSING);
     snprintf(from, sizeof from, "%s_rows", chain->table);
     snprintf(to, sizeof to, "%s_view", chain->table);
     freshet_code code = execute_with(
         chain,
         "CREATE TEMPORARY VIEW %s_rows AS SELECT *, rowid AS " PREPROCESS_ROW_COLUMN " FROM %s",
         err);
-    if (code == FRESHET_OK)
-        code = views_make(chain, &(step_range){.first = chain->n_early, .end = chain->n_steps},
-                          from, to, &views, err);
+    return code == FRESHET_OK ? views_make(chain, &range, from, to, chain->loaded_views, err)
+                              : code;
+}
+
+/* The steps that need all rows, and those behind them, over the table. */
+static freshet_code finish_table(preprocess *chain, freshet_error *err)
+{
+    freshet_code code = make_loaded_views(chain, err);
     if (code == FRESHET_OK)
         code = execute_with(chain,
                             "CREATE TABLE %s_done AS SELECT * EXCLUDE (" PREPROCESS_ROW_COLUMN
                             ") FROM %s_view ORDER BY " PREPROCESS_ROW_COLUMN,
                             err);
-    views_drop(chain, &views);
-    execute_with(chain, "DROP VIEW IF EXISTS temp.%s_rows", NULL);
     if (code == FRESHET_OK)
         code = execute_with(chain, "DROP TABLE %s; ALTER TABLE %s_done RENAME TO %s", err);
     if (code == FRESHET_FAILED && err != NULL)
@@ -507,5 +520,4 @@ void preprocess_load_abort(preprocess *chain)
     chain->load = NULL;
     if (chain->table != NULL)
         execute_with(chain, "DROP TABLE IF EXISTS %s; DROP TABLE IF EXISTS %s_done", NULL);
-    chain->table = NULL;
 }

@@ -108,7 +108,8 @@ struct preprocess {
     struct segment *early;
     sql_input *load_input;
     sql_statement *load;
-    const char *table; /* while it is loaded */
+    const char *table;
+    struct view_list *loaded_views; /* over the table; made when there is one */
 };
 
 /* The first n steps in words. */

@@ -1,3 +1,4 @@
+# release only
 """Steps that remember (`forward_fill`, `pivot`) on streams: the batch's values, in micro-batches of any size, from files
 side by side, through restarts and kills; what is kept can be seen, and leaves memory; rows that come late."""
 
@@ -147,7 +148,7 @@ sink: {writers: [{online: {debug: true}}]}
         self.assertIn("for its forward_fill of events, step 1 it keeps", finished.err)
 
     def test_keys_that_are_cold_leave_memory(self):
-        n = 30000
+        n = 12000
         self.declare_fill(extra="state: {memory: 1 MiB}\n" + FAST)
         self.give(*[{"id": i, "ts": 1700000000 + i, "place": "p" * 40, "sensor": i, "temp": i / 2} for i in range(n)])
         self.rows("--state", "state")
@@ -179,6 +180,26 @@ sink: {writers: [{online: {debug: true}}]}
             self.give({"id": 3, "ts": 3, "sensor": 1}, {"id": 1, "ts": 1, "sensor": 1, "temp": 2.5},
                       {"id": 2, "ts": 2, "sensor": 9, "temp": 7}, {"id": 4, "ts": 4, "sensor": 2}, name="temps.jsonl")
             self.assertEqual([(row["id"], row["temp"]) for row in self.rows()], [(1, 2.5), (3, 2.5), (4, None)])
+
+    def test_a_reader_that_changes(self):
+        """Its table is made anew, by the same steps."""
+        self.declare_steps("filter: id > 0", query="select e.id, e.ts, t.temp from events e join temps t using (id)", readers="""
+    - id: temps
+      file: {path: temps.jsonl, format: json, schema: {id: bigint, ts: bigint, sensor: bigint, temp: double}}
+      preprocess:
+        - forward_fill: {partition_by: [sensor], order_by: ts, column: temp}""", features=("{name: temp, type: double}",))
+        self.write("temps.jsonl", line({"id": 1, "ts": 1, "sensor": 1, "temp": 2.5}) + line({"id": 2, "ts": 2, "sensor": 1}))
+        process = self.start_run("steps.yaml", "--debug", "--progress", "none", pipeline="steps")
+        self.give({"id": 2, "ts": 1})
+        self.until(lambda: self.value("select count(*) from online_feature_store__steps", "steps") == 1, "the first row", process)
+        for n in (1, 2, 3):
+            self.write("new", line({"id": 1, "ts": 1, "sensor": 1, "temp": n}) + line({"id": 2, "ts": 2, "sensor": 1}))
+            os.replace(self.path("new"), self.path("temps.jsonl"))
+            def is_new():
+                self.give({"id": 2, "ts": 2})
+                return self.value("select last(temp) from online_feature_store__steps", "steps") == n
+            self.until(is_new, f"temperature {n}", process)
+        process.stop()
 
     def test_mistakes(self):
         for step, text in (

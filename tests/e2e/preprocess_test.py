@@ -60,7 +60,7 @@ class RowsTest(PreprocessTest):
     def test_steps_run_in_their_order(self):
         """What a filter has removed fails in no later condition, whatever the engine finds cheaper to test first."""
         for stream in (True, False):
-            self.declare_steps("filter: {condition: \"regexp_matches(n, '^[0-9]+$')\"}", "filter: n::int > 3",
+            self.declare_steps("filter: {condition: \"regexp_replace(regexp_replace(n, '[0-9]', '', 'g'), ' ', '') = ''\"}", "filter: n::int > 3",
                                "replace: {column: type, values: {a: one, one: two}}",
                                "sql: select *, n::int * 2 as double from events", stream=stream,
                                query="select * from events where double < 100 and n::int <> 11",
