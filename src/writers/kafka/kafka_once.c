@@ -265,7 +265,7 @@ static freshet_code check_marker(kafka_once *writer, freshet_error *err)
     const producer_marker *marker = &producer->marker;
     const bool is_ours = marker->is_there && marker->state_id == writer->state_id;
 
-    if (writer->has_published && (!is_ours || marker->run_id != writer->run_id))
+    if (writer->has_published && marker->is_there && (!is_ours || marker->run_id != writer->run_id))
         return refuse_place(writer, err);
     if (is_ours && marker->number > writer->last_number)
         return refuse_old_state(writer, err);

@@ -13,8 +13,9 @@
 #include "base/log.h"
 #include "base/os.h"
 
-#define MESSAGE_OVERHEAD 512            /* librdkafka counts what stands around a message, too */
-#define SLICE_MS 100                    /* of waiting, between looks whether to stop */
+#define MESSAGE_OVERHEAD 512 /* librdkafka counts what stands around a message, too */
+#define SLICE_MS 100         /* of waiting, between looks whether to stop */
+#define STOP_US INT64_C(3000000)
 #define TOPIC_GRACE_US INT64_C(5000000) /* a topic just made is not known at once */
 #define LOGIN_GRACE_US INT64_C(5000000) /* nor is a user, to a broker that begins */
 #define TROUBLE_US INT64_C(1500000)     /* a connection takes a moment, too */
@@ -43,9 +44,16 @@ static int slice_ms(int64_t until_us)
                                                  : (int)(left_us / 1000);
 }
 
-static bool may_wait(const producer *producer, int64_t until_us)
+/* A run that is to stop waits a moment, too: brokers that are there answer within it. */
+static bool may_wait(producer *producer, int64_t until_us)
 {
-    return os.monotonic_us() < until_us && !producer_is_stopping(producer);
+    const int64_t now_us = os.monotonic_us();
+
+    if (!producer_is_stopping(producer))
+        return now_us < until_us;
+    if (producer->stopping_us == 0)
+        producer->stopping_us = now_us;
+    return now_us < until_us && now_us - producer->stopping_us < STOP_US;
 }
 
 /* ---- what librdkafka tells ----------------------------------------------------------------- */
@@ -823,7 +831,7 @@ static void count_message(const rd_kafka_message_t *message, rd_kafka_topic_part
     }
 }
 
-static freshet_code count_until(const producer *producer, rd_kafka_t *asker,
+static freshet_code count_until(producer *producer, rd_kafka_t *asker,
                                 rd_kafka_topic_partition_list_t *ends, int64_t *n,
                                 freshet_error *err)
 {

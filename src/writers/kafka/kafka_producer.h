@@ -14,9 +14,9 @@
  * caller begins anew with what the marker lacks.
  *
  * Order of calls: open, then ready before anything else, each time. Calls that take `until_us` (of
- * the monotonic clock) wait no longer than that, and less where the run is to stop; they then give
- * FRESHET_RETRY, `trouble` says why, and the same call goes on. Every other error ends the run.
- * One thread.
+ * the monotonic clock) wait no longer than that, and a few seconds at most where the run is to
+ * stop; they then give FRESHET_RETRY, `trouble` says why, and the same call goes on. Every other
+ * error ends the run. One thread.
  */
 #ifndef FRESHET_WRITERS_KAFKA_KAFKA_PRODUCER_H
 #define FRESHET_WRITERS_KAFKA_KAFKA_PRODUCER_H
@@ -67,6 +67,7 @@ typedef struct producer {
     rd_kafka_topic_partition_list_t *ends; /* NULL: they were not noted */
     bool has_written;                      /* so it was allowed to */
     int64_t opened_us;
+    int64_t stopping_us;      /* when it was first seen that the run is to stop; 0: it is not */
     int64_t unknown_since_us; /* the topic is missing; 0: it is not */
     int64_t n_delivered;
     int64_t n_failed; /* messages that will not be delivered */
