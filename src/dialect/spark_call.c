@@ -505,6 +505,8 @@ static spark_value apply_row(spark *s, const spark_function *row, spark_call *ca
     const spark_type *common = NULL;
     if (!cast_arguments(s, row, call, &common))
         return spark_nothing(s);
+    if (call->skips_nulls)
+        spark_refuse(s, call->at, "%s() with IGNORE NULLS: filter the rows first", call->name);
     if (call->is_distinct &&
         (!row->is_aggregate || (row->template != NULL && strstr(row->template, "$d") == NULL)))
         spark_refuse(s, call->at, "%s() has no DISTINCT here", call->name);

@@ -234,16 +234,23 @@ spark_value spark_arithmetic(spark *s, char operator, spark_value a, spark_value
         spark_mark(s, at), operator, operator== '/' || operator== '%' ? divisor_of(s, &b) : b.sql);
 }
 
-/* The least int or bigint without its sign, which alone is of a larger type. */
-static bool is_least(const spark_token *token)
+/* A whole number with its sign, which may be the least one of its type. */
+static spark_value negative_literal(spark *s, const spark_value *value, uint32_t at)
 {
-    static const char *const least[] = {"2147483648", "9223372036854775808"};
-    bool is_one = false;
-    for (size_t i = 0; i < 2; i++)
-        is_one |= token->kind == TOKEN_INTEGER && token->suffix == 0 &&
-                  token->length == strlen(least[i]) &&
-                  memcmp(token->text, least[i], token->length) == 0;
-    return is_one;
+    const spark_token *token = value->token;
+    const spark_type *type = value->type;
+    const char *digits = spark_format(s, "%.*s", (int)token->length, token->text);
+    digits += strspn(digits, "0");
+    if (token->suffix == 0 && strcmp(digits, "2147483648") == 0)
+        type = spark_type_of(SPARK_INT);
+    if (token->suffix == 0 && strcmp(digits, "9223372036854775808") == 0)
+        type = spark_type_of(SPARK_BIGINT);
+    spark_value negative =
+        spark_made(s, at, type, "CAST('-%s' AS %s)", *digits == '\0' ? "0" : digits,
+                   spark_type_sql(s->arena, type));
+    negative.token = token;
+    negative.is_negative = true;
+    return negative;
 }
 
 spark_value spark_negate(spark *s, spark_value value, uint32_t at)
@@ -263,12 +270,10 @@ spark_value spark_negate(spark *s, spark_value value, uint32_t at)
                          spark_type_name(s->arena, type));
             return spark_nothing(s);
         }
+        if (is_literal && token->kind == TOKEN_INTEGER && type->kind != SPARK_DOUBLE &&
+            type->kind != SPARK_FLOAT)
+            return negative_literal(s, &value, at);
         spark_value negative = spark_made(s, at, type, "(-%s)", value.sql);
-        if (is_literal && is_least(token)) {
-            type = spark_type_of(token->length > 10 ? SPARK_BIGINT : SPARK_INT);
-            negative = spark_made(s, at, type, "CAST(-%s AS %s)", value.sql,
-                                  spark_type_sql(s->arena, type));
-        }
         negative.token = is_literal ? token : NULL;
         negative.is_negative = is_literal;
         return negative;

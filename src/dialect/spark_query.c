@@ -25,8 +25,7 @@ bool spark_at_query(const spark *s, uint32_t ahead)
     while (spark_is(s, ahead, "(") && s->at + ahead < s->n_tokens)
         ahead++;
     return spark_is(s, ahead, "select") || spark_is(s, ahead, "with") ||
-           (spark_is(s, ahead, "values") && spark_is(s, ahead + 1, "(")) ||
-           (spark_is(s, ahead, "from") && spark_is(s, ahead + 2, "select"));
+           (spark_is(s, ahead, "values") && spark_is(s, ahead + 1, "("));
 }
 
 /* ---- ORDER BY ---- */
@@ -404,6 +403,8 @@ static selected parse_term(spark *s)
         out.query = spark_parse_query(s);
         out.query.sql = spark_format(s, "(%s)", out.query.sql);
         spark_expect(s, ")");
+    } else if (spark_is(s, 0, "from")) {
+        spark_refuse(s, spark_peek(s, 0)->at, "a query begins with SELECT, and FROM follows it");
     } else if (spark_is(s, 0, "values")) {
         out.query = spark_parse_values(s);
     } else {

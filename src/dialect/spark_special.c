@@ -84,8 +84,6 @@ static spark_value make_array(spark *s, spark_call *call)
     const spark_type *type = spark_make_common(s, call->arguments, call->n, call->name);
     if (type == NULL)
         return spark_nothing(s);
-    if (type->kind == SPARK_NULL)
-        type = spark_type_of(SPARK_STRING);
     const spark_type *array = spark_array(s->arena, type);
     return spark_made(s, call->at, array, "CAST([%s] AS %s)", list_of(s, call),
                       spark_type_sql(s->arena, array));
@@ -498,6 +496,32 @@ static spark_value make_avg(spark *s, spark_call *call)
     return spark_decimal_quotient(s, sum, count, type);
 }
 
+/* first, last and any_value, of rows that are not null where the call says so. */
+static spark_value make_first(spark *s, spark_call *call)
+{
+    const spark_value value = call->arguments[0];
+    const bool is_last = strncasecmp(call->name, "last", 4) == 0;
+    bool skips = call->skips_nulls;
+    if (call->n == 2 && strstr(call->arguments[1].sql, "TRUE") != NULL)
+        skips = true;
+    else if (call->n == 2 && strstr(call->arguments[1].sql, "FALSE") == NULL)
+        spark_refuse(s, call->arguments[1].at, "%s() takes true or false here", call->name);
+    if (call->over != NULL && call->filter != NULL)
+        spark_refuse(s, call->at, "%s() with FILTER and OVER: put the condition into a CASE",
+                     call->name);
+    if (call->over != NULL)
+        return spark_made(s, call->at, value.type, "%s(%s%s) OVER %s",
+                          is_last ? "last_value" : "first_value", value.sql,
+                          skips ? " IGNORE NULLS" : "", call->over);
+    const char *filter = call->filter;
+    if (skips)
+        filter = filter == NULL ? spark_format(s, "%s IS NOT NULL", value.sql)
+                                : spark_format(s, "%s AND %s IS NOT NULL", filter, value.sql);
+    return spark_made(s, call->at, value.type, "%s(%s)%s%s%s", is_last ? "last" : "first",
+                      value.sql, filter == NULL ? "" : " FILTER (WHERE ",
+                      filter == NULL ? "" : filter, filter == NULL ? "" : ")");
+}
+
 static spark_value make_explode(spark *s, spark_call *call)
 {
     const spark_value value = call->arguments[0];
@@ -552,6 +576,11 @@ static const struct {
     {"sum", 1, 1, make_sum, true, true},
     {"avg", 1, 1, make_avg, true, true},
     {"mean", 1, 1, make_avg, true, true},
+    {"first", 1, 2, make_first, false, true},
+    {"first_value", 1, 2, make_first, false, true},
+    {"last", 1, 2, make_first, false, true},
+    {"last_value", 1, 2, make_first, false, true},
+    {"any_value", 1, 2, make_first, false, true},
     {"explode", 1, 1, make_explode, false, false},
     {"boolean", 1, 1, make_cast, false, false},
     {"tinyint", 1, 1, make_cast, false, false},
