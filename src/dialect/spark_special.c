@@ -154,6 +154,20 @@ static spark_value make_named_struct(spark *s, spark_call *call)
     return make_struct_of(s, call, names, values, call->n / 2);
 }
 
+/* What the entries are cannot be told from a map by the type of a column (spark_type_from). */
+static spark_value make_map_entries(spark *s, spark_call *call)
+{
+    const spark_value map = spark_as_map(s, call->arguments[0]);
+    if (s->failed || map.type->kind != SPARK_MAP) {
+        spark_refuse(s, call->at, "map_entries() takes a map");
+        return spark_nothing(s);
+    }
+    const spark_field fields[] = {{"key", map.type->fields[0].type},
+                                  {"value", map.type->fields[1].type}};
+    return spark_made(s, call->at, spark_array(s->arena, spark_struct(s->arena, fields, 2)),
+                      "map_entries(%s)", map.sql);
+}
+
 static spark_value make_element_at(spark *s, spark_call *call)
 {
     spark_value array = call->arguments[0], index = call->arguments[1];
@@ -556,6 +570,7 @@ static const struct {
     {"map", 0, SPARK_ARGUMENTS_MAX, make_map, false, false},
     {"struct", 1, SPARK_ARGUMENTS_MAX, make_struct, false, false},
     {"named_struct", 2, SPARK_ARGUMENTS_MAX, make_named_struct, false, false},
+    {"map_entries", 1, 1, make_map_entries, false, false},
     {"element_at", 2, 2, make_element_at, false, false},
     {"abs", 1, 1, make_abs, false, false},
     {"negative", 1, 1, make_negative, false, false},
