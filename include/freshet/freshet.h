@@ -163,6 +163,9 @@ FRESHET_API freshet_block *freshet_add_feature(freshet_declaration *declaration,
 FRESHET_API freshet_block *freshet_add_sql_feature(freshet_declaration *declaration,
                                                    const char *name, const char *type,
                                                    const char *sql);
+/* An SQL macro; its parameters: freshet_set_add(macro, "parameters", "a"). */
+FRESHET_API freshet_block *freshet_add_macro(freshet_declaration *declaration, const char *name,
+                                             const char *sql);
 FRESHET_API freshet_block *freshet_add_writer(freshet_declaration *declaration);
 
 /* Checks the built declaration as _load does; after OK it can be opened and no longer changed. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "declaration/macros.h"
 #include "declaration/value.h"
 #include "windows/window.h"
 
@@ -550,6 +551,27 @@ static const block_kind source_kind = {
     .doc = "The rows that features are made from: readers, and one SQL query over them.",
 };
 
+static const option macro_options[] = {
+    {OPTION("name", NAME, macro_block, name), .required = true,
+     .doc = "What it is called by; no name of a function that there is.", .example = "divide"},
+    {OPTION("parameters", TEXTS, macro_block, parameters),
+     .doc = "The names of its parameters, in order.", .example = "[a, b]"},
+    {OPTION("sql", SQL, macro_block, sql), .required = true,
+     .doc = "One SQL expression. Its parameters stand for what a call gives; all other names are "
+            "columns where it is called. It can call the macros above it.",
+     .example = "\"a / b\""},
+    {0},
+};
+
+static const block_kind macro_kind = {
+    BLOCK_KIND("macro", "Macro", macro_block, macro_options),
+    .doc = "An SQL expression with a name. `- divide(a, b): a / b` is short for `- {name: divide, "
+           "parameters: [a, b], sql: a / b}`. The query, the steps of `preprocess`, `sql` and "
+           "`filter` of features call it as a function, `divide(rent, area)`, or with names, "
+           "`divide(b => area, a => rent)`.",
+    .unfold = macro_unfold,
+};
+
 static const option writer_options[] = {
     {OPTION("(kind)", KIND, writer_block, kind), .required = true, .kinds = "writers",
      .doc = "Where feature rows go: exactly one of these."},
@@ -688,6 +710,10 @@ static const option declaration_options[] = {
             "that of Spark 3.5 (ANSI mode off, UTC) with Spark's values. What cannot be had so is "
             "refused, with what to write instead.",
      .example = "spark"},
+    {OPTION("macros", BLOCKS, declaration, macros), .block = &macro_kind,
+     .doc = "SQL expressions that the SQL of the declaration calls by name: Butterfree's custom "
+            "transformations.",
+     .example = "[\"divide(a, b)\": a / b]"},
     {OPTION("source", BLOCK, declaration, source), .required = true, .block = &source_kind,
      .doc = "The rows that features are made from."},
     {OPTION("feature_set", BLOCK, declaration, feature_set), .required = true,

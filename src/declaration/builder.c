@@ -211,6 +211,15 @@ freshet_block *freshet_add_sql_feature(freshet_declaration *declaration, const c
     return feature;
 }
 
+freshet_block *freshet_add_macro(freshet_declaration *declaration, const char *name,
+                                 const char *sql)
+{
+    freshet_block *macro = freshet_block_add(freshet_declaration_root(declaration), "macros");
+    set_given(macro, "name", name);
+    set_given(macro, "sql", sql);
+    return macro;
+}
+
 freshet_block *freshet_add_writer(freshet_declaration *declaration)
 {
     return freshet_block_add(block_at(declaration, "sink"), "writers");

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "declaration/blocks.h"
 #include "declaration/handle.h"
+#include "declaration/macros.h"
 #include "declaration/read.h"
 
 freshet_declaration *handle_open(void)
@@ -61,6 +62,7 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
     problems_join(found, handle->tree.problems);
     if (handle->tree.root != NULL) {
         read_block_tree(handle->tree.root, &declaration_block, registry, found, &handle->parsed);
+        macros_expand(handle, found);
         declaration_settle(&handle->parsed, handle->arena, found);
     }
     if (arena_failed(handle->arena) || handle->tree.no_memory)
@@ -197,7 +199,10 @@ place declaration_place_in(const freshet_declaration *handle, const declared_tex
                            size_t offset)
 {
     const node *found = NULL;
-    if (handle != NULL && handle->tree.root != NULL && text->value != NULL)
-        found = find_value(handle->tree.root, text->value);
+    const char *value = text->value;
+    if (handle != NULL && handle->tree.root != NULL && value != NULL) {
+        value = macros_written(&handle->parsed, value, &offset);
+        found = find_value(handle->tree.root, value);
+    }
     return found == NULL ? text->at : node_place(found, offset);
 }

@@ -23,6 +23,13 @@ typedef struct preprocess_block {
     declared_kind kind; /* filter, replace, ... */
 } preprocess_block;
 
+/* An SQL expression under a name, which the declaration's SQL may call (macros.h). */
+typedef struct macro_block {
+    declared_text name;
+    declared_list parameters;
+    declared_text sql;
+} macro_block;
+
 /* What a number in the timestamp's column means. NONE: timestamps, dates and text as they are,
  * numbers as seconds (as Butterfree). */
 typedef enum timestamp_unit {
@@ -230,6 +237,7 @@ typedef struct declaration {
     declared_text pipeline;
     int dialect; /* enum dialect (dialect/dialect.h): of all SQL in it */
     place dialect_at;
+    declared_blocks macros; /* of macro_block */
     source_block source;
     feature_set_block feature_set;
     sink_block sink;
@@ -240,6 +248,7 @@ typedef struct declaration {
     const char *folder; /* relative paths are relative to this; "." for builder and parse */
     const char *file;   /* the name in messages; NULL for the builder */
     bool is_stream;
+    const struct macro_text *macro_texts; /* SQL in which macros were replaced (macros.h) */
 } declaration;
 
 /* Where the problems of a declaration are collected: in order of place, at most

@@ -36,6 +36,11 @@ typedef struct drawing {
 #define FUNCTION                                                                     \
     EITHER("'type':'string'", "'type':'object','minProperties':1,'maxProperties':1," \
                               "'additionalProperties':{" TYPE "}")
+/* {divide(a, b): a / b} */
+#define SIGNED                                                                                   \
+    "'type':'object','minProperties':1,'maxProperties':1,'patternProperties':{'^[A-Za-z_][A-Za-" \
+    "z0-"                                                                                        \
+    "9_]*[ ]*[(][^()]*[)]$':{" SCALAR "}},'additionalProperties':false"
 #define COLUMNS "'$ref':'#/$defs/columns'"
 
 /* The members of a value's schema; those of the other kinds depend on the option. */
@@ -110,7 +115,10 @@ static void draw_value(drawing *drawing, const option *option, uint32_t depth)
     case OPTION_BLOCK: draw_block(drawing, option->block, option->doc, depth + 1); break;
     case OPTION_BLOCKS:
         draw_schema(drawing, "'type':'array','items':{");
+        if (option->block->unfold != NULL)
+            draw_schema(drawing, "'anyOf':[{" SIGNED "},{");
         draw_block(drawing, option->block, option->block->doc, depth + 1);
+        draw_schema(drawing, option->block->unfold != NULL ? "}]" : "");
         draw_schema(drawing, option->required ? "},'minItems':1" : "}");
         break;
     default: draw_schema(drawing, forms[option->kind]);

@@ -13,9 +13,11 @@
 #include "base/error.h"
 #include "declaration/blocks.h"
 #include "declaration/handle.h"
+#include "declaration/macros.h"
 #include "declaration/value.h"
 
 typedef struct showing {
+    const declaration *declaration;
     text_buffer out;
     arena *arena; /* for names of types */
     bool dash;    /* the next line begins an item of a list */
@@ -292,7 +294,11 @@ static bool show_scalar(showing *showing, const option *option, const void *from
     case OPTION_TEXT:
     case OPTION_NAME:
     case OPTION_SQL:
-        show_text(out, option->secret ? "***" : ((const declared_text *)from)->value, indent);
+        show_text(out,
+                  option->secret ? "***"
+                                 : macros_written(showing->declaration,
+                                                  ((const declared_text *)from)->value, NULL),
+                  indent);
         return true;
     case OPTION_BOOLEAN:
         text_append_c(out, *(const bool *)from ? " true\n" : " false\n");
@@ -362,7 +368,7 @@ freshet_code freshet_declaration_show(const freshet_declaration *declaration,
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "freshet_declaration_show needs a declaration that is finished, and a "
                          "function that writes");
-    showing showing = {.arena = arena_open()};
+    showing showing = {.declaration = &declaration->parsed, .arena = arena_open()};
     text_init(&showing.out, TEXT_LIMIT_DEFAULT);
     if (showing.arena == NULL)
         showing.out.failed = true;

@@ -155,6 +155,9 @@ typedef struct block_kind {
     size_t size;
     void (*check)(void *options, const place *at, struct problems *problems);
     bool may_be_scalar; /* a single value in the place of the map is its first option */
+    /* Its short form as the map of its options, where the item has that form; else the item, or
+     * NULL after a reported problem. NULL: it has none. */
+    const struct node *(*unfold)(const struct node *item, struct problems *problems);
 } block_kind;
 
 /* The beginning of a block: its name, its title, the struct it is read into and its table. */

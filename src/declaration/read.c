@@ -565,9 +565,13 @@ static void read_blocks(reading *reading, const option *option, const node *give
     into->items = items;
     const char *what = formatted(reading, "an item of \"%s\"", option->name);
     for (const node *item = given->first; item != NULL; item = item->next) {
+        const node *whole = option->block->unfold == NULL || item->broken
+                                ? item
+                                : option->block->unfold(item, reading->problems);
         into->places[into->n] = item->at;
-        read_block_node(reading, option->block, item, what,
-                        items + (size_t)into->n * option->block->size);
+        if (whole != NULL)
+            read_block_node(reading, option->block, whole, what,
+                            items + (size_t)into->n * option->block->size);
         into->n++;
     }
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "dialect/spark_functions.h"
 #include "dialect/spark_internal.h"
 #include "functions/functions.h"
 
@@ -141,6 +142,12 @@ freshet_code dialect_syntax(dialect dialect, arena *arena, const char *text, boo
         spark_expression(&s);
     expect_end(&s, is_query);
     return s.failed ? s.code : FRESHET_OK;
+}
+
+bool dialect_has_function(dialect dialect, const char *name)
+{
+    return dialect == DIALECT_SPARK &&
+           (spark_is_special(name) || spark_function_find(name, 0) != NULL);
 }
 
 /* The last piece that begins at or before it. */

@@ -61,6 +61,10 @@ freshet_code dialect_expression(dialect dialect, sql_session *session, arena *ar
 freshet_code dialect_syntax(dialect dialect, arena *arena, const char *text, bool is_query,
                             sql_problem *problem, freshet_error *err);
 
+/* Is there a function of that name, in any case, in the dialect itself? Of DuckDB's the engine is
+ * asked (sql_function_exists): false. */
+bool dialect_has_function(dialect dialect, const char *name);
+
 /* The byte of the user's text; -1 stays -1. */
 int64_t dialect_position(const dialect_text *text, int64_t position);
 

@@ -170,6 +170,8 @@ spark_value spark_apply_named(spark *s, const char *name, spark_value *arguments
 
 /* ---- spark_special.c: functions whose types no row can say ---- */
 
+/* Is there one of that name, in any case? */
+bool spark_is_special(const char *name);
 /* Whether the function is one; then *out is what it gives. */
 bool spark_apply_special(spark *s, spark_call *call, spark_value *out);
 bool spark_apply_special_more(spark *s, spark_call *call, spark_value *out);

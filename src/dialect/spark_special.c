@@ -611,6 +611,14 @@ static const struct {
     {"timestamp", 1, 1, make_cast, false, false},
 };
 
+bool spark_is_special(const char *name)
+{
+    size_t i = 0;
+    while (i < sizeof specials / sizeof *specials && strcasecmp(specials[i].name, name) != 0)
+        i++;
+    return i < sizeof specials / sizeof *specials;
+}
+
 bool spark_apply_special(spark *s, spark_call *call, spark_value *out)
 {
     for (size_t i = 0; i < sizeof specials / sizeof *specials; i++) {

@@ -89,6 +89,8 @@ static freshet_code open_source(freshet_pipeline *pipeline, problems *problems, 
          code == FRESHET_OK && own != NULL; own = own->next)
         code = user_function_add(pipeline->session, own, err);
     if (code == FRESHET_OK)
+        code = macro_check(pipeline, problems, err);
+    if (code == FRESHET_OK)
         code = describe_readers(pipeline, problems, err);
     if (code != FRESHET_OK)
         return code;

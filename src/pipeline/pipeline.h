@@ -200,6 +200,10 @@ struct freshet_pipeline {
 /* Adds to `problems` what is no SQL in a declaration that has other problems already. */
 void syntax_check(const freshet_declaration *handle, const declaration *parsed, problems *problems);
 
+/* Adds to `problems` what is wrong with the macros' names and SQL: then FRESHET_BAD_DECLARATION.
+ * The engine has all its functions. */
+freshet_code macro_check(const freshet_pipeline *pipeline, problems *problems, freshet_error *err);
+
 /* The engine's readers and writers, for the declaration and for opening. */
 const registry *registry_of_engine(void);
 const reader_ops *registry_reader(const block_kind *kind);
