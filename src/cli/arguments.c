@@ -173,6 +173,17 @@ static freshet_code parse_option(parse *parse, const char *name)
     return set_value(parse, argument, *parse->next++);
 }
 
+/* `-o`, with its value behind it. */
+static freshet_code parse_letter(parse *parse, const char *letter)
+{
+    const argument *argument = parse->verb->arguments;
+    while (argument->name != NULL && (argument->letter == '\0' || argument->letter != letter[0]))
+        argument++;
+    return argument->name == NULL || letter[1] != '\0'
+               ? unknown_option(parse, letter, strlen(letter))
+               : parse_option(parse, argument->name);
+}
+
 static freshet_code parse_operand(parse *parse, const char *word)
 {
     if (parse->verb->operand == NULL)
@@ -207,7 +218,7 @@ freshet_code arguments_parse(const verb *verb, int n_words, char *const *words, 
         else if (word[1] == '-')
             code = parse_option(&parse, word + 2);
         else
-            code = unknown_option(&parse, word + 1, strlen(word + 1));
+            code = parse_letter(&parse, word + 1);
     }
     if (code != FRESHET_OK || verb->operand == NULL)
         return code;
@@ -221,7 +232,10 @@ freshet_code arguments_parse(const verb *verb, int n_words, char *const *words, 
 static void help_option(const argument *argument, text_buffer *into)
 {
     size_t start = into->length;
-    text_format(into, "    --%s", argument->name);
+    if (argument->letter != '\0')
+        text_format(into, "    -%c, --%s", argument->letter, argument->name);
+    else
+        text_format(into, "    --%s", argument->name);
     if (argument->kind == ARGUMENT_CHOICE) {
         for (uint32_t i = 0; argument->choices[i] != NULL; i++)
             text_format(into, "%c%s", i == 0 ? ' ' : '|', argument->choices[i]);

@@ -2,9 +2,9 @@
  *
  * A verb is described by a table of options, one row each, and a struct that they are parsed into
  * by offset. The table also gives the verb's --help and the "did you mean" of a misspelt option.
- * Accepted forms: --name value, --name=value, --flag, --help and -h, and `--` before operands that
- * begin with a dash; a lone `-` is an operand. Of an option given twice the last one counts, but
- * for a list, which takes all.
+ * Accepted forms: --name value, --name=value, --flag, -x value of an option that has a letter,
+ * --help and -h, and `--` before operands that begin with a dash; a lone `-` is an operand. Of an
+ * option given twice the last one counts, but for a list, which takes all.
  *
  * Order of calls: arguments_parse() into zeroed memory of verb.size bytes, in which options that
  * are not given keep their `standard`.
@@ -42,6 +42,7 @@ typedef struct argument {
     const char *doc;            /* one line */
     const char *standard;       /* the default, as it would be typed; NULL: none */
     const char *const *choices; /* ARGUMENT_CHOICE: NULL-terminated */
+    char letter;                /* -x is the same; 0: there is none */
 } argument;
 
 /* The beginning of a row: the argument's name, its kind, and the member of the verb's struct that

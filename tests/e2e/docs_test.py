@@ -221,7 +221,7 @@ class CommandLinePageTest(Case):
         super().setUp()
         self.sections = dict(part.split("\n", 1) for part in
                              re.split(r"(?m)^## ", read("docs", "reference", "command-line.md"))[1:])
-        self.verbs = re.findall(r"(?m)^    ([a-z]+(?: [a-z]+)?) +(?:FILE|'SQL')? {2,}",
+        self.verbs = re.findall(r"(?m)^    ([a-z]+(?: [a-z]+)?) +(?:FILE|PATH|'SQL')? {2,}",
                                 self.good("--help").split("Usage:")[1].split("Try:")[0])
 
     def first_cells(self, section, heading):
@@ -236,7 +236,7 @@ class CommandLinePageTest(Case):
         """Of the choices of an option, too, each stands in its row."""
         for verb in self.verbs:
             told = self.good(*verb.split(), "--help")
-            options = re.findall(r"(?m)^    --([a-z-]+) ?(\S*)", told.partition("Options:\n")[2].partition("\n\n")[0])
+            options = re.findall(r"(?m)^    (?:-[a-z], )?--([a-z-]+) ?(\S*)", told.partition("Options:\n")[2].partition("\n\n")[0])
             written = [re.fullmatch(r"`--([a-z-]+)(?: (\S+))?`", cell).groups()
                        for cell in self.first_cells("freshet " + verb, "option")]
             self.assertEqual([name for name, _ in written], [name for name, _ in options], verb)
