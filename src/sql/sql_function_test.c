@@ -104,6 +104,49 @@ static void test_every_type(void **state)
     }
 }
 
+/* How many arguments come, and of which types, as one number. */
+static freshet_code types_that_come(void *given, const batch *arguments, column *result,
+                                    freshet_error *err)
+{
+    int64_t value = arguments->schema.n_fields;
+    (void)given;
+    (void)err;
+    for (uint32_t i = 0; i < arguments->schema.n_fields; i++)
+        value = value * 100 + arguments->schema.fields[i].type->kind * 2 +
+                arguments->schema.fields[i].type->is_map;
+    for (uint32_t i = 0; i < arguments->n_rows; i++)
+        ((int64_t *)result->data)[i] = value;
+    return FRESHET_OK;
+}
+
+static void test_any_types(void **state)
+{
+    bench *here = *state;
+    add(here, &(sql_function){.name = "come",
+                              .returns = "bigint",
+                              .arguments = {"bigint", SQL_ANY},
+                              .is_variadic = true,
+                              .takes_nulls = true,
+                              .call = types_that_come});
+    const char *got = answer(
+        here, "SELECT come(v) AS a, come(v, 'x', [v], MAP {'k': v}) AS b, come(v, NULL) AS c,"
+              " come(v, v * 1.5) AS d FROM range(2) r(v) WHERE v > 0 OR come(v, v) > 0");
+    char wanted[200];
+    snprintf(
+        wanted, sizeof wanted, "{\"a\":%d,\"b\":%d,\"c\":%d,\"d\":%d}\n", 100 + TYPE_BIGINT * 2,
+        400000000 + TYPE_BIGINT * 2000000 + TYPE_STRING * 20000 + TYPE_ARRAY * 200 +
+            TYPE_ARRAY * 2 + 1,
+        20000 + TYPE_BIGINT * 200 + TYPE_INTEGER * 2, 20000 + TYPE_BIGINT * 200 + TYPE_DECIMAL * 2);
+    if (strncmp(got, wanted, strlen(wanted)) != 0)
+        fail_msg("%s instead of %s", got, wanted);
+    freshet_error err = {0};
+    sql_statement *statement = NULL;
+    assert_int_equal(
+        sql_prepare(here->session, "SELECT come(1, INTERVAL 1 DAY)", &statement, NULL, &err),
+        FRESHET_USAGE);
+    assert_non_null(strstr(err.text, "INTERVAL"));
+}
+
 static void test_nulls(void **state)
 {
     bench *here = *state;
@@ -243,6 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_type, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_any_types, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nulls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_texts_outlive_the_call, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
