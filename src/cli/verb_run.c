@@ -185,7 +185,10 @@ static void say_summary(const run *run)
 static freshet_code print_result(run *run, freshet_error *err)
 {
     freshet_result *result = NULL;
-    freshet_code code = freshet_query(run->pipeline, run->given->query, NULL, &result, err);
+    /* Nothing waits for it: the run has ended. */
+    const freshet_query_options options = {.size = sizeof options,
+                                           .timeout_us = INT64_C(3600) * 1000000};
+    freshet_code code = freshet_query(run->pipeline, run->given->query, &options, &result, err);
     if (code == FRESHET_OK)
         code = freshet_result_print(result, format_or_default(run->given->format), output_write,
                                     NULL, err);
