@@ -561,7 +561,7 @@ static void complain_of_unread(planner *planner, const item *carrier)
 {
     uint32_t n_problems = planner->n_problems;
     for (uint32_t i = 0; i < planner->n_readers; i++) {
-        const bool is_driving = planner->readers[i].is_stream || planner->readers[i].has_within;
+        const bool is_driving = planner->readers[i].is_stream || planner->readers[i].is_joined;
         if (is_driving && !planner->out->is_used[i])
             query_report(
                 planner, QUERY_NEVER, -1,
@@ -616,7 +616,7 @@ static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *s
 {
     plan *out = planner->out;
     for (uint32_t i = 0; i < planner->n_readers; i++)
-        out->drives[i] = planner->readers[i].is_stream || planner->readers[i].has_within;
+        out->drives[i] = planner->readers[i].is_stream || planner->readers[i].is_joined;
     out->by_rows = planner->is_stream ? walk_tree(planner, tree, out->drives)
                                       : walk_batch(planner, tree, time_column);
     if (planner->n_problems > 0)
@@ -647,7 +647,7 @@ static bool query_make_room(planner *planner)
             arena_zero(arena, planner->readers[i].schema->n_fields, sizeof **out->columns);
         if (out->columns[i] == NULL)
             return false;
-        planner->is_stream |= planner->readers[i].is_stream || planner->readers[i].has_within;
+        planner->is_stream |= planner->readers[i].is_stream || planner->readers[i].is_joined;
     }
     return true;
 }

@@ -18,9 +18,10 @@ typedef struct plan_reader {
     const char *id;
     bool is_stream;
     const schema *schema;
-    bool has_within;     /* it is to be joined with another that streams ... */
-    int64_t time_column; /* ... by this column of its schema; -1: none ... */
-    int time_unit;       /* ... enum timestamp_unit */
+    bool is_joined;      /* it is to be joined with another that streams, ... */
+    bool has_within;     /* ... within a bound, and ... */
+    int64_t time_column; /* ... by this column of its schema (-1: none) ... */
+    int time_unit;       /* ... in this unit (enum timestamp_unit) */
     const char *driving; /* what the query names instead where it drives ... */
     const char *table;   /* ... and where it does not */
 } plan_reader;

@@ -107,6 +107,7 @@ static freshet_code describe_readers(source *source, freshet_error *err)
         *described = (plan_reader){.id = reader->block->id.value,
                                    .is_stream = reader->block->stream,
                                    .schema = columns,
+                                   .is_joined = reader->block->has_timestamp,
                                    .has_within = place_is_set(&reader->block->within_at),
                                    .time_column = source_time_column(source, i, columns),
                                    .time_unit = reader->block->timestamp.unit,

@@ -43,10 +43,10 @@ void source_check_join(source *source)
                         "the reader \"%s\" is joined with another stream, and such a reader cannot "
                         "have `preprocess`: put filters and expressions into the query",
                         block->id.value);
-        else if (!is_joined && place_is_set(&block->within_at))
-            problem_add(source->problems, &block->within_at,
-                        "`within` is for a reader that the query joins with another one within a "
-                        "bound, and the query does not: take it away");
+        else if (!is_joined && block->has_timestamp)
+            problem_add(source->problems, &block->timestamp.from.at,
+                        "`timestamp` and `within` are for a reader that the query joins with "
+                        "another one within a bound, and the query does not: take them away");
     }
 }
 

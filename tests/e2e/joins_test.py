@@ -129,7 +129,8 @@ sink: {writers: [{online: {debug: true}}]}
         for join, on, pairs in kinds:
             for stream in (True, False):
                 with self.subTest(join=join, stream=stream):
-                    self.declare_join(join, on, stream=stream, sink="- jsonl: {path: out.jsonl}",
+                    within = ("" if "asof" in join else "10 minutes", "2 minutes")
+                    self.declare_join(join, on, stream=stream, sink="- jsonl: {path: out.jsonl}", within=within,
                                       features=FEATURES.replace("[", "[{name: id, type: bigint}, "), key="cents",
                                       query=SELECT.format(join=join, on=on).replace("o.cents,", "o.cents, "))
                     self.write("j.yaml", self.read("j.yaml").replace("{name: cents, type: bigint}, ", ""))
@@ -289,7 +290,7 @@ sink: {writers: [{online: {debug: true}}]}
         self.write("j.yaml", self.read("j.yaml").replace("timestamp: {from: pay, unit: s}\n      ", ""))
         self.assertIn("`within` is measured from the time of the rows", self.freshet("check", "j.yaml").err)
         self.declare_join(query="select * from orders union all select 1, 2, 3 from payments")
-        self.assertIn("`within` is for a reader that the query joins", self.freshet("check", "j.yaml").err)
+        self.assertIn("`timestamp` and `within` are for a reader that the query joins", self.freshet("check", "j.yaml").err)
         self.declare_join()
         self.write("j.yaml", self.read("j.yaml").replace("stream: true\n      timestamp: {from: paid", "timestamp: {from: paid"))
         self.assertIn('the reader "payments" is joined with a stream within a bound, and does not stream itself', self.freshet("check", "j.yaml").err)
