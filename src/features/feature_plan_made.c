@@ -272,9 +272,10 @@ static freshet_code choose_columns(planner *planner, const char *who, const stac
         choice->names[i] = planner->plan->slots[planner->seen[i]].name;
     for (uint32_t k = 0; k < block->columns.n; k++) {
         bool *takes = arena_zero(arena, n + (size_t)1, sizeof *takes), any = false;
-        freshet_code code = takes == NULL ? error_memory(planner->err, PLANNING)
-                                          : take_columns(planner, who, &block->columns.items[k],
-                                                         block->is_regex, choice, takes);
+        if (takes == NULL)
+            return error_memory(planner->err, PLANNING);
+        freshet_code code =
+            take_columns(planner, who, &block->columns.items[k], block->is_regex, choice, takes);
         if (code != FRESHET_OK)
             return code;
         for (uint32_t i = 0; i < n; i++) {

@@ -7,6 +7,7 @@
  * Behind windows the rows of one row have its write timestamp, and the last is the one that an
  * online store shall have.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -170,6 +171,7 @@ static freshet_code drop_nulls(run *run, const stack_step *stack)
 freshet_code run_stack(run *run, const stack_step *stack)
 {
     column below, values;
+    assert(stack->n > 0);
     freshet_code code = run_compact(run);
     if ((uint64_t)run->n_rows * stack->n > STACK_ROWS_MAX)
         return error_set(run->err, FRESHET_LIMIT, FRESHET_STOP, NULL,
