@@ -201,7 +201,7 @@ static const char *to_timestamp(spark *s, const spark_value *value)
                             as(s, value->sql, spark_type_of(SPARK_DOUBLE)));
     case SPARK_DECIMAL:
         return spark_format(
-            s, "make_timestamp(TRY_CAST(trunc(%s * 1000000) AS BIGINT))",
+            s, "make_timestamp(CAST(trunc(%s * 1000000) AS BIGINT))",
             as(s, value->sql, spark_decimal(s->arena, 31, from->scale > 12 ? 12 : from->scale)));
     default: return NULL;
     }

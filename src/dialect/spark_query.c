@@ -440,9 +440,9 @@ static void put_together(spark *s, selected *out, selected other, const char *op
 {
     const spark_type **types;
     const uint32_t n = out->query.n;
-    if (s->failed)
+    if (s->failed || s->is_blind)
         return;
-    if (n != other.query.n && !s->is_blind) {
+    if (n != other.query.n) {
         spark_refuse(s, at, "the queries on both sides of %s have %u and %u columns", operator, n,
                      other.query.n);
         return;
