@@ -19,6 +19,8 @@
 
 static const char *const cast_choices[] = {"dead_letter", "null", NULL};
 static const char *const unit_choices[] = {"none", "s", "ms", "us", NULL};
+static const char *const incremental_choices[] = {"time", "ms", "string", "year_month_day",
+                                                  NULL}; /* enum incremental_from */
 static const char *const late_choices[] = {"dead_letter", "drop", "update", NULL};
 static const char *const mode_choices[] = {"fixed_windows", "row_windows", NULL};
 static const char *const keep_choices[] = {"last", "first", NULL};
@@ -497,6 +499,56 @@ static const block_kind reader_timestamp_kind = {
            "does not cast, goes to the dead letters.",
 };
 
+static const option incremental_options[] = {
+    {OPTION("column", TEXT, incremental_block, column),
+     .doc = "The column, behind the steps of `preprocess`, that tells the day.",
+     .example = "ordered_at"},
+    {OPTION("from", CHOICE, incremental_block, from), .standard = "time",
+     .choices = incremental_choices,
+     .doc = "What stands there: a timestamp, a date or a text that is one (`time`), milliseconds "
+            "since 1970 (`ms`), a text of the form `mask` (`string`); or the day is in three "
+            "columns (`year_month_day`).",
+     .example = "ms"},
+    {OPTION("mask", TEXT, incremental_block, mask),
+     .doc = "With `from: string`: how the text is written, as `mask` of `timestamp`. Without it, "
+            "as ISO 8601.",
+     .example = "dd/MM/yyyy"},
+    {OPTION("year", TEXT, incremental_block, year), .standard = "year",
+     .doc = "With `from: year_month_day`: the year's column.", .example = "year"},
+    {OPTION("month", TEXT, incremental_block, month), .standard = "month", .doc = "The month's.",
+     .example = "month"},
+    {OPTION("day", TEXT, incremental_block, day), .standard = "day", .doc = "The day's.",
+     .example = "day"},
+    {0},
+};
+
+static void check_incremental(void *options, const place *at, problems *problems)
+{
+    const incremental_block *block = options;
+    const bool is_parts = block->from == INCREMENTAL_YEAR_MONTH_DAY;
+    if (!is_parts && block->column.value == NULL)
+        problem_add(problems, at,
+                    "\"incremental\" needs the \"column\" that tells the day of a row, or `from: "
+                    "year_month_day`");
+    else if (is_parts && block->column.value != NULL)
+        problem_add(problems, &block->column.at,
+                    "with `from: year_month_day` the day is in the columns \"year\", \"month\" and "
+                    "\"day\": leave \"column\" away");
+    if (block->mask.value != NULL && block->from != INCREMENTAL_STRING)
+        problem_add(problems, &block->mask.at, "\"mask\" is for `from: string`");
+}
+
+static const block_kind incremental_kind = {
+    BLOCK_KIND("incremental", "Incremental", incremental_block, incremental_options),
+    .doc =
+        "Which rows a batch with `--start-date` or `--end-date` reads: those of these days, both "
+        "included, and of what the longest window needs before them "
+        "(docs/guide/files.md#some-days-only). A row without a day is not read. Folders whose "
+        "names say another day are not opened. A run without dates, and a stream, read "
+        "everything.",
+    .check = check_incremental,
+};
+
 static const option reader_options[] = {
     {OPTION("id", NAME, reader_block, id), .required = true,
      .doc = "The table name that the query uses for this reader's rows.", .example = "flights"},
@@ -515,6 +567,8 @@ static const option reader_options[] = {
     {OPTION("preprocess", BLOCKS, reader_block, preprocess), .block = &preprocess_step_kind,
      .doc = "What becomes of the rows before the query sees them, step by step.",
      .example = "[{filter: {condition: \"amount > 0\"}}]"},
+    {OPTION_GIVEN("incremental", reader_block, incremental), .block = &incremental_kind,
+     .doc = "Which rows a batch over some days reads."},
     {OPTION_GIVEN("timestamp", reader_block, timestamp), .block = &reader_timestamp_kind,
      .doc = "The time of the rows of a reader that is joined with another stream."},
     {OPTION("within", DURATION, reader_block, within_us), .minimum = 0, .maximum = LATENESS_MAX_US,

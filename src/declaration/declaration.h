@@ -53,12 +53,30 @@ typedef struct timestamp_block {
     int late;              /* enum on_late */
 } timestamp_block;
 
+/* Where the day of a reader's row stands. */
+typedef enum incremental_from {
+    INCREMENTAL_TIME, /* a timestamp, a date, or a text that is one */
+    INCREMENTAL_MS,
+    INCREMENTAL_STRING,
+    INCREMENTAL_YEAR_MONTH_DAY
+} incremental_from;
+
+/* `incremental:` of a reader. */
+typedef struct incremental_block {
+    declared_text column; /* NULL: year, month and day */
+    int from;             /* enum incremental_from */
+    declared_text mask;
+    declared_text year, month, day;
+} incremental_block;
+
 typedef struct reader_block {
     declared_text id;
     bool stream;
-    int on_cast_error;          /* enum on_cast_error */
-    declared_kind kind;         /* file, table, ... */
-    declared_blocks preprocess; /* of preprocess_block, in order */
+    int on_cast_error;             /* enum on_cast_error */
+    declared_kind kind;            /* file, table, ... */
+    declared_blocks preprocess;    /* of preprocess_block, in order */
+    incremental_block incremental; /* which rows a batch over some days reads */
+    bool has_incremental;
     /* of a reader that the query joins with another that streams: the time of its rows (from, unit
      * and mask only) ... */
     timestamp_block timestamp;

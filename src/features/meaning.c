@@ -192,7 +192,8 @@ static const decision decisions[] = {
     SERVED("checkpoint", NULL),
     SERVED("state", NULL),
     COMPARED("declaration", "pipeline"),
-    COLUMN("macro", "name"), /* what calls it is compared with the macro in its place */
+    SERVED("incremental", NULL), /* batches only, which have no old state */
+    COLUMN("macro", "name"),     /* what calls it is compared with the macro in its place */
     COLUMN("macro", "parameters"),
     COLUMN("macro", "sql"),
     COMPARED("declaration", "dialect"), /* the same text means another thing */

@@ -5,7 +5,9 @@
 
 #include "base/error.h"
 #include "base/timestamp.h"
+#include "windows/window.h"
 
+#define SECOND_US INT64_C(1000000)
 #define DAY_US (INT64_C(86400) * 1000000)
 
 static freshet_code read_day(const char *name, const char *text, int64_t *day, freshet_error *err)
@@ -45,6 +47,49 @@ freshet_code dates_read(const char *start_date, const char *end_date, dates *out
     return error_set(err, FRESHET_USAGE, FRESHET_STOP, "start date",
                      "the start date %s is after the end date %s: both days are included",
                      start_date, end_date);
+}
+
+/* The longest of these windows, or `longest`; INT64_MAX where it has no length in time. */
+static int64_t longest_of(arena *arena, const declared_list *over, window_mode mode,
+                          int64_t longest)
+{
+    for (uint32_t i = 0; i < over->n; i++) {
+        int64_t length = INT64_MAX;
+        const char *name;
+        if (mode != WINDOW_FIXED ||
+            window_parse(arena, over->items[i].value, mode, &length, &name, NULL) != FRESHET_OK)
+            return INT64_MAX;
+        longest = length * SECOND_US > longest ? length * SECOND_US : longest;
+    }
+    return longest;
+}
+
+static int64_t look_back(const declaration *declaration)
+{
+    const feature_set_block *set = &declaration->feature_set;
+    const feature_block *features = set->features.items;
+    arena *arena = arena_open();
+    int64_t longest = arena == NULL ? INT64_MAX : 0;
+    for (uint32_t i = 0; arena != NULL && i < set->features.n; i++)
+        longest = longest_of(arena, &features[i].window.over, (window_mode)features[i].window.mode,
+                             longest);
+    if (arena != NULL && set->has_aggregated && set->aggregated.has_windows)
+        longest = longest_of(arena, &set->aggregated.windows.over, WINDOW_FIXED, longest);
+    arena_close(arena);
+    return longest;
+}
+
+bool dates_to_read(const dates *dates, const declaration *declaration, int64_t *first_us,
+                   int64_t *last_us)
+{
+    const int64_t back = dates->first_us == INT64_MIN ? 0 : look_back(declaration);
+    *first_us = dates->first_us;
+    *last_us = dates->last_us;
+    if (back == INT64_MAX)
+        *first_us = INT64_MIN;
+    else if (back > 0)
+        *first_us -= (back + DAY_US - 1) / DAY_US * DAY_US;
+    return *first_us != INT64_MIN || *last_us != INT64_MAX;
 }
 
 freshet_code dates_cut(const dates *dates, uint32_t time_column, batch *rows, freshet_error *err)

@@ -10,6 +10,7 @@
 #include <freshet/freshet.h>
 
 #include "base/batch.h"
+#include "declaration/declaration.h"
 
 typedef struct dates {
     int64_t first_us; /* INT64_MIN: no bound */
@@ -20,6 +21,12 @@ typedef struct dates {
  * others. */
 freshet_code dates_read(const char *start_date, const char *end_date, dates *out,
                         freshet_error *err);
+
+/* Which times a reader with `incremental` has to give for these days: they, and before them as
+ * much as the longest window of the feature set looks back, in whole days. What looks back by a
+ * number of rows may need any: then there is no first one. False where all are wanted. */
+bool dates_to_read(const dates *dates, const declaration *declaration, int64_t *first_us,
+                   int64_t *last_us);
 
 /* Leaves out the rows whose timestamp, the column of that number, is not within. */
 freshet_code dates_cut(const dates *dates, uint32_t time_column, batch *rows, freshet_error *err);

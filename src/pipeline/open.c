@@ -37,6 +37,9 @@ static freshet_code make_reader(freshet_pipeline *pipeline, const reader_block *
         .index = index,
         .idle_us = READER_IDLE_US,
     };
+    if (block->has_incremental && !pipeline->declaration->is_stream)
+        reader->is_cut = dates_to_read(&pipeline->dates, pipeline->declaration, &reader->first_us,
+                                       &reader->last_us);
     pipeline->readers[index] = (reader_state){.reader = reader};
     pipeline->n_readers = index + 1;
     return FRESHET_OK;

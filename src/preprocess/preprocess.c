@@ -31,6 +31,12 @@ void preprocess_kinds(const block_kind **into)
     into[N_STEPS] = NULL;
 }
 
+/* Is there the step `incremental` behind those of the list? */
+static bool has_incremental(const preprocess_options *options)
+{
+    return options->reader->block->has_incremental && !declaration_of(options->handle)->is_stream;
+}
+
 static const preprocess_step_ops *find_ops(const block_kind *kind)
 {
     size_t i = 0;
@@ -107,15 +113,18 @@ static freshet_code describe_step(preprocess_step *step, freshet_error *err)
 static freshet_code open_step(preprocess *chain, uint32_t i, const schema *before,
                               freshet_error *err)
 {
-    const preprocess_block *block = &((const preprocess_block *)chain->block->preprocess.items)[i];
-    const preprocess_step_ops *ops = find_ops(block->kind.kind);
+    const bool is_last = i == chain->block->preprocess.n;
+    const preprocess_block *block =
+        is_last ? NULL : &((const preprocess_block *)chain->block->preprocess.items)[i];
+    const preprocess_step_ops *ops = is_last ? &incremental_step : find_ops(block->kind.kind);
     const uint32_t n_problems = problems_now(chain);
     preprocess_step *step = ops == NULL ? NULL : arena_zero(chain->arena, 1, ops->size);
     if (step == NULL)
         return error_memory(err, PREPROCESSING);
     *step = (preprocess_step){.ops = ops,
-                              .options = block->kind.options,
-                              .at = &block->kind.at,
+                              .options = is_last ? (const void *)&chain->block->incremental
+                                                 : block->kind.options,
+                              .at = is_last ? &chain->block->id.at : &block->kind.at,
                               .chain = chain,
                               .number = i + 1,
                               .before = *before};
@@ -131,7 +140,7 @@ static freshet_code open_step(preprocess *chain, uint32_t i, const schema *befor
 
 static freshet_code open_steps(preprocess *chain, freshet_error *err)
 {
-    const uint32_t n = chain->block->preprocess.n;
+    const uint32_t n = chain->block->preprocess.n + has_incremental(&chain->options);
     const schema *before = &chain->options.reader->schema;
     freshet_code code = FRESHET_OK;
     chain->steps = arena_zero(chain->arena, n, sizeof *chain->steps);
@@ -153,7 +162,7 @@ freshet_code preprocess_open(const preprocess_options *options, preprocess **out
                              freshet_error *err)
 {
     *out = NULL;
-    if (options->reader->block->preprocess.n == 0)
+    if (options->reader->block->preprocess.n == 0 && !has_incremental(options))
         return FRESHET_OK;
     preprocess *chain = calloc(1, sizeof *chain);
     if (chain == NULL)

@@ -77,6 +77,8 @@ struct preprocess_step {
 
 #define PREPROCESS_DECLARE(name) extern const preprocess_step_ops name##_step;
 PREPROCESS_STEPS(PREPROCESS_DECLARE)
+/* `incremental` of a reader, which stands behind its steps. */
+extern const preprocess_step_ops incremental_step;
 
 /* On a stream: a step that needs order, and what is run before it. */
 typedef struct stage {

@@ -191,7 +191,11 @@ struct freshet_reader {
     schema schema;  /* set by describe */
     /* set by describe where it inferred the schema: "all 30,000 records of a.jsonl" */
     const char *inferred_from;
-    struct problems *problems;   /* during describe only, for its warnings */
+    struct problems *problems; /* during describe only, for its warnings */
+    /* A batch over some days reads rows of these times only, by the block's `incremental`: whole
+     * days, INT64_MIN and INT64_MAX where there is no end. Set by the loop before describe. */
+    bool is_cut;
+    int64_t first_us, last_us;
     const bool *used;            /* per column, set by the loop before open; NULL = all */
     bool in_lanes;               /* set by the loop before open: polls have a choice */
     const reader_choice *choice; /* of this poll, set by the loop; NULL: whatever is there */

@@ -171,6 +171,11 @@ static freshet_code file_describe(freshet_reader *base, freshet_error *err)
         code = choose_format(reader, &listing, err);
     if (code == FRESHET_OK)
         code = file_list_wanted(reader, scratch, NULL, &listing, err);
+    if (code == FRESHET_OK && listing.n == 0 && base->is_cut) {
+        base->is_cut = false; /* what no day is read of has columns all the same */
+        code = file_list_wanted(reader, scratch, NULL, &listing, err);
+        base->is_cut = true;
+    }
     if (code == FRESHET_OK)
         code = describe_declared(reader, err);
     if (code == FRESHET_OK)

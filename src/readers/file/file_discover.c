@@ -203,6 +203,8 @@ freshet_code file_list_wanted(file_reader *reader, arena *arena, file_watch *wat
     freshet_code code = file_list(arena, reader->path, file_order(reader), watch, out, err);
     uint32_t kept = 0;
 
+    if (code == FRESHET_OK)
+        file_days_cut(reader, arena, out);
     if (code != FRESHET_OK || reader->format_is_declared || reader->format == NULL)
         return code;
     for (uint32_t i = 0; i < out->n; i++) {

@@ -147,6 +147,12 @@ freshet_code file_columns(file_reader *reader, const file_listing *listing, fres
 freshet_code file_open_lines(file_reader *reader, lines **out, freshet_error *err);
 freshet_code file_open_decoder(file_reader *reader, freshet_error *err);
 
+/* ---- file_days.c ---- */
+
+/* Do the names of folders tell what is not to be read? Then takes those files off the list. */
+bool file_days_known(const file_reader *reader);
+void file_days_cut(const file_reader *reader, arena *arena, file_listing *listing);
+
 /* ---- file_hive.c ---- */
 
 /* Adds the columns that the folders of the files say to those of the reader. */
