@@ -13,7 +13,6 @@
 #include "base/text.h"
 #include "dialect/spark_internal.h"
 #include "functions/functions.h"
-#include "functions/spark_macros.h"
 
 #define ROWS_MAX 32 /* of one function */
 
@@ -536,10 +535,7 @@ static bool is_ours(const char *name)
     for (uint32_t i = 0; (own = functions_name(i)) != NULL; i++)
         if (strcasecmp(own, name) == 0)
             return true;
-    for (uint32_t i = 0; i < spark_macros_n; i++)
-        if (strcasecmp(spark_macros[i].name, name) == 0)
-            return true;
-    return false;
+    return functions_has_macro(name);
 }
 
 static bool is_brought(spark *s, const char *name)

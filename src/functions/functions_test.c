@@ -139,6 +139,36 @@ static void test_refused(void **state)
     }
 }
 
+/* Macros cost nothing until a statement calls one; that of another session sees them, too, and
+ * what is wrong all the same stays wrong. */
+static void test_macros_are_made_when_needed(void **state)
+{
+    static const char *const of_macros =
+        "SELECT count(*) FROM duckdb_functions() WHERE function_name IN ('nvl', 'rlike')";
+    bench *here = *state;
+    freshet_error err = {0};
+    sql_session *other = NULL;
+    sql_statement *statement = NULL;
+    int64_t n = -1;
+    must(functions_create(here->session, &err), &err);
+    must(sql_number(here->session, "SELECT length(mask_write(TIMESTAMP '2024-01-01', 'yyyy'))", &n,
+                    &err),
+         &err);
+    assert_int_equal(n, 4);
+    must(sql_number(here->session, of_macros, &n, &err), &err);
+    assert_int_equal(n, 0);
+    must(sql_session_open(here->engine, &other, &err), &err);
+    assert_int_equal(sql_prepare(here->session, "SELECT nvk(NULL, 7)", &statement, NULL, &err),
+                     FRESHET_USAGE);
+    assert_non_null(strstr(err.text, "nvk"));
+    must(sql_number(here->session, "SELECT nvl(NULL, CAST(7 AS BIGINT))", &n, &err), &err);
+    assert_int_equal(n, 7);
+    must(sql_number(other, of_macros, &n, &err), &err);
+    assert_int_equal(n, 2);
+    sql_session_close(other);
+    assert_true(functions_has_macro("NVL") && !functions_has_macro("nvk"));
+}
+
 static void assert_tried(const char *name)
 {
     char call[40];
@@ -164,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_function, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_macros_are_made_when_needed, set_up, tear_down),
         cmocka_unit_test(test_each_has_a_case),
     };
     return cmocka_run_group_tests_name("functions/functions", tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "base/arrow.h"
 #include "base/error.h"
+#include "functions/functions.h"
 
 static_assert(FRESHET_ARGUMENTS_MAX == SQL_ARGUMENTS_MAX, "the public limit is the engine's");
 
@@ -105,7 +106,7 @@ freshet_code user_function_add(sql_session *session, user_function *function, fr
 {
     bool exists;
     freshet_code code = sql_function_exists(session, function->name, &exists, err);
-    if (code == FRESHET_OK && exists)
+    if (code == FRESHET_OK && (exists || functions_has_macro(function->name)))
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "SQL has a function \"%s\" already: give yours another name",
                          function->name);

@@ -176,6 +176,12 @@ freshet_code sql_function_exists(sql_session *session, const char *name, bool *e
                                  freshet_error *err);
 freshet_code sql_function_add(sql_session *session, const sql_function *from, freshet_error *err);
 
+/* Functions that few statements call: `make` is run once, in the session whose statement is the
+ * first that cannot be prepared without it; then that is tried again. Call it before anything is
+ * prepared, once an engine. */
+typedef freshet_code sql_make_fn(sql_session *session, freshet_error *err);
+void sql_make_later(sql_session *session, sql_make_fn *make);
+
 /* A table of that schema in the engine, and appending a batch to it: fastest through
  * `INSERT INTO table SELECT * FROM input`, prepared once (sql_command_prepare). */
 freshet_code sql_table_create(sql_session *session, const char *name, const schema *schema,

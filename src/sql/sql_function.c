@@ -339,6 +339,11 @@ freshet_code sql_function_exists(sql_session *session, const char *name, bool *e
     return code;
 }
 
+void sql_make_later(sql_session *session, sql_make_fn *make)
+{
+    atomic_store(&session->engine->make_later, make);
+}
+
 freshet_code sql_function_add(sql_session *session, const sql_function *from, freshet_error *err)
 {
     function *function = NULL;

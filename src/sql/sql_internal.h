@@ -41,6 +41,7 @@ struct sql_engine {
     duckdb_database database;
     atomic_uint n_inputs; /* ever made: numbers the table functions */
     atomic_bool is_locked;
+    _Atomic(sql_make_fn *) make_later; /* NULL: there is nothing to make, or no more */
 };
 
 struct sql_session {

@@ -52,8 +52,8 @@ static freshet_code problem_here(const char *text, sql_problem *problem, freshet
     return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL, "%s", text);
 }
 
-static freshet_code statement_prepare(sql_statement *statement, const char *sql,
-                                      sql_problem *problem, freshet_error *err)
+static freshet_code prepare_text(sql_statement *statement, const char *sql, sql_problem *problem,
+                                 freshet_error *err)
 {
     duckdb_connection connection = statement->session->connection;
     duckdb_extracted_statements parts = NULL;
@@ -76,6 +76,21 @@ static freshet_code statement_prepare(sql_statement *statement, const char *sql,
     }
     duckdb_destroy_extracted(&parts);
     return code;
+}
+
+/* A text that is wrong as it is may be right with the functions that are made later. */
+static freshet_code statement_prepare(sql_statement *statement, const char *sql,
+                                      sql_problem *problem, freshet_error *err)
+{
+    sql_session *session = statement->session;
+    freshet_code code = prepare_text(statement, sql, problem, err);
+    sql_make_fn *make =
+        code == FRESHET_USAGE ? atomic_exchange(&session->engine->make_later, NULL) : NULL;
+    if (make == NULL)
+        return code;
+    duckdb_destroy_prepare(&statement->prepared);
+    code = make(session, err);
+    return code == FRESHET_OK ? prepare_text(statement, sql, problem, err) : code;
 }
 
 static freshet_code plan_column(sql_statement *statement, uint32_t i, field *fields,
