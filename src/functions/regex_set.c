@@ -93,6 +93,7 @@ bool set_intersect(arena *arena, regex_set *set, const regex_set *with)
 bool set_add_cases(arena *arena, regex_set *set)
 {
     bool done = true;
+    set_order(set); /* a class in a class adds its cases again: they must not grow each time */
     uint32_t n = set->n;
     for (uint32_t i = 0; done && i < n; i++)
         for (uint32_t c = set->ranges[i].first; done && c <= set->ranges[i].last && c < 128; c++) {
