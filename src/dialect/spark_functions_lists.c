@@ -13,7 +13,8 @@ const spark_function spark_functions_lists[] = {
      "list_contains($1, $2) OR CASE WHEN list_count($1) < len($1) THEN NULL ELSE false END", false},
     {"array_distinct", "a", "1", "list_filter($1, lambda q, i: list_position($1, q) = i)", false},
     {"array_except", "aa", "1",
-     "list_filter($1, lambda q, i: list_position($1, q) = i AND list_position($2, q) IS NULL)",
+     "CASE WHEN $2 IS NOT NULL THEN list_filter($1, lambda q, i: list_position($1, q) = i AND "
+     "list_position($2, q) IS NULL) END",
      false},
     {"array_insert", "ai*", "1",
      "CASE WHEN $1 IS NULL THEN NULL WHEN $2 > 0 THEN list_concat(list_resize(list_slice($1, 1, $2 "
@@ -24,7 +25,8 @@ const spark_function spark_functions_lists[] = {
      "len($1) - 1), $1) END",
      false},
     {"array_intersect", "aa", "1",
-     "list_filter($1, lambda q, i: list_position($1, q) = i AND list_position($2, q) IS NOT NULL)",
+     "CASE WHEN $2 IS NOT NULL THEN list_filter($1, lambda q, i: list_position($1, q) = i AND "
+     "list_position($2, q) IS NOT NULL) END",
      false},
     {"array_join", "as", "string",
      "CASE WHEN $1 IS NOT NULL THEN spark_concat_ws($2, list_transform($1, lambda q: "

@@ -137,7 +137,8 @@ static void call_part(row_call *call)
     if (pattern == NULL)
         return;
     const int64_t *spans = pattern->spans;
-    if (regex_find(pattern->regex, text_bytes(text), text->length, 0, pattern->spans, 1))
+    if (regex_find(pattern->regex, text_bytes(text), text->length, 0, pattern->spans, 1) &&
+        spans[1] > spans[0]) /* Spark takes an empty match for none */
         give_text_there(call, text_bytes(text) + spans[0], (size_t)(spans[1] - spans[0]));
     else
         give_null(call);
