@@ -764,6 +764,10 @@ static const option declaration_options[] = {
             "that of Spark 3.5 (ANSI mode off, UTC) with Spark's values. What cannot be had so is "
             "refused, with what to write instead.",
      .example = "spark"},
+    {OPTION("plugins", TEXTS, declaration, plugins),
+     .doc = "Shared libraries with SQL functions of your own (freshet/plugin.h). A plugin is code "
+            "that runs as you, also where the declaration is only checked.",
+     .example = "[./divide.so]"},
     {OPTION("macros", BLOCKS, declaration, macros), .block = &macro_kind,
      .doc = "SQL expressions that the SQL of the declaration calls by name: Butterfree's custom "
             "transformations.",

@@ -15,6 +15,7 @@
 #include "declaration/blocks.h"
 #include "declaration/handle.h"
 #include "declaration/macros.h"
+#include "declaration/plugins.h"
 #include "declaration/read.h"
 
 freshet_declaration *handle_open(void)
@@ -59,10 +60,12 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
     problems *found = problems_open(handle->arena);
     if (found == NULL)
         return error_memory(err, "reading the declaration");
+    user_function **const functions_end = handle->functions_end;
     problems_join(found, handle->tree.problems);
     if (handle->tree.root != NULL) {
         read_block_tree(handle->tree.root, &declaration_block, registry, found, &handle->parsed);
         macros_expand(handle, found);
+        plugins_load(handle, found);
         declaration_settle(&handle->parsed, handle->arena, found);
     }
     if (arena_failed(handle->arena) || handle->tree.no_memory)
@@ -71,6 +74,10 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
         registry->check_broken(handle, &handle->parsed, found);
     freshet_code code = problems_report(found, problem, context, err);
     handle->finished = code == FRESHET_OK;
+    if (!handle->finished) { /* finished again, it loads its plugins again */
+        handle->functions_end = functions_end == NULL ? &handle->functions : functions_end;
+        *handle->functions_end = NULL;
+    }
     return code;
 }
 

@@ -255,6 +255,7 @@ typedef struct declaration {
     declared_text pipeline;
     int dialect; /* enum dialect (dialect/dialect.h): of all SQL in it */
     place dialect_at;
+    declared_list plugins;  /* paths of shared libraries */
     declared_blocks macros; /* of macro_block */
     source_block source;
     feature_set_block feature_set;

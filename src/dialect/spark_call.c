@@ -538,16 +538,9 @@ static bool is_ours(const char *name)
     return functions_has_macro(name);
 }
 
-static bool is_brought(spark *s, const char *name)
+static bool is_brought(const spark *s, const char *name)
 {
-    int64_t n = 0;
-    if (s->session == NULL || is_ours(name))
-        return false;
-    const char *sql = spark_format(s,
-                                   "SELECT count(*) FROM duckdb_functions() WHERE NOT internal AND "
-                                   "lower(function_name) = lower(%s)",
-                                   spark_literal(s, name, (uint32_t)strlen(name)));
-    return !s->failed && sql_number(s->session, sql, &n, NULL) == FRESHET_OK && n > 0;
+    return s->session != NULL && !is_ours(name) && sql_function_is_brought(s->session, name);
 }
 
 /* ---- the whole ---- */

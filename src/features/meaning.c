@@ -192,8 +192,9 @@ static const decision decisions[] = {
     SERVED("checkpoint", NULL),
     SERVED("state", NULL),
     COMPARED("declaration", "pipeline"),
-    SERVED("incremental", NULL), /* batches only, which have no old state */
-    COLUMN("macro", "name"),     /* what calls it is compared with the macro in its place */
+    SERVED("declaration", "plugins"), /* what a function does nobody can tell */
+    SERVED("incremental", NULL),      /* batches only, which have no old state */
+    COLUMN("macro", "name"),          /* what calls it is compared with the macro in its place */
     COLUMN("macro", "parameters"),
     COLUMN("macro", "sql"),
     COMPARED("declaration", "dialect"), /* the same text means another thing */

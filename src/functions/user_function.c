@@ -114,6 +114,7 @@ freshet_code user_function_add(sql_session *session, user_function *function, fr
                          .returns = function->returns,
                          .call = call_user,
                          .takes_nulls = true,
+                         .is_brought = true,
                          .context = function};
     for (uint32_t i = 0; i < SQL_ARGUMENTS_MAX; i++)
         made.arguments[i] = function->arguments[i];

@@ -16,6 +16,7 @@ struct user_function {
     const char *arguments[SQL_ARGUMENTS_MAX];
     freshet_function_fn *call;
     void *context;
+    uint32_t plugin; /* which of the declaration's plugins has added it, from 1; 0: the program */
 };
 
 /* Makes it known to the session's engine, which must not outlive it. FRESHET_USAGE where SQL has

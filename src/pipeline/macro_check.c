@@ -21,7 +21,7 @@ static freshet_code find_function(const freshet_pipeline *pipeline, const char *
     *whose = NULL;
     for (user_function *own = declaration_functions(pipeline->handle); own != NULL; own = own->next)
         if (strcasecmp(own->name, name) == 0)
-            *whose = "the program that runs this declaration has";
+            *whose = "a plugin has, or the program that runs this";
     if (*whose != NULL)
         return FRESHET_OK;
     if (dialect == DIALECT_SPARK) {

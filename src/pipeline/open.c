@@ -78,6 +78,28 @@ static freshet_code describe_readers(freshet_pipeline *pipeline, problems *probl
     return worst;
 }
 
+/* A plugin's name that is taken is a mistake at the plugin's place. */
+static freshet_code add_function(const freshet_pipeline *pipeline, user_function *own,
+                                 problems *problems, freshet_error *err)
+{
+    freshet_error problem = {0};
+    freshet_code code = FRESHET_OK;
+    if (own->plugin > 0 && dialect_has_function(pipeline->declaration->dialect, own->name))
+        code = error_set(&problem, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "Spark has a function \"%s\" already: give yours another name", own->name);
+    if (code == FRESHET_OK)
+        code = user_function_add(pipeline->session, own, &problem);
+    if (code == FRESHET_USAGE && own->plugin > 0) {
+        const declared_text *plugin = &pipeline->declaration->plugins.items[own->plugin - 1];
+        problem_add(problems, &plugin->at, "the plugin \"%s\" cannot be used: %s", plugin->value,
+                    problem.text);
+        return FRESHET_BAD_DECLARATION;
+    }
+    if (code != FRESHET_OK && err != NULL)
+        *err = problem;
+    return code;
+}
+
 static freshet_code open_source(freshet_pipeline *pipeline, problems *problems, freshet_error *err)
 {
     const sql_options options = {.threads = 1, .memory = ENGINE_MEMORY_BYTES};
@@ -90,7 +112,7 @@ static freshet_code open_source(freshet_pipeline *pipeline, problems *problems, 
         code = dialect_create(pipeline->declaration->dialect, pipeline->session, err);
     for (user_function *own = declaration_functions(pipeline->handle);
          code == FRESHET_OK && own != NULL; own = own->next)
-        code = user_function_add(pipeline->session, own, err);
+        code = add_function(pipeline, own, problems, err);
     if (code == FRESHET_OK)
         code = macro_check(pipeline, problems, err);
     if (code == FRESHET_OK)

@@ -163,6 +163,7 @@ typedef struct sql_function {
     sql_constants_fn *check; /* may be NULL */
     /* false: a row with a null argument gives null, whatever `call` gives for it */
     bool takes_nulls;
+    bool is_brought;  /* by a program or a plugin: sql_function_is_brought */
     bool is_volatile; /* gives other values for the same arguments: never computed before the run */
     void *context;
     void (*release)(
@@ -174,6 +175,7 @@ typedef struct sql_function {
  * milliseconds). */
 freshet_code sql_function_exists(sql_session *session, const char *name, bool *exists,
                                  freshet_error *err);
+bool sql_function_is_brought(const sql_session *session, const char *name);
 freshet_code sql_function_add(sql_session *session, const sql_function *from, freshet_error *err);
 
 /* Functions that few statements call: `make` is run once, in the session whose statement is the

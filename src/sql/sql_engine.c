@@ -117,6 +117,10 @@ void sql_close(sql_engine *engine)
     if (engine == NULL)
         return;
     duckdb_close(&engine->database);
+    for (brought *one = engine->brought, *next; one != NULL; one = next) {
+        next = one->next;
+        free(one);
+    }
     free(engine);
 }
 

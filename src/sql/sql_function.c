@@ -17,6 +17,9 @@
  */
 #include "sql/sql_internal.h"
 
+#include <stdlib.h>
+#include <strings.h>
+
 #define MAKING "making a function of the SQL engine"
 
 typedef struct signature {
@@ -344,10 +347,31 @@ void sql_make_later(sql_session *session, sql_make_fn *make)
     atomic_store(&session->engine->make_later, make);
 }
 
+bool sql_function_is_brought(const sql_session *session, const char *name)
+{
+    const brought *one = session->engine->brought;
+    while (one != NULL && strcasecmp(one->name, name) != 0)
+        one = one->next;
+    return one != NULL;
+}
+
+static freshet_code note_brought(sql_engine *engine, const char *name, freshet_error *err)
+{
+    brought *made = malloc(sizeof *made);
+    if (made == NULL)
+        return error_memory(err, MAKING);
+    *made = (brought){engine->brought, name};
+    engine->brought = made;
+    return FRESHET_OK;
+}
+
 freshet_code sql_function_add(sql_session *session, const sql_function *from, freshet_error *err)
 {
     function *function = NULL;
-    freshet_code code = function_new(from, &function, err);
+    freshet_code code =
+        from->is_brought ? note_brought(session->engine, from->name, err) : FRESHET_OK;
+    if (code == FRESHET_OK)
+        code = function_new(from, &function, err);
     if (code != FRESHET_OK) {
         if (from->release != NULL)
             from->release(from->context);

@@ -42,7 +42,14 @@ struct sql_engine {
     atomic_uint n_inputs; /* ever made: numbers the table functions */
     atomic_bool is_locked;
     _Atomic(sql_make_fn *) make_later; /* NULL: there is nothing to make, or no more */
+    struct brought *brought;           /* functions that a program or a plugin has brought */
 };
+
+/* Its name is the function's own. */
+typedef struct brought {
+    struct brought *next;
+    const char *name;
+} brought;
 
 struct sql_session {
     sql_engine *engine;
