@@ -40,6 +40,8 @@ A stream takes its input whole, then one row at a time, then in random pieces: t
 read by a run of its own that goes on from the state folder of the one before. The table begins empty each time, so
 the rows of all runs are put together, as a store would hold them.
 
+Of these ways the builds with sanitizers go row by row and the release build the others; dev has all.
+
 `tests/golden/golden_test.py -k mask` runs those with "mask" in the name.
 """
 
