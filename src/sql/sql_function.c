@@ -332,8 +332,12 @@ freshet_code sql_function_exists(sql_session *session, const char *name, bool *e
                                                      literal);
     sql_statement *statement = NULL;
     batch rows = {.n_rows = 0};
-    freshet_code code =
-        sql == NULL ? error_memory(err, MAKING) : sql_prepare(session, sql, &statement, NULL, err);
+    sql_make_fn *make = atomic_exchange(&session->engine->make_later, NULL);
+    freshet_code code = sql == NULL ? error_memory(err, MAKING) : FRESHET_OK;
+    if (code == FRESHET_OK && make != NULL) /* its names are taken, too */
+        code = make(session, err);
+    if (code == FRESHET_OK)
+        code = sql_prepare(session, sql, &statement, NULL, err);
     if (code == FRESHET_OK)
         code = sql_run(statement, scratch, &rows, err);
     *exists = rows.n_rows > 0;
