@@ -695,8 +695,9 @@ static void check_dead_letters(void *checked, const place *at, problems *problem
     if (value_number(OPTION_INTEGER, text, &block->fail_rows) == NULL && block->fail_rows >= 0)
         return;
     block->fail_rows = -1;
-    const double percent = *text >= '0' && *text <= '9' ? strtod(text, &end) : -1;
-    if (percent >= 0 && percent < 100 && strcmp(end + strspn(end, " "), "%") == 0) {
+    const bool is_number = *text >= '0' && *text <= '9';
+    const double percent = is_number ? strtod(text, &end) : -1;
+    if (is_number && percent < 100 && strcmp(end + strspn(end, " "), "%") == 0) {
         block->fail_share = percent / 100;
         block->fail_rows = percent == 0 ? 0 : -1;
         return;

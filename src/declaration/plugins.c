@@ -76,7 +76,7 @@ static void load_plugin(freshet_declaration *handle, uint32_t i, problems *probl
     const freshet_plugin_host host = {&loading, plugin_add_function};
     freshet_plugin_get_fn *get = NULL;
     freshet_error why = {0};
-    if (!open_plugin(handle, named, problems, &get))
+    if (!open_plugin(handle, named, problems, &get) || get == NULL)
         return;
     const freshet_plugin *plugin = get();
     if (plugin == NULL || plugin->abi != FRESHET_PLUGIN_ABI || plugin->add == NULL) {

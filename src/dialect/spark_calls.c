@@ -4,6 +4,7 @@
  * skipped. Casts of texts give null where the text is no such value, as Spark does with ANSI off.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -236,10 +237,9 @@ static bool java_timestamp(const char *text, size_t length, int64_t *us, bool *i
         (at + 1 + digits < length && text[at + 1 + digits] == ':'))
         return false;
     const size_t head = at + 1 + digits;
-    memcpy(copy, text, head);
-    memcpy(copy + head, ":00", 3);
-    memcpy(copy + head + 3, text + head, length - head);
-    return timestamp_parse(copy, length + 3, us);
+    const int n = snprintf(copy, sizeof copy, "%.*s:00%.*s", (int)head, text, (int)(length - head),
+                           text + head);
+    return n == (int)(length + 3) && timestamp_parse(copy, length + 3, us);
 }
 
 EACH_ROW_1(

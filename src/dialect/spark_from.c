@@ -120,7 +120,7 @@ static spark_query describe(spark *s, const char *name, uint32_t at)
         query.columns = arena_zero(s->arena, schema->n_fields + (size_t)1, sizeof *query.columns);
         if (query.columns == NULL)
             spark_no_memory(s);
-        for (uint32_t i = 0; !s->failed && i < schema->n_fields; i++) {
+        for (uint32_t i = 0; query.columns != NULL && !s->failed && i < schema->n_fields; i++) {
             query.columns[i].name = arena_text(s->arena, schema->fields[i].name);
             query.columns[i].type = spark_type_from(s->arena, schema->fields[i].type);
             query.n++;
@@ -154,7 +154,7 @@ static const char *add_table(spark *s, spark_scope *into)
         query.columns = arena_alloc(s->arena, (query.n + (size_t)1) * sizeof *query.columns);
         if (query.columns == NULL)
             spark_no_memory(s);
-        for (uint32_t i = 0; !s->failed && i < query.n; i++)
+        for (uint32_t i = 0; query.columns != NULL && i < query.n; i++)
             query.columns[i] = named->query.columns[i];
     } else if (!s->failed && schema_name[0] != '\0') {
         spark_refuse(s, here->at,

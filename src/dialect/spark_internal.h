@@ -26,9 +26,9 @@
 typedef struct spark_value {
     const char *sql;
     const spark_type *type;
-    uint32_t at;              /* where it begins, in the user's text */
     const char *name;         /* of the column that it is alone; NULL: it is no column */
     const spark_token *token; /* the literal that it is alone, maybe behind a sign; else NULL */
+    uint32_t at;              /* where it begins, in the user's text */
     bool is_negative;         /* of such a literal */
     bool is_lambda;           /* its type is that of what it gives */
 } spark_value;

@@ -225,7 +225,6 @@ spark_value spark_interval(spark *s, uint32_t at)
     }
     while (!s->failed && all.sql == NULL) {
         do {
-            here = spark_peek(s, 0);
             const bool negative = spark_take(s, "-");
             spark_value amount = spark_primary(s);
             const spark_token *name = spark_peek(s, 0);

@@ -447,7 +447,7 @@ static void put_together(spark *s, selected *out, selected other, const char *op
                      other.query.n);
         return;
     }
-    types = arena_alloc(s->arena, (n + (size_t)1) * sizeof *types);
+    types = arena_alloc(s->arena, (n + (size_t)1) * sizeof(const spark_type *));
     spark_column *columns = arena_alloc(s->arena, (n + (size_t)1) * sizeof *columns);
     if (types == NULL || columns == NULL) {
         spark_no_memory(s);

@@ -117,7 +117,7 @@ static spark_value make_map(spark *s, spark_call *call)
 static spark_value make_struct_of(spark *s, const spark_call *call, const char *const *names,
                                   const spark_value *values, uint32_t n)
 {
-    spark_field fields[SPARK_ARGUMENTS_MAX];
+    spark_field fields[SPARK_ARGUMENTS_MAX] = {{0}};
     const char *sql = "";
     for (uint32_t i = 0; i < n; i++) {
         fields[i] = (spark_field){names[i], values[i].type};

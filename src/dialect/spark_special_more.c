@@ -7,6 +7,8 @@
 
 #include "dialect/spark_internal.h"
 
+#define SPARK_PLACES_MAX 400 /* beyond them rounding changes nothing */
+
 static const spark_type *of(spark_kind kind)
 {
     return spark_type_of(kind);
@@ -46,7 +48,8 @@ static spark_value make_round(spark *s, spark_call *call)
                          call->name);
             return spark_nothing(s);
         }
-        places = atoi(at->token->text);
+        const long written = strtol(at->token->text, NULL, 10);
+        places = written > SPARK_PLACES_MAX ? SPARK_PLACES_MAX : (int)written;
         if (at->is_negative)
             places = -places;
     }

@@ -306,6 +306,8 @@ static const spark_type *common_fields(arena *arena, const spark_type *a, const 
 
 const spark_type *spark_common(arena *arena, const spark_type *a, const spark_type *b, bool texts)
 {
+    if (a == NULL || b == NULL)
+        return NULL;
     if (spark_type_equal(a, b))
         return a->is_entries ? b : a;
     if (a->kind == SPARK_NULL || b->kind == SPARK_NULL)

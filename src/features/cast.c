@@ -52,6 +52,7 @@ static void cast_fail(casting *casting, uint64_t row)
 }
 
 /* How the cells of a type are in memory, by the name that kernels have for it. */
+/* NOLINTNEXTLINE(bugprone-macro-parentheses): a type and a name */
 #define CELLS(NAME, KIND, CELL) \
     typedef CELL NAME##_cell;   \
     enum { NAME##_kind = KIND };

@@ -159,15 +159,13 @@ static freshet_code create_macros(sql_session *session, freshet_error *err)
 }
 
 static const sql_function *const spark_families[] = {
-    spark_texts,   spark_bytes, spark_patterns, spark_times,
-    spark_numbers, spark_json,  spark_hashes,   spark_cells,
+    spark_texts, spark_bytes,  spark_patterns, spark_times, spark_numbers,
+    spark_json,  spark_hashes, spark_cells,    NULL,
 };
-
-#define N_FAMILIES (sizeof spark_families / sizeof *spark_families)
 
 const char *functions_spark_name(uint32_t i)
 {
-    for (size_t family = 0; family < N_FAMILIES; family++)
+    for (size_t family = 0; spark_families[family] != NULL; family++)
         for (const sql_function *at = spark_families[family]; at->name != NULL; at++)
             if (i-- == 0)
                 return at->name;
@@ -188,7 +186,7 @@ static bool is_always_there(const char *name)
 static freshet_code create_families(sql_session *session, bool always, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
-    for (size_t family = 0; family < N_FAMILIES; family++)
+    for (size_t family = 0; spark_families[family] != NULL; family++)
         for (const sql_function *at = spark_families[family];
              code == FRESHET_OK && at->name != NULL; at++)
             if (is_always_there(at->name) == always)

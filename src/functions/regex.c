@@ -274,6 +274,9 @@ freshet_code regex_compile(arena *arena, const char *pattern, size_t length, reg
         return FRESHET_OK;
     }
     writer writer = {.arena = arena, .err = err};
+    grow(&writer); /* there is always a first step, though it may be a wrong one */
+    if (writer.code != FRESHET_OK)
+        return writer.code;
     write_node(&writer, root);
     add(&writer, (step){.kind = STEP_MATCH});
     if (writer.code != FRESHET_OK)

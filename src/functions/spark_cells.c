@@ -15,6 +15,8 @@ void put(growing *into, const char *bytes, size_t length)
 {
     if (into->call->code != FRESHET_OK || length == 0)
         return;
+    if (length == 0)
+        return;
     if (into->length + length > into->capacity) {
         size_t capacity = (into->length + length) * 2 + 32;
         char *larger = call_memory(into->call, capacity);
@@ -52,9 +54,9 @@ size_t java_real(double value, bool as_float, char into[JAVA_REAL_MAX])
         into[at++] = '-';
     value = fabs(value);
     if (isinf(value))
-        return (size_t)(at + sprintf(into + at, "Infinity"));
+        return (size_t)at + (size_t)sprintf(into + at, "Infinity");
     if (value == 0)
-        return (size_t)(at + sprintf(into + at, "0.0"));
+        return (size_t)at + (size_t)sprintf(into + at, "0.0");
     int n = number_shortest(value, as_float, digits, &point);
     bool is_plain = value >= 1e-3 && value < 1e7;
     int before = is_plain ? point : 1; /* digits before the point */
@@ -500,7 +502,7 @@ static void round_digits(digits *digits, int keep)
 /* So many digits behind the point. */
 static size_t write_fixed(double value, int32_t places, char *into)
 {
-    digits made;
+    digits made = {0};
     size_t at = 0;
     shortest_digits(value, &made);
     round_digits(&made, made.point + places);

@@ -158,16 +158,16 @@ typedef struct sql_function {
     const char *name;
     const char *returns; /* types by their names, as in declarations */
     const char *arguments[SQL_ARGUMENTS_MAX];
-    bool is_variadic; /* the last argument, which is SQL_ANY, may come any number of times */
     sql_call_fn *call;
     sql_constants_fn *check; /* may be NULL */
-    /* false: a row with a null argument gives null, whatever `call` gives for it */
-    bool takes_nulls;
-    bool is_brought;  /* by a program or a plugin: sql_function_is_brought */
-    bool is_volatile; /* gives other values for the same arguments: never computed before the run */
     void *context;
     void (*release)(
         void *context); /* called once with the engine's end, or where _add fails; may be NULL */
+    /* false: a row with a null argument gives null, whatever `call` gives for it */
+    bool takes_nulls;
+    bool is_variadic; /* the last argument, which is SQL_ANY, may come any number of times */
+    bool is_brought;  /* by a program or a plugin: sql_function_is_brought */
+    bool is_volatile; /* gives other values for the same arguments: never computed before the run */
 } sql_function;
 
 /* Makes it known to all sessions of the engine; the texts are referred to until the engine is
