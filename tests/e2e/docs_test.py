@@ -214,6 +214,50 @@ class CPageTest(Case):
             self.assertRegex(header, rf"\b{name}\b")
 
 
+class ButterfreeClassesTest(unittest.TestCase):
+    """docs/guide/butterfree-classes.md has a line for each public class of Butterfree 1.8.0, with each of its arguments."""
+
+    CLASSES = {
+        "FileReader": "id path format schema format_options stream", "TableReader": "id table database",
+        "KafkaReader": "id topic value_schema connection_string topic_options stream", "Reader": "incremental_strategy",
+        "IncrementalStrategy": "column", "Source": "readers query eager_evaluation",
+        "FeatureSet": "name entity description keys timestamp features deduplicate_rows eager_evaluation",
+        "AggregatedFeatureSet": "", "Feature": "name description dtype from_column transformation", "KeyFeature": "",
+        "TimestampFeature": "dtype from_column transformation from_ms mask", "SQLExpressionTransform": "expression",
+        "SparkFunctionTransform": "functions", "AggregatedTransform": "functions filter_expression",
+        "CustomTransform": "transformer", "StackTransform": "is_regex",
+        "H3HashTransform": "h3_resolutions lat_column lng_column", "Function": "func data_type",
+        "Window": "window_definition partition_by order_by mode slide", "DataType": "", "TransformComponent": "",
+        "Sink": "writers validation",
+        "HistoricalFeatureStoreWriter": "db_config database num_partitions validation_threshold debug_mode interval_mode "
+                                        "check_schema_hook row_count_validation merge_on",
+        "OnlineFeatureStoreWriter": "db_config database debug_mode write_to_entity interval_mode check_schema_hook",
+        "DeltaWriter": "", "Writer": "",
+        "CassandraConfig": "username password host keyspace mode format_ stream_processing_time stream_output_mode "
+                           "stream_checkpoint_path read_consistency_level write_consistency_level local_dc",
+        "KafkaConfig": "kafka_topic kafka_connection_string mode format_ stream_processing_time stream_output_mode "
+                       "stream_checkpoint_path",
+        "MetastoreConfig": "path mode format_ file_system", "AbstractWriteConfig": "",
+        "FeatureSetPipeline": "source feature_set sink spark_client", "Migrate": "pipelines", "CassandraMigration": "",
+        "MetastoreMigration": "database", "Hook": "", "HookableComponent": "",
+        "CassandraTableSchemaCompatibilityHook": "cassandra_client table",
+        "SparkTableSchemaCompatibilityHook": "spark_client table database", "Metadata": "pipeline save",
+        "FeatureSetCreation": "", "Validation": "dataframe", "BasicValidation": "", "SparkClient": "", "CassandraClient": "",
+    }
+
+    def test_each_has_a_line(self):
+        told, names = {}, []
+        for table in tables(read("docs", "guide", "butterfree-classes.md")):
+            for row in table[1:]:
+                names = re.findall(r"`(\w+)`", row[0]) or names
+                for name in names:
+                    told.setdefault(name, set()).update(re.findall(r"\b(\w+)\b", row[1]))
+                    self.assertTrue(row[2].strip(), row)
+        for name, arguments in self.CLASSES.items():
+            self.assertIn(name, told)
+            self.assertEqual(set(arguments.split()) - told[name], set(), name)
+
+
 class CommandLinePageTest(Case):
     """docs/reference/command-line.md and the binary tell of the same verbs, options, fields and variables."""
 
