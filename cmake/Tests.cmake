@@ -153,6 +153,9 @@ function(add_tests folder label patience)
         endif()
         set_tests_properties(${name} PROPERTIES
             LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "${test_environment}")
+        if(folder STREQUAL property) # first: the others run beside these, and not behind them
+            set_tests_properties(${name} PROPERTIES COST 1000)
+        endif()
         if(serial IN_LIST marks)
             set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
         endif()

@@ -45,6 +45,16 @@ SEED = os.environ.get("FRESHET_SEED", "")
 
 Finished = collections.namedtuple("Finished", "code out err")
 
+
+def stacks_of(pid):
+    """Where a process that does not end stands, by gdb, where there is one."""
+    if shutil.which("gdb") is None:
+        return "install gdb to see where it stood"
+    asked = subprocess.run(["gdb", "-q", "-batch", "-p", str(pid), "-ex", "thread apply all backtrace 20"],
+                           capture_output=True, text=True, check=False, timeout=60)
+    return asked.stdout[-8000:]
+
+
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
 EVENTS = {"id": "bigint", "key": "string", "seen": "timestamp", "value": "double"}
@@ -257,9 +267,10 @@ class Case(unittest.TestCase):
         try:
             out, err = process.communicate(input, timeout=deadline)
         except subprocess.TimeoutExpired:
+            stacks = stacks_of(process.pid)
             process.kill()
             out, err = process.communicate()
-            self.fail(f"{args} did not end within {deadline} s; stderr:\n{err.decode(errors='replace')}")
+            self.fail(f"{args} did not end within {deadline} s; stderr:\n{err.decode(errors='replace')}\n{stacks}")
         finished = Finished(process.returncode, out.decode(errors="replace"),
                             err.decode(errors="replace"))
         self.assert_clean(finished.err)
