@@ -32,10 +32,18 @@ static const char *skip_comment(const char *at)
     return at;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Byte by byte: a checked strspn looks for the end of the whole text first. */
 static const char *skip_blank(const char *at)
 {
     for (;;) {
-        const char *next = at + strspn(at, " \t\r\n\f\v");
+        const char *next = at;
+        while (is_blank(*next))
+            next++;
         next = skip_comment(next);
         if (next == at)
             return at;
