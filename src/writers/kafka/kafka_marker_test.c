@@ -14,16 +14,6 @@ static writer_rig rig = {.ops = &kafka_once_writer_ops,
                          .declare = declare,
                          .read = kafka_place_read_rows};
 
-static kafka_place *place_of(const trial *trial)
-{
-    return trial->self;
-}
-
-static freshet_code publish_once(trial *trial)
-{
-    return kafka_once_writer_ops.publish(trial->writer, &trial->listed, &trial->err);
-}
-
 /* A second run with the same transactional id: the first may send nothing more. */
 static void another_run_takes_its_place(void **state)
 {
@@ -36,8 +26,8 @@ static void another_run_takes_its_place(void **state)
     trial_list(&trial);
     freshet_writer *first = trial.writer;
     char path[600], copy[600]; /* its folder is another one */
-    snprintf(path, sizeof path, "%s/%s", place_of(&trial)->folder, trial.listed.paths[0]);
-    snprintf(copy, sizeof copy, "%s/copy", place_of(&trial)->folder);
+    snprintf(path, sizeof path, "%s/%s", kafka_place_of(&trial)->folder, trial.listed.paths[0]);
+    snprintf(copy, sizeof copy, "%s/copy", kafka_place_of(&trial)->folder);
     assert_int_equal(link(path, copy), 0);
     const writer_files listed = trial.listed;
     trial.listed = (writer_files){0}; /* a state of its own */
@@ -96,7 +86,7 @@ static void a_file_that_is_gone(void **state)
     trial_write(&trial, 5, 5, 0, 1);
     trial_list(&trial);
     trial_kill(&trial);
-    kafka_place_files(place_of(&trial), true);
+    kafka_place_files(kafka_place_of(&trial), true);
     trial_start(&trial);
     freshet_code code = FRESHET_OK;
     const patience wait = patience_of(KAFKA_TEST_WAIT_S);
@@ -117,10 +107,10 @@ static void a_file_that_was_sent(void **state)
         trial_begin(&trial, &rig);
         trial_write(&trial, 0, 5, 0, 1);
         trial_list(&trial);
-        snprintf(path, sizeof path, "%s/%s", place_of(&trial)->folder, trial.listed.paths[0]);
-        snprintf(copy, sizeof copy, "%s/copy", place_of(&trial)->folder);
+        snprintf(path, sizeof path, "%s/%s", kafka_place_of(&trial)->folder, trial.listed.paths[0]);
+        snprintf(copy, sizeof copy, "%s/copy", kafka_place_of(&trial)->folder);
         assert_int_equal(link(path, copy), 0);
-        trial_must(&trial, publish_once(&trial));
+        trial_must(&trial, kafka_publish_once(&trial));
         trial_kill(&trial);
         if (is_there)
             assert_int_equal(rename(copy, path), 0);
@@ -173,11 +163,12 @@ static void validated_by_reading_back(void **state)
     trial_must(&trial,
                kafka_once_writer_ops.validate(trial.writer, &trial.listed, &there, &trial.err));
     assert_int_equal(there, 5);
-    assert_int_equal(
-        rd_kafka_producev(place_of(&trial)->client, RD_KAFKA_V_TOPIC(place_of(&trial)->topic),
-                          RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("x", 1), RD_KAFKA_V_END),
-        0);
-    assert_int_equal(rd_kafka_flush(place_of(&trial)->client, KAFKA_TEST_WAIT_S * 1000), 0);
+    assert_int_equal(rd_kafka_producev(kafka_place_of(&trial)->client,
+                                       RD_KAFKA_V_TOPIC(kafka_place_of(&trial)->topic),
+                                       RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("x", 1),
+                                       RD_KAFKA_V_END),
+                     0);
+    assert_int_equal(rd_kafka_flush(kafka_place_of(&trial)->client, KAFKA_TEST_WAIT_S * 1000), 0);
     there = 0;
     trial_must(&trial,
                kafka_once_writer_ops.validate(trial.writer, &trial.listed, &there, &trial.err));

@@ -18,16 +18,6 @@ static writer_rig rig = {.ops = &kafka_once_writer_ops,
                          .declare = declare,
                          .read = kafka_place_read_rows};
 
-static kafka_place *place_of(const trial *trial)
-{
-    return trial->self;
-}
-
-static freshet_code publish_once(trial *trial)
-{
-    return kafka_once_writer_ops.publish(trial->writer, &trial->listed, &trial->err);
-}
-
 static void files_go_when_they_are_sent(void **state)
 {
     trial trial;
@@ -35,14 +25,14 @@ static void files_go_when_they_are_sent(void **state)
     trial_begin(&trial, &rig);
     trial_write(&trial, 0, 5, 0, 1);
     trial_list(&trial);
-    assert_int_equal(kafka_place_files(place_of(&trial), false), 1);
+    assert_int_equal(kafka_place_files(kafka_place_of(&trial), false), 1);
     assert_int_equal(trial.listed.n, 1);
     assert_int_equal(trial.listed.n_rows, 5);
     assert_int_equal(writer_counted(trial.writer, WRITER_WRITTEN), 0);
     trial_expect(&trial, 0, 5, 0, 0);
-    trial_must(&trial, publish_once(&trial));
-    trial_must(&trial, publish_once(&trial)); /* again: there already */
-    assert_int_equal(kafka_place_files(place_of(&trial), false), 0);
+    trial_must(&trial, kafka_publish_once(&trial));
+    trial_must(&trial, kafka_publish_once(&trial)); /* again: there already */
+    assert_int_equal(kafka_place_files(kafka_place_of(&trial), false), 0);
     assert_int_equal(writer_counted(trial.writer, WRITER_WRITTEN), 5);
     trial_expect(&trial, 0, 5, 1, 1);
     trial_end(&trial);
@@ -58,13 +48,13 @@ static void brokers_are_away(void **state)
     trial_checkpoint(&trial);
     trial_write(&trial, 5, 5, 0, 1);
     trial_list(&trial);
-    rd_kafka_mock_broker_set_down(place_of(&trial)->cluster, 1);
-    assert_int_equal(publish_once(&trial), FRESHET_TRY_AGAIN);
+    rd_kafka_mock_broker_set_down(kafka_place_of(&trial)->cluster, 1);
+    assert_int_equal(kafka_publish_once(&trial), FRESHET_TRY_AGAIN);
     assert_int_equal(trial.err.then, FRESHET_RETRY);
     assert_int_equal(trial_write_once(&trial, 10, 5, 0, 2), FRESHET_TRY_AGAIN);
     assert_int_equal(trial.err.then, FRESHET_RETRY);
     assert_non_null(kafka_once_writer_ops.trouble(trial.writer));
-    rd_kafka_mock_broker_set_up(place_of(&trial)->cluster, 1);
+    rd_kafka_mock_broker_set_up(kafka_place_of(&trial)->cluster, 1);
     trial_write(&trial, 10, 5, 0, 2);
     assert_null(kafka_once_writer_ops.trouble(trial.writer));
     trial_checkpoint(&trial);
@@ -82,11 +72,11 @@ static void brokers_are_away_at_the_start(void **state)
     trial_write(&trial, 0, 5, 0, 1);
     trial_list(&trial);
     trial_kill(&trial);
-    rd_kafka_mock_broker_set_down(place_of(&trial)->cluster, 1);
+    rd_kafka_mock_broker_set_down(kafka_place_of(&trial)->cluster, 1);
     trial_start(&trial);
     assert_non_null(kafka_once_writer_ops.trouble(trial.writer));
-    rd_kafka_mock_broker_set_up(place_of(&trial)->cluster, 1);
-    while (kafka_place_files(place_of(&trial), false) > 0 && patience_lasts(&wait))
+    rd_kafka_mock_broker_set_up(kafka_place_of(&trial)->cluster, 1);
+    while (kafka_place_files(kafka_place_of(&trial), false) > 0 && patience_lasts(&wait))
         trial_must(&trial, kafka_once_writer_ops.progress(trial.writer, &trial.err));
     trial_expect(&trial, 0, 5, 1, 1);
     trial_end(&trial);
@@ -111,7 +101,7 @@ static void requests_fail_and_pass(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         trial trial;
         trial_begin(&trial, &rig);
-        rd_kafka_mock_push_request_errors(place_of(&trial)->cluster, cases[i].request, 2,
+        rd_kafka_mock_push_request_errors(kafka_place_of(&trial)->cluster, cases[i].request, 2,
                                           cases[i].problem, cases[i].problem);
         trial_write(&trial, 0, 5, 0, 1);
         trial_checkpoint(&trial);
@@ -138,12 +128,12 @@ static void refused_for_good(void **state)
         trial trial;
         int tries = 0;
         trial_begin(&trial, &rig);
-        rd_kafka_mock_push_request_errors(place_of(&trial)->cluster, cases[i].request, 4,
+        rd_kafka_mock_push_request_errors(kafka_place_of(&trial)->cluster, cases[i].request, 4,
                                           cases[i].problem, cases[i].problem, cases[i].problem,
                                           cases[i].problem);
         trial_write(&trial, 0, 5, 0, 1);
         trial_list(&trial);
-        while (publish_once(&trial) == FRESHET_TRY_AGAIN && ++tries < 20)
+        while (kafka_publish_once(&trial) == FRESHET_TRY_AGAIN && ++tries < 20)
             ;
         if (trial.err.then != FRESHET_STOP || strstr(trial.err.text, cases[i].said) == NULL)
             fail_msg("%zu: %s", i, trial.err.text);
@@ -163,7 +153,7 @@ static void a_file_that_is_damaged(void **state)
         trial_checkpoint(&trial);
         trial_write(&trial, 5, 5, 0, 1);
         trial_list(&trial);
-        snprintf(path, sizeof path, "%s/%s", place_of(&trial)->folder, trial.listed.paths[0]);
+        snprintf(path, sizeof path, "%s/%s", kafka_place_of(&trial)->folder, trial.listed.paths[0]);
         FILE *file = fopen(path, "r+b");
         assert_non_null(file);
         if (how == 0) {
@@ -173,7 +163,7 @@ static void a_file_that_is_damaged(void **state)
             assert_int_equal(ftruncate(fileno(file), how == 1 ? 40 : 0), 0);
         }
         fclose(file);
-        assert_int_equal(publish_once(&trial), FRESHET_FAILED);
+        assert_int_equal(kafka_publish_once(&trial), FRESHET_FAILED);
         assert_non_null(strstr(trial.err.text, "is not what was written"));
         trial_end(&trial);
     }

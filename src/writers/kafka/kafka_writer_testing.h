@@ -169,6 +169,17 @@ static inline void kafka_place_read(const kafka_place *place, kafka_seen_fn *see
     rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 }
 
+static inline kafka_place *kafka_place_of(const trial *trial)
+{
+    return trial->self;
+}
+
+/* The files that the trial has listed, to the topic. */
+static inline freshet_code kafka_publish_once(trial *trial)
+{
+    return kafka_once_writer_ops.publish(trial->writer, &trial->listed, &trial->err);
+}
+
 /* Messages of the conformance tests. */
 static inline void kafka_see_row(void *context, const rd_kafka_message_t *message)
 {
