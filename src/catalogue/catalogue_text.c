@@ -3,6 +3,21 @@
 
 #include "catalogue/catalogue.h"
 
+/* One column of a reader, the n-th that is given. */
+typedef void origin_fn(text_buffer *into, uint32_t n, const char *reader, const char *column);
+
+/* Of the columns of readers those that are marked. */
+static void put_origins(const catalogue *of, const bool *made, origin_fn *put, text_buffer *into)
+{
+    const lineage *lineage = &of->lineage;
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < lineage->n_readers; r++)
+        for (uint32_t c = 0; c < lineage->columns[r]->n_fields; c++)
+            if (made[lineage->first[r] + c])
+                put(into, n++, of->pipeline->readers[r].reader->block->id.value,
+                    lineage->columns[r]->fields[c].name);
+}
+
 /* ---- Markdown -------------------------------------------------------------------------------- */
 
 /* In a cell of a table: a bar and a line's end would end it. */
@@ -15,28 +30,16 @@ static void put_cell(text_buffer *into, const char *text)
             text_append_char(into, *text == '\n' ? ' ' : *text);
 }
 
-/* The columns of readers that item or column i of the query is made of, as `flights.origin`. */
-static uint32_t put_origins(const catalogue *of, const bool *made, const char *quote,
-                            text_buffer *into)
+/* `flights.origin`, ... */
+static void put_code(text_buffer *into, uint32_t n, const char *reader, const char *column)
 {
-    const lineage *lineage = &of->lineage;
-    uint32_t n = 0;
-    for (uint32_t r = 0; r < lineage->n_readers; r++)
-        for (uint32_t c = 0; c < lineage->columns[r]->n_fields; c++) {
-            if (!made[lineage->first[r] + c])
-                continue;
-            text_format(into, "%s%s%s.%s%s", n++ > 0 ? ", " : "", quote,
-                        of->pipeline->readers[r].reader->block->id.value,
-                        lineage->columns[r]->fields[c].name, quote);
-        }
-    return n;
+    text_format(into, "%s`%s.%s`", n > 0 ? ", " : "", reader, column);
 }
 
 /* All that the columns of the query behind an item are made of. */
-static void put_item_origins(const catalogue *of, const catalogue_item *item, const char *quote,
-                             arena *arena, text_buffer *into)
+static void put_item_origins(const catalogue *of, const catalogue_item *item, text_buffer *into)
 {
-    bool *made = arena_zero(arena, of->lineage.n + (size_t)1, sizeof *made);
+    bool *made = arena_zero(of->pipeline->arena, of->lineage.n + (size_t)1, sizeof *made);
     if (made == NULL) {
         into->failed = true;
         return;
@@ -44,7 +47,7 @@ static void put_item_origins(const catalogue *of, const catalogue_item *item, co
     for (uint32_t i = 0; i < of->query->n_fields; i++)
         for (uint32_t k = 0; item->made[i] && k < of->lineage.n; k++)
             made[k] |= of->lineage.made[i * (size_t)of->lineage.n + k];
-    put_origins(of, made, quote, into);
+    put_origins(of, made, put_code, into);
 }
 
 static void put_items(const catalogue *of, text_buffer *into)
@@ -59,7 +62,7 @@ static void put_items(const catalogue *of, text_buffer *into)
             text_append_c(into, " | ");
             put_cell(into, item->how);
             text_append_c(into, " | ");
-            put_item_origins(of, item, "`", of->pipeline->arena, into);
+            put_item_origins(of, item, into);
             text_append_c(into, " |\n");
         }
     }
@@ -130,20 +133,13 @@ static void put_reader(const catalogue *of, uint32_t i, text_buffer *into)
 }
 
 /* ["flights","origin"], ... */
-static void put_pairs(const catalogue *of, const bool *made, text_buffer *into)
+static void put_pair(text_buffer *into, uint32_t n, const char *reader, const char *column)
 {
-    const lineage *lineage = &of->lineage;
-    uint32_t n = 0;
-    for (uint32_t r = 0; r < lineage->n_readers; r++)
-        for (uint32_t c = 0; c < lineage->columns[r]->n_fields; c++) {
-            if (!made[lineage->first[r] + c])
-                continue;
-            text_append_c(into, n++ > 0 ? ",[" : "[");
-            put_string(into, of->pipeline->readers[r].reader->block->id.value);
-            text_append_char(into, ',');
-            put_string(into, lineage->columns[r]->fields[c].name);
-            text_append_char(into, ']');
-        }
+    text_append_c(into, n > 0 ? ",[" : "[");
+    put_string(into, reader);
+    text_append_char(into, ',');
+    put_string(into, column);
+    text_append_char(into, ']');
 }
 
 static void put_query_columns(const catalogue *of, text_buffer *into)
@@ -152,7 +148,7 @@ static void put_query_columns(const catalogue *of, text_buffer *into)
         put_member(into, i > 0 ? ",{" : "{", "name", of->query->fields[i].name);
         put_member(into, ",", "type", type_name(of->pipeline->arena, of->query->fields[i].type));
         text_append_c(into, ",\"from\":[");
-        put_pairs(of, of->lineage.made + i * (size_t)of->lineage.n, into);
+        put_origins(of, of->lineage.made + i * (size_t)of->lineage.n, put_pair, into);
         text_append_c(into, "]}");
     }
 }
