@@ -116,6 +116,20 @@ freshet_code kafka_set_declared(rd_kafka_conf_t *conf, const declared_properties
     return code;
 }
 
+freshet_code kafka_make_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *at,
+                               rd_kafka_t **out, freshet_error *err)
+{
+    char said[512] = "";
+
+    *out = rd_kafka_new(type, conf, said, sizeof said);
+    if (*out != NULL)
+        return FRESHET_OK;
+    rd_kafka_conf_destroy(conf);
+    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, at,
+                     "librdkafka cannot begin with these options: %s; mend or remove what it names",
+                     said);
+}
+
 /* librdkafka says of a file that it cannot read only that TLS cannot begin. */
 freshet_code kafka_check_files(const declared_properties *properties, freshet_error *err)
 {

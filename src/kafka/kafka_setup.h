@@ -4,8 +4,8 @@
  * Any property may be declared but those that Freshet's guarantees rest on, which each of the two
  * lists with its reasons. librdkafka itself says which properties there are and what they can be.
  *
- * Order of calls: the checks while the declaration is read; kafka_check_files, kafka_set and
- * kafka_set_declared when a client is made.
+ * Order of calls: the checks while the declaration is read; kafka_check_files, kafka_set,
+ * kafka_set_declared and kafka_make_client when a client is made.
  */
 #ifndef FRESHET_KAFKA_KAFKA_SETUP_H
 #define FRESHET_KAFKA_KAFKA_SETUP_H
@@ -35,6 +35,10 @@ freshet_code kafka_set(rd_kafka_conf_t *conf, const char *name, const char *valu
                        freshet_error *err);
 freshet_code kafka_set_declared(rd_kafka_conf_t *conf, const declared_properties *properties,
                                 const char *at, freshet_error *err);
+
+/* A client by `conf`, which it takes, or which goes where librdkafka refuses. */
+freshet_code kafka_make_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *at,
+                               rd_kafka_t **out, freshet_error *err);
 
 /* Can the files be read that properties name? */
 freshet_code kafka_check_files(const declared_properties *properties, freshet_error *err);

@@ -218,7 +218,6 @@ static const char *own_setting(const kafka_reader *reader, const char *name)
 freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
 {
     rd_kafka_conf_t *conf = NULL;
-    char said[512] = "";
     freshet_code code = kafka_configure(reader, &conf, err);
 
     if (code != FRESHET_OK)
@@ -227,13 +226,9 @@ freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_offset_commit_cb(conf, kafka_group_committed);
-    reader->client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
-    if (reader->client == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(
-            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, reader->at,
-            "librdkafka cannot begin with these options: %s; mend or remove what it names", said);
-    }
+    code = kafka_make_client(RD_KAFKA_CONSUMER, conf, reader->at, &reader->client, err);
+    if (code != FRESHET_OK)
+        return code;
     reader->user = own_setting(reader, "sasl.username");
     reader->password = own_setting(reader, "sasl.password");
     if (reader->user == NULL || reader->password == NULL)

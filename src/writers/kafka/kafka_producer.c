@@ -285,7 +285,6 @@ static freshet_code make_client(producer *producer, freshet_error *err)
 {
     static const uint64_t one = 1;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char said[512] = "";
     freshet_code code = configure_producer(producer, conf, err);
 
     if (code != FRESHET_OK) {
@@ -296,14 +295,9 @@ static freshet_code make_client(producer *producer, freshet_error *err)
     rd_kafka_conf_set_error_cb(conf, producer_on_error);
     rd_kafka_conf_set_log_cb(conf, producer_on_log);
     rd_kafka_conf_set_dr_msg_cb(conf, producer_on_delivery);
-    producer->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, said, sizeof said);
-    if (producer->client == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, producer->options.at,
-                         "librdkafka cannot begin with these options: %s; mend or remove what it "
-                         "names",
-                         said);
-    }
+    code = kafka_make_client(RD_KAFKA_PRODUCER, conf, producer->options.at, &producer->client, err);
+    if (code != FRESHET_OK)
+        return code;
     producer->topic = rd_kafka_topic_new(producer->client, producer->options.topic, NULL);
     producer->main_queue = rd_kafka_queue_get_main(producer->client);
     if (producer->topic == NULL || producer->main_queue == NULL)
@@ -445,7 +439,6 @@ static freshet_code make_asker(producer *producer, const char *isolation, rd_kaf
 {
     const producer_options *options = &producer->options;
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char said[512] = "";
     freshet_code code = set_common(producer, conf, err);
 
     if (code == FRESHET_OK)
@@ -466,13 +459,7 @@ static freshet_code make_asker(producer *producer, const char *isolation, rd_kaf
     }
     rd_kafka_conf_set_opaque(conf, producer);
     rd_kafka_conf_set_log_cb(conf, producer_on_log);
-    *out = rd_kafka_new(RD_KAFKA_CONSUMER, conf, said, sizeof said);
-    if (*out != NULL)
-        return FRESHET_OK;
-    rd_kafka_conf_destroy(conf);
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, options->at,
-                     "librdkafka cannot begin with these options: %s; mend or remove what it names",
-                     said);
+    return kafka_make_client(RD_KAFKA_CONSUMER, conf, options->at, out, err);
 }
 
 bool kafka_take_number(const char **at, char before, int base, unsigned width, uint64_t *out)
