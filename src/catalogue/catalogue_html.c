@@ -16,6 +16,7 @@
 #define LAYER_STEP 370
 #define TOP 34
 #define NAME_CHARACTERS_MAX 30
+#define NOT_DRAWN UINT32_MAX
 
 static const char page_begin[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"
@@ -110,6 +111,8 @@ typedef struct drawing {
     const catalogue *of;
     uint32_t number; /* of the feature set on the page */
     text_buffer *into;
+    uint32_t *rows; /* of each reader's column, from the top; or NOT_DRAWN */
+    uint32_t n_rows;
 } drawing;
 
 static void put_node(const drawing *drawing, char layer, uint32_t i, uint32_t row, const char *name,
@@ -142,20 +145,15 @@ static void put_line(const drawing *drawing, char layer, uint32_t a, uint32_t ro
 }
 
 /* Columns of readers that nothing is made of are left out: their rows are those of the others. */
-static bool is_drawn(const catalogue *of, uint32_t column)
+static void find_rows(drawing *drawing)
 {
-    for (uint32_t i = 0; i < of->query->n_fields; i++)
-        if (of->lineage.made[i * (size_t)of->lineage.n + column])
-            return true;
-    return false;
-}
-
-static uint32_t row_of(const catalogue *of, uint32_t column)
-{
-    uint32_t row = 0;
-    for (uint32_t i = 0; i < column; i++)
-        row += is_drawn(of, i);
-    return row;
+    const catalogue *of = drawing->of;
+    for (uint32_t column = 0; column < of->lineage.n; column++) {
+        bool is_drawn = false;
+        for (uint32_t i = 0; i < of->query->n_fields; i++)
+            is_drawn |= of->lineage.made[i * (size_t)of->lineage.n + column];
+        drawing->rows[column] = is_drawn ? drawing->n_rows++ : NOT_DRAWN;
+    }
 }
 
 static void put_lines(const drawing *drawing)
@@ -164,7 +162,7 @@ static void put_lines(const drawing *drawing)
     for (uint32_t column = 0; column < of->lineage.n; column++)
         for (uint32_t i = 0; i < of->query->n_fields; i++)
             if (of->lineage.made[i * (size_t)of->lineage.n + column])
-                put_line(drawing, 'a', column, row_of(of, column), i, i);
+                put_line(drawing, 'a', column, drawing->rows[column], i, i);
     for (uint32_t i = 0; i < of->query->n_fields; i++)
         for (uint32_t k = 0; k < of->n_items; k++)
             if (of->items[k].made[i])
@@ -180,23 +178,29 @@ static void put_reader_nodes(const drawing *drawing)
     for (uint32_t r = 0; r < lineage->n_readers; r++)
         for (uint32_t c = 0; c < lineage->columns[r]->n_fields; c++) {
             const uint32_t column = lineage->first[r] + c;
-            if (!is_drawn(of, column))
+            if (drawing->rows[column] == NOT_DRAWN)
                 continue;
             text_reset(&name);
             text_format(&name, "%s.%s", of->pipeline->readers[r].reader->block->id.value,
                         lineage->columns[r]->fields[c].name);
-            put_node(drawing, 'a', column, row_of(of, column), name.failed ? "" : name.bytes,
+            put_node(drawing, 'a', column, drawing->rows[column], name.failed ? "" : name.bytes,
                      name.failed ? "" : name.bytes);
         }
     drawing->into->failed |= name.failed;
     text_release(&name);
 }
 
-static void put_drawing(const drawing *drawing)
+static void put_drawing(drawing *drawing)
 {
     static const char *const heads[] = {"readers", "query", "features"};
     const catalogue *of = drawing->of;
-    uint32_t rows = row_of(of, of->lineage.n);
+    drawing->rows = arena_zero(of->pipeline->arena, of->lineage.n + (size_t)1, sizeof(uint32_t));
+    if (drawing->rows == NULL) {
+        drawing->into->failed = true;
+        return;
+    }
+    find_rows(drawing);
+    uint32_t rows = drawing->n_rows;
     rows = rows < of->query->n_fields ? of->query->n_fields : rows;
     rows = rows < of->n_items ? of->n_items : rows;
     const int width = 2 * LAYER_STEP + BOX_WIDTH + 2, height = TOP + (int)rows * STEP_HEIGHT;
@@ -242,7 +246,7 @@ static void put_set(const catalogue *of, uint32_t number, text_buffer *into)
 {
     const declaration *declaration = of->pipeline->declaration;
     const feature_set_block *set = &declaration->feature_set;
-    const drawing drawing = {of, number, into};
+    drawing drawing = {.of = of, .number = number, .into = into};
     text_format(into, "<h2 id=\"s%u\">", number);
     put_html(into, set->name.value);
     text_append_c(into, "</h2>\n<p>");
