@@ -178,6 +178,26 @@ static void numbers_and_sizes_read_back(void **state)
     }
 }
 
+/* The sound declaration with `to` for `from`: `wanted` is in what is shown of it, and that read
+ * again shows the same. */
+static void check_shown(const char *from, const char *to, const char *wanted)
+{
+    char *text = sound_with(from, to);
+    freshet_declaration *handle = read_sound(text);
+    char *shown = show_text_of(handle);
+    if (strstr(shown, wanted) == NULL)
+        print_error("not %s, but:\n%s", wanted, shown);
+    assert_non_null(strstr(shown, wanted));
+    freshet_declaration *again = read_sound(shown);
+    char *shown_again = show_text_of(again);
+    assert_string_equal(shown, shown_again);
+    free(shown);
+    free(shown_again);
+    free(text);
+    freshet_declaration_close(again);
+    freshet_declaration_close(handle);
+}
+
 static void windows_and_aggregates_read_back(void **state)
 {
     (void)state;
@@ -240,22 +260,8 @@ static void windows_and_aggregates_read_back(void **state)
          "    within: 1 hour\n"
          "  refresh: on_expiry\n"},
     };
-    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
-        char *text = sound_with(samples[i].from, samples[i].to);
-        freshet_declaration *handle = read_sound(text);
-        char *shown = show_text_of(handle);
-        if (strstr(shown, samples[i].shown) == NULL)
-            print_error("not %s, but:\n%s", samples[i].shown, shown);
-        assert_non_null(strstr(shown, samples[i].shown));
-        freshet_declaration *again = read_sound(shown);
-        char *shown_again = show_text_of(again);
-        assert_string_equal(shown, shown_again);
-        free(shown);
-        free(shown_again);
-        free(text);
-        freshet_declaration_close(again);
-        freshet_declaration_close(handle);
-    }
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
+        check_shown(samples[i].from, samples[i].to, samples[i].shown);
 }
 
 static bool refuse_bytes(void *context, const char *bytes, size_t length)

@@ -103,10 +103,10 @@ static void take_authority(address *rest, address_parts *parts)
     parts->authority = up_to(rest, "/?#");
     rest->begin = parts->authority.end;
     parts->host = parts->authority;
-    const char *at = memchr(parts->host.begin, '@', (size_t)(parts->host.end - parts->host.begin));
-    if (at != NULL) {
-        parts->user = (address){parts->host.begin, at};
-        parts->host.begin = at + 1;
+    const address user = up_to(&parts->host, "@");
+    if (user.end < parts->host.end) {
+        parts->user = user;
+        parts->host.begin = user.end + 1;
     }
     const char *port = parts->host.end;
     while (port > parts->host.begin && port[-1] >= '0' && port[-1] <= '9')

@@ -36,41 +36,35 @@ static freshet_code give_lines(text_buffer *buffer, letter_line_fn *line, void *
     return code;
 }
 
-static freshet_code visit(int file, const char *path, off_t from, off_t to, text_buffer *buffer,
-                          char *piece, letter_line_fn *line, void *context, freshet_error *err)
-{
-    freshet_code code = FRESHET_OK;
-    while (code == FRESHET_OK && from < to) {
-        const size_t most = to - from < (off_t)LINES_READ ? (size_t)(to - from) : LINES_READ;
-        const ssize_t n = durable_read(file, piece, most, from);
-        if (n < 0)
-            return error_system(err, "cannot read", path);
-        if (n == 0)
-            break;
-        if (!text_append(buffer, piece, (size_t)n))
-            return error_set(err, FRESHET_LIMIT, FRESHET_STOP, path,
-                             "%s has a line of more than %zu MiB, which is no dead letter; move "
-                             "the file away",
-                             path, LETTER_LINE_MAX >> 20);
-        from += n;
-        code = give_lines(buffer, line, context, err);
-    }
-    return code == FRESHET_END ? FRESHET_OK : code;
-}
-
 freshet_code letters_visit(int file, const char *path, off_t from, off_t to, letter_line_fn *line,
                            void *context, freshet_error *err)
 {
+    freshet_code code = FRESHET_OK;
     arena *arena = arena_open();
     char *piece = arena == NULL ? NULL : arena_alloc(arena, LINES_READ);
     text_buffer buffer;
+    if (piece == NULL)
+        code = error_memory(err, "reading dead letters");
     text_init(&buffer, LETTER_LINE_MAX);
-    freshet_code code = piece == NULL
-                            ? error_memory(err, "reading dead letters")
-                            : visit(file, path, from, to, &buffer, piece, line, context, err);
+    while (code == FRESHET_OK && from < to) {
+        const size_t most = to - from < (off_t)LINES_READ ? (size_t)(to - from) : LINES_READ;
+        const ssize_t n = durable_read(file, piece, most, from);
+        if (n == 0)
+            break;
+        if (n < 0)
+            code = error_system(err, "cannot read", path);
+        else if (!text_append(&buffer, piece, (size_t)n))
+            code = error_set(err, FRESHET_LIMIT, FRESHET_STOP, path,
+                             "%s has a line of more than %zu MiB, which is no dead letter; move "
+                             "the file away",
+                             path, LETTER_LINE_MAX >> 20);
+        else
+            code = give_lines(&buffer, line, context, err);
+        from += n;
+    }
     text_release(&buffer);
     arena_close(arena);
-    return code;
+    return code == FRESHET_END ? FRESHET_OK : code;
 }
 
 /* ---- the file without some ----------------------------------------------------------------- */

@@ -851,7 +851,7 @@ freshet_code producer_count_since(producer *producer, int64_t *n, freshet_error 
     freshet_code code = producer_find_ends(producer, &ends, err);
     if (code == FRESHET_OK)
         code = make_asker(producer, "read_committed", &asker, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK && ends != NULL)
         code = count_until(producer, asker, ends, n, err);
     if (asker != NULL)
         rd_kafka_destroy_flags(asker, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
