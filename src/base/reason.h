@@ -26,6 +26,7 @@
     X(EARLY, "early", "The row is further ahead of the clock than `max_future` allows.")         \
     X(TOO_LARGE, "too_large", "A record, a key or a value is larger than what can be taken.")    \
     X(SQL_ERROR, "sql_error", "The query, or the SQL of a feature, fails for the row.")          \
+    X(HOOK, "hook", "The row does not meet a hook with `on_violation: dead_letter`.")            \
     X(STORE_REFUSED, "store_refused", "The store of a writer refuses the row for good.")         \
     X(BAD_FILE, "bad_file", "A file, or what is left of it, cannot be read (`on_bad_file: skip`).")
 

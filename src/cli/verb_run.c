@@ -168,6 +168,8 @@ static void say_summary(const run *run)
     append_left_out(counts.replaced, "replaced by newer rows before they were written", &line);
     append_left_out(counts.repeated, "repeated", &line);
     append_left_out(counts.late, "too late", &line);
+    append_left_out(freshet_counter(run->pipeline, FRESHET_HOOK_WARNINGS), "warnings of hooks",
+                    &line);
     append_dead_letters(run, counts.dead, &line);
     text_format(&line, ", in %.2f s (", seconds);
     text_append_count(&line, seconds > 0 ? (int64_t)((double)counts.read / seconds) : 0);

@@ -458,6 +458,8 @@ static const option feature_set_options[] = {
             "though no new one came, as soon as no row from before can come any more. For "
             "`fixed_windows` and rolling windows; rows do not leave `row_windows` by time.",
      .example = "on_expiry"},
+    {OPTION_GIVEN("hooks", feature_set_block, hooks), .block = &hooks_kind,
+     .doc = "Checks of the query's rows (`before`) and of the feature rows (`after`)."},
     {0},
 };
 
@@ -578,6 +580,8 @@ static const option reader_options[] = {
          "partner's time may be. An order with `within: 10 minutes` finds payments of up to 10 "
          "minutes after it. In an as-of join, at the reader on the right: how old its row may be.",
      .example = "10 minutes"},
+    {OPTION_GIVEN("hooks", reader_block, hooks), .block = &hooks_kind,
+     .doc = "Checks of the rows as they are read (`before`), and behind `preprocess` (`after`)."},
     {0},
 };
 
@@ -597,12 +601,26 @@ static const option source_options[] = {
             "micro-batch, row by row; what needs to see many rows of a stream (aggregates, "
             "windows, DISTINCT, ORDER BY) is refused.",
      .example = "select origin, sched_dep, dep_delay from flights"},
+    {OPTION_GIVEN("hooks", source_block, hooks), .block = &hooks_kind,
+     .doc = "Checks of the query's rows (`after`)."},
     {0},
 };
+
+static void check_source(void *options, const place *at, problems *problems)
+{
+    const source_block *source = options;
+    (void)at;
+    blocks_check_hooks(&source->hooks.before,
+                       "what goes into the query are the rows of its readers: write this hook "
+                       "under `hooks: {after: [...]}` of the reader; the query's own rows are "
+                       "checked by `after` here",
+                       problems);
+}
 
 static const block_kind source_kind = {
     BLOCK_KIND("source", "Source", source_block, source_options),
     .doc = "The rows that features are made from: readers, and one SQL query over them.",
+    .check = check_source,
 };
 
 static const option macro_options[] = {
@@ -639,18 +657,40 @@ static const option writer_options[] = {
             "where they are not as many, the run ends with exit code 1. For `history` (the "
             "partitions that it has written) and `kafka` (nobody else may write to the topic "
             "meanwhile)."},
+    {OPTION_GIVEN("hooks", writer_block, hooks), .block = &hooks_kind,
+     .doc = "Checks of the rows that this writer gets (`before`)."},
     {0},
 };
+
+static const char no_after[] =
+    "a hook cannot look at rows behind a writer: write it under `before`, which looks at the same "
+    "rows before they are written; whether all of them are there afterwards a batch sees by "
+    "`validate: true` of the writer";
+
+static void blocks_check_writer(void *options, const place *at, problems *problems)
+{
+    (void)at;
+    blocks_check_hooks(&((const writer_block *)options)->hooks.after, no_after, problems);
+}
+
+static void check_sink(void *options, const place *at, problems *problems)
+{
+    (void)at;
+    blocks_check_hooks(&((const sink_block *)options)->hooks.after, no_after, problems);
+}
 
 static const block_kind writer_kind = {
     BLOCK_KIND("writer", "Writer", writer_block, writer_options),
     .doc = "One place that feature rows go to.",
+    .check = blocks_check_writer,
 };
 
 static const option sink_options[] = {
     {OPTION("writers", BLOCKS, sink_block, writers), .required = true, .block = &writer_kind,
      .doc = "The writers, at least one. Each gets every feature row.",
      .example = "[{online: {debug: true}}]"},
+    {OPTION_GIVEN("hooks", sink_block, hooks), .block = &hooks_kind,
+     .doc = "Checks of the feature rows before any writer gets them (`before`)."},
     {0},
 };
 
@@ -658,6 +698,7 @@ static const block_kind sink_kind = {
     BLOCK_KIND("sink", "Sink", sink_block, sink_options),
     .doc = "Where the feature rows go. `freshet run --debug` puts the debug table in the place of "
            "all writers.",
+    .check = check_sink,
 };
 
 static const option dead_letters_options[] = {

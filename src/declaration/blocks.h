@@ -10,6 +10,10 @@ extern const block_kind declaration_block;
 /* transform_blocks.c: how features and keys are made, where they are neither a column nor SQL. */
 extern const block_kind function_kind, stack_kind, h3_kind;
 
+/* hook_blocks.c: `hooks`; and reports the first of hooks that have no place here. */
+extern const block_kind hooks_kind;
+void blocks_check_hooks(const declared_blocks *given, const char *instead, problems *problems);
+
 /* The ways in which a feature or key may be made. */
 typedef struct made_block {
     const declared_text *from, *sql;

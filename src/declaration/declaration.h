@@ -23,6 +23,21 @@ typedef struct preprocess_block {
     declared_kind kind; /* filter, replace, ... */
 } preprocess_block;
 
+/* What becomes of rows that do not meet a hook. */
+typedef enum on_violation { VIOLATION_FAIL, VIOLATION_DEAD_LETTER, VIOLATION_WARN } on_violation;
+
+/* An expectation of the rows that pass a place. */
+typedef struct hook_block {
+    declared_text expect;
+    declared_text name;
+    int on_violation; /* enum on_violation */
+} hook_block;
+
+/* `hooks:` of a reader, the source, the feature set, the sink or a writer. */
+typedef struct hooks_block {
+    declared_blocks before, after; /* of hook_block */
+} hooks_block;
+
 /* An SQL expression under a name, which the declaration's SQL may call (macros.h). */
 typedef struct macro_block {
     declared_text name;
@@ -83,11 +98,15 @@ typedef struct reader_block {
     bool has_timestamp;
     int64_t within_us; /* ... and for how long after it a partner's time may be */
     place within_at;   /* not set: it is not said */
+    hooks_block hooks;
+    bool has_hooks;
 } reader_block;
 
 typedef struct source_block {
     declared_blocks readers; /* of reader_block */
     declared_text query;
+    hooks_block hooks;
+    bool has_hooks;
 } source_block;
 
 /* One function: `avg`, or `{count: bigint}` with its own output type. */
@@ -220,16 +239,22 @@ typedef struct feature_set_block {
     deduplicate_block deduplicate; /* streams: an event once within a time */
     bool has_deduplicate;
     int refresh; /* enum refresh_when */
+    hooks_block hooks;
+    bool has_hooks;
 } feature_set_block;
 
 typedef struct writer_block {
     declared_list select; /* n 0: all columns */
     bool validate;
     declared_kind kind; /* online, ... */
+    hooks_block hooks;
+    bool has_hooks;
 } writer_block;
 
 typedef struct sink_block {
     declared_blocks writers;
+    hooks_block hooks;
+    bool has_hooks;
 } sink_block;
 
 typedef struct dead_letters_block {

@@ -198,6 +198,7 @@ static const decision decisions[] = {
     COLUMN("macro", "parameters"),
     COLUMN("macro", "sql"),
     COMPARED("declaration", "dialect"), /* the same text means another thing */
+    SERVED("hook", NULL),               /* what it refuses from here on */
     SERVED("declaration", "version"),
 };
 

@@ -47,7 +47,9 @@ static freshet_code load_rows(freshet_pipeline *pipeline, uint32_t index, freshe
             return polled;
         if (!source_is_by_rows(pipeline->source)) /* else a table to look up in, no input */
             pipeline_count(pipeline, FRESHET_ROWS_READ, (int64_t)rows.n_rows + pipeline->rejects.n);
-        if (rows.n_rows > 0)
+        if (pipeline->hooks != NULL)
+            code = hooks_read(pipeline, index, &rows, 0, err);
+        if (code == FRESHET_OK && rows.n_rows > 0)
             code = source_load_add(pipeline->source, index, &rows, &pipeline->rejects, err);
         const uint32_t n_refused = pipeline->rejects.n;
         if (code == FRESHET_OK)
@@ -74,7 +76,12 @@ static freshet_code load_one(freshet_pipeline *pipeline, uint32_t index, freshet
     code = source_load_begin(pipeline->source, index, err);
     if (code != FRESHET_OK)
         return code;
-    code = load_rows(pipeline, index, err);
+    if (pipeline->hooks != NULL)
+        code = hooks_load(pipeline, index, err);
+    if (code == FRESHET_OK)
+        code = load_rows(pipeline, index, err);
+    if (code == FRESHET_OK && pipeline->hooks != NULL)
+        code = hooks_loaded(pipeline, index, err);
     if (code == FRESHET_OK)
         code = source_load_commit(pipeline->source, index, err);
     if (code != FRESHET_OK)

@@ -740,7 +740,7 @@ static freshet_code pass_rows(freshet_pipeline *pipeline, batch *rows, uint32_t 
         batches[i] = pipeline->readers[i].batch;
     }
     const uint32_t n_of_readers = pipeline->rejects.n;
-    const bool remembers = source_remembers(pipeline->source);
+    const bool remembers = source_runs_once(pipeline->source);
     rejects of_trial = {.arena = pipeline->step_arena};
     if (code == FRESHET_OK)
         code = run_query(pipeline, batches, rows, &times,

@@ -159,11 +159,13 @@ static freshet_code choose_writers(freshet_pipeline *pipeline, freshet_error *er
                          "a pipeline can have %u writers at most, and this one declares %u",
                          PIPELINE_WRITERS_MAX, declaration->sink.writers.n);
     for (uint32_t i = 0; i < declaration->sink.writers.n; i++)
-        pipeline->sinks[pipeline->n_sinks++] = (sink){.ops = registry_writer(&blocks[i].kind),
-                                                      .options = blocks[i].kind.options,
-                                                      .select = &blocks[i].select,
-                                                      .validate = blocks[i].validate,
-                                                      .at = &blocks[i].kind.at};
+        pipeline->sinks[pipeline->n_sinks++] =
+            (sink){.ops = registry_writer(&blocks[i].kind),
+                   .options = blocks[i].kind.options,
+                   .select = &blocks[i].select,
+                   .validate = blocks[i].validate,
+                   .hooks = blocks[i].has_hooks ? &blocks[i].hooks : NULL,
+                   .at = &blocks[i].kind.at};
     return FRESHET_OK;
 }
 
@@ -257,6 +259,8 @@ static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, fr
         code = keep_output_types(pipeline, err);
     if (code == FRESHET_OK)
         code = choose_columns(pipeline, problems, err);
+    if (code == FRESHET_OK)
+        code = hooks_open(pipeline, problems, &pipeline->hooks, err);
     if (code == FRESHET_OK)
         code = times_look_before(pipeline, problems, err);
     if (code != FRESHET_OK && code != FRESHET_BAD_DECLARATION)
@@ -450,6 +454,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     checkpoint_close(pipeline->checkpoint);
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
         pipeline->writers[i]->ops->close(pipeline->writers[i]);
+    hooks_close(pipeline->hooks);
     feature_set_close(pipeline->features);
     joining_close(pipeline->joining);
     source_close(pipeline->source);

@@ -14,6 +14,7 @@
  *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
  *   replay.c     dead letters that go through again (replay.h)
+ *   hooks.c      expectations of the rows that pass (hooks.h, hooks_internal.h)
  *   refusals.c   refused rows: dead letters, their counts, too many of them
  *   stop.c       a stop while the SQL engine works
  *   acks.c       writers whose rows are confirmed later: waiting with them, their rejects
@@ -53,6 +54,7 @@
 #include "pipeline/dates.h"
 #include "pipeline/replay.h"
 
+#include "pipeline/hooks.h"
 #include "pipeline/joining.h"
 #include "pipeline/merge.h"
 #include "readers/reader.h"
@@ -68,7 +70,7 @@
 #define STEP_ROWS_MAX 16384u
 #define STEP_BYTES_MAX ((size_t)4 << 20)
 
-#define FRESHET_COUNTERS (FRESHET_ROWS_AGAIN + 1)
+#define FRESHET_COUNTERS (FRESHET_HOOK_WARNINGS + 1)
 
 /* Lanes of the feature set are numbered by reader, then by the reader's own number. */
 #define STEP_LANES_MAX (1u << 24) /* of one reader */
@@ -116,7 +118,8 @@ typedef struct lateness_watch {
 typedef struct delivery {
     bool pending;
     batch rows;
-    batch selected[TAKES_MAX + 1]; /* by what a writer takes; no columns: not selected yet */
+    batch *own[PIPELINE_WRITERS_MAX]; /* rows of a writer with hooks of its own; or NULL */
+    batch selected[TAKES_MAX + 1];    /* by what a writer takes; no columns: not selected yet */
     uint32_t writers_done;
     /* By the writers that are done and do not count themselves: all kinds of rows that any takes */
     unsigned taken;
@@ -131,7 +134,8 @@ typedef struct sink {
     const place *at; /* of its block; NULL in debug mode */
     const declared_list *select;
     bool validate;
-    writer_columns columns; /* known once the feature set is */
+    const hooks_block *hooks; /* NULL: it has none */
+    writer_columns columns;   /* known once the feature set is */
 } sink;
 
 /* Rows that were refused, and what of it was said. */
@@ -169,6 +173,7 @@ struct freshet_pipeline {
     checkpoint *checkpoint; /* NULL: this run keeps no state */
     replay *replay;         /* NULL: it reads its readers, as runs do */
 
+    hooks *hooks;     /* NULL: there are none */
     merge *merge;     /* NULL: the order of rows is all the same */
     joining *joining; /* NULL: the query joins no streams */
     const char **output_types;
@@ -242,6 +247,10 @@ freshet_code pipeline_begin_reader(freshet_pipeline *pipeline, reader_state *sta
 /* Polls it into that batch; notes its end and its trouble. */
 freshet_code pipeline_poll(freshet_pipeline *pipeline, reader_state *state, uint32_t max_rows,
                            size_t max_bytes, freshet_error *err);
+
+/* A row of the source that is refused, with the place of what it was made of; `context` is the
+ * pipeline. */
+freshet_code pipeline_refuse_row(void *context, const feature_refusal *refused, freshet_error *err);
 
 /* True when the next step need not wait: readers stopped at a limit, a whole result is not at its
  * end. */

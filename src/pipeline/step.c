@@ -87,6 +87,7 @@ freshet_code pipeline_poll(freshet_pipeline *pipeline, reader_state *state, uint
                            size_t max_bytes, freshet_error *err)
 {
     freshet_reader *reader = state->reader;
+    const uint32_t n_before = state->batch->n_rows;
     freshet_code code = reader->ops->poll(reader, state->batch, max_rows, max_bytes,
                                           &pipeline->rejects, &state->more, err);
     trouble_note(pipeline, state);
@@ -97,6 +98,11 @@ freshet_code pipeline_poll(freshet_pipeline *pipeline, reader_state *state, uint
         return code;
     }
     state->expected_rows = state->batch->n_rows;
+    if (pipeline->hooks != NULL) {
+        code = hooks_read(pipeline, reader->index, state->batch, n_before, err);
+        if (code != FRESHET_OK)
+            return code;
+    }
     return expect_lanes(pipeline, reader, err);
 }
 
@@ -235,8 +241,7 @@ static void tell_part(const batch *in, uint32_t row, reject *into)
     into->parts = end - first;
 }
 
-static freshet_code step_refuse_row(void *context, const feature_refusal *refused,
-                                    freshet_error *err)
+freshet_code pipeline_refuse_row(void *context, const feature_refusal *refused, freshet_error *err)
 {
     freshet_pipeline *pipeline = context;
     reject reject = {.offset = -1};
@@ -312,7 +317,8 @@ static int64_t count_again(const batch *rows)
 
 /* A writer took its rows. Where it does not count them itself, those that none took before it will
  * count as written when they are flushed. */
-static void note_taken(freshet_pipeline *pipeline, freshet_writer *writer, const batch *rows)
+static void note_taken(freshet_pipeline *pipeline, freshet_writer *writer, const batch *rows,
+                       bool is_own)
 {
     delivery *delivery = &pipeline->delivery;
     const unsigned takes = delivery->taken | writer_takes(writer->ops, writer->options);
@@ -321,7 +327,11 @@ static void note_taken(freshet_pipeline *pipeline, freshet_writer *writer, const
     if (writer->ops->counts_rows)
         return;
     writer->n_unflushed += rows->n_rows;
-    if (takes == delivery->taken)
+    if (is_own && rows->n_rows > delivery->n_taken) {
+        pipeline->n_unflushed += (int64_t)rows->n_rows - delivery->n_taken;
+        delivery->n_taken = rows->n_rows;
+    }
+    if (is_own || takes == delivery->taken)
         return;
     const uint32_t n = count_taken(&delivery->rows, takes);
     pipeline->n_unflushed += (int64_t)n - delivery->n_taken;
@@ -348,12 +358,15 @@ static freshet_code deliver(freshet_pipeline *pipeline, freshet_error *err)
     for (; rows->n_rows > 0 && delivery->writers_done < pipeline->n_writers;
          delivery->writers_done++) {
         freshet_writer *writer = pipeline->writers[delivery->writers_done];
-        freshet_code code = taken_by(pipeline, writer, &taken, err);
+        const batch *own = delivery->own[delivery->writers_done];
+        freshet_code code = own == NULL ? taken_by(pipeline, writer, &taken, err) : FRESHET_OK;
+        taken = own == NULL ? taken : own;
         if (code == FRESHET_OK && taken->n_rows > 0)
-            code = write_columns(pipeline, delivery->writers_done, taken, err);
+            code = own == NULL ? write_columns(pipeline, delivery->writers_done, taken, err)
+                               : writer->ops->write(writer, own, err);
         if (code != FRESHET_OK)
             return code;
-        note_taken(pipeline, writer, taken);
+        note_taken(pipeline, writer, taken, own != NULL);
     }
     freshet_code code = pipeline_write_letters(pipeline, err);
     if (code != FRESHET_OK)
@@ -414,6 +427,8 @@ static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, fres
     atomic_store(&pipeline->counters[FRESHET_KEYS_SHARED], (int64_t)figures.shared);
     code = dates_cut(&pipeline->dates, feature_set_n_keys(pipeline->features),
                      &pipeline->delivery.rows, err);
+    if (code == FRESHET_OK && pipeline->hooks != NULL)
+        code = hooks_made(pipeline, err);
     pipeline->delivery.pending = code == FRESHET_OK;
     return code;
 }
@@ -428,11 +443,13 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     arena_reset(arena);
     pipeline->rejects = (rejects){.arena = arena};
     pipeline->delivery = (delivery){0};
+    if (hooks_gives(pipeline->hooks))
+        return hooks_give(pipeline, err);
     if (feature_set_owes(
             features)) /* what the last micro-batch made due, and was too much for one */
-        return computed(pipeline,
-                        feature_set_go_on(features, arena, made, step_refuse_row, pipeline, err),
-                        err);
+        return computed(
+            pipeline, feature_set_go_on(features, arena, made, pipeline_refuse_row, pipeline, err),
+            err);
     freshet_code code = source_is_by_rows(pipeline->source)
                             ? step_take_rows(pipeline, deadline_us, &rows, err)
                         : pipeline->whole_done ? FRESHET_END
@@ -446,9 +463,11 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     if (code == FRESHET_END)
         lateness_note_step(pipeline, 0, true);
     if (code == FRESHET_END && (!pipeline->declaration->is_stream || pipeline->options.drain))
-        return computed(pipeline,
-                        feature_set_finish(features, arena, made, step_refuse_row, pipeline, err),
-                        err);
+        return computed(
+            pipeline, feature_set_finish(features, arena, made, pipeline_refuse_row, pipeline, err),
+            err);
+    if (code == FRESHET_OK && rows.n_rows > 0 && pipeline->hooks != NULL)
+        code = hooks_source(pipeline, &rows, err);
     if (code == FRESHET_OK && rows.n_rows == 0)
         pipeline->delivery.pending = pipeline->rejects.n > 0;
     if (code != FRESHET_OK || rows.n_rows == 0)
@@ -456,7 +475,7 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
     const uint32_t n_refused = pipeline->rejects.n;
     code = set_lanes(pipeline, &rows, err);
     if (code == FRESHET_OK)
-        code = feature_set_run(features, arena, &rows, made, step_refuse_row, pipeline, err);
+        code = feature_set_run(features, arena, &rows, made, pipeline_refuse_row, pipeline, err);
     if (code == FRESHET_OK) {
         pipeline->refusals.n_taken += rows.n_rows - (pipeline->rejects.n - n_refused);
         lateness_note_step(pipeline, rows.n_rows, false);
@@ -487,8 +506,10 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
     freshet_code code = FRESHET_OK;
     if (!pipeline->delivery.pending)
         code = first_half(pipeline, deadline_us, err);
-    if (code == FRESHET_OK && pipeline->delivery.pending)
-        code = deliver(pipeline, err);
+    if (code == FRESHET_END && hooks_holds(pipeline->hooks))
+        code = hooks_release(pipeline, err);
+    else if (code == FRESHET_OK && pipeline->delivery.pending)
+        code = hooks_holds(pipeline->hooks) ? hooks_hold(pipeline, err) : deliver(pipeline, err);
     if (code == FRESHET_OK)
         checkpoint_trim(pipeline);
     note_lag(pipeline);
@@ -564,6 +585,8 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
     freshet_code code = pipeline_flush(pipeline, err);
     if (code == FRESHET_OK)
         code = refusals_check_end(pipeline, err);
+    if (code == FRESHET_OK && pipeline->hooks != NULL)
+        code = hooks_end(pipeline, err);
     if (code == FRESHET_OK && pipeline->checkpoint == NULL)
         code = refusals_check_nothing(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_writers; i++) {

@@ -515,6 +515,11 @@ freshet_code source_load_commit(source *source, uint32_t reader, freshet_error *
     sql_statement_close(slot->load);
     slot->load = NULL;
     freshet_code code = slot->steps == NULL ? FRESHET_OK : preprocess_load_end(slot->steps, err);
+    if (code == FRESHET_OK && slot->steps != NULL && source->watch_table != NULL) {
+        char name[40];
+        snprintf(name, sizeof name, "__freshet_new_%u", reader);
+        code = source->watch_table(source->watch_context, reader, name, err);
+    }
     if (code != FRESHET_OK)
         return code;
     slot->is_loading = false;
@@ -857,6 +862,9 @@ static freshet_code begin_run(run *run, arena *arena, const source_order *orders
         return error_memory(err, "running the source's query");
     for (uint32_t i = 0; code == FRESHET_OK && i < n_readers; i++) {
         code = take_batch(run, i, arena, orders == NULL ? NULL : &orders[i], is_trial, err);
+        if (code == FRESHET_OK && !is_trial)
+            code = source_look(run->source, i, &run->batches[i], run->read[i],
+                               orders == NULL ? NULL : &orders[i], run->rejects, arena, err);
         run->first[i + 1] = run->first[i] + rows_of(run->batches[i]);
         run->first_read[i + 1] =
             run->first_read[i] + (run->source->slots[i].input == NULL ? 0 : rows_of(run->read[i]));

@@ -103,6 +103,37 @@ freshet_code source_run_in_order(source *source, arena *arena, batch *const *bat
 /* The parts of the state of these steps: part i, NULL behind the last one. */
 const state_part *source_part(const source *source, uint32_t i);
 
+/* ---- looking at what the steps of a reader's `preprocess` give ---- */
+
+/* Before the query runs over it. `input` reads `rows` now, through the steps that need one row
+ * only, as the view source_view: they may be looked at in pieces. */
+typedef struct source_steps {
+    uint32_t reader;
+    const batch *rows;
+    const batch *raw; /* as they were read */
+    sql_input *input;
+    uint8_t *is_out; /* of each row of `raw`, 0: what is made of it is left out where it is set */
+    rejects *rejects;
+    const source *source;
+} source_steps;
+
+typedef freshet_code source_steps_fn(void *context, const source_steps *steps, freshet_error *err);
+/* Behind a load, before its rows are seen: they are in that table. */
+typedef freshet_code source_table_fn(void *context, uint32_t reader, const char *table,
+                                     freshet_error *err);
+/* For readers with steps. Trials are not looked at. */
+void source_watch(source *source, source_steps_fn *steps, source_table_fn *table, void *context);
+/* Must each row be run once, since steps remember it or somebody looks at them? */
+bool source_runs_once(const source *source);
+/* The name of the view, or of the table of a reader that is loaded, which is empty at first. */
+const char *source_view(const source *source, uint32_t reader);
+/* NULL: the reader has no steps. */
+const schema *source_stepped(const source *source, uint32_t reader);
+/* Which of the reader's columns are needed for these behind its steps. */
+void source_needs(const source *source, uint32_t reader, const bool *after, bool *before);
+/* Over a row that fails: do the steps? */
+bool source_steps_fail(const source_steps *steps);
+
 /* ---- a join of two streams (query_join.c; features/joined.h finds the pairs) ---- */
 
 /* NULL: the query has none. Lives as long as the source. */

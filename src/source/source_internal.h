@@ -35,6 +35,9 @@ struct source {
     sql_statement *match; /* of a join of streams; NULL: its keys are all that there is */
     sql_cursor *cursor;
     bool at_end;
+    source_steps_fn *watch_steps; /* NULL: nobody looks */
+    source_table_fn *watch_table;
+    void *watch_context;
 };
 
 static inline bool source_has_problems(const source *source)
@@ -47,6 +50,14 @@ static inline bool source_fails_for_row(freshet_code code, const freshet_error *
 {
     return code == FRESHET_FAILED && err->then == FRESHET_SKIP_ROW;
 }
+
+/* ---- source_watch.c ---- */
+
+/* Lets what the steps of reader i give be looked at, where somebody does: *rows, which are made of
+ * `raw` in that order, become those that are meant and left. */
+freshet_code source_look(source *source, uint32_t i, const batch **rows, const batch *raw,
+                         const source_order *order, rejects *rejects, arena *arena,
+                         freshet_error *err);
 
 /* ---- source_pairs.c ---- */
 
