@@ -34,6 +34,7 @@
 #include "base/os.h"
 #include "base/row_store.h"
 #include "base/text.h"
+#include "writers/history/history_columns.h"
 #include "writers/history/history_folder.h"
 #include "writers/history/parquet_file.h"
 
@@ -253,6 +254,25 @@ static freshet_code check_batch(const history_writer *writer, freshet_error *err
                      path, path);
 }
 
+/* Do the files fit that are there, and stay? `replacing`: those of a batch at its end; NULL: at the
+ * start, where a batch may still replace them all. */
+static freshet_code check_files(const history_writer *writer, const writer_files *replacing,
+                                freshet_error *err)
+{
+    const freshet_writer *base = &writer->base;
+    char where[256];
+    const history_columns check = {.folder = writer->folder,
+                                   .parquet = writer->parquet,
+                                   .written = replacing == NULL ? NULL : replacing->paths,
+                                   .n_written = replacing == NULL ? 0 : replacing->n,
+                                   .at = base->at == NULL
+                                             ? history_folder_path(writer->folder)
+                                             : place_text(base->at, where, sizeof where),
+                                   .warns_only = base->is_batch && replacing == NULL,
+                                   .is_again = replacing != NULL};
+    return writer->found.is_empty ? FRESHET_OK : history_columns_check(&check, err);
+}
+
 static freshet_code history_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
                                  freshet_error *err)
 {
@@ -280,7 +300,7 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     if (code == FRESHET_OK)
         code =
             parquet_open(schema, (parquet_compression)options->compression, &writer->parquet, err);
-    return code;
+    return code == FRESHET_OK ? check_files(writer, NULL, err) : code;
 }
 
 /* Before the first row: what a run before left aside goes, unless checkpoints know more of it. */
@@ -695,8 +715,10 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
     history_writer *writer = (history_writer *)base;
     if (files->n == 0)
         return FRESHET_OK;
+    freshet_code code = base->is_batch ? check_files(writer, files, err) : FRESHET_OK;
+    if (code != FRESHET_OK)
+        return code;
     writer->is_published = true; /* or will be, at the next open */
-    freshet_code code = FRESHET_OK;
     if (writer->has_checkpoints)
         code = history_folder_note(writer->folder, number_of(files), files->shown_rows, err);
     if (code == FRESHET_OK)

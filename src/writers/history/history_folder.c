@@ -455,6 +455,60 @@ freshet_code history_folder_look(history_folder *folder, history_found *out, fre
     return look_into(folder->path, 0, out, folder->scratch, err);
 }
 
+/* "day=5" before "day=10"; others by their letters. */
+static int compare_partition_names(const struct dirent **a, const struct dirent **b)
+{
+    const char *left = strchr((*a)->d_name, '='), *right = strchr((*b)->d_name, '=');
+    const long from = left == NULL ? 0 : strtol(left + 1, NULL, 10);
+    const long to = right == NULL ? 0 : strtol(right + 1, NULL, 10);
+    return from != to ? (from < to ? -1 : 1) : strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static bool is_passed_over(const char *file, const char *const *but, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (history_same_partition(file, but[i]))
+            return true;
+    return false;
+}
+
+/* Below a folder; as deep as partitions are. */
+static freshet_code find_newest(const char *root, const char *below, unsigned depth,
+                                const char *const *but, uint32_t n_but, arena *arena,
+                                const char **out, freshet_error *err)
+{
+    static const char *const levels[] = {"year=", "month=", "day="};
+    struct dirent **entries = NULL;
+    const char *path = arena_format(arena, "%s/%s", root, below);
+    int n = path == NULL ? -1 : scandir(path, &entries, NULL, compare_partition_names);
+    freshet_code code = n >= 0         ? FRESHET_OK
+                        : path == NULL ? error_memory(err, KEEPING)
+                                       : error_system(err, "cannot read the folder", path);
+    for (int i = n - 1; i >= 0; i--) {
+        const char *name = entries[i]->d_name;
+        const bool is_file =
+            depth > 0 && strncmp(name, PART, strlen(PART)) == 0 && ends_with(name, ".parquet");
+        const bool is_level = depth < 3 && strncmp(name, levels[depth], strlen(levels[depth])) == 0;
+        const char *inside = code == FRESHET_OK && *out == NULL && (is_file || is_level)
+                                 ? arena_format(arena, "%s%s%s", below, depth == 0 ? "" : "/", name)
+                                 : NULL;
+        if (inside != NULL && is_level)
+            code = find_newest(root, inside, depth + 1, but, n_but, arena, out, err);
+        else if (inside != NULL && !is_passed_over(inside, but, n_but))
+            *out = inside;
+        free(entries[i]);
+    }
+    free(entries);
+    return code;
+}
+
+freshet_code history_folder_newest(const history_folder *folder, const char *const *but, uint32_t n,
+                                   arena *arena, const char **out, freshet_error *err)
+{
+    *out = NULL;
+    return find_newest(folder->path, "", 0, but, n, arena, out, err);
+}
+
 /* ---- replacing ------------------------------------------------------------------------------- */
 
 /* Makes the list durable under its name: all of it, or none. */

@@ -242,6 +242,44 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
     return code;
 }
 
+/* Long texts are the statement's: they are copied. */
+static freshet_code keep_texts(const batch *rows, arena *arena, batch *out, freshet_error *err)
+{
+    size_t bytes = 0;
+    const cell_choice all = {.n = rows->n_rows, .keeps = &bytes};
+    freshet_code code = batch_init(out, arena, &rows->schema, rows->n_rows, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < rows->schema.n_fields; i++)
+        if (!column_copy(arena, &rows->columns[i], &all, &out->columns[i], 0))
+            code = error_memory(err, WRITING);
+    out->n_rows = code == FRESHET_OK ? rows->n_rows : 0;
+    return code;
+}
+
+freshet_code parquet_describe(parquet_writer *writer, const char *path, arena *arena, batch *out,
+                              freshet_error *err)
+{
+    static const char describe[] = "SELECT column_name, column_type FROM (DESCRIBE ";
+    sql_statement *statement = NULL;
+    batch rows;
+    arena_reset(writer->scratch);
+    const char *literal = path == NULL ? "" : sql_file_literal(writer->scratch, path);
+    const char *sql =
+        literal == NULL ? NULL
+        : path == NULL
+            ? arena_format(writer->scratch, "%s%s)", describe, writer->select.bytes)
+            : arena_format(writer->scratch,
+                           "%sSELECT * FROM read_parquet(%s, hive_partitioning = false))", describe,
+                           literal);
+    freshet_code code = sql == NULL ? error_memory(err, WRITING)
+                                    : sql_prepare(writer->session, sql, &statement, NULL, err);
+    if (code == FRESHET_OK)
+        code = sql_run(statement, writer->scratch, &rows, err);
+    if (code == FRESHET_OK)
+        code = keep_texts(&rows, arena, out, err);
+    sql_statement_close(statement);
+    return code;
+}
+
 freshet_code parquet_count(parquet_writer *writer, const char *path, int64_t *n_rows,
                            freshet_error *err)
 {

@@ -37,6 +37,11 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
                            uint32_t n_rows, bool has_minus_zero, const char *path,
                            freshet_error *err);
 
+/* The columns of a file, or with NULL those that the writer makes: rows of two texts, the name and
+ * the type as DuckDB has it. In `arena`. */
+freshet_code parquet_describe(parquet_writer *writer, const char *path, arena *arena, batch *out,
+                              freshet_error *err);
+
 /* How many rows a file says that it has. */
 freshet_code parquet_count(parquet_writer *writer, const char *path, int64_t *n_rows,
                            freshet_error *err);
