@@ -158,12 +158,15 @@ static inline bool same_key(const char *a, const char *b, size_t length)
 {
     uint64_t x, y;
 
-    if (length < 8) {
+    if (length < 4) {
         for (size_t i = 0; i < length; i++)
             if (a[i] != b[i])
                 return false;
         return true;
     }
+    if (length < 8)
+        return text_four(a) == text_four(b) &&
+               text_four(a + length - 4) == text_four(b + length - 4);
     for (size_t i = 0; i + 8 <= length; i += 8) {
         memcpy(&x, a + i, 8);
         memcpy(&y, b + i, 8);

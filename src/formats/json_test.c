@@ -421,6 +421,29 @@ static void keys_in_any_order_with_others_between(void **state)
     close_bench(&it);
 }
 
+/* Where a key stood in the last record, another of its length stands: each length, each byte. */
+static void keys_of_one_length_are_told_apart(void **state)
+{
+    char type[64], record[80];
+
+    (void)state;
+    for (int length = 1; length <= 20; length++) {
+        char name[24] = "abcdefghijklmnopqrst";
+        name[length] = '\0';
+        snprintf(type, sizeof type, "struct<%s: bigint>", name);
+        bench it = open_bench(type);
+        for (int at = 0; at < length; at++) {
+            snprintf(record, sizeof record, "{\"%s\":1}", name);
+            assert_non_null(strstr(decode(&it, record), ":1"));
+            name[at] ^= 0x20;
+            snprintf(record, sizeof record, "{\"%s\":1}", name);
+            assert_non_null(strstr(decode(&it, record), ":null"));
+            name[at] ^= 0x20;
+        }
+        close_bench(&it);
+    }
+}
+
 static void unused_columns_stay_null_whatever_they_hold(void **state)
 {
     static const bool used[] = {true, false, true};
@@ -491,6 +514,7 @@ int main(void)
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(the_last_of_two_keys_counts),
         cmocka_unit_test(keys_in_any_order_with_others_between),
+        cmocka_unit_test(keys_of_one_length_are_told_apart),
         cmocka_unit_test(unused_columns_stay_null_whatever_they_hold),
         cmocka_unit_test(many_columns_and_many_rows),
     };
