@@ -655,8 +655,9 @@ static const option writer_options[] = {
     {OPTION("validate", BOOLEAN, writer_block, validate), .standard = "false",
      .doc = "`true`: at the end of a batch the rows that it has written are read back and counted; "
             "where they are not as many, the run ends with exit code 1. For `history` (the "
-            "partitions that it has written) and `kafka` (nobody else may write to the topic "
-            "meanwhile)."},
+            "partitions that it has written), `kafka` (nobody else may write to the topic "
+            "meanwhile) and Cassandra (each key that it has written is read once; its row is "
+            "there, or a newer one)."},
     {OPTION_GIVEN("hooks", writer_block, hooks), .block = &hooks_kind,
      .doc = "Checks of the rows that this writer gets (`before`)."},
     {0},

@@ -214,11 +214,12 @@ static void check_validate(const freshet_pipeline *pipeline, const sink *sink, p
                     "\"validate\" is for batches, which have an end: a stream's writers count what "
                     "their stores confirm; leave it out, or take `stream: true` from the readers");
     else if (sink->validate && sink->ops->validate == NULL)
-        problem_add(problems, sink->at,
-                    "\"validate\" is for `history` and `kafka`, whose rows can be read back as "
-                    "those of this run: leave it out; what \"%s\" has written is what its store "
-                    "has confirmed",
-                    sink->ops->block->name);
+        problem_add(
+            problems, sink->at,
+            "\"validate\" is for `history`, `kafka` and Cassandra, whose rows can be read back as "
+            "those of this run: leave it out; what \"%s\" has written is what its store "
+            "has confirmed",
+            sink->ops->block->name);
 }
 
 /* What the writers and the dead letters would refuse; nothing is opened. */
@@ -290,7 +291,8 @@ static freshet_code open_writer(freshet_pipeline *pipeline, const sink *sink, fr
                                .declaration = pipeline->declaration,
                                .options = sink->options,
                                .arena = pipeline->arena,
-                               .is_batch = !pipeline->declaration->is_stream};
+                               .is_batch = !pipeline->declaration->is_stream,
+                               .validates = sink->validate};
     pipeline_serve_writer(pipeline, writer);
     pipeline->writers[pipeline->n_writers++] = writer;
     return sink->ops->open(writer, &sink->columns.schema, feature_set_n_keys(pipeline->features),

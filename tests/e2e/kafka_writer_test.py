@@ -127,7 +127,7 @@ class MessagesTest(KafkaWriterCase):
         self.declare(stream=True, sink=sink)
         self.assertIn('"validate" is for batches', self.freshet("check", "events.yaml").err)
         self.declare(stream=False, sink="- jsonl: {path: x.jsonl}\n      validate: true")
-        self.assertIn('"validate" is for `history` and `kafka`', self.freshet("check", "events.yaml").err)
+        self.assertIn('"validate" is for `history`, `kafka` and Cassandra', self.freshet("check", "events.yaml").err)
 
     def test_a_batch_that_fails_shows_nothing(self):
         topic = self.kafka.topic()

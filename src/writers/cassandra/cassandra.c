@@ -17,6 +17,7 @@
 #include "writers/cassandra/cassandra_pace.h"
 #include "writers/cassandra/cassandra_rows.h"
 #include "writers/cassandra/cassandra_table.h"
+#include "writers/cassandra/cassandra_validate.h"
 #include "writers/cassandra/cql_load.h"
 #include "writers/cassandra/cql_values.h"
 
@@ -85,6 +86,7 @@ typedef struct cassandra {
     char failing_text[CQL_TEXT_MAX];
     char trouble[TROUBLE_TEXT_MAX];
     cassandra_figures figures;
+    written_keys written; /* open where they will be validated */
 } cassandra;
 
 static bool is_stopping(const cassandra *store)
@@ -410,6 +412,7 @@ static void confirm_group(cassandra *store, group *group, int64_t now_us)
             continue;
         n++;
         n_again += row->is_again;
+        written_keys_note(&store->written, row);
         pending_rows_done(&store->rows, row);
     }
     if (n > 0) {
@@ -824,6 +827,23 @@ static freshet_code cassandra_progress(freshet_writer *writer, freshet_error *er
     return code;
 }
 
+static freshet_code cassandra_validate(freshet_writer *writer, const writer_files *files,
+                                       int64_t *there, freshet_error *err)
+{
+    cassandra *store = (cassandra *)writer;
+    const freshet_code code = wait_until(store, 0, SIZE_MAX, true, err);
+    const written_place where = {.api = store->api,
+                                 .session = store->session,
+                                 .place = &store->place,
+                                 .table = &store->table,
+                                 .ttl_us = store->ttl_us};
+    (void)files;
+    if (code != FRESHET_OK)
+        return code;
+    return store->session == NULL ? not_yet(store, err)
+                                  : written_keys_count(&store->written, &where, there, err);
+}
+
 void cassandra_figures_take(const freshet_writer *writer, cassandra_figures *out)
 {
     const cassandra *store = (const cassandra *)writer;
@@ -856,7 +876,8 @@ static freshet_code cassandra_allocate(cassandra *store, const cassandra_options
     store->schema = *schema;
     text_init(&store->row, TEXT_LIMIT_DEFAULT);
     if (store->values == NULL || store->numbers == NULL || store->collected == NULL ||
-        store->scratch == NULL || !pending_rows_open(&store->rows))
+        store->scratch == NULL || !pending_rows_open(&store->rows) ||
+        (store->base.validates && !written_keys_open(&store->written)))
         return error_memory(err, WRITING);
     store->rows_max = (uint64_t)options->buffer_rows;
     store->bytes_max = (size_t)options->buffer_memory;
@@ -917,6 +938,7 @@ static void cassandra_close(freshet_writer *writer)
             pending_row_free(group->rows[k]);
     }
     pending_rows_release(&store->rows);
+    written_keys_release(&store->written);
     text_release(&store->row);
     arena_close(store->scratch);
 }
@@ -934,6 +956,7 @@ const writer_ops cassandra_writer_ops = {
     .write = cassandra_write,
     .flush = cassandra_flush,
     .close = cassandra_close,
+    .validate = cassandra_validate,
     .progress = cassandra_progress,
     .wake_fd = cassandra_wake_fd,
     .wake_us = cassandra_wake_us,
