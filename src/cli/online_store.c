@@ -7,6 +7,7 @@
 #include "writers/cassandra/cassandra_connect.h"
 #include "writers/cassandra/cassandra_options.h"
 #include "writers/cassandra/cql_load.h"
+#include "writers/history/history.h"
 
 static freshet_code add_store(stores *stores, uint32_t i, const online_options *online,
                               freshet_error *err)
@@ -25,7 +26,15 @@ static freshet_code add_store(stores *stores, uint32_t i, const online_options *
                                       err);
 }
 
-static freshet_code find_stores(stores *stores, freshet_error *err)
+static bool has_history(const stores *stores)
+{
+    for (uint32_t i = 0; i < stores->pipeline->n_sinks; i++)
+        if (stores->pipeline->sinks[i].ops == &history_writer_ops)
+            return true;
+    return false;
+}
+
+static freshet_code find_stores(stores *stores, bool or_history, freshet_error *err)
 {
     const declared_blocks *blocks = &declaration_of(stores->declaration)->sink.writers;
     freshet_code code = FRESHET_OK;
@@ -35,7 +44,7 @@ static freshet_code find_stores(stores *stores, freshet_error *err)
         if (kind->kind == &online_block && online->has_cassandra)
             code = add_store(stores, i, online, err);
     }
-    if (code == FRESHET_OK && stores->n == 0)
+    if (code == FRESHET_OK && stores->n == 0 && !(or_history && has_history(stores)))
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
                          declaration_of(stores->declaration)->file,
                          "the declaration has no online store: add `- online: {cassandra: {host: "
@@ -43,7 +52,8 @@ static freshet_code find_stores(stores *stores, freshet_error *err)
     return code;
 }
 
-freshet_code online_stores_open(stores *stores, const char *file, freshet_error *err)
+freshet_code online_stores_open(stores *stores, const char *file, bool or_history,
+                                freshet_error *err)
 {
     *stores = (struct stores){0};
     freshet_code code = load_declaration(file, &stores->declaration, err);
@@ -54,8 +64,8 @@ freshet_code online_stores_open(stores *stores, const char *file, freshet_error 
     stores->arena = arena_open();
     if (stores->arena == NULL)
         return error_memory(err, "opening the online store");
-    code = find_stores(stores, err);
-    return code == FRESHET_OK ? cql_load(&stores->api, err) : code;
+    code = find_stores(stores, or_history, err);
+    return code == FRESHET_OK && stores->n > 0 ? cql_load(&stores->api, err) : code;
 }
 
 void online_stores_close(stores *stores)

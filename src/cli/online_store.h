@@ -31,9 +31,10 @@ typedef struct stores {
     uint32_t n;
 } stores;
 
-/* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it has none. The struct
- * is closed in any case. */
-freshet_code online_stores_open(stores *stores, const char *file, freshet_error *err);
+/* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it has none, unless it
+ * has a history and that is enough. The struct is closed in any case. */
+freshet_code online_stores_open(stores *stores, const char *file, bool or_history,
+                                freshet_error *err);
 void online_stores_close(stores *stores);
 
 /* Connects and has `use` read what is wanted; both again while it fails with FRESHET_RETRY and the

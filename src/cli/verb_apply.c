@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 #include "cli/online_store.h"
+#include "pipeline/pipeline.h"
+#include "writers/history/history.h"
 
 typedef struct apply_arguments {
     const char *file;
@@ -163,15 +165,45 @@ static freshet_code look_at(const apply_arguments *given, bool applies, stores *
     return code;
 }
 
+/* Of histories only differences can be shown: what is written stays as it is. */
+static freshet_code look_at_histories(const stores *stores, uint32_t *n_changes, freshet_error *err)
+{
+    const freshet_pipeline *pipeline = stores->pipeline;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_sinks; i++) {
+        const sink *sink = &pipeline->sinks[i];
+        const char *path = NULL;
+        freshet_error problem = {0};
+        if (sink->ops != &history_writer_ops)
+            continue;
+        code = history_compare(sink->options, pipeline->declaration, sink->at,
+                               &sink->columns.schema, stores->arena, &path, &problem);
+        if (code == FRESHET_END)
+            output_format("-- the history in %s has no files yet: the first run makes them\n",
+                          path);
+        else if (code == FRESHET_OK)
+            output_format("-- the history in %s fits the declaration\n", path);
+        else if (code == FRESHET_BAD_DECLARATION)
+            output_format("-- %s\n", problem.text);
+        else if (err != NULL)
+            *err = problem;
+        *n_changes += code == FRESHET_BAD_DECLARATION;
+        code = code == FRESHET_END || code == FRESHET_BAD_DECLARATION ? FRESHET_OK : code;
+    }
+    return code;
+}
+
 static freshet_code compare(const apply_arguments *given, bool applies, freshet_error *err)
 {
     uint32_t n_changes = 0;
     stores stores;
-    freshet_code code = online_stores_open(&stores, given->file, err);
+    freshet_code code = online_stores_open(&stores, given->file, !applies, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
         code = look_at(given, applies, &stores, &stores.items[i], &n_changes, err);
         online_store_close(&stores, &stores.items[i]);
     }
+    if (code == FRESHET_OK && !applies)
+        code = look_at_histories(&stores, &n_changes, err);
     online_stores_close(&stores);
     if (given->detailed_exitcode && n_changes > 0)
         exit_with(EXIT_CHANGES);
@@ -191,10 +223,12 @@ static freshet_code apply_run(const void *arguments, freshet_error *err)
 const verb verb_plan = {
     .name = "plan",
     .operand = "FILE",
-    .summary = "show what the online store's table lacks",
-    .doc = "Compares the declaration with the table in Cassandra that it writes to, and prints the "
-           "CQL\n"
-           "that makes the table fit, with a comment for each difference. Changes nothing.",
+    .summary = "show what the online store's table lacks, and how a history differs",
+    .doc =
+        "Compares the declaration with the table in Cassandra that it writes to, and prints the "
+        "CQL\n"
+        "that makes the table fit, with a comment for each difference; and with the folder of a\n"
+        "history. Changes nothing.",
     .examples = "    freshet plan flights.yaml\n"
                 "    freshet plan flights.yaml --detailed-exitcode || freshet apply flights.yaml "
                 "--yes\n",

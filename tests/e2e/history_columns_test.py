@@ -18,6 +18,11 @@ class HistoryColumnsTest(Case):
     def files(self):
         return sorted(glob.glob(self.path("out/**/*.parquet"), recursive=True))
 
+    def test_no_files_yet(self):
+        self.declare(sink="- history: {path: out}")
+        self.write("in/a.jsonl", lines(0, 1))
+        self.assertIn("has no files yet: the first run makes them", self.good("plan", "events.yaml"))
+
     def test_a_stream_with_another_type(self):
         """Refused before a row is read, with each difference; as it was it goes on."""
         self.declare()
@@ -36,7 +41,11 @@ class HistoryColumnsTest(Case):
                       '"cents" is decimal(10,2) there and decimal(12,2) now', refused.err)
         self.assertNotIn("seen_at", refused.err)
         self.assertEqual(self.files(), before)
+        planned = self.freshet("plan", "events.yaml", "--detailed-exitcode")
+        self.assertEqual(planned.code, 3, planned.err)
+        self.assertIn('out has columns of another type (in year=2024', planned.out)
         self.assertEqual(self.history(features).code, 0)
+        self.assertRegex(self.good("plan", "events.yaml", "--detailed-exitcode"), "^-- the history in .*out fits the declaration\n$")
         self.assertEqual(len(self.files()), 2 * len(before))
 
     def test_columns_that_come_and_go_are_told(self):

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -187,15 +188,14 @@ static void history_check(const void *checked, const declaration *declaration, c
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static const char *folder_path(history_writer *writer, const history_options *options)
+static const char *folder_path(const declaration *declaration, const history_options *options,
+                               arena *arena)
 {
-    const freshet_writer *base = &writer->base;
-    const feature_set_block *set = &base->declaration->feature_set;
-    const char *path = declaration_path(base->declaration, base->arena, options->path.value);
+    const feature_set_block *set = &declaration->feature_set;
+    const char *path = declaration_path(declaration, arena, options->path.value);
     if (path == NULL || options->layout != LAYOUT_BUTTERFREE)
         return path;
-    return arena_format(base->arena, "%s/historical/%s/%s", path, set->entity.value,
-                        set->name.value);
+    return arena_format(arena, "%s/historical/%s/%s", path, set->entity.value, set->name.value);
 }
 
 static freshet_code history_check_columns(const history_writer *writer, const schema *schema,
@@ -261,7 +261,7 @@ static freshet_code check_files(const history_writer *writer, const writer_files
 {
     const freshet_writer *base = &writer->base;
     char where[256];
-    const history_columns check = {.folder = writer->folder,
+    const history_columns check = {.path = history_folder_path(writer->folder),
                                    .parquet = writer->parquet,
                                    .written = replacing == NULL ? NULL : replacing->paths,
                                    .n_written = replacing == NULL ? 0 : replacing->n,
@@ -285,7 +285,7 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
         return code;
     writer->scratch = arena_open();
     writer->spill = arena_open();
-    const char *path = folder_path(writer, options);
+    const char *path = folder_path(base->declaration, options, base->arena);
     if (writer->scratch == NULL || writer->spill == NULL || path == NULL)
         return error_memory(err, KEEPING);
     code = history_folder_open(path, &writer->folder, err);
@@ -301,6 +301,31 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
         code =
             parquet_open(schema, (parquet_compression)options->compression, &writer->parquet, err);
     return code == FRESHET_OK ? check_files(writer, NULL, err) : code;
+}
+
+freshet_code history_compare(const void *checked, const declaration *declaration, const place *at,
+                             const schema *schema, arena *arena, const char **path,
+                             freshet_error *err)
+{
+    const history_options *options = checked;
+    const char *newest = NULL;
+    parquet_writer *parquet = NULL;
+    char where[256];
+    *path = folder_path(declaration, options, arena);
+    if (*path == NULL)
+        return error_memory(err, KEEPING);
+    if (access(*path, F_OK) != 0)
+        return FRESHET_END;
+    freshet_code code = history_folder_newest(*path, NULL, 0, arena, &newest, err);
+    if (code != FRESHET_OK || newest == NULL)
+        return code == FRESHET_OK ? FRESHET_END : code;
+    code = parquet_open(schema, (parquet_compression)options->compression, &parquet, err);
+    const history_columns check = {
+        .path = *path, .parquet = parquet, .at = place_text(at, where, sizeof where)};
+    if (code == FRESHET_OK)
+        code = history_columns_check(&check, err);
+    parquet_close(parquet);
+    return code;
 }
 
 /* Before the first row: what a run before left aside goes, unless checkpoints know more of it. */

@@ -15,4 +15,11 @@
 
 extern const writer_ops history_writer_ops;
 
+/* Does the folder fit that is there? As a stream sees it at its start (history_columns.h), but
+ * nothing is opened or locked. FRESHET_END: there are no files yet. `options` of a writer of these
+ * operations, at that place, with these columns; *path in the arena. */
+freshet_code history_compare(const void *options, const declaration *declaration, const place *at,
+                             const schema *schema, arena *arena, const char **path,
+                             freshet_error *err);
+
 #endif

@@ -58,7 +58,7 @@ static int64_t row_of_column(const batch *columns, const cell_text *name)
 static void say_missing(const history_columns *check, const cell_text *name, const char *file,
                         bool in_files)
 {
-    const char *path = history_folder_path(check->folder);
+    const char *path = check->path;
     if (check->is_again)
         return;
     if (in_files)
@@ -102,7 +102,7 @@ static void find_types(const history_columns *check, const batch *ours, const ba
 static freshet_code tell_types(const history_columns *check, const char *file, const char *text,
                                uint32_t n, freshet_error *err)
 {
-    const char *path = history_folder_path(check->folder);
+    const char *path = check->path;
     if (!check->warns_only)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, check->at,
                          "the history in %s has %s of another type (in %s): %s. Readers take the "
@@ -123,7 +123,7 @@ static freshet_code columns_compare(const history_columns *check, const char *fi
     text_buffer text;
     uint32_t n = 0;
     freshet_error problem = {0};
-    const char *path = arena_format(arena, "%s/%s", history_folder_path(check->folder), file);
+    const char *path = arena_format(arena, "%s/%s", check->path, file);
     freshet_code code = path == NULL ? error_memory(err, COMPARING)
                                      : parquet_describe(check->parquet, NULL, arena, &ours, err);
     if (code != FRESHET_OK)
@@ -154,7 +154,7 @@ freshet_code history_columns_check(const history_columns *check, freshet_error *
     if (arena == NULL)
         return error_memory(err, COMPARING);
     freshet_code code =
-        history_folder_newest(check->folder, check->written, check->n_written, arena, &file, err);
+        history_folder_newest(check->path, check->written, check->n_written, arena, &file, err);
     if (code == FRESHET_OK && file != NULL)
         code = columns_compare(check, file, arena, err);
     arena_close(arena);

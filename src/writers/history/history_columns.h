@@ -16,7 +16,7 @@
  * of them) are files whose partitions are replaced as a whole: they do not count. warns_only: all
  * differences are warnings. */
 typedef struct history_columns {
-    const history_folder *folder;
+    const char *path; /* of the folder */
     parquet_writer *parquet;
     const char *const *written;
     uint32_t n_written;

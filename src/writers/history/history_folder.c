@@ -502,11 +502,11 @@ static freshet_code find_newest(const char *root, const char *below, unsigned de
     return code;
 }
 
-freshet_code history_folder_newest(const history_folder *folder, const char *const *but, uint32_t n,
+freshet_code history_folder_newest(const char *path, const char *const *but, uint32_t n,
                                    arena *arena, const char **out, freshet_error *err)
 {
     *out = NULL;
-    return find_newest(folder->path, "", 0, but, n, arena, out, err);
+    return find_newest(path, "", 0, but, n, arena, out, err);
 }
 
 /* ---- replacing ------------------------------------------------------------------------------- */

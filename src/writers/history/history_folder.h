@@ -86,8 +86,9 @@ typedef struct history_found {
 freshet_code history_folder_look(history_folder *folder, history_found *out, freshet_error *err);
 
 /* The last file, by its name, of the last partition that has one, by its path below the folder, in
- * the arena; NULL: there is none. Partitions of the n files `but` are passed over. */
-freshet_code history_folder_newest(const history_folder *folder, const char *const *but, uint32_t n,
+ * the arena; NULL: there is none. Partitions of the n files `but` are passed over. No folder
+ * is open for it. */
+freshet_code history_folder_newest(const char *path, const char *const *but, uint32_t n,
                                    arena *arena, const char **out, freshet_error *err);
 
 /* Removes everything that lies aside. */
