@@ -58,14 +58,18 @@ static freshet_code read_hooks(hook_point *point, const hook_block *blocks, bool
     hooks *hooks = point->hooks;
     arena *arena = hooks->pipeline->arena;
     bool *aggregated = arena_zero(arena, point->columns->n_fields + (size_t)1, sizeof *aggregated);
-    freshet_code code = aggregated == NULL ? error_memory(err, HOOKING) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
+    if (aggregated == NULL)
+        return error_memory(err, HOOKING);
     for (uint32_t i = 0; code == FRESHET_OK && i < point->n; i++) {
         hook *hook = &point->items[i];
         hook->block = &blocks[i];
         hook->sides = "";
         hooks->fails |= blocks[i].on_violation == VIOLATION_FAIL;
         bool *own = arena_zero(arena, point->columns->n_fields + (size_t)1, sizeof *own);
-        code = own == NULL ? error_memory(err, HOOKING) : hook_read(point, hook, own, err);
+        if (own == NULL)
+            return error_memory(err, HOOKING);
+        code = hook_read(point, hook, own, err);
         for (uint32_t k = 0; code == FRESHET_OK && k < point->columns->n_fields; k++) {
             used[k] |= own[k];
             aggregated[k] |= own[k] && hook->is_aggregate;

@@ -378,8 +378,10 @@ freshet_code hooks_ask(hook_point *point, batch *rows, uint32_t first, hook_refu
 {
     const batch all = *rows;
     uint32_t *numbers = arena_alloc(rows->arena, (rows->n_rows + (size_t)1) * sizeof *numbers);
-    freshet_code code = numbers == NULL ? error_memory(err, HOOKING) : FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < rows->n_rows; i++)
+    freshet_code code = FRESHET_OK;
+    if (numbers == NULL)
+        return error_memory(err, HOOKING);
+    for (uint32_t i = 0; i < rows->n_rows; i++)
         numbers[i] = i;
     for (uint32_t i = 0; code == FRESHET_OK && i < point->n && rows->n_rows > first; i++)
         if (!point->items[i].is_aggregate &&

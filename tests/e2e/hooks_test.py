@@ -18,7 +18,7 @@ KILLS = int(os.environ.get("FRESHET_KILLS", "20"))
 class HooksTest(Case):
 
     def hooked(self, *, stream=False, reader="", source="", features="", sink="", writers="- jsonl: {path: out.jsonl}",
-               preprocess="", query="select * from events", top="", name="events.yaml", extra=""):
+               preprocess="", query="select * from events", top="", name="events.yaml", extra="", more=""):
         """A declaration with hooks at the places that are given."""
         def of(hooks, indent):
             return f"{' ' * indent}hooks: {{{hooks}}}\n" if hooks else ""
@@ -36,7 +36,7 @@ pipeline: events
   entity: key
   keys: [{{name: key, type: string}}]
   timestamp: {{from: seen}}
-  features: [{{name: id, type: bigint}}, {{name: value, type: double}}]
+  features: [{{name: id, type: bigint}}, {{name: value, type: double}}{more}]
 {of(features, 2)}sink:
   writers:
     {writers}
@@ -188,7 +188,8 @@ sink: {writers: [{jsonl: {path: read.jsonl}}]}
         for part in range(4):
             self.write(f"in/{part}.jsonl", b"".join(line(event(i)) for i in range(part, n, 4)))
         preprocess = "      preprocess: [{replace: {column: key, values: {k3: k4}}}]\n"
-        self.hooked(stream=True, preprocess=preprocess,
+        self.hooked(stream=True, preprocess=preprocess,  # windows: files are merged by time, and rows wait for their turn
+                    more=", {name: n, from: id, type: bigint, window: {functions: [count], over: [1 minute]}}",
                     reader="before: [{expect: id % 50 <> 7, on_violation: dead_letter}], "
                            "after: [{expect: key <> 'k4' or id % 3 <> 0, on_violation: dead_letter}]",
                     source="after: [{expect: id % 50 <> 9, on_violation: dead_letter}, count(*) < 100000]",

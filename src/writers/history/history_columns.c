@@ -119,7 +119,7 @@ static freshet_code tell_types(const history_columns *check, const char *file, c
 static freshet_code columns_compare(const history_columns *check, const char *file, arena *arena,
                                     freshet_error *err)
 {
-    batch ours, theirs;
+    batch ours = {0}, theirs = {0};
     text_buffer text;
     uint32_t n = 0;
     freshet_error problem = {0};
