@@ -172,6 +172,7 @@ static const decision decisions[] = {
     SERVED("history", "layout"),
     SERVED("history", "format"),
     COMPARED("history", "corrections"), /* then each event's whole row is kept */
+    SERVED("history", "interval_mode"), /* batches only */
     SERVED("history", "compression"),
     SERVED("history", "rows"),
     SERVED("history", "memory"),

@@ -62,6 +62,51 @@ class BatchTest(HistoryCase):
         self.assertEqual(len(self.files()), 2)
         self.assert_history([*range(100, 110), *range(86400, 86410)])
 
+    def test_a_batch_that_replaces_all(self):
+        """`interval_mode: false`: days that the batch has no rows of go, with dates, too; killed, the history is whole."""
+        self.declare(stream=False, sink=HISTORY % ", rows: 100, interval_mode: false")
+        self.write("in/0.jsonl", b"".join(lines(first, first + 300) for first in range(0, 86400 * 20, 86400)))
+        self.good("run", "events.yaml", "--progress", "none")
+        old = self.history()
+        self.assertEqual(len({name.rsplit("/", 1)[0] for name in self.files()}), 20)
+        self.write("in/0.jsonl", b"".join(lines(first + 300, first + 600) for first in range(0, 86400 * 20, 43200)))
+        dates = "--start-date", "2024-01-05", "--end-date", "2024-01-16"
+        new = [first + i for first in range(86400 * 4, 86400 * 16, 43200) for i in range(300, 600)]
+        for _ in range(6):
+            run = self.start("run", "events.yaml", "--progress", "none", *dates)
+            pause = self.rng.random()
+            self.until(lambda: os.path.isdir(self.path("out/.freshet")) and self.aside() or run.process.poll() is not None, "it writes", run)
+            time.sleep(pause * 0.05 * SLOWNESS)
+            run.process.send_signal(signal.SIGKILL)
+            run.wait()
+            self.declare("none.yaml", stream=False, pipeline="none", path="none/*.jsonl", sink=HISTORY % ", interval_mode: false")
+            self.write("none/0.jsonl", b"")
+            finished = self.freshet("run", "none.yaml")  # it opens the folder, and finishes what was begun
+            self.assertEqual(finished.code, 0, finished.err)
+            self.assertIn("this batch has no rows, so the history stays as it was", finished.err)
+            rows = self.history()
+            self.assertTrue(rows == old or [row["id"] for row in rows] == new, len(rows))
+        self.good("run", "events.yaml", "--progress", "none", *dates)
+        self.assert_history(new)
+        self.assertFalse(os.path.exists(self.path("out/year=2024/month=1/day=1")))
+        # another type and other folders: nothing is left that would not fit
+        self.declare(stream=False, sink=HISTORY % ", partition_by: [year], interval_mode: false",
+                     features=("{name: id, type: string}", "{name: value, type: double}"))
+        self.assertIn("out fits the declaration", self.good("plan", "events.yaml"))
+        self.write("in/0.jsonl", lines(0, 3))
+        ran = self.freshet("run", "events.yaml", "--progress", "none")
+        self.assertEqual((ran.code, ran.err.count("warning")), (0, 0), ran.err)
+        self.assertEqual(self.files(), ["year=2024/part-0000000000000000-0000.parquet"])
+
+    def test_a_stream_replaces_nothing(self):
+        self.declare(stream=True, sink=HISTORY % ", interval_mode: false")
+        finished = self.freshet("check", "events.yaml")
+        self.assertEqual(finished.code, 78, finished.err)
+        self.assertRegex(finished.err, r"events.yaml:\d+:\d+: error: a stream adds to its history and replaces nothing, so "
+                                       r"`interval_mode: false` is for batches: take it away; or,")
+        self.declare(stream=True, sink=HISTORY % ", interval_mode: true")
+        self.good("check", "events.yaml")
+
     def test_a_query_as_a_whole(self):
         self.declare(stream=False, sink=HISTORY % "",
                      query="select key, max(seen) as seen, max(id) as id, max(value) as value from events group by key")

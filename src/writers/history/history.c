@@ -9,7 +9,7 @@
  * When the files come to be seen depends on who drives:
  *
  *   a batch       at its end all at once: pending (which also merges small files), then publish;
- *                 its partitions replace those that are there
+ *                 its partitions replace those that are there, all with `interval_mode: false`
  *   checkpoints   pending before and publish after the checkpoint that lists them; recover at the
  *                 start says that it will be so
  *   neither       at each flush
@@ -53,6 +53,7 @@ typedef struct history_options {
     int format;
     declared_list partition_by;
     bool corrections;
+    bool interval_mode;
     int compression; /* enum parquet_compression */
     int64_t rows;
     int64_t memory;
@@ -126,6 +127,11 @@ static const option option_table[] = {
     {OPTION("corrections", BOOLEAN, history_options, corrections), .standard = "false",
      .doc = "`true`: a row that a late event has changed is written again, behind the one that was "
             "written before. `false`: each row is there once, as it first was."},
+    {OPTION("interval_mode", BOOLEAN, history_options, interval_mode), .standard = "true",
+     .doc =
+         "Which partitions a batch replaces: with `true` those that it has rows of, with `false` "
+         "all that are there, so that its rows are the whole history. A batch without rows "
+         "replaces nothing. Butterfree's default is `False`. A stream only adds."},
     {OPTION("compression", CHOICE, history_options, compression), .standard = "zstd",
      .choices = compression_names, .doc = "How the files are compressed."},
     {OPTION("rows", INTEGER, history_options, rows), .standard = "1000000", .minimum = 1,
@@ -177,7 +183,11 @@ static void history_check(const void *checked, const declaration *declaration, c
     const feature_set_block *set = &declaration->feature_set;
     const key_block *keys = set->keys.items;
     const feature_block *features = set->features.items;
-    (void)at;
+    if (!options->interval_mode && declaration->is_stream)
+        problem_add(problems, at,
+                    "a stream adds to its history and replaces nothing, so `interval_mode: false` "
+                    "is for batches: take it away; or, to begin the stream's history anew, move "
+                    "its folder and the state away");
     for (uint32_t i = 0; i < set->keys.n; i++)
         if (key_is_column(&keys[i]))
             check_partition_name(options, &keys[i].name, problems);
@@ -216,6 +226,13 @@ static freshet_code history_check_columns(const history_writer *writer, const sc
                 "otherwise, or leave \"%s\" out of partition_by",
                 level_names[i], level_names[i]);
     return FRESHET_OK;
+}
+
+/* Does this run put its rows in the place of all that is there? */
+static bool replaces_all(const history_writer *writer)
+{
+    const history_options *options = writer->base.options;
+    return writer->base.is_batch && !options->interval_mode;
 }
 
 /* Readers take a folder of one depth only. */
@@ -270,7 +287,8 @@ static freshet_code check_files(const history_writer *writer, const writer_files
                                              : place_text(base->at, where, sizeof where),
                                    .warns_only = base->is_batch && replacing == NULL,
                                    .is_again = replacing != NULL};
-    return writer->found.is_empty ? FRESHET_OK : history_columns_check(&check, err);
+    return writer->found.is_empty || replaces_all(writer) ? FRESHET_OK
+                                                          : history_columns_check(&check, err);
 }
 
 static freshet_code history_open(freshet_writer *base, const schema *schema, uint32_t n_keys,
@@ -291,7 +309,7 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     code = history_folder_open(path, &writer->folder, err);
     if (code == FRESHET_OK)
         code = history_folder_look(writer->folder, &writer->found, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK && !replaces_all(writer))
         code = check_levels(writer, err);
     if (code == FRESHET_OK && base->is_batch)
         code = check_batch(writer, err);
@@ -316,6 +334,8 @@ freshet_code history_compare(const void *checked, const declaration *declaration
         return error_memory(err, KEEPING);
     if (access(*path, F_OK) != 0)
         return FRESHET_END;
+    if (!options->interval_mode)
+        return FRESHET_OK; /* nothing of it stays */
     freshet_code code = history_folder_newest(*path, NULL, 0, arena, &newest, err);
     if (code != FRESHET_OK || newest == NULL)
         return code == FRESHET_OK ? FRESHET_END : code;
@@ -738,6 +758,10 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
                                     freshet_error *err)
 {
     history_writer *writer = (history_writer *)base;
+    if (files->n == 0 && replaces_all(writer) && !writer->found.is_empty)
+        log_say(LOG_WARNING, history_folder_path(writer->folder),
+                "this batch has no rows, so the history stays as it was: `interval_mode: false` "
+                "replaces it by rows only");
     if (files->n == 0)
         return FRESHET_OK;
     freshet_code code = base->is_batch ? check_files(writer, files, err) : FRESHET_OK;
@@ -747,7 +771,8 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
     if (writer->has_checkpoints)
         code = history_folder_note(writer->folder, number_of(files), files->shown_rows, err);
     if (code == FRESHET_OK)
-        code = base->is_batch ? history_folder_replace(writer->folder, files->paths, files->n, err)
+        code = base->is_batch ? history_folder_replace(writer->folder, files->paths, files->n,
+                                                       replaces_all(writer), err)
                               : history_folder_publish(writer->folder, files->paths, files->n, err);
     if (code == FRESHET_OK)
         drop_published(writer, files);
@@ -919,8 +944,8 @@ static const block_kind history_block = {
     .title = "The history writer",
     .doc = "Keeps every feature row in Parquet files, in folders by day that Spark, pandas "
            "and DuckDB read as one table (`hive_partitioning`). A batch replaces the "
-           "partitions that it has rows of, at its end and only if every row is there; a "
-           "stream adds files. See docs/guide/history.md.",
+           "partitions that it has rows of (`interval_mode`), at its end and only if every row is "
+           "there; a stream adds files. See docs/guide/history.md.",
     .options = option_table,
     .size = sizeof(history_options),
     .check = history_check_options};

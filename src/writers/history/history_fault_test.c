@@ -79,13 +79,18 @@ static void arm(call call, int nth, int number, bool forever)
     }
 }
 
-static rig *make(bool is_batch)
+static rig *make_with(bool is_batch, const char *options)
 {
     static const char *const names[] = {"id", "timestamp", "x"};
     static const type_kind kinds[] = {TYPE_BIGINT, TYPE_TIMESTAMP, TYPE_DOUBLE};
     for (int i = 0; i < 3; i++)
         fields[i] = (field){names[i], type_simple(kinds[i])};
-    return rig_make(fields, 3, is_batch, ", rows: 4");
+    return rig_make(fields, 3, is_batch, options);
+}
+
+static rig *make(bool is_batch)
+{
+    return make_with(is_batch, ", rows: 4");
 }
 
 /* n rows from id `first` on, two a day. */
@@ -176,14 +181,13 @@ static void every_call_fails_once(void **state)
 }
 
 /* The batch dies where a call fails for good: at the next open the days are the old ones, or the
- * new ones. */
-static void a_batch_dies_in_the_middle(void **state)
+ * new ones; with `all` no others stay. */
+static void die_in_the_middle(bool all)
 {
-    (void)state;
     static const call calls[] = {FSYNC, RENAME, MKDIR, OPEN, WRITE, UNLINK};
     for (size_t c = 0; c < sizeof calls / sizeof *calls; c++)
         for (int nth = 1; nth < 200; nth += 1 + nth / 2) {
-            rig *rig = make(true);
+            rig *rig = make_with(true, all ? ", rows: 4, interval_mode: false" : ", rows: 4");
             assert_int_equal(write_rows(rig, 0, 12), FRESHET_OK);
             assert_int_equal(publish(rig), FRESHET_OK);
             rig_close(rig);
@@ -213,7 +217,9 @@ static void a_batch_dies_in_the_middle(void **state)
                 rig_query(rig, "select array_agg(id order by id) as ids from " AS_ONE_TABLE));
             if (code == FRESHET_OK || strstr(found, "100") != NULL)
                 assert_string_equal(
-                    found, "{\"ids\":[2,3,4,5,6,7,8,9,100,101,102,103,104,105,106,107,108]}\n");
+                    found,
+                    all ? "{\"ids\":[100,101,102,103,104,105,106,107,108]}\n"
+                        : "{\"ids\":[2,3,4,5,6,7,8,9,100,101,102,103,104,105,106,107,108]}\n");
             else
                 assert_string_equal(found, "{\"ids\":[0,1,2,3,4,5,6,7,8,9,10,11]}\n");
             rig_close(rig);
@@ -222,6 +228,18 @@ static void a_batch_dies_in_the_middle(void **state)
             if (code == FRESHET_OK)
                 break;
         }
+}
+
+static void a_batch_dies_in_the_middle(void **state)
+{
+    (void)state;
+    die_in_the_middle(false);
+}
+
+static void a_batch_that_replaces_all_dies_in_the_middle(void **state)
+{
+    (void)state;
+    die_in_the_middle(true);
 }
 
 static void opening_fails(void **state)
@@ -264,6 +282,7 @@ static void a_damaged_list_is_refused(void **state)
         "freshet replaces partitions by these files\n/a.parquet\nend\n",
         "freshet replaces partitions by these files\nyear=1/a.text\nend\n",
         "freshet replaces partitions by these files\n\nend\n",
+        "freshet replaces all partitions by these files\nend\n",
     };
     rig *rig = make(true);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
@@ -332,6 +351,7 @@ int main(void)
         cmocka_unit_test(files_aside_are_durable_with_their_folder),
         cmocka_unit_test(every_call_fails_once),
         cmocka_unit_test(a_batch_dies_in_the_middle),
+        cmocka_unit_test(a_batch_that_replaces_all_dies_in_the_middle),
         cmocka_unit_test(opening_fails),
         cmocka_unit_test(a_damaged_list_is_refused),
     };

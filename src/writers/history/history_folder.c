@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/durable.h"
 #include "base/error.h"
@@ -30,6 +31,7 @@
 #define NOTE OWN "/checkpoint"
 #define NOTE_BYTES 64u
 #define REPLACE_HEAD "freshet replaces partitions by these files\n"
+#define REPLACE_ALL_HEAD "freshet replaces all partitions by these files\n"
 #define REPLACE_END "end\n"
 #define REPLACE_BYTES_MAX ((size_t)256 << 20)
 
@@ -540,21 +542,80 @@ static freshet_code remove_list(const history_folder *folder, freshet_error *err
     return code == FRESHET_OK ? sync_path(folder->own, err) : code;
 }
 
+/* Does one of the files, sorted and of one depth, lie in the folder that ends with '/'? */
+static bool has_files(const file_list *list, const char *partition)
+{
+    uint32_t low = 0, high = list->n;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (strcmp(list->files[middle], partition) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < list->n && history_same_partition(partition, list->files[low]);
+}
+
+/* Removes what lies in the folders of partitions that have none of the files, and these folders
+ * where they are empty then. `below` is "" or ends with '/'. */
+static freshet_code remove_others(history_folder *folder, const char *below, unsigned depth,
+                                  const file_list *list, freshet_error *err)
+{
+    static const char *const levels[] = {"year=", "month=", "day="};
+    const file_list none = {0};
+    const char *path = arena_format(folder->scratch, "%s/%s", folder->path, below);
+    DIR *entries = path == NULL ? NULL : opendir(path);
+    freshet_code code = path == NULL      ? error_memory(err, KEEPING)
+                        : entries == NULL ? error_system(err, "cannot read the folder", path)
+                                          : FRESHET_OK;
+    for (const struct dirent *entry;
+         code == FRESHET_OK && depth < 3 && (entry = readdir(entries)) != NULL;) {
+        struct stat found;
+        const char *name = entry->d_name;
+        if (strncmp(name, levels[depth], strlen(levels[depth])) != 0)
+            continue;
+        const char *inside = arena_format(folder->scratch, "%s%s/", below, name);
+        const char *its_path =
+            inside == NULL ? NULL : arena_format(folder->scratch, "%s/%s", folder->path, inside);
+        if (its_path == NULL)
+            code = error_memory(err, KEEPING);
+        else if (os.stat(its_path, &found) == 0 && S_ISDIR(found.st_mode))
+            code = remove_others(folder, inside, depth + 1, list, err);
+    }
+    if (entries != NULL)
+        closedir(entries);
+    if (code == FRESHET_OK && depth > 0 && !has_files(list, below))
+        code = remove_files(folder, path, &none, err);
+    if (code == FRESHET_OK && depth > 0 && rmdir(path) == 0)
+        return FRESHET_OK;
+    return code == FRESHET_OK ? sync_path(path, err) : code;
+}
+
+/* What the list says, from wherever it was left. */
+static freshet_code do_replace(history_folder *folder, const char *const *files, uint32_t n,
+                               bool all, freshet_error *err)
+{
+    file_list list;
+    freshet_code code = show_files(folder, files, n, true, err);
+    if (code == FRESHET_OK && all)
+        code = sorted(folder, files, n, &list) ? remove_others(folder, "", 0, &list, err)
+                                               : error_memory(err, KEEPING);
+    return code == FRESHET_OK ? remove_list(folder, err) : code;
+}
+
 freshet_code history_folder_replace(history_folder *folder, const char *const *files, uint32_t n,
-                                    freshet_error *err)
+                                    bool all, freshet_error *err)
 {
     text_buffer text;
     arena_reset(folder->scratch);
     text_init(&text, REPLACE_BYTES_MAX);
-    text_append_c(&text, REPLACE_HEAD);
+    text_append_c(&text, all ? REPLACE_ALL_HEAD : REPLACE_HEAD);
     for (uint32_t i = 0; i < n; i++)
         text_format(&text, "%s\n", files[i]);
     freshet_code code = text_append_c(&text, REPLACE_END) ? put_list(folder, &text, err)
                                                           : error_memory(err, KEEPING);
     text_release(&text);
-    if (code == FRESHET_OK)
-        code = show_files(folder, files, n, true, err);
-    return code == FRESHET_OK ? remove_list(folder, err) : code;
+    return code == FRESHET_OK ? do_replace(folder, files, n, all, err) : code;
 }
 
 static freshet_code read_list(int fd, const char *path, text_buffer *into, freshet_error *err)
@@ -573,9 +634,14 @@ static freshet_code read_list(int fd, const char *path, text_buffer *into, fresh
     }
 }
 
-/* Takes the list apart: its files, in scratch. */
+static bool begins_with(const char *text, const char *start)
+{
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Takes the list apart: its files, in scratch, and whether they replace all. */
 static freshet_code parse_list(history_folder *folder, const char *path, const text_buffer *text,
-                               file_list *out, freshet_error *err)
+                               file_list *out, bool *all, freshet_error *err)
 {
     char *lines = arena_copy(folder->scratch, text->bytes, text->length);
     uint32_t n = 0;
@@ -585,8 +651,9 @@ static freshet_code parse_list(history_folder *folder, const char *path, const t
     out->n = 0;
     if (lines == NULL || out->files == NULL)
         return error_memory(err, KEEPING);
-    bool whole = n >= 2 && strncmp(lines, REPLACE_HEAD, strlen(REPLACE_HEAD)) == 0 &&
-                 ends_with(lines, "\n" REPLACE_END);
+    *all = begins_with(lines, REPLACE_ALL_HEAD);
+    bool whole =
+        n >= 2 && (*all || begins_with(lines, REPLACE_HEAD)) && ends_with(lines, "\n" REPLACE_END);
     char *line = whole ? strchr(lines, '\n') + 1 : lines;
     for (char *end; whole && strcmp(line, REPLACE_END) != 0; line = end + 1) {
         end = strchr(line, '\n');
@@ -594,7 +661,7 @@ static freshet_code parse_list(history_folder *folder, const char *path, const t
         whole = ends_with(line, ".parquet") && line[0] != '/' && strstr(line, "..") == NULL;
         out->files[out->n++] = line;
     }
-    if (whole)
+    if (whole && (out->n > 0 || !*all))
         return FRESHET_OK;
     return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
                      "the file %s, a list of files that a run before was about to show, is "
@@ -612,13 +679,12 @@ static freshet_code finish_replacing(history_folder *folder, freshet_error *err)
         return errno == ENOENT ? FRESHET_OK : error_system(err, "cannot open", path);
     text_buffer text;
     file_list list;
+    bool all = false;
     text_init(&text, REPLACE_BYTES_MAX);
     freshet_code code = read_list(fd, path, &text, err);
     os.close(fd);
     if (code == FRESHET_OK)
-        code = parse_list(folder, path, &text, &list, err);
+        code = parse_list(folder, path, &text, &list, &all, err);
     text_release(&text);
-    if (code == FRESHET_OK)
-        code = show_files(folder, list.files, list.n, true, err);
-    return code == FRESHET_OK ? remove_list(folder, err) : code;
+    return code == FRESHET_OK ? do_replace(folder, list.files, list.n, all, err) : code;
 }

@@ -17,7 +17,8 @@
  * is made durable first; from then on the replacement will happen, if need be at the next open.
  * Each file takes the place of the old one with the same name in one rename, and the others of its
  * partition are removed behind it; so a partition that was and is one file changes at once, and of
- * larger ones a reader may see both for a moment.
+ * larger ones a reader may see both for a moment. Where a batch replaces all that is there, the
+ * files of other partitions go last.
  *
  * Order of calls: open, {aside, sync, publish or replace, forget} in any order, close.
  */
@@ -63,10 +64,11 @@ freshet_code history_folder_sync_aside(history_folder *folder, freshet_error *er
 freshet_code history_folder_publish(history_folder *folder, const char *const *files, uint32_t n,
                                     freshet_error *err);
 
-/* The files come to be seen, in the place of all others in their partitions. After an error it is
- * unknown whether they do; called again it goes on. */
+/* The files come to be seen, in the place of all others in their partitions, or, with `all`, of all
+ * that are seen in the folder. After an error it is unknown whether they do; called again it goes
+ * on. All files lie in folders of one depth. */
 freshet_code history_folder_replace(history_folder *folder, const char *const *files, uint32_t n,
-                                    freshet_error *err);
+                                    bool all, freshet_error *err);
 
 /* The number of the last checkpoint whose files were to be seen, as it was noted; 0 where none was.
  * The note is not synced: it is there after a crash of the process, and may be an older one after a

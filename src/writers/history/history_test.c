@@ -357,6 +357,46 @@ static void a_batch_replaces_the_partitions_it_has_rows_of(void **state)
     rig_free(simple.rig);
 }
 
+/* Folders of other days, and of another depth, go with what lies in them; what is not in a folder
+ * of the history's own kind stays. */
+static void a_batch_replaces_all(void **state)
+{
+    (void)state;
+    simple simple;
+    make_simple(&simple, true, ", partition_by: [year, month], interval_mode: false");
+    good(simple.rig, write_rows(simple.rig, 0, 40, NEW_YEAR_US, DAY_US));
+    good(simple.rig, publish(simple.rig));
+    assert_int_equal(rig_count_files(simple.rig), 2);
+    rig_close(simple.rig);
+    const char *foreign = rig_path(simple.rig, "year=2024/month=2/part-00000-abc.c000.parquet");
+    const char *beside = rig_path(simple.rig, "README");
+    assert_int_equal(close(open(foreign, O_CREAT | O_WRONLY, 0600)), 0);
+    assert_int_equal(close(open(beside, O_CREAT | O_WRONLY, 0600)), 0);
+    rig_declare(simple.rig, "h", ", rows: 2, interval_mode: false");
+    good(simple.rig, rig_open(simple.rig));
+    good(simple.rig, write_rows(simple.rig, 100, 3, NEW_YEAR_US + DAY_US, DAY_US));
+    assert_int_equal(rig_count_files(simple.rig), 3);
+    good(simple.rig, publish(simple.rig));
+    assert_string_equal(rig_query(simple.rig,
+                                  "select day, array_agg(id order by id) as ids from " AS_ONE_TABLE
+                                  " group by day order by day"),
+                        "{\"day\":2,\"ids\":[100]}\n{\"day\":3,\"ids\":[101]}\n"
+                        "{\"day\":4,\"ids\":[102]}\n");
+    assert_int_not_equal(access(rig_path(simple.rig, "year=2024/month=2"), F_OK), 0);
+    assert_int_equal(access(beside, F_OK), 0);
+    rig_close(simple.rig);
+    good(simple.rig, rig_open(simple.rig)); /* a batch without rows */
+    good(simple.rig, write_rows(simple.rig, 0, 0, NEW_YEAR_US, 1));
+    good(simple.rig, publish(simple.rig));
+    assert_int_equal(rig_count_files(simple.rig), 3);
+    rig_close(simple.rig);
+    good(simple.rig, rig_open(simple.rig)); /* one that is broken off */
+    good(simple.rig, write_rows(simple.rig, 7, 1, NEW_YEAR_US, 1));
+    rig_close(simple.rig);
+    assert_int_equal(rig_count_files(simple.rig), 3);
+    rig_free(simple.rig);
+}
+
 static void a_batch_of_no_rows_replaces_nothing(void **state)
 {
     (void)state;
@@ -632,6 +672,7 @@ int main(void)
         cmocka_unit_test(a_batch_is_validated),
         cmocka_unit_test(a_batch_that_does_not_end_leaves_nothing),
         cmocka_unit_test(a_batch_replaces_the_partitions_it_has_rows_of),
+        cmocka_unit_test(a_batch_replaces_all),
         cmocka_unit_test(a_batch_of_no_rows_replaces_nothing),
         cmocka_unit_test(a_stream_without_checkpoints_adds_at_each_flush),
         cmocka_unit_test(checkpoints_say_what_is_seen),
