@@ -2,7 +2,8 @@
  *
  * ON WORDS. A text is cut into words by the lexer of its dialect. A call is the name of a macro, no
  * point before it, with a bracket behind it. It is replaced by the macro's words within brackets;
- * each parameter among them by the argument, within brackets where it is more than one word. The
+ * each parameter among them by the argument: within brackets where it is more than one word, and
+ * with a blank where it would join the macro's words beside it (p-q of a minus is no comment). The
  * arguments are looked through in the same way, calls within calls MACRO_NESTED_MAX deep. A macro's
  * own text is done before those of the macros below it, and may call those above it only: so none
  * can come back to itself.
@@ -522,9 +523,34 @@ static void put_written(expander *expander, uint32_t at, uint32_t end)
 
 static void put_words(expander *expander, uint32_t first, uint32_t behind);
 
+/* Would the two bytes, side by side, be of one word, or make others: a--, e'x', 1.5? */
+static bool joins(char left, char right)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$"
+                                  "'\"`";
+    static const char signs[] = "+-*/%<>=!~^&|?:#@\\";
+    const bool left_is_letter = (left & 0x80) != 0 || strchr(letters, left) != NULL;
+    const bool right_is_letter = (right & 0x80) != 0 || strchr(letters, right) != NULL;
+    if (left == '.' || right == '.')
+        return strchr("0123456789.", left) != NULL && strchr("0123456789.", right) != NULL;
+    return (left_is_letter && right_is_letter) ||
+           (strchr(signs, left) != NULL && strchr(signs, right) != NULL);
+}
+
+/* A blank between what was put last and `next`, where they would join. */
+static void put_apart(expander *expander, char next, uint32_t from)
+{
+    const text_buffer *out = &expander->out;
+    if (out->length > 0 && joins(out->bytes[out->length - 1], next))
+        macros_put(expander, " ", 1, from, false);
+}
+
+/* More than one word within brackets. */
 static void put_argument(expander *expander, const argument *argument, uint32_t from)
 {
     const bool is_one = argument->behind == argument->first + 1;
+    if (is_one)
+        put_apart(expander, expander->words.sql[expander->words.items[argument->first].at], from);
     macros_put(expander, "(", is_one ? 0 : 1, from, false);
     put_words(expander, argument->first, argument->behind);
     /* a comment that goes to the line's end may be its last */
@@ -540,6 +566,8 @@ static void put_call(expander *expander, const call *call)
         const macro_word *word = &words->items[i];
         if (i > 0)
             macros_put(expander, words->sql + word[-1].end, word->at - word[-1].end, from, false);
+        if (i > 0 && word->at == word[-1].end && call->macro->parameter[i - 1] != NO_PARAMETER)
+            put_apart(expander, words->sql[word->at], from);
         if (call->macro->parameter[i] == NO_PARAMETER)
             macros_put(expander, words->sql + word->at, word->end - word->at, from, false);
         else
