@@ -344,10 +344,14 @@ static freshet_code open_letters(freshet_pipeline *pipeline, freshet_error *err)
                          "this stream keeps no state, since no writer keeps its rows: each run "
                          "reads everything again, and there is nothing to replay");
     if (replayed != NULL && pipeline->joining != NULL)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
-                         "the dead letters of a join of streams cannot be replayed, for the rows' "
-                         "partners are no more kept: mend the records where they come from, or run "
-                         "a batch over them");
+        return error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+            "the dead letters of a join of streams cannot be replayed, for the rows' "
+            "partners may be kept no more. Take the records from %s (`raw`), mend them "
+            "and give them to the reader's topic or files again: a partner that is "
+            "still within the bound finds them. For those that are too late run the "
+            "declaration as a batch (`stream: false` at the readers) over all records",
+            letters);
     const dead_letters_options options = {.path = letters,
                                           .pipeline = pipeline->declaration->pipeline.value,
                                           .kind = replayed != NULL ? LETTERS_REPLAY

@@ -39,9 +39,13 @@ void source_check_join(source *source)
                         "looked up in as a whole",
                         block->id.value);
         else if (is_joined && source->slots[i].steps != NULL)
-            problem_add(source->problems, &block->id.at,
+            problem_add(source->problems, &block->preprocess.places[0],
                         "the reader \"%s\" is joined with another stream, and such a reader cannot "
-                        "have `preprocess`: put filters and expressions into the query",
+                        "have `preprocess`. Write filters and expressions into the query: a "
+                        "`filter` into `where`, or into `on` for the side that an outer join may "
+                        "lack. For `pivot`, `forward_fill`, and what makes a column of the join's "
+                        "keys, let a pipeline of its own take the steps and write the rows with "
+                        "`kafka` or `history`, and read these here",
                         block->id.value);
         else if (!is_joined && block->has_timestamp)
             problem_add(source->problems, &block->timestamp.from.at,

@@ -297,7 +297,13 @@ sink: {writers: [{online: {debug: true}}]}
         self.declare_join()
         self.good("run", "j.yaml", "--once")
         finished = self.freshet("replay", "j.yaml")
-        self.assertIn("the dead letters of a join of streams cannot be replayed", finished.err)
+        self.assertEqual(finished.code, 78)
+        self.assertRegex(finished.err, r"the dead letters of a join of streams cannot be replayed, for the rows' partners may be kept no more. "
+                         r"Take the records from \S*dead_letters\S* \(`raw`\), mend them and give them to the reader's topic or files again")
+        self.write("j.yaml", self.read("j.yaml").replace("stream: true\n      timestamp: {from: paid",
+                                                         "stream: true\n      preprocess: [filter: number > 0]\n      timestamp: {from: paid"))
+        self.assertRegex(self.freshet("check", "j.yaml").err, r'j.yaml:12:20: error: the reader "payments" is joined with another stream, and such a reader '
+                         r'cannot have `preprocess`. Write filters .* a `filter` into `where`, .* write the rows with `kafka` or `history`')
 
 
 if __name__ == "__main__":
