@@ -16,6 +16,7 @@
 extern const verb verb_apply;
 extern const verb verb_check;
 extern const verb verb_docs;
+extern const verb verb_init;
 extern const verb verb_get;
 extern const verb verb_plan;
 extern const verb verb_replay;
@@ -24,6 +25,7 @@ extern const verb verb_query;
 extern const verb verb_status;
 extern const verb verb_shell;
 extern const verb verb_show;
+extern const verb verb_test_files;
 extern const verb verb_state_ls;
 extern const verb verb_state_inspect;
 extern const verb verb_state_verify;

@@ -827,6 +827,9 @@ static const option declaration_options[] = {
      .doc = "How often a stream's state is made durable."},
     {OPTION("state", BLOCK, declaration, state), .block = &state_kind,
      .doc = "How much is remembered in memory."},
+    {OPTION("tests", BLOCKS, declaration, tests), .block = &test_kind, .is_aside = true,
+     .doc = "Tests of this declaration, for `freshet test`: see docs/guide/tests.md. They may also "
+            "stand in a file beside it, `NAME.test.yaml`."},
     {0},
 };
 

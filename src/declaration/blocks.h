@@ -12,6 +12,7 @@ extern const block_kind function_kind, stack_kind, h3_kind;
 
 /* hook_blocks.c: `hooks`; and reports the first of hooks that have no place here. */
 extern const block_kind hooks_kind;
+extern const block_kind test_kind;
 void blocks_check_hooks(const declared_blocks *given, const char *instead, problems *problems);
 
 /* The ways in which a feature or key may be made. */

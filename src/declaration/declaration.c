@@ -81,10 +81,17 @@ static freshet_code handle_finish(freshet_declaration *handle, const registry *r
     return code;
 }
 
+/* What is done to a tree before it is read; `apply` NULL: nothing. */
+typedef struct tree_change {
+    declaration_change_fn *apply;
+    void *context;
+} tree_change;
+
 /* NOLINTNEXTLINE(readability-function-size): as many parameters as a declaration has origins */
-freshet_code declaration_read(const char *text, size_t length, const char *name, const char *folder,
-                              const registry *registry, freshet_problem_fn *problem, void *context,
-                              freshet_declaration **out, freshet_error *err)
+static freshet_code read_text_changed(const char *text, size_t length, const char *name,
+                                      const char *folder, const registry *registry,
+                                      const tree_change *change, freshet_problem_fn *problem,
+                                      void *context, freshet_declaration **out, freshet_error *err)
 {
     freshet_declaration *handle = handle_open();
     if (handle == NULL)
@@ -94,12 +101,27 @@ freshet_code declaration_read(const char *text, size_t length, const char *name,
     handle->tree.folder = handle->parsed.folder;
     if (!yaml_read(&handle->tree, text, length, handle->parsed.file))
         handle->tree.root = NULL; /* half a tree would only give problems that are none */
+    if (handle->tree.root != NULL && change->apply != NULL &&
+        !change->apply(change->context, handle->tree.root)) {
+        freshet_declaration_close(handle);
+        return error_memory(err, "changing a declaration");
+    }
     freshet_code code = handle_finish(handle, registry, problem, context, err);
     if (code == FRESHET_OK)
         *out = handle;
     else
         freshet_declaration_close(handle);
     return code;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): as above */
+freshet_code declaration_read(const char *text, size_t length, const char *name, const char *folder,
+                              const registry *registry, freshet_problem_fn *problem, void *context,
+                              freshet_declaration **out, freshet_error *err)
+{
+    static const tree_change none = {0};
+    return read_text_changed(text, length, name, folder, registry, &none, problem, context, out,
+                             err);
 }
 
 freshet_code declaration_finish(freshet_declaration *handle, const registry *registry,
@@ -131,9 +153,9 @@ static const char *folder_of(const char *path, char *into, size_t size)
     return into;
 }
 
-freshet_code declaration_read_file(const char *path, const registry *registry,
-                                   freshet_problem_fn *problem, void *context,
-                                   freshet_declaration **out, freshet_error *err)
+static freshet_code read_file_changed(const char *path, const registry *registry,
+                                      const tree_change *change, freshet_problem_fn *problem,
+                                      void *context, freshet_declaration **out, freshet_error *err)
 {
     char folder[4096];
     if (strlen(path) >= sizeof folder) {
@@ -154,11 +176,29 @@ freshet_code declaration_read_file(const char *path, const registry *registry,
     else if (n < 0)
         code = error_system(err, "cannot read the declaration", path);
     else
-        code = declaration_read(text, (size_t)n, path, folder_of(path, folder, sizeof folder),
-                                registry, problem, context, out, err);
+        code = read_text_changed(text, (size_t)n, path, folder_of(path, folder, sizeof folder),
+                                 registry, change, problem, context, out, err);
     os.close(fd);
     free(text);
     return code;
+}
+
+freshet_code declaration_read_file(const char *path, const registry *registry,
+                                   freshet_problem_fn *problem, void *context,
+                                   freshet_declaration **out, freshet_error *err)
+{
+    static const tree_change none = {0};
+    return read_file_changed(path, registry, &none, problem, context, out, err);
+}
+
+/* NOLINTNEXTLINE(readability-function-size): two callbacks and their contexts */
+freshet_code declaration_read_changed(const char *path, const registry *registry,
+                                      declaration_change_fn *change, void *change_context,
+                                      freshet_problem_fn *problem, void *context,
+                                      freshet_declaration **out, freshet_error *err)
+{
+    const tree_change changed = {change, change_context};
+    return read_file_changed(path, registry, &changed, problem, context, out, err);
 }
 
 const char *declaration_path(const declaration *declaration, arena *arena, const char *path)

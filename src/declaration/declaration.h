@@ -275,6 +275,33 @@ typedef struct state_block {
     int64_t memory;     /* bytes of keyed state held in memory; default 1 GiB */
 } state_block;
 
+/* What a test says must be there: behind a step, or at its end. */
+typedef struct expect_block {
+    declared_node online, history, dead_letters; /* lists of maps */
+    int64_t late;
+    place late_at; /* not set: it is not said */
+} expect_block;
+
+/* One of `steps`: what happens first, then what is expected. */
+typedef struct test_step_block {
+    declared_node rows; /* reader: rows */
+    int64_t advance_us;
+    bool restart;
+    expect_block expect;
+    bool has_expect;
+} test_step_block;
+
+/* One of `tests`, which `freshet test` runs (src/suite). */
+typedef struct test_block {
+    declared_text name;
+    declared_text now;   /* where the test's clock begins; NULL: the real time */
+    declared_node given; /* reader: rows, before the first step */
+    declared_blocks steps;
+    expect_block expect;
+    bool has_expect;
+    bool batch_equals_stream;
+} test_block;
+
 typedef struct declaration {
     int64_t version;
     declared_text pipeline;
@@ -288,6 +315,7 @@ typedef struct declaration {
     dead_letters_block dead_letters;
     checkpoint_block checkpoint;
     state_block state;
+    declared_blocks tests; /* of test_block */
     /* not options: */
     const char *folder; /* relative paths are relative to this; "." for builder and parse */
     const char *file;   /* the name in messages; NULL for the builder */
@@ -334,6 +362,13 @@ freshet_code declaration_read(const char *text, size_t length, const char *name,
 freshet_code declaration_read_file(const char *path, const registry *registry,
                                    freshet_problem_fn *problem, void *context,
                                    freshet_declaration **out, freshet_error *err);
+/* The same of a file whose tree is changed before the tables read it: `change` gets its root, and
+ * gives false where memory is out. */
+typedef bool declaration_change_fn(void *context, struct node *root);
+freshet_code declaration_read_changed(const char *path, const registry *registry,
+                                      declaration_change_fn *change, void *change_context,
+                                      freshet_problem_fn *problem, void *context,
+                                      freshet_declaration **out, freshet_error *err);
 freshet_code declaration_finish(freshet_declaration *handle, const registry *registry,
                                 freshet_problem_fn *problem, void *context, freshet_error *err);
 freshet_code declaration_write_schema(const registry *registry, freshet_write_fn *write,

@@ -58,6 +58,7 @@ static const char *const forms[] = {
     [OPTION_TYPE] = TYPE,
     [OPTION_SCHEMA] = COLUMNS,
     [OPTION_PROPERTIES] = "'type':'object','additionalProperties':{" SCALAR "}",
+    [OPTION_NODE] = "'type':['object','array','string','number','boolean','null']",
     [OPTION_FUNCTIONS] = EITHER(FUNCTION, "'type':'array','items':{" FUNCTION "},'minItems':1"),
 };
 

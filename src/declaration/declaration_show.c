@@ -263,6 +263,8 @@ static bool is_shown(const option *option, const char *block)
     if (option->place_offset != 0 &&
         !place_is_set((const place *)(block + option->place_offset - 1)))
         return false;
+    if (option->is_aside)
+        return false;
     switch (option->kind) {
     case OPTION_TEXT:
     case OPTION_NAME:

@@ -674,6 +674,8 @@ static void expand_block(expander *expander, const block_kind *block, char *from
         char *into = from + option->offset;
         const declared_blocks *list = (const void *)into;
         const declared_kind *kind = (const void *)into;
+        if (option->is_aside)
+            continue;
         switch (option->kind) {
         case OPTION_SQL: expand_text(expander, (declared_text *)(void *)into); break;
         case OPTION_BLOCK: expand_block(expander, option->block, into); break;

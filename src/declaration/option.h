@@ -68,6 +68,11 @@ typedef struct declared_schema {
     place at;
 } declared_schema;
 
+/* A part of the tree as it was written, for who reads it later (rows of tests). */
+typedef struct declared_node {
+    const struct node *value; /* NULL where not given */
+} declared_node;
+
 typedef enum option_kind {
     OPTION_TEXT,       /* declared_text */
     OPTION_NAME,       /* declared_text: letters, digits, _; not beginning with a digit */
@@ -81,6 +86,7 @@ typedef enum option_kind {
     OPTION_SCHEMA,     /* declared_schema */
     OPTION_TEXTS,      /* declared_list: a scalar or a list of scalars */
     OPTION_PROPERTIES, /* declared_properties: a map of any names and their values */
+    OPTION_NODE,       /* declared_node: anything */
     OPTION_FUNCTIONS,  /* declared_blocks of function_block: names, or maps {name: type} */
     OPTION_BLOCK, /* a nested struct at the offset itself; with_flag: bool before it, see `given` */
     OPTION_BLOCKS, /* declared_blocks: a list of blocks of `block` */
@@ -109,6 +115,7 @@ typedef struct option {
     option_kind kind;
     bool required;
     bool secret;         /* hidden by `freshet show` and in messages */
+    bool is_aside;       /* no part of what runs: `freshet show` and macros leave it out */
     bool names_are_data; /* OPTION_PROPERTIES: no name of a property tells that it is a secret */
     size_t offset;
     const char *standard; /* the default, as YAML text; NULL: none */

@@ -742,6 +742,7 @@ static void read_value(reading *reading, const option *option, const node *given
     case OPTION_TEXTS: read_texts(reading, option, given, into); return;
     case OPTION_PROPERTIES: read_properties(reading, option, given, into); return;
     case OPTION_FUNCTIONS: read_functions(reading, option, given, into); return;
+    case OPTION_NODE: *(declared_node *)into = (declared_node){given}; return;
     default: break;
     }
     if (given->kind != NODE_SCALAR)

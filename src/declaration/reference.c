@@ -128,6 +128,7 @@ static void write_type(page *page, const option *option)
         [OPTION_SCHEMA] = "schema",
         [OPTION_TEXTS] = "text, or list of texts",
         [OPTION_PROPERTIES] = "map of texts",
+        [OPTION_NODE] = "as its text says",
         [OPTION_FUNCTIONS] = "[functions](#functions), one or a list",
     };
     switch (option->kind) {

@@ -22,6 +22,7 @@ static size_t field_size(const option *option)
     case OPTION_SCHEMA: return sizeof(declared_schema);
     case OPTION_TEXTS: return sizeof(declared_list);
     case OPTION_PROPERTIES: return sizeof(declared_properties);
+    case OPTION_NODE: return sizeof(declared_node);
     case OPTION_BLOCK: return option->block->size;
     case OPTION_FUNCTIONS:
     case OPTION_BLOCKS: return sizeof(declared_blocks);

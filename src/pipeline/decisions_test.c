@@ -30,7 +30,9 @@ static unsigned check_block(const block_kind *block)
     const registry *registry = registry_of_engine();
     unsigned undecided = 0;
     for (const option *option = block->options; option->name != NULL; option++) {
-        if (option->kind == OPTION_KIND) {
+        if (option->is_aside) {
+            continue; /* no part of a run */
+        } else if (option->kind == OPTION_KIND) {
             undecided += check_kinds(registry_kinds(registry, option->kinds));
         } else if (option->kind == OPTION_BLOCK || option->kind == OPTION_BLOCKS) {
             undecided += check_block(option->block);

@@ -1,0 +1,274 @@
+/* suite.c - see suite.h: a file's tests, one after the other. */
+#include "suite/suite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/os.h"
+#include "declaration/read.h"
+#include "pipeline/pipeline.h"
+#include "suite/suite_internal.h"
+
+/* ---- one test ---------------------------------------------------------------------------------*/
+
+typedef struct verdict {
+    suite_file *file;
+    const test_block *test;
+    text_buffer report;
+    uint32_t n_failed, n_updated;
+} verdict;
+
+static void say_where(verdict *verdict, const place *at, const char *what)
+{
+    char where[300];
+    text_format(&verdict->report, "    %s: %s: ", place_text(at, where, sizeof where), what);
+}
+
+static void judge_rows(verdict *verdict, const declared_node *list, const char *what,
+                       const outcome *outcome, const suite_rows *got)
+{
+    if (list->value == NULL)
+        return;
+    text_buffer differs;
+    suite_rows expected = {0};
+    text_init(&differs, TEXT_LIMIT_DEFAULT);
+    rows_of_node(list->value, what, verdict->file->problems, &expected);
+    const bool is_letters = strcmp(what, "dead_letters") == 0;
+    if (!compare_rows(&expected, got, is_letters, &differs)) {
+        verdict->n_failed++;
+        say_where(verdict, &list->value->at, what);
+        text_append(&verdict->report, differs.bytes, differs.length);
+        if (outcome->waits_for != NULL)
+            text_format(&verdict->report, "      rows wait: %s\n", outcome->waits_for);
+        if (verdict->file->settings->update && !is_letters) {
+            update_add(verdict->file, list->value, got, &expected);
+            verdict->n_updated++;
+        }
+    }
+    rows_release(&expected);
+    text_release(&differs);
+}
+
+static void judge(void *context, const expect_block *expect, const outcome *outcome)
+{
+    verdict *verdict = context;
+    judge_rows(verdict, &expect->online, "online", outcome, &outcome->online);
+    judge_rows(verdict, &expect->history, "history", outcome, &outcome->history);
+    judge_rows(verdict, &expect->dead_letters, "dead_letters", outcome, &outcome->letters);
+    if (place_is_set(&expect->late_at) && outcome->late != expect->late) {
+        verdict->n_failed++;
+        say_where(verdict, &expect->late_at, "late");
+        text_format(&verdict->report, "%lld expected, %lld came\n", (long long)expect->late,
+                    (long long)outcome->late);
+    }
+}
+
+static void compare_play(verdict *verdict, const outcome *batch, play_mode mode, const char *name)
+{
+    outcome other = {0};
+    freshet_error err = {0};
+    text_buffer differs;
+    text_init(&differs, TEXT_LIMIT_DEFAULT);
+    if (play_test(verdict->file, verdict->test, mode, NULL, NULL, &other, &err) != FRESHET_OK) {
+        verdict->n_failed++;
+        text_format(&verdict->report, "    batch_equals_stream: %s failed: %s\n", name, err.text);
+    } else if (!compare_rows(&batch->history, &other.history, false, &differs)) {
+        verdict->n_failed++;
+        text_format(&verdict->report,
+                    "    batch_equals_stream: the history of %s is not the batch's (which is "
+                    "\"expected\" here): %s",
+                    name, differs.bytes);
+    } else if (!compare_rows(&batch->online, &other.online, false, &differs)) {
+        verdict->n_failed++;
+        text_format(&verdict->report,
+                    "    batch_equals_stream: the newest rows of %s are not the batch's (which "
+                    "are \"expected\" here): %s",
+                    name, differs.bytes);
+    }
+    outcome_release(&other);
+    text_release(&differs);
+}
+
+static void compare_batch_and_stream(verdict *verdict)
+{
+    static const struct {
+        play_mode mode;
+        const char *name;
+    } plays[] = {{PLAY_AT_ONCE, "a stream that gets all at once"},
+                 {PLAY_ROW_BY_ROW, "a stream in micro-batches of one row"},
+                 {PLAY_RESTARTED, "a stream that is restarted behind each step"}};
+    outcome batch = {0};
+    freshet_error err = {0};
+    if (play_test(verdict->file, verdict->test, PLAY_BATCH, NULL, NULL, &batch, &err) !=
+        FRESHET_OK) {
+        verdict->n_failed++;
+        text_format(&verdict->report, "    batch_equals_stream: the batch failed: %s\n", err.text);
+    } else {
+        for (size_t i = 0; i < sizeof plays / sizeof *plays && verdict->n_failed == 0; i++)
+            compare_play(verdict, &batch, plays[i].mode, plays[i].name);
+    }
+    outcome_release(&batch);
+}
+
+static freshet_code run_test(suite_file *file, const test_block *test, freshet_error *err)
+{
+    verdict verdict = {.file = file, .test = test};
+    freshet_error problem = {0};
+    const int64_t begun_us = os.monotonic_us();
+    text_init(&verdict.report, TEXT_LIMIT_DEFAULT);
+    freshet_code code = play_test(file, test, PLAY_AS_WRITTEN, judge, &verdict, NULL, &problem);
+    const bool is_bad = code == FRESHET_BAD_DECLARATION || code == FRESHET_NO_MEMORY;
+    if (code != FRESHET_OK && !is_bad) {
+        verdict.n_failed++;
+        text_format(&verdict.report, "    the run failed: %s%s%s\n", problem.at,
+                    problem.at[0] == '\0' ? "" : ": ", problem.text);
+    }
+    if (code == FRESHET_OK && test->batch_equals_stream && verdict.n_failed == 0)
+        compare_batch_and_stream(&verdict);
+    const suite_outcome told = {
+        .file = file->path,
+        .name = test->name.value,
+        .passed = verdict.n_failed == 0,
+        .updated = verdict.n_failed > 0 && verdict.n_updated == verdict.n_failed,
+        .text = verdict.report.length == 0 ? "" : verdict.report.bytes,
+        .took_us = os.monotonic_us() - begun_us,
+    };
+    if (!is_bad)
+        file->settings->outcome(file->settings->context, &told);
+    else if (err != NULL)
+        *err = problem;
+    text_release(&verdict.report);
+    return is_bad ? code : FRESHET_OK;
+}
+
+/* ---- a file -----------------------------------------------------------------------------------*/
+
+static freshet_code suite_read_text(const char *path, arena *arena, const char **out,
+                                    size_t *length, freshet_error *err)
+{
+    int fd = os.open(path, O_RDONLY, 0);
+    if (fd < 0)
+        return error_system(err, "cannot open the tests", path);
+    char *text = arena_alloc(arena, DECLARATION_BYTES_MAX + 1);
+    const ssize_t n = text == NULL ? -1 : os_read_all(fd, text, DECLARATION_BYTES_MAX);
+    freshet_code code = text == NULL ? error_memory(err, "reading tests")
+                        : n < 0      ? error_system(err, "cannot read the tests", path)
+                                     : FRESHET_OK;
+    os.close(fd);
+    if (code == FRESHET_OK) {
+        text[n] = '\0';
+        *out = text;
+        *length = (size_t)n;
+    }
+    return code;
+}
+
+static void set_environment(const declared_properties *env)
+{
+    for (uint32_t i = 0; i < env->n; i++)
+        setenv(env->items[i].name, env->items[i].value.value, 0);
+}
+
+/* A path of the file, which is relative to the file's folder. */
+static const char *beside(const suite_file *file, const char *path)
+{
+    const char *slash = strrchr(file->path, '/');
+    return path[0] == '/' || slash == NULL
+               ? path
+               : arena_format(file->arena, "%.*s/%s", (int)(slash - file->path), file->path, path);
+}
+
+/* Reads the file: its own tests and declaration, or those of a file beside it. */
+static freshet_code read_file(suite_file *file, suite_block *suite, freshet_error *err)
+{
+    const char *text = NULL;
+    size_t length = 0;
+    freshet_code code = suite_read_text(file->path, file->arena, &text, &length, err);
+    if (code != FRESHET_OK)
+        return code;
+    tree *tree = arena_zero(file->arena, 1, sizeof *tree);
+    if (tree == NULL)
+        return error_memory(err, "reading tests");
+    tree_init(tree, file->arena, file->problems);
+    if (!yaml_read(tree, text, length, arena_text(file->arena, file->path)))
+        return problems_report(file->problems, file->settings->problem, NULL, err);
+    if (node_find(tree->root, "source") != NULL) {
+        file->declaration_path = file->path;
+        return FRESHET_OK; /* its tests are read with it */
+    }
+    read_block_tree(tree->root, &suite_file_block, registry_of_engine(), file->problems, suite);
+    if (suite->declaration.value != NULL)
+        file->declaration_path = beside(file, suite->declaration.value);
+    if (suite->declaration.value != NULL && file->declaration_path == NULL)
+        return error_memory(err, "reading tests");
+    return problems_report(file->problems, file->settings->problem, NULL, err);
+}
+
+static bool is_wanted(const suite_file *file, const test_block *test)
+{
+    return file->settings->filter == NULL ||
+           strstr(test->name.value, file->settings->filter) != NULL;
+}
+
+static freshet_code run_tests(suite_file *file, const declared_blocks *tests, uint32_t *n_tests,
+                              freshet_error *err)
+{
+    const test_block *items = tests->items;
+    for (uint32_t i = 0; i < tests->n; i++)
+        stage_check(file, &items[i]);
+    freshet_code code = problems_report(file->problems, file->settings->problem, NULL, err);
+    for (uint32_t i = 0; i < tests->n && code == FRESHET_OK; i++) {
+        if (!is_wanted(file, &items[i]))
+            continue;
+        ++*n_tests;
+        code = run_test(file, &items[i], err);
+    }
+    return code == FRESHET_OK ? update_write(file, err) : code;
+}
+
+freshet_code suite_run_file(const char *path, const suite_settings *settings, uint32_t *n_tests,
+                            freshet_error *err)
+{
+    suite_block suite = {0};
+    suite_file file = {.path = path, .settings = settings, .arena = arena_open()};
+    file.problems = file.arena == NULL ? NULL : problems_open(file.arena);
+    if (file.problems == NULL) {
+        arena_close(file.arena);
+        return error_memory(err, "reading tests");
+    }
+    freshet_code code = read_file(&file, &suite, err);
+    if (code == FRESHET_OK) {
+        set_environment(&suite.env);
+        code = freshet_declaration_load(file.declaration_path, settings->problem, NULL,
+                                        &file.declaration, err);
+    }
+    file.parsed = declaration_of(file.declaration);
+    if (code == FRESHET_OK)
+        code = run_tests(&file, file.declaration_path == path ? &file.parsed->tests : &suite.tests,
+                         n_tests, err);
+    freshet_declaration_close(file.declaration);
+    arena_close(file.arena);
+    return code;
+}
+
+bool suite_has_tests(const char *path)
+{
+    static const char ending[] = ".test.yaml";
+    const size_t length = strlen(path);
+    if (length >= sizeof ending && strcmp(path + length - (sizeof ending - 1), ending) == 0)
+        return true;
+    if (length < 5 || strcmp(path + length - 5, ".yaml") != 0)
+        return false;
+    FILE *file = fopen(path, "re");
+    char line[512];
+    bool found = false;
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL)
+        found = strncmp(line, "tests:", 6) == 0;
+    if (file != NULL)
+        fclose(file);
+    return found;
+}

@@ -1,0 +1,136 @@
+/* suite_rows.c - rows as JSON: what a test's YAML means, and what a query gave. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "suite/suite_internal.h"
+
+void rows_add(suite_rows *rows, const char *json, size_t length)
+{
+    if (rows->n == rows->capacity) {
+        const uint32_t capacity = rows->capacity == 0 ? 16 : rows->capacity * 2;
+        yyjson_doc **docs = realloc(rows->docs, capacity * sizeof *docs);
+        if (docs == NULL) {
+            rows->failed = true;
+            return;
+        }
+        rows->docs = docs;
+        rows->capacity = capacity;
+    }
+    yyjson_doc *doc = yyjson_read(json, length, YYJSON_READ_BIGNUM_AS_RAW);
+    if (doc == NULL)
+        rows->failed = true; /* what we wrote ourselves is JSON: memory is out */
+    else
+        rows->docs[rows->n++] = doc;
+}
+
+void rows_take(suite_rows *into, suite_rows *from, uint32_t i)
+{
+    if (into->n == into->capacity) {
+        const uint32_t capacity = into->capacity == 0 ? 16 : into->capacity * 2;
+        yyjson_doc **docs = realloc(into->docs, capacity * sizeof *docs);
+        if (docs == NULL) {
+            into->failed = true;
+            return;
+        }
+        into->docs = docs;
+        into->capacity = capacity;
+    }
+    into->docs[into->n++] = from->docs[i];
+    from->docs[i] = NULL;
+}
+
+void rows_release(suite_rows *rows)
+{
+    for (uint32_t i = 0; i < rows->n; i++)
+        yyjson_doc_free(rows->docs[i]);
+    free(rows->docs);
+    *rows = (suite_rows){0};
+}
+
+static bool rows_is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* By the grammar of JSON. */
+static bool is_json_number(const char *at)
+{
+    at += *at == '-';
+    if (!rows_is_digit(*at) || (*at == '0' && rows_is_digit(at[1])))
+        return false;
+    while (rows_is_digit(*at))
+        at++;
+    if (*at == '.') {
+        if (!rows_is_digit(*++at))
+            return false;
+        while (rows_is_digit(*at))
+            at++;
+    }
+    if (*at == 'e' || *at == 'E') {
+        at++;
+        at += *at == '-' || *at == '+';
+        if (!rows_is_digit(*at))
+            return false;
+        while (rows_is_digit(*at))
+            at++;
+    }
+    return *at == '\0';
+}
+
+static bool scalar_append_json(const node *scalar, text_buffer *into)
+{
+    const char *value = scalar->value == NULL ? "" : scalar->value;
+    if (scalar->style == SCALAR_PLAIN) {
+        if (node_is_null(scalar))
+            return text_append_c(into, "null");
+        if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 || is_json_number(value))
+            return text_append_c(into, value);
+    }
+    return text_append_json(into, value, strlen(value));
+}
+
+bool node_append_json(const node *given, text_buffer *into)
+{
+    if (given->kind == NODE_SCALAR)
+        return scalar_append_json(given, into);
+    const bool is_map = given->kind == NODE_MAP;
+    text_append_c(into, is_map ? "{" : "[");
+    for (const node *child = given->first; child != NULL; child = child->next) {
+        text_append_c(into, child == given->first ? "" : ",");
+        if (is_map) {
+            text_append_json(into, child->key, strlen(child->key));
+            text_append_c(into, ":");
+        }
+        node_append_json(child, into); /* as deep as DECLARATION_DEPTH_MAX */
+    }
+    return text_append_c(into, is_map ? "}" : "]");
+}
+
+bool rows_of_node(const node *list, const char *what, problems *problems, suite_rows *into)
+{
+    if (list == NULL || node_is_null(list))
+        return true;
+    if (list->kind != NODE_LIST)
+        return problem_add(problems, &list->at,
+                           "\"%s\" must be a list of rows, each a map of columns: write "
+                           "`- {a: 1, b: x}`, or [] for no row",
+                           what);
+    text_buffer line;
+    text_init(&line, TEXT_LIMIT_DEFAULT);
+    bool good = true;
+    for (const node *row = list->first; row != NULL; row = row->next) {
+        if (row->kind != NODE_MAP) {
+            good = problem_add(problems, &row->at,
+                               "a row in \"%s\" must be a map of columns: {a: 1, b: x}", what);
+            continue;
+        }
+        text_reset(&line);
+        node_append_json(row, &line);
+        if (line.failed)
+            into->failed = true;
+        else
+            rows_add(into, line.bytes, line.length);
+    }
+    text_release(&line);
+    return good;
+}
