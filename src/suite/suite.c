@@ -159,7 +159,7 @@ static freshet_code suite_read_text(const char *path, arena *arena, const char *
                         : n < 0      ? error_system(err, "cannot read the tests", path)
                                      : FRESHET_OK;
     os.close(fd);
-    if (code == FRESHET_OK) {
+    if (code == FRESHET_OK && text != NULL) {
         text[n] = '\0';
         *out = text;
         *length = (size_t)n;

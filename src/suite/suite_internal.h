@@ -39,7 +39,6 @@ typedef struct suite_rows {
 } suite_rows;
 
 void rows_add(suite_rows *rows, const char *json, size_t length);
-void rows_take(suite_rows *into, suite_rows *from, uint32_t i); /* moves one row */
 void rows_release(suite_rows *rows);
 static inline yyjson_val *rows_at(const suite_rows *rows, uint32_t i)
 {

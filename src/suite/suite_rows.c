@@ -8,7 +8,7 @@ void rows_add(suite_rows *rows, const char *json, size_t length)
 {
     if (rows->n == rows->capacity) {
         const uint32_t capacity = rows->capacity == 0 ? 16 : rows->capacity * 2;
-        yyjson_doc **docs = realloc(rows->docs, capacity * sizeof *docs);
+        yyjson_doc **docs = realloc(rows->docs, capacity * sizeof(yyjson_doc *));
         if (docs == NULL) {
             rows->failed = true;
             return;
@@ -21,22 +21,6 @@ void rows_add(suite_rows *rows, const char *json, size_t length)
         rows->failed = true; /* what we wrote ourselves is JSON: memory is out */
     else
         rows->docs[rows->n++] = doc;
-}
-
-void rows_take(suite_rows *into, suite_rows *from, uint32_t i)
-{
-    if (into->n == into->capacity) {
-        const uint32_t capacity = into->capacity == 0 ? 16 : into->capacity * 2;
-        yyjson_doc **docs = realloc(into->docs, capacity * sizeof *docs);
-        if (docs == NULL) {
-            into->failed = true;
-            return;
-        }
-        into->docs = docs;
-        into->capacity = capacity;
-    }
-    into->docs[into->n++] = from->docs[i];
-    from->docs[i] = NULL;
 }
 
 void rows_release(suite_rows *rows)

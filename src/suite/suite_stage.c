@@ -8,7 +8,7 @@
  * that it is there as a whole.
  */
 #define _GNU_SOURCE /* nftw */
-#include <errno.h>
+#include <assert.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -280,6 +280,7 @@ static bool is_file_option(const char *name)
     const block_kind *const *kinds = registry_kinds(registry_of_engine(), "readers");
     while (*kinds != NULL && strcmp((*kinds)->name, "file") != 0)
         kinds++;
+    assert(*kinds != NULL);
     for (const option *option = (*kinds)->options; option->name != NULL; option++)
         if (strcmp(option->name, name) == 0)
             return strcmp(name, "path") != 0;
