@@ -243,6 +243,20 @@ def pivoted(rows, function, fills):
     return found
 
 
+READ = """version: 1
+pipeline: reads
+source:
+  readers: [{id: rows, file: {path: "FOLDER/history/**/*.parquet", format: parquet}}]
+  query: select * from rows
+feature_set:
+  name: reads
+  keys: [{name: id, type: bigint}]
+  timestamp: {from: timestamp}
+  features: [{name: a, type: double}, {name: "null", type: double}, {name: b, type: double}, {name: seen, type: bigint}]
+sink: {writers: [{online: {debug: true}}]}
+"""
+
+
 class PivotTest(PreprocessTest):
 
     def declare_pivot(self, function, fills, stream=True, keep=100, writer="history: {path: out}", extra="", step=None):
@@ -289,6 +303,40 @@ class PivotTest(PreprocessTest):
         newest = {id: max(ts for of, ts in expected if of == id) for id, _ in expected}
         self.assertEqual(self.last_versions(map(json.loads, finished.out.splitlines())),
                          {(id, ts): expected[id, ts] for id, ts in newest.items()})
+
+    def test_kills(self):
+        """With forward fill: the newest version of each row is the batch's, and each version is there once, as of a run that nobody killed."""
+        rows = self.readings(900, jitter=2)
+
+        def declare(folder, stream=True):
+            os.makedirs(self.path(folder), exist_ok=True)
+            self.declare_pivot("sum", True, stream=stream, extra=FAST,
+                               writer="history: {path: %s/history}, jsonl: {path: %s/rows.jsonl}" % (folder, folder))
+
+        def versions(folder):
+            self.write("read.yaml", READ.replace("FOLDER", folder))
+            out = self.good("run", "read.yaml", "--query", "select * from online_feature_store__reads", "--format", "json")
+            return sorted(out.splitlines())
+
+        declare("killed")
+        at = 0
+        for kill in range(5):
+            process = self.start("run", "steps.yaml", "--progress", "none", "--step-rows", "1")
+            while at < (kill + 1) * len(rows) // 5:
+                n = self.rng.randint(1, 60)
+                self.give(*rows[at:at + n])
+                at += n
+                process.until_checkpoints(1, "steps")
+            process.process.kill()
+            process.process.wait()
+        self.good("run", "steps.yaml", "--once", "--progress", "none", "--step-rows", "1")
+        self.assertEqual(self.last_versions(self.read_lines("killed/rows.jsonl")), pivoted(rows, "sum", True))
+        declare("whole")
+        self.good("run", "steps.yaml", "--once", "--progress", "none", "--step-rows", "1", "--state", "other")
+        self.assertEqual(versions("killed"), versions("whole"))
+        declare("batch", stream=False)
+        self.good("run", "steps.yaml", "--progress", "none")
+        self.assertEqual(self.last_versions(self.read_lines("batch/rows.jsonl")), self.last_versions(self.read_lines("killed/rows.jsonl")))
 
     def test_restarts_and_groups_that_are_let_go(self):
         """What these would fill in stays."""
