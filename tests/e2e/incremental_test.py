@@ -1,8 +1,10 @@
 """`incremental`: a batch over some days reads the rows of these, and what its windows need before them; folders of other
 days are not opened; mistakes at their places."""
 
+import glob
 import json
 import os
+import shutil
 import unittest
 
 from freshet_testing import Case
@@ -37,6 +39,12 @@ class IncrementalTest(Case):
                             ("QUERY", query), ("FEATURES", "\n".join("    - " + feature for feature in features))):
             text = text.replace(word, value, 1)
         self.write("days.yaml", text)
+
+    def change(self, old, new):
+        with open(self.path("days.yaml")) as file:
+            text = file.read()
+        self.assertIn(old, text)
+        self.write("days.yaml", text.replace(old, new))
 
     def give(self, name, *rows):
         self.write("in/" + name, "".join(json.dumps(row) + "\n" for row in rows))
@@ -88,9 +96,7 @@ class DaysTest(IncrementalTest):
         for features in (windows[:1], windows):
             self.declare_days("{column: ts}", *features, query="select *, ts as at from events")
             cut = self.rows(*dates)
-            with open(self.path("days.yaml")) as file:
-                text = file.read()
-            self.write("days.yaml", text.replace("      incremental: {column: ts}\n", ""))
+            self.change("      incremental: {column: ts}\n", "")
             self.assertEqual(sorted(map(json.dumps, cut)), sorted(map(json.dumps, self.rows(*dates))))
             self.assertEqual(len(cut), 9)
 
@@ -120,8 +126,48 @@ class DaysTest(IncrementalTest):
             self.assertEqual(len(self.dead_letters("days")), 2, "a step may make another day of it")
             self.remove_files()
 
+    def test_parquet_in_folders_of_days(self):
+        """What the history writer leaves, read by days: its own folders, `day=2024-05-02`, and the column in the files."""
+        for day in (1, 2, 3):
+            self.give("%d.json" % day, *[{"id": day * 10 + i, "n": day * 10 + i, "ts": "2024-05-%02dT%02d:00:00" % (day, i * 11)} for i in range(3)])
+        self.declare_days("{column: ts}", query="select *, ts as at from events")
+        self.change("jsonl: {path: out.jsonl}", "history: {path: lake}")
+        self.assertEqual(self.run_it().code, 0)
+        for day in (1, 2, 3):
+            (name,) = os.listdir(self.path("lake/year=2024/month=5/day=%d" % day))
+            for folder in ("other/d=2024-05-%02d" % day, "flat"):
+                os.makedirs(self.path(folder), exist_ok=True)
+                shutil.copy(self.path("lake/year=2024/month=5/day=%d" % day, name), self.path(folder, "%d.parquet" % day))
+        window = "{name: a, from: n, window: {functions: [count], over: [1 day]}}"
+        query = "select id, n, timestamp as at from events"
+        for path, incremental, schema in (
+                ("lake/*/*/*/*.parquet", "{from: year_month_day}", "year: bigint, month: bigint, day: bigint"),
+                ("other/**/*.parquet", "{column: d}", "d: date"), ("flat/*.parquet", "{column: timestamp}", "")):
+            columns = "{id: bigint, n: bigint, timestamp: timestamp" + (", " + schema if schema else "") + "}"
+
+            def declare(*features):
+                self.declare_days(incremental, *features, query=query, schema=columns)
+                self.change('"in/**/*.json", format: json', '"%s", format: parquet' % path)
+
+            declare()
+            self.assertEqual(self.ns(*self.BOTH), [20, 21, 22, 30, 31, 32], path)
+            self.assertEqual(self.ns(), [10, 11, 12, 20, 21, 22, 30, 31, 32], path)
+            if path.startswith("flat"):
+                continue
+            for of in (1, 3):  # files that cannot be read show that they are not opened
+                for name in glob.glob(self.path(path.split("/")[0], "**", "d*=*%d" % of, "*.parquet"), recursive=True):
+                    os.rename(name, name + ".kept")
+                    self.write(name, "no parquet")
+            only = "--start-date", "2024-05-02", "--end-date", "2024-05-02"
+            self.assertEqual(self.ns(*only), [20, 21, 22], path)
+            self.assertNotEqual(self.run_it().code, 0, path)
+            declare(window)
+            self.assertNotEqual(self.run_it(*only).code, 0, "the window needs the day before: " + path)
+            for name in glob.glob(self.path(path.split("/")[0], "**", "*.kept"), recursive=True):
+                os.rename(name, name[:-len(".kept")])
+            self.assertEqual(self.ns(*only), [20, 21, 22], path)
+
     def remove_files(self):
-        import shutil
         shutil.rmtree(self.path("in"))
 
     def test_no_file_of_these_days(self):
