@@ -299,6 +299,51 @@ class ColumnsTest(KafkaCase):
             {"key": "quoted", "value": '"é"'}])
         self.assertEqual([row["headers"] for row in rows][1:], [None, None])
 
+    def test_steps_of_the_reader(self):
+        """`preprocess` over a topic, with Kafka's own columns: batch and stream alike, through a restart and a kill; a letter has its place."""
+        topic = self.kafka.topic(partitions=2)
+        steps = ("filter: kind <> 'noise'", "explode_json_column: {column: payload, schema: {temp: double}}",
+                 "forward_fill: {partition_by: [key], order_by: seen, column: temp, into: filled}",
+                 "sql: \"select *, kafka_metadata.partition as part, key || '!' as called from events\"")
+        records, last, expected = [], {}, []
+        for i in range(400):
+            record = {**event(i), "kind": self.rng.choice(("use", "noise"))}
+            value = self.rng.choice((None, i / 2))
+            record["payload"] = json.dumps({"temp": value})
+            records.append({"value": json.dumps(record), "key": record["key"], "partition": i % 7 % 2})
+            if record["kind"] == "use":
+                last[record["key"]] = last.get(record["key"]) if value is None else value
+                expected.append((i, last[record["key"]], i % 7 % 2, record["key"] + "!"))
+        bad = {**event(400), "kind": "use", "payload": "no json"}
+        columns = {"id": "bigint", "filled": "double", "part": "integer", "called": "string"}
+
+        def declare(stream, folder):
+            self.declare_kafka(f"topic: {topic}", stream=stream, sink=f"- history: {{path: {folder}}}",
+                               id_extra="      preprocess:\n" + "".join(f"        - {step}\n" for step in steps),
+                               schema={"id": "bigint", "key": "string", "seen": "timestamp", "kind": "string", "payload": "string"},
+                               features=[f"{{name: {name}, type: {kind}}}" for name, kind in columns.items()],
+                               extra="checkpoint: {interval: 20 ms}\n" if stream else "")
+
+        def found(folder):
+            return [(row["id"], row["filled"], row["part"], row["called"]) for row in self.history(columns, folder)]
+
+        declare(True, "out")
+        self.kafka.produce(topic, records[:150])
+        self.run_once()
+        run = self.start("run", "events.yaml", "--progress", "none")
+        self.kafka.produce(topic, records[150:300])
+        run.until_checkpoints(1)
+        run.process.kill()
+        run.process.wait()
+        self.kafka.produce(topic, records[300:] + [{"value": json.dumps(bad), "key": bad["key"], "partition": 1}])
+        self.run_once()
+        self.assertEqual(found("out"), expected)
+        letter, = self.dead_letters()
+        self.assertEqual((letter["partition"], json.loads(letter["raw"])["id"]), (f"{topic}/1", 400), letter)
+        declare(False, "batch")
+        self.good("run", "events.yaml", "--progress", "none")
+        self.assertEqual(found("batch"), expected)
+
     def test_key_with_a_schema(self):
         topic = self.kafka.topic(partitions=1)
         self.kafka.produce(topic, [{"value": '{"id": 1}', "key": '{"shop": 7}'}, {"value": '{"id": 2}', "key": '{"shop": "x"}'},
