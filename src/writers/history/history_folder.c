@@ -564,10 +564,12 @@ static freshet_code remove_others(history_folder *folder, const char *below, uns
     static const char *const levels[] = {"year=", "month=", "day="};
     const file_list none = {0};
     const char *path = arena_format(folder->scratch, "%s/%s", folder->path, below);
-    DIR *entries = path == NULL ? NULL : opendir(path);
-    freshet_code code = path == NULL      ? error_memory(err, KEEPING)
-                        : entries == NULL ? error_system(err, "cannot read the folder", path)
-                                          : FRESHET_OK;
+    if (path == NULL)
+        return error_memory(err, KEEPING);
+    DIR *entries = opendir(path);
+    if (entries == NULL)
+        return error_system(err, "cannot read the folder", path);
+    freshet_code code = FRESHET_OK;
     for (const struct dirent *entry;
          code == FRESHET_OK && depth < 3 && (entry = readdir(entries)) != NULL;) {
         struct stat found;
@@ -582,8 +584,7 @@ static freshet_code remove_others(history_folder *folder, const char *below, uns
         else if (os.stat(its_path, &found) == 0 && S_ISDIR(found.st_mode))
             code = remove_others(folder, inside, depth + 1, list, err);
     }
-    if (entries != NULL)
-        closedir(entries);
+    closedir(entries);
     if (code == FRESHET_OK && depth > 0 && !has_files(list, below))
         code = remove_files(folder, path, &none, err);
     if (code == FRESHET_OK && depth > 0 && rmdir(path) == 0)
