@@ -167,10 +167,21 @@ static freshet_code suite_read_text(const char *path, arena *arena, const char *
     return code;
 }
 
-static void set_environment(const declared_properties *env)
+/* For this file only: the next one may say other values. */
+static void set_environment(suite_file *file, const declared_properties *env)
 {
-    for (uint32_t i = 0; i < env->n; i++)
+    file->was_set = arena_zero(file->arena, env->n + 1, sizeof *file->was_set);
+    for (uint32_t i = 0; file->was_set != NULL && i < env->n; i++) {
+        file->was_set[i] = getenv(env->items[i].name) == NULL;
         setenv(env->items[i].name, env->items[i].value.value, 0);
+    }
+}
+
+static void clear_environment(const suite_file *file, const declared_properties *env)
+{
+    for (uint32_t i = 0; file->was_set != NULL && i < env->n; i++)
+        if (file->was_set[i])
+            unsetenv(env->items[i].name);
 }
 
 /* A path of the file, which is relative to the file's folder. */
@@ -219,7 +230,7 @@ static freshet_code run_tests(suite_file *file, const declared_blocks *tests, ui
 {
     const test_block *items = tests->items;
     for (uint32_t i = 0; i < tests->n; i++)
-        stage_check(file, &items[i]);
+        stage_check(file, &items[i], &tests->places[i]);
     freshet_code code = problems_report(file->problems, file->settings->problem, NULL, err);
     for (uint32_t i = 0; i < tests->n && code == FRESHET_OK; i++) {
         if (!is_wanted(file, &items[i]))
@@ -242,7 +253,7 @@ freshet_code suite_run_file(const char *path, const suite_settings *settings, ui
     }
     freshet_code code = read_file(&file, &suite, err);
     if (code == FRESHET_OK) {
-        set_environment(&suite.env);
+        set_environment(&file, &suite.env);
         code = freshet_declaration_load(file.declaration_path, settings->problem, NULL,
                                         &file.declaration, err);
     }
@@ -251,6 +262,7 @@ freshet_code suite_run_file(const char *path, const suite_settings *settings, ui
         code = run_tests(&file, file.declaration_path == path ? &file.parsed->tests : &suite.tests,
                          n_tests, err);
     freshet_declaration_close(file.declaration);
+    clear_environment(&file, &suite.env);
     arena_close(file.arena);
     return code;
 }

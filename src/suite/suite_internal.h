@@ -75,6 +75,7 @@ typedef struct suite_file {
     const suite_settings *settings;
     suite_edit *edits;
     uint32_t n_edits, edits_capacity;
+    bool *was_set; /* of each variable of `env`: it is ours */
 } suite_file;
 
 extern const block_kind suite_file_block;
@@ -106,7 +107,7 @@ typedef struct stage {
     suite_file *file;
     const test_block *test;
     play_mode mode;
-    char folder[64];
+    char folder[1024];
     stage_reader *readers; /* one for each of the declaration */
     uint32_t n_readers;
     freshet_declaration *declaration; /* changed */
@@ -118,8 +119,8 @@ freshet_code stage_open(suite_file *file, const test_block *test, play_mode mode
 /* The rows of a step (`rows`, `given`) as new files; NULL: none. */
 freshet_code stage_add_rows(stage *stage, const node *rows, freshet_error *err);
 void stage_close(stage *stage);
-/* Problems of the test's rows: unknown readers, no rows. */
-void stage_check(suite_file *file, const test_block *test);
+/* Problems of the test: unknown readers, no rows, expectations that nothing would look at. */
+void stage_check(suite_file *file, const test_block *test, const place *at);
 const char *stage_path(const stage *stage, const char *name);
 
 /* What came out so far. */

@@ -123,8 +123,32 @@ static void check_forms(suite_file *file, const test_block *test)
         note_forms(file, steps[i].rows.value, maps, texts);
 }
 
-void stage_check(suite_file *file, const test_block *test)
+static bool expects(const expect_block *expect)
 {
+    return expect->online.value != NULL || expect->history.value != NULL ||
+           expect->dead_letters.value != NULL || place_is_set(&expect->late_at);
+}
+
+/* A test that looks at nothing would always pass. */
+static void check_looks(suite_file *file, const test_block *test, const place *at)
+{
+    const test_step_block *steps = test->steps.items;
+    bool looks = test->batch_equals_stream || expects(&test->expect);
+    for (uint32_t i = 0; i < test->steps.n; i++)
+        looks = looks || expects(&steps[i].expect);
+    if (!looks)
+        problem_add(file->problems, at,
+                    "this test expects nothing: write under \"expect\" what must come out, as "
+                    "`online: []` (freshet test --update fills it in)");
+    if (test->batch_equals_stream && !file->parsed->is_stream)
+        problem_add(file->problems, at,
+                    "\"batch_equals_stream\" compares nothing here, for no reader of the "
+                    "declaration streams: leave it out, or say stream: true of a reader");
+}
+
+void stage_check(suite_file *file, const test_block *test, const place *at)
+{
+    check_looks(file, test, at);
     check_forms(file, test);
     check_instant(file, &test->now);
     check_rows(file, test->given.value, "given");
@@ -137,6 +161,10 @@ void stage_check(suite_file *file, const test_block *test)
             problem_add(file->problems, &test->steps.places[i],
                         "a batch has no time that goes on and no restart: leave \"advance\" and "
                         "\"restart\" out, or say stream: true of a reader");
+        if (!file->parsed->is_stream && steps[i].has_expect)
+            problem_add(file->problems, &test->steps.places[i],
+                        "a batch gets the rows of all steps at once, so a step expects nothing: "
+                        "write what must come out under the test's own \"expect\"");
     }
 }
 
@@ -230,6 +258,12 @@ static void see_test(stage *stage, seen_columns *seen)
     see_rows(stage, seen, stage->test->given.value);
     for (uint32_t i = 0; i < stage->test->steps.n; i++)
         see_rows(stage, seen, steps[i].rows.value);
+}
+
+/* A name that no other file of the stage has, whatever the reader is called. */
+static const char *stage_reader_path(const stage *stage, const char *id)
+{
+    return arena_format(stage->file->arena, "%s/rows-%s", stage->folder, id);
 }
 
 /* ---- the changed tree -------------------------------------------------------------------------*/
@@ -348,7 +382,7 @@ static void change_kind(change *change, stage_reader *reader, uint32_t number, n
     file->depth = kind->depth;
     const bool is_file = strcmp(kind->key, "file") == 0;
     const node *value = is_file ? kind : node_find(kind, "value");
-    const char *path = stage_path(change->stage, reader->id);
+    const char *path = stage_reader_path(change->stage, reader->id);
     put_text(change, file, "path",
              path == NULL ? "" : arena_format(change->stage->file->arena, "%s/*", path));
     if (!reader->has_text)
@@ -409,15 +443,14 @@ const char *stage_path(const stage *stage, const char *name)
 static freshet_code stage_make_folders(stage *stage, freshet_error *err)
 {
     const char *below = getenv("TMPDIR");
-    const int n =
-        snprintf(stage->folder, sizeof stage->folder, "%s/freshet-suite-XXXXXX",
-                 below == NULL || below[0] == '\0' || strlen(below) > 32 ? "/tmp" : below);
-    if (n < 0 || mkdtemp(stage->folder) == NULL) {
+    const int n = snprintf(stage->folder, sizeof stage->folder, "%s/freshet-suite-XXXXXX",
+                           below == NULL || below[0] == '\0' ? "/tmp" : below);
+    if (n < 0 || (size_t)n >= sizeof stage->folder || mkdtemp(stage->folder) == NULL) {
         stage->folder[0] = '\0';
         return error_system(err, "cannot make a folder for a test", below == NULL ? "/tmp" : below);
     }
     for (uint32_t i = 0; i < stage->n_readers; i++) {
-        const char *path = stage_path(stage, stage->readers[i].id);
+        const char *path = stage_reader_path(stage, stage->readers[i].id);
         if (path == NULL)
             return error_memory(err, "preparing a test");
         if (os.mkdir(path, 0700) != 0)
@@ -443,7 +476,7 @@ static freshet_code stage_write_file(stage *stage, stage_reader *reader, const t
     snprintf(name, sizeof name, "%06u%s", ++reader->n_files,
              reader->has_text ? reader->ending : ".jsonl");
     snprintf(hidden, sizeof hidden, ".%s", name);
-    const char *folder = stage_path(stage, reader->id);
+    const char *folder = stage_reader_path(stage, reader->id);
     const char *to =
         folder == NULL ? NULL : arena_format(stage->file->arena, "%s/%s", folder, name);
     const char *from =

@@ -205,6 +205,88 @@ class Suites(Case):
         self.assertRegex(done.out, r"batch_equals_stream: the history of a stream that is restarted behind each step is not "
                                    r"the batch's[^\n]*3 of 4 expected|batch_equals_stream: the history of [^\n]*3 of 4 expected")
 
+    def write_small(self):
+        """A declaration of one Kafka reader, called as a folder that a test makes for itself."""
+        self.write("small.yaml", """\
+version: 1
+pipeline: small
+source:
+  readers: [{id: state, stream: true, kafka: {topic: t, brokers: "${WHERE}:1", value: {format: json, schema:
+    {k: string, at: timestamp, v: double, d: "decimal(38,20)"}}}}]
+  query: select k, "at", v, d, '${WHERE}' as w from state
+feature_set: {name: small, entity: e, keys: [{name: k, type: string}], timestamp: {from: at}, features:
+    [{name: v, type: double}, {name: d, type: "decimal(38,20)"}, {name: w, type: string}]}
+sink: {writers: [{online: {debug: true}}]}
+""")
+
+    def small(self, tests, *args, code=0, where="x", name="small.test.yaml"):
+        text = f"declaration: small.yaml\nenv: {{WHERE: {where}}}\ntests:\n" + tests
+        with open(self.path(name), "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        done = self.freshet("test", name, *args)
+        self.assertEqual(done.code, code, done.out + done.err)
+        with open(self.path(name), encoding="utf-8", newline="") as file:
+            return done, file.read()[text.index("tests:\n") + 7:]
+
+    GIVEN = "  - name: x\n    given: {state: [{k: a, at: 2026-01-01T00:00:00Z, v: 1, d: 0.12345678901234567890}]}\n"
+
+    def test_a_test_that_looks_at_nothing_is_refused(self):
+        self.write_small()
+        for expect in ("", "    expect: {}\n", "    expect:\n", "    steps: [{restart: true}]\n"):
+            with self.subTest(expect):
+                done, _ = self.small(self.GIVEN + expect, code=78)
+                self.assertIn("small.test.yaml:4:5: error: this test expects nothing", done.err)
+        self.small(self.GIVEN + "    steps: [{restart: true}]\n    expect: {online: [{v: 1}]}\n")
+        text = open(self.path("small.yaml"), encoding="utf-8").read()
+        self.write("small.yaml", text.replace("stream: true, kafka: {topic: t, brokers: \"${WHERE}:1\", value: {",
+                                              "file: {path: in, ").replace("}}}}]", "}}}]"))
+        done, _ = self.small(self.GIVEN + "    steps: [{expect: {online: [{v: 7}]}}]\n    expect: {online: [{v: 1}]}\n", code=78)
+        self.assertIn("a step expects nothing", done.err)
+        done, _ = self.small(self.GIVEN + "    batch_equals_stream: true\n", code=78)
+        self.assertIn("compares nothing here", done.err)
+
+    def test_env_is_that_of_its_file(self):
+        self.write_small()
+        for where in "ab":
+            self.small(self.GIVEN + f"    expect: {{online: [{{w: {where}}}]}}\n", where=where, name=f"{where}.test.yaml")
+        done = self.freshet("test", ".")
+        self.assertIn("2 passed, 0 failed", done.out)
+
+    def test_update_keeps_every_style(self):
+        self.write_small()
+        given = self.GIVEN
+        for was, becomes in (
+                ("    expect: {online: [{k: é}, {v: '}'}], history: [] } # why\n",
+                 "    expect: {online: [{k: a, v: 1.0}], history: [{k: a, timestamp: \"2026-01-01T00:00:00.000000Z\", v: 1.0, "
+                 "d: \"0.12345678901234567890\", w: x}] } # why\n"),
+                ("    expect: {\n      online: [{k: b}],\n      history: [{v: 2}]\n    }\n",
+                 "    expect: {\n      online: [{k: a}],\n      history: [{v: 1.0}]\n    }\n"),
+                ("    expect:\n      online: [\n        {k: b},\n      ]\n      late: 0\n",
+                 "    expect:\n      online:\n        - {k: a}\n      late: 0\n"),
+                ("    expect:\n      online: # why\n      # about the row\n      - k: b\n        v: 1\n\n      # stays\n      late: 0",
+                 "    expect:\n      online:\n        - {k: a, v: 1.0}\n\n      # stays\n      late: 0"),
+                ("    expect:\r\n      online:\r\n        - {k: b}\r\n      late: 0",
+                 "    expect:\r\n      online:\r\n        - {k: a}\r\n      late: 0"),
+                ("    expect:\n      online:\n        - {k: a}\n        - {k: b, v: 3}\n",
+                 "    expect:\n      online:\n        - {k: a, v: 1.0}\n")):
+            with self.subTest(was):
+                _, text = self.small(given + was, "--update")
+                self.assertEqual(text, given + becomes)
+                self.assertEqual(self.freshet("test", "small.test.yaml").code, 0)
+        for was, said in (("    expect: &e\n      online: [{k: b}]\n  - {name: y, given: {state: []}, expect: *e}\n", "share it"),
+                          ("    expect:\n      online: &o [{k: b}]\n  - {name: y, given: {state: "
+                           "[{k: b, at: 2026-01-01T00:00:00Z}]}, expect: {online: *o}}\n", "anchor")):
+            with self.subTest(said):
+                done, text = self.small(given + was, "--update", code=1)
+                self.assertIn(said, done.err)
+                self.assertEqual(text, given + was)
+
+    def test_a_temporary_folder_that_is_not_there_is_said(self):
+        self.write_small()
+        self.env["TMPDIR"] = self.path("no/" + "x" * 60)
+        done, _ = self.small(self.GIVEN + "    expect: {late: 0}\n", code=1)
+        self.assertIn("x" * 60, done.out)
+
     def test_golden_numbers(self):
         """What Butterfree computed for cases of tests/golden, as tests; with one cell changed they fail."""
         for case, variant in (("fixed_windows", "all_rows"), ("agg_no_window", "all_rows")):
