@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "operate/signals.h"
 #include "suite/suite.h"
 
 #define TEST_FILES_MAX 10000u
@@ -167,7 +168,7 @@ static freshet_code run_files(const test_arguments *given, test_report *report, 
                                      .context = report};
     freshet_code code = FRESHET_OK;
     uint32_t n = 0;
-    for (uint32_t i = 0; i < found.n; i++) {
+    for (uint32_t i = 0; i < found.n && !suite_is_stopped(); i++) {
         freshet_error problem = {0};
         const uint32_t told = n_told;
         const freshet_code one = suite_run_file(found.paths[i], &settings, &n, &problem);
@@ -189,13 +190,21 @@ static freshet_code run_files(const test_arguments *given, test_report *report, 
     return FRESHET_OK;
 }
 
+static void stop_tests(void *context)
+{
+    (void)context;
+    suite_stop();
+}
+
 static freshet_code test_run(const void *arguments, freshet_error *err)
 {
     const test_arguments *given = arguments;
     test_report report = {0};
     text_init(&report.cases, TEXT_LIMIT_DEFAULT);
     log_configure(LOG_ERROR, LOG_TEXT);
-    freshet_code code = find_files(given->path == NULL ? "." : given->path, err);
+    freshet_code code = signals_install(stop_tests, NULL, err);
+    if (code == FRESHET_OK)
+        code = find_files(given->path == NULL ? "." : given->path, err);
     if (code == FRESHET_OK)
         code = run_files(given, &report, err);
     if (given->junit != NULL && (code == FRESHET_OK || code == FRESHET_BAD_DECLARATION)) {
@@ -210,6 +219,7 @@ static freshet_code test_run(const void *arguments, freshet_error *err)
     for (uint32_t i = 0; i < found.n; i++)
         free(found.paths[i]);
     text_release(&report.cases);
+    signals_remove();
     if (code == FRESHET_OK && report.n_failed > 0) {
         *err = (freshet_error){.code = FRESHET_FAILED}; /* told above */
         code = FRESHET_FAILED;

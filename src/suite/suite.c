@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,18 @@
 #include "declaration/read.h"
 #include "pipeline/pipeline.h"
 #include "suite/suite_internal.h"
+
+static volatile sig_atomic_t is_stopped;
+
+void suite_stop(void)
+{
+    is_stopped = 1;
+}
+
+bool suite_is_stopped(void)
+{
+    return is_stopped != 0;
+}
 
 /* ---- one test ---------------------------------------------------------------------------------*/
 
@@ -34,7 +47,7 @@ static void judge_rows(verdict *verdict, const declared_node *list, const char *
     if (list->value == NULL)
         return;
     text_buffer differs;
-    suite_rows expected = {0};
+    suite_rows expected = {.keeps_written = true};
     text_init(&differs, TEXT_LIMIT_DEFAULT);
     rows_of_node(list->value, what, verdict->file->problems, &expected);
     const bool is_letters = strcmp(what, "dead_letters") == 0;
@@ -237,6 +250,9 @@ static freshet_code run_tests(suite_file *file, const declared_blocks *tests, ui
             continue;
         ++*n_tests;
         code = run_test(file, &items[i], err);
+        if (code == FRESHET_OK && suite_is_stopped())
+            return error_set(err, FRESHET_FAILED, FRESHET_STOP, file->path,
+                             "stopped by a signal, before all tests had run");
     }
     return code == FRESHET_OK ? update_write(file, err) : code;
 }

@@ -42,6 +42,11 @@ typedef struct suite_settings {
 freshet_code suite_run_file(const char *path, const suite_settings *settings, uint32_t *n_tests,
                             freshet_error *err);
 
+/* The test that runs is given up, as one that fails, and leaves no folder behind; no other begins.
+ * Safe in a signal handler; for the rest of the process. */
+void suite_stop(void);
+bool suite_is_stopped(void);
+
 /* True for a file whose name or content says that it holds tests. */
 bool suite_has_tests(const char *path);
 

@@ -35,7 +35,8 @@ void suite_clock_end(void);
 typedef struct suite_rows {
     yyjson_doc **docs; /* one a row */
     uint32_t n, capacity;
-    bool failed; /* memory is out */
+    bool failed;        /* memory is out */
+    bool keeps_written; /* numbers stay as they are written (raw): of expectations */
 } suite_rows;
 
 void rows_add(suite_rows *rows, const char *json, size_t length);

@@ -67,6 +67,8 @@ static freshet_code settle(freshet_pipeline *pipeline, freshet_error *err)
                            freshet_counter(pipeline, FRESHET_LAG_BYTES) > 0;
         quiet = moves ? 0 : quiet + 1;
         counted = now;
+        if (suite_is_stopped())
+            return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL, "stopped by a signal");
         if (os.monotonic_us() - begun_us > SETTLE_MAX_US)
             return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                              "the pipeline did not come to rest within %d seconds",

@@ -1,4 +1,5 @@
 /* suite_rows.c - rows as JSON: what a test's YAML means, and what a query gave. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@ void rows_add(suite_rows *rows, const char *json, size_t length)
         rows->docs = docs;
         rows->capacity = capacity;
     }
-    yyjson_doc *doc = yyjson_read(json, length, YYJSON_READ_BIGNUM_AS_RAW);
+    yyjson_doc *doc = yyjson_read(
+        json, length, rows->keeps_written ? YYJSON_READ_NUMBER_AS_RAW : YYJSON_READ_BIGNUM_AS_RAW);
     if (doc == NULL)
         rows->failed = true; /* what we wrote ourselves is JSON: memory is out */
     else
@@ -61,12 +63,39 @@ static bool is_json_number(const char *at)
     return *at == '\0';
 }
 
+/* .5 */
+static bool is_json_number_part(const char *value)
+{
+    char whole[64];
+    const int n = snprintf(whole, sizeof whole, "0%s", value);
+    return n > 0 && (size_t)n < sizeof whole && is_json_number(whole);
+}
+
+/* What YAML calls numbers, and JSON has no words for: as text that casts know. */
+static const char *yaml_number(const char *value)
+{
+    static const char *const words[][2] = {{".nan", "\"NaN\""},      {".NaN", "\"NaN\""},
+                                           {".NAN", "\"NaN\""},      {".inf", "\"Infinity\""},
+                                           {".Inf", "\"Infinity\""}, {"-.inf", "\"-Infinity\""},
+                                           {"True", "true"},         {"TRUE", "true"},
+                                           {"False", "false"},       {"FALSE", "false"}};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(value, words[i][0]) == 0)
+            return words[i][1];
+    return NULL;
+}
+
 static bool scalar_append_json(const node *scalar, text_buffer *into)
 {
     const char *value = scalar->value == NULL ? "" : scalar->value;
     if (scalar->style == SCALAR_PLAIN) {
         if (node_is_null(scalar))
             return text_append_c(into, "null");
+        const char *of_yaml = yaml_number(value);
+        if (of_yaml != NULL)
+            return text_append_c(into, of_yaml);
+        if (value[0] == '.' && is_json_number_part(value))
+            return text_append_c(into, "0") && text_append_c(into, value);
         if (strcmp(value, "true") == 0 || strcmp(value, "false") == 0 || is_json_number(value))
             return text_append_c(into, value);
     }

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
+import subprocess
 import unittest
 import xml.etree.ElementTree
 
-from freshet_testing import SOURCE, Case
+from freshet_testing import DEADLINE, FRESHET, SOURCE, Case
 
 DELAYS = """\
 version: 1
@@ -280,6 +282,40 @@ sink: {writers: [{online: {debug: true}}]}
                 done, text = self.small(given + was, "--update", code=1)
                 self.assertIn(said, done.err)
                 self.assertEqual(text, given + was)
+
+    def test_values_are_compared_to_the_last_digit(self):
+        self.write_small()
+        for expect, code in (("[{d: 0.1234567890123456789}]", 0), ("[{d: 0.12345678901234567891}]", 1), ("[{d: 0.123456789012}]", 1),
+                             ("[{v: 1}]", 0), ("[{v: 1.0000000000001}]", 0), ("[{v: 1.00001}]", 1)):
+            with self.subTest(expect):
+                self.small(self.GIVEN + f"    expect: {{online: {expect}}}\n", code=code)
+        given = "  - name: x\n    given: {state: [{k: a, at: 2026-01-01T00:00:00Z, v: .5, d: 123456789012345670}, " \
+                "{k: a, at: 2026-01-01T00:01:00Z, v: .nan}]}\n"
+        self.small(given + "    expect: {history: [{k: a}, {v: 0.5, d: 123456789012345670.0}]}\n")
+        self.small(given + "    expect: {history: [{k: a}, {k: a, v: 0.5}]}\n")
+        self.small(given + "    expect: {history: [{k: a}, {d: 123456789012345671}]}\n", code=1)
+        self.small(given + "    expect: {history: [{v: .nan}, {v: 0.5}]}\n")
+
+    def test_a_row_takes_another_where_one_needs_its(self):
+        self.write_small()
+        given = "  - name: x\n    given: {state: [" + ", ".join(
+            f"{{k: a, at: 2026-01-01T00:0{v}:00Z, v: {v}}}" for v in range(1, 4)) + "]}\n"
+        self.small(given + "    expect: {history: [{k: a}, {w: x}, {v: 1}]}\n")
+        self.small(given + "    expect: {history: [{k: a}, {v: 1}, {v: 1}]}\n", code=1)
+
+    def test_a_signal_leaves_no_folder(self):
+        self.write_small()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            tests = "".join(self.GIVEN.replace("name: x", f"name: x{i}") + "    expect: {online: [{v: 1}]}\n" for i in range(400))
+            self.write("small.test.yaml", "declaration: small.yaml\nenv: {WHERE: x}\ntests:\n" + tests)
+            process = subprocess.Popen([FRESHET, "test", "small.test.yaml"], cwd=self.path("."), env=self.env, text=True,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            process.stdout.readline()
+            process.send_signal(number)
+            _, err = process.communicate(timeout=DEADLINE)
+            self.assertEqual(process.returncode, 1, err)
+            self.assertIn("stopped by a signal", err)
+            self.assertEqual(os.listdir(self.path("tmp")), ["here"])
 
     def test_a_temporary_folder_that_is_not_there_is_said(self):
         self.write_small()
