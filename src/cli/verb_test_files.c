@@ -43,7 +43,10 @@ static struct {
 
 static int note_file(const char *path, const struct stat *status, int kind, struct FTW *at)
 {
+    struct stat target;
     (void)status;
+    if (kind == FTW_SL && stat(path, &target) == 0 && S_ISREG(target.st_mode))
+        kind = FTW_F; /* folders behind a link are not followed: they might come back here */
     if (kind == FTW_D && at->level > 0 && path[at->base] == '.')
         return FTW_SKIP_SUBTREE;
     if (kind != FTW_F || !suite_has_tests(path) || found.n == TEST_FILES_MAX)

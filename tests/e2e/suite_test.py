@@ -253,6 +253,8 @@ sink: {writers: [{online: {debug: true}}]}
             self.small(self.GIVEN + f"    expect: {{online: [{{w: {where}}}]}}\n", where=where, name=f"{where}.test.yaml")
         done = self.freshet("test", ".")
         self.assertIn("2 passed, 0 failed", done.out)
+        os.symlink("a.test.yaml", self.path("linked.test.yaml"))
+        self.assertIn("3 passed, 0 failed", self.freshet("test", ".").out)
 
     def test_update_keeps_every_style(self):
         self.write_small()
