@@ -41,6 +41,16 @@ static void say_where(verdict *verdict, const place *at, const char *what)
     text_format(&verdict->report, "    %s: %s: ", place_text(at, where, sizeof where), what);
 }
 
+/* Rows that became dead letters are often why others are missing. */
+static void say_refused(verdict *verdict, const suite_rows *letters)
+{
+    yyjson_val *first = rows_at(letters, 0);
+    const char *code = yyjson_get_str(yyjson_obj_get(first, "code"));
+    const char *reason = yyjson_get_str(yyjson_obj_get(first, "reason"));
+    text_format(&verdict->report, "      %u rows became dead letters; the first: %s: %.300s\n",
+                letters->n, code == NULL ? "" : code, reason == NULL ? "" : reason);
+}
+
 static void judge_rows(verdict *verdict, const declared_node *list, const char *what,
                        const outcome *outcome, const suite_rows *got)
 {
@@ -57,6 +67,8 @@ static void judge_rows(verdict *verdict, const declared_node *list, const char *
         text_append(&verdict->report, differs.bytes, differs.length);
         if (outcome->waits_for != NULL)
             text_format(&verdict->report, "      rows wait: %s\n", outcome->waits_for);
+        if (!is_letters && outcome->letters.n > 0)
+            say_refused(verdict, &outcome->letters);
         if (verdict->file->settings->update && !is_letters) {
             update_add(verdict->file, list->value, got, &expected);
             verdict->n_updated++;

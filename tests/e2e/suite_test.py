@@ -298,6 +298,14 @@ sink: {writers: [{online: {debug: true}}]}
         self.small(given + "    expect: {history: [{k: a}, {d: 123456789012345671}]}\n", code=1)
         self.small(given + "    expect: {history: [{v: .nan}, {v: 0.5}]}\n")
 
+    def test_refused_rows_are_named_where_rows_are_missing(self):
+        self.write_small()
+        given = "  - name: x\n    given: {state: [{k: a, at: no time, v: 1}]}\n"
+        done, _ = self.small(given + "    expect: {online: [{k: a}]}\n", code=1)
+        self.assertIn("      1 rows became dead letters; the first: bad_", done.out)
+        done, _ = self.small(self.GIVEN + "    expect: {online: [{k: b}]}\n", code=1)
+        self.assertNotIn("dead letters", done.out)
+
     def test_a_row_takes_another_where_one_needs_its(self):
         self.write_small()
         given = "  - name: x\n    given: {state: [" + ", ".join(
