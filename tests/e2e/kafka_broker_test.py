@@ -38,7 +38,7 @@ class BrokerKilledTest(OracleCase):
         # as the group sees it, behind a checkpoint, which a slow disk may put off by half a minute
         self.until(lambda: sum(kafka.committed("freshet-events", topic).values()) == FLOWING, "all is read", run)
         newest = self.query("select * from online_feature_store__events_latest")
-        self.assertIn("the trouble is over", run.err())
+        self.until(lambda: "the trouble is over" in run.err(), "it says that the trouble is over", run)
         run.stop()
         oracle = self.assert_as_oracle(kafka, topic, FLOWING)
         self.assert_rows({row["key"]: row for row in newest}, oracle.newest)

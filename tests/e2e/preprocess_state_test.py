@@ -142,7 +142,7 @@ sink: {writers: [{online: {debug: true}}]}
         inspected = self.good("state", "inspect", "steps.yaml", "--key", "place=a")
         self.assertEqual(json.loads(inspected), {"part": "forward_fill of events, step 1", "key": {"place": "a", "sensor": 1},
                                                  "ts": 5, "temp": 2.5})
-        self.declare_steps(FILL.replace("temp,", "id,"), schema=SCHEMA, features=("{name: filled, type: bigint}",))
+        self.declare_steps(FILL.replace("temp,", "id,"), schema=SCHEMA, features=("{name: filled, type: double}",))
         finished = self.freshet("run", "steps.yaml", "--once")
         self.assertEqual(finished.code, 78)
         self.assertIn("for its forward_fill of events, step 1 it keeps", finished.err)
