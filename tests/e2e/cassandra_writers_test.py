@@ -102,22 +102,7 @@ class CassandraWritersTest(CassandraCase):
         return row["n"]
 
     def history_ids(self):
-        self.write("read.yaml", """\
-version: 1
-pipeline: reads
-source:
-  readers: [{id: rows, file: {path: "out/**/*.parquet", format: parquet}}]
-  query: select * from rows
-feature_set:
-  name: reads
-  keys: [{name: id, type: bigint}]
-  timestamp: {from: timestamp}
-  features: [{name: value, type: double}]
-sink: {writers: [{jsonl: {path: read.jsonl}}]}
-""")
-        self.write("read.jsonl", "")
-        self.good("run", "read.yaml")
-        return sorted(row["id"] for row in self.read_lines("read.jsonl"))
+        return [row["id"] for row in self.history({"value": "double"}, keys="{name: id, type: bigint}")]
 
 
 if __name__ == "__main__":

@@ -258,6 +258,31 @@ class Case(unittest.TestCase):
         if SANITIZER.search(err):
             self.fail("a sanitizer found something:\n" + err)
 
+    def history(self, columns, folder="out", order="id", keys="{name: key, type: string}"):
+        """The rows of a history as dicts. `columns`: {name: type} of what is asked for beside keys and timestamp."""
+        if not os.path.isdir(self.path(folder)):
+            return []
+        features = ", ".join(f"{{name: {name}, type: {kind}}}" for name, kind in columns.items())
+        self.write("read.yaml", f"""\
+version: 1
+pipeline: reads
+source:
+  readers:
+    - id: rows
+      file: {{path: "{folder}/**/*.parquet", format: parquet}}
+  query: select * from rows
+feature_set:
+  name: reads
+  entity: key
+  keys: [{keys}]
+  timestamp: {{from: timestamp}}
+  features: [{features}]
+sink: {{writers: [{{online: {{debug: true}}}}]}}
+""")
+        out = self.good("run", "read.yaml", "--progress", "none", "--format", "json", "--query",
+                        f"select * from online_feature_store__reads order by {order}")
+        return [json.loads(text) for text in out.splitlines()]
+
     def freshet(self, *args, input=None, deadline=DEADLINE, env=None, preexec=None):
         """Runs freshet to its end."""
         process = subprocess.Popen([FRESHET, *args], cwd=self.folder, env=env or self.env,

@@ -163,22 +163,7 @@ pipeline: events
         self.assertEqual(self.history_ids(), list(range(30)))
 
     def history_ids(self):
-        self.write("read.yaml", """\
-version: 1
-pipeline: reads
-source:
-  readers: [{id: rows, file: {path: "out/**/*.parquet", format: parquet}}]
-  query: select * from rows
-feature_set:
-  name: reads
-  keys: [{name: key, type: string}]
-  timestamp: {from: timestamp}
-  features: [{name: id, type: bigint}]
-sink: {writers: [{jsonl: {path: read.jsonl}}]}
-""")
-        self.clear("read.jsonl")
-        self.good("run", "read.yaml")
-        return sorted(self.ids("read.jsonl"))
+        return [row["id"] for row in self.history({"id": "bigint"})]
 
     def test_kills(self):
         """kill -9 at random moments: each good row once in the history, each refused one a letter once."""

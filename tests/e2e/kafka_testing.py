@@ -6,7 +6,6 @@ one partition, as librdkafka's partitioner says unless a test says another one.
 """
 
 import json
-import os
 import subprocess
 
 import services
@@ -75,31 +74,6 @@ sink:
 
     def ids(self, *args, **named):
         return [row["id"] for row in self.rows(*args, **named)]
-
-    def history(self, columns, folder="out", order="id"):
-        """The rows of a history as dicts. `columns`: {name: type} of what is asked for beside key and timestamp."""
-        if not os.path.isdir(self.path(folder)):
-            return []
-        features = ", ".join(f"{{name: {name}, type: {kind}}}" for name, kind in columns.items())
-        self.write("read.yaml", f"""\
-version: 1
-pipeline: reads
-source:
-  readers:
-    - id: rows
-      file: {{path: "{folder}/**/*.parquet", format: parquet}}
-  query: select * from rows
-feature_set:
-  name: reads
-  entity: key
-  keys: [{{name: key, type: string}}]
-  timestamp: {{from: timestamp}}
-  features: [{features}]
-sink: {{writers: [{{online: {{debug: true}}}}]}}
-""")
-        out = self.good("run", "read.yaml", "--progress", "none", "--format", "json", "--query",
-                        f"select * from online_feature_store__reads order by {order}")
-        return [json.loads(text) for text in out.splitlines()]
 
 
 def kcat(*args, input=None):
