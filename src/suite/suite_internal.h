@@ -40,6 +40,8 @@ typedef struct suite_rows {
 } suite_rows;
 
 void rows_add(suite_rows *rows, const char *json, size_t length);
+/* The last row takes the place of row i. */
+void rows_last_to(suite_rows *rows, uint32_t i);
 void rows_release(suite_rows *rows);
 static inline yyjson_val *rows_at(const suite_rows *rows, uint32_t i)
 {
@@ -127,7 +129,6 @@ const char *stage_path(const stage *stage, const char *name);
 /* What came out so far. */
 typedef struct outcome {
     suite_rows history, online, letters;
-    bool failed; /* memory is out */
     int64_t late;
     const char *waits_for; /* NULL: nothing is held back */
 } outcome;

@@ -6,6 +6,7 @@
  * clock and lets it turn again. A restart looks at the table first, since that goes with the
  * process: rows of the history are those of all tables, of the newest rows the later time counts.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,8 +200,12 @@ static freshet_code read_letters(play *play, suite_rows *into, freshet_error *er
 {
     const char *path = stage_path(&play->stage, "letters.jsonl");
     FILE *file = path == NULL ? NULL : fopen(path, "re");
-    if (file == NULL)
+    if (path == NULL)
+        return error_memory(err, "reading the dead letters of a test");
+    if (file == NULL && errno == ENOENT)
         return FRESHET_OK; /* no row was refused */
+    if (file == NULL)
+        return error_system(err, "cannot read the dead letters", path);
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     char piece[4096];
@@ -252,6 +257,15 @@ static void copy_row(suite_rows *into, yyjson_val *row)
     free(text);
 }
 
+/* The row of the same key among the first n; n where there is none. */
+static uint32_t play_find_key(const play *play, const suite_rows *rows, uint32_t n, yyjson_val *row)
+{
+    uint32_t i = 0;
+    while (i < n && !same_key(play, row, rows_at(rows, i)))
+        i++;
+    return i;
+}
+
 /* The rows that earlier tables had, and no newer one of their key came since. */
 static void add_kept(const play *play, outcome *into)
 {
@@ -260,25 +274,12 @@ static void add_kept(const play *play, outcome *into)
         copy_row(&into->history, rows_at(&play->kept.history, i));
     for (uint32_t i = 0; i < play->kept.online.n; i++) {
         yyjson_val *kept = rows_at(&play->kept.online, i);
-        bool is_replaced = false;
-        for (uint32_t j = 0; j < n && !is_replaced; j++) {
-            yyjson_val *now = rows_at(&into->online, j);
-            if (!same_key(play, kept, now))
-                continue;
-            is_replaced = is_newer(now, kept);
-            if (!is_replaced) {
-                yyjson_doc_free(into->online.docs[j]);
-                into->online.docs[j] = NULL;
-                size_t length = 0;
-                char *text = yyjson_val_write(kept, 0, &length);
-                into->online.docs[j] = text == NULL ? NULL : yyjson_read(text, length, 0);
-                into->failed = into->failed || into->online.docs[j] == NULL;
-                free(text);
-                is_replaced = true;
-            }
-        }
-        if (!is_replaced)
-            copy_row(&into->online, kept);
+        const uint32_t now = play_find_key(play, &into->online, n, kept);
+        if (now < n && is_newer(rows_at(&into->online, now), kept))
+            continue;
+        copy_row(&into->online, kept);
+        if (now < n)
+            rows_last_to(&into->online, now);
     }
     into->late += play->kept.late;
 }
@@ -298,7 +299,7 @@ static freshet_code look_now(play *play, outcome *into, freshet_error *err)
     add_kept(play, into);
     if (freshet_waits_for(play->pipeline, &who))
         into->waits_for = arena_text(play->file->arena, who.text);
-    if (into->failed || into->history.failed || into->online.failed)
+    if (into->history.failed || into->online.failed)
         return error_memory(err, "reading the rows of a test");
     return FRESHET_OK;
 }

@@ -25,6 +25,14 @@ void rows_add(suite_rows *rows, const char *json, size_t length)
         rows->docs[rows->n++] = doc;
 }
 
+void rows_last_to(suite_rows *rows, uint32_t i)
+{
+    if (rows->failed)
+        return; /* the last one may be none that was added */
+    yyjson_doc_free(rows->docs[i]);
+    rows->docs[i] = rows->docs[--rows->n];
+}
+
 void rows_release(suite_rows *rows)
 {
     for (uint32_t i = 0; i < rows->n; i++)

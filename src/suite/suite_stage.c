@@ -8,7 +8,6 @@
  * that it is there as a whole.
  */
 #define _GNU_SOURCE /* nftw */
-#include <assert.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -21,6 +20,7 @@
 #include "base/timestamp.h"
 #include "declaration/read.h"
 #include "pipeline/pipeline.h"
+#include "readers/file/file.h"
 #include "suite/suite_internal.h"
 
 #define STAGE_FILES_MAX 999999u
@@ -199,15 +199,9 @@ static seen_column *seen_find(seen_columns *seen, const char *name)
     for (uint32_t i = 0; i < seen->n; i++)
         if (strcmp(seen->items[i].name, name) == 0)
             return &seen->items[i];
-    if (seen->n == seen->capacity) {
-        const uint32_t capacity = seen->capacity == 0 ? 32 : seen->capacity * 2;
-        seen_column *items =
-            arena_grow(seen->arena, seen->items, seen->n * sizeof *items, capacity * sizeof *items);
-        if (items == NULL)
-            return NULL;
-        seen->items = items;
-        seen->capacity = capacity;
-    }
+    if (!arena_reserve(seen->arena, &seen->items, &seen->capacity, (uint64_t)seen->n + 1,
+                       sizeof *seen->items))
+        return NULL;
     seen->items[seen->n] = (seen_column){.name = arena_text(seen->arena, name)};
     return &seen->items[seen->n++];
 }
@@ -311,11 +305,7 @@ static void set_text(change *change, node *map, const char *key, const char *val
 
 static bool is_file_option(const char *name)
 {
-    const block_kind *const *kinds = registry_kinds(registry_of_engine(), "readers");
-    while (*kinds != NULL && strcmp((*kinds)->name, "file") != 0)
-        kinds++;
-    assert(*kinds != NULL);
-    for (const option *option = (*kinds)->options; option->name != NULL; option++)
+    for (const option *option = file_reader_ops.block.options; option->name != NULL; option++)
         if (strcmp(option->name, name) == 0)
             return strcmp(name, "path") != 0;
     return false;
@@ -462,9 +452,9 @@ static freshet_code stage_make_folders(stage *stage, freshet_error *err)
 /* The ending of the files whose text the test gives: it may say the format. */
 static const char *ending_of(const reader_block *reader)
 {
-    const char *path = NULL;
-    if (strcmp(reader->kind.kind->name, "file") == 0) /* `path` is its first option */
-        path = ((const declared_text *)reader->kind.options)->value;
+    const char *path = reader->kind.kind == &file_reader_ops.block
+                           ? ((const file_options *)reader->kind.options)->path.value
+                           : NULL;
     const char *dot = path == NULL ? NULL : strrchr(path, '.');
     return dot == NULL || strchr(dot, '/') != NULL ? "" : dot;
 }
