@@ -36,6 +36,7 @@
 #include "base/row_store.h"
 #include "base/text.h"
 #include "writers/history/history_columns.h"
+#include "writers/history/history_facts.h"
 #include "writers/history/history_folder.h"
 #include "writers/history/parquet_file.h"
 
@@ -85,6 +86,7 @@ typedef struct history_writer {
     row_store *rows;
     int32_t *partitions; /* of each row: the first day of its year, month or day */
     uint32_t capacity;
+    history_facts facts;
 
     bool is_spilling;
     int64_t stopping_us; /* when a stop was first seen; 0: none was */
@@ -314,6 +316,10 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     if (code == FRESHET_OK && base->is_batch)
         code = check_batch(writer, err);
     if (code == FRESHET_OK)
+        code =
+            history_facts_open(&writer->facts, base->declaration->feature_set.name.value, schema,
+                               n_keys, options->corrections && !base->is_batch, base->arena, err);
+    if (code == FRESHET_OK)
         code = row_store_open(schema, &writer->rows, err);
     if (code == FRESHET_OK)
         code =
@@ -422,7 +428,7 @@ static partition_count *count_of(history_writer *writer, int32_t partition)
 
 /* Makes a durable file of the rows, aside. */
 static freshet_code write_file(history_writer *writer, int32_t partition, const batch *rows,
-                               freshet_error *err)
+                               const char *facts, freshet_error *err)
 {
     partition_count *count = count_of(writer, partition);
     bool has_minus_zero = false;
@@ -442,7 +448,7 @@ static freshet_code write_file(history_writer *writer, int32_t partition, const 
             "files away, or give the history another path",
             history_folder_path(writer->folder), name);
     if (code == FRESHET_OK)
-        code = parquet_write(writer->parquet, rows, path, &has_minus_zero, err);
+        code = parquet_write(writer->parquet, rows, facts, path, &has_minus_zero, err);
     if (code == FRESHET_OK)
         code = history_folder_sync(writer->folder, name, err);
     if (code != FRESHET_OK) {
@@ -501,13 +507,15 @@ static freshet_code spill_file(history_writer *writer, uint32_t n_rows, freshet_
            partition_at(writer, writer->n_filed + n) == partition)
         n++;
     batch part;
+    const char *facts = NULL;
+    const uint32_t *order = writer->order == NULL ? NULL : writer->order + writer->n_filed;
     arena_reset(writer->scratch);
     freshet_code code =
-        row_store_take(writer->rows, writer->scratch,
-                       writer->order == NULL ? NULL : writer->order + writer->n_filed,
-                       writer->n_filed, n, &part, err);
+        row_store_take(writer->rows, writer->scratch, order, writer->n_filed, n, &part, err);
     if (code == FRESHET_OK)
-        code = write_file(writer, partition, &part, err);
+        code = history_facts_of(&writer->facts, order, writer->n_filed, n, &facts, err);
+    if (code == FRESHET_OK)
+        code = write_file(writer, partition, &part, facts, err);
     if (code == FRESHET_OK)
         writer->n_filed += n;
     return code;
@@ -543,6 +551,7 @@ static freshet_code spill(history_writer *writer, freshet_error *err)
     if (code != FRESHET_OK)
         return code;
     row_store_clear(writer->rows);
+    history_facts_clear(&writer->facts);
     writer->is_spilling = false;
     return FRESHET_OK;
 }
@@ -599,6 +608,9 @@ static freshet_code history_write(freshet_writer *base, const batch *rows, fresh
                        sizeof *writer->partitions))
         return error_memory(err, KEEPING);
     code = row_store_add(writer->rows, rows, NULL, rows->n_rows, err);
+    if (code == FRESHET_OK)
+        code =
+            history_facts_note(&writer->facts, rows, rows->columns[writer->time_column].data, err);
     if (code != FRESHET_OK)
         return code;
     note_partitions(writer, rows, at);
@@ -636,7 +648,7 @@ static uint32_t count_mergeable(const history_writer *writer, uint32_t first, ui
 static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, uint32_t n_rows,
                           freshet_error *err)
 {
-    const char *paths[MERGE_FILES_MAX];
+    const char *paths[MERGE_FILES_MAX], *facts = NULL;
     aside_file *files = writer->files + first;
     arena_reset(writer->scratch);
     const char *merged = history_folder_aside(writer->folder, writer->scratch, MERGED_NAME);
@@ -646,8 +658,10 @@ static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, ui
         if (paths[i] == NULL || merged == NULL)
             return error_memory(err, KEEPING);
     }
-    freshet_code code =
-        parquet_merge(writer->parquet, paths, n, n_rows, files[0].has_minus_zero, merged, err);
+    freshet_code code = history_facts_of(&writer->facts, NULL, 0, 0, &facts, err);
+    if (code == FRESHET_OK)
+        code = parquet_merge(writer->parquet, paths, n, n_rows, files[0].has_minus_zero, facts,
+                             merged, err);
     if (code == FRESHET_OK)
         code = history_folder_sync(writer->folder, MERGED_NAME, err);
     if (code == FRESHET_OK)
@@ -768,8 +782,9 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
     if (code != FRESHET_OK)
         return code;
     writer->is_published = true; /* or will be, at the next open */
+    const history_note note = {number_of(files), files->shown_rows, writer->facts.newest_us};
     if (writer->has_checkpoints)
-        code = history_folder_note(writer->folder, number_of(files), files->shown_rows, err);
+        code = history_folder_note(writer->folder, &note, err);
     if (code == FRESHET_OK)
         code = base->is_batch ? history_folder_replace(writer->folder, files->paths, files->n,
                                                        replaces_all(writer), err)
@@ -830,8 +845,8 @@ static freshet_code check_first(history_writer *writer, freshet_error *err)
 static void check_newest(history_writer *writer, const writer_files *shown)
 {
     const char *path = history_folder_path(writer->folder);
-    uint64_t rows = 0;
-    const uint64_t noted = history_folder_noted(writer->folder, &rows);
+    history_note note;
+    const uint64_t noted = history_folder_noted(writer->folder, &note), rows = note.rows;
     char missing[96] = "";
     if (history_folder_has(writer->folder, shown->newest))
         return;
@@ -871,6 +886,9 @@ static freshet_code history_recover(freshet_writer *base, const writer_files *co
         code = history_folder_forget(writer->folder, err);
     if (code != FRESHET_OK)
         return code;
+    history_note note;
+    history_folder_noted(writer->folder, &note);
+    writer->facts.newest_us = note.newest_us;
     writer->has_checkpoints = true;
     writer->is_ready = true;
     writer->number = base->checkpoint;
@@ -926,6 +944,7 @@ static void history_close(freshet_writer *base)
     }
     parquet_close(writer->parquet);
     row_store_close(writer->rows);
+    history_facts_close(&writer->facts);
     history_folder_close(writer->folder);
     arena_close(writer->scratch);
     arena_close(writer->spill);

@@ -29,7 +29,7 @@
 #define REPLACE OWN "/replace"
 #define REPLACE_NEW OWN "/replace.new"
 #define NOTE OWN "/checkpoint"
-#define NOTE_BYTES 64u
+#define NOTE_BYTES 80u
 #define REPLACE_HEAD "freshet replaces partitions by these files\n"
 #define REPLACE_ALL_HEAD "freshet replaces all partitions by these files\n"
 #define REPLACE_END "end\n"
@@ -379,7 +379,7 @@ freshet_code history_folder_publish(history_folder *folder, const char *const *f
 
 /* ---- the note -------------------------------------------------------------------------------- */
 
-freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint, uint64_t rows,
+freshet_code history_folder_note(const history_folder *folder, const history_note *note,
                                  freshet_error *err)
 {
     char text[NOTE_BYTES];
@@ -387,7 +387,8 @@ freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoi
     if (fd < 0)
         return error_system(err, "cannot write", folder->note);
     /* Always as long, so that nothing of an older one is left. */
-    int length = snprintf(text, sizeof text, "%020" PRIu64 " %020" PRIu64 "\n", checkpoint, rows);
+    int length = snprintf(text, sizeof text, "%020" PRIu64 " %020" PRIu64 " %020" PRId64 "\n",
+                          note->checkpoint, note->rows, note->newest_us);
     freshet_code code = durable_write(fd, text, (size_t)length)
                             ? FRESHET_OK
                             : error_system(err, "cannot write", folder->note);
@@ -395,21 +396,23 @@ freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoi
     return code;
 }
 
-uint64_t history_folder_noted(const history_folder *folder, uint64_t *rows)
+uint64_t history_folder_noted(const history_folder *folder, history_note *note)
 {
     char text[NOTE_BYTES] = "", *end;
-    if (rows != NULL)
-        *rows = 0;
+    history_note found = {.newest_us = INT64_MIN};
     int fd = os.open(folder->note, O_RDONLY, 0);
-    if (fd < 0)
-        return 0;
-    ssize_t n = os.read(fd, text, sizeof text - 1);
-    os.close(fd);
-    text[n < 0 ? 0 : n] = '\0';
-    const uint64_t checkpoint = strtoull(text, &end, 10);
-    if (rows != NULL)
-        *rows = strtoull(end, NULL, 10);
-    return checkpoint;
+    if (fd >= 0) {
+        ssize_t n = os.read(fd, text, sizeof text - 1);
+        os.close(fd);
+        text[n < 0 ? 0 : n] = '\0';
+        found.checkpoint = strtoull(text, &end, 10);
+        found.rows = strtoull(end, &end, 10);
+        if (*end == ' ')
+            found.newest_us = strtoll(end, NULL, 10);
+    }
+    if (note != NULL)
+        *note = found;
+    return found.checkpoint;
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

@@ -5,7 +5,8 @@
  *   <folder>/.freshet/<a file's path with ~ for />.aside                written, not seen yet
  *   <folder>/.freshet/replace                                           what a batch will show
  *   <folder>/.freshet/checkpoint                                        the last that showed files,
- *                                                                       and rows so far
+ *                                                                       and rows so far, and the
+ *                                                                       greatest of their times
  *
  * A file is named by its path below the folder ("year=2024/.../part-....parquet"), aside as well as
  * seen. Aside it has another ending and lies in a folder that begins with a dot, so that no
@@ -73,10 +74,16 @@ freshet_code history_folder_replace(history_folder *folder, const char *const *f
 /* The number of the last checkpoint whose files were to be seen, as it was noted; 0 where none was.
  * The note is not synced: it is there after a crash of the process, and may be an older one after a
  * loss of power. */
-freshet_code history_folder_note(const history_folder *folder, uint64_t checkpoint, uint64_t rows,
+typedef struct history_note {
+    uint64_t checkpoint;
+    uint64_t rows;     /* that the stream had shown with it; 0 where that was not noted */
+    int64_t newest_us; /* the greatest time of its rows (history_facts.h); INT64_MIN: not noted */
+} history_note;
+
+freshet_code history_folder_note(const history_folder *folder, const history_note *note,
                                  freshet_error *err);
-/* *rows (NULL is fine): how many rows the stream had shown with it, 0 where that was not noted. */
-uint64_t history_folder_noted(const history_folder *folder, uint64_t *rows);
+/* Returns the checkpoint; *note (NULL is fine) is all of it. */
+uint64_t history_folder_noted(const history_folder *folder, history_note *note);
 
 /* What is seen in the folder. */
 typedef struct history_found {

@@ -8,7 +8,7 @@
  *
  * SPARK reads days before 1582-10-15 and times before 1900 only from files of which it knows that
  * they need no conversion from the Julian calendar: those that name a Spark of 3.1 or later, and
- * say nothing else.
+ * say nothing else of it.
  */
 #include "writers/history/parquet_file.h"
 
@@ -27,7 +27,7 @@
  * one. */
 #define GROUP_ROWS "122880"
 #define SELECT_BYTES_MAX ((size_t)4 << 20)
-#define SPARK_VERSION "{'org.apache.spark.version': '3.5.0'}"
+#define SPARK_VERSION "'org.apache.spark.version': '3.5.0'"
 #define MINUS_ZERO UINT64_C(0x8000000000000000)
 #define MINUS_ZERO_FLOAT UINT32_C(0x80000000)
 
@@ -148,7 +148,8 @@ static bool column_has_minus_zero(const column *column, uint64_t n)
 
 /* Writes the rows of a SELECT to a file. */
 static freshet_code parquet_copy_rows(parquet_writer *writer, const char *select,
-                                      bool has_minus_zero, const char *path, freshet_error *err)
+                                      bool has_minus_zero, const char *facts, const char *path,
+                                      freshet_error *err)
 {
     const char *literal = sql_literal(writer->scratch, path);
     const char *copy =
@@ -157,9 +158,9 @@ static freshet_code parquet_copy_rows(parquet_writer *writer, const char *select
             : arena_format(
                   writer->scratch,
                   "COPY (%s) TO %s (FORMAT parquet, COMPRESSION %s, ROW_GROUP_SIZE " GROUP_ROWS
-                  ", USE_TMP_FILE false, KV_METADATA " SPARK_VERSION "%s)",
-                  select, literal, writer->compression,
-                  has_minus_zero ? ", DICTIONARY_SIZE_LIMIT 0" : "");
+                  ", USE_TMP_FILE false, KV_METADATA {" SPARK_VERSION "%s%s}%s)",
+                  select, literal, writer->compression, facts == NULL ? "" : ", ",
+                  facts == NULL ? "" : facts, has_minus_zero ? ", DICTIONARY_SIZE_LIMIT 0" : "");
     freshet_error problem;
     if (copy == NULL)
         return error_memory(err, WRITING);
@@ -190,10 +191,11 @@ static freshet_code count_rows(parquet_writer *writer, const char *path, int64_t
 
 /* Writes the rows of a SELECT, n_rows of them, to a file; there is none where that fails. */
 static freshet_code write_file(parquet_writer *writer, const char *select, uint32_t n_rows,
-                               bool has_minus_zero, const char *path, freshet_error *err)
+                               bool has_minus_zero, const char *facts, const char *path,
+                               freshet_error *err)
 {
     int64_t n_written = -1;
-    freshet_code code = parquet_copy_rows(writer, select, has_minus_zero, path, err);
+    freshet_code code = parquet_copy_rows(writer, select, has_minus_zero, facts, path, err);
     if (code == FRESHET_OK)
         code = count_rows(writer, path, &n_written, err);
     if (code == FRESHET_OK && n_written != (int64_t)n_rows)
@@ -207,8 +209,8 @@ static freshet_code write_file(parquet_writer *writer, const char *select, uint3
     return code;
 }
 
-freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *path,
-                           bool *has_minus_zero, freshet_error *err)
+freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *facts,
+                           const char *path, bool *has_minus_zero, freshet_error *err)
 {
     arena_reset(writer->scratch);
     *has_minus_zero = false;
@@ -216,14 +218,14 @@ freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char
         *has_minus_zero |= column_has_minus_zero(&rows->columns[i], rows->n_rows);
     sql_input_set(writer->input, rows, 0, rows->n_rows);
     freshet_code code =
-        write_file(writer, writer->select.bytes, rows->n_rows, *has_minus_zero, path, err);
+        write_file(writer, writer->select.bytes, rows->n_rows, *has_minus_zero, facts, path, err);
     sql_input_set(writer->input, NULL, 0, 0);
     return code;
 }
 
 freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
-                           uint32_t n_rows, bool has_minus_zero, const char *path,
-                           freshet_error *err)
+                           uint32_t n_rows, bool has_minus_zero, const char *facts,
+                           const char *path, freshet_error *err)
 {
     text_buffer select;
     text_init(&select, SELECT_BYTES_MAX);
@@ -235,9 +237,9 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
         select.failed = select.failed || literal == NULL;
     }
     text_append_c(&select, "], hive_partitioning = false)");
-    freshet_code code = select.failed
-                            ? error_memory(err, WRITING)
-                            : write_file(writer, select.bytes, n_rows, has_minus_zero, path, err);
+    freshet_code code =
+        select.failed ? error_memory(err, WRITING)
+                      : write_file(writer, select.bytes, n_rows, has_minus_zero, facts, path, err);
     text_release(&select);
     return code;
 }

@@ -24,18 +24,19 @@ freshet_code parquet_open(const schema *schema, parquet_compression compression,
                           parquet_writer **out, freshet_error *err);
 void parquet_close(parquet_writer *writer);
 
-/* Writes the rows to a new file, in the place of one that is there, and reads back from its
+/* Writes the rows to a new file, in the place of one that is there, with `facts` in its metadata
+ * (pairs for a struct of SQL, history_facts.h; NULL: none), and reads back from its
  * metadata that it holds so many. *has_minus_zero tells whether -0.0 is among its values, for
  * merging it. Where it fails the file is removed; a full disk gives
  * FRESHET_TRY_AGAIN with FRESHET_RETRY. Not synced. */
-freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *path,
-                           bool *has_minus_zero, freshet_error *err);
+freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char *facts,
+                           const char *path, bool *has_minus_zero, freshet_error *err);
 
 /* Writes the rows of several such files, in their order, to one; n_rows are in them, and -0.0 where
  * one of them has it. Otherwise as parquet_write; the files stay. */
 freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
-                           uint32_t n_rows, bool has_minus_zero, const char *path,
-                           freshet_error *err);
+                           uint32_t n_rows, bool has_minus_zero, const char *facts,
+                           const char *path, freshet_error *err);
 
 /* The columns of a file, or with NULL those that the writer makes: rows of two texts, the name and
  * the type as DuckDB has it. In `arena`. */
