@@ -28,6 +28,7 @@ struct feature_set {
     uint32_t n;
     state_part *parts; /* of all of them */
     uint32_t n_parts;
+    evolution *evolution; /* feature_set_collect */
 };
 
 /* ---- opening and closing --------------------------------------------------------------------- */
@@ -367,18 +368,46 @@ static bool has_name(const operator_ops *ops, const char *name, uint32_t length)
     return strlen(ops->name) == length && memcmp(ops->name, name, length) == 0;
 }
 
+void feature_set_collect(feature_set *set, evolution *verdicts)
+{
+    set->evolution = verdicts;
+    for (uint32_t i = 0; i < set->n; i++)
+        set->operators[i]->evolution = verdicts;
+}
+
+/* What cannot be is one of the verdicts, where they are collected. */
+static freshet_code refuse_facts(const feature_set *set, const operator_ops *ops,
+                                 const char *reason, freshet_error *err)
+{
+    if (set->evolution == NULL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL, "%s", reason);
+    evolution_say(set->evolution, ops->name, VERDICT_REFUSED, NULL, "", "%s", reason);
+    return FRESHET_OK;
+}
+
+static freshet_code restore_operator(const feature_set *set, freshet_operator *self,
+                                     const char *facts, uint32_t length, freshet_error *err)
+{
+    freshet_error problem = {0};
+    freshet_code code = self->ops->restore(self, facts, length, &problem);
+    if (code == FRESHET_BAD_DECLARATION)
+        return refuse_facts(set, self->ops, problem.text, err);
+    if (code != FRESHET_OK && err != NULL)
+        *err = problem;
+    return code;
+}
+
 static freshet_code restore_section(feature_set *set, const char *name, uint32_t name_length,
                                     const char *facts, uint32_t length, freshet_error *err)
 {
     for (uint32_t i = 0; i < set->n; i++) {
         freshet_operator *self = set->operators[i];
         if (self->ops->restore != NULL && has_name(self->ops, name, name_length))
-            return self->ops->restore(self, facts, length, err);
+            return restore_operator(set, self, facts, length, err);
     }
     for (uint32_t i = 0; i < N_OPERATORS; i++)
         if (all_operators[i]->gone != NULL && has_name(all_operators[i], name, name_length))
-            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL, "%s",
-                             all_operators[i]->gone);
+            return refuse_facts(set, all_operators[i], all_operators[i]->gone, err);
     return FRESHET_OK; /* what was kept is not needed any more */
 }
 

@@ -103,6 +103,9 @@ freshet_code feature_set_meanings(const feature_set *set, const declaration *dec
  * and back: each operator's under its own name. What this set cannot go on with is
  * FRESHET_BAD_DECLARATION, with the reason. */
 freshet_code feature_set_save_facts(const feature_set *set, text_buffer *into, freshet_error *err);
+/* Where verdicts go while facts are restored (keyed/evolution.h): what they cannot go on with is
+ * then a refusal among these, and no error. NULL: nowhere any more. */
+void feature_set_collect(feature_set *set, evolution *verdicts);
 /* Are they in this version's layout? To restore others fails. */
 bool feature_set_knows_facts(const void *bytes, size_t length);
 freshet_code feature_set_restore_facts(feature_set *set, const void *bytes, size_t length,

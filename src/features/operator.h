@@ -53,7 +53,8 @@
  *
  * FACTS are what an operator remembers that is no key's. They are saved under ops->name, which
  * therefore never changes. restore refuses what this declaration cannot go on with:
- * FRESHET_BAD_DECLARATION and the reason; damaged ones: FRESHET_FAILED.
+ * FRESHET_BAD_DECLARATION and the reason; damaged ones: FRESHET_FAILED. What it serves otherwise
+ * than as it is, it says by self->evolution (keyed/evolution.h).
  */
 #ifndef FRESHET_FEATURES_OPERATOR_H
 #define FRESHET_FEATURES_OPERATOR_H
@@ -70,6 +71,7 @@ typedef struct freshet_operator {
     const feature_set_block *block; /* what is declared */
     bool is_stream;
     arena *arena;
+    evolution *evolution; /* while facts are restored: where verdicts go. NULL: nobody asks */
     feature_set_figures figures; /* counted by the operator, summed up by the set */
 } freshet_operator;
 

@@ -19,6 +19,7 @@
 #ifndef FRESHET_KEYED_STATE_PART_H
 #define FRESHET_KEYED_STATE_PART_H
 
+#include "keyed/evolution.h"
 #include "keyed/keyed_table.h"
 
 /* A key of a part; `bytes` are valid until the part's next batch, restore or drop. */
@@ -70,6 +71,10 @@ typedef struct state_part {
     state_keys keys;
     const state_part_ops *ops;
     keyed_table *table;
+    /* NULL: served where the fingerprint is the same, else refused. Or what the changed declaration
+     * means for what is kept: before ops->know, the first restore and the first key. evolution.h */
+    freshet_code (*evolve)(void *owner, const state_past *past, evolution *out, freshet_error *err);
+    void *owner;
     /* for people: */
     const char *const *key_names;
     const type *const *key_types;

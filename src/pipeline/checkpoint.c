@@ -34,6 +34,22 @@ static freshet_code checkpoint_put_text(checkpoint *checkpoint, const char *name
                     err);
 }
 
+static freshet_code put_version(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    text_buffer *text = &checkpoint->text;
+    char version[16];
+    snprintf(version, sizeof version, "%u", CHECKPOINT_VERSION);
+    freshet_code code = checkpoint_put_text(checkpoint, FACT_VERSION, version, err);
+    text_reset(text);
+    text_append(text, (const char *)&checkpoint->declared, sizeof checkpoint->declared);
+    if (code == FRESHET_OK)
+        code = checkpoint_declaration(pipeline, text, err);
+    return code == FRESHET_OK
+               ? put_fact(checkpoint, FACT_DECLARED, "", text->bytes, text->length, err)
+               : code;
+}
+
 /* What later runs compare themselves with: once a run. */
 static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -44,6 +60,8 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
         code = checkpoint_put_text(checkpoint, FACT_SINK, checkpoint_sink(pipeline), err);
     if (code == FRESHET_OK)
         code = checkpoint_put_meanings(pipeline, err);
+    if (code == FRESHET_OK)
+        code = put_version(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         const freshet_reader *reader = pipeline->readers[i].reader;
         if (!source_drives(pipeline->source, i))

@@ -1,6 +1,7 @@
 /* checkpoint.h - what makes a stream survive: positions, state and files made durable together.
  *
- *   checkpoint_open.c  which folder; what is in it, and whether it fits the declaration
+ *   checkpoint_open.c  which folder; going on from what is in it
+ *   checkpoint_fits.c  whether that fits the declaration
  *   checkpoint_meaning.c  whether what it is made of still means the same
  *   checkpoint.c       taking checkpoints while the stream runs
  *   checkpoint_inspect.c  what is kept of a key, for people
@@ -51,18 +52,25 @@
 /* How soon the loop looks again while a checkpoint is being written. */
 #define CHECKPOINT_LOOK_US INT64_C(5000)
 
+/* Of the facts below and of what parts, readers and writers save: grows by one with each change.
+ * checkpoint_fits.c reads older ones. 0: from before it was noted. */
+#define CHECKPOINT_VERSION 1u
+
 /* Facts in the store. */
+#define FACT_VERSION "version"       /* CHECKPOINT_VERSION, as text */
+#define FACT_DECLARED "declared"     /* the declaration's number: u64; its text, as it is shown */
 #define FACT_CHECKPOINT "checkpoint" /* number, wall time in us: two int64 */
 #define FACT_PIPELINE "pipeline"     /* its name */
 #define FACT_SINK "sink"             /* "debug" or "lasting" */
-#define FACT_READER "reader"     /* key: id of a driving one; its place in the list, blank, kind */
-#define FACT_PART "part"         /* key: part's name; fingerprint, shape */
-#define FACT_LAYOUT "layout"     /* key: part's name, line's end, number; a layout it may have */
-#define FACT_MEANING "meaning"   /* key: name; text (features/meaning.h) */
-#define FACT_FEATURES "features" /* feature_set_save_facts */
-#define FACT_JOIN "join"         /* joined_save */
-#define FACT_SHOWN "shown"       /* key: writer's name; checkpoint, rows, newest file */
-#define FACT_LETTERS "letters"   /* dead_letters_mark */
+#define FACT_READER "reader" /* key: id of a driving one; its place in the list, blank, kind */
+#define FACT_PART "part"     /* key: part's name; fingerprint, shape */
+#define FACT_LAYOUT "layout" /* key: part's name, line's end, number; a layout it may have */
+#define FACT_LAST_LAYOUT "last layout" /* key: part's name; the one that new keys have */
+#define FACT_MEANING "meaning"         /* key: name; text (features/meaning.h) */
+#define FACT_FEATURES "features"       /* feature_set_save_facts */
+#define FACT_JOIN "join"               /* joined_save */
+#define FACT_SHOWN "shown"             /* key: writer's name; checkpoint, rows, newest file */
+#define FACT_LETTERS "letters"         /* dead_letters_mark */
 #define FACT_REPLAYED "replayed" /* key: a dead letter that has gone through again (replay.h) */
 #define FACT_REPLAYED_RUN "replayed run" /* key: a run; ranges of its letters: two int64 each */
 

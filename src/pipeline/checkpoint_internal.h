@@ -44,6 +44,7 @@ struct checkpoint {
 
     checkpoint_part *parts;
     uint32_t n_parts;
+    uint64_t declared;     /* the number of this run's declaration: keyed/evolution.h */
     bool is_stuck;         /* since a failure, none has become durable and published */
     bool wants_memory;     /* nothing in memory can be dropped, and that is too much */
     int64_t memory_due_us; /* not before then is that a reason for another checkpoint */
@@ -55,17 +56,32 @@ struct checkpoint {
     text_buffer text; /* scratch */
 };
 
-/* checkpoint_meaning.c. Puts down what the things mean, and the layouts of the parts; refuses a
- * declaration in which they mean something else; and tells the parts which layouts they may meet
- * (the state of another process, too). */
+/* checkpoint_meaning.c. Puts down what the things mean, and the layouts of the parts; says what
+ * means something else now; and tells the parts which layouts they may meet (the state of another
+ * process, too). */
 freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *err);
-freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, freshet_error *err);
+freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, evolution *out,
+                                       freshet_error *err);
 freshet_code checkpoint_know_layouts(state_store *store, const state_part *part,
                                      freshet_error *err);
 
 /* All parts of the state: those of the feature set, then those of steps before the query. */
 freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *arena,
                                    const state_part ***out, uint32_t *n, freshet_error *err);
+
+/* checkpoint_fits.c. What the declaration means for the state that is open; notes its number. Then:
+ * refused, or said in the log. */
+freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, freshet_error *err);
+freshet_code checkpoint_obey(const freshet_pipeline *pipeline, const evolution *evolution,
+                             freshet_error *err);
+/* Removes what was kept for parts that the declaration no longer has. */
+freshet_code checkpoint_forget_parts(checkpoint *checkpoint, freshet_error *err);
+/* The declaration as the state keeps it: `freshet show`. */
+freshet_code checkpoint_declaration(const freshet_pipeline *pipeline, text_buffer *out,
+                                    freshet_error *err);
+/* A fact as text in the checkpoint's scratch; "" where there is none. */
+freshet_code checkpoint_get_fact(checkpoint *checkpoint, const char *name, const char *key,
+                                 freshet_error *err);
 
 /* FRESHET_BAD_DECLARATION: why the state cannot serve the declaration, and the ways on. `at` may be
  * NULL. */

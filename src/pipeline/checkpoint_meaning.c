@@ -20,7 +20,6 @@
 
 #define NOTING "noting what the state is made of"
 #define ROWS_OF_SELECT "the rows of SELECT "
-#define CHANGES_SHOWN 3
 #define SHOWN_BYTES 70 /* of a text */
 #define SHOWN_SAME 20  /* of these, before the first difference */
 
@@ -75,9 +74,7 @@ typedef struct comparison {
     arena *arena;
     meanings now;
     kept_meaning *kept;
-    text_buffer changes; /* in words */
-    uint32_t n;
-    place at; /* of the first */
+    evolution *out;
 } comparison;
 
 static freshet_code take_meaning(void *context, const store_entry *entry, freshet_error *err)
@@ -109,29 +106,23 @@ static bool is_there(const comparison *comparison, const char *name)
     return false;
 }
 
-/* One change more, whose words are in `told`. */
-static void tell_change(comparison *comparison, const place *at, const char *told)
+/* Places of meanings live no longer than the comparison. */
+static const place *keep_place(const comparison *comparison, const place *at)
 {
-    text_buffer *changes = &comparison->changes;
-    if (comparison->n++ == 0)
-        comparison->at = *at;
-    changes->failed |= told == NULL;
-    if (told == NULL || comparison->n > CHANGES_SHOWN)
-        return;
-    text_format(changes, "%s%s", comparison->n == 1 ? "" : "; ", told);
-    if (comparison->n > 1 && at->line != 0 && at->line != comparison->at.line)
-        text_format(changes, " (line %u)", at->line);
+    place *kept = arena_zero(comparison->out->arena, 1, sizeof *kept);
+    comparison->out->no_memory |= kept == NULL;
+    if (kept != NULL)
+        *kept = *at;
+    return kept;
 }
 
 static void add_difference(comparison *comparison, const meaning *now, const char *then)
 {
     const char *was = checkpoint_clip(comparison->arena, then, now->text, SHOWN_BYTES);
     const char *is = checkpoint_clip(comparison->arena, now->text, then, SHOWN_BYTES);
-    tell_change(
-        comparison, &now->at,
-        was == NULL || is == NULL
-            ? NULL
-            : arena_format(comparison->arena, "%s changed from `%s` to `%s`", now->name, was, is));
+    evolution_say(comparison->out, "", VERDICT_REFUSED, keep_place(comparison, &now->at), now->name,
+                  "changed from `%s` to `%s`", was == NULL ? "?" : was, is == NULL ? "?" : is);
+    comparison->out->no_memory |= was == NULL || is == NULL;
 }
 
 /* A reader that the rows of a SELECT name, and that was there (`was`), or still is. */
@@ -169,17 +160,17 @@ static freshet_code compare_select(comparison *comparison, const char *name, con
     const char *reader;
     freshet_code code = find_reader(comparison, rows, came, &reader, err);
     if (code == FRESHET_OK && reader != NULL)
-        tell_change(comparison, at,
-                    arena_format(comparison->arena,
-                                 "%s are %s, and rows of the reader \"%s\" were read %s it", name,
-                                 came ? "new" : "gone", reader, came ? "without" : "with"));
+        evolution_say(comparison->out, "", VERDICT_REFUSED, keep_place(comparison, at), name,
+                      "are %s, and rows of the reader \"%s\" were read %s it",
+                      came ? "new" : "gone", reader, came ? "without" : "with");
     return code;
 }
 
-static void add_lost(comparison *comparison, const char *name)
+static void add_lost(const comparison *comparison, const char *name)
 {
-    tell_change(comparison, &comparison->pipeline->declaration->source.query.at,
-                arena_format(comparison->arena, "%s, which was read, is gone", name));
+    evolution_say(comparison->out, "", VERDICT_REFUSED,
+                  &comparison->pipeline->declaration->source.query.at, name,
+                  "was read, and is gone");
 }
 
 static freshet_code compare_meaning(comparison *comparison, const meaning *now, freshet_error *err)
@@ -255,25 +246,18 @@ static freshet_code collect(const freshet_pipeline *pipeline, arena *arena, mean
                                 out, err);
 }
 
-freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, freshet_error *err)
+freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, evolution *out,
+                                       freshet_error *err)
 {
-    comparison comparison = {.pipeline = pipeline, .arena = arena_open()};
+    comparison comparison = {.pipeline = pipeline, .arena = arena_open(), .out = out};
     if (comparison.arena == NULL)
         return error_memory(err, NOTING);
-    text_init(&comparison.changes, TEXT_LIMIT_DEFAULT);
     freshet_code code = collect(pipeline, comparison.arena, &comparison.now, err);
     if (code == FRESHET_OK)
         code = store_visit(pipeline->checkpoint->store, STORE_FACT, FACT_MEANING, take_meaning,
                            &comparison, err);
     if (code == FRESHET_OK)
         code = compare_all(&comparison, err);
-    if (comparison.n > CHANGES_SHOWN)
-        text_format(&comparison.changes, "; and %u more", comparison.n - CHANGES_SHOWN);
-    if (code == FRESHET_OK && comparison.changes.failed)
-        code = error_memory(err, NOTING);
-    if (code == FRESHET_OK && comparison.n > 0)
-        code = checkpoint_refuse(pipeline, &comparison.at, err, "%s", comparison.changes.bytes);
-    text_release(&comparison.changes);
     arena_close(comparison.arena);
     return code;
 }
@@ -288,9 +272,14 @@ static freshet_code put_layout(checkpoint *checkpoint, const state_part *part, f
         return FRESHET_OK;
     text_format(key, "%s\n%016llx", part->name,
                 (unsigned long long)hash_bytes(part->layout, strlen(part->layout), HASH_A));
-    return key->failed ? error_memory(err, NOTING)
-                       : store_put(checkpoint->store, STORE_FACT, FACT_LAYOUT, key->bytes,
-                                   key->length, part->layout, strlen(part->layout), err);
+    freshet_code code = key->failed
+                            ? error_memory(err, NOTING)
+                            : store_put(checkpoint->store, STORE_FACT, FACT_LAYOUT, key->bytes,
+                                        key->length, part->layout, strlen(part->layout), err);
+    return code == FRESHET_OK
+               ? store_put(checkpoint->store, STORE_FACT, FACT_LAST_LAYOUT, part->name,
+                           strlen(part->name), part->layout, strlen(part->layout), err)
+               : code;
 }
 
 freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *err)

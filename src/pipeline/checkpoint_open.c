@@ -1,9 +1,5 @@
-/* checkpoint_open.c - which state folder; what is in it, and whether it fits; see checkpoint.h.
- *
- * State fits a declaration when every row that it was made of would have been treated alike: the
- * same readers (new ones may come behind), the same meanings (checkpoint_meaning.c), the same parts
- * of keyed state with the same shape, the same kind of sink. What else changes (features without
- * windows, further aggregates of what is kept) counts from here on.
+/* checkpoint_open.c - which state folder, and going on from what is in it, or anew; see
+ * checkpoint.h.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +12,6 @@
 #include "state/folder.h"
 
 #define OPENING "opening the state"
-#define SHAPE_SHOWN_BYTES 150
 
 /* ---- which folder -------------------------------------------------------------------------- */
 
@@ -50,219 +45,6 @@ bool checkpoint_is_wanted(const freshet_pipeline *pipeline)
         return true;
     return !pipeline->options.debug &&
            (pipeline->declaration->state.path.value != NULL || is_lasting(pipeline));
-}
-
-/* ---- does it fit --------------------------------------------------------------------------- */
-
-/* A fact as text in the scratch; "" where there is none. */
-static freshet_code get_fact(checkpoint *checkpoint, const char *name, const char *key,
-                             freshet_error *err)
-{
-    text_reset(&checkpoint->text);
-    freshet_code code =
-        store_get(checkpoint->store, STORE_FACT, name, key, strlen(key), &checkpoint->text, err);
-    if (code == FRESHET_END || (code == FRESHET_OK && checkpoint->text.bytes == NULL)) {
-        text_reset(&checkpoint->text);
-        code = text_append_c(&checkpoint->text, "") ? FRESHET_OK : error_memory(err, OPENING);
-    }
-    return code;
-}
-
-/* What was kept as that fact must be what is so now. */
-static freshet_code check_text(freshet_pipeline *pipeline, const char *name, const char *now,
-                               const char *reason, freshet_error *err)
-{
-    freshet_code code = get_fact(pipeline->checkpoint, name, "", err);
-    if (code != FRESHET_OK || strcmp(pipeline->checkpoint->text.bytes, now) == 0)
-        return code;
-    return checkpoint_refuse(pipeline, NULL, err, reason, pipeline->checkpoint->text.bytes);
-}
-
-/* Watermarks know a reader by its place in the list; positions by its id. */
-static freshet_code checkpoint_check_reader(freshet_pipeline *pipeline, uint32_t i, uint32_t *n_new,
-                                            freshet_error *err)
-{
-    const freshet_reader *reader = pipeline->readers[i].reader;
-    const char *id = reader->block->id.value;
-    const char *kind = reader->ops->block.name;
-    freshet_code code = get_fact(pipeline->checkpoint, FACT_READER, id, err);
-    if (code != FRESHET_OK)
-        return code;
-    char *end;
-    const unsigned long place = strtoul(pipeline->checkpoint->text.bytes, &end, 10);
-    const char *was = *end == ' ' ? end + 1 : end;
-    if (pipeline->checkpoint->text.length == 0)
-        ++*n_new;
-    else if (was == end || strcmp(was, kind) != 0)
-        return checkpoint_refuse(pipeline, NULL, err,
-                                 "the reader \"%s\" was of the kind \"%s\" and is now %s", id, was,
-                                 kind);
-    else if (place != i)
-        return checkpoint_refuse(
-            pipeline, NULL, err,
-            "the reader \"%s\" was number %lu in the list of readers and is now number %u (new "
-            "ones go behind the others)",
-            id, place + 1, i + 1);
-    return FRESHET_OK;
-}
-
-static bool is_key(const char *name, const store_entry *entry)
-{
-    return strlen(name) == entry->key_length && memcmp(name, entry->key, entry->key_length) == 0;
-}
-
-typedef struct gone_readers {
-    const freshet_pipeline *pipeline;
-    uint32_t n;
-    char id[128]; /* of one of them */
-} gone_readers;
-
-static freshet_code note_reader(void *context, const store_entry *entry, freshet_error *err)
-{
-    gone_readers *gone = context;
-    (void)err;
-    for (uint32_t i = 0; i < gone->pipeline->n_readers; i++)
-        if (source_drives(gone->pipeline->source, i) &&
-            is_key(gone->pipeline->readers[i].reader->block->id.value, entry))
-            return FRESHET_OK;
-    gone->n++;
-    snprintf(gone->id, sizeof gone->id, "%.*s", (int)entry->key_length, entry->key);
-    return FRESHET_OK;
-}
-
-/* One reader gone and a new one there is one renamed: its rows would come twice. */
-static freshet_code check_readers(freshet_pipeline *pipeline, freshet_error *err)
-{
-    uint32_t n_new = 0;
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++)
-        if (source_drives(pipeline->source, i))
-            code = checkpoint_check_reader(pipeline, i, &n_new, err);
-    gone_readers gone = {.pipeline = pipeline};
-    if (code == FRESHET_OK)
-        code = store_visit(pipeline->checkpoint->store, STORE_FACT, FACT_READER, note_reader, &gone,
-                           err);
-    if (code != FRESHET_OK || gone.n == 0)
-        return code;
-    if (n_new > 0)
-        return checkpoint_refuse(
-            pipeline, NULL, err,
-            "the reader \"%s\" is gone and another one new; where it only has another name, all "
-            "of it would be read again",
-            gone.id);
-    log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-            "the reader \"%s\" is gone; what its rows left in the state stays", gone.id);
-    return FRESHET_OK;
-}
-
-/* A part that was not there has not seen the rows before; one of another shape kept other
- * things. */
-static freshet_code check_part(freshet_pipeline *pipeline, const state_part *part,
-                               freshet_error *err)
-{
-    text_buffer *text = &pipeline->checkpoint->text;
-    freshet_code code = get_fact(pipeline->checkpoint, FACT_PART, part->name, err);
-    if (code != FRESHET_OK)
-        return code;
-    uint64_t fingerprint;
-    if (text->length < sizeof fingerprint)
-        return checkpoint_refuse(
-            pipeline, NULL, err,
-            "nothing was kept for its %s, and the rows before will not come again", part->name);
-    memcpy(&fingerprint, text->bytes, sizeof fingerprint);
-    if (fingerprint == part->fingerprint)
-        return FRESHET_OK;
-    arena *arena = pipeline->checkpoint->arena;
-    const char *then = text->bytes + sizeof fingerprint;
-    const char *was = checkpoint_clip(arena, then, part->shape, SHAPE_SHOWN_BYTES);
-    const char *is = checkpoint_clip(arena, part->shape, then, SHAPE_SHOWN_BYTES);
-    if (was == NULL || is == NULL)
-        return error_memory(err, OPENING);
-    return checkpoint_refuse(pipeline, NULL, err,
-                             "for its %s it keeps \"%s\", and is to keep \"%s\"", part->name, was,
-                             is);
-}
-
-typedef struct part_names {
-    const freshet_pipeline *pipeline;
-    text_buffer gone; /* names, each with its 0 byte */
-} part_names;
-
-static freshet_code note_gone(void *context, const store_entry *entry, freshet_error *err)
-{
-    part_names *names = context;
-    const checkpoint *checkpoint = names->pipeline->checkpoint;
-    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
-        if (is_key(checkpoint->parts[i].part->name, entry))
-            return FRESHET_OK;
-    text_append(&names->gone, entry->key, entry->key_length);
-    return text_append_char(&names->gone, '\0') ? FRESHET_OK : error_memory(err, OPENING);
-}
-
-/* Parts that the declaration no longer has: rows come from now on that they do not see. */
-static freshet_code forget_parts(freshet_pipeline *pipeline, freshet_error *err)
-{
-    checkpoint *checkpoint = pipeline->checkpoint;
-    part_names names = {.pipeline = pipeline};
-    text_init(&names.gone, TEXT_LIMIT_DEFAULT);
-    freshet_code code =
-        store_visit(checkpoint->store, STORE_FACT, FACT_PART, note_gone, &names, err);
-    if (code == FRESHET_OK && names.gone.length > 0)
-        code = store_begin(checkpoint->store, err);
-    for (size_t at = 0; code == FRESHET_OK && at < names.gone.length;) {
-        const char *name = names.gone.bytes + at;
-        log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-                "the declaration has no longer %s, and what was kept for it is removed", name);
-        code = store_remove_all(checkpoint->store, STORE_STATE, name, err);
-        if (code == FRESHET_OK)
-            code = store_remove(checkpoint->store, STORE_FACT, FACT_PART, name, strlen(name), err);
-        at += strlen(name) + 1;
-    }
-    if (code == FRESHET_OK && names.gone.length > 0)
-        code = store_commit(checkpoint->store, err);
-    if (code == FRESHET_OK)
-        code = store_wait(checkpoint->store, err);
-    text_release(&names.gone);
-    return code;
-}
-
-/* Of another layout of facts nothing is read: no declaration can help. */
-static freshet_code check_version(const freshet_pipeline *pipeline, freshet_error *err)
-{
-    checkpoint *checkpoint = pipeline->checkpoint;
-    freshet_code code = get_fact(checkpoint, FACT_FEATURES, "", err);
-    if (code != FRESHET_OK ||
-        feature_set_knows_facts(checkpoint->text.bytes, checkpoint->text.length))
-        return code;
-    return error_set(
-        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
-        "another version of Freshet has saved the state in \"%s\", and this one cannot "
-        "read it: run that version; or move the folder aside, or remove what is in it "
-        "by `freshet state reset --state \"%s\"`, and the stream begins anew",
-        checkpoint->folder, checkpoint->folder);
-}
-
-static freshet_code check_fits(freshet_pipeline *pipeline, freshet_error *err)
-{
-    checkpoint *checkpoint = pipeline->checkpoint;
-    bool lasting = is_lasting(pipeline);
-    freshet_code code = check_version(pipeline, err);
-    if (code == FRESHET_OK)
-        code = check_text(pipeline, FACT_PIPELINE, pipeline->declaration->pipeline.value,
-                          "it is of the pipeline \"%s\"", err);
-    if (code == FRESHET_OK)
-        code = check_text(pipeline, FACT_SINK, checkpoint_sink(pipeline),
-                          lasting ? "its rows so far went to a %s table, and would be missing in "
-                                    "the writers"
-                                  : "its rows go to %s writers, which would miss those of this run",
-                          err);
-    if (code == FRESHET_OK)
-        code = check_readers(pipeline, err);
-    if (code == FRESHET_OK)
-        code = checkpoint_check_meanings(pipeline, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
-        code = check_part(pipeline, checkpoint->parts[i].part, err);
-    return code;
 }
 
 /* ---- taking it up -------------------------------------------------------------------------- */
@@ -336,28 +118,12 @@ static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *e
     return code;
 }
 
-static freshet_code restore_features(freshet_pipeline *pipeline, freshet_error *err)
-{
-    checkpoint *checkpoint = pipeline->checkpoint;
-    freshet_error problem = {0};
-    freshet_code code = get_fact(checkpoint, FACT_FEATURES, "", err);
-    if (code != FRESHET_OK)
-        return code;
-    code = feature_set_restore_facts(pipeline->features, checkpoint->text.bytes,
-                                     checkpoint->text.length, &problem);
-    if (code == FRESHET_BAD_DECLARATION)
-        return checkpoint_refuse(pipeline, NULL, err, "%s", problem.text);
-    if (code != FRESHET_OK && err != NULL)
-        *err = problem;
-    return code;
-}
-
 static freshet_code restore_join(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     if (pipeline->joining == NULL)
         return FRESHET_OK;
-    freshet_code code = get_fact(checkpoint, FACT_JOIN, "", err);
+    freshet_code code = checkpoint_get_fact(checkpoint, FACT_JOIN, "", err);
     return code == FRESHET_OK ? joined_restore(joining_rows(pipeline->joining),
                                                checkpoint->text.bytes, checkpoint->text.length, err)
                               : code;
@@ -368,7 +134,7 @@ static freshet_code cut_letters(freshet_pipeline *pipeline, freshet_error *err)
     checkpoint *checkpoint = pipeline->checkpoint;
     dead_letters_mark mark;
     bool cut = true;
-    freshet_code code = get_fact(checkpoint, FACT_LETTERS, "", err);
+    freshet_code code = checkpoint_get_fact(checkpoint, FACT_LETTERS, "", err);
     if (code != FRESHET_OK || checkpoint->text.length != sizeof mark)
         return code;
     memcpy(&mark, checkpoint->text.bytes, sizeof mark);
@@ -403,7 +169,8 @@ static freshet_code take_shown(const freshet_pipeline *pipeline, uint32_t i, fre
     checkpoint *checkpoint = pipeline->checkpoint;
     shown_files *shown = &checkpoint->shown[i];
     uint64_t numbers[2];
-    freshet_code code = get_fact(checkpoint, FACT_SHOWN, pipeline->writers[i]->name, err);
+    freshet_code code =
+        checkpoint_get_fact(checkpoint, FACT_SHOWN, pipeline->writers[i]->name, err);
     if (code != FRESHET_OK || checkpoint->text.length <= sizeof numbers)
         return code;
     memcpy(numbers, checkpoint->text.bytes, sizeof numbers);
@@ -496,6 +263,18 @@ static freshet_code recover_writers(freshet_pipeline *pipeline, freshet_error *e
     return code;
 }
 
+/* Restores facts that are no key's, and refuses what cannot be served, or says what changes. */
+static freshet_code fit(freshet_pipeline *pipeline, freshet_error *err)
+{
+    evolution evolution = {.arena = arena_open()};
+    freshet_code code = evolution.arena == NULL ? error_memory(err, OPENING)
+                                                : checkpoint_compare(pipeline, &evolution, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_obey(pipeline, &evolution, err);
+    arena_close(evolution.arena);
+    return code;
+}
+
 /* Goes on from the last checkpoint. */
 static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], freshet_error *err)
 {
@@ -503,9 +282,7 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
     checkpoint->number = (uint64_t)last[0];
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
         checkpoint->parts[i].in_store = true;
-    freshet_code code = check_fits(pipeline, err);
-    if (code == FRESHET_OK)
-        code = restore_features(pipeline, err);
+    freshet_code code = fit(pipeline, err);
     if (code == FRESHET_OK)
         code = restore_join(pipeline, err);
     if (code == FRESHET_OK)
@@ -515,7 +292,7 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
     if (code == FRESHET_OK)
         code = recover_writers(pipeline, err);
     if (code == FRESHET_OK) /* last: a declaration that is refused takes nothing away */
-        code = forget_parts(pipeline, err);
+        code = checkpoint_forget_parts(checkpoint, err);
     text_buffer at;
     text_init(&at, 64);
     text_append_timestamp(&at, last[1]);
@@ -546,6 +323,7 @@ static freshet_code open_folder(freshet_pipeline *pipeline, freshet_error *err)
         return error_memory(err, OPENING);
     pipeline->checkpoint = checkpoint;
     text_init(&checkpoint->text, TEXT_LIMIT_DEFAULT);
+    checkpoint->declared = 1;
     checkpoint->folder = pipeline->options.state != NULL
                              ? arena_text(pipeline->arena, pipeline->options.state)
                              : checkpoint_folder(pipeline->declaration, pipeline->arena);
@@ -567,7 +345,7 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
     if (code == FRESHET_OK)
         code = take_parts(pipeline, err);
     if (code == FRESHET_OK)
-        code = get_fact(pipeline->checkpoint, FACT_CHECKPOINT, "", err);
+        code = checkpoint_get_fact(pipeline->checkpoint, FACT_CHECKPOINT, "", err);
     if (code != FRESHET_OK)
         return code;
     if (pipeline->checkpoint->text.length != sizeof last)

@@ -28,30 +28,30 @@ bool suite_is_stopped(void)
 
 /* ---- one test ---------------------------------------------------------------------------------*/
 
-typedef struct verdict {
+typedef struct judgement {
     suite_file *file;
     const test_block *test;
     text_buffer report;
     uint32_t n_failed, n_updated;
-} verdict;
+} judgement;
 
-static void say_where(verdict *verdict, const place *at, const char *what)
+static void say_where(judgement *judgement, const place *at, const char *what)
 {
     char where[300];
-    text_format(&verdict->report, "    %s: %s: ", place_text(at, where, sizeof where), what);
+    text_format(&judgement->report, "    %s: %s: ", place_text(at, where, sizeof where), what);
 }
 
 /* Rows that became dead letters are often why others are missing. */
-static void say_refused(verdict *verdict, const suite_rows *letters)
+static void say_refused(judgement *judgement, const suite_rows *letters)
 {
     yyjson_val *first = rows_at(letters, 0);
     const char *code = yyjson_get_str(yyjson_obj_get(first, "code"));
     const char *reason = yyjson_get_str(yyjson_obj_get(first, "reason"));
-    text_format(&verdict->report, "      %u rows became dead letters; the first: %s: %.300s\n",
+    text_format(&judgement->report, "      %u rows became dead letters; the first: %s: %.300s\n",
                 letters->n, code == NULL ? "" : code, reason == NULL ? "" : reason);
 }
 
-static void judge_rows(verdict *verdict, const declared_node *list, const char *what,
+static void judge_rows(judgement *judgement, const declared_node *list, const char *what,
                        const outcome *outcome, const suite_rows *got)
 {
     if (list->value == NULL)
@@ -59,19 +59,19 @@ static void judge_rows(verdict *verdict, const declared_node *list, const char *
     text_buffer differs;
     suite_rows expected = {.keeps_written = true};
     text_init(&differs, TEXT_LIMIT_DEFAULT);
-    rows_of_node(list->value, what, verdict->file->problems, &expected);
+    rows_of_node(list->value, what, judgement->file->problems, &expected);
     const bool is_letters = strcmp(what, "dead_letters") == 0;
     if (!compare_rows(&expected, got, is_letters, &differs)) {
-        verdict->n_failed++;
-        say_where(verdict, &list->value->at, what);
-        text_append(&verdict->report, differs.bytes, differs.length);
+        judgement->n_failed++;
+        say_where(judgement, &list->value->at, what);
+        text_append(&judgement->report, differs.bytes, differs.length);
         if (outcome->waits_for != NULL)
-            text_format(&verdict->report, "      rows wait: %s\n", outcome->waits_for);
+            text_format(&judgement->report, "      rows wait: %s\n", outcome->waits_for);
         if (!is_letters && outcome->letters.n > 0)
-            say_refused(verdict, &outcome->letters);
-        if (verdict->file->settings->update && !is_letters) {
-            update_add(verdict->file, list->value, got, &expected);
-            verdict->n_updated++;
+            say_refused(judgement, &outcome->letters);
+        if (judgement->file->settings->update && !is_letters) {
+            update_add(judgement->file, list->value, got, &expected);
+            judgement->n_updated++;
         }
     }
     rows_release(&expected);
@@ -80,36 +80,37 @@ static void judge_rows(verdict *verdict, const declared_node *list, const char *
 
 static void judge(void *context, const expect_block *expect, const outcome *outcome)
 {
-    verdict *verdict = context;
-    judge_rows(verdict, &expect->online, "online", outcome, &outcome->online);
-    judge_rows(verdict, &expect->history, "history", outcome, &outcome->history);
-    judge_rows(verdict, &expect->dead_letters, "dead_letters", outcome, &outcome->letters);
+    judgement *judgement = context;
+    judge_rows(judgement, &expect->online, "online", outcome, &outcome->online);
+    judge_rows(judgement, &expect->history, "history", outcome, &outcome->history);
+    judge_rows(judgement, &expect->dead_letters, "dead_letters", outcome, &outcome->letters);
     if (place_is_set(&expect->late_at) && outcome->late != expect->late) {
-        verdict->n_failed++;
-        say_where(verdict, &expect->late_at, "late");
-        text_format(&verdict->report, "%lld expected, %lld came\n", (long long)expect->late,
+        judgement->n_failed++;
+        say_where(judgement, &expect->late_at, "late");
+        text_format(&judgement->report, "%lld expected, %lld came\n", (long long)expect->late,
                     (long long)outcome->late);
     }
 }
 
-static void compare_play(verdict *verdict, const outcome *batch, play_mode mode, const char *name)
+static void compare_play(judgement *judgement, const outcome *batch, play_mode mode,
+                         const char *name)
 {
     outcome other = {0};
     freshet_error err = {0};
     text_buffer differs;
     text_init(&differs, TEXT_LIMIT_DEFAULT);
-    if (play_test(verdict->file, verdict->test, mode, NULL, NULL, &other, &err) != FRESHET_OK) {
-        verdict->n_failed++;
-        text_format(&verdict->report, "    batch_equals_stream: %s failed: %s\n", name, err.text);
+    if (play_test(judgement->file, judgement->test, mode, NULL, NULL, &other, &err) != FRESHET_OK) {
+        judgement->n_failed++;
+        text_format(&judgement->report, "    batch_equals_stream: %s failed: %s\n", name, err.text);
     } else if (!compare_rows(&batch->history, &other.history, false, &differs)) {
-        verdict->n_failed++;
-        text_format(&verdict->report,
+        judgement->n_failed++;
+        text_format(&judgement->report,
                     "    batch_equals_stream: the history of %s is not the batch's (which is "
                     "\"expected\" here): %s",
                     name, differs.bytes);
     } else if (!compare_rows(&batch->online, &other.online, false, &differs)) {
-        verdict->n_failed++;
-        text_format(&verdict->report,
+        judgement->n_failed++;
+        text_format(&judgement->report,
                     "    batch_equals_stream: the newest rows of %s are not the batch's (which "
                     "are \"expected\" here): %s",
                     name, differs.bytes);
@@ -118,7 +119,7 @@ static void compare_play(verdict *verdict, const outcome *batch, play_mode mode,
     text_release(&differs);
 }
 
-static void compare_batch_and_stream(verdict *verdict)
+static void compare_batch_and_stream(judgement *judgement)
 {
     static const struct {
         play_mode mode;
@@ -128,45 +129,46 @@ static void compare_batch_and_stream(verdict *verdict)
                  {PLAY_RESTARTED, "a stream that is restarted behind each step"}};
     outcome batch = {0};
     freshet_error err = {0};
-    if (play_test(verdict->file, verdict->test, PLAY_BATCH, NULL, NULL, &batch, &err) !=
+    if (play_test(judgement->file, judgement->test, PLAY_BATCH, NULL, NULL, &batch, &err) !=
         FRESHET_OK) {
-        verdict->n_failed++;
-        text_format(&verdict->report, "    batch_equals_stream: the batch failed: %s\n", err.text);
+        judgement->n_failed++;
+        text_format(&judgement->report, "    batch_equals_stream: the batch failed: %s\n",
+                    err.text);
     } else {
-        for (size_t i = 0; i < sizeof plays / sizeof *plays && verdict->n_failed == 0; i++)
-            compare_play(verdict, &batch, plays[i].mode, plays[i].name);
+        for (size_t i = 0; i < sizeof plays / sizeof *plays && judgement->n_failed == 0; i++)
+            compare_play(judgement, &batch, plays[i].mode, plays[i].name);
     }
     outcome_release(&batch);
 }
 
 static freshet_code run_test(suite_file *file, const test_block *test, freshet_error *err)
 {
-    verdict verdict = {.file = file, .test = test};
+    judgement judgement = {.file = file, .test = test};
     freshet_error problem = {0};
     const int64_t begun_us = os.monotonic_us();
-    text_init(&verdict.report, TEXT_LIMIT_DEFAULT);
-    freshet_code code = play_test(file, test, PLAY_AS_WRITTEN, judge, &verdict, NULL, &problem);
+    text_init(&judgement.report, TEXT_LIMIT_DEFAULT);
+    freshet_code code = play_test(file, test, PLAY_AS_WRITTEN, judge, &judgement, NULL, &problem);
     const bool is_bad = code == FRESHET_BAD_DECLARATION || code == FRESHET_NO_MEMORY;
     if (code != FRESHET_OK && !is_bad) {
-        verdict.n_failed++;
-        text_format(&verdict.report, "    the run failed: %s%s%s\n", problem.at,
+        judgement.n_failed++;
+        text_format(&judgement.report, "    the run failed: %s%s%s\n", problem.at,
                     problem.at[0] == '\0' ? "" : ": ", problem.text);
     }
-    if (code == FRESHET_OK && test->batch_equals_stream && verdict.n_failed == 0)
-        compare_batch_and_stream(&verdict);
+    if (code == FRESHET_OK && test->batch_equals_stream && judgement.n_failed == 0)
+        compare_batch_and_stream(&judgement);
     const suite_outcome told = {
         .file = file->path,
         .name = test->name.value,
-        .passed = verdict.n_failed == 0,
-        .updated = verdict.n_failed > 0 && verdict.n_updated == verdict.n_failed,
-        .text = verdict.report.length == 0 ? "" : verdict.report.bytes,
+        .passed = judgement.n_failed == 0,
+        .updated = judgement.n_failed > 0 && judgement.n_updated == judgement.n_failed,
+        .text = judgement.report.length == 0 ? "" : judgement.report.bytes,
         .took_us = os.monotonic_us() - begun_us,
     };
     if (!is_bad)
         file->settings->outcome(file->settings->context, &told);
     else if (err != NULL)
         *err = problem;
-    text_release(&verdict.report);
+    text_release(&judgement.report);
     return is_bad ? code : FRESHET_OK;
 }
 

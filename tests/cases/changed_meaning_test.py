@@ -154,7 +154,7 @@ class RefusedTest(Meaning):
         self.refused(("format: csv,", "format: csv, null_text: b,"), says='reader "rates": null_text changed from `` to `b`')
 
     def test_spelling_of_a_readers_column(self):
-        self.refused(("cents: bigint", "Cents: bigint"), says='column "cents" of reader "sales", which was read, is gone')
+        self.refused(("cents: bigint", "Cents: bigint"), says='column "cents" of reader "sales" was read, and is gone')
 
     def test_places_of_csv(self):
         """Without a header a column is a place in the record."""
@@ -177,7 +177,7 @@ class RefusedTest(Meaning):
 
     def test_several_changes(self):
         self.refused(("cents / 100.0", "cents"), ("from: buyer", "from: seller"), ("kind = 'a'", "kind = 'b'"),
-                     ("unit: s}", "unit: us}"), says="; and 1 more; put that back")
+                     ("unit: s}", "unit: us}"), says="; and 2 more (`freshet plan` shows all); put that back")
 
     def test_strings_are_not_blanks(self):
         spaced = self.change(("kind = 'a'", "kind = 'a  b' or kind = 'a'"))
