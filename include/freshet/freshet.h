@@ -303,6 +303,10 @@ typedef struct freshet_run_options {
     /* streams: not the readers, but the dead letters of this file go through the pipeline, those
      * of the declaration's own file where it is ""; then it ends. NULL: as usual */
     const char *replay;
+    /* batches: 1: leave a checkpoint at the end, and on the way, behind which the same declaration
+     * goes on as a stream (docs/guide/backfill.md); -1: none; 0: where the declaration has a
+     * `state` block, and the run is not cut to days, nor a debug run without `state` here */
+    int checkpoint;
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.

@@ -252,7 +252,7 @@ static void put_set(const catalogue *of, uint32_t number, text_buffer *into)
     text_append_c(into, "</h2>\n<p>");
     put_html(into, set->description.value);
     text_format(into, "</p>\n<p>Pipeline <code>%s</code>, a %s; entity <code>",
-                declaration->pipeline.value, declaration->is_stream ? "stream" : "batch");
+                declaration->pipeline.value, pipeline_kind(of->pipeline));
     put_html(into, set->entity.value);
     text_append_c(into, "</code>; declared in <code>");
     put_html(into, of->file);

@@ -76,7 +76,7 @@ void catalogue_markdown(const catalogue *of, text_buffer *into)
     if (set->description.value != NULL)
         text_format(into, "%s\n\n", set->description.value);
     text_format(into, "Pipeline `%s`, a %s; entity `%s`; declared in `%s`.\n\n",
-                declaration->pipeline.value, declaration->is_stream ? "stream" : "batch",
+                declaration->pipeline.value, pipeline_kind(of->pipeline),
                 set->entity.value == NULL ? "" : set->entity.value, of->file);
     text_append_c(into,
                   "| column | type | | description | how | from |\n|---|---|---|---|---|---|\n");

@@ -58,9 +58,8 @@ static freshet_code print_summary(const char *file, const freshet_declaration *h
                                   const freshet_pipeline *pipeline, freshet_error *err)
 {
     output_format("%s is good: the pipeline \"%s\", a %s.\n", file,
-                  freshet_declaration_pipeline(handle),
-                  freshet_declaration_is_stream(handle) ? "stream" : "batch");
-    print_readers(declaration_of(handle));
+                  freshet_declaration_pipeline(handle), pipeline_kind(pipeline));
+    print_readers(pipeline->declaration);
     print_order(pipeline);
     freshet_code code = print_writers(pipeline, err);
     output_format("  feature set %s:\n", freshet_declaration_feature_set(handle));

@@ -20,6 +20,7 @@ typedef struct run_arguments {
     bool once;
     bool drain;
     const char *state;
+    bool checkpoint;
     const char *start_date;
     const char *end_date;
     const char *query;
@@ -42,6 +43,9 @@ static const argument run_options[] = {
      .doc = "with --once: close all open rolling windows at the end"},
     {ARGUMENT("state", TEXT, run_arguments, state), .value = "DIR",
      .doc = "the folder for positions and state (streams); see docs/guide/delivery.md"},
+    {ARGUMENT("checkpoint", FLAG, run_arguments, checkpoint),
+     .doc = "a batch: leave a checkpoint, behind which its stream goes on; see "
+            "docs/guide/backfill.md"},
     {ARGUMENT("start-date", TEXT, run_arguments, start_date), .value = "YYYY-MM-DD",
      .doc = "write only rows from this day on (batch, --drain)"},
     {ARGUMENT("end-date", TEXT, run_arguments, end_date), .value = "YYYY-MM-DD",
@@ -263,6 +267,7 @@ static freshet_code run_file(run *run, freshet_error *err)
                                    .start_date = given->start_date,
                                    .end_date = given->end_date,
                                    .drain = given->drain,
+                                   .checkpoint = given->checkpoint,
                                    .step_rows = given->step_rows};
     run->name = freshet_declaration_pipeline(run->declaration);
     code = open_pipeline(run->declaration, &options, &run->pipeline, err);

@@ -300,7 +300,13 @@ static freshet_code inspect(state_call *call, freshet_error *err)
     checkpoint_search search = {
         .keys = keys, .n_keys = given->n, .limit = call->given->limit, .write = output_write};
     freshet_pipeline *pipeline = NULL;
-    freshet_code code = open_pipeline(call->declaration, NULL, &pipeline, err);
+    /* whatever batch has left it */
+    const freshet_run_options options = {
+        .size = sizeof options,
+        .check = true,
+        .state = call->folder,
+        .checkpoint = freshet_declaration_is_stream(call->declaration) ? 0 : 1};
+    freshet_code code = open_pipeline(call->declaration, &options, &pipeline, err);
     if (code == FRESHET_OK)
         code = read_keys(given, keys, err);
     if (code == FRESHET_OK)

@@ -825,8 +825,9 @@ static const option declaration_options[] = {
      .doc = "Where refused rows go."},
     {OPTION("checkpoint", BLOCK, declaration, checkpoint), .block = &checkpoint_kind,
      .doc = "How often a stream's state is made durable."},
-    {OPTION("state", BLOCK, declaration, state), .block = &state_kind,
-     .doc = "How much is remembered in memory."},
+    {OPTION_GIVEN("state", declaration, state), .block = &state_kind,
+     .doc = "How much is remembered in memory. A batch with this block leaves a checkpoint, behind "
+            "which the same declaration goes on as a stream: see docs/guide/backfill.md."},
     {OPTION("tests", BLOCKS, declaration, tests), .block = &test_kind, .is_aside = true,
      .doc = "Tests of this declaration, for `freshet test`: see docs/guide/tests.md. They may also "
             "stand in a file beside it, `NAME.test.yaml`."},

@@ -216,6 +216,23 @@ const declaration *declaration_of(const freshet_declaration *handle)
     return handle != NULL && handle->finished ? &handle->parsed : NULL;
 }
 
+freshet_declaration *declaration_as_stream(const freshet_declaration *handle, const bool *streams,
+                                           arena *arena)
+{
+    declared_blocks readers = handle->parsed.source.readers;
+    freshet_declaration *copy = arena_alloc(arena, sizeof *copy);
+    reader_block *blocks = arena_alloc(arena, readers.n * sizeof *blocks);
+    if (copy == NULL || blocks == NULL)
+        return NULL;
+    *copy = *handle;
+    memcpy(blocks, readers.items, readers.n * sizeof *blocks);
+    for (uint32_t i = 0; i < readers.n; i++)
+        blocks[i].stream = streams[i];
+    copy->parsed.source.readers.items = blocks;
+    copy->parsed.is_stream = true;
+    return copy;
+}
+
 const char *freshet_declaration_pipeline(const freshet_declaration *declaration)
 {
     return declaration == NULL ? NULL : declaration->parsed.pipeline.value;

@@ -315,6 +315,7 @@ typedef struct declaration {
     dead_letters_block dead_letters;
     checkpoint_block checkpoint;
     state_block state;
+    bool has_state;
     declared_blocks tests; /* of test_block */
     /* not options: */
     const char *folder; /* relative paths are relative to this; "." for builder and parse */
@@ -352,6 +353,11 @@ const declaration *declaration_of(const freshet_declaration *handle);
 
 /* The first of the functions that the declaration brings along; NULL where there are none. */
 user_function *declaration_functions(const freshet_declaration *handle);
+
+/* The same declaration with `stream: true` at those readers, in the arena; it shares all else with
+ * `handle`, which must outlive it, and is never closed. NULL where memory is out. */
+freshet_declaration *declaration_as_stream(const freshet_declaration *handle, const bool *streams,
+                                           arena *arena);
 
 /* The public freshet_declaration_load, _parse, _finish, _schema and _reference are thin calls in
  * pipeline/registry.c of the functions below, with the engine's registry of readers and writers.

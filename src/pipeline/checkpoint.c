@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/os.h"
 #include "pipeline/checkpoint_internal.h"
+#include "pipeline/handover.h"
 
 #define CHECKPOINTING "making a checkpoint"
 #define TRIM_LOOK_EVERY 64u
@@ -341,6 +343,8 @@ static void note_durable(freshet_pipeline *pipeline)
     int64_t write_us = (os.monotonic_us() - checkpoint->handed_us) * CHECKPOINT_WRITE_SHARE;
     int64_t stretch_us = collect_us > write_us ? collect_us : write_us;
     int64_t interval_us = pipeline->declaration->checkpoint.interval_us;
+    if (pipeline->hands_over)
+        interval_us *= HANDOVER_STRETCH;
     if (stretch_us > CHECKPOINT_STRETCH_MAX_US)
         stretch_us = CHECKPOINT_STRETCH_MAX_US;
     checkpoint->due_us =
@@ -481,6 +485,15 @@ freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
             code = go_on(pipeline, true, err);
     }
     return code;
+}
+
+void checkpoint_say_handed(const freshet_pipeline *pipeline)
+{
+    const checkpoint *checkpoint = pipeline->checkpoint;
+    log_say(LOG_INFO, pipeline->declaration->pipeline.value,
+            "left checkpoint %llu in %s: the same declaration with `stream: true` goes on behind "
+            "it",
+            (unsigned long long)checkpoint->number, checkpoint->folder);
 }
 
 freshet_code checkpoint_now(freshet_pipeline *pipeline, freshet_error *err)

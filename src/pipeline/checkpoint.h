@@ -105,6 +105,9 @@ int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_u
 /* All that was taken is durable and published when this returns OK. */
 freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err);
 
+/* At the end of a batch that leaves one: where it is. */
+void checkpoint_say_handed(const freshet_pipeline *pipeline);
+
 /* Takes one now, whatever there is to take, and waits for it. */
 freshet_code checkpoint_now(freshet_pipeline *pipeline, freshet_error *err);
 

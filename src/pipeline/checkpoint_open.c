@@ -336,8 +336,9 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
 {
     if (!pipeline->declaration->is_stream && pipeline->options.state != NULL)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, pipeline->declaration->file,
-                         "a batch keeps no state: leave --state away, or say `stream: true` at one "
-                         "of the readers");
+                         "a batch keeps no state: leave --state away; or add --checkpoint, and it "
+                         "leaves one there, behind which a stream goes on; or say `stream: true` "
+                         "at one of the readers");
     if (!checkpoint_is_wanted(pipeline))
         return FRESHET_OK;
     int64_t last[2];

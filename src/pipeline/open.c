@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "dialect/dialect.h"
 #include "functions/functions.h"
+#include "pipeline/handover.h"
 #include "pipeline/pipeline.h"
 
 #define READER_IDLE_US INT64_C(1000000)
@@ -423,6 +424,24 @@ static freshet_code read_dates(freshet_pipeline *pipeline, freshet_error *err)
     return dates_read(options->start_date, options->end_date, &pipeline->dates, err);
 }
 
+/* A batch that leaves a checkpoint is run as its stream, to the end of what is there. */
+static freshet_code open_handover(freshet_pipeline *pipeline,
+                                  const freshet_declaration *declaration,
+                                  freshet_problem_fn *problem, void *context, freshet_error *err)
+{
+    freshet_code code =
+        handover_is_wanted(declaration, &pipeline->options, &pipeline->hands_over, err);
+    if (code != FRESHET_OK || !pipeline->hands_over)
+        return code;
+    code = handover_declaration(declaration, &pipeline->options, pipeline->arena, problem, context,
+                                &pipeline->handle, err);
+    if (code != FRESHET_OK)
+        return code;
+    pipeline->declaration = declaration_of(pipeline->handle);
+    pipeline->options.once = true;
+    return FRESHET_OK;
+}
+
 freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
                                    const freshet_run_options *options, freshet_problem_fn *problem,
                                    void *context, freshet_pipeline **out, freshet_error *err)
@@ -434,8 +453,11 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
     if (pipeline == NULL)
         return error_memory(err, "opening the pipeline");
     problems *problems = problems_open(pipeline->arena);
-    freshet_code code =
-        problems == NULL ? error_memory(err, "opening the pipeline") : read_dates(pipeline, err);
+    freshet_code code = problems == NULL
+                            ? error_memory(err, "opening the pipeline")
+                            : open_handover(pipeline, declaration, problem, context, err);
+    if (code == FRESHET_OK)
+        code = read_dates(pipeline, err);
     if (code == FRESHET_OK)
         code = check_all(pipeline, problems, err);
     if (problems != NULL && (code == FRESHET_OK || problems_count(problems) > 0))

@@ -5,6 +5,7 @@
  *   checkpoint.c what survives: positions, state and files, made durable together (checkpoint.h)
  *   open.c       declaration -> readers, source, feature set, writers
  *   times.c      a look at the first times: are they likely ones?
+ *   handover.c   a batch that leaves a checkpoint for a stream (handover.h)
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
  *   step.c       one micro-batch: poll, query, features, write
@@ -156,7 +157,8 @@ struct freshet_pipeline {
     const freshet_declaration *handle;
     const declaration *declaration;
     freshet_run_options options;
-    arena *arena;      /* the pipeline's lifetime */
+    bool hands_over; /* a batch that leaves a checkpoint: handle and declaration are its stream's */
+    arena *arena;    /* the pipeline's lifetime */
     arena *step_arena; /* the micro-batch's */
     sql_engine *engine;
     sql_session *session;
@@ -215,6 +217,14 @@ const reader_ops *registry_reader(const block_kind *kind);
 const writer_ops *registry_writer(const declared_kind *declared);
 const writer_ops *registry_debug_writer(void);
 void registry_describe_writers(struct text_buffer *into);
+
+/* "stream", "batch", or what a batch is that hands over. */
+static inline const char *pipeline_kind(const freshet_pipeline *pipeline)
+{
+    return pipeline->hands_over               ? "batch that leaves a checkpoint for its stream"
+           : pipeline->declaration->is_stream ? "stream"
+                                              : "batch";
+}
 
 /* The writer's kind, with its number where there are several of it. */
 const char *pipeline_writer_name(const freshet_pipeline *pipeline, uint32_t writer);

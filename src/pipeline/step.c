@@ -603,6 +603,8 @@ freshet_code pipeline_finish(freshet_pipeline *pipeline, freshet_error *err)
         code = validate(pipeline, files, err);
     if (code == FRESHET_OK)
         code = checkpoint_finish(pipeline, err);
+    if (code == FRESHET_OK && pipeline->hands_over)
+        checkpoint_say_handed(pipeline);
     if (code == FRESHET_OK && pipeline->replay != NULL)
         code = replay_finish(pipeline, err);
     if (code == FRESHET_OK)

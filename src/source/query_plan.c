@@ -47,11 +47,18 @@ void query_report(planner *planner, query_problem problem, int64_t position, con
     if (problem == QUERY_NO_NAME)
         planner->out->is_resolved = false;
     planner->n_refusals += problem == QUERY_NOT_BY_ROWS;
-    if (planner->is_quiet || (problem == QUERY_NOT_BY_ROWS && !planner->is_stream))
+    const bool is_whole = problem == QUERY_NOT_BY_ROWS && !planner->is_stream;
+    if (planner->is_quiet || (is_whole && planner->out->whole_reason != NULL))
         return;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    if (is_whole) {
+        planner->out->whole_reason = arena_text(planner->arena, text);
+        planner->out->whole_at = position;
+        planner->no_memory |= planner->out->whole_reason == NULL;
+        return;
+    }
     planner->n_problems++;
     planner->report(planner->context, position, text);
 }
@@ -625,6 +632,10 @@ static freshet_code plan_tree(planner *planner, yyjson_doc *tree, sql_session *s
     planner->is_quiet = true;
     if (!out->by_rows && !planner->is_stream && !as_a_whole)
         out->by_rows = walk_batch(planner, tree, NULL);
+    if (out->by_rows && !as_a_whole) {
+        memcpy(out->would_drive, out->drives, planner->n_readers * sizeof *out->drives);
+        out->whole_reason = NULL;
+    }
     if (!out->by_rows || as_a_whole) {
         out->by_rows = false;
         memset(out->drives, 0, planner->n_readers * sizeof *out->drives);
@@ -639,8 +650,11 @@ static bool query_make_room(planner *planner)
     plan *out = planner->out;
     out->drives = arena_zero(arena, planner->n_readers, sizeof *out->drives);
     out->is_used = arena_zero(arena, planner->n_readers, sizeof *out->is_used);
+    if (out->would_drive == NULL)
+        out->would_drive = arena_zero(arena, planner->n_readers, sizeof *out->would_drive);
     out->columns = arena_zero(arena, planner->n_readers, sizeof *out->columns);
-    if (out->drives == NULL || out->is_used == NULL || out->columns == NULL)
+    if (out->drives == NULL || out->is_used == NULL || out->columns == NULL ||
+        out->would_drive == NULL)
         return false;
     for (uint32_t i = 0; i < planner->n_readers; i++) {
         out->columns[i] =

@@ -38,6 +38,11 @@ typedef struct plan {
     const char *sql; /* to be run */
     bool has_join;   /* it runs over the pairs of two driving readers */
     plan_join join;
+    /* of a batch: the readers whose rows go through the query one by one, where no step before it
+     * wants all at once; and where the query does, why, in one sentence */
+    bool *would_drive;
+    const char *whole_reason; /* NULL: it does not, or none is known */
+    int64_t whole_at;         /* its place in the query; -1 */
 } plan;
 
 /* The grammar alone: whether `sql` is one SELECT. Returns and reports as plan_query. */

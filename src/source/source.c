@@ -457,6 +457,21 @@ bool source_drives(const source *source, uint32_t reader)
     return source->plan.drives[reader];
 }
 
+bool source_would_drive(const source *source, uint32_t reader)
+{
+    return source->plan.would_drive[reader];
+}
+
+const char *source_whole_reason(const source *source, place *at)
+{
+    const plan *plan = &source->plan;
+    *at = source->query->at;
+    if (plan->whole_reason != NULL && plan->whole_at >= 0)
+        *at = declaration_place_in(source->handle, source->query,
+                                   (size_t)dialect_position(&source->text, plan->whole_at));
+    return plan->whole_reason;
+}
+
 const bool *source_used(const source *source, uint32_t reader)
 {
     const slot *slot = &source->slots[reader];

@@ -63,6 +63,12 @@ const char *source_query(const source *source);
 bool source_is_by_rows(const source *source);
 /* Does this reader's batch go through the query row by row (true), or is it loaded as a table? */
 bool source_drives(const source *source, uint32_t reader);
+/* Of a batch: would its rows go through the query one by one on a stream? Steps before the query
+ * that remember rows want all of them at once in a batch only. */
+bool source_would_drive(const source *source, uint32_t reader);
+/* Where none would: why the query runs as a whole, in one sentence (NULL: it is not known), and
+ * where that stands. */
+const char *source_whole_reason(const source *source, place *at);
 /* Columns of that reader that the query uses, or the steps of its `preprocess` for it. */
 const bool *source_used(const source *source, uint32_t reader);
 

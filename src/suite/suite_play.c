@@ -83,13 +83,16 @@ static freshet_code open_play(play *play, bool is_last, freshet_error *err)
     const bool ends =
         play->mode == PLAY_AT_ONCE || play->mode == PLAY_ROW_BY_ROW || play->mode == PLAY_RESTARTED;
     const bool streams = freshet_declaration_is_stream(play->stage.declaration);
+    const declaration *parsed = play->file->parsed;
+    const bool hands_over = !parsed->is_stream && parsed->has_state;
     const freshet_run_options options = {
         .size = sizeof options,
         .debug = true,
         .once = ends,
         .drain = ends && is_last,
         .step_rows = play->mode == PLAY_ROW_BY_ROW ? 1 : 0,
-        .state = streams ? stage_path(&play->stage, "state") : NULL,
+        .state = streams || hands_over ? stage_path(&play->stage, "state") : NULL,
+        .checkpoint = hands_over ? 0 : -1,
     };
     return freshet_pipeline_open(play->stage.declaration, &options, play->file->settings->problem,
                                  NULL, &play->pipeline, err);

@@ -106,6 +106,33 @@ class PlacesTest(KafkaCase):
         self.assertEqual([row["id"] for row in rows], list(range(900)))
         self.assertEqual([row["value"] for row in rows], [event(i)["value"] for i in range(900)])
 
+    def test_stream_behind_a_batch(self):
+        """A batch over the topic leaves a checkpoint, and the stream goes on behind it: the rows, and the windows, of one stream."""
+        topic = self.kafka.topic(partitions=3)
+        windows = ("{name: id, type: bigint}", "{name: v, from: value, type: double, window: {functions: [count, sum], over: [5 minutes]}}")
+
+        def run(stream, sink, *args):
+            self.declare_kafka(f"topic: {topic}", stream=stream, features=windows, timestamp="{from: seen, lateness: 1 minute}",
+                               sink=f"- history: {{path: {sink}}}", extra=f"state: {{path: {sink}.state}}\n")
+            finished = self.freshet("run", "events.yaml", "--progress", "none", "--no-serve", *args)
+            self.assertEqual(finished.code, 0, finished.err)
+            return finished.err
+
+        def found(folder):
+            return self.history({"id": "bigint", "v__count_over_5_minutes_fixed_windows": "bigint",
+                                 "v__sum_over_5_minutes_fixed_windows": "double"}, folder)
+
+        self.kafka.produce(topic, messages(0, 900))
+        self.assertIn("left checkpoint", run(False, "out"))
+        run(True, "whole", "--once")
+        self.kafka.produce(topic, messages(900, 1300))
+        self.assertIn("goes on from checkpoint", run(True, "out", "--once"))
+        run(True, "whole", "--once")
+        rows = found("out")
+        self.assertEqual([row["id"] for row in rows], list(range(1300)))
+        self.assertEqual(rows, found("whole"))
+        self.assertGreater(rows[950]["v__count_over_5_minutes_fixed_windows"], 40)
+
     def test_group_offsets(self):
         """Those of a declared group, after checkpoints, as a client of Kafka sees them."""
         topic = self.kafka.topic(partitions=2)

@@ -265,12 +265,14 @@ static freshet_code check_batch(const history_writer *writer, freshet_error *err
     if (history_folder_noted(writer->folder, NULL) == 0 &&
         (writer->found.is_empty || writer->found.is_batch))
         return FRESHET_OK;
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-                     "the history in %s is a stream's, and rows that the stream still has to read "
-                     "would be there twice once it goes on. Give the batch another path, and move "
-                     "its days in the place of the stream's when they are over; or move %s and the "
-                     "stream's state away, if it is not to go on",
-                     path, path);
+    return error_set(
+        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+        "the history in %s is a stream's, and rows that the stream still has to read "
+        "would be there twice once it goes on. Where this batch is to go on behind "
+        "the rows that are there, say --checkpoint. Else give it another path, and move "
+        "its days in the place of the stream's when they are over; or move %s and the "
+        "stream's state away, if it is not to go on",
+        path, path);
 }
 
 /* Do the files fit that are there, and stay? `replacing`: those of a batch at its end; NULL: at the
@@ -831,13 +833,20 @@ static freshet_code check_first(history_writer *writer, freshet_error *err)
     const char *path = history_folder_path(writer->folder);
     if (writer->found.is_empty)
         return FRESHET_OK;
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-                     "the history in %s was written by %s, and this stream has not written to it: "
-                     "it would read the same rows, and write them a second time. Give the stream a "
-                     "history of its own (readers take both folders as one table); or move the "
-                     "folder %s away, and the stream writes all that its readers still have",
-                     path, writer->found.is_batch ? "a batch" : "a stream whose state is gone",
-                     path);
+    return error_set(
+        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
+        "the history in %s was written by %s, and this stream has not written to it: "
+        "it would read the same rows, and write them a second time. %s the "
+        "stream a history of its own (readers take both folders as one table); or move the "
+        "folder %s away, and the stream writes all that its readers still have",
+        path,
+        writer->found.is_batch ? "a batch that left no checkpoint" : "a stream whose state is gone",
+        writer->found.is_batch
+            ? "Move the folder away, run the batch once more with --checkpoint (or "
+              "with a `state` block in the declaration), and the stream goes on "
+              "behind its rows. Or give"
+            : "Give",
+        path);
 }
 
 /* Is the last file there that the state has shown? Files that were moved are older ones; where the
