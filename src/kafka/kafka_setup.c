@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/thread.h"
 
 #define TOPIC_NAME_MAX 249
 
@@ -129,6 +130,87 @@ freshet_code kafka_make_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, cons
                      "librdkafka cannot begin with these options: %s; mend or remove what it names",
                      said);
 }
+
+/* ---- the end of a client ------------------------------------------------------------------- */
+
+/* Shared by the one who wants the end and the thread that makes it. Who is last frees it. */
+typedef struct ending {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    rd_kafka_t *client;
+    void *owned;
+    bool is_over;
+    bool is_left; /* nobody waits for it any more */
+} ending;
+
+static void free_ending(ending *ending)
+{
+    pthread_cond_destroy(&ending->changed);
+    pthread_mutex_destroy(&ending->lock);
+    free(ending);
+}
+
+static void destroy_client(rd_kafka_t *client, void *owned)
+{
+    rd_kafka_destroy_flags(client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    free(owned);
+}
+
+static void *make_end(void *context)
+{
+    ending *ending = context;
+
+    destroy_client(ending->client, ending->owned);
+    pthread_mutex_lock(&ending->lock);
+    ending->is_over = true;
+    const bool is_left = ending->is_left;
+    pthread_cond_signal(&ending->changed);
+    pthread_mutex_unlock(&ending->lock);
+    if (is_left)
+        free_ending(ending);
+    return NULL;
+}
+
+/* True where it was over in time. */
+static bool wait_for_end(ending *ending)
+{
+    const struct timespec until = thread_time_after(KAFKA_END_WAIT_US);
+    int failed = 0;
+
+    pthread_mutex_lock(&ending->lock);
+    while (!ending->is_over && failed == 0)
+        failed = pthread_cond_timedwait(&ending->changed, &ending->lock, &until);
+    const bool is_over = ending->is_over;
+    ending->is_left = !is_over;
+    pthread_mutex_unlock(&ending->lock);
+    return is_over;
+}
+
+void kafka_end_client(rd_kafka_t *client, void *owned)
+{
+    pthread_t thread;
+    ending *made = calloc(1, sizeof *made);
+
+    if (made == NULL) {
+        destroy_client(client, owned);
+        return;
+    }
+    pthread_mutex_init(&made->lock, NULL);
+    thread_condition(&made->changed);
+    made->client = client;
+    made->owned = owned;
+    if (!thread_start(&thread, make_end, made)) {
+        destroy_client(client, owned);
+        free_ending(made);
+    } else if (wait_for_end(made)) {
+        pthread_join(thread, NULL);
+        free_ending(made);
+    } else {
+        pthread_detach(thread);
+    }
+}
+
+/* ---- files --------------------------------------------------------------------------------- */
 
 /* librdkafka says of a file that it cannot read only that TLS cannot begin. */
 freshet_code kafka_check_files(const declared_properties *properties, freshet_error *err)

@@ -5,7 +5,7 @@
  * lists with its reasons. librdkafka itself says which properties there are and what they can be.
  *
  * Order of calls: the checks while the declaration is read; kafka_check_files, kafka_set,
- * kafka_set_declared and kafka_make_client when a client is made.
+ * kafka_set_declared and kafka_make_client when a client is made; kafka_end_client at its end.
  */
 #ifndef FRESHET_KAFKA_KAFKA_SETUP_H
 #define FRESHET_KAFKA_KAFKA_SETUP_H
@@ -39,6 +39,16 @@ freshet_code kafka_set_declared(rd_kafka_conf_t *conf, const declared_properties
 /* A client by `conf`, which it takes, or which goes where librdkafka refuses. */
 freshet_code kafka_make_client(rd_kafka_type_t type, rd_kafka_conf_t *conf, const char *at,
                                rd_kafka_t **out, freshet_error *err);
+
+/* Ends a client, of which nobody has a topic, a message or a queue any more, and frees `owned` (or
+ * NULL), which its callbacks may use until then.
+ *
+ * librdkafka's own end waits for what is underway: an offset that is being written, for a minute
+ * where the broker is frozen, or as long as `session.timeout.ms` where the group has no coordinator
+ * yet. Nothing of Freshet's depends on it. So the end is waited for KAFKA_END_WAIT_US at most; a
+ * client that takes longer ends beside us, in a thread of its own. */
+#define KAFKA_END_WAIT_US INT64_C(2000000)
+void kafka_end_client(rd_kafka_t *client, void *owned);
 
 /* Can the files be read that properties name? */
 freshet_code kafka_check_files(const declared_properties *properties, freshet_error *err);

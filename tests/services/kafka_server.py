@@ -91,6 +91,7 @@ class Kafka(Server):
             "broker.session.timeout.ms": 4000,  # a start after kill -9 waits for it
             "num.network.threads": 2,
             "num.io.threads": 2,
+            "log.retention.ms": -1,  # messages of a test may be years old, and are looked at after half a minute
             "log.cleaner.threads": 1,
             "log.cleaner.dedupe.buffer.size": 4 << 20,
         }

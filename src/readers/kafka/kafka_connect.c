@@ -77,7 +77,7 @@ static void trouble_denied(kafka_reader *reader)
 /* Called by rd_kafka_poll(), so in the pipeline's thread. */
 static void on_error(rd_kafka_t *client, int number, const char *reason, void *opaque)
 {
-    kafka_reader *reader = opaque;
+    kafka_reader *reader = ((const kafka_ear *)opaque)->reader;
     const rd_kafka_resp_err_t problem = (rd_kafka_resp_err_t)number;
 
     (void)client;
@@ -100,10 +100,10 @@ static void on_error(rd_kafka_t *client, int number, const char *reason, void *o
 /* Called in librdkafka's threads. */
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-    const kafka_reader *reader = rd_kafka_opaque(client);
+    const kafka_ear *ear = rd_kafka_opaque(client);
 
     (void)level;
-    log_say(LOG_DEBUG, kafka_id(reader), "librdkafka: %s: %s", facility, text);
+    log_say(LOG_DEBUG, ear->id, "librdkafka: %s: %s", facility, text);
 }
 
 static freshet_code give_up(kafka_reader *reader, freshet_error *err)
@@ -218,11 +218,17 @@ static const char *own_setting(const kafka_reader *reader, const char *name)
 freshet_code kafka_client_open(kafka_reader *reader, freshet_error *err)
 {
     rd_kafka_conf_t *conf = NULL;
-    freshet_code code = kafka_configure(reader, &conf, err);
+    freshet_code code;
 
+    reader->ear = calloc(1, sizeof *reader->ear);
+    if (reader->ear == NULL)
+        return error_memory(err, CONNECTING);
+    reader->ear->reader = reader;
+    snprintf(reader->ear->id, sizeof reader->ear->id, "%s", kafka_id(reader));
+    code = kafka_configure(reader, &conf, err);
     if (code != FRESHET_OK)
         return code;
-    rd_kafka_conf_set_opaque(conf, reader);
+    rd_kafka_conf_set_opaque(conf, reader->ear);
     rd_kafka_conf_set_error_cb(conf, on_error);
     rd_kafka_conf_set_log_cb(conf, on_log);
     rd_kafka_conf_set_offset_commit_cb(conf, kafka_group_committed);
@@ -246,19 +252,19 @@ static void stop_partition(kafka_reader *reader, kafka_partition *partition)
     partition->started = false;
 }
 
-/* Waits a moment for the group's offsets that are on their way. */
-static void finish_commits(kafka_reader *reader)
+/* Its client may live on for a while, and the number of event_fd be another file's then. */
+static void close_queue(rd_kafka_queue_t *queue)
 {
-    const int64_t until_us = os.monotonic_us() + KAFKA_COMMIT_WAIT_MS * INT64_C(1000);
-
-    while (reader->commit_underway && os.monotonic_us() < until_us)
-        rd_kafka_poll(reader->client, 20);
+    if (queue == NULL)
+        return;
+    rd_kafka_queue_io_event_enable(queue, -1, NULL, 0);
+    rd_kafka_queue_destroy(queue);
 }
 
 void kafka_client_close(kafka_reader *reader)
 {
     if (reader->client != NULL) {
-        finish_commits(reader);
+        kafka_group_finish(reader);
         for (uint32_t i = 0; i < reader->n_partitions; i++)
             stop_partition(reader, &reader->partitions[i]);
     }
@@ -271,12 +277,12 @@ void kafka_client_close(kafka_reader *reader)
     free(reader->partitions);
     if (reader->has_pattern)
         regfree(&reader->pattern);
-    if (reader->queue != NULL)
-        rd_kafka_queue_destroy(reader->queue);
-    if (reader->main_queue != NULL)
-        rd_kafka_queue_destroy(reader->main_queue);
+    close_queue(reader->queue);
+    close_queue(reader->main_queue);
     if (reader->client != NULL)
-        rd_kafka_destroy_flags(reader->client, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        kafka_end_client(reader->client, reader->ear);
+    else
+        free(reader->ear);
     if (reader->event_fd >= 0)
         os.close(reader->event_fd);
 }

@@ -739,6 +739,63 @@ static void a_commit_that_failed_is_made_again(void **state)
     rig_free(rig);
 }
 
+#define FIND_COORDINATOR 10
+
+/* A young broker has no coordinator for some seconds. A commit comes back soon, without a warning,
+ * and is made again until there is one. */
+static void a_commit_waits_for_its_coordinator(void **state)
+{
+    (void)state;
+    rig *rig = rig_make(1, 1);
+    const patience wait = patience_of(20); /* librdkafka's own patience would be 45 seconds */
+    rig->options.group.value = "watchers";
+    rig_produce_ids(rig, 0, 0, 10);
+    for (int i = 0; i < 100; i++)
+        fail_next(rig, FIND_COORDINATOR, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE);
+    rig_open(rig);
+    rig_read(rig, 10);
+    ack_at(rig, 10);
+    const kafka_reader *reader = (kafka_reader *)rig->reader;
+    while (reader->uncommitted_since_us == 0 && patience_lasts(&wait)) {
+        assert_int_equal(rig_poll(rig, 1, SIZE_MAX), FRESHET_OK);
+        rig_wait(rig);
+    }
+    assert_int_not_equal(reader->uncommitted_since_us, 0);
+    assert_true(reader->commit_underway); /* at once */
+    assert_false(reader->commit_failed);
+    rd_kafka_mock_clear_request_errors(rig->cluster, FIND_COORDINATOR);
+    expect_group_at(rig, 10);
+    rig_free(rig);
+}
+
+/* A commit that nobody answers, or that waits for a coordinator, does not hold the end; that it was
+ * not made is said. */
+static void a_commit_does_not_hold_the_end(void **state)
+{
+    (void)state;
+    for (int is_frozen = 0; is_frozen < 2; is_frozen++) {
+        rig *rig = rig_make(1, 1);
+        const int64_t limit_us = patient_us(20000000);
+        rig->options.group.value = "watchers";
+        rig_produce_ids(rig, 0, 0, 10);
+        for (int i = 0; i < 100 && !is_frozen; i++)
+            fail_next(rig, FIND_COORDINATOR, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE);
+        rig_open(rig);
+        rig_read(rig, 10);
+        if (is_frozen) {
+            ack_at(rig, 5);
+            expect_group_at(rig, 5);
+            rd_kafka_mock_broker_set_rtt(rig->cluster, 1, 50000);
+        }
+        ack_at(rig, 10);
+        assert_true(((kafka_reader *)rig->reader)->commit_underway);
+        const int64_t began_us = os.monotonic_us();
+        rig_close(rig);
+        assert_true(os.monotonic_us() - began_us < limit_us);
+        rig_free(rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -772,6 +829,8 @@ int main(void)
         cmocka_unit_test(the_group_is_told),
         cmocka_unit_test(the_group_never_goes_back),
         cmocka_unit_test(a_commit_that_failed_is_made_again),
+        cmocka_unit_test(a_commit_waits_for_its_coordinator),
+        cmocka_unit_test(a_commit_does_not_hold_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

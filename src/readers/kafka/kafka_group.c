@@ -6,6 +6,11 @@
  * ONE AT A TIME. librdkafka keeps a commit for which there is no coordinator, or sends it again
  * after an error, and then it may come behind a later one, whose offsets it undoes. So one is
  * underway at most; what moves meanwhile goes with the next. One that failed is made again.
+ *
+ * WITHOUT A COORDINATOR, which a broker has not for some seconds after its start, and for as long
+ * when the coordinator changes, a commit comes back after `session.timeout.ms` (ours is a second)
+ * and is made again at once; it is a failure only where that lasts. At the end of a run it is
+ * waited for a little (KAFKA_COMMIT_WAIT_MS), and then it is said that the group has not got it.
  */
 #include <string.h>
 
@@ -15,6 +20,7 @@
 
 #define AGAIN_FIRST_US INT64_C(1000000) /* behind one that failed, doubling */
 #define AGAIN_MAX_US INT64_C(60000000)
+#define COORDINATOR_GRACE_US INT64_C(30000000)
 
 void kafka_group_tend(kafka_reader *reader)
 {
@@ -61,12 +67,21 @@ void kafka_group_ack(freshet_reader *base, const reader_positions *upto)
 
 static void take_failure(kafka_reader *reader, rd_kafka_resp_err_t problem)
 {
+    const int64_t now_us = os.monotonic_us();
+
     reader->group_moved = true;
+    if (reader->uncommitted_since_us == 0)
+        reader->uncommitted_since_us = now_us;
+    if (problem == RD_KAFKA_RESP_ERR__WAIT_COORD &&
+        now_us - reader->uncommitted_since_us < COORDINATOR_GRACE_US) {
+        kafka_group_tend(reader);
+        return;
+    }
     reader->commit_pause_us =
         reader->commit_pause_us == 0 ? AGAIN_FIRST_US : 2 * reader->commit_pause_us;
     if (reader->commit_pause_us > AGAIN_MAX_US)
         reader->commit_pause_us = AGAIN_MAX_US;
-    reader->commit_next_us = os.monotonic_us() + reader->commit_pause_us;
+    reader->commit_next_us = now_us + reader->commit_pause_us;
     if (reader->commit_failed)
         return;
     reader->commit_failed = true;
@@ -79,7 +94,7 @@ static void take_failure(kafka_reader *reader, rd_kafka_resp_err_t problem)
 void kafka_group_committed(rd_kafka_t *client, rd_kafka_resp_err_t problem,
                            rd_kafka_topic_partition_list_t *offsets, void *opaque)
 {
-    kafka_reader *reader = opaque;
+    kafka_reader *reader = ((const kafka_ear *)opaque)->reader;
 
     (void)client;
     (void)offsets;
@@ -88,9 +103,27 @@ void kafka_group_committed(rd_kafka_t *client, rd_kafka_resp_err_t problem,
         take_failure(reader, problem);
         return;
     }
-    reader->commit_next_us = reader->commit_pause_us = 0;
+    reader->commit_next_us = reader->commit_pause_us = reader->uncommitted_since_us = 0;
     reader->commit_failed = false;
     for (uint32_t i = 0; i < reader->n_partitions; i++)
         reader->partitions[i].group_has = reader->partitions[i].group_asked;
     kafka_group_tend(reader);
+}
+
+void kafka_group_finish(kafka_reader *reader)
+{
+    const int64_t until_us = os.monotonic_us() + KAFKA_COMMIT_WAIT_MS * INT64_C(1000);
+
+    rd_kafka_poll(reader->client, 0);
+    while ((reader->commit_underway || reader->group_moved) && !reader->commit_failed &&
+           reader->trouble[0] == '\0' && os.monotonic_us() < until_us) {
+        kafka_group_tend(reader);
+        rd_kafka_poll(reader->client, 20);
+    }
+    if ((reader->commit_underway || reader->group_moved) && !reader->commit_failed)
+        log_say(LOG_WARNING, kafka_id(reader),
+                "the offsets of the group \"%s\" were not written before the end: no coordinator "
+                "took them in time; tools that look at the group see less progress than there is, "
+                "and nothing else depends on it",
+                reader->group);
 }

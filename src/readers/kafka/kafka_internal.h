@@ -54,7 +54,7 @@
 #define KAFKA_SILENT_US INT64_C(1000000)
 #define KAFKA_STANDS_US INT64_C(5000000)
 #define KAFKA_STANDS_MAX_US INT64_C(300000000)
-#define KAFKA_COMMIT_WAIT_MS 500 /* at the end, for the group's offsets */
+#define KAFKA_COMMIT_WAIT_MS 2000 /* at the end, for the group's offsets */
 
 typedef struct kafka_topic {
     const char *name;
@@ -118,6 +118,15 @@ typedef struct kafka_partition {
     size_t listed_bytes;
 } kafka_partition;
 
+struct kafka_reader;
+
+/* What the client's callbacks know. librdkafka's threads log, and a client may live on for a while
+ * when its reader is closed (kafka_end_client); so it has what they need of its own. */
+typedef struct kafka_ear {
+    struct kafka_reader *reader; /* only for what rd_kafka_poll calls */
+    char id[64];
+} kafka_ear;
+
 typedef enum kafka_state { KAFKA_CONNECTING, KAFKA_RUNNING } kafka_state;
 
 typedef struct kafka_reader {
@@ -135,6 +144,7 @@ typedef struct kafka_reader {
 
     /* what open has made: zero again when it is closed */
     rd_kafka_t *client;
+    kafka_ear *ear;
     rd_kafka_queue_t *queue;
     rd_kafka_queue_t *main_queue;
     const char *user; /* for it: the SASL credentials as they are */
@@ -191,6 +201,7 @@ typedef struct kafka_reader {
     uint32_t n_behind;
     int64_t commit_next_us; /* behind one that failed */
     int64_t commit_pause_us;
+    int64_t uncommitted_since_us; /* 0: the last commit went well */
     bool has_pattern;
     bool must_wake;       /* see A TRAP */
     bool resumed;         /* there were positions at open */
@@ -295,6 +306,8 @@ void kafka_ask_probes(kafka_reader *reader);
 void kafka_group_ack(freshet_reader *base, const reader_positions *upto);
 /* Writes what has moved, where nothing is underway. */
 void kafka_group_tend(kafka_reader *reader);
+/* At the end: waits a moment for what is on its way, and says what did not arrive. */
+void kafka_group_finish(kafka_reader *reader);
 /* Called by rd_kafka_poll(). */
 void kafka_group_committed(rd_kafka_t *client, rd_kafka_resp_err_t problem,
                            rd_kafka_topic_partition_list_t *offsets, void *opaque);

@@ -104,6 +104,8 @@ static freshet_code put_all(kafka_reader *reader, rd_kafka_conf_t *conf, freshet
         {"socket.keepalive.enable", "true"},
         {"allow.auto.create.topics", "false"},
         {"reconnect.backoff.max.ms", "5000"},
+        /* so long a client waits for the coordinator of its group; at its end only for it */
+        {"session.timeout.ms", "1000"},
         {"log_level", "4"},
     };
     const struct {
