@@ -26,15 +26,18 @@ static freshet_code add_store(stores *stores, uint32_t i, const online_options *
                                       err);
 }
 
-static bool has_history(const stores *stores)
+/* A history or a state. */
+static bool has_other(const stores *stores)
 {
+    if (declaration_of(stores->declaration)->is_stream)
+        return true;
     for (uint32_t i = 0; i < stores->pipeline->n_sinks; i++)
         if (stores->pipeline->sinks[i].ops == &history_writer_ops)
             return true;
     return false;
 }
 
-static freshet_code find_stores(stores *stores, bool or_history, freshet_error *err)
+static freshet_code find_stores(stores *stores, bool or_others, freshet_error *err)
 {
     const declared_blocks *blocks = &declaration_of(stores->declaration)->sink.writers;
     freshet_code code = FRESHET_OK;
@@ -44,7 +47,7 @@ static freshet_code find_stores(stores *stores, bool or_history, freshet_error *
         if (kind->kind == &online_block && online->has_cassandra)
             code = add_store(stores, i, online, err);
     }
-    if (code == FRESHET_OK && stores->n == 0 && !(or_history && has_history(stores)))
+    if (code == FRESHET_OK && stores->n == 0 && !(or_others && has_other(stores)))
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
                          declaration_of(stores->declaration)->file,
                          "the declaration has no online store: add `- online: {cassandra: {host: "
@@ -52,7 +55,7 @@ static freshet_code find_stores(stores *stores, bool or_history, freshet_error *
     return code;
 }
 
-freshet_code online_stores_open(stores *stores, const char *file, bool or_history,
+freshet_code online_stores_open(stores *stores, const char *file, bool or_others,
                                 freshet_error *err)
 {
     *stores = (struct stores){0};
@@ -64,7 +67,7 @@ freshet_code online_stores_open(stores *stores, const char *file, bool or_histor
     stores->arena = arena_open();
     if (stores->arena == NULL)
         return error_memory(err, "opening the online store");
-    code = find_stores(stores, or_history, err);
+    code = find_stores(stores, or_others, err);
     return code == FRESHET_OK && stores->n > 0 ? cql_load(&stores->api, err) : code;
 }
 

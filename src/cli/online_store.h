@@ -32,8 +32,8 @@ typedef struct stores {
 } stores;
 
 /* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it has none, unless it
- * has a history and that is enough. The struct is closed in any case. */
-freshet_code online_stores_open(stores *stores, const char *file, bool or_history,
+ * has a history or is a stream and that is enough. The struct is closed in any case. */
+freshet_code online_stores_open(stores *stores, const char *file, bool or_others,
                                 freshet_error *err);
 void online_stores_close(stores *stores);
 

@@ -1,5 +1,5 @@
-/* verb_apply.c - freshet plan and freshet apply FILE: what the online store's table lacks, as CQL,
- * and the same done.
+/* verb_apply.c - freshet plan and freshet apply FILE: what the declaration means for the state that
+ * is there, what the online store's table lacks, as CQL, and the same done.
  */
 #include <stddef.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/online_store.h"
+#include "cli/state_plan.h"
 #include "pipeline/pipeline.h"
 #include "writers/history/history.h"
 
@@ -16,7 +17,14 @@ typedef struct apply_arguments {
     bool allow_drop;
     uint32_t replicas;
     bool detailed_exitcode;
+    const char *state;
 } apply_arguments;
+
+#define STATE_FOLDER                                                                       \
+    {                                                                                      \
+        ARGUMENT("state", TEXT, apply_arguments, state),                                   \
+            .value = "DIR", .doc = "the state's folder, where it is not the declaration's" \
+    }
 
 static const argument apply_options[] = {
     {ARGUMENT("yes", FLAG, apply_arguments, yes), .doc = "do not ask"},
@@ -26,6 +34,7 @@ static const argument apply_options[] = {
      .doc = "make the keyspace, with so many copies of each row, if it is not there"},
     {ARGUMENT("detailed-exitcode", FLAG, apply_arguments, detailed_exitcode),
      .doc = "exit with 3 where something was changed"},
+    STATE_FOLDER,
     {.name = NULL},
 };
 
@@ -33,7 +42,9 @@ static const argument plan_options[] = {
     {ARGUMENT("replicas", COUNT, apply_arguments, replicas), .value = "N",
      .doc = "copies of each row, for a keyspace that is not there yet"},
     {ARGUMENT("detailed-exitcode", FLAG, apply_arguments, detailed_exitcode),
-     .doc = "exit with 3 where something differs"},
+     .doc = "exit with 3 where something differs, and with 78 where the state cannot serve the "
+            "declaration"},
+    STATE_FOLDER,
     {.name = NULL},
 };
 
@@ -195,9 +206,13 @@ static freshet_code look_at_histories(const stores *stores, uint32_t *n_changes,
 
 static freshet_code compare(const apply_arguments *given, bool applies, freshet_error *err)
 {
-    uint32_t n_changes = 0;
+    uint32_t n_changes = 0, n_of_state = 0;
+    bool is_refused = false;
     stores stores;
     freshet_code code = online_stores_open(&stores, given->file, !applies, err);
+    if (code == FRESHET_OK)
+        code = state_plan_print(stores.pipeline, given->state, &n_of_state, &is_refused, err);
+    n_changes += applies ? 0 : n_of_state;
     for (uint32_t i = 0; code == FRESHET_OK && i < stores.n; i++) {
         code = look_at(given, applies, &stores, &stores.items[i], &n_changes, err);
         online_store_close(&stores, &stores.items[i]);
@@ -206,7 +221,7 @@ static freshet_code compare(const apply_arguments *given, bool applies, freshet_
         code = look_at_histories(&stores, &n_changes, err);
     online_stores_close(&stores);
     if (given->detailed_exitcode && n_changes > 0)
-        exit_with(EXIT_CHANGES);
+        exit_with(is_refused && !applies ? (int)FRESHET_BAD_DECLARATION : EXIT_CHANGES);
     return code;
 }
 
@@ -223,12 +238,15 @@ static freshet_code apply_run(const void *arguments, freshet_error *err)
 const verb verb_plan = {
     .name = "plan",
     .operand = "FILE",
-    .summary = "show what the online store's table lacks, and how a history differs",
+    .summary = "show what a changed declaration means for state, table and history",
     .doc =
-        "Compares the declaration with the table in Cassandra that it writes to, and prints the "
-        "CQL\n"
-        "that makes the table fit, with a comment for each difference; and with the folder of a\n"
-        "history. Changes nothing.",
+        "Compares the declaration with the state that its stream keeps, and prints, part by part, "
+        "what\n"
+        "is served as it is, what is null until a key's next event, what fills from now on, and "
+        "what a\n"
+        "run would refuse; with the table in Cassandra that it writes to, and prints the CQL that "
+        "makes\n"
+        "the table fit; and with the folder of a history. Changes nothing; the pipeline may run.",
     .examples = "    freshet plan flights.yaml\n"
                 "    freshet plan flights.yaml --detailed-exitcode || freshet apply flights.yaml "
                 "--yes\n",

@@ -239,13 +239,22 @@ static void append_head(state_call *call, text_buffer *out)
     const char *bytes = fact(call, FACT_CHECKPOINT, "", &length);
     if (length == sizeof last)
         memcpy(last, bytes, sizeof last);
+    const char *version = fact(call, FACT_VERSION, "", &length);
+    version = length == 0 ? "0" : version;
+    uint64_t declared = 1;
+    bytes = fact(call, FACT_DECLARED, "", &length);
+    if (length >= sizeof declared)
+        memcpy(&declared, bytes, sizeof declared);
     const char *pipeline = fact(call, FACT_PIPELINE, "", &length);
     if (json) {
         text_append_char(out, '{');
         append_pair(out, "folder", call->folder, strlen(call->folder));
         text_append_c(out, ", ");
         append_pair(out, "pipeline", pipeline, length);
-        text_format(out, ", \"checkpoint\": %" PRId64 ", \"at\": \"", last[0]);
+        text_format(out,
+                    ", \"version\": %s, \"declaration\": %" PRIu64 ", \"checkpoint\": %" PRId64
+                    ", \"at\": \"",
+                    version, declared, last[0]);
     } else {
         text_format(out, "%s: the state of %s, checkpoint %" PRId64 " of ", call->folder, pipeline,
                     last[0]);

@@ -172,6 +172,13 @@ freshet_code feature_set_meanings(const feature_set *set, const declaration *dec
     return meanings_collect(&set->plan, &sources, arena, out, err);
 }
 
+freshet_code feature_set_columns(const feature_set *set, const declaration *declaration,
+                                 arena *arena, meanings *out, bool *carries, freshet_error *err)
+{
+    *carries = set->is_stream && set->plan.n_views > 0;
+    return meanings_columns(&set->plan, declaration, arena, out, err);
+}
+
 feature_set_figures feature_set_measure(const feature_set *set)
 {
     feature_set_figures sum = {0};

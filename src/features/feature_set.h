@@ -99,6 +99,11 @@ freshet_code feature_set_meanings(const feature_set *set, const declaration *dec
                                   uint32_t n_readers, arena *arena, meanings *out,
                                   freshet_error *err);
 
+/* The same of the output's columns that windows and groups do not make. *carries: rows of keys are
+ * kept with such columns, and go out again. */
+freshet_code feature_set_columns(const feature_set *set, const declaration *declaration,
+                                 arena *arena, meanings *out, bool *carries, freshet_error *err);
+
 /* Facts that are no key's: the watermark of each lane and the like, as bytes for the checkpoint,
  * and back: each operator's under its own name. What this set cannot go on with is
  * FRESHET_BAD_DECLARATION, with the reason. */

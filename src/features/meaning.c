@@ -696,3 +696,42 @@ freshet_code meanings_collect(const plan *plan, const meaning_sources *sources, 
     explain_late(&collector);
     return collector.no_memory ? error_memory(err, MEANING) : FRESHET_OK;
 }
+
+/* ---- columns of the output ------------------------------------------------------------------- */
+
+/* The meaning that a step gives to its slot, with the type before it. */
+static void explain_column(collector *collector, uint32_t slot)
+{
+    const plan *plan = collector->plan;
+    meanings *out = collector->out;
+    const uint32_t before = out->n;
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        if (plan->keys[i].to == slot && plan->keys[i].from != NO_SLOT)
+            explain_cast(collector, &plan->keys[i]);
+    for (unsigned phase = 0; phase < PLAN_PHASES; phase++)
+        for (uint32_t i = 0; i < plan->steps[phase].n; i++)
+            explain_step(collector, &plan->steps[phase].items[i], slot);
+    for (uint32_t i = before; !collector->no_memory && i < out->n; i++) {
+        out->items[i].text =
+            arena_format(collector->arena, "%s\n%s",
+                         name_of_type(collector, plan->slots[slot].type), out->items[i].text);
+        collector->no_memory |= out->items[i].text == NULL;
+    }
+}
+
+freshet_code meanings_columns(const plan *plan, const declaration *declaration, arena *arena,
+                              meanings *out, freshet_error *err)
+{
+    const meaning_sources sources = {.declaration = declaration};
+    collector collector = {.plan = plan,
+                           .sources = &sources,
+                           .arena = arena,
+                           .out = out,
+                           .marked = arena_zero(arena, plan->n_slots + (size_t)1, sizeof(bool))};
+    *out = (meanings){0};
+    if (collector.marked == NULL)
+        return error_memory(err, MEANING);
+    for (uint32_t i = 0; plan->output_slots != NULL && i < plan->output.n_fields; i++)
+        explain_column(&collector, plan->output_slots[i]);
+    return collector.no_memory ? error_memory(err, MEANING) : FRESHET_OK;
+}

@@ -80,4 +80,9 @@ typedef struct meaning_sources {
 freshet_code meanings_collect(const struct plan *plan, const meaning_sources *sources, arena *arena,
                               meanings *out, freshet_error *err);
 
+/* What each column of the output is made of that windows and groups do not make: its name,
+ * `feature "big"`, and `boolean`, a line's end, `sql amount > 5 as boolean`. In the arena. */
+freshet_code meanings_columns(const struct plan *plan, const declaration *declaration, arena *arena,
+                              meanings *out, freshet_error *err);
+
 #endif

@@ -63,6 +63,8 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
     if (code == FRESHET_OK)
         code = checkpoint_put_meanings(pipeline, err);
     if (code == FRESHET_OK)
+        code = checkpoint_put_columns(pipeline, err);
+    if (code == FRESHET_OK)
         code = put_version(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         const freshet_reader *reader = pipeline->readers[i].reader;
@@ -304,6 +306,7 @@ static void turn_over(freshet_pipeline *pipeline)
     if (pipeline->replay != NULL)
         replay_noted(pipeline->replay);
     checkpoint->is_declared = true;
+    checkpoint->is_changed = false;
     checkpoint->moved_lost = false;
     checkpoint->is_listed = false;
     for (uint32_t i = 0; i < pipeline->n_readers; i++)
@@ -424,7 +427,8 @@ static bool has_moved(const freshet_pipeline *pipeline)
 static bool is_behind(const freshet_pipeline *pipeline)
 {
     return rows_since(pipeline) > 0 || has_moved(pipeline) || pipeline->checkpoint->is_listed ||
-           pipeline->checkpoint->moved_lost || has_dirty_keys(pipeline->checkpoint);
+           pipeline->checkpoint->moved_lost || pipeline->checkpoint->is_changed ||
+           has_dirty_keys(pipeline->checkpoint);
 }
 
 static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)

@@ -3,6 +3,8 @@
  *   checkpoint_open.c  which folder; going on from what is in it
  *   checkpoint_fits.c  whether that fits the declaration
  *   checkpoint_meaning.c  whether what it is made of still means the same
+ *   checkpoint_columns.c  plain and SQL features that came, went or changed
+ *   checkpoint_plan.c  all of this, for people
  *   checkpoint.c       taking checkpoints while the stream runs
  *   checkpoint_inspect.c  what is kept of a key, for people
  *
@@ -32,6 +34,7 @@
 #ifndef FRESHET_PIPELINE_CHECKPOINT_H
 #define FRESHET_PIPELINE_CHECKPOINT_H
 
+#include "keyed/evolution.h"
 #include "readers/reader.h"
 #include "state/store.h"
 
@@ -67,6 +70,7 @@
 #define FACT_LAYOUT "layout" /* key: part's name, line's end, number; a layout it may have */
 #define FACT_LAST_LAYOUT "last layout" /* key: part's name; the one that new keys have */
 #define FACT_MEANING "meaning"         /* key: name; text (features/meaning.h) */
+#define FACT_COLUMN "column"           /* key: `feature "x"`; what it is (meanings_columns) */
 #define FACT_FEATURES "features"       /* feature_set_save_facts */
 #define FACT_JOIN "join"               /* joined_save */
 #define FACT_SHOWN "shown"             /* key: writer's name; checkpoint, rows, newest file */
@@ -132,6 +136,22 @@ typedef struct checkpoint_search {
  * FRESHET_BAD_DECLARATION for state that was kept for another declaration. */
 freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *store,
                                 checkpoint_search *search, freshet_error *err);
+
+/* For `freshet plan`: what the declaration means for the state that is there. */
+typedef struct checkpoint_plan {
+    const char *folder;
+    uint64_t number; /* of its last checkpoint */
+    int64_t at_us;
+    evolution verdicts;
+    const char *was; /* the declaration of then, as `freshet show` has it; NULL: not known */
+    const char *is;
+} checkpoint_plan;
+
+/* The pipeline was opened to check; `state` NULL: its own folder. All in the pipeline's arena.
+ * FRESHET_END: no state is there (out->folder says where), or it keeps none (NULL). Errors of the
+ * comparing (another version's state) are as of a run. */
+freshet_code checkpoint_plan_make(freshet_pipeline *pipeline, const char *state,
+                                  checkpoint_plan *out, freshet_error *err);
 
 /* After a step: keys that wait in the store leave memory where there are too many. */
 void checkpoint_trim(freshet_pipeline *pipeline);

@@ -333,6 +333,7 @@ static freshet_code number_declaration(const fitting *fitting, freshet_error *er
                   memcmp(then->bytes + sizeof number, now.bytes, now.length) == 0;
     }
     checkpoint->declared = fitting->out->declared = number + !is_same;
+    checkpoint->is_changed = !is_same;
     text_release(&now);
     return code;
 }
@@ -380,6 +381,8 @@ freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, fres
         code = restore_features(&fitting, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = compare_part(&fitting, checkpoint->parts[i].part, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_compare_columns(pipeline, out, err);
     if (code == FRESHET_OK)
         code = store_visit(checkpoint->store, STORE_FACT, FACT_PART, note_gone_part, &fitting, err);
     return code == FRESHET_OK && out->no_memory ? error_memory(err, COMPARING) : code;

@@ -45,6 +45,7 @@ struct checkpoint {
     checkpoint_part *parts;
     uint32_t n_parts;
     uint64_t declared;     /* the number of this run's declaration: keyed/evolution.h */
+    bool is_changed;       /* and the state has another one yet */
     bool is_stuck;         /* since a failure, none has become durable and published */
     bool wants_memory;     /* nothing in memory can be dropped, and that is too much */
     int64_t memory_due_us; /* not before then is that a reason for another checkpoint */
@@ -64,6 +65,11 @@ freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, evoluti
                                        freshet_error *err);
 freshet_code checkpoint_know_layouts(state_store *store, const state_part *part,
                                      freshet_error *err);
+
+/* checkpoint_columns.c: the same for plain and SQL features, whose changes are all served. */
+freshet_code checkpoint_put_columns(freshet_pipeline *pipeline, freshet_error *err);
+freshet_code checkpoint_compare_columns(const freshet_pipeline *pipeline, evolution *out,
+                                        freshet_error *err);
 
 /* All parts of the state: those of the feature set, then those of steps before the query. */
 freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *arena,
@@ -92,6 +98,10 @@ freshet_code checkpoint_refuse(const freshet_pipeline *pipeline, const place *at
 /* A text, or `shown` bytes of it from where it differs from the other one. NULL where memory is
  * out. */
 const char *checkpoint_clip(arena *arena, const char *text, const char *other, size_t shown);
+
+/* The pipeline's checkpoint, with its folder (`state`, or NULL: the declaration's) and parts; no
+ * store is open yet. */
+freshet_code checkpoint_make(freshet_pipeline *pipeline, const char *state, freshet_error *err);
 
 /* Gathers and hands over a checkpoint. */
 freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err);

@@ -26,8 +26,8 @@ const char *checkpoint_folder(const declaration *declaration, arena *arena)
 /* Does any writer keep its rows? */
 static bool is_lasting(const freshet_pipeline *pipeline)
 {
-    for (uint32_t i = 0; i < pipeline->n_writers; i++)
-        if (pipeline->writers[i]->ops->keeps != KEEPS_NOTHING)
+    for (uint32_t i = 0; i < pipeline->n_sinks; i++)
+        if (pipeline->sinks[i].ops->keeps != KEEPS_NOTHING)
             return true;
     return false;
 }
@@ -316,7 +316,7 @@ static freshet_code begin_anew(freshet_pipeline *pipeline, freshet_error *err)
     return code == FRESHET_OK ? checkpoint_finish(pipeline, err) : code;
 }
 
-static freshet_code open_folder(freshet_pipeline *pipeline, freshet_error *err)
+freshet_code checkpoint_make(freshet_pipeline *pipeline, const char *state, freshet_error *err)
 {
     checkpoint *checkpoint = arena_zero(pipeline->arena, 1, sizeof *checkpoint);
     if (checkpoint == NULL || (checkpoint->arena = arena_open()) == NULL)
@@ -324,12 +324,9 @@ static freshet_code open_folder(freshet_pipeline *pipeline, freshet_error *err)
     pipeline->checkpoint = checkpoint;
     text_init(&checkpoint->text, TEXT_LIMIT_DEFAULT);
     checkpoint->declared = 1;
-    checkpoint->folder = pipeline->options.state != NULL
-                             ? arena_text(pipeline->arena, pipeline->options.state)
-                             : checkpoint_folder(pipeline->declaration, pipeline->arena);
-    if (checkpoint->folder == NULL)
-        return error_memory(err, OPENING);
-    return store_open(checkpoint->folder, false, &checkpoint->store, err);
+    checkpoint->folder = state != NULL ? arena_text(pipeline->arena, state)
+                                       : checkpoint_folder(pipeline->declaration, pipeline->arena);
+    return checkpoint->folder == NULL ? error_memory(err, OPENING) : take_parts(pipeline, err);
 }
 
 freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
@@ -342,9 +339,9 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
     if (!checkpoint_is_wanted(pipeline))
         return FRESHET_OK;
     int64_t last[2];
-    freshet_code code = open_folder(pipeline, err);
+    freshet_code code = checkpoint_make(pipeline, pipeline->options.state, err);
     if (code == FRESHET_OK)
-        code = take_parts(pipeline, err);
+        code = store_open(pipeline->checkpoint->folder, false, &pipeline->checkpoint->store, err);
     if (code == FRESHET_OK)
         code = checkpoint_get_fact(pipeline->checkpoint, FACT_CHECKPOINT, "", err);
     if (code != FRESHET_OK)

@@ -45,7 +45,7 @@ class HistoryColumnsTest(Case):
         self.assertEqual(planned.code, 3, planned.err)
         self.assertIn('out has columns of another type (in year=2024', planned.out)
         self.assertEqual(self.history(features).code, 0)
-        self.assertRegex(self.good("plan", "events.yaml", "--detailed-exitcode"), "^-- the history in .*out fits the declaration\n$")
+        self.assertRegex(self.good("plan", "events.yaml", "--detailed-exitcode"), "^-- the state in .* fits the declaration\n-- the history in .*out fits the declaration\n$")
         self.assertEqual(len(self.files()), 2 * len(before))
 
     def test_columns_that_come_and_go_are_told(self):

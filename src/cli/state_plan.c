@@ -1,0 +1,193 @@
+/* state_plan.c - see state_plan.h.
+ *
+ * THE DECLARATION'S DIFFERENCES are those of its normalised texts, line by line: the longest common
+ * subsequence of the lines between the common beginning and the common end. Where these are very
+ * many they count as all changed.
+ */
+#include "cli/state_plan.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "declaration/declaration.h"
+
+#define PLANNING "planning for the state"
+#define CELLS_MAX ((size_t)4 << 20)
+
+/* ---- differences of two texts ---------------------------------------------------------------- */
+
+typedef struct lines {
+    const char **items; /* each ends at its line's end, or the text's */
+    size_t n;
+} lines;
+
+static size_t line_length(const char *line)
+{
+    return strcspn(line, "\n");
+}
+
+static bool is_same_line(const char *a, const char *b)
+{
+    const size_t length = line_length(a);
+    return length == line_length(b) && memcmp(a, b, length) == 0;
+}
+
+static bool take_lines(arena *arena, const char *text, lines *out)
+{
+    size_t n = 0;
+    for (const char *at = text; *at != '\0'; n++) {
+        at += line_length(at);
+        at += *at == '\n';
+    }
+    *out = (lines){.items = arena_zero(arena, n + 1, sizeof *out->items), .n = n};
+    for (size_t i = 0; out->items != NULL && i < n; i++) {
+        out->items[i] = text;
+        text += line_length(text);
+        text += *text == '\n';
+    }
+    return out->items != NULL;
+}
+
+static void put_line(text_buffer *out, const char *before, char sign, const char *line)
+{
+    text_format(out, "%s%c %.*s\n", before, sign, (int)line_length(line), line);
+}
+
+/* common[i * (n_is + 1) + k]: how many lines was[i...] and is[k...] share, in order. */
+static uint32_t *count_common(arena *arena, const lines *was, const lines *is)
+{
+    uint32_t *common = arena_zero(arena, (was->n + 1) * (is->n + 1), sizeof *common);
+    for (size_t i = was->n; common != NULL && i-- > 0;)
+        for (size_t k = is->n; k-- > 0;) {
+            const uint32_t *below = &common[(i + 1) * (is->n + 1)];
+            uint32_t *here = &common[i * (is->n + 1)];
+            here[k] = is_same_line(was->items[i], is->items[k]) ? below[k + 1] + 1
+                      : below[k] >= here[k + 1]                 ? below[k]
+                                                                : here[k + 1];
+        }
+    return common;
+}
+
+static void put_differences(const lines *was, const lines *is, const uint32_t *common,
+                            const char *before, text_buffer *out)
+{
+    size_t i = 0, k = 0;
+    while (i < was->n || k < is->n) {
+        if (common != NULL && i < was->n && k < is->n &&
+            is_same_line(was->items[i], is->items[k])) {
+            i++;
+            k++;
+        } else if (i < was->n &&
+                   (k == is->n || common == NULL ||
+                    common[(i + 1) * (is->n + 1) + k] >= common[i * (is->n + 1) + k + 1])) {
+            put_line(out, before, '-', was->items[i++]);
+        } else {
+            put_line(out, before, '+', is->items[k++]);
+        }
+    }
+}
+
+freshet_code state_plan_differ(const char *was, const char *is, const char *before,
+                               text_buffer *out, freshet_error *err)
+{
+    lines then, now;
+    const uint32_t *common = NULL;
+    arena *arena = arena_open();
+    bool fine = arena != NULL && take_lines(arena, was, &then) && take_lines(arena, is, &now);
+    while (fine && then.n > 0 && now.n > 0 && is_same_line(then.items[0], now.items[0])) {
+        then = (lines){then.items + 1, then.n - 1};
+        now = (lines){now.items + 1, now.n - 1};
+    }
+    while (fine && then.n > 0 && now.n > 0 &&
+           is_same_line(then.items[then.n - 1], now.items[now.n - 1])) {
+        then.n--;
+        now.n--;
+    }
+    if (fine && (then.n + 1) * (now.n + 1) <= CELLS_MAX)
+        fine = (common = count_common(arena, &then, &now)) != NULL;
+    if (fine)
+        put_differences(&then, &now, common, before, out);
+    arena_close(arena);
+    return fine && !out->failed ? FRESHET_OK : error_memory(err, PLANNING);
+}
+
+/* ---- verdicts -------------------------------------------------------------------------------- */
+
+static void print_verdict(const verdict *verdict)
+{
+    char where[256] = "";
+    const bool is_placed = verdict->at != NULL && place_is_set(verdict->at);
+    if (is_placed)
+        place_text(verdict->at, where, sizeof where);
+    output_format("--   %s%s%s%s%s%s%s%s: %s\n", verdict->part,
+                  *verdict->part != '\0' && (*verdict->subject != '\0' || is_placed) ? ": " : "",
+                  verdict->subject, is_placed && *verdict->subject != '\0' ? " " : "",
+                  is_placed ? "(" : "", where, is_placed ? "): " : ": ",
+                  verdict_words[verdict->kind], verdict->said);
+}
+
+/* Those of a part together, in the order in which the parts come first. */
+static void print_verdicts(const evolution *verdicts)
+{
+    for (uint32_t i = 0; i < verdicts->n; i++) {
+        bool is_printed = false;
+        for (uint32_t k = 0; k < i; k++)
+            is_printed |= strcmp(verdicts->items[k].part, verdicts->items[i].part) == 0;
+        for (uint32_t k = i; !is_printed && k < verdicts->n; k++)
+            if (strcmp(verdicts->items[k].part, verdicts->items[i].part) == 0)
+                print_verdict(&verdicts->items[k]);
+    }
+}
+
+static freshet_code print_declarations(const checkpoint_plan *plan, freshet_error *err)
+{
+    text_buffer out;
+    if (plan->was == NULL || strcmp(plan->was, plan->is) == 0)
+        return FRESHET_OK;
+    text_init(&out, TEXT_LIMIT_DEFAULT);
+    text_append_c(&out, "-- the declaration that the state was kept for, and this one:\n");
+    freshet_code code = state_plan_differ(plan->was, plan->is, "--   ", &out, err);
+    if (code == FRESHET_OK)
+        return output_text(&out, PLANNING, err);
+    text_release(&out);
+    return code;
+}
+
+static void print_head(const checkpoint_plan *plan, bool is_as_it_is)
+{
+    text_buffer at;
+    text_init(&at, 64);
+    text_append_timestamp(&at, plan->at_us);
+    output_format("-- the state in %s (checkpoint %" PRIu64 " of %s) %s\n", plan->folder,
+                  plan->number, at.failed ? "?" : at.bytes,
+                  plan->verdicts.counts[VERDICT_REFUSED] > 0 ? "cannot serve the declaration:"
+                  : is_as_it_is                              ? "fits the declaration"
+                                                             : "serves the declaration:");
+    text_release(&at);
+}
+
+freshet_code state_plan_print(freshet_pipeline *pipeline, const char *state, uint32_t *n_changes,
+                              bool *is_refused, freshet_error *err)
+{
+    checkpoint_plan plan;
+    freshet_code code = checkpoint_plan_make(pipeline, state, &plan, err);
+    const evolution *verdicts = &plan.verdicts;
+    const uint32_t n = verdicts->n - verdicts->counts[VERDICT_SERVED];
+    const bool is_as_it_is = n == 0 && (plan.was == NULL || strcmp(plan.was, plan.is) == 0);
+    *is_refused = false;
+    if (code == FRESHET_END) {
+        if (plan.folder != NULL)
+            output_format("-- there is no state in %s yet: the first run makes it\n", plan.folder);
+        return FRESHET_OK;
+    }
+    if (code != FRESHET_OK)
+        return code;
+    print_head(&plan, is_as_it_is);
+    if (!is_as_it_is)
+        print_verdicts(verdicts);
+    *n_changes += n;
+    *is_refused = verdicts->counts[VERDICT_REFUSED] > 0;
+    return print_declarations(&plan, err);
+}

@@ -1,0 +1,137 @@
+"""Plain and SQL features that come, go, get other names and types over a state that is there: what `freshet plan` says, what `run` does
+and what the history then gives agree."""
+
+import json
+import os
+import unittest
+
+from freshet_testing import Case
+
+TEXT = """version: 1
+pipeline: shop
+source:
+  readers:
+    - {{id: ev, stream: true, file: {{path: in, format: json, schema: {{user: bigint, ts: bigint, amount: double, name: string}}}}}}
+  query: select * from ev
+feature_set:
+  name: shop
+  entity: user
+  keys: [{{name: user, type: bigint}}]
+  timestamp: {{from: ts, unit: s{lateness}}}
+  features:
+{features}
+sink:
+  writers:
+    - {writer}
+"""
+
+NAME = "{name: name, type: string}"
+NOM = "{name: nom, type: string, from: name}"
+BIG = "{name: big, type: boolean, sql: amount > 5}"
+BIGGER = "{name: big, type: boolean, sql: amount > 50}"
+SPEND = "{name: spend, from: amount, window: {functions: [sum], over: [1 day]}}"
+HISTORY = "history: {path: out}"
+
+
+def row(user, second, amount, name):
+    return json.dumps({"user": user, "ts": 1704067200 + second, "amount": amount, "name": name}) + "\n"
+
+
+class EvolveTest(Case):
+
+    def say(self, *features, writer=HISTORY, lateness="", new=""):
+        self.write("shop.yaml", TEXT.format(features="\n".join("    - " + feature for feature in features), writer=writer,
+                                            lateness=lateness))
+        if new:
+            self.n = getattr(self, "n", 0) + 1
+            self.write(f"in/{self.n}.jsonl", new)
+
+    def run_it(self, *features, **said):
+        self.say(*features, **said)
+        return self.freshet("run", "shop.yaml", "--once", "--progress", "none")
+
+    def served(self, *features, **said):
+        finished = self.run_it(*features, **said)
+        self.assertEqual(finished.code, 0, finished.err)
+        return finished.err
+
+    def plan(self, *features, code, **said):
+        self.say(*features, **said)
+        finished = self.freshet("plan", "shop.yaml", "--detailed-exitcode")
+        self.assertEqual(finished.code, code, finished.out + finished.err)
+        return finished.out
+
+    def test_plan_and_run_agree(self):
+        self.assertIn("-- there is no state in ", self.plan(NAME, SPEND, code=0))
+        self.served(NAME, SPEND, new=row(1, 0, 4, "a") + row(2, 1, 8, "b"))
+        self.assertRegex(self.plan(NAME, SPEND, code=0),
+                         r"-- the state in \S*shop.state \(checkpoint \d+ of 20\S*\) fits the declaration\n")
+        # more
+        plan = self.plan(NAME, BIG, SPEND, code=3)
+        self.assertRegex(plan, r"--   windows: served as it is: it keeps keys user bigint; of each event amount double\n"
+                               r'--   feature "big" \(shop.yaml:14:39\): served, null until the key\'s next event: is new: ')
+        self.assertIn("-- the declaration that the state was kept for, and this one:\n--   +     - name: big\n"
+                      "--   +       type: boolean\n--   +       sql: amount > 5\n", plan)
+        self.assertEqual(plan, self.plan(NAME, BIG, SPEND, code=3))  # it changes nothing
+        self.assertIn('feature "big": is new: ', self.served(NAME, BIG, SPEND))
+        # told once, although no row came
+        self.assertNotIn("is new", self.served(NAME, BIG, SPEND, new=row(1, 2, 6, "c")))
+        self.assertIn("fits the declaration\n", self.plan(NAME, BIG, SPEND, code=0))
+        # another name, another SQL
+        plan = self.plan(NOM, BIGGER, SPEND, code=3)
+        self.assertRegex(plan, r'feature "nom" \(shop.yaml:13:39\): .* made as feature "name", which is gone: a rename is a new column and one that goes')
+        self.assertIn('--   feature "name": removed: is gone: rows from now on have no such column\n', plan)
+        self.assertIn('served as it is: changed from `sql amount > 5 as boolean` to `sql amount > 50 as boolean`, and counts from here on\n', plan)
+        self.assertIn('feature "name": is gone', self.served(NOM, BIGGER, SPEND, new=row(1, 3, 6, "d")))
+        self.assertEqual([(r["name"], r["nom"], r["big"], r["spend__sum_over_1_day_fixed_windows"]) for r in self.history(
+            {"name": "string", "nom": "string", "big": "boolean", "spend__sum_over_1_day_fixed_windows": "double"},
+            order="timestamp", keys="{name: user, type: bigint}")],
+            [("a", None, None, 4), ("b", None, None, 8), ("c", None, True, 10), (None, "d", False, 16)])
+        # another type: another column for the state, and refused by the history
+        plan = self.plan(NOM, "{name: big, type: integer, sql: amount > 5}", SPEND, code=3)
+        self.assertIn("was boolean and is integer, which is another column", plan)
+        self.assertIn('has a column of another type', plan)
+        # what cannot be is refused by both, with all of it in the plan
+        features = ("{name: name, type: string}", "{name: amount, type: double, sql: amount * 2}", SPEND)
+        plan = self.plan(*features, lateness=", lateness: 3 hours", code=78)
+        self.assertIn("cannot serve the declaration:\n", plan)
+        self.assertIn("cannot be served: rows may now be later", plan)
+        refused = self.run_it(*features, lateness=", lateness: 3 hours")
+        self.assertEqual(refused.code, 78)
+        self.assertIn("rows may now be later", refused.err)
+        self.assertEqual(self.freshet("plan", "shop.yaml").code, 0)
+        self.served(NOM, BIGGER, SPEND)
+
+    def test_without_windows(self):
+        """Nothing is kept of rows: a new feature is in each row from now on."""
+        self.served(NAME, writer="jsonl: {path: out.jsonl}", new=row(1, 0, 4, "a"))
+        plan = self.plan(NAME, BIG, writer="jsonl: {path: out.jsonl}", code=0)
+        self.assertRegex(plan, r'feature "big" \(.*\): served as it is: is new: in each row from now on\n')
+        self.served(NAME, BIG, writer="jsonl: {path: out.jsonl}", new=row(1, 1, 8, "b"))
+        self.served(NAME, "{name: big, type: integer, sql: amount > 5}", writer="jsonl: {path: out.jsonl}", new=row(1, 2, 8, "c"))
+        self.assertEqual([r.get("big") for r in self.read_lines("out.jsonl")], [None, True, 1])
+
+    def test_pending_files_of_the_old_columns(self):
+        """Files that a killed run left aside have the old columns; they are shown, and the new ones go beside them."""
+        self.served(NAME, SPEND, new=row(1, 0, 4, "a"))
+        self.say(NAME, SPEND, new=row(1, 1, 4, "b"))
+        run = self.start("run", "shop.yaml", "--progress", "none")
+        self.until(lambda: len(self.shown()) == 2, "the second file", run)
+        run.signal(9)
+        run.wait()
+        self.served(NAME, BIG, SPEND, new=row(1, 2, 8, "c"))
+        self.assertEqual([(r["name"], r["big"]) for r in self.history({"name": "string", "big": "boolean"}, order="timestamp",
+                                                                      keys="{name: user, type: bigint}")],
+                         [("a", None), ("b", None), ("c", True)])
+
+    def shown(self):
+        return [name for _, _, names in os.walk(self.path("out")) for name in names if name.endswith(".parquet")]
+
+    def test_a_state_of_a_newer_version(self):
+        """The layout's number is in the state; of a newer one nothing is read."""
+        self.served(NAME, SPEND, new=row(1, 0, 4, "a"))
+        self.assertIn('"version": 1', self.good("state", "ls", "shop.yaml", "--format", "json"))
+
+
+if __name__ == "__main__":
+    unittest.main()
