@@ -39,7 +39,8 @@ static struct {
     char *paths[TEST_FILES_MAX];
     uint32_t n;
     bool failed;
-} found; /* nftw hands nothing on */
+    bool unread; /* some folder could not be looked into, which was told */
+} found;         /* nftw hands nothing on */
 
 static int note_file(const char *path, const struct stat *status, int kind, struct FTW *at)
 {
@@ -47,8 +48,15 @@ static int note_file(const char *path, const struct stat *status, int kind, stru
     (void)status;
     if (kind == FTW_SL && stat(path, &target) == 0 && S_ISREG(target.st_mode))
         kind = FTW_F; /* folders behind a link are not followed: they might come back here */
-    if (kind == FTW_D && at->level > 0 && path[at->base] == '.')
-        return FTW_SKIP_SUBTREE;
+    if ((kind == FTW_D || kind == FTW_DNR) && at->level > 0 && path[at->base] == '.')
+        return kind == FTW_D ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
+    if (kind == FTW_DNR) {
+        freshet_error problem = {0};
+        errno = EACCES;
+        error_system(&problem, "cannot look for tests in", path);
+        report_error(&problem);
+        found.unread = true;
+    }
     if (kind != FTW_F || !suite_has_tests(path) || found.n == TEST_FILES_MAX)
         return FTW_CONTINUE;
     found.paths[found.n] = strdup(path);
@@ -86,7 +94,9 @@ static freshet_code find_files(const char *path, freshet_error *err)
 
 typedef struct test_report {
     uint32_t n_passed, n_failed, n_updated;
-    text_buffer cases; /* of JUnit */
+    uint32_t n_errors;    /* files whose tests could not be run */
+    text_buffer cases;    /* of JUnit */
+    text_buffer problems; /* of the file at hand */
 } test_report;
 
 static void append_xml(text_buffer *into, const char *text)
@@ -122,6 +132,18 @@ static void note_case(test_report *report, const suite_outcome *outcome)
     text_append_c(&report->cases, "</failure>\n  </testcase>\n");
 }
 
+/* A file whose tests could not be run, with what was said of it. */
+static void note_error(test_report *report, const char *path)
+{
+    report->n_errors++;
+    text_append_c(&report->cases, "  <testcase classname=\"");
+    append_xml(&report->cases, path);
+    text_append_c(&report->cases,
+                  "\" name=\"the file\">\n    <error message=\"its tests could not be run\">");
+    append_xml(&report->cases, report->problems.length == 0 ? "" : report->problems.bytes);
+    text_append_c(&report->cases, "</error>\n  </testcase>\n");
+}
+
 static void tell_outcome(void *context, const suite_outcome *outcome)
 {
     test_report *report = context;
@@ -144,8 +166,10 @@ static freshet_code write_junit(const char *path, const test_report *report, fre
         return error_system(err, "cannot write", path);
     fprintf(file,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<testsuite name=\"freshet\" tests=\"%u\" failures=\"%u\">\n%s</testsuite>\n",
-            report->n_passed + report->n_failed + report->n_updated, report->n_failed,
+            "<testsuite name=\"freshet\" tests=\"%u\" failures=\"%u\" errors=\"%u\">\n%s"
+            "</testsuite>\n",
+            report->n_passed + report->n_failed + report->n_updated + report->n_errors,
+            report->n_failed, report->n_errors,
             report->cases.length == 0 ? "" : report->cases.bytes);
     const bool good = ferror(file) == 0;
     return fclose(file) == 0 && good ? FRESHET_OK : error_system(err, "cannot write", path);
@@ -155,11 +179,13 @@ static uint32_t n_told; /* problems of files */
 
 static void tell_problem(void *context, const freshet_error *problem)
 {
-    (void)context;
+    test_report *report = context;
     if (problem->code == FRESHET_OK)
         return;
     n_told++;
     report_error(problem);
+    text_format(&report->problems, "%s%s%s\n", problem->at, problem->at[0] == '\0' ? "" : ": ",
+                problem->text);
 }
 
 static freshet_code run_files(const test_arguments *given, test_report *report, freshet_error *err)
@@ -174,11 +200,14 @@ static freshet_code run_files(const test_arguments *given, test_report *report, 
     for (uint32_t i = 0; i < found.n && !suite_is_stopped(); i++) {
         freshet_error problem = {0};
         const uint32_t told = n_told;
+        text_reset(&report->problems);
         const freshet_code one = suite_run_file(found.paths[i], &settings, &n, &problem);
-        if (one != FRESHET_OK && n_told == told)
-            report_error(&problem);
-        if (one != FRESHET_OK)
-            code = one;
+        if (one == FRESHET_OK)
+            continue;
+        if (n_told == told)
+            tell_problem(report, &problem);
+        note_error(report, found.paths[i]);
+        code = one;
     }
     if (code != FRESHET_OK) {
         *err = (freshet_error){.code = code}; /* its problems are told */
@@ -204,6 +233,7 @@ static freshet_code test_run(const void *arguments, freshet_error *err)
     const test_arguments *given = arguments;
     test_report report = {0};
     text_init(&report.cases, TEXT_LIMIT_DEFAULT);
+    text_init(&report.problems, TEXT_LIMIT_DEFAULT);
     log_configure(LOG_ERROR, LOG_TEXT);
     freshet_code code = signals_install(stop_tests, NULL, err);
     if (code == FRESHET_OK)
@@ -222,8 +252,9 @@ static freshet_code test_run(const void *arguments, freshet_error *err)
     for (uint32_t i = 0; i < found.n; i++)
         free(found.paths[i]);
     text_release(&report.cases);
+    text_release(&report.problems);
     signals_remove();
-    if (code == FRESHET_OK && report.n_failed > 0) {
+    if (code == FRESHET_OK && (report.n_failed > 0 || found.unread)) {
         *err = (freshet_error){.code = FRESHET_FAILED}; /* told above */
         code = FRESHET_FAILED;
     }

@@ -153,6 +153,11 @@ static void append_raw(text_buffer *line, const char *raw, size_t length)
         text_format(line, ",\"raw_bytes\":%zu", length);
 }
 
+const char *const letter_fields[] = {
+    "at",         "pipeline", "run",    "n",      "reader",     "partition",    "offset",
+    "part",       "parts",    "copy",   "copies", "message_us", "message_kind", "key",
+    "key_base64", "code",     "reason", "raw",    "raw_base64", "raw_bytes",    NULL};
+
 /* The key of a message, null for none, and its time. */
 static void append_message(text_buffer *line, const reject *reject)
 {

@@ -41,6 +41,9 @@
 #define DEAD_LETTERS_CUT_MAX ((off_t)64 << 20) /* more is not looked through, and stays */
 #define DEAD_LETTERS_KEEP_MAX 1000             /* rotated files */
 
+/* The names of the fields that a letter may have; the last is NULL. */
+extern const char *const letter_fields[];
+
 typedef struct dead_letters dead_letters;
 
 /* What kind of run it is: the beginning of `run`. The first keeps no state. */

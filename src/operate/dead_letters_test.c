@@ -143,6 +143,62 @@ static void test_line_to_the_letter(void **state)
     dead_letters_close(letters);
 }
 
+static bool is_field(const char *name)
+{
+    for (uint32_t i = 0; letter_fields[i] != NULL; i++)
+        if (strcmp(letter_fields[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* The names are those of the lines: of a whole letter, and of one with bytes that are no text. */
+static void test_fields_are_named(void **state)
+{
+    (void)state;
+    static const char long_raw[DEAD_LETTER_RAW_MAX + 10] = "";
+    reject full = {.reader = "orders",
+                   .partition = "orders/3",
+                   .offset = 7,
+                   .part = 1,
+                   .parts = 2,
+                   .stacked = {.copy = 1, .copies = 2},
+                   .has_message = true,
+                   .key = "\xff",
+                   .key_length = 1,
+                   .message_us = 5,
+                   .raw = "\xff",
+                   .raw_length = 1};
+    reject plain = full;
+    plain.key = plain.raw = long_raw;
+    plain.raw_length = sizeof long_raw;
+    dead_letters *letters = letters_open();
+    rejects rejects = {.arena = memory};
+    assert_true(rejects_add(&rejects, &full, REASON_BAD_CAST, "x"));
+    assert_true(rejects_add(&rejects, &plain, REASON_BAD_CAST, "x"));
+    add(letters, &rejects);
+    uint32_t n_seen = 0, n_known = 0;
+    const char *text = file_text();
+    for (const char *line = text; line != NULL && *line != '\0';) {
+        const char *end = strchr(line, '\n');
+        yyjson_doc *doc = yyjson_read(line, (size_t)(end - line), 0);
+        assert_non_null(doc);
+        size_t i, n;
+        yyjson_val *name, *value;
+        yyjson_obj_foreach(yyjson_doc_get_root(doc), i, n, name, value)
+        {
+            if (!is_field(yyjson_get_str(name)))
+                fail_msg("\"%s\" is not in letter_fields", yyjson_get_str(name));
+            n_seen++;
+        }
+        yyjson_doc_free(doc);
+        line = end + 1;
+    }
+    while (letter_fields[n_known] != NULL)
+        n_known++;
+    assert_int_equal(n_seen, 2 * n_known - 5); /* two fields of each pair, and raw_bytes, once */
+    dead_letters_close(letters);
+}
+
 static void test_row_without_origin(void **state)
 {
     (void)state;
@@ -522,6 +578,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_nothing_before_first),
         TEST(test_line_to_the_letter),
+        TEST(test_fields_are_named),
         TEST(test_row_without_origin),
         TEST(test_bytes_that_are_no_text),
         TEST(test_long_records_are_cut),

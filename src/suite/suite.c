@@ -195,13 +195,20 @@ static freshet_code suite_read_text(const char *path, arena *arena, const char *
 }
 
 /* For this file only: the next one may say other values. */
-static void set_environment(suite_file *file, const declared_properties *env)
+static freshet_code set_environment(suite_file *file, const declared_properties *env,
+                                    freshet_error *err)
 {
     file->was_set = arena_zero(file->arena, env->n + 1, sizeof *file->was_set);
-    for (uint32_t i = 0; file->was_set != NULL && i < env->n; i++) {
-        file->was_set[i] = getenv(env->items[i].name) == NULL;
-        setenv(env->items[i].name, env->items[i].value.value, 0);
+    if (file->was_set == NULL)
+        return error_memory(err, "setting the variables of tests");
+    for (uint32_t i = 0; i < env->n; i++) {
+        const char *name = env->items[i].name;
+        const bool is_new = getenv(name) == NULL;
+        if (setenv(name, env->items[i].value.value, 0) != 0)
+            return error_system(err, "cannot set the variable", name);
+        file->was_set[i] = is_new;
     }
+    return FRESHET_OK;
 }
 
 static void clear_environment(const suite_file *file, const declared_properties *env)
@@ -233,7 +240,8 @@ static freshet_code read_file(suite_file *file, suite_block *suite, freshet_erro
         return error_memory(err, "reading tests");
     tree_init(tree, file->arena, file->problems);
     if (!yaml_read(tree, text, length, arena_text(file->arena, file->path)))
-        return problems_report(file->problems, file->settings->problem, NULL, err);
+        return problems_report(file->problems, file->settings->problem, file->settings->context,
+                               err);
     if (node_find(tree->root, "source") != NULL) {
         file->declaration_path = file->path;
         return FRESHET_OK; /* its tests are read with it */
@@ -243,7 +251,7 @@ static freshet_code read_file(suite_file *file, suite_block *suite, freshet_erro
         file->declaration_path = beside(file, suite->declaration.value);
     if (suite->declaration.value != NULL && file->declaration_path == NULL)
         return error_memory(err, "reading tests");
-    return problems_report(file->problems, file->settings->problem, NULL, err);
+    return problems_report(file->problems, file->settings->problem, file->settings->context, err);
 }
 
 static bool is_wanted(const suite_file *file, const test_block *test)
@@ -258,7 +266,8 @@ static freshet_code run_tests(suite_file *file, const declared_blocks *tests, ui
     const test_block *items = tests->items;
     for (uint32_t i = 0; i < tests->n; i++)
         stage_check(file, &items[i], &tests->places[i]);
-    freshet_code code = problems_report(file->problems, file->settings->problem, NULL, err);
+    freshet_code code =
+        problems_report(file->problems, file->settings->problem, file->settings->context, err);
     for (uint32_t i = 0; i < tests->n && code == FRESHET_OK; i++) {
         if (!is_wanted(file, &items[i]))
             continue;
@@ -282,11 +291,11 @@ freshet_code suite_run_file(const char *path, const suite_settings *settings, ui
         return error_memory(err, "reading tests");
     }
     freshet_code code = read_file(&file, &suite, err);
-    if (code == FRESHET_OK) {
-        set_environment(&file, &suite.env);
-        code = freshet_declaration_load(file.declaration_path, settings->problem, NULL,
+    if (code == FRESHET_OK)
+        code = set_environment(&file, &suite.env, err);
+    if (code == FRESHET_OK)
+        code = freshet_declaration_load(file.declaration_path, settings->problem, settings->context,
                                         &file.declaration, err);
-    }
     file.parsed = declaration_of(file.declaration);
     if (code == FRESHET_OK)
         code = run_tests(&file, file.declaration_path == path ? &file.parsed->tests : &suite.tests,

@@ -33,7 +33,7 @@ typedef struct suite_settings {
     bool update;
     freshet_problem_fn *problem; /* gets the problems of files */
     void (*outcome)(void *context, const suite_outcome *outcome);
-    void *context; /* of `outcome` */
+    void *context; /* of both */
 } suite_settings;
 
 /* Runs the tests of a file. FRESHET_BAD_DECLARATION where the file, its declaration or a test in it

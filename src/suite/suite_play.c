@@ -95,7 +95,7 @@ static freshet_code open_play(play *play, bool is_last, freshet_error *err)
         .checkpoint = hands_over ? 0 : -1,
     };
     return freshet_pipeline_open(play->stage.declaration, &options, play->file->settings->problem,
-                                 NULL, &play->pipeline, err);
+                                 play->file->settings->context, &play->pipeline, err);
 }
 
 /* ---- columns that there are not ---------------------------------------------------------------*/
@@ -156,7 +156,8 @@ static freshet_code check_columns(const play *play, freshet_error *err)
         check_given(play, steps[i].rows.value);
         check_expected(play, &steps[i].expect);
     }
-    return problems_report(play->file->problems, play->file->settings->problem, NULL, err);
+    return problems_report(play->file->problems, play->file->settings->problem,
+                           play->file->settings->context, err);
 }
 
 /* ---- what came out ----------------------------------------------------------------------------*/

@@ -19,8 +19,10 @@
 #include "base/os.h"
 #include "base/timestamp.h"
 #include "declaration/read.h"
+#include "operate/dead_letters.h"
 #include "pipeline/pipeline.h"
 #include "readers/file/file.h"
+#include "readers/kafka/kafka.h"
 #include "suite/suite_internal.h"
 
 #define STAGE_FILES_MAX 999999u
@@ -80,8 +82,35 @@ static void check_instant(suite_file *file, const declared_text *now)
                     now->value);
 }
 
+/* The fields of dead letters do not depend on the declaration. */
+static void check_letter(suite_file *file, const node *letter)
+{
+    uint32_t n = 0;
+    while (letter_fields[n] != NULL)
+        n++;
+    for (const node *cell = letter->first; cell != NULL; cell = cell->next) {
+        bool known = false;
+        for (uint32_t i = 0; i < n; i++)
+            known = known || strcmp(letter_fields[i], cell->key) == 0;
+        const char *near = known ? NULL : text_nearest(cell->key, letter_fields, n);
+        if (!known)
+            problem_add(file->problems, &cell->key_at, "a dead letter has no field \"%s\"%s%s%s",
+                        cell->key, near == NULL ? "" : "; did you mean \"",
+                        near == NULL ? "" : near, near == NULL ? "" : "\"?");
+    }
+}
+
+static void check_letters(suite_file *file, const node *list)
+{
+    const node *letter = list == NULL || list->kind != NODE_LIST ? NULL : list->first;
+    for (; letter != NULL; letter = letter->next)
+        if (letter->kind == NODE_MAP)
+            check_letter(file, letter);
+}
+
 static void check_expected(suite_file *file, const expect_block *expect)
 {
+    check_letters(file, expect->dead_letters.value);
     const struct {
         const declared_node *given;
         const char *what;
@@ -289,6 +318,16 @@ static void put_text(change *change, node *map, const char *key, const char *val
     change->failed = !tree_set_text(made, value, strlen(value), false) || change->failed;
 }
 
+/* `of` NULL: memory is out. */
+static void put_type(change *change, node *map, const char *key, const type *of)
+{
+    const char *name = of == NULL ? NULL : type_name(change->stage->file->arena, of);
+    if (name == NULL)
+        change->failed = true;
+    else
+        put_text(change, map, key, name);
+}
+
 /* The value under `key`, which may be there already. */
 static void set_text(change *change, node *map, const char *key, const char *value)
 {
@@ -346,9 +385,7 @@ static void put_kafka_columns(change *change, node *kafka, node *file)
         return;
     const node *headers = node_find(kafka, "headers");
     if (node_find(schema, "kafka_metadata") == NULL)
-        put_text(change, schema, "kafka_metadata",
-                 "struct<key: string, topic: string, value: string, partition: integer, offset: "
-                 "bigint, timestamp: timestamp, timestampType: integer>");
+        put_type(change, schema, "kafka_metadata", kafka_metadata_type(change->stage->file->arena));
     if (node_find(kafka, "key") != NULL && node_find(schema, "key") == NULL) {
         const node *of_key = node_find(node_find(kafka, "key"), "schema");
         node *copy = of_key == NULL ? NULL : tree_copy(of_key, (uint32_t)schema->depth + 1);
@@ -532,8 +569,8 @@ freshet_code stage_open(suite_file *file, const test_block *test, play_mode mode
     freshet_code code = stage_make_folders(stage, err);
     if (code == FRESHET_OK)
         code = declaration_read_changed(file->declaration_path, registry_of_engine(), change_tree,
-                                        &change, file->settings->problem, NULL, &stage->declaration,
-                                        err);
+                                        &change, file->settings->problem, file->settings->context,
+                                        &stage->declaration, err);
     return code;
 }
 

@@ -98,22 +98,6 @@ class StateTest(PreprocessTest):
             at += n
         self.assertEqual(shown, filled(rows))
 
-    def history(self):
-        self.write("read.yaml", """version: 1
-pipeline: reads
-source:
-  readers: [{id: rows, file: {path: "out/**/*.parquet", format: parquet}}]
-  query: select * from rows
-feature_set:
-  name: reads
-  keys: [{name: id, type: bigint}]
-  timestamp: {from: timestamp}
-  features: [{name: filled, type: double}]
-sink: {writers: [{online: {debug: true}}]}
-""")
-        out = self.good("run", "read.yaml", "--query", "select id, filled from online_feature_store__reads", "--format", "json")
-        return [json.loads(text) for text in out.splitlines()]
-
     def test_kills(self):
         rng = self.rng
         rows = readings(rng, 3000)
@@ -129,7 +113,7 @@ sink: {writers: [{online: {debug: true}}]}
             process.process.kill()
             process.process.wait()
         self.good("run", "steps.yaml", "--once", "--progress", "none")
-        shown = self.history()
+        shown = self.history({"filled": "double"}, keys="{name: id, type: bigint}")
         self.assertEqual(len(shown), len(rows))
         self.assertEqual(self.found(shown), filled(rows))
 

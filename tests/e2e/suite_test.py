@@ -149,6 +149,10 @@ class Suites(Case):
         self.assertEqual(done.code, 78, done.out + done.err)
         self.assertIn('a/b/refused.test.yaml:19:13: error: "late" cannot be "<5>"', done.err)
         self.assertIn("2 passed, 0 failed", done.out)
+        suite = xml.etree.ElementTree.parse(self.path("report.xml")).getroot()
+        self.assertEqual((suite.get("tests"), suite.get("failures"), suite.get("errors")), ("3", "0", "1"))
+        self.assertEqual([case.get("classname") for case in suite if case.find("error") is not None], ["./a/b/refused.test.yaml"])
+        self.assertIn('a/b/refused.test.yaml:19:13: "late" cannot be "<5>"', suite[0].find("error").text)
         self.write("a/b/refused.test.yaml", REFUSED.replace("delays.yaml", "../../delays.yaml").replace("late: 1", "late: 5"))
         done = self.freshet("test", ".", "--junit", "report.xml")
         self.assertEqual(done.code, 1)
@@ -164,6 +168,34 @@ class Suites(Case):
         done = self.freshet("test", "delays.yaml", env={**self.env, "BROKERS": "x:1"})
         self.assertEqual(done.code, 1)
         self.assertIn("there are no tests in this file", done.err)
+
+    def test_a_folder_that_cannot_be_read_is_told(self):
+        """The tests beside it run all the same, and the end is no success."""
+        self.write("delays.test.yaml", TEST)
+        os.mkdir(self.path("closed"), 0o000)
+        self.addCleanup(os.chmod, self.path("closed"), 0o700)
+
+        def as_nobody():
+            if os.geteuid() == 0:  # who may read everything
+                os.setegid(65534)
+                os.seteuid(65534)
+
+        if os.geteuid() == 0:
+            for folder, _, names in os.walk(self.folder):
+                for name in (folder, *(os.path.join(folder, name) for name in names)):
+                    os.chown(name, 65534, 65534)
+        done = self.freshet("test", ".", preexec=as_nobody)
+        self.assertEqual(done.code, 1, done.out + done.err)
+        self.assertIn("cannot look for tests in ./closed: Permission denied", done.err)
+        self.assertIn("1 passed, 0 failed", done.out)
+
+    def test_fields_of_dead_letters(self):
+        """A misspelled one is told, as a column is."""
+        self.write("delays.test.yaml", REFUSED.replace("raw: no", "rawe: no"))
+        done = self.freshet("test", "delays.test.yaml")
+        self.assertEqual(done.code, 78, done.out + done.err)
+        self.assertIn('a dead letter has no field "rawe"; did you mean "raw"?', done.err)
+        self.assertRegex(done.err, r"^delays\.test\.yaml:\d+:\d+: error: ")
 
     def test_bad_tests_are_refused_at_their_place(self):
         for what, instead, said in (

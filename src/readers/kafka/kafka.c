@@ -157,7 +157,7 @@ static void kafka_check_options(void *checked, const place *at, struct problems 
 
 /* ---- describe -------------------------------------------------------------------------------- */
 
-static const type *metadata_type(arena *arena)
+const type *kafka_metadata_type(arena *arena)
 {
     static const struct {
         const char *name;
@@ -194,7 +194,7 @@ static freshet_code join_columns(kafka_reader *reader, freshet_error *err)
     arena *arena = reader->base.arena;
     uint32_t n = reader->value_schema.n_fields;
     field *fields = arena_zero(arena, n + (size_t)3, sizeof *fields);
-    const type *metadata = metadata_type(arena);
+    const type *metadata = kafka_metadata_type(arena);
 
     if (fields == NULL || metadata == NULL)
         return error_memory(err, "describing messages");

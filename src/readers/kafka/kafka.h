@@ -40,4 +40,7 @@ typedef enum kafka_on_gap { ON_GAP_FAIL, ON_GAP_EARLIEST, ON_GAP_LATEST } kafka_
 
 extern const reader_ops kafka_reader_ops;
 
+/* The type of the column `kafka_metadata`, Butterfree's; NULL where memory is out. */
+const type *kafka_metadata_type(arena *arena);
+
 #endif
