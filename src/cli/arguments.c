@@ -16,7 +16,7 @@ typedef struct parse {
     char *const *next; /* of the words */
     char *const *end;
     char *into;
-    const char *operand;
+    const char *operand, *second;
     freshet_error *err;
 } parse;
 
@@ -190,6 +190,10 @@ static freshet_code parse_operand(parse *parse, const char *word)
         return refuse(parse,
                       "freshet %s takes options only, and no \"%s\"; see \"freshet %s --help\"",
                       parse->verb->name, word, parse->verb->name);
+    if (parse->operand != NULL && parse->verb->second != NULL && parse->second == NULL) {
+        parse->second = word;
+        return FRESHET_OK;
+    }
     if (parse->operand != NULL)
         return refuse(parse,
                       "freshet %s takes one %s, and \"%s\" is one too many; put quotes around "
@@ -225,7 +229,12 @@ freshet_code arguments_parse(const verb *verb, int n_words, char *const *words, 
     if (parse.operand == NULL && !verb->operand_is_optional)
         return refuse(&parse, "freshet %s needs %s; see \"freshet %s --help\"", verb->name,
                       verb->operand, verb->name);
+    if (parse.second == NULL && verb->second != NULL)
+        return refuse(&parse, "freshet %s needs %s and %s; see \"freshet %s --help\"", verb->name,
+                      verb->operand, verb->second, verb->name);
     *(const char **)into = parse.operand;
+    if (verb->second != NULL)
+        ((const char **)into)[1] = parse.second;
     return FRESHET_OK;
 }
 
@@ -257,7 +266,8 @@ void arguments_help(const verb *verb, text_buffer *into)
 {
     text_format(into, "freshet %s", verb->name);
     if (verb->operand != NULL)
-        text_format(into, " %s", verb->operand);
+        text_format(into, " %s%s%s", verb->operand, verb->second == NULL ? "" : " ",
+                    verb->second == NULL ? "" : verb->second);
     if (verb->arguments[0].name != NULL)
         text_append_c(into, " [OPTIONS]");
     text_format(into, "\n\n%s\n", verb->doc);

@@ -54,6 +54,7 @@ typedef struct verb {
     const char *name;    /* one word, or two: "state ls" */
     const char *operand; /* as --help shows it; it goes to the struct's first member, a const */
     bool operand_is_optional; /* char *, which is NULL where it is not given. NULL: takes none */
+    const char *second;       /* NULL, or one more, which must be given: to the second member */
     const char *summary;      /* one line, for `freshet --help` */
     const char *doc;          /* paragraphs, for `freshet VERB --help` */
     const char *examples;     /* lines, each a command */

@@ -30,6 +30,8 @@ extern const verb verb_state_ls;
 extern const verb verb_state_inspect;
 extern const verb verb_state_verify;
 extern const verb verb_state_reset;
+extern const verb verb_state_export;
+extern const verb verb_state_import;
 extern const verb verb_schema;
 extern const verb verb_version;
 

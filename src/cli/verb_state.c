@@ -306,8 +306,11 @@ static freshet_code inspect(state_call *call, freshet_error *err)
 {
     checkpoint_key keys[ARGUMENT_LIST_MAX];
     const argument_list *given = &call->given->keys;
-    checkpoint_search search = {
-        .keys = keys, .n_keys = given->n, .limit = call->given->limit, .write = output_write};
+    checkpoint_search search = {.folder = call->folder,
+                                .keys = keys,
+                                .n_keys = given->n,
+                                .limit = call->given->limit,
+                                .write = output_write};
     freshet_pipeline *pipeline = NULL;
     /* whatever batch has left it */
     const freshet_run_options options = {

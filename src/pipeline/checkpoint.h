@@ -124,6 +124,7 @@ typedef struct checkpoint_key {
 } checkpoint_key;
 
 typedef struct checkpoint_search {
+    const char *folder; /* of the store, for messages */
     const checkpoint_key *keys;
     uint32_t n_keys;
     uint32_t limit;

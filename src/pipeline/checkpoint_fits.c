@@ -273,32 +273,42 @@ static freshet_code note_gone_part(void *context, const store_entry *entry, fres
 
 /* ---- versions -------------------------------------------------------------------------------- */
 
-/* Of another layout of facts nothing is read: no declaration can help. */
-static freshet_code check_version(fitting *fitting, freshet_error *err)
+static freshet_code get_text(state_store *store, const char *name, text_buffer *into,
+                             freshet_error *err)
 {
-    const freshet_pipeline *pipeline = fitting->pipeline;
-    checkpoint *checkpoint = pipeline->checkpoint;
-    freshet_code code = checkpoint_get_fact(checkpoint, FACT_VERSION, "", err);
-    if (code != FRESHET_OK)
-        return code;
-    const unsigned long version = strtoul(checkpoint->text.bytes, NULL, 10);
-    if (version > CHECKPOINT_VERSION)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
+    text_reset(into);
+    freshet_code code = store_get(store, STORE_FACT, name, "", 0, into, err);
+    if (code == FRESHET_END || (code == FRESHET_OK && into->bytes == NULL))
+        code = text_append_c(into, "") ? FRESHET_OK : error_memory(err, COMPARING);
+    return code;
+}
+
+/* Of another layout of facts nothing is read: no declaration can help. */
+freshet_code checkpoint_check_version(state_store *store, const char *folder, const char *file,
+                                      uint32_t *version, freshet_error *err)
+{
+    text_buffer fact;
+    text_init(&fact, TEXT_LIMIT_DEFAULT);
+    freshet_code code = get_text(store, FACT_VERSION, &fact, err);
+    const unsigned long number = code == FRESHET_OK ? strtoul(fact.bytes, NULL, 10) : 0;
+    *version = (uint32_t)number;
+    if (code == FRESHET_OK && number > CHECKPOINT_VERSION)
+        code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,
                          "a newer Freshet has saved the state in \"%s\", by version %lu of its "
                          "layout, and this one reads versions up to %u: run the newer Freshet; or "
                          "name another folder by --state",
-                         checkpoint->folder, version, CHECKPOINT_VERSION);
-    fitting->version = (uint32_t)version;
-    code = checkpoint_get_fact(checkpoint, FACT_FEATURES, "", err);
-    if (code != FRESHET_OK ||
-        feature_set_knows_facts(checkpoint->text.bytes, checkpoint->text.length))
-        return code;
-    return error_set(
-        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
-        "another version of Freshet has saved the state in \"%s\", and this one cannot "
-        "read it: run that version; or move the folder aside, or remove what is in it "
-        "by `freshet state reset --state \"%s\"`, and the stream begins anew",
-        checkpoint->folder, checkpoint->folder);
+                         folder, number, CHECKPOINT_VERSION);
+    if (code == FRESHET_OK)
+        code = get_text(store, FACT_FEATURES, &fact, err);
+    if (code == FRESHET_OK && !feature_set_knows_facts(fact.bytes, fact.length))
+        code = error_set(
+            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,
+            "another version of Freshet has saved the state in \"%s\", and this one cannot "
+            "read it: run that version; or move the folder aside, or remove what is in it "
+            "by `freshet state reset --state \"%s\"`, and the stream begins anew",
+            folder, folder);
+    text_release(&fact);
+    return code;
 }
 
 /* ---- declarations ---------------------------------------------------------------------------- */
@@ -358,7 +368,8 @@ freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, fres
     checkpoint *checkpoint = pipeline->checkpoint;
     fitting fitting = {.pipeline = pipeline, .out = out};
     const char *sink = checkpoint_sink(pipeline);
-    freshet_code code = check_version(&fitting, err);
+    freshet_code code = checkpoint_check_version(
+        checkpoint->store, checkpoint->folder, pipeline->declaration->file, &fitting.version, err);
     if (code == FRESHET_OK)
         code = number_declaration(&fitting, err);
     if (code == FRESHET_OK)

@@ -115,11 +115,13 @@ static freshet_code check_part(state_store *store, const state_part *part, fresh
 freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *store,
                                 checkpoint_search *search, freshet_error *err)
 {
-    uint32_t n = 0;
-    uint32_t unfit = 0;
+    uint32_t n = 0, unfit = 0, version;
     inspection inspection = {.search = search};
     const state_part **parts = NULL;
-    freshet_code code = checkpoint_list_parts(pipeline, pipeline->arena, &parts, &n, err);
+    freshet_code code =
+        checkpoint_check_version(store, search->folder, pipeline->declaration->file, &version, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_list_parts(pipeline, pipeline->arena, &parts, &n, err);
     search->found = 0;
     text_init(&inspection.json, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; code == FRESHET_OK && i < n && search->found < search->limit; i++) {

@@ -80,6 +80,9 @@ freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *aren
 freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, freshet_error *err);
 freshet_code checkpoint_obey(const freshet_pipeline *pipeline, const evolution *evolution,
                              freshet_error *err);
+/* FRESHET_BAD_DECLARATION for the state of a newer Freshet, or of one that is too old. */
+freshet_code checkpoint_check_version(state_store *store, const char *folder, const char *file,
+                                      uint32_t *version, freshet_error *err);
 /* Removes what was kept for parts that the declaration no longer has. */
 freshet_code checkpoint_forget_parts(checkpoint *checkpoint, freshet_error *err);
 /* The declaration as the state keeps it: `freshet show`. */
