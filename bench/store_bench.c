@@ -59,7 +59,7 @@ int main(int argc, char **argv)
     }
     for (uint32_t i = 0; i < value_bytes + 8; i++)
         value[i] = (char)(draw(4) == 0 ? draw(256) : i);
-    if (store_open(argv[1], false, &store, &err) != FRESHET_OK)
+    if (store_open(argv[1], false, STORE_MEMORY_MIN, &store, &err) != FRESHET_OK)
         return fail(&err);
     double cpu = cpu_s();
     for (uint32_t n = 0; n < checkpoints; n++) {
@@ -91,7 +91,7 @@ int main(int argc, char **argv)
     store_close(store);
     printf("closed in %.3f s\n", (double)(os.monotonic_us() - start_us) / 1e6);
     start_us = os.monotonic_us();
-    if (store_open(argv[1], false, &store, &err) != FRESHET_OK)
+    if (store_open(argv[1], false, STORE_MEMORY_MIN, &store, &err) != FRESHET_OK)
         return fail(&err);
     printf("opened in %.3f s\n", (double)(os.monotonic_us() - start_us) / 1e6);
     store_close(store);

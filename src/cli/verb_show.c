@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/machine.h"
 #include "cli/cli.h"
 #include "declaration/declaration.h"
 #include "pipeline/pipeline.h"
@@ -65,6 +66,19 @@ static freshet_code show_schema(const freshet_declaration *declaration, const ch
     return code;
 }
 
+/* What a share of the memory is on this machine. */
+static void show_memory(const freshet_declaration *handle)
+{
+    const declaration *declaration = declaration_of(handle);
+    const machine_memory memory = machine_memory_of("");
+    if (declaration->state.memory < 0)
+        output_format("\n# state.memory: %lld%% of %s %llu MiB is %zu MiB here.\n",
+                      (long long)-declaration->state.memory,
+                      memory.of_cgroup ? "the cgroup's limit of" : "the machine's",
+                      (unsigned long long)(memory.bytes >> 20),
+                      declaration_memory(declaration) >> 20);
+}
+
 static freshet_code show_run(const void *arguments, freshet_error *err)
 {
     const show_arguments *given = arguments;
@@ -72,6 +86,8 @@ static freshet_code show_run(const void *arguments, freshet_error *err)
     freshet_code code = load_declaration(given->file, &declaration, err);
     if (code == FRESHET_OK && !given->schema)
         code = freshet_declaration_show(declaration, output_write, NULL, err);
+    if (code == FRESHET_OK && !given->schema)
+        show_memory(declaration);
     if (code == FRESHET_OK)
         code = show_schema(declaration, given->schema ? "" : "#   ", err);
     freshet_declaration_close(declaration);

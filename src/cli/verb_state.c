@@ -77,7 +77,7 @@ static freshet_code run_on_state(const void *arguments, bool read,
     state_call call = {.given = arguments};
     freshet_code code = find_folder(&call, err);
     if (code == FRESHET_OK && read)
-        code = store_open(call.folder, true, &call.store, err);
+        code = store_open(call.folder, true, STORE_MEMORY_MIN, &call.store, err);
     if (code == FRESHET_OK)
         code = act(&call, err);
     store_close(call.store);

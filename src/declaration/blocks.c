@@ -780,11 +780,13 @@ static const option state_options[] = {
             "whose only writer is the debug table keeps no state unless this (or `--state`) says "
             "where, since its table begins empty. `--debug` leaves it alone.",
      .example = "/var/lib/freshet/airport_delays"},
-    {OPTION("memory", BYTES, state_block, memory), .standard = "1 GiB", .minimum = 1 << 20,
-     .maximum = INT64_MAX,
+    {OPTION("memory", MEMORY, state_block, memory), .standard = "1 GiB",
+     .minimum = STATE_MEMORY_MIN, .maximum = INT64_MAX,
      .doc =
-         "How much keyed state is held in memory; keys that were not used for the longest wait in "
-         "the state folder. Groups, rolling windows and `deduplicate` stay in memory as a whole.",
+         "How much memory the state may take, with its checkpoints and the store's cache; keys "
+         "that were not used for the longest wait in the state folder. A size, or a share of what "
+         "there is: of the cgroup's limit where there is one, else of the machine's memory "
+         "(`25%`). See docs/guide/memory.md.",
      .example = "4 GiB"},
     {0},
 };

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/machine.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "declaration/blocks.h"
@@ -199,6 +200,15 @@ freshet_code declaration_read_changed(const char *path, const registry *registry
 {
     const tree_change changed = {change, change_context};
     return read_file_changed(path, registry, &changed, problem, context, out, err);
+}
+
+size_t declaration_memory(const declaration *declaration)
+{
+    const int64_t memory = declaration->state.memory;
+    if (memory >= 0)
+        return (size_t)memory;
+    const uint64_t bytes = machine_memory_of("").bytes / 100 * (uint64_t)-memory;
+    return bytes < STATE_MEMORY_MIN ? STATE_MEMORY_MIN : (size_t)bytes;
 }
 
 const char *declaration_path(const declaration *declaration, arena *arena, const char *path)

@@ -270,9 +270,11 @@ typedef struct checkpoint_block {
     int64_t interval_us; /* default 1 second */
 } checkpoint_block;
 
+#define STATE_MEMORY_MIN (1 << 20)
+
 typedef struct state_block {
     declared_text path; /* NULL: see pipeline/checkpoint.h */
-    int64_t memory;     /* bytes of keyed state held in memory; default 1 GiB */
+    int64_t memory;     /* bytes; or negative: a share in percents. Use declaration_memory() */
 } state_block;
 
 /* What a test says must be there: behind a step, or at its end. */
@@ -390,6 +392,9 @@ place declaration_place_in(const freshet_declaration *handle, const declared_tex
 /* A path of the declaration made absolute or relative to the working directory: absolute paths and
  * those of builders stay, others get the declaration's folder in front. */
 const char *declaration_path(const declaration *declaration, arena *arena, const char *path);
+
+/* state.memory in bytes: a share is that of the cgroup's limit, or of the machine's memory. */
+size_t declaration_memory(const declaration *declaration);
 
 /* "file:line:col", or the path of a built one, for error_set's `at`. */
 const char *place_text(const place *at, char *into, size_t size);

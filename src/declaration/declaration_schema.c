@@ -55,6 +55,8 @@ static const char *const forms[] = {
                                 "w|weeks?)$|" VARIABLE),
     [OPTION_BYTES] = EITHER("'type':'integer','minimum':0",
                             PATTERN("^[0-9]+ *([kKmMgGtT]?[iI]?[bB]?)$|" VARIABLE)),
+    [OPTION_MEMORY] = EITHER("'type':'integer','minimum':0",
+                             PATTERN("^([0-9]+ *([kKmMgGtT]?[iI]?[bB]?)|[0-9]+ *%)$|" VARIABLE)),
     [OPTION_TYPE] = TYPE,
     [OPTION_SCHEMA] = COLUMNS,
     [OPTION_PROPERTIES] = "'type':'object','additionalProperties':{" SCALAR "}",

@@ -271,7 +271,8 @@ static bool is_shown(const option *option, const char *block)
     case OPTION_SQL: return ((const declared_text *)from)->value != NULL;
     case OPTION_INTEGER:
     case OPTION_DURATION:
-    case OPTION_BYTES: return *(const int64_t *)from != 0 || always;
+    case OPTION_BYTES:
+    case OPTION_MEMORY: return *(const int64_t *)from != 0 || always;
     case OPTION_CHOICE: return *(const int *)from != 0 || always;
     case OPTION_TYPE: return ((const declared_type *)from)->value != NULL;
     case OPTION_SCHEMA: return ((const declared_schema *)from)->value.n_fields > 0;
@@ -308,6 +309,7 @@ static bool show_scalar(showing *showing, const option *option, const void *from
     case OPTION_INTEGER:
     case OPTION_DURATION:
     case OPTION_BYTES:
+    case OPTION_MEMORY:
         value_format(option->kind, *(const int64_t *)from, number);
         text_format(out, " %s\n", number);
         return true;

@@ -81,6 +81,7 @@ typedef enum option_kind {
     OPTION_INTEGER,    /* int64_t, within minimum..maximum */
     OPTION_DURATION,   /* int64_t microseconds: "10 minutes", "1 second", "500 ms" */
     OPTION_BYTES,      /* int64_t: "100 MB" (10^6), "64 MiB", "4096" */
+    OPTION_MEMORY,     /* int64_t: the same; or a share of the machine, "25%", which is -25 */
     OPTION_CHOICE,     /* int (index into choices) */
     OPTION_TYPE,       /* declared_type */
     OPTION_SCHEMA,     /* declared_schema */
@@ -120,7 +121,7 @@ typedef struct option {
     size_t offset;
     const char *standard; /* the default, as YAML text; NULL: none */
     const char *doc;      /* one or two sentences, Markdown, for the reference page and schema */
-    int64_t minimum, maximum;       /* OPTION_INTEGER, DURATION, BYTES: 0,0 = no bounds */
+    int64_t minimum, maximum;       /* of numbers: 0,0 = no bounds */
     const char *const *choices;     /* OPTION_CHOICE: NULL-terminated */
     const struct block_kind *block; /* OPTION_BLOCK, OPTION_BLOCKS */
     const char *kinds;   /* OPTION_KIND: "readers", "steps" or "writers", a list of the registry */

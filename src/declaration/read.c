@@ -170,7 +170,8 @@ static const char *read_number(reading *reading, const option *option, const cha
     bool bounded = option->minimum != 0 || option->maximum != 0;
     if (wrong != NULL)
         return wrong;
-    if (!bounded || (number >= option->minimum && number <= option->maximum)) {
+    const bool is_share = option->kind == OPTION_MEMORY && number < 0;
+    if (!bounded || is_share || (number >= option->minimum && number <= option->maximum)) {
         *into = number;
         return NULL;
     }
@@ -210,7 +211,8 @@ static void read_scalar(reading *reading, const option *option, const node *give
     case OPTION_BOOLEAN: wrong = value_boolean(given->value, into); break;
     case OPTION_INTEGER:
     case OPTION_DURATION:
-    case OPTION_BYTES: wrong = read_number(reading, option, given->value, into); break;
+    case OPTION_BYTES:
+    case OPTION_MEMORY: wrong = read_number(reading, option, given->value, into); break;
     case OPTION_CHOICE: wrong = read_choice(reading, option, given->value, into); break;
     case OPTION_TYPE:
         ((declared_type *)into)->at = given->at;

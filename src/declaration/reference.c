@@ -124,6 +124,7 @@ static void write_type(page *page, const option *option)
         [OPTION_INTEGER] = "whole number",
         [OPTION_DURATION] = "duration",
         [OPTION_BYTES] = "size",
+        [OPTION_MEMORY] = "size, or share",
         [OPTION_TYPE] = "type",
         [OPTION_SCHEMA] = "schema",
         [OPTION_TEXTS] = "text, or list of texts",

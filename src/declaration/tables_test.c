@@ -16,7 +16,8 @@ static size_t field_size(const option *option)
     case OPTION_BOOLEAN: return sizeof(bool);
     case OPTION_INTEGER:
     case OPTION_DURATION:
-    case OPTION_BYTES: return sizeof(int64_t);
+    case OPTION_BYTES:
+    case OPTION_MEMORY: return sizeof(int64_t);
     case OPTION_CHOICE: return sizeof(int);
     case OPTION_TYPE: return sizeof(declared_type);
     case OPTION_SCHEMA: return sizeof(declared_schema);

@@ -157,10 +157,25 @@ static const char *read_measure(const char *at, const measure *measure, int64_t 
     return NULL;
 }
 
+/* "25%" as -25. */
+static const char *read_share(const char *at, int64_t *into)
+{
+    int64_t percent;
+    if (*at < '0' || *at > '9' || !read_digits(&at, false, &percent) ||
+        strcmp(at + strspn(at, " "), "%") != 0)
+        return "must be a size, such as \"1 GiB\", or a share in whole percents, such as \"25%\"";
+    if (percent < 1 || percent > 100)
+        return "must be from 1% to 100%";
+    *into = -percent;
+    return NULL;
+}
+
 const char *value_number(option_kind kind, const char *text, int64_t *into)
 {
     if (kind == OPTION_INTEGER)
         return read_integer(text, into);
+    if (kind == OPTION_MEMORY && strchr(text, '%') != NULL)
+        return read_share(text, into);
     return read_measure(text, kind == OPTION_DURATION ? &durations : &sizes, into);
 }
 
@@ -187,7 +202,9 @@ void value_format(option_kind kind, int64_t value, char into[VALUE_TEXT_MAX])
         if (value % measure->units[i].size == 0 && measure->units[i].size > unit->size)
             unit = &measure->units[i];
     int64_t number = value / unit->size;
-    if (kind == OPTION_INTEGER || unit == &byte_units[0])
+    if (kind == OPTION_MEMORY && value < 0)
+        snprintf(into, VALUE_TEXT_MAX, "%" PRId64 "%%", -value);
+    else if (kind == OPTION_INTEGER || unit == &byte_units[0])
         snprintf(into, VALUE_TEXT_MAX, "%" PRId64, value);
     else
         snprintf(into, VALUE_TEXT_MAX, "%" PRId64 " %s", number,

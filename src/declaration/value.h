@@ -17,7 +17,7 @@
 const char *value_boolean(const char *text, bool *into);
 /* OPTION_INTEGER: a whole number, with or without a sign, in 64 bits; OPTION_DURATION: "10
  * minutes", "500 ms", in microseconds; OPTION_BYTES: "100 MB" (10^6 bytes), "64 MiB" (2^20),
- * "4096". */
+ * "4096"; OPTION_MEMORY: the same, or "25%", a whole number of percents, as a negative number. */
 const char *value_number(option_kind kind, const char *text, int64_t *into);
 /* Letters, digits and _, not beginning with a digit: usable in SQL without quotes. */
 const char *value_name(const char *text);

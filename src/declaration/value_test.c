@@ -110,6 +110,31 @@ static void sizes(void **state)
         {"1 P", 0, "has no known unit"},
     };
     assert_samples(OPTION_BYTES, samples, sizeof samples / sizeof samples[0]);
+    assert_samples(OPTION_MEMORY, samples, sizeof samples / sizeof samples[0]);
+}
+
+static void shares_of_memory(void **state)
+{
+    (void)state;
+    static const sample samples[] = {
+        {"25%", -25, NULL},
+        {"100 %", -100, NULL},
+        {"1%", -1, NULL},
+        {"0%", 0, "must be from 1% to 100%"},
+        {"101%", 0, "must be from 1% to 100%"},
+        {"12.5%", 0, "must be a size"},
+        {"-5%", 0, "must be a size"},
+        {"%", 0, "must be a size"},
+        {"25% of it", 0, "must be a size"},
+    };
+    char text[VALUE_TEXT_MAX];
+    int64_t value;
+    assert_samples(OPTION_MEMORY, samples, sizeof samples / sizeof samples[0]);
+    value_format(OPTION_MEMORY, -25, text);
+    assert_string_equal(text, "25%");
+    value_format(OPTION_MEMORY, 1 << 20, text);
+    assert_string_equal(text, "1 MiB");
+    assert_non_null(value_number(OPTION_BYTES, "25%", &value));
 }
 
 static void booleans(void **state)
@@ -163,8 +188,9 @@ static void texts_of_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(integers), cmocka_unit_test(durations), cmocka_unit_test(sizes),
-        cmocka_unit_test(booleans), cmocka_unit_test(names),     cmocka_unit_test(texts_of_values),
+        cmocka_unit_test(integers),         cmocka_unit_test(durations), cmocka_unit_test(sizes),
+        cmocka_unit_test(shares_of_memory), cmocka_unit_test(booleans),  cmocka_unit_test(names),
+        cmocka_unit_test(texts_of_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

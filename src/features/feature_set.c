@@ -97,7 +97,7 @@ freshet_code feature_set_open(const feature_set_options *options, problems *prob
     const operator_options given = {.set = options,
                                     .declaration = declaration,
                                     .plan = &set->plan,
-                                    .memory = (size_t)declaration->state.memory,
+                                    .memory = declaration_memory(declaration),
                                     .problems = problems};
     set->is_stream = declaration->is_stream;
     set->plan.corrects = options->corrects && set->is_stream;

@@ -583,6 +583,7 @@ static const char *value_text(const collector *collector, const option *option, 
     case OPTION_INTEGER:
     case OPTION_DURATION:
     case OPTION_BYTES:
+    case OPTION_MEMORY:
         number = arena_alloc(collector->arena, VALUE_TEXT_MAX);
         if (number != NULL)
             value_format(option->kind, *(const int64_t *)from, number);

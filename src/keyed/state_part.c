@@ -219,6 +219,12 @@ uint64_t state_part_keys(const state_part *part)
     return keyed_count(part->table);
 }
 
+size_t state_part_bytes_changed(const state_part *part)
+{
+    const double n = (double)keyed_count(part->table);
+    return n == 0 ? 0 : (size_t)((double)state_part_bytes(part) * (double)part->table->n_dirty / n);
+}
+
 static freshet_code inspect_key(const state_part *part, arena *arena, const unsigned char *at,
                                 size_t length, text_buffer *into, freshet_error *err)
 {

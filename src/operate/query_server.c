@@ -210,6 +210,8 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         {"rows_replaced", FRESHET_ROWS_REPLACED, INT64_MIN},
         {"rows_again", FRESHET_ROWS_AGAIN, INT64_MIN},
         {"hook_warnings", FRESHET_HOOK_WARNINGS, INT64_MIN},
+        {"state_bytes", FRESHET_STATE_BYTES, INT64_MIN},
+        {"state_memory", FRESHET_STATE_LIMIT, INT64_MIN},
     };
     const query_server *server = connection->server;
     text_buffer status;

@@ -574,12 +574,21 @@ static size_t bytes_held(const checkpoint *checkpoint)
     return bytes;
 }
 
+/* Of keys that changed since the last checkpoint, as if all keys of a part were alike. */
+static size_t bytes_changed(const checkpoint *checkpoint)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
+        bytes += state_part_bytes_changed(checkpoint->parts[i].part);
+    return bytes;
+}
+
 void checkpoint_trim(freshet_pipeline *pipeline)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     if (checkpoint == NULL || checkpoint->n_parts == 0)
         return;
-    size_t most = (size_t)pipeline->declaration->state.memory;
+    const size_t most = checkpoint_share_keys(checkpoint->memory);
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         checkpoint_part *part = &checkpoint->parts[i];
         const state_part *of = part->part;
@@ -595,5 +604,8 @@ void checkpoint_trim(freshet_pipeline *pipeline)
                 break;
         }
     }
-    checkpoint->wants_memory = bytes_held(checkpoint) > most;
+    checkpoint->wants_memory =
+        bytes_held(checkpoint) > most ||
+        bytes_changed(checkpoint) > checkpoint_share_changes(checkpoint->memory);
+    atomic_store(&pipeline->counters[FRESHET_STATE_BYTES], (long long)bytes_held(checkpoint));
 }

@@ -52,6 +52,27 @@
 /* Where memory is short, keys must become durable to leave it: at most this often. */
 #define CHECKPOINT_MEMORY_US INT64_C(200000)
 
+/* WHO GETS WHAT OF state.memory. Keys have five eighths, counted as they are asked for: what malloc
+ * adds, and the holes that keys leave which come and go, is up to a third of that. A checkpoint
+ * becomes due when the keys that changed since the last one hold an eighth; their copies are as
+ * large. The store's cache, with indexes and filters, has a sixteenth, what it was given last half
+ * as much. Nothing is smaller than the least that makes sense. */
+static inline size_t checkpoint_share_keys(size_t memory)
+{
+    return memory / 8 * 5;
+}
+
+static inline size_t checkpoint_share_changes(size_t memory)
+{
+    const size_t least = (size_t)2 << 20;
+    return memory / 8 < least ? least : memory / 8;
+}
+
+static inline size_t checkpoint_share_store(size_t memory)
+{
+    return memory / 16 < STORE_MEMORY_MIN ? STORE_MEMORY_MIN : memory / 16;
+}
+
 /* How soon the loop looks again while a checkpoint is being written. */
 #define CHECKPOINT_LOOK_US INT64_C(5000)
 

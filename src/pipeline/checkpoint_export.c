@@ -184,12 +184,12 @@ freshet_code checkpoint_export(const char *folder, const char *path, arena *aren
     if (exporting.path == NULL)
         return error_memory(err, EXPORTING);
     /* To read first, since to write would make one. */
-    freshet_code code = store_open(folder, true, &store, err);
+    freshet_code code = store_open(folder, true, STORE_MEMORY_MIN, &store, err);
     if (code != FRESHET_OK)
         return code;
     store_close(store);
     store = NULL;
-    code = store_open(folder, false, &store, err);
+    code = store_open(folder, false, STORE_MEMORY_MIN, &store, err);
     if (code != FRESHET_OK)
         return code;
     text_init(&exporting.out, TEXT_LIMIT_DEFAULT);

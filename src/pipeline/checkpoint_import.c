@@ -263,7 +263,7 @@ static freshet_code import_into(importing *importing, const char *making, arena 
 {
     freshet_code code = store_remove_folder(making, err); /* what a killed import has left */
     if (code == FRESHET_OK || code == FRESHET_END)
-        code = store_open(making, false, &importing->store, err);
+        code = store_open(making, false, STORE_MEMORY_MIN, &importing->store, err);
     if (code == FRESHET_OK)
         code = import_lines(importing, keep, err);
     store_close(importing->store);

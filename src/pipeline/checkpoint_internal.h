@@ -46,8 +46,9 @@ struct checkpoint {
     uint32_t n_parts;
     uint64_t declared;     /* the number of this run's declaration: keyed/evolution.h */
     bool is_changed;       /* and the state has another one yet */
+    size_t memory;         /* state.memory */
     bool is_stuck;         /* since a failure, none has become durable and published */
-    bool wants_memory;     /* nothing in memory can be dropped, and that is too much */
+    bool wants_memory;     /* nothing in memory can be dropped, or too much has changed */
     int64_t memory_due_us; /* not before then is that a reason for another checkpoint */
 
     int64_t rows_at;  /* rows read when the last one was gathered */

@@ -324,6 +324,8 @@ freshet_code checkpoint_make(freshet_pipeline *pipeline, const char *state, fres
     pipeline->checkpoint = checkpoint;
     text_init(&checkpoint->text, TEXT_LIMIT_DEFAULT);
     checkpoint->declared = 1;
+    checkpoint->memory = declaration_memory(pipeline->declaration);
+    atomic_store(&pipeline->counters[FRESHET_STATE_LIMIT], (long long)checkpoint->memory);
     checkpoint->folder = state != NULL ? arena_text(pipeline->arena, state)
                                        : checkpoint_folder(pipeline->declaration, pipeline->arena);
     return checkpoint->folder == NULL ? error_memory(err, OPENING) : take_parts(pipeline, err);
@@ -341,7 +343,9 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
     int64_t last[2];
     freshet_code code = checkpoint_make(pipeline, pipeline->options.state, err);
     if (code == FRESHET_OK)
-        code = store_open(pipeline->checkpoint->folder, false, &pipeline->checkpoint->store, err);
+        code = store_open(pipeline->checkpoint->folder, false,
+                          checkpoint_share_store(pipeline->checkpoint->memory),
+                          &pipeline->checkpoint->store, err);
     if (code == FRESHET_OK)
         code = checkpoint_get_fact(pipeline->checkpoint, FACT_CHECKPOINT, "", err);
     if (code != FRESHET_OK)

@@ -51,7 +51,7 @@ freshet_code checkpoint_plan_make(freshet_pipeline *pipeline, const char *state,
     out->folder = checkpoint->folder;
     if (!plan_is_there(out->folder))
         return FRESHET_END;
-    code = store_open(out->folder, true, &checkpoint->store, err);
+    code = store_open(out->folder, true, STORE_MEMORY_MIN, &checkpoint->store, err);
     if (code == FRESHET_OK)
         code = checkpoint_get_fact(checkpoint, FACT_CHECKPOINT, "", err);
     if (code != FRESHET_OK)

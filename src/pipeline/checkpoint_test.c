@@ -530,7 +530,7 @@ static void test_older_version(void **state)
     append_rows(0, 1, 1);
     open_stream(&it, "1 MiB");
     close_stream(&it);
-    assert_int_equal(store_open(state_folder, false, &store, NULL), FRESHET_OK);
+    assert_int_equal(store_open(state_folder, false, STORE_MEMORY_MIN, &store, NULL), FRESHET_OK);
     assert_int_equal(store_begin(store, NULL), FRESHET_OK);
     assert_int_equal(
         store_put(store, STORE_FACT, FACT_FEATURES, "", 0, facts, sizeof facts - 1, NULL),

@@ -126,7 +126,7 @@ freshet_code joining_open(freshet_pipeline *pipeline, struct problems *problems,
                                     .join = join,
                                     .timestamp = &pipeline->declaration->feature_set.timestamp,
                                     .is_stream = pipeline->declaration->is_stream,
-                                    .memory = (size_t)pipeline->declaration->state.memory,
+                                    .memory = declaration_memory(pipeline->declaration),
                                     .host = {label_of_row, refuse_taken, match_taken, joining}};
     freshet_error problem = {0};
     uint32_t side = 0;

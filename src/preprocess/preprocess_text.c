@@ -51,7 +51,8 @@ static void put_value(arena *arena, const option *option, const void *from, text
     case OPTION_BOOLEAN: text_append_c(into, *(const bool *)from ? "true" : "false"); return;
     case OPTION_INTEGER:
     case OPTION_DURATION:
-    case OPTION_BYTES: text_format(into, "%" PRId64, *(const int64_t *)from); return;
+    case OPTION_BYTES:
+    case OPTION_MEMORY: text_format(into, "%" PRId64, *(const int64_t *)from); return;
     case OPTION_CHOICE: text_append_c(into, option->choices[*(const int *)from]); return;
     case OPTION_TYPE: put_schema(arena, &(schema){1, &(field){"type", type->value}}, into); return;
     case OPTION_TEXTS: put_list(from, into); return;

@@ -63,7 +63,7 @@ freshet_code step_drop_refused(const step_run *run, freshet_error *err)
 
 size_t step_memory(const preprocess_step *step)
 {
-    return (size_t)declaration_of(step->chain->options.handle)->state.memory;
+    return declaration_memory(declaration_of(step->chain->options.handle));
 }
 
 freshet_code step_part_names(const preprocess_step *step, const char *what, const field *keys,

@@ -15,6 +15,7 @@
 
 #define FIRST_ENTRIES 256u
 #define HASH_SEED UINT64_C(1)
+#define KEY_LENGTH_MAX ((1u << 30) - 1)
 
 /* Keys of the same beginning: see below, order. */
 typedef struct group {
@@ -27,9 +28,9 @@ typedef struct group {
 struct pending {
     arena *arena;    /* keys and values */
     memory memory;   /* of entries and slots */
-    memory ordering; /* of groups: the thread that sorts takes it */
+    memory ordering; /* of groups and order: the thread that sorts takes it */
     rocks_entry *entries;
-    rocks_entry *sorted;
+    uint32_t *sorted; /* their numbers */
     key_slots slots;
     group *groups;
     uint32_t n_groups;
@@ -54,11 +55,13 @@ static void release(pending *pending)
 {
     memory *memory = &pending->memory;
     memory_give(memory, pending->entries, pending->capacity * sizeof *pending->entries);
-    memory_give(memory, pending->sorted, pending->sorted_capacity * sizeof *pending->sorted);
+    memory_give(&pending->ordering, pending->sorted,
+                pending->sorted_capacity * sizeof *pending->sorted);
     memory_give(&pending->ordering, pending->groups,
                 pending->groups_capacity * sizeof *pending->groups);
     key_slots_release(&pending->slots, memory);
-    pending->entries = pending->sorted = NULL;
+    pending->entries = NULL;
+    pending->sorted = NULL;
     pending->groups = NULL;
     pending->n_groups = pending->capacity = pending->sorted_capacity = pending->groups_capacity = 0;
 }
@@ -119,54 +122,54 @@ static bool pending_make_room(pending *pending)
     return n <= PENDING_ENTRIES_MAX &&
            memory_reserve(memory, &pending->entries, &pending->capacity, n,
                           sizeof *pending->entries) &&
-           memory_reserve(memory, &pending->sorted, &pending->sorted_capacity, n,
-                          sizeof *pending->sorted) &&
            key_slots_reserve(&pending->slots, memory, n);
 }
 
-/* The entry of the key, made where there is none; NULL where memory is out. */
-static rocks_entry *entry_of(pending *pending, const void *key, size_t key_length)
+/* The entry of the key, made where there is none, with a copy of the key and room for a value right
+ * behind it; NULL where memory is out. */
+static rocks_entry *entry_of(pending *pending, const void *key, size_t key_length,
+                             size_t value_length)
 {
     const uint32_t tag = (uint32_t)hash_bytes(key, key_length, HASH_SEED);
     uint64_t at;
     if (!pending_make_room(pending))
         return NULL;
     const uint32_t index = find_entry(pending, tag, key, key_length, &at);
-    if (index != KEY_NONE)
-        return &pending->entries[index];
-    char *copy = arena_copy(pending->arena, key, key_length);
+    char *copy =
+        value_length > UINT32_MAX ? NULL : arena_alloc(pending->arena, key_length + value_length);
     if (copy == NULL)
         return NULL;
-    pending->entries[pending->n] = (rocks_entry){.key = copy, .key_length = key_length};
-    key_slots_put(&pending->slots, at, tag, pending->n);
-    return &pending->entries[pending->n++];
+    memcpy(copy, key, key_length);
+    rocks_entry *entry = &pending->entries[index == KEY_NONE ? pending->n : index];
+    *entry = (rocks_entry){.key = copy,
+                           .key_length = (unsigned)key_length & KEY_LENGTH_MAX,
+                           .value_length = (uint32_t)value_length};
+    if (index == KEY_NONE)
+        key_slots_put(&pending->slots, at, tag, pending->n++);
+    return entry;
 }
 
 bool pending_put(pending *pending, const void *key, size_t key_length, const void *value,
                  size_t length)
 {
-    rocks_entry *entry = entry_of(pending, key, key_length);
-    char *copy = arena_alloc(pending->arena, PENDING_SUM_BYTES + length);
-    if (entry == NULL || copy == NULL)
+    rocks_entry *entry = entry_of(pending, key, key_length, PENDING_SUM_BYTES + length);
+    if (entry == NULL)
         return false;
+    char *copy = (char *)entry->key + key_length;
     uint64_t sum = pending_sum(key, key_length, value, length);
     memcpy(copy, &sum, PENDING_SUM_BYTES);
     if (length > 0)
         memcpy(copy + PENDING_SUM_BYTES, value, length);
     entry->change = ROCKS_PUT;
-    entry->value = copy;
-    entry->value_length = PENDING_SUM_BYTES + length;
     return true;
 }
 
 bool pending_remove(pending *pending, const void *key, size_t key_length, bool prefix)
 {
-    rocks_entry *entry = entry_of(pending, key, key_length);
+    rocks_entry *entry = entry_of(pending, key, key_length, 0);
     if (entry == NULL)
         return false;
     entry->change = prefix ? ROCKS_REMOVE_PREFIX : ROCKS_REMOVE;
-    entry->value = NULL;
-    entry->value_length = 0;
     return true;
 }
 
@@ -310,14 +313,22 @@ static bool rank_groups(pending *pending, place *places)
     return true;
 }
 
-const rocks_entry *pending_sorted(pending *pending)
+const rocks_entry *pending_entries(const pending *pending)
+{
+    return pending->entries;
+}
+
+const uint32_t *pending_sorted(pending *pending)
 {
     place *places = malloc((pending->n + 1) * sizeof *places);
-    bool good = places != NULL && make_groups(pending, places) && rank_groups(pending, places);
+    bool good = places != NULL &&
+                memory_reserve(&pending->ordering, &pending->sorted, &pending->sorted_capacity,
+                               pending->n + UINT64_C(1), sizeof *pending->sorted) &&
+                make_groups(pending, places) && rank_groups(pending, places);
     if (good)
         qsort_r(places, pending->n, sizeof *places, pending_compare_places, pending->entries);
     for (uint32_t i = 0; good && i < pending->n; i++)
-        pending->sorted[i] = pending->entries[places[i].index];
+        pending->sorted[i] = places[i].index;
     free(places);
     return good ? pending->sorted : NULL;
 }

@@ -1,8 +1,8 @@
 /* pending.h - the changes of one checkpoint: copies of keys and values, found again by key.
  *
  * A key that is put twice has the last value. A value is kept with its checksum in front, as it
- * goes to the disk. Memory: as much as keys and values, and 64 bytes an entry; given back after use
- * where it was much.
+ * goes to the disk. Memory: as much as keys and values, and some 50 bytes an entry, and 32 more
+ * while they are sorted; given back after use where it was much.
  *
  * Order of calls: pending_open, then {put and remove, find and sorted, reset}*, pending_close.
  */
@@ -12,7 +12,7 @@
 #include "state/rocks.h"
 
 #define PENDING_SUM_BYTES 8u /* in front of each value */
-#define PENDING_KEEP_BYTES ((size_t)64 << 20)
+#define PENDING_KEEP_BYTES ((size_t)8 << 20)
 #define PENDING_ENTRIES_MAX (1u << 31)
 
 typedef struct pending pending;
@@ -36,9 +36,12 @@ uint32_t pending_count(const pending *pending);
 /* Bytes of memory held. */
 size_t pending_bytes(const pending *pending);
 
-/* The entries in the order in which to write them: prefixes to remove first, then by key. They stay
- * valid, and pending_find works, until reset. NULL where memory is out. Fills an array of its own:
- * may be called by another thread than finds. */
-const rocks_entry *pending_sorted(pending *pending);
+/* All of them, in the order of their coming; valid until the next put. */
+const rocks_entry *pending_entries(const pending *pending);
+
+/* The numbers of the entries in the order in which to write them: prefixes to remove first, then by
+ * key. They stay valid, and pending_find works, until reset. NULL where memory is out. Fills an
+ * array of its own: may be called by another thread than finds. */
+const uint32_t *pending_sorted(pending *pending);
 
 #endif

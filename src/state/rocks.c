@@ -5,7 +5,9 @@
  *   LZ4, no compression of the log     state is written often and read seldom
  *   checksums xxh3                     Debian's RocksDB has no CRC32 in hardware
  *   bloom filter of 10 bits            a key that is not there costs no disk
- *   write buffer of 32 MiB             what a start replays at most of the log: some 0.2 s
+ *   write buffer of 32 MiB at most     what a start replays at most of the log: some 0.2 s
+ *   indexes and filters in pieces,     so that what a state of any size takes of memory is the
+ *   and in the cache                   cache, and no more
  *   log: an incomplete last record     is what a crash leaves, and is dropped; anything else wrong
  *                                      in it is damage (seal.h finds what this lets through)
  *   logs in the manifest               a log that is missing is found
@@ -34,14 +36,15 @@
 #include "base/thread.h"
 
 #define WRITE_BUFFER_BYTES ((size_t)32 << 20)
-#define BLOCK_CACHE_BYTES ((size_t)32 << 20)
 #define BLOOM_BITS 10.0
 #define CHECKSUM_XXH3 4
+#define INDEX_IN_PIECES 2
 #define MANIFEST_BYTES ((size_t)1 << 20)
 #define LEVEL0_TABLES 8
 #define THREADS 3 /* that RocksDB may start, and ends the process where it gets none */
 #define LOG_LEVEL_NOTHING 5
 #define FILE_NAME_MAX 48u
+#define PREFETCH_AHEAD 8u
 
 struct rocks {
     rocksdb_t *database;
@@ -136,6 +139,11 @@ static void set_table(rocks *rocks)
         table, rocksdb_filterpolicy_create_bloom_full(BLOOM_BITS));
     rocksdb_block_based_options_set_block_cache(table, rocks->cache);
     rocksdb_block_based_options_set_checksum(table, CHECKSUM_XXH3);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
+    rocksdb_block_based_options_set_index_type(table, INDEX_IN_PIECES);
+    rocksdb_block_based_options_set_partition_filters(table, 1);
+    rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
     rocksdb_options_set_block_based_table_factory(rocks->options, table);
     rocksdb_block_based_options_destroy(table);
 }
@@ -157,20 +165,21 @@ static freshet_code set_by_text(rocks *rocks, freshet_error *err)
     return FRESHET_OK;
 }
 
-static freshet_code set_options(rocks *rocks, rocks_mode mode, freshet_error *err)
+static freshet_code set_options(rocks *rocks, rocks_mode mode, size_t memory, freshet_error *err)
 {
     rocks->options = rocksdb_options_create();
     freshet_code code = set_by_text(rocks, err);
     if (code != FRESHET_OK)
         return code;
     rocksdb_options_t *options = rocks->options;
-    rocks->cache = rocksdb_cache_create_lru(BLOCK_CACHE_BYTES);
+    rocks->cache = rocksdb_cache_create_lru(memory);
     set_table(rocks);
     rocksdb_options_set_create_if_missing(options, mode == ROCKS_MAKE);
     rocksdb_options_set_error_if_exists(options, mode == ROCKS_MAKE);
     rocksdb_options_set_paranoid_checks(options, 1);
     rocksdb_options_set_compression(options, rocksdb_lz4_compression);
-    rocksdb_options_set_write_buffer_size(options, WRITE_BUFFER_BYTES);
+    rocksdb_options_set_write_buffer_size(
+        options, memory / 2 < WRITE_BUFFER_BYTES ? memory / 2 : WRITE_BUFFER_BYTES);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(options, 1);
     rocksdb_options_set_level0_file_num_compaction_trigger(options, LEVEL0_TABLES);
     rocksdb_options_set_max_background_jobs(options, 2);
@@ -246,8 +255,8 @@ static void blame_table(const char *folder, const char *message, char name[FILE_
         memcpy(name, table, sizeof table);
 }
 
-freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, rocks **out,
-                        freshet_error *err)
+freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, size_t memory,
+                        rocks **out, freshet_error *err)
 {
     if (!thread_are_left(THREADS))
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, shown,
@@ -261,7 +270,7 @@ freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, 
         return error_memory(err, "opening the state");
     }
     sprintf(rocks->table, "%s.sst", folder);
-    freshet_code code = set_options(rocks, mode, err);
+    freshet_code code = set_options(rocks, mode, memory, err);
     if (code != FRESHET_OK) {
         rocks_close(rocks);
         return code;
@@ -362,19 +371,33 @@ static bool make_end(const rocks_entry *entry, text_buffer *end)
     return true;
 }
 
+/* Keys lie in memory in the order of their coming: asks for those that are next. */
+static void prefetch_entries(const rocks_entry *entries, const uint32_t *order, size_t n, size_t i)
+{
+    if (i + 2 * PREFETCH_AHEAD < n)
+        __builtin_prefetch(&entries[order[i + 2 * PREFETCH_AHEAD]]);
+    if (i + PREFETCH_AHEAD >= n)
+        return;
+    const char *key = entries[order[i + PREFETCH_AHEAD]].key;
+    __builtin_prefetch(key);
+    __builtin_prefetch(key + 64);
+}
+
 /* Puts the entries into one of the two, which the other one is NULL for. False where memory is
  * out. */
 static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
-                 const rocks_entry *entries, size_t n, char **message)
+                 const rocks_entry *entries, const uint32_t *order, size_t n, char **message)
 {
     text_buffer end;
     bool good = true;
     text_init(&end, TEXT_LIMIT_DEFAULT);
     for (size_t i = 0; good && i < n && *message == NULL; i++) {
-        const char *key = entries[i].key, *value = entries[i].value;
-        const size_t key_length = entries[i].key_length, length = entries[i].value_length;
-        const rocks_change change = entries[i].change;
-        if (change == ROCKS_REMOVE_PREFIX && !(good = make_end(&entries[i], &end)))
+        const rocks_entry *entry = &entries[order[i]];
+        const char *key = entry->key, *value = rocks_value(entry);
+        const size_t key_length = entry->key_length, length = entry->value_length;
+        const unsigned change = entry->change;
+        prefetch_entries(entries, order, n, i);
+        if (change == ROCKS_REMOVE_PREFIX && !(good = make_end(entry, &end)))
             break;
         if (change == ROCKS_PUT && batch != NULL)
             rocksdb_writebatch_put(batch, key, key_length, value, length);
@@ -394,24 +417,26 @@ static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
     return good;
 }
 
-static bool write_log(rocks *rocks, const rocks_entry *entries, size_t n, char **message)
+static bool write_log(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
+                      char **message)
 {
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
-    bool good = fill(batch, NULL, entries, n, message);
+    bool good = fill(batch, NULL, entries, order, n, message);
     if (good)
         rocksdb_write(rocks->database, rocks->write_options, batch, message);
     rocksdb_writebatch_destroy(batch);
     return good;
 }
 
-static bool write_table(rocks *rocks, const rocks_entry *entries, size_t n, char **message)
+static bool write_table(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
+                        char **message)
 {
     const char *path = rocks->table;
     unlink(path); /* of a process that was killed */
     rocksdb_sstfilewriter_t *table =
         rocksdb_sstfilewriter_create(rocks->file_options, rocks->options);
     rocksdb_sstfilewriter_open(table, path, message);
-    bool good = fill(NULL, table, entries, n, message);
+    bool good = fill(NULL, table, entries, order, n, message);
     if (good && *message == NULL)
         rocksdb_sstfilewriter_finish(table, message);
     rocksdb_sstfilewriter_destroy(table);
@@ -420,10 +445,12 @@ static bool write_table(rocks *rocks, const rocks_entry *entries, size_t n, char
     return good;
 }
 
-freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err)
+freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
+                         freshet_error *err)
 {
     char *message = NULL;
-    bool good = (n < ROCKS_TABLE_ENTRIES ? write_log : write_table)(rocks, entries, n, &message);
+    bool good =
+        (n < ROCKS_TABLE_ENTRIES ? write_log : write_table)(rocks, entries, order, n, &message);
     if (!good)
         return error_memory(err, "writing the state");
     return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "write", message, err);

@@ -20,19 +20,25 @@ typedef enum rocks_mode { ROCKS_MAKE, ROCKS_WRITE, ROCKS_READ } rocks_mode;
 
 typedef enum rocks_change { ROCKS_PUT, ROCKS_REMOVE, ROCKS_REMOVE_PREFIX } rocks_change;
 
+/* 16 bytes, since a checkpoint has millions of them. */
 typedef struct rocks_entry {
-    const char *key;
-    const char *value; /* of ROCKS_PUT */
-    size_t key_length;
-    size_t value_length;
-    rocks_change change;
+    const char *key; /* the value, of ROCKS_PUT, lies right behind it */
+    unsigned key_length : 30;
+    unsigned change : 2; /* rocks_change */
+    uint32_t value_length;
 } rocks_entry;
+
+static inline const char *rocks_value(const rocks_entry *entry)
+{
+    return entry->key + entry->key_length;
+}
 
 /* `folder` is RocksDB's own; `shown` is what messages call the state folder. ROCKS_MAKE makes the
  * database, the others want it to be there. ROCKS_READ sees what was there at open, and changes no
- * file; another process may be writing meanwhile. */
-freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, rocks **out,
-                        freshet_error *err);
+ * file; another process may be writing meanwhile. `memory`: of the cache of blocks, indexes and
+ * filters, and half as much of what was written last. */
+freshet_code rocks_open(const char *folder, const char *shown, rocks_mode mode, size_t memory,
+                        rocks **out, freshet_error *err);
 void rocks_close(rocks *rocks);
 
 /* Appends the value, or FRESHET_END. */
@@ -47,9 +53,10 @@ freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
 
 #define ROCKS_TABLE_ENTRIES 4096u /* so many are made a table at once */
 
-/* All entries, each key once and in the order of the keys but prefixes first, synced to the disk:
- * all or nothing. The prefixes remove what was there before. FRESHET_RETRY where the disk is full
- * or the like: then close and open again before the next write. */
-freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, size_t n, freshet_error *err);
+/* All entries in the given order, each key once and in the order of the keys but prefixes first,
+ * synced to the disk: all or nothing. The prefixes remove what was there before. FRESHET_RETRY
+ * where the disk is full or the like: then close and open again before the next write. */
+freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
+                         freshet_error *err);
 
 #endif

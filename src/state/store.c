@@ -4,9 +4,10 @@
  * of both and the value. One more entry, "c", counts the commits.
  *
  * Two sets of changes (pending.h) take turns: `filling` takes what is put; commit makes it
- * `flying`, and the thread writes it. Until the next commit store_get looks there first. When
- * writing fails the flying set is kept, and the next begin or wait opens the database anew (RocksDB
- * refuses further writes after some failures) and writes it again, on the caller's own thread.
+ * `flying`, and the thread writes it. Until store_wait sees it landed store_get looks
+ * there first. When writing fails the flying set is kept, and the next begin or wait opens the
+ * database anew (RocksDB refuses further writes after some failures) and writes it again, on the
+ * caller's own thread.
  */
 #include "state/store.h"
 
@@ -39,6 +40,7 @@ typedef enum flight {
 struct state_store {
     folder_paths paths;
     bool read_only;
+    size_t memory;
     int lock;
     rocks *rocks;
     seal *seal;
@@ -112,9 +114,10 @@ static freshet_code damaged(const state_store *store, const char *key, size_t ke
 
 static freshet_code write_pending(rocks *rocks, pending *changes, freshet_error *err)
 {
-    const rocks_entry *entries = pending_sorted(changes);
-    return entries == NULL ? error_memory(err, "writing the state")
-                           : rocks_write(rocks, entries, pending_count(changes), err);
+    const uint32_t *order = pending_sorted(changes);
+    return order == NULL
+               ? error_memory(err, "writing the state")
+               : rocks_write(rocks, pending_entries(changes), order, pending_count(changes), err);
 }
 
 static freshet_code write_first(rocks *rocks, freshet_error *err)
@@ -143,7 +146,8 @@ static freshet_code make_database(const state_store *store, freshet_error *err)
     if (code == FRESHET_OK)
         code = seal_make(store->seal, err);
     if (code == FRESHET_OK)
-        code = rocks_open(store->paths.making, store->paths.folder, ROCKS_MAKE, &made, err);
+        code = rocks_open(store->paths.making, store->paths.folder, ROCKS_MAKE, store->memory,
+                          &made, err);
     if (code == FRESHET_OK)
         code = write_first(made, err);
     rocks_close(made);
@@ -197,7 +201,8 @@ static freshet_code open_database(state_store *store, freshet_error *err)
     freshet_code code = seal_check(store->seal, err);
     if (code == FRESHET_OK)
         code = rocks_open(store->paths.database, store->paths.folder,
-                          store->read_only ? ROCKS_READ : ROCKS_WRITE, &store->rocks, err);
+                          store->read_only ? ROCKS_READ : ROCKS_WRITE, store->memory, &store->rocks,
+                          err);
     if (code == FRESHET_OK)
         code = check_format(store, err);
     if (code == FRESHET_OK)
@@ -238,13 +243,15 @@ static freshet_code open_to_read(state_store *store, freshet_error *err)
     return code;
 }
 
-freshet_code store_open(const char *folder, bool read_only, state_store **out, freshet_error *err)
+freshet_code store_open(const char *folder, bool read_only, size_t memory, state_store **out,
+                        freshet_error *err)
 {
     state_store *store = calloc(1, sizeof *store);
     if (store == NULL)
         return error_memory(err, "opening the state");
     store->lock = -1;
     store->read_only = read_only;
+    store->memory = memory;
     pthread_mutex_init(&store->mutex, NULL);
     pthread_cond_init(&store->changed, NULL);
     text_init(&store->key, TEXT_LIMIT_DEFAULT);
@@ -321,7 +328,7 @@ static freshet_code find_stored(state_store *store, const char **stored, size_t 
 {
     const rocks_entry *entry = pending_find(store->flying, store->key.bytes, store->key.length);
     if (entry != NULL) {
-        *stored = entry->value;
+        *stored = rocks_value(entry);
         *length = entry->value_length;
         return entry->change == ROCKS_PUT ? FRESHET_OK : FRESHET_END;
     }
@@ -476,16 +483,18 @@ static freshet_code write_again(state_store *store, freshet_error *err)
 {
     rocks_close(store->rocks);
     store->rocks = NULL;
-    freshet_code code =
-        rocks_open(store->paths.database, store->paths.folder, ROCKS_WRITE, &store->rocks, err);
+    freshet_code code = rocks_open(store->paths.database, store->paths.folder, ROCKS_WRITE,
+                                   store->memory, &store->rocks, err);
     return code == FRESHET_OK ? write_flying(store, err) : code;
 }
 
 freshet_code store_wait(state_store *store, freshet_error *err)
 {
     flight flight = land(store);
-    if (flight == FLIGHT_NONE)
+    if (flight == FLIGHT_NONE) { /* from now on the database has it */
+        pending_reset(store->flying);
         return FRESHET_OK;
+    }
     if (flight == FLIGHT_FAILED) {
         store->flight = FLIGHT_UNWRITTEN;
         if (err != NULL)
@@ -493,8 +502,10 @@ freshet_code store_wait(state_store *store, freshet_error *err)
         return store->failure.code;
     }
     freshet_code code = write_again(store, err);
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK) {
         store->flight = FLIGHT_NONE;
+        pending_reset(store->flying);
+    }
     return code;
 }
 

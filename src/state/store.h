@@ -28,6 +28,8 @@
 
 #include "base/text.h"
 
+#define STORE_MEMORY_MIN ((size_t)8 << 20)
+
 typedef struct state_store state_store;
 
 /* What kind of thing an entry is: the first byte of its key in RocksDB. */
@@ -40,9 +42,10 @@ typedef enum store_space {
 
 /* Opens or makes the folder. FRESHET_TRY_AGAIN when another process has it locked (the sentence
  * names the process), FRESHET_FAILED with the file's name where it is damaged, FRESHET_USAGE where
- * it holds other things. read_only: for `freshet state`; it needs no lock, makes nothing, and sees
- * what was committed before. */
-freshet_code store_open(const char *folder, bool read_only, state_store **out, freshet_error *err);
+ * it holds other things. `memory`: of its cache (rocks_open). read_only: for `freshet state`; it
+ * needs no lock, makes nothing, and sees what was committed before. */
+freshet_code store_open(const char *folder, bool read_only, size_t memory, state_store **out,
+                        freshet_error *err);
 /* Waits for what is on its way; what was not committed is forgotten. */
 void store_close(state_store *store);
 

@@ -86,7 +86,7 @@ static state_store *open_it(void)
 {
     state_store *store = NULL;
     freshet_error err = {0};
-    if (store_open(folder, false, &store, &err) != FRESHET_OK)
+    if (store_open(folder, false, STORE_MEMORY_MIN, &store, &err) != FRESHET_OK)
         fail_msg("%s", err.text);
     return store;
 }
@@ -320,13 +320,13 @@ static void test_lock(void **state)
     put(store, STORE_FACT, "checkpoint", "", "7");
     commit(store);
     assert_int_equal(store_wait(store, NULL), FRESHET_OK);
-    assert_int_equal(store_open(folder, false, &other, &err), FRESHET_TRY_AGAIN);
+    assert_int_equal(store_open(folder, false, STORE_MEMORY_MIN, &other, &err), FRESHET_TRY_AGAIN);
     snprintf(pid, sizeof pid, "process %ld;", (long)getpid());
     assert_non_null(strstr(err.text, pid));
     assert_non_null(strstr(err.text, "--state"));
     assert_int_equal(store_remove_folder(folder, &err), FRESHET_TRY_AGAIN);
     /* Reading needs no lock, and disturbs nobody. */
-    assert_int_equal(store_open(folder, true, &other, &err), FRESHET_OK);
+    assert_int_equal(store_open(folder, true, STORE_MEMORY_MIN, &other, &err), FRESHET_OK);
     expect(other, STORE_FACT, "checkpoint", "", "7");
     begin(store);
     put(store, STORE_FACT, "checkpoint", "", "8");
@@ -354,18 +354,18 @@ static void test_not_ours(void **state)
     char path[256];
     state_store *store = NULL;
     freshet_error err = {0};
-    assert_int_equal(store_open(folder, true, &store, &err), FRESHET_FAILED);
+    assert_int_equal(store_open(folder, true, STORE_MEMORY_MIN, &store, &err), FRESHET_FAILED);
     assert_non_null(strstr(err.text, "there is no state in"));
     assert_int_equal(store_remove_folder(folder, &err), FRESHET_END);
     mkdir(folder, 0700);
     snprintf(path, sizeof path, "%s/thesis.tex", folder);
     write_file(path, "precious");
-    assert_int_equal(store_open(folder, false, &store, &err), FRESHET_USAGE);
+    assert_int_equal(store_open(folder, false, STORE_MEMORY_MIN, &store, &err), FRESHET_USAGE);
     assert_non_null(strstr(err.text, "thesis.tex"));
     assert_int_equal(store_remove_folder(folder, &err), FRESHET_USAGE);
     assert_int_equal(access(path, F_OK), 0);
     snprintf(path, sizeof path, "%s/nowhere/p.state", home);
-    assert_int_equal(store_open(path, false, &store, &err), FRESHET_FAILED);
+    assert_int_equal(store_open(path, false, STORE_MEMORY_MIN, &store, &err), FRESHET_FAILED);
     assert_non_null(strstr(err.text, path));
 }
 
@@ -412,7 +412,7 @@ static void test_format(void **state)
     put(store, STORE_FACT, "format", "", "2");
     commit(store);
     store_close(store);
-    assert_int_equal(store_open(folder, false, &store, &err), FRESHET_FAILED);
+    assert_int_equal(store_open(folder, false, STORE_MEMORY_MIN, &store, &err), FRESHET_FAILED);
     assert_non_null(strstr(err.text, "format 2"));
 }
 
@@ -639,7 +639,7 @@ static void look_at_damage(damage *it, const char *name, const char *what, long 
     state_store *store = NULL;
     freshet_error err = {0};
     numbers found = {.same = true};
-    freshet_code code = store_open(folder, false, &store, &err);
+    freshet_code code = store_open(folder, false, STORE_MEMORY_MIN, &store, &err);
     if (code == FRESHET_OK)
         code = store_visit(store, STORE_STATE, NULL, see_number, &found, &err);
     if (code == FRESHET_OK)
@@ -698,7 +698,7 @@ static void damage_file(damage *it, const char *below, const char *name)
         unlink(to);
         /* Refused without that name, perhaps; or it was needed for nothing (the lock). */
         state_store *store = NULL;
-        freshet_code code = store_open(folder, false, &store, NULL);
+        freshet_code code = store_open(folder, false, STORE_MEMORY_MIN, &store, NULL);
         store_close(store);
         if (code == FRESHET_OK)
             look_at_damage(it, name, "removed", 0);
@@ -810,7 +810,7 @@ static void test_cut_copy(void **state)
         long bytes = i < 4 ? total - i : 100 + draw() % total;
         remove_tree(folder);
         copy_bytes("", it.good, bytes, i % 2);
-        if (store_open(folder, false, &store, &err) != FRESHET_OK) {
+        if (store_open(folder, false, STORE_MEMORY_MIN, &store, &err) != FRESHET_OK) {
             assert_non_null(strstr(err.text, "damaged"));
             refused++;
             continue;
@@ -839,7 +839,7 @@ static void test_cut_seal(void **state)
         remove_tree(folder);
         mkdir(folder, 0700);
         write_bytes(path, seal.bytes, bytes);
-        assert_int_equal(store_open(folder, false, &store, &err), FRESHET_FAILED);
+        assert_int_equal(store_open(folder, false, STORE_MEMORY_MIN, &store, &err), FRESHET_FAILED);
         assert_non_null(strstr(err.text, "damaged"));
     }
     free(seal.bytes);

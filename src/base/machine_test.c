@@ -1,0 +1,120 @@
+/* machine_test.c - limits of cgroups: version 2 and 1, of one above, of a container, and none. */
+#include "base/machine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static char root[] = "/tmp/freshet-machine-XXXXXX";
+
+static void put(const char *path, const char *text)
+{
+    char full[512];
+    snprintf(full, sizeof full, "%s%s", root, path);
+    for (char *at = strchr(full + strlen(root) + 1, '/'); at != NULL; at = strchr(at + 1, '/')) {
+        *at = '\0';
+        mkdir(full, 0700);
+        *at = '/';
+    }
+    FILE *file = fopen(full, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static int make_root(void **state)
+{
+    (void)state;
+    memcpy(root + strlen(root) - 6, "XXXXXX", 6);
+    return mkdtemp(root) == NULL;
+}
+
+static int remove_root(void **state)
+{
+    char command[600];
+    (void)state;
+    snprintf(command, sizeof command, "rm -r '%s'", root);
+    return system(command);
+}
+
+static void expect_limit(uint64_t bytes)
+{
+    const machine_memory memory = machine_memory_of(root);
+    assert_int_equal(memory.bytes, bytes);
+    assert_true(memory.of_cgroup);
+}
+
+static void expect_machine(void)
+{
+    const machine_memory memory = machine_memory_of(root);
+    assert_int_equal(memory.bytes,
+                     (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
+    assert_false(memory.of_cgroup);
+}
+
+static void without_cgroups_it_is_the_machines(void **state)
+{
+    (void)state;
+    expect_machine();
+    put("/proc/self/cgroup", "0::/unit.service\n");
+    expect_machine();
+    put("/sys/fs/cgroup/unit.service/memory.max", "max\n");
+    expect_machine();
+}
+
+static void version_2_has_a_limit(void **state)
+{
+    (void)state;
+    put("/proc/self/cgroup", "0::/system.slice/unit.service\n");
+    put("/sys/fs/cgroup/system.slice/unit.service/memory.max", "8388608\n");
+    expect_limit(8388608);
+}
+
+static void the_least_of_those_above_counts(void **state)
+{
+    (void)state;
+    put("/proc/self/cgroup", "0::/a/b\n");
+    put("/sys/fs/cgroup/a/b/memory.max", "8388608\n");
+    put("/sys/fs/cgroup/a/memory.max", "4194304\n");
+    put("/sys/fs/cgroup/memory.max", "max\n");
+    expect_limit(4194304);
+}
+
+static void version_1_has_a_limit(void **state)
+{
+    (void)state;
+    put("/proc/self/cgroup", "12:pids:/x\n4:cpu,memory:/y\n3:memory2:/z\n");
+    put("/sys/fs/cgroup/memory/y/memory.limit_in_bytes", "2097152\n");
+    put("/sys/fs/cgroup/memory/z/memory.limit_in_bytes", "4096\n");
+    put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+    expect_limit(2097152);
+}
+
+/* The path is the host's, and what is mounted the container's own. */
+static void a_container_sees_its_own(void **state)
+{
+    (void)state;
+    put("/proc/self/cgroup", "4:memory:/docker/0123\n");
+    put("/sys/fs/cgroup/memory/memory.limit_in_bytes", "1048576\n");
+    expect_limit(1048576);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(without_cgroups_it_is_the_machines, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(version_2_has_a_limit, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(the_least_of_those_above_counts, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(version_1_has_a_limit, make_root, remove_root),
+        cmocka_unit_test_setup_teardown(a_container_sees_its_own, make_root, remove_root),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
