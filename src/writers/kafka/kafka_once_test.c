@@ -82,6 +82,57 @@ static void brokers_are_away_at_the_start(void **state)
     trial_end(&trial);
 }
 
+/* How long the client waits for the answer to a request. */
+static void expect_patience(const char *options, const char *expected)
+{
+    trial trial;
+    char text[24];
+    size_t size = sizeof text;
+    more_options = options;
+    trial_begin(&trial, &rig);
+    trial_write(&trial, 0, 5, 0, 1);
+    trial_checkpoint(&trial);
+    const rd_kafka_t *client = ((kafka_rows *)trial.writer)->producer.client;
+    assert_int_equal(
+        rd_kafka_conf_get(rd_kafka_conf((rd_kafka_t *)client), "socket.timeout.ms", text, &size),
+        RD_KAFKA_CONF_OK);
+    assert_string_equal(text, expected);
+    trial_end(&trial);
+    more_options = "";
+}
+
+static void requests_are_waited_for_a_while(void **state)
+{
+    (void)state;
+    expect_patience("", "20000");
+    expect_patience(", options: {transaction.timeout.ms: 10000}", "9900");
+    expect_patience(", options: {socket.timeout.ms: 30000}", "30000");
+}
+
+/* The coordinator is silent where it is told how far it is written: librdkafka's call for that goes
+ * by the time of requests, whatever time it is given. */
+static void a_coordinator_that_is_silent(void **state)
+{
+    trial trial;
+    const int64_t limit_us = patient_us(20000000);
+    (void)state;
+    more_options = ", options: {socket.timeout.ms: 2000}";
+    trial_begin(&trial, &rig);
+    trial_write(&trial, 0, 5, 0, 1);
+    trial_list(&trial);
+    rd_kafka_mock_broker_push_request_error_rtts(kafka_place_of(&trial)->cluster, 1, 25, 1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR, 45000);
+    const int64_t began_us = patience_clock_us();
+    assert_int_equal(kafka_publish_once(&trial), FRESHET_TRY_AGAIN);
+    assert_int_equal(trial.err.then, FRESHET_RETRY);
+    assert_true(patience_clock_us() - began_us < limit_us);
+    trial_write(&trial, 5, 5, 0, 2);
+    trial_checkpoint(&trial);
+    trial_expect(&trial, 0, 10, 1, UINT32_MAX); /* the mock shows what was aborted, too */
+    trial_end(&trial);
+    more_options = "";
+}
+
 /* Errors that pass, of each request of a transaction in turn. */
 static void requests_fail_and_pass(void **state)
 {
@@ -208,6 +259,8 @@ int main(void)
         cmocka_unit_test(files_go_when_they_are_sent),
         cmocka_unit_test(brokers_are_away),
         cmocka_unit_test(brokers_are_away_at_the_start),
+        cmocka_unit_test(requests_are_waited_for_a_while),
+        cmocka_unit_test(a_coordinator_that_is_silent),
         cmocka_unit_test(requests_fail_and_pass),
         cmocka_unit_test(refused_for_good),
         cmocka_unit_test(a_file_that_is_damaged),

@@ -20,6 +20,7 @@
 #define LOGIN_GRACE_US INT64_C(5000000) /* nor is a user, to a broker that begins */
 #define TROUBLE_US INT64_C(1500000)     /* a connection takes a moment, too */
 #define BATCH_TIMEOUT_MS "900000"       /* the most that brokers allow unless told otherwise */
+#define REQUEST_MS 20000                /* for the answer to a request, of transactions */
 #define READ_WAIT_MS 10000
 #define MARKER_WORD "freshet"
 #define MARKER_METADATA MARKER_WORD " %016" PRIx64 " %016" PRIx64
@@ -264,6 +265,26 @@ static freshet_code set_own(const producer *producer, rd_kafka_conf_t *conf, fre
     return code;
 }
 
+/* librdkafka waits for the answers of a transaction's coordinator as long as for any request,
+ * whatever time its calls are given, and for requests nearly as long as a transaction may last:
+ * one that is silent would hold the run, and its end, for a minute, and a batch for 15. */
+static freshet_code bound_requests(const producer *producer, rd_kafka_conf_t *conf,
+                                   freshet_error *err)
+{
+    const declared_properties *declared = producer->options.properties;
+    char text[24];
+    size_t size = sizeof text;
+
+    for (uint32_t i = 0; i < declared->n; i++)
+        if (strcmp(declared->items[i].name, "socket.timeout.ms") == 0)
+            return FRESHET_OK;
+    if (rd_kafka_conf_get(conf, "transaction.timeout.ms", text, &size) == RD_KAFKA_CONF_OK &&
+        strtol(text, NULL, 10) < REQUEST_MS)
+        return FRESHET_OK; /* librdkafka takes a little less than that */
+    snprintf(text, sizeof text, "%d", REQUEST_MS);
+    return kafka_set(conf, "socket.timeout.ms", text, producer->options.at, err);
+}
+
 static freshet_code configure_producer(const producer *producer, rd_kafka_conf_t *conf,
                                        freshet_error *err)
 {
@@ -278,6 +299,8 @@ static freshet_code configure_producer(const producer *producer, rd_kafka_conf_t
         code = kafka_set(conf, "transaction.timeout.ms", BATCH_TIMEOUT_MS, options->at, err);
     if (code == FRESHET_OK)
         code = kafka_set_declared(conf, options->properties, options->at, err);
+    if (code == FRESHET_OK && options->transactional_id != NULL)
+        code = bound_requests(producer, conf, err);
     return code == FRESHET_OK ? set_own(producer, conf, err) : code;
 }
 
