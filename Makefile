@@ -34,7 +34,7 @@ adapter:  ## build the Cassandra adapter (Rust), which 'cassandra:' needs
 test:     ## set up, build with sanitizers, run every test (under 20 minutes)
 	@scripts/test
 
-property: ## 20,000 random pipelines each: windows against DuckDB, order against a naive twin
+property: ## 20,000 random pipelines each: windows against DuckDB, order against a naive twin; 200 changed declarations
 	@scripts/setup test
 	@scripts/build release
 	@scripts/property 20000
