@@ -39,6 +39,8 @@
 #define BLOOM_BITS 10.0
 #define CHECKSUM_XXH3 4
 #define INDEX_IN_PIECES 2
+#define TABLE_FORMAT 5
+#define TABLE_END_BYTES 12 /* the format's number, then eight bytes that say what file it is */
 #define MANIFEST_BYTES ((size_t)1 << 20)
 #define LEVEL0_TABLES 8
 #define THREADS 3 /* that RocksDB may start, and ends the process where it gets none */
@@ -144,6 +146,7 @@ static void set_table(rocks *rocks)
     rocksdb_block_based_options_set_index_type(table, INDEX_IN_PIECES);
     rocksdb_block_based_options_set_partition_filters(table, 1);
     rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
+    rocksdb_block_based_options_set_format_version(table, TABLE_FORMAT);
     rocksdb_options_set_block_based_table_factory(rocks->options, table);
     rocksdb_block_based_options_destroy(table);
 }
@@ -196,6 +199,21 @@ static freshet_code set_options(rocks *rocks, rocks_mode mode, size_t memory, fr
     return FRESHET_OK;
 }
 
+/* Is the format that the table's end names ours? RocksDB says of another one, which it knows too,
+ * no more than that some block is wrong; and this is the only byte without a checksum. */
+static bool format_is_ours(const char *path)
+{
+    unsigned char end[TABLE_END_BYTES];
+    FILE *stream = fopen(path, "rbe");
+    if (stream == NULL)
+        return true;
+    bool is_ours = fseek(stream, -(long)sizeof end, SEEK_END) != 0 ||
+                   fread(end, 1, sizeof end, stream) != sizeof end ||
+                   (end[0] == TABLE_FORMAT && end[1] == 0 && end[2] == 0 && end[3] == 0);
+    fclose(stream);
+    return is_ours;
+}
+
 /* Can the table be opened? The scratch database is asked to take it in; it looks at the table
  * first, and then does not want a good one that was not made to be taken in, or was taken in
  * before. */
@@ -222,7 +240,8 @@ static void find_bad_table(rocksdb_t *scratch, const char *folder, char name[FIL
         const char *dot = strrchr(entry->d_name, '.');
         snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
         if (dot == NULL || strcmp(dot, ".sst") != 0 || strlen(entry->d_name) >= FILE_NAME_MAX ||
-            (name[0] != '\0' && strcmp(name, entry->d_name) < 0) || table_opens(scratch, path))
+            (name[0] != '\0' && strcmp(name, entry->d_name) < 0) ||
+            (format_is_ours(path) && table_opens(scratch, path)))
             continue;
         memcpy(name, entry->d_name, strlen(entry->d_name) + 1);
     }

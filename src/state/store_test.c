@@ -665,6 +665,16 @@ static void look_at_damage(damage *it, const char *name, const char *what, long 
         fail_msg("%s %s at %ld: %s", name, what, where, err.text);
 }
 
+static void flip(damage *it, file_bytes *file, const char *to, const char *name, long at, char bit)
+{
+    remove_tree(folder);
+    copy_folder(it->good, folder);
+    file->bytes[at] ^= bit;
+    write_bytes(to, file->bytes, file->length);
+    file->bytes[at] ^= bit;
+    look_at_damage(it, name, "flipped", at);
+}
+
 static void damage_file(damage *it, const char *below, const char *name)
 {
     char from[600], to[600];
@@ -685,13 +695,11 @@ static void damage_file(damage *it, const char *below, const char *name)
         long at = i % 3 == 0 ? file.length - 1 - draw() % (file.length < 40 ? file.length : 40)
                              : draw() % file.length;
         char bit = (char)(1u << draw() % 8);
-        remove_tree(folder);
-        copy_folder(it->good, folder);
-        file.bytes[at] ^= bit;
-        write_bytes(to, file.bytes, file.length);
-        file.bytes[at] ^= bit;
-        look_at_damage(it, name, "flipped", at);
+        flip(it, &file, to, name, at, bit);
     }
+    if (strstr(name, ".sst") != NULL)
+        for (int bit = 0; bit < 8; bit++) /* of the format's number */
+            flip(it, &file, to, name, file.length - 12, (char)(1u << bit));
     if (is_read) {
         remove_tree(folder);
         copy_folder(it->good, folder);
