@@ -364,7 +364,9 @@ typedef enum freshet_count {
     FRESHET_HOOK_WARNINGS, /* rows that did not meet a hook with `on_violation: warn`; of an
                               aggregate one each time */
     FRESHET_STATE_BYTES,   /* memory in which keys of the state are; 0 where none is kept */
-    FRESHET_STATE_LIMIT    /* `state: {memory}` in bytes: that and the store's share; 0 as well */
+    FRESHET_STATE_LIMIT,   /* `state: {memory}` in bytes: that and the store's share; 0 as well */
+    FRESHET_BOOTSTRAP_ROWS, /* of readers with a `bootstrap`: rows of the past in all */
+    FRESHET_BOOTSTRAP_LEFT  /* of these to come; -1: they are being sorted; 0: all is live */
 } freshet_count;
 
 /* A counter of the run so far. Any thread. */

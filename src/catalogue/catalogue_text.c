@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "catalogue/catalogue.h"
+#include "pipeline/bootstrap.h"
 
 /* One column of a reader, the n-th that is given. */
 typedef void origin_fn(text_buffer *into, uint32_t n, const char *reader, const char *column);
@@ -85,8 +86,10 @@ void catalogue_markdown(const catalogue *of, text_buffer *into)
     for (uint32_t i = 0; i < of->pipeline->n_readers; i++) {
         const reader_block *block = of->pipeline->readers[i].reader->block;
         const schema *columns = of->lineage.columns[i];
-        text_format(into, "| `%s` | %s, %s | ", block->id.value, block->kind.kind->name,
+        text_format(into, "| `%s` | %s, %s", block->id.value, block->kind.kind->name,
                     block->stream ? "stream" : "static");
+        bootstrap_tell(block, into);
+        text_append_c(into, " | ");
         for (uint32_t c = 0; c < columns->n_fields; c++)
             text_format(into, "%s`%s`", c > 0 ? ", " : "", columns->fields[c].name);
         text_append_c(into, " |\n");

@@ -42,6 +42,8 @@ void counts_take(const freshet_pipeline *pipeline, counts *into)
     into->table_trimmed = freshet_counter(pipeline, FRESHET_TABLE_TRIMMED);
     into->repeated = freshet_counter(pipeline, FRESHET_ROWS_REPEATED);
     into->late = freshet_counter(pipeline, FRESHET_ROWS_LATE);
+    into->past_left = freshet_counter(pipeline, FRESHET_BOOTSTRAP_LEFT);
+    into->past_rows = freshet_counter(pipeline, FRESHET_BOOTSTRAP_ROWS);
 }
 
 void rate_add(rate *rate, int64_t at_us, int64_t rows)
@@ -90,6 +92,16 @@ static void append_pieces(const counts *counts, double per_second, const char *r
     if (counts->newest_event_us != INT64_MIN) {
         text_append_c(into, "newest event ");
         append_time(into, counts->newest_event_us);
+        text_append(into, between, length);
+    }
+    if (counts->past_left != 0) {
+        text_append_c(into, "bootstrap ");
+        if (counts->past_left > 0) {
+            text_append_count(into, counts->past_rows - counts->past_left);
+            text_append_c(into, " of ");
+        }
+        text_append_count_of(into, counts->past_rows, "row");
+        text_append_c(into, counts->past_left < 0 ? " to sort" : "");
         text_append(into, between, length);
     }
     if (counts->lag_bytes >= 0) {

@@ -38,6 +38,8 @@ typedef struct counts {
     int64_t table_trimmed;
     int64_t repeated;
     int64_t late;
+    int64_t past_left; /* of a bootstrap; -1: it is being sorted */
+    int64_t past_rows;
 } counts;
 
 void counts_take(const freshet_pipeline *pipeline, counts *into);

@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "declaration/declaration.h"
 #include "features/watermark.h"
+#include "pipeline/bootstrap.h"
 #include "pipeline/pipeline.h"
 
 typedef struct check_arguments {
@@ -20,9 +21,14 @@ static const argument check_options[] = {{.name = NULL}};
 static void print_readers(const declaration *declaration)
 {
     const reader_block *readers = declaration->source.readers.items;
-    for (uint32_t i = 0; i < declaration->source.readers.n; i++)
-        output_format("  reader   %s (%s, %s)\n", readers[i].id.value, readers[i].kind.kind->name,
-                      readers[i].stream ? "stream" : "static");
+    for (uint32_t i = 0; i < declaration->source.readers.n; i++) {
+        text_buffer past;
+        text_init(&past, TEXT_LIMIT_DEFAULT);
+        bootstrap_tell(&readers[i], &past);
+        output_format("  reader   %s (%s, %s%s)\n", readers[i].id.value, readers[i].kind.kind->name,
+                      readers[i].stream ? "stream" : "static", past.length == 0 ? "" : past.bytes);
+        text_release(&past);
+    }
 }
 
 static freshet_code print_writers(const freshet_pipeline *pipeline, freshet_error *err)

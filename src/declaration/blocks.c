@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/timestamp.h"
 #include "declaration/macros.h"
 #include "declaration/value.h"
 #include "windows/window.h"
@@ -551,6 +552,71 @@ static const block_kind incremental_kind = {
     .check = check_incremental,
 };
 
+static const option bootstrap_options[] = {
+    {OPTION("(kind)", KIND, bootstrap_block, kind), .required = true, .kinds = "readers",
+     .doc = "Where the past lies: a `file` or a `table`. Without a `schema` its columns are those "
+            "of the reader, found by name."},
+    {OPTION("until", TEXT, bootstrap_block, until),
+     .doc = "A time: of what lies there the rows before it are read, and of what comes live those "
+            "from it on; a topic is read from that time on, unless its `start` says otherwise. "
+            "Without it the past is read whole.",
+     .example = "2024-05-01T00:00:00Z"},
+    {OPTION("offsets", PROPERTIES, bootstrap_block, offsets), .names_are_data = true,
+     .doc = "Of a topic, in the place of `until`: the offset of each partition from which on it is "
+            "read, and with several topics `topic/partition`; a partition that is not named is "
+            "read from its beginning.",
+     .example = "{0: 1204, 1: 998}"},
+    {OPTION("same", TEXTS, bootstrap_block, same),
+     .doc = "Columns of the reader: a row that comes live is left out where one of the past has "
+            "the same values in them.",
+     .example = "[order_id]"},
+    {OPTION("within", DURATION, bootstrap_block, within_us), .standard = "1 day", .minimum = 0,
+     .maximum = LATENESS_MAX_US, .place_offset = offsetof(bootstrap_block, within_at) + 1,
+     .doc = "With `same`: how long before the end of the past its rows are remembered for it, by "
+            "some 24 bytes each. What comes live and is older is taken for a row of the past.",
+     .example = "7 days"},
+    {0},
+};
+
+static void check_bootstrap(void *options, const place *at, problems *problems)
+{
+    const bootstrap_block *block = options;
+    const char *kind = block->kind.kind == NULL ? "file" : block->kind.kind->name;
+    const char *until = block->until.value;
+    int64_t us;
+    if (strcmp(kind, "file") != 0 && strcmp(kind, "table") != 0)
+        problem_add(problems, &block->kind.at,
+                    "the past of a reader comes from a `file` or a `table`, which have an end, and "
+                    "not from \"%s\"",
+                    kind);
+    if (until != NULL && !timestamp_parse(until, strlen(until), &us))
+        problem_add(problems, &block->until.at,
+                    "\"until\" cannot be \"%.60s\": it must be a time, as 2024-05-01T00:00:00Z; "
+                    "offsets are said by \"offsets\"",
+                    until);
+    if (until != NULL && block->offsets.n > 0)
+        problem_add(problems, &block->until.at,
+                    "the end of the past is a time (`until`), or each partition's offset "
+                    "(`offsets`): leave one of them away");
+    for (uint32_t i = 0; i < block->offsets.n; i++) {
+        const char *offset = block->offsets.items[i].value.value;
+        if (offset != NULL && (offset[0] == '\0' || offset[strspn(offset, "0123456789")] != '\0'))
+            problem_add(problems, &block->offsets.items[i].value.at,
+                        "\"%.60s\" is no offset, which is a whole number", offset);
+    }
+    if (block->same.n == 0 && place_is_set(&block->within_at))
+        problem_add(problems, at,
+                    "`within` is for `same`: say by which columns rows of both are told to be one");
+}
+
+static const block_kind bootstrap_kind = {
+    BLOCK_KIND("bootstrap", "Bootstrap", bootstrap_block, bootstrap_options),
+    .doc = "The past of a reader that streams, where it lies elsewhere: it is read first, in the "
+           "order of the events' times and as fast as a batch, and then what comes live "
+           "(docs/guide/backfill.md#a-past-that-lies-elsewhere).",
+    .check = check_bootstrap,
+};
+
 static const option reader_options[] = {
     {OPTION("id", NAME, reader_block, id), .required = true,
      .doc = "The table name that the query uses for this reader's rows.", .example = "flights"},
@@ -571,6 +637,8 @@ static const option reader_options[] = {
      .example = "[{filter: {condition: \"amount > 0\"}}]"},
     {OPTION_GIVEN("incremental", reader_block, incremental), .block = &incremental_kind,
      .doc = "Which rows a batch over some days reads."},
+    {OPTION_GIVEN("bootstrap", reader_block, bootstrap), .block = &bootstrap_kind,
+     .doc = "The past of a reader that streams, where it lies elsewhere."},
     {OPTION_GIVEN("timestamp", reader_block, timestamp), .block = &reader_timestamp_kind,
      .doc = "The time of the rows of a reader that is joined with another stream."},
     {OPTION("within", DURATION, reader_block, within_us), .minimum = 0, .maximum = LATENESS_MAX_US,

@@ -84,6 +84,16 @@ typedef struct incremental_block {
     declared_text year, month, day;
 } incremental_block;
 
+/* `bootstrap`: where the past of a reader that streams is read from. */
+typedef struct bootstrap_block {
+    declared_kind kind;          /* file or table */
+    declared_text until;         /* a time; NULL: none is said */
+    declared_properties offsets; /* of a topic's partitions: where what comes live begins */
+    declared_list same;          /* columns by which rows of both are told to be one */
+    int64_t within_us;
+    place within_at; /* not set: it is not said */
+} bootstrap_block;
+
 typedef struct reader_block {
     declared_text id;
     bool stream;
@@ -92,6 +102,8 @@ typedef struct reader_block {
     declared_blocks preprocess;    /* of preprocess_block, in order */
     incremental_block incremental; /* which rows a batch over some days reads */
     bool has_incremental;
+    bootstrap_block bootstrap;
+    bool has_bootstrap;
     /* of a reader that the query joins with another that streams: the time of its rows (from, unit
      * and mask only) ... */
     timestamp_block timestamp;

@@ -195,6 +195,7 @@ static const decision decisions[] = {
     COMPARED("declaration", "pipeline"),
     SERVED("declaration", "plugins"), /* what a function does nobody can tell */
     SERVED("incremental", NULL),      /* batches only, which have no old state */
+    SERVED("bootstrap", NULL),        /* positions know what was read of it */
     COLUMN("macro", "name"),          /* what calls it is compared with the macro in its place */
     COLUMN("macro", "parameters"),
     COLUMN("macro", "sql"),
@@ -608,6 +609,8 @@ static void explain_nested(collector *collector, const option *option, const cha
     const char *from = block + option->offset;
     const declared_kind *kind = (const void *)from;
     const declared_blocks *list = (const void *)from;
+    if (strcmp(option->name, "bootstrap") == 0)
+        return; /* positions know what was read of it */
     if (option->kind == OPTION_KIND && kind->kind != NULL)
         explain_options(collector, kind->kind, kind->options, path, at, depth + 1);
     if (option->kind == OPTION_BLOCK &&

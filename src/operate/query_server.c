@@ -212,6 +212,8 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         {"hook_warnings", FRESHET_HOOK_WARNINGS, INT64_MIN},
         {"state_bytes", FRESHET_STATE_BYTES, INT64_MIN},
         {"state_memory", FRESHET_STATE_LIMIT, INT64_MIN},
+        {"bootstrap_rows", FRESHET_BOOTSTRAP_ROWS, INT64_MIN},
+        {"bootstrap_left", FRESHET_BOOTSTRAP_LEFT, -1},
     };
     const query_server *server = connection->server;
     text_buffer status;
@@ -235,6 +237,8 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         text_append_json(&status, why.text, strlen(why.text));
     else
         text_append_c(&status, "null");
+    const int64_t left = server->backend.counter(server->backend.pipeline, FRESHET_BOOTSTRAP_LEFT);
+    text_format(&status, ",\"phase\":\"%s\"", left == 0 ? "live" : "bootstrap");
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         append_counter(&status, server, counters[i].name, counters[i].which, counters[i].none);
     append_reasons(&status, server);

@@ -491,6 +491,11 @@ freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
     return code;
 }
 
+const char *checkpoint_folder_in_use(const freshet_pipeline *pipeline)
+{
+    return pipeline->checkpoint == NULL ? NULL : pipeline->checkpoint->folder;
+}
+
 void checkpoint_say_handed(const freshet_pipeline *pipeline)
 {
     const checkpoint *checkpoint = pipeline->checkpoint;

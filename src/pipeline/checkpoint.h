@@ -107,6 +107,9 @@ bool checkpoint_is_wanted(const freshet_pipeline *pipeline);
 /* The folder of a declaration where nothing else is said: for `freshet state`. In the arena. */
 const char *checkpoint_folder(const declaration *declaration, arena *arena);
 
+/* The folder of this run; NULL: it keeps no state. */
+const char *checkpoint_folder_in_use(const freshet_pipeline *pipeline);
+
 /* After the writers and the dead letters are open, before the first step. FRESHET_BAD_DECLARATION
  * where what is kept cannot serve the declaration. */
 freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err);

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "dialect/dialect.h"
 #include "functions/functions.h"
+#include "pipeline/bootstrap.h"
 #include "pipeline/handover.h"
 #include "pipeline/pipeline.h"
 
@@ -41,9 +42,24 @@ static freshet_code make_reader(freshet_pipeline *pipeline, const reader_block *
     if (block->has_incremental && !pipeline->declaration->is_stream)
         reader->is_cut = dates_to_read(&pipeline->dates, pipeline->declaration, &reader->first_us,
                                        &reader->last_us);
+    freshet_code code = FRESHET_OK;
+    if (block->has_bootstrap && block->stream) {
+        code = bootstrap_make(pipeline, reader, &reader, err);
+        pipeline->has_bootstraps = true;
+    }
     pipeline->readers[index] = (reader_state){.reader = reader};
     pipeline->n_readers = index + 1;
-    return FRESHET_OK;
+    return code;
+}
+
+/* A batch that is checked on the way to its stream is not meant. */
+static void check_bootstrap_streams(const freshet_pipeline *pipeline, const reader_block *block,
+                                    problems *problems)
+{
+    if (block->has_bootstrap && !block->stream && pipeline->options.checkpoint >= 0)
+        problem_add(problems, &block->bootstrap.kind.at,
+                    "`bootstrap` is for a reader that streams: say `stream: true`; or, in a batch, "
+                    "read the past by a reader of its own and put both together by UNION ALL");
 }
 
 /* Every reader's columns. What is wrong with one does not hide what is wrong with the next. */
@@ -64,6 +80,7 @@ static freshet_code describe_readers(freshet_pipeline *pipeline, problems *probl
         freshet_error problem = {0};
         freshet_reader *reader = pipeline->readers[i].reader;
         reader->problems = problems;
+        check_bootstrap_streams(pipeline, block, problems);
         code = reader->ops->describe(reader, &problem);
         reader->problems = NULL;
         if (code == FRESHET_BAD_DECLARATION || code == FRESHET_FAILED) {
@@ -261,6 +278,8 @@ static freshet_code check_all(freshet_pipeline *pipeline, problems *problems, fr
         code = keep_output_types(pipeline, err);
     if (code == FRESHET_OK)
         code = choose_columns(pipeline, problems, err);
+    if (code == FRESHET_OK)
+        bootstrap_check(pipeline, problems);
     if (code == FRESHET_OK)
         code = hooks_open(pipeline, problems, &pipeline->hooks, err);
     if (code == FRESHET_OK)

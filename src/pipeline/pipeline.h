@@ -5,6 +5,7 @@
  *   checkpoint.c what survives: positions, state and files, made durable together (checkpoint.h)
  *   open.c       declaration -> readers, source, feature set, writers
  *   times.c      a look at the first times: are they likely ones?
+ *   bootstrap.c  a reader whose past lies elsewhere (bootstrap.h)
  *   handover.c   a batch that leaves a checkpoint for a stream (handover.h)
  *   dates.c      the days that a batch run is cut to
  *   load.c       static readers into tables, and again when their files change
@@ -71,7 +72,7 @@
 #define STEP_ROWS_MAX 16384u
 #define STEP_BYTES_MAX ((size_t)4 << 20)
 
-#define FRESHET_COUNTERS (FRESHET_STATE_LIMIT + 1)
+#define FRESHET_COUNTERS (FRESHET_BOOTSTRAP_LEFT + 1)
 
 /* Lanes of the feature set are numbered by reader, then by the reader's own number. */
 #define STEP_LANES_MAX (1u << 24) /* of one reader */
@@ -166,6 +167,10 @@ struct freshet_pipeline {
     feature_set *features;
     reader_state readers[PIPELINE_READERS_MAX];
     uint32_t n_readers;
+    struct bootstrap *bootstraps[PIPELINE_READERS_MAX]; /* of each reader; NULL: it has none */
+    bool has_bootstraps;
+    bool is_bootstrapped; /* they are sorted */
+    uint64_t n_left_out;  /* rows that came live and were the past's */
     sink sinks[PIPELINE_WRITERS_MAX];
     uint32_t n_sinks;
     freshet_writer *writers[PIPELINE_WRITERS_MAX]; /* of each sink, once they are opened */

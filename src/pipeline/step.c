@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/text.h"
+#include "pipeline/bootstrap.h"
 #include "pipeline/pipeline.h"
 #include "readers/polling.h"
 
@@ -49,6 +50,8 @@ static freshet_code step_open_reader(freshet_pipeline *pipeline, reader_state *s
     reader_positions from;
     reader->in_lanes = pipeline->merge != NULL;
     freshet_code code = checkpoint_positions(pipeline, reader->index, &from, err);
+    if (code == FRESHET_OK && pipeline->bootstraps[reader->index] == NULL)
+        code = bootstrap_check_positions(pipeline, reader->index, &from, err);
     if (code == FRESHET_OK)
         code = reader->ops->open(reader, &from, err);
     if (code == FRESHET_OK && reader->ops->next_lane == NULL && pipeline->joining != NULL)
@@ -420,7 +423,8 @@ static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, fres
     if (code != FRESHET_OK)
         return code;
     const feature_set_figures figures = feature_set_measure(pipeline->features);
-    atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED], (int64_t)figures.repeated);
+    atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED],
+                 (int64_t)(figures.repeated + pipeline->n_left_out));
     const uint64_t not_joined =
         pipeline->joining == NULL ? 0 : joined_measure(joining_rows(pipeline->joining)).dropped;
     atomic_store(&pipeline->counters[FRESHET_ROWS_LATE], (int64_t)(figures.dropped + not_joined));
@@ -466,6 +470,8 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
         return computed(
             pipeline, feature_set_finish(features, arena, made, pipeline_refuse_row, pipeline, err),
             err);
+    if (code == FRESHET_OK && pipeline->has_bootstraps && pipeline->replay == NULL)
+        code = bootstrap_tell_apart(pipeline, &rows, err);
     if (code == FRESHET_OK && rows.n_rows > 0 && pipeline->hooks != NULL)
         code = hooks_source(pipeline, &rows, err);
     if (code == FRESHET_OK && rows.n_rows == 0)
@@ -489,6 +495,9 @@ static freshet_code first_half(freshet_pipeline *pipeline, int64_t deadline_us, 
     sql_watch_begin(&pipeline->watch);
     atomic_store(&pipeline->computing, true);
     freshet_code code = pipeline->loaded ? load_changed(pipeline, err) : load_all(pipeline, err);
+    if (code == FRESHET_OK && pipeline->has_bootstraps && !pipeline->is_bootstrapped &&
+        pipeline->replay == NULL)
+        code = bootstrap_prepare(pipeline, err);
     if (code == FRESHET_OK)
         code = take_and_compute(pipeline, deadline_us, err);
     atomic_store(&pipeline->computing, false);

@@ -438,6 +438,24 @@ static node *find_kind(node *reader)
     return NULL;
 }
 
+/* A test has all rows of a reader; its past would be there beside them. */
+static void drop_bootstrap(node *reader)
+{
+    for (node *child = reader->first, *before = NULL; child != NULL; child = child->next) {
+        if (strcmp(child->key, "bootstrap") != 0) {
+            before = child;
+            continue;
+        }
+        if (before == NULL)
+            reader->first = child->next;
+        else
+            before->next = child->next;
+        if (reader->last == child)
+            reader->last = before;
+        reader->n--;
+    }
+}
+
 static bool change_tree(void *context, node *root)
 {
     change *change = context;
@@ -449,6 +467,7 @@ static bool change_tree(void *context, node *root)
         stage_reader *of = &stage->readers[i];
         if (of->has_maps || of->has_text || parsed[i].stream)
             change_kind(change, of, i, find_kind(reader));
+        drop_bootstrap(reader);
         if (stage->mode == PLAY_BATCH && parsed[i].stream)
             set_text(change, reader, "stream", "false");
     }

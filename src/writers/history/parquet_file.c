@@ -190,7 +190,7 @@ static freshet_code count_rows(parquet_writer *writer, const char *path, int64_t
 }
 
 /* Writes the rows of a SELECT, n_rows of them, to a file; there is none where that fails. */
-static freshet_code write_file(parquet_writer *writer, const char *select, uint32_t n_rows,
+static freshet_code write_file(parquet_writer *writer, const char *select, int64_t n_rows,
                                bool has_minus_zero, const char *facts, const char *path,
                                freshet_error *err)
 {
@@ -198,12 +198,12 @@ static freshet_code write_file(parquet_writer *writer, const char *select, uint3
     freshet_code code = parquet_copy_rows(writer, select, has_minus_zero, facts, path, err);
     if (code == FRESHET_OK)
         code = count_rows(writer, path, &n_written, err);
-    if (code == FRESHET_OK && n_written != (int64_t)n_rows)
+    if (code == FRESHET_OK && n_written != n_rows)
         code = error_set(
             err, FRESHET_FAILED, FRESHET_STOP, path,
-            "the Parquet file %s holds %lld rows and should hold %u: nothing of this run was "
+            "the Parquet file %s holds %lld rows and should hold %lld: nothing of this run was "
             "published; look at the disk, then run again",
-            path, (long long)n_written, n_rows);
+            path, (long long)n_written, (long long)n_rows);
     if (code != FRESHET_OK)
         os.unlink(path);
     return code;
@@ -223,6 +223,43 @@ freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char
     return code;
 }
 
+static void append_files(parquet_writer *writer, const char *const *files, uint32_t n_files,
+                         text_buffer *into)
+{
+    text_append_c(into, " FROM read_parquet([");
+    for (uint32_t i = 0; i < n_files; i++) {
+        const char *literal = sql_file_literal(writer->scratch, files[i]);
+        text_format(into, "%s%s", i == 0 ? "" : ", ", literal == NULL ? "" : literal);
+        into->failed = into->failed || literal == NULL;
+    }
+    text_append_c(into, "], hive_partitioning = false)");
+}
+
+freshet_code parquet_sort(parquet_writer *writer, const char *const *files, uint32_t n_files,
+                          int64_t n_rows, bool has_minus_zero, const parquet_order *order,
+                          const char *path, freshet_error *err)
+{
+    text_buffer select;
+    arena_reset(writer->scratch);
+    const char *folder = sql_literal(writer->scratch, order->folder);
+    const char *spills =
+        folder == NULL ? NULL : arena_format(writer->scratch, "SET temp_directory = %s", folder);
+    if (spills == NULL)
+        return error_memory(err, WRITING);
+    freshet_code code = sql_execute(writer->session, spills, NULL, err);
+    if (code != FRESHET_OK)
+        return code;
+    text_init(&select, SELECT_BYTES_MAX);
+    text_format(&select, "SELECT * EXCLUDE (%s, %s)", order->by, order->then);
+    append_files(writer, files, n_files, &select);
+    text_format(&select, " ORDER BY %s, %s", order->by, order->then);
+    code = select.failed
+               ? error_memory(err, WRITING)
+               : write_file(writer, select.bytes, n_rows, has_minus_zero, NULL, path, err);
+    text_release(&select);
+    return code;
+}
+
 freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uint32_t n_files,
                            uint32_t n_rows, bool has_minus_zero, const char *facts,
                            const char *path, freshet_error *err)
@@ -230,13 +267,8 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
     text_buffer select;
     text_init(&select, SELECT_BYTES_MAX);
     arena_reset(writer->scratch);
-    text_append_c(&select, "SELECT * FROM read_parquet([");
-    for (uint32_t i = 0; i < n_files; i++) {
-        const char *literal = sql_file_literal(writer->scratch, files[i]);
-        text_format(&select, "%s%s", i == 0 ? "" : ", ", literal == NULL ? "" : literal);
-        select.failed = select.failed || literal == NULL;
-    }
-    text_append_c(&select, "], hive_partitioning = false)");
+    text_append_c(&select, "SELECT *");
+    append_files(writer, files, n_files, &select);
     freshet_code code =
         select.failed ? error_memory(err, WRITING)
                       : write_file(writer, select.bytes, n_rows, has_minus_zero, facts, path, err);

@@ -38,6 +38,17 @@ freshet_code parquet_merge(parquet_writer *writer, const char *const *files, uin
                            uint32_t n_rows, bool has_minus_zero, const char *facts,
                            const char *path, freshet_error *err);
 
+/* Sorts the rows of several such files into one: by the BIGINT column `by`, and of equal ones by
+ * `then`, which are the last two columns and are left out of it. More than the writer's memory has
+ * room for waits in `folder`. Otherwise as parquet_merge. */
+typedef struct parquet_order {
+    const char *by, *then;
+    const char *folder;
+} parquet_order;
+freshet_code parquet_sort(parquet_writer *writer, const char *const *files, uint32_t n_files,
+                          int64_t n_rows, bool has_minus_zero, const parquet_order *order,
+                          const char *path, freshet_error *err);
+
 /* The columns of a file, or with NULL those that the writer makes: rows of two texts, the name and
  * the type as DuckDB has it. In `arena`. */
 freshet_code parquet_describe(parquet_writer *writer, const char *path, arena *arena, batch *out,
