@@ -359,12 +359,12 @@ typedef enum freshet_count {
     FRESHET_ROWS_EXPIRED,    /* feature rows not written, since they were past their ttl */
     FRESHET_ROWS_REPLACED,   /* feature rows not written, since a newer one of their key came while
                                 they waited for the store */
-    FRESHET_ROWS_AGAIN,    /* of the rows written: those that had gone out before, and were changed
+    FRESHET_ROWS_AGAIN,     /* of the rows written: those that had gone out before, and were changed
                               since, by a late event or one of the same second */
-    FRESHET_HOOK_WARNINGS, /* rows that did not meet a hook with `on_violation: warn`; of an
+    FRESHET_HOOK_WARNINGS,  /* rows that did not meet a hook with `on_violation: warn`; of an
                               aggregate one each time */
-    FRESHET_STATE_BYTES,   /* memory in which keys of the state are; 0 where none is kept */
-    FRESHET_STATE_LIMIT,   /* `state: {memory}` in bytes: that and the store's share; 0 as well */
+    FRESHET_STATE_BYTES,    /* memory in which keys of the state are; 0 where none is kept */
+    FRESHET_STATE_LIMIT,    /* `state: {memory}` in bytes: that and the store's share; 0 as well */
     FRESHET_BOOTSTRAP_ROWS, /* of readers with a `bootstrap`: rows of the past in all */
     FRESHET_BOOTSTRAP_LEFT  /* of these to come; -1: they are being sorted; 0: all is live */
 } freshet_count;

@@ -76,9 +76,7 @@ static const char expected[] = "version: 1\n"
                                "  path: airport_delays.dead_letters.jsonl\n"
                                "  keep: 5\n"
                                "checkpoint:\n"
-                               "  interval: 1 second\n"
-                               "state:\n"
-                               "  memory: 1 GiB\n";
+                               "  interval: 1 second\n";
 
 static void defaults_are_filled_in_and_secrets_hidden(void **state)
 {

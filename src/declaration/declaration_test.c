@@ -48,7 +48,7 @@ static void unknown_and_missing_options(void **state)
          "7:7 unknown option \"STREAM\" in \"reader\"; did you mean \"stream\"?\n"},
         {"stream: true", "speed: 1",
          "7:7 unknown option \"speed\" in \"reader\", which has id, file, table, stream, "
-         "on_cast_error, preprocess, incremental, timestamp, within and hooks\n"},
+         "on_cast_error, preprocess, incremental, bootstrap, timestamp, within and hooks\n"},
         {"format: json", "retry: {often: 1}",
          "6:42 unknown option \"often\" in \"retry\", which has times and pause\n"},
         {"{debug: true}", "{}\n    - nowhere: {a: 1}",

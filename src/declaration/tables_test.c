@@ -149,7 +149,7 @@ static void schema_says_what_the_tables_say(void **state)
     assert_true(yyjson_is_false(yyjson_obj_get(root, "additionalProperties")));
     assert_int_equal(yyjson_arr_size(yyjson_obj_get(root, "required")), 5);
     yyjson_val *reader = yyjson_ptr_get(root, "/properties/source/properties/readers/items");
-    assert_int_equal(yyjson_obj_size(yyjson_obj_get(reader, "properties")), 10);
+    assert_int_equal(yyjson_obj_size(yyjson_obj_get(reader, "properties")), 11);
     assert_string_equal(yyjson_get_str(yyjson_ptr_get(reader, "/oneOf/1/required/0")), "table");
     yyjson_val *file = yyjson_ptr_get(reader, "/properties/file");
     assert_string_equal(yyjson_get_str(yyjson_obj_get(file, "type")), "object");

@@ -1,5 +1,5 @@
-/* bootstrap_prepare.c - the past of a reader, sorted by time into one file; and the seam: which rows
- * that come live are the past's. See bootstrap.h.
+/* bootstrap_prepare.c - the past of a reader, sorted by time into one file; and the seam: which
+ * rows that come live are the past's. See bootstrap.h.
  *
  * The dump's rows are gathered in memory (base/row_store.h), with the time that the query gives
  * them and a number of their order; when they are many they go to a Parquet file aside. At the end

@@ -152,7 +152,7 @@ class HandOverTest(HistoryKeptCase):
         self.declare_it(False)
         self.good_run()
         self.declare_it(True)
-        self.refused("the history in out was written by a batch, and this stream has not written to it",
+        self.refused("the history in out was written by a batch that left no checkpoint, and this stream has not written to it",
                      "a history of its own", "move the folder out away")
         self.refused("was written by a batch")  # the first refusal left nothing behind
         shutil.rmtree(self.path("out"))

@@ -133,6 +133,41 @@ class PlacesTest(KafkaCase):
         self.assertEqual(rows, found("whole"))
         self.assertGreater(rows[950]["v__count_over_5_minutes_fixed_windows"], 40)
 
+    def test_bootstrap(self):
+        """The past from files, then the topic: from a time, from offsets, and with rows that stand in both; killed in between."""
+        topic = self.kafka.topic(partitions=2)
+        base = 1704067200000  # the events' time
+        sent = [message(i, timestamp=base + i * 1000, partition=i % 2) for i in range(400, 1000)]
+        with open(self.write("dump/a.jsonl", ""), "w", encoding="utf-8") as file:
+            for i in self.rng.sample(range(500), 500):
+                file.write(json.dumps(event(i)) + "\n")
+        self.kafka.produce(topic, sent)
+        windows = ("{name: id, type: bigint}", "{name: v, from: value, type: double, window: {functions: [count, sum], over: [5 minutes]}}")
+        columns = {"id": "bigint", "v__count_over_5_minutes_fixed_windows": "bigint", "v__sum_over_5_minutes_fixed_windows": "double"}
+
+        def run(name, past, reader="", kill=False):
+            more = f"      bootstrap: {{file: {{path: \"dump/*.jsonl\"}}{past}}}\n"
+            self.declare_kafka(f"topic: {topic}", stream=True, features=windows, timestamp="{from: seen, lateness: 1 minute}",
+                               sink=f"- history: {{path: {name}}}", reader=reader, id_extra=more, extra=f"state: {{path: {name}.state}}\n" + FAST)
+            for _ in range(4 if kill else 0):
+                started = self.start("run", "events.yaml", "--no-serve", "--step-rows", "10")
+                end = time.monotonic() + self.rng.uniform(0.05, 0.8)
+                while started.is_running() and time.monotonic() < end:
+                    time.sleep(0.002)
+                started.end()
+            return self.run_once("--no-serve").err
+
+        for name, past, reader in (("time", f", until: \"{event(450)['seen']}\"", ""), ("offsets", ", offsets: {0: 50, 1: 50}", ""),
+                                   ("same", ", same: [id]", ""), ("killed", ", same: [id]", "start: earliest")):
+            with self.subTest(name=name):
+                run(name, past, reader, kill=name == "killed")
+                rows = self.history(columns, name)
+                self.assertEqual([row["id"] for row in rows], list(range(1000)))
+                for i in (10, 449, 505, 999):
+                    values = [event(k)["value"] for k in range(max(0, i - 300), i + 1) if event(k)["key"] == event(i)["key"]]
+                    self.assertEqual((rows[i]["v__count_over_5_minutes_fixed_windows"], rows[i]["v__sum_over_5_minutes_fixed_windows"]),
+                                     (len(values), sum(values)), i)
+
     def test_group_offsets(self):
         """Those of a declared group, after checkpoints, as a client of Kafka sees them."""
         topic = self.kafka.topic(partitions=2)
