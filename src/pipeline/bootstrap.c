@@ -85,8 +85,8 @@ static void tell_other(const bootstrap *of, const field *live, const type *dump,
 }
 
 /* Of the columns of the dump, as they are there. */
-static void compare_columns(const bootstrap *of, const schema *dump, bool exactly,
-                            problems *problems)
+static void bootstrap_compare(const bootstrap *of, const schema *dump, bool exactly,
+                              problems *problems)
 {
     const schema *live = &of->base.schema;
     uint32_t n_found = 0;
@@ -121,7 +121,7 @@ static freshet_code look_at_dump(bootstrap *of, problems *problems, freshet_erro
     look->options = of->block->kind.options;
     freshet_code code = look->ops->describe(look, &problem);
     if (code == FRESHET_OK)
-        compare_columns(of, &look->schema, false, problems);
+        bootstrap_compare(of, &look->schema, false, problems);
     look->ops->close(look);
     if (code == FRESHET_BAD_DECLARATION || code == FRESHET_FAILED)
         return FRESHET_OK; /* there is nothing to see, or the dump will say so */
@@ -240,7 +240,7 @@ static freshet_code bootstrap_describe(freshet_reader *base, freshet_error *err)
     if (code == FRESHET_OK)
         code = takes_columns(of) ? look_at_dump(of, base->problems, err) : FRESHET_OK;
     if (code == FRESHET_OK && !takes_columns(of))
-        compare_columns(of, &of->dump->schema, true, base->problems);
+        bootstrap_compare(of, &of->dump->schema, true, base->problems);
     check_offsets(of, base->problems);
     return code == FRESHET_OK ? find_same(of, base->problems, err) : code;
 }
