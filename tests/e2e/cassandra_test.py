@@ -287,6 +287,28 @@ class TablesTest(CassandraCase):
         self.run_once()
         self.assertEqual([row["id"] for row in self.rows()], [3])
 
+    def test_a_feature_more_over_a_state(self):
+        """State and table in one look, then `apply`, then the stream goes on: with windows, and where only newest rows are kept."""
+        for window in ("{name: spent, from: value, window: {functions: [sum], over: [1 hour]}}", "{name: spent, from: value, type: double}"):
+            self.pipeline += "x"
+            features = ["{name: id, type: bigint}", window]
+            more = features + ["{name: big, type: boolean, sql: value > 0.3}"]
+            self.put_records([event(i) for i in range(4)], f"{self.pipeline}/a.jsonl")
+            self.declare_store(features=features, path=f"{self.pipeline}/*.jsonl")
+            self.apply()
+            self.run_once()
+            self.declare_store(features=more, path=f"{self.pipeline}/*.jsonl")
+            planned = self.plan(3)
+            self.assertRegex(planned, r'(?s)^-- the state in .*serves the declaration:\n.*feature "big" \(.*: is new: .*--   \+     - name: big\n.*'
+                                      r'-- \S+: 1 change\n-- the column "big" \(boolean\) is missing\nALTER TABLE ')
+            self.refused("does not fit", "is missing")
+            self.assertIn("serves the declaration", self.apply())
+            self.put_records([event(i) for i in range(4, 6)], f"{self.pipeline}/b.jsonl")
+            self.run_once()
+            self.assertEqual(sorted((row["id"], row["big"]) for row in self.rows()),
+                             [(i, event(i)["value"] > 0.3 if i >= 4 else None) for i in range(6)])
+            self.plan(0)
+
     def test_what_plan_prints_is_cql(self):
         """Names that CQL would read otherwise, too."""
         self.declare_store(stream=False, features=['{name: Amount, from: id, type: bigint}', '{name: select, from: value, type: double}'])
