@@ -15,6 +15,7 @@
 
 extern const verb verb_apply;
 extern const verb verb_check;
+extern const verb verb_compare;
 extern const verb verb_docs;
 extern const verb verb_init;
 extern const verb verb_get;

@@ -15,6 +15,7 @@ static freshet_code add_store(stores *stores, uint32_t i, const online_options *
     const declaration *declaration = declaration_of(stores->declaration);
     store *store = &stores->items[stores->n++];
     store->patience_us = online->cassandra.patience_us;
+    store->ttl_us = online->ttl_us;
     store->columns = stores->pipeline->sinks[i].columns;
     freshet_code code =
         cassandra_place_make(online, declaration, stores->arena, &store->place, err);
@@ -37,7 +38,7 @@ static bool has_other(const stores *stores)
     return false;
 }
 
-static freshet_code find_stores(stores *stores, bool or_others, freshet_error *err)
+static freshet_code find_stores(stores *stores, stores_need need, freshet_error *err)
 {
     const declared_blocks *blocks = &declaration_of(stores->declaration)->sink.writers;
     freshet_code code = FRESHET_OK;
@@ -47,7 +48,8 @@ static freshet_code find_stores(stores *stores, bool or_others, freshet_error *e
         if (kind->kind == &online_block && online->has_cassandra)
             code = add_store(stores, i, online, err);
     }
-    if (code == FRESHET_OK && stores->n == 0 && !(or_others && has_other(stores)))
+    if (code == FRESHET_OK && stores->n == 0 && need != NEED_NOTHING &&
+        !(need == NEED_STORE_OR_OTHER && has_other(stores)))
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
                          declaration_of(stores->declaration)->file,
                          "the declaration has no online store: add `- online: {cassandra: {host: "
@@ -55,7 +57,7 @@ static freshet_code find_stores(stores *stores, bool or_others, freshet_error *e
     return code;
 }
 
-freshet_code online_stores_open(stores *stores, const char *file, bool or_others,
+freshet_code online_stores_open(stores *stores, const char *file, stores_need need,
                                 freshet_error *err)
 {
     *stores = (struct stores){0};
@@ -67,7 +69,7 @@ freshet_code online_stores_open(stores *stores, const char *file, bool or_others
     stores->arena = arena_open();
     if (stores->arena == NULL)
         return error_memory(err, "opening the online store");
-    code = find_stores(stores, or_others, err);
+    code = find_stores(stores, need, err);
     return code == FRESHET_OK && stores->n > 0 ? cql_load(&stores->api, err) : code;
 }
 

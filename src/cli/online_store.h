@@ -1,5 +1,5 @@
 /* online_store.h - the online store of a declaration, for the verbs that look at it: plan, apply,
- * get.
+ * get, compare.
  *
  * Order of calls: online_stores_open; online_store_use and online_store_close for one at a time;
  * online_stores_close.
@@ -19,6 +19,7 @@ typedef struct store {
     cassandra_table table;
     writer_columns columns; /* of the writer */
     int64_t patience_us;
+    int64_t ttl_us; /* 0: rows stay */
     cql_session *session;
 } store;
 
@@ -31,9 +32,12 @@ typedef struct stores {
     uint32_t n;
 } stores;
 
-/* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it has none, unless it
- * has a history or is a stream and that is enough. The struct is closed in any case. */
-freshet_code online_stores_open(stores *stores, const char *file, bool or_others,
+/* What a verb cannot do without: a table in Cassandra; that, or a history or a stream; nothing. */
+typedef enum stores_need { NEED_STORE, NEED_STORE_OR_OTHER, NEED_NOTHING } stores_need;
+
+/* All tables that the declaration writes to; FRESHET_BAD_DECLARATION where it lacks what is needed.
+ * The struct is closed in any case. */
+freshet_code online_stores_open(stores *stores, const char *file, stores_need need,
                                 freshet_error *err);
 void online_stores_close(stores *stores);
 

@@ -209,7 +209,8 @@ static freshet_code compare(const apply_arguments *given, bool applies, freshet_
     uint32_t n_changes = 0, n_of_state = 0;
     bool is_refused = false;
     stores stores;
-    freshet_code code = online_stores_open(&stores, given->file, !applies, err);
+    freshet_code code =
+        online_stores_open(&stores, given->file, applies ? NEED_STORE : NEED_STORE_OR_OTHER, err);
     if (code == FRESHET_OK)
         code = state_plan_print(stores.pipeline, given->state, &n_of_state, &is_refused, err);
     n_changes += applies ? 0 : n_of_state;

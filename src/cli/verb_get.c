@@ -210,7 +210,7 @@ static freshet_code get_run(const void *arguments, freshet_error *err)
 {
     const get_arguments *given = arguments;
     stores stores;
-    freshet_code code = online_stores_open(&stores, given->file, false, err);
+    freshet_code code = online_stores_open(&stores, given->file, NEED_STORE, err);
     if (code == FRESHET_OK)
         code = get_row(given, &stores, err);
     online_stores_close(&stores);

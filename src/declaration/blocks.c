@@ -797,19 +797,13 @@ static void check_dead_letters(void *checked, const place *at, problems *problem
 {
     dead_letters_block *block = checked;
     const char *text = block->fail_above.value;
-    char *end;
+    double share = -1;
     (void)at;
     block->fail_rows = -1;
     if (text == NULL)
         return;
-    if (value_number(OPTION_INTEGER, text, &block->fail_rows) == NULL && block->fail_rows >= 0)
-        return;
-    block->fail_rows = -1;
-    const bool is_number = *text >= '0' && *text <= '9';
-    const double percent = is_number ? strtod(text, &end) : -1;
-    if (is_number && percent < 100 && strcmp(end + strspn(end, " "), "%") == 0) {
-        block->fail_share = percent / 100;
-        block->fail_rows = percent == 0 ? 0 : -1;
+    if (value_limit(text, &block->fail_rows, &share)) {
+        block->fail_share = share > 0 ? share : 0;
         return;
     }
     problem_add(
@@ -864,6 +858,46 @@ static const block_kind state_kind = {
     .doc = "What is remembered of keys between rows.",
 };
 
+static const option compare_options[] = {
+    {OPTION("fail_above", TEXT, compare_block, fail_above), .standard = "0",
+     .doc =
+         "How many rows may be stale, missing, unknown or different: a number (`10`), or a share "
+         "of the rows compared (`0.1 %`). With more, `freshet compare` ends with exit code 1.",
+     .example = "0.1 %"},
+    {OPTION("grace", DURATION, compare_block, grace_us), .standard = "0 seconds", .minimum = 0,
+     .maximum = LATENESS_MAX_US,
+     .doc = "So much older may a row of the online store be than the newest one of the history.",
+     .example = "1 minute"},
+    {OPTION("tolerance", TEXT, compare_block, tolerance), .standard = "0",
+     .doc = "So far, as a part of the greater one, may two floats or doubles be apart.",
+     .example = "1e-9"},
+    {0},
+};
+
+static void check_compare(void *checked, const place *at, problems *problems)
+{
+    const compare_block *block = checked;
+    int64_t count;
+    double share;
+    (void)at;
+    if (!value_limit(block->fail_above.value, &count, &share))
+        problem_add(problems, &block->fail_above.at,
+                    "\"fail_above\" cannot be \"%.60s\": it must be a number of rows, such as 10, "
+                    "or a share of the rows compared, such as \"0.1 %%\" (less than 100 %%)",
+                    block->fail_above.value);
+    if (!value_fraction(block->tolerance.value, &share))
+        problem_add(problems, &block->tolerance.at,
+                    "\"tolerance\" cannot be \"%.60s\": it must be a number from 0 to less than 1, "
+                    "such as 1e-9",
+                    block->tolerance.value);
+}
+
+static const block_kind compare_kind = {
+    BLOCK_KIND("compare", "Comparison", compare_block, compare_options),
+    .doc = "What `freshet compare` lets pass: see docs/guide/compare.md.",
+    .check = check_compare,
+};
+
 static const option declaration_options[] = {
     {OPTION("version", INTEGER, declaration, version), .required = true, .minimum = 1, .maximum = 1,
      .doc = "The version of this form of declaration.", .example = "1"},
@@ -898,6 +932,8 @@ static const option declaration_options[] = {
     {OPTION_GIVEN("state", declaration, state), .block = &state_kind,
      .doc = "How much is remembered in memory. A batch with this block leaves a checkpoint, behind "
             "which the same declaration goes on as a stream: see docs/guide/backfill.md."},
+    {OPTION("compare", BLOCK, declaration, compare), .block = &compare_kind,
+     .doc = "How the online store and the history are compared."},
     {OPTION("tests", BLOCKS, declaration, tests), .block = &test_kind, .is_aside = true,
      .doc = "Tests of this declaration, for `freshet test`: see docs/guide/tests.md. They may also "
             "stand in a file beside it, `NAME.test.yaml`."},

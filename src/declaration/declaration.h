@@ -289,6 +289,12 @@ typedef struct state_block {
     int64_t memory;     /* bytes; or negative: a share in percents. Use declaration_memory() */
 } state_block;
 
+typedef struct compare_block {
+    declared_text fail_above; /* "0", "0.1 %": value_limit reads it */
+    int64_t grace_us;
+    declared_text tolerance; /* value_fraction reads it */
+} compare_block;
+
 /* What a test says must be there: behind a step, or at its end. */
 typedef struct expect_block {
     declared_node online, history, dead_letters; /* lists of maps */
@@ -330,6 +336,7 @@ typedef struct declaration {
     checkpoint_block checkpoint;
     state_block state;
     bool has_state;
+    compare_block compare;
     declared_blocks tests; /* of test_block */
     /* not options: */
     const char *folder; /* relative paths are relative to this; "." for builder and parse */

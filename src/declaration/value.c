@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -177,6 +178,34 @@ const char *value_number(option_kind kind, const char *text, int64_t *into)
     if (kind == OPTION_MEMORY && strchr(text, '%') != NULL)
         return read_share(text, into);
     return read_measure(text, kind == OPTION_DURATION ? &durations : &sizes, into);
+}
+
+bool value_limit(const char *text, int64_t *count, double *share)
+{
+    char *end;
+    int64_t number;
+    if (value_number(OPTION_INTEGER, text, &number) == NULL && number >= 0) {
+        *count = number;
+        *share = -1;
+        return true;
+    }
+    const bool is_number = *text >= '0' && *text <= '9';
+    const double percent = is_number ? strtod(text, &end) : -1;
+    if (!is_number || !(percent < 100) || strcmp(end + strspn(end, " "), "%") != 0)
+        return false;
+    *count = percent == 0 ? 0 : -1;
+    *share = percent / 100;
+    return true;
+}
+
+bool value_fraction(const char *text, double *into)
+{
+    char *end;
+    const double number = *text >= '0' && *text <= '9' ? strtod(text, &end) : -1;
+    if (!(number >= 0 && number < 1) || *end != '\0')
+        return false;
+    *into = number;
+    return true;
 }
 
 const char *value_name(const char *text)

@@ -19,6 +19,11 @@ const char *value_boolean(const char *text, bool *into);
  * minutes", "500 ms", in microseconds; OPTION_BYTES: "100 MB" (10^6 bytes), "64 MiB" (2^20),
  * "4096"; OPTION_MEMORY: the same, or "25%", a whole number of percents, as a negative number. */
 const char *value_number(option_kind kind, const char *text, int64_t *into);
+/* How much may be bad: "100" (*count, and *share is -1), or a share below one, "0.1 %" (*share is
+ * 0.001, and *count -1, but 0 for "0 %"). False where it is neither. */
+bool value_limit(const char *text, int64_t *count, double *share);
+/* A number from 0 to less than 1; false where it is none. */
+bool value_fraction(const char *text, double *into);
 /* Letters, digits and _, not beginning with a digit: usable in SQL without quotes. */
 const char *value_name(const char *text);
 

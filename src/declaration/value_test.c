@@ -45,6 +45,25 @@ static void integers(void **state)
     assert_samples(OPTION_INTEGER, samples, sizeof samples / sizeof samples[0]);
 }
 
+static void limits(void **state)
+{
+    static const char *const none[] = {"",    "-1",  "x",    "100 %", "1e9 %",
+                                       "0.1", "% 1", "1 %%", "nan%"};
+    int64_t count = 7;
+    double share = 7;
+    (void)state;
+    assert_true(value_limit("100", &count, &share) && count == 100 && share == -1);
+    assert_true(value_limit("0.1 %", &count, &share) && count == -1 && share == 0.1 / 100);
+    assert_true(value_limit("99.9%", &count, &share) && count == -1 && share == 99.9 / 100);
+    assert_true(value_limit("0 %", &count, &share) && count == 0 && share == 0);
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_false(value_limit(none[i], &count, &share));
+    assert_true(value_fraction("1e-9", &share) && share == 1e-9);
+    assert_true(value_fraction("0", &share) && share == 0);
+    assert_false(value_fraction("1", &share) || value_fraction("-0.1", &share) ||
+                 value_fraction("0.1x", &share) || value_fraction("", &share));
+}
+
 static void durations(void **state)
 {
     (void)state;
@@ -188,9 +207,9 @@ static void texts_of_values(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(integers),         cmocka_unit_test(durations), cmocka_unit_test(sizes),
-        cmocka_unit_test(shares_of_memory), cmocka_unit_test(booleans),  cmocka_unit_test(names),
-        cmocka_unit_test(texts_of_values),
+        cmocka_unit_test(integers), cmocka_unit_test(limits),           cmocka_unit_test(durations),
+        cmocka_unit_test(sizes),    cmocka_unit_test(shares_of_memory), cmocka_unit_test(booleans),
+        cmocka_unit_test(names),    cmocka_unit_test(texts_of_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

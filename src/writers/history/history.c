@@ -200,14 +200,16 @@ static void history_check(const void *checked, const declaration *declaration, c
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-static const char *folder_path(const declaration *declaration, const history_options *options,
-                               arena *arena)
+const char *history_path(const void *checked, const declaration *declaration, arena *arena,
+                         bool *has_corrections)
 {
-    const feature_set_block *set = &declaration->feature_set;
+    const history_options *options = checked;
+    *has_corrections = options->corrections;
     const char *path = declaration_path(declaration, arena, options->path.value);
     if (path == NULL || options->layout != LAYOUT_BUTTERFREE)
         return path;
-    return arena_format(arena, "%s/historical/%s/%s", path, set->entity.value, set->name.value);
+    return arena_format(arena, "%s/historical/%s/%s", path, declaration->feature_set.entity.value,
+                        declaration->feature_set.name.value);
 }
 
 static freshet_code history_check_columns(const history_writer *writer, const schema *schema,
@@ -307,7 +309,7 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
         return code;
     writer->scratch = arena_open();
     writer->spill = arena_open();
-    const char *path = folder_path(base->declaration, options, base->arena);
+    const char *path = history_path(options, base->declaration, base->arena, &(bool){false});
     if (writer->scratch == NULL || writer->spill == NULL || path == NULL)
         return error_memory(err, KEEPING);
     code = history_folder_open(path, &writer->folder, err);
@@ -337,7 +339,7 @@ freshet_code history_compare(const void *checked, const declaration *declaration
     const char *newest = NULL;
     parquet_writer *parquet = NULL;
     char where[256];
-    *path = folder_path(declaration, options, arena);
+    *path = history_path(options, declaration, arena, &(bool){false});
     if (*path == NULL)
         return error_memory(err, KEEPING);
     if (access(*path, F_OK) != 0)

@@ -15,6 +15,11 @@
 
 extern const writer_ops history_writer_ops;
 
+/* The folder of a writer of these operations, in the arena, NULL where memory is out; and whether
+ * rows that events have changed since are written to it again. */
+const char *history_path(const void *options, const declaration *declaration, arena *arena,
+                         bool *has_corrections);
+
 /* Does the folder fit that is there? As a stream sees it at its start (history_columns.h), but
  * nothing is opened or locked. FRESHET_END: there are no files yet. `options` of a writer of these
  * operations, at that place, with these columns; *path in the arena. */
