@@ -30,7 +30,7 @@ static freshet_code add_store(stores *stores, uint32_t i, const online_options *
 /* A history or a state. */
 static bool has_other(const stores *stores)
 {
-    if (declaration_of(stores->declaration)->is_stream)
+    if (stores->pipeline->declaration->is_stream)
         return true;
     for (uint32_t i = 0; i < stores->pipeline->n_sinks; i++)
         if (stores->pipeline->sinks[i].ops == &history_writer_ops)

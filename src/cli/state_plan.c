@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "declaration/declaration.h"
+#include "pipeline/pipeline.h"
 
 #define PLANNING "planning for the state"
 #define CELLS_MAX ((size_t)4 << 20)
@@ -180,6 +181,8 @@ freshet_code state_plan_print(freshet_pipeline *pipeline, const char *state, uin
     if (code == FRESHET_END) {
         if (plan.folder != NULL)
             output_format("-- there is no state in %s yet: the first run makes it\n", plan.folder);
+        else if (pipeline->declaration->is_stream)
+            output_format("-- this stream keeps no state, since no writer keeps its rows\n");
         return FRESHET_OK;
     }
     if (code != FRESHET_OK)
