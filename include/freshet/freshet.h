@@ -447,6 +447,49 @@ FRESHET_API freshet_code freshet_result_print(freshet_result *result, freshet_fo
                                               freshet_write_fn *write, void *context,
                                               freshet_error *err);
 
+/* ---- training sets ------------------------------------------------------------------------- */
+
+/* What to make; zero-initialise, then set. Lists end with NULL, and may be NULL. May grow at its
+ * end: `size` is sizeof(freshet_training_options). docs/guide/training-sets.md tells more of each.
+ */
+typedef struct freshet_training_options {
+    size_t size;
+    const char *spine;  /* a file or folder, Parquet or CSV: entities, times, and whatever else */
+    const char *output; /* a file: .parquet, .csv or .csv.gz */
+    /* histories: "orders.yaml", the declaration that writes one, or its folder; "NAME=..." calls
+     * the set otherwise */
+    const char *const *from;
+    const char *const *features; /* "SET:a,b"; of a set that is not named: all */
+    const char *const *key;      /* "SET.KEY=COLUMN": what the spine calls a key */
+    const char *const *lag;      /* "SET=1h", or "1h" for all: what was known that much earlier */
+    const char *const *max_age;  /* "SET=30d", or "30d": what is older is null */
+    const char *time;            /* the spine's column; NULL: found by name or type */
+    /* of a folder that Freshet has not written: "SET=a,b" and "SET=column" */
+    const char *const *keys;
+    const char *const *timestamp;
+    bool as_known_now; /* corrections count from the time of their row, not since they were known */
+    bool with_times;   /* a column SET__timestamp: the time of the row that was found */
+    const char *compression; /* of Parquet: zstd (NULL), snappy, gzip, lz4, none */
+    int64_t memory;          /* bytes; 0: 1 GiB. What does not fit is put aside beside the output */
+    uint32_t threads;        /* 0: as many as there are cores */
+    /* All may be NULL. say: one sentence of what was done. progress: what it is at, now and then,
+     * from another thread. cancelled: asked by another thread, all the time; true ends it with
+     * FRESHET_TRY_AGAIN. problem: mistakes of a declaration. */
+    void (*say)(void *context, const char *sentence);
+    void (*progress)(void *context, const char *doing);
+    bool (*cancelled)(void *context);
+    freshet_problem_fn *problem;
+    void *context;
+} freshet_training_options;
+
+/* Point-in-time join: for each row of the spine, of each history the newest row of its keys at or
+ * before its time, as it was known then. The output appears when it is whole, and has the spine's
+ * rows in their order. FRESHET_USAGE for options that do not fit files and each other,
+ * FRESHET_BAD_DATA for a CSV cell that is no key or time, FRESHET_LIMIT where memory is too little.
+ * Any thread. */
+FRESHET_API freshet_code freshet_training_set(const freshet_training_options *options,
+                                              freshet_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -170,7 +170,11 @@ static freshet_code parse_option(parse *parse, const char *name)
     if (parse->next == parse->end)
         return refuse(parse, "--%s needs a value behind it; see \"freshet %s --help\"",
                       argument->name, parse->verb->name);
-    return set_value(parse, argument, *parse->next++);
+    freshet_code code = set_value(parse, argument, *parse->next++);
+    while (code == FRESHET_OK && argument->takes_more && parse->operand != NULL &&
+           parse->next < parse->end && (*parse->next)[0] != '-')
+        code = set_value(parse, argument, *parse->next++);
+    return code;
 }
 
 /* `-o`, with its value behind it. */

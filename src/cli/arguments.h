@@ -43,6 +43,8 @@ typedef struct argument {
     const char *doc;            /* one line */
     const char *standard;       /* the default, as it would be typed; NULL: none */
     const char *const *choices; /* ARGUMENT_CHOICE: NULL-terminated */
+    /* ARGUMENT_LIST: behind the operand it takes all words up to the next option, `--from a b` */
+    bool takes_more;
 } argument;
 
 /* The beginning of a row: the argument's name, its kind, and the member of the verb's struct that

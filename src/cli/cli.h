@@ -34,6 +34,7 @@ extern const verb verb_state_reset;
 extern const verb verb_state_export;
 extern const verb verb_state_import;
 extern const verb verb_schema;
+extern const verb verb_training_set;
 extern const verb verb_version;
 
 /* FRESHET_OK, FAILED, USAGE, TRY_AGAIN and BAD_DECLARATION are exit codes as they are; the others,

@@ -22,7 +22,7 @@ static const verb *const verbs[] = {
     &verb_compare,      &verb_query,       &verb_shell,        &verb_status,
     &verb_show,         &verb_docs,        &verb_state_ls,     &verb_state_inspect,
     &verb_state_verify, &verb_state_reset, &verb_state_export, &verb_state_import,
-    &verb_schema,       &verb_version,
+    &verb_training_set, &verb_schema,      &verb_version,
 };
 
 #define N_VERBS (sizeof verbs / sizeof verbs[0])

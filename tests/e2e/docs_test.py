@@ -265,7 +265,7 @@ class CommandLinePageTest(Case):
         super().setUp()
         self.sections = dict(part.split("\n", 1) for part in
                              re.split(r"(?m)^## ", read("docs", "reference", "command-line.md"))[1:])
-        self.verbs = re.findall(r"(?m)^    ([a-z]+(?: [a-z]+)?) +(?:FILE|NAME|PATH|'SQL')? {2,}",
+        self.verbs = re.findall(r"(?m)^    ([a-z-]+(?: [a-z]+)?) +(?:FILE|NAME|PATH|SPINE|'SQL')? {2,}",
                                 self.good("--help").split("Usage:")[1].split("Try:")[0])
 
     def first_cells(self, section, heading):

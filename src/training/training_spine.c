@@ -1,0 +1,235 @@
+/* training_spine.c - the spine: its files, its time, and which of its columns are the keys
+ * (training.h).
+ *
+ * It is read once, into the table `spine` with the numbers of its rows. Columns of a CSV file that
+ * are keys or the time are read as texts, so that a key that is a text in the history stays one
+ * ("007"); those that stay texts nowhere are cast behind it, and what does not cast is refused with
+ * its row. Where a CSV file is to come out, all other columns are texts, too: they go out as they
+ * came.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "training/training.h"
+
+#define SPINE_FILES "spine_files"
+#define TEXT_TYPE "VARCHAR"
+
+static bool is_csv_name(const char *path)
+{
+    static const char *const endings[] = {".csv", ".csv.gz", ".tsv", ".tsv.gz"};
+    bool is = false;
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+        is |= training_ends(path, endings[i]);
+    return is;
+}
+
+static freshet_code find_spine(training *training, freshet_error *err)
+{
+    const char *path = training->options->spine;
+    int64_t n = 0;
+    training->spine_is_csv = is_csv_name(path);
+    freshet_code code = training_list_files(training, path, ".parquet", SPINE_FILES, &n, err);
+    if (code == FRESHET_OK && n == 0) {
+        code = training_list_files(training, path, ".csv", SPINE_FILES, &n, err);
+        training->spine_is_csv = true;
+    }
+    if (code == FRESHET_OK && n == 0)
+        code = error_set(err, FRESHET_USAGE, FRESHET_STOP, path,
+                         "there is no spine here: it must be a Parquet or CSV file, or a folder of "
+                         "such, with the entities and times that features are wanted for");
+    return code;
+}
+
+/* ---- which columns --------------------------------------------------------------------------- */
+
+static bool is_time_type(const char *type)
+{
+    return strncmp(type, "TIMESTAMP", strlen("TIMESTAMP")) == 0 || strcmp(type, "DATE") == 0;
+}
+
+static freshet_code refuse_time(training *training, const char *name, freshet_error *err)
+{
+    return error_set(err, FRESHET_USAGE, FRESHET_STOP, training->options->spine,
+                     name == NULL ? "the spine must have a column with the times that features are "
+                                    "wanted for: say which it is, by --time COLUMN%.0s%s; its "
+                                    "columns are %s"
+                                  : "the spine has no column \"%s\", which --time names%s; its "
+                                    "columns are %s",
+                     name == NULL ? "" : name,
+                     name == NULL ? "" : training_near(training, &training->spine_columns, name),
+                     training_list(training, &training->spine_columns));
+}
+
+static freshet_code find_spine_time(training *training, freshet_error *err)
+{
+    static const char *const usual[] = {"timestamp", "event_timestamp"};
+    const training_columns *columns = &training->spine_columns;
+    const char *said = training->options->time;
+    int64_t at = said == NULL ? -1 : training_find(columns, said);
+    if (said != NULL && at < 0)
+        return refuse_time(training, said, err);
+    for (size_t i = 0; at < 0 && i < sizeof usual / sizeof *usual; i++)
+        at = training_find(columns, usual[i]);
+    uint32_t n_times = 0;
+    for (uint32_t i = 0; said == NULL && at < 0 && i < columns->n; i++)
+        n_times += is_time_type(columns->items[i].type);
+    for (uint32_t i = 0; n_times == 1 && i < columns->n; i++)
+        if (is_time_type(columns->items[i].type))
+            at = i;
+    if (at < 0)
+        return refuse_time(training, NULL, err);
+    training->time = columns->items[at].name;
+    training->time_type = columns->items[at].type;
+    if (!is_time_type(training->time_type) && strcmp(training->time_type, TEXT_TYPE) != 0)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, training->options->spine,
+                         "the column \"%s\", the spine's time, is of type %s: write it as a "
+                         "timestamp, a date, or a text such as 2024-05-01T12:00:00Z; or name "
+                         "another one, by --time COLUMN",
+                         training->time, training->time_type);
+    return FRESHET_OK;
+}
+
+/* What --key says of a set's key: "SET.KEY=COLUMN". */
+static const char *mapped_column(const training *training, const training_history *set,
+                                 const char *key)
+{
+    const size_t set_length = strlen(set->name), key_length = strlen(key);
+    const char *found = NULL;
+    for (const char *const *word = training->options->key; word != NULL && *word != NULL; word++)
+        if (strncmp(*word, set->name, set_length) == 0 && (*word)[set_length] == '.' &&
+            strncmp(*word + set_length + 1, key, key_length) == 0 &&
+            (*word)[set_length + 1 + key_length] == '=')
+            found = *word + set_length + key_length + 2;
+    return found;
+}
+
+/* Each --key is of a key that its set has. */
+static freshet_code check_mapped(training *training, freshet_error *err)
+{
+    for (const char *const *word = training->options->key; word != NULL && *word != NULL; word++) {
+        bool is_of_key = false;
+        const char *keys = "";
+        for (uint32_t i = 0; i < training->n_sets; i++) {
+            const training_history *set = &training->sets[i];
+            const size_t length = strlen(set->name);
+            if (strncmp(*word, set->name, length) != 0 || (*word)[length] != '.')
+                continue;
+            for (uint32_t k = 0; k < set->n_keys; k++) {
+                const size_t key_length = strlen(set->keys[k].name);
+                is_of_key |= strncmp(*word + length + 1, set->keys[k].name, key_length) == 0 &&
+                             (*word)[length + 1 + key_length] == '=';
+                keys = arena_format(training->arena, "%s%s%s", keys, k == 0 ? "" : ", ",
+                                    set->keys[k].name);
+                if (keys == NULL)
+                    return error_memory(err, TRAINING_DOING);
+            }
+        }
+        if (!is_of_key)
+            return error_set(
+                err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                "--key %s: it must be SET.KEY=COLUMN of the spine, and the keys of that "
+                "set are %s",
+                *word, keys);
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code find_spine_keys(training *training, training_history *set, freshet_error *err)
+{
+    const training_columns *columns = &training->spine_columns;
+    for (uint32_t i = 0; i < set->n_keys; i++) {
+        training_key *key = &set->keys[i];
+        const char *said = mapped_column(training, set, key->name);
+        const char *wanted = said == NULL ? key->name : said;
+        const int64_t at = training_find(columns, wanted);
+        if (at < 0)
+            return error_set(
+                err, FRESHET_USAGE, FRESHET_STOP, training->options->spine,
+                "the spine has no column \"%s\", which is a key of the set %s%s: where it has "
+                "another name, say --key %s.%s=COLUMN; its columns are %s",
+                wanted, set->name, training_near(training, columns, wanted), set->name, key->name,
+                training_list(training, columns));
+        key->column = columns->items[at].name;
+    }
+    return FRESHET_OK;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+static bool is_spine_key(const training *training, const char *column)
+{
+    bool is = strcmp(training->time, column) == 0;
+    for (uint32_t i = 0; i < training->n_sets; i++)
+        for (uint32_t k = 0; k < training->sets[i].n_keys; k++)
+            is |= strcmp(training->sets[i].keys[k].column, column) == 0;
+    return is;
+}
+
+/* `typed`: with the types that its columns have; else a CSV file's are all texts. */
+static freshet_code name_relation(training *training, bool typed, freshet_error *err)
+{
+    text_buffer types;
+    text_init(&types, TEXT_LIMIT_DEFAULT);
+    for (uint32_t i = 0; typed && i < training->spine_columns.n; i++)
+        if (is_spine_key(training, training->spine_columns.items[i].name))
+            text_format(&types, ", %s: 'VARCHAR'",
+                        sql_literal(training->arena, training->spine_columns.items[i].name));
+    training->spine =
+        !training->spine_is_csv ? "read_parquet(getvariable('" SPINE_FILES
+                                  "'), union_by_name = true)"
+        : !typed || training->output_is_csv
+            ? "read_csv(getvariable('" SPINE_FILES "'), header = true, all_varchar = true, "
+              "union_by_name = true, hive_partitioning = false)"
+            : arena_format(training->arena,
+                           "read_csv(getvariable('" SPINE_FILES "'), header = true, "
+                           "sample_size = -1, union_by_name = true, hive_partitioning = false, "
+                           "types = {%s})",
+                           types.length == 0 ? "" : types.bytes + 2);
+    const bool failed = types.failed;
+    text_release(&types);
+    return failed || training->spine == NULL ? error_memory(err, TRAINING_DOING) : FRESHET_OK;
+}
+
+static freshet_code load_spine(training *training, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    if (training_find(&training->spine_columns, TRAINING_ROW) >= 0)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, training->options->spine,
+                         "no column of the spine may be called " TRAINING_ROW);
+    training_doing(training, "reading the spine");
+    code = training_run(training, err, "SET preserve_insertion_order = true");
+    if (code == FRESHET_OK)
+        code = training_run(
+            training, err,
+            "CREATE TEMP TABLE spine AS SELECT *, row_number() OVER () - 1 AS " TRAINING_ROW
+            " FROM %s",
+            training->spine);
+    if (code == FRESHET_OK)
+        code = training_number(training, &training->n_rows, err, "SELECT count(*) FROM spine");
+    if (code == FRESHET_OK)
+        code = training_describe(training, "spine", &training->spine_columns, err);
+    if (code == FRESHET_OK)
+        training->spine_columns.n--; /* the row's number */
+    return code;
+}
+
+freshet_code training_spine(training *training, freshet_error *err)
+{
+    freshet_code code = find_spine(training, err);
+    if (code == FRESHET_OK)
+        code = name_relation(training, false, err);
+    if (code == FRESHET_OK)
+        code = training_describe(training, training->spine, &training->spine_columns, err);
+    if (code == FRESHET_OK)
+        code = find_spine_time(training, err);
+    if (code == FRESHET_OK)
+        code = check_mapped(training, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < training->n_sets; i++)
+        code = find_spine_keys(training, &training->sets[i], err);
+    if (code == FRESHET_OK)
+        code = name_relation(training, true, err);
+    return code == FRESHET_OK ? load_spine(training, err) : code;
+}
