@@ -169,6 +169,18 @@ bool state_part_is_empty(const state_part *part, const state_key *key)
            part->ops->is_empty(part->table->options.self, keyed_at(part->table, key->index));
 }
 
+bool state_part_has(const state_part *part, const void *key, size_t length)
+{
+    return keyed_find(part->table, (uint32_t)keyed_hash(key, length), key, length) != KEY_NONE;
+}
+
+void state_part_touch(const state_part *part, const void *key, size_t length)
+{
+    const uint32_t index = keyed_find(part->table, (uint32_t)keyed_hash(key, length), key, length);
+    if (index != KEY_NONE)
+        keyed_mark_dirty(part->table, index);
+}
+
 void state_part_clean(const state_part *part)
 {
     uint32_t cursor = 0;

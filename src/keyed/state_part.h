@@ -48,6 +48,13 @@ typedef struct state_part_ops {
     bool (*placed)(void *self, uint32_t index);
     /* NULL, or true for keys that are needed in memory although they are cold. */
     bool (*is_needed)(void *self, uint32_t index);
+    /* NULL, or which times the store is to list the key under, so that it is found by time although
+     * it has left memory: *time for i 0. For i 1, 2 ...: under which it may be listed, and is no
+     * longer to be. False at the end. */
+    bool (*listed)(void *self, const void *entry, uint32_t i, int64_t *time);
+    /* NULL, or before which time listed keys that are not in memory hold nothing any more: they are
+     * removed. What memory has of such times is forgotten already. */
+    int64_t (*over_before)(void *self);
     /* Saved bytes may have this layout, too, from before the declaration changed (part->layout of
      * then). NULL where there is one layout only. */
     freshet_code (*know)(void *self, const char *layout, freshet_error *err);
@@ -59,7 +66,7 @@ typedef enum state_keys {
      * on_expiry`): each saved one is given to state_part_restore before the first batch. Cold ones
      * may leave it. */
     STATE_AT_START,
-    STATE_RESIDENT /* the same, and no key is ever cold (open rolling windows, seen events) */
+    STATE_RESIDENT /* the same, and no key is ever cold (open rolling windows) */
 } state_keys;
 
 typedef struct state_part {
@@ -103,6 +110,8 @@ bool state_part_next_dirty(const state_part *part, uint32_t *cursor, state_key *
 freshet_code state_part_save(const state_part *part, const state_key *key, text_buffer *into,
                              freshet_error *err);
 bool state_part_is_empty(const state_part *part, const state_key *key);
+bool state_part_has(const state_part *part, const void *key, size_t length);   /* in memory */
+void state_part_touch(const state_part *part, const void *key, size_t length); /* dirty, if so */
 void state_part_clean(const state_part *part);
 
 /* A key that is saved and has not been used for the longest, about. False where there is none. */

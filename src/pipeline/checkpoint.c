@@ -84,6 +84,8 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
             return error_memory(err, CHECKPOINTING);
         code = put_fact(checkpoint, FACT_PART, part->name, checkpoint->text.bytes,
                         checkpoint->text.length, err);
+        if (code == FRESHET_OK && part->ops->listed != NULL)
+            code = put_fact(checkpoint, FACT_LISTED, part->name, "", 0, err);
     }
     return code;
 }
@@ -207,6 +209,8 @@ static freshet_code put_part(checkpoint *checkpoint, const state_part *part, fre
         if (code == FRESHET_OK)
             code = store_put(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
                              text->bytes, text->length, err);
+        if (code == FRESHET_OK && part->ops->listed != NULL)
+            code = checkpoint_list_key(checkpoint, part, &key, err);
     }
     return code;
 }
@@ -283,6 +287,8 @@ static freshet_code checkpoint_gather(freshet_pipeline *pipeline, freshet_error 
         code = put_files(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = put_part(checkpoint, checkpoint->parts[i].part, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
+        code = checkpoint_sweep(&checkpoint->parts[i], err);
     if (code == FRESHET_OK)
         code = store_commit(checkpoint->store, err);
     checkpoint->moved_lost |= code != FRESHET_OK;
@@ -296,6 +302,17 @@ static void note_shown(shown_files *shown, const writer_files *files)
     shown->checkpoint = files->shown_checkpoint;
     shown->rows = files->shown_rows;
     snprintf(shown->newest, sizeof shown->newest, "%s", files->newest);
+}
+
+static void note_handed(checkpoint_part *part)
+{
+    state_part_clean(part->part);
+    if (part->sweeping.length == 0)
+        return;
+    const text_buffer swept = part->swept;
+    part->swept = part->sweeping;
+    part->sweeping = swept;
+    text_reset(&part->sweeping);
 }
 
 /* It is handed over: what comes now belongs to the next one. */
@@ -317,7 +334,7 @@ static void turn_over(freshet_pipeline *pipeline)
         note_shown(&checkpoint->shown[i], &checkpoint->files[i]);
     }
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
-        state_part_clean(checkpoint->parts[i].part);
+        note_handed(&checkpoint->parts[i]);
     checkpoint->wants_memory = false;
     checkpoint->phase = CHECKPOINT_WRITING;
     checkpoint->published = 0;

@@ -88,6 +88,7 @@ static inline size_t checkpoint_share_store(size_t memory)
 #define FACT_SINK "sink"             /* "debug" or "lasting" */
 #define FACT_READER "reader" /* key: id of a driving one; its place in the list, blank, kind */
 #define FACT_PART "part"     /* key: part's name; fingerprint, shape */
+#define FACT_LISTED "listed" /* key: part's name; its keys are listed by time */
 #define FACT_LAYOUT "layout" /* key: part's name, line's end, number; a layout it may have */
 #define FACT_LAST_LAYOUT "last layout" /* key: part's name; the one that new keys have */
 #define FACT_MEANING "meaning"         /* key: name; text (features/meaning.h) */

@@ -137,7 +137,8 @@ static freshet_code export_head(exporting *exporting, state_store *store, freshe
 
 static freshet_code export_all(exporting *exporting, state_store *store, freshet_error *err)
 {
-    static const store_space spaces[] = {STORE_FACT, STORE_POSITION, STORE_STATE, STORE_FILE};
+    static const store_space spaces[] = {STORE_FACT, STORE_POSITION, STORE_STATE, STORE_LISTED,
+                                         STORE_FILE};
     freshet_code code = export_head(exporting, store, err);
     for (size_t i = 0; code == FRESHET_OK && i < sizeof spaces / sizeof *spaces; i++) {
         exporting->space = (char)spaces[i];

@@ -468,6 +468,10 @@ freshet_code checkpoint_forget_parts(checkpoint *checkpoint, freshet_error *err)
         const char *name = names.gone.bytes + at;
         code = store_remove_all(store, STORE_STATE, name, err);
         if (code == FRESHET_OK)
+            code = store_remove_all(store, STORE_LISTED, name, err);
+        if (code == FRESHET_OK)
+            code = store_remove(store, STORE_FACT, FACT_LISTED, name, strlen(name), err);
+        if (code == FRESHET_OK)
             code = store_remove(store, STORE_FACT, FACT_PART, name, strlen(name), err);
         if (code == FRESHET_OK)
             code = store_remove(store, STORE_FACT, FACT_LAST_LAYOUT, name, strlen(name), err);

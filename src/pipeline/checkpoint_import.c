@@ -169,7 +169,8 @@ static freshet_code commit(importing *importing, freshet_error *err)
 
 static freshet_code take_entry(importing *importing, yyjson_val *entry, freshet_error *err)
 {
-    static const char spaces[] = {STORE_FACT, STORE_POSITION, STORE_STATE, STORE_FILE, '\0'};
+    static const char spaces[] = {STORE_FACT,   STORE_POSITION, STORE_STATE,
+                                  STORE_LISTED, STORE_FILE,     '\0'};
     const char *space = yyjson_get_str(yyjson_arr_get(entry, 0));
     yyjson_val *name = yyjson_arr_get(entry, 1);
     const bool is_read = space != NULL && strlen(space) == 1 && strchr(spaces, *space) != NULL &&

@@ -16,6 +16,9 @@ typedef struct checkpoint_part {
     checkpoint *checkpoint;
     const state_part *part;
     bool in_store; /* the store may hold keys that memory does not */
+    /* Up to which listed key those that are over are gone; and will be, once the checkpoint that is
+     * being gathered is handed over. */
+    text_buffer swept, sweeping;
 } checkpoint_part;
 
 /* The files that a writer has shown, up to a checkpoint. */
@@ -106,6 +109,13 @@ const char *checkpoint_clip(arena *arena, const char *text, const char *other, s
 /* The pipeline's checkpoint, with its folder (`state`, or NULL: the declaration's) and parts; no
  * store is open yet. */
 freshet_code checkpoint_make(freshet_pipeline *pipeline, const char *state, freshet_error *err);
+
+/* checkpoint_listed.c: lists the key that is put down under its time; puts down that keys are gone
+ * whose time is over; and lets the part know its keys, where the store was made before they were
+ * listed. */
+freshet_code checkpoint_list_key(checkpoint *checkpoint, const state_part *part,
+                                 const state_key *key, freshet_error *err);
+freshet_code checkpoint_sweep(checkpoint_part *part, freshet_error *err);
 
 /* Gathers and hands over a checkpoint. */
 freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err);

@@ -93,6 +93,8 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
         return error_memory(err, OPENING);
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         checkpoint->parts[i] = (checkpoint_part){.checkpoint = checkpoint, .part = parts[i]};
+        text_init(&checkpoint->parts[i].swept, TEXT_LIMIT_DEFAULT);
+        text_init(&checkpoint->parts[i].sweeping, TEXT_LIMIT_DEFAULT);
         state_part_set_load(parts[i], load_key, &checkpoint->parts[i]);
     }
     return FRESHET_OK;
@@ -104,6 +106,35 @@ static freshet_code restore_key(void *part, const store_entry *entry, freshet_er
                               err);
 }
 
+/* Of a store in which it is not listed yet: the next checkpoint puts it down again. */
+static freshet_code restore_unlisted(void *context, const store_entry *entry, freshet_error *err)
+{
+    const state_part *part = context;
+    freshet_code code = restore_key(context, entry, err);
+    if (code == FRESHET_OK)
+        state_part_touch(part, entry->key, entry->key_length);
+    return code;
+}
+
+static freshet_code restore_part(const checkpoint *checkpoint, const state_part *part,
+                                 freshet_error *err)
+{
+    store_visit_fn *restore = part->keys == STATE_ON_DEMAND ? NULL : restore_key;
+    if (part->ops->listed != NULL) {
+        text_buffer fact;
+        text_init(&fact, TEXT_LIMIT_DEFAULT);
+        const freshet_code code = store_get(checkpoint->store, STORE_FACT, FACT_LISTED, part->name,
+                                            strlen(part->name), &fact, err);
+        text_release(&fact);
+        if (code != FRESHET_OK && code != FRESHET_END)
+            return code;
+        restore = code == FRESHET_END ? restore_unlisted : restore;
+    }
+    return restore == NULL ? FRESHET_OK
+                           : store_visit(checkpoint->store, STORE_STATE, part->name, restore,
+                                         (void *)part, err);
+}
+
 /* The parts that must know all their keys. */
 static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *err)
 {
@@ -111,9 +142,8 @@ static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *e
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
         const state_part *part = checkpoint->parts[i].part;
         code = checkpoint_know_layouts(checkpoint->store, part, err);
-        if (code == FRESHET_OK && part->keys != STATE_ON_DEMAND)
-            code = store_visit(checkpoint->store, STORE_STATE, part->name, restore_key,
-                               (void *)part, err);
+        if (code == FRESHET_OK)
+            code = restore_part(checkpoint, part, err);
     }
     return code;
 }
@@ -360,6 +390,10 @@ void checkpoint_close(checkpoint *checkpoint)
 {
     if (checkpoint == NULL)
         return;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
+        text_release(&checkpoint->parts[i].swept);
+        text_release(&checkpoint->parts[i].sweeping);
+    }
     store_close(checkpoint->store);
     text_release(&checkpoint->text);
     arena_close(checkpoint->arena);

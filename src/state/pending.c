@@ -173,6 +173,25 @@ bool pending_remove(pending *pending, const void *key, size_t key_length, bool p
     return true;
 }
 
+/* It has no slot: its key is the beginning of a range, and may be that of another entry, too. */
+bool pending_remove_range(pending *pending, const void *from, size_t from_length, const void *to,
+                          size_t to_length)
+{
+    char *copy = pending_make_room(pending) && to_length <= UINT32_MAX
+                     ? arena_alloc(pending->arena, from_length + to_length)
+                     : NULL;
+    if (copy == NULL)
+        return false;
+    memcpy(copy, from, from_length);
+    memcpy(copy + from_length, to, to_length);
+    pending->entries[pending->n++] =
+        (rocks_entry){.key = copy,
+                      .key_length = (unsigned)from_length & KEY_LENGTH_MAX,
+                      .change = ROCKS_REMOVE_RANGE,
+                      .value_length = (uint32_t)to_length};
+    return true;
+}
+
 const rocks_entry *pending_find(const pending *pending, const void *key, size_t key_length)
 {
     if (pending->n == 0)
@@ -197,7 +216,7 @@ uint64_t pending_sum(const void *key, size_t key_length, const void *value, size
 
 typedef struct place {
     uint64_t head;
-    uint32_t group; /* its rank; 0: prefixes to remove */
+    uint32_t group; /* its rank; 0: prefixes and ranges to remove */
     uint32_t index;
 } place;
 
@@ -239,7 +258,7 @@ static bool make_groups(pending *pending, place *places)
     for (uint32_t i = 0; i < pending->n; i++) {
         const rocks_entry *entry = &pending->entries[i];
         places[i] = (place){.index = i};
-        if (entry->change == ROCKS_REMOVE_PREFIX)
+        if (entry->change >= ROCKS_REMOVE_PREFIX)
             continue;
         size_t length = name_length(entry);
         last = find_group(pending, entry, length, last);

@@ -25,11 +25,14 @@ void pending_reset(pending *pending);
 bool pending_put(pending *pending, const void *key, size_t key_length, const void *value,
                  size_t length);
 bool pending_remove(pending *pending, const void *key, size_t key_length, bool prefix);
+/* All keys from `from` on, before `to`. */
+bool pending_remove_range(pending *pending, const void *from, size_t from_length, const void *to,
+                          size_t to_length);
 
 /* The checksum of a value: of the key, too, so that a value in another's place is found. */
 uint64_t pending_sum(const void *key, size_t key_length, const void *value, size_t length);
 
-/* The entry of the key, or NULL. Removed prefixes are not looked at. */
+/* The entry of the key, or NULL. Removed prefixes and ranges are not looked at. */
 const rocks_entry *pending_find(const pending *pending, const void *key, size_t key_length);
 
 uint32_t pending_count(const pending *pending);
@@ -39,9 +42,9 @@ size_t pending_bytes(const pending *pending);
 /* All of them, in the order of their coming; valid until the next put. */
 const rocks_entry *pending_entries(const pending *pending);
 
-/* The numbers of the entries in the order in which to write them: prefixes to remove first, then by
- * key. They stay valid, and pending_find works, until reset. NULL where memory is out. Fills an
- * array of its own: may be called by another thread than finds. */
+/* The numbers of the entries in the order in which to write them: prefixes and ranges to remove
+ * first, then by key. They stay valid, and pending_find works, until reset. NULL where memory is
+ * out. Fills an array of its own: may be called by another thread than finds. */
 const uint32_t *pending_sorted(pending *pending);
 
 #endif

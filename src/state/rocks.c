@@ -356,12 +356,12 @@ freshet_code rocks_get(rocks *rocks, const void *key, size_t key_length, text_bu
     return kept ? FRESHET_OK : error_memory(err, "reading the state");
 }
 
-freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
+freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length, size_t from_length,
                         rocks_visit_fn *visit, void *context, freshet_error *err)
 {
     rocksdb_iterator_t *each = rocksdb_create_iterator(rocks->database, rocks->scan_options);
     bool goes_on = true;
-    for (rocksdb_iter_seek(each, prefix, prefix_length); goes_on && rocksdb_iter_valid(each);
+    for (rocksdb_iter_seek(each, prefix, from_length); goes_on && rocksdb_iter_valid(each);
          rocksdb_iter_next(each)) {
         size_t key_length = 0;
         size_t length = 0;
@@ -418,6 +418,11 @@ static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
         prefetch_entries(entries, order, n, i);
         if (change == ROCKS_REMOVE_PREFIX && !(good = make_end(entry, &end)))
             break;
+        if (change == ROCKS_REMOVE_RANGE) {
+            text_reset(&end);
+            if (!(good = text_append(&end, value, length)))
+                break;
+        }
         if (change == ROCKS_PUT && batch != NULL)
             rocksdb_writebatch_put(batch, key, key_length, value, length);
         else if (change == ROCKS_PUT)

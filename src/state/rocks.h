@@ -18,11 +18,16 @@ typedef struct rocks rocks;
 
 typedef enum rocks_mode { ROCKS_MAKE, ROCKS_WRITE, ROCKS_READ } rocks_mode;
 
-typedef enum rocks_change { ROCKS_PUT, ROCKS_REMOVE, ROCKS_REMOVE_PREFIX } rocks_change;
+typedef enum rocks_change {
+    ROCKS_PUT,
+    ROCKS_REMOVE,
+    ROCKS_REMOVE_PREFIX,
+    ROCKS_REMOVE_RANGE /* from the key up to the value, which is another key and stays */
+} rocks_change;
 
 /* 16 bytes, since a checkpoint has millions of them. */
 typedef struct rocks_entry {
-    const char *key; /* the value, of ROCKS_PUT, lies right behind it */
+    const char *key; /* the value lies right behind it */
     unsigned key_length : 30;
     unsigned change : 2; /* rocks_change */
     uint32_t value_length;
@@ -45,17 +50,19 @@ void rocks_close(rocks *rocks);
 freshet_code rocks_get(rocks *rocks, const void *key, size_t key_length, text_buffer *into,
                        freshet_error *err);
 
-/* Every key that begins with the prefix, in order. The visitor's false ends it. */
+/* Every key that begins with the prefix, in order, from the first that is not before the prefix's
+ * bytes up to from_length. The visitor's false ends it. */
 typedef bool rocks_visit_fn(void *context, const char *key, size_t key_length, const char *value,
                             size_t length);
-freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length,
+freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length, size_t from_length,
                         rocks_visit_fn *visit, void *context, freshet_error *err);
 
 #define ROCKS_TABLE_ENTRIES 4096u /* so many are made a table at once */
 
-/* All entries in the given order, each key once and in the order of the keys but prefixes first,
- * synced to the disk: all or nothing. The prefixes remove what was there before. FRESHET_RETRY
- * where the disk is full or the like: then close and open again before the next write. */
+/* All entries in the given order, each key once and in the order of the keys but prefixes and
+ * ranges first, synced to the disk: all or nothing. These remove what was there before.
+ * FRESHET_RETRY where the disk is full or the like: then close and open again before
+ * the next write. */
 freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
                          freshet_error *err);
 

@@ -394,20 +394,32 @@ static bool visit_entry(void *context, const char *key, size_t key_length, const
     return visiting->code == FRESHET_OK;
 }
 
-freshet_code store_visit(state_store *store, store_space space, const char *name,
-                         store_visit_fn *visit, void *context, freshet_error *err)
+/* The visitor may call other functions of the store: the scan has a key of its own. */
+freshet_code store_visit_from(state_store *store, store_space space, const char *name,
+                              const void *from, size_t from_length, store_visit_fn *visit,
+                              void *context, freshet_error *err)
 {
     visiting visiting = {.store = store, .visit = visit, .context = context, .err = err};
     freshet_code code = store_wait(store, err);
     if (code != FRESHET_OK)
         return code;
-    if (!make_key(&store->key, (char)space, name, "", 0))
-        return error_memory(err, "reading the state");
-    code =
-        rocks_scan(store->rocks, store->key.bytes, store->key.length, visit_entry, &visiting, err);
+    text_buffer key;
+    text_init(&key, TEXT_LIMIT_DEFAULT);
+    if (make_key(&key, (char)space, name, from, from_length))
+        code = rocks_scan(store->rocks, key.bytes, key.length - from_length, key.length,
+                          visit_entry, &visiting, err);
+    else
+        code = error_memory(err, "reading the state");
+    text_release(&key);
     if (code == FRESHET_OK && visiting.code != FRESHET_END)
         code = visiting.code;
     return code;
+}
+
+freshet_code store_visit(state_store *store, store_space space, const char *name,
+                         store_visit_fn *visit, void *context, freshet_error *err)
+{
+    return store_visit_from(store, space, name, "", 0, visit, context, err);
 }
 
 freshet_code store_verify(state_store *store, freshet_error *err)
@@ -415,7 +427,7 @@ freshet_code store_verify(state_store *store, freshet_error *err)
     visiting visiting = {.store = store, .err = err};
     freshet_code code = store_wait(store, err);
     if (code == FRESHET_OK)
-        code = rocks_scan(store->rocks, "", 0, visit_entry, &visiting, err);
+        code = rocks_scan(store->rocks, "", 0, 0, visit_entry, &visiting, err);
     return code == FRESHET_OK ? visiting.code : code;
 }
 
@@ -545,6 +557,18 @@ freshet_code store_remove_all(state_store *store, store_space space, const char 
                               freshet_error *err)
 {
     return remove_key(store, space, name, "", 0, true, err);
+}
+
+freshet_code store_remove_range(state_store *store, store_space space, const char *name,
+                                const void *from, size_t from_length, const void *to,
+                                size_t to_length, freshet_error *err)
+{
+    if (!make_key(&store->key, (char)space, name, from, from_length) ||
+        !make_key(&store->value, (char)space, name, to, to_length) ||
+        !pending_remove_range(store->filling, store->key.bytes, store->key.length,
+                              store->value.bytes, store->value.length))
+        return error_memory(err, "making a checkpoint");
+    return FRESHET_OK;
 }
 
 freshet_code store_commit(state_store *store, freshet_error *err)

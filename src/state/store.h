@@ -37,6 +37,7 @@ typedef enum store_space {
     STORE_FACT = 'f',     /* name -> bytes: format, fingerprints, checkpoint number */
     STORE_POSITION = 'p', /* reader id, 0, partition name -> offset, label */
     STORE_STATE = 's',    /* part name, 0, key -> saved bytes */
+    STORE_LISTED = 'd',   /* part name, 0, time, key -> nothing: pipeline/checkpoint_listed.c */
     STORE_FILE = 'h'      /* writer name, 0, file -> what to publish */
 } store_space;
 
@@ -69,6 +70,11 @@ typedef freshet_code store_visit_fn(void *context, const store_entry *entry, fre
 freshet_code store_visit(state_store *store, store_space space, const char *name,
                          store_visit_fn *visit, void *context, freshet_error *err);
 
+/* The same from a key on. */
+freshet_code store_visit_from(state_store *store, store_space space, const char *name,
+                              const void *from, size_t from_length, store_visit_fn *visit,
+                              void *context, freshet_error *err);
+
 /* One checkpoint: begin waits for the one before; put and remove copy; commit hands over to the
  * store's thread. An error of the writing is given by the next begin or wait; where it says
  * FRESHET_RETRY, the one after that writes again. */
@@ -81,6 +87,10 @@ freshet_code store_remove(state_store *store, store_space space, const char *nam
  * until the commit is durable. */
 freshet_code store_remove_all(state_store *store, store_space space, const char *name,
                               freshet_error *err);
+/* The same of the keys from `from` on, before `to`. */
+freshet_code store_remove_range(state_store *store, store_space space, const char *name,
+                                const void *from, size_t from_length, const void *to,
+                                size_t to_length, freshet_error *err);
 freshet_code store_commit(state_store *store, freshet_error *err);
 /* True when the last commit is durable (or failed: then wait tells). */
 bool store_is_idle(state_store *store);

@@ -12,11 +12,15 @@
  * is past their time by `within`. A batch forgets none. What the ids need is bounded by `memory`.
  *
  * A keyed_table of ids, each with the times of the events taken: one, nearly always; further ones
- * in an array of its own. For forgetting, ids hang in buckets by the newest of their times when
- * they were put there; a bucket whose time is over is gone through, and an id that has a newer time
- * by then goes to that one's bucket.
+ * in an array of its own. For forgetting, ids hang in buckets by the newest of their times, in
+ * lists with both ends; a bucket whose time is over is gone through.
  *
- * Saved, an id is its cells as bytes (keyed/cells.h), and its value its times.
+ * Cold ids leave memory, and are looked up in the store, which knows of nearly all new ones that it
+ * has not got them without a look at the disk (a Bloom filter). For forgetting it lists them by the
+ * newest of their times (state_part_ops.listed). What is over may be there a while longer: it
+ * repeats nothing, and is left out when it is read.
+ *
+ * Saved, an id is its cells as bytes (keyed/cells.h), and its value its times, the newest first.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -36,10 +40,11 @@
 
 typedef struct seen_id {
     keyed_entry head;
-    uint32_t n_times;  /* 0: forgotten, but still in the store */
-    int64_t newest_us; /* of its times */
+    unsigned n_times : 31; /* 0: forgotten, but still in the store */
+    unsigned hangs : 1;    /* in a bucket */
+    int64_t newest_us;     /* of its times */
     int64_t *others_us;
-    uint32_t next; /* in the bucket */
+    uint32_t next, before; /* in the bucket */
 } seen_id;
 
 typedef struct bucket {
@@ -52,7 +57,8 @@ typedef struct seen_events {
     uint32_t *columns; /* of the source's batches: the id's, as many as `on` names */
     int64_t from_us;   /* of rows before it it is not known whether they were seen */
     int64_t within_us, bucket_us;
-    size_t limit;
+    int64_t over_us; /* ids whose newest time is before it are forgotten */
+    size_t limit;    /* of bytes of ids where nobody takes them away (the part's drop) */
     memory memory;
     keyed_table ids;
     bucket *buckets; /* by number */
@@ -71,9 +77,12 @@ static size_t others_bytes(const seen_id *id)
     return id->n_times > 1 ? (id->n_times - 1) * sizeof *id->others_us : 0;
 }
 
+static void unhang(seen_events *seen, seen_id *id);
+
 static void release_times(void *self, void *released)
 {
     seen_id *id = released;
+    unhang(self, id);
     memory_give(&((seen_events *)self)->memory, id->others_us, others_bytes(id));
     id->others_us = NULL;
     id->n_times = 0;
@@ -86,8 +95,8 @@ static int64_t floor_div(int64_t a, int64_t b)
     return a / b - (a % b < 0);
 }
 
-/* The bucket of that number, a new one where there is none; NULL where memory is out. */
-static bucket *bucket_of(seen_events *seen, int64_t number)
+/* The place of the first bucket that is not before that number. */
+static uint32_t find_bucket(const seen_events *seen, int64_t number)
 {
     uint32_t low = 0, high = seen->n_buckets;
     while (low < high) {
@@ -97,6 +106,13 @@ static bucket *bucket_of(seen_events *seen, int64_t number)
         else
             high = middle;
     }
+    return low;
+}
+
+/* The bucket of that number, a new one where there is none; NULL where memory is out. */
+static bucket *bucket_of(seen_events *seen, int64_t number)
+{
+    const uint32_t low = find_bucket(seen, number);
     if (low < seen->n_buckets && seen->buckets[low].number == number)
         return &seen->buckets[low];
     if (!array_reserve(&seen->buckets, &seen->buckets_capacity, seen->n_buckets + UINT64_C(1),
@@ -115,9 +131,28 @@ static bool hang(seen_events *seen, uint32_t index)
     bucket *bucket = bucket_of(seen, floor_div(id->newest_us, seen->bucket_us));
     if (bucket == NULL)
         return false;
+    if (bucket->first != KEY_NONE)
+        id_at(seen, bucket->first)->before = index;
     id->next = bucket->first;
+    id->before = KEY_NONE;
+    id->hangs = 1;
     bucket->first = index;
     return true;
+}
+
+/* Takes it out of its bucket, that of its newest time. */
+static void unhang(seen_events *seen, seen_id *id)
+{
+    if (!id->hangs)
+        return;
+    if (id->next != KEY_NONE)
+        id_at(seen, id->next)->before = id->before;
+    if (id->before != KEY_NONE)
+        id_at(seen, id->before)->next = id->next;
+    else
+        seen->buckets[find_bucket(seen, floor_div(id->newest_us, seen->bucket_us))].first =
+            id->next;
+    id->hangs = 0;
 }
 
 /* No row before that time comes any more: what no row can repeat is forgotten. */
@@ -125,31 +160,17 @@ static void forget_seen(seen_events *seen, int64_t before_us)
 {
     if (before_us < INT64_MIN + seen->within_us + seen->bucket_us)
         return;
-    const int64_t end_us = before_us - seen->within_us;
-    const int64_t end = floor_div(end_us, seen->bucket_us);
+    const int64_t end = floor_div(before_us - seen->within_us, seen->bucket_us);
     uint32_t n = 0;
-    while (n < seen->n_buckets && seen->buckets[n].number < end)
-        n++;
-    uint32_t first = KEY_NONE; /* those that have a newer time by now */
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t at = seen->buckets[i].first, next; at != KEY_NONE; at = next) {
-            seen_id *id = id_at(seen, at);
-            next = id->next;
-            if (id->newest_us < end_us) {
-                release_times(seen, id);
-                state_part_forget(&seen->part, at);
-                continue;
-            }
-            id->next = first;
-            first = at;
+    for (; n < seen->n_buckets && seen->buckets[n].number < end; n++)
+        for (uint32_t at; (at = seen->buckets[n].first) != KEY_NONE;) {
+            release_times(seen, id_at(seen, at));
+            state_part_forget(&seen->part, at);
         }
     memmove(seen->buckets, seen->buckets + n, (seen->n_buckets - n) * sizeof *seen->buckets);
     seen->n_buckets -= n;
-    for (uint32_t at = first, next; at != KEY_NONE; at = next) {
-        next = id_at(seen, at)->next;
-        if (!hang(seen, at)) /* out of memory: it stays known for ever, which is a waste only */
-            id_at(seen, at)->next = KEY_NONE;
-    }
+    if (end * seen->bucket_us > seen->over_us)
+        seen->over_us = end * seen->bucket_us;
 }
 
 /* ---- taking rows ----------------------------------------------------------------------------- */
@@ -175,8 +196,8 @@ static bool repeats(const seen_events *seen, const seen_id *id, int64_t event_us
     return false;
 }
 
-/* Another event of an id that is there; false where memory is out. */
-static bool add_time(seen_events *seen, seen_id *id, int64_t event_us)
+/* Another one of its times, which is not the newest; false where memory is out. */
+static bool seen_append_time(seen_events *seen, seen_id *id, int64_t time_us)
 {
     if (id->n_times == SEEN_TIMES_MAX) { /* the oldest but one of all goes: it came first */
         memmove(id->others_us, id->others_us + 1, (SEEN_TIMES_MAX - 2) * sizeof *id->others_us);
@@ -190,10 +211,24 @@ static bool add_time(seen_events *seen, seen_id *id, int64_t event_us)
         id->others_us = others_us;
         id->n_times++;
     }
-    id->others_us[id->n_times - 2] = event_us < id->newest_us ? event_us : id->newest_us;
-    if (event_us > id->newest_us)
-        id->newest_us = event_us; /* its bucket follows when it is over */
+    id->others_us[id->n_times - 2] = time_us;
     return true;
+}
+
+/* Another event of an id that is there; false where memory is out. */
+static bool add_time(seen_events *seen, uint32_t index, int64_t event_us)
+{
+    seen_id *id = id_at(seen, index);
+    const bool is_newest = event_us > id->newest_us;
+    if (is_newest && bucket_of(seen, floor_div(event_us, seen->bucket_us)) == NULL)
+        return false;
+    if (!seen_append_time(seen, id, is_newest ? id->newest_us : event_us))
+        return false;
+    if (!is_newest)
+        return true;
+    unhang(seen, id);
+    id->newest_us = event_us;
+    return hang(seen, index); /* the bucket is there */
 }
 
 /* The first event of an id: one that is new, or forgotten and not yet gone from the store. */
@@ -227,6 +262,13 @@ static freshet_code make_id(seen_events *seen, const batch *in, uint32_t row, bo
         SEEN_ID_BYTES_MAX);
 }
 
+/* A repetition: more of them come soon. */
+static freshet_code touch(seen_events *seen, uint32_t index)
+{
+    id_at(seen, index)->head.touched = 1;
+    return FRESHET_OK;
+}
+
 /* The next row, which happened at event_us: *is_new tells whether to take it. */
 static freshet_code take_event(seen_events *seen, const batch *in, uint32_t row, int64_t event_us,
                                bool *is_new, freshet_error *err)
@@ -237,22 +279,22 @@ static freshet_code take_event(seen_events *seen, const batch *in, uint32_t row,
     if (code != FRESHET_OK || has_null)
         return code;
     const uint32_t tag = (uint32_t)keyed_hash(seen->id.bytes, seen->id.length);
-    uint32_t index = keyed_find(&seen->ids, tag, seen->id.bytes, seen->id.length);
-    *is_new = index == KEY_NONE || !repeats(seen, id_at(seen, index), event_us);
+    uint32_t index = KEY_NONE;
+    bool is_added = false;
+    code =
+        state_part_find(&seen->part, tag, seen->id.bytes, seen->id.length, &index, &is_added, err);
+    if (code != FRESHET_OK)
+        return code;
+    *is_new = !repeats(seen, id_at(seen, index), event_us);
     if (!*is_new)
-        return FRESHET_OK;
-    if (keyed_bytes(&seen->ids) > seen->limit)
+        return touch(seen, index);
+    if (seen->ids.load == NULL && keyed_bytes(&seen->ids) > seen->limit)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
                          "the ids of %" PRIu64
                          " events (deduplicate) need more than the %zu MiB of state.memory: allow "
                          "more there, or a shorter time",
                          keyed_count(&seen->ids), seen->limit >> 20);
-    const bool is_added = index == KEY_NONE;
-    if (is_added)
-        index = keyed_add(&seen->ids, tag, seen->id.bytes, seen->id.length);
-    if (index == KEY_NONE)
-        return error_memory(err, DOING);
-    if (id_at(seen, index)->n_times > 0 ? !add_time(seen, id_at(seen, index), event_us)
+    if (id_at(seen, index)->n_times > 0 ? !add_time(seen, index, event_us)
                                         : !add_first(seen, index, event_us)) {
         if (is_added)
             keyed_drop(&seen->ids, index);
@@ -277,12 +319,15 @@ static freshet_code seen_id_restore(void *self, const state_key *key, void *rest
     if (keyed_find(&seen->ids, tag, key->bytes, key->length) != KEY_NONE)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved ids of events (deduplicate) hold one id twice");
-    memcpy(&id->newest_us, bytes, sizeof id->newest_us);
-    id->n_times = 1;
-    for (uint64_t i = 1; i < n; i++) {
+    for (uint64_t i = 0; i < n; i++) {
         int64_t time_us;
         memcpy(&time_us, (const char *)bytes + i * sizeof time_us, sizeof time_us);
-        if (!add_time(seen, id, time_us)) {
+        if (time_us < seen->over_us)
+            continue;
+        if (id->n_times == 0) {
+            id->newest_us = time_us;
+            id->n_times = 1;
+        } else if (!seen_append_time(seen, id, time_us)) {
             release_times(seen, id);
             return error_memory(err, DOING);
         }
@@ -290,9 +335,29 @@ static freshet_code seen_id_restore(void *self, const state_key *key, void *rest
     return FRESHET_OK;
 }
 
+/* One whose times are all over is to go. */
 static bool seen_id_placed(void *self, uint32_t index)
 {
-    return hang(self, index);
+    seen_events *seen = self;
+    if (id_at(seen, index)->n_times > 0)
+        return hang(seen, index);
+    keyed_mark_dirty(&seen->ids, index);
+    return true;
+}
+
+static bool seen_id_listed(void *self, const void *listed, uint32_t i, int64_t *time)
+{
+    const seen_id *id = listed;
+    (void)self;
+    if (i >= id->n_times)
+        return false;
+    *time = time_of(id, i);
+    return true;
+}
+
+static int64_t seen_id_over(void *self)
+{
+    return ((seen_events *)self)->over_us;
 }
 
 static freshet_code seen_id_save(void *self, const void *saved, text_buffer *into,
@@ -333,7 +398,9 @@ static const state_part_ops part_ops = {.save = seen_id_save,
                                         .restore = seen_id_restore,
                                         .inspect = seen_id_inspect,
                                         .is_empty = seen_id_is_empty,
-                                        .placed = seen_id_placed};
+                                        .placed = seen_id_placed,
+                                        .listed = seen_id_listed,
+                                        .over_before = seen_id_over};
 
 static const state_part *seen_events_parts(freshet_operator *self, uint32_t *n)
 {
@@ -394,7 +461,7 @@ static freshet_code seen_events_open(freshet_operator *self, const operator_opti
                                .release = release_times,
                                .self = seen};
     text_init(&seen->id, SEEN_ID_BYTES_MAX);
-    seen->from_us = INT64_MIN;
+    seen->from_us = seen->over_us = INT64_MIN;
     seen->within_us = within_us;
     seen->bucket_us = within_us / BUCKETS_OF_WITHIN < BUCKET_US_MIN ? BUCKET_US_MIN
                                                                     : within_us / BUCKETS_OF_WITHIN;
@@ -402,7 +469,7 @@ static freshet_code seen_events_open(freshet_operator *self, const operator_opti
     seen->memory.fail_after = -1;
     seen->part = (state_part){.name = "deduplicate",
                               .doing = DOING,
-                              .keys = STATE_RESIDENT,
+                              .keys = STATE_ON_DEMAND,
                               .ops = &part_ops,
                               .table = &seen->ids,
                               .key_bytes_max = SEEN_ID_BYTES_MAX};

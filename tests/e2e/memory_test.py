@@ -1,0 +1,115 @@
+"""State beyond memory: with next to none the rows are those of a run that holds everything, in every cell, through kills; shares."""
+
+import json
+import shutil
+import unittest
+
+from freshet_testing import Case
+
+EVENTS = 60_000
+
+DECLARATION = """\
+version: 1
+pipeline: many
+source:
+  readers:
+    - id: events
+      stream: true
+      file: {{path: "in/*.jsonl", format: json, schema: {{id: bigint, ev: string, ts: timestamp, amount: double}}}}
+  query: select id, ev, ts, amount from events
+feature_set:
+  name: many
+  entity: keys
+  keys:
+    - {{name: id, type: bigint}}
+  timestamp: {{from: ts, lateness: 30 seconds}}
+{features}
+sink:
+  writers:
+    - history: {{path: out}}
+checkpoint: {{interval: 100 ms}}
+state: {{memory: {memory}}}
+"""
+
+DEDUPLICATE = """\
+  deduplicate: {on: [ev], within: 2 minutes}
+  features:
+    - {name: ev, type: string}
+    - {name: amount, type: double}
+"""
+
+WINDOWS = """\
+  features:
+    - {name: amount, window: {functions: [count, sum, max], over: [1 minute, 10 minutes]}}
+"""
+
+
+class MemoryTest(Case):
+
+    def setUp(self):
+        super().setUp()
+        self.feed()
+
+    def feed(self, n_keys=20_000, files=8):
+        """Events of twenty minutes of time; of three in ten the same comes again, up to three minutes later."""
+        events = []
+        for i in range(EVENTS):
+            second = i * 1200 / EVENTS
+            event = (self.rng.randrange(n_keys), f"ev{i:08}-of-a-longer-name", i)
+            events.append((second, *event))
+            if self.rng.random() < 0.3:
+                events.append((second + self.rng.random() * 180, *event))
+        events.sort()
+        for f in range(files):
+            part = events[len(events) * f // files:len(events) * (f + 1) // files]
+            self.write(f"in/{f:02}.jsonl", "".join(
+                '{"id":%d,"ev":"%s","ts":"2024-05-01T12:%02d:%06.3f","amount":%d}\n'
+                % (key, ev, second // 60, second % 60, amount) for second, key, ev, amount in part))
+
+    def rows_of(self, features, columns, memory, kills=0):
+        """All that is in the history after a run to the end, which is killed so often before."""
+        for name in ("out", "many.state"):
+            shutil.rmtree(self.path(name), ignore_errors=True)
+        self.write("many.yaml", DECLARATION.format(features=features, memory=memory))
+        killed = 0
+        for _ in range(kills):
+            run = self.start("run", "many.yaml", "--once", "--progress", "none")
+            killed += run.until_checkpoints(self.rng.randint(1, 4), "many")
+            run.end()
+        self.assertTrue(kills == 0 or killed > 0, "no run was killed on its way")
+        self.good("run", "many.yaml", "--once", "--progress", "none")
+        return sorted(self.history(columns, order=next(iter(columns)), keys="{name: id, type: bigint}"), key=str)
+
+    def expect_the_same(self, features, columns, least):
+        """Rows with ample memory, with next to none, and with next to none through kills."""
+        ample = self.rows_of(features, columns, "512 MiB")
+        self.assertGreater(len(ample), least)
+        self.assertEqual(self.rows_of(features, columns, "1 MiB"), ample)
+        self.assertEqual(self.rows_of(features, columns, "1 MiB", kills=4), ample)
+        return ample
+
+    def test_windows(self):
+        self.expect_the_same(WINDOWS, {f"amount__{f}_over_{w}_fixed_windows": of for w in ("1_minute", "10_minutes")
+                                       for f, of in (("count", "bigint"), ("sum", "double"), ("max", "double"))}, EVENTS)
+
+    def test_deduplicate(self):
+        ample = self.expect_the_same(DEDUPLICATE, {"ev": "string", "amount": "double"}, EVENTS)
+        self.assertLess(len(ample), 1.2 * EVENTS)
+        (part,) = json.loads(self.good("state", "ls", "many.yaml", "--format", "json"))["parts"]
+        self.assertLess(part["keys"], EVENTS / 2, "ids that nothing can repeat any more are gone from the folder, too")
+
+    def test_share(self):
+        self.write("many.yaml", DECLARATION.format(features=WINDOWS, memory="25%"))
+        shown = self.good("show", "many.yaml")
+        self.assertIn("  memory: 25%\n", shown)
+        self.assertRegex(shown, r"# state\.memory: 25% of (the machine's|the cgroup's limit of) [0-9]+ MiB is [0-9]+ MiB here\.")
+        for wrong, why in (("0%", "it must be from 1% to 100%"), ("120%", "it must be from 1% to 100%"),
+                           ("2.5%", "a share in whole percents"), ("a lot", "it must be a number of bytes")):
+            self.write("many.yaml", DECLARATION.format(features=WINDOWS, memory=wrong))
+            refused = self.freshet("check", "many.yaml")
+            self.assertEqual(refused.code, 78)
+            self.assertRegex(refused.err + refused.out, r'many\.yaml:\d+:\d+: error: "memory" cannot be "%s": .*%s' % (wrong, why))
+
+
+if __name__ == "__main__":
+    unittest.main()
