@@ -3,7 +3,8 @@
  * The tables of a set, each made anew; I is its number:
  *
  *   wanted     a row of the spine each: its number, its keys (k0, k1 ...), the time that counts for
- *              it (c: the spine's, less the lag). Rows without key or time are left out
+ *              it (c: the spine's, less the lag), and the one that ages count from (e). Rows
+ *              without key or time are left out
  *   numbered   the keys of this part, each with a number (kid)
  *   slots      kid, c, slot: each pair once, numbered in their order
  *   known      corrections: keys, time, place, since when it was known
@@ -162,15 +163,31 @@ static freshet_code check_texts(training *training, const training_history *set,
     return code;
 }
 
-static freshet_code make_wanted(training *training, const join_words *words, freshet_error *err)
+/* Ages count from the spine's time, which is cut off to microseconds for the rest: the next one. */
+static const char *age_from(training *training, const training_history *set,
+                            const join_words *words)
 {
+    const char *name = sql_quote(training->arena, training->time);
+    if (strcmp(training->time_type, "TIMESTAMP_NS") != 0 || set->is_nanos)
+        return words->spine_time;
+    return name == NULL ? NULL
+                        : arena_format(training->arena, "(%s) + (epoch_ns(%s) %% 1000 <> 0)::INT",
+                                       words->spine_time, name);
+}
+
+static freshet_code make_wanted(training *training, const training_history *set,
+                                const join_words *words, freshet_error *err)
+{
+    const char *age = age_from(training, set, words);
+    if (age == NULL)
+        return error_memory(err, TRAINING_DOING);
     return training_run(
         training, err,
         "CREATE OR REPLACE TEMP TABLE wanted AS SELECT * FROM (SELECT " TRAINING_ROW
-        " AS row, %s, greatest(-9223372036854775807, (%s)::HUGEINT - %lld)::BIGINT AS c "
+        " AS row, %s, greatest(-9223372036854775807, (%s)::HUGEINT - %lld)::BIGINT AS c, %s AS e "
         "FROM spine WHERE (%s) IS NOT NULL) WHERE %s",
-        words->spine_keys, words->spine_time, (long long)words->lag, words->spine_time,
-        words->have_keys);
+        words->spine_keys, words->spine_time, (long long)words->lag,
+        words->max_age < 0 ? "NULL" : age, words->spine_time, words->have_keys);
 }
 
 /* ---- passes ---------------------------------------------------------------------------------- */
@@ -299,8 +316,8 @@ static freshet_code add_found(training *training, const join_words *words, fresh
     const char *age =
         words->max_age < 0
             ? ""
-            : arena_format(training->arena, " AND c::HUGEINT + %lld - " TIME_OF("v") " <= %lld",
-                           (long long)words->lag, (long long)words->max_age);
+            : arena_format(training->arena, " AND e::HUGEINT - " TIME_OF("v") " <= %lld",
+                           (long long)words->max_age);
     if (age == NULL)
         return error_memory(err, TRAINING_DOING);
     return training_run(
@@ -431,7 +448,7 @@ freshet_code training_join(training *training, training_history *set, freshet_er
     if (code == FRESHET_OK)
         code = training_run(training, err, "SET preserve_insertion_order = false");
     if (code == FRESHET_OK)
-        code = make_wanted(training, &words, err);
+        code = make_wanted(training, set, &words, err);
     if (code == FRESHET_OK)
         code = make_found(training, set, &words, err);
     if (code == FRESHET_OK)
