@@ -130,6 +130,30 @@ class StateMoveTest(Case):
             self.assertIn("a newer Freshet has saved the state in", refused.err)
             self.assertIn("by version 2 of its layout, and this one reads versions up to 1: run the newer Freshet", refused.err)
 
+    def test_files_of_the_last_checkpoint(self):
+        """Those that a run may still have to show are told by both sides; rows that wait in the folder's own spool are no part of the file."""
+        self.run_it(100, keys=5)
+        self.export()
+        shutil.rmtree(self.path("flights.state"))
+        head, entries = moving.read(self.path("moved.jsonl"))
+        entries.append(["h", "history", b"year=2024/month=1/day=1/part-1.parquet", b""])
+        moving.write(self.path("listed.jsonl"), head, entries)
+        self.good("state", "import", "flights.yaml", "listed.jsonl")
+        told = self.export()
+        self.assertIn("take along what the writers hold", told)
+        self.assertIn("  history: year=2024/month=1/day=1/part-1.parquet\n", told)
+        self.assertEqual(moving.read(self.path("moved.jsonl"))[0]["listed"], ["history: year=2024/month=1/day=1/part-1.parquet"])
+        shutil.rmtree(self.path("flights.state"))
+        self.assertIn("  history: year=2024/month=1/day=1/part-1.parquet\n", self.good("state", "import", "flights.yaml", "moved.jsonl"))
+        shutil.rmtree(self.path("flights.state"))
+        moving.write(self.path("listed.jsonl"), head, entries[:-1] + [["h", "kafka", b"spooled-1", b""]])
+        self.good("state", "import", "flights.yaml", "listed.jsonl")
+        self.write("flights.state/spool/spooled-1", "rows")
+        waits = self.freshet("state", "export", "flights.yaml", "-o", "waits.jsonl")
+        self.assertEqual(waits.code, 1, waits.out)
+        self.assertIn('has rows of the writer "kafka" that are not sent yet: let the stream run once', waits.err)
+        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("waits")], [])
+
     def test_killed(self):
         """An import that is killed at any moment has left no state; the next one is whole."""
         self.run_it(40000, keys=30000)
