@@ -94,7 +94,8 @@ static freshet_code prepare_tokens(cql_reading *reading, bool has_end, uint32_t 
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
-/* The second of the newest write of the set's own columns; false: it has written none. */
+/* The second of the set's own columns, which are written together: of the oldest one, in case that
+ * somebody else has changed some since. False: it has written none. */
 static bool written_second(const compare_cassandra *from, const cql_rows *rows, uint32_t row,
                            int64_t *second_us)
 {
@@ -103,7 +104,7 @@ static bool written_second(const compare_cassandra *from, const cql_rows *rows, 
     for (uint32_t i = 0; i < table->n_columns - table->n_keys - 1; i++) {
         const cql_value value = from->api->rows_value(rows, row, table->n_columns + i);
         const int64_t write_us = value.length == 8 ? cql_get_bigint(value.bytes) : 0;
-        if (value.length != 8 || (found && write_us <= *second_us))
+        if (value.length != 8 || (found && write_us >= *second_us))
             continue;
         *second_us = write_us;
         found = true;
