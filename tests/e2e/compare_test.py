@@ -149,6 +149,11 @@ class ClassesTest(CompareCase):
         folder = self.other_history(self.RECORDS[:460] + self.RECORDS[480:], "holes")
         found = self.compare("--history", folder, "--wait", "0s", code=1)
         self.assertEqual(self.counts(found), {"equal": 30, "unknown": 20})
+        folder = self.other_history([event(1, keys=2)], "old")
+        finished = self.freshet("compare", "events.yaml", "--history", folder, "--wait", "0s", "--grace", "1m",
+                                "--keys", self.write("k0.csv", "key\nk0\n"))
+        self.assertEqual(finished.code, 0)
+        self.assertIn("nothing was compared of the debug table of events", finished.err)
 
     def test_absent_columns(self):
         """A feature that no file has is not compared; one that some lack is null there, as online."""
