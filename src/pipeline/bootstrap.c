@@ -131,7 +131,7 @@ static freshet_code look_at_dump(bootstrap *of, problems *problems, freshet_erro
 }
 
 /* The dump with the columns of the reader, or its own. */
-static freshet_code describe_dump(bootstrap *of, freshet_error *err)
+static freshet_code describe_dump(bootstrap *of, bool *good, freshet_error *err)
 {
     of->dump_block = *of->base.block;
     of->dump_block.kind = of->block->kind;
@@ -155,8 +155,17 @@ static freshet_code describe_dump(bootstrap *of, freshet_error *err)
     } else if ((of->dump->problems = problems_open(of->pipeline->arena)) == NULL) {
         return error_memory(err, BOOTSTRAPPING);
     }
-    freshet_code code = of->dump->ops->describe(of->dump, err);
+    freshet_error problem = {0};
+    freshet_code code = of->dump->ops->describe(of->dump, &problem);
     of->dump->problems = NULL;
+    *good = code == FRESHET_OK;
+    if (code == FRESHET_BAD_DECLARATION || code == FRESHET_FAILED) {
+        problem_add(of->base.problems, &of->block->kind.at, "reader \"%s\": its bootstrap: %s",
+                    of->base.block->id.value, problem.text);
+        return FRESHET_OK;
+    }
+    if (code != FRESHET_OK && err != NULL)
+        *err = problem;
     return code;
 }
 
@@ -236,10 +245,11 @@ static freshet_code bootstrap_describe(freshet_reader *base, freshet_error *err)
     base->idle_us = of->live->idle_us;
     if (code != FRESHET_OK)
         return code;
-    code = describe_dump(of, err);
-    if (code == FRESHET_OK)
-        code = takes_columns(of) ? look_at_dump(of, base->problems, err) : FRESHET_OK;
-    if (code == FRESHET_OK && !takes_columns(of))
+    bool good = false;
+    code = describe_dump(of, &good, err);
+    if (code == FRESHET_OK && good && takes_columns(of))
+        code = look_at_dump(of, base->problems, err);
+    else if (code == FRESHET_OK && good)
         bootstrap_compare(of, &of->dump->schema, true, base->problems);
     check_offsets(of, base->problems);
     return code == FRESHET_OK ? find_same(of, base->problems, err) : code;
@@ -349,7 +359,7 @@ freshet_code bootstrap_take_positions(bootstrap *of, const reader_positions *fro
             "those that were read would be late: take `bootstrap` away; or begin anew: move away "
             "what the writers hold and `freshet state reset`",
             of->base.block->id.value);
-    of->is_prepared = has_past;
+    of->is_prepared = of->is_same_kept = has_past;
     of->is_past = has_past && of->passed < of->mark.total;
     return FRESHET_OK;
 }
@@ -448,8 +458,10 @@ static void bootstrap_close(freshet_reader *base)
         of->sorted->ops->close(of->sorted);
     of->is_sorted_open = of->is_dump_described = false;
     of->live->ops->close(of->live);
-    if (of->is_temporary)
-        bootstrap_remove(of, true);
+    if (of->is_temporary) {
+        bootstrap_remove(of);
+        rmdir(of->folder);
+    }
     same_release(&of->rows);
 }
 
@@ -616,9 +628,11 @@ static void bootstrap_ack(freshet_reader *base, const reader_positions *upto)
         if (strcmp(position->name, BOOTSTRAP_POSITION) != 0) {
             live.items[live.n] = *position;
             live.items[live.n++].partition--;
-        } else if (position->offset >= of->mark.total && !of->is_past) {
-            bootstrap_remove(of, false);
+            continue;
         }
+        of->is_same_kept = true;
+        if (position->offset >= of->mark.total && !of->is_past)
+            bootstrap_remove(of);
     }
     if (of->live->ops->ack != NULL && live.n > 0 && of->is_live_open)
         of->live->ops->ack(of->live, &live);

@@ -87,8 +87,7 @@ typedef struct bootstrap {
     bool is_temporary;     /* the folder is, since no state is kept */
     reader_positions from; /* of the live reader, in the pipeline's arena, until it is opened */
     same_rows rows;
-    bool is_same_loaded;
-    uint64_t n_same; /* rows of the live reader that were left out */
+    bool is_same_kept; /* the state has them */
 } bootstrap;
 
 /* Puts itself in front of `live`, which is not described yet. */
@@ -110,6 +109,12 @@ freshet_code bootstrap_prepare(freshet_pipeline *pipeline, freshet_error *err);
 /* Leaves those of the query's rows out that come live and are the past's. */
 freshet_code bootstrap_tell_apart(freshet_pipeline *pipeline, batch *rows, freshet_error *err);
 
+/* What `same` remembers and the state has not yet, for a checkpoint. */
+typedef freshet_code bootstrap_put_fn(void *context, const char *key, const void *value,
+                                      size_t length, freshet_error *err);
+freshet_code bootstrap_put_same(const freshet_pipeline *pipeline, bootstrap_put_fn *put,
+                                void *context, freshet_error *err);
+
 /* Positions of a state that was kept with a `bootstrap`, for a reader without one (or not): refused
  * where rows of the past are still to come. */
 freshet_code bootstrap_check_positions(const freshet_pipeline *pipeline, uint32_t reader,
@@ -123,9 +128,8 @@ freshet_code bootstrap_check_positions(const freshet_pipeline *pipeline, uint32_
 freshet_code bootstrap_take_positions(bootstrap *of, const reader_positions *from,
                                       freshet_error *err);
 
-/* The sorted file goes, and what was made on the way to it; `all`: what `same` remembers, too, and
- * the folder, which was temporary. */
-void bootstrap_remove(bootstrap *of, bool all);
+/* The sorted file goes, and what was made on the way to it. */
+void bootstrap_remove(bootstrap *of);
 
 /* ---- bootstrap_same.c ---- */
 
@@ -136,8 +140,9 @@ bool same_of(const bootstrap *of, const batch *rows, uint32_t row, text_buffer *
 bool same_add(bootstrap *of, int64_t us, const same_hash *hash, int64_t newest_us);
 /* What comes live and is older is the past's. INT64_MIN: nothing is. */
 int64_t same_bound(const bootstrap *of);
-/* To the file, durable; and back from it, once. */
-freshet_code same_save(bootstrap *of, freshet_error *err);
+/* No more come. */
+void same_end(bootstrap *of);
+/* Makes the table: of those that are there, or that the state has. */
 freshet_code same_load(bootstrap *of, freshet_error *err);
 bool same_has(const bootstrap *of, const same_hash *hash);
 void same_release(same_rows *rows);

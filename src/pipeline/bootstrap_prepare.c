@@ -28,6 +28,7 @@
 #define AHEAD_US INT64_C(86400000000)
 #define TIME_COLUMN "__freshet_us"
 #define ORDER_COLUMN "__freshet_seq"
+#define SPILLED "duckdb_temp_" /* how DuckDB's files of a sort begin, which a kill leaves */
 #define GATHER_WAIT_US INT64_C(200000)
 
 typedef struct gathering {
@@ -71,25 +72,22 @@ static freshet_code find_folder(bootstrap *of, freshet_error *err)
     return of->folder == NULL || of->path == NULL ? error_memory(err, BOOTSTRAPPING) : FRESHET_OK;
 }
 
-void bootstrap_remove(bootstrap *of, bool all)
+void bootstrap_remove(bootstrap *of)
 {
     char prefix[160], path[PATH_MAX];
-    if (of->folder == NULL || (of->is_removed && !all))
+    if (of->folder == NULL || of->is_removed)
         return;
     snprintf(prefix, sizeof prefix, "bootstrap-%s.", of->base.block->id.value);
     DIR *folder = opendir(of->folder);
     for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
-        const char *end = strrchr(entry->d_name, '.');
-        if (strncmp(entry->d_name, prefix, strlen(prefix)) != 0 ||
-            (!all && end != NULL && strcmp(end, ".same") == 0) ||
+        if ((strncmp(entry->d_name, prefix, strlen(prefix)) != 0 &&
+             strncmp(entry->d_name, SPILLED, strlen(SPILLED)) != 0) ||
             snprintf(path, sizeof path, "%s/%s", of->folder, entry->d_name) >= (int)sizeof path)
             continue;
         os.unlink(path);
     }
     if (folder != NULL)
         closedir(folder);
-    if (all && of->is_temporary)
-        rmdir(of->folder);
     of->is_removed = true;
 }
 
@@ -314,16 +312,17 @@ static freshet_code prepare_one(bootstrap *of, freshet_error *err)
     const int64_t begun_us = os.monotonic_us();
     gathering it = {
         .of = of, .pipeline = of->pipeline, .last_us = INT64_MIN, .newest_us = INT64_MIN};
-    bootstrap_remove(of, false);
+    bootstrap_remove(of);
     of->is_removed = false;
+    same_release(&of->rows);
     freshet_code code = gather_open(&it, err);
     if (code == FRESHET_OK)
         code = gather_all(&it, err);
     of->mark.newest_us = it.newest_us;
     if (code == FRESHET_OK && it.n_rows > 0)
         code = gather_sort(&it, err);
-    if (code == FRESHET_OK && of->block->same.n > 0)
-        code = same_save(of, err);
+    if (code == FRESHET_OK)
+        same_end(of);
     gather_close(&it);
     if (code != FRESHET_OK)
         return code;

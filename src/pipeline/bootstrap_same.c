@@ -3,27 +3,21 @@
  *
  * Of each row stand 128 bits of a hash of its columns of `same`. While the dump is read, in
  * whatever order, those that are older than `within` before the newest row so far are dropped each
- * time that the list has doubled. Then they go to a file beside the sorted one, which stays as long
- * as the state: SAME_MAGIC, their number, the hashes. For looking up they are a table with open
- * addressing, at most half full.
+ * time that the list has doubled. The first checkpoint takes them as facts, in pieces, which stay
+ * as long as the state. For looking up they are a table with open addressing, at most half full.
  */
-#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
-#include "base/durable.h"
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/memory.h"
-#include "base/os.h"
 #include "keyed/cells.h"
 #include "pipeline/bootstrap.h"
 
 #define COMPARING "comparing rows with those of the past"
-#define SAME_MAGIC "FSAME001"
-#define SAME_HEAD 16u
 #define SAME_FIRST 65536u
-#define SAME_PIECE 4096u /* hashes written at once */
+#define SAME_PIECE 65536u /* hashes of one fact */
 
 bool same_of(const bootstrap *of, const batch *rows, uint32_t row, text_buffer *scratch,
              same_hash *out)
@@ -76,36 +70,32 @@ bool same_add(bootstrap *of, int64_t us, const same_hash *hash, int64_t newest_u
     return true;
 }
 
-static const char *path_of_same(const bootstrap *of, arena *arena)
+void same_end(bootstrap *of)
 {
-    return arena_format(arena, "%s/bootstrap-%s.same", of->folder, of->base.block->id.value);
+    drop_older(&of->rows, same_bound(of));
 }
 
-freshet_code same_save(bootstrap *of, freshet_error *err)
+freshet_code bootstrap_put_same(const freshet_pipeline *pipeline, bootstrap_put_fn *put,
+                                void *context, freshet_error *err)
 {
-    same_rows *rows = &of->rows;
-    const char *path = path_of_same(of, of->pipeline->arena);
-    char head[SAME_HEAD];
-    same_hash piece[SAME_PIECE];
-    if (path == NULL)
+    freshet_code code = FRESHET_OK;
+    same_hash *piece = malloc(SAME_PIECE * sizeof *piece);
+    if (piece == NULL)
         return error_memory(err, COMPARING);
-    drop_older(rows, same_bound(of));
-    memcpy(head, SAME_MAGIC, 8);
-    memcpy(head + 8, &rows->n, 8);
-    const int fd = os.open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool good = fd >= 0 && durable_write(fd, head, sizeof head);
-    for (uint64_t at = 0; good && at < rows->n;) {
-        uint32_t n = 0;
-        while (n < SAME_PIECE && at < rows->n)
-            piece[n++] = rows->items[at++].hash;
-        good = durable_write(fd, (const char *)piece, n * sizeof *piece);
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        const bootstrap *of = pipeline->bootstraps[i];
+        char key[160];
+        if (of == NULL || !of->is_prepared || of->is_same_kept)
+            continue;
+        for (uint64_t at = 0; code == FRESHET_OK && at < of->rows.n;) {
+            uint32_t n = 0;
+            snprintf(key, sizeof key, "%s %" PRIu64, of->base.block->id.value, at);
+            while (n < SAME_PIECE && at < of->rows.n)
+                piece[n++] = of->rows.items[at++].hash;
+            code = put(context, key, piece, n * sizeof *piece, err);
+        }
     }
-    freshet_code code = good ? FRESHET_OK : error_system(err, "cannot write", path);
-    if (fd >= 0)
-        os.close(fd);
-    if (code == FRESHET_OK && !durable_path(path))
-        code = error_system(err, "cannot make durable", path);
-    same_release(rows);
+    free(piece);
     return code;
 }
 
@@ -134,49 +124,37 @@ static freshet_code make_table(same_rows *rows, freshet_error *err)
     return FRESHET_OK;
 }
 
-static freshet_code read_entries(same_rows *rows, int fd, const char *path, freshet_error *err)
+static freshet_code take_piece(void *context, const char *key, size_t key_length, const void *value,
+                               size_t length, freshet_error *err)
 {
-    char head[SAME_HEAD];
-    same_hash piece[SAME_PIECE];
-    off_t at = SAME_HEAD;
-    if (durable_read(fd, head, sizeof head, 0) != (ssize_t)sizeof head ||
-        memcmp(head, SAME_MAGIC, 8) != 0)
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
-                         "the rows of the past that `same` remembers are damaged: put back the "
-                         "state folder as a whole, or begin anew by `freshet state reset`");
-    memcpy(&rows->n, head + 8, 8);
-    rows->items = calloc(rows->n + 1, sizeof *rows->items);
-    rows->capacity = rows->n;
-    if (rows->items == NULL)
-        return error_memory(err, COMPARING);
-    for (uint64_t done = 0; done < rows->n;) {
-        const uint64_t n = rows->n - done < SAME_PIECE ? rows->n - done : SAME_PIECE;
-        const ssize_t bytes = (ssize_t)(n * sizeof *piece);
-        if (durable_read(fd, piece, (size_t)bytes, at) != bytes)
-            return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
-                             "the file ends too early: put back the state folder as a whole, or "
-                             "begin anew by `freshet state reset`");
-        for (uint64_t i = 0; i < n; i++)
-            rows->items[done++].hash = piece[i];
-        at += bytes;
+    bootstrap *of = context;
+    same_rows *rows = &of->rows;
+    const char *id = of->base.block->id.value;
+    const uint64_t n = length / sizeof(same_hash);
+    if (key_length <= strlen(id) || memcmp(key, id, strlen(id)) != 0 || key[strlen(id)] != ' ')
+        return FRESHET_OK;
+    if (rows->n + n > rows->capacity) {
+        const uint64_t capacity = (rows->n + n) * 2;
+        same_entry *items = realloc(rows->items, capacity * sizeof *items);
+        if (items == NULL)
+            return error_memory(err, COMPARING);
+        rows->items = items;
+        rows->capacity = capacity;
     }
-    return make_table(rows, err);
+    for (uint64_t i = 0; i < n; i++)
+        memcpy(&rows->items[rows->n++].hash, (const char *)value + i * sizeof(same_hash),
+               sizeof(same_hash));
+    return FRESHET_OK;
 }
 
 freshet_code same_load(bootstrap *of, freshet_error *err)
 {
-    const char *path = path_of_same(of, of->pipeline->arena);
-    if (of->is_same_loaded || of->block->same.n == 0)
+    freshet_code code = FRESHET_OK;
+    if (of->rows.n_slots > 0 || of->block->same.n == 0)
         return FRESHET_OK;
-    if (path == NULL)
-        return error_memory(err, COMPARING);
-    const int fd = os.open(path, O_RDONLY | O_CLOEXEC, 0);
-    if (fd < 0)
-        return error_system(err, "cannot open what `same` remembers of the past,", path);
-    freshet_code code = read_entries(&of->rows, fd, path, err);
-    os.close(fd);
-    of->is_same_loaded = code == FRESHET_OK;
-    return code;
+    if (of->rows.n == 0)
+        code = checkpoint_visit_fact(of->pipeline, FACT_SAME, take_piece, of, err);
+    return code == FRESHET_OK ? make_table(&of->rows, err) : code;
 }
 
 bool same_has(const bootstrap *of, const same_hash *hash)

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "pipeline/bootstrap.h"
 #include "pipeline/checkpoint_internal.h"
 #include "pipeline/handover.h"
 
@@ -102,6 +103,12 @@ static freshet_code put_run(void *context, const char *run, const void *value, s
     return put_fact(context, FACT_REPLAYED_RUN, run, value, length, err);
 }
 
+static freshet_code put_same(void *context, const char *key, const void *value, size_t length,
+                             freshet_error *err)
+{
+    return put_fact(context, FACT_SAME, key, value, length, err);
+}
+
 static freshet_code put_replayed(freshet_pipeline *pipeline, freshet_error *err)
 {
     if (pipeline->replay == NULL)
@@ -126,6 +133,8 @@ static freshet_code put_facts(freshet_pipeline *pipeline, const dead_letters_mar
         code = put_fact(checkpoint, FACT_LETTERS, "", letters, sizeof *letters, err);
     if (code == FRESHET_OK)
         code = put_replayed(pipeline, err);
+    if (code == FRESHET_OK && pipeline->has_bootstraps)
+        code = bootstrap_put_same(pipeline, put_same, checkpoint, err);
     text_reset(&checkpoint->text);
     if (code == FRESHET_OK)
         code = feature_set_save_facts(pipeline->features, &checkpoint->text, err);
@@ -506,6 +515,27 @@ freshet_code checkpoint_finish(freshet_pipeline *pipeline, freshet_error *err)
             code = go_on(pipeline, true, err);
     }
     return code;
+}
+
+typedef struct fact_visit {
+    checkpoint_fact_fn *fact;
+    void *context;
+} fact_visit;
+
+static freshet_code visit_one(void *context, const store_entry *entry, freshet_error *err)
+{
+    const fact_visit *visit = context;
+    return visit->fact(visit->context, entry->key, entry->key_length, entry->value, entry->length,
+                       err);
+}
+
+freshet_code checkpoint_visit_fact(const freshet_pipeline *pipeline, const char *name,
+                                   checkpoint_fact_fn *fact, void *context, freshet_error *err)
+{
+    fact_visit visit = {fact, context};
+    return pipeline->checkpoint == NULL
+               ? FRESHET_OK
+               : store_visit(pipeline->checkpoint->store, STORE_FACT, name, visit_one, &visit, err);
 }
 
 const char *checkpoint_folder_in_use(const freshet_pipeline *pipeline)

@@ -94,6 +94,7 @@ static inline size_t checkpoint_share_store(size_t memory)
 #define FACT_MEANING "meaning"         /* key: name; text (features/meaning.h) */
 #define FACT_COLUMN "column"           /* key: `feature "x"`; what it is (meanings_columns) */
 #define FACT_FEATURES "features"       /* feature_set_save_facts */
+#define FACT_SAME "bootstrap rows"     /* key: reader, number; hashes (bootstrap_same.c) */
 #define FACT_JOIN "join"               /* joined_save */
 #define FACT_SHOWN "shown"             /* key: writer's name; checkpoint, rows, newest file */
 #define FACT_LETTERS "letters"         /* dead_letters_mark */
@@ -107,6 +108,12 @@ bool checkpoint_is_wanted(const freshet_pipeline *pipeline);
 
 /* The folder of a declaration where nothing else is said: for `freshet state`. In the arena. */
 const char *checkpoint_folder(const declaration *declaration, arena *arena);
+
+/* The facts of that name; none where this run keeps no state. */
+typedef freshet_code checkpoint_fact_fn(void *context, const char *key, size_t key_length,
+                                        const void *value, size_t length, freshet_error *err);
+freshet_code checkpoint_visit_fact(const freshet_pipeline *pipeline, const char *name,
+                                   checkpoint_fact_fn *fact, void *context, freshet_error *err);
 
 /* The folder of this run; NULL: it keeps no state. */
 const char *checkpoint_folder_in_use(const freshet_pipeline *pipeline);

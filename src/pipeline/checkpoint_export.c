@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/os.h"
+#include "pipeline/bootstrap.h"
 #include "pipeline/checkpoint.h"
 #include "pipeline/checkpoint_move.h"
 #include "state/folder.h"
@@ -51,11 +52,26 @@ static freshet_code end_line(exporting *exporting, freshet_error *err)
     return exporting->out.length < WRITE_BYTES ? FRESHET_OK : write_out(exporting, err);
 }
 
+static bool has_past(const exporting *exporting, const char *reader)
+{
+    struct stat info;
+    const char *sorted = arena_format(exporting->arena, "%s/" FOLDER_SPOOL "/bootstrap-%s.parquet",
+                                      exporting->folder, reader);
+    return sorted != NULL && os.stat(sorted, &info) == 0;
+}
+
 static freshet_code export_entry(void *context, const store_entry *entry, freshet_error *err)
 {
     exporting *exporting = context;
     if (exporting->space == STORE_FACT && strcmp(entry->name, "format") == 0)
         return FRESHET_OK; /* the folder's own */
+    if (exporting->space == STORE_POSITION && entry->key_length == strlen(BOOTSTRAP_POSITION) &&
+        memcmp(entry->key, BOOTSTRAP_POSITION, entry->key_length) == 0 &&
+        has_past(exporting, entry->name))
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, exporting->folder,
+                         "the bootstrap of the reader \"%s\" is not over, and its rows lie beside "
+                         "the state: let the stream run (`freshet run FILE --once`), then export",
+                         entry->name);
     text_format(&exporting->out, "[\"%c\", ", exporting->space);
     text_append_json(&exporting->out, entry->name, strlen(entry->name));
     text_append_c(&exporting->out, ", \"");
