@@ -6,6 +6,7 @@
  * DuckDB sorts these files into one, with a limit of its memory and a folder to spill to. A row to
  * which the query gives no time stays behind the one before it, as in a merge.
  */
+#include <assert.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -441,6 +442,7 @@ freshet_code bootstrap_tell_apart(freshet_pipeline *pipeline, batch *rows, fresh
                                                          rows, &times, err);
     if (code != FRESHET_OK)
         return code;
+    assert(keep != NULL && times != NULL); /* both are there, since there are rows */
     text_init(&scratch, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; i < rows->n_rows; i++) {
         bootstrap *of = pipeline->bootstraps[ROW_READER(rows->rows[i])];

@@ -24,13 +24,13 @@ struct freshet_pipeline;
 
 /* Is this run a batch that leaves a checkpoint? FRESHET_USAGE where it is asked for and cannot
  * be. */
-freshet_code handover_is_wanted(const freshet_declaration *declaration,
+freshet_code handover_is_wanted(const freshet_declaration *handle,
                                 const freshet_run_options *options, bool *wanted,
                                 freshet_error *err);
 
 /* *out: the declaration as a stream, in the arena. FRESHET_BAD_DECLARATION where the batch runs as
  * a whole; problems are given as by freshet_pipeline_open. */
-freshet_code handover_declaration(const freshet_declaration *declaration,
+freshet_code handover_declaration(const freshet_declaration *handle,
                                   const freshet_run_options *options, arena *arena,
                                   freshet_problem_fn *problem, void *context,
                                   const freshet_declaration **out, freshet_error *err);

@@ -158,8 +158,7 @@ struct freshet_pipeline {
     const freshet_declaration *handle;
     const declaration *declaration;
     freshet_run_options options;
-    bool hands_over; /* a batch that leaves a checkpoint: handle and declaration are its stream's */
-    arena *arena;    /* the pipeline's lifetime */
+    arena *arena;      /* the pipeline's lifetime */
     arena *step_arena; /* the micro-batch's */
     sql_engine *engine;
     sql_session *session;
@@ -168,9 +167,7 @@ struct freshet_pipeline {
     reader_state readers[PIPELINE_READERS_MAX];
     uint32_t n_readers;
     struct bootstrap *bootstraps[PIPELINE_READERS_MAX]; /* of each reader; NULL: it has none */
-    bool has_bootstraps;
-    bool is_bootstrapped; /* they are sorted */
-    uint64_t n_left_out;  /* rows that came live and were the past's */
+    uint64_t n_left_out; /* rows that came live and were the past's */
     sink sinks[PIPELINE_WRITERS_MAX];
     uint32_t n_sinks;
     freshet_writer *writers[PIPELINE_WRITERS_MAX]; /* of each sink, once they are opened */
@@ -186,9 +183,12 @@ struct freshet_pipeline {
     const char **output_types;
     time_look look;  /* at the first times */
     dates dates;     /* those that a batch is cut to */
-    bool loaded;     /* the static readers are in their tables */
-    bool looked;     /* the look at the first times is done */
-    bool whole_done; /* the one result of a query that runs as a whole has been read */
+    bool hands_over; /* a batch that leaves a checkpoint: handle and declaration are its stream's */
+    bool has_bootstraps;
+    bool is_bootstrapped; /* they are sorted */
+    bool loaded;          /* the static readers are in their tables */
+    bool looked;          /* the look at the first times is done */
+    bool whole_done;      /* the one result of a query that runs as a whole has been read */
     delivery delivery;
     int64_t unflushed_since_us; /* when a writer got the first rows since the last flush; 0: none */
     int64_t n_unflushed;        /* rows that writers without a count of their own got since then */
