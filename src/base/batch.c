@@ -278,7 +278,7 @@ static bool take_facts(const batch *from, const cell_choice *which, batch *into)
         memcpy(&source, (const char *)from + facts[i].at, sizeof source);
         if (source == NULL)
             continue;
-        copy = arena_zero(into->arena, which->n + 1, facts[i].size);
+        copy = arena_alloc(into->arena, (which->n + 1) * facts[i].size);
         if (copy == NULL)
             return false;
         copy_fixed(copy, source, which, facts[i].size);

@@ -25,6 +25,8 @@
 #include "readers/polling.h"
 
 #define EXPECTED_ROWS_FIRST 64u
+#define EXPECTED_ROWS_SPARE \
+    64u /* of so many rows one more: lanes together give now more, now less */
 
 /* Lanes whose rows are waiting: what they may need is kept until they come. */
 static freshet_code expect_lanes(freshet_pipeline *pipeline, freshet_reader *reader,
@@ -80,6 +82,8 @@ freshet_code pipeline_begin_reader(freshet_pipeline *pipeline, reader_state *sta
         return error_memory(err, "taking rows from a reader");
     uint32_t expected =
         state->expected_rows < EXPECTED_ROWS_FIRST ? EXPECTED_ROWS_FIRST : state->expected_rows;
+    if (pipeline->merge != NULL)
+        expected += expected / EXPECTED_ROWS_SPARE;
     code = batch_init(taken, pipeline->step_arena, &state->reader->schema, expected, err);
     if (code == FRESHET_OK)
         state->batch = taken;

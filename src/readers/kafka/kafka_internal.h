@@ -116,6 +116,7 @@ typedef struct kafka_partition {
     rd_kafka_message_t **listed; /* read by choice: [first_listed, n_listed) wait */
     uint32_t first_listed, n_listed, listed_capacity;
     size_t listed_bytes;
+    uint32_t wanted; /* rows, by the last poll that chose it */
 } kafka_partition;
 
 struct kafka_reader;
@@ -266,6 +267,13 @@ void kafka_wake(kafka_reader *reader);
 
 uint32_t kafka_waiting(freshet_reader *base, uint32_t after);
 
+/* Another thread has written the message: its head, which may lie in two cache lines, comes. */
+static inline void kafka_prefetch_head(const rd_kafka_message_t *message)
+{
+    __builtin_prefetch(message);
+    __builtin_prefetch(&message->offset);
+}
+
 /* Another thread has written the messages: of those from `next` on the ones that are soon to be
  * decoded come while others are. */
 void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t n);
@@ -273,9 +281,10 @@ void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t
 /* Gives back what was taken before, and moves messages from the queue to the partitions' lists. */
 freshet_code kafka_lanes_fill(kafka_reader *reader, freshet_error *err);
 bool kafka_lanes_have_more(const kafka_reader *reader);
+/* How many messages of the partition are in its list. */
+uint32_t kafka_lanes_listed(const kafka_partition *partition);
 /* The next message of the partition, which has one; NULL where memory is out. It lives until the
  * next kafka_lanes_fill. */
-bool kafka_lanes_has(const kafka_partition *partition);
 rd_kafka_message_t *kafka_lanes_take(kafka_reader *reader, kafka_partition *partition,
                                      freshet_error *err);
 /* The partition's list is emptied. */

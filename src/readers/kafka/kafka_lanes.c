@@ -2,12 +2,14 @@
  *
  * All partitions pour into one queue, in whatever order the brokers answer. Here each has a list of
  * its own, from which a poll takes what it chooses: kafka_lanes_fill moves messages from the queue
- * to the lists, as long as a partition that is known to have more has an empty list.
+ * to the lists, as long as a partition that is known to have more has an empty list, or less than
+ * polls took of it last.
  *
- * MEMORY. The queue holds `memory`, and the lists half as much again. A partition whose list has
- * more than its share while others are empty is paused: librdkafka then forgets what it has
- * fetched of it, and fetches it again, behind the last message in the list, when the list has
- * become short.
+ * MEMORY. Around each message there are some 400 bytes, so as few are in lists as will do, and the
+ * queue holds half of what it holds where no partition is chosen (kafka_settings.c). The lists may
+ * grow to half of `memory`: a partition whose list has more than its share while others are empty
+ * is paused: librdkafka then forgets what it has fetched of it, and fetches it again, behind the
+ * last message in the list, when the list has become short.
  *
  * THE END of a partition is where the brokers said that it is when they answered last; or where
  * librdkafka says so in the place of a message (enable.partition.eof), which takes it an answer
@@ -28,8 +30,9 @@
 #include "base/os.h"
 #include "readers/kafka/kafka_internal.h"
 
-#define LISTS_ENOUGH_BYTES ((size_t)4 << 20) /* do not look for more where nobody is short */
-#define SORT_AHEAD 8                         /* messages */
+#define LISTS_ENOUGH_BYTES ((size_t)4 << 20) /* no more where no list is empty */
+#define SORT_AHEAD 16                        /* messages */
+#define WANTED_SPARE 8u                      /* of so many messages one more */
 #define SHARE_LEAST ((size_t)64 << 10)
 #define WATCH_EVERY_US INT64_C(500000)
 
@@ -38,6 +41,11 @@
 static bool list_is_empty(const kafka_partition *partition)
 {
     return partition->first_listed == partition->n_listed;
+}
+
+static uint32_t list_length(const kafka_partition *partition)
+{
+    return partition->n_listed - partition->first_listed;
 }
 
 static freshet_code list_add(kafka_reader *reader, kafka_partition *partition,
@@ -218,15 +226,26 @@ static void watch_silent(kafka_reader *reader)
 
 /* ---- filling --------------------------------------------------------------------------------- */
 
-/* Somebody has more, and nothing of it is here. */
-static bool anyone_is_short(const kafka_reader *reader)
+/* SHORT: somebody has more, and nothing of it is here. FEW: less than polls took of it last; or it
+ * has come to its end, and only the queue can tell that it goes on (nobody wakes us for messages
+ * that were in the queue when we went to sleep). */
+typedef enum lists { LISTS_ENOUGH, LISTS_FEW, LISTS_SHORT } lists;
+
+static lists look_at_lists(const kafka_reader *reader)
 {
+    lists found = LISTS_ENOUGH;
+
     for (uint32_t i = 0; i < reader->n_partitions; i++) {
         const kafka_partition *partition = &reader->partitions[i];
-        if (partition->started && list_is_empty(partition) && has_more(reader, partition))
-            return true;
+        const uint32_t wanted = partition->wanted + partition->wanted / WANTED_SPARE;
+        if (!partition->started ||
+            (!list_is_empty(partition) && !partition->at_end && list_length(partition) >= wanted))
+            continue;
+        if (list_is_empty(partition) && has_more(reader, partition))
+            return LISTS_SHORT;
+        found = LISTS_FEW;
     }
-    return false;
+    return found;
 }
 
 /* Pauses those that have more than their share, or lets those go on that have little. */
@@ -284,14 +303,15 @@ freshet_code kafka_lanes_fill(kafka_reader *reader, freshet_error *err)
 {
     const size_t memory = (size_t)kafka_options_of(reader)->memory;
     freshet_code code = FRESHET_OK;
-    bool is_short;
+    lists lists;
 
     give_back_taken(reader);
     if (reader->n_paused > 0)
         pause_or_resume(reader, false);
     while (code == FRESHET_OK &&
-           ((is_short = anyone_is_short(reader)) || reader->listed_bytes < LISTS_ENOUGH_BYTES)) {
-        if (is_short && reader->listed_bytes > memory / 2)
+           ((lists = look_at_lists(reader)) == LISTS_SHORT ||
+            (lists == LISTS_FEW && reader->listed_bytes < LISTS_ENOUGH_BYTES))) {
+        if (lists == LISTS_SHORT && reader->listed_bytes > memory / 2)
             pause_or_resume(reader, true);
         ssize_t n =
             rd_kafka_consume_batch_queue(reader->queue, 0, reader->messages, KAFKA_BATCH_MAX);
@@ -299,7 +319,7 @@ freshet_code kafka_lanes_fill(kafka_reader *reader, freshet_error *err)
             break;
         for (ssize_t i = 0; i < n; i++) {
             if (i + SORT_AHEAD < n)
-                __builtin_prefetch(reader->messages[i + SORT_AHEAD]);
+                kafka_prefetch_head(reader->messages[i + SORT_AHEAD]);
             if (code == FRESHET_OK)
                 code = sort_in(reader, reader->messages[i], err);
             else
@@ -334,7 +354,7 @@ rd_kafka_message_t *kafka_lanes_take(kafka_reader *reader, kafka_partition *part
     return message;
 }
 
-bool kafka_lanes_has(const kafka_partition *partition)
+uint32_t kafka_lanes_listed(const kafka_partition *partition)
 {
-    return !list_is_empty(partition);
+    return list_length(partition);
 }

@@ -240,6 +240,22 @@ static void what_is_far_ahead_is_paused(void **state)
     free_lanes(rig);
 }
 
+/* The list does not grow while it has what polls take. */
+static void what_nobody_takes_stays_in_the_queue(void **state)
+{
+    (void)state;
+    rig *rig = make_lanes(1);
+    rig_produce_ids(rig, 0, 0, 3 * (int)KAFKA_BATCH_MAX);
+    kafka_reader *reader = open_lanes(rig);
+    UNTIL(rig, kafka_lanes_listed(&reader->partitions[0]) > 0);
+    const uint32_t listed = kafka_lanes_listed(&reader->partitions[0]);
+    assert_in_range(listed, 1, KAFKA_BATCH_MAX);
+    UNTIL(rig, rd_kafka_queue_length(reader->queue) > 0);
+    assert_int_equal(kafka_lanes_listed(&reader->partitions[0]), listed);
+    read_lanes(rig, 3 * KAFKA_BATCH_MAX);
+    free_lanes(rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +264,7 @@ int main(void)
         cmocka_unit_test(what_stands_begins_anew),
         cmocka_unit_test(what_is_placed_again_is_not_paused),
         cmocka_unit_test(what_is_far_ahead_is_paused),
+        cmocka_unit_test(what_nobody_takes_stays_in_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -259,9 +259,13 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
                                  const rd_kafka_message_t *message)
 {
     kafka_reader *reader = reader_of(polling);
-    freshet_error problem = {0};
+    freshet_error problem; /* not all of it is made zero: that takes as long as a short message */
     const decoder *decoder = reader->value;
     const char *part = "";
+
+    problem.code = FRESHET_OK;
+    problem.then = FRESHET_STOP;
+    problem.at[0] = problem.text[0] = '\0';
     freshet_code code = decode_value(polling, message, &problem);
 
     if (code == FRESHET_OK && is_used(reader, reader->key_column)) {
@@ -300,7 +304,9 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
     return FRESHET_OK;
 }
 
-static freshet_code take_message(polling *polling, const rd_kafka_message_t *message)
+/* `likely`: how many come at once, as far as is known. */
+static freshet_code take_message(polling *polling, const rd_kafka_message_t *message,
+                                 uint32_t likely)
 {
     kafka_reader *reader = reader_of(polling);
     const kafka_options *options = kafka_options_of(reader);
@@ -318,7 +324,7 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
         kafka_end_partition(reader, partition);
         return FRESHET_OK;
     }
-    code = polling_reserve(polling, reader->n_messages - reader->next_message);
+    code = polling_reserve(polling, likely);
     if (code != FRESHET_OK)
         return code;
     if ((int64_t)message->len > options->max_message_bytes) {
@@ -384,7 +390,7 @@ static void take_more(kafka_reader *reader)
 void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t n)
 {
     if (next + 2 * PREFETCH_AHEAD < n)
-        __builtin_prefetch(messages[next + 2 * PREFETCH_AHEAD]);
+        kafka_prefetch_head(messages[next + 2 * PREFETCH_AHEAD]);
     if (next + PREFETCH_AHEAD >= n)
         return;
     const rd_kafka_message_t *message = messages[next + PREFETCH_AHEAD];
@@ -400,7 +406,8 @@ static freshet_code take_messages(polling *polling)
     while (code == FRESHET_OK && reader->next_message < reader->n_messages &&
            polling_left(polling) > 0) {
         kafka_prefetch(reader->messages, reader->next_message, reader->n_messages);
-        code = take_message(polling, reader->messages[reader->next_message]);
+        code = take_message(polling, reader->messages[reader->next_message],
+                            reader->n_messages - reader->next_message);
         reader->next_message += code == FRESHET_OK;
     }
     return code;
@@ -455,13 +462,15 @@ static freshet_code poll_chosen(polling *polling, uint32_t chosen, bool *more)
     kafka_reader *reader = reader_of(polling);
     freshet_code code = FRESHET_OK;
 
+    reader->partitions[chosen].wanted = polling->max_rows;
     kafka_begin(reader, polling->into);
     while (code == FRESHET_OK && polling_left(polling) > 0) {
         kafka_partition *partition = &reader->partitions[chosen];
-        if (!kafka_lanes_has(partition))
+        if (kafka_lanes_listed(partition) == 0)
             break;
         const rd_kafka_message_t *message = kafka_lanes_take(reader, partition, polling->err);
-        code = message == NULL ? FRESHET_NO_MEMORY : take_message(polling, message);
+        code = message == NULL ? FRESHET_NO_MEMORY
+                               : take_message(polling, message, kafka_lanes_listed(partition) + 1);
     }
     if (code == FRESHET_OK)
         code = polling_end(polling);

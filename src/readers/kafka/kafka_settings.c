@@ -62,22 +62,26 @@ static int64_t within(int64_t value, int64_t least, int64_t most)
 }
 
 /* Half of `memory` for the messages that wait, an eighth for an answer on its way; the rest for
- * what librdkafka needs around each message, some 400 bytes, and for the micro-batch. */
+ * what librdkafka needs around each message, some 400 bytes, and for the micro-batch. In lanes half
+ * of each, since the lists of partitions hold as much again, and less of one partition, so that an
+ * answer has something of each. */
 static freshet_code put_sizes(kafka_reader *reader, rd_kafka_conf_t *conf, freshet_error *err)
 {
     const int64_t memory = kafka_options_of(reader)->memory;
-    const int64_t answer = within(memory / 8, 65536, 50 << 20);
-    const int64_t messages = within(memory / 1024, 1000, 1000000);
+    const int64_t parts = reader->base.in_lanes ? 2 : 1;
+    const int64_t answer = within(memory / 8 / parts, 65536, 50 << 20);
+    const int64_t messages = within(memory / 1024 / parts, 1000, 1000000);
+    const int64_t of_one = reader->base.in_lanes ? answer / 4 : answer;
     const struct {
         const char *name;
         int64_t value;
     } sizes[] = {
-        {"queued.max.messages.kbytes", within(memory / 2048, 64, 2097151)},
+        {"queued.max.messages.kbytes", within(memory / 2048 / parts, 64, 2097151)},
         {"queued.min.messages", messages},
         /* larger messages come all the same, one at a time */
         {"message.max.bytes", within(answer, 1000, 1000000)},
         {"fetch.max.bytes", answer},
-        {"fetch.message.max.bytes", within(answer, 1000, 1 << 20)},
+        {"fetch.message.max.bytes", within(of_one, 1000, 1 << 20)},
         {"receive.message.max.bytes", INT32_MAX},
     };
     freshet_code code = FRESHET_OK;
