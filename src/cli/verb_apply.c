@@ -42,8 +42,7 @@ static const argument plan_options[] = {
     {ARGUMENT("replicas", COUNT, apply_arguments, replicas), .value = "N",
      .doc = "copies of each row, for a keyspace that is not there yet"},
     {ARGUMENT("detailed-exitcode", FLAG, apply_arguments, detailed_exitcode),
-     .doc = "exit with 3 where something differs, and with 78 where the state cannot serve the "
-            "declaration"},
+     .doc = "exit with 3 where something differs, 78 where a run would be refused"},
     STATE_FOLDER,
     {.name = NULL},
 };

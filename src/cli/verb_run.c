@@ -44,8 +44,7 @@ static const argument run_options[] = {
     {ARGUMENT("state", TEXT, run_arguments, state), .value = "DIR",
      .doc = "the folder for positions and state (streams); see docs/guide/delivery.md"},
     {ARGUMENT("checkpoint", FLAG, run_arguments, checkpoint),
-     .doc = "a batch: leave a checkpoint, behind which its stream goes on; see "
-            "docs/guide/backfill.md"},
+     .doc = "a batch: leave a checkpoint, behind which its stream goes on"},
     {ARGUMENT("start-date", TEXT, run_arguments, start_date), .value = "YYYY-MM-DD",
      .doc = "write only rows from this day on (batch, --drain)"},
     {ARGUMENT("end-date", TEXT, run_arguments, end_date), .value = "YYYY-MM-DD",

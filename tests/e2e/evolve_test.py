@@ -117,6 +117,7 @@ class EvolveTest(Case):
         self.say(NAME, SPEND, new=row(1, 1, 4, "b"))
         run = self.start("run", "shop.yaml", "--progress", "none")
         self.until(lambda: len(self.shown()) == 2, "the second file", run)
+        self.assertIn("fits the declaration\n", self.plan(NAME, SPEND, code=0))  # while it runs
         run.signal(9)
         run.wait()
         self.served(NAME, BIG, SPEND, new=row(1, 2, 8, "c"))

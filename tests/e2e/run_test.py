@@ -238,7 +238,7 @@ class ExitCodeTest(Case):
         self.assertEqual(self.good("help"), self.good("--help"))
         self.usage("Usage: freshet VERB")
         for verb in ("check", "run", "query", "shell", "show", "state ls", "state inspect", "state verify",
-                     "state reset", "schema", "version"):
+                     "state reset", "state export", "state import", "plan", "schema", "version"):
             said = self.good(*verb.split(), "--help")
             self.assertTrue(said.startswith(f"freshet {verb}"), said)
             self.assertIn("Examples:", said)
