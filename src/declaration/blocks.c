@@ -27,6 +27,7 @@ static const char *const mode_choices[] = {"fixed_windows", "row_windows", NULL}
 static const char *const keep_choices[] = {"last", "first", NULL};
 static const char *const emit_choices[] = {"close", "change", NULL};
 static const char *const dialect_choices[] = {"duckdb", "spark", NULL}; /* enum dialect */
+static const char *const until_full_choices[] = {"null", "partial", NULL};
 static const char *const refresh_choices[] = {"never", "on_expiry", NULL};
 static const char *const without_type[] = {"window", "aggregate", "function", "stack", "h3", NULL};
 static const char *const key_without_type[] = {"function", "stack", "h3", NULL};
@@ -266,6 +267,10 @@ static const option window_options[] = {
     {OPTION("order_by", TEXT, window_block, order_by),
      .doc = "The column that row windows are ordered by, nulls first; the timestamp unless said.",
      .example = "sched_dep"},
+    {OPTION("until_full", CHOICE, window_block, until_full), .choices = until_full_choices,
+     .place_offset = offsetof(window_block, until_full_at) + 1,
+     .doc = "As the feature set's [until_full](#feature_set), which it goes before.",
+     .example = "partial"},
     {0},
 };
 
@@ -459,6 +464,13 @@ static const option feature_set_options[] = {
             "though no new one came, as soon as no row from before can come any more. For "
             "`fixed_windows` and rolling windows; rows do not leave `row_windows` by time.",
      .example = "on_expiry"},
+    {OPTION("until_full", CHOICE, feature_set_block, until_full), .standard = "null",
+     .choices = until_full_choices,
+     .doc =
+         "Streams whose declaration changed: what a window gives as long as it looks back on "
+         "time from which its value was not kept. `null`: nothing, so that no half-filled window "
+         "passes for a whole one. `partial`: what is known.",
+     .example = "partial"},
     {OPTION_GIVEN("hooks", feature_set_block, hooks), .block = &hooks_kind,
      .doc = "Checks of the query's rows (`before`) and of the feature rows (`after`)."},
     {0},

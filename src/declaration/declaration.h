@@ -165,6 +165,8 @@ typedef struct window_block {
     int mode;                   /* 0 fixed_windows, 1 row_windows (windows/window.h: window_mode) */
     declared_list partition_by; /* n 0: the keys */
     declared_text order_by;     /* NULL: the timestamp */
+    int until_full;             /* enum until_full; counts where until_full_at is set */
+    place until_full_at;
 } window_block;
 
 /* `aggregate:` of a feature of an aggregated set. */
@@ -236,6 +238,9 @@ static inline bool feature_is_column(const feature_block *feature)
 /* When a key's newest row goes out again though no event came. */
 typedef enum refresh_when { REFRESH_NEVER, REFRESH_ON_EXPIRY } refresh_when;
 
+/* What a window gives of which not all is known, since the declaration changed. */
+typedef enum until_full { UNTIL_FULL_NULL, UNTIL_FULL_PARTIAL } until_full;
+
 typedef struct feature_set_block {
     declared_text name;
     declared_text entity;
@@ -250,7 +255,8 @@ typedef struct feature_set_block {
     bool deduplicate_rows;         /* batch: drop a row that repeats its key's row before */
     deduplicate_block deduplicate; /* streams: an event once within a time */
     bool has_deduplicate;
-    int refresh; /* enum refresh_when */
+    int refresh;    /* enum refresh_when */
+    int until_full; /* enum until_full */
     hooks_block hooks;
     bool has_hooks;
 } feature_set_block;

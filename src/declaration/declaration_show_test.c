@@ -66,6 +66,7 @@ static const char expected[] = "version: 1\n"
                                "  on_cast_error: \"null\"\n"
                                "  deduplicate_rows: false\n"
                                "  refresh: never\n"
+                               "  until_full: \"null\"\n"
                                "sink:\n"
                                "  writers:\n"
                                "    - online:\n"
@@ -256,7 +257,8 @@ static void windows_and_aggregates_read_back(void **state)
          "    on:\n"
          "      - id\n"
          "    within: 1 hour\n"
-         "  refresh: on_expiry\n"},
+         "  refresh: on_expiry\n"
+         "  until_full: \"null\"\n"},
     };
     for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++)
         check_shown(samples[i].from, samples[i].to, samples[i].shown);

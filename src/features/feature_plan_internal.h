@@ -99,6 +99,9 @@ uint64_t plan_many_slots(const feature_set_block *block);
 
 /* What windows and groups need of a declaration: texts of functions and windows; NULL where memory
  * is out. */
+/* Does a window of the feature that is not full give what is known (`until_full`)? */
+bool plan_is_partial(const feature_set_block *set, const feature_block *feature);
+
 const windows_function *plan_function_texts(arena *arena, const declared_blocks *functions);
 const char *const *plan_window_texts(arena *arena, const declared_list *windows);
 

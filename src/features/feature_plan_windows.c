@@ -14,6 +14,7 @@
 #include "features/cast.h"
 #include "features/feature_plan_internal.h"
 #include "features/rank.h"
+#include "sql/sql_words.h"
 
 uint64_t plan_many_slots(const feature_set_block *block)
 {
@@ -191,6 +192,13 @@ uint32_t seen_columns_add(seen_columns *seen, const plan *plan, uint32_t slot, c
     return seen->n++;
 }
 
+bool plan_is_partial(const feature_set_block *set, const feature_block *feature)
+{
+    const window_block *window = &feature->window;
+    const bool is_own = feature->has_window && place_is_set(&window->until_full_at);
+    return (is_own ? window->until_full : set->until_full) == UNTIL_FULL_PARTIAL;
+}
+
 static freshet_code declare_windows(planner *planner, const many_feature *many, uint32_t values,
                                     uint32_t filter, windows_feature *into)
 {
@@ -209,6 +217,7 @@ static freshet_code declare_windows(planner *planner, const many_feature *many, 
         .n_functions = block->window.functions.n,
         .windows = windows,
         .n_windows = block->window.over.n,
+        .is_partial = plan_is_partial(planner->block, block),
     };
     return FRESHET_OK;
 }
@@ -369,9 +378,13 @@ static freshet_code declare_features(planner *planner, uint32_t index, seen_colu
         if (!many->block->has_window || many->view != index)
             continue;
         uint32_t values = seen_columns_add(seen, plan, many->values, NULL);
+        const char *text =
+            many->filter == NO_SLOT ? "" : sql_plain(plan->arena, many->block->filter.value);
+        if (text == NULL)
+            return error_memory(planner->err, PLANNING);
         uint32_t filter = many->filter == NO_SLOT
                               ? WINDOWS_NO_FILTER
-                              : seen_columns_add(seen, plan, many->filter, NULL);
+                              : seen_columns_add(seen, plan, many->filter, text);
         code = declare_windows(planner, many, values, filter, &features[(*n_features)++]);
     }
     return code;

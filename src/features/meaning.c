@@ -124,6 +124,7 @@ static const decision decisions[] = {
     SERVED("feature_set", "deduplicate_rows"),                       /* batches only */
     OWN("feature_set", "on_cast_error", KEPT_WINDOWS | KEPT_GROUPS), /* which rows are counted */
     OWN("feature_set", "refresh", KEPT_GROUPS), /* keys without events are forgotten, or are not */
+    SERVED("feature_set", "until_full"),
     COLUMN("key", "name"),
     COLUMN("key", "type"),
     COLUMN("key", "from"),
@@ -153,6 +154,7 @@ static const decision decisions[] = {
     SERVED("window", "functions"), /* over the same values */
     COMPARED("window", "over"),    /* shorter ones are served */
     COMPARED("window", "mode"),
+    SERVED("window", "until_full"),
     COLUMN("window", "partition_by"),
     COLUMN("window", "order_by"),
     SERVED("aggregate", "functions"),
@@ -384,7 +386,11 @@ static void explain_sql(collector *collector, const stage *stage, const sql_feat
         if (slot >= collector->plan->n_source && what != NULL && strstr(text, what) == NULL)
             text = arena_format(collector->arena, "%s, of the %s", text, what);
     }
-    add_meaning(collector, &feature->sql->at, feature->who, text);
+    /* another filter is another value, that fills anew; only what the same one reads is compared */
+    const char *name = sql != NULL && feature->is_filter
+                           ? arena_format(collector->arena, "the filter `%s`", sql)
+                           : feature->who;
+    add_meaning(collector, &feature->sql->at, name, text);
 }
 
 static void explain_stack(collector *collector, const stack_step *stack)

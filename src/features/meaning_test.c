@@ -79,7 +79,7 @@ static void windows(void **state)
     expect_meanings(world, "8 the dialect: duckdb\n"
                            "8 the list of stacks: none\n"
                            "11 the timestamp: from column ts\n"
-                           "18 the filter of feature \"w\": user <> '1', of the key user\n"
+                           "18 the filter `user <> '1'`: user <> '1', of the key user\n"
                            "17 feature \"x\": from feature more as float\n"
                            "16 feature \"more\": sql twice + 1 as double, of the feature twice\n"
                            "14 feature \"twice\": sql x * 2 as double\n"

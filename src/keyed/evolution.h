@@ -97,6 +97,10 @@ typedef struct verdict {
 typedef struct evolution {
     arena *arena;      /* of the verdicts' texts */
     uint64_t declared; /* the number of this declaration: see KEYS THAT SLEPT */
+    int64_t saved_us;  /* the wall time of the last checkpoint */
+    /* The newest event time of all rows so far, as far as the state knows one (restored by the
+     * operator that has it), else saved_us: what is new is known of all events behind it. */
+    int64_t newest_us;
     verdict *items;
     uint32_t n, capacity;
     uint32_t counts[VERDICT_KINDS];

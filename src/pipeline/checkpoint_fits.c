@@ -363,6 +363,18 @@ static freshet_code restore_features(const fitting *fitting, freshet_error *err)
     return code;
 }
 
+/* When the state was saved. */
+static freshet_code note_moment(const fitting *fitting, freshet_error *err)
+{
+    checkpoint *checkpoint = fitting->pipeline->checkpoint;
+    int64_t last[2] = {0, INT64_MIN};
+    freshet_code code = checkpoint_get_fact(checkpoint, FACT_CHECKPOINT, "", err);
+    if (code == FRESHET_OK && checkpoint->text.length == sizeof last)
+        memcpy(last, checkpoint->text.bytes, sizeof last);
+    fitting->out->saved_us = fitting->out->newest_us = last[1];
+    return code;
+}
+
 freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
@@ -370,6 +382,8 @@ freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, fres
     const char *sink = checkpoint_sink(pipeline);
     freshet_code code = checkpoint_check_version(
         checkpoint->store, checkpoint->folder, pipeline->declaration->file, &fitting.version, err);
+    if (code == FRESHET_OK)
+        code = note_moment(&fitting, err);
     if (code == FRESHET_OK)
         code = number_declaration(&fitting, err);
     if (code == FRESHET_OK)

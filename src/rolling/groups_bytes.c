@@ -55,7 +55,8 @@ freshet_code groups_restore(void *self, const state_key *key, void *restored, co
     at += sizeof head;
     entry->facts =
         (group_facts){head.after_us, head.newest_us, head.revision, head.owes_nulls != 0};
-    code = events_get(&state->walker, &entry->events, head.n_events, head.first_us, &at, end, err);
+    code = events_get(&state->walker, &entry->events, head.n_events, head.first_us, NULL, &at, end,
+                      err);
     if (code == FRESHET_OK && at != end) {
         events_release(&state->walker, &entry->events);
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,

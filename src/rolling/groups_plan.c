@@ -161,6 +161,7 @@ static void make_fingerprint(groups_plan *plan)
     mix(&hash, &kind, 1);
     for (uint32_t i = 0; i < plan->events->n_slots; i++) {
         const window_slot *slot = &plan->events->slots[i];
+        mix(&hash, &slot->cell, sizeof slot->cell);
         if (slot->values != WINDOWS_NONE)
             mix_column(&hash, plan, slot->values);
         if (slot->filter != WINDOWS_NO_FILTER)

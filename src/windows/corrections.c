@@ -60,20 +60,25 @@ static bool is_changed(const corrections *corrections, uint32_t back, int64_t se
     return in_time || in_rows;
 }
 
-static void read_row(const corrections *corrections, uint32_t back, old_row *out)
+/* False for an event of which no row is there: it came when rows were not corrected. */
+static bool read_row(const corrections *corrections, uint32_t back, old_row *out)
 {
     const windows_plan *plan = corrections->walker->plan;
     uint32_t i;
     const event_block *block = find_event(corrections, back, &i);
     const cell_text *cells = block_cells(corrections->walker, block, &plan->slots[plan->row_slot]);
+    if (!(block->valid[plan->row_slot] >> i & 1))
+        return false;
     const char *bytes = text_bytes(&cells[i]);
     assert(cells[i].length >= TIME_BYTES);
     memcpy(&out->event_us, bytes, TIME_BYTES);
     out->carried = (const unsigned char *)bytes + TIME_BYTES;
     out->carried_end = (const unsigned char *)bytes + cells[i].length;
+    return true;
 }
 
-bool corrections_next(corrections *corrections, old_row *out)
+/* The next row that the event changes; *is_there tells whether it can be given again. */
+static bool next_changed(corrections *corrections, old_row *out, bool *is_there)
 {
     if (corrections->next > 0 && corrections->next - 1 == corrections->behind)
         corrections->next--; /* the event's own row */
@@ -90,7 +95,16 @@ bool corrections_next(corrections *corrections, old_row *out)
             corrections->peers_back--;
     }
     *out = (old_row){.back = back, .peers_back = corrections->peers_back};
-    read_row(corrections, back, out);
+    *is_there = read_row(corrections, back, out);
     corrections->next = back;
+    return true;
+}
+
+bool corrections_next(corrections *corrections, old_row *out)
+{
+    bool is_there = false;
+    while (!is_there)
+        if (!next_changed(corrections, out, &is_there))
+            return false;
     return true;
 }

@@ -580,14 +580,17 @@ void events_evict(walker *walker, events *events, int64_t horizon_s)
     if (events->n == 0)
         return;
     uint32_t n = count_unreachable(walker, events, horizon_s);
+    const uint32_t before = events->n;
     if (n == 0)
         return;
     if (events->is_directory) {
         evict_blocks(walker, events, n, false);
+        events->has_lost |= events->n < before;
         return;
     }
     block_drop(walker, events->root, n);
     events->n -= n;
+    events->has_lost = true;
 }
 
 void events_forget(walker *walker, events *events, int64_t before)

@@ -22,6 +22,8 @@
 #include "base/text.h"
 #include "windows/window.h"
 
+struct kept_layout; /* layouts.h */
+
 #define EVENT_BLOCK_MAX 64u /* the bits of a word: the nulls of a slot in a block are one word */
 #define EVENT_GROUP_MAX 64u /* blocks in a group: which partials are fresh is one word */
 
@@ -78,6 +80,8 @@ typedef struct events {
     void *root; /* NULL, a block or a directory */
     uint32_t n;
     bool is_directory;
+    bool has_lost;   /* some were evicted */
+    bool is_filling; /* the owner's: something of its past is not known (fullness.h) */
 } events;
 
 /* What a walk needs; one of a state, or of a thread. */
@@ -196,10 +200,11 @@ static inline int64_t event_time(const walker *walker, const event_block *block,
  * into->failed. */
 int64_t events_put(const walker *walker, const events *events, text_buffer *into);
 
-/* Inserts n saved events into a key that has none, and moves *at behind their bytes. On failure
- * there are none. */
+/* Inserts n saved events, of that layout (NULL: the plan's own), into a key that has none, and
+ * moves *at behind their bytes. On failure there are none. */
 freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
-                        const unsigned char **at, const unsigned char *end, freshet_error *err);
+                        const struct kept_layout *layout, const unsigned char **at,
+                        const unsigned char *end, freshet_error *err);
 
 /* Appends `, "events": [...]` in JSON: time and values of each. */
 freshet_code events_show(const walker *walker, const events *events, text_buffer *into,

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "windows/events.h"
+#include "windows/layouts.h"
 
 #define CHECKSUM_AT offsetof(saved_head, checksum)
 #define CHECKED_FROM offsetof(saved_head, fingerprint)
@@ -46,8 +47,7 @@ freshet_code saved_check(const char *magic, uint64_t fingerprint, size_t head_by
                          "the saved state of a key is damaged: its checksum does not fit");
     if (head.fingerprint != fingerprint)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                         "the saved state of a key was made for other keys, windowed columns or "
-                         "features");
+                         "the saved state of a key was made for other keys");
     return FRESHET_OK;
 }
 
@@ -174,21 +174,36 @@ typedef struct slot_reader {
     cell_text text;
 } slot_reader;
 
+/* A key's saved events, and what they become. */
+typedef struct events_reader {
+    walker *walker;
+    const kept_layout *layout; /* NULL: the plan's own */
+    const layout_slot *cells;  /* of the saved slots */
+    uint32_t n_slots;
+    slot_reader *slots;
+    const void **saved; /* cells of the event at hand */
+    const void **taken; /* the same by the plan's slots */
+    uint32_t *pivot_of; /* by the pivot's value then: its number now, or WINDOWS_NONE */
+    int32_t pivot;
+    text_buffer row;
+    cell_text row_cell;
+    freshet_error *err;
+} events_reader;
+
 /* Finds each slot's bytes, leaving the reader behind the last. */
-static void find_slots(const windows_plan *plan, byte_reader *reader, uint32_t n,
-                       slot_reader *slots)
+static void find_slots(const events_reader *events, byte_reader *reader, uint32_t n)
 {
-    for (uint32_t s = 0; s < plan->n_slots && !reader->bad; s++) {
-        slots[s].valid = take_bytes(reader, (n + 7) / 8);
-        slots[s].cells = *reader;
+    for (uint32_t s = 0; s < events->n_slots && !reader->bad; s++) {
+        events->slots[s].valid = take_bytes(reader, (n + 7) / 8);
+        events->slots[s].cells = *reader;
         for (uint32_t i = 0; i < n && !reader->bad; i++)
-            if (slots[s].valid[i / 8] >> (i % 8) & 1)
+            if (events->slots[s].valid[i / 8] >> (i % 8) & 1)
                 take_bytes(reader,
-                           plan->slots[s].is_text ? take_varint(reader) : plan->slots[s].cell);
+                           events->cells[s].is_text ? take_varint(reader) : events->cells[s].cell);
     }
 }
 
-static const void *next_cell(const window_slot *slot, slot_reader *reader, uint32_t i)
+static const void *next_cell(const layout_slot *slot, slot_reader *reader, uint32_t i)
 {
     if (!(reader->valid[i / 8] >> (i % 8) & 1))
         return NULL;
@@ -200,55 +215,134 @@ static const void *next_cell(const window_slot *slot, slot_reader *reader, uint3
 }
 
 /* Finds the parts, and leaves *at behind them; false where they are not as long as they say. */
-static bool find_parts(const windows_plan *plan, uint32_t n, const unsigned char **at,
-                       const unsigned char *end, slot_reader *slots)
+static bool find_parts(const events_reader *events, uint32_t n, const unsigned char **at,
+                       const unsigned char *end)
 {
     byte_reader reader = {*at, end, false};
     for (uint32_t i = 1; i < n && !reader.bad; i++)
         take_varint(&reader);
-    find_slots(plan, &reader, n, slots);
+    find_slots(events, &reader, n);
     *at = reader.at;
     return !reader.bad;
 }
 
-static bool insert_saved(walker *walker, events *events, uint32_t n, int64_t first,
-                         byte_reader *times, slot_reader *slots, const void **cells)
+/* The number now of the pivot's value that the event had then; NULL: none. */
+static const void *take_pivot(events_reader *events, const void *cell)
 {
-    const windows_plan *plan = walker->plan;
+    int32_t number;
+    if (cell == NULL)
+        return NULL;
+    memcpy(&number, cell, sizeof number);
+    if (number < 0 || (uint32_t)number >= events->layout->n_pivot ||
+        events->pivot_of[number] == WINDOWS_NONE)
+        return NULL;
+    events->pivot = (int32_t)events->pivot_of[number];
+    return &events->pivot;
+}
+
+/* The rest of the event's row: its time, then carried cells (corrections.h). */
+static freshet_code take_saved_row(events_reader *events, const void **cell)
+{
+    const cell_text *saved = *cell;
+    const size_t time = sizeof(int64_t);
+    if (saved == NULL || events->layout->same_carried)
+        return FRESHET_OK;
+    if (saved->length < time)
+        return error_set(events->err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved state of a key has the wrong length");
+    const char *bytes = text_bytes(saved);
+    text_reset(&events->row);
+    text_append(&events->row, bytes, time);
+    freshet_code code =
+        layout_convert(events->layout, events->walker->plan, (const unsigned char *)bytes + time,
+                       saved->length - time, &events->row, events->err);
+    if (code == FRESHET_OK)
+        events->row_cell = text_of(events->row.bytes, (uint32_t)events->row.length);
+    *cell = &events->row_cell;
+    return code;
+}
+
+/* The cells of saved event i by the plan's slots. */
+static freshet_code take_cells(events_reader *events, uint32_t i)
+{
+    const windows_plan *plan = events->walker->plan;
+    for (uint32_t k = 0; k < events->n_slots; k++)
+        events->saved[k] = next_cell(&events->cells[k], &events->slots[k], i);
+    if (events->layout == NULL)
+        return FRESHET_OK;
+    for (uint32_t k = 0; k < plan->n_slots; k++)
+        events->taken[k] =
+            events->layout->from[k] == WINDOWS_NONE ? NULL : events->saved[events->layout->from[k]];
+    if (plan->pivot_slot != WINDOWS_NONE)
+        events->taken[plan->pivot_slot] = take_pivot(events, events->taken[plan->pivot_slot]);
+    return plan->row_slot == WINDOWS_NONE ? FRESHET_OK
+                                          : take_saved_row(events, &events->taken[plan->row_slot]);
+}
+
+static freshet_code insert_saved(events_reader *reader, events *events, uint32_t n, int64_t first,
+                                 byte_reader *times)
+{
     int64_t time = first;
-    for (uint32_t i = 0; i < n; i++) {
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
         event_place at;
         uint32_t behind;
         if (i > 0)
             time = (int64_t)((uint64_t)time + take_varint(times));
-        for (uint32_t k = 0; k < plan->n_slots; k++)
-            cells[k] = next_cell(&plan->slots[k], &slots[k], i);
-        if (!events_insert(walker, events, time, cells, &at, &behind))
-            return false;
+        code = take_cells(reader, i);
+        if (code == FRESHET_OK &&
+            !events_insert(reader->walker, events, time,
+                           reader->layout == NULL ? reader->saved : reader->taken, &at, &behind))
+            code = error_memory(reader->err, "restoring a key");
     }
+    return code;
+}
+
+/* What is read, by the layout; in the arena. False where memory is out. */
+static bool open_reader(events_reader *events, arena *arena)
+{
+    const windows_plan *plan = events->walker->plan;
+    const kept_layout *layout = events->layout;
+    events->n_slots = layout == NULL ? plan->n_slots : layout->n_slots;
+    layout_slot *own = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *own);
+    events->slots = arena_zero(arena, events->n_slots + (size_t)1, sizeof *events->slots);
+    events->saved = arena_zero(arena, events->n_slots + (size_t)1, sizeof *events->saved);
+    events->taken = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *events->taken);
+    const uint32_t n_pivot = layout == NULL ? 0 : layout->n_pivot;
+    events->pivot_of = arena_zero(arena, n_pivot + (size_t)1, sizeof *events->pivot_of);
+    if (own == NULL || events->slots == NULL || events->saved == NULL || events->taken == NULL ||
+        events->pivot_of == NULL)
+        return false;
+    for (uint32_t s = 0; layout == NULL && s < plan->n_slots; s++)
+        own[s] = (layout_slot){plan->slots[s].cell, plan->slots[s].is_text};
+    events->cells = layout == NULL ? own : layout->cells;
+    for (uint32_t q = 0; q < n_pivot; q++)
+        events->pivot_of[q] = WINDOWS_NONE;
+    for (uint32_t p = 0; n_pivot > 0 && plan->pivot != NULL && p < plan->pivot->n_values; p++)
+        if (layout->pivot_from[p] != WINDOWS_NONE)
+            events->pivot_of[layout->pivot_from[p]] = p;
     return true;
 }
 
 freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
-                        const unsigned char **at, const unsigned char *end, freshet_error *err)
+                        const kept_layout *layout, const unsigned char **at,
+                        const unsigned char *end, freshet_error *err)
 {
-    const windows_plan *plan = walker->plan;
-    const size_t slots_bytes = plan->n_slots * sizeof(slot_reader) + 1;
-    const size_t cells_bytes = plan->n_slots * sizeof(void *) + 1;
-    slot_reader *slots = memory_take(walker->memory, slots_bytes);
-    const void **cells = memory_take(walker->memory, cells_bytes);
+    events_reader reader = {.walker = walker, .layout = layout, .err = err};
     byte_reader times = {*at, end, false};
     freshet_code code = FRESHET_OK;
-    if (slots != NULL && cells != NULL && !find_parts(plan, n, at, end, slots))
+    text_init(&reader.row, TEXT_LIMIT_DEFAULT);
+    arena_reset(walker->scratch.arena);
+    if (!open_reader(&reader, walker->scratch.arena))
+        code = error_memory(err, "restoring a key");
+    else if (!find_parts(&reader, n, at, end))
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
-    else if (slots == NULL || cells == NULL ||
-             !insert_saved(walker, events, n, first, &times, slots, cells))
-        code = error_memory(err, "restoring a key");
+    else if (layout == NULL || !layout->drops)
+        code = insert_saved(&reader, events, n, first, &times);
     if (code != FRESHET_OK)
         events_release(walker, events);
-    memory_give(walker->memory, slots, slots_bytes);
-    memory_give(walker->memory, cells, cells_bytes);
+    text_release(&reader.row);
     return code;
 }
 

@@ -218,6 +218,7 @@ typedef struct wish {
     const aggregate *aggregate;
     uint32_t measure;
     uint32_t part;
+    bool is_partial;
 } wish;
 
 typedef struct maker {
@@ -234,11 +235,12 @@ typedef struct maker {
     uint32_t n_outputs;
 } maker;
 
-static uint32_t window_find_slot(maker *maker, uint32_t values, uint32_t filter)
+static uint32_t window_find_slot(maker *maker, uint32_t values, uint32_t filter, bool is_split)
 {
     windows_plan *plan = maker->plan;
     for (uint32_t i = 0; i < plan->n_slots; i++)
-        if (maker->slots[i].values == values && maker->slots[i].filter == filter)
+        if (maker->slots[i].values == values && maker->slots[i].filter == filter &&
+            maker->slots[i].is_split == is_split)
             return i;
     if (plan->n_slots == WINDOWS_SLOTS_MAX)
         return UINT32_MAX;
@@ -248,6 +250,7 @@ static uint32_t window_find_slot(maker *maker, uint32_t values, uint32_t filter)
         .filter = filter,
         .type = type,
         .is_text = type->kind == TYPE_STRING || type->kind == TYPE_BINARY,
+        .is_split = is_split,
     };
     return plan->n_slots++;
 }
@@ -325,9 +328,18 @@ static freshet_code window_check_columns(const windows_declaration *declaration,
     return FRESHET_OK;
 }
 
+static bool is_split(const windows_declaration *declaration, const windows_feature *feature)
+{
+    for (uint32_t i = 0; i < declaration->n_splits; i++)
+        if (declaration->splits[i].values == feature->values &&
+            declaration->splits[i].filter == feature->filter)
+            return true;
+    return false;
+}
+
 /* What is asked of a feature for one value of the pivot. */
-static freshet_code collect_wishes(maker *maker, uint32_t index, uint32_t slot, uint32_t part,
-                                   freshet_error *err)
+static freshet_code collect_wishes(maker *maker, uint32_t index, uint32_t slot, uint32_t counted,
+                                   uint32_t part, freshet_error *err)
 {
     const windows_feature *feature = &maker->declaration->features[index];
     const windows_pivot *pivot = maker->plan->pivot;
@@ -340,10 +352,11 @@ static freshet_code collect_wishes(maker *maker, uint32_t index, uint32_t slot, 
                                         pivot == NULL ? NULL : pivot->names[part],
                                         maker->outputs + maker->n_outputs, lengths, err);
     for (uint32_t f = 0; f < feature->n_functions && code == FRESHET_OK; f++) {
-        uint32_t measure = find_measure(maker, slot, aggregates[f].family);
+        uint32_t measure = find_measure(maker, aggregates[f].family->reads_values ? slot : counted,
+                                        aggregates[f].family);
         for (uint32_t w = 0; w < n_windows; w++)
-            maker->wishes[maker->n_outputs++] =
-                (wish){feature->mode, lengths[w], &aggregates[f], measure, part};
+            maker->wishes[maker->n_outputs++] = (wish){
+                feature->mode, lengths[w], &aggregates[f], measure, part, feature->is_partial};
     }
     return code;
 }
@@ -359,11 +372,14 @@ static freshet_code collect_feature(maker *maker, uint32_t index, uint32_t part,
                                  &maker->aggregates[index], err);
     if (code != FRESHET_OK)
         return code;
-    uint32_t slot = window_find_slot(maker, feature->values, feature->filter);
-    if (slot == UINT32_MAX)
+    const uint32_t slot = window_find_slot(maker, feature->values, feature->filter, false);
+    const uint32_t counted = slot != UINT32_MAX && is_split(maker->declaration, feature)
+                                 ? window_find_slot(maker, feature->values, feature->filter, true)
+                                 : slot;
+    if (slot == UINT32_MAX || counted == UINT32_MAX)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "windows over more than %u columns and filters", WINDOWS_SLOTS_MAX);
-    return collect_wishes(maker, index, slot, part, err);
+    return collect_wishes(maker, index, slot, counted, part, err);
 }
 
 static freshet_code collect_features(maker *maker, freshet_error *err)
@@ -583,18 +599,26 @@ static uint64_t hash_type(uint64_t hash, const type *type)
 
 static uint64_t plan_fingerprint(const windows_plan *plan)
 {
-    uint64_t hash = 0;
+    uint64_t hash = plan->in_us;
     for (uint32_t i = 0; i < plan->n_keys; i++)
         hash = hash_type(hash, plan->keys[i]);
-    for (uint32_t i = 0; i < plan->n_slots; i++) {
-        hash = hash_type(hash, plan->slots[i].type);
-        hash = hash_bytes(&plan->slots[i].cell, sizeof plan->slots[i].cell, hash);
-    }
-    if (plan->row_slot == WINDOWS_NONE)
-        return hash; /* carried columns have their layout beside them (windows_layout.c) */
-    for (uint32_t i = 0; i < plan->n_carried; i++)
-        hash = hash_type(hash + 1, plan->columns.fields[plan->carried[i]].type);
     return hash;
+}
+
+static bool make_looks(maker *maker)
+{
+    window_look *looks = arena_zero(maker->arena, maker->n_outputs + (size_t)1, sizeof *looks);
+    for (uint32_t i = 0; looks != NULL && i < maker->n_outputs; i++) {
+        const wish *wish = &maker->wishes[i];
+        looks[i] = (window_look){.slot = maker->measures[wish->measure].slot,
+                                 .part = wish->part,
+                                 .mode = wish->mode,
+                                 .is_partial = wish->is_partial,
+                                 .is_count = !wish->aggregate->family->reads_values,
+                                 .length = wish->length};
+    }
+    maker->plan->looks = looks;
+    return looks != NULL;
 }
 
 static void finish_plan(maker *maker)
@@ -627,11 +651,14 @@ static bool open_maker(maker *maker, uint32_t n_outputs)
     maker->outputs = arena_zero(maker->arena, n_outputs + 1, sizeof *maker->outputs);
     maker->aggregates =
         arena_zero(maker->arena, declaration->n_features + (size_t)1, sizeof(aggregate *));
-    if (maker->plan == NULL || maker->slots == NULL || maker->measures == NULL ||
+    windows_declaration *copy = arena_alloc(maker->arena, sizeof *copy);
+    if (copy == NULL || maker->plan == NULL || maker->slots == NULL || maker->measures == NULL ||
         maker->tallies == NULL || maker->wishes == NULL || maker->outputs == NULL ||
         maker->aggregates == NULL)
         return false;
+    *copy = *declaration;
     *maker->plan = (windows_plan){
+        .declaration = copy,
         .n_keys = declaration->n_keys,
         .keys = declaration->keys,
         .columns = {declaration->n_columns, declaration->columns},
@@ -667,6 +694,8 @@ freshet_code windows_plan_make(arena *arena, const windows_declaration *declarat
     for (int mode = 0; mode < WINDOW_MODES; mode++)
         if (!make_walk(&maker, (window_mode)mode))
             return error_memory(err, "planning the windows");
+    if (!make_looks(&maker))
+        return error_memory(err, "planning the windows");
     finish_plan(&maker);
     *out = maker.plan;
     return FRESHET_OK;

@@ -77,7 +77,15 @@ typedef struct windows_feature {
     uint32_t n_functions;
     const char *const *windows; /* their texts */
     uint32_t n_windows;
+    bool is_partial; /* a window of which not all is known has what is known, and is not null */
 } windows_feature;
+
+/* Counts of that value, under that filter, have a slot of their own: where the values of older
+ * events are not known, but that there was one is (layouts.h). */
+typedef struct windows_split {
+    uint32_t values;
+    uint32_t filter;
+} windows_split;
 
 typedef struct windows_pivot {
     uint32_t column;
@@ -101,6 +109,8 @@ typedef struct windows_declaration {
     const uint32_t *distinct;   /* columns of the subset; n_distinct 0: every event counts */
     uint32_t n_distinct;
     bool keep_first;
+    const windows_split *splits;
+    uint32_t n_splits;
 } windows_declaration;
 
 typedef struct window_slot {
@@ -111,6 +121,7 @@ typedef struct window_slot {
     uint32_t
         before; /* sum of the cells of the slots that lie before it in a block, times included */
     bool is_text;
+    bool is_split; /* for counts alone, beside one for the values */
 } window_slot;
 
 typedef struct window_measure {
@@ -148,9 +159,21 @@ typedef struct window_walk {
     uint32_t n_measures;
 } window_walk;
 
+/* What an output looks at. */
+typedef struct window_look {
+    uint32_t slot;
+    uint32_t part; /* value of the pivot; 0 without */
+    window_mode mode;
+    bool is_partial;
+    bool is_count; /* asks only whether there is a value */
+    int64_t length;
+} window_look;
+
 typedef struct windows_plan {
     /* one field a pivot value, feature, function and window, in this order: Butterfree's */
     schema outputs;
+    const window_look *looks; /* one an output */
+    const windows_declaration *declaration;
     uint32_t n_keys;
     const type *const *keys;
     schema columns;
@@ -185,10 +208,11 @@ typedef struct windows_plan {
     window_walk walks[WINDOW_MODES];
     int64_t longest_s; /* the longest fixed window; -1 where there is none */
     int64_t longest_rows;
-    uint64_t fingerprint; /* of the keys and slots: what saved state depends on */
+    uint64_t fingerprint; /* of the keys: of the rest saved state has its layout (layouts.h) */
 } windows_plan;
 
-/* Makes the plan. What is referred to by the declaration must live as long as the arena.
+/* Makes the plan. What is referred to by the declaration (not itself) must live as long as the
+ * arena.
  * FRESHET_BAD_DECLARATION with the feature's name in the sentence where something does not fit. */
 freshet_code windows_plan_make(arena *arena, const windows_declaration *declaration,
                                windows_plan **out, freshet_error *err);

@@ -187,16 +187,16 @@ static void what_does_not_fit_is_refused(void **state)
         windows_feature feature;
         const char *says;
     } cases[] = {
-        {{"f", 1, WINDOWS_NO_FILTER, WINDOW_FIXED, average, 1, windows, 1},
+        {{"f", 1, WINDOWS_NO_FILTER, WINDOW_FIXED, average, 1, windows, 1, false},
          "feature \"f\": avg cannot be computed of a column of type string: it takes "
          "numbers, such as a feature above of type double"},
-        {{"f", 0, 1, WINDOW_FIXED, average, 1, windows, 1},
+        {{"f", 0, 1, WINDOW_FIXED, average, 1, windows, 1, false},
          "feature \"f\": the filter of an aggregate must give a boolean"},
-        {{"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, unknown, 1, windows, 1},
+        {{"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, unknown, 1, windows, 1, false},
          "feature \"f\": there is no aggregate function \"avgg\"; did you mean \"avg\"?"},
-        {{"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, average, 1, bad, 1},
+        {{"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, average, 1, bad, 1, false},
          "feature \"f\": window \"1 month\": months differ in length: say it in days or weeks"},
-        {{"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, average, 0, windows, 1},
+        {{"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, average, 0, windows, 1, false},
          "feature \"f\": a windowed feature needs at least one function and one window"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -1,6 +1,6 @@
 /* windows_bytes.c - one key's state as bytes, and back; and as JSON, for people: a windows_head,
- * the events (events_bytes.c), then the carried cells (cells.h) of the columns that the layout
- * says (windows_layout.c).
+ * the events (events_bytes.c), the carried cells (cells.h), and the record of a key that is filling
+ * (fullness.h): of the slots and columns that the layout says (layouts.h).
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -10,7 +10,9 @@
 #include "keyed/cells.h"
 #include "windows/windows_internal.h"
 
-#define MAGIC "FKS2"
+#define MAGIC "FKS3"
+
+enum { SAVED_HAS_LOST = 1, SAVED_IS_FILLING = 2 };
 
 typedef struct __attribute__((packed)) windows_head {
     saved_head head;
@@ -20,7 +22,8 @@ typedef struct __attribute__((packed)) windows_head {
     uint32_t n_events;
     uint32_t carried_length;
     int64_t first_s; /* second of the oldest event */
-    uint64_t layout; /* of the carried cells */
+    uint64_t layout;
+    uint64_t flags; /* SAVED_... */
 } windows_head;
 
 freshet_code windows_save(void *self, const void *saved, text_buffer *into, freshet_error *err)
@@ -35,10 +38,13 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
                          .newest_back = entry->newest_back,
                          .n_events = entry->events.n,
                          .carried_length = entry->carried_length,
-                         .layout = state->layout};
+                         .layout = state->layout,
+                         .flags = (entry->events.has_lost ? SAVED_HAS_LOST : 0) |
+                                  (entry->events.is_filling ? SAVED_IS_FILLING : 0)};
     text_append(into, (const char *)&head, sizeof head);
     head.first_s = events_put(walker, &entry->events, into);
-    text_append(into, (const char *)entry->carried, entry->carried_length);
+    text_append(into, (const char *)carried_of(state, entry), entry->carried_length);
+    text_append(into, (const char *)entry->piece, record_bytes_of(state, entry));
     if (into->failed)
         return error_memory(err, "saving the state of a key");
     memcpy(into->bytes + begin, &head, sizeof head);
@@ -46,31 +52,101 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
     return FRESHET_OK;
 }
 
-static freshet_code take_carried(walker *walker, key_entry *entry, const void *at, size_t length,
-                                 freshet_error *err)
+static freshet_code restoring_memory(freshet_error *err)
 {
-    if (length == 0)
+    return error_memory(err, "restoring a key");
+}
+
+/* Saved bytes behind the events, and what they become. */
+typedef struct windows_tail {
+    const kept_layout *layout; /* NULL: the plan's own */
+    const unsigned char *carried;
+    size_t carried_length;
+    const fullness *record; /* of then, NULL: none */
+    int64_t newest;         /* of the key's events */
+    bool has_lost;
+} windows_tail;
+
+/* Finds them; what is as long as it says lies before `end`. */
+static freshet_code find_tail(windows_state *state, const windows_head *head,
+                              const unsigned char *at, const unsigned char *end, arena *arena,
+                              windows_tail *out, freshet_error *err)
+{
+    const kept_layout *layout = out->layout;
+    size_t record = 0;
+    if ((head->flags & SAVED_IS_FILLING) != 0)
+        record =
+            layout == NULL ? state->record_bytes : fullness_bytes(layout->n_slots, layout->n_pivot);
+    if ((size_t)(end - at) != head->carried_length + record)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved state of a key has the wrong length");
+    out->carried = at;
+    out->carried_length = head->carried_length;
+    out->has_lost = (head->flags & SAVED_HAS_LOST) != 0;
+    out->newest = state->options.plain_order ? head->newest_us : second_of(head->newest_us);
+    if (record == 0)
         return FRESHET_OK;
-    entry->carried = memory_take(walker->memory, length);
-    if (entry->carried == NULL)
-        return error_memory(err, "restoring a key");
-    memcpy(entry->carried, at, length);
-    entry->carried_length = (uint32_t)length;
+    fullness *aligned = arena_alloc(arena, record);
+    if (aligned == NULL)
+        return restoring_memory(err);
+    memcpy(aligned, at + head->carried_length, record);
+    out->record = aligned;
     return FRESHET_OK;
 }
 
-static freshet_code restore_carried(windows_state *state, key_entry *entry, uint64_t layout,
-                                    const unsigned char *at, size_t length, freshet_error *err)
+/* The record of now: that of then, or what it becomes in another layout. */
+static bool make_record(const windows_state *state, const windows_tail *tail, fullness *into)
 {
-    if (layout == state->layout)
-        return take_carried(&state->walker, entry, at, length, err);
+    if (tail->layout != NULL)
+        return fullness_of(
+            state->plan, &state->reach,
+            &(fullness_then){tail->layout, tail->newest, tail->has_lost, tail->record}, into);
+    if (tail->record != NULL)
+        memcpy(into, tail->record, state->record_bytes);
+    return tail->record != NULL;
+}
+
+static freshet_code take_tail(windows_state *state, key_entry *entry, const windows_tail *tail,
+                              arena *arena, freshet_error *err)
+{
+    const unsigned char *carried = tail->carried;
+    size_t length = tail->carried_length;
     text_buffer converted;
     text_init(&converted, WINDOWS_SAVED_BYTES_MAX);
-    freshet_code code = windows_layout_convert(state, layout, at, length, &converted, err);
-    if (code == FRESHET_OK)
-        code = take_carried(&state->walker, entry, converted.bytes, converted.length, err);
+    freshet_code code = FRESHET_OK;
+    if (tail->layout != NULL && !tail->layout->same_carried) {
+        code = layout_convert(tail->layout, state->plan, carried, length, &converted, err);
+        carried = (const unsigned char *)converted.bytes;
+        length = converted.length;
+    }
+    fullness *record = arena_zero(arena, 1, state->record_bytes);
+    if (code == FRESHET_OK &&
+        (record == NULL ||
+         !windows_take_piece(state, entry, make_record(state, tail, record), length)))
+        code = restoring_memory(err);
+    if (code == FRESHET_OK && length > 0)
+        memcpy(carried_of(state, entry), carried, length);
+    if (code == FRESHET_OK && entry->events.is_filling)
+        memcpy(entry->piece, record, state->record_bytes);
     text_release(&converted);
     return code;
+}
+
+static freshet_code read_head(const windows_state *state, const void *bytes, size_t length,
+                              windows_head *head, windows_tail *tail, freshet_error *err)
+{
+    freshet_code code =
+        saved_check(MAGIC, state->plan->fingerprint, sizeof *head, bytes, length, err);
+    if (code != FRESHET_OK)
+        return code;
+    memcpy(head, bytes, sizeof *head);
+    if (head->layout == state->layout)
+        return FRESHET_OK;
+    tail->layout = windows_find_layout(state, head->layout);
+    return tail->layout != NULL ? FRESHET_OK
+                                : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                                            "the state does not say what the saved state of a key "
+                                            "holds");
 }
 
 freshet_code windows_restore(void *self, const state_key *key, void *restored, const void *bytes,
@@ -81,24 +157,29 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
     key_entry *entry = restored;
     const unsigned char *at = bytes, *end = at + length;
     windows_head head;
+    windows_tail tail = {0};
     (void)key;
-    assert(entry->events.root == NULL && entry->carried == NULL);
-    freshet_code code =
-        saved_check(MAGIC, walker->plan->fingerprint, sizeof head, bytes, length, err);
+    assert(entry->events.root == NULL && entry->piece == NULL);
+    freshet_code code = read_head(state, bytes, length, &head, &tail, err);
     if (code != FRESHET_OK)
         return code;
-    memcpy(&head, bytes, sizeof head);
     at += sizeof head;
     entry->newest_us = head.newest_us;
     entry->revision = head.revision;
     entry->newest_back = head.newest_back;
-    code = events_get(walker, &entry->events, head.n_events, head.first_s, &at, end, err);
-    if (code == FRESHET_OK &&
-        ((size_t)(end - at) != head.carried_length || entry->newest_back > entry->events.n))
+    code =
+        events_get(walker, &entry->events, head.n_events, head.first_s, tail.layout, &at, end, err);
+    if (tail.layout != NULL && tail.layout->drops)
+        entry->newest_back = 0;
+    if (code == FRESHET_OK && entry->newest_back > entry->events.n)
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
+    arena *scratch = walker->scratch.arena; /* what events_get had there is done with */
     if (code == FRESHET_OK)
-        code = restore_carried(state, entry, head.layout, at, head.carried_length, err);
+        code = find_tail(state, &head, at, end, scratch, &tail, err);
+    entry->events.has_lost = tail.has_lost;
+    if (code == FRESHET_OK)
+        code = take_tail(state, entry, &tail, scratch, err);
     if (code != FRESHET_OK)
         events_release(walker, &entry->events);
     state->n_events += entry->events.n;
@@ -107,10 +188,11 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
-static freshet_code append_carried(const windows_plan *plan, const key_entry *entry, arena *arena,
+static freshet_code append_carried(const windows_state *state, const key_entry *entry, arena *arena,
                                    text_buffer *into, freshet_error *err)
 {
-    const unsigned char *at = entry->carried, *end = at + entry->carried_length;
+    const unsigned char *at = carried_of(state, entry), *end = at + entry->carried_length;
+    const windows_plan *plan = state->plan;
     freshet_code code = FRESHET_OK;
     text_append_c(into, ", \"row\": {");
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++) {
@@ -135,7 +217,7 @@ freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t
     text_format(into, "\", \"revision\": %" PRIu32, entry.revision);
     code = events_show(&state->walker, &entry.events, into, err);
     if (code == FRESHET_OK)
-        code = append_carried(state->plan, &entry, arena, into, err);
+        code = append_carried(state, &entry, arena, into, err);
     windows_release(state, &entry);
     return code;
 }

@@ -6,9 +6,11 @@
 #include "keyed/state_part.h"
 #include "windows/events.h"
 #include "windows/expiry.h"
+#include "windows/fullness.h"
 #include "windows/windows_state.h"
 
-/* One cache line. */
+/* One cache line. Of a key that is filling (events.is_filling) its record (fullness.h) stands in
+ * front of the carried cells, in the same piece of memory. */
 typedef struct key_entry {
     keyed_entry head;
     uint32_t carried_length;
@@ -16,17 +18,10 @@ typedef struct key_entry {
     int64_t newest_us;    /* event time of the newest row */
     uint32_t revision;    /* events applied since the newest second last moved */
     uint32_t newest_back; /* events of the newest second that arrived after the newest row */
-    unsigned char *carried;
+    unsigned char *piece; /* carried_of, fullness_at */
 } key_entry;
 
 _Static_assert(sizeof(key_entry) == KEYED_LINE, "a key's entry fills one cache line");
-
-/* The carried columns that saved keys may have. */
-typedef struct windows_layout {
-    uint64_t id; /* hash of its text */
-    schema columns;
-    struct windows_layout *next;
-} windows_layout;
 
 struct windows_state {
     const windows_plan *plan;
@@ -42,14 +37,35 @@ struct windows_state {
     uint64_t n_events;
     uint64_t late_rows;
 
-    arena *kept;             /* of the layouts */
-    uint64_t layout;         /* the id of the plan's own */
-    windows_layout *layouts; /* others */
+    arena *kept; /* of the layouts */
+    layout_reach reach;
+    layout_numbers numbers;
+    char *layout_text;    /* of the plan's own */
+    uint64_t layout;      /* its id */
+    kept_layout *layouts; /* others */
+    int64_t begun;       /* of keys that are not there nothing before it is known; or FULL_ALWAYS */
+    size_t record_bytes; /* of a fullness */
 
     const void **cells;  /* one a slot of the plan */
     text_buffer carried; /* carried cells */
     keyed_chunk chunk;
 };
+
+static inline size_t record_bytes_of(const windows_state *state, const key_entry *entry)
+{
+    return entry->events.is_filling ? state->record_bytes : 0;
+}
+
+static inline unsigned char *carried_of(const windows_state *state, const key_entry *entry)
+{
+    return entry->piece + record_bytes_of(state, entry);
+}
+
+/* Of a key that is filling. */
+static inline fullness *fullness_at(const key_entry *entry)
+{
+    return (fullness *)(void *)entry->piece;
+}
 
 static inline int64_t second_of(int64_t event_us)
 {
@@ -79,13 +95,16 @@ freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *
 /* Gives back what hangs at an entry. */
 void windows_release(void *self, void *released);
 
-/* windows_layout.c: sets the part's own layout; adds another one (state_part_ops.know); and
- * appends carried cells of that layout as the plan's own. */
-freshet_code windows_layout_open(windows_state *state, freshet_error *err);
-freshet_code windows_layout_know(void *self, const char *layout, freshet_error *err);
-freshet_code windows_layout_convert(const windows_state *state, uint64_t layout,
-                                    const unsigned char *at, size_t length, text_buffer *into,
-                                    freshet_error *err);
+/* Gives the key's piece of memory room for so many carried bytes, and a record where `fills` says
+ * so; what was there of either is gone or stays (record only). False where memory is out. */
+bool windows_take_piece(windows_state *state, key_entry *entry, bool fills, size_t carried_length);
+
+/* windows_known.c: sets the plan's own layout; notes another one (state_part_ops.know), which may
+ * make the plan another one. (windows_evolve is there, too.) */
+freshet_code windows_open_layout(windows_state *state, freshet_error *err);
+freshet_code windows_know(void *self, const char *layout, freshet_error *err);
+/* The other layout of that id, NULL: there is none. */
+const kept_layout *windows_find_layout(const windows_state *state, uint64_t id);
 
 /* windows_bytes.c: as state_part_ops wants them. */
 freshet_code windows_save(void *self, const void *saved, text_buffer *into, freshet_error *err);

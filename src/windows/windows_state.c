@@ -94,6 +94,12 @@ static key_entry *entry_at(const windows_state *state, uint32_t index)
     return keyed_at(&state->keys, index);
 }
 
+/* Has the key a newest row? */
+static bool is_known(const key_entry *entry)
+{
+    return entry->events.n > 0 || entry->events.has_lost;
+}
+
 /* ---- as a part of the state ------------------------------------------------------------------ */
 
 void windows_release(void *self, void *released)
@@ -101,8 +107,9 @@ void windows_release(void *self, void *released)
     windows_state *state = self;
     key_entry *entry = released;
     state->n_events -= entry->events.n;
+    memory_give(&state->memory, entry->piece,
+                record_bytes_of(state, entry) + entry->carried_length);
     events_release(&state->walker, &entry->events);
-    memory_give(&state->memory, entry->carried, entry->carried_length);
 }
 
 /* When does a key that comes from the store lose an event? */
@@ -128,7 +135,7 @@ static const state_part_ops part_ops = {.save = windows_save,
                                         .inspect = windows_inspect,
                                         .placed = windows_placed,
                                         .is_needed = windows_needs,
-                                        .know = windows_layout_know};
+                                        .know = windows_know};
 
 const state_part *windows_part(const windows_state *state)
 {
@@ -148,6 +155,7 @@ freshet_code windows_open(const windows_plan *plan, const windows_options *optio
         .options = *options,
         .hold_s = INT64_MAX,
         .settled_s = INT64_MIN,
+        .begun = FULL_ALWAYS,
         .memory = {.bytes = sizeof *state, .fail_after = -1},
         .part = {.doing = APPLYING,
                  .keys = options->expires ? STATE_AT_START : STATE_ON_DEMAND,
@@ -171,7 +179,7 @@ freshet_code windows_open(const windows_plan *plan, const windows_options *optio
             code = error_memory(err, "opening the windows");
     }
     if (code == FRESHET_OK)
-        code = windows_layout_open(state, err);
+        code = windows_open_layout(state, err);
     if (code != FRESHET_OK) {
         windows_close(state);
         return code;
@@ -257,6 +265,22 @@ static freshet_code apply_memory(freshet_error *err)
     return error_memory(err, APPLYING);
 }
 
+bool windows_take_piece(windows_state *state, key_entry *entry, bool fills, size_t carried_length)
+{
+    const size_t before = record_bytes_of(state, entry) + entry->carried_length;
+    const size_t bytes = (fills ? state->record_bytes : 0) + carried_length;
+    unsigned char *piece = bytes == 0 ? NULL : memory_take(&state->memory, bytes);
+    if (bytes > 0 && piece == NULL)
+        return false;
+    if (fills && entry->events.is_filling)
+        memcpy(piece, entry->piece, state->record_bytes);
+    memory_give(&state->memory, entry->piece, before);
+    entry->piece = piece;
+    entry->carried_length = (uint32_t)carried_length;
+    entry->events.is_filling = fills;
+    return true;
+}
+
 /* Keeps the carried columns of the row, which is the key's newest now. */
 static bool keep_carried(windows_state *state, key_entry *entry, const column *columns,
                          uint32_t row)
@@ -270,15 +294,10 @@ static bool keep_carried(windows_state *state, key_entry *entry, const column *c
         cells_put(buffer, &columns[plan->carried[i]], row, false);
     if (buffer->failed)
         return false;
-    if (entry->carried == NULL || buffer->length != entry->carried_length) {
-        unsigned char *bytes = memory_take(&state->memory, buffer->length);
-        if (bytes == NULL)
-            return false;
-        memory_give(&state->memory, entry->carried, entry->carried_length);
-        entry->carried = bytes;
-        entry->carried_length = (uint32_t)buffer->length;
-    }
-    memcpy(entry->carried, buffer->bytes, buffer->length);
+    if ((entry->piece == NULL || buffer->length != entry->carried_length) &&
+        !windows_take_piece(state, entry, entry->events.is_filling, buffer->length))
+        return false;
+    memcpy(carried_of(state, entry), buffer->bytes, buffer->length);
     return true;
 }
 
@@ -301,6 +320,23 @@ static bool reaches_newest(const windows_state *state, const key_entry *entry, i
     if (plan->longest_s >= 0 && second >= newest_s - plan->longest_s)
         return true;
     return behind >= entry->newest_back && behind - entry->newest_back < plan->longest_rows;
+}
+
+/* Answers the windows that end at that second; those that are not full yet are null. */
+static bool answer(windows_state *state, const key_entry *entry, int64_t second, event_end fixed,
+                   event_end rows, answer_row *into)
+{
+    if (!events_answer(&state->walker, &entry->events, second, fixed, rows, into))
+        return false;
+    if (!entry->events.is_filling)
+        return true;
+    const bool is_any = state->options.take_late;
+    const fullness_row row = {
+        .time = second,
+        .n_before = entry->events.n - rows.behind,
+        .is_any = is_any,
+        .is_late = is_any && second < horizon_of(state, second_in(state, entry->newest_us))};
+    return fullness_mask(&state->walker, &entry->events, fullness_at(entry), &row, into);
 }
 
 static freshet_code reserve_refreshed(application *application, freshet_error *err)
@@ -346,8 +382,7 @@ static freshet_code give_again(application *application, const key_entry *entry,
     event_end fixed = {events_end(&entry->events, old->peers_back), old->peers_back};
     event_end rows = {events_end(&entry->events, old->back), old->back};
     state->walker.remember = old->is_newest;
-    if (!events_answer(&state->walker, &entry->events, second_in(state, old->event_us), fixed, rows,
-                       &into))
+    if (!answer(state, entry, second_in(state, old->event_us), fixed, rows, &into))
         return apply_memory(err);
     const unsigned char *at = old->carried;
     for (uint32_t i = 0; i < state->plan->n_carried && code == FRESHET_OK; i++)
@@ -373,8 +408,9 @@ static freshet_code refresh(application *application, const key_entry *entry, ui
 {
     const old_row newest = {.back = entry->newest_back,
                             .event_us = entry->newest_us,
-                            .carried = entry->carried,
-                            .carried_end = entry->carried + entry->carried_length,
+                            .carried = carried_of(application->state, entry),
+                            .carried_end =
+                                carried_of(application->state, entry) + entry->carried_length,
                             .is_newest = true};
     return give_again(application, entry, &newest, row, err);
 }
@@ -412,21 +448,27 @@ static bool note_loss(windows_state *state, const key_entry *entry, uint32_t ind
     return true;
 }
 
+/* Where no window wants any, those behind the newest row go, too. */
+static void evict_events(windows_state *state, key_entry *entry, int64_t horizon_s)
+{
+    state->n_events -= entry->events.n;
+    events_evict(&state->walker, &entry->events, horizon_s);
+    state->n_events += entry->events.n;
+    if (entry->newest_back > entry->events.n)
+        entry->newest_back = entry->events.n;
+}
+
 /* Puts the event into its key's events; true for `newest` when its row is now the key's newest. */
 static freshet_code add_event(application *application, key_entry *entry, uint32_t row,
                               event_end *end, bool *newest, freshet_error *err)
 {
     windows_state *state = application->state;
     int64_t event_us = application->input->event_us[row], second = second_in(state, event_us);
-    bool known = entry->events.n > 0;
+    const bool known = is_known(entry);
     int64_t newest_s = known ? second_in(state, entry->newest_us) : second;
     *newest = !known || event_us >= entry->newest_us;
-    if (events_full(&entry->events)) {
-        state->n_events -= entry->events.n;
-        events_evict(&state->walker, &entry->events,
-                     horizon_of(state, second > newest_s ? second : newest_s));
-        state->n_events += entry->events.n;
-    }
+    if (events_full(&entry->events))
+        evict_events(state, entry, horizon_of(state, second > newest_s ? second : newest_s));
     gather_cells(state->plan, application->input->columns, row, state->cells);
     cell_text kept;
     if (state->plan->row_slot != WINDOWS_NONE) {
@@ -451,6 +493,28 @@ static freshet_code add_event(application *application, key_entry *entry, uint32
                                                                         : apply_memory(err);
 }
 
+/* The record goes when all windows of rows to come are full, and events that lack values are
+ * gone. */
+static bool note_filled(windows_state *state, key_entry *entry)
+{
+    const int64_t horizon = horizon_of(state, second_in(state, entry->newest_us));
+    if (!fullness_is_over(&state->walker, &entry->events, fullness_at(entry), horizon))
+        return true;
+    evict_events(state, entry, horizon);
+    if (!fullness_may_go(&state->walker, &entry->events, fullness_at(entry)))
+        return true;
+    const size_t length = entry->carried_length;
+    unsigned char *carried = length == 0 ? NULL : memory_take(&state->memory, length);
+    if (length > 0 && carried == NULL)
+        return false;
+    if (length > 0)
+        memcpy(carried, carried_of(state, entry), length);
+    memory_give(&state->memory, entry->piece, state->record_bytes + length);
+    entry->piece = carried;
+    entry->events.is_filling = false;
+    return true;
+}
+
 static freshet_code apply_to_key(application *application, uint32_t index, uint32_t row,
                                  freshet_error *err)
 {
@@ -460,7 +524,7 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     int64_t second = second_in(state, application->input->event_us[row]);
     if (!state->options.take_late &&
         (second < state->settled_s ||
-         (entry->events.n > 0 && second < horizon_of(state, second_in(state, entry->newest_us))))) {
+         (is_known(entry) && second < horizon_of(state, second_in(state, entry->newest_us))))) {
         state->late_rows++;
         return refuse_row(application->state->plan, application->arena, result, row, WINDOWS_LATE,
                           err);
@@ -475,7 +539,7 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
         return apply_memory(err);
     answer_row into = {application->arena, result->outputs, row, false};
     state->walker.remember = newest;
-    if (!events_answer(&state->walker, &entry->events, second, end, end, &into))
+    if (!answer(state, entry, second, end, end, &into))
         return apply_memory(err);
     if (into.overflow)
         result->flags[row] |= WINDOWS_OVERFLOW;
@@ -485,7 +549,18 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
         result->flags[row] |= WINDOWS_NEWEST;
     else if (code == FRESHET_OK && reaches_newest(state, entry, second, end.behind))
         code = refresh(application, entry, row, err);
+    if (code == FRESHET_OK && entry->events.is_filling && !note_filled(state, entry))
+        code = apply_memory(err);
     return code;
+}
+
+/* A key that may have had events before the windows began. */
+static bool begin_filling(windows_state *state, key_entry *entry)
+{
+    if (!windows_take_piece(state, entry, true, 0))
+        return false;
+    fullness_from(state->plan, state->begun, fullness_at(entry));
+    return true;
 }
 
 static freshet_code apply_row(application *application, uint32_t chunk_row, uint32_t row,
@@ -501,6 +576,9 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
     freshet_code code =
         state_part_find(&state->part, chunk->rows[chunk_row].tag, keyed_chunk_key(chunk, chunk_row),
                         chunk->rows[chunk_row].length, &index, &is_new, err);
+    if (code == FRESHET_OK && is_new && state->begun != FULL_ALWAYS &&
+        !begin_filling(state, entry_at(state, index)))
+        code = apply_memory(err);
     return code == FRESHET_OK ? apply_to_key(application, index, row, err) : code;
 }
 
@@ -518,8 +596,8 @@ static void prefetch_rows(const windows_state *state, uint32_t n)
         const char *block = entry->events.root;
         for (uint32_t line = 0; line < BLOCK_LINES; line++)
             __builtin_prefetch(block + line * KEYED_LINE);
-        if (entry->carried != NULL)
-            __builtin_prefetch(entry->carried);
+        if (entry->piece != NULL)
+            __builtin_prefetch(entry->piece);
     }
 }
 
@@ -576,13 +654,13 @@ static freshet_code expire_key(windows_state *state, const key_entry *entry, int
     state->walker.remember = false;
     const event_end fixed = {events_end(&entry->events, 0), 0};
     const event_end rows = {events_end(&entry->events, entry->newest_back), entry->newest_back};
-    if (!events_answer(&state->walker, &entry->events, second, fixed, rows, &into))
+    if (!answer(state, entry, second, fixed, rows, &into))
         return apply_memory(err);
     const unsigned char *at = keyed_key(&entry->head), *end = at + entry->head.length;
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_keys; i++)
         code = cells_get(arena, &at, end, &out->keys[i], row, err);
-    at = entry->carried;
+    at = carried_of(state, entry);
     end = at + entry->carried_length;
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++)
         code = cells_get(arena, &at, end, &out->carried[i], row, err);
@@ -649,6 +727,16 @@ freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most,
 }
 
 /* ---- figures ------------------------------------------------------------------------------- */
+
+void windows_begin(windows_state *state, int64_t second)
+{
+    state->begun = second;
+}
+
+int64_t windows_begun(const windows_state *state)
+{
+    return state->begun;
+}
 
 windows_figures windows_measure(const windows_state *state)
 {

@@ -149,9 +149,26 @@ void windows_hold(windows_state *state, int64_t second);
 /* ---- saving -------------------------------------------------------------------------------- */
 
 /* The keys as a part of the state (format: windows_bytes.c), without name and shape, and without
- * names for its keys. Lives as long as the state. Its layout is that of the carried columns: saved
- * keys that carried others are restored, too; what they do not have of the present ones is null. */
+ * names for its keys. Lives as long as the state. Its layout is what is kept of a key (layouts.h):
+ * saved keys of others are restored, too, and what they lack is null until it is known
+ * (fullness.h). */
 const state_part *windows_part(const windows_state *state);
+
+/* The state goes on from one of another declaration: `last` is the layout of then (NULL: there was
+ * none), `declared` the number of the declaration now (keyed/evolution.h), `newest` the second of
+ * the newest event of all keys, INT64_MAX where nobody knows. *out is the layout against the plan,
+ * NULL where there was none. Before any layout is told and any key is there; without it everything
+ * is of the declaration number 1. */
+struct kept_layout; /* layouts.h */
+freshet_code windows_evolve(windows_state *state, const char *last, uint64_t declared,
+                            int64_t newest, const struct kept_layout **out, freshet_error *err);
+/* What it made of them: for sentences. */
+const struct layout_numbers *windows_numbers(const windows_state *state);
+
+/* Of keys that are not saved nothing before this second is known, since the windows began then;
+ * INT64_MIN (the default): such keys are new. Before the first row. */
+void windows_begin(windows_state *state, int64_t second);
+int64_t windows_begun(const windows_state *state);
 
 /* ---- figures ------------------------------------------------------------------------------- */
 

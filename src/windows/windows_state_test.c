@@ -44,9 +44,9 @@ static void make_plan(const char *const *fixed, uint32_t n_fixed, const char *co
     columns[0] = (field){"v", type_simple(TYPE_BIGINT)};
     columns[1] = (field){"s", type_simple(TYPE_STRING)};
     features[0] = (windows_feature){
-        "f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, all_functions, n_functions, fixed, n_fixed};
+        "f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, all_functions, n_functions, fixed, n_fixed, false};
     features[1] = (windows_feature){
-        "r", 0, WINDOWS_NO_FILTER, WINDOW_ROWS, all_functions, n_functions, rows, n_rows};
+        "r", 0, WINDOWS_NO_FILTER, WINDOW_ROWS, all_functions, n_functions, rows, n_rows, false};
     features[2] = (windows_feature){"s",
                                     1,
                                     WINDOWS_NO_FILTER,
@@ -54,7 +54,8 @@ static void make_plan(const char *const *fixed, uint32_t n_fixed, const char *co
                                     longest,
                                     n_functions > N_PARTIALS ? 3 : 2,
                                     fixed + n_fixed - 1,
-                                    1};
+                                    1,
+                                    false};
     windows_declaration declaration = {.keys = keys,
                                        .n_keys = 1,
                                        .columns = columns,
@@ -614,23 +615,31 @@ static void damaged_bytes_are_refused(void **state)
         saved.bytes[i] ^= 0x10;
     }
     assert_int_equal(windows_measure(it.state).events, 100);
+    const char *layout = arena_text(it.arena, windows_part(it.state)->layout);
     windows_close(it.state);
-    static const char *const fixed[] = {"1 day"}, *const rows[] = {"3 events"};
+    static const char *const fixed[] = {"1 hour"}, *const rows[] = {"3 events"};
     make_plan(fixed, 1, rows, 1, 1); /* fewer windows and functions over the same values */
     open_state();
+    freshet_error err = {0}; /* of a layout that nobody has told */
+    assert_int_equal(
+        state_part_restore(windows_part(it.state), "k", 1, saved.bytes, saved.length, &err),
+        FRESHET_FAILED);
+    assert_non_null(strstr(err.text, "does not say what the saved state of a key holds"));
+    assert_int_equal(windows_part(it.state)->ops->know(it.state, layout, NULL), FRESHET_OK);
     assert_int_equal(
         state_part_restore(windows_part(it.state), "k", 1, saved.bytes, saved.length, NULL),
         FRESHET_OK);
-    static const windows_function count[] = {{"count", NULL}};
-    windows_feature feature = {"c", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, count, 1, fixed, 1};
-    windows_declaration other = {.keys = it.plan->keys,
-                                 .n_keys = 1,
-                                 .columns = it.plan->columns.fields,
-                                 .n_columns = 2,
-                                 .features = &feature,
-                                 .n_features = 1};
+    for (const char *at = layout; *at != '\0'; at++) { /* texts that are damaged */
+        char *cut = arena_text(it.arena, layout);
+        cut[at - layout] = '\0';
+        if (at == layout || at[-1] != '\n')
+            assert_int_equal(windows_part(it.state)->ops->know(it.state, cut, NULL),
+                             FRESHET_FAILED);
+    }
+    static const type *const other[] = {NULL};
+    const windows_declaration declaration = {.keys = other, .n_keys = 0};
     windows_close(it.state);
-    assert_int_equal(windows_plan_make(it.arena, &other, &it.plan, NULL), FRESHET_OK);
+    assert_int_equal(windows_plan_make(it.arena, &declaration, &it.plan, NULL), FRESHET_OK);
     open_state();
     assert_int_equal(
         state_part_restore(windows_part(it.state), "k", 1, saved.bytes, saved.length, NULL),

@@ -1,5 +1,5 @@
-"""A plain feature more or less in a feature set with windows is served by the state that is there: windows go on, and what a saved
-row has not is null until its key's next row."""
+"""A feature more or less in a feature set with windows is served by the state that is there: windows go on, what a saved row has not
+is null until its key's next row, and a window over what was not kept is null until it is full."""
 
 import json
 import unittest
@@ -99,21 +99,39 @@ class FeatureAddedTest(Case):
         self.assertIn("is whole", self.good("state", "verify", "evolve.yaml"))
 
     def test_with_corrections(self):
-        """Then each event's whole row is kept, and rows that go out again would lack the feature for ever."""
+        """Then each event's whole row is kept; a row that is corrected later has null in the feature that it had not."""
         history = "history: {path: out, corrections: true}"
-        self.served(NAME, writer=history, new=row(1, 0, 4, "a"))
-        finished = self.run_it(NAME, BIG, writer=history, new=row(1, 1, 4, "b"))
-        self.assertEqual(finished.code, 78, finished.err)
-        self.assertIn("its row (corrections: true) of name string", finished.err)
-        self.served(NAME, writer=history)
+        self.served(NAME, writer=history, new=row(1, 0, 4, "a") + row(1, 1, 8, "b"))
+        self.served(NAME, BIG, writer=history, new=row(1, 3, 4, "c"))
+        self.served(NAME, BIG, writer=history, new=row(1, 1, 2, "late"))
+        self.served(writer=history, new=row(1, 2, 1, "late, too"))
 
-    def test_a_windowed_feature_is_refused(self):
-        self.served(NAME, new=row(1, 0, 4, "a"))
-        more = "    - {name: names, from: name, window: {functions: [count], over: [1 day]}}\n"
-        finished = self.run_it(NAME, more=more)
-        self.assertEqual(finished.code, 78, finished.err)
-        self.assertIn('it keeps "keys user bigint; of each event amount double", and is to keep "keys user bigint; of each '
-                      'event amount double, whether there is name string"', finished.err)
+    def test_a_windowed_feature(self):
+        """One over a column that was not kept is null until a day after the newest row, and counts from here on where that is wanted."""
+        more = "    - {{name: names, from: name, window: {{functions: [count, last], over: [1 day]{}}}}}\n"
+        names = "names__count_over_1_day_fixed_windows", "names__last_over_1_day_fixed_windows"
+        self.served(NAME, new=row(1, 0, 4, "a") + row(2, 5, 4, "b"))
+        finished = self.run_it(NAME, more=more.format(""), new=row(1, 10, 1, "c") + row(3, 10, 1, "d"))
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertIn('feature "names": fills from 2024-01-01 00:00:06 on: "1 day" is null until 2024-01-02 00:00:06', finished.err)
+        self.assertEqual(self.rows(DAY, *names), [(1, 5.0, None, None), (3, 1.0, 1, "d")])
+        # a key that slept knows by itself since when: its newest row was of second 5
+        self.served(NAME, more=more.format(""), new=row(2, 86400 + 5, 2, "e") + row(2, 86400 + 6, 2, None))
+        self.assertEqual(self.rows(DAY, *names), [(2, 6.0, None, None), (2, 4.0, 1, None)])
+        self.served(NAME, more=more.format(", until_full: partial"), new=row(1, 86400, 1, "f"))
+        self.assertEqual(self.rows(DAY, *names), [(1, 6.0, 2, "f")])
+        # gone, and back: from now on again
+        self.served(NAME, new=row(1, 86401, 1, "g"))
+        self.served(NAME, more=more.format(""), new=row(1, 86402, 1, "h"))
+        self.assertEqual(self.rows(DAY, *names), [(1, 4.0, None, None)])
+
+    def test_counted_before(self):
+        """A value of which only was kept whether it was there: counts go on."""
+        more = "    - {{name: names, from: name, window: {{functions: [{}], over: [1 day]}}}}\n"
+        self.served(NAME, more=more.format("count"), new=row(1, 0, 4, "a"))
+        self.served(NAME, more=more.format("count, last"), new=row(1, 10, 1, "c"))
+        self.assertEqual(self.rows("names__count_over_1_day_fixed_windows", "names__last_over_1_day_fixed_windows"),
+                         [(1, 2, None)])
 
 
 if __name__ == "__main__":

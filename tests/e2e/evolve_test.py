@@ -93,12 +93,12 @@ class EvolveTest(Case):
         self.assertIn('has a column of another type', plan)
         # what cannot be is refused by both, with all of it in the plan
         features = ("{name: name, type: string}", "{name: amount, type: double, sql: amount * 2}", SPEND)
-        plan = self.plan(*features, lateness=", lateness: 3 hours", code=78)
+        plan = self.plan(*features, lateness=", late: update", code=78)
         self.assertIn("cannot serve the declaration:\n", plan)
-        self.assertIn("cannot be served: rows may now be later", plan)
-        refused = self.run_it(*features, lateness=", lateness: 3 hours")
+        self.assertIn("cannot be served: changed from `dead_letter or drop` to `update`", plan)
+        refused = self.run_it(*features, lateness=", late: update")
         self.assertEqual(refused.code, 78)
-        self.assertIn("rows may now be later", refused.err)
+        self.assertIn("timestamp: late changed from", refused.err)
         self.assertEqual(self.freshet("plan", "shop.yaml").code, 0)
         self.served(NOM, BIGGER, SPEND)
 

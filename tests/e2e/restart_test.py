@@ -336,13 +336,12 @@ class RefusalTest(RestartCase):
         rows = [text for text in self.history("afresh") if json.loads(text)["id"] >= 500]
         self.assertEqual(len(rows), 100)
         self.assertEqual(self.history("later"), rows)
-        # a window of 20 minutes is now longer than what is kept
-        declare()
-        self.refused("look further back")
+        # a window of 20 minutes is now longer than what is kept, another value is not kept at all: they fill
+        declare(sink=HISTORY.replace("out", "longer"))
+        self.assertRegex(self.run_once().err, r'feature "v": fills from 20\S* \S* on: "20 minutes" is null until 20')
         declare(features=(WINDOWS[0], WINDOWS[1].replace("20 minutes", "10 minutes")
-                          .replace("from: value", "from: id"), WINDOWS[2]))
-        finished = self.refused("cannot serve this declaration: for its windows it keeps \"keys key string")
-        self.assertIn("freshet state reset", finished.err)
+                          .replace("from: value", "from: value, filter: value > 5"), WINDOWS[2]), sink=HISTORY.replace("out", "another"))
+        self.assertRegex(self.run_once().err, r'feature "v": fills from 20\S* \S* on: "1 minute" is null until 20\S* \S*, "10 minutes" is')
         declare(features=WINDOWS[:1])
         finished = self.run_once(code=78)
         self.assertIn("is of a feature set with windows, and this one has none", finished.err)
@@ -354,12 +353,15 @@ class RefusalTest(RestartCase):
         self.refused('it is of the pipeline "events"', "--state", "events.state")
 
     def test_windows_that_saw_nothing(self):
-        """Rows were read before the windows were declared: they would miss them."""
+        """Rows were read before the windows were declared: they fill from the first one on that is behind all of these."""
         self.declare(sink=HISTORY)
         self.write("in/a.jsonl", lines(0, 500))
         self.run_once()
-        self.declare(features=WINDOWS, timestamp=TIME, sink=HISTORY)
-        self.refused("nothing was kept for its windows")
+        self.declare(features=WINDOWS, timestamp=TIME, sink=HISTORY.replace("out", "later"))
+        self.append("in/a.jsonl", lines(500, 600))
+        self.assertRegex(self.run_once().err, r'feature "v": fills from 20\S* \S* on: "1 minute" is null until 20')
+        rows = [json.loads(text) for text in self.history("later")]
+        self.assertEqual([row["v__count_over_1_minute_fixed_windows"] for row in rows], [None] * 100)
 
     def test_longer_deduplication(self):
         """Ids that were forgotten cannot be known again; a shorter time can be served."""

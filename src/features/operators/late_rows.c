@@ -175,7 +175,16 @@ static freshet_code late_rows_save(const freshet_operator *self, text_buffer *in
 static freshet_code late_rows_restore(freshet_operator *self, const void *bytes, size_t length,
                                       freshet_error *err)
 {
-    return lanes_restore(&((late_rows *)self)->lanes, bytes, length, os.monotonic_us(), err);
+    const lanes *lanes = &((late_rows *)self)->lanes;
+    int64_t newest_s = LANES_NONE;
+    freshet_code code =
+        lanes_restore(&((late_rows *)self)->lanes, bytes, length, os.monotonic_us(), err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < lanes->n; i++)
+        newest_s = lanes->items[i].newest_s > newest_s ? lanes->items[i].newest_s : newest_s;
+    if (code == FRESHET_OK && self->evolution != NULL && newest_s != LANES_NONE &&
+        newest_s < INT64_MAX / 1000000 && newest_s > INT64_MIN / 1000000)
+        self->evolution->newest_us = newest_s * 1000000 + 999999;
+    return code;
 }
 
 static void late_rows_close(freshet_operator *self)

@@ -16,8 +16,9 @@
  * LATENESS. A row that its lane's watermark lets pass is late all the same where the windows do not
  * hold its events any more: rows of one key from several lanes, of which one was idle.
  *
- * FACTS. What the windows of now can read of a state that was kept for those of then: the longest
- * windows.
+ * EVOLUTION. What the windows of now can read of a state that was kept for those of then each key
+ * says by its layout (windows/layouts.h); here it is said in words (filling.h). Facts: since when
+ * the part of a view is kept, where rows came before it was.
  *
  * The views (feature_plan.h) are computed one after another. Those with a partitioning of their own
  * come first, on a stream with the values at the row's arrival; then the first view, which knows
@@ -27,7 +28,6 @@
  * A batch's rows are kept in a row_store with the slots that are needed from here on. Windows are
  * computed over all of them at once; the rest of the way goes in pieces.
  */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,26 +36,24 @@
 #include "base/hash.h"
 #include "base/row_store.h"
 #include "features/cast.h"
+#include "features/operators/filling.h"
 #include "features/rank.h"
 #include "features/watermark.h"
 #include "sql/sql_words.h"
 #include "windows/windows_state.h"
 
 #define WINDOWED_PIECE_ROWS 16384u
-
-/* What of a view's state is kept: how far back the longest windows look, and behind which rows. */
-typedef struct view_reach {
-    int64_t longest_s;
-    int64_t longest_rows;
-    int64_t lateness_s;
-} view_reach;
-
-#define SETTLED_BYTES sizeof(int64_t) /* behind them with `refresh: on_expiry`: windows_settled */
+#define FACTS_MAGIC "FWF2"
+#define FACTS_MAGIC_BYTES 4u
+#define EARLIER                                                                             \
+    "saved by an earlier version of Freshet, whose windows this one cannot read: run that " \
+    "version"
 
 typedef struct windowed {
     freshet_operator base;
     windows_state **states; /* of the plan's views: streams */
     state_part *parts;
+    struct view_owner *owners; /* of the parts */
     uint32_t n_parts;
     bool expires;
     int64_t lowest_s; /* rows before it will not come any more */
@@ -68,6 +66,11 @@ typedef struct windowed {
     windows_result *computed; /* one a view */
     uint32_t next;            /* row of the next piece */
 } windowed;
+
+typedef struct view_owner {
+    windowed *windowed;
+    uint32_t view;
+} view_owner;
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -117,16 +120,6 @@ static freshet_code open_batch(windowed *windowed, freshet_error *err)
 
 /* ---- parts of state -------------------------------------------------------------------------- */
 
-/* The SQL of the filter in that slot; NULL where memory is out. */
-static const char *filter_text(const windowed *windowed, uint32_t slot)
-{
-    const plan *plan = windowed->base.plan;
-    for (uint32_t i = 0; i < plan->n_many; i++)
-        if (plan->many[i].filter == slot)
-            return sql_plain(windowed->base.arena, plan->many[i].block->filter.value);
-    return "";
-}
-
 static void append_column(windowed *windowed, uint32_t slot, const char *before, text_buffer *into)
 {
     const field *column = &windowed->base.plan->slots[slot];
@@ -134,12 +127,10 @@ static void append_column(windowed *windowed, uint32_t slot, const char *before,
     text_format(into, "%s%s %s", before, column->name, type == NULL ? "?" : type);
 }
 
-/* Keys, order, what is kept of each event: all that saved bytes depend on. The carried columns are
- * a layout (state_part.h), but where each event has its row. */
+/* Keys and order: what saved bytes depend on. All else is their layout (windows/layouts.h). */
 static const char *describe_view(windowed *windowed, const view *view)
 {
     const plan *plan = windowed->base.plan;
-    const windows_plan *windows = view->windows;
     text_buffer shape;
     text_init(&shape, TEXT_LIMIT_DEFAULT);
     text_append_c(&shape, "keys");
@@ -147,30 +138,36 @@ static const char *describe_view(windowed *windowed, const view *view)
         append_column(windowed, view->keys[i], i == 0 ? " " : ", ", &shape);
     if (view->order != NO_SLOT)
         text_format(&shape, "; ordered by %s", plan->slots[view->order].name);
-    const char *before = "; of each event ";
-    for (uint32_t i = 0; i < windows->n_slots; i++) {
-        const window_slot *slot = &windows->slots[i];
-        text_append_c(&shape, before);
-        if (slot->values == WINDOWS_NONE) {
-            text_append_c(&shape, "its row");
-            continue;
-        }
-        append_column(windowed, view->columns[slot->values],
-                      slot->cell == 0 ? "whether there is " : "", &shape);
-        const char *filter = slot->filter == WINDOWS_NO_FILTER
-                                 ? ""
-                                 : filter_text(windowed, view->columns[slot->filter]);
-        shape.failed |= filter == NULL;
-        if (filter != NULL && *filter != '\0')
-            text_format(&shape, " where %s", filter);
-        before = ", ";
-    }
-    for (uint32_t i = 0; windows->row_slot != WINDOWS_NONE && i < windows->n_carried; i++)
-        append_column(windowed, view->columns[windows->carried[i]],
-                      i == 0 ? " (corrections: true) of " : ", ", &shape);
     const char *kept =
         shape.failed ? NULL : arena_copy(windowed->base.arena, shape.bytes, shape.length);
     text_release(&shape);
+    return kept;
+}
+
+/* What is kept of each event, in words. */
+static const char *describe_events(windowed *windowed, const view *view)
+{
+    const windows_plan *windows = view->windows;
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    text_append_c(&text, windows->n_slots == 0 ? "its newest row" : "");
+    for (uint32_t i = 0; i < windows->n_slots; i++) {
+        const window_slot *slot = &windows->slots[i];
+        const char *before = i == 0 ? "" : ", ";
+        if (slot->values == WINDOWS_NONE) {
+            text_format(&text, "%sits row", before);
+            continue;
+        }
+        append_column(windowed, view->columns[slot->values],
+                      arena_format(windowed->base.arena, "%s%s", before,
+                                   slot->cell == 0 ? "whether there is " : ""),
+                      &text);
+        if (slot->filter != WINDOWS_NO_FILTER)
+            text_format(&text, " where %s", windows->columns.fields[slot->filter].name);
+    }
+    const char *kept =
+        text.failed ? NULL : arena_copy(windowed->base.arena, text.bytes, text.length);
+    text_release(&text);
     return kept;
 }
 
@@ -189,6 +186,109 @@ static const char *name_part(windowed *windowed, uint32_t v)
                : arena_format(arena, "%s, ordered by %s", text, plan->slots[view->order].name);
 }
 
+/* ---- another declaration --------------------------------------------------------------------- */
+
+/* More lateness: windows of rows that would have been late before. */
+static bool say_lateness(const windowed *windowed, const filling *filling)
+{
+    const layout_reach *then = &filling->last->reach;
+    char before[WATERMARK_SPAN_TEXT_MAX], time[FILLING_TIME_MAX];
+    const int64_t more_s = filling->reach.lateness_s - then->lateness_s;
+    if (more_s <= 0 || !layout_needs_more(&filling->reach, then))
+        return false;
+    watermark_span(then->lateness_s, before);
+    evolution_say(filling->out, filling->part, VERDICT_FROM_NOW,
+                  &windowed->base.block->timestamp.from.at, "timestamp: lateness",
+                  "rows may be later than before (%s), and look back on events that are gone: "
+                  "windows of such rows are null until %s",
+                  before, filling_time(filling_newest_s(filling->out) + more_s, time));
+    return true;
+}
+
+/* Rows that went out before the state knew of corrections stay as they are. */
+static bool say_corrections(const filling *filling)
+{
+    const windows_plan *plan = filling->windows;
+    if (plan->row_slot == WINDOWS_NONE || filling->last->from[plan->row_slot] != WINDOWS_NONE)
+        return false;
+    evolution_say(filling->out, filling->part, VERDICT_FROM_NOW, NULL, "history: corrections",
+                  "rows that went out before are not corrected; those from now on are");
+    return true;
+}
+
+/* The view was not there. */
+static freshet_code say_new_view(windowed *windowed, uint32_t v, const filling *filling)
+{
+    const view *view = &windowed->base.plan->views[v];
+    const bool is_partial =
+        view->windows->outputs.n_fields == 0 || view->windows->looks[0].is_partial;
+    if (view->order != NO_SLOT && !is_partial) {
+        evolution_say(filling->out, filling->part, VERDICT_REFUSED, &view->said->at, filling->part,
+                      "look back on all rows of a key in an order that is not that of time, and "
+                      "those before were not kept, so they would never be full; `until_full: "
+                      "partial` at the window serves it with the rows from now on");
+        return FRESHET_OK;
+    }
+    if (view->order == NO_SLOT)
+        windows_begin(windowed->states[v], filling->numbers->whole);
+    filling_say_features(filling);
+    return FRESHET_OK;
+}
+
+/* What cannot be read in any way. */
+static bool say_unreadable(const state_part *part, const state_past *past, evolution *out)
+{
+    if (past == NULL)
+        return false;
+    if (past->layout == NULL || !layout_is_known(past->layout))
+        evolution_say(out, part->name, VERDICT_REFUSED, NULL, part->name, "were " EARLIER);
+    else if (past->fingerprint != part->fingerprint)
+        evolution_say(out, part->name, VERDICT_REFUSED, NULL, part->name,
+                      "were kept by \"%s\", and are to be kept by \"%s\"", past->shape,
+                      part->shape);
+    else
+        return false;
+    return true;
+}
+
+static freshet_code windowed_evolve(void *owner, const state_past *past, evolution *out,
+                                    freshet_error *err)
+{
+    const view_owner *of = owner;
+    windowed *windowed = of->windowed;
+    windows_state *state = windowed->states[of->view];
+    const view *view = &windowed->base.plan->views[of->view];
+    const state_part *part = &windowed->parts[of->view];
+    if (say_unreadable(part, past, out))
+        return FRESHET_OK;
+    filling filling = {
+        .out = out,
+        .part = part->name,
+        .arena = windowed->base.arena,
+        .windows = view->windows,
+        .numbers = windows_numbers(state),
+        .reach = {view->windows->longest_s, view->windows->longest_rows,
+                  view->order == NO_SLOT ? watermark_lateness_s(windowed->base.block) : 0},
+        .of = view->of,
+        .per_second = 1};
+    freshet_code code = windows_evolve(state, past == NULL ? NULL : past->layout, out->declared,
+                                       view->order == NO_SLOT ? filling_newest_s(out) : INT64_MAX,
+                                       &filling.last, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (past == NULL)
+        return say_new_view(windowed, of->view, &filling);
+    const uint32_t n = filling_say_features(&filling) + filling_say_gone(&filling) +
+                       say_lateness(windowed, &filling) + say_corrections(&filling);
+    const char *kept = describe_events(windowed, view);
+    if (kept == NULL)
+        return error_memory(err, "comparing the windows");
+    if (n == 0)
+        evolution_say(out, part->name, VERDICT_SERVED, NULL, "", "it keeps %s; of each event %s",
+                      part->shape, kept);
+    return FRESHET_OK;
+}
+
 static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err)
 {
     const plan *plan = windowed->base.plan;
@@ -204,6 +304,9 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
     part->name = name;
     part->key_names = names;
     state_part_describe(part, shape, view->windows->fingerprint);
+    windowed->owners[v] = (view_owner){windowed, v};
+    part->evolve = windowed_evolve;
+    part->owner = &windowed->owners[v];
     windowed->n_parts = v + 1;
     return FRESHET_OK;
 }
@@ -216,84 +319,76 @@ static const state_part *windowed_parts(freshet_operator *self, uint32_t *n)
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
-/* Where rows have an order of their own all are kept, and none is late. */
-static view_reach reach_of(const windowed *windowed, uint32_t v)
-{
-    const view *view = &windowed->base.plan->views[v];
-    return (view_reach){
-        .longest_s = view->windows->longest_s < 0 ? 0 : view->windows->longest_s,
-        .longest_rows = view->windows->longest_rows,
-        .lateness_s = view->order == NO_SLOT ? watermark_lateness_s(windowed->base.block) : 0};
-}
-
+/* Of each part, by its name: since when it is kept, where it came in later than its keys. Then,
+ * with `refresh: on_expiry`, windows_settled. */
 static freshet_code windowed_save(const freshet_operator *self, text_buffer *into,
                                   freshet_error *err)
 {
     const windowed *windowed = (const struct windowed *)self;
-    for (uint32_t v = 0; v < windowed->n_parts; v++) {
-        const view_reach reach = reach_of(windowed, v);
-        text_append(into, (const char *)&reach, sizeof reach);
+    const uint32_t n = windowed->n_parts;
+    text_append(into, FACTS_MAGIC, FACTS_MAGIC_BYTES);
+    text_append(into, (const char *)&n, sizeof n);
+    for (uint32_t v = 0; v < n; v++) {
+        const int64_t begun = windows_begun(windowed->states[v]);
+        const uint32_t length = (uint32_t)strlen(windowed->parts[v].name);
+        text_append(into, (const char *)&length, sizeof length);
+        text_append(into, windowed->parts[v].name, length);
+        text_append(into, (const char *)&begun, sizeof begun);
     }
     if (windowed->expires) {
         const int64_t settled_s = windows_settled(windowed->states[0]);
         text_append(into, (const char *)&settled_s, sizeof settled_s);
     }
-    return into->failed ? error_memory(err, "saving the lengths of the windows") : FRESHET_OK;
+    return into->failed ? error_memory(err, "saving the facts of the windows") : FRESHET_OK;
 }
 
-/* A late row's windows need what lies behind it: a shorter window leaves room for rows that are
- * later. */
-static bool lateness_fits(const view_reach *now, const view_reach *then)
+static bool windowed_take(const char **at, const char *end, void *into, size_t bytes)
 {
-    if (now->longest_rows > 0 && now->lateness_s > then->lateness_s)
+    if ((size_t)(end - *at) < bytes)
         return false;
-    return now->longest_s + now->lateness_s <= then->longest_s + then->lateness_s;
+    memcpy(into, *at, bytes);
+    *at += bytes;
+    return true;
 }
 
-static freshet_code looks_further_back(const view_reach *now, const view_reach *then,
-                                       freshet_error *err)
+static bool take_begun(windowed *windowed, const char **at, const char *end)
 {
-    char kept[WATERMARK_SPAN_TEXT_MAX];
-    if (now->longest_s > then->longest_s)
-        watermark_span(then->longest_s, kept);
-    else
-        snprintf(kept, sizeof kept, "%" PRId64 " events", then->longest_rows);
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                     "the windows look further back than those that the state was kept for (%s): "
-                     "older events are not there",
-                     kept);
+    uint32_t length;
+    int64_t begun;
+    if (!windowed_take(at, end, &length, sizeof length) || (size_t)(end - *at) < length)
+        return false;
+    const char *name = *at;
+    *at += length;
+    if (!windowed_take(at, end, &begun, sizeof begun))
+        return false;
+    for (uint32_t v = 0; v < windowed->n_parts; v++)
+        if (strlen(windowed->parts[v].name) == length &&
+            memcmp(windowed->parts[v].name, name, length) == 0)
+            windows_begin(windowed->states[v], begun);
+    return true;
 }
 
 static freshet_code windowed_restore(freshet_operator *self, const void *bytes, size_t length,
                                      freshet_error *err)
 {
     windowed *windowed = (struct windowed *)self;
-    const char *at = bytes;
-    view_reach then;
-    const size_t reaches = windowed->n_parts * sizeof then;
-    if (length != reaches && length != reaches + SETTLED_BYTES)
+    const char *at = bytes, *end = at + length;
+    int64_t settled_s = INT64_MIN;
+    uint32_t n;
+    if (length < FACTS_MAGIC_BYTES || memcmp(bytes, FACTS_MAGIC, FACTS_MAGIC_BYTES) != 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                         "the saved state is of a feature set with other windows");
-    for (uint32_t v = 0; v < windowed->n_parts; v++, at += sizeof then) {
-        const view_reach now = reach_of(windowed, v);
-        memcpy(&then, at, sizeof then);
-        if (now.longest_s > then.longest_s || now.longest_rows > then.longest_rows)
-            return looks_further_back(&now, &then, err);
-        if (!lateness_fits(&now, &then)) {
-            char lateness[WATERMARK_SPAN_TEXT_MAX], kept[WATERMARK_SPAN_TEXT_MAX];
-            watermark_span(now.lateness_s, lateness);
-            watermark_span(then.lateness_s, kept);
-            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                             "rows may now be later (\"lateness\" is %s) than those that the state "
-                             "was kept for (%s): what their windows look back on is not there",
-                             lateness, kept);
-        }
-    }
-    if (windowed->expires && length > reaches) {
-        int64_t settled_s;
-        memcpy(&settled_s, at, sizeof settled_s);
+                         "the windows were " EARLIER);
+    at += FACTS_MAGIC_BYTES;
+    bool is_sound = windowed_take(&at, end, &n, sizeof n);
+    for (uint32_t i = 0; is_sound && i < n; i++)
+        is_sound = take_begun(windowed, &at, end);
+    if (is_sound && at != end)
+        is_sound = windowed_take(&at, end, &settled_s, sizeof settled_s) && at == end;
+    if (!is_sound)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the saved facts of the windows are damaged");
+    if (windowed->expires && settled_s != INT64_MIN)
         windows_settle(windowed->states[0], settled_s);
-    }
     return FRESHET_OK;
 }
 
@@ -331,7 +426,8 @@ static freshet_code windowed_open(freshet_operator *self, const operator_options
     (void)options;
     made->states = arena_zero(self->arena, self->plan->n_views, sizeof(windows_state *));
     made->parts = arena_zero(self->arena, self->plan->n_views, sizeof *made->parts);
-    if (made->states == NULL || made->parts == NULL)
+    made->owners = arena_zero(self->arena, self->plan->n_views, sizeof *made->owners);
+    if (made->states == NULL || made->parts == NULL || made->owners == NULL)
         return error_memory(err, "opening the windows");
     return self->is_stream ? open_stream(made, err) : open_batch(made, err);
 }

@@ -727,59 +727,97 @@ static void all_changed_rows_are_given_again(void **state)
                   "over_4_seconds_fixed_windows\":4.0,\"r__sum_over_2_events_row_windows\":20.0,"
                   "\"both\":\"c4.0+20.0\"}\n");
     uint32_t n;
-    assert_string_equal(
-        feature_set_state(world->set, &n)->shape,
-        "keys id bigint; of each event x double, its row (corrections: true) of s string");
+    assert_string_equal(feature_set_state(world->set, &n)->shape, "keys id bigint");
+    assert_non_null(strstr(feature_set_state(world->set, &n)->layout, "\nrow\t"));
 }
 
-/* What a changed declaration can read, and what not. */
+/* What another declaration means for a state of STATE_SET("[2 minutes]"), of which that layout and
+ * those facts were saved: a line for each verdict. */
+static void expect_verdicts(world *world, const char *declared, const text_buffer *facts,
+                            const char *layout, const char *expected)
+{
+    freshet_error err = {0};
+    uint32_t n;
+    evolution out = {.arena = arena_open(), .declared = 2, .newest_us = INT64_MIN};
+    text_buffer said;
+    text_init(&said, TEXT_LIMIT_DEFAULT);
+    text_append_c(&said, "");
+    open_stream(world, declared);
+    feature_set_collect(world->set, &out);
+    must(feature_set_restore_facts(world->set, facts->bytes, facts->length, &err), &err);
+    feature_set_collect(world->set, NULL);
+    const state_part *part = feature_set_state(world->set, &n);
+    const state_past past = {part->fingerprint, part->shape, layout};
+    must(part->evolve(part->owner, layout == NULL ? NULL : &past, &out, &err), &err);
+    for (uint32_t i = 0; i < out.n; i++)
+        text_format(&said, "%s: %s%s%s\n", verdict_words[out.items[i].kind], out.items[i].subject,
+                    *out.items[i].subject == '\0' ? "" : " ", out.items[i].said);
+    assert_string_equal(said.bytes, expected);
+    text_release(&said);
+    arena_close(out.arena);
+}
+
+#define AS_IT_IS "served as it is: it keeps keys id bigint; of each event x double\n"
+#define F_FILLS "fills from now on: feature \"f\" fills from "
+#define X_GONE                                                                                  \
+    "removed: \"x\" no window looks at it any more, and what is kept of it goes as keys come; " \
+    "one that does again would fill anew\n"
+
 static void states_of_other_declarations(void **state)
 {
     world *world = *state;
-    freshet_error err = {0};
     store store = {.n = 0};
     text_buffer facts;
     text_init(&facts, TEXT_LIMIT_DEFAULT);
     open_stream(world, STATE_SET("[2 minutes]"));
-    run_rows(world, ROWS("(1, 10" S ", 5, 'a')"));
+    run_rows(world, ROWS("(1, 100" S ", 5, 'a')"));
     checkpoint(world, &store, &facts);
     uint32_t n;
-    uint64_t fingerprint = feature_set_state(world->set, &n)->fingerprint;
-    assert_string_equal(feature_set_state(world->set, &n)->shape,
-                        "keys id bigint; of each event x double");
-
-    open_stream(world, STATE_SET("[1 minute, 2 minutes]"));
-    assert_int_equal(feature_set_state(world->set, &n)->fingerprint, fingerprint);
-    must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
-
-    open_stream(world, STATE_SET("[121 seconds]"));
-    assert_int_equal(feature_set_state(world->set, &n)->fingerprint, fingerprint);
-    assert_int_equal(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err),
-                     FRESHET_BAD_DECLARATION);
-    assert_string_equal(err.text,
-                        "the windows look further back than those that the state was kept for (2 "
-                        "minutes): older events are not there");
-
-    /* the state was kept for rows that are late by 10 seconds */
-    open_stream(world, LATE_SET("11 seconds", "[2 minutes]"));
-    assert_int_equal(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err),
-                     FRESHET_BAD_DECLARATION);
-    assert_string_equal(
-        err.text,
-        "rows may now be later (\"lateness\" is 11 seconds) than those that the state was "
-        "kept for (10 seconds): what their windows look back on is not there");
-    open_stream(world, LATE_SET("70 seconds", "[1 minute]"));
-    must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
-    open_stream(world, LATE_SET("1 second", "[2 minutes]"));
-    must(feature_set_restore_facts(world->set, facts.bytes, facts.length, &err), &err);
-
-    open_stream(world, STATE_SET("[2 minutes], partition_by: [id]")); /* the keys, said again */
-    assert_int_equal(feature_set_state(world->set, &n)->fingerprint, fingerprint);
-    open_stream(world,
-                TIME "  features: [{name: s, type: string}, {name: f, from: x, filter: x > 1, "
-                     "window: {functions: [avg], over: 1 minute}}]\n");
-    assert_int_not_equal(feature_set_state(world->set, &n)->fingerprint, fingerprint);
-
+    const uint64_t fingerprint = feature_set_state(world->set, &n)->fingerprint;
+    assert_string_equal(feature_set_state(world->set, &n)->shape, "keys id bigint");
+    const char *layout = arena_text(world->arena, feature_set_state(world->set, &n)->layout);
+    const struct {
+        const char *declared, *expected;
+    } cases[] = {
+        {STATE_SET("[2 minutes]"), AS_IT_IS},
+        {STATE_SET("[1 minute, 2 minutes]"), AS_IT_IS},
+        {STATE_SET("[2 minutes], partition_by: [id]"), AS_IT_IS}, /* the keys, said again */
+        {LATE_SET("70 seconds", "[1 minute]"), AS_IT_IS},         /* as far back as before */
+        {LATE_SET("70 seconds", "[2 minutes]"),
+         "fills from now on: timestamp: lateness rows may be later than before (10 seconds), and "
+         "look back on events that are gone: windows of such rows are null until 1970-01-01 "
+         "00:02:40\n"},
+        {LATE_SET("1 second", "[2 minutes]"), AS_IT_IS},
+        /* the newest row is of 100, and was kept with all from 120 + 10 seconds before on */
+        {STATE_SET("[2 minutes, 5 minutes]"), F_FILLS "1969-12-31 23:59:31 on: \"5 minutes\" is "
+                                                      "null until 1970-01-01 00:04:31; the rest of "
+                                                      "it is served as it is\n"},
+        {TIME "  until_full: partial\n" STATE_FEATURES("5 minutes"),
+         F_FILLS "1969-12-31 23:59:31 on: \"5 minutes\" holds what is known until 1970-01-01 "
+                 "00:04:31\n"},
+        {STATE_SET("[5 minutes], until_full: partial"),
+         F_FILLS "1969-12-31 23:59:31 on: \"5 minutes\" holds what is known until 1970-01-01 "
+                 "00:04:31\n"},
+        {TIME "  until_full: partial\n" STATE_FEATURES("[5 minutes], until_full: null"),
+         F_FILLS "1969-12-31 23:59:31 on: \"5 minutes\" is null until 1970-01-01 00:04:31\n"},
+        {TIME "  features: [{name: s, type: string}, {name: f, from: x, filter: x > 1, window: "
+              "{functions: [avg], over: 1 minute}}]\n",
+         F_FILLS "1970-01-01 00:01:41 on: \"1 minute\" is null until 1970-01-01 00:02:41\n" X_GONE},
+        {TIME "  features: [{name: s, type: string}, {name: f, from: x, window: {functions: [avg], "
+              "over: 3 events, mode: row_windows}}]\n",
+         F_FILLS "1969-12-31 23:59:31 on: \"3 events\" is null until a key has had as many\n"},
+        {TIME "  features: [{name: t, type: string, from: s}, {name: f, from: s, window: "
+              "{functions: [count], over: 1 minute}}]\n",
+         F_FILLS "1970-01-01 00:01:41 on: \"1 minute\" is null until 1970-01-01 00:02:41\n" X_GONE},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect_verdicts(world, cases[i].declared, &facts, layout, cases[i].expected);
+        assert_int_equal(feature_set_state(world->set, &n)->fingerprint, fingerprint);
+    }
+    expect_verdicts(world, STATE_SET("1 minute"), &facts, NULL,
+                    F_FILLS "1970-01-01 00:01:41 on: \"1 minute\" is null until 1970-01-01 "
+                            "00:02:41\n");
+    freshet_error err = {0};
     open_stream(world, STATE_SET("[2 minutes]"));
     for (size_t length = 0; length < facts.length; length++)
         assert_int_not_equal(feature_set_restore_facts(world->set, facts.bytes, length, &err),
