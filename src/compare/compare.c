@@ -320,9 +320,11 @@ static freshet_code leave_keys(comparison *it, compare_table *table, const batch
 static freshet_code judge_rows(comparison *it, const batch *rows, freshet_error *err)
 {
     uint32_t *again = arena_alloc(it->piece, (2 * (size_t)rows->n_rows + 1) * sizeof *again);
-    uint32_t *later = again == NULL ? NULL : again + rows->n_rows;
+    if (again == NULL)
+        return error_memory(err, COMPARING_STORES);
+    uint32_t *later = again + rows->n_rows;
     uint32_t n_again = 0, n_later = 0;
-    freshet_code code = again == NULL ? error_memory(err, COMPARING_STORES) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
     for (uint32_t row = 0; code == FRESHET_OK && row < rows->n_rows; row++) {
         outcome_pair pair;
         read_pair(it, rows, row, &pair);

@@ -40,14 +40,15 @@ freshet_code history_files_list(sql_session *session, const char *folder, arena 
         sql == NULL ? error_memory(err, READING) : sql_prepare(session, sql, &statement, NULL, err);
     if (code == FRESHET_OK)
         code = sql_run(statement, arena, &rows, err);
-    out->n = 0;
-    out->paths = arena_zero(arena, rows.n_rows + (size_t)1, sizeof *out->paths);
-    if (code == FRESHET_OK && out->paths == NULL)
+    const char **paths = arena_zero(arena, rows.n_rows + (size_t)1, sizeof *paths);
+    *out = (history_files){.paths = paths};
+    if (code == FRESHET_OK && paths == NULL)
         code = error_memory(err, READING);
-    for (uint32_t i = 0; code == FRESHET_OK && i < rows.n_rows; i++) {
+    for (uint32_t i = 0; paths != NULL && code == FRESHET_OK && i < rows.n_rows; i++) {
         const cell_text *cell = &((const cell_text *)rows.columns[0].data)[i];
-        out->paths[out->n] = arena_copy(arena, text_bytes(cell), cell->length);
-        if (out->paths[out->n++] == NULL)
+        paths[i] = arena_copy(arena, text_bytes(cell), cell->length);
+        out->n++;
+        if (paths[i] == NULL)
             code = error_memory(err, READING);
     }
     if (statement != NULL)
@@ -148,9 +149,9 @@ freshet_code history_describe(sql_session *session, arena *arena, history_sql *s
     history_column *columns = arena_zero(arena, schema->n_fields, sizeof *columns);
     sql_statement *statement = NULL;
     batch rows = {0};
-    freshet_code code = text == NULL || columns == NULL
-                            ? error_memory(err, READING)
-                            : sql_prepare(session, text, &statement, NULL, err);
+    if (text == NULL || columns == NULL)
+        return error_memory(err, READING);
+    freshet_code code = sql_prepare(session, text, &statement, NULL, err);
     if (code == FRESHET_OK)
         code = sql_run(statement, arena, &rows, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < schema->n_fields; i++) {

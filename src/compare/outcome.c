@@ -390,9 +390,10 @@ freshet_code outcome_json(outcome *outcome, text_buffer *into, freshet_error *er
         outcome->n_files, outcome->seed, outcome_compared(outcome), outcome_failing(outcome));
     for (compare_class class = 0; class < COMPARED_CLASSES; class ++)
         text_format(into, ",\"%s\":%" PRId64, compare_class_name(class), outcome->counts[class]);
+    const uint32_t middle = outcome->n_lags / 2;
     if (outcome->n_lags > 0)
         text_format(into, ",\"stale_by_s\":{\"median\":%.6f,\"most\":%.6f}",
-                    (double)outcome->lags[outcome->n_lags / 2] / 1e6,
+                    (double)outcome->lags[middle] / 1e6,
                     (double)outcome->lags[outcome->n_lags - 1] / 1e6);
     json_names(outcome, into);
     text_append_c(into, ",\"examples\":[");
