@@ -366,7 +366,9 @@ typedef enum freshet_count {
     FRESHET_STATE_BYTES,    /* memory in which keys of the state are; 0 where none is kept */
     FRESHET_STATE_LIMIT,    /* `state: {memory}` in bytes: that and the store's share; 0 as well */
     FRESHET_BOOTSTRAP_ROWS, /* of readers with a `bootstrap`: rows of the past in all */
-    FRESHET_BOOTSTRAP_LEFT  /* of these to come; -1: they are being sorted; 0: all is live */
+    FRESHET_BOOTSTRAP_LEFT, /* of these to come; -1: they are being sorted; 0: all is live */
+    FRESHET_FILL_BYTES,     /* of the past that windows are filled with (`freshet state fill`) */
+    FRESHET_FILL_LEFT       /* of these to come; 0: none are filled */
 } freshet_count;
 
 /* A counter of the run so far. Any thread. */
@@ -473,8 +475,8 @@ typedef struct freshet_training_options {
     int64_t memory;          /* bytes; 0: 1 GiB. What does not fit is put aside beside the output */
     uint32_t threads;        /* 0: as many as there are cores */
     /* All may be NULL. say: one sentence of what was done. progress: what it is at, now and then,
-     * from another thread. cancelled: asked all the time, from any thread; once it is true it must
-     * stay so, and all ends with FRESHET_TRY_AGAIN. problem: mistakes of a declaration. */
+     * from another thread. cancelled: asked by another thread, all the time; true ends it with
+     * FRESHET_TRY_AGAIN. problem: mistakes of a declaration. */
     void (*say)(void *context, const char *sentence);
     void (*progress)(void *context, const char *doing);
     bool (*cancelled)(void *context);

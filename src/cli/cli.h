@@ -33,6 +33,7 @@ extern const verb verb_state_verify;
 extern const verb verb_state_reset;
 extern const verb verb_state_export;
 extern const verb verb_state_import;
+extern const verb verb_state_fill;
 extern const verb verb_schema;
 extern const verb verb_training_set;
 extern const verb verb_version;
@@ -47,6 +48,9 @@ void exit_with(int status);
 
 /* "<place>: error: <sentence>" on stderr; "freshet: error: <sentence>" where there is no place. */
 void report_error(const freshet_error *err);
+
+/* The same of what is wrong with a declaration, or is to be warned of: a freshet_problem_fn. */
+void report_problem(void *context, const freshet_error *problem);
 
 /* From now on report_error() goes through the log, for a stderr that is to hold JSON lines only. */
 void report_errors_to_log(void);

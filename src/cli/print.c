@@ -63,7 +63,7 @@ uint32_t problems_reported(void)
     return n_problems;
 }
 
-static void report_problem(void *context, const freshet_error *problem)
+void report_problem(void *context, const freshet_error *problem)
 {
     (void)context;
     if (problem->code == FRESHET_OK) {

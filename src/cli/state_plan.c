@@ -175,7 +175,8 @@ freshet_code state_plan_print(freshet_pipeline *pipeline, const char *state, uin
     checkpoint_plan plan;
     freshet_code code = checkpoint_plan_make(pipeline, state, &plan, err);
     const evolution *verdicts = &plan.verdicts;
-    const uint32_t n = verdicts->n - verdicts->counts[VERDICT_SERVED];
+    const uint32_t n_filled = verdicts->counts[VERDICT_FILLED];
+    const uint32_t n = verdicts->n - verdicts->counts[VERDICT_SERVED] - n_filled;
     const bool is_as_it_is = n == 0 && (plan.was == NULL || strcmp(plan.was, plan.is) == 0);
     *is_refused = false;
     if (code == FRESHET_END) {
@@ -188,7 +189,7 @@ freshet_code state_plan_print(freshet_pipeline *pipeline, const char *state, uin
     if (code != FRESHET_OK)
         return code;
     print_head(&plan, is_as_it_is);
-    if (!is_as_it_is)
+    if (!is_as_it_is || n_filled > 0)
         print_verdicts(verdicts);
     *n_changes += n;
     *is_refused = verdicts->counts[VERDICT_REFUSED] > 0;

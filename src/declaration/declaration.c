@@ -243,6 +243,25 @@ freshet_declaration *declaration_as_stream(const freshet_declaration *handle, co
     return copy;
 }
 
+freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint32_t reader,
+                                         const declared_kind *past, const char *letters,
+                                         arena *arena)
+{
+    declared_blocks readers = handle->parsed.source.readers;
+    freshet_declaration *copy = arena_alloc(arena, sizeof *copy);
+    reader_block *blocks = arena_alloc(arena, readers.n * sizeof *blocks);
+    if (copy == NULL || blocks == NULL)
+        return NULL;
+    *copy = *handle;
+    memcpy(blocks, readers.items, readers.n * sizeof *blocks);
+    blocks[reader].has_bootstrap = true;
+    blocks[reader].bootstrap = (bootstrap_block){.kind = *past};
+    copy->parsed.source.readers.items = blocks;
+    copy->parsed.dead_letters.path.value = letters;
+    copy->parsed.is_past = true;
+    return copy;
+}
+
 const char *freshet_declaration_pipeline(const freshet_declaration *declaration)
 {
     return declaration == NULL ? NULL : declaration->parsed.pipeline.value;

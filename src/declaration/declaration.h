@@ -348,6 +348,7 @@ typedef struct declaration {
     const char *folder; /* relative paths are relative to this; "." for builder and parse */
     const char *file;   /* the name in messages; NULL for the builder */
     bool is_stream;
+    bool is_past; /* declaration_as_past: no writer is opened, and nothing comes live */
     const struct macro_text *macro_texts; /* SQL in which macros were replaced (macros.h) */
 } declaration;
 
@@ -385,6 +386,12 @@ user_function *declaration_functions(const freshet_declaration *handle);
  * `handle`, which must outlive it, and is never closed. NULL where memory is out. */
 freshet_declaration *declaration_as_stream(const freshet_declaration *handle, const bool *streams,
                                            arena *arena);
+
+/* The same over the past alone: that reader, whose rows are those of `past` (a kind of reader with
+ * its options), with no writer, and with the dead letters elsewhere; in the same way. */
+freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint32_t reader,
+                                         const declared_kind *past, const char *letters,
+                                         arena *arena);
 
 /* The public freshet_declaration_load, _parse, _finish, _schema and _reference are thin calls in
  * pipeline/registry.c of the functions below, with the engine's registry of readers and writers.

@@ -10,7 +10,7 @@ const char *const verdict_words[VERDICT_KINDS] = {[VERDICT_SERVED] = "served as 
                                                   [VERDICT_NULL] =
                                                       "served, null until the key's next event",
                                                   [VERDICT_FROM_NOW] = "fills from now on",
-                                                  [VERDICT_FILLED] = "filled from a bootstrap",
+                                                  [VERDICT_FILLED] = "filled with the past",
                                                   [VERDICT_REMOVED] = "removed",
                                                   [VERDICT_REFUSED] = "cannot be served"};
 

@@ -76,7 +76,7 @@ typedef enum verdict_kind {
     VERDICT_SERVED,   /* as it is: what is kept is right for it */
     VERDICT_NULL,     /* served; a new column is null until the key's next event */
     VERDICT_FROM_NOW, /* rows before are not in it: it fills from now on */
-    VERDICT_FILLED,   /* by a bootstrap */
+    VERDICT_FILLED,   /* with the rows before, by `freshet state fill` */
     VERDICT_REMOVED,  /* what was kept for it goes, and would have to fill anew */
     VERDICT_REFUSED   /* cannot be served */
 } verdict_kind;

@@ -144,6 +144,31 @@ freshet_code state_part_find(const state_part *part, uint32_t tag, const void *k
     return *index == KEY_NONE ? state_memory(part, err) : FRESHET_OK;
 }
 
+freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,
+                             const void *bytes, size_t length, state_fill *out, freshet_error *err)
+{
+    keyed_table *table = part->table;
+    uint32_t index = KEY_NONE;
+    bool is_new = false;
+    if (key_length > part->key_bytes_max)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "a saved key has more than %u bytes", part->key_bytes_max);
+    freshet_code code = state_part_find(part, (uint32_t)keyed_hash(key, key_length), key,
+                                        key_length, &index, &is_new, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = part->ops->fill(table->options.self, keyed_at(table, index), is_new, bytes, length, out,
+                           err);
+    if (code == FRESHET_OK && *out == FILL_DONE) {
+        keyed_mark_dirty(table, index);
+        if (part->ops->placed != NULL && !part->ops->placed(table->options.self, index))
+            code = state_memory(part, err);
+    } else if (is_new) {
+        keyed_drop(table, index);
+    }
+    return code;
+}
+
 /* ---- saving, forgetting -------------------------------------------------------------------- */
 
 bool state_part_next_dirty(const state_part *part, uint32_t *cursor, state_key *out)

@@ -30,6 +30,16 @@ typedef struct state_key {
 } state_key;
 
 /* What a part's owner says of its entries; `self` is keyed_options.self. */
+/* What became of a key whose past was given. */
+typedef enum state_fill {
+    FILL_NOTHING, /* nothing was missing */
+    FILL_DONE,
+    FILL_SHORT,   /* the past ends before what was kept begins: nothing changed */
+    FILL_OTHER,   /* it has other events than were kept: nothing changed */
+    FILL_UNKNOWN, /* the key has had no event yet */
+    FILL_KINDS
+} state_fill;
+
 typedef struct state_part_ops {
     /* Appends what the entry holds. A failure of memory may show in into->failed alone. */
     freshet_code (*save)(void *self, const void *entry, text_buffer *into, freshet_error *err);
@@ -58,6 +68,17 @@ typedef struct state_part_ops {
     /* Saved bytes may have this layout, too, from before the declaration changed (part->layout of
      * then). NULL where there is one layout only. */
     freshet_code (*know)(void *self, const char *layout, freshet_error *err);
+    /* All three NULL: what lacks its past cannot be filled. Bytes of that layout, of a state that
+     * was made of the past alone, come next; newest_us: of its rows. FRESHET_BAD_DECLARATION: they
+     * lack what the part keeps, or end too soon. */
+    freshet_code (*fill_open)(void *self, const char *layout, int64_t newest_us,
+                              freshet_error *err);
+    /* Puts what is before the entry's own into it. `is_new`: it is zero bytes but its key. */
+    freshet_code (*fill)(void *self, void *entry, bool is_new, const void *bytes, size_t length,
+                         state_fill *out, freshet_error *err);
+    /* All keys of the past were given: what came in up to that declaration is filled. Also at each
+     * later start, before evolve. */
+    void (*filled)(void *self, uint64_t declared);
 } state_part_ops;
 
 typedef enum state_keys {
@@ -127,6 +148,10 @@ size_t state_part_bytes_changed(const state_part *part);
 freshet_code state_part_inspect(const state_part *part, const void *key, size_t key_length,
                                 const void *bytes, size_t length, text_buffer *into,
                                 freshet_error *err);
+
+/* Gives the key its past, which `bytes` are (ops->fill). */
+freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,
+                             const void *bytes, size_t length, state_fill *out, freshet_error *err);
 
 /* ---- for the operator ------------------------------------------------------------------------ */
 

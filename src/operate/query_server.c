@@ -214,6 +214,8 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         {"state_memory", FRESHET_STATE_LIMIT, INT64_MIN},
         {"bootstrap_rows", FRESHET_BOOTSTRAP_ROWS, INT64_MIN},
         {"bootstrap_left", FRESHET_BOOTSTRAP_LEFT, -1},
+        {"fill_bytes", FRESHET_FILL_BYTES, INT64_MIN},
+        {"fill_left", FRESHET_FILL_LEFT, INT64_MIN},
     };
     const query_server *server = connection->server;
     text_buffer status;
@@ -238,7 +240,8 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
     else
         text_append_c(&status, "null");
     const int64_t left = server->backend.counter(server->backend.pipeline, FRESHET_BOOTSTRAP_LEFT);
-    text_format(&status, ",\"phase\":\"%s\"", left == 0 ? "live" : "bootstrap");
+    const bool fills = server->backend.counter(server->backend.pipeline, FRESHET_FILL_LEFT) > 0;
+    text_format(&status, ",\"phase\":\"%s\"", left != 0 ? "bootstrap" : fills ? "filling" : "live");
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         append_counter(&status, server, counters[i].name, counters[i].which, counters[i].none);
     append_reasons(&status, server);

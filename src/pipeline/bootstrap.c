@@ -443,6 +443,8 @@ static freshet_code bootstrap_open(freshet_reader *base, const reader_positions 
     bootstrap *of = of_reader(base);
     (void)from; /* bootstrap_prepare has taken them */
     freshet_code code = use_columns(of, err);
+    if (code == FRESHET_OK && !of->is_past && of->base.declaration->is_past)
+        return FRESHET_OK;
     if (code != FRESHET_OK || !of->is_past)
         return code == FRESHET_OK ? open_live(of, err) : code;
     base->moved = true;
@@ -515,12 +517,16 @@ static freshet_code bootstrap_poll(freshet_reader *base, batch *into, uint32_t m
     *more = false;
     if (of->is_past && !of->is_past_at_end)
         return poll_past(of, into, max_rows, max_bytes, rejects, more, err);
+    if (base->declaration->is_past) {
+        of->is_past = false;
+        return FRESHET_END;
+    }
     if (!is_asked && base->choice->partition == 0)
         return FRESHET_OK;
     if (of->is_past) {
         of->is_past = false;
         log_say(LOG_INFO, base->block->id.value,
-                "the bootstrap is over, and its rows were read, %lld in all; now what comes live",
+                "the bootstrap is over: all %lld rows of it were read; now what comes live",
                 (long long)of->mark.total);
     }
     freshet_code code = of->is_live_open ? FRESHET_OK : open_live(of, err);
@@ -535,7 +541,7 @@ static uint32_t bootstrap_waiting(freshet_reader *base, uint32_t after)
                    ? 0
                    : READER_NONE;
     if (!of->is_live_open)
-        return READER_UNSETTLED;
+        return base->declaration->is_past ? READER_NONE : READER_UNSETTLED;
     const uint32_t found = of->live->ops->waiting(
         of->live, after == READER_NONE || after == 0 ? READER_NONE : after - 1);
     return found >= READER_UNSETTLED ? found : found + 1;

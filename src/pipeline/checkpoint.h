@@ -97,6 +97,7 @@ static inline size_t checkpoint_share_store(size_t memory)
 #define FACT_SAME "bootstrap rows"     /* key: reader, number; hashes (bootstrap_same.c) */
 #define FACT_JOIN "join"               /* joined_save */
 #define FACT_SHOWN "shown"             /* key: writer's name; checkpoint, rows, newest file */
+#define FACT_FILLED "filled"           /* key: part's name; a fill_mark (fill.h) */
 #define FACT_LETTERS "letters"         /* dead_letters_mark */
 #define FACT_REPLAYED "replayed" /* key: a dead letter that has gone through again (replay.h) */
 #define FACT_REPLAYED_RUN "replayed run" /* key: a run; ranges of its letters: two int64 each */

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "pipeline/checkpoint_internal.h"
+#include "pipeline/fill.h"
 
 #define COMPARING "comparing the state with the declaration"
 #define SHAPE_SHOWN_BYTES 150
@@ -243,7 +244,11 @@ static freshet_code compare_part(const fitting *fitting, const state_part *part,
 {
     state_past past = {0};
     const state_past *kept;
+    checkpoint *checkpoint = fitting->pipeline->checkpoint;
     freshet_code code = take_past(fitting, part, &past, &kept, err);
+    if (code != FRESHET_OK)
+        return code;
+    code = fill_take_mark(checkpoint, part, fitting->out, err);
     if (code != FRESHET_OK)
         return code;
     return part->evolve == NULL ? compare_shape(fitting, part, kept, err)
@@ -489,6 +494,8 @@ freshet_code checkpoint_forget_parts(checkpoint *checkpoint, freshet_error *err)
             code = store_remove(store, STORE_FACT, FACT_PART, name, strlen(name), err);
         if (code == FRESHET_OK)
             code = store_remove(store, STORE_FACT, FACT_LAST_LAYOUT, name, strlen(name), err);
+        if (code == FRESHET_OK)
+            code = store_remove(store, STORE_FACT, FACT_FILLED, name, strlen(name), err);
         at += strlen(name) + 1;
     }
     if (code == FRESHET_OK && names.gone.length > 0)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "pipeline/checkpoint_internal.h"
+#include "pipeline/fill.h"
 #include "state/folder.h"
 
 #define OPENING "opening the state"
@@ -383,7 +384,8 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
     if (pipeline->checkpoint->text.length != sizeof last)
         return begin_anew(pipeline, err);
     memcpy(last, pipeline->checkpoint->text.bytes, sizeof last);
-    return take_up(pipeline, last, err);
+    code = take_up(pipeline, last, err);
+    return code == FRESHET_OK ? fill_open(pipeline, err) : code;
 }
 
 void checkpoint_close(checkpoint *checkpoint)

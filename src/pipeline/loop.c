@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "pipeline/fill.h"
 #include "pipeline/pipeline.h"
 
 /* A step returns at least this often, so that lag and static readers are looked at. */
@@ -103,7 +104,9 @@ static bool flush_is_due(const freshet_pipeline *pipeline)
 /* One turn: a step, and the flush and the checkpoint that it may need. */
 static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
-    int64_t deadline_us = checkpoint_deadline(pipeline, os.monotonic_us() + STEP_WAIT_US);
+    int64_t deadline_us = os.monotonic_us();
+    if (!fill_is_under_way(pipeline))
+        deadline_us = checkpoint_deadline(pipeline, deadline_us + STEP_WAIT_US);
     freshet_code code = pipeline_step(pipeline, deadline_us, err);
     if (code == FRESHET_END) {
         freshet_code finished = pipeline_finish(pipeline, err);
@@ -113,6 +116,8 @@ static freshet_code loop_turn(freshet_pipeline *pipeline, freshet_error *err)
         code = pipeline_show(pipeline, err);
     if (code == FRESHET_OK)
         code = pipeline_progress(pipeline, err);
+    if (code == FRESHET_OK)
+        code = fill_turn(pipeline, err);
     return code == FRESHET_OK ? checkpoint_turn(pipeline, err) : code;
 }
 

@@ -15,6 +15,7 @@
 #include "dialect/dialect.h"
 #include "functions/functions.h"
 #include "pipeline/bootstrap.h"
+#include "pipeline/fill.h"
 #include "pipeline/handover.h"
 #include "pipeline/pipeline.h"
 
@@ -321,6 +322,8 @@ static freshet_code open_writer(freshet_pipeline *pipeline, const sink *sink, fr
 
 static freshet_code open_writers(freshet_pipeline *pipeline, freshet_error *err)
 {
+    if (pipeline->declaration->is_past) /* it is made to be remembered only */
+        return FRESHET_OK;
     if (pipeline->n_sinks == 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, pipeline->declaration->file,
                          "the declaration has no writer: add one under sink.writers, "
@@ -498,6 +501,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     if (pipeline == NULL)
         return;
     query_server_stop(pipeline->server);
+    fill_close(pipeline);
     checkpoint_close(pipeline->checkpoint);
     for (uint32_t i = 0; i < pipeline->n_writers; i++)
         pipeline->writers[i]->ops->close(pipeline->writers[i]);

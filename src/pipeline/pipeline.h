@@ -16,6 +16,7 @@
  *   trouble.c    readers, writers and runs that cannot do what they should: said, and shown by
  *                freshet_ready()
  *   replay.c     dead letters that go through again (replay.h)
+ *   fill.c       windows that are filled with the past (fill.h); fill_make.c makes it
  *   hooks.c      expectations of the rows that pass (hooks.h, hooks_internal.h)
  *   refusals.c   refused rows: dead letters, their counts, too many of them
  *   stop.c       a stop while the SQL engine works
@@ -72,7 +73,7 @@
 #define STEP_ROWS_MAX 16384u
 #define STEP_BYTES_MAX ((size_t)4 << 20)
 
-#define FRESHET_COUNTERS (FRESHET_BOOTSTRAP_LEFT + 1)
+#define FRESHET_COUNTERS (FRESHET_FILL_LEFT + 1)
 
 /* Lanes of the feature set are numbered by reader, then by the reader's own number. */
 #define STEP_LANES_MAX (1u << 24) /* of one reader */
@@ -175,6 +176,7 @@ struct freshet_pipeline {
     dead_letters *letters;
     query_server *server;
     checkpoint *checkpoint; /* NULL: this run keeps no state */
+    struct fill *fill;      /* the past that windows are filled with (fill.h); NULL: none */
     replay *replay;         /* NULL: it reads its readers, as runs do */
 
     hooks *hooks;     /* NULL: there are none */
@@ -186,7 +188,6 @@ struct freshet_pipeline {
     bool hands_over; /* a batch that leaves a checkpoint: handle and declaration are its stream's */
     bool has_bootstraps;
     bool is_bootstrapped; /* they are sorted */
-    bool is_sorted_anew;  /* and no checkpoint knows it */
     bool loaded;          /* the static readers are in their tables */
     bool looked;          /* the look at the first times is done */
     bool whole_done;      /* the one result of a query that runs as a whole has been read */

@@ -165,8 +165,10 @@ static void *watch_main(void *context)
         pthread_cond_timedwait(&training->wake, &training->lock, &until);
         if (training->is_over)
             break;
-        if (training_is_stopping(training))
+        if (options->cancelled != NULL && options->cancelled(options->context)) {
+            atomic_store(&training->is_stopping, true);
             sql_interrupt(training->session);
+        }
         if (options->progress != NULL && os.monotonic_us() >= tell_us) {
             options->progress(options->context, training->doing);
             tell_us = os.monotonic_us() + TELL_US;

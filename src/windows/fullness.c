@@ -47,10 +47,15 @@ bool fullness_of(const windows_plan *plan, const layout_reach *now, const fullne
     out->rows = layout->reach.longest_rows;
     if (out->whole != FULL_ALWAYS && then->record->rows < out->rows)
         out->rows = then->record->rows;
-    if (then->has_lost && layout_needs_more(now, &layout->reach))
-        out->whole = later(out->whole, kept_from(then));
-    if (layout->drops)
+    out->is_bare = then->record == NULL ? 0 : then->record->is_bare;
+    if (then->has_lost && layout_needs_more(now, &layout->reach) && kept_from(then) > out->whole) {
+        out->whole = kept_from(then);
+        out->is_bare = 0;
+    }
+    if (layout->drops) {
         out->whole = behind(then->newest);
+        out->is_bare = BARE_DROPPED;
+    }
     for (uint32_t i = 0; i < plan->n_slots; i++)
         out->since[i] = since_of(then, layout->from[i], 0);
     for (uint32_t p = 0; p < n_parts; p++)
@@ -62,7 +67,7 @@ bool fullness_of(const windows_plan *plan, const layout_reach *now, const fullne
 
 void fullness_from(const windows_plan *plan, int64_t whole, fullness *out)
 {
-    *out = (fullness){.whole = whole};
+    *out = (fullness){.whole = whole, .is_bare = BARE_BEGUN};
     for (uint32_t i = 0; i < plan->n_slots + fullness_parts(plan); i++)
         out->since[i] = FULL_ALWAYS;
 }

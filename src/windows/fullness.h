@@ -32,9 +32,12 @@
 
 #define FULL_ALWAYS INT64_MIN /* nothing is missing */
 
+enum { BARE_BEGUN = 1, /* its windows began then */ BARE_DROPPED /* its events were of no use */ };
+
 typedef struct fullness {
     int64_t whole;
     int64_t rows;    /* row windows of so many events lack none of theirs */
+    int64_t is_bare; /* BARE_...: those before `whole` that are there came after the change */
     int64_t since[]; /* of the plan's slots, then of its pivot's values */
 } fullness;
 

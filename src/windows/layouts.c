@@ -344,8 +344,43 @@ freshet_code layout_match(arena *arena, kept_layout *layout, const windows_plan 
     layout->pivot_from = pivot_from;
     layout->cells = cells;
     layout->same_carried = has_same_carried(layout, plan);
-    layout->drops = plan->subset_slot != WINDOWS_NONE && from[plan->subset_slot] == WINDOWS_NONE;
+    const bool kept_none = layout->reach.longest_s < 0 && layout->reach.longest_rows == 0;
+    layout->drops =
+        kept_none || (plan->subset_slot != WINDOWS_NONE && from[plan->subset_slot] == WINDOWS_NONE);
     return FRESHET_OK;
+}
+
+freshet_code layout_match_past(arena *arena, kept_layout *layout, const windows_plan *plan,
+                               const layout_numbers *numbers, bool *has_all, freshet_error *err)
+{
+    const uint32_t n_pivot = plan->pivot == NULL ? 0 : plan->pivot->n_values;
+    freshet_code code = layout_match(arena, layout, plan, numbers, err);
+    uint32_t *from = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *from);
+    uint32_t *pivot_from = arena_zero(arena, n_pivot + (size_t)1, sizeof *pivot_from);
+    if (code == FRESHET_OK && (from == NULL || pivot_from == NULL))
+        code = error_memory(err, KNOWING);
+    *has_all = true;
+    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_slots; i++) {
+        layout_line line;
+        if (!describe_slot(arena, plan, numbers, i, &line))
+            return error_memory(err, KNOWING);
+        const layout_line *found = find_alike(layout, &line, line.word);
+        if (found == NULL && line.word == LAYOUT_THERE)
+            found = find_alike(layout, &line, LAYOUT_VALUE);
+        from[i] = found == NULL ? WINDOWS_NONE : (uint32_t)(found - layout->slots);
+        *has_all &= found != NULL || i == plan->row_slot;
+    }
+    for (uint32_t p = 0; code == FRESHET_OK && p < n_pivot; p++) {
+        pivot_from[p] = WINDOWS_NONE;
+        for (uint32_t q = 0; q < layout->n_pivot; q++)
+            if (strcmp(plan->pivot->names[p], layout->pivot[q].name) == 0)
+                pivot_from[p] = q;
+        *has_all &= pivot_from[p] != WINDOWS_NONE;
+    }
+    layout->from = from;
+    layout->pivot_from = pivot_from;
+    layout->drops = false;
+    return code;
 }
 
 /* The value of a slot, of whatever word and number. */

@@ -88,7 +88,8 @@ typedef struct kept_layout {
     const uint32_t *pivot_from; /* by its pivot's values: which of these, or WINDOWS_NONE */
     const layout_slot *cells;   /* by these slots */
     bool same_carried;
-    bool drops; /* its events have no subset, by which `distinct` could tell them apart */
+    bool drops; /* its events have no subset, by which `distinct` could tell them apart; or no
+                   window wanted any, and those that are there are there by chance */
     struct kept_layout *next;
 } kept_layout;
 
@@ -127,6 +128,11 @@ freshet_code layout_read(arena *arena, const char *text, kept_layout **out, fres
 /* Finds what the plan takes over of it. */
 freshet_code layout_match(arena *arena, kept_layout *layout, const windows_plan *plan,
                           const layout_numbers *numbers, freshet_error *err);
+
+/* The same for a layout that another state has, in which numbers mean nothing: by names. *has_all:
+ * it has all that the plan looks at. */
+freshet_code layout_match_past(arena *arena, kept_layout *layout, const windows_plan *plan,
+                               const layout_numbers *numbers, bool *has_all, freshet_error *err);
 
 /* Does the plan look at what line i of its slots is, in whatever way? */
 bool layout_is_asked(const kept_layout *layout, uint32_t i, const windows_plan *plan);

@@ -177,7 +177,8 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
     arena *scratch = walker->scratch.arena; /* what events_get had there is done with */
     if (code == FRESHET_OK)
         code = find_tail(state, &head, at, end, scratch, &tail, err);
-    entry->events.has_lost = tail.has_lost;
+    const bool drops = tail.layout != NULL && tail.layout->drops && head.n_events > 0;
+    entry->events.has_lost = tail.has_lost || drops; /* it still has a newest row */
     if (code == FRESHET_OK)
         code = take_tail(state, entry, &tail, scratch, err);
     if (code != FRESHET_OK)

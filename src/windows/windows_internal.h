@@ -43,8 +43,12 @@ struct windows_state {
     char *layout_text;    /* of the plan's own */
     uint64_t layout;      /* its id */
     kept_layout *layouts; /* others */
-    int64_t begun;       /* of keys that are not there nothing before it is known; or FULL_ALWAYS */
-    size_t record_bytes; /* of a fullness */
+    int64_t begun;     /* of keys that are not there nothing before it is known; or FULL_ALWAYS */
+    int64_t was_begun; /* the same, of which all is known since the windows were filled */
+    kept_layout *filling; /* of the bytes that windows_fill is given */
+    int64_t past_newest;  /* the newest second of the past that these are of */
+    uint64_t filled;      /* what came in up to this declaration has been filled; 0: nothing */
+    size_t record_bytes;  /* of a fullness */
 
     const void **cells;  /* one a slot of the plan */
     text_buffer carried; /* carried cells */
@@ -112,5 +116,18 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
                              size_t length, freshet_error *err);
 freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t length,
                              text_buffer *into, freshet_error *err);
+
+/* Rows of that second and later may still come to a key whose newest is of second `newest_s`. */
+int64_t windows_horizon(const windows_state *state, int64_t newest_s);
+bool windows_placed(void *self, uint32_t index);
+
+/* windows_fill.c: as state_part_ops wants them. */
+freshet_code windows_fill_open(void *self, const char *layout, int64_t newest_us,
+                               freshet_error *err);
+freshet_code windows_fill(void *self, void *entry, bool is_new, const void *bytes, size_t length,
+                          state_fill *out, freshet_error *err);
+void windows_filled(void *self, uint64_t declared);
+/* The key had no past that the fill knows, and so has none. */
+bool windows_is_filled(const windows_state *state, const key_entry *entry);
 
 #endif

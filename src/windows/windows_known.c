@@ -46,6 +46,19 @@ freshet_code windows_open_layout(windows_state *state, freshet_error *err)
     return note_layout(state, err);
 }
 
+/* What has been filled is known from ever on. */
+static void forget_since(const windows_state *state, kept_layout *layout)
+{
+    for (uint32_t i = 0; i < layout->n_slots; i++)
+        if (layout->slots[i].number <= state->filled)
+            layout->slots[i].since = LAYOUT_ALWAYS;
+    for (uint32_t q = 0; q < layout->n_pivot; q++)
+        if (layout->pivot[q].number <= state->filled)
+            layout->pivot[q].since = LAYOUT_ALWAYS;
+    if (state->filled > 0)
+        layout->whole = LAYOUT_ALWAYS;
+}
+
 freshet_code windows_evolve(windows_state *state, const char *last, uint64_t declared,
                             int64_t newest, const kept_layout **out, freshet_error *err)
 {
@@ -53,6 +66,8 @@ freshet_code windows_evolve(windows_state *state, const char *last, uint64_t dec
     freshet_code code = last == NULL ? FRESHET_OK : layout_read(state->kept, last, &layout, err);
     if (code != FRESHET_OK)
         return code;
+    if (layout != NULL)
+        forget_since(state, layout);
     const int64_t since = newest == INT64_MAX ? newest : newest + 1;
     state->numbers = (layout_numbers){.last = layout,
                                       .declared = declared,

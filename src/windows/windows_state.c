@@ -113,7 +113,7 @@ void windows_release(void *self, void *released)
 }
 
 /* When does a key that comes from the store lose an event? */
-static bool windows_placed(void *self, uint32_t index)
+bool windows_placed(void *self, uint32_t index)
 {
     windows_state *state = self;
     const key_entry *entry = entry_at(state, index);
@@ -135,7 +135,10 @@ static const state_part_ops part_ops = {.save = windows_save,
                                         .inspect = windows_inspect,
                                         .placed = windows_placed,
                                         .is_needed = windows_needs,
-                                        .know = windows_know};
+                                        .know = windows_know,
+                                        .fill_open = windows_fill_open,
+                                        .fill = windows_fill,
+                                        .filled = windows_filled};
 
 const state_part *windows_part(const windows_state *state)
 {
@@ -156,6 +159,7 @@ freshet_code windows_open(const windows_plan *plan, const windows_options *optio
         .hold_s = INT64_MAX,
         .settled_s = INT64_MIN,
         .begun = FULL_ALWAYS,
+        .was_begun = FULL_ALWAYS,
         .memory = {.bytes = sizeof *state, .fail_after = -1},
         .part = {.doing = APPLYING,
                  .keys = options->expires ? STATE_AT_START : STATE_ON_DEMAND,
@@ -302,7 +306,7 @@ static bool keep_carried(windows_state *state, key_entry *entry, const column *c
 }
 
 /* Rows of that second and later may still come to a key whose newest is of second `newest_s`. */
-static int64_t horizon_of(const windows_state *state, int64_t newest_s)
+int64_t windows_horizon(const windows_state *state, int64_t newest_s)
 {
     int64_t horizon;
     if (__builtin_sub_overflow(newest_s, state->options.lateness_s, &horizon))
@@ -328,14 +332,14 @@ static bool answer(windows_state *state, const key_entry *entry, int64_t second,
 {
     if (!events_answer(&state->walker, &entry->events, second, fixed, rows, into))
         return false;
-    if (!entry->events.is_filling)
+    if (!entry->events.is_filling || windows_is_filled(state, entry))
         return true;
     const bool is_any = state->options.take_late;
     const fullness_row row = {
         .time = second,
         .n_before = entry->events.n - rows.behind,
         .is_any = is_any,
-        .is_late = is_any && second < horizon_of(state, second_in(state, entry->newest_us))};
+        .is_late = is_any && second < windows_horizon(state, second_in(state, entry->newest_us))};
     return fullness_mask(&state->walker, &entry->events, fullness_at(entry), &row, into);
 }
 
@@ -468,7 +472,7 @@ static freshet_code add_event(application *application, key_entry *entry, uint32
     int64_t newest_s = known ? second_in(state, entry->newest_us) : second;
     *newest = !known || event_us >= entry->newest_us;
     if (events_full(&entry->events))
-        evict_events(state, entry, horizon_of(state, second > newest_s ? second : newest_s));
+        evict_events(state, entry, windows_horizon(state, second > newest_s ? second : newest_s));
     gather_cells(state->plan, application->input->columns, row, state->cells);
     cell_text kept;
     if (state->plan->row_slot != WINDOWS_NONE) {
@@ -497,7 +501,7 @@ static freshet_code add_event(application *application, key_entry *entry, uint32
  * gone. */
 static bool note_filled(windows_state *state, key_entry *entry)
 {
-    const int64_t horizon = horizon_of(state, second_in(state, entry->newest_us));
+    const int64_t horizon = windows_horizon(state, second_in(state, entry->newest_us));
     if (!fullness_is_over(&state->walker, &entry->events, fullness_at(entry), horizon))
         return true;
     evict_events(state, entry, horizon);
@@ -524,7 +528,8 @@ static freshet_code apply_to_key(application *application, uint32_t index, uint3
     int64_t second = second_in(state, application->input->event_us[row]);
     if (!state->options.take_late &&
         (second < state->settled_s ||
-         (is_known(entry) && second < horizon_of(state, second_in(state, entry->newest_us))))) {
+         (is_known(entry) &&
+          second < windows_horizon(state, second_in(state, entry->newest_us))))) {
         state->late_rows++;
         return refuse_row(application->state->plan, application->arena, result, row, WINDOWS_LATE,
                           err);
@@ -735,7 +740,7 @@ void windows_begin(windows_state *state, int64_t second)
 
 int64_t windows_begun(const windows_state *state)
 {
-    return state->begun;
+    return state->begun == FULL_ALWAYS ? state->was_begun : state->begun;
 }
 
 windows_figures windows_measure(const windows_state *state)
