@@ -290,6 +290,17 @@ bool feature_set_owes(const feature_set *set)
     return find_debtor(set, &index) != NULL;
 }
 
+bool feature_set_keeps_owed(const feature_set *set)
+{
+    for (uint32_t i = 0; i < set->n; i++) {
+        const freshet_operator *self = set->operators[i];
+        if (self->ops->owes != NULL && self->ops->owes(self) &&
+            (self->ops->keeps_owed == NULL || !self->ops->keeps_owed(self)))
+            return false;
+    }
+    return true;
+}
+
 freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
                                feature_refuse_fn *refuse, void *context, freshet_error *err)
 {

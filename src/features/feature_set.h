@@ -154,6 +154,8 @@ freshet_code feature_set_run(feature_set *set, arena *arena, const batch *in, ba
  * (`refresh: on_expiry`): feature_set_go_on gives the next rows. A refused row is given as by
  * feature_set_finish. */
 bool feature_set_owes(const feature_set *set);
+/* Whether all of it follows from the state. */
+bool feature_set_keeps_owed(const feature_set *set);
 freshet_code feature_set_go_on(feature_set *set, arena *arena, batch *out,
                                feature_refuse_fn *refuse, void *context, freshet_error *err);
 

@@ -95,6 +95,9 @@ struct operator_ops {
     freshet_code (*run)(freshet_operator *self, run *run);
     /* Is there more to output without another row? */
     bool (*owes)(const freshet_operator *self);
+    /* NULL, or whether all that it owes follows from what it has saved: a checkpoint may be made
+     * before it is given. */
+    bool (*keeps_owed)(const freshet_operator *self);
     freshet_code (*go_on)(freshet_operator *self, run *run);
     freshet_code (*finish)(freshet_operator *self, run *run);
     /* A lane that will give rows; is_waiting: they are there to be read. */

@@ -67,6 +67,11 @@ _Static_assert(sizeof(keyed_entry) == 20, "a keyed_entry leaves room for four by
 typedef freshet_code state_load_fn(void *context, const void *key, size_t key_length,
                                    text_buffer *into, freshet_error *err);
 
+/* Restores listed keys up to the time, the earliest first, `most` at most, each once: *n of them; 0
+ * where there are no more (state_part.h). */
+typedef freshet_code state_bring_fn(void *context, int64_t until, uint32_t most, uint32_t *n,
+                                    freshet_error *err);
+
 typedef struct keyed_options {
     memory *memory;       /* of the instance, for all that the table takes */
     uint32_t entry_bytes; /* a multiple of 8 */
@@ -91,6 +96,7 @@ typedef struct keyed_table {
     uint32_t *dirty;
     bool is_tracked;
     state_load_fn *load; /* see state_part.h */
+    state_bring_fn *bring;
     void *load_context;
 } keyed_table;
 

@@ -60,6 +60,20 @@ void state_part_set_load(const state_part *part, state_load_fn *load, void *cont
     part->table->load_context = context;
 }
 
+void state_part_set_bring(const state_part *part, state_bring_fn *bring)
+{
+    part->table->bring = bring;
+}
+
+freshet_code state_part_bring(const state_part *part, int64_t until, uint32_t most, uint32_t *n,
+                              freshet_error *err)
+{
+    *n = 0;
+    return part->table->bring == NULL
+               ? FRESHET_OK
+               : part->table->bring(part->table->load_context, until, most, n, err);
+}
+
 /* ---- restoring ----------------------------------------------------------------------------- */
 
 /* The restored entry goes to its key, in the place of what is there. */

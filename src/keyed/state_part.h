@@ -87,7 +87,7 @@ typedef enum state_keys {
      * on_expiry`): each saved one is given to state_part_restore before the first batch. Cold ones
      * may leave it. */
     STATE_AT_START,
-    STATE_RESIDENT /* the same, and no key is ever cold (open rolling windows) */
+    STATE_RESIDENT /* the same, and no key is ever cold (rows that wait for partners) */
 } state_keys;
 
 typedef struct state_part {
@@ -121,6 +121,8 @@ freshet_code state_part_columns(state_part *part, arena *arena, const char *what
 /* ---- for the checkpoint ---------------------------------------------------------------------- */
 
 void state_part_set_load(const state_part *part, state_load_fn *load, void *context);
+/* Of a part with ops->listed; the context is that of load. */
+void state_part_set_bring(const state_part *part, state_bring_fn *bring);
 
 /* Puts saved bytes in the place of the key's state. Bytes that are refused change nothing. */
 freshet_code state_part_restore(const state_part *part, const void *key, size_t key_length,
@@ -159,6 +161,12 @@ freshet_code state_part_fill(const state_part *part, const void *key, size_t key
  * zero bytes. A failure adds nothing. */
 freshet_code state_part_find(const state_part *part, uint32_t tag, const void *key, size_t length,
                              uint32_t *index, bool *is_new, freshet_error *err);
+
+/* Brings keys into memory that are listed up to that time, `most` at most: *n counts them, those
+ * among them that were there already; 0 where no more are to come. Each is brought once: it must
+ * not leave before its time is dealt with (ops->is_needed). */
+freshet_code state_part_bring(const state_part *part, int64_t until, uint32_t most, uint32_t *n,
+                              freshet_error *err);
 
 /* The key holds nothing any more: it goes at once, or, where the store has bytes of it, at the next
  * clean. */

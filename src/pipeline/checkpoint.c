@@ -300,7 +300,7 @@ static freshet_code checkpoint_gather(freshet_pipeline *pipeline, freshet_error 
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = put_part(checkpoint, checkpoint->parts[i].part, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
-        code = checkpoint_sweep(&checkpoint->parts[i], err);
+        code = checkpoint_sweep(&checkpoint->parts[i], pipeline_owes(pipeline), err);
     if (code == FRESHET_OK)
         code = store_commit(checkpoint->store, err);
     checkpoint->moved_lost |= code != FRESHET_OK;
@@ -475,10 +475,17 @@ static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)
     return checkpoint_begin(pipeline, err);
 }
 
+/* Rows that are owed follow from the state: a checkpoint before they are given is as good. */
+static bool keeps_owed(const freshet_pipeline *pipeline)
+{
+    return feature_set_keeps_owed(pipeline->features) && !joining_owes(pipeline->joining);
+}
+
 freshet_code checkpoint_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
-    if (checkpoint == NULL || pipeline->delivery.pending || pipeline_owes(pipeline))
+    if (checkpoint == NULL || pipeline->delivery.pending ||
+        (pipeline_owes(pipeline) && !(checkpoint->wants_memory && keeps_owed(pipeline))))
         return FRESHET_OK;
     freshet_code code = take_turn(pipeline, err);
     checkpoint->is_stuck |= code != FRESHET_OK;
@@ -648,6 +655,8 @@ void checkpoint_trim(freshet_pipeline *pipeline)
         checkpoint_part *part = &checkpoint->parts[i];
         const state_part *of = part->part;
         state_key key;
+        if (of->table->bring != NULL && checkpoint->phase == CHECKPOINT_WRITING)
+            continue; /* under which time a key is listed is not to be seen yet */
         while (bytes_held(checkpoint) > most) {
             uint32_t dropped = 0;
             while (dropped < TRIM_LOOK_EVERY && state_part_next_cold(of, &key)) {

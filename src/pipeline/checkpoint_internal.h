@@ -19,6 +19,7 @@ typedef struct checkpoint_part {
     /* Up to which listed key those that are over are gone; and will be, once the checkpoint that is
      * being gathered is handed over. */
     text_buffer swept, sweeping;
+    text_buffer brought; /* up to which listed key the part has had them all in memory */
 } checkpoint_part;
 
 /* The files that a writer has shown, up to a checkpoint. */
@@ -115,7 +116,9 @@ freshet_code checkpoint_make(freshet_pipeline *pipeline, const char *state, fres
  * listed. */
 freshet_code checkpoint_list_key(checkpoint *checkpoint, const state_part *part,
                                  const state_key *key, freshet_error *err);
-freshet_code checkpoint_sweep(checkpoint_part *part, freshet_error *err);
+freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *err);
+freshet_code checkpoint_bring(void *part, int64_t until, uint32_t most, uint32_t *n,
+                              freshet_error *err);
 
 /* Gathers and hands over a checkpoint. */
 freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err);

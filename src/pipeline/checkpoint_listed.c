@@ -9,9 +9,15 @@
  *     deduplicate, 12:00:07, id b          the next to be over
  *     deduplicate, 12:00:09, id a
  *
- * At each checkpoint the list is read from where the one before has come to, up to the time that
- * is over. Keys that are not in memory are removed, keys that are will be by their part; then the
- * entries of the list, as one range. Of very many some are left for the next checkpoint.
+ * OVER. At each checkpoint the list is read from where the one before has come to, up to the time
+ * that is over. Keys that are not in memory are removed, keys that are will be by their part; then
+ * the entries of the list, as one range. Of very many some are left for the next checkpoint.
+ *
+ * BROUGHT. Keys whose time makes them output rows (windows that end) are brought into memory when
+ * it comes, in pieces (checkpoint_bring); what of the list is behind that goes with the next
+ * checkpoint, if no rows are owed by then. The list may name a key under times of before, too:
+ * bringing it in vain costs a look. What is being written is not to be seen in the list, so no key
+ * of such a part leaves memory meanwhile (checkpoint_trim).
  */
 #include <string.h>
 
@@ -88,13 +94,29 @@ static freshet_code sweep_key(void *context, const store_entry *entry, freshet_e
                               err);
 }
 
-freshet_code checkpoint_sweep(checkpoint_part *part, freshet_error *err)
+/* Of keys that are brought when their time comes the list alone is done with. */
+static freshet_code sweep_brought(checkpoint_part *part, freshet_error *err)
+{
+    if (part->brought.length == 0 ||
+        (part->brought.length == part->swept.length &&
+         memcmp(part->brought.bytes, part->swept.bytes, part->swept.length) == 0))
+        return FRESHET_OK;
+    if (!text_append(&part->sweeping, part->brought.bytes, part->brought.length))
+        return error_memory(err, LISTING);
+    return store_remove_range(part->checkpoint->store, STORE_LISTED, part->part->name,
+                              part->swept.bytes, part->swept.length, part->sweeping.bytes,
+                              part->sweeping.length, err);
+}
+
+freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *err)
 {
     const state_part *of = part->part;
     checkpoint *checkpoint = part->checkpoint;
     text_reset(&part->sweeping);
-    if (of->ops->over_before == NULL)
+    if (of->ops->listed == NULL)
         return FRESHET_OK;
+    if (of->ops->over_before == NULL)
+        return owes ? FRESHET_OK : sweep_brought(part, err);
     sweep sweep = {.part = part,
                    .before = of->ops->over_before(of->table->options.self),
                    .left = checkpoint_share_changes(checkpoint->memory) / SWEEP_BYTES_OF_KEY};
@@ -110,4 +132,83 @@ freshet_code checkpoint_sweep(checkpoint_part *part, freshet_error *err)
                                   part->swept.length, part->sweeping.bytes, part->sweeping.length,
                                   err);
     return code;
+}
+
+/* ---- bringing ------------------------------------------------------------------------------ */
+
+typedef struct bringing {
+    checkpoint_part *part;
+    int64_t until;
+    uint32_t most;
+    uint32_t n;
+    text_buffer keys; /* each with its length in front */
+} bringing;
+
+static freshet_code bring_key(void *context, const store_entry *entry, freshet_error *err)
+{
+    bringing *bringing = context;
+    text_buffer *brought = &bringing->part->brought;
+    if (entry->key_length < TIME_BYTES)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "the list of saved keys of \"%s\" is damaged", bringing->part->part->name);
+    if (bringing->n == bringing->most || get_time(entry->key) > bringing->until)
+        return FRESHET_END;
+    const uint32_t length = (uint32_t)(entry->key_length - TIME_BYTES);
+    text_append(&bringing->keys, (const char *)&length, sizeof length);
+    text_append(&bringing->keys, entry->key + TIME_BYTES, length);
+    text_reset(brought);
+    text_append(brought, entry->key, entry->key_length);
+    bringing->n++;
+    return text_append_char(brought, '\0') && !bringing->keys.failed ? FRESHET_OK
+                                                                     : error_memory(err, LISTING);
+}
+
+/* One that is listed under a time of before may be gone from the store. */
+static freshet_code restore_listed(checkpoint_part *part, const char *key, size_t length,
+                                   freshet_error *err)
+{
+    text_buffer *value = &part->checkpoint->text;
+    if (state_part_has(part->part, key, length))
+        return FRESHET_OK;
+    text_reset(value);
+    freshet_code code =
+        store_get(part->checkpoint->store, STORE_STATE, part->part->name, key, length, value, err);
+    if (code != FRESHET_OK)
+        return code == FRESHET_END ? FRESHET_OK : code;
+    return state_part_restore(part->part, key, length, value->bytes, value->length, err);
+}
+
+static freshet_code restore_all(const bringing *bringing, freshet_error *err)
+{
+    const char *at = bringing->keys.bytes;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < bringing->n; i++) {
+        uint32_t length;
+        memcpy(&length, at, sizeof length);
+        at += sizeof length;
+        code = restore_listed(bringing->part, at, length, err);
+        at += length;
+    }
+    return code;
+}
+
+freshet_code checkpoint_bring(void *context, int64_t until, uint32_t most, uint32_t *n,
+                              freshet_error *err)
+{
+    checkpoint_part *part = context;
+    bringing bringing = {.part = part, .until = until, .most = most};
+    freshet_code code = FRESHET_OK;
+    text_init(&bringing.keys, TEXT_LIMIT_DEFAULT);
+    if (part->in_store)
+        code = store_look(part->checkpoint->store, STORE_LISTED, part->part->name,
+                          part->brought.bytes, part->brought.length, bring_key, &bringing, err);
+    if (code == FRESHET_OK)
+        code = restore_all(&bringing, err);
+    text_release(&bringing.keys);
+    *n = bringing.n;
+    if (code != FRESHET_OK || bringing.n > 0 || until == INT64_MAX)
+        return code;
+    text_reset(&part->brought);
+    put_time(&part->brought, until + 1);
+    return part->brought.failed ? error_memory(err, LISTING) : FRESHET_OK;
 }

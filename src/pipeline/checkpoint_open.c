@@ -96,7 +96,10 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
         checkpoint->parts[i] = (checkpoint_part){.checkpoint = checkpoint, .part = parts[i]};
         text_init(&checkpoint->parts[i].swept, TEXT_LIMIT_DEFAULT);
         text_init(&checkpoint->parts[i].sweeping, TEXT_LIMIT_DEFAULT);
+        text_init(&checkpoint->parts[i].brought, TEXT_LIMIT_DEFAULT);
         state_part_set_load(parts[i], load_key, &checkpoint->parts[i]);
+        if (parts[i]->ops->listed != NULL && parts[i]->ops->over_before == NULL)
+            state_part_set_bring(parts[i], checkpoint_bring);
     }
     return FRESHET_OK;
 }
@@ -395,6 +398,7 @@ void checkpoint_close(checkpoint *checkpoint)
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         text_release(&checkpoint->parts[i].swept);
         text_release(&checkpoint->parts[i].sweeping);
+        text_release(&checkpoint->parts[i].brought);
     }
     store_close(checkpoint->store);
     text_release(&checkpoint->text);

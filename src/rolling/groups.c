@@ -15,6 +15,10 @@
  * any more is thrown away when it comes up. So the cost of a row is one answer and the logarithm of
  * the number of keys, and a key that nothing happens to costs nothing.
  *
+ * Cold keys leave memory where the state is saved. The store lists them by their due time, and
+ * groups_take brings those whose time has come in pieces, whenever it has given the rows of all
+ * that are in memory (state_part_bring).
+ *
  * A key that holds no event and has nothing due is forgotten. Where the state is saved it first
  * waits, empty, until the next checkpoint: so that its saved bytes are deleted, too.
  *
@@ -38,6 +42,9 @@
 #define ADDING "adding events to groups"
 #define TAKING "computing groups"
 #define ROWS_FIRST 64u
+#define HEAP_SLACK 1024u
+#define BRING_KEYS 4096u
+#define BRING_LAST_KEYS 65536u /* at the end of all input */
 #define SECOND_US INT64_C(1000000)
 #define REVISION_MAX 999999u
 #define NOT_BEGUN INT64_MIN /* after_us of a key without a row yet */
@@ -87,11 +94,29 @@ static bool groups_placed(void *self, uint32_t index)
     return push_due(state, index);
 }
 
+/* One that is due, or has changed and not been answered. */
+static bool groups_needs(void *self, uint32_t index)
+{
+    const groups_state *state = self;
+    return state->finishing || state->changes_taken < state->n_changes ||
+           group_at(state, index)->due_us <= state->time_us;
+}
+
+static bool groups_listed(void *self, const void *entry, uint32_t i, int64_t *time)
+{
+    if (i > 0)
+        return false;
+    *time = next_due(self, entry);
+    return *time != INT64_MAX;
+}
+
 static const state_part_ops part_ops = {.save = groups_save,
                                         .restore = groups_restore,
                                         .inspect = groups_inspect,
                                         .is_empty = groups_is_empty,
-                                        .placed = groups_placed};
+                                        .placed = groups_placed,
+                                        .is_needed = groups_needs,
+                                        .listed = groups_listed};
 
 const state_part *groups_part(const groups_state *state)
 {
@@ -110,10 +135,11 @@ freshet_code groups_open(const groups_plan *plan, const groups_options *options,
                             .options = *options,
                             .memory = {.fail_after = -1},
                             .time_us = -GROUPS_TIME_MAX,
+                            .brought_us = -GROUPS_TIME_MAX,
                             .oldest_us = INT64_MAX,
                             .newest_us = INT64_MIN};
     state->part = (state_part){.doing = "restoring groups",
-                               .keys = STATE_RESIDENT,
+                               .keys = STATE_ON_DEMAND,
                                .ops = &part_ops,
                                .table = &state->keys,
                                .fingerprint = plan->fingerprint,
@@ -212,9 +238,23 @@ static int64_t next_due(const groups_state *state, const group_entry *entry)
                                    : next_held_end(state, &entry->events, after_us);
 }
 
+/* Without the entries of keys that have left, or whose time is another by now. */
+static void clean_heap(groups_state *state)
+{
+    uint32_t cursor = 0, index;
+    state->heap.n = 0;
+    while ((index = keyed_next(&state->keys, &cursor)) != KEY_NONE) {
+        const int64_t due_us = group_at(state, index)->due_us;
+        if (due_us != INT64_MAX)
+            due_heap_push(&state->heap, &state->memory, due_us, index); /* there is room */
+    }
+}
+
 static bool push_due(groups_state *state, uint32_t index)
 {
     const int64_t due_us = group_at(state, index)->due_us;
+    if (state->heap.n > HEAP_SLACK + 2 * keyed_count(&state->keys))
+        clean_heap(state);
     return !state->options.is_stream || due_us == INT64_MAX ||
            due_heap_push(&state->heap, &state->memory, due_us, index);
 }
@@ -351,30 +391,26 @@ static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
     return push_due(state, index);
 }
 
-/* The entry of the chunk's row number i, made where there is none; KEY_NONE where memory is out. */
-static uint32_t find_key(groups_state *state, uint32_t i)
+/* The entry of the chunk's row number i, made where there is none. */
+static freshet_code find_key(groups_state *state, uint32_t i, uint32_t *index, freshet_error *err)
 {
     const keyed_chunk *chunk = &state->chunk;
-    const char *key = keyed_chunk_key(chunk, i);
-    uint32_t index = keyed_find(&state->keys, chunk->rows[i].tag, key, chunk->rows[i].length);
-    if (index != KEY_NONE)
-        return index;
-    index = keyed_add(&state->keys, chunk->rows[i].tag, key, chunk->rows[i].length);
-    if (index != KEY_NONE) {
-        group_entry *entry = group_at(state, index);
+    bool is_new;
+    const freshet_code code =
+        state_part_find(&state->part, chunk->rows[i].tag, keyed_chunk_key(chunk, i),
+                        chunk->rows[i].length, index, &is_new, err);
+    if (code == FRESHET_OK && is_new) {
+        group_entry *entry = group_at(state, *index);
         entry->facts.after_us = state->plan->is_grid ? NOT_BEGUN : state->time_us;
         entry->facts.newest_us = INT64_MIN;
         entry->due_us = INT64_MAX;
     }
-    return index;
+    return code;
 }
 
-static bool add_row(groups_state *state, const groups_input *input, uint32_t i, uint32_t row)
+static bool add_event(groups_state *state, const groups_input *input, uint32_t index, uint32_t row)
 {
     int64_t time_us = input->event_us[row];
-    uint32_t index = find_key(state, i);
-    if (index == KEY_NONE)
-        return false;
     keyed_mark_dirty(&state->keys, index);
     event_place at;
     uint32_t behind;
@@ -425,23 +461,34 @@ static void unite_changes(groups_state *state)
     state->changes_taken = 0;
 }
 
-/* Rows [from, from + n). */
-static bool add_chunk(groups_state *state, const groups_input *input, uint32_t from, uint32_t n,
-                      uint8_t *too_long)
+static freshet_code add_row(groups_state *state, const groups_input *input, uint32_t i,
+                            uint32_t row, freshet_error *err)
 {
+    uint32_t index;
+    const freshet_code code = find_key(state, i, &index, err);
+    if (code != FRESHET_OK)
+        return code;
+    return add_event(state, input, index, row) ? FRESHET_OK : error_memory(err, ADDING);
+}
+
+/* Rows [from, from + n). */
+static freshet_code add_chunk(groups_state *state, const groups_input *input, uint32_t from,
+                              uint32_t n, uint8_t *too_long, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
     if (!keyed_chunk_fill(&state->chunk, &state->keys, input->keys, state->plan->declaration.n_keys,
                           from, n, GROUPS_KEY_BYTES_MAX))
-        return false;
+        return error_memory(err, ADDING);
     const void *entries[KEYED_CHUNK_ROWS];
     keyed_chunk_prefetch(&state->chunk, &state->keys, n, entries);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
         const uint32_t row = from + i;
         const bool skip = input->skip != NULL && input->skip[row];
         too_long[row] = !skip && state->chunk.rows[i].length > GROUPS_KEY_BYTES_MAX;
-        if (!skip && !too_long[row] && !add_row(state, input, i, row))
-            return false;
+        if (!skip && !too_long[row])
+            code = add_row(state, input, i, row, err);
     }
-    return true;
+    return code;
 }
 
 freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t *too_long,
@@ -450,9 +497,10 @@ freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t 
     assert(!state->finishing);
     for (uint32_t from = 0; from < input->n_rows; from += KEYED_CHUNK_ROWS) {
         const uint32_t rest = input->n_rows - from;
-        if (!add_chunk(state, input, from, rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS,
-                       too_long))
-            return error_memory(err, ADDING);
+        const freshet_code code = add_chunk(
+            state, input, from, rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS, too_long, err);
+        if (code != FRESHET_OK)
+            return code;
     }
     unite_changes(state);
     return FRESHET_OK;
@@ -717,13 +765,44 @@ static freshet_code check_days(const taking *taking, int64_t first_us, int64_t l
     return refuse_days(taking, n_days, last_us);
 }
 
+/* May the store hold keys that have become due since the last ones were brought? */
+static bool wants_bring(const groups_state *state)
+{
+    if (state->keys.bring == NULL || state->time_us <= state->brought_us)
+        return false;
+    return state->plan->is_rolling
+               ? next_end(state->plan, state->brought_us) <= state->time_us
+               : floor_to(state->time_us, SECOND_US) > floor_to(state->brought_us, SECOND_US);
+}
+
+/* The next due key; *first NULL where there is none, or some were only just brought. */
+static freshet_code bring_due(taking *taking, const due **first, bool *more)
+{
+    groups_state *state = taking->state;
+    uint32_t n = 0;
+    freshet_code code = FRESHET_OK;
+    *first = first_due(state);
+    *more = *first != NULL || wants_bring(state);
+    if (*first != NULL || !*more)
+        return code;
+    code = state_part_bring(&state->part, state->time_us, BRING_KEYS, &n, taking->err);
+    if (code == FRESHET_OK && n == 0)
+        state->brought_us = state->time_us;
+    return code;
+}
+
 static freshet_code take_due(taking *taking)
 {
     groups_state *state = taking->state;
-    const due *first;
+    const due *first = NULL;
+    bool more = true;
     freshet_code code = FRESHET_OK;
-    while (code == FRESHET_OK && taking->out->n_rows < taking->max_rows &&
-           (first = first_due(state)) != NULL) {
+    while (code == FRESHET_OK && taking->out->n_rows < taking->max_rows) {
+        code = bring_due(taking, &first, &more);
+        if (code != FRESHET_OK || !more)
+            break;
+        if (first == NULL)
+            continue;
         uint32_t index = (uint32_t)first->item;
         group_entry *entry = group_at(state, index);
         code = check_days(taking, entry->due_us, state->time_us);
@@ -758,16 +837,32 @@ static int64_t next_finished(const groups_state *state, const group_entry *entry
                        after_us == -GROUPS_TIME_MAX ? after_us : after_us + 1);
 }
 
+/* All keys that are in memory are through: the next ones from the store, which may have taken free
+ * numbers. */
+static freshet_code bring_last(taking *taking)
+{
+    groups_state *state = taking->state;
+    uint32_t n = 0;
+    if (state->finish_at < state->keys.n_entries)
+        return FRESHET_OK;
+    const freshet_code code =
+        state_part_bring(&state->part, INT64_MAX, BRING_LAST_KEYS, &n, taking->err);
+    if (n > 0)
+        state->finish_at = 0;
+    return code;
+}
+
 static freshet_code take_finished(taking *taking)
 {
     groups_state *state = taking->state;
-    freshet_code code = FRESHET_OK;
+    freshet_code code = bring_last(taking);
     while (code == FRESHET_OK && taking->out->n_rows < taking->max_rows &&
            state->finish_at < state->keys.n_entries) {
         const group_entry *entry = group_at(state, state->finish_at);
         int64_t next = !entry->head.used ? INT64_MAX : next_finished(state, entry);
         if (next == INT64_MAX || next > last_end(state)) {
             state->finish_at++;
+            code = bring_last(taking);
             continue;
         }
         code = check_days(taking, next, last_end(state));
@@ -799,8 +894,13 @@ freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, g
 
 bool groups_owes(groups_state *state)
 {
-    return !state->finishing &&
-           (state->changes_taken < state->n_changes || first_due(state) != NULL);
+    return !state->finishing && (state->changes_taken < state->n_changes ||
+                                 first_due(state) != NULL || wants_bring(state));
+}
+
+bool groups_keeps_owed(const groups_state *state)
+{
+    return !state->finishing && state->changes_taken == state->n_changes;
 }
 
 /* ---- saving ---------------------------------------------------------------------------------- */

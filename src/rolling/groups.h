@@ -180,6 +180,8 @@ freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, g
                          freshet_error *err);
 /* True while groups_take() would give rows, before groups_finish(). */
 bool groups_owes(groups_state *state);
+/* True if these are windows that have ended, and no changes: they follow from what is saved. */
+bool groups_keeps_owed(const groups_state *state);
 
 /* ---- saving -------------------------------------------------------------------------------- */
 

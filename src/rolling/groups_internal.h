@@ -66,7 +66,8 @@ struct groups_state {
     keyed_table keys;
     state_part part;
     keyed_chunk chunk;
-    due_heap heap; /* of keys, by due_us */
+    due_heap heap;      /* of keys in memory, by due_us */
+    int64_t brought_us; /* keys that are due up to it have been brought from the store */
     uint64_t n_events;
 
     change *changes;

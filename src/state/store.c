@@ -395,12 +395,12 @@ static bool visit_entry(void *context, const char *key, size_t key_length, const
 }
 
 /* The visitor may call other functions of the store: the scan has a key of its own. */
-freshet_code store_visit_from(state_store *store, store_space space, const char *name,
-                              const void *from, size_t from_length, store_visit_fn *visit,
-                              void *context, freshet_error *err)
+freshet_code store_look(state_store *store, store_space space, const char *name, const void *from,
+                        size_t from_length, store_visit_fn *visit, void *context,
+                        freshet_error *err)
 {
     visiting visiting = {.store = store, .visit = visit, .context = context, .err = err};
-    freshet_code code = store_wait(store, err);
+    freshet_code code = store->rocks == NULL ? store_wait(store, err) : FRESHET_OK;
     if (code != FRESHET_OK)
         return code;
     text_buffer key;
@@ -414,6 +414,16 @@ freshet_code store_visit_from(state_store *store, store_space space, const char 
     if (code == FRESHET_OK && visiting.code != FRESHET_END)
         code = visiting.code;
     return code;
+}
+
+freshet_code store_visit_from(state_store *store, store_space space, const char *name,
+                              const void *from, size_t from_length, store_visit_fn *visit,
+                              void *context, freshet_error *err)
+{
+    const freshet_code code = store_wait(store, err);
+    return code == FRESHET_OK
+               ? store_look(store, space, name, from, from_length, visit, context, err)
+               : code;
 }
 
 freshet_code store_visit(state_store *store, store_space space, const char *name,

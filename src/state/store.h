@@ -75,6 +75,11 @@ freshet_code store_visit_from(state_store *store, store_space space, const char 
                               const void *from, size_t from_length, store_visit_fn *visit,
                               void *context, freshet_error *err);
 
+/* The same of what is in the database: what is being written may be there or not. */
+freshet_code store_look(state_store *store, store_space space, const char *name, const void *from,
+                        size_t from_length, store_visit_fn *visit, void *context,
+                        freshet_error *err);
+
 /* One checkpoint: begin waits for the one before; put and remove copy; commit hands over to the
  * store's thread. An error of the writing is given by the next begin or wait; where it says
  * FRESHET_RETRY, the one after that writes again. */

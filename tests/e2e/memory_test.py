@@ -6,7 +6,7 @@ import unittest
 
 from freshet_testing import Case
 
-EVENTS = 60_000
+EVENTS = 30_000
 
 DECLARATION = """\
 version: 1
@@ -43,6 +43,19 @@ WINDOWS = """\
     - {name: amount, window: {functions: [count, sum, max], over: [1 minute, 10 minutes]}}
 """
 
+ROLLING = """\
+  features:
+    - {name: amount, type: double, aggregate: {functions: [count, sum, max]}}
+  aggregated:
+    windows: {over: [2 minutes, 10 minutes], slide: 1 minute%s}
+"""
+
+GROUPS = """\
+  features:
+    - {name: amount, type: double, aggregate: {functions: [count, sum, max]}}
+  aggregated: {}
+"""
+
 
 class MemoryTest(Case):
 
@@ -50,7 +63,7 @@ class MemoryTest(Case):
         super().setUp()
         self.feed()
 
-    def feed(self, n_keys=20_000, files=8):
+    def feed(self, n_keys=10_000, files=8):
         """Events of twenty minutes of time; of three in ten the same comes again, up to three minutes later."""
         events = []
         for i in range(EVENTS):
@@ -66,8 +79,9 @@ class MemoryTest(Case):
                 '{"id":%d,"ev":"%s","ts":"2024-05-01T12:%02d:%06.3f","amount":%d}\n'
                 % (key, ev, second // 60, second % 60, amount) for second, key, ev, amount in part))
 
-    def rows_of(self, features, columns, memory, kills=0):
-        """All that is in the history after a run to the end, which is killed so often before."""
+    def rows_of(self, features, columns, memory, kills=0, newest=None):
+        """All that is in the history after a run to the end, which is killed so often before; `newest`: of each key and
+        time the row of which that is the greatest."""
         for name in ("out", "many.state"):
             shutil.rmtree(self.path(name), ignore_errors=True)
         self.write("many.yaml", DECLARATION.format(features=features, memory=memory))
@@ -78,14 +92,18 @@ class MemoryTest(Case):
             run.end()
         self.assertTrue(kills == 0 or killed > 0, "no run was killed on its way")
         self.good("run", "many.yaml", "--once", "--progress", "none")
-        return sorted(self.history(columns, order=next(iter(columns)), keys="{name: id, type: bigint}"), key=str)
+        rows = self.history(columns, order=next(iter(columns)), keys="{name: id, type: bigint}")
+        if newest is not None:
+            rows = {(row["id"], row["timestamp"]): row for row in sorted(rows, key=newest)}.values()
+        return sorted(rows, key=str)
 
-    def expect_the_same(self, features, columns, least):
+    def expect_the_same(self, features, columns, least, kills=4, newest=None):
         """Rows with ample memory, with next to none, and with next to none through kills."""
-        ample = self.rows_of(features, columns, "512 MiB")
+        ample = self.rows_of(features, columns, "512 MiB", newest=newest)
         self.assertGreater(len(ample), least)
-        self.assertEqual(self.rows_of(features, columns, "1 MiB"), ample)
-        self.assertEqual(self.rows_of(features, columns, "1 MiB", kills=4), ample)
+        self.assertEqual(self.rows_of(features, columns, "1 MiB", newest=newest), ample)
+        if kills > 0:
+            self.assertEqual(self.rows_of(features, columns, "1 MiB", kills=kills, newest=newest), ample)
         return ample
 
     def test_windows(self):
@@ -97,6 +115,22 @@ class MemoryTest(Case):
         self.assertLess(len(ample), 1.2 * EVENTS)
         (part,) = json.loads(self.good("state", "ls", "many.yaml", "--format", "json"))["parts"]
         self.assertLess(part["keys"], EVENTS / 2, "ids that nothing can repeat any more are gone from the folder, too")
+
+    def test_rolling(self):
+        """Windows that end, most of them of keys that have left memory."""
+        columns = {f"amount__{f}_over_{w}_rolling_windows": of for w in ("2_minutes", "10_minutes")
+                   for f, of in (("count", "bigint"), ("sum", "double"), ("max", "double"))}
+        self.expect_the_same(ROLLING % "", columns, EVENTS)
+
+    def test_rolling_emit_change(self):
+        """What goes out first depends on which events came together, and so on where a run was killed."""
+        count = "amount__count_over_2_minutes_rolling_windows"
+        columns = {count: "bigint", "amount__max_over_2_minutes_rolling_windows": "double"}
+        self.expect_the_same(ROLLING.replace(", 10 minutes", "") % ", emit: change", columns, EVENTS,
+                             kills=0, newest=lambda row: row[count])
+
+    def test_groups(self):
+        self.expect_the_same(GROUPS, {"amount__count": "bigint", "amount__sum": "double", "amount__max": "double"}, EVENTS)
 
     def test_share(self):
         self.write("many.yaml", DECLARATION.format(features=WINDOWS, memory="25%"))

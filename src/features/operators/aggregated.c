@@ -237,6 +237,11 @@ static bool aggregated_owes(const freshet_operator *self)
     return groups_owes(((const aggregated *)self)->groups);
 }
 
+static bool aggregated_keeps_owed(const freshet_operator *self)
+{
+    return groups_keeps_owed(((const aggregated *)self)->groups);
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 /* Marks the rows that are not what their key's row before was. The rows of a key come together. */
@@ -311,6 +316,7 @@ const operator_ops aggregated_operator = {
     .open = aggregated_open,
     .run = aggregated_run,
     .owes = aggregated_owes,
+    .keeps_owed = aggregated_keeps_owed,
     .go_on = aggregated_go_on,
     .finish = aggregated_finish,
     .save = aggregated_save,
