@@ -475,8 +475,8 @@ typedef struct freshet_training_options {
     int64_t memory;          /* bytes; 0: 1 GiB. What does not fit is put aside beside the output */
     uint32_t threads;        /* 0: as many as there are cores */
     /* All may be NULL. say: one sentence of what was done. progress: what it is at, now and then,
-     * from another thread. cancelled: asked by another thread, all the time; true ends it with
-     * FRESHET_TRY_AGAIN. problem: mistakes of a declaration. */
+     * from another thread. cancelled: asked all the time, from any thread; once it is true it must
+     * stay so, and all ends with FRESHET_TRY_AGAIN. problem: mistakes of a declaration. */
     void (*say)(void *context, const char *sentence);
     void (*progress)(void *context, const char *doing);
     bool (*cancelled)(void *context);

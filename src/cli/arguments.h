@@ -38,13 +38,13 @@ typedef struct argument {
     const char *name; /* without the dashes; NULL ends a table */
     argument_kind kind;
     char letter; /* -x is the same; 0: there is none */
+    /* ARGUMENT_LIST: behind the operand it takes all words up to the next option, `--from a b` */
+    bool takes_more;
     size_t offset;
     const char *value;          /* what --help calls the value, where it has one but no choices */
     const char *doc;            /* one line */
     const char *standard;       /* the default, as it would be typed; NULL: none */
     const char *const *choices; /* ARGUMENT_CHOICE: NULL-terminated */
-    /* ARGUMENT_LIST: behind the operand it takes all words up to the next option, `--from a b` */
-    bool takes_more;
 } argument;
 
 /* The beginning of a row: the argument's name, its kind, and the member of the verb's struct that

@@ -269,7 +269,7 @@ static const option window_options[] = {
      .example = "sched_dep"},
     {OPTION("until_full", CHOICE, window_block, until_full), .choices = until_full_choices,
      .place_offset = offsetof(window_block, until_full_at) + 1,
-     .doc = "As the feature set's [until_full](#feature_set), which it goes before.",
+     .doc = "As the feature set's [until_full](#feature-set), which it goes before.",
      .example = "partial"},
     {0},
 };

@@ -335,6 +335,7 @@ static void turn_over(freshet_pipeline *pipeline)
     if (pipeline->replay != NULL)
         replay_noted(pipeline->replay);
     checkpoint->is_declared = true;
+    pipeline->is_sorted_anew = false;
     checkpoint->is_changed = false;
     checkpoint->moved_lost = false;
     checkpoint->is_listed = false;
@@ -375,8 +376,6 @@ static void note_durable(freshet_pipeline *pipeline)
     int64_t write_us = (os.monotonic_us() - checkpoint->handed_us) * CHECKPOINT_WRITE_SHARE;
     int64_t stretch_us = collect_us > write_us ? collect_us : write_us;
     int64_t interval_us = pipeline->declaration->checkpoint.interval_us;
-    if (pipeline->hands_over)
-        interval_us *= HANDOVER_STRETCH;
     if (stretch_us > CHECKPOINT_STRETCH_MAX_US)
         stretch_us = CHECKPOINT_STRETCH_MAX_US;
     checkpoint->due_us =
@@ -460,6 +459,20 @@ static bool is_behind(const freshet_pipeline *pipeline)
            fill_is_behind(pipeline) || has_dirty_keys(pipeline->checkpoint);
 }
 
+/* What reads a past makes them for a kill only, and each costs files; but what was sorted is to be
+ * known soon. */
+static int64_t due_us(const freshet_pipeline *pipeline)
+{
+    const checkpoint *checkpoint = pipeline->checkpoint;
+    const int64_t rare_us = pipeline->declaration->checkpoint.interval_us * HANDOVER_STRETCH;
+    const bool is_past =
+        !pipeline->is_sorted_anew &&
+        (pipeline->hands_over || atomic_load(&pipeline->counters[FRESHET_BOOTSTRAP_LEFT]) != 0);
+    return is_past && checkpoint->due_us < checkpoint->begun_us + rare_us
+               ? checkpoint->begun_us + rare_us
+               : checkpoint->due_us;
+}
+
 static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
@@ -468,8 +481,7 @@ static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)
     freshet_code code = go_on(pipeline, short_of_memory, err);
     if (code != FRESHET_OK || checkpoint->phase != CHECKPOINT_NONE || !is_behind(pipeline))
         return code;
-    if (now_us < checkpoint->due_us && rows_since(pipeline) < CHECKPOINT_ROWS_MAX &&
-        !short_of_memory)
+    if (now_us < due_us(pipeline) && rows_since(pipeline) < CHECKPOINT_ROWS_MAX && !short_of_memory)
         return FRESHET_OK;
     checkpoint->memory_due_us = now_us + CHECKPOINT_MEMORY_US;
     return checkpoint_begin(pipeline, err);
@@ -506,7 +518,7 @@ int64_t checkpoint_deadline(const freshet_pipeline *pipeline, int64_t deadline_u
     if (checkpoint->phase != CHECKPOINT_NONE)
         wanted_us = os.monotonic_us() + CHECKPOINT_LOOK_US;
     else if (is_behind(pipeline))
-        wanted_us = checkpoint->due_us;
+        wanted_us = due_us(pipeline);
     return wanted_us < deadline_us ? wanted_us : deadline_us;
 }
 

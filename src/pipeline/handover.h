@@ -17,7 +17,7 @@
 #include "base/arena.h"
 
 /* Checkpoints on the way are for a batch that is killed, and cost files: they come so many times
- * less often than a stream's, each half minute by the default. */
+ * less often than a stream's, each half minute by the default. So do those of a bootstrap. */
 #define HANDOVER_STRETCH 30
 
 struct freshet_pipeline;

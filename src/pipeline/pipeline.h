@@ -188,6 +188,7 @@ struct freshet_pipeline {
     bool hands_over; /* a batch that leaves a checkpoint: handle and declaration are its stream's */
     bool has_bootstraps;
     bool is_bootstrapped; /* they are sorted */
+    bool is_sorted_anew;  /* and no checkpoint knows it */
     bool loaded;          /* the static readers are in their tables */
     bool looked;          /* the look at the first times is done */
     bool whole_done;      /* the one result of a query that runs as a whole has been read */

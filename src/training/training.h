@@ -109,6 +109,11 @@ typedef struct training {
 
 /* ---- training_sql.c: SQL of our own ---- */
 
+/* Does the caller want no more of it? Any thread. */
+bool training_is_stopping(training *training);
+/* An error of the engine as one of ours: of a stop, of memory, or as it is. */
+freshet_code training_explain(training *training, freshet_code code, const freshet_error *problem,
+                              freshet_error *err);
 /* Runs it; stopped where the caller wants no more. */
 freshet_code training_run(training *training, freshet_error *err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

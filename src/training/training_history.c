@@ -66,7 +66,7 @@ static freshet_code copy_declared(training *training, training_history *set,
     const writer_block *writer = NULL;
     text_buffer list;
     freshet_code code = find_writer(declaration, file, &writer, err);
-    if (code != FRESHET_OK)
+    if (code != FRESHET_OK || writer == NULL)
         return code;
     text_init(&list, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; i < feature_set->keys.n; i++)
@@ -279,8 +279,8 @@ static freshet_code find_features(training *training, training_history *set, fre
     bool is_named = false;
     freshet_code code = list_features(training, set, &there, err);
     set->features = arena_zero(training->arena, there.n + (size_t)1, sizeof *set->features);
-    if (code == FRESHET_OK && set->features == NULL)
-        code = error_memory(err, TRAINING_DOING);
+    if (set->features == NULL)
+        return error_memory(err, TRAINING_DOING);
     for (; code == FRESHET_OK && words != NULL && *words != NULL; words++) {
         const char **names = NULL;
         uint32_t n = 0;

@@ -269,10 +269,12 @@ static freshet_code make_slots(training *training, const join_words *words, int6
         code = training_number(training, &n, err, "SELECT count(*) FROM slots");
     if (code == FRESHET_OK)
         code = training_number(training, &n_keys, err, "SELECT count(*) FROM numbered");
-    return code == FRESHET_OK
-               ? training_slots_load(&training->slots, training->session,
-                                     "SELECT kid, c FROM slots ORDER BY slot", n, n_keys, err)
-               : code;
+    if (code != FRESHET_OK)
+        return code;
+    freshet_error problem = {0};
+    code = training_slots_load(&training->slots, training->session,
+                               "SELECT kid, c FROM slots ORDER BY slot", n, n_keys, &problem);
+    return training_explain(training, code, &problem, err);
 }
 
 /* The pass over the history. */

@@ -165,10 +165,8 @@ static void *watch_main(void *context)
         pthread_cond_timedwait(&training->wake, &training->lock, &until);
         if (training->is_over)
             break;
-        if (options->cancelled != NULL && options->cancelled(options->context)) {
-            atomic_store(&training->is_stopping, true);
+        if (training_is_stopping(training))
             sql_interrupt(training->session);
-        }
         if (options->progress != NULL && os.monotonic_us() >= tell_us) {
             options->progress(options->context, training->doing);
             tell_us = os.monotonic_us() + TELL_US;

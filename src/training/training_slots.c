@@ -80,9 +80,11 @@ freshet_code training_slots_load(training_slots *slots, sql_session *session, co
     slots->n = slots->n_keys = 0;
     slots->times = arena_alloc(slots->arena, ((size_t)n + 1) * sizeof *slots->times);
     slots->starts = arena_alloc(slots->arena, ((size_t)n_keys + 2) * sizeof *slots->starts);
-    freshet_code code = pieces == NULL || slots->times == NULL || slots->starts == NULL
-                            ? error_memory(err, LOADING)
-                            : sql_prepare(session, sql, &statement, NULL, err);
+    if (pieces == NULL || slots->times == NULL || slots->starts == NULL) {
+        arena_close(pieces);
+        return error_memory(err, LOADING);
+    }
+    freshet_code code = sql_prepare(session, sql, &statement, NULL, err);
     if (code == FRESHET_OK)
         code = sql_cursor_open(statement, &cursor, err);
     while (code == FRESHET_OK) {

@@ -16,9 +16,8 @@ bool training_ends(const char *text, const char *ending)
     return length >= end && strcasecmp(text + length - end, ending) == 0;
 }
 
-/* An error of the engine as one of ours: of a stop, of memory, or as it is. */
-static freshet_code training_explain(training *training, freshet_code code,
-                                     const freshet_error *problem, freshet_error *err)
+freshet_code training_explain(training *training, freshet_code code, const freshet_error *problem,
+                              freshet_error *err)
 {
     if (code == FRESHET_OK)
         return code;
@@ -32,12 +31,20 @@ static freshet_code training_explain(training *training, freshet_code code,
                      problem->text);
 }
 
+bool training_is_stopping(training *training)
+{
+    const freshet_training_options *options = training->options;
+    if (options->cancelled != NULL && options->cancelled(options->context))
+        atomic_store(&training->is_stopping, true);
+    return atomic_load(&training->is_stopping);
+}
+
 static freshet_code training_execute(training *training, const char *sql, freshet_error *err)
 {
     freshet_error problem = {0};
     if (sql == NULL)
         return error_memory(err, TRAINING_DOING);
-    if (atomic_load(&training->is_stopping))
+    if (training_is_stopping(training))
         return error_stopped(err);
     freshet_code code = sql_execute(training->session, sql, NULL, &problem);
     return training_explain(training, code, &problem, err);

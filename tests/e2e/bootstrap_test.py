@@ -116,6 +116,23 @@ class SeamTest(BootstrapCase):
                              [("bootstrap dump/0.jsonl", "bad_cast"), ("bootstrap dump/0.jsonl", "bad_record")])
         self.assertEqual([row["id"] for row in self.history(COLUMNS)], list(range(100, 300)))
 
+    def test_letters_are_replayed(self):
+        """Those of records that could not be read, and those of rows of the past that failed later."""
+        self.declare_boot(features="    - {name: slow, type: bigint, sql: \"case when id = 3 then error('three') else 1 end\"}\n")
+        with open(self.path("events.yaml"), encoding="utf-8") as file:
+            text = file.read()
+        begin, end = text.index("    - {name: v,"), text.index("    - {name: slow")
+        text = text[:begin] + text[end:]  # without windows, so that the type may change
+        self.write("events.yaml", text)
+        self.put("dump/0.jsonl", range(5))
+        self.append("dump/0.jsonl", b'{"id": 5, "key": "k1", "seen": "2024-01-01T00:00:05Z", "value": "five"}\n')
+        self.put("in/a.jsonl", range(6, 8))
+        self.run_once()
+        self.assertEqual([letter["partition"] for letter in self.dead_letters()], ["bootstrap dump/0.jsonl", "bootstrap"])
+        self.write("events.yaml", text.replace("value: double", "value: string").replace("error('three')", "3"))
+        self.good("replay", "events.yaml")
+        self.assertEqual([row["id"] for row in self.history({"id": "bigint"})], list(range(8)))
+
     def test_as_parquet_and_table(self):
         """A past in Parquet, as a history has it; and one of a state that is not kept."""
         twin = self.twin(400)

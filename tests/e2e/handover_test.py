@@ -102,6 +102,9 @@ class SameTest(HandoverCase):
         self.assertEqual(stream.stop().code, 0)
         self.assertEqual(self.rows("out"), self.rows("whole"))
         self.assertEqual(self.letters("events"), self.letters("whole"))
+        kept = [sorted(self.freshet("state", "inspect", "events.yaml", "--limit", "1000",
+                                    env=dict(self.env, STREAM="true", PIPELINE=name)).out.splitlines()) for name in ("events", "whole")]
+        self.assertEqual(*kept)
         return batch
 
     def until_read(self, stream, n):
@@ -170,6 +173,17 @@ class KillTest(HandoverCase):
         self.write("in/b.jsonl", lines(50, 60))
         self.run_with()
         self.assertEqual(len(self.rows("out")), len(before) + 10)
+
+
+    def test_half_a_line(self):
+        """What a stream would wait for, the batch leaves to it."""
+        self.declare_set()
+        self.write("in/a.jsonl", lines(0, 20)[:-10])
+        self.assertIn("it is left for later", self.run_with("--checkpoint").err)
+        self.assertEqual(len(self.rows("out")), 19)
+        self.append("in/a.jsonl", lines(0, 20)[-10:] + lines(20, 22))
+        self.run_with("--once", STREAM="true")
+        self.assertEqual([row["id"] for row in self.rows("out")], sorted(range(22), key=lambda i: (f"k{i % 7}", i)))
 
 
 class RefusedTest(HandoverCase):

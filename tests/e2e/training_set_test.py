@@ -147,7 +147,7 @@ class CorrectionsTest(TrainingSetCase):
             lines = ""
             for i in range(60):
                 key = rng.choice("ab")
-                minute = 60 * file + i - (rng.randint(3, 50) if rng.random() < 0.3 else 0)
+                minute = 60 * file + i - (rng.randint(3, 50) if rng.random() < 0.3 or file > 0 and i < 5 else 0)
                 if (key, minute) in seen or minute < 0:
                     continue
                 seen.add((key, minute))
