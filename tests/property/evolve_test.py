@@ -9,19 +9,21 @@ A CHAIN is a declaration and LINKS changes of it; each has a part of the events.
 
 and then, of each column by itself:
 
-    rows of new events    equal those of the fresh run, or are null while the column fills (`filling`)
+    rows of new events    equal those of the fresh run, or are null while plan has said that the column fills
     each key's newest row the same; but a column that came in since its event is null, and one that stays has what the declaration of
                           its event's time made of it
     the history           at the end of the chain: each event's row as it went out at its link, null where the link had no such column
 
-TO ADD A KIND of feature: a class like Plain below, in KINDS.
+TO ADD A KIND of feature: a class like Plain or Windowed below, in KINDS.
 
 FRESHET_PAIRS is how many changes are tried (40), a fifth of the chains with kills; FRESHET_SEED another beginning.
 """
 
+import calendar
 import json
 import os
 import random
+import re
 import shutil
 import time
 import unittest
@@ -93,33 +95,64 @@ class Plain:
     def gone(self):
         return [(f'feature "{self.name}"', "removed")]
 
-    def is_filling(self, column, event, came):
-        """May it be null in the row of that event, since it came at the time `came`?"""
-        return False
-
     carried = True  # a key's newest row keeps it
 
 
-class Window:
-    """Sums of a column, always there: rows of keys are kept with what is carried, and go out again."""
+class Windowed:
+    """Windows of time over a column, some of them under a filter."""
 
-    name = "total"
     carried = False
+    TYPES = {"sum": {"a": "double", "b": "bigint"}, "max": {"a": "double", "b": "bigint"}, "count": dict.fromkeys("abc", "bigint")}
+    SPANS = ("5 minutes", "20 minutes", "30 minutes", "1 hour", "2 hours")
+
+    def __init__(self, rng, name, of=None):
+        self.name = name
+        self.of = of or rng.choice("abc")
+        self.filter = rng.choice((None, None, "b > 50"))
+        self.functions = rng.sample([name for name in self.TYPES if self.of in self.TYPES[name]], 1 if self.of == "c" else rng.randrange(1, 4))
+        self.over = rng.sample(self.SPANS, rng.randrange(1, 3))
 
     def yaml(self):
-        return "{name: total, from: a, window: {functions: [sum, count], over: [30 minutes]}}"
+        filtered = f', filter: "{self.filter}"' if self.filter else ""
+        return f'{{name: {self.name}, from: {self.of}{filtered}, window: {{functions: [{", ".join(self.functions)}], over: [{", ".join(self.over)}]}}}}'
+
+    def column(self, function, span):
+        return f"{self.name}__{function}_over_{span.replace(' ', '_')}_fixed_windows"
 
     def columns(self):
-        return {f"total__{function}_over_30_minutes_fixed_windows": "double" for function in ("sum", "count")}
+        return {self.column(function, span): self.TYPES[function][self.of] for function in self.functions for span in self.over}
+
+    def changed(self, rng, name):
+        """Other functions, windows or filter; of another name, at times."""
+        other = Windowed(rng, name if name and rng.random() < 0.3 else self.name, self.of)
+        if rng.random() < 0.5:
+            other.filter = self.filter
+        return other
 
     def verdicts(self, then):
+        return []  # the part "windows" says them: see must_fill
+
+    def gone(self):
         return []
 
-    def is_filling(self, column, event, came):
-        return False
+    def must_fill(self, before):
+        """True or False where it is plain whether it is full at once, by what was kept for those before; else None."""
+        kept = [one for one in before if isinstance(one, Windowed) and (one.of, one.filter) == (self.of, self.filter)]
+        if not kept:
+            return True
+        longest = max(Windowed.SPANS.index(span) for one in before if isinstance(one, Windowed) for span in one.over)
+        is_shorter = max(map(Windowed.SPANS.index, self.over)) <= longest
+        return False if is_shorter and any(function != "count" for one in kept for function in one.functions) else None
 
 
-KINDS = (Plain,)
+def first_window(rng):
+    """Always there: rows of keys are kept with what is carried, and go out again."""
+    made = Windowed(rng, "total", "a")
+    made.filter, made.functions, made.over = None, ["sum", "count"], ["30 minutes"]
+    return made
+
+
+KINDS = (Plain, Plain, Windowed)
 
 
 class Chain(Case):
@@ -131,13 +164,14 @@ class Chain(Case):
     def change(self, features):
         """Another list of features: some go, some come, some change, and their order."""
         rng = self.rng
-        kept = [feature for feature in features if isinstance(feature, Window) or rng.random() < 0.8]
+        kept = [feature for feature in features if feature.name == "total" or rng.random() < 0.8]
         for i, feature in enumerate(kept):
-            if not isinstance(feature, Window) and rng.random() < 0.3:
+            if feature.name != "total" and rng.random() < 0.3:
                 retyped = not self.has_history and rng.random() < 0.3
                 kept[i] = feature.changed(rng, None if retyped else self.new_name())
         for _ in range(rng.randrange(0, 3)):
-            back = [name for name in self.types if name not in {column for feature in kept + features for column in feature.columns()}]
+            back = [name for name in self.types if "__" not in name and
+                    name not in {column for feature in kept + features for column in feature.columns()}]
             if back and rng.random() < 0.4:  # one that went comes back
                 name = rng.choice(back)
                 kept.append(Plain(rng, name, rng.choice(sorted(self.types[name]))))
@@ -196,7 +230,7 @@ class Chain(Case):
 
     # ---- what is expected ----
 
-    def check_plan(self, features, before):
+    def check_plan(self, features, before, newest):
         planned = self.freshet("plan", "chain.yaml", "--detailed-exitcode")
         self.assertIn(planned.code, (0, 3), planned.out + planned.err)
         expected = []
@@ -211,6 +245,30 @@ class Chain(Case):
             if line.startswith('--   feature "'):
                 said.append((subject, rest.partition("): ")[2].partition(":")[0] if "): " in rest else rest.strip().partition(":")[0]))
         self.assertEqual(sorted(said), sorted(expected), planned.out)
+        self.check_filling(features, before, planned.out, newest)
+
+    def check_filling(self, features, before, planned, newest):
+        """Notes until when which columns are null, at most; by name of the feature and its windows."""
+        filling = dict(re.findall(r'(?m)^--   windows: feature "(\w+)" \(\S+\): fills from now on: (.*)$', planned))
+        known = {feature.name for feature in before if isinstance(feature, Windowed)}
+        was_filling = bool(self.until)
+        for feature in features:
+            if not isinstance(feature, Windowed):
+                continue
+            must = feature.must_fill(before)
+            if must is True or (must is False and not was_filling and feature.name in known):
+                self.assertEqual(feature.name in filling, must, (feature.yaml(), planned))
+            if feature.yaml() not in {one.yaml() for one in before}:
+                # plan tells of rows behind the newest one: a later one looks back further
+                self.late.update(dict.fromkeys(feature.columns(), newest))
+            for span, until in re.findall(r'"([^"]+)" is null until ([-0-9]+ [:0-9]+)', filling.get(feature.name, "")):
+                at = calendar.timegm(time.strptime(until, "%Y-%m-%d %H:%M:%S"))
+                for column in (feature.column(function, span) for function in feature.functions):
+                    self.until[column] = max(at, self.until.get(column, 0))
+
+    def is_filling(self, column, event):
+        """May it be null in the row of that event?"""
+        return event["ts"] < max(self.until.get(column, 0), self.late.get(column, 0))
 
     def check_rows(self, link, killed, features, new, newest, fresh_new, fresh_newest, events):
         kinds = {column: feature for feature in features for column in feature.columns()}
@@ -220,8 +278,8 @@ class Chain(Case):
             self.assertEqual(sorted(row), sorted(fresh_new[number]))
             for column, value in fresh_new[number].items():
                 feature = kinds.get(column)
-                if row[column] is None and feature is not None and \
-                        feature.is_filling(column, by_id[number], self.came[column]):
+                if row[column] is None and self.is_filling(column, by_id[number]):
+                    self.n_filling += value is not None
                     continue
                 self.assertEqual(row[column], value, (link, column, row))
         # Each row that went out for a key, in order; of a run that was killed some come again, and the last counts.
@@ -233,20 +291,19 @@ class Chain(Case):
             for column, value in fresh.items():
                 feature = kinds.get(column)
                 if feature is None or not feature.carried:
-                    if row[column] is not None or feature is None or not feature.is_filling(column, by_id[row["id"]], self.came[column]):
+                    if row[column] is not None or not self.is_filling(column, by_id[row["id"]]):
                         self.assertEqual(row[column], value, (link, column, row))
                     continue
                 stays = self.came_at_link[column] <= row["id"] // EVENTS
                 self.n_null += not stays
                 self.assertEqual(row[column], was[column] if stays else None, (link, column, row))
 
-    def note_columns(self, link, features, before, now_s):
+    def note_columns(self, link, features, before):
         """Since when each column is there without a gap, with its type."""
         was = {column: kind for feature in before for column, kind in feature.columns().items()}
         for feature in features:
             for column, kind in feature.columns().items():
                 if was.get(column) != kind:
-                    self.came[column] = now_s
                     self.came_at_link[column] = link
                 self.types.setdefault(column, set()).add(kind)
 
@@ -262,17 +319,17 @@ class Chain(Case):
         self.rng = random.Random(seed)
         self.n_names = 0
         self.has_history = seed % 2 == 0
-        self.came, self.came_at_link, self.types, self.given = {}, {}, {}, {}
-        features, events = [Window()] + [Plain(self.rng, self.new_name()) for _ in range(3)], []
+        self.came_at_link, self.types, self.given, self.until, self.late = {}, {}, {}, {}, {}
+        features, events = [first_window(self.rng)] + [Plain(self.rng, self.new_name()) for _ in range(3)], []
         before = []
         for link in range(LINKS + 1):
             if link > 0:
                 features = self.change(before)
             events.append(self.events(link * EVENTS))
-            self.note_columns(link, features, before, events[-1][0]["ts"])
+            self.note_columns(link, features, before)
             self.declare_link(features)
             if link > 0:
-                self.check_plan(features, before)
+                self.check_plan(features, before, max(event["ts"] for part in events[:-1] for event in part))
             self.write(f"in/{link}.jsonl", "".join(json.dumps(event) + "\n" for event in events[-1]))
             self.run_link(killed)
             self.run_fresh(features, events)
@@ -285,7 +342,7 @@ class Chain(Case):
             self.check_history()
 
     def test_chains(self):
-        self.n_null = 0
+        self.n_null = self.n_filling = 0
         for number in range((PAIRS + LINKS - 1) // LINKS):
             seed = SEED * 1000003 + number
             for name in os.listdir(self.folder):
@@ -294,7 +351,8 @@ class Chain(Case):
             with self.subTest(seed=seed):
                 self.follow(seed, killed=number % 5 == 4)
         self.assertGreater(self.n_null, PAIRS // 10)
-        print(f"{PAIRS} changes from the seed {SEED}; {self.n_null} cells of kept rows were null")
+        print(f"{PAIRS} changes from the seed {SEED}; {self.n_null} cells of kept rows were null, "
+              f"and {self.n_filling} of windows that fill")
 
 
 if __name__ == "__main__":
