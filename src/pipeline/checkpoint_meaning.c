@@ -116,12 +116,19 @@ static const place *keep_place(const comparison *comparison, const place *at)
     return kept;
 }
 
+/* Windows serve another feature; of what they keep under its name the numbers would be mixed. */
+static bool is_feature(const char *name)
+{
+    return strncmp(name, "feature \"", strlen("feature \"")) == 0;
+}
+
 static void add_difference(comparison *comparison, const meaning *now, const char *then)
 {
     const char *was = checkpoint_clip(comparison->arena, then, now->text, SHOWN_BYTES);
     const char *is = checkpoint_clip(comparison->arena, now->text, then, SHOWN_BYTES);
     evolution_say(comparison->out, "", VERDICT_REFUSED, keep_place(comparison, &now->at), now->name,
-                  "changed from `%s` to `%s`", was == NULL ? "?" : was, is == NULL ? "?" : is);
+                  "changed from `%s` to `%s`%s", was == NULL ? "?" : was, is == NULL ? "?" : is,
+                  is_feature(now->name) ? " (under another name it fills from now on)" : "");
     comparison->out->no_memory |= was == NULL || is == NULL;
 }
 

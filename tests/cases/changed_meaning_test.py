@@ -98,7 +98,8 @@ class RefusedTest(Meaning):
 
     def test_sql_of_a_value(self):
         self.refused(("cents / 100.0", "cents / 10.0"), line=17,
-                     says='feature "amount" changed from `sql cents / 100.0 as double` to `sql cents / 10.0 as double`')
+                     says='feature "amount" changed from `sql cents / 100.0 as double` to `sql cents / 10.0 as double` '
+                          '(under another name it fills from now on); put that back')
 
     def test_sql_that_a_value_is_made_of(self):
         self.refused(("sql: amount * rate", "sql: rate * cents"), says='feature "worth" changed from')
