@@ -14,10 +14,11 @@
  * THE SEAM. From S on the key's own events have everything, and the past's are passed over. Before,
  * each second is decided by itself. An own event is the past's where all that is known of it is the
  * same; it then has the past's values. One of which there is none like it came after the change
- * (late): it stays, behind those of its second, where it has a value that only such can have.
- * Otherwise the past is not that of this key, and nothing changes (FILL_OTHER). An event of the
- * past that the key has not, in a second of which it has all, was refused by the stream (late,
- * say): it is no event. Where the key has lost its events (before `whole`) they are the past's.
+ * (late): it stays, in its place. So it must have a value that only such can have, or lie within
+ * the lateness, with no event of the past left over in its second; otherwise the past is not that
+ * of this key, and nothing changes (FILL_OTHER). An event of the past that the key has not, in a
+ * second of which it has all, was refused by the stream (late, say): it is no event. Where the key
+ * has lost its events (before `whole`) they are the past's.
  *
  * A key of which nothing is there (is_bare) has in these seconds only events that came after the
  * change. They are behind the past's; but where the past goes beyond the change it has them, too:
@@ -200,19 +201,37 @@ static freshet_code put_event(mixing *it, const event_ref *event, const event_re
                : error_memory(it->err, FILLING);
 }
 
-/* A second of which the key has all events. */
+/* From which second on an own event may have come after the change that its values lack: behind
+ * the lateness of then. */
+static int64_t first_late(const mixing *it, int64_t time)
+{
+    const windows_plan *plan = it->state->plan;
+    int64_t since = it->seam, first;
+    for (uint32_t i = 0; i < plan->n_slots + fullness_parts(plan); i++)
+        if (i != plan->row_slot && it->record->since[i] > time && it->record->since[i] < since)
+            since = it->record->since[i];
+    return it->state->options.take_late ||
+                   __builtin_sub_overflow(since - 1, it->state->reach.lateness_s, &first)
+               ? INT64_MIN
+               : first;
+}
+
+/* A second of which the key has all events. Those of the past come first, then late ones: where all
+ * of the past's are found, the others can be such. The second before the seam is that of the
+ * newest event at the change, which the past must have. */
 static freshet_code mix_values(mixing *it, int64_t time)
 {
     freshet_code code = FRESHET_OK;
-    uint32_t hint = 0;
+    uint32_t hint = 0, n_found = 0, n_unsure = 0;
     for (uint32_t i = 0; code == FRESHET_OK && i < it->own.n; i++) {
         const event_ref *own = &it->own.items[i], *past = find_past(it, own, time, &hint);
-        if (past == NULL && !is_surely_new(it, own, time)) {
-            it->kind = FILL_OTHER;
-            return FRESHET_OK;
-        }
+        n_found += past != NULL;
+        n_unsure += past == NULL && !is_surely_new(it, own, time);
         code = put_event(it, past == NULL ? own : past, own, time);
     }
+    if ((n_unsure > 0 && (n_found < it->past.n || time < first_late(it, time))) ||
+        (time == it->seam - 1 && n_found == 0))
+        it->kind = FILL_OTHER;
     return code;
 }
 

@@ -36,6 +36,8 @@ LONGER = "    - {name: spend, from: amount, window: {functions: [sum, count], ov
 NAMES = "    - {name: names, from: name, window: {functions: [approx_count_distinct, last, min], over: [2 hours]}}\n"
 MEDIAN = "    - {name: middle, from: amount, window: {functions: [median], over: [90 minutes]}}\n"
 ROWS = "    - {name: recent, from: name, window: {functions: [first, count], over: [7 events], mode: row_windows}}\n"
+WHERE = "    - {name: big, from: amount, filter: \"amount > 4\", window: {functions: [sum, count], over: [100 minutes]}}\n"
+OTHER = "    - {name: same, from: amount, window: {functions: [max, count], over: [2 hours], partition_by: [name]}}\n"
 PLAIN = "    - {name: amount, type: double}\n"
 BEGIN = 1704067200
 
@@ -80,7 +82,7 @@ class FillTest(Case):
             path = self.path(name)
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
-    def try_it(self, old, new, seed, n=400):
+    def try_it(self, old, new, seed, n=400, beyond=0):
         """Evolves in the middle, fills a little later, and compares what comes then."""
         rng = random.Random(seed)
         events = self.events(rng, n)
@@ -93,7 +95,7 @@ class FillTest(Case):
         self.run_once()
         said = self.good("plan", "fill.yaml")
         self.assertIn("fills from", said)
-        self.put("past.jsonl", events[:changed])
+        self.put("past.jsonl", events[:(changed, filled, n)[beyond]])
         self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
         self.assertTrue(os.path.exists(self.path("fill.state.fill")))
         self.put("in/3.jsonl", events[filled:])
@@ -109,11 +111,109 @@ class FillTest(Case):
 
     def test_twin(self):
         pairs = ((SPEND, SPEND + NAMES), (SPEND, LONGER), (PLAIN, PLAIN + SPEND + NAMES), (NAMES, LONGER + MEDIAN + ROWS),
-                 (SPEND, LONGER + NAMES), (SPEND + ROWS, MEDIAN + ROWS + NAMES + LONGER))
+                 (SPEND, LONGER + NAMES), (SPEND + ROWS, MEDIAN + ROWS + NAMES + LONGER), (SPEND, SPEND + WHERE),
+                 (PLAIN, PLAIN + LONGER + OTHER + WHERE), (SPEND, LONGER + OTHER))
         for i, (old, new) in enumerate(pairs):
             with self.subTest(i):
                 self.forget()
-                self.try_it(old, new, f"{SEED}{i}")
+                self.try_it(old, new, f"{SEED}{i}", beyond=i % 2)
+
+    def evolve(self, old, new, events, changed):
+        """The state of `old` over the first, to which `new` goes on."""
+        self.put("in/1.jsonl", events[:changed])
+        self.declare_it(old)
+        self.run_once()
+        self.declare_it(new)
+
+    def test_while_it_runs(self):
+        """A run takes the past while rows come, late ones of the seam among them; and again where it was killed."""
+        rng = random.Random(f"{SEED}online")
+        events = self.events(rng, 3000, users=400)
+        changed = 2000
+        self.evolve(SPEND, LONGER + NAMES, events, changed)
+        run = self.start("run", "fill.yaml", "--progress", "none")
+        self.until(lambda: "goes on from checkpoint" in run.err(), "the start", run)
+        at = changed
+        self.put("past.jsonl", events[:changed])
+        making = self.start("state", "fill", "fill.yaml", "--from", "past.jsonl")
+        self.until(lambda: os.path.exists(self.path("fill.state.fill.made")) or not making.is_running(), "the past", making)
+        making.signal(signal.SIGKILL)
+        making.wait()
+        if not os.path.exists(self.path("fill.state.fill")):
+            self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
+        for _ in range(3):
+            self.put(f"in/{at:06}.jsonl", events[at:at + 200])
+            at += 200
+            self.until(lambda: "fills windows with the past" in run.err() or not os.path.exists(self.path("fill.state.fill")),
+                       "that it is taken", run)
+            run.signal(signal.SIGKILL)
+            run.wait()
+            run = self.start("run", "fill.yaml", "--progress", "none")
+        self.until(lambda: not os.path.exists(self.path("fill.state.fill")), "that all of it is taken", run)
+        self.put("in/999999.jsonl", events[at:])
+        last = events[-1][0]
+        self.until(lambda: any(row["id"] == last for row in self.read_lines("out.jsonl")), "the last row", run)
+        run.stop()
+        self.twin(LONGER + NAMES, events)
+        ids = [event[0] for event in events[at:]]
+        self.assertEqual(self.last_rows("out.jsonl", ids), self.last_rows("twin.jsonl", ids))
+        self.assertIn("filled with the past", self.good("plan", "fill.yaml"))
+
+    def refused(self, pattern, *args, code=78):
+        finished = self.freshet("state", "fill", "fill.yaml", *args)
+        self.assertEqual(finished.code, code, finished.err)
+        self.assertRegex(finished.err, pattern)
+
+    def test_what_cannot_be(self):
+        rng = random.Random(f"{SEED}wrong")
+        events = self.events(rng, 100)
+        self.declare_it(SPEND)
+        self.put("in/1.jsonl", events)
+        self.refused(r'there is no state in "fill.state" yet')
+        self.run_once()
+        self.assertIn("nothing is to be filled", self.good("state", "fill", "fill.yaml", "--from", "in"))
+        self.declare_it(SPEND + NAMES)
+        self.refused(r'fill.yaml: error: say where the rows are that the reader "ev" has had: .* by --from, or `bootstrap')
+        self.refused("there is no file or folder .*/none.jsonl", "--from", "none.jsonl")
+        self.write("empty.jsonl", "")
+        self.refused("empty.jsonl has no row", "--from", "empty.jsonl")
+        self.write("fill2.yaml", TEXT.format(features=SPEND, path="in/*.jsonl", out="out.jsonl", lateness="1 minute", reader="", more="")
+                   .replace("stream: true", "stream: false"))
+        finished = self.freshet("state", "fill", "fill2.yaml", "--from", "in")
+        self.assertEqual(finished.code, 78, finished.err)
+        self.assertIn("a batch keeps no windows", finished.err)
+        # a key: what the state cannot serve is not filled either
+        self.write("fill.yaml", self.text().replace("name: user, type: bigint}]", "name: user, type: bigint}, {name: id, type: bigint}]")
+                   .replace("    - {name: id, type: bigint}\n", ""))
+        self.refused("the state cannot serve this declaration", "--from", "in")
+
+    def text(self):
+        with open(self.path("fill.yaml"), encoding="utf-8") as file:
+            return file.read()
+
+    def test_another_past(self):
+        """Of a key whose events are others, or that ends too soon, nothing changes; a file that is damaged, or of another
+        declaration, is not taken."""
+        first = [(i, user, BEGIN + i, 1.5, "a") for i, user in enumerate((1, 2, 3) * 4)]
+        self.evolve(SPEND, SPEND + NAMES, first, len(first))
+        self.run_once()
+        wrong = [(i, user, second, 9.5 if user == 1 else amount, name) for i, user, second, amount, name in first]
+        self.put("past.jsonl", [event for event in wrong if event[1] != 2 or event[0] < 6])
+        self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
+        with open(self.path("fill.state.fill"), "rb") as file:
+            good = file.read()
+        with open(self.path("fill.state.fill"), "wb") as file:
+            file.write(good[:-30] + bytes([good[-30] ^ 1]) + good[-29:])
+        self.assertIn("is damaged", self.freshet("run", "fill.yaml", "--once", "--progress", "none").err)
+        with open(self.path("fill.state.fill"), "wb") as file:
+            file.write(good)
+        self.declare_it(SPEND + NAMES + MEDIAN)
+        self.assertIn("made for another declaration", self.freshet("run", "fill.yaml", "--once", "--progress", "none").err)
+        self.declare_it(SPEND + NAMES)
+        self.put("in/2.jsonl", [(100 + user, user, BEGIN + 100, 1.5, "b") for user in (1, 2, 3)])
+        self.freshet("run", "fill.yaml", "--once", "--progress", "none")
+        rows = {row["user"]: row["names__min_over_2_hours_fixed_windows"] for row in self.read_lines("out.jsonl") if row["id"] >= 100}
+        self.assertEqual(rows, {1: None, 2: None, 3: "a"})
 
 
 if __name__ == "__main__":
