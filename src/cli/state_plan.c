@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "declaration/declaration.h"
+#include "pipeline/bootstrap.h"
 #include "pipeline/pipeline.h"
 
 #define PLANNING "planning for the state"
@@ -169,6 +170,21 @@ static void print_head(const checkpoint_plan *plan, bool is_as_it_is)
     text_release(&at);
 }
 
+/* Where a new state begins. */
+static void print_beginnings(const freshet_pipeline *pipeline)
+{
+    for (uint32_t i = 0; i < pipeline->n_readers; i++) {
+        const reader_block *block = pipeline->readers[i].reader->block;
+        text_buffer past;
+        text_init(&past, TEXT_LIMIT_DEFAULT);
+        bootstrap_tell(block, &past);
+        if (past.length > 0)
+            output_format("--   reader \"%s\"%s: its windows are filled from there\n",
+                          block->id.value, past.bytes);
+        text_release(&past);
+    }
+}
+
 freshet_code state_plan_print(freshet_pipeline *pipeline, const char *state, uint32_t *n_changes,
                               bool *is_refused, freshet_error *err)
 {
@@ -180,9 +196,10 @@ freshet_code state_plan_print(freshet_pipeline *pipeline, const char *state, uin
     const bool is_as_it_is = n == 0 && (plan.was == NULL || strcmp(plan.was, plan.is) == 0);
     *is_refused = false;
     if (code == FRESHET_END) {
-        if (plan.folder != NULL)
+        if (plan.folder != NULL) {
             output_format("-- there is no state in %s yet: the first run makes it\n", plan.folder);
-        else if (pipeline->declaration->is_stream)
+            print_beginnings(pipeline);
+        } else if (pipeline->declaration->is_stream)
             output_format("-- this stream keeps no state, since no writer keeps its rows\n");
         return FRESHET_OK;
     }

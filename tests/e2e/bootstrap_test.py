@@ -242,6 +242,8 @@ class KillTest(BootstrapCase):
         self.assertEqual((status["phase"], status["bootstrap_rows"], status["bootstrap_left"]), ("live", 400, 0))
         run.stop()
         self.assertIn("behind its past from a file", self.good("check", "events.yaml"))
+        self.assertIn("behind its past from a file: its windows are filled from there",
+                      self.good("plan", "events.yaml", "--state", "new.state"))
         self.assertIn("bootstrap at 400", self.good("state", "ls", "events.yaml"))
 
 

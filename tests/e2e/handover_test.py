@@ -131,6 +131,45 @@ class SameTest(HandoverCase):
         """As a batch by itself this runs as a whole; as one that hands over row by row."""
         self.try_one(steps=FILL)
 
+    def test_joined(self):
+        """Two readers that are joined within a bound: rows that wait for their partners are handed over, too."""
+        reader = """\
+    - id: {id}
+      stream: ${{STREAM:false}}
+      within: 10 minutes
+      timestamp: {{from: {id}_at}}
+      file: {{path: "{id}/*.jsonl", format: json, schema: {{id: bigint, {id}_at: timestamp, {id}_v: double}}}}
+"""
+        self.write("events.yaml", f"""\
+version: 1
+pipeline: "${{PIPELINE:events}}"
+source:
+  readers:
+{reader.format(id="a")}{reader.format(id="b")}  query: select a.id as key, b_at as seen, a_v, b_v from a join b on a.id = b.id
+feature_set:
+  name: events
+  keys: [{{name: key, type: bigint}}]
+  timestamp: {{from: seen, lateness: 1 minute}}
+  features: [{{name: a_v, type: double}}, {{name: b_v, type: double, window: {{functions: [count], over: [1 hour]}}}}]
+sink: {{writers: [{{history: {{path: "${{OUT:out}}"}}}}]}}
+""")
+
+        def fill(name, first, last, behind):
+            self.write(f"{name}/{first}.jsonl", b"".join(
+                line({"id": i % 50, f"{name}_at": event(i * 7 + behind)["seen"], f"{name}_v": i}) for i in range(first, last)))
+        fill("a", 0, 300, 0)
+        fill("b", 0, 280, 30)
+        self.run_with("--checkpoint")
+        self.run_with("--once", STREAM="true", PIPELINE="whole", OUT="whole")
+        fill("a", 300, 400, 0)
+        fill("b", 280, 400, 30)
+        self.run_with("--once", STREAM="true")
+        self.run_with("--once", STREAM="true", PIPELINE="whole", OUT="whole")
+        columns = {"a_v": "double", "b_v__count_over_1_hour_fixed_windows": "bigint"}
+        found = [self.history(columns, folder, order="all", keys="{name: key, type: bigint}") for folder in ("out", "whole")]
+        self.assertEqual(*found)
+        self.assertGreater(len(found[0]), 500)
+
     def test_state_block_and_a_table_beside(self):
         self.write("names.csv", "key,name\nk0,zero\nk1,one\n")
         self.try_one(query="select e.*, n.name from events e left join names n on n.key = e.key",
