@@ -130,7 +130,8 @@ static freshet_code look_at_dump(bootstrap *of, problems *problems, freshet_erro
     return code;
 }
 
-/* The dump with the columns of the reader, or its own. */
+/* The dump with the columns of the reader, or its own. It may be gone when the past is over: only
+ * bootstrap_prepare knows. */
 static freshet_code describe_dump(bootstrap *of, bool *good, freshet_error *err)
 {
     of->dump_block = *of->base.block;
@@ -160,8 +161,12 @@ static freshet_code describe_dump(bootstrap *of, bool *good, freshet_error *err)
     of->dump->problems = NULL;
     *good = code == FRESHET_OK;
     if (code == FRESHET_BAD_DECLARATION || code == FRESHET_FAILED) {
-        problem_add(of->base.problems, &of->block->kind.at, "reader \"%s\": its bootstrap: %s",
-                    of->base.block->id.value, problem.text);
+        of->dump_problem = arena_format(of->pipeline->arena, "reader \"%s\": its bootstrap: %s",
+                                        of->base.block->id.value, problem.text);
+        if (of->dump_problem == NULL)
+            return error_memory(err, BOOTSTRAPPING);
+        problem_warn(of->base.problems, &of->block->kind.at,
+                     "%s; only the first run needs it, until the past is read", of->dump_problem);
         return FRESHET_OK;
     }
     if (code != FRESHET_OK && err != NULL)
@@ -540,8 +545,10 @@ static uint32_t bootstrap_waiting(freshet_reader *base, uint32_t after)
         return after == READER_NONE && of->sorted->ops->waiting(of->sorted, READER_NONE) == 0
                    ? 0
                    : READER_NONE;
-    if (!of->is_live_open)
-        return base->declaration->is_past ? READER_NONE : READER_UNSETTLED;
+    if (!of->is_live_open && base->declaration->is_past)
+        return READER_NONE;
+    if (!of->is_live_open) /* what comes live is not known yet: others wait at the past's end */
+        return after == READER_NONE ? 0 : READER_NONE;
     const uint32_t found = of->live->ops->waiting(
         of->live, after == READER_NONE || after == 0 ? READER_NONE : after - 1);
     return found >= READER_UNSETTLED ? found : found + 1;

@@ -70,6 +70,7 @@ typedef struct bootstrap {
     freshet_reader *dump;   /* as it is declared */
     freshet_reader *sorted; /* over the sorted file; NULL: not yet */
     reader_block dump_block, sorted_block;
+    const char *dump_problem; /* why it cannot be read; NULL: it can */
     bool is_dump_described, is_dump_open, is_live_open, is_sorted_open;
     bool is_past;         /* else live */
     bool is_prepared;     /* the sorted file is there, or no more needed */

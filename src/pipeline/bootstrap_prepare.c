@@ -313,6 +313,11 @@ static freshet_code prepare_one(bootstrap *of, freshet_error *err)
     const int64_t begun_us = os.monotonic_us();
     gathering it = {
         .of = of, .pipeline = of->pipeline, .last_us = INT64_MIN, .newest_us = INT64_MIN};
+    char where[256];
+    if (of->dump_problem != NULL)
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
+                         place_text(&of->block->kind.at, where, sizeof where), "%s",
+                         of->dump_problem);
     bootstrap_remove(of);
     of->is_removed = false;
     same_release(&of->rows);

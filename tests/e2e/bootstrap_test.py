@@ -167,6 +167,7 @@ sink: {writers: [{history: {path: dump}}]}
         self.assertEqual(finished.code, 0, finished.err)
         self.put("in/b.jsonl", range(400, 500))
         self.declare_boot(extra="state: {}\n")
+        shutil.rmtree(self.path("dump"))  # which is no longer needed
         self.run_once()
         self.assertEqual(self.history(COLUMNS), twin)
 
@@ -186,21 +187,23 @@ sink: {writers: [{history: {path: dump}}]}
         self.assertEqual(self.dead_letters(), [])
 
     def test_several_readers(self):
-        """Each may have a past, and all are taken by time: here one has, and the other's live rows wait for it."""
+        """Each may have a past, and all are taken by time: what comes live of one waits for the past of the other."""
         self.dump(0, 300)
         self.put("in/a.jsonl", range(300, 400))
-        self.put("other/a.jsonl", range(350, 450))
+        self.put("other/a.jsonl", range(170, 450))
+        self.put("old/a.jsonl", range(100, 170))
         other = ("    - id: others\n      stream: true\n      file: {path: other, format: json, schema: {id: bigint, key: string, "
                  "seen: timestamp, value: double}}\n")
         query = "select * from events union all select id + 1000, key, seen, value from others"
-        self.declare_boot(readers=other, query=query)
-        self.run_once()
+        self.declare_boot(readers=other + "      bootstrap: {file: {path: old}}\n", query=query)
+        self.run_once("--step-rows", str(self.rng.choice((9, 40, 5000))))
         found = self.history(COLUMNS)
+        self.put("other/a.jsonl", range(100, 450))
         self.declare_boot(None, path="all/*.jsonl", out="twin", pipeline="twin", readers=other, query=query, name="twin.yaml")
         self.put("all/a.jsonl", range(400))
         self.run_once(file="twin.yaml")
         self.assertEqual(found, self.history(COLUMNS, "twin"))
-        self.assertEqual(len(found), 500)
+        self.assertEqual(len(found), 750)
 
 
 class KillTest(BootstrapCase):
@@ -275,7 +278,10 @@ class RefusedTest(BootstrapCase):
         self.write("dump/0.jsonl", '{"id": {"a": 1}, "key": "k", "seen": "2024-01-01T00:00:00Z", "value": 1}\n')
         self.refused(r"events\.yaml:8:\d+: error: reader \"events\": the column \"id\" is struct<a: bigint> in its bootstrap, and bigint",
                      "{file: {path: \"dump/*.jsonl\"}}")
-        self.refused(r"events\.yaml:8:\d+: .*there is no file or folder", "{file: {path: nowhere.jsonl}}")
+        self.declare_boot("{file: {path: nowhere.jsonl}}")
+        said = r"events\.yaml:8:\d+: error: .*its bootstrap: there is no file or folder"
+        self.assertRegex(self.freshet("check", "events.yaml").err, said.replace("error", "warning"))
+        self.assertRegex(self.run_once(code=78).err, said)
         self.write("dump/0.jsonl", '{"other": 1}\n')
         self.refused("has none of its columns", "{file: {path: \"dump/*.jsonl\"}}")
         self.put("dump/0.jsonl", range(10))
