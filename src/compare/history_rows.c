@@ -316,7 +316,7 @@ const char *history_keys_of(arena *arena, const compare_request *request, const 
                                           : "read_json",
                 file == NULL ? "" : file,
                 ends_in(path, ".parquet") ? ""
-                : ends_in(path, ".csv")   ? ", header = true, all_varchar = true"
+                : ends_in(path, ".csv")   ? ", all_varchar = true, " SQL_CSV_ROWS
                                           : ", format = 'newline_delimited'");
     return history_finish(arena, &text);
 }

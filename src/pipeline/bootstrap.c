@@ -18,6 +18,7 @@
 #include "features/common_type.h"
 #include "formats/widen.h"
 #include "readers/file/file.h"
+#include "readers/file/file_list.h"
 #include "readers/kafka/kafka.h"
 
 #define SORTED_NAME "f1" /* of the position of the one file */
@@ -130,6 +131,38 @@ static freshet_code look_at_dump(bootstrap *of, problems *problems, freshet_erro
     return code;
 }
 
+/* A dump of files without any is a path that is wrong: an empty dump has a file. Taken for an empty
+ * one it would be over, and no run could read it any more. */
+static freshet_code is_without_files(const bootstrap *of, bool *out, freshet_error *err)
+{
+    const file_options *options = of->block->kind.options;
+    file_listing found = {0};
+    *out = false;
+    if (registry_reader(of->block->kind.kind) != &file_reader_ops)
+        return FRESHET_OK;
+    arena *scratch = arena_open();
+    const char *path = scratch == NULL
+                           ? NULL
+                           : declaration_path(of->base.declaration, scratch, options->path.value);
+    freshet_code code = path == NULL ? error_memory(err, BOOTSTRAPPING)
+                                     : file_list(scratch, path, LIST_BY_NAME, NULL, &found, err);
+    *out = code == FRESHET_OK && found.n == 0 && found.unreadable == NULL;
+    arena_close(scratch);
+    return code;
+}
+
+/* Why it cannot be read; where the past is over already it need not be. */
+static freshet_code note_problem(bootstrap *of, const char *why, freshet_error *err)
+{
+    of->dump_problem = arena_format(of->pipeline->arena, "reader \"%s\": its bootstrap: %s",
+                                    of->base.block->id.value, why);
+    if (of->dump_problem == NULL)
+        return error_memory(err, BOOTSTRAPPING);
+    problem_warn(of->base.problems, &of->block->kind.at,
+                 "%s; only the first run needs it, until the past is read", of->dump_problem);
+    return FRESHET_OK;
+}
+
 /* The dump with the columns of the reader, or its own. It may be gone when the past is over: only
  * bootstrap_prepare knows. */
 static freshet_code describe_dump(bootstrap *of, bool *good, freshet_error *err)
@@ -161,13 +194,15 @@ static freshet_code describe_dump(bootstrap *of, bool *good, freshet_error *err)
     of->dump->problems = NULL;
     *good = code == FRESHET_OK;
     if (code == FRESHET_BAD_DECLARATION || code == FRESHET_FAILED) {
-        of->dump_problem = arena_format(of->pipeline->arena, "reader \"%s\": its bootstrap: %s",
-                                        of->base.block->id.value, problem.text);
-        if (of->dump_problem == NULL)
-            return error_memory(err, BOOTSTRAPPING);
-        problem_warn(of->base.problems, &of->block->kind.at,
-                     "%s; only the first run needs it, until the past is read", of->dump_problem);
-        return FRESHET_OK;
+        return note_problem(of, problem.text, err);
+    }
+    bool is_without = false;
+    if (code == FRESHET_OK)
+        code = is_without_files(of, &is_without, &problem);
+    if (code == FRESHET_OK && is_without) {
+        *good = false;
+        return note_problem(of, "there is no file at its path: mend that, or take `bootstrap` away",
+                            err);
     }
     if (code != FRESHET_OK && err != NULL)
         *err = problem;

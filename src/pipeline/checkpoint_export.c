@@ -180,12 +180,39 @@ static freshet_code export_to(exporting *exporting, state_store *store, const ch
     freshet_code code = export_all(exporting, store, err);
     os.close(exporting->fd);
     if (code == FRESHET_OK && os.rename(exporting->path, path) != 0)
-        code = error_system(err, "cannot rename", exporting->path);
+        code = error_system(err, "cannot write", path);
     if (code != FRESHET_OK)
         os.unlink(exporting->path);
     else if (!durable_entry(path))
         code = error_system(err, "cannot make durable", path);
     return code;
+}
+
+/* What is made beside the path and takes its place is a file, and no device or pipe; and the state
+ * folder has no room for others' files. */
+static freshet_code check_path(const char *folder, const char *path, arena *arena,
+                               freshet_error *err)
+{
+    struct stat found, own;
+    const char *slash = strrchr(path, '/');
+    const char *parent =
+        slash == NULL ? "." : arena_copy(arena, path, slash == path ? 1 : (size_t)(slash - path));
+    if (parent == NULL)
+        return error_memory(err, EXPORTING);
+    freshet_code code = durable_check("the file of the export", path, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (path[0] == '\0' || (os.stat(path, &found) == 0 && !S_ISREG(found.st_mode)))
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "\"%s\" is no file, and the export appears as one when it is whole: name "
+                         "a file, as in -o shop.state.jsonl",
+                         path);
+    if (os.stat(parent, &found) == 0 && os.stat(folder, &own) == 0 && found.st_dev == own.st_dev &&
+        found.st_ino == own.st_ino)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, path,
+                         "this is in the state folder itself, which holds nothing else: name a "
+                         "file somewhere else");
+    return FRESHET_OK;
 }
 
 freshet_code checkpoint_export(const char *folder, const char *path, arena *arena,
@@ -200,8 +227,11 @@ freshet_code checkpoint_export(const char *folder, const char *path, arena *aren
     *out = (checkpoint_moved){0};
     if (exporting.path == NULL)
         return error_memory(err, EXPORTING);
+    freshet_code code = check_path(folder, path, arena, err);
+    if (code != FRESHET_OK)
+        return code;
     /* To read first, since to write would make one. */
-    freshet_code code = store_open(folder, true, STORE_MEMORY_MIN, &store, err);
+    code = store_open(folder, true, STORE_MEMORY_MIN, &store, err);
     if (code != FRESHET_OK)
         return code;
     store_close(store);

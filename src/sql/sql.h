@@ -201,6 +201,11 @@ const char *sql_quote(arena *arena, const char *name);
 const char *sql_literal(arena *arena, const char *text);
 const char *sql_file_literal(arena *arena, const char *path);
 
+/* Options of read_csv for a file with a header whose every line is a row. Left to itself DuckDB
+ * guesses from the first lines: that a line which begins with # is a comment, that ' is the quote,
+ * that there is none, that the first rows are to be skipped. */
+#define SQL_CSV_ROWS "header = true, quote = '\"', escape = '\"', comment = '', skip = 0"
+
 /* json_serialize_sql of a user's text: the syntax tree as JSON (malloc'd into arena), for
  * looking at and changing a query; problem as in sql_prepare. And back: a tree as SQL text that
  * means what the tree means (sql_write.c), FRESHET_USAGE where there is none. Trees are read and

@@ -94,6 +94,7 @@ typedef struct training {
 
     const char *spine; /* its relation, as SQL */
     bool spine_is_csv, output_is_csv;
+    char spine_delimiter;           /* of a CSV spine: what stands between its cells */
     training_columns spine_columns; /* as they are read */
     const char *time, *time_type;
     int64_t n_rows;

@@ -148,7 +148,9 @@ static freshet_code count_rows_back(training *training, const char *path, freshe
         training->output_is_csv
             ? training_number(
                   training, &n, err,
-                  "SELECT count(*) FROM read_csv(%s, header = true, all_varchar = true%s)", literal,
+                  "SELECT count(*) FROM read_csv(%s, delim = ',', all_varchar = true, " SQL_CSV_ROWS
+                  "%s)",
+                  literal,
                   training_ends(training->options->output, ".gz") ? ", compression = 'gzip'" : "")
             : training_number(training, &n, err,
                               "SELECT sum(num_rows)::BIGINT FROM parquet_file_metadata(%s)",

@@ -5,7 +5,8 @@
  * are keys or the time are read as texts, so that a key that is a text in the history stays one
  * ("007"); those that stay texts nowhere are cast behind it, and what does not cast is refused with
  * its row. Where a CSV file is to come out, all other columns are texts, too: they go out as they
- * came.
+ * came. A header's line says what stands between cells; nothing else is guessed of a CSV file, so
+ * that each line behind it is a row.
  */
 #include <string.h>
 #include <strings.h>
@@ -41,6 +42,67 @@ static freshet_code find_spine(training *training, freshet_error *err)
                          "there is no spine here: it must be a Parquet or CSV file, or a folder of "
                          "such, with the entities and times that features are wanted for");
     return code;
+}
+
+/* The character that stands between the cells of the header of a CSV file: the one of these that is
+ * there most often, outside of quotes; else a comma. */
+static char delimiter_of(const char *header)
+{
+    static const char delimiters[] = ",;\t|";
+    size_t n[sizeof delimiters] = {0};
+    bool is_quoted = false;
+    for (const char *c = header; *c != '\0'; c++) {
+        const char *at = strchr(delimiters, *c);
+        if (*c == '"')
+            is_quoted = !is_quoted;
+        else if (at != NULL && !is_quoted)
+            n[at - delimiters]++;
+    }
+    size_t most = 0;
+    for (size_t i = 1; delimiters[i] != '\0'; i++)
+        if (n[i] > n[most])
+            most = i;
+    return delimiters[most];
+}
+
+static freshet_code find_delimiter(training *training, freshet_error *err)
+{
+    const char **lines = NULL;
+    uint32_t n = 0;
+    freshet_code code =
+        training_texts(training, 1, &lines, &n, err,
+                       "SELECT line FROM read_csv(getvariable('" SPINE_FILES
+                       "')[1], columns = {'line': 'VARCHAR'}, delim = '\x01', quote = '', "
+                       "escape = '', comment = '', header = false, auto_detect = false) LIMIT 1");
+    training->spine_delimiter = delimiter_of(n > 0 && lines[0] != NULL ? lines[0] : "");
+    return code;
+}
+
+/* What DuckDB says of files that it cannot read, with the spine as its place; of a CSV file without
+ * its own options, which nobody can give here. */
+static freshet_code explain_spine(const training *training, freshet_code code, freshet_error *err)
+{
+    const char *spine = training->options->spine;
+    if (code != FRESHET_FAILED || err == NULL || err->at[0] != '\0')
+        return code;
+    const freshet_error problem = *err;
+    const char *line = strstr(problem.text, "CSV Error on Line: ");
+    const bool is_guess = strstr(problem.text, "Error when sniffing file") != NULL;
+    if (!training->spine_is_csv || (line == NULL && !is_guess))
+        return error_set(err, code, problem.then, spine, "%s", problem.text);
+    static const char mend[] = "each row must have as many cells as the header, in UTF-8, and each "
+                               "quote (\") must be closed (and be there twice inside of quotes)";
+    if (line == NULL)
+        return error_set(err, FRESHET_BAD_DATA, FRESHET_STOP, spine,
+                         "the spine cannot be read as a CSV file with \"%s\" between its cells: %s",
+                         training->spine_delimiter == '\t'
+                             ? "\\t"
+                             : (const char[]){training->spine_delimiter, '\0'},
+                         mend);
+    line += strlen("CSV Error on Line: ");
+    return error_set(err, FRESHET_BAD_DATA, FRESHET_STOP, spine,
+                     "line %.*s of the spine cannot be read: %s", (int)strspn(line, "0123456789"),
+                     line, mend);
 }
 
 /* ---- which columns --------------------------------------------------------------------------- */
@@ -178,16 +240,18 @@ static freshet_code name_relation(training *training, bool typed, freshet_error 
             text_format(&types, ", %s: 'VARCHAR'",
                         sql_literal(training->arena, training->spine_columns.items[i].name));
     training->spine =
-        !training->spine_is_csv ? "read_parquet(getvariable('" SPINE_FILES
-                                  "'), union_by_name = true)"
-        : !typed || training->output_is_csv
-            ? "read_csv(getvariable('" SPINE_FILES "'), header = true, all_varchar = true, "
-              "union_by_name = true, hive_partitioning = false)"
-            : arena_format(training->arena,
-                           "read_csv(getvariable('" SPINE_FILES "'), header = true, "
-                           "sample_size = -1, union_by_name = true, hive_partitioning = false, "
-                           "types = {%s})",
-                           types.length == 0 ? "" : types.bytes + 2);
+        !training->spine_is_csv
+            ? "read_parquet(getvariable('" SPINE_FILES "'), union_by_name = true)"
+            : arena_format(
+                  training->arena,
+                  "read_csv(getvariable('" SPINE_FILES
+                  "'), delim = '%c', union_by_name = true, hive_partitioning = false, " SQL_CSV_ROWS
+                  ", %s%s%s)",
+                  training->spine_delimiter,
+                  !typed || training->output_is_csv ? "all_varchar = true"
+                                                    : "sample_size = -1, types = {",
+                  typed && !training->output_is_csv && types.length > 0 ? types.bytes + 2 : "",
+                  typed && !training->output_is_csv ? "}" : "");
     const bool failed = types.failed;
     text_release(&types);
     return failed || training->spine == NULL ? error_memory(err, TRAINING_DOING) : FRESHET_OK;
@@ -219,10 +283,14 @@ static freshet_code load_spine(training *training, freshet_error *err)
 freshet_code training_spine(training *training, freshet_error *err)
 {
     freshet_code code = find_spine(training, err);
+    if (code == FRESHET_OK && training->spine_is_csv)
+        code = explain_spine(training, find_delimiter(training, err), err);
     if (code == FRESHET_OK)
         code = name_relation(training, false, err);
     if (code == FRESHET_OK)
-        code = training_describe(training, training->spine, &training->spine_columns, err);
+        code = explain_spine(
+            training, training_describe(training, training->spine, &training->spine_columns, err),
+            err);
     if (code == FRESHET_OK)
         code = find_spine_time(training, err);
     if (code == FRESHET_OK)
@@ -231,5 +299,5 @@ freshet_code training_spine(training *training, freshet_error *err)
         code = find_spine_keys(training, &training->sets[i], err);
     if (code == FRESHET_OK)
         code = name_relation(training, true, err);
-    return code == FRESHET_OK ? load_spine(training, err) : code;
+    return code == FRESHET_OK ? explain_spine(training, load_spine(training, err), err) : code;
 }

@@ -101,9 +101,15 @@ class SeamTest(BootstrapCase):
         self.assertEqual([row["id"] for row in self.history(COLUMNS)], sorted(set(rest) | set(range(590, 900))))
 
     def test_empty_and_bad(self):
-        """An empty dump is none; what cannot be read in it is a dead letter, once, which can be replayed."""
+        """An empty dump is none, and without a file there is none that is empty; what cannot be read in it is a dead letter, once, which can be replayed."""
         twin = self.twin(300)
         self.put("in/a.jsonl", range(300))
+        self.declare_boot("{file: {path: \"dmup/*.jsonl\", format: json}}")
+        self.assertRegex(self.freshet("check", "events.yaml").err,
+                         r"events\.yaml:8:\d+: warning: .*its bootstrap: there is no file at its path")
+        for _ in range(2):  # also where the first try has made a state
+            self.assertRegex(self.run_once(code=78).err, r"events\.yaml:8:\d+: error: .*its bootstrap: there is no file at its path")
+        self.put("dump/0.jsonl", [])
         self.try_it("{file: {path: \"dump/*.jsonl\", format: json}}", twin, "the bootstrap has 0 rows")
         self.forget()
         self.put("in/a.jsonl", range(200, 300))

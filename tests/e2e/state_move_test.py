@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import time
 import unittest
 
@@ -61,6 +62,15 @@ class StateMoveTest(Case):
         self.assertEqual(self.freshet("state", "export", "flights.yaml").code, 2)  # no -o
         self.assertIn("needs FILE and IN", self.freshet("state", "import", "flights.yaml").err)
         self.assertIn('"c" is one too many', self.freshet("state", "import", "flights.yaml", "b", "c").err)
+        os.mkfifo(self.path("pipe"))
+        os.mkdir(self.path("folder"))
+        for output, code, words in (("pipe", 2, '"pipe" is no file'), ("folder", 78, '"folder" is a folder; name a file'),
+                                    ("", 2, '"" is no file'), ("none/x.jsonl", 78, 'there is no folder "none"'),
+                                    ("flights.state/x.jsonl", 2, "this is in the state folder itself")):
+            refused = self.freshet("state", "export", "flights.yaml", "-o", output)
+            self.assertEqual(refused.code, code, refused.err)
+            self.assertIn(words, refused.err)
+        self.assertTrue(stat.S_ISFIFO(os.stat(self.path("pipe")).st_mode))
         self.export()
         taken = self.freshet("state", "import", "flights.yaml", "moved.jsonl")
         self.assertEqual(taken.code, 2)

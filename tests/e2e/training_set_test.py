@@ -221,10 +221,33 @@ class FormsTest(TrainingSetCase):
         self.make("many", *self.from_h, "--features", "h:note")
         self.assertEqual([(row["n"], row["h__note"]) for row in self.rows()], [(str(i), "y, z") for i in range(3)])
 
+    def test_csv_rows(self):
+        """Each line behind the header is a row, as it stands there: DuckDB would take "#2" for a comment, ' for a quote."""
+        for name, lines in (
+                ("comments.csv", ["7,2024-03-19,x", "#2,,", "7,2024-03-19,y # z"]),
+                ("quotes.csv", ["7,2024-03-19,it's", "7,2024-03-19,'q'", "7,2024-03-19,x"]),
+                ("late.csv", ["7,2024-03-19,x"] * 25_000 + ['"7",2024-03-19,"a, ""b"""'])):
+            with self.subTest(name=name):
+                self.write(name, "\n".join(["customer,timestamp,word", *lines]) + "\n")
+                if "#" in lines[1]:  # no number is "#2", which is said of its row
+                    self.assertIn('row 2 of the spine has "#2"', self.refused(65, name, *self.from_h, "-o", "o.csv"))
+                    continue
+                self.make(name, *self.from_h, "--features", "h:note")
+                rows = self.rows()
+                self.assertEqual(len(rows), len(lines))
+                self.assertEqual([row["word"] for row in rows[:3]], [line.split(",")[2] for line in lines[:3]])
+                self.assertEqual({row["h__note"] for row in rows}, {"y, z"})
+        self.assertEqual(rows[-1]["word"], 'a, "b"')
+        self.write("semicolons.csv", "customer;timestamp;a,b\n7;2024-03-19;1,5\n")
+        self.make("semicolons.csv", *self.from_h, "--features", "h:note")
+        self.assertEqual(self.rows()[0]["a,b"], "1,5")
+
     def test_mistakes(self):
         go = ["spine.csv", *self.from_h, "-o", "o.csv"]
         self.write("none.yaml", STREAM.replace("history: {path: out, corrections: true}", "online: {debug: true}"))
         self.write("bad.csv", "customer,timestamp\n7,2024-03-19\n7x,2024-03-19\n")
+        self.write("short.csv", "customer,timestamp,word\n7,2024-03-19\n7,2024-03-19,x\n")
+        self.write("short_late.csv", "customer,timestamp,word\n" + "7,2024-03-19,x\n" * 25_000 + "7,2024-03-19\n")
         self.write("bad_time.csv", "customer,timestamp\n7,2024-03-19\n7,soon\n")
         self.write("taken.csv", "customer,timestamp,h__amount\n7,2024-03-19,1\n")
         self.parquet("text.parquet", {"customer": ("string", ["7"]), "timestamp": ("timestamp_us", [1])})
@@ -250,6 +273,8 @@ class FormsTest(TrainingSetCase):
                 (2, ["no_time.parquet", *go[1:]], "say which it is, by --time COLUMN; its columns are customer, day"),
                 (78, ["no_time.parquet", *go[1:], "--time", "day"], "is of type BIGINT"),
                 (78, ["text.parquet", *go[1:]], 'is of type VARCHAR, and the key "customer" of the set h is of type BIGINT'),
+                (65, ["short.csv", *go[1:]], 'short.csv: error: the spine cannot be read as a CSV file with "," between its cells'),
+                (65, ["short_late.csv", *go[1:]], "short_late.csv: error: line 25002 of the spine cannot be read: each row must have as many cells"),
                 (65, ["bad.csv", *go[1:]], 'row 2 of the spine has "7x" in the column "customer"'),
                 (65, ["bad_time.csv", *go[1:]], 'row 2 of the spine has "soon" in the column "timestamp"'),
                 (78, ["spine.csv", "--from", "none.yaml", "-o", "o.csv"], "none.yaml: error: it has no history"),
