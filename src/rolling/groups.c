@@ -395,10 +395,13 @@ static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
 static freshet_code find_key(groups_state *state, uint32_t i, uint32_t *index, freshet_error *err)
 {
     const keyed_chunk *chunk = &state->chunk;
+    const char *key = keyed_chunk_key(chunk, i);
     bool is_new;
-    const freshet_code code =
-        state_part_find(&state->part, chunk->rows[i].tag, keyed_chunk_key(chunk, i),
-                        chunk->rows[i].length, index, &is_new, err);
+    *index = keyed_find(&state->keys, chunk->rows[i].tag, key, chunk->rows[i].length);
+    if (*index != KEY_NONE)
+        return FRESHET_OK;
+    const freshet_code code = state_part_find(&state->part, chunk->rows[i].tag, key,
+                                              chunk->rows[i].length, index, &is_new, err);
     if (code == FRESHET_OK && is_new) {
         group_entry *entry = group_at(state, *index);
         entry->facts.after_us = state->plan->is_grid ? NOT_BEGUN : state->time_us;

@@ -279,10 +279,11 @@ static freshet_code take_event(seen_events *seen, const batch *in, uint32_t row,
     if (code != FRESHET_OK || has_null)
         return code;
     const uint32_t tag = (uint32_t)keyed_hash(seen->id.bytes, seen->id.length);
-    uint32_t index = KEY_NONE;
+    uint32_t index = keyed_find(&seen->ids, tag, seen->id.bytes, seen->id.length);
     bool is_added = false;
-    code =
-        state_part_find(&seen->part, tag, seen->id.bytes, seen->id.length, &index, &is_added, err);
+    if (index == KEY_NONE)
+        code = state_part_find(&seen->part, tag, seen->id.bytes, seen->id.length, &index, &is_added,
+                               err);
     if (code != FRESHET_OK)
         return code;
     *is_new = !repeats(seen, id_at(seen, index), event_us);
