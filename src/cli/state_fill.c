@@ -63,11 +63,12 @@ const verb verb_state_fill = {
     .operand = "FILE",
     .summary = "fill windows that a changed declaration left half empty, with the past",
     .doc =
-        "Reads the rows that the stream has had before, from --from or from the \"bootstrap\" of "
-        "its reader,\n"
-        "and fills with them the windows that the state has not kept enough for. The stream may "
-        "be\n"
-        "running: it takes them meanwhile. \"freshet plan\" says what is to be filled.",
+        "Reads the rows that the stream has had before, from --from, from its history or from "
+        "the\n"
+        "\"bootstrap\" of its reader, and fills with them the windows that the state has not kept "
+        "enough\n"
+        "for. The stream may be running: it takes them meanwhile. \"freshet plan\" says what is to "
+        "be filled.",
     .examples = "    freshet state fill payments.yaml --from 'dump/*.parquet'\n"
                 "    freshet state fill payments.yaml\n",
     .arguments = fill_options,

@@ -243,6 +243,17 @@ freshet_declaration *declaration_as_stream(const freshet_declaration *handle, co
     return copy;
 }
 
+freshet_declaration *declaration_copy(const freshet_declaration *handle, arena *arena,
+                                      declaration **parsed)
+{
+    freshet_declaration *copy = arena_alloc(arena, sizeof *copy);
+    if (copy == NULL)
+        return NULL;
+    *copy = *handle;
+    *parsed = &copy->parsed;
+    return copy;
+}
+
 freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint32_t reader,
                                          const declared_kind *past, const char *letters,
                                          arena *arena)

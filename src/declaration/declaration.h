@@ -387,6 +387,11 @@ user_function *declaration_functions(const freshet_declaration *handle);
 freshet_declaration *declaration_as_stream(const freshet_declaration *handle, const bool *streams,
                                            arena *arena);
 
+/* A copy in the arena, whose structs (*parsed) may be changed as long as nothing is written where
+ * pointers of theirs lead; it shares all else with `handle`, as above. */
+freshet_declaration *declaration_copy(const freshet_declaration *handle, arena *arena,
+                                      declaration **parsed);
+
 /* The same over the past alone: that reader, whose rows are those of `past` (a kind of reader with
  * its options), with no writer, and with the dead letters elsewhere; in the same way. */
 freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint32_t reader,

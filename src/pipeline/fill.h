@@ -1,11 +1,11 @@
 /* fill.h - windows that a changed declaration left half empty, filled with the past: `freshet state
  * fill`.
  *
- * MAKING (fill_make.c) is the verb's, in a process of its own: the rows of the past go through the
- * declaration as those of a reader's `bootstrap` do (sorted by time, through preprocess, query and
- * feature set), with a state folder of its own beside that of the stream (FOLDER.fill.made), and
- * with no writer. What this state keeps of each key goes to one file, FOLDER.fill, which is there
- * as a whole or not at all.
+ * MAKING (fill_make.c, fill_history.c) is the verb's, in a process of its own: the rows of the past
+ * go through the declaration as those of a reader's `bootstrap` do (sorted by time, through
+ * preprocess, query and feature set), with a state folder of its own beside that of the stream
+ * (FOLDER.fill.made), and with no writer. What this state keeps of each key goes to one file,
+ * FOLDER.fill, which is there as a whole or not at all.
  *
  * TAKING (fill.c) is the run's, the next one or the one that is there: the file is looked for at
  * the start, and each second. Some milliseconds of it are taken between two steps: each key is
@@ -82,7 +82,8 @@ typedef struct fill_made {
     const char *letters; /* rows that were refused */
 } fill_made;
 
-/* `state`: NULL, the declaration's. `from`: NULL, the declaration's bootstrap. All in the arena.
+/* `state`: NULL, the declaration's. `from`: NULL, the history of the declaration, or else its
+ * bootstrap. All in the arena.
  * FRESHET_BAD_DECLARATION: what cannot be filled, and why. */
 freshet_code fill_make(const freshet_declaration *declaration, const char *state, const char *from,
                        freshet_problem_fn *problem, void *context, arena *arena, fill_made *out,

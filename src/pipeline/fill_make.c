@@ -11,6 +11,7 @@
 #include "declaration/read.h"
 #include "pipeline/checkpoint_internal.h"
 #include "pipeline/fill.h"
+#include "pipeline/fill_history.h"
 #include "readers/file/file.h"
 
 #define MAKING "making the past of the windows"
@@ -24,6 +25,9 @@ typedef struct making {
     arena *arena;
     fill_made *made;
     const char *folder; /* of the state that is made */
+    const char *from;   /* as it was given; or NULL */
+    fill_past history;
+    const freshet_declaration *run; /* over the past */
     uint32_t reader;
     declared_kind kind;
     /* the file: */
@@ -87,7 +91,10 @@ static freshet_code take_verdicts(making *it, freshet_pipeline *pipeline, const 
         return refuse(it, err,
                       "what of the state fills from now on are no windows behind rows, and cannot "
                       "be filled with the past: `freshet plan` says what it is");
-    return kept->no_memory ? error_memory(err, MAKING) : FRESHET_OK;
+    if (kept->no_memory)
+        return error_memory(err, MAKING);
+    return it->from == NULL && *any ? fill_history(pipeline, it->arena, &it->history, err)
+                                    : FRESHET_OK;
 }
 
 static freshet_code find_lacking(making *it, const char *state, bool *any, freshet_error *err)
@@ -135,23 +142,25 @@ static const char *absolute(const making *it, const char *path)
                                                  : arena_format(it->arena, "%s/%s", folder, path);
 }
 
-/* Options as a declaration that says no more than the path has them. */
-static freshet_code read_path(making *it, const char *path, file_options **out, freshet_error *err)
+freshet_code fill_read_path(arena *arena, const declaration *declaration, const char *path,
+                            file_options **out, freshet_error *err)
 {
-    const place at = {.file = it->declaration->file};
-    problems *problems = problems_open(it->arena);
-    tree *tree = arena_zero(it->arena, 1, sizeof *tree);
-    file_options *options = arena_zero(it->arena, 1, sizeof *options);
+    const place at = {.file = declaration->file};
+    problems *problems = problems_open(arena);
+    tree *tree = arena_zero(arena, 1, sizeof *tree);
+    file_options *options = arena_zero(arena, 1, sizeof *options);
     if (problems == NULL || tree == NULL || options == NULL)
         return error_memory(err, MAKING);
-    tree_init(tree, it->arena, problems);
+    tree_init(tree, arena, problems);
     node *map = tree_node(tree, NODE_MAP, &at), *value = tree_node(tree, NODE_SCALAR, &at);
     if (map == NULL || value == NULL || !tree_set_text(value, path, strlen(path), false) ||
         !tree_append(map, value, "path", &at))
         return error_memory(err, MAKING);
     read_block_tree(map, &file_reader_ops.block, registry_of_engine(), problems, options);
     *out = options;
-    return problems_report(problems, it->problem, it->context, err);
+    return problems_count(problems) == 0 ? FRESHET_OK
+                                         : error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
+                                                     NULL, "\"%s\" is no path of files", path);
 }
 
 static bool is_parquet(const char *path)
@@ -173,7 +182,7 @@ static freshet_code make_kind(making *it, const char *from, freshet_error *err)
     if (strpbrk(path, "*?[") == NULL && os.stat(path, &info) != 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "there is no file or folder %s, from which the past is to be read", path);
-    freshet_code code = read_path(it, path, &options, err);
+    freshet_code code = fill_read_path(it->arena, it->declaration, path, &options, err);
     if (code == FRESHET_OK && reader->kind.kind == &file_reader_ops.block && !is_parquet(path)) {
         const file_options *declared = reader->kind.options;
         options->format = declared->format;
@@ -191,12 +200,19 @@ static freshet_code find_past(making *it, const char *from, freshet_error *err)
         &((const reader_block *)it->declaration->source.readers.items)[it->reader];
     if (from != NULL)
         return make_kind(it, from, err);
+    if (it->history.declaration != NULL) {
+        it->run = it->history.declaration;
+        it->kind = it->history.kind;
+        it->made->from = it->history.path;
+        it->reader = 0;
+        return FRESHET_OK;
+    }
     if (!reader->has_bootstrap)
-        return error_set(
-            err, FRESHET_BAD_DECLARATION, FRESHET_STOP, it->declaration->file,
-            "say where the rows are that the reader \"%s\" has had: a file or a folder "
-            "of them by --from, or `bootstrap: {file: {path: ...}}` under the reader",
-            reader->id.value);
+        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, it->declaration->file,
+                         "say where the rows are that the reader \"%s\" has had: a file or a "
+                         "folder of them by --from, or `bootstrap: {file: {path: ...}}` under the "
+                         "reader. From the history they cannot be had: %s",
+                         reader->id.value, it->history.why);
     it->kind = reader->bootstrap.kind;
     it->made->from = "the bootstrap of the declaration";
     return FRESHET_OK;
@@ -298,7 +314,7 @@ static freshet_code run_past(making *it, freshet_error *err)
     const freshet_run_options options = {.size = sizeof options, .once = true, .state = it->folder};
     freshet_pipeline *pipeline = NULL;
     const freshet_declaration *past =
-        declaration_as_past(it->handle, it->reader, &it->kind, it->made->letters, it->arena);
+        declaration_as_past(it->run, it->reader, &it->kind, it->made->letters, it->arena);
     if (past == NULL)
         return error_memory(err, MAKING);
     freshet_code code =
@@ -328,6 +344,8 @@ freshet_code fill_make(const freshet_declaration *handle, const char *state, con
                        freshet_error *err)
 {
     making it = {.handle = handle,
+                 .run = handle,
+                 .from = from,
                  .declaration = declaration_of(handle),
                  .problem = problem,
                  .context = context,

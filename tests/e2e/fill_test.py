@@ -28,7 +28,7 @@ feature_set:
 {features}{more}sink:
   writers:
     - jsonl: {{path: {out}}}
-checkpoint: {{interval: 100 milliseconds}}
+{writers}checkpoint: {{interval: 100 milliseconds}}
 """
 
 SPEND = "    - {name: spend, from: amount, window: {functions: [sum, count], over: [1 hour]}}\n"
@@ -48,8 +48,10 @@ def line(event):
 
 class FillTest(Case):
 
-    def declare_it(self, features, *, name="fill.yaml", path="in/*.jsonl", out="out.jsonl", lateness="10 minutes", reader="", more=""):
-        self.write(name, TEXT.format(features=features, path=path, out=out, lateness=lateness, reader=reader, more=more))
+    def declare_it(self, features, *, name="fill.yaml", path="in/*.jsonl", out="out.jsonl", lateness="10 minutes", reader="", more="",
+                   writers=""):
+        self.write(name, TEXT.format(features=features, path=path, out=out, lateness=lateness, reader=reader, more=more,
+                                     writers=writers))
 
     def events(self, rng, n, users=6):
         """Of some hours; some come late, some twice in a second, some have no value."""
@@ -118,6 +120,35 @@ class FillTest(Case):
                 self.forget()
                 self.try_it(old, new, f"{SEED}{i}", beyond=i % 2)
 
+    def test_from_the_history(self):
+        """What windows look at stands there as plain features, or those of SQL."""
+        rng = random.Random(f"{SEED}history")
+        events = self.events(rng, 400)
+        plain = PLAIN + ("    - {name: what, type: string, from: name}\n"
+                         "    - {name: twice, type: double, sql: amount * 2}\n")
+        new = plain + LONGER + NAMES + WHERE + "    - {name: double, from: twice, window: {functions: [sum], over: [2 hours]}}\n"
+        history = "    - history: {path: kept}\n"
+        for old in (plain, plain + SPEND):
+            self.forget()
+            self.put("in/1.jsonl", events[:200])
+            self.declare_it(old, writers=history)
+            self.run_once()
+            self.declare_it(new, writers=history)
+            self.put("in/2.jsonl", events[200:260])
+            self.run_once()
+            said = self.good("state", "fill", "fill.yaml")
+            self.assertRegex(said, r"rows of the past from .*kept/\*\*")
+            self.put("in/3.jsonl", events[260:])
+            self.run_once()
+            self.twin(new, events)
+            ids = [event[0] for event in events[260:]]
+            self.assertEqual(self.last_rows("out.jsonl", ids), self.last_rows("twin.jsonl", ids))
+            self.assertNotIn("keys, of which the past was another", self.good("plan", "fill.yaml"))
+        self.declare_it(new + "    - {name: seen, from: ts, window: {functions: [max], over: [2 hours]}}\n", writers=history)
+        self.refused('windows look at the column "ts", which no plain feature of the history has')
+        self.declare_it(new + MEDIAN, writers="    - history: {path: kept, corrections: true}\n")
+        self.refused("rows of one event several times")
+
     def evolve(self, old, new, events, changed):
         """The state of `old` over the first, to which `new` goes on."""
         self.put("in/1.jsonl", events[:changed])
@@ -177,7 +208,7 @@ class FillTest(Case):
         self.refused("there is no file or folder .*/none.jsonl", "--from", "none.jsonl")
         self.write("empty.jsonl", "")
         self.refused("empty.jsonl has no row", "--from", "empty.jsonl")
-        self.write("fill2.yaml", TEXT.format(features=SPEND, path="in/*.jsonl", out="out.jsonl", lateness="1 minute", reader="", more="")
+        self.write("fill2.yaml", TEXT.format(features=SPEND, path="in/*.jsonl", out="out.jsonl", lateness="1 minute", reader="", more="", writers="")
                    .replace("stream: true", "stream: false"))
         finished = self.freshet("state", "fill", "fill2.yaml", "--from", "in")
         self.assertEqual(finished.code, 78, finished.err)
