@@ -197,8 +197,11 @@ static const decision decisions[] = {
     COMPARED("declaration", "pipeline"),
     SERVED("declaration", "plugins"), /* what a function does nobody can tell */
     SERVED("incremental", NULL),      /* batches only, which have no old state */
-    SERVED("bootstrap", NULL),        /* positions know what was read of it */
-    COLUMN("macro", "name"),          /* what calls it is compared with the macro in its place */
+    COMPARED("bootstrap", "until"), /* these three by the checkpoint: rows were left out by them */
+    COMPARED("bootstrap", "same"),
+    COMPARED("bootstrap", "within"),
+    SERVED("bootstrap", NULL), /* positions know what was read of it */
+    COLUMN("macro", "name"),   /* what calls it is compared with the macro in its place */
     COLUMN("macro", "parameters"),
     COLUMN("macro", "sql"),
     COMPARED("declaration", "dialect"), /* the same text means another thing */

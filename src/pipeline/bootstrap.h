@@ -98,6 +98,10 @@ freshet_code bootstrap_make(freshet_pipeline *pipeline, freshet_reader *live, fr
 /* NULL where the reader has none. */
 bootstrap *bootstrap_of(const freshet_pipeline *pipeline, uint32_t reader);
 
+/* How its past and what comes live meet (`until`, `same`): what the one has left out and the other
+ * takes, so another seam would lose rows or give them twice. False where memory is out. */
+bool bootstrap_seam(const bootstrap *of, text_buffer *into);
+
 /* What of a declaration with such readers cannot be, once the source and the set are open. */
 void bootstrap_check(const freshet_pipeline *pipeline, problems *problems);
 

@@ -40,6 +40,22 @@ int64_t same_bound(const bootstrap *of)
     return end_us;
 }
 
+bool bootstrap_seam(const bootstrap *of, text_buffer *into)
+{
+    const declared_list *same = &of->block->same;
+    if (of->until_us == INT64_MAX)
+        text_append_c(into, "no until");
+    else {
+        text_append_c(into, "until ");
+        text_append_timestamp(into, of->until_us);
+    }
+    for (uint32_t i = 0; i < same->n; i++)
+        text_format(into, "%s%s", i == 0 ? ", same " : " ", same->items[i].value);
+    if (same->n > 0)
+        text_format(into, ", within %lld s", (long long)(of->block->within_us / 1000000));
+    return !into->failed;
+}
+
 static void drop_older(same_rows *rows, int64_t bound_us)
 {
     uint64_t n = 0;

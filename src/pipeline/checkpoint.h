@@ -95,6 +95,7 @@ static inline size_t checkpoint_share_store(size_t memory)
 #define FACT_COLUMN "column"           /* key: `feature "x"`; what it is (meanings_columns) */
 #define FACT_FEATURES "features"       /* feature_set_save_facts */
 #define FACT_SAME "bootstrap rows"     /* key: reader, number; hashes (bootstrap_same.c) */
+#define FACT_SEAM "bootstrap seam"     /* key: reader; how its past and what comes live meet */
 #define FACT_JOIN "join"               /* joined_save */
 #define FACT_SHOWN "shown"             /* key: writer's name; checkpoint, rows, newest file */
 #define FACT_FILLED "filled"           /* key: part's name; a fill_mark (fill.h) */

@@ -9,12 +9,16 @@
  * longer has is another reader's now, or one of another spelling.
  *
  * The query as a whole is compared only where it cannot be split into columns and rows.
+ *
+ * The seam of a `bootstrap` is compared by itself, whatever else is kept: rows were left out by it.
+ * One that is taken away as a whole is not missed.
  */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "pipeline/bootstrap.h"
 #include "pipeline/checkpoint_internal.h"
 #include "sql/sql_words.h"
 
@@ -253,6 +257,59 @@ static freshet_code collect(const freshet_pipeline *pipeline, arena *arena, mean
                                 out, err);
 }
 
+static freshet_code compare_seams(comparison *comparison, freshet_error *err)
+{
+    const freshet_pipeline *pipeline = comparison->pipeline;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
+        const bootstrap *of = bootstrap_of(pipeline, i);
+        text_buffer then, now;
+        if (of == NULL)
+            continue;
+        const char *id = of->base.block->id.value;
+        text_init(&then, TEXT_LIMIT_DEFAULT);
+        text_init(&now, TEXT_LIMIT_DEFAULT);
+        code = store_get(pipeline->checkpoint->store, STORE_FACT, FACT_SEAM, id, strlen(id), &then,
+                         err);
+        if (code == FRESHET_OK && !bootstrap_seam(of, &now))
+            code = error_memory(err, NOTING);
+        if (code == FRESHET_OK &&
+            (then.length != now.length || memcmp(then.bytes, now.bytes, now.length) != 0)) {
+            const meaning seam = {
+                .name = arena_format(comparison->arena, "the bootstrap of the reader \"%s\"", id),
+                .text = arena_copy(comparison->arena, now.bytes, now.length),
+                .at = of->block->kind.at};
+            const char *was = arena_copy(comparison->arena, then.bytes, then.length);
+            if (seam.name == NULL || seam.text == NULL || was == NULL)
+                code = error_memory(err, NOTING);
+            else
+                add_difference(comparison, &seam, was);
+        }
+        code = code == FRESHET_END ? FRESHET_OK : code;
+        text_release(&then);
+        text_release(&now);
+    }
+    return code;
+}
+
+static freshet_code put_seams(freshet_pipeline *pipeline, freshet_error *err)
+{
+    checkpoint *checkpoint = pipeline->checkpoint;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
+        const bootstrap *of = bootstrap_of(pipeline, i);
+        if (of == NULL)
+            continue;
+        text_reset(&checkpoint->text);
+        code = bootstrap_seam(of, &checkpoint->text)
+                   ? store_put(checkpoint->store, STORE_FACT, FACT_SEAM, of->base.block->id.value,
+                               strlen(of->base.block->id.value), checkpoint->text.bytes,
+                               checkpoint->text.length, err)
+                   : error_memory(err, NOTING);
+    }
+    return code;
+}
+
 freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, evolution *out,
                                        freshet_error *err)
 {
@@ -265,6 +322,8 @@ freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, evoluti
                            &comparison, err);
     if (code == FRESHET_OK)
         code = compare_all(&comparison, err);
+    if (code == FRESHET_OK)
+        code = compare_seams(&comparison, err);
     arena_close(comparison.arena);
     return code;
 }
@@ -302,7 +361,7 @@ freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *
                       strlen(now.items[i].name), now.items[i].text, strlen(now.items[i].text), err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = put_layout(checkpoint, checkpoint->parts[i].part, err);
-    return code;
+    return code == FRESHET_OK ? put_seams(pipeline, err) : code;
 }
 
 /* ---- layouts --------------------------------------------------------------------------------- */

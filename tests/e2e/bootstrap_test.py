@@ -303,6 +303,17 @@ class RefusedTest(BootstrapCase):
         self.declare_boot()
         self.assertIn("has begun without its `bootstrap`", self.run_once(code=78).err)
         self.forget()
+        for first, other in (("same: [id]", "same: [id, key]"), ("same: [id]", ""), ("", "same: [id]"),
+                             ("same: [id]", "same: [id], within: 2 days"), ("until: \"2030-01-01\"", "until: \"2040-01-01\"")):
+            self.forget()
+            self.declare_boot(f"{{file: {{path: \"dump/*.jsonl\"}}, {first}}}")
+            self.run_once()
+            self.declare_boot(f"{{file: {{path: \"dump/*.jsonl\"}}, {other}}}")
+            self.assertRegex(self.run_once(code=78).err, r"events\.yaml:8:\d+: error: .*the bootstrap of the reader \"events\" changed from")
+            self.assertIn("changed from", self.freshet("plan", "events.yaml").out)
+            self.declare_boot(None)
+            self.run_once()
+        self.forget()
         slow = "    - {name: slow, type: bigint, sql: \"list_sum(range(3000 + id % 2))\"}\n"
         self.declare_boot(features=slow)
         run = self.start("run", "events.yaml", "--no-serve", "--step-rows", "20")
