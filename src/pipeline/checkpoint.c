@@ -483,6 +483,8 @@ static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)
         return code;
     if (now_us < due_us(pipeline) && rows_since(pipeline) < CHECKPOINT_ROWS_MAX && !short_of_memory)
         return FRESHET_OK;
+    if (short_of_memory) /* keys that may not leave while one is being written: now they may */
+        checkpoint_trim(pipeline);
     checkpoint->memory_due_us = now_us + CHECKPOINT_MEMORY_US;
     return checkpoint_begin(pipeline, err);
 }
