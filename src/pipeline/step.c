@@ -420,6 +420,13 @@ static freshet_code set_lanes(freshet_pipeline *pipeline, batch *rows, freshet_e
     return FRESHET_OK;
 }
 
+static void count_repeated(freshet_pipeline *pipeline)
+{
+    const feature_set_figures figures = feature_set_measure(pipeline->features);
+    atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED],
+                 (int64_t)(figures.repeated + pipeline->n_left_out));
+}
+
 /* Behind a call of the feature set: counts what it left out, leaves out what the days do, and has
  * the rest delivered. */
 static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, freshet_error *err)
@@ -427,8 +434,7 @@ static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, fres
     if (code != FRESHET_OK)
         return code;
     const feature_set_figures figures = feature_set_measure(pipeline->features);
-    atomic_store(&pipeline->counters[FRESHET_ROWS_REPEATED],
-                 (int64_t)(figures.repeated + pipeline->n_left_out));
+    count_repeated(pipeline);
     const uint64_t not_joined =
         pipeline->joining == NULL ? 0 : joined_measure(joining_rows(pipeline->joining)).dropped;
     atomic_store(&pipeline->counters[FRESHET_ROWS_LATE], (int64_t)(figures.dropped + not_joined));
@@ -474,8 +480,10 @@ static freshet_code take_and_compute(freshet_pipeline *pipeline, int64_t deadlin
         return computed(
             pipeline, feature_set_finish(features, arena, made, pipeline_refuse_row, pipeline, err),
             err);
-    if (code == FRESHET_OK && pipeline->has_bootstraps && pipeline->replay == NULL)
+    if (code == FRESHET_OK && pipeline->has_bootstraps && pipeline->replay == NULL) {
         code = bootstrap_tell_apart(pipeline, &rows, err);
+        count_repeated(pipeline); /* also where no row is left */
+    }
     if (code == FRESHET_OK && rows.n_rows > 0 && pipeline->hooks != NULL)
         code = hooks_source(pipeline, &rows, err);
     if (code == FRESHET_OK && rows.n_rows == 0)

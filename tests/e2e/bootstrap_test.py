@@ -86,6 +86,9 @@ class SeamTest(BootstrapCase):
         self.try_it("{file: {path: \"dump/*.jsonl\"}}", twin, "the bootstrap has 600 rows")
         self.put("in/a.jsonl", range(450, 900))  # 150 stand in both
         self.try_it("{file: {path: \"dump/*.jsonl\"}, same: [id]}", twin, "150 repeated")
+        self.put("in/b.jsonl", range(590, 600))  # all of them stand there already
+        self.assertIn("10 rows read, 0 written, 10 repeated", self.run_once().err)
+        os.remove(self.path("in/b.jsonl"))
         self.try_it("{file: {path: \"dump/*.jsonl\"}, same: [id, key], within: 1 minute}", twin, "150 repeated")
         cut = event(500)["seen"]
         self.try_it(f"{{file: {{path: \"dump/*.jsonl\"}}, until: \"{cut}\"}}", twin, "50 repeated")
