@@ -239,6 +239,13 @@ static freshet_code ask_first(comparison *it, freshet_error *err)
     freshet_code code;
     if (request->keys != NULL) {
         code = compare_execute(it, history_keys_of(it->round, request, request->keys), err);
+        if (code == FRESHET_FAILED && err != NULL) { /* 1 is for rows that differ */
+            const freshet_error problem = *err;
+            code =
+                error_set(err, FRESHET_USAGE, FRESHET_STOP, request->keys,
+                          "the keys cannot be read, of which the file must have a column each: %s",
+                          problem.text);
+        }
         return code == FRESHET_OK ? compare_find(it, err) : code;
     }
     if (request->n_sample == 0) {
@@ -421,7 +428,7 @@ static freshet_code look_before(comparison *it, int64_t until_us, freshet_error 
         if (code != FRESHET_OK || it->before.n > 0)
             return code;
         if (os.monotonic_us() >= until_us)
-            return error_set(err, FRESHET_FAILED, FRESHET_STOP, folder,
+            return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, folder,
                              "the history in %s has no files: there is nothing to compare with",
                              folder);
         os.poll(NULL, 0, ROUND_PAUSE_MS);

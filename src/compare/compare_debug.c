@@ -257,6 +257,10 @@ freshet_code compare_debug_open(const char *pipeline, const char *feature_set, b
     if (out->view == NULL)
         return error_memory(err, ASKING_TABLE);
     freshet_code code = query_client_open(pipeline, &out->client, err);
+    if (code == FRESHET_FAILED && err != NULL) { /* 1 is for rows that differ */
+        const freshet_error problem = *err;
+        code = error_set(err, FRESHET_TRY_AGAIN, FRESHET_STOP, problem.at, "%s", problem.text);
+    }
     return code == FRESHET_OK ? read_status(out, goes_on, err) : code;
 }
 

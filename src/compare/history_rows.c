@@ -158,7 +158,7 @@ freshet_code history_describe(sql_session *session, arena *arena, history_sql *s
         code = history_find_column(arena, &rows, schema->fields[i].name, &columns[i], err);
         if (code == FRESHET_OK && columns[i].quoted == NULL && i <= sql->request->n_keys)
             code =
-                error_set(err, FRESHET_FAILED, FRESHET_STOP, sql->request->history,
+                error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, sql->request->history,
                           "the history in %s has no column \"%s\": it is not of this feature set",
                           sql->request->history, schema->fields[i].name);
     }

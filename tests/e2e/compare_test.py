@@ -288,7 +288,7 @@ class RefusalsTest(CompareCase):
         self.declare(sink=BOTH)
         for code, says, *args in (
                 (78, "has no online store", "neither.yaml"),
-                (1, "no pipeline", "events.yaml"),
+                (75, "no pipeline", "events.yaml"),  # 1 is for rows that differ
                 (2, "must be a number from 1 to 1000000, or all", "events.yaml", "--sample", "0"),
                 (2, "is no time", "events.yaml", "--grace", "soon"),
                 (2, "\"100 %\" must be a number of rows", "events.yaml", "--fail-above", "100 %"),
@@ -300,13 +300,18 @@ class RefusalsTest(CompareCase):
         run = self.start_run("alone.yaml", pipeline="alone")
         self.until_count(10, run, "alone")
         for code, says, *args in ((78, "has no history to compare with", "alone.yaml"),
-                                  (1, "has no files", "alone.yaml", "--history", "nowhere", "--wait", "0s")):
+                                  (78, "has no files", "alone.yaml", "--history", "nowhere", "--wait", "0s")):
             finished = self.freshet("compare", *args)
             self.assertEqual((finished.code, finished.out), (code, ""), finished.err)
             self.assertIn(says, finished.err)
         # a table of a stream that begins anew each time has all rows, whenever the files were written
         self.assertEqual(self.counts(self.compare("--history", self.other_history([event(i) for i in range(10)]),
                                                   name="alone.yaml")), {"equal": 7})
+        self.write("keys.csv", "kee\nk1\n")
+        for name in ("keys.csv", "none.csv"):
+            finished = self.freshet("compare", "alone.yaml", "--history", "other", "--keys", name)
+            self.assertEqual(finished.code, 2, finished.err)
+            self.assertIn(name + ": error: the keys cannot be read", finished.err)
         self.write("bad.yaml", "compare: {fail_above: many, tolerance: 2}\n")
         finished = self.freshet("check", "bad.yaml")
         self.assertIn("bad.yaml:1:23: error: \"fail_above\" cannot be \"many\"", finished.err)
@@ -314,7 +319,7 @@ class RefusalsTest(CompareCase):
         wrong = self.other_history([event(1)], "wrong", keys="{name: id, type: bigint}",
                                    features=("{name: value, type: double}",))
         finished = self.freshet("compare", "alone.yaml", "--history", wrong)
-        self.assertEqual(finished.code, 1)
+        self.assertEqual(finished.code, 78)
         self.assertIn("has no column \"key\"", finished.err)
 
 
