@@ -77,7 +77,11 @@ static const char expected[] = "version: 1\n"
                                "  path: airport_delays.dead_letters.jsonl\n"
                                "  keep: 5\n"
                                "checkpoint:\n"
-                               "  interval: 1 second\n";
+                               "  interval: 1 second\n"
+                               "compare:\n"
+                               "  fail_above: \"0\"\n"
+                               "  grace: 0 seconds\n"
+                               "  tolerance: \"0\"\n";
 
 static void defaults_are_filled_in_and_secrets_hidden(void **state)
 {

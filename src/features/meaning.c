@@ -194,6 +194,7 @@ static const decision decisions[] = {
     SERVED("dead_letters", NULL),
     SERVED("checkpoint", NULL),
     SERVED("state", NULL),
+    SERVED("compare", NULL),
     COMPARED("declaration", "pipeline"),
     SERVED("declaration", "plugins"), /* what a function does nobody can tell */
     SERVED("incremental", NULL),      /* batches only, which have no old state */
