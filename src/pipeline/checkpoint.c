@@ -135,6 +135,8 @@ static freshet_code put_facts(freshet_pipeline *pipeline, const dead_letters_mar
     if (code == FRESHET_OK)
         code = put_replayed(pipeline, err);
     if (code == FRESHET_OK && pipeline->has_bootstraps)
+        code = checkpoint_put_seams(pipeline, err);
+    if (code == FRESHET_OK && pipeline->has_bootstraps)
         code = bootstrap_put_same(pipeline, put_same, checkpoint, err);
     text_reset(&checkpoint->text);
     if (code == FRESHET_OK)

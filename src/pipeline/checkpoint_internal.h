@@ -62,6 +62,9 @@ struct checkpoint {
     text_buffer text; /* scratch */
 };
 
+/* How each past that has begun meets what comes live; those that the state has not yet. */
+freshet_code checkpoint_put_seams(freshet_pipeline *pipeline, freshet_error *err);
+
 /* checkpoint_meaning.c. Puts down what the things mean, and the layouts of the parts; says what
  * means something else now; and tells the parts which layouts they may meet (the state of another
  * process, too). */

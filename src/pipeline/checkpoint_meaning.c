@@ -292,13 +292,13 @@ static freshet_code compare_seams(comparison *comparison, freshet_error *err)
     return code;
 }
 
-static freshet_code put_seams(freshet_pipeline *pipeline, freshet_error *err)
+freshet_code checkpoint_put_seams(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < pipeline->n_readers; i++) {
         const bootstrap *of = bootstrap_of(pipeline, i);
-        if (of == NULL)
+        if (of == NULL || !of->is_prepared || of->is_same_kept)
             continue;
         text_reset(&checkpoint->text);
         code = bootstrap_seam(of, &checkpoint->text)
@@ -361,7 +361,7 @@ freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *
                       strlen(now.items[i].name), now.items[i].text, strlen(now.items[i].text), err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = put_layout(checkpoint, checkpoint->parts[i].part, err);
-    return code == FRESHET_OK ? put_seams(pipeline, err) : code;
+    return code;
 }
 
 /* ---- layouts --------------------------------------------------------------------------------- */

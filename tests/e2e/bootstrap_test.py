@@ -107,12 +107,14 @@ class SeamTest(BootstrapCase):
         """An empty dump is none, and without a file there is none that is empty; what cannot be read in it is a dead letter, once, which can be replayed."""
         twin = self.twin(300)
         self.put("in/a.jsonl", range(300))
-        self.declare_boot("{file: {path: \"dmup/*.jsonl\", format: json}}")
+        self.declare_boot("{file: {path: \"dmup/*.jsonl\", format: json}, until: \"2030-01-01\"}")
         self.assertRegex(self.freshet("check", "events.yaml").err,
                          r"events\.yaml:8:\d+: warning: .*its bootstrap: there is no file at its path")
         for _ in range(2):  # also where the first try has made a state
             self.assertRegex(self.run_once(code=78).err, r"events\.yaml:8:\d+: error: .*its bootstrap: there is no file at its path")
         self.put("dump/0.jsonl", [])
+        self.declare_boot("{file: {path: \"dump/*.jsonl\", format: json}, same: [id]}")  # nothing has begun yet
+        self.assertIn("the bootstrap has 0 rows", self.run_once().err)
         self.try_it("{file: {path: \"dump/*.jsonl\", format: json}}", twin, "the bootstrap has 0 rows")
         self.forget()
         self.put("in/a.jsonl", range(200, 300))
