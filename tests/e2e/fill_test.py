@@ -84,14 +84,20 @@ class FillTest(Case):
             path = self.path(name)
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
-    def try_it(self, old, new, seed, n=400, beyond=0):
+    def try_it(self, old, new, seed, n=400, beyond=0, between=None):
         """Evolves in the middle, fills a little later, and compares what comes then."""
         rng = random.Random(seed)
         events = self.events(rng, n)
         changed, filled = n // 2 + rng.randrange(20), n // 2 + 40 + rng.randrange(20)
-        self.put("in/1.jsonl", events[:changed])
+        first = rng.randrange(changed) if between else changed
+        self.put("in/1.jsonl", events[:first])
         self.declare_it(old)
         self.run_once()
+        if between:
+            self.put("in/11.jsonl", events[first:changed])
+            self.declare_it(between)
+            self.run_once()
+            shutil.move(self.path("in/11.jsonl"), self.path("in/1b.jsonl"))
         self.put("in/2.jsonl", events[changed:filled])
         self.declare_it(new)
         self.run_once()
@@ -119,6 +125,14 @@ class FillTest(Case):
             with self.subTest(i):
                 self.forget()
                 self.try_it(old, new, f"{SEED}{i}", beyond=i % 2)
+
+    def test_several_changes(self):
+        """Before the fill; and one behind it finds everything full."""
+        self.try_it(SPEND + WHERE, LONGER + NAMES + WHERE, f"{SEED}several", between=NAMES + SPEND)
+        self.declare_it(MEDIAN + LONGER + NAMES + WHERE)
+        said = self.good("plan", "fill.yaml")
+        self.assertIn("windows: served as it is", said)
+        self.assertNotIn("fills from", said)
 
     def test_from_the_history(self):
         """What windows look at stands there as plain features, or those of SQL."""
