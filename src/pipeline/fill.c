@@ -393,14 +393,11 @@ freshet_code fill_take_mark(checkpoint *checkpoint, const state_part *part, evol
     char rest[120] = "";
     if (left > 0)
         snprintf(rest, sizeof rest,
-                 "; %" PRIu64 " keys, of which the past was another, fill from "
-                 "what comes",
-                 left);
+                 "; %" PRIu64 " keys, of which the past was another, fill from what comes", left);
     text_init(&at, 64);
     text_append_timestamp(&at, mark.at_us);
-    evolution_say(out, part->name, VERDICT_FILLED, NULL, part->name,
-                  "by `freshet state fill` at %s, %" PRIu64 " keys%s", at.failed ? "?" : at.bytes,
-                  mark.keys[FILL_DONE], rest);
+    evolution_say(out, part->name, VERDICT_FILLED, NULL, "", "by `freshet state fill` at %s%s",
+                  at.failed ? "?" : at.bytes, rest);
     text_release(&at);
     return FRESHET_OK;
 }

@@ -354,9 +354,9 @@ static freshet_code set_piece(windows_state *state, key_entry *entry, const full
     unsigned char *piece = head + length == 0 ? NULL : memory_take(&state->memory, head + length);
     if (head + length > 0 && piece == NULL)
         return error_memory(err, FILLING);
-    if (head > 0)
+    if (piece != NULL && head > 0)
         memcpy(piece, record, head);
-    if (length > 0)
+    if (piece != NULL && length > 0)
         memcpy(piece + head, carried, length);
     memory_give(&state->memory, entry->piece,
                 record_bytes_of(state, entry) + entry->carried_length);
@@ -418,22 +418,22 @@ static freshet_code mix_key(windows_state *state, key_entry *entry, const key_en
         return error_memory(err, FILLING);
     it.cells = arena_zero(it.arena, state->plan->n_slots + (size_t)1, sizeof *it.cells);
     fullness *record = arena_zero(it.arena, 1, state->record_bytes);
-    if (it.cells == NULL || record == NULL)
-        code = error_memory(err, FILLING);
-    if (code == FRESHET_OK && is_new)
+    if (it.cells == NULL || record == NULL) {
+        arena_close(it.arena);
+        return error_memory(err, FILLING);
+    }
+    if (is_new)
         fullness_from(state->plan, state->begun, record);
-    else if (code == FRESHET_OK)
+    else
         memcpy(record, fullness_at(entry), state->record_bytes);
     it.record = record;
-    if (code == FRESHET_OK) {
-        it.joins = true;
-        it.seam = seam_of(state->plan, record);
-        if (whole_of(state, past) >= it.seam)
-            it.kind = FILL_NOTHING; /* it has lost all that could be of use */
-        else if (!record->is_bare && last_time(&state->walker, &past->events) < it.seam - 1)
-            it.kind = FILL_SHORT;
-    }
-    if (code == FRESHET_OK && it.kind == FILL_DONE && record->is_bare)
+    it.joins = true;
+    it.seam = seam_of(state->plan, record);
+    if (whole_of(state, past) >= it.seam)
+        it.kind = FILL_NOTHING; /* it has lost all that could be of use */
+    else if (!record->is_bare && last_time(&state->walker, &past->events) < it.seam - 1)
+        it.kind = FILL_SHORT;
+    if (it.kind == FILL_DONE && record->is_bare)
         code = find_joins(&it, &past->events, &entry->events);
     if (code == FRESHET_OK && it.kind == FILL_DONE)
         code = mix_all(&it, &past->events, &entry->events);

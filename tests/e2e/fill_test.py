@@ -256,7 +256,10 @@ class FillTest(Case):
         self.assertIn("made for another declaration", self.freshet("run", "fill.yaml", "--once", "--progress", "none").err)
         self.declare_it(SPEND + NAMES)
         self.put("in/2.jsonl", [(100 + user, user, BEGIN + 100, 1.5, "b") for user in (1, 2, 3)])
-        self.freshet("run", "fill.yaml", "--once", "--progress", "none")
+        said = self.freshet("run", "fill.yaml", "--once", "--progress", "none").err
+        self.assertIn("2 keys fill from what comes, as before: the past ends too soon for 1, and has other events than the stream "
+                      "has had of 1", said)
+        self.assertIn("; 2 keys, of which the past was another, fill from what comes", self.good("plan", "fill.yaml"))
         rows = {row["user"]: row["names__min_over_2_hours_fixed_windows"] for row in self.read_lines("out.jsonl") if row["id"] >= 100}
         self.assertEqual(rows, {1: None, 2: None, 3: "a"})
 
