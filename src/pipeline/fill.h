@@ -85,7 +85,7 @@ typedef struct fill_made {
 /* `state`: NULL, the declaration's. `from`: NULL, the history of the declaration, or else its
  * bootstrap. All in the arena.
  * FRESHET_BAD_DECLARATION: what cannot be filled, and why. */
-freshet_code fill_make(const freshet_declaration *declaration, const char *state, const char *from,
+freshet_code fill_make(const freshet_declaration *handle, const char *state, const char *from,
                        freshet_problem_fn *problem, void *context, arena *arena, fill_made *out,
                        freshet_error *err);
 

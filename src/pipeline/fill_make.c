@@ -183,7 +183,8 @@ static freshet_code make_kind(making *it, const char *from, freshet_error *err)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "there is no file or folder %s, from which the past is to be read", path);
     freshet_code code = fill_read_path(it->arena, it->declaration, path, &options, err);
-    if (code == FRESHET_OK && reader->kind.kind == &file_reader_ops.block && !is_parquet(path)) {
+    if (options != NULL && code == FRESHET_OK && reader->kind.kind == &file_reader_ops.block &&
+        !is_parquet(path)) {
         const file_options *declared = reader->kind.options;
         options->format = declared->format;
         options->max_record_bytes = declared->max_record_bytes;
