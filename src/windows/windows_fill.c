@@ -58,8 +58,9 @@ typedef struct mixing {
     windows_state *state;
     arena *arena;
     const fullness *record;
-    int64_t seam; /* S */
-    bool joins;   /* own events may be the past's */
+    int64_t past_whole; /* from then on the past has all of its own events */
+    int64_t seam;       /* S */
+    bool joins;         /* own events may be the past's */
     events made;
     const void **cells;
     event_refs past, own;
@@ -275,9 +276,9 @@ static freshet_code find_joins(mixing *it, const events *past, const events *own
             code = cursor_take(&from_past, time, it->arena, &it->past, it->err);
         if (code == FRESHET_OK)
             code = cursor_take(&from_own, time, it->arena, &it->own, it->err);
-        n += it->own.n;
+        n += time < it->past_whole ? 0 : it->own.n;
         hint = 0;
-        for (uint32_t i = 0; code == FRESHET_OK && i < it->own.n; i++)
+        for (uint32_t i = 0; time >= it->past_whole && code == FRESHET_OK && i < it->own.n; i++)
             n_joined += find_past(it, &it->own.items[i], time, &hint) != NULL;
     }
     it->joins = n > 0 && n_joined == n;
@@ -305,10 +306,13 @@ static freshet_code mix_all(mixing *it, const events *past, const events *own)
             code = cursor_take(&from_own, time, it->arena, &it->own, it->err);
         if (code != FRESHET_OK)
             break;
+        if (time < it->past_whole) /* of what the past has lost, too, nothing can be compared */
+            it->own.n = 0;
         for (uint32_t i = 0; time >= it->seam && code == FRESHET_OK && i < it->own.n; i++)
             code = put_event(it, &it->own.items[i], NULL, time);
         if (code == FRESHET_OK && time < it->seam)
-            code = time < it->record->whole ? mix_events(it, time) : mix_values(it, time);
+            code = time < it->record->whole || time < it->past_whole ? mix_events(it, time)
+                                                                     : mix_values(it, time);
     }
     return code;
 }
@@ -429,7 +433,8 @@ static freshet_code mix_key(windows_state *state, key_entry *entry, const key_en
     it.record = record;
     it.joins = true;
     it.seam = seam_of(state->plan, record);
-    if (whole_of(state, past) >= it.seam)
+    it.past_whole = whole_of(state, past);
+    if (it.past_whole >= it.seam)
         it.kind = FILL_NOTHING; /* it has lost all that could be of use */
     else if (!record->is_bare && last_time(&state->walker, &past->events) < it.seam - 1)
         it.kind = FILL_SHORT;

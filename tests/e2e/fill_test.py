@@ -53,11 +53,11 @@ class FillTest(Case):
         self.write(name, TEXT.format(features=features, path=path, out=out, lateness=lateness, reader=reader, more=more,
                                      writers=writers))
 
-    def events(self, rng, n, users=6):
+    def events(self, rng, n, users=6, slow=1):
         """Of some hours; some come late, some twice in a second, some have no value."""
         events, second = [], BEGIN
         for i in range(n):
-            second += rng.choice((0, 0, 1, 7, 60, 200))
+            second += rng.choice((0, 0, 1, 7, 60, 200)) * slow
             late = rng.randrange(500) if rng.random() < 0.2 else 0
             events.append((i, rng.randrange(users), second - late, rng.choice((None, rng.randrange(9) + 0.5)),
                            rng.choice((None, "a", "b", "cc", "d" * rng.randrange(1, 30)))))
@@ -84,10 +84,10 @@ class FillTest(Case):
             path = self.path(name)
             shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
-    def try_it(self, old, new, seed, n=400, beyond=0, between=None):
+    def try_it(self, old, new, seed, n=400, beyond=0, between=None, slow=1):
         """Evolves in the middle, fills a little later, and compares what comes then."""
         rng = random.Random(seed)
-        events = self.events(rng, n)
+        events = self.events(rng, n, slow=slow)
         changed, filled = n // 2 + rng.randrange(20), n // 2 + 40 + rng.randrange(20)
         first = rng.randrange(changed) if between else changed
         self.put("in/1.jsonl", events[:first])
@@ -106,6 +106,8 @@ class FillTest(Case):
         self.put("past.jsonl", events[:(changed, filled, n)[beyond]])
         self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
         self.assertTrue(os.path.exists(self.path("fill.state.fill")))
+        if beyond != 1:  # what is filled is read back, then
+            self.run_once()
         self.put("in/3.jsonl", events[filled:])
         self.run_once()
         self.assertFalse(os.path.exists(self.path("fill.state.fill")))
@@ -125,6 +127,12 @@ class FillTest(Case):
             with self.subTest(i):
                 self.forget()
                 self.try_it(old, new, f"{SEED}{i}", beyond=i % 2)
+
+    def test_long_ago(self):
+        """Windows have lost most of their events, in the past as in the state."""
+        for i, beyond in enumerate((0, 1, 2)):
+            self.forget()
+            self.try_it(SPEND, LONGER + NAMES + ROWS, f"{SEED}ago{i}", n=1200, beyond=beyond, slow=12)
 
     def test_several_changes(self):
         """Before the fill; and one behind it finds everything full."""
