@@ -109,6 +109,8 @@ const char *const *plan_window_texts(arena *arena, const declared_list *windows)
 typedef struct seen_columns {
     uint32_t *slots;
     field *fields;
+    const char **names; /* by slot: what saved state knows it by. A column of the query, beside a
+                           feature of its name that is kept, too, is not known by that name */
     uint32_t n;
 } seen_columns;
 

@@ -172,12 +172,39 @@ const char *const *plan_window_texts(arena *arena, const declared_list *windows)
     return texts;
 }
 
+/* Is there a feature, too, that has the name of the query's column and is kept? */
+static bool is_shadowed(const plan *plan, uint32_t column)
+{
+    const char *name = plan->slots[column].name;
+    for (uint32_t i = 0; i < plan->n_many; i++) {
+        const uint32_t slot = plan->many[i].values;
+        if (slot >= plan->n_source && slot != NO_SLOT && strcmp(plan->slots[slot].name, name) == 0)
+            return true;
+    }
+    for (uint32_t i = 0; i < plan->n_carried; i++) {
+        const uint32_t slot = plan->carried[i];
+        if (slot >= plan->n_source && strcmp(plan->slots[slot].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool seen_columns_open(seen_columns *seen, arena *arena, const plan *plan)
 {
-    *seen = (seen_columns){
-        .slots = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *seen->slots),
-        .fields = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *seen->fields)};
-    return seen->slots != NULL && seen->fields != NULL;
+    *seen =
+        (seen_columns){.slots = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *seen->slots),
+                       .fields = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *seen->fields),
+                       .names = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *seen->names)};
+    if (seen->slots == NULL || seen->fields == NULL || seen->names == NULL)
+        return false;
+    for (uint32_t slot = 0; slot < plan->n_slots; slot++) {
+        seen->names[slot] = slot < plan->n_source && is_shadowed(plan, slot)
+                                ? arena_format(arena, "column %s", plan->slots[slot].name)
+                                : plan->slots[slot].name;
+        if (seen->names[slot] == NULL)
+            return false;
+    }
+    return true;
 }
 
 uint32_t seen_columns_add(seen_columns *seen, const plan *plan, uint32_t slot, const char *name)
@@ -187,8 +214,7 @@ uint32_t seen_columns_add(seen_columns *seen, const plan *plan, uint32_t slot, c
             return i;
     seen->slots[seen->n] = slot;
     seen->fields[seen->n] = plan->slots[slot];
-    if (name != NULL)
-        seen->fields[seen->n].name = name;
+    seen->fields[seen->n].name = name != NULL ? name : seen->names[slot];
     return seen->n++;
 }
 

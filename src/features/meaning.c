@@ -235,6 +235,7 @@ typedef struct collector {
     arena *arena;
     meanings *out;
     bool *marked; /* by slot */
+    bool *named;  /* by slot of the query's columns: is it one by whose name windows keep values? */
     query_parts query;
     bool no_memory;
 } collector;
@@ -257,6 +258,14 @@ static void meaning_mark(const collector *collector, uint32_t slot)
         collector->marked[slot] = true;
 }
 
+/* What windows and groups look at directly: they keep it by its name. */
+static void mark_named(const collector *collector, uint32_t slot)
+{
+    meaning_mark(collector, slot);
+    if (slot < collector->plan->n_source)
+        collector->named[slot] = true;
+}
+
 static bool keeps(const collector *collector, uint32_t kept)
 {
     return (collector->sources->kept & kept) != 0;
@@ -277,21 +286,21 @@ static void mark_roots(const collector *collector)
     if (!keeps(collector, KEPT_WINDOWS | KEPT_GROUPS))
         return;
     for (uint32_t i = 0; i < plan->n_many; i++) {
-        meaning_mark(collector, plan->many[i].values);
+        mark_named(collector, plan->many[i].values);
         meaning_mark(collector, plan->many[i].filter);
     }
     for (uint32_t v = 0; v < plan->n_views; v++) {
-        meaning_mark(collector, plan->views[v].order);
+        mark_named(collector, plan->views[v].order);
         for (uint32_t i = 0; i < plan->views[v].n_keys; i++)
-            meaning_mark(collector, plan->views[v].keys[i]);
+            mark_named(collector, plan->views[v].keys[i]);
     }
     if (!keeps(collector, KEPT_GROUPS))
         return;
     if (block->aggregated.has_pivot)
-        meaning_mark(collector, plan->pivot);
+        mark_named(collector, plan->pivot);
     for (uint32_t i = 0; block->aggregated.has_distinct && i < block->aggregated.distinct.subset.n;
          i++)
-        meaning_mark(collector, plan->distinct[i]);
+        mark_named(collector, plan->distinct[i]);
 }
 
 /* Stacks before windows: each row that they make is counted. */
@@ -371,6 +380,16 @@ static uint32_t find_mention(const collector *collector, const stage *stage, con
     return NO_SLOT;
 }
 
+/* Is the whole of it in the text, and not as a part of a longer name? */
+static bool is_said(const char *text, const char *what)
+{
+    const size_t length = strlen(what);
+    for (const char *at = text; (at = strstr(at, what)) != NULL; at++)
+        if (at[length] == '\0' || at[length] == ',')
+            return true;
+    return false;
+}
+
 static void explain_sql(collector *collector, const stage *stage, const sql_feature *feature)
 {
     const char *sql = sql_plain(collector->arena, feature->sql->value);
@@ -387,7 +406,7 @@ static void explain_sql(collector *collector, const stage *stage, const sql_feat
         meaning_mark(collector, slot);
         const char *what = slot_text(collector, slot);
         collector->no_memory |= what == NULL;
-        if (slot >= collector->plan->n_source && what != NULL && strstr(text, what) == NULL)
+        if (slot >= collector->plan->n_source && what != NULL && !is_said(text, what))
             text = arena_format(collector->arena, "%s, of the %s", text, what);
     }
     /* another filter is another value, that fills anew; only what the same one reads is compared */
@@ -395,6 +414,43 @@ static void explain_sql(collector *collector, const stage *stage, const sql_feat
                            ? arena_format(collector->arena, "the filter `%s`", sql)
                            : feature->who;
     add_meaning(collector, &feature->sql->at, name, text);
+}
+
+/* The feature that looks at the slot; else the feature set's name. */
+static const place *place_of_look(const collector *collector, uint32_t slot)
+{
+    const plan *plan = collector->plan;
+    for (uint32_t i = 0; i < plan->n_many; i++) {
+        const feature_block *block = plan->many[i].block;
+        if (plan->many[i].values == slot)
+            return place_is_set(&block->from.at) ? &block->from.at : &block->name.at;
+    }
+    return &collector->sources->declaration->feature_set.name.at;
+}
+
+/* Is a feature of the column's name looked at, too? Then the column is kept by another name. */
+static bool is_beside_feature(const collector *collector, uint32_t column)
+{
+    const plan *plan = collector->plan;
+    for (uint32_t slot = plan->n_source; slot < plan->n_slots; slot++)
+        if (collector->marked[slot] &&
+            strcasecmp(plan->slots[slot].name, plan->slots[column].name) == 0)
+            return true;
+    return false;
+}
+
+/* What windows keep by the name of a column of the query: a feature of that name would stand in its
+ * place. As of a feature that takes the column as it is, which is the same. */
+static void explain_named(collector *collector)
+{
+    for (uint32_t slot = 0; slot < collector->plan->n_source; slot++) {
+        const field *column = &collector->plan->slots[slot];
+        if (collector->named[slot] && !is_beside_feature(collector, slot))
+            add_meaning(collector, place_of_look(collector, slot),
+                        arena_format(collector->arena, "feature \"%s\"", column->name),
+                        arena_format(collector->arena, "from column %s as %s", column->name,
+                                     name_of_type(collector, column->type)));
+    }
 }
 
 static void explain_stack(collector *collector, const stack_step *stack)
@@ -687,11 +743,12 @@ freshet_code meanings_collect(const plan *plan, const meaning_sources *sources, 
                            .sources = sources,
                            .arena = arena,
                            .out = out,
-                           .marked = arena_zero(arena, plan->n_slots + (size_t)1, sizeof(bool))};
+                           .marked = arena_zero(arena, plan->n_slots + (size_t)1, sizeof(bool)),
+                           .named = arena_zero(arena, plan->n_slots + (size_t)1, sizeof(bool))};
     *out = (meanings){0};
     if (sources->kept == 0)
         return FRESHET_OK;
-    if (collector.marked == NULL)
+    if (collector.marked == NULL || collector.named == NULL)
         return error_memory(err, MEANING);
     mark_roots(&collector);
     explain_dialect(&collector);
@@ -700,6 +757,7 @@ freshet_code meanings_collect(const plan *plan, const meaning_sources *sources, 
     for (uint32_t slot = plan->n_slots; slot > plan->n_source; slot--)
         if (collector.marked[slot - 1])
             explain_slot(&collector, slot - 1);
+    explain_named(&collector);
     explain_query(&collector);
     for (uint32_t i = 0; !collector.no_memory && i < sources->n_readers; i++)
         if (is_read(&collector, sources->readers[i]))

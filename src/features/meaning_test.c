@@ -105,6 +105,8 @@ static void groups(void **state)
                            "8 the list of stacks: none\n"
                            "11 the timestamp: from column ts\n"
                            "10 key \"id\": from column id as bigint\n"
+                           "8 feature \"x\": from column x as double\n"
+                           "8 feature \"s\": from column s as string\n"
                            "5 the query: select * from e\n"
                            "5 the rows of the query: from e\n"
                            "5 column \"id\" of the query: id\n"
@@ -137,6 +139,7 @@ static void stacks(void **state)
                     "14 feature \"t\": a row for each of column x, feature f__abs as double\n"
                     "13 feature \"f__abs\": sql abs(\"x\") as double\n"
                     "10 key \"k\": a row for each of column id, column s as string\n"
+                    "15 feature \"id\": from column id as bigint\n"
                     "5 the query: select * from e\n"
                     "5 the rows of the query: from e\n"
                     "5 column \"id\" of the query: id\n"
@@ -145,6 +148,33 @@ static void stacks(void **state)
                     "5 column \"s\" of the query: s\n"
                     "8 on_cast_error: dead_letter\n"
                     "8 timestamp: late: dead_letter or drop\n");
+}
+
+/* A column that a window looks at is a feature that takes it as it is; not so beside a feature of
+ * its name, which the others look at. */
+static void columns_and_features_of_one_name(void **state)
+{
+    world *world = *state;
+    open_stream(world,
+                TIME "  features:\n"
+                     "    - {name: w, from: x, window: {functions: [sum], over: [1 day]}}\n"
+                     "    - {name: x, type: double, sql: x * 3}\n"
+                     "    - {name: v, from: x, window: {functions: [sum], over: [1 day]}}\n"
+                     "    - {name: u, from: s, window: {functions: [count], over: [1 day]}}\n");
+    expect_meanings(world, "8 the dialect: duckdb\n"
+                           "8 the list of stacks: none\n"
+                           "11 the timestamp: from column ts\n"
+                           "14 feature \"x\": sql x * 3 as double\n"
+                           "10 key \"id\": from column id as bigint\n"
+                           "16 feature \"s\": from column s as string\n"
+                           "5 the query: select * from e\n"
+                           "5 the rows of the query: from e\n"
+                           "5 column \"id\" of the query: id\n"
+                           "5 column \"ts\" of the query: ts\n"
+                           "5 column \"x\" of the query: x\n"
+                           "5 column \"s\" of the query: s\n"
+                           "8 on_cast_error: dead_letter\n"
+                           "8 timestamp: late: dead_letter or drop\n");
 }
 
 int main(void)
@@ -156,6 +186,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(windows, set_up, tear_down),
         cmocka_unit_test_setup_teardown(groups, set_up, tear_down),
         cmocka_unit_test_setup_teardown(stacks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(columns_and_features_of_one_name, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,6 +107,29 @@ class RefusedTest(Meaning):
     def test_type_of_a_value(self):
         self.refused(("amount, type: double", "amount, type: float"), says='feature "amount" changed from')
 
+    def test_feature_that_takes_the_name_of_a_column(self):
+        """What a window looks at is found by its name: among the features above it, then in the query."""
+        thrice = "    - {name: cents, type: bigint, sql: cents * 3}\n"
+        total = "    - {name: total, from: cents, window: {functions: [sum], over: [1 day]}}\n"
+        head, tail = BASE[:BASE.index("    - {name: amount")], BASE[BASE.index("sink:"):]
+        for before, after, says in ((total, thrice + total, "`from column cents as bigint` to `sql cents * 3 as bigint`"),
+                                    (total + thrice, thrice + total, "`from column cents as bigint` to `sql"),
+                                    (thrice + total, total, "`sql cents * 3 as bigint` to `from column cents as bigint`"),
+                                    (total, total + thrice + total.replace("total", "other"), "`from column cents as bigint` to `sql cents * 3 as bigint`")):
+            with self.subTest(before=before, after=after):
+                self.begin(head + before + tail)
+                finished = self.run_it(head + after + tail)
+                self.assertEqual(finished.code, 78, finished.err)
+                self.assertIn('feature "cents" changed from ' + says, finished.err)
+        # a column beside a feature of its name is a value by itself
+        both = total + thrice + total.replace("total", "other")
+        self.begin(head + both + tail)
+        self.write("in/2.jsonl", SECOND)
+        finished = self.run_it(head + thrice + total.replace("total", "other") + total + tail)
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertEqual([[row[f"{name}__sum_over_1_day_fixed_windows"] for name in ("other", "total")]
+                          for row in self.read_lines("out.jsonl")[self.first:]], [[21000, 21000], [300, 300]])
+
     def test_key(self):
         self.refused(("from: buyer", "from: seller"), line=14,
                      says='key "user" changed from `from column buyer as string` to `from column seller as string`')
