@@ -121,12 +121,13 @@ static void print_verdict(const verdict *verdict)
 {
     char where[256] = "";
     const bool is_placed = verdict->at != NULL && place_is_set(verdict->at);
+    const bool is_of_part = strcmp(verdict->part, verdict->subject) == 0; /* both "": of no part */
+    const char *part = *verdict->part == '\0' && is_of_part ? "declaration" : verdict->part;
+    const char *subject = is_of_part ? "" : verdict->subject;
     if (is_placed)
         place_text(verdict->at, where, sizeof where);
-    output_format("--   %s%s%s%s%s%s%s%s: %s\n", verdict->part,
-                  *verdict->part != '\0' && (*verdict->subject != '\0' || is_placed) ? ": " : "",
-                  verdict->subject, is_placed && *verdict->subject != '\0' ? " " : "",
-                  is_placed ? "(" : "", where, is_placed ? "): " : ": ",
+    output_format("--   %s%s%s%s%s%s%s: %s\n", part, *part != '\0' && *subject != '\0' ? ": " : "",
+                  subject, is_placed ? " (" : "", where, is_placed ? "): " : ": ",
                   verdict_words[verdict->kind], verdict->said);
 }
 

@@ -10,6 +10,7 @@
  */
 #include "features/meaning.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
@@ -511,11 +512,88 @@ static void explain_time(collector *collector)
 
 /* ---- the query ------------------------------------------------------------------------------- */
 
+static bool is_read(const collector *collector, const freshet_reader *reader)
+{
+    for (uint32_t i = 0; i < collector->query.n_words; i++)
+        if (sql_word_names(&collector->query.words[i], reader->block->id.value))
+            return true;
+    return false;
+}
+
 /* Which SELECT of the query; "" of the first. */
 static const char *select_name(const collector *collector, uint32_t select)
 {
     return select == 0 ? "the query"
                        : arena_format(collector->arena, "SELECT %u of the query", select + 1);
+}
+
+static bool meaning_has_word(const query_parts *query, const char *wanted)
+{
+    for (uint32_t i = 0; i < query->n_words; i++)
+        if (sql_word_is(&query->words[i], wanted))
+            return true;
+    return false;
+}
+
+/* The reader all of whose columns, as they are, the SELECT takes by one star; NULL: it is another
+ * SELECT, or that cannot be told. */
+static const freshet_reader *reader_of_star(const collector *collector, const query_select *select)
+{
+    const query_item *item = select->items;
+    const bool is_star = select->n_items == 1 && item->name == NULL && item->n_words == 1 &&
+                         sql_word_is(item->words, "*");
+    const bool is_of_one = select->n_before == 0 && select->n_behind >= 2 &&
+                           (select->n_behind == 2 || sql_word_is(&select->behind[2], "where"));
+    for (uint32_t i = 0; is_star && is_of_one && i < collector->sources->n_readers; i++) {
+        const freshet_reader *reader = collector->sources->readers[i];
+        if (sql_word_names(&select->behind[1], reader->block->id.value))
+            return reader->block->preprocess.n == 0 &&
+                           reader->schema.n_fields == collector->plan->n_source
+                       ? reader
+                       : NULL;
+    }
+    return NULL;
+}
+
+/* What a column of the query is in one SELECT. A UNION ALL goes by places, so what a star gives
+ * there depends on the order of its reader's columns; of one SELECT alone it is the name. */
+static const char *column_text(const collector *collector, uint32_t select, uint32_t slot)
+{
+    const query_parts *query = &collector->query;
+    const freshet_reader *reader =
+        query->n_selects > 1 ? reader_of_star(collector, &query->selects[select]) : NULL;
+    if (reader == NULL)
+        return query_parts_column(collector->arena, query, select,
+                                  collector->plan->slots[slot].name);
+    const char *name = reader->schema.fields[slot].name;
+    char *lower = arena_copy(collector->arena, name, strlen(name));
+    for (char *at = lower; at != NULL && *at != '\0'; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return lower;
+}
+
+/* Stars of a UNION whose columns cannot be told: the order of all columns of their readers. */
+static void explain_orders(collector *collector)
+{
+    const query_parts *query = &collector->query;
+    bool any = meaning_has_word(query, "union") && meaning_has_word(query, "*");
+    for (uint32_t i = 0; any && query->is_split && i < query->n_selects; i++)
+        if (reader_of_star(collector, &query->selects[i]) == NULL)
+            break;
+        else
+            any = i + 1 < query->n_selects;
+    for (uint32_t i = 0; any && i < collector->sources->n_readers; i++) {
+        const freshet_reader *reader = collector->sources->readers[i];
+        const char *text = is_read(collector, reader) ? "" : NULL;
+        for (uint32_t k = 0; text != NULL && k < reader->schema.n_fields; k++)
+            text = arena_format(collector->arena, "%s%s%s", text, k == 0 ? "" : ", ",
+                                reader->schema.fields[k].name);
+        if (is_read(collector, reader))
+            add_meaning(collector, &reader->block->id.at,
+                        arena_format(collector->arena, "the order of the columns of reader \"%s\"",
+                                     reader->block->id.value),
+                        text);
+    }
 }
 
 static void explain_select(collector *collector, uint32_t select)
@@ -533,7 +611,7 @@ static void explain_select(collector *collector, uint32_t select)
         if (collector->marked[slot])
             add_meaning(collector, &query->at,
                         arena_format(collector->arena, "column \"%s\" of %s", name, of),
-                        query_parts_column(collector->arena, &collector->query, select, name));
+                        column_text(collector, select, slot));
     }
     for (uint32_t i = first; i < collector->out->n; i++)
         collector->out->items[i].select = select;
@@ -553,17 +631,11 @@ static void explain_query(collector *collector)
     collector->out->is_query_split = collector->query.is_split;
     for (uint32_t i = 0; collector->query.is_split && i < collector->query.n_selects; i++)
         explain_select(collector, i);
+    if (!collector->no_memory)
+        explain_orders(collector);
 }
 
 /* ---- readers --------------------------------------------------------------------------------- */
-
-static bool is_read(const collector *collector, const freshet_reader *reader)
-{
-    for (uint32_t i = 0; i < collector->query.n_words; i++)
-        if (sql_word_names(&collector->query.words[i], reader->block->id.value))
-            return true;
-    return false;
-}
 
 /* May a reader's column be read for the rows, or for a column that is needed? */
 static bool is_needed(const collector *collector, const char *column)

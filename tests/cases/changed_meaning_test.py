@@ -293,6 +293,32 @@ class SelectsTest(Meaning):
         self.assertEqual(finished.code, 0, finished.err)
         self.assertEqual(self.rows(), [("ann", 70.0, 2), ("bob", 1.0, 1)])
 
+    def test_stars(self):
+        """One star more is served like names; a UNION ALL goes by places, so the order of the columns counts."""
+        head, tail = self.ONE.split("  query: ")
+        star = head + "  query: select * from sales" + tail[tail.index("\n"):]
+        star = self.change(("amount * rate", "amount * 1.5"), text=star)
+        two = self.change(("  query: select * from sales", self.MORE + "  query: select * from sales union all select * from more"), text=star)
+        swapped = self.change(("buyer: string, seller: string, day: string, at: bigint, cents: bigint, kind: string}}\n  query",
+                               "seller: string, buyer: string, day: string, at: bigint, cents: bigint, kind: string}}\n  query"), text=two)
+        self.begin(star)
+        self.write("more/1.jsonl", SECOND)
+        finished = self.run_it(two)
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertEqual(self.rows(), [("ann", 105.0, 2), ("bob", 1.5, 1)])
+        finished = self.run_it(swapped)
+        self.assertEqual(finished.code, 78, finished.err)
+        self.assertIn('column "buyer" of SELECT 2 of the query changed from `buyer` to `seller`', finished.err)
+        # where a star cannot be told, by all columns
+        some = self.change(("select * from more", "select * exclude (n) from more"), ("kind: string}}\n  query", "kind: string, n: bigint}}\n  query"),
+                           text=two)
+        swapped = self.change(("{buyer: string, seller: string, day: string, at: bigint, cents: bigint, kind: string, n",
+                               "{seller: string, buyer: string, day: string, at: bigint, cents: bigint, kind: string, n"), text=some)
+        self.begin(some)
+        finished = self.run_it(swapped)
+        self.assertEqual(finished.code, 78, finished.err)
+        self.assertIn('the order of the columns of reader "more" changed from `buyer, seller', finished.err)
+
     def test_the_same_reader(self):
         self.begin(self.ONE)
         text = self.change(("kind from sales", "kind from sales union all select seller, buyer, day, \"at\", cents, "

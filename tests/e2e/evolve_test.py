@@ -102,6 +102,17 @@ class EvolveTest(Case):
         self.assertEqual(self.freshet("plan", "shop.yaml").code, 0)
         self.served(NOM, BIGGER, SPEND)
 
+    def test_each_line_of_plan_names_its_subject_once(self):
+        self.served(NAME, SPEND, new=row(1, 0, 4, "a"))
+        text = TEXT.replace("[{{name: user, type: bigint}}]", "[{{name: name, type: string}}]")
+        self.write("shop.yaml", text.format(features="    - " + SPEND, writer=HISTORY, lateness=""))
+        self.assertIn('--   windows: cannot be served: were kept by "keys user bigint"', self.freshet("plan", "shop.yaml").out)
+        readers = TEXT.replace("    - {{id: ev", "    - {{id: new, stream: true, file: {{path: more, format: json, schema: {{user: bigint}}}}}}\n    - {{id: ev")
+        readers = readers.replace("from ev", "from ev union all select user, null::bigint, null::double, null::varchar from new")
+        self.write("shop.yaml", readers.format(features="    - " + NAME + "\n    - " + SPEND, writer=HISTORY, lateness=""))
+        self.assertRegex(self.freshet("plan", "shop.yaml").out,
+                         r'--   declaration \(shop.yaml:6:12\): cannot be served: the reader "ev" was number 1 in the list')
+
     def test_without_windows(self):
         """Nothing is kept of rows: a new feature is in each row from now on."""
         self.served(NAME, writer="jsonl: {path: out.jsonl}", new=row(1, 0, 4, "a"))
