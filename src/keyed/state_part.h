@@ -65,6 +65,9 @@ typedef struct state_part_ops {
     /* NULL, or before which time listed keys that are not in memory hold nothing any more: they are
      * removed. What memory has of such times is forgotten already. */
     int64_t (*over_before)(void *self);
+    /* With over_before: under which time those saved bytes are listed; INT64_MIN for damaged ones,
+     * which stay. */
+    int64_t (*listed_saved)(const void *bytes, size_t length);
     /* Saved bytes may have this layout, too, from before the declaration changed (part->layout of
      * then). NULL where there is one layout only. */
     freshet_code (*know)(void *self, const char *layout, freshet_error *err);

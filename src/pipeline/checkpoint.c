@@ -321,6 +321,7 @@ static void note_shown(shown_files *shown, const writer_files *files)
 static void note_handed(checkpoint_part *part)
 {
     state_part_clean(part->part);
+    part->left_before = part->leaving_before;
     if (part->sweeping.length == 0)
         return;
     const text_buffer swept = part->swept;

@@ -19,7 +19,11 @@ typedef struct checkpoint_part {
     /* Up to which listed key those that are over are gone; and will be, once the checkpoint that is
      * being gathered is handed over. */
     text_buffer swept, sweeping;
-    text_buffer brought; /* up to which listed key the part has had them all in memory */
+    /* What is listed before it may have been over before, and have been left: its key may have gone
+     * and come again since. */
+    int64_t left_before;
+    int64_t leaving_before; /* the same, once it is handed over */
+    text_buffer brought;    /* up to which listed key the part has had them all in memory */
 } checkpoint_part;
 
 /* The files that a writer has shown, up to a checkpoint. */

@@ -11,7 +11,10 @@
  *
  * OVER. At each checkpoint the list is read from where the one before has come to, up to the time
  * that is over. Keys that are not in memory are removed, keys that are will be by their part; then
- * the entries of the list, as one range. Of very many some are left for the next checkpoint.
+ * the entries of the list, as one range. Of very many some are left for the next checkpoint; by
+ * then the key of one may have gone by its part, and have come again. So of these, and of those
+ * that a run before may have left, the saved bytes are looked at: they say under which time they
+ * are listed. Others are listed under their own time only, which is over.
  *
  * BROUGHT. Keys whose time makes them output rows (windows that end) are brought into memory when
  * it comes, in pieces (checkpoint_bring); what of the list is behind that goes with the next
@@ -70,7 +73,29 @@ typedef struct sweep {
     checkpoint_part *part;
     int64_t before;
     size_t left; /* keys that may still be removed */
+    bool is_short;
 } sweep;
+
+/* Is the key listed under a later time, too? */
+static freshet_code lives_on(const sweep *sweep, const char *key, size_t length, bool *lives,
+                             freshet_error *err)
+{
+    const state_part *part = sweep->part->part;
+    text_buffer *value = &sweep->part->checkpoint->text;
+    *lives = false;
+    text_reset(value);
+    const freshet_code code =
+        store_get(sweep->part->checkpoint->store, STORE_STATE, part->name, key, length, value, err);
+    if (code == FRESHET_END)
+        return FRESHET_OK;
+    if (code == FRESHET_OK && value->failed)
+        return error_memory(err, LISTING);
+    if (code == FRESHET_OK) {
+        const int64_t listed = part->ops->listed_saved(value->bytes, value->length);
+        *lives = listed == INT64_MIN || listed >= sweep->before;
+    }
+    return code;
+}
 
 static freshet_code sweep_key(void *context, const store_entry *entry, freshet_error *err)
 {
@@ -79,7 +104,9 @@ static freshet_code sweep_key(void *context, const store_entry *entry, freshet_e
     if (entry->key_length < TIME_BYTES)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the list of saved keys of \"%s\" is damaged", part->part->name);
-    if (sweep->left == 0 || get_time(entry->key) >= sweep->before)
+    const int64_t time = get_time(entry->key);
+    sweep->is_short = sweep->left == 0 && time < sweep->before;
+    if (sweep->left == 0 || time >= sweep->before)
         return FRESHET_END;
     sweep->left--;
     text_reset(&part->sweeping);
@@ -88,10 +115,13 @@ static freshet_code sweep_key(void *context, const store_entry *entry, freshet_e
         return error_memory(err, LISTING);
     const char *key = entry->key + TIME_BYTES;
     const size_t length = entry->key_length - TIME_BYTES;
-    return state_part_has(part->part, key, length)
-               ? FRESHET_OK
-               : store_remove(part->checkpoint->store, STORE_STATE, part->part->name, key, length,
-                              err);
+    freshet_code code = FRESHET_OK;
+    bool stays = state_part_has(part->part, key, length);
+    if (!stays && time < part->left_before)
+        code = lives_on(sweep, key, length, &stays, err);
+    return stays || code != FRESHET_OK ? code
+                                       : store_remove(part->checkpoint->store, STORE_STATE,
+                                                      part->part->name, key, length, err);
 }
 
 /* Of keys that are brought when their time comes the list alone is done with. */
@@ -113,6 +143,7 @@ freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *e
     const state_part *of = part->part;
     checkpoint *checkpoint = part->checkpoint;
     text_reset(&part->sweeping);
+    part->leaving_before = part->left_before;
     if (of->ops->listed == NULL)
         return FRESHET_OK;
     if (of->ops->over_before == NULL)
@@ -131,6 +162,7 @@ freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *e
         code = store_remove_range(checkpoint->store, STORE_LISTED, of->name, part->swept.bytes,
                                   part->swept.length, part->sweeping.bytes, part->sweeping.length,
                                   err);
+    part->leaving_before = sweep.is_short ? sweep.before : INT64_MIN;
     return code;
 }
 

@@ -93,7 +93,8 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
     if (checkpoint->parts == NULL)
         return error_memory(err, OPENING);
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
-        checkpoint->parts[i] = (checkpoint_part){.checkpoint = checkpoint, .part = parts[i]};
+        checkpoint->parts[i] =
+            (checkpoint_part){.checkpoint = checkpoint, .part = parts[i], .left_before = INT64_MAX};
         text_init(&checkpoint->parts[i].swept, TEXT_LIMIT_DEFAULT);
         text_init(&checkpoint->parts[i].sweeping, TEXT_LIMIT_DEFAULT);
         text_init(&checkpoint->parts[i].brought, TEXT_LIMIT_DEFAULT);

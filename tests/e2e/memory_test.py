@@ -1,5 +1,6 @@
 """State beyond memory: with next to none the rows are those of a run that holds everything, in every cell, through kills; shares."""
 
+import collections
 import json
 import shutil
 import unittest
@@ -26,7 +27,7 @@ feature_set:
 {features}
 sink:
   writers:
-    - history: {{path: out}}
+    - history: {{path: out, corrections: {corrections}}}
 checkpoint: {{interval: 100 ms}}
 state: {{memory: {memory}}}
 """
@@ -80,11 +81,11 @@ class MemoryTest(Case):
                 % (key, ev, second // 60, second % 60, amount) for second, key, ev, amount in part))
 
     def rows_of(self, features, columns, memory, kills=0, newest=None):
-        """All that is in the history after a run to the end, which is killed so often before; `newest`: of each key and
-        time the row of which that is the greatest."""
+        """All that is in the history after a run to the end, which is killed so often before; `newest`: rows change, each
+        change is there once, and tells by that which is the last."""
         for name in ("out", "many.state"):
             shutil.rmtree(self.path(name), ignore_errors=True)
-        self.write("many.yaml", DECLARATION.format(features=features, memory=memory))
+        self.write("many.yaml", DECLARATION.format(features=features, memory=memory, corrections="true" if newest else "false"))
         killed = 0
         for _ in range(kills):
             run = self.start("run", "many.yaml", "--once", "--progress", "none")
@@ -94,6 +95,8 @@ class MemoryTest(Case):
         self.good("run", "many.yaml", "--once", "--progress", "none")
         rows = self.history(columns, order=next(iter(columns)), keys="{name: id, type: bigint}")
         if newest is not None:
+            changes = collections.Counter((row["id"], row["timestamp"], newest(row)) for row in rows)
+            self.assertEqual({change: n for change, n in changes.items() if n > 1}, {}, "no change comes twice")
             rows = {(row["id"], row["timestamp"]): row for row in sorted(rows, key=newest)}.values()
         return sorted(rows, key=str)
 
@@ -123,23 +126,23 @@ class MemoryTest(Case):
         self.expect_the_same(ROLLING % "", columns, EVENTS)
 
     def test_rolling_emit_change(self):
-        """What goes out first depends on which events came together, and so on where a run was killed."""
+        """What goes out first depends on which events came together, and so on where a run was killed; not the last change."""
         count = "amount__count_over_2_minutes_rolling_windows"
         columns = {count: "bigint", "amount__max_over_2_minutes_rolling_windows": "double"}
         self.expect_the_same(ROLLING.replace(", 10 minutes", "") % ", emit: change", columns, EVENTS,
-                             kills=0, newest=lambda row: row[count])
+                             newest=lambda row: row[count])
 
     def test_groups(self):
         self.expect_the_same(GROUPS, {"amount__count": "bigint", "amount__sum": "double", "amount__max": "double"}, EVENTS)
 
     def test_share(self):
-        self.write("many.yaml", DECLARATION.format(features=WINDOWS, memory="25%"))
+        self.write("many.yaml", DECLARATION.format(features=WINDOWS, memory="25%", corrections="false"))
         shown = self.good("show", "many.yaml")
         self.assertIn("  memory: 25%\n", shown)
         self.assertRegex(shown, r"# state\.memory: 25% of (the machine's|the cgroup's limit of) [0-9]+ MiB is [0-9]+ MiB here\.")
         for wrong, why in (("0%", "it must be from 1% to 100%"), ("120%", "it must be from 1% to 100%"),
                            ("2.5%", "a share in whole percents"), ("a lot", "it must be a number of bytes")):
-            self.write("many.yaml", DECLARATION.format(features=WINDOWS, memory=wrong))
+            self.write("many.yaml", DECLARATION.format(features=WINDOWS, memory=wrong, corrections="false"))
             refused = self.freshet("check", "many.yaml")
             self.assertEqual(refused.code, 78)
             self.assertRegex(refused.err + refused.out, r'many\.yaml:\d+:\d+: error: "memory" cannot be "%s": .*%s' % (wrong, why))

@@ -12,13 +12,15 @@
  * is past their time by `within`. A batch forgets none. What the ids need is bounded by `memory`.
  *
  * A keyed_table of ids, each with the times of the events taken: one, nearly always; further ones
- * in an array of its own. For forgetting, ids hang in buckets by the newest of their times, in
- * lists with both ends; a bucket whose time is over is gone through.
+ * in an array of its own, behind the time that the store lists the id under. For forgetting, ids
+ * hang in buckets by the newest of their times, in lists with both ends; a bucket whose time is
+ * over is gone through.
  *
  * Cold ids leave memory, and are looked up in the store, which knows of nearly all new ones that it
  * has not got them without a look at the disk (a Bloom filter). For forgetting it lists them by the
- * newest of their times (state_part_ops.listed). What is over may be there a while longer: it
- * repeats nothing, and is left out when it is read.
+ * newest of their times (state_part_ops.listed), and under no other: what is listed under a time
+ * that is over is removed, mostly without a look at it. What is over may be there a while longer:
+ * it repeats nothing, and is left out when it is read.
  *
  * Saved, an id is its cells as bytes (keyed/cells.h), and its value its times, the newest first.
  */
@@ -37,13 +39,14 @@
 #define DOING "remembering the ids of events (deduplicate)"
 #define BUCKETS_OF_WITHIN 16
 #define BUCKET_US_MIN SECOND_US
+#define NOT_LISTED INT64_MIN
 
 typedef struct seen_id {
     keyed_entry head;
     unsigned n_times : 31; /* 0: forgotten, but still in the store */
     unsigned hangs : 1;    /* in a bucket */
-    int64_t newest_us;     /* of its times */
-    int64_t *others_us;
+    int64_t newest_us;     /* of its times; of a forgotten one the time it is listed under */
+    int64_t *times_us;     /* NULL, or the time it was listed under, then its others */
     uint32_t next, before; /* in the bucket */
 } seen_id;
 
@@ -72,9 +75,19 @@ static seen_id *id_at(const seen_events *seen, uint32_t index)
     return keyed_at(&seen->ids, index);
 }
 
-static size_t others_bytes(const seen_id *id)
+static size_t times_bytes(const seen_id *id)
 {
-    return id->n_times > 1 ? (id->n_times - 1) * sizeof *id->others_us : 0;
+    return id->times_us == NULL ? 0 : id->n_times * sizeof *id->times_us;
+}
+
+/* The time that the store lists the id under. A clean one stands in it as it is here. */
+static int64_t listed_time(const seen_id *id)
+{
+    if (!id->head.saved)
+        return NOT_LISTED;
+    if (!id->head.dirty || id->times_us == NULL)
+        return id->newest_us;
+    return id->times_us[0];
 }
 
 static void unhang(seen_events *seen, seen_id *id);
@@ -82,10 +95,12 @@ static void unhang(seen_events *seen, seen_id *id);
 static void release_times(void *self, void *released)
 {
     seen_id *id = released;
+    const int64_t listed_us = listed_time(id);
     unhang(self, id);
-    memory_give(&((seen_events *)self)->memory, id->others_us, others_bytes(id));
-    id->others_us = NULL;
+    memory_give(&((seen_events *)self)->memory, id->times_us, times_bytes(id));
+    id->times_us = NULL;
     id->n_times = 0;
+    id->newest_us = listed_us;
 }
 
 /* ---- buckets --------------------------------------------------------------------------------- */
@@ -185,7 +200,7 @@ static bool is_near(int64_t a, int64_t b, int64_t within_us)
 
 static int64_t time_of(const seen_id *id, uint32_t i)
 {
-    return i == 0 ? id->newest_us : id->others_us[i - 1];
+    return i == 0 ? id->newest_us : id->times_us[i];
 }
 
 static bool repeats(const seen_events *seen, const seen_id *id, int64_t event_us)
@@ -196,22 +211,31 @@ static bool repeats(const seen_events *seen, const seen_id *id, int64_t event_us
     return false;
 }
 
+/* Room for `n_times`, one more than there are; false where memory is out. */
+static bool reserve_times(seen_events *seen, seen_id *id, uint32_t n_times)
+{
+    int64_t *times_us = memory_take(&seen->memory, n_times * sizeof *times_us);
+    if (times_us == NULL)
+        return false;
+    times_us[0] = listed_time(id);
+    if (id->n_times > 1)
+        memcpy(times_us + 1, id->times_us + 1, (id->n_times - 1) * sizeof *times_us);
+    memory_give(&seen->memory, id->times_us, times_bytes(id));
+    id->times_us = times_us;
+    id->n_times = n_times;
+    return true;
+}
+
 /* Another one of its times, which is not the newest; false where memory is out. */
 static bool seen_append_time(seen_events *seen, seen_id *id, int64_t time_us)
 {
     if (id->n_times == SEEN_TIMES_MAX) { /* the oldest but one of all goes: it came first */
-        memmove(id->others_us, id->others_us + 1, (SEEN_TIMES_MAX - 2) * sizeof *id->others_us);
-    } else {
-        int64_t *others_us = memory_take(&seen->memory, id->n_times * sizeof *others_us);
-        if (others_us == NULL)
-            return false;
-        if (id->n_times > 1)
-            memcpy(others_us, id->others_us, others_bytes(id));
-        memory_give(&seen->memory, id->others_us, others_bytes(id));
-        id->others_us = others_us;
-        id->n_times++;
+        id->times_us[0] = listed_time(id);
+        memmove(id->times_us + 1, id->times_us + 2, (SEEN_TIMES_MAX - 2) * sizeof *id->times_us);
+    } else if (!reserve_times(seen, id, id->n_times + 1)) {
+        return false;
     }
-    id->others_us[id->n_times - 2] = time_us;
+    id->times_us[id->n_times - 1] = time_us;
     return true;
 }
 
@@ -235,11 +259,19 @@ static bool add_time(seen_events *seen, uint32_t index, int64_t event_us)
 static bool add_first(seen_events *seen, uint32_t index, int64_t event_us)
 {
     seen_id *id = id_at(seen, index);
-    id->newest_us = event_us;
-    if (!hang(seen, index))
+    const int64_t listed_us = id->newest_us;
+    if (id->head.saved && !reserve_times(seen, id, 1))
         return false;
-    id->n_times = 1;
-    return true;
+    id->newest_us = event_us;
+    if (hang(seen, index)) {
+        id->n_times = 1;
+        return true;
+    }
+    memory_give(&seen->memory, id->times_us, times_bytes(id));
+    id->times_us = NULL;
+    id->n_times = 0;
+    id->newest_us = listed_us;
+    return false;
 }
 
 /* The row's id as bytes; *has_null where it has no whole one. */
@@ -323,6 +355,8 @@ static freshet_code seen_id_restore(void *self, const state_key *key, void *rest
     for (uint64_t i = 0; i < n; i++) {
         int64_t time_us;
         memcpy(&time_us, (const char *)bytes + i * sizeof time_us, sizeof time_us);
+        if (i == 0)
+            id->newest_us = time_us;
         if (time_us < seen->over_us)
             continue;
         if (id->n_times == 0) {
@@ -350,10 +384,17 @@ static bool seen_id_listed(void *self, const void *listed, uint32_t i, int64_t *
 {
     const seen_id *id = listed;
     (void)self;
-    if (i >= id->n_times)
-        return false;
-    *time = time_of(id, i);
-    return true;
+    *time = i == 0 ? id->newest_us : listed_time(id);
+    return i == 0 || (i == 1 && *time != NOT_LISTED && *time != id->newest_us);
+}
+
+static int64_t seen_id_listed_saved(const void *bytes, size_t length)
+{
+    int64_t newest_us;
+    if (length < sizeof newest_us)
+        return INT64_MIN;
+    memcpy(&newest_us, bytes, sizeof newest_us);
+    return newest_us;
 }
 
 static int64_t seen_id_over(void *self)
@@ -401,7 +442,8 @@ static const state_part_ops part_ops = {.save = seen_id_save,
                                         .is_empty = seen_id_is_empty,
                                         .placed = seen_id_placed,
                                         .listed = seen_id_listed,
-                                        .over_before = seen_id_over};
+                                        .over_before = seen_id_over,
+                                        .listed_saved = seen_id_listed_saved};
 
 static const state_part *seen_events_parts(freshet_operator *self, uint32_t *n)
 {

@@ -42,10 +42,13 @@ static void open_limited(alone *seen, uint32_t n_columns, size_t memory)
     alone_open(seen, &seen_events_operator);
 }
 
+static freshet_code load_saved(void *context, const void *key, size_t length, text_buffer *into,
+                               freshet_error *err);
+
 static void open_seen(alone *seen)
 {
     open_limited(seen, 2, MEMORY);
-    state_part_set_load(alone_part(seen), NULL, NULL);
+    state_part_set_load(alone_part(seen), load_saved, NULL);
 }
 
 /* A row; where `rows` is NULL none, but the time before which none comes any more. */
@@ -184,6 +187,7 @@ static void ids_are_forgotten_when_no_row_can_repeat_them(void **state)
 
 #define EVENTS 3000u
 #define STORE_MAX 4096u
+#define LIST_MAX 8192u
 
 typedef struct taken {
     uint32_t id;
@@ -199,17 +203,74 @@ typedef struct saved {
 static saved store[STORE_MAX];
 static uint32_t n_saved;
 
-static void save_one(const state_part *part, const state_key *key)
+/* What the store lists by time. */
+typedef struct listed {
+    char key[64];
+    size_t key_length;
+    int64_t time;
+} listed;
+
+static listed list[LIST_MAX];
+static uint32_t n_listed;
+
+static uint32_t find_saved(const void *key, size_t length)
 {
     uint32_t i = 0;
-    while (i < n_saved && (store[i].key_length != key->length ||
-                           memcmp(store[i].key, key->bytes, key->length) != 0))
+    while (i < n_saved && (store[i].key_length != length || memcmp(store[i].key, key, length) != 0))
         i++;
+    return i;
+}
+
+static void remove_saved(uint32_t i)
+{
+    text_release(&store[i].value);
+    store[i] = store[--n_saved];
+}
+
+static freshet_code load_saved(void *context, const void *key, size_t length, text_buffer *into,
+                               freshet_error *err)
+{
+    const uint32_t i = find_saved(key, length);
+    (void)context, (void)err;
+    if (i == n_saved)
+        return FRESHET_END;
+    text_append(into, store[i].value.bytes, store[i].value.length);
+    return FRESHET_OK;
+}
+
+static void unlist(const void *key, size_t length, int64_t time)
+{
+    for (uint32_t i = 0; i < n_listed; i++)
+        if (list[i].time == time && list[i].key_length == length &&
+            memcmp(list[i].key, key, length) == 0)
+            list[i--] = list[--n_listed];
+}
+
+/* As the checkpoint does it; and then the id is listed under its newest time alone. */
+static void list_one(const state_part *part, const state_key *key, int64_t newest_us)
+{
+    const void *entry = keyed_at(part->table, key->index);
+    int64_t time;
+    assert_true(part->ops->listed(part->table->options.self, entry, 0, &time));
+    assert_int_equal(time, newest_us);
+    unlist(key->bytes, key->length, time);
+    assert_true(n_listed < LIST_MAX);
+    list[n_listed] = (listed){.key_length = key->length, .time = time};
+    memcpy(list[n_listed++].key, key->bytes, key->length);
+    for (uint32_t i = 1; part->ops->listed(part->table->options.self, entry, i, &time); i++)
+        unlist(key->bytes, key->length, time);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < n_listed; i++)
+        n += list[i].key_length == key->length && memcmp(list[i].key, key->bytes, key->length) == 0;
+    assert_int_equal(n, 1);
+}
+
+static void save_one(const state_part *part, const state_key *key)
+{
+    uint32_t i = find_saved(key->bytes, key->length);
     if (state_part_is_empty(part, key)) {
-        if (i < n_saved) {
-            text_release(&store[i].value);
-            store[i] = store[--n_saved];
-        }
+        if (i < n_saved)
+            remove_saved(i);
         return;
     }
     if (i == n_saved) {
@@ -221,6 +282,21 @@ static void save_one(const state_part *part, const state_key *key)
     }
     text_reset(&store[i].value);
     assert_int_equal(state_part_save(part, key, &store[i].value, NULL), FRESHET_OK);
+    list_one(part, key, part->ops->listed_saved(store[i].value.bytes, store[i].value.length));
+}
+
+/* What is listed under a time that is over is removed, unless it is in memory. */
+static void sweep(const state_part *part)
+{
+    const int64_t before = part->ops->over_before(part->table->options.self);
+    for (uint32_t i = 0; i < n_listed; i++) {
+        if (list[i].time >= before)
+            continue;
+        const uint32_t at = find_saved(list[i].key, list[i].key_length);
+        if (at < n_saved && !state_part_has(part, list[i].key, list[i].key_length))
+            remove_saved(at);
+        list[i--] = list[--n_listed];
+    }
 }
 
 static void checkpoint(const state_part *part)
@@ -228,7 +304,22 @@ static void checkpoint(const state_part *part)
     state_key key;
     for (uint32_t cursor = 0; state_part_next_dirty(part, &cursor, &key);)
         save_one(part, &key);
+    sweep(part);
     state_part_clean(part);
+}
+
+static void drop_cold(const state_part *part, uint32_t n)
+{
+    state_key key;
+    while (n-- > 0 && state_part_next_cold(part, &key))
+        state_part_drop(part, &key);
+}
+
+static void forget_saved(void)
+{
+    while (n_saved > 0)
+        remove_saved(0);
+    n_listed = 0;
 }
 
 static void restart(alone *seen)
@@ -267,6 +358,8 @@ static void random_events_against_the_definition(void **state)
                 forget(seen, (newest - late));
             if (random_below(100) == 0)
                 checkpoint(alone_part(seen));
+            if (random_below(30) == 0)
+                drop_cold(alone_part(seen), random_below(n_ids));
             if (random_below(300) == 0) {
                 checkpoint(alone_part(seen));
                 restart(seen);
@@ -278,6 +371,74 @@ static void random_events_against_the_definition(void **state)
         assert_int_equal(state_part_keys(alone_part(seen)), 0);
         alone_close(seen);
     }
+}
+
+/* One that is exactly `within` old is still known, in memory and out of it; one that is older goes.
+ */
+static void an_id_lives_exactly_as_long_as_it_can_be_repeated(void **state)
+{
+    (void)state;
+    const int64_t bucket_us = WITHIN_US / 16; /* times are forgotten in pieces of it */
+    const int64_t end_us = 160 * bucket_us;
+    for (int is_cold = 0; is_cold < 2; is_cold++) {
+        alone alone, *seen = &alone;
+        batch in;
+        bool is_new;
+        open_seen(seen);
+        const state_part *part = alone_part(seen);
+        assert_int_equal(batch_init(&in, rows_arena, &input, 1, NULL), FRESHET_OK);
+        in.n_rows = 1;
+        for (int i = 0; i < 2; i++) {
+            ((cell_text *)in.columns[1].data)[0] = text_of(i == 0 ? "gone" : "known", 4 + i);
+            assert_int_equal(take_row(seen, &in, end_us - 1 + i, &is_new, NULL), FRESHET_OK);
+            assert_true(is_new);
+        }
+        checkpoint(part);
+        assert_int_equal(n_saved, 2);
+        if (is_cold)
+            drop_cold(part, 2);
+        assert_int_equal(state_part_keys(part), is_cold ? 0 : 2);
+        /* no row before end_us + WITHIN_US comes any more */
+        forget(seen, (end_us + WITHIN_US) / SECOND_US);
+        assert_int_equal(part->ops->over_before(part->table->options.self), end_us);
+        checkpoint(part);
+        assert_int_equal(n_saved, 1);
+        assert_int_equal(take_row(seen, &in, end_us + WITHIN_US, &is_new, NULL), FRESHET_OK);
+        assert_false(is_new);
+        assert_int_equal(take_row(seen, &in, end_us + WITHIN_US + 1, &is_new, NULL), FRESHET_OK);
+        assert_true(is_new);
+        arena_reset(rows_arena);
+        alone_close(seen);
+        forget_saved();
+    }
+}
+
+/* An id gets more new times than are remembered of it, and one that was over gets another one, all
+ * between two checkpoints: each is listed under its newest alone, so old ones take nothing away. */
+static void an_id_is_not_listed_under_a_time_that_left_it(void **state)
+{
+    (void)state;
+    alone alone, *seen = &alone;
+    open_seen(seen);
+    const state_part *part = alone_part(seen);
+    int64_t second = 1000;
+    assert_true(take(seen, "a", 1, second));
+    assert_true(take(seen, "b", 1, second));
+    checkpoint(part);
+    for (int64_t i = 0; i < SEEN_TIMES_MAX + 50; i++)
+        assert_true(take(seen, "a", 1, second += 200));
+    forget(seen, second);
+    assert_true(take(seen, "b", 1, second));
+    checkpoint(part);
+    drop_cold(part, 2);
+    forget(seen, second + 50);
+    checkpoint(part);
+    assert_int_equal(n_saved, 2);
+    assert_int_equal(n_listed, 2);
+    assert_false(take(seen, "a", 1, second + 60));
+    assert_false(take(seen, "b", 1, second + 60));
+    alone_close(seen);
+    forget_saved();
 }
 
 static void an_id_shows_what_it_is(void **state)
@@ -383,6 +544,8 @@ int main(void)
         cmocka_unit_test(times_at_the_ends),
         cmocka_unit_test(ids_are_forgotten_when_no_row_can_repeat_them),
         cmocka_unit_test(random_events_against_the_definition),
+        cmocka_unit_test(an_id_lives_exactly_as_long_as_it_can_be_repeated),
+        cmocka_unit_test(an_id_is_not_listed_under_a_time_that_left_it),
         cmocka_unit_test(an_id_shows_what_it_is),
         cmocka_unit_test(damaged_ids_are_refused),
         cmocka_unit_test(limits_are_said),
