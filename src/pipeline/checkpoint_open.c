@@ -401,7 +401,7 @@ void checkpoint_close(checkpoint *checkpoint)
         text_release(&checkpoint->parts[i].sweeping);
         text_release(&checkpoint->parts[i].brought);
     }
-    store_close(checkpoint->store);
+    store_close_unused(checkpoint->store); /* a run that is refused leaves no folder */
     text_release(&checkpoint->text);
     arena_close(checkpoint->arena);
 }

@@ -313,6 +313,8 @@ static freshet_code open_writer(freshet_pipeline *pipeline, const sink *sink, fr
                                .options = sink->options,
                                .arena = pipeline->arena,
                                .is_batch = !pipeline->declaration->is_stream,
+                               .is_of_days = pipeline->options.start_date != NULL ||
+                                             pipeline->options.end_date != NULL,
                                .validates = sink->validate};
     pipeline_serve_writer(pipeline, writer);
     pipeline->writers[pipeline->n_writers++] = writer;

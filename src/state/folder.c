@@ -67,9 +67,10 @@ static freshet_code check_content(const char *path, freshet_error *err)
     return code;
 }
 
-freshet_code folder_make(const folder_paths *paths, freshet_error *err)
+freshet_code folder_make(const folder_paths *paths, bool *is_new, freshet_error *err)
 {
-    if (mkdir(paths->folder, 0700) != 0 && errno != EEXIST)
+    *is_new = mkdir(paths->folder, 0700) == 0;
+    if (!*is_new && errno != EEXIST)
         return error_system(err, "cannot make the state folder", paths->folder);
     return check_content(paths->folder, err);
 }

@@ -26,8 +26,9 @@ typedef struct folder_paths {
 freshet_code folder_paths_make(const char *folder, folder_paths *out, freshet_error *err);
 void folder_paths_release(folder_paths *paths);
 
-/* Makes the folder where it is not there. FRESHET_USAGE where it holds what is not ours. */
-freshet_code folder_make(const folder_paths *paths, freshet_error *err);
+/* Makes the folder where it is not there; *is_new: it was not. FRESHET_USAGE where it holds what is
+ * not ours. */
+freshet_code folder_make(const folder_paths *paths, bool *is_new, freshet_error *err);
 
 /* Takes the lock until the descriptor is closed. FRESHET_TRY_AGAIN, naming the process, where
  * another one has it. */

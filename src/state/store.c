@@ -41,6 +41,7 @@ struct state_store {
     folder_paths paths;
     bool read_only;
     size_t memory;
+    bool is_new; /* the folder: store_open has made it */
     int lock;
     rocks *rocks;
     seal *seal;
@@ -212,7 +213,7 @@ static freshet_code open_database(state_store *store, freshet_error *err)
 
 static freshet_code open_to_write(state_store *store, freshet_error *err)
 {
-    freshet_code code = folder_make(&store->paths, err);
+    freshet_code code = folder_make(&store->paths, &store->is_new, err);
     if (code == FRESHET_OK)
         code = folder_lock(&store->paths, &store->lock, err);
     if (code == FRESHET_OK && !folder_has_database(&store->paths))
@@ -266,17 +267,16 @@ freshet_code store_open(const char *folder, bool read_only, size_t memory, state
     if (code == FRESHET_OK)
         code = read_only ? open_to_read(store, err) : open_to_write(store, err);
     if (code != FRESHET_OK) {
-        store_close(store);
+        store_close_unused(store);
         return code;
     }
     *out = store;
     return FRESHET_OK;
 }
 
-void store_close(state_store *store)
+/* Lets go of all but the lock. */
+static void close_database(state_store *store)
 {
-    if (store == NULL)
-        return;
     if (store->has_thread) {
         pthread_mutex_lock(&store->mutex);
         store->ends = true;
@@ -286,6 +286,10 @@ void store_close(state_store *store)
     }
     rocks_close(store->rocks);
     seal_close(store->seal);
+}
+
+static void store_release(state_store *store)
+{
     pending_close(store->filling);
     pending_close(store->flying);
     text_release(&store->key);
@@ -298,10 +302,29 @@ void store_close(state_store *store)
     free(store);
 }
 
+void store_close(state_store *store)
+{
+    if (store == NULL)
+        return;
+    close_database(store);
+    store_release(store);
+}
+
+void store_close_unused(state_store *store)
+{
+    if (store == NULL)
+        return;
+    close_database(store);
+    if (store->is_new && store->lock >= 0 && store->commits == 0)
+        folder_remove(&store->paths, NULL);
+    store_release(store);
+}
+
 freshet_code store_remove_folder(const char *folder, freshet_error *err)
 {
     folder_paths paths;
     int lock = -1;
+    bool is_new = false;
     freshet_code code = folder_paths_make(folder, &paths, err);
     if (code != FRESHET_OK)
         return code;
@@ -309,7 +332,7 @@ freshet_code store_remove_folder(const char *folder, freshet_error *err)
     if (os.stat(paths.folder, &info) != 0)
         code = errno == ENOENT ? FRESHET_END : error_system(err, "cannot open", paths.folder);
     if (code == FRESHET_OK)
-        code = folder_make(&paths, err); /* it is there; is it ours? */
+        code = folder_make(&paths, &is_new, err); /* it is there; is it ours? */
     if (code == FRESHET_OK)
         code = folder_lock(&paths, &lock, err);
     if (code == FRESHET_OK)

@@ -19,7 +19,7 @@
  *   seal.c     finds logs that were cut or changed where RocksDB would not
  *   folder.c   the folder and its lock
  *
- * Order of calls: open, {get, begin, put..., commit}*, close. One thread.
+ * Order of calls: open, {get, begin, put..., commit}*, close or close_unused. One thread.
  */
 #ifndef FRESHET_STATE_STORE_H
 #define FRESHET_STATE_STORE_H
@@ -49,6 +49,8 @@ freshet_code store_open(const char *folder, bool read_only, size_t memory, state
                         freshet_error *err);
 /* Waits for what is on its way; what was not committed is forgotten. */
 void store_close(state_store *store);
+/* The same; and a folder that store_open has made is removed where nothing was committed to it. */
+void store_close_unused(state_store *store);
 
 /* Appends the value, or FRESHET_END. Sees what was committed, also while it is being written. Names
  * hold no 0 byte; a fact has no key but its name ("", 0). */

@@ -384,6 +384,28 @@ static void test_reset(void **state)
     store_close(store);
 }
 
+/* A folder goes that was made and not committed to; none that was there, or that has a commit. */
+static void test_unused(void **state)
+{
+    (void)state;
+    store_close_unused(open_it());
+    assert_int_not_equal(access(folder, F_OK), 0);
+    assert_int_equal(mkdir(folder, 0700), 0);
+    store_close_unused(open_it());
+    assert_int_equal(access(folder, F_OK), 0);
+    store_close_unused(open_it());
+    assert_int_equal(access(folder, F_OK), 0);
+    remove_tree(folder);
+    state_store *store = open_it();
+    begin(store);
+    put(store, STORE_FACT, "checkpoint", "", "7");
+    commit(store);
+    store_close_unused(store);
+    store = open_it();
+    expect(store, STORE_FACT, "checkpoint", "", "7");
+    store_close(store);
+}
+
 /* Killed while the database was made for the first time. */
 static void test_half_made(void **state)
 {
@@ -913,7 +935,7 @@ int main(int argc, char **argv)
         TEST(test_kill),          TEST(test_kill_many),
         TEST(test_torn_tail),     TEST(test_damage),
         TEST(test_damage_many),   TEST(test_cut_copy),
-        TEST(test_cut_seal),
+        TEST(test_cut_seal),      TEST(test_unused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

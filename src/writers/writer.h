@@ -188,6 +188,7 @@ struct freshet_writer {
     arena *arena;        /* the pipeline's lifetime */
     uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
     bool is_batch;       /* the run has an end and keeps no state */
+    bool is_of_days;     /* such a run, with a start or an end date */
     bool validates;      /* validate will be called at its end */
     /* Written by the pipeline's thread, read by any. */
     atomic_llong counts[WRITER_COUNTS];

@@ -239,8 +239,22 @@ class RefusedTest(HandoverCase):
         shutil.rmtree(self.path("out"))
         self.run_with("--checkpoint")
         self.refused("say --checkpoint")
+        self.refused("leave the dates away and say --checkpoint", "--start-date", "2024-01-01")
+        self.refused("leave the dates away and say --checkpoint", "--end-date", "2024-01-01")
         self.run_with("--once", STREAM="true")
         self.assertEqual(len(self.rows("out")), 50)
+
+    def test_state_put_back(self):
+        """A run that is refused leaves no folder in the way of the state that is put back."""
+        self.declare_set(extra="state: {}\n")
+        self.write("in/a.jsonl", lines(0, 50))
+        self.run_with()
+        os.rename(self.path("events.state"), self.path("kept"))
+        self.refused("put back the state that belongs to it")
+        self.refused("put back the state that belongs to it", "--once", STREAM="true")
+        self.assertFalse(os.path.exists(self.path("events.state")))
+        os.rename(self.path("kept"), self.path("events.state"))
+        self.assertIn(" 0 rows read", self.run_with().err)
 
     def test_as_a_whole(self):
         """Where no stream can run the query, check says what to write."""

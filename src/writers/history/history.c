@@ -271,10 +271,10 @@ static freshet_code check_batch(const history_writer *writer, freshet_error *err
         err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
         "the history in %s is a stream's, and rows that the stream still has to read "
         "would be there twice once it goes on. Where this batch is to go on behind "
-        "the rows that are there, say --checkpoint. Else give it another path, and move "
+        "the rows that are there, %ssay --checkpoint. Else give it another path, and move "
         "its days in the place of the stream's when they are over; or move %s and the "
         "stream's state away, if it is not to go on",
-        path, path);
+        path, writer->base.is_of_days ? "leave the dates away and " : "", path);
 }
 
 /* Do the files fit that are there, and stay? `replacing`: those of a batch at its end; NULL: at the
