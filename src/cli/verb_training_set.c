@@ -20,7 +20,7 @@ typedef struct training_arguments {
     const char *spine;
     argument_list from, features, key, lag, max_age, keys, timestamp;
     const char *output, *time, *memory;
-    int compression;
+    int compression; /* -1: not given */
     bool as_known_now, with_times;
     uint32_t threads;
     int progress, log;
@@ -57,7 +57,7 @@ static const argument training_options[] = {
     {ARGUMENT("timestamp", LIST, training_arguments, timestamp), .value = "SET=COLUMN",
      .takes_more = true, .doc = "the time of the rows of such a folder"},
     {ARGUMENT("compression", CHOICE, training_arguments, compression),
-     .choices = training_compressions, .standard = "zstd", .doc = "of Parquet"},
+     .choices = training_compressions, .doc = "of Parquet (default: zstd)"},
     {ARGUMENT("memory", TEXT, training_arguments, memory), .value = "SIZE", .standard = "1 GiB",
      .doc = "how much to take; what does not fit is put aside beside the output"},
     {ARGUMENT("threads", COUNT, training_arguments, threads), .value = "N",
@@ -145,28 +145,28 @@ static freshet_code make_set(const training_arguments *given, int64_t memory, fr
     teller teller = {.mode = given->progress, .said_us = os.monotonic_us()};
     teller.is_terminal =
         given->progress == TELLS_ALL && given->log == (int)LOG_TEXT && isatty(STDERR_FILENO) != 0;
-    const freshet_training_options options = {.size = sizeof options,
-                                              .spine = given->spine,
-                                              .output = given->output,
-                                              .from = ended(&given->from, lists[0]),
-                                              .features = ended(&given->features, lists[1]),
-                                              .key = ended(&given->key, lists[2]),
-                                              .lag = ended(&given->lag, lists[3]),
-                                              .max_age = ended(&given->max_age, lists[4]),
-                                              .keys = ended(&given->keys, lists[5]),
-                                              .timestamp = ended(&given->timestamp, lists[6]),
-                                              .time = given->time,
-                                              .as_known_now = given->as_known_now,
-                                              .with_times = given->with_times,
-                                              .compression =
-                                                  training_compressions[given->compression],
-                                              .memory = memory,
-                                              .threads = given->threads,
-                                              .say = tell_sentence,
-                                              .progress = tell_progress,
-                                              .cancelled = was_stopped,
-                                              .problem = tell_problem,
-                                              .context = &teller};
+    const freshet_training_options options = {
+        .size = sizeof options,
+        .spine = given->spine,
+        .output = given->output,
+        .from = ended(&given->from, lists[0]),
+        .features = ended(&given->features, lists[1]),
+        .key = ended(&given->key, lists[2]),
+        .lag = ended(&given->lag, lists[3]),
+        .max_age = ended(&given->max_age, lists[4]),
+        .keys = ended(&given->keys, lists[5]),
+        .timestamp = ended(&given->timestamp, lists[6]),
+        .time = given->time,
+        .as_known_now = given->as_known_now,
+        .with_times = given->with_times,
+        .compression = given->compression < 0 ? NULL : training_compressions[given->compression],
+        .memory = memory,
+        .threads = given->threads,
+        .say = tell_sentence,
+        .progress = tell_progress,
+        .cancelled = was_stopped,
+        .problem = tell_problem,
+        .context = &teller};
     if (teller.is_terminal)
         log_hook(clear_line, NULL);
     const freshet_code code = freshet_training_set(&options, err);

@@ -265,7 +265,10 @@ static freshet_code add_feature(training *training, training_history *set,
                          training_list(training, there));
     for (uint32_t i = 0; i < set->n_features; i++)
         if (strcmp(set->features[i], there->items[at].name) == 0)
-            return FRESHET_OK; /* named twice */
+            return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                             "--features: the feature \"%s\" of the set %s is named twice: name "
+                             "it once",
+                             there->items[at].name, set->name);
     set->features[set->n_features++] = there->items[at].name;
     return FRESHET_OK;
 }

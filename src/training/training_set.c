@@ -51,6 +51,11 @@ static freshet_code check_options(training *training, freshet_error *err)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "--compression must be zstd, snappy, gzip, lz4 or none, not \"%s\"",
                          compression);
+    if (compression != NULL && training->output_is_csv)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "--compression is of Parquet, and %s is a CSV file: leave it away; a file "
+                         "that ends in .csv.gz is compressed by gzip",
+                         options->output);
     training->memory = options->memory == 0 ? TRAINING_MEMORY_DEFAULT : options->memory;
     if (training->memory < TRAINING_MEMORY_MIN)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,

@@ -25,6 +25,13 @@ const char *training_word(const char *const *words, const char *set, bool bare)
     return of_set == NULL ? of_all : of_set;
 }
 
+/* How an option is written whose sets end with this. */
+static const char *form_of(char separator)
+{
+    return separator == '.' ? "SET.KEY=COLUMN" : separator == ':' ? "SET:FEATURE,..." : "SET=...";
+}
+
+/* `name`: of the set that is not there; NULL: the word names none. */
 static freshet_code refuse_set(const training *training, const char *name, const char *word,
                                const char *what, char separator, freshet_error *err)
 {
@@ -35,12 +42,18 @@ static freshet_code refuse_set(const training *training, const char *name, const
         names[i] = training->sets[i].name;
         text_format(&list, "%s%s", i == 0 ? "" : ", ", names[i]);
     }
-    const char *near = text_nearest(name, names, training->n_sets);
-    freshet_code code = error_set(
-        err, FRESHET_USAGE, FRESHET_STOP, NULL,
-        "--%s %s: there is no set \"%s\"%s%s%s; it must be SET%c... of one of these: %s", what,
-        word, name, near == NULL ? "" : ", did you mean \"", near == NULL ? "" : near,
-        near == NULL ? "" : "\"?", separator, list.length == 0 ? "" : list.bytes);
+    const char *sets = list.length == 0 ? "" : list.bytes;
+    const char *near = name == NULL ? NULL : text_nearest(name, names, training->n_sets);
+    freshet_code code =
+        name == NULL
+            ? error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                        "--%s %s: it must be %s of one of these sets: %s", what, word,
+                        form_of(separator), sets)
+            : error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                        "--%s %s: there is no set \"%s\"%s%s%s; it must be %s of one of these: %s",
+                        what, word, name, near == NULL ? "" : ", did you mean \"",
+                        near == NULL ? "" : near, near == NULL ? "" : "\"?", form_of(separator),
+                        sets);
     text_release(&list);
     return code;
 }
@@ -49,11 +62,14 @@ freshet_code training_check_words(const training *training, const char *const *w
                                   const char *what, char separator, bool bare, freshet_error *err)
 {
     for (; words != NULL && *words != NULL; words++) {
-        const char *end = strchr(*words, separator);
-        if (end == NULL && bare)
+        const char *end =
+            *words + strcspn(*words, separator == '.' ? ".=" : (char[]){separator, 0});
+        if (*end == '\0' && bare)
             continue;
+        if (*end != separator)
+            return refuse_set(training, NULL, *words, what, separator, err);
         char name[DECLARATION_NAME_MAX + 1] = "";
-        const size_t length = end == NULL ? strlen(*words) : (size_t)(end - *words);
+        const size_t length = (size_t)(end - *words);
         memcpy(name, *words, length < sizeof name ? length : sizeof name - 1);
         bool is_there = false;
         for (uint32_t i = 0; i < training->n_sets; i++)
