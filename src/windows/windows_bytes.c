@@ -38,7 +38,7 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
                          .newest_back = entry->newest_back,
                          .n_events = entry->events.n,
                          .carried_length = entry->carried_length,
-                         .layout = state->layout,
+                         .layout = state->known.id,
                          .flags = (entry->events.has_lost ? SAVED_HAS_LOST : 0) |
                                   (entry->events.is_filling ? SAVED_IS_FILLING : 0)};
     text_append(into, (const char *)&head, sizeof head);
@@ -99,7 +99,7 @@ static bool make_record(const windows_state *state, const windows_tail *tail, fu
 {
     if (tail->layout != NULL)
         return fullness_of(
-            state->plan, &state->reach,
+            state->plan, &state->known.reach,
             &(fullness_then){tail->layout, tail->newest, tail->has_lost, tail->record}, into);
     if (tail->record != NULL)
         memcpy(into, tail->record, state->record_bytes);
@@ -140,9 +140,9 @@ static freshet_code read_head(const windows_state *state, const void *bytes, siz
     if (code != FRESHET_OK)
         return code;
     memcpy(head, bytes, sizeof *head);
-    if (head->layout == state->layout)
+    if (head->layout == state->known.id)
         return FRESHET_OK;
-    tail->layout = windows_find_layout(state, head->layout);
+    tail->layout = known_find(&state->known, head->layout);
     return tail->layout != NULL ? FRESHET_OK
                                 : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                                             "the state does not say what the saved state of a key "

@@ -212,7 +212,7 @@ static int64_t first_late(const mixing *it, int64_t time)
         if (i != plan->row_slot && it->record->since[i] > time && it->record->since[i] < since)
             since = it->record->since[i];
     return it->state->options.take_late ||
-                   __builtin_sub_overflow(since - 1, it->state->reach.lateness_s, &first)
+                   __builtin_sub_overflow(since - 1, it->state->known.reach.lateness_s, &first)
                ? INT64_MIN
                : first;
 }
@@ -336,7 +336,8 @@ static int64_t whole_of(const windows_state *state, const key_entry *past)
         state->options.plain_order ? past->newest_us : second_of(past->newest_us);
     if (!past->events.has_lost)
         return FULL_ALWAYS;
-    return __builtin_sub_overflow(newest, layout_span(&state->reach), &whole) ? FULL_ALWAYS : whole;
+    return __builtin_sub_overflow(newest, layout_span(&state->known.reach), &whole) ? FULL_ALWAYS
+                                                                                    : whole;
 }
 
 static int64_t last_time(const walker *walker, const events *events)
@@ -392,7 +393,7 @@ static freshet_code put_made(mixing *it, key_entry *entry, const key_entry *past
         return error_memory(it->err, FILLING);
     fullness_from(state->plan, whole, record);
     record->is_bare = 0;
-    record->rows = state->reach.longest_rows;
+    record->rows = state->known.reach.longest_rows;
     const bool of_past = it->record->is_bare != 0 && take_newest(entry, past, is_new);
     const int64_t newest_s = second_of(entry->newest_us);
     const bool is_over = whole == FULL_ALWAYS || fullness_is_over(&state->walker, &it->made, record,
@@ -462,9 +463,10 @@ freshet_code windows_fill_open(void *self, const char *layout, int64_t newest_us
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "windows that are ordered by another column than the time cannot be "
                          "filled");
-    freshet_code code = layout_read(state->kept, layout, &read, err);
+    freshet_code code = layout_read(state->known.arena, layout, &read, err);
     if (code == FRESHET_OK)
-        code = layout_match_past(state->kept, read, state->plan, &state->numbers, &has_all, err);
+        code = layout_match_past(state->known.arena, read, state->plan, &state->known.numbers,
+                                 &has_all, err);
     if (code == FRESHET_OK && !has_all)
         code = error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the past lacks values that the windows look at");
@@ -485,11 +487,11 @@ freshet_code windows_fill(void *self, void *filled, bool is_new, const void *byt
     }
     if (!is_new && !entry->events.is_filling)
         return FRESHET_OK;
-    kept_layout *others = state->layouts;
+    kept_layout *others = state->known.others;
     state->filling->next = others;
-    state->layouts = state->filling;
+    state->known.others = state->filling;
     freshet_code code = windows_restore(state, NULL, &past, bytes, length, err);
-    state->layouts = others;
+    state->known.others = others;
     if (code != FRESHET_OK)
         return code;
     code = mix_key(state, entry, &past, is_new, out, err);
@@ -500,7 +502,7 @@ freshet_code windows_fill(void *self, void *filled, bool is_new, const void *byt
 void windows_filled(void *self, uint64_t declared)
 {
     windows_state *state = self;
-    state->filled = declared;
+    state->known.filled = declared;
     if (state->begun != FULL_ALWAYS)
         state->was_begun = state->begun;
     state->begun = FULL_ALWAYS;

@@ -7,6 +7,7 @@
 #include "windows/events.h"
 #include "windows/expiry.h"
 #include "windows/fullness.h"
+#include "windows/known_layouts.h"
 #include "windows/windows_state.h"
 
 /* One cache line. Of a key that is filling (events.is_filling) its record (fullness.h) stands in
@@ -37,17 +38,11 @@ struct windows_state {
     uint64_t n_events;
     uint64_t late_rows;
 
-    arena *kept; /* of the layouts */
-    layout_reach reach;
-    layout_numbers numbers;
-    char *layout_text;    /* of the plan's own */
-    uint64_t layout;      /* its id */
-    kept_layout *layouts; /* others */
+    known_layouts known;
     int64_t begun;     /* of keys that are not there nothing before it is known; or FULL_ALWAYS */
     int64_t was_begun; /* the same, of which all is known since the windows were filled */
     kept_layout *filling; /* of the bytes that windows_fill is given */
     int64_t past_newest;  /* the newest second of the past that these are of */
-    uint64_t filled;      /* what came in up to this declaration has been filled; 0: nothing */
     size_t record_bytes;  /* of a fullness */
 
     const void **cells;  /* one a slot of the plan */
@@ -107,9 +102,6 @@ bool windows_take_piece(windows_state *state, key_entry *entry, bool fills, size
  * make the plan another one. (windows_evolve is there, too.) */
 freshet_code windows_open_layout(windows_state *state, freshet_error *err);
 freshet_code windows_know(void *self, const char *layout, freshet_error *err);
-/* The other layout of that id, NULL: there is none. */
-const kept_layout *windows_find_layout(const windows_state *state, uint64_t id);
-
 /* windows_bytes.c: as state_part_ops wants them. */
 freshet_code windows_save(void *self, const void *saved, text_buffer *into, freshet_error *err);
 freshet_code windows_restore(void *self, const state_key *key, void *restored, const void *bytes,

@@ -202,7 +202,7 @@ void windows_close(windows_state *state)
     expiry_release(&state->expiry);
     text_release(&state->chunk.bytes);
     text_release(&state->carried);
-    arena_close(state->kept);
+    known_close(&state->known);
     assert(state->memory.bytes == sizeof *state);
     free(state);
 }
