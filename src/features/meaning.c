@@ -124,7 +124,7 @@ static const decision decisions[] = {
     SERVED("feature_set", "description"),
     SERVED("feature_set", "deduplicate_rows"),                       /* batches only */
     OWN("feature_set", "on_cast_error", KEPT_WINDOWS | KEPT_GROUPS), /* which rows are counted */
-    OWN("feature_set", "refresh", KEPT_GROUPS), /* keys without events are forgotten, or are not */
+    COMPARED("feature_set", "refresh"),
     SERVED("feature_set", "until_full"),
     COLUMN("key", "name"),
     COLUMN("key", "type"),
@@ -163,9 +163,9 @@ static const decision decisions[] = {
     COMPARED("windows", "slide"),
     SERVED("windows", "max_days"),
     OWN("windows", "emit", KEPT_GROUPS), /* which rows went out */
-    OWN("pivot", "column", KEPT_GROUPS),
-    OWN("pivot", "values", KEPT_GROUPS), /* of each event the number of its value is kept */
-    OWN("distinct", "subset", KEPT_GROUPS),
+    COMPARED("pivot", "column"),         /* by the layout of the groups */
+    COMPARED("pivot", "values"),
+    COMPARED("distinct", "subset"),
     SERVED("distinct", "keep"), /* each window chooses among its events anew */
     OWN("deduplicate", "on", KEPT_SEEN),
     COMPARED("deduplicate", "within"), /* less is served */

@@ -115,10 +115,6 @@ static void groups(void **state)
                            "5 column \"s\" of the query: s\n"
                            "8 on_cast_error: dead_letter\n"
                            "8 aggregated: windows: emit: close\n"
-                           "14 aggregated: pivot: column: s\n"
-                           "14 aggregated: pivot: values: a, b\n"
-                           "15 aggregated: distinct: subset: x\n"
-                           "8 refresh: never\n"
                            "8 timestamp: late: dead_letter or drop\n");
 }
 

@@ -62,6 +62,9 @@ typedef struct state_part_ops {
      * it has left memory: *time for i 0. For i 1, 2 ...: under which it may be listed, and is no
      * longer to be. False at the end. */
     bool (*listed)(void *self, const void *entry, uint32_t i, int64_t *time);
+    /* NULL, or, once evolve has been asked: is the list of other times than now? Then each saved
+     * key is restored before the first batch, and listed anew by the next checkpoint. */
+    bool (*lists_anew)(void *self);
     /* NULL, or before which time listed keys that are not in memory hold nothing any more: they are
      * removed. What memory has of such times is forgotten already. */
     int64_t (*over_before)(void *self);

@@ -111,7 +111,8 @@ static freshet_code restore_key(void *part, const store_entry *entry, freshet_er
                               err);
 }
 
-/* Of a store in which it is not listed yet: the next checkpoint puts it down again. */
+/* Of a store in which it is not listed yet, or under another time: the next checkpoint puts it down
+ * again. */
 static freshet_code restore_unlisted(void *context, const store_entry *entry, freshet_error *err)
 {
     const state_part *part = context;
@@ -133,7 +134,9 @@ static freshet_code restore_part(const checkpoint *checkpoint, const state_part 
         text_release(&fact);
         if (code != FRESHET_OK && code != FRESHET_END)
             return code;
-        restore = code == FRESHET_END ? restore_unlisted : restore;
+        const bool anew =
+            part->ops->lists_anew != NULL && part->ops->lists_anew(part->table->options.self);
+        restore = code == FRESHET_END || anew ? restore_unlisted : restore;
     }
     return restore == NULL ? FRESHET_OK
                            : store_visit(checkpoint->store, STORE_STATE, part->name, restore,

@@ -71,6 +71,7 @@ static bool is_over(const group_entry *entry)
 
 static int64_t next_due(const groups_state *state, const group_entry *entry);
 static bool push_due(groups_state *state, uint32_t index);
+static void evict(groups_state *state, group_entry *entry);
 
 void groups_release(void *self, void *released)
 {
@@ -78,6 +79,9 @@ void groups_release(void *self, void *released)
     group_entry *entry = released;
     state->n_events -= entry->events.n;
     events_release(&state->walker, &entry->events);
+    memory_give(&state->memory, entry->record,
+                entry->record == NULL ? 0 : groups_record_bytes(state));
+    entry->record = NULL;
 }
 
 static bool groups_is_empty(void *self, const void *entry)
@@ -91,6 +95,10 @@ static bool groups_placed(void *self, uint32_t index)
     groups_state *state = self;
     group_entry *entry = group_at(state, index);
     entry->due_us = next_due(state, entry);
+    if (entry->due_us == INT64_MAX && state->plan->is_rolling)
+        evict(state, entry); /* longer windows of then have looked at its events */
+    if (is_over(entry))      /* nobody waits for it any more: the next checkpoint deletes it */
+        keyed_mark_dirty(&state->keys, index);
     return push_due(state, index);
 }
 
@@ -116,7 +124,9 @@ static const state_part_ops part_ops = {.save = groups_save,
                                         .is_empty = groups_is_empty,
                                         .placed = groups_placed,
                                         .is_needed = groups_needs,
-                                        .listed = groups_listed};
+                                        .listed = groups_listed,
+                                        .lists_anew = groups_lists_anew,
+                                        .know = groups_know};
 
 const state_part *groups_part(const groups_state *state)
 {
@@ -131,10 +141,14 @@ freshet_code groups_open(const groups_plan *plan, const groups_options *options,
     groups_state *state = calloc(1, sizeof *state);
     if (state == NULL)
         return error_memory(err, "opening the groups");
-    *state = (groups_state){.plan = plan,
+    *state = (groups_state){.plan = &state->of_state,
+                            .of_state = *plan,
                             .options = *options,
                             .memory = {.fail_after = -1},
+                            .gone_us = FULL_ALWAYS,
+                            .slid_us = -GROUPS_TIME_MAX,
                             .time_us = -GROUPS_TIME_MAX,
+                            .taken_us = -GROUPS_TIME_MAX,
                             .brought_us = -GROUPS_TIME_MAX,
                             .oldest_us = INT64_MAX,
                             .newest_us = INT64_MIN};
@@ -160,6 +174,8 @@ freshet_code groups_open(const groups_plan *plan, const groups_options *options,
             code = error_memory(err, "opening the groups");
     }
     if (code == FRESHET_OK)
+        code = groups_open_layout(state, err);
+    if (code == FRESHET_OK)
         *out = state;
     else
         groups_close(state);
@@ -176,6 +192,8 @@ void groups_close(groups_state *state)
     memory_give(memory, state->changes, state->changes_capacity * sizeof *state->changes);
     memory_give(memory, state->cells, (state->plan->events->n_slots + 1) * sizeof *state->cells);
     walker_release(&state->walker);
+    memory_give(memory, state->unknown, state->unknown == NULL ? 0 : groups_record_bytes(state));
+    known_close(&state->known);
     text_release(&state->chunk.bytes);
     text_release(&state->own.bytes);
     assert(memory->bytes == 0);
@@ -511,6 +529,10 @@ freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t 
 
 void groups_advance(groups_state *state, int64_t time_us)
 {
+    /* rows up to the time before have been taken: those to come look back on what is there */
+    if (state->gone_us != FULL_ALWAYS && state->plan->is_rolling &&
+        state->time_us - groups_longest_us(state->plan) > state->gone_us && !groups_owes(state))
+        state->gone_us = FULL_ALWAYS;
     if (time_us > state->time_us)
         state->time_us = time_us;
 }
@@ -631,6 +653,24 @@ static bool groups_is_wanted(const groups_state *state, int64_t at_us)
     return at_us >= state->options.from_us && at_us <= state->options.until_us;
 }
 
+/* Windows that look back on what is not known are null. */
+static bool null_unknown(groups_state *state, const group_entry *entry, int64_t end_us,
+                         answer_row *into)
+{
+    const fullness_row row = {.time = end_us};
+    const fullness *record = entry->record;
+    if (state->gone_us != FULL_ALWAYS && state->unknown == NULL) {
+        state->unknown = memory_take(&state->memory, groups_record_bytes(state));
+        if (state->unknown == NULL)
+            return false;
+        fullness_from(state->plan->events, state->gone_us, state->unknown);
+    }
+    if (record != NULL && !fullness_mask(&state->walker, &entry->events, record, &row, into))
+        return false;
+    return state->gone_us == FULL_ALWAYS ||
+           fullness_mask(&state->walker, &entry->events, state->unknown, &row, into);
+}
+
 /* Answers the windows that end at that time (or the group of it) into row `row`. */
 static bool answer_windows(taking *taking, const group_entry *entry, int64_t at_us, uint32_t row,
                            uint32_t *n)
@@ -640,8 +680,10 @@ static bool answer_windows(taking *taking, const group_entry *entry, int64_t at_
     uint64_t ends = 0;
     for (uint32_t w = 0; w < plan->n_windows; w++)
         ends |= (uint64_t)group_window_ends(plan, &plan->windows[w], at_us) << w;
-    bool done = events_answer_until(&taking->state->walker, &entry->events,
-                                    plan->is_rolling ? at_us : at_us + 1, ends, &into, n);
+    const int64_t end_us = plan->is_rolling ? at_us : at_us + 1;
+    bool done = events_answer_until(&taking->state->walker, &entry->events, end_us, ends, &into, n);
+    if (done && (entry->record != NULL || taking->state->gone_us != FULL_ALWAYS))
+        done = null_unknown(taking->state, entry, end_us, &into);
     taking->out->overflow = taking->out->overflow || into.overflow;
     return done;
 }
@@ -700,6 +742,10 @@ static void evict(groups_state *state, group_entry *entry)
     state->n_events -= entry->events.n;
     events_forget(&state->walker, &entry->events, before_us);
     state->n_events += entry->events.n;
+    if (entry->record == NULL || !fullness_is_behind(state->plan->events, entry->record, before_us))
+        return;
+    memory_give(&state->memory, entry->record, groups_record_bytes(state));
+    entry->record = NULL;
 }
 
 /* Outputs the key's row of that end, unless it was output as it changed, and was reached then. */
@@ -892,6 +938,8 @@ freshet_code groups_take(groups_state *state, arena *arena, uint32_t max_rows, g
     }
     if (code == FRESHET_OK && state->finishing)
         code = take_finished(&taking);
+    else if (code == FRESHET_OK && !groups_owes(state))
+        state->taken_us = state->time_us;
     return code;
 }
 
@@ -904,72 +952,6 @@ bool groups_owes(groups_state *state)
 bool groups_keeps_owed(const groups_state *state)
 {
     return !state->finishing && state->changes_taken == state->n_changes;
-}
-
-/* ---- saving ---------------------------------------------------------------------------------- */
-
-/* What the state was kept for: which of its events are there follows from these. */
-static void put_shape(const groups_plan *plan, text_buffer *into)
-{
-    const int64_t numbers[] = {plan->slide_us, plan->is_grid, plan->declaration.emit_change,
-                               plan->n_windows};
-    text_append(into, (const char *)numbers, sizeof numbers);
-    for (uint32_t w = 0; w < plan->n_windows; w++)
-        text_append(into, (const char *)&plan->windows[w].length_us, sizeof(int64_t));
-}
-
-void groups_save_facts(const groups_state *state, text_buffer *into)
-{
-    const int64_t times[] = {state->time_us, state->oldest_us, state->newest_us};
-    text_append(into, (const char *)times, sizeof times);
-    put_shape(state->plan, into);
-}
-
-static bool get_numbers(const unsigned char **at, const unsigned char *end, int64_t *into, size_t n)
-{
-    if ((size_t)(end - *at) < n * sizeof *into)
-        return false;
-    memcpy(into, *at, n * sizeof *into);
-    *at += n * sizeof *into;
-    return true;
-}
-
-/* A window that the state was not kept for must lie within one that it was: less a slide, since the
- * first end of either may come up to a slide after the last that was output. */
-static const char *misfit(const groups_plan *plan, const int64_t *shape, const int64_t *lengths)
-{
-    const int64_t n = shape[3];
-    if (!plan->is_rolling)
-        return NULL;
-    if (shape[0] != plan->slide_us || shape[1] != plan->is_grid)
-        return "the windows slide otherwise than those that the state was kept for";
-    if (shape[2] != plan->declaration.emit_change)
-        return "the state was kept for windows that are output at another moment (\"emit\")";
-    for (uint32_t w = 0; w < plan->n_windows; w++) {
-        bool fits = plan->windows[w].length_us <= lengths[n - 1] - plan->slide_us;
-        for (int64_t i = 0; i < n; i++)
-            fits = fits || plan->windows[w].length_us == lengths[i];
-        if (!fits)
-            return "the windows look further back than those that the state was kept for";
-    }
-    return NULL;
-}
-
-freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
-                                  const unsigned char *end, freshet_error *err)
-{
-    int64_t times[3], shape[4], lengths[GROUPS_WINDOWS_MAX];
-    if (!get_numbers(at, end, times, 3) || !get_numbers(at, end, shape, 4) || shape[3] < 1 ||
-        shape[3] > GROUPS_WINDOWS_MAX || !get_numbers(at, end, lengths, (size_t)shape[3]))
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "the saved facts of an aggregated feature set are damaged");
-    const char *reason = misfit(state->plan, shape, lengths);
-    if (reason != NULL)
-        return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL, "%s", reason);
-    state->time_us = times[0];
-    state->oldest_us = times[1];
-    state->newest_us = times[2];
-    return FRESHET_OK;
 }
 
 /* ---- figures --------------------------------------------------------------------------------- */

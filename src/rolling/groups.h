@@ -190,11 +190,26 @@ bool groups_keeps_owed(const groups_state *state);
 const state_part *groups_part(const groups_state *state);
 
 /* What is no key's: the time, the oldest and the newest event, and which windows the state is kept
- * for. Other windows than these are refused (FRESHET_BAD_DECLARATION) where their events may be
- * gone. */
+ * for. Facts of an earlier version are refused (FRESHET_BAD_DECLARATION). */
 void groups_save_facts(const groups_state *state, text_buffer *into);
 freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
                                   const unsigned char *end, freshet_error *err);
+
+/* The state goes on from one of another declaration, whose facts were restored: `last` is the
+ * part's layout of then, `declared` the number of the declaration now (keyed/evolution.h). *out is
+ * that layout against the plan. Before any layout is told and any key is there. A sentence where it
+ * cannot (*refused), else NULL. */
+struct kept_layout; /* windows/layouts.h */
+freshet_code groups_evolve(groups_state *state, const char *last, uint64_t declared,
+                           const struct kept_layout **out, const char **refused,
+                           freshet_error *err);
+/* What it made of it, and what is looked at: for sentences. */
+const struct layout_numbers *groups_numbers(const groups_state *state);
+const windows_plan *groups_windows(const groups_plan *plan);
+/* When the next rows are due, at the earliest. */
+int64_t groups_next_end(const groups_state *state);
+/* Are the rows at other times than those of then? */
+bool groups_slides_anew(const groups_state *state);
 
 /* ---- figures and tests ---------------------------------------------------------------------- */
 

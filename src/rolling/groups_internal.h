@@ -5,7 +5,8 @@
 
 #include "keyed/due_heap.h"
 #include "rolling/groups.h"
-#include "windows/events.h"
+#include "windows/fullness.h"
+#include "windows/known_layouts.h"
 
 #define DAY_US INT64_C(86400000000)
 
@@ -46,7 +47,8 @@ typedef struct group_entry {
     keyed_entry head;
     events events;
     group_facts facts;
-    int64_t due_us; /* INT64_MAX: nothing is */
+    int64_t due_us;   /* INT64_MAX: nothing is */
+    fullness *record; /* what is not known of its past; NULL: nothing */
 } group_entry;
 
 typedef struct change {
@@ -56,8 +58,15 @@ typedef struct change {
     bool existed;    /* the row had been output before */
 } change;
 
+/* Which windows a state was kept for: which of its events are there follows from these. */
+typedef struct group_shape {
+    int64_t slide_us, is_grid, emit_change, n;
+    int64_t lengths_us[GROUPS_WINDOWS_MAX];
+} group_shape;
+
 struct groups_state {
-    const groups_plan *plan;
+    const groups_plan *plan; /* of_state */
+    groups_plan of_state;    /* the plan, whose events may get another one (known_layouts.h) */
     groups_options options;
     memory memory;
     walker walker;
@@ -75,7 +84,14 @@ struct groups_state {
     uint32_t changes_capacity;
     uint32_t changes_taken;
 
+    known_layouts known;
+    group_shape then;  /* of the facts that were restored; n 0: none were */
+    int64_t gone_us;   /* events before it may be gone; FULL_ALWAYS: none that is needed */
+    int64_t slid_us;   /* ends up to it are of another slide, and have been output */
+    fullness *unknown; /* the record of keys without one, as long as gone_us counts */
+
     int64_t time_us;
+    int64_t taken_us; /* all rows that end up to it have been taken */
     int64_t oldest_us;
     int64_t newest_us;
     bool finishing;
@@ -84,6 +100,14 @@ struct groups_state {
 
 /* Gives back what hangs at an entry. */
 void groups_release(void *self, void *released);
+
+size_t groups_record_bytes(const groups_state *state);
+
+/* groups_evolve.c: opens the layouts; notes another one (state_part_ops.know); may rows be due
+ * earlier than the store lists (state_part_ops.lists_anew)? */
+freshet_code groups_open_layout(groups_state *state, freshet_error *err);
+freshet_code groups_know(void *self, const char *layout, freshet_error *err);
+bool groups_lists_anew(void *self);
 
 /* groups_bytes.c: as state_part_ops wants them. */
 freshet_code groups_save(void *self, const void *saved, text_buffer *into, freshet_error *err);

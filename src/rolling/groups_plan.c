@@ -138,41 +138,12 @@ static void mix(uint64_t *hash, const void *bytes, size_t length)
     *hash = hash_bytes(bytes, length, *hash);
 }
 
-static void mix_type(uint64_t *hash, const type *type)
-{
-    const unsigned char bytes[] = {(unsigned char)type->kind, type->width, type->scale};
-    mix(hash, bytes, sizeof bytes);
-}
-
-static void mix_column(uint64_t *hash, const groups_plan *plan, uint32_t column)
-{
-    const field *field = &plan->declaration.columns[column];
-    mix(hash, field->name, strlen(field->name));
-    mix_type(hash, field->type);
-}
-
-/* Of the keys, and of all that is kept of an event. Functions, windows and the slide may change. */
+/* Of the keys, and whether there are windows; all else is the layout (windows/layouts.h). */
 static void make_fingerprint(groups_plan *plan)
 {
-    const groups_declaration *declaration = &plan->declaration;
-    const windows_pivot *pivot = plan->events->pivot;
     uint64_t hash = plan->events->fingerprint;
-    unsigned char kind = (unsigned char)(plan->is_rolling + 2 * (declaration->n_distinct > 0));
+    const unsigned char kind = plan->is_rolling;
     mix(&hash, &kind, 1);
-    for (uint32_t i = 0; i < plan->events->n_slots; i++) {
-        const window_slot *slot = &plan->events->slots[i];
-        mix(&hash, &slot->cell, sizeof slot->cell);
-        if (slot->values != WINDOWS_NONE)
-            mix_column(&hash, plan, slot->values);
-        if (slot->filter != WINDOWS_NO_FILTER)
-            mix_column(&hash, plan, slot->filter);
-    }
-    for (uint32_t i = 0; i < declaration->n_distinct; i++)
-        mix_column(&hash, plan, declaration->distinct[i]);
-    if (pivot != NULL)
-        mix_column(&hash, plan, pivot->column);
-    for (uint32_t p = 0; pivot != NULL && p < pivot->n_values; p++)
-        mix(&hash, pivot->names[p], strlen(pivot->names[p]));
     plan->fingerprint = hash;
 }
 
@@ -220,6 +191,11 @@ bool groups_keeps_values(const groups_plan *plan, uint32_t feature)
             return slot->cell > 0;
     }
     return false;
+}
+
+const windows_plan *groups_windows(const groups_plan *plan)
+{
+    return plan->events;
 }
 
 const schema *groups_outputs(const groups_plan *plan)

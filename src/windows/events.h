@@ -201,10 +201,10 @@ static inline int64_t event_time(const walker *walker, const event_block *block,
 int64_t events_put(const walker *walker, const events *events, text_buffer *into);
 
 /* Inserts n saved events, of that layout (NULL: the plan's own), into a key that has none, and
- * moves *at behind their bytes. On failure there are none. */
+ * moves *at behind their bytes; *last: the time of the newest. On failure there are none. */
 freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
                         const struct kept_layout *layout, const unsigned char **at,
-                        const unsigned char *end, freshet_error *err);
+                        const unsigned char *end, int64_t *last, freshet_error *err);
 
 /* Appends `, "events": [...]` in JSON: time and values of each. */
 freshet_code events_show(const walker *walker, const events *events, text_buffer *into,

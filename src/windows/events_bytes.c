@@ -214,13 +214,14 @@ static const void *next_cell(const layout_slot *slot, slot_reader *reader, uint3
     return &reader->text;
 }
 
-/* Finds the parts, and leaves *at behind them; false where they are not as long as they say. */
+/* Finds the parts, and leaves *at behind them, *last gets the time of the last event from that of
+ * the first; false where they are not as long as they say. */
 static bool find_parts(const events_reader *events, uint32_t n, const unsigned char **at,
-                       const unsigned char *end)
+                       const unsigned char *end, int64_t *last)
 {
     byte_reader reader = {*at, end, false};
     for (uint32_t i = 1; i < n && !reader.bad; i++)
-        take_varint(&reader);
+        *last = (int64_t)((uint64_t)*last + take_varint(&reader));
     find_slots(events, &reader, n);
     *at = reader.at;
     return !reader.bad;
@@ -326,16 +327,17 @@ static bool open_reader(events_reader *events, arena *arena)
 
 freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
                         const kept_layout *layout, const unsigned char **at,
-                        const unsigned char *end, freshet_error *err)
+                        const unsigned char *end, int64_t *last, freshet_error *err)
 {
     events_reader reader = {.walker = walker, .layout = layout, .err = err};
     byte_reader times = {*at, end, false};
     freshet_code code = FRESHET_OK;
+    *last = first;
     text_init(&reader.row, TEXT_LIMIT_DEFAULT);
     arena_reset(walker->scratch.arena);
     if (!open_reader(&reader, walker->scratch.arena))
         code = error_memory(err, "restoring a key");
-    else if (!find_parts(&reader, n, at, end))
+    else if (!find_parts(&reader, n, at, end, last))
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
     else if (layout == NULL || !layout->drops)

@@ -138,6 +138,11 @@ static int64_t last_since(const windows_plan *plan, const fullness *record)
     return since;
 }
 
+bool fullness_is_behind(const windows_plan *plan, const fullness *record, int64_t time)
+{
+    return time >= later(last_since(plan, record), record->whole);
+}
+
 bool fullness_is_over(const walker *walker, const events *events, const fullness *record,
                       int64_t horizon)
 {

@@ -85,6 +85,9 @@ bool fullness_mask(const walker *walker, const events *events, const fullness *r
 bool fullness_is_over(const walker *walker, const events *events, const fullness *record,
                       int64_t horizon);
 
+/* Is all that the record lacks before that time? */
+bool fullness_is_behind(const windows_plan *plan, const fullness *record, int64_t time);
+
 /* May the record go then? Not as long as an event is there that lacks a value: a later declaration
  * may look further back. */
 bool fullness_may_go(const walker *walker, const events *events, const fullness *record);

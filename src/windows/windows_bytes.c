@@ -167,8 +167,9 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
     entry->newest_us = head.newest_us;
     entry->revision = head.revision;
     entry->newest_back = head.newest_back;
-    code =
-        events_get(walker, &entry->events, head.n_events, head.first_s, tail.layout, &at, end, err);
+    int64_t last_s;
+    code = events_get(walker, &entry->events, head.n_events, head.first_s, tail.layout, &at, end,
+                      &last_s, err);
     if (tail.layout != NULL && tail.layout->drops)
         entry->newest_back = 0;
     if (code == FRESHET_OK && entry->newest_back > entry->events.n)

@@ -2,6 +2,7 @@
 changed and where; what the state can serve is served, with the right numbers. Nothing in between."""
 
 import json
+import os
 import shutil
 import unittest
 
@@ -386,15 +387,34 @@ class RollingTest(Meaning):
     def test_what_rolling_windows_are_made_of(self):
         for pair, says in ((("cents / 100.0", "cents / 10.0"), 'column "worth" of the query changed'),
                            (("from: buyer", "from: seller"), 'key "user" changed'),
-                           (("slide: 10 minutes", "slide: 20 minutes"), "slide otherwise"),
-                           (("slide: 10 minutes", "slide: 10 minutes, emit: change"), "emit changed from `close` to `change`"),
-                           (("subset: [worth, kind]", "subset: [worth]"), "subset changed from `worth, kind` to `worth`"),
-                           (("  entity: user", "  entity: user\n  refresh: on_expiry"), "refresh changed from `never` to `on_expiry`")):
+                           (("[1 hour], slide: 10 minutes", "[1 day], slide: 1 day"), "keys without events were forgotten"),
+                           (("    windows: {over: [1 hour], slide: 10 minutes}\n", ""), 'its groups were "rolling windows by user string"'),
+                           (("slide: 10 minutes", "slide: 10 minutes, emit: change"), "emit changed from `close` to `change`")):
             with self.subTest(pair=pair):
                 self.begin(self.ROLLING)
                 finished = self.run_it(self.change(pair, text=self.ROLLING))
                 self.assertEqual(finished.code, 78, finished.err)
                 self.assertIn(says, finished.err)
+
+    def test_what_fills(self):
+        """Another slide, subset or window: from now on; rows that look back on what was not kept are null."""
+        late = sale(7300, "ann", 4000) + sale(20000, "dan", 1)
+        for pairs, says, total in (
+                ((("slide: 10 minutes", "slide: 20 minutes"),), "rows of the new slide begin behind", 50.0),
+                ((("[1 hour]", "[2 hours]"),), 'feature "total": fills from', 50.0),
+                ((("subset: [worth, kind]", "subset: [worth]"),), 'feature "total": fills from', 40.0),
+                ((("  entity: user", "  entity: user\n  refresh: on_expiry"),), "goes on from", 50.0)):
+            with self.subTest(says=says):
+                if os.path.exists(self.path("in/2.jsonl")):
+                    os.remove(self.path("in/2.jsonl"))
+                self.begin(self.ROLLING)
+                self.write("in/2.jsonl", late)
+                finished = self.run_it(self.change(*pairs, text=self.ROLLING))
+                self.assertEqual(finished.code, 0, finished.err)
+                self.assertIn(says, finished.err)
+                totals = [[v for k, v in row.items() if k.startswith("total")][0] for row in self.read_lines("out.jsonl")[self.first:]
+                          if row["user"] == "ann"]
+                self.assertEqual(max(v or 0.0 for v in totals), total, totals)
 
     def test_the_same_slide_in_other_words(self):
         self.begin(self.ROLLING)

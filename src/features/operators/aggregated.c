@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/timestamp.h"
 #include "features/cast.h"
+#include "features/operators/filling.h"
 #include "features/watermark.h"
 #include "keyed/cells.h"
 
@@ -27,9 +28,85 @@ typedef struct aggregated {
     text_buffer before; /* deduplication: key and features of the row before */
     text_buffer row;
     state_part part;
+    bool is_unreadable; /* what was saved: that has been said */
 } aggregated;
 
 /* ---- the part of state ----------------------------------------------------------------------- */
+
+/* ---- another declaration --------------------------------------------------------------------- */
+
+static bool aggregated_say_unreadable(const aggregated *set, const state_past *past, evolution *out)
+{
+    const state_part *part = &set->part;
+    if (past == NULL)
+        evolution_say(out, part->name, VERDICT_REFUSED, NULL, "",
+                      "nothing was kept for its %s, and the rows before will not come again",
+                      part->name);
+    else if (past->layout == NULL || !layout_is_known(past->layout))
+        evolution_say(out, part->name, VERDICT_REFUSED, NULL, "",
+                      "the groups were saved by an earlier version of Freshet, and this one cannot "
+                      "read them: run that version");
+    else if (past->fingerprint != part->fingerprint)
+        evolution_say(out, part->name, VERDICT_REFUSED, NULL, "",
+                      "its groups were \"%s\", and are to be \"%s\"", past->shape, part->shape);
+    else
+        return false;
+    return true;
+}
+
+/* What each output comes from. */
+static const many_feature **features_of(const aggregated *set)
+{
+    const uint32_t n = groups_outputs(set->plan.groups)->n_fields;
+    const many_feature **of =
+        arena_zero(set->base.arena, n + (size_t)1, sizeof(const many_feature *));
+    for (uint32_t i = 0; of != NULL && i < n; i++) {
+        uint32_t feature, function;
+        groups_output_of(set->plan.groups, i, &feature, &function);
+        of[i] = &set->base.plan->many[feature];
+    }
+    return of;
+}
+
+static freshet_code aggregated_evolve(void *owner, const state_past *past, evolution *out,
+                                      freshet_error *err)
+{
+    aggregated *set = owner;
+    const char *refused = NULL;
+    if (set->is_unreadable || aggregated_say_unreadable(set, past, out))
+        return FRESHET_OK;
+    filling filling = {.out = out,
+                       .part = set->part.name,
+                       .arena = set->base.arena,
+                       .windows = groups_windows(set->plan.groups),
+                       .numbers = groups_numbers(set->groups),
+                       .of = features_of(set),
+                       .over = &set->base.block->aggregated.windows.over,
+                       .per_second = 1000000};
+    if (filling.of == NULL)
+        return error_memory(err, OPENING);
+    freshet_code code =
+        groups_evolve(set->groups, past->layout, out->declared, &filling.last, &refused, err);
+    if (code != FRESHET_OK)
+        return code;
+    if (refused != NULL) {
+        evolution_say(out, set->part.name, VERDICT_REFUSED, NULL, "", "%s", refused);
+        return FRESHET_OK;
+    }
+    filling.settled = groups_next_end(set->groups);
+    uint32_t n = filling_say_features(&filling) + filling_say_gone(&filling);
+    if (groups_slides_anew(set->groups)) {
+        char time[FILLING_TIME_MAX];
+        evolution_say(out, set->part.name, VERDICT_FROM_NOW, NULL, "aggregated.windows: slide",
+                      "rows of the new slide begin behind %s, to which those of the old one went "
+                      "out",
+                      filling_time(groups_time(set->groups) / 1000000, time));
+        n++;
+    }
+    if (n == 0)
+        evolution_say(out, set->part.name, VERDICT_SERVED, NULL, "", "it keeps %s", set->plan.kept);
+    return FRESHET_OK;
+}
 
 static freshet_code make_part(aggregated *set, freshet_error *err)
 {
@@ -41,8 +118,10 @@ static freshet_code make_part(aggregated *set, freshet_error *err)
         names[i] = set->plan.output.fields[i].name;
     set->part = *groups_part(set->groups);
     set->part.name = PART_NAME;
-    set->part.shape = set->plan.shape;
     set->part.key_names = names;
+    state_part_describe(&set->part, set->plan.shape, set->part.fingerprint);
+    set->part.evolve = aggregated_evolve;
+    set->part.owner = set;
     return FRESHET_OK;
 }
 
@@ -304,8 +383,11 @@ static freshet_code aggregated_save(const freshet_operator *self, text_buffer *i
 static freshet_code aggregated_restore(freshet_operator *self, const void *bytes, size_t length,
                                        freshet_error *err)
 {
+    aggregated *set = (aggregated *)self;
     const unsigned char *at = bytes;
-    return groups_restore_facts(((aggregated *)self)->groups, &at, at + length, err);
+    const freshet_code code = groups_restore_facts(set->groups, &at, at + length, err);
+    set->is_unreadable = code == FRESHET_BAD_DECLARATION;
+    return code;
 }
 
 const operator_ops aggregated_operator = {

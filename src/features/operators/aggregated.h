@@ -29,8 +29,9 @@ typedef struct aggregated_plan {
     uint32_t n_columns;
     schema
         output; /* keys, timestamp, then one column a pivot value, feature, function and window */
-    const field *own; /* the aggregates' own types, as groups_outputs() */
-    const char *shape;
+    const field *own;  /* the aggregates' own types, as groups_outputs() */
+    const char *shape; /* what can never be another: the kind of groups, and their keys */
+    const char *kept;  /* of their events, in words */
 } aggregated_plan;
 
 /* Mistakes are added to problems, and FRESHET_BAD_DECLARATION is returned. */

@@ -48,6 +48,7 @@ static freshet_code declare_feature(group_planner *planner, const many_feature *
                       : seen_columns_add(&planner->seen, planner->set, feature->filter, filter),
         .functions = functions,
         .n_functions = block->aggregate.functions.n,
+        .is_partial = plan_is_partial(planner->block, block),
     };
     return FRESHET_OK;
 }
@@ -257,16 +258,26 @@ static void describe_column(group_planner *planner, const char *before, const fi
     text_format(text, "%s%s %s", before, field->name, type == NULL ? "?" : type);
 }
 
-/* What saved state depends on, in words. */
-static const char *aggregated_describe(group_planner *planner)
+static const char *describe_keys(group_planner *planner)
 {
     const plan *set = planner->set;
+    text_buffer text;
+    text_init(&text, TEXT_LIMIT_DEFAULT);
+    text_append_c(&text, planner->groups.n_windows > 0 ? "rolling windows" : "groups");
+    for (uint32_t i = 0; i < set->n_keys; i++)
+        describe_column(planner, i == 0 ? " by " : ", ", &set->slots[set->keys[i].to], &text);
+    char *made = text.failed ? NULL : arena_copy(planner->to.arena, text.bytes, text.length);
+    text_release(&text);
+    return made;
+}
+
+/* What is kept, in words. */
+static const char *aggregated_describe(group_planner *planner)
+{
     const groups_declaration *groups = &planner->groups;
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
-    text_append_c(&text, groups->n_windows > 0 ? "rolling windows" : "groups");
-    for (uint32_t i = 0; i < set->n_keys; i++)
-        describe_column(planner, i == 0 ? " by " : ", ", &set->slots[set->keys[i].to], &text);
+    text_append_c(&text, planner->plan->shape);
     for (uint32_t i = 0; i < groups->n_features; i++) {
         const windows_feature *feature = &groups->features[i];
         const bool is_counted = !groups_keeps_values(planner->plan->groups, i);
@@ -334,6 +345,7 @@ freshet_code aggregated_plan_make(arena *arena, const feature_set_block *block, 
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
                          "the aggregated feature set \"%s\" cannot be computed as it is declared",
                          block->name.value);
-    out->shape = aggregated_describe(&planner);
-    return out->shape == NULL ? no_memory(&planner) : FRESHET_OK;
+    out->shape = describe_keys(&planner);
+    out->kept = out->shape == NULL ? NULL : aggregated_describe(&planner);
+    return out->kept == NULL ? no_memory(&planner) : FRESHET_OK;
 }

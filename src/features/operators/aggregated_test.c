@@ -371,7 +371,7 @@ static void state_survives(void **state)
     part = feature_set_state(world->set, &n_parts);
     assert_int_equal(part->fingerprint, fingerprint);
     assert_string_equal(part->shape, shape);
-    assert_string_equal(shape, "rolling windows by id bigint; of whether there is x double");
+    assert_string_equal(shape, "rolling windows by id bigint");
     state_part_set_load(part, no_load, NULL);
     for (size_t length = 1; length < facts.length; length++)
         assert_int_equal(feature_set_restore_facts(world->set, facts.bytes, length, &err),

@@ -45,7 +45,9 @@ static int64_t output_from(const filling *filling, uint32_t output, int64_t *at)
 {
     const window_look *look = &filling->windows->looks[output];
     const layout_reach *then = filling->last == NULL ? NULL : &filling->last->reach;
-    const int64_t whole = layout_whole(filling->numbers, &filling->reach);
+    const int64_t whole = look->mode == WINDOW_ROLLING
+                              ? filling->numbers->whole
+                              : layout_whole(filling->numbers, &filling->reach);
     int64_t from = layout_since(filling->arena, filling->windows, filling->numbers, output);
     *at = INT64_MIN;
     if (look->mode == WINDOW_ROWS) {
@@ -60,8 +62,7 @@ static int64_t output_from(const filling *filling, uint32_t output, int64_t *at)
     from = whole > from ? whole : from;
     if (from != LAYOUT_ALWAYS)
         *at = plus(from, look->length);
-    /* before the newest row: of later ones the lateness tells */
-    if (*at <= filling->numbers->since && *at != INT64_MAX)
+    if (*at <= filling->settled && *at != INT64_MAX)
         *at = INT64_MIN;
     return from;
 }
@@ -153,7 +154,11 @@ static bool say_feature(const filling *filling, uint32_t from, uint32_t to)
     put_windows(filling, &said, &text);
     if (said.some_full)
         text_append_c(&text, "; the rest of it is served as it is");
-    snprintf(subject, sizeof subject, "feature \"%s\"", feature->name.value);
+    const windows_pivot *pivot = filling->windows->pivot;
+    snprintf(subject, sizeof subject, "feature \"%s\"%s%s%s", feature->name.value,
+             pivot == NULL ? "" : " of \"",
+             pivot == NULL ? "" : pivot->names[filling->windows->looks[from].part],
+             pivot == NULL ? "" : "\"");
     evolution_say(filling->out, filling->part, VERDICT_FROM_NOW, &feature->name.at, subject, "%s",
                   text.failed ? "fills from now on" : text.bytes);
     text_release(&text);
@@ -166,7 +171,8 @@ uint32_t filling_say_features(const filling *filling)
     uint32_t n_said = 0;
     for (uint32_t from = 0, to; from < n; from = to) {
         to = from;
-        while (to < n && filling->of[to] == filling->of[from])
+        while (to < n && filling->of[to] == filling->of[from] &&
+               filling->windows->looks[to].part == filling->windows->looks[from].part)
             to++;
         n_said += say_feature(filling, from, to);
     }

@@ -20,6 +20,7 @@ typedef struct filling {
     const many_feature *const *of; /* by output */
     const declared_list *over;     /* NULL: each feature has its own */
     int64_t per_second;            /* times are seconds (1) or microseconds */
+    int64_t settled;               /* windows that are full by then are so for all rows to come */
 } filling;
 
 /* The newest second that the state knows of; INT64_MAX: none. */

@@ -236,7 +236,7 @@ static freshet_code say_new_view(windowed *windowed, uint32_t v, const filling *
 }
 
 /* What cannot be read in any way. */
-static bool say_unreadable(const state_part *part, const state_past *past, evolution *out)
+static bool windowed_say_unreadable(const state_part *part, const state_past *past, evolution *out)
 {
     if (past == NULL)
         return false;
@@ -259,7 +259,7 @@ static freshet_code windowed_evolve(void *owner, const state_past *past, evoluti
     windows_state *state = windowed->states[of->view];
     const view *view = &windowed->base.plan->views[of->view];
     const state_part *part = &windowed->parts[of->view];
-    if (say_unreadable(part, past, out))
+    if (windowed_say_unreadable(part, past, out))
         return FRESHET_OK;
     filling filling = {
         .out = out,
@@ -276,6 +276,7 @@ static freshet_code windowed_evolve(void *owner, const state_past *past, evoluti
                                        &filling.last, err);
     if (code != FRESHET_OK)
         return code;
+    filling.settled = filling.numbers->since; /* of later rows the lateness tells */
     if (past == NULL)
         return say_new_view(windowed, of->view, &filling);
     const uint32_t n = filling_say_features(&filling) + filling_say_gone(&filling) +
