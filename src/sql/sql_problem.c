@@ -31,6 +31,14 @@ static void take_line(const char *message, size_t length, char *into, size_t siz
     }
 }
 
+/* DuckDB shows the CSV line first, which would take all the room where it is too long. */
+static const char *cause_of(const char *message)
+{
+    const char *cause = strstr(message, "CSV Error on Line: ");
+    cause = cause == NULL ? NULL : strstr(cause, "\n" SQL_CSV_LONG);
+    return cause == NULL ? message : cause + 1;
+}
+
 static int64_t take_position(yyjson_val *object)
 {
     const char *digits = yyjson_get_str(yyjson_obj_get(object, "position"));
@@ -51,7 +59,8 @@ void problem_read(const char *message, sql_problem *problem)
     yyjson_val *text = yyjson_obj_get(root, "exception_message");
     if (yyjson_is_str(text)) {
         problem->position = take_position(root);
-        take_line(yyjson_get_str(text), yyjson_get_len(text), problem->text, sizeof problem->text);
+        const char *cause = cause_of(yyjson_get_str(text));
+        take_line(cause, strlen(cause), problem->text, sizeof problem->text);
     } else {
         take_line(message, strlen(message), problem->text, sizeof problem->text);
     }

@@ -8,6 +8,7 @@
  * came. A header's line says what stands between cells; nothing else is guessed of a CSV file, so
  * that each line behind it is a row.
  */
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -86,6 +87,13 @@ static freshet_code explain_spine(const training *training, freshet_code code, f
     if (code != FRESHET_FAILED || err == NULL || err->at[0] != '\0')
         return code;
     const freshet_error problem = *err;
+    if (training->spine_is_csv && strstr(problem.text, SQL_CSV_LONG) != NULL)
+        return error_set(
+            err, FRESHET_BAD_DATA, FRESHET_STOP, spine,
+            "a line of the spine is longer than 2,000,000 bytes, which is more than is "
+            "read of CSV: if a quote (\") is open there, close it (and write it twice "
+            "inside of quotes); else leave the long column out, or write the spine as "
+            "Parquet");
     const char *line = strstr(problem.text, "CSV Error on Line: ");
     const bool is_guess = strstr(problem.text, "Error when sniffing file") != NULL;
     if (!training->spine_is_csv || (line == NULL && !is_guess))
@@ -103,6 +111,75 @@ static freshet_code explain_spine(const training *training, freshet_code code, f
     return error_set(err, FRESHET_BAD_DATA, FRESHET_STOP, spine,
                      "line %.*s of the spine cannot be read: %s", (int)strspn(line, "0123456789"),
                      line, mend);
+}
+
+/* ---- names of columns ------------------------------------------------------------------------ */
+
+/* Those of a file, as it has them: DuckDB gives the second of two another name. */
+static freshet_code list_csv_names(training *training, uint32_t file, const char ***names,
+                                   uint32_t *n, freshet_error *err)
+{
+    return training_texts(training, 1, names, n, err,
+                          "SELECT trim(unnest(list_value(*COLUMNS(*)))) FROM (SELECT * FROM "
+                          "read_csv(getvariable('" SPINE_FILES "')[%u], delim = '%c', header = "
+                          "false, quote = '\"', escape = '\"', comment = '', skip = 0, all_varchar "
+                          "= true, hive_partitioning = false) LIMIT 1)",
+                          file + 1, training->spine_delimiter);
+}
+
+/* The columns of a Parquet file and their parts come depth first, behind the root. */
+static freshet_code list_parquet_names(training *training, uint32_t file, const char ***names,
+                                       uint32_t *n, freshet_error *err)
+{
+    const char **elements = NULL;
+    uint32_t n_elements = 0;
+    freshet_code code = training_texts(training, 2, &elements, &n_elements, err,
+                                       "SELECT name, coalesce(num_children, 0)::VARCHAR FROM "
+                                       "parquet_schema(getvariable('" SPINE_FILES "')[%u])",
+                                       file + 1);
+    if (code != FRESHET_OK)
+        return code;
+    *names = arena_zero(training->arena, n_elements + (size_t)1, sizeof **names);
+    if (*names == NULL)
+        return error_memory(err, TRAINING_DOING);
+    int64_t open = 0; /* parts of the column that are still to come */
+    *n = 0;
+    for (uint32_t i = 1; i < n_elements; i++) {
+        if (open == 0)
+            (*names)[(*n)++] = elements[2 * (size_t)i];
+        open += strtoll(elements[2 * (size_t)i + 1], NULL, 10) - (open > 0 ? 1 : 0);
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code spine_refuse_names(const char *file, const char *one, const char *other,
+                                       freshet_error *err)
+{
+    return strcmp(one, other) == 0
+               ? error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,
+                           "the spine has two columns \"%s\": give one of them another name", one)
+               : error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,
+                           "the spine has the columns \"%s\" and \"%s\", which are one name, for "
+                           "capital and small letters are the same there: give one of them another",
+                           one, other);
+}
+
+/* No file has two columns of one name. */
+static freshet_code spine_check_names(training *training, freshet_error *err)
+{
+    const char **files = NULL, **names = NULL;
+    uint32_t n_files = 0, n = 0;
+    freshet_code code = training_texts(training, 1, &files, &n_files, err,
+                                       "SELECT file FROM " SPINE_FILES " ORDER BY i");
+    for (uint32_t file = 0; code == FRESHET_OK && file < n_files; file++) {
+        code = training->spine_is_csv ? list_csv_names(training, file, &names, &n, err)
+                                      : list_parquet_names(training, file, &names, &n, err);
+        for (uint32_t i = 0; code == FRESHET_OK && i < n; i++)
+            for (uint32_t k = 0; code == FRESHET_OK && k < i && names[i] != NULL; k++)
+                if (names[k] != NULL && names[i][0] != '\0' && strcasecmp(names[k], names[i]) == 0)
+                    code = spine_refuse_names(files[file], names[k], names[i], err);
+    }
+    return code;
 }
 
 /* ---- which columns --------------------------------------------------------------------------- */
@@ -291,6 +368,8 @@ freshet_code training_spine(training *training, freshet_error *err)
         code = explain_spine(
             training, training_describe(training, training->spine, &training->spine_columns, err),
             err);
+    if (code == FRESHET_OK)
+        code = explain_spine(training, spine_check_names(training, err), err);
     if (code == FRESHET_OK)
         code = find_spine_time(training, err);
     if (code == FRESHET_OK)

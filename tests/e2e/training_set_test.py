@@ -250,6 +250,15 @@ class FormsTest(TrainingSetCase):
         self.write("short_late.csv", "customer,timestamp,word\n" + "7,2024-03-19,x\n" * 25_000 + "7,2024-03-19\n")
         self.write("bad_time.csv", "customer,timestamp\n7,2024-03-19\n7,soon\n")
         self.write("taken.csv", "customer,timestamp,h__amount\n7,2024-03-19,1\n")
+        self.write("letters.csv", "customer,timestamp,x,X\n7,2024-03-19,1,2\n")
+        self.write("twice.csv", "customer;timestamp;x;x_1; x\n7;2024-03-19;1;2;3\n")
+        for i, name in enumerate("xX"):
+            self.write(f"parts/{i}.csv", f"customer,timestamp,{name},,\n7,2024-03-19,1,2,3\n")
+        self.write("parts_bad/0.csv", "customer,timestamp,x\n7,2024-03-19,1\n")
+        self.write("parts_bad/1.csv", "customer,timestamp,x,x\n7,2024-03-19,1,2\n")
+        self.write("long.csv", "customer,timestamp,x\n7,2024-03-19," + "a" * 2_500_000 + "\n")
+        self.write("quoted.csv", "customer,timestamp,x\n7,2024-03-19,a\n7,2024-03-19,\"" + "a\n" * 1_500_000 + "\"\n")
+        self.parquet("letters.parquet", {"customer": ("bigint", [7]), "timestamp": ("timestamp_us", [1]), "x": ("bigint", [1]), "X": ("bigint", [1])})
         self.parquet("text.parquet", {"customer": ("string", ["7"]), "timestamp": ("timestamp_us", [1])})
         self.parquet("no_time.parquet", {"customer": ("bigint", [7]), "day": ("bigint", [1])})
         for code, args, words in (
@@ -286,9 +295,16 @@ class FormsTest(TrainingSetCase):
                 (65, ["bad_time.csv", *go[1:]], 'row 2 of the spine has "soon" in the column "timestamp"'),
                 (78, ["spine.csv", "--from", "none.yaml", "-o", "o.csv"], "none.yaml: error: it has no history"),
                 (78, ["spine.csv", "--from", "elsewhere", "-o", "o.csv"], "there are no Parquet files"),
+                (78, ["letters.csv", *go[1:]], 'letters.csv: error: the spine has the columns "x" and "X", which are one name'),
+                (78, ["twice.csv", *go[1:]], 'twice.csv: error: the spine has two columns "x": give one of them another name'),
+                (78, ["parts_bad", *go[1:]], 'parts_bad/1.csv: error: the spine has two columns "x"'),
+                (78, ["letters.parquet", *go[1:]], 'letters.parquet: error: the spine has the columns "x" and "X"'),
+                (65, ["long.csv", *go[1:]], "long.csv: error: a line of the spine is longer than 2,000,000 bytes"),
+                (65, ["quoted.csv", *go[1:]], "if a quote (\") is open there, close it"),
                 (2, [*go, "--memory", "1 MiB"], "256 MiB of memory at least")):
             with self.subTest(args=args):
                 self.assertIn(words, self.refused(code, *args))
+        self.make("parts", *go[1:-2])  # two files may write a column's name otherwise; cells without a name are no mistake
 
     def test_another_run(self):
         """What a killed run has left is taken away; what another run works on is not."""
