@@ -416,6 +416,20 @@ class RollingTest(Meaning):
                           if row["user"] == "ann"]
                 self.assertEqual(max(v or 0.0 for v in totals), total, totals)
 
+    def test_a_shorter_slide_of_keys_in_the_store(self):
+        """Their rows come in their time, also in a later run: the store lists them anew."""
+        for file in ("in/2.jsonl", "in/3.jsonl"):
+            self.addCleanup(lambda path: os.path.exists(path) and os.remove(path), self.path(file))
+        text = self.ROLLING.replace("unit: s", "unit: s, lateness: 1 second")
+        self.begin(text.replace("slide: 10 minutes", "slide: 1 hour"))
+        for file, second, ends in (("in/2.jsonl", 1500, ["00:10", "00:20"]), ("in/3.jsonl", 2700, ["00:30", "00:40"])):
+            self.write(file, sale(second, "dan", 1))
+            finished = self.run_it(text)
+            self.assertEqual(finished.code, 0, finished.err)
+            rows = self.read_lines("out.jsonl")
+            self.assertEqual([row["timestamp"][11:16] for row in rows[self.first:] if row["user"] == "ann"], ends)
+            self.first = len(rows)
+
     def test_the_same_slide_in_other_words(self):
         self.begin(self.ROLLING)
         self.write("in/2.jsonl", sale(20000, "ann", 1) + sale(30000, "ann", 1))
