@@ -201,11 +201,12 @@ const char *sql_quote(arena *arena, const char *name);
 const char *sql_literal(arena *arena, const char *text);
 const char *sql_file_literal(arena *arena, const char *path);
 
+/* What the message of a CSV line begins with that is too long for DuckDB. */
+#define SQL_CSV_LONG "Maximum line size of "
+
 /* Options of read_csv for a file with a header whose every line is a row. Left to itself DuckDB
  * guesses from the first lines: that a line which begins with # is a comment, that ' is the quote,
  * that there is none, that the first rows are to be skipped. */
-/* What the message of a CSV line begins with that is too long for DuckDB. */
-#define SQL_CSV_LONG "Maximum line size of "
 #define SQL_CSV_ROWS "header = true, quote = '\"', escape = '\"', comment = '', skip = 0"
 
 /* json_serialize_sql of a user's text: the syntax tree as JSON (malloc'd into arena), for
