@@ -119,6 +119,29 @@ class MemoryTest(Case):
         (part,) = json.loads(self.good("state", "ls", "many.yaml", "--format", "json"))["parts"]
         self.assertLess(part["keys"], EVENTS / 2, "ids that nothing can repeat any more are gone from the folder, too")
 
+    def test_deduplicate_of_ids_that_come_again(self):
+        """So many ids are over at once that the store still lists some when they come anew: these stay."""
+        again = [f"again{i}" for i in range(200)]
+        pieces = [([f"old{i}" for i in range(120_000)], "12:00:00"), (again, "12:00:59"), None,  # None: a run ends
+                  (again, "12:01:00"), (["late"], "12:30:00"), None,
+                  (again, "12:30:05"), None,
+                  (["a"], "12:30:10"), None, (["b"], "12:30:10"), None, (["c"], "12:30:10"), None,
+                  (again, "12:30:30"), None]
+        shutil.rmtree(self.path("in"))
+        self.write("many.yaml", DECLARATION.format(features=DEDUPLICATE, memory="1 MiB", corrections="false"))
+        text = ""
+        for i, piece in enumerate(pieces):
+            if piece is None:
+                self.write(f"in/{i:02}.jsonl", text)
+                self.good("run", "many.yaml", "--once", "--progress", "none")
+                text = ""
+                continue
+            ids, at = piece
+            text += "".join('{"id":1,"ev":"%s","ts":"2024-05-01T%s","amount":1}\n' % (ev, at) for ev in ids)
+        rows = collections.Counter(row["ev"] for row in self.history({"ev": "string"}, keys="{name: id, type: bigint}"))
+        self.assertEqual(sum(n == 1 for n in rows.values()), 120_004)
+        self.assertEqual({ev: rows[ev] for ev in again}, dict.fromkeys(again, 2), "taken twice, and each repeated once")
+
     def test_rolling(self):
         """Windows that end, most of them of keys that have left memory."""
         columns = {f"amount__{f}_over_{w}_rolling_windows": of for w in ("2_minutes", "10_minutes")
