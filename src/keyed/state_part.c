@@ -7,6 +7,7 @@
 #include "keyed/cells.h"
 
 #define SAVED_BYTES_MAX ((size_t)1 << 30)
+#define HANDED_BYTES_MIN 128 /* about, of what the store holds of a short key until it is written */
 
 void state_part_describe(state_part *part, const char *shape, uint64_t seed)
 {
@@ -272,8 +273,10 @@ uint64_t state_part_keys(const state_part *part)
 
 size_t state_part_bytes_changed(const state_part *part)
 {
-    const double n = (double)keyed_count(part->table);
-    return n == 0 ? 0 : (size_t)((double)state_part_bytes(part) * (double)part->table->n_dirty / n);
+    const double n = (double)keyed_count(part->table), n_dirty = (double)part->table->n_dirty;
+    const double bytes = n == 0 ? 0 : (double)state_part_bytes(part) * n_dirty / n;
+    const double least = n_dirty * HANDED_BYTES_MIN * (part->ops->listed == NULL ? 1 : 2);
+    return (size_t)(bytes < least ? least : bytes);
 }
 
 static freshet_code inspect_key(const state_part *part, arena *arena, const unsigned char *at,

@@ -149,7 +149,8 @@ void state_part_drop(const state_part *part, const state_key *key); /* not a dir
 
 size_t state_part_bytes(const state_part *part);  /* of memory in use */
 uint64_t state_part_keys(const state_part *part); /* in memory */
-/* Of those that changed since the last clean, as if all keys were alike. */
+/* What a checkpoint holds of those that changed since the last clean, as if all keys were alike:
+ * as much as memory does; more of short ones, and those that are listed are there twice. */
 size_t state_part_bytes_changed(const state_part *part);
 
 /* Bytes of a key as JSON, for `freshet state inspect`; FRESHET_FAILED for damaged ones. */
