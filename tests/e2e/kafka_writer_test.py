@@ -229,7 +229,14 @@ class StreamTest(KafkaWriterCase):
             self.assertTrue(run.is_running(), run.err())
             run.signal(signal.SIGKILL)
             run.process.wait()
-        self.until(lambda: self.freshet("run", "events.yaml", "--once").code == 0, "the rest is sent")
+        said = []
+
+        def sent():
+            finished = self.freshet("run", "events.yaml", "--once")
+            said[:] = [f"exit code {finished.code}, {finished.err}"]
+            return finished.code == 0
+
+        self.until(sent, said)
         self.assert_each_once(topic, n, kafka)
         self.assertEqual(os.listdir(self.path("events.state/spool")), [])
         self.good("state", "reset", "events.yaml", "--yes")

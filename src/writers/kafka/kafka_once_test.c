@@ -104,7 +104,7 @@ static void expect_patience(const char *options, const char *expected)
 static void requests_are_waited_for_a_while(void **state)
 {
     (void)state;
-    expect_patience("", "20000");
+    expect_patience("", "59000");
     expect_patience(", options: {transaction.timeout.ms: 10000}", "9900");
     expect_patience(", options: {socket.timeout.ms: 30000}", "30000");
 }

@@ -20,7 +20,7 @@
 #define LOGIN_GRACE_US INT64_C(5000000) /* nor is a user, to a broker that begins */
 #define TROUBLE_US INT64_C(1500000)     /* a connection takes a moment, too */
 #define BATCH_TIMEOUT_MS "900000"       /* the most that brokers allow unless told otherwise */
-#define REQUEST_MS 20000                /* for the answer to a request, of transactions */
+#define REQUEST_MS 59000                /* for the answer to a request, of transactions */
 #define READ_WAIT_MS 10000
 #define MARKER_WORD "freshet"
 #define MARKER_METADATA MARKER_WORD " %016" PRIx64 " %016" PRIx64
@@ -267,7 +267,7 @@ static freshet_code set_own(const producer *producer, rd_kafka_conf_t *conf, fre
 
 /* librdkafka waits for the answers of a transaction's coordinator as long as for any request,
  * whatever time its calls are given, and for requests nearly as long as a transaction may last:
- * one that is silent would hold the run, and its end, for a minute, and a batch for 15. */
+ * one that is silent would hold a batch, and its end, for 15 minutes. */
 static freshet_code bound_requests(const producer *producer, rd_kafka_conf_t *conf,
                                    freshet_error *err)
 {
