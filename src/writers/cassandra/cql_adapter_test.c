@@ -406,7 +406,8 @@ static int relay_listen(relay *relay)
     return fd;
 }
 
-static void pass(int from, int to)
+/* False at the end of either connection. */
+static bool pass(int from, int to)
 {
     static char bytes[65536]; /* one relay at a time */
     ssize_t n = read(from, bytes, sizeof bytes);
@@ -418,10 +419,26 @@ static void pass(int from, int to)
         }
         done += sent;
     }
-    if (n <= 0) {
-        shutdown(from, SHUT_RDWR);
-        shutdown(to, SHUT_RDWR);
+    return n > 0;
+}
+
+/* Passes on what has come; pairs that have ended make room. Returns how many there are to poll. */
+static nfds_t pass_all(struct pollfd *fds, nfds_t n)
+{
+    for (nfds_t i = 1; i < n;) {
+        bool goes_on = (fds[i].revents == 0 || pass(fds[i].fd, fds[i + 1].fd)) &&
+                       (fds[i + 1].revents == 0 || pass(fds[i + 1].fd, fds[i].fd));
+        if (goes_on) {
+            i += 2;
+            continue;
+        }
+        close(fds[i].fd);
+        close(fds[i + 1].fd);
+        n -= 2;
+        fds[i] = fds[n];
+        fds[i + 1] = fds[n + 1];
     }
+    return n;
 }
 
 static void *relay_run(void *context)
@@ -440,12 +457,11 @@ static void *relay_run(void *context)
                 fds[i].fd = -1;
             }
         }
+        const bool deaf = relay->deaf;
         n = relay->up ? n : 1;
-        poll(fds, relay->deaf ? 1 : n, 20);
-        for (nfds_t i = 1; !relay->deaf && i < n; i++) {
-            if (fds[i].revents != 0) {
-                pass(fds[i].fd, fds[i % 2 == 1 ? i + 1 : i - 1].fd);
-            }
+        poll(fds, deaf ? 1 : n, 20);
+        if (!deaf) {
+            n = pass_all(fds, n);
         }
         if (fds[0].fd >= 0 && (fds[0].revents & POLLIN) != 0 && n + 2 <= 1 + 2 * RELAY_PAIRS_MAX) {
             struct sockaddr_in to = loopback(relay->server_port);
