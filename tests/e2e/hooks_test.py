@@ -317,7 +317,7 @@ feature_set:
   timestamp: {{from: seen}}
   features: [{{name: id, type: bigint}}]
 sink: {{writers: [{{jsonl: {{path: out.jsonl}}}}]}}
-state: {{path: state}}
+{"state: {path: state}" if stream else ""}
 """)
             self.good("run", "events.yaml", *(["--once", "--drain"] if stream else []))
             self.assertEqual(sorted(self.ids()), [0, 1, 3, 5, 7, 8, 9, 10, 11])
