@@ -413,7 +413,7 @@ static freshet_code look_behind(comparison *it, freshet_error *err)
     if (code == FRESHET_OK)
         code = look_at_history(it, it->round, &it->files, err);
     if (code == FRESHET_OK)
-        code = compare_number(it, history_end(it->round, &it->sql), &it->rules.end_us, err);
+        code = compare_number(it, history_last_time(it->round, &it->sql), &it->rules.end_us, err);
     for (uint32_t f = 0; code == FRESHET_OK && f < it->request->schema->n_fields; f++)
         it->outcome->uncompared[f] = it->sql.columns[f].quoted == NULL;
     return code;

@@ -321,7 +321,7 @@ const char *history_keys_of(arena *arena, const compare_request *request, const 
     return history_finish(arena, &text);
 }
 
-const char *history_end(arena *arena, const history_sql *sql)
+const char *history_last_time(arena *arena, const history_sql *sql)
 {
     return arena_format(arena, "SELECT max(epoch_us(%s)) FROM %s",
                         sql->columns[sql->request->n_keys].quoted, sql->relation);

@@ -62,7 +62,7 @@ const char *history_other_keys(arena *arena, const history_sql *sql);
 const char *history_keys_of(arena *arena, const compare_request *request, const char *path);
 
 /* Its newest time: one BIGINT. */
-const char *history_end(arena *arena, const history_sql *sql);
+const char *history_last_time(arena *arena, const history_sql *sql);
 
 /* `wanted`, of `asked` and `online`. */
 const char *history_make_wanted(arena *arena, const compare_request *request);
