@@ -187,6 +187,32 @@ bool text_append_base64(text_buffer *buffer, const void *bytes, size_t length)
     return !buffer->failed;
 }
 
+static int base64_digit(char c)
+{
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+'             ? 62
+           : c == '/'             ? 63
+                                  : -1;
+}
+
+bool text_from_base64(char *text, size_t *length)
+{
+    size_t n = 0, i = 0, end = *length;
+    const bool is_padded = end % 4 == 0;
+    uint32_t bits = 0;
+    while (end > 0 && text[end - 1] == '=')
+        end--;
+    for (int digit; i < end && (digit = base64_digit(text[i])) >= 0; i++) {
+        bits = bits << 6 | (uint32_t)digit;
+        if (i % 4 > 0)
+            text[n++] = (char)(bits >> (i % 4 == 1 ? 4 : i % 4 == 2 ? 2 : 0) & 0xFF);
+    }
+    *length = n;
+    return is_padded && i == end;
+}
+
 int64_t date_days(int64_t year, unsigned month, unsigned day)
 {
     year -= month <= 2;

@@ -39,6 +39,9 @@ bool text_format(text_buffer *buffer, const char *format, ...)
  * replaced by U+FFFD; ask text_is_utf8 first where that matters. */
 bool text_append_json(text_buffer *buffer, const char *bytes, size_t length);
 bool text_append_base64(text_buffer *buffer, const void *bytes, size_t length);
+/* What text_append_base64 has written, back in place, up to what is no digit of it: false where
+ * that is not its end. */
+bool text_from_base64(char *text, size_t *length);
 
 /* A timestamp as 2013-01-01T05:00:00.000000Z (years beyond 9999 get a sign and more digits), a
  * date as 2013-01-01, a decimal in plain notation, a double (or float) in the shortest form that

@@ -156,9 +156,32 @@ static void errors_are_cut_at_characters(void **state)
     assert_int_equal(error_set(NULL, FRESHET_LIMIT, FRESHET_STOP, NULL, "x"), FRESHET_LIMIT);
 }
 
+static void base64_goes_and_comes_back(void **state)
+{
+    (void)state;
+    const unsigned char bytes[] = {0xFF, 0, 1, 0x7F, 0x80, 'a', 0, 0xFE};
+    for (size_t n = 0; n <= sizeof bytes; n++) {
+        text_buffer text;
+        text_init(&text, 100);
+        assert_true(text_append_base64(&text, bytes, n) && text_append_c(&text, ""));
+        size_t length = text.length;
+        assert_true(text_from_base64(text.bytes, &length));
+        assert_int_equal(length, n);
+        assert_memory_equal(text.bytes, bytes, n);
+        text_release(&text);
+    }
+    char cut[] = "/wABA", strange[] = "/wA*";
+    size_t length = 5;
+    assert_false(text_from_base64(cut, &length));
+    length = 4;
+    assert_false(text_from_base64(strange, &length));
+    assert_int_equal(length, 2); /* up to there */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base64_goes_and_comes_back),
         cmocka_unit_test(the_limit_holds),
         cmocka_unit_test(json_strings),
         cmocka_unit_test(utf8),

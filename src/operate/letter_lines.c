@@ -204,36 +204,6 @@ static int64_t letter_number(yyjson_val *root, const char *name, int64_t none)
     return yyjson_is_int(value) ? yyjson_get_sint(value) : none;
 }
 
-static int base64_digit(char c)
-{
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : -1;
-}
-
-/* In place: what text_append_base64 has written. */
-static size_t from_base64(char *text, size_t length)
-{
-    size_t n = 0;
-    uint32_t bits = 0;
-    unsigned held = 0;
-    for (size_t i = 0; i < length; i++) {
-        const int digit = base64_digit(text[i]);
-        if (digit < 0)
-            break;
-        bits = bits << 6 | (uint32_t)digit;
-        held += 6;
-        if (held >= 8) {
-            held -= 8;
-            text[n++] = (char)(bits >> held & 0xFF);
-        }
-    }
-    return n;
-}
-
 /* The bytes under `name`, or under `name`_base64. */
 static const char *letter_bytes(arena *arena, yyjson_val *root, const char *name, size_t *length,
                                 bool *failed)
@@ -245,7 +215,7 @@ static const char *letter_bytes(arena *arena, yyjson_val *root, const char *name
     snprintf(coded, sizeof coded, "%s_base64", name);
     char *text = (char *)letter_text(arena, root, coded, length, failed);
     if (text != NULL)
-        *length = from_base64(text, *length);
+        text_from_base64(text, length);
     return text;
 }
 

@@ -83,37 +83,15 @@ static void add_sums(importing *importing, const char *line, size_t length)
     importing->sums[1] = hash_bytes(line, length, importing->sums[1]);
 }
 
-static int digit_of(char c)
-{
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : -1;
-}
-
 /* False for what is no base64, or where memory is out (then into->failed). */
 static bool take_base64(yyjson_val *from, text_buffer *into)
 {
-    const char *text = yyjson_get_str(from);
-    size_t length = yyjson_get_len(from);
     text_reset(into);
-    text_append_c(into, "");
-    if (text == NULL || length % 4 != 0)
+    if (!yyjson_is_str(from) || !text_append(into, yyjson_get_str(from), yyjson_get_len(from)) ||
+        !text_append_c(into, "") || !text_from_base64(into->bytes, &into->length))
         return false;
-    while (length > 0 && text[length - 1] == '=')
-        length--;
-    uint32_t bits = 0;
-    for (size_t i = 0; i < length; i++) {
-        const int digit = digit_of(text[i]);
-        if (digit < 0)
-            return false;
-        bits = bits << 6 | (uint32_t)digit;
-        if (i % 4 > 0)
-            text_append_char(into, (char)(bits >> (i % 4 == 1 ? 4 : i % 4 == 2 ? 2 : 0) & 0xFF));
-    }
-    return !into->failed;
+    into->bytes[into->length] = '\0';
+    return true;
 }
 
 /* ---- what lines say -------------------------------------------------------------------------- */
