@@ -226,19 +226,30 @@ const declaration *declaration_of(const freshet_declaration *handle)
     return handle != NULL && handle->finished ? &handle->parsed : NULL;
 }
 
+/* A copy whose readers are its own. */
+static freshet_declaration *copy_with_readers(const freshet_declaration *handle, arena *arena,
+                                              reader_block **readers)
+{
+    const declared_blocks *of = &handle->parsed.source.readers;
+    freshet_declaration *copy = arena_alloc(arena, sizeof *copy);
+    *readers = arena_alloc(arena, of->n * sizeof **readers);
+    if (copy == NULL || *readers == NULL)
+        return NULL;
+    *copy = *handle;
+    memcpy(*readers, of->items, of->n * sizeof **readers);
+    copy->parsed.source.readers.items = *readers;
+    return copy;
+}
+
 freshet_declaration *declaration_as_stream(const freshet_declaration *handle, const bool *streams,
                                            arena *arena)
 {
-    declared_blocks readers = handle->parsed.source.readers;
-    freshet_declaration *copy = arena_alloc(arena, sizeof *copy);
-    reader_block *blocks = arena_alloc(arena, readers.n * sizeof *blocks);
-    if (copy == NULL || blocks == NULL)
+    reader_block *readers;
+    freshet_declaration *copy = copy_with_readers(handle, arena, &readers);
+    if (copy == NULL)
         return NULL;
-    *copy = *handle;
-    memcpy(blocks, readers.items, readers.n * sizeof *blocks);
-    for (uint32_t i = 0; i < readers.n; i++)
-        blocks[i].stream = streams[i];
-    copy->parsed.source.readers.items = blocks;
+    for (uint32_t i = 0; i < handle->parsed.source.readers.n; i++)
+        readers[i].stream = streams[i];
     copy->parsed.is_stream = true;
     return copy;
 }
@@ -258,16 +269,12 @@ freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint
                                          const declared_kind *past, const char *letters,
                                          arena *arena)
 {
-    declared_blocks readers = handle->parsed.source.readers;
-    freshet_declaration *copy = arena_alloc(arena, sizeof *copy);
-    reader_block *blocks = arena_alloc(arena, readers.n * sizeof *blocks);
-    if (copy == NULL || blocks == NULL)
+    reader_block *readers;
+    freshet_declaration *copy = copy_with_readers(handle, arena, &readers);
+    if (copy == NULL)
         return NULL;
-    *copy = *handle;
-    memcpy(blocks, readers.items, readers.n * sizeof *blocks);
-    blocks[reader].has_bootstrap = true;
-    blocks[reader].bootstrap = (bootstrap_block){.kind = *past};
-    copy->parsed.source.readers.items = blocks;
+    readers[reader].has_bootstrap = true;
+    readers[reader].bootstrap = (bootstrap_block){.kind = *past};
     copy->parsed.dead_letters.path.value = letters;
     copy->parsed.is_past = true;
     return copy;

@@ -172,10 +172,6 @@ freshet_code checkpoint_put_columns(freshet_pipeline *pipeline, freshet_error *e
     freshet_code code = feature_set_columns(pipeline->features, pipeline->declaration,
                                             checkpoint->arena, &now, &carries, err);
     if (code == FRESHET_OK)
-        code = store_remove_all(checkpoint->store, STORE_FACT, FACT_COLUMN, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < now.n; i++)
-        code =
-            store_put(checkpoint->store, STORE_FACT, FACT_COLUMN, now.items[i].name,
-                      strlen(now.items[i].name), now.items[i].text, strlen(now.items[i].text), err);
+        code = checkpoint_put_texts(checkpoint->store, FACT_COLUMN, &now, err);
     return code;
 }

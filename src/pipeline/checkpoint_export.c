@@ -10,7 +10,7 @@
 #include "base/hash.h"
 #include "base/os.h"
 #include "pipeline/bootstrap.h"
-#include "pipeline/checkpoint.h"
+#include "pipeline/checkpoint_internal.h"
 #include "pipeline/checkpoint_move.h"
 #include "state/folder.h"
 
@@ -106,33 +106,23 @@ static freshet_code list_file(void *context, const store_entry *entry, freshet_e
     return FRESHET_OK;
 }
 
-static freshet_code get_text(state_store *store, const char *name, text_buffer *into,
-                             freshet_error *err)
-{
-    text_reset(into);
-    freshet_code code = store_get(store, STORE_FACT, name, "", 0, into, err);
-    if (code == FRESHET_END || (code == FRESHET_OK && into->bytes == NULL))
-        code = text_append_c(into, "") ? FRESHET_OK : error_memory(err, EXPORTING);
-    return code;
-}
-
 static freshet_code export_head(exporting *exporting, state_store *store, freshet_error *err)
 {
     text_buffer fact;
     int64_t last[2] = {0};
     checkpoint_moved *moved = exporting->moved;
     text_init(&fact, TEXT_LIMIT_DEFAULT);
-    freshet_code code = get_text(store, FACT_CHECKPOINT, &fact, err);
+    freshet_code code = checkpoint_fact(store, FACT_CHECKPOINT, &fact, EXPORTING, err);
     if (code == FRESHET_OK && fact.length == sizeof last)
         memcpy(last, fact.bytes, sizeof last);
     moved->checkpoint = (uint64_t)last[0];
     if (code == FRESHET_OK)
-        code = get_text(store, FACT_VERSION, &fact, err);
+        code = checkpoint_fact(store, FACT_VERSION, &fact, EXPORTING, err);
     if (code == FRESHET_OK)
         text_format(&exporting->out, "{\"freshet_state\": 1, \"version\": %s, \"pipeline\": ",
                     fact.length == 0 ? "0" : fact.bytes);
     if (code == FRESHET_OK)
-        code = get_text(store, FACT_PIPELINE, &fact, err);
+        code = checkpoint_fact(store, FACT_PIPELINE, &fact, EXPORTING, err);
     if (code == FRESHET_OK)
         code = store_visit(store, STORE_FILE, NULL, list_file, exporting, err);
     if (code == FRESHET_OK) {

@@ -278,13 +278,13 @@ static freshet_code note_gone_part(void *context, const store_entry *entry, fres
 
 /* ---- versions -------------------------------------------------------------------------------- */
 
-static freshet_code get_text(state_store *store, const char *name, text_buffer *into,
-                             freshet_error *err)
+freshet_code checkpoint_fact(state_store *store, const char *name, text_buffer *into,
+                             const char *doing, freshet_error *err)
 {
     text_reset(into);
     freshet_code code = store_get(store, STORE_FACT, name, "", 0, into, err);
     if (code == FRESHET_END || (code == FRESHET_OK && into->bytes == NULL))
-        code = text_append_c(into, "") ? FRESHET_OK : error_memory(err, COMPARING);
+        code = text_append_c(into, "") ? FRESHET_OK : error_memory(err, doing);
     return code;
 }
 
@@ -294,7 +294,7 @@ freshet_code checkpoint_check_version(state_store *store, const char *folder, co
 {
     text_buffer fact;
     text_init(&fact, TEXT_LIMIT_DEFAULT);
-    freshet_code code = get_text(store, FACT_VERSION, &fact, err);
+    freshet_code code = checkpoint_fact(store, FACT_VERSION, &fact, COMPARING, err);
     const unsigned long number = code == FRESHET_OK ? strtoul(fact.bytes, NULL, 10) : 0;
     *version = (uint32_t)number;
     if (code == FRESHET_OK && number > CHECKPOINT_VERSION)
@@ -304,7 +304,7 @@ freshet_code checkpoint_check_version(state_store *store, const char *folder, co
                          "name another folder by --state",
                          folder, number, CHECKPOINT_VERSION);
     if (code == FRESHET_OK)
-        code = get_text(store, FACT_FEATURES, &fact, err);
+        code = checkpoint_fact(store, FACT_FEATURES, &fact, COMPARING, err);
     if (code == FRESHET_OK && !feature_set_knows_facts(fact.bytes, fact.length))
         code = error_set(
             err, FRESHET_BAD_DECLARATION, FRESHET_STOP, file,

@@ -73,6 +73,9 @@ freshet_code checkpoint_put_seams(freshet_pipeline *pipeline, freshet_error *err
  * means something else now; and tells the parts which layouts they may meet (the state of another
  * process, too). */
 freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *err);
+/* Texts in the place of those of before, as facts whose keys are their names. */
+freshet_code checkpoint_put_texts(state_store *store, const char *fact,
+                                  const struct meanings *texts, freshet_error *err);
 freshet_code checkpoint_check_meanings(const freshet_pipeline *pipeline, evolution *out,
                                        freshet_error *err);
 freshet_code checkpoint_know_layouts(state_store *store, const state_part *part,
@@ -93,6 +96,10 @@ freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, fres
 freshet_code checkpoint_obey(const freshet_pipeline *pipeline, const evolution *evolution,
                              freshet_error *err);
 /* FRESHET_BAD_DECLARATION for the state of a newer Freshet, or of one that is too old. */
+/* A fact without a key; "" where the store has none. `doing`: for want of memory. */
+freshet_code checkpoint_fact(state_store *store, const char *name, text_buffer *into,
+                             const char *doing, freshet_error *err);
+
 freshet_code checkpoint_check_version(state_store *store, const char *folder, const char *file,
                                       uint32_t *version, freshet_error *err);
 /* Removes what was kept for parts that the declaration no longer has. */

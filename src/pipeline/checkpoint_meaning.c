@@ -348,17 +348,24 @@ static freshet_code put_layout(checkpoint *checkpoint, const state_part *part, f
                : code;
 }
 
+freshet_code checkpoint_put_texts(state_store *store, const char *fact, const meanings *texts,
+                                  freshet_error *err)
+{
+    freshet_code code = store_remove_all(store, STORE_FACT, fact, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < texts->n; i++)
+        code =
+            store_put(store, STORE_FACT, fact, texts->items[i].name, strlen(texts->items[i].name),
+                      texts->items[i].text, strlen(texts->items[i].text), err);
+    return code;
+}
+
 freshet_code checkpoint_put_meanings(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     meanings now;
     freshet_code code = collect(pipeline, checkpoint->arena, &now, err);
     if (code == FRESHET_OK)
-        code = store_remove_all(checkpoint->store, STORE_FACT, FACT_MEANING, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < now.n; i++)
-        code =
-            store_put(checkpoint->store, STORE_FACT, FACT_MEANING, now.items[i].name,
-                      strlen(now.items[i].name), now.items[i].text, strlen(now.items[i].text), err);
+        code = checkpoint_put_texts(checkpoint->store, FACT_MEANING, &now, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = put_layout(checkpoint, checkpoint->parts[i].part, err);
     return code;
