@@ -141,6 +141,36 @@ static void nesting_has_a_limit(void **state)
     assert_non_null(strstr(problem.text, "nested too deeply"));
 }
 
+/* An operand of a column, whose type is not known yet, beside a literal of each type. */
+static void operators_take_what_is_not_known(void **state)
+{
+    static const char *const operators[] = {"+", "-",  "*", "/",   "%",  "div", "&",   "|",
+                                            "^", "||", "=", "<=>", "<>", "in",  "like"};
+    static const char *const literals[] = {"1",         "2L",
+                                           "2.",        "2.5BD",
+                                           "1e3D",      "'x'",
+                                           "null",      "true",
+                                           "array(1)",  "date'2024-01-01'",
+                                           "X'1F'",     "interval 1 day",
+                                           "map(1, 2)", "b"};
+    bench *here = *state;
+    char text[128];
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        for (size_t k = 0; k < sizeof literals / sizeof *literals; k++)
+            for (int swapped = 0; swapped < 2; swapped++) {
+                const bool is_in = strcmp(operators[i], "in") == 0;
+                const char *left = swapped ? literals[k] : "a",
+                           *right = swapped ? "a" : literals[k];
+                sql_problem problem = {.position = -1};
+                freshet_error err = {0};
+                snprintf(text, sizeof text, is_in ? "%s %s (%s)" : "%s %s %s", left, operators[i],
+                         right);
+                if (dialect_syntax(DIALECT_SPARK, here->arena, text, false, &problem, &err) !=
+                    FRESHET_OK)
+                    assert_in_range(problem.position, 0, strlen(text));
+            }
+}
+
 static void syntax_is_told_without_columns(void **state)
 {
     bench *here = *state;
@@ -194,6 +224,7 @@ int main(void)
         cmocka_unit_test(clauses_see_what_they_see_in_spark),
         cmocka_unit_test(what_is_no_spark_is_refused_where_it_stands),
         cmocka_unit_test(nesting_has_a_limit),
+        cmocka_unit_test(operators_take_what_is_not_known),
         cmocka_unit_test(syntax_is_told_without_columns),
         cmocka_unit_test(texts_are_read_as_spark_reads_them),
     };

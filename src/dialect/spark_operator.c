@@ -302,6 +302,13 @@ spark_value spark_whole_division(spark *s, spark_value a, spark_value b, uint32_
     const bool b_fits = spark_is_whole(b.type) || is_of(&b, SPARK_DECIMAL) || is_of(&b, SPARK_NULL);
     if ((!a_fits || !b_fits) && !is_of(&a, SPARK_OTHER) && !is_of(&b, SPARK_OTHER))
         return refuse_types(s, "DIV", &a, &b, at);
+    if (of_decimal && (is_of(&a, SPARK_OTHER) || is_of(&b, SPARK_OTHER))) {
+        if (!s->is_blind)
+            spark_refuse(s, at,
+                         "DIV of a decimal takes a number of a type that Spark has on the "
+                         "other side too: cast it");
+        return spark_nothing(s);
+    }
     if (!of_decimal)
         return spark_made(s, a.at, bigint, "spark_whole_quotient(%s, %s)",
                           spark_cast(s, a, bigint).sql, spark_cast(s, b, bigint).sql);
@@ -316,11 +323,11 @@ spark_value spark_bits(spark *s, const char *operator, spark_value a, spark_valu
 {
     if (s->failed)
         return spark_nothing(s);
-    if (is_of(&a, SPARK_OTHER) || is_of(&b, SPARK_OTHER))
-        return spark_nothing(s);
-    if (!spark_is_whole(a.type) || !spark_is_whole(b.type))
+    const bool known = !is_of(&a, SPARK_OTHER) && !is_of(&b, SPARK_OTHER);
+    if (known && (!spark_is_whole(a.type) || !spark_is_whole(b.type)))
         return refuse_types(s, operator, & a, &b, at);
-    const spark_type *type = spark_common(s->arena, a.type, b.type, false);
+    const spark_type *type =
+        known ? spark_common(s->arena, a.type, b.type, false) : spark_type_of(SPARK_OTHER);
     a = spark_cast(s, a, type);
     b = spark_cast(s, b, type);
     if (*operator== '^')
