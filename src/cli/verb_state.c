@@ -16,6 +16,7 @@
 #include "cli/cli.h"
 #include "declaration/declaration.h"
 #include "pipeline/checkpoint.h"
+#include "pipeline/fill.h"
 #include "state/store.h"
 
 #define POSITIONS_SHOWN 20u
@@ -374,7 +375,14 @@ static freshet_code reset(state_call *call, freshet_error *err)
     freshet_code code = may_reset(call, err);
     if (code != FRESHET_OK)
         return code;
-    code = store_remove_folder(call->folder, err);
+    code = fill_remove_made(call->folder, err);
+    if (code == FRESHET_OK)
+        code = store_remove_folder(call->folder, err);
+    freshet_code filled = FRESHET_OK;
+    if (code == FRESHET_OK || code == FRESHET_END)
+        filled = fill_remove_file(call->folder, err);
+    if (filled != FRESHET_OK)
+        return filled;
     if (code == FRESHET_OK)
         output_format("%s is removed; the next run begins anew (the folder of a history that this "
                       "one wrote must be moved away, too)\n",

@@ -124,6 +124,8 @@ const char *checkpoint_folder_in_use(const freshet_pipeline *pipeline);
  * where what is kept cannot serve the declaration. */
 freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err);
 void checkpoint_close(checkpoint *checkpoint);
+/* The run is refused before its first step: a folder that it has made goes when it is closed. */
+void checkpoint_disown(checkpoint *checkpoint);
 
 /* Where the reader goes on; *out in the step's arena. n 0: at its beginning. */
 freshet_code checkpoint_positions(freshet_pipeline *pipeline, uint32_t reader,

@@ -395,6 +395,12 @@ freshet_code checkpoint_open(freshet_pipeline *pipeline, freshet_error *err)
     return code == FRESHET_OK ? fill_open(pipeline, err) : code;
 }
 
+void checkpoint_disown(checkpoint *checkpoint)
+{
+    if (checkpoint != NULL && checkpoint->store != NULL)
+        store_disown(checkpoint->store);
+}
+
 void checkpoint_close(checkpoint *checkpoint)
 {
     if (checkpoint == NULL)

@@ -89,4 +89,9 @@ freshet_code fill_make(const freshet_declaration *handle, const char *state, con
                        freshet_problem_fn *problem, void *context, arena *arena, fill_made *out,
                        freshet_error *err);
 
+/* The state of that folder is to go: what a killed verb has left goes before, FRESHET_TRY_AGAIN
+ * where the verb is at work; and the file behind. */
+freshet_code fill_remove_made(const char *folder, freshet_error *err);
+freshet_code fill_remove_file(const char *folder, freshet_error *err);
+
 #endif

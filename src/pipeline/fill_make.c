@@ -1,4 +1,5 @@
 /* fill_make.c - makes the file of the past for a stream's windows; see fill.h. */
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -381,4 +382,30 @@ freshet_code fill_make(const freshet_declaration *handle, const char *state, con
     if (code == FRESHET_OK && out->refused == 0)
         os.unlink(out->letters);
     return code;
+}
+
+static freshet_code remove_one(const char *folder, const char *ending, freshet_error *err)
+{
+    char path[PATH_MAX];
+    const int length = snprintf(path, sizeof path, "%s" FILL_ENDING "%s", folder, ending);
+    return length >= (int)sizeof path || os.unlink(path) == 0 || errno == ENOENT
+               ? FRESHET_OK
+               : error_system(err, "cannot remove", path);
+}
+
+freshet_code fill_remove_made(const char *folder, freshet_error *err)
+{
+    char made[PATH_MAX];
+    const int length = snprintf(made, sizeof made, "%s" FILL_ENDING ".made", folder);
+    freshet_code code = length >= (int)sizeof made ? FRESHET_END : store_remove_folder(made, err);
+    if (code == FRESHET_TRY_AGAIN)
+        return error_set(err, FRESHET_TRY_AGAIN, FRESHET_STOP, folder,
+                         "`freshet state fill` reads the past for this state at the moment: wait "
+                         "for its end, or stop it first");
+    return code == FRESHET_OK || code == FRESHET_END ? remove_one(folder, ".part", err) : code;
+}
+
+freshet_code fill_remove_file(const char *folder, freshet_error *err)
+{
+    return remove_one(folder, "", err);
 }

@@ -491,10 +491,12 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
         code = pipeline->wake_fd < 0 ? error_system(err, "cannot make", "an eventfd")
                                      : open_ends(pipeline, err);
     }
-    if (code == FRESHET_OK)
+    if (code == FRESHET_OK) {
         *out = pipeline;
-    else
-        freshet_pipeline_close(pipeline);
+        return code;
+    }
+    checkpoint_disown(pipeline->checkpoint);
+    freshet_pipeline_close(pipeline);
     return code;
 }
 

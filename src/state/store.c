@@ -48,6 +48,7 @@ struct state_store {
     pending *filling;
     pending *flying;
     uint64_t commits; /* the last one that was handed over */
+    bool is_disowned;
     bool is_unsealed; /* the last seal could not be written, and that was said; of who writes */
     text_buffer key;  /* scratch */
     text_buffer value;
@@ -310,12 +311,17 @@ void store_close(state_store *store)
     store_release(store);
 }
 
+void store_disown(state_store *store)
+{
+    store->is_disowned = true;
+}
+
 void store_close_unused(state_store *store)
 {
     if (store == NULL)
         return;
     close_database(store);
-    if (store->is_new && store->lock >= 0 && store->commits == 0)
+    if (store->is_new && store->lock >= 0 && (store->commits == 0 || store->is_disowned))
         folder_remove(&store->paths, NULL);
     store_release(store);
 }

@@ -51,6 +51,8 @@ freshet_code store_open(const char *folder, bool read_only, size_t memory, state
 void store_close(state_store *store);
 /* The same; and a folder that store_open has made is removed where nothing was committed to it. */
 void store_close_unused(state_store *store);
+/* What was committed is of no use either, since nothing comes of the run that made the folder. */
+void store_disown(state_store *store);
 
 /* Appends the value, or FRESHET_END. Sees what was committed, also while it is being written. Names
  * hold no 0 byte; a fact has no key but its name ("", 0). */

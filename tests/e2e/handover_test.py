@@ -4,6 +4,7 @@ kafka_test.py."""
 
 import json
 import os
+import re
 import shutil
 import time
 
@@ -159,7 +160,10 @@ sink: {{writers: [{{history: {{path: "${{OUT:out}}"}}}}]}}
                 line({"id": i % 50, f"{name}_at": event(i * 7 + behind)["seen"], f"{name}_v": i}) for i in range(first, last)))
         fill("a", 0, 300, 0)
         fill("b", 0, 280, 30)
-        self.run_with("--checkpoint")
+        said = self.run_with("--checkpoint").err
+        n = re.search(r"(\d+) rows of the joined readers wait there for partners that may still come", said)
+        self.assertIsNotNone(n, said)
+        self.assertIn(int(n[1]), range(85, 200))  # of both, those of some ten minutes
         self.run_with("--once", STREAM="true", PIPELINE="whole", OUT="whole")
         fill("a", 300, 400, 0)
         fill("b", 280, 400, 30)

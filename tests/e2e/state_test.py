@@ -1,7 +1,9 @@
 """`freshet state`: a stream's state folder from outside, while it runs and when it does not."""
 
+import fcntl
 import json
 import os
+import signal
 
 from freshet_testing import Case, event, line, lines
 
@@ -147,9 +149,45 @@ class StateTest(Case):
         finished = self.freshet("state", "ls", "events.yaml")
         self.assertEqual(finished.code, 1)
         self.assertIn("there is no state", finished.err)
+        for _ in range(2):  # what `state fill` has made of it goes, too, also where the state is gone already
+            self.write("events.state.fill", "the past")
+            self.good("state", "reset", "events.yaml", "--yes")
+            self.assertFalse(os.path.exists(self.path("events.state.fill")))
+        os.rename(self.path("out"), self.path("before"))
+        self.run_once()
+        self.write("events.state.fill", "the past")
+        os.mkdir(self.path("events.state.fill.made"))
+        with open(self.path("events.state.fill.made/lock"), "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # as the verb has it
+            finished = self.freshet("state", "reset", "events.yaml", "--yes")
+            self.assertEqual(finished.code, 75)
+            self.assertIn("`freshet state fill` reads the past for this state at the moment", finished.err)
+            self.assertTrue(os.path.isdir(self.path("events.state")))
+            self.assertTrue(os.path.exists(self.path("events.state.fill")))
+        self.good("state", "reset", "events.yaml", "--yes")
+        self.assertEqual([name for name in os.listdir(self.folder) if name.startswith("events.state")], [])
         finished = self.freshet("state", "reset", "--state", "in", "--yes")
         self.assertEqual(finished.code, 2)
         self.assertEqual(os.listdir(self.path("in")), ["a.jsonl"])
+
+    def test_killed_before_the_first_checkpoint(self):
+        """What is left then is no state, and in nobody's way; and a run that is refused leaves nothing where nothing was."""
+        self.declare_it()
+        self.write("in/a.jsonl", lines(0, 10))
+        run = self.start("run", "events.yaml", "--progress", "none")
+        self.until(lambda: os.path.exists(self.path("events.state/lock")), "the folder", run)
+        run.signal(signal.SIGKILL)
+        run.wait()
+        self.assertNotIn("warning", self.freshet("run", "events.yaml", "--once", "--progress", "none").err)
+        self.good("state", "verify", "events.yaml")
+        self.good("state", "reset", "events.yaml", "--yes")
+        run = self.start("run", "events.yaml", "--debug", "--state", "mine.state", "--progress", "none")
+        self.until(lambda: self.freshet("status", "--pipeline", "events").code == 0, "that it serves", run)
+        finished = self.freshet("run", "events.yaml", "--debug", "--state", "other.state", "--progress", "none")
+        run.stop()
+        self.assertEqual(finished.code, 1)
+        self.assertIn("is already running", finished.err)
+        self.assertFalse(os.path.exists(self.path("other.state")))
 
     def test_usage(self):
         finished = self.freshet("state")
