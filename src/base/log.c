@@ -12,6 +12,7 @@
 #include "base/text.h"
 
 #define LOG_LINE_MAX 4096
+#define AT_MAX 256
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static log_level least_level = LOG_INFO;
@@ -37,7 +38,8 @@ void log_hook(void (*hook)(void *context, const char *line), void *context)
     pthread_mutex_unlock(&lock);
 }
 
-static void make_line(text_buffer *line, log_level level, const char *who, const char *message)
+static void make_line(text_buffer *line, log_level level, const char *who, const char *at,
+                      const char *message)
 {
     if (line_format == LOG_JSON) {
         text_append_c(line, "{\"at\":\"");
@@ -47,18 +49,38 @@ static void make_line(text_buffer *line, log_level level, const char *who, const
             text_append_c(line, ",\"who\":");
             text_append_json(line, who, strlen(who));
         }
+        char whole[LOG_LINE_MAX + AT_MAX];
+        snprintf(whole, sizeof whole, "%.*s%s%s", AT_MAX - 3, at == NULL ? "" : at,
+                 at == NULL ? "" : ": ", message);
         text_append_c(line, ",\"message\":");
-        text_append_json(line, message, strlen(message));
+        text_append_json(line, whole, strlen(whole));
         text_append_c(line, "}\n");
         return;
     }
-    text_append_c(line, "freshet: ");
+    text_format(line, "%s: ", at == NULL ? "freshet" : at);
     if (level != LOG_INFO)
         text_format(line, "%s: ", level_names[level]);
     if (who != NULL)
         text_format(line, "%s: ", who);
     text_append_c(line, message);
     text_append_char(line, '\n');
+}
+
+static void say_line(log_level level, const char *who, const char *at, const char *message)
+{
+    text_buffer line;
+    text_init(&line, TEXT_LIMIT_DEFAULT);
+    pthread_mutex_lock(&lock);
+    if (level >= least_level) {
+        make_line(&line, level, who, at, message);
+        if (line_hook != NULL && !line.failed)
+            line_hook(hook_context, line.bytes);
+        else if (!line.failed)
+            (void)durable_write(STDERR_FILENO, line.bytes,
+                                line.length); /* or nobody is left to tell */
+    }
+    pthread_mutex_unlock(&lock);
+    text_release(&line);
 }
 
 void log_say(log_level level, const char *who, const char *format, ...)
@@ -68,18 +90,15 @@ void log_say(log_level level, const char *who, const char *format, ...)
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    say_line(level, who, NULL, message);
+}
 
-    text_buffer line;
-    text_init(&line, TEXT_LIMIT_DEFAULT);
-    pthread_mutex_lock(&lock);
-    if (level >= least_level) {
-        make_line(&line, level, who, message);
-        if (line_hook != NULL && !line.failed)
-            line_hook(hook_context, line.bytes);
-        else if (!line.failed)
-            (void)durable_write(STDERR_FILENO, line.bytes,
-                                line.length); /* or nobody is left to tell */
-    }
-    pthread_mutex_unlock(&lock);
-    text_release(&line);
+void log_say_at(log_level level, const char *at, const char *format, ...)
+{
+    char message[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    say_line(level, NULL, at, message);
 }

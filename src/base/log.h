@@ -16,6 +16,11 @@ void log_configure(log_level least, log_format format);
 void log_say(log_level level, const char *who, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Of a place in a file (or NULL), as problems of a declaration are printed:
+ * "x.yaml:14:9: warning: ...". */
+void log_say_at(log_level level, const char *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 /* A function that gets each finished line instead of stderr; NULL to end. */
 void log_hook(void (*hook)(void *context, const char *line), void *context);
 

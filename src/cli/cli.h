@@ -62,6 +62,10 @@ freshet_code open_pipeline(const freshet_declaration *declaration,
                            const freshet_run_options *options, freshet_pipeline **out,
                            freshet_error *err);
 
+/* From now on SIGTERM and Ctrl-C end the run of the pipeline, also in the middle of a function that
+ * asks nobody; until signals_remove(), which comes before it is closed. */
+freshet_code run_signals_take(freshet_pipeline *pipeline, freshet_error *err);
+
 /* How many problems, without warnings, that were so far. */
 uint32_t problems_reported(void);
 

@@ -46,7 +46,7 @@ static void report(log_level level, const char *word, const freshet_error *err)
 {
     const bool has_place = err->at[0] != '\0';
     if (errors_to_log)
-        log_say(level, NULL, "%s%s%s", err->at, has_place ? ": " : "", err->text);
+        log_say_at(level, has_place ? err->at : NULL, "%s", err->text);
     else
         fprintf(stderr, "%s: %s: %s\n", has_place ? err->at : "freshet", word, err->text);
 }

@@ -99,7 +99,7 @@ const verb verb_check = {
         "Reads the declaration, looks at the schemas of its data and prepares its query and\n"
         "features. Of the data it reads the first records of files, to warn of what looks wrong\n"
         "(a unit, a delimiter, a misspelt column), and all of a batch's files without a schema,\n"
-        "to infer one; it runs nothing, and looks at no state. Every problem is printed to\n"
+        "to infer one; it writes nothing, and looks at no state. Every problem is printed to\n"
         "stderr as \"file:line:column: error: sentence\", and the exit code is 78: those of the\n"
         "file first; once it has none, those of columns, types and SQL. Without any (warnings\n"
         "apart), the readers, the order of a stream's rows, the writers with what each takes and\n"

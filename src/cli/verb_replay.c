@@ -30,11 +30,6 @@ static const argument replay_options[] = {
     {.name = NULL},
 };
 
-static void replay_stop(void *pipeline)
-{
-    freshet_stop(pipeline);
-}
-
 /* Does the file begin as dead letters do? */
 static bool is_letters(const char *path)
 {
@@ -74,7 +69,7 @@ static freshet_code replay_file(const freshet_declaration *declaration,
     freshet_code code = open_pipeline(declaration, &options, &pipeline, err);
     if (code != FRESHET_OK)
         return code;
-    code = signals_install(replay_stop, pipeline, err);
+    code = run_signals_take(pipeline, err);
     if (code == FRESHET_OK) {
         code = freshet_run(pipeline, err);
         replay_summary(pipeline, freshet_declaration_pipeline(declaration));

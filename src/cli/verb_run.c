@@ -216,22 +216,11 @@ static freshet_code run_pipeline(run *run, freshet_error *err)
     return code;
 }
 
-static void stop_pipeline(void *pipeline)
-{
-    freshet_stop(pipeline);
-}
-
-static bool is_stuck(void *pipeline)
-{
-    return pipeline_is_computing(pipeline);
-}
-
 static freshet_code take_signals(run *run, freshet_error *err)
 {
-    freshet_code code = signals_install(stop_pipeline, run->pipeline, err);
+    freshet_code code = run_signals_take(run->pipeline, err);
     run->took_signals = code == FRESHET_OK;
     signals_on_abort(live_view_restore);
-    signals_on_stuck(is_stuck);
     return code;
 }
 

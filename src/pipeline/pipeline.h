@@ -307,8 +307,8 @@ void trouble_note_writer(freshet_pipeline *pipeline, uint32_t i);
 /* The same of the run: after a turn that failed, or that went well (NULL). */
 void trouble_note_run(freshet_pipeline *pipeline, const freshet_error *problem);
 
-/* Before the run: a warning where most of the first times are not likely ones. During it, where
- * there was nothing to look at before: the rows of the source, told in the log. */
+/* A warning where most of the first times are not likely ones: of `check`, among the problems; of a
+ * run, from the rows of the source that it takes, in the log. */
 freshet_code times_look_before(freshet_pipeline *pipeline, problems *problems, freshet_error *err);
 freshet_code times_look_during(freshet_pipeline *pipeline, const batch *rows, bool at_end,
                                freshet_error *err);

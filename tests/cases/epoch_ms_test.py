@@ -85,7 +85,18 @@ class EpochMsTest(Case):
         self.until_count(600, run)
         err = run.stop().err
         self.assertEqual(err.count("lie outside"), 1)
-        self.assertRegex(err, r"warning: events: timestamp: .*did you mean unit: ms\?")
+        self.assertRegex(err, r"(?m)^events\.yaml:\d+:\d+: warning: timestamp: .*did you mean unit: ms\?")
+
+    def test_in_a_log_of_json(self):
+        """A line of its own, with the place."""
+        self.declare(path="in/*", schema={"k": "bigint", "seen": "bigint"}, timestamp="{from: seen}",
+                     keys="{name: k, type: bigint}", features=["{name: n, type: bigint, sql: k}"], stream=False)
+        self.write("in/0.jsonl", line({"k": 1, "seen": NOW * 1000}))
+        ran = self.freshet("run", "events.yaml", "--progress", "none", "--log", "json")
+        self.assertEqual(ran.code, 0, ran.err)
+        said, = [record for record in map(json.loads, ran.err.splitlines()) if "lie outside" in record["message"]]
+        self.assertEqual(said["level"], "warning")
+        self.assertRegex(said["message"], r"^events\.yaml:\d+:\d+: timestamp: 1 of the first 1 time")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import signal
 import unittest
 
-from freshet_testing import PRESET, Case, line, lines
+from freshet_testing import EVENTS, PRESET, Case, line, lines
 
 # Of one row after the other: 81 million letters, and each of them 9,000 times.
 ENDLESS_SQL = ("length(replace(replace(replace(key || repeat(''k'', 9000), ''k'', repeat(''k'', 9000)), "
@@ -24,6 +24,15 @@ class SigtermTest(Case):
         self.until(lambda: run.handles(signal.SIGTERM), "signals are handled", run)
         before = seconds()
         self.until(lambda: seconds() > before + 1, "it is at work", run)
+
+    def until_child(self, run):
+        """Its process that is at work."""
+        path = f"/proc/{run.pid}/task/{run.pid}/children"
+        def children():
+            with open(path, encoding="ascii") as file:
+                return file.read().split()
+        self.until(children, "it has a child", run)
+        return children()[0]
 
     def stop_busy(self):
         run = self.start("run", "events.yaml", "--progress", "none")
@@ -52,6 +61,35 @@ class SigtermTest(Case):
                      keys="{name: key, type: bigint}", sink="- jsonl: {path: out.jsonl}")
         self.write("in/0.jsonl", lines(0, 16000))
         self.assertIn("read again by the next run", self.stop_busy())
+
+    @unittest.skipIf(PRESET in ("asan", "tsan"), "as above")
+    def test_a_look_at_the_first_rows(self):
+        """`check` gives it up after seconds, and Ctrl-C ends it with its process at once."""
+        self.declare(query=f"select id, seen, value, {ENDLESS_SQL} as key from events".replace("''", "'"),
+                     keys="{name: key, type: bigint}", sink="- jsonl: {path: out.jsonl}")
+        self.write("in/0.jsonl", lines(0, 16000))
+        checked = self.start("check", "events.yaml")
+        child = self.until_child(checked)
+        checked.signal(signal.SIGINT)
+        self.assertEqual(checked.wait().code, -signal.SIGINT)
+        self.until(lambda: not os.path.exists(f"/proc/{child}/cwd"), "its process is gone")
+        checked = self.freshet("check", "events.yaml")
+        self.assertEqual((checked.code, checked.err), (0, ""))
+
+    def test_a_function_of_a_replay(self):
+        def declare(value):
+            self.declare(schema=dict(EVENTS, value=value), sink="- jsonl: {path: out.jsonl}",
+                         features=["{name: id, type: bigint}",
+                                   f"{{name: n, type: bigint, sql: 'case when id = 0 then 0 else {ENDLESS_SQL} end'}}"])
+        declare("integer")
+        self.write("in/0.jsonl", lines(0, 4))
+        refused = self.freshet("run", "events.yaml", "--once", "--progress", "none")
+        self.assertEqual((refused.code, len(self.dead_letters())), (0, 3), refused.err)
+        declare("double")
+        replay = self.start("replay", "events.yaml")
+        self.until_busy(replay)
+        self.assertIn("read again by the next run", replay.stop().err)
+        self.assertEqual([row["id"] for row in self.read_lines("out.jsonl")], [0])
 
     def test_a_function_of_a_feature(self):
         self.declare(features=["{name: id, type: bigint}", f"{{name: n, type: bigint, sql: '{ENDLESS_SQL}'}}"],

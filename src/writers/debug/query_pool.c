@@ -45,9 +45,9 @@ typedef enum ended_by {
 typedef struct pooled_result {
     freshet_result base;
     query_pool *pool;
-    query_child child; /* process 0: it has ended */
-    arena *piece;      /* the rows given out */
-    arena *kept;       /* the schema */
+    process_copy child; /* process 0: it has ended */
+    arena *piece;       /* the rows given out */
+    arena *kept;        /* the schema */
     schema schema;
     int64_t timeout_us, deadline_us, memory_before, memory_now;
     bool (*cancelled)(void *context);
@@ -125,7 +125,7 @@ static void end_query(query_pool *pool, pooled_result *result, ended_by why)
     if (result->child.process == 0)
         return;
     int none = NOT_ENDED;
-    const int number = query_child_end(result->child.process);
+    const int number = process_copy_end(result->child.process);
     result->child.process = 0;
     if (why == ENDED_BY_SYSTEM && number == SIGXCPU)
         why = ENDED_BY_TIME;
@@ -165,7 +165,7 @@ static ended_by reason_to_end(const query_pool *pool, const pooled_result *resul
 static bool stands_still(pooled_result *result, int64_t now_us)
 {
     const int64_t asleep =
-        atomic_load(&result->has_begun) ? -1 : query_child_asleep(result->child.process);
+        atomic_load(&result->has_begun) ? -1 : process_copy_asleep(result->child.process);
     if (asleep < 0 || asleep != result->asleep) {
         result->asleep = asleep;
         result->still_us = now_us;
@@ -188,7 +188,7 @@ static void watch(query_pool *pool)
             end_query(pool, result, reason);
             continue;
         }
-        result->memory_now = query_child_memory(result->child.process) - result->memory_before;
+        result->memory_now = process_copy_memory(result->child.process) - result->memory_before;
         memory += result->memory_now > 0 ? result->memory_now : 0;
         if (largest == NULL || result->memory_now > largest->memory_now)
             largest = result;
@@ -405,7 +405,7 @@ static freshet_code pool_start(pooled_result *result, const char *sql, freshet_e
     if (result->piece == NULL || result->kept == NULL)
         code = error_memory(err, "running a query");
     query_pool_lock(pool);
-    const int64_t memory_before = query_child_memory(0);
+    const int64_t memory_before = process_copy_memory(0);
     pthread_mutex_lock(&pool->lock);
     if (code == FRESHET_OK)
         code = query_child_start(pool->engine, sql, result->timeout_us, pool->memory,
