@@ -61,7 +61,7 @@ typedef struct state_part_ops {
     /* NULL, or which times the store is to list the key under, so that it is found by time although
      * it has left memory: *time for i 0. For i 1, 2 ...: under which it may be listed, and is no
      * longer to be. False at the end. */
-    bool (*listed)(void *self, const void *entry, uint32_t i, int64_t *time);
+    bool (*listed)(void *self, uint32_t index, uint32_t i, int64_t *time);
     /* NULL, or, once evolve has been asked: is the list of other times than now? Then each saved
      * key is restored before the first batch, and listed anew by the next checkpoint. */
     bool (*lists_anew)(void *self);
@@ -89,11 +89,9 @@ typedef struct state_part_ops {
 
 typedef enum state_keys {
     STATE_ON_DEMAND, /* keys are looked up in the store when they are needed */
-    /* The part must know all its keys, since time alone makes them output rows (`refresh:
-     * on_expiry`): each saved one is given to state_part_restore before the first batch. Cold ones
-     * may leave it. */
-    STATE_AT_START,
-    STATE_RESIDENT /* the same, and no key is ever cold (rows that wait for partners) */
+    /* Each saved key is given to state_part_restore before the first batch, and none is ever cold
+     * (rows that wait for partners). */
+    STATE_RESIDENT
 } state_keys;
 
 typedef struct state_part {

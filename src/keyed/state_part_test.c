@@ -288,7 +288,6 @@ static void random_keys_against_a_list(void **state)
     (void)state;
     for (random_state = 1; random_state < 4; random_state++)
         run(STATE_ON_DEMAND);
-    run(STATE_AT_START);
     run(STATE_RESIDENT);
 }
 
@@ -300,7 +299,7 @@ static void what_is_refused_changes_nothing(void **state)
     uint32_t index, value = 5;
     bool is_new;
     freshet_error err;
-    open_part(STATE_AT_START, load_fails);
+    open_part(STATE_ON_DEMAND, load_fails);
     assert_int_equal(state_part_restore(&it.part, key_of(1), 9, &value, 4, NULL), FRESHET_OK);
     assert_int_equal(state_part_restore(&it.part, key_of(1), 9, &value, 3, &err), FRESHET_FAILED);
     assert_int_equal(state_part_restore(&it.part, "0123456789", 10, &value, 4, &err),

@@ -54,6 +54,20 @@ static freshet_code put_version(freshet_pipeline *pipeline, freshet_error *err)
                : code;
 }
 
+/* Of a part that lists no more: what it saves from now on is in no list. */
+static freshet_code forget_list(checkpoint *checkpoint, const state_part *part, freshet_error *err)
+{
+    state_store *store = checkpoint->store;
+    const size_t length = strlen(part->name);
+    text_reset(&checkpoint->text);
+    freshet_code code =
+        store_get(store, STORE_FACT, FACT_LISTED, part->name, length, &checkpoint->text, err);
+    if (code != FRESHET_OK)
+        return code == FRESHET_END ? FRESHET_OK : code;
+    code = store_remove(store, STORE_FACT, FACT_LISTED, part->name, length, err);
+    return code == FRESHET_OK ? store_remove_all(store, STORE_LISTED, part->name, err) : code;
+}
+
 /* What later runs compare themselves with: once a run. */
 static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -86,8 +100,10 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
             return error_memory(err, CHECKPOINTING);
         code = put_fact(checkpoint, FACT_PART, part->name, checkpoint->text.bytes,
                         checkpoint->text.length, err);
-        if (code == FRESHET_OK && part->ops->listed != NULL)
-            code = put_fact(checkpoint, FACT_LISTED, part->name, "", 0, err);
+        if (code == FRESHET_OK)
+            code = part->ops->listed != NULL
+                       ? put_fact(checkpoint, FACT_LISTED, part->name, "", 0, err)
+                       : forget_list(checkpoint, part, err);
     }
     return code;
 }

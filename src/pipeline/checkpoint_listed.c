@@ -51,12 +51,12 @@ static int64_t get_time(const char *at)
 freshet_code checkpoint_list_key(checkpoint *checkpoint, const state_part *part,
                                  const state_key *key, freshet_error *err)
 {
-    const void *entry = keyed_at(part->table, key->index);
     text_buffer *text = &checkpoint->text;
     freshet_code code = FRESHET_OK;
     int64_t time;
     for (uint32_t i = 0;
-         code == FRESHET_OK && part->ops->listed(part->table->options.self, entry, i, &time); i++) {
+         code == FRESHET_OK && part->ops->listed(part->table->options.self, key->index, i, &time);
+         i++) {
         text_reset(text);
         put_time(text, time);
         if (!text_append(text, key->bytes, key->length))

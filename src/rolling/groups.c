@@ -110,11 +110,11 @@ static bool groups_needs(void *self, uint32_t index)
            group_at(state, index)->due_us <= state->time_us;
 }
 
-static bool groups_listed(void *self, const void *entry, uint32_t i, int64_t *time)
+static bool groups_listed(void *self, uint32_t index, uint32_t i, int64_t *time)
 {
     if (i > 0)
         return false;
-    *time = next_due(self, entry);
+    *time = next_due(self, group_at(self, index));
     return *time != INT64_MAX;
 }
 

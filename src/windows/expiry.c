@@ -30,6 +30,18 @@ bool expiry_set(expiry *expiry, uint32_t entry, int64_t second)
     return true;
 }
 
+void expiry_forget(expiry *expiry, uint32_t entry)
+{
+    if (entry < expiry->n_seconds)
+        expiry->seconds[entry] = EXPIRY_NEVER;
+}
+
+bool expiry_again(expiry *expiry, uint32_t entry)
+{
+    const int64_t second = expiry_of(expiry, entry);
+    return second == EXPIRY_NEVER || due_heap_push(&expiry->heap, expiry->memory, second, entry);
+}
+
 bool expiry_due(const expiry *expiry, int64_t second)
 {
     return due_heap_first(&expiry->heap, second) != NULL;

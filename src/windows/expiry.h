@@ -5,8 +5,8 @@
  * an earlier one stays in the heap, and is passed over when its turn comes: so setting costs a
  * comparison where nothing changes, which is what nearly every event does.
  *
- * Order of calls: zero bytes are an empty heap; expiry_set, _take, _due in any order;
- * expiry_release.
+ * Order of calls: zero bytes are an empty heap; expiry_set, _take, _due and the others in any
+ * order; expiry_release.
  */
 #ifndef FRESHET_WINDOWS_EXPIRY_H
 #define FRESHET_WINDOWS_EXPIRY_H
@@ -24,6 +24,13 @@ typedef struct expiry {
 
 /* Sets an entry's time, unless it has an earlier one. False where memory is out. */
 bool expiry_set(expiry *expiry, uint32_t entry, int64_t second);
+
+/* The entry is another key's from now on, and has no time. */
+void expiry_forget(expiry *expiry, uint32_t entry);
+
+/* Puts the entry's time, if it has one, into the heap, which its user has emptied (heap.n) to be
+ * rid of times that count no more. */
+bool expiry_again(expiry *expiry, uint32_t entry);
 
 /* EXPIRY_NEVER where the entry has none. */
 int64_t expiry_of(const expiry *expiry, uint32_t entry);

@@ -1,5 +1,7 @@
 /* expiry_test.c - keys that lose events while none come, against a naive twin: random streams in
- * random pieces, with keys that go cold and states that are restored from what was saved.
+ * random pieces, with keys that go cold and states that are restored from what was saved: with all
+ * keys in memory that lose events, and with a list by which they are found. Then keys leave, and
+ * states are restored, in the middle of an expiry, too.
  *
  * FRESHET_SEED=n runs one of the pipelines again.
  */
@@ -16,10 +18,11 @@
 
 #include "windows/windows_state.h"
 
-#define PIPELINES 300u
+#define PIPELINES 600u
 #define KEYS 12u
 #define EVENTS_MAX 400u
 #define WINDOWS 3u
+#define LIST_MAX 4096u
 
 static const char *const spans[] = {"1 second", "10 seconds", "2 minutes"};
 static const int64_t lengths[WINDOWS] = {1, 10, 120};
@@ -36,8 +39,16 @@ typedef struct twin {
     size_t saved_length;
 } twin;
 
+typedef struct listed {
+    int64_t second, id;
+} listed;
+
 typedef struct pipeline {
     uint64_t random, seed;
+    bool lists;
+    listed list[LIST_MAX]; /* in their order */
+    uint32_t n_listed;
+    listed brought; /* up to which they have been brought */
     arena *arena;
     windows_plan *plan;
     windows_state *state;
@@ -103,11 +114,58 @@ static freshet_code load_key(void *context, const void *key, size_t length, text
     return FRESHET_OK;
 }
 
+static bool is_before(listed a, listed b)
+{
+    return a.second != b.second ? a.second < b.second : a.id < b.id;
+}
+
+static void list_key(pipeline *p, listed key)
+{
+    uint32_t at = 0;
+    while (at < p->n_listed && is_before(p->list[at], key))
+        at++;
+    if (at < p->n_listed && !is_before(key, p->list[at]))
+        return;
+    assert_true(p->n_listed < LIST_MAX);
+    memmove(&p->list[at + 1], &p->list[at], (p->n_listed - at) * sizeof *p->list);
+    p->list[at] = key;
+    p->n_listed++;
+}
+
+/* As checkpoint_bring does it. */
+static freshet_code bring_keys(void *context, int64_t until, uint32_t most, uint32_t *n,
+                               freshet_error *err)
+{
+    pipeline *p = context;
+    const state_part *part = windows_part(p->state);
+    (void)err;
+    most = most < 3 ? most : 3;
+    for (uint32_t i = 0; i < p->n_listed && *n < most && p->list[i].second <= until; i++) {
+        char key[9] = {1};
+        if (!is_before(p->brought, p->list[i]))
+            continue;
+        p->brought = p->list[i];
+        ++*n;
+        const twin *twin = &p->twins[p->list[i].id];
+        memcpy(key + 1, &p->list[i].id, sizeof p->list[i].id);
+        if (!state_part_has(part, key, sizeof key))
+            assert_int_equal(
+                state_part_restore(part, key, sizeof key, twin->saved, twin->saved_length, NULL),
+                FRESHET_OK);
+    }
+    if (*n == 0)
+        p->brought = (listed){until + 1, -1};
+    return FRESHET_OK;
+}
+
 static void open_state(pipeline *p)
 {
     windows_options options = {.lateness_s = p->lateness_s, .expires = true};
     assert_int_equal(windows_open(p->plan, &options, &p->state, NULL), FRESHET_OK);
     state_part_set_load(windows_part(p->state), load_key, p);
+    if (p->lists)
+        state_part_set_bring(windows_part(p->state), bring_keys);
+    p->brought = (listed){INT64_MIN, -1};
 }
 
 static void save_all(pipeline *p)
@@ -123,17 +181,23 @@ static void save_all(pipeline *p)
         p->twins[id].saved = arena_copy(p->arena, bytes.bytes, bytes.length);
         p->twins[id].saved_length = bytes.length;
         text_release(&bytes);
+        listed listed = {.id = id};
+        const state_part *part = windows_part(p->state);
+        if (p->lists && part->ops->listed(p->state, key.index, 0, &listed.second))
+            list_key(p, listed);
     }
     state_part_clean(windows_part(p->state));
 }
 
-static void restart(pipeline *p)
+/* owed_s: INT64_MIN where nothing is. */
+static void restart(pipeline *p, int64_t owed_s)
 {
     const int64_t settled_s = windows_settled(p->state);
     windows_close(p->state);
     open_state(p);
     windows_settle(p->state, settled_s);
-    for (int64_t id = 0; id < KEYS; id++) {
+    windows_owe(p->state, owed_s);
+    for (int64_t id = 0; id < KEYS && !p->lists; id++) {
         char key[9] = {1};
         if (p->twins[id].saved == NULL)
             continue;
@@ -144,12 +208,24 @@ static void restart(pipeline *p)
     }
 }
 
-static void disturb(pipeline *p)
+/* What of the list is behind the keys that were brought goes with a checkpoint. */
+static void sweep(pipeline *p)
+{
+    uint32_t n = 0;
+    while (n < p->n_listed && !is_before(p->brought, p->list[n]))
+        n++;
+    memmove(p->list, &p->list[n], (p->n_listed - n) * sizeof *p->list);
+    p->n_listed -= n;
+}
+
+static void disturb(pipeline *p, int64_t owed_s)
 {
     state_key key;
+    if (owed_s == INT64_MIN)
+        sweep(p);
     save_all(p);
     if (draw(p, 2) == 0)
-        restart(p);
+        restart(p, owed_s);
     for (uint64_t n = draw(p, KEYS); n > 0 && state_part_next_cold(windows_part(p->state), &key);
          n--)
         state_part_drop(windows_part(p->state), &key);
@@ -215,8 +291,11 @@ static void expire(pipeline *p)
         p->twins[key].expected_s = twin_loss(&p->twins[key], settled_s);
         expected += p->twins[key].expected_s != INT64_MIN;
     }
+    assert_int_equal(windows_reach(p->state, settled_s, NULL), FRESHET_OK);
     while (windows_expires(p->state, settled_s)) {
         windows_expired out;
+        if (p->lists && draw(p, 3) == 0)
+            disturb(p, settled_s);
         assert_int_equal(
             windows_expire(p->state, settled_s, 1 + (uint32_t)draw(p, KEYS), p->arena, &out, NULL),
             FRESHET_OK);
@@ -229,7 +308,6 @@ static void expire(pipeline *p)
             twin->expected_s = INT64_MIN;
         }
     }
-    windows_settle(p->state, settled_s);
     if (n != expected)
         fail_msg("seed %llu: %u expiries, and not %u", (unsigned long long)p->seed, n, expected);
 }
@@ -269,6 +347,7 @@ static void run_pipeline(uint64_t seed)
     p->arena = arena_open();
     p->seed = seed;
     p->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
+    p->lists = draw(p, 2) == 0;
     p->lateness_s = (int64_t[]){0, 3, 40}[draw(p, 3)];
     const int64_t step_s = (int64_t[]){0, 2, 20, 300}[draw(p, 4)];
     for (uint32_t key = 0; key < KEYS; key++)
@@ -282,7 +361,7 @@ static void run_pipeline(uint64_t seed)
             expire(p);
         if (draw(p, 4) == 0) {
             expire(p);
-            disturb(p);
+            disturb(p, INT64_MIN);
         }
     }
     windows_close(p->state);

@@ -1,6 +1,7 @@
 /* windows_bytes.c - one key's state as bytes, and back; and as JSON, for people: a windows_head,
  * the events (events_bytes.c), the carried cells (cells.h), and the record of a key that is filling
- * (fullness.h): of the slots and columns that the layout says (layouts.h).
+ * (fullness.h): of the slots and columns that the layout says (layouts.h). Of keys that expire the
+ * second of the last expiry is behind that.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -12,7 +13,7 @@
 
 #define MAGIC "FKS3"
 
-enum { SAVED_HAS_LOST = 1, SAVED_IS_FILLING = 2 };
+enum { SAVED_HAS_LOST = 1, SAVED_IS_FILLING = 2, SAVED_HAS_GIVEN = 4 };
 
 typedef struct __attribute__((packed)) windows_head {
     saved_head head;
@@ -40,11 +41,14 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
                          .carried_length = entry->carried_length,
                          .layout = state->known.id,
                          .flags = (entry->events.has_lost ? SAVED_HAS_LOST : 0) |
-                                  (entry->events.is_filling ? SAVED_IS_FILLING : 0)};
+                                  (entry->events.is_filling ? SAVED_IS_FILLING : 0) |
+                                  (state->given_bytes > 0 ? SAVED_HAS_GIVEN : 0)};
+    const int64_t given_s = given_of(state, entry);
     text_append(into, (const char *)&head, sizeof head);
     head.first_s = events_put(walker, &entry->events, into);
     text_append(into, (const char *)carried_of(state, entry), entry->carried_length);
     text_append(into, (const char *)entry->piece, record_bytes_of(state, entry));
+    text_append(into, (const char *)&given_s, state->given_bytes);
     if (into->failed)
         return error_memory(err, "saving the state of a key");
     memcpy(into->bytes + begin, &head, sizeof head);
@@ -64,6 +68,7 @@ typedef struct windows_tail {
     size_t carried_length;
     const fullness *record; /* of then, NULL: none */
     int64_t newest;         /* of the key's events */
+    int64_t given_s;
     bool has_lost;
 } windows_tail;
 
@@ -77,13 +82,16 @@ static freshet_code find_tail(windows_state *state, const windows_head *head,
     if ((head->flags & SAVED_IS_FILLING) != 0)
         record =
             layout == NULL ? state->record_bytes : fullness_bytes(layout->n_slots, layout->n_pivot);
-    if ((size_t)(end - at) != head->carried_length + record)
+    const size_t given = (head->flags & SAVED_HAS_GIVEN) != 0 ? sizeof out->given_s : 0;
+    if ((size_t)(end - at) != head->carried_length + record + given)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved state of a key has the wrong length");
     out->carried = at;
     out->carried_length = head->carried_length;
     out->has_lost = (head->flags & SAVED_HAS_LOST) != 0;
     out->newest = state->options.plain_order ? head->newest_us : second_of(head->newest_us);
+    out->given_s = state->settled_s; /* of an earlier version, which had expired all up to it */
+    memcpy(&out->given_s, end - given, given);
     if (record == 0)
         return FRESHET_OK;
     fullness *aligned = arena_alloc(arena, record);
@@ -128,6 +136,8 @@ static freshet_code take_tail(windows_state *state, key_entry *entry, const wind
         memcpy(carried_of(state, entry), carried, length);
     if (code == FRESHET_OK && entry->events.is_filling)
         memcpy(entry->piece, record, state->record_bytes);
+    if (code == FRESHET_OK)
+        set_given(state, entry, tail->given_s);
     text_release(&converted);
     return code;
 }

@@ -356,18 +356,20 @@ static freshet_code set_piece(windows_state *state, key_entry *entry, const full
                               const unsigned char *carried, size_t length, freshet_error *err)
 {
     const size_t head = record == NULL ? 0 : state->record_bytes;
-    unsigned char *piece = head + length == 0 ? NULL : memory_take(&state->memory, head + length);
-    if (head + length > 0 && piece == NULL)
+    const size_t bytes = head + length + state->given_bytes;
+    const int64_t given_s = given_of(state, entry);
+    unsigned char *piece = bytes == 0 ? NULL : memory_take(&state->memory, bytes);
+    if (bytes > 0 && piece == NULL)
         return error_memory(err, FILLING);
     if (piece != NULL && head > 0)
         memcpy(piece, record, head);
     if (piece != NULL && length > 0)
         memcpy(piece + head, carried, length);
-    memory_give(&state->memory, entry->piece,
-                record_bytes_of(state, entry) + entry->carried_length);
+    memory_give(&state->memory, entry->piece, piece_bytes_of(state, entry));
     entry->piece = piece;
     entry->carried_length = (uint32_t)length;
     entry->events.is_filling = record != NULL;
+    set_given(state, entry, given_s);
     return FRESHET_OK;
 }
 

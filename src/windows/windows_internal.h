@@ -11,7 +11,8 @@
 #include "windows/windows_state.h"
 
 /* One cache line. Of a key that is filling (events.is_filling) its record (fullness.h) stands in
- * front of the carried cells, in the same piece of memory. */
+ * front of the carried cells, in the same piece of memory; and with options.expires the second of
+ * its last expiry behind them (given_of). */
 typedef struct key_entry {
     keyed_entry head;
     uint32_t carried_length;
@@ -29,7 +30,11 @@ struct windows_state {
     windows_options options;
     int64_t hold_s;
     int64_t settled_s; /* rows before it are late: what follows from them went out */
-    expiry expiry;
+    expiry expiry;     /* of keys in memory */
+    int64_t wanted_s;  /* up to which keys are to expire */
+    int64_t brought_s; /* up to which those that the store lists have been brought */
+    bool lists_anew;
+    size_t given_bytes; /* of a key's piece, for given_of */
     memory memory;
     walker walker;
 
@@ -58,6 +63,28 @@ static inline size_t record_bytes_of(const windows_state *state, const key_entry
 static inline unsigned char *carried_of(const windows_state *state, const key_entry *entry)
 {
     return entry->piece + record_bytes_of(state, entry);
+}
+
+static inline size_t piece_bytes_of(const windows_state *state, const key_entry *entry)
+{
+    return entry->piece == NULL
+               ? 0
+               : record_bytes_of(state, entry) + entry->carried_length + state->given_bytes;
+}
+
+/* The second that the key was given last for, since it had lost events; INT64_MIN: none. */
+static inline int64_t given_of(const windows_state *state, const key_entry *entry)
+{
+    int64_t given_s = INT64_MIN;
+    if (entry->piece != NULL && state->given_bytes > 0)
+        memcpy(&given_s, carried_of(state, entry) + entry->carried_length, sizeof given_s);
+    return given_s;
+}
+
+static inline void set_given(const windows_state *state, key_entry *entry, int64_t given_s)
+{
+    if (state->given_bytes > 0)
+        memcpy(carried_of(state, entry) + entry->carried_length, &given_s, sizeof given_s);
 }
 
 /* Of a key that is filling. */
@@ -95,7 +122,8 @@ freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *
 void windows_release(void *self, void *released);
 
 /* Gives the key's piece of memory room for so many carried bytes, and a record where `fills` says
- * so; what was there of either is gone or stays (record only). False where memory is out. */
+ * so. What was there of a record stays, and the second of the last expiry. False where memory is
+ * out. */
 bool windows_take_piece(windows_state *state, key_entry *entry, bool fills, size_t carried_length);
 
 /* windows_known.c: sets the plan's own layout; notes another one (state_part_ops.know), which may

@@ -1,6 +1,7 @@
 /* windows_known.c - the layouts of the windows' keys (known_layouts.h), and what the state makes of
  * them. */
 #include <assert.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "windows/windows_internal.h"
@@ -20,6 +21,7 @@ freshet_code windows_open_layout(windows_state *state, freshet_error *err)
 freshet_code windows_evolve(windows_state *state, const char *last, uint64_t declared,
                             int64_t newest, const kept_layout **out, freshet_error *err)
 {
+    state->lists_anew = last != NULL && strcmp(last, state->known.text) != 0;
     return known_evolve(&state->known, last, declared, newest, out, err);
 }
 

@@ -82,6 +82,9 @@
 #include "windows/windows_internal.h"
 
 #define BLOCK_LINES 6u /* prefetched of a block: twenty events of one double and a little more */
+#define EXPIRY_SLACK 1024u
+#define EXPIRY_LAST (INT64_MAX / 1000000) /* no timestamp has room for a later one */
+#define BRING_KEYS 4096u
 #define APPLYING "applying events to the windows"
 
 static int64_t second_in(const windows_state *state, int64_t event_us)
@@ -107,38 +110,88 @@ void windows_release(void *self, void *released)
     windows_state *state = self;
     key_entry *entry = released;
     state->n_events -= entry->events.n;
-    memory_give(&state->memory, entry->piece,
-                record_bytes_of(state, entry) + entry->carried_length);
+    memory_give(&state->memory, entry->piece, piece_bytes_of(state, entry));
     events_release(&state->walker, &entry->events);
 }
 
-/* When does a key that comes from the store lose an event? */
+/* Sets when the key loses its next event. Times of keys that have left memory stay in the heap
+ * until there are too many. */
+static bool set_expiry(windows_state *state, uint32_t index, int64_t second)
+{
+    expiry *expiry = &state->expiry;
+    if (expiry->heap.n > EXPIRY_SLACK + 2 * keyed_count(&state->keys)) {
+        uint32_t cursor = 0, each;
+        expiry->heap.n = 0;
+        while ((each = keyed_next(&state->keys, &cursor)) != KEY_NONE)
+            if (!expiry_again(expiry, each))
+                return false;
+    }
+    return expiry_set(expiry, index, second);
+}
+
+/* A key that comes from the store loses its next event when it does, and is listed then: the store
+ * may list it under an earlier time, which counted no more once a newer event had come. */
 bool windows_placed(void *self, uint32_t index)
 {
     windows_state *state = self;
     const key_entry *entry = entry_at(state, index);
-    if (!state->options.expires || entry->events.n == 0)
+    if (!state->options.expires)
+        return true;
+    expiry_forget(&state->expiry, index);
+    if (entry->events.n == 0)
         return true;
     const int64_t newest_s = second_in(state, entry->newest_us);
-    const int64_t since_s = newest_s > state->settled_s ? newest_s : state->settled_s;
-    return expiry_set(&state->expiry, index,
-                      events_next_loss(&state->walker, &entry->events, since_s));
+    const int64_t given_s = given_of(state, entry);
+    int64_t next_s =
+        events_next_loss(&state->walker, &entry->events, newest_s > given_s ? newest_s : given_s);
+    if (next_s > EXPIRY_LAST)
+        next_s = EXPIRY_NEVER;
+    keyed_mark_dirty(&state->keys, index);
+    return set_expiry(state, index, next_s);
 }
 
+/* One that is to expire now. Without a list all that lose events are. */
 static bool windows_needs(void *self, uint32_t index)
 {
-    return expiry_of(&((windows_state *)self)->expiry, index) != EXPIRY_NEVER;
+    const windows_state *state = self;
+    const int64_t second = expiry_of(&state->expiry, index);
+    return state->keys.bring == NULL ? second != EXPIRY_NEVER : second <= state->wanted_s;
+}
+
+/* The time that counts, not the next loss: this moves with each event of a key that has many. */
+static bool windows_listed(void *self, uint32_t index, uint32_t i, int64_t *time)
+{
+    if (i > 0)
+        return false;
+    *time = expiry_of(&((windows_state *)self)->expiry, index);
+    return *time != EXPIRY_NEVER;
+}
+
+static bool windows_lists_anew(void *self)
+{
+    return ((windows_state *)self)->lists_anew;
 }
 
 static const state_part_ops part_ops = {.save = windows_save,
                                         .restore = windows_restore,
                                         .inspect = windows_inspect,
-                                        .placed = windows_placed,
-                                        .is_needed = windows_needs,
                                         .know = windows_know,
                                         .fill_open = windows_fill_open,
                                         .fill = windows_fill,
                                         .filled = windows_filled};
+
+/* Of windows whose keys expire. */
+static const state_part_ops expiring_ops = {.save = windows_save,
+                                            .restore = windows_restore,
+                                            .inspect = windows_inspect,
+                                            .placed = windows_placed,
+                                            .is_needed = windows_needs,
+                                            .listed = windows_listed,
+                                            .lists_anew = windows_lists_anew,
+                                            .know = windows_know,
+                                            .fill_open = windows_fill_open,
+                                            .fill = windows_fill,
+                                            .filled = windows_filled};
 
 const state_part *windows_part(const windows_state *state)
 {
@@ -158,12 +211,15 @@ freshet_code windows_open(const windows_plan *plan, const windows_options *optio
         .options = *options,
         .hold_s = INT64_MAX,
         .settled_s = INT64_MIN,
+        .wanted_s = INT64_MIN,
+        .brought_s = INT64_MIN,
+        .given_bytes = options->expires ? sizeof(int64_t) : 0,
         .begun = FULL_ALWAYS,
         .was_begun = FULL_ALWAYS,
         .memory = {.bytes = sizeof *state, .fail_after = -1},
         .part = {.doing = APPLYING,
-                 .keys = options->expires ? STATE_AT_START : STATE_ON_DEMAND,
-                 .ops = &part_ops,
+                 .keys = STATE_ON_DEMAND,
+                 .ops = options->expires ? &expiring_ops : &part_ops,
                  .table = &state->keys,
                  .key_types = plan->keys,
                  .n_keys = plan->n_keys,
@@ -271,8 +327,9 @@ static freshet_code apply_memory(freshet_error *err)
 
 bool windows_take_piece(windows_state *state, key_entry *entry, bool fills, size_t carried_length)
 {
-    const size_t before = record_bytes_of(state, entry) + entry->carried_length;
-    const size_t bytes = (fills ? state->record_bytes : 0) + carried_length;
+    const size_t before = piece_bytes_of(state, entry);
+    const size_t bytes = (fills ? state->record_bytes : 0) + carried_length + state->given_bytes;
+    const int64_t given_s = given_of(state, entry);
     unsigned char *piece = bytes == 0 ? NULL : memory_take(&state->memory, bytes);
     if (bytes > 0 && piece == NULL)
         return false;
@@ -282,6 +339,7 @@ bool windows_take_piece(windows_state *state, key_entry *entry, bool fills, size
     entry->piece = piece;
     entry->carried_length = (uint32_t)carried_length;
     entry->events.is_filling = fills;
+    set_given(state, entry, given_s);
     return true;
 }
 
@@ -447,7 +505,7 @@ static bool note_loss(windows_state *state, const key_entry *entry, uint32_t ind
         if (__builtin_add_overflow(second, walk->stops[i].length + 1, &lost_s))
             break;
         if (lost_s > newest_s)
-            return expiry_set(&state->expiry, index, lost_s);
+            return set_expiry(state, index, lost_s);
     }
     return true;
 }
@@ -507,7 +565,7 @@ static bool note_filled(windows_state *state, key_entry *entry)
     evict_events(state, entry, horizon);
     if (!fullness_may_go(&state->walker, &entry->events, fullness_at(entry)))
         return true;
-    const size_t length = entry->carried_length;
+    const size_t length = piece_bytes_of(state, entry) - state->record_bytes;
     unsigned char *carried = length == 0 ? NULL : memory_take(&state->memory, length);
     if (length > 0 && carried == NULL)
         return false;
@@ -581,6 +639,8 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
     freshet_code code =
         state_part_find(&state->part, chunk->rows[chunk_row].tag, keyed_chunk_key(chunk, chunk_row),
                         chunk->rows[chunk_row].length, &index, &is_new, err);
+    if (code == FRESHET_OK && is_new && state->options.expires)
+        expiry_forget(&state->expiry, index);
     if (code == FRESHET_OK && is_new && state->begun != FULL_ALWAYS &&
         !begin_filling(state, entry_at(state, index)))
         code = apply_memory(err);
@@ -633,9 +693,38 @@ freshet_code windows_apply(windows_state *state, const windows_input *input, are
 
 /* ---- expiry -------------------------------------------------------------------------------- */
 
+/* May the store list keys that are to expire and have not been brought? */
+static bool wants_bring(const windows_state *state)
+{
+    return state->keys.bring != NULL && state->brought_s < state->wanted_s;
+}
+
+static freshet_code bring_some(windows_state *state, freshet_error *err)
+{
+    uint32_t n = 0;
+    const freshet_code code = state_part_bring(&state->part, state->wanted_s, BRING_KEYS, &n, err);
+    if (code == FRESHET_OK && n == 0)
+        state->brought_s = state->wanted_s;
+    return code;
+}
+
+freshet_code windows_reach(windows_state *state, int64_t second, freshet_error *err)
+{
+    if (second <= state->wanted_s)
+        return FRESHET_OK;
+    state->wanted_s = second;
+    return wants_bring(state) && !expiry_due(&state->expiry, second) ? bring_some(state, err)
+                                                                     : FRESHET_OK;
+}
+
 bool windows_expires(const windows_state *state, int64_t second)
 {
-    return expiry_due(&state->expiry, second);
+    return expiry_due(&state->expiry, second) || wants_bring(state);
+}
+
+void windows_owe(windows_state *state, int64_t second)
+{
+    state->wanted_s = second;
 }
 
 int64_t windows_settled(const windows_state *state)
@@ -682,18 +771,24 @@ static freshet_code expire_key(windows_state *state, const key_entry *entry, int
 static freshet_code expire_time(windows_state *state, const due *due, int64_t second, arena *arena,
                                 windows_expired *out, freshet_error *err)
 {
-    const key_entry *entry = entry_at(state, (uint32_t)due->item);
+    key_entry *entry = entry_at(state, (uint32_t)due->item);
     if (!entry->head.used || entry->events.n == 0)
         return FRESHET_OK;
     const int64_t newest_s = second_in(state, entry->newest_us);
     int64_t last_s = newest_s >= due->at ? newest_s : due->at, next_s;
     while ((next_s = events_next_loss(&state->walker, &entry->events, last_s)) <= second)
         last_s = next_s;
-    if (next_s > INT64_MAX / 1000000) /* no timestamp has room for it */
+    if (next_s > EXPIRY_LAST)
         next_s = EXPIRY_NEVER;
-    if (!expiry_set(&state->expiry, (uint32_t)due->item, next_s))
+    keyed_mark_dirty(&state->keys, (uint32_t)due->item); /* it is listed under that then */
+    if (!set_expiry(state, (uint32_t)due->item, next_s) ||
+        (entry->piece == NULL && !windows_take_piece(state, entry, false, 0)))
         return apply_memory(err);
-    return last_s == newest_s ? FRESHET_OK : expire_key(state, entry, last_s, arena, out, err);
+    if (last_s == newest_s)
+        return FRESHET_OK;
+    set_given(state, entry, last_s);
+    windows_settle(state, second);
+    return expire_key(state, entry, last_s, arena, out, err);
 }
 
 static freshet_code make_expired(const windows_plan *plan, uint32_t most, arena *arena,
@@ -723,11 +818,18 @@ static freshet_code make_expired(const windows_plan *plan, uint32_t most, arena 
 freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
                             windows_expired *out, freshet_error *err)
 {
-    windows_settle(state, second);
     freshet_code code = make_expired(state->plan, most, arena, out, err);
     due due;
-    while (code == FRESHET_OK && out->n < most && expiry_take(&state->expiry, second, &due))
-        code = expire_time(state, &due, second, arena, out, err);
+    if (second > state->wanted_s)
+        state->wanted_s = second;
+    while (code == FRESHET_OK && out->n < most) {
+        if (expiry_take(&state->expiry, second, &due))
+            code = expire_time(state, &due, second, arena, out, err);
+        else if (wants_bring(state))
+            code = bring_some(state, err);
+        else
+            break;
+    }
     return code;
 }
 

@@ -6,6 +6,7 @@
  *     windows_plan_make()                    (window.h)
  *     windows_open()
  *       windows_apply()                      again and again, a batch of rows in their order
+ *       windows_reach()                      where keys expire
  *       windows_expire()                     as long as windows_expires()
  *       windows_part()                       what changed at a checkpoint, cold keys: state_part.h
  *     windows_close()
@@ -42,8 +43,9 @@
  * each key that has lost events by S, and has no event as new, it gives what the windows that end
  * at that second T hold in which it last lost one; so it does not matter how S got there. Its write
  * timestamp is T * 1,000,000 - 1: newer than all rows before T, older than any of T, which may
- * still come. Rows before S are late from then on. state_part_restore must have been given all keys
- * that are saved; a key that still has an event to lose is never cold.
+ * still come. Where S gives a key, rows before S are late from then on. Keys that have left memory
+ * are listed in the store under the second that is next for them, and brought when it comes
+ * (state_part_bring); without a list no key that still has an event to lose is cold.
  *
  * MEMORY. All belongs to the state; results live in the arena given. Failing allocations give
  * FRESHET_NO_MEMORY; the state may then hold a part of the batch, and is to be closed.
@@ -113,7 +115,11 @@ void windows_close(windows_state *state);
 freshet_code windows_apply(windows_state *state, const windows_input *input, arena *arena,
                            windows_result *result, freshet_error *err);
 
-/* Is any key due for windows_expire(second)? */
+/* No row before the second can come any more: looks whether the store lists keys that are to expire
+ * then. After each batch, with options.expires. */
+freshet_code windows_reach(windows_state *state, int64_t second, freshet_error *err);
+
+/* Is any key due for windows_expire(second), or may the store have one? */
 bool windows_expires(const windows_state *state, int64_t second);
 
 /* What keys have lost. */
@@ -127,15 +133,17 @@ typedef struct windows_expired {
     uint8_t *flags; /* WINDOWS_OVERFLOW */
 } windows_expired;
 
-/* At most `most` keys: to be called until there are none. From the first call on, rows before the
- * second are late. */
+/* At most `most` keys: to be called until windows_expires says that there are no more. Where there
+ * are any, rows before the second are late from then on. */
 freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
                             windows_expired *out, freshet_error *err);
 
-/* The second of the last windows_expire, INT64_MIN before; and a saved one, before the keys are
- * restored. */
+/* The second of the last windows_expire that gave a key, INT64_MIN before; and a saved one, before
+ * the keys are restored. */
 int64_t windows_settled(const windows_state *state);
 void windows_settle(windows_state *state, int64_t second);
+/* When it was saved, not all keys of that second had been given yet. */
+void windows_owe(windows_state *state, int64_t second);
 
 /* All rows of a complete set, each with all its peers: what Butterfree's batch gives. Nothing is
  * late, nothing is refreshed; WINDOWS_NEWEST marks the newest row of each key. */

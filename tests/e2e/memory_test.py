@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import shutil
 import unittest
 
@@ -43,6 +44,10 @@ WINDOWS = """\
   features:
     - {name: amount, window: {functions: [count, sum, max], over: [1 minute, 10 minutes]}}
 """
+
+EXPIRING = "  refresh: on_expiry\n" + WINDOWS
+
+LATE = '{"id":999999,"ev":"late","ts":"2024-05-01T13:30:00","amount":1}\n'
 
 ROLLING = """\
   features:
@@ -154,6 +159,58 @@ class MemoryTest(Case):
         columns = {count: "bigint", "amount__max_over_2_minutes_rolling_windows": "double"}
         self.expect_the_same(ROLLING.replace(", 10 minutes", "") % ", emit: change", columns, EVENTS,
                              newest=lambda row: row[count])
+
+    def latest(self, memory, kills=0):
+        """The last row of each key of a run whose windows expire, and of one more after a late event."""
+        late = self.write("in/late.jsonl", "")
+        shutil.rmtree(self.path("many.state"), ignore_errors=True)
+        declaration = DECLARATION.format(features=EXPIRING, memory=memory, corrections="false")
+        self.write("many.yaml", declaration.replace("history: {path: out, corrections: false}", "online: {debug: true}"))
+        once = ("run", "many.yaml", "--once", "--progress", "none", "--state", "many.state")
+        killed = 0
+        for _ in range(kills):
+            run = self.start(*once)
+            killed += run.until_checkpoints(self.rng.randint(1, 4), "many")
+            run.end()
+        self.assertTrue(kills == 0 or killed > 0, "no run was killed on its way")
+        latest = []
+        for event in ("", LATE):
+            with open(late, "a", encoding="utf-8") as file:
+                file.write(event)
+            out = self.good(*once, "--query", "select * from online_feature_store__many_latest order by id", "--format", "json")
+            latest.append([json.loads(line) for line in out.splitlines()])
+        return latest
+
+    def test_on_expiry(self):
+        """Keys that have left memory are given when events leave their windows, also when all do so at once."""
+        ample = self.latest("512 MiB")
+        over = "amount__count_over_%s_fixed_windows"
+        self.assertGreater(sum(row[over % "1_minute"] == 0 < row[over % "10_minutes"] for row in ample[0]), 2_000)
+        self.assertGreater(sum(row[over % "10_minutes"] == 0 for row in ample[0]), 500)
+        self.assertEqual([row[over % "10_minutes"] for row in ample[1][-2:]], [0, 1])
+        self.assertGreater(len(ample[1]), 6_000)
+        self.assertEqual(self.latest("1 MiB"), ample)
+        self.assertEqual(self.latest("1 MiB", kills=4)[1], ample[1])
+
+    def test_on_expiry_goes_and_comes(self):
+        """What a run without it has saved is in no list: one with it again finds these keys all the same."""
+        names = sorted(os.listdir(self.path("in")))
+        later = {name: self.read_lines("in/" + name) for name in names[4:]}
+        for name in later:
+            os.remove(self.path("in", name))
+        rows = []
+        for features, files in ((EXPIRING, {}), (WINDOWS, later), (EXPIRING, {"late.jsonl": [json.loads(LATE)]})):
+            for name, events in files.items():
+                self.write("in/" + name, "".join(json.dumps(event) + "\n" for event in events))
+            declaration = DECLARATION.format(features=features, memory="1 MiB", corrections="false")
+            self.write("many.yaml", declaration.replace("history: {path: out, corrections: false}", "online: {debug: true}"))
+            out = self.good("run", "many.yaml", "--once", "--progress", "none", "--state", "many.state",
+                            "--query", "select * from online_feature_store__many_latest", "--format", "json")
+            rows.append({row["id"]: row for row in map(json.loads, out.splitlines())})
+        ids = {event["id"] for events in later.values() for event in events}
+        self.assertGreater(len(ids), 4_000)
+        self.assertEqual(ids - set(rows[2]), set())
+        self.assertEqual({rows[2][key]["amount__count_over_10_minutes_fixed_windows"] for key in ids}, {0})
 
     def test_groups(self):
         self.expect_the_same(GROUPS, {"amount__count": "bigint", "amount__sum": "double", "amount__max": "double"}, EVENTS)

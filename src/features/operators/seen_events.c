@@ -380,10 +380,9 @@ static bool seen_id_placed(void *self, uint32_t index)
     return true;
 }
 
-static bool seen_id_listed(void *self, const void *listed, uint32_t i, int64_t *time)
+static bool seen_id_listed(void *self, uint32_t index, uint32_t i, int64_t *time)
 {
-    const seen_id *id = listed;
-    (void)self;
+    const seen_id *id = id_at(self, index);
     *time = i == 0 ? id->newest_us : listed_time(id);
     return i == 0 || (i == 1 && *time != NOT_LISTED && *time != id->newest_us);
 }

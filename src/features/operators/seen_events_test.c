@@ -249,15 +249,14 @@ static void unlist(const void *key, size_t length, int64_t time)
 /* As the checkpoint does it; and then the id is listed under its newest time alone. */
 static void list_one(const state_part *part, const state_key *key, int64_t newest_us)
 {
-    const void *entry = keyed_at(part->table, key->index);
     int64_t time;
-    assert_true(part->ops->listed(part->table->options.self, entry, 0, &time));
+    assert_true(part->ops->listed(part->table->options.self, key->index, 0, &time));
     assert_int_equal(time, newest_us);
     unlist(key->bytes, key->length, time);
     assert_true(n_listed < LIST_MAX);
     list[n_listed] = (listed){.key_length = key->length, .time = time};
     memcpy(list[n_listed++].key, key->bytes, key->length);
-    for (uint32_t i = 1; part->ops->listed(part->table->options.self, entry, i, &time); i++)
+    for (uint32_t i = 1; part->ops->listed(part->table->options.self, key->index, i, &time); i++)
         unlist(key->bytes, key->length, time);
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_listed; i++)

@@ -320,8 +320,10 @@ static const state_part *windowed_parts(freshet_operator *self, uint32_t *n)
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
+static bool windowed_owes(const freshet_operator *self);
+
 /* Of each part, by its name: since when it is kept, where it came in later than its keys. Then,
- * with `refresh: on_expiry`, windows_settled. */
+ * with `refresh: on_expiry`, windows_settled; and the second for which keys are still owed. */
 static freshet_code windowed_save(const freshet_operator *self, text_buffer *into,
                                   freshet_error *err)
 {
@@ -340,6 +342,8 @@ static freshet_code windowed_save(const freshet_operator *self, text_buffer *int
         const int64_t settled_s = windows_settled(windowed->states[0]);
         text_append(into, (const char *)&settled_s, sizeof settled_s);
     }
+    if (windowed_owes(self))
+        text_append(into, (const char *)&windowed->lowest_s, sizeof windowed->lowest_s);
     return into->failed ? error_memory(err, "saving the facts of the windows") : FRESHET_OK;
 }
 
@@ -374,7 +378,7 @@ static freshet_code windowed_restore(freshet_operator *self, const void *bytes, 
 {
     windowed *windowed = (struct windowed *)self;
     const char *at = bytes, *end = at + length;
-    int64_t settled_s = INT64_MIN;
+    int64_t settled_s = INT64_MIN, owed_s = INT64_MIN;
     uint32_t n;
     if (length < FACTS_MAGIC_BYTES || memcmp(bytes, FACTS_MAGIC, FACTS_MAGIC_BYTES) != 0)
         return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
@@ -384,12 +388,18 @@ static freshet_code windowed_restore(freshet_operator *self, const void *bytes, 
     for (uint32_t i = 0; is_sound && i < n; i++)
         is_sound = take_begun(windowed, &at, end);
     if (is_sound && at != end)
-        is_sound = windowed_take(&at, end, &settled_s, sizeof settled_s) && at == end;
+        is_sound = windowed_take(&at, end, &settled_s, sizeof settled_s);
+    if (is_sound && at != end)
+        is_sound = windowed_take(&at, end, &owed_s, sizeof owed_s) && at == end;
     if (!is_sound)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved facts of the windows are damaged");
     if (windowed->expires && settled_s != INT64_MIN)
         windows_settle(windowed->states[0], settled_s);
+    if (windowed->expires && owed_s != INT64_MIN) {
+        windowed->lowest_s = owed_s;
+        windows_owe(windowed->states[0], owed_s);
+    }
     return FRESHET_OK;
 }
 
@@ -682,6 +692,8 @@ static freshet_code run_stream(windowed *windowed, run *run)
     if (run->lowest_s > windowed->lowest_s)
         windowed->lowest_s = run->lowest_s;
     code = windows_apply(state, &input, run->arena, &result, run->err);
+    if (code == FRESHET_OK && windowed->expires)
+        code = windows_reach(state, windowed->lowest_s, run->err);
     if (code == FRESHET_OK)
         code = take_flags(windowed, run, result.flags,
                           WINDOWS_LATE | WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW);
@@ -699,6 +711,13 @@ static bool windowed_owes(const freshet_operator *self)
 {
     const windowed *windowed = (const struct windowed *)self;
     return windowed->expires && windows_expires(windowed->states[0], windowed->lowest_s);
+}
+
+/* Each key says for which second it was given last. */
+static bool windowed_keeps_owed(const freshet_operator *self)
+{
+    (void)self;
+    return true;
 }
 
 /* Keys and timestamp: what a refused row is shown by. */
@@ -881,6 +900,7 @@ const operator_ops windowed_operator = {
     .open = windowed_open,
     .run = windowed_run,
     .owes = windowed_owes,
+    .keeps_owed = windowed_keeps_owed,
     .go_on = windowed_go_on,
     .finish = windowed_finish,
     .save = windowed_save,
