@@ -101,6 +101,8 @@ typedef struct evolution {
     /* The newest event time of all rows so far, as far as the state knows one (restored by the
      * operator that has it), else saved_us: what is new is known of all events behind it. */
     int64_t newest_us;
+    /* A part that is gone, and another takes its keys over (state_part.h: succeeds); NULL: none. */
+    const char *succeeded, *succeeded_shape;
     verdict *items;
     uint32_t n, capacity;
     uint32_t counts[VERDICT_KINDS];

@@ -96,6 +96,7 @@ typedef struct keyed_table {
     uint32_t *dirty;
     bool is_tracked;
     state_load_fn *load; /* see state_part.h */
+    state_load_fn *load_heritage;
     state_bring_fn *bring;
     void *load_context;
 } keyed_table;

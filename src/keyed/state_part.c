@@ -61,6 +61,11 @@ void state_part_set_load(const state_part *part, state_load_fn *load, void *cont
     part->table->load_context = context;
 }
 
+void state_part_set_heritage(const state_part *part, state_load_fn *load)
+{
+    part->table->load_heritage = load;
+}
+
 void state_part_set_bring(const state_part *part, state_bring_fn *bring)
 {
     part->table->bring = bring;
@@ -132,6 +137,27 @@ freshet_code state_part_restore(const state_part *part, const void *key, size_t 
                          &index, err);
 }
 
+/* A new entry has what the heritage knows of its key. */
+static freshet_code inherit_entry(const state_part *part, uint32_t index, freshet_error *err)
+{
+    keyed_table *table = part->table;
+    const state_key key = key_at(part, index);
+    text_buffer saved;
+    text_init(&saved, SAVED_BYTES_MAX);
+    freshet_code code =
+        table->load_heritage(table->load_context, key.bytes, key.length, &saved, err);
+    if (code == FRESHET_OK && saved.failed)
+        code = state_memory(part, err);
+    if (code == FRESHET_OK)
+        code = part->ops->inherit(table->options.self, keyed_at(table, index), saved.bytes,
+                                  saved.length, err);
+    text_release(&saved);
+    if (code == FRESHET_OK || code == FRESHET_END)
+        return FRESHET_OK;
+    keyed_drop(table, index);
+    return code;
+}
+
 freshet_code state_part_find(const state_part *part, uint32_t tag, const void *key, size_t length,
                              uint32_t *index, bool *is_new, freshet_error *err)
 {
@@ -156,7 +182,9 @@ freshet_code state_part_find(const state_part *part, uint32_t tag, const void *k
         return code;
     *is_new = true;
     *index = keyed_add(table, tag, key, length);
-    return *index == KEY_NONE ? state_memory(part, err) : FRESHET_OK;
+    if (*index == KEY_NONE)
+        return state_memory(part, err);
+    return table->load_heritage == NULL ? FRESHET_OK : inherit_entry(part, *index, err);
 }
 
 freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,
@@ -207,6 +235,11 @@ bool state_part_is_empty(const state_part *part, const state_key *key)
 {
     return part->ops->is_empty != NULL &&
            part->ops->is_empty(part->table->options.self, keyed_at(part->table, key->index));
+}
+
+bool state_part_is_saved(const state_part *part, const state_key *key)
+{
+    return ((const keyed_entry *)keyed_at(part->table, key->index))->saved != 0;
 }
 
 bool state_part_has(const state_part *part, const void *key, size_t length)

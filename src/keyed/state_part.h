@@ -85,6 +85,17 @@ typedef struct state_part_ops {
     /* All keys of the past were given: what came in up to that declaration is filled. Also at each
      * later start, before evolve. */
     void (*filled)(void *self, uint64_t declared);
+    /* With part->heritage. A key of which this part has nothing, and the heritage has these bytes:
+     * puts into the entry, zero bytes, what it knows by them. */
+    freshet_code (*inherit)(void *self, void *entry, const void *bytes, size_t length,
+                            freshet_error *err);
+    /* With part->succeeds. Appends what this part would have saved of a key of which the other one
+     * has saved these bytes. */
+    freshet_code (*succeed)(void *self, const void *bytes, size_t length, text_buffer *into,
+                            freshet_error *err);
+    /* NULL, or, once evolve has been asked: is what was saved of no use any more? Then it is as if
+     * it were not there, and goes with the first checkpoint. */
+    bool (*begins_anew)(void *self);
 } state_part_ops;
 
 typedef enum state_keys {
@@ -107,6 +118,13 @@ typedef struct state_part {
      * means for what is kept: before ops->know, the first restore and the first key. evolution.h */
     freshet_code (*evolve)(void *owner, const state_past *past, evolution *out, freshet_error *err);
     void *owner;
+    /* NULL, or a part that the declaration has no use for while it has this one, whose keys are the
+     * same, and who stays in the store: what it knows of a key goes over to this one with the key's
+     * next row (ops->inherit). Its name, fingerprint and shape. */
+    const struct state_part *heritage;
+    /* NULL, or the name of one that the declaration had instead of this one: where the store has
+     * it, all its keys go over at the start (ops->succeed), in the place of this one's. */
+    const char *succeeds;
     /* for people: */
     const char *const *key_names;
     const type *const *key_types;
@@ -125,6 +143,8 @@ freshet_code state_part_columns(state_part *part, arena *arena, const char *what
 /* ---- for the checkpoint ---------------------------------------------------------------------- */
 
 void state_part_set_load(const state_part *part, state_load_fn *load, void *context);
+/* Of a part with a heritage, where the store has it; the context is that of load. */
+void state_part_set_heritage(const state_part *part, state_load_fn *load);
 /* Of a part with ops->listed; the context is that of load. */
 void state_part_set_bring(const state_part *part, state_bring_fn *bring);
 
@@ -137,7 +157,8 @@ bool state_part_next_dirty(const state_part *part, uint32_t *cursor, state_key *
 freshet_code state_part_save(const state_part *part, const state_key *key, text_buffer *into,
                              freshet_error *err);
 bool state_part_is_empty(const state_part *part, const state_key *key);
-bool state_part_has(const state_part *part, const void *key, size_t length);   /* in memory */
+bool state_part_is_saved(const state_part *part, const state_key *key);      /* the store has it */
+bool state_part_has(const state_part *part, const void *key, size_t length); /* in memory */
 void state_part_touch(const state_part *part, const void *key, size_t length); /* dirty, if so */
 void state_part_clean(const state_part *part);
 
@@ -163,7 +184,7 @@ freshet_code state_part_fill(const state_part *part, const void *key, size_t key
 /* ---- for the operator ------------------------------------------------------------------------ */
 
 /* The number of the key: from memory, else from the store, else a new one (*is_new) whose entry is
- * zero bytes. A failure adds nothing. */
+ * zero bytes, but for what it inherits. A failure adds nothing. */
 freshet_code state_part_find(const state_part *part, uint32_t tag, const void *key, size_t length,
                              uint32_t *index, bool *is_new, freshet_error *err);
 

@@ -222,8 +222,10 @@ static freshet_code put_all_positions(freshet_pipeline *pipeline, freshet_error 
     return code;
 }
 
-static freshet_code put_part(checkpoint *checkpoint, const state_part *part, freshet_error *err)
+static freshet_code put_part(const checkpoint_part *of, freshet_error *err)
 {
+    checkpoint *checkpoint = of->checkpoint;
+    const state_part *part = of->part;
     text_buffer *text = &checkpoint->text;
     uint32_t cursor = 0;
     state_key key;
@@ -239,6 +241,8 @@ static freshet_code put_part(checkpoint *checkpoint, const state_part *part, fre
         if (code == FRESHET_OK)
             code = store_put(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
                              text->bytes, text->length, err);
+        if (code == FRESHET_OK)
+            code = checkpoint_drop_heritage(of, &key, err);
         if (code == FRESHET_OK && part->ops->listed != NULL)
             code = checkpoint_list_key(checkpoint, part, &key, err);
     }
@@ -316,7 +320,7 @@ static freshet_code checkpoint_gather(freshet_pipeline *pipeline, freshet_error 
     if (code == FRESHET_OK)
         code = put_files(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
-        code = put_part(checkpoint, checkpoint->parts[i].part, err);
+        code = put_part(&checkpoint->parts[i], err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = checkpoint_sweep(&checkpoint->parts[i], pipeline_owes(pipeline), err);
     if (code == FRESHET_OK)

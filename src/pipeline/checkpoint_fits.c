@@ -255,8 +255,11 @@ static freshet_code compare_part(const fitting *fitting, const state_part *part,
                                 : part->evolve(part->owner, kept, fitting->out, err);
 }
 
+/* Is the part declared, or kept for one that is? */
 static bool has_part(const checkpoint *checkpoint, const store_entry *entry)
 {
+    if (checkpoint_is_inherited(checkpoint, entry->key, entry->key_length))
+        return true;
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
         if (is_key(checkpoint->parts[i].part->name, entry))
             return true;
@@ -409,6 +412,8 @@ freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, fres
         code = checkpoint_check_meanings(pipeline, out, err);
     if (code == FRESHET_OK)
         code = restore_features(&fitting, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_compare_heirs(checkpoint, out, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = compare_part(&fitting, checkpoint->parts[i].part, err);
     if (code == FRESHET_OK)

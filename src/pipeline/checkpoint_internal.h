@@ -24,6 +24,9 @@ typedef struct checkpoint_part {
     int64_t left_before;
     int64_t leaving_before; /* the same, once it is handed over */
     text_buffer brought;    /* up to which listed key the part has had them all in memory */
+    bool inherits;          /* the store has its heritage */
+    bool succeeds;          /* the store has the part whose keys it is to take over */
+    bool begins_anew;       /* what the store has of it is to go with the first checkpoint */
 } checkpoint_part;
 
 /* The files that a writer has shown, up to a checkpoint. */
@@ -124,6 +127,16 @@ const char *checkpoint_clip(arena *arena, const char *text, const char *other, s
 /* The pipeline's checkpoint, with its folder (`state`, or NULL: the declaration's) and parts; no
  * store is open yet. */
 freshet_code checkpoint_make(freshet_pipeline *pipeline, const char *state, freshet_error *err);
+
+/* checkpoint_heirs.c: which parts go on from others, and what that means; is the part kept for one
+ * of them? Then: keys are looked up in it; what it has of one that is put down for the first time
+ * is removed; and all keys of one that is gone are taken over. */
+freshet_code checkpoint_compare_heirs(checkpoint *checkpoint, evolution *out, freshet_error *err);
+bool checkpoint_is_inherited(const checkpoint *checkpoint, const char *name, size_t length);
+void checkpoint_open_heirs(const checkpoint *checkpoint);
+freshet_code checkpoint_drop_heritage(const checkpoint_part *part, const state_key *key,
+                                      freshet_error *err);
+freshet_code checkpoint_succeed(const freshet_pipeline *pipeline, freshet_error *err);
 
 /* checkpoint_listed.c: lists the key that is put down under its time; puts down that keys are gone
  * whose time is over; and lets the part know its keys, where the store was made before they were

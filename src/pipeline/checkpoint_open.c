@@ -321,6 +321,7 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
         checkpoint->parts[i].in_store = true;
     freshet_code code = fit(pipeline, err);
+    checkpoint_open_heirs(checkpoint);
     if (code == FRESHET_OK)
         code = restore_join(pipeline, err);
     if (code == FRESHET_OK)
@@ -329,6 +330,8 @@ static freshet_code take_up(freshet_pipeline *pipeline, const int64_t last[2], f
         code = cut_letters(pipeline, err);
     if (code == FRESHET_OK)
         code = recover_writers(pipeline, err);
+    if (code == FRESHET_OK)
+        code = checkpoint_succeed(pipeline, err);
     if (code == FRESHET_OK) /* last: a declaration that is refused takes nothing away */
         code = checkpoint_forget_parts(checkpoint, err);
     text_buffer at;

@@ -82,6 +82,8 @@ typedef struct events {
     bool is_directory;
     bool has_lost;   /* some were evicted */
     bool is_filling; /* the owner's: something of its past is not known (fullness.h) */
+    /* The owner's: the newest row went out before there were windows, and nothing was carried. */
+    bool lacks_newest;
 } events;
 
 /* What a walk needs; one of a state, or of a thread. */

@@ -13,7 +13,7 @@
 
 #define MAGIC "FKS3"
 
-enum { SAVED_HAS_LOST = 1, SAVED_IS_FILLING = 2, SAVED_HAS_GIVEN = 4 };
+enum { SAVED_HAS_LOST = 1, SAVED_IS_FILLING = 2, SAVED_HAS_GIVEN = 4, SAVED_LACKS_NEWEST = 8 };
 
 typedef struct __attribute__((packed)) windows_head {
     saved_head head;
@@ -42,7 +42,8 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
                          .layout = state->known.id,
                          .flags = (entry->events.has_lost ? SAVED_HAS_LOST : 0) |
                                   (entry->events.is_filling ? SAVED_IS_FILLING : 0) |
-                                  (state->given_bytes > 0 ? SAVED_HAS_GIVEN : 0)};
+                                  (state->given_bytes > 0 ? SAVED_HAS_GIVEN : 0) |
+                                  (entry->events.lacks_newest ? SAVED_LACKS_NEWEST : 0)};
     const int64_t given_s = given_of(state, entry);
     text_append(into, (const char *)&head, sizeof head);
     head.first_s = events_put(walker, &entry->events, into);
@@ -122,7 +123,7 @@ static freshet_code take_tail(windows_state *state, key_entry *entry, const wind
     text_buffer converted;
     text_init(&converted, WINDOWS_SAVED_BYTES_MAX);
     freshet_code code = FRESHET_OK;
-    if (tail->layout != NULL && !tail->layout->same_carried) {
+    if (tail->layout != NULL && !tail->layout->same_carried && !entry->events.lacks_newest) {
         code = layout_convert(tail->layout, state->plan, carried, length, &converted, err);
         carried = (const unsigned char *)converted.bytes;
         length = converted.length;
@@ -177,6 +178,7 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
     entry->newest_us = head.newest_us;
     entry->revision = head.revision;
     entry->newest_back = head.newest_back;
+    entry->events.lacks_newest = (head.flags & SAVED_LACKS_NEWEST) != 0;
     int64_t last_s;
     code = events_get(walker, &entry->events, head.n_events, head.first_s, tail.layout, &at, end,
                       &last_s, err);
@@ -195,6 +197,20 @@ freshet_code windows_restore(void *self, const state_key *key, void *restored, c
     if (code != FRESHET_OK)
         events_release(walker, &entry->events);
     state->n_events += entry->events.n;
+    return code;
+}
+
+freshet_code windows_newest_of(const void *bytes, size_t length, int64_t *newest_us,
+                               uint32_t *revision, freshet_error *err)
+{
+    windows_head head = {.newest_us = 0};
+    if (length >= sizeof head)
+        memcpy(&head, bytes, sizeof head);
+    freshet_code code = saved_check(MAGIC, head.head.fingerprint, sizeof head, bytes, length, err);
+    if (code == FRESHET_OK) {
+        *newest_us = head.newest_us;
+        *revision = head.revision;
+    }
     return code;
 }
 

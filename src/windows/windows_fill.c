@@ -373,15 +373,30 @@ static freshet_code set_piece(windows_state *state, key_entry *entry, const full
     return FRESHET_OK;
 }
 
+/* A newest row that went out before there were windows is one of the past: then it is known now,
+ * with what it had. Its revision stays the greater one. */
+static bool find_newest(const mixing *it, key_entry *entry, const key_entry *past)
+{
+    if (past->newest_us != entry->newest_us)
+        return false;
+    entry->newest_back = past->newest_back + (it->joins ? 0 : entry->newest_back);
+    if (past->revision > entry->revision)
+        entry->revision = past->revision;
+    return true;
+}
+
 /* The newest row may be one of the past, where the key has none as new. */
-static bool take_newest(key_entry *entry, const key_entry *past, bool is_new)
+static bool take_newest(const mixing *it, key_entry *entry, const key_entry *past, bool is_new)
 {
     const int64_t own_s = second_of(entry->newest_us), past_s = second_of(past->newest_us);
     const uint32_t n_own = is_new ? 0 : entry->events.n;
+    if (entry->events.lacks_newest && past->newest_us <= entry->newest_us)
+        return find_newest(it, entry, past);
     if (!is_new && past->newest_us <= entry->newest_us)
         return false; /* the key's own stand behind the past's of their second */
     entry->newest_back = past->newest_back + (own_s == past_s ? n_own : 0);
-    entry->revision = past->revision + n_own;
+    if (own_s != past_s || past->revision + n_own > entry->revision)
+        entry->revision = past->revision + n_own;
     entry->newest_us = past->newest_us;
     return true;
 }
@@ -396,7 +411,7 @@ static freshet_code put_made(mixing *it, key_entry *entry, const key_entry *past
     fullness_from(state->plan, whole, record);
     record->is_bare = 0;
     record->rows = state->known.reach.longest_rows;
-    const bool of_past = it->record->is_bare != 0 && take_newest(entry, past, is_new);
+    const bool of_past = it->record->is_bare != 0 && take_newest(it, entry, past, is_new);
     const int64_t newest_s = second_of(entry->newest_us);
     const bool is_over = whole == FULL_ALWAYS || fullness_is_over(&state->walker, &it->made, record,
                                                                   windows_horizon(state, newest_s));
@@ -409,9 +424,10 @@ static freshet_code put_made(mixing *it, key_entry *entry, const key_entry *past
     state->n_events += it->made.n;
     state->n_events -= entry->events.n;
     events_release(&state->walker, &entry->events);
+    it->made.lacks_newest = entry->events.lacks_newest && !of_past;
     entry->events = it->made;
     entry->events.is_filling = is_filling;
-    entry->events.has_lost = past->events.has_lost;
+    entry->events.has_lost = past->events.has_lost || entry->events.lacks_newest;
     it->made = (events){0};
     return FRESHET_OK;
 }
@@ -439,6 +455,8 @@ static freshet_code mix_key(windows_state *state, key_entry *entry, const key_en
     it.past_whole = whole_of(state, past);
     if (it.past_whole >= it.seam)
         it.kind = FILL_NOTHING; /* it has lost all that could be of use */
+    else if (entry->events.lacks_newest && past->newest_us < entry->newest_us)
+        it.kind = FILL_SHORT; /* it lacks the row that went out */
     else if (!record->is_bare && last_time(&state->walker, &past->events) < it.seam - 1)
         it.kind = FILL_SHORT;
     if (it.kind == FILL_DONE && record->is_bare)

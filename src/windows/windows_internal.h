@@ -43,6 +43,7 @@ struct windows_state {
     uint64_t n_events;
     uint64_t late_rows;
 
+    windows_inherit_fn *inherit; /* NULL: nothing is inherited */
     known_layouts known;
     int64_t begun;     /* of keys that are not there nothing before it is known; or FULL_ALWAYS */
     int64_t was_begun; /* the same, of which all is known since the windows were filled */
@@ -147,6 +148,8 @@ freshet_code windows_fill_open(void *self, const char *layout, int64_t newest_us
 freshet_code windows_fill(void *self, void *filled, bool is_new, const void *bytes, size_t length,
                           state_fill *out, freshet_error *err);
 void windows_filled(void *self, uint64_t declared);
+freshet_code windows_inherit(void *self, void *inherited, const void *bytes, size_t length,
+                             freshet_error *err);
 /* The key had no past that the fill knows, and so has none. */
 bool windows_is_filled(const windows_state *state, const key_entry *entry);
 

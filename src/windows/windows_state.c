@@ -178,7 +178,8 @@ static const state_part_ops part_ops = {.save = windows_save,
                                         .know = windows_know,
                                         .fill_open = windows_fill_open,
                                         .fill = windows_fill,
-                                        .filled = windows_filled};
+                                        .filled = windows_filled,
+                                        .inherit = windows_inherit};
 
 /* Of windows whose keys expire. */
 static const state_part_ops expiring_ops = {.save = windows_save,
@@ -191,7 +192,8 @@ static const state_part_ops expiring_ops = {.save = windows_save,
                                             .know = windows_know,
                                             .fill_open = windows_fill_open,
                                             .fill = windows_fill,
-                                            .filled = windows_filled};
+                                            .filled = windows_filled,
+                                            .inherit = windows_inherit};
 
 const state_part *windows_part(const windows_state *state)
 {
@@ -379,6 +381,8 @@ static bool reaches_newest(const windows_state *state, const key_entry *entry, i
 {
     const windows_plan *plan = state->plan;
     int64_t newest_s = second_in(state, entry->newest_us);
+    if (entry->events.lacks_newest)
+        return false;
     if (plan->longest_s >= 0 && second >= newest_s - plan->longest_s)
         return true;
     return behind >= entry->newest_back && behind - entry->newest_back < plan->longest_rows;
@@ -490,7 +494,7 @@ static freshet_code correct(application *application, const key_entry *entry, ui
     corrections_begin(&corrections, &state->walker, &entry->events, behind);
     freshet_code code = FRESHET_OK;
     while (code == FRESHET_OK && corrections_next(&corrections, &old))
-        if (old.back != entry->newest_back)
+        if (old.back != entry->newest_back || entry->events.lacks_newest)
             code = give_again(application, entry, &old, row, err);
     return code;
 }
@@ -551,6 +555,7 @@ static freshet_code add_event(application *application, key_entry *entry, uint32
     }
     entry->newest_us = event_us;
     entry->newest_back = 0;
+    entry->events.lacks_newest = false;
     return keep_carried(state, entry, application->input->columns, row) ? FRESHET_OK
                                                                         : apply_memory(err);
 }
@@ -787,6 +792,8 @@ static freshet_code expire_time(windows_state *state, const due *due, int64_t se
     if (last_s == newest_s)
         return FRESHET_OK;
     set_given(state, entry, last_s);
+    if (entry->events.lacks_newest) /* what its row had is not known */
+        return FRESHET_OK;
     windows_settle(state, second);
     return expire_key(state, entry, last_s, arena, out, err);
 }
@@ -830,6 +837,24 @@ freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most,
         else
             break;
     }
+    return code;
+}
+
+/* ---- newest rows of a part that was there before --------------------------------------------- */
+
+void windows_inherits(windows_state *state, windows_inherit_fn *read)
+{
+    state->inherit = read;
+}
+
+freshet_code windows_inherit(void *self, void *inherited, const void *bytes, size_t length,
+                             freshet_error *err)
+{
+    const windows_state *state = self;
+    key_entry *entry = inherited;
+    freshet_code code = state->inherit(bytes, length, &entry->newest_us, &entry->revision, err);
+    entry->events.has_lost = true; /* that row's event, at least */
+    entry->events.lacks_newest = true;
     return code;
 }
 

@@ -28,6 +28,10 @@
  * THE NEWEST ROW of a key is the one with the greatest event time; of equal times the later
  * arrival.
  *
+ * WINDOWS OF A SET THAT HAD NONE inherit the newest row's time and revision of keys of which they
+ * have nothing yet (windows_inherits, state_part.h). What such a row had is not known, so it is not
+ * given again by late rows; the key's next newest row is as any other.
+ *
  * LATENESS. A row whose second lies more than `lateness_s` before its key's newest is refused
  * (WINDOWS_LATE): the events that it would need may be gone. Where the rows of one key come from
  * several partitions, windows_hold() keeps events for the slowest of them.
@@ -177,6 +181,16 @@ const struct layout_numbers *windows_numbers(const windows_state *state);
  * INT64_MIN (the default): such keys are new. Before the first row. */
 void windows_begin(windows_state *state, int64_t second);
 int64_t windows_begun(const windows_state *state);
+
+/* How the newest row of a key is read from what another part has saved (state_part.heritage);
+ * before the first key. */
+typedef freshet_code windows_inherit_fn(const void *bytes, size_t length, int64_t *newest_us,
+                                        uint32_t *revision, freshet_error *err);
+void windows_inherits(windows_state *state, windows_inherit_fn *read);
+
+/* And from what windows have saved, of whatever plan. */
+freshet_code windows_newest_of(const void *bytes, size_t length, int64_t *newest_us,
+                               uint32_t *revision, freshet_error *err);
 
 /* ---- figures ------------------------------------------------------------------------------- */
 

@@ -17,14 +17,24 @@
  *
  * A keyed_table with two numbers an entry. Saved, a key's value is its newest event time (int64)
  * and its revision (uint32).
+ *
+ * ANOTHER DECLARATION. A set gets windows, or loses them, while its stream goes on, and an online
+ * store has the rows of before: what is known of the newest rows goes on, too. The first windows
+ * inherit this part (newest_rows.h), key by key. Where windows go, all that they knew of newest
+ * rows is put down here at the start (state_part.h: succeeds). A row that they gave again when a
+ * window had lost an event (`refresh: on_expiry`) stays in the store against all that is older than
+ * that loss, by its write timestamp alone.
  */
+#include "features/operators/newest_rows.h"
+
 #include <inttypes.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "features/operator.h"
+#include "windows/windows_state.h"
 
 #define DOING "remembering the newest row of each key"
+#define NEWEST_ROWS_OF "the newest row by key:"
 #define SECOND_US INT64_C(1000000)
 #define SAVED_BYTES (sizeof(int64_t) + sizeof(uint32_t))
 #define NEWEST_KEY_BYTES_MAX 65536u /* of one key, encoded */
@@ -212,8 +222,82 @@ static freshet_code newest_rows_inspect(void *self, arena *arena, const void *by
     return FRESHET_OK;
 }
 
-static const state_part_ops part_ops = {
-    .save = newest_rows_save, .restore = newest_rows_restore, .inspect = newest_rows_inspect};
+/* What windows have saved of a key becomes what is saved here. */
+static freshet_code newest_rows_succeed(void *self, const void *bytes, size_t length,
+                                        text_buffer *into, freshet_error *err)
+{
+    newest_entry entry = {.revision = 0};
+    freshet_code code = windows_newest_of(bytes, length, &entry.newest_us, &entry.revision, err);
+    if (entry.revision > NEWEST_REVISION_MAX)
+        entry.revision = NEWEST_REVISION_MAX;
+    return code == FRESHET_OK ? newest_rows_save(self, &entry, into, err) : code;
+}
+
+freshet_code newest_rows_read(const void *bytes, size_t length, int64_t *newest_us,
+                              uint32_t *revision, freshet_error *err)
+{
+    newest_entry entry = {.revision = 0};
+    freshet_code code = newest_rows_restore(NULL, NULL, &entry, bytes, length, err);
+    if (code == FRESHET_OK) {
+        *newest_us = entry.newest_us;
+        *revision = entry.revision;
+    }
+    return code;
+}
+
+static const state_part_ops part_ops = {.save = newest_rows_save,
+                                        .restore = newest_rows_restore,
+                                        .inspect = newest_rows_inspect,
+                                        .succeed = newest_rows_succeed};
+
+/* ---- another declaration --------------------------------------------------------------------- */
+
+/* The key columns in a shape: it begins with a word of its own. */
+static const char *columns_of(const char *shape, const char *word)
+{
+    const size_t length = strlen(word);
+    return strncmp(shape, word, length) == 0 ? shape + length : shape;
+}
+
+static void say_succeeds(const newest_rows *newest, evolution *out)
+{
+    const char *was = columns_of(out->succeeded_shape, "keys");
+    const char *is = columns_of(newest->part.shape, NEWEST_ROWS_OF);
+    if (strcmp(was, is) != 0)
+        evolution_say(out, newest->part.name, VERDICT_REFUSED, NULL, "",
+                      "the keys of its %s were \"%s\", and are to be \"%s\"", out->succeeded,
+                      was + 1, is + 1);
+    else
+        evolution_say(out, newest->part.name, VERDICT_SERVED, NULL, "",
+                      "it goes on from each key's newest row, which %s knew", out->succeeded);
+}
+
+/* Nothing was kept: there was no store that asked for it. */
+static void say_new(const newest_rows *newest, evolution *out)
+{
+    evolution_say(
+        out, newest->part.name, VERDICT_FROM_NOW, NULL, "",
+        "which row of a key is its newest is known of rows from now on: a late one may be "
+        "the first that the online store gets of its key");
+}
+
+static freshet_code newest_rows_evolve(void *owner, const state_past *past, evolution *out,
+                                       freshet_error *err)
+{
+    newest_rows *newest = owner;
+    (void)err;
+    if (past != NULL && past->fingerprint != newest->part.fingerprint)
+        evolution_say(out, newest->part.name, VERDICT_REFUSED, NULL, "",
+                      "it keeps \"%s\", and is to keep \"%s\"", past->shape, newest->part.shape);
+    else if (out->succeeded != NULL)
+        say_succeeds(newest, out);
+    else if (past == NULL)
+        say_new(newest, out);
+    else
+        evolution_say(out, newest->part.name, VERDICT_SERVED, NULL, "", "it keeps %s",
+                      newest->part.shape);
+    return FRESHET_OK;
+}
 
 static const state_part *newest_rows_parts(freshet_operator *self, uint32_t *n)
 {
@@ -236,22 +320,30 @@ static freshet_code newest_rows_open(freshet_operator *self, const operator_opti
                                      freshet_error *err)
 {
     newest_rows *newest = (newest_rows *)self;
-    const keyed_options keys = {.memory = &newest->memory, .entry_bytes = sizeof(newest_entry)};
+    const keyed_options keys = {
+        .memory = &newest->memory, .entry_bytes = sizeof(newest_entry), .self = newest};
     text_init(&newest->chunk.bytes, TEXT_LIMIT_DEFAULT);
     newest->first_us = options->set->first_us;
     newest->last_us = options->set->last_us;
     newest->limit = options->memory;
     newest->memory.fail_after = -1;
-    newest->part = (state_part){.name = "newest",
-                                .doing = DOING,
-                                .ops = &part_ops,
+    newest->part = (state_part){.ops = &part_ops,
                                 .table = &newest->keys,
+                                .evolve = newest_rows_evolve,
+                                .owner = newest,
+                                .succeeds = NEWEST_ROWS_SUCCEEDS,
                                 .key_bytes_max = NEWEST_KEY_BYTES_MAX};
     if (!keyed_open(&newest->keys, &keys))
         return error_memory(err, DOING);
-    return state_part_columns(&newest->part, self->arena,
-                              "the newest row by key:", self->plan->output.fields,
-                              self->plan->n_keys, err);
+    return newest_rows_describe(&newest->part, self->plan, self->arena, err);
+}
+
+freshet_code newest_rows_describe(state_part *part, const plan *plan, arena *arena,
+                                  freshet_error *err)
+{
+    part->name = NEWEST_ROWS_PART;
+    part->doing = DOING;
+    return state_part_columns(part, arena, NEWEST_ROWS_OF, plan->output.fields, plan->n_keys, err);
 }
 
 static void newest_rows_close(freshet_operator *self)

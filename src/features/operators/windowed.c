@@ -20,6 +20,9 @@
  * says by its layout (windows/layouts.h); here it is said in words (filling.h). Facts: since when
  * the part of a view is kept, where rows came before it was.
  *
+ * The first windows of a plain set go on from what it knew of each key's newest row
+ * (newest_rows.h); a plain set without windows any more from what these knew.
+ *
  * The views (feature_plan.h) are computed one after another. Those with a partitioning of their own
  * come first, on a stream with the values at the row's arrival; then the first view, which knows
  * each key's newest row. It carries what that row had, the values of the other views included, and
@@ -37,6 +40,7 @@
 #include "base/row_store.h"
 #include "features/cast.h"
 #include "features/operators/filling.h"
+#include "features/operators/newest_rows.h"
 #include "features/rank.h"
 #include "features/watermark.h"
 #include "sql/sql_words.h"
@@ -55,6 +59,7 @@ typedef struct windowed {
     state_part *parts;
     struct view_owner *owners; /* of the parts */
     uint32_t n_parts;
+    state_part newest; /* what a plain set kept: the first view's heritage */
     bool expires;
     int64_t lowest_s; /* rows before it will not come any more */
     /* batch: */
@@ -309,7 +314,11 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
     part->evolve = windowed_evolve;
     part->owner = &windowed->owners[v];
     windowed->n_parts = v + 1;
-    return FRESHET_OK;
+    if (v > 0)
+        return FRESHET_OK;
+    part->heritage = &windowed->newest;
+    windows_inherits(windowed->states[0], newest_rows_read);
+    return newest_rows_describe(&windowed->newest, plan, windowed->base.arena, err);
 }
 
 static const state_part *windowed_parts(freshet_operator *self, uint32_t *n)
@@ -895,7 +904,6 @@ static freshet_code windowed_finish(freshet_operator *self, run *run)
 const operator_ops windowed_operator = {
     .name = "windows",
     .size = sizeof(windowed),
-    .gone = "the saved state is of a feature set with windows, and this one has none",
     .wanted = windowed_wanted,
     .open = windowed_open,
     .run = windowed_run,

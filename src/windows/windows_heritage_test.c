@@ -1,0 +1,354 @@
+/* windows_heritage_test.c - the first windows of a set that had none: what they know of newest
+ * rows from before (windows_inherits), saved and restored, with corrections, and filled with the
+ * past.
+ */
+#include "windows/windows_internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "keyed/cells.h"
+
+#define KEY INT64_C(7)
+#define SECOND INT64_C(1000000)
+#define BEGUN 1000 /* the windows begin behind it */
+
+/* What a plain set kept of the one key. */
+static struct {
+    int64_t newest_us;
+    uint32_t revision;
+    bool is_there;
+} kept;
+
+static struct {
+    arena *arena;
+    windows_plan *plan;
+    bool expires;
+} it;
+
+static freshet_code read_kept(const void *bytes, size_t length, int64_t *newest_us,
+                              uint32_t *revision, freshet_error *err)
+{
+    (void)err;
+    assert_int_equal(length, 4);
+    assert_memory_equal(bytes, "kept", 4);
+    *newest_us = kept.newest_us;
+    *revision = kept.revision;
+    return FRESHET_OK;
+}
+
+static freshet_code load_kept(void *context, const void *key, size_t length, text_buffer *into,
+                              freshet_error *err)
+{
+    (void)context, (void)key, (void)length, (void)err;
+    if (!kept.is_there)
+        return FRESHET_END;
+    text_append_c(into, "kept");
+    return FRESHET_OK;
+}
+
+static freshet_code load_none(void *context, const void *key, size_t length, text_buffer *into,
+                              freshet_error *err)
+{
+    (void)context, (void)key, (void)length, (void)into, (void)err;
+    return FRESHET_END;
+}
+
+static void make_plan(bool corrects)
+{
+    static const type *keys[1];
+    static field columns[1];
+    static const windows_function functions[] = {{"sum", NULL}};
+    static const char *const fixed[] = {"1 day"};
+    static const uint32_t carried[] = {0};
+    static windows_feature feature;
+    keys[0] = type_simple(TYPE_BIGINT);
+    columns[0] = (field){"v", type_simple(TYPE_BIGINT)};
+    feature =
+        (windows_feature){"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, functions, 1, fixed, 1, true};
+    const windows_declaration declaration = {.keys = keys,
+                                             .n_keys = 1,
+                                             .columns = columns,
+                                             .n_columns = 1,
+                                             .features = &feature,
+                                             .n_features = 1,
+                                             .carried = carried,
+                                             .n_carried = 1,
+                                             .corrects = corrects};
+    assert_int_equal(windows_plan_make(it.arena, &declaration, &it.plan, NULL), FRESHET_OK);
+}
+
+static windows_state *open_windows(bool inherits)
+{
+    const windows_options options = {.lateness_s = 3600, .expires = it.expires};
+    windows_state *state;
+    assert_int_equal(windows_open(it.plan, &options, &state, NULL), FRESHET_OK);
+    state_part_set_load(windows_part(state), load_none, NULL);
+    if (inherits) {
+        windows_inherits(state, read_kept);
+        state_part_set_heritage(windows_part(state), load_kept);
+        windows_begin(state, BEGUN);
+    }
+    return state;
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&it, 0, sizeof it);
+    it.arena = arena_open();
+    make_plan(false);
+    kept.is_there = true;
+    kept.newest_us = 900 * SECOND + 500000;
+    kept.revision = 5;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    arena_close(it.arena);
+    return 0;
+}
+
+/* One row with the value v. Its sum and write timestamp are in the result. */
+static windows_result apply(windows_state *state, int64_t event_us, int64_t v)
+{
+    column *columns = arena_zero(it.arena, 2, sizeof *columns);
+    windows_result result;
+    int64_t *times = arena_zero(it.arena, 1, sizeof *times);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(column_init(it.arena, &columns[i], type_simple(TYPE_BIGINT), 1, NULL),
+                         FRESHET_OK);
+    *(int64_t *)columns[0].data = KEY;
+    *(int64_t *)columns[1].data = v;
+    *times = event_us;
+    const windows_input input = {1, columns, columns + 1, times};
+    assert_int_equal(windows_apply(state, &input, it.arena, &result, NULL), FRESHET_OK);
+    assert_int_equal(windows_check(state, NULL), FRESHET_OK);
+    return result;
+}
+
+/* The key's bytes; in the arena. */
+static text_buffer save(windows_state *state)
+{
+    const state_part *part = windows_part(state);
+    uint32_t cursor = 0;
+    state_key key;
+    text_buffer bytes;
+    text_init(&bytes, TEXT_LIMIT_DEFAULT);
+    assert_true(state_part_next_dirty(part, &cursor, &key));
+    assert_int_equal(state_part_save(part, &key, &bytes, NULL), FRESHET_OK);
+    return bytes;
+}
+
+static void restore(windows_state *state, const text_buffer *bytes)
+{
+    text_buffer encoded;
+    text_init(&encoded, 100);
+    column column;
+    assert_int_equal(column_init(it.arena, &column, type_simple(TYPE_BIGINT), 1, NULL), FRESHET_OK);
+    *(int64_t *)column.data = KEY;
+    cells_put(&encoded, &column, 0, true);
+    assert_int_equal(state_part_restore(windows_part(state), encoded.bytes, encoded.length,
+                                        bytes->bytes, bytes->length, NULL),
+                     FRESHET_OK);
+    text_release(&encoded);
+}
+
+static freshet_code fill(windows_state *state, const text_buffer *bytes, state_fill *out)
+{
+    text_buffer encoded;
+    column column;
+    text_init(&encoded, 100);
+    assert_int_equal(column_init(it.arena, &column, type_simple(TYPE_BIGINT), 1, NULL), FRESHET_OK);
+    *(int64_t *)column.data = KEY;
+    cells_put(&encoded, &column, 0, true);
+    const state_part *part = windows_part(state);
+    assert_int_equal(
+        part->ops->fill_open(part->table->options.self, part->layout, 950 * SECOND, NULL),
+        FRESHET_OK);
+    const freshet_code code = state_part_fill(part, encoded.bytes, encoded.length, bytes->bytes,
+                                              bytes->length, out, NULL);
+    text_release(&encoded);
+    return code;
+}
+
+static void older_rows_do_not_become_newest(void **state)
+{
+    (void)state;
+    windows_state *windows = open_windows(true);
+    /* late, and late in the newest second: neither is newest, and nothing is given again */
+    windows_result result = apply(windows, 800 * SECOND, 1);
+    assert_int_equal(result.flags[0], 0);
+    assert_int_equal(result.write_us[0], 800 * SECOND);
+    assert_int_equal(result.n_refreshed, 0);
+    result = apply(windows, 900 * SECOND, 2);
+    assert_int_equal(result.flags[0], 0);
+    assert_int_equal(result.n_refreshed, 0);
+    /* through a checkpoint */
+    text_buffer bytes = save(windows);
+    windows_close(windows);
+    windows = open_windows(true);
+    restore(windows, &bytes);
+    text_release(&bytes);
+    result = apply(windows, 700 * SECOND, 4);
+    assert_int_equal(result.flags[0], 0);
+    assert_int_equal(result.n_refreshed, 0);
+    /* of the same time the later arrival, behind all revisions */
+    result = apply(windows, 900 * SECOND + 500000, 8);
+    assert_int_equal(result.flags[0], WINDOWS_NEWEST);
+    assert_int_equal(result.write_us[0], 900 * SECOND + 9);
+    /* that row is known: it is given again */
+    result = apply(windows, 800 * SECOND, 16);
+    assert_int_equal(result.flags[0], WINDOWS_REFRESHED);
+    assert_int_equal(result.n_refreshed, 1);
+    assert_int_equal(result.refreshed[0].write_us, 900 * SECOND + 10);
+    assert_int_equal(*(int64_t *)result.refreshed_carried[0].data, 8);
+    windows_close(windows);
+}
+
+static void too_late_for_a_key_that_the_windows_never_saw(void **state)
+{
+    (void)state;
+    windows_state *windows = open_windows(true);
+    kept.newest_us = 5000 * SECOND;
+    assert_int_equal(apply(windows, 1399 * SECOND, 1).flags[0], WINDOWS_LATE);
+    assert_int_equal(apply(windows, 1400 * SECOND, 1).flags[0], 0);
+    windows_close(windows);
+    kept.is_there = false;
+    windows = open_windows(true);
+    assert_int_equal(apply(windows, 1 * SECOND, 1).flags[0], WINDOWS_NEWEST);
+    windows_close(windows);
+}
+
+/* All rows that are there are corrected, the last of them, too: it is not the newest. */
+static void corrections_of_rows_before_the_newest(void **state)
+{
+    (void)state;
+    make_plan(true);
+    windows_state *windows = open_windows(true);
+    apply(windows, 800 * SECOND, 1);
+    windows_result result = apply(windows, 700 * SECOND, 2);
+    assert_int_equal(result.n_refreshed, 1);
+    assert_int_equal(result.refreshed[0].event_us, 800 * SECOND);
+    assert_int_equal(result.refreshed[0].flags, 0);
+    assert_int_equal(*(int64_t *)result.refreshed_outputs[0].data, 3);
+    windows_close(windows);
+}
+
+/* What such a row had nobody knows, so it cannot go out once more; later ones can. */
+static void no_expiry_of_a_row_that_is_not_known(void **state)
+{
+    (void)state;
+    windows_expired expired;
+    it.expires = true;
+    windows_state *windows = open_windows(true);
+    apply(windows, 850 * SECOND, 1);
+    assert_true(windows_expires(windows, 87251));
+    assert_int_equal(windows_expire(windows, 87251, 10, it.arena, &expired, NULL), FRESHET_OK);
+    assert_int_equal(expired.n, 0);
+    apply(windows, 90000 * SECOND, 2);
+    assert_int_equal(windows_expire(windows, 200000, 10, it.arena, &expired, NULL), FRESHET_OK);
+    assert_int_equal(expired.n, 1);
+    assert_int_equal(*(int64_t *)expired.carried[0].data, 2);
+    windows_close(windows);
+}
+
+/* The state of the past, which ends with that row. */
+static text_buffer past_until(int64_t newest_us)
+{
+    windows_state *windows = open_windows(false);
+    apply(windows, 600 * SECOND, 100);
+    apply(windows, newest_us, 200);
+    text_buffer bytes = save(windows);
+    windows_close(windows);
+    return bytes;
+}
+
+static void filled_with_the_past(void **state)
+{
+    static const struct {
+        int64_t past_us;
+        bool has_late; /* a late row came in between */
+        state_fill kind;
+        int64_t sum, write_us; /* behind a row of 960 */
+        bool gives_again;      /* a late one behind the fill */
+    } cases[] = {
+        {900 * SECOND + 500000, false, FILL_DONE, 301, 960 * SECOND, true},
+        {900 * SECOND + 500000, true, FILL_DONE, 303, 960 * SECOND, true},
+        /* the row that went out is not in it */
+        {899 * SECOND, false, FILL_SHORT, 1, 960 * SECOND, false},
+        {899 * SECOND, true, FILL_SHORT, 3, 960 * SECOND, false},
+        /* it goes beyond what was known */
+        {930 * SECOND, false, FILL_DONE, 301, 960 * SECOND, true},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        text_buffer past = past_until(cases[i].past_us);
+        windows_state *windows = open_windows(true);
+        state_fill kind;
+        if (cases[i].has_late)
+            apply(windows, 850 * SECOND, 2);
+        assert_int_equal(fill(windows, &past, &kind), FRESHET_OK);
+        assert_int_equal(kind, cases[i].kind);
+        assert_int_equal(windows_check(windows, NULL), FRESHET_OK);
+        windows_result result = apply(windows, 870 * SECOND, 0);
+        assert_int_equal(result.n_refreshed, cases[i].gives_again);
+        if (cases[i].gives_again) {
+            assert_int_equal(result.refreshed[0].event_us, cases[i].past_us);
+            assert_int_equal(*(int64_t *)result.refreshed_carried[0].data, 200);
+            assert_true(cases[i].past_us != kept.newest_us ||
+                        result.refreshed[0].write_us > 900 * SECOND + 5);
+        }
+        result = apply(windows, 960 * SECOND, 1);
+        assert_int_equal(result.write_us[0], cases[i].write_us);
+        assert_int_equal(*(int64_t *)result.outputs[0].data, cases[i].sum);
+        text_release(&past);
+        windows_close(windows);
+    }
+}
+
+static void what_windows_saved_tells_newest_rows(void **state)
+{
+    (void)state;
+    windows_state *windows = open_windows(true);
+    apply(windows, 900 * SECOND + 500001, 2);
+    apply(windows, 800 * SECOND, 1);
+    text_buffer bytes = save(windows);
+    int64_t newest_us;
+    uint32_t revision;
+    assert_int_equal(windows_newest_of(bytes.bytes, bytes.length, &newest_us, &revision, NULL),
+                     FRESHET_OK);
+    assert_int_equal(newest_us, 900 * SECOND + 500001);
+    assert_int_equal(revision, 7);
+    for (size_t length = 0; length < bytes.length; length++)
+        assert_int_equal(windows_newest_of(bytes.bytes, length, &newest_us, &revision, NULL),
+                         FRESHET_FAILED);
+    bytes.bytes[bytes.length - 1] ^= 1;
+    assert_int_equal(windows_newest_of(bytes.bytes, bytes.length, &newest_us, &revision, NULL),
+                     FRESHET_FAILED);
+    text_release(&bytes);
+    windows_close(windows);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(older_rows_do_not_become_newest),
+        TEST(too_late_for_a_key_that_the_windows_never_saw),
+        TEST(corrections_of_rows_before_the_newest),
+        TEST(no_expiry_of_a_row_that_is_not_known),
+        TEST(filled_with_the_past),
+        TEST(what_windows_saved_tells_newest_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
