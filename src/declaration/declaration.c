@@ -266,8 +266,8 @@ freshet_declaration *declaration_copy(const freshet_declaration *handle, arena *
 }
 
 freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint32_t reader,
-                                         const declared_kind *past, const char *letters,
-                                         arena *arena)
+                                         const declared_kind *past, int64_t until_us,
+                                         const char *letters, arena *arena)
 {
     reader_block *readers;
     freshet_declaration *copy = copy_with_readers(handle, arena, &readers);
@@ -277,6 +277,7 @@ freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint
     readers[reader].bootstrap = (bootstrap_block){.kind = *past};
     copy->parsed.dead_letters.path.value = letters;
     copy->parsed.is_past = true;
+    copy->parsed.past_until_us = until_us;
     return copy;
 }
 

@@ -348,7 +348,8 @@ typedef struct declaration {
     const char *folder; /* relative paths are relative to this; "." for builder and parse */
     const char *file;   /* the name in messages; NULL for the builder */
     bool is_stream;
-    bool is_past; /* declaration_as_past: no writer is opened, and nothing comes live */
+    bool is_past;          /* declaration_as_past: no writer is opened, and nothing comes live */
+    int64_t past_until_us; /* of that: operators whose rows come by time see no later one */
     const struct macro_text *macro_texts; /* SQL in which macros were replaced (macros.h) */
 } declaration;
 
@@ -395,8 +396,8 @@ freshet_declaration *declaration_copy(const freshet_declaration *handle, arena *
 /* The same over the past alone: that reader, whose rows are those of `past` (a kind of reader with
  * its options), with no writer, and with the dead letters elsewhere; in the same way. */
 freshet_declaration *declaration_as_past(const freshet_declaration *handle, uint32_t reader,
-                                         const declared_kind *past, const char *letters,
-                                         arena *arena);
+                                         const declared_kind *past, int64_t until_us,
+                                         const char *letters, arena *arena);
 
 /* The public freshet_declaration_load, _parse, _finish, _schema and _reference are thin calls in
  * pipeline/registry.c of the functions below, with the engine's registry of readers and writers.

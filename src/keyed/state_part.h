@@ -74,6 +74,11 @@ typedef struct state_part_ops {
     /* Saved bytes may have this layout, too, from before the declaration changed (part->layout of
      * then). NULL where there is one layout only. */
     freshet_code (*know)(void *self, const char *layout, freshet_error *err);
+    /* NULL, or to which time (microseconds) the part has given its rows, by what was restored: the
+     * past is to be read as if it were no later (declaration.past_until_us). */
+    int64_t (*fill_until)(void *self);
+    /* NULL, or the newest event of all that it has had; else that of the rows which went out is. */
+    int64_t (*fill_newest)(void *self);
     /* All three NULL: what lacks its past cannot be filled. Bytes of that layout, of a state that
      * was made of the past alone, come next; newest_us: of its rows. FRESHET_BAD_DECLARATION: they
      * lack what the part keeps, or end too soon. */

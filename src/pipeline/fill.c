@@ -294,7 +294,7 @@ static void end_fill(freshet_pipeline *pipeline)
 freshet_code fill_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     fill *fill = pipeline->fill;
-    if (fill == NULL || pipeline->delivery.pending)
+    if (fill == NULL || pipeline->delivery.pending || pipeline_owes(pipeline))
         return FRESHET_OK;
     end_fill(pipeline);
     const int64_t now_us = os.monotonic_us();
@@ -310,6 +310,12 @@ freshet_code fill_turn(freshet_pipeline *pipeline, freshet_error *err)
 bool fill_is_under_way(const freshet_pipeline *pipeline)
 {
     return pipeline->fill != NULL && pipeline->fill->fd >= 0;
+}
+
+bool fill_is_first(const freshet_pipeline *pipeline)
+{
+    return fill_is_under_way(pipeline) && pipeline->options.once && !pipeline->delivery.pending &&
+           !pipeline_owes(pipeline);
 }
 
 bool fill_is_behind(const freshet_pipeline *pipeline)
@@ -354,13 +360,7 @@ freshet_code fill_open(freshet_pipeline *pipeline, freshet_error *err)
     if (made->arena == NULL)
         return error_memory(err, TAKING);
     pipeline->fill = made;
-    freshet_code code = FRESHET_OK;
-    if (pipeline->options.once) {
-        code = look_for_file(pipeline, err);
-        while (code == FRESHET_OK && made->fd >= 0)
-            code = fill_take_piece(pipeline, os.monotonic_us() + PIECE_US, err);
-    }
-    return code;
+    return pipeline->options.once ? look_for_file(pipeline, err) : FRESHET_OK;
 }
 
 void fill_close(freshet_pipeline *pipeline)

@@ -14,8 +14,8 @@
  * beginning again, and nothing is filled twice. When a checkpoint is durable that has all of it,
  * and the mark, the file is removed. A run that has an end takes all of it before its first step.
  *
- * THE FILE is entries: fill_entry, key, value. In order: the declaration as it is shown; the newest
- * time of the rows; for each part its layout, then its keys; how many entries there were.
+ * THE FILE is entries: fill_entry, key, value. In order: the declaration as it is shown; for each
+ * part the newest time of its events, its layout, then its keys; how many entries there were.
  *
  * Order of calls, all by the pipeline's thread: fill_open once the state is; fill_turn between
  * steps; fill_put and fill_is_behind by the checkpoint.
@@ -60,6 +60,8 @@ uint64_t fill_sum(const void *key, size_t key_length, const void *value, size_t 
 freshet_code fill_open(freshet_pipeline *pipeline, freshet_error *err);
 freshet_code fill_turn(freshet_pipeline *pipeline, freshet_error *err);
 bool fill_is_under_way(const freshet_pipeline *pipeline);
+/* Of a run that has an end: is a piece to be taken before more is read? */
+bool fill_is_first(const freshet_pipeline *pipeline);
 /* Is something filled that is in no checkpoint yet? */
 bool fill_is_behind(const freshet_pipeline *pipeline);
 freshet_code fill_put(freshet_pipeline *pipeline, freshet_error *err);

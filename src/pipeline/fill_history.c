@@ -177,6 +177,10 @@ static bool may_read(const naming *it)
 {
     const feature_set_block *set = &it->declaration->feature_set;
     bool is_plain = true;
+    if (set->has_aggregated)
+        *it->why = "its rows are groups, and not the events of which they are made";
+    if (set->has_aggregated)
+        return false;
     for (uint32_t i = 0; i < set->keys.n; i++)
         is_plain = is_plain && key_is_column(&((const key_block *)set->keys.items)[i]) &&
                    !((const key_block *)set->keys.items)[i].has_stack &&

@@ -31,6 +31,7 @@ typedef struct making {
     const freshet_declaration *run; /* over the past */
     uint32_t reader;
     declared_kind kind;
+    int64_t until_us; /* declaration.past_until_us */
     /* the file: */
     const char *part_path;
     int fd;
@@ -53,6 +54,20 @@ static bool is_fillable(const checkpoint *checkpoint, const char *name)
         if (strcmp(checkpoint->parts[i].part->name, name) == 0)
             return checkpoint->parts[i].part->ops->fill != NULL;
     return false;
+}
+
+/* The earliest time to which a part has given its rows. */
+static int64_t fill_until(const checkpoint *checkpoint)
+{
+    int64_t until_us = INT64_MAX;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
+        const state_part *part = checkpoint->parts[i].part;
+        const int64_t us = part->ops->fill_until == NULL
+                               ? INT64_MAX
+                               : part->ops->fill_until(part->table->options.self);
+        until_us = us < until_us ? us : until_us;
+    }
+    return until_us;
 }
 
 static freshet_code take_verdicts(making *it, freshet_pipeline *pipeline, const char *state,
@@ -90,8 +105,9 @@ static freshet_code take_verdicts(making *it, freshet_pipeline *pipeline, const 
     }
     if (!*any && kept->n > 0)
         return refuse(it, err,
-                      "what of the state fills from now on are no windows behind rows, and cannot "
-                      "be filled with the past: `freshet plan` says what it is");
+                      "what of the state fills from now on are neither windows nor groups, and "
+                      "cannot be filled with the past: `freshet plan` says what it is");
+    it->until_us = fill_until(pipeline->checkpoint);
     if (kept->no_memory)
         return error_memory(err, MAKING);
     return it->from == NULL && *any ? fill_history(pipeline, it->arena, &it->history, err)
@@ -260,8 +276,13 @@ static freshet_code put_part(making *it, const freshet_pipeline *pipeline, const
     state_store *store = pipeline->checkpoint->store;
     text_buffer layout;
     text_init(&layout, TEXT_LIMIT_DEFAULT);
-    freshet_code code = store_get(store, STORE_FACT, FACT_LAST_LAYOUT, part->name,
-                                  strlen(part->name), &layout, err);
+    const int64_t newest_us = part->ops->fill_newest == NULL
+                                  ? freshet_counter(pipeline, FRESHET_NEWEST_EVENT_US)
+                                  : part->ops->fill_newest(part->table->options.self);
+    freshet_code code = put_entry(it, FILL_NEWEST, "", 0, &newest_us, sizeof newest_us, err);
+    if (code == FRESHET_OK)
+        code = store_get(store, STORE_FACT, FACT_LAST_LAYOUT, part->name, strlen(part->name),
+                         &layout, err);
     if (code == FRESHET_OK)
         code = put_entry(it, FILL_LAYOUT, part->name, strlen(part->name), layout.bytes,
                          layout.length, err);
@@ -272,11 +293,8 @@ static freshet_code put_part(making *it, const freshet_pipeline *pipeline, const
 
 static freshet_code put_all(making *it, const freshet_pipeline *pipeline, freshet_error *err)
 {
-    const int64_t newest_us = freshet_counter(pipeline, FRESHET_NEWEST_EVENT_US);
     const checkpoint *checkpoint = pipeline->checkpoint;
     freshet_code code = put_entry(it, FILL_DECLARATION, "", 0, it->shown, strlen(it->shown), err);
-    if (code == FRESHET_OK)
-        code = put_entry(it, FILL_NEWEST, "", 0, &newest_us, sizeof newest_us, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         if (checkpoint->parts[i].part->ops->fill != NULL)
             code = put_part(it, pipeline, checkpoint->parts[i].part, err);
@@ -315,8 +333,8 @@ static freshet_code run_past(making *it, freshet_error *err)
 {
     const freshet_run_options options = {.size = sizeof options, .once = true, .state = it->folder};
     freshet_pipeline *pipeline = NULL;
-    const freshet_declaration *past =
-        declaration_as_past(it->run, it->reader, &it->kind, it->made->letters, it->arena);
+    const freshet_declaration *past = declaration_as_past(
+        it->run, it->reader, &it->kind, it->until_us, it->made->letters, it->arena);
     if (past == NULL)
         return error_memory(err, MAKING);
     freshet_code code =

@@ -21,6 +21,7 @@
 #include "base/os.h"
 #include "base/text.h"
 #include "pipeline/bootstrap.h"
+#include "pipeline/fill.h"
 #include "pipeline/pipeline.h"
 #include "readers/polling.h"
 
@@ -525,6 +526,8 @@ freshet_code pipeline_step(freshet_pipeline *pipeline, int64_t deadline_us, fres
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "freshet_step() needs a pipeline that was opened to run, not to check");
     freshet_code code = FRESHET_OK;
+    if (fill_is_first(pipeline))
+        return fill_turn(pipeline, err);
     if (!pipeline->delivery.pending)
         code = first_half(pipeline, deadline_us, err);
     if (code == FRESHET_END && hooks_holds(pipeline->hooks))

@@ -45,17 +45,10 @@
 #define HEAP_SLACK 1024u
 #define BRING_KEYS 4096u
 #define BRING_LAST_KEYS 65536u /* at the end of all input */
-#define SECOND_US INT64_C(1000000)
 #define REVISION_MAX 999999u
 #define NOT_BEGUN INT64_MIN /* after_us of a key without a row yet */
 
 /* ---- small things ---------------------------------------------------------------------------- */
-
-static int64_t floor_to(int64_t time_us, int64_t step)
-{
-    int64_t rest = time_us % step;
-    return time_us - (rest < 0 ? rest + step : rest);
-}
 
 static group_entry *group_at(const groups_state *state, uint32_t index)
 {
@@ -71,7 +64,6 @@ static bool is_over(const group_entry *entry)
 
 static int64_t next_due(const groups_state *state, const group_entry *entry);
 static bool push_due(groups_state *state, uint32_t index);
-static void evict(groups_state *state, group_entry *entry);
 
 void groups_release(void *self, void *released)
 {
@@ -96,8 +88,8 @@ static bool groups_placed(void *self, uint32_t index)
     group_entry *entry = group_at(state, index);
     entry->due_us = next_due(state, entry);
     if (entry->due_us == INT64_MAX && state->plan->is_rolling)
-        evict(state, entry); /* longer windows of then have looked at its events */
-    if (is_over(entry))      /* nobody waits for it any more: the next checkpoint deletes it */
+        groups_evict(state, entry); /* longer windows of then have looked at its events */
+    if (is_over(entry)) /* nobody waits for it any more: the next checkpoint deletes it */
         keyed_mark_dirty(&state->keys, index);
     return push_due(state, index);
 }
@@ -126,7 +118,12 @@ static const state_part_ops part_ops = {.save = groups_save,
                                         .is_needed = groups_needs,
                                         .listed = groups_listed,
                                         .lists_anew = groups_lists_anew,
-                                        .know = groups_know};
+                                        .know = groups_know,
+                                        .fill_until = groups_fill_until,
+                                        .fill_newest = groups_fill_newest,
+                                        .fill_open = groups_fill_open,
+                                        .fill = groups_fill,
+                                        .filled = groups_filled};
 
 const state_part *groups_part(const groups_state *state)
 {
@@ -209,7 +206,7 @@ void groups_set_options(groups_state *state, const groups_options *options)
 /* ---- what is due ----------------------------------------------------------------------------- */
 
 /* The earliest end after `after_us` of any window. */
-static int64_t next_end(const groups_plan *plan, int64_t after_us)
+int64_t groups_end_after(const groups_plan *plan, int64_t after_us)
 {
     int64_t next = INT64_MAX;
     for (uint32_t w = 0; w < plan->n_windows; w++) {
@@ -247,12 +244,12 @@ static int64_t next_due(const groups_state *state, const group_entry *entry)
     int64_t after_us = entry->facts.after_us;
     if (!plan->is_rolling) {
         int64_t oldest = events_next(&state->walker, &entry->events, INT64_MIN);
-        return oldest == INT64_MAX ? INT64_MAX : floor_to(oldest, SECOND_US) + SECOND_US;
+        return oldest == INT64_MAX ? INT64_MAX : group_floor(oldest, SECOND_US) + SECOND_US;
     }
     if (plan->is_grid)
-        return next_end(plan,
-                        after_us == NOT_BEGUN ? floor_to(state->oldest_us, DAY_US) - 1 : after_us);
-    return entry->facts.owes_nulls ? next_end(plan, after_us)
+        return groups_end_after(
+            plan, after_us == NOT_BEGUN ? group_floor(state->oldest_us, DAY_US) - 1 : after_us);
+    return entry->facts.owes_nulls ? groups_end_after(plan, after_us)
                                    : next_held_end(state, &entry->events, after_us);
 }
 
@@ -292,7 +289,7 @@ static const due *first_due(groups_state *state)
 
 /* ---- adding ---------------------------------------------------------------------------------- */
 
-static bool add_change(groups_state *state, uint32_t entry, int64_t at_us, bool existed)
+bool groups_add_change(groups_state *state, uint32_t entry, int64_t at_us, bool existed)
 {
     if (!memory_reserve(&state->memory, &state->changes, &state->changes_capacity,
                         state->n_changes + UINT64_C(1), sizeof *state->changes))
@@ -303,7 +300,7 @@ static bool add_change(groups_state *state, uint32_t entry, int64_t at_us, bool 
 }
 
 /* Does a window with this end hold an event? */
-static bool holds_event(const groups_state *state, const events *events, int64_t end_us)
+bool groups_holds_event(const groups_state *state, const events *events, int64_t end_us)
 {
     const groups_plan *plan = state->plan;
     for (uint32_t w = plan->n_windows; w-- > 0;)
@@ -327,8 +324,9 @@ static int64_t reached_us(const groups_state *state)
     if (state->options.is_stream && !state->finishing)
         return state->time_us;
     const int64_t newest_us = state->newest_us > state->time_us ? state->newest_us : state->time_us;
-    return state->plan->is_grid || newest_us == INT64_MIN ? INT64_MAX
-                                                          : next_end(state->plan, newest_us);
+    return state->plan->is_grid || newest_us == INT64_MIN
+               ? INT64_MAX
+               : groups_end_after(state->plan, newest_us);
 }
 
 /* Notes all rows that an event of this time is going to change. */
@@ -337,7 +335,8 @@ static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
     const groups_plan *plan = state->plan;
     group_entry *entry = group_at(state, index);
     int64_t after_us = entry->facts.after_us > time_us ? entry->facts.after_us : time_us;
-    for (int64_t end = next_end(plan, after_us); end != INT64_MAX; end = next_end(plan, end)) {
+    for (int64_t end = groups_end_after(plan, after_us); end != INT64_MAX;
+         end = groups_end_after(plan, end)) {
         bool holds = false;
         for (uint32_t w = 0; w < plan->n_windows && !holds; w++)
             holds = group_window_ends(plan, &plan->windows[w], end) &&
@@ -346,7 +345,7 @@ static bool note_windows(groups_state *state, uint32_t index, int64_t time_us)
             break;
         if (!holds)
             continue;
-        if (!add_change(state, index, end, holds_event(state, &entry->events, end)))
+        if (!groups_add_change(state, index, end, groups_holds_event(state, &entry->events, end)))
             return false;
         if (end > entry->facts.newest_us && !overlaps(plan))
             entry->facts.newest_us = end;
@@ -359,12 +358,12 @@ static bool note_group(groups_state *state, uint32_t index, int64_t time_us)
     group_entry *entry = group_at(state, index);
     group_facts *facts = &entry->facts;
     bool newer = facts->newest_us == INT64_MIN ||
-                 floor_to(time_us, SECOND_US) > floor_to(facts->newest_us, SECOND_US);
+                 group_floor(time_us, SECOND_US) > group_floor(facts->newest_us, SECOND_US);
     facts->revision = newer ? 0 : facts->revision + (facts->revision < REVISION_MAX);
     if (time_us > facts->newest_us)
         facts->newest_us = time_us;
-    return add_change(state, index, time_us,
-                      events_next(&state->walker, &entry->events, time_us) == time_us);
+    return groups_add_change(state, index, time_us,
+                             events_next(&state->walker, &entry->events, time_us) == time_us);
 }
 
 static bool note_changes(groups_state *state, uint32_t index, int64_t time_us)
@@ -398,7 +397,7 @@ static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
     if (!state->options.is_stream)
         return true;
     if (!plan->is_rolling)
-        candidate = floor_to(time_us, SECOND_US) + SECOND_US;
+        candidate = group_floor(time_us, SECOND_US) + SECOND_US;
     else if (plan->is_grid)
         candidate = entry->due_us == INT64_MAX ? next_due(state, entry) : INT64_MAX;
     else if (time_us < entry->due_us)
@@ -546,7 +545,7 @@ bool groups_is_closed(const groups_state *state, int64_t event_us)
 {
     const groups_plan *plan = state->plan;
     if (!plan->is_rolling)
-        return floor_to(event_us, SECOND_US) < floor_to(state->time_us, SECOND_US);
+        return group_floor(event_us, SECOND_US) < group_floor(state->time_us, SECOND_US);
     int64_t after_us = state->time_us > event_us ? state->time_us : event_us;
     for (uint32_t w = 0; w < plan->n_windows; w++) {
         const group_window *window = &plan->windows[w];
@@ -640,35 +639,18 @@ static int64_t write_time(const groups_state *state, const group_entry *entry, i
                           uint64_t n_events)
 {
     if (!state->plan->is_rolling) {
-        int64_t second = floor_to(at_us, SECOND_US);
+        int64_t second = group_floor(at_us, SECOND_US);
         return at_us == entry->facts.newest_us ? second + entry->facts.revision : second - 1;
     }
     if (!state->plan->declaration.emit_change)
         return at_us;
+    n_events += entry->facts.revision;
     return at_us + (int64_t)(n_events < REVISION_MAX ? n_events : REVISION_MAX);
 }
 
 static bool groups_is_wanted(const groups_state *state, int64_t at_us)
 {
     return at_us >= state->options.from_us && at_us <= state->options.until_us;
-}
-
-/* Windows that look back on what is not known are null. */
-static bool null_unknown(groups_state *state, const group_entry *entry, int64_t end_us,
-                         answer_row *into)
-{
-    const fullness_row row = {.time = end_us};
-    const fullness *record = entry->record;
-    if (state->gone_us != FULL_ALWAYS && state->unknown == NULL) {
-        state->unknown = memory_take(&state->memory, groups_record_bytes(state));
-        if (state->unknown == NULL)
-            return false;
-        fullness_from(state->plan->events, state->gone_us, state->unknown);
-    }
-    if (record != NULL && !fullness_mask(&state->walker, &entry->events, record, &row, into))
-        return false;
-    return state->gone_us == FULL_ALWAYS ||
-           fullness_mask(&state->walker, &entry->events, state->unknown, &row, into);
 }
 
 /* Answers the windows that end at that time (or the group of it) into row `row`. */
@@ -683,7 +665,7 @@ static bool answer_windows(taking *taking, const group_entry *entry, int64_t at_
     const int64_t end_us = plan->is_rolling ? at_us : at_us + 1;
     bool done = events_answer_until(&taking->state->walker, &entry->events, end_us, ends, &into, n);
     if (done && (entry->record != NULL || taking->state->gone_us != FULL_ALWAYS))
-        done = null_unknown(taking->state, entry, end_us, &into);
+        done = groups_null_unknown(taking->state, entry, end_us, &into);
     taking->out->overflow = taking->out->overflow || into.overflow;
     return done;
 }
@@ -726,28 +708,6 @@ static freshet_code take_changes(taking *taking)
     return code;
 }
 
-/* Forgets the events that no window after `after_us` reaches. */
-static void evict(groups_state *state, group_entry *entry)
-{
-    const groups_plan *plan = state->plan;
-    int64_t before_us = INT64_MAX;
-    if (plan->is_rolling)
-        for (uint32_t w = 0; w < plan->n_windows; w++) {
-            int64_t begin = group_end_after(plan, &plan->windows[w], entry->facts.after_us) -
-                            plan->windows[w].length_us;
-            before_us = begin < before_us ? begin : before_us;
-        }
-    else
-        before_us = floor_to(state->time_us, SECOND_US);
-    state->n_events -= entry->events.n;
-    events_forget(&state->walker, &entry->events, before_us);
-    state->n_events += entry->events.n;
-    if (entry->record == NULL || !fullness_is_behind(state->plan->events, entry->record, before_us))
-        return;
-    memory_give(&state->memory, entry->record, groups_record_bytes(state));
-    entry->record = NULL;
-}
-
 /* Outputs the key's row of that end, unless it was output as it changed, and was reached then. */
 static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
 {
@@ -755,7 +715,7 @@ static freshet_code close_window(taking *taking, uint32_t index, int64_t end_us)
     group_entry *entry = group_at(state, index);
     group_facts *facts = &entry->facts;
     const groups_declaration *declaration = &state->plan->declaration;
-    bool holds = holds_event(state, &entry->events, end_us);
+    bool holds = groups_holds_event(state, &entry->events, end_us);
     uint8_t flags = GROUPS_FIRST;
     if (end_us >= facts->newest_us && end_us <= reached_us(state)) {
         flags |= GROUPS_NEWEST;
@@ -776,7 +736,7 @@ static freshet_code end_row(taking *taking, uint32_t index)
 {
     groups_state *state = taking->state;
     group_entry *entry = group_at(state, index);
-    evict(state, entry);
+    groups_evict(state, entry);
     entry->due_us = next_due(state, entry);
     keyed_mark_dirty(&state->keys, index);
     if (!push_due(state, index))
@@ -820,8 +780,8 @@ static bool wants_bring(const groups_state *state)
     if (state->keys.bring == NULL || state->time_us <= state->brought_us)
         return false;
     return state->plan->is_rolling
-               ? next_end(state->plan, state->brought_us) <= state->time_us
-               : floor_to(state->time_us, SECOND_US) > floor_to(state->brought_us, SECOND_US);
+               ? groups_end_after(state->plan, state->brought_us) <= state->time_us
+               : group_floor(state->time_us, SECOND_US) > group_floor(state->brought_us, SECOND_US);
 }
 
 /* The next due key; *first NULL where there is none, or some were only just brought. */
@@ -871,7 +831,8 @@ static int64_t last_end(const groups_state *state)
 {
     if (!state->plan->is_grid || state->options.until_us != INT64_MAX)
         return state->options.until_us;
-    return state->newest_us == INT64_MIN ? INT64_MIN : floor_to(state->newest_us, DAY_US) + DAY_US;
+    return state->newest_us == INT64_MIN ? INT64_MIN
+                                         : group_floor(state->newest_us, DAY_US) + DAY_US;
 }
 
 /* The next row of a key that groups_finish has to output; INT64_MAX: none. */

@@ -127,6 +127,8 @@ typedef struct groups_options {
     int64_t
         until_us; /* nor rows with a later one; also the last day of a grid; INT64_MAX: all are, and
                          a grid ends the day after the newest event */
+    int64_t lateness_us; /* for groups_fill: events may come so much later than their key's newest;
+                            INT64_MAX: as late as they like */
     int64_t max_days; /* where a key of a grid would get more rows at once, groups_take() fails with
                          FRESHET_BAD_DECLARATION; 0: any number */
 } groups_options;

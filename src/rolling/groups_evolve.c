@@ -56,7 +56,7 @@ freshet_code groups_know(void *self, const char *layout, freshet_error *err)
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
-static group_shape shape_of(const groups_plan *plan)
+group_shape groups_shape(const groups_plan *plan)
 {
     group_shape shape = {.slide_us = plan->slide_us,
                          .is_grid = plan->is_grid,
@@ -71,7 +71,7 @@ void groups_save_facts(const groups_state *state, text_buffer *into)
 {
     const int64_t times[] = {state->time_us, state->oldest_us, state->newest_us,
                              state->gone_us, state->slid_us,   state->taken_us};
-    const group_shape shape = shape_of(state->plan);
+    const group_shape shape = groups_shape(state->plan);
     text_append(into, MAGIC, strlen(MAGIC));
     text_append(into, (const char *)times, sizeof times);
     text_append(into, (const char *)&shape,
@@ -112,6 +112,52 @@ freshet_code groups_restore_facts(groups_state *state, const unsigned char **at,
     return FRESHET_OK;
 }
 
+/* ---- what is not known ----------------------------------------------------------------------- */
+
+/* Forgets the events that no window after `after_us` reaches. */
+void groups_evict(groups_state *state, group_entry *entry)
+{
+    const groups_plan *plan = state->plan;
+    int64_t before_us = INT64_MAX;
+    if (plan->is_rolling)
+        for (uint32_t w = 0; w < plan->n_windows; w++) {
+            int64_t begin = group_end_after(plan, &plan->windows[w], entry->facts.after_us) -
+                            plan->windows[w].length_us;
+            before_us = begin < before_us ? begin : before_us;
+        }
+    else
+        before_us = group_floor(state->time_us, SECOND_US);
+    state->n_events -= entry->events.n;
+    events_forget(&state->walker, &entry->events, before_us);
+    state->n_events += entry->events.n;
+    if (entry->record == NULL ||
+        (state->gone_us != FULL_ALWAYS && group_is_filled(state, entry->record)) ||
+        !fullness_is_behind(state->plan->events, entry->record, before_us))
+        return;
+    memory_give(&state->memory, entry->record, groups_record_bytes(state));
+    entry->record = NULL;
+}
+
+/* Windows that look back on what is not known are null. */
+bool groups_null_unknown(groups_state *state, const group_entry *entry, int64_t end_us,
+                         answer_row *into)
+{
+    const fullness_row row = {.time = end_us};
+    const fullness *record = entry->record;
+    if (group_is_filled(state, record))
+        return true;
+    if (state->gone_us != FULL_ALWAYS && state->unknown == NULL) {
+        state->unknown = memory_take(&state->memory, groups_record_bytes(state));
+        if (state->unknown == NULL)
+            return false;
+        fullness_from(state->plan->events, state->gone_us, state->unknown);
+    }
+    if (record != NULL && !fullness_mask(&state->walker, &entry->events, record, &row, into))
+        return false;
+    return state->gone_us == FULL_ALWAYS ||
+           fullness_mask(&state->walker, &entry->events, state->unknown, &row, into);
+}
+
 /* ---- another declaration --------------------------------------------------------------------- */
 
 int64_t groups_next_end(const groups_state *state)
@@ -145,15 +191,15 @@ static bool has_others(const groups_plan *plan, const group_shape *then)
     return false;
 }
 
-/* From when on the events are there that windows of then still wanted. */
-static int64_t kept_from(const groups_state *state, const group_shape *then)
+/* From when on the events are there that these windows still want at that time. */
+int64_t groups_kept_from(const group_shape *shape, int64_t time_us)
 {
-    groups_plan plan = {.slide_us = then->slide_us};
+    groups_plan plan = {.slide_us = shape->slide_us};
     int64_t from = INT64_MAX;
-    for (int64_t i = 0; i < then->n; i++) {
-        const int64_t length_us = then->lengths_us[i];
-        const group_window window = {length_us, then->is_grid ? 0 : length_us % then->slide_us};
-        const int64_t begin = group_end_after(&plan, &window, state->time_us) - length_us;
+    for (int64_t i = 0; i < shape->n; i++) {
+        const int64_t length_us = shape->lengths_us[i];
+        const group_window window = {length_us, shape->is_grid ? 0 : length_us % shape->slide_us};
+        const int64_t begin = group_end_after(&plan, &window, time_us) - length_us;
         from = begin < from ? begin : from;
     }
     return from;
@@ -191,7 +237,7 @@ freshet_code groups_evolve(groups_state *state, const char *last, uint64_t decla
     const bool slides = groups_slides_anew(state);
     *refused = state->then.n == 0 ? NULL : refuse_groups(state);
     if (groups_lists_anew(state)) {
-        const int64_t from = kept_from(state, &state->then);
+        const int64_t from = groups_kept_from(&state->then, state->time_us);
         state->gone_us = from > state->gone_us ? from : state->gone_us;
     }
     if (slides)

@@ -7,6 +7,10 @@
  * value. A row that is missing has no window that must be full and holds an event. A row comes once
  * its time has come, not later. Keys are in a store that lists them, and leave memory at random.
  *
+ * Now and then the state is filled with the past: with the keys of another one, made of all events
+ * up to then or up to the change, in the order of time; some of them first, and all once more after
+ * a restart. Everything must be full then.
+ *
  * FRESHET_CHAINS=n runs n chains instead of CHAINS; FRESHET_SEED=s runs the one of seed s.
  */
 #include <setjmp.h>
@@ -49,7 +53,7 @@ typedef struct event {
     int64_t time_us, at[2];
     bool null[2], f, f_null;
     int pivot; /* 1 to 3; 0: none of them */
-    uint32_t key, values, theres, pivots;
+    uint32_t number, key, values, theres, pivots;
 } event;
 
 typedef struct chain {
@@ -73,6 +77,7 @@ typedef struct chain {
     const char *layouts[LAYOUTS_MAX], *last;
     uint32_t n_layouts;
     bool given[KEYS][ROW_ROOM]; /* ends, in steps of 10 seconds */
+    uint32_t n_changed;         /* events before the last change */
 } chain;
 
 static uint64_t draw(chain *c, uint64_t below)
@@ -364,7 +369,8 @@ static freshet_code bring_saved(void *context, int64_t until, uint32_t most, uin
 /* Keys come when they are needed, but where the list is of other times. */
 static groups_state *open_state(chain *c)
 {
-    const groups_options options = {.is_stream = true, .from_us = INT64_MIN, .until_us = INT64_MAX};
+    const groups_options options = {
+        .is_stream = true, .from_us = INT64_MIN, .until_us = INT64_MAX, .lateness_us = 5 * SECOND};
     groups_state *state;
     const struct kept_layout *last;
     const char *refused;
@@ -428,18 +434,10 @@ static void checkpoint(chain *c, groups_state *state)
     c->n_layouts = i == c->n_layouts ? i + 1 : c->n_layouts;
 }
 
-static void add_event(chain *c, groups_state *state, int64_t time_us)
+static void give_event(const chain *c, groups_state *state, const event *event)
 {
-    const link *l = &c->links[c->at];
     column columns[N_COLUMNS], key;
     uint8_t too_long[1];
-    event *event = &c->events[c->n++];
-    *event = (struct event){.time_us = time_us,
-                            .key = (uint32_t)draw(c, KEYS),
-                            .at = {(int64_t)draw(c, 6), (int64_t)draw(c, 900)},
-                            .null = {draw(c, 6) == 0, draw(c, 6) == 0},
-                            .f = draw(c, 2) == 0,
-                            .pivot = (int)draw(c, 4)};
     for (int i = 0; i < N_COLUMNS; i++)
         assert_int_equal(column_init(c->arena, &columns[i], c->fields[i].type, 1, NULL), 0);
     assert_int_equal(column_init(c->arena, &key, type_simple(TYPE_BIGINT), 1, NULL), 0);
@@ -451,12 +449,26 @@ static void add_event(chain *c, groups_state *state, int64_t time_us)
     }
     *(uint8_t *)columns[F].data = event->f;
     *(int64_t *)columns[P].data = event->pivot;
+    const groups_input input = {1, &key, columns, &event->time_us, NULL};
+    assert_int_equal(groups_add(state, &input, too_long, NULL), FRESHET_OK);
+}
+
+static void add_event(chain *c, groups_state *state, int64_t time_us)
+{
+    const link *l = &c->links[c->at];
+    event *event = &c->events[c->n++];
+    *event = (struct event){.time_us = time_us,
+                            .number = c->n,
+                            .key = (uint32_t)draw(c, KEYS),
+                            .at = {(int64_t)draw(c, 6), (int64_t)draw(c, 900)},
+                            .null = {draw(c, 6) == 0, draw(c, 6) == 0},
+                            .f = draw(c, 2) == 0,
+                            .pivot = (int)draw(c, 4)};
     event->values = l->values;
     event->theres = l->values | l->counted;
     event->pivots = pivots_of(l);
     c->newest_us = later(c->newest_us, time_us);
-    const groups_input input = {1, &key, columns, &event->time_us, NULL};
-    assert_int_equal(groups_add(state, &input, too_long, NULL), FRESHET_OK);
+    give_event(c, state, event);
 }
 
 static void take_rows(chain *c, groups_state *state)
@@ -477,12 +489,107 @@ static void take_rows(chain *c, groups_state *state)
     } while (rows.n_rows > 0);
 }
 
+/* ---- filling it ------------------------------------------------------------------------------ */
+
+static int compare_times(const void *a, const void *b)
+{
+    const event *x = a, *y = b;
+    if (x->time_us != y->time_us)
+        return x->time_us < y->time_us ? -1 : 1;
+    return x->number < y->number ? -1 : 1;
+}
+
+/* A state of the first n events, as far as `until_us`. */
+static groups_state *make_past(chain *c, uint32_t n, int64_t until_us)
+{
+    const groups_options options = {.is_stream = true, .from_us = INT64_MAX, .until_us = INT64_MAX};
+    event *sorted = arena_alloc(c->arena, (n + 1) * sizeof *sorted);
+    groups_state *past;
+    groups_rows rows;
+    assert_int_equal(groups_open(c->plan, &options, &past, NULL), FRESHET_OK);
+    memcpy(sorted, c->events, n * sizeof *sorted);
+    qsort(sorted, n, sizeof *sorted, compare_times);
+    for (uint32_t i = 0; i < n; i++) {
+        give_event(c, past, &sorted[i]);
+        const int64_t time_us = sorted[i].time_us - 5 * SECOND;
+        groups_advance(past, time_us < until_us ? time_us : until_us);
+        assert_int_equal(groups_take(past, c->arena, 100, &rows, NULL), FRESHET_OK);
+        assert_int_equal(rows.n_rows, 0);
+    }
+    return past;
+}
+
+/* Gives the keys of the past, each with that chance in percent; all of them end the fill. */
+static void give_past(chain *c, groups_state *state, groups_state *past, uint64_t percent)
+{
+    const state_part *from = groups_part(past), *part = groups_part(state);
+    uint32_t cursor = 0, index;
+    freshet_error err = {0};
+    if (part->ops->fill_open(state, from->layout, from->ops->fill_newest(past), &err) != FRESHET_OK)
+        fail_msg("seed %llu, link %u: %s", (unsigned long long)c->seed, c->at, err.text);
+    while ((index = keyed_next(from->table, &cursor)) != KEY_NONE) {
+        const keyed_entry *entry = keyed_at(from->table, index);
+        const state_key key = {keyed_key(entry), entry->length, index};
+        text_buffer bytes;
+        state_fill kind;
+        if (draw(c, 100) >= percent)
+            continue;
+        text_init(&bytes, TEXT_LIMIT_DEFAULT);
+        assert_int_equal(state_part_save(from, &key, &bytes, NULL), FRESHET_OK);
+        assert_int_equal(
+            state_part_fill(part, key.bytes, key.length, bytes.bytes, bytes.length, &kind, &err),
+            FRESHET_OK);
+        if (kind == FILL_SHORT || kind == FILL_OTHER)
+            fail_msg("seed %llu, link %u: key %lld: its past is said to be %s",
+                     (unsigned long long)c->seed, c->at, (long long)number_of(key.bytes),
+                     kind == FILL_SHORT ? "too short" : "another's");
+        text_release(&bytes);
+    }
+    if (percent == 100)
+        part->ops->filled(state, c->declared);
+}
+
+static groups_state *fill_state(chain *c, groups_state *state)
+{
+    const int64_t until_us = groups_part(state)->ops->fill_until(state);
+    groups_state *past = make_past(c, draw(c, 2) ? c->n : c->n_changed, until_us);
+    if (draw(c, 2)) {
+        give_past(c, state, past, 50);
+        checkpoint(c, state);
+        groups_close(state);
+        state = open_state(c);
+    }
+    give_past(c, state, past, 100);
+    groups_close(past);
+    checkpoint(c, state);
+    if (draw(c, 2)) {
+        groups_close(state);
+        state = open_state(c);
+    }
+    for (uint32_t i = 0; i < c->n; i++) {
+        event *event = &c->events[i];
+        event->values = event->theres = c->links[c->at].values | c->links[c->at].counted;
+        event->pivots = pivots_of(&c->links[c->at]);
+    }
+    for (uint32_t k = 0; k < KEYS; k++)
+        for (uint32_t t = 0; t < N_THINGS; t++)
+            c->since_values[k][t] = c->since_theres[k][t] = c->since_pivot[k][t] = NEVER;
+    c->gone = NEVER;
+    return state;
+}
+
 static void run_link(chain *c, uint32_t n)
 {
     groups_state *state = open_state(c);
-    const int64_t from_us = c->time_us;
+    const uint32_t fill_at = c->at > 0 && draw(c, 2) ? (uint32_t)draw(c, n) : UINT32_MAX;
+    int64_t from_us = c->time_us;
     checkpoint(c, state);
     for (uint32_t i = 0; i < n && c->n < ROWS; i++) {
+        if (i == fill_at) {
+            check_missing(c, from_us);
+            state = fill_state(c, state);
+            from_us = c->time_us;
+        }
         const int64_t now = later(c->newest_us, 1000 * SECOND) + (int64_t)draw(c, 9 * SECOND);
         const int64_t late = draw(c, 3) == 0 ? (int64_t)draw(c, 5 * SECOND) : 0;
         if (now - late >= c->time_us)
@@ -529,6 +636,7 @@ static void run_chain(uint64_t seed)
     for (uint32_t i = 0; i < c->n_links; i++)
         draw_link(c, &c->links[i]);
     for (; c->at < c->n_links; c->at++, c->declared++) {
+        c->n_changed = c->n;
         if (c->at > 0)
             change_twin(c, &c->links[c->at - 1], &c->links[c->at]);
         make_plan(c);

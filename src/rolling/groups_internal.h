@@ -9,6 +9,13 @@
 #include "windows/known_layouts.h"
 
 #define DAY_US INT64_C(86400000000)
+#define SECOND_US INT64_C(1000000)
+
+static inline int64_t group_floor(int64_t time_us, int64_t step)
+{
+    int64_t rest = time_us % step;
+    return time_us - (rest < 0 ? rest + step : rest);
+}
 
 typedef struct group_window {
     int64_t length_us;
@@ -39,7 +46,7 @@ static inline bool group_window_ends(const groups_plan *plan, const group_window
 typedef struct group_facts {
     int64_t after_us;  /* the last end that was output, or could have been */
     int64_t newest_us; /* timestamp of the key's newest row */
-    uint32_t revision;
+    uint32_t revision; /* write timestamps: groups.h */
     bool owes_nulls;
 } group_facts;
 
@@ -85,10 +92,12 @@ struct groups_state {
     uint32_t changes_taken;
 
     known_layouts known;
-    group_shape then;  /* of the facts that were restored; n 0: none were */
-    int64_t gone_us;   /* events before it may be gone; FULL_ALWAYS: none that is needed */
-    int64_t slid_us;   /* ends up to it are of another slide, and have been output */
-    fullness *unknown; /* the record of keys without one, as long as gone_us counts */
+    group_shape then;     /* of the facts that were restored; n 0: none were */
+    int64_t gone_us;      /* events before it may be gone; FULL_ALWAYS: none that is needed */
+    int64_t slid_us;      /* ends up to it are of another slide, and have been output */
+    fullness *unknown;    /* the record of keys without one, as long as gone_us counts */
+    kept_layout *filling; /* of the bytes that groups_fill is given */
+    int64_t past_newest;  /* microseconds, of the past that these are of */
 
     int64_t time_us;
     int64_t taken_us; /* all rows that end up to it have been taken */
@@ -97,6 +106,40 @@ struct groups_state {
     bool finishing;
     uint32_t finish_at; /* the entry that groups_finish has come to */
 };
+
+/* is_bare of the record of a key that has been filled while others were not: nothing of it is
+ * missing, whatever gone_us says. Its `rows` is the declaration for which that is so. */
+#define GROUP_FILLED INT64_C(3)
+
+static inline bool group_is_filled(const groups_state *state, const fullness *record)
+{
+    return record != NULL && record->is_bare == GROUP_FILLED &&
+           record->rows == (int64_t)state->known.numbers.declared;
+}
+
+/* The earliest end after `after_us` of any window. */
+int64_t groups_end_after(const groups_plan *plan, int64_t after_us);
+/* Does a window with this end hold an event? */
+bool groups_holds_event(const groups_state *state, const events *events, int64_t end_us);
+/* The row is to be output; false where memory is out. */
+bool groups_add_change(groups_state *state, uint32_t entry, int64_t at_us, bool existed);
+/* groups_evolve.c. Forgets the events that no window after facts.after_us reaches. Sets to null
+ * what looks back on what is not known; false where memory is out. The windows of the plan;
+ * and from when on the events are there that these still want at that time. */
+void groups_evict(groups_state *state, group_entry *entry);
+bool groups_null_unknown(groups_state *state, const group_entry *entry, int64_t end_us,
+                         answer_row *into);
+group_shape groups_shape(const groups_plan *plan);
+int64_t groups_kept_from(const group_shape *shape, int64_t time_us);
+
+/* groups_fill.c: as state_part_ops wants them. */
+int64_t groups_fill_until(void *self);
+int64_t groups_fill_newest(void *self);
+freshet_code groups_fill_open(void *self, const char *layout, int64_t newest_us,
+                              freshet_error *err);
+freshet_code groups_fill(void *self, void *filled, bool is_new, const void *bytes, size_t length,
+                         state_fill *out, freshet_error *err);
+void groups_filled(void *self, uint64_t declared);
 
 /* Gives back what hangs at an entry. */
 void groups_release(void *self, void *released);

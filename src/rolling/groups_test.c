@@ -79,7 +79,7 @@ static freshet_code plan(world *world)
 
 static void open_state(world *world, bool is_stream, bool is_tracked)
 {
-    groups_options options = {is_stream, INT64_MIN, INT64_MAX, 0};
+    groups_options options = {is_stream, INT64_MIN, INT64_MAX, 0, 0};
     assert_int_equal(plan(world), FRESHET_OK);
     assert_int_equal(groups_open(world->plan, &options, &world->state, NULL), FRESHET_OK);
     if (is_tracked)
@@ -379,7 +379,7 @@ static void rows_outside_the_bounds(void **state)
     world->declaration.n_windows = 1;
     world->declaration.slide = "1 day";
     open_state(world, false, false);
-    groups_options options = {false, DAY, 3 * DAY + 1, 0};
+    groups_options options = {false, DAY, 3 * DAY + 1, 0, 0};
     groups_set_options(world->state, &options);
     add(world, "a", HOUR);
     add(world, "b", DAY);

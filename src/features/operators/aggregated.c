@@ -21,6 +21,7 @@ typedef struct aggregated {
     aggregated_plan plan;
     const char *pipeline; /* for messages */
     groups_state *groups;
+    int64_t until_us; /* of the past that a state is filled with: its time goes no further */
     bool deduplicates;
     bool finishing;
     bool *warned; /* by output */
@@ -144,10 +145,16 @@ static freshet_code aggregated_open(freshet_operator *self, const operator_optio
     aggregated *set = (aggregated *)self;
     set->pipeline = options->declaration->pipeline.value;
     set->deduplicates = self->block->deduplicate_rows && !self->is_stream;
-    const groups_options options_of_groups = {.is_stream = self->is_stream,
-                                              .from_us = options->set->first_us,
-                                              .until_us = options->set->last_us,
-                                              .max_days = self->block->aggregated.windows.max_days};
+    const bool is_past = options->declaration->is_past; /* nobody wants its rows */
+    set->until_us = is_past ? options->declaration->past_until_us : INT64_MAX;
+    const groups_options options_of_groups = {
+        .is_stream = self->is_stream,
+        .from_us = is_past ? INT64_MAX : options->set->first_us,
+        .until_us = options->set->last_us,
+        .lateness_us = self->block->timestamp.late == ON_LATE_UPDATE
+                           ? INT64_MAX
+                           : watermark_lateness_s(self->block) * 1000000,
+        .max_days = is_past ? 0 : self->block->aggregated.windows.max_days};
     text_init(&set->before, TEXT_LIMIT_DEFAULT);
     text_init(&set->row, TEXT_LIMIT_DEFAULT);
     freshet_code code = aggregated_plan_make(self->arena, self->block, self->plan,
@@ -307,7 +314,7 @@ static freshet_code aggregated_run(freshet_operator *self, run *run)
         return code;
     if (run->lowest_s != INT64_MIN &&
         !__builtin_mul_overflow(run->lowest_s, INT64_C(1000000), &time_us))
-        groups_advance(set->groups, time_us);
+        groups_advance(set->groups, time_us < set->until_us ? time_us : set->until_us);
     return aggregated_go_on(self, run);
 }
 
