@@ -166,9 +166,9 @@ static const decision decisions[] = {
     COMPARED("pivot", "column"),         /* by the layout of the groups */
     COMPARED("pivot", "values"),
     COMPARED("distinct", "subset"),
-    SERVED("distinct", "keep"), /* each window chooses among its events anew */
-    OWN("deduplicate", "on", KEPT_SEEN),
-    COMPARED("deduplicate", "within"), /* less is served */
+    SERVED("distinct", "keep"),        /* each window chooses among its events anew */
+    COMPARED("deduplicate", "on"),     /* another one begins anew */
+    COMPARED("deduplicate", "within"), /* more of it counts from now on */
     /* where it goes, and all else */
     COMPARED("history", "partition_by"), /* the writer compares its folder */
     SERVED("history", "path"),

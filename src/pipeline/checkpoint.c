@@ -68,6 +68,16 @@ static freshet_code forget_list(checkpoint *checkpoint, const state_part *part, 
     return code == FRESHET_OK ? store_remove_all(store, STORE_LISTED, part->name, err) : code;
 }
 
+/* What the store has of a part that begins anew goes with what is put down now. */
+static freshet_code forget_saved(checkpoint_part *part, freshet_error *err)
+{
+    state_store *store = part->checkpoint->store;
+    if (!part->begins_anew)
+        return FRESHET_OK;
+    freshet_code code = store_remove_all(store, STORE_STATE, part->part->name, err);
+    return code == FRESHET_OK ? store_remove_all(store, STORE_LISTED, part->part->name, err) : code;
+}
+
 /* What later runs compare themselves with: once a run. */
 static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *err)
 {
@@ -104,6 +114,8 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
             code = part->ops->listed != NULL
                        ? put_fact(checkpoint, FACT_LISTED, part->name, "", 0, err)
                        : forget_list(checkpoint, part, err);
+        if (code == FRESHET_OK)
+            code = forget_saved(&checkpoint->parts[i], err);
     }
     return code;
 }
@@ -404,6 +416,8 @@ static void note_durable(freshet_pipeline *pipeline)
     checkpoint->due_us =
         checkpoint->begun_us + (stretch_us > interval_us ? stretch_us : interval_us);
     checkpoint->phase = CHECKPOINT_PUBLISHING;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
+        checkpoint->parts[i].begins_anew = false; /* what was to go is gone */
 }
 
 static void ack_readers(freshet_pipeline *pipeline)
@@ -702,6 +716,8 @@ void checkpoint_trim(freshet_pipeline *pipeline)
         state_key key;
         if (of->table->bring != NULL && checkpoint->phase == CHECKPOINT_WRITING)
             continue; /* under which time a key is listed is not to be seen yet */
+        if (part->begins_anew)
+            continue; /* nothing is looked up in the store yet */
         while (bytes_held(checkpoint) > most) {
             uint32_t dropped = 0;
             while (dropped < TRIM_LOOK_EVERY && state_part_next_cold(of, &key)) {

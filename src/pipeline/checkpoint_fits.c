@@ -255,6 +255,19 @@ static freshet_code compare_part(const fitting *fitting, const state_part *part,
                                 : part->evolve(part->owner, kept, fitting->out, err);
 }
 
+static freshet_code compare_parts(const fitting *fitting, freshet_error *err)
+{
+    const checkpoint *checkpoint = fitting->pipeline->checkpoint;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
+        const state_part *part = checkpoint->parts[i].part;
+        code = compare_part(fitting, part, err);
+        checkpoint->parts[i].begins_anew =
+            part->ops->begins_anew != NULL && part->ops->begins_anew(part->table->options.self);
+    }
+    return code;
+}
+
 /* Is the part declared, or kept for one that is? */
 static bool has_part(const checkpoint *checkpoint, const store_entry *entry)
 {
@@ -414,8 +427,8 @@ freshet_code checkpoint_compare(freshet_pipeline *pipeline, evolution *out, fres
         code = restore_features(&fitting, err);
     if (code == FRESHET_OK)
         code = checkpoint_compare_heirs(checkpoint, out, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
-        code = compare_part(&fitting, checkpoint->parts[i].part, err);
+    if (code == FRESHET_OK)
+        code = compare_parts(&fitting, err);
     if (code == FRESHET_OK)
         code = checkpoint_compare_columns(pipeline, out, err);
     if (code == FRESHET_OK)

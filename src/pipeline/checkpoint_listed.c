@@ -144,7 +144,7 @@ freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *e
     checkpoint *checkpoint = part->checkpoint;
     text_reset(&part->sweeping);
     part->leaving_before = part->left_before;
-    if (of->ops->listed == NULL)
+    if (of->ops->listed == NULL || part->begins_anew)
         return FRESHET_OK;
     if (of->ops->over_before == NULL)
         return owes ? FRESHET_OK : sweep_brought(part, err);

@@ -54,7 +54,7 @@ static freshet_code load_key(void *context, const void *key, size_t key_length, 
                              freshet_error *err)
 {
     checkpoint_part *part = context;
-    if (!part->in_store)
+    if (!part->in_store || part->begins_anew)
         return FRESHET_END;
     return store_get(part->checkpoint->store, STORE_STATE, part->part->name, key, key_length, into,
                      err);
@@ -150,7 +150,7 @@ static freshet_code restore_parts(const checkpoint *checkpoint, freshet_error *e
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
         const state_part *part = checkpoint->parts[i].part;
         code = checkpoint_know_layouts(checkpoint->store, part, err);
-        if (code == FRESHET_OK)
+        if (code == FRESHET_OK && !checkpoint->parts[i].begins_anew)
             code = restore_part(checkpoint, part, err);
     }
     return code;

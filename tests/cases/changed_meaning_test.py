@@ -357,13 +357,16 @@ class WithoutWindowsTest(Meaning):
 
     def test_seen_events(self):
         for pair, says in ((("s.cents,", "s.cents * 2 as cents,"), 'column "cents" of the query changed'),
-                           (("on: [cents]", "on: [kind]"), "on changed from `cents` to `kind`"),
                            (("unit: s}", "unit: ms}"), "the timestamp changed")):
             with self.subTest(pair=pair):
                 self.begin(self.SEEN)
                 finished = self.run_it(self.change(pair, text=self.SEEN))
                 self.assertEqual(finished.code, 78, finished.err)
                 self.assertIn(says, finished.err)
+        self.begin(self.SEEN)
+        finished = self.run_it(self.change(("on: [cents]", "on: [kind]"), text=self.SEEN))
+        self.assertEqual(finished.code, 0, finished.err)
+        self.assertIn("deduplicate: what was kept for other columns (`on`) is removed, and it begins anew", finished.err)
 
     def test_seen_events_serve_other_features(self):
         self.begin(self.SEEN)

@@ -364,7 +364,7 @@ class RefusalTest(RestartCase):
         self.assertEqual([row["v__count_over_1_minute_fixed_windows"] for row in rows], [None] * 100)
 
     def test_longer_deduplication(self):
-        """Ids that were forgotten cannot be known again; a shorter time can be served."""
+        """Ids that were forgotten cannot be known again, which is told; a shorter time can be served."""
         def declare(within):
             self.declare(timestamp=TIME, sink=HISTORY)
             path = self.path("events.yaml")
@@ -376,9 +376,10 @@ class RefusalTest(RestartCase):
         self.write("in/a.jsonl", lines(0, 500))
         self.run_once()
         declare("24 hours")
-        self.refused('"deduplicate" looks back further')
-        declare("5 minutes")
         self.append("in/a.jsonl", lines(500, 600))
+        self.assertIn("deduplicate: looks back further (`within` and lateness together) than ids were kept", self.run_once().err)
+        declare("5 minutes")
+        self.append("in/a.jsonl", lines(600, 700))
         self.run_once()
 
     def test_renamed_reader(self):

@@ -22,6 +22,11 @@
  * that is over is removed, mostly without a look at it. What is over may be there a while longer:
  * it repeats nothing, and is left out when it is read.
  *
+ * ANOTHER DECLARATION. A set that has `deduplicate` only now, other columns or a longer time does
+ * not know the ids of all events that were taken before: it begins with what is there, and says up
+ * to which time a repetition can pass (unknown_us, kept until no row of that time comes any more).
+ * Ids of other columns are no use, and go.
+ *
  * Saved, an id is its cells as bytes (keyed/cells.h), and its value its times, the newest first.
  */
 #include <assert.h>
@@ -30,6 +35,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "features/operators/filling.h"
 #include "features/watermark.h"
 #include "keyed/cells.h"
 
@@ -55,13 +61,24 @@ typedef struct bucket {
     uint32_t first; /* or KEY_NONE */
 } bucket;
 
+/* How long ids are kept: its facts. */
+typedef struct seen_reach {
+    int64_t within_us;
+    int64_t lateness_us;
+} seen_reach;
+
 typedef struct seen_events {
     freshet_operator base;
     uint32_t *columns; /* of the source's batches: the id's, as many as `on` names */
     int64_t from_us;   /* of rows before it it is not known whether they were seen */
     int64_t within_us, bucket_us;
     int64_t over_us; /* ids whose newest time is before it are forgotten */
-    size_t limit;    /* of bytes of ids where nobody takes them away (the part's drop) */
+    /* Events before it were taken by another declaration, which kept no ids of them, or has
+     * forgotten them; INT64_MIN: none were. */
+    int64_t unknown_us;
+    seen_reach then;  /* of the state that it goes on from */
+    bool begins_anew; /* what that kept are ids of other columns */
+    size_t limit;     /* of bytes of ids where nobody takes them away (the part's drop) */
     memory memory;
     keyed_table ids;
     bucket *buckets; /* by number */
@@ -69,6 +86,27 @@ typedef struct seen_events {
     text_buffer id; /* of the row at hand */
     state_part part;
 } seen_events;
+
+static seen_reach reach_of(const freshet_operator *self)
+{
+    return (seen_reach){.within_us = self->block->deduplicate.within_us,
+                        .lateness_us = self->block->timestamp.lateness_us};
+}
+
+static bool seen_reach_is_longer(const seen_reach *now, const seen_reach *then)
+{
+    return now->within_us + now->lateness_us > then->within_us + then->lateness_us;
+}
+
+/* Stays at the ends; INT64_MIN is no time. */
+static int64_t seen_plus(int64_t time_us, int64_t span_us)
+{
+    int64_t sum;
+    if (time_us == INT64_MIN)
+        return INT64_MIN;
+    return __builtin_add_overflow(time_us, span_us, &sum) ? span_us < 0 ? INT64_MIN : INT64_MAX
+                                                          : sum;
+}
 
 static seen_id *id_at(const seen_events *seen, uint32_t index)
 {
@@ -435,6 +473,60 @@ static freshet_code seen_id_inspect(void *self, arena *arena, const void *bytes,
     return FRESHET_OK;
 }
 
+/* ---- another declaration --------------------------------------------------------------------- */
+
+/* Events before that time are not known by their ids. */
+static void forget_before(seen_events *seen, int64_t time_us)
+{
+    if (time_us > seen->unknown_us)
+        seen->unknown_us = time_us;
+}
+
+/* `why` and what follows from unknown_us: "", where nothing can come any more that it matters
+ * for. */
+static void say_unknown(const seen_events *seen, evolution *out, const char *why)
+{
+    const place *at = &seen->base.block->deduplicate.on.items[0].at;
+    char before[FILLING_TIME_MAX], until[FILLING_TIME_MAX];
+    const int64_t whole_us = seen_plus(seen->unknown_us, seen->within_us);
+    evolution_say(out, seen->part.name, VERDICT_FROM_NOW, at, "deduplicate",
+                  "%sids of events before %s are not known, so one that comes again is taken once "
+                  "more, and counted; of rows from %s on every repetition is found",
+                  why, filling_time(seen->unknown_us / SECOND_US, before),
+                  filling_time(floor_div(seen_plus(whole_us, SECOND_US - 1), SECOND_US), until));
+}
+
+static freshet_code seen_events_evolve(void *owner, const state_past *past, evolution *out,
+                                       freshet_error *err)
+{
+    seen_events *seen = owner;
+    const seen_reach now = reach_of(&seen->base);
+    const int64_t newest_us = out->newest_us == INT64_MIN ? out->saved_us : out->newest_us;
+    const char *why = "";
+    (void)err;
+    seen->begins_anew = past != NULL && past->fingerprint != seen->part.fingerprint;
+    if (past == NULL || seen->begins_anew) {
+        forget_before(seen, seen_plus(newest_us, 1));
+        why = past == NULL ? "is new: "
+                           : "what was kept for other columns (`on`) is removed, and it begins "
+                             "anew: ";
+    } else if (seen_reach_is_longer(&now, &seen->then)) {
+        forget_before(seen, seen_plus(newest_us, -(seen->then.within_us + seen->then.lateness_us)));
+        why = "looks back further (`within` and lateness together) than ids were kept: ";
+    }
+    if (*why != '\0' || seen_plus(seen->unknown_us, now.within_us + now.lateness_us) > newest_us)
+        say_unknown(seen, out, why);
+    else
+        evolution_say(out, seen->part.name, VERDICT_SERVED, NULL, "", "it keeps %s",
+                      seen->part.shape);
+    return FRESHET_OK;
+}
+
+static bool seen_events_begins_anew(void *self)
+{
+    return ((const seen_events *)self)->begins_anew;
+}
+
 static const state_part_ops part_ops = {.save = seen_id_save,
                                         .restore = seen_id_restore,
                                         .inspect = seen_id_inspect,
@@ -442,7 +534,8 @@ static const state_part_ops part_ops = {.save = seen_id_save,
                                         .placed = seen_id_placed,
                                         .listed = seen_id_listed,
                                         .over_before = seen_id_over,
-                                        .listed_saved = seen_id_listed_saved};
+                                        .listed_saved = seen_id_listed_saved,
+                                        .begins_anew = seen_events_begins_anew};
 
 static const state_part *seen_events_parts(freshet_operator *self, uint32_t *n)
 {
@@ -503,7 +596,8 @@ static freshet_code seen_events_open(freshet_operator *self, const operator_opti
                                .release = release_times,
                                .self = seen};
     text_init(&seen->id, SEEN_ID_BYTES_MAX);
-    seen->from_us = seen->over_us = INT64_MIN;
+    seen->from_us = seen->over_us = seen->unknown_us = INT64_MIN;
+    seen->then = reach_of(self);
     seen->within_us = within_us;
     seen->bucket_us = within_us / BUCKETS_OF_WITHIN < BUCKET_US_MIN ? BUCKET_US_MIN
                                                                     : within_us / BUCKETS_OF_WITHIN;
@@ -514,6 +608,8 @@ static freshet_code seen_events_open(freshet_operator *self, const operator_opti
                               .keys = STATE_ON_DEMAND,
                               .ops = &part_ops,
                               .table = &seen->ids,
+                              .evolve = seen_events_evolve,
+                              .owner = seen,
                               .key_bytes_max = SEEN_ID_BYTES_MAX};
     return keyed_open(&seen->ids, &ids) ? take_columns(seen, options, err)
                                         : error_memory(err, DOING);
@@ -561,45 +657,30 @@ static freshet_code seen_events_run(freshet_operator *self, run *run)
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
-/* How long ids have been kept: its facts. */
-typedef struct seen_reach {
-    int64_t within_us;
-    int64_t lateness_us;
-} seen_reach;
-
-static seen_reach reach_of(const freshet_operator *self)
-{
-    return (seen_reach){.within_us = self->block->deduplicate.within_us,
-                        .lateness_us = self->block->timestamp.lateness_us};
-}
-
 static freshet_code seen_events_save(const freshet_operator *self, text_buffer *into,
                                      freshet_error *err)
 {
+    const seen_events *seen = (const seen_events *)self;
     const seen_reach reach = reach_of(self);
-    return text_append(into, (const char *)&reach, sizeof reach)
-               ? FRESHET_OK
-               : error_memory(err, "saving how long ids are kept");
+    text_append(into, (const char *)&reach, sizeof reach);
+    if (seen->unknown_us != INT64_MIN &&
+        seen->from_us < seen_plus(seen->unknown_us, reach.within_us))
+        text_append(into, (const char *)&seen->unknown_us, sizeof seen->unknown_us);
+    return into->failed ? error_memory(err, "saving how long ids are kept") : FRESHET_OK;
 }
 
-/* Ids that are gone would let repetitions through. */
 static freshet_code seen_events_restore(freshet_operator *self, const void *bytes, size_t length,
                                         freshet_error *err)
 {
-    const seen_reach now = reach_of(self);
-    seen_reach then;
-    if (length != sizeof then)
+    seen_events *seen = (seen_events *)self;
+    const size_t more = sizeof seen->then + sizeof seen->unknown_us;
+    if (length != sizeof seen->then && length != more)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "what was saved of \"deduplicate\" is damaged");
-    memcpy(&then, bytes, sizeof then);
-    if (now.within_us + now.lateness_us <= then.within_us + then.lateness_us)
-        return FRESHET_OK;
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, NULL,
-                     "\"deduplicate\" looks back further (\"within\" and \"lateness\" are %" PRId64
-                     " seconds together) than ids of events were kept (%" PRId64
-                     " seconds): repetitions of older events would pass",
-                     (now.within_us + now.lateness_us) / SECOND_US,
-                     (then.within_us + then.lateness_us) / SECOND_US);
+    memcpy(&seen->then, bytes, sizeof seen->then);
+    if (length == more)
+        memcpy(&seen->unknown_us, (const char *)bytes + sizeof seen->then, sizeof seen->unknown_us);
+    return FRESHET_OK;
 }
 
 const operator_ops seen_events_operator = {.name = "deduplicate",
