@@ -104,7 +104,7 @@ static void test_follows(void **state)
 
 static void compute_for_ever(void *context, int fd)
 {
-    volatile int *number = context;
+    volatile unsigned *number = context;
     (void)fd;
     for (;;)
         ++*number;
@@ -112,7 +112,8 @@ static void compute_for_ever(void *context, int fd)
 
 static void test_has_a_limit_of_time(void **state)
 {
-    int number = 0, status;
+    unsigned number = 0;
+    int status;
     (void)state;
     process_copy copy = start(compute_for_ever, &number, 0);
     assert_int_equal(waitpid(copy.process, &status, 0), copy.process);
