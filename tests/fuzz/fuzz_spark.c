@@ -31,8 +31,13 @@ static void check_tokens(arena *arena, const char *text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const field fields[] = {{"a", NULL}, {"s", NULL}};
-    field columns[2] = {fields[0], fields[1]};
+    static const char *const declared[][2] = {
+        {"a", "integer"}, {"s", "string"},        {"d", "decimal(10,2)"},
+        {"f", "double"},  {"t", "timestamp"},     {"x", "date"},
+        {"b", "boolean"}, {"n", "binary"},        {"l", "array<bigint>"},
+        {"e", "float"},   {"w", "decimal(38,0)"}, {"r", "struct<p: string, q: array<double>>"}};
+    enum { N_DECLARED = sizeof declared / sizeof *declared };
+    field columns[N_DECLARED];
     sql_problem problem = {.position = -1};
     dialect_text out;
     freshet_error err;
@@ -41,9 +46,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     arena *arena = arena_open();
     char *text = arena_copy(arena, data, size);
     check_tokens(arena, text);
-    columns[0].type = type_simple(TYPE_INTEGER);
-    columns[1].type = type_simple(TYPE_STRING);
-    const schema schema = {2, columns};
+    for (int i = 0; i < N_DECLARED; i++) {
+        columns[i] = (field){declared[i][0], type_parse(arena, declared[i][1])};
+        check(columns[i].type != NULL);
+    }
+    const schema schema = {N_DECLARED, columns};
     for (int is_query = 0; is_query < 2; is_query++)
         if (dialect_syntax(DIALECT_SPARK, arena, text, is_query, &problem, &err) == FRESHET_USAGE)
             check(problem.position >= 0 && (size_t)problem.position <= strlen(text));
