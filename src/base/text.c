@@ -32,6 +32,15 @@ void text_release(text_buffer *buffer)
     *buffer = (text_buffer){.limit = buffer->limit};
 }
 
+char *text_keep(text_buffer *buffer, arena *arena)
+{
+    char *kept = buffer->failed ? NULL
+                                : arena_copy(arena, buffer->bytes == NULL ? "" : buffer->bytes,
+                                             buffer->length);
+    text_release(buffer);
+    return kept;
+}
+
 static bool text_make_room(text_buffer *buffer, size_t more)
 {
     if (buffer->failed)

@@ -5,7 +5,7 @@
  * memory or because of the limit, the buffer says so by `failed` and ignores further appends, so
  * that a series of appends needs one check at its end.
  *
- * Order of calls: text_init, appends, text_reset for re-use, text_release.
+ * Order of calls: text_init, appends, text_reset for re-use, text_release or text_keep.
  */
 #ifndef FRESHET_BASE_TEXT_H
 #define FRESHET_BASE_TEXT_H
@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/arena.h"
 
 typedef struct text_buffer {
     char *bytes; /* NUL-terminated whenever not NULL */
@@ -28,6 +30,10 @@ typedef struct text_buffer {
 void text_init(text_buffer *buffer, size_t limit);
 void text_reset(text_buffer *buffer); /* length 0, failed cleared, memory kept */
 void text_release(text_buffer *buffer);
+
+/* What is in it, copied into the arena; NULL where an append failed, or memory does now. Releases
+ * the buffer. */
+char *text_keep(text_buffer *buffer, arena *arena);
 
 bool text_append(text_buffer *buffer, const char *bytes, size_t length);
 bool text_append_c(text_buffer *buffer, const char *text);

@@ -30,6 +30,22 @@ static void the_limit_holds(void **state)
     text_release(&text);
 }
 
+static void what_is_kept_outlives_the_buffer(void **state)
+{
+    (void)state;
+    arena *arena = arena_open();
+    text_buffer text;
+    text_init(&text, 10);
+    text_append_c(&text, "kept");
+    const char *kept = text_keep(&text, arena);
+    assert_null(text.bytes);
+    assert_string_equal(kept, "kept");
+    assert_string_equal(text_keep(&text, arena), "");
+    text_append_c(&text, "eleven more");
+    assert_null(text_keep(&text, arena));
+    arena_close(arena);
+}
+
 static void json_strings(void **state)
 {
     (void)state;
@@ -183,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_goes_and_comes_back),
         cmocka_unit_test(the_limit_holds),
+        cmocka_unit_test(what_is_kept_outlives_the_buffer),
         cmocka_unit_test(json_strings),
         cmocka_unit_test(utf8),
         cmocka_unit_test(times_and_numbers),

@@ -232,8 +232,7 @@ const char *type_name(arena *arena, const type *type)
     text_buffer name;
     text_init(&name, TEXT_LIMIT_DEFAULT);
     append_name(&name, type);
-    char *copy = name.failed ? NULL : arena_copy(arena, name.bytes, name.length);
-    text_release(&name);
+    char *copy = text_keep(&name, arena);
     return copy;
 }
 

@@ -106,14 +106,6 @@ static freshet_code debug_ask(const compare_debug *from, const char *sql, compar
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-static const char *debug_finish(arena *arena, text_buffer *text)
-{
-    const char *made =
-        text->failed || text->bytes == NULL ? NULL : arena_copy(arena, text->bytes, text->length);
-    text_release(text);
-    return made;
-}
-
 static void put_key_names(text_buffer *into, arena *arena, const compare_debug *from)
 {
     for (uint32_t k = 0; k < from->n_keys; k++) {
@@ -138,7 +130,7 @@ static freshet_code debug_choose(void *context, uint32_t n, uint64_t seed, compa
         put_key_names(&text, arena, from);
         text_format(&text, ", %" PRIu64 "::UBIGINT) LIMIT %u", ~seed, n);
     }
-    freshet_code code = debug_ask(from, debug_finish(arena, &text), into, err);
+    freshet_code code = debug_ask(from, text_keep(&text, arena), into, err);
     arena_close(arena);
     return code;
 }
@@ -199,7 +191,7 @@ static freshet_code debug_find_some(const compare_debug *from, const batch *keys
     text_append_c(&text, ") USING (");
     put_key_names(&text, arena, from);
     text_append_c(&text, ")");
-    const char *sql = debug_finish(arena, &text);
+    const char *sql = text_keep(&text, arena);
     return code == FRESHET_OK ? debug_ask(from, sql, into, err) : code;
 }
 

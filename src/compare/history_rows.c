@@ -15,14 +15,6 @@
 #define FILE_COLUMN "__freshet_file"
 #define OVERSAMPLING 4 /* the count of keys is an estimate */
 
-static const char *history_finish(arena *arena, text_buffer *text)
-{
-    const char *made =
-        text->failed || text->bytes == NULL ? NULL : arena_copy(arena, text->bytes, text->length);
-    text_release(text);
-    return made;
-}
-
 /* ---- files ----------------------------------------------------------------------------------- */
 
 freshet_code history_files_list(sql_session *session, const char *folder, arena *arena,
@@ -113,7 +105,7 @@ const char *history_relation(arena *arena, const history_files *files)
     put_paths(&text, arena, files, true);
     text_append_c(&text, "], union_by_name = true, hive_partitioning = false, "
                          "filename = '" FILE_COLUMN "', file_row_number = true)");
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }
 
 /* ---- columns --------------------------------------------------------------------------------- */
@@ -251,7 +243,7 @@ const char *history_count_keys(arena *arena, const history_sql *sql)
     put_hash(&text, sql->request);
     text_append_c(&text, ")::BIGINT");
     put_keys_from(&text, arena, sql);
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }
 
 const char *history_choose_keys(arena *arena, const history_sql *sql, int64_t n_keys)
@@ -273,7 +265,7 @@ const char *history_choose_keys(arena *arena, const history_sql *sql, int64_t n_
         text_format(&text, " <= %" PRIu64 "::UBIGINT", (uint64_t)(share * 18446744073709549568.0));
     }
     text_format(&text, " GROUP BY ALL ORDER BY h LIMIT %u)", n);
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }
 
 const char *history_other_keys(arena *arena, const history_sql *sql)
@@ -287,7 +279,7 @@ const char *history_other_keys(arena *arena, const history_sql *sql)
     text_append_c(&text, ") h ANTI JOIN online USING (");
     put_names(&text, "k", n);
     text_append_c(&text, ")");
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }
 
 static bool ends_in(const char *path, const char *ending)
@@ -318,7 +310,7 @@ const char *history_keys_of(arena *arena, const compare_request *request, const 
                 ends_in(path, ".parquet") ? ""
                 : ends_in(path, ".csv")   ? ", all_varchar = true, " SQL_CSV_ROWS
                                           : ", format = 'newline_delimited'");
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }
 
 const char *history_last_time(arena *arena, const history_sql *sql)
@@ -355,7 +347,7 @@ const char *history_make_wanted(arena *arena, const compare_request *request)
     put_cut(&text, "epoch_us(t)", request->store->unit_us);
     text_format(&text, ", %" PRId64 ") AS t) FROM online) m ON ", INT64_MIN / 2);
     put_equal_keys(&text, "a", "m", n_keys);
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }
 
 const char *history_next_round(arena *arena, const compare_request *request)
@@ -370,7 +362,7 @@ const char *history_next_round(arena *arena, const compare_request *request)
     put_names(&text, "k", request->n_keys);
     text_append_c(&text, "); DELETE FROM later; DELETE FROM online; "
                          "INSERT INTO online SELECT * FROM stays; DROP TABLE stays");
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }
 
 static void put_among(text_buffer *into, arena *arena, const history_files *files)
@@ -463,5 +455,5 @@ const char *history_pairs(arena *arena, const history_sql *sql, const history_pa
     text_append_c(&text, ") h ON ");
     put_equal_keys(&text, "h", "w", request->n_keys);
     text_append_c(&text, " GROUP BY w.id) n ON n.id = w.id");
-    return history_finish(arena, &text);
+    return text_keep(&text, arena);
 }

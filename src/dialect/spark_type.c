@@ -211,8 +211,7 @@ static const char *type_text(arena *arena, const spark_type *type, bool sql)
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
     put_type(&text, arena, type, sql);
-    const char *copy = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    const char *copy = text_keep(&text, arena);
     return copy == NULL ? "?" : copy;
 }
 

@@ -447,8 +447,7 @@ const char *cast_shown(arena *arena, const column *column, uint64_t row)
     }
     if (more)
         text_append_c(&text, "...");
-    char *shown = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    char *shown = text_keep(&text, arena);
     return shown;
 }
 

@@ -409,8 +409,7 @@ static freshet_code stage_sql(arena *arena, const stage *stage, const char **sql
     for (uint32_t i = 0; i < stage->n_features; i++) /* a comment at the end ends with the line */
         text_format(&text, "(%s\n) AS __freshet_%u, ", stage->features[i].expression.sql, i);
     text_format(&text, PLAN_ROW_COLUMN " FROM %s", stage->input_name);
-    *sql = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    *sql = text_keep(&text, arena);
     return *sql == NULL ? error_memory(err, PLANNING) : FRESHET_OK;
 }
 

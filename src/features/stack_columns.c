@@ -38,8 +38,7 @@ static const char *regex_sql(arena *arena, const char *regex, const char *const 
     text.failed |= literal == NULL;
     if (literal != NULL)
         text_format(&text, ") names(i, name) WHERE regexp_matches(name, %s)", literal);
-    const char *sql = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    const char *sql = text_keep(&text, arena);
     return sql;
 }
 

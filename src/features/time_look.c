@@ -94,7 +94,6 @@ static const char *time_look_advice(const time_look *look)
 const char *time_look_tell(const time_look *look, arena *arena)
 {
     const char *advice = time_look_advice(look);
-    const char *said = NULL;
     text_buffer text;
 
     if (look->n_likely * 2 >= look->n || (!look->has_first && advice == NULL))
@@ -113,8 +112,5 @@ const char *time_look_tell(const time_look *look, arena *arena)
                              ? advice
                              : "; look at timestamp.from, unit and mask, unless such times are "
                                "meant");
-    if (!text.failed)
-        said = arena_text(arena, text.bytes);
-    text_release(&text);
-    return said;
+    return text_keep(&text, arena);
 }

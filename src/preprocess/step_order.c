@@ -84,8 +84,7 @@ freshet_code step_part_names(const preprocess_step *step, const char *what, cons
     text_format(&text, ", behind the steps: %s", steps == NULL ? "" : steps);
     *name = arena_format(chain->arena, "%s of %s, step %u", step->ops->block.name,
                          chain->block->id.value, step->number);
-    *shape = text.failed ? NULL : arena_text(chain->arena, text.bytes);
-    text_release(&text);
+    *shape = text_keep(&text, chain->arena);
     return what == NULL || steps == NULL || *name == NULL || *shape == NULL
                ? error_memory(err, PREPROCESSING)
                : FRESHET_OK;

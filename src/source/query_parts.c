@@ -226,8 +226,7 @@ static const char *plain_column(arena *arena, const sql_word *table, const char 
         text_format(&text, "%s.", sql_words_text(arena, table, 1));
     for (; *name != '\0'; name++)
         text_append_char(&text, (char)tolower((unsigned char)*name));
-    const char *made = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    const char *made = text_keep(&text, arena);
     return made;
 }
 

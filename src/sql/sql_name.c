@@ -61,8 +61,7 @@ const char *name_columns(arena *arena, const field *fields, uint32_t n)
         text_format(&text, "%s%s %s", i == 0 ? "" : ", ", name == NULL ? "" : name,
                     type == NULL ? "" : type);
     }
-    const char *made = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    const char *made = text_keep(&text, arena);
     return made;
 }
 

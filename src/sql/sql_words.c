@@ -210,8 +210,7 @@ const char *sql_words_text(arena *arena, const sql_word *words, uint32_t n)
                                         ? (char)tolower((unsigned char)words[i].text[k])
                                         : words[i].text[k]);
     }
-    const char *made = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    const char *made = text_keep(&text, arena);
     return made;
 }
 

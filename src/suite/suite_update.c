@@ -94,8 +94,7 @@ void update_add(suite_file *file, const node *list, const suite_rows *rows,
     text_init(&text, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; i < rows->n; i++)
         append_row(&text, rows_at(rows, i), expected);
-    char *lines = text.failed ? NULL : arena_text(file->arena, text.length == 0 ? "" : text.bytes);
-    text_release(&text);
+    char *lines = text_keep(&text, file->arena);
     if (lines != NULL)
         file->edits[file->n_edits++] = (suite_edit){.list = list, .text = lines};
 }

@@ -46,14 +46,6 @@ typedef struct join_words {
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-static const char *kept_text(arena *arena, text_buffer *text)
-{
-    const char *copy =
-        text->failed || text->bytes == NULL ? NULL : arena_copy(arena, text->bytes, text->length);
-    text_release(text);
-    return copy;
-}
-
 static const char *type_in_spine(const training *training, const char *column)
 {
     const int64_t at = training_find(&training->spine_columns, column);
@@ -83,12 +75,12 @@ static freshet_code make_key_words(training *training, const training_history *s
         text_format(&texts[4], "%s%s IS NOT NULL", and, name);
         text_format(&texts[5], "%s%s IS NOT NULL", and, column);
     }
-    words->spine_keys = kept_text(training->arena, &texts[0]);
-    words->history_keys = kept_text(training->arena, &texts[1]);
-    words->keys = kept_text(training->arena, &texts[2]);
-    words->have_keys = kept_text(training->arena, &texts[3]);
-    words->history_have = kept_text(training->arena, &texts[4]);
-    words->spine_have = kept_text(training->arena, &texts[5]);
+    words->spine_keys = text_keep(&texts[0], training->arena);
+    words->history_keys = text_keep(&texts[1], training->arena);
+    words->keys = text_keep(&texts[2], training->arena);
+    words->have_keys = text_keep(&texts[3], training->arena);
+    words->history_have = text_keep(&texts[4], training->arena);
+    words->spine_have = text_keep(&texts[5], training->arena);
     if (code != FRESHET_OK)
         return code;
     return words->spine_keys == NULL || words->history_keys == NULL || words->keys == NULL ||
@@ -384,7 +376,7 @@ static const char *output_list(training *training, const training_history *set)
     if (training->options->with_times)
         text_format(&list, ", %s AS \"%s__timestamp\"", sql_quote(training->arena, set->time),
                     set->name);
-    return kept_text(training->arena, &list);
+    return text_keep(&list, training->arena);
 }
 
 static freshet_code make_set_output(training *training, const training_history *set,

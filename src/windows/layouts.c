@@ -159,8 +159,7 @@ const char *layout_text(arena *arena, const windows_plan *plan, const layout_num
         describe_part(numbers, plan, p, &line);
         layout_put_line(arena, &line, &text);
     }
-    const char *made = text.failed ? NULL : arena_copy(arena, text.bytes, text.length);
-    text_release(&text);
+    const char *made = text_keep(&text, arena);
     return made;
 }
 

@@ -266,8 +266,7 @@ static const char *describe_keys(group_planner *planner)
     text_append_c(&text, planner->groups.n_windows > 0 ? "rolling windows" : "groups");
     for (uint32_t i = 0; i < set->n_keys; i++)
         describe_column(planner, i == 0 ? " by " : ", ", &set->slots[set->keys[i].to], &text);
-    char *made = text.failed ? NULL : arena_copy(planner->to.arena, text.bytes, text.length);
-    text_release(&text);
+    char *made = text_keep(&text, planner->to.arena);
     return made;
 }
 
@@ -294,8 +293,7 @@ static const char *aggregated_describe(group_planner *planner)
     for (uint32_t i = 0; i < groups->n_distinct; i++)
         describe_column(planner, i == 0 ? "; distinct by " : ", ",
                         &planner->seen.fields[groups->distinct[i]], &text);
-    char *made = text.failed ? NULL : arena_copy(planner->to.arena, text.bytes, text.length);
-    text_release(&text);
+    char *made = text_keep(&text, planner->to.arena);
     return made;
 }
 

@@ -143,9 +143,7 @@ static const char *describe_view(windowed *windowed, const view *view)
         append_column(windowed, view->keys[i], i == 0 ? " " : ", ", &shape);
     if (view->order != NO_SLOT)
         text_format(&shape, "; ordered by %s", plan->slots[view->order].name);
-    const char *kept =
-        shape.failed ? NULL : arena_copy(windowed->base.arena, shape.bytes, shape.length);
-    text_release(&shape);
+    const char *kept = text_keep(&shape, windowed->base.arena);
     return kept;
 }
 
@@ -170,9 +168,7 @@ static const char *describe_events(windowed *windowed, const view *view)
         if (slot->filter != WINDOWS_NO_FILTER)
             text_format(&text, " where %s", windows->columns.fields[slot->filter].name);
     }
-    const char *kept =
-        text.failed ? NULL : arena_copy(windowed->base.arena, text.bytes, text.length);
-    text_release(&text);
+    const char *kept = text_keep(&text, windowed->base.arena);
     return kept;
 }
 

@@ -105,14 +105,6 @@ freshet_code cassandra_table_make(arena *arena, const cassandra_place *place,
 
 /* ---- statements ------------------------------------------------------------------------------ */
 
-static const char *finish_text(arena *arena, text_buffer *text)
-{
-    const char *made =
-        text->failed || text->bytes == NULL ? NULL : arena_copy(arena, text->bytes, text->length);
-    text_release(text);
-    return made;
-}
-
 /* INSERT INTO table (keys, columns [first, end)) VALUES (...) USING ... */
 static void put_insert(text_buffer *into, const cassandra_table *table, uint32_t first,
                        uint32_t end, bool with_ttl)
@@ -136,14 +128,14 @@ const char *cassandra_table_insert(arena *arena, const cassandra_table *table, b
     const uint32_t timestamp = table->n_keys;
     if (!table->is_shared) {
         put_insert(&text, table, timestamp, table->n_columns, with_ttl);
-        return finish_text(arena, &text);
+        return text_keep(&text, arena);
     }
     text_append_c(&text, "BEGIN UNLOGGED BATCH ");
     put_insert(&text, table, timestamp + 1, table->n_columns, with_ttl);
     text_append_c(&text, "; ");
     put_insert(&text, table, timestamp, timestamp + 1, with_ttl);
     text_append_c(&text, "; APPLY BATCH");
-    return finish_text(arena, &text);
+    return text_keep(&text, arena);
 }
 
 const char *cassandra_table_select(arena *arena, const cassandra_table *table)
@@ -156,7 +148,7 @@ const char *cassandra_table_select(arena *arena, const cassandra_table *table)
     text_format(&text, " FROM %s", table->quoted);
     for (uint32_t i = 0; i < table->n_keys; i++)
         text_format(&text, "%s%s = ?", i == 0 ? " WHERE " : " AND ", table->columns[i].quoted);
-    return finish_text(arena, &text);
+    return text_keep(&text, arena);
 }
 
 /* What is to be done before it, "" or a statement, and the table's DDL. */
@@ -175,7 +167,7 @@ static const char *create_table(arena *arena, const cassandra_table *table, cons
                                               : ", ",
                     table->columns[i].quoted);
     text_append_c(&text, table->n_keys == table->n_partition ? "))\n);\n" : ")\n);\n");
-    return finish_text(arena, &text);
+    return text_keep(&text, arena);
 }
 
 /* ---- differences ----------------------------------------------------------------------------- */
