@@ -175,8 +175,10 @@ static freshet_code look_at(const apply_arguments *given, bool applies, stores *
     return code;
 }
 
-/* Of histories only differences can be shown: what is written stays as it is. */
-static freshet_code look_at_histories(const stores *stores, uint32_t *n_changes, freshet_error *err)
+/* Of histories only differences can be shown: what is written stays as it is. A stream that would
+ * write another type beside it is refused. */
+static freshet_code look_at_histories(const stores *stores, uint32_t *n_changes, bool *is_refused,
+                                      freshet_error *err)
 {
     const freshet_pipeline *pipeline = stores->pipeline;
     freshet_code code = FRESHET_OK;
@@ -198,6 +200,7 @@ static freshet_code look_at_histories(const stores *stores, uint32_t *n_changes,
         else if (err != NULL)
             *err = problem;
         *n_changes += code == FRESHET_BAD_DECLARATION;
+        *is_refused |= code == FRESHET_BAD_DECLARATION && pipeline->declaration->is_stream;
         code = code == FRESHET_END || code == FRESHET_BAD_DECLARATION ? FRESHET_OK : code;
     }
     return code;
@@ -218,7 +221,7 @@ static freshet_code compare(const apply_arguments *given, bool applies, freshet_
         online_store_close(&stores, &stores.items[i]);
     }
     if (code == FRESHET_OK && !applies)
-        code = look_at_histories(&stores, &n_changes, err);
+        code = look_at_histories(&stores, &n_changes, &is_refused, err);
     online_stores_close(&stores);
     if (given->detailed_exitcode && n_changes > 0)
         exit_with(is_refused && !applies ? (int)FRESHET_BAD_DECLARATION : EXIT_CHANGES);

@@ -88,7 +88,7 @@ class EvolveTest(Case):
             order="timestamp", keys="{name: user, type: bigint}")],
             [("a", None, None, 4), ("b", None, None, 8), ("c", None, True, 10), (None, "d", False, 16)])
         # another type: another column for the state, and refused by the history
-        plan = self.plan(NOM, "{name: big, type: integer, sql: amount > 5}", SPEND, code=3)
+        plan = self.plan(NOM, "{name: big, type: integer, sql: amount > 5}", SPEND, code=78)
         self.assertIn("was boolean and is integer, which is another column", plan)
         self.assertIn('has a column of another type', plan)
         # what cannot be is refused by both, with all of it in the plan
