@@ -143,6 +143,14 @@ class RestartTest(AggregatedCase):
         self.declare_set(ROLLING.replace("slide: 1 minute", "slide: 30 seconds"), FEATURES[:1])
         self.run_once()
 
+    def test_until_when_groups_are_null(self):
+        """The newest event is not known in full: its whole second is null."""
+        self.declare_set("  aggregated: {}\n", FEATURES[:1])
+        self.write("in/a.jsonl", line(event(5)))
+        self.run_once()
+        self.declare_set("  aggregated: {}\n", (FEATURES[0], "{name: n, from: id, aggregate: {functions: [sum]}}"))
+        self.assertIn('feature "n": fills from 2024-01-01 00:00:06 on: "the rows of one time" is null until 2024-01-01 00:00:06', self.run_once().err)
+
 
 class RunTest(AggregatedCase):
 

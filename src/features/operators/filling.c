@@ -99,9 +99,12 @@ static void note_window(said_windows *said, const char *text, int64_t at)
     said->at[said->n++] = at;
 }
 
+/* The first second that does not begin before that time. */
 static int64_t second_of_time(const filling *filling, int64_t time)
 {
-    return time == INT64_MAX ? time : time / filling->per_second;
+    if (time == INT64_MAX)
+        return time;
+    return time / filling->per_second + (time % filling->per_second > 0);
 }
 
 static void put_windows(const filling *filling, const said_windows *said, text_buffer *into)
