@@ -27,9 +27,10 @@ static void print_made(const fill_made *made)
     output_format("read %" PRId64 " rows of the past from %s", made->rows, made->from);
     if (made->refused > 0)
         output_format(", of which %" PRId64 " were refused: see %s", made->refused, made->letters);
-    output_format("\n%" PRIu64 " keys are in %s: the stream takes them while it runs, or at its "
-                  "next start; `freshet status` says how far, and `freshet plan` when it has\n",
-                  made->keys, made->path);
+    output_format(
+        "\n%" PRIu64 " keys are in %s: the stream takes them while it runs, or at its "
+        "next start (%s); `freshet status` says how far, and `freshet plan` when it has\n",
+        made->keys, made->path, made->says);
 }
 
 static freshet_code run_fill(const void *arguments, freshet_error *err)

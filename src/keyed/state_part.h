@@ -79,7 +79,7 @@ typedef struct state_part_ops {
     int64_t (*fill_until)(void *self);
     /* NULL, or the newest event of all that it has had; else that of the rows which went out is. */
     int64_t (*fill_newest)(void *self);
-    /* All three NULL: what lacks its past cannot be filled. Bytes of that layout, of a state that
+    /* All NULL: what lacks its past cannot be filled. Bytes of that layout, of a state that
      * was made of the past alone, come next; newest_us: of its rows. FRESHET_BAD_DECLARATION: they
      * lack what the part keeps, or end too soon. */
     freshet_code (*fill_open)(void *self, const char *layout, int64_t newest_us,
@@ -131,6 +131,7 @@ typedef struct state_part {
      * it, all its keys go over at the start (ops->succeed), in the place of this one's. */
     const char *succeeds;
     /* for people: */
+    const char *fill_says; /* what shows of a fill, and when */
     const char *const *key_names;
     const type *const *key_types;
     uint32_t n_keys;

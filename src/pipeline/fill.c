@@ -159,8 +159,9 @@ static void say_done(const freshet_pipeline *pipeline)
             continue;
         const uint64_t left = mark->keys[FILL_SHORT] + mark->keys[FILL_OTHER];
         log_say(left > 0 ? LOG_WARNING : LOG_INFO, pipeline->declaration->pipeline.value,
-                "%s are filled with the past: %" PRIu64 " keys%s", fill->parts[i].part->name,
-                mark->keys[FILL_DONE], left > 0 ? "" : ", which is all that lacked any");
+                "%s are filled with the past: %" PRIu64 " keys%s; %s", fill->parts[i].part->name,
+                mark->keys[FILL_DONE], left > 0 ? "" : ", which is all that lacked any",
+                fill->parts[i].part->fill_says);
         if (left > 0)
             log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
                     "%s: %" PRIu64 " keys fill from what comes, as before: the past ends too soon "
@@ -396,8 +397,8 @@ freshet_code fill_take_mark(checkpoint *checkpoint, const state_part *part, evol
                  "; %" PRIu64 " keys, of which the past was another, fill from what comes", left);
     text_init(&at, 64);
     text_append_timestamp(&at, mark.at_us);
-    evolution_say(out, part->name, VERDICT_FILLED, NULL, "", "by `freshet state fill` at %s%s",
-                  at.failed ? "?" : at.bytes, rest);
+    evolution_say(out, part->name, VERDICT_FILLED, NULL, "", "by `freshet state fill` at %s; %s%s",
+                  at.failed ? "?" : at.bytes, part->fill_says, rest);
     text_release(&at);
     return FRESHET_OK;
 }

@@ -79,6 +79,7 @@ typedef struct fill_made {
     const char *path;   /* of the file; NULL: nothing is to be filled */
     const char *from;   /* what was read */
     const evolution *verdicts;
+    const char *says; /* what will show of it */
     int64_t rows, refused;
     uint64_t keys;
     const char *letters; /* rows that were refused */

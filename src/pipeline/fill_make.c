@@ -48,11 +48,16 @@ static freshet_code refuse(const making *it, freshet_error *err, const char *sen
 
 /* ---- what is to be filled -------------------------------------------------------------------- */
 
-static bool is_fillable(const checkpoint *checkpoint, const char *name)
+static bool is_fillable(const checkpoint *checkpoint, const char *name, const char **says)
 {
-    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
-        if (strcmp(checkpoint->parts[i].part->name, name) == 0)
-            return checkpoint->parts[i].part->ops->fill != NULL;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
+        const state_part *part = checkpoint->parts[i].part;
+        if (strcmp(part->name, name) != 0 || part->ops->fill == NULL)
+            continue;
+        if (*says == NULL)
+            *says = part->fill_says;
+        return true;
+    }
     return false;
 }
 
@@ -99,7 +104,8 @@ static freshet_code take_verdicts(making *it, freshet_pipeline *pipeline, const 
         const verdict *verdict = &plan.verdicts.items[i];
         if (verdict->kind != VERDICT_FROM_NOW)
             continue;
-        *any |= is_fillable(pipeline->checkpoint, verdict->part);
+        if (is_fillable(pipeline->checkpoint, verdict->part, &it->made->says))
+            *any = true;
         evolution_say(kept, arena_text(it->arena, verdict->part), verdict->kind, NULL,
                       verdict->subject, "%s", verdict->said);
     }

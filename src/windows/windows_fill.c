@@ -134,6 +134,50 @@ static freshet_code mix_key(windows_state *state, key_entry *entry, const key_en
     return code;
 }
 
+/* ---- rows that are given again --------------------------------------------------------------- */
+
+/* What a key had when it was last given for the events that it had lost is newer than its row. */
+static freshet_code note_again(windows_state *state, key_entry *entry, freshet_error *err)
+{
+    if (!state->options.gives_again || entry->events.lacks_newest || entry->events.n == 0 ||
+        given_of(state, entry) > second_of(entry->newest_us))
+        return FRESHET_OK;
+    const unsigned char *key = keyed_key(&entry->head);
+    const uint32_t index = keyed_find(&state->keys, (uint32_t)keyed_hash(key, entry->head.length),
+                                      key, entry->head.length);
+    if (index == KEY_NONE || !memory_reserve(&state->memory, &state->again, &state->again_capacity,
+                                             state->n_again + UINT64_C(1), sizeof *state->again))
+        return error_memory(err, FILLING);
+    state->again[state->n_again++] = index;
+    entry->revision += entry->revision < UINT32_MAX;
+    return FRESHET_OK;
+}
+
+bool windows_owes_again(const windows_state *state)
+{
+    return state->again_taken < state->n_again;
+}
+
+freshet_code windows_give_again(windows_state *state, uint32_t most, arena *arena,
+                                windows_expired *out, freshet_error *err)
+{
+    freshet_code code = windows_make_expired(state->plan, most, arena, out, err);
+    while (code == FRESHET_OK && out->n < most && windows_owes_again(state)) {
+        const key_entry *entry = keyed_at(&state->keys, state->again[state->again_taken++]);
+        const int64_t newest_s = second_of(entry->newest_us);
+        if (!entry->head.used)
+            continue;
+        code = windows_put_key(state, entry, newest_s, arena, out, err);
+        if (code != FRESHET_OK)
+            break;
+        out->event_us[out->n - 1] = entry->newest_us;
+        out->write_us[out->n - 1] = write_time(newest_s, entry->revision);
+    }
+    if (!windows_owes_again(state))
+        state->n_again = state->again_taken = 0;
+    return code;
+}
+
 /* ---- the interface --------------------------------------------------------------------------- */
 
 freshet_code windows_fill_open(void *self, const char *layout, int64_t newest_us,
@@ -179,7 +223,7 @@ freshet_code windows_fill(void *self, void *filled, bool is_new, const void *byt
         return code;
     code = mix_key(state, entry, &past, is_new, out, err);
     windows_release(state, &past);
-    return code;
+    return code == FRESHET_OK && *out == FILL_DONE ? note_again(state, entry, err) : code;
 }
 
 void windows_filled(void *self, uint64_t declared)

@@ -315,6 +315,43 @@ static void filled_with_the_past(void **state)
     }
 }
 
+/* The row that went out loses to the one that is given again, and that to what comes behind. */
+static void filled_rows_are_given_again(void **unused)
+{
+    (void)unused;
+    const windows_options options = {.lateness_s = 3600, .gives_again = true};
+    windows_state *windows, *before = open_windows(false);
+    windows_expired again;
+    state_fill kind;
+    apply(before, 900 * SECOND, 1);
+    apply(before, 950 * SECOND, 2);
+    text_buffer past = save(before);
+    assert_int_equal(windows_open(it.plan, &options, &windows, NULL), FRESHET_OK);
+    state_part_set_load(windows_part(windows), load_none, NULL);
+    windows_begin(windows, BEGUN);
+    apply(windows, 1009 * SECOND, 4);
+    const windows_result went_out = apply(windows, 1009 * SECOND + 7, 8);
+    assert_false(windows_owes_again(windows));
+    for (int i = 0; i < 2; i++) { /* what is full is left as it is */
+        assert_int_equal(fill(windows, &past, &kind), FRESHET_OK);
+        assert_int_equal(kind, i == 0 ? FILL_DONE : FILL_NOTHING);
+    }
+    assert_true(windows_owes_again(windows));
+    assert_int_equal(windows_give_again(windows, 10, it.arena, &again, NULL), FRESHET_OK);
+    assert_false(windows_owes_again(windows));
+    assert_int_equal(again.n, 1);
+    assert_int_equal(((const int64_t *)again.keys[0].data)[0], KEY);
+    assert_int_equal(((const int64_t *)again.carried[0].data)[0], 8);
+    assert_int_equal(((const int64_t *)again.outputs[0].data)[0], 15);
+    assert_int_equal(again.event_us[0], 1009 * SECOND + 7);
+    assert_int_equal(again.write_us[0], went_out.write_us[0] + 1);
+    const windows_result behind = apply(windows, 1009 * SECOND + 7, 16);
+    assert_int_equal(behind.write_us[0], again.write_us[0] + 1);
+    text_release(&past);
+    windows_close(before);
+    windows_close(windows);
+}
+
 static void what_windows_saved_tells_newest_rows(void **state)
 {
     (void)state;
@@ -348,6 +385,7 @@ int main(void)
         TEST(corrections_of_rows_before_the_newest),
         TEST(no_expiry_of_a_row_that_is_not_known),
         TEST(filled_with_the_past),
+        TEST(filled_rows_are_given_again),
         TEST(what_windows_saved_tells_newest_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

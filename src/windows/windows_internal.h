@@ -49,7 +49,9 @@ struct windows_state {
     int64_t was_begun; /* the same, of which all is known since the windows were filled */
     kept_layout *filling; /* of the bytes that windows_fill is given */
     int64_t past_newest;  /* the newest second of the past that these are of */
-    size_t record_bytes;  /* of a fullness */
+    uint32_t *again;      /* keys that were filled, whose newest rows are to be given again */
+    uint32_t n_again, again_capacity, again_taken;
+    size_t record_bytes; /* of a fullness */
 
     const void **cells;  /* one a slot of the plan */
     text_buffer carried; /* carried cells */
@@ -118,6 +120,13 @@ freshet_code make_result(const windows_plan *plan, uint32_t n_rows, arena *arena
                          windows_result *result, freshet_error *err);
 freshet_code refuse_row(const windows_plan *plan, arena *arena, windows_result *result,
                         uint32_t row, uint8_t why, freshet_error *err);
+
+/* Of so many rows, none there yet. The key as row out->n, its windows ending at that second, and so
+ * its time; the write timestamp loses to all rows of it. */
+freshet_code windows_make_expired(const windows_plan *plan, uint32_t most, arena *arena,
+                                  windows_expired *out, freshet_error *err);
+freshet_code windows_put_key(windows_state *state, const key_entry *entry, int64_t second,
+                             arena *arena, windows_expired *out, freshet_error *err);
 
 /* Gives back what hangs at an entry. */
 void windows_release(void *self, void *released);

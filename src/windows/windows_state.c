@@ -258,6 +258,7 @@ void windows_close(windows_state *state)
     memory_give(&state->memory, state->cells, (state->plan->n_slots + 1) * sizeof *state->cells);
     walker_release(&state->walker);
     expiry_release(&state->expiry);
+    memory_give(&state->memory, state->again, state->again_capacity * sizeof *state->again);
     text_release(&state->chunk.bytes);
     text_release(&state->carried);
     known_close(&state->known);
@@ -743,9 +744,8 @@ void windows_settle(windows_state *state, int64_t second)
         state->settled_s = second;
 }
 
-/* The key as row out->n, its windows ending at second T. */
-static freshet_code expire_key(windows_state *state, const key_entry *entry, int64_t second,
-                               arena *arena, windows_expired *out, freshet_error *err)
+freshet_code windows_put_key(windows_state *state, const key_entry *entry, int64_t second,
+                             arena *arena, windows_expired *out, freshet_error *err)
 {
     const windows_plan *plan = state->plan;
     const uint32_t row = out->n;
@@ -795,11 +795,11 @@ static freshet_code expire_time(windows_state *state, const due *due, int64_t se
     if (entry->events.lacks_newest) /* what its row had is not known */
         return FRESHET_OK;
     windows_settle(state, second);
-    return expire_key(state, entry, last_s, arena, out, err);
+    return windows_put_key(state, entry, last_s, arena, out, err);
 }
 
-static freshet_code make_expired(const windows_plan *plan, uint32_t most, arena *arena,
-                                 windows_expired *out, freshet_error *err)
+freshet_code windows_make_expired(const windows_plan *plan, uint32_t most, arena *arena,
+                                  windows_expired *out, freshet_error *err)
 {
     field *fields = arena_alloc(arena, (plan->n_carried + plan->n_keys + 1) * sizeof *fields);
     *out = (windows_expired){
@@ -825,7 +825,7 @@ static freshet_code make_expired(const windows_plan *plan, uint32_t most, arena 
 freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
                             windows_expired *out, freshet_error *err)
 {
-    freshet_code code = make_expired(state->plan, most, arena, out, err);
+    freshet_code code = windows_make_expired(state->plan, most, arena, out, err);
     due due;
     if (second > state->wanted_s)
         state->wanted_s = second;

@@ -51,6 +51,11 @@
  * are listed in the store under the second that is next for them, and brought when it comes
  * (state_part_bring); without a list no key that still has an event to lose is cold.
  *
+ * FILLED KEYS. Where options.gives_again is set, the newest row of a key whose windows were filled
+ * with its past (state_part_ops.fill) is given again by windows_give_again, with a revision more:
+ * so it wins over the row that went out, and loses to later ones. A replay that fills the key at
+ * another place among its events ends with the same revision.
+ *
  * MEMORY. All belongs to the state; results live in the arena given. Failing allocations give
  * FRESHET_NO_MEMORY; the state may then hold a part of the batch, and is to be closed.
  *
@@ -75,7 +80,8 @@ typedef struct windows_options {
     bool plain_order;
     /* not with plain_order or take_late, which could give rows before those that went out */
     bool expires;
-    bool take_late; /* late rows are not refused; their windows hold what is still there */
+    bool take_late;   /* late rows are not refused; their windows hold what is still there */
+    bool gives_again; /* keys that are filled with their past give their newest row again */
 } windows_options;
 
 typedef struct windows_input {
@@ -141,6 +147,11 @@ typedef struct windows_expired {
  * are any, rows before the second are late from then on. */
 freshet_code windows_expire(windows_state *state, int64_t second, uint32_t most, arena *arena,
                             windows_expired *out, freshet_error *err);
+
+/* Newest rows of keys that were filled, `most` at most; as long as windows_owes_again. */
+bool windows_owes_again(const windows_state *state);
+freshet_code windows_give_again(windows_state *state, uint32_t most, arena *arena,
+                                windows_expired *out, freshet_error *err);
 
 /* The second of the last windows_expire that gave a key, INT64_MIN before; and a saved one, before
  * the keys are restored. */

@@ -69,7 +69,7 @@ static void make_plan(const char *const *fixed, uint32_t n_fixed, const char *co
 
 static void open_state(void)
 {
-    windows_options options = {it.lateness_s, false, false, false};
+    windows_options options = {it.lateness_s, false, false, false, false};
     assert_int_equal(windows_open(it.plan, &options, &it.state, NULL), FRESHET_OK);
     state_part_set_load(windows_part(it.state), it.load, NULL);
 }

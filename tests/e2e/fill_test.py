@@ -212,6 +212,42 @@ class FillTest(Case):
         self.assertEqual(self.last_rows("out.jsonl", ids), self.last_rows("twin.jsonl", ids))
         self.assertIn("filled with the past", self.good("plan", "fill.yaml"))
 
+    def latest(self, run):
+        """The newest row of each key, as a running stream serves it; None before it does."""
+        finished = self.freshet("query", "--pipeline", "fill", "--format", "json",
+                                "select * from online_feature_store__fill_latest order by user")
+        return [json.loads(text) for text in finished.out.splitlines()] if finished.code == 0 else None
+
+    def test_newest_rows_are_given_again(self):
+        """A key whose windows were filled has them online at once, with the row that it had; rows behind it win over that. The history
+        has the row as a correction."""
+        rng = random.Random(f"{SEED}again")
+        events = self.events(rng, 400, users=30)
+        online, new = "    - online: {debug: true}\n    - history: {path: kept, corrections: true}\n", LONGER + NAMES
+        self.evolve(PLAIN + SPEND, PLAIN + new, events, 250)
+        self.declare_it(PLAIN + new, writers=online)
+        run = self.start("run", "fill.yaml", "--progress", "none")
+        self.put("in/2.jsonl", events[250:300])
+        self.until(lambda: len(self.latest(run) or []) > 5, "rows", run)
+        self.put("past.jsonl", events[:250])
+        self.put("twin/1.jsonl", events[:300])
+        self.declare_it(PLAIN + new, name="twin.yaml", path="twin/*.jsonl", out="twin.jsonl", writers="    - online: {debug: true}\n")
+        query = ("run", "twin.yaml", "--once", "--no-serve", "--progress", "none", "--state", "twin.state", "--format", "json", "--query",
+                 "select * from online_feature_store__fill_latest order by user")
+        wanted = [json.loads(text) for text in self.good(*query).splitlines()]
+        self.assertNotEqual(self.latest(run), wanted)
+        self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
+        self.until(lambda: self.latest(run) == wanted, "that all have their windows", run)
+        self.until(lambda: "their newest rows go out again" in run.err(), "that it says so", run)
+        self.put("in/3.jsonl", events[300:])
+        self.put("twin/2.jsonl", events[300:])
+        shutil.rmtree(self.path("twin.state"))
+        wanted = [json.loads(text) for text in self.good(*query).splitlines()]
+        self.until(lambda: self.latest(run) == wanted, "the last rows", run)
+        found = json.loads(self.good("compare", "fill.yaml", "--json", "--sample", "all"))
+        self.assertIn('"different": 0', json.dumps(found))
+        run.stop()
+
     def refused(self, pattern, *args, code=78):
         finished = self.freshet("state", "fill", "fill.yaml", *args)
         self.assertEqual(finished.code, code, finished.err)

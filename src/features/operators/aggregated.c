@@ -121,6 +121,7 @@ static freshet_code make_part(aggregated *set, freshet_error *err)
     set->part.name = PART_NAME;
     set->part.key_names = names;
     state_part_describe(&set->part, set->plan.shape, set->part.fingerprint);
+    set->part.fill_says = "rows that are open or still to come have it";
     set->part.evolve = aggregated_evolve;
     set->part.owner = set;
     return FRESHET_OK;

@@ -307,6 +307,8 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
     part->key_names = names;
     state_part_describe(part, shape, view->windows->fingerprint);
     windowed->owners[v] = (view_owner){windowed, v};
+    part->fill_says =
+        v == 0 ? "their newest rows go out again" : "a key's rows have it from its next event on";
     part->evolve = windowed_evolve;
     part->owner = &windowed->owners[v];
     windowed->n_parts = v + 1;
@@ -325,7 +327,10 @@ static const state_part *windowed_parts(freshet_operator *self, uint32_t *n)
 
 /* ---- facts ----------------------------------------------------------------------------------- */
 
-static bool windowed_owes(const freshet_operator *self);
+static bool owes_expired(const windowed *windowed)
+{
+    return windowed->expires && windows_expires(windowed->states[0], windowed->lowest_s);
+}
 
 /* Of each part, by its name: since when it is kept, where it came in later than its keys. Then,
  * with `refresh: on_expiry`, windows_settled; and the second for which keys are still owed. */
@@ -347,7 +352,7 @@ static freshet_code windowed_save(const freshet_operator *self, text_buffer *int
         const int64_t settled_s = windows_settled(windowed->states[0]);
         text_append(into, (const char *)&settled_s, sizeof settled_s);
     }
-    if (windowed_owes(self))
+    if (owes_expired(windowed))
         text_append(into, (const char *)&windowed->lowest_s, sizeof windowed->lowest_s);
     return into->failed ? error_memory(err, "saving the facts of the windows") : FRESHET_OK;
 }
@@ -420,6 +425,7 @@ static freshet_code open_stream(windowed *windowed, freshet_error *err)
         windows_options options = {.lateness_s = watermark_lateness_s(windowed->base.block),
                                    .plain_order = view->order != NO_SLOT,
                                    .expires = windowed->expires && i == 0,
+                                   .gives_again = i == 0,
                                    .take_late = timestamp->late == ON_LATE_UPDATE || i > 0};
         freshet_code code = windows_open(view->windows, &options, &windowed->states[i], err);
         if (code == FRESHET_OK)
@@ -710,19 +716,18 @@ static freshet_code run_stream(windowed *windowed, run *run)
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
-/* ---- expiry ---------------------------------------------------------------------------------- */
+/* ---- rows without an event: of keys that were filled, and expiry ---------------------------- */
 
 static bool windowed_owes(const freshet_operator *self)
 {
     const windowed *windowed = (const struct windowed *)self;
-    return windowed->expires && windows_expires(windowed->states[0], windowed->lowest_s);
+    return owes_expired(windowed) || (self->is_stream && windows_owes_again(windowed->states[0]));
 }
 
-/* Each key says for which second it was given last. */
+/* Of expiry each key says for which second it was given last. */
 static bool windowed_keeps_owed(const freshet_operator *self)
 {
-    (void)self;
-    return true;
+    return !self->is_stream || !windows_owes_again(((const struct windowed *)self)->states[0]);
 }
 
 /* Keys and timestamp: what a refused row is shown by. */
@@ -747,7 +752,7 @@ static freshet_code make_known(run *run, const windows_expired *expired)
     return FRESHET_OK;
 }
 
-static freshet_code begin_expired(run *run, const windows_expired *expired)
+static freshet_code begin_expired(run *run, const windows_expired *expired, int kinds)
 {
     const plan *plan = run->plan;
     freshet_code code = make_known(run, expired);
@@ -757,7 +762,7 @@ static freshet_code begin_expired(run *run, const windows_expired *expired)
     run->write_us = expired->write_us;
     if (code != FRESHET_OK || run->row_kinds == NULL)
         return error_memory(run->err, COMPUTING);
-    memset(run->row_kinds, ROW_ONLINE, run->n_rows);
+    memset(run->row_kinds, kinds, run->n_rows);
     for (uint32_t i = 0; i < plan->n_keys; i++)
         run_fill(run, plan->keys[i].to, &expired->keys[i]);
     run_fill(run, plan->timestamp, &run->in->columns[plan->n_keys]);
@@ -771,10 +776,14 @@ static freshet_code windowed_go_on(freshet_operator *self, run *run)
     windowed *windowed = (struct windowed *)self;
     const view *view = &windowed->base.plan->views[0];
     windows_expired expired;
-    freshet_code code = windows_expire(windowed->states[0], windowed->lowest_s, WINDOWED_PIECE_ROWS,
-                                       run->arena, &expired, run->err);
+    windows_state *state = windowed->states[0];
+    const bool is_again = windows_owes_again(state);
+    freshet_code code =
+        is_again ? windows_give_again(state, WINDOWED_PIECE_ROWS, run->arena, &expired, run->err)
+                 : windows_expire(state, windowed->lowest_s, WINDOWED_PIECE_ROWS, run->arena,
+                                  &expired, run->err);
     if (code == FRESHET_OK)
-        code = begin_expired(run, &expired);
+        code = begin_expired(run, &expired, is_again ? ROW_CORRECTION | ROW_ONLINE : ROW_ONLINE);
     if (code == FRESHET_OK)
         code = fill_outputs(run, view, expired.outputs);
     if (code == FRESHET_OK)
