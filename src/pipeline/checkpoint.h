@@ -171,7 +171,7 @@ typedef struct checkpoint_search {
 
 /* The pipeline was opened to check. FRESHET_USAGE for a column that no part has,
  * FRESHET_BAD_DECLARATION for state that was kept for another declaration. */
-freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *store,
+freshet_code checkpoint_inspect(freshet_pipeline *pipeline, state_store *store,
                                 checkpoint_search *search, freshet_error *err);
 
 /* For `freshet plan`: what the declaration means for the state that is there. */

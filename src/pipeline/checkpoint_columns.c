@@ -91,6 +91,12 @@ static bool is_told(const columns *columns, const char *name)
     return false;
 }
 
+/* Keys of a state that is refused: why is told where they are kept. */
+static bool is_moot(const columns *columns, const char *name)
+{
+    return columns->out->counts[VERDICT_REFUSED] > 0 && strncmp(name, "key \"", 5) == 0;
+}
+
 static void tell_new(const columns *columns, const meaning *now, const place *at, const char *type,
                      const char *text)
 {
@@ -137,7 +143,7 @@ static freshet_code compare_columns(columns *columns, freshet_error *err)
         const kept_column *then = find_kept_column(columns, now->name);
         if (!columns_take_apart(arena, now->text, strlen(now->text), &type, &text))
             return error_memory(err, COMPARING);
-        if (is_told(columns, now->name))
+        if (is_told(columns, now->name) || is_moot(columns, now->name))
             continue;
         if (then == NULL)
             tell_new(columns, now, &now->at, type, text);
@@ -145,7 +151,8 @@ static freshet_code compare_columns(columns *columns, freshet_error *err)
             tell_change(columns, now, &now->at, then, type, text);
     }
     for (const kept_column *kept = columns->kept; kept != NULL; kept = kept->next)
-        if (find_now(columns, kept->name) == NULL && !is_told(columns, kept->name))
+        if (find_now(columns, kept->name) == NULL && !is_told(columns, kept->name) &&
+            !is_moot(columns, kept->name))
             evolution_say(columns->out, "", VERDICT_REMOVED, NULL, kept->name,
                           "is gone: rows from now on have no such column");
     return FRESHET_OK;

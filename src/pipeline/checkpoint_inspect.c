@@ -112,26 +112,50 @@ static freshet_code check_part(state_store *store, const state_part *part, fresh
     return code;
 }
 
-freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *store,
+/* What the parts keep, and since when, as a run would find it: nothing that is said of it is of
+ * interest here. The store stays its owner's. */
+static freshet_code take_up_parts(freshet_pipeline *pipeline, state_store *store,
+                                  const checkpoint_search *search, freshet_error *err)
+{
+    evolution verdicts = {.arena = arena_open()};
+    freshet_code code = verdicts.arena == NULL ? error_memory(err, INSPECTING)
+                                               : checkpoint_make(pipeline, search->folder, err);
+    if (code == FRESHET_OK) {
+        pipeline->checkpoint->store = store;
+        code = checkpoint_compare(pipeline, &verdicts, err);
+        pipeline->checkpoint->store = NULL;
+    }
+    arena_close(verdicts.arena);
+    return code;
+}
+
+static freshet_code inspect_part(inspection *inspection, state_store *store, const state_part *part,
+                                 freshet_error *err)
+{
+    inspection->part = part;
+    return store_visit(store, STORE_STATE, part->name, look_at_key, inspection, err);
+}
+
+freshet_code checkpoint_inspect(freshet_pipeline *pipeline, state_store *store,
                                 checkpoint_search *search, freshet_error *err)
 {
-    uint32_t n = 0, unfit = 0, version;
+    uint32_t unfit = 0;
     inspection inspection = {.search = search};
-    const state_part **parts = NULL;
-    freshet_code code =
-        checkpoint_check_version(store, search->folder, pipeline->declaration->file, &version, err);
-    if (code == FRESHET_OK)
-        code = checkpoint_list_parts(pipeline, pipeline->arena, &parts, &n, err);
+    freshet_code code = take_up_parts(pipeline, store, search, err);
+    const checkpoint_part *parts = code == FRESHET_OK ? pipeline->checkpoint->parts : NULL;
+    const uint32_t n = code == FRESHET_OK ? pipeline->checkpoint->n_parts : 0;
     search->found = 0;
     text_init(&inspection.json, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; code == FRESHET_OK && i < n && search->found < search->limit; i++) {
-        inspection.part = parts[i];
+        const state_part *part = parts[i].part;
         inspection.has_columns = true;
-        code = check_part(store, parts[i], err);
+        code = check_part(store, part, err);
         if (code == FRESHET_OK)
-            code = checkpoint_know_layouts(store, parts[i], err);
+            code = checkpoint_know_layouts(store, part, err);
         if (code == FRESHET_OK)
-            code = store_visit(store, STORE_STATE, parts[i]->name, look_at_key, &inspection, err);
+            code = inspect_part(&inspection, store, part, err);
+        if (code == FRESHET_OK && parts[i].inherits && search->found < search->limit)
+            code = inspect_part(&inspection, store, part->heritage, err);
         unfit += code == FRESHET_OK && !inspection.has_columns;
     }
     text_release(&inspection.json);
@@ -142,6 +166,6 @@ freshet_code checkpoint_inspect(const freshet_pipeline *pipeline, state_store *s
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "no part of the state has all the columns that --key names: \"%s\" keeps "
                          "%.200s",
-                         parts[0]->name, parts[0]->shape);
+                         parts[0].part->name, parts[0].part->shape);
     return code;
 }

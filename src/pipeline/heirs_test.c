@@ -317,6 +317,32 @@ static void expect_plan(world *world, uint32_t declared, const char *keys, const
     close_run(world);
 }
 
+static bool take_shown(void *context, const char *bytes, size_t length)
+{
+    return text_append(context, bytes, length);
+}
+
+/* What is kept of the keys, wherever it is: in its order. */
+static void expect_inspected(world *world, uint32_t declared, const char *first, const char *then)
+{
+    freshet_run_options options = {.check = true};
+    freshet_error err = {0};
+    state_store *store;
+    text_buffer shown;
+    text_init(&shown, TEXT_LIMIT_DEFAULT);
+    checkpoint_search search = {
+        .folder = state_folder, .limit = 10, .write = take_shown, .context = &shown};
+    open_run(world, declared, KEYS, &options);
+    must(store_open(state_folder, true, STORE_MEMORY_MIN, &store, &err), &err);
+    must(checkpoint_inspect(world->pipeline, store, &search, &err), &err);
+    const char *at = strstr(shown.bytes, first);
+    if (at == NULL || strstr(at, then) == NULL)
+        fail_msg("%s", shown.bytes);
+    text_release(&shown);
+    store_close(store);
+    close_run(world);
+}
+
 #define OTHER_KEYS KEYS ", {name: k, type: bigint, from: x}"
 
 static void plan_says_what_goes_on(void **state)
@@ -337,6 +363,16 @@ static void plan_says_what_goes_on(void **state)
     expect_plan(&world, 2, KEYS,
                 "newest: served as it is: windows go\n"
                 "windows: served as it is: it keeps k\n");
+    ROWS_OF(&world, {1, 2});
+    run_through(&world, 2);
+    expect_inspected(
+        &world, 2,
+        "{\"part\": \"windows\", \"key\": {\"id\": 1}, \"newest\": "
+        "\"2024-01-01T00:00:00.000002Z\", \"revision\": 0, \"events\": [{\"second\": "
+        "\"2024-01-01T00:00:00.000000Z\", \"x\": true}], \"known_from\": {\"events\": \"20",
+        "\"row\": {\"x\": 2.0}}\n"
+        "{\"part\": \"newest\", \"key\": {\"id\": 0}, \"newest\": "
+        "\"2024-01-01T00:00:00.000001Z\", \"revision\": 0}\n");
     expect_plan(&world, 0, KEYS,
                 "newest: served as it is: it goes on\n"
                 "windows: removed: the declar\n");

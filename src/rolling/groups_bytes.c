@@ -137,7 +137,10 @@ freshet_code groups_inspect(void *self, arena *arena, const void *bytes, size_t 
         text_append_timestamp(into, entry.facts.after_us);
         text_append_char(into, '"');
     }
-    code = events_show(&state->walker, &entry.events, into, err);
+    code = events_show(&state->walker, &entry.events,
+                       entry.record == NULL ? NULL : entry.record->since, into, err);
+    if (code == FRESHET_OK && entry.record != NULL)
+        fullness_show(state->walker.plan, entry.record, into);
     groups_release(state, &entry);
     return code;
 }

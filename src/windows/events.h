@@ -208,9 +208,10 @@ freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t firs
                         const struct kept_layout *layout, const unsigned char **at,
                         const unsigned char *end, int64_t *last, freshet_error *err);
 
-/* Appends `, "events": [...]` in JSON: time and values of each. */
-freshet_code events_show(const walker *walker, const events *events, text_buffer *into,
-                         freshet_error *err);
+/* Appends `, "events": [...]` in JSON: time and values of each. `since`: from which times on the
+ * slots' values were kept, where not always (NULL): what was not is left out. */
+freshet_code events_show(const walker *walker, const events *events, const int64_t *since,
+                         text_buffer *into, freshet_error *err);
 
 /* How each begins, without gaps: */
 typedef struct __attribute__((packed)) saved_head {

@@ -369,8 +369,16 @@ static freshet_code show_slot(const walker *walker, const event_block *block, ui
     return column_to_json(&cell, i, into, err);
 }
 
-freshet_code events_show(const walker *walker, const events *events, text_buffer *into,
-                         freshet_error *err)
+/* Was the value of that event kept? */
+static bool is_kept(const walker *walker, const event_block *block, uint32_t i, uint32_t slot,
+                    const int64_t *since)
+{
+    return since == NULL || (block->valid[slot] >> i & 1) != 0 ||
+           event_time(walker, block, i) >= since[slot];
+}
+
+freshet_code events_show(const walker *walker, const events *events, const int64_t *since,
+                         text_buffer *into, freshet_error *err)
 {
     const windows_plan *plan = walker->plan;
     event_place cursor = {0};
@@ -385,7 +393,7 @@ freshet_code events_show(const walker *walker, const events *events, text_buffer
             text_append_timestamp(into, event_time(walker, block, i) * (plan->in_us ? 1 : 1000000));
             text_append_char(into, '"');
             for (uint32_t s = 0; s < plan->n_slots && code == FRESHET_OK; s++)
-                if (plan->slots[s].values != WINDOWS_NONE)
+                if (plan->slots[s].values != WINDOWS_NONE && is_kept(walker, block, i, s, since))
                     code = show_slot(walker, block, i, s, into, err);
             text_append_char(into, '}');
         }

@@ -1,6 +1,8 @@
 /* fullness.c - see fullness.h. */
 #include "windows/fullness.h"
 
+#include <string.h>
+
 #include "windows/events_internal.h"
 
 static int64_t later(int64_t a, int64_t b)
@@ -162,4 +164,39 @@ bool fullness_is_over(const walker *walker, const events *events, const fullness
 bool fullness_may_go(const walker *walker, const events *events, const fullness *record)
 {
     return events->n == 0 || time_of_event(walker, events, 0) >= last_since(walker->plan, record);
+}
+
+/* ---- for people ------------------------------------------------------------------------------ */
+
+static void show_time(const windows_plan *plan, const char *what, int64_t time, const char **before,
+                      text_buffer *into)
+{
+    const int64_t us = plan->in_us ? 1 : 1000000;
+    if (time == FULL_ALWAYS)
+        return;
+    text_append_c(into, *before);
+    text_append_json(into, what, strlen(what));
+    text_append_c(into, ": ");
+    *before = ", ";
+    if (time > INT64_MAX / us) {
+        text_append_c(into, "null");
+        return;
+    }
+    text_append_char(into, '"');
+    text_append_timestamp(into, time * us);
+    text_append_char(into, '"');
+}
+
+void fullness_show(const windows_plan *plan, const fullness *record, text_buffer *into)
+{
+    const char *before = ", \"known_from\": {";
+    show_time(plan, "events", record->whole, &before, into);
+    for (uint32_t i = 0; i < plan->n_slots; i++)
+        if (plan->slots[i].values != WINDOWS_NONE)
+            show_time(plan, plan->columns.fields[plan->slots[i].values].name, record->since[i],
+                      &before, into);
+    for (uint32_t p = 0; p < fullness_parts(plan); p++)
+        show_time(plan, plan->pivot->names[p], record->since[plan->n_slots + p], &before, into);
+    if (strcmp(before, ", ") == 0)
+        text_append_char(into, '}');
 }

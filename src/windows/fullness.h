@@ -88,6 +88,10 @@ bool fullness_is_over(const walker *walker, const events *events, const fullness
 /* Is all that the record lacks before that time? */
 bool fullness_is_behind(const windows_plan *plan, const fullness *record, int64_t time);
 
+/* Appends `, "known_from": {...}` in JSON: from which times on events, and values of them, were
+ * kept. */
+void fullness_show(const windows_plan *plan, const fullness *record, text_buffer *into);
+
 /* May the record go then? Not as long as an event is there that lacks a value: a later declaration
  * may look further back. */
 bool fullness_may_go(const walker *walker, const events *events, const fullness *record);

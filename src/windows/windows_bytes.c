@@ -216,20 +216,50 @@ freshet_code windows_newest_of(const void *bytes, size_t length, int64_t *newest
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
-static freshet_code append_carried(const windows_state *state, const key_entry *entry, arena *arena,
-                                   text_buffer *into, freshet_error *err)
+/* Had the row that column, in the layout that it was saved in (NULL: the plan's own)? */
+static bool has_carried(const kept_layout *layout, const field *field)
+{
+    for (uint32_t i = 0; layout != NULL && i < layout->carried.n_fields; i++) {
+        const struct field *then = &layout->carried.fields[i];
+        if (strcmp(then->name, field->name) == 0 && type_equal(then->type, field->type))
+            return true;
+    }
+    return layout == NULL;
+}
+
+static freshet_code append_carried(const windows_state *state, const key_entry *entry,
+                                   const kept_layout *layout, arena *arena, text_buffer *into,
+                                   freshet_error *err)
 {
     const unsigned char *at = carried_of(state, entry), *end = at + entry->carried_length;
     const windows_plan *plan = state->plan;
     freshet_code code = FRESHET_OK;
+    const char *before = "";
+    text_buffer cell;
+    text_init(&cell, TEXT_LIMIT_DEFAULT);
     text_append_c(into, ", \"row\": {");
     for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_carried; i++) {
         const field *field = &plan->columns.fields[plan->carried[i]];
-        text_append_c(into, i == 0 ? "" : ", ");
-        code = cells_show(arena, field->name, field->type, &at, end, into, err);
+        text_reset(&cell);
+        code = cells_show(arena, field->name, field->type, &at, end, &cell, err);
+        into->failed |= cell.failed;
+        if (code != FRESHET_OK || cell.failed || !has_carried(layout, field))
+            continue;
+        text_append_c(into, before);
+        text_append(into, cell.bytes, cell.length);
+        before = ", ";
     }
     text_append_c(into, "}");
+    text_release(&cell);
     return code;
+}
+
+/* The layout that the bytes have, where it is not the plan's own. */
+static const kept_layout *layout_of(windows_state *state, const void *bytes, size_t length)
+{
+    windows_head head;
+    windows_tail tail = {0};
+    return read_head(state, bytes, length, &head, &tail, NULL) == FRESHET_OK ? tail.layout : NULL;
 }
 
 freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t length,
@@ -243,9 +273,15 @@ freshet_code windows_inspect(void *self, arena *arena, const void *bytes, size_t
     text_append_c(into, ", \"newest\": \"");
     text_append_timestamp(into, entry.newest_us);
     text_format(into, "\", \"revision\": %" PRIu32, entry.revision);
-    code = events_show(&state->walker, &entry.events, into, err);
-    if (code == FRESHET_OK)
-        code = append_carried(state, &entry, arena, into, err);
+    const fullness *record = entry.events.is_filling ? fullness_at(&entry) : NULL;
+    code = events_show(&state->walker, &entry.events, record == NULL ? NULL : record->since, into,
+                       err);
+    if (code == FRESHET_OK && record != NULL)
+        fullness_show(state->plan, record, into);
+    if (code == FRESHET_OK && entry.events.lacks_newest)
+        text_append_c(into, ", \"row\": null");
+    else if (code == FRESHET_OK)
+        code = append_carried(state, &entry, layout_of(state, bytes, length), arena, into, err);
     windows_release(state, &entry);
     return code;
 }

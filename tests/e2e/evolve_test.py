@@ -106,12 +106,32 @@ class EvolveTest(Case):
         self.served(NAME, SPEND, new=row(1, 0, 4, "a"))
         text = TEXT.replace("[{{name: user, type: bigint}}]", "[{{name: name, type: string}}]")
         self.write("shop.yaml", text.format(features="    - " + SPEND, writer=HISTORY, lateness=""))
-        self.assertIn('--   windows: cannot be served: were kept by "keys user bigint"', self.freshet("plan", "shop.yaml").out)
+        plan = self.freshet("plan", "shop.yaml").out
+        self.assertIn('--   windows (shop.yaml:10:17): cannot be served: were kept by "keys user bigint"', plan)
+        self.assertNotRegex(plan, r"(?m)^--   key ")  # a key that cannot be is not said to be served
+        self.assertRegex(self.freshet("run", "shop.yaml", "--once").err, r"(?m)^shop.yaml:10:17: error: the state in ")
         readers = TEXT.replace("    - {{id: ev", "    - {{id: new, stream: true, file: {{path: more, format: json, schema: {{user: bigint}}}}}}\n    - {{id: ev")
         readers = readers.replace("from ev", "from ev union all select user, null::bigint, null::double, null::varchar from new")
         self.write("shop.yaml", readers.format(features="    - " + NAME + "\n    - " + SPEND, writer=HISTORY, lateness=""))
         self.assertRegex(self.freshet("plan", "shop.yaml").out,
                          r'--   declaration \(shop.yaml:6:12\): cannot be served: the reader "ev" was number 1 in the list')
+
+    def test_inspect_leaves_out_what_is_not_kept(self):
+        count = "{name: n, from: amount, window: {functions: [count], over: [1 day]}}"
+        last = "{name: last, from: name, window: {functions: [last], over: [1 day]}}"
+        self.served(count, new=row(1, 0, 4, "a") + row(2, 0, 4, "b"))
+        self.served(count, last, NAME, new=row(1, 1, 8, None))
+
+        def shown(user):
+            return json.loads(self.good("state", "inspect", "shop.yaml", "--key", f"user={user}"))
+        kept = shown(1)
+        self.assertEqual(kept["events"], [{"second": "2024-01-01T00:00:00.000000Z", "amount": True},
+                                          {"second": "2024-01-01T00:00:01.000000Z", "amount": True, "column name": None}])
+        self.assertEqual(kept["known_from"], {"column name": "2024-01-01T00:00:01.000000Z"})
+        self.assertEqual(kept["row"], {"name": None})
+        kept = shown(2)  # as it was saved
+        self.assertEqual((kept["events"], kept["known_from"], kept["row"]), (
+            [{"second": "2024-01-01T00:00:00.000000Z", "amount": True}], {"column name": "2024-01-01T00:00:01.000000Z"}, {}))
 
     def test_without_windows(self):
         """Nothing is kept of rows: a new feature is in each row from now on."""

@@ -48,7 +48,7 @@ static bool aggregated_say_unreadable(const aggregated *set, const state_past *p
                       "the groups were saved by an earlier version of Freshet, and this one cannot "
                       "read them: run that version");
     else if (past->fingerprint != part->fingerprint)
-        evolution_say(out, part->name, VERDICT_REFUSED, NULL, "",
+        evolution_say(out, part->name, VERDICT_REFUSED, keys_at(set->base.block), "",
                       "its groups were \"%s\", and are to be \"%s\"", past->shape, part->shape);
     else
         return false;

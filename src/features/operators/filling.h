@@ -23,6 +23,12 @@ typedef struct filling {
     int64_t settled;               /* windows that are full by then are so for all rows to come */
 } filling;
 
+/* Where the keys of the set are declared. */
+static inline const place *keys_at(const feature_set_block *block)
+{
+    return &((const key_block *)block->keys.items)->name.at;
+}
+
 /* The newest second that the state knows of; INT64_MAX: none. */
 int64_t filling_newest_s(const evolution *evolution);
 

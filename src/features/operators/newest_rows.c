@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "features/operators/filling.h"
 #include "windows/windows_state.h"
 
 #define DOING "remembering the newest row of each key"
@@ -264,7 +265,7 @@ static void say_succeeds(const newest_rows *newest, evolution *out)
     const char *was = columns_of(out->succeeded_shape, "keys");
     const char *is = columns_of(newest->part.shape, NEWEST_ROWS_OF);
     if (strcmp(was, is) != 0)
-        evolution_say(out, newest->part.name, VERDICT_REFUSED, NULL, "",
+        evolution_say(out, newest->part.name, VERDICT_REFUSED, keys_at(newest->base.block), "",
                       "the keys of its %s were \"%s\", and are to be \"%s\"", out->succeeded,
                       was + 1, is + 1);
     else
@@ -287,7 +288,7 @@ static freshet_code newest_rows_evolve(void *owner, const state_past *past, evol
     newest_rows *newest = owner;
     (void)err;
     if (past != NULL && past->fingerprint != newest->part.fingerprint)
-        evolution_say(out, newest->part.name, VERDICT_REFUSED, NULL, "",
+        evolution_say(out, newest->part.name, VERDICT_REFUSED, keys_at(newest->base.block), "",
                       "it keeps \"%s\", and is to keep \"%s\"", past->shape, newest->part.shape);
     else if (out->succeeded != NULL)
         say_succeeds(newest, out);
@@ -327,12 +328,10 @@ static freshet_code newest_rows_open(freshet_operator *self, const operator_opti
     newest->last_us = options->set->last_us;
     newest->limit = options->memory;
     newest->memory.fail_after = -1;
-    newest->part = (state_part){.ops = &part_ops,
-                                .table = &newest->keys,
+    newest->part = (state_part){.table = &newest->keys,
                                 .evolve = newest_rows_evolve,
                                 .owner = newest,
-                                .succeeds = NEWEST_ROWS_SUCCEEDS,
-                                .key_bytes_max = NEWEST_KEY_BYTES_MAX};
+                                .succeeds = NEWEST_ROWS_SUCCEEDS};
     if (!keyed_open(&newest->keys, &keys))
         return error_memory(err, DOING);
     return newest_rows_describe(&newest->part, self->plan, self->arena, err);
@@ -342,6 +341,8 @@ freshet_code newest_rows_describe(state_part *part, const plan *plan, arena *are
                                   freshet_error *err)
 {
     part->name = NEWEST_ROWS_PART;
+    part->ops = &part_ops;
+    part->key_bytes_max = NEWEST_KEY_BYTES_MAX;
     part->doing = DOING;
     return state_part_columns(part, arena, NEWEST_ROWS_OF, plan->output.fields, plan->n_keys, err);
 }

@@ -236,15 +236,25 @@ static freshet_code say_new_view(windowed *windowed, uint32_t v, const filling *
     return FRESHET_OK;
 }
 
+/* Where the keys of a view are declared. */
+static const place *view_keys_at(const windowed *windowed, const view *view)
+{
+    const bool has_own =
+        view->windows->outputs.n_fields > 0 && view->of[0]->block->window.partition_by.n > 0;
+    return has_own ? &view->of[0]->block->window.partition_by.items[0].at
+                   : keys_at(windowed->base.block);
+}
+
 /* What cannot be read in any way. */
-static bool windowed_say_unreadable(const state_part *part, const state_past *past, evolution *out)
+static bool windowed_say_unreadable(const state_part *part, const place *keys,
+                                    const state_past *past, evolution *out)
 {
     if (past == NULL)
         return false;
     if (past->layout == NULL || !layout_is_known(past->layout))
         evolution_say(out, part->name, VERDICT_REFUSED, NULL, part->name, "were " EARLIER);
     else if (past->fingerprint != part->fingerprint)
-        evolution_say(out, part->name, VERDICT_REFUSED, NULL, part->name,
+        evolution_say(out, part->name, VERDICT_REFUSED, keys, part->name,
                       "were kept by \"%s\", and are to be kept by \"%s\"", past->shape,
                       part->shape);
     else
@@ -260,7 +270,7 @@ static freshet_code windowed_evolve(void *owner, const state_past *past, evoluti
     windows_state *state = windowed->states[of->view];
     const view *view = &windowed->base.plan->views[of->view];
     const state_part *part = &windowed->parts[of->view];
-    if (windowed_say_unreadable(part, past, out))
+    if (windowed_say_unreadable(part, view_keys_at(windowed, view), past, out))
         return FRESHET_OK;
     filling filling = {
         .out = out,
@@ -315,6 +325,7 @@ static freshet_code open_part(windowed *windowed, uint32_t v, freshet_error *err
     if (v > 0)
         return FRESHET_OK;
     part->heritage = &windowed->newest;
+    windowed->newest.table = part->table; /* for people */
     windows_inherits(windowed->states[0], newest_rows_read);
     return newest_rows_describe(&windowed->newest, plan, windowed->base.arena, err);
 }
