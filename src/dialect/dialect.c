@@ -80,6 +80,8 @@ static void expect_end(spark *s, bool is_query)
 
 static freshet_code finish(spark *s, const char *sql, dialect_text *out, freshet_error *err)
 {
+    if (arena_failed(s->arena)) /* types have no word for it */
+        return error_memory(err, TRANSLATING);
     if (s->failed)
         return s->code;
     return dialect_take_marks(s->arena, sql, out, err);

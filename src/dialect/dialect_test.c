@@ -125,6 +125,33 @@ static void what_is_no_spark_is_refused_where_it_stands(void **state)
     refuses(here, "select s like 'a\\\\b' from t", "'a", "escape");
     refuses(here, "select é from t", "é", "backticks");
     refuses(here, "select a from t limit 5 6", "6", "ends before");
+    refuses(here, "select lag(a) from t", "lag", "needs a window");
+    refuses(here, "select coalesce(a, x -> x) from t", "x -> x", "is a function");
+    refuses(here, "select upper(x -> x) from t", "x -> x", "is a function");
+    refuses(here, "select filter(l, a) from t", "filter", "other arguments");
+}
+
+/* Functions without a row of the table, too: one of the program cannot take their names. */
+static void special_functions_are_known(void **state)
+{
+    (void)state;
+    assert_true(dialect_has_function(DIALECT_SPARK, "coalesce"));
+    assert_true(dialect_has_function(DIALECT_SPARK, "map_from_arrays"));
+    assert_true(dialect_has_function(DIALECT_SPARK, "MAP_ENTRIES"));
+    assert_false(dialect_has_function(DIALECT_SPARK, "map_from_nothing"));
+}
+
+/* Exactly, also of as many digits as a decimal can have; null where it has no room. */
+static void decimals_are_rounded(void **state)
+{
+    bench *here = *state;
+    gives(here,
+          "select bround(1250BD, -2) as a, bround(1350BD, -2) as b, round(1250BD, -2) as c from t",
+          "{\"a\":\"1200\",\"b\":\"1400\",\"c\":\"1300\"}\n");
+    gives(here, "select bround(12345678901234567890123456789012345.25BD, 1) as a from t",
+          "{\"a\":\"12345678901234567890123456789012345.2\"}\n");
+    gives(here, "select round(99999999999999999999999999999999999999BD, -1) as a from t",
+          "{\"a\":null}\n");
 }
 
 static void nesting_has_a_limit(void **state)
@@ -223,6 +250,8 @@ int main(void)
         cmocka_unit_test(places_are_of_the_users_text),
         cmocka_unit_test(clauses_see_what_they_see_in_spark),
         cmocka_unit_test(what_is_no_spark_is_refused_where_it_stands),
+        cmocka_unit_test(special_functions_are_known),
+        cmocka_unit_test(decimals_are_rounded),
         cmocka_unit_test(nesting_has_a_limit),
         cmocka_unit_test(operators_take_what_is_not_known),
         cmocka_unit_test(syntax_is_told_without_columns),

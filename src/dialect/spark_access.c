@@ -149,6 +149,8 @@ spark_value spark_field_of(spark *s, spark_value of, const char *name, uint32_t 
 static spark_value element_of_map(spark *s, spark_value of, spark_value key)
 {
     of = spark_as_map(s, of);
+    if (of.type->kind != SPARK_MAP) /* memory is out */
+        return spark_nothing(s);
     const spark_type *wanted = of.type->fields[0].type;
     if (!s->failed && !spark_type_equal(key.type, wanted) &&
         (!spark_casts_alone(key.type, wanted) || key.type->kind > wanted->kind)) {

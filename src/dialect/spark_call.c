@@ -255,10 +255,10 @@ static const spark_type *type_for(char letter, const spark_type *type)
 static bool is_taken(char letter, bool already, const spark_value *value)
 {
     const spark_type *type = value->type;
-    if (type->kind == SPARK_OTHER)
-        return true;
     if (value->is_lambda != (letter == '^'))
         return false;
+    if (type->kind == SPARK_OTHER)
+        return true;
     if (letter == '^' || letter == '*' || letter == 'c')
         return true;
     if (already)
@@ -572,9 +572,46 @@ static void refuse_call(spark *s, const spark_call *call)
                  call->name, types);
 }
 
+/* A function x -> ... is no value: few take one. */
+static bool takes_lambdas(const char *name)
+{
+    const spark_function *row;
+    for (uint32_t i = 0; (row = spark_function_find(name, i)) != NULL; i++)
+        if (strchr(row->arguments, '^') != NULL)
+            return true;
+    return false;
+}
+
+static void check_lambdas(spark *s, const spark_call *call)
+{
+    for (uint32_t i = 0; i < call->n; i++)
+        if (call->arguments[i].is_lambda && !takes_lambdas(call->name))
+            spark_refuse(s, call->arguments[i].at,
+                         "%s() takes values, and this is a function: transform(), filter(), "
+                         "aggregate() and the like take those",
+                         call->name);
+}
+
+/* Whether it says something of a row's place among others only. */
+static bool needs_window(const char *name)
+{
+    static const char *const names[] = {"cume_dist", "dense_rank",   "lag",
+                                        "lead",      "nth_value",    "ntile",
+                                        "rank",      "percent_rank", "row_number"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 spark_value spark_apply(spark *s, spark_call *call)
 {
     spark_value out;
+    check_lambdas(s, call);
+    if (!s->failed && call->over == NULL && needs_window(call->name))
+        spark_refuse(s, call->at,
+                     "%s() needs a window: write OVER (PARTITION BY ... ORDER BY ...) behind it",
+                     call->name);
     if (s->failed)
         return spark_nothing(s);
     if (spark_apply_special(s, call, &out))

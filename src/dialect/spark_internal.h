@@ -172,6 +172,7 @@ spark_value spark_apply_named(spark *s, const char *name, spark_value *arguments
 
 /* Is there one of that name, in any case? */
 bool spark_is_special(const char *name);
+bool spark_is_special_more(const char *name); /* of those that spark_special_more.c has */
 /* Whether the function is one; then *out is what it gives. */
 bool spark_apply_special(spark *s, spark_call *call, spark_value *out);
 bool spark_apply_special_more(spark *s, spark_call *call, spark_value *out);

@@ -256,55 +256,6 @@ static spark_value make_ceil(spark *s, spark_call *call)
                       spark_type_sql(s->arena, type));
 }
 
-/* The type of round(decimal, n). */
-static const spark_type *rounded_type(spark *s, const spark_type *from, int n)
-{
-    const int whole = from->precision - from->scale + 1;
-    if (n < 0)
-        return spark_decimal(s->arena, whole > -n + 1 ? whole : -n + 1, 0);
-    const int scale = from->scale < n ? from->scale : n;
-    return spark_decimal(s->arena, whole + scale, scale);
-}
-
-/* round and bround of a decimal, which has its number of digits by the text. */
-static spark_value make_round(spark *s, spark_call *call)
-{
-    const spark_value value = call->arguments[0];
-    int n = 0;
-    if (call->n == 2) {
-        const spark_token *token = call->arguments[1].token;
-        if (token == NULL || token->kind != TOKEN_INTEGER || token->length > 2) {
-            spark_refuse(s, call->arguments[1].at,
-                         "the number of digits to which a decimal is rounded is written out");
-            return spark_nothing(s);
-        }
-        for (uint32_t i = 0; i < token->length; i++)
-            n = n * 10 + (token->text[i] - '0');
-        n = call->arguments[1].is_negative ? -n : n;
-    }
-    const spark_type *type = rounded_type(s, value.type, n);
-    if (n >= value.type->scale)
-        return spark_cast(s, value, type);
-    const char *name = spark_type_sql(s->arena, type);
-    if (strcasecmp(call->name, "round") == 0)
-        return spark_made(s, call->at, type, "CAST(round(%s, %d) AS %s)", value.sql, n, name);
-    if (n < 0) {
-        spark_refuse(s, call->at,
-                     "bround() of a decimal to tens or hundreds: divide, round, and "
-                     "multiply");
-        return spark_nothing(s);
-    }
-    /* Half way, the neighbour that is even. */
-    const char *unit = spark_format(s, "CAST('1e-%d' AS DECIMAL(38,%d))", n, n);
-    const char *half = spark_format(s, "CAST('5e-%d' AS DECIMAL(38,%d))", n + 1, n + 1);
-    const char *rounded = spark_format(s, "CAST(round(%s, %d) AS %s)", value.sql, n, name);
-    return spark_made(s, call->at, type,
-                      "CASE WHEN abs(%s - %s) = %s AND (%s / %s) %% 2 <> 0 THEN CAST(%s - "
-                      "sign(%s) * %s AS %s) ELSE %s END",
-                      rounded, value.sql, half, rounded, unit, rounded, value.sql, unit, name,
-                      rounded);
-}
-
 /* ---- times ---- */
 
 /* Microseconds since the month began, and a day. */
@@ -580,8 +531,6 @@ static const struct {
     {"ceil", 1, 1, make_ceil, false, false},
     {"ceiling", 1, 1, make_ceil, false, false},
     {"floor", 1, 1, make_ceil, false, false},
-    {"round", 1, 2, make_round, true, false},
-    {"bround", 1, 2, make_round, true, false},
     {"timestampadd", 2, 2, make_unit, false, false},
     {"timestampdiff", 2, 2, make_unit, false, false},
     {"typeof", 1, 1, make_typeof, false, false},
@@ -616,7 +565,7 @@ bool spark_is_special(const char *name)
     size_t i = 0;
     while (i < sizeof specials / sizeof *specials && strcasecmp(specials[i].name, name) != 0)
         i++;
-    return i < sizeof specials / sizeof *specials;
+    return i < sizeof specials / sizeof *specials || spark_is_special_more(name);
 }
 
 bool spark_apply_special(spark *s, spark_call *call, spark_value *out)

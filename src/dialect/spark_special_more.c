@@ -116,20 +116,6 @@ static spark_value make_map_from_arrays(spark *s, spark_call *call)
                       "map(%s, %s)", call->arguments[0].sql, call->arguments[1].sql);
 }
 
-/* No row says its type: an array of structs {key, value} that DuckDB gives is taken for a map. */
-static spark_value make_map_entries(spark *s, spark_call *call)
-{
-    const spark_value map = spark_as_map(s, call->arguments[0]);
-    if (map.type->kind != SPARK_MAP) {
-        spark_refuse(s, call->at, "map_entries() takes a map");
-        return spark_nothing(s);
-    }
-    const spark_field fields[] = {{"key", map.type->fields[0].type},
-                                  {"value", map.type->fields[1].type}};
-    const spark_type *entry = spark_struct(s->arena, fields, 2);
-    return spark_made(s, call->at, spark_array(s->arena, entry), "map_entries(%s)", map.sql);
-}
-
 static const struct {
     const char *name;
     uint32_t least, most;
@@ -146,9 +132,16 @@ static const struct {
     {"try_subtract", 2, 2, make_try, false},
     {"try_multiply", 2, 2, make_try, false},
     {"try_divide", 2, 2, make_try, false},
-    {"map_entries", 1, 1, make_map_entries, false},
     {"map_from_arrays", 2, 2, make_map_from_arrays, false},
 };
+
+bool spark_is_special_more(const char *name)
+{
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
+        if (strcasecmp(specials[i].name, name) == 0)
+            return true;
+    return false;
+}
 
 bool spark_apply_special_more(spark *s, spark_call *call, spark_value *out)
 {
