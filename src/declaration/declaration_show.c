@@ -4,7 +4,7 @@
  * Written from the parsed structs by the same tables, in the tables' order. What it writes reads
  * back as the same declaration (but for secrets, which read as "***"): texts are written plain only
  * where no reader of YAML could take them for something else, several lines as a literal block
- * where YAML can hold them so, all else in double quotes; "${" is written "$${".
+ * where YAML can hold them so, all else in double quotes; "${" in a value is written "$${".
  */
 #include <inttypes.h>
 #include <string.h>
@@ -107,7 +107,8 @@ static void show_literal(text_buffer *out, const char *text, uint32_t indent)
     }
 }
 
-static void show_quoted(text_buffer *out, const char *text)
+/* Variables are replaced in values, never in keys: there "${" is itself. */
+static void show_quoted(text_buffer *out, const char *text, bool is_key)
 {
     size_t bytes;
     text_append_char(out, '"');
@@ -121,7 +122,7 @@ static void show_quoted(text_buffer *out, const char *text)
             text_append_c(out, "\\t");
         else if (!is_printable(code))
             text_format(out, code < 0x100 ? "\\x%02" PRIX32 : "\\u%04" PRIX32, code);
-        else if (code == '$' && at[1] == '{')
+        else if (code == '$' && at[1] == '{' && !is_key)
             text_append_c(out, "$$");
         else
             text_append(out, at, bytes);
@@ -141,7 +142,7 @@ static void show_text(text_buffer *out, const char *text, uint32_t indent)
     if (is_plain(text))
         text_append_c(out, text);
     else
-        show_quoted(out, text);
+        show_quoted(out, text, false);
     text_append_char(out, '\n');
 }
 
@@ -162,7 +163,7 @@ static void show_key(text_buffer *out, const char *name)
     if (is_plain(name) && strchr(name, ' ') == NULL)
         text_append_c(out, name);
     else
-        show_quoted(out, name);
+        show_quoted(out, name, true);
     text_append_char(out, ':');
 }
 

@@ -13,7 +13,7 @@ static const char expected[] = "version: 1\n"
                                "        schema:\n"
                                "          origin: string\n"
                                "          \"a b\":\n"
-                               "            c: decimal(10,2)\n"
+                               "            \"${c} $${d\": decimal(10,2)\n"
                                "        delimiter: \",\"\n"
                                "        header: true\n"
                                "        sample: 5\n"
@@ -89,7 +89,7 @@ static void defaults_are_filled_in_and_secrets_hidden(void **state)
     char *text =
         sound_with("format: json",
                    "format: json, password: hunter2, columns: [a, \"b: c\"], sample: 5, retry: "
-                   "{}, schema: {origin: string, \"a b\": {c: \"decimal(10,2)\"}}");
+                   "{}, schema: {origin: string, \"a b\": {\"${c} $${d\": \"decimal(10,2)\"}}");
     freshet_declaration *handle = read_sound(text);
     char *shown = show_text_of(handle);
     assert_string_equal(shown, expected);
