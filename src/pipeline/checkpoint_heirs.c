@@ -22,7 +22,7 @@
 #include "pipeline/checkpoint_internal.h"
 
 #define SUCCEEDING "taking over what was kept of each key"
-#define SUCCEED_KEYS 65536u
+#define SUCCEED_KEYS 16384u
 
 static bool has_part_named(const checkpoint *checkpoint, const char *name)
 {

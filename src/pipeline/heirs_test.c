@@ -22,10 +22,12 @@
 #include "writers/cassandra/cql_testing.h"
 
 #define N_KEYS 5
+#define MANY INT64_C(17000)
 #define BASE_S INT64_C(1704067200)
 #define KEYS "{name: id, type: bigint}"
 #define X 2u /* of the values of a row in the store: behind key and timestamp */
 
+static const char *sink_text;
 static char folder[200], state_folder[260];
 
 #define YAML                                                             \
@@ -49,7 +51,9 @@ static char folder[200], state_folder[260];
     "dead_letters: {path: '%s/letters.jsonl'}\n"                         \
     "sink:\n"                                                            \
     "  writers:\n"                                                       \
-    "    - online: {cassandra: {host: 127.0.0.1, keyspace: ks}}\n"
+    "    - %s\n"
+
+#define ONLINE "online: {cassandra: {host: 127.0.0.1, keyspace: ks}}"
 
 /* Each has one feature beside x, so that the write timestamp has one place among the values. */
 static const struct {
@@ -123,7 +127,7 @@ static void put_row(world *world, FILE *file, int64_t key, int64_t event_us)
     world->n_waiting++;
     fprintf(file, "{\"id\": %lld, \"ts\": %lld, \"x\": %.1f}\n", (long long)key,
             (long long)event_us, x);
-    if (event_us >= world->twin[key].event_us)
+    if (key < N_KEYS && event_us >= world->twin[key].event_us)
         world->twin[key] = (newest_row){event_us, x};
 }
 
@@ -172,7 +176,7 @@ static void open_run(world *world, uint32_t declared, const char *keys,
     char text[3000];
     freshet_error err = {0};
     snprintf(text, sizeof text, YAML, folder, keys, declarations[declared].set,
-             declarations[declared].feature, folder);
+             declarations[declared].feature, folder, sink_text);
     snprintf(state_folder, sizeof state_folder, "%s/state", folder);
     options->size = sizeof *options;
     options->state = state_folder;
@@ -233,6 +237,7 @@ static void run_killed(world *world, uint32_t declared)
 static void begin_world(world *world)
 {
     *world = (struct world){.second = BASE_S};
+    sink_text = ONLINE;
     for (uint32_t i = 0; i < N_KEYS; i++)
         world->twin[i].event_us = INT64_MIN;
 }
@@ -317,6 +322,109 @@ static void expect_plan(world *world, uint32_t declared, const char *keys, const
     close_run(world);
 }
 
+/* The store has as many keys as know a newest row, each in one part. */
+static freshet_code count_key(void *context, const store_entry *entry, freshet_error *err)
+{
+    (void)entry, (void)err;
+    ++*(uint32_t *)context;
+    return FRESHET_OK;
+}
+
+static uint32_t keys_in(const world *world, const char *part)
+{
+    uint32_t n = 0;
+    assert_int_equal(
+        store_visit(world->pipeline->checkpoint->store, STORE_STATE, part, count_key, &n, NULL),
+        FRESHET_OK);
+    return n;
+}
+
+/* Of more keys than one write takes. */
+static void many_keys_go_over(void **state)
+{
+    (void)state;
+    world world;
+    begin_world(&world);
+    FILE *file = open_rows();
+    for (int64_t key = 0; key < MANY; key++)
+        put_row(&world, file, key, BASE_S * 1000000);
+    assert_int_equal(fclose(file), 0);
+    run_through(&world, 1);
+    begin_run(&world, 0, false);
+    assert_int_equal(keys_in(&world, "newest"), MANY);
+    close_run(&world);
+    file = open_rows();
+    for (int64_t key = 0; key < MANY; key += 1000)
+        put_row(&world, file, key, BASE_S * 1000000);
+    assert_int_equal(fclose(file), 0);
+    run_through(&world, 0);
+    for (int64_t key = 0; key < MANY; key += 500)
+        assert_int_equal(write_us_of(key), key % 1000 == 0);
+    forget_world();
+}
+
+/* A key as a run that was killed has left it in the part of the plain set, while the windows still
+ * have it. */
+static void put_stale(world *world, int64_t key)
+{
+    unsigned char encoded[9] = {1}, value[12] = {0};
+    freshet_error err = {0};
+    state_store *store = world->pipeline->checkpoint->store;
+    memcpy(encoded + 1, &key, sizeof key);
+    must(store_begin(store, &err), &err);
+    must(
+        store_put(store, STORE_STATE, "newest", encoded, sizeof encoded, value, sizeof value, &err),
+        &err);
+    must(store_commit(store, &err), &err);
+    must(store_wait(store, &err), &err);
+}
+
+static void cut_short_the_windows_count(void **state)
+{
+    (void)state;
+    world world;
+    begin_world(&world);
+    ROWS_OF(&world, {0, 5000000}, {0, 5000000}, {1, 5000000}, {1, 5000000});
+    run_through(&world, 1);
+    begin_run(&world, 1, false);
+    assert_int_equal(keys_in(&world, "newest"), 0);
+    put_stale(&world, 0);
+    put_stale(&world, 1);
+    assert_int_equal(keys_in(&world, "newest"), 2);
+    close_run(&world);
+    ROWS_OF(&world, {0, 5000000}); /* the old declaration again */
+    run_through(&world, 1);
+    assert_int_equal(write_us_of(0), 5000002);
+    ROWS_OF(&world, {0, 5000000}, {1, 5000000}, {0, 4000000});
+    run_through(&world, 0); /* the new one: keys as they were put down above are these keys */
+    assert_int_equal(write_us_of(0), 5000003);
+    assert_int_equal(write_us_of(1), 5000002);
+    check_store(&world, "behind windows that were cut short", 0);
+    begin_run(&world, 0, false);
+    assert_int_equal(keys_in(&world, "newest"), 2);
+    close_run(&world);
+    forget_world();
+}
+
+/* Rows before went to files only. */
+static void an_online_store_that_is_new(void **state)
+{
+    (void)state;
+    char jsonl[300];
+    world world;
+    begin_world(&world);
+    snprintf(jsonl, sizeof jsonl, "jsonl: {path: '%s/out.jsonl'}", folder);
+    sink_text = jsonl;
+    ROWS_OF(&world, {0, 5000000});
+    run_through(&world, 0);
+    sink_text = ONLINE;
+    expect_plan(&world, 0, KEYS, "newest: fills from now on: which row \n");
+    ROWS_OF(&world, {0, 4000000}, {0, 3000000}, {0, 4500000});
+    run_through(&world, 0);
+    assert_int_equal(write_us_of(0), 4000001);
+    forget_world();
+}
+
 static bool take_shown(void *context, const char *bytes, size_t length)
 {
     return text_append(context, bytes, length);
@@ -380,23 +488,6 @@ static void plan_says_what_goes_on(void **state)
                 "newest: cannot be served: it keeps \"\n"
                 "windows: removed: the declar\n");
     forget_world();
-}
-
-/* The store has as many keys as know a newest row, each in one part. */
-static freshet_code count_key(void *context, const store_entry *entry, freshet_error *err)
-{
-    (void)entry, (void)err;
-    ++*(uint32_t *)context;
-    return FRESHET_OK;
-}
-
-static uint32_t keys_in(const world *world, const char *part)
-{
-    uint32_t n = 0;
-    assert_int_equal(
-        store_visit(world->pipeline->checkpoint->store, STORE_STATE, part, count_key, &n, NULL),
-        FRESHET_OK);
-    return n;
 }
 
 static void each_key_is_in_one_part(void **state)
@@ -471,6 +562,9 @@ int main(void)
         cmocka_unit_test(the_first_windows_go_on_from_the_newest_row),
         cmocka_unit_test(each_key_is_in_one_part),
         cmocka_unit_test(plan_says_what_goes_on),
+        cmocka_unit_test(many_keys_go_over),
+        cmocka_unit_test(cut_short_the_windows_count),
+        cmocka_unit_test(an_online_store_that_is_new),
         cmocka_unit_test(any_declarations_and_kills),
     };
     return cmocka_run_group_tests(tests, make_world, remove_world);
