@@ -17,6 +17,9 @@
 #define TAKING "filling windows"
 #define LOOK_EVERY_US INT64_C(1000000)
 #define PIECE_US INT64_C(3000)
+/* A checkpoint puts down all keys that changed, while the loop stands still: not more than these of
+ * the past at a time. */
+#define KEYS_A_CHECKPOINT 16384u
 #define VALUE_BYTES_MAX (UINT32_C(1) << 30)
 
 typedef struct fill_part {
@@ -37,7 +40,9 @@ typedef struct fill {
     char *bytes;  /* its key and value, and a 0 byte */
     fill_part *parts;
     uint32_t n_parts;
-    fill_part *now;   /* of the keys that come */
+    fill_part *now;     /* of the keys that come */
+    uint32_t n_changed; /* keys, since the last checkpoint began */
+    bool rests;       /* the last piece made rows due, which are out: now it is the readers' turn */
     bool is_done;     /* all of it is taken; its marks are in no durable checkpoint yet */
     uint64_t done_at; /* the checkpoint that has them; 0: none yet */
 } fill;
@@ -147,6 +152,7 @@ static freshet_code take_key(fill *fill, const fill_entry *entry, freshet_error 
                                         fill->bytes + entry->key_length, entry->length, &kind, err);
     if (code == FRESHET_OK)
         fill->now->mark.keys[kind]++;
+    fill->n_changed += code == FRESHET_OK && kind == FILL_DONE;
     return code;
 }
 
@@ -256,6 +262,11 @@ static void count_fill(freshet_pipeline *pipeline)
                  fill->fd < 0 ? 0 : fill->size - fill->offset);
 }
 
+static bool waits_for_checkpoint(const freshet_pipeline *pipeline)
+{
+    return pipeline->fill->n_changed >= KEYS_A_CHECKPOINT && !pipeline->options.once;
+}
+
 /* A damaged file is no reason to end a stream. */
 static freshet_code fill_take_piece(freshet_pipeline *pipeline, int64_t until_us,
                                     freshet_error *err)
@@ -265,7 +276,8 @@ static freshet_code fill_take_piece(freshet_pipeline *pipeline, int64_t until_us
     freshet_error problem = {0};
     do
         code = fill_take_entry(pipeline, &problem);
-    while (code == FRESHET_OK && fill->fd >= 0 && os.monotonic_us() < until_us);
+    while (code == FRESHET_OK && fill->fd >= 0 && !waits_for_checkpoint(pipeline) &&
+           os.monotonic_us() < until_us);
     count_fill(pipeline);
     checkpoint_trim(pipeline);
     if (code == FRESHET_FAILED && problem.then == FRESHET_STOP) {
@@ -297,6 +309,10 @@ freshet_code fill_turn(freshet_pipeline *pipeline, freshet_error *err)
     fill *fill = pipeline->fill;
     if (fill == NULL || pipeline->delivery.pending || pipeline_owes(pipeline))
         return FRESHET_OK;
+    if (fill->rests && !pipeline->options.once) {
+        fill->rests = false;
+        return FRESHET_OK;
+    }
     end_fill(pipeline);
     const int64_t now_us = os.monotonic_us();
     if (fill->fd < 0 && now_us >= fill->look_us) {
@@ -305,7 +321,15 @@ freshet_code fill_turn(freshet_pipeline *pipeline, freshet_error *err)
         if (code != FRESHET_OK)
             return code;
     }
-    return fill->fd < 0 ? FRESHET_OK : fill_take_piece(pipeline, now_us + PIECE_US, err);
+    if (fill->fd < 0)
+        return FRESHET_OK;
+    if (waits_for_checkpoint(pipeline)) {
+        pipeline->checkpoint->due_us = 0;
+        return FRESHET_OK;
+    }
+    const freshet_code code = fill_take_piece(pipeline, now_us + PIECE_US, err);
+    fill->rests = pipeline_owes(pipeline);
+    return code;
 }
 
 bool fill_is_under_way(const freshet_pipeline *pipeline)
@@ -329,6 +353,7 @@ freshet_code fill_put(freshet_pipeline *pipeline, freshet_error *err)
     fill *fill = pipeline->fill;
     checkpoint *checkpoint = pipeline->checkpoint;
     freshet_code code = FRESHET_OK;
+    fill->n_changed = 0;
     if (!fill->is_done)
         return FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < fill->n_parts; i++) {
