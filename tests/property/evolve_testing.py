@@ -219,7 +219,7 @@ class Set:
         self.is_aggregated = kind in ("groups", "rolling")
         self.source = options["source"](rng)
         self.has_history = has_history and not self.is_aggregated
-        self.lateness = "10 minutes"
+        self.lateness = "1 hour" if kind == "newest" else "10 minutes"
         self.key = "u"
         self.refresh = rng.choice((None, "on_expiry")) if kind in ("windows", "rolling") else None
         self.within = "2 hours" if kind == "seen" or (self.source.has_order and rng.random() < 0.2) else None
@@ -495,19 +495,22 @@ KINDS = {
 
 # ---- events ----
 
+TOGETHER = {"groups": 180, "newest": 1500}  # events of so many seconds have one time; of a key several, also across links
+
+
 def draw_events(rng, made, link, n_before, closed):
     """[(reader, record)] of a link in the order in which they come, and the events themselves; none before `closed`."""
     events, records = [], []
-    late = 240 if made.is_aggregated or not made.source.has_order else LATENESS[made.lateness] - 60
+    late = 240 if made.is_aggregated or made.kind in TOGETHER or not made.source.has_order else LATENESS[made.lateness] - 60
     begin = T0 + link * EVENTS * 60
     for i in range(n_before, n_before + EVENTS):
-        at = T0 + i * 60 - (rng.randrange(late) if rng.random() < 0.3 else 0)
-        if made.kind == "groups":
-            at = at // 180 * 180
+        at = T0 + i * (10 if made.kind == "newest" else 60) - (rng.randrange(late) if rng.random() < 0.3 else 0)
+        if made.kind in TOGETHER:
+            at = at // TOGETHER[made.kind] * TOGETHER[made.kind]
         at = max(at, closed)
         if not made.source.has_order:
             at = max(at, begin)  # readers side by side: no row before those of the link before
-        user = f"u{rng.randrange(KEYS)}" if rng.random() < 0.93 else f"n{link}"
+        user = f"u{rng.randrange(2 if made.kind in TOGETHER else KEYS)}" if rng.random() < 0.93 else f"n{link}"
         event = {"id": i, "u": user, "ts": at, "a": None if rng.random() < 0.1 else rng.randrange(60) / 4,
                  "b": None if rng.random() < 0.1 else rng.randrange(100), "c": rng.choice("wxyz")}
         events.append(event)
