@@ -2,6 +2,9 @@
  * with runs that end without a checkpoint in between: what an online store has at the end is each
  * key's newest row, as if one declaration had taken all rows. The store is a table in this process
  * that keeps the row of the greater write timestamp (cql_testing.h). */
+#define _GNU_SOURCE /* nftw */
+#include <errno.h>
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -96,13 +100,22 @@ static int make_world(void **state)
     return mkdtemp(folder) == NULL;
 }
 
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+    (void)info, (void)type, (void)where;
+    return remove(path);
+}
+
+static int remove_all(const char *path)
+{
+    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 static int remove_world(void **state)
 {
     (void)state;
-    char command[300];
     fake_end();
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return remove_all(folder);
 }
 
 /* ---- rows, and what the store must have ------------------------------------------------------ */
@@ -134,10 +147,10 @@ static void put_row(world *world, FILE *file, int64_t key, int64_t event_us)
 static FILE *open_rows(void)
 {
     char path[300];
-    snprintf(path, sizeof path, "mkdir -p '%s/in'", folder);
-    assert_int_equal(system(path), 0);
-    snprintf(path, sizeof path, "%s/in/rows.jsonl",
-             folder); /* one that grows: rows keep their order */
+    snprintf(path, sizeof path, "%s/in", folder);
+    assert_true(mkdir(path, 0700) == 0 || errno == EEXIST);
+    /* one that grows: rows keep their order */
+    snprintf(path, sizeof path, "%s/in/rows.jsonl", folder);
     FILE *file = fopen(path, "a");
     assert_non_null(file);
     return file;
@@ -244,9 +257,10 @@ static void begin_world(world *world)
 
 static void forget_world(void)
 {
-    char command[500];
-    snprintf(command, sizeof command, "rm -rf '%s/in' '%s/state'", folder, folder);
-    assert_int_equal(system(command), 0);
+    char rows[300];
+    snprintf(rows, sizeof rows, "%s/in", folder);
+    assert_int_equal(remove_all(rows), 0);
+    assert_int_equal(remove_all(state_folder), 0);
     for (uint32_t i = 0; i < fake.n_table; i++)
         fake_row_set(&fake.table[i], NULL, 0);
     fake.n_table = 0;

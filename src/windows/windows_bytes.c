@@ -135,7 +135,7 @@ static freshet_code take_tail(windows_state *state, key_entry *entry, const wind
         code = restoring_memory(err);
     if (code == FRESHET_OK && length > 0)
         memcpy(carried_of(state, entry), carried, length);
-    if (code == FRESHET_OK && entry->events.is_filling)
+    if (code == FRESHET_OK && record != NULL && entry->events.is_filling)
         memcpy(entry->piece, record, state->record_bytes);
     if (code == FRESHET_OK)
         set_given(state, entry, tail->given_s);
