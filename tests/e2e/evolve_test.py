@@ -133,6 +133,17 @@ class EvolveTest(Case):
         self.assertEqual((kept["events"], kept["known_from"], kept["row"]), (
             [{"second": "2024-01-01T00:00:00.000000Z", "amount": True}], {"column name": "2024-01-01T00:00:01.000000Z"}, {}))
 
+    def test_all_windows_go_and_come(self):
+        kept = dict(writer="jsonl: {path: out.jsonl}")
+        self.served(NAME, SPEND, new=row(1, 0, 4, "a"), **kept)
+        plan = self.plan(NAME, code=3, **kept)
+        self.assertIn("--   windows: removed: the declaration has no longer windows, and what was kept for it is removed\n", plan)
+        self.served(NAME, new=row(1, 1, 8, "b"), **kept)
+        self.assertNotIn('"windows"', self.good("state", "ls", "shop.yaml", "--format", "json"))
+        partial = SPEND.replace("[1 day]", "[1 day], until_full: partial")
+        self.served(NAME, partial, new=row(1, 2, 16, "c") + row(1, 3, 32, "d"), **kept)
+        self.assertEqual([r.get("spend__sum_over_1_day_fixed_windows") for r in self.read_lines("out.jsonl")], [4, None, 16, 48])
+
     def test_without_windows(self):
         """Nothing is kept of rows: a new feature is in each row from now on."""
         self.served(NAME, writer="jsonl: {path: out.jsonl}", new=row(1, 0, 4, "a"))
