@@ -11,6 +11,8 @@
 #define ASKING "reading from the online store"
 #define STATEMENT_BYTES_MAX ((size_t)8 << 20)
 #define RANGE_ROWS 5000u /* that one answer of a range has at most */
+#define KEYS_BYTES_MAX ((size_t)64 << 20)
+#define ASKED_MAX 256u /* reads that are in flight at a time */
 #define SECOND_US INT64_C(1000000)
 #define MILLISECOND_US 1000
 
@@ -157,6 +159,29 @@ static freshet_code cql_ask(cql_reading *reading, const cql_value *values, uint3
     return code == CQL_OK ? FRESHET_OK : cassandra_error(err, from->place, ASKING, code, said);
 }
 
+/* Up to ASKED_MAX reads at a time; one, where the adapter is one of before. */
+static uint32_t asked_at_once(const cql_reading *reading)
+{
+    return cql_has_many(reading->from->api) ? ASKED_MAX : 1;
+}
+
+/* The answers to n reads, one behind the other. */
+static freshet_code ask_many(cql_reading *reading, const cql_value *values, uint32_t n_values,
+                             uint32_t n, uint32_t *counts, cql_rows **rows, freshet_error *err)
+{
+    const compare_cassandra *from = reading->from;
+    char said[CQL_TEXT_MAX] = "";
+    if (!cql_has_many(from->api)) {
+        const freshet_code asked = cql_ask(reading, values, n_values, rows, err);
+        counts[0] = asked == FRESHET_OK ? from->api->rows_count(*rows) : 0;
+        return asked;
+    }
+    const cql_code code = from->api->query_many(from->session, reading->statement, values, n_values,
+                                                n, counts, rows, said);
+    arena_reset(reading->arena);
+    return code == CQL_OK ? FRESHET_OK : cassandra_error(err, from->place, ASKING, code, said);
+}
+
 static freshet_code ask_tokens(cql_reading *reading, int64_t first, const int64_t *last,
                                cql_rows **rows, freshet_error *err)
 {
@@ -217,11 +242,12 @@ static freshet_code read_all(cql_reading *reading, freshet_error *err)
 
 /* ---- some rows ------------------------------------------------------------------------------- */
 
-static bool is_same_partition(const compare_cassandra *from, const cql_rows *rows, uint32_t row)
+static bool is_same_partition(const compare_cassandra *from, const cql_rows *rows, uint32_t first,
+                              uint32_t row)
 {
     bool same = true;
     for (uint32_t i = 0; same && i < from->table->n_partition; i++) {
-        const cql_value one = from->api->rows_value(rows, 0, i);
+        const cql_value one = from->api->rows_value(rows, first, i);
         const cql_value other = from->api->rows_value(rows, row, i);
         same = one.length == other.length &&
                (one.length <= 0 || memcmp(one.bytes, other.bytes, (size_t)one.length) == 0);
@@ -229,34 +255,50 @@ static bool is_same_partition(const compare_cassandra *from, const cql_rows *row
     return same;
 }
 
-/* One row of the first partition of the answer. */
-static freshet_code take_one(cql_reading *reading, const cql_rows *rows, uint64_t random,
-                             freshet_error *err)
+/* One row of the first partition of an answer, which is n rows from the first on. */
+static freshet_code take_one(cql_reading *reading, const cql_rows *rows, uint32_t first, uint32_t n,
+                             uint64_t random, freshet_error *err)
 {
-    const uint32_t n = reading->from->api->rows_count(rows);
     uint32_t near = 1;
-    while (near < n && is_same_partition(reading->from, rows, near))
+    while (near < n && is_same_partition(reading->from, rows, first, first + near))
         near++;
     return n == 0 ? FRESHET_OK
-                  : cassandra_take_rows(reading, rows, (uint32_t)(random % near), 1, err);
+                  : cassandra_take_rows(reading, rows, first + (uint32_t)(random % near), 1, err);
+}
+
+/* Parts [from, from + n) of as many as `width` makes of the ring. */
+static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t n, uint64_t width,
+                               uint64_t seed, freshet_error *err)
+{
+    unsigned char tokens[ASKED_MAX][8];
+    cql_value values[ASKED_MAX];
+    uint64_t random[ASKED_MAX];
+    uint32_t counts[ASKED_MAX];
+    cql_rows *rows = NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t part = from + i;
+        random[i] = hash_bytes(&part, sizeof part, seed);
+        cql_put_bigint(tokens[i],
+                       (int64_t)((uint64_t)INT64_MIN + part * width + random[i] % width));
+        values[i] = (cql_value){.bytes = tokens[i], .length = 8};
+    }
+    freshet_code code = ask_many(reading, values, 1, n, counts, &rows, err);
+    for (uint32_t i = 0, first = 0; code == FRESHET_OK && i < n; first += counts[i], i++)
+        code = take_one(reading, rows, first, counts[i], random[i] >> 7, err);
+    if (rows != NULL)
+        reading->from->api->rows_free(rows);
+    return code;
 }
 
 static freshet_code read_random(cql_reading *reading, uint32_t n, uint64_t seed, freshet_error *err)
 {
     const cassandra_table *table = reading->from->table;
-    const uint64_t width = UINT64_MAX / n;
+    const uint32_t most = asked_at_once(reading);
     freshet_code code = prepare_tokens(
         reading, false, table->n_keys == table->n_partition ? 1 : CQL_ROWS_NEAR, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
-        const uint64_t random = hash_bytes(&i, sizeof i, seed);
-        const int64_t first = (int64_t)((uint64_t)INT64_MIN + i * width + random % width);
-        cql_rows *rows = NULL;
-        code = ask_tokens(reading, first, NULL, &rows, err);
-        if (code == FRESHET_OK)
-            code = take_one(reading, rows, random >> 7, err);
-        if (rows != NULL)
-            reading->from->api->rows_free(rows);
-    }
+    for (uint32_t from = 0; code == FRESHET_OK && from < n; from += most)
+        code =
+            read_parts(reading, from, n - from < most ? n - from : most, UINT64_MAX / n, seed, err);
     return code;
 }
 
@@ -306,16 +348,20 @@ static freshet_code cassandra_choose(void *context, uint32_t n, uint64_t seed, c
 
 /* ---- certain rows ---------------------------------------------------------------------------- */
 
-static freshet_code put_key_values(const cql_reading *reading, const batch *keys, uint32_t row,
-                                   text_buffer *bytes, cql_value *values, freshet_error *err)
+/* The values of the keys' rows [from, from + n). */
+static freshet_code put_key_values(const cql_reading *reading, const batch *keys, uint32_t from,
+                                   uint32_t n, text_buffer *bytes, cql_value *values,
+                                   freshet_error *err)
 {
     const cassandra_table *table = reading->from->table;
     text_reset(bytes);
-    for (uint32_t i = 0; i < table->n_keys; i++)
-        if (!cql_value_put(bytes, &keys->columns[table->columns[i].field], row) || bytes->failed)
-            return error_memory(err, ASKING);
+    for (uint32_t row = from; row < from + n; row++)
+        for (uint32_t i = 0; i < table->n_keys; i++)
+            if (!cql_value_put(bytes, &keys->columns[table->columns[i].field], row) ||
+                bytes->failed)
+                return error_memory(err, ASKING);
     const unsigned char *at = (const unsigned char *)bytes->bytes, *end = at + bytes->length;
-    for (uint32_t i = 0; i < table->n_keys; i++)
+    for (uint32_t i = 0; i < n * table->n_keys; i++)
         cql_value_next(&at, end, &values[i]);
     return FRESHET_OK;
 }
@@ -324,14 +370,17 @@ static freshet_code cassandra_find_keys(cql_reading *reading, const batch *keys,
                                         freshet_error *err)
 {
     const compare_cassandra *from = reading->from;
+    const uint32_t most = asked_at_once(reading);
+    uint32_t counts[ASKED_MAX];
     text_buffer bytes;
-    text_init(&bytes, TEXT_LIMIT_DEFAULT);
+    text_init(&bytes, KEYS_BYTES_MAX);
     freshet_code code = prepare_key(reading, err);
-    for (uint32_t row = 0; code == FRESHET_OK && row < keys->n_rows; row++) {
+    for (uint32_t row = 0, n; code == FRESHET_OK && row < keys->n_rows; row += n) {
         cql_rows *rows = NULL;
-        code = put_key_values(reading, keys, row, &bytes, values, err);
+        n = keys->n_rows - row < most ? keys->n_rows - row : most;
+        code = put_key_values(reading, keys, row, n, &bytes, values, err);
         if (code == FRESHET_OK)
-            code = cql_ask(reading, values, from->table->n_keys, &rows, err);
+            code = ask_many(reading, values, from->table->n_keys, n, counts, &rows, err);
         if (code == FRESHET_OK)
             code = cassandra_take_rows(reading, rows, 0, from->api->rows_count(rows), err);
         if (rows != NULL)
@@ -346,9 +395,10 @@ static freshet_code cassandra_find(void *context, const batch *keys, compare_row
 {
     cql_reading reading;
     freshet_code code = reading_open(&reading, context, into, err);
-    cql_value *values = code == FRESHET_OK
-                            ? arena_zero(keys->arena, reading.from->table->n_keys, sizeof *values)
-                            : NULL;
+    cql_value *values =
+        code == FRESHET_OK
+            ? arena_zero(keys->arena, reading.from->table->n_keys * ASKED_MAX, sizeof *values)
+            : NULL;
     if (code == FRESHET_OK && values == NULL)
         code = error_memory(err, ASKING);
     if (code == FRESHET_OK)

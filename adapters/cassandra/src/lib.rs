@@ -110,6 +110,16 @@ pub struct CqlApi {
     rows_free: unsafe extern "C" fn(*mut Rows),
     await_schema: unsafe extern "C" fn(*mut Session, *mut c_char) -> Code,
     nodes: unsafe extern "C" fn(*const Session, *mut u32, *mut u32),
+    query_many: unsafe extern "C" fn(
+        *mut Session,
+        *const Arc<Statement>,
+        *const CqlValue,
+        u32,
+        u32,
+        *mut u32,
+        *mut *mut Rows,
+        *mut c_char,
+    ) -> Code,
 }
 
 // The only pointer in it is to a literal.
@@ -121,7 +131,7 @@ const _: () = {
     assert!(size_of::<CqlOptions>() == 80);
     assert!(size_of::<CqlValue>() == 16);
     assert!(size_of::<CqlCompletion>() == 16 + TEXT_MAX);
-    assert!(size_of::<CqlApi>() == 18 * 8);
+    assert!(size_of::<CqlApi>() == 19 * 8);
 };
 
 static API: CqlApi = CqlApi {
@@ -143,6 +153,7 @@ static API: CqlApi = CqlApi {
     rows_free: cql_rows_free,
     await_schema: cql_await_schema,
     nodes: cql_nodes,
+    query_many: cql_query_many,
 };
 
 #[no_mangle]
@@ -308,6 +319,30 @@ unsafe extern "C" fn cql_query(
             )),
         }
     };
+    give(rows, out, text)
+}
+
+unsafe extern "C" fn cql_query_many(
+    session: *mut Session,
+    statement: *const Arc<Statement>,
+    values: *const CqlValue,
+    n_values: u32,
+    n_rows: u32,
+    counts: *mut u32,
+    out: *mut *mut Rows,
+    text: *mut c_char,
+) -> Code {
+    let rows = match Group::copy(values, n_values as usize, n_rows as usize) {
+        Some(group) => (*session).execute_many(&*statement, &group),
+        None => Err(Failure::new(
+            Code::Memory,
+            "out of memory for the values of a query",
+        )),
+    };
+    let rows = rows.map(|(rows, each)| {
+        std::ptr::copy_nonoverlapping(each.as_ptr(), counts, each.len());
+        rows
+    });
     give(rows, out, text)
 }
 

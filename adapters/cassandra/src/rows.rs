@@ -38,13 +38,7 @@ impl Rows {
                 .collect();
         }
         if self.bytes.len() + page.rows_bytes_size() > ANSWER_BYTES_MAX {
-            return Err(Failure::new(
-                Code::Refused,
-                format!(
-                    "the answer is larger than {} MiB: ask for less",
-                    ANSWER_BYTES_MAX >> 20
-                ),
-            ));
+            return Err(too_large());
         }
         let broken =
             |e: String| Failure::new(Code::Passing, format!("the answer cannot be read: {e}"));
@@ -66,6 +60,20 @@ impl Rows {
         Ok(())
     }
 
+    /// Adds the rows of another answer to the same statement.
+    pub fn append(&mut self, other: Rows) -> Result<(), Failure> {
+        if self.bytes.len() + other.bytes.len() > ANSWER_BYTES_MAX {
+            return Err(too_large());
+        }
+        if self.columns.is_empty() {
+            self.columns = other.columns;
+        }
+        let base = self.bytes.len() as u64;
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| end + base));
+        Ok(())
+    }
+
     pub fn count(&self) -> usize {
         self.ends.len().checked_div(self.columns.len()).unwrap_or(0)
     }
@@ -84,6 +92,16 @@ impl Rows {
         };
         Some(&self.bytes[start as usize..end as usize])
     }
+}
+
+fn too_large() -> Failure {
+    Failure::new(
+        Code::Refused,
+        format!(
+            "the answer is larger than {} MiB: ask for less",
+            ANSWER_BYTES_MAX >> 20
+        ),
+    )
 }
 
 fn c_string(text: String) -> CString {

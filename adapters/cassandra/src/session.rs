@@ -13,7 +13,7 @@ use crate::group::Group;
 use crate::queue::Queue;
 use crate::rows::Rows;
 use crate::tls::{self, Complaint, TlsOptions};
-use futures::stream::{FuturesUnordered, StreamExt};
+use futures::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::OpenSsl010Config;
 use scylla::client::session_builder::SessionBuilder;
@@ -38,6 +38,8 @@ use tokio::runtime::Runtime;
 const THREADS_MAX: usize = 64;
 /// Rows that are asked for at once; a query asks again until it has all.
 const PAGE_ROWS: i32 = 5000;
+/// Reads of one call that are under way at a time.
+const IN_FLIGHT: usize = 128;
 /// A connection whose other side is silent for so long is given up; twice at most passes until then.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// What changes the schema takes long and must not be given up lightly.
@@ -350,16 +352,50 @@ impl Session {
         })
     }
 
+    /// One execution for each row of the group, IN_FLIGHT at a time: the answers in their order, and how
+    /// many rows each has.
+    pub fn execute_many(
+        &self,
+        statement: &Statement,
+        group: &Group,
+    ) -> Result<(Rows, Vec<u32>), Failure> {
+        let prepared = &statement.prepared;
+        let one = |row| {
+            self.pages(move |from| {
+                self.driver
+                    .execute_single_page(prepared, group.row(row), from)
+            })
+        };
+        let answers: Vec<Rows> = self.runtime.block_on(
+            stream::iter(0..group.n_rows())
+                .map(one)
+                .buffered(IN_FLIGHT)
+                .try_collect(),
+        )?;
+        let counts = answers.iter().map(|answer| answer.count() as u32).collect();
+        let mut rows = Rows::default();
+        for answer in answers {
+            rows.append(answer)?;
+        }
+        Ok((rows, counts))
+    }
+
     fn all_pages<F>(&self, page: impl Fn(PagingState) -> F) -> Result<Rows, Failure>
+    where
+        F: Future<Output = Result<(QueryResult, PagingStateResponse), ExecutionError>>,
+    {
+        self.runtime.block_on(self.pages(page))
+    }
+
+    async fn pages<F>(&self, page: impl Fn(PagingState) -> F) -> Result<Rows, Failure>
     where
         F: Future<Output = Result<(QueryResult, PagingStateResponse), ExecutionError>>,
     {
         let mut rows = Rows::default();
         let mut from = PagingState::start();
         loop {
-            let (result, next) = self
-                .runtime
-                .block_on(page(from))
+            let (result, next) = page(from)
+                .await
                 .map_err(|e| explained(failure::execution(&e), &self.complaint))?;
             if result.is_rows() {
                 let page = result

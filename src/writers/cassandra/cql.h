@@ -137,7 +137,22 @@ typedef struct cql_api {
     cql_code (*await_schema)(cql_session *session, char *text);
     /* Nodes that are known, and those with a connection now. */
     void (*nodes)(const cql_session *session, uint32_t *known, uint32_t *connected);
+
+    /* Only where cql_has_many. As query, for each of n_rows rows of values (as submit has them), so
+     * that many are in flight at a time: the answers one behind the other, in their order, and how
+     * many rows each has in `counts`. Where one fails, all do. */
+    cql_code (*query_many)(cql_session *session, const cql_statement *statement,
+                           const cql_value *values, uint32_t n_values, uint32_t n_rows,
+                           uint32_t *counts, cql_rows **out, char *text);
 } cql_api;
+
+/* What came behind the first form of the table; adapters of before lack it. */
+#define CQL_API_SIZE_MIN offsetof(cql_api, query_many)
+
+static inline bool cql_has_many(const cql_api *api)
+{
+    return api->size >= offsetof(cql_api, query_many) + sizeof api->query_many;
+}
 
 /* The one symbol of the shared library. */
 #define CQL_API_SYMBOL "freshet_cql_api"

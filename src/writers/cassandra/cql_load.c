@@ -61,7 +61,7 @@ static bool find_beside(char found[PATH_MAX])
 
 freshet_code cql_load_check(const char *path, const cql_api *api, freshet_error *err)
 {
-    if (api == NULL || api->version != CQL_API_VERSION || api->size != sizeof *api)
+    if (api == NULL || api->version != CQL_API_VERSION || api->size < CQL_API_SIZE_MIN)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, path,
                          "this Cassandra adapter has version %u of the interface, and this Freshet "
                          "wants version %u: " HOW_TO_BUILD,

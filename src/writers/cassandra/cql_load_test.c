@@ -56,6 +56,10 @@ static void test_another_version(void **state)
     api.version = CQL_API_VERSION + 1;
     expect(cql_load_check("adapter.so", &api, &err), &err, "has version 2 of the interface");
     api.version = CQL_API_VERSION;
+    assert_true(cql_has_many(&api));
+    api.size = CQL_API_SIZE_MIN; /* an adapter of before */
+    assert_int_equal(cql_load_check("adapter.so", &api, &err), FRESHET_OK);
+    assert_false(cql_has_many(&api));
     api.size -= sizeof(void *);
     expect(cql_load_check("adapter.so", &api, &err), &err, "wants version 1");
     expect(cql_load_check("adapter.so", NULL, &err), &err, "has version 0");

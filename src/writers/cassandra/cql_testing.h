@@ -397,6 +397,27 @@ static void fake_rows_free(cql_rows *rows)
     free(rows);
 }
 
+static cql_code fake_query_many(cql_session *session, const cql_statement *statement,
+                                const cql_value *values, uint32_t n_values, uint32_t n_rows,
+                                uint32_t *counts, cql_rows **out, char *text)
+{
+    cql_rows *all = NULL;
+    for (uint32_t i = 0; i < n_rows; i++) {
+        cql_rows *one;
+        fake_query(session, NULL, statement, values + (size_t)i * n_values, n_values, &one, text);
+        counts[i] = one->n_rows;
+        if (all == NULL)
+            all = fake_rows(0, one->n_columns);
+        const size_t width = one->n_columns, n = all->n_rows;
+        all->values = realloc(all->values, ((n + one->n_rows) * width + 1) * sizeof *all->values);
+        memcpy(all->values + n * width, one->values, one->n_rows * width * sizeof *one->values);
+        all->n_rows += one->n_rows;
+        fake_rows_free(one);
+    }
+    *out = all;
+    return CQL_OK;
+}
+
 static cql_code fake_await_schema(cql_session *session, char *text)
 {
     (void)session;
@@ -429,6 +450,7 @@ static const cql_api fake_cql_api = {
     .rows_free = fake_rows_free,
     .await_schema = fake_await_schema,
     .nodes = fake_nodes,
+    .query_many = fake_query_many,
 };
 
 /* A table of a key `id`, and the columns `timestamp` and `x`, on a cluster that answers in 1 ms. */
