@@ -248,6 +248,49 @@ static void test_an_answer_of_many_pages(void **state)
     free(rows);
 }
 
+/* Answers come in the order of their questions, whatever their number of rows; where one fails, all
+ * do. */
+static void test_many_questions(void **state)
+{
+    (void)state;
+    enum { ASKED = 300, KEYS = 100 };
+    cql_options options = usual();
+    cql_session *session = connected(&options);
+    run(session, "CREATE TABLE %s.asked (k bigint, n bigint, w text, PRIMARY KEY (k, n))",
+        keyspace);
+    for (int k = 0; k < KEYS; k++)
+        for (int n = 0; n < k % 3; n++)
+            run(session, "INSERT INTO %s.asked (k, n) VALUES (%d, %d)", keyspace, k, 10 * k + n);
+    cql_statement *select = prepared(session, "SELECT n FROM %s.asked WHERE k = ?", keyspace);
+    uint64_t keys[ASKED];
+    cql_value values[ASKED];
+    uint32_t counts[ASKED], row = 0;
+    cql_rows *answer;
+    for (uint32_t i = 0; i < ASKED; i++) {
+        keys[i] = htobe64(i * 7 % (2 * KEYS)); /* half of them are not there */
+        values[i] = (cql_value){(const unsigned char *)&keys[i], 8};
+    }
+    assert_true(cql_has_many(api));
+    assert_int_equal(api->query_many(session, select, values, 1, ASKED, counts, &answer, text),
+                     CQL_OK);
+    for (uint32_t i = 0; i < ASKED; i++) {
+        const uint64_t k = i * 7 % (2 * KEYS);
+        assert_int_equal(counts[i], k < KEYS ? k % 3 : 0);
+        for (uint32_t n = 0; n < counts[i]; n++) {
+            uint64_t big = htobe64(10 * k + n);
+            expect_cell(answer, row++, 0, &big, 8);
+        }
+    }
+    assert_int_equal(api->rows_count(answer), row);
+    api->rows_free(answer);
+    values[ASKED / 2].length = 3;
+    assert_int_equal(api->query_many(session, select, values, 1, ASKED, counts, &answer, text),
+                     CQL_REFUSED);
+    assert_true(text[0] != '\0');
+    api->release(select);
+    api->close(session);
+}
+
 /* ---- what fails for good --------------------------------------------------------------------- */
 
 static void test_what_a_statement_lacks(void **state)
@@ -621,6 +664,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_go_in_and_come_out),
         cmocka_unit_test(test_an_answer_of_many_pages),
+        cmocka_unit_test(test_many_questions),
         cmocka_unit_test(test_what_a_statement_lacks),
         cmocka_unit_test(test_rows_that_are_refused),
         cmocka_unit_test(test_who_is_not_let_in),
