@@ -233,6 +233,7 @@ bool keyed_chunk_fill(keyed_chunk *chunk, const keyed_table *table, const column
                       uint32_t n_keys, uint32_t from, uint32_t n, uint32_t key_bytes_max)
 {
     text_buffer *bytes = &chunk->bytes;
+    memset(chunk->asked, 0, sizeof chunk->asked);
     text_reset(bytes);
     text_append_char(bytes, 0); /* so that there is a buffer without key columns, too */
     for (uint32_t i = 0; i < n; i++) {

@@ -67,6 +67,19 @@ _Static_assert(sizeof(keyed_entry) == 20, "a keyed_entry leaves room for four by
 typedef freshet_code state_load_fn(void *context, const void *key, size_t key_length,
                                    text_buffer *into, freshet_error *err);
 
+/* A key of a part; `bytes` are valid until the part's next batch, restore or drop. */
+typedef struct state_key {
+    const void *bytes;
+    size_t length;
+    uint32_t index; /* its number in the table */
+} state_key;
+
+/* Several at once: gives each that the store has to `loaded`, by its place among the keys. */
+typedef freshet_code state_loaded_fn(void *into, uint32_t i, const void *bytes, size_t length,
+                                     freshet_error *err);
+typedef freshet_code state_load_many_fn(void *context, const state_key *keys, uint32_t n,
+                                        state_loaded_fn *loaded, void *into, freshet_error *err);
+
 /* Restores listed keys up to the time, the earliest first, `most` at most, each once: *n of them; 0
  * where there are no more (state_part.h). */
 typedef freshet_code state_bring_fn(void *context, int64_t until, uint32_t most, uint32_t *n,
@@ -97,6 +110,7 @@ typedef struct keyed_table {
     bool is_tracked;
     state_load_fn *load; /* see state_part.h */
     state_load_fn *load_heritage;
+    state_load_many_fn *load_many;
     state_bring_fn *bring;
     void *load_context;
 } keyed_table;
@@ -206,7 +220,8 @@ size_t keyed_bytes(const keyed_table *table);
 /* ---- many rows ----------------------------------------------------------------------------- */
 
 typedef struct keyed_chunk {
-    text_buffer bytes; /* text_init before use, text_release after it */
+    text_buffer bytes;                      /* text_init before use, text_release after it */
+    uint64_t asked[KEYED_CHUNK_ROWS / 64]; /* a bit a row: the store was asked for its key */
     struct {
         uint32_t tag;
         uint32_t begin;
@@ -214,6 +229,11 @@ typedef struct keyed_chunk {
             length; /* of a key longer than the most: more than that, and its bytes are not there */
     } rows[KEYED_CHUNK_ROWS];
 } keyed_chunk;
+
+static inline bool keyed_chunk_was_asked(const keyed_chunk *chunk, uint32_t i)
+{
+    return (chunk->asked[i / 64] >> i % 64 & 1) != 0;
+}
 
 static inline const char *keyed_chunk_key(const keyed_chunk *chunk, uint32_t i)
 {

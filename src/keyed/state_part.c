@@ -66,6 +66,11 @@ void state_part_set_heritage(const state_part *part, state_load_fn *load)
     part->table->load_heritage = load;
 }
 
+void state_part_set_load_many(const state_part *part, state_load_many_fn *load_many)
+{
+    part->table->load_many = load_many;
+}
+
 void state_part_set_bring(const state_part *part, state_bring_fn *bring)
 {
     part->table->bring = bring;
@@ -158,6 +163,17 @@ static freshet_code inherit_entry(const state_part *part, uint32_t index, freshe
     return code;
 }
 
+/* A key that neither memory nor the store has. */
+static freshet_code add_new(const state_part *part, uint32_t tag, const void *key, size_t length,
+                            uint32_t *index, freshet_error *err)
+{
+    keyed_table *table = part->table;
+    *index = keyed_add(table, tag, key, length);
+    if (*index == KEY_NONE)
+        return state_memory(part, err);
+    return table->load_heritage == NULL ? FRESHET_OK : inherit_entry(part, *index, err);
+}
+
 freshet_code state_part_find(const state_part *part, uint32_t tag, const void *key, size_t length,
                              uint32_t *index, bool *is_new, freshet_error *err)
 {
@@ -181,10 +197,62 @@ freshet_code state_part_find(const state_part *part, uint32_t tag, const void *k
     if (code != FRESHET_END)
         return code;
     *is_new = true;
-    *index = keyed_add(table, tag, key, length);
-    if (*index == KEY_NONE)
-        return state_memory(part, err);
-    return table->load_heritage == NULL ? FRESHET_OK : inherit_entry(part, *index, err);
+    return add_new(part, tag, key, length, index, err);
+}
+
+/* ---- a chunk of rows ----------------------------------------------------------------------- */
+
+typedef struct fetching {
+    const state_part *part;
+    keyed_chunk *chunk;
+    state_key keys[KEYED_CHUNK_ROWS];
+    uint32_t rows[KEYED_CHUNK_ROWS]; /* of the chunk */
+} fetching;
+
+static freshet_code take_fetched(void *into, uint32_t i, const void *bytes, size_t length,
+                                 freshet_error *err)
+{
+    fetching *it = into;
+    const state_key *key = &it->keys[i];
+    const uint32_t tag = it->chunk->rows[it->rows[i]].tag;
+    uint32_t index;
+    if (keyed_find(it->part->table, tag, key->bytes, key->length) != KEY_NONE)
+        return FRESHET_OK; /* it stands in an earlier row of the chunk, too */
+    return restore_entry(it->part, tag, key, bytes, length, &index, err);
+}
+
+freshet_code state_part_fetch(const state_part *part, keyed_chunk *chunk, uint32_t n,
+                              const void *const *entries, freshet_error *err)
+{
+    const keyed_table *table = part->table;
+    fetching it;
+    uint32_t n_keys = 0;
+    if (table->load_many == NULL || part->keys == STATE_RESIDENT)
+        return FRESHET_OK;
+    for (uint32_t i = 0; i < n; i++) {
+        if (entries[i] != NULL || chunk->rows[i].length > part->key_bytes_max)
+            continue;
+        it.keys[n_keys] = (state_key){keyed_chunk_key(chunk, i), chunk->rows[i].length, KEY_NONE};
+        it.rows[n_keys++] = i;
+        chunk->asked[i / 64] |= UINT64_C(1) << i % 64;
+    }
+    if (n_keys == 0)
+        return FRESHET_OK;
+    it.part = part;
+    it.chunk = chunk;
+    return table->load_many(table->load_context, it.keys, n_keys, take_fetched, &it, err);
+}
+
+freshet_code state_part_find_outside(const state_part *part, const keyed_chunk *chunk, uint32_t i,
+                                     uint32_t *index, bool *is_new, freshet_error *err)
+{
+    const uint32_t tag = chunk->rows[i].tag;
+    const char *key = keyed_chunk_key(chunk, i);
+    const size_t length = chunk->rows[i].length;
+    if (!keyed_chunk_was_asked(chunk, i))
+        return state_part_find(part, tag, key, length, index, is_new, err);
+    *is_new = true;
+    return add_new(part, tag, key, length, index, err);
 }
 
 freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,

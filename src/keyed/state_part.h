@@ -22,13 +22,6 @@
 #include "keyed/evolution.h"
 #include "keyed/keyed_table.h"
 
-/* A key of a part; `bytes` are valid until the part's next batch, restore or drop. */
-typedef struct state_key {
-    const void *bytes;
-    size_t length;
-    uint32_t index; /* its number in the table */
-} state_key;
-
 /* What a part's owner says of its entries; `self` is keyed_options.self. */
 /* What became of a key whose past was given. */
 typedef enum state_fill {
@@ -60,7 +53,7 @@ typedef struct state_part_ops {
     bool (*is_needed)(void *self, uint32_t index);
     /* NULL, or which times the store is to list the key under, so that it is found by time although
      * it has left memory: *time for i 0. For i 1, 2 ...: under which it may be listed, and is no
-     * longer to be. False at the end. */
+     * longer to be. False at the end; for i 0 where it is listed as it should be. */
     bool (*listed)(void *self, uint32_t index, uint32_t i, int64_t *time);
     /* NULL, or, once evolve has been asked: is the list of other times than now? Then each saved
      * key is restored before the first batch, and listed anew by the next checkpoint. */
@@ -151,6 +144,8 @@ freshet_code state_part_columns(state_part *part, arena *arena, const char *what
 void state_part_set_load(const state_part *part, state_load_fn *load, void *context);
 /* Of a part with a heritage, where the store has it; the context is that of load. */
 void state_part_set_heritage(const state_part *part, state_load_fn *load);
+/* Several at once, which costs less; the context is that of load. */
+void state_part_set_load_many(const state_part *part, state_load_many_fn *load_many);
 /* Of a part with ops->listed; the context is that of load. */
 void state_part_set_bring(const state_part *part, state_bring_fn *bring);
 
@@ -193,6 +188,27 @@ freshet_code state_part_fill(const state_part *part, const void *key, size_t key
  * zero bytes, but for what it inherits. A failure adds nothing. */
 freshet_code state_part_find(const state_part *part, uint32_t tag, const void *key, size_t length,
                              uint32_t *index, bool *is_new, freshet_error *err);
+
+/* Brings the keys of the chunk's rows from the store that keyed_chunk_prefetch has found no entry
+ * for, all at once. (Not needed, and then state_part_find_row brings them one by one.) */
+freshet_code state_part_fetch(const state_part *part, keyed_chunk *chunk, uint32_t n,
+                              const void *const *entries, freshet_error *err);
+
+/* One that is not in memory. */
+freshet_code state_part_find_outside(const state_part *part, const keyed_chunk *chunk, uint32_t i,
+                                     uint32_t *index, bool *is_new, freshet_error *err);
+
+/* The same as state_part_find of the chunk's row i; no call for a key in memory. */
+static inline freshet_code state_part_find_row(const state_part *part, const keyed_chunk *chunk,
+                                               uint32_t i, uint32_t *index, bool *is_new,
+                                               freshet_error *err)
+{
+    *is_new = false;
+    *index = keyed_find(part->table, chunk->rows[i].tag, keyed_chunk_key(chunk, i),
+                        chunk->rows[i].length);
+    return *index != KEY_NONE ? FRESHET_OK
+                              : state_part_find_outside(part, chunk, i, index, is_new, err);
+}
 
 /* Brings keys into memory that are listed up to that time, `most` at most: *n counts them, those
  * among them that were there already; 0 where no more are to come. Each is brought once: it must

@@ -140,6 +140,19 @@ static freshet_code load(void *context, const void *key, size_t key_length, text
     return FRESHET_OK;
 }
 
+static freshet_code load_many(void *context, const state_key *keys, uint32_t n,
+                              state_loaded_fn *loaded, void *into, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    assert_ptr_equal(context, store);
+    for (uint32_t i = n; code == FRESHET_OK && i-- > 0;) {
+        const uint32_t value = store[number_of(keys[i].bytes)];
+        if (value != 0)
+            code = loaded(into, i, &value, sizeof value, err);
+    }
+    return code;
+}
+
 static freshet_code load_fails(void *context, const void *key, size_t key_length, text_buffer *into,
                                freshet_error *err)
 {
@@ -170,6 +183,7 @@ static void open_part(state_keys keys, state_load_fn *from)
                            .n_keys = 1,
                            .key_bytes_max = 9};
     state_part_set_load(&it.part, from, store);
+    state_part_set_load_many(&it.part, load_many);
 }
 
 static void close_part(void)
@@ -249,6 +263,39 @@ static void count(uint32_t number)
     it.counted.fail_after = -1;
 }
 
+/* Rows of keys that come from the store all at once, and then no more from there. */
+static void count_chunk(void)
+{
+    static keyed_chunk chunk;
+    const void *entries[KEYED_CHUNK_ROWS];
+    const uint32_t n = 1 + below(KEYED_CHUNK_ROWS / 8);
+    freshet_error err = {0};
+    arena *arena = arena_open();
+    column keys;
+    assert_int_equal(column_init(arena, &keys, type_simple(TYPE_BIGINT), n, NULL), FRESHET_OK);
+    for (uint32_t i = 0; i < n; i++)
+        ((int64_t *)keys.data)[i] = below(KEYS);
+    text_init(&chunk.bytes, TEXT_LIMIT_DEFAULT);
+    assert_true(keyed_chunk_fill(&chunk, &it.table, &keys, 1, 0, n, 9));
+    keyed_chunk_prefetch(&chunk, &it.table, n, entries);
+    assert_int_equal(state_part_fetch(&it.part, &chunk, n, entries, &err), FRESHET_OK);
+    it.table.load = load_fails;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t number = number_of(keyed_chunk_key(&chunk, i));
+        uint32_t index;
+        bool is_new;
+        assert_int_equal(state_part_find_row(&it.part, &chunk, i, &index, &is_new, &err),
+                         FRESHET_OK);
+        counter *counter = keyed_at(&it.table, index);
+        assert_int_equal(counter->value, twins[number]);
+        assert_true(set_value(counter, ++twins[number]));
+        keyed_mark_dirty(&it.table, index);
+    }
+    it.table.load = load;
+    text_release(&chunk.bytes);
+    arena_close(arena);
+}
+
 static void end(uint32_t number)
 {
     const uint32_t index =
@@ -268,8 +315,10 @@ static void run(state_keys keys)
     for (int step = 0; step < STEPS; step++) {
         const uint32_t kind = below(1000);
         state_key key;
-        if (kind < 800)
+        if (kind < 780)
             count(below(KEYS));
+        else if (kind < 800 && keys == STATE_ON_DEMAND)
+            count_chunk();
         else if (kind < 900)
             end(below(KEYS));
         else if (kind < 980 && state_part_next_cold(&it.part, &key))

@@ -510,11 +510,24 @@ static int64_t due_us(const freshet_pipeline *pipeline)
                : checkpoint->due_us;
 }
 
+/* Of keys that changed since the last checkpoint, as if all keys of a part were alike. */
+static size_t bytes_changed(const checkpoint *checkpoint)
+{
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
+        bytes += state_part_bytes_changed(checkpoint->parts[i].part);
+    return bytes;
+}
+
 static freshet_code take_turn(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
     int64_t now_us = os.monotonic_us();
-    bool short_of_memory = checkpoint->wants_memory && now_us >= checkpoint->memory_due_us;
+    /* Much more than may have changed waits no longer. */
+    bool short_of_memory =
+        checkpoint->wants_memory &&
+        (now_us >= checkpoint->memory_due_us ||
+         bytes_changed(checkpoint) / 2 > checkpoint_share_changes(checkpoint->memory));
     freshet_code code = go_on(pipeline, short_of_memory, err);
     if (code != FRESHET_OK || checkpoint->phase != CHECKPOINT_NONE || !is_behind(pipeline))
         return code;
@@ -692,15 +705,6 @@ static size_t bytes_held(const checkpoint *checkpoint)
     size_t bytes = 0;
     for (uint32_t i = 0; i < checkpoint->n_parts; i++)
         bytes += state_part_bytes(checkpoint->parts[i].part);
-    return bytes;
-}
-
-/* Of keys that changed since the last checkpoint, as if all keys of a part were alike. */
-static size_t bytes_changed(const checkpoint *checkpoint)
-{
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < checkpoint->n_parts; i++)
-        bytes += state_part_bytes_changed(checkpoint->parts[i].part);
     return bytes;
 }
 

@@ -60,6 +60,15 @@ static freshet_code load_key(void *context, const void *key, size_t key_length, 
                      err);
 }
 
+static freshet_code load_keys(void *context, const state_key *keys, uint32_t n,
+                              state_loaded_fn *loaded, void *into, freshet_error *err)
+{
+    checkpoint_part *part = context;
+    return part->in_store ? store_get_many(part->checkpoint->store, STORE_STATE, part->part->name,
+                                           keys, n, loaded, into, err)
+                          : FRESHET_OK;
+}
+
 freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *arena,
                                    const state_part ***out, uint32_t *n, freshet_error *err)
 {
@@ -99,6 +108,7 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
         text_init(&checkpoint->parts[i].sweeping, TEXT_LIMIT_DEFAULT);
         text_init(&checkpoint->parts[i].brought, TEXT_LIMIT_DEFAULT);
         state_part_set_load(parts[i], load_key, &checkpoint->parts[i]);
+        state_part_set_load_many(parts[i], load_keys);
         if (parts[i]->ops->listed != NULL && parts[i]->ops->over_before == NULL)
             state_part_set_bring(parts[i], checkpoint_bring);
     }

@@ -86,10 +86,13 @@ static bool groups_placed(void *self, uint32_t index)
 {
     groups_state *state = self;
     group_entry *entry = group_at(state, index);
+    entry->events.is_listed = false; /* known once it has been clean */
     entry->due_us = next_due(state, entry);
     if (entry->due_us == INT64_MAX && state->plan->is_rolling)
         groups_evict(state, entry); /* longer windows of then have looked at its events */
-    if (is_over(entry)) /* nobody waits for it any more: the next checkpoint deletes it */
+    /* Nobody waits for it any more: the next checkpoint deletes it. Or its first day may be
+     * another one since it was listed. */
+    if (is_over(entry) || (state->plan->is_grid && entry->facts.after_us == NOT_BEGUN))
         keyed_mark_dirty(&state->keys, index);
     return push_due(state, index);
 }
@@ -104,10 +107,27 @@ static bool groups_needs(void *self, uint32_t index)
 
 static bool groups_listed(void *self, uint32_t index, uint32_t i, int64_t *time)
 {
-    if (i > 0)
+    const group_entry *entry = group_at(self, index);
+    if (i > 0 || entry->events.is_listed)
         return false;
-    *time = next_due(self, group_at(self, index));
+    *time = next_due(self, entry);
     return *time != INT64_MAX;
+}
+
+/* The key is going to change. What is clean, and saved, the store lists under the time that is due
+ * now. */
+static void mark_changed(groups_state *state, uint32_t index)
+{
+    group_entry *entry = group_at(state, index);
+    if (!entry->head.dirty)
+        entry->events.is_listed = entry->head.saved;
+    keyed_mark_dirty(&state->keys, index);
+}
+
+static void set_due(group_entry *entry, int64_t due_us)
+{
+    entry->events.is_listed &= due_us == entry->due_us;
+    entry->due_us = due_us;
 }
 
 static const state_part_ops part_ops = {.save = groups_save,
@@ -404,21 +424,16 @@ static bool note_due(groups_state *state, uint32_t index, int64_t time_us)
         candidate = first_held_end(plan, time_us, entry->facts.after_us);
     if (candidate >= entry->due_us)
         return true;
-    entry->due_us = candidate;
+    set_due(entry, candidate);
     return push_due(state, index);
 }
 
 /* The entry of the chunk's row number i, made where there is none. */
 static freshet_code find_key(groups_state *state, uint32_t i, uint32_t *index, freshet_error *err)
 {
-    const keyed_chunk *chunk = &state->chunk;
-    const char *key = keyed_chunk_key(chunk, i);
     bool is_new;
-    *index = keyed_find(&state->keys, chunk->rows[i].tag, key, chunk->rows[i].length);
-    if (*index != KEY_NONE)
-        return FRESHET_OK;
-    const freshet_code code = state_part_find(&state->part, chunk->rows[i].tag, key,
-                                              chunk->rows[i].length, index, &is_new, err);
+    const freshet_code code =
+        state_part_find_row(&state->part, &state->chunk, i, index, &is_new, err);
     if (code == FRESHET_OK && is_new) {
         group_entry *entry = group_at(state, *index);
         entry->facts.after_us = state->plan->is_grid ? NOT_BEGUN : state->time_us;
@@ -431,7 +446,7 @@ static freshet_code find_key(groups_state *state, uint32_t i, uint32_t *index, f
 static bool add_event(groups_state *state, const groups_input *input, uint32_t index, uint32_t row)
 {
     int64_t time_us = input->event_us[row];
-    keyed_mark_dirty(&state->keys, index);
+    mark_changed(state, index);
     event_place at;
     uint32_t behind;
     if (!gather_picked(state->plan->events, input->columns, row, &state->own, state->cells) ||
@@ -501,6 +516,7 @@ static freshet_code add_chunk(groups_state *state, const groups_input *input, ui
         return error_memory(err, ADDING);
     const void *entries[KEYED_CHUNK_ROWS];
     keyed_chunk_prefetch(&state->chunk, &state->keys, n, entries);
+    code = state_part_fetch(&state->part, &state->chunk, n, entries, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
         const uint32_t row = from + i;
         const bool skip = input->skip != NULL && input->skip[row];
@@ -737,8 +753,8 @@ static freshet_code end_row(taking *taking, uint32_t index)
     groups_state *state = taking->state;
     group_entry *entry = group_at(state, index);
     groups_evict(state, entry);
-    entry->due_us = next_due(state, entry);
-    keyed_mark_dirty(&state->keys, index);
+    mark_changed(state, index);
+    set_due(entry, next_due(state, entry));
     if (!push_due(state, index))
         return error_memory(taking->err, TAKING);
     if (is_over(entry) && !state->keys.is_tracked)

@@ -205,11 +205,19 @@ int64_t groups_kept_from(const group_shape *shape, int64_t time_us)
     return from;
 }
 
+/* May windows need events that those of then did not? */
+static bool reaches_anew(const groups_state *state)
+{
+    return groups_slides_anew(state) ||
+           (state->then.n > 0 && state->plan->is_rolling && has_others(state->plan, &state->then));
+}
+
+/* With fewer windows keys are due later than the store lists them. */
 bool groups_lists_anew(void *self)
 {
     const groups_state *state = self;
-    return groups_slides_anew(state) ||
-           (state->then.n > 0 && state->plan->is_rolling && has_others(state->plan, &state->then));
+    return reaches_anew(state) || (state->then.n > 0 && state->plan->is_rolling &&
+                                   state->then.n != state->plan->n_windows);
 }
 
 /* A run that was cut off while memory was short may have taken the rows of some keys only. */
@@ -236,7 +244,7 @@ freshet_code groups_evolve(groups_state *state, const char *last, uint64_t decla
     const int64_t newest_us = state->newest_us == INT64_MIN ? state->time_us : state->newest_us;
     const bool slides = groups_slides_anew(state);
     *refused = state->then.n == 0 ? NULL : refuse_groups(state);
-    if (groups_lists_anew(state)) {
+    if (reaches_anew(state)) {
         const int64_t from = groups_kept_from(&state->then, state->time_us);
         state->gone_us = from > state->gone_us ? from : state->gone_us;
     }
@@ -246,7 +254,7 @@ freshet_code groups_evolve(groups_state *state, const char *last, uint64_t decla
     if (code != FRESHET_OK)
         return code;
     const bool drops = *out != NULL && (*out)->drops;
-    if (*refused == NULL && has_owed(state) && (drops || groups_lists_anew(state)))
+    if (*refused == NULL && has_owed(state) && (drops || reaches_anew(state)))
         *refused = "rows of windows that have ended were still to go out when the run was cut off: "
                    "let it run once with the declaration of before, stop it, and change it then";
     if (drops && newest_us >= state->gone_us)

@@ -50,6 +50,13 @@ void rocks_close(rocks *rocks);
 freshet_code rocks_get(rocks *rocks, const void *key, size_t key_length, text_buffer *into,
                        freshet_error *err);
 
+/* Several keys, in their order, ROCKS_MANY_MAX at most: each that is there is given to `found` by
+ * its place; false of it ends that. */
+#define ROCKS_MANY_MAX 256u
+typedef bool rocks_found_fn(void *context, size_t i, const char *value, size_t length);
+freshet_code rocks_get_many(rocks *rocks, const char *const *keys, const size_t *key_lengths,
+                            size_t n, rocks_found_fn *found, void *context, freshet_error *err);
+
 /* Every key that begins with the prefix, in order, from the first that is not before the prefix's
  * bytes up to from_length. The visitor's false ends it. */
 typedef bool rocks_visit_fn(void *context, const char *key, size_t key_length, const char *value,

@@ -11,6 +11,7 @@
  */
 #include "state/store.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -51,6 +52,7 @@ struct state_store {
     bool is_disowned;
     bool is_unsealed; /* the last seal could not be written, and that was said; of who writes */
     text_buffer key;  /* scratch */
+    text_buffer keys;
     text_buffer value;
 
     pthread_t thread;
@@ -257,6 +259,7 @@ freshet_code store_open(const char *folder, bool read_only, size_t memory, state
     pthread_mutex_init(&store->mutex, NULL);
     pthread_cond_init(&store->changed, NULL);
     text_init(&store->key, TEXT_LIMIT_DEFAULT);
+    text_init(&store->keys, TEXT_LIMIT_DEFAULT);
     text_init(&store->value, TEXT_LIMIT_DEFAULT);
     store->filling = pending_open();
     store->flying = pending_open();
@@ -294,6 +297,7 @@ static void store_release(state_store *store)
     pending_close(store->filling);
     pending_close(store->flying);
     text_release(&store->key);
+    text_release(&store->keys);
     text_release(&store->value);
     pthread_cond_destroy(&store->changed);
     pthread_mutex_destroy(&store->mutex);
@@ -386,6 +390,91 @@ freshet_code store_get(state_store *store, store_space space, const char *name, 
     if (!open_value(store->key.bytes, store->key.length, stored, length, &value, &length))
         return damaged(store, store->key.bytes, store->key.length, err);
     return text_append(into, value, length) ? FRESHET_OK : error_memory(err, "reading the state");
+}
+
+/* Of several keys the ones that the database is asked for. */
+typedef struct getting {
+    state_store *store;
+    const char *keys[ROCKS_MANY_MAX];
+    size_t lengths[ROCKS_MANY_MAX];
+    uint32_t places[ROCKS_MANY_MAX];
+    state_loaded_fn *found;
+    void *into;
+    freshet_code code;
+    freshet_error *err;
+} getting;
+
+static bool give_found(getting *it, const char *key, size_t key_length, uint32_t place,
+                       const char *stored, size_t stored_length)
+{
+    const char *value = NULL;
+    size_t length = 0;
+    it->code = open_value(key, key_length, stored, stored_length, &value, &length)
+                   ? it->found(it->into, place, value, length, it->err)
+                   : damaged(it->store, key, key_length, it->err);
+    return it->code == FRESHET_OK;
+}
+
+static bool give_stored(void *context, size_t i, const char *stored, size_t length)
+{
+    getting *it = context;
+    return give_found(it, it->keys[i], it->lengths[i], it->places[i], stored, length);
+}
+
+/* Keys of one name, as they are in the database, one behind the other. */
+static bool make_keys(text_buffer *into, char space, const char *name, const state_key *keys,
+                      uint32_t n)
+{
+    text_reset(into);
+    for (uint32_t i = 0; i < n; i++) {
+        text_append_char(into, space);
+        text_append_c(into, name);
+        text_append_char(into, '\0');
+        text_append(into, keys[i].bytes, keys[i].length);
+    }
+    return !into->failed;
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+    const state_key *a = left, *b = right;
+    const int order = memcmp(a->bytes, b->bytes, a->length < b->length ? a->length : b->length);
+    return order != 0 ? order : a->length < b->length ? -1 : a->length > b->length;
+}
+
+freshet_code store_get_many(state_store *store, store_space space, const char *name,
+                            const state_key *keys, uint32_t n, state_loaded_fn *found, void *into,
+                            freshet_error *err)
+{
+    getting it = {.store = store, .found = found, .into = into, .code = FRESHET_OK, .err = err};
+    state_key ordered[ROCKS_MANY_MAX];
+    assert(n <= ROCKS_MANY_MAX);
+    memcpy(ordered, keys, n * sizeof *keys);
+    for (uint32_t i = 0; i < n; i++)
+        ordered[i].index = i;
+    qsort(ordered, n, sizeof *ordered, compare_keys);
+    if (!make_keys(&store->keys, (char)space, name, ordered, n))
+        return error_memory(err, "reading the state");
+    const char *at = store->keys.bytes;
+    size_t n_asked = 0;
+    for (uint32_t i = 0; i < n && it.code == FRESHET_OK; i++) {
+        const size_t length = 1 + strlen(name) + 1 + ordered[i].length;
+        const rocks_entry *entry = pending_find(store->flying, at, length);
+        if (entry == NULL) {
+            it.keys[n_asked] = at;
+            it.lengths[n_asked] = length;
+            it.places[n_asked++] = ordered[i].index;
+        } else if (entry->change == ROCKS_PUT) {
+            give_found(&it, at, length, ordered[i].index, rocks_value(entry), entry->value_length);
+        }
+        at += length;
+    }
+    freshet_code code = it.code;
+    if (code == FRESHET_OK && store->rocks == NULL)
+        code = store_wait(store, err);
+    if (code == FRESHET_OK && n_asked > 0)
+        code = rocks_get_many(store->rocks, it.keys, it.lengths, n_asked, give_stored, &it, err);
+    return code == FRESHET_OK ? it.code : code;
 }
 
 typedef struct visiting {

@@ -27,6 +27,7 @@
 #include <freshet/freshet.h>
 
 #include "base/text.h"
+#include "keyed/keyed_table.h"
 
 #define STORE_MEMORY_MIN ((size_t)8 << 20)
 
@@ -58,6 +59,12 @@ void store_disown(state_store *store);
  * hold no 0 byte; a fact has no key but its name ("", 0). */
 freshet_code store_get(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, text_buffer *into, freshet_error *err);
+
+/* Several at once, ROCKS_MANY_MAX at most, without holes in their order: found ones are given by
+ * their place. What `found` gives, if not OK, ends it. */
+freshet_code store_get_many(state_store *store, store_space space, const char *name,
+                            const state_key *keys, uint32_t n, state_loaded_fn *found, void *into,
+                            freshet_error *err);
 
 typedef struct store_entry {
     const char *name;

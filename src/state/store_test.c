@@ -917,6 +917,70 @@ static void test_torn_tail(void **state)
     free(both.bytes);
 }
 
+/* ---- several keys at once -------------------------------------------------------------------- */
+
+typedef struct given {
+    text_buffer values[ROCKS_MANY_MAX];
+    bool is_there[ROCKS_MANY_MAX];
+} given;
+
+static freshet_code take_given(void *into, uint32_t i, const void *bytes, size_t length,
+                               freshet_error *err)
+{
+    given *given = into;
+    (void)err;
+    assert_false(given->is_there[i]);
+    given->is_there[i] = true;
+    text_append(&given->values[i], bytes, length);
+    return FRESHET_OK;
+}
+
+/* Random keys, some of them twice, many not there: as when each is asked for alone. */
+static void ask_for_many(state_store *store)
+{
+    static given given;
+    char keys[ROCKS_MANY_MAX][16];
+    state_key asked[ROCKS_MANY_MAX];
+    const uint32_t n = 1 + (uint32_t)draw() % ROCKS_MANY_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%ld", draw() % (2 * MANY_KEYS));
+        asked[i] = (state_key){keys[i], strlen(keys[i]), 0};
+        text_init(&given.values[i], TEXT_LIMIT_DEFAULT);
+        given.is_there[i] = false;
+    }
+    assert_int_equal(
+        store_get_many(store, STORE_STATE, "windows", asked, n, take_given, &given, NULL),
+        FRESHET_OK);
+    for (uint32_t i = 0; i < n; i++) {
+        text_append_char(&given.values[i], '\0');
+        expect(store, STORE_STATE, "windows", keys[i],
+               given.is_there[i] ? given.values[i].bytes : NULL);
+        text_release(&given.values[i]);
+    }
+}
+
+static void test_get_many(void **state)
+{
+    char key[16], value[32];
+    (void)state;
+    state_store *store = open_it();
+    for (int round = 0; round < 4; round++) {
+        begin(store);
+        for (int i = round; i < MANY_KEYS; i += 1 + 3 * round) {
+            snprintf(key, sizeof key, "k%d", i);
+            snprintf(value, sizeof value, "%d of %d", i, round);
+            if (round > 0 && i % 2 == 0)
+                store_remove(store, STORE_STATE, "windows", key, strlen(key), NULL);
+            else
+                put(store, STORE_STATE, "windows", key, value);
+        }
+        commit(store); /* it may still be written while keys are asked for */
+        for (int i = 0; i < 10; i++)
+            ask_for_many(store);
+    }
+    store_close(store);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 4 && strcmp(argv[1], "write") == 0)
@@ -936,6 +1000,7 @@ int main(int argc, char **argv)
         TEST(test_torn_tail),     TEST(test_damage),
         TEST(test_damage_many),   TEST(test_cut_copy),
         TEST(test_cut_seal),      TEST(test_unused),
+        TEST(test_get_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

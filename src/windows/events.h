@@ -83,7 +83,8 @@ typedef struct events {
     bool has_lost;   /* some were evicted */
     bool is_filling; /* the owner's: something of its past is not known (fullness.h) */
     /* The owner's: the newest row went out before there were windows, and nothing was carried. */
-    bool lacks_newest;
+    bool lacks_newest : 1;
+    bool is_listed : 1; /* the owner's: the store lists the key under its time already */
 } events;
 
 /* What a walk needs; one of a state, or of a thread. */

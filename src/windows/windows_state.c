@@ -642,9 +642,7 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
     if (chunk->rows[chunk_row].length > WINDOWS_KEY_BYTES_MAX)
         return refuse_row(state->plan, application->arena, application->result, row,
                           WINDOWS_KEY_TOO_LONG, err);
-    freshet_code code =
-        state_part_find(&state->part, chunk->rows[chunk_row].tag, keyed_chunk_key(chunk, chunk_row),
-                        chunk->rows[chunk_row].length, &index, &is_new, err);
+    freshet_code code = state_part_find_row(&state->part, chunk, chunk_row, &index, &is_new, err);
     if (code == FRESHET_OK && is_new && state->options.expires)
         expiry_forget(&state->expiry, index);
     if (code == FRESHET_OK && is_new && state->begun != FULL_ALWAYS &&
@@ -656,9 +654,8 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
 /* ---- a batch ------------------------------------------------------------------------------- */
 
 /* Asks for the entries of the chunk's rows, then for their blocks. */
-static void prefetch_rows(const windows_state *state, uint32_t n)
+static void prefetch_rows(const windows_state *state, uint32_t n, const void **entries)
 {
-    const void *entries[KEYED_CHUNK_ROWS];
     keyed_chunk_prefetch(&state->chunk, &state->keys, n, entries);
     for (uint32_t i = 0; i < n; i++) {
         const key_entry *entry = entries[i];
@@ -690,7 +687,9 @@ freshet_code windows_apply(windows_state *state, const windows_input *input, are
         if (!keyed_chunk_fill(&state->chunk, &state->keys, input->keys, plan->n_keys, from, n,
                               WINDOWS_KEY_BYTES_MAX))
             return apply_memory(err);
-        prefetch_rows(state, n);
+        const void *entries[KEYED_CHUNK_ROWS];
+        prefetch_rows(state, n, entries);
+        code = state_part_fetch(&state->part, &state->chunk, n, entries, err);
         for (uint32_t i = 0; i < n && code == FRESHET_OK; i++)
             code = apply_row(&application, i, from + i, err);
     }

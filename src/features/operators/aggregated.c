@@ -299,7 +299,7 @@ static freshet_code take_rows(aggregated *set, run *run, uint32_t max_rows)
 
 static freshet_code aggregated_go_on(freshet_operator *self, run *run)
 {
-    return take_rows((aggregated *)self, run, AGGREGATED_RUN_ROWS_MAX);
+    return take_rows((aggregated *)self, run, AGGREGATED_PIECE_ROWS);
 }
 
 static freshet_code aggregated_run(freshet_operator *self, run *run)

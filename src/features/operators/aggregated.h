@@ -19,8 +19,9 @@
 #include "features/operator.h"
 #include "rolling/groups.h"
 
-#define AGGREGATED_RUN_ROWS_MAX (1u << 18) /* that one run outputs: the next one goes on */
-#define AGGREGATED_PIECE_ROWS (1u << 14)   /* of a finish */
+/* That one run outputs; the next one goes on. Each may be of a key that comes from the state, and
+ * keys leave memory between two runs. */
+#define AGGREGATED_PIECE_ROWS (1u << 14)
 
 /* What is fixed at open. */
 typedef struct aggregated_plan {

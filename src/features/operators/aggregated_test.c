@@ -311,11 +311,11 @@ static void more_than_one_run(void **state)
     batch in = rows_of(world, ROWS("(1, 0, 1, 'a'), (2, 0, 1, 'a'), (3, 900000" S ", 1, 'a')"));
     must(feature_set_run(world->set, world->arena, &in, &out, refuse, world, &err), &err);
     for (n = out.n_rows; feature_set_owes(world->set); n += out.n_rows, runs++) {
-        assert_true(out.n_rows <= AGGREGATED_RUN_ROWS_MAX);
+        assert_true(out.n_rows <= AGGREGATED_PIECE_ROWS);
         must(feature_set_go_on(world->set, world->arena, &out, refuse, world, &err), &err);
     }
     assert_int_equal(n, 2 * 360000);
-    assert_int_equal(runs, 2);
+    assert_int_equal(runs, 2 * 360000 / AGGREGATED_PIECE_ROWS);
 }
 
 /* ---- state ----------------------------------------------------------------------------------- */
