@@ -220,7 +220,7 @@ size_t keyed_bytes(const keyed_table *table);
 /* ---- many rows ----------------------------------------------------------------------------- */
 
 typedef struct keyed_chunk {
-    text_buffer bytes;                      /* text_init before use, text_release after it */
+    text_buffer bytes;                     /* text_init before use, text_release after it */
     uint64_t asked[KEYED_CHUNK_ROWS / 64]; /* a bit a row: the store was asked for its key */
     struct {
         uint32_t tag;
