@@ -271,7 +271,7 @@ static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t n, 
                                uint64_t seed, freshet_error *err)
 {
     unsigned char tokens[ASKED_MAX][8];
-    cql_value values[ASKED_MAX];
+    cql_value values[ASKED_MAX] = {{0}};
     uint64_t random[ASKED_MAX];
     uint32_t counts[ASKED_MAX];
     cql_rows *rows = NULL;
