@@ -70,6 +70,7 @@ class Windowed:
         self.filter = rng.choice((None, None, *FILTERS))
         self.mode = "rows" if not made.is_aggregated and not made.has_history and rng.random() < 0.3 else "fixed"
         self.until_full = rng.choice((None, None, "null", "partial")) if made.may_be_partial and not made.is_aggregated else None
+        self.by = "c" if not made.is_aggregated and made.source.has_order and rng.random() < 0.15 else None
         self.over = rng.sample(ROWS if self.mode == "rows" else list(SPANS), rng.randrange(1, 3))
         self.draw_functions(made, rng)
 
@@ -84,11 +85,12 @@ class Windowed:
             return f"{{name: {self.name}, from: {self.of}{filtered}, aggregate: {{{functions}}}}}"
         mode = ", mode: row_windows" if self.mode == "rows" else ""
         until = f', until_full: "{self.until_full}"' if self.until_full else ""
-        return f"{{name: {self.name}, from: {self.of}{filtered}, window: {{{functions}, over: [{', '.join(self.over)}]{mode}{until}}}}}"
+        by = f", partition_by: [{self.by}]" if self.by else ""
+        return f"{{name: {self.name}, from: {self.of}{filtered}, window: {{{functions}, over: [{', '.join(self.over)}]{mode}{by}{until}}}}}"
 
     def value(self):
         """What must have been kept for it."""
-        return self.of, self.filter
+        return self.of, self.filter, self.by
 
     def columns(self, made):
         """{column: Column}"""
@@ -239,7 +241,7 @@ class Set:
             self.features[0].sql = "id"
         if options["windows"]:
             first = Windowed(self, rng, "total", "a")
-            first.filter, first.functions, first.mode, first.over, first.until_full = None, ["sum", "count"], "fixed", ["30 minutes"], None
+            first.filter, first.functions, first.mode, first.over, first.until_full, first.by = None, ["sum", "count"], "fixed", ["30 minutes"], None, None
             self.features.append(first)
 
     def new_name(self):
@@ -444,8 +446,11 @@ class Set:
         return "served"
 
     def change_deduplicate(self):
-        if not self.within or self.rng.random() < 0.5:
+        if not self.source.has_order or self.rng.random() < 0.5:
             return None
+        if not self.within:
+            self.within = "2 hours"
+            return "either"
         if self.rng.random() < 0.3:
             self.on = "id, ts" if self.on == "id" else "id"
             return "either"
@@ -498,8 +503,9 @@ KINDS = {
 TOGETHER = {"groups": 180, "newest": 1500}  # events of so many seconds have one time; of a key several, also across links
 
 
-def draw_events(rng, made, link, n_before, closed):
-    """[(reader, record)] of a link in the order in which they come, and the events themselves; none before `closed`."""
+def draw_events(rng, made, link, n_before, closed, again=()):
+    """[(reader, record)] of a link in the order in which they come, and the events themselves; none before `closed`. Where events are taken
+    once some come again, those of `again`, too, which is of the link before."""
     events, records = [], []
     late = 240 if made.is_aggregated or made.kind in TOGETHER or not made.source.has_order else LATENESS[made.lateness] - 60
     begin = T0 + link * EVENTS * 60
@@ -517,6 +523,8 @@ def draw_events(rng, made, link, n_before, closed):
         records += made.source.deal(rng, event)
         if made.within and rng.random() < 0.15 and i - n_before > 3:
             records.append(records[-3])
+        if made.within and again and rng.random() < 0.1:
+            records.append(rng.choice(again))
     return events, records
 
 
