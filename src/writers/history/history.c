@@ -3,8 +3,9 @@
  * Rows are gathered in memory (base/row_store.h) with the number of their partition, until they are
  * many or must be kept; then they are brought in the order of their partitions, arrival kept within
  * each, and every partition's rows become a file (parquet_file.h) that lies aside
- * (history_folder.h). That is a spill. One that fails stays as it is, with a note of how many of
- * its rows have their file (`n_filed`), and the next call goes on there: no row is written twice.
+ * (history_folder.h). That is a spill (history_files.c). One that fails stays as it is, with a note
+ * of how many of its rows have their file (`n_filed`), and the next call goes on there: no row is
+ * written twice.
  *
  * When the files come to be seen depends on who drives:
  *
@@ -33,78 +34,12 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/os.h"
-#include "base/row_store.h"
-#include "base/text.h"
 #include "writers/history/history_columns.h"
-#include "writers/history/history_facts.h"
-#include "writers/history/history_folder.h"
-#include "writers/history/parquet_file.h"
-
-#define KEEPING "gathering rows for the history"
-#define DAY_US (INT64_C(86400) * 1000000)
-#define LEVELS 3u
-#define MERGE_FILES_MAX 256u
-#define STOP_US INT64_C(1000000) /* so long a stop waits for files */
-
-enum { LAYOUT_FOLDER, LAYOUT_BUTTERFREE };
-
-typedef struct history_options {
-    declared_text path;
-    int layout;
-    int format;
-    declared_list partition_by;
-    bool corrections;
-    bool interval_mode;
-    int compression; /* enum parquet_compression */
-    int64_t rows;
-    int64_t memory;
-} history_options;
-
-/* A file that lies aside. */
-typedef struct aside_file {
-    char *path; /* below the folder; malloc'd */
-    uint32_t n_rows;
-    bool has_minus_zero; /* parquet_write */
-} aside_file;
-
-/* How many files of the number in use a partition has. */
-typedef struct partition_count {
-    int32_t partition;
-    uint32_t n_files;
-} partition_count;
-
-typedef struct history_writer {
-    freshet_writer base;
-    history_folder *folder;
-    history_found found; /* at the start */
-    parquet_writer *parquet;
-    uint32_t levels; /* 1: year, 2: and month, 3: and day */
-    uint32_t time_column;
-    bool has_checkpoints, is_ready, is_published;
-    arena *scratch; /* of one call */
-
-    row_store *rows;
-    int32_t *partitions; /* of each row: the first day of its year, month or day */
-    uint32_t capacity;
-    history_facts facts;
-
-    bool is_spilling;
-    int64_t stopping_us; /* when a stop was first seen; 0: none was */
-    arena *spill;
-    uint32_t *order; /* NULL: they came in the order of their partitions */
-    uint32_t n_filed;
-
-    aside_file *files;
-    uint32_t n_files, files_capacity;
-    uint64_t number;
-    partition_count *counts; /* by partition */
-    uint32_t n_counts, counts_capacity;
-    uint64_t n_taken, n_kept; /* rows given, and rows in files, since the start */
-} history_writer;
+#include "writers/history/history_internal.h"
 
 /* ---- options --------------------------------------------------------------------------------- */
 
-static const char *const level_names[LEVELS] = {"year", "month", "day"};
+const char *const history_level_names[HISTORY_LEVELS] = {"year", "month", "day"};
 static const char *const layout_names[] = {"folder", "butterfree", NULL};
 static const char *const format_names[] = {"parquet", NULL};
 static const char *const compression_names[] = {"zstd", "snappy", NULL};
@@ -153,7 +88,7 @@ static void history_check_options(void *block, const place *at, problems *proble
         const declared_text *level = &levels->items[i];
         if (level->value == NULL)
             continue;
-        if (i < LEVELS && strcmp(level->value, level_names[i]) == 0)
+        if (i < HISTORY_LEVELS && strcmp(level->value, history_level_names[i]) == 0)
             continue;
         problem_add(problems, &level->at,
                     "partition_by must be [year], [year, month] or [year, month, day], and \"%s\" "
@@ -166,15 +101,16 @@ static void history_check_options(void *block, const place *at, problems *proble
 static void check_partition_name(const history_options *options, const declared_text *name,
                                  problems *problems)
 {
-    const uint32_t n = options->partition_by.n == 0 ? LEVELS : options->partition_by.n;
-    for (uint32_t i = 0; i < n && i < LEVELS && name->value != NULL; i++)
-        if (strcasecmp(name->value, level_names[i]) == 0)
+    const uint32_t n = options->partition_by.n == 0 ? HISTORY_LEVELS : options->partition_by.n;
+    for (uint32_t i = 0; i < n && i < HISTORY_LEVELS && name->value != NULL; i++)
+        if (strcasecmp(name->value, history_level_names[i]) == 0)
             problem_add(
                 problems, &name->at,
                 "\"%s\" is the name of a folder of the history (%s=...), which readers take "
                 "for a column: call it otherwise, as in {name: %s_of_event, from: %s}, or "
                 "leave \"%s\" out of partition_by",
-                name->value, level_names[i], name->value, name->value, level_names[i]);
+                name->value, history_level_names[i], name->value, name->value,
+                history_level_names[i]);
 }
 
 /* What history_open would refuse, with its place. */
@@ -221,14 +157,14 @@ static freshet_code history_check_columns(const history_writer *writer, const sc
         return error_set(
             err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
             "`layout: butterfree` needs the feature set's `entity`, which names a folder");
-    assert(writer->levels <= LEVELS); /* check_options */
+    assert(writer->levels <= HISTORY_LEVELS); /* check_options */
     for (uint32_t i = 0; i < writer->levels; i++)
-        if (schema_find(schema, level_names[i]) >= 0)
+        if (schema_find(schema, history_level_names[i]) >= 0)
             return error_set(
                 err, FRESHET_BAD_DECLARATION, FRESHET_STOP, declaration->file,
                 "the feature or key \"%s\" has the name of a partition of the history: call it "
                 "otherwise, or leave \"%s\" out of partition_by",
-                level_names[i], level_names[i]);
+                history_level_names[i], history_level_names[i]);
     return FRESHET_OK;
 }
 
@@ -237,44 +173,6 @@ static bool replaces_all(const history_writer *writer)
 {
     const history_options *options = writer->base.options;
     return writer->base.is_batch && !options->interval_mode;
-}
-
-/* Readers take a folder of one depth only. */
-static freshet_code check_levels(const history_writer *writer, freshet_error *err)
-{
-    static const char *const words[] = {"[year]", "[year, month]", "[year, month, day]"};
-    const history_options *options = writer->base.options;
-    const char *path = history_folder_path(writer->folder);
-    char where[256];
-    for (uint32_t i = 0; i < LEVELS; i++)
-        if (writer->found.levels[i] && i + 1 != writer->levels)
-            return error_set(
-                err, FRESHET_BAD_DECLARATION, FRESHET_STOP,
-                options->partition_by.n == 0
-                    ? writer->base.declaration->file
-                    : place_text(&options->partition_by.items[0].at, where, sizeof where),
-                "the history in %s is divided by %s, and `partition_by` is %s now: with folders of "
-                "two depths no reader would take it as one table. Say `partition_by: %s`; or give "
-                "the new one another path; or move %s away and begin anew",
-                path, words[i], words[writer->levels - 1], words[i], path);
-    return FRESHET_OK;
-}
-
-/* A stream goes on where it was: what a batch puts in the place of its days it would add to. */
-static freshet_code check_batch(const history_writer *writer, freshet_error *err)
-{
-    const char *path = history_folder_path(writer->folder);
-    if (history_folder_noted(writer->folder, NULL) == 0 &&
-        (writer->found.is_empty || writer->found.is_batch))
-        return FRESHET_OK;
-    return error_set(
-        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-        "the history in %s is a stream's, and rows that the stream still has to read "
-        "would be there twice once it goes on. Where this batch is to go on behind "
-        "the rows that are there, %ssay --checkpoint. Else give it another path, and move "
-        "its days in the place of the stream's when they are over; or move %s and the "
-        "stream's state away, if it is not to go on",
-        path, writer->base.is_of_days ? "leave the dates away and " : "", path);
 }
 
 /* Do the files fit that are there, and stay? `replacing`: those of a batch at its end; NULL: at the
@@ -302,7 +200,7 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
 {
     history_writer *writer = (history_writer *)base;
     const history_options *options = base->options;
-    writer->levels = options->partition_by.n == 0 ? LEVELS : options->partition_by.n;
+    writer->levels = options->partition_by.n == 0 ? HISTORY_LEVELS : options->partition_by.n;
     writer->time_column = n_keys;
     freshet_code code = history_check_columns(writer, schema, err);
     if (code != FRESHET_OK)
@@ -311,14 +209,14 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     writer->spill = arena_open();
     const char *path = history_path(options, base->declaration, base->arena, &(bool){false});
     if (writer->scratch == NULL || writer->spill == NULL || path == NULL)
-        return error_memory(err, KEEPING);
+        return error_memory(err, HISTORY_KEEPING);
     code = history_folder_open(path, &writer->folder, err);
     if (code == FRESHET_OK)
         code = history_folder_look(writer->folder, &writer->found, err);
     if (code == FRESHET_OK && !replaces_all(writer))
-        code = check_levels(writer, err);
+        code = history_check_levels(writer, err);
     if (code == FRESHET_OK && base->is_batch)
-        code = check_batch(writer, err);
+        code = history_check_batch(writer, err);
     if (code == FRESHET_OK)
         code =
             history_facts_open(&writer->facts, base->declaration->feature_set.name.value, schema,
@@ -341,7 +239,7 @@ freshet_code history_compare(const void *checked, const declaration *declaration
     char where[256];
     *path = history_path(options, declaration, arena, &(bool){false});
     if (*path == NULL)
-        return error_memory(err, KEEPING);
+        return error_memory(err, HISTORY_KEEPING);
     if (access(*path, F_OK) != 0)
         return FRESHET_END;
     if (!options->interval_mode)
@@ -371,223 +269,11 @@ static freshet_code make_ready(history_writer *writer, freshet_error *err)
     return FRESHET_OK;
 }
 
-/* ---- partitions ------------------------------------------------------------------------------ */
-
-static int64_t day_of(int64_t time_us)
-{
-    return time_us / DAY_US - (time_us % DAY_US < 0);
-}
-
-/* The first day of the partition that a day is in. */
-static int32_t partition_of(const history_writer *writer, int64_t day)
-{
-    int64_t year;
-    unsigned month, day_of_month;
-    if (writer->levels == LEVELS)
-        return (int32_t)day;
-    date_civil(day, &year, &month, &day_of_month);
-    return (int32_t)date_days(year, writer->levels == 1 ? 1 : month, 1);
-}
-
-/* malloc'd; NULL where memory is out. */
-static char *file_name(const history_writer *writer, int32_t partition, uint32_t n)
-{
-    int64_t year;
-    unsigned numbers[LEVELS] = {0};
-    char name[160];
-    assert(writer->levels <= LEVELS);
-    date_civil(partition, &year, &numbers[1], &numbers[2]);
-    int length = snprintf(name, sizeof name, "year=%" PRId64, year);
-    for (uint32_t i = 1; i < writer->levels; i++)
-        length += snprintf(name + length, sizeof name - (size_t)length, "/%s=%u", level_names[i],
-                           numbers[i]);
-    snprintf(name + length, sizeof name - (size_t)length,
-             "/part-%016" PRIu64 "-%04" PRIu32 ".parquet", writer->number, n);
-    return strdup(name);
-}
-
-/* The partition's count, a new one of 0 where there is none; NULL where memory is out. */
-static partition_count *count_of(history_writer *writer, int32_t partition)
-{
-    uint32_t at = 0, end = writer->n_counts;
-    while (at < end) {
-        const uint32_t middle = at + (end - at) / 2;
-        if (writer->counts[middle].partition < partition)
-            at = middle + 1;
-        else
-            end = middle;
-    }
-    if (at < writer->n_counts && writer->counts[at].partition == partition)
-        return &writer->counts[at];
-    if (!array_reserve(&writer->counts, &writer->counts_capacity, writer->n_counts + UINT64_C(1),
-                       sizeof *writer->counts))
-        return NULL;
-    memmove(writer->counts + at + 1, writer->counts + at,
-            (writer->n_counts++ - at) * sizeof *writer->counts);
-    writer->counts[at] = (partition_count){.partition = partition};
-    return &writer->counts[at];
-}
-
-/* ---- rows into files ------------------------------------------------------------------------- */
-
-/* Makes a durable file of the rows, aside. */
-static freshet_code write_file(history_writer *writer, int32_t partition, const batch *rows,
-                               const char *facts, freshet_error *err)
-{
-    partition_count *count = count_of(writer, partition);
-    bool has_minus_zero = false;
-    if (count == NULL)
-        return error_memory(err, KEEPING);
-    char *name = file_name(writer, partition, count->n_files);
-    const char *path =
-        name == NULL ? NULL : history_folder_aside(writer->folder, writer->scratch, name);
-    freshet_code code = FRESHET_OK;
-    if (path == NULL || !array_reserve(&writer->files, &writer->files_capacity,
-                                       writer->n_files + UINT64_C(1), sizeof *writer->files))
-        code = error_memory(err, KEEPING);
-    else if (!writer->base.is_batch && history_folder_has(writer->folder, name))
-        code = error_set(
-            err, FRESHET_FAILED, FRESHET_STOP, name,
-            "the history in %s has a file %s already, from a run whose state is gone: move the old "
-            "files away, or give the history another path",
-            history_folder_path(writer->folder), name);
-    if (code == FRESHET_OK)
-        code = parquet_write(writer->parquet, rows, facts, path, &has_minus_zero, err);
-    if (code == FRESHET_OK)
-        code = history_folder_sync(writer->folder, name, err);
-    if (code != FRESHET_OK) {
-        free(name);
-        return code;
-    }
-    writer->files[writer->n_files++] =
-        (aside_file){.path = name, .n_rows = rows->n_rows, .has_minus_zero = has_minus_zero};
-    writer->n_kept += rows->n_rows;
-    count->n_files++;
-    return FRESHET_OK;
-}
-
-static int compare_numbers(const void *a, const void *b)
-{
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return left < right ? -1 : left > right;
-}
-
-/* The rows in the order of their partitions, arrival within each. */
-static freshet_code make_order(history_writer *writer, freshet_error *err)
-{
-    uint32_t n = row_store_rows(writer->rows);
-    const int32_t *partitions = writer->partitions;
-    bool in_order = true;
-    for (uint32_t i = 1; in_order && i < n; i++)
-        in_order = partitions[i - 1] <= partitions[i];
-    writer->order = NULL;
-    if (in_order)
-        return FRESHET_OK;
-    uint32_t *order = arena_alloc(writer->spill, n * sizeof *order);
-    uint64_t *keys = arena_alloc(writer->spill, n * sizeof *keys);
-    if (order == NULL || keys == NULL)
-        return error_memory(err, KEEPING);
-    for (uint32_t i = 0; i < n; i++)
-        keys[i] = (uint64_t)((uint32_t)partitions[i] ^ UINT32_C(0x80000000)) << 32 | i;
-    qsort(keys, n, sizeof *keys, compare_numbers);
-    for (uint32_t i = 0; i < n; i++)
-        order[i] = (uint32_t)keys[i];
-    writer->order = order;
-    return FRESHET_OK;
-}
-
-static int32_t partition_at(const history_writer *writer, uint32_t i)
-{
-    return writer->partitions[writer->order == NULL ? i : writer->order[i]];
-}
-
-/* Makes a file of the next rows of one partition. */
-static freshet_code spill_file(history_writer *writer, uint32_t n_rows, freshet_error *err)
-{
-    const history_options *options = writer->base.options;
-    int32_t partition = partition_at(writer, writer->n_filed);
-    uint32_t n = 1;
-    while (n < options->rows && writer->n_filed + n < n_rows &&
-           partition_at(writer, writer->n_filed + n) == partition)
-        n++;
-    batch part;
-    const char *facts = NULL;
-    const uint32_t *order = writer->order == NULL ? NULL : writer->order + writer->n_filed;
-    arena_reset(writer->scratch);
-    freshet_code code =
-        row_store_take(writer->rows, writer->scratch, order, writer->n_filed, n, &part, err);
-    if (code == FRESHET_OK)
-        code = history_facts_of(&writer->facts, order, writer->n_filed, n, &facts, err);
-    if (code == FRESHET_OK)
-        code = write_file(writer, partition, &part, facts, err);
-    if (code == FRESHET_OK)
-        writer->n_filed += n;
-    return code;
-}
-
-/* Between two files, of which there may be a great many: does a stop not wait for the rest? What a
- * batch has made is thrown away anyway; what a stream leaves out it reads again. */
-static bool gives_up(history_writer *writer)
-{
-    const freshet_writer *base = &writer->base;
-    if (base->is_stopping == NULL || !base->is_stopping(base->context))
-        return false;
-    if (writer->stopping_us == 0)
-        writer->stopping_us = os.monotonic_us();
-    return base->is_batch || os.monotonic_us() - writer->stopping_us > STOP_US;
-}
-
-/* Makes files of all gathered rows. */
-static freshet_code spill(history_writer *writer, freshet_error *err)
-{
-    uint32_t n_rows = row_store_rows(writer->rows);
-    freshet_code code = FRESHET_OK;
-    if (!writer->is_spilling) {
-        arena_reset(writer->spill);
-        code = make_order(writer, err);
-        if (code != FRESHET_OK)
-            return code;
-        writer->n_filed = 0;
-        writer->is_spilling = true;
-    }
-    while (code == FRESHET_OK && writer->n_filed < n_rows)
-        code = gives_up(writer) ? error_stopped(err) : spill_file(writer, n_rows, err);
-    if (code != FRESHET_OK)
-        return code;
-    row_store_clear(writer->rows);
-    history_facts_clear(&writer->facts);
-    writer->is_spilling = false;
-    return FRESHET_OK;
-}
-
-/* Names of files begin anew with each checkpoint. */
-static void note_checkpoint(history_writer *writer)
-{
-    if (!writer->has_checkpoints || writer->number == writer->base.checkpoint)
-        return;
-    writer->number = writer->base.checkpoint;
-    writer->n_counts = 0;
-}
-
 /* ---- gathering ------------------------------------------------------------------------------- */
 
 static unsigned history_takes(const void *options)
 {
     return ((const history_options *)options)->corrections ? ROW_NEW | ROW_CORRECTION : ROW_NEW;
-}
-
-static void note_partitions(history_writer *writer, const batch *from, uint32_t at)
-{
-    const int64_t *times_us = from->columns[writer->time_column].data;
-    int64_t day = INT64_MIN;
-    int32_t partition = 0;
-    for (uint32_t i = 0; i < from->n_rows; i++) {
-        int64_t now = day_of(times_us[i]);
-        if (now != day)
-            partition = partition_of(writer, now);
-        day = now;
-        writer->partitions[at + i] = partition;
-    }
 }
 
 static bool history_is_full(const history_writer *writer, uint32_t n_more)
@@ -602,97 +288,24 @@ static freshet_code history_write(freshet_writer *base, const batch *rows, fresh
 {
     history_writer *writer = (history_writer *)base;
     freshet_code code = make_ready(writer, err);
-    note_checkpoint(writer);
+    history_note_checkpoint(writer);
     if (code == FRESHET_OK && (writer->is_spilling || history_is_full(writer, rows->n_rows)))
-        code = spill(writer, err);
+        code = history_spill(writer, err);
     if (code != FRESHET_OK)
         return code;
     uint32_t at = row_store_rows(writer->rows);
     if (!array_reserve(&writer->partitions, &writer->capacity, (uint64_t)at + rows->n_rows,
                        sizeof *writer->partitions))
-        return error_memory(err, KEEPING);
+        return error_memory(err, HISTORY_KEEPING);
     code = row_store_add(writer->rows, rows, NULL, rows->n_rows, err);
     if (code == FRESHET_OK)
         code =
             history_facts_note(&writer->facts, rows, rows->columns[writer->time_column].data, err);
     if (code != FRESHET_OK)
         return code;
-    note_partitions(writer, rows, at);
+    history_note_partitions(writer, rows, at);
     writer->n_taken += rows->n_rows;
     return FRESHET_OK;
-}
-
-/* ---- merging --------------------------------------------------------------------------------- */
-
-/* A batch whose rows come in any order of days has small files of each: at its end neighbours are
- * merged, as long as a file does not become too large. */
-
-#define MERGED_NAME "merged.parquet" /* aside only */
-
-static int compare_files(const void *a, const void *b)
-{
-    return strcmp(((const aside_file *)a)->path, ((const aside_file *)b)->path);
-}
-
-/* How many files from `first` on can become one, of *n_rows rows. */
-static uint32_t count_mergeable(const history_writer *writer, uint32_t first, uint32_t *n_rows)
-{
-    const history_options *options = writer->base.options;
-    const aside_file *files = writer->files;
-    uint32_t n = 1;
-    *n_rows = files[first].n_rows;
-    while (first + n < writer->n_files && n < MERGE_FILES_MAX &&
-           history_same_partition(files[first].path, files[first + n].path) &&
-           *n_rows + files[first + n].n_rows <= options->rows)
-        *n_rows += files[first + n++].n_rows;
-    return n;
-}
-
-/* Makes one of n files; it gets the name of the first, and stands in their place. */
-static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, uint32_t n_rows,
-                          freshet_error *err)
-{
-    const char *paths[MERGE_FILES_MAX], *facts = NULL;
-    aside_file *files = writer->files + first;
-    arena_reset(writer->scratch);
-    const char *merged = history_folder_aside(writer->folder, writer->scratch, MERGED_NAME);
-    for (uint32_t i = 0; i < n; i++) {
-        paths[i] = history_folder_aside(writer->folder, writer->scratch, files[i].path);
-        files[0].has_minus_zero |= files[i].has_minus_zero;
-        if (paths[i] == NULL || merged == NULL)
-            return error_memory(err, KEEPING);
-    }
-    freshet_code code = history_facts_of(&writer->facts, NULL, 0, 0, &facts, err);
-    if (code == FRESHET_OK)
-        code = parquet_merge(writer->parquet, paths, n, n_rows, files[0].has_minus_zero, facts,
-                             merged, err);
-    if (code == FRESHET_OK)
-        code = history_folder_sync(writer->folder, MERGED_NAME, err);
-    if (code == FRESHET_OK)
-        code = history_folder_put(writer->folder, merged, files[0].path, err);
-    if (code != FRESHET_OK)
-        return code;
-    for (uint32_t i = 1; i < n; i++) {
-        os.unlink(paths[i]); /* what stays is removed with the next run's first row */
-        free(files[i].path);
-    }
-    files[0].n_rows = n_rows;
-    writer->n_files -= n - 1;
-    memmove(files + 1, files + n, (writer->n_files - first - 1) * sizeof *files);
-    return FRESHET_OK;
-}
-
-static freshet_code merge_files(history_writer *writer, freshet_error *err)
-{
-    freshet_code code = FRESHET_OK;
-    if (writer->n_files > 1)
-        qsort(writer->files, writer->n_files, sizeof *writer->files, compare_files);
-    for (uint32_t first = 0; code == FRESHET_OK && first < writer->n_files; first++) {
-        uint32_t n_rows, n = count_mergeable(writer, first, &n_rows);
-        if (n > 1)
-            code = merge(writer, first, n, n_rows, err);
-    }
-    return code;
 }
 
 /* ---- being seen ------------------------------------------------------------------------------ */
@@ -701,16 +314,16 @@ static freshet_code merge_files(history_writer *writer, freshet_error *err)
 static freshet_code finish_files(history_writer *writer, freshet_error *err)
 {
     freshet_code code = make_ready(writer, err);
-    note_checkpoint(writer);
+    history_note_checkpoint(writer);
     if (code == FRESHET_OK)
-        code = spill(writer, err);
+        code = history_spill(writer, err);
     if (code == FRESHET_OK && writer->n_kept != writer->n_taken)
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, history_folder_path(writer->folder),
                          "the files of the history hold %" PRIu64 " rows and should hold %" PRIu64
                          ": nothing of them is published",
                          writer->n_kept, writer->n_taken);
     if (code == FRESHET_OK && writer->base.is_batch)
-        code = merge_files(writer, err);
+        code = history_merge_files(writer, err);
     if (code == FRESHET_OK && writer->n_files > 0)
         code = history_folder_sync_aside(writer->folder, err);
     return code;
@@ -722,12 +335,12 @@ static freshet_code list_files(const history_writer *writer, arena *arena, write
     const char **paths = arena_alloc(arena, (writer->n_files + 1) * sizeof *paths);
     *out = (writer_files){.paths = paths};
     if (paths == NULL)
-        return error_memory(err, KEEPING);
+        return error_memory(err, HISTORY_KEEPING);
     for (uint32_t i = 0; i < writer->n_files; i++) {
         paths[i] = arena_text(arena, writer->files[i].path);
         out->n_rows += writer->files[i].n_rows;
         if (paths[i] == NULL)
-            return error_memory(err, KEEPING);
+            return error_memory(err, HISTORY_KEEPING);
     }
     out->n = writer->n_files;
     return FRESHET_OK;
@@ -812,87 +425,18 @@ static freshet_code history_flush(freshet_writer *base, freshet_error *err)
     return code == FRESHET_OK ? history_publish(base, &files, err) : code;
 }
 
-/* Files of later checkpoints than the state has: their rows would come again. */
-static freshet_code check_noted(history_writer *writer, freshet_error *err)
-{
-    uint64_t noted = history_folder_noted(writer->folder, NULL);
-    uint64_t next = writer->base.checkpoint;
-    if (noted == 0 || noted < next)
-        return FRESHET_OK;
-    const char *path = history_folder_path(writer->folder);
-    return error_set(err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-                     "the history in %s has rows up to checkpoint %" PRIu64
-                     ", and the state knows of checkpoint %" PRIu64
-                     " only, so these rows would be there twice: put back the state that belongs "
-                     "to it; or, to begin anew, move the whole folder %s away, too",
-                     path, noted, next - 1, path);
-}
-
-/* A state that has shown nothing yet: the readers begin where they begin, and what is there would
- * be there twice. */
-static freshet_code check_first(history_writer *writer, freshet_error *err)
-{
-    const char *path = history_folder_path(writer->folder);
-    if (writer->found.is_empty)
-        return FRESHET_OK;
-    return error_set(
-        err, FRESHET_BAD_DECLARATION, FRESHET_STOP, path,
-        "the history in %s was written by %s, and this stream has not written to it: "
-        "it would read the same rows, and write them a second time. %s the "
-        "stream a history of its own (readers take both folders as one table); or move the "
-        "folder %s away, and the stream writes all that its readers still have",
-        path,
-        writer->found.is_batch ? "a batch that left no checkpoint" : "a stream whose state is gone",
-        writer->found.is_batch
-            ? "Move the folder away, run the batch once more with --checkpoint (or "
-              "with a `state` block in the declaration), and the stream goes on "
-              "behind its rows. Or give"
-            : "Give",
-        path);
-}
-
-/* Is the last file there that the state has shown? Files that were moved are older ones; where the
- * newest is gone, too, the history may be a backup from before it. */
-static void check_newest(history_writer *writer, const writer_files *shown)
-{
-    const char *path = history_folder_path(writer->folder);
-    history_note note;
-    const uint64_t noted = history_folder_noted(writer->folder, &note), rows = note.rows;
-    char missing[96] = "";
-    if (history_folder_has(writer->folder, shown->newest))
-        return;
-    if (rows > 0 && rows < shown->shown_rows)
-        snprintf(missing, sizeof missing, ", with %" PRIu64 " rows", shown->shown_rows - rows);
-    if (noted < shown->shown_checkpoint)
-        log_say(LOG_WARNING, path,
-                "the history is older than the state: %s%" PRIu64
-                ", and the state has written files up to checkpoint %" PRIu64
-                " (the last one is %s). What lies between%s is in no file, and does not come "
-                "again: put back the history that belongs to the state; or move both away, and the "
-                "stream begins anew. If files were moved on purpose, all is well",
-                noted == 0 ? "it notes no checkpoint, " : "it ends with checkpoint ", noted,
-                shown->shown_checkpoint, shown->newest, missing);
-    else
-        log_say(LOG_WARNING, path,
-                "the last file that was written to the history, %s of checkpoint %" PRIu64
-                ", is not there: if it was moved or merged on purpose, all is well; if the history "
-                "was put back from a backup, put back one that has it, since its rows do not come "
-                "again",
-                shown->newest, shown->shown_checkpoint);
-}
-
 static freshet_code history_recover(freshet_writer *base, const writer_files *committed,
                                     freshet_error *err)
 {
     history_writer *writer = (history_writer *)base;
     assert(!writer->is_ready);
-    freshet_code code = check_noted(writer, err);
+    freshet_code code = history_check_noted(writer, err);
     if (code == FRESHET_OK && committed->newest == NULL)
-        code = check_first(writer, err);
+        code = history_check_first(writer, err);
     if (code == FRESHET_OK)
         code = history_folder_publish(writer->folder, committed->paths, committed->n, err);
     if (code == FRESHET_OK && committed->newest != NULL)
-        check_newest(writer, committed);
+        history_check_newest(writer, committed);
     if (code == FRESHET_OK)
         code = history_folder_forget(writer->folder, err);
     if (code != FRESHET_OK)
@@ -914,7 +458,7 @@ static freshet_code count_partition(history_writer *writer, const char *file, in
     const char *path = arena_format(writer->spill, "%s/%.*s", history_folder_path(writer->folder),
                                     (int)(slash - file), file);
     DIR *folder = path == NULL ? NULL : opendir(path);
-    freshet_code code = path == NULL     ? error_memory(err, KEEPING)
+    freshet_code code = path == NULL     ? error_memory(err, HISTORY_KEEPING)
                         : folder == NULL ? error_system(err, "cannot open the partition", path)
                                          : FRESHET_OK;
     for (struct dirent *entry; code == FRESHET_OK && (entry = readdir(folder)) != NULL;) {
@@ -923,7 +467,7 @@ static freshet_code count_partition(history_writer *writer, const char *file, in
         if (entry->d_name[0] == '.' || end == NULL || strcmp(end, ".parquet") != 0)
             continue;
         const char *found = arena_format(writer->spill, "%s/%s", path, entry->d_name);
-        code = found == NULL ? error_memory(err, KEEPING)
+        code = found == NULL ? error_memory(err, HISTORY_KEEPING)
                              : parquet_count(writer->parquet, found, &n_rows, err);
         *n += n_rows;
     }
