@@ -21,13 +21,14 @@
 
 #include <cmocka.h>
 
+#include "base/random_testing.h"
+#include "keyed/layouts_testing.h"
 #include "rolling/groups_internal.h"
 
 #define CHAINS 300
 #define ROWS 150u
 #define KEYS 4u
 #define LINKS 4u
-#define LAYOUTS_MAX 16u
 #define SECOND INT64_C(1000000)
 #define NEVER INT64_MIN
 #define ROW_ROOM 4096u
@@ -74,18 +75,14 @@ typedef struct chain {
     char *keys[KEYS], *saved[KEYS];
     size_t key_lengths[KEYS], saved_lengths[KEYS];
     text_buffer facts;
-    const char *layouts[LAYOUTS_MAX], *last;
-    uint32_t n_layouts;
+    seen_layouts layouts;
     bool given[KEYS][ROW_ROOM]; /* ends, in steps of 10 seconds */
     uint32_t n_changed;         /* events before the last change */
 } chain;
 
 static uint64_t draw(chain *c, uint64_t below)
 {
-    c->random ^= c->random << 13;
-    c->random ^= c->random >> 7;
-    c->random ^= c->random << 17;
-    return (c->random * UINT64_C(0x2545F4914F6CDD1D) >> 11) % below;
+    return random_draw(&c->random, below);
 }
 
 static uint32_t thing_of(const windows_feature *feature)
@@ -385,10 +382,10 @@ static groups_state *open_state(chain *c)
         return state;
     const unsigned char *at = (const unsigned char *)c->facts.bytes;
     assert_int_equal(groups_restore_facts(state, &at, at + c->facts.length, &err), FRESHET_OK);
-    assert_int_equal(groups_evolve(state, c->last, c->declared, &last, &refused, &err), FRESHET_OK);
+    assert_int_equal(groups_evolve(state, c->layouts.last, c->declared, &last, &refused, &err),
+                     FRESHET_OK);
     assert_null(refused);
-    for (uint32_t i = 0; i < c->n_layouts; i++)
-        assert_int_equal(part->ops->know(state, c->layouts[i], &err), FRESHET_OK);
+    layouts_know(&c->layouts, part, state);
     for (uint32_t k = 0; part->ops->lists_anew(state) && k < KEYS; k++) {
         if (c->saved[k] == NULL)
             continue;
@@ -403,7 +400,7 @@ static void checkpoint(chain *c, groups_state *state)
 {
     const state_part *part = groups_part(state);
     state_key key;
-    uint32_t cursor = 0, i = 0;
+    uint32_t cursor = 0;
     assert_int_equal(groups_check(state, NULL), FRESHET_OK);
     while (state_part_next_dirty(part, &cursor, &key)) {
         text_buffer buffer;
@@ -427,12 +424,7 @@ static void checkpoint(chain *c, groups_state *state)
         state_part_drop(part, &key);
     text_reset(&c->facts);
     groups_save_facts(state, &c->facts);
-    c->last = arena_text(c->arena, part->layout);
-    while (i < c->n_layouts && strcmp(c->layouts[i], c->last) != 0)
-        i++;
-    assert_true(i < LAYOUTS_MAX);
-    c->layouts[i] = c->last;
-    c->n_layouts = i == c->n_layouts ? i + 1 : c->n_layouts;
+    layouts_note(&c->layouts, c->arena, part);
 }
 
 static void give_event(const chain *c, groups_state *state, const event *event)
@@ -620,13 +612,11 @@ static void run_chain(uint64_t seed)
     *c = (chain){.arena = arena_open(),
                  .seed = seed,
                  .declared = 1,
-                 .random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1,
+                 .random = random_begin(seed),
                  .gone = NEVER,
                  .time_us = 1000 * SECOND,
                  .newest_us = NEVER};
     text_init(&c->facts, TEXT_LIMIT_DEFAULT);
-    for (int i = 0; i < 8; i++)
-        draw(c, 2);
     for (int i = 0; i < N_COLUMNS; i++)
         c->fields[i] = (field){names[i], type_simple(kinds[i])};
     for (uint32_t k = 0; k < KEYS; k++) {
@@ -651,14 +641,7 @@ static void run_chain(uint64_t seed)
 static void changed_groups_equal_their_twin(void **unused)
 {
     (void)unused;
-    const char *seed = getenv("FRESHET_SEED"), *count = getenv("FRESHET_CHAINS");
-    if (seed != NULL) {
-        run_chain(strtoull(seed, NULL, 10));
-        return;
-    }
-    const uint64_t n = count != NULL ? strtoull(count, NULL, 10) : CHAINS;
-    for (uint64_t i = 1; i <= n; i++)
-        run_chain(i);
+    random_seeds(run_chain, CHAINS, "FRESHET_CHAINS");
 }
 
 int main(void)

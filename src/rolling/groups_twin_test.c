@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "base/random_testing.h"
 #include "rolling/groups.h"
 
 #define ROUNDS 400
@@ -767,14 +768,7 @@ static void run_trial(uint64_t seed)
 static void random_plans(void **state)
 {
     (void)state;
-    const char *one = getenv("FRESHET_SEED"), *many = getenv("FRESHET_PIPELINES");
-    uint64_t rounds = many == NULL ? ROUNDS : strtoull(many, NULL, 10);
-    if (one != NULL) {
-        run_trial(strtoull(one, NULL, 10));
-        return;
-    }
-    for (uint64_t seed = 1; seed <= rounds; seed++)
-        run_trial(seed);
+    random_seeds(run_trial, ROUNDS, "FRESHET_PIPELINES");
 }
 
 int main(void)

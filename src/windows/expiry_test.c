@@ -3,7 +3,7 @@
  * keys in memory that lose events, and with a list by which they are found. Then keys leave, and
  * states are restored, in the middle of an expiry, too.
  *
- * FRESHET_SEED=n runs one of the pipelines again.
+ * FRESHET_PIPELINES=n runs n pipelines instead of PIPELINES; FRESHET_SEED=s runs the one of seed s.
  */
 #include "windows/expiry.h"
 
@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "base/random_testing.h"
 #include "windows/windows_state.h"
 
 #define PIPELINES 600u
@@ -371,14 +372,8 @@ static void run_pipeline(uint64_t seed)
 
 static void keys_expire_as_their_twins(void **state)
 {
-    const char *seed = getenv("FRESHET_SEED");
     (void)state;
-    if (seed != NULL) {
-        run_pipeline(strtoull(seed, NULL, 10));
-        return;
-    }
-    for (uint64_t i = 1; i <= PIPELINES; i++)
-        run_pipeline(i);
+    random_seeds(run_pipeline, PIPELINES, "FRESHET_PIPELINES");
 }
 
 /* An earlier time counts; a later one does not; each comes once. */

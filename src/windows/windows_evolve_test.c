@@ -21,13 +21,14 @@
 
 #include <cmocka.h>
 
+#include "base/random_testing.h"
+#include "keyed/layouts_testing.h"
 #include "windows/layouts.h"
 
 #define CHAINS 300
 #define ROWS 260u
 #define KEYS_MAX 6u
 #define LINKS_MAX 5u
-#define LAYOUTS_MAX 16u
 #define FEATURES 3u
 #define NEVER INT64_MIN
 
@@ -83,17 +84,13 @@ typedef struct chain {
     uint32_t n_keys;
     bool plain_order, take_late, expires;
     windows_plan *plan;
-    const char *layouts[LAYOUTS_MAX], *last;
-    uint32_t n_layouts;
+    seen_layouts layouts;
     int64_t begun, settled;
 } chain;
 
 static uint64_t draw(chain *c, uint64_t below)
 {
-    c->random ^= c->random << 13;
-    c->random ^= c->random >> 7;
-    c->random ^= c->random << 17;
-    return (c->random * UINT64_C(0x2545F4914F6CDD1D) >> 11) % below;
+    return random_draw(&c->random, below);
 }
 
 static int64_t second_at(const chain *c, uint32_t row)
@@ -430,10 +427,9 @@ static windows_state *open_state(chain *c)
     windows_settle(state, c->settled);
     state_part_set_load(windows_part(state), load_key, c);
     const state_part *part = windows_part(state);
-    assert_int_equal(windows_evolve(state, c->last, c->declared, 5, &last, &err), FRESHET_OK);
-    for (uint32_t i = 0; i < c->n_layouts; i++)
-        if (part->ops->know(state, c->layouts[i], &err) != FRESHET_OK)
-            fail_msg("seed %llu: %s", (unsigned long long)c->seed, err.text);
+    assert_int_equal(windows_evolve(state, c->layouts.last, c->declared, 5, &last, &err),
+                     FRESHET_OK);
+    layouts_know(&c->layouts, part, state);
     for (uint32_t k = 0; c->expires && k < c->n_keys; k++) {
         unsigned char key[9] = {1};
         const int64_t number = k;
@@ -450,7 +446,7 @@ static void checkpoint(chain *c, windows_state *state)
 {
     const state_part *part = windows_part(state);
     state_key key;
-    uint32_t cursor = 0, i = 0;
+    uint32_t cursor = 0;
     freshet_error err = {0};
     if (windows_check(state, &err) != FRESHET_OK)
         fail_msg("seed %llu: %s", (unsigned long long)c->seed, err.text);
@@ -465,13 +461,7 @@ static void checkpoint(chain *c, windows_state *state)
         text_release(&buffer);
     }
     state_part_clean(part);
-    c->last = arena_text(c->arena, part->layout);
-    while (i < c->n_layouts && strcmp(c->layouts[i], c->last) != 0)
-        i++;
-    if (i == c->n_layouts) {
-        assert_true(c->n_layouts < LAYOUTS_MAX);
-        c->layouts[c->n_layouts++] = c->last;
-    }
+    layouts_note(&c->layouts, c->arena, part);
     c->begun = windows_begun(state);
     c->settled = windows_settled(state);
 }
@@ -610,12 +600,10 @@ static void run_chain(uint64_t seed)
     assert_non_null(c);
     *c = (chain){.arena = arena_open(),
                  .seed = seed,
-                 .random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1,
+                 .random = random_begin(seed),
                  .declared = 1,
                  .begun = NEVER,
                  .settled = NEVER};
-    for (int i = 0; i < 8; i++)
-        draw(c, 2);
     c->n_keys = 1 + (uint32_t)draw(c, KEYS_MAX);
     c->n_links = 2 + (uint32_t)draw(c, LINKS_MAX - 1);
     c->plain_order = draw(c, 8) == 0;
@@ -652,14 +640,7 @@ static void run_chain(uint64_t seed)
 static void changed_windows_equal_their_twin(void **unused)
 {
     (void)unused;
-    const char *seed = getenv("FRESHET_SEED"), *count = getenv("FRESHET_CHAINS");
-    if (seed != NULL) {
-        run_chain(strtoull(seed, NULL, 10));
-        return;
-    }
-    const uint64_t n = count != NULL ? strtoull(count, NULL, 10) : CHAINS;
-    for (uint64_t i = 1; i <= n; i++)
-        run_chain(i);
+    random_seeds(run_chain, CHAINS, "FRESHET_CHAINS");
 }
 
 int main(void)

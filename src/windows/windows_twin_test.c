@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "base/random_testing.h"
+
 #define PIPELINES 200
 #define TWIN_WORK 400000 /* cells that the twin looks at, for a pipeline */
 #define TOLERANCE 1e-12
@@ -353,12 +355,7 @@ typedef struct pipeline {
 
 static uint64_t draw(pipeline *p, uint64_t below)
 {
-    if (below == 0)
-        return 0;
-    p->random ^= p->random << 13;
-    p->random ^= p->random >> 7;
-    p->random ^= p->random << 17;
-    return (p->random * UINT64_C(0x2545F4914F6CDD1D) >> 11) % below;
+    return random_draw(&p->random, below);
 }
 
 static int64_t second_at(const pipeline *p, uint32_t row)
@@ -757,9 +754,7 @@ static void run_pipeline(uint64_t seed)
     assert_non_null(p);
     p->arena = arena_open();
     p->seed = seed;
-    p->random = seed * UINT64_C(0x9E3779B97F4A7C15) + 1;
-    for (int i = 0; i < 8; i++)
-        draw(p, 2);
+    p->random = random_begin(seed);
     p->n_rows = 1 + (uint32_t)draw(p, (uint64_t[]){20, 300, 2000, 5000}[draw(p, 4)]);
     p->lateness_s = (int64_t[]){0, 2, 9, 60, 3600, 1000000}[draw(p, 6)];
     p->event_us = arena_alloc(p->arena, p->n_rows * sizeof *p->event_us);
@@ -779,14 +774,7 @@ static void run_pipeline(uint64_t seed)
 static void windows_equal_their_twin(void **unused)
 {
     (void)unused;
-    const char *seed = getenv("FRESHET_SEED"), *count = getenv("FRESHET_PIPELINES");
-    if (seed != NULL) {
-        run_pipeline(strtoull(seed, NULL, 10));
-        return;
-    }
-    uint64_t n = count != NULL ? strtoull(count, NULL, 10) : PIPELINES;
-    for (uint64_t i = 1; i <= n; i++)
-        run_pipeline(i);
+    random_seeds(run_pipeline, PIPELINES, "FRESHET_PIPELINES");
 }
 
 int main(void)
