@@ -129,7 +129,7 @@ static spark_value make_struct_of(spark *s, const spark_call *call, const char *
 
 static spark_value make_struct(spark *s, spark_call *call)
 {
-    const char *names[SPARK_ARGUMENTS_MAX];
+    const char *names[SPARK_ARGUMENTS_MAX] = {NULL};
     for (uint32_t i = 0; i < call->n; i++)
         names[i] = call->arguments[i].name != NULL ? call->arguments[i].name
                                                    : spark_format(s, "col%u", i + 1);
@@ -138,7 +138,7 @@ static spark_value make_struct(spark *s, spark_call *call)
 
 static spark_value make_named_struct(spark *s, spark_call *call)
 {
-    const char *names[SPARK_ARGUMENTS_MAX];
+    const char *names[SPARK_ARGUMENTS_MAX] = {NULL};
     spark_value values[SPARK_ARGUMENTS_MAX];
     for (uint32_t i = 0; i + 1 < call->n; i += 2) {
         const spark_token *token = call->arguments[i].token;

@@ -45,31 +45,6 @@ class AggregatedCase(Case):
         for name in ("out", "events.state"):
             shutil.rmtree(self.path(name), ignore_errors=True)
 
-    def history(self):
-        """The history's rows as lines of JSON, in a certain order."""
-        columns = [text.split() for text in self.good("show", "--schema", "events.yaml").splitlines()]
-        features = ", ".join(f"{{name: {name}, type: {kind}}}" for name, kind in columns
-                             if name not in ("key", "timestamp"))
-        self.write("read.yaml", f"""\
-version: 1
-pipeline: reads
-source:
-  readers:
-    - id: rows
-      file: {{path: "out/**/*.parquet", format: parquet}}
-  query: select * from rows
-feature_set:
-  name: reads
-  entity: key
-  keys: [{{name: key, type: string}}]
-  timestamp: {{from: timestamp}}
-  features: [{features}]
-sink: {{writers: [{{online: {{debug: true}}}}]}}
-""")
-        out = self.good("run", "read.yaml", "--query", "select * from online_feature_store__reads",
-                        "--format", "json", "--progress", "none")
-        return sorted(out.splitlines())
-
 
 class RestartTest(AggregatedCase):
 
@@ -87,7 +62,7 @@ class RestartTest(AggregatedCase):
             records = [line(jittered(i, self.rng)) for i in range(4000)]
             self.write("in/a.jsonl", b"".join(records))
             self.run_once("--drain")
-            rows = self.history()
+            rows = self.history_lines()
             self.assertGreater(len(rows), 200)
             self.forget()
             os.remove(self.path("in/a.jsonl"))
@@ -98,9 +73,9 @@ class RestartTest(AggregatedCase):
                 at += n
                 self.run_once(*(["--drain"] if at >= len(records) else []))
             if aggregated == ROLLING:
-                self.assertEqual(self.history(), rows)
+                self.assertEqual(self.history_lines(), rows)
             else:  # what was output first depends on what was there then
-                self.assertEqual(len(self.history()), len(rows))
+                self.assertEqual(len(self.history_lines()), len(rows))
             self.forget()
             os.remove(self.path("in/b.jsonl"))
 
@@ -109,7 +84,7 @@ class RestartTest(AggregatedCase):
         self.declare_set(extra="checkpoint: {interval: 20 ms}\n")
         self.feed(100000, 12)
         self.run_once("--drain")
-        rows = self.history()
+        rows = self.history_lines()
         self.forget()
         kills = max(5, KILLS // 2)
         seen = 0
@@ -122,7 +97,7 @@ class RestartTest(AggregatedCase):
             seen += " goes on from checkpoint " in run.err()
         self.assertGreater(seen, 0)
         self.run_once("--drain")
-        self.assertEqual(self.history(), rows)
+        self.assertEqual(self.history_lines(), rows)
 
     def test_changed_declarations(self):
         self.declare_set()

@@ -260,6 +260,15 @@ class Case(unittest.TestCase):
 
     def history(self, columns, folder="out", order="id", keys="{name: key, type: string}"):
         """The rows of a history as dicts. `columns`: {name: type} of what is asked for beside keys and timestamp."""
+        return [json.loads(text) for text in self.read_history(columns, folder, f" order by {order}", keys)]
+
+    def history_lines(self, folder="out"):
+        """All rows of a history, of the declaration events.yaml, as lines of JSON in a certain order."""
+        shown = [text.split() for text in self.good("show", "--schema", "events.yaml").splitlines()]
+        columns = {name: kind for name, kind in shown if name not in ("key", "timestamp")}
+        return sorted(self.read_history(columns, folder))
+
+    def read_history(self, columns, folder, order="", keys="{name: key, type: string}"):
         if not os.path.isdir(self.path(folder)):
             return []
         features = ", ".join(f"{{name: {name}, type: {kind}}}" for name, kind in columns.items())
@@ -274,14 +283,14 @@ source:
 feature_set:
   name: reads
   entity: key
+  deduplicate_rows: false
   keys: [{keys}]
   timestamp: {{from: timestamp}}
   features: [{features}]
 sink: {{writers: [{{online: {{debug: true}}}}]}}
 """)
-        out = self.good("run", "read.yaml", "--progress", "none", "--format", "json", "--query",
-                        f"select * from online_feature_store__reads order by {order}")
-        return [json.loads(text) for text in out.splitlines()]
+        return self.good("run", "read.yaml", "--progress", "none", "--format", "json", "--query",
+                         "select * from online_feature_store__reads" + order).splitlines()
 
     def freshet(self, *args, input=None, deadline=DEADLINE, env=None, preexec=None):
         """Runs freshet to its end."""
