@@ -635,6 +635,7 @@ static freshet_code make_output(planner *planner)
     for (uint32_t i = 0; i < planner->n_outputs; i++)
         fields[i] = plan->slots[plan->output_slots[i]];
     plan->output = (schema){.n_fields = planner->n_outputs, .fields = fields};
+    plan->n_output_slots = planner->n_outputs;
     return FRESHET_OK;
 }
 

@@ -160,6 +160,7 @@ typedef struct plan {
     bool corrects; /* set before plan_make: rows that windows change later are output again */
     schema output; /* of aggregated sets: keys and timestamp only */
     uint32_t *output_slots;
+    uint32_t n_output_slots; /* an aggregated set has other columns behind them */
 } plan;
 
 static inline bool plan_is_windowed(const plan *plan, uint32_t slot)

@@ -875,7 +875,7 @@ freshet_code meanings_columns(const plan *plan, const declaration *declaration, 
     *out = (meanings){0};
     if (collector.marked == NULL)
         return error_memory(err, MEANING);
-    for (uint32_t i = 0; plan->output_slots != NULL && i < plan->output.n_fields; i++)
+    for (uint32_t i = 0; i < plan->n_output_slots; i++)
         explain_column(&collector, plan->output_slots[i]);
     return collector.no_memory ? error_memory(err, MEANING) : FRESHET_OK;
 }
