@@ -296,8 +296,9 @@ static void test_long_answer(void **state)
     int64_t n_rows = (int64_t)(CLIENT_HELD_MAX / 10) + 10;
     snprintf(sql, sizeof sql, "rows %lld", (long long)n_rows);
     freshet_error err = {0};
-    assert_int_equal(query_client_ask(client, sql, FRESHET_JSON, 0, count_lines, &sum, &err),
-                     FRESHET_OK);
+    assert_int_equal(
+        query_client_ask(client, sql, FRESHET_JSON, patient_us(60000000), count_lines, &sum, &err),
+        FRESHET_OK);
     assert_int_equal(sum.lines, n_rows);
     assert_true(sum.calls > 1);
     query_client_close(client);

@@ -661,17 +661,24 @@ static void test_forgotten_results(void **state)
     append_run(table, 0, 50000);
     freshet_result *results[QUERIES_MAX], *one_more = NULL;
     freshet_error err = {0};
-    int64_t took_us = os.monotonic_us();
-    ask(table, "select 1");
-    took_us = os.monotonic_us() - took_us; /* time for all of them to begin */
-    freshet_query_options options = {.size = sizeof options,
-                                     .timeout_us = patient_us(3000000) + took_us * QUERIES_MAX * 3};
-    for (uint32_t i = 0; i < QUERIES_MAX; i++) {
-        assert_int_equal(debug_query(table, "from " TABLE, &options, &results[i], &err),
-                         FRESHET_OK);
-        assert_int_equal(freshet_result_next(results[i], &err), FRESHET_OK);
+    freshet_query_options options = {.size = sizeof options, .timeout_us = patient_us(1000000)};
+    bool all_there = false;
+    while (!all_there) { /* the first may be over before the last begins: then longer ones */
+        options.timeout_us *= 3;
+        assert_true(options.timeout_us < patient_us(1000000000));
+        all_there = true;
+        for (uint32_t i = 0; i < QUERIES_MAX; i++) {
+            assert_int_equal(debug_query(table, "from " TABLE, &options, &results[i], &err),
+                             FRESHET_OK);
+            all_there = freshet_result_next(results[i], &err) == FRESHET_OK && all_there;
+        }
+        const freshet_code code = debug_query(table, "select 1", &options, &one_more, &err);
+        all_there = all_there && code == FRESHET_TRY_AGAIN;
+        if (code == FRESHET_OK)
+            freshet_result_close(one_more);
+        for (uint32_t i = 0; !all_there && i < QUERIES_MAX; i++)
+            freshet_result_close(results[i]);
     }
-    assert_int_equal(debug_query(table, "select 1", &options, &one_more, &err), FRESHET_TRY_AGAIN);
     assert_int_equal(err.then, FRESHET_RETRY);
     usleep((useconds_t)(options.timeout_us + patient_us(200000)));
     assert_string_equal(ask(table, "select 1"), "1\n");
