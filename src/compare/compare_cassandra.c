@@ -272,8 +272,8 @@ static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t n, 
 {
     unsigned char tokens[ASKED_MAX][8];
     cql_value values[ASKED_MAX] = {{0}};
-    uint64_t random[ASKED_MAX];
-    uint32_t counts[ASKED_MAX];
+    uint64_t random[ASKED_MAX] = {0};
+    uint32_t counts[ASKED_MAX] = {0};
     cql_rows *rows = NULL;
     for (uint32_t i = 0; i < n; i++) {
         const uint32_t part = from + i;
@@ -371,7 +371,7 @@ static freshet_code cassandra_find_keys(cql_reading *reading, const batch *keys,
 {
     const compare_cassandra *from = reading->from;
     const uint32_t most = asked_at_once(reading);
-    uint32_t counts[ASKED_MAX];
+    uint32_t counts[ASKED_MAX] = {0};
     text_buffer bytes;
     text_init(&bytes, KEYS_BYTES_MAX);
     freshet_code code = prepare_key(reading, err);
