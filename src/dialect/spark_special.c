@@ -140,7 +140,11 @@ static spark_value make_named_struct(spark *s, spark_call *call)
 {
     const char *names[SPARK_ARGUMENTS_MAX] = {NULL};
     spark_value values[SPARK_ARGUMENTS_MAX];
-    for (uint32_t i = 0; i + 1 < call->n; i += 2) {
+    if (call->n % 2 != 0) {
+        spark_refuse(s, call->at, "named_struct() takes names and values in turn");
+        return spark_nothing(s);
+    }
+    for (uint32_t i = 0; i < call->n; i += 2) {
         const spark_token *token = call->arguments[i].token;
         if (token == NULL || token->kind != TOKEN_TEXT) {
             spark_refuse(s, call->arguments[i].at, "the name of a field stands in quotes here");
@@ -149,8 +153,6 @@ static spark_value make_named_struct(spark *s, spark_call *call)
         names[i / 2] = token->text;
         values[i / 2] = call->arguments[i + 1];
     }
-    if (call->n % 2 != 0)
-        spark_refuse(s, call->at, "named_struct() takes names and values in turn");
     return make_struct_of(s, call, names, values, call->n / 2);
 }
 

@@ -198,7 +198,9 @@ static answer cell_at(const column *column, uint64_t row)
     switch (column->type->kind) {
     case TYPE_BIGINT: out.n = ((const int64_t *)column->data)[row]; break;
     case TYPE_INTEGER: out.n = ((const int32_t *)column->data)[row]; break;
-    case TYPE_STRING: out.n = atoi(text_bytes(&((const cell_text *)column->data)[row])); break;
+    case TYPE_STRING:
+        out.n = strtoll(text_bytes(&((const cell_text *)column->data)[row]), NULL, 10);
+        break;
     default: out.n = ((const uint8_t *)column->data)[row]; break;
     }
     return out;

@@ -136,13 +136,13 @@ static void history_check(const void *checked, const declaration *declaration, c
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
-const char *history_path(const void *checked, const declaration *declaration, arena *arena,
+const char *history_path(const void *options, const declaration *declaration, arena *arena,
                          bool *has_corrections)
 {
-    const history_options *options = checked;
-    *has_corrections = options->corrections;
-    const char *path = declaration_path(declaration, arena, options->path.value);
-    if (path == NULL || options->layout != LAYOUT_BUTTERFREE)
+    const history_options *declared = options;
+    *has_corrections = declared->corrections;
+    const char *path = declaration_path(declaration, arena, declared->path.value);
+    if (path == NULL || declared->layout != LAYOUT_BUTTERFREE)
         return path;
     return arena_format(arena, "%s/historical/%s/%s", path, declaration->feature_set.entity.value,
                         declaration->feature_set.name.value);
@@ -229,11 +229,11 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     return code == FRESHET_OK ? check_files(writer, NULL, err) : code;
 }
 
-freshet_code history_compare(const void *checked, const declaration *declaration, const place *at,
+freshet_code history_compare(const void *options, const declaration *declaration, const place *at,
                              const schema *schema, arena *arena, const char **path,
                              freshet_error *err)
 {
-    const history_options *options = checked;
+    const history_options *declared = options;
     const char *newest = NULL;
     parquet_writer *parquet = NULL;
     char where[256];
@@ -242,12 +242,12 @@ freshet_code history_compare(const void *checked, const declaration *declaration
         return error_memory(err, HISTORY_KEEPING);
     if (access(*path, F_OK) != 0)
         return FRESHET_END;
-    if (!options->interval_mode)
+    if (!declared->interval_mode)
         return FRESHET_OK; /* nothing of it stays */
     freshet_code code = history_folder_newest(*path, NULL, 0, arena, &newest, err);
     if (code != FRESHET_OK || newest == NULL)
         return code == FRESHET_OK ? FRESHET_END : code;
-    code = parquet_open(schema, (parquet_compression)options->compression, &parquet, err);
+    code = parquet_open(schema, (parquet_compression)declared->compression, &parquet, err);
     const history_columns check = {
         .path = *path, .parquet = parquet, .at = place_text(at, where, sizeof where)};
     if (code == FRESHET_OK)
@@ -461,7 +461,8 @@ static freshet_code count_partition(history_writer *writer, const char *file, in
     freshet_code code = path == NULL     ? error_memory(err, HISTORY_KEEPING)
                         : folder == NULL ? error_system(err, "cannot open the partition", path)
                                          : FRESHET_OK;
-    for (struct dirent *entry; code == FRESHET_OK && (entry = readdir(folder)) != NULL;) {
+    for (struct dirent *entry;
+         code == FRESHET_OK && folder != NULL && (entry = readdir(folder)) != NULL;) {
         const char *end = strrchr(entry->d_name, '.');
         int64_t n_rows = 0;
         if (entry->d_name[0] == '.' || end == NULL || strcmp(end, ".parquet") != 0)
