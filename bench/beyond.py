@@ -7,34 +7,15 @@ is measured is the second half, when most keys are there: a run over all, less a
 import os
 import shutil
 
-from harness import EVENTS, FRESHET, WORK, run, show, wait_until_quiet, work_path
+from harness import EVENTS, FRESHET, HERE, WORK, run, show, wait_until_quiet, work_path
 
 MEMORY_MIB = 64
 BYTES_OF_KEY = 160  # about, in memory
 KEYS = 10 * MEMORY_MIB * 1024 * 1024 // BYTES_OF_KEY
 GOAL = 50_000
 
-DECLARATION = """\
-version: 1
-pipeline: bench_beyond
-source:
-  readers:
-    - id: events
-      stream: true
-      generate: {{schema: {{id: bigint, ts: timestamp, amount: double}}, rows: {rows}, keys: {keys}, step: 100 microseconds}}
-  query: select id, ts, amount from events
-feature_set:
-  name: bench_beyond
-  entity: bench
-  keys:
-    - {{name: id, type: bigint}}
-  timestamp: {{from: ts, lateness: 60 seconds}}
-{features}
-sink:
-  writers:
-    - online: {{debug: true, rows: "1000"}}
-state: {{memory: {memory} MiB}}
-"""
+with open(os.path.join(HERE, "beyond.yaml.in"), encoding="ascii") as _file:
+    DECLARATION = _file.read()
 
 KINDS = {
     "windows": "  features: [{name: amount, window: {functions: [count, avg], over: [1 hour, 7 days]}}]",

@@ -53,13 +53,15 @@
 #define CHECKPOINT_MEMORY_US INT64_C(200000)
 
 /* WHO GETS WHAT OF state.memory. Keys have five eighths, counted as they are asked for: what malloc
- * adds, and the holes that keys leave which come and go, is up to a third of that. A checkpoint
+ * adds, and the holes that keys leave which come and go, is up to a third of that. From this goes
+ * what the process takes whatever is remembered, an eighth at most. A checkpoint
  * becomes due when the keys that changed since the last one hold an eighth; their copies are as
  * large. The store's cache, with indexes and filters, has a sixteenth, what it was given last half
  * as much. Nothing is smaller than the least that makes sense. */
 static inline size_t checkpoint_share_keys(size_t memory)
 {
-    return memory / 8 * 5;
+    const size_t fixed = (size_t)32 << 20;
+    return memory / 8 * 5 - (memory / 8 < fixed ? memory / 8 : fixed);
 }
 
 static inline size_t checkpoint_share_changes(size_t memory)

@@ -5,32 +5,13 @@ import os
 import subprocess
 import unittest
 
-from freshet_testing import FRESHET, Case
+from freshet_testing import FRESHET, SOURCE, Case
 
 MIB = 48
 LEASTS = 24  # what the least sizes of the cache and of changes take above their shares of so little
 
-DECLARATION = """\
-version: 1
-pipeline: many
-source:
-  readers:
-    - id: events
-      stream: true
-      generate: {{schema: {{id: bigint, ts: timestamp, amount: double}}, rows: {rows}, keys: {keys}, step: 100 microseconds}}
-  query: select id, ts, amount from events
-feature_set:
-  name: many
-  entity: keys
-  keys:
-    - {{name: id, type: bigint}}
-  timestamp: {{from: ts, lateness: 60 seconds}}
-{features}
-sink:
-  writers:
-    - online: {{debug: true, rows: "1000"}}
-state: {{memory: {memory}}}
-"""
+with open(os.path.join(SOURCE, "bench", "beyond.yaml.in"), encoding="ascii") as _file:
+    DECLARATION = _file.read()
 
 WINDOWS = """\
   features:
@@ -42,7 +23,7 @@ class MemorySizeTest(Case):
 
     def peak_mib(self, rows, keys, features):
         """Of a run over so many rows."""
-        self.write("many.yaml", DECLARATION.format(rows=rows, keys=keys, memory=f"{MIB} MiB", features=features))
+        self.write("many.yaml", DECLARATION.format(rows=rows, keys=keys, memory=MIB, features=features))
         state = self.path(f"{keys}.state")
         run = subprocess.Popen([FRESHET, "run", "many.yaml", "--once", "--progress", "none", "--state", state],
                                cwd=self.folder, env=self.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
