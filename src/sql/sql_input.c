@@ -70,6 +70,7 @@ static size_t decimal_size(uint8_t width)
 }
 
 /* Each cell of ours as an integer of that type. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type */
 #define NARROW(to_type)                         \
     do {                                        \
         to_type *target = (to_type *)data + at; \
@@ -78,6 +79,7 @@ static size_t decimal_size(uint8_t width)
             fits &= target[i] == from[i];       \
         }                                       \
     } while (0)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static bool copy_decimals(const column *column, uint64_t first, uint64_t n, void *data, uint64_t at)
 {

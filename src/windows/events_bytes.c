@@ -325,6 +325,7 @@ static bool open_reader(events_reader *events, arena *arena)
     return true;
 }
 
+/* NOLINTNEXTLINE(readability-function-size): a plan, bytes, and what is made of them */
 freshet_code events_get(walker *walker, events *events, uint32_t n, int64_t first,
                         const kept_layout *layout, const unsigned char **at,
                         const unsigned char *end, int64_t *last, freshet_error *err)
