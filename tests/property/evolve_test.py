@@ -306,7 +306,8 @@ class Chain(Case):
                 else:  # what leaves windows goes by those of then
                     is_other = self.made.refresh and (user not in users or self.is_other_time)
                     self.assertTrue(is_other or self.is_any_key, (row, other, said.text))
-        self.assertLessEqual(users - set(last), set())
+        if self.made.kind != "joined":  # there some wait
+            self.assertLessEqual(users - set(last), set())
 
     def check_newest_row(self, said, row, other):
         columns, was = self.made.columns(), self.given[row["id"]]
