@@ -118,6 +118,7 @@ struct operator_ops {
     X(columns)        /* timestamp and keys of the source's rows */ \
     X(early_rows)     /* `max_future` */                            \
     X(late_rows)      /* watermarks */                              \
+    X(row_times)      /* the same, where nobody waits for them */   \
     X(seen_events)    /* `deduplicate` */                           \
     X(before_windows) /* features that need no window; stacks */    \
     X(shared_keys)    /* keys that come from several partitions */  \

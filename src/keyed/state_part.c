@@ -270,9 +270,9 @@ freshet_code state_part_fill(const state_part *part, const void *key, size_t key
         return code;
     code = part->ops->fill(table->options.self, keyed_at(table, index), is_new, bytes, length, out,
                            err);
-    if (code == FRESHET_OK && !is_new && (*out == FILL_SHORT || *out == FILL_OTHER))
+    if (code == FRESHET_OK && (*out == FILL_SHORT || *out == FILL_OTHER)) {
         keyed_mark_dirty(table, index);
-    if (code == FRESHET_OK && *out == FILL_DONE) {
+    } else if (code == FRESHET_OK && *out == FILL_DONE) {
         keyed_mark_dirty(table, index);
         if (part->ops->placed != NULL && !part->ops->placed(table->options.self, index))
             code = state_memory(part, err);

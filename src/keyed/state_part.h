@@ -27,8 +27,8 @@
 typedef enum state_fill {
     FILL_NOTHING, /* nothing was missing */
     FILL_DONE,
-    FILL_SHORT,   /* the past ends before what was kept begins: nothing changed */
-    FILL_OTHER,   /* it has other events than were kept: nothing changed */
+    FILL_SHORT,   /* the past ends before what was kept begins */
+    FILL_OTHER,   /* it has other events than were kept */
     FILL_UNKNOWN, /* the key has had no event yet */
     FILL_KINDS
 } state_fill;
@@ -77,7 +77,8 @@ typedef struct state_part_ops {
      * lack what the part keeps, or end too soon. */
     freshet_code (*fill_open)(void *self, const char *layout, int64_t newest_us,
                               freshet_error *err);
-    /* Puts what is before the entry's own into it. `is_new`: it is zero bytes but its key. */
+    /* Puts what is before the entry's own into it. `is_new`: it is zero bytes but its key, and goes
+     * again where nothing was missing, or nothing of it is known. */
     freshet_code (*fill)(void *self, void *entry, bool is_new, const void *bytes, size_t length,
                          state_fill *out, freshet_error *err);
     /* All keys of the past were given: what came in up to that declaration is filled. Also at each

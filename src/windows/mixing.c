@@ -302,7 +302,7 @@ int64_t mixed_seam(const windows_plan *plan, const fullness *record)
     return seam;
 }
 
-static int64_t last_time(const walker *walker, const events *events)
+int64_t mixed_last(const walker *walker, const events *events)
 {
     if (events->n == 0)
         return INT64_MIN;
@@ -333,7 +333,7 @@ freshet_code mix_events_of_key(mixed *of, walker *walker, const events *past, co
         code = error_memory(err, FILLING);
     if (of->past_whole >= it.seam)
         it.kind = FILL_NOTHING; /* it has lost all that could be of use */
-    else if (last_time(walker, past) < of->reaches)
+    else if (mixed_last(walker, past) < of->reaches)
         it.kind = FILL_SHORT;
     if (code == FRESHET_OK && it.kind == FILL_DONE && of->record->is_bare)
         code = find_joins(&it, past, own);

@@ -48,6 +48,9 @@ typedef struct mixed {
 /* S. */
 int64_t mixed_seam(const windows_plan *plan, const fullness *record);
 
+/* The time of the last one; INT64_MIN: there is none. */
+int64_t mixed_last(const walker *walker, const events *events);
+
 /* *made: the key's events with its past, where *kind is FILL_DONE; else, and where it fails, none.
  */
 freshet_code mix_events_of_key(mixed *of, walker *walker, const events *past, const events *own,

@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "windows/events_internal.h"
 #include "windows/mixing.h"
 #include "windows/windows_internal.h"
 
 #define FILLING "filling the windows of a key"
+#define SECOND_US INT64_C(1000000)
 
 /* ---- the key --------------------------------------------------------------------------------- */
 
@@ -60,19 +62,37 @@ static bool find_newest(bool joins, key_entry *entry, const key_entry *past)
 }
 
 /* The newest row may be one of the past, where the key has none as new. */
-static bool take_newest(bool joins, key_entry *entry, const key_entry *past, bool is_new)
+static bool take_newest(const windows_state *state, bool joins, key_entry *entry,
+                        const key_entry *past, bool is_new)
 {
     const int64_t own_s = second_of(entry->newest_us), past_s = second_of(past->newest_us);
-    const uint32_t n_own = is_new ? 0 : entry->events.n;
+    const events *own = &entry->events;
+    const uint32_t n_own = is_new || joins ? 0 : own->n;
+    const uint32_t n_peers = /* that stand behind it */
+        n_own == 0 ? 0 : events_behind(own, events_find(&state->walker, own, past_s));
     if (entry->events.lacks_newest && past->newest_us <= entry->newest_us)
         return find_newest(joins, entry, past);
     if (!is_new && past->newest_us <= entry->newest_us)
         return false; /* the key's own stand behind the past's of their second */
-    entry->newest_back = past->newest_back + (own_s == past_s ? n_own : 0);
+    entry->newest_back = past->newest_back + n_peers;
     if (own_s != past_s || past->revision + n_own > entry->revision)
         entry->revision = past->revision + n_own;
     entry->newest_us = past->newest_us;
     return true;
+}
+
+/* The past goes on behind the seam, so what its newest row had is the stream's to bring. Of the
+ * key's newest row before the seam only the second is known, if it is none of its own. */
+static void take_newest_before(const windows_state *state, key_entry *entry, const events *made,
+                               bool is_new)
+{
+    const bool has_newest = !is_new || entry->events.lacks_newest;
+    const int64_t last_s = mixed_last(&state->walker, made);
+    if (made->n == 0 || (has_newest && second_of(entry->newest_us) >= last_s))
+        return;
+    entry->newest_us = last_s * SECOND_US;
+    entry->newest_back = entry->revision = 0;
+    entry->events.lacks_newest = true;
 }
 
 /* `record` was the key's. */
@@ -82,10 +102,13 @@ static freshet_code put_made(windows_state *state, events *made, fullness *recor
 {
     const int64_t whole = whole_of(state, past);
     const bool was_bare = record->is_bare != 0;
+    const bool is_beyond = second_of(past->newest_us) >= mixed_seam(state->plan, record);
     fullness_from(state->plan, whole, record);
     record->is_bare = 0;
     record->rows = state->known.reach.longest_rows;
-    const bool of_past = was_bare && take_newest(joins, entry, past, is_new);
+    const bool of_past = was_bare && !is_beyond && take_newest(state, joins, entry, past, is_new);
+    if (was_bare && is_beyond)
+        take_newest_before(state, entry, made, is_new);
     const int64_t newest_s = second_of(entry->newest_us);
     const bool is_over = whole == FULL_ALWAYS || fullness_is_over(&state->walker, made, record,
                                                                   windows_horizon(state, newest_s));
@@ -97,12 +120,37 @@ static freshet_code put_made(windows_state *state, events *made, fullness *recor
     const bool is_filling = entry->events.is_filling;
     state->n_events += made->n;
     state->n_events -= entry->events.n;
-    events_release(&state->walker, &entry->events);
     made->lacks_newest = entry->events.lacks_newest && !of_past;
+    events_release(&state->walker, &entry->events);
     entry->events = *made;
     entry->events.is_filling = is_filling;
     entry->events.has_lost = past->events.has_lost || entry->events.lacks_newest;
     *made = (events){0};
+    return FRESHET_OK;
+}
+
+/* Of a key of which nothing was kept: nothing is to be done where all of its past is the stream's to
+ * bring; where the past goes on until it has lost what was before, nobody knows that. */
+static state_fill what_of_bare(const windows_state *state, const mixed *mixed,
+                               const key_entry *past, const events *made, bool is_new,
+                               state_fill kind)
+{
+    const bool has_none = is_new && made->n == 0 &&
+                          second_of(past->newest_us) >= mixed_seam(state->plan, mixed->record);
+    if (kind == FILL_NOTHING || (kind == FILL_DONE && has_none && past->events.has_lost))
+        return FILL_SHORT;
+    return kind == FILL_DONE && has_none ? FILL_NOTHING : kind;
+}
+
+/* A key of which nothing was kept, and whose past does not fit, goes on lacking it when the others
+ * are filled (windows_is_filled): it says so itself, also where it has had no event yet. */
+static freshet_code keep_lack(windows_state *state, key_entry *entry, fullness *record, bool is_new,
+                              freshet_error *err)
+{
+    record->is_bare = BARE_DROPPED;
+    if (is_new)
+        return set_piece(state, entry, record, NULL, 0, err);
+    memcpy(entry->piece, record, state->record_bytes);
     return FRESHET_OK;
 }
 
@@ -127,8 +175,12 @@ static freshet_code mix_key(windows_state *state, key_entry *entry, const key_en
         mixed.reaches = INT64_MAX; /* it lacks the row that went out */
     freshet_code code =
         mix_events_of_key(&mixed, &state->walker, &past->events, &entry->events, &made, out, err);
+    if (code == FRESHET_OK && record->is_bare)
+        *out = what_of_bare(state, &mixed, past, &made, is_new, *out);
     if (code == FRESHET_OK && *out == FILL_DONE)
         code = put_made(state, &made, record, mixed.joins, entry, past, is_new, err);
+    else if (code == FRESHET_OK && record->is_bare && (*out == FILL_SHORT || *out == FILL_OTHER))
+        code = keep_lack(state, entry, record, is_new, err);
     events_release(&state->walker, &made);
     memory_give(&state->memory, record, state->record_bytes);
     return code;

@@ -30,6 +30,7 @@ static struct {
     arena *arena;
     windows_plan *plan;
     bool expires;
+    bool masks; /* windows that are not full are null */
 } it;
 
 static freshet_code read_kept(const void *bytes, size_t length, int64_t *newest_us,
@@ -70,8 +71,8 @@ static void make_plan(bool corrects)
     static windows_feature feature;
     keys[0] = type_simple(TYPE_BIGINT);
     columns[0] = (field){"v", type_simple(TYPE_BIGINT)};
-    feature =
-        (windows_feature){"f", 0, WINDOWS_NO_FILTER, WINDOW_FIXED, functions, 1, fixed, 1, true};
+    feature = (windows_feature){"f",   0, WINDOWS_NO_FILTER, WINDOW_FIXED, functions, 1,
+                                fixed, 1, !it.masks};
     const windows_declaration declaration = {.keys = keys,
                                              .n_keys = 1,
                                              .columns = columns,
@@ -351,6 +352,129 @@ static void filled_rows_are_given_again(void **unused)
     windows_close(windows);
 }
 
+/* The sum behind a row of 960, null as NONE; the key saved and read again in between. */
+#define NONE INT64_MIN
+static int64_t sum_behind(windows_state *windows)
+{
+    const windows_result result = apply(windows, 960 * SECOND, 1);
+    return column_is_valid(&result.outputs[0], 0) ? *(int64_t *)result.outputs[0].data : NONE;
+}
+
+/* When all keys have been filled, one whose past does not fit still lacks it, whether it has had an
+ * event since the change or not. */
+static void what_does_not_fit_is_not_filled(void **state)
+{
+    static const struct {
+        int64_t past_us, n_more; /* rows of the past behind that */
+        state_fill kind;
+        int64_t sum; /* without a late row */
+    } cases[] = {
+        {899 * SECOND, 0, FILL_SHORT, NONE},
+        {900 * SECOND + 500000, 0, FILL_DONE, 301},
+        {900 * SECOND + 500000, 1, FILL_DONE, 301},     /* that one the stream will bring */
+        {900 * SECOND + 500000, 500, FILL_SHORT, NONE}, /* it has lost all that is of use */
+    };
+    (void)state;
+    it.masks = true;
+    make_plan(false);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        windows_state *before = open_windows(false), *windows = open_windows(true);
+        state_fill kind;
+        apply(before, 600 * SECOND, 100);
+        apply(before, cases[i / 2].past_us, 200);
+        for (int64_t k = 0; k < cases[i / 2].n_more; k++)
+            apply(before, (900000 + k) * SECOND, 1);
+        text_buffer past = save(before);
+        if (i % 2 == 1)
+            apply(windows, 850 * SECOND, 2);
+        assert_int_equal(fill(windows, &past, &kind), FRESHET_OK);
+        assert_int_equal(kind, cases[i / 2].kind);
+        windows_filled(windows, 1);
+        text_buffer bytes = save(windows); /* and read again */
+        windows_close(windows);
+        windows = open_windows(true);
+        restore(windows, &bytes);
+        windows_filled(windows, 1);
+        assert_int_equal(sum_behind(windows),
+                         cases[i / 2].sum == NONE ? NONE : cases[i / 2].sum + (i % 2 == 1 ? 2 : 0));
+        text_release(&past);
+        text_release(&bytes);
+        windows_close(before);
+        windows_close(windows);
+    }
+}
+
+static key_entry *only_entry(const windows_state *windows)
+{
+    uint32_t cursor = 0;
+    const uint32_t index = keyed_next(&windows->keys, &cursor);
+    return index == KEY_NONE ? NULL : keyed_at(&windows->keys, index);
+}
+
+/* What a past has behind the seam is the stream's to bring: no row of it is a key's newest one. */
+static void a_past_beyond_the_seam_gives_no_newest_row(void **state)
+{
+    static const struct {
+        int64_t first_us, own_us, newest_us; /* 0: none */
+        bool lacks_newest;
+    } cases[] = {
+        {600 * SECOND, 0, 600 * SECOND, true},
+        {600 * SECOND, 500 * SECOND, 600 * SECOND, true},
+        {600 * SECOND, 700 * SECOND, 700 * SECOND, false},
+        {1000 * SECOND, 0, 0, false}, /* nothing is known of such a key */
+        {1000 * SECOND, 700 * SECOND, 700 * SECOND, false},
+    };
+    (void)state;
+    kept.is_there = false;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        windows_state *before = open_windows(false), *windows = open_windows(true);
+        state_fill kind;
+        apply(before, cases[i].first_us, 1);
+        apply(before, 2000 * SECOND, 2);
+        text_buffer past = save(before);
+        if (cases[i].own_us > 0)
+            apply(windows, cases[i].own_us, 4);
+        assert_int_equal(fill(windows, &past, &kind), FRESHET_OK);
+        const key_entry *entry = only_entry(windows);
+        assert_int_equal(entry != NULL, cases[i].newest_us > 0);
+        if (entry != NULL) {
+            assert_int_equal(entry->newest_us, cases[i].newest_us);
+            assert_int_equal(entry->events.lacks_newest, cases[i].lacks_newest);
+        }
+        windows_filled(windows, 1);
+        const windows_result result = apply(windows, 1500 * SECOND, 8);
+        assert_int_equal(result.flags[0], WINDOWS_NEWEST);
+        assert_int_equal(*(int64_t *)result.outputs[0].data,
+                         8 + (cases[i].first_us < 1000 * SECOND ? 1 : 0) +
+                             (cases[i].own_us > 0 ? 4 : 0));
+        text_release(&past);
+        windows_close(before);
+        windows_close(windows);
+    }
+}
+
+/* Own events of the second of the past's newest row stand behind it, others do not. */
+static void own_events_behind_the_newest_row_of_the_past(void **state)
+{
+    (void)state;
+    kept.is_there = false;
+    windows_state *before = open_windows(false), *windows = open_windows(true);
+    state_fill kind;
+    apply(before, 900 * SECOND + 500000, 1);
+    text_buffer past = save(before);
+    apply(windows, 700 * SECOND, 2);
+    apply(windows, 900 * SECOND + 1, 4);
+    apply(windows, 800 * SECOND, 8);
+    assert_int_equal(fill(windows, &past, &kind), FRESHET_OK);
+    assert_int_equal(kind, FILL_DONE);
+    assert_int_equal(only_entry(windows)->newest_us, 900 * SECOND + 500000);
+    assert_int_equal(only_entry(windows)->newest_back, 1);
+    assert_int_equal(only_entry(windows)->revision, 3);
+    text_release(&past);
+    windows_close(before);
+    windows_close(windows);
+}
+
 static void what_windows_saved_tells_newest_rows(void **state)
 {
     (void)state;
@@ -385,6 +509,9 @@ int main(void)
         TEST(no_expiry_of_a_row_that_is_not_known),
         TEST(filled_with_the_past),
         TEST(filled_rows_are_given_again),
+        TEST(what_does_not_fit_is_not_filled),
+        TEST(a_past_beyond_the_seam_gives_no_newest_row),
+        TEST(own_events_behind_the_newest_row_of_the_past),
         TEST(what_windows_saved_tells_newest_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,27 @@ class FillTest(Case):
                 self.forget()
                 self.try_it(old, new, f"{SEED}{i}", beyond=i % 2)
 
+    def test_first_windows_and_a_past_that_goes_on(self):
+        """The first windows begin behind the newest row that the plain set had, by event time, however long ago that is; what the past
+        has behind it, and the stream will bring, counts once, and makes no key's newest row."""
+        rng = random.Random(f"{SEED}first")
+        events = sorted(self.events(rng, 300), key=lambda event: event[2])
+        self.put("in/1.jsonl", events[:100])
+        self.declare_it(PLAIN, lateness="1 second")
+        self.run_once()
+        self.declare_it(PLAIN + SPEND + ROWS, lateness="1 second")
+        self.assertIn('fills from 2024-01-01 ', self.good("plan", "fill.yaml"))
+        self.run_once()
+        self.put("past.jsonl", events)
+        self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
+        self.put("in/2.jsonl", events[100:150])
+        self.run_once()
+        self.put("in/3.jsonl", events[150:])
+        self.run_once()
+        self.twin(PLAIN + SPEND + ROWS, events, lateness="1 second")
+        ids = [event[0] for event in events[100:]]
+        self.assertEqual(self.last_rows("out.jsonl", ids), self.last_rows("twin.jsonl", ids))
+
     def test_long_ago(self):
         """Windows have lost most of their events, in the past as in the state."""
         for i, beyond in enumerate((0, 1, 2)):

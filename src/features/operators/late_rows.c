@@ -5,7 +5,9 @@
  * Windows that close wait only for lanes whose rows are known to be there: a lane that may never
  * give any would hold up what is output.
  *
- * Its facts are those of its lanes (lanes.h).
+ * Its facts are those of its lanes (lanes.h). Sets that wait for nobody keep them, too, under the
+ * same name: first windows, or ids of events, that they may get one day begin behind their newest
+ * row.
  */
 #include "base/error.h"
 #include "base/os.h"
@@ -119,6 +121,7 @@ static freshet_code take_told(late_rows *late, run *run)
 {
     const int64_t *event_us = run->columns[run->plan->timestamp].data;
     freshet_code code = FRESHET_OK;
+    late->lanes.n = 0; /* those of rows before there was a join move no more */
     run->hold_s = late->told_s;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
         const int64_t second = event_us[row] / 1000000 - (event_us[row] % 1000000 < 0);
@@ -199,6 +202,46 @@ const operator_ops late_rows_operator = {.name = "watermarks",
                                          .run = late_rows_run,
                                          .expect = late_rows_expect,
                                          .held_by = late_rows_held_by,
+                                         .save = late_rows_save,
+                                         .restore = late_rows_restore,
+                                         .close = late_rows_close};
+
+/* ---- of sets that wait for nobody ------------------------------------------------------------ */
+
+static bool row_times_wanted(const operator_options *options)
+{
+    return options->declaration->is_stream && !late_rows_wanted(options);
+}
+
+/* Each row moves its lane's watermark, but for one that is so far ahead that windows would refuse
+ * it. Nothing is refused here. */
+static freshet_code row_times_run(freshet_operator *self, run *run)
+{
+    late_rows *late = (late_rows *)self;
+    const int64_t *event_us = run->columns[run->plan->timestamp].data;
+    int64_t newest_us = INT64_MIN, last_us, behind_s;
+    freshet_code code = FRESHET_OK;
+    if (__builtin_add_overflow(os.now_us(), max_future_us(self->block, true), &last_us))
+        last_us = INT64_MAX;
+    if (run->in->has_watermark)
+        late->lanes.n = 0; /* rows of a join have none */
+    const uint32_t n_rows = run->in->has_watermark ? 0 : run->n_rows;
+    for (uint32_t row = 0; code == FRESHET_OK && row < n_rows; row++) {
+        if (run->keep[row] && event_us[row] > newest_us && event_us[row] <= last_us)
+            newest_us = event_us[row];
+        const bool is_last = row + 1 == run->n_rows || run_lane(run, row + 1) != run_lane(run, row);
+        if (!is_last || newest_us == INT64_MIN)
+            continue;
+        code = lanes_take(&late->lanes, run_lane(run, row), newest_us, 0, &behind_s, run->err);
+        newest_us = INT64_MIN;
+    }
+    return code;
+}
+
+const operator_ops row_times_operator = {.name = "watermarks",
+                                         .size = sizeof(late_rows),
+                                         .wanted = row_times_wanted,
+                                         .run = row_times_run,
                                          .save = late_rows_save,
                                          .restore = late_rows_restore,
                                          .close = late_rows_close};
