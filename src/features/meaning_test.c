@@ -57,7 +57,6 @@ static void seen_events(void **state)
                            "5 the rows of the query: from e\n"
                            "5 column \"ts\" of the query: ts\n"
                            "5 column \"s\" of the query: s\n"
-                           "12 deduplicate: on: S\n"
                            "8 timestamp: late: dead_letter or drop\n");
 }
 
