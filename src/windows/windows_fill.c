@@ -129,8 +129,8 @@ static freshet_code put_made(windows_state *state, events *made, fullness *recor
     return FRESHET_OK;
 }
 
-/* Of a key of which nothing was kept: nothing is to be done where all of its past is the stream's to
- * bring; where the past goes on until it has lost what was before, nobody knows that. */
+/* Of a key of which nothing was kept: nothing is to be done where all of its past is the stream's
+ * to bring; where the past goes on until it has lost what was before, nobody knows that. */
 static state_fill what_of_bare(const windows_state *state, const mixed *mixed,
                                const key_entry *past, const events *made, bool is_new,
                                state_fill kind)
