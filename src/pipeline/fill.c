@@ -165,15 +165,15 @@ static void say_done(const freshet_pipeline *pipeline)
             continue;
         const uint64_t left = mark->keys[FILL_SHORT] + mark->keys[FILL_OTHER];
         log_say(left > 0 ? LOG_WARNING : LOG_INFO, pipeline->declaration->pipeline.value,
-                "%s are filled with the past: %" PRIu64 " keys%s; %s", fill->parts[i].part->name,
-                mark->keys[FILL_DONE], left > 0 ? "" : ", which is all that lacked any",
-                fill->parts[i].part->fill_says);
+                "%s are filled with the past: %" PRIu64 " key%s%s; %s", fill->parts[i].part->name,
+                mark->keys[FILL_DONE], mark->keys[FILL_DONE] == 1 ? "" : "s",
+                left > 0 ? "" : ", which is all that lacked any", fill->parts[i].part->fill_says);
         if (left > 0)
-            log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-                    "%s: %" PRIu64 " keys fill from what comes, as before: the past ends too soon "
-                    "for %" PRIu64 ", and has other events than the stream has had of %" PRIu64,
-                    fill->parts[i].part->name, left, mark->keys[FILL_SHORT],
-                    mark->keys[FILL_OTHER]);
+            log_say(
+                LOG_WARNING, pipeline->declaration->pipeline.value,
+                "%s: keys that fill from what comes, as before: %" PRIu64 "; the past ends too "
+                "soon for %" PRIu64 ", and has other events than the stream has had of %" PRIu64,
+                fill->parts[i].part->name, left, mark->keys[FILL_SHORT], mark->keys[FILL_OTHER]);
     }
 }
 

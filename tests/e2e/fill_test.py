@@ -144,7 +144,8 @@ class FillTest(Case):
         self.put("in/2.jsonl", events[100:150])
         self.run_once()
         self.put("in/3.jsonl", events[150:])
-        self.run_once()
+        said = self.freshet("run", "fill.yaml", "--once", "--progress", "none").err
+        self.assertRegex(said, "fill: windows: filled with the past by `freshet state fill` at 20")
         self.twin(PLAIN + SPEND + ROWS, events, lateness="1 second")
         ids = [event[0] for event in events[100:]]
         self.assertEqual(self.last_rows("out.jsonl", ids), self.last_rows("twin.jsonl", ids))
