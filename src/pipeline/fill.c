@@ -167,7 +167,8 @@ static void say_done(const freshet_pipeline *pipeline)
         log_say(left > 0 ? LOG_WARNING : LOG_INFO, pipeline->declaration->pipeline.value,
                 "%s are filled with the past: %" PRIu64 " key%s%s; %s", fill->parts[i].part->name,
                 mark->keys[FILL_DONE], mark->keys[FILL_DONE] == 1 ? "" : "s",
-                left > 0 ? "" : ", which is all that lacked any", fill->parts[i].part->fill_says);
+                left > 0 ? "" : ", all of those in the past that lacked any",
+                fill->parts[i].part->fill_says);
         if (left > 0)
             log_say(
                 LOG_WARNING, pipeline->declaration->pipeline.value,
