@@ -1,6 +1,7 @@
 """`freshet state fill`: windows that a changed declaration left half empty are filled with the past, and are then those of a run
 over all data."""
 
+import glob
 import json
 import os
 import random
@@ -233,6 +234,30 @@ class FillTest(Case):
         ids = [event[0] for event in events[at:]]
         self.assertEqual(self.last_rows("out.jsonl", ids), self.last_rows("twin.jsonl", ids))
         self.assertIn("filled with the past", self.good("plan", "fill.yaml"))
+
+    def test_rows_take_turns_with_a_fill(self):
+        """A row that waits when a run begins to take the past of many keys, which all are given again, is not behind the last of them:
+        it is in a file of the history before."""
+        keeps = "    - history: {path: kept, corrections: true}\n"
+        events = [(i, i, BEGIN + i // 100, 1.5, "a") for i in range(20000)]
+        self.put("in/1.jsonl", events)
+        self.declare_it(SPEND, writers=keeps)
+        self.run_once()
+        self.declare_it(SPEND + NAMES, writers=keeps)
+        self.run_once()
+        self.put("past.jsonl", events)
+        self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
+        self.put("in/2.jsonl", [(20000, 7, BEGIN + 300, 1.5, "a")])
+        run = self.start("run", "fill.yaml", "--progress", "none")
+        self.until(lambda: not os.path.exists(self.path("fill.state.fill")), "that all of the past is taken", run)
+        self.until(lambda: any(row["id"] == 20000 for row in self.read_lines("out.jsonl")), "the row", run)
+        run.stop()
+        last = max(glob.glob(self.path("kept/**/*.parquet"), recursive=True))
+        os.makedirs(self.path("last"))
+        shutil.copy(last, self.path("last"))
+        rows = self.history({"id": "bigint"}, "last", keys="{name: user, type: bigint}")
+        self.assertGreater(len(rows), 100)
+        self.assertFalse(any(row["id"] == 20000 for row in rows))
 
     def latest(self, run):
         """The newest row of each key, as a running stream serves it; None before it does."""
