@@ -170,11 +170,11 @@ static void say_done(const freshet_pipeline *pipeline)
                 left > 0 ? "" : ", all of those in the past that lacked any",
                 fill->parts[i].part->fill_says);
         if (left > 0)
-            log_say(
-                LOG_WARNING, pipeline->declaration->pipeline.value,
-                "%s: keys that fill from what comes, as before: %" PRIu64 "; the past ends too "
-                "soon for %" PRIu64 ", and has other events than the stream has had of %" PRIu64,
-                fill->parts[i].part->name, left, mark->keys[FILL_SHORT], mark->keys[FILL_OTHER]);
+            log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
+                    "%s: %" PRIu64 " keys fill from what comes, as before: the past ends too soon "
+                    "for %" PRIu64 ", and has other events than the stream has had of %" PRIu64,
+                    fill->parts[i].part->name, left, mark->keys[FILL_SHORT],
+                    mark->keys[FILL_OTHER]);
     }
 }
 
