@@ -37,7 +37,7 @@ class PivotMessageTest(Case):
 
     def test_what_differs_is_named(self):
         changes = (
-            (dict(pivot="pivot: {column: g, values: [paid, refunded]}"), 'feature "x" of "refunded": fills from 2024-01-01 00:00:00 on: "1 hour" is null'),
+            (dict(pivot="pivot: {column: g, values: [paid, refunded]}"), 'feature "x" of "refunded": fills from 2024-01-01 00:00:01 on: "1 hour" is null'),
             (dict(pivot="pivot: {column: k, values: [paid]}"), 'feature "x" of "paid": fills from'),
             (dict(filter="filter: x > 1, "), 'feature "x" of "paid": fills from'),
             (dict(functions="count"), "goes on from checkpoint"),

@@ -74,11 +74,11 @@ class DamageTest(RestartCase):
         self.keep()
         self.feed(6900, 9000)
         self.run_once()
-        expected = self.history()
+        expected = self.history_lines()
         self.assertGreater(len(expected), 8000)
         self.forget()
         self.run_once()
-        self.assertEqual(self.history(), expected, "in one go it is the same")
+        self.assertEqual(self.history_lines(), expected, "in one go it is the same")
         damages = self.damages()
         self.assertGreater(len(damages), 40)
         counts = {0: 0, 1: 0}
@@ -91,7 +91,7 @@ class DamageTest(RestartCase):
                 self.assertIn(finished.code, counts, finished.err)
                 counts[finished.code] += 1
                 if finished.code == 0:
-                    self.assertEqual(self.history(), expected)
+                    self.assertEqual(self.history_lines(), expected)
                     continue
                 self.assertIn("damaged", finished.err)
                 if what != "gone":
@@ -108,7 +108,7 @@ class DamageTest(RestartCase):
         shutil.copytree(self.path("events.state"), self.path("older"))
         self.feed(500, 1000)
         self.run_once()
-        rows = self.history()
+        rows = self.history_lines()
         for older in ("older", None):  # None: the state is lost
             shutil.rmtree(self.path("events.state"))
             if older:
@@ -116,7 +116,7 @@ class DamageTest(RestartCase):
             finished = self.run_once(code=78)
             self.assertIn("the history in out has rows up to checkpoint", finished.err)
             self.assertIn("these rows would be there twice", finished.err)
-            self.assertEqual(self.history(), rows)
+            self.assertEqual(self.history_lines(), rows)
 
 
 if __name__ == "__main__":
