@@ -66,9 +66,12 @@ static void make_line(text_buffer *line, log_level level, const char *who, const
     text_append_char(line, '\n');
 }
 
-static void say_line(log_level level, const char *who, const char *at, const char *message)
+static void say_line(log_level level, const char *who, const char *at, const char *format,
+                     va_list args)
 {
+    char message[LOG_LINE_MAX];
     text_buffer line;
+    vsnprintf(message, sizeof message, format, args);
     text_init(&line, TEXT_LIMIT_DEFAULT);
     pthread_mutex_lock(&lock);
     if (level >= least_level) {
@@ -85,20 +88,16 @@ static void say_line(log_level level, const char *who, const char *at, const cha
 
 void log_say(log_level level, const char *who, const char *format, ...)
 {
-    char message[LOG_LINE_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    say_line(level, who, NULL, format, args);
     va_end(args);
-    say_line(level, who, NULL, message);
 }
 
 void log_say_at(log_level level, const char *at, const char *format, ...)
 {
-    char message[LOG_LINE_MAX];
     va_list args;
     va_start(args, format);
-    vsnprintf(message, sizeof message, format, args);
+    say_line(level, NULL, at, format, args);
     va_end(args);
-    say_line(level, NULL, at, message);
 }

@@ -232,8 +232,7 @@ const char *type_name(arena *arena, const type *type)
     text_buffer name;
     text_init(&name, TEXT_LIMIT_DEFAULT);
     append_name(&name, type);
-    char *copy = text_keep(&name, arena);
-    return copy;
+    return text_keep(&name, arena);
 }
 
 bool type_is_number(const type *type)

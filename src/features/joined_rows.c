@@ -398,8 +398,7 @@ static const char *describe_held(const joined *joined)
         describe_side(joined, side, &text);
     if (join->match_sql != NULL)
         text_format(&text, "; where %s", join->match_sql);
-    const char *kept = text_keep(&text, joined->arena);
-    return kept;
+    return text_keep(&text, joined->arena);
 }
 
 freshet_code held_open(joined *joined, freshet_error *err)

@@ -105,6 +105,5 @@ const char *preprocess_text_until(arena *arena, const reader_block *block, uint3
         text_format(&text, "%s%s", i == 0 ? "" : "; ", kind->kind->name);
         put_block(arena, kind->kind, kind->options, &text);
     }
-    const char *copy = text_keep(&text, arena);
-    return copy;
+    return text_keep(&text, arena);
 }

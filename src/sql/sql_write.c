@@ -155,8 +155,7 @@ static const char *put_literals(const writing *writing, const char *sql)
         at = end + 1;
     }
     text_append_c(&text, at);
-    const char *copy = text_keep(&text, writing->arena);
-    return copy;
+    return text_keep(&text, writing->arena);
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */

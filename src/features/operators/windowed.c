@@ -143,8 +143,7 @@ static const char *describe_view(windowed *windowed, const view *view)
         append_column(windowed, view->keys[i], i == 0 ? " " : ", ", &shape);
     if (view->order != NO_SLOT)
         text_format(&shape, "; ordered by %s", plan->slots[view->order].name);
-    const char *kept = text_keep(&shape, windowed->base.arena);
-    return kept;
+    return text_keep(&shape, windowed->base.arena);
 }
 
 /* What is kept of each event, in words. */
@@ -168,8 +167,7 @@ static const char *describe_events(windowed *windowed, const view *view)
         if (slot->filter != WINDOWS_NO_FILTER)
             text_format(&text, " where %s", windows->columns.fields[slot->filter].name);
     }
-    const char *kept = text_keep(&text, windowed->base.arena);
-    return kept;
+    return text_keep(&text, windowed->base.arena);
 }
 
 /* "windows"; of views of their own "windows by carrier and origin, ordered by price". */
