@@ -268,8 +268,7 @@ freshet_code state_part_fill(const state_part *part, const void *key, size_t key
                                         key_length, &index, &is_new, err);
     if (code != FRESHET_OK)
         return code;
-    code = part->ops->fill(table->options.self, keyed_at(table, index), is_new, bytes, length, out,
-                           err);
+    code = part->ops->fill(table->options.self, index, is_new, bytes, length, out, err);
     if (code == FRESHET_OK && (*out == FILL_SHORT || *out == FILL_OTHER)) {
         keyed_mark_dirty(table, index);
     } else if (code == FRESHET_OK && *out == FILL_DONE) {

@@ -22,7 +22,6 @@
 #include "keyed/evolution.h"
 #include "keyed/keyed_table.h"
 
-/* What a part's owner says of its entries; `self` is keyed_options.self. */
 /* What became of a key whose past was given. */
 typedef enum state_fill {
     FILL_NOTHING, /* nothing was missing */
@@ -33,6 +32,7 @@ typedef enum state_fill {
     FILL_KINDS
 } state_fill;
 
+/* What a part's owner says of its entries; `self` is keyed_options.self. */
 typedef struct state_part_ops {
     /* Appends what the entry holds. A failure of memory may show in into->failed alone. */
     freshet_code (*save)(void *self, const void *entry, text_buffer *into, freshet_error *err);
@@ -79,7 +79,7 @@ typedef struct state_part_ops {
                               freshet_error *err);
     /* Puts what is before the entry's own into it. `is_new`: it is zero bytes but its key, and goes
      * again where nothing was missing, or nothing of it is known. */
-    freshet_code (*fill)(void *self, void *entry, bool is_new, const void *bytes, size_t length,
+    freshet_code (*fill)(void *self, uint32_t index, bool is_new, const void *bytes, size_t length,
                          state_fill *out, freshet_error *err);
     /* All keys of the past were given: what came in up to that declaration is filled. Also at each
      * later start, before evolve. */

@@ -107,13 +107,11 @@ static int64_t newest_then(const windows_plan *plan, const fullness *record)
 }
 
 /* The rows of the key that are open, and were output as they changed. `own`: its events before. */
-static bool groups_give_again(groups_state *state, group_entry *entry, const events *own)
+static bool groups_give_again(groups_state *state, uint32_t index, const events *own)
 {
     const groups_plan *plan = state->plan;
+    group_entry *entry = keyed_at(&state->keys, index);
     const events *events = &entry->events;
-    const uint32_t index =
-        keyed_find(&state->keys, (uint32_t)keyed_hash(keyed_key(&entry->head), entry->head.length),
-                   keyed_key(&entry->head), entry->head.length);
     if (plan->is_rolling && !plan->declaration.emit_change)
         return true;
     entry->facts.revision++;
@@ -160,9 +158,10 @@ static void settle_facts(groups_state *state, group_entry *entry, bool is_new)
                          groups_holds_event(state, &entry->events, last);
 }
 
-static freshet_code put_made(groups_state *state, group_entry *entry, events *made,
-                             fullness *record, bool is_new, freshet_error *err)
+static freshet_code put_made(groups_state *state, uint32_t index, events *made, fullness *record,
+                             bool is_new, freshet_error *err)
 {
+    group_entry *entry = keyed_at(&state->keys, index);
     events own = entry->events;
     fullness_from(state->plan->events, FULL_ALWAYS, record);
     record->is_bare = GROUP_FILLED;
@@ -177,15 +176,16 @@ static freshet_code put_made(groups_state *state, group_entry *entry, events *ma
     settle_facts(state, entry, is_new);
     if (state->plan->is_rolling)
         groups_evict(state, entry);
-    if (!groups_give_again(state, entry, &own))
+    if (!groups_give_again(state, index, &own))
         code = error_memory(err, FILLING);
     events_release(&state->walker, &own);
     return code;
 }
 
-static freshet_code mix_group(groups_state *state, group_entry *entry, const group_entry *past,
+static freshet_code mix_group(groups_state *state, uint32_t index, const group_entry *past,
                               bool is_new, state_fill *out, freshet_error *err)
 {
+    group_entry *entry = keyed_at(&state->keys, index);
     const size_t bytes = groups_record_bytes(state);
     fullness *record = memory_take(&state->memory, bytes);
     events made = {0};
@@ -202,7 +202,7 @@ static freshet_code mix_group(groups_state *state, group_entry *entry, const gro
     if (code == FRESHET_OK && *out == FILL_DONE && is_new && made.n == 0)
         *out = FILL_NOTHING;
     if (code == FRESHET_OK && *out == FILL_DONE)
-        code = put_made(state, entry, &made, record, is_new, err);
+        code = put_made(state, index, &made, record, is_new, err);
     else if (code == FRESHET_OK && (*out == FILL_SHORT || *out == FILL_OTHER) && !is_new)
         code = set_lack(state, entry, record, err);
     events_release(&state->walker, &made);
@@ -210,11 +210,11 @@ static freshet_code mix_group(groups_state *state, group_entry *entry, const gro
     return code;
 }
 
-freshet_code groups_fill(void *self, void *filled, bool is_new, const void *bytes, size_t length,
+freshet_code groups_fill(void *self, uint32_t index, bool is_new, const void *bytes, size_t length,
                          state_fill *out, freshet_error *err)
 {
     groups_state *state = self;
-    group_entry *entry = filled, past = {.events = {0}};
+    group_entry *entry = keyed_at(&state->keys, index), past = {.events = {0}};
     const groups_plan *plan = state->plan;
     *out = FILL_NOTHING;
     if (is_new && (state->gone_us == FULL_ALWAYS || !plan->is_rolling || plan->is_grid)) {
@@ -224,14 +224,12 @@ freshet_code groups_fill(void *self, void *filled, bool is_new, const void *byte
     if ((entry->record == NULL && state->gone_us == FULL_ALWAYS) ||
         group_is_filled(state, entry->record))
         return FRESHET_OK;
-    kept_layout *others = state->known.others;
-    state->filling->next = others;
-    state->known.others = state->filling;
+    known_lend(&state->known, state->filling);
     freshet_code code = groups_restore(state, NULL, &past, bytes, length, err);
-    state->known.others = others;
+    known_take_back(&state->known);
     if (code != FRESHET_OK)
         return code;
-    code = mix_group(state, entry, &past, is_new, out, err);
+    code = mix_group(state, index, &past, is_new, out, err);
     groups_release(state, &past);
     return code;
 }

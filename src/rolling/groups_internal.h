@@ -137,7 +137,7 @@ int64_t groups_fill_until(void *self);
 int64_t groups_fill_newest(void *self);
 freshet_code groups_fill_open(void *self, const char *layout, int64_t newest_us,
                               freshet_error *err);
-freshet_code groups_fill(void *self, void *filled, bool is_new, const void *bytes, size_t length,
+freshet_code groups_fill(void *self, uint32_t index, bool is_new, const void *bytes, size_t length,
                          state_fill *out, freshet_error *err);
 void groups_filled(void *self, uint64_t declared);
 

@@ -122,3 +122,14 @@ const kept_layout *known_find(const known_layouts *known, uint64_t id)
         other = other->next;
     return other;
 }
+
+void known_lend(known_layouts *known, kept_layout *layout)
+{
+    layout->next = known->others;
+    known->others = layout;
+}
+
+void known_take_back(known_layouts *known)
+{
+    known->others = known->others->next;
+}

@@ -36,4 +36,8 @@ freshet_code known_tell(known_layouts *known, const char *text, freshet_error *e
 /* The layout of that id, which is not the plan's own; NULL where nobody has told of it. */
 const kept_layout *known_find(const known_layouts *known, uint64_t id);
 
+/* Until it is taken back, bytes may have that layout, too: of a past that is given to a key. */
+void known_lend(known_layouts *known, kept_layout *layout);
+void known_take_back(known_layouts *known);
+
 #endif

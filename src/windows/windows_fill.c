@@ -189,16 +189,14 @@ static freshet_code mix_key(windows_state *state, key_entry *entry, const key_en
 /* ---- rows that are given again --------------------------------------------------------------- */
 
 /* What a key had when it was last given for the events that it had lost is newer than its row. */
-static freshet_code note_again(windows_state *state, key_entry *entry, freshet_error *err)
+static freshet_code note_again(windows_state *state, uint32_t index, freshet_error *err)
 {
+    key_entry *entry = keyed_at(&state->keys, index);
     if (!state->options.gives_again || entry->events.lacks_newest || entry->events.n == 0 ||
         given_of(state, entry) > second_of(entry->newest_us))
         return FRESHET_OK;
-    const unsigned char *key = keyed_key(&entry->head);
-    const uint32_t index = keyed_find(&state->keys, (uint32_t)keyed_hash(key, entry->head.length),
-                                      key, entry->head.length);
-    if (index == KEY_NONE || !memory_reserve(&state->memory, &state->again, &state->again_capacity,
-                                             state->n_again + UINT64_C(1), sizeof *state->again))
+    if (!memory_reserve(&state->memory, &state->again, &state->again_capacity,
+                        state->n_again + UINT64_C(1), sizeof *state->again))
         return error_memory(err, FILLING);
     state->again[state->n_again++] = index;
     entry->revision += entry->revision < UINT32_MAX;
@@ -254,11 +252,11 @@ freshet_code windows_fill_open(void *self, const char *layout, int64_t newest_us
     return code;
 }
 
-freshet_code windows_fill(void *self, void *filled, bool is_new, const void *bytes, size_t length,
+freshet_code windows_fill(void *self, uint32_t index, bool is_new, const void *bytes, size_t length,
                           state_fill *out, freshet_error *err)
 {
     windows_state *state = self;
-    key_entry *entry = filled, past = {0};
+    key_entry *entry = keyed_at(&state->keys, index), past = {0};
     *out = FILL_NOTHING;
     if (is_new && state->begun == FULL_ALWAYS) {
         *out = FILL_UNKNOWN;
@@ -266,16 +264,14 @@ freshet_code windows_fill(void *self, void *filled, bool is_new, const void *byt
     }
     if (!is_new && !entry->events.is_filling)
         return FRESHET_OK;
-    kept_layout *others = state->known.others;
-    state->filling->next = others;
-    state->known.others = state->filling;
+    known_lend(&state->known, state->filling);
     freshet_code code = windows_restore(state, NULL, &past, bytes, length, err);
-    state->known.others = others;
+    known_take_back(&state->known);
     if (code != FRESHET_OK)
         return code;
     code = mix_key(state, entry, &past, is_new, out, err);
     windows_release(state, &past);
-    return code == FRESHET_OK && *out == FILL_DONE ? note_again(state, entry, err) : code;
+    return code == FRESHET_OK && *out == FILL_DONE ? note_again(state, index, err) : code;
 }
 
 void windows_filled(void *self, uint64_t declared)

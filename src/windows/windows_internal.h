@@ -154,7 +154,7 @@ bool windows_placed(void *self, uint32_t index);
 /* windows_fill.c: as state_part_ops wants them. */
 freshet_code windows_fill_open(void *self, const char *layout, int64_t newest_us,
                                freshet_error *err);
-freshet_code windows_fill(void *self, void *filled, bool is_new, const void *bytes, size_t length,
+freshet_code windows_fill(void *self, uint32_t index, bool is_new, const void *bytes, size_t length,
                           state_fill *out, freshet_error *err);
 void windows_filled(void *self, uint64_t declared);
 freshet_code windows_inherit(void *self, void *inherited, const void *bytes, size_t length,
