@@ -2,23 +2,17 @@
 the past, and give then what a run over all data gives."""
 
 import datetime
-import json
 import os
 import random
-import shutil
 import signal
 import unittest
 
-from freshet_testing import SEED, Case
+from fill_testing import BEGIN, READERS, SINK, FillCase
+from freshet_testing import SEED
 
 TEXT = """version: 1
 pipeline: groups
-source:
-  readers:
-    - id: ev
-      stream: true
-      file: {{path: "{path}", format: json, order: name, schema: {{id: bigint, user: bigint, ts: bigint, amount: double, name: string}}}}
-{reader}  query: select * from ev
+""" + READERS + """\
 feature_set:
   name: groups
   entity: user
@@ -26,11 +20,7 @@ feature_set:
   timestamp: {{from: ts, unit: s, lateness: {lateness}}}
 {more}  aggregated: {{{windows}{pivot}{distinct}}}
   features:
-{features}sink:
-  writers:
-    - jsonl: {{path: {out}}}
-{writers}checkpoint: {{interval: 100 milliseconds}}
-"""
+{features}""" + SINK
 
 SPEND = "    - {name: spend, from: amount, aggregate: {functions: [sum, count]}}\n"
 NAMES = "    - {name: names, from: name, aggregate: {functions: [approx_count_distinct, last, min]}}\n"
@@ -43,14 +33,10 @@ PIVOT = ", pivot: {column: name, values: [a, b]}"
 MORE_PIVOT = ", pivot: {column: name, values: [b, a, cc]}"
 DISTINCT = ", distinct: {subset: [name, amount]}"
 EXPIRES = "  refresh: on_expiry\n"
-BEGIN = 1704067200
 
 
-def line(event):
-    return json.dumps(dict(zip(("id", "user", "ts", "amount", "name"), event))) + "\n"
-
-
-class FillGroupsTest(Case):
+class FillGroupsTest(FillCase):
+    FILE = "groups.yaml"
 
     def declare_it(self, declared, *, name="groups.yaml", path="in/*.jsonl", out="out.jsonl", reader="", writers=""):
         features, shape = declared[0], dict(declared[1])
@@ -74,32 +60,16 @@ class FillGroupsTest(Case):
                            rng.choice((None, "a", "b", "cc", "d" * rng.randrange(1, 30)))))
         return events
 
-    def put(self, name, events):
-        self.write(name, "".join(map(line, events)))
-
-    def run_once(self, file="groups.yaml", *args):
-        return self.good("run", file, "--once", "--progress", "none", *args)
-
     def rows(self, out):
         """The last that was given for each group."""
         if not os.path.exists(self.path(out)):
             return {}
         return {(row["user"], row["timestamp"]): row for row in self.read_lines(out)}
 
-    def forget(self):
-        for name in os.listdir(self.folder):
-            path = self.path(name)
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
-
-    def twin(self, declared, events):
-        self.put("twin/1.jsonl", events)
-        self.declare_it(declared, name="twin.yaml", path="twin/*.jsonl", out="twin.jsonl")
-        self.run_once("twin.yaml", "--state", "twin.state")
-        return self.rows("twin.jsonl")
-
     def same(self, declared, events, before, filled, seed):
         """All that came since the fill is right, and nothing is missing."""
-        wanted, has = self.twin(declared, events), self.rows("out.jsonl")
+        self.twin(declared, events)
+        wanted, has = self.rows("twin.jsonl"), self.rows("out.jsonl")
         number, unit = declared[1].get("lateness", "10 minutes").split()
         newest = max(event[2] for event in events[:filled]) - int(number) * (60 if "minute" in unit else 3600)
         since = datetime.datetime.fromtimestamp(newest, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000000Z")

@@ -9,16 +9,12 @@ import shutil
 import signal
 import unittest
 
-from freshet_testing import SEED, Case
+from fill_testing import BEGIN, READERS, SINK, FillCase
+from freshet_testing import SEED
 
 TEXT = """version: 1
 pipeline: fill
-source:
-  readers:
-    - id: ev
-      stream: true
-      file: {{path: "{path}", format: json, order: name, schema: {{id: bigint, user: bigint, ts: bigint, amount: double, name: string}}}}
-{reader}  query: select * from ev
+""" + READERS + """\
 feature_set:
   name: fill
   entity: user
@@ -26,11 +22,7 @@ feature_set:
   timestamp: {{from: ts, unit: s, lateness: {lateness}}}
   features:
     - {{name: id, type: bigint}}
-{features}{more}sink:
-  writers:
-    - jsonl: {{path: {out}}}
-{writers}checkpoint: {{interval: 100 milliseconds}}
-"""
+{features}{more}""" + SINK
 
 SPEND = "    - {name: spend, from: amount, window: {functions: [sum, count], over: [1 hour]}}\n"
 LONGER = "    - {name: spend, from: amount, window: {functions: [sum, count], over: [1 hour, 3 hours]}}\n"
@@ -40,14 +32,10 @@ ROWS = "    - {name: recent, from: name, window: {functions: [first, count], ove
 WHERE = "    - {name: big, from: amount, filter: \"amount > 4\", window: {functions: [sum, count], over: [100 minutes]}}\n"
 OTHER = "    - {name: same, from: amount, window: {functions: [max, count], over: [2 hours], partition_by: [name]}}\n"
 PLAIN = "    - {name: amount, type: double}\n"
-BEGIN = 1704067200
 
 
-def line(event):
-    return json.dumps(dict(zip(("id", "user", "ts", "amount", "name"), event))) + "\n"
-
-
-class FillTest(Case):
+class FillTest(FillCase):
+    FILE = "fill.yaml"
 
     def declare_it(self, features, *, name="fill.yaml", path="in/*.jsonl", out="out.jsonl", lateness="10 minutes", reader="", more="",
                    writers=""):
@@ -64,26 +52,10 @@ class FillTest(Case):
                            rng.choice((None, "a", "b", "cc", "d" * rng.randrange(1, 30)))))
         return events
 
-    def put(self, name, events):
-        self.write(name, "".join(map(line, events)))
-
-    def run_once(self, file="fill.yaml", *args):
-        return self.good("run", file, "--once", "--progress", "none", *args)
-
     def last_rows(self, out, ids):
         """The last that was given for each event."""
         rows = {row["id"]: row for row in self.read_lines(out)}
         return {i: rows.get(i) for i in ids}
-
-    def twin(self, features, events, **named):
-        self.put("twin/1.jsonl", events)
-        self.declare_it(features, name="twin.yaml", path="twin/*.jsonl", out="twin.jsonl", **named)
-        self.run_once("twin.yaml", "--state", "twin.state")
-
-    def forget(self):
-        for name in os.listdir(self.folder):
-            path = self.path(name)
-            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
     def try_it(self, old, new, seed, n=400, beyond=0, between=None, slow=1):
         """Evolves in the middle, fills a little later, and compares what comes then."""
