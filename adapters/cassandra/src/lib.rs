@@ -299,6 +299,16 @@ unsafe extern "C" fn cql_fd(session: *const Session) -> c_int {
     (*session).queue().fd()
 }
 
+/// The values of `n_rows` executions of a query.
+unsafe fn copy_values(
+    values: *const CqlValue,
+    n_values: u32,
+    n_rows: u32,
+) -> Result<Group, Failure> {
+    Group::copy(values, n_values as usize, n_rows as usize)
+        .ok_or_else(|| Failure::new(Code::Memory, "out of memory for the values of a query"))
+}
+
 unsafe extern "C" fn cql_query(
     session: *mut Session,
     cql: *const c_char,
@@ -311,13 +321,7 @@ unsafe extern "C" fn cql_query(
     let rows = if statement.is_null() {
         text_in("the statement", cql).and_then(|cql| (*session).query(cql.unwrap_or("")))
     } else {
-        match Group::copy(values, n_values as usize, 1) {
-            Some(group) => (*session).execute(&*statement, &group),
-            None => Err(Failure::new(
-                Code::Memory,
-                "out of memory for the values of a query",
-            )),
-        }
+        copy_values(values, n_values, 1).and_then(|group| (*session).execute(&*statement, &group))
     };
     give(rows, out, text)
 }
@@ -332,13 +336,8 @@ unsafe extern "C" fn cql_query_many(
     out: *mut *mut Rows,
     text: *mut c_char,
 ) -> Code {
-    let rows = match Group::copy(values, n_values as usize, n_rows as usize) {
-        Some(group) => (*session).execute_many(&*statement, &group),
-        None => Err(Failure::new(
-            Code::Memory,
-            "out of memory for the values of a query",
-        )),
-    };
+    let rows = copy_values(values, n_values, n_rows)
+        .and_then(|group| (*session).execute_many(&*statement, &group));
     let rows = rows.map(|(rows, each)| {
         std::ptr::copy_nonoverlapping(each.as_ptr(), counts, each.len());
         rows
