@@ -461,7 +461,7 @@ static void run_world(const world *world, result *result, bool one_by_one)
     give_all(&here);
     assert_int_equal(joined_measure(here.joined).rows, 0);
     while (here.n_saved > 0)
-        forget_saved(&here, &(state_key){here.saved[0].key, here.saved[0].key_length, 0});
+        forget_saved(&here, &(state_key){here.saved[0].key, here.saved[0].key_length, 0, 0});
     joined_close(here.joined);
     arena_close(here.arena);
 }

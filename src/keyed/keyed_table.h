@@ -23,7 +23,7 @@
  * looked up one by one, and find all in the cache. The hash is computed once a row.
  *
  * A table belongs to one thread, and to one instance: nothing of it is shared. Its low 32 bits of
- * the hash are the tag; who spreads keys over several instances takes the high ones (keyed_hash).
+ * the hash are the tag; who spreads keys over several instances takes the high ones (keyed_owner).
  *
  * Order of calls: keyed_open; keyed_track before the first key, where somebody is to ask for dirty
  * keys; the rest in any order; keyed_close. What fails for want of memory leaves the table whole.
@@ -72,6 +72,7 @@ typedef struct state_key {
     const void *bytes;
     size_t length;
     uint32_t index; /* its number in the table */
+    uint32_t piece; /* in whose table, of a part of pieces (state_part.h); else 0 */
 } state_key;
 
 /* Several at once: gives each that the store has to `loaded`, by its place among the keys. */
@@ -127,6 +128,13 @@ void keyed_track(keyed_table *table);
 static inline uint64_t keyed_hash(const void *key, size_t length)
 {
     return hash_bytes(key, length, 0);
+}
+
+/* Whose key that is, where n instances have the keys among them: from 0 to n - 1. By the high half
+ * of the hash, so that the tags of an instance's keys are as spread as those of all. */
+static inline uint32_t keyed_owner(uint64_t hash, uint32_t n)
+{
+    return (uint32_t)(((hash >> 32) * n) >> 32);
 }
 
 /* The entry of that number. */

@@ -51,7 +51,7 @@ freshet_code state_part_columns(state_part *part, arena *arena, const char *what
 static state_key key_at(const state_part *part, uint32_t index)
 {
     const keyed_entry *entry = keyed_at(part->table, index);
-    return (state_key){keyed_key(entry), entry->length, index};
+    return (state_key){keyed_key(entry), entry->length, index, 0};
 }
 
 void state_part_set_load(const state_part *part, state_load_fn *load, void *context)
@@ -133,7 +133,7 @@ static freshet_code restore_entry(const state_part *part, uint32_t tag, const st
 freshet_code state_part_restore(const state_part *part, const void *key, size_t key_length,
                                 const void *bytes, size_t length, freshet_error *err)
 {
-    const state_key restored = {key, key_length, KEY_NONE};
+    const state_key restored = {key, key_length, KEY_NONE, 0};
     uint32_t index;
     if (key_length > part->key_bytes_max)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
@@ -178,7 +178,7 @@ freshet_code state_part_find(const state_part *part, uint32_t tag, const void *k
                              uint32_t *index, bool *is_new, freshet_error *err)
 {
     keyed_table *table = part->table;
-    const state_key wanted = {key, length, KEY_NONE};
+    const state_key wanted = {key, length, KEY_NONE, 0};
     *is_new = false;
     *index = keyed_find(table, tag, key, length);
     if (*index != KEY_NONE)
@@ -232,7 +232,8 @@ freshet_code state_part_fetch(const state_part *part, keyed_chunk *chunk, uint32
     for (uint32_t i = 0; i < n; i++) {
         if (entries[i] != NULL || chunk->rows[i].length > part->key_bytes_max)
             continue;
-        it.keys[n_keys] = (state_key){keyed_chunk_key(chunk, i), chunk->rows[i].length, KEY_NONE};
+        it.keys[n_keys] =
+            (state_key){keyed_chunk_key(chunk, i), chunk->rows[i].length, KEY_NONE, 0};
         it.rows[n_keys++] = i;
         chunk->asked[i / 64] |= UINT64_C(1) << i % 64;
     }

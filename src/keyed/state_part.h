@@ -124,6 +124,14 @@ typedef struct state_part {
     /* NULL, or the name of one that the declaration had instead of this one: where the store has
      * it, all its keys go over at the start (ops->succeed), in the place of this one's. */
     const char *succeeds;
+    /* n_pieces 0: the part is whole. Else its keys lie in so many pieces, whole parts with a table
+     * and a `self` of their own, and all else alike: a key is in the piece
+     * keyed_owner(keyed_hash(its bytes), n_pieces). The part of pieces is a copy of its first one,
+     * but that `table` is NULL. The functions for the checkpoint take such a part, and go to the
+     * piece that has the key, or to all of them (evolve, too: the verdicts of the first one count);
+     * those for the operator are called with the piece. */
+    const struct state_part *pieces;
+    uint32_t n_pieces;
     /* for people: */
     const char *fill_says; /* what shows of a fill, and when */
     const char *const *key_names;

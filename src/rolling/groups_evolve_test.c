@@ -522,7 +522,7 @@ static void give_past(chain *c, groups_state *state, groups_state *past, uint64_
         fail_msg("seed %llu, link %u: %s", (unsigned long long)c->seed, c->at, err.text);
     while ((index = keyed_next(from->table, &cursor)) != KEY_NONE) {
         const keyed_entry *entry = keyed_at(from->table, index);
-        const state_key key = {keyed_key(entry), entry->length, index};
+        const state_key key = {keyed_key(entry), entry->length, index, 0};
         text_buffer bytes;
         state_fill kind;
         if (draw(c, 100) >= percent)

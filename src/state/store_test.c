@@ -937,7 +937,7 @@ static void ask_for_many(state_store *store)
     const uint32_t n = 1 + (uint32_t)draw() % ROCKS_MANY_MAX;
     for (uint32_t i = 0; i < n; i++) {
         snprintf(keys[i], sizeof keys[i], "k%ld", draw() % (2 * MANY_KEYS));
-        asked[i] = (state_key){keys[i], strlen(keys[i]), 0};
+        asked[i] = (state_key){keys[i], strlen(keys[i]), 0, 0};
         text_init(&given[i], TEXT_LIMIT_DEFAULT);
     }
     assert_int_equal(
