@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-kafka demo-cassandra build adapter test property torture bench lint format install clean
+.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 21
@@ -38,6 +38,11 @@ property: ## 20,000 random pipelines each: windows against DuckDB, order against
 	@scripts/setup test
 	@scripts/build release
 	@scripts/property 20000
+
+property-evolve: ## of these only the 200 pairs of declarations (old, new) over one state
+	@scripts/setup test
+	@scripts/build release
+	@scripts/property 20000 "$${FRESHET_SEED:-1}" evolve
 
 torture:  ## kill running streams a hundred times, damage their state (some minutes)
 	@scripts/torture

@@ -106,12 +106,13 @@ class Newest(CassandraCase):
             self.check_table(events, fresh)
 
     def test_chains(self):
-        self.counts = collections.Counter()
+        self.counts, told = collections.Counter(), declared.Progress(PAIRS)
         for number in range((PAIRS + LINKS - 1) // LINKS):
             seed = SEED * 1000003 + number
             with self.subTest(seed=seed):
                 self.setUp()
                 self.follow(seed)
+            told.tell(sum(self.counts.values()))
         print(f"{sum(self.counts.values())} changes from the seed {SEED}: {self.counts['served']} served, {self.counts['filled']} that fill, "
               f"{self.counts['refused']} refused")
 

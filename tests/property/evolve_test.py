@@ -54,7 +54,7 @@ def second_of(text):
 class Said:
     """What plan says of filling: {(feature, pivot value): {window: the second from which on it is full}}."""
 
-    LINE = re.compile(r'^--   (?:windows[^:]*|groups): feature "(\w+)"(?: of "(\w+)")? \([^)]*\): fills from now on: (.*)$', re.M)
+    LINE = re.compile(r'^--   (?:windows[^:]*|groups): feature "(\w+)"(?: of "(\w+)")? \([^)]*\): fills from [-: 0-9a-z]+ on: (.*)$', re.M)
     WINDOW = re.compile(r'"([^"]+)" (?:is null|holds what is known) until ([-0-9]+ [:0-9]+)?')
 
     def __init__(self, text):
@@ -462,11 +462,12 @@ class Chain(Case):
     def test_chains(self):
         self.n_null = self.n_filling = self.n_partial = 0
         self.counts = collections.Counter()
-        n = (PAIRS + LINKS - 1) // LINKS
+        n, told = (PAIRS + LINKS - 1) // LINKS, declared.Progress(PAIRS)
         for number in range(n):
             kind, seed = KINDS[number % len(KINDS)], SEED * 1000003 + number
             with self.subTest(kind=kind, seed=seed):
                 self.follow(kind, seed, killed=number % 5 == 4)
+            told.tell(sum(self.counts.values()), f"chain {number + 1} of {n}")
         tried = sum(self.counts.values())
         print(f"{tried} changes from the seed {SEED}: {self.counts['served']} served, {self.counts['filled']} that fill, {self.counts['refused']} refused; "
               f"{self.n_null} cells of kept rows were null, {self.n_filling} of windows that fill, {self.n_partial} partial")

@@ -13,6 +13,7 @@ TO ADD A KIND of change: a method `change_...`, in CHANGES. TO ADD A SOURCE: a c
 
 import copy
 import re
+import time
 
 T0 = 1704067200
 EVENTS = 60  # of a link
@@ -565,3 +566,16 @@ def seconds_of(words):
 
 def rows_of(words):
     return int(re.match(r"\d+", words).group())
+
+
+class Progress:
+    """Says every few seconds how far it is."""
+
+    def __init__(self, wanted):
+        self.wanted, self.begun, self.told = wanted, time.monotonic(), 0
+
+    def tell(self, done, more=""):
+        now = time.monotonic()
+        if now - self.told > 5:
+            self.told = now
+            print(f"{done} of {self.wanted} changes{more and ', ' + more}, {now - self.begun:.0f} s", flush=True)
