@@ -10,7 +10,7 @@
 
 typedef struct fill_arguments {
     const char *file;
-    const char *from;
+    argument_list from;
     const char *state;
 } fill_arguments;
 
@@ -28,9 +28,24 @@ static void print_made(const fill_made *made)
     if (made->refused > 0)
         output_format(", of which %" PRId64 " were refused: see %s", made->refused, made->letters);
     output_format(
-        "\n%" PRIu64 " keys are in %s: the stream takes them while it runs, or at its "
+        "\n%" PRIu64 " key%s in %s: the stream takes %s while it runs, or at its "
         "next start (%s); `freshet status` says how far, and `freshet plan` when it has\n",
-        made->keys, made->path, made->says);
+        made->keys, made->keys == 1 ? " is" : "s are", made->path, made->keys == 1 ? "it" : "them",
+        made->says);
+}
+
+/* The past is read as one list of files in their order, so there is one path. */
+static freshet_code take_from(const argument_list *given, const char **from, freshet_error *err)
+{
+    *from = given->n == 0 ? NULL : given->items[0];
+    if (given->n <= 1)
+        return FRESHET_OK;
+    return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                     "--from takes one path, and %" PRIu32
+                     " are given (\"%s\", \"%s\"%s): name all "
+                     "files by one pattern in quotes, as --from 'dump/*.parquet', or the folder "
+                     "that they are in",
+                     given->n, given->items[0], given->items[1], given->n > 2 ? ", ..." : "");
 }
 
 static freshet_code run_fill(const void *arguments, freshet_error *err)
@@ -38,12 +53,15 @@ static freshet_code run_fill(const void *arguments, freshet_error *err)
     const fill_arguments *given = arguments;
     freshet_declaration *declaration = NULL;
     fill_made made;
+    const char *from;
+    freshet_code code = take_from(&given->from, &from, err);
+    if (code != FRESHET_OK)
+        return code;
     arena *arena = arena_open();
-    freshet_code code = arena == NULL ? error_memory(err, "filling the state")
-                                      : load_declaration(given->file, &declaration, err);
+    code = arena == NULL ? error_memory(err, "filling the state")
+                         : load_declaration(given->file, &declaration, err);
     if (code == FRESHET_OK)
-        code = fill_make(declaration, given->state, given->from, report_problem, NULL, arena, &made,
-                         err);
+        code = fill_make(declaration, given->state, from, report_problem, NULL, arena, &made, err);
     if (code == FRESHET_OK)
         print_made(&made);
     freshet_declaration_close(declaration);
@@ -52,7 +70,7 @@ static freshet_code run_fill(const void *arguments, freshet_error *err)
 }
 
 static const argument fill_options[] = {
-    {ARGUMENT("from", TEXT, fill_arguments, from), .value = "PATH",
+    {ARGUMENT("from", LIST, fill_arguments, from), .value = "PATH", .takes_more = true,
      .doc = "the rows that the stream has had: a file, a folder or a pattern"},
     {ARGUMENT("state", TEXT, fill_arguments, state), .value = "DIR",
      .doc = "the folder, where it is not the declaration's"},

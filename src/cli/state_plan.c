@@ -17,6 +17,7 @@
 
 #define PLANNING "planning for the state"
 #define CELLS_MAX ((size_t)4 << 20)
+#define FILLS "fills from "
 
 /* ---- differences of two texts ---------------------------------------------------------------- */
 
@@ -124,11 +125,13 @@ static void print_verdict(const verdict *verdict)
     const bool is_of_part = strcmp(verdict->part, verdict->subject) == 0; /* both "": of no part */
     const char *part = *verdict->part == '\0' && is_of_part ? "declaration" : verdict->part;
     const char *subject = is_of_part ? "" : verdict->subject;
+    /* "fills from 2026-11-30 10:00:00 on" says which verdict it is by itself */
+    const bool says_it = strncmp(verdict->said, FILLS, strlen(FILLS)) == 0;
     if (is_placed)
         place_text(verdict->at, where, sizeof where);
-    output_format("--   %s%s%s%s%s%s%s: %s\n", part, *part != '\0' && *subject != '\0' ? ": " : "",
+    output_format("--   %s%s%s%s%s%s%s%s%s\n", part, *part != '\0' && *subject != '\0' ? ": " : "",
                   subject, is_placed ? " (" : "", where, is_placed ? "): " : ": ",
-                  verdict_words[verdict->kind], verdict->said);
+                  says_it ? "" : verdict_words[verdict->kind], says_it ? "" : ": ", verdict->said);
 }
 
 /* Those of a part together, in the order in which the parts come first. */

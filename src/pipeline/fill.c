@@ -171,10 +171,10 @@ static void say_done(const freshet_pipeline *pipeline)
                 fill->parts[i].part->fill_says);
         if (left > 0)
             log_say(LOG_WARNING, pipeline->declaration->pipeline.value,
-                    "%s: %" PRIu64 " keys fill from what comes, as before: the past ends too soon "
+                    "%s: %" PRIu64 " key%s from what comes, as before: the past ends too soon "
                     "for %" PRIu64 ", and has other events than the stream has had of %" PRIu64,
-                    fill->parts[i].part->name, left, mark->keys[FILL_SHORT],
-                    mark->keys[FILL_OTHER]);
+                    fill->parts[i].part->name, left, left == 1 ? " fills" : "s fill",
+                    mark->keys[FILL_SHORT], mark->keys[FILL_OTHER]);
     }
 }
 
@@ -420,7 +420,8 @@ freshet_code fill_take_mark(checkpoint *checkpoint, const state_part *part, evol
     char rest[120] = "";
     if (left > 0)
         snprintf(rest, sizeof rest,
-                 "; %" PRIu64 " keys, of which the past was another, fill from what comes", left);
+                 "; %" PRIu64 " key%s, of which the past was another, fill%s from what comes", left,
+                 left == 1 ? "" : "s", left == 1 ? "s" : "");
     text_init(&at, 64);
     text_append_timestamp(&at, mark.at_us);
     evolution_say(out, part->name, VERDICT_FILLED, NULL, "", "by `freshet state fill` at %s; %s%s",

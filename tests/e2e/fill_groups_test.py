@@ -196,7 +196,7 @@ class FillGroupsTest(FillCase):
         self.put("past.jsonl", [(i, user, ts, amount if user != 2 else -1, name) for i, user, ts, amount, name in events])
         self.good("state", "fill", "groups.yaml", "--from", "past.jsonl")
         said = self.freshet("run", "groups.yaml", "--once", "--progress", "none").err
-        self.assertIn("1 keys fill from what comes, as before: the past ends too soon for 0, and has other events than the stream has "
+        self.assertIn("1 key fills from what comes, as before: the past ends too soon for 0, and has other events than the stream has "
                       "had of 1", said)
         newest = max(event[2] for event in events)
         self.put("in/2.jsonl", [(900 + user, user, newest + 60, 1.5, "z") for user in (1, 2)])

@@ -75,7 +75,8 @@ class FillTest(FillCase):
         self.declare_it(new)
         self.run_once()
         said = self.good("plan", "fill.yaml")
-        self.assertIn("fills from", said)
+        self.assertIn("): fills from 2024", said)
+        self.assertNotIn("now on", said)
         self.put("past.jsonl", events[:(changed, filled, n)[beyond]])
         self.good("state", "fill", "fill.yaml", "--from", "past.jsonl")
         self.assertTrue(os.path.exists(self.path("fill.state.fill")))
@@ -283,6 +284,8 @@ class FillTest(FillCase):
         self.declare_it(SPEND + NAMES)
         self.refused(r'fill.yaml: error: say where the rows are that the reader "ev" has had: .* by --from, or `bootstrap')
         self.refused("there is no file or folder .*/none.jsonl", "--from", "none.jsonl")
+        for several in (("--from", "in/1.jsonl", "--from", "in"), ("--from", "in/1.jsonl", "in")):  # as a shell makes it of a pattern
+            self.refused(r'--from takes one path, and 2 are given \("in/1.jsonl", "in"\): name all files by one pattern in quotes, as ', *several, code=2)
         self.write("empty.jsonl", "")
         self.refused("empty.jsonl has no row", "--from", "empty.jsonl")
         self.write("fill2.yaml", TEXT.format(features=SPEND, path="in/*.jsonl", out="out.jsonl", lateness="1 minute", reader="", more="", writers="")
