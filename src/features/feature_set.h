@@ -37,6 +37,7 @@ typedef struct feature_set_options {
      * rolling windows of days have rows to the last day. */
     int64_t first_us;
     int64_t last_us;
+    struct crew *crew; /* for work in pieces (base/crew.h); NULL: there is one worker */
     /* Of tests: others in the place of all, one for one (operator.h). NULL: all. */
     const struct operator_ops *const *operators;
 } feature_set_options;

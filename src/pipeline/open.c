@@ -10,6 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/crew.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "dialect/dialect.h"
@@ -37,6 +38,7 @@ static freshet_code make_reader(freshet_pipeline *pipeline, const reader_block *
         .options = block->kind.options,
         .mode = follow ? READ_FOLLOW : READ_ALL,
         .arena = pipeline->arena,
+        .crew = pipeline->crew,
         .index = index,
         .idle_us = READER_IDLE_US,
     };
@@ -197,7 +199,8 @@ static freshet_code open_features(freshet_pipeline *pipeline, problems *problems
                                    .session = pipeline->session,
                                    .input = source_schema(pipeline->source),
                                    .first_us = pipeline->dates.first_us,
-                                   .last_us = pipeline->dates.last_us};
+                                   .last_us = pipeline->dates.last_us,
+                                   .crew = pipeline->crew};
     for (uint32_t i = 0; i < pipeline->n_sinks; i++) {
         const sink *sink = &pipeline->sinks[i];
         options.corrects |= (writer_takes(sink->ops, sink->options) & ROW_CORRECTION) != 0;
@@ -483,6 +486,8 @@ freshet_code freshet_pipeline_open(const freshet_declaration *declaration,
     if (code == FRESHET_OK)
         code = read_dates(pipeline, err);
     if (code == FRESHET_OK)
+        code = workers_open(pipeline, err);
+    if (code == FRESHET_OK)
         code = check_all(pipeline, problems, err);
     if (problems != NULL && (code == FRESHET_OK || problems_count(problems) > 0))
         code = problems_report(problems, problem, context, err);
@@ -522,6 +527,7 @@ void freshet_pipeline_close(freshet_pipeline *pipeline)
     sql_close(pipeline->engine);
     if (pipeline->wake_fd >= 0)
         close(pipeline->wake_fd);
+    crew_close(pipeline->crew);
     arena_close(pipeline->step_arena);
     arena_close(pipeline->arena);
     pthread_mutex_destroy(&pipeline->trouble_lock);

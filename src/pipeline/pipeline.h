@@ -4,6 +4,7 @@
  *   syntax.c     the grammar of the SQL in a declaration that has other mistakes
  *   checkpoint.c what survives: positions, state and files, made durable together (checkpoint.h)
  *   open.c       declaration -> readers, source, feature set, writers
+ *   workers.c    how many threads work in it
  *   times.c      a look at the first times: are they likely ones?
  *   bootstrap.c  a reader whose past lies elsewhere (bootstrap.h)
  *   handover.c   a batch that leaves a checkpoint for a stream (handover.h)
@@ -161,6 +162,7 @@ struct freshet_pipeline {
     freshet_run_options options;
     arena *arena;      /* the pipeline's lifetime */
     arena *step_arena; /* the micro-batch's */
+    struct crew *crew; /* who works beside the loop (base/crew.h); NULL: nobody */
     sql_engine *engine;
     sql_session *session;
     source *source;
@@ -218,6 +220,9 @@ void syntax_check(const freshet_declaration *handle, const declaration *parsed, 
 /* Adds to `problems` what is wrong with the macros' names and SQL: then FRESHET_BAD_DECLARATION.
  * The engine has all its functions. */
 freshet_code macro_check(const freshet_pipeline *pipeline, problems *problems, freshet_error *err);
+
+/* Starts pipeline->crew, of as many workers as the run is to have; a look by `check` has none. */
+freshet_code workers_open(freshet_pipeline *pipeline, freshet_error *err);
 
 /* The engine's readers and writers, for the declaration and for opening. */
 const registry *registry_of_engine(void);

@@ -186,9 +186,10 @@ struct freshet_reader {
     const reader_block *block; /* id, on_cast_error; block->kind.options is the parsed struct */
     const void *options;
     reader_mode mode;
-    arena *arena;   /* the pipeline's lifetime */
-    uint32_t index; /* among the source's readers */
-    schema schema;  /* set by describe */
+    arena *arena;      /* the pipeline's lifetime */
+    struct crew *crew; /* for work in pieces (base/crew.h); NULL: there is one worker */
+    uint32_t index;    /* among the source's readers */
+    schema schema;     /* set by describe */
     /* set by describe where it inferred the schema: "all 30,000 records of a.jsonl" */
     const char *inferred_from;
     struct problems *problems; /* during describe only, for its warnings */
