@@ -233,6 +233,12 @@ freshet_code feature_set_times(const feature_set *set, arena *arena, const batch
     if (code != FRESHET_OK)
         return code;
     *out = made.data;
+    if (made.data == in->columns[set->plan.timestamp_from].data) /* they stay what they are there */
+        *out = arena_alloc(arena, (in->n_rows + (size_t)1) * sizeof **out);
+    if (*out == NULL)
+        return error_memory(err, "computing the times of rows");
+    if (*out != made.data && in->n_rows > 0)
+        memcpy(*out, made.data, in->n_rows * sizeof **out);
     for (uint32_t i = 0; made.valid != NULL && i < in->n_rows; i++)
         if (!column_is_valid(&made, i))
             (*out)[i] = INT64_MIN;

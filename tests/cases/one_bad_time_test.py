@@ -96,6 +96,24 @@ class OneBadTimeTest(Case):
         self.assertEqual(self.sums()[1], 2)
         self.assertEqual(self.dead_letters(), [])
 
+    def test_a_column_of_timestamps(self):
+        """Its cells stay what they are, though the order of the rows has no such time: the letter says how far
+        ahead a row is, and where any time is taken it goes out."""
+        for most, n in (("", 1), (", max_future: 0 seconds", 2)):
+            with self.subTest(most=most):
+                self.declare(stream=True, schema=SCHEMA | {"t": "timestamp"}, timestamp="{from: t%s}" % most,
+                             features=["{name: v, window: {functions: [sum], over: [1 day]}}"],
+                             sink="- jsonl: {path: out%d.jsonl}" % n, pipeline=f"p{n}")
+                if n == 1:
+                    self.feed("2023-11-15T00:00:00Z", "2273-11-15T00:00:00Z")
+                self.run_it()
+                self.assertEqual([row["timestamp"][:10] for row in self.read_lines(f"out{n}.jsonl")],
+                                 ["2023-11-15", "2273-11-15"][:n])
+                letters = self.dead_letters(f"p{n}")
+                self.assertEqual(len(letters), 2 - n)
+                for letter in letters:
+                    self.assertRegex(letter["reason"], 'days.* ahead of the clock, and "max_future" allows 1 day')
+
     def test_windows_of_streams(self):
         """There, too, a row far ahead would make all that follow late; in a batch it harms nobody."""
         for stream, n in ((True, 2), (False, 3)):
