@@ -81,10 +81,10 @@ typedef freshet_code state_loaded_fn(void *into, uint32_t i, const void *bytes, 
 typedef freshet_code state_load_many_fn(void *context, const state_key *keys, uint32_t n,
                                         state_loaded_fn *loaded, void *into, freshet_error *err);
 
-/* Restores listed keys up to the time, the earliest first, `most` at most, each once: *n of them; 0
- * where there are no more (state_part.h). */
-typedef freshet_code state_bring_fn(void *context, int64_t until, uint32_t most, uint32_t *n,
-                                    freshet_error *err);
+/* Restores listed keys of a piece up to the time, the earliest first, `most` at most, each once: *n
+ * of them; 0 where there are no more (state_part.h). */
+typedef freshet_code state_bring_fn(void *context, uint32_t piece, int64_t until, uint32_t most,
+                                    uint32_t *n, freshet_error *err);
 
 typedef struct keyed_options {
     memory *memory;       /* of the instance, for all that the table takes */
@@ -114,6 +114,7 @@ typedef struct keyed_table {
     state_load_many_fn *load_many;
     state_bring_fn *bring;
     void *load_context;
+    uint32_t piece; /* whose table it is, of a part of pieces; else 0 */
 } keyed_table;
 
 /* FRESHET_LIMIT and the like cannot come: false where memory is out. */

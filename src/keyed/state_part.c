@@ -48,41 +48,78 @@ freshet_code state_part_columns(state_part *part, arena *arena, const char *what
     return FRESHET_OK;
 }
 
-static state_key key_at(const state_part *part, uint32_t index)
+/* ---- pieces ---------------------------------------------------------------------------------- */
+
+/* A whole part is the only piece of itself. */
+static uint32_t count_pieces(const state_part *part)
 {
-    const keyed_entry *entry = keyed_at(part->table, index);
-    return (state_key){keyed_key(entry), entry->length, index, 0};
+    return part->n_pieces == 0 ? 1 : part->n_pieces;
+}
+
+static const state_part *piece_at(const state_part *part, uint32_t i)
+{
+    return part->n_pieces == 0 ? part : &part->pieces[i];
+}
+
+static const state_part *owner_at(const state_part *part, uint64_t hash)
+{
+    return part->n_pieces == 0 ? part : &part->pieces[keyed_owner(hash, part->n_pieces)];
+}
+
+static void *piece_self(const state_part *part, uint32_t i)
+{
+    return piece_at(part, i)->table->options.self;
+}
+
+/* The entry of a key of next_dirty or next_cold. */
+static keyed_entry *entry_at(const state_part *part, const state_key *key)
+{
+    return keyed_at(piece_at(part, key->piece)->table, key->index);
+}
+
+static state_key key_at(const state_part *piece, uint32_t index)
+{
+    const keyed_entry *entry = keyed_at(piece->table, index);
+    return (state_key){keyed_key(entry), entry->length, index, piece->table->piece};
 }
 
 void state_part_set_load(const state_part *part, state_load_fn *load, void *context)
 {
-    keyed_track(part->table);
-    part->table->load = load;
-    part->table->load_context = context;
+    for (uint32_t i = 0; i < count_pieces(part); i++) {
+        keyed_table *table = piece_at(part, i)->table;
+        keyed_track(table);
+        table->load = load;
+        table->load_context = context;
+        table->piece = i;
+    }
 }
 
 void state_part_set_heritage(const state_part *part, state_load_fn *load)
 {
-    part->table->load_heritage = load;
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        piece_at(part, i)->table->load_heritage = load;
 }
 
 void state_part_set_load_many(const state_part *part, state_load_many_fn *load_many)
 {
-    part->table->load_many = load_many;
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        piece_at(part, i)->table->load_many = load_many;
 }
 
 void state_part_set_bring(const state_part *part, state_bring_fn *bring)
 {
-    part->table->bring = bring;
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        piece_at(part, i)->table->bring = bring;
 }
 
 freshet_code state_part_bring(const state_part *part, int64_t until, uint32_t most, uint32_t *n,
                               freshet_error *err)
 {
+    const keyed_table *table = part->table;
     *n = 0;
-    return part->table->bring == NULL
+    return table->bring == NULL
                ? FRESHET_OK
-               : part->table->bring(part->table->load_context, until, most, n, err);
+               : table->bring(table->load_context, table->piece, until, most, n, err);
 }
 
 /* ---- restoring ----------------------------------------------------------------------------- */
@@ -134,12 +171,13 @@ freshet_code state_part_restore(const state_part *part, const void *key, size_t 
                                 const void *bytes, size_t length, freshet_error *err)
 {
     const state_key restored = {key, key_length, KEY_NONE, 0};
+    const uint64_t hash = keyed_hash(key, key_length);
     uint32_t index;
     if (key_length > part->key_bytes_max)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "a saved key has more than %u bytes", part->key_bytes_max);
-    return restore_entry(part, (uint32_t)keyed_hash(key, key_length), &restored, bytes, length,
-                         &index, err);
+    return restore_entry(owner_at(part, hash), (uint32_t)hash, &restored, bytes, length, &index,
+                         err);
 }
 
 /* A new entry has what the heritage knows of its key. */
@@ -256,84 +294,153 @@ freshet_code state_part_find_outside(const state_part *part, const keyed_chunk *
     return add_new(part, tag, key, length, index, err);
 }
 
-freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,
+static freshet_code fill_key(const state_part *piece, uint32_t tag, const state_key *key,
                              const void *bytes, size_t length, state_fill *out, freshet_error *err)
 {
-    keyed_table *table = part->table;
+    keyed_table *table = piece->table;
+    const state_part_ops *ops = piece->ops;
     uint32_t index = KEY_NONE;
     bool is_new = false;
-    if (key_length > part->key_bytes_max)
-        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                         "a saved key has more than %u bytes", part->key_bytes_max);
-    freshet_code code = state_part_find(part, (uint32_t)keyed_hash(key, key_length), key,
-                                        key_length, &index, &is_new, err);
+    freshet_code code = state_part_find(piece, tag, key->bytes, key->length, &index, &is_new, err);
     if (code != FRESHET_OK)
         return code;
-    code = part->ops->fill(table->options.self, index, is_new, bytes, length, out, err);
+    code = ops->fill(table->options.self, index, is_new, bytes, length, out, err);
     if (code == FRESHET_OK && (*out == FILL_SHORT || *out == FILL_OTHER)) {
         keyed_mark_dirty(table, index);
     } else if (code == FRESHET_OK && *out == FILL_DONE) {
         keyed_mark_dirty(table, index);
-        if (part->ops->placed != NULL && !part->ops->placed(table->options.self, index))
-            code = state_memory(part, err);
+        if (ops->placed != NULL && !ops->placed(table->options.self, index))
+            code = state_memory(piece, err);
     } else if (is_new) {
         keyed_drop(table, index);
     }
     return code;
 }
 
+freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,
+                             const void *bytes, size_t length, state_fill *out, freshet_error *err)
+{
+    const state_key filled = {key, key_length, KEY_NONE, 0};
+    const uint64_t hash = keyed_hash(key, key_length);
+    if (key_length > part->key_bytes_max)
+        return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
+                         "a saved key has more than %u bytes", part->key_bytes_max);
+    return fill_key(owner_at(part, hash), (uint32_t)hash, &filled, bytes, length, out, err);
+}
+
+bool state_part_is_fillable(const state_part *part)
+{
+    return part->ops->fill != NULL;
+}
+
+int64_t state_part_fill_until(const state_part *part)
+{
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 0; part->ops->fill_until != NULL && i < count_pieces(part); i++) {
+        const int64_t until = part->ops->fill_until(piece_self(part, i));
+        least = until < least ? until : least;
+    }
+    return least;
+}
+
+int64_t state_part_fill_newest(const state_part *part, int64_t otherwise)
+{
+    int64_t most = INT64_MIN;
+    if (part->ops->fill_newest == NULL)
+        return otherwise;
+    for (uint32_t i = 0; i < count_pieces(part); i++) {
+        const int64_t newest = part->ops->fill_newest(piece_self(part, i));
+        most = newest > most ? newest : most;
+    }
+    return most;
+}
+
+freshet_code state_part_fill_open(const state_part *part, const char *layout, int64_t newest_us,
+                                  freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < count_pieces(part); i++)
+        code = part->ops->fill_open(piece_self(part, i), layout, newest_us, err);
+    return code;
+}
+
+void state_part_filled(const state_part *part, uint64_t declared)
+{
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        part->ops->filled(piece_self(part, i), declared);
+}
+
 /* ---- saving, forgetting -------------------------------------------------------------------- */
 
 bool state_part_next_dirty(const state_part *part, uint32_t *cursor, state_key *out)
 {
-    const uint32_t index = keyed_next_dirty(part->table, cursor);
-    if (index == KEY_NONE)
-        return false;
-    *out = key_at(part, index);
-    return true;
+    uint32_t before = 0; /* places of the lists of earlier pieces */
+    for (uint32_t i = 0; i < count_pieces(part); i++) {
+        const state_part *piece = piece_at(part, i);
+        if (*cursor < before + piece->table->n_dirty) {
+            uint32_t own = *cursor - before;
+            const uint32_t index = keyed_next_dirty(piece->table, &own);
+            *cursor = before + own;
+            if (index != KEY_NONE) {
+                *out = key_at(piece, index);
+                return true;
+            }
+        }
+        before += piece->table->n_dirty;
+    }
+    return false;
 }
 
 freshet_code state_part_save(const state_part *part, const state_key *key, text_buffer *into,
                              freshet_error *err)
 {
     freshet_code code =
-        part->ops->save(part->table->options.self, keyed_at(part->table, key->index), into, err);
+        part->ops->save(piece_self(part, key->piece), entry_at(part, key), into, err);
     return code == FRESHET_OK && into->failed ? state_memory(part, err) : code;
 }
 
 bool state_part_is_empty(const state_part *part, const state_key *key)
 {
     return part->ops->is_empty != NULL &&
-           part->ops->is_empty(part->table->options.self, keyed_at(part->table, key->index));
+           part->ops->is_empty(piece_self(part, key->piece), entry_at(part, key));
 }
 
 bool state_part_is_saved(const state_part *part, const state_key *key)
 {
-    return ((const keyed_entry *)keyed_at(part->table, key->index))->saved != 0;
+    return entry_at(part, key)->saved != 0;
 }
 
 bool state_part_has(const state_part *part, const void *key, size_t length)
 {
-    return keyed_find(part->table, (uint32_t)keyed_hash(key, length), key, length) != KEY_NONE;
+    const uint64_t hash = keyed_hash(key, length);
+    return keyed_find(owner_at(part, hash)->table, (uint32_t)hash, key, length) != KEY_NONE;
 }
 
 void state_part_touch(const state_part *part, const void *key, size_t length)
 {
-    const uint32_t index = keyed_find(part->table, (uint32_t)keyed_hash(key, length), key, length);
+    const uint64_t hash = keyed_hash(key, length);
+    keyed_table *table = owner_at(part, hash)->table;
+    const uint32_t index = keyed_find(table, (uint32_t)hash, key, length);
     if (index != KEY_NONE)
-        keyed_mark_dirty(part->table, index);
+        keyed_mark_dirty(table, index);
+}
+
+static void clean_piece(const state_part *piece)
+{
+    uint32_t cursor = 0, index;
+    while ((index = keyed_next_dirty(piece->table, &cursor)) != KEY_NONE) {
+        keyed_entry *entry = keyed_at(piece->table, index);
+        entry->saved = 1;
+        if (piece->ops->is_empty != NULL && piece->ops->is_empty(piece->table->options.self, entry))
+            keyed_drop(piece->table, index);
+    }
+    keyed_clean(piece->table);
 }
 
 void state_part_clean(const state_part *part)
 {
-    uint32_t cursor = 0;
-    state_key key;
-    while (state_part_next_dirty(part, &cursor, &key)) {
-        ((keyed_entry *)keyed_at(part->table, key.index))->saved = 1;
-        if (state_part_is_empty(part, &key))
-            keyed_drop(part->table, key.index);
-    }
-    keyed_clean(part->table);
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        clean_piece(piece_at(part, i));
 }
 
 void state_part_forget(const state_part *part, uint32_t index)
@@ -345,38 +452,177 @@ void state_part_forget(const state_part *part, uint32_t index)
         keyed_drop(part->table, index);
 }
 
-bool state_part_next_cold(const state_part *part, state_key *out)
+static bool next_cold_of(const state_part *piece, state_key *out)
 {
-    if (part->keys == STATE_RESIDENT)
+    if (piece->keys == STATE_RESIDENT)
         return false;
-    const uint32_t index = keyed_next_cold(part->table, part->ops->is_needed);
+    const uint32_t index = keyed_next_cold(piece->table, piece->ops->is_needed);
     if (index == KEY_NONE)
         return false;
-    *out = key_at(part, index);
+    *out = key_at(piece, index);
     return true;
+}
+
+/* The piece with the most keys: what was not used for the longest is about as likely in any. */
+static uint32_t fullest_piece(const state_part *part)
+{
+    uint32_t fullest = 0;
+    for (uint32_t i = 1; i < count_pieces(part); i++)
+        if (keyed_count(piece_at(part, i)->table) > keyed_count(piece_at(part, fullest)->table))
+            fullest = i;
+    return fullest;
+}
+
+bool state_part_next_cold(const state_part *part, state_key *out)
+{
+    const uint32_t n = count_pieces(part), fullest = fullest_piece(part);
+    for (uint32_t i = 0; i < n; i++)
+        if (next_cold_of(piece_at(part, (fullest + i) % n), out))
+            return true;
+    return false;
 }
 
 void state_part_drop(const state_part *part, const state_key *key)
 {
-    assert(!((const keyed_entry *)keyed_at(part->table, key->index))->dirty);
-    keyed_drop(part->table, key->index);
+    assert(!entry_at(part, key)->dirty);
+    keyed_drop(piece_at(part, key->piece)->table, key->index);
+}
+
+static uint32_t drop_cold_of(const state_part *piece, uint32_t most)
+{
+    uint32_t dropped = 0;
+    state_key key;
+    for (; dropped < most && next_cold_of(piece, &key); dropped++)
+        keyed_drop(piece->table, key.index);
+    return dropped;
+}
+
+/* Each piece gives as many; where one has no more, the others do. */
+uint32_t state_part_drop_cold(const state_part *part, uint32_t most)
+{
+    const uint32_t n = count_pieces(part), fullest = fullest_piece(part);
+    uint64_t spent = 0; /* pieces that have none: looked through once */
+    uint32_t dropped = 0;
+    for (uint32_t i = 0; dropped < most && i < 2 * n; i++) {
+        const uint32_t at = (fullest + i) % n, left = i < n ? n - i : 1;
+        const uint32_t share = (most - dropped + left - 1) / left;
+        if (spent >> at & 1)
+            continue;
+        const uint32_t given = drop_cold_of(piece_at(part, at), share);
+        spent |= given < share ? UINT64_C(1) << at : 0;
+        dropped += given;
+    }
+    return dropped;
+}
+
+/* ---- listed by time -------------------------------------------------------------------------- */
+
+bool state_part_is_listed(const state_part *part)
+{
+    return part->ops->listed != NULL;
+}
+
+bool state_part_is_swept(const state_part *part)
+{
+    return part->ops->over_before != NULL;
+}
+
+bool state_part_listed(const state_part *part, const state_key *key, uint32_t i, int64_t *time)
+{
+    return part->ops->listed(piece_self(part, key->piece), key->index, i, time);
+}
+
+bool state_part_lists_anew(const state_part *part)
+{
+    bool anew = false;
+    for (uint32_t i = 0; part->ops->lists_anew != NULL && i < count_pieces(part); i++)
+        anew |= part->ops->lists_anew(piece_self(part, i));
+    return anew;
+}
+
+/* What is over for all pieces. */
+int64_t state_part_over_before(const state_part *part)
+{
+    int64_t least = INT64_MAX;
+    for (uint32_t i = 0; i < count_pieces(part); i++) {
+        const int64_t before = part->ops->over_before(piece_self(part, i));
+        least = before < least ? before : least;
+    }
+    return least;
+}
+
+int64_t state_part_listed_saved(const state_part *part, const void *bytes, size_t length)
+{
+    return part->ops->listed_saved(bytes, length);
+}
+
+/* ---- a changed declaration ------------------------------------------------------------------- */
+
+/* The verdicts of one piece are those of all. */
+freshet_code state_part_evolve(const state_part *part, const state_past *past, evolution *out,
+                               freshet_error *err)
+{
+    const state_part *first = piece_at(part, 0);
+    freshet_code code = first->evolve(first->owner, past, out, err);
+    for (uint32_t i = 1; code == FRESHET_OK && i < count_pieces(part); i++) {
+        const state_part *piece = piece_at(part, i);
+        evolution unsaid = *out;
+        unsaid.items = NULL;
+        unsaid.n = unsaid.capacity = 0;
+        code = piece->evolve(piece->owner, past, &unsaid, err);
+        out->no_memory |= unsaid.no_memory;
+    }
+    return code;
+}
+
+bool state_part_has_layouts(const state_part *part)
+{
+    return part->ops->know != NULL;
+}
+
+freshet_code state_part_know(const state_part *part, const char *layout, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < count_pieces(part); i++)
+        code = part->ops->know(piece_self(part, i), layout, err);
+    return code;
+}
+
+bool state_part_begins_anew(const state_part *part)
+{
+    return part->ops->begins_anew != NULL && part->ops->begins_anew(piece_self(part, 0));
+}
+
+freshet_code state_part_succeed(const state_part *part, const void *bytes, size_t length,
+                                text_buffer *into, freshet_error *err)
+{
+    return part->ops->succeed(piece_self(part, 0), bytes, length, into, err);
 }
 
 /* ---- figures ------------------------------------------------------------------------------- */
 
 size_t state_part_bytes(const state_part *part)
 {
-    return keyed_bytes(part->table);
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        bytes += keyed_bytes(piece_at(part, i)->table);
+    return bytes;
 }
 
 uint64_t state_part_keys(const state_part *part)
 {
-    return keyed_count(part->table);
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        n += keyed_count(piece_at(part, i)->table);
+    return n;
 }
 
 size_t state_part_bytes_changed(const state_part *part)
 {
-    const double n = (double)keyed_count(part->table), n_dirty = (double)part->table->n_dirty;
+    double n_dirty = 0;
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        n_dirty += piece_at(part, i)->table->n_dirty;
+    const double n = (double)state_part_keys(part);
     const double bytes = n == 0 ? 0 : (double)state_part_bytes(part) * n_dirty / n;
     const double least = n_dirty * HANDED_BYTES_MIN * (part->ops->listed == NULL ? 1 : 2);
     return (size_t)(bytes < least ? least : bytes);
@@ -408,7 +654,7 @@ freshet_code state_part_inspect(const state_part *part, const void *key, size_t 
         return state_memory(part, err);
     freshet_code code = inspect_key(part, arena, key, key_length, into, err);
     if (code == FRESHET_OK)
-        code = part->ops->inspect(part->table->options.self, arena, bytes, length, into, err);
+        code = part->ops->inspect(piece_self(part, 0), arena, bytes, length, into, err);
     text_append_c(into, "}");
     arena_close(arena);
     return code == FRESHET_OK && into->failed ? state_memory(part, err) : code;

@@ -104,6 +104,8 @@ typedef enum state_keys {
     STATE_RESIDENT
 } state_keys;
 
+#define STATE_PIECES_MAX 64u
+
 typedef struct state_part {
     const char *name;     /* unique in its feature set, stable over versions: "windows", "dedup" */
     uint64_t fingerprint; /* of what saved bytes depend on: another one cannot read them */
@@ -130,7 +132,7 @@ typedef struct state_part {
      * but that `table` is NULL. The functions for the checkpoint take such a part, and go to the
      * piece that has the key, or to all of them (evolve, too: the verdicts of the first one count);
      * those for the operator are called with the piece. */
-    const struct state_part *pieces;
+    const struct state_part *pieces; /* STATE_PIECES_MAX at most */
     uint32_t n_pieces;
     /* for people: */
     const char *fill_says; /* what shows of a fill, and when */
@@ -148,14 +150,17 @@ void state_part_describe(state_part *part, const char *shape, uint64_t seed);
 freshet_code state_part_columns(state_part *part, arena *arena, const char *what,
                                 const field *fields, uint32_t n_keys, freshet_error *err);
 
-/* ---- for the checkpoint ---------------------------------------------------------------------- */
+/* ---- for the checkpoint ----------------------------------------------------------------------
+ *
+ * Of a part of pieces, too. state_key.piece says in which one the key is.
+ */
 
 void state_part_set_load(const state_part *part, state_load_fn *load, void *context);
 /* Of a part with a heritage, where the store has it; the context is that of load. */
 void state_part_set_heritage(const state_part *part, state_load_fn *load);
 /* Several at once, which costs less; the context is that of load. */
 void state_part_set_load_many(const state_part *part, state_load_many_fn *load_many);
-/* Of a part with ops->listed; the context is that of load. */
+/* Of a part whose keys are brought; the context is that of load. */
 void state_part_set_bring(const state_part *part, state_bring_fn *bring);
 
 /* Puts saved bytes in the place of the key's state. Bytes that are refused change nothing. */
@@ -175,6 +180,36 @@ void state_part_clean(const state_part *part);
 /* A key that is saved and has not been used for the longest, about. False where there is none. */
 bool state_part_next_cold(const state_part *part, state_key *out);
 void state_part_drop(const state_part *part, const state_key *key); /* not a dirty one */
+/* Both, for `most` keys, or as many as there are: how many. */
+uint32_t state_part_drop_cold(const state_part *part, uint32_t most);
+
+/* Keys that the store lists by time (ops->listed). They are brought into memory when it comes, or,
+ * of a part that tells before which time they are over (ops->over_before), swept away: */
+bool state_part_is_listed(const state_part *part);
+bool state_part_is_swept(const state_part *part);
+bool state_part_listed(const state_part *part, const state_key *key, uint32_t i, int64_t *time);
+bool state_part_lists_anew(const state_part *part);
+int64_t state_part_over_before(const state_part *part);
+int64_t state_part_listed_saved(const state_part *part, const void *bytes, size_t length);
+
+/* A changed declaration (evolution.h); not of a part without `evolve`. */
+freshet_code state_part_evolve(const state_part *part, const state_past *past, evolution *out,
+                               freshet_error *err);
+bool state_part_has_layouts(const state_part *part); /* more than one: ops->know */
+freshet_code state_part_know(const state_part *part, const char *layout, freshet_error *err);
+bool state_part_begins_anew(const state_part *part);
+freshet_code state_part_succeed(const state_part *part, const void *bytes, size_t length,
+                                text_buffer *into, freshet_error *err);
+
+/* The past (ops->fill and its like). INT64_MAX and `otherwise` where the part says nothing. */
+bool state_part_is_fillable(const state_part *part);
+int64_t state_part_fill_until(const state_part *part);
+int64_t state_part_fill_newest(const state_part *part, int64_t otherwise);
+freshet_code state_part_fill_open(const state_part *part, const char *layout, int64_t newest_us,
+                                  freshet_error *err);
+freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,
+                             const void *bytes, size_t length, state_fill *out, freshet_error *err);
+void state_part_filled(const state_part *part, uint64_t declared);
 
 size_t state_part_bytes(const state_part *part);  /* of memory in use */
 uint64_t state_part_keys(const state_part *part); /* in memory */
@@ -186,10 +221,6 @@ size_t state_part_bytes_changed(const state_part *part);
 freshet_code state_part_inspect(const state_part *part, const void *key, size_t key_length,
                                 const void *bytes, size_t length, text_buffer *into,
                                 freshet_error *err);
-
-/* Gives the key its past, which `bytes` are (ops->fill). */
-freshet_code state_part_fill(const state_part *part, const void *key, size_t key_length,
-                             const void *bytes, size_t length, state_fill *out, freshet_error *err);
 
 /* ---- for the operator ------------------------------------------------------------------------ */
 

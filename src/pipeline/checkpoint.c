@@ -111,7 +111,7 @@ static freshet_code put_declaration(freshet_pipeline *pipeline, freshet_error *e
         code = put_fact(checkpoint, FACT_PART, part->name, checkpoint->text.bytes,
                         checkpoint->text.length, err);
         if (code == FRESHET_OK)
-            code = part->ops->listed != NULL
+            code = state_part_is_listed(part)
                        ? put_fact(checkpoint, FACT_LISTED, part->name, "", 0, err)
                        : forget_list(checkpoint, part, err);
         if (code == FRESHET_OK)
@@ -255,7 +255,7 @@ static freshet_code put_part(const checkpoint_part *of, freshet_error *err)
                              text->bytes, text->length, err);
         if (code == FRESHET_OK)
             code = checkpoint_drop_heritage(of, &key, err);
-        if (code == FRESHET_OK && part->ops->listed != NULL)
+        if (code == FRESHET_OK && state_part_is_listed(part))
             code = checkpoint_list_key(checkpoint, part, &key, err);
     }
     return code;
@@ -717,17 +717,13 @@ void checkpoint_trim(freshet_pipeline *pipeline)
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         checkpoint_part *part = &checkpoint->parts[i];
         const state_part *of = part->part;
-        state_key key;
-        if (of->table->bring != NULL && checkpoint->phase == CHECKPOINT_WRITING)
+        if (state_part_is_listed(of) && !state_part_is_swept(of) &&
+            checkpoint->phase == CHECKPOINT_WRITING)
             continue; /* under which time a key is listed is not to be seen yet */
         if (part->begins_anew)
             continue; /* nothing is looked up in the store yet */
         while (bytes_held(checkpoint) > most) {
-            uint32_t dropped = 0;
-            while (dropped < TRIM_LOOK_EVERY && state_part_next_cold(of, &key)) {
-                state_part_drop(of, &key);
-                dropped++;
-            }
+            const uint32_t dropped = state_part_drop_cold(of, TRIM_LOOK_EVERY);
             part->in_store |= dropped > 0;
             if (dropped < TRIM_LOOK_EVERY)
                 break;

@@ -252,7 +252,7 @@ static freshet_code compare_part(const fitting *fitting, const state_part *part,
     if (code != FRESHET_OK)
         return code;
     return part->evolve == NULL ? compare_shape(fitting, part, kept, err)
-                                : part->evolve(part->owner, kept, fitting->out, err);
+                                : state_part_evolve(part, kept, fitting->out, err);
 }
 
 static freshet_code compare_parts(const fitting *fitting, freshet_error *err)
@@ -262,8 +262,7 @@ static freshet_code compare_parts(const fitting *fitting, freshet_error *err)
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++) {
         const state_part *part = checkpoint->parts[i].part;
         code = compare_part(fitting, part, err);
-        checkpoint->parts[i].begins_anew =
-            part->ops->begins_anew != NULL && part->ops->begins_anew(part->table->options.self);
+        checkpoint->parts[i].begins_anew = state_part_begins_anew(part);
     }
     return code;
 }

@@ -135,8 +135,7 @@ static freshet_code succeed_key(void *context, const store_entry *entry, freshet
     succession *it = context;
     const state_part *part = it->part->part;
     text_reset(&it->bytes);
-    freshet_code code =
-        part->ops->succeed(part->table->options.self, entry->value, entry->length, &it->bytes, err);
+    freshet_code code = state_part_succeed(part, entry->value, entry->length, &it->bytes, err);
     if (code == FRESHET_OK)
         code = store_put(it->part->checkpoint->store, STORE_STATE, part->name, entry->key,
                          entry->key_length, it->bytes.bytes, it->bytes.length, err);

@@ -23,10 +23,12 @@ typedef struct checkpoint_part {
      * and come again since. */
     int64_t left_before;
     int64_t leaving_before; /* the same, once it is handed over */
-    text_buffer brought;    /* up to which listed key the part has had them all in memory */
-    bool inherits;          /* the store has its heritage */
-    bool succeeds;          /* the store has the part whose keys it is to take over */
-    bool begins_anew;       /* what the store has of it is to go with the first checkpoint */
+    /* For each piece of the part: up to which listed key it has had all of its own in memory. */
+    text_buffer *brought;
+    uint32_t n_brought;
+    bool inherits;    /* the store has its heritage */
+    bool succeeds;    /* the store has the part whose keys it is to take over */
+    bool begins_anew; /* what the store has of it is to go with the first checkpoint */
 } checkpoint_part;
 
 /* The files that a writer has shown, up to a checkpoint. */
@@ -144,7 +146,7 @@ freshet_code checkpoint_succeed(const freshet_pipeline *pipeline, freshet_error 
 freshet_code checkpoint_list_key(checkpoint *checkpoint, const state_part *part,
                                  const state_key *key, freshet_error *err);
 freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *err);
-freshet_code checkpoint_bring(void *part, int64_t until, uint32_t most, uint32_t *n,
+freshet_code checkpoint_bring(void *part, uint32_t piece, int64_t until, uint32_t most, uint32_t *n,
                               freshet_error *err);
 
 /* Gathers and hands over a checkpoint. */

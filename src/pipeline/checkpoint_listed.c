@@ -54,9 +54,7 @@ freshet_code checkpoint_list_key(checkpoint *checkpoint, const state_part *part,
     text_buffer *text = &checkpoint->text;
     freshet_code code = FRESHET_OK;
     int64_t time;
-    for (uint32_t i = 0;
-         code == FRESHET_OK && part->ops->listed(part->table->options.self, key->index, i, &time);
-         i++) {
+    for (uint32_t i = 0; code == FRESHET_OK && state_part_listed(part, key, i, &time); i++) {
         text_reset(text);
         put_time(text, time);
         if (!text_append(text, key->bytes, key->length))
@@ -91,7 +89,7 @@ static freshet_code lives_on(const sweep *sweep, const char *key, size_t length,
     if (code == FRESHET_OK && value->failed)
         return error_memory(err, LISTING);
     if (code == FRESHET_OK) {
-        const int64_t listed = part->ops->listed_saved(value->bytes, value->length);
+        const int64_t listed = state_part_listed_saved(part, value->bytes, value->length);
         *lives = listed == INT64_MIN || listed >= sweep->before;
     }
     return code;
@@ -124,14 +122,24 @@ static freshet_code sweep_key(void *context, const store_entry *entry, freshet_e
                                                       part->part->name, key, length, err);
 }
 
-/* Of keys that are brought when their time comes the list alone is done with. */
+static int compare_listed(const text_buffer *a, const text_buffer *b)
+{
+    const size_t n = a->length < b->length ? a->length : b->length;
+    const int order = n == 0 ? 0 : memcmp(a->bytes, b->bytes, n);
+    return order != 0 ? order : a->length < b->length ? -1 : a->length > b->length;
+}
+
+/* Of keys that are brought when their time comes the list alone is done with, up to where all
+ * pieces have come. */
 static freshet_code sweep_brought(checkpoint_part *part, freshet_error *err)
 {
-    if (part->brought.length == 0 ||
-        (part->brought.length == part->swept.length &&
-         memcmp(part->brought.bytes, part->swept.bytes, part->swept.length) == 0))
+    const text_buffer *brought = &part->brought[0];
+    for (uint32_t i = 1; i < part->n_brought; i++)
+        if (compare_listed(&part->brought[i], brought) < 0)
+            brought = &part->brought[i];
+    if (brought->length == 0 || compare_listed(brought, &part->swept) == 0)
         return FRESHET_OK;
-    if (!text_append(&part->sweeping, part->brought.bytes, part->brought.length))
+    if (!text_append(&part->sweeping, brought->bytes, brought->length))
         return error_memory(err, LISTING);
     return store_remove_range(part->checkpoint->store, STORE_LISTED, part->part->name,
                               part->swept.bytes, part->swept.length, part->sweeping.bytes,
@@ -144,12 +152,12 @@ freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *e
     checkpoint *checkpoint = part->checkpoint;
     text_reset(&part->sweeping);
     part->leaving_before = part->left_before;
-    if (of->ops->listed == NULL || part->begins_anew)
+    if (!state_part_is_listed(of) || part->begins_anew)
         return FRESHET_OK;
-    if (of->ops->over_before == NULL)
+    if (!state_part_is_swept(of))
         return owes ? FRESHET_OK : sweep_brought(part, err);
     sweep sweep = {.part = part,
-                   .before = of->ops->over_before(of->table->options.self),
+                   .before = state_part_over_before(of),
                    .left = checkpoint_share_changes(checkpoint->memory) / SWEEP_BYTES_OF_KEY};
     if (sweep.left < SWEEP_KEYS_MIN)
         sweep.left = SWEEP_KEYS_MIN;
@@ -170,6 +178,7 @@ freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *e
 
 typedef struct bringing {
     checkpoint_part *part;
+    uint32_t piece;
     int64_t until;
     uint32_t most;
     uint32_t n;
@@ -179,27 +188,29 @@ typedef struct bringing {
 static freshet_code bring_key(void *context, const store_entry *entry, freshet_error *err)
 {
     bringing *bringing = context;
-    text_buffer *brought = &bringing->part->brought;
+    text_buffer *brought = &bringing->part->brought[bringing->piece];
     if (entry->key_length < TIME_BYTES)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the list of saved keys of \"%s\" is damaged", bringing->part->part->name);
     if (bringing->n == bringing->most || get_time(entry->key) > bringing->until)
         return FRESHET_END;
+    const char *key = entry->key + TIME_BYTES;
     const uint32_t length = (uint32_t)(entry->key_length - TIME_BYTES);
-    text_append(&bringing->keys, (const char *)&length, sizeof length);
-    text_append(&bringing->keys, entry->key + TIME_BYTES, length);
+    if (keyed_owner(keyed_hash(key, length), bringing->part->n_brought) == bringing->piece) {
+        text_append(&bringing->keys, (const char *)&length, sizeof length);
+        text_append(&bringing->keys, key, length);
+        bringing->n++;
+    }
     text_reset(brought);
     text_append(brought, entry->key, entry->key_length);
-    bringing->n++;
     return text_append_char(brought, '\0') && !bringing->keys.failed ? FRESHET_OK
                                                                      : error_memory(err, LISTING);
 }
 
 /* One that is listed under a time of before may be gone from the store. */
-static freshet_code restore_listed(checkpoint_part *part, const char *key, size_t length,
-                                   freshet_error *err)
+static freshet_code restore_listed(const checkpoint_part *part, const char *key, size_t length,
+                                   text_buffer *value, freshet_error *err)
 {
-    text_buffer *value = &part->checkpoint->text;
     if (state_part_has(part->part, key, length))
         return FRESHET_OK;
     text_reset(value);
@@ -214,33 +225,37 @@ static freshet_code restore_all(const bringing *bringing, freshet_error *err)
 {
     const char *at = bringing->keys.bytes;
     freshet_code code = FRESHET_OK;
+    text_buffer value;
+    text_init(&value, TEXT_LIMIT_DEFAULT);
     for (uint32_t i = 0; code == FRESHET_OK && i < bringing->n; i++) {
         uint32_t length;
         memcpy(&length, at, sizeof length);
         at += sizeof length;
-        code = restore_listed(bringing->part, at, length, err);
+        code = restore_listed(bringing->part, at, length, &value, err);
         at += length;
     }
+    text_release(&value);
     return code;
 }
 
-freshet_code checkpoint_bring(void *context, int64_t until, uint32_t most, uint32_t *n,
-                              freshet_error *err)
+freshet_code checkpoint_bring(void *context, uint32_t piece, int64_t until, uint32_t most,
+                              uint32_t *n, freshet_error *err)
 {
     checkpoint_part *part = context;
-    bringing bringing = {.part = part, .until = until, .most = most};
+    bringing bringing = {.part = part, .piece = piece, .until = until, .most = most};
     freshet_code code = FRESHET_OK;
+    text_buffer *brought = &part->brought[piece];
     text_init(&bringing.keys, TEXT_LIMIT_DEFAULT);
     if (part->in_store)
-        code = store_look(part->checkpoint->store, STORE_LISTED, part->part->name,
-                          part->brought.bytes, part->brought.length, bring_key, &bringing, err);
+        code = store_look(part->checkpoint->store, STORE_LISTED, part->part->name, brought->bytes,
+                          brought->length, bring_key, &bringing, err);
     if (code == FRESHET_OK)
         code = restore_all(&bringing, err);
     text_release(&bringing.keys);
     *n = bringing.n;
     if (code != FRESHET_OK || bringing.n > 0 || until == INT64_MAX)
         return code;
-    text_reset(&part->brought);
-    put_time(&part->brought, until + 1);
-    return part->brought.failed ? error_memory(err, LISTING) : FRESHET_OK;
+    text_reset(brought);
+    put_time(brought, until + 1);
+    return brought->failed ? error_memory(err, LISTING) : FRESHET_OK;
 }

@@ -387,13 +387,12 @@ static freshet_code take_layout(void *context, const store_entry *entry, freshet
         entry->key[length] != '\n')
         return FRESHET_OK;
     const char *text = arena_copy(layouts->arena, entry->value, entry->length);
-    return text == NULL ? error_memory(err, NOTING)
-                        : part->ops->know(part->table->options.self, text, err);
+    return text == NULL ? error_memory(err, NOTING) : state_part_know(part, text, err);
 }
 
 freshet_code checkpoint_know_layouts(state_store *store, const state_part *part, freshet_error *err)
 {
-    if (part->ops->know == NULL)
+    if (!state_part_has_layouts(part))
         return FRESHET_OK;
     layouts layouts = {part, arena_open()};
     freshet_code code = layouts.arena == NULL ? error_memory(err, NOTING)

@@ -89,6 +89,16 @@ freshet_code checkpoint_list_parts(const freshet_pipeline *pipeline, arena *aren
     return FRESHET_OK;
 }
 
+static bool make_brought(const freshet_pipeline *pipeline, checkpoint_part *part)
+{
+    const uint32_t n = part->part->n_pieces == 0 ? 1 : part->part->n_pieces;
+    part->brought = arena_alloc(pipeline->arena, n * sizeof *part->brought);
+    for (uint32_t i = 0; part->brought != NULL && i < n; i++)
+        text_init(&part->brought[i], TEXT_LIMIT_DEFAULT);
+    part->n_brought = part->brought == NULL ? 0 : n;
+    return part->brought != NULL;
+}
+
 static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
 {
     checkpoint *checkpoint = pipeline->checkpoint;
@@ -106,10 +116,11 @@ static freshet_code take_parts(freshet_pipeline *pipeline, freshet_error *err)
             (checkpoint_part){.checkpoint = checkpoint, .part = parts[i], .left_before = INT64_MAX};
         text_init(&checkpoint->parts[i].swept, TEXT_LIMIT_DEFAULT);
         text_init(&checkpoint->parts[i].sweeping, TEXT_LIMIT_DEFAULT);
-        text_init(&checkpoint->parts[i].brought, TEXT_LIMIT_DEFAULT);
+        if (!make_brought(pipeline, &checkpoint->parts[i]))
+            return error_memory(err, OPENING);
         state_part_set_load(parts[i], load_key, &checkpoint->parts[i]);
         state_part_set_load_many(parts[i], load_keys);
-        if (parts[i]->ops->listed != NULL && parts[i]->ops->over_before == NULL)
+        if (state_part_is_listed(parts[i]) && !state_part_is_swept(parts[i]))
             state_part_set_bring(parts[i], checkpoint_bring);
     }
     return FRESHET_OK;
@@ -136,7 +147,7 @@ static freshet_code restore_part(const checkpoint *checkpoint, const state_part 
                                  freshet_error *err)
 {
     store_visit_fn *restore = part->keys == STATE_ON_DEMAND ? NULL : restore_key;
-    if (part->ops->listed != NULL) {
+    if (state_part_is_listed(part)) {
         text_buffer fact;
         text_init(&fact, TEXT_LIMIT_DEFAULT);
         const freshet_code code = store_get(checkpoint->store, STORE_FACT, FACT_LISTED, part->name,
@@ -144,9 +155,7 @@ static freshet_code restore_part(const checkpoint *checkpoint, const state_part 
         text_release(&fact);
         if (code != FRESHET_OK && code != FRESHET_END)
             return code;
-        const bool anew =
-            part->ops->lists_anew != NULL && part->ops->lists_anew(part->table->options.self);
-        restore = code == FRESHET_END || anew ? restore_unlisted : restore;
+        restore = code == FRESHET_END || state_part_lists_anew(part) ? restore_unlisted : restore;
     }
     return restore == NULL ? FRESHET_OK
                            : store_visit(checkpoint->store, STORE_STATE, part->name, restore,
@@ -421,7 +430,8 @@ void checkpoint_close(checkpoint *checkpoint)
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         text_release(&checkpoint->parts[i].swept);
         text_release(&checkpoint->parts[i].sweeping);
-        text_release(&checkpoint->parts[i].brought);
+        for (uint32_t k = 0; k < checkpoint->parts[i].n_brought; k++)
+            text_release(&checkpoint->parts[i].brought[k]);
     }
     store_close_unused(checkpoint->store); /* a run that is refused leaves no folder */
     text_release(&checkpoint->text);

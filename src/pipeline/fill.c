@@ -121,13 +121,13 @@ static freshet_code take_layout(freshet_pipeline *pipeline, const fill_entry *en
         if (strlen(fill->parts[i].part->name) == entry->key_length &&
             memcmp(fill->parts[i].part->name, name, entry->key_length) == 0)
             fill->now = &fill->parts[i];
-    if (fill->now == NULL || fill->now->part->ops->fill_open == NULL) {
+    if (fill->now == NULL || !state_part_is_fillable(fill->now->part)) {
         fill->now = NULL;
         return FRESHET_OK;
     }
     const state_part *part = fill->now->part;
-    freshet_code code = part->ops->fill_open(part->table->options.self, name + entry->key_length,
-                                             fill->newest_us, &problem);
+    freshet_code code =
+        state_part_fill_open(part, name + entry->key_length, fill->newest_us, &problem);
     if (code == FRESHET_OK) {
         fill->now->is_given = true;
         return FRESHET_OK;
@@ -188,7 +188,7 @@ static void fill_take_end(freshet_pipeline *pipeline)
             continue;
         part->mark.declared = declared;
         part->mark.at_us = os.now_us();
-        part->part->ops->filled(part->part->table->options.self, declared);
+        state_part_filled(part->part, declared);
     }
     fill->is_done = true;
     fill->done_at = 0;
@@ -407,13 +407,13 @@ freshet_code fill_take_mark(checkpoint *checkpoint, const state_part *part, evol
 {
     fill_mark mark;
     text_buffer at;
-    if (part->ops->filled == NULL)
+    if (!state_part_is_fillable(part))
         return FRESHET_OK;
     freshet_code code = checkpoint_get_fact(checkpoint, FACT_FILLED, part->name, err);
     if (code != FRESHET_OK || checkpoint->text.length != sizeof mark)
         return code;
     memcpy(&mark, checkpoint->text.bytes, sizeof mark);
-    part->ops->filled(part->table->options.self, mark.declared);
+    state_part_filled(part, mark.declared);
     if (mark.declared != out->declared)
         return FRESHET_OK;
     const uint64_t left = mark.keys[FILL_SHORT] + mark.keys[FILL_OTHER];

@@ -52,7 +52,7 @@ static bool is_fillable(const checkpoint *checkpoint, const char *name, const ch
 {
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
         const state_part *part = checkpoint->parts[i].part;
-        if (strcmp(part->name, name) != 0 || part->ops->fill == NULL)
+        if (strcmp(part->name, name) != 0 || !state_part_is_fillable(part))
             continue;
         if (*says == NULL)
             *says = part->fill_says;
@@ -66,10 +66,7 @@ static int64_t fill_until(const checkpoint *checkpoint)
 {
     int64_t until_us = INT64_MAX;
     for (uint32_t i = 0; i < checkpoint->n_parts; i++) {
-        const state_part *part = checkpoint->parts[i].part;
-        const int64_t us = part->ops->fill_until == NULL
-                               ? INT64_MAX
-                               : part->ops->fill_until(part->table->options.self);
+        const int64_t us = state_part_fill_until(checkpoint->parts[i].part);
         until_us = us < until_us ? us : until_us;
     }
     return until_us;
@@ -282,9 +279,8 @@ static freshet_code put_part(making *it, const freshet_pipeline *pipeline, const
     state_store *store = pipeline->checkpoint->store;
     text_buffer layout;
     text_init(&layout, TEXT_LIMIT_DEFAULT);
-    const int64_t newest_us = part->ops->fill_newest == NULL
-                                  ? freshet_counter(pipeline, FRESHET_NEWEST_EVENT_US)
-                                  : part->ops->fill_newest(part->table->options.self);
+    const int64_t newest_us =
+        state_part_fill_newest(part, freshet_counter(pipeline, FRESHET_NEWEST_EVENT_US));
     freshet_code code = put_entry(it, FILL_NEWEST, "", 0, &newest_us, sizeof newest_us, err);
     if (code == FRESHET_OK)
         code = store_get(store, STORE_FACT, FACT_LAST_LAYOUT, part->name, strlen(part->name),
@@ -302,7 +298,7 @@ static freshet_code put_all(making *it, const freshet_pipeline *pipeline, freshe
     const checkpoint *checkpoint = pipeline->checkpoint;
     freshet_code code = put_entry(it, FILL_DECLARATION, "", 0, it->shown, strlen(it->shown), err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
-        if (checkpoint->parts[i].part->ops->fill != NULL)
+        if (state_part_is_fillable(checkpoint->parts[i].part))
             code = put_part(it, pipeline, checkpoint->parts[i].part, err);
     const uint64_t n = it->entries;
     if (code == FRESHET_OK)

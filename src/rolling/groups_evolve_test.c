@@ -346,11 +346,12 @@ static freshet_code restore_saved(chain *c, uint32_t k, freshet_error *err)
                               c->saved_lengths[k], err);
 }
 
-static freshet_code bring_saved(void *context, int64_t until, uint32_t most, uint32_t *n,
-                                freshet_error *err)
+static freshet_code bring_saved(void *context, uint32_t piece, int64_t until, uint32_t most,
+                                uint32_t *n, freshet_error *err)
 {
     chain *c = context;
     freshet_code code = FRESHET_OK;
+    (void)piece;
     *n = 0;
     for (uint32_t k = 0; code == FRESHET_OK && k < KEYS && *n < most; k++) {
         if (c->saved[k] == NULL || c->is_brought[k] || c->listed[k] > until)

@@ -134,12 +134,12 @@ static void list_key(pipeline *p, listed key)
 }
 
 /* As checkpoint_bring does it. */
-static freshet_code bring_keys(void *context, int64_t until, uint32_t most, uint32_t *n,
-                               freshet_error *err)
+static freshet_code bring_keys(void *context, uint32_t piece, int64_t until, uint32_t most,
+                               uint32_t *n, freshet_error *err)
 {
     pipeline *p = context;
     const state_part *part = windows_part(p->state);
-    (void)err;
+    (void)err, (void)piece;
     most = most < 3 ? most : 3;
     for (uint32_t i = 0; i < p->n_listed && *n < most && p->list[i].second <= until; i++) {
         char key[9] = {1};
