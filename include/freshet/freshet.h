@@ -307,6 +307,9 @@ typedef struct freshet_run_options {
      * goes on as a stream (docs/guide/backfill.md); -1: none; 0: where the declaration has a
      * `state` block, and the run is not cut to days, nor a debug run without `state` here */
     int checkpoint;
+    /* threads that share the work, 1 to 64; 0: the declaration's `workers`, else as many as the
+     * cores that the process may use. Neither rows nor state depend on it */
+    uint32_t workers;
 } freshet_run_options;
 
 /* Opens readers, resolves their schemas, prepares the query and the features, opens the writers.

@@ -16,6 +16,7 @@ typedef struct replay_arguments {
     const char *declaration;
     const char *state;
     int log;
+    uint32_t workers;
 } replay_arguments;
 
 static const char *const replay_log_choices[] = {"text", "json", NULL};
@@ -27,6 +28,8 @@ static const argument replay_options[] = {
      .doc = "the stream's state folder, where it was run with one"},
     {ARGUMENT("log", CHOICE, replay_arguments, log), .choices = replay_log_choices,
      .standard = "text", .doc = "how messages are written to stderr"},
+    {ARGUMENT("workers", COUNT, replay_arguments, workers), .value = "N",
+     .doc = "share the work among N threads; default: the declaration's, else all cores"},
     {.name = NULL},
 };
 
@@ -64,8 +67,11 @@ static freshet_code replay_file(const freshet_declaration *declaration,
                                 freshet_error *err)
 {
     freshet_pipeline *pipeline = NULL;
-    const freshet_run_options options = {
-        .size = sizeof options, .once = true, .state = given->state, .replay = letters};
+    const freshet_run_options options = {.size = sizeof options,
+                                         .once = true,
+                                         .state = given->state,
+                                         .replay = letters,
+                                         .workers = given->workers};
     freshet_code code = open_pipeline(declaration, &options, &pipeline, err);
     if (code != FRESHET_OK)
         return code;

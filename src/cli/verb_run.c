@@ -29,6 +29,7 @@ typedef struct run_arguments {
     int log;
     bool no_serve;
     uint32_t step_rows;
+    uint32_t workers;
 } run_arguments;
 
 /* In the order of progress_mode: "auto" is live where that can be. */
@@ -61,6 +62,8 @@ static const argument run_options[] = {
      .doc = "do not answer \"freshet query\", \"shell\" and \"status\""},
     {ARGUMENT("step-rows", COUNT, run_arguments, step_rows), .value = "N",
      .doc = "take at most N rows of each reader in one micro-batch"},
+    {ARGUMENT("workers", COUNT, run_arguments, workers), .value = "N",
+     .doc = "share the work among N threads; default: the declaration's, else all cores"},
     {.name = NULL},
 };
 
@@ -256,7 +259,8 @@ static freshet_code run_file(run *run, freshet_error *err)
                                    .end_date = given->end_date,
                                    .drain = given->drain,
                                    .checkpoint = given->checkpoint,
-                                   .step_rows = given->step_rows};
+                                   .step_rows = given->step_rows,
+                                   .workers = given->workers};
     run->name = freshet_declaration_pipeline(run->declaration);
     code = open_pipeline(run->declaration, &options, &run->pipeline, err);
     if (code == FRESHET_OK)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/crew.h"
 #include "base/timestamp.h"
 #include "declaration/macros.h"
 #include "declaration/value.h"
@@ -923,6 +924,13 @@ static const option declaration_options[] = {
             "that of Spark 3.5 (ANSI mode off, UTC) with Spark's values. What cannot be had so is "
             "refused, with what to write instead.",
      .example = "spark"},
+    {OPTION("workers", INTEGER, declaration, workers), .minimum = 1, .maximum = CREW_WORKERS_MAX,
+     .place_offset = offsetof(declaration, workers_at) + 1,
+     .doc = "How many threads share the work of large micro-batches: reading, keyed state, "
+            "checkpoints. By default as many as the cores that the process may use, cpusets and "
+            "the cgroup's limit included, but 64 at most. Neither rows nor state depend on it. See "
+            "docs/guide/workers.md.",
+     .example = "2"},
     {OPTION("plugins", TEXTS, declaration, plugins),
      .doc = "Shared libraries with SQL functions of your own (freshet/plugin.h). A plugin is code "
             "that runs as you, also where the declaration is only checked.",

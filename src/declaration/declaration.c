@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/crew.h"
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/os.h"
@@ -209,6 +210,14 @@ size_t declaration_memory(const declaration *declaration)
         return (size_t)memory;
     const uint64_t bytes = machine_memory_of("").bytes / 100 * (uint64_t)-memory;
     return bytes < STATE_MEMORY_MIN ? STATE_MEMORY_MIN : (size_t)bytes;
+}
+
+uint32_t declaration_workers(const declaration *declaration)
+{
+    if (declaration->workers > 0)
+        return (uint32_t)declaration->workers;
+    const uint32_t cores = machine_cores("");
+    return cores < CREW_WORKERS_MAX ? cores : CREW_WORKERS_MAX;
 }
 
 const char *declaration_path(const declaration *declaration, arena *arena, const char *path)

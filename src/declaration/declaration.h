@@ -333,6 +333,8 @@ typedef struct declaration {
     declared_text pipeline;
     int dialect; /* enum dialect (dialect/dialect.h): of all SQL in it */
     place dialect_at;
+    int64_t workers; /* 0: as many as there are cores (declaration_workers) */
+    place workers_at;
     declared_list plugins;  /* paths of shared libraries */
     declared_blocks macros; /* of macro_block */
     source_block source;
@@ -433,6 +435,9 @@ const char *declaration_path(const declaration *declaration, arena *arena, const
 
 /* state.memory in bytes: a share is that of the cgroup's limit, or of the machine's memory. */
 size_t declaration_memory(const declaration *declaration);
+
+/* How many threads work in a run of it: `workers`, else the cores that this process may use. */
+uint32_t declaration_workers(const declaration *declaration);
 
 /* "file:line:col", or the path of a built one, for error_set's `at`. */
 const char *place_text(const place *at, char *into, size_t size);

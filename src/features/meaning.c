@@ -209,6 +209,7 @@ static const decision decisions[] = {
     COMPARED("declaration", "dialect"), /* the same text means another thing */
     SERVED("hook", NULL),               /* what it refuses from here on */
     SERVED("declaration", "version"),
+    SERVED("declaration", "workers"),
 };
 
 static const decision *find_decision(const char *block, const char *option)

@@ -1,5 +1,5 @@
-/* workers.c - how many threads work in a pipeline: one, unless the environment says
- * FRESHET_WORKERS, as tests do that try several numbers. */
+/* workers.c - how many threads work in a pipeline: as many as the call says, else FRESHET_WORKERS
+ * in the environment (for tests, which try several numbers), else the declaration. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,13 +9,9 @@
 
 #define WORKERS_VARIABLE "FRESHET_WORKERS"
 
-static freshet_code workers_choose(uint32_t *out, freshet_error *err)
+static freshet_code workers_of_environment(const char *said, uint32_t *out, freshet_error *err)
 {
-    const char *said = getenv(WORKERS_VARIABLE);
     char *end;
-    *out = 1;
-    if (said == NULL || said[0] == '\0')
-        return FRESHET_OK;
     const unsigned long n = strtoul(said, &end, 10);
     if (*end != '\0' || said[0] == '-' || n < 1 || n > CREW_WORKERS_MAX)
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
@@ -25,10 +21,27 @@ static freshet_code workers_choose(uint32_t *out, freshet_error *err)
     return FRESHET_OK;
 }
 
+static freshet_code workers_choose(const freshet_pipeline *pipeline, uint32_t *out,
+                                   freshet_error *err)
+{
+    const char *said = getenv(WORKERS_VARIABLE);
+    *out = pipeline->options.workers;
+    if (*out > CREW_WORKERS_MAX)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "a run can have %u workers at most, and %u are wanted", CREW_WORKERS_MAX,
+                         *out);
+    if (*out > 0)
+        return FRESHET_OK;
+    if (said != NULL && said[0] != '\0')
+        return workers_of_environment(said, out, err);
+    *out = declaration_workers(pipeline->declaration);
+    return FRESHET_OK;
+}
+
 freshet_code workers_open(freshet_pipeline *pipeline, freshet_error *err)
 {
     uint32_t n;
-    freshet_code code = workers_choose(&n, err);
+    freshet_code code = workers_choose(pipeline, &n, err);
     if (code == FRESHET_OK && n > 1 && !pipeline->options.check)
         code = crew_open(n, &pipeline->crew, err);
     return code;
