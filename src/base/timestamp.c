@@ -86,18 +86,16 @@ static bool take_date(cursor *in, int64_t *day, bool *whole)
 
 static bool take_fraction(cursor *in, int32_t *fraction)
 {
+    static const int32_t us_of[] = {0, 100000, 10000, 1000, 100, 10, 1}; /* of the last digit */
     int32_t sum = 0;
     int digits = 0;
 
-    for (; in->at < in->end && number_is_digit(*in->at); in->at++, digits++)
-        if (digits < 6)
-            sum = sum * 10 + (*in->at - '0');
-    if (digits == 0)
-        return false;
-    for (; digits < 6; digits++)
-        sum *= 10;
-    *fraction = sum;
-    return true;
+    for (; in->at < in->end && number_is_digit(*in->at) && digits < 6; in->at++, digits++)
+        sum = sum * 10 + (*in->at - '0');
+    *fraction = sum * us_of[digits];
+    while (in->at < in->end && number_is_digit(*in->at))
+        in->at++;
+    return digits > 0;
 }
 
 static bool take_time(cursor *in, int32_t *second, int32_t *fraction)
@@ -148,25 +146,47 @@ static inline unsigned pair(const char *p)
     return tens > 9 || ones > 9 ? 1000 : tens * 10 + ones;
 }
 
+#define EACH_BYTE(byte) (UINT64_C(0x0101010101010101) * (byte))
+#define DIGIT_MORE 0x76 /* a byte above 9 with it has its high bit; a byte above 0 with */
+#define MARK_MORE 0x7f  /* that has it */
+
+/* Eight characters of a form ("0000-00-", where 0 is any digit), as the numbers of each two: byte i
+ * is that of the digits i and i + 1. `more` has DIGIT_MORE for each digit, MARK_MORE for each other
+ * character. False: they are not of this form. */
+static inline bool fixed_pairs(const char *text, const char *form, uint64_t more, uint64_t *pairs)
+{
+    uint64_t eight, wanted;
+
+    memcpy(&eight, text, 8);
+    memcpy(&wanted, form, 8);
+    eight ^= wanted;
+    if (((eight | (eight + more)) & EACH_BYTE(0x80)) != 0)
+        return false;
+    *pairs = eight * 10 + (eight >> 8);
+    return true;
+}
+
+#define PAIR(pairs, at) ((unsigned)((pairs) >> (8 * (at)) & 0xff))
+
 /* yyyy-MM-ddThh:mm:ss and what follows; false: not of this form, or wrong. */
 static bool read_fixed(cursor in, clock_time *out)
 {
+    const uint64_t more_of_date = UINT64_C(0x7f76767f76767676); /* 0000-00- */
+    const uint64_t more_of_time = UINT64_C(0x76767f76767f7676); /* 00T00:00 */
     const char *p = in.at;
-    unsigned century, year, month, day, h, m, s;
+    uint64_t date, time;
+    unsigned h, m, s;
 
-    if (in.end - p < 19 || p[4] != '-' || p[7] != '-' || (p[10] != 'T' && p[10] != ' ') ||
-        p[13] != ':' || p[16] != ':')
+    if (in.end - p < 19 || p[16] != ':' || !fixed_pairs(p, "0000-00-", more_of_date, &date) ||
+        !fixed_pairs(p + 8, p[10] == ' ' ? "00 00:00" : "00T00:00", more_of_time, &time))
         return false;
-    century = pair(p);
-    year = pair(p + 2);
-    month = pair(p + 5);
-    day = pair(p + 8);
-    h = pair(p + 11);
-    m = pair(p + 14);
+    h = PAIR(time, 3);
+    m = PAIR(time, 6);
     s = pair(p + 17);
-    if (century > 99 || year > 99 || h > 23 || m > 59 || s > 59)
+    if (h > 23 || m > 59 || s > 59)
         return false;
-    if (!civil_to_day(century * 100 + year, (int32_t)month, (int32_t)day, &out->day))
+    if (!civil_to_day((int64_t)PAIR(date, 0) * 100 + PAIR(date, 2), (int32_t)PAIR(date, 5),
+                      (int32_t)PAIR(time, 0), &out->day))
         return false;
     out->second = (int32_t)(h * 3600 + m * 60 + s);
     out->fraction = 0;

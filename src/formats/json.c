@@ -1,10 +1,8 @@
 /* json.c - JSON records (json.h) as a format (format.h).
  *
- * A `shape` is what the decoder knows of one kind of object: the record itself, or a struct within
- * it. It finds the column of a key: first by `places`, what the same place of the object before
- * held, then in an open hash table of the names. Each shape belongs to one type in the tree of
- * types, so it is never in use twice at a time. Recursion follows the schema, which is at most
- * TYPE_DEPTH_MAX deep.
+ * Records of plain values go the short way of json_plain.c; this is the way of all others, and what
+ * json_plain.c is measured by. What finds the column of a key is in json_internal.h. Recursion
+ * follows the schema, which is at most TYPE_DEPTH_MAX deep.
  */
 #include "formats/json.h"
 
@@ -23,59 +21,10 @@
 #include "base/timestamp.h"
 #include "formats/cell.h"
 #include "formats/format.h"
+#include "formats/json_internal.h"
 
 #define SCRATCH_BYTES ((size_t)1 << 20)
-#define PLACES_MAX 128
-#define PLACE_KEY_MAX 31
-#define PATH_BYTES_MAX 256
-
-enum { FIELD_IGNORED = -1 };
-
-/* The key seen last at one place of an object; length 255 where none was. */
-typedef struct place_hint {
-    uint8_t length;
-    char key[PLACE_KEY_MAX];
-    int32_t field;
-} place_hint;
-
-typedef struct shape shape;
-
-typedef struct shape_field {
-    const char *name;
-    uint32_t name_length;
-    uint32_t seen; /* the stamp of the object that had the field last */
-    bool used;
-    shape *child; /* of the struct in it, or NULL */
-} shape_field;
-
-struct shape {
-    shape_field *fields;
-    uint32_t n_fields;
-    uint32_t n_used;
-    uint32_t *slots; /* hash table of field index + 1 */
-    uint32_t slot_mask;
-    uint32_t stamp;
-    place_hint places[PLACES_MAX];
-};
-
-/* Why a value does not fit, filled in where that is found; the path grows on the way out. */
-typedef struct misfit {
-    const type *type;
-    yyjson_val *found;
-    const char *hint;
-    char path[PATH_BYTES_MAX];
-} misfit;
-
-typedef struct json_decoder {
-    decoder base;
-    shape *root;
-    arena *own;       /* the shapes */
-    bool exact;       /* numbers are read as text */
-    bool stays_exact; /* from now on: a schema that needs it once will need it again */
-    bool strict;
-    void *scratch; /* yyjson's values, used again for each record: SCRATCH_BYTES */
-    misfit misfit;
-} json_decoder;
+#define PLAIN_PAUSE_MAX 63u /* records */
 
 /* ---- shapes ---------------------------------------------------------------------------------- */
 
@@ -142,7 +91,7 @@ static shape *shape_make(arena *arena, const field *fields, uint32_t n, const bo
     return it;
 }
 
-static int32_t shape_look_up(const shape *it, const char *key, size_t length)
+int32_t json_look_up(const shape *it, const char *key, size_t length)
 {
     uint32_t slot = (uint32_t)hash_bytes(key, length, 0) & it->slot_mask;
 
@@ -154,43 +103,36 @@ static int32_t shape_look_up(const shape *it, const char *key, size_t length)
     return FIELD_IGNORED;
 }
 
-static inline bool same_key(const char *a, const char *b, size_t length)
+/* Does a JSON text have the key as it is? */
+static bool key_is_plain(const char *key, size_t length)
 {
-    uint64_t x, y;
-
-    if (length < 4) {
-        for (size_t i = 0; i < length; i++)
-            if (a[i] != b[i])
-                return false;
-        return true;
-    }
-    if (length < 8)
-        return text_four(a) == text_four(b) &&
-               text_four(a + length - 4) == text_four(b + length - 4);
-    for (size_t i = 0; i + 8 <= length; i += 8) {
-        memcpy(&x, a + i, 8);
-        memcpy(&y, b + i, 8);
-        if (x != y)
+    for (size_t i = 0; i < length; i++)
+        if (key[i] == '"' || key[i] == '\\' || (unsigned char)key[i] < ' ')
             return false;
-    }
-    memcpy(&x, a + length - 8, 8);
-    memcpy(&y, b + length - 8, 8);
-    return x == y;
+    return true;
 }
 
-static inline int32_t shape_find(shape *it, size_t place, const char *key, size_t length)
+int32_t json_remember_key(shape *it, size_t place, const char *key, size_t length)
 {
     place_hint *hint;
 
     if (place >= PLACES_MAX || length > PLACE_KEY_MAX)
-        return shape_look_up(it, key, length);
+        return json_look_up(it, key, length);
     hint = &it->places[place];
-    if (hint->length == length && same_key(hint->key, key, length))
-        return hint->field;
     hint->length = (uint8_t)length;
+    hint->is_plain = key_is_plain(key, length);
     memcpy(hint->key, key, length);
-    hint->field = shape_look_up(it, key, length);
+    hint->key[length] = '"';
+    hint->field = json_look_up(it, key, length);
     return hint->field;
+}
+
+static inline int32_t shape_find(shape *it, size_t place, const char *key, size_t length)
+{
+    if (place < PLACES_MAX && it->places[place].length == length &&
+        json_same_key(it->places[place].key, key, length))
+        return it->places[place].field;
+    return json_remember_key(it, place, key, length);
 }
 
 /* ---- yyjson's memory ----------------------------------------------------------------------------
@@ -505,6 +447,15 @@ static outcome missing_field(json_decoder *decoder, const shape *it)
                        it->fields[i].name_length);
 }
 
+void json_next_stamp(shape *it)
+{
+    if (++it->stamp != 0)
+        return;
+    for (uint32_t i = 0; i < it->n_fields; i++)
+        it->fields[i].seen = 0;
+    it->stamp = 1;
+}
+
 static outcome decode_object(json_decoder *decoder, shape *it, column *columns, uint64_t row,
                              yyjson_val *object)
 {
@@ -512,11 +463,7 @@ static outcome decode_object(json_decoder *decoder, shape *it, column *columns, 
     yyjson_val *key = unsafe_yyjson_get_first(object);
     uint32_t n_seen = 0;
 
-    if (++it->stamp == 0) {
-        for (uint32_t i = 0; i < it->n_fields; i++)
-            it->fields[i].seen = 0;
-        it->stamp = 1;
-    }
+    json_next_stamp(it);
     for (size_t place = 0; place < n; place++) {
         yyjson_val *value = key + 1;
         int32_t i = shape_find(it, place, unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key));
@@ -528,6 +475,7 @@ static outcome decode_object(json_decoder *decoder, shape *it, column *columns, 
                 return result;
             n_seen += it->fields[i].seen != it->stamp;
             it->fields[i].seen = it->stamp;
+            it->fields[i].is_known = true;
         } else if (decoder->strict) {
             return other_field(decoder, REASON_UNKNOWN_COLUMN, "is not in the schema",
                                unsafe_yyjson_get_str(key), unsafe_yyjson_get_len(key));
@@ -693,6 +641,24 @@ static freshet_code json_too_large(json_decoder *decoder, size_t length, freshet
                      "the record has %zu bytes; at most 4 GiB can be decoded", length);
 }
 
+/* Is the record one of plain values, which is decoded then? Where records are not, they are tried
+ * now and then only. */
+static bool json_is_plain(json_decoder *decoder, const char *raw, size_t length)
+{
+    if (decoder->pause > 0) {
+        decoder->pause--;
+        return false;
+    }
+    if (json_decode_plain(decoder, raw, length)) {
+        decoder->next_pause = 0;
+        return true;
+    }
+    decoder->pause = decoder->next_pause;
+    decoder->next_pause =
+        decoder->next_pause >= PLAIN_PAUSE_MAX ? PLAIN_PAUSE_MAX : decoder->next_pause * 2 + 1;
+    return false;
+}
+
 static freshet_code json_decode(decoder *base, const char *raw, size_t length, freshet_error *err)
 {
     json_decoder *decoder = (json_decoder *)base;
@@ -701,6 +667,8 @@ static freshet_code json_decode(decoder *base, const char *raw, size_t length, f
 
     if (length > UINT32_MAX - 16)
         return json_too_large(decoder, length, err);
+    if (decoder->tries_plain && json_is_plain(decoder, raw, length))
+        return FRESHET_OK;
     if (!json_depth_is_fine(raw, length))
         return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
                          "the record is nested deeper than %d levels; flatten it where it is "
@@ -745,6 +713,7 @@ static freshet_code json_open(decoder *base, freshet_error *err)
     decoder->own = arena_open();
     if (decoder->own != NULL)
         decoder->root = root_make(decoder);
+    decoder->tries_plain = true;
     decoder->scratch = malloc(SCRATCH_BYTES);
     if (decoder->root == NULL || decoder->scratch == NULL)
         return error_memory(err, "making a JSON decoder");
@@ -790,7 +759,7 @@ static void json_unseen(const decoder *base, infer_lacking_fn *tell, void *conte
     char keys[PLACES_MAX][PLACE_KEY_MAX + 1];
 
     for (uint32_t i = 0; i < it->n_fields; i++)
-        if (it->fields[i].used && it->fields[i].seen == 0)
+        if (it->fields[i].used && !it->fields[i].is_known)
             tell(context, i, it->fields[i].name, nearest_key(it, keys, it->fields[i].name));
 }
 

@@ -24,12 +24,13 @@
  * Text that is no JSON object (truncated, not UTF-8, nested deeper than JSON_DEPTH_MAX, with a NUL)
  * is always a bad record.
  *
- * HOW. The record is copied once into the batch's arena and parsed there in place by yyjson, so
- * that the record as read stays whole for the dead letters, and text cells point into the copy. The
- * keys of a record mostly come in the order of the record before: for each place the decoder
- * remembers the key seen there last and the column it meant, and asks its hash table only when that
- * fails. Numbers are parsed exactly as text (and slower) only where a decimal column, or a number
- * in a string column, asks for it.
+ * HOW. A record of plain values, as most are, is read once and written into the columns as it goes
+ * (json_plain.c); its text cells point into the record. Any other is copied once into the batch's
+ * arena and parsed there in place by yyjson, so that the record as read stays whole for the dead
+ * letters, and text cells point into the copy. The keys of a record mostly come in the order of the
+ * record before: for each place the decoder remembers the key seen there last and the column it
+ * meant, and asks its hash table only when that fails. Numbers are parsed exactly as text (and
+ * slower) only where a decimal column, or a number in a string column, asks for it.
  */
 #ifndef FRESHET_FORMATS_JSON_H
 #define FRESHET_FORMATS_JSON_H

@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t at = 0, n = 0; at < size && n < ROWS; n++) {
         const uint8_t *newline = memchr(data + at, '\n', size - at);
         size_t length = newline == NULL ? size - at : (size_t)(newline - data) - at;
-        char *record = malloc(length + (length == 0));
+        char *record = arena_alloc(arena, length); /* as long as the rows */
         bool taken;
         memcpy(record, data + at, length);
         taken = decode(strict, &rows, record, length, &text);
@@ -78,7 +78,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(!taken || strcmp(text.bytes, other.bytes) == 0);
         check(infer_json(infer, &options, record, length, false, "fuzz", NULL) == FRESHET_OK);
         check(memcmp(record, data + at, length) == 0);
-        free(record);
         at += length + 1;
     }
     infer_schema(infer, arena, "fuzz", &schema, NULL);
