@@ -28,6 +28,8 @@
 
 #define FORMAT "1"
 #define COMMITS_KEY "c"
+#define READING "reading the state"
+#define SMALL_KEY_BYTES 256u
 #define READ_TRIES 5
 #define READ_PAUSE_NS 20000000L
 
@@ -52,8 +54,8 @@ struct state_store {
     bool is_disowned;
     bool is_unsealed; /* the last seal could not be written, and that was said; of who writes */
     text_buffer key;  /* scratch */
-    text_buffer keys;
     text_buffer value;
+    pthread_rwlock_t reading; /* over rocks and flying, where tasks read: one opens again */
 
     pthread_t thread;
     bool has_thread;
@@ -258,8 +260,8 @@ freshet_code store_open(const char *folder, bool read_only, size_t memory, state
     store->memory = memory;
     pthread_mutex_init(&store->mutex, NULL);
     pthread_cond_init(&store->changed, NULL);
+    pthread_rwlock_init(&store->reading, NULL);
     text_init(&store->key, TEXT_LIMIT_DEFAULT);
-    text_init(&store->keys, TEXT_LIMIT_DEFAULT);
     text_init(&store->value, TEXT_LIMIT_DEFAULT);
     store->filling = pending_open();
     store->flying = pending_open();
@@ -297,9 +299,9 @@ static void store_release(state_store *store)
     pending_close(store->filling);
     pending_close(store->flying);
     text_release(&store->key);
-    text_release(&store->keys);
     text_release(&store->value);
     pthread_cond_destroy(&store->changed);
+    pthread_rwlock_destroy(&store->reading);
     pthread_mutex_destroy(&store->mutex);
     if (store->lock >= 0)
         os.close(store->lock);
@@ -355,46 +357,89 @@ freshet_code store_remove_folder(const char *folder, freshet_error *err)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* Finds the stored value, checksum and all. */
-static freshet_code find_stored(state_store *store, const char **stored, size_t *length,
-                                freshet_error *err)
+/* A key as it is in the database; in `small` where there is room. NULL where memory is out. */
+static char *put_together(char small[SMALL_KEY_BYTES], char space, const char *name,
+                          const void *key, size_t key_length, size_t *length)
 {
-    const rocks_entry *entry = pending_find(store->flying, store->key.bytes, store->key.length);
-    if (entry != NULL) {
-        *stored = rocks_value(entry);
-        *length = entry->value_length;
-        return entry->change == ROCKS_PUT ? FRESHET_OK : FRESHET_END;
-    }
-    /* Closed by a write that failed, and not open again yet. */
-    freshet_code code = store->rocks == NULL ? store_wait(store, err) : FRESHET_OK;
-    if (code != FRESHET_OK)
-        return code;
-    text_reset(&store->value);
-    code = rocks_get(store->rocks, store->key.bytes, store->key.length, &store->value, err);
-    *stored = store->value.bytes;
-    *length = store->value.length;
+    const size_t name_length = strlen(name) + 1;
+    *length = 1 + name_length + key_length;
+    char *at = *length <= SMALL_KEY_BYTES ? small : malloc(*length);
+    if (at == NULL)
+        return NULL;
+    at[0] = space;
+    memcpy(at + 1, name, name_length);
+    memcpy(at + 1 + name_length, key, key_length);
+    return at;
+}
+
+/* Closed by a write that failed, and not open again yet: whoever comes first writes again. */
+static freshet_code open_again(state_store *store, freshet_error *err)
+{
+    pthread_rwlock_wrlock(&store->reading);
+    const freshet_code code = store->rocks == NULL ? store_wait(store, err) : FRESHET_OK;
+    pthread_rwlock_unlock(&store->reading);
     return code;
+}
+
+/* The database, open; it stays so while reads are under way. */
+static freshet_code store_database(state_store *store, rocks **out, freshet_error *err)
+{
+    freshet_code code = FRESHET_OK;
+    for (*out = NULL; code == FRESHET_OK && *out == NULL;) {
+        pthread_rwlock_rdlock(&store->reading);
+        *out = store->rocks;
+        pthread_rwlock_unlock(&store->reading);
+        if (*out == NULL)
+            code = open_again(store, err);
+    }
+    return code;
+}
+
+/* Appends the stored value, checksum and all. */
+static freshet_code find_stored(state_store *store, const char *key, size_t key_length,
+                                text_buffer *into, freshet_error *err)
+{
+    rocks *rocks;
+    pthread_rwlock_rdlock(&store->reading);
+    const rocks_entry *entry = pending_find(store->flying, key, key_length);
+    const bool is_put = entry != NULL && entry->change == ROCKS_PUT;
+    const bool kept = !is_put || text_append(into, rocks_value(entry), entry->value_length);
+    pthread_rwlock_unlock(&store->reading);
+    if (entry != NULL)
+        return !kept ? error_memory(err, READING) : is_put ? FRESHET_OK : FRESHET_END;
+    const freshet_code code = store_database(store, &rocks, err);
+    return code == FRESHET_OK ? rocks_get(rocks, key, key_length, into, err) : code;
 }
 
 freshet_code store_get(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, text_buffer *into, freshet_error *err)
 {
-    const char *stored = NULL;
+    char small[SMALL_KEY_BYTES];
+    size_t length = 0, value_length = 0;
+    const size_t begin = into->length;
     const char *value = NULL;
-    size_t length = 0;
-    if (!make_key(&store->key, (char)space, name, key, key_length))
-        return error_memory(err, "reading the state");
-    freshet_code code = find_stored(store, &stored, &length, err);
-    if (code != FRESHET_OK)
-        return code;
-    if (!open_value(store->key.bytes, store->key.length, stored, length, &value, &length))
-        return damaged(store, store->key.bytes, store->key.length, err);
-    return text_append(into, value, length) ? FRESHET_OK : error_memory(err, "reading the state");
+    char *whole = put_together(small, (char)space, name, key, key_length, &length);
+    if (whole == NULL)
+        return error_memory(err, READING);
+    freshet_code code = find_stored(store, whole, length, into, err);
+    if (code == FRESHET_OK && !open_value(whole, length, into->bytes + begin, into->length - begin,
+                                          &value, &value_length))
+        code = damaged(store, whole, length, err);
+    if (code == FRESHET_OK) { /* without its checksum */
+        memmove(into->bytes + begin, value, value_length + 1);
+        into->length = begin + value_length;
+    }
+    if (code != FRESHET_OK && into->bytes != NULL)
+        into->bytes[into->length = begin] = '\0';
+    if (whole != small)
+        free(whole);
+    return code;
 }
 
 /* Of several keys the ones that the database is asked for. */
 typedef struct getting {
     state_store *store;
+    text_buffer all; /* the keys, one behind the other */
     const char *keys[ROCKS_MANY_MAX];
     size_t lengths[ROCKS_MANY_MAX];
     uint32_t places[ROCKS_MANY_MAX];
@@ -453,10 +498,12 @@ freshet_code store_get_many(state_store *store, store_space space, const char *n
     for (uint32_t i = 0; i < n; i++)
         ordered[i].index = i;
     qsort(ordered, n, sizeof *ordered, compare_keys);
-    if (!make_keys(&store->keys, (char)space, name, ordered, n))
-        return error_memory(err, "reading the state");
-    const char *at = store->keys.bytes;
+    text_init(&it.all, TEXT_LIMIT_DEFAULT);
+    if (!make_keys(&it.all, (char)space, name, ordered, n))
+        it.code = error_memory(err, READING);
+    const char *at = it.all.bytes;
     size_t n_asked = 0;
+    pthread_rwlock_rdlock(&store->reading);
     for (uint32_t i = 0; i < n && it.code == FRESHET_OK; i++) {
         const size_t length = 1 + strlen(name) + 1 + ordered[i].length;
         const rocks_entry *entry = pending_find(store->flying, at, length);
@@ -469,11 +516,12 @@ freshet_code store_get_many(state_store *store, store_space space, const char *n
         }
         at += length;
     }
-    freshet_code code = it.code;
-    if (code == FRESHET_OK && store->rocks == NULL)
-        code = store_wait(store, err);
+    pthread_rwlock_unlock(&store->reading);
+    rocks *rocks;
+    freshet_code code = it.code == FRESHET_OK ? store_database(store, &rocks, err) : it.code;
     if (code == FRESHET_OK && n_asked > 0)
-        code = rocks_get_many(store->rocks, it.keys, it.lengths, n_asked, give_stored, &it, err);
+        code = rocks_get_many(rocks, it.keys, it.lengths, n_asked, give_stored, &it, err);
+    text_release(&it.all);
     return code == FRESHET_OK ? it.code : code;
 }
 
@@ -518,16 +566,17 @@ freshet_code store_look(state_store *store, store_space space, const char *name,
                         freshet_error *err)
 {
     visiting visiting = {.store = store, .visit = visit, .context = context, .err = err};
-    freshet_code code = store->rocks == NULL ? store_wait(store, err) : FRESHET_OK;
+    rocks *rocks;
+    freshet_code code = store_database(store, &rocks, err);
     if (code != FRESHET_OK)
         return code;
     text_buffer key;
     text_init(&key, TEXT_LIMIT_DEFAULT);
     if (make_key(&key, (char)space, name, from, from_length))
-        code = rocks_scan(store->rocks, key.bytes, key.length - from_length, key.length,
-                          visit_entry, &visiting, err);
+        code = rocks_scan(rocks, key.bytes, key.length - from_length, key.length, visit_entry,
+                          &visiting, err);
     else
-        code = error_memory(err, "reading the state");
+        code = error_memory(err, READING);
     text_release(&key);
     if (code == FRESHET_OK && visiting.code != FRESHET_END)
         code = visiting.code;

@@ -19,7 +19,9 @@
  *   seal.c     finds logs that were cut or changed where RocksDB would not
  *   folder.c   the folder and its lock
  *
- * Order of calls: open, {get, begin, put..., commit}*, close or close_unused. One thread.
+ * Order of calls: open, {get, begin, put..., commit}*, close or close_unused. One thread; but get,
+ * get_many and look may come from several at once (the tasks of a crew), while the one that does
+ * all the rest waits for them.
  */
 #ifndef FRESHET_STATE_STORE_H
 #define FRESHET_STATE_STORE_H
