@@ -358,8 +358,8 @@ freshet_code store_remove_folder(const char *folder, freshet_error *err)
 /* ---- reading ------------------------------------------------------------------------------- */
 
 /* A key as it is in the database; in `small` where there is room. NULL where memory is out. */
-static char *put_together(char small[SMALL_KEY_BYTES], char space, const char *name,
-                          const void *key, size_t key_length, size_t *length)
+static char *store_whole_key(char small[SMALL_KEY_BYTES], char space, const char *name,
+                             const void *key, size_t key_length, size_t *length)
 {
     const size_t name_length = strlen(name) + 1;
     *length = 1 + name_length + key_length;
@@ -418,7 +418,7 @@ freshet_code store_get(state_store *store, store_space space, const char *name, 
     size_t length = 0, value_length = 0;
     const size_t begin = into->length;
     const char *value = NULL;
-    char *whole = put_together(small, (char)space, name, key, key_length, &length);
+    char *whole = store_whole_key(small, (char)space, name, key, key_length, &length);
     if (whole == NULL)
         return error_memory(err, READING);
     freshet_code code = find_stored(store, whole, length, into, err);
