@@ -381,6 +381,18 @@ static freshet_code csv_header(decoder *base, const char *record, size_t length,
     return code;
 }
 
+static void csv_take_header(decoder *base, const decoder *from)
+{
+    csv_decoder *decoder = (csv_decoder *)base;
+    const csv_decoder *other = (const csv_decoder *)from;
+
+    decoder->n_fields = other->n_fields;
+    decoder->n_missing = other->n_missing;
+    memcpy(decoder->column_of, other->column_of, other->n_fields * sizeof(*other->column_of));
+    memcpy(decoder->missing_columns, other->missing_columns,
+           other->n_missing * sizeof(*other->missing_columns));
+}
+
 /* ---- decoding -------------------------------------------------------------------------------- */
 
 static outcome decode_field(csv_decoder *decoder, column *column, const csv_field *field)
@@ -505,5 +517,6 @@ const format format_csv = {.name = "csv",
                            .in_quotes = csv_in_quotes,
                            .is_blank = csv_is_blank,
                            .header = csv_header,
+                           .take_header = csv_take_header,
                            .decode = csv_decode,
                            .infer = infer_csv};

@@ -97,6 +97,8 @@ struct format {
      * decoder->wants_header. */
     freshet_code (*header)(decoder *decoder, const char *bytes, size_t length, const char *at,
                            freshet_error *err);
+    /* Takes the header of `from`, a decoder of the same options and columns. */
+    void (*take_header)(decoder *into, const decoder *from);
     void (*begin)(decoder *decoder); /* decoder->into is another batch now; NULL: all the same */
     /* Row into->n_rows from a record without its newline, which outlives the batch; long texts may
      * point into it. An error with FRESHET_SKIP_ROW says why it is bad, and decoder->refused the

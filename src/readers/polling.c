@@ -41,6 +41,19 @@ freshet_code polling_reserve(polling *polling, uint32_t likely)
     return code;
 }
 
+freshet_code polling_reserve_rows(polling *polling, uint32_t n)
+{
+    const uint32_t capacity = polling->into->n_rows + n;
+    freshet_code code = FRESHET_OK;
+
+    if (capacity <= polling->capacity)
+        return FRESHET_OK;
+    code = batch_reserve(polling->into, capacity, polling->doing, polling->err);
+    if (code == FRESHET_OK)
+        polling->capacity = capacity;
+    return code;
+}
+
 freshet_code polling_refuse(polling *polling, const reject *where, reason_code code,
                             const char *part, const char *reason)
 {

@@ -57,6 +57,9 @@ static inline bool polling_has_given(const polling *polling)
 /* Room for one more row; at first for as many as are `likely`. */
 freshet_code polling_reserve(polling *polling, uint32_t likely);
 
+/* Room for so many more rows. */
+freshet_code polling_reserve_rows(polling *polling, uint32_t n);
+
 /* Notes a bad record; `where` has its place and bytes, and lives as long as the step. */
 freshet_code polling_refuse(polling *polling, const reject *where, reason_code code,
                             const char *part, const char *reason);

@@ -30,6 +30,7 @@ typedef struct rig {
     arena *kept; /* positions live here between a close and an open */
     freshet_reader *reader;
     const bool *used;
+    struct crew *crew;
     reader_positions positions;
     bool with_places;
     text_buffer rows;    /* as JSON, a line each; with places: "orders/0@7 {...}" */
@@ -76,6 +77,7 @@ static inline void rig_make_reader(rig *rig, const void *options)
                                     .options = options,
                                     .mode = rig->mode,
                                     .arena = rig->arena,
+                                    .crew = rig->crew,
                                     .used = rig->used};
     rig->ended = false;
 }

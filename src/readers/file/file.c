@@ -194,6 +194,11 @@ static void file_close(freshet_reader *base)
 
     file_sample_close(reader);
     file_side_close(reader);
+    slices_close(reader->slices);
+    reader->slices = NULL;
+    free(reader->found);
+    reader->found = NULL;
+    reader->found_capacity = 0;
     gzip_release(&reader->look);
     file_watch_close(reader->watch);
     track_close(reader->track);
@@ -250,6 +255,8 @@ static freshet_code file_open(freshet_reader *base, const reader_positions *from
     reader->whole_of = FILE_NONE;
     reader->queue_head = FILE_NONE;
     code = file_open_side(reader, err);
+    if (code == FRESHET_OK && !file_is_whole(reader))
+        code = slices_open(base->crew, &reader->slices, err);
     if (code == FRESHET_OK)
         say_inferred(reader);
     if (base->idle_us == 0)

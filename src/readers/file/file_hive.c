@@ -284,13 +284,18 @@ static freshet_code refuse_cell(const hive_cell *bad, const schema *schema, deco
                      bad->part.value);
 }
 
+freshet_code file_hive_make(const file_reader *reader, file_hive *hive, arena *arena,
+                            freshet_error *err)
+{
+    return hive->cells == NULL ? make_cells(reader, hive, arena, err) : FRESHET_OK;
+}
+
 freshet_code file_hive_put(const file_reader *reader, file_hive *hive, decoder *decoder,
                            freshet_error *err)
 {
     static const cell_choice the_one = {.n = 1};
     batch *into = decoder->into;
-    freshet_code code =
-        hive->cells == NULL ? make_cells(reader, hive, into->arena, err) : FRESHET_OK;
+    freshet_code code = file_hive_make(reader, hive, into->arena, err);
 
     for (uint32_t i = 0; code == FRESHET_OK && i < hive->n; i++) {
         const hive_cell *each = &hive->cells[i];

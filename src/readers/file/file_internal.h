@@ -25,6 +25,7 @@
 #include "readers/file/file_lines.h"
 #include "readers/file/file_track.h"
 #include "readers/file/file_watch.h"
+#include "readers/slices.h"
 
 #define FILE_DESCRIPTORS_MAX 64
 #define FILE_LIST_EVERY_US 1000000   /* without a complete watch */
@@ -92,6 +93,10 @@ typedef struct file_reader {
     lines *lines;
     decoder *decoder;
     file_hive *hive; /* what the decoder leaves to the folders; NULL: nothing */
+
+    slices *slices; /* NULL: records are decoded one by one */
+    record *found;  /* by this poll, to be decoded */
+    uint32_t found_capacity;
 
     uint32_t side; /* that these six are of */
     file_side sides[READER_CHOICES_MAX + 1];
@@ -166,6 +171,11 @@ void file_hive_close(file_hive *hive); /* behind the decoder */
 
 /* Another batch comes, or the same one with its arena reset. */
 void file_hive_begin(file_hive *hive);
+
+/* Makes their cells, for the batch of that arena, where they are not there yet; then
+ * file_hive_put() may be called by several threads. */
+freshet_code file_hive_make(const file_reader *reader, file_hive *hive, arena *arena,
+                            freshet_error *err);
 
 /* The folders' columns of the row that the decoder has just made. An error as from `decode`. */
 freshet_code file_hive_put(const file_reader *reader, file_hive *hive, decoder *decoder,

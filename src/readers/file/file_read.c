@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "readers/file/file_internal.h"
 #include "readers/polling.h"
 
@@ -34,20 +35,52 @@ static freshet_code add_reject(polling *polling, uint32_t index, const record *r
     return polling_refuse(polling, &bad, code, "", reason);
 }
 
-static freshet_code reject_state(polling *polling, uint32_t index, const record *record)
+/* Why a record is bad that is not whole. */
+static freshet_code refuse_state(const file_reader *reader, const record *record,
+                                 reason_code *refused, freshet_error *err)
 {
-    char reason[256];
+    const file_options *options = reader->base.options;
 
+    *refused = record->state == RECORD_OPEN_QUOTE ? REASON_BAD_RECORD : REASON_TOO_LARGE;
     if (record->state == RECORD_OPEN_QUOTE)
-        return add_reject(polling, index, record, REASON_BAD_RECORD,
-                          "the record has a quoted field that is not closed; reading goes on with "
-                          "the next line");
-    snprintf(reason, sizeof(reason),
-             "the record has %lld bytes, more than max_record_bytes (%lld); only its beginning is "
-             "kept here",
-             (long long)record->size,
-             (long long)((const file_options *)polling->reader->options)->max_record_bytes);
-    return add_reject(polling, index, record, REASON_TOO_LARGE, reason);
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "the record has a quoted field that is not closed; reading goes on with "
+                         "the next line");
+    return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                     "the record has %lld bytes, more than max_record_bytes (%lld); only its "
+                     "beginning is kept here",
+                     (long long)record->size, (long long)options->max_record_bytes);
+}
+
+/* One record as row into->n_rows, where the decoder writes, and its origin. */
+static inline freshet_code decode_record(const file_reader *reader, decoder *decoder, batch *into,
+                                         uint32_t index, const record *record, reason_code *refused,
+                                         freshet_error *err)
+{
+    freshet_code code;
+
+    if (record->state != RECORD_WHOLE)
+        return refuse_state(reader, record, refused, err);
+    code = decoder_decode(decoder, record->bytes, record->length, err);
+    if (code == FRESHET_OK && reader->hive != NULL)
+        code = file_hive_put(reader, reader->hive, decoder, err);
+    if (code == FRESHET_OK)
+        into->origins[into->n_rows] = (origin){.raw = record->bytes,
+                                               .raw_length = (uint32_t)record->length,
+                                               .partition = index,
+                                               .offset = record->offset,
+                                               .length = (uint32_t)record->size};
+    else
+        *refused = decoder->refused;
+    return code;
+}
+
+static inline bool file_is_blank(const file_reader *reader, const record *record)
+{
+    const format *format = reader->format;
+
+    return record->state == RECORD_WHOLE && format->is_blank != NULL &&
+           format->is_blank(record->bytes, record->length);
 }
 
 /* One record into the batch, or to the rejects. With `lenient` a bad record is FRESHET_END and
@@ -55,33 +88,23 @@ static freshet_code reject_state(polling *polling, uint32_t index, const record 
 static freshet_code take_record(polling *polling, uint32_t index, const record *record,
                                 bool lenient)
 {
-    const format *format = reader_of(polling)->format;
-    decoder *decoder = reader_of(polling)->decoder;
-    batch *into = polling->into;
+    file_reader *reader = reader_of(polling);
+    reason_code refused = REASON_BAD_RECORD;
     freshet_error problem;
     freshet_code code;
 
-    if (record->state != RECORD_WHOLE)
-        return lenient ? FRESHET_END : reject_state(polling, index, record);
-    if (format->is_blank != NULL && format->is_blank(record->bytes, record->length))
+    if (file_is_blank(reader, record))
         return FRESHET_OK;
     code = polling_reserve(polling, ROWS_FIRST);
     if (code != FRESHET_OK)
         return code;
-    code = decoder_decode(decoder, record->bytes, record->length, &problem);
-    if (code == FRESHET_OK && reader_of(polling)->hive != NULL)
-        code = file_hive_put(reader_of(polling), reader_of(polling)->hive, decoder, &problem);
+    code = decode_record(reader, reader->decoder, polling->into, index, record, &refused, &problem);
     if (code == FRESHET_OK) {
-        into->origins[into->n_rows++] = (origin){.raw = record->bytes,
-                                                 .raw_length = (uint32_t)record->length,
-                                                 .partition = index,
-                                                 .offset = record->offset,
-                                                 .length = (uint32_t)record->size};
+        polling->into->n_rows++;
         return FRESHET_OK;
     }
     if (problem.then == FRESHET_SKIP_ROW)
-        return lenient ? FRESHET_END
-                       : add_reject(polling, index, record, decoder->refused, problem.text);
+        return lenient ? FRESHET_END : add_reject(polling, index, record, refused, problem.text);
     if (polling->err != NULL)
         *polling->err = problem;
     return code;
@@ -135,11 +158,10 @@ static bool is_past_open(const file_reader *reader, const tracked_file *file)
     return reader->base.mode == READ_ALL && !file->is_gzip && file->offset >= file->open_size;
 }
 
-/* Decodes records until the file ends (FRESHET_END) or the batch is full (FRESHET_OK). */
-static freshet_code read_records(polling *polling, uint32_t index, tracked_file *file)
+/* Records one by one, until the file ends (FRESHET_END) or the batch is full (FRESHET_OK). */
+static freshet_code read_one_by_one(polling *polling, uint32_t index, tracked_file *file)
 {
     file_reader *reader = reader_of(polling);
-
     freshet_code code = FRESHET_OK;
 
     while (polling_left(polling) > 0) {
@@ -161,6 +183,119 @@ static freshet_code read_records(polling *polling, uint32_t index, tracked_file 
     }
     return code;
 }
+
+/* ---- records in slices ----------------------------------------------------------------------- */
+
+/* Of what file the records in reader->found are. */
+typedef struct found_records {
+    polling *polling;
+    uint32_t index;
+} found_records;
+
+/* The records that read_one_by_one() would take, but for blank ones, into reader->found; the file's
+ * offset is behind them. */
+static freshet_code find_records(polling *polling, tracked_file *file, uint32_t *n)
+{
+    file_reader *reader = reader_of(polling);
+    const uint32_t most = polling_left(polling);
+    freshet_code code = FRESHET_OK;
+
+    for (*n = 0; *n < most && polling->bytes < polling->max_bytes;) {
+        record *found;
+        if (!array_reserve(&reader->found, &reader->found_capacity, *n + UINT64_C(1),
+                           sizeof(*reader->found)))
+            return error_memory(polling->err, polling->doing);
+        found = &reader->found[*n];
+        code = is_past_open(reader, file) ? FRESHET_END
+                                          : lines_next(reader->lines, found, polling->err);
+        if (code != FRESHET_OK)
+            break;
+        polling->bytes += found->length + 1;
+        file->offset = found->offset + found->size;
+        file->moved = true;
+        if (found->length > 0)
+            reader->last = *found;
+        *n += !file_is_blank(reader, found);
+    }
+    return code;
+}
+
+static freshet_code slice_record(void *context, slice *slice, uint32_t which, reason_code *refused,
+                                 const char **part, freshet_error *err)
+{
+    const found_records *of = context;
+    const file_reader *reader = reader_of(of->polling);
+
+    (void)part;
+    return decode_record(reader, slice->decoders[0], &slice->rows, of->index, &reader->found[which],
+                         refused, err);
+}
+
+static void begin_slice(void *context, slice *slice)
+{
+    (void)context;
+    decoder_begin(slice->decoders[0], &slice->rows);
+}
+
+static freshet_code refuse_record(void *context, const slice_refusal *refusal)
+{
+    const found_records *of = context;
+
+    return add_reject(of->polling, of->index, &reader_of(of->polling)->found[refusal->record],
+                      refusal->code, refusal->reason);
+}
+
+/* True where the records are decoded in slices. Folders that say no text are left to
+ * read_one_by_one(). */
+static bool begin_slices(polling *polling, uint32_t n)
+{
+    file_reader *reader = reader_of(polling);
+
+    return slices_are_wanted(reader->slices, &reader->base, n) &&
+           (reader->hive == NULL ||
+            file_hive_make(reader, reader->hive, polling->into->arena, NULL) == FRESHET_OK) &&
+           slices_follow(reader->slices, 0, reader->decoder, NULL) == FRESHET_OK;
+}
+
+/* As read_one_by_one(), with the records found first. */
+static freshet_code read_found(polling *polling, uint32_t index, tracked_file *file)
+{
+    file_reader *reader = reader_of(polling);
+    const slicing how = {.context = &(found_records){polling, index},
+                         .decode = slice_record,
+                         .begin = begin_slice,
+                         .refuse = refuse_record};
+    const record before = reader->last;
+    uint32_t n = 0, n_done = 0;
+    freshet_code found = find_records(polling, file, &n);
+    freshet_code code = FRESHET_OK;
+
+    if (begin_slices(polling, n))
+        code = slices_decode(reader->slices, polling, &how, n, &n_done, polling->err);
+    else
+        for (; code == FRESHET_OK && n_done < n; n_done += code == FRESHET_OK)
+            code = take_record(polling, index, &reader->found[n_done], false);
+    if (code == FRESHET_OK)
+        return found;
+    if (n_done < n) { /* they are found again */
+        file->offset = reader->found[n_done].offset;
+        reader->last = n_done > 0 ? reader->found[n_done - 1] : before;
+        reader->lines_of = FILE_NONE;
+    }
+    return code;
+}
+
+/* Decodes records until the file ends (FRESHET_END) or the batch is full (FRESHET_OK). */
+static freshet_code read_records(polling *polling, uint32_t index, tracked_file *file)
+{
+    const file_reader *reader = reader_of(polling);
+
+    return slices_are_wanted(reader->slices, &reader->base, polling->max_rows)
+               ? read_found(polling, index, file)
+               : read_one_by_one(polling, index, file);
+}
+
+/* ---- where records begin --------------------------------------------------------------------- */
 
 /* Once a file: the columns that it lacks. */
 static void say_lacks(file_reader *reader, tracked_file *file)

@@ -62,6 +62,7 @@ freshet_code file_side_peek(file_reader *reader, freshet_error *err)
 
 void file_side_begin(file_reader *reader)
 {
+    slices_begin(reader->slices);
     if (reader->lines != NULL)
         lines_begin(reader->lines);
     for (uint32_t i = 0; i <= SIDE_OF_PEEKS; i++)
