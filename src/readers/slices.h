@@ -49,6 +49,7 @@ typedef struct slice {
     arena *arena;
     batch rows; /* the view; rows.n_rows are there */
     decoder *decoders[SLICE_DECODERS_MAX];
+    void *own;         /* the reader's, made in `arena` by `begin` */
     uint32_t first, n; /* its records */
     slice_refusal *refusals;
     uint32_t n_refusals, refusals_capacity;

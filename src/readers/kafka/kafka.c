@@ -275,6 +275,8 @@ static freshet_code kafka_open(freshet_reader *base, const reader_positions *fro
         return error_memory(err, "opening a topic");
     freshet_code code = kafka_decoders_open(reader, err);
     if (code == FRESHET_OK)
+        code = slices_open(base->crew, &reader->slices, err);
+    if (code == FRESHET_OK)
         code = kafka_client_open(reader, err);
     return code == FRESHET_OK ? kafka_restore(reader, from, err) : code;
 }
@@ -295,6 +297,8 @@ static void kafka_close(freshet_reader *base)
     kafka_client_close(reader);
     decoder_close(reader->value);
     decoder_close(reader->key);
+    slices_close(reader->slices);
+    free(reader->found);
     free(reader->messages);
     /* It may be opened again. */
     memset((char *)reader + described, 0, sizeof *reader - described);

@@ -32,6 +32,7 @@
 
 #include "kafka/kafka_setup.h"
 #include "readers/kafka/kafka.h"
+#include "readers/slices.h"
 
 #define KAFKA_TOPICS_MAX 10000u
 #define KAFKA_PARTITIONS_MAX 200000u
@@ -121,6 +122,20 @@ typedef struct kafka_partition {
 
 struct kafka_reader;
 
+/* Where messages become rows, and by which decoders: the batch of a poll, or a slice of it. */
+typedef struct message_rows {
+    struct kafka_reader *reader;
+    batch *into;
+    decoder *value, *key;
+    batch value_rows, key_rows; /* of the decoders: columns of `into` */
+} message_rows;
+
+/* A message that is to be decoded. */
+typedef struct kafka_found {
+    const rd_kafka_message_t *message;
+    kafka_partition *partition;
+} kafka_found;
+
 /* What the client's callbacks know. librdkafka's threads log, and a client may live on for a while
  * when its reader is closed (kafka_end_client); so it has what they need of its own. */
 typedef struct kafka_ear {
@@ -191,8 +206,10 @@ typedef struct kafka_reader {
 
     decoder *value;
     decoder *key;
-    batch value_rows;
-    batch key_rows;
+    message_rows rows; /* of this poll */
+    slices *slices;    /* NULL: messages are decoded one by one */
+    kafka_found *found;
+    uint32_t n_found, found_capacity;
 
     kafka_state state;
     rd_kafka_resp_err_t fatal; /* what the brokers refused before the first connection */

@@ -1,8 +1,12 @@
 /* kafka_read.c - messages into rows; see kafka_internal.h.
  *
- * Messages are taken from the queue KAFKA_BATCH_MAX at a time and decoded one by one: value, key,
- * headers, metadata. What does not fit into a micro-batch waits for the next poll. Texts point into
- * the messages where they can, so a message that gave a row is kept until the next poll.
+ * Messages are taken from the queue KAFKA_BATCH_MAX at a time and decoded: value, key, headers,
+ * metadata. What does not fit into a micro-batch waits for the next poll. Texts point into the
+ * messages where they can, so a message that gave a row is kept until the next poll.
+ *
+ * They are decoded one by one, or, where the pipeline has several workers, found first and decoded
+ * in slices (readers/slices.h). The first KAFKA_LOOK_MESSAGES are decoded one by one in any case,
+ * since what is said of them is to be the same.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/os.h"
 #include "base/text.h"
 #include "formats/cell.h"
@@ -32,6 +37,26 @@ static kafka_reader *reader_of(const polling *polling)
 static bool is_used(const kafka_reader *reader, uint32_t column)
 {
     return column != KAFKA_NONE && (reader->base.used == NULL || reader->base.used[column]);
+}
+
+static void rows_begin(message_rows *rows, kafka_reader *reader, batch *into, decoder *value,
+                       decoder *key)
+{
+    *rows = (message_rows){.reader = reader, .into = into, .value = value, .key = key};
+    rows->value_rows = (batch){.arena = into->arena,
+                               .schema = reader->value_schema,
+                               .columns = into->columns,
+                               .n_rows = into->n_rows};
+    decoder_begin(value, &rows->value_rows);
+    if (reader->key_column == KAFKA_NONE)
+        return;
+    column *column = &into->columns[reader->key_column];
+    rows->key_rows =
+        (batch){.arena = into->arena,
+                .schema = reader->key_schema,
+                .columns = column->type->kind == TYPE_STRUCT ? column->children : column,
+                .n_rows = into->n_rows};
+    decoder_begin(key, &rows->key_rows);
 }
 
 /* ---- the columns beside the value ---------------------------------------------------------- */
@@ -74,11 +99,11 @@ static void kafka_put_number(column *column, uint32_t row, int64_t value)
 }
 
 /* Butterfree's struct: key, topic, value, partition, offset, timestamp, timestampType. */
-static bool put_metadata(polling *polling, const char *topic, int32_t number,
+static bool put_metadata(const message_rows *rows, const char *topic, int32_t number,
                          const rd_kafka_message_t *message, int64_t time_us, int kind)
 {
-    batch *into = polling->into;
-    column *column = &into->columns[reader_of(polling)->metadata_column];
+    batch *into = rows->into;
+    column *column = &into->columns[rows->reader->metadata_column];
     struct column *parts = column->children;
     bool ok;
 
@@ -108,18 +133,18 @@ static int64_t message_time(const rd_kafka_message_t *message, int *kind)
 
 /* Headers as JSON text: [{"key": ..., "value": ...}], in their order; bytes that are no text as
  * "base64". */
-static freshet_code put_headers(polling *polling, const rd_kafka_message_t *message)
+static freshet_code put_headers(const message_rows *rows, const rd_kafka_message_t *message,
+                                freshet_error *err)
 {
-    batch *into = polling->into;
-    column *column = &into->columns[reader_of(polling)->headers_column];
+    batch *into = rows->into;
+    column *column = &into->columns[rows->reader->headers_column];
     rd_kafka_headers_t *headers = NULL;
     text_buffer text;
     char *copy = NULL;
 
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return column_set_null(into->arena, column, into->n_rows)
-                   ? FRESHET_OK
-                   : error_memory(polling->err, READING);
+        return column_set_null(into->arena, column, into->n_rows) ? FRESHET_OK
+                                                                  : error_memory(err, READING);
     text_init(&text, TEXT_LIMIT_DEFAULT);
     const char *name;
     const void *value;
@@ -149,22 +174,21 @@ static freshet_code put_headers(polling *polling, const rd_kafka_message_t *mess
         cell_put_text(column, into->n_rows, copy, text.length);
     }
     text_release(&text);
-    return copy != NULL ? FRESHET_OK : error_memory(polling->err, READING);
+    return copy != NULL ? FRESHET_OK : error_memory(err, READING);
 }
 
-static freshet_code kafka_put_key(polling *polling, const rd_kafka_message_t *message,
+static freshet_code kafka_put_key(message_rows *rows, const rd_kafka_message_t *message,
                                   freshet_error *err)
 {
-    kafka_reader *reader = reader_of(polling);
-    batch *into = polling->into;
-    column *column = &into->columns[reader->key_column];
+    batch *into = rows->into;
+    column *column = &into->columns[rows->reader->key_column];
 
     if (message->key == NULL)
         return column_set_null(into->arena, column, into->n_rows) ? FRESHET_OK
                                                                   : error_memory(err, READING);
     cell_set_valid(column, into->n_rows);
-    reader->key_rows.n_rows = into->n_rows;
-    return decoder_decode(reader->key, message->key, message->key_len, err);
+    rows->key_rows.n_rows = into->n_rows;
+    return decoder_decode(rows->key, message->key, message->key_len, err);
 }
 
 /* ---- dead letters -------------------------------------------------------------------------- */
@@ -215,20 +239,78 @@ static freshet_code kafka_refuse(polling *polling, const kafka_partition *partit
     return polling_refuse(polling, &bad, code, part, reason);
 }
 
-static freshet_code decode_value(polling *polling, const rd_kafka_message_t *message,
+static freshet_code decode_value(message_rows *rows, const rd_kafka_message_t *message,
                                  freshet_error *err)
 {
-    kafka_reader *reader = reader_of(polling);
-    batch *into = polling->into;
+    batch *into = rows->into;
 
     if (message->payload == NULL) { /* a tombstone */
-        for (uint32_t i = 0; i < reader->n_value_columns; i++)
+        for (uint32_t i = 0; i < rows->reader->n_value_columns; i++)
             if (!column_set_null(into->arena, &into->columns[i], into->n_rows))
                 return error_memory(err, READING);
         return FRESHET_OK;
     }
-    reader->value_rows.n_rows = into->n_rows;
-    return decoder_decode(reader->value, message->payload, message->len, err);
+    rows->value_rows.n_rows = into->n_rows;
+    return decoder_decode(rows->value, message->payload, message->len, err);
+}
+
+static bool is_too_large(const kafka_reader *reader, const rd_kafka_message_t *message)
+{
+    return (int64_t)message->len > kafka_options_of(reader)->max_message_bytes;
+}
+
+/* The columns that the value and the key say. An error with FRESHET_SKIP_ROW: *refused and *part
+ * say why. */
+static freshet_code decode_message(message_rows *rows, const rd_kafka_message_t *message,
+                                   reason_code *refused, const char **part, freshet_error *err)
+{
+    kafka_reader *reader = rows->reader;
+    freshet_code code;
+
+    if (is_too_large(reader, message)) {
+        *refused = REASON_TOO_LARGE;
+        return error_set(err, FRESHET_FAILED, FRESHET_SKIP_ROW, NULL,
+                         "the message has %zu bytes, more than max_message_bytes (%" PRId64
+                         "); only its beginning is kept here",
+                         message->len, kafka_options_of(reader)->max_message_bytes);
+    }
+    code = decode_value(rows, message, err);
+    if (code != FRESHET_OK) {
+        *refused = rows->value->refused;
+    } else if (is_used(reader, reader->key_column)) {
+        code = kafka_put_key(rows, message, err);
+        *part = "the key: ";
+        *refused = rows->key->refused;
+    }
+    return code;
+}
+
+/* One message as row into->n_rows, and its origin; the caller counts. */
+static freshet_code put_message(message_rows *rows, const kafka_partition *partition,
+                                const rd_kafka_message_t *message, reason_code *refused,
+                                const char **part, freshet_error *err)
+{
+    kafka_reader *reader = rows->reader;
+    batch *into = rows->into;
+    int kind = 0;
+    freshet_code code = decode_message(rows, message, refused, part, err);
+
+    if (code == FRESHET_OK && is_used(reader, reader->headers_column))
+        code = put_headers(rows, message, err);
+    if (code == FRESHET_OK && is_used(reader, reader->metadata_column)) {
+        const int64_t time_us = message_time(message, &kind);
+        if (!put_metadata(rows, partition->topic->name, partition->number, message, time_us, kind))
+            code = error_memory(err, READING);
+    }
+    if (code == FRESHET_OK)
+        into->origins[into->n_rows] =
+            (origin){.raw = message->payload,
+                     .raw_length = (uint32_t)message->len,
+                     .partition = (uint32_t)(partition - reader->partitions),
+                     .offset = message->offset,
+                     .lane = partition->lane,
+                     .length = 1};
+    return code;
 }
 
 static void tell_unseen(void *context, uint32_t column, const char *name, const char *near)
@@ -259,58 +341,54 @@ static freshet_code kafka_decode(polling *polling, const kafka_partition *partit
                                  const rd_kafka_message_t *message)
 {
     kafka_reader *reader = reader_of(polling);
-    freshet_error problem; /* not all of it is made zero: that takes as long as a short message */
-    const decoder *decoder = reader->value;
+    reason_code refused = REASON_BAD_RECORD;
     const char *part = "";
+    freshet_error problem; /* not all of it is made zero: that takes as long as a short message */
 
     problem.code = FRESHET_OK;
     problem.then = FRESHET_STOP;
     problem.at[0] = problem.text[0] = '\0';
-    freshet_code code = decode_value(polling, message, &problem);
+    freshet_code code = put_message(&reader->rows, partition, message, &refused, &part, &problem);
 
-    if (code == FRESHET_OK && is_used(reader, reader->key_column)) {
-        part = "the key: ";
-        decoder = reader->key;
-        code = kafka_put_key(polling, message, &problem);
-    }
     if (code != FRESHET_OK && problem.then == FRESHET_SKIP_ROW)
-        return kafka_refuse(polling, partition, message, decoder->refused, part, problem.text);
+        return kafka_refuse(polling, partition, message, refused, part, problem.text);
     if (code != FRESHET_OK) {
         if (polling->err != NULL)
             *polling->err = problem;
         return code;
     }
-    if (is_used(reader, reader->headers_column)) {
-        code = put_headers(polling, message);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    int kind = 0;
-    if (is_used(reader, reader->metadata_column)) {
-        const int64_t time_us = message_time(message, &kind);
-        if (!put_metadata(polling, partition->topic->name, partition->number, message, time_us,
-                          kind))
-            return error_memory(polling->err, READING);
-    }
-    polling->into->origins[polling->into->n_rows++] =
-        (origin){.raw = message->payload,
-                 .raw_length = (uint32_t)message->len,
-                 .partition = (uint32_t)(partition - reader->partitions),
-                 .offset = message->offset,
-                 .lane = partition->lane,
-                 .length = 1};
+    polling->into->n_rows++;
     if (message->payload != NULL && ++reader->n_good == KAFKA_LOOK_MESSAGES)
         say_unseen(reader);
     return FRESHET_OK;
 }
 
-/* `likely`: how many come at once, as far as is known. */
-static freshet_code take_message(polling *polling, const rd_kafka_message_t *message,
-                                 uint32_t likely)
+/* ---- messages ------------------------------------------------------------------------------ */
+
+/* A message that is to be decoded: now, or with others in slices. */
+static freshet_code meet_message(polling *polling, kafka_partition *partition,
+                                 const rd_kafka_message_t *message, uint32_t likely, bool now)
 {
     kafka_reader *reader = reader_of(polling);
-    const kafka_options *options = kafka_options_of(reader);
-    freshet_code code = FRESHET_OK;
+    freshet_code code;
+
+    if (now) {
+        code = polling_reserve(polling, likely);
+        return code == FRESHET_OK ? kafka_decode(polling, partition, message) : code;
+    }
+    if (!array_reserve(&reader->found, &reader->found_capacity, reader->n_found + UINT64_C(1),
+                       sizeof *reader->found))
+        return error_memory(polling->err, READING);
+    reader->found[reader->n_found++] = (kafka_found){message, partition};
+    return FRESHET_OK;
+}
+
+/* `likely`: how many come at once, as far as is known. */
+static freshet_code take_message(polling *polling, const rd_kafka_message_t *message,
+                                 uint32_t likely, bool now)
+{
+    kafka_reader *reader = reader_of(polling);
+    const bool drops = kafka_options_of(reader)->tombstones != TOMBSTONES_NULL;
 
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_message_error(reader, message, polling->err);
@@ -324,21 +402,11 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
         kafka_end_partition(reader, partition);
         return FRESHET_OK;
     }
-    code = polling_reserve(polling, likely);
-    if (code != FRESHET_OK)
-        return code;
-    if ((int64_t)message->len > options->max_message_bytes) {
-        char reason[160];
-        snprintf(reason, sizeof reason,
-                 "the message has %zu bytes, more than max_message_bytes (%" PRId64
-                 "); only its beginning is kept here",
-                 message->len, options->max_message_bytes);
-        code = kafka_refuse(polling, partition, message, REASON_TOO_LARGE, "", reason);
-    } else if (message->payload != NULL || options->tombstones == TOMBSTONES_NULL) {
-        code = kafka_decode(polling, partition, message);
+    if (message->payload != NULL || !drops || is_too_large(reader, message)) {
+        freshet_code code = meet_message(polling, partition, message, likely, now);
+        if (code != FRESHET_OK)
+            return code;
     }
-    if (code != FRESHET_OK)
-        return code;
     if (reader->denied == partition->topic)
         reader->denied = NULL;
     polling->bytes += message->len;
@@ -351,6 +419,110 @@ static freshet_code take_message(polling *polling, const rd_kafka_message_t *mes
     if (reader->base.mode == READ_ALL && partition->next >= partition->end)
         kafka_end_partition(reader, partition);
     return FRESHET_OK;
+}
+
+static void prefetch_payload(const rd_kafka_message_t *message)
+{
+    for (size_t at = 0; at < message->len && at < PREFETCH_BYTES_MAX; at += CACHE_LINE_BYTES)
+        __builtin_prefetch((const char *)message->payload + at);
+}
+
+void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t n)
+{
+    if (next + 2 * PREFETCH_AHEAD < n)
+        kafka_prefetch_head(messages[next + 2 * PREFETCH_AHEAD]);
+    if (next + PREFETCH_AHEAD < n)
+        prefetch_payload(messages[next + PREFETCH_AHEAD]);
+}
+
+/* ---- slices -------------------------------------------------------------------------------- */
+
+/* Are messages decoded one by one? What is said of the first ones wants to see them so. */
+static bool is_one_by_one(const polling *polling)
+{
+    const kafka_reader *reader = reader_of(polling);
+
+    return !reader->said_unseen ||
+           !slices_are_wanted(reader->slices, &reader->base, polling->max_rows);
+}
+
+/* How many messages may still be taken. */
+static uint32_t messages_left(const polling *polling)
+{
+    const uint32_t left = polling_left(polling), n_found = reader_of(polling)->n_found;
+
+    return left > n_found ? left - n_found : 0;
+}
+
+static void slice_begin(void *context, slice *slice)
+{
+    kafka_reader *reader = reader_of(context);
+
+    slice->own = arena_alloc(slice->arena, sizeof(message_rows));
+    if (slice->own != NULL)
+        rows_begin(slice->own, reader, &slice->rows, slice->decoders[0], slice->decoders[1]);
+}
+
+static freshet_code slice_message(void *context, slice *slice, uint32_t which, reason_code *refused,
+                                  const char **part, freshet_error *err)
+{
+    const kafka_reader *reader = reader_of(context);
+    const kafka_found *found = &reader->found[which];
+
+    if (slice->own == NULL)
+        return error_memory(err, READING);
+    if (which + PREFETCH_AHEAD < reader->n_found)
+        prefetch_payload(found[PREFETCH_AHEAD].message);
+    return put_message(slice->own, found->partition, found->message, refused, part, err);
+}
+
+static freshet_code slice_refusal_of(void *context, const slice_refusal *refusal)
+{
+    polling *polling = context;
+    const kafka_found *found = &reader_of(polling)->found[refusal->record];
+
+    return kafka_refuse(polling, found->partition, found->message, refusal->code, refusal->part,
+                        refusal->reason);
+}
+
+static bool begin_slices(const polling *polling)
+{
+    kafka_reader *reader = reader_of(polling);
+
+    return slices_are_wanted(reader->slices, &reader->base, reader->n_found) &&
+           slices_follow(reader->slices, 0, reader->value, NULL) == FRESHET_OK &&
+           (reader->key == NULL ||
+            slices_follow(reader->slices, 1, reader->key, NULL) == FRESHET_OK);
+}
+
+/* Decodes what was found. */
+static freshet_code decode_found(polling *polling)
+{
+    kafka_reader *reader = reader_of(polling);
+    const slicing how = {.context = polling,
+                         .begin = slice_begin,
+                         .decode = slice_message,
+                         .refuse = slice_refusal_of};
+    freshet_code code = FRESHET_OK;
+    uint32_t n_done = 0;
+
+    if (begin_slices(polling))
+        code = slices_decode(reader->slices, polling, &how, reader->n_found, &n_done, polling->err);
+    else
+        for (uint32_t i = 0; code == FRESHET_OK && i < reader->n_found; i++)
+            code = meet_message(polling, reader->found[i].partition, reader->found[i].message,
+                                reader->n_found - i, true);
+    reader->n_found = 0;
+    return code;
+}
+
+/* Behind taking messages, which has ended with `taken`: what was found before is there, too. */
+static freshet_code finish_taking(polling *polling, freshet_code taken)
+{
+    const bool has_found = reader_of(polling)->n_found > 0;
+    freshet_code code = has_found ? decode_found(polling) : FRESHET_OK;
+
+    return taken != FRESHET_OK ? taken : code;
 }
 
 /* ---- poll ---------------------------------------------------------------------------------- */
@@ -387,47 +559,24 @@ static void take_more(kafka_reader *reader)
     kafka_wake(reader);
 }
 
-void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t n)
-{
-    if (next + 2 * PREFETCH_AHEAD < n)
-        kafka_prefetch_head(messages[next + 2 * PREFETCH_AHEAD]);
-    if (next + PREFETCH_AHEAD >= n)
-        return;
-    const rd_kafka_message_t *message = messages[next + PREFETCH_AHEAD];
-    for (size_t at = 0; at < message->len && at < PREFETCH_BYTES_MAX; at += CACHE_LINE_BYTES)
-        __builtin_prefetch((const char *)message->payload + at);
-}
-
 static freshet_code take_messages(polling *polling)
 {
     kafka_reader *reader = reader_of(polling);
     freshet_code code = FRESHET_OK;
 
     while (code == FRESHET_OK && reader->next_message < reader->n_messages &&
-           polling_left(polling) > 0) {
+           messages_left(polling) > 0) {
         kafka_prefetch(reader->messages, reader->next_message, reader->n_messages);
         code = take_message(polling, reader->messages[reader->next_message],
-                            reader->n_messages - reader->next_message);
+                            reader->n_messages - reader->next_message, is_one_by_one(polling));
         reader->next_message += code == FRESHET_OK;
     }
-    return code;
+    return finish_taking(polling, code);
 }
 
 static void kafka_begin(kafka_reader *reader, batch *into)
 {
-    reader->value_rows = (batch){.arena = into->arena,
-                                 .schema = reader->value_schema,
-                                 .columns = into->columns,
-                                 .n_rows = into->n_rows};
-    decoder_begin(reader->value, &reader->value_rows);
-    if (reader->key_column == KAFKA_NONE)
-        return;
-    column *key = &into->columns[reader->key_column];
-    reader->key_rows = (batch){.arena = into->arena,
-                               .schema = reader->key_schema,
-                               .columns = key->type->kind == TYPE_STRUCT ? key->children : key,
-                               .n_rows = into->n_rows};
-    decoder_begin(reader->key, &reader->key_rows);
+    rows_begin(&reader->rows, reader, into, reader->value, reader->key);
 }
 
 static bool has_ended(const kafka_reader *reader)
@@ -464,14 +613,16 @@ static freshet_code poll_chosen(polling *polling, uint32_t chosen, bool *more)
 
     reader->partitions[chosen].wanted = polling->max_rows;
     kafka_begin(reader, polling->into);
-    while (code == FRESHET_OK && polling_left(polling) > 0) {
+    while (code == FRESHET_OK && messages_left(polling) > 0) {
         kafka_partition *partition = &reader->partitions[chosen];
         if (kafka_lanes_listed(partition) == 0)
             break;
         const rd_kafka_message_t *message = kafka_lanes_take(reader, partition, polling->err);
         code = message == NULL ? FRESHET_NO_MEMORY
-                               : take_message(polling, message, kafka_lanes_listed(partition) + 1);
+                               : take_message(polling, message, kafka_lanes_listed(partition) + 1,
+                                              is_one_by_one(polling));
     }
+    code = finish_taking(polling, code);
     if (code == FRESHET_OK)
         code = polling_end(polling);
     *more = kafka_lanes_have_more(reader);
@@ -481,6 +632,7 @@ static freshet_code poll_chosen(polling *polling, uint32_t chosen, bool *more)
 /* What is due with the brokers; what poll_any gave before may go. */
 static freshet_code kafka_turn(kafka_reader *reader, freshet_error *err)
 {
+    slices_begin(reader->slices);
     give_back(reader, reader->next_message);
     drain_event(reader);
     return kafka_tend(reader, err);
@@ -539,8 +691,6 @@ freshet_code kafka_replay(freshet_reader *base, const reader_record *record, bat
                                   .key = (void *)record->key,
                                   .key_len = record->key_length,
                                   .offset = record->offset};
-    rejects none = {.arena = into->arena};
-    polling polling = polling_begin(base, into, 1, SIZE_MAX, &none, READING, err);
     int32_t number = 0;
     freshet_code code = reader->value == NULL ? kafka_decoders_open(reader, err) : FRESHET_OK;
 
@@ -554,16 +704,16 @@ freshet_code kafka_replay(freshet_reader *base, const reader_record *record, bat
                          "the topic again from there",
                          is_used(reader, reader->headers_column) ? "headers" : "key and time");
     kafka_begin(reader, into);
-    code = decode_value(&polling, &message, err);
+    code = decode_value(&reader->rows, &message, err);
     *refused = reader->value->refused;
     if (code == FRESHET_OK && wants_key) {
-        code = kafka_put_key(&polling, &message, err);
+        code = kafka_put_key(&reader->rows, &message, err);
         *refused = reader->key->refused;
     }
     if (code != FRESHET_OK || !wants_metadata)
         return code;
     const char *topic = partition_parts(into, record->partition, &number);
-    return topic != NULL && put_metadata(&polling, topic, number, &message, record->message_us,
+    return topic != NULL && put_metadata(&reader->rows, topic, number, &message, record->message_us,
                                          record->message_kind)
                ? FRESHET_OK
                : error_memory(err, READING);
