@@ -20,6 +20,8 @@ EVENTS = 60  # of a link
 KEYS = 6
 LATENESS = {"5 minutes": 300, "10 minutes": 600, "20 minutes": 1200, "1 hour": 3600}
 SPANS = {"5 minutes": 300, "20 minutes": 1200, "30 minutes": 1800, "1 hour": 3600, "2 hours": 7200}
+DAYS = {"1 day": 86400, "2 days": 172800, "3 days": 259200}
+SECONDS = {**SPANS, **DAYS, "1 minute": 60, "2 minutes": 120}
 ROWS = ("1 events", "2 events", "3 events", "5 events", "9 events")
 FILTERS = ("b > 50", "c = 'x'", "a is not null")
 TYPED = {"sum": {"a": "double", "b": "bigint"}, "max": {"a": "double", "b": "bigint"}, "count": dict.fromkeys("abc", "bigint")}
@@ -72,6 +74,7 @@ class Windowed:
         self.mode = "rows" if not made.is_aggregated and not made.has_history and rng.random() < 0.3 else "fixed"
         self.until_full = rng.choice((None, None, "null", "partial")) if made.may_be_partial and not made.is_aggregated else None
         self.by = "c" if not made.is_aggregated and made.source.has_order and rng.random() < 0.15 else None
+        self.order = "b" if self.mode == "rows" and made.source.has_order and rng.random() < 0.3 else None
         self.over = rng.sample(ROWS if self.mode == "rows" else list(SPANS), rng.randrange(1, 3))
         self.draw_functions(made, rng)
 
@@ -87,11 +90,12 @@ class Windowed:
         mode = ", mode: row_windows" if self.mode == "rows" else ""
         until = f', until_full: "{self.until_full}"' if self.until_full else ""
         by = f", partition_by: [{self.by}]" if self.by else ""
+        by += f", order_by: {self.order}" if self.order else ""
         return f"{{name: {self.name}, from: {self.of}{filtered}, window: {{{functions}, over: [{', '.join(self.over)}]{mode}{by}{until}}}}}"
 
     def value(self):
         """What must have been kept for it."""
-        return self.of, self.filter, self.by
+        return self.of, self.filter, self.by, self.order
 
     def columns(self, made):
         """{column: Column}"""
@@ -150,8 +154,18 @@ class Filled(One):
 
     QUERIES = ("select id, u, ts, a, filled as b, c from ev", "select c, filled as b, a, ts, u, id from ev")
 
+    def __init__(self, rng):
+        super().__init__(rng)
+        self.by, self.column = "u", "b"
+
+    def change(self, rng):
+        if rng.random() < 0.2:  # the last values that are kept are of other keys, or of another column
+            self.by, self.column = ("u, c", "b") if rng.random() < 0.5 else ("u", "id")
+            return "refused"
+        return super().change(rng)
+
     def yaml(self):
-        step = "preprocess: [{forward_fill: {partition_by: [u], order_by: ts, column: b, into: filled}}], "
+        step = f"preprocess: [{{forward_fill: {{partition_by: [{self.by}], order_by: ts, column: {self.column}, into: filled}}}}], "
         return f"source:\n  readers:\n{file_reader('ev', step)}  query: |\n    {self.query}{self.where}\n"
 
 
@@ -219,7 +233,7 @@ class Set:
         self.kind, self.n_names, self.gone = kind, 0, []
         self.written = {}  # the types of plain features that rows have been written with: a history keeps them
         options = KINDS[kind]
-        self.is_aggregated = kind in ("groups", "rolling")
+        self.is_aggregated = kind in ("groups", "rolling", "grid")
         self.source = options["source"](rng)
         self.has_history = has_history and not self.is_aggregated
         self.lateness = "1 hour" if kind == "newest" else "10 minutes"
@@ -227,12 +241,16 @@ class Set:
         self.refresh = rng.choice((None, "on_expiry")) if kind in ("windows", "rolling") else None
         self.within = "2 hours" if kind == "seen" or (self.source.has_order and rng.random() < 0.2) else None
         self.on = "id"
-        self.may_be_partial = self.source.has_order and rng.random() < 0.4
+        self.may_be_partial = self.source.has_order and kind != "stacked" and rng.random() < 0.4
         self.until_full = rng.choice((None, "partial")) if self.may_be_partial else None
         self.over, self.slide, self.emit, self.pivot, self.distinct = [], None, "close", None, None
         if self.is_aggregated:
             self.pivot = rng.choice((None, ["x", "y"], ["x"]))
             self.distinct = None if self.may_be_partial else rng.choice((None, None, ("b", "last"), ("c", "first")))
+        self.memory = rng.choice((None, None, "1 MiB"))
+        self.stack = "a, b" if kind == "stacked" else None
+        if kind == "grid":
+            self.over, self.slide = rng.sample(list(DAYS), rng.randrange(1, 3)), "1 day"
         if kind == "rolling":
             self.over = rng.sample(list(SPANS)[:4], rng.randrange(1, 3))
             self.slide, self.emit = rng.choice(("5 minutes", "2 minutes")), rng.choice(("close", "change"))
@@ -243,6 +261,7 @@ class Set:
         if options["windows"]:
             first = Windowed(self, rng, "total", "a")
             first.filter, first.functions, first.mode, first.over, first.until_full, first.by = None, ["sum", "count"], "fixed", ["30 minutes"], None, None
+            first.order = None
             self.features.append(first)
 
     def new_name(self):
@@ -279,12 +298,13 @@ class Set:
             aggregated.append(f"distinct: {{subset: [{self.distinct[0]}], keep: {self.distinct[1]}}}")
         key = "{name: u, type: string}" if self.key == "u" else f'{{name: u, type: string, sql: "{self.key}"}}'
         return "".join((
-            "version: 1\npipeline: chain\n", self.source.yaml(), f"feature_set:\n  name: chain\n  entity: user\n  keys: [{key}]\n",
+            "version: 1\npipeline: chain\n", f"state: {{memory: {self.memory}}}\n" if self.memory else "", self.source.yaml(), f"feature_set:\n  name: chain\n  entity: user\n  keys: [{key}]\n",
             f"  timestamp: {{from: ts, unit: s, lateness: {lateness or self.lateness}}}\n",
             f"  refresh: {self.refresh}\n" if self.refresh else "", f'  until_full: "{self.until_full}"\n' if self.until_full else "",
             f"  deduplicate: {{on: [{self.on}], within: {self.within}}}\n" if self.within else "",
             f"  aggregated: {{{', '.join(aggregated)}}}\n" if self.is_aggregated else "",
-            "  features:\n", *(f"    - {feature.yaml(self)}\n" for feature in self.features),
+            "  features:\n", f"    - {{name: stacked, type: double, stack: {{columns: [{self.stack}]}}}}\n" if self.stack else "",
+            *(f"    - {feature.yaml(self)}\n" for feature in self.features),
             f"sink:\n  writers:\n    - jsonl: {{path: new.jsonl, rows: {'all' if self.is_aggregated else 'new'}}}\n",
             "    - jsonl: {path: newest.jsonl, rows: online}\n",
             "    - online: {debug: true}\n" if self.kind == "newest" else "", "    - history: {path: out}\n" if self.has_history else ""))
@@ -309,6 +329,8 @@ class Set:
             made.key = self.key
         if made.reads_another(self) or (made.key, made.emit) != (self.key, self.emit):
             fates.append("refused")
+        if {feature.order for feature in made.windowed()} - {feature.order for feature in self.windowed()} - {None}:
+            fates.append("either")  # where it gives what is known
         if self.has_history and any(feature.type not in self.written.get(feature.name, (feature.type,)) for feature in made.plain()):
             fates.append("refused")
         fate = "refused" if "refused" in fates else "either" if "either" in fates else "served"
@@ -400,6 +422,9 @@ class Set:
         if self.kind == "rolling":
             self.over = self.rng.sample(list(SPANS)[:4], self.rng.randrange(1, 3))
             return "served"
+        if self.kind == "grid":
+            self.over = self.rng.sample(list(DAYS), self.rng.randrange(1, 3))
+            return "served"
         if self.is_aggregated or not self.changing():
             return None
         feature = self.rng.choice(self.changing())
@@ -430,6 +455,16 @@ class Set:
             return None
         self.refresh = None if self.refresh else "on_expiry"
         return "served"
+
+    def change_memory(self):
+        self.memory = None if self.memory else "1 MiB"
+        return "served"
+
+    def change_stack(self):
+        if not self.stack or not self.windowed() or self.rng.random() < 0.5:
+            return None
+        self.stack = "a" if self.stack == "a, b" else "a, b"
+        return "refused"
 
     def change_source(self):
         return self.source.change(self.rng)
@@ -496,11 +531,14 @@ KINDS = {
     "united": {"source": United, "windows": True},
     "joined": {"source": Joined, "windows": True},
     "filled": {"source": Filled, "windows": True},
+    "grid": {"source": One, "windows": True},
+    "stacked": {"source": One, "windows": True},
 }
 
 
 # ---- events ----
 
+EVERY = {"newest": 10, "grid": 5400}  # seconds between two events; else 60
 TOGETHER = {"groups": 180, "newest": 1500}  # events of so many seconds have one time; of a key several, also across links
 
 
@@ -511,7 +549,7 @@ def draw_events(rng, made, link, n_before, closed, again=()):
     late = 240 if made.is_aggregated or made.kind in TOGETHER or not made.source.has_order else LATENESS[made.lateness] - 60
     begin = T0 + link * EVENTS * 60
     for i in range(n_before, n_before + EVENTS):
-        at = T0 + i * (10 if made.kind == "newest" else 60) - (rng.randrange(late) if rng.random() < 0.3 else 0)
+        at = T0 + i * EVERY.get(made.kind, 60) - (rng.randrange(late) if rng.random() < 0.3 else 0)
         if made.kind in TOGETHER:
             at = at // TOGETHER[made.kind] * TOGETHER[made.kind]
         at = max(at, closed)
@@ -561,7 +599,7 @@ def same(one, other):
 
 
 def seconds_of(words):
-    return SPANS[words]
+    return SECONDS[words]
 
 
 def rows_of(words):
