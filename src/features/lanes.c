@@ -88,18 +88,26 @@ void lanes_save(const lanes *lanes, text_buffer *into)
     }
 }
 
+size_t lanes_saved_bytes(const void *bytes, size_t length)
+{
+    uint32_t n = 0;
+    if (length < HEAD_BYTES)
+        return 0;
+    memcpy(&n, (const char *)bytes + 4, sizeof n);
+    return n > LANES_MAX ? 0 : HEAD_BYTES + (size_t)n * LANE_BYTES;
+}
+
 freshet_code lanes_restore(lanes *lanes, const void *bytes, size_t length, int64_t now_us,
                            freshet_error *err)
 {
     const char *at = bytes;
-    uint32_t n = 0, number;
+    uint32_t n, number;
     lane_mark *lane;
-    if (length >= HEAD_BYTES)
-        memcpy(&n, at + 4, sizeof n);
-    if (length < HEAD_BYTES || memcmp(at, MAGIC, 4) != 0 || n > LANES_MAX ||
-        length != HEAD_BYTES + (size_t)n * LANE_BYTES)
+    if (length < HEAD_BYTES || memcmp(at, MAGIC, 4) != 0 ||
+        lanes_saved_bytes(bytes, length) != length)
         return error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
                          "the saved watermarks are damaged: they are not in the format " MAGIC);
+    memcpy(&n, at + 4, sizeof n);
     lanes->n = 0;
     at += HEAD_BYTES;
     for (uint32_t i = 0; i < n; i++, at += LANE_BYTES) {

@@ -48,6 +48,8 @@ int64_t lanes_lowest(const lanes *lanes, int64_t now_us, int64_t idle_us, bool *
 const lane_mark *lanes_holder(const lanes *lanes, int64_t now_us, int64_t idle_us);
 
 void lanes_save(const lanes *lanes, text_buffer *into); /* a failure shows in into->failed */
+/* How many of these bytes, that begin with what was saved, are the lanes'; 0: they do not. */
+size_t lanes_saved_bytes(const void *bytes, size_t length);
 freshet_code lanes_restore(lanes *lanes, const void *bytes, size_t length, int64_t now_us,
                            freshet_error *err);
 void lanes_release(lanes *lanes);

@@ -94,12 +94,15 @@ typedef struct verdict {
     const struct place *at; /* NULL: the declaration as a whole */
 } verdict;
 
+#define EVOLUTION_NO_ROW INT64_MIN
+
 typedef struct evolution {
     arena *arena;      /* of the verdicts' texts */
     uint64_t declared; /* the number of this declaration: see KEYS THAT SLEPT */
     int64_t saved_us;  /* the wall time of the last checkpoint */
     /* The newest event time of all rows so far, as far as the state knows one (restored by the
-     * operator that has it), else saved_us: what is new is known of all events behind it. */
+     * operator that has it), else saved_us: what is new is known of all events behind it.
+     * EVOLUTION_NO_ROW: none has come, so what is new is known of all. */
     int64_t newest_us;
     /* A part that is gone, and another takes its keys over (state_part.h: succeeds); NULL: none. */
     const char *succeeded, *succeeded_shape;

@@ -484,7 +484,7 @@ static void plan_says_what_goes_on(void **state)
     run_through(&world, 2);
     expect_plan(&world, 2, KEYS,
                 "newest: served as it is: windows go\n"
-                "windows: served as it is: it keeps k\n");
+                "windows: fills from now on: fills from\n"); /* row windows: as long as it lasts */
     ROWS_OF(&world, {1, 2});
     run_through(&world, 2);
     expect_inspected(

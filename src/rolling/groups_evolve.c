@@ -257,7 +257,7 @@ freshet_code groups_evolve(groups_state *state, const char *last, uint64_t decla
     if (*refused == NULL && has_owed(state) && (drops || reaches_anew(state)))
         *refused = "rows of windows that have ended were still to go out when the run was cut off: "
                    "let it run once with the declaration of before, stop it, and change it then";
-    if (drops && newest_us >= state->gone_us)
+    if (drops && newest_us != INT64_MIN && newest_us >= state->gone_us)
         state->gone_us = newest_us + 1; /* of events before nobody knows which are alike */
     state->known.numbers.whole = state->gone_us;
     return FRESHET_OK;

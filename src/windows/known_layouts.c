@@ -54,8 +54,10 @@ static void forget_since(const known_layouts *known, kept_layout *layout)
     for (uint32_t q = 0; q < layout->n_pivot; q++)
         if (layout->pivot[q].number <= known->filled)
             layout->pivot[q].since = LAYOUT_ALWAYS;
-    if (known->filled > 0)
+    if (known->filled > 0) {
         layout->whole = LAYOUT_ALWAYS;
+        layout->rows = LAYOUT_ALL_ROWS;
+    }
 }
 
 freshet_code known_evolve(known_layouts *known, const char *last, uint64_t declared, int64_t newest,
@@ -67,7 +69,8 @@ freshet_code known_evolve(known_layouts *known, const char *last, uint64_t decla
         return code;
     if (layout != NULL)
         forget_since(known, layout);
-    const int64_t since = newest == INT64_MAX ? newest : newest + 1;
+    const bool is_time = newest != INT64_MAX && newest != LAYOUT_ALWAYS;
+    const int64_t since = is_time ? newest + 1 : newest;
     known->numbers = (layout_numbers){.last = layout,
                                       .declared = declared,
                                       .since = layout == NULL ? LAYOUT_ALWAYS : since,

@@ -140,9 +140,12 @@ const char *layout_text(arena *arena, const windows_plan *plan, const layout_num
 {
     text_buffer text;
     text_init(&text, TEXT_LIMIT_DEFAULT);
-    text_format(&text, HEAD "%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\n",
-                reach->longest_s, reach->longest_rows, reach->lateness_s,
-                layout_whole(numbers, reach));
+    const int64_t rows = layout_whole_rows(numbers, reach);
+    text_format(&text, HEAD "%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64, reach->longest_s,
+                reach->longest_rows, reach->lateness_s, layout_whole(numbers, reach));
+    if (rows != LAYOUT_ALL_ROWS)
+        text_format(&text, "\t%" PRId64, rows);
+    text_append_char(&text, '\n');
     for (uint32_t i = 0; i < plan->n_slots; i++) {
         layout_line line;
         text.failed |= !describe_slot(arena, plan, numbers, i, &line);
@@ -225,15 +228,23 @@ bool layout_is_known(const char *text)
     return strncmp(text, HEAD, strlen(HEAD)) == 0;
 }
 
+static bool layout_take_head(const char **at, kept_layout *layout)
+{
+    if (!layout_is_known(*at))
+        return false;
+    *at += strlen(HEAD);
+    layout->rows = LAYOUT_ALL_ROWS;
+    return layout_take_number(at, '\t', &layout->reach.longest_s) &&
+           layout_take_number(at, '\t', &layout->reach.longest_rows) &&
+           layout_take_number(at, '\t', &layout->reach.lateness_s) &&
+           (layout_take_number(at, '\n', &layout->whole) ||
+            (layout_take_number(at, '\t', &layout->whole) &&
+             layout_take_number(at, '\n', &layout->rows)));
+}
+
 static bool read_lines(arena *arena, const char *at, kept_layout *layout, field *carried)
 {
-    if (!layout_is_known(at))
-        return false;
-    at += strlen(HEAD);
-    if (!layout_take_number(&at, '\t', &layout->reach.longest_s) ||
-        !layout_take_number(&at, '\t', &layout->reach.longest_rows) ||
-        !layout_take_number(&at, '\t', &layout->reach.lateness_s) ||
-        !layout_take_number(&at, '\n', &layout->whole))
+    if (!layout_take_head(&at, layout))
         return false;
     while (*at != '\0') {
         layout_line line;
@@ -452,6 +463,17 @@ int64_t layout_whole(const layout_numbers *numbers, const layout_reach *reach)
         __builtin_sub_overflow(numbers->since, layout_span(&last->reach), &whole))
         whole = LAYOUT_ALWAYS;
     return whole > last->whole ? whole : last->whole;
+}
+
+int64_t layout_whole_rows(const layout_numbers *numbers, const layout_reach *reach)
+{
+    const kept_layout *last = numbers->last;
+    int64_t rows = last == NULL ? 0 : last->rows;
+    if (last != NULL && layout_needs_more(reach, &last->reach) && last->reach.longest_rows < rows)
+        rows = last->reach.longest_rows;
+    return rows < reach->longest_rows && layout_whole(numbers, reach) != LAYOUT_ALWAYS
+               ? rows
+               : LAYOUT_ALL_ROWS;
 }
 
 /* ---- splitting ------------------------------------------------------------------------------- */

@@ -6,7 +6,7 @@
  * its text:
  *
  *     kept, tab, longest window in seconds, tab, in events, tab, lateness in seconds, tab,
- *     WHOLE, line's end
+ *     WHOLE, (tab, ROWS,) line's end
  *
  * and a line for each slot, carried column and value of a pivot:
  *
@@ -23,7 +23,8 @@
  * The NUMBER is that of the declaration in which the thing came in (keyed/evolution.h). A thing
  * that stays keeps it; one that was gone for a while gets another. SINCE and WHOLE are for people's
  * sentences only: from that event time on all events of all keys have the thing, or are there (the
- * smallest number: always). What is so of a key its own record says (fullness.h).
+ * smallest number: always). ROWS stands where row windows may lack events: those of at most so many
+ * events lack none. What is so of a key its own record says (fullness.h).
  *
  * The store keeps these texts, and tells of all at the start, so that keys of any number of older
  * layouts may be there. A key of another layout gets the present one when it is restored: slots of
@@ -68,6 +69,7 @@ typedef struct layout_reach {
 } layout_reach;
 
 #define LAYOUT_ALWAYS INT64_MIN
+#define LAYOUT_ALL_ROWS INT64_MAX
 
 typedef struct layout_slot {
     uint32_t cell; /* as in window_slot */
@@ -78,6 +80,7 @@ typedef struct kept_layout {
     uint64_t id;
     layout_reach reach;
     int64_t whole;
+    int64_t rows;
     layout_line *slots; /* in the order of their bytes */
     uint32_t n_slots;
     schema carried;
@@ -103,6 +106,8 @@ typedef struct layout_numbers {
 
 /* From when on all events of all keys are there for windows of that reach. */
 int64_t layout_whole(const layout_numbers *numbers, const layout_reach *reach);
+/* Row windows of how many events lack none in no key; LAYOUT_ALL_ROWS: of any number. */
+int64_t layout_whole_rows(const layout_numbers *numbers, const layout_reach *reach);
 /* Do windows of `now` need events that those of `then` did not? */
 bool layout_needs_more(const layout_reach *now, const layout_reach *then);
 /* The longest time window and the lateness together. */

@@ -179,9 +179,9 @@ const state_part *windows_part(const windows_state *state);
 
 /* The state goes on from one of another declaration: `last` is the layout of then (NULL: there was
  * none), `declared` the number of the declaration now (keyed/evolution.h), `newest` the second of
- * the newest event of all keys, INT64_MAX where nobody knows. *out is the layout against the plan,
- * NULL where there was none. Before any layout is told and any key is there; without it everything
- * is of the declaration number 1. */
+ * the newest event of all keys, INT64_MAX where nobody knows, INT64_MIN where there was none. *out
+ * is the layout against the plan, NULL where there was none. Before any layout is told and any key
+ * is there; without it everything is of the declaration number 1. */
 struct kept_layout; /* layouts.h */
 freshet_code windows_evolve(windows_state *state, const char *last, uint64_t declared,
                             int64_t newest, const struct kept_layout **out, freshet_error *err);

@@ -144,6 +144,60 @@ class EvolveTest(Case):
         self.served(NAME, partial, new=row(1, 2, 16, "c") + row(1, 3, 32, "d"), **kept)
         self.assertEqual([r.get("spend__sum_over_1_day_fixed_windows") for r in self.read_lines("out.jsonl")], [4, None, 16, 48])
 
+    def test_a_state_that_never_had_a_row(self):
+        """What is new is known of all rows, however long ago they were: nothing goes by the clock."""
+        kept = dict(writer="jsonl: {path: out.jsonl, rows: online}")
+        rows = "{name: three, from: amount, window: {mode: row_windows, functions: [sum], over: [3 events]}}"
+        many = "{name: spend, from: amount, window: {functions: [sum, count], over: [1 day, 2 days]}}"
+        first = "{name: first, from: amount, window: {mode: row_windows, order_by: amount, functions: [first], over: [1 events]}}"
+        os.makedirs(self.path("in"))
+        self.served(NAME, **kept)
+        plan = self.plan(NAME, SPEND, first, code=0, **kept)
+        self.assertIn("--   windows: served as it is: no row has come yet, so none is missing\n", plan)
+        self.assertIn("--   windows by user, ordered by amount: served as it is: no row has come yet", plan)
+        self.assertNotIn("fills", plan)
+        self.assertNotIn("fills", self.served(NAME, SPEND, first, **kept))
+        self.assertNotIn("fills", self.plan(NAME, many, rows, first, code=0, lateness=", lateness: 1 hour", **kept))
+        self.served(NAME, many, rows, first, new="".join(row(1, i, 4, "a") for i in range(4)), lateness=", lateness: 1 hour", **kept)
+        self.assertEqual([[r[f"spend__sum_over_{span}_fixed_windows"] for span in ("1_day", "2_days")] +
+                          [r["three__sum_over_3_events_row_windows"]] for r in self.read_lines("out.jsonl")],
+                         [[4, 4, 4], [8, 8, 8], [12, 12, 12], [16, 16, 12]])
+
+    def test_longer_row_windows_are_told_at_each_start(self):
+        kept = dict(writer="jsonl: {path: out.jsonl}")
+        of = "{{name: last, from: amount, window: {{mode: row_windows, functions: [sum], over: [{} events]}}}}"
+        self.served(NAME, of.format(2), new="".join(row(1, i, 1, "a") for i in range(4)), **kept)
+        says = r'feature "last"( \(.*\))?: fills from 2023-12-31 23:00:0\d on: "3 events" is null until a key has had as many'
+        self.assertRegex(self.plan(NAME, of.format(3), code=3, **kept), says)
+        for i in range(4, 7):
+            self.assertRegex(self.served(NAME, of.format("2 events, 3"), new=row(1, i, 1, "a"), **kept), says)
+            self.assertRegex(self.plan(NAME, of.format("2 events, 3"), code=3, **kept), says)
+        self.assertNotIn("fills", self.plan(NAME, of.format(2), code=0, **kept))  # those are whole
+
+    def test_first_windows_behind_a_join(self):
+        """They begin behind its newest row, by event time."""
+        text = TEXT.replace("{{id: ev, stream: true,", "{{id: ev, stream: true, timestamp: {{from: ts, unit: s}}, within: 1 minute,").replace(
+            "  query: select * from ev", "    - {{id: side, stream: true, timestamp: {{from: ts, unit: s}}, within: 1 minute, file: {{path: side, "
+            "format: json, schema: {{user: bigint, ts: bigint}}}}}}\n  query: select e.* from ev e join side s on s.user = e.user and s.ts = e.ts")
+
+        def run(*features, of):
+            self.write("shop.yaml", text.format(features="\n".join("    - " + feature for feature in features), writer="jsonl: {path: out.jsonl}",
+                                                lateness=""))
+            for i in of:
+                self.write(f"in/{i}.jsonl", row(1, i, 1, "a"))
+                self.write(f"side/{i}.jsonl", row(1, i, 1, "a"))
+            finished = self.freshet("run", "shop.yaml", "--once", "--progress", "none")
+            self.assertEqual(finished.code, 0, finished.err)
+            return finished.err
+
+        os.makedirs(self.path("in"))
+        os.makedirs(self.path("side"))
+        run(NAME, of=())
+        self.assertNotIn("fills", run(NAME, SPEND, of=()))
+        self.good("state", "reset", "shop.yaml", "--yes")
+        run(NAME, of=range(100, 103))
+        self.assertIn('fills from 2024-01-01 00:01:43 on: "1 day" is null until 2024-01-02 00:01:43', run(NAME, SPEND, of=()))
+
     def test_without_windows(self):
         """Nothing is kept of rows: a new feature is in each row from now on."""
         self.served(NAME, writer="jsonl: {path: out.jsonl}", new=row(1, 0, 4, "a"))

@@ -13,7 +13,7 @@
 int64_t filling_newest_s(const evolution *evolution)
 {
     const int64_t us = evolution->newest_us;
-    return us == INT64_MIN ? INT64_MAX : us / 1000000 - (us % 1000000 < 0);
+    return us == EVOLUTION_NO_ROW ? INT64_MIN : us / 1000000 - (us % 1000000 < 0);
 }
 
 const char *filling_time(int64_t second, char into[FILLING_TIME_MAX])
@@ -44,16 +44,13 @@ static int64_t plus(int64_t a, int64_t b)
 static int64_t output_from(const filling *filling, uint32_t output, int64_t *at)
 {
     const window_look *look = &filling->windows->looks[output];
-    const layout_reach *then = filling->last == NULL ? NULL : &filling->last->reach;
     const int64_t whole = look->mode == WINDOW_ROLLING
                               ? filling->numbers->whole
                               : layout_whole(filling->numbers, &filling->reach);
     int64_t from = layout_since(filling->arena, filling->windows, filling->numbers, output);
     *at = INT64_MIN;
     if (look->mode == WINDOW_ROWS) {
-        const bool is_longer =
-            then == NULL ? whole != LAYOUT_ALWAYS : look->length > then->longest_rows;
-        if (is_longer && whole > from)
+        if (look->length > layout_whole_rows(filling->numbers, &filling->reach) && whole > from)
             from = whole;
         if (from != LAYOUT_ALWAYS)
             *at = INT64_MAX;

@@ -29,7 +29,8 @@ static inline const place *keys_at(const feature_set_block *block)
     return &((const key_block *)block->keys.items)->name.at;
 }
 
-/* The newest second that the state knows of; INT64_MAX: none. */
+/* The newest second that the state knows of; INT64_MIN: no row has come. */
+#define FILLING_NO_ROW "no row has come yet, so none is missing"
 int64_t filling_newest_s(const evolution *evolution);
 
 /* "2026-11-30 10:00:00"; INT64_MAX: "nobody knows when" */

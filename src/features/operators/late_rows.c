@@ -5,10 +5,13 @@
  * Windows that close wait only for lanes whose rows are known to be there: a lane that may never
  * give any would hold up what is output.
  *
- * Its facts are those of its lanes (lanes.h). Sets that wait for nobody keep them, too, under the
- * same name: first windows, or ids of events, that they may get one day begin behind their newest
- * row.
+ * Its facts are those of its lanes (lanes.h), and the newest second of rows that had none, since
+ * they came of a join. Sets that wait for nobody keep them, too, under the same name: first
+ * windows, or ids of events, that they may get one day begin behind their newest row; with the
+ * first row, where none has come.
  */
+#include <string.h>
+
 #include "base/error.h"
 #include "base/os.h"
 #include "features/lanes.h"
@@ -76,7 +79,20 @@ typedef struct late_rows {
     lanes lanes;
     /* Behind a join: the second that its last watermark has told; rows of it may come. */
     int64_t told_s;
+    int64_t joined_s; /* the newest second of rows of a join; LANES_NONE: there was none */
 } late_rows;
+
+static int64_t late_second_of(int64_t us)
+{
+    return us / 1000000 - (us % 1000000 < 0);
+}
+
+/* A row of a join. */
+static void note_joined(late_rows *late, int64_t event_us)
+{
+    if (event_us <= WATERMARK_TIME_MAX && late_second_of(event_us) > late->joined_s)
+        late->joined_s = late_second_of(event_us);
+}
 
 /* The second from which on rows may still come; LANES_NONE before the first row. */
 static int64_t lowest_second(const late_rows *late, int64_t now_us)
@@ -113,6 +129,7 @@ static freshet_code late_rows_open(freshet_operator *self, const operator_option
     (void)options, (void)err;
     ((late_rows *)self)->lateness_s = watermark_lateness_s(self->block);
     ((late_rows *)self)->told_s = INT64_MIN;
+    ((late_rows *)self)->joined_s = LANES_NONE;
     return FRESHET_OK;
 }
 
@@ -124,8 +141,10 @@ static freshet_code take_told(late_rows *late, run *run)
     late->lanes.n = 0; /* those of rows before there was a join move no more */
     run->hold_s = late->told_s;
     for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
-        const int64_t second = event_us[row] / 1000000 - (event_us[row] % 1000000 < 0);
-        if (run->keep[row] && second < late->told_s)
+        if (!run->keep[row])
+            continue;
+        note_joined(late, event_us[row]);
+        if (late_second_of(event_us[row]) < late->told_s)
             code = watermark_refuse(&late->base, run, row, 0);
     }
     if (run->in->watermark_s > late->told_s)
@@ -171,21 +190,39 @@ static freshet_code late_rows_expect(freshet_operator *self, uint32_t lane_numbe
 static freshet_code late_rows_save(const freshet_operator *self, text_buffer *into,
                                    freshet_error *err)
 {
-    lanes_save(&((const late_rows *)self)->lanes, into);
+    const late_rows *late = (const late_rows *)self;
+    lanes_save(&late->lanes, into);
+    text_append(into, (const char *)&late->joined_s, sizeof late->joined_s);
     return into->failed ? error_memory(err, "saving the watermarks") : FRESHET_OK;
 }
 
+/* The newest second of all rows; LANES_NONE: there was none. */
+static int64_t newest_of_all(const late_rows *late)
+{
+    int64_t newest_s = late->joined_s;
+    for (uint32_t i = 0; i < late->lanes.n; i++)
+        if (late->lanes.items[i].newest_s > newest_s)
+            newest_s = late->lanes.items[i].newest_s;
+    return newest_s;
+}
+
+/* In facts from before rows of a join were noted it is not known whether there was any. */
 static freshet_code late_rows_restore(freshet_operator *self, const void *bytes, size_t length,
                                       freshet_error *err)
 {
-    const lanes *lanes = &((late_rows *)self)->lanes;
-    int64_t newest_s = LANES_NONE;
-    freshet_code code =
-        lanes_restore(&((late_rows *)self)->lanes, bytes, length, os.monotonic_us(), err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < lanes->n; i++)
-        newest_s = lanes->items[i].newest_s > newest_s ? lanes->items[i].newest_s : newest_s;
-    if (code == FRESHET_OK && self->evolution != NULL && newest_s != LANES_NONE &&
-        newest_s < INT64_MAX / 1000000 && newest_s > INT64_MIN / 1000000)
+    late_rows *late = (late_rows *)self;
+    const bool knows_joined = lanes_saved_bytes(bytes, length) + sizeof late->joined_s == length;
+    if (knows_joined) {
+        length -= sizeof late->joined_s;
+        memcpy(&late->joined_s, (const char *)bytes + length, sizeof late->joined_s);
+    }
+    freshet_code code = lanes_restore(&late->lanes, bytes, length, os.monotonic_us(), err);
+    const int64_t newest_s = code == FRESHET_OK ? newest_of_all(late) : LANES_NONE;
+    if (code != FRESHET_OK || self->evolution == NULL)
+        return code;
+    if (newest_s == LANES_NONE && knows_joined)
+        self->evolution->newest_us = EVOLUTION_NO_ROW;
+    else if (newest_s < INT64_MAX / 1000000 && newest_s > INT64_MIN / 1000000)
         self->evolution->newest_us = newest_s * 1000000 + 999999;
     return code;
 }
@@ -223,15 +260,20 @@ static freshet_code row_times_run(freshet_operator *self, run *run)
     freshet_code code = FRESHET_OK;
     if (__builtin_add_overflow(os.now_us(), max_future_us(self->block, true), &last_us))
         last_us = INT64_MAX;
-    if (run->in->has_watermark)
+    const bool is_joined = run->in->has_watermark;
+    if (is_joined)
         late->lanes.n = 0; /* rows of a join have none */
-    const uint32_t n_rows = run->in->has_watermark ? 0 : run->n_rows;
-    for (uint32_t row = 0; code == FRESHET_OK && row < n_rows; row++) {
+    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
         if (run->keep[row] && event_us[row] > newest_us && event_us[row] <= last_us)
             newest_us = event_us[row];
-        const bool is_last = row + 1 == run->n_rows || run_lane(run, row + 1) != run_lane(run, row);
+        const bool is_last =
+            row + 1 == run->n_rows || (!is_joined && run_lane(run, row + 1) != run_lane(run, row));
         if (!is_last || newest_us == INT64_MIN)
             continue;
+        if (is_joined) {
+            note_joined(late, newest_us);
+            continue;
+        }
         code = lanes_take(&late->lanes, run_lane(run, row), newest_us, 0, &behind_s, run->err);
         newest_us = INT64_MIN;
     }
@@ -241,6 +283,7 @@ static freshet_code row_times_run(freshet_operator *self, run *run)
 const operator_ops row_times_operator = {.name = "watermarks",
                                          .size = sizeof(late_rows),
                                          .wanted = row_times_wanted,
+                                         .open = late_rows_open,
                                          .run = row_times_run,
                                          .save = late_rows_save,
                                          .restore = late_rows_restore,

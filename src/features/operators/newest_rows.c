@@ -292,6 +292,8 @@ static freshet_code newest_rows_evolve(void *owner, const state_past *past, evol
                       "it keeps \"%s\", and is to keep \"%s\"", past->shape, newest->part.shape);
     else if (out->succeeded != NULL)
         say_succeeds(newest, out);
+    else if (past == NULL && out->newest_us == EVOLUTION_NO_ROW)
+        evolution_say(out, newest->part.name, VERDICT_SERVED, NULL, "", FILLING_NO_ROW);
     else if (past == NULL)
         say_new(newest, out);
     else

@@ -501,10 +501,14 @@ static freshet_code seen_events_evolve(void *owner, const state_past *past, evol
 {
     seen_events *seen = owner;
     const seen_reach now = reach_of(&seen->base);
-    const int64_t newest_us = out->newest_us == INT64_MIN ? out->saved_us : out->newest_us;
+    const int64_t newest_us = out->newest_us;
     const char *why = "";
     (void)err;
     seen->begins_anew = past != NULL && past->fingerprint != seen->part.fingerprint;
+    if (newest_us == EVOLUTION_NO_ROW) {
+        evolution_say(out, seen->part.name, VERDICT_SERVED, NULL, "", FILLING_NO_ROW);
+        return FRESHET_OK;
+    }
     if (past == NULL || seen->begins_anew) {
         forget_before(seen, seen_plus(newest_us, 1));
         why = past == NULL ? "is new: "

@@ -193,7 +193,8 @@ static bool say_lateness(const windowed *windowed, const filling *filling)
     const layout_reach *then = &filling->last->reach;
     char before[WATERMARK_SPAN_TEXT_MAX], time[FILLING_TIME_MAX];
     const int64_t more_s = filling->reach.lateness_s - then->lateness_s;
-    if (more_s <= 0 || !layout_needs_more(&filling->reach, then))
+    if (more_s <= 0 || !layout_needs_more(&filling->reach, then) ||
+        filling_newest_s(filling->out) == INT64_MIN)
         return false;
     watermark_span(then->lateness_s, before);
     evolution_say(filling->out, filling->part, VERDICT_FROM_NOW,
@@ -221,6 +222,10 @@ static freshet_code say_new_view(windowed *windowed, uint32_t v, const filling *
     const view *view = &windowed->base.plan->views[v];
     const bool is_partial =
         view->windows->outputs.n_fields == 0 || view->windows->looks[0].is_partial;
+    if (filling->numbers->whole == LAYOUT_ALWAYS) {
+        evolution_say(filling->out, filling->part, VERDICT_SERVED, NULL, "", FILLING_NO_ROW);
+        return FRESHET_OK;
+    }
     if (view->order != NO_SLOT && !is_partial) {
         evolution_say(filling->out, filling->part, VERDICT_REFUSED, &view->said->at, filling->part,
                       "look back on all rows of a key in an order that is not that of time, and "
@@ -241,6 +246,15 @@ static const place *view_keys_at(const windowed *windowed, const view *view)
         view->windows->outputs.n_fields > 0 && view->of[0]->block->window.partition_by.n > 0;
     return has_own ? &view->of[0]->block->window.partition_by.items[0].at
                    : keys_at(windowed->base.block);
+}
+
+/* Rows may still come that are as late as that. */
+static int64_t settled_of(const filling *filling)
+{
+    int64_t settled;
+    return __builtin_sub_overflow(filling->numbers->since, filling->reach.lateness_s, &settled)
+               ? LAYOUT_ALWAYS
+               : settled;
 }
 
 /* What cannot be read in any way. */
@@ -280,12 +294,13 @@ static freshet_code windowed_evolve(void *owner, const state_past *past, evoluti
                   view->order == NO_SLOT ? watermark_lateness_s(windowed->base.block) : 0},
         .of = view->of,
         .per_second = 1};
+    const int64_t newest_s = filling_newest_s(out);
+    const bool is_known = view->order == NO_SLOT || newest_s == INT64_MIN;
     freshet_code code = windows_evolve(state, past == NULL ? NULL : past->layout, out->declared,
-                                       view->order == NO_SLOT ? filling_newest_s(out) : INT64_MAX,
-                                       &filling.last, err);
+                                       is_known ? newest_s : INT64_MAX, &filling.last, err);
     if (code != FRESHET_OK)
         return code;
-    filling.settled = filling.numbers->since; /* of later rows the lateness tells */
+    filling.settled = settled_of(&filling);
     if (past == NULL)
         return say_new_view(windowed, of->view, &filling);
     const uint32_t n = filling_say_features(&filling) + filling_say_gone(&filling) +
