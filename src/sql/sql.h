@@ -68,6 +68,23 @@ void sql_input_set(sql_input *input, const batch *batch, uint32_t first, uint32_
  * to true, never to false. Run a statement once on no rows to learn it. */
 void sql_input_used(const sql_input *input, bool *used);
 
+/* Rows that lie in pieces: of `rows` those from `first` on, whose numbers begin with `number`. */
+typedef struct sql_piece {
+    const batch *rows;
+    uint32_t first, n;
+    int64_t number;
+} sql_piece;
+
+/* Piece number `which`, from 0 on; false behind the last. */
+typedef bool sql_pieces_fn(void *context, uint32_t which, sql_piece *out);
+
+/* A table function `name` (`FROM name()`) for all sessions of the engine, over the pieces that
+ * there are when a statement runs: none may change meanwhile. Its columns are those of the schema,
+ * which is copied, and the BIGINT `number`. Ends with the engine. */
+freshet_code sql_rows_add(sql_session *session, const char *name, const schema *schema,
+                          const char *number, sql_pieces_fn *pieces, void *context,
+                          freshet_error *err);
+
 /* A problem of SQL text: position is the byte offset in the text, or -1. */
 typedef struct sql_problem {
     int64_t position;

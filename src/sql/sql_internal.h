@@ -2,6 +2,7 @@
  *
  *   sql_engine.c     instances, sessions, statements of our own, tables
  *   sql_input.c      batches of ours as table functions
+ *   sql_rows.c       rows in pieces as table functions
  *   sql_function.c   functions of ours
  *   sql_cast.c       texts as times and dates
  *   sql_check.c      casts that no row can do

@@ -15,7 +15,7 @@ typedef struct debug_table debug_table;
 
 typedef struct debug_options {
     int64_t rows;   /* the limit of the table; >= 1 */
-    int64_t memory; /* the engine's memory limit in bytes */
+    int64_t memory; /* of the rows in bytes, and once more of all queries together */
     /* The schema's last columns are two that no query sees. A bigint, the row's write timestamp;
      * null where the row was not its key's newest when it was made, and is none in `..._latest`.
      * And a boolean: the row came before, and is none in `..._new`. */
@@ -24,7 +24,8 @@ typedef struct debug_options {
 
 freshet_code debug_open(const char *feature_set, const schema *schema, uint32_t n_keys,
                         const debug_options *options, debug_table **out, freshet_error *err);
-/* Appends one micro-batch, visible to queries as a whole at once. The pipeline's thread. */
+/* Appends one micro-batch, visible to queries as a whole at once. The pipeline's thread.
+ * FRESHET_LIMIT where it alone takes more than the table's memory. */
 freshet_code debug_append(debug_table *table, const batch *rows, freshet_error *err);
 /* Any thread. */
 int64_t debug_rows(const debug_table *table);

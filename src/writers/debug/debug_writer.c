@@ -1,29 +1,21 @@
-/* debug_writer.c - the writer `online` in debug mode: the debug table (debug.h), filled in large
- * pieces.
- *
- * Micro-batches are gathered until a flush or until they are many, since the table takes a large
- * piece at less than half the cost of its parts. The loop flushes whenever nothing more is waiting.
- */
+/* debug_writer.c - the writer `online` in debug mode: the debug table (debug.h). Queries see a
+ * micro-batch as soon as it is written; there is nothing to flush. */
 #include "writers/debug/debug_writer.h"
 
 #include <string.h>
 
 #include "base/error.h"
-#include "base/row_store.h"
 #include "writers/debug/debug.h"
 #include "writers/online_block.h"
 
 #define ROWS_STANDARD 1000000
 #define MEMORY_STANDARD (INT64_C(1) << 30)
-/* A table with less is filled by single micro-batches, for which there is always room. */
-#define GATHER_MEMORY_MIN ((int64_t)GATHER_BYTES_MAX * 4)
 
 typedef struct debug_writer {
     freshet_writer base;
     uint32_t n_keys;
     schema with_times; /* the rows' schema and their write timestamps; n_fields 0: they have none */
     debug_table *table;
-    row_store *gathered; /* NULL: each micro-batch is appended by itself */
 } debug_writer;
 
 /* Do rows come with write timestamps? Those of windows and groups on a stream; and those of rolling
@@ -130,20 +122,6 @@ static freshet_code debug_writer_open(freshet_writer *base, const schema *schema
     if (code == FRESHET_OK)
         code = debug_open(base->declaration->feature_set.name.value, schema, n_keys, &limits,
                           &writer->table, err);
-    if (code == FRESHET_OK && given->memory >= GATHER_MEMORY_MIN)
-        code = row_store_open_chunked(schema, GATHER_ROWS_BITS, &writer->gathered, err);
-    return code;
-}
-
-/* What has been gathered becomes visible. It is one chunk of the store. */
-static freshet_code append_gathered(debug_writer *writer, freshet_error *err)
-{
-    uint32_t first;
-    if (row_store_rows(writer->gathered) == 0)
-        return FRESHET_OK;
-    freshet_code code = debug_append(writer->table, row_store_at(writer->gathered, 0, &first), err);
-    if (code == FRESHET_OK)
-        row_store_clear(writer->gathered);
     return code;
 }
 
@@ -158,30 +136,20 @@ static freshet_code debug_writer_write(freshet_writer *base, const batch *rows, 
     }
     plain.write_us = NULL;
     plain.row_kinds = NULL;
-    if (writer->gathered != NULL &&
-        (row_store_rows(writer->gathered) + (uint64_t)rows->n_rows > GATHER_ROWS ||
-         row_store_bytes(writer->gathered) >= GATHER_BYTES_MAX)) {
-        freshet_code code = append_gathered(writer, err);
-        if (code != FRESHET_OK)
-            return code;
-    }
-    return writer->gathered == NULL || rows->n_rows > GATHER_ROWS
-               ? debug_append(writer->table, &plain, err)
-               : row_store_add(writer->gathered, &plain, NULL, rows->n_rows, err);
+    return debug_append(writer->table, &plain, err);
 }
 
 static freshet_code debug_writer_flush(freshet_writer *base, freshet_error *err)
 {
-    debug_writer *writer = (debug_writer *)base;
-    return writer->gathered == NULL ? FRESHET_OK : append_gathered(writer, err);
+    (void)base;
+    (void)err;
+    return FRESHET_OK;
 }
 
 static void debug_writer_close(freshet_writer *base)
 {
     debug_writer *writer = (debug_writer *)base;
-    row_store_close(writer->gathered);
     debug_close(writer->table);
-    writer->gathered = NULL;
     writer->table = NULL;
 }
 
