@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "keyed/cells.h"
 
+#define DIRTY_AHEAD 8u
 #define SAVED_BYTES_MAX ((size_t)1 << 30)
 #define HANDED_BYTES_MIN 128 /* about, of what the store holds of a short key until it is written */
 
@@ -372,23 +373,48 @@ void state_part_filled(const state_part *part, uint64_t declared)
 
 /* ---- saving, forgetting -------------------------------------------------------------------- */
 
-bool state_part_next_dirty(const state_part *part, uint32_t *cursor, state_key *out)
+/* Asks for the entries that come soon, and for what hangs at those that are there by now. */
+static void prefetch_dirty(const state_part *piece, uint32_t at)
+{
+    const keyed_table *table = piece->table;
+    if (at + 2 * DIRTY_AHEAD < table->n_dirty)
+        __builtin_prefetch(keyed_at(table, table->dirty[at + 2 * DIRTY_AHEAD]));
+    if (piece->ops->prefetch != NULL && at + DIRTY_AHEAD < table->n_dirty)
+        piece->ops->prefetch(table->options.self, keyed_at(table, table->dirty[at + DIRTY_AHEAD]));
+}
+
+bool state_part_next_dirty_before(const state_part *part, uint32_t *cursor, uint32_t end,
+                                  state_key *out)
 {
     uint32_t before = 0; /* places of the lists of earlier pieces */
     for (uint32_t i = 0; i < count_pieces(part); i++) {
         const state_part *piece = piece_at(part, i);
-        if (*cursor < before + piece->table->n_dirty) {
-            uint32_t own = *cursor - before;
-            const uint32_t index = keyed_next_dirty(piece->table, &own);
-            *cursor = before + own;
-            if (index != KEY_NONE) {
-                *out = key_at(piece, index);
-                return true;
-            }
+        while (*cursor < before + piece->table->n_dirty) {
+            if (*cursor >= end)
+                return false;
+            const uint32_t at = (*cursor)++ - before, index = piece->table->dirty[at];
+            prefetch_dirty(piece, at);
+            if (!((const keyed_entry *)keyed_at(piece->table, index))->used)
+                continue;
+            *out = key_at(piece, index);
+            return true;
         }
         before += piece->table->n_dirty;
     }
     return false;
+}
+
+bool state_part_next_dirty(const state_part *part, uint32_t *cursor, state_key *out)
+{
+    return state_part_next_dirty_before(part, cursor, UINT32_MAX, out);
+}
+
+uint32_t state_part_dirty_places(const state_part *part)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count_pieces(part); i++)
+        n += piece_at(part, i)->table->n_dirty;
+    return n;
 }
 
 freshet_code state_part_save(const state_part *part, const state_key *key, text_buffer *into,
@@ -619,9 +645,7 @@ uint64_t state_part_keys(const state_part *part)
 
 size_t state_part_bytes_changed(const state_part *part)
 {
-    double n_dirty = 0;
-    for (uint32_t i = 0; i < count_pieces(part); i++)
-        n_dirty += piece_at(part, i)->table->n_dirty;
+    const double n_dirty = state_part_dirty_places(part);
     const double n = (double)state_part_keys(part);
     const double bytes = n == 0 ? 0 : (double)state_part_bytes(part) * n_dirty / n;
     const double least = n_dirty * HANDED_BYTES_MIN * (part->ops->listed == NULL ? 1 : 2);

@@ -32,7 +32,9 @@ typedef enum state_fill {
     FILL_KINDS
 } state_fill;
 
-/* What a part's owner says of its entries; `self` is keyed_options.self. */
+/* What a part's owner says of its entries; `self` is keyed_options.self. save, is_empty and listed
+ * change nothing, not even what is only for the moment: they are called by several threads at once,
+ * each for other keys. */
 typedef struct state_part_ops {
     /* Appends what the entry holds. A failure of memory may show in into->failed alone. */
     freshet_code (*save)(void *self, const void *entry, text_buffer *into, freshet_error *err);
@@ -44,6 +46,8 @@ typedef struct state_part_ops {
      * each. */
     freshet_code (*inspect)(void *self, arena *arena, const void *bytes, size_t length,
                             text_buffer *into, freshet_error *err);
+    /* NULL, or asks the memory for what hangs at the entry: it is soon to be saved. */
+    void (*prefetch)(void *self, const void *entry);
     /* NULL: keys never end. True: the key holds nothing any more. */
     bool (*is_empty)(void *self, const void *entry);
     /* NULL, or what is to be done once a restored entry stands in the table. False where memory is
@@ -167,8 +171,14 @@ void state_part_set_bring(const state_part *part, state_bring_fn *bring);
 freshet_code state_part_restore(const state_part *part, const void *key, size_t key_length,
                                 const void *bytes, size_t length, freshet_error *err);
 
-/* Each key that changed since the last clean, once; *cursor begins at 0; false at the end. */
+/* Each key that changed since the last clean, once; *cursor begins at 0; false at the end. Several
+ * threads may go through ranges of them at the same time, from one place of the list up to another,
+ * of state_part_dirty_places in all, and ask what is asked of such keys: save, is_empty, is_saved,
+ * listed. */
 bool state_part_next_dirty(const state_part *part, uint32_t *cursor, state_key *out);
+uint32_t state_part_dirty_places(const state_part *part);
+bool state_part_next_dirty_before(const state_part *part, uint32_t *cursor, uint32_t end,
+                                  state_key *out);
 freshet_code state_part_save(const state_part *part, const state_key *key, text_buffer *into,
                              freshet_error *err);
 bool state_part_is_empty(const state_part *part, const state_key *key);

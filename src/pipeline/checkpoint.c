@@ -234,33 +234,6 @@ static freshet_code put_all_positions(freshet_pipeline *pipeline, freshet_error 
     return code;
 }
 
-static freshet_code put_part(const checkpoint_part *of, freshet_error *err)
-{
-    checkpoint *checkpoint = of->checkpoint;
-    const state_part *part = of->part;
-    text_buffer *text = &checkpoint->text;
-    uint32_t cursor = 0;
-    state_key key;
-    freshet_code code = FRESHET_OK;
-    while (code == FRESHET_OK && state_part_next_dirty(part, &cursor, &key)) {
-        if (state_part_is_empty(part, &key)) {
-            code = store_remove(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
-                                err);
-            continue;
-        }
-        text_reset(text);
-        code = state_part_save(part, &key, text, err);
-        if (code == FRESHET_OK)
-            code = store_put(checkpoint->store, STORE_STATE, part->name, key.bytes, key.length,
-                             text->bytes, text->length, err);
-        if (code == FRESHET_OK)
-            code = checkpoint_drop_heritage(of, &key, err);
-        if (code == FRESHET_OK && state_part_is_listed(part))
-            code = checkpoint_list_key(checkpoint, part, &key, err);
-    }
-    return code;
-}
-
 /* What is shown once these files are, too. */
 static freshet_code put_shown(const freshet_pipeline *pipeline, uint32_t i, freshet_error *err)
 {
@@ -331,8 +304,8 @@ static freshet_code checkpoint_gather(freshet_pipeline *pipeline, freshet_error 
     checkpoint->moved_lost |= code != FRESHET_OK;
     if (code == FRESHET_OK)
         code = put_files(pipeline, err);
-    for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
-        code = put_part(&checkpoint->parts[i], err);
+    if (code == FRESHET_OK)
+        code = checkpoint_put_keys(pipeline, err);
     for (uint32_t i = 0; code == FRESHET_OK && i < checkpoint->n_parts; i++)
         code = checkpoint_sweep(&checkpoint->parts[i], pipeline_owes(pipeline), err);
     if (code == FRESHET_OK)

@@ -6,6 +6,7 @@
  *   checkpoint_columns.c  plain and SQL features that came, went or changed
  *   checkpoint_plan.c  all of this, for people
  *   checkpoint.c       taking checkpoints while the stream runs
+ *   checkpoint_keys.c  the keys that changed, as bytes
  *   checkpoint_inspect.c  what is kept of a key, for people
  *
  * A checkpoint is taken between two steps, when nothing waits for delivery. So all rows read have

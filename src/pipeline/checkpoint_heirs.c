@@ -112,12 +112,13 @@ void checkpoint_open_heirs(const checkpoint *checkpoint)
 }
 
 freshet_code checkpoint_drop_heritage(const checkpoint_part *part, const state_key *key,
-                                      freshet_error *err)
+                                      store_run *run, freshet_error *err)
 {
-    return !part->inherits || state_part_is_saved(part->part, key)
-               ? FRESHET_OK
-               : store_remove(part->checkpoint->store, STORE_STATE, part->part->heritage->name,
-                              key->bytes, key->length, err);
+    if (!part->inherits || state_part_is_saved(part->part, key))
+        return FRESHET_OK;
+    text_append(store_run_key(run, STORE_STATE, part->part->heritage->name), key->bytes,
+                key->length);
+    return store_run_remove(run, err);
 }
 
 /* ---- succession ------------------------------------------------------------------------------ */

@@ -130,6 +130,9 @@ const char *checkpoint_clip(arena *arena, const char *text, const char *other, s
  * store is open yet. */
 freshet_code checkpoint_make(freshet_pipeline *pipeline, const char *state, freshet_error *err);
 
+/* checkpoint_keys.c: puts down the keys of all parts that changed. */
+freshet_code checkpoint_put_keys(freshet_pipeline *pipeline, freshet_error *err);
+
 /* checkpoint_heirs.c: which parts go on from others, and what that means; is the part kept for one
  * of them? Then: keys are looked up in it; what it has of one that is put down for the first time
  * is removed; and all keys of one that is gone are taken over. */
@@ -137,14 +140,14 @@ freshet_code checkpoint_compare_heirs(checkpoint *checkpoint, evolution *out, fr
 bool checkpoint_is_inherited(const checkpoint *checkpoint, const char *name, size_t length);
 void checkpoint_open_heirs(const checkpoint *checkpoint);
 freshet_code checkpoint_drop_heritage(const checkpoint_part *part, const state_key *key,
-                                      freshet_error *err);
+                                      store_run *run, freshet_error *err);
 freshet_code checkpoint_succeed(const freshet_pipeline *pipeline, freshet_error *err);
 
 /* checkpoint_listed.c: lists the key that is put down under its time; puts down that keys are gone
  * whose time is over; and lets the part know its keys, where the store was made before they were
  * listed. */
-freshet_code checkpoint_list_key(checkpoint *checkpoint, const state_part *part,
-                                 const state_key *key, freshet_error *err);
+freshet_code checkpoint_list_key(const state_part *part, const state_key *key, store_run *run,
+                                 freshet_error *err);
 freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *err);
 freshet_code checkpoint_bring(void *part, uint32_t piece, int64_t until, uint32_t most, uint32_t *n,
                               freshet_error *err);

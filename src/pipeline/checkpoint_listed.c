@@ -48,21 +48,18 @@ static int64_t get_time(const char *at)
     return (int64_t)(raised ^ (UINT64_C(1) << 63));
 }
 
-freshet_code checkpoint_list_key(checkpoint *checkpoint, const state_part *part,
-                                 const state_key *key, freshet_error *err)
+freshet_code checkpoint_list_key(const state_part *part, const state_key *key, store_run *run,
+                                 freshet_error *err)
 {
-    text_buffer *text = &checkpoint->text;
     freshet_code code = FRESHET_OK;
     int64_t time;
     for (uint32_t i = 0; code == FRESHET_OK && state_part_listed(part, key, i, &time); i++) {
-        text_reset(text);
-        put_time(text, time);
-        if (!text_append(text, key->bytes, key->length))
-            return error_memory(err, LISTING);
-        code = i == 0 ? store_put(checkpoint->store, STORE_LISTED, part->name, text->bytes,
-                                  text->length, "", 0, err)
-                      : store_remove(checkpoint->store, STORE_LISTED, part->name, text->bytes,
-                                     text->length, err);
+        text_buffer *listed = store_run_key(run, STORE_LISTED, part->name);
+        put_time(listed, time);
+        text_append(listed, key->bytes, key->length);
+        if (i == 0)
+            store_run_value(run); /* none */
+        code = i == 0 ? store_run_put(run, err) : store_run_remove(run, err);
     }
     return code;
 }

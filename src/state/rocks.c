@@ -2,7 +2,8 @@
  *
  * The settings, and why:
  *
- *   LZ4, no compression of the log     state is written often and read seldom
+ *   LZ4, but of neither the log nor    state is written often and read seldom; compressing takes
+ *   the tables that are made aside     more than all the rest of writing, and is for merges
  *   checksums xxh3                     Debian's RocksDB has no CRC32 in hardware
  *   bloom filter of 10 bits            a key that is not there costs no disk
  *   write buffer of 32 MiB at most     what a start replays at most of the log: some 0.2 s
@@ -56,6 +57,7 @@ struct rocks {
     rocksdb_t *database;
     rocksdb_column_family_handle_t *family; /* the only one */
     rocksdb_options_t *options;
+    rocksdb_options_t *table_options; /* of tables that are made aside */
     rocksdb_cache_t *cache;
     rocksdb_readoptions_t *get_options;
     rocksdb_readoptions_t *scan_options;
@@ -203,6 +205,8 @@ static freshet_code set_options(rocks *rocks, rocks_mode mode, size_t memory, fr
     rocksdb_options_set_info_log_level(options, LOG_LEVEL_NOTHING);
     rocksdb_options_set_max_log_file_size(options, 0); /* else headers are written all the same */
     rocksdb_options_set_keep_log_file_num(options, 1);
+    rocks->table_options = rocksdb_options_create_copy(options);
+    rocksdb_options_set_compression(rocks->table_options, rocksdb_no_compression);
     return FRESHET_OK;
 }
 
@@ -345,6 +349,7 @@ void rocks_close(rocks *rocks)
     rocksdb_readoptions_destroy(rocks->get_options);
     rocksdb_readoptions_destroy(rocks->scan_options);
     rocksdb_options_destroy(rocks->options);
+    rocksdb_options_destroy(rocks->table_options);
     rocksdb_cache_destroy(rocks->cache);
     free(rocks->shown);
     free(rocks->table);
@@ -430,13 +435,13 @@ static bool make_end(const rocks_entry *entry, text_buffer *end)
 }
 
 /* Keys lie in memory in the order of their coming: asks for those that are next. */
-static void prefetch_entries(const rocks_entry *entries, const uint32_t *order, size_t n, size_t i)
+static void prefetch_entries(const rocks_place *places, size_t n, size_t i)
 {
     if (i + 2 * PREFETCH_AHEAD < n)
-        __builtin_prefetch(&entries[order[i + 2 * PREFETCH_AHEAD]]);
+        __builtin_prefetch(places[i + 2 * PREFETCH_AHEAD].entry);
     if (i + PREFETCH_AHEAD >= n)
         return;
-    const char *key = entries[order[i + PREFETCH_AHEAD]].key;
+    const char *key = places[i + PREFETCH_AHEAD].entry->key;
     __builtin_prefetch(key);
     __builtin_prefetch(key + 64);
 }
@@ -444,17 +449,17 @@ static void prefetch_entries(const rocks_entry *entries, const uint32_t *order, 
 /* Puts the entries into one of the two, which the other one is NULL for. False where memory is
  * out. */
 static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
-                 const rocks_entry *entries, const uint32_t *order, size_t n, char **message)
+                 const rocks_place *places, size_t n, char **message)
 {
     text_buffer end;
     bool good = true;
     text_init(&end, TEXT_LIMIT_DEFAULT);
     for (size_t i = 0; good && i < n && *message == NULL; i++) {
-        const rocks_entry *entry = &entries[order[i]];
+        const rocks_entry *entry = places[i].entry;
         const char *key = entry->key, *value = rocks_value(entry);
         const size_t key_length = entry->key_length, length = entry->value_length;
         const unsigned change = entry->change;
-        prefetch_entries(entries, order, n, i);
+        prefetch_entries(places, n, i);
         if (change == ROCKS_REMOVE_PREFIX && !(good = make_end(entry, &end)))
             break;
         if (change == ROCKS_REMOVE_RANGE) {
@@ -480,26 +485,24 @@ static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
     return good;
 }
 
-static bool write_log(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
-                      char **message)
+static bool write_log(rocks *rocks, const rocks_place *places, size_t n, char **message)
 {
     rocksdb_writebatch_t *batch = rocksdb_writebatch_create();
-    bool good = fill(batch, NULL, entries, order, n, message);
+    bool good = fill(batch, NULL, places, n, message);
     if (good)
         rocksdb_write(rocks->database, rocks->write_options, batch, message);
     rocksdb_writebatch_destroy(batch);
     return good;
 }
 
-static bool write_table(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
-                        char **message)
+static bool write_table(rocks *rocks, const rocks_place *places, size_t n, char **message)
 {
     const char *path = rocks->table;
     unlink(path); /* of a process that was killed */
     rocksdb_sstfilewriter_t *table =
-        rocksdb_sstfilewriter_create(rocks->file_options, rocks->options);
+        rocksdb_sstfilewriter_create(rocks->file_options, rocks->table_options);
     rocksdb_sstfilewriter_open(table, path, message);
-    bool good = fill(NULL, table, entries, order, n, message);
+    bool good = fill(NULL, table, places, n, message);
     if (good && *message == NULL)
         rocksdb_sstfilewriter_finish(table, message);
     rocksdb_sstfilewriter_destroy(table);
@@ -508,12 +511,10 @@ static bool write_table(rocks *rocks, const rocks_entry *entries, const uint32_t
     return good;
 }
 
-freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
-                         freshet_error *err)
+freshet_code rocks_write(rocks *rocks, const rocks_place *places, size_t n, freshet_error *err)
 {
     char *message = NULL;
-    bool good =
-        (n < ROCKS_TABLE_ENTRIES ? write_log : write_table)(rocks, entries, order, n, &message);
+    bool good = (n < ROCKS_TABLE_ENTRIES ? write_log : write_table)(rocks, places, n, &message);
     if (!good)
         return error_memory(err, "writing the state");
     return message == NULL ? FRESHET_OK : rocks_failed(rocks->shown, "write", message, err);

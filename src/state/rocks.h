@@ -38,6 +38,12 @@ static inline const char *rocks_value(const rocks_entry *entry)
     return entry->key + entry->key_length;
 }
 
+/* An entry at its place in an order; `head` is for whoever makes it. */
+typedef struct rocks_place {
+    uint64_t head;
+    const rocks_entry *entry;
+} rocks_place;
+
 /* `folder` is RocksDB's own; `shown` is what messages call the state folder. ROCKS_MAKE makes the
  * database, the others want it to be there. ROCKS_READ sees what was there at open, and changes no
  * file; another process may be writing meanwhile. `memory`: of the cache of blocks, indexes and
@@ -66,11 +72,10 @@ freshet_code rocks_scan(rocks *rocks, const void *prefix, size_t prefix_length, 
 
 #define ROCKS_TABLE_ENTRIES 4096u /* so many are made a table at once */
 
-/* All entries in the given order, each key once and in the order of the keys but prefixes and
+/* All entries at their places, each key once and in the order of the keys but prefixes and
  * ranges first, synced to the disk: all or nothing. These remove what was there before.
  * FRESHET_RETRY where the disk is full or the like: then close and open again before
  * the next write. */
-freshet_code rocks_write(rocks *rocks, const rocks_entry *entries, const uint32_t *order, size_t n,
-                         freshet_error *err);
+freshet_code rocks_write(rocks *rocks, const rocks_place *places, size_t n, freshet_error *err);
 
 #endif

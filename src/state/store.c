@@ -28,6 +28,7 @@
 
 #define FORMAT "1"
 #define COMMITS_KEY "c"
+#define CHECKPOINTING "making a checkpoint"
 #define READING "reading the state"
 #define SMALL_KEY_BYTES 256u
 #define READ_TRIES 5
@@ -120,26 +121,34 @@ static freshet_code damaged(const state_store *store, const char *key, size_t ke
 
 static freshet_code write_pending(rocks *rocks, pending *changes, freshet_error *err)
 {
-    const uint32_t *order = pending_sorted(changes);
-    return order == NULL
-               ? error_memory(err, "writing the state")
-               : rocks_write(rocks, pending_entries(changes), order, pending_count(changes), err);
+    size_t n = 0;
+    const rocks_place *places = pending_sorted(changes, &n);
+    return places == NULL ? error_memory(err, "writing the state")
+                          : rocks_write(rocks, places, n, err);
+}
+
+static freshet_code put_commits(store_run *run, uint64_t commits, freshet_error *err)
+{
+    text_append_c(pending_run_key(run), COMMITS_KEY);
+    text_append(pending_run_value(run), (const char *)&commits, sizeof commits);
+    return store_run_put(run, err);
 }
 
 static freshet_code write_first(rocks *rocks, freshet_error *err)
 {
-    uint64_t commits = 0;
+    const uint64_t commits = 0;
     pending *first = pending_open();
-    text_buffer key;
-    text_init(&key, TEXT_LIMIT_DEFAULT);
-    freshet_code code = error_memory(NULL, "");
-    if (first != NULL && make_key(&key, STORE_FACT, "format", "", 0) &&
-        pending_put(first, key.bytes, key.length, FORMAT, strlen(FORMAT)) &&
-        pending_put(first, COMMITS_KEY, 1, &commits, sizeof commits))
+    freshet_code code = FRESHET_OK;
+    if (first == NULL)
+        return error_memory(err, "making the state");
+    store_run *run = pending_run_at(first, 0);
+    store_run_key(run, STORE_FACT, "format");
+    text_append_c(store_run_value(run), FORMAT);
+    code = store_run_put(run, err);
+    if (code == FRESHET_OK)
+        code = put_commits(run, commits, err);
+    if (code == FRESHET_OK)
         code = write_pending(rocks, first, err);
-    else
-        error_memory(err, "making the state");
-    text_release(&key);
     pending_close(first);
     return code;
 }
@@ -401,11 +410,13 @@ static freshet_code find_stored(state_store *store, const char *key, size_t key_
 {
     rocks *rocks;
     pthread_rwlock_rdlock(&store->reading);
-    const rocks_entry *entry = pending_find(store->flying, key, key_length);
+    const rocks_entry *entry;
+    bool kept = pending_find(store->flying, key, key_length, &entry);
     const bool is_put = entry != NULL && entry->change == ROCKS_PUT;
-    const bool kept = !is_put || text_append(into, rocks_value(entry), entry->value_length);
+    if (is_put)
+        kept = text_append(into, rocks_value(entry), entry->value_length);
     pthread_rwlock_unlock(&store->reading);
-    if (entry != NULL)
+    if (entry != NULL || !kept)
         return !kept ? error_memory(err, READING) : is_put ? FRESHET_OK : FRESHET_END;
     const freshet_code code = store_database(store, &rocks, err);
     return code == FRESHET_OK ? rocks_get(rocks, key, key_length, into, err) : code;
@@ -506,8 +517,10 @@ freshet_code store_get_many(state_store *store, store_space space, const char *n
     pthread_rwlock_rdlock(&store->reading);
     for (uint32_t i = 0; i < n && it.code == FRESHET_OK; i++) {
         const size_t length = 1 + strlen(name) + 1 + ordered[i].length;
-        const rocks_entry *entry = pending_find(store->flying, at, length);
-        if (entry == NULL) {
+        const rocks_entry *entry;
+        if (!pending_find(store->flying, at, length, &entry)) {
+            it.code = error_memory(err, READING);
+        } else if (entry == NULL) {
             it.keys[n_asked] = at;
             it.lengths[n_asked] = length;
             it.places[n_asked++] = ordered[i].index;
@@ -706,53 +719,90 @@ freshet_code store_begin(state_store *store, freshet_error *err)
     return code;
 }
 
+/* ---- changes ------------------------------------------------------------------------------- */
+
+freshet_code store_runs(state_store *store, uint32_t n, freshet_error *err)
+{
+    return pending_runs(store->filling, n) ? FRESHET_OK : error_memory(err, CHECKPOINTING);
+}
+
+store_run *store_run_at(state_store *store, uint32_t i)
+{
+    return pending_run_at(store->filling, 1 + i);
+}
+
+text_buffer *store_run_key(store_run *run, store_space space, const char *name)
+{
+    text_buffer *key = pending_run_key(run);
+    text_append_char(key, (char)space);
+    text_append_c(key, name);
+    text_append_char(key, '\0');
+    return key;
+}
+
+text_buffer *store_run_value(store_run *run)
+{
+    return pending_run_value(run);
+}
+
+freshet_code store_run_put(store_run *run, freshet_error *err)
+{
+    return pending_run_put(run) ? FRESHET_OK : error_memory(err, CHECKPOINTING);
+}
+
+freshet_code store_run_remove(store_run *run, freshet_error *err)
+{
+    return pending_run_remove(run, ROCKS_REMOVE) ? FRESHET_OK : error_memory(err, CHECKPOINTING);
+}
+
+/* The run of the checkpoint itself, with the key. */
+static store_run *begin_change(state_store *store, store_space space, const char *name,
+                               const void *key, size_t key_length)
+{
+    store_run *run = pending_run_at(store->filling, 0);
+    text_append(store_run_key(run, space, name), key, key_length);
+    return run;
+}
+
 freshet_code store_put(state_store *store, store_space space, const char *name, const void *key,
                        size_t key_length, const void *value, size_t length, freshet_error *err)
 {
-    if (!make_key(&store->key, (char)space, name, key, key_length) ||
-        !pending_put(store->filling, store->key.bytes, store->key.length, value, length))
-        return error_memory(err, "making a checkpoint");
-    return FRESHET_OK;
-}
-
-static freshet_code remove_key(state_store *store, store_space space, const char *name,
-                               const void *key, size_t key_length, bool all, freshet_error *err)
-{
-    if (!make_key(&store->key, (char)space, name, key, key_length) ||
-        !pending_remove(store->filling, store->key.bytes, store->key.length, all))
-        return error_memory(err, "making a checkpoint");
-    return FRESHET_OK;
+    store_run *run = begin_change(store, space, name, key, key_length);
+    text_append(store_run_value(run), value, length);
+    return store_run_put(run, err);
 }
 
 freshet_code store_remove(state_store *store, store_space space, const char *name, const void *key,
                           size_t key_length, freshet_error *err)
 {
-    return remove_key(store, space, name, key, key_length, false, err);
+    return store_run_remove(begin_change(store, space, name, key, key_length), err);
 }
 
 freshet_code store_remove_all(state_store *store, store_space space, const char *name,
                               freshet_error *err)
 {
-    return remove_key(store, space, name, "", 0, true, err);
+    return pending_run_remove(begin_change(store, space, name, "", 0), ROCKS_REMOVE_PREFIX)
+               ? FRESHET_OK
+               : error_memory(err, CHECKPOINTING);
 }
 
 freshet_code store_remove_range(state_store *store, store_space space, const char *name,
                                 const void *from, size_t from_length, const void *to,
                                 size_t to_length, freshet_error *err)
 {
-    if (!make_key(&store->key, (char)space, name, from, from_length) ||
-        !make_key(&store->value, (char)space, name, to, to_length) ||
-        !pending_remove_range(store->filling, store->key.bytes, store->key.length,
-                              store->value.bytes, store->value.length))
-        return error_memory(err, "making a checkpoint");
+    if (!make_key(&store->key, (char)space, name, to, to_length) ||
+        !pending_run_remove_range(begin_change(store, space, name, from, from_length),
+                                  store->key.bytes, store->key.length))
+        return error_memory(err, CHECKPOINTING);
     return FRESHET_OK;
 }
 
 freshet_code store_commit(state_store *store, freshet_error *err)
 {
-    uint64_t commits = store->commits + 1;
-    if (!pending_put(store->filling, COMMITS_KEY, 1, &commits, sizeof commits))
-        return error_memory(err, "making a checkpoint");
+    const uint64_t commits = store->commits + 1;
+    freshet_code code = put_commits(pending_run_at(store->filling, 0), commits, err);
+    if (code != FRESHET_OK)
+        return code;
     if (!store->has_thread && !thread_start(&store->thread, run_thread, store))
         return error_set(err, FRESHET_TRY_AGAIN, FRESHET_RETRY, NULL,
                          "the system gives no thread to write the state with");

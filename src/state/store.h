@@ -110,6 +110,19 @@ freshet_code store_remove_range(state_store *store, store_space space, const cha
                                 const void *from, size_t from_length, const void *to,
                                 size_t to_length, freshet_error *err);
 freshet_code store_commit(state_store *store, freshet_error *err);
+
+/* Between begin and commit, what several tasks put down at the same time: each has a run of its
+ * own, of the n that store_runs has made, once, and all that is put there comes behind what
+ * store_put and the like have put. A change: store_run_key, to which the key is appended; then
+ * store_run_remove, or store_run_value, to which the value is appended, and store_run_put, which
+ * also tells whether an append has failed. */
+typedef struct pending_run store_run;
+freshet_code store_runs(state_store *store, uint32_t n, freshet_error *err);
+store_run *store_run_at(state_store *store, uint32_t i);
+text_buffer *store_run_key(store_run *run, store_space space, const char *name);
+text_buffer *store_run_value(store_run *run);
+freshet_code store_run_put(store_run *run, freshet_error *err);
+freshet_code store_run_remove(store_run *run, freshet_error *err);
 /* True when the last commit is durable (or failed: then wait tells). */
 bool store_is_idle(state_store *store);
 freshet_code store_wait(state_store *store, freshet_error *err);
