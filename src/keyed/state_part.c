@@ -73,7 +73,7 @@ static void *piece_self(const state_part *part, uint32_t i)
 }
 
 /* The entry of a key of next_dirty or next_cold. */
-static keyed_entry *entry_at(const state_part *part, const state_key *key)
+static keyed_entry *part_entry_at(const state_part *part, const state_key *key)
 {
     return keyed_at(piece_at(part, key->piece)->table, key->index);
 }
@@ -421,19 +421,19 @@ freshet_code state_part_save(const state_part *part, const state_key *key, text_
                              freshet_error *err)
 {
     freshet_code code =
-        part->ops->save(piece_self(part, key->piece), entry_at(part, key), into, err);
+        part->ops->save(piece_self(part, key->piece), part_entry_at(part, key), into, err);
     return code == FRESHET_OK && into->failed ? state_memory(part, err) : code;
 }
 
 bool state_part_is_empty(const state_part *part, const state_key *key)
 {
     return part->ops->is_empty != NULL &&
-           part->ops->is_empty(piece_self(part, key->piece), entry_at(part, key));
+           part->ops->is_empty(piece_self(part, key->piece), part_entry_at(part, key));
 }
 
 bool state_part_is_saved(const state_part *part, const state_key *key)
 {
-    return entry_at(part, key)->saved != 0;
+    return part_entry_at(part, key)->saved != 0;
 }
 
 bool state_part_has(const state_part *part, const void *key, size_t length)
@@ -510,7 +510,7 @@ bool state_part_next_cold(const state_part *part, state_key *out)
 
 void state_part_drop(const state_part *part, const state_key *key)
 {
-    assert(!entry_at(part, key)->dirty);
+    assert(!part_entry_at(part, key)->dirty);
     keyed_drop(piece_at(part, key->piece)->table, key->index);
 }
 

@@ -1,9 +1,9 @@
 /* checkpoint_keys.c - the keys that changed, as bytes: what a checkpoint holds most of.
  *
- * While they are made the loop stands still. So the crew makes them: the lists of the parts' changed
- * keys are cut into slices, one behind the other, each slice is a task, and puts down what it makes
- * in a run of its own (state/store.h). Few keys, and those of a run with one worker, are one slice
- * a part, which the loop makes.
+ * While they are made the loop stands still. So the crew makes them: the lists of changed keys, one
+ * part behind the other, are cut into slices; each slice is a task, and puts down what it makes in
+ * a run of its own (state/store.h). Few keys, and those of a run with one worker, are one slice a
+ * part, which the loop makes.
  *
  * Each key that changed is saved as a whole. What is kept of one is small as a rule (an event is
  * some ten bytes), and its events are saved as one run of times and one of each column, without
@@ -27,7 +27,7 @@ typedef struct slice {
     freshet_error err;
 } slice;
 
-static freshet_code put_key(const slice *slice, const state_key *key, freshet_error *err)
+static freshet_code put_changed_key(const slice *slice, const state_key *key, freshet_error *err)
 {
     const state_part *part = slice->part->part;
     store_run *run = slice->run;
@@ -51,7 +51,7 @@ static void put_slice(void *context, uint32_t which)
     state_key key;
     while (slice->code == FRESHET_OK &&
            state_part_next_dirty_before(slice->part->part, &cursor, slice->end, &key))
-        slice->code = put_key(slice, &key, &slice->err);
+        slice->code = put_changed_key(slice, &key, &slice->err);
 }
 
 /* Cuts the lists of all parts; *out in the checkpoint's arena. */

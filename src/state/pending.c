@@ -250,7 +250,7 @@ void pending_reset(pending *pending)
 /* ---- finding --------------------------------------------------------------------------------- */
 
 /* Entries are numbered through all runs. */
-static rocks_entry *entry_at(const pending *pending, uint32_t index)
+static rocks_entry *pending_entry_at(const pending *pending, uint32_t index)
 {
     uint32_t i = 0;
     for (; index >= pending->runs[i]->n; i++)
@@ -264,7 +264,7 @@ static uint32_t find_entry(const pending *pending, uint32_t tag, const void *key
 {
     uint32_t index;
     for (*at = tag; (index = key_slots_match(&pending->slots, tag, at)) != KEY_NONE; (*at)++) {
-        const rocks_entry *entry = entry_at(pending, index);
+        const rocks_entry *entry = pending_entry_at(pending, index);
         if (entry->key_length == key_length && memcmp(entry->key, key, key_length) == 0)
             break;
     }
@@ -323,7 +323,7 @@ bool pending_find(pending *pending, const void *key, size_t key_length, const ro
     const uint32_t tag = (uint32_t)hash_bytes(key, key_length, HASH_SEED);
     uint64_t at;
     const uint32_t index = find_entry(pending, tag, key, key_length, &at);
-    *out = index == KEY_NONE ? NULL : entry_at(pending, index);
+    *out = index == KEY_NONE ? NULL : pending_entry_at(pending, index);
     return true;
 }
 
