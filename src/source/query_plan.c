@@ -34,6 +34,7 @@
 
 #include "base/error.h"
 #include "functions/functions.h"
+#include "source/plain_query.h"
 #include "source/query_planner.h"
 #include "source/steady_functions.h"
 
@@ -690,6 +691,22 @@ freshet_code plan_check_syntax(arena *arena, sql_session *session, const char *s
     return read_tree(arena, session, sql, report, context, &json, &length, err);
 }
 
+/* A query that is planned by rows may need no engine. */
+static freshet_code plan_plain(planner *planner, yyjson_doc *tree, sql_session *session,
+                               freshet_error *err)
+{
+    plan *out = planner->out;
+    out->plain = NULL;
+    if (!out->by_rows || out->has_join)
+        return FRESHET_OK;
+    yyjson_mut_doc_free(planner->document);
+    node *query = copy_tree(planner, tree);
+    planner->no_memory |= query == NULL;
+    if (query != NULL)
+        out->plain = query_read_plain(planner, session, query);
+    return planner->no_memory ? error_memory(err, "planning the query") : FRESHET_OK;
+}
+
 /* NOLINTNEXTLINE(readability-function-size): what a plan is made from, and who hears of it */
 freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
                         const plan_reader *readers, uint32_t n_readers, const char *time_column,
@@ -713,6 +730,8 @@ freshet_code plan_query(arena *arena, sql_session *session, const char *sql,
     if (code == FRESHET_OK)
         code = tree == NULL ? error_memory(err, "planning the query")
                             : plan_tree(&planner, tree, session, time_column, as_a_whole, err);
+    if (code == FRESHET_OK)
+        code = plan_plain(&planner, tree, session, err);
     yyjson_mut_doc_free(planner.document);
     yyjson_doc_free(tree);
     return code;

@@ -38,6 +38,7 @@ typedef struct plan {
     const char *sql; /* to be run */
     bool has_join;   /* it runs over the pairs of two driving readers */
     plan_join join;
+    struct plain_query *plain; /* by rows, and it needs no engine (plain_query.h); or NULL */
     /* of a batch: the readers whose rows go through the query one by one, where no step before it
      * wants all at once; and where the query does, why, in one sentence */
     bool *would_drive;

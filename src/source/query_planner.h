@@ -107,6 +107,11 @@ void query_find_drivers(planner *planner, node *query, const char *column);
 const item *query_join(planner *planner, node *join, const item *left, const item *right,
                        int64_t position);
 
+/* ---- plain_plan.c ---- */
+
+/* The query as one that the engine need not run; NULL: it must. `query` is as it was written. */
+struct plain_query *query_read_plain(planner *planner, sql_session *session, node *query);
+
 /* ---- query_from.c ---- */
 
 from query_walk_from(planner *planner, node *reference, const cte *ctes, uint32_t depth);

@@ -30,6 +30,7 @@
 #include "dialect/dialect.h"
 #include "preprocess/preprocess.h"
 #include "readers/polling.h"
+#include "source/plain_query.h"
 #include "source/source_internal.h"
 
 #define HALVING_DEPTH_MAX 64
@@ -348,6 +349,8 @@ static freshet_code open_source(source *source, freshet_error *err)
         code = read_query(source, err);
     if (code == FRESHET_OK)
         code = open_query(source, err);
+    if (code == FRESHET_OK)
+        source_find_plain(source);
     return code;
 }
 
@@ -892,6 +895,8 @@ static freshet_code run_batches(source *source, arena *arena, batch *const *batc
                                 const source_order *orders, bool is_trial, batch *out,
                                 rejects *rejects, freshet_error *err)
 {
+    if (source->plain != NULL && plain_takes(source->plain, batches))
+        return plain_run(source->plain, arena, batches, out, err);
     run run = {
         .source = source, .rejects = rejects, .read = batches, .n_inputs = source->n_readers};
     freshet_code code = begin_run(&run, arena, orders, is_trial, err);

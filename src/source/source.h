@@ -86,9 +86,15 @@ void source_load_abort(source *source, uint32_t reader);
 /* By rows: batches[i] is driving reader i's batch (NULL or empty: none); gives the query's rows
  * with out->rows ascending by reader, then row, several output rows of one input row in the
  * query's order. Rows that fail are added to rejects with their reader's origin. `out` lives in
- * `arena` and until the next source_run. */
+ * `arena`, as long as the batches and until the next source_run: its columns may be those of the
+ * batches, and nobody writes into them. */
 freshet_code source_run(source *source, arena *arena, batch *const *batches, batch *out,
                         rejects *rejects, freshet_error *err);
+
+/* Is the query one that runs without the SQL engine (plain_query.h)? And for tests that compare: it
+ * runs in the engine from now on. */
+bool source_is_plain(const source *source);
+void source_run_in_engine(source *source);
 
 /* Does a driving reader have steps that remember rows (`forward_fill`, `pivot`)? Then each row must
  * be run once, and in its order; source_try is to see what would come out, and nothing of it is

@@ -32,6 +32,7 @@ struct source {
     plan plan;
     schema schema;
     sql_statement *statement;
+    const struct plain_query *plain; /* what is run in the statement's place; NULL: nothing */
     sql_statement *match; /* of a join of streams; NULL: its keys are all that there is */
     sql_cursor *cursor;
     bool at_end;
@@ -50,6 +51,11 @@ static inline bool source_fails_for_row(freshet_code code, const freshet_error *
 {
     return code == FRESHET_FAILED && err->then == FRESHET_SKIP_ROW;
 }
+
+/* ---- source_plain.c ---- */
+
+/* Sets source->plain, once the query's columns are known. */
+void source_find_plain(source *source);
 
 /* ---- source_watch.c ---- */
 

@@ -22,7 +22,7 @@
 #include "functions/functions.h"
 #include "source/source.h"
 
-#define FIXTURE_READERS_MAX 4
+#define FIXTURE_READERS_MAX 6
 
 static const struct {
     const char *id;
@@ -33,7 +33,14 @@ static const struct {
                 "code: string, ts: timestamp>"},
     {"events", "struct<origin: string, carrier: string, delay: bigint>"},
     {"airports", "struct<faa: string, name: string, lat: double>"},
-    {"airlines", "struct<carrier: string, title: string>"}};
+    {"airlines", "struct<carrier: string, title: string>"},
+    {"cells", "struct<flag: boolean, small: integer, big: bigint, thin: float, real: double, "
+              "money: decimal(12,3), word: string, bytes: binary, day: date, ts: timestamp, "
+              "tags: array<string>, place: struct<city: string, n: integer, deep: struct<flag: "
+              "boolean, ts: timestamp>>, cells: bigint, Order: string>"},
+    {"others", "struct<word: string, ts: timestamp, big: bigint, small: integer, real: double, "
+               "place: struct<city: string, n: integer, deep: struct<flag: boolean, ts: "
+               "timestamp>>, flag: boolean, day: date, tags: array<string>>"}};
 
 /* One engine for all fixtures of a program: opening it takes longest. */
 static sql_engine *fixture_engine;
