@@ -41,7 +41,7 @@ char *text_keep(text_buffer *buffer, arena *arena)
     return kept;
 }
 
-static bool text_make_room(text_buffer *buffer, size_t more)
+bool text_reserve(text_buffer *buffer, size_t more)
 {
     if (buffer->failed)
         return false;
@@ -68,7 +68,7 @@ static bool text_make_room(text_buffer *buffer, size_t more)
 
 bool text_append(text_buffer *buffer, const char *bytes, size_t length)
 {
-    if (!text_make_room(buffer, length))
+    if (!text_reserve(buffer, length))
         return false;
     if (length > 0)
         memcpy(buffer->bytes + buffer->length, bytes, length);
@@ -94,7 +94,7 @@ bool text_format(text_buffer *buffer, const char *format, ...)
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, again);
     va_end(again);
-    bool done = length >= 0 && text_make_room(buffer, (size_t)length);
+    bool done = length >= 0 && text_reserve(buffer, (size_t)length);
     if (done) {
         vsnprintf(buffer->bytes + buffer->length, (size_t)length + 1, format, args);
         buffer->length += (size_t)length;
@@ -182,7 +182,7 @@ bool text_append_base64(text_buffer *buffer, const void *bytes, size_t length)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *at = bytes;
-    if (!text_make_room(buffer, (length + 2) / 3 * 4))
+    if (!text_reserve(buffer, (length + 2) / 3 * 4))
         return false;
     for (size_t i = 0; i < length; i += 3) {
         size_t left = length - i;

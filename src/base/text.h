@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/arena.h"
 
@@ -36,6 +37,20 @@ void text_release(text_buffer *buffer);
 char *text_keep(text_buffer *buffer, arena *arena);
 
 bool text_append(text_buffer *buffer, const char *bytes, size_t length);
+/* Room for so many more bytes, which whoever asks may write behind `length`. */
+bool text_reserve(text_buffer *buffer, size_t more);
+
+/* As text_append, without a call where there is room: for what is done millions of times. */
+static inline bool text_put(text_buffer *buffer, const void *bytes, size_t length)
+{
+    if (buffer->failed || length >= buffer->capacity - buffer->length ||
+        length > buffer->limit - buffer->length)
+        return text_append(buffer, bytes, length);
+    memcpy(buffer->bytes + buffer->length, bytes, length);
+    buffer->length += length;
+    buffer->bytes[buffer->length] = '\0';
+    return true;
+}
 bool text_append_c(text_buffer *buffer, const char *text);
 bool text_append_char(text_buffer *buffer, char c);
 bool text_format(text_buffer *buffer, const char *format, ...)

@@ -4,6 +4,7 @@
 
 #include "keyed/cells.h"
 
+#define CLEAN_AHEAD 16u
 #define SLOT_BYTES (2 * sizeof(key_slot)) /* of a key, about */
 
 static size_t page_bytes(const keyed_table *table)
@@ -176,6 +177,8 @@ void keyed_clean(keyed_table *table)
 {
     for (uint32_t i = 0; i < table->n_dirty; i++) {
         keyed_entry *entry = keyed_at(table, table->dirty[i]);
+        if (i + CLEAN_AHEAD < table->n_dirty)
+            __builtin_prefetch(keyed_at(table, table->dirty[i + CLEAN_AHEAD]), 1);
         entry->dirty = 0;
         if (!entry->used)
             free_index(table, table->dirty[i]);

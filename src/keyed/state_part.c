@@ -453,14 +453,19 @@ void state_part_touch(const state_part *part, const void *key, size_t length)
 
 static void clean_piece(const state_part *piece)
 {
-    uint32_t cursor = 0, index;
-    while ((index = keyed_next_dirty(piece->table, &cursor)) != KEY_NONE) {
-        keyed_entry *entry = keyed_at(piece->table, index);
+    keyed_table *table = piece->table;
+    const state_part_ops *ops = piece->ops;
+    for (uint32_t i = 0; i < table->n_dirty; i++) {
+        keyed_entry *entry = keyed_at(table, table->dirty[i]);
+        if (i + 2 * DIRTY_AHEAD < table->n_dirty)
+            __builtin_prefetch(keyed_at(table, table->dirty[i + 2 * DIRTY_AHEAD]), 1);
+        if (!entry->used)
+            continue;
         entry->saved = 1;
-        if (piece->ops->is_empty != NULL && piece->ops->is_empty(piece->table->options.self, entry))
-            keyed_drop(piece->table, index);
+        if (ops->is_empty != NULL && ops->is_empty(table->options.self, entry))
+            keyed_drop(table, table->dirty[i]);
     }
-    keyed_clean(piece->table);
+    keyed_clean(table);
 }
 
 void state_part_clean(const state_part *part)

@@ -31,7 +31,7 @@ static freshet_code put_changed_key(const slice *slice, const state_key *key, fr
 {
     const state_part *part = slice->part->part;
     store_run *run = slice->run;
-    text_append(store_run_key(run, STORE_STATE, part->name), key->bytes, key->length);
+    text_put(store_run_key(run, STORE_STATE, part->name), key->bytes, key->length);
     if (state_part_is_empty(part, key))
         return store_run_remove(run, err);
     freshet_code code = state_part_save(part, key, store_run_value(run), err);

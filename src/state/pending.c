@@ -108,7 +108,7 @@ text_buffer *pending_run_value(pending_run *run)
 {
     static const char no_sum[PENDING_SUM_BYTES];
     run->key_length = run->building.length;
-    text_append(&run->building, no_sum, sizeof no_sum);
+    text_put(&run->building, no_sum, sizeof no_sum);
     return &run->building;
 }
 

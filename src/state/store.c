@@ -734,9 +734,9 @@ store_run *store_run_at(state_store *store, uint32_t i)
 text_buffer *store_run_key(store_run *run, store_space space, const char *name)
 {
     text_buffer *key = pending_run_key(run);
-    text_append_char(key, (char)space);
-    text_append_c(key, name);
-    text_append_char(key, '\0');
+    const char first = (char)space;
+    text_put(key, &first, 1);
+    text_put(key, name, strlen(name) + 1); /* with its 0 byte */
     return key;
 }
 

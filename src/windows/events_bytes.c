@@ -20,6 +20,7 @@
 #define CHECKSUM_AT offsetof(saved_head, checksum)
 #define CHECKED_FROM offsetof(saved_head, fingerprint)
 #define CHECKSUM_SEED 20241u
+#define VARINT_BYTES_MAX 10u
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "saved state is little-endian");
 
@@ -53,14 +54,19 @@ freshet_code saved_check(const char *magic, uint64_t fingerprint, size_t head_by
 
 /* ---- putting -------------------------------------------------------------------------------- */
 
-static void put_varint(text_buffer *into, uint64_t value)
+static char *put_varint(char *at, uint64_t value)
 {
-    char bytes[10];
-    size_t n = 0;
     for (; value >= 0x80; value >>= 7)
-        bytes[n++] = (char)(value | 0x80);
-    bytes[n++] = (char)value;
-    text_append(into, bytes, n);
+        *at++ = (char)(value | 0x80);
+    *at++ = (char)value;
+    return at;
+}
+
+/* What was written behind the text, up to `end`, for which room was reserved. */
+static void close_text(text_buffer *into, char *end)
+{
+    into->length = (size_t)(end - into->bytes);
+    *end = '\0';
 }
 
 /* Returns the first. */
@@ -71,15 +77,19 @@ static int64_t put_times(const walker *walker, const events *events, text_buffer
     int64_t first = 0, before = 0;
     bool any = false;
     while (events->n > 0 && (block = events_block(events, &cursor)) != NULL) {
+        if (!text_reserve(into, (size_t)block->n * VARINT_BYTES_MAX))
+            break;
+        char *at = into->bytes + into->length;
         for (uint32_t i = 0; i < block->n; i++) {
-            int64_t time = event_time(walker, block, i);
+            const int64_t time = event_time(walker, block, i);
             if (any)
-                put_varint(into, (uint64_t)(time - before));
+                at = put_varint(at, (uint64_t)(time - before));
             else
                 first = time;
             any = true;
             before = time;
         }
+        close_text(into, at);
     }
     return first;
 }
@@ -89,37 +99,63 @@ static void put_valid(const events *events, uint32_t slot, text_buffer *into)
     event_place cursor = {0};
     const event_block *block;
     uint32_t bits = 0, n = 0;
-    while (events->n > 0 && (block = events_block(events, &cursor)) != NULL)
+    if (events->n == 0 || !text_reserve(into, events->n / 8 + 1))
+        return;
+    char *at = into->bytes + into->length;
+    while ((block = events_block(events, &cursor)) != NULL)
         for (uint32_t i = 0; i < block->n; i++) {
             bits |= (uint32_t)(block->valid[slot] >> i & 1) << n++;
             if (n == 8) {
-                text_append_char(into, (char)bits);
+                *at++ = (char)bits;
                 bits = n = 0;
             }
         }
     if (n > 0)
-        text_append_char(into, (char)bits);
+        *at++ = (char)bits;
+    close_text(into, at);
 }
 
-static void put_cells(const walker *walker, const events *events, uint32_t index, text_buffer *into)
+static void put_texts(const walker *walker, const events *events, uint32_t index, text_buffer *into)
 {
     const window_slot *slot = &walker->plan->slots[index];
     event_place cursor = {0};
     const event_block *block;
     while (events->n > 0 && (block = events_block(events, &cursor)) != NULL) {
-        const char *cells = block_cells(walker, block, slot);
+        const cell_text *cells = block_cells(walker, block, slot);
         for (uint32_t i = 0; i < block->n; i++) {
-            if (!(block->valid[index] >> i & 1))
+            if (!(block->valid[index] >> i & 1) || !text_reserve(into, VARINT_BYTES_MAX))
                 continue;
-            if (!slot->is_text) {
-                text_append(into, cells + (size_t)i * slot->cell, slot->cell);
-                continue;
-            }
-            const cell_text *text = (const cell_text *)(const void *)cells + i;
-            put_varint(into, text->length);
-            text_append(into, text_bytes(text), text->length);
+            close_text(into, put_varint(into->bytes + into->length, cells[i].length));
+            text_put(into, text_bytes(&cells[i]), cells[i].length);
         }
     }
+}
+
+static void put_cells(const walker *walker, const events *events, uint32_t index, text_buffer *into)
+{
+    const window_slot *slot = &walker->plan->slots[index];
+    const size_t cell = slot->cell;
+    event_place cursor = {0};
+    const event_block *block;
+    if (events->n == 0 || !text_reserve(into, events->n * cell))
+        return;
+    char *at = into->bytes + into->length;
+    while ((block = events_block(events, &cursor)) != NULL) {
+        const char *cells = block_cells(walker, block, slot);
+        const uint64_t valid = block->valid[index];
+        const uint64_t all = block->n == 64 ? UINT64_MAX : (UINT64_C(1) << block->n) - 1;
+        if ((valid & all) == all) {
+            memcpy(at, cells, block->n * cell);
+            at += block->n * cell;
+            continue;
+        }
+        for (uint32_t i = 0; i < block->n; i++)
+            if (valid >> i & 1) {
+                memcpy(at, cells + i * cell, cell);
+                at += cell;
+            }
+    }
+    close_text(into, at);
 }
 
 int64_t events_put(const walker *walker, const events *events, text_buffer *into)
@@ -127,7 +163,9 @@ int64_t events_put(const walker *walker, const events *events, text_buffer *into
     int64_t first = put_times(walker, events, into);
     for (uint32_t s = 0; s < walker->plan->n_slots; s++) {
         put_valid(events, s, into);
-        if (walker->plan->slots[s].cell > 0)
+        if (walker->plan->slots[s].is_text)
+            put_texts(walker, events, s, into);
+        else if (walker->plan->slots[s].cell > 0)
             put_cells(walker, events, s, into);
     }
     return first;

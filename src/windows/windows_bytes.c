@@ -45,11 +45,13 @@ freshet_code windows_save(void *self, const void *saved, text_buffer *into, fres
                                   (state->given_bytes > 0 ? SAVED_HAS_GIVEN : 0) |
                                   (entry->events.lacks_newest ? SAVED_LACKS_NEWEST : 0)};
     const int64_t given_s = given_of(state, entry);
-    text_append(into, (const char *)&head, sizeof head);
+    text_put(into, &head, sizeof head);
     head.first_s = events_put(walker, &entry->events, into);
-    text_append(into, (const char *)carried_of(state, entry), entry->carried_length);
-    text_append(into, (const char *)entry->piece, record_bytes_of(state, entry));
-    text_append(into, (const char *)&given_s, state->given_bytes);
+    if (entry->carried_length > 0)
+        text_put(into, carried_of(state, entry), entry->carried_length);
+    if (entry->events.is_filling)
+        text_put(into, entry->piece, state->record_bytes);
+    text_put(into, &given_s, state->given_bytes);
     if (into->failed)
         return error_memory(err, "saving the state of a key");
     memcpy(into->bytes + begin, &head, sizeof head);

@@ -172,7 +172,21 @@ static bool windows_lists_anew(void *self)
     return ((windows_state *)self)->lists_anew;
 }
 
+static void prefetch_key(void *self, const void *of)
+{
+    const key_entry *entry = of;
+    const char *block = entry->events.root;
+    (void)self;
+    if (block == NULL)
+        return;
+    for (uint32_t line = 0; line < BLOCK_LINES; line++)
+        __builtin_prefetch(block + line * KEYED_LINE);
+    if (entry->piece != NULL)
+        __builtin_prefetch(entry->piece);
+}
+
 static const state_part_ops part_ops = {.save = windows_save,
+                                        .prefetch = prefetch_key,
                                         .restore = windows_restore,
                                         .inspect = windows_inspect,
                                         .know = windows_know,
@@ -183,6 +197,7 @@ static const state_part_ops part_ops = {.save = windows_save,
 
 /* Of windows whose keys expire. */
 static const state_part_ops expiring_ops = {.save = windows_save,
+                                            .prefetch = prefetch_key,
                                             .restore = windows_restore,
                                             .inspect = windows_inspect,
                                             .placed = windows_placed,
@@ -657,16 +672,9 @@ static freshet_code apply_row(application *application, uint32_t chunk_row, uint
 static void prefetch_rows(const windows_state *state, uint32_t n, const void **entries)
 {
     keyed_chunk_prefetch(&state->chunk, &state->keys, n, entries);
-    for (uint32_t i = 0; i < n; i++) {
-        const key_entry *entry = entries[i];
-        if (entry == NULL || entry->events.root == NULL)
-            continue;
-        const char *block = entry->events.root;
-        for (uint32_t line = 0; line < BLOCK_LINES; line++)
-            __builtin_prefetch(block + line * KEYED_LINE);
-        if (entry->piece != NULL)
-            __builtin_prefetch(entry->piece);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        if (entries[i] != NULL)
+            prefetch_key(NULL, entries[i]);
 }
 
 freshet_code windows_apply(windows_state *state, const windows_input *input, arena *arena,
