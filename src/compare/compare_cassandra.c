@@ -1,4 +1,10 @@
-/* compare_cassandra.c - see compare_cassandra.h. */
+/* compare_cassandra.c - see compare_cassandra.h.
+ *
+ * The client refuses an answer that is larger than it holds (cql.h), and so are the answers of all
+ * reads that are in flight at a time. What is refused is asked for again in halves; what had to be
+ * halved stays so for the rest of the reading. One row, or one partition, that is too large for
+ * itself ends it.
+ */
 #include "compare/compare_cassandra.h"
 
 #include <inttypes.h>
@@ -22,6 +28,8 @@ typedef struct cql_reading {
     arena *arena; /* of one answer */
     compare_rows *into;
     cql_statement *statement;
+    uint32_t most;       /* reads that are in flight at a time */
+    uint64_t width_most; /* of a range of tokens */
 } cql_reading;
 
 /* ---- statements ------------------------------------------------------------------------------ */
@@ -148,83 +156,114 @@ static freshet_code cassandra_take_rows(cql_reading *reading, const cql_rows *ro
     return code == FRESHET_OK ? compare_rows_add(reading->into, &taken, err) : code;
 }
 
+/* What was asked for was refused: may less of it be asked for (is_large not NULL)? Then it is no
+ * error, and there are no rows. */
+static freshet_code take_answer(const cql_reading *reading, cql_code code, const char *said,
+                                bool *is_large, freshet_error *err)
+{
+    if (code == CQL_REFUSED && is_large != NULL) {
+        *is_large = true;
+        return FRESHET_OK;
+    }
+    return code == CQL_OK ? FRESHET_OK
+                          : cassandra_error(err, reading->from->place, ASKING, code, said);
+}
+
 static freshet_code cql_ask(cql_reading *reading, const cql_value *values, uint32_t n_values,
-                            cql_rows **rows, freshet_error *err)
+                            cql_rows **rows, bool *is_large, freshet_error *err)
 {
     const compare_cassandra *from = reading->from;
     char said[CQL_TEXT_MAX] = "";
     const cql_code code =
         from->api->query(from->session, NULL, reading->statement, values, n_values, rows, said);
     arena_reset(reading->arena);
-    return code == CQL_OK ? FRESHET_OK : cassandra_error(err, from->place, ASKING, code, said);
+    return take_answer(reading, code, said, is_large, err);
 }
 
-/* Up to ASKED_MAX reads at a time; one, where the adapter is one of before. */
-static uint32_t asked_at_once(const cql_reading *reading)
-{
-    return cql_has_many(reading->from->api) ? ASKED_MAX : 1;
-}
-
-/* The answers to n reads, one behind the other. */
+/* The answers to *n reads, one behind the other. Where they are too large together, *n is 0, there
+ * are none, and reading->most is less. */
 static freshet_code ask_many(cql_reading *reading, const cql_value *values, uint32_t n_values,
-                             uint32_t n, uint32_t *counts, cql_rows **rows, freshet_error *err)
+                             uint32_t *n, uint32_t *counts, cql_rows **rows, freshet_error *err)
 {
     const compare_cassandra *from = reading->from;
     char said[CQL_TEXT_MAX] = "";
+    bool is_large = false;
     if (!cql_has_many(from->api)) {
-        const freshet_code asked = cql_ask(reading, values, n_values, rows, err);
+        const freshet_code asked = cql_ask(reading, values, n_values, rows, NULL, err);
         counts[0] = asked == FRESHET_OK ? from->api->rows_count(*rows) : 0;
         return asked;
     }
     const cql_code code = from->api->query_many(from->session, reading->statement, values, n_values,
-                                                n, counts, rows, said);
+                                                *n, counts, rows, said);
     arena_reset(reading->arena);
-    return code == CQL_OK ? FRESHET_OK : cassandra_error(err, from->place, ASKING, code, said);
+    const freshet_code taken = take_answer(reading, code, said, *n > 1 ? &is_large : NULL, err);
+    if (is_large) {
+        reading->most = *n / 2;
+        *n = 0;
+    }
+    return taken;
 }
 
 static freshet_code ask_tokens(cql_reading *reading, int64_t first, const int64_t *last,
-                               cql_rows **rows, freshet_error *err)
+                               cql_rows **rows, bool *is_large, freshet_error *err)
 {
     unsigned char bytes[2][8];
     cql_value values[2] = {{.bytes = bytes[0], .length = 8}, {.bytes = bytes[1], .length = 8}};
     cql_put_bigint(bytes[0], first);
     cql_put_bigint(bytes[1], last == NULL ? 0 : *last);
-    return cql_ask(reading, values, last == NULL ? 1 : 2, rows, err);
+    return cql_ask(reading, values, last == NULL ? 1 : 2, rows, is_large, err);
 }
 
 /* ---- all rows -------------------------------------------------------------------------------- */
 
-/* A range that gives as many rows as an answer may have is halved, but for one of a single token:
- * that is one partition, which is read whole. */
+/* The next range is larger where this one had few rows. */
+static uint64_t next_width(const cql_reading *reading, uint64_t width, uint32_t n)
+{
+    if (n < RANGE_ROWS / 4)
+        width = width < UINT64_MAX / 4 ? width * 2 + 1 : width;
+    return width < reading->width_most ? width : reading->width_most;
+}
+
+/* One range, of a width above 0 but for one of a single token. *is_cut: it has more rows than an
+ * answer may have, or larger ones, and none was taken. */
+static freshet_code read_width(cql_reading *reading, int64_t first, int64_t last, bool *is_cut,
+                               uint32_t *n, freshet_error *err)
+{
+    const cql_api *api = reading->from->api;
+    cql_rows *rows = NULL;
+    bool is_large = false;
+    const bool is_single = first == last;
+    freshet_code code = is_single ? prepare_tokens(reading, true, 0, err) : FRESHET_OK;
+    if (code == FRESHET_OK)
+        code = ask_tokens(reading, first, &last, &rows, is_single ? NULL : &is_large, err);
+    if (code == FRESHET_OK && is_single)
+        code = prepare_tokens(reading, true, RANGE_ROWS, err);
+    *n = code == FRESHET_OK && rows != NULL ? api->rows_count(rows) : 0;
+    *is_cut = is_large || (!is_single && *n >= RANGE_ROWS);
+    if (is_large)
+        reading->width_most = ((uint64_t)last - (uint64_t)first) / 2;
+    if (code == FRESHET_OK && !*is_cut)
+        code = cassandra_take_rows(reading, rows, 0, *n, err);
+    if (rows != NULL)
+        api->rows_free(rows);
+    return code;
+}
+
+/* A range that gives as many rows as an answer may have, or a too large answer, is halved, but for
+ * one of a single token: that is one partition, which is read whole. */
 static freshet_code read_range(cql_reading *reading, int64_t first, uint64_t *width, int64_t *last,
                                freshet_error *err)
 {
-    const cql_api *api = reading->from->api;
-    for (;;) {
+    freshet_code code = FRESHET_OK;
+    for (bool is_cut = true; code == FRESHET_OK && is_cut;) {
         const uint64_t left = (uint64_t)INT64_MAX - (uint64_t)first;
-        cql_rows *rows = NULL;
+        uint32_t n;
         *width = *width > left ? left : *width;
         *last = (int64_t)((uint64_t)first + *width);
-        freshet_code code = *width == 0 ? prepare_tokens(reading, true, 0, err) : FRESHET_OK;
-        if (code == FRESHET_OK)
-            code = ask_tokens(reading, first, last, &rows, err);
-        if (code == FRESHET_OK && *width == 0)
-            code = prepare_tokens(reading, true, RANGE_ROWS, err);
-        const uint32_t n = code == FRESHET_OK ? api->rows_count(rows) : 0;
-        const bool is_cut = code == FRESHET_OK && *width > 0 && n >= RANGE_ROWS;
-        if (code == FRESHET_OK && !is_cut)
-            code = cassandra_take_rows(reading, rows, 0, n, err);
-        if (rows != NULL)
-            api->rows_free(rows);
-        if (code != FRESHET_OK)
-            return code;
-        if (!is_cut) {
-            *width =
-                n < RANGE_ROWS / 4 ? (*width < UINT64_MAX / 4 ? *width * 2 + 1 : *width) : *width;
-            return FRESHET_OK;
-        }
-        *width /= 2;
+        code = read_width(reading, first, *last, &is_cut, &n, err);
+        *width = is_cut ? *width / 2 : next_width(reading, *width, n);
     }
+    return code;
 }
 
 static freshet_code read_all(cql_reading *reading, freshet_error *err)
@@ -266,8 +305,8 @@ static freshet_code take_one(cql_reading *reading, const cql_rows *rows, uint32_
                   : cassandra_take_rows(reading, rows, first + (uint32_t)(random % near), 1, err);
 }
 
-/* Parts [from, from + n) of as many as `width` makes of the ring. */
-static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t n, uint64_t width,
+/* Parts [from, from + *n) of as many as `width` makes of the ring; *n as of ask_many. */
+static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t *n, uint64_t width,
                                uint64_t seed, freshet_error *err)
 {
     unsigned char tokens[ASKED_MAX][8];
@@ -275,7 +314,7 @@ static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t n, 
     uint64_t random[ASKED_MAX] = {0};
     uint32_t counts[ASKED_MAX] = {0};
     cql_rows *rows = NULL;
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < *n; i++) {
         const uint32_t part = from + i;
         random[i] = hash_bytes(&part, sizeof part, seed);
         cql_put_bigint(tokens[i],
@@ -283,7 +322,7 @@ static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t n, 
         values[i] = (cql_value){.bytes = tokens[i], .length = 8};
     }
     freshet_code code = ask_many(reading, values, 1, n, counts, &rows, err);
-    for (uint32_t i = 0, first = 0; code == FRESHET_OK && i < n; first += counts[i], i++)
+    for (uint32_t i = 0, first = 0; code == FRESHET_OK && i < *n; first += counts[i], i++)
         code = take_one(reading, rows, first, counts[i], random[i] >> 7, err);
     if (rows != NULL)
         reading->from->api->rows_free(rows);
@@ -293,12 +332,12 @@ static freshet_code read_parts(cql_reading *reading, uint32_t from, uint32_t n, 
 static freshet_code read_random(cql_reading *reading, uint32_t n, uint64_t seed, freshet_error *err)
 {
     const cassandra_table *table = reading->from->table;
-    const uint32_t most = asked_at_once(reading);
     freshet_code code = prepare_tokens(
         reading, false, table->n_keys == table->n_partition ? 1 : CQL_ROWS_NEAR, err);
-    for (uint32_t from = 0; code == FRESHET_OK && from < n; from += most)
-        code =
-            read_parts(reading, from, n - from < most ? n - from : most, UINT64_MAX / n, seed, err);
+    for (uint32_t from = 0, asked; code == FRESHET_OK && from < n; from += asked) {
+        asked = n - from < reading->most ? n - from : reading->most;
+        code = read_parts(reading, from, &asked, UINT64_MAX / n, seed, err);
+    }
     return code;
 }
 
@@ -306,11 +345,12 @@ static freshet_code read_random(cql_reading *reading, uint32_t n, uint64_t seed,
 static freshet_code read_small(cql_reading *reading, uint32_t n, bool *is_small, freshet_error *err)
 {
     cql_rows *rows = NULL;
+    bool is_large = false;
     freshet_code code = prepare_tokens(reading, false, n + 1, err);
     if (code == FRESHET_OK)
-        code = ask_tokens(reading, INT64_MIN, NULL, &rows, err);
-    const uint32_t found = code == FRESHET_OK ? reading->from->api->rows_count(rows) : 0;
-    *is_small = found <= n;
+        code = ask_tokens(reading, INT64_MIN, NULL, &rows, &is_large, err);
+    const uint32_t found = rows != NULL ? reading->from->api->rows_count(rows) : 0;
+    *is_small = !is_large && found <= n;
     if (code == FRESHET_OK && *is_small)
         code = cassandra_take_rows(reading, rows, 0, found, err);
     if (rows != NULL)
@@ -321,7 +361,9 @@ static freshet_code read_small(cql_reading *reading, uint32_t n, bool *is_small,
 static freshet_code reading_open(cql_reading *reading, void *context, compare_rows *into,
                                  freshet_error *err)
 {
-    *reading = (cql_reading){.from = context, .into = into, .arena = arena_open()};
+    *reading = (cql_reading){
+        .from = context, .into = into, .arena = arena_open(), .width_most = UINT64_MAX};
+    reading->most = cql_has_many(reading->from->api) ? ASKED_MAX : 1; /* or an adapter of before */
     return reading->arena == NULL ? error_memory(err, ASKING) : FRESHET_OK;
 }
 
@@ -370,18 +412,17 @@ static freshet_code cassandra_find_keys(cql_reading *reading, const batch *keys,
                                         freshet_error *err)
 {
     const compare_cassandra *from = reading->from;
-    const uint32_t most = asked_at_once(reading);
     uint32_t counts[ASKED_MAX] = {0};
     text_buffer bytes;
     text_init(&bytes, KEYS_BYTES_MAX);
     freshet_code code = prepare_key(reading, err);
     for (uint32_t row = 0, n; code == FRESHET_OK && row < keys->n_rows; row += n) {
         cql_rows *rows = NULL;
-        n = keys->n_rows - row < most ? keys->n_rows - row : most;
+        n = keys->n_rows - row < reading->most ? keys->n_rows - row : reading->most;
         code = put_key_values(reading, keys, row, n, &bytes, values, err);
         if (code == FRESHET_OK)
-            code = ask_many(reading, values, from->table->n_keys, n, counts, &rows, err);
-        if (code == FRESHET_OK)
+            code = ask_many(reading, values, from->table->n_keys, &n, counts, &rows, err);
+        if (code == FRESHET_OK && n > 0)
             code = cassandra_take_rows(reading, rows, 0, from->api->rows_count(rows), err);
         if (rows != NULL)
             from->api->rows_free(rows);
