@@ -124,6 +124,28 @@ class FillGroupsTest(FillCase):
     def test_several_changes(self):
         self.try_it((SPEND, HOUR), (SPEND + NAMES, LONG), f"{SEED}several", between=(SPEND + WHERE, SLOW))
 
+    def test_from_a_bootstrap(self):
+        """The reader's own past, of which there is more by then. Once it is filled, plan says nothing more of it, though no row came since."""
+        boot = "      bootstrap: {file: {path: \"dump/*.jsonl\"}}\n"
+        events = self.events(random.Random(f"{SEED}bootstrap"), 500)
+        new = (SPEND + NAMES, LONG)
+        self.put("dump/1.jsonl", events[:150])
+        self.put("in/1.jsonl", events[150:300])
+        self.declare_it((SPEND, HOUR), reader=boot)
+        self.run_once()
+        self.declare_it(new, reader=boot)
+        self.run_once()
+        self.assertIn("): fills from", self.good("plan", "groups.yaml"))
+        self.put("dump/2.jsonl", events[150:300])
+        self.assertIn("read 300 rows of the past from the bootstrap", self.good("state", "fill", "groups.yaml"))
+        self.run_once()
+        before, said = self.rows("out.jsonl"), self.good("plan", "groups.yaml")
+        self.assertIn("--   groups: filled with the past: by `freshet state fill` at ", said)
+        self.assertNotIn("fills from", said)
+        self.put("in/3.jsonl", events[300:])
+        self.run_once()
+        self.same(new, events, before, 300, "bootstrap")
+
     def test_rows_that_are_open(self):
         """Where rows are output as they change, those that are open are given again at once: the newest row of each key is then right
         in the online store, though no event came."""

@@ -130,6 +130,28 @@ class FillTest(FillCase):
             self.forget()
             self.try_it(SPEND, LONGER + NAMES + ROWS, f"{SEED}ago{i}", n=1200, beyond=beyond, slow=12)
 
+    def test_what_plan_says(self):
+        """Once windows are filled plan says nothing more of them, though no row came since; and of a later change what that lacks, only."""
+        events = self.events(random.Random(f"{SEED}says"), 200)
+        self.put("in/1.jsonl", events)
+        self.declare_it(SPEND + ROWS.replace("7 events", "2 events"))
+        self.run_once()
+        self.declare_it(LONGER + NAMES + ROWS)
+        self.run_once()
+        for name in ("spend", "names", "recent"):
+            self.assertRegex(self.good("plan", "fill.yaml"), rf'--   windows: feature "{name}" \(.*\): fills from 2024')
+        self.good("state", "fill", "fill.yaml", "--from", "in")
+        self.run_once()
+        said = self.good("plan", "fill.yaml")
+        self.assertIn("--   windows: filled with the past: ", said)
+        self.assertNotIn("fills from", said)
+        self.declare_it(LONGER + NAMES + MEDIAN + WHERE + ROWS.replace("7 events", "6 events"))
+        self.assertEqual([name for name in ("spend", "names", "middle", "recent", "big")
+                          if f'feature "{name}" (fill.yaml:' in self.good("plan", "fill.yaml")], ["big"])
+        self.run_once()
+        self.assertIn('feature "big"', self.good("plan", "fill.yaml"))
+        self.assertNotIn('feature "names"', self.good("plan", "fill.yaml"))
+
     def test_several_changes(self):
         """Before the fill; and one behind it finds everything full."""
         self.try_it(SPEND + WHERE, LONGER + NAMES + WHERE, f"{SEED}several", between=NAMES + SPEND)
