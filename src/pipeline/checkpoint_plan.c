@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/os.h"
 #include "pipeline/checkpoint_internal.h"
+#include "state/folder.h"
 
 #define PLANNING "planning for the state"
 
@@ -32,10 +33,15 @@ static freshet_code take_declarations(freshet_pipeline *pipeline, checkpoint_pla
     return out->was == NULL || out->is == NULL ? error_memory(err, PLANNING) : FRESHET_OK;
 }
 
-static bool plan_is_there(const char *folder)
+/* Has any run come so far as to keep a state? */
+static freshet_code plan_find(const char *folder, bool *is_there, freshet_error *err)
 {
+    folder_paths paths;
     struct stat info;
-    return os.stat(folder, &info) == 0;
+    freshet_code code = folder_paths_make(folder, &paths, err);
+    *is_there = code == FRESHET_OK && os.stat(folder, &info) == 0 && !folder_is_begun(&paths);
+    folder_paths_release(&paths);
+    return code;
 }
 
 freshet_code checkpoint_plan_make(freshet_pipeline *pipeline, const char *state,
@@ -48,9 +54,11 @@ freshet_code checkpoint_plan_make(freshet_pipeline *pipeline, const char *state,
     if (code != FRESHET_OK)
         return code;
     checkpoint *checkpoint = pipeline->checkpoint;
+    bool is_there;
     out->folder = checkpoint->folder;
-    if (!plan_is_there(out->folder))
-        return FRESHET_END;
+    code = plan_find(out->folder, &is_there, err);
+    if (code != FRESHET_OK || !is_there)
+        return code == FRESHET_OK ? FRESHET_END : code;
     code = store_open(out->folder, true, STORE_MEMORY_MIN, &checkpoint->store, err);
     if (code == FRESHET_OK)
         code = checkpoint_get_fact(checkpoint, FACT_CHECKPOINT, "", err);

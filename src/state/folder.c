@@ -118,6 +118,12 @@ bool folder_has_database(const folder_paths *paths)
     return os.stat(paths->database, &info) == 0;
 }
 
+bool folder_is_begun(const folder_paths *paths)
+{
+    struct stat info;
+    return !folder_has_database(paths) && os.stat(paths->lock, &info) == 0;
+}
+
 freshet_code folder_remove_files(const char *path, freshet_error *err)
 {
     DIR *stream = opendir(path);

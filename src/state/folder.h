@@ -35,6 +35,8 @@ freshet_code folder_make(const folder_paths *paths, bool *is_new, freshet_error 
 freshet_code folder_lock(const folder_paths *paths, int *lock, freshet_error *err);
 
 bool folder_has_database(const folder_paths *paths);
+/* A run has begun to make it, and was cut off before there was a database. */
+bool folder_is_begun(const folder_paths *paths);
 
 /* Removes a folder of plain files; one that is not there is fine. */
 freshet_code folder_remove_files(const char *path, freshet_error *err);

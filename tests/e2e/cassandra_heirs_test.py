@@ -31,7 +31,7 @@ feature_set:
 checkpoint: {{interval: 30 ms}}
 """
 WINDOW = "    - {name: v, from: value, window: {functions: [count, {sum: bigint}], over: [1 minute], until_full: partial}}\n"
-PIECE, KEYS, BEGIN = 1500, 300, 1704067200
+PIECE, KEYS, BEGIN = 1500, 40, 1704067200
 
 
 class HeirsTest(CassandraCase):

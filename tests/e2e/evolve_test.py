@@ -3,6 +3,7 @@ and what the history then gives agree."""
 
 import json
 import os
+import shutil
 import unittest
 
 from freshet_testing import Case
@@ -162,6 +163,16 @@ class EvolveTest(Case):
         self.assertEqual([[r[f"spend__sum_over_{span}_fixed_windows"] for span in ("1_day", "2_days")] +
                           [r["three__sum_over_3_events_row_windows"]] for r in self.read_lines("out.jsonl")],
                          [[4, 4, 4], [8, 8, 8], [12, 12, 12], [16, 16, 12]])
+
+    def test_a_run_that_was_cut_off_before_there_was_a_state(self):
+        """What it has begun is no state yet, and none that is damaged."""
+        self.served(NAME, SPEND)
+        for name in os.listdir(self.path("shop.state")):
+            if name not in ("lock", "seal"):
+                shutil.rmtree(self.path(os.path.join("shop.state", name)))
+        self.assertIn("-- there is no state in shop.state yet: the first run makes it\n", self.plan(NAME, SPEND, code=0))
+        os.remove(self.path("shop.state/lock"))
+        self.assertIn("no run has kept one there", self.freshet("plan", "shop.yaml").err)
 
     def test_longer_row_windows_are_told_at_each_start(self):
         kept = dict(writer="jsonl: {path: out.jsonl}")
