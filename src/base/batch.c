@@ -33,22 +33,35 @@ static size_t bitmap_size(uint64_t rows)
     return (rows + 63) / 64 * sizeof(uint64_t);
 }
 
-freshet_code column_init(arena *arena, column *column, const type *type, uint64_t capacity,
-                         freshet_error *err)
+/* Elements of arrays are never raw: they are few, and not all that have room are written. */
+static freshet_code init_column(arena *arena, column *column, const type *type, bool is_raw,
+                                uint64_t capacity, freshet_error *err)
 {
-    *column = (struct column){.type = type};
+    *column = (struct column){.type = type, .is_raw = is_raw};
     if (type->n_fields > 0) {
         column->children = arena_zero(arena, type->n_fields, sizeof *column->children);
         if (column->children == NULL)
             return error_memory(err, "making the columns of a batch");
         for (uint32_t i = 0; i < type->n_fields; i++) {
-            freshet_code code =
-                column_init(arena, &column->children[i], type->fields[i].type, 0, err);
+            freshet_code code = init_column(arena, &column->children[i], type->fields[i].type,
+                                            is_raw && type->kind == TYPE_STRUCT, 0, err);
             if (code != FRESHET_OK)
                 return code;
         }
     }
     return column_reserve(arena, column, capacity, err);
+}
+
+freshet_code column_init(arena *arena, column *column, const type *type, uint64_t capacity,
+                         freshet_error *err)
+{
+    return init_column(arena, column, type, false, capacity, err);
+}
+
+freshet_code column_init_raw(arena *arena, column *column, const type *type, uint64_t capacity,
+                             freshet_error *err)
+{
+    return init_column(arena, column, type, true, capacity, err);
 }
 
 freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet_error *err)
@@ -70,7 +83,8 @@ freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet
         void *data = arena_grow(arena, column->data, old_size, new_size);
         if (data == NULL)
             return error_memory(err, "making a column longer");
-        memset((char *)data + old_size, 0, new_size - old_size);
+        if (!column->is_raw)
+            memset((char *)data + old_size, 0, new_size - old_size);
         column->data = data;
     }
     if (column->valid != NULL) {
@@ -120,8 +134,8 @@ bool column_set_null(arena *arena, column *column, uint64_t row)
     return true;
 }
 
-freshet_code batch_init(batch *batch, arena *arena, const schema *schema, uint32_t capacity,
-                        freshet_error *err)
+static freshet_code init_batch(batch *batch, arena *arena, const schema *schema, bool is_raw,
+                               const bool *which, uint32_t capacity, freshet_error *err)
 {
     *batch = (struct batch){.arena = arena, .schema = *schema};
     batch->columns =
@@ -129,12 +143,24 @@ freshet_code batch_init(batch *batch, arena *arena, const schema *schema, uint32
     if (batch->columns == NULL)
         return error_memory(err, "making a batch");
     for (uint32_t i = 0; i < schema->n_fields; i++) {
-        freshet_code code =
-            column_init(arena, &batch->columns[i], schema->fields[i].type, capacity, err);
+        freshet_code code = init_column(arena, &batch->columns[i], schema->fields[i].type,
+                                        is_raw && (which == NULL || which[i]), capacity, err);
         if (code != FRESHET_OK)
             return code;
     }
     return FRESHET_OK;
+}
+
+freshet_code batch_init(batch *batch, arena *arena, const schema *schema, uint32_t capacity,
+                        freshet_error *err)
+{
+    return init_batch(batch, arena, schema, false, NULL, capacity, err);
+}
+
+freshet_code batch_init_raw(batch *batch, arena *arena, const schema *schema, const bool *which,
+                            uint32_t capacity, freshet_error *err)
+{
+    return init_batch(batch, arena, schema, true, which, capacity, err);
 }
 
 /* ---- copying cells ---- */
@@ -297,8 +323,9 @@ freshet_code batch_gather(const batch *from, const uint32_t *rows, uint32_t n, b
     bool done = made.columns != NULL && take_facts(from, &which, &made);
     for (uint32_t i = 0; done && i < n_columns; i++) {
         const column *column = &from->columns[i];
-        done = column_init(from->arena, &made.columns[i], column->type, n, NULL) == FRESHET_OK &&
-               column_copy(from->arena, column, &which, &made.columns[i], 0);
+        done =
+            column_init_raw(from->arena, &made.columns[i], column->type, n, NULL) == FRESHET_OK &&
+            column_copy(from->arena, column, &which, &made.columns[i], 0);
     }
     if (!done)
         return error_memory(err, doing);

@@ -67,6 +67,7 @@ struct column {
     column *children;    /* array: 1, the elements; struct: one a field */
     uint64_t n_elements; /* array: rows used in children[0] */
     uint64_t capacity;   /* rows that data and valid have room for */
+    bool is_raw;         /* cells that were not written are not zero: no time is lost on them */
 };
 
 /* Where a reader's row came from. `partition` indexes the reader's partitions (reader.h), `offset`
@@ -152,10 +153,17 @@ enum {
 freshet_code batch_init(batch *batch, arena *arena, const schema *schema, uint32_t capacity,
                         freshet_error *err);
 
+/* The same for columns whose cells are all written, or set null, before anybody looks at them: they
+ * are not made zero first. `which`: those of them, per column; NULL: all. */
+freshet_code batch_init_raw(batch *batch, arena *arena, const schema *schema, const bool *which,
+                            uint32_t capacity, freshet_error *err);
+
 /* Room for at least `rows` rows in a column (and its struct children), keeping what is there. */
 freshet_code column_reserve(arena *arena, column *column, uint64_t rows, freshet_error *err);
 freshet_code column_init(arena *arena, column *column, const type *type, uint64_t capacity,
                          freshet_error *err);
+freshet_code column_init_raw(arena *arena, column *column, const type *type, uint64_t capacity,
+                             freshet_error *err);
 
 /* Room for at least `rows` rows in every column of a reader's batch and in its origins, keeping
  * what is there; `doing` is for the message when memory is out. */

@@ -128,7 +128,7 @@ static freshet_code add_chunk(row_store *store, uint32_t expected, freshet_error
                     : expected < CHUNK_ROWS_FIRST                       ? CHUNK_ROWS_FIRST
                                                                         : expected;
     batch *chunk = &store->chunks[store->n_chunks];
-    freshet_code code = batch_init(chunk, store->arena, store->schema, rows, err);
+    freshet_code code = batch_init_raw(chunk, store->arena, store->schema, NULL, rows, err);
     if (code != FRESHET_OK)
         return code;
     if (!make_facts(store, store->arena, chunk, chunk_rows(store)))
@@ -235,7 +235,7 @@ freshet_code row_store_take(const row_store *store, arena *arena, const uint32_t
 {
     uint32_t places[PLACES];
     assert(rows != NULL || (uint64_t)first + n <= store->n_rows);
-    freshet_code code = batch_init(out, arena, store->schema, n, err);
+    freshet_code code = batch_init_raw(out, arena, store->schema, NULL, n, err);
     if (code != FRESHET_OK)
         return code;
     if (n > 0 && !make_facts(store, arena, out, n))

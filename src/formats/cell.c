@@ -190,11 +190,15 @@ static void clear_bits(uint64_t *bits, uint64_t first, uint64_t n)
 /* The depth is that of the type, TYPE_DEPTH_MAX at most. */
 bool cell_set_nulls(arena *arena, column *column, uint64_t first, uint64_t n)
 {
+    const size_t cell = type_cell_size(column->type);
+
     if (n == 0)
         return true;
     if (!column_set_null(arena, column, first)) /* which makes the bits where there are none */
         return false;
     clear_bits(column->valid, first, n);
+    if (column->is_raw && cell > 0)
+        memset((char *)column->data + first * cell, 0, n * cell);
     for (uint32_t i = 0; column->type->kind == TYPE_STRUCT && i < column->type->n_fields; i++)
         if (!cell_set_nulls(arena, &column->children[i], first, n))
             return false;

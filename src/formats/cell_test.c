@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -20,9 +21,10 @@ typedef struct rig {
 static void set_up(rig *rig)
 {
     rig->arena = arena_open();
-    const field inner = {"text", type_simple(TYPE_STRING)};
-    const field parts[] = {{"number", type_simple(TYPE_BIGINT)},
-                           {"inner", type_struct(rig->arena, &inner, 1)}};
+    static field inner, parts[2]; /* types point to them */
+    inner = (field){"text", type_simple(TYPE_STRING)};
+    parts[0] = (field){"number", type_simple(TYPE_BIGINT)};
+    parts[1] = (field){"inner", type_struct(rig->arena, &inner, 1)};
     rig->whole = (field){"whole", type_struct(rig->arena, parts, 2)};
     assert_int_equal(batch_init(&rig->batch, rig->arena, &(schema){1, &rig->whole}, ROWS, NULL),
                      FRESHET_OK);
@@ -56,8 +58,33 @@ static void test_null_rows_of_a_struct(void **state)
     }
 }
 
+/* Cells of a null are zero, whatever stood there: columns that are not made zero first say so. */
+static void test_null_rows_of_raw_columns_are_zero(void **state)
+{
+    static const bool which[] = {true};
+    rig rig;
+    batch raw;
+    (void)state;
+
+    set_up(&rig);
+    assert_int_equal(batch_init_raw(&raw, rig.arena, &(schema){1, &rig.whole}, which, ROWS, NULL),
+                     FRESHET_OK);
+    column *part = &raw.columns[0].children[0];
+    assert_true(raw.columns[0].is_raw && part->is_raw);
+    memset(part->data, 0xAA, ROWS * type_cell_size(part->type));
+    assert_true(cell_set_nulls(rig.arena, &raw.columns[0], 3, 70));
+    for (size_t i = 0; i < ROWS * type_cell_size(part->type); i++) {
+        const size_t row = i / type_cell_size(part->type);
+        assert_int_equal(((const unsigned char *)part->data)[i], row < 3 || row >= 73 ? 0xAA : 0);
+    }
+    arena_close(rig.arena);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_null_rows_of_a_struct)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_null_rows_of_a_struct),
+        cmocka_unit_test(test_null_rows_of_raw_columns_are_zero),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

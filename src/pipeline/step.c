@@ -85,7 +85,8 @@ freshet_code pipeline_begin_reader(freshet_pipeline *pipeline, reader_state *sta
         state->expected_rows < EXPECTED_ROWS_FIRST ? EXPECTED_ROWS_FIRST : state->expected_rows;
     if (pipeline->merge != NULL)
         expected += expected / EXPECTED_ROWS_SPARE;
-    code = batch_init(taken, pipeline->step_arena, &state->reader->schema, expected, err);
+    code = batch_init_raw(taken, pipeline->step_arena, &state->reader->schema, state->reader->used,
+                          expected, err);
     if (code == FRESHET_OK)
         state->batch = taken;
     return code;

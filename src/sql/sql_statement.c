@@ -341,7 +341,7 @@ static freshet_code fetch(sql_statement *statement, freshet_error *err)
 static freshet_code collect(sql_statement *statement, arena *arena, uint32_t n_rows, batch *out,
                             freshet_error *err)
 {
-    freshet_code code = batch_init(out, arena, &statement->schema, n_rows, err);
+    freshet_code code = batch_init_raw(out, arena, &statement->schema, NULL, n_rows, err);
     uint64_t at = 0;
     for (uint32_t i = 0; i < statement->n_chunks; i++) {
         duckdb_data_chunk chunk = statement->chunks[i];

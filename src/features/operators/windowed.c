@@ -575,7 +575,7 @@ static freshet_code weave(const weaving *weaving, const column *first, const col
     const windows_result *result = weaving->result;
     run *run = weaving->run;
     uint32_t row = 0, at = 0;
-    freshet_code code = column_init(run->arena, into, first->type, weaving->n_all, run->err);
+    freshet_code code = column_init_raw(run->arena, into, first->type, weaving->n_all, run->err);
     for (uint32_t i = 0; code == FRESHET_OK && i <= result->n_refreshed; i++) {
         const bool is_end = i == result->n_refreshed;
         const uint32_t cause = is_end ? 0 : result->refreshed[i].row;

@@ -264,8 +264,33 @@ static freshet_code next_buffered(lines *lines, record *out, freshet_error *err)
     return skip_on(lines) ? FRESHET_END : error_memory(err, "reading a file");
 }
 
+/* The usual record: a line that is there as a whole. False: look closer, at whatever it is. */
+static inline bool lines_next_usual(lines *lines, record *out)
+{
+    if (lines->current == NULL || lines->skipping || lines->options.format->record_end != NULL)
+        return false;
+    const char *bytes = lines->current->bytes + lines->start;
+    const size_t length = lines->filled - lines->start;
+    const char *newline = memchr(bytes + lines->searched, '\n', length - lines->searched);
+    const size_t size = newline == NULL ? 0 : (size_t)(newline - bytes) + 1;
+    if (size == 0 || size > (size_t)lines->options.record_bytes_max)
+        return false;
+    *out = (record){.bytes = bytes,
+                    .length = size - 1 - (size > 1 && newline[-1] == '\r'),
+                    .offset = lines->offset,
+                    .size = (int64_t)size,
+                    .state = RECORD_WHOLE};
+    lines->current_has_given = true;
+    lines->start += size;
+    lines->offset += (int64_t)size;
+    lines->searched = 0;
+    return true;
+}
+
 freshet_code lines_next(lines *lines, record *out, freshet_error *err)
 {
+    if (lines_next_usual(lines, out))
+        return FRESHET_OK;
     for (;;) {
         size_t n = 0;
         freshet_code code = next_buffered(lines, out, err);
