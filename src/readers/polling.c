@@ -22,6 +22,15 @@ polling polling_begin(freshet_reader *reader, batch *into, uint32_t max_rows, si
                      .err = err};
 }
 
+/* Rows for which the batch's columns have room already: as many as came the last time. */
+static uint64_t rows_expected(const polling *polling)
+{
+    const batch *into = polling->into;
+    const uint64_t capacity = into->schema.n_fields == 0 ? 0 : into->columns[0].capacity;
+
+    return capacity > polling->first_row ? capacity - polling->first_row : 0;
+}
+
 freshet_code polling_reserve(polling *polling, uint32_t likely)
 {
     batch *into = polling->into;
@@ -30,7 +39,12 @@ freshet_code polling_reserve(polling *polling, uint32_t likely)
 
     if (into->n_rows < capacity)
         return FRESHET_OK;
-    capacity = capacity == polling->first_row ? capacity + likely : capacity * 2;
+    if (capacity == polling->first_row) {
+        const uint64_t expected = rows_expected(polling);
+        capacity += expected > likely && expected < BATCH_ROWS_MAX ? (uint32_t)expected : likely;
+    } else {
+        capacity *= 2;
+    }
     if (polling->max_rows < BATCH_ROWS_MAX && capacity > polling->first_row + polling->max_rows)
         capacity = polling->first_row + polling->max_rows;
     if (capacity <= into->n_rows)

@@ -54,7 +54,8 @@ static inline bool polling_has_given(const polling *polling)
            polling->rejects->n > polling->first_reject;
 }
 
-/* Room for one more row; at first for as many as are `likely`. */
+/* Room for one more row; at first for as many as the batch's columns have room for, or as are
+ * `likely`. */
 freshet_code polling_reserve(polling *polling, uint32_t likely);
 
 /* Room for so many more rows. */

@@ -15,7 +15,7 @@
 #include "readers/file/file_internal.h"
 #include "readers/polling.h"
 
-#define ROWS_FIRST 2048u
+#define ROWS_FIRST 64u
 
 static file_reader *reader_of(const polling *polling)
 {

@@ -16,7 +16,7 @@
 #include "readers/polling.h"
 
 #define PARTITION_LABEL "rows"
-#define ROWS_FIRST 2048u
+#define ROWS_FIRST 64u
 #define KEYS_MAX 1000000000 /* "k999999999" fits into a cell without memory of its own */
 #define STEP_WITHOUT_RATE_US 1000
 #define BEGIN_ANEW "or begin anew after `freshet state reset`, or name another folder by --state"
