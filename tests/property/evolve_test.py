@@ -271,7 +271,8 @@ class Chain(Case):
             others = wanted[row["id"]]
             other = others[min(occurrence, len(others) - 1)]
             if killed:  # it may have come before
-                other = next((one for one in others if all(same(value, row[name]) or row[name] is None for name, value in one.items())), other)
+                other = next((one for one in others if all(same(value, row[name]) or (row[name] is None and isinstance(columns.get(name), Column))
+                                                           for name, value in one.items())), other)
             self.given.setdefault(row["id"], row)
             self.versions[row["id"]].append(row)
             self.assertEqual(sorted(row), sorted(other))
@@ -308,6 +309,8 @@ class Chain(Case):
 
     def check_newest_row(self, said, row, other):
         columns, was = self.made.columns(), self.given[row["id"]]
+        if self.made.stack:  # which of the rows of that event
+            was = next(one for one in reversed(self.versions[row["id"]]) if one["stacked"] == row["stacked"])
         for name, value in other.items():
             column = columns.get(name)
             if isinstance(column, Column) and not column.feature.by and not column.feature.order:

