@@ -126,72 +126,6 @@ static bool read_column(const reading *reading, node *expression, plain_column *
     return true;
 }
 
-/* ---- the SELECT list ---- */
-
-static bool is_excluded(node *star, const char *name)
-{
-    size_t index, n;
-    node *excluded;
-    bool found = false;
-    yyjson_mut_arr_foreach(yyjson_mut_obj_get(star, "exclude_list"), index, n, excluded)
-    {
-        found |= yyjson_mut_is_str(excluded) && strcasecmp(yyjson_mut_get_str(excluded), name) == 0;
-    }
-    return found;
-}
-
-static bool read_star(const reading *reading, node *star, plain_column *out, uint32_t *n)
-{
-    static const char *const others[] = {"replace_list", "qualified_exclude_list", "rename_list"};
-    const char *relation = tree_text(star, "relation_name");
-    bool is_plain = !yyjson_mut_get_bool(yyjson_mut_obj_get(star, "columns")) &&
-                    yyjson_mut_is_null(yyjson_mut_obj_get(star, "expr")) &&
-                    *tree_text(star, "alias") == '\0' &&
-                    (*relation == '\0' || strcasecmp(relation, reading->alias) == 0);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        is_plain &= tree_is_empty(yyjson_mut_obj_get(star, others[i]));
-    for (uint32_t i = 0; is_plain && i < reading->schema->n_fields; i++) {
-        const field *field = &reading->schema->fields[i];
-        if (!is_excluded(star, field->name))
-            out[(*n)++] = (plain_column){
-                .column = i, .type = field->type, .to = field->type, .name = field->name};
-    }
-    return is_plain;
-}
-
-static bool read_list(const reading *reading, node *list, plain_select *out)
-{
-    planner *planner = reading->planner;
-    size_t index, n, room = 0;
-    node *item;
-    uint32_t n_read = 0;
-    yyjson_mut_arr_foreach(list, index, n, item)
-    {
-        room += tree_has_class(item, "STAR") ? reading->schema->n_fields : 1;
-    }
-    plain_column *columns =
-        room > TYPE_FIELDS_MAX ? NULL : arena_zero(planner->arena, room + 1, sizeof *columns);
-    if (columns == NULL)
-        return false;
-    yyjson_mut_arr_foreach(list, index, n, item)
-    {
-        if (tree_has_class(item, "STAR")) {
-            if (!read_star(reading, item, columns, &n_read))
-                return false;
-            continue;
-        }
-        plain_column *column = &columns[n_read++];
-        if (!read_column(reading, item, column))
-            return false;
-        const char *alias = tree_text(item, "alias"), *name = *alias != '\0' ? alias : column->name;
-        column->name = arena_text(planner->arena, name);
-        planner->no_memory |= name != NULL && column->name == NULL;
-    }
-    out->columns = columns;
-    out->n_columns = n_read;
-    return true;
-}
-
 /* ---- literals ---- */
 
 /* The one value that the engine gives for an SQL expression of that type. */
@@ -256,7 +190,7 @@ static bool read_constant(const reading *reading, node *constant, const type *ty
     node *object = yyjson_mut_obj_get(constant, "value"), *of = yyjson_mut_obj_get(object, "type");
     node *value = yyjson_mut_obj_get(object, "value");
     const char *id = tree_text(of, "id");
-    const bool is_integer = strcmp(id, "INTEGER") == 0;
+    const bool is_integer = strcmp(id, "INTEGER") == 0 || strcmp(id, "BIGINT") == 0;
     *out = (plain_literal){.is_null = yyjson_mut_get_bool(yyjson_mut_obj_get(object, "is_null"))};
     if (out->is_null)
         return strcmp(id, "NULL") == 0;
@@ -275,10 +209,9 @@ static bool read_constant(const reading *reading, node *constant, const type *ty
             out->text = text_of(text, (uint32_t)length);
         return text != NULL;
     }
-    const bool fits = is_integer && (type->kind == TYPE_INTEGER || type->kind == TYPE_BIGINT ||
-                                     type->kind == TYPE_DOUBLE);
-    if (!yyjson_mut_is_int(value) ||
-        (!fits && (strcmp(id, "BIGINT") != 0 || type->kind != TYPE_BIGINT)))
+    const bool is_number =
+        type->kind == TYPE_INTEGER || type->kind == TYPE_BIGINT || type->kind == TYPE_DOUBLE;
+    if (!is_integer || !is_number || !yyjson_mut_is_int(value))
         return false;
     out->whole = yyjson_mut_get_sint(value);
     out->real = (double)out->whole;
@@ -317,6 +250,104 @@ static bool read_literal(reading *reading, node *expression, const type *type, p
     return tree_has_class(expression, "CONSTANT") ? read_constant(reading, expression, type, out)
            : tree_has_class(expression, "CAST") ? read_cast_literal(reading, expression, type, out)
                                                 : false;
+}
+
+/* ---- the SELECT list ---- */
+
+static bool is_excluded(node *star, const char *name)
+{
+    size_t index, n;
+    node *excluded;
+    bool found = false;
+    yyjson_mut_arr_foreach(yyjson_mut_obj_get(star, "exclude_list"), index, n, excluded)
+    {
+        found |= yyjson_mut_is_str(excluded) && strcasecmp(yyjson_mut_get_str(excluded), name) == 0;
+    }
+    return found;
+}
+
+static bool read_star(const reading *reading, node *star, plain_column *out, uint32_t *n)
+{
+    static const char *const others[] = {"replace_list", "qualified_exclude_list", "rename_list"};
+    const char *relation = tree_text(star, "relation_name");
+    bool is_plain = !yyjson_mut_get_bool(yyjson_mut_obj_get(star, "columns")) &&
+                    yyjson_mut_is_null(yyjson_mut_obj_get(star, "expr")) &&
+                    *tree_text(star, "alias") == '\0' &&
+                    (*relation == '\0' || strcasecmp(relation, reading->alias) == 0);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        is_plain &= tree_is_empty(yyjson_mut_obj_get(star, others[i]));
+    for (uint32_t i = 0; is_plain && i < reading->schema->n_fields; i++) {
+        const field *field = &reading->schema->fields[i];
+        if (!is_excluded(star, field->name))
+            out[(*n)++] = (plain_column){
+                .column = i, .type = field->type, .to = field->type, .name = field->name};
+    }
+    return is_plain;
+}
+
+/* A literal that stands for a column, of the type that the engine gives it. */
+static bool plain_read_value(reading *reading, node *expression, plain_column *out)
+{
+    static const struct {
+        const char *id;
+        type_kind kind;
+    } kinds[] = {{"NULL", TYPE_INTEGER},
+                 {"INTEGER", TYPE_INTEGER},
+                 {"BIGINT", TYPE_BIGINT},
+                 {"DOUBLE", TYPE_DOUBLE},
+                 {"VARCHAR", TYPE_STRING}};
+    const bool is_constant = tree_has_class(expression, "CONSTANT");
+    node *value = yyjson_mut_obj_get(expression, "value");
+    const char *id = tree_text(yyjson_mut_obj_get(value, "type"), "id");
+    const type *type = is_constant ? NULL : plain_read_type(reading->planner->arena, expression);
+    for (size_t i = 0; is_constant && i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(id, kinds[i].id) == 0)
+            type = type_simple(kinds[i].kind);
+    *out = (plain_column){.type = type, .to = type, .is_literal = true};
+    return type != NULL && read_literal(reading, expression, type, &out->literal);
+}
+
+/* A column, or a literal. */
+static bool read_item(reading *reading, node *expression, plain_column *out)
+{
+    node *child = yyjson_mut_obj_get(expression, "child");
+    const bool is_value = tree_has_class(expression, "CONSTANT") ||
+                          (tree_has_class(expression, "CAST") && tree_has_class(child, "CONSTANT"));
+    return is_value ? plain_read_value(reading, expression, out)
+                    : read_column(reading, expression, out);
+}
+
+static bool read_list(reading *reading, node *list, plain_select *out)
+{
+    planner *planner = reading->planner;
+    size_t index, n, room = 0;
+    node *item;
+    uint32_t n_read = 0;
+    yyjson_mut_arr_foreach(list, index, n, item)
+    {
+        room += tree_has_class(item, "STAR") ? reading->schema->n_fields : 1;
+    }
+    plain_column *columns =
+        room > TYPE_FIELDS_MAX ? NULL : arena_zero(planner->arena, room + 1, sizeof *columns);
+    if (columns == NULL)
+        return false;
+    yyjson_mut_arr_foreach(list, index, n, item)
+    {
+        if (tree_has_class(item, "STAR")) {
+            if (!read_star(reading, item, columns, &n_read))
+                return false;
+            continue;
+        }
+        plain_column *column = &columns[n_read++];
+        if (!read_item(reading, item, column))
+            return false;
+        const char *alias = tree_text(item, "alias"), *name = *alias != '\0' ? alias : column->name;
+        column->name = arena_text(planner->arena, name);
+        planner->no_memory |= name != NULL && column->name == NULL;
+    }
+    out->columns = columns;
+    out->n_columns = n_read;
+    return true;
 }
 
 /* ---- conditions ---- */

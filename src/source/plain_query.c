@@ -117,6 +117,33 @@ static freshet_code widen(const column *from, uint32_t n, const type *to, arena 
     }
 }
 
+/* The same value in n rows. */
+static freshet_code repeat_literal(const plain_literal *literal, uint32_t n, const type *type,
+                                   arena *arena, column *into, freshet_error *err)
+{
+    freshet_code code = column_init(arena, into, type, n, err);
+    if (code != FRESHET_OK)
+        return code;
+    void *data = into->data;
+    if (literal->is_null) {
+        memset(data, 0, n * type_cell_size(type));
+        into->valid = arena_zero(arena, (n + UINT64_C(63)) / 64, sizeof *into->valid);
+        return into->valid == NULL ? error_memory(err, RUNNING) : FRESHET_OK;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        switch (type->kind) {
+        case TYPE_BOOLEAN: ((uint8_t *)data)[i] = literal->whole != 0; break;
+        case TYPE_INTEGER:
+        case TYPE_DATE: ((int32_t *)data)[i] = (int32_t)literal->whole; break;
+        case TYPE_BIGINT:
+        case TYPE_TIMESTAMP: ((int64_t *)data)[i] = literal->whole; break;
+        case TYPE_DOUBLE: ((double *)data)[i] = literal->real; break;
+        default: ((cell_text *)data)[i] = literal->text; break;
+        }
+    }
+    return FRESHET_OK;
+}
+
 /* Some rows of a batch, which a SELECT gives. */
 typedef struct piece {
     const plain_select *select;
@@ -130,6 +157,8 @@ static freshet_code take_column(const piece *piece, uint32_t k, arena *arena, co
                                 freshet_error *err)
 {
     const plain_column *which = &piece->select->columns[k];
+    if (which->is_literal)
+        return repeat_literal(&which->literal, piece->n, which->to, arena, out, err);
     const column *from = plain_find_column(piece->batch, which);
     column taken = *from;
     freshet_code code = FRESHET_OK;

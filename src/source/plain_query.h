@@ -13,17 +13,18 @@
  *   readers    each SELECT has one driving reader, without steps of `preprocess`, by its id; at
  *              most PLAIN_SELECTS_MAX of them with UNION ALL
  *   columns    qualified or not, fields of structs, stars with EXCLUDE, aliases; casts that change
- *              nothing, and those to a wider number that loses nothing
+ *              nothing, and those to a wider number that loses nothing; and literals, as in
+ *              'web' AS site
  *   conditions comparisons of a column with literals of its own type (=, <, BETWEEN, IN, IS
  *              DISTINCT FROM ...), a boolean column alone, IS [NOT] NULL; AND, OR, NOT. Null is
  *              unknown, and an unknown row is left out
- *   literals   integers for integer and bigint, numbers for double, texts, true and false, dates
+ *   literals   integers for integer and bigint, any number for double, texts, true and false, dates
  *              and timestamps (these, and fractions, are read by the engine, once)
  *
  * As the engine has it, NaN equals itself and is above all other numbers, -0.0 equals 0.0, and
  * texts are in the order of their bytes. plain_query_test.c runs random queries in both ways.
  *
- * Order of calls: plain_read while planning (plain_plan.c), plain_fit, then plain_run for each
+ * Order of calls: query_read_plain while planning (plain_plan.c), plain_fit, plain_run for each
  * micro-batch. All lives in the arena of the plan. The pipeline's thread.
  */
 #ifndef FRESHET_SOURCE_PLAIN_QUERY_H
@@ -38,7 +39,14 @@
 _Static_assert(PLAIN_SELECTS_MAX *(uint64_t)BATCH_ROWS_MAX <= SQL_RUN_ROWS_MAX,
                "no more rows than the engine may give");
 
-/* A column of a reader, or a field of a struct in it. */
+typedef struct plain_literal {
+    bool is_null;
+    int64_t whole; /* boolean, integer, bigint, date, timestamp */
+    double real;
+    cell_text text;
+} plain_literal;
+
+/* A column of a reader, or a field of a struct in it; or the same value for each row. */
 typedef struct plain_column {
     uint32_t column;
     uint32_t fields[TYPE_DEPTH_MAX];
@@ -46,14 +54,9 @@ typedef struct plain_column {
     const type *type; /* its own */
     const type *to;   /* what it is cast to; the same where it is not */
     const char *name; /* of the query's column; NULL: it is not looked at */
+    bool is_literal;
+    plain_literal literal;
 } plain_column;
-
-typedef struct plain_literal {
-    bool is_null;
-    int64_t whole; /* boolean, integer, bigint, date, timestamp */
-    double real;
-    cell_text text;
-} plain_literal;
 
 typedef enum plain_kind {
     PLAIN_COMPARE,

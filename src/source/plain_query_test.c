@@ -150,7 +150,9 @@ static void check_same(const batch *a, const batch *b)
 static void check_both_ways(fixture *here, uint64_t *dice)
 {
     static const uint32_t sizes[] = {0, 1, 2, 63, 64, 65, 130};
-    batch *batches[4][FIXTURE_READERS_MAX] = {{NULL}}, plain[4], engine;
+    batch *batches[4][FIXTURE_READERS_MAX] = {{NULL}}, engine;
+    batch *plain = arena_zero(here->arena, 4, sizeof *plain);
+    assert_non_null(plain);
     for (unsigned i = 0; i < 4; i++) {
         for (uint32_t reader = 0; reader < here->n_readers; reader++)
             if (random_draw(dice, 5) > 0)
@@ -219,7 +221,9 @@ static void write_literal(writer *writer, type_kind kind)
     }
     switch (kind) {
     case TYPE_BOOLEAN: text_append_c(writer->text, roll(writer, 2) ? "true" : "FALSE"); break;
-    case TYPE_INTEGER: text_format(writer->text, "%" PRId64, PICK(wholes)); break;
+    case TYPE_INTEGER:
+        text_format(writer->text, "%" PRId64, roll(writer, 9) ? PICK(wholes) : PICK(bigs));
+        break;
     case TYPE_BIGINT: text_format(writer->text, "%" PRId64, PICK(bigs)); break;
     case TYPE_DATE: text_append_c(writer->text, PICK(day_literals)); break;
     case TYPE_TIMESTAMP: text_append_c(writer->text, PICK(time_literals)); break;
@@ -317,6 +321,8 @@ static void write_item(writer *writer, type_kind kind, unsigned number)
     text_append_c(writer->text, is_cast ? (roll(writer, 4) ? "CAST(" : "TRY_CAST(") : "");
     if (roll(writer, 40) == 0)
         text_append_c(writer->text, kind == TYPE_STRING ? "upper(word)" : "NULL");
+    else if (kind != TYPE_ARRAY && kind != TYPE_STRUCT && roll(writer, 8) == 0)
+        write_literal(writer, kind);
     else
         write_column(writer, widens ? roll(writer, 2) ? TYPE_INTEGER : TYPE_BIGINT
                              : kind == TYPE_DOUBLE && roll(writer, 9) == 0 ? TYPE_INTEGER
@@ -441,9 +447,14 @@ static void test_what_is_plain(void **state)
         {"select word from cells where real > 2.5 or real in (1, 2, 3.75)", true},
         {"select small as n from cells union all select big from others where big <> 4", true},
         {"select big AS word from cells where word = 'a'", true}, /* the column, not the alias */
+        {"select 1 as one, 'web' as site, true as t, date '2024-01-01' as d, null as no, 1e3 as k, "
+         "timestamp '2024-01-01' as ts, 3000000000 as big, 'a longer text of a site' as more from "
+         "cells",
+         true},
+        {"select big, 'web' as site from cells union all select 7, 'app' from others", true},
         /* not: */
         {"select small + 1 as n from cells", false},
-        {"select small, 1 as one from cells", false},
+        {"select small, 1.5 as more from cells", false},
         {"select big::integer as b from cells", false},
         {"select money::decimal(12,2) as m from cells", false},
         {"select ts::date as d, day::timestamp as t from cells", false},
