@@ -168,6 +168,20 @@ static inline bool fixed_pairs(const char *text, const char *form, uint64_t more
 
 #define PAIR(pairs, at) ((unsigned)((pairs) >> (8 * (at)) & 0xff))
 
+/* As civil_to_day(), of a year of four digits. */
+static inline bool fixed_to_day(unsigned year, unsigned month, unsigned day, int64_t *out)
+{
+    static const uint16_t before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+
+    if (year == 0 || day > 28 || day == 0 || month - 1 > 11)
+        return civil_to_day(year, (int32_t)month, (int32_t)day, out);
+    const unsigned leaps_of = year - (month <= 2); /* years whose leap day is behind us */
+    *out = (int64_t)(365 * year + leaps_of / 4 - leaps_of / 100 + leaps_of / 400 +
+                     before[month - 1] + day) -
+           719528;
+    return true;
+}
+
 /* yyyy-MM-ddThh:mm:ss and what follows; false: not of this form, or wrong. */
 static bool read_fixed(cursor in, clock_time *out)
 {
@@ -185,8 +199,7 @@ static bool read_fixed(cursor in, clock_time *out)
     s = pair(p + 17);
     if (h > 23 || m > 59 || s > 59)
         return false;
-    if (!civil_to_day((int64_t)PAIR(date, 0) * 100 + PAIR(date, 2), (int32_t)PAIR(date, 5),
-                      (int32_t)PAIR(time, 0), &out->day))
+    if (!fixed_to_day(PAIR(date, 0) * 100 + PAIR(date, 2), PAIR(date, 5), PAIR(time, 0), &out->day))
         return false;
     out->second = (int32_t)(h * 3600 + m * 60 + s);
     out->fraction = 0;

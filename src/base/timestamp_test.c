@@ -131,6 +131,26 @@ static void what_is_no_time_is_refused(void **state)
     }
 }
 
+/* The usual form has a way of its own to the day: it finds that of a date, or none where it has
+ * none. */
+static void each_year_has_its_days(void **state)
+{
+    static const int months[] = {0, 1, 2, 3, 7, 12, 13}, days[] = {0, 1, 28, 29, 30, 31, 32};
+
+    (void)state;
+    for (int i = 0; i < 10000 * 7 * 7; i++) {
+        char text[40];
+        int32_t day = 0;
+        const int n =
+            snprintf(text, sizeof text, "%04d-%02d-%02d", i / 49, months[i / 7 % 7], days[i % 7]);
+        const bool is_day = date_parse(text, (size_t)n, &day);
+        snprintf(text + n, sizeof text - (size_t)n, "%s",
+                 i % 2 == 0 ? "T00:00:01.5" : " 00:00:01.50");
+        const int64_t us = parse(text);
+        assert_true(us == (is_day ? day * INT64_C(86400000000) + 1500000 : REFUSED));
+    }
+}
+
 static void a_date_ignores_time_and_zone_but_checks_them(void **state)
 {
     int32_t days = -7;
@@ -208,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_form_is_read),
         cmocka_unit_test(what_is_no_time_is_refused),
+        cmocka_unit_test(each_year_has_its_days),
         cmocka_unit_test(a_date_ignores_time_and_zone_but_checks_them),
         cmocka_unit_test(zones_agree_with_libc),
         cmocka_unit_test(clocks_set_forward_and_back),

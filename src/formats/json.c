@@ -123,6 +123,7 @@ int32_t json_remember_key(shape *it, size_t place, const char *key, size_t lengt
     hint->is_plain = key_is_plain(key, length);
     memcpy(hint->key, key, length);
     hint->key[length] = '"';
+    hint->key[length + 1] = ':';
     hint->field = json_look_up(it, key, length);
     return hint->field;
 }

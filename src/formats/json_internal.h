@@ -22,7 +22,7 @@ enum { FIELD_IGNORED = -1 };
 
 /* The key seen last at one place of an object; length 255 where none was. */
 typedef struct place_hint {
-    char key[PLACE_KEY_MAX + 1]; /* with a quote behind it */
+    char key[PLACE_KEY_MAX + 2]; /* with a quote and a colon behind it */
     uint8_t length;
     bool is_plain; /* it stands in the text of a record as it is */
     int32_t field;

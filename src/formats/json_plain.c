@@ -105,39 +105,49 @@ static inline bool plain_take_text(plain_cursor *in, const char **text, size_t *
     return (high & EACH_BYTE(0x80)) == 0 || text_is_utf8(*text, *length);
 }
 
-/* Does the key of the hint stand at `key`, with its closing quote? */
+/* Does the key of the hint stand at `key`, with its closing quote and the colon right behind it? */
 static inline bool plain_has_key(const place_hint *hint, const char *key, const char *end)
 {
     const size_t length = hint->length;
     const size_t left = (size_t)(end - key);
     uint64_t there, wanted;
 
-    if (left <= PLACE_KEY_MAX || length > 7) {
-        return length <= PLACE_KEY_MAX && left > length && key[length] == '"' && hint->is_plain &&
-               json_same_key(hint->key, key, length);
-    }
+    if (left <= PLACE_KEY_MAX || length > 6)
+        return length <= PLACE_KEY_MAX && left > length + 1 && key[length] == '"' &&
+               key[length + 1] == ':' && hint->is_plain && json_same_key(hint->key, key, length);
     memcpy(&there, key, 8);
     memcpy(&wanted, hint->key, 8);
-    return hint->is_plain && (there ^ wanted) << (56 - 8 * length) == 0;
+    return (there ^ wanted) << (48 - 8 * length) == 0 && hint->is_plain;
 }
 
-/* The column of the key at the cursor, which is left behind it; false: it is not plain. */
-static inline bool plain_take_key(shape *it, size_t place, plain_cursor *in, int32_t *field)
+/* Another key than the hint's, or one with blanks behind it. */
+static bool plain_other_key(shape *it, size_t place, plain_cursor *in, int32_t *field)
 {
-    const char *key = in->at + 1;
+    const place_hint *hint = &it->places[place < PLACES_MAX ? place : 0];
+    const char *key;
     size_t length;
 
-    if (*in->at != '"')
+    if (*in->at != '"' || !plain_take_text(in, &key, &length))
         return false;
-    if (place < PLACES_MAX && plain_has_key(&it->places[place], key, in->end)) {
-        in->at = key + it->places[place].length + 1;
-        *field = it->places[place].field;
+    if (place < PLACES_MAX && hint->length == length && json_same_key(hint->key, key, length))
+        *field = hint->field;
+    else
+        *field = json_remember_key(it, place, key, length);
+    plain_skip_blanks(in);
+    return *in->at++ == ':';
+}
+
+/* The column of the key at the cursor, which is left behind its colon; false: it is not plain. */
+static inline bool plain_take_key(shape *it, size_t place, plain_cursor *in, int32_t *field)
+{
+    const place_hint *hint = &it->places[place < PLACES_MAX ? place : 0];
+
+    if (place < PLACES_MAX && *in->at == '"' && plain_has_key(hint, in->at + 1, in->end)) {
+        in->at += hint->length + 3;
+        *field = hint->field;
         return true;
     }
-    if (!plain_take_text(in, &key, &length))
-        return false;
-    *field = json_remember_key(it, place, key, length);
-    return true;
+    return plain_other_key(it, place, in, field);
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */
@@ -369,9 +379,6 @@ static bool plain_take_fields(json_decoder *decoder, plain_cursor *in, uint32_t 
         if (!plain_take_key(it, place, in, &field))
             return false;
         plain_skip_blanks(in);
-        if (*in->at++ != ':')
-            return false;
-        plain_skip_blanks(in);
         if (field != FIELD_IGNORED) {
             if (!plain_take_value(decoder, &into->columns[field], into->n_rows, in))
                 return false;
@@ -380,9 +387,11 @@ static bool plain_take_fields(json_decoder *decoder, plain_cursor *in, uint32_t 
         } else if (decoder->strict || !plain_pass_value(in)) {
             return false;
         }
-        plain_skip_blanks(in);
-        if (*in->at != ',')
-            return *in->at == '}';
+        if (*in->at != ',') {
+            plain_skip_blanks(in);
+            if (*in->at != ',')
+                return *in->at == '}';
+        }
         in->at++;
         plain_skip_blanks(in);
     }
