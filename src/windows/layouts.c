@@ -367,10 +367,12 @@ freshet_code layout_match_past(arena *arena, kept_layout *layout, const windows_
     freshet_code code = layout_match(arena, layout, plan, numbers, err);
     uint32_t *from = arena_zero(arena, plan->n_slots + (size_t)1, sizeof *from);
     uint32_t *pivot_from = arena_zero(arena, n_pivot + (size_t)1, sizeof *pivot_from);
-    if (code == FRESHET_OK && (from == NULL || pivot_from == NULL))
-        code = error_memory(err, KNOWING);
+    if (code != FRESHET_OK)
+        return code;
+    if (from == NULL || pivot_from == NULL)
+        return error_memory(err, KNOWING);
     *has_all = true;
-    for (uint32_t i = 0; code == FRESHET_OK && i < plan->n_slots; i++) {
+    for (uint32_t i = 0; i < plan->n_slots; i++) {
         layout_line line;
         if (!describe_slot(arena, plan, numbers, i, &line))
             return error_memory(err, KNOWING);
@@ -380,7 +382,7 @@ freshet_code layout_match_past(arena *arena, kept_layout *layout, const windows_
         from[i] = found == NULL ? WINDOWS_NONE : (uint32_t)(found - layout->slots);
         *has_all &= found != NULL || i == plan->row_slot;
     }
-    for (uint32_t p = 0; code == FRESHET_OK && p < n_pivot; p++) {
+    for (uint32_t p = 0; p < n_pivot; p++) {
         pivot_from[p] = WINDOWS_NONE;
         for (uint32_t q = 0; q < layout->n_pivot; q++)
             if (strcmp(plan->pivot->names[p], layout->pivot[q].name) == 0)
@@ -390,7 +392,7 @@ freshet_code layout_match_past(arena *arena, kept_layout *layout, const windows_
     layout->from = from;
     layout->pivot_from = pivot_from;
     layout->drops = false;
-    return code;
+    return FRESHET_OK;
 }
 
 /* The value of a slot, of whatever word and number. */
