@@ -248,13 +248,14 @@ static const place *view_keys_at(const windowed *windowed, const view *view)
                    : keys_at(windowed->base.block);
 }
 
-/* Rows may still come that are as late as that. */
+/* Rows may still come that are as late as that; of more lateness than before say_lateness tells. */
 static int64_t settled_of(const filling *filling)
 {
-    int64_t settled;
-    return __builtin_sub_overflow(filling->numbers->since, filling->reach.lateness_s, &settled)
-               ? LAYOUT_ALWAYS
-               : settled;
+    int64_t lateness_s = filling->reach.lateness_s, settled;
+    if (filling->last != NULL && filling->last->reach.lateness_s < lateness_s)
+        lateness_s = filling->last->reach.lateness_s;
+    return __builtin_sub_overflow(filling->numbers->since, lateness_s, &settled) ? LAYOUT_ALWAYS
+                                                                                 : settled;
 }
 
 /* What cannot be read in any way. */
