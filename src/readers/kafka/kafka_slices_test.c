@@ -1,7 +1,8 @@
 /* kafka_slices_test.c - messages decoded in slices by 2, 3 and 5 workers give what one worker
  * gives: the same rows, bad messages, reasons and positions, with keys, headers, metadata and
- * tombstones; partitions by choice, too. Against librdkafka's mock cluster. */
-/* tsan */
+ * tombstones; partitions by choice, too. Against librdkafka's mock cluster. (Not under
+ * ThreadSanitizer, which does not know the threads that librdkafka starts by C11's thrd_create, and
+ * crashes in them; file_slices_test runs the slices under it.) */
 #include "base/crew.h"
 #include "base/random_testing.h"
 #include "readers/kafka/kafka_testing.h"
