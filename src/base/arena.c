@@ -49,6 +49,8 @@ struct arena {
     block *newest;
     size_t held;
     bool failed;
+    uint32_t n_branches; /* room for so many */
+    arena **branches;    /* NULL: not asked for yet */
 };
 
 static size_t round_up(size_t size)
@@ -77,6 +79,9 @@ void arena_close(arena *arena)
         block_free(arena, arena->newest);
         arena->newest = next;
     }
+    for (uint32_t i = 0; i < arena->n_branches; i++)
+        arena_close(arena->branches[i]);
+    free(arena->branches);
     free(arena);
 }
 
@@ -99,6 +104,26 @@ void arena_reset(arena *arena)
         poison(largest->bytes, largest->size);
     }
     arena->newest = largest;
+    for (uint32_t i = 0; i < arena->n_branches; i++)
+        if (arena->branches[i] != NULL)
+            arena_reset(arena->branches[i]);
+}
+
+arena *arena_branch(arena *arena, uint32_t which)
+{
+    assert(which < ARENA_BRANCHES_MAX);
+    if (which >= arena->n_branches) {
+        struct arena **grown = realloc(arena->branches, (which + 1) * sizeof(struct arena *));
+        if (grown == NULL)
+            return NULL;
+        for (uint32_t i = arena->n_branches; i <= which; i++)
+            grown[i] = NULL;
+        arena->branches = grown;
+        arena->n_branches = which + 1;
+    }
+    if (arena->branches[which] == NULL)
+        arena->branches[which] = arena_open();
+    return arena->branches[which];
 }
 
 /* Rare: inlined, it would make each arena_alloc save registers for it. */
@@ -233,5 +258,9 @@ bool arena_failed(const arena *arena)
 
 size_t arena_held(const arena *arena)
 {
-    return arena->held;
+    size_t held = arena->held;
+    for (uint32_t i = 0; i < arena->n_branches; i++)
+        if (arena->branches[i] != NULL)
+            held += arena_held(arena->branches[i]);
+    return held;
 }

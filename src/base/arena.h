@@ -64,7 +64,13 @@ char *arena_vformat(arena *arena, const char *format, va_list args);
 /* Whether an allocation was ever refused: a long row of them needs one check at its end. */
 bool arena_failed(const arena *arena);
 
-/* Bytes held from the system (for the memory figures of the status). */
+/* An arena that lives and is reset with this one, number `which` of up to ARENA_BRANCHES_MAX: made
+ * when it is first asked for, the same one afterwards. NULL where memory is out. For tasks beside
+ * each other, since an arena is of one thread at a time: each takes from a branch of its own. */
+#define ARENA_BRANCHES_MAX 64u
+arena *arena_branch(arena *arena, uint32_t which);
+
+/* Bytes held from the system, its branches' too (for the memory figures of the status). */
 size_t arena_held(const arena *arena);
 
 #endif

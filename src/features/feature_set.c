@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "features/divided.h"
 #include "features/operator.h"
 
 #define FACTS_MAGIC "FSF2"
@@ -30,6 +31,12 @@ struct feature_set {
     uint32_t n_parts;
     evolution *evolution; /* feature_set_collect */
 };
+
+/* What it is, also where it is divided. */
+static const operator_ops *whole_of(const freshet_operator *self)
+{
+    return self->ops->whole == NULL ? self->ops : self->ops->whole;
+}
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
@@ -60,7 +67,7 @@ static freshet_code open_operators(feature_set *set, const operator_options *opt
     for (uint32_t i = 0; i < N_OPERATORS; i++) {
         if (ops[i]->wanted != NULL && !ops[i]->wanted(options))
             continue;
-        freshet_code code = open_operator(set, ops[i], options, err);
+        freshet_code code = open_operator(set, divided_ops(ops[i], options), options, err);
         if (code != FRESHET_OK && code != FRESHET_BAD_DECLARATION)
             return code;
         worst = code == FRESHET_OK ? worst : code;
@@ -167,7 +174,7 @@ freshet_code feature_set_meanings(const feature_set *set, const declaration *dec
         .declaration = declaration, .query = query, .readers = readers, .n_readers = n_readers};
     for (uint32_t i = 0; set->is_stream && i < set->n; i++)
         for (size_t k = 0; k < sizeof keepers / sizeof *keepers; k++)
-            if (set->operators[i]->ops == keepers[k].ops)
+            if (whole_of(set->operators[i]) == keepers[k].ops)
                 sources.kept |= keepers[k].kept;
     return meanings_collect(&set->plan, &sources, arena, out, err);
 }

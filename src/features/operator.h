@@ -45,11 +45,12 @@
  * given lives longer than the operator, but for operator_options itself.
  *
  * PARTS OF THE KEYS. Nothing in an operator is global: several instances of one can stand side by
- * side, each with some of the keys (by a hash of their bytes, keyed/cells.h). Whoever divides the
- * rows so divides the saved keys and the memory, too, and gives each instance the facts that it has
- * saved; late_rows comes before, once, since lanes are no matter of keys. parts_test.c does it. Two
- * things are of more than one key, and keep an operator in one piece: windows with a `partition_by`
- * of their own, and rolling windows of days, which begin with the oldest event of all keys.
+ * side, each with some of the keys (by a hash of their bytes, keyed/cells.h), and run beside each
+ * other (divided.h). Whoever divides the rows so divides the saved keys and the memory, too;
+ * late_rows comes before, once, since lanes are no matter of keys. What an operator says of itself
+ * for that is its operator_division; one without is never divided. Some things are of more than one
+ * key, and keep an operator in one piece: windows with a `partition_by` of their own, and groups,
+ * whose rolling windows begin with the oldest event of all keys and end by the newest.
  *
  * FACTS are what an operator remembers that is no key's. They are saved under ops->name, which
  * therefore never changes. restore refuses what this declaration cannot go on with:
@@ -63,6 +64,7 @@
 #include "keyed/state_part.h"
 
 typedef struct operator_ops operator_ops;
+typedef struct operator_division operator_division;
 
 /* What an instance begins with. */
 typedef struct freshet_operator {
@@ -73,7 +75,14 @@ typedef struct freshet_operator {
     arena *arena;
     evolution *evolution; /* while facts are restored: where verdicts go. NULL: nobody asks */
     feature_set_figures figures; /* counted by the operator, summed up by the set */
+    uint32_t n_instances;        /* side by side, this one included; 0: it has all keys */
 } freshet_operator;
+
+/* How many have the keys among them, and so what bounds all of them. */
+static inline uint32_t operator_instances(const freshet_operator *self)
+{
+    return self->n_instances == 0 ? 1 : self->n_instances;
+}
 
 typedef struct operator_options {
     const feature_set_options *set;
@@ -84,9 +93,41 @@ typedef struct operator_options {
     problems *problems;
 } operator_options;
 
+/* What becomes of an instance's rows. */
+typedef enum division_form {
+    DIVISION_MARKS, /* some are dropped or refused; columns stay as they are */
+    DIVISION_ROWS,  /* columns are filled, rows are added behind theirs */
+    DIVISION_RANKS  /* of run->out: write_us and row_kinds are set */
+} division_form;
+
+/* The columns by which a row's key is told: cells of rows[i], or of i where it is NULL. */
+typedef struct division_keys {
+    const column **columns; /* n of them */
+    uint32_t n;
+    const uint32_t *rows;
+} division_keys;
+
+struct operator_division {
+    division_form form;
+    bool (*may)(const operator_options *options); /* NULL: always */
+    /* In the run's arena; keys->rows is NULL before. The bytes of these cells (keyed/cells.h) are
+     * the saved key's. */
+    freshet_code (*keys)(const freshet_operator *self, const run *run, division_keys *keys);
+    /* Marks the slots that an instance wants to see of its rows; of DIVISION_RANKS none. */
+    void (*slots)(const plan *plan, bool *marked);
+    /* A run that has no row for this instance: the same as run with none, but that nothing comes
+     * of it. NULL: there is nothing to do. */
+    freshet_code (*rest)(freshet_operator *self, const run *run);
+    /* What is of all keys becomes alike in all instances: behind each run, go_on and restore. NULL:
+     * nothing is. */
+    void (*meet)(freshet_operator *const *instances, uint32_t n);
+};
+
 struct operator_ops {
     const char *name;
     size_t size;
+    const operator_ops *whole;         /* of one that is divided: that which it stands for */
+    const operator_division *division; /* NULL: it is never divided */
     /* What a declaration without it is told where there are facts of it; NULL: they are let go. */
     const char *gone;
     bool (*wanted)(const operator_options *options);

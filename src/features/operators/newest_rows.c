@@ -76,12 +76,13 @@ static freshet_code find_entry(newest_rows *newest, uint32_t i, uint32_t *index,
                                freshet_error *err)
 {
     const keyed_chunk *chunk = &newest->chunk;
-    const uint64_t n = keyed_count(&newest->keys);
+    const uint32_t among = operator_instances(&newest->base);
+    const uint64_t n = keyed_count(&newest->keys) * among;
     freshet_code code =
         state_part_find(&newest->part, chunk->rows[i].tag, keyed_chunk_key(chunk, i),
                         chunk->rows[i].length, index, is_new, err);
     if (code == FRESHET_OK && *is_new && newest->keys.load == NULL &&
-        keyed_bytes(&newest->keys) > newest->limit)
+        keyed_bytes(&newest->keys) > newest->limit / among)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
                          "the newest rows of %" PRIu64
                          " keys need more than the %zu MiB of state.memory: allow more there",
@@ -356,7 +357,25 @@ static void newest_rows_close(freshet_operator *self)
     text_release(&newest->chunk.bytes);
 }
 
+/* ---- divided (divided.h) --------------------------------------------------------------------- */
+
+static freshet_code newest_rows_keys(const freshet_operator *self, const run *run,
+                                     division_keys *keys)
+{
+    keys->n = self->plan->n_keys;
+    keys->columns = arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
+    if (keys->columns == NULL)
+        return error_memory(run->err, DOING);
+    for (uint32_t i = 0; i < keys->n; i++)
+        keys->columns[i] = &run->out.columns[i];
+    return FRESHET_OK;
+}
+
+static const operator_division newest_rows_division = {.form = DIVISION_RANKS,
+                                                       .keys = newest_rows_keys};
+
 const operator_ops newest_rows_operator = {.name = "newest",
+                                           .division = &newest_rows_division,
                                            .size = sizeof(newest_rows),
                                            .wanted = newest_rows_wanted,
                                            .open = newest_rows_open,

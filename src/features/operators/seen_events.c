@@ -359,12 +359,13 @@ static freshet_code take_event(seen_events *seen, const batch *in, uint32_t row,
     *is_new = !repeats(seen, id_at(seen, index), event_us);
     if (!*is_new)
         return touch(seen, index);
-    if (seen->ids.load == NULL && keyed_bytes(&seen->ids) > seen->limit)
+    const uint32_t n = operator_instances(&seen->base);
+    if (seen->ids.load == NULL && keyed_bytes(&seen->ids) > seen->limit / n)
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
                          "the ids of %" PRIu64
                          " events (deduplicate) need more than the %zu MiB of state.memory: allow "
                          "more there, or a shorter time",
-                         keyed_count(&seen->ids), seen->limit >> 20);
+                         keyed_count(&seen->ids) * n, seen->limit >> 20);
     if (id_at(seen, index)->n_times > 0 ? !add_time(seen, index, event_us)
                                         : !add_first(seen, index, event_us)) {
         if (is_added)
@@ -629,6 +630,17 @@ static void seen_events_close(freshet_operator *self)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+/* No row before the run's lowest second comes any more. */
+static freshet_code seen_events_rest(freshet_operator *self, const run *run)
+{
+    seen_events *seen = (seen_events *)self;
+    if (run->lowest_s > INT64_MIN / SECOND_US && run->lowest_s * SECOND_US > seen->from_us) {
+        seen->from_us = run->lowest_s * SECOND_US;
+        forget_seen(seen, seen->from_us);
+    }
+    return FRESHET_OK;
+}
+
 /* Events that repeat one are left out. One from a time whose events are forgotten is late: such
  * are of a partition that was idle. */
 static freshet_code seen_events_run(freshet_operator *self, run *run)
@@ -651,12 +663,7 @@ static freshet_code seen_events_run(freshet_operator *self, run *run)
             self->figures.repeated++;
         }
     }
-    if (code == FRESHET_OK && run->lowest_s > INT64_MIN / SECOND_US &&
-        run->lowest_s * SECOND_US > seen->from_us) {
-        seen->from_us = run->lowest_s * SECOND_US;
-        forget_seen(seen, seen->from_us);
-    }
-    return code;
+    return code == FRESHET_OK ? seen_events_rest(self, run) : code;
 }
 
 /* ---- facts ----------------------------------------------------------------------------------- */
@@ -687,7 +694,35 @@ static freshet_code seen_events_restore(freshet_operator *self, const void *byte
     return FRESHET_OK;
 }
 
+/* ---- divided (divided.h) --------------------------------------------------------------------- */
+
+/* A row with a null in its id is taken by whoever gets it. */
+static freshet_code seen_events_keys(const freshet_operator *self, const run *run,
+                                     division_keys *keys)
+{
+    const seen_events *seen = (const seen_events *)self;
+    keys->n = seen->part.n_keys;
+    keys->rows = run->index;
+    keys->columns = arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
+    if (keys->columns == NULL)
+        return error_memory(run->err, DOING);
+    for (uint32_t i = 0; i < keys->n; i++)
+        keys->columns[i] = &run->in->columns[seen->columns[i]];
+    return FRESHET_OK;
+}
+
+static void seen_events_slots(const plan *plan, bool *marked)
+{
+    marked[plan->timestamp] = true;
+}
+
+static const operator_division seen_events_division = {.form = DIVISION_MARKS,
+                                                       .keys = seen_events_keys,
+                                                       .slots = seen_events_slots,
+                                                       .rest = seen_events_rest};
+
 const operator_ops seen_events_operator = {.name = "deduplicate",
+                                           .division = &seen_events_division,
                                            .size = sizeof(seen_events),
                                            .wanted = seen_events_wanted,
                                            .open = seen_events_open,

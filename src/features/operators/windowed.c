@@ -931,9 +931,62 @@ static freshet_code windowed_finish(freshet_operator *self, run *run)
     return code;
 }
 
+/* ---- divided (divided.h) --------------------------------------------------------------------- */
+
+/* Views with a partitioning of their own would want other instances. A batch is not divided: it is
+ * computed at its end. */
+static bool windowed_may_divide(const operator_options *options)
+{
+    return options->declaration->is_stream && options->plan->n_views == 1;
+}
+
+static freshet_code windowed_keys(const freshet_operator *self, const run *run, division_keys *keys)
+{
+    const view *view = &self->plan->views[0];
+    keys->n = view->n_keys;
+    keys->columns = arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
+    if (keys->columns == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < keys->n; i++)
+        keys->columns[i] = &run->columns[view->keys[i]];
+    return FRESHET_OK;
+}
+
+static freshet_code windowed_rest(freshet_operator *self, const run *run)
+{
+    windowed *windowed = (struct windowed *)self;
+    windows_hold(windowed->states[0], run->hold_s);
+    if (run->lowest_s > windowed->lowest_s)
+        windowed->lowest_s = run->lowest_s;
+    return windowed->expires ? windows_reach(windowed->states[0], windowed->lowest_s, run->err)
+                             : FRESHET_OK;
+}
+
+/* Rows before the second for which a key was given late are late, those of other keys, too. */
+static void windowed_meet(freshet_operator *const *instances, uint32_t n)
+{
+    int64_t settled_s = INT64_MIN;
+    if (!((const windowed *)instances[0])->expires)
+        return;
+    for (uint32_t i = 0; i < n; i++) {
+        const int64_t of_this = windows_settled(((const windowed *)instances[i])->states[0]);
+        settled_s = of_this > settled_s ? of_this : settled_s;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        windows_settle(((const windowed *)instances[i])->states[0], settled_s);
+}
+
+static const operator_division windowed_division = {.form = DIVISION_ROWS,
+                                                    .may = windowed_may_divide,
+                                                    .keys = windowed_keys,
+                                                    .slots = mark_slots,
+                                                    .rest = windowed_rest,
+                                                    .meet = windowed_meet};
+
 const operator_ops windowed_operator = {
     .name = "windows",
     .size = sizeof(windowed),
+    .division = &windowed_division,
     .wanted = windowed_wanted,
     .open = windowed_open,
     .run = windowed_run,
