@@ -161,7 +161,7 @@ static inline freshet_code refuse(void *context, const feature_refusal *refused,
 static inline void say(world *world, const batch *out)
 {
     freshet_error err = {0};
-    const int64_t *time_us = out->columns[1].data;
+    const int64_t *time_us = out->columns[feature_set_n_keys(world->set)].data;
     for (uint32_t i = 0; i < out->n_rows; i++) {
         if (out->row_kinds != NULL)
             text_format(&world->said, "%s%s%s%+lld ", out->row_kinds[i] & ROW_NEW ? "N" : "",

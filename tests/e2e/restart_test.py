@@ -104,17 +104,18 @@ class KillTest(RestartCase):
 
     def test_kill(self):
         """kill -9 at random moments: the history, the features and the dead letters are those of an
-        undisturbed run."""
+        undisturbed run, whatever number of workers wrote the state that the next run reads."""
         self.declare(features=(*WINDOWS, SLOW), timestamp=TIME, sink=HISTORY, extra=FAST)
         self.feed(20000 + 5000 * KILLS, 12)
-        self.run_once()
+        self.run_once("--workers", "1")
         rows, letters = self.history_lines(), self.letters()
         self.assertGreater(len(rows), 20000)
         self.assertGreater(len(letters), 10)
         self.forget()
         seen, saved, all_read = set(), 0, False
         for _ in range(KILLS):
-            run = self.start("run", "events.yaml", "--progress", "none", "--step-rows", "200")
+            run = self.start("run", "events.yaml", "--progress", "none", "--step-rows",
+                             self.rng.choice(("200", "1100")), "--workers", self.rng.choice("125"))
             if all_read or self.rng.random() < 0.2:
                 time.sleep(self.rng.uniform(0, 0.3))
             else:
