@@ -9,12 +9,12 @@
  */
 #include "features/divided_rows.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-
-#define WORD_ROWS 64u
+#include "features/mixed.h"
 
 /* ---- dealing --------------------------------------------------------------------------------- */
 
@@ -158,6 +158,7 @@ freshet_code shares_tell_refused(share *shares, uint32_t n, run *all)
 
 typedef struct mixing {
     const share *shares;
+    uint32_t n_shares;
     const run *all; /* as it was dealt out */
     uint32_t n_rows;
     uint8_t *from;  /* whose the row is */
@@ -173,11 +174,11 @@ static uint64_t origin_of(const run *run, uint32_t row)
     return (uint64_t)index << 32 | (run->copies == NULL ? 0 : run->copies[row]);
 }
 
-static freshet_code find_sources(mixing *mixing, uint32_t n, const uint8_t *owners)
+static freshet_code find_sources(mixing *mixing, const uint8_t *owners)
 {
     const run *all = mixing->all;
     uint32_t next[CREW_WORKERS_MAX] = {0}, total = 0;
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < mixing->n_shares; i++)
         if (mixing->shares[i].n > 0) {
             total += mixing->shares[i].run.n_rows;
             mixing->model = &mixing->shares[i];
@@ -201,50 +202,12 @@ static freshet_code find_sources(mixing *mixing, uint32_t n, const uint8_t *owne
                            "an instance of an operator has given rows out of their order");
 }
 
-static bool has_place(const type *type)
+/* The slot in all shares that have rows. */
+static mixed mix_of(const mixing *mixing, uint32_t slot, const column **sources)
 {
-    return type->kind != TYPE_ARRAY && type->kind != TYPE_STRUCT;
-}
-
-/* The loop of mix_cells for one size, which the compiler makes a plain copy of. */
-static inline __attribute__((always_inline)) void
-mix_each(const mixing *mixing, uint32_t slot, uint32_t first, uint32_t end, size_t size)
-{
-    const char *data[CREW_WORKERS_MAX];
-    char *into = mixing->into->columns[slot].data;
-    for (uint32_t i = 0; i < CREW_WORKERS_MAX; i++)
-        data[i] = NULL;
-    for (uint32_t row = first; row < end; row++) {
-        const uint8_t from = mixing->from[row];
-        if (data[from] == NULL)
-            data[from] = mixing->shares[from].run.columns[slot].data;
-        memcpy(into + row * size, data[from] + mixing->rows[row] * size, size);
-    }
-}
-
-static void mix_cells(const mixing *mixing, uint32_t slot, uint32_t first, uint32_t end)
-{
-    const size_t size = type_cell_size(mixing->into->columns[slot].type);
-    switch (size) {
-    case 1: mix_each(mixing, slot, first, end, 1); break;
-    case 4: mix_each(mixing, slot, first, end, 4); break;
-    case 8: mix_each(mixing, slot, first, end, 8); break;
-    case 16: mix_each(mixing, slot, first, end, 16); break;
-    default: mix_each(mixing, slot, first, end, size); break;
-    }
-}
-
-static void mix_validity(const mixing *mixing, uint32_t slot, uint32_t first, uint32_t end)
-{
-    uint64_t *valid = mixing->into->columns[slot].valid;
-    for (uint32_t word = first / WORD_ROWS; word * WORD_ROWS < end; word++) {
-        uint64_t bits = UINT64_MAX;
-        for (uint32_t row = word * WORD_ROWS; row < end && row < (word + 1) * WORD_ROWS; row++)
-            if (!column_is_valid(&mixing->shares[mixing->from[row]].run.columns[slot],
-                                 mixing->rows[row]))
-                bits &= ~(UINT64_C(1) << (row % WORD_ROWS));
-        valid[word] = bits;
-    }
+    for (uint32_t i = 0; i < mixing->n_shares; i++)
+        sources[i] = mixing->shares[i].n == 0 ? NULL : &mixing->shares[i].run.columns[slot];
+    return (mixed){sources, mixing->n_shares, mixing->from, mixing->rows, mixing->n_rows};
 }
 
 static void mix_beside(const mixing *mixing, uint32_t first, uint32_t end)
@@ -271,38 +234,19 @@ static void mix_slice(void *context, uint32_t which)
         mixing->n_rows - first < mixing->slice_rows ? mixing->n_rows : first + mixing->slice_rows;
     const run *into = mixing->into;
     for (uint32_t slot = 0; slot < into->plan->n_slots; slot++) {
-        if (!into->filled[slot] || !has_place(into->columns[slot].type))
+        const column *sources[CREW_WORKERS_MAX];
+        if (!into->filled[slot])
             continue;
-        mix_cells(mixing, slot, first, end);
-        if (into->columns[slot].valid != NULL)
-            mix_validity(mixing, slot, first, end);
+        const mixed mixed = mix_of(mixing, slot, sources);
+        mixed_fill(&mixed, first, end, &into->columns[slot]);
     }
     mix_beside(mixing, first, end);
 }
 
-/* One whose elements have no fixed place: cell by cell. */
-static freshet_code mix_nested(const mixing *mixing, uint32_t slot)
-{
-    run *into = mixing->into;
-    freshet_code code = FRESHET_OK;
-    for (uint32_t row = 0; code == FRESHET_OK && row < mixing->n_rows; row++)
-        code = column_append(into->arena, &into->columns[slot], row,
-                             &mixing->shares[mixing->from[row]].run.columns[slot],
-                             &mixing->rows[row], 1, into->err);
-    return code;
-}
-
-static bool has_nulls(const mixing *mixing, uint32_t n, uint32_t slot)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (mixing->shares[i].n > 0 && mixing->shares[i].run.columns[slot].valid != NULL)
-            return true;
-    return false;
-}
-
 /* Room for all that tasks fill; what they do not is filled here. */
-static freshet_code mix_open(mixing *mixing, uint32_t n)
+static freshet_code mix_open(mixing *mixing)
 {
+    assert(mixing->model != NULL); /* several shares have rows */
     run *into = mixing->into;
     const run *model = &mixing->model->run;
     const size_t rows = mixing->n_rows + (size_t)1;
@@ -320,18 +264,13 @@ static freshet_code mix_open(mixing *mixing, uint32_t n)
         (model->write_us != NULL && (into->write_us == NULL || into->row_kinds == NULL)))
         return error_memory(into->err, COMPUTING);
     for (uint32_t slot = 0; code == FRESHET_OK && slot < into->plan->n_slots; slot++) {
-        column *made = &into->columns[slot];
+        const column *sources[CREW_WORKERS_MAX];
         if (!model->filled[slot])
             continue;
+        const mixed mixed = mix_of(mixing, slot, sources);
         into->filled[slot] = true;
-        code = column_init(into->arena, made, model->columns[slot].type, mixing->n_rows, into->err);
-        if (code == FRESHET_OK && !has_place(made->type))
-            code = mix_nested(mixing, slot);
-        else if (code == FRESHET_OK && has_nulls(mixing, n, slot)) {
-            made->valid =
-                arena_alloc(into->arena, (rows + WORD_ROWS) / WORD_ROWS * sizeof *made->valid);
-            code = made->valid == NULL ? error_memory(into->err, COMPUTING) : FRESHET_OK;
-        }
+        code = mixed_open(&mixed, into->arena, model->columns[slot].type, &into->columns[slot],
+                          into->err);
     }
     return code;
 }
@@ -339,15 +278,15 @@ static freshet_code mix_open(mixing *mixing, uint32_t n)
 freshet_code shares_mix(share *shares, uint32_t n, const uint8_t *owners, crew *crew, run *all)
 {
     const run before = *all;
-    mixing mixing = {.shares = shares, .all = &before, .into = all};
+    mixing mixing = {.shares = shares, .n_shares = n, .all = &before, .into = all};
     const uint32_t n_slices = crew_workers(crew);
-    freshet_code code = find_sources(&mixing, n, owners);
+    freshet_code code = find_sources(&mixing, owners);
     if (code == FRESHET_OK)
-        code = mix_open(&mixing, n);
+        code = mix_open(&mixing);
     if (code != FRESHET_OK)
         return code;
-    const uint32_t words = (mixing.n_rows + WORD_ROWS - 1) / WORD_ROWS;
-    mixing.slice_rows = (words + n_slices - 1) / n_slices * WORD_ROWS;
+    const uint32_t words = (mixing.n_rows + MIXED_WORD_ROWS - 1) / MIXED_WORD_ROWS;
+    mixing.slice_rows = (words + n_slices - 1) / n_slices * MIXED_WORD_ROWS;
     if (mixing.n_rows > 0)
         crew_run(crew, (mixing.n_rows + mixing.slice_rows - 1) / mixing.slice_rows, mix_slice,
                  &mixing);

@@ -157,8 +157,7 @@ static const char *play(world *world, const char *set, bool stream, crew *first,
         go_on(world);
     }
     const uint64_t repeated = feature_set_measure(world->set).repeated;
-    text_format(&world->said, "repeated %d%s\n", (int)repeated,
-                repeated > 1000 ? ", many" : "");
+    text_format(&world->said, "repeated %d%s\n", (int)repeated, repeated > 1000 ? ", many" : "");
     finish(world);
     const char *said = arena_text(world->arena, world->said.bytes);
     forget(world);

@@ -33,7 +33,7 @@ struct feature_set {
 };
 
 /* What it is, also where it is divided. */
-static const operator_ops *whole_of(const freshet_operator *self)
+static const operator_ops *undivided_ops(const freshet_operator *self)
 {
     return self->ops->whole == NULL ? self->ops : self->ops->whole;
 }
@@ -174,7 +174,7 @@ freshet_code feature_set_meanings(const feature_set *set, const declaration *dec
         .declaration = declaration, .query = query, .readers = readers, .n_readers = n_readers};
     for (uint32_t i = 0; set->is_stream && i < set->n; i++)
         for (size_t k = 0; k < sizeof keepers / sizeof *keepers; k++)
-            if (whole_of(set->operators[i]) == keepers[k].ops)
+            if (undivided_ops(set->operators[i]) == keepers[k].ops)
                 sources.kept |= keepers[k].kept;
     return meanings_collect(&set->plan, &sources, arena, out, err);
 }

@@ -41,6 +41,7 @@
 #include "features/cast.h"
 #include "features/operators/filling.h"
 #include "features/operators/newest_rows.h"
+#include "features/operators/windowed_all.h"
 #include "features/rank.h"
 #include "features/watermark.h"
 #include "sql/sql_words.h"
@@ -66,10 +67,11 @@ typedef struct windowed {
     schema kept;           /* slots that are needed from the windows on */
     const uint32_t *slots; /* of plan, by column of `kept` */
     row_store *store;
+    struct crew *crew;
     arena *results;
-    batch all;                /* the kept rows, once all are there */
-    windows_result *computed; /* one a view */
-    uint32_t next;            /* row of the next piece */
+    batch all;              /* the kept rows, once all are there */
+    windowed_all *computed; /* one a view */
+    uint32_t next;          /* row of the next piece */
 } windowed;
 
 typedef struct view_owner {
@@ -470,7 +472,7 @@ static freshet_code windowed_open(freshet_operator *self, const operator_options
                                   freshet_error *err)
 {
     windowed *made = (windowed *)self;
-    (void)options;
+    made->crew = options->set->crew;
     made->states = arena_zero(self->arena, self->plan->n_views, sizeof(windows_state *));
     made->parts = arena_zero(self->arena, self->plan->n_views, sizeof *made->parts);
     made->owners = arena_zero(self->arena, self->plan->n_views, sizeof *made->owners);
@@ -866,42 +868,25 @@ static freshet_code compute_all(windowed *windowed, freshet_error *err)
         if (code == FRESHET_OK && view->order != NO_SLOT)
             code = rank_rows(windowed->results, &all.columns[view->order], n, &input.event_us, err);
         if (code == FRESHET_OK)
-            code = windows_apply_history(view->windows, &input, windowed->results,
-                                         &windowed->computed[v], err);
+            code = windowed_all_compute(view->windows, &input, windowed->crew, windowed->results,
+                                        &windowed->computed[v], err);
     }
-    return code;
-}
-
-/* Rows [first, first + n) of a column. */
-static freshet_code windowed_cut(run *run, const column *all, uint32_t first, column *into)
-{
-    uint32_t *rows = arena_alloc(run->arena, (run->n_rows + (size_t)1) * sizeof *rows);
-    if (rows == NULL)
-        return error_memory(run->err, COMPUTING);
-    for (uint32_t i = 0; i < run->n_rows; i++)
-        rows[i] = first + i;
-    freshet_code code = column_init(run->arena, into, all->type, run->n_rows, run->err);
-    if (code == FRESHET_OK)
-        code = column_append(run->arena, into, 0, all, rows, run->n_rows, run->err);
     return code;
 }
 
 static freshet_code finish_view(windowed *windowed, run *run, uint32_t v, uint32_t first)
 {
     const view *view = &windowed->base.plan->views[v];
-    const windows_result *result = &windowed->computed[v];
-    const uint32_t n = view->windows->outputs.n_fields;
-    column *pieces = arena_alloc(run->arena, (n + (size_t)1) * sizeof *pieces);
-    if (pieces == NULL)
-        return error_memory(run->err, COMPUTING);
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < n; i++)
-        code = windowed_cut(run, &result->outputs[i], first, &pieces[i]);
+    column *pieces;
+    uint8_t *flags;
+    if (view->windows->outputs.n_fields == 0)
+        return FRESHET_OK;
+    freshet_code code = windowed_all_take(&windowed->computed[v], first, run->n_rows, run->arena,
+                                          &pieces, &flags, run->err);
     if (code == FRESHET_OK)
         code = fill_outputs(run, view, pieces);
-    return code == FRESHET_OK && result->flags != NULL
-               ? take_flags(windowed, run, result->flags + first,
-                            WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW)
+    return code == FRESHET_OK
+               ? take_flags(windowed, run, flags, WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW)
                : code;
 }
 
