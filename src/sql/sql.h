@@ -78,11 +78,15 @@ typedef struct sql_piece {
 /* Piece number `which`, from 0 on; false behind the last. */
 typedef bool sql_pieces_fn(void *context, uint32_t which, sql_piece *out);
 
+#define SQL_PLACES ((int64_t)1 << 60) /* numbers are less */
+
 /* A table function `name` (`FROM name()`) for all sessions of the engine, over the pieces that
  * there are when a statement runs: none may change meanwhile. Its columns are those of the schema,
- * which is copied, and the BIGINT `number`. Ends with the engine. */
+ * which is copied, and the HUGEINT `place`, by which rows are ordered by column `by` (a bigint or a
+ * timestamp), and those that are equal by their numbers: the value times SQL_PLACES, and the
+ * number. It is null where the value is. Ends with the engine. */
 freshet_code sql_rows_add(sql_session *session, const char *name, const schema *schema,
-                          const char *number, sql_pieces_fn *pieces, void *context,
+                          const char *place, uint32_t by, sql_pieces_fn *pieces, void *context,
                           freshet_error *err);
 
 /* A problem of SQL text: position is the byte offset in the text, or -1. */

@@ -2,13 +2,16 @@
  *
  * As sql_input.c, but for all sessions of an engine, and over whatever pieces there are when a
  * statement runs. Only the columns that a statement needs are copied, up to 2,048 rows at a time.
+ * The place of a row is made when it is asked for: doing so in SQL costs more than the rest of the
+ * query that finds the newest row of each key.
  */
 #include "sql/sql_internal.h"
 
 typedef struct sql_rows {
     arena *arena;
     schema schema;
-    const char *number;
+    const char *place;
+    uint32_t by;
     sql_pieces_fn *pieces;
     void *context;
 } sql_rows;
@@ -23,9 +26,8 @@ typedef struct rows_cursor {
 
 /* ---- DuckDB's callbacks -------------------------------------------------------------------- */
 
-static bool rows_add_column(duckdb_bind_info info, const char *name, const type *of)
+static bool rows_add_column(duckdb_bind_info info, const char *name, duckdb_logical_type type)
 {
-    duckdb_logical_type type = name_logical_type(of);
     if (type == NULL)
         return false;
     duckdb_bind_add_result_column(info, name, type);
@@ -43,8 +45,10 @@ static void rows_bind(duckdb_bind_info info)
     duckdb_bind_set_cardinality(info, n, true);
     bool good = true;
     for (uint32_t i = 0; good && i < rows->schema.n_fields; i++)
-        good = rows_add_column(info, rows->schema.fields[i].name, rows->schema.fields[i].type);
-    if (!good || !rows_add_column(info, rows->number, type_simple(TYPE_BIGINT)))
+        good = rows_add_column(info, rows->schema.fields[i].name,
+                               name_logical_type(rows->schema.fields[i].type));
+    if (!good ||
+        !rows_add_column(info, rows->place, duckdb_create_logical_type(DUCKDB_TYPE_HUGEINT)))
         duckdb_bind_set_error(info, "out of memory");
 }
 
@@ -63,10 +67,22 @@ static void rows_init(duckdb_init_info info)
     duckdb_init_set_init_data(info, cursor, free);
 }
 
-static void put_numbers(int64_t number, uint64_t n, int64_t *into)
+static void put_places(const sql_rows *rows, const sql_piece *piece, uint64_t first, uint64_t n,
+                       duckdb_vector vector)
 {
+    const column *by = &piece->rows->columns[rows->by];
+    const int64_t *values = (const int64_t *)by->data + first;
+    const int64_t number = piece->number + (int64_t)(first - piece->first);
+    int128 *into = duckdb_vector_get_data(vector);
     for (uint64_t i = 0; i < n; i++)
-        into[i] = number + (int64_t)i;
+        into[i] = (int128)values[i] * SQL_PLACES + number + (int64_t)i;
+    if (by->valid == NULL)
+        return;
+    duckdb_vector_ensure_validity_writable(vector);
+    uint64_t *valid = duckdb_vector_get_validity(vector);
+    for (uint64_t i = 0; i < n; i++)
+        if (!column_is_valid(by, first + i))
+            duckdb_validity_set_row_invalid(valid, i);
 }
 
 /* Columns behind the last are asked for where a statement needs none: only how many rows there are
@@ -82,7 +98,7 @@ static bool copy_piece(const sql_rows *rows, const rows_cursor *cursor, const sq
         if (which < rows->schema.n_fields)
             good = input_copy_cells(&piece->rows->columns[which], first, n, vector, 0);
         else if (which == rows->schema.n_fields)
-            put_numbers(piece->number + cursor->done, n, duckdb_vector_get_data(vector));
+            put_places(rows, piece, first, n, vector);
     }
     return good;
 }
@@ -117,20 +133,21 @@ static void rows_release(void *context)
 
 /* ---- the interface ------------------------------------------------------------------------- */
 
-static sql_rows *rows_new(const schema *schema, const char *number, sql_pieces_fn *pieces,
-                          void *context)
+static sql_rows *rows_new(const schema *schema, const char *place, uint32_t by,
+                          sql_pieces_fn *pieces, void *context)
 {
     sql_rows *rows = calloc(1, sizeof *rows);
     if (rows == NULL)
         return NULL;
+    rows->by = by;
     rows->pieces = pieces;
     rows->context = context;
     rows->arena = arena_open();
     if (rows->arena != NULL) {
-        rows->number = arena_text(rows->arena, number);
+        rows->place = arena_text(rows->arena, place);
         rows->schema = schema_keep(rows->arena, schema);
     }
-    if (rows->number == NULL || rows->schema.fields == NULL) {
+    if (rows->place == NULL || rows->schema.fields == NULL) {
         rows_release(rows);
         return NULL;
     }
@@ -153,10 +170,11 @@ static bool register_rows(sql_session *session, sql_rows *rows, const char *name
 }
 
 freshet_code sql_rows_add(sql_session *session, const char *name, const schema *schema,
-                          const char *number, sql_pieces_fn *pieces, void *context,
+                          const char *place, uint32_t by, sql_pieces_fn *pieces, void *context,
                           freshet_error *err)
 {
-    sql_rows *rows = rows_new(schema, number, pieces, context);
+    assert(by < schema->n_fields && type_cell_size(schema->fields[by].type) == sizeof(int64_t));
+    sql_rows *rows = rows_new(schema, place, by, pieces, context);
     if (rows == NULL)
         return error_memory(err, "making rows known to the SQL engine");
     return register_rows(session, rows, name)

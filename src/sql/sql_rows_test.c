@@ -9,6 +9,8 @@
 #include "sql/sql_testing.h"
 
 #define PIECES_MAX 8u
+#define NUMBERED \
+    "select x, text, (place - x::hugeint * 1152921504606846976)::bigint as number from my_rows()"
 
 typedef struct pieces {
     sql_piece all[PIECES_MAX];
@@ -52,8 +54,9 @@ static const batch *rows_of(arena *arena, uint32_t n)
 static void add_rows(bench *here, pieces *pieces)
 {
     freshet_error err = {0};
-    must(sql_rows_add(here->session, "my_rows", two_columns(), "place", give_piece, pieces, &err),
-         &err);
+    must(
+        sql_rows_add(here->session, "my_rows", two_columns(), "place", 0, give_piece, pieces, &err),
+        &err);
 }
 
 static void test_pieces(void **state)
@@ -67,12 +70,12 @@ static void test_pieces(void **state)
     pieces.all[1] = (sql_piece){rows_of(here->arena, 4), 0, 0, 12};
     pieces.all[2] = (sql_piece){rows_of(here->arena, 4), 3, 1, 20};
     pieces.n = 3;
-    assert_string_equal(answer(here, "select * from my_rows()"),
-                        "{\"x\":1,\"text\":\"a text of some length 1\",\"place\":10}\n"
-                        "{\"x\":2,\"text\":null,\"place\":11}\n"
-                        "{\"x\":3,\"text\":\"a text of some length 3\",\"place\":20}\n");
-    assert_string_equal(answer(here, "select place from my_rows() where text is null"),
-                        "{\"place\":11}\n");
+    assert_string_equal(answer(here, NUMBERED),
+                        "{\"x\":1,\"text\":\"a text of some length 1\",\"number\":10}\n"
+                        "{\"x\":2,\"text\":null,\"number\":11}\n"
+                        "{\"x\":3,\"text\":\"a text of some length 3\",\"number\":20}\n");
+    assert_string_equal(answer(here, "select number from (" NUMBERED ") where text is null"),
+                        "{\"number\":11}\n");
     assert_string_equal(answer(here, "select count(*) as n from my_rows()"), "{\"n\":3}\n");
 }
 
@@ -86,13 +89,37 @@ static void test_many_rows(void **state)
     pieces.all[1] = (sql_piece){rows, 63, 7000, 10000};
     add_rows(here, &pieces);
     assert_string_equal(
-        answer(here, "select count(*) as n, sum(place)::bigint as p, count(text) as t, "
+        answer(here, "select count(*) as n, sum(place - x::hugeint * 1152921504606846976)::bigint "
+                     "as p, count(text) as t, "
                      "sum((text = 'a text of some length ' || x)::integer)::bigint as same "
                      "from my_rows()"),
         "{\"n\":17000,\"p\":144491500,\"t\":11334,\"same\":11334}\n");
     assert_string_equal(answer(here, "select count(*) as n from my_rows() a join my_rows() b on "
                                      "a.place = b.place where a.x = b.x"),
                         "{\"n\":17000}\n");
+}
+
+/* Negative, infinite and null values have their places, too. */
+static void test_places(void **state)
+{
+    static const int64_t values[] = {-5, INT64_MAX, 7, -INT64_MAX, 7};
+    bench *here = *state;
+    pieces pieces = {.n = 1};
+    batch *rows = (batch *)rows_of(here->arena, 5);
+    for (uint32_t i = 0; i < 5; i++)
+        ((int64_t *)rows->columns[0].data)[i] = values[i];
+    assert_true(column_set_null(here->arena, &rows->columns[0], 2));
+    pieces.all[0] = (sql_piece){rows, 0, 5, 1000};
+    add_rows(here, &pieces);
+    assert_string_equal(answer(here, "select x from my_rows() order by place"),
+                        "{\"x\":-9223372036854775807}\n{\"x\":-5}\n{\"x\":7}\n"
+                        "{\"x\":9223372036854775807}\n{\"x\":null}\n");
+    assert_string_equal(answer(here, "select place::text as p from my_rows() where x = -5"),
+                        "{\"p\":\"-5764607523034233880\"}\n");
+    pieces.all[0] = (sql_piece){rows, 3, 2, 1003};
+    assert_string_equal(answer(here, "select (place - 8070450532247928832)::bigint as n from "
+                                     "my_rows() where x = 7 and place is not null"),
+                        "{\"n\":1004}\n");
 }
 
 /* As a view, after the engine was locked, from a session that is not the one that made it. */
@@ -120,6 +147,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_pieces),
         TEST(test_many_rows),
+        TEST(test_places),
         TEST(test_other_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

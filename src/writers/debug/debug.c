@@ -40,7 +40,7 @@
 
 #define OPENING "opening the debug table"
 #define ROWS "__freshet_rows"
-#define NUMBER "place" /* of the row; less than 2 to the 60 */
+#define PLACE "place" /* of the newest row of a key the greatest */
 #define VIEW_PREFIX "online_feature_store__"
 #define VIEW_SQL_MAX ((size_t)16 << 20)
 
@@ -74,23 +74,6 @@ static freshet_code execute(debug_table *table, freshet_error *err)
     return sql_execute(table->session, table->sql.bytes, NULL, err);
 }
 
-/* The rows with the number that tells which row of a key is the newest. epoch_us() of an infinite
- * time is null. */
-static void append_placed(debug_table *table)
-{
-    if (table->options.has_write_times)
-        text_format(&table->sql,
-                    "SELECT *, c%u::HUGEINT * 1152921504606846976 + " NUMBER " AS newest FROM " ROWS
-                    "() WHERE c%u IS NOT NULL",
-                    table->n_shown, table->n_shown);
-    else
-        text_format(&table->sql,
-                    "SELECT *, coalesce(epoch_us(c%u), CASE WHEN c%u > '1970-01-01'::TIMESTAMP "
-                    "THEN 9223372036854775807 ELSE -9223372036854775808 END)::HUGEINT * "
-                    "1152921504606846976 + " NUMBER " AS newest FROM " ROWS "()",
-                    table->n_keys, table->n_keys);
-}
-
 /* A view of the columns that queries see. */
 static void begin_view(debug_table *table, const char *name)
 {
@@ -113,9 +96,9 @@ static freshet_code make_views(debug_table *table, freshet_error *err)
     if (code != FRESHET_OK)
         return code;
     begin_view(table, table->latest);
-    text_format(&table->sql, "%s%s FROM (", table->keys.bytes, table->newest.bytes);
-    append_placed(table);
-    text_format(&table->sql, ") GROUP BY %s", table->keys.bytes);
+    text_format(
+        &table->sql, "%s%s FROM " ROWS "()%s GROUP BY %s", table->keys.bytes, table->newest.bytes,
+        table->options.has_write_times ? " WHERE " PLACE " IS NOT NULL" : "", table->keys.bytes);
     return execute(table, err);
 }
 
@@ -170,8 +153,9 @@ static freshet_code make_empty(debug_table *table, freshet_error *err)
     freshet_code code = kept_rows_open(&table->schema, table->options.rows, table->options.memory,
                                        &table->rows, err);
     if (code == FRESHET_OK)
-        code = sql_rows_add(table->session, ROWS, &table->schema, NUMBER, kept_rows_piece,
-                            table->rows, err);
+        code = sql_rows_add(table->session, ROWS, &table->schema, PLACE,
+                            table->options.has_write_times ? table->n_shown : table->n_keys,
+                            kept_rows_piece, table->rows, err);
     if (code == FRESHET_OK)
         code = make_views(table, err);
     if (code == FRESHET_OK)
@@ -195,7 +179,7 @@ static freshet_code make_lists(debug_table *table, const schema *schema, freshet
         else if (good && i == table->n_keys && !table->options.has_write_times)
             good = text_format(&table->newest, ", max(c%u) AS c%u", i, i); /* it is the newest */
         else if (good)
-            good = text_format(&table->newest, ", arg_max_null(c%u, newest) AS c%u", i, i);
+            good = text_format(&table->newest, ", arg_max_null(c%u, " PLACE ") AS c%u", i, i);
     }
     return good ? FRESHET_OK : error_memory(err, OPENING);
 }
