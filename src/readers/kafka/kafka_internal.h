@@ -208,6 +208,7 @@ typedef struct kafka_reader {
     decoder *key;
     message_rows rows; /* of this poll */
     slices *slices;    /* NULL: messages are decoded one by one */
+    bool cuts;         /* messages of this poll are found first, and decoded in slices */
     kafka_found *found;
     uint32_t n_found, found_capacity;
 

@@ -438,12 +438,9 @@ void kafka_prefetch(rd_kafka_message_t *const *messages, uint32_t next, uint32_t
 /* ---- slices -------------------------------------------------------------------------------- */
 
 /* Are messages decoded one by one? What is said of the first ones wants to see them so. */
-static bool is_one_by_one(const polling *polling)
+static bool is_one_by_one(const kafka_reader *reader)
 {
-    const kafka_reader *reader = reader_of(polling);
-
-    return !reader->said_unseen ||
-           !slices_are_wanted(reader->slices, &reader->base, polling->max_rows);
+    return !reader->cuts || !reader->said_unseen;
 }
 
 /* How many messages may still be taken. */
@@ -568,15 +565,17 @@ static freshet_code take_messages(polling *polling)
            messages_left(polling) > 0) {
         kafka_prefetch(reader->messages, reader->next_message, reader->n_messages);
         code = take_message(polling, reader->messages[reader->next_message],
-                            reader->n_messages - reader->next_message, is_one_by_one(polling));
+                            reader->n_messages - reader->next_message, is_one_by_one(reader));
         reader->next_message += code == FRESHET_OK;
     }
     return finish_taking(polling, code);
 }
 
-static void kafka_begin(kafka_reader *reader, batch *into)
+/* Messages become rows of that batch now, at most so many. */
+static void kafka_begin(kafka_reader *reader, batch *into, uint32_t max_rows)
 {
     rows_begin(&reader->rows, reader, into, reader->value, reader->key);
+    reader->cuts = slices_are_wanted(reader->slices, &reader->base, max_rows);
 }
 
 static bool has_ended(const kafka_reader *reader)
@@ -596,7 +595,7 @@ static freshet_code poll_any(polling *polling, bool *more)
     kafka_reader *reader = reader_of(polling);
     freshet_code code;
 
-    kafka_begin(reader, polling->into);
+    kafka_begin(reader, polling->into, polling->max_rows);
     take_more(reader);
     code = take_messages(polling);
     if (code == FRESHET_OK)
@@ -612,7 +611,7 @@ static freshet_code poll_chosen(polling *polling, uint32_t chosen, bool *more)
     freshet_code code = FRESHET_OK;
 
     reader->partitions[chosen].wanted = polling->max_rows;
-    kafka_begin(reader, polling->into);
+    kafka_begin(reader, polling->into, polling->max_rows);
     while (code == FRESHET_OK && messages_left(polling) > 0) {
         kafka_partition *partition = &reader->partitions[chosen];
         if (kafka_lanes_listed(partition) == 0)
@@ -620,7 +619,7 @@ static freshet_code poll_chosen(polling *polling, uint32_t chosen, bool *more)
         const rd_kafka_message_t *message = kafka_lanes_take(reader, partition, polling->err);
         code = message == NULL ? FRESHET_NO_MEMORY
                                : take_message(polling, message, kafka_lanes_listed(partition) + 1,
-                                              is_one_by_one(polling));
+                                              is_one_by_one(reader));
     }
     code = finish_taking(polling, code);
     if (code == FRESHET_OK)
@@ -703,7 +702,7 @@ freshet_code kafka_replay(freshet_reader *base, const reader_record *record, bat
                          "the dead letter has not kept the message's %s, which the rows have: read "
                          "the topic again from there",
                          is_used(reader, reader->headers_column) ? "headers" : "key and time");
-    kafka_begin(reader, into);
+    kafka_begin(reader, into, 1);
     code = decode_value(&reader->rows, &message, err);
     *refused = reader->value->refused;
     if (code == FRESHET_OK && wants_key) {
