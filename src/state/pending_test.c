@@ -40,7 +40,7 @@ static bool put(pending_run *run, const void *key, size_t length, const void *va
 /* Names with and without an end, long alike beginnings, keys that are beginnings of others. */
 static uint32_t make_key(char key[KEY_BYTES_MAX], uint32_t kind, uint32_t n_keys)
 {
-    static const char *const names[] = {"sa", "sab", "f", "dwindows"};
+    static const char *const names[] = {"sa", "sab", "cx", "dwindows"};
     const uint32_t number = below(n_keys);
     if (below(50) == 0) { /* the name alone */
         key[0] = 'c';
