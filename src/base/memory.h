@@ -16,6 +16,13 @@ typedef struct memory {
 } memory;
 
 /* NULL where memory is out. */
+/* A look at a byte, so that its line and its page are known: several looks are under way at once,
+ * where the next one does not need the one before. */
+static inline void memory_touch(const void *at)
+{
+    (void)*(const volatile char *)at;
+}
+
 void *memory_take(memory *memory, size_t size);
 void memory_give(memory *memory, const void *at, size_t size); /* NULL is fine */
 

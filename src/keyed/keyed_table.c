@@ -4,7 +4,7 @@
 
 #include "keyed/cells.h"
 
-#define CLEAN_AHEAD 16u
+#define CLEANED_AT_ONCE 32u
 #define SLOT_BYTES (2 * sizeof(key_slot)) /* of a key, about */
 
 static size_t page_bytes(const keyed_table *table)
@@ -177,8 +177,9 @@ void keyed_clean(keyed_table *table)
 {
     for (uint32_t i = 0; i < table->n_dirty; i++) {
         keyed_entry *entry = keyed_at(table, table->dirty[i]);
-        if (i + CLEAN_AHEAD < table->n_dirty)
-            __builtin_prefetch(keyed_at(table, table->dirty[i + CLEAN_AHEAD]), 1);
+        for (uint32_t k = i; i % CLEANED_AT_ONCE == 0 && k < i + CLEANED_AT_ONCE; k++)
+            if (k < table->n_dirty)
+                memory_touch(keyed_at(table, table->dirty[k]));
         entry->dirty = 0;
         if (!entry->used)
             free_index(table, table->dirty[i]);
@@ -265,6 +266,6 @@ void keyed_chunk_prefetch(const keyed_chunk *chunk, const keyed_table *table, ui
         const uint32_t index = key_slots_match(&table->slots, chunk->rows[i].tag, &at);
         entries[i] = index == KEY_NONE ? NULL : keyed_at(table, index);
         if (entries[i] != NULL)
-            __builtin_prefetch(entries[i]);
+            memory_touch(entries[i]);
     }
 }

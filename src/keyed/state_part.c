@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "keyed/cells.h"
 
-#define DIRTY_AHEAD 8u
+#define LOOKED_AT_ONCE 32u
 #define SAVED_BYTES_MAX ((size_t)1 << 30)
 #define HANDED_BYTES_MIN 128 /* about, of what the store holds of a short key until it is written */
 
@@ -373,14 +373,23 @@ void state_part_filled(const state_part *part, uint64_t declared)
 
 /* ---- saving, forgetting -------------------------------------------------------------------- */
 
-/* Asks for the entries that come soon, and for what hangs at those that are there by now. */
-static void prefetch_dirty(const state_part *piece, uint32_t at)
+/* Looks at the entries of the next places at once, and then at what hangs at them, which takes
+ * hardly longer than at one; prefetching is of no use where the page is not known either. */
+static void look_ahead(const state_part *piece, uint32_t at)
 {
     const keyed_table *table = piece->table;
-    if (at + 2 * DIRTY_AHEAD < table->n_dirty)
-        __builtin_prefetch(keyed_at(table, table->dirty[at + 2 * DIRTY_AHEAD]));
-    if (piece->ops->prefetch != NULL && at + DIRTY_AHEAD < table->n_dirty)
-        piece->ops->prefetch(table->options.self, keyed_at(table, table->dirty[at + DIRTY_AHEAD]));
+    const uint32_t end =
+        at + LOOKED_AT_ONCE < table->n_dirty ? at + LOOKED_AT_ONCE : table->n_dirty;
+    for (uint32_t i = at; i < end; i++) {
+        const char *entry = keyed_at(table, table->dirty[i]);
+        for (uint32_t byte = 0; byte < table->options.entry_bytes; byte += KEYED_LINE)
+            memory_touch(entry + byte);
+    }
+    for (uint32_t i = at; piece->ops->prefetch != NULL && i < end; i++) {
+        const keyed_entry *entry = keyed_at(table, table->dirty[i]);
+        if (entry->used) /* else nothing hangs at it any more */
+            piece->ops->prefetch(table->options.self, entry);
+    }
 }
 
 bool state_part_next_dirty_before(const state_part *part, uint32_t *cursor, uint32_t end,
@@ -393,7 +402,8 @@ bool state_part_next_dirty_before(const state_part *part, uint32_t *cursor, uint
             if (*cursor >= end)
                 return false;
             const uint32_t at = (*cursor)++ - before, index = piece->table->dirty[at];
-            prefetch_dirty(piece, at);
+            if (at % LOOKED_AT_ONCE == 0)
+                look_ahead(piece, at);
             if (!((const keyed_entry *)keyed_at(piece->table, index))->used)
                 continue;
             *out = key_at(piece, index);
@@ -457,8 +467,9 @@ static void clean_piece(const state_part *piece)
     const state_part_ops *ops = piece->ops;
     for (uint32_t i = 0; i < table->n_dirty; i++) {
         keyed_entry *entry = keyed_at(table, table->dirty[i]);
-        if (i + 2 * DIRTY_AHEAD < table->n_dirty)
-            __builtin_prefetch(keyed_at(table, table->dirty[i + 2 * DIRTY_AHEAD]), 1);
+        for (uint32_t k = i; i % LOOKED_AT_ONCE == 0 && k < i + LOOKED_AT_ONCE; k++)
+            if (k < table->n_dirty)
+                memory_touch(keyed_at(table, table->dirty[k]));
         if (!entry->used)
             continue;
         entry->saved = 1;

@@ -135,9 +135,11 @@ static void prefetch_group(void *self, const void *of)
 {
     const group_entry *entry = of;
     (void)self;
-    if (entry->events.root != NULL)
-        for (uint32_t line = 0; line < SAVED_LINES; line++)
-            __builtin_prefetch((const char *)entry->events.root + line * KEYED_LINE);
+    if (entry->events.root == NULL)
+        return;
+    memory_touch(entry->events.root);
+    for (uint32_t line = 1; line < SAVED_LINES; line++)
+        __builtin_prefetch((const char *)entry->events.root + line * KEYED_LINE);
 }
 
 static const state_part_ops part_ops = {.save = groups_save,

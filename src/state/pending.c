@@ -381,7 +381,7 @@ static uint64_t make_groups(pending *pending, rocks_place *places)
     for (uint32_t i = 0; i < pending->n_runs; i++)
         for (uint32_t k = 0; k < pending->runs[i]->n; k++)
             if (pending->runs[i]->entries[k].change >= ROCKS_REMOVE_PREFIX)
-                places[n_first++].entry = &pending->runs[i]->entries[k];
+                places[n_first++].entry = pending->runs[i]->entries[k];
     n = n_first;
     for (uint32_t i = 0; i < pending->n_runs; i++)
         for (uint32_t k = 0; k < pending->runs[i]->n; k++) {
@@ -400,7 +400,7 @@ static uint64_t make_groups(pending *pending, rocks_place *places)
             }
             shorten_common(&pending->groups[last], entry);
             pending->groups[last].n++;
-            places[n++] = (rocks_place){last, entry};
+            places[n++] = (rocks_place){last, *entry};
         }
     return n_first;
 }
@@ -420,7 +420,7 @@ static int compare_groups(const void *left, const void *right)
 
 static int compare_keys(const rocks_place *a, const rocks_place *b)
 {
-    return compare_bytes(a->entry->key, a->entry->key_length, b->entry->key, b->entry->key_length);
+    return compare_bytes(a->entry.key, a->entry.key_length, b->entry.key, b->entry.key_length);
 }
 
 /* The heads are numbers in the order of coming. */
@@ -461,7 +461,7 @@ static bool spread_groups(pending *pending, const rocks_place *from, size_t n, r
     for (size_t i = 0; i < n; i++) {
         group *group = &pending->groups[ranks[from[i].head]];
         to[group->begin + group->n++] =
-            (rocks_place){head_of(from[i].entry, group->common), from[i].entry};
+            (rocks_place){head_of(&from[i].entry, group->common), from[i].entry};
     }
     free(ranks);
     return true;

@@ -4,7 +4,7 @@
  * of more, each may be filled by a thread of its own at the same time. A key that is put twice has
  * the last value: of one run the later one, of two that of the later run. A value is kept with its
  * checksum in front, as it goes to the disk. Memory: as much as keys and values, and some 20 bytes
- * an entry, 32 more while they are sorted, and 8 to 21 more where any is asked for; given back
+ * an entry, 48 more while they are sorted, and 8 to 21 more where any is asked for; given back
  * after use where it was much.
  *
  * Order of calls: pending_open, then {pending_runs, keys put and removed, find and sorted, reset}*,

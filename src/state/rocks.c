@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/thread.h"
 
 #define WRITE_BUFFER_BYTES ((size_t)32 << 20)
@@ -51,7 +52,9 @@
 #define THREADS 3 /* that RocksDB may start, and ends the process where it gets none */
 #define LOG_LEVEL_NOTHING 5
 #define FILE_NAME_MAX 48u
-#define PREFETCH_AHEAD 8u
+#define TOUCHED_AT_ONCE 32u
+#define TOUCHED_BYTES_MAX 512u
+#define LINE_BYTES 64u /* of the cache */
 
 struct rocks {
     rocksdb_t *database;
@@ -434,16 +437,16 @@ static bool make_end(const rocks_entry *entry, text_buffer *end)
     return true;
 }
 
-/* Keys lie in memory in the order of their coming: asks for those that are next. */
-static void prefetch_entries(const rocks_place *places, size_t n, size_t i)
+/* Keys and values lie in memory in the order of their coming. Looks at some of them at once, which
+ * takes hardly longer than at one; prefetching is of no use where the page is not known either. */
+static void touch_entries(const rocks_place *places, size_t n)
 {
-    if (i + 2 * PREFETCH_AHEAD < n)
-        __builtin_prefetch(places[i + 2 * PREFETCH_AHEAD].entry);
-    if (i + PREFETCH_AHEAD >= n)
-        return;
-    const char *key = places[i + PREFETCH_AHEAD].entry->key;
-    __builtin_prefetch(key);
-    __builtin_prefetch(key + 64);
+    for (size_t i = 0; i < n && i < TOUCHED_AT_ONCE; i++) {
+        const rocks_entry *entry = &places[i].entry;
+        const size_t length = (size_t)entry->key_length + entry->value_length;
+        for (size_t at = 0; at < length && at < TOUCHED_BYTES_MAX; at += LINE_BYTES)
+            memory_touch(entry->key + at);
+    }
 }
 
 /* Puts the entries into one of the two, which the other one is NULL for. False where memory is
@@ -455,11 +458,12 @@ static bool fill(rocksdb_writebatch_t *batch, rocksdb_sstfilewriter_t *table,
     bool good = true;
     text_init(&end, TEXT_LIMIT_DEFAULT);
     for (size_t i = 0; good && i < n && *message == NULL; i++) {
-        const rocks_entry *entry = places[i].entry;
+        const rocks_entry *entry = &places[i].entry;
         const char *key = entry->key, *value = rocks_value(entry);
         const size_t key_length = entry->key_length, length = entry->value_length;
         const unsigned change = entry->change;
-        prefetch_entries(places, n, i);
+        if (i % TOUCHED_AT_ONCE == 0)
+            touch_entries(places + i, n - i);
         if (change == ROCKS_REMOVE_PREFIX && !(good = make_end(entry, &end)))
             break;
         if (change == ROCKS_REMOVE_RANGE) {

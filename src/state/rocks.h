@@ -41,7 +41,7 @@ static inline const char *rocks_value(const rocks_entry *entry)
 /* An entry at its place in an order; `head` is for whoever makes it. */
 typedef struct rocks_place {
     uint64_t head;
-    const rocks_entry *entry;
+    rocks_entry entry; /* itself: a look at another place for each would take longer than copying */
 } rocks_place;
 
 /* `folder` is RocksDB's own; `shown` is what messages call the state folder. ROCKS_MAKE makes the

@@ -179,10 +179,11 @@ static void prefetch_key(void *self, const void *of)
     (void)self;
     if (block == NULL)
         return;
-    for (uint32_t line = 0; line < BLOCK_LINES; line++)
+    memory_touch(block); /* prefetching alone is of no use where the page is not known */
+    for (uint32_t line = 1; line < BLOCK_LINES; line++)
         __builtin_prefetch(block + line * KEYED_LINE);
     if (entry->piece != NULL)
-        __builtin_prefetch(entry->piece);
+        memory_touch(entry->piece);
 }
 
 static const state_part_ops part_ops = {.save = windows_save,
