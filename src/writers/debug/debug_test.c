@@ -740,13 +740,15 @@ static void test_result_is_a_snapshot(void **state)
 
 /* ---- several threads ----------------------------------------------------------------------- */
 
-#define WHOLE_ROWS 500
+#define WHOLE_ROWS 8192u /* more than a chunk of the table has */
+#define WHOLE_BATCHES 12u
+#define WHOLE_QUERIES 10
 
 typedef struct reading {
     debug_table *table;
     atomic_bool *stop;
     int64_t limit;
-    int64_t n_queries;
+    atomic_llong n_queries;
     char wrong[800];
 } reading;
 
@@ -776,37 +778,46 @@ static void *read_whole_batches(void *context)
                          "%" PRId64 " rows of %" PRId64 " batches %" PRId64 "..%" PRId64
                          ", %" PRId64 " keys, latest %" PRId64,
                          values[0], values[1], values[2], values[3], values[4], values[5]);
-            reading->n_queries++;
+            atomic_fetch_add(&reading->n_queries, 1);
         }
         freshet_result_close(result);
     }
+    atomic_fetch_add(&reading->n_queries, WHOLE_QUERIES); /* of one that went wrong, too */
     return NULL;
 }
 
+/* Appends one batch after another, so that most of the time one is under way. */
 static void test_queries_see_whole_batches(void **state)
 {
     (void)state;
-    debug_table *table = table_open(60 * WHOLE_ROWS);
+    const int64_t limit = WHOLE_BATCHES * WHOLE_ROWS;
+    debug_table *table = table_open(limit);
     atomic_bool stop = false;
     pthread_t threads[2];
     reading readings[2];
     for (int i = 0; i < 2; i++) {
-        readings[i] = (reading){.table = table, .stop = &stop, .limit = 60 * WHOLE_ROWS};
+        readings[i] = (reading){.table = table, .stop = &stop, .limit = limit};
         assert_int_equal(pthread_create(&threads[i], NULL, read_whole_batches, &readings[i]), 0);
     }
-    for (int64_t b = 0; b < 300; b++) {
-        batch *batch = batch_of(WHOLE_ROWS);
+    batch *batch = batch_of(WHOLE_ROWS);
+    for (uint32_t i = 0; i < WHOLE_ROWS; i++)
+        put(batch, i, "k", 0, i);
+    int64_t b = 0;
+    bool enough = false;
+    for (; b < 2 * WHOLE_BATCHES || !enough; b++) {
         for (uint32_t i = 0; i < WHOLE_ROWS; i++)
-            put(batch, i, "k", b, b);
+            ((int64_t *)batch->columns[1].data)[i] = ((int64_t *)batch->columns[2].data)[i] = b;
         append(table, batch);
-        arena_reset(memory);
+        enough = true;
+        for (int i = 0; i < 2; i++)
+            enough = enough && atomic_load(&readings[i].n_queries) >= WHOLE_QUERIES;
     }
     atomic_store(&stop, true);
     for (int i = 0; i < 2; i++) {
         pthread_join(threads[i], NULL);
         assert_string_equal(readings[i].wrong, "");
-        assert_true(readings[i].n_queries > 0);
     }
+    assert_int_equal(debug_trimmed(table), (b - WHOLE_BATCHES) * WHOLE_ROWS);
     debug_close(table);
 }
 

@@ -220,6 +220,10 @@ static void test_more_than_the_memory(void **state)
     add(rows, 100, 50, false);
     check_kept(rows, 0, 150);
     kept_rows_close(rows);
+    rows = rows_open(10, 2); /* what would go at once is not copied */
+    add(rows, 0, 30000, false);
+    check_kept(rows, 29990, 30000);
+    kept_rows_close(rows);
 }
 
 /* Rows so wide that few of them fill a chunk: the limit of memory goes before the usual size. */
