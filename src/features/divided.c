@@ -153,6 +153,29 @@ static uint32_t slices_of(const deal *deal)
     return (deal->n_rows + deal->slice_rows - 1) / deal->slice_rows;
 }
 
+/* The usual key, one whole number: the same bytes as those of cells_put, without a buffer. */
+static bool is_one_number(const division_keys *keys)
+{
+    return keys->n == 1 && keys->columns[0]->valid == NULL &&
+           (keys->columns[0]->type->kind == TYPE_BIGINT ||
+            keys->columns[0]->type->kind == TYPE_INTEGER);
+}
+
+static void tell_owners_of_numbers(deal *deal, uint32_t first, uint32_t end)
+{
+    const column *numbers = deal->keys.columns[0];
+    const size_t size = type_cell_size(numbers->type);
+    char bytes[1 + sizeof(int64_t)] = {1};
+    for (uint32_t row = first; row < end; row++) {
+        const uint32_t at = deal->keys.rows == NULL ? row : deal->keys.rows[row];
+        if (size == sizeof(int64_t))
+            memcpy(bytes + 1, (const char *)numbers->data + at * sizeof(int64_t), sizeof(int64_t));
+        else
+            memcpy(bytes + 1, (const char *)numbers->data + at * sizeof(int32_t), sizeof(int32_t));
+        deal->owners[row] = (uint8_t)keyed_owner(keyed_hash(bytes, 1 + size), deal->divided->n);
+    }
+}
+
 static void tell_owners(void *context, uint32_t which)
 {
     deal *deal = context;
@@ -161,6 +184,10 @@ static void tell_owners(void *context, uint32_t which)
     const uint32_t first = which * deal->slice_rows;
     const uint32_t end =
         first + deal->slice_rows < deal->n_rows ? first + deal->slice_rows : deal->n_rows;
+    if (is_one_number(keys)) {
+        tell_owners_of_numbers(deal, first, end);
+        return;
+    }
     for (uint32_t row = first; row < end; row++) {
         text_reset(key);
         for (uint32_t i = 0; i < keys->n; i++)

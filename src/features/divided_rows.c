@@ -35,7 +35,7 @@ freshet_code share_pick(share *share, const uint8_t *owners, uint32_t n_rows, ui
 static freshet_code pick_column(const share *share, const column *from, column *into,
                                 freshet_error *err)
 {
-    freshet_code code = column_init(share->arena, into, from->type, share->n, err);
+    freshet_code code = column_init_raw(share->arena, into, from->type, share->n, err);
     return code == FRESHET_OK
                ? column_append(share->arena, into, 0, from, share->rows, share->n, err)
                : code;

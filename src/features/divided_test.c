@@ -62,6 +62,9 @@ static void save_part(world *world, const state_part *part)
     text_buffer bytes;
     text_init(&bytes, TEXT_LIMIT_DEFAULT);
     while (state_part_next_dirty(part, &cursor, &key)) {
+        if (part->n_pieces > 0) /* as who saved it, so who reads and fills it */
+            assert_int_equal(key.piece,
+                             keyed_owner(keyed_hash(key.bytes, key.length), part->n_pieces));
         if (state_part_is_empty(part, &key))
             continue;
         assert_true(n_saved < SAVED_MAX);
@@ -220,6 +223,9 @@ static const play_case cases[] = {
     {"  keys: [{name: id, type: bigint}, {name: s, type: string}]\n" TIME
      "  features: [{name: f, from: x, window: {functions: [sum], over: [1 minute]}}]\n",
      false, false, false, false, "is null"},
+    {"  keys: [{name: id, type: integer}]\n" TIME
+     "  features: [{name: f, from: x, window: {functions: [min], over: [1 minute]}}]\n",
+     false, false, false, false, "refused"},
     {TIME "  refresh: on_expiry\n" WINDOWS, false, false, false, true, "\nO"},
     {TIME "  deduplicate: {on: [s], within: 20 seconds}\n" WINDOWS, true, false, false, false,
      ", many"},

@@ -26,7 +26,7 @@ freshet_code mixed_open(const mixed *mixed, arena *arena, const type *type, colu
                         freshet_error *err)
 {
     bool has_nulls = false;
-    freshet_code code = column_init(arena, into, type, mixed->n, err);
+    freshet_code code = column_init_raw(arena, into, type, mixed->n, err);
     if (code != FRESHET_OK || !has_place(type))
         return code == FRESHET_OK ? mix_nested(mixed, arena, into, err) : code;
     for (uint32_t i = 0; i < mixed->n_sources; i++)
@@ -41,9 +41,13 @@ freshet_code mixed_open(const mixed *mixed, arena *arena, const type *type, colu
 static inline __attribute__((always_inline)) void mix_each(const mixed *mixed, uint32_t first,
                                                            uint32_t end, char *into, size_t size)
 {
+    const char *data[UINT8_MAX + 1];
+    const uint8_t *from = mixed->from;
+    const uint32_t *rows = mixed->rows;
+    for (uint32_t i = 0; i < mixed->n_sources; i++)
+        data[i] = mixed->sources[i] == NULL ? NULL : mixed->sources[i]->data;
     for (uint32_t i = first; i < end; i++)
-        memcpy(into + i * size,
-               (const char *)mixed->sources[mixed->from[i]]->data + mixed->rows[i] * size, size);
+        memcpy(into + i * size, data[from[i]] + rows[i] * size, size);
 }
 
 static void mix_validity(const mixed *mixed, uint32_t first, uint32_t end, uint64_t *valid)

@@ -77,7 +77,7 @@ static freshet_code pick_columns(task_of_all *task, const column *from, uint32_t
         return error_memory(&task->err, COMPUTING);
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < n_columns; i++) {
-        code = column_init(task->arena, &made[i], from[i].type, n, &task->err);
+        code = column_init_raw(task->arena, &made[i], from[i].type, n, &task->err);
         if (code == FRESHET_OK)
             code = column_append(task->arena, &made[i], 0, &from[i], rows, n, &task->err);
     }
@@ -183,7 +183,7 @@ static freshet_code all_take_mixed(const windowed_all *all, uint32_t output, uin
 static freshet_code all_take_whole(const windowed_all *all, uint32_t output, const uint32_t *rows,
                                    uint32_t n, arena *arena, column *into, freshet_error *err)
 {
-    freshet_code code = column_init(arena, into, all->outputs->fields[output].type, n, err);
+    freshet_code code = column_init_raw(arena, into, all->outputs->fields[output].type, n, err);
     return code == FRESHET_OK
                ? column_append(arena, into, 0, &all->results[0].outputs[output], rows, n, err)
                : code;
