@@ -149,8 +149,8 @@ freshet_code checkpoint_succeed(const freshet_pipeline *pipeline, freshet_error 
 freshet_code checkpoint_list_key(const state_part *part, const state_key *key, store_run *run,
                                  freshet_error *err);
 freshet_code checkpoint_sweep(checkpoint_part *part, bool owes, freshet_error *err);
-freshet_code checkpoint_bring(void *part, uint32_t piece, int64_t until, uint32_t most, uint32_t *n,
-                              freshet_error *err);
+freshet_code checkpoint_bring(void *context, uint32_t piece, int64_t until, uint32_t most,
+                              uint32_t *n, freshet_error *err);
 
 /* Gathers and hands over a checkpoint. */
 freshet_code checkpoint_begin(freshet_pipeline *pipeline, freshet_error *err);
