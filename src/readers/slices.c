@@ -253,7 +253,7 @@ static void decode_slice(void *context, uint32_t which)
             it->rows.n_rows++;
         } else if (it->problem.then == FRESHET_SKIP_ROW) {
             if (!slice_refuse(it, record, refused, part))
-                code = it->code = error_memory(&it->problem, SLICING);
+                it->code = error_memory(&it->problem, SLICING);
         } else {
             it->code = code;
         }

@@ -246,8 +246,10 @@ static freshet_code make_cells(const file_reader *reader, file_hive *hive, arena
     const schema *schema = &reader->base.schema;
     const char *end = hive->folders + strlen(hive->folders);
     hive_cell *cells = arena_zero(arena, hive->n_elsewhere + UINT64_C(1), sizeof(*cells));
-    freshet_code code = cells == NULL ? error_memory(err, DOING) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
 
+    if (cells == NULL)
+        return error_memory(err, DOING);
     hive->n = 0;
     for (uint32_t i = 0; code == FRESHET_OK && i < schema->n_fields; i++) {
         hive_cell *each = &cells[hive->n];

@@ -585,6 +585,7 @@ static void file_look(polling *polling, uint32_t index)
     tracked_file *file = track_file(reader->track, index);
     const bool was_open = file->fd >= 0;
     freshet_error problem = {0};
+    freshet_error *err = polling->err;
     file_fate fate;
 
     polling->err = &problem;
@@ -599,6 +600,7 @@ static void file_look(polling *polling, uint32_t index)
         file->offset = offset;
         file->moved = moved;
     }
+    polling->err = err;
     reader->lines_of = reader->whole_of = FILE_NONE;
     if (!was_open)
         file_descriptor_close(reader, index);

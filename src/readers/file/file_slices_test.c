@@ -67,7 +67,7 @@ static size_t make_text(char *into)
     for (size_t i = 0; i < n; i++)
         into[i] = (char)('a' + random_below(26));
     if (n > 3 && random_below(8) == 0)
-        memcpy(into + n - 2, "\xc3\xa9", 2);
+        into[n - 2] = '\xc3', into[n - 1] = '\xa9';
     if (n > 3 && random_below(200) == 0)
         into[1] = '\xff';
     return n;
