@@ -29,7 +29,7 @@ static const argument replay_options[] = {
     {ARGUMENT("log", CHOICE, replay_arguments, log), .choices = replay_log_choices,
      .standard = "text", .doc = "how messages are written to stderr"},
     {ARGUMENT("workers", COUNT, replay_arguments, workers), .value = "N",
-     .doc = "share the work among N threads; default: the declaration's, else all cores"},
+     .doc = "work with N threads; default: the declaration's, else all cores"},
     {.name = NULL},
 };
 

@@ -63,7 +63,7 @@ static const argument run_options[] = {
     {ARGUMENT("step-rows", COUNT, run_arguments, step_rows), .value = "N",
      .doc = "take at most N rows of each reader in one micro-batch"},
     {ARGUMENT("workers", COUNT, run_arguments, workers), .value = "N",
-     .doc = "share the work among N threads; default: the declaration's, else all cores"},
+     .doc = "work with N threads; default: the declaration's, else all cores"},
     {.name = NULL},
 };
 
