@@ -415,9 +415,13 @@ FRESHET_API const char *freshet_output_type(const freshet_pipeline *pipeline, ui
  * waits for its children should wait for its own, by their ids. */
 typedef struct freshet_result freshet_result;
 
+/* As timeout_us: the query may take as long as it does; `cancelled` is a way to end it. */
+#define FRESHET_NO_TIMEOUT INT64_MAX
+
 typedef struct freshet_query_options {
     size_t size;
-    int64_t timeout_us; /* 0: ten seconds; an hour at most; fetching the rows counts, too */
+    /* 0: ten seconds; an hour at most, or FRESHET_NO_TIMEOUT; fetching the rows counts, too */
+    int64_t timeout_us;
     /* Called now and then, from another thread, while the query is open; true ends it with
      * FRESHET_LIMIT. Must not block, nor call the pipeline. May be NULL. */
     bool (*cancelled)(void *context);

@@ -87,7 +87,8 @@ static void limit_self(int64_t timeout_us, int64_t memory)
 {
     static const char first[] = "1000";
     const int64_t data = read_pages("/proc/self/statm", 5);
-    lower(RLIMIT_CPU, (rlim_t)(timeout_us / 1000000 + SPARE_SECONDS));
+    if (timeout_us != FRESHET_NO_TIMEOUT)
+        lower(RLIMIT_CPU, (rlim_t)(timeout_us / 1000000 + SPARE_SECONDS));
     lower(RLIMIT_CORE, 0);
     if (data > 0)
         lower(RLIMIT_DATA, (rlim_t)(data + memory * 2 + SPARE_BYTES));

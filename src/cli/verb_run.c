@@ -24,6 +24,7 @@ typedef struct run_arguments {
     const char *start_date;
     const char *end_date;
     const char *query;
+    int64_t query_timeout_us;
     int format;
     int progress;
     int log;
@@ -52,6 +53,8 @@ static const argument run_options[] = {
      .doc = "write only rows up to this day, included (batch, --drain)"},
     {ARGUMENT("query", TEXT, run_arguments, query), .value = "SQL",
      .doc = "after the end, print the result of this over the debug table"},
+    {ARGUMENT("query-timeout", DURATION, run_arguments, query_timeout_us), .value = "TIME",
+     .doc = "how long --query may run; default: as long as it does"},
     {ARGUMENT("format", CHOICE, run_arguments, format), .choices = format_choices,
      .doc = "of --query; default: table on a terminal, else json"},
     {ARGUMENT("progress", CHOICE, run_arguments, progress), .choices = progress_choices,
@@ -190,17 +193,34 @@ static void say_summary(const run *run)
     text_release(&line);
 }
 
+static bool is_signalled(void *context)
+{
+    (void)context;
+    return signals_caught() != 0;
+}
+
+/* Nothing waits for the answer, so that it has no limit of time but one that was asked for. A
+ * signal ends it; a run that one has ended already is asked as others ask it, within ten
+ * seconds. */
 static freshet_code print_result(run *run, freshet_error *err)
 {
     freshet_result *result = NULL;
-    /* Nothing waits for it: the run has ended. */
-    const freshet_query_options options = {.size = sizeof options,
-                                           .timeout_us = INT64_C(3600) * 1000000};
+    freshet_query_options options = {.size = sizeof options,
+                                     .timeout_us = run->given->query_timeout_us};
+    const bool was_signalled = signals_caught() != 0;
+    if (!was_signalled) {
+        options.cancelled = is_signalled;
+        if (options.timeout_us == 0)
+            options.timeout_us = FRESHET_NO_TIMEOUT;
+    }
     freshet_code code = freshet_query(run->pipeline, run->given->query, &options, &result, err);
     if (code == FRESHET_OK)
         code = freshet_result_print(result, format_or_default(run->given->format), output_write,
                                     NULL, err);
     freshet_result_close(result);
+    if (code == FRESHET_LIMIT && !was_signalled && signals_caught() != 0)
+        code = error_set(err, FRESHET_LIMIT, FRESHET_STOP, "--query",
+                         "stopped before the query was answered; all rows had been taken");
     return code;
 }
 

@@ -116,6 +116,9 @@ static freshet_code answer_query(connection *connection, freshet_error *err)
                                      .timeout_us = get_i64(request->bytes + 1),
                                      .cancelled = is_cancelled,
                                      .context = connection};
+    if (options.timeout_us == FRESHET_NO_TIMEOUT)
+        return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
+                         "a query from another process needs a limit of time");
     const query_backend *backend = &connection->server->backend;
     freshet_result *result = NULL;
     freshet_code code =

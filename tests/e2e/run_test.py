@@ -357,6 +357,23 @@ class SignalTest(Case):
                 self.assertEqual(finished.code, 0, finished.err)
                 self.assertIn("100 rows read, 100 written", finished.err)
 
+    def test_question_at_the_end(self):
+        """It has no limit of time but one that is asked for, and a signal ends it."""
+        self.declare("batch.yaml", stream=False)
+        self.write("in/a.jsonl", lines(0, 400))
+        table = "online_feature_store__events"
+        endless = (f"select count(*) from {', '.join(f'{table} t{i}' for i in range(6))} "
+                   f"where {' + '.join(f't{i}.value' for i in range(6))} < -1")
+        run = self.start("run", "batch.yaml", "--no-serve", "--query", endless)
+        self.until(lambda: "400 rows read" in run.err(), "the run has ended", run)
+        run.signal(signal.SIGTERM)
+        finished = run.wait()
+        self.assertEqual(finished.code, 1)
+        self.assertIn("stopped before the query was answered", finished.err)
+        finished = self.freshet("run", "batch.yaml", "--no-serve", "--query", endless, "--query-timeout", "100ms")
+        self.assertEqual(finished.code, 1)
+        self.assertIn("longer than its limit of 0.1 seconds", finished.err)
+
     def test_stop_at_once_after_start(self):
         self.declare()
         self.write("in/0.jsonl", lines(0, 100))

@@ -540,6 +540,8 @@ static void test_bad_options(void **state)
     assert_int_equal(query(table, "select 1", -1, &err), FRESHET_USAGE);
     assert_int_equal(query(table, "select 1", QUERY_TIMEOUT_MAX_US + 1, &err), FRESHET_USAGE);
     assert_int_equal(query(table, "select 1", QUERY_TIMEOUT_MAX_US, &err), FRESHET_END);
+    assert_int_equal(query(table, "select 1", FRESHET_NO_TIMEOUT - 1, &err), FRESHET_USAGE);
+    assert_int_equal(query(table, "select 1", FRESHET_NO_TIMEOUT, &err), FRESHET_END);
     freshet_query_options options = {.size = 0};
     freshet_result *result = NULL;
     assert_int_equal(debug_query(table, "select 1", &options, &result, &err), FRESHET_USAGE);

@@ -354,7 +354,8 @@ static freshet_code read_options(const freshet_query_options *given, freshet_que
     }
     if (options->timeout_us == 0)
         options->timeout_us = QUERY_TIMEOUT_US;
-    if (options->timeout_us < 0 || options->timeout_us > QUERY_TIMEOUT_MAX_US)
+    if (options->timeout_us < 0 ||
+        (options->timeout_us > QUERY_TIMEOUT_MAX_US && options->timeout_us != FRESHET_NO_TIMEOUT))
         return error_set(err, FRESHET_USAGE, FRESHET_STOP, NULL,
                          "the time limit of a query must be between 1 microsecond and %g seconds",
                          (double)QUERY_TIMEOUT_MAX_US / 1e6);
@@ -391,7 +392,9 @@ static pooled_result *make_result(query_pool *pool, const freshet_query_options 
     result->piece = arena_open();
     result->kept = arena_open();
     result->timeout_us = options->timeout_us;
-    result->deadline_us = os.monotonic_us() + options->timeout_us;
+    result->deadline_us = options->timeout_us == FRESHET_NO_TIMEOUT
+                              ? INT64_MAX
+                              : os.monotonic_us() + options->timeout_us;
     result->cancelled = options->cancelled;
     result->context = options->context;
     return result;
