@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean
+.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean bench-check
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 21
@@ -52,6 +52,10 @@ bench:    ## measure, on this machine, beside others (half an hour)
 	@$(MAKE) --no-print-directory build
 	@scripts/build adapter
 	@bench/run
+
+bench-check: ## count the instructions of an event against bench/instructions.json; UPDATE=1 writes it
+	@$(MAKE) --no-print-directory build
+	@bench/check.py $(if $(UPDATE),--update)
 
 lint:     ## check layout, C by clang-tidy, shell by shellcheck
 	@scripts/lint

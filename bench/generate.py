@@ -4,7 +4,8 @@
     generate.py FOLDER EVENTS [FILES]
 
 Event time goes forward by 1.8 ms an event and is up to half a second early or late; one event in a hundred
-comes up to 30 s late. There are 100,000 keys, or one for each event where there are fewer events.
+comes up to 30 s late. There are 100,000 keys, or one for each event where there are fewer events. (Callers may say
+other numbers of both.)
 Each file has its own seed, so that the files can be written side by side.
 """
 
@@ -29,12 +30,12 @@ def second_text(second):
     return "2024-05-%02dT%02d:%02d:%02d" % (1 + day, second // 3600, second // 60 % 60, second % 60)
 
 
-def lines(first, n, keys):
+def lines(first, n, keys, step_ms=STEP_MS):
     """The events [first, first + n) as texts."""
     rnd = random.Random(SEED * 1_000_003 + first).random
     seconds = {}
     for i in range(first, first + n):
-        ms = int(i * STEP_MS + rnd() * JITTER_MS)
+        ms = int(i * step_ms + rnd() * JITTER_MS)
         if rnd() < 0.01:
             ms = max(0, ms - int(rnd() * LATE_MS))
         second, ms = divmod(ms, 1000)
@@ -47,20 +48,21 @@ def lines(first, n, keys):
 
 
 def write_file(job):
-    path, first, n, keys = job
+    path, *what = job
     with open(path, "w", encoding="ascii") as file:
-        file.writelines(lines(first, n, keys))
+        file.writelines(lines(*what))
 
 
-def generate(folder, events, files=20):
+def generate(folder, events, files=20, keys=KEYS, step_ms=STEP_MS):
     """Writes the files, unless they are there already; gives the folder."""
     done = os.path.join(folder, ".complete")
     if os.path.exists(done):
         return folder
     os.makedirs(folder, exist_ok=True)
-    keys = min(KEYS, events)
+    keys = min(keys, events)
     borders = [events * i // files for i in range(files + 1)]
-    jobs = [(os.path.join(folder, "events-%03d.jsonl" % i), borders[i], borders[i + 1] - borders[i], keys)
+    jobs = [(os.path.join(folder, "events-%03d.jsonl" % i), borders[i], borders[i + 1] - borders[i], keys,
+             step_ms)
             for i in range(files)]
     with multiprocessing.Pool() as pool:
         pool.map(write_file, jobs, chunksize=1)
