@@ -2,7 +2,7 @@
 
 PREFIX ?= /usr/local
 
-.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean bench-check
+.PHONY: help demo demo-kafka demo-cassandra build adapter test property property-evolve torture bench lint format install clean bench-check profile
 
 help:     ## show this list (the default)
 	@sed -n 's/^\([a-z-]*\): *## /make \1\t/p' Makefile | expand -t 21
@@ -56,6 +56,10 @@ bench:    ## measure, on this machine, beside others (half an hour)
 bench-check: ## count the instructions of an event against bench/instructions.json; UPDATE=1 writes it
 	@$(MAKE) --no-print-directory build
 	@bench/check.py $(if $(UPDATE),--update)
+
+profile:  ## where the time of the windows job goes: a table by stage, and build/bench/profile.svg
+	@$(MAKE) --no-print-directory build
+	@bench/flames.py
 
 lint:     ## check layout, C by clang-tidy, shell by shellcheck
 	@scripts/lint

@@ -7,11 +7,13 @@ import os
 import sys
 import tempfile
 import unittest
+import xml.dom.minidom
 
 SOURCE = os.environ.get("FRESHET_SOURCE", os.getcwd())
 sys.path.insert(0, os.path.join(SOURCE, "bench"))
 import callgrind  # noqa: E402
 import check  # noqa: E402
+import flames  # noqa: E402
 from harness import Failed  # noqa: E402
 
 PROFILE = """\
@@ -64,6 +66,48 @@ class Callgrind(unittest.TestCase):
         self.assertEqual(self.profile.calls[step], {decode: 400, malloc: 30})
         self.assertEqual(self.profile.files[decode], "/src/decode.c")
         self.assertEqual(callgrind.library("/lib/libc.so.6"), "libc")
+
+
+class Flames(unittest.TestCase):
+    def setUp(self):
+        self.stages = flames.Stages(flames.sources())
+
+    def stage(self, *files):
+        return self.stages.of([("libc" if file is None else file if file.startswith("lib") else "freshet", "f", file)
+                               for file in files])
+
+    def test_the_innermost_folder_that_tells_one_is_the_stage(self):
+        self.assertEqual(self.stage("step.c", "polling.c", "text.c"), "read")
+        self.assertEqual(self.stage("step.c", "polling.c", "json_plain.c", "text.c", None), "decode")
+        self.assertEqual(self.stage("step.c", "feature_set.c", "cast.c"), "features")
+        self.assertEqual(self.stage("step.c", "feature_set.c", "divided.c", "windows_state.c", "keyed_table.c"), "state")
+        self.assertEqual(self.stage("step.c", "source.c", "sql_statement.c", "libduckdb"), "query")
+        self.assertEqual(self.stage("step.c", "writer.c", "row_store.c"), "write")
+
+    def test_what_a_checkpoint_or_the_start_causes_is_theirs(self):
+        self.assertEqual(self.stage("step.c", "checkpoint.c", "state_part.c", "windows_state.c"), "checkpoint")
+        self.assertEqual(self.stage("open.c", "source.c", "sql_engine.c", "libduckdb"), "start")
+
+    def test_threads_of_libraries_have_their_stage(self):
+        self.assertEqual([self.stage(lib) for lib in ("librocksdb", "librdkafka", "libduckdb", "libc")],
+                         ["checkpoint", "read", "query", "other"])
+
+    def test_callgrind_s_arcs_become_stacks_of_the_same_cost(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".callgrind") as file:
+            file.write(PROFILE)
+            file.flush()
+            stacks = list(flames.stacks_of(callgrind.Profile(file.name)))
+        self.assertEqual(sorted((["%s" % name for _, name, _ in stack], cost) for stack, cost in stacks),
+                         [(["step"], 125), (["step", "decode"], 400), (["step", "malloc"], 30)])
+
+    def test_the_picture_has_a_box_for_each_function(self):
+        tree, own = flames.gather([([("freshet", "step", "step.c"), ("freshet", "a<b>", "json.c")], 3),
+                                   ([("freshet", "step", "step.c")], 1)], self.stages)
+        picture = xml.dom.minidom.parseString(flames.svg(tree, "a & b", "looks"))
+        boxes = {box.getAttribute("data-n"): box for box in picture.getElementsByTagName("g")}
+        self.assertEqual(sorted(boxes), ["a<b>", "all", "step"])
+        self.assertEqual([float(boxes[name].getAttribute("data-w")) for name in ("all", "step", "a<b>")], [1200, 1200, 900])
+        self.assertEqual(own["freshet", "a<b>", "json.c"], 3)
 
 
 class Check(unittest.TestCase):
