@@ -220,7 +220,8 @@ static void forget_seen(seen_events *seen, int64_t before_us)
             release_times(seen, id_at(seen, at));
             state_part_forget(&seen->part, at);
         }
-    memmove(seen->buckets, seen->buckets + n, (seen->n_buckets - n) * sizeof *seen->buckets);
+    if (n > 0) /* an instance may have had no row so far, and has no buckets */
+        memmove(seen->buckets, seen->buckets + n, (seen->n_buckets - n) * sizeof *seen->buckets);
     seen->n_buckets -= n;
     if (end * seen->bucket_us > seen->over_us)
         seen->over_us = end * seen->bucket_us;
