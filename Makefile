@@ -47,11 +47,13 @@ property-evolve: ## of these only the 200 pairs of declarations (old, new) over 
 torture:  ## kill running streams a hundred times, damage their state (some minutes)
 	@scripts/torture
 
-bench:    ## measure, on this machine, beside others (half an hour)
+bench:    ## measure, on this machine, beside others (half an hour); BASE=REV: beside the build of that commit alone
 	@scripts/setup bench
 	@$(MAKE) --no-print-directory build
 	@scripts/build adapter
-	@bench/run
+	@if [ -n "$(BASE)" ]; then \
+	    cmake --build build/release --target kafka_feed memory_probe >/dev/null && bench/compare.py "$(BASE)"; \
+	else bench/run; fi
 
 bench-check: ## count the instructions of an event against bench/instructions.json; UPDATE=1 writes it
 	@$(MAKE) --no-print-directory build

@@ -28,7 +28,7 @@ def main():
             shutil.rmtree(state, ignore_errors=True)
             wait_until_quiet()
             done = run(args, "generated-" + name.replace(" ", "-"), CORES[-1:],
-                       dict(environment(""), BENCH_EVENTS=str(EVENTS)))
+                       dict(environment(""), BENCH_EVENTS=str(EVENTS)), fresh=[state])
             found = check_line(done.output)
             expected = expected or found
             same_check(expected, found, name)

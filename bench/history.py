@@ -55,7 +55,7 @@ def measure(pattern, stream, compression):
         path = declare(folder, stream, compression)
         wait_until_quiet()
         done = run([FRESHET, "run", path, "--once", "--progress", "none", "--no-serve"], "history", CORES[-1:],
-                   environment(pattern))
+                   environment(pattern), fresh=[os.path.join(folder, "out")])
         walls.append(done.wall_s)
         cpus.append(done.cpu_s)
         peaks.append(done.peak_mib)

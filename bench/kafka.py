@@ -18,7 +18,7 @@ import time
 
 from generate import generate
 from harness import (CORES, EVENTS, HERE, ROOT, ROUNDS, WORK, Failed, busy_s, check_line, cpu_s, finish, median,
-                     peak_mib, run, same_check, show, wait_until_quiet)
+                     memory, peak_mib, run, same_check, show, wait_until_quiet)
 from kafka_rig import (PEER, STORES, Broker, build_peer, freshet_command, freshet_environment, freshet_stream,
                        missing_peer, new_state, remove_peer_state, start_peer)
 
@@ -53,6 +53,10 @@ class Competitor:
 
     def measure(self):
         """One run: its figures. The broker's CPU time is added, and not counted as the others'."""
+        found, found_memory = memory.steadily(self.measure_once, self.name)
+        return dict(found, memory_slower=found_memory)
+
+    def measure_once(self):
         wait_until_quiet()
         before, busy_before, began = self.broker.cpu_s(), busy_s(), time.monotonic()
         found = self.run_once()
@@ -177,6 +181,7 @@ def main():
     folder = generate(os.path.join(WORK, "events-%d" % EVENTS), EVENTS)
     files = sorted(os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".jsonl"))
     with Broker() as broker:
+        print("\n  " + broker.what())
         fed = broker.feed(broker.new_topic(TOPIC), "lines", *files)
         print("\n  producing, not measured with the rest: %.0f events/s" % (EVENTS / fed.wall_s))
         everyone = competitors(broker, os.path.join(folder, "*.jsonl"))
@@ -186,4 +191,4 @@ def main():
                 runs[one.name].append(one.measure())
     results = {name: middle(of) for name, of in runs.items()}
     show_all(results)
-    return {"events": EVENTS, "rounds": ROUNDS, "competitors": results}
+    return {"events": EVENTS, "rounds": ROUNDS, "broker": broker.what(), "competitors": results}

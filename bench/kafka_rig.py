@@ -1,6 +1,8 @@
 """What the two Kafka benchmarks share: a real broker, topics with events in them, and Kafka Streams beside Freshet.
 
-Everything runs on the same two cores, the broker too: that is what a small machine gives.
+Everything runs on the same two cores, the broker too: that is what a small machine gives. Its collector of garbage is one that
+does not stop it (Java's ZGC); FRESHET_BENCH_COLLECTOR=Serial and FRESHET_BENCH_HEAP_MB=512 give that of the tests, which stops it for 20 to 40 ms
+at a time. All figures say which it was.
 """
 
 import os
@@ -8,8 +10,9 @@ import shutil
 import subprocess
 import sys
 
+import harness
 from following import Following
-from harness import (CORES, FRESHET, HERE, ROOT, WORK, Failed, Missing, cpu_s, environment, new_folder, run,
+from harness import (CORES, HERE, ROOT, WORK, Failed, Missing, cpu_s, environment, new_folder, run,
                      start, work_path)
 
 sys.path.append(os.path.join(ROOT, "tests", "services"))
@@ -18,7 +21,10 @@ import servers  # noqa: E402
 from server import DEPS, ServerError, java  # noqa: E402
 
 PARTITIONS = 4
+COLLECTOR = os.environ.get("FRESHET_BENCH_COLLECTOR", "Z")
+HEAP_MB = int(os.environ.get("FRESHET_BENCH_HEAP_MB", "1024"))
 DECLARATION = os.path.join(HERE, "kafka.yaml")
+FLOOR = os.path.join(ROOT, "build", "release", "bench", "kafka_floor")
 FEED = os.path.join(ROOT, "build", "release", "bench", "kafka_feed")
 PEER = os.path.join(HERE, "peers", "kstreams")
 PEER_JARS = os.path.join(DEPS, "bench", "kstreams")
@@ -33,7 +39,8 @@ class Broker:
     def __enter__(self):
         self.cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, CORES[:2])
-        self.server = servers.create("kafka", new_folder("kafka-broker"), owner=os.getpid(), partitions=PARTITIONS)
+        self.server = servers.create("kafka", new_folder("kafka-broker"), owner=os.getpid(), partitions=PARTITIONS,
+                                     collector=COLLECTOR, heap_mb=HEAP_MB)
         try:
             self.brokers = self.server.up()["KAFKA_BROKERS"]
         except (ServerError, FileNotFoundError) as problem:
@@ -45,6 +52,10 @@ class Broker:
     def __exit__(self, *_):
         self.server.down()
         os.sched_setaffinity(0, self.cores)
+
+    def what(self):
+        """What the figures say about it."""
+        return "the broker's collector: %sGC, heap of %d MB" % (COLLECTOR, HEAP_MB)
 
     def cpu_s(self):
         return cpu_s(self.pid)
@@ -72,7 +83,7 @@ def new_state():
 
 
 def freshet_command(*arguments):
-    return [FRESHET, "run", DECLARATION, "--progress", "none", *arguments]
+    return [harness.FRESHET, "run", DECLARATION, "--progress", "none", *arguments]
 
 
 def freshet_stream(broker, topic, name, rows):

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(SOURCE, "bench"))
 import callgrind  # noqa: E402
 import check  # noqa: E402
 import flames  # noqa: E402
+import harness  # noqa: E402
 from harness import Failed  # noqa: E402
 
 PROFILE = """\
@@ -108,6 +109,32 @@ class Flames(unittest.TestCase):
         self.assertEqual(sorted(boxes), ["a<b>", "all", "step"])
         self.assertEqual([float(boxes[name].getAttribute("data-w")) for name in ("all", "step", "a<b>")], [1200, 1200, 900])
         self.assertEqual(own["freshet", "a<b>", "json.c"], 3)
+
+
+class Memory(unittest.TestCase):
+    def steadily(self, *read_ns):
+        """What is measured beside memory of these speeds, one before and one after each measurement; and how often."""
+        looks, measured = list(read_ns), []
+        memory = harness.Memory(lambda: {"read": looks.pop(0), "copy": 1})
+
+        def measure():
+            measured.append(len(measured))
+            return measured[-1]
+
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            found, slower = memory.steadily(measure, "it")
+        return found, round(slower, 1), len(measured), said.getvalue()
+
+    def test_a_run_beside_steady_memory_is_kept(self):
+        self.assertEqual(self.steadily(50, 60), (0, 1.2, 1, ""))
+
+    def test_a_run_that_memory_slowed_is_thrown_away(self):
+        self.assertEqual(self.steadily(50, 500, 50, 50), (1, 1.0, 2, ""))
+
+    def test_the_quickest_of_all_the_slow_ones_is_kept_and_that_is_said(self):
+        found = self.steadily(50, 500, 400, 100, 100, 300)
+        self.assertEqual(found[:3], (2, 6.0, 3))
+        self.assertIn("it: memory was 6.0 times slower", found[3])
 
 
 class Check(unittest.TestCase):
