@@ -1,0 +1,421 @@
+/* row_spill.c - see row_spill.h.
+ *
+ * Rows gather in a row_store a part. One whose rows take more than its share of the memory goes to
+ * the end of the file as a piece, and begins anew; the pieces of a part are a list in memory. What
+ * has not gone to the file when a part is taken comes from its store, behind the pieces.
+ *
+ * A piece is, of each column in turn (put_column, get_column):
+ *
+ *   u8 has nulls, and then the words of the bitmap
+ *   fixed size      the cells
+ *   text, binary    u32 lengths, then all bytes
+ *   array           the spans, u64 number of elements, and these as a column
+ *   struct          its fields as columns
+ *
+ * and then write_us and row_kinds, where the rows have them. The file is read by nobody else, and
+ * by no other process, so it has no version; lengths are checked against the piece all the same,
+ * since a disk may give back what was not written.
+ */
+#define _GNU_SOURCE
+#include "base/row_spill.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "base/os.h"
+#include "base/text.h"
+
+#define SPILLING "keeping rows in a file"
+#define PIECE_BYTES_MIN ((size_t)16 << 10)
+#define NAME_TRIES 100
+
+typedef struct spilled_piece {
+    int64_t offset;
+    size_t length;
+    uint32_t n_rows;
+} spilled_piece;
+
+typedef struct spill_part {
+    row_store *waiting;
+    spilled_piece *pieces;
+    uint32_t n_pieces, capacity;
+    uint64_t n_rows;
+} spill_part;
+
+struct row_spill {
+    const schema *schema;
+    const char *folder;
+    size_t piece_bytes; /* a part's rows that take so many go to the file */
+    int fd;             /* -1: there is none yet */
+    int64_t end;
+    uint64_t n_rows;
+    bool with_write_us, with_kinds;
+    text_buffer bytes; /* a piece on its way */
+    arena *arena;      /* of a piece that is read, and of rows that are dealt out */
+    spill_part parts[ROW_SPILL_PARTS];
+};
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+freshet_code row_spill_open(const schema *schema, size_t memory, const char *folder,
+                            row_spill **out, freshet_error *err)
+{
+    row_spill *spill = calloc(1, sizeof *spill);
+    if (spill == NULL)
+        return error_memory(err, SPILLING);
+    const size_t share = memory / ROW_SPILL_PARTS;
+    spill->schema = schema;
+    spill->folder = folder;
+    spill->piece_bytes = share < PIECE_BYTES_MIN ? PIECE_BYTES_MIN : share;
+    spill->fd = -1;
+    text_init(&spill->bytes, SIZE_MAX / 2);
+    spill->arena = arena_open();
+    freshet_code code = spill->arena == NULL ? error_memory(err, SPILLING) : FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < ROW_SPILL_PARTS; i++)
+        code = row_store_open(schema, &spill->parts[i].waiting, err);
+    if (code == FRESHET_OK)
+        *out = spill;
+    else
+        row_spill_close(spill);
+    return code;
+}
+
+void row_spill_close(row_spill *spill)
+{
+    if (spill == NULL)
+        return;
+    for (uint32_t i = 0; i < ROW_SPILL_PARTS; i++) {
+        row_store_close(spill->parts[i].waiting);
+        free(spill->parts[i].pieces);
+    }
+    if (spill->fd >= 0)
+        os.close(spill->fd);
+    text_release(&spill->bytes);
+    arena_close(spill->arena);
+    free(spill);
+}
+
+uint64_t row_spill_rows(const row_spill *spill)
+{
+    return spill->n_rows;
+}
+
+uint64_t row_spill_part_rows(const row_spill *spill, uint32_t part)
+{
+    return spill->parts[part].n_rows;
+}
+
+int64_t row_spill_bytes(const row_spill *spill)
+{
+    return spill->end;
+}
+
+/* ---- into the file --------------------------------------------------------------------------- */
+
+/* Recursion: at most TYPE_DEPTH_MAX deep. */
+static void put_column(text_buffer *into, const column *from, uint64_t n)
+{
+    const type_kind kind = from->type->kind;
+    text_append_char(into, from->valid != NULL);
+    if (from->valid != NULL)
+        text_append(into, (const char *)from->valid, (n + 63) / 64 * sizeof *from->valid);
+    if (kind == TYPE_STRING || kind == TYPE_BINARY) {
+        const cell_text *cells = from->data;
+        for (uint64_t i = 0; i < n; i++)
+            text_put(into, &cells[i].length, sizeof cells[i].length);
+        for (uint64_t i = 0; i < n; i++)
+            text_put(into, text_bytes(&cells[i]), cells[i].length);
+        return;
+    }
+    if (n > 0 && kind != TYPE_STRUCT)
+        text_append(into, from->data, n * type_cell_size(from->type));
+    if (kind == TYPE_ARRAY) {
+        text_put(into, &from->n_elements, sizeof from->n_elements);
+        put_column(into, from->children, from->n_elements);
+    }
+    for (uint32_t i = 0; kind == TYPE_STRUCT && i < from->type->n_fields; i++)
+        put_column(into, &from->children[i], n);
+}
+
+/* A file that only this process knows. */
+static freshet_code open_file(row_spill *spill, freshet_error *err)
+{
+    spill->fd = os.open(spill->folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    /* some file systems have no files without a name */
+    for (int i = 0; spill->fd < 0 && i < NAME_TRIES &&
+                    (errno == EOPNOTSUPP || errno == EISDIR || errno == EEXIST);
+         i++) {
+        char *path = arena_format(spill->arena, "%s/freshet-rows-%lld-%d", spill->folder,
+                                  (long long)os.now_us(), i);
+        if (path == NULL)
+            return error_memory(err, SPILLING);
+        spill->fd = os.open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+        if (spill->fd >= 0 && os.unlink(path) != 0)
+            return error_system(err, "cannot remove the name of", path);
+    }
+    return spill->fd >= 0 ? FRESHET_OK
+                          : error_system(err, "cannot make a file for rows in", spill->folder);
+}
+
+static freshet_code write_bytes(row_spill *spill, freshet_error *err)
+{
+    for (size_t done = 0; done < spill->bytes.length;) {
+        const ssize_t n =
+            os.write(spill->fd, spill->bytes.bytes + done, spill->bytes.length - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            errno = ENOSPC;
+        if (n <= 0)
+            return error_system(err, "cannot write rows to a file in", spill->folder);
+        done += (size_t)n;
+    }
+    return FRESHET_OK;
+}
+
+static void put_rows(row_spill *spill, const batch *rows)
+{
+    text_buffer *into = &spill->bytes;
+    for (uint32_t i = 0; i < spill->schema->n_fields; i++)
+        put_column(into, &rows->columns[i], rows->n_rows);
+    if (spill->with_write_us)
+        text_append(into, (const char *)rows->write_us, rows->n_rows * sizeof *rows->write_us);
+    if (spill->with_kinds)
+        text_append(into, (const char *)rows->row_kinds, rows->n_rows);
+}
+
+static freshet_code note_piece(row_spill *spill, spill_part *part, uint32_t n_rows,
+                               freshet_error *err)
+{
+    if (!array_reserve(&part->pieces, &part->capacity, part->n_pieces + UINT64_C(1),
+                       sizeof *part->pieces))
+        return error_memory(err, SPILLING);
+    part->pieces[part->n_pieces++] =
+        (spilled_piece){.offset = spill->end, .length = spill->bytes.length, .n_rows = n_rows};
+    spill->end += (int64_t)spill->bytes.length;
+    return FRESHET_OK;
+}
+
+/* The waiting rows of a part, a chunk of its store a piece. */
+static freshet_code write_part(row_spill *spill, spill_part *part, freshet_error *err)
+{
+    const uint32_t n = row_store_rows(part->waiting);
+    freshet_code code = spill->fd < 0 ? open_file(spill, err) : FRESHET_OK;
+    for (uint32_t row = 0; code == FRESHET_OK && row < n;) {
+        uint32_t index;
+        const batch *chunk = row_store_at(part->waiting, row, &index);
+        assert(index == 0);
+        text_reset(&spill->bytes);
+        put_rows(spill, chunk);
+        code = spill->bytes.failed ? error_memory(err, SPILLING) : write_bytes(spill, err);
+        if (code == FRESHET_OK)
+            code = note_piece(spill, part, chunk->n_rows, err);
+        row += chunk->n_rows;
+    }
+    row_store_clear(part->waiting);
+    return code;
+}
+
+/* Rows by part: those of part p are rows[ends[p - 1]] to rows[ends[p] - 1]. */
+static void deal_rows(const uint8_t *parts, uint32_t n, uint32_t *rows, uint32_t *ends)
+{
+    for (uint32_t row = 0; row < n; row++)
+        ends[parts[row]]++;
+    for (uint32_t part = 0, begin = 0; part < ROW_SPILL_PARTS; part++) {
+        const uint32_t count = ends[part];
+        ends[part] = begin;
+        begin += count;
+    }
+    for (uint32_t row = 0; row < n; row++)
+        rows[ends[parts[row]]++] = row;
+}
+
+freshet_code row_spill_add(row_spill *spill, const batch *from, const uint8_t *parts,
+                           freshet_error *err)
+{
+    uint32_t ends[ROW_SPILL_PARTS] = {0};
+    arena_reset(spill->arena);
+    uint32_t *rows = arena_alloc(spill->arena, (from->n_rows + (size_t)1) * sizeof *rows);
+    if (rows == NULL)
+        return error_memory(err, SPILLING);
+    if (spill->n_rows == 0) {
+        spill->with_write_us = from->write_us != NULL;
+        spill->with_kinds = from->row_kinds != NULL;
+    }
+    deal_rows(parts, from->n_rows, rows, ends);
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0, begin = 0; code == FRESHET_OK && i < ROW_SPILL_PARTS; i++) {
+        spill_part *part = &spill->parts[i];
+        const uint32_t n = ends[i] - begin;
+        if (n == 0)
+            continue;
+        code = row_store_add(part->waiting, from, rows + begin, n, err);
+        begin = ends[i];
+        part->n_rows += n;
+        if (code == FRESHET_OK && row_store_bytes(part->waiting) >= spill->piece_bytes)
+            code = write_part(spill, part, err);
+    }
+    spill->n_rows += from->n_rows;
+    return code;
+}
+
+/* ---- out of it ------------------------------------------------------------------------------- */
+
+typedef struct reading {
+    arena *arena;
+    const char *at, *end;
+    bool no_memory;
+} reading;
+
+/* `n` items of `size` bytes, in the arena's own alignment; NULL: there are not so many, or memory
+ * is out. */
+static void *get_items(reading *reading, uint64_t n, size_t size)
+{
+    if (n > (uint64_t)(reading->end - reading->at) / size)
+        return NULL;
+    void *items = arena_alloc(reading->arena, n * size);
+    if (items == NULL)
+        reading->no_memory = true;
+    else if (n > 0)
+        memcpy(items, reading->at, n * size);
+    reading->at += n * size;
+    return items;
+}
+
+/* The bytes of long texts stay in the piece. */
+static bool get_texts(reading *reading, column *into, uint64_t n)
+{
+    const uint32_t *lengths = get_items(reading, n, sizeof *lengths);
+    cell_text *cells =
+        lengths == NULL ? NULL : arena_alloc(reading->arena, (n + 1) * sizeof *cells);
+    if (cells == NULL) {
+        reading->no_memory |= lengths != NULL;
+        return false;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        if (lengths[i] > (size_t)(reading->end - reading->at))
+            return false;
+        cells[i] = text_of(reading->at, lengths[i]);
+        reading->at += lengths[i];
+    }
+    into->data = cells;
+    return true;
+}
+
+/* Recursion: at most TYPE_DEPTH_MAX deep. */
+static bool get_column(reading *reading, const type *type, uint64_t n, column *into)
+{
+    const type_kind kind = type->kind;
+    *into = (column){.type = type, .capacity = n};
+    if (reading->at == reading->end)
+        return false;
+    if (*reading->at++ != 0) {
+        into->valid = get_items(reading, (n + 63) / 64, sizeof *into->valid);
+        if (into->valid == NULL)
+            return false;
+    }
+    if (kind == TYPE_STRING || kind == TYPE_BINARY)
+        return get_texts(reading, into, n);
+    if (kind != TYPE_STRUCT) {
+        into->data = get_items(reading, n, type_cell_size(type));
+        if (into->data == NULL)
+            return false;
+    }
+    if (kind != TYPE_STRUCT && kind != TYPE_ARRAY)
+        return true;
+    into->children = arena_zero(reading->arena, type->n_fields, sizeof *into->children);
+    if (into->children == NULL) {
+        reading->no_memory = true;
+        return false;
+    }
+    if (kind == TYPE_ARRAY) {
+        const uint64_t *elements = get_items(reading, 1, sizeof *elements);
+        if (elements == NULL)
+            return false;
+        into->n_elements = *elements;
+        return get_column(reading, type->fields[0].type, into->n_elements, into->children);
+    }
+    bool done = true;
+    for (uint32_t i = 0; done && i < type->n_fields; i++)
+        done = get_column(reading, type->fields[i].type, n, &into->children[i]);
+    return done;
+}
+
+static bool get_rows(const row_spill *spill, reading *reading, uint32_t n, batch *into)
+{
+    const schema *schema = spill->schema;
+    *into = (batch){.arena = spill->arena, .schema = *schema, .n_rows = n};
+    into->columns = arena_zero(spill->arena, schema->n_fields + (size_t)1, sizeof *into->columns);
+    if (into->columns == NULL) {
+        reading->no_memory = true;
+        return false;
+    }
+    for (uint32_t i = 0; i < schema->n_fields; i++)
+        if (!get_column(reading, schema->fields[i].type, n, &into->columns[i]))
+            return false;
+    if (spill->with_write_us)
+        into->write_us = get_items(reading, n, sizeof *into->write_us);
+    if (spill->with_kinds)
+        into->row_kinds = get_items(reading, n, 1);
+    return (!spill->with_write_us || into->write_us != NULL) &&
+           (!spill->with_kinds || into->row_kinds != NULL) && reading->at == reading->end;
+}
+
+static freshet_code read_bytes(const row_spill *spill, const spilled_piece *piece, char *into,
+                               freshet_error *err)
+{
+    for (size_t done = 0; done < piece->length;) {
+        const ssize_t n =
+            os.pread(spill->fd, into + done, piece->length - done, piece->offset + (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0)
+            errno = EIO;
+        if (n <= 0)
+            return error_system(err, "cannot read rows back from a file in", spill->folder);
+        done += (size_t)n;
+    }
+    return FRESHET_OK;
+}
+
+static freshet_code take_piece(row_spill *spill, const spilled_piece *piece, row_store *into,
+                               freshet_error *err)
+{
+    batch rows;
+    arena_reset(spill->arena);
+    char *bytes = arena_alloc(spill->arena, piece->length + 1);
+    if (bytes == NULL)
+        return error_memory(err, SPILLING);
+    freshet_code code = read_bytes(spill, piece, bytes, err);
+    if (code != FRESHET_OK)
+        return code;
+    reading reading = {spill->arena, bytes, bytes + piece->length, false};
+    if (!get_rows(spill, &reading, piece->n_rows, &rows))
+        return reading.no_memory
+                   ? error_memory(err, SPILLING)
+                   : error_set(err, FRESHET_FAILED, FRESHET_STOP, spill->folder,
+                               "rows that were kept in a file in %s are not what was written",
+                               spill->folder);
+    return row_store_add(into, &rows, NULL, rows.n_rows, err);
+}
+
+freshet_code row_spill_take(row_spill *spill, uint32_t which, row_store *into, freshet_error *err)
+{
+    const spill_part *part = &spill->parts[which];
+    const uint32_t n = row_store_rows(part->waiting);
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; code == FRESHET_OK && i < part->n_pieces; i++)
+        code = take_piece(spill, &part->pieces[i], into, err);
+    for (uint32_t row = 0; code == FRESHET_OK && row < n;) {
+        uint32_t index;
+        const batch *chunk = row_store_at(part->waiting, row, &index);
+        code = row_store_add(into, chunk, NULL, chunk->n_rows, err);
+        row += chunk->n_rows;
+    }
+    return code;
+}
