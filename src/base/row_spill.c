@@ -115,6 +115,15 @@ int64_t row_spill_bytes(const row_spill *spill)
     return spill->end;
 }
 
+/* Nothing is tried again with this run: which of the rows are in is not known any more. */
+static freshet_code spill_failed(freshet_error *err, const char *what, const char *path)
+{
+    const freshet_code code = error_system(err, what, path);
+    if (err != NULL)
+        err->then = FRESHET_STOP;
+    return code;
+}
+
 /* ---- into the file --------------------------------------------------------------------------- */
 
 /* Recursion: at most TYPE_DEPTH_MAX deep. */
@@ -156,10 +165,10 @@ static freshet_code open_file(row_spill *spill, freshet_error *err)
             return error_memory(err, SPILLING);
         spill->fd = os.open(path, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
         if (spill->fd >= 0 && os.unlink(path) != 0)
-            return error_system(err, "cannot remove the name of", path);
+            return spill_failed(err, "cannot remove the name of", path);
     }
     return spill->fd >= 0 ? FRESHET_OK
-                          : error_system(err, "cannot make a file for rows in", spill->folder);
+                          : spill_failed(err, "cannot make a file for rows in", spill->folder);
 }
 
 static freshet_code write_bytes(row_spill *spill, freshet_error *err)
@@ -172,7 +181,7 @@ static freshet_code write_bytes(row_spill *spill, freshet_error *err)
         if (n == 0)
             errno = ENOSPC;
         if (n <= 0)
-            return error_system(err, "cannot write rows to a file in", spill->folder);
+            return spill_failed(err, "cannot write rows to a file in", spill->folder);
         done += (size_t)n;
     }
     return FRESHET_OK;
@@ -377,14 +386,14 @@ static freshet_code read_bytes(const row_spill *spill, const spilled_piece *piec
         if (n == 0)
             errno = EIO;
         if (n <= 0)
-            return error_system(err, "cannot read rows back from a file in", spill->folder);
+            return spill_failed(err, "cannot read rows back from a file in", spill->folder);
         done += (size_t)n;
     }
     return FRESHET_OK;
 }
 
-static freshet_code take_piece(row_spill *spill, const spilled_piece *piece, row_store *into,
-                               freshet_error *err)
+static freshet_code spill_take_piece(row_spill *spill, const spilled_piece *piece, row_store *into,
+                                     freshet_error *err)
 {
     batch rows;
     arena_reset(spill->arena);
@@ -410,7 +419,7 @@ freshet_code row_spill_take(row_spill *spill, uint32_t which, row_store *into, f
     const uint32_t n = row_store_rows(part->waiting);
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < part->n_pieces; i++)
-        code = take_piece(spill, &part->pieces[i], into, err);
+        code = spill_take_piece(spill, &part->pieces[i], into, err);
     for (uint32_t row = 0; code == FRESHET_OK && row < n;) {
         uint32_t index;
         const batch *chunk = row_store_at(part->waiting, row, &index);

@@ -198,6 +198,7 @@ static void test_full_disk(void **state)
         code = add_rows(&rig, 2000, 2, &err);
     os_restore();
     assert_int_equal(code, FRESHET_TRY_AGAIN);
+    assert_int_equal(err.then, FRESHET_STOP); /* the same rows must not be added again */
     assert_non_null(strstr(err.text, "cannot write rows to a file in"));
     assert_non_null(strstr(err.text, "No space left"));
     tear_down(&rig);

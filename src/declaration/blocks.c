@@ -952,6 +952,8 @@ static const option declaration_options[] = {
     {OPTION_GIVEN("state", declaration, state), .block = &state_kind,
      .doc = "How much is remembered in memory. A batch with this block leaves a checkpoint, behind "
             "which the same declaration goes on as a stream: see docs/guide/backfill.md."},
+    {OPTION("batch", BLOCK, declaration, batch), .block = &batch_kind,
+     .doc = "What a batch may take while it runs; a stream has `state`."},
     {OPTION("compare", BLOCK, declaration, compare), .block = &compare_kind,
      .doc = "How the online store and the history are compared."},
     {OPTION("tests", BLOCKS, declaration, tests), .block = &test_kind, .is_aside = true,

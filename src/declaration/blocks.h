@@ -10,6 +10,9 @@ extern const block_kind declaration_block;
 /* transform_blocks.c: how features and keys are made, where they are neither a column nor SQL. */
 extern const block_kind function_kind, stack_kind, h3_kind;
 
+/* batch_block.c: what a batch may take. */
+extern const block_kind batch_kind;
+
 /* hook_blocks.c: `hooks`; and reports the first of hooks that have no place here. */
 extern const block_kind hooks_kind;
 extern const block_kind test_kind;

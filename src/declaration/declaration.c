@@ -203,13 +203,32 @@ freshet_code declaration_read_changed(const char *path, const registry *registry
     return read_file_changed(path, registry, &changed, problem, context, out, err);
 }
 
-size_t declaration_memory(const declaration *declaration)
+/* Bytes, or a share of what there is. */
+static size_t memory_in_bytes(int64_t memory)
 {
-    const int64_t memory = declaration->state.memory;
     if (memory >= 0)
         return (size_t)memory;
     const uint64_t bytes = machine_memory_of("").bytes / 100 * (uint64_t)-memory;
     return bytes < STATE_MEMORY_MIN ? STATE_MEMORY_MIN : (size_t)bytes;
+}
+
+size_t declaration_memory(const declaration *declaration)
+{
+    return memory_in_bytes(declaration->state.memory);
+}
+
+size_t declaration_batch_memory(const declaration *declaration)
+{
+    return memory_in_bytes(declaration->batch.memory);
+}
+
+const char *declaration_batch_path(const declaration *declaration, arena *arena)
+{
+    const char *given = declaration->batch.path.value;
+    if (given != NULL)
+        return declaration_path(declaration, arena, given);
+    const char *usual = getenv("TMPDIR");
+    return arena_text(arena, usual == NULL || usual[0] == '\0' ? "/var/tmp" : usual);
 }
 
 uint32_t declaration_workers(const declaration *declaration)

@@ -295,6 +295,11 @@ typedef struct state_block {
     int64_t memory;     /* bytes; or negative: a share in percents. Use declaration_memory() */
 } state_block;
 
+typedef struct batch_block {
+    int64_t memory;     /* as that of state_block. Use declaration_batch_memory() */
+    declared_text path; /* NULL: the system's folder for large temporary files */
+} batch_block;
+
 typedef struct compare_block {
     declared_text fail_above; /* "0", "0.1 %": value_limit reads it */
     int64_t grace_us;
@@ -344,6 +349,7 @@ typedef struct declaration {
     checkpoint_block checkpoint;
     state_block state;
     bool has_state;
+    batch_block batch;
     compare_block compare;
     declared_blocks tests; /* of test_block */
     /* not options: */
@@ -435,6 +441,11 @@ const char *declaration_path(const declaration *declaration, arena *arena, const
 
 /* state.memory in bytes: a share is that of the cgroup's limit, or of the machine's memory. */
 size_t declaration_memory(const declaration *declaration);
+/* The same of `batch: {memory}`. */
+size_t declaration_batch_memory(const declaration *declaration);
+/* The folder for rows of a batch that memory has no room for, in the arena; NULL where that is
+ * out. */
+const char *declaration_batch_path(const declaration *declaration, arena *arena);
 
 /* How many threads work in a run of it: `workers`, else the cores that this process may use. */
 uint32_t declaration_workers(const declaration *declaration);

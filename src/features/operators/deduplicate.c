@@ -7,19 +7,20 @@
  *   key a  time 4  x 5     stays: the row before it is another
  *
  * As in Butterfree, null is equal to null, NaN to NaN and -0.0 to 0.0; of rows of one key with the
- * same time the one that came first is before the other. All rows must be seen at once, so they are
- * kept until the end; those that stay come out in the order in which they came.
+ * same time the one that came first is before the other. All rows of a key must be seen at once, so
+ * they are kept until the end (features/batch_rows.h), when they come in sets of keys; those of a
+ * set that stay come out in the order in which they came.
  *
- * Each row gets the number of its key when it is added, by a keyed_table. At the
- * end the rows are put together key by key (a counting sort, which keeps arrival), brought in the
- * order of time where they are not in it already, and each is compared with the one before.
+ * Each row of a set gets the number of its key, by a keyed_table. Then the rows are put together
+ * key by key (a counting sort, which keeps arrival), brought in the order of time where they are
+ * not in it already, and each is compared with the one before.
  */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
-#include "base/row_store.h"
+#include "features/batch_rows.h"
 #include "features/operator.h"
 #include "keyed/keyed_table.h"
 
@@ -34,14 +35,14 @@ typedef struct timed_row {
 
 typedef struct deduplicate {
     freshet_operator base;
-    size_t limit;
     memory memory;
-    row_store *rows;
-    uint32_t *key_of; /* by row: the number of its key */
+    batch_rows *rows;
+    const row_store *set; /* of them; NULL before the first */
+    uint32_t *key_of;     /* by row of the set: the number of its key */
     uint32_t rows_capacity;
-    keyed_table keys; /* none is ever dropped: numbers have no gaps */
+    keyed_table keys; /* of a set; none is ever dropped: numbers have no gaps */
     keyed_chunk chunk;
-    uint64_t *kept; /* a bit a row, once all are there */
+    uint64_t *kept; /* a bit a row of the set */
     uint32_t next;
 } deduplicate;
 
@@ -99,8 +100,8 @@ static bool are_equal(const deduplicate *deduplicate, uint32_t a, uint32_t b)
 {
     const plan *plan = deduplicate->base.plan;
     uint32_t i, j;
-    const batch *left = row_store_at(deduplicate->rows, a, &i);
-    const batch *right = row_store_at(deduplicate->rows, b, &j);
+    const batch *left = row_store_at(deduplicate->set, a, &i);
+    const batch *right = row_store_at(deduplicate->set, b, &j);
     bool equal = true;
     for (uint32_t c = plan->n_keys + 1; equal && c < plan->output.n_fields; c++)
         equal = is_equal(&left->columns[c], i, &right->columns[c], j);
@@ -139,28 +140,33 @@ static bool number_keys(deduplicate *deduplicate, const batch *rows, uint32_t fr
 /* Takes copies of the rows. */
 static freshet_code deduplicate_run(freshet_operator *self, run *run)
 {
-    deduplicate *deduplicate = (struct deduplicate *)self;
-    const batch *rows = &run->out;
-    const uint32_t first = row_store_rows(deduplicate->rows);
-    if (row_store_bytes(deduplicate->rows) > deduplicate->limit)
-        return error_set(
-            run->err, FRESHET_LIMIT, FRESHET_STOP, NULL,
-            "deduplicate_rows must see all rows of the batch at once, and %u of them need more "
-            "than "
-            "the %zu MiB of state.memory: allow more there, or set deduplicate_rows: false",
-            first, deduplicate->limit >> 20);
-    bool ok =
-        memory_reserve(&deduplicate->memory, &deduplicate->key_of, &deduplicate->rows_capacity,
-                       (uint64_t)first + rows->n_rows, sizeof(uint32_t));
-    for (uint32_t from = 0; ok && from < rows->n_rows; from += KEYED_CHUNK_ROWS) {
-        const uint32_t rest = rows->n_rows - from;
-        ok = number_keys(deduplicate, rows, from, rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS,
-                         deduplicate->key_of + first + from);
-    }
-    freshet_code code = ok ? row_store_add(deduplicate->rows, rows, NULL, rows->n_rows, run->err)
-                           : error_memory(run->err, DOING);
+    const freshet_code code = batch_rows_add(((deduplicate *)self)->rows, &run->out, run->err);
     run->out.n_rows = 0;
     return code;
+}
+
+/* All rows of the set. */
+static freshet_code number_set(deduplicate *deduplicate, freshet_error *err)
+{
+    const uint32_t n_all = row_store_rows(deduplicate->set);
+    const keyed_options keys = {.memory = &deduplicate->memory, .entry_bytes = KEYED_ENTRY_BYTES};
+    keyed_close(&deduplicate->keys);
+    deduplicate->keys = (keyed_table){0};
+    bool ok = keyed_open(&deduplicate->keys, &keys) &&
+              memory_reserve(&deduplicate->memory, &deduplicate->key_of,
+                             &deduplicate->rows_capacity, n_all, sizeof(uint32_t));
+    for (uint32_t first = 0; ok && first < n_all;) {
+        uint32_t index;
+        const batch *rows = row_store_at(deduplicate->set, first, &index);
+        for (uint32_t from = 0; ok && from < rows->n_rows; from += KEYED_CHUNK_ROWS) {
+            const uint32_t rest = rows->n_rows - from;
+            ok = number_keys(deduplicate, rows, from,
+                             rest < KEYED_CHUNK_ROWS ? rest : KEYED_CHUNK_ROWS,
+                             deduplicate->key_of + first + from);
+        }
+        first += rows->n_rows;
+    }
+    return ok ? FRESHET_OK : error_memory(err, DOING);
 }
 
 /* ---- comparing ------------------------------------------------------------------------------- */
@@ -168,7 +174,7 @@ static freshet_code deduplicate_run(freshet_operator *self, run *run)
 static int64_t time_of(const deduplicate *deduplicate, uint32_t row)
 {
     uint32_t index;
-    const batch *chunk = row_store_at(deduplicate->rows, row, &index);
+    const batch *chunk = row_store_at(deduplicate->set, row, &index);
     return ((const int64_t *)chunk->columns[deduplicate->base.plan->n_keys].data)[index];
 }
 
@@ -231,10 +237,11 @@ static void group_rows(const deduplicate *deduplicate, uint32_t n, uint32_t *end
 
 static freshet_code mark_rows(deduplicate *deduplicate, freshet_error *err)
 {
-    const uint32_t n = row_store_rows(deduplicate->rows);
+    const uint32_t n = row_store_rows(deduplicate->set);
     const uint32_t n_distinct = (uint32_t)keyed_count(&deduplicate->keys);
     uint32_t *ends = calloc((size_t)n_distinct + 1, sizeof *ends);
     uint32_t *rows = malloc(((size_t)n + 1) * sizeof *rows);
+    free(deduplicate->kept);
     deduplicate->kept = calloc((size_t)n / 64 + 1, sizeof *deduplicate->kept);
     freshet_code code = FRESHET_OK;
     if (ends == NULL || rows == NULL || deduplicate->kept == NULL) {
@@ -251,23 +258,34 @@ static freshet_code mark_rows(deduplicate *deduplicate, freshet_error *err)
     return code;
 }
 
-/* The next rows that stay, at most DEDUPLICATE_PIECE_ROWS. Nothing can be added any more. */
+/* The next set, where there is no row of the one before any more. */
+static freshet_code next_set(deduplicate *deduplicate, freshet_error *err)
+{
+    deduplicate->next = 0;
+    freshet_code code = batch_rows_next(deduplicate->rows, &deduplicate->set, err);
+    if (code == FRESHET_OK)
+        code = number_set(deduplicate, err);
+    return code == FRESHET_OK ? mark_rows(deduplicate, err) : code;
+}
+
+/* The next rows that stay, at most DEDUPLICATE_PIECE_ROWS: some of each set do. Nothing can be
+ * added any more. */
 static freshet_code deduplicate_finish(freshet_operator *self, run *run)
 {
     deduplicate *deduplicate = (struct deduplicate *)self;
-    const uint32_t n = row_store_rows(deduplicate->rows);
-    freshet_code code = deduplicate->kept == NULL ? mark_rows(deduplicate, run->err) : FRESHET_OK;
-    if (code != FRESHET_OK)
-        return code;
     uint32_t *rows = arena_alloc(run->arena, DEDUPLICATE_PIECE_ROWS * sizeof *rows), n_rows = 0;
-    if (rows == NULL)
-        return error_memory(run->err, DOING);
-    for (; deduplicate->next < n && n_rows < DEDUPLICATE_PIECE_ROWS; deduplicate->next++)
-        if ((deduplicate->kept[deduplicate->next >> 6] >> (deduplicate->next & 63) & 1) != 0)
-            rows[n_rows++] = deduplicate->next;
-    if (n_rows == 0)
-        return FRESHET_END;
-    return row_store_take(deduplicate->rows, run->arena, rows, 0, n_rows, &run->out, run->err);
+    freshet_code code = rows == NULL ? error_memory(run->err, DOING) : FRESHET_OK;
+    while (code == FRESHET_OK && n_rows == 0) {
+        const uint32_t n = deduplicate->set == NULL ? 0 : row_store_rows(deduplicate->set);
+        for (; deduplicate->next < n && n_rows < DEDUPLICATE_PIECE_ROWS; deduplicate->next++)
+            if ((deduplicate->kept[deduplicate->next >> 6] >> (deduplicate->next & 63) & 1) != 0)
+                rows[n_rows++] = deduplicate->next;
+        if (n_rows == 0)
+            code = next_set(deduplicate, run->err);
+    }
+    return code == FRESHET_OK
+               ? row_store_take(deduplicate->set, run->arena, rows, 0, n_rows, &run->out, run->err)
+               : code;
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -283,19 +301,27 @@ static freshet_code deduplicate_open(freshet_operator *self, const operator_opti
                                      freshet_error *err)
 {
     deduplicate *deduplicate = (struct deduplicate *)self;
-    const keyed_options keys = {.memory = &deduplicate->memory, .entry_bytes = KEYED_ENTRY_BYTES};
-    deduplicate->limit = options->memory;
+    uint32_t *keys = arena_alloc(self->arena, (self->plan->n_keys + (size_t)1) * sizeof *keys);
+    const batch_rows_options kept = {
+        .schema = &self->plan->output,
+        .keys = keys,
+        .n_keys = self->plan->n_keys,
+        .memory = declaration_batch_memory(options->declaration) / BATCH_ROWS_SHARE,
+        .folder = declaration_batch_path(options->declaration, self->arena),
+        .pipeline = options->declaration->pipeline.value};
     deduplicate->memory.fail_after = -1;
     text_init(&deduplicate->chunk.bytes, TEXT_LIMIT_DEFAULT);
-    if (!keyed_open(&deduplicate->keys, &keys))
+    if (keys == NULL || kept.folder == NULL)
         return error_memory(err, DOING);
-    return row_store_open(&self->plan->output, &deduplicate->rows, err);
+    for (uint32_t i = 0; i < kept.n_keys; i++)
+        keys[i] = i;
+    return batch_rows_open(&kept, &deduplicate->rows, err);
 }
 
 static void deduplicate_close(freshet_operator *self)
 {
     deduplicate *deduplicate = (struct deduplicate *)self;
-    row_store_close(deduplicate->rows);
+    batch_rows_close(deduplicate->rows);
     keyed_close(&deduplicate->keys);
     text_release(&deduplicate->chunk.bytes);
     memory_give(&deduplicate->memory, deduplicate->key_of,

@@ -10,8 +10,8 @@
  * will come any more are owed: go_on gives them as rows that begin behind the windows: for the
  * online store, with the second of the loss as their timestamp.
  *
- * BATCH. A run's rows are kept; finish gives them in pieces of WINDOWED_PIECE_ROWS, which begin
- * behind the windows.
+ * BATCH. A run's rows are kept; finish gives them in pieces, which begin behind the windows
+ * (windowed_batch.h).
  *
  * LATENESS. A row that its lane's watermark lets pass is late all the same where the windows do not
  * hold its events any more: rows of one key from several lanes, of which one was idle.
@@ -27,9 +27,6 @@
  * come first, on a stream with the values at the row's arrival; then the first view, which knows
  * each key's newest row. It carries what that row had, the values of the other views included, and
  * so can give it again.
- *
- * A batch's rows are kept in a row_store with the slots that are needed from here on. Windows are
- * computed over all of them at once; the rest of the way goes in pieces.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,17 +34,16 @@
 
 #include "base/error.h"
 #include "base/hash.h"
-#include "base/row_store.h"
 #include "features/cast.h"
 #include "features/operators/filling.h"
 #include "features/operators/newest_rows.h"
-#include "features/operators/windowed_all.h"
+#include "features/operators/windowed_batch.h"
+#include "features/operators/windowed_view.h"
 #include "features/rank.h"
 #include "features/watermark.h"
 #include "sql/sql_words.h"
 #include "windows/windows_state.h"
 
-#define WINDOWED_PIECE_ROWS 16384u
 #define FACTS_MAGIC "FWF2"
 #define FACTS_MAGIC_BYTES 4u
 #define EARLIER                                                                             \
@@ -62,16 +58,8 @@ typedef struct windowed {
     uint32_t n_parts;
     state_part newest; /* what a plain set kept: the first view's heritage */
     bool expires;
-    int64_t lowest_s; /* rows before it will not come any more */
-    /* batch: */
-    schema kept;           /* slots that are needed from the windows on */
-    const uint32_t *slots; /* of plan, by column of `kept` */
-    row_store *store;
-    struct crew *crew;
-    arena *results;
-    batch all;              /* the kept rows, once all are there */
-    windowed_all *computed; /* one a view */
-    uint32_t next;          /* row of the next piece */
+    int64_t lowest_s;      /* rows before it will not come any more */
+    windowed_batch *batch; /* of a batch */
 } windowed;
 
 typedef struct view_owner {
@@ -80,50 +68,6 @@ typedef struct view_owner {
 } view_owner;
 
 /* ---- opening --------------------------------------------------------------------------------- */
-
-static void mark_slots(const plan *plan, bool *marked)
-{
-    for (uint32_t i = 0; i < plan->n_carried; i++)
-        marked[plan->carried[i]] = !plan_is_windowed(plan, plan->carried[i]);
-    for (uint32_t i = 0; i < plan->n_keys; i++)
-        marked[plan->keys[i].to] = true;
-    marked[plan->timestamp] = true;
-    for (uint32_t v = 0; v < plan->n_views; v++) {
-        const view *view = &plan->views[v];
-        for (uint32_t i = 0; i < view->n_keys; i++)
-            marked[view->keys[i]] = true;
-        if (view->order != NO_SLOT)
-            marked[view->order] = true;
-        for (uint32_t i = 0; i < view->n_columns; i++)
-            if (!plan_is_windowed(plan, view->columns[i]))
-                marked[view->columns[i]] = true;
-    }
-}
-
-static freshet_code open_batch(windowed *windowed, freshet_error *err)
-{
-    const plan *plan = windowed->base.plan;
-    bool *marked = arena_zero(windowed->base.arena, plan->n_slots, sizeof *marked);
-    uint32_t *slots = arena_alloc(windowed->base.arena, plan->n_slots * sizeof *slots);
-    field *fields = arena_alloc(windowed->base.arena, plan->n_slots * sizeof *fields);
-    windowed->computed =
-        arena_zero(windowed->base.arena, plan->n_views, sizeof *windowed->computed);
-    windowed->results = arena_open();
-    if (marked == NULL || slots == NULL || fields == NULL || windowed->computed == NULL ||
-        windowed->results == NULL)
-        return error_memory(err, "opening the windows");
-    mark_slots(plan, marked);
-    uint32_t n = 0;
-    for (uint32_t slot = 0; slot < plan->n_slots; slot++) {
-        if (!marked[slot])
-            continue;
-        slots[n] = slot;
-        fields[n++] = plan->slots[slot];
-    }
-    windowed->slots = slots;
-    windowed->kept = (schema){.n_fields = n, .fields = fields};
-    return row_store_open(&windowed->kept, &windowed->store, err);
-}
 
 /* ---- parts of state -------------------------------------------------------------------------- */
 
@@ -472,13 +416,13 @@ static freshet_code windowed_open(freshet_operator *self, const operator_options
                                   freshet_error *err)
 {
     windowed *made = (windowed *)self;
-    made->crew = options->set->crew;
     made->states = arena_zero(self->arena, self->plan->n_views, sizeof(windows_state *));
     made->parts = arena_zero(self->arena, self->plan->n_views, sizeof *made->parts);
     made->owners = arena_zero(self->arena, self->plan->n_views, sizeof *made->owners);
     if (made->states == NULL || made->parts == NULL || made->owners == NULL)
         return error_memory(err, "opening the windows");
-    return self->is_stream ? open_stream(made, err) : open_batch(made, err);
+    return self->is_stream ? open_stream(made, err)
+                           : windowed_batch_open(self, options, &made->batch, err);
 }
 
 static void windowed_close(freshet_operator *self)
@@ -486,55 +430,7 @@ static void windowed_close(freshet_operator *self)
     windowed *windowed = (struct windowed *)self;
     for (uint32_t i = 0; windowed->states != NULL && i < self->plan->n_views; i++)
         windows_close(windowed->states[i]);
-    row_store_close(windowed->store);
-    arena_close(windowed->results);
-}
-
-/* ---- what a view is given -------------------------------------------------------------------- */
-
-static freshet_code make_input(run *run, const view *view, windows_input *input)
-{
-    *input =
-        (windows_input){.n_rows = run->n_rows, .event_us = run->columns[run->plan->timestamp].data};
-    column *keys = NULL, *columns = NULL;
-    freshet_code code = run_take(run, view->keys, view->n_keys, &keys);
-    if (code == FRESHET_OK)
-        code = run_take(run, view->columns, view->n_columns, &columns);
-    input->keys = keys;
-    input->columns = columns;
-    return code;
-}
-
-/* ---- outputs --------------------------------------------------------------------------------- */
-
-static freshet_code fill_outputs(run *run, const view *view, const column *made)
-{
-    freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < view->windows->outputs.n_fields; i++)
-        code = run_cast(run, NULL, &made[i], view->to[i], false, REASON_BAD_CAST);
-    return code;
-}
-
-/* What became of each row: it is refused where it has one of the flags that are asked for. */
-static freshet_code take_flags(windowed *windowed, run *run, const uint8_t *flags, unsigned asked)
-{
-    freshet_code code = FRESHET_OK;
-    for (uint32_t row = 0; code == FRESHET_OK && row < run->n_rows; row++) {
-        const unsigned found = flags[row] & asked;
-        if (found == 0 || !run->keep[row])
-            continue;
-        if (found & WINDOWS_LATE)
-            code = watermark_refuse(&windowed->base, run, row, 0);
-        else if (found & WINDOWS_KEY_TOO_LONG)
-            code = run_refuse(run, row, REASON_TOO_LARGE,
-                              arena_format(run->arena, "the keys take more than %u bytes",
-                                           WINDOWS_KEY_BYTES_MAX));
-        else if (!run->plan->null_on_error)
-            code = run_refuse(run, row, REASON_BAD_CAST,
-                              "a window's result does not fit its type: use a wider type for the "
-                              "column, such as decimal(38,0) or double");
-    }
-    return code;
+    windowed_batch_close(windowed->batch);
 }
 
 /* ---- stream ---------------------------------------------------------------------------------- */
@@ -547,7 +443,7 @@ static freshet_code run_other_views(windowed *windowed, run *run)
         const view *view = &windowed->base.plan->views[v];
         windows_input input;
         windows_result result;
-        code = make_input(run, view, &input);
+        code = windowed_make_input(run, view, &input);
         if (code == FRESHET_OK && view->order != NO_SLOT)
             code = rank_values(run->arena, &run->columns[view->order], run->n_rows, &input.event_us,
                                run->err);
@@ -555,9 +451,9 @@ static freshet_code run_other_views(windowed *windowed, run *run)
         if (code == FRESHET_OK)
             code = windows_apply(windowed->states[v], &input, run->arena, &result, run->err);
         if (code == FRESHET_OK)
-            code = fill_outputs(run, view, result.outputs);
+            code = windowed_fill_outputs(run, view, result.outputs);
         if (code == FRESHET_OK)
-            code = take_flags(windowed, run, result.flags, WINDOWS_OVERFLOW);
+            code = windowed_take_flags(&windowed->base, run, result.flags, WINDOWS_OVERFLOW);
     }
     return code == FRESHET_OK ? run_compact(run) : code;
 }
@@ -712,7 +608,8 @@ static freshet_code add_refreshed(windowed *windowed, run *run, windows_result *
     }
     if (code == FRESHET_OK)
         code = weave_beside(&weaving, &flags);
-    return code == FRESHET_OK ? take_flags(windowed, run, flags, WINDOWS_OVERFLOW) : code;
+    return code == FRESHET_OK ? windowed_take_flags(&windowed->base, run, flags, WINDOWS_OVERFLOW)
+                              : code;
 }
 
 static freshet_code run_stream(windowed *windowed, run *run)
@@ -723,7 +620,7 @@ static freshet_code run_stream(windowed *windowed, run *run)
     windows_result result;
     freshet_code code = run_other_views(windowed, run);
     if (code == FRESHET_OK)
-        code = make_input(run, view, &input);
+        code = windowed_make_input(run, view, &input);
     if (code != FRESHET_OK)
         return code;
     windows_hold(state, run->hold_s);
@@ -733,13 +630,13 @@ static freshet_code run_stream(windowed *windowed, run *run)
     if (code == FRESHET_OK && windowed->expires)
         code = windows_reach(state, windowed->lowest_s, run->err);
     if (code == FRESHET_OK)
-        code = take_flags(windowed, run, result.flags,
-                          WINDOWS_LATE | WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW);
+        code = windowed_take_flags(&windowed->base, run, result.flags,
+                                   WINDOWS_LATE | WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW);
     if (code == FRESHET_OK)
         code = add_refreshed(windowed, run, &result);
     forget_others(run);
     if (code == FRESHET_OK)
-        code = fill_outputs(run, view, result.outputs);
+        code = windowed_fill_outputs(run, view, result.outputs);
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
@@ -812,23 +709,13 @@ static freshet_code windowed_go_on(freshet_operator *self, run *run)
     if (code == FRESHET_OK)
         code = begin_expired(run, &expired, is_again ? ROW_CORRECTION | ROW_ONLINE : ROW_ONLINE);
     if (code == FRESHET_OK)
-        code = fill_outputs(run, view, expired.outputs);
+        code = windowed_fill_outputs(run, view, expired.outputs);
     if (code == FRESHET_OK)
-        code = take_flags(windowed, run, expired.flags, WINDOWS_OVERFLOW);
+        code = windowed_take_flags(&windowed->base, run, expired.flags, WINDOWS_OVERFLOW);
     return code == FRESHET_OK ? run_compact(run) : code;
 }
 
-/* ---- batch ----------------------------------------------------------------------------------- */
-
-static freshet_code windowed_gather(windowed *windowed, run *run)
-{
-    batch rows = {.arena = run->arena, .schema = windowed->kept, .n_rows = run->n_rows};
-    freshet_code code = run_take(run, windowed->slots, windowed->kept.n_fields, &rows.columns);
-    if (code != FRESHET_OK)
-        return code;
-    code = row_store_add(windowed->store, &rows, NULL, rows.n_rows, run->err);
-    return code == FRESHET_OK ? run_give_none(run) : code;
-}
+/* ---- rows in ------------------------------------------------------------------------------- */
 
 static freshet_code windowed_run(freshet_operator *self, run *run)
 {
@@ -836,84 +723,13 @@ static freshet_code windowed_run(freshet_operator *self, run *run)
     freshet_code code = run_compact(run);
     if (code != FRESHET_OK)
         return code;
-    return self->is_stream ? run_stream(windowed, run) : windowed_gather(windowed, run);
-}
-
-/* The columns of all n rows by slot, as a run has them. */
-static freshet_code spread(windowed *windowed, run *run, uint32_t n)
-{
-    freshet_code code = run_open(run, n);
-    for (uint32_t i = 0; code == FRESHET_OK && i < windowed->kept.n_fields; i++)
-        run_fill(run, windowed->slots[i], &run->in->columns[i]);
-    return code;
-}
-
-static freshet_code compute_all(windowed *windowed, freshet_error *err)
-{
-    const uint32_t n = row_store_rows(windowed->store);
-    run all = {.plan = (plan *)windowed->base.plan,
-               .arena = windowed->results,
-               .in = &windowed->all,
-               .err = err};
-    freshet_code code =
-        row_store_take(windowed->store, windowed->results, NULL, 0, n, &windowed->all, err);
-    if (code == FRESHET_OK)
-        code = spread(windowed, &all, n);
-    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->base.plan->n_views; v++) {
-        const view *view = &windowed->base.plan->views[v];
-        windows_input input;
-        if (view->windows->outputs.n_fields == 0)
-            continue;
-        code = make_input(&all, view, &input);
-        if (code == FRESHET_OK && view->order != NO_SLOT)
-            code = rank_rows(windowed->results, &all.columns[view->order], n, &input.event_us, err);
-        if (code == FRESHET_OK)
-            code = windowed_all_compute(view->windows, &input, windowed->crew, windowed->results,
-                                        &windowed->computed[v], err);
-    }
-    return code;
-}
-
-static freshet_code finish_view(windowed *windowed, run *run, uint32_t v, uint32_t first)
-{
-    const view *view = &windowed->base.plan->views[v];
-    column *pieces;
-    uint8_t *flags;
-    if (view->windows->outputs.n_fields == 0)
-        return FRESHET_OK;
-    freshet_code code = windowed_all_take(&windowed->computed[v], first, run->n_rows, run->arena,
-                                          &pieces, &flags, run->err);
-    if (code == FRESHET_OK)
-        code = fill_outputs(run, view, pieces);
-    return code == FRESHET_OK
-               ? take_flags(windowed, run, flags, WINDOWS_KEY_TOO_LONG | WINDOWS_OVERFLOW)
-               : code;
+    return self->is_stream ? run_stream(windowed, run) : windowed_batch_add(windowed->batch, run);
 }
 
 static freshet_code windowed_finish(freshet_operator *self, run *run)
 {
     windowed *windowed = (struct windowed *)self;
-    const uint32_t n = windowed->store == NULL ? 0 : row_store_rows(windowed->store);
-    if (windowed->next >= n)
-        return FRESHET_END;
-    freshet_code code = windowed->next == 0 ? compute_all(windowed, run->err) : FRESHET_OK;
-    const uint32_t first = windowed->next;
-    const uint32_t n_rows = n - first < WINDOWED_PIECE_ROWS ? n - first : WINDOWED_PIECE_ROWS;
-    batch *piece = arena_zero(run->arena, 1, sizeof *piece);
-    if (piece == NULL)
-        return error_memory(run->err, COMPUTING);
-    if (code == FRESHET_OK)
-        code = row_store_take(windowed->store, run->arena, NULL, first, n_rows, piece, run->err);
-    run->in = piece;
-    if (code == FRESHET_OK)
-        code = spread(windowed, run, n_rows);
-    for (uint32_t v = 0; code == FRESHET_OK && v < windowed->base.plan->n_views; v++)
-        code = finish_view(windowed, run, v, first);
-    if (code == FRESHET_OK)
-        code = run_compact(run);
-    if (code == FRESHET_OK)
-        windowed->next += piece->n_rows;
-    return code;
+    return windowed->batch == NULL ? FRESHET_END : windowed_batch_next(windowed->batch, run);
 }
 
 /* ---- divided (divided.h) --------------------------------------------------------------------- */
@@ -964,7 +780,7 @@ static void windowed_meet(freshet_operator *const *instances, uint32_t n)
 static const operator_division windowed_division = {.form = DIVISION_ROWS,
                                                     .may = windowed_may_divide,
                                                     .keys = windowed_keys,
-                                                    .slots = mark_slots,
+                                                    .slots = windowed_mark_slots,
                                                     .rest = windowed_rest,
                                                     .meet = windowed_meet};
 

@@ -1,0 +1,157 @@
+/* batch_rows.c - see batch_rows.h. The part of a row is told by 8 bits of its key's hash that
+ * neither tags (keyed_table.h) nor the owners among workers (keyed_owner) depend on: so the keys of
+ * a part are dealt out to all workers. */
+#include "features/batch_rows.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/row_spill.h"
+#include "keyed/cells.h"
+#include "keyed/keyed_table.h"
+
+#define KEEPING "keeping the rows of a batch"
+#define PART_SHIFT 32
+
+_Static_assert(ROW_SPILL_PARTS == UINT8_MAX + 1u, "a part is a byte of the hash");
+
+struct batch_rows {
+    batch_rows_options options;
+    row_store *store; /* all rows while there is no spill; then the set */
+    row_spill *spill;
+    text_buffer key;
+    uint8_t *parts; /* by row of what is added */
+    uint32_t parts_capacity;
+    uint32_t next; /* part */
+    bool is_over;  /* the rows in memory were given */
+    bool warned;
+};
+
+freshet_code batch_rows_open(const batch_rows_options *options, batch_rows **out,
+                             freshet_error *err)
+{
+    batch_rows *rows = calloc(1, sizeof *rows);
+    if (rows == NULL)
+        return error_memory(err, KEEPING);
+    rows->options = *options;
+    text_init(&rows->key, TEXT_LIMIT_DEFAULT);
+    *out = rows;
+    return row_store_open(options->schema, &rows->store, err);
+}
+
+void batch_rows_close(batch_rows *rows)
+{
+    if (rows == NULL)
+        return;
+    row_store_close(rows->store);
+    row_spill_close(rows->spill);
+    text_release(&rows->key);
+    free(rows->parts);
+    free(rows);
+}
+
+uint64_t batch_rows_count(const batch_rows *rows)
+{
+    return rows->spill == NULL ? row_store_rows(rows->store) : row_spill_rows(rows->spill);
+}
+
+/* ---- adding ---------------------------------------------------------------------------------- */
+
+static freshet_code batch_rows_spread(batch_rows *rows, const batch *from, freshet_error *err)
+{
+    const batch_rows_options *options = &rows->options;
+    if (from->n_rows > rows->parts_capacity) {
+        free(rows->parts);
+        rows->parts = malloc(from->n_rows);
+        rows->parts_capacity = rows->parts == NULL ? 0 : from->n_rows;
+    }
+    if (from->n_rows > rows->parts_capacity)
+        return error_memory(err, KEEPING);
+    for (uint32_t row = 0; row < from->n_rows; row++) {
+        text_reset(&rows->key);
+        for (uint32_t i = 0; i < options->n_keys; i++)
+            cells_put(&rows->key, &from->columns[options->keys[i]], row, true);
+        if (rows->key.failed)
+            return error_memory(err, KEEPING);
+        rows->parts[row] = (uint8_t)(keyed_hash(rows->key.bytes, rows->key.length) >> PART_SHIFT);
+    }
+    return row_spill_add(rows->spill, from, rows->parts, err);
+}
+
+/* From here on they are in the file. */
+static freshet_code move_to_spill(batch_rows *rows, freshet_error *err)
+{
+    const batch_rows_options *options = &rows->options;
+    const uint32_t n = row_store_rows(rows->store);
+    freshet_code code =
+        row_spill_open(options->schema, options->memory / 2, options->folder, &rows->spill, err);
+    for (uint32_t row = 0; code == FRESHET_OK && row < n;) {
+        uint32_t index;
+        const batch *chunk = row_store_at(rows->store, row, &index);
+        code = batch_rows_spread(rows, chunk, err);
+        row += chunk->n_rows;
+    }
+    row_store_clear(rows->store);
+    return code;
+}
+
+static void warn_whole(batch_rows *rows)
+{
+    if (rows->warned || row_store_bytes(rows->store) <= rows->options.memory)
+        return;
+    rows->warned = true;
+    log_say(LOG_WARNING, rows->options.pipeline,
+            "the rows of the batch take more than batch.memory allows, and are kept in memory all "
+            "the same: windows with a `partition_by` of their own need all of them at once");
+}
+
+freshet_code batch_rows_add(batch_rows *rows, const batch *from, freshet_error *err)
+{
+    if (rows->spill != NULL)
+        return batch_rows_spread(rows, from, err);
+    freshet_code code = row_store_add(rows->store, from, NULL, from->n_rows, err);
+    if (code == FRESHET_OK && rows->options.n_keys == 0)
+        warn_whole(rows);
+    else if (code == FRESHET_OK && row_store_bytes(rows->store) > rows->options.memory)
+        code = move_to_spill(rows, err);
+    return code;
+}
+
+/* ---- sets ------------------------------------------------------------------------------------ */
+
+static void warn_large(batch_rows *rows)
+{
+    const size_t bytes = row_store_bytes(rows->store);
+    if (rows->warned || bytes <= rows->options.memory)
+        return;
+    rows->warned = true;
+    log_say(LOG_WARNING, rows->options.pipeline,
+            "a set of keys that must be in memory together has %u rows of %zu MiB: more than "
+            "batch.memory allows; one key may have most of them",
+            row_store_rows(rows->store), bytes >> 20);
+}
+
+freshet_code batch_rows_next(batch_rows *rows, const row_store **set, freshet_error *err)
+{
+    *set = NULL;
+    if (rows->spill == NULL) {
+        const bool is_over = rows->is_over || row_store_rows(rows->store) == 0;
+        rows->is_over = true;
+        if (is_over)
+            return FRESHET_END;
+        *set = rows->store;
+        return FRESHET_OK;
+    }
+    while (rows->next < ROW_SPILL_PARTS && row_spill_part_rows(rows->spill, rows->next) == 0)
+        rows->next++;
+    row_store_clear(rows->store);
+    if (rows->next == ROW_SPILL_PARTS)
+        return FRESHET_END;
+    freshet_code code = row_spill_take(rows->spill, rows->next++, rows->store, err);
+    if (code != FRESHET_OK)
+        return code;
+    warn_large(rows);
+    *set = rows->store;
+    return FRESHET_OK;
+}

@@ -1,0 +1,43 @@
+/* batch_rows.h - the rows of a batch that must be seen key by key at its end, kept until then: in
+ * memory, and from a limit on spread by their keys to a file (base/row_spill.h).
+ *
+ * At the end they come in sets, each of which has all rows of its keys in the order in which they
+ * came: one set where all rows had room, else one after another. A set takes memory as it needs it;
+ * where it needs more than the limit, as with one key of very many rows, that is said once.
+ *
+ * Order of calls: open, add..., then next until FRESHET_END, close. One thread at a time.
+ */
+#ifndef FRESHET_FEATURES_BATCH_ROWS_H
+#define FRESHET_FEATURES_BATCH_ROWS_H
+
+#include "base/row_store.h"
+
+typedef struct batch_rows batch_rows;
+
+typedef struct batch_rows_options {
+    const schema *schema; /* these live as long */
+    const uint32_t *keys; /* columns by which rows are told apart */
+    uint32_t n_keys;      /* 0: they cannot be spread, and all stay in memory */
+    size_t memory;        /* of rows; `batch: {memory}` is more: what is computed of them, too */
+    const char *folder;
+    const char *pipeline; /* for messages */
+} batch_rows_options;
+
+/* Of `batch: {memory}` (docs/guide/memory.md) the rows that are kept get one part in so many. */
+#define BATCH_ROWS_SHARE 6u
+
+freshet_code batch_rows_open(const batch_rows_options *options, batch_rows **out,
+                             freshet_error *err);
+/* NULL is fine. */
+void batch_rows_close(batch_rows *rows);
+
+/* Keeps all rows of `from`. */
+freshet_code batch_rows_add(batch_rows *rows, const batch *from, freshet_error *err);
+
+/* How many there are in all. */
+uint64_t batch_rows_count(const batch_rows *rows);
+
+/* The next set, valid until the next call; none is empty. */
+freshet_code batch_rows_next(batch_rows *rows, const row_store **set, freshet_error *err);
+
+#endif
