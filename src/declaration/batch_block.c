@@ -5,9 +5,9 @@ static const option batch_options[] = {
     {OPTION("memory", MEMORY, batch_block, memory), .standard = "512 MiB",
      .minimum = STATE_MEMORY_MIN, .maximum = INT64_MAX,
      .doc = "How much memory a batch may take for the rows that windows and `deduplicate_rows` "
-            "must see together, and for what is computed of them. With more rows than that they "
-            "wait in a file, spread by their keys, and then come key by key rather than in the "
-            "order of the input. A size, or a share as in `state`. See docs/guide/memory.md.",
+            "must see together, and for what is computed of them. Rows that it has no room for "
+            "wait in a file, spread by their keys. A size, or a share as in `state`. See "
+            "docs/guide/memory.md.",
      .example = "2 GiB"},
     {OPTION("path", TEXT, batch_block, path),
      .doc = "The folder of that file, which has no name and is gone with the run, however it "

@@ -1,9 +1,9 @@
-/* batch_rows.h - the rows of a batch that must be seen key by key at its end, kept until then: in
- * memory, and from a limit on spread by their keys to a file (base/row_spill.h).
+/* batch_rows.h - the rows of a batch that must be seen key by key at its end, kept until then:
+ * where they are many spread by their keys, and from a limit on in a file (base/row_spill.h).
  *
  * At the end they come in sets, each of which has all rows of its keys in the order in which they
- * came: one set where all rows had room, else one after another. A set takes memory as it needs it;
- * where it needs more than the limit, as with one key of very many rows, that is said once.
+ * came: one set where there were few rows, else one after another. A set takes memory as it needs
+ * it; where it needs more than the limit, as with one key of very many rows, that is said once.
  *
  * Order of calls: open, add..., then next until FRESHET_END, close. One thread at a time.
  */
