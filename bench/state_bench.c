@@ -60,12 +60,15 @@ static void stop(const freshet_error *err)
 }
 
 static const char *only; /* one function in the place of the five */
+static uint32_t n_windows = 5, n_functions = 5;
 
 static windows_plan *make_plan(arena *arena)
 {
     static const windows_function functions[] = {
-        {"avg", NULL}, {"stddev_pop", NULL}, {"count", NULL}, {"min", NULL}, {"max", NULL}};
-    static const char *const windows[] = {"1 hour", "6 hours", "1 day", "3 days", "7 days"};
+        {"avg", NULL}, {"count", NULL}, {"stddev_pop", NULL}, {"min", NULL}, {"max", NULL}};
+    static const char *const windows[] = {"1 hour",     "6 hours", "1 day",    "3 days", "7 days",
+                                          "10 minutes", "3 hours", "12 hours", "2 days", "5 days"};
+    static const char *const longest[] = {"7 days"};
     windows_function one = {only, NULL};
     windows_feature feature = {
         .name = "delay",
@@ -73,9 +76,9 @@ static windows_plan *make_plan(arena *arena)
         .filter = WINDOWS_NO_FILTER,
         .mode = WINDOW_FIXED,
         .functions = only != NULL ? &one : functions,
-        .n_functions = only != NULL ? 1 : 5,
-        .windows = windows,
-        .n_windows = 5,
+        .n_functions = only != NULL ? 1 : n_functions,
+        .windows = n_windows == 1 ? longest : windows,
+        .n_windows = n_windows,
     };
     static const type *keys[1];
     static field columns[1];
@@ -166,6 +169,8 @@ static windows_state *hand_over(windows_state *from, const windows_plan *plan)
 static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
 {
     const char *function = only;
+    char what[32];
+    snprintf(what, sizeof what, "%u x %u", n_windows, n_functions);
     arena *made = arena_open(), *step = arena_open();
     stream stream = {.keys = keys, .late = late, .clock_us = 1.7e15, .rows = BATCH_ROWS};
     stream.pace_us = SPAN_S * 1e6 / (double)(keys * live);
@@ -194,7 +199,7 @@ static void measure(uint64_t keys, uint64_t live, double late, uint64_t events)
     printf(
         "%-22s %8llu keys x %8.1f live, %2.0f %% late (%.0f %% refreshed): %6.0f ns/event, %5.2f M "
         "events/s; %.1f B/event + %.1f B/key; process %.0f B/key\n",
-        function != NULL ? function : "all five", (unsigned long long)figures.keys,
+        function != NULL ? function : what, (unsigned long long)figures.keys,
         (double)figures.events / (double)figures.keys, late * 100,
         (double)(stream.refreshed - refreshed) / (double)done * 100, spent / (double)done * 1e9,
         (double)done / spent / 1e6, per_event, (double)figures.table_bytes / (double)figures.keys,
@@ -228,6 +233,15 @@ int main(int n, char **arguments)
 {
     if (n > 1 && strcmp(arguments[1], "functions") == 0) {
         measure_functions(arguments + 2, n - 2);
+        return 0;
+    }
+    if (n > 6 && strcmp(arguments[1], "wide") == 0) {
+        n_windows = (uint32_t)atoi(arguments[5]);
+        n_functions = (uint32_t)atoi(arguments[6]);
+        if (n_windows < 1 || n_windows > 10 || n_functions < 1 || n_functions > 5)
+            return 64;
+        measure((uint64_t)atoll(arguments[2]), (uint64_t)atoll(arguments[3]), atof(arguments[4]),
+                n > 7 ? (uint64_t)atoll(arguments[7]) : 1000000);
         return 0;
     }
     only = n > 4 ? arguments[4] : NULL;
