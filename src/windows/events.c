@@ -121,6 +121,8 @@ static void forget_middles(const walker *walker, const event_directory *director
         bool above = middle->to.group > g || (middle->to.group == g && middle->to.block > b);
         if (newer && (moved || !above))
             middle->valid = false;
+        if (moved || above)
+            middle->is_cut = false;
     }
 }
 
@@ -547,7 +549,7 @@ static void evict_blocks(walker *walker, events *events, uint32_t n, bool exactl
     event_directory *directory = events->root;
     event_group *group = directory->groups[0];
     for (uint32_t i = 0; directory->middles != NULL && i < n_middles(walker); i++)
-        directory->middles[i].valid = false;
+        directory->middles[i].valid = directory->middles[i].is_cut = false;
     while (group->blocks[0]->n <= n && events->n > group->blocks[0]->n) {
         event_block *block = group->blocks[0];
         tallies_evicted(walker, directory, block, block->n);

@@ -53,12 +53,19 @@ typedef struct event_place {
 
 /* What a walk collected between the blocks in which two windows begin: whole blocks, from `to` up
  * to `from` (places between blocks). As long as these stay, the next walk takes it at once. Its
- * partial lies behind all middles. */
+ * partial lies behind all middles, and behind these the cuts of the block before `to`. */
 typedef struct event_middle {
     event_place from;
     event_place to;
     uint32_t n_events;
     bool valid;
+    /* The cuts are those of the block before `to`, and this is the block, its first time, and where
+     * the window began in it last. */
+    bool is_cut;
+    uint16_t begin;
+    const event_block *block;
+    int64_t first;
+    int64_t oldest; /* the first time in the middle */
 } event_middle;
 
 /* The values of events [begin, end) of the key, by number from the front (slides.c). */
@@ -93,8 +100,12 @@ typedef struct walker {
     memory *memory;
     uint32_t header_bytes; /* of a block, before its arrays */
     unsigned char *frame;  /* the plan's frame_bytes */
+    unsigned char *tail;   /* as many: the frame with the block in which a window begins */
+    unsigned char *answer; /* one of the two: what the stop is answered from */
     unsigned char *middle; /* the plan's kept_bytes: a middle that is not remembered */
+    unsigned char *cut;    /* as many: a cut that is not remembered */
     bool remember;         /* keep and use middles: for walks that end where the next will end */
+    bool cuts;             /* this walk takes what begins in a block from its cuts */
     bool tallies;          /* this walk answers from the directory's tallies what they can answer */
     aggregate_scratch scratch;
 } walker;

@@ -56,10 +56,26 @@ static const char *check_group(walker *walker, const event_group *group, uint32_
                                       : check_partials(walker, group);
 }
 
+static const char *check_cuts(walker *walker, const event_directory *directory, uint32_t index)
+{
+    const event_middle *middle = &directory->middles[index];
+    const event_block *block = middle->is_cut ? block_before(directory, middle->to) : NULL;
+    for (uint32_t i = 1; block != NULL && i * EVENT_CUT < block->n; i++) {
+        collect_cut(walker, block, i, walker->cut);
+        if (memcmp(walker->cut, cut_partial(walker, directory, index, i),
+                   walker->plan->kept_bytes) != 0)
+            return "the partial behind a cut";
+    }
+    return NULL;
+}
+
 static const char *check_middles(walker *walker, const event_directory *directory)
 {
     for (uint32_t i = 0; directory->middles != NULL && i < n_middles(walker); i++) {
         const event_middle *middle = &directory->middles[i];
+        const char *wrong = middle->valid ? check_cuts(walker, directory, i) : NULL;
+        if (wrong != NULL)
+            return wrong;
         if (!middle->valid || middle->n_events == 0)
             continue;
         if (middle->from.group >= directory->n_groups ||

@@ -59,6 +59,8 @@ static inline uint32_t block_lower(const walker *walker, const event_block *bloc
     if ((uint64_t)time - (uint64_t)block->base > UINT32_MAX)
         return end;
     uint32_t offset = (uint32_t)(time - block->base);
+    while (end >= 8 && times[end - 8] >= offset)
+        end -= 8;
     while (end > 0 && times[end - 1] >= offset)
         end--;
     return end;
@@ -85,10 +87,14 @@ static inline uint32_t n_middles(const walker *walker)
     return plan->walks[WINDOW_FIXED].n_stops + plan->walks[WINDOW_ROWS].n_stops;
 }
 
+/* Events between two cuts of a block, and cuts with events before and behind them. */
+#define EVENT_CUT 8u
+#define EVENT_CUTS (EVENT_BLOCK_MAX / EVENT_CUT - 1)
+
 static inline size_t middles_bytes(const walker *walker)
 {
     size_t n = n_middles(walker);
-    return n * sizeof(event_middle) + n * walker->plan->kept_bytes + 16;
+    return n * sizeof(event_middle) + n * (1 + EVENT_CUTS) * walker->plan->kept_bytes + 16;
 }
 
 /* walks.c: the partials of a block; the n partials merged in front of `partial`; the whole of a
@@ -100,6 +106,12 @@ void collect_middle(walker *walker, const event_directory *directory, const even
                     unsigned char *partial);
 unsigned char *middle_partial(const walker *walker, const event_directory *directory,
                               uint32_t index);
+/* The partial of the events behind cut i (1 to EVENT_CUTS) of a block that has some there; where
+ * those of a middle are kept, and the block that they are of, NULL at the front. */
+void collect_cut(walker *walker, const event_block *block, uint32_t i, unsigned char *partial);
+unsigned char *cut_partial(const walker *walker, const event_directory *directory, uint32_t index,
+                           uint32_t i);
+const event_block *block_before(const event_directory *directory, event_place at);
 
 /* The place behind all events before `time`; there are events. */
 event_place events_find(const walker *walker, const events *events, int64_t time);
