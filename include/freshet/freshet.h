@@ -371,7 +371,9 @@ typedef enum freshet_count {
     FRESHET_BOOTSTRAP_ROWS, /* of readers with a `bootstrap`: rows of the past in all */
     FRESHET_BOOTSTRAP_LEFT, /* of these to come; -1: they are being sorted; 0: all is live */
     FRESHET_FILL_BYTES,     /* of the past that windows are filled with (`freshet state fill`) */
-    FRESHET_FILL_LEFT       /* of these to come; 0: none are filled */
+    FRESHET_FILL_LEFT,      /* of these to come; 0: none are filled */
+    FRESHET_BATCH_ROWS, /* of a batch: rows that were kept until its end, and are now computed */
+    FRESHET_BATCH_LEFT  /* of these to come */
 } freshet_count;
 
 /* A counter of the run so far. Any thread. */

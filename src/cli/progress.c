@@ -44,6 +44,8 @@ void counts_take(const freshet_pipeline *pipeline, counts *into)
     into->late = freshet_counter(pipeline, FRESHET_ROWS_LATE);
     into->past_left = freshet_counter(pipeline, FRESHET_BOOTSTRAP_LEFT);
     into->past_rows = freshet_counter(pipeline, FRESHET_BOOTSTRAP_ROWS);
+    into->batch_left = freshet_counter(pipeline, FRESHET_BATCH_LEFT);
+    into->batch_rows = freshet_counter(pipeline, FRESHET_BATCH_ROWS);
 }
 
 void rate_add(rate *rate, int64_t at_us, int64_t rows)
@@ -104,6 +106,13 @@ static void append_pieces(const counts *counts, double per_second, const char *r
         text_append_c(into, counts->past_left < 0 ? " to sort" : "");
         text_append(into, between, length);
     }
+    if (counts->batch_left > 0) {
+        text_append_c(into, "computed ");
+        text_append_count(into, counts->batch_rows - counts->batch_left);
+        text_append_c(into, " of ");
+        text_append_count_of(into, counts->batch_rows, "row");
+        text_append(into, between, length);
+    }
     if (counts->lag_bytes >= 0) {
         text_append_c(into, "lag ");
         text_append_bytes(into, counts->lag_bytes);
@@ -155,7 +164,8 @@ static void tell_plainly(progress *progress)
     const counts before = progress->before;
     counts now;
     counts_take(progress->pipeline, &now);
-    if (now.read == before.read && now.written == before.written && now.dead == before.dead)
+    if (now.read == before.read && now.written == before.written && now.dead == before.dead &&
+        now.batch_left == before.batch_left)
         return;
     rate rate = {.n = 0};
     rate_add(&rate, before.at_us, before.read);

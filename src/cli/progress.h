@@ -40,6 +40,8 @@ typedef struct counts {
     int64_t late;
     int64_t past_left; /* of a bootstrap; -1: it is being sorted */
     int64_t past_rows;
+    int64_t batch_left; /* of rows that were kept until the end of the batch */
+    int64_t batch_rows;
 } counts;
 
 void counts_take(const freshet_pipeline *pipeline, counts *into);

@@ -80,6 +80,12 @@ static void test_line(void **state)
     counts = (struct counts){.read = 1, .dead = 1, .newest_event_us = INT64_MIN, .lag_bytes = -1};
     progress_line(&counts, 0.0, &text);
     assert_string_equal(text.bytes, "1 row read, 0 rows/s, 1 dead letter");
+    text_reset(&text);
+    counts.batch_rows = 20000;
+    counts.batch_left = 5000;
+    progress_line(&counts, 0.0, &text);
+    assert_string_equal(text.bytes, "1 row read, 0 rows/s, computed 15,000 of 20,000 rows, "
+                                    "1 dead letter");
     text_release(&text);
 }
 

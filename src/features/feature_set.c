@@ -194,6 +194,8 @@ feature_set_figures feature_set_measure(const feature_set *set)
         sum.dropped += figures->dropped;
         sum.repeated += figures->repeated;
         sum.shared += figures->shared;
+        sum.gathered += figures->gathered;
+        sum.given += figures->given;
     }
     return sum;
 }

@@ -76,6 +76,8 @@ typedef struct feature_set_figures {
     uint64_t repeated; /* because of `deduplicate`, and at the end because of deduplicate_rows */
     uint64_t
         shared; /* of those looked at: their key came in another partition of the reader before */
+    uint64_t gathered; /* rows of a batch that were kept until its end, */
+    uint64_t given;    /* and those of them that have been computed since */
 } feature_set_figures;
 
 feature_set_figures feature_set_measure(const feature_set *set);

@@ -219,6 +219,8 @@ static freshet_code answer_status(connection *connection, freshet_error *err)
         {"bootstrap_left", FRESHET_BOOTSTRAP_LEFT, -1},
         {"fill_bytes", FRESHET_FILL_BYTES, INT64_MIN},
         {"fill_left", FRESHET_FILL_LEFT, INT64_MIN},
+        {"batch_rows", FRESHET_BATCH_ROWS, INT64_MIN},
+        {"batch_left", FRESHET_BATCH_LEFT, INT64_MIN},
     };
     const query_server *server = connection->server;
     text_buffer status;

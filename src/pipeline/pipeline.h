@@ -74,7 +74,7 @@
 #define STEP_ROWS_MAX 16384u
 #define STEP_BYTES_MAX ((size_t)4 << 20)
 
-#define FRESHET_COUNTERS (FRESHET_FILL_LEFT + 1)
+#define FRESHET_COUNTERS (FRESHET_BATCH_LEFT + 1)
 
 /* Lanes of the feature set are numbered by reader, then by the reader's own number. */
 #define STEP_LANES_MAX (1u << 24) /* of one reader */

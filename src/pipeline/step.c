@@ -433,9 +433,12 @@ static void count_repeated(freshet_pipeline *pipeline)
  * the rest delivered. */
 static freshet_code computed(freshet_pipeline *pipeline, freshet_code code, freshet_error *err)
 {
+    const feature_set_figures figures = feature_set_measure(pipeline->features);
+    atomic_store(&pipeline->counters[FRESHET_BATCH_ROWS], (int64_t)figures.gathered);
+    atomic_store(&pipeline->counters[FRESHET_BATCH_LEFT],
+                 (int64_t)(figures.gathered - figures.given));
     if (code != FRESHET_OK)
         return code;
-    const feature_set_figures figures = feature_set_measure(pipeline->features);
     count_repeated(pipeline);
     const uint64_t not_joined =
         pipeline->joining == NULL ? 0 : joined_measure(joining_rows(pipeline->joining)).dropped;

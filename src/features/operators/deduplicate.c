@@ -277,9 +277,12 @@ static freshet_code deduplicate_finish(freshet_operator *self, run *run)
     freshet_code code = rows == NULL ? error_memory(run->err, DOING) : FRESHET_OK;
     while (code == FRESHET_OK && n_rows == 0) {
         const uint32_t n = deduplicate->set == NULL ? 0 : row_store_rows(deduplicate->set);
+        const uint32_t first = deduplicate->next;
         for (; deduplicate->next < n && n_rows < DEDUPLICATE_PIECE_ROWS; deduplicate->next++)
             if ((deduplicate->kept[deduplicate->next >> 6] >> (deduplicate->next & 63) & 1) != 0)
                 rows[n_rows++] = deduplicate->next;
+        self->figures.gathered = batch_rows_count(deduplicate->rows);
+        self->figures.given += deduplicate->next - first;
         if (n_rows == 0)
             code = next_set(deduplicate, run->err);
     }

@@ -262,6 +262,8 @@ static uint32_t take_within(size_t memory, const row *rows, uint32_t n, arena *a
     assert_int_equal(code, FRESHET_END);
     assert_int_equal(next(&made, arena, &out), FRESHET_END);
     *repeated = made.self->figures.repeated;
+    assert_int_equal(made.self->figures.gathered, n);
+    assert_int_equal(made.self->figures.given, n);
     alone_close(&made);
     qsort(kept, n_kept, sizeof *kept, compare_kept);
     return n_kept;

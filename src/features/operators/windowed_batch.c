@@ -170,6 +170,7 @@ static freshet_code next_set(windowed_batch *windowed, freshet_error *err)
 
 freshet_code windowed_batch_next(windowed_batch *windowed, run *run)
 {
+    feature_set_figures *figures = &windowed->self->figures;
     freshet_code code = next_set(windowed, run->err);
     if (code != FRESHET_OK)
         return code;
@@ -186,7 +187,10 @@ freshet_code windowed_batch_next(windowed_batch *windowed, run *run)
         code = finish_view(windowed, run, v, first);
     if (code == FRESHET_OK)
         code = run_compact(run);
-    if (code == FRESHET_OK)
-        windowed->next += n_rows;
+    if (code != FRESHET_OK)
+        return code;
+    windowed->next += n_rows;
+    figures->gathered = batch_rows_count(windowed->rows);
+    figures->given += n_rows;
     return code;
 }

@@ -237,6 +237,8 @@ static void batches_of_any_length(void **state)
         }
         assert_int_equal(n, rows);
         assert_int_equal(last, rows == 0 ? 0 : 61 * (rows / 20000));
+        assert_int_equal(feature_set_measure(world->set).gathered, rows);
+        assert_int_equal(feature_set_measure(world->set).given, rows);
     }
 }
 
