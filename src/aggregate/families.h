@@ -119,12 +119,32 @@ int compare_values(const type *type, const aggregate_value *a, const aggregate_v
 double decimal_to_real(int128 value, uint8_t scale);
 bool decimal_fits(int128 value, uint8_t width);
 
+const double *gather_reals(const aggregate_run *run, uint64_t bits, double *buffer, uint32_t *n);
+const int64_t *gather_keys(const aggregate_run *run, uint64_t bits, int64_t *buffer, uint32_t *n);
+
 /* The run's values that are not null, oldest first: in `buffer` (AGGREGATE_RUN_MAX long), or where
- * they are. Numeric types only. */
-const double *run_reals(const aggregate_run *run, double *buffer, uint32_t *n);
+ * they are. Numeric types only. Most runs are short, so the plainest are read without a call. */
+static inline const double *run_reals(const aggregate_run *run, double *buffer, uint32_t *n)
+{
+    const uint64_t bits = run_bits(run);
+    if (run->type->kind != TYPE_DOUBLE || bits != low_bits(run->to - run->from))
+        return gather_reals(run, bits, buffer, n);
+    *n = run->to - run->from;
+    return (const double *)run->values + run->from;
+}
 
 /* The same as keys; every type of eight bytes or fewer. */
-const int64_t *run_keys(const aggregate_run *run, int64_t *buffer, uint32_t *n);
+static inline const int64_t *run_keys(const aggregate_run *run, int64_t *buffer, uint32_t *n)
+{
+    const uint64_t bits = run_bits(run);
+    if (run->type->kind != TYPE_DOUBLE || bits != low_bits(run->to - run->from))
+        return gather_keys(run, bits, buffer, n);
+    *n = run->to - run->from;
+    const double *values = (const double *)run->values + run->from;
+    for (uint32_t i = 0; i < *n; i++)
+        buffer[i] = key_of_real(values[i]);
+    return buffer;
+}
 
 /* The value that a key stands for. */
 static inline void value_of_key(const type *type, int64_t key, aggregate_value *out)

@@ -45,14 +45,9 @@ bool decimal_fits(int128 value, uint8_t width)
         }                                                              \
     } while (0)
 
-const double *run_reals(const aggregate_run *run, double *buffer, uint32_t *n)
+const double *gather_reals(const aggregate_run *run, uint64_t bits, double *buffer, uint32_t *n)
 {
-    uint64_t bits = run_bits(run);
     uint32_t count = 0;
-    if (run->type->kind == TYPE_DOUBLE && bits == low_bits(run->to - run->from)) {
-        *n = run->to - run->from;
-        return (const double *)run->values + run->from;
-    }
     switch (run->type->kind) {
     case TYPE_DOUBLE: GATHER(double, cells[i]); break;
     case TYPE_FLOAT: GATHER(float, (double)cells[i]); break;
@@ -65,9 +60,8 @@ const double *run_reals(const aggregate_run *run, double *buffer, uint32_t *n)
     return buffer;
 }
 
-const int64_t *run_keys(const aggregate_run *run, int64_t *buffer, uint32_t *n)
+const int64_t *gather_keys(const aggregate_run *run, uint64_t bits, int64_t *buffer, uint32_t *n)
 {
-    uint64_t bits = run_bits(run);
     uint32_t count = 0;
     switch (run->type->kind) {
     case TYPE_BOOLEAN: GATHER(uint8_t, cells[i]); break;
@@ -93,7 +87,9 @@ const int64_t *run_keys(const aggregate_run *run, int64_t *buffer, uint32_t *n)
 
 static void count_update(void *partial, const aggregate_run *older)
 {
-    *(uint64_t *)partial += (uint64_t)__builtin_popcountll(run_bits(older));
+    const uint64_t bits = run_bits(older);
+    const uint32_t n = older->to - older->from;
+    *(uint64_t *)partial += bits == low_bits(n) ? n : (uint64_t)__builtin_popcountll(bits);
 }
 
 static inline void count_merge_one(void *partial, const void *older)

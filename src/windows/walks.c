@@ -574,8 +574,9 @@ static bool finish_stop(walker *walker, const events *events, const window_stop 
         aggregate_value value;
         aggregate_outcome outcome = finish_answer(walker, events, answer, window, &value);
         bool done;
-        if (outcome == AGGREGATE_VALUE && column->type->kind == TYPE_DOUBLE) {
-            ((double *)column->data)[row] = value.real;
+        const type_kind kind = column->type->kind;
+        if (outcome == AGGREGATE_VALUE && (kind == TYPE_DOUBLE || kind == TYPE_BIGINT)) {
+            memcpy((char *)column->data + row * sizeof value.integer, &value, sizeof value.integer);
             continue;
         }
         if (outcome == AGGREGATE_VALUE) {

@@ -296,7 +296,8 @@ freshet_code make_columns(arena *arena, const schema *schema, uint64_t capacity,
     if (columns == NULL)
         return error_memory(err, "making the columns of windows");
     for (uint32_t i = 0; i < schema->n_fields; i++) {
-        freshet_code code = column_init(arena, &columns[i], schema->fields[i].type, capacity, err);
+        const type *type = schema->fields[i].type;
+        freshet_code code = column_init_raw(arena, &columns[i], type, capacity, err);
         if (code != FRESHET_OK)
             return code;
     }
