@@ -37,10 +37,12 @@
  *                   part.  part.    part.      part.  part.    part.      part.
  *                        ^ a window begins in the middle of this block
  *
- * So one answer over a million events merges some hundred partials. An event at the end changes the
- * newest block only, whose partial nobody asks for. A late event changes one block; that block's
- * partial and its group's are marked stale, and are computed again from their events when a walk
- * wants them (events.c). Partials are thus always those of the events that are there.
+ * So one answer over a million events merges some hundred partials; and fewer, where a key has many
+ * events for its windows: what was collected between them, and of the blocks in which they begin,
+ * is remembered from row to row (walks.c). An event at the end changes the newest block only, whose
+ * partial nobody asks for. A late event changes one block; that block's partial and its group's are
+ * marked stale, and are computed again from their events when a walk wants them (events.c).
+ * Partials are thus always those of the events that are there.
  *
  * FUNCTIONS THAT WANT ALL VALUES (the median, the number of distinct ones) have no partial of a
  * fixed size. In a single block the walk holds the values. A directory keeps a tally for each
