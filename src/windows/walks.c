@@ -671,11 +671,11 @@ static bool walk_distinct(walker *walker, const events *events, const window_beg
 
 /* The windows of a walk; of a rolling one bit i of `stops` says that those of stop i end here. *n
  * gets the events in the longest. */
-SPECIALISED bool answer_walk(walker *walker, const events *events, window_mode mode,
-                             bool is_rolling, int64_t second, event_end end, uint64_t stops,
-                             answer_row *into, uint32_t *n)
+SPECIALISED bool answer_walk(walker *walker, const events *events, window_mode mode, int64_t second,
+                             event_end end, uint64_t stops, answer_row *into, uint32_t *n)
 {
     const window_walk *walk = &walker->plan->walks[mode];
+    const bool is_rolling = mode == WINDOW_ROLLING;
     const bool picks = is_rolling && walker->plan->n_distinct > 0;
     event_place at = end.at;
     event_window window = {.end = end.at, .n_end = events->n - end.behind};
@@ -714,12 +714,12 @@ SPECIALISED bool answer_walk(walker *walker, const events *events, window_mode m
     return true;
 }
 
-static bool answer_behind(walker *walker, const events *events, window_mode mode, int64_t second,
-                          event_end end, answer_row *into)
+SPECIALISED bool answer_behind(walker *walker, const events *events, window_mode mode,
+                               int64_t second, event_end end, answer_row *into)
 {
     uint32_t n;
     return walker->plan->walks[mode].n_stops == 0 ||
-           answer_walk(walker, events, mode, false, second, end, 0, into, &n);
+           answer_walk(walker, events, mode, second, end, 0, into, &n);
 }
 
 bool events_answer(walker *walker, const events *events, int64_t second, event_end fixed,
@@ -741,5 +741,5 @@ bool events_answer_until(walker *walker, const events *events, int64_t end, uint
         at.at = events_find(walker, events, end);
     if (events->n > 0 && (walker->plan->n_tallies > 0 || walker->plan->n_distinct > 0))
         at.behind = events_behind(events, at.at);
-    return answer_walk(walker, events, WINDOW_ROLLING, true, end, at, stops, into, n);
+    return answer_walk(walker, events, WINDOW_ROLLING, end, at, stops, into, n);
 }
