@@ -22,6 +22,7 @@
 #define BATCH_TIMEOUT_MS "900000"       /* the most that brokers allow unless told otherwise */
 #define REQUEST_MS 59000                /* for the answer to a request, of transactions */
 #define READ_WAIT_MS 10000
+#define LEAVE_MS 500 /* for taking back what is open at the end */
 #define MARKER_WORD "freshet"
 #define MARKER_METADATA MARKER_WORD " %016" PRIx64 " %016" PRIx64
 
@@ -333,8 +334,22 @@ static freshet_code make_client(producer *producer, freshet_error *err)
     return FRESHET_OK;
 }
 
+/* An open transaction is taken back first, so that librdkafka has nothing of it left to ask for: a
+ * partition that it registers while it is destroyed fails an assertion of version 2.0.2. */
+static void leave_transaction(const producer *producer)
+{
+    const bool is_open = producer->stage == PRODUCER_OPEN && !producer->is_ending;
+
+    if (producer->client == NULL || (!is_open && producer->stage != PRODUCER_ABORTING))
+        return;
+    rd_kafka_error_t *error = rd_kafka_abort_transaction(producer->client, LEAVE_MS);
+    if (error != NULL) /* it is as good: the next producer of this id takes it back */
+        rd_kafka_error_destroy(error);
+}
+
 static void drop_client(producer *producer)
 {
+    leave_transaction(producer);
     if (producer->topic != NULL)
         rd_kafka_topic_destroy(producer->topic);
     if (producer->main_queue != NULL)
