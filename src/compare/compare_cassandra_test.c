@@ -33,7 +33,7 @@ static struct {
 
 static int64_t token_of(uint32_t id)
 {
-    return INT64_MIN + (int64_t)id * (int64_t)(UINT64_MAX / RING);
+    return (int64_t)((uint64_t)INT64_MIN + id * (UINT64_MAX / RING));
 }
 
 /* ---- the client ------------------------------------------------------------------------------ */
