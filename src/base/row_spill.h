@@ -38,6 +38,6 @@ uint64_t row_spill_part_rows(const row_spill *spill, uint32_t part);
 int64_t row_spill_bytes(const row_spill *spill);
 
 /* Puts the rows of a part behind those of the store, which is of the same schema. */
-freshet_code row_spill_take(row_spill *spill, uint32_t part, row_store *into, freshet_error *err);
+freshet_code row_spill_take(row_spill *spill, uint32_t which, row_store *into, freshet_error *err);
 
 #endif

@@ -274,7 +274,9 @@ static freshet_code deduplicate_finish(freshet_operator *self, run *run)
 {
     deduplicate *deduplicate = (struct deduplicate *)self;
     uint32_t *rows = arena_alloc(run->arena, DEDUPLICATE_PIECE_ROWS * sizeof *rows), n_rows = 0;
-    freshet_code code = rows == NULL ? error_memory(run->err, DOING) : FRESHET_OK;
+    freshet_code code = FRESHET_OK;
+    if (rows == NULL)
+        return error_memory(run->err, DOING);
     while (code == FRESHET_OK && n_rows == 0) {
         const uint32_t n = deduplicate->set == NULL ? 0 : row_store_rows(deduplicate->set);
         const uint32_t first = deduplicate->next;

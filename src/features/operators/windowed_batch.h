@@ -14,12 +14,12 @@ typedef struct windowed_batch windowed_batch;
 freshet_code windowed_batch_open(freshet_operator *self, const operator_options *options,
                                  windowed_batch **out, freshet_error *err);
 /* NULL is fine. */
-void windowed_batch_close(windowed_batch *batch);
+void windowed_batch_close(windowed_batch *windowed);
 
 /* Keeps the rows of the run, and gives none. */
-freshet_code windowed_batch_add(windowed_batch *batch, run *run);
+freshet_code windowed_batch_add(windowed_batch *windowed, run *run);
 
 /* The next rows; FRESHET_END behind the last. */
-freshet_code windowed_batch_next(windowed_batch *batch, run *run);
+freshet_code windowed_batch_next(windowed_batch *windowed, run *run);
 
 #endif
