@@ -15,7 +15,6 @@ typedef struct memory {
     int64_t fail_after; /* allocations until one fails; -1: never */
 } memory;
 
-/* NULL where memory is out. */
 /* A look at a byte, so that its line and its page are known: several looks are under way at once,
  * where the next one does not need the one before. */
 static inline void memory_touch(const void *at)
@@ -23,6 +22,7 @@ static inline void memory_touch(const void *at)
     (void)*(const volatile char *)at;
 }
 
+/* NULL where memory is out. */
 void *memory_take(memory *memory, size_t size);
 void memory_give(memory *memory, const void *at, size_t size); /* NULL is fine */
 

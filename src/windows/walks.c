@@ -416,7 +416,7 @@ static void take_tail(walker *walker, const window_walk *walk, window_mode mode,
             kept->block = block;
             kept->first = event_time(walker, block, 0);
         }
-        kept->begin = (uint16_t)from;
+        kept->begin = (uint16_t)(from < block->n ? from : block->n - 1u);
         partial = cut_partial(walker, directory, index, cut);
     }
     memcpy(walker->tail, walker->frame, plan->frame_bytes);
@@ -464,9 +464,11 @@ static void touch_middles(const walker *walker, const event_directory *directory
         memory_touch(partial);
         memory_touch(partial + walker->plan->kept_bytes - 1);
         const unsigned char *times = block_times(walker, middle->block);
-        const unsigned char *cells = block_cells(walker, middle->block, &walker->plan->slots[0]);
+        const window_slot *slot = &walker->plan->slots[0];
+        const unsigned char *cells = block_cells(walker, middle->block, slot);
         memory_touch(times + middle->begin * walker->plan->time_bytes);
-        memory_touch(cells + middle->begin * (size_t)walker->plan->slots[0].cell);
+        if (slot->cell > 0) /* of rows that are only counted there are none */
+            memory_touch(cells + middle->begin * (size_t)slot->cell);
     }
 }
 
