@@ -210,6 +210,8 @@ static const decision decisions[] = {
     SERVED("hook", NULL),               /* what it refuses from here on */
     SERVED("declaration", "version"),
     SERVED("declaration", "workers"),
+    SERVED("batch", "memory"),
+    SERVED("batch", "path"),
 };
 
 static const decision *find_decision(const char *block, const char *option)
