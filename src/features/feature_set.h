@@ -80,6 +80,14 @@ typedef struct feature_set_figures {
     uint64_t given;    /* and those of them that have been computed since */
 } feature_set_figures;
 
+static inline void feature_set_figures_add(feature_set_figures *sum,
+                                           const feature_set_figures *figures)
+{
+    sum->dropped += figures->dropped;
+    sum->repeated += figures->repeated;
+    sum->shared += figures->shared;
+}
+
 feature_set_figures feature_set_measure(const feature_set *set);
 
 /* The lane that holds windows back: of those that are waited for, the one whose newest row is the
