@@ -313,12 +313,8 @@ static freshet_code rest_share(const divided *divided, uint32_t which, const run
 static void sum_figures(divided *divided)
 {
     feature_set_figures sum = {0};
-    for (uint32_t i = 0; i < divided->n; i++) {
-        const feature_set_figures *figures = &divided->instances[i]->figures;
-        sum.dropped += figures->dropped;
-        sum.repeated += figures->repeated;
-        sum.shared += figures->shared;
-    }
+    for (uint32_t i = 0; i < divided->n; i++)
+        feature_set_figures_add(&sum, &divided->instances[i]->figures);
     divided->base.figures = sum;
 }
 

@@ -189,14 +189,8 @@ freshet_code feature_set_columns(const feature_set *set, const declaration *decl
 feature_set_figures feature_set_measure(const feature_set *set)
 {
     feature_set_figures sum = {0};
-    for (uint32_t i = 0; i < set->n; i++) {
-        const feature_set_figures *figures = &set->operators[i]->figures;
-        sum.dropped += figures->dropped;
-        sum.repeated += figures->repeated;
-        sum.shared += figures->shared;
-        sum.gathered += figures->gathered;
-        sum.given += figures->given;
-    }
+    for (uint32_t i = 0; i < set->n; i++)
+        feature_set_figures_add(&sum, &set->operators[i]->figures);
     return sum;
 }
 

@@ -86,6 +86,8 @@ static inline void feature_set_figures_add(feature_set_figures *sum,
     sum->dropped += figures->dropped;
     sum->repeated += figures->repeated;
     sum->shared += figures->shared;
+    sum->gathered += figures->gathered;
+    sum->given += figures->given;
 }
 
 feature_set_figures feature_set_measure(const feature_set *set);
