@@ -16,7 +16,6 @@
 
 #define KEEPING "keeping rows"
 #define CHUNK_ROWS_FIRST 64u
-#define CHUNK_BYTES_AT_ONCE ((size_t)32 << 20)
 
 struct row_store {
     arena *arena;
@@ -24,30 +23,17 @@ struct row_store {
     batch *chunks;
     uint32_t n_chunks, chunks_capacity;
     uint32_t n_rows;
-    uint32_t bits; /* of the number of a row in its chunk */
     bool with_write_us, with_kinds;
     size_t row_bytes; /* of one row's cells */
     size_t bytes;     /* of long texts and elements */
 };
 
-static uint32_t chunk_rows(const row_store *store)
-{
-    return 1u << store->bits;
-}
-
 freshet_code row_store_open(const schema *schema, row_store **out, freshet_error *err)
-{
-    return row_store_open_chunked(schema, ROW_STORE_CHUNK_BITS, out, err);
-}
-
-freshet_code row_store_open_chunked(const schema *schema, uint32_t bits, row_store **out,
-                                    freshet_error *err)
 {
     row_store *store = calloc(1, sizeof *store);
     if (store == NULL)
         return error_memory(err, KEEPING);
     store->schema = schema;
-    store->bits = bits;
     store->arena = arena_open();
     for (uint32_t i = 0; i < schema->n_fields; i++)
         store->row_bytes += type_cell_size(schema->fields[i].type);
@@ -124,14 +110,14 @@ static freshet_code add_chunk(row_store *store, uint32_t expected, freshet_error
                        sizeof *store->chunks))
         return error_memory(err, KEEPING);
     /* one that comes behind others is likely to become full */
-    uint32_t rows = store->n_chunks > 0 || expected > chunk_rows(store) ? chunk_rows(store)
-                    : expected < CHUNK_ROWS_FIRST                       ? CHUNK_ROWS_FIRST
-                                                                        : expected;
+    uint32_t rows = store->n_chunks > 0 || expected > ROW_STORE_CHUNK ? ROW_STORE_CHUNK
+                    : expected < CHUNK_ROWS_FIRST                     ? CHUNK_ROWS_FIRST
+                                                                      : expected;
     batch *chunk = &store->chunks[store->n_chunks];
     freshet_code code = batch_init_raw(chunk, store->arena, store->schema, NULL, rows, err);
     if (code != FRESHET_OK)
         return code;
-    if (!make_facts(store, store->arena, chunk, chunk_rows(store)))
+    if (!make_facts(store, store->arena, chunk, ROW_STORE_CHUNK))
         return error_memory(err, KEEPING);
     store->n_chunks++;
     return FRESHET_OK;
@@ -141,11 +127,7 @@ static freshet_code add_chunk(row_store *store, uint32_t expected, freshet_error
 static freshet_code fill_chunk(row_store *store, batch *chunk, const batch *from,
                                const cell_choice *which, freshet_error *err)
 {
-    uint64_t wanted = chunk->n_rows + which->n;
-    if (chunk->n_rows > 0 && store->bits > ROW_STORE_CHUNK_BITS &&
-        store->row_bytes << store->bits <= CHUNK_BYTES_AT_ONCE)
-        wanted = chunk_rows(
-            store); /* where one large chunk is wanted, the second addition is a sign of more */
+    const uint64_t wanted = chunk->n_rows + which->n;
     for (uint32_t i = 0; i < store->schema->n_fields; i++) {
         freshet_code code = column_reserve(store->arena, &chunk->columns[i], wanted, err);
         if (code != FRESHET_OK)
@@ -159,14 +141,14 @@ static freshet_code fill_chunk(row_store *store, batch *chunk, const batch *from
 static freshet_code chunk_for(row_store *store, uint32_t row, uint32_t n_left, batch **out,
                               freshet_error *err)
 {
-    uint32_t which = row >> store->bits;
+    uint32_t which = row >> ROW_STORE_CHUNK_BITS;
     if (which == store->n_chunks) {
         freshet_code code = add_chunk(store, n_left, err);
         if (code != FRESHET_OK)
             return code;
     }
     *out = &store->chunks[which];
-    (*out)->n_rows = row & (chunk_rows(store) - 1);
+    (*out)->n_rows = row & (ROW_STORE_CHUNK - 1);
     return FRESHET_OK;
 }
 
@@ -186,7 +168,7 @@ freshet_code row_store_add(row_store *store, const batch *from, const uint32_t *
     while (done < n) {
         batch *chunk = NULL;
         freshet_code code = chunk_for(store, store->n_rows + done, n - done, &chunk, err);
-        uint32_t room = code == FRESHET_OK ? chunk_rows(store) - chunk->n_rows : 0;
+        uint32_t room = code == FRESHET_OK ? ROW_STORE_CHUNK - chunk->n_rows : 0;
         const cell_choice which = {.rows = rows == NULL ? NULL : rows + done,
                                    .first = done,
                                    .n = n - done < room ? n - done : room,
@@ -209,23 +191,22 @@ freshet_code row_store_add(row_store *store, const batch *from, const uint32_t *
 const batch *row_store_at(const row_store *store, uint32_t row, uint32_t *index)
 {
     assert(row < store->n_rows);
-    *index = row & (chunk_rows(store) - 1);
-    return &store->chunks[row >> store->bits];
+    *index = row & (ROW_STORE_CHUNK - 1);
+    return &store->chunks[row >> ROW_STORE_CHUNK_BITS];
 }
 
 #define PLACES 256u /* places in a chunk that are worked out at once */
 
 /* Of n rows, the first of them `row`, those at the beginning that are of one chunk, by their places
  * in it. */
-static cell_choice one_run(const row_store *store, const uint32_t *rows, uint32_t row, uint32_t n,
-                           uint32_t places[PLACES])
+static cell_choice one_run(const uint32_t *rows, uint32_t row, uint32_t n, uint32_t places[PLACES])
 {
-    const uint32_t mask = chunk_rows(store) - 1, chunk = row >> store->bits;
+    const uint32_t mask = ROW_STORE_CHUNK - 1, chunk = row >> ROW_STORE_CHUNK_BITS;
     const uint64_t rest = UINT64_C(1) + mask - (row & mask);
     if (rows == NULL)
         return (cell_choice){.first = row & mask, .n = rest < n ? rest : n};
     cell_choice run = {.rows = places};
-    for (; run.n < n && run.n < PLACES && rows[run.n] >> store->bits == chunk; run.n++)
+    for (; run.n < n && run.n < PLACES && rows[run.n] >> ROW_STORE_CHUNK_BITS == chunk; run.n++)
         places[run.n] = rows[run.n] & mask;
     return run;
 }
@@ -242,8 +223,8 @@ freshet_code row_store_take(const row_store *store, arena *arena, const uint32_t
         return error_memory(err, KEEPING);
     for (uint32_t i = 0; i < n;) {
         const uint32_t row = rows == NULL ? first + i : rows[i];
-        const cell_choice run = one_run(store, rows == NULL ? NULL : rows + i, row, n - i, places);
-        if (!copy_rows(arena, &store->chunks[row >> store->bits], &run, out, i))
+        const cell_choice run = one_run(rows == NULL ? NULL : rows + i, row, n - i, places);
+        if (!copy_rows(arena, &store->chunks[row >> ROW_STORE_CHUNK_BITS], &run, out, i))
             return error_memory(err, KEEPING);
         i += (uint32_t)run.n;
     }

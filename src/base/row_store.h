@@ -24,10 +24,6 @@ typedef struct row_store row_store;
 
 /* The schema is referred to, and must outlive the store. */
 freshet_code row_store_open(const schema *schema, row_store **out, freshet_error *err);
-/* The same with chunks of 1 << bits rows: as many can be had as one batch without a copy, by
- * row_store_at. */
-freshet_code row_store_open_chunked(const schema *schema, uint32_t bits, row_store **out,
-                                    freshet_error *err);
 /* NULL is fine. */
 void row_store_close(row_store *store);
 

@@ -144,31 +144,6 @@ static void rows_outlive_their_batches(void **state)
     tear_down(&rig);
 }
 
-/* A large chunk grows by pieces, with nulls in some only, and is one batch all the time; one row
- * more is another. */
-static void a_large_chunk_is_one_batch(void **state)
-{
-    (void)state;
-    rig rig;
-    set_up(&rig);
-    row_store_close(rig.store);
-    const uint32_t bits = ROW_STORE_CHUNK_BITS + 1;
-    assert_int_equal(row_store_open_chunked(&rig.schema, bits, &rig.store, NULL), FRESHET_OK);
-    for (int times = 0; times < 2; times++) {
-        uint32_t index;
-        add_rows(&rig, 0, 1u << bits, 5000);
-        const batch *all = row_store_at(rig.store, 0, &index);
-        assert_int_equal(all->n_rows, 1u << bits);
-        for (uint32_t row = 0; row < all->n_rows; row += 331)
-            assert_row(&rig, all, row, row);
-        add_rows(&rig, 1u << bits, 1, 1);
-        assert_int_equal(row_store_at(rig.store, 0, &index)->n_rows, 1u << bits);
-        assert_int_equal(row_store_at(rig.store, 1u << bits, &index)->n_rows, 1);
-        row_store_clear(rig.store);
-    }
-    tear_down(&rig);
-}
-
 static void any_rows_in_any_order(void **state)
 {
     (void)state;
@@ -225,7 +200,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_outlive_their_batches),
-        cmocka_unit_test(a_large_chunk_is_one_batch),
         cmocka_unit_test(any_rows_in_any_order),
         cmocka_unit_test(chosen_rows_of_a_batch_with_their_kinds),
     };

@@ -12,8 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/row_spill.h"
-#include "keyed/cells.h"
-#include "keyed/keyed_table.h"
+#include "features/key_hashes.h"
 
 #define KEEPING "keeping the rows of a batch"
 #define PART_SHIFT 32
@@ -26,6 +25,7 @@ struct batch_rows {
     row_store *store; /* all rows while there is no spill; then the set */
     row_spill *spill;
     size_t spread_bytes; /* with so many they are spread */
+    const column **keys; /* of what is added */
     text_buffer key;
     uint8_t *parts; /* by row of what is added */
     uint32_t parts_capacity;
@@ -44,6 +44,9 @@ freshet_code batch_rows_open(const batch_rows_options *options, batch_rows **out
     rows->spread_bytes = options->memory < SPREAD_BYTES ? options->memory : SPREAD_BYTES;
     text_init(&rows->key, TEXT_LIMIT_DEFAULT);
     *out = rows;
+    rows->keys = calloc(options->n_keys + (size_t)1, sizeof *rows->keys);
+    if (rows->keys == NULL)
+        return error_memory(err, KEEPING);
     return row_store_open(options->schema, &rows->store, err);
 }
 
@@ -55,6 +58,7 @@ void batch_rows_close(batch_rows *rows)
     row_spill_close(rows->spill);
     text_release(&rows->key);
     free(rows->parts);
+    free(rows->keys);
     free(rows);
 }
 
@@ -68,6 +72,8 @@ uint64_t batch_rows_count(const batch_rows *rows)
 static freshet_code batch_rows_spread(batch_rows *rows, const batch *from, freshet_error *err)
 {
     const batch_rows_options *options = &rows->options;
+    const key_columns keys = {rows->keys, options->n_keys, NULL};
+    uint64_t hashes[KEY_HASHES_MAX];
     if (from->n_rows > rows->parts_capacity) {
         free(rows->parts);
         rows->parts = malloc(from->n_rows);
@@ -75,14 +81,16 @@ static freshet_code batch_rows_spread(batch_rows *rows, const batch *from, fresh
     }
     if (from->n_rows > rows->parts_capacity)
         return error_memory(err, KEEPING);
-    for (uint32_t row = 0; row < from->n_rows; row++) {
-        text_reset(&rows->key);
-        for (uint32_t i = 0; i < options->n_keys; i++)
-            cells_put(&rows->key, &from->columns[options->keys[i]], row, true);
-        if (rows->key.failed)
-            return error_memory(err, KEEPING);
-        rows->parts[row] = (uint8_t)(keyed_hash(rows->key.bytes, rows->key.length) >> PART_SHIFT);
+    for (uint32_t i = 0; i < options->n_keys; i++)
+        rows->keys[i] = &from->columns[options->keys[i]];
+    for (uint32_t row = 0, n; row < from->n_rows; row += n) {
+        n = from->n_rows - row < KEY_HASHES_MAX ? from->n_rows - row : KEY_HASHES_MAX;
+        key_hashes(&keys, row, n, &rows->key, hashes);
+        for (uint32_t i = 0; i < n; i++)
+            rows->parts[row + i] = (uint8_t)(hashes[i] >> PART_SHIFT);
     }
+    if (rows->key.failed)
+        return error_memory(err, KEEPING);
     return row_spill_add(rows->spill, from, rows->parts, err);
 }
 

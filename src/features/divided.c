@@ -24,7 +24,6 @@
 #include "base/crew.h"
 #include "base/error.h"
 #include "features/divided_rows.h"
-#include "keyed/cells.h"
 
 _Static_assert(CREW_WORKERS_MAX <= ARENA_BRANCHES_MAX, "a branch an instance");
 _Static_assert(CREW_WORKERS_MAX <= UINT8_MAX, "an owner is a byte");
@@ -140,7 +139,7 @@ static const state_part *divided_parts(freshet_operator *self, uint32_t *n)
 typedef struct deal {
     divided *divided;
     run *run;
-    division_keys keys;
+    key_columns keys;
     uint32_t n_rows;
     uint32_t slice_rows;
     uint8_t *owners;
@@ -153,48 +152,14 @@ static uint32_t slices_of(const deal *deal)
     return (deal->n_rows + deal->slice_rows - 1) / deal->slice_rows;
 }
 
-/* The usual key, one whole number: the same bytes as those of cells_put, without a buffer. */
-static bool is_one_number(const division_keys *keys)
-{
-    return keys->n == 1 && keys->columns[0]->valid == NULL &&
-           (keys->columns[0]->type->kind == TYPE_BIGINT ||
-            keys->columns[0]->type->kind == TYPE_INTEGER);
-}
-
-static void tell_owners_of_numbers(deal *deal, uint32_t first, uint32_t end)
-{
-    const column *numbers = deal->keys.columns[0];
-    const size_t size = type_cell_size(numbers->type);
-    char bytes[1 + sizeof(int64_t)] = {1};
-    for (uint32_t row = first; row < end; row++) {
-        const uint32_t at = deal->keys.rows == NULL ? row : deal->keys.rows[row];
-        if (size == sizeof(int64_t))
-            memcpy(bytes + 1, (const char *)numbers->data + at * sizeof(int64_t), sizeof(int64_t));
-        else
-            memcpy(bytes + 1, (const char *)numbers->data + at * sizeof(int32_t), sizeof(int32_t));
-        deal->owners[row] = (uint8_t)keyed_owner(keyed_hash(bytes, 1 + size), deal->divided->n);
-    }
-}
-
 static void tell_owners(void *context, uint32_t which)
 {
     deal *deal = context;
-    const division_keys *keys = &deal->keys;
     text_buffer *key = &deal->divided->keys[which];
     const uint32_t first = which * deal->slice_rows;
     const uint32_t end =
         first + deal->slice_rows < deal->n_rows ? first + deal->slice_rows : deal->n_rows;
-    if (is_one_number(keys)) {
-        tell_owners_of_numbers(deal, first, end);
-        return;
-    }
-    for (uint32_t row = first; row < end; row++) {
-        text_reset(key);
-        for (uint32_t i = 0; i < keys->n; i++)
-            cells_put(key, keys->columns[i], keys->rows == NULL ? row : keys->rows[row], true);
-        deal->owners[row] =
-            (uint8_t)keyed_owner(keyed_hash(key->bytes, key->length), deal->divided->n);
-    }
+    key_owners(&deal->keys, first, end, deal->divided->n, key, deal->owners);
     deal->failed[which] = key->failed;
 }
 

@@ -60,6 +60,7 @@
 #ifndef FRESHET_FEATURES_OPERATOR_H
 #define FRESHET_FEATURES_OPERATOR_H
 
+#include "features/key_hashes.h"
 #include "features/run.h"
 #include "keyed/state_part.h"
 
@@ -100,19 +101,12 @@ typedef enum division_form {
     DIVISION_RANKS  /* of run->out: write_us and row_kinds are set */
 } division_form;
 
-/* The columns by which a row's key is told: cells of rows[i], or of i where it is NULL. */
-typedef struct division_keys {
-    const column **columns; /* n of them */
-    uint32_t n;
-    const uint32_t *rows;
-} division_keys;
-
 struct operator_division {
     division_form form;
     bool (*may)(const operator_options *options); /* NULL: always */
     /* In the run's arena; keys->rows is NULL before. The bytes of these cells (keyed/cells.h) are
      * the saved key's. */
-    freshet_code (*keys)(const freshet_operator *self, const run *run, division_keys *keys);
+    freshet_code (*keys)(const freshet_operator *self, const run *run, key_columns *keys);
     /* Marks the slots that an instance wants to see of its rows; of DIVISION_RANKS none. */
     void (*slots)(const plan *plan, bool *marked);
     /* A run that has no row for this instance: the same as run with none, but that nothing comes

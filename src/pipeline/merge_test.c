@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/folder_testing.h"
 #include "base/log.h"
 #include "base/random_testing.h"
 #include "base/text.h"
@@ -17,23 +18,11 @@
 
 #define FILES 4u
 
-static char folder[256];
-
 static int make_folder(void **state)
 {
     (void)state;
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/freshet-merge.XXXXXX", parent ? parent : "/tmp");
     log_configure(LOG_ERROR + 1, LOG_TEXT);
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_make("merge");
 }
 
 /* A row each second, in a file drawn by chance: in the first one `often` times out of a hundred. */
@@ -117,5 +106,5 @@ int main(void)
         cmocka_unit_test(lanes_side_by_side_fill_their_turns),
         cmocka_unit_test(lanes_with_few_rows_hold_nobody_up),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, folder_remove);
 }

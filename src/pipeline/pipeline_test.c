@@ -16,29 +16,23 @@
 #include <cmocka.h>
 
 #include "base/error.h"
+#include "base/folder_testing.h"
 #include "base/log.h"
 #include "base/os.h"
 #include "base/patience_testing.h"
 #include "pipeline/pipeline.h"
 
-static char folder[256];
-
 static int make_folder(void **state)
 {
     (void)state;
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/freshet-pipeline.XXXXXX", parent ? parent : "/tmp");
     log_configure(LOG_ERROR + 1, LOG_TEXT);
-    return mkdtemp(folder) == NULL;
+    return folder_make("pipeline");
 }
 
 static int remove_folder(void **state)
 {
-    (void)state;
-    char command[300];
     os_restore();
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_remove(state);
 }
 
 static void write_file(const char *name, const char *mode, const char *text)

@@ -12,29 +12,18 @@
 
 #include <cmocka.h>
 
+#include "base/folder_testing.h"
 #include "base/log.h"
 #include "pipeline/pipeline.h"
 
 #define EVENTS 12000u
 
-static char folder[256];
-
 static int make_folder(void **state)
 {
     (void)state;
-    const char *parent = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%s/freshet-workers.XXXXXX", parent ? parent : "/tmp");
     log_configure(LOG_ERROR + 1, LOG_TEXT);
     unsetenv("FRESHET_WORKERS");
-    return mkdtemp(folder) == NULL;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    char command[300];
-    snprintf(command, sizeof command, "rm -rf '%s'", folder);
-    return system(command);
+    return folder_make("workers");
 }
 
 #define YAML                                                                                       \
@@ -199,5 +188,5 @@ int main(void)
         cmocka_unit_test(any_number_gives_the_same),
         cmocka_unit_test(what_is_no_number),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_folder, folder_remove);
 }

@@ -360,14 +360,16 @@ static void newest_rows_close(freshet_operator *self)
 /* ---- divided (divided.h) --------------------------------------------------------------------- */
 
 static freshet_code newest_rows_keys(const freshet_operator *self, const run *run,
-                                     division_keys *keys)
+                                     key_columns *keys)
 {
     keys->n = self->plan->n_keys;
-    keys->columns = arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
-    if (keys->columns == NULL)
+    const column **columns =
+        arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
+    if (columns == NULL)
         return error_memory(run->err, DOING);
     for (uint32_t i = 0; i < keys->n; i++)
-        keys->columns[i] = &run->out.columns[i];
+        columns[i] = &run->out.columns[i];
+    keys->columns = columns;
     return FRESHET_OK;
 }
 

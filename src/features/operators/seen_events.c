@@ -699,16 +699,18 @@ static freshet_code seen_events_restore(freshet_operator *self, const void *byte
 
 /* A row with a null in its id is taken by whoever gets it. */
 static freshet_code seen_events_keys(const freshet_operator *self, const run *run,
-                                     division_keys *keys)
+                                     key_columns *keys)
 {
     const seen_events *seen = (const seen_events *)self;
     keys->n = seen->part.n_keys;
     keys->rows = run->index;
-    keys->columns = arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
-    if (keys->columns == NULL)
+    const column **columns =
+        arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
+    if (columns == NULL)
         return error_memory(run->err, DOING);
     for (uint32_t i = 0; i < keys->n; i++)
-        keys->columns[i] = &run->in->columns[seen->columns[i]];
+        columns[i] = &run->in->columns[seen->columns[i]];
+    keys->columns = columns;
     return FRESHET_OK;
 }
 

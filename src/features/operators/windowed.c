@@ -741,15 +741,17 @@ static bool windowed_may_divide(const operator_options *options)
     return options->declaration->is_stream && options->plan->n_views == 1;
 }
 
-static freshet_code windowed_keys(const freshet_operator *self, const run *run, division_keys *keys)
+static freshet_code windowed_keys(const freshet_operator *self, const run *run, key_columns *keys)
 {
     const view *view = &self->plan->views[0];
     keys->n = view->n_keys;
-    keys->columns = arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
-    if (keys->columns == NULL)
+    const column **columns =
+        arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
+    if (columns == NULL)
         return error_memory(run->err, COMPUTING);
     for (uint32_t i = 0; i < keys->n; i++)
-        keys->columns[i] = &run->columns[view->keys[i]];
+        columns[i] = &run->columns[view->keys[i]];
+    keys->columns = columns;
     return FRESHET_OK;
 }
 

@@ -4,10 +4,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "features/key_hashes.h"
 #include "features/mixed.h"
 #include "features/run.h"
-#include "keyed/cells.h"
-#include "keyed/keyed_table.h"
 
 typedef struct task_of_all {
     arena *arena; /* a branch */
@@ -21,6 +20,7 @@ typedef struct task_of_all {
 typedef struct all_tasks {
     const windows_plan *plan;
     const windows_input *input;
+    key_columns keys; /* of the input */
     windowed_all *out;
     uint32_t n;
     uint32_t slice_rows;
@@ -38,12 +38,7 @@ static void tell_owners_of_all(void *context, uint32_t which)
         input->n_rows - first < all->slice_rows ? input->n_rows : first + all->slice_rows;
     text_buffer key;
     text_init(&key, WINDOWS_SAVED_BYTES_MAX);
-    for (uint32_t row = first; row < end && !key.failed; row++) {
-        text_reset(&key);
-        for (uint32_t i = 0; i < all->plan->n_keys; i++)
-            cells_put(&key, &input->keys[i], row, true);
-        all->out->owners[row] = (uint8_t)keyed_owner(keyed_hash(key.bytes, key.length), all->n);
-    }
+    key_owners(&all->keys, first, end, all->n, &key, all->out->owners);
     all->tasks[which].no_memory = key.failed;
     text_release(&key);
 }
@@ -121,7 +116,11 @@ static freshet_code open_tasks(all_tasks *all, arena *arena, freshet_error *err)
     all->tasks = arena_zero(arena, all->n, sizeof *all->tasks);
     out->owners = arena_alloc(arena, n_rows + 1);
     out->places = arena_alloc(arena, (n_rows + 1) * sizeof *out->places);
-    bool done = all->tasks != NULL && out->owners != NULL && out->places != NULL;
+    const column **keys = arena_alloc(arena, (all->plan->n_keys + (size_t)1) * sizeof *keys);
+    bool done = all->tasks != NULL && out->owners != NULL && out->places != NULL && keys != NULL;
+    for (uint32_t i = 0; done && i < all->plan->n_keys; i++)
+        keys[i] = &all->input->keys[i];
+    all->keys = (key_columns){keys, all->plan->n_keys, NULL};
     for (uint32_t i = 0; done && i < all->n; i++) {
         all->tasks[i].arena = arena_branch(arena, i);
         done = all->tasks[i].arena != NULL;
