@@ -58,6 +58,10 @@ freshet_code sql_execute(sql_session *session, const char *sql, int64_t *changed
 freshet_code sql_input_add(sql_session *session, const char *name, const schema *schema,
                            const char *row_column, uint32_t reader, sql_input **out,
                            freshet_error *err);
+/* The same, whose times are instants in UTC (TIMESTAMP WITH TIME ZONE): as they are, where a cast
+ * goes through a calendar for each cell. Those in arrays, too; those in structs are times as ever. */
+freshet_code sql_input_add_instants(sql_session *session, const char *name, const schema *schema,
+                                    sql_input **out, freshet_error *err);
 void sql_input_close(sql_input *input);
 
 /* The rows [first, first + n) of `batch` are what the next runs read; NULL = no rows. The batch

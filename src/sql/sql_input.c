@@ -32,6 +32,7 @@ struct sql_input {
     schema schema;
     const char *row_column;
     uint32_t reader;
+    bool gives_instants;
     const batch *batch;
     uint32_t first, n;
     bool *used;
@@ -183,7 +184,9 @@ static void bind(duckdb_bind_info info)
             break;
         const char *name = i == n ? input->row_column : input->schema.fields[i].name;
         duckdb_logical_type type = i == n ? duckdb_create_logical_type(DUCKDB_TYPE_BIGINT)
-                                          : name_logical_type(input->schema.fields[i].type);
+                                   : input->gives_instants
+                                       ? name_instant_type(input->schema.fields[i].type)
+                                       : name_logical_type(input->schema.fields[i].type);
         if (type == NULL) {
             duckdb_bind_set_error(info, "out of memory");
             return;
@@ -287,11 +290,10 @@ static bool register_function(sql_input *input, const char *name)
     return state == DuckDBSuccess;
 }
 
-freshet_code sql_input_add(sql_session *session, const char *name, const schema *schema,
-                           const char *row_column, uint32_t reader, sql_input **out,
-                           freshet_error *err)
+/* Takes the input over. */
+static freshet_code input_add(sql_session *session, const char *name, sql_input *input,
+                              sql_input **out, freshet_error *err)
 {
-    sql_input *input = input_new(session, name, schema, row_column, reader);
     if (input == NULL)
         return error_memory(err, "making an input of the SQL engine");
     char function[40];
@@ -312,6 +314,23 @@ freshet_code sql_input_add(sql_session *session, const char *name, const schema 
     if (code == FRESHET_OK)
         *out = input;
     return code;
+}
+
+freshet_code sql_input_add(sql_session *session, const char *name, const schema *schema,
+                           const char *row_column, uint32_t reader, sql_input **out,
+                           freshet_error *err)
+{
+    sql_input *input = input_new(session, name, schema, row_column, reader);
+    return input_add(session, name, input, out, err);
+}
+
+freshet_code sql_input_add_instants(sql_session *session, const char *name, const schema *schema,
+                                    sql_input **out, freshet_error *err)
+{
+    sql_input *input = input_new(session, name, schema, NULL, 0);
+    if (input != NULL)
+        input->gives_instants = true;
+    return input_add(session, name, input, out, err);
 }
 
 void sql_input_close(sql_input *input)

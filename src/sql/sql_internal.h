@@ -142,5 +142,7 @@ const char *name_columns(arena *arena, const field *fields, uint32_t n);
 
 /* DuckDB's type of a type of ours, to be destroyed by the caller; NULL where memory is out. */
 duckdb_logical_type name_logical_type(const type *type);
+/* The same with times, and those in arrays, as instants. */
+duckdb_logical_type name_instant_type(const type *type);
 
 #endif

@@ -127,3 +127,16 @@ duckdb_logical_type name_logical_type(const type *type)
     default: return duckdb_create_logical_type(simple[type->kind]);
     }
 }
+
+/* Recursion: at most TYPE_DEPTH_MAX deep. */
+duckdb_logical_type name_instant_type(const type *type)
+{
+    if (type->kind == TYPE_TIMESTAMP)
+        return duckdb_create_logical_type(DUCKDB_TYPE_TIMESTAMP_TZ);
+    if (type->kind != TYPE_ARRAY)
+        return name_logical_type(type);
+    duckdb_logical_type element = name_instant_type(type->fields[0].type);
+    duckdb_logical_type list = element == NULL ? NULL : duckdb_create_list_type(element);
+    duckdb_destroy_logical_type(&element);
+    return list;
+}

@@ -1,7 +1,8 @@
 /* parquet_file.c - see parquet_file.h.
  *
  * The rows are an input of the SQL engine (sql.h), and a file is one COPY of it. DuckDB's threads
- * are one, so that rows stay in order.
+ * are one, so that rows stay in order. Times are instants in the file; ours have no zone of their
+ * own, and are UTC.
  *
  * MINUS ZERO. DuckDB's dictionaries take 0.0 and -0.0 for one value, and give all rows the sign of
  * the first. So a file that has -0.0 is written without dictionaries, which costs it some size.
@@ -23,6 +24,7 @@
 
 #define WRITING "writing a Parquet file"
 #define INPUT "rows"
+#define SELECT_ALL "SELECT * FROM " INPUT
 /* DuckDB's own; Spark and pandas read such groups well, and a file in writing needs memory for
  * one. */
 #define GROUP_ROWS "122880"
@@ -36,41 +38,8 @@ struct parquet_writer {
     sql_session *session;
     sql_input *input;
     arena *scratch;
-    text_buffer select;
     const char *compression;
 };
-
-/* Times are instants in the file; ours have no zone of their own, and are UTC. */
-static bool parquet_append_column(text_buffer *into, arena *scratch, const field *field)
-{
-    const char *name = sql_quote(scratch, field->name);
-    const type *type = field->type;
-    uint32_t depth = 0;
-    while (type->kind == TYPE_ARRAY) {
-        type = type->fields[0].type;
-        depth++;
-    }
-    if (name == NULL || !text_append_c(into, name))
-        return false;
-    if (type->kind != TYPE_TIMESTAMP)
-        return true;
-    text_append_c(into, "::TIMESTAMPTZ");
-    for (; depth > 0; depth--)
-        text_append_c(into, "[]");
-    return text_format(into, " AS %s", name);
-}
-
-static freshet_code make_select(parquet_writer *writer, const schema *schema, freshet_error *err)
-{
-    bool good = text_append_c(&writer->select, "SELECT ");
-    for (uint32_t i = 0; good && i < schema->n_fields; i++) {
-        if (i > 0)
-            text_append_c(&writer->select, ", ");
-        good = parquet_append_column(&writer->select, writer->scratch, &schema->fields[i]);
-    }
-    good = good && text_append_c(&writer->select, " FROM " INPUT);
-    return good ? FRESHET_OK : error_memory(err, WRITING);
-}
 
 static freshet_code open_engine(parquet_writer *writer, const schema *schema, freshet_error *err)
 {
@@ -79,8 +48,8 @@ static freshet_code open_engine(parquet_writer *writer, const schema *schema, fr
     if (code == FRESHET_OK)
         code = sql_session_open(writer->engine, &writer->session, err);
     if (code == FRESHET_OK)
-        code = sql_input_add(writer->session, INPUT, schema, NULL, 0, &writer->input, err);
-    return code == FRESHET_OK ? make_select(writer, schema, err) : code;
+        code = sql_input_add_instants(writer->session, INPUT, schema, &writer->input, err);
+    return code;
 }
 
 freshet_code parquet_open(const schema *schema, parquet_compression compression,
@@ -89,7 +58,6 @@ freshet_code parquet_open(const schema *schema, parquet_compression compression,
     parquet_writer *writer = calloc(1, sizeof *writer);
     if (writer == NULL)
         return error_memory(err, WRITING);
-    text_init(&writer->select, SELECT_BYTES_MAX);
     writer->compression = compression == PARQUET_ZSTD ? "zstd" : "snappy";
     writer->scratch = arena_open();
     freshet_code code =
@@ -108,7 +76,6 @@ void parquet_close(parquet_writer *writer)
     sql_input_close(writer->input);
     sql_session_close(writer->session);
     sql_close(writer->engine);
-    text_release(&writer->select);
     arena_close(writer->scratch);
     free(writer);
 }
@@ -218,7 +185,7 @@ freshet_code parquet_write(parquet_writer *writer, const batch *rows, const char
         *has_minus_zero |= column_has_minus_zero(&rows->columns[i], rows->n_rows);
     sql_input_set(writer->input, rows, 0, rows->n_rows);
     freshet_code code =
-        write_file(writer, writer->select.bytes, rows->n_rows, *has_minus_zero, facts, path, err);
+        write_file(writer, SELECT_ALL, rows->n_rows, *has_minus_zero, facts, path, err);
     sql_input_set(writer->input, NULL, 0, 0);
     return code;
 }
@@ -300,7 +267,7 @@ freshet_code parquet_describe(parquet_writer *writer, const char *path, arena *a
     const char *sql =
         literal == NULL ? NULL
         : path == NULL
-            ? arena_format(writer->scratch, "%s%s)", describe, writer->select.bytes)
+            ? arena_format(writer->scratch, "%s%s)", describe, SELECT_ALL)
             : arena_format(writer->scratch,
                            "%sSELECT * FROM read_parquet(%s, hive_partitioning = false))", describe,
                            literal);
