@@ -315,6 +315,7 @@ static freshet_code open_writer(freshet_pipeline *pipeline, const sink *sink, fr
                                .declaration = pipeline->declaration,
                                .options = sink->options,
                                .arena = pipeline->arena,
+                               .n_workers = crew_workers(pipeline->crew),
                                .is_batch = !pipeline->declaration->is_stream,
                                .is_of_days = pipeline->options.start_date != NULL ||
                                              pipeline->options.end_date != NULL,

@@ -187,6 +187,7 @@ struct freshet_writer {
     const void *options;
     arena *arena;        /* the pipeline's lifetime */
     uint64_t checkpoint; /* the number of the checkpoint that the next rows belong to */
+    uint32_t n_workers;  /* threads that may work at a time, the pipeline's own included; 0: it */
     bool is_batch;       /* the run has an end and keeps no state */
     bool is_of_days;     /* such a run, with a start or an end date */
     bool validates;      /* validate will be called at its end */

@@ -3,9 +3,9 @@
  * Rows are gathered in memory (base/row_store.h) with the number of their partition, until they are
  * many or must be kept; then they are brought in the order of their partitions, arrival kept within
  * each, and every partition's rows become a file (parquet_file.h) that lies aside
- * (history_folder.h). That is a spill (history_files.c). One that fails stays as it is, with a note
- * of how many of its rows have their file (`n_filed`), and the next call goes on there: no row is
- * written twice.
+ * (history_folder.h). Such rows are a piece (history_pieces.c), and a batch has threads that make
+ * files of one while the next is gathered. A piece that fails stays as it is, with a note of how
+ * many of its files are there, and the next call goes on there: no row is written twice.
  *
  * When the files come to be seen depends on who drives:
  *
@@ -206,9 +206,8 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     if (code != FRESHET_OK)
         return code;
     writer->scratch = arena_open();
-    writer->spill = arena_open();
     const char *path = history_path(options, base->declaration, base->arena, &(bool){false});
-    if (writer->scratch == NULL || writer->spill == NULL || path == NULL)
+    if (writer->scratch == NULL || path == NULL)
         return error_memory(err, HISTORY_KEEPING);
     code = history_folder_open(path, &writer->folder, err);
     if (code == FRESHET_OK)
@@ -218,14 +217,7 @@ static freshet_code history_open(freshet_writer *base, const schema *schema, uin
     if (code == FRESHET_OK && base->is_batch)
         code = history_check_batch(writer, err);
     if (code == FRESHET_OK)
-        code =
-            history_facts_open(&writer->facts, base->declaration->feature_set.name.value, schema,
-                               n_keys, options->corrections && !base->is_batch, base->arena, err);
-    if (code == FRESHET_OK)
-        code = row_store_open(schema, &writer->rows, err);
-    if (code == FRESHET_OK)
-        code =
-            parquet_open(schema, (parquet_compression)options->compression, &writer->parquet, err);
+        code = history_pieces_open(writer, schema, err);
     return code == FRESHET_OK ? check_files(writer, NULL, err) : code;
 }
 
@@ -276,36 +268,16 @@ static unsigned history_takes(const void *options)
     return ((const history_options *)options)->corrections ? ROW_NEW | ROW_CORRECTION : ROW_NEW;
 }
 
-static bool history_is_full(const history_writer *writer, uint32_t n_more)
-{
-    const history_options *options = writer->base.options;
-    uint32_t n = row_store_rows(writer->rows);
-    return n > 0 && ((int64_t)n + n_more > options->rows ||
-                     row_store_bytes(writer->rows) >= (size_t)options->memory);
-}
-
 static freshet_code history_write(freshet_writer *base, const batch *rows, freshet_error *err)
 {
     history_writer *writer = (history_writer *)base;
     freshet_code code = make_ready(writer, err);
     history_note_checkpoint(writer);
-    if (code == FRESHET_OK && (writer->is_spilling || history_is_full(writer, rows->n_rows)))
-        code = history_spill(writer, err);
-    if (code != FRESHET_OK)
-        return code;
-    uint32_t at = row_store_rows(writer->rows);
-    if (!array_reserve(&writer->partitions, &writer->capacity, (uint64_t)at + rows->n_rows,
-                       sizeof *writer->partitions))
-        return error_memory(err, HISTORY_KEEPING);
-    code = row_store_add(writer->rows, rows, NULL, rows->n_rows, err);
     if (code == FRESHET_OK)
-        code =
-            history_facts_note(&writer->facts, rows, rows->columns[writer->time_column].data, err);
-    if (code != FRESHET_OK)
-        return code;
-    history_note_partitions(writer, rows, at);
-    writer->n_taken += rows->n_rows;
-    return FRESHET_OK;
+        code = history_pieces_add(writer, rows, err);
+    if (code == FRESHET_OK)
+        writer->n_taken += rows->n_rows;
+    return code;
 }
 
 /* ---- being seen ------------------------------------------------------------------------------ */
@@ -316,7 +288,7 @@ static freshet_code finish_files(history_writer *writer, freshet_error *err)
     freshet_code code = make_ready(writer, err);
     history_note_checkpoint(writer);
     if (code == FRESHET_OK)
-        code = history_spill(writer, err);
+        code = history_pieces_finish(writer, err);
     if (code == FRESHET_OK && writer->n_kept != writer->n_taken)
         code = error_set(err, FRESHET_FAILED, FRESHET_STOP, history_folder_path(writer->folder),
                          "the files of the history hold %" PRIu64 " rows and should hold %" PRIu64
@@ -399,7 +371,8 @@ static freshet_code history_publish(freshet_writer *base, const writer_files *fi
     if (code != FRESHET_OK)
         return code;
     writer->is_published = true; /* or will be, at the next open */
-    const history_note note = {number_of(files), files->shown_rows, writer->facts.newest_us};
+    const history_note note = {number_of(files), files->shown_rows,
+                               writer->pieces[0].facts.newest_us};
     if (writer->has_checkpoints)
         code = history_folder_note(writer->folder, &note, err);
     if (code == FRESHET_OK)
@@ -443,7 +416,7 @@ static freshet_code history_recover(freshet_writer *base, const writer_files *co
         return code;
     history_note note;
     history_folder_noted(writer->folder, &note);
-    writer->facts.newest_us = note.newest_us;
+    writer->pieces[0].facts.newest_us = note.newest_us;
     writer->has_checkpoints = true;
     writer->is_ready = true;
     writer->number = base->checkpoint;
@@ -455,7 +428,7 @@ static freshet_code count_partition(history_writer *writer, const char *file, in
                                     freshet_error *err)
 {
     const char *slash = strrchr(file, '/');
-    const char *path = arena_format(writer->spill, "%s/%.*s", history_folder_path(writer->folder),
+    const char *path = arena_format(writer->scratch, "%s/%.*s", history_folder_path(writer->folder),
                                     (int)(slash - file), file);
     DIR *folder = path == NULL ? NULL : opendir(path);
     freshet_code code = path == NULL     ? error_memory(err, HISTORY_KEEPING)
@@ -467,7 +440,7 @@ static freshet_code count_partition(history_writer *writer, const char *file, in
         int64_t n_rows = 0;
         if (entry->d_name[0] == '.' || end == NULL || strcmp(end, ".parquet") != 0)
             continue;
-        const char *found = arena_format(writer->spill, "%s/%s", path, entry->d_name);
+        const char *found = arena_format(writer->scratch, "%s/%s", path, entry->d_name);
         code = found == NULL ? error_memory(err, HISTORY_KEEPING)
                              : parquet_count(writer->parquet, found, &n_rows, err);
         *n += n_rows;
@@ -483,7 +456,7 @@ static freshet_code history_validate(freshet_writer *base, const writer_files *f
 {
     history_writer *writer = (history_writer *)base;
     freshet_code code = FRESHET_OK;
-    arena_reset(writer->spill);
+    arena_reset(writer->scratch);
     for (uint32_t i = 0; code == FRESHET_OK && i < files->n; i++)
         if (i == 0 || !history_same_partition(files->paths[i - 1], files->paths[i]))
             code = count_partition(writer, files->paths[i], there, err);
@@ -493,24 +466,18 @@ static freshet_code history_validate(freshet_writer *base, const writer_files *f
 static void history_close(freshet_writer *base)
 {
     history_writer *writer = (history_writer *)base;
+    history_pieces_close(writer);
     if (base->is_batch && writer->n_taken > 0 && !writer->is_published) {
         log_say(LOG_WARNING, history_folder_path(writer->folder),
                 "the batch did not come to its end, so nothing of it is in the history");
         history_folder_forget(writer->folder, NULL);
     }
-    parquet_close(writer->parquet);
-    row_store_close(writer->rows);
-    history_facts_close(&writer->facts);
     history_folder_close(writer->folder);
     arena_close(writer->scratch);
-    arena_close(writer->spill);
-    free(writer->partitions);
     for (uint32_t i = 0; i < writer->n_files; i++)
         free(writer->files[i].path);
     free(writer->files);
     free(writer->counts);
-    writer->parquet = NULL;
-    writer->rows = NULL;
     writer->folder = NULL;
 }
 

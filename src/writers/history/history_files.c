@@ -1,6 +1,8 @@
-/* history_files.c - gathered rows into files that lie aside, by partition; see history.c.
+/* history_files.c - a piece of gathered rows into files that lie aside, by partition; see history.c.
  *
  * A file is named part-<number>-<n>.parquet: n counts the files of that number in the partition.
+ * The loop's thread gives the names (history_plan_files), so that they are in the order of the
+ * pieces; the files are made by it or by another thread, and then become the writer's.
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -16,7 +18,9 @@
 
 #define DAY_US (INT64_C(86400) * 1000000)
 #define MERGE_FILES_MAX 256u
-#define STOP_US INT64_C(1000000) /* so long a stop waits for files */
+#define LARGE_BYTES ((size_t)32 << 20) /* of rows, in memory: such a file is not merged */
+#define COUNTED_SPAN 65536             /* partitions between the first and the last of a piece */
+#define STOP_US INT64_C(1000000)       /* so long a stop waits for files */
 
 /* ---- partitions ------------------------------------------------------------------------------ */
 
@@ -36,8 +40,9 @@ static int32_t partition_of(const history_writer *writer, int64_t day)
     return (int32_t)date_days(year, writer->levels == 1 ? 1 : month, 1);
 }
 
-void history_note_partitions(history_writer *writer, const batch *from, uint32_t at)
+void history_note_partitions(history_piece *piece, const batch *from, uint32_t at)
 {
+    const history_writer *writer = piece->writer;
     const int64_t *times_us = from->columns[writer->time_column].data;
     int64_t day = INT64_MIN;
     int32_t partition = 0;
@@ -46,7 +51,7 @@ void history_note_partitions(history_writer *writer, const batch *from, uint32_t
         if (now != day)
             partition = partition_of(writer, now);
         day = now;
-        writer->partitions[at + i] = partition;
+        piece->partitions[at + i] = partition;
     }
 }
 
@@ -89,43 +94,7 @@ static partition_count *count_of(history_writer *writer, int32_t partition)
     return &writer->counts[at];
 }
 
-/* ---- rows into files ------------------------------------------------------------------------- */
-
-/* Makes a durable file of the rows, aside. */
-static freshet_code write_file(history_writer *writer, int32_t partition, const batch *rows,
-                               const char *facts, freshet_error *err)
-{
-    partition_count *count = count_of(writer, partition);
-    bool has_minus_zero = false;
-    if (count == NULL)
-        return error_memory(err, HISTORY_KEEPING);
-    char *name = file_name(writer, partition, count->n_files);
-    const char *path =
-        name == NULL ? NULL : history_folder_aside(writer->folder, writer->scratch, name);
-    freshet_code code = FRESHET_OK;
-    if (path == NULL || !array_reserve(&writer->files, &writer->files_capacity,
-                                       writer->n_files + UINT64_C(1), sizeof *writer->files))
-        code = error_memory(err, HISTORY_KEEPING);
-    else if (!writer->base.is_batch && history_folder_has(writer->folder, name))
-        code = error_set(
-            err, FRESHET_FAILED, FRESHET_STOP, name,
-            "the history in %s has a file %s already, from a run whose state is gone: move the old "
-            "files away, or give the history another path",
-            history_folder_path(writer->folder), name);
-    if (code == FRESHET_OK)
-        code = parquet_write(writer->parquet, rows, facts, path, &has_minus_zero, err);
-    if (code == FRESHET_OK)
-        code = history_folder_sync(writer->folder, name, err);
-    if (code != FRESHET_OK) {
-        free(name);
-        return code;
-    }
-    writer->files[writer->n_files++] =
-        (aside_file){.path = name, .n_rows = rows->n_rows, .has_minus_zero = has_minus_zero};
-    writer->n_kept += rows->n_rows;
-    count->n_files++;
-    return FRESHET_OK;
-}
+/* ---- planning -------------------------------------------------------------------------------- */
 
 static int compare_numbers(const void *a, const void *b)
 {
@@ -133,57 +102,169 @@ static int compare_numbers(const void *a, const void *b)
     return left < right ? -1 : left > right;
 }
 
-/* The rows in the order of their partitions, arrival within each. */
-static freshet_code make_order(history_writer *writer, freshet_error *err)
+/* Rows by partition where these are not far apart, as days are: by counting. */
+static freshet_code order_by_counts(history_piece *piece, uint32_t n, int32_t first, uint32_t span,
+                                    uint32_t *order, freshet_error *err)
 {
-    uint32_t n = row_store_rows(writer->rows);
-    const int32_t *partitions = writer->partitions;
-    bool in_order = true;
-    for (uint32_t i = 1; in_order && i < n; i++)
-        in_order = partitions[i - 1] <= partitions[i];
-    writer->order = NULL;
-    if (in_order)
-        return FRESHET_OK;
-    uint32_t *order = arena_alloc(writer->spill, n * sizeof *order);
-    uint64_t *keys = arena_alloc(writer->spill, n * sizeof *keys);
-    if (order == NULL || keys == NULL)
+    uint32_t *ends = arena_zero(piece->arena, span + (size_t)1, sizeof *ends);
+    if (ends == NULL)
         return error_memory(err, HISTORY_KEEPING);
     for (uint32_t i = 0; i < n; i++)
-        keys[i] = (uint64_t)((uint32_t)partitions[i] ^ UINT32_C(0x80000000)) << 32 | i;
-    qsort(keys, n, sizeof *keys, compare_numbers);
+        ends[piece->partitions[i] - first + 1]++;
+    for (uint32_t i = 1; i <= span; i++)
+        ends[i] += ends[i - 1];
     for (uint32_t i = 0; i < n; i++)
-        order[i] = (uint32_t)keys[i];
-    writer->order = order;
+        order[ends[piece->partitions[i] - first]++] = i;
     return FRESHET_OK;
 }
 
-static int32_t partition_at(const history_writer *writer, uint32_t i)
+static freshet_code order_by_sorting(history_piece *piece, uint32_t n, uint32_t *order,
+                                     freshet_error *err)
 {
-    return writer->partitions[writer->order == NULL ? i : writer->order[i]];
+    uint64_t *keys = arena_alloc(piece->arena, n * sizeof *keys);
+    if (keys == NULL)
+        return error_memory(err, HISTORY_KEEPING);
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = (uint64_t)((uint32_t)piece->partitions[i] ^ UINT32_C(0x80000000)) << 32 | i;
+    qsort(keys, n, sizeof *keys, compare_numbers);
+    for (uint32_t i = 0; i < n; i++)
+        order[i] = (uint32_t)keys[i];
+    return FRESHET_OK;
 }
 
-/* Makes a file of the next rows of one partition. */
-static freshet_code spill_file(history_writer *writer, uint32_t n_rows, freshet_error *err)
+/* The rows in the order of their partitions, arrival within each. */
+static freshet_code make_order(history_piece *piece, freshet_error *err)
 {
-    const history_options *options = writer->base.options;
-    int32_t partition = partition_at(writer, writer->n_filed);
+    const uint32_t n = row_store_rows(piece->rows);
+    const int32_t *partitions = piece->partitions;
+    bool in_order = true;
+    int32_t first = INT32_MAX, last = INT32_MIN;
+    for (uint32_t i = 0; i < n; i++) {
+        in_order = in_order && (i == 0 || partitions[i - 1] <= partitions[i]);
+        first = partitions[i] < first ? partitions[i] : first;
+        last = partitions[i] > last ? partitions[i] : last;
+    }
+    piece->order = NULL;
+    if (in_order)
+        return FRESHET_OK;
+    uint32_t *order = arena_alloc(piece->arena, n * sizeof *order);
+    if (order == NULL)
+        return error_memory(err, HISTORY_KEEPING);
+    piece->order = order;
+    const int64_t span = (int64_t)last - first + 1;
+    return span <= COUNTED_SPAN ? order_by_counts(piece, n, first, (uint32_t)span, order, err)
+                                : order_by_sorting(piece, n, order, err);
+}
+
+static int32_t partition_at(const history_piece *piece, uint32_t i)
+{
+    return piece->partitions[piece->order == NULL ? i : piece->order[i]];
+}
+
+/* How many rows from number `first` on, in their order, are one file. */
+static uint32_t count_of_file(const history_piece *piece, uint32_t first)
+{
+    const history_options *options = piece->writer->base.options;
+    const uint32_t n_rows = row_store_rows(piece->rows);
+    const int32_t partition = partition_at(piece, first);
     uint32_t n = 1;
-    while (n < options->rows && writer->n_filed + n < n_rows &&
-           partition_at(writer, writer->n_filed + n) == partition)
+    while (n < options->rows && first + n < n_rows && partition_at(piece, first + n) == partition)
         n++;
+    return n;
+}
+
+static freshet_code plan_file(history_piece *piece, uint32_t first, uint32_t n, uint32_t *capacity,
+                              freshet_error *err)
+{
+    history_writer *writer = piece->writer;
+    const int32_t partition = partition_at(piece, first);
+    const size_t bytes =
+        (size_t)((double)row_store_bytes(piece->rows) * n / row_store_rows(piece->rows));
+    partition_count *count = count_of(writer, partition);
+    if (count == NULL || !arena_reserve(piece->arena, &piece->files, capacity,
+                                        piece->n_files + UINT64_C(1), sizeof *piece->files))
+        return error_memory(err, HISTORY_KEEPING);
+    char *path = file_name(writer, partition, count->n_files);
+    if (path == NULL)
+        return error_memory(err, HISTORY_KEEPING);
+    count->n_files++;
+    piece->files[piece->n_files++] =
+        (aside_file){.path = path, .n_rows = n, .is_large = bytes >= LARGE_BYTES};
+    return FRESHET_OK;
+}
+
+/* A plan that cannot be finished for want of memory is begun anew: the numbers that it has used
+ * are not used again. */
+static void drop_plan(history_piece *piece)
+{
+    for (uint32_t i = 0; i < piece->n_files; i++)
+        free(piece->files[i].path);
+    piece->files = NULL;
+    piece->n_files = piece->n_made = piece->n_filed = 0;
+    piece->is_planned = false;
+    piece->order = NULL;
+    arena_reset(piece->arena);
+}
+
+freshet_code history_plan_files(history_piece *piece, freshet_error *err)
+{
+    const uint32_t n_rows = row_store_rows(piece->rows);
+    uint32_t capacity = 0;
+    if (piece->is_planned)
+        return FRESHET_OK;
+    drop_plan(piece);
+    freshet_code code = make_order(piece, err);
+    for (uint32_t row = 0, n; code == FRESHET_OK && row < n_rows; row += n) {
+        n = count_of_file(piece, row);
+        code = plan_file(piece, row, n, &capacity, err);
+    }
+    if (code == FRESHET_OK)
+        piece->is_planned = true;
+    else
+        drop_plan(piece);
+    return code;
+}
+
+/* ---- rows into files ------------------------------------------------------------------------- */
+
+/* Makes a durable file of the rows, aside. */
+static freshet_code write_file(const history_piece *piece, aside_file *file, const batch *rows,
+                               const char *facts, freshet_error *err)
+{
+    const history_writer *writer = piece->writer;
+    const char *path = history_folder_aside(writer->folder, piece->scratch, file->path);
+    if (path == NULL)
+        return error_memory(err, HISTORY_KEEPING);
+    if (!writer->base.is_batch && history_folder_has(writer->folder, file->path))
+        return error_set(
+            err, FRESHET_FAILED, FRESHET_STOP, file->path,
+            "the history in %s has a file %s already, from a run whose state is gone: move the old "
+            "files away, or give the history another path",
+            history_folder_path(writer->folder), file->path);
+    freshet_code code =
+        parquet_write(piece->parquet, rows, facts, path, &file->has_minus_zero, err);
+    return code == FRESHET_OK ? history_folder_sync(path, err) : code;
+}
+
+static freshet_code make_file(history_piece *piece, freshet_error *err)
+{
+    aside_file *file = &piece->files[piece->n_made];
+    const uint32_t first = piece->n_filed;
+    const uint32_t *order = piece->order == NULL ? NULL : piece->order + first;
     batch part;
     const char *facts = NULL;
-    const uint32_t *order = writer->order == NULL ? NULL : writer->order + writer->n_filed;
-    arena_reset(writer->scratch);
+    arena_reset(piece->scratch);
     freshet_code code =
-        row_store_take(writer->rows, writer->scratch, order, writer->n_filed, n, &part, err);
+        row_store_take(piece->rows, piece->scratch, order, first, file->n_rows, &part, err);
     if (code == FRESHET_OK)
-        code = history_facts_of(&writer->facts, order, writer->n_filed, n, &facts, err);
+        code = history_facts_of(&piece->facts, order, first, file->n_rows, &facts, err);
     if (code == FRESHET_OK)
-        code = write_file(writer, partition, &part, facts, err);
-    if (code == FRESHET_OK)
-        writer->n_filed += n;
-    return code;
+        code = write_file(piece, file, &part, facts, err);
+    if (code != FRESHET_OK)
+        return code;
+    piece->n_made++;
+    piece->n_filed += file->n_rows;
+    return FRESHET_OK;
 }
 
 /* Between two files, of which there may be a great many: does a stop not wait for the rest? What a
@@ -193,31 +274,37 @@ static bool gives_up(history_writer *writer)
     const freshet_writer *base = &writer->base;
     if (base->is_stopping == NULL || !base->is_stopping(base->context))
         return false;
+    if (base->is_batch)
+        return true;
     if (writer->stopping_us == 0)
         writer->stopping_us = os.monotonic_us();
-    return base->is_batch || os.monotonic_us() - writer->stopping_us > STOP_US;
+    return os.monotonic_us() - writer->stopping_us > STOP_US;
 }
 
-/* Makes files of all gathered rows. */
-freshet_code history_spill(history_writer *writer, freshet_error *err)
+freshet_code history_make_files(history_piece *piece, freshet_error *err)
 {
-    uint32_t n_rows = row_store_rows(writer->rows);
     freshet_code code = FRESHET_OK;
-    if (!writer->is_spilling) {
-        arena_reset(writer->spill);
-        code = make_order(writer, err);
-        if (code != FRESHET_OK)
-            return code;
-        writer->n_filed = 0;
-        writer->is_spilling = true;
-    }
-    while (code == FRESHET_OK && writer->n_filed < n_rows)
-        code = gives_up(writer) ? error_stopped(err) : spill_file(writer, n_rows, err);
-    if (code != FRESHET_OK)
-        return code;
-    row_store_clear(writer->rows);
-    history_facts_clear(&writer->facts);
-    writer->is_spilling = false;
+    while (code == FRESHET_OK && piece->n_made < piece->n_files)
+        code = gives_up(piece->writer) ? error_stopped(err) : make_file(piece, err);
+    arena_reset(piece->scratch);
+    return code;
+}
+
+freshet_code history_take_files(history_piece *piece, freshet_error *err)
+{
+    history_writer *writer = piece->writer;
+    if (!array_reserve(&writer->files, &writer->files_capacity,
+                       writer->n_files + (uint64_t)piece->n_files, sizeof *writer->files))
+        return error_memory(err, HISTORY_KEEPING);
+    if (piece->n_files > 0)
+        memcpy(writer->files + writer->n_files, piece->files,
+               piece->n_files * sizeof *writer->files);
+    writer->n_files += piece->n_files;
+    writer->n_kept += piece->n_filed;
+    piece->n_files = 0; /* their paths are the writer's */
+    drop_plan(piece);
+    row_store_clear(piece->rows);
+    history_facts_clear(&piece->facts);
     return FRESHET_OK;
 }
 
@@ -250,6 +337,7 @@ static uint32_t count_mergeable(const history_writer *writer, uint32_t first, ui
     uint32_t n = 1;
     *n_rows = files[first].n_rows;
     while (first + n < writer->n_files && n < MERGE_FILES_MAX &&
+           !(files[first + n - 1].is_large && files[first + n].is_large) &&
            history_same_partition(files[first].path, files[first + n].path) &&
            *n_rows + files[first + n].n_rows <= options->rows)
         *n_rows += files[first + n++].n_rows;
@@ -270,12 +358,12 @@ static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, ui
         if (paths[i] == NULL || merged == NULL)
             return error_memory(err, HISTORY_KEEPING);
     }
-    freshet_code code = history_facts_of(&writer->facts, NULL, 0, 0, &facts, err);
+    freshet_code code = history_facts_of(&writer->pieces[0].facts, NULL, 0, 0, &facts, err);
     if (code == FRESHET_OK)
         code = parquet_merge(writer->parquet, paths, n, n_rows, files[0].has_minus_zero, facts,
                              merged, err);
     if (code == FRESHET_OK)
-        code = history_folder_sync(writer->folder, MERGED_NAME, err);
+        code = history_folder_sync(merged, err);
     if (code == FRESHET_OK)
         code = history_folder_put(writer->folder, merged, files[0].path, err);
     if (code != FRESHET_OK)

@@ -221,11 +221,9 @@ freshet_code history_folder_put(history_folder *folder, const char *path, const 
                                        : error_system(err, "cannot rename the file", path);
 }
 
-freshet_code history_folder_sync(history_folder *folder, const char *file, freshet_error *err)
+freshet_code history_folder_sync(const char *path, freshet_error *err)
 {
-    arena_reset(folder->scratch);
-    const char *path = history_folder_aside(folder, folder->scratch, file);
-    return path == NULL ? error_memory(err, KEEPING) : sync_path(path, err);
+    return sync_path(path, err);
 }
 
 freshet_code history_folder_sync_aside(history_folder *folder, freshet_error *err)

@@ -42,21 +42,22 @@ void history_folder_close(history_folder *folder);
 
 const char *history_folder_path(const history_folder *folder);
 
-/* Where a file is written; in the arena, NULL where memory is out. */
+/* Where a file is written; in the arena, NULL where memory is out. Any thread. */
 const char *history_folder_aside(const history_folder *folder, arena *arena, const char *file);
 
 /* Do two files, by their paths below the folder, lie in the same one? */
 bool history_same_partition(const char *a, const char *b);
 
-/* Is a file of that name seen already? */
+/* Is a file of that name seen already? Not while another thread calls. */
 bool history_folder_has(const history_folder *folder, const char *file);
 
 /* Takes the aside file at `path` (of history_folder_aside) in the place of that of `file`. */
 freshet_code history_folder_put(history_folder *folder, const char *path, const char *file,
                                 freshet_error *err);
 
-/* A file that was written aside is made durable. */
-freshet_code history_folder_sync(history_folder *folder, const char *file, freshet_error *err);
+/* The file that was written aside at this path (of history_folder_aside) is made durable. Any
+ * thread. */
+freshet_code history_folder_sync(const char *path, freshet_error *err);
 /* So is the list of those that lie aside. */
 freshet_code history_folder_sync_aside(history_folder *folder, freshet_error *err);
 
