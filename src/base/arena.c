@@ -2,7 +2,8 @@
  *
  * Blocks form a list, the newest first; allocation moves `used` of the newest block forward. A
  * block that is too small for a request is left as it is and a larger one put before it. Reset
- * frees all but the largest block. Under AddressSanitizer the unused part of a block is poisoned,
+ * frees all but the largest block; a rewind frees none, and keeps them as spare blocks, which are
+ * taken before new ones are made. Under AddressSanitizer the unused part of a block is poisoned,
  * so that reading past an allocation, or after a reset, is found as with malloc.
  */
 #include "base/arena.h"
@@ -47,6 +48,7 @@ struct block {
 
 struct arena {
     block *newest;
+    block *spare; /* of a rewind; the first that was made comes first */
     size_t held;
     bool failed;
     uint32_t n_branches; /* room for so many */
@@ -70,15 +72,21 @@ static void block_free(arena *arena, block *block)
     free(block);
 }
 
+static void blocks_free(arena *arena, block *first)
+{
+    while (first != NULL) {
+        block *next = first->older;
+        block_free(arena, first);
+        first = next;
+    }
+}
+
 void arena_close(arena *arena)
 {
     if (arena == NULL)
         return;
-    while (arena->newest != NULL) {
-        block *next = arena->newest->older;
-        block_free(arena, arena->newest);
-        arena->newest = next;
-    }
+    blocks_free(arena, arena->newest);
+    blocks_free(arena, arena->spare);
     for (uint32_t i = 0; i < arena->n_branches; i++)
         arena_close(arena->branches[i]);
     free(arena->branches);
@@ -104,9 +112,25 @@ void arena_reset(arena *arena)
         poison(largest->bytes, largest->size);
     }
     arena->newest = largest;
+    blocks_free(arena, arena->spare);
+    arena->spare = NULL;
     for (uint32_t i = 0; i < arena->n_branches; i++)
         if (arena->branches[i] != NULL)
             arena_reset(arena->branches[i]);
+}
+
+void arena_rewind(arena *arena)
+{
+    while (arena->newest != NULL) {
+        block *next = arena->newest->older;
+        poison(arena->newest->bytes, arena->newest->size);
+        arena->newest->older = arena->spare;
+        arena->spare = arena->newest;
+        arena->newest = next;
+    }
+    for (uint32_t i = 0; i < arena->n_branches; i++)
+        if (arena->branches[i] != NULL)
+            arena_rewind(arena->branches[i]);
 }
 
 arena *arena_branch(arena *arena, uint32_t which)
@@ -126,10 +150,29 @@ arena *arena_branch(arena *arena, uint32_t which)
     return arena->branches[which];
 }
 
+/* A spare block with so much room becomes the newest; NULL: there is none. */
+static block *block_reuse(arena *arena, size_t at_least)
+{
+    for (block **at = &arena->spare; *at != NULL; at = &(*at)->older)
+        if ((*at)->size >= at_least) {
+            block *found = *at;
+            *at = found->older;
+            found->older = arena->newest;
+            found->used = 0;
+            found->last = 0;
+            arena->newest = found;
+            return found;
+        }
+    return NULL;
+}
+
 /* Rare: inlined, it would make each arena_alloc save registers for it. */
 __attribute__((noinline)) static block *block_add(arena *arena, size_t at_least)
 {
     size_t size = ARENA_BLOCK_FIRST;
+    block *reused = arena->spare == NULL ? NULL : block_reuse(arena, at_least);
+    if (reused != NULL)
+        return reused;
     if (arena->newest != NULL)
         size = arena->newest->size * 2;
     if (size > ARENA_BLOCK_MAX)

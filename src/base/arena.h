@@ -36,6 +36,10 @@ void arena_close(arena *arena);
 /* Forgets all allocations; keeps the largest block for the next batch. */
 void arena_reset(arena *arena);
 
+/* Forgets all allocations, and keeps all blocks: for what is filled to about the same size again
+ * and again, where memory that the system gives anew must be cleared each time. */
+void arena_rewind(arena *arena);
+
 /* `size` bytes of uninitialised memory, 16-byte aligned; NULL where memory is out.
  * A size of 0 gives a valid pointer. */
 void *arena_alloc(arena *arena, size_t size);

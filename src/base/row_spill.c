@@ -62,6 +62,17 @@ struct row_spill {
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
+/* About how many rows a part has when they go to the file, and some more: its last addition may go
+ * beyond that. */
+static uint32_t expected_rows(const row_spill *spill)
+{
+    size_t row_bytes = 1;
+    for (uint32_t i = 0; i < spill->schema->n_fields; i++)
+        row_bytes += type_cell_size(spill->schema->fields[i].type);
+    const size_t n = spill->piece_bytes / row_bytes;
+    return n > UINT32_MAX / 2 ? UINT32_MAX / 2 : (uint32_t)(n + n / 8);
+}
+
 freshet_code row_spill_open(const schema *schema, size_t memory, const char *folder,
                             row_spill **out, freshet_error *err)
 {
@@ -76,8 +87,11 @@ freshet_code row_spill_open(const schema *schema, size_t memory, const char *fol
     text_init(&spill->bytes, SIZE_MAX / 2);
     spill->arena = arena_open();
     freshet_code code = spill->arena == NULL ? error_memory(err, SPILLING) : FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < ROW_SPILL_PARTS; i++)
+    for (uint32_t i = 0; code == FRESHET_OK && i < ROW_SPILL_PARTS; i++) {
         code = row_store_open(schema, &spill->parts[i].waiting, err);
+        if (code == FRESHET_OK)
+            row_store_expect(spill->parts[i].waiting, expected_rows(spill));
+    }
     if (code == FRESHET_OK)
         *out = spill;
     else
@@ -226,7 +240,7 @@ static freshet_code write_part(row_spill *spill, spill_part *part, freshet_error
             code = note_piece(spill, part, chunk->n_rows, err);
         row += chunk->n_rows;
     }
-    row_store_clear(part->waiting);
+    row_store_rewind(part->waiting);
     return code;
 }
 

@@ -23,6 +23,7 @@ struct row_store {
     batch *chunks;
     uint32_t n_chunks, chunks_capacity;
     uint32_t n_rows;
+    uint32_t expected; /* the least room that the first chunk has */
     bool with_write_us, with_kinds;
     size_t row_bytes; /* of one row's cells */
     size_t bytes;     /* of long texts and elements */
@@ -34,6 +35,7 @@ freshet_code row_store_open(const schema *schema, row_store **out, freshet_error
     if (store == NULL)
         return error_memory(err, KEEPING);
     store->schema = schema;
+    store->expected = CHUNK_ROWS_FIRST;
     store->arena = arena_open();
     for (uint32_t i = 0; i < schema->n_fields; i++)
         store->row_bytes += type_cell_size(schema->fields[i].type);
@@ -64,12 +66,30 @@ size_t row_store_bytes(const row_store *store)
     return store->bytes + store->n_rows * store->row_bytes;
 }
 
-void row_store_clear(row_store *store)
+void row_store_expect(row_store *store, uint32_t n_rows)
+{
+    store->expected = n_rows > ROW_STORE_CHUNK    ? ROW_STORE_CHUNK
+                      : n_rows < CHUNK_ROWS_FIRST ? CHUNK_ROWS_FIRST
+                                                  : n_rows;
+}
+
+static void forget_rows(row_store *store)
 {
     store->n_rows = 0;
     store->n_chunks = 0;
     store->bytes = 0;
+}
+
+void row_store_clear(row_store *store)
+{
+    forget_rows(store);
     arena_reset(store->arena);
+}
+
+void row_store_rewind(row_store *store)
+{
+    forget_rows(store);
+    arena_rewind(store->arena);
 }
 
 /* Room for n rows of what the store keeps beside the columns. */
@@ -111,7 +131,7 @@ static freshet_code add_chunk(row_store *store, uint32_t expected, freshet_error
         return error_memory(err, KEEPING);
     /* one that comes behind others is likely to become full */
     uint32_t rows = store->n_chunks > 0 || expected > ROW_STORE_CHUNK ? ROW_STORE_CHUNK
-                    : expected < CHUNK_ROWS_FIRST                     ? CHUNK_ROWS_FIRST
+                    : expected < store->expected                      ? store->expected
                                                                       : expected;
     batch *chunk = &store->chunks[store->n_chunks];
     freshet_code code = batch_init_raw(chunk, store->arena, store->schema, NULL, rows, err);
@@ -159,7 +179,7 @@ freshet_code row_store_add(row_store *store, const batch *from, const uint32_t *
         return error_set(err, FRESHET_LIMIT, FRESHET_STOP, NULL,
                          "more than %u rows cannot be kept together", ROW_STORE_ROWS_MAX);
     if (store->n_rows == 0) {
-        row_store_clear(store);
+        row_store_rewind(store); /* an addition that failed may have left something */
         store->with_write_us = from->write_us != NULL;
         store->with_kinds = from->row_kinds != NULL;
     }

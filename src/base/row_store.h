@@ -24,6 +24,8 @@ typedef struct row_store row_store;
 
 /* The schema is referred to, and must outlive the store. */
 freshet_code row_store_open(const schema *schema, row_store **out, freshet_error *err);
+/* About so many rows will come before each clear: room for them is made at once. */
+void row_store_expect(row_store *store, uint32_t n_rows);
 /* NULL is fine. */
 void row_store_close(row_store *store);
 
@@ -48,5 +50,8 @@ freshet_code row_store_take(const row_store *store, arena *arena, const uint32_t
 
 /* Forgets all rows. */
 void row_store_clear(row_store *store);
+
+/* The same, and keeps their memory for as many again. */
+void row_store_rewind(row_store *store);
 
 #endif

@@ -160,7 +160,7 @@ freshet_code batch_rows_next(batch_rows *rows, const row_store **set, freshet_er
     }
     while (rows->next < ROW_SPILL_PARTS && row_spill_part_rows(rows->spill, rows->next) == 0)
         rows->next++;
-    row_store_clear(rows->store);
+    row_store_rewind(rows->store);
     if (rows->next == ROW_SPILL_PARTS)
         return FRESHET_END;
     freshet_code code = row_spill_take(rows->spill, rows->next++, rows->store, err);

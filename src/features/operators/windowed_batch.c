@@ -163,7 +163,7 @@ static freshet_code next_set(windowed_batch *windowed, freshet_error *err)
         return FRESHET_OK;
     windowed->set = NULL;
     windowed->next = 0;
-    arena_reset(windowed->results);
+    arena_rewind(windowed->results);
     const freshet_code code = batch_rows_next(windowed->rows, &windowed->set, err);
     return code == FRESHET_OK ? compute_all(windowed, err) : code;
 }

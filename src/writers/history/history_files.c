@@ -253,7 +253,7 @@ static freshet_code make_file(history_piece *piece, freshet_error *err)
     const uint32_t *order = piece->order == NULL ? NULL : piece->order + first;
     batch part;
     const char *facts = NULL;
-    arena_reset(piece->scratch);
+    arena_rewind(piece->scratch);
     freshet_code code =
         row_store_take(piece->rows, piece->scratch, order, first, file->n_rows, &part, err);
     if (code == FRESHET_OK)
@@ -286,7 +286,6 @@ freshet_code history_make_files(history_piece *piece, freshet_error *err)
     freshet_code code = FRESHET_OK;
     while (code == FRESHET_OK && piece->n_made < piece->n_files)
         code = gives_up(piece->writer) ? error_stopped(err) : make_file(piece, err);
-    arena_reset(piece->scratch);
     return code;
 }
 
@@ -303,7 +302,12 @@ freshet_code history_take_files(history_piece *piece, freshet_error *err)
     writer->n_kept += piece->n_filed;
     piece->n_files = 0; /* their paths are the writer's */
     drop_plan(piece);
-    row_store_clear(piece->rows);
+    if (writer->base.is_batch) { /* as many come again */
+        row_store_rewind(piece->rows);
+    } else {
+        row_store_clear(piece->rows);
+        arena_reset(piece->scratch);
+    }
     history_facts_clear(&piece->facts);
     return FRESHET_OK;
 }
