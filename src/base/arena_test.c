@@ -44,6 +44,32 @@ static void reset_keeps_the_largest_block(void **state)
     arena_close(NULL);
 }
 
+static void a_rewind_keeps_all_blocks(void **state)
+{
+    (void)state;
+    arena *arena = arena_open();
+    size_t held = 0;
+    for (int round = 0; round < 5; round++) {
+        for (size_t size = 1; size < (size_t)40 << 20; size *= 3)
+            memset(arena_alloc(arena, size), round, size);
+        memset(arena_alloc(arena_branch(arena, 1), 100000), round, 100000);
+        assert_true(round == 0 || arena_held(arena) == held);
+        held = arena_held(arena);
+        arena_rewind(arena);
+        assert_int_equal(arena_held(arena), held);
+    }
+    assert_non_null(arena_alloc(arena, 10));
+    arena_rewind(arena);
+    assert_non_null(arena_alloc(arena, (size_t)60 << 20)); /* none of them is so large */
+    assert_true(arena_held(arena) > held);
+    arena_rewind(arena);
+    arena_reset(arena);
+    assert_non_null(arena_alloc(arena, 10));
+    arena_reset(arena);
+    assert_true(arena_held(arena) < held);
+    arena_close(arena);
+}
+
 static void grow_keeps_what_was_there(void **state)
 {
     (void)state;
@@ -86,6 +112,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(allocations_are_aligned_and_apart),
         cmocka_unit_test(reset_keeps_the_largest_block),
+        cmocka_unit_test(a_rewind_keeps_all_blocks),
         cmocka_unit_test(grow_keeps_what_was_there),
         cmocka_unit_test(too_much_is_an_answer),
         cmocka_unit_test(texts),

@@ -196,11 +196,40 @@ static void chosen_rows_of_a_batch_with_their_kinds(void **state)
     tear_down(&rig);
 }
 
+/* What a store has after a rewind, or with room for many at once, is what it has without. */
+static void memory_that_is_used_again(void **state)
+{
+    (void)state;
+    rig rig;
+    set_up(&rig);
+    row_store_expect(rig.store, 5000);
+    for (uint32_t round = 0; round < 4; round++) {
+        const uint32_t n = round == 2 ? 40000 : 7000 * round + 10;
+        batch rows = make_rows(&rig, round * UINT64_C(100000), n);
+        for (uint32_t i = 0; i < 2; i++)
+            assert_int_equal(row_store_add(rig.store, &rows, NULL, n, NULL), FRESHET_OK);
+        assert_int_equal(row_store_rows(rig.store), 2 * n);
+        batch out;
+        assert_int_equal(row_store_take(rig.store, rig.arena, NULL, 0, 2 * n, &out, NULL),
+                         FRESHET_OK);
+        for (uint32_t row = 0; row < 2 * n; row += 997)
+            assert_row(&rig, &out, row, round * UINT64_C(100000) + row % n);
+        row_store_rewind(rig.store);
+        assert_int_equal(row_store_rows(rig.store), 0);
+        assert_int_equal(row_store_bytes(rig.store), 0);
+    }
+    row_store_expect(rig.store, UINT32_MAX);
+    batch rows = make_rows(&rig, 5, 1);
+    assert_int_equal(row_store_add(rig.store, &rows, NULL, 1, NULL), FRESHET_OK);
+    tear_down(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_outlive_their_batches),
         cmocka_unit_test(any_rows_in_any_order),
+        cmocka_unit_test(memory_that_is_used_again),
         cmocka_unit_test(chosen_rows_of_a_batch_with_their_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,6 +132,7 @@ struct decoder {
      * the schema, and not among `used`; NULL: none */
     const bool *elsewhere;
     bool cast_error_null;
+    bool reads_ahead;    /* of whole files: in a thread (scan.h) */
     bool of_messages;    /* each record is a message of its own, and not cut from a file */
     bool wants_header;   /* set by open */
     reason_code refused; /* why the record is bad for which decode has given FRESHET_SKIP_ROW */

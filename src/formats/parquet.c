@@ -265,6 +265,7 @@ static freshet_code parquet_check(parquet_decoder *decoder, const char *path, ar
 static freshet_code parquet_start(decoder *base, const char *path, int64_t first,
                                   freshet_error *err)
 {
+    scan_stop(((parquet_decoder *)base)->scan);
     arena *scratch = arena_open();
     scan_options options = {.relation = scratch == NULL ? NULL : scan_parquet(scratch, path, true),
                             .row_number = "file_row_number",
@@ -272,6 +273,7 @@ static freshet_code parquet_start(decoder *base, const char *path, int64_t first
                             .schema = base->schema,
                             .used = base->used,
                             .cast_error_null = base->cast_error_null,
+                            .reads_ahead = base->reads_ahead,
                             .missing = &base->missing,
                             .said_by = base->said_by,
                             .at = path};

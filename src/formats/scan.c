@@ -70,8 +70,7 @@ freshet_code scan_open(scan **out, freshet_error *err)
     return FRESHET_OK;
 }
 
-/* Ends the scan that was started, if any. */
-static void scan_stop(scan *scan)
+void scan_stop(scan *scan)
 {
     if (scan->cursor != NULL)
         sql_cursor_close(scan->cursor);
@@ -334,6 +333,8 @@ freshet_code scan_start(scan *scan, const scan_options *options, freshet_error *
         code = sql_prepare(scan->session, query.bytes, &scan->statement, NULL, &problem);
     if (code == FRESHET_OK)
         code = sql_cursor_open(scan->statement, &scan->cursor, &problem);
+    if (code == FRESHET_OK && options->reads_ahead)
+        code = sql_cursor_read_ahead(scan->cursor, &problem);
     text_release(&query);
     text_release(&all);
     return with_place(code, options->at, &problem, err);

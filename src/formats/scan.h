@@ -35,7 +35,8 @@ typedef struct scan_options {
     const schema *schema;
     const bool *used; /* NULL: all */
     bool cast_error_null;
-    const char *at; /* what messages call the relation */
+    bool reads_ahead; /* in a thread of its own, while what came before is worked on */
+    const char *at;   /* what messages call the relation */
     /* Columns that the relation has not are null, and their names are added here, as "a, b"; it is
      * an error that it has none of those that are used. NULL: it is an error that one is missing */
     text_buffer *missing;
@@ -46,6 +47,9 @@ typedef struct scan_options {
      * one: it is declared */
     const char *const *said_by;
 } scan_options;
+
+/* Ends the scan that was started, if any: before other queries, where it may read ahead. */
+void scan_stop(scan *scan);
 
 freshet_code scan_start(scan *scan, const scan_options *options, freshet_error *err);
 

@@ -207,4 +207,10 @@ struct freshet_reader {
     int64_t idle_us;      /* how often to poll without a wake_fd; default 1 s */
 };
 
+/* May a thread of the reader's own read ahead of its polls? */
+static inline bool reader_reads_ahead(const freshet_reader *reader)
+{
+    return reader->crew != NULL && reader->mode == READ_ALL;
+}
+
 #endif

@@ -3,7 +3,9 @@
  * Results are streamed: DuckDB makes chunks of up to 2,048 rows as we fetch, each a copy of its
  * own. sql_run fetches them all, keeps them (long texts stay in them) and then, knowing the number
  * of rows, copies the columns into one batch. The chunks go at the next run of the statement.
- * A cursor keeps one chunk.
+ * A cursor keeps one chunk; one that reads ahead has a thread that fetches up to AHEAD_CHUNKS more,
+ * while the caller works with those before. The thread does nothing but fetch, and is the only one
+ * that does until it has ended.
  *
  * Some operators of DuckDB 1.5.6 keep what they made of the tables in the first run, and fail with
  * an internal error in the second: joins by two inequalities (IE_JOIN) and as-of joins. A statement
@@ -15,7 +17,10 @@
  * statement, which ends it.
  */
 #include "base/memory.h"
+#include "base/thread.h"
 #include "sql/sql_internal.h"
+
+#define AHEAD_CHUNKS 16u
 
 /* What running a statement again takes. */
 typedef enum again { AGAIN_UNKNOWN, AGAIN_AS_IT_IS, AGAIN_PREPARED_ANEW } again;
@@ -36,8 +41,21 @@ struct sql_statement {
     uint32_t n_chunks, capacity;
 };
 
+/* Chunks on their way from the thread that fetches to the caller: a ring. */
+typedef struct fetching {
+    duckdb_result result; /* the statement's */
+    pthread_t thread;
+    pthread_mutex_t lock; /* around all below */
+    pthread_cond_t changed;
+    duckdb_data_chunk chunks[AHEAD_CHUNKS];
+    uint32_t first, n;
+    bool is_over; /* the thread will fetch no more */
+    bool stops;   /* the caller wants no more */
+} fetching;
+
 struct sql_cursor {
     sql_statement *statement;
+    fetching *ahead; /* NULL: nothing is fetched ahead */
     bool at_end;
 };
 
@@ -319,23 +337,36 @@ static freshet_code statement_start(sql_statement *statement, freshet_error *err
     return FRESHET_OK;
 }
 
-/* The next chunk behind those that are kept; FRESHET_END after the last. */
-static freshet_code fetch(sql_statement *statement, freshet_error *err)
+/* What a NULL chunk means. */
+static freshet_code fetched_all(sql_statement *statement, freshet_error *err)
 {
-    if (!array_reserve(&statement->chunks, &statement->capacity, statement->n_chunks + UINT64_C(1),
-                       sizeof(duckdb_data_chunk)))
-        return error_memory(err, "reading the result of a query");
-    watched_enter(statement->session);
-    duckdb_data_chunk chunk = duckdb_fetch_chunk(statement->result);
-    watched_leave();
-    if (chunk != NULL) {
-        statement->chunks[statement->n_chunks++] = chunk;
-        return FRESHET_OK;
-    }
     statement->is_streaming = false;
     if (duckdb_result_error(&statement->result) != NULL)
         return problem_of_result(&statement->result, err);
     return FRESHET_END;
+}
+
+static freshet_code reserve_chunk(sql_statement *statement, freshet_error *err)
+{
+    return array_reserve(&statement->chunks, &statement->capacity,
+                         statement->n_chunks + UINT64_C(1), sizeof(duckdb_data_chunk))
+               ? FRESHET_OK
+               : error_memory(err, "reading the result of a query");
+}
+
+/* The next chunk behind those that are kept; FRESHET_END after the last. */
+static freshet_code fetch(sql_statement *statement, freshet_error *err)
+{
+    freshet_code code = reserve_chunk(statement, err);
+    if (code != FRESHET_OK)
+        return code;
+    watched_enter(statement->session);
+    duckdb_data_chunk chunk = duckdb_fetch_chunk(statement->result);
+    watched_leave();
+    if (chunk == NULL)
+        return fetched_all(statement, err);
+    statement->chunks[statement->n_chunks++] = chunk;
+    return FRESHET_OK;
 }
 
 static freshet_code collect(sql_statement *statement, arena *arena, uint32_t n_rows, batch *out,
@@ -393,6 +424,102 @@ freshet_code sql_number(sql_session *session, const char *sql, int64_t *out, fre
     return code;
 }
 
+/* ---- cursors ---- */
+
+static void *fetch_ahead(void *context)
+{
+    fetching *ahead = context;
+    pthread_mutex_lock(&ahead->lock);
+    while (!ahead->stops && !ahead->is_over) {
+        if (ahead->n == AHEAD_CHUNKS) {
+            pthread_cond_wait(&ahead->changed, &ahead->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&ahead->lock);
+        duckdb_data_chunk chunk = duckdb_fetch_chunk(ahead->result);
+        pthread_mutex_lock(&ahead->lock);
+        if (chunk == NULL)
+            ahead->is_over = true;
+        else
+            ahead->chunks[(ahead->first + ahead->n++) % AHEAD_CHUNKS] = chunk;
+        pthread_cond_signal(&ahead->changed);
+    }
+    pthread_mutex_unlock(&ahead->lock);
+    return NULL;
+}
+
+/* The next chunk; NULL: there is none. */
+static duckdb_data_chunk take_fetched(fetching *ahead)
+{
+    duckdb_data_chunk chunk = NULL;
+    pthread_mutex_lock(&ahead->lock);
+    while (ahead->n == 0 && !ahead->is_over)
+        pthread_cond_wait(&ahead->changed, &ahead->lock);
+    if (ahead->n > 0) {
+        chunk = ahead->chunks[ahead->first];
+        ahead->first = (ahead->first + 1) % AHEAD_CHUNKS;
+        ahead->n--;
+        pthread_cond_signal(&ahead->changed);
+    }
+    pthread_mutex_unlock(&ahead->lock);
+    return chunk;
+}
+
+static void fetching_free(fetching *ahead)
+{
+    while (ahead->n > 0)
+        duckdb_destroy_data_chunk(&ahead->chunks[(ahead->first + --ahead->n) % AHEAD_CHUNKS]);
+    pthread_cond_destroy(&ahead->changed);
+    pthread_mutex_destroy(&ahead->lock);
+    free(ahead);
+}
+
+/* Ends the thread; the chunks that nobody took go. */
+static void stop_fetching(sql_cursor *cursor)
+{
+    fetching *ahead = cursor->ahead;
+    if (ahead == NULL)
+        return;
+    pthread_mutex_lock(&ahead->lock);
+    ahead->stops = true;
+    pthread_cond_signal(&ahead->changed);
+    pthread_mutex_unlock(&ahead->lock);
+    pthread_join(ahead->thread, NULL);
+    fetching_free(ahead);
+    cursor->ahead = NULL;
+}
+
+/* Where the system gives no thread nothing is fetched ahead. */
+static freshet_code start_fetching(sql_cursor *cursor, freshet_error *err)
+{
+    fetching *ahead = calloc(1, sizeof *ahead);
+    if (ahead == NULL)
+        return error_memory(err, "running a query");
+    ahead->result = cursor->statement->result;
+    pthread_mutex_init(&ahead->lock, NULL);
+    pthread_cond_init(&ahead->changed, NULL);
+    if (thread_start(&ahead->thread, fetch_ahead, ahead))
+        cursor->ahead = ahead;
+    else
+        fetching_free(ahead);
+    return FRESHET_OK;
+}
+
+static freshet_code next_fetched(sql_cursor *cursor, freshet_error *err)
+{
+    sql_statement *statement = cursor->statement;
+    freshet_code code = reserve_chunk(statement, err);
+    if (code != FRESHET_OK)
+        return code;
+    duckdb_data_chunk chunk = take_fetched(cursor->ahead);
+    if (chunk == NULL) {
+        stop_fetching(cursor);
+        return fetched_all(statement, err);
+    }
+    statement->chunks[statement->n_chunks++] = chunk;
+    return FRESHET_OK;
+}
+
 freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet_error *err)
 {
     sql_cursor *cursor = calloc(1, sizeof *cursor);
@@ -409,13 +536,18 @@ freshet_code sql_cursor_open(sql_statement *statement, sql_cursor **out, freshet
     return FRESHET_OK;
 }
 
+freshet_code sql_cursor_read_ahead(sql_cursor *cursor, freshet_error *err)
+{
+    return cursor->ahead != NULL || cursor->at_end ? FRESHET_OK : start_fetching(cursor, err);
+}
+
 freshet_code sql_next(sql_cursor *cursor, arena *arena, batch *out, freshet_error *err)
 {
     sql_statement *statement = cursor->statement;
     if (cursor->at_end)
         return FRESHET_END;
     drop_chunks(statement);
-    freshet_code code = fetch(statement, err);
+    freshet_code code = cursor->ahead == NULL ? fetch(statement, err) : next_fetched(cursor, err);
     if (code != FRESHET_OK) {
         cursor->at_end = true;
         return code;
@@ -428,6 +560,7 @@ void sql_cursor_close(sql_cursor *cursor)
 {
     if (cursor == NULL)
         return;
+    stop_fetching(cursor);
     let_go(cursor->statement);
     free(cursor);
 }

@@ -40,7 +40,8 @@ freshet_code file_open_decoder(file_reader *reader, freshet_error *err)
                     .options = &options->format,
                     .schema = &reader->base.schema,
                     .used = reader->base.used,
-                    .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL};
+                    .cast_error_null = reader->base.block->on_cast_error == ON_CAST_ERROR_NULL,
+                    .reads_ahead = reader_reads_ahead(&reader->base)};
 
     return decoder_open(&like, &reader->decoder, err);
 }

@@ -196,6 +196,7 @@ static freshet_code table_open(freshet_reader *base, const reader_positions *fro
                              .schema = &base->schema,
                              .used = base->used,
                              .cast_error_null = nulls,
+                             .reads_ahead = reader_reads_ahead(base),
                              .at = reader->base.only.label};
     return code == FRESHET_OK ? scan_start(reader->scan, &settings, err) : code;
 }
