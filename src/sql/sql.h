@@ -59,7 +59,7 @@ freshet_code sql_input_add(sql_session *session, const char *name, const schema 
                            const char *row_column, uint32_t reader, sql_input **out,
                            freshet_error *err);
 /* The same, whose times are instants in UTC (TIMESTAMP WITH TIME ZONE): as they are, where a cast
- * goes through a calendar for each cell. Those in arrays, too; those in structs are times as ever. */
+ * goes through a calendar for each cell. So are those in arrays; those in structs are plain. */
 freshet_code sql_input_add_instants(sql_session *session, const char *name, const schema *schema,
                                     sql_input **out, freshet_error *err);
 void sql_input_close(sql_input *input);

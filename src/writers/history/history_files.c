@@ -1,4 +1,4 @@
-/* history_files.c - a piece of gathered rows into files that lie aside, by partition; see history.c.
+/* history_files.c - a piece of gathered rows into files that lie aside, by partition: history.c.
  *
  * A file is named part-<number>-<n>.parquet: n counts the files of that number in the partition.
  * The loop's thread gives the names (history_plan_files), so that they are in the order of the
