@@ -3,9 +3,11 @@
  *
  * It stands in the place of the operator that it is made of (ops->whole), and gives the rows that
  * that one would give: those of a key in their order, all of a run in the order of the rows that
- * they come from. What is saved is the same, too: facts are those of one of the instances, and a
- * state part is one of pieces (keyed/state_part.h), in which a key lies with the instance that owns
- * it (keyed_owner). So a state that was written by any number of instances is read by any other.
+ * they come from. Rows that come of no row (groups, windows that end, keys that lose events) come
+ * one instance behind the other, so only each key's are in their order. What is saved is the same,
+ * too: facts are those of one of the instances, and a state part is one of pieces
+ * (keyed/state_part.h), in which a key lies with the instance that owns it (keyed_owner). So a
+ * state that was written by any number of instances is read by any other.
  */
 #ifndef FRESHET_FEATURES_DIVIDED_H
 #define FRESHET_FEATURES_DIVIDED_H

@@ -5,7 +5,8 @@
  * was made of by its number in the input and which copy of that it is. So the rows of the whole are
  * found by going through those that were dealt out, and taking of each one's owner what was made of
  * it. The columns are then filled by tasks, each a slice of whole words of the bitmap; arrays and
- * structs, whose elements have no fixed place, by the caller.
+ * structs, whose elements have no fixed place, by the caller. Where the rows stay what they were,
+ * only the columns that have come are mixed.
  */
 #include "features/divided_rows.h"
 
@@ -48,13 +49,15 @@ freshet_code share_see_rows(share *share, const run *all, const bool *wanted)
     freshet_code code = run_open(run, share->n);
     run->index = arena_alloc(run->arena, n * sizeof *run->index);
     run->copies = all->copies == NULL ? NULL : arena_alloc(run->arena, n * sizeof *run->copies);
-    run->n_refused = 0;
+    run->n_refused = 0; /* of those that are kept */
     if (code != FRESHET_OK || run->index == NULL || (all->copies != NULL && run->copies == NULL))
         return error_memory(run->err, COMPUTING);
     for (uint32_t i = 0; i < share->n; i++)
         run->index[i] = all->index == NULL ? share->rows[i] : all->index[share->rows[i]];
     for (uint32_t i = 0; run->copies != NULL && i < share->n; i++)
         run->copies[i] = all->copies[share->rows[i]];
+    for (uint32_t i = 0; all->n_refused > 0 && i < share->n; i++)
+        run->keep[i] = all->keep[share->rows[i]];
     for (uint32_t slot = 0; code == FRESHET_OK && slot < run->plan->n_slots; slot++) {
         if (!wanted[slot] || !all->filled[slot])
             continue;
@@ -161,10 +164,12 @@ typedef struct mixing {
     uint32_t n_shares;
     const run *all; /* as it was dealt out */
     uint32_t n_rows;
-    uint8_t *from;  /* whose the row is */
-    uint32_t *rows; /* and which of its rows */
+    const uint8_t *from; /* whose the row is */
+    uint32_t *rows;      /* and which of its rows */
     uint32_t slice_rows;
     const share *model; /* one that has rows: all have the same columns */
+    bool *slots;        /* which are mixed */
+    bool is_anew;       /* the rows are other ones than were dealt out */
     run *into;
 } mixing;
 
@@ -183,16 +188,17 @@ static freshet_code find_sources(mixing *mixing, const uint8_t *owners)
             total += mixing->shares[i].run.n_rows;
             mixing->model = &mixing->shares[i];
         }
-    mixing->from = arena_alloc(all->arena, total + (size_t)1);
+    uint8_t *from = arena_alloc(all->arena, total + (size_t)1);
+    mixing->from = from;
     mixing->rows = arena_alloc(all->arena, (total + (size_t)1) * sizeof *mixing->rows);
-    if (mixing->from == NULL || mixing->rows == NULL)
+    if (from == NULL || mixing->rows == NULL)
         return error_memory(all->err, COMPUTING);
     for (uint32_t row = 0; row < all->n_rows; row++) {
         const uint8_t owner = owners[row];
         const run *run = &mixing->shares[owner].run;
         const uint64_t origin = origin_of(all, row);
         while (next[owner] < run->n_rows && origin_of(run, next[owner]) == origin) {
-            mixing->from[mixing->n_rows] = owner;
+            from[mixing->n_rows] = owner;
             mixing->rows[mixing->n_rows++] = next[owner]++;
         }
     }
@@ -235,18 +241,18 @@ static void mix_slice(void *context, uint32_t which)
     const run *into = mixing->into;
     for (uint32_t slot = 0; slot < into->plan->n_slots; slot++) {
         const column *sources[CREW_WORKERS_MAX];
-        if (!into->filled[slot])
+        if (!mixing->slots[slot])
             continue;
         const mixed mixed = mix_of(mixing, slot, sources);
         mixed_fill(&mixed, first, end, &into->columns[slot]);
     }
-    mix_beside(mixing, first, end);
+    if (mixing->is_anew)
+        mix_beside(mixing, first, end);
 }
 
-/* Room for all that tasks fill; what they do not is filled here. */
-static freshet_code mix_open(mixing *mixing)
+/* Room for what stands beside the columns of rows that are other ones. */
+static freshet_code mix_begin(const mixing *mixing)
 {
-    assert(mixing->model != NULL); /* several shares have rows */
     run *into = mixing->into;
     const run *model = &mixing->model->run;
     const size_t rows = mixing->n_rows + (size_t)1;
@@ -259,13 +265,27 @@ static freshet_code mix_open(mixing *mixing)
         into->write_us = arena_alloc(into->arena, rows * sizeof *into->write_us);
         into->row_kinds = arena_alloc(into->arena, rows);
     }
-    if (code != FRESHET_OK || into->index == NULL ||
-        (mixing->all->copies != NULL && into->copies == NULL) ||
-        (model->write_us != NULL && (into->write_us == NULL || into->row_kinds == NULL)))
+    return code != FRESHET_OK || into->index == NULL ||
+                   (mixing->all->copies != NULL && into->copies == NULL) ||
+                   (model->write_us != NULL && (into->write_us == NULL || into->row_kinds == NULL))
+               ? error_memory(into->err, COMPUTING)
+               : FRESHET_OK;
+}
+
+/* Room for the slots that are filled: all of a run anew, else those that were not. What tasks do
+ * not fill is filled here. */
+static freshet_code mix_open(mixing *mixing)
+{
+    run *into = mixing->into;
+    const run *model = &mixing->model->run;
+    freshet_code code = FRESHET_OK;
+    mixing->slots = arena_zero(into->arena, into->plan->n_slots, sizeof *mixing->slots);
+    if (mixing->slots == NULL)
         return error_memory(into->err, COMPUTING);
     for (uint32_t slot = 0; code == FRESHET_OK && slot < into->plan->n_slots; slot++) {
         const column *sources[CREW_WORKERS_MAX];
-        if (!model->filled[slot])
+        mixing->slots[slot] = model->filled[slot] && !into->filled[slot];
+        if (!mixing->slots[slot])
             continue;
         const mixed mixed = mix_of(mixing, slot, sources);
         into->filled[slot] = true;
@@ -275,20 +295,156 @@ static freshet_code mix_open(mixing *mixing)
     return code;
 }
 
+static freshet_code mix_all(mixing *mixing, crew *crew)
+{
+    const uint32_t n_slices = crew_workers(crew);
+    freshet_code code = mix_open(mixing);
+    if (code != FRESHET_OK)
+        return code;
+    const uint32_t words = (mixing->n_rows + MIXED_WORD_ROWS - 1) / MIXED_WORD_ROWS;
+    mixing->slice_rows = (words + n_slices - 1) / n_slices * MIXED_WORD_ROWS;
+    if (mixing->n_rows > 0)
+        crew_run(crew, (mixing->n_rows + mixing->slice_rows - 1) / mixing->slice_rows, mix_slice,
+                 mixing);
+    return FRESHET_OK;
+}
+
 freshet_code shares_mix(share *shares, uint32_t n, const uint8_t *owners, crew *crew, run *all)
 {
     const run before = *all;
-    mixing mixing = {.shares = shares, .n_shares = n, .all = &before, .into = all};
-    const uint32_t n_slices = crew_workers(crew);
+    mixing mixing = {.shares = shares, .n_shares = n, .all = &before, .is_anew = true, .into = all};
     freshet_code code = find_sources(&mixing, owners);
+    assert(code != FRESHET_OK || mixing.model != NULL); /* several shares have rows */
     if (code == FRESHET_OK)
-        code = mix_open(&mixing);
-    if (code != FRESHET_OK)
-        return code;
-    const uint32_t words = (mixing.n_rows + MIXED_WORD_ROWS - 1) / MIXED_WORD_ROWS;
-    mixing.slice_rows = (words + n_slices - 1) / n_slices * MIXED_WORD_ROWS;
-    if (mixing.n_rows > 0)
-        crew_run(crew, (mixing.n_rows + mixing.slice_rows - 1) / mixing.slice_rows, mix_slice,
-                 &mixing);
+        code = mix_begin(&mixing);
+    return code == FRESHET_OK ? mix_all(&mixing, crew) : code;
+}
+
+freshet_code shares_fill(share *shares, uint32_t n, const uint8_t *owners, crew *crew, run *all)
+{
+    uint32_t next[CREW_WORKERS_MAX] = {0};
+    mixing mixing = {.shares = shares,
+                     .n_shares = n,
+                     .all = all,
+                     .n_rows = all->n_rows,
+                     .from = owners,
+                     .model = &shares[owners[0]],
+                     .into = all};
+    mixing.rows = arena_alloc(all->arena, (all->n_rows + (size_t)1) * sizeof *mixing.rows);
+    if (mixing.rows == NULL)
+        return error_memory(all->err, COMPUTING);
+    for (uint32_t row = 0; row < all->n_rows; row++)
+        mixing.rows[row] = next[owners[row]]++;
+    return mix_all(&mixing, crew);
+}
+
+/* ---- one behind the other -------------------------------------------------------------------- */
+
+static const batch *batch_of(const share *share)
+{
+    return share->run.is_output ? &share->run.out : share->run.in;
+}
+
+/* The batches of the shares; not what stands beside their columns. */
+static freshet_code join_batches(const share *shares, uint32_t n, arena *arena, batch *out,
+                                 freshet_error *err)
+{
+    const schema schema = batch_of(shares)->schema;
+    uint32_t total = 0;
+    freshet_code code = FRESHET_OK;
+    for (uint32_t i = 0; i < n; i++)
+        total += batch_of(&shares[i])->n_rows;
+    *out = (batch){.arena = arena, .schema = schema, .n_rows = total};
+    out->columns = arena_zero(arena, schema.n_fields + (size_t)1, sizeof *out->columns);
+    if (out->columns == NULL)
+        return error_memory(err, COMPUTING);
+    for (uint32_t c = 0; code == FRESHET_OK && c < schema.n_fields; c++) {
+        uint32_t at = 0;
+        code =
+            column_init_raw(arena, &out->columns[c], batch_of(shares)->columns[c].type, total, err);
+        for (uint32_t i = 0; code == FRESHET_OK && i < n; i++) {
+            const batch *from = batch_of(&shares[i]);
+            code = column_append(arena, &out->columns[c], at, &from->columns[c], NULL, from->n_rows,
+                                 err);
+            at += from->n_rows;
+        }
+    }
+    return code;
+}
+
+static freshet_code join_output(const share *shares, uint32_t n, run *into)
+{
+    batch *out = &into->out;
+    const batch *first = &shares[0].run.out;
+    freshet_code code = join_batches(shares, n, into->arena, out, into->err);
+    const size_t rows = out->n_rows + (size_t)1;
+    if (first->write_us != NULL)
+        out->write_us = arena_alloc(into->arena, rows * sizeof *out->write_us);
+    if (first->row_kinds != NULL)
+        out->row_kinds = arena_alloc(into->arena, rows);
+    if (code != FRESHET_OK || (first->write_us != NULL && out->write_us == NULL) ||
+        (first->row_kinds != NULL && out->row_kinds == NULL))
+        return error_memory(into->err, COMPUTING);
+    for (uint32_t i = 0, at = 0; i < n; at += shares[i++].run.out.n_rows) {
+        const batch *from = &shares[i].run.out;
+        for (uint32_t row = 0; out->write_us != NULL && row < from->n_rows; row++)
+            out->write_us[at + row] = from->write_us[row];
+        for (uint32_t row = 0; out->row_kinds != NULL && row < from->n_rows; row++)
+            out->row_kinds[at + row] = from->row_kinds[row];
+    }
+    into->is_output = true;
+    return FRESHET_OK;
+}
+
+/* Rows by slot, each of a row of what the shares know of their own rows (run->in). */
+static freshet_code join_rows(const share *shares, uint32_t n, run *into)
+{
+    const run *model = &shares[0].run;
+    uint32_t total = 0, at = 0, origin = 0;
+    batch *known = arena_zero(into->arena, 1, sizeof *known);
+    for (uint32_t i = 0; i < n; i++)
+        total += shares[i].run.n_rows;
+    freshet_code code = known == NULL ? FRESHET_NO_MEMORY : run_open(into, total);
+    if (code == FRESHET_OK)
+        code = join_batches(shares, n, into->arena, known, into->err);
+    into->index = arena_alloc(into->arena, (total + (size_t)1) * sizeof *into->index);
+    into->write_us = arena_alloc(into->arena, (total + (size_t)1) * sizeof *into->write_us);
+    into->row_kinds = arena_alloc(into->arena, total + (size_t)1);
+    if (code != FRESHET_OK || into->index == NULL || into->write_us == NULL ||
+        into->row_kinds == NULL)
+        return error_memory(into->err, COMPUTING);
+    into->in = known;
+    for (uint32_t slot = 0; code == FRESHET_OK && slot < into->plan->n_slots; slot++) {
+        column *column = &into->columns[slot];
+        into->filled[slot] = model->filled[slot];
+        if (!into->filled[slot])
+            continue;
+        code = column_init_raw(into->arena, column, model->columns[slot].type, total, into->err);
+        at = 0;
+        for (uint32_t i = 0; code == FRESHET_OK && i < n; at += shares[i++].run.n_rows)
+            code = column_append(into->arena, column, at, &shares[i].run.columns[slot], NULL,
+                                 shares[i].run.n_rows, into->err);
+    }
+    at = 0;
+    for (uint32_t i = 0; i < n; origin += shares[i++].run.in->n_rows)
+        for (uint32_t row = 0; row < shares[i].run.n_rows; row++, at++) {
+            const run *run = &shares[i].run;
+            into->index[at] = origin + (run->index == NULL ? row : run->index[row]);
+            into->write_us[at] = run->write_us[row];
+            into->row_kinds[at] = run->row_kinds[row];
+        }
+    return code;
+}
+
+freshet_code shares_join(share *shares, uint32_t n, run *into)
+{
+    if (n > 1)
+        return shares[0].run.is_output ? join_output(shares, n, into) : join_rows(shares, n, into);
+    const run only = shares[0].run, all = *into;
+    *into = only;
+    into->arena = all.arena;
+    into->refuse = all.refuse;
+    into->context = all.context;
+    into->err = all.err;
     return FRESHET_OK;
 }

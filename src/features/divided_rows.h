@@ -50,4 +50,11 @@ freshet_code shares_tell_refused(share *shares, uint32_t n, run *all);
  * `owners`, by row of `all`. */
 freshet_code shares_mix(share *shares, uint32_t n, const uint8_t *owners, crew *crew, run *all);
 
+/* The rows are the same; columns that the shares have filled become those of `all`. */
+freshet_code shares_fill(share *shares, uint32_t n, const uint8_t *owners, crew *crew, run *all);
+
+/* The rows of shares that were given none, one share's behind the other's, become those of
+ * `into`. */
+freshet_code shares_join(share *shares, uint32_t n, run *into);
+
 #endif

@@ -48,9 +48,8 @@
  * side, each with some of the keys (by a hash of their bytes, keyed/cells.h), and run beside each
  * other (divided.h). Whoever divides the rows so divides the saved keys and the memory, too;
  * late_rows comes before, once, since lanes are no matter of keys. What an operator says of itself
- * for that is its operator_division; one without is never divided. Some things are of more than one
- * key, and keep an operator in one piece: windows with a `partition_by` of their own, and groups,
- * whose rolling windows begin with the oldest event of all keys and end by the newest.
+ * for that is its operator_division; one without is never divided. What is owed is asked of all
+ * instances beside each other, so each gives its share of a piece (operator_piece).
  *
  * FACTS are what an operator remembers that is no key's. They are saved under ops->name, which
  * therefore never changes. restore refuses what this declaration cannot go on with:
@@ -85,6 +84,12 @@ static inline uint32_t operator_instances(const freshet_operator *self)
     return self->n_instances == 0 ? 1 : self->n_instances;
 }
 
+/* How many rows each of the instances gives at once, where one would give so many. */
+static inline uint32_t operator_piece(const freshet_operator *self, uint32_t rows)
+{
+    return (rows + operator_instances(self) - 1) / operator_instances(self);
+}
+
 typedef struct operator_options {
     const feature_set_options *set;
     const declaration *declaration;
@@ -97,24 +102,34 @@ typedef struct operator_options {
 /* What becomes of an instance's rows. */
 typedef enum division_form {
     DIVISION_MARKS, /* some are dropped or refused; columns stay as they are */
+    DIVISION_FILLS, /* the same, and columns are filled, for rows that are out already, too */
     DIVISION_ROWS,  /* columns are filled, rows are added behind theirs */
-    DIVISION_RANKS  /* of run->out: write_us and row_kinds are set */
+    DIVISION_RANKS, /* of run->out: write_us and row_kinds are set */
+    DIVISION_TAKES  /* they are taken, and none given: what comes of them is owed, as output */
 } division_form;
 
 struct operator_division {
-    division_form form;
+    division_form form;                           /* of the last turn */
     bool (*may)(const operator_options *options); /* NULL: always */
+    /* The rows are dealt out in so many turns, each by other keys; DIVISION_FILLS before the last.
+     * NULL: one. */
+    uint32_t (*turns)(const freshet_operator *self);
     /* In the run's arena; keys->rows is NULL before. The bytes of these cells (keyed/cells.h) are
      * the saved key's. */
-    freshet_code (*keys)(const freshet_operator *self, const run *run, key_columns *keys);
-    /* Marks the slots that an instance wants to see of its rows; of DIVISION_RANKS none. */
-    void (*slots)(const plan *plan, bool *marked);
-    /* A run that has no row for this instance: the same as run with none, but that nothing comes
+    freshet_code (*keys)(const freshet_operator *self, const run *run, uint32_t turn,
+                         key_columns *keys);
+    /* Marks the slots that an instance wants to see of its rows in that turn, if they are filled by
+     * then; of DIVISION_RANKS none. */
+    void (*slots)(const freshet_operator *self, uint32_t turn, bool *marked);
+    /* One turn. NULL: that is the run. */
+    freshet_code (*run)(freshet_operator *self, run *run, uint32_t turn);
+    /* A turn that has no row for this instance: the same as run with none, but that nothing comes
      * of it. NULL: there is nothing to do. */
-    freshet_code (*rest)(freshet_operator *self, const run *run);
-    /* What is of all keys becomes alike in all instances: behind each run, go_on and restore. NULL:
-     * nothing is. */
-    void (*meet)(freshet_operator *const *instances, uint32_t n);
+    freshet_code (*rest)(freshet_operator *self, const run *run, uint32_t turn);
+    /* What is of all keys becomes alike in all instances: behind each run (and, of DIVISION_TAKES,
+     * before what is owed is asked for), go_on and finish. False where memory is out.
+     * NULL: nothing is. */
+    bool (*meet)(freshet_operator *const *instances, uint32_t n);
 };
 
 struct operator_ops {

@@ -540,9 +540,31 @@ static freshet_code add_chunk(groups_state *state, const groups_input *input, ui
     return code;
 }
 
+/* The oldest event of all keys, of before `was_us`, is of an earlier day than that: with it the
+ * rows of a grid's keys begin that have had none yet. */
+static bool begin_earlier(groups_state *state, int64_t was_us)
+{
+    uint32_t cursor = 0, index;
+    if (!state->options.is_stream || !state->plan->is_grid || state->oldest_us == was_us ||
+        (was_us != INT64_MAX &&
+         group_floor(was_us, DAY_US) == group_floor(state->oldest_us, DAY_US)))
+        return true;
+    while ((index = keyed_next(&state->keys, &cursor)) != KEY_NONE) {
+        group_entry *entry = group_at(state, index);
+        if (entry->facts.after_us != NOT_BEGUN || next_due(state, entry) == entry->due_us)
+            continue;
+        mark_changed(state, index);
+        set_due(entry, next_due(state, entry));
+        if (!push_due(state, index))
+            return false;
+    }
+    return true;
+}
+
 freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t *too_long,
                         freshet_error *err)
 {
+    const int64_t was_us = state->oldest_us;
     assert(!state->finishing);
     for (uint32_t from = 0; from < input->n_rows; from += KEYED_CHUNK_ROWS) {
         const uint32_t rest = input->n_rows - from;
@@ -552,7 +574,32 @@ freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t 
             return code;
     }
     unite_changes(state);
-    return FRESHET_OK;
+    return begin_earlier(state, was_us) ? FRESHET_OK : error_memory(err, ADDING);
+}
+
+bool groups_meet(groups_state *const *states, uint32_t n)
+{
+    int64_t oldest_us = INT64_MAX, newest_us = INT64_MIN, taken_us = INT64_MAX, gone_us = INT64_MIN;
+    bool done = true;
+    for (uint32_t i = 0; i < n; i++) {
+        oldest_us = states[i]->oldest_us < oldest_us ? states[i]->oldest_us : oldest_us;
+        newest_us = states[i]->newest_us > newest_us ? states[i]->newest_us : newest_us;
+        gone_us = states[i]->gone_us > gone_us ? states[i]->gone_us : gone_us;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        groups_state *state = states[i];
+        const int64_t was_us = state->oldest_us;
+        state->oldest_us = oldest_us;
+        state->newest_us = newest_us;
+        state->gone_us = gone_us;
+        done = begin_earlier(state, was_us) && done;
+        if (!state->finishing && !groups_owes(state))
+            state->taken_us = state->time_us;
+        taken_us = state->taken_us < taken_us ? state->taken_us : taken_us;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        states[i]->taken_us = taken_us;
+    return done;
 }
 
 void groups_advance(groups_state *state, int64_t time_us)
@@ -942,27 +989,4 @@ bool groups_owes(groups_state *state)
 bool groups_keeps_owed(const groups_state *state)
 {
     return !state->finishing && state->changes_taken == state->n_changes;
-}
-
-/* ---- figures --------------------------------------------------------------------------------- */
-
-groups_figures groups_measure(const groups_state *state)
-{
-    return (groups_figures){keyed_count(&state->keys), state->n_events, state->memory.bytes};
-}
-
-freshet_code groups_check(groups_state *state, freshet_error *err)
-{
-    uint64_t n_events = 0;
-    const char *wrong = keyed_check(&state->keys);
-    for (uint32_t cursor = 0, i;
-         wrong == NULL && (i = keyed_next(&state->keys, &cursor)) != KEY_NONE;) {
-        wrong = events_check(&state->walker, &group_at(state, i)->events);
-        n_events += group_at(state, i)->events.n;
-    }
-    if (wrong == NULL && n_events != state->n_events)
-        wrong = "the number of events";
-    return wrong == NULL ? FRESHET_OK
-                         : error_set(err, FRESHET_FAILED, FRESHET_STOP, NULL,
-                                     "the state of a key of groups is inconsistent: %s", wrong);
 }

@@ -156,6 +156,10 @@ freshet_code groups_add(groups_state *state, const groups_input *input, uint8_t 
 /* No event before this time is added from now on. A time before an earlier one changes nothing. */
 void groups_advance(groups_state *state, int64_t time_us);
 int64_t groups_time(const groups_state *state);
+/* Of several states side by side, each with some of the keys: what is of all keys (the oldest and
+ * the newest event, up to which time all rows were taken) becomes alike in all. Behind groups_add
+ * and groups_advance of all of them, and again when rows were taken. False where memory is out. */
+bool groups_meet(groups_state *const *states, uint32_t n);
 /* True if an event of that time could not be output by any window that is still open. */
 bool groups_is_closed(const groups_state *state, int64_t event_us);
 

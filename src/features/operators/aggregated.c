@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crew.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/timestamp.h"
@@ -24,8 +25,9 @@ typedef struct aggregated {
     int64_t until_us; /* of the past that a state is filled with: its time goes no further */
     bool deduplicates;
     bool finishing;
-    bool *warned; /* by output */
-    bool overflow_warned;
+    const char **failed; /* by output: why a value could not be cast */
+    bool *warned;        /* of it; by output, and at the end of values that are too large */
+    bool overflows;
     text_buffer before; /* deduplication: key and features of the row before */
     text_buffer row;
     state_part part;
@@ -163,8 +165,10 @@ static freshet_code aggregated_open(freshet_operator *self, const operator_optio
     if (code != FRESHET_OK)
         return code;
     self->plan->output = set->plan.output;
-    set->warned = arena_zero(self->arena, set->plan.output.n_fields, sizeof *set->warned);
-    if (set->warned == NULL)
+    const size_t n_warnings = set->plan.output.n_fields + (size_t)1;
+    set->warned = arena_zero(self->arena, n_warnings, sizeof *set->warned);
+    set->failed = arena_zero(self->arena, n_warnings, sizeof *set->failed);
+    if (set->warned == NULL || set->failed == NULL)
         return error_memory(err, OPENING);
     code = groups_open(set->plan.groups, &options_of_groups, &set->groups, err);
     return code == FRESHET_OK ? make_part(set, err) : code;
@@ -218,20 +222,16 @@ static freshet_code add_rows(aggregated *set, run *run)
 
 /* ---- rows out -------------------------------------------------------------------------------- */
 
-static void warn_failed(aggregated *set, arena *arena, uint32_t output, const column *from,
-                        uint32_t n_rows, const type *to, const uint64_t *failed)
+static void note_failed(aggregated *set, uint32_t output, const column *from, uint32_t n_rows,
+                        const type *to, const uint64_t *failed)
 {
     uint32_t row = 0;
-    if (set->warned[output])
+    if (set->failed[output] != NULL)
         return;
     while (row < n_rows && !cast_failed(failed, row))
         row++;
-    const char *reason = row == n_rows ? NULL : cast_reason(arena, from, row, to);
-    if (reason == NULL)
-        return;
-    set->warned[output] = true;
-    log_say(LOG_WARNING, set->pipeline, "column \"%s\": %s; such values are null from here on",
-            set->plan.own[output].name, reason);
+    if (row < n_rows)
+        set->failed[output] = cast_reason(set->base.arena, from, row, to);
 }
 
 static freshet_code cast_outputs(aggregated *set, arena *arena, const groups_rows *taken,
@@ -244,14 +244,33 @@ static freshet_code cast_outputs(aggregated *set, arena *arena, const groups_row
         uint64_t *failed = NULL;
         code = cast_column(arena, &taken->outputs[i], taken->n_rows, to, &into[i], &failed, err);
         if (code == FRESHET_OK && failed != NULL)
-            warn_failed(set, arena, i, &taken->outputs[i], taken->n_rows, to, failed);
+            note_failed(set, i, &taken->outputs[i], taken->n_rows, to, failed);
     }
-    if (taken->overflow && !set->overflow_warned) {
-        set->overflow_warned = true;
-        log_say(LOG_WARNING, set->pipeline,
+    set->overflows |= taken->overflow;
+    return code;
+}
+
+/* What has become null for the first time is said, once for all instances. */
+static void aggregated_warn(freshet_operator *const *instances, uint32_t n)
+{
+    const aggregated *first = (const aggregated *)instances[0];
+    const uint32_t n_outputs = groups_outputs(first->plan.groups)->n_fields;
+    for (uint32_t i = 0; i < n; i++) {
+        const aggregated *set = (const aggregated *)instances[i];
+        for (uint32_t output = 0; output < n_outputs; output++) {
+            if (set->failed[output] == NULL || first->warned[output])
+                continue;
+            first->warned[output] = true;
+            log_say(LOG_WARNING, first->pipeline,
+                    "column \"%s\": %s; such values are null from here on",
+                    first->plan.own[output].name, set->failed[output]);
+        }
+        if (!set->overflows || first->warned[n_outputs])
+            continue;
+        first->warned[n_outputs] = true;
+        log_say(LOG_WARNING, first->pipeline,
                 "an aggregate is larger than its type can hold; such values are null");
     }
-    return code;
 }
 
 static uint8_t kind_of(uint8_t flags)
@@ -277,9 +296,10 @@ static freshet_code put_kinds(const aggregated *set, arena *arena, const groups_
     return FRESHET_OK;
 }
 
-static freshet_code take_rows(aggregated *set, run *run, uint32_t max_rows)
+static freshet_code take_rows(aggregated *set, run *run)
 {
     const uint32_t n_keys = run->plan->n_keys;
+    const uint32_t max_rows = operator_piece(&set->base, AGGREGATED_PIECE_ROWS);
     batch *out = &run->out;
     groups_rows taken;
     freshet_code code = groups_take(set->groups, run->arena, max_rows, &taken, run->err);
@@ -294,29 +314,46 @@ static freshet_code take_rows(aggregated *set, run *run, uint32_t max_rows)
     out->columns[n_keys] = (column){
         .type = type_simple(TYPE_TIMESTAMP), .data = taken.time_us, .capacity = taken.n_rows};
     code = cast_outputs(set, run->arena, &taken, out->columns + n_keys + 1, run->err);
-    return code == FRESHET_OK ? put_kinds(set, run->arena, &taken, out, run->err) : code;
+    if (code == FRESHET_OK)
+        code = put_kinds(set, run->arena, &taken, out, run->err);
+    if (set->base.n_instances == 0)
+        aggregated_warn(&(freshet_operator *){&set->base}, 1);
+    return code;
 }
 
 static freshet_code aggregated_go_on(freshet_operator *self, run *run)
 {
-    return take_rows((aggregated *)self, run, AGGREGATED_PIECE_ROWS);
+    return take_rows((aggregated *)self, run);
+}
+
+/* No event before the run's lowest second comes any more. */
+static freshet_code aggregated_rest(freshet_operator *self, const run *run, uint32_t turn)
+{
+    const aggregated *set = (const aggregated *)self;
+    int64_t time_us;
+    (void)turn;
+    if (run->lowest_s != INT64_MIN &&
+        !__builtin_mul_overflow(run->lowest_s, INT64_C(1000000), &time_us))
+        groups_advance(set->groups, time_us < set->until_us ? time_us : set->until_us);
+    return FRESHET_OK;
+}
+
+/* Takes the rows in. */
+static freshet_code aggregated_turn(freshet_operator *self, run *run, uint32_t turn)
+{
+    aggregated *set = (aggregated *)self;
+    freshet_code code = refuse_rows(set, run);
+    if (code == FRESHET_OK && run->n_rows > 0)
+        code = add_rows(set, run);
+    return code == FRESHET_OK ? aggregated_rest(self, run, turn) : code;
 }
 
 static freshet_code aggregated_run(freshet_operator *self, run *run)
 {
-    aggregated *set = (aggregated *)self;
-    int64_t time_us;
     freshet_code code = run_compact(run);
     if (code == FRESHET_OK)
-        code = refuse_rows(set, run);
-    if (code == FRESHET_OK && run->n_rows > 0)
-        code = add_rows(set, run);
-    if (code != FRESHET_OK)
-        return code;
-    if (run->lowest_s != INT64_MIN &&
-        !__builtin_mul_overflow(run->lowest_s, INT64_C(1000000), &time_us))
-        groups_advance(set->groups, time_us < set->until_us ? time_us : set->until_us);
-    return aggregated_go_on(self, run);
+        code = aggregated_turn(self, run, 0);
+    return code == FRESHET_OK ? aggregated_go_on(self, run) : code;
 }
 
 static bool aggregated_owes(const freshet_operator *self)
@@ -368,7 +405,7 @@ static freshet_code aggregated_finish(freshet_operator *self, run *run)
         code = groups_finish(set->groups, run->err);
     set->finishing = true;
     while (code == FRESHET_OK) {
-        code = take_rows(set, run, AGGREGATED_PIECE_ROWS);
+        code = take_rows(set, run);
         if (code == FRESHET_OK && run->out.n_rows == 0)
             return FRESHET_END;
         if (code == FRESHET_OK && set->deduplicates)
@@ -398,8 +435,56 @@ static freshet_code aggregated_restore(freshet_operator *self, const void *bytes
     return code;
 }
 
+/* ---- divided (divided.h) --------------------------------------------------------------------- */
+
+static freshet_code aggregated_keys(const freshet_operator *self, const run *run, uint32_t turn,
+                                    key_columns *keys)
+{
+    const plan *plan = self->plan;
+    const column **columns =
+        arena_alloc(run->arena, (plan->n_keys + (size_t)1) * sizeof(const column *));
+    (void)turn;
+    if (columns == NULL)
+        return error_memory(run->err, COMPUTING);
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        columns[i] = &run->columns[plan->views[0].keys[i]];
+    keys->n = plan->n_keys;
+    keys->columns = columns;
+    return FRESHET_OK;
+}
+
+static void aggregated_slots(const freshet_operator *self, uint32_t turn, bool *marked)
+{
+    const aggregated *set = (const aggregated *)self;
+    const plan *plan = self->plan;
+    (void)turn;
+    marked[plan->timestamp] = true;
+    for (uint32_t i = 0; i < plan->n_keys; i++)
+        marked[plan->views[0].keys[i]] = true;
+    for (uint32_t i = 0; i < set->plan.n_columns; i++)
+        marked[set->plan.columns[i]] = true;
+}
+
+/* A grid begins with the oldest event of all keys, and ends by the newest. */
+static bool aggregated_meet(freshet_operator *const *instances, uint32_t n)
+{
+    groups_state *states[CREW_WORKERS_MAX];
+    for (uint32_t i = 0; i < n; i++)
+        states[i] = ((const aggregated *)instances[i])->groups;
+    aggregated_warn(instances, n);
+    return groups_meet(states, n);
+}
+
+static const operator_division aggregated_division = {.form = DIVISION_TAKES,
+                                                      .keys = aggregated_keys,
+                                                      .slots = aggregated_slots,
+                                                      .run = aggregated_turn,
+                                                      .rest = aggregated_rest,
+                                                      .meet = aggregated_meet};
+
 const operator_ops aggregated_operator = {
     .name = PART_NAME,
+    .division = &aggregated_division,
     .size = sizeof(aggregated),
     .gone = "the saved state is of an aggregated feature set, and this one is none",
     .wanted = aggregated_wanted,

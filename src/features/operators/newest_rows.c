@@ -359,9 +359,10 @@ static void newest_rows_close(freshet_operator *self)
 
 /* ---- divided (divided.h) --------------------------------------------------------------------- */
 
-static freshet_code newest_rows_keys(const freshet_operator *self, const run *run,
+static freshet_code newest_rows_keys(const freshet_operator *self, const run *run, uint32_t turn,
                                      key_columns *keys)
 {
+    (void)turn;
     keys->n = self->plan->n_keys;
     const column **columns =
         arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));

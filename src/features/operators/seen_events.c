@@ -632,8 +632,9 @@ static void seen_events_close(freshet_operator *self)
 /* ---- running --------------------------------------------------------------------------------- */
 
 /* No row before the run's lowest second comes any more. */
-static freshet_code seen_events_rest(freshet_operator *self, const run *run)
+static freshet_code seen_events_rest(freshet_operator *self, const run *run, uint32_t turn)
 {
+    (void)turn;
     seen_events *seen = (seen_events *)self;
     if (run->lowest_s > INT64_MIN / SECOND_US && run->lowest_s * SECOND_US > seen->from_us) {
         seen->from_us = run->lowest_s * SECOND_US;
@@ -664,7 +665,7 @@ static freshet_code seen_events_run(freshet_operator *self, run *run)
             self->figures.repeated++;
         }
     }
-    return code == FRESHET_OK ? seen_events_rest(self, run) : code;
+    return code == FRESHET_OK ? seen_events_rest(self, run, 0) : code;
 }
 
 /* ---- facts ----------------------------------------------------------------------------------- */
@@ -698,9 +699,10 @@ static freshet_code seen_events_restore(freshet_operator *self, const void *byte
 /* ---- divided (divided.h) --------------------------------------------------------------------- */
 
 /* A row with a null in its id is taken by whoever gets it. */
-static freshet_code seen_events_keys(const freshet_operator *self, const run *run,
+static freshet_code seen_events_keys(const freshet_operator *self, const run *run, uint32_t turn,
                                      key_columns *keys)
 {
+    (void)turn;
     const seen_events *seen = (const seen_events *)self;
     keys->n = seen->part.n_keys;
     keys->rows = run->index;
@@ -714,9 +716,10 @@ static freshet_code seen_events_keys(const freshet_operator *self, const run *ru
     return FRESHET_OK;
 }
 
-static void seen_events_slots(const plan *plan, bool *marked)
+static void seen_events_slots(const freshet_operator *self, uint32_t turn, bool *marked)
 {
-    marked[plan->timestamp] = true;
+    (void)turn;
+    marked[self->plan->timestamp] = true;
 }
 
 static const operator_division seen_events_division = {.form = DIVISION_MARKS,

@@ -435,27 +435,31 @@ static void windowed_close(freshet_operator *self)
 
 /* ---- stream ---------------------------------------------------------------------------------- */
 
-/* Views with a partitioning of their own: values at the row's arrival. */
-static freshet_code run_other_views(windowed *windowed, run *run)
+/* How far back rows of a view may come. */
+static void hold_view(const windowed *windowed, uint32_t v, const run *run)
 {
-    freshet_code code = FRESHET_OK;
-    for (uint32_t v = 1; code == FRESHET_OK && v < windowed->base.plan->n_views; v++) {
-        const view *view = &windowed->base.plan->views[v];
-        windows_input input;
-        windows_result result;
-        code = windowed_make_input(run, view, &input);
-        if (code == FRESHET_OK && view->order != NO_SLOT)
-            code = rank_values(run->arena, &run->columns[view->order], run->n_rows, &input.event_us,
-                               run->err);
-        windows_hold(windowed->states[v], view->order == NO_SLOT ? run->hold_s : INT64_MIN);
-        if (code == FRESHET_OK)
-            code = windows_apply(windowed->states[v], &input, run->arena, &result, run->err);
-        if (code == FRESHET_OK)
-            code = windowed_fill_outputs(run, view, result.outputs);
-        if (code == FRESHET_OK)
-            code = windowed_take_flags(&windowed->base, run, result.flags, WINDOWS_OVERFLOW);
-    }
-    return code == FRESHET_OK ? run_compact(run) : code;
+    const bool is_plain = windowed->base.plan->views[v].order != NO_SLOT;
+    windows_hold(windowed->states[v], is_plain ? INT64_MIN : run->hold_s);
+}
+
+/* A view with a partitioning of its own: values at the row's arrival. */
+static freshet_code run_other_view(windowed *windowed, run *run, uint32_t v)
+{
+    const view *view = &windowed->base.plan->views[v];
+    windows_input input;
+    windows_result result;
+    freshet_code code = windowed_make_input(run, view, &input);
+    if (code == FRESHET_OK && view->order != NO_SLOT)
+        code = rank_values(run->arena, &run->columns[view->order], run->n_rows, &input.event_us,
+                           run->err);
+    hold_view(windowed, v, run);
+    if (code == FRESHET_OK)
+        code = windows_apply(windowed->states[v], &input, run->arena, &result, run->err);
+    if (code == FRESHET_OK)
+        code = windowed_fill_outputs(run, view, result.outputs);
+    return code == FRESHET_OK
+               ? windowed_take_flags(&windowed->base, run, result.flags, WINDOWS_OVERFLOW)
+               : code;
 }
 
 /* The rows of a run, each followed by the newest row of its key where it has changed that. */
@@ -612,18 +616,16 @@ static freshet_code add_refreshed(windowed *windowed, run *run, windows_result *
                               : code;
 }
 
-static freshet_code run_stream(windowed *windowed, run *run)
+static freshet_code run_first_view(windowed *windowed, run *run)
 {
     const view *view = &windowed->base.plan->views[0];
     windows_state *state = windowed->states[0];
     windows_input input;
     windows_result result;
-    freshet_code code = run_other_views(windowed, run);
-    if (code == FRESHET_OK)
-        code = windowed_make_input(run, view, &input);
+    freshet_code code = windowed_make_input(run, view, &input);
     if (code != FRESHET_OK)
         return code;
-    windows_hold(state, run->hold_s);
+    hold_view(windowed, 0, run);
     if (run->lowest_s > windowed->lowest_s)
         windowed->lowest_s = run->lowest_s;
     code = windows_apply(state, &input, run->arena, &result, run->err);
@@ -638,6 +640,17 @@ static freshet_code run_stream(windowed *windowed, run *run)
     if (code == FRESHET_OK)
         code = windowed_fill_outputs(run, view, result.outputs);
     return code == FRESHET_OK ? run_compact(run) : code;
+}
+
+/* All views, the first one last. */
+static freshet_code run_stream(windowed *windowed, run *run)
+{
+    freshet_code code = FRESHET_OK;
+    for (uint32_t v = 1; code == FRESHET_OK && v < windowed->base.plan->n_views; v++)
+        code = run_other_view(windowed, run, v);
+    if (code == FRESHET_OK)
+        code = run_compact(run);
+    return code == FRESHET_OK ? run_first_view(windowed, run) : code;
 }
 
 /* ---- rows without an event: of keys that were filled, and expiry ---------------------------- */
@@ -701,11 +714,11 @@ static freshet_code windowed_go_on(freshet_operator *self, run *run)
     const view *view = &windowed->base.plan->views[0];
     windows_expired expired;
     windows_state *state = windowed->states[0];
+    const uint32_t most = operator_piece(self, WINDOWED_PIECE_ROWS);
     const bool is_again = windows_owes_again(state);
     freshet_code code =
-        is_again ? windows_give_again(state, WINDOWED_PIECE_ROWS, run->arena, &expired, run->err)
-                 : windows_expire(state, windowed->lowest_s, WINDOWED_PIECE_ROWS, run->arena,
-                                  &expired, run->err);
+        is_again ? windows_give_again(state, most, run->arena, &expired, run->err)
+                 : windows_expire(state, windowed->lowest_s, most, run->arena, &expired, run->err);
     if (code == FRESHET_OK)
         code = begin_expired(run, &expired, is_again ? ROW_CORRECTION | ROW_ONLINE : ROW_ONLINE);
     if (code == FRESHET_OK)
@@ -734,16 +747,28 @@ static freshet_code windowed_finish(freshet_operator *self, run *run)
 
 /* ---- divided (divided.h) --------------------------------------------------------------------- */
 
-/* Views with a partitioning of their own would want other instances. A batch is not divided: it is
- * computed at its end. */
+/* A batch is not divided: it is computed at its end, by the crew. */
 static bool windowed_may_divide(const operator_options *options)
 {
-    return options->declaration->is_stream && options->plan->n_views == 1;
+    return options->declaration->is_stream;
 }
 
-static freshet_code windowed_keys(const freshet_operator *self, const run *run, key_columns *keys)
+/* One a view, each by its own keys. */
+static uint32_t windowed_turns(const freshet_operator *self)
 {
-    const view *view = &self->plan->views[0];
+    return self->plan->n_views;
+}
+
+/* All views, the first one last. */
+static uint32_t view_of_turn(const freshet_operator *self, uint32_t turn)
+{
+    return (turn + 1) % self->plan->n_views;
+}
+
+static freshet_code windowed_keys(const freshet_operator *self, const run *run, uint32_t turn,
+                                  key_columns *keys)
+{
+    const view *view = &self->plan->views[view_of_turn(self, turn)];
     keys->n = view->n_keys;
     const column **columns =
         arena_alloc(run->arena, (keys->n + (size_t)1) * sizeof(const column *));
@@ -755,10 +780,39 @@ static freshet_code windowed_keys(const freshet_operator *self, const run *run, 
     return FRESHET_OK;
 }
 
-static freshet_code windowed_rest(freshet_operator *self, const run *run)
+/* With the first view rows get another form: all is seen that is needed behind it. */
+static void windowed_slots(const freshet_operator *self, uint32_t turn, bool *marked)
+{
+    const plan *plan = self->plan;
+    const uint32_t v = view_of_turn(self, turn);
+    const view *view = &plan->views[v];
+    marked[plan->timestamp] = true;
+    for (uint32_t i = 0; i < view->n_keys; i++)
+        marked[view->keys[i]] = true;
+    for (uint32_t i = 0; i < view->n_columns; i++)
+        marked[view->columns[i]] = true;
+    if (view->order != NO_SLOT)
+        marked[view->order] = true;
+    for (uint32_t i = 0; v == 0 && i < plan->n_keys; i++)
+        marked[plan->keys[i].to] = true;
+    for (uint32_t i = 0; v == 0 && i < plan->n_carried; i++)
+        marked[plan->carried[i]] = true;
+}
+
+static freshet_code windowed_turn(freshet_operator *self, run *run, uint32_t turn)
+{
+    const uint32_t v = view_of_turn(self, turn);
+    return v == 0 ? run_first_view((windowed *)self, run)
+                  : run_other_view((windowed *)self, run, v);
+}
+
+static freshet_code windowed_rest(freshet_operator *self, const run *run, uint32_t turn)
 {
     windowed *windowed = (struct windowed *)self;
-    windows_hold(windowed->states[0], run->hold_s);
+    const uint32_t v = view_of_turn(self, turn);
+    hold_view(windowed, v, run);
+    if (v > 0)
+        return FRESHET_OK;
     if (run->lowest_s > windowed->lowest_s)
         windowed->lowest_s = run->lowest_s;
     return windowed->expires ? windows_reach(windowed->states[0], windowed->lowest_s, run->err)
@@ -766,23 +820,26 @@ static freshet_code windowed_rest(freshet_operator *self, const run *run)
 }
 
 /* Rows before the second for which a key was given late are late, those of other keys, too. */
-static void windowed_meet(freshet_operator *const *instances, uint32_t n)
+static bool windowed_meet(freshet_operator *const *instances, uint32_t n)
 {
     int64_t settled_s = INT64_MIN;
     if (!((const windowed *)instances[0])->expires)
-        return;
+        return true;
     for (uint32_t i = 0; i < n; i++) {
         const int64_t of_this = windows_settled(((const windowed *)instances[i])->states[0]);
         settled_s = of_this > settled_s ? of_this : settled_s;
     }
     for (uint32_t i = 0; i < n; i++)
         windows_settle(((const windowed *)instances[i])->states[0], settled_s);
+    return true;
 }
 
 static const operator_division windowed_division = {.form = DIVISION_ROWS,
                                                     .may = windowed_may_divide,
+                                                    .turns = windowed_turns,
                                                     .keys = windowed_keys,
-                                                    .slots = windowed_mark_slots,
+                                                    .slots = windowed_slots,
+                                                    .run = windowed_turn,
                                                     .rest = windowed_rest,
                                                     .meet = windowed_meet};
 

@@ -72,6 +72,8 @@ static freshet_code pick_columns(task_of_all *task, const column *from, uint32_t
         return error_memory(&task->err, COMPUTING);
     freshet_code code = FRESHET_OK;
     for (uint32_t i = 0; code == FRESHET_OK && i < n_columns; i++) {
+        if (from[i].type == NULL) /* values of other views, which only streams carry */
+            continue;
         code = column_init_raw(task->arena, &made[i], from[i].type, n, &task->err);
         if (code == FRESHET_OK)
             code = column_append(task->arena, &made[i], 0, &from[i], rows, n, &task->err);
