@@ -4,6 +4,7 @@
 #include "base/crew.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -110,6 +111,101 @@ static void tasks_are_done_at_once(void **state)
     crew_close(crew);
 }
 
+/* ---- chores ---------------------------------------------------------------------------------- */
+
+#define CHORES 5u
+
+typedef struct counted {
+    crew_chore chore;
+    uint32_t done; /* not atomic: it is read when it is settled */
+} counted;
+
+static void do_once(void *context)
+{
+    ((counted *)context)->done++;
+}
+
+/* In the middle of calls; each is done once, or not begun and not done later. */
+static void chores_are_done_once_or_taken_back(void **state)
+{
+    static const uint32_t workers[] = {2, 3, 5};
+    (void)state;
+    for (size_t i = 0; i < sizeof workers / sizeof *workers; i++) {
+        crew *crew = open_crew(workers[i]);
+        counted chores[CHORES] = {0};
+        tally tally = {0};
+        uint32_t n_done = 0;
+        for (uint32_t n = 0; n < CHORES; n++)
+            chores[n].chore = (crew_chore){.task = do_once, .context = &chores[n]};
+        for (uint32_t call = 0; call < CALLS; call++) {
+            uint32_t before[CHORES];
+            for (uint32_t n = 0; n < CHORES; n++) {
+                before[n] = chores[n].done;
+                assert_true(crew_give(crew, &chores[n].chore));
+            }
+            atomic_store(&tally.n, 0);
+            crew_run(crew, call % 7, count_up, &tally);
+            for (uint32_t n = CHORES; n-- > 0;) {
+                const bool done = crew_settle(crew, &chores[n].chore);
+                assert_int_equal(chores[n].done, before[n] + done);
+                assert_false(crew_settle(crew, &chores[n].chore));
+                n_done += done;
+            }
+        }
+        for (chores[0].done = 0; chores[0].done == 0; n_done++) { /* a free thread does it */
+            crew_give(crew, &chores[0].chore);
+            while (crew_is_at(crew, &chores[0].chore))
+                sched_yield();
+            assert_true(crew_settle(crew, &chores[0].chore));
+        }
+        assert_true(n_done > 0);
+        crew_close(crew);
+    }
+}
+
+static void without_threads_nobody_takes_chores(void **state)
+{
+    (void)state;
+    crew *one = open_crew(1);
+    crew *crews[] = {NULL, one};
+    for (int i = 0; i < 2; i++) {
+        counted it = {0};
+        it.chore = (crew_chore){.task = do_once, .context = &it};
+        assert_false(crew_give(crews[i], &it.chore));
+        assert_false(crew_is_at(crews[i], &it.chore));
+        assert_false(crew_settle(crews[i], &it.chore));
+        assert_int_equal(it.done, 0);
+    }
+    crew_close(one);
+}
+
+/* A chore that goes on does not keep a call from being done. */
+static void go_on_until_told(void *context)
+{
+    while (!atomic_load((atomic_bool *)context))
+        sched_yield();
+}
+
+static void a_call_does_not_wait_for_a_chore(void **state)
+{
+    (void)state;
+    crew *crew = open_crew(2);
+    atomic_bool told = false;
+    tally tally = {0};
+    crew_chore chore = {.task = go_on_until_told, .context = &told};
+    crew_give(crew, &chore);
+    for (uint32_t call = 0; call < CALLS; call++) {
+        atomic_store(&tally.n, 0);
+        crew_run(crew, 4, count_up, &tally);
+        assert_int_equal(atomic_load(&tally.n), 4);
+    }
+    atomic_store(&told, true);
+    crew_settle(crew, &chore);
+    crew_close(crew);
+}
+
+/* ---- asleep ---------------------------------------------------------------------------------- */
+
 static int64_t processor_us(void)
 {
     struct timespec used;
@@ -136,6 +232,9 @@ int main(void)
         cmocka_unit_test(each_task_is_done_once),
         cmocka_unit_test(one_worker_does_them_in_order),
         cmocka_unit_test(tasks_are_done_at_once),
+        cmocka_unit_test(chores_are_done_once_or_taken_back),
+        cmocka_unit_test(without_threads_nobody_takes_chores),
+        cmocka_unit_test(a_call_does_not_wait_for_a_chore),
         cmocka_unit_test(who_waits_sleeps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,18 +141,23 @@ static freshet_code divided_open(freshet_operator *self, const operator_options 
                : code;
 }
 
+static void close_instance(void *context, uint32_t which)
+{
+    const divided *divided = context;
+    freshet_operator *instance = divided->instances[which];
+    text_release(&divided->keys[which]);
+    if (instance == NULL)
+        return;
+    divided->whole->close(instance);
+    arena_close(instance->arena);
+    free(instance);
+}
+
+/* To give back what many keys have takes a while. */
 static void divided_close(freshet_operator *self)
 {
     divided *divided = (struct divided *)self;
-    for (uint32_t i = 0; i < divided->n; i++) {
-        freshet_operator *instance = divided->instances[i];
-        text_release(&divided->keys[i]);
-        if (instance == NULL)
-            continue;
-        divided->whole->close(instance);
-        arena_close(instance->arena);
-        free(instance);
-    }
+    crew_run(divided->crew, divided->n, close_instance, divided);
 }
 
 static const state_part *divided_parts(freshet_operator *self, uint32_t *n)

@@ -28,7 +28,8 @@ freshet_code file_open_lines(file_reader *reader, lines **out, freshet_error *er
                               .options = &options->format,
                               .record_bytes_max = options->max_record_bytes > 0
                                                       ? options->max_record_bytes
-                                                      : FILE_RECORD_BYTES_DEFAULT};
+                                                      : FILE_RECORD_BYTES_DEFAULT,
+                              .crew = reader->base.crew};
 
     return lines_open(&settings, out, err);
 }

@@ -3,16 +3,22 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/os.h"
+#include "readers/file/file_ahead.h"
 #include "readers/file/file_gzip.h"
 
 #define ROOM_LEAST ((size_t)64 << 10) /* with less, a new block is taken */
 #define BLOCKS_KEPT 8
+#define BEGINNING_BYTES ((size_t)64 << 10)    /* the first read: often no more is wanted yet */
+#define READ_ON_LEAST (LINES_BLOCK_BYTES / 4) /* who gets less is near the end of the file */
+/* In front of what is read ahead: room for the part of a record that stands before it. */
+#define AHEAD_FRONT ((size_t)64 << 10)
 
 typedef struct block block;
 struct block {
@@ -36,7 +42,9 @@ struct lines {
     const char *path;
     bool is_gzip;
     gzip gzip;
-    bool skipping; /* in a record that is too long */
+    ahead *ahead;    /* NULL: there is none */
+    bool is_read_on; /* this file was read from, and its beginning is not all that is wanted */
+    bool skipping;   /* in a record that is too long */
     size_t shown_length;
     int64_t skipped; /* bytes of it that are gone, behind `offset` */
     char *shown;     /* its beginning; one buffer each, in held */
@@ -85,6 +93,22 @@ static void blocks_free(block *it)
     }
 }
 
+/* The next block becomes the current one, with these bytes: the part of a record that was not
+ * complete, and perhaps more. */
+static void turn_block(lines *lines, block *next, size_t start, size_t n)
+{
+    if (lines->current != NULL && lines->current_has_given) {
+        lines->current->next = lines->held;
+        lines->held = lines->current;
+    } else {
+        block_give(lines, lines->current);
+    }
+    lines->current = next;
+    lines->current_has_given = false;
+    lines->start = start;
+    lines->filled = start + n;
+}
+
 /* Room behind `filled`: moves the unfinished record to the front, here or in another block. */
 static bool lines_make_room(lines *lines)
 {
@@ -108,23 +132,86 @@ static bool lines_make_room(lines *lines)
         return false;
     if (lines->current != NULL && part > 0)
         memcpy(next->bytes, lines->current->bytes + lines->start, part);
-    if (lines->current != NULL && lines->current_has_given) {
-        lines->current->next = lines->held;
-        lines->held = lines->current;
-    } else {
-        block_give(lines, lines->current);
-    }
-    lines->current = next;
-    lines->current_has_given = false;
-    lines->start = 0;
-    lines->filled = part;
+    turn_block(lines, next, 0, part);
     return true;
 }
 
 /* ---- bytes ----------------------------------------------------------------------------------- */
 
-/* Reads more bytes of the file behind `filled`; *n = 0 at its end. */
-static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
+/* Of the byte behind `filled`. */
+static int64_t place_in_file(const lines *lines)
+{
+    return lines->offset + lines->skipped + (int64_t)(lines->filled - lines->start);
+}
+
+static block *lines_block_of(char *into)
+{
+    return (block *)(void *)(into - AHEAD_FRONT - offsetof(block, bytes));
+}
+
+/* Gives the crew more blocks to read into. Where there is no memory for one, it has less to do. */
+static void read_on_ahead(lines *lines)
+{
+    while (ahead_has_room(lines->ahead)) {
+        block *next = block_take(lines, LINES_BLOCK_BYTES);
+        if (next == NULL)
+            break;
+        ahead_offer(lines->ahead, next->bytes + AHEAD_FRONT, LINES_BLOCK_BYTES - AHEAD_FRONT);
+    }
+    ahead_go(lines->ahead);
+}
+
+/* The caller has read on himself, and is at the byte behind `filled`. */
+static void begin_ahead(lines *lines)
+{
+    if (lines->ahead == NULL)
+        return;
+    if (ahead_is_started(lines->ahead))
+        ahead_go_on(lines->ahead, place_in_file(lines));
+    else if (!ahead_start(lines->ahead, lines->fd, lines->is_gzip ? &lines->gzip : NULL,
+                          place_in_file(lines)))
+        return;
+    read_on_ahead(lines);
+}
+
+static void stop_ahead(lines *lines)
+{
+    char *into;
+    ahead_stop(lines->ahead);
+    while (ahead_withdraw(lines->ahead, &into))
+        block_give(lines, lines_block_of(into));
+    lines->is_read_on = false;
+}
+
+/* The block that was read ahead, with the part of a record that is there in front of it. */
+static freshet_code take_ahead(lines *lines, const ahead_piece *piece, freshet_error *err)
+{
+    block *it = lines_block_of(piece->into);
+    const size_t part = lines->filled - lines->start;
+    size_t start = AHEAD_FRONT - part, size = LINES_BLOCK_BYTES;
+
+    if (part > AHEAD_FRONT) {
+        while (size < part + piece->n)
+            size *= 2;
+        block *larger = block_take(lines, size * 2);
+        if (larger == NULL) {
+            block_give(lines, it);
+            return error_memory(err, "reading a file");
+        }
+        memcpy(larger->bytes + part, piece->into, piece->n);
+        block_give(lines, it);
+        it = larger;
+        start = 0;
+    }
+    if (part > 0)
+        memcpy(it->bytes + start, lines->current->bytes + lines->start, part);
+    turn_block(lines, it, start, part + piece->n);
+    read_on_ahead(lines);
+    return FRESHET_OK;
+}
+
+/* Reads bytes behind `filled`, here and now. */
+static freshet_code read_now(lines *lines, size_t *n, freshet_error *err)
 {
     size_t room;
     char *into;
@@ -133,19 +220,37 @@ static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
         return error_memory(err, "reading a file");
     room = lines->current->size - lines->filled;
     into = lines->current->bytes + lines->filled;
+    if (!lines->is_read_on && room > BEGINNING_BYTES)
+        room = BEGINNING_BYTES;
     if (lines->is_gzip) {
         freshet_code code = gzip_read(&lines->gzip, into, room, n, err);
         if (code != FRESHET_OK)
             return code;
     } else {
-        int64_t at = lines->offset + lines->skipped + (int64_t)(lines->filled - lines->start);
-        ssize_t got = file_pread(lines->fd, into, room, at);
+        ssize_t got = file_pread(lines->fd, into, room, place_in_file(lines));
         if (got < 0)
             return error_system(err, "cannot read", lines->path);
         *n = (size_t)got;
     }
     lines->filled += *n;
     return FRESHET_OK;
+}
+
+/* Reads more bytes of the file behind `filled`; *n = 0 at its end. */
+static freshet_code read_more(lines *lines, size_t *n, freshet_error *err)
+{
+    ahead_piece piece;
+    freshet_code code;
+
+    if (ahead_take(lines->ahead, place_in_file(lines), &piece)) {
+        *n = piece.n;
+        return take_ahead(lines, &piece, err);
+    }
+    code = read_now(lines, n, err);
+    if (code == FRESHET_OK && lines->is_read_on && *n >= (lines->is_gzip ? 1 : READ_ON_LEAST))
+        begin_ahead(lines);
+    lines->is_read_on = true;
+    return code;
 }
 
 /* ---- records --------------------------------------------------------------------------------- */
@@ -374,6 +479,7 @@ freshet_code lines_start(lines *lines, int fd, const char *path, bool is_gzip, i
 {
     freshet_code code = FRESHET_OK;
 
+    stop_ahead(lines);
     lines->fd = fd;
     lines->path = path;
     lines->is_gzip = is_gzip;
@@ -394,6 +500,9 @@ freshet_code lines_start(lines *lines, int fd, const char *path, bool is_gzip, i
 void lines_rename(lines *lines, const char *path)
 {
     lines->path = path;
+    if (lines->gzip.path == path)
+        return;
+    ahead_settle(lines->ahead); /* it may be the crew's */
     lines->gzip.path = path;
 }
 
@@ -403,17 +512,24 @@ bool lines_are_there(const lines *lines, int64_t size)
 {
     char bytes[LOOK_AGAIN_BYTES];
     size_t n = lines->filled - lines->start;
+    const char *had = n == 0 ? NULL : lines->current->bytes + lines->start;
+    int64_t at = lines->offset;
+    ahead_piece next;
 
     if (lines->is_gzip)
         return true;
-    if (size < lines->offset + lines->skipped + (int64_t)n)
+    if (size < place_in_file(lines) + ahead_look(lines->ahead, &next))
         return false;
-    if (lines->skipping || n == 0)
+    if ((lines->skipping || n == 0) && next.n > 0) {
+        had = next.into;
+        n = next.n;
+        at = place_in_file(lines);
+    } else if (lines->skipping || n == 0) {
         return true;
+    }
     if (n > sizeof(bytes))
         n = sizeof(bytes);
-    return file_pread(lines->fd, bytes, n, lines->offset) == (ssize_t)n &&
-           memcmp(bytes, lines->current->bytes + lines->start, n) == 0;
+    return file_pread(lines->fd, bytes, n, at) == (ssize_t)n && memcmp(bytes, had, n) == 0;
 }
 
 void lines_begin(lines *lines)
@@ -446,14 +562,20 @@ freshet_code lines_open(const lines_options *options, lines **out, freshet_error
         return error_memory(err, "opening a file");
     it->options = *options;
     it->fd = -1;
-    *out = it;
-    return FRESHET_OK;
+    freshet_code code = ahead_open(options->crew, &it->ahead, err);
+    if (code == FRESHET_OK)
+        *out = it;
+    else
+        free(it);
+    return code;
 }
 
 void lines_close(lines *lines)
 {
     if (lines == NULL)
         return;
+    stop_ahead(lines);
+    ahead_close(lines->ahead);
     gzip_release(&lines->gzip);
     blocks_free(lines->current);
     blocks_free(lines->held);

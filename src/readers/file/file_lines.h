@@ -16,6 +16,9 @@
  * the file, because a quote is not closed (CSV), is given as RECORD_OPEN_QUOTE: its first line;
  * reading goes on with the next.
  *
+ * A file that is read on and on is read ahead by the crew, a few blocks (file_ahead.h): from where
+ * the second block of it is wanted, so that who only looks at its beginning reads no more.
+ *
  * Offsets count bytes; in a gzip file, bytes of what it holds. A byte order mark at the beginning
  * of a file is skipped.
  *
@@ -32,6 +35,8 @@
 
 typedef enum record_state { RECORD_WHOLE, RECORD_TOO_LONG, RECORD_OPEN_QUOTE } record_state;
 
+struct crew;
+
 typedef struct record {
     const char *bytes; /* without the newline, LF or CRLF */
     size_t length;
@@ -44,6 +49,7 @@ typedef struct lines_options {
     const format *format;          /* says where records end, */
     const format_options *options; /* by its options */
     int64_t record_bytes_max;
+    struct crew *crew; /* that may read ahead (file_ahead.h); NULL: nobody does */
 } lines_options;
 
 typedef struct lines lines;
