@@ -45,6 +45,7 @@ typedef struct spill_part {
     spilled_piece *pieces;
     uint32_t n_pieces, capacity;
     uint64_t n_rows;
+    size_t bytes; /* that the rows in the file had in memory */
 } spill_part;
 
 struct row_spill {
@@ -122,6 +123,11 @@ uint64_t row_spill_rows(const row_spill *spill)
 uint64_t row_spill_part_rows(const row_spill *spill, uint32_t part)
 {
     return spill->parts[part].n_rows;
+}
+
+size_t row_spill_part_bytes(const row_spill *spill, uint32_t part)
+{
+    return spill->parts[part].bytes + row_store_bytes(spill->parts[part].waiting);
 }
 
 int64_t row_spill_bytes(const row_spill *spill)
@@ -240,6 +246,7 @@ static freshet_code write_part(row_spill *spill, spill_part *part, freshet_error
             code = note_piece(spill, part, chunk->n_rows, err);
         row += chunk->n_rows;
     }
+    part->bytes += row_store_bytes(part->waiting);
     row_store_rewind(part->waiting);
     return code;
 }
@@ -406,11 +413,11 @@ static freshet_code read_bytes(const row_spill *spill, const spilled_piece *piec
     return FRESHET_OK;
 }
 
-static freshet_code spill_take_piece(row_spill *spill, const spilled_piece *piece, row_store *into,
-                                     freshet_error *err)
+/* The rows of a piece; they live until the next. */
+static freshet_code read_piece(row_spill *spill, const spilled_piece *piece, batch *rows,
+                               freshet_error *err)
 {
-    batch rows;
-    arena_reset(spill->arena);
+    arena_rewind(spill->arena);
     char *bytes = arena_alloc(spill->arena, piece->length + 1);
     if (bytes == NULL)
         return error_memory(err, SPILLING);
@@ -418,27 +425,51 @@ static freshet_code spill_take_piece(row_spill *spill, const spilled_piece *piec
     if (code != FRESHET_OK)
         return code;
     reading reading = {spill->arena, bytes, bytes + piece->length, false};
-    if (!get_rows(spill, &reading, piece->n_rows, &rows))
-        return reading.no_memory
-                   ? error_memory(err, SPILLING)
-                   : error_set(err, FRESHET_FAILED, FRESHET_STOP, spill->folder,
-                               "rows that were kept in a file in %s are not what was written",
-                               spill->folder);
-    return row_store_add(into, &rows, NULL, rows.n_rows, err);
+    if (get_rows(spill, &reading, piece->n_rows, rows))
+        return FRESHET_OK;
+    return reading.no_memory
+               ? error_memory(err, SPILLING)
+               : error_set(err, FRESHET_FAILED, FRESHET_STOP, spill->folder,
+                           "rows that were kept in a file in %s are not what was written",
+                           spill->folder);
 }
 
-freshet_code row_spill_take(row_spill *spill, uint32_t which, row_store *into, freshet_error *err)
+freshet_code row_spill_each(row_spill *spill, uint32_t which, row_spill_fn *take, void *context,
+                            freshet_error *err)
 {
     const spill_part *part = &spill->parts[which];
     const uint32_t n = row_store_rows(part->waiting);
     freshet_code code = FRESHET_OK;
-    for (uint32_t i = 0; code == FRESHET_OK && i < part->n_pieces; i++)
-        code = spill_take_piece(spill, &part->pieces[i], into, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < part->n_pieces; i++) {
+        batch rows;
+        code = read_piece(spill, &part->pieces[i], &rows, err);
+        if (code == FRESHET_OK)
+            code = take(context, &rows, err);
+    }
     for (uint32_t row = 0; code == FRESHET_OK && row < n;) {
         uint32_t index;
         const batch *chunk = row_store_at(part->waiting, row, &index);
-        code = row_store_add(into, chunk, NULL, chunk->n_rows, err);
+        code = take(context, chunk, err);
         row += chunk->n_rows;
     }
     return code;
+}
+
+static freshet_code add_to_store(void *context, const batch *rows, freshet_error *err)
+{
+    return row_store_add(context, rows, NULL, rows->n_rows, err);
+}
+
+freshet_code row_spill_take(row_spill *spill, uint32_t which, row_store *into, freshet_error *err)
+{
+    return row_spill_each(spill, which, add_to_store, into, err);
+}
+
+void row_spill_forget(row_spill *spill, uint32_t which)
+{
+    spill_part *part = &spill->parts[which];
+    row_store_clear(part->waiting);
+    part->n_pieces = 0;
+    part->n_rows = 0;
+    part->bytes = 0;
 }

@@ -8,8 +8,8 @@
  * The file has no name (it is there while it is open, so that nothing is left behind, however the
  * process ends), and is made when the first rows go to it.
  *
- * Order of calls: open, add..., then take of each part, as often as wanted, close. One thread at a
- * time.
+ * Order of calls: open, add..., then take or each of each part, as often as wanted until forget,
+ * close. One thread at a time.
  */
 #ifndef FRESHET_BASE_ROW_SPILL_H
 #define FRESHET_BASE_ROW_SPILL_H
@@ -36,6 +36,17 @@ freshet_code row_spill_add(row_spill *spill, const batch *from, const uint8_t *p
 uint64_t row_spill_rows(const row_spill *spill);
 uint64_t row_spill_part_rows(const row_spill *spill, uint32_t part);
 int64_t row_spill_bytes(const row_spill *spill);
+
+/* About how much memory the rows of a part will take in a row_store. */
+size_t row_spill_part_bytes(const row_spill *spill, uint32_t part);
+
+/* Calls `take` with the rows of a part, some at a time. They are gone after each call. */
+typedef freshet_code row_spill_fn(void *context, const batch *rows, freshet_error *err);
+freshet_code row_spill_each(row_spill *spill, uint32_t which, row_spill_fn *take, void *context,
+                            freshet_error *err);
+
+/* Gives back the memory of a part, whose rows are needed no more. */
+void row_spill_forget(row_spill *spill, uint32_t which);
 
 /* Puts the rows of a part behind those of the store, which is of the same schema. */
 freshet_code row_spill_take(row_spill *spill, uint32_t which, row_store *into, freshet_error *err);

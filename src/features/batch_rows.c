@@ -16,21 +16,29 @@
 
 #define KEEPING "keeping the rows of a batch"
 #define PART_SHIFT 32
+#define LEVEL_BITS 8
+#define BATCH_LEVELS_MAX 3u
 #define SPREAD_BYTES ((size_t)16 << 20)
 
 _Static_assert(ROW_SPILL_PARTS == UINT8_MAX + 1u, "a part is a byte of the hash");
 
+typedef struct level {
+    row_spill *spill;
+    uint32_t next; /* part */
+} level;
+
 struct batch_rows {
     batch_rows_options options;
     row_store *store; /* all rows while there is no spill; then the set */
-    row_spill *spill;
+    level levels[BATCH_LEVELS_MAX];
+    uint32_t n_levels; /* 0: there is no spill */
+    uint64_t n_rows;
     size_t spread_bytes; /* with so many they are spread */
     const column **keys; /* of what is added */
     text_buffer key;
     uint8_t *parts; /* by row of what is added */
     uint32_t parts_capacity;
-    uint32_t next; /* part */
-    bool is_over;  /* the rows in memory were given */
+    bool is_over; /* the rows in memory were given */
     bool warned;
 };
 
@@ -55,7 +63,8 @@ void batch_rows_close(batch_rows *rows)
     if (rows == NULL)
         return;
     row_store_close(rows->store);
-    row_spill_close(rows->spill);
+    for (uint32_t i = 0; i < rows->n_levels; i++)
+        row_spill_close(rows->levels[i].spill);
     text_release(&rows->key);
     free(rows->parts);
     free(rows->keys);
@@ -64,13 +73,16 @@ void batch_rows_close(batch_rows *rows)
 
 uint64_t batch_rows_count(const batch_rows *rows)
 {
-    return rows->spill == NULL ? row_store_rows(rows->store) : row_spill_rows(rows->spill);
+    return rows->n_rows;
 }
 
 /* ---- adding ---------------------------------------------------------------------------------- */
 
-static freshet_code batch_rows_spread(batch_rows *rows, const batch *from, freshet_error *err)
+/* Into the deepest level. */
+static freshet_code batch_rows_spread(void *context, const batch *from, freshet_error *err)
 {
+    batch_rows *rows = context;
+    const unsigned shift = PART_SHIFT + LEVEL_BITS * (rows->n_levels - 1);
     const batch_rows_options *options = &rows->options;
     const key_columns keys = {rows->keys, options->n_keys, NULL};
     uint64_t hashes[KEY_HASHES_MAX];
@@ -87,20 +99,30 @@ static freshet_code batch_rows_spread(batch_rows *rows, const batch *from, fresh
         n = from->n_rows - row < KEY_HASHES_MAX ? from->n_rows - row : KEY_HASHES_MAX;
         key_hashes(&keys, row, n, &rows->key, hashes);
         for (uint32_t i = 0; i < n; i++)
-            rows->parts[row + i] = (uint8_t)(hashes[i] >> PART_SHIFT);
+            rows->parts[row + i] = (uint8_t)(hashes[i] >> shift);
     }
     if (rows->key.failed)
         return error_memory(err, KEEPING);
-    return row_spill_add(rows->spill, from, rows->parts, err);
+    return row_spill_add(rows->levels[rows->n_levels - 1].spill, from, rows->parts, err);
+}
+
+static freshet_code add_level(batch_rows *rows, freshet_error *err)
+{
+    const batch_rows_options *options = &rows->options;
+    level *level = &rows->levels[rows->n_levels];
+    *level = (struct level){0};
+    freshet_code code =
+        row_spill_open(options->schema, options->memory, options->folder, &level->spill, err);
+    if (code == FRESHET_OK)
+        rows->n_levels++;
+    return code;
 }
 
 /* From here on they are in the file. */
 static freshet_code move_to_spill(batch_rows *rows, freshet_error *err)
 {
-    const batch_rows_options *options = &rows->options;
     const uint32_t n = row_store_rows(rows->store);
-    freshet_code code =
-        row_spill_open(options->schema, options->memory, options->folder, &rows->spill, err);
+    freshet_code code = add_level(rows, err);
     for (uint32_t row = 0; code == FRESHET_OK && row < n;) {
         uint32_t index;
         const batch *chunk = row_store_at(rows->store, row, &index);
@@ -123,7 +145,8 @@ static void warn_whole(batch_rows *rows)
 
 freshet_code batch_rows_add(batch_rows *rows, const batch *from, freshet_error *err)
 {
-    if (rows->spill != NULL)
+    rows->n_rows += from->n_rows;
+    if (rows->n_levels > 0)
         return batch_rows_spread(rows, from, err);
     freshet_code code = row_store_add(rows->store, from, NULL, from->n_rows, err);
     if (code == FRESHET_OK && rows->options.n_keys == 0)
@@ -147,10 +170,48 @@ static void warn_large(batch_rows *rows)
             row_store_rows(rows->store), bytes >> 20);
 }
 
+/* Is the part too large, and can it be spread on? */
+static bool is_spread_on(const batch_rows *rows, const row_spill *spill, uint32_t part)
+{
+    return rows->n_levels < BATCH_LEVELS_MAX &&
+           row_spill_part_bytes(spill, part) > rows->options.memory &&
+           row_spill_part_rows(spill, part) < row_spill_rows(spill);
+}
+
+/* The next part that has rows, which may be of another level after this; FRESHET_END: of none. */
+static freshet_code next_part(batch_rows *rows, row_spill **spill, uint32_t *part,
+                              freshet_error *err)
+{
+    for (;;) {
+        level *level = &rows->levels[rows->n_levels - 1];
+        while (level->next < ROW_SPILL_PARTS && row_spill_part_rows(level->spill, level->next) == 0)
+            level->next++;
+        if (level->next == ROW_SPILL_PARTS && rows->n_levels == 1)
+            return FRESHET_END;
+        if (level->next == ROW_SPILL_PARTS) {
+            row_spill_close(level->spill);
+            rows->n_levels--;
+            continue;
+        }
+        *spill = level->spill;
+        *part = level->next++;
+        if (!is_spread_on(rows, *spill, *part))
+            return FRESHET_OK;
+        freshet_code code = add_level(rows, err);
+        if (code == FRESHET_OK)
+            code = row_spill_each(*spill, *part, batch_rows_spread, rows, err);
+        if (code != FRESHET_OK)
+            return code;
+        row_spill_forget(*spill, *part);
+    }
+}
+
 freshet_code batch_rows_next(batch_rows *rows, const row_store **set, freshet_error *err)
 {
+    row_spill *spill;
+    uint32_t part;
     *set = NULL;
-    if (rows->spill == NULL) {
+    if (rows->n_levels == 0) {
         const bool is_over = rows->is_over || row_store_rows(rows->store) == 0;
         rows->is_over = true;
         if (is_over)
@@ -158,14 +219,13 @@ freshet_code batch_rows_next(batch_rows *rows, const row_store **set, freshet_er
         *set = rows->store;
         return FRESHET_OK;
     }
-    while (rows->next < ROW_SPILL_PARTS && row_spill_part_rows(rows->spill, rows->next) == 0)
-        rows->next++;
     row_store_rewind(rows->store);
-    if (rows->next == ROW_SPILL_PARTS)
-        return FRESHET_END;
-    freshet_code code = row_spill_take(rows->spill, rows->next++, rows->store, err);
+    freshet_code code = next_part(rows, &spill, &part, err);
+    if (code == FRESHET_OK)
+        code = row_spill_take(spill, part, rows->store, err);
     if (code != FRESHET_OK)
         return code;
+    row_spill_forget(spill, part);
     warn_large(rows);
     *set = rows->store;
     return FRESHET_OK;

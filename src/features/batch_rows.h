@@ -2,8 +2,9 @@
  * where they are many spread by their keys, and from a limit on in a file (base/row_spill.h).
  *
  * At the end they come in sets, each of which has all rows of its keys in the order in which they
- * came: one set where there were few rows, else one after another. A set takes memory as it needs
- * it; where it needs more than the limit, as with one key of very many rows, that is said once.
+ * came: one set where there were few rows, else one after another. A part of the rows that takes
+ * more than the limit is spread again, by other bits of the keys' hashes. So only a key that takes
+ * more by itself, with those that share its set, is beyond the limit: that is said once.
  *
  * Order of calls: open, add..., then next until FRESHET_END, close. One thread at a time.
  */
