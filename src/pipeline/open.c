@@ -5,14 +5,17 @@
  * asked for, the query socket. Mistakes of the declaration are collected on the way and reported
  * together, with their places. With `check` it ends before anything is opened for writing.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/crew.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "dialect/dialect.h"
 #include "functions/functions.h"
 #include "pipeline/bootstrap.h"
@@ -244,6 +247,30 @@ static void check_validate(const freshet_pipeline *pipeline, const sink *sink, p
             sink->ops->block->name);
 }
 
+/* The folder where rows of a batch wait: a run that needs it late should not learn of it late. */
+static freshet_code check_batch_folder(const freshet_pipeline *pipeline, problems *problems,
+                                       freshet_error *err)
+{
+    const declaration *declaration = pipeline->declaration;
+    const declared_text *declared = &declaration->batch.path;
+    struct stat found;
+    if (declared->value == NULL || declaration->is_stream)
+        return FRESHET_OK;
+    const char *path = declaration_batch_path(declaration, pipeline->arena);
+    if (path == NULL)
+        return error_memory(err, "checking the batch's folder");
+    const char *why = os.stat(path, &found) != 0       ? strerror(errno)
+                      : !S_ISDIR(found.st_mode)        ? "it is no folder"
+                      : access(path, W_OK | X_OK) != 0 ? strerror(errno)
+                                                       : NULL;
+    if (why != NULL)
+        problem_add(problems, &declared->at,
+                    "batch.path: rows cannot wait in %s: %s; make that folder, or name another one "
+                    "that can be written",
+                    path, why);
+    return FRESHET_OK;
+}
+
 /* What the writers and the dead letters would refuse; nothing is opened. */
 static freshet_code check_ends(const freshet_pipeline *pipeline, problems *problems,
                                freshet_error *err)
@@ -263,7 +290,8 @@ static freshet_code check_ends(const freshet_pipeline *pipeline, problems *probl
         problem_add(problems, &pipeline->declaration->dead_letters.path.at, "%s", problem.text);
     else if (code != FRESHET_OK && err != NULL)
         *err = problem;
-    return code;
+    const freshet_code folder = check_batch_folder(pipeline, problems, err);
+    return code == FRESHET_OK ? folder : code;
 }
 
 /* Resolves everything that the declaration names: all that can be wrong is in `problems`

@@ -78,14 +78,51 @@ class BatchMemoryTest(Case):
         self.write("in/a.jsonl", b"".join(self.rows()))
         self.declare("batch.yaml", stream=False, schema=SCHEMA, features=FEATURES,
                      extra="batch: {memory: 1 MiB, path: scratch}\n")
-        finished = self.freshet("run", "batch.yaml", "--no-serve")
-        self.assertEqual(finished.code, 1)
-        self.assertIn("scratch: No such file or directory", finished.err)
+        for verb in ("check", "run"):
+            finished = self.freshet(verb, "batch.yaml")
+            self.assertEqual(finished.code, 78, finished.err)
+            self.assertRegex(finished.err, r"batch.yaml:\d+:\d+: error: batch.path: rows cannot wait in .*scratch: "
+                                           "No such file or directory; make that folder, or")
+        self.write("scratch", b"")
+        self.assertIn("it is no folder", self.freshet("check", "batch.yaml").err)
+        os.unlink(self.path("scratch"))
         os.makedirs(self.path("scratch"))
+        self.assertEqual(self.freshet("check", "batch.yaml").code, 0)
         finished = self.freshet("run", "batch.yaml", "--no-serve", preexec=limit_file_size(8192))
         self.assertEqual(finished.code, 75, finished.err)
         self.assertIn("cannot write rows to a file in", finished.err)
         self.assertEqual(os.listdir(self.path("scratch")), [])
+
+
+    def has_spilled(self, process):
+        """Has it a file without a name in the folder, with rows in it?"""
+        folder = f"/proc/{process.pid}/fd"
+        try:
+            files = [os.path.join(folder, name) for name in os.listdir(folder)]
+            return any(os.readlink(file).startswith(self.path("scratch")) and os.stat(file).st_size > 0 for file in files)
+        except OSError:  # one of them is closed by now
+            return False
+
+    def test_killed_with_rows_in_the_file(self):
+        """Nothing of it stays, and the next run is whole."""
+        self.write("in/a.jsonl", b"".join(self.rows()))
+        whole, _ = self.run_within("1 MiB")
+        self.declare("batch.yaml", stream=False, schema=SCHEMA, features=FEATURES,
+                     sink=f"- jsonl: {{path: {self.path('out.jsonl')}}}",
+                     extra="batch: {memory: 1 MiB, path: scratch}\n")
+        for _ in range(20):  # until it is killed before its end
+            process = self.start("run", "batch.yaml", "--progress", "none", "--no-serve")
+            while process.is_running() and not self.has_spilled(process):
+                pass
+            process.end()
+            if process.process.returncode == -9:
+                break
+        self.assertEqual(process.process.returncode, -9)
+        self.assertEqual(os.listdir(self.path("scratch")), [])
+        if os.path.exists(self.path("out.jsonl")):
+            os.unlink(self.path("out.jsonl"))
+        again, _ = self.run_within("1 MiB")
+        self.assert_same(again, whole)
 
 
 if __name__ == "__main__":
