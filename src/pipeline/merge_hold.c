@@ -1,12 +1,18 @@
 /* merge_hold.c - rows that a merge holds back, and the rejects that stand behind them; see merge.c.
  *
  * What is held is in one of two arenas of its reader: a turn copies out of the one that the turn
- * before has filled into the other.
+ * before has filled into the other. Columns that are not used are not held: they are null.
  */
 #include <string.h>
 
 #include "base/error.h"
+#include "formats/cell.h"
 #include "pipeline/merge_internal.h"
+
+static bool merge_is_used(const merge_reader *of, uint32_t column)
+{
+    return of->reader->used == NULL || of->reader->used[column];
+}
 
 freshet_code merge_take_held(freshet_pipeline *pipeline, uint32_t reader, freshet_error *err)
 {
@@ -18,10 +24,15 @@ freshet_code merge_take_held(freshet_pipeline *pipeline, uint32_t reader, freshe
         code = batch_reserve(into, into->n_rows + (uint64_t)held->n_rows, MERGING, err);
     if (code != FRESHET_OK)
         return code;
-    for (uint32_t i = 0; held->n_rows > 0 && i < into->schema.n_fields; i++)
-        if (!column_copy(into->arena, &held->columns[i], &(cell_choice){.n = held->n_rows},
-                         &into->columns[i], into->n_rows))
+    for (uint32_t i = 0; held->n_rows > 0 && i < into->schema.n_fields; i++) {
+        const bool done =
+            merge_is_used(of, i)
+                ? column_copy(into->arena, &held->columns[i], &(cell_choice){.n = held->n_rows},
+                              &into->columns[i], into->n_rows)
+                : cell_set_nulls(into->arena, &into->columns[i], into->n_rows, held->n_rows);
+        if (!done)
             return error_memory(err, MERGING);
+    }
     if (held->n_rows > 0)
         memcpy(into->origins + into->n_rows, held->origins, held->n_rows * sizeof *held->origins);
     into->n_rows += held->n_rows;
@@ -38,6 +49,20 @@ freshet_code merge_take_rejects(freshet_pipeline *pipeline, uint32_t reader, fre
     return FRESHET_OK;
 }
 
+/* Room for n rows of the columns that are used. */
+static freshet_code open_held(const merge_reader *of, arena *arena, const schema *schema,
+                              uint32_t n, batch *held, freshet_error *err)
+{
+    freshet_code code = batch_init(held, arena, schema, 0, err);
+    for (uint32_t i = 0; code == FRESHET_OK && i < schema->n_fields; i++)
+        if (merge_is_used(of, i))
+            code = column_init_raw(arena, &held->columns[i], schema->fields[i].type, n, err);
+    if (code != FRESHET_OK)
+        return code;
+    held->origins = arena_alloc(arena, n * sizeof *held->origins);
+    return held->origins == NULL ? error_memory(err, MERGING) : FRESHET_OK;
+}
+
 freshet_code merge_hold_rows(merge_reader *of, const batch *from, const uint32_t *rows, uint32_t n,
                              freshet_error *err)
 {
@@ -46,14 +71,13 @@ freshet_code merge_hold_rows(merge_reader *of, const batch *from, const uint32_t
     of->held.n_rows = 0;
     if (n == 0)
         return FRESHET_OK;
-    freshet_code code = batch_init(&of->held, arena, &from->schema, n, err);
-    if (code == FRESHET_OK)
-        code = batch_reserve(&of->held, n, MERGING, err);
+    freshet_code code = open_held(of, arena, &from->schema, n, &of->held, err);
     if (code != FRESHET_OK)
         return code;
     const cell_choice which = {.rows = rows, .n = n, .keeps = &bytes};
     for (uint32_t i = 0; i < from->schema.n_fields; i++)
-        if (!column_copy(arena, &from->columns[i], &which, &of->held.columns[i], 0))
+        if (merge_is_used(of, i) &&
+            !column_copy(arena, &from->columns[i], &which, &of->held.columns[i], 0))
             return error_memory(err, MERGING);
     for (uint32_t i = 0; i < n; i++) {
         origin *origin = &of->held.origins[i];
