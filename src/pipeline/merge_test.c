@@ -25,7 +25,9 @@ static int make_folder(void **state)
     return folder_make("merge");
 }
 
-/* A row each second, in a file drawn by chance: in the first one `often` times out of a hundred. */
+/* Rows that wait for each other are held without the column that nobody reads.
+ *
+ * A row each second, in a file drawn by chance: in the first one `often` times out of a hundred. */
 static void write_events(uint32_t n_rows, uint32_t often)
 {
     FILE *files[FILES];
@@ -38,8 +40,10 @@ static void write_events(uint32_t n_rows, uint32_t often)
     }
     for (uint32_t row = 0; row < n_rows; row++) {
         const bool is_first = random_below(100) < often;
-        fprintf(files[is_first ? 0 : 1 + random_below(FILES - 1)], "{\"k\":%u,\"ts\":%u}\n",
-                row % 10, 1714500000 + row);
+        fprintf(files[is_first ? 0 : 1 + random_below(FILES - 1)],
+                "{\"k\":%u,\"ts\":%u,\"unread\":{\"a\":\"a text that is longer than a "
+                "cell\",\"b\":[%u]}}\n",
+                row % 10, 1714500000 + row, row);
     }
     for (uint32_t i = 0; i < FILES; i++)
         assert_int_equal(fclose(files[i]), 0);
@@ -53,7 +57,8 @@ static freshet_declaration *declare(void)
     text_init(&text, TEXT_LIMIT_DEFAULT);
     text_format(&text,
                 "version: 1\npipeline: p\nsource:\n  readers:\n    - {id: e, stream: true, file: "
-                "{path: \"%s\", schema: {k: bigint, ts: bigint}}}\n  query: select * from e\n"
+                "{path: \"%s\", schema: {unread: 'struct<a: string, b: array<bigint>>', k: bigint, "
+                "ts: bigint}}}\n  query: select k, ts from e\n"
                 "feature_set:\n  name: fs\n  keys: [{name: k, type: bigint}]\n"
                 "  timestamp: {from: ts, lateness: 0 seconds}\n  features:\n    - {name: n, from: "
                 "ts, window: {functions: [count], over: [1 hour]}}\n"

@@ -30,6 +30,7 @@
 #include <librdkafka/rdkafka.h>
 #include <regex.h>
 
+#include "base/crew.h"
 #include "kafka/kafka_setup.h"
 #include "readers/kafka/kafka.h"
 #include "readers/slices.h"
@@ -199,6 +200,9 @@ typedef struct kafka_reader {
 
     rd_kafka_message_t **taken; /* read by choice: those that gave rows */
     uint32_t n_taken, taken_capacity;
+    rd_kafka_message_t **given; /* taken before, and given back by the crew, if it comes to it */
+    uint32_t n_given, given_capacity;
+    crew_chore giving;
     uint32_t n_paused;
     size_t listed_bytes; /* of all partitions */
     int64_t watch_next_us;

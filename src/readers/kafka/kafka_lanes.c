@@ -19,7 +19,8 @@
  * of a partition that others wait for and that has given nothing for a second; and where they have
  * more than we were given, and still nothing comes, its fetching begins anew.
  *
- * Messages that gave rows are kept until the next poll that chooses none.
+ * Messages that gave rows are kept until the next poll that chooses none; then the crew gives them
+ * back, where there is one.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@
 #define LISTS_ENOUGH_BYTES ((size_t)4 << 20) /* no more where no list is empty */
 #define SORT_AHEAD 16                        /* messages */
 #define WANTED_SPARE 8u                      /* of so many messages one more */
+#define GIVEN_LEAST 512u                     /* messages; fewer are given back at once */
 #define SHARE_LEAST ((size_t)64 << 10)
 #define WATCH_EVERY_US INT64_C(500000)
 
@@ -83,17 +85,47 @@ void kafka_lanes_resume(kafka_reader *reader, kafka_partition *partition)
     partition->paused = false;
 }
 
+static void give_back(void *context)
+{
+    kafka_reader *reader = context;
+
+    for (uint32_t i = 0; i < reader->n_given; i++)
+        rd_kafka_message_destroy(reader->given[i]);
+    reader->n_given = 0;
+}
+
+static void settle_given(kafka_reader *reader)
+{
+    if (!crew_settle(reader->base.crew, &reader->giving))
+        give_back(reader);
+}
+
+/* Messages that are many are given back by the crew, while the loop is at the next ones: that takes
+ * nearly as long as to find them. */
 static void give_back_taken(kafka_reader *reader)
 {
-    for (uint32_t i = 0; i < reader->n_taken; i++)
-        rd_kafka_message_destroy(reader->taken[i]);
+    rd_kafka_message_t **const given = reader->given;
+    const uint32_t capacity = reader->given_capacity;
+
+    settle_given(reader);
+    reader->given = reader->taken;
+    reader->n_given = reader->n_taken;
+    reader->given_capacity = reader->taken_capacity;
+    reader->taken = given;
     reader->n_taken = 0;
+    reader->taken_capacity = capacity;
+    reader->giving.task = give_back;
+    reader->giving.context = reader;
+    if (reader->n_given < GIVEN_LEAST || !crew_give(reader->base.crew, &reader->giving))
+        give_back(reader);
 }
 
 void kafka_lanes_release(kafka_reader *reader)
 {
     give_back_taken(reader);
+    settle_given(reader);
     free(reader->taken);
+    free(reader->given);
     for (uint32_t i = 0; i < reader->n_partitions; i++) {
         kafka_lanes_drop(reader, &reader->partitions[i]);
         free(reader->partitions[i].listed);
