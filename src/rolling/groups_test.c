@@ -372,6 +372,22 @@ static void a_grid_goes_on(void **state)
     assert_int_equal(groups_measure(world->state).events, 0);
 }
 
+/* An event of an earlier day begins the grid of keys that have had no row, at once. */
+static void a_grid_begins_earlier(void **state)
+{
+    world *world = *state;
+    windows[0] = "1 day";
+    world->declaration.n_windows = 1;
+    world->declaration.slide = "1 day";
+    open_state(world, true, false);
+    add(world, "a", 9 * DAY + HOUR);
+    add(world, "b", 8 * DAY + HOUR);
+    groups_advance(world->state, 8 * DAY + HOUR);
+    take(world, "a@691200=FN+0 b@691200=FN+0 ");
+    groups_advance(world->state, 9 * DAY);
+    take(world, "a@777600=FN+0 b@777600=1FN+0 ");
+}
+
 static void rows_outside_the_bounds(void **state)
 {
     world *world = *state;
@@ -637,6 +653,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(windows_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(nulls_when_the_last_event_leaves, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_grid_goes_on, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_grid_begins_earlier, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_outside_the_bounds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_late_event_makes_no_row_due_too_early, set_up, tear_down),
         cmocka_unit_test_setup_teardown(events_are_forgotten_one_by_one, set_up, tear_down),

@@ -1,5 +1,6 @@
 /* Groups against a twin that is obviously right: random plans over random events, as a batch and as
- * streams in pieces, with the state saved and restored between them.
+ * streams in pieces, with the state saved and restored between them; by one state, or by several
+ * that have the keys among them (groups_meet).
  *
  * The twin keeps all events in a list. For each row that should be there it picks the events of the
  * key between two times, throws out what `distinct` throws out, and computes each function by its
@@ -26,6 +27,7 @@
 #define ROUNDS 400
 #define EVENTS_MAX 400u
 #define KEYS_MAX 6u
+#define SIDES_MAX 3u
 #define ROWS_MAX 40000u
 #define SECOND INT64_C(1000000)
 #define HOUR (3600 * SECOND)
@@ -54,6 +56,12 @@ typedef struct trial {
     groups_plan *plan;
     int64_t lateness_us;
 } trial;
+
+/* States that have the keys among them: often one has all. */
+typedef struct sides {
+    groups_state *states[SIDES_MAX];
+    uint32_t n;
+} sides;
 
 /* One output row, of the twin or of a stream. */
 typedef struct row {
@@ -495,24 +503,39 @@ static void keep_rows(trial *it, const groups_rows *from, rows *into)
     text_release(&text);
 }
 
-static void take_all(trial *it, groups_state *state, rows *into)
+static void take_all(trial *it, const sides *sides, rows *into)
 {
     groups_rows taken;
     freshet_error err;
-    do {
-        assert_int_equal(groups_take(state, it->arena, 1 + below(it, 50), &taken, NULL),
-                         FRESHET_OK);
-        keep_rows(it, &taken, into);
-        if (groups_check(state, &err) != FRESHET_OK)
-            fail_msg("FRESHET_SEED=%llu: %s", (unsigned long long)it->seed, err.text);
-    } while (taken.n_rows > 0);
+    for (uint32_t i = 0; i < sides->n; i++)
+        do {
+            assert_int_equal(
+                groups_take(sides->states[i], it->arena, 1 + below(it, 50), &taken, NULL),
+                FRESHET_OK);
+            keep_rows(it, &taken, into);
+            if (groups_check(sides->states[i], &err) != FRESHET_OK)
+                fail_msg("FRESHET_SEED=%llu: %s", (unsigned long long)it->seed, err.text);
+        } while (taken.n_rows > 0);
 }
 
-static void add_events(trial *it, groups_state *state, uint32_t from, uint32_t n)
+static void meet(const sides *sides)
+{
+    if (sides->n > 1)
+        assert_true(groups_meet(sides->states, sides->n));
+}
+
+static uint32_t owner_of(int64_t key, uint32_t n)
+{
+    char bytes[1 + sizeof key] = {1};
+    memcpy(bytes + 1, &key, sizeof key);
+    return keyed_owner(keyed_hash(bytes, sizeof bytes), n);
+}
+
+static void add_events(trial *it, const sides *sides, uint32_t from, uint32_t n)
 {
     column keys, columns[3];
     int64_t *event_us = arena_alloc(it->arena, (n + 1) * sizeof *event_us);
-    uint8_t *too_long = arena_alloc(it->arena, n + 1);
+    uint8_t *too_long = arena_alloc(it->arena, n + 1), *skip = arena_alloc(it->arena, n + 1);
     static const type_kind kinds[] = {TYPE_DOUBLE, TYPE_STRING, TYPE_BOOLEAN};
     column_init(it->arena, &keys, type_simple(TYPE_BIGINT), n, NULL);
     for (int c = 0; c < 3; c++)
@@ -529,8 +552,12 @@ static void add_events(trial *it, groups_state *state, uint32_t from, uint32_t n
             column_set_null(it->arena, &columns[1], i);
         ((uint8_t *)columns[2].data)[i] = event->passes;
     }
-    groups_input input = {n, &keys, columns, event_us, NULL};
-    assert_int_equal(groups_add(state, &input, too_long, NULL), FRESHET_OK);
+    groups_input input = {n, &keys, columns, event_us, skip};
+    for (uint32_t k = 0; k < sides->n; k++) {
+        for (uint32_t i = 0; i < n; i++)
+            skip[i] = owner_of(it->events[from + i].key, sides->n) != k;
+        assert_int_equal(groups_add(sides->states[k], &input, too_long, NULL), FRESHET_OK);
+    }
 }
 
 /* What a checkpoint keeps: saved bytes by key. */
@@ -544,7 +571,7 @@ typedef struct store {
     uint32_t n;
 } store;
 
-static void checkpoint(groups_state *state, store *store)
+static void checkpoint_side(groups_state *state, store *store)
 {
     uint32_t cursor = 0;
     state_key key;
@@ -567,70 +594,98 @@ static void checkpoint(groups_state *state, store *store)
     state_part_clean(groups_part(state));
 }
 
-static groups_state *restart(trial *it, groups_state *state, const groups_options *options,
-                             store *store)
+static void checkpoint(const sides *sides, store *store)
+{
+    for (uint32_t i = 0; i < sides->n; i++)
+        checkpoint_side(sides->states[i], store);
+}
+
+static void open_sides(trial *it, sides *sides, const groups_options *options, bool is_tracked)
+{
+    sides->n = chance(it, 50) ? 1 : 2 + below(it, SIDES_MAX - 1);
+    for (uint32_t i = 0; i < sides->n; i++) {
+        assert_int_equal(groups_open(it->plan, options, &sides->states[i], NULL), FRESHET_OK);
+        if (is_tracked)
+            state_part_set_load(groups_part(sides->states[i]), NULL, NULL);
+    }
+}
+
+static void finish_sides(trial *it, const sides *sides, rows *out)
+{
+    for (uint32_t i = 0; i < sides->n; i++)
+        assert_int_equal(groups_finish(sides->states[i], NULL), FRESHET_OK);
+    take_all(it, sides, out);
+    for (uint32_t i = 0; i < sides->n; i++)
+        groups_close(sides->states[i]);
+}
+
+/* By another number of states. */
+static void restart(trial *it, sides *sides, const groups_options *options, store *store)
 {
     text_buffer facts;
-    groups_state *next = NULL;
     text_init(&facts, TEXT_LIMIT_DEFAULT);
-    checkpoint(state, store);
-    groups_save_facts(state, &facts);
-    groups_close(state);
-    assert_int_equal(groups_open(it->plan, options, &next, NULL), FRESHET_OK);
-    state_part_set_load(groups_part(next), NULL, NULL);
-    const unsigned char *at = (const unsigned char *)facts.bytes;
-    assert_int_equal(groups_restore_facts(next, &at, at + facts.length, NULL), FRESHET_OK);
-    for (uint32_t k = 0; k < store->n; k++)
+    checkpoint(sides, store);
+    groups_save_facts(sides->states[below(it, sides->n)], &facts);
+    for (uint32_t i = 0; i < sides->n; i++)
+        groups_close(sides->states[i]);
+    open_sides(it, sides, options, true);
+    for (uint32_t i = 0; i < sides->n; i++) {
+        const unsigned char *at = (const unsigned char *)facts.bytes;
+        assert_int_equal(groups_restore_facts(sides->states[i], &at, at + facts.length, NULL),
+                         FRESHET_OK);
+    }
+    for (uint32_t k = 0; k < store->n; k++) {
+        const uint64_t hash = keyed_hash(store->keys[k].key, store->keys[k].key_length);
+        const groups_state *owner = sides->states[keyed_owner(hash, sides->n)];
         if (store->keys[k].there)
-            assert_int_equal(
-                state_part_restore(groups_part(next), store->keys[k].key, store->keys[k].key_length,
-                                   store->keys[k].bytes.bytes, store->keys[k].bytes.length, NULL),
-                FRESHET_OK);
+            assert_int_equal(state_part_restore(
+                                 groups_part(owner), store->keys[k].key, store->keys[k].key_length,
+                                 store->keys[k].bytes.bytes, store->keys[k].bytes.length, NULL),
+                             FRESHET_OK);
+    }
     text_release(&facts);
-    return next;
 }
 
 static void run_batch(trial *it, rows *out)
 {
     groups_options options = {.from_us = INT64_MIN, .until_us = INT64_MAX};
-    groups_state *state;
-    assert_int_equal(groups_open(it->plan, &options, &state, NULL), FRESHET_OK);
+    sides sides;
+    open_sides(it, &sides, &options, false);
     uint32_t half = below(it, it->n_events + 1);
-    add_events(it, state, 0, half);
-    add_events(it, state, half, it->n_events - half);
-    assert_int_equal(groups_finish(state, NULL), FRESHET_OK);
-    take_all(it, state, out);
-    groups_close(state);
+    add_events(it, &sides, 0, half);
+    meet(&sides);
+    add_events(it, &sides, half, it->n_events - half);
+    meet(&sides);
+    finish_sides(it, &sides, out);
 }
 
 static void run_stream(trial *it, rows *out)
 {
     const bool is_tracked = chance(it, 50);
     groups_options options = {.is_stream = true, .from_us = INT64_MIN, .until_us = INT64_MAX};
-    groups_state *state;
+    sides sides;
     static store store;
     memset(&store, 0, sizeof store);
     int64_t newest = INT64_MIN;
     uint32_t largest = chance(it, 30) ? 1 : chance(it, 30) ? it->n_events : 12;
-    assert_int_equal(groups_open(it->plan, &options, &state, NULL), FRESHET_OK);
-    if (is_tracked)
-        state_part_set_load(groups_part(state), NULL, NULL);
+    open_sides(it, &sides, &options, is_tracked);
     for (uint32_t from = 0, n; from < it->n_events; from += n) {
         n = 1 + below(it, largest);
         n = n > it->n_events - from ? it->n_events - from : n;
-        add_events(it, state, from, n);
+        add_events(it, &sides, from, n);
         for (uint32_t i = from; i < from + n; i++)
             newest = it->events[i].at_us > newest ? it->events[i].at_us : newest;
-        groups_advance(state, newest - it->lateness_us);
-        take_all(it, state, out);
+        for (uint32_t i = 0; i < sides.n; i++)
+            groups_advance(sides.states[i], newest - it->lateness_us);
+        meet(&sides);
+        take_all(it, &sides, out);
+        meet(&sides);
         if (is_tracked && chance(it, 20))
-            state = restart(it, state, &options, &store);
+            restart(it, &sides, &options, &store);
         else if (is_tracked && chance(it, 20))
-            checkpoint(state, &store);
+            checkpoint(&sides, &store);
     }
-    assert_int_equal(groups_finish(state, NULL), FRESHET_OK);
-    take_all(it, state, out);
-    groups_close(state);
+    finish_sides(it, &sides, out);
     for (uint32_t k = 0; k < store.n; k++)
         text_release(&store.keys[k].bytes);
 }

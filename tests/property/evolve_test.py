@@ -397,6 +397,7 @@ class Chain(Case):
             path = self.path(name)
             shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
         self.rng = random.Random(seed)
+        self.seed = seed
         self.came_at_link, self.kept_at_link, self.types, self.given, self.late, self.link_of = {}, {}, {}, {}, {}, {}
         self.n_given, self.versions = collections.Counter(), collections.defaultdict(list)
         self.events, self.records, self.latenesses = [], [], []
@@ -428,6 +429,8 @@ class Chain(Case):
 
     def follow_link(self, killed):
         said, before = Said(""), None
+        # what one number of workers has kept another one reads
+        self.env = {**self.env, "FRESHET_WORKERS": str((1, 2, 5)[(self.seed + self.link) % 3])}
         self.over_before = self.made.over
         if self.link > 0:
             said, before = self.take_change()

@@ -14,6 +14,8 @@
  *   stream     as a stream that ends, in micro-batches of another size
  *   restarts   the same stream, closed after some steps and opened again, twice
  *
+ * Each run has one, two or five workers, as chance has it.
+ *
  * Every row that a stream gives first, and that a batch gives, is the twin's. Windows by time see
  * all rows of their second, also those that come later, which a stream cannot know: so times of a
  * key are either all different, or windows go by rows.
@@ -504,7 +506,7 @@ static freshet_declaration *declare(const pipeline_spec *spec, bool stream)
 
 /* Steps to the end, or as many as `steps` says; *ended tells which. */
 static bool run_part(const freshet_declaration *declaration, bool stream, uint32_t step_rows,
-                     uint32_t steps, bool *ended)
+                     uint32_t workers, uint32_t steps, bool *ended)
 {
     char state[512];
     freshet_pipeline *pipeline = NULL;
@@ -513,6 +515,7 @@ static bool run_part(const freshet_declaration *declaration, bool stream, uint32
     const freshet_run_options options = {.size = sizeof options,
                                          .once = true,
                                          .step_rows = step_rows,
+                                         .workers = workers,
                                          .state = stream ? state : NULL};
     freshet_code code =
         freshet_pipeline_open(declaration, &options, say_problem, NULL, &pipeline, &err);
@@ -540,13 +543,14 @@ static void forget_output(void)
 static bool run_one(const char *who, const pipeline_spec *spec, bool stream, uint32_t step_rows,
                     bool restarts, char *const expected[ROWS_MAX])
 {
+    static const uint32_t workers[] = {1, 2, 5};
     chance chance = {spec->stops};
     freshet_declaration *declaration = declare(spec, stream);
     bool ended = false, well = declaration != NULL;
     forget_output();
     for (uint32_t i = 0; well && !ended && i < RESTARTS_MAX; i++) {
         const uint32_t steps = restarts && i < STOPS_MAX ? 1 + below(&chance, 12) : UINT32_MAX;
-        well = run_part(declaration, stream, step_rows, steps, &ended);
+        well = run_part(declaration, stream, step_rows, workers[below(&chance, 3)], steps, &ended);
     }
     freshet_declaration_close(declaration);
     return well && compare(who, spec, expected);

@@ -9,7 +9,7 @@
  *   stream     feature_set_run over other random pieces, rows that are too late refused
  *   DuckDB     f(x) FILTER (...) OVER (PARTITION BY id ORDER BY second RANGE/ROWS BETWEEN ...)
  *
- * Every row of the batch must be DuckDB's. Of the stream, the newest row of each key as it was
+ * By one, two or five workers, as chance has it. Every row of the batch must be DuckDB's. Of the stream, the newest row of each key as it was
  * output last must be that of DuckDB over the rows that were taken, and its write timestamps must
  * have grown. Integers, counts, minima, maxima and distinct counts are equal; doubles within 1e-12,
  * relative to what was added up.
@@ -34,6 +34,7 @@
 
 #include <cmocka.h>
 
+#include "base/crew.h"
 #include "base/text.h"
 #include "declaration/registry_testing.h"
 #include "features/feature_set.h"
@@ -50,6 +51,7 @@
 #define DAY_US INT64_C(86400000000)
 #define START_US (INT64_C(19000) * DAY_US)
 #define SHRINK_TRIES 400u
+#define CREWS 3u
 #define SAY_EVERY_S 5
 
 /* ---- chance ---------------------------------------------------------------------------------- */
@@ -162,6 +164,7 @@ typedef struct pipeline_spec {
     row_spec *rows;
     uint32_t n_rows;
     uint64_t pieces; /* seed of how the rows are cut */
+    uint32_t crew;   /* of the world's: 1, 2 or 5 workers */
 } pipeline_spec;
 
 /* ---- making a pipeline ----------------------------------------------------------------------- */
@@ -265,6 +268,7 @@ static void make_pipeline(uint64_t seed, pipeline_spec *spec)
     spec->with_after = one_in(&chance, 3);
     make_rows(&chance, spec);
     spec->corrects = one_in(&chance, 3);
+    spec->crew = below(&chance, CREWS);
 }
 
 /* ---- as a declaration ------------------------------------------------------------------------ */
@@ -359,7 +363,10 @@ static void append_query(text_buffer *text, const pipeline_spec *spec)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+static const uint32_t workers_of[CREWS] = {1, 2, 5};
+
 typedef struct world {
+    crew *crews[CREWS];
     sql_engine *engine;
     sql_session *session;
     arena *arena; /* of one pipeline */
@@ -467,6 +474,7 @@ static feature_set *open_set(world *world, const pipeline_spec *spec, bool strea
                                          .session = world->session,
                                          .input = &world->rows_schema,
                                          .corrects = spec->corrects,
+                                         .crew = world->crews[spec->crew],
                                          .first_us = INT64_MIN,
                                          .last_us = INT64_MAX};
     if (feature_set_open(&options, problems, &set, &err) != FRESHET_OK) {
@@ -906,7 +914,8 @@ static void print_pipeline(world *world, const pipeline_spec *spec)
                row->x_null ? "null " : "", row->x, row->y_null ? "null " : "", row->y,
                row->s_null ? "null " : "", texts[row->s]);
     }
-    printf("%u rows; seed %" PRIu64 ": %s\n", spec->n_rows, spec->seed, world->wrong);
+    printf("%u rows, %u workers; seed %" PRIu64 ": %s\n", spec->n_rows, workers_of[spec->crew],
+           spec->seed, world->wrong);
     text_release(&text);
 }
 
@@ -932,6 +941,8 @@ static void pipelines_give_what_duckdb_gives(void **state)
     static world world;
     freshet_error err = {0};
     (void)state;
+    for (uint32_t i = 0; i < CREWS; i++)
+        assert_int_equal(crew_open(workers_of[i], &world.crews[i], &err), FRESHET_OK);
     assert_int_equal(sql_open(&(sql_options){.threads = 1}, &world.engine, NULL), FRESHET_OK);
     assert_int_equal(sql_session_open(world.engine, &world.session, NULL), FRESHET_OK);
     assert_int_equal(functions_create(world.session, NULL), FRESHET_OK);
@@ -967,6 +978,8 @@ static void pipelines_give_what_duckdb_gives(void **state)
     arena_close(lasting);
     sql_session_close(world.session);
     sql_close(world.engine);
+    for (uint32_t i = 0; i < CREWS; i++)
+        crew_close(world.crews[i]);
     assert_true(well);
 }
 
