@@ -83,7 +83,7 @@ static int64_t put_times(const walker *walker, const events *events, text_buffer
         for (uint32_t i = 0; i < block->n; i++) {
             const int64_t time = event_time(walker, block, i);
             if (any)
-                at = put_varint(at, (uint64_t)(time - before));
+                at = put_varint(at, (uint64_t)time - (uint64_t)before);
             else
                 first = time;
             any = true;

@@ -9,10 +9,10 @@
  *   stream     feature_set_run over other random pieces, rows that are too late refused
  *   DuckDB     f(x) FILTER (...) OVER (PARTITION BY id ORDER BY second RANGE/ROWS BETWEEN ...)
  *
- * By one, two or five workers, as chance has it. Every row of the batch must be DuckDB's. Of the stream, the newest row of each key as it was
- * output last must be that of DuckDB over the rows that were taken, and its write timestamps must
- * have grown. Integers, counts, minima, maxima and distinct counts are equal; doubles within 1e-12,
- * relative to what was added up.
+ * By one, two or five workers, as chance has it. Every row of the batch must be DuckDB's. Of the
+ * stream, the newest row of each key as it was output last must be that of DuckDB over the rows
+ * that were taken, and its write timestamps must have grown. Integers, counts, minima, maxima and
+ * distinct counts are equal; doubles within 1e-12, relative to what was added up.
  *
  *   windows_test [N [SEED]]     N pipelines (PROPERTY_PIPELINES, or 1000), the first with that seed
  *
