@@ -17,7 +17,6 @@
 #include "writers/history/history_internal.h"
 
 #define DAY_US (INT64_C(86400) * 1000000)
-#define MERGE_FILES_MAX 256u
 #define LARGE_BYTES ((size_t)32 << 20) /* of rows, in memory: such a file is not merged */
 #define COUNTED_SPAN 65536             /* partitions between the first and the last of a piece */
 #define STOP_US INT64_C(1000000)       /* so long a stop waits for files */
@@ -267,9 +266,8 @@ static freshet_code make_file(history_piece *piece, freshet_error *err)
     return FRESHET_OK;
 }
 
-/* Between two files, of which there may be a great many: does a stop not wait for the rest? What a
- * batch has made is thrown away anyway; what a stream leaves out it reads again. */
-static bool gives_up(history_writer *writer)
+/* What a batch has made is thrown away anyway; what a stream leaves out it reads again. */
+bool history_gives_up(history_writer *writer)
 {
     const freshet_writer *base = &writer->base;
     if (base->is_stopping == NULL || !base->is_stopping(base->context))
@@ -285,7 +283,7 @@ freshet_code history_make_files(history_piece *piece, freshet_error *err)
 {
     freshet_code code = FRESHET_OK;
     while (code == FRESHET_OK && piece->n_made < piece->n_files)
-        code = gives_up(piece->writer) ? error_stopped(err) : make_file(piece, err);
+        code = history_gives_up(piece->writer) ? error_stopped(err) : make_file(piece, err);
     return code;
 }
 
@@ -319,78 +317,4 @@ void history_note_checkpoint(history_writer *writer)
         return;
     writer->number = writer->base.checkpoint;
     writer->n_counts = 0;
-}
-
-/* ---- merging --------------------------------------------------------------------------------- */
-
-/* A batch whose rows come in any order of days has small files of each: at its end neighbours are
- * merged, as long as a file does not become too large. */
-
-#define MERGED_NAME "merged.parquet" /* aside only */
-
-static int compare_files(const void *a, const void *b)
-{
-    return strcmp(((const aside_file *)a)->path, ((const aside_file *)b)->path);
-}
-
-/* How many files from `first` on can become one, of *n_rows rows. */
-static uint32_t count_mergeable(const history_writer *writer, uint32_t first, uint32_t *n_rows)
-{
-    const history_options *options = writer->base.options;
-    const aside_file *files = writer->files;
-    uint32_t n = 1;
-    *n_rows = files[first].n_rows;
-    while (first + n < writer->n_files && n < MERGE_FILES_MAX &&
-           !(files[first + n - 1].is_large && files[first + n].is_large) &&
-           history_same_partition(files[first].path, files[first + n].path) &&
-           *n_rows + files[first + n].n_rows <= options->rows)
-        *n_rows += files[first + n++].n_rows;
-    return n;
-}
-
-/* Makes one of n files; it gets the name of the first, and stands in their place. */
-static freshet_code merge(history_writer *writer, uint32_t first, uint32_t n, uint32_t n_rows,
-                          freshet_error *err)
-{
-    const char *paths[MERGE_FILES_MAX], *facts = NULL;
-    aside_file *files = writer->files + first;
-    arena_reset(writer->scratch);
-    const char *merged = history_folder_aside(writer->folder, writer->scratch, MERGED_NAME);
-    for (uint32_t i = 0; i < n; i++) {
-        paths[i] = history_folder_aside(writer->folder, writer->scratch, files[i].path);
-        files[0].has_minus_zero |= files[i].has_minus_zero;
-        if (paths[i] == NULL || merged == NULL)
-            return error_memory(err, HISTORY_KEEPING);
-    }
-    freshet_code code = history_facts_of(&writer->pieces[0].facts, NULL, 0, 0, &facts, err);
-    if (code == FRESHET_OK)
-        code = parquet_merge(writer->parquet, paths, n, n_rows, files[0].has_minus_zero, facts,
-                             merged, err);
-    if (code == FRESHET_OK)
-        code = history_folder_sync(merged, err);
-    if (code == FRESHET_OK)
-        code = history_folder_put(writer->folder, merged, files[0].path, err);
-    if (code != FRESHET_OK)
-        return code;
-    for (uint32_t i = 1; i < n; i++) {
-        os.unlink(paths[i]); /* what stays is removed with the next run's first row */
-        free(files[i].path);
-    }
-    files[0].n_rows = n_rows;
-    writer->n_files -= n - 1;
-    memmove(files + 1, files + n, (writer->n_files - first - 1) * sizeof *files);
-    return FRESHET_OK;
-}
-
-freshet_code history_merge_files(history_writer *writer, freshet_error *err)
-{
-    freshet_code code = FRESHET_OK;
-    if (writer->n_files > 1)
-        qsort(writer->files, writer->n_files, sizeof *writer->files, compare_files);
-    for (uint32_t first = 0; code == FRESHET_OK && first < writer->n_files; first++) {
-        uint32_t n_rows, n = count_mergeable(writer, first, &n_rows);
-        if (n > 1)
-            code = merge(writer, first, n, n_rows, err);
-    }
-    return code;
 }

@@ -210,17 +210,6 @@ void history_folder_close(history_folder *folder)
 
 /* ---- aside ----------------------------------------------------------------------------------- */
 
-freshet_code history_folder_put(history_folder *folder, const char *path, const char *file,
-                                freshet_error *err)
-{
-    arena_reset(folder->scratch);
-    const char *aside = history_folder_aside(folder, folder->scratch, file);
-    if (aside == NULL)
-        return error_memory(err, KEEPING);
-    return os.rename(path, aside) == 0 ? FRESHET_OK
-                                       : error_system(err, "cannot rename the file", path);
-}
-
 freshet_code history_folder_sync(const char *path, freshet_error *err)
 {
     return sync_path(path, err);

@@ -51,10 +51,6 @@ bool history_same_partition(const char *a, const char *b);
 /* Is a file of that name seen already? Not while another thread calls. */
 bool history_folder_has(const history_folder *folder, const char *file);
 
-/* Takes the aside file at `path` (of history_folder_aside) in the place of that of `file`. */
-freshet_code history_folder_put(history_folder *folder, const char *path, const char *file,
-                                freshet_error *err);
-
 /* The file that was written aside at this path (of history_folder_aside) is made durable. Any
  * thread. */
 freshet_code history_folder_sync(const char *path, freshet_error *err);

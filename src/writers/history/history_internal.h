@@ -2,7 +2,8 @@
  *
  *   history.c         its options; opening, gathering rows, being seen
  *   history_pieces.c  pieces of gathered rows: which is filled, which is in a thread
- *   history_files.c   a piece into files that lie aside; small ones into one
+ *   history_files.c   a piece into files that lie aside
+ *   history_merge.c   small ones into one
  *   history_fits.c    does this run fit what is in the folder?
  */
 #ifndef FRESHET_WRITERS_HISTORY_HISTORY_INTERNAL_H
@@ -118,6 +119,9 @@ freshet_code history_pieces_add(history_writer *writer, const batch *rows, fresh
  * error_is_stopped. */
 freshet_code history_pieces_finish(history_writer *writer, freshet_error *err);
 
+/* Opens the piece of that number, where it is not open yet. */
+freshet_code history_pieces_use(history_writer *writer, uint32_t which, freshet_error *err);
+
 /* ---- history_files.c ---- */
 
 /* The partition of each of the rows, which the piece has from number `at` on. */
@@ -135,7 +139,13 @@ freshet_code history_take_files(history_piece *piece, freshet_error *err);
 /* Names of files begin anew with each checkpoint. */
 void history_note_checkpoint(history_writer *writer);
 
-/* At the end of a batch. */
+/* Between two files, of which there may be a great many: does a stop not wait for the rest? Any
+ * thread of a batch. */
+bool history_gives_up(history_writer *writer);
+
+/* ---- history_merge.c ---- */
+
+/* At the end of a batch. No piece is in a thread. */
 freshet_code history_merge_files(history_writer *writer, freshet_error *err);
 
 /* ---- history_fits.c ---- */

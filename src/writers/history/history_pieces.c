@@ -71,6 +71,17 @@ void history_pieces_close(history_writer *writer)
     writer->parquet = NULL;
 }
 
+freshet_code history_pieces_use(history_writer *writer, uint32_t which, freshet_error *err)
+{
+    history_piece *piece = &writer->pieces[which];
+    if (piece->rows != NULL)
+        return FRESHET_OK;
+    const freshet_code code = piece_open(writer, piece, writer->schema, err);
+    if (code != FRESHET_OK)
+        piece_close(piece);
+    return code;
+}
+
 /* ---- threads --------------------------------------------------------------------------------- */
 
 static void *run_piece(void *context)
@@ -163,16 +174,11 @@ static freshet_code pass_on(history_writer *writer, freshet_error *err)
     const uint32_t next = find_idle(writer);
     if (next == writer->n_pieces)
         return finish_piece(piece, err);
-    freshet_code code = FRESHET_OK;
-    if (writer->pieces[next].rows == NULL)
-        code = piece_open(writer, &writer->pieces[next], writer->schema, err);
+    freshet_code code = history_pieces_use(writer, next, err);
     if (code == FRESHET_OK)
         code = history_plan_files(piece, err);
-    if (code != FRESHET_OK) {
-        if (writer->pieces[next].rows == NULL)
-            piece_close(&writer->pieces[next]);
+    if (code != FRESHET_OK)
         return code;
-    }
     if (!start_piece(piece))
         return finish_piece(piece, err);
     writer->filling = next;
